@@ -1,0 +1,1 @@
+"""Cameras, the parametric head, and the rasterizers."""

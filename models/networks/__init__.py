@@ -1,0 +1,1 @@
+"""The networks of the paper, one file per box of its figure."""

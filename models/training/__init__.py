@@ -1,0 +1,1 @@
+"""Ground-truth pictures, datasets, losses and the training loop."""

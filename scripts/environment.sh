@@ -1,0 +1,35 @@
+# Sourced by serve.sh and test.sh, in the project's root: makes .venv with pinned dependencies.
+
+find_python() {
+  local candidate
+  for candidate in python3 python3.13 python3.12 python3.11; do
+    if command -v "$candidate" >/dev/null &&
+      "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))'; then
+      echo "$candidate"
+      return
+    fi
+  done
+  echo "Telewarp needs Python 3.11, 3.12 or 3.13; none was found on the PATH." >&2
+  exit 1
+}
+
+# ensure_environment EXTRA: installs the project with that extra, unless that was done since
+# pyproject.toml and the pins last changed.
+ensure_environment() {
+  local extra=$1 stamp=.venv/.installed-$1 wanted python
+  wanted=$(cat pyproject.toml scripts/constraints.txt | sha256sum)
+  if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then return; fi
+  if [ ! -x .venv/bin/python ]; then
+    python=$(find_python)
+    echo "making .venv ..." >&2
+    if ! "$python" -m venv .venv; then
+      rm -rf .venv
+      echo "Python cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv" >&2
+      exit 1
+    fi
+  fi
+  echo "installing dependencies (once; a few minutes) ..." >&2
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+    --constraint scripts/constraints.txt --editable ".[$extra]"
+  echo "$wanted" >"$stamp"
+}

@@ -1,0 +1,1 @@
+"""The telepresence server: streams of faces in, WebRTC video out."""

@@ -1,0 +1,1 @@
+"""The HTTP calls, one file per noun. Errors of `server.errors` pass through to `server.app`."""

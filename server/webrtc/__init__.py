@@ -1,0 +1,1 @@
+"""WebRTC by aiortc: the only folder that knows it. Routes and sessions see the `Peer` protocol."""
