@@ -1,0 +1,115 @@
+"""Axes, rotations and the pinhole camera; the one place that states the conventions.
+
+Right-handed, metres: +X right, +Y up, +Z towards the viewer. A camera looks down its own -Z (glTF,
+WebXR and MediaPipe agree). Quaternions are `[x, y, z, w]`; poses map local to world. On screen x
+grows to the right and y *down*, in pixels; the centre of the top left pixel is (0.5, 0.5).
+"""
+
+from __future__ import annotations
+
+from math import tan
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.state import FloatArray, FrameState
+
+NEAR_M = 0.02
+"""Nothing closer to the eye is drawn: 1/w stays finite and screen coordinates small."""
+
+
+def quaternion_to_matrix(quaternion: FloatArray) -> NDArray[np.float64]:
+    """The rotation matrix of a quaternion of any length but zero.
+
+    Args:
+        quaternion: (4,) `[x, y, z, w]`.
+
+    Returns:
+        (3, 3), local to world: `world = matrix @ local`.
+    """
+    x, y, z, w = np.asarray(quaternion, np.float64) / np.linalg.norm(quaternion)
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+def rotation_vector_to_quaternion(vector: NDArray[np.floating]) -> FloatArray:
+    """The quaternion of a turn by `|vector|` radians about `vector`.
+
+    Args:
+        vector: (3,) radians.
+
+    Returns:
+        (4,) unit quaternion.
+    """
+    angle = float(np.linalg.norm(vector))
+    # sin(a/2)/a tends to 1/2; the series keeps tiny turns exact.
+    scale = 0.5 - angle * angle / 48 if angle < 1e-4 else np.sin(angle / 2) / angle
+    return np.array([*(np.asarray(vector, np.float64) * scale), np.cos(angle / 2)], np.float32)
+
+
+def quaternion_to_rotation_vector(quaternion: FloatArray) -> NDArray[np.float64]:
+    """The turn's axis times its angle (0..pi), radians. Inverse of
+    `rotation_vector_to_quaternion`."""
+    q = np.asarray(quaternion, np.float64) / np.linalg.norm(quaternion)
+    q = -q if q[3] < 0 else q  # of the two quaternions of a rotation, the one of the shorter turn
+    sine = float(np.linalg.norm(q[:3]))
+    scale = 2.0 if sine < 1e-6 else 2 * np.arctan2(sine, q[3]) / sine
+    return np.asarray(q[:3] * scale)
+
+
+def look_at(eye: NDArray[np.floating], target: NDArray[np.floating]) -> FloatArray:
+    """Orientation of an upright camera at `eye` that looks at `target`.
+
+    Args:
+        eye: (3,) metres.
+        target: (3,) metres, not straight above or below the eye.
+
+    Returns:
+        (4,) quaternion, camera to world.
+    """
+    back = np.asarray(eye, np.float64) - target
+    yaw = np.arctan2(back[0], back[2])
+    pitch = -np.arctan2(back[1], np.hypot(back[0], back[2]))
+    cy, sy, cp, sp = np.cos(yaw / 2), np.sin(yaw / 2), np.cos(pitch / 2), np.sin(pitch / 2)
+    return np.array([cy * sp, sy * cp, -sy * sp, cy * cp], np.float32)  # yaw about Y, then pitch
+
+
+def focal_px(fov_y_rad: float, height: int) -> float:
+    """Focal length in pixels of a picture `height` pixels high."""
+    return height / 2 / tan(fov_y_rad / 2)
+
+
+def world_to_camera(state: FrameState) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rotation (3, 3) and translation (3,) with `camera = rotation @ world + translation`."""
+    rotation = quaternion_to_matrix(state.eye_rotation).T
+    return rotation, -rotation @ np.asarray(state.eye_position, np.float64)
+
+
+def to_screen(
+    points: NDArray[np.floating], state: FrameState, height: int, width: int
+) -> NDArray[np.float64]:
+    """Project world points; the plain twin of the rasterizer's vertex stage.
+
+    Args:
+        points: (V, 3) metres, world.
+        state: Whose eye looks.
+        height: Rows of the picture.
+        width: Columns of the picture.
+
+    Returns:
+        (V, 3): x right and y down in pixels, and 1/depth in 1/metres, 0 for what is nearer than
+        `NEAR_M` or behind the eye.
+    """
+    rotation, translation = world_to_camera(state)
+    camera = points @ rotation.T + translation
+    depth = -camera[:, 2]
+    inverse = np.where(depth > NEAR_M, 1 / np.maximum(depth, NEAR_M), 0.0)
+    focal = focal_px(state.fov_y_rad, height)
+    x = width / 2 + focal * camera[:, 0] * inverse
+    y = height / 2 - focal * camera[:, 1] * inverse
+    return np.stack([x, y, inverse], axis=1)

@@ -1,0 +1,46 @@
+import numpy as np
+
+from models.geometry.gbuffer import Window, draw, draw_plain
+from models.geometry.head import Head
+from models.state import FrameState
+
+SIZE = 96
+
+
+def test_the_fast_path_draws_what_the_plain_one_does(ball: Head, turned: FrameState) -> None:
+    fast, plain = draw(ball, turned, SIZE), draw_plain(ball, turned, SIZE)
+    np.testing.assert_array_equal(fast.surface[..., 0], plain.surface[..., 0])
+    np.testing.assert_allclose(fast.uv, plain.uv, atol=1e-5)
+    np.testing.assert_allclose(fast.surface, plain.surface, atol=1e-5)
+
+
+def test_a_window_is_a_part_of_the_picture(ball: Head, turned: FrameState) -> None:
+    whole = draw(ball, turned, SIZE)
+    part = draw(ball, turned, SIZE, Window(20, 30, 40, 50))
+    np.testing.assert_array_equal(part.uv, whole.uv[20:60, 30:80])
+    np.testing.assert_array_equal(part.surface, whole.surface[20:60, 30:80])
+
+
+def test_the_middle_of_a_ball_faces_the_eye(ball: Head, front: FrameState) -> None:
+    surface = draw(ball, front, SIZE).surface[SIZE // 2, SIZE // 2]
+    np.testing.assert_allclose(surface, [1, 0, 0, 1, 0, 0, 1, 1], atol=0.05)
+
+
+def test_mirror_directions_are_as_far_from_the_normal_as_the_eye(
+    ball: Head, turned: FrameState
+) -> None:
+    surface = draw(ball, turned, SIZE).surface
+    seen = surface[np.any(surface[..., 1:4] != 0, axis=-1)]
+    np.testing.assert_allclose(np.linalg.norm(seen[:, 4:7], axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose((seen[:, 1:4] * seen[:, 4:7]).sum(axis=1), seen[:, 7], atol=1e-5)
+
+
+def test_coverage_is_soft_across_the_outline_only(ball: Head, front: FrameState) -> None:
+    buffers = draw(ball, front, SIZE)
+    coverage, seen = buffers.surface[..., 0], np.any(buffers.surface[..., 1:4] != 0, axis=-1)
+    assert set(np.unique(coverage * 16)) <= set(range(17))
+    assert (coverage[seen] >= 0.25).all()
+    assert (coverage[~seen] <= 0.75).all()
+    row = coverage[SIZE // 2]
+    left = np.argmax(row > 0)
+    np.testing.assert_array_equal(row[left : left + 3], [0.25, 0.75, 1])  # a vertical outline
