@@ -1,0 +1,312 @@
+"""The ends of our warp on a CPU, fused: triangles to live inputs, network output to pixels.
+
+Twins in plain torch: `networks/live.py` (`live_inputs`, `PaintOver`, `Picture.over`). Between a
+viewer's frames other work evicts our memory from the caches, so what counts is how much of it is
+touched: texels are 16-bit, nothing at full resolution is written but the picture, and nothing
+beyond the head's reach is looked at. No interpreter lock, one core.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numba import njit
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.geometry.gbuffer import (
+    SOFT_MAX,
+    SURFACE_CHANNELS,
+    Geometry,
+    interpolate_normal,
+    interpolate_uv,
+    sight_direction,
+)
+from models.geometry.head import Head
+from models.geometry.rasterizer_numba import corner_weights, texture_span
+from models.networks.bfloat16 import NetworkArray, from_float, to_float
+from models.networks.texture_numba import bilinear_corners
+from models.state import FloatArray
+
+HALF_PADDING = 16
+"""Channels of the half-resolution input are padded to a multiple of this: what the convolution
+works in, and would pad to by copying otherwise."""
+PAINT_TEXEL = 8
+"""Channels of a paint texel in memory: 16 bytes, of which 5 channels are used."""
+
+
+class Texels(NamedTuple):
+    """A neural texture in 16 bits."""
+
+    values: NDArray[np.int16]
+    """(h, w, C)"""
+    step: FloatArray
+    """(C,) what one unit of `values` is worth."""
+
+
+class Reach(NamedTuple):
+    """Between which columns the rows of a picture may show the head, at half resolution."""
+
+    left: NDArray[np.int32]
+    """(H/2,)"""
+    right: NDArray[np.int32]
+    """(H/2,) one past the last; not above `left` where a row shows nothing."""
+
+
+def quantize(texels: FloatArray, channels: int) -> Texels:
+    """Store (h, w, C) texels with 16 bits each, 1/65534 of every channel's range, padded by zeros
+    to `channels`."""
+    step = np.maximum(np.abs(texels).max(axis=(0, 1)) / 32767, 1e-12).astype(np.float32)
+    values = np.zeros((*texels.shape[:2], channels), np.int16)
+    values[..., : texels.shape[2]] = np.round(texels / step)
+    return Texels(values, np.pad(step, (0, channels - len(step))))
+
+
+def allocate_half(size: int, live: int, dtype: torch.dtype) -> Tensor:
+    """(H/2, W/2, P) zeros for pictures of `size` pixels with L live channels."""
+    padded = -(-(live + 2) // HALF_PADDING) * HALF_PADDING
+    return torch.zeros((size // 2, size // 2, padded), dtype=dtype)
+
+
+@njit(cache=True, nogil=True)
+def find_reach(
+    soft: NDArray[np.uint8], distance: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Where the head is or may reach to, row by row; twin of `live.reach`.
+
+    Args:
+        soft: (H, W) softened coverage.
+        distance: How far from what is covered the mask may go, pixels at half resolution.
+
+    Returns:
+        The fields of a `Reach`.
+    """
+    rows, columns = soft.shape[0] // 2, soft.shape[1] // 2
+    first, last = np.full(rows, columns, np.int32), np.full(rows, -1, np.int32)
+    for y in range(soft.shape[0]):
+        row = y // 2
+        for x in range(soft.shape[1]):
+            if soft[y, x]:
+                first[row] = min(first[row], x // 2)
+                break
+        for x in range(soft.shape[1] - 1, -1, -1):
+            if soft[y, x]:
+                last[row] = max(last[row], x // 2)
+                break
+    left, right = np.zeros(rows, np.int32), np.zeros(rows, np.int32)
+    for row in range(rows):
+        low, high = columns, -1
+        for near in range(max(row - distance, 0), min(row + distance + 1, rows)):
+            low, high = min(low, first[near]), max(high, last[near])
+        if high >= 0:
+            left[row], right[row] = max(low - distance, 0), min(high + distance + 1, columns)
+    return left, right
+
+
+def fill(
+    half: NetworkArray,
+    triangle: NDArray[np.int32],
+    soft: NDArray[np.uint8],
+    geometry: Geometry,
+    head: Head,
+    texels: Texels,
+    scale: FloatArray,
+    cached_uv: FloatArray,
+    top: int,
+    bottom: int,
+) -> None:
+    """Draw some rows of a frame's live inputs.
+
+    Args:
+        half: (H/2, W/2, P) filled: live inputs of 2x2 pixels, UV change, zeros. It may hold an
+            earlier frame's.
+        triangle: (H, W) the seen triangles.
+        soft: (H, W) their softened coverage, see `gbuffer.soften_rows`.
+        geometry: Of the same frame.
+        head: Its topology.
+        texels: The feature texture.
+        scale: (C,) what the channels are multiplied by in this view.
+        cached_uv: (H/2, W/2, 3) UV of the cached frame, and whether it shows the head there.
+        top: The first row, at half resolution.
+        bottom: The row after the last.
+    """
+    _fill(
+        triangle, soft, *geometry, head.faces, head.uvs, head.uv_faces,
+        texels.values, scale * texels.step, cached_uv, top, bottom, half,
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _fill(
+    triangle: NDArray[np.int32],
+    soft: NDArray[np.uint8],
+    xy: NDArray[np.int64],
+    inverse_depth: NDArray[np.float64],
+    normals: FloatArray,
+    sight: NDArray[np.float64],
+    faces: NDArray[np.int32],
+    uvs: FloatArray,
+    uv_faces: NDArray[np.int32],
+    texels: NDArray[np.int16],
+    scale: FloatArray,
+    cached_uv: FloatArray,
+    top: int,
+    bottom: int,
+    half: NetworkArray,
+) -> None:
+    channels = texels.shape[2]
+    live = channels + SURFACE_CHANNELS
+    numbers = np.zeros(half.shape[2], np.float32)
+    for hy in range(top, bottom):
+        for hx in range(half.shape[1]):
+            y, x, shown, seen = 0, 0, 0, 0
+            for part in range(3, -1, -1):  # backwards: the first one stays
+                py, px = 2 * hy + part // 2, 2 * hx + part % 2
+                seen += soft[py, px]
+                if triangle[py, px] >= 0:
+                    shown, y, x = shown + 1, py, px
+            coverage = np.float32(seen) / np.float32(4 * SOFT_MAX)
+            if shown == 0:
+                if seen or half[hy, hx, channels]:  # or the frame before left something here
+                    numbers[:] = 0
+                    numbers[channels] = coverage
+                    for i in range(numbers.shape[0]):
+                        half[hy, hx, i] = from_float(numbers[i], half)
+                continue
+            share = np.float32(shown) * np.float32(0.25)
+            f = triangle[y, x]
+            a, b, c = corner_weights(x, y, f, xy, inverse_depth, faces)
+            u, v = interpolate_uv(f, a, b, c, uvs, uv_faces)
+            _look_up(texels, u, v, scale, numbers)
+            for i in range(channels):
+                numbers[i] *= share
+            nx, ny, nz = interpolate_normal(f, a, b, c, normals, faces)
+            ex, ey, ez = sight_direction(x, y, sight)
+            facing = nx * ex + ny * ey + nz * ez
+            numbers[channels] = coverage
+            numbers[channels + 1] = nx * share
+            numbers[channels + 2] = ny * share
+            numbers[channels + 3] = nz * share
+            numbers[channels + 4] = (2 * facing * nx - ex) * share
+            numbers[channels + 5] = (2 * facing * ny - ey) * share
+            numbers[channels + 6] = (2 * facing * nz - ez) * share
+            numbers[channels + 7] = facing * share
+            both = cached_uv[hy, hx, 2]
+            numbers[live] = np.float32(u) * both - cached_uv[hy, hx, 0]
+            numbers[live + 1] = np.float32(v) * both - cached_uv[hy, hx, 1]
+            for i in range(numbers.shape[0]):
+                half[hy, hx, i] = from_float(numbers[i], half)
+
+
+def compose(
+    smooth: NetworkArray,
+    triangle: NDArray[np.int32],
+    soft: NDArray[np.uint8],
+    geometry: Geometry,
+    head: Head,
+    paint: Texels,
+    line: FloatArray,
+    reach: Reach,
+    background: NDArray[np.uint8],
+    top: int,
+    left: int,
+    rgb: NDArray[np.uint8],
+) -> None:
+    """Pixel shuffle, paint, mask and background, to 8 bits.
+
+    Args:
+        smooth: (h, w, 32) network output of h rows and w columns at half resolution: 8 channels,
+            each as 2x2 pixels. Columns outside it are beyond the rows' reach.
+        triangle: (H, W) as for `fill`.
+        soft: (H, W) as for `fill`.
+        geometry: As for `fill`.
+        head: As for `fill`.
+        paint: The paint texture, `PAINT_TEXEL` channels.
+        line: (2,) slope and offset of the mask's logit over the soft coverage.
+        reach: Beyond it there is only background.
+        background: (H, W, 3).
+        top: The first of the rows, at half resolution.
+        left: The first of the columns, at half resolution.
+        rgb: (H, W, 3), filled in these rows, all columns.
+    """
+    _compose(
+        smooth, triangle, soft, geometry.xy, geometry.inverse_depth, head.faces, head.uvs,
+        head.uv_faces, *paint, line, *reach, background, top, left, rgb,
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _compose(
+    smooth: NetworkArray,
+    triangle: NDArray[np.int32],
+    soft: NDArray[np.uint8],
+    xy: NDArray[np.int64],
+    inverse_depth: NDArray[np.float64],
+    faces: NDArray[np.int32],
+    uvs: FloatArray,
+    uv_faces: NDArray[np.int32],
+    texels: NDArray[np.int16],
+    step: FloatArray,
+    line: FloatArray,
+    reach_left: NDArray[np.int32],
+    reach_right: NDArray[np.int32],
+    background: NDArray[np.uint8],
+    top: int,
+    left: int,
+    rgb: NDArray[np.uint8],
+) -> None:
+    one, white = np.float32(1), np.float32(255)
+    slope, offset = line[0] / np.float32(SOFT_MAX), line[1]
+    columns = background.shape[1]
+    paint = np.zeros(PAINT_TEXEL, np.float32)
+    for y in range(2 * top, 2 * (top + smooth.shape[0])):
+        sy = y // 2 - top
+        begin, end = 2 * reach_left[y // 2], 2 * reach_right[y // 2]
+        if begin >= end:
+            begin, end = columns, columns
+        rgb[y, :begin] = background[y, :begin]
+        rgb[y, end:] = background[y, end:]
+        before = -1
+        u0, ux, v0, vx, w0, wx = 0.0, 0.0, 0.0, 0.0, 1.0, 0.0
+        for x in range(begin, end):
+            sx, part = x // 2 - left, 2 * (y % 2) + x % 2
+            f = triangle[y, x]
+            if f >= 0:
+                if f != before:
+                    before = f
+                    u0, ux, v0, vx, w0, wx = texture_span(
+                        y, f, xy, inverse_depth, faces, uvs, uv_faces
+                    )
+                w = 1 / (w0 + wx * x)
+                u, v = (u0 + ux * x) * w * 2 - 1, (v0 + vx * x) * w * 2 - 1
+                _look_up(texels, u, v, step, paint)
+            else:
+                paint[:] = 0
+            logit = to_float(smooth[sy, sx, 12 + part]) + paint[3]
+            logit += slope * np.float32(soft[y, x]) + offset
+            if logit < -7:  # a mask below 1/1000 changes no 8-bit value by one
+                rgb[y, x] = background[y, x]
+                continue
+            mask = one if logit > 7 else one / (one + np.exp(-logit))
+            shine = to_float(smooth[sy, sx, 28 + part]) * paint[4]
+            for k in range(3):
+                gain = one + to_float(smooth[sy, sx, 16 + 4 * k + part])
+                colour = to_float(smooth[sy, sx, 4 * k + part]) + gain * paint[k] + shine
+                value = mask * colour * white + (one - mask) * np.float32(background[y, x, k])
+                value = min(max(value, np.float32(0)), white)
+                rgb[y, x, k] = np.uint8(value + np.float32(0.5))
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy", inline="always")
+def _look_up(
+    texels: NDArray[np.int16], u: float, v: float, scale: FloatArray, values: FloatArray
+) -> None:
+    """Fill the first C of `values` with the texture at (u, v) in [-1, 1], times `scale`."""
+    height, width, channels = texels.shape
+    x0, y0, x1, y1, w00, w01, w10, w11 = bilinear_corners(u, v, height, width)
+    for k in range(channels):
+        value = w00 * np.float32(texels[y0, x0, k]) + w01 * np.float32(texels[y0, x1, k])
+        value += w10 * np.float32(texels[y1, x0, k]) + w11 * np.float32(texels[y1, x1, k])
+        values[k] = value * scale[k]

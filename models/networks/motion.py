@@ -1,0 +1,39 @@
+"""The motion code: what changed between the cached frame and this one, the same for all pixels."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.conditioning import Conditioning
+from models.networks.spherical_harmonics import BASES, spherical_harmonics
+
+CODE = 32
+
+
+class MotionCode(nn.Module):
+    """`Linear + ReLU` of pose, camera and expression, now and by how much they differ.
+
+    Args:
+        pose: Pose numbers.
+        camera: Camera numbers.
+        expression: Expression coefficients, may be 0.
+    """
+
+    def __init__(self, pose: int, camera: int, expression: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(BASES + 2 * (pose + camera + expression), CODE)
+
+    def forward(self, now: Conditioning, cached: Conditioning) -> Tensor:
+        """Returns: (B, 32)."""
+        parts = [
+            spherical_harmonics(now.pose[:, :3]),
+            now.pose,
+            now.pose - cached.pose,
+            now.camera - cached.camera,
+            now.camera,
+            now.expression,
+            now.expression - cached.expression,
+        ]
+        return F.relu(self.linear(torch.cat(parts, dim=1)))

@@ -1,0 +1,186 @@
+"""The networks of one avatar, composed: texture, generator and warp, ours or the paper's.
+
+`build_networks` is the recipe. Both kinds answer the same two questions: a full render of a frame,
+and a warp of an older frame's cache to a new frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from models.conditioning import CAMERA, POSE, Conditioning, from_flat
+from models.networks.live import (
+    LIVE_INPUTS,
+    PAINT,
+    LiveCache,
+    LiveGenerator,
+    LiveInput,
+    LiveInputs,
+    LiveWarp,
+    Picture,
+    covered,
+    live_channels,
+    live_inputs,
+)
+from models.networks.paper import PaperCache, PaperGenerator, PaperWarp
+from models.networks.texture import COLOUR_CHANNELS, NeuralTexture, harmonic_scale
+
+Variant = Literal["live", "paper"]
+
+IMAGE_MEAN = (0.485, 0.456, 0.406)
+IMAGE_DEVIATION = (0.229, 0.224, 0.225)
+"""What the paper's pictures are normalised by (its default data set statistics)."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """What the networks of an avatar look like."""
+
+    variant: Variant = "live"
+    """Our networks, or the paper's own."""
+    network_size: float = 0.25
+    """n: channels grow with it."""
+    texture_channels: int = 16
+    texture_size: int = 512
+    """Texels a side of the finest level."""
+    feature_size: int = 256
+    """Ours: the same of the feature texture; `texture_size` is that of the paint."""
+    texture_levels: int = 4
+    live_inputs: tuple[LiveInput, ...] = LIVE_INPUTS
+    """Ours: what the warp's convolutions are shown of the present frame."""
+    expressions: int = 52
+    """E: expression coefficients of the head."""
+
+
+class FrameBatch(NamedTuple):
+    """Frames as networks take them; `geometry.gbuffer` draws the first two."""
+
+    uv: Tensor
+    """(B, H, W, 2)"""
+    surface: Tensor
+    """(B, 8, H, W)"""
+    numbers: Tensor
+    """(B, 9 + E), see `conditioning.describe`."""
+
+    @property
+    def conditioning(self) -> Conditioning:
+        """The numbers, named."""
+        return from_flat(self.numbers)
+
+
+class FullRender(NamedTuple):
+    """A full render."""
+
+    picture: Picture
+    cache: Any
+    """Features for `AvatarNetworks.warp` of the same networks."""
+    colour: Tensor
+    """(B, 3, H, W) the texture's colour channels, trained to look like the picture."""
+
+
+class AvatarNetworks(Protocol):
+    """What both kinds of networks offer."""
+
+    config: NetworkConfig
+
+    @property
+    def textures(self) -> tuple[NeuralTexture, ...]:
+        """All neural textures."""
+
+    def full(self, frame: FrameBatch) -> FullRender:
+        """Render a frame anew."""
+
+    def warp(self, cache: Any, cached: FrameBatch, now: FrameBatch) -> Picture:
+        """Make frame `now` from the cache of frame `cached`; the plain form."""
+
+
+class LiveNetworks(nn.Module):
+    """Our networks (`networks/live.py`)."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.features = NeuralTexture(
+            config.texture_channels, config.feature_size, config.texture_levels
+        )
+        self.paint = NeuralTexture(PAINT, config.texture_size, config.texture_levels)
+        channels = live_channels(config.texture_channels)
+        self.generator = LiveGenerator(channels, config.network_size)
+        self.warper = LiveWarp(
+            channels, config.network_size, config.expressions, config.live_inputs
+        )
+
+    @property
+    def textures(self) -> tuple[NeuralTexture, ...]:
+        """Features and paint."""
+        return self.features, self.paint
+
+    def inputs(self, frame: FrameBatch) -> LiveInputs:
+        """What both networks see of a frame."""
+        view = frame.conditioning.pose[:, :3]
+        features, paint = self.features.texels(), self.paint.texels()
+        return live_inputs(features, paint, frame.uv, frame.surface, view)
+
+    def full(self, frame: FrameBatch) -> FullRender:
+        inputs = self.inputs(frame)
+        picture, cache = self.generator(inputs)
+        return FullRender(picture, cache, inputs.paint[:, :COLOUR_CHANNELS])
+
+    def warp(self, cache: LiveCache, cached: FrameBatch, now: FrameBatch) -> Picture:
+        picture: Picture = self.warper(
+            cache, self.inputs(now), now.conditioning, cached.conditioning
+        )
+        return picture
+
+
+class PaperNetworks(nn.Module):
+    """The paper's networks (`networks/paper.py`)."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.texture = NeuralTexture(
+            config.texture_channels, config.texture_size, config.texture_levels
+        )
+        self.generator = PaperGenerator(config.texture_channels, config.network_size)
+        self.warper = PaperWarp(config.network_size, POSE, CAMERA, config.expressions)
+        self.register_buffer("mean", torch.tensor(IMAGE_MEAN)[:, None, None], persistent=False)
+        deviation = torch.tensor(IMAGE_DEVIATION)[:, None, None]
+        self.register_buffer("deviation", deviation, persistent=False)
+
+    @property
+    def textures(self) -> tuple[NeuralTexture, ...]:
+        """The only one."""
+        return (self.texture,)
+
+    def features(self, frame: FrameBatch) -> Tensor:
+        """(B, C, H, W) texture features, scaled by the harmonics of the view, 0 off the head."""
+        scale = harmonic_scale(frame.conditioning.pose[:, :3], self.texture.channels)
+        texture: Tensor = self.texture(frame.uv)
+        return texture * scale[..., None, None] * covered(frame.surface)
+
+    def full(self, frame: FrameBatch) -> FullRender:
+        features = self.features(frame)
+        made = self.generator(features)
+        picture = self.picture(made.rgb, made.mask_logit)
+        return FullRender(picture, made.cache, features[:, :COLOUR_CHANNELS])
+
+    def warp(self, cache: PaperCache, cached: FrameBatch, now: FrameBatch) -> Picture:
+        change = (now.uv - cached.uv).permute(0, 3, 1, 2)
+        return self.picture(*self.warper(cache, change, now.conditioning, cached.conditioning))
+
+    def picture(self, rgb: Tensor, mask_logit: Tensor) -> Picture:
+        """Undo the normalisation of the networks' colours."""
+        return Picture(rgb * self.deviation + self.mean, mask_logit)
+
+
+def build_networks(config: NetworkConfig) -> LiveNetworks | PaperNetworks:
+    """Networks with fresh random weights."""
+    return LiveNetworks(config) if config.variant == "live" else PaperNetworks(config)

@@ -1,0 +1,97 @@
+"""What all runtimes share: a frame's inputs, precision, and the shape of a cache."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.avatar import Avatar
+from models.conditioning import describe
+from models.geometry.gbuffer import draw
+from models.networks.live import Picture as Layers
+from models.networks.networks import FrameBatch
+from models.state import FrameState
+
+Cache = dict[str, Tensor]
+"""Tensors named and shaped as `Runtime.layout` says."""
+
+
+class TensorSpec(NamedTuple):
+    """One tensor of a cache."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
+class Picture(NamedTuple):
+    """A warped frame and where its time went."""
+
+    rgb: NDArray[np.uint8]
+    """(H, W, 3)"""
+    raster_ms: float
+    """Posing the head and drawing what each pixel sees."""
+    network_ms: float
+
+
+class Runtime(Protocol):
+    """A kind of networks on a device. Used by one thread at a time."""
+
+    layout: tuple[TensorSpec, ...]
+    """What a cache consists of."""
+
+    def refresh(self, state: FrameState, cache: Cache) -> None:
+        """Render `state` in full and keep its features in `cache`."""
+
+    def full(self, state: FrameState) -> NDArray[np.uint8]:
+        """Render `state` in full, (H, W, 3)."""
+
+    def warp(self, state: FrameState, cache: Cache) -> Picture:
+        """Make `state`'s frame from an older state's cache."""
+
+
+class Stage:
+    """An avatar's head and background on a device, and how its frames get there.
+
+    Args:
+        avatar: The avatar.
+        device: Where its networks run.
+    """
+
+    def __init__(self, avatar: Avatar, device: torch.device) -> None:
+        self.head, self.device = avatar.head, device
+        self.size = avatar.manifest.resolution
+        self.background_rgb = avatar.background
+        background = torch.from_numpy(avatar.background).permute(2, 0, 1)[None]
+        self.background = background.to(device).float() / 255
+
+    def frame(self, state: FrameState) -> FrameBatch:
+        """Draw a state's inputs (B = 1)."""
+        buffers = draw(self.head, state, self.size)
+        return FrameBatch(
+            torch.from_numpy(buffers.uv)[None].to(self.device),
+            torch.from_numpy(buffers.surface).permute(2, 0, 1)[None].to(self.device),
+            torch.from_numpy(describe(state))[None].to(self.device),
+        )
+
+    def compose(self, layers: Layers) -> NDArray[np.uint8]:
+        """Put the head on its background: (H, W, 3), rounded to 8 bits."""
+        picture = layers.over(self.background)[0].clamp(0, 1) * 255 + 0.5
+        return picture.byte().permute(1, 2, 0).contiguous().cpu().numpy()
+
+
+def network_dtype(device: torch.device) -> torch.dtype:
+    """The precision that convolutions run fastest in without a visible difference."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+
+
+def milliseconds_since(started: float) -> float:
+    """Elapsed time since `time.perf_counter()` said `started`."""
+    return (time.perf_counter() - started) * 1000

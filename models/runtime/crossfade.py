@@ -1,0 +1,68 @@
+"""What a warp starts from while caches change: the shown cache moves to each new one by and by.
+
+Two full renders of almost the same moment differ a little everywhere. Swapped from one frame to the
+next, that is seen as flicker wherever the picture is calm; spread over some frames it is not. The
+warp is linear in what it takes of a cache up to its first ReLU, so mixing caches is mixing two
+warps there, at the price of one.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from models.runtime.base import Cache
+
+FADE_S = 0.12
+"""How long a new cache takes to come in fully."""
+_LONGEST_STEP_S = 1 / 30
+"""After a still picture, the first step is no longer than this."""
+
+
+class Crossfade:
+    """The cache that one stream of frames is drawn from.
+
+    Args:
+        shown: Tensors of a cache, to be kept and changed.
+    """
+
+    def __init__(self, shown: Cache) -> None:
+        self._shown = shown
+        self._generation: int | None = None
+        self._last_s = 0.0
+        self._ends_s = 0.0
+
+    @property
+    def fading(self) -> bool:
+        """Whether the last frame did not show its cache fully yet."""
+        return self._last_s < self._ends_s
+
+    @torch.inference_mode()
+    def follow(self, newest: Cache, generation: int, now_s: float) -> Cache:
+        """Move towards the newest cache.
+
+        Args:
+            newest: It; read only before this returns.
+            generation: Tells one cache from another.
+            now_s: When the frame to be drawn is shown; never goes back.
+
+        Returns:
+            What to draw the frame from; valid until the next call.
+        """
+        if self._generation is None:  # nothing to come from
+            self._take(newest, 1.0)
+            self._ends_s = now_s
+        elif generation != self._generation:
+            self._last_s = max(self._last_s, now_s - _LONGEST_STEP_S)
+            self._ends_s = self._last_s + FADE_S
+        if self.fading:
+            # Of the way that is left, so that the whole of it goes evenly.
+            self._take(newest, (now_s - self._last_s) / (self._ends_s - self._last_s))
+        self._generation, self._last_s = generation, now_s
+        return self._shown
+
+    def _take(self, newest: Cache, share: float) -> None:
+        for name, tensor in self._shown.items():
+            if share >= 1:
+                tensor.copy_(newest[name])
+            else:
+                tensor.lerp_(newest[name], share)

@@ -1,0 +1,68 @@
+"""The paper's networks through plain torch, on any device, float32, the warp in its split form."""
+
+from __future__ import annotations
+
+import copy
+import time
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.avatar import Avatar
+from models.conditioning import from_flat
+from models.networks.networks import PaperNetworks
+from models.networks.paper import SKIP, PreparedPaperCache
+from models.runtime.base import Cache, Picture, Stage, TensorSpec, milliseconds_since
+from models.state import FrameState
+
+
+class PaperRuntime:
+    """Full renders and split warps of `PaperNetworks`.
+
+    Args:
+        avatar: An avatar with the paper's networks.
+        device: Where to run.
+    """
+
+    def __init__(self, avatar: Avatar, device: torch.device) -> None:
+        assert isinstance(avatar.networks, PaperNetworks)
+        self.stage = Stage(avatar, device)
+        self._networks = copy.deepcopy(avatar.networks).to(device)
+        size, hidden = self.stage.size, self._networks.warper.first.out_channels
+        numbers = avatar.networks.config.expressions + 9
+        self.layout: tuple[TensorSpec, ...] = (
+            TensorSpec("first", (1, hidden, size // 2, size // 2), torch.float32),
+            TensorSpec("skip_4", (1, SKIP, size // 4, size // 4), torch.float32),
+            TensorSpec("skip_5", (1, SKIP, size // 2, size // 2), torch.float32),
+            TensorSpec("uv", (1, size, size, 2), torch.float32),
+            TensorSpec("numbers", (1, numbers), torch.float32),
+        )
+
+    @torch.inference_mode()
+    def refresh(self, state: FrameState, cache: Cache) -> None:
+        """Render `state` in full and keep its share of the warp's first convolution."""
+        frame = self.stage.frame(state)
+        prepared = self._networks.warper.prepare(self._networks.full(frame).cache)
+        for name, value in prepared._asdict().items():
+            cache[name].copy_(value)
+        cache["uv"].copy_(frame.uv)
+        cache["numbers"].copy_(frame.numbers)
+
+    @torch.inference_mode()
+    def full(self, state: FrameState) -> NDArray[np.uint8]:
+        """Render `state` in full, (H, W, 3)."""
+        return self.stage.compose(self._networks.full(self.stage.frame(state)).picture)
+
+    @torch.inference_mode()
+    def warp(self, state: FrameState, cache: Cache) -> Picture:
+        """Make `state`'s frame from an older state's cache."""
+        started = time.perf_counter()
+        frame = self.stage.frame(state)
+        raster_ms = milliseconds_since(started)
+        prepared = PreparedPaperCache(cache["first"], cache["skip_4"], cache["skip_5"])
+        change = (frame.uv - cache["uv"]).permute(0, 3, 1, 2)
+        cached = from_flat(cache["numbers"])
+        made = self._networks.warper.warp(prepared, change, frame.conditioning, cached)
+        rgb = self.stage.compose(self._networks.picture(*made))
+        return Picture(rgb, raster_ms, milliseconds_since(started) - raster_ms)

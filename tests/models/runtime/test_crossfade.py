@@ -1,0 +1,70 @@
+"""Caches come in by and by, evenly, and fully."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from models.runtime.base import Cache
+from models.runtime.crossfade import FADE_S, Crossfade
+
+FRAME_S = FADE_S / 6
+
+
+def cache(value: float) -> Cache:
+    return {
+        "features": torch.full((3, 2), value, dtype=torch.bfloat16),
+        "uv": torch.full((2,), value),
+    }
+
+
+@pytest.fixture
+def fade() -> Crossfade:
+    return Crossfade(cache(float("nan")))
+
+
+def value(shown: Cache) -> float:
+    assert (shown["features"] == shown["features"][0, 0]).all()
+    assert shown["uv"][0].item() == pytest.approx(shown["features"][0, 0].item(), abs=0.02)
+    return shown["uv"][0].item()
+
+
+def test_the_first_cache_is_shown_at_once(fade: Crossfade) -> None:
+    assert value(fade.follow(cache(2.0), 1, 10.0)) == 2
+    assert not fade.fading
+
+
+def test_a_new_one_comes_in_evenly_and_fully(fade: Crossfade) -> None:
+    fade.follow(cache(0.0), 1, 10.0)
+    seen = [value(fade.follow(cache(6.0), 2, 10.0 + FRAME_S * frame)) for frame in range(1, 8)]
+    assert seen == pytest.approx([1, 2, 3, 4, 5, 6, 6], abs=0.02)
+    assert seen[-1] == 6
+    assert not fade.fading
+
+
+def test_it_is_read_no_more_once_it_is_shown_fully(fade: Crossfade) -> None:
+    """Its slot may be written to by then."""
+    fade.follow(cache(0.0), 1, 10.0)
+    newest = cache(6.0)
+    for frame in range(1, 8):
+        fade.follow(newest, 2, 10.0 + FRAME_S * frame)
+    newest["uv"].fill_(99)
+    newest["features"].fill_(99)
+    assert value(fade.follow(newest, 2, 11.0)) == 6
+
+
+def test_a_newer_one_takes_over_halfway(fade: Crossfade) -> None:
+    fade.follow(cache(0.0), 1, 10.0)
+    for frame in range(1, 4):
+        halfway = value(fade.follow(cache(6.0), 2, 10.0 + FRAME_S * frame))
+    assert halfway == pytest.approx(3, abs=0.02)
+    after = value(fade.follow(cache(9.0), 3, 10.0 + FRAME_S * 4))
+    assert after == pytest.approx(4, abs=0.02)
+    assert fade.fading
+    assert value(fade.follow(cache(9.0), 3, 12.0)) == 9
+
+
+def test_after_a_still_picture_it_does_not_jump(fade: Crossfade) -> None:
+    fade.follow(cache(0.0), 1, 10.0)
+    assert value(fade.follow(cache(6.0), 2, 20.0)) < 2
+    assert fade.fading
