@@ -1,0 +1,143 @@
+"""What lies under each texel of a head's texture: where on the neutral head, and of what material.
+
+The studio paints here. Knows nothing of colours or light.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.geometry.head import HeadError, vertex_normals
+from models.geometry.rasterizer_numba import barycentrics, rasterize
+
+Floats = NDArray[np.float32]
+
+_STUDIO_KEYS = ("materials", "material_names", "masks", "mask_names", "occlusion")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StudioData:
+    """What a head file holds for the studio alone."""
+
+    materials: NDArray[np.uint8]
+    """(F,) index into `material_names`."""
+    material_names: tuple[str, ...]
+    masks: Floats
+    """(V, K) painting regions; see `mask_names`."""
+    mask_names: tuple[str, ...]
+    occlusion: Floats
+    """(V,) share of the sky that the neutral head leaves open, 0..1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Texels:
+    """The covered texels of an atlas of `size` by `size`; N of them."""
+
+    size: int
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    position: Floats
+    """(N, 3) metres on the neutral head."""
+    normal: Floats
+    """(N, 3) unit vectors of the neutral head."""
+    material: NDArray[np.uint8]
+    """(N,) as `StudioData.materials`."""
+    masks: Floats
+    """(N, K) as `StudioData.masks`."""
+
+
+def load_studio_data(path: Path) -> StudioData:
+    """Read the studio's part of a head file.
+
+    Raises:
+        HeadError: If the file was not made for painting.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        missing = [key for key in _STUDIO_KEYS if key not in file.files]
+        if missing:
+            raise HeadError(f"{path} cannot be painted: it lacks {', '.join(missing)}")
+        return StudioData(
+            materials=file["materials"],
+            material_names=tuple(str(name) for name in file["material_names"]),
+            masks=file["masks"].astype(np.float32),
+            mask_names=tuple(str(name) for name in file["mask_names"]),
+            occlusion=file["occlusion"].astype(np.float32),
+        )
+
+
+def find_texels(
+    neutral: Floats,
+    faces: NDArray[np.int32],
+    uvs: Floats,
+    uv_faces: NDArray[np.int32],
+    data: StudioData,
+    size: int,
+) -> Texels:
+    """Rasterize the texture layout itself.
+
+    Args:
+        neutral: (V, 3) metres.
+        faces: (F, 3).
+        uvs: (T, 2) in 0..1, v downwards.
+        uv_faces: (F, 3).
+        data: Materials and masks.
+        size: Texels along each side.
+    """
+    corners = uvs[uv_faces].astype(np.float64) * size
+    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
+    signed = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+    # The rasterizer drops triangles that face away; mirrored islands are turned to face it.
+    mirrored = signed > 0
+    order = np.where(mirrored[:, None], [0, 2, 1], [0, 1, 2])
+    turned_faces = np.take_along_axis(faces, order, axis=1)
+    turned_uv_faces = np.ascontiguousarray(np.take_along_axis(uv_faces, order, axis=1))
+    xy = np.floor(uvs.astype(np.float64) * size * 256 + 0.5).astype(np.int64)
+    flat = np.ones(len(uvs))
+    fragments = rasterize(xy, flat, turned_uv_faces, size, size)
+    weights = barycentrics(fragments.triangle, xy, flat, turned_uv_faces)
+    rows, columns = np.nonzero(fragments.mask)
+    triangle = fragments.triangle[rows, columns]
+    weight = weights[rows, columns]
+
+    def blend(values: NDArray[Any]) -> Floats:
+        corners = values[turned_faces[triangle]]
+        blended: Floats = np.einsum("nk,nkc->nc", weight, corners).astype(np.float32)
+        return blended
+
+    normal = blend(vertex_normals(neutral, faces))
+    length = np.linalg.norm(normal, axis=1, keepdims=True)
+    return Texels(
+        size=size,
+        rows=rows,
+        columns=columns,
+        position=blend(neutral),
+        normal=normal / np.maximum(length, 1e-6),
+        material=data.materials[triangle],
+        masks=blend(data.masks),
+    )
+
+
+def spread(maps: Floats, covered: NDArray[np.bool_], rounds: int = 4) -> Floats:
+    """Grow the painted texels outwards, so that bilinear lookups at an island's edge find paint.
+
+    Args:
+        maps: (size, size, C).
+        covered: (size, size) which texels are painted.
+        rounds: Texels to grow by.
+
+    Returns:
+        The grown (size, size, C).
+    """
+    maps, covered = maps.copy(), covered.copy()
+    for _ in range(rounds):
+        for axis, step in ((0, 1), (0, -1), (1, 1), (1, -1)):
+            source = np.roll(covered, step, axis)
+            new = source & ~covered
+            maps[new] = np.roll(maps, step, axis)[new]
+            covered |= new
+    return maps

@@ -1,0 +1,95 @@
+"""How a person looks: colours, and how strongly skin, hair and clothes show their features.
+
+A recipe gives it, `scripts/bake_head.py` stores it in the head file, and the studio paints by it.
+Knows nothing of shapes. Colours are linear light, not sRGB.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.geometry.head import HeadError
+
+Rgb = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Colours are linear RGB; amounts are 0 (none) to 1 (strong)."""
+
+    skin: Rgb = (0.55, 0.325, 0.24)
+    """Of the cheek, in even light."""
+    blush: float = 0.6
+    """How much cheeks, nose and ears redden."""
+    freckles: float = 0.3
+    stubble: float = 0.0
+    """Shade of a shaven beard."""
+    age: float = 0.2
+    """How much lines and uneven colour show."""
+    lips: Rgb = (0.47, 0.185, 0.165)
+    brow: Rgb = (0.035, 0.021, 0.014)
+    hair_dark: Rgb = (0.016, 0.0095, 0.006)
+    hair_light: Rgb = (0.085, 0.048, 0.026)
+    """Of the lightest strands."""
+    lash: Rgb = (0.012, 0.008, 0.006)
+    iris: Rgb = (0.105, 0.130, 0.098)
+    iris_inner: Rgb = (0.165, 0.088, 0.030)
+    """The collar around the pupil."""
+    make_up: float = 0.3
+    """Lash line and lids."""
+    cloth: Rgb = (0.050, 0.098, 0.122)
+    backdrop: Rgb = (0.0115, 0.0120, 0.0135)
+    """The studio's wall behind the head, where it is lit."""
+    key_light: Rgb = (1.95, 1.77, 1.55)
+    """The main lamp, from the upper right of the picture."""
+
+    def to_json(self) -> str:
+        """One JSON object; `look_from_json` reads it."""
+        return json.dumps(asdict(self))
+
+
+def look_from_json(text: str) -> Look:
+    """Read a look; what is left out is the default's.
+
+    Raises:
+        ValueError: If it is not JSON, names something unknown, or a value does not fit.
+    """
+    values = json.loads(text)
+    if not isinstance(values, dict):
+        raise ValueError(f"a look must be a JSON object, got {type(values).__name__}")
+    known = {field.name: field.default for field in fields(Look)}
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ValueError(f"a look has no {', '.join(unknown)}; it has {', '.join(known)}")
+    return Look(**{name: _checked(name, known[name], value) for name, value in values.items()})
+
+
+def _checked(name: str, default: Any, value: Any) -> Any:
+    """The value as the field `name` takes it: three numbers for a colour, else one."""
+    expected = np.shape(default)
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        array = np.full(1, np.nan)
+    if array.shape != expected or not np.isfinite(array).all() or (array < 0).any():
+        kind = "three numbers" if expected else "a number"
+        raise ValueError(f"{name} must be {kind} of at least 0, got {value!r}")
+    return tuple(array.tolist()) if expected else float(array)
+
+
+def load_look(head_file: Path) -> Look:
+    """The look that a head file holds; the default where it holds none.
+
+    Raises:
+        HeadError: If the file is unreadable, or what it holds is not a look.
+    """
+    try:
+        with np.load(head_file, allow_pickle=False) as file:
+            return look_from_json(str(file["look"])) if "look" in file.files else Look()
+    except (OSError, ValueError) as exc:
+        raise HeadError(f"{head_file} holds no readable look: {exc}") from exc

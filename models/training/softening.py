@@ -1,0 +1,208 @@
+"""What happens to light between the surface and the picture: in folds, under skin, in the lens.
+
+All work on the picture's samples, on one core, without the interpreter lock.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+_RADII_M = np.array([0.0028, 0.007, 0.018])
+_WEIGHTS = np.array([0.34, 0.36, 0.30])
+_TURNS = np.array([[np.cos(a), np.sin(a)] for a in (np.arange(6) + 0.5) * np.pi / 6], np.float64)
+_BLEED_M = np.array([0.0030, 0.0013, 0.0007], np.float64)
+"""How far red, green and blue light travel under skin: standard deviations."""
+_TAPS = 6
+
+
+@njit(cache=True, nogil=True)
+def find_crevices(nearness: Floats, px_per_unit: float) -> Floats:
+    """How much light reaches into the folds of what is seen, at half of the resolution.
+
+    Compares each sample with pairs of opposite neighbours: where both stand nearer than the sample,
+    it lies in a fold. Even slopes cancel out.
+
+    Args:
+        nearness: (H, W) 1/metres from the viewer, 0 for none. H and W even.
+        px_per_unit: The camera's focal length in samples.
+
+    Returns:
+        (H / 2, W / 2) in 0..1.
+    """
+    height, width = nearness.shape[0] // 2, nearness.shape[1] // 2
+    raw = np.ones((height, width), np.float32)
+    for y in range(height):
+        for x in range(width):
+            near = nearness[2 * y, 2 * x]
+            if near <= 0.0:
+                continue
+            depth = 1.0 / near
+            hidden = 0.0
+            for k in range(3):
+                radius = _RADII_M[k]
+                reach = radius * px_per_unit * near * 0.5
+                sum_k = 0.0
+                for t in range(6):
+                    dx = int(np.floor(_TURNS[t, 0] * reach + 0.5))
+                    dy = int(np.floor(_TURNS[t, 1] * reach + 0.5))
+                    rise = 0.0
+                    for sign in (-1, 1):
+                        qx = min(max(x + sign * dx, 0), width - 1)
+                        qy = min(max(y + sign * dy, 0), height - 1)
+                        other = nearness[2 * qy, 2 * qx]
+                        gap = depth - 1.0 / other if other > 0.0 else -radius
+                        # What stands far in front hides little of the sky.
+                        if gap > 3.0 * radius:
+                            gap = max(4.0 * radius - gap, 0.0)
+                        rise += min(max(gap, -radius), radius)
+                    sum_k += min(max(rise / (2.0 * radius) - 0.02, 0.0), 1.0)
+                hidden += _WEIGHTS[k] * sum_k / 6.0
+            raw[y, x] = max(1.0 - 2.2 * hidden, 0.12)
+    return _smooth(raw)
+
+
+@njit(cache=True, nogil=True)
+def _smooth(raw: Floats) -> Floats:
+    """Average over 3x3."""
+    height, width = raw.shape
+    smooth = raw.copy()
+    for y in range(1, height - 1):
+        for x in range(1, width - 1):
+            total = np.float32(0.0)
+            for dy in range(-1, 2):
+                for dx in range(-1, 2):
+                    total += raw[y + dy, x + dx]
+            smooth[y, x] = total / np.float32(9.0)
+    return smooth
+
+
+def scatter(received: Floats, nearness: Floats, skin: NDArray[np.bool_], focal: float) -> Floats:
+    """Let light travel under the skin: red furthest, so that shadows' edges glow warm.
+
+    Args:
+        received: (H, W, 3) light that falls on each sample.
+        nearness: (H, W) 1/metres from the viewer.
+        skin: (H, W) where the light can travel.
+        focal: The camera's focal length in samples.
+
+    Returns:
+        (H, W, 3) light that comes back out; off the skin as given.
+    """
+    across = _scatter_along(received, nearness, skin, focal, 0)
+    return _scatter_along(across, nearness, skin, focal, 1)
+
+
+@njit(cache=True, nogil=True)
+def _scatter_along(
+    received: Floats, nearness: Floats, skin: NDArray[np.bool_], focal: float, axis: int
+) -> Floats:
+    height, width, _ = received.shape
+    out = received.copy()
+    # Taps reach two standard deviations of red.
+    weights = np.zeros((_TAPS + 1, 3), np.float32)
+    spacing = 2.0 * _BLEED_M[0] / _TAPS
+    for t in range(_TAPS + 1):
+        for i in range(3):
+            weights[t, i] = np.exp(-0.5 * (t * spacing / _BLEED_M[i]) ** 2)
+    for y in range(height):
+        for x in range(width):
+            if not skin[y, x]:
+                continue
+            near = nearness[y, x]
+            depth = np.float32(1.0) / near
+            step = spacing * focal * near
+            r, g, b = received[y, x, 0], received[y, x, 1], received[y, x, 2]
+            wr = wg = wb = np.float32(1.0)
+            for t in range(1, _TAPS + 1):
+                move = int(t * step + 0.5)
+                for sign in (-1, 1):
+                    qx = x + sign * move if axis == 0 else x
+                    qy = y if axis == 0 else y + sign * move
+                    if qx < 0 or qy < 0 or qx >= width or qy >= height or not skin[qy, qx]:
+                        continue
+                    gap = abs(depth - np.float32(1.0) / nearness[qy, qx])
+                    close = np.float32(1.0) - gap * np.float32(90.0)
+                    if close <= 0.0:
+                        continue
+                    w = close * weights[t, 0]
+                    r += w * received[qy, qx, 0]
+                    wr += w
+                    w = close * weights[t, 1]
+                    g += w * received[qy, qx, 1]
+                    wg += w
+                    w = close * weights[t, 2]
+                    b += w * received[qy, qx, 2]
+                    wb += w
+            out[y, x, 0] = r / wr
+            out[y, x, 1] = g / wg
+            out[y, x, 2] = b / wb
+    return out
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _tone(x: float) -> float:
+    """Linear light to sRGB 0..1: a filmic shoulder (after Narkowicz's fit of ACES), then gamma."""
+    x = max(x, 0.0) * 0.60
+    y = (x * (2.51 * x + 0.03)) / (x * (2.43 * x + 0.59) + 0.14)
+    y = min(max(y, 0.0), 1.0)
+    return 12.92 * y if y <= 0.0031308 else 1.055 * y ** (1.0 / 2.4) - 0.055
+
+
+@njit(cache=True, nogil=True)
+def expose(
+    paint: Floats, received: Floats, mirrored: Floats, triangle: NDArray[np.int32]
+) -> Floats:
+    """Put the light together: (H, W, 3) sRGB 0..1 of every covered sample, 0 elsewhere."""
+    height, width = triangle.shape
+    colour = np.zeros((height, width, 3), np.float32)
+    for y in range(height):
+        for x in range(width):
+            if triangle[y, x] < 0:
+                continue
+            for i in range(3):
+                colour[y, x, i] = _tone(
+                    paint[y, x, i] * received[y, x, i] * 0.62 + mirrored[y, x, i]
+                )
+    return colour
+
+
+@njit(cache=True, nogil=True)
+def reduce_samples(samples: Floats, size: int) -> Floats:
+    """Average samples into pixels by a tent two pixels wide: no stair steps, no moire.
+
+    Args:
+        samples: (size * s, size * s, C).
+        size: Rows and columns of pixels.
+
+    Returns:
+        (size, size, C).
+    """
+    s = samples.shape[0] // size
+    full, channels = samples.shape[0], samples.shape[2]
+    first = -((s - 1) // 2) if s % 2 else -(s // 2)
+    count = 2 * s
+    weights = np.zeros(count, np.float32)
+    for k in range(count):
+        weights[k] = max(1.0 - abs((first + k + 0.5) / s - 0.5), 0.0)
+    weights /= weights.sum()
+    rows = np.zeros((size, full, channels), np.float32)
+    for y in range(size):
+        for k in range(count):
+            sy = min(max(y * s + first + k, 0), full - 1)
+            w = weights[k]
+            for x in range(full):
+                for c in range(channels):
+                    rows[y, x, c] += w * samples[sy, x, c]
+    out = np.zeros((size, size, channels), np.float32)
+    for y in range(size):
+        for x in range(size):
+            for k in range(count):
+                sx = min(max(x * s + first + k, 0), full - 1)
+                w = weights[k]
+                for c in range(channels):
+                    out[y, x, c] += w * rows[y, sx, c]
+    return out

@@ -1,0 +1,57 @@
+import pytest
+import torch
+from torch import Tensor
+
+from models.networks.live import Picture
+from models.training.losses import LossWeights, PictureLoss, Truth, structure_distance
+from models.training.metrics import ssim
+
+
+@pytest.fixture
+def truth() -> Truth:
+    torch.manual_seed(0)
+    mask = torch.zeros(2, 1, 48, 48)
+    mask[:, :, 8:40, 8:40] = 1
+    background = torch.full((2, 3, 48, 48), 0.2)
+    return Truth(torch.rand(2, 3, 48, 48) * mask + background * (1 - mask), mask, background)
+
+
+def exact(truth: Truth) -> Picture:
+    return Picture(truth.rgb.clone(), (truth.mask * 2 - 1) * 40)
+
+
+def test_the_exact_picture_costs_nothing(truth: Truth) -> None:
+    assert PictureLoss(LossWeights())(exact(truth), truth).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_parts_are_weighed(truth: Truth) -> None:
+    rgb = truth.rgb + 0.1 * truth.mask
+    picture = exact(truth)._replace(rgb=rgb)
+    plain = PictureLoss(LossWeights(structure=0, mask=0))(picture, truth).item()
+    assert plain == pytest.approx(0.1 * truth.mask.mean().item(), rel=1e-4)
+    structure = PictureLoss(LossWeights(structure=2, mask=0))(picture, truth).item()
+    distance = 1 - ssim(rgb, truth.rgb).mean().item()
+    assert structure == pytest.approx(plain + 2 * distance, rel=1e-4)
+    hole = picture._replace(mask_logit=torch.full_like(picture.mask_logit, -40))
+    masked = PictureLoss(LossWeights(structure=0, mask=0.5))(hole, truth).item()
+    unmasked = PictureLoss(LossWeights(structure=0, mask=0))(hole, truth).item()
+    assert masked == pytest.approx(unmasked + 0.5 * truth.mask.mean().item(), rel=1e-4)
+
+
+def test_a_trained_distance_takes_the_place_of_structure(truth: Truth) -> None:
+    def always_three(picture: Tensor, other: Tensor) -> Tensor:
+        assert picture.shape == other.shape == (2, 3, 48, 48)
+        return torch.tensor(3.0)
+
+    loss = PictureLoss(LossWeights(vgg16=0.5, structure=9), always_three)
+    assert loss(exact(truth), truth).item() == pytest.approx(1.5, abs=1e-5)
+
+
+def test_structure_is_compared_at_several_resolutions(truth: Truth) -> None:
+    # Noise of one pixel vanishes at half resolution; a wide stain does not.
+    board = 0.1 * (torch.arange(48)[:, None] + torch.arange(48)).remainder(2).float() - 0.05
+    noisy = truth.rgb + board
+    assert structure_distance(truth.rgb, truth.rgb, 3).item() == pytest.approx(0, abs=1e-5)
+    assert structure_distance(noisy, truth.rgb, 2) < 0.6 * structure_distance(noisy, truth.rgb, 1)
+    # At 12x12 the window still fits, at 6x6 it does not: a fourth resolution changes nothing.
+    assert structure_distance(noisy, truth.rgb, 3) == structure_distance(noisy, truth.rgb, 4)

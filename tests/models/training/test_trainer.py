@@ -1,0 +1,216 @@
+"""Training for real, on a ball with a painted surface."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.avatar import Avatar, load_avatar
+from models.geometry.head import Head
+from models.networks.networks import NetworkConfig, Variant, build_networks
+from models.renderer import CachedRenderer
+from models.training.distributed import Processes
+from models.training.footage import DrawnFootage
+from models.training.initial import initialize
+from models.training.objective import PairObjective
+from models.training.pairs import Pair, PairLoader, PairSettings
+from models.training.trainer import Progress, RunError, TrainConfig, Trainer
+from tests.models.conftest import write_head
+from tests.models.training.ball import Ball
+
+
+def settings(variant: Variant, steps: int) -> TrainConfig:
+    return TrainConfig(
+        network=NetworkConfig(
+            variant, 0.0625, texture_size=64, feature_size=32, texture_levels=2, expressions=4
+        ),
+        pairs=PairSettings(batch=2, crop=64, max_age=4),
+        steps=steps,
+        validate_every=1000,
+        checkpoint_every=20,
+        validation_frames=3,
+        average_decay=0.9,
+    )
+
+
+@pytest.fixture
+def frames(ball: Head) -> Ball:
+    return Ball(ball)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def trainer(frames: Ball, ball: Head, build_avatar, variant: Variant, steps: int, folder: Path):  # type: ignore[no-untyped-def]
+    avatar: Avatar = build_avatar(variant)
+    config = settings(variant, steps)
+    torch.manual_seed(config.seed)
+    networks = build_networks(config.network)
+    initialize(networks)
+    objective = PairObjective(networks, config.loss, config.mixed_precision)
+    footage = DrawnFootage(frames, ball)
+    return Trainer(config, objective, footage, footage, ball, avatar.manifest, folder)
+
+
+@pytest.mark.parametrize("variant", ["live", "paper"])
+def test_training_makes_pictures_better(  # type: ignore[no-untyped-def]
+    frames: Ball, ball: Head, build_avatar, tmp_path: Path, variant: Variant
+) -> None:
+    steps: list[Progress] = []
+    trainer(frames, ball, build_avatar, variant, 60, tmp_path).run(steps.append)
+    first = np.mean([s.losses["warp"] for s in steps[:5]])
+    last = np.mean([s.losses["warp"] for s in steps[-5:]])
+    assert last < 0.7 * first
+    assert [s.step for s in steps] == list(range(1, 61))
+    assert steps[-1].fraction == 1
+    (line,) = (tmp_path / "validation.jsonl").read_text().splitlines()
+    assert json.loads(line)["warp_psnr"] > 12
+
+
+def test_an_interrupted_run_goes_on_and_leaves_an_avatar_that_renders(  # type: ignore[no-untyped-def]
+    frames: Ball, ball: Head, build_avatar, tmp_path: Path
+) -> None:
+    def interrupt(progress: Progress) -> None:
+        if progress.step == 25:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer(frames, ball, build_avatar, "live", 40, tmp_path).run(interrupt)
+    again = trainer(frames, ball, build_avatar, "live", 40, tmp_path)
+    assert again.step == 20  # the last checkpoint
+    with pytest.raises(RunError, match="other networks"):
+        trainer(frames, ball, build_avatar, "paper", 40, tmp_path)
+    seen: list[int] = []
+    again.run(lambda progress: seen.append(progress.step))
+    assert seen == list(range(21, 41))
+
+    write_head(ball, tmp_path / "avatar" / "head.npz")
+    avatar = load_avatar(tmp_path / "avatar")
+    state, truth, _ = frames.frame(3)
+    picture = CachedRenderer(avatar).full(state)
+    assert np.abs(picture.astype(int) - truth).mean() < 60
+
+
+def test_a_continued_run_takes_the_steps_it_would_have_taken(  # type: ignore[no-untyped-def]
+    frames: Ball, ball: Head, build_avatar, tmp_path: Path
+) -> None:
+    def interrupt(progress: Progress) -> None:
+        if progress.step == 21:
+            raise KeyboardInterrupt
+
+    whole: list[Progress] = []
+    first = trainer(frames, ball, build_avatar, "live", 24, tmp_path / "whole")
+    first.run(whole.append)
+    with pytest.raises(KeyboardInterrupt):
+        trainer(frames, ball, build_avatar, "live", 24, tmp_path / "halves").run(interrupt)
+    rest: list[Progress] = []
+    second = trainer(frames, ball, build_avatar, "live", 24, tmp_path / "halves")
+    second.run(rest.append)
+    assert [p.losses for p in rest] == [p.losses for p in whole[20:]]
+    for one, other in zip(first.average.parameters(), second.average.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_the_same_seed_gives_the_same_weights(  # type: ignore[no-untyped-def]
+    frames: Ball, ball: Head, build_avatar, tmp_path: Path
+) -> None:
+    runs = [trainer(frames, ball, build_avatar, "live", 3, tmp_path / name) for name in "ab"]
+    for run in runs:
+        run.run(lambda progress: None)
+    one, same = (run.networks.state_dict() for run in runs)
+    assert all(torch.equal(one[name], same[name]) for name in one)
+
+
+def test_the_same_seed_draws_the_same_pairs(frames: Ball, ball: Head) -> None:
+    def first(seed: int) -> Pair:
+        settings = PairSettings(batch=3, crop=32, max_age=4)
+        with PairLoader(DrawnFootage(frames, ball), settings, seed) as loader:
+            return next(iter(loader))
+
+    one, same, other = first(1), first(1), first(2)
+    torch.testing.assert_close(one.now.truth.rgb, same.now.truth.rgb)
+    assert not torch.equal(one.now.truth.rgb, other.now.truth.rgb)
+
+
+def test_processes_share_a_batch(frames: Ball, ball: Head) -> None:
+    def second(processes: Processes, threads: int = 1) -> torch.Tensor:
+        settings = PairSettings(batch=4, crop=32, max_age=4, threads=threads)
+        loader = PairLoader(DrawnFootage(frames, ball), settings, 5, 7, processes)
+        with loader:
+            return next(iter(loader)).now.truth.rgb
+
+    whole = second(Processes(0, 1))
+    assert torch.equal(second(Processes(0, 2)), whole[0::2])
+    assert torch.equal(second(Processes(1, 2)), whole[1::2])
+    assert torch.equal(second(Processes(0, 1), threads=3), whole)
+    with pytest.raises(ValueError, match="3 processes cannot share 4 pairs"):
+        second(Processes(0, 3))
+
+
+def test_each_frame_of_a_pair_is_read_once(frames: Ball, ball: Head) -> None:
+    read: list[int] = []
+    frame = frames.frame
+    frames.frame = lambda index: (read.append(index), frame(index))[1]  # type: ignore[method-assign]
+    settings = PairSettings(batch=3, crop=32, max_age=4)
+    with PairLoader(DrawnFootage(frames, ball), settings, 0) as loader:
+        next(iter(loader))
+    assert len(read) % 6 == 0  # whole batches of three pairs
+
+
+def test_ages_stay_between_their_limits(frames: Ball, ball: Head) -> None:
+    ages: list[int] = []
+    older = frames.older
+    frames.older = lambda index, age: (ages.append(age), older(index, age))[1]  # type: ignore[method-assign]
+    settings = PairSettings(batch=40, crop=32, min_age=2, max_age=5)
+    with PairLoader(DrawnFootage(frames, ball), settings, 0) as loader:
+        next(iter(loader))
+    assert set(ages) == {2, 3, 4, 5}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"crop": 40}, "crop must be a multiple of 32, got 40"),
+        ({"min_age": 3, "max_age": 2}, r"0 <= min <= max, got 3\.\.2"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(arguments: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PairSettings(**arguments)
+
+
+def test_a_window_greater_than_the_pictures_is_refused(frames: Ball, ball: Head) -> None:
+    with pytest.raises(ValueError, match="crop must be at most 64"):
+        PairLoader(DrawnFootage(frames, ball), PairSettings(crop=96), 0)
+
+
+def test_a_pair_is_the_same_window_of_an_older_and_a_newer_frame(frames: Ball, ball: Head) -> None:
+    footage = DrawnFootage(frames, ball)
+    with PairLoader(footage, PairSettings(batch=8, crop=32, max_age=4), 0) as loader:
+        pair = next(iter(loader))
+    assert pair.now.truth.rgb.shape == (8, 3, 32, 32)
+    wholes = [footage.take(index).example() for index in range(len(frames))]
+    for numbers, rgb in zip(pair.now.frame.numbers, pair.now.truth.rgb, strict=True):
+        (whole,) = (w for w in wholes if torch.equal(w.frame.numbers[0], numbers))
+        windows = whole.truth.rgb[0].unfold(1, 32, 2).unfold(2, 32, 2)  # (3, y, x, 32, 32)
+        assert (windows == rgb[:, None, None]).all(dim=(0, 3, 4)).any()
+
+
+def test_a_failing_loader_raises_where_it_is_read(ball: Head, frames: Ball) -> None:
+    def broken(index: int) -> None:
+        raise OSError("the disk is gone")
+
+    frames.frame = broken  # type: ignore[method-assign, assignment]
+    with (
+        PairLoader(DrawnFootage(frames, ball), PairSettings(batch=1, crop=32), 0) as loader,
+        pytest.raises(OSError, match="disk is gone"),
+    ):
+        next(iter(loader))
