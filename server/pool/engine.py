@@ -1,0 +1,193 @@
+"""The real engine: all avatars of a folder on one device.
+
+The only file of the pool that imports the models.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from models.avatar import AvatarError, Manifest, load_avatar
+from models.geometry.head import HeadError
+from models.renderer import CachedRenderer
+from models.state import FrameState
+from server.errors import RenderError
+from server.pool.interface import Slot, SlotMemory, WarpedPicture
+from server.pool.jobs import AvatarInfo, Image, RenderState, SlotHandle
+from server.pool.slots import ArraySpec, SlotLayout
+from server.pool.tensor_slots import CudaSlots, Dtypes, HostSlots
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ModelEngineFactory:
+    """Builds engines of the avatars in a folder; picklable.
+
+    Args:
+        avatars: A folder with one folder per avatar.
+        warp_threads: On a CPU, how many threads share the drawing of one warp.
+    """
+
+    avatars: Path
+    warp_threads: int = 1
+
+    def devices(self, wanted: str) -> tuple[str, ...]:
+        """See `EngineFactory`. Asks the driver how many GPUs there are, but initialises none."""
+        gpus = tuple(f"cuda:{index}" for index in range(torch.cuda.device_count()))
+        if wanted == "auto":
+            return gpus or ("cpu",)
+        if wanted == "cuda" and gpus:
+            return gpus
+        chosen = tuple(dict.fromkeys(name.strip() for name in wanted.split(",")))
+        if unknown := [name for name in chosen if name not in ("cpu", *gpus)]:
+            here = ", ".join(("auto", "cpu", *gpus))
+            raise ValueError(f"device must be one of {here} here, got {', '.join(unknown)!r}")
+        return chosen
+
+    def build(self, device: str, threads: int) -> ModelEngine:
+        """See `EngineFactory`.
+
+        Raises:
+            AvatarError: If no avatar can be loaded.
+        """
+        torch.set_num_threads(threads)
+        if device != "cpu":
+            torch.cuda.set_device(device)
+        return ModelEngine(load_renderers(self.avatars, device, self.warp_threads))
+
+
+def load_renderers(folder: Path, device: str, warp_threads: int = 1) -> dict[str, CachedRenderer]:
+    """Load every avatar of a folder onto a device, ready to render at full speed.
+
+    One that is broken is left out with a line in the log.
+
+    Raises:
+        AvatarError: If none is left.
+    """
+    renderers = {}
+    problems = []
+    for manifest in sorted(folder.glob("*/manifest.json")):
+        try:
+            renderer = CachedRenderer(load_avatar(manifest.parent), device, warp_threads)
+        except AvatarError as exc:
+            logger.error("avatar %s is left out: %s", manifest.parent.name, exc)
+            problems.append(str(exc))
+            continue
+        renderer.warm_up()
+        renderers[renderer.manifest.id] = renderer
+    if not renderers:
+        found = "; ".join(problems) or "no folder in it has a manifest.json"
+        raise AvatarError(f"{folder} must hold at least one avatar: {found}")
+    return renderers
+
+
+class ModelEngine:
+    """See `Engine`.
+
+    Args:
+        renderers: By avatar id, all on one device.
+    """
+
+    def __init__(self, renderers: Mapping[str, CachedRenderer]) -> None:
+        self._renderers = renderers
+        self._avatars = {k: _describe(r.manifest) for k, r in renderers.items()}
+        self._layouts = {k: _lay_out(r) for k, r in renderers.items()}
+        self._device = next(iter(renderers.values())).device
+
+    @property
+    def avatars(self) -> Mapping[str, AvatarInfo]:
+        """See `Engine`."""
+        return self._avatars
+
+    def allocate(self, avatar_id: str) -> SlotMemory:
+        """See `Engine`."""
+        layout, dtypes = self._layouts[avatar_id]
+        if self._device.type == "cuda":
+            return CudaSlots.allocate(self._device, layout, dtypes)
+        return HostSlots.allocate(layout, dtypes)
+
+    def attach(self, avatar_id: str, handle: SlotHandle) -> SlotMemory:
+        """See `Engine`."""
+        kind = CudaSlots if self._device.type == "cuda" else HostSlots
+        return kind.attach(handle, *self._layouts[avatar_id])
+
+    def refresh(self, avatar_id: str, state: RenderState, slot: Slot) -> None:
+        """See `Engine`."""
+        with _refusals():
+            self._renderers[avatar_id].refresh(_frame_state(state), _cache(slot))
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+    def warp(self, avatar_id: str, state: RenderState, slot: Slot) -> WarpedPicture:
+        """See `Engine`."""
+        with _refusals():
+            picture = self._renderers[avatar_id].warp(_frame_state(state), _cache(slot))
+        return WarpedPicture(picture.rgb, picture.raster_ms, picture.network_ms)
+
+    def full(self, avatar_id: str, state: RenderState) -> Image:
+        """See `Engine`."""
+        with _refusals():
+            return self._renderers[avatar_id].full(_frame_state(state))
+
+    def warp_from(self, avatar_id: str, state: RenderState, cached: RenderState) -> Image:
+        """See `Engine`."""
+        renderer = self._renderers[avatar_id]
+        with _refusals():
+            cache = renderer.allocate_cache()
+            renderer.refresh(_frame_state(cached), cache)
+            return renderer.warp(_frame_state(state), cache).rgb
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """A state that does not fit the avatar fails its own job; anything else is a fault of ours."""
+    try:
+        yield
+    except HeadError as exc:
+        raise RenderError(str(exc)) from exc
+
+
+def _cache(slot: Slot) -> dict[str, Tensor]:
+    return cast(dict[str, Tensor], slot)  # made by tensor_slots.py
+
+
+def _frame_state(state: RenderState) -> FrameState:
+    return FrameState(
+        head_rotation=state.head_rotation,
+        head_translation=state.head_translation,
+        expression=state.expression,
+        eye_rotation=state.eye_rotation,
+        eye_position=state.eye_position,
+        fov_y_rad=state.fov_y_rad,
+        vertices=state.vertices,
+    )
+
+
+def _lay_out(renderer: CachedRenderer) -> tuple[SlotLayout, Dtypes]:
+    specs = renderer.cache_layout
+    arrays = [ArraySpec(spec.name, spec.shape, spec.dtype.itemsize) for spec in specs]
+    return SlotLayout(arrays), {spec.name: spec.dtype for spec in specs}
+
+
+def _describe(manifest: Manifest) -> AvatarInfo:
+    return AvatarInfo(
+        id=manifest.id,
+        name=manifest.name,
+        resolution=manifest.resolution,
+        expression_names=manifest.expression_names,
+        vertex_count=manifest.vertex_count,
+        triangle_count=manifest.triangle_count,
+        licence=manifest.licence,
+        origin=manifest.origin,
+        eye_position=manifest.eye_position,
+        fov_y_rad=manifest.fov_y_rad,
+    )

@@ -1,0 +1,266 @@
+"""A stand-in for the models: real processes and real shared memory, but pictures one can check.
+
+Imports no torch, so its workers start in a moment. A picture shows four numbers (`read_picture`):
+which state it is of, and which state its cache was made from. What goes wrong is asked for by the
+state itself (`failing`, `breaking`, `hanging`), so that it happens in whichever process renders.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from multiprocessing import parent_process
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.errors import RenderError
+from server.pool.interface import Slot, WarpedPicture
+from server.pool.jobs import AvatarInfo, Image, RenderState, SlotHandle
+from server.pool.slots import ArraySpec, SharedBlock, SlotLayout
+
+FOV_FAILS, FOV_BREAKS, FOV_HANGS = 2.1, 2.2, 2.3
+"""Angles that no avatar uses; they name the fault a state asks for."""
+JAW_OPEN = 17
+"""Index of `jawOpen` among the coefficients."""
+
+_SIDES = ("Left", "Right")
+EXPRESSION_NAMES = (
+    *(
+        f"eye{what}{side}"
+        for side in _SIDES
+        for what in ("Blink", "LookDown", "LookIn", "LookOut", "LookUp", "Squint", "Wide")
+    ),
+    *("jawForward", "jawLeft", "jawRight", "jawOpen"),
+    *("mouthClose", "mouthFunnel", "mouthPucker", "mouthLeft", "mouthRight"),
+    *(f"mouth{what}{side}" for what in ("Smile", "Frown", "Dimple", "Stretch") for side in _SIDES),
+    *("mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper"),
+    *(f"mouth{what}{side}" for what in ("Press", "LowerDown", "UpperUp") for side in _SIDES),
+    *("browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight"),
+    *("cheekPuff", "cheekSquintLeft", "cheekSquintRight"),
+    *("noseSneerLeft", "noseSneerRight", "tongueOut"),
+)
+"""The 52 ARKit names, in ARKit's order."""
+
+
+def fake_avatar(avatar_id: str = "default", resolution: int = 64) -> AvatarInfo:
+    """An avatar as the fake engine has it: a square of four vertices."""
+    return AvatarInfo(
+        id=avatar_id,
+        name="Fake",
+        resolution=resolution,
+        expression_names=EXPRESSION_NAMES,
+        vertex_count=4,
+        triangle_count=2,
+        licence="CC0-1.0",
+        origin="drawn by server/pool/fake.py",
+        eye_position=(0.0, 0.0, 0.7),
+        fov_y_rad=0.5,
+    )
+
+
+def fake_state(jaw_open: float = 0.0, eye_x: float = 0.0) -> RenderState:
+    """A state told apart by two numbers, which `read_picture` finds again."""
+    expression = np.zeros(len(EXPRESSION_NAMES), np.float32)
+    expression[JAW_OPEN] = jaw_open
+    return RenderState(
+        head_rotation=np.array([0, 0, 0, 1], np.float32),
+        head_translation=np.zeros(3, np.float32),
+        expression=expression,
+        vertices=None,
+        eye_rotation=np.array([0, 0, 0, 1], np.float32),
+        eye_position=np.array([eye_x, 0, 0.7], np.float32),
+        fov_y_rad=0.5,
+    )
+
+
+def failing(state: RenderState) -> RenderState:
+    """The state, made to raise `RenderError` when it is rendered."""
+    return replace(state, fov_y_rad=FOV_FAILS)
+
+
+def breaking(state: RenderState) -> RenderState:
+    """The state, made to end the process that renders it."""
+    return replace(state, fov_y_rad=FOV_BREAKS)
+
+
+def hanging(state: RenderState) -> RenderState:
+    """The state, made to keep the process that renders it busy for ever."""
+    return replace(state, fov_y_rad=FOV_HANGS)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a fake picture shows, each within 1/255 of what was asked for."""
+
+    jaw_open: float
+    eye_x: float
+    cached_jaw_open: float
+    cached_eye_x: float
+
+
+def read_picture(rgb: Image) -> Shown:
+    """Find the numbers a picture was drawn from."""
+    top, bottom = rgb[0, 0].astype(float) / 255, rgb[-1, 0].astype(float) / 255
+    return Shown(top[0], 2 * top[1] - 1, bottom[0], 2 * bottom[1] - 1)
+
+
+@dataclass(frozen=True)
+class FakeEngineFactory:
+    """Builds fake engines; picklable."""
+
+    avatars: tuple[AvatarInfo, ...] = (fake_avatar(),)
+    refresh_s: float = 0.0
+    """How long filling a cache takes, of which it is being written all the time."""
+    warp_s: float = 0.0
+    """How long a warp takes, of which it reads its cache all the time."""
+    full_s: float = 0.0
+    build_s: float = 0.0
+    builds_in_server: bool = True
+    """Whether the engine can be built for the server's warps."""
+    builds_in_workers: bool = True
+    """Whether it can be built in workers."""
+    exits_in_workers: bool = False
+    """Whether workers end without a word instead of building their engine."""
+    device_names: tuple[str, ...] = ("cpu",)
+    """Devices that `auto` stands for."""
+
+    def devices(self, wanted: str) -> tuple[str, ...]:
+        """See `EngineFactory`."""
+        chosen = self.device_names if wanted == "auto" else tuple(wanted.split(","))
+        if unknown := set(chosen) - set(self.device_names):
+            raise ValueError(f"device must be one of {self.device_names}, got {sorted(unknown)}")
+        return chosen
+
+    def build(self, device: str, threads: int) -> FakeEngine:
+        """See `EngineFactory`."""
+        time.sleep(self.build_s)
+        in_worker = parent_process() is not None
+        if in_worker and self.exits_in_workers:
+            os._exit(3)
+        if not (self.builds_in_workers if in_worker else self.builds_in_server):
+            raise RuntimeError(f"no memory left on {device}")
+        return FakeEngine(self)
+
+
+@dataclass
+class FakeMemory:
+    """The slots of a line in one process: arrays over a shared block."""
+
+    block: SharedBlock
+    layout: SlotLayout
+    _slots: dict[int, dict[str, NDArray[np.float32]]] = field(default_factory=dict)
+
+    @property
+    def handle(self) -> SlotHandle:
+        """See `SlotMemory`."""
+        return self.block.name
+
+    def slot(self, index: int) -> Slot:
+        """See `SlotMemory`."""
+        if index not in self._slots:
+            self._slots[index] = {
+                spec.name: np.ndarray(
+                    spec.shape,
+                    np.float32,
+                    self.block.buffer,
+                    self.layout.offset(index, spec.name),
+                )
+                for spec in self.layout.specs
+            }
+        return self._slots[index]
+
+    def close(self) -> None:
+        """See `SlotMemory`."""
+        for arrays in self._slots.values():
+            arrays.clear()  # a view handed out earlier would keep the block mapped
+        self._slots.clear()
+        self.block.close()
+
+
+class FakeEngine:
+    """Draws flat colours instead of faces.
+
+    Args:
+        settings: How long things take.
+    """
+
+    layout = SlotLayout([ArraySpec("begun", (1,), 4), ArraySpec("numbers", (2,), 4)])
+
+    def __init__(self, settings: FakeEngineFactory) -> None:
+        self._settings = settings
+        self._avatars = {avatar.id: avatar for avatar in settings.avatars}
+
+    @property
+    def avatars(self) -> Mapping[str, AvatarInfo]:
+        """See `Engine`."""
+        return self._avatars
+
+    def allocate(self, avatar_id: str) -> FakeMemory:
+        """See `Engine`."""
+        return FakeMemory(SharedBlock.create(self.layout.nbytes), self.layout)
+
+    def attach(self, avatar_id: str, handle: SlotHandle) -> FakeMemory:
+        """See `Engine`."""
+        assert isinstance(handle, str)
+        return FakeMemory(SharedBlock.attach(handle), self.layout)
+
+    def refresh(self, avatar_id: str, state: RenderState, slot: Slot) -> None:
+        """See `Engine`. Marks the slot as begun first and fills it last, like a real render."""
+        slot["begun"][0] += 1
+        slot["numbers"][:] = np.nan
+        _act_up(state)
+        time.sleep(self._settings.refresh_s)
+        slot["numbers"][:] = _numbers(state)
+
+    def warp(self, avatar_id: str, state: RenderState, slot: Slot) -> WarpedPicture:
+        """See `Engine`.
+
+        Raises:
+            AssertionError: If the slot was written meanwhile.
+        """
+        begun, cached = slot["begun"].copy(), slot["numbers"].copy()
+        began = time.perf_counter()
+        _act_up(state)
+        time.sleep(self._settings.warp_s)
+        assert not np.isnan(cached).any(), "the slot was being written when the warp began"
+        assert slot["begun"][0] == begun[0], "the slot was written while it was read"
+        rgb = self._draw(avatar_id, _numbers(state), cached)
+        return WarpedPicture(rgb, 0.0, (time.perf_counter() - began) * 1e3)
+
+    def full(self, avatar_id: str, state: RenderState) -> Image:
+        """See `Engine`."""
+        return self.warp_from(avatar_id, state, state)
+
+    def warp_from(self, avatar_id: str, state: RenderState, cached: RenderState) -> Image:
+        """See `Engine`."""
+        _act_up(state)
+        time.sleep(self._settings.full_s)
+        return self._draw(avatar_id, _numbers(state), _numbers(cached))
+
+    def _draw(
+        self, avatar_id: str, numbers: NDArray[np.float32], cached: NDArray[np.float32]
+    ) -> Image:
+        side = self._avatars[avatar_id].resolution
+        rgb = np.zeros((side, side, 3), np.uint8)
+        rgb[: side // 2, :, :2] = np.rint(numbers * 255)
+        rgb[side // 2 :, :, :2] = np.rint(cached * 255)
+        return rgb
+
+
+def _numbers(state: RenderState) -> NDArray[np.float32]:
+    """(2,) in 0..1: `jawOpen`, and the eye's x from -1..1 m."""
+    eye_x = float(state.eye_position[0])
+    return np.array([state.expression[JAW_OPEN], (eye_x + 1) / 2], np.float32)
+
+
+def _act_up(state: RenderState) -> None:
+    """Do what the state asks for, if it asks for a fault."""
+    if state.fov_y_rad == FOV_FAILS:
+        raise RenderError("this state was made to fail")
+    if state.fov_y_rad == FOV_BREAKS:
+        raise RuntimeError("this state was made to break the engine")
+    while state.fov_y_rad == FOV_HANGS:
+        time.sleep(0.05)

@@ -1,0 +1,102 @@
+"""What the pool needs of a renderer; `engine.py` is the real one, `fake.py` the one for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from server.pool.jobs import AvatarInfo, Image, RenderState, SlotHandle
+
+SLOTS_PER_LINE = 3
+"""One being written, one ready, one being read."""
+
+Slot = Mapping[str, Any]
+"""One cache: named arrays or tensors in preallocated memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class WarpedPicture:
+    """A warped picture and where its time went."""
+
+    rgb: Image
+    """(H, W, 3) uint8, owned by the receiver."""
+    raster_ms: float
+    network_ms: float
+
+
+class SlotMemory(Protocol):
+    """The slots of one line, as one process sees them."""
+
+    @property
+    def handle(self) -> SlotHandle:
+        """What `Engine.attach` in another process needs."""
+
+    def slot(self, index: int) -> Slot:
+        """The arrays of slot `index`; the same ones on every call."""
+
+    def close(self) -> None:
+        """Unmap; the process that allocated them also frees them. No slot may be in use."""
+
+
+class Engine(Protocol):
+    """All avatars on one device, in one process, used by one thread at a time."""
+
+    @property
+    def avatars(self) -> Mapping[str, AvatarInfo]:
+        """The avatars that can be rendered, by id."""
+
+    def allocate(self, avatar_id: str) -> SlotMemory:
+        """Make the slots of a new line, to be mapped by other processes too."""
+
+    def attach(self, avatar_id: str, handle: SlotHandle) -> SlotMemory:
+        """Map slots that another process has allocated."""
+
+    def refresh(self, avatar_id: str, state: RenderState, slot: Slot) -> None:
+        """Fill a slot with the cache of a state; on return every process can read it.
+
+        Raises:
+            RenderError: If this state cannot be rendered.
+        """
+
+    def warp(self, avatar_id: str, state: RenderState, slot: Slot) -> WarpedPicture:
+        """Draw a state from a cache; on return the slot is no longer being read.
+
+        Raises:
+            RenderError: If this state cannot be rendered.
+        """
+
+    def full(self, avatar_id: str, state: RenderState) -> Image:
+        """Draw a state without a cache, (H, W, 3) uint8.
+
+        Raises:
+            RenderError: If this state cannot be rendered.
+        """
+
+    def warp_from(self, avatar_id: str, state: RenderState, cached: RenderState) -> Image:
+        """Draw a state from a cache made for `cached` on the spot, (H, W, 3) uint8.
+
+        Raises:
+            RenderError: If one of the states cannot be rendered.
+        """
+
+
+class EngineFactory(Protocol):
+    """Builds engines; picklable, since every worker process builds its own."""
+
+    def devices(self, wanted: str) -> tuple[str, ...]:
+        """The devices that `wanted` stands for: `auto`, `cpu`, `cuda`, `cuda:0,cuda:1`.
+
+        Must not initialise a device.
+
+        Raises:
+            ValueError: If there is no such device here.
+        """
+
+    def build(self, device: str, threads: int) -> Engine:
+        """Load all avatars onto a device, ready to render at full speed.
+
+        Args:
+            device: One of `devices(...)`.
+            threads: How many threads the engine may compute with.
+        """

@@ -1,0 +1,184 @@
+"""Preallocated memory of a cache line, and the book of who uses which slot of it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from multiprocessing import resource_tracker
+from multiprocessing.shared_memory import SharedMemory
+
+from server.pool.interface import SLOTS_PER_LINE
+
+_ALIGNMENT = 64
+"""Bytes: a cache line, and the widest vector load there is."""
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """One array of a slot."""
+
+    name: str
+    shape: tuple[int, ...]
+    itemsize: int
+    """Bytes per element."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the whole array."""
+        return prod(self.shape) * self.itemsize
+
+
+class SlotLayout:
+    """Where each array lies inside the block of a line.
+
+    Args:
+        specs: The arrays of one slot.
+        slots: How many slots the block holds.
+    """
+
+    def __init__(self, specs: Sequence[ArraySpec], slots: int = SLOTS_PER_LINE) -> None:
+        self.specs = tuple(specs)
+        self._offsets: dict[str, int] = {}
+        end = 0
+        for spec in self.specs:
+            self._offsets[spec.name] = end
+            end = _aligned(end + spec.nbytes)
+        self._slot_nbytes = end
+        self.nbytes = end * slots
+
+    def offset(self, slot: int, name: str) -> int:
+        """Byte offset of array `name` of slot `slot` in the block."""
+        return slot * self._slot_nbytes + self._offsets[name]
+
+
+def _aligned(nbytes: int) -> int:
+    return -(-nbytes // _ALIGNMENT) * _ALIGNMENT
+
+
+class SharedBlock:
+    """Bytes that several processes have mapped. Whoever creates it frees it."""
+
+    def __init__(self, memory: SharedMemory, owned: bool) -> None:
+        self._memory = memory
+        self._owned = owned
+
+    @classmethod
+    def create(cls, nbytes: int) -> SharedBlock:
+        """Allocate a block of zeros."""
+        return cls(SharedMemory(create=True, size=nbytes), owned=True)
+
+    @classmethod
+    def attach(cls, name: str) -> SharedBlock:
+        """Map a block another process has created."""
+        return cls(_open_untracked(name), owned=False)
+
+    @property
+    def name(self) -> str:
+        """What `attach` needs in another process."""
+        return self._memory.name
+
+    @property
+    def buffer(self) -> memoryview:
+        """The bytes; nothing may hold a view of them when the block is closed."""
+        buffer = self._memory.buf
+        assert buffer is not None, "the block is closed"
+        return buffer
+
+    def close(self) -> None:
+        """Unmap, and free if this process created it."""
+        if self._owned:
+            self._memory.unlink()
+        self._memory.close()
+
+
+def _open_untracked(name: str) -> SharedMemory:
+    """Map shared memory without making the resource tracker responsible for it.
+
+    All our processes share one tracker. Registering here would race with the owner's `unlink` and
+    leave the tracker with a name that nobody takes back.
+    """
+    if sys.version_info >= (3, 13):
+        return SharedMemory(name, track=False)
+    register = resource_tracker.register
+    resource_tracker.register = lambda name, rtype: None
+    try:
+        return SharedMemory(name)
+    finally:
+        resource_tracker.register = register
+
+
+class SlotBook:
+    """Who uses which slot: at most one is written, one is the newest, any may be pinned by readers.
+
+    Thread-safe: the event loop writes down refreshes while the warp thread pins and unpins.
+    """
+
+    def __init__(self, slots: int = SLOTS_PER_LINE) -> None:
+        self._lock = threading.Lock()
+        self._pins = [0] * slots
+        self._writing: int | None = None
+        self._newest: int | None = None
+
+    @property
+    def newest(self) -> int | None:
+        """The slot finished last."""
+        return self._newest
+
+    @property
+    def can_write(self) -> bool:
+        """Whether `begin_write` would find a slot."""
+        with self._lock:
+            return self._writing is None and self._free() is not None
+
+    def begin_write(self) -> int | None:
+        """Take a slot that is neither the newest nor being read; None if there is none now."""
+        with self._lock:
+            if self._writing is not None:
+                return None
+            self._writing = self._free()
+            return self._writing
+
+    def finish_write(self) -> None:
+        """The slot being written is complete: it is the newest from now on."""
+        with self._lock:
+            assert self._writing is not None
+            self._newest, self._writing = self._writing, None
+
+    def abort_write(self) -> None:
+        """The slot being written holds nothing of use; the newest stays."""
+        with self._lock:
+            self._writing = None
+
+    def pin_newest(self) -> int | None:
+        """Keep the newest slot from being written until `unpin`; None while there is none."""
+        with self._lock:
+            if self._newest is not None:
+                self._pins[self._newest] += 1
+            return self._newest
+
+    def unpin(self, slot: int) -> None:
+        """Undo one `pin_newest`."""
+        with self._lock:
+            assert self._pins[slot] > 0
+            self._pins[slot] -= 1
+
+    def retire(self) -> bool:
+        """End all use, unless a slot is still being written or read.
+
+        Returns:
+            Whether nobody uses a slot; from then on there is no newest one to pin.
+        """
+        with self._lock:
+            if self._writing is not None or any(self._pins):
+                return False
+            self._newest = None
+            return True
+
+    def _free(self) -> int | None:
+        for slot, pins in enumerate(self._pins):
+            if not pins and slot != self._newest:
+                return slot
+        return None

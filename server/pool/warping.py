@@ -1,0 +1,101 @@
+"""The warp's own thread: one per device, in the server's process.
+
+A thread and not the event loop, so that a warp never holds up signalling or another viewer's
+packets; the renderer's code gives up the interpreter lock. One per device, since two warps at a
+time would only share the same cores.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from server.pool.interface import Engine, EngineFactory
+from server.pool.jobs import Image
+from server.pool.lines import CacheLine, CacheView, Sample
+
+
+@dataclass(frozen=True, eq=False)
+class WarpedFrame:
+    """A picture of the newest state, drawn from the newest cache."""
+
+    rgb: Image
+    """(H, W, 3) uint8."""
+    cache: CacheView
+    """What it was drawn from; its arrays may be overwritten by now."""
+    queue_ms: float
+    """Waiting for other viewers' warps."""
+    raster_ms: float
+    network_ms: float
+
+
+class WarpThread:
+    """Warps one line after the other, in the order they asked.
+
+    A viewer asks for its next frame only when it has the last, so this is a rotation.
+
+    Args:
+        device: Where the caches lie.
+        factory: Builds the engine, inside the thread.
+    """
+
+    def __init__(self, device: str, factory: EngineFactory) -> None:
+        self.device = device
+        self.lines = 0
+        """Open lines whose caches lie on this device."""
+        self._factory = factory
+        self._engine: Engine | None = None
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"warp-{device}")
+
+    @property
+    def engine(self) -> Engine:
+        """The engine; it must have been built."""
+        assert self._engine is not None
+        return self._engine
+
+    async def build(self) -> None:
+        """Build the engine. What goes wrong there is raised here."""
+        loop = asyncio.get_running_loop()
+        # One thread: the encoder, the event loop and the workers need the other cores.
+        self._engine = await loop.run_in_executor(
+            self._executor, self._factory.build, self.device, 1
+        )
+
+    def submit(self, line: CacheLine, sample: Sample) -> asyncio.Future[WarpedFrame | None]:
+        """Warp the newest cache of a line to the state that `sample` gives when its turn comes.
+
+        `sample` is called in the warp thread.
+
+        Returns:
+            The frame; None while the line has no cache.
+        """
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(
+            self._executor, self._warp, line, sample, loop, time.perf_counter()
+        )
+
+    def close(self) -> None:
+        """Wait for the warp under way and end the thread; warps still waiting are cancelled."""
+        self._executor.shutdown(cancel_futures=True)
+        self._engine = None
+
+    def _warp(
+        self,
+        line: CacheLine,
+        sample: Sample,
+        loop: asyncio.AbstractEventLoop,
+        submitted_at: float,
+    ) -> WarpedFrame | None:
+        queue_ms = (time.perf_counter() - submitted_at) * 1e3
+        try:
+            with line.reading() as cache:
+                if cache is None or line.closed:
+                    return None
+                picture = self.engine.warp(line.avatar_id, sample(), cache.slot)
+            return WarpedFrame(picture.rgb, cache, queue_ms, picture.raster_ms, picture.network_ms)
+        finally:
+            # From here and not from the future, which may have been cancelled long ago.
+            if line.needs_settling:
+                loop.call_soon_threadsafe(line.settle)

@@ -1,0 +1,163 @@
+"""A render process: take a job, render it, say so.
+
+Imports no web framework and no WebRTC library; a test can run `serve` in a thread with a socket
+pair and a fake engine.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from dataclasses import dataclass
+from multiprocessing import connection, parent_process
+from socket import socket
+
+import numpy as np
+
+from server.errors import RenderError
+from server.pool.channel import WorkerChannel
+from server.pool.interface import Engine, EngineFactory, SlotMemory
+from server.pool.jobs import (
+    AttachLine,
+    AttachPicture,
+    BuildFailed,
+    DetachLine,
+    Image,
+    Job,
+    JobDone,
+    JobFailed,
+    Ready,
+    RefreshJob,
+    RenderJob,
+    Stop,
+)
+from server.pool.slots import SharedBlock
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """How a render process runs."""
+
+    name: str
+    """For people, such as `cpu-0`."""
+    device: str
+    threads: int
+    niceness: int
+    """Added to the process's own; keeps refreshes from slowing the server down."""
+    rest: float
+    """How long it gets nothing to do after a refresh, in durations of the refresh."""
+    log_level: int
+    """Of the `logging` module."""
+
+
+def run(settings: WorkerSettings, factory: EngineFactory, sock: socket) -> None:
+    """Be a render process, until told to stop or the server is gone.
+
+    An exception that is no `RenderError` ends the process: after a CUDA fault the context is of
+    no use, so the pool starts a fresh one.
+    """
+    _settle_in(settings)
+    channel = WorkerChannel(sock)
+    try:
+        engine = factory.build(settings.device, settings.threads)
+    except Exception as exc:
+        logger.exception("%s: the engine could not be built", settings.name)
+        channel.send(BuildFailed(f"{type(exc).__name__}: {exc}"))
+        raise SystemExit(1) from exc
+    channel.send(Ready(os.getpid()))
+    serve(engine, channel)
+
+
+def _settle_in(settings: WorkerSettings) -> None:
+    # Ctrl-C reaches the whole process group; the server alone decides when workers end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(
+        level=settings.log_level,
+        format=f"%(asctime)s %(levelname)s {settings.name} %(name)s: %(message)s",
+    )
+    if settings.niceness:
+        os.nice(settings.niceness)
+    threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End the process once the server is gone, even in the middle of a job."""
+    parent = parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+def serve(engine: Engine, channel: WorkerChannel) -> None:
+    """Serve messages in order, one reply per job, until `Stop` or the end of the channel."""
+    desk = _Desk(engine)
+    try:
+        while not isinstance(message := channel.receive(), Stop):
+            reply = desk.take(message)
+            if reply is not None:
+                channel.send(reply)
+    except (EOFError, BrokenPipeError):
+        logger.info("the server is gone, stopping")
+    finally:
+        desk.close()
+
+
+class _Desk:
+    """What a worker has open: the mapped slots of each line, and the block pictures go into."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lines: dict[int, tuple[str, SlotMemory]] = {}
+        self._picture: SharedBlock | None = None
+
+    def take(self, message: object) -> JobDone | JobFailed | None:
+        match message:
+            case AttachLine():
+                memory = self._engine.attach(message.avatar_id, message.handle)
+                self._lines[message.line_id] = message.avatar_id, memory
+            case DetachLine():
+                self._lines.pop(message.line_id)[1].close()
+            case AttachPicture():
+                self._picture = SharedBlock.attach(message.name)
+            case RefreshJob() | RenderJob():
+                return self._work(message)
+            case _:
+                raise AssertionError(f"unknown message {message!r}")
+        return None
+
+    def close(self) -> None:
+        for _, memory in self._lines.values():
+            memory.close()
+        self._lines.clear()
+        if self._picture is not None:
+            self._picture.close()
+
+    def _work(self, job: Job) -> JobDone | JobFailed:
+        began = time.perf_counter()
+        try:
+            shape = self._refresh(job) if isinstance(job, RefreshJob) else self._render(job)
+        except RenderError as exc:
+            logger.debug("job %d failed: %s", job.id, exc)
+            return JobFailed(job.id, str(exc))
+        return JobDone(job.id, (time.perf_counter() - began) * 1e3, shape)
+
+    def _refresh(self, job: RefreshJob) -> tuple[int, ...]:
+        avatar_id, memory = self._lines[job.line_id]
+        self._engine.refresh(avatar_id, job.state, memory.slot(job.slot))
+        return ()
+
+    def _render(self, job: RenderJob) -> tuple[int, ...]:
+        rgb = self._draw(job)
+        assert self._picture is not None
+        np.frombuffer(self._picture.buffer, np.uint8, rgb.size)[:] = rgb.reshape(-1)
+        return rgb.shape
+
+    def _draw(self, job: RenderJob) -> Image:
+        if job.mode == "full":
+            return self._engine.full(job.avatar_id, job.state)
+        return self._engine.warp_from(job.avatar_id, job.state, job.cached_state or job.state)

@@ -1,0 +1,152 @@
+"""The real engine over an avatar with untrained networks: slots, processes, refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.avatar import SHIPPED, Avatar, AvatarError, Manifest, save_avatar
+from models.geometry.head import load_head
+from models.networks.networks import NetworkConfig, build_networks
+from server.errors import RenderError
+from server.pool.engine import ModelEngine, ModelEngineFactory
+from server.pool.jobs import RenderState
+from server.pool.pool import PoolSettings, RenderPool
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def avatars(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one small avatar, `tiny`."""
+    folder = tmp_path_factory.mktemp("avatars") / "tiny"
+    folder.mkdir()
+    shutil.copy(SHIPPED / "default" / "head.npz", folder)
+    head = load_head(folder / "head.npz")
+    torch.manual_seed(0)
+    network = NetworkConfig(network_size=0.125, texture_size=64, feature_size=32, texture_levels=1)
+    manifest = Manifest(
+        id="tiny",
+        name="Tiny",
+        resolution=SIZE,
+        expression_names=head.expression_names,
+        vertex_count=len(head.neutral),
+        triangle_count=len(head.faces),
+        eye_position=(0.0, 0.0, 0.78),
+        fov_y_rad=0.43,
+        licence="CC0-1.0",
+        origin="untrained",
+        network=network,
+    )
+    background = np.full((SIZE, SIZE, 3), 90, np.uint8)
+    save_avatar(folder, Avatar(manifest, head, build_networks(network), background))
+    return folder.parent
+
+
+@pytest.fixture(scope="module")
+def engine(avatars: Path) -> ModelEngine:
+    return ModelEngineFactory(avatars).build("cpu", 1)
+
+
+def state(yaw: float = 0.0) -> RenderState:
+    return RenderState(
+        head_rotation=np.array([0, np.sin(yaw / 2), 0, np.cos(yaw / 2)], np.float32),
+        head_translation=np.zeros(3, np.float32),
+        expression=np.zeros(52, np.float32),
+        vertices=None,
+        eye_rotation=np.array([0, 0, 0, 1], np.float32),
+        eye_position=np.array([0, 0, 0.78], np.float32),
+        fov_y_rad=0.43,
+    )
+
+
+def test_the_engine_tells_what_the_manifest_says(engine: ModelEngine) -> None:
+    avatar = engine.avatars["tiny"]
+    assert (avatar.name, avatar.resolution, avatar.licence) == ("Tiny", SIZE, "CC0-1.0")
+    assert len(avatar.expression_names) == 52
+    assert avatar.eye_position == (0.0, 0.0, 0.78)
+
+
+def test_a_cache_made_through_one_mapping_is_warped_through_another(engine: ModelEngine) -> None:
+    ours = engine.allocate("tiny")
+    theirs = engine.attach("tiny", ours.handle)
+    engine.refresh("tiny", state(0.3), theirs.slot(2))
+    picture = engine.warp("tiny", state(0.0), ours.slot(2))
+    expected = engine.warp_from("tiny", state(0.0), state(0.3))
+    assert picture.rgb.shape == (SIZE, SIZE, 3)
+    assert picture.rgb.dtype == np.uint8
+    assert np.array_equal(picture.rgb, expected)
+    other = engine.warp_from("tiny", state(0.0), state(-0.3))
+    assert not np.array_equal(other, expected), "the cache makes no difference"
+    assert not any(tensor.any() for tensor in ours.slot(1).values())
+    theirs.close()
+    ours.close()
+
+
+def test_a_full_render_follows_the_state_and_nothing_else(engine: ModelEngine) -> None:
+    rgb = engine.full("tiny", state())
+    assert rgb.shape == (SIZE, SIZE, 3)
+    assert np.array_equal(rgb, engine.full("tiny", state()))
+    assert not np.array_equal(rgb, engine.full("tiny", state(0.3)))
+
+
+def test_a_state_that_does_not_fit_the_head_is_refused(engine: ModelEngine) -> None:
+    wrong = replace(state(), vertices=np.zeros((7, 3), np.float32))
+    with pytest.raises(RenderError, match="7"):
+        engine.full("tiny", wrong)
+
+
+def test_devices_are_named_or_refused(avatars: Path) -> None:
+    factory = ModelEngineFactory(avatars)
+    assert factory.devices("cpu") == ("cpu",)
+    assert factory.devices("cpu, cpu") == ("cpu",)
+    with pytest.raises(ValueError, match=r"device must be one of auto, cpu.* here, got 'cuda:99'"):
+        factory.devices("cuda:99")
+    expected = tuple(f"cuda:{i}" for i in range(torch.cuda.device_count())) or ("cpu",)
+    assert factory.devices("auto") == expected
+
+
+def test_a_folder_without_avatars_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AvatarError, match=r"must hold at least one avatar: no folder"):
+        ModelEngineFactory(tmp_path).build("cpu", 1)
+
+
+def test_a_broken_avatar_is_left_out(avatars: Path, tmp_path: Path) -> None:
+    shutil.copytree(avatars / "tiny", tmp_path / "tiny")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "manifest.json").write_text("{}")
+    assert set(ModelEngineFactory(tmp_path).build("cpu", 1).avatars) == {"tiny"}
+    shutil.rmtree(tmp_path / "tiny")
+    with pytest.raises(AvatarError, match=r"at least one avatar: .*broken"):
+        ModelEngineFactory(tmp_path).build("cpu", 1)
+
+
+async def test_real_workers_fill_caches_that_the_server_warps(
+    avatars: Path, engine: ModelEngine
+) -> None:
+    pool = RenderPool(
+        PoolSettings(devices="cpu", workers=1, threads=1), ModelEngineFactory(avatars)
+    )
+    await pool.start()
+    try:
+        await pool.wait_ready(60)
+        line = pool.open_line("tiny")
+        swapped = asyncio.Event()
+        line.on_ready.append(swapped.set)
+        line.request(state(0.2))
+        await asyncio.wait_for(swapped.wait(), 20)
+        frame = await pool.warp(line, state(0.1))
+        assert frame is not None
+        assert np.array_equal(frame.rgb, engine.warp_from("tiny", state(0.1), state(0.2)))
+        full = await pool.render("tiny", state(0.1))
+        assert np.array_equal(full, engine.full("tiny", state(0.1)))
+        with pytest.raises(RenderError):
+            await pool.render("tiny", replace(state(), vertices=np.zeros((7, 3), np.float32)))
+    finally:
+        await pool.close()

@@ -1,0 +1,442 @@
+"""The pool with real spawned processes and real shared memory; only the pictures are fake."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from multiprocessing import resource_tracker
+from pathlib import Path
+
+import pytest
+
+from server.errors import AvatarNotFoundError, NotReadyError, PoolBusyError, RenderError
+from server.pool.fake import (
+    FakeEngineFactory,
+    breaking,
+    failing,
+    fake_state,
+    hanging,
+    read_picture,
+)
+from server.pool.keeper import Patience
+from server.pool.pool import CacheLine, PoolSettings, RenderPool
+
+READY_S = 20.0
+STEP = 1 / 255
+"""How exactly a picture tells its numbers."""
+
+
+@asynccontextmanager
+async def running(
+    factory: FakeEngineFactory | None = None,
+    patience: Patience | None = None,
+    workers: int = 1,
+    max_waiting_renders: int = 8,
+    rest: float = 0.0,
+) -> AsyncIterator[RenderPool]:
+    settings = PoolSettings(
+        workers=workers,
+        max_waiting_renders=max_waiting_renders,
+        rest=rest,
+        patience=patience or Patience(),
+    )
+    pool = RenderPool(settings, factory or FakeEngineFactory())
+    await pool.start()
+    try:
+        await pool.wait_ready(READY_S)
+        yield pool
+    finally:
+        await pool.close()
+
+
+async def until(condition: Callable[[], bool], timeout_s: float = READY_S) -> None:
+    async with asyncio.timeout(timeout_s):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def refreshed(line: CacheLine, jaw_open: float) -> None:
+    """Ask for a cache and wait until it is there."""
+    line.request(fake_state(jaw_open))
+    await until(lambda: cached_jaw_open(line) == pytest.approx(jaw_open))
+
+
+def cached_jaw_open(line: CacheLine) -> float | None:
+    return float(line.ready.state.expression[17]) if line.ready else None
+
+
+def pid(pool: RenderPool) -> int:
+    found = pool.status().workers[0].pid
+    assert found is not None
+    return found
+
+
+def alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def mapped_blocks() -> set[Path]:
+    """The shared memory this process has mapped."""
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    return {Path(line.split()[5]) for line in lines if "/dev/shm/psm_" in line}
+
+
+async def test_a_warp_shows_the_state_asked_for_from_the_cache_a_worker_made() -> None:
+    async with running() as pool:
+        line = pool.open_line("default")
+        assert await pool.warp(line, fake_state()) is None
+        await refreshed(line, 0.8)
+        frame = await pool.warp(line, fake_state(0.2, eye_x=0.5))
+        assert frame is not None
+        shown = read_picture(frame.rgb)
+        assert shown.jaw_open == pytest.approx(0.2, abs=STEP)
+        assert shown.eye_x == pytest.approx(0.5, abs=2 * STEP)
+        assert shown.cached_jaw_open == pytest.approx(0.8, abs=STEP)
+        assert frame.cache.generation == 1
+        assert pool.status().refreshes == 1
+
+
+async def test_newest_wins_while_a_slow_worker_is_busy() -> None:
+    async with running(FakeEngineFactory(refresh_s=0.1)) as pool:
+        line = pool.open_line("default")
+        made: list[float | None] = []
+        line.on_ready.append(lambda: made.append(cached_jaw_open(line)))
+        for index in range(1, 31):
+            line.request(fake_state(index / 100))
+            await asyncio.sleep(0.01)
+        await until(lambda: cached_jaw_open(line) == pytest.approx(0.3))
+        assert made[0] == pytest.approx(0.01)
+        assert 3 <= len(made) <= 6
+        assert pool.status().waiting_lines == 0
+
+
+async def test_a_slot_is_never_written_while_it_is_read() -> None:
+    # The fake engine's warp raises if its slot changes while it reads.
+    async with running(FakeEngineFactory(warp_s=0.03)) as pool:
+        line = pool.open_line("default")
+        await refreshed(line, 0.5)
+        for _ in range(20):
+            warping = asyncio.ensure_future(pool.warp(line, fake_state()))
+            while not warping.done():
+                line.request(fake_state(0.6))
+                await asyncio.sleep(0.001)
+            await warping
+        assert line.generation > 60
+
+
+async def test_lines_do_not_mix_and_share_the_worker() -> None:
+    async with running(FakeEngineFactory(refresh_s=0.01)) as pool:
+        lines = [pool.open_line("default") for _ in range(3)]
+        deadline = time.monotonic() + 0.6
+        while time.monotonic() < deadline:
+            for index, line in enumerate(lines):
+                line.request(fake_state(index / 4))
+            await asyncio.sleep(0.002)
+        counts = [line.generation for line in lines]
+        assert max(counts) - min(counts) <= 1
+        assert min(counts) > 5
+        for index, line in enumerate(lines):
+            frame = await pool.warp(line, fake_state())
+            assert frame is not None
+            assert read_picture(frame.rgb).cached_jaw_open == pytest.approx(index / 4, abs=STEP)
+
+
+async def test_a_killed_worker_is_replaced_and_the_line_warps_on_meanwhile() -> None:
+    async with running(FakeEngineFactory(refresh_s=0.3)) as pool:
+        line = pool.open_line("default")
+        await refreshed(line, 0.5)
+        killed = pid(pool)
+        line.request(fake_state(0.6))
+        os.kill(killed, signal.SIGKILL)
+        await until(lambda: not pool.ready)
+        line.request(fake_state(0.7))
+        frame = await pool.warp(line, fake_state())
+        assert frame is not None
+        assert read_picture(frame.rgb).cached_jaw_open == pytest.approx(0.5, abs=STEP)
+        await until(lambda: line.generation == 2)
+        assert cached_jaw_open(line) == pytest.approx(0.7)
+        worker = pool.status().workers[0]
+        assert (worker.restarts, worker.problem) == (1, None)
+        assert worker.pid != killed
+
+
+async def test_the_request_under_way_is_made_again_when_its_worker_dies() -> None:
+    async with running(FakeEngineFactory(refresh_s=0.2)) as pool:
+        line = pool.open_line("default")
+        line.request(fake_state(0.4))
+        await until(lambda: pool.status().workers[0].state == "busy")
+        os.kill(pid(pool), signal.SIGKILL)
+        await until(lambda: line.generation == 1)
+        assert cached_jaw_open(line) == pytest.approx(0.4)
+
+
+async def test_a_hung_worker_is_killed_and_replaced() -> None:
+    async with running(patience=Patience(job_s=0.2)) as pool:
+        line = pool.open_line("default")
+        hung = pid(pool)
+        line.request(hanging(fake_state(0.1)))
+        await until(lambda: pool.status().workers[0].state == "busy")
+        line.request(fake_state(0.2))
+        await until(lambda: line.generation == 1)
+        assert cached_jaw_open(line) == pytest.approx(0.2)
+        assert not alive(hung)
+        assert pool.status().workers[0].restarts == 1
+
+
+async def test_a_worker_rests_after_a_refresh_and_then_takes_the_newest_request() -> None:
+    async with running(FakeEngineFactory(refresh_s=0.1), rest=3.0) as pool:
+        line = pool.open_line("default")
+        line.request(fake_state(0.1))
+        await until(lambda: line.generation == 1)
+        finished_at = time.monotonic()
+        line.request(fake_state(0.2))
+        await asyncio.sleep(0.1)
+        line.request(fake_state(0.3))
+        await until(lambda: line.generation == 2)
+        # 0.3 s of rest, 0.1 s of refreshing; without the rest the first would have begun at once.
+        assert time.monotonic() - finished_at > 0.35
+        assert cached_jaw_open(line) == pytest.approx(0.3)
+
+
+async def test_a_refused_state_fails_alone() -> None:
+    async with running() as pool:
+        line = pool.open_line("default")
+        line.request(failing(fake_state(0.1)))
+        await until(lambda: line.failed == 1)
+        await refreshed(line, 0.2)
+        with pytest.raises(RenderError, match="made to fail"):
+            await pool.warp(line, failing(fake_state()))
+        with pytest.raises(RenderError, match="made to fail"):
+            await pool.render("default", failing(fake_state()))
+        assert await pool.warp(line, fake_state()) is not None
+        assert pool.status().workers[0].restarts == 0
+
+
+async def test_pictures_are_rendered_in_both_modes() -> None:
+    async with running() as pool:
+        full = read_picture(await pool.render("default", fake_state(0.4)))
+        assert full.jaw_open == full.cached_jaw_open == pytest.approx(0.4, abs=STEP)
+        rgb = await pool.render("default", fake_state(0.4), "warp", fake_state(0.8))
+        assert rgb.shape == (64, 64, 3)
+        assert read_picture(rgb).cached_jaw_open == pytest.approx(0.8, abs=STEP)
+        assert pool.status().renders == 2
+
+
+async def test_a_picture_whose_worker_dies_is_tried_once_more_and_then_failed() -> None:
+    async with running() as pool:
+        with pytest.raises(RenderError, match="the worker died while rendering it"):
+            await pool.render("default", breaking(fake_state()))
+        await until(lambda: pool.ready)
+        assert pool.status().workers[0].restarts == 2
+        assert read_picture(await pool.render("default", fake_state(0.6))).jaw_open == 0.6
+
+
+async def test_more_pictures_than_may_wait_are_refused() -> None:
+    async with running(FakeEngineFactory(full_s=0.1), max_waiting_renders=2) as pool:
+        waiting = [
+            asyncio.ensure_future(pool.render("default", fake_state(index / 10)))
+            for index in range(3)
+        ]
+        await asyncio.sleep(0.02)
+        with pytest.raises(PoolBusyError, match="2 pictures are waiting"):
+            await pool.render("default", fake_state())
+        shown = [read_picture(rgb).jaw_open for rgb in await asyncio.gather(*waiting)]
+        assert shown == [pytest.approx(index / 10, abs=STEP) for index in range(3)]
+
+
+async def test_a_picture_nobody_waits_for_any_more_is_not_rendered() -> None:
+    async with running(FakeEngineFactory(full_s=0.05)) as pool:
+        first, second = (
+            asyncio.ensure_future(pool.render("default", fake_state())) for _ in range(2)
+        )
+        await asyncio.sleep(0.01)
+        second.cancel()
+        await first
+        await asyncio.sleep(0.1)
+        assert pool.status().renders == 1
+
+
+async def test_pictures_and_refreshes_do_not_starve_each_other() -> None:
+    async with running(FakeEngineFactory(refresh_s=0.02, full_s=0.02)) as pool:
+        line = pool.open_line("default")
+
+        async def render_on() -> None:
+            while True:
+                await pool.render("default", fake_state())
+
+        clients = [asyncio.ensure_future(render_on()) for _ in range(3)]
+        deadline = time.monotonic() + 0.8
+        while time.monotonic() < deadline:
+            line.request(fake_state())
+            await asyncio.sleep(0.002)
+        for client in clients:
+            client.cancel()
+        await asyncio.gather(*clients, return_exceptions=True)
+        status = pool.status()
+        assert status.refreshes > 8
+        assert abs(status.refreshes - status.renders) <= 2
+
+
+async def test_a_worker_that_cannot_build_its_engine_is_reported_and_tried_again() -> None:
+    patience = Patience(backoff_s=0.01, longest_backoff_s=0.02)
+    pool = RenderPool(
+        PoolSettings(workers=1, patience=patience), FakeEngineFactory(builds_in_workers=False)
+    )
+    await pool.start()
+    assert "default" in pool.avatars
+    assert pool.reason == "the render workers are still starting"
+    await until(lambda: pool.failing and pool.status().workers[0].restarts >= 2)
+    assert not pool.ready
+    assert pool.reason is not None
+    assert "the engine could not be built: RuntimeError: no memory left on cpu" in pool.reason
+    with pytest.raises(NotReadyError, match="no memory left"):
+        await pool.render("default", fake_state())
+    with pytest.raises(NotReadyError, match="no memory left"):
+        await pool.wait_ready(0.01)
+    await pool.close()
+
+
+def test_quick_deaths_in_a_row_are_answered_with_longer_and_longer_waits() -> None:
+    patience = Patience(backoff_s=0.5, longest_backoff_s=3.0)
+    waits = [patience.wait_s(deaths) for deaths in range(7)]
+    assert waits == [0.0, 0.0, 0.5, 1.0, 2.0, 3.0, 3.0]
+
+
+async def test_a_worker_that_dies_without_a_word_is_reported_and_its_wait_can_be_ended() -> None:
+    patience = Patience(backoff_s=60, longest_backoff_s=60)
+    pool = RenderPool(
+        PoolSettings(workers=1, patience=patience), FakeEngineFactory(exits_in_workers=True)
+    )
+    await pool.start()
+    await until(lambda: pool.status().workers[0].restarts == 2)
+    assert pool.failing
+    assert pool.reason == "cpu-0: the process ended with code 3"
+    closing = time.monotonic()
+    await pool.close()
+    assert time.monotonic() - closing < 5
+
+
+async def test_an_engine_that_cannot_be_built_here_is_told_at_start_and_leaves_no_worker() -> None:
+    pool = RenderPool(PoolSettings(workers=1), FakeEngineFactory(builds_in_server=False))
+    with pytest.raises(RuntimeError, match="no memory left on cpu"):
+        await pool.start()
+    assert [worker.state for worker in pool.status().workers] == ["stopped"]
+
+
+async def test_an_unknown_device_is_told_at_start() -> None:
+    pool = RenderPool(PoolSettings(devices="cuda:7"), FakeEngineFactory())
+    with pytest.raises(ValueError, match=r"device must be one of .*, got .*cuda:7"):
+        await pool.start()
+
+
+async def test_an_unknown_avatar_is_named() -> None:
+    async with running() as pool:
+        with pytest.raises(AvatarNotFoundError, match="no avatar 'nobody'; there are: default"):
+            pool.open_line("nobody")
+        with pytest.raises(AvatarNotFoundError, match="no avatar 'nobody'"):
+            await pool.render("nobody", fake_state())
+
+
+async def test_lines_go_to_the_device_with_the_fewest() -> None:
+    async with running(FakeEngineFactory(device_names=("cuda:0", "cuda:1"))) as pool:
+        await until(lambda: all(worker.state == "idle" for worker in pool.status().workers))
+        lines = [pool.open_line("default") for _ in range(4)]
+        assert [line.device for line in lines] == ["cuda:0", "cuda:1"] * 2
+        lines[1].close()
+        assert pool.open_line("default").device == "cuda:1"
+        for line in lines[2:]:
+            await refreshed(line, 0.3)
+
+
+async def test_closing_leaves_no_process_no_memory_and_no_descriptor() -> None:
+    resource_tracker.ensure_running()  # Python's own; it stays for the life of this process
+    descriptors = len(os.listdir("/proc/self/fd"))
+    assert mapped_blocks() == set()
+    async with running(FakeEngineFactory(refresh_s=0.05, warp_s=0.05), workers=2) as pool:
+        await until(lambda: all(worker.state == "idle" for worker in pool.status().workers))
+        lines = [pool.open_line("default") for _ in range(3)]
+        await refreshed(lines[0], 0.5)
+        processes = [worker.pid for worker in pool.status().workers]
+        await pool.render("default", fake_state())
+        lines[2].close()
+        for line in lines:
+            line.request(fake_state())
+        warping = asyncio.ensure_future(pool.warp(lines[0], fake_state()))
+        rendering = asyncio.ensure_future(pool.render("default", breaking(fake_state())))
+        await asyncio.sleep(0.01)
+        blocks = mapped_blocks()
+        assert len(blocks) == 4  # two lines' slots, and a picture for each worker
+    assert not any(alive(process) for process in processes if process)
+    assert mapped_blocks() == set()
+    assert not any(block.exists() for block in blocks)
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert await warping is not None
+    with pytest.raises(RenderError, match=r"closing|died"):
+        await rendering
+
+
+async def test_closing_while_workers_start_does_not_wait_for_them() -> None:
+    pool = RenderPool(PoolSettings(workers=2), FakeEngineFactory())
+    await pool.start()
+    began = time.monotonic()
+    await pool.close()
+    assert time.monotonic() - began < 2
+    assert {worker.state for worker in pool.status().workers} == {"stopped"}
+
+
+_ORPHAN = """
+import asyncio
+from server.pool.fake import FakeEngineFactory, fake_state, hanging
+from server.pool.pool import PoolSettings, RenderPool
+
+async def main():
+    pool = RenderPool(PoolSettings(workers=2), FakeEngineFactory())
+    await pool.start()
+    while not all(worker.state == "idle" for worker in pool.status().workers):
+        await asyncio.sleep(0.01)
+    pool.open_line("default").request(hanging(fake_state()))
+    print(*(worker.pid for worker in pool.status().workers), flush=True)
+    await asyncio.sleep(60)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+async def test_workers_end_when_the_server_is_killed_even_in_the_middle_of_a_job(
+    tmp_path: Path,
+) -> None:
+    script = tmp_path / "orphan.py"
+    script.write_text(_ORPHAN)
+    with subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
+        assert server.stdout is not None
+        workers = [int(word) for word in server.stdout.readline().split()]
+        assert len(workers) == 2
+        assert all(alive(worker) for worker in workers)
+        server.kill()
+    await until(lambda: not any(alive(worker) for worker in workers), 5)
+
+
+async def test_workers_ignore_ctrl_c() -> None:
+    async with running() as pool:
+        process = pid(pool)
+        os.kill(process, signal.SIGINT)
+        line = pool.open_line("default")
+        await refreshed(line, 0.5)
+        assert pid(pool) == process
+
+
+async def test_cpu_workers_run_at_a_raised_niceness() -> None:
+    async with running() as pool:
+        assert os.getpriority(os.PRIO_PROCESS, pid(pool)) == min(19, os.nice(0) + 10)

@@ -1,0 +1,23 @@
+"""How many workers and threads a machine gets."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.pool.sizing import Size, available_cores, default_size
+
+
+@pytest.mark.parametrize(
+    ("cores", "size"),
+    [(1, Size(1, 1)), (2, Size(1, 1)), (4, Size(1, 3)), (8, Size(2, 3)), (16, Size(4, 3))],
+)
+def test_workers_on_cpu_leave_one_core_to_the_server(cores: int, size: Size) -> None:
+    assert default_size("cpu", cores) == size
+
+
+def test_a_gpu_gets_one_worker() -> None:
+    assert default_size("cuda:1", 64) == Size(1, 1)
+
+
+def test_there_is_at_least_one_core() -> None:
+    assert available_cores() >= 1

@@ -1,0 +1,105 @@
+"""The worker's loop, in a thread with a socket pair and the fake engine."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from server.pool.channel import WorkerChannel
+from server.pool.fake import FakeEngine, FakeEngineFactory, failing, fake_state, read_picture
+from server.pool.jobs import (
+    AttachLine,
+    AttachPicture,
+    DetachLine,
+    JobDone,
+    JobFailed,
+    RefreshJob,
+    RenderJob,
+    Stop,
+)
+from server.pool.slots import SharedBlock
+from server.pool.worker import serve
+
+
+class Served:
+    """The server's side of a worker in a thread."""
+
+    def __init__(self) -> None:
+        ours, self._theirs = socket.socketpair()
+        self._ours = ours
+        self.channel = WorkerChannel(ours)
+        self.engine = FakeEngine(FakeEngineFactory())
+        self.thread = threading.Thread(
+            target=serve, args=(FakeEngine(FakeEngineFactory()), WorkerChannel(self._theirs))
+        )
+        self.thread.start()
+
+    def ask(self, job: RefreshJob | RenderJob) -> object:
+        self.channel.send(job)
+        return self.channel.receive()
+
+    def close(self) -> None:
+        self._ours.close()
+        self.thread.join(5)
+        self._theirs.close()
+
+
+@pytest.fixture
+def worker() -> Iterator[Served]:
+    served = Served()
+    yield served
+    served.close()
+    assert not served.thread.is_alive()
+
+
+def test_a_refresh_fills_the_slot_that_the_server_has_mapped(worker: Served) -> None:
+    memory = worker.engine.allocate("default")
+    worker.channel.send(AttachLine(7, "default", memory.handle))
+    reply = worker.ask(RefreshJob(1, 7, 2, fake_state(0.25)))
+    assert isinstance(reply, JobDone)
+    assert reply.job_id == 1
+    assert [memory.slot(slot)["numbers"][0] for slot in range(3)] == [0, 0, 0.25]
+    worker.channel.send(DetachLine(7))
+    memory.close()
+
+
+def test_pictures_of_both_modes_are_left_in_the_picture_block(worker: Served) -> None:
+    block = SharedBlock.create(64 * 64 * 3)
+    worker.channel.send(AttachPicture(block.name))
+
+    def picture(job: RenderJob) -> object:
+        reply = worker.ask(job)
+        assert isinstance(reply, JobDone)
+        assert reply.shape == (64, 64, 3)
+        return read_picture(np.frombuffer(bytes(block.buffer[:12288]), np.uint8).reshape(64, 64, 3))
+
+    state, older = fake_state(0.2), fake_state(0.8)
+    full = picture(RenderJob(1, "default", state, "full", None))
+    assert full == picture(RenderJob(2, "default", state, "warp", None))
+    warped = picture(RenderJob(3, "default", state, "warp", older))
+    assert warped != full
+    assert warped == read_picture(
+        FakeEngine(FakeEngineFactory()).warp_from("default", state, older)
+    )
+    block.close()
+
+
+def test_a_failed_job_does_not_end_the_worker(worker: Served) -> None:
+    job = RenderJob(5, "default", failing(fake_state()), "full", None)
+    assert worker.ask(job) == JobFailed(5, "this state was made to fail")
+    assert worker.ask(job) == JobFailed(5, "this state was made to fail")
+
+
+def test_a_worker_ends_when_told_to(worker: Served) -> None:
+    worker.channel.send(Stop())
+    worker.thread.join(5)
+    assert not worker.thread.is_alive()
+
+
+def test_a_worker_ends_with_the_channel(worker: Served) -> None:
+    worker.close()
+    assert not worker.thread.is_alive()
