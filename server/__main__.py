@@ -1,0 +1,152 @@
+"""Starts the server: `python -m server --help`."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import TextIO
+
+import uvicorn
+from fastapi import FastAPI
+
+from server.app import PoolFactory, create_app
+from server.errors import NotReadyError, SettingsError
+from server.pool.pool import RenderPool
+from server.routes.live import LiveRequests
+from server.settings import Settings, read_settings
+
+logger = logging.getLogger("server")
+
+_LET_FINISH_S = 2
+"""Requests still running at the end, such as pictures being rendered, are given so long."""
+_FIRST_WORKER_S = 120.0
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, ended by Ctrl-C or SIGTERM with exit code 0 instead of by the signal again.
+
+    Args:
+        config: uvicorn's own.
+        live: Bodies still being sent, which it would wait for.
+    """
+
+    def __init__(self, config: uvicorn.Config, live: LiveRequests) -> None:
+        super().__init__(config)
+        self._live = live
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End at the first signal, at once at the second."""
+        super().handle_exit(sig, frame)
+        self._live.end_all()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle signals on the event loop, and do not raise them again afterwards."""
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGINT, signal.SIGTERM)
+        for number in signals:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+
+def main(arguments: list[str], pool_factory: PoolFactory | None = None) -> int:
+    """Run the server until it is told to end.
+
+    Args:
+        arguments: The command line, without the program's name.
+        pool_factory: Makes the pool; the real one where left out.
+
+    Returns:
+        The process's exit code.
+    """
+    try:
+        settings = read_settings(arguments)
+        logging.basicConfig(
+            level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
+        )
+        with listen(settings) as listening:
+            return asyncio.run(_serve(settings, listening, pool_factory))
+    except SettingsError as exc:
+        _say(f"Telewarp cannot start: {exc}", sys.stderr)
+        return 1
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Take the port first: whoever has it already is found out before the models are loaded."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    # By its protocol, or asyncio does not know it for TCP and leaves Nagle's algorithm on: 40 ms
+    # for every answer.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+        listening.listen(2048)
+    except OSError as exc:
+        listening.close()
+        place = f"{settings.host}:{settings.port}"
+        if exc.errno == errno.EADDRINUSE:
+            raise SettingsError(
+                f"{place} is taken by another program; choose another --port"
+            ) from exc
+        raise SettingsError(f"cannot listen on {place}: {exc.strerror or exc}") from exc
+    return listening
+
+
+async def _serve(
+    settings: Settings, listening: socket.socket, pool_factory: PoolFactory | None
+) -> int:
+    app = create_app(settings, pool_factory)
+    config = uvicorn.Config(
+        app,
+        loop="asyncio",
+        lifespan="off",  # run here, so that what goes wrong at the start is raised here
+        log_config=None,
+        access_log=False,
+        ws_max_size=settings.longest_line,
+        timeout_graceful_shutdown=_LET_FINISH_S,
+    )
+    async with app.router.lifespan_context(app):
+        server = _Server(config, app.state.live)
+        welcome = asyncio.create_task(_welcome(app, server, listening))
+        try:
+            await server.serve(sockets=[listening])
+        finally:
+            welcome.cancel()
+            with suppress(asyncio.CancelledError):
+                await welcome
+    return 0
+
+
+async def _welcome(app: FastAPI, server: uvicorn.Server, listening: socket.socket) -> None:
+    """Say where the face is, once there is one to show."""
+    while not server.started:
+        await asyncio.sleep(0.05)
+    pool: RenderPool = app.state.pool
+    host, port = listening.getsockname()[:2]
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    address = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+    try:
+        await pool.wait_ready(_FIRST_WORKER_S)
+    except NotReadyError as exc:
+        _say(f"Telewarp answers at {address}, but cannot render yet: {exc}", sys.stderr)
+    else:
+        _say(f"Telewarp is showing the face at {address}")
+
+
+def _say(text: str, stream: TextIO | None = None) -> None:
+    print(text, file=stream or sys.stdout, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

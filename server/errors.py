@@ -1,0 +1,124 @@
+"""Every error the server raises on purpose, as one tree; knows no status codes and no web.
+
+    TelewarpError
+    ├── BadMessageError          what came in breaks the message contract
+    │   └── BadLineError         one line of a live NDJSON body does; earlier lines have counted
+    ├── BadOfferError            an SDP offer or ICE fragment that cannot be used
+    │   └── IceRestartError      a fragment that asks for new ICE credentials
+    ├── MediaTypeError           a body of a type this call does not take
+    ├── LimitError               too many of something, such as streams
+    │   └── TooLargeError        a body or line over its limit
+    ├── NotFoundError
+    │   ├── AvatarNotFoundError
+    │   ├── StreamNotFoundError
+    │   └── SessionNotFoundError
+    ├── StreamExistsError        the id asked for is taken
+    ├── StreamClosedError        the stream was deleted while something was using it
+    ├── SessionClosedError       the session has ended
+    ├── PreconditionError        an `If-Match` that names another state than the present one
+    ├── PoolBusyError            no room for one more session or render; worth trying again later
+    ├── NotReadyError            no worker is ready yet; worth trying again soon
+    ├── RenderError              the renderer failed at a job it had accepted
+    └── SettingsError            the server cannot start as it was told to
+
+`app.py` alone decides which status code each becomes. Texts say what was expected and what came.
+"""
+
+from __future__ import annotations
+
+
+class TelewarpError(Exception):
+    """Root of the tree; `str(error)` is fit to be shown to the person who caused it."""
+
+
+class BadMessageError(TelewarpError):
+    """A message breaks the contract: wrong field, length, range, name or encoding."""
+
+
+class BadLineError(BadMessageError):
+    """One line of a live body is broken; the lines before it have counted.
+
+    Args:
+        detail: What was expected and what came, without the line number.
+        line: Number of the broken line, counted from 1.
+        accepted: Frames taken from the body before it.
+        dropped: Frames before it that came late or twice.
+        last_seq: `seq` of the stream's newest frame, None while it has none.
+    """
+
+    def __init__(
+        self, detail: str, *, line: int, accepted: int, dropped: int, last_seq: int | None
+    ) -> None:
+        super().__init__(f"line {line}: {detail}")
+        self.line = line
+        self.accepted = accepted
+        self.dropped = dropped
+        self.last_seq = last_seq
+
+
+class BadOfferError(TelewarpError):
+    """An SDP offer or ICE fragment cannot be parsed or asks for what we do not send."""
+
+
+class IceRestartError(BadOfferError):
+    """A fragment asks for new ICE credentials, which needs a new session here."""
+
+
+class MediaTypeError(TelewarpError):
+    """A body has a type this call does not take."""
+
+
+class LimitError(TelewarpError):
+    """There are as many of something as there may be, such as streams."""
+
+
+class TooLargeError(LimitError):
+    """A body or line is longer than it may be."""
+
+
+class NotFoundError(TelewarpError):
+    """Nothing has the id that was asked for."""
+
+
+class AvatarNotFoundError(NotFoundError):
+    """No avatar has this id."""
+
+
+class StreamNotFoundError(NotFoundError):
+    """No stream has this id."""
+
+
+class SessionNotFoundError(NotFoundError):
+    """No session has this id, or it has ended."""
+
+
+class StreamExistsError(TelewarpError):
+    """A stream with this id exists already."""
+
+
+class StreamClosedError(TelewarpError):
+    """The stream was deleted while something was using it."""
+
+
+class SessionClosedError(TelewarpError):
+    """The session has ended; nothing more comes out of it."""
+
+
+class PreconditionError(TelewarpError):
+    """`If-Match` names another state than the present one."""
+
+
+class PoolBusyError(TelewarpError):
+    """There is no room for one more session or render now; trying again later may succeed."""
+
+
+class NotReadyError(TelewarpError):
+    """No worker is ready yet; trying again soon should succeed."""
+
+
+class RenderError(TelewarpError):
+    """The renderer failed at a job it had accepted."""
+
+
+class SettingsError(TelewarpError):
+    """The server cannot start with the settings it was given."""

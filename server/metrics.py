@@ -1,0 +1,88 @@
+"""What operators watch, in Prometheus' format; read off the running parts at each scrape.
+
+Nothing is counted here: the parts keep their own figures, so a scrape costs what it reads and a
+frame costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from server.pool.pool import RenderPool
+from server.sessions import Sessions
+from server.streams import Streams
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class _Collector:
+    """Turns the parts' figures into metrics."""
+
+    def __init__(self, pool: RenderPool, streams: Streams, sessions: Sessions) -> None:
+        self._pool, self._streams, self._sessions = pool, streams, sessions
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._pool_metrics()
+        yield from self._stream_metrics()
+        yield from self._session_metrics()
+
+    def _pool_metrics(self) -> Iterator[Metric]:
+        status = self._pool.status()
+        yield _gauge("ready", "Whether a worker is ready", status.ready)
+        yield _counter("refreshes", "Caches made", status.refreshes)
+        yield _counter("renders", "Whole pictures made", status.renders)
+        yield _gauge("waiting_refreshes", "Viewers whose refresh waits", status.waiting_lines)
+        up = GaugeMetricFamily(
+            "telewarp_worker_up", "Whether a worker renders", labels=["worker", "device"]
+        )
+        restarts = CounterMetricFamily(
+            "telewarp_worker_restarts", "Processes replaced", labels=["worker", "device"]
+        )
+        for worker in status.workers:
+            labels = [worker.name, worker.device]
+            up.add_metric(labels, worker.ready)
+            restarts.add_metric(labels, worker.restarts)
+        yield up
+        yield restarts
+
+    def _stream_metrics(self) -> Iterator[Metric]:
+        streams = self._streams.list()
+        yield _gauge("streams", "Streams", len(streams))
+        accepted = sum(stream.counters.accepted for stream in streams)
+        dropped = sum(stream.counters.dropped for stream in streams)
+        yield _gauge("stream_frames_accepted", "Frames taken, of present streams", accepted)
+        yield _gauge("stream_frames_dropped", "Frames late or repeated, of the same", dropped)
+
+    def _session_metrics(self) -> Iterator[Metric]:
+        stats = [session.stats() for session in self._sessions.list()]
+        yield _gauge("sessions", "Viewers", len(stats))
+        yield _gauge("fps", "Frames a second sent to all viewers", sum(s["fps"] for s in stats))
+        failed = sum(s["failed_frames"] for s in stats)
+        yield _gauge("failed_frames", "Frames that failed, of present viewers", failed)
+        ages = GaugeMetricFamily(
+            "telewarp_cache_age_ms", "Of the viewer with the oldest", labels=["quantile"]
+        )
+        for label, name in (("0.5", "p50"), ("0.95", "p95")):
+            values = (stat["cache_age_ms"][name] for stat in stats)
+            known = [value for value in values if value is not None]
+            if known:
+                ages.add_metric([label], max(known))
+        yield ages
+
+
+def render(pool: RenderPool, streams: Streams, sessions: Sessions) -> bytes:
+    """All metrics now, in Prometheus' text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(pool, streams, sessions))
+    return generate_latest(registry)
+
+
+def _gauge(name: str, help_text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"telewarp_{name}", help_text, value=float(value))
+
+
+def _counter(name: str, help_text: str, value: float) -> Metric:
+    return CounterMetricFamily(f"telewarp_{name}", help_text, value=float(value))

@@ -1,0 +1,59 @@
+"""The parts of the running server that calls work with, as FastAPI dependencies."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from server.pool.pool import RenderPool
+from server.routes.live import LiveRequests
+from server.sessions import Connect, Sessions
+from server.settings import Settings
+from server.streams import Stream, Streams
+
+
+def _settings(connection: HTTPConnection) -> Settings:
+    settings: Settings = connection.app.state.settings
+    return settings
+
+
+def _pool(connection: HTTPConnection) -> RenderPool:
+    pool: RenderPool = connection.app.state.pool
+    return pool
+
+
+def _streams(connection: HTTPConnection) -> Streams:
+    streams: Streams = connection.app.state.streams
+    return streams
+
+
+def _sessions(connection: HTTPConnection) -> Sessions:
+    sessions: Sessions = connection.app.state.sessions
+    return sessions
+
+
+def _connect(connection: HTTPConnection) -> Connect:
+    connect: Connect = connection.app.state.connect
+    return connect
+
+
+def _live(connection: HTTPConnection) -> LiveRequests:
+    live: LiveRequests = connection.app.state.live
+    return live
+
+
+TheSettings = Annotated[Settings, Depends(_settings)]
+ThePool = Annotated[RenderPool, Depends(_pool)]
+TheStreams = Annotated[Streams, Depends(_streams)]
+TheSessions = Annotated[Sessions, Depends(_sessions)]
+TheLiveRequests = Annotated[LiveRequests, Depends(_live)]
+TheConnect = Annotated[Connect, Depends(_connect)]
+
+
+def _stream(stream_id: str, streams: TheStreams) -> Stream:
+    return streams.get(stream_id)
+
+
+TheStream = Annotated[Stream, Depends(_stream)]

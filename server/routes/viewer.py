@@ -1,0 +1,45 @@
+"""The viewer page and its parts, as they lie in `client_web`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.staticfiles import StaticFiles
+
+_PRIVATE = {"package.json", "node_modules", "tests"}
+
+
+class _ClientPath(Convertor[str]):
+    """Any path but those of the API, so that these keep their own 404 and 405."""
+
+    regex = r"(?!v1/).*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("client", _ClientPath())
+
+
+def viewer_route(folder: Path) -> Route:
+    """Serve the files of a folder, `index.html` for the folder itself."""
+    files = StaticFiles(directory=folder, html=True)
+
+    async def serve(request: Request) -> Response:
+        path: str = request.path_params["path"]
+        if path.split("/")[0] in _PRIVATE:
+            raise HTTPException(404)
+        response = await files.get_response(path or ".", request.scope)
+        # Kept by the browser, but asked for each time: an updated server must not meet old pages.
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+    return Route("/{path:client}", serve, methods=["GET"], include_in_schema=False)

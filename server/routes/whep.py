@@ -1,0 +1,120 @@
+"""Watching by WHEP (draft-ietf-wish-whep): POST an offer, PATCH candidates, DELETE to leave.
+
+Errors of `server.errors` become status codes in `server.app`, so none is caught here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response, status
+
+from server.errors import BadOfferError, PreconditionError
+from server.routes.bodies import (
+    SDP,
+    SDP_FRAGMENT,
+    body_of,
+    described,
+    problems,
+    read_body,
+    require_media_type,
+)
+from server.routes.parts import TheConnect, TheSessions, TheStream
+
+router = APIRouter(prefix="/v1", tags=["watching"])
+
+_LARGEST_SDP = 256 * 1024
+_ETAG = '"ice-1"'
+"""Names the session's ICE credentials; they never change, since ICE restart is not supported."""
+
+
+@router.options(
+    "/streams/{stream_id}/whep",
+    summary="What WHEP takes here",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems(_404="no such stream"),
+)
+async def whep_options(stream: TheStream, response: Response) -> None:
+    """Say what to POST."""
+    response.headers["Accept-Post"] = SDP
+    response.headers["Allow"] = "OPTIONS, POST"
+
+
+@router.post(
+    "/streams/{stream_id}/whep",
+    summary="Watch a stream",
+    status_code=status.HTTP_201_CREATED,
+    response_class=Response,
+    responses=described(201, "The SDP answer", SDP)
+    | problems(
+        _400="what is wrong with the offer",
+        _404="no such stream",
+        _413="the offer is too large",
+        _415="the offer is no SDP",
+        _503="no free seat; try again after `Retry-After` seconds",
+    ),
+    openapi_extra=body_of(sdp=""),
+)
+async def open_session(
+    request: Request, stream: TheStream, sessions: TheSessions, connect: TheConnect
+) -> Response:
+    """Answer a viewer's SDP offer and start the video. `Location` names the session."""
+    require_media_type(request, SDP)
+    offer = await _read_text(request)
+    session, answer = await sessions.open(stream.id, connect, offer)
+    location = f"{request.scope.get('root_path', '')}/v1/sessions/{session.id}"
+    headers = {"Location": location, "ETag": _ETAG, "Accept-Patch": SDP_FRAGMENT}
+    return Response(answer, status.HTTP_201_CREATED, headers, SDP)
+
+
+@router.patch(
+    "/sessions/{session_id}",
+    summary="Add ICE candidates",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems(
+        _400="what is wrong with the fragment",
+        _404="no such session",
+        _412="`If-Match` names other ICE credentials",
+        _415="the body is no SDP fragment",
+        _422="ICE restart is not supported",
+    ),
+    openapi_extra=body_of(fragment=""),
+)
+async def add_candidates(session_id: str, request: Request, sessions: TheSessions) -> None:
+    """Trickle ICE: take candidates the viewer found after its offer."""
+    session = sessions.get(session_id)
+    require_media_type(request, SDP_FRAGMENT)
+    expected = request.headers.get("if-match", _ETAG)
+    if expected != "*" and _ETAG not in [tag.strip() for tag in expected.split(",")]:
+        raise PreconditionError(f"expected If-Match {_ETAG}, got {expected[:60]}")
+    assert session.peer is not None  # it was there before anyone could learn the session's id
+    await session.peer.add_candidates(await _read_text(request))
+
+
+@router.delete(
+    "/sessions/{session_id}",
+    summary="Leave",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems(_404="no such session"),
+)
+async def close_session(session_id: str, sessions: TheSessions) -> None:
+    """End a session and free its seat."""
+    await sessions.close(session_id)
+
+
+@router.get(
+    "/sessions/{session_id}",
+    summary="A session's state and statistics",
+    responses=problems(_404="no such session"),
+)
+async def get_session(session_id: str, sessions: TheSessions) -> dict[str, Any]:
+    """Frame rate, cache age, time per stage, drops: what the viewer is really getting."""
+    return sessions.get(session_id).stats()
+
+
+async def _read_text(request: Request) -> str:
+    body = await read_body(request, _LARGEST_SDP)
+    try:
+        return body.decode()
+    except UnicodeDecodeError as exc:
+        raise BadOfferError(f"expected SDP in UTF-8, got an error at decoding: {exc}") from exc

@@ -1,0 +1,101 @@
+"""Everything that can be set, on the command line or in the environment, as one `Settings`.
+
+Read once, in `server.__main__` or a test, and passed down from `create_app`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableSettingsError
+
+from server.errors import SettingsError
+from server.messages import describe
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """A telepresence rendering server. Options come from the environment too: TELEWARP_PORT=80."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TELEWARP_",
+        frozen=True,
+        cli_prog_name="python -m server",
+        cli_kebab_case=True,
+        cli_avoid_json=True,
+        cli_hide_none_type=True,
+        cli_implicit_flags=True,
+        cli_shortcuts={"port": "p"},
+    )
+
+    host: str = Field(
+        default="127.0.0.1", description="address to listen on; 0.0.0.0 for every network"
+    )
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="port to listen on; 0 takes a free one"
+    )
+    fps: float = Field(
+        default=60.0, ge=1, le=240, description="most frames a second sent to a viewer"
+    )
+    device: str = Field(
+        default="auto",
+        description="where to render: auto (every GPU, else the CPU), cpu, cuda, or cuda:0,cuda:1",
+    )
+    workers: int | None = Field(
+        default=None, ge=1, le=64, description="render processes per device; default: what suits"
+    )
+    threads: int | None = Field(
+        default=None, ge=1, le=256, description="CPU threads of each; default: what suits"
+    )
+    avatars: Path = Field(
+        default=ROOT / "models" / "avatars", description="folder with one folder per avatar"
+    )
+    client: Path = Field(default=ROOT / "client_web", description="folder of the viewer page")
+    max_sessions: int = Field(default=32, ge=1, description="most viewers at a time")
+    max_streams: int = Field(default=256, ge=1, description="most streams at a time")
+    max_body_mb: float = Field(default=16.0, gt=0, description="largest request body, MB")
+    max_line_kb: float = Field(
+        default=2048.0, gt=0, description="longest line of a live NDJSON body or WebSocket, kB"
+    )
+    max_frames: int = Field(default=1024, ge=1, description="most frames in one JSON array")
+    max_bitrate_kbps: int = Field(
+        default=8000, ge=100, description="most kilobits a second of video to a viewer"
+    )
+    idle_session_s: float = Field(
+        default=10.0, gt=0, description="seconds without a sign of life that end a session"
+    )
+    demo: bool = Field(default=True, description="publish the idle animation as stream `demo`")
+    log_level: str = Field(
+        default="warning",
+        pattern="^(debug|info|warning|error)$",
+        description="debug, info, warning or error",
+    )
+
+    @property
+    def largest_body(self) -> int:
+        """Bytes of the largest request body; a live NDJSON body as a whole is not limited."""
+        return round(self.max_body_mb * 1e6)
+
+    @property
+    def longest_line(self) -> int:
+        """Bytes of the longest line of a live body, and of a WebSocket message."""
+        return round(self.max_line_kb * 1e3)
+
+
+def read_settings(arguments: Sequence[str]) -> Settings:
+    """Read the command line and the environment.
+
+    Raises:
+        SettingsError: If a value is wrong; the text names it.
+        SystemExit: On `--help` and on options that do not exist, as is usual for argparse.
+    """
+    try:
+        return CliApp.run(Settings, list(arguments), cli_show_env_vars=False)
+    except ValidationError as exc:
+        raise SettingsError(describe(exc)) from exc
+    except UnreadableSettingsError as exc:
+        raise SettingsError(str(exc)) from exc

@@ -1,0 +1,119 @@
+"""H.264 by x264 through PyAV, tuned for latency; knows nothing of tracks, sessions or networks.
+
+aiortc's own encoder takes three times as long and starts anew, with a key frame, whenever the
+receiver's estimate of the bandwidth moves. A track that returns `av.Packet` brings its own.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+TIME_BASE = Fraction(1, 90_000)
+"""RTP's clock for video."""
+_LONGEST_FRAME_S = 0.15
+"""The rate control's buffer: no frame takes longer than this to send at the first bitrate."""
+_FINEST_QUANTISER = 18
+"""Nobody sees a difference below."""
+_NEVER = 2**30
+_BT601, _BT709, _LIMITED = 6, 1, 1
+"""ISO/IEC 23091-2 code points; BT.601's matrix is also what a decoder assumes when untold."""
+
+
+class H264Encoder:
+    """Pictures in, one H.264 access unit each out: constrained baseline, no B-frames, no delay.
+
+    Not safe for two threads at a time; which thread it is does not matter.
+
+    Args:
+        width: Of every picture, in pixels, even.
+        height: Likewise.
+        fps: Expected frames per second; only the rate control cares, frames may come at any time.
+        bitrate: Target in bits per second.
+        highest_bitrate: What the target can be raised to later.
+    """
+
+    def __init__(
+        self, width: int, height: int, *, fps: float, bitrate: int, highest_bitrate: int
+    ) -> None:
+        self.width = width
+        self.height = height
+        self._highest_bitrate = highest_bitrate
+        self._to_yuv = VideoReformatter()
+        self._codec = _open_x264(width, height, fps, min(bitrate, highest_bitrate))
+
+    @property
+    def bitrate(self) -> int:
+        """Target in bits per second; setting it takes effect at the next frame, in place."""
+        return int(self._codec.bit_rate or 0)
+
+    @bitrate.setter
+    def bitrate(self, value: int) -> None:
+        self._codec.bit_rate = min(value, self._highest_bitrate)
+
+    def encode(self, rgb: NDArray[np.uint8], pts: int, key_frame: bool) -> av.Packet[VideoStream]:
+        """Encode one picture.
+
+        Args:
+            rgb: (H, W, 3) uint8.
+            pts: In 1/90000 s, larger than the one before.
+            key_frame: Make it decodable by itself, with the parameter sets in front.
+        """
+        frame = self._to_yuv.reformat(
+            av.VideoFrame.from_ndarray(rgb, format="rgb24"),
+            format="yuv420p",
+            dst_colorspace=Colorspace.ITU601,
+            dst_color_range=ColorRange.MPEG,
+            threads=1,
+        )
+        assert frame is not None
+        frame.pts = pts
+        frame.time_base = TIME_BASE
+        frame.pict_type = PictureType.I if key_frame else PictureType.NONE
+        packets = self._codec.encode(frame)
+        assert len(packets) == 1, f"zerolatency means one packet a frame, got {len(packets)}"
+        return packets[0]
+
+
+def _open_x264(width: int, height: int, fps: float, bitrate: int) -> VideoCodecContext:
+    codec = av.CodecContext.create("libx264", "w")
+    assert isinstance(codec, VideoCodecContext)
+    codec.width = width
+    codec.height = height
+    codec.pix_fmt = "yuv420p"
+    codec.time_base = TIME_BASE
+    codec.framerate = Fraction(fps).limit_denominator(1000)
+    codec.bit_rate = bitrate
+    codec.thread_count = 1  # more would cut the picture into slices and fight the warp for cores
+    codec.max_b_frames = 0
+    codec.gop_size = _NEVER
+    codec.profile = "Baseline"
+    codec.colorspace = _BT601
+    codec.color_primaries = _BT709
+    codec.color_trc = _BT709
+    codec.color_range = _LIMITED
+    codec.options = {
+        "preset": "ultrafast",
+        "tune": "zerolatency",
+        "forced-idr": "1",  # a picture asked for as I must be one to start decoding from
+        # x264 can change the bitrate of an open encoder only where it began as the highest one.
+        "maxrate": str(bitrate),
+        "bufsize": str(round(bitrate * _LONGEST_FRAME_S)),
+        "qmin": str(_FINEST_QUANTISER),  # or a calm face would be sent at full bitrate too
+        "x264-params": "scenecut=0:keyint=infinite",
+    }
+    codec.open()
+    return codec
+
+
+def default_bitrate(width: int, height: int) -> int:
+    """Bits per second at which a face looks clean: 1.5 Mb/s at 256x256, 3 at 512x512."""
+    return round(1.5e6 * math.sqrt(width * height) / 256)

@@ -1,0 +1,210 @@
+"""One viewer's WebRTC connection, by aiortc: the `Peer` that sessions are opened with."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from aiortc import (
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
+from aiortc.codecs import CODECS
+from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
+from aiortc.rtcpeerconnection import find_common_codecs
+from aiortc.sdp import MediaDescription, SessionDescription
+
+from server.errors import BadOfferError, IceRestartError
+from server.sessions import Session
+from server.webrtc.control import Control
+from server.webrtc.encoder import H264Encoder, default_bitrate
+from server.webrtc.ice import offer_loopback_when_alone, parse_fragment, without_hidden_candidates
+from server.webrtc.playout import teach_aiortc_playout_delay
+from server.webrtc.rate import RateControl
+from server.webrtc.sender import SenderEvents, listen_to
+from server.webrtc.track import RenderTrack, Vp8Pictures
+
+logger = logging.getLogger(__name__)
+
+_H264 = "video/H264"
+_RTX = "video/rtx"
+_LOWEST_BITRATE = 400_000
+_CHECK_S = 0.5
+
+
+@dataclass(frozen=True)
+class PeerOptions:
+    """How all viewers are served."""
+
+    fps: float
+    """Most frames a second."""
+    highest_bitrate: int
+    """Bits a second."""
+    silence_s: float
+    """Without views and RTCP for so long, the viewer is taken to be gone."""
+
+
+class AiortcPeer:
+    """Answers a viewer's offer with the session's video and both data channels.
+
+    Args:
+        session: What is shown, and what views go to.
+        options: How.
+        executor: Threads to encode in, shared by all viewers.
+
+    Ends the session when the connection is lost, closed by the viewer, or silent.
+    """
+
+    def __init__(self, session: Session, options: PeerOptions, executor: Executor) -> None:
+        teach_aiortc_playout_delay()
+        offer_loopback_when_alone()
+        # No servers: the default asks a public one, and waits 5 s where there is no internet.
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._session = session
+        self._options = options
+        self._executor = executor
+        self._ended = False
+        self._last_sign_at = time.monotonic()
+        self._control = Control(session, self._sign_of_life)
+        self._track: RenderTrack | None = None
+        self._encoder: H264Encoder | None = None
+        side = session.avatar.resolution
+        self._rate = RateControl(
+            default_bitrate(side, side), _LOWEST_BITRATE, options.highest_bitrate
+        )
+        self._remote_user: str | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    async def answer(self, offer_sdp: str) -> str:
+        """Take the viewer's offer.
+
+        Returns:
+            The SDP answer, with all our candidates.
+
+        Raises:
+            BadOfferError: If the offer cannot be parsed or has no video we could send.
+        """
+        offer = without_hidden_candidates(offer_sdp)
+        video = _first_video(offer)
+        self._remote_user = video.ice.usernameFragment if video.ice else None
+        self._connection.on("datachannel", self._control.attach)
+        self._connection.on("connectionstatechange", self._connection_changed)
+        try:
+            sender = self._offer_video(video)
+            await self._connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+            self._listen(sender)  # only now, since bundling has changed its transport
+            await self._connection.setLocalDescription(await self._connection.createAnswer())
+        except (InvalidAccessError, InvalidStateError, OperationError, ValueError) as exc:
+            raise BadOfferError(f"expected an offer we can answer, got one where: {exc}") from exc
+        self._watch = asyncio.create_task(self._end_when_silent())
+        return self._connection.localDescription.sdp
+
+    async def add_candidates(self, sdp_fragment: str) -> None:
+        """Take more of the viewer's candidates (trickle ICE).
+
+        Raises:
+            BadOfferError: If they cannot be parsed.
+            IceRestartError: If they belong to another ICE user than the offer.
+        """
+        fragment = parse_fragment(sdp_fragment)
+        if fragment.user not in (None, self._remote_user):
+            raise IceRestartError("ICE restart is not supported: send a new offer instead")
+        for candidate in fragment.candidates:
+            await self._connection.addIceCandidate(candidate)
+
+    async def close(self) -> None:
+        """End the connection; may be called more than once."""
+        self._ended = True  # we are told to: nobody needs to be told
+        if self._watch is not None:
+            self._watch.cancel()
+        await self._connection.close()
+
+    def _offer_video(self, video: MediaDescription) -> RTCRtpSender:
+        """Prefer H.264; without it the answer keeps VP8, and aiortc encodes."""
+        common = find_common_codecs(CODECS["video"], video.rtp.codecs)
+        has_h264 = any(codec.mimeType == _H264 for codec in common)
+        self._track = RenderTrack(
+            self._session,
+            self._build_encoder() if has_h264 else Vp8Pictures(),
+            self._executor,
+            self._video_failed,
+        )
+        transceiver = self._connection.addTransceiver(self._track, direction="sendonly")
+        if has_h264:
+            known = RTCRtpSender.getCapabilities("video").codecs
+            transceiver.setCodecPreferences([c for c in known if c.mimeType in (_H264, _RTX)])
+        return transceiver.sender
+
+    def _build_encoder(self) -> H264Encoder:
+        side = self._session.avatar.resolution
+        self._encoder = H264Encoder(
+            side,
+            side,
+            fps=self._options.fps,
+            bitrate=self._rate.target,
+            highest_bitrate=self._options.highest_bitrate,
+        )
+        return self._encoder
+
+    def _listen(self, sender: RTCRtpSender) -> None:
+        assert self._track is not None
+        listen_to(
+            sender,
+            SenderEvents(
+                packet_sent=self._packet_sent,
+                key_frame_wanted=self._track.request_key_frame,
+                estimate=self._estimate,
+                sign_of_life=self._sign_of_life,
+            ),
+        )
+
+    def _packet_sent(self, rtp_timestamp: int, ends_frame: bool, size: int) -> None:
+        self._rate.note_sent(size, time.monotonic())
+        if ends_frame and self._track is not None and self._track.newest is not None:
+            self._session.note_stage("encode", self._track.newest.encode_ms)
+            self._control.report(self._track.newest, rtp_timestamp)
+
+    def _estimate(self, bitrate: int) -> None:
+        target = self._rate.note_estimate(bitrate, time.monotonic())
+        if self._encoder is not None:
+            self._encoder.bitrate = target
+
+    def _sign_of_life(self) -> None:
+        self._last_sign_at = time.monotonic()
+
+    def _video_failed(self, reason: Exception) -> None:
+        self._end(f"no more video: {reason}")
+
+    def _connection_changed(self) -> None:
+        if self._connection.connectionState in ("failed", "closed"):
+            self._end(f"the connection {self._connection.connectionState}")
+
+    async def _end_when_silent(self) -> None:
+        """A closed tab says nothing, and ICE notices only after 31 s."""
+        while time.monotonic() - self._last_sign_at < self._options.silence_s:
+            await asyncio.sleep(_CHECK_S)
+        self._end(f"silent for {self._options.silence_s:g} s")
+
+    def _end(self, reason: str) -> None:
+        if not self._ended:
+            self._ended = True
+            logger.info("session %s: %s", self._session.id, reason)
+            self._session.end()
+
+
+def _first_video(offer: str) -> MediaDescription:
+    """Refuse what is no offer to receive video, before aiortc stumbles over it."""
+    try:
+        description = SessionDescription.parse(offer)
+    except (AssertionError, AttributeError, IndexError, KeyError, ValueError) as exc:
+        raise BadOfferError(f"expected an SDP offer, got {offer[:60]!r}") from exc
+    videos = [media for media in description.media if media.kind == "video"]
+    if not videos or videos[0].direction not in ("recvonly", "sendrecv"):
+        got = videos[0].direction if videos else "none"
+        raise BadOfferError(f"expected an offer with a recvonly video section, got {got}")
+    return videos[0]

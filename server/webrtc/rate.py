@@ -1,0 +1,56 @@
+"""How many bits a second to send, from what the receiver says it can take.
+
+A receiver's estimate (REMB) grows only with what is sent: a calm face at 200 kb/s keeps it at
+300 kb/s for ever. So an estimate above what we send says nothing but "all is well".
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+_WINDOW_S = 1.0
+_RAISE = 1.15
+"""Growth per estimate without congestion; they come about once a second."""
+_CONGESTED = 0.95
+"""An estimate below this part of what was sent means that not all of it arrives in time."""
+
+
+class RateControl:
+    """Keeps the target bitrate between two limits.
+
+    Args:
+        start: First target, bits per second.
+        lowest: Below this a face is no longer worth sending.
+        highest: Never more than this.
+    """
+
+    def __init__(self, start: int, lowest: int, highest: int) -> None:
+        self.target = min(max(start, lowest), highest)
+        self._lowest = lowest
+        self._highest = highest
+        self._sent: deque[tuple[float, int]] = deque()
+        self._sent_bytes = 0
+
+    def note_sent(self, size: int, now: float) -> None:
+        """Count `size` bytes that went out at `now` (seconds of any steady clock)."""
+        self._sent.append((now, size))
+        self._sent_bytes += size
+        self._forget(now)
+
+    def note_estimate(self, bitrate: int, now: float) -> int:
+        """Take the receiver's estimate in bits per second.
+
+        Returns:
+            The new target.
+        """
+        self._forget(now)
+        congested = bitrate < _CONGESTED * self._sent_bytes * 8 / _WINDOW_S
+        wanted = bitrate if congested else round(max(self.target * _RAISE, bitrate))
+        if congested:
+            wanted = min(wanted, self.target)
+        self.target = min(max(wanted, self._lowest), self._highest)
+        return self.target
+
+    def _forget(self, now: float) -> None:
+        while self._sent and self._sent[0][0] < now - _WINDOW_S:
+            self._sent_bytes -= self._sent.popleft()[1]

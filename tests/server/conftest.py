@@ -1,0 +1,106 @@
+"""One real server for all HTTP and WebRTC tests: uvicorn on a free port, with the fake engine."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import httpx2
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from server.__main__ import listen
+from server.app import create_app, pool_settings
+from server.pool.fake import FakeEngineFactory
+from server.pool.pool import RenderPool
+from server.settings import Settings
+
+READY_S = 30.0
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server."""
+
+    app: FastAPI
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+
+def fake_pool(settings: Settings) -> RenderPool:
+    return RenderPool(pool_settings(settings), FakeEngineFactory())
+
+
+async def _serve(
+    app: FastAPI, listening: socket.socket, started: Future[None], stop: threading.Event
+) -> None:
+    async with app.router.lifespan_context(app):
+        await app.state.pool.wait_ready(READY_S)
+        config = uvicorn.Config(app, lifespan="off", log_config=None, ws_max_size=20_000)
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        started.set_result(None)
+        await asyncio.to_thread(stop.wait)
+        server.should_exit = True
+        await serving
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[Served]:
+    settings = Settings(
+        port=0,
+        workers=1,
+        max_sessions=3,
+        max_streams=40,
+        max_body_mb=0.1,
+        max_line_kb=20,
+        max_frames=8,
+        idle_session_s=2.5,
+        demo=False,
+    )
+    app = create_app(settings, fake_pool)
+    listening = listen(settings)
+    started: Future[None] = Future()
+    stop = threading.Event()
+
+    def run() -> None:
+        try:
+            asyncio.run(_serve(app, listening, started, stop))
+        except BaseException as exc:
+            if not started.done():
+                started.set_exception(exc)
+            raise
+
+    thread = threading.Thread(target=run, name="server")
+    thread.start()
+    try:
+        started.result(READY_S + 10)
+        host, port = listening.getsockname()
+        yield Served(app, host, port)
+    finally:
+        stop.set()
+        thread.join(20)
+        listening.close()
+
+
+@pytest.fixture
+def http(served: Served) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=served.url, timeout=10) as client:
+        yield client
+
+
+@pytest.fixture
+def stream(http: httpx2.Client) -> Iterator[str]:
+    """The id of a stream of its own, at `/v1/streams/{id}`."""
+    created = http.post("/v1/streams", json={}).json()["id"]
+    yield created
+    http.delete(f"/v1/streams/{created}")

@@ -1,0 +1,28 @@
+"""What the server tells about its avatars."""
+
+from __future__ import annotations
+
+import httpx2
+
+from server.pool.fake import EXPRESSION_NAMES
+
+
+def test_an_avatars_manifest_says_what_its_messages_must_look_like(http: httpx2.Client) -> None:
+    manifest = http.get("/v1/avatars/default").json()
+    assert manifest["expression_names"] == list(EXPRESSION_NAMES)
+    assert manifest["vertex_count"] == 4
+    assert manifest["resolution"] == 64
+    assert manifest["licence"] == "CC0-1.0"
+    assert manifest["eye_position"] == [0.0, 0.0, 0.7]
+    assert manifest["fov_y_rad"] == 0.5
+
+
+def test_all_avatars_are_listed(http: httpx2.Client) -> None:
+    assert http.get("/v1/avatars").json() == [http.get("/v1/avatars/default").json()]
+
+
+def test_an_unknown_avatar_is_a_404_that_names_the_known(http: httpx2.Client) -> None:
+    answer = http.get("/v1/avatars/nobody")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"] == "no avatar 'nobody'; there are: default"

@@ -1,0 +1,37 @@
+"""Alive, and ready."""
+
+from __future__ import annotations
+
+import httpx2
+from prometheus_client.parser import text_string_to_metric_families
+
+
+def test_it_is_alive(http: httpx2.Client) -> None:
+    answer = http.get("/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+def test_it_is_ready_with_a_worker(http: httpx2.Client) -> None:
+    answer = http.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "ready"
+    assert answer.json()["workers"] == 1
+
+
+def test_its_metrics_are_what_prometheus_reads(http: httpx2.Client) -> None:
+    http.post("/v1/streams", json={"avatar": "default", "id": "measured"})
+    http.post("/v1/streams/measured/frames", json=[{"seq": 1}, {"seq": 1}])
+    answer = http.get("/metrics")
+    http.delete("/v1/streams/measured")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    values = {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+    assert values["telewarp_ready"] == 1
+    assert values["telewarp_worker_up"] == 1
+    assert values["telewarp_worker_restarts_total"] == 0
+    assert values["telewarp_streams"] >= 1
+    assert values["telewarp_stream_frames_accepted"] >= 1
+    assert values["telewarp_stream_frames_dropped"] >= 1

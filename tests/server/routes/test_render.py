@@ -1,0 +1,117 @@
+"""Pictures over HTTP; the fake engine paints what it was asked for into them."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from typing import Any
+
+import httpx2
+import numpy as np
+import pytest
+from PIL import Image
+
+from server.pool.fake import FOV_FAILS, Shown, read_picture
+
+
+def shown(response: httpx2.Response) -> Shown:
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "image/png"
+    with Image.open(BytesIO(response.content)) as image:
+        assert image.format == "PNG"
+        rgb = np.asarray(image)
+    assert rgb.shape == (64, 64, 3)
+    return read_picture(rgb)
+
+
+def face(jaw_open: float) -> dict[str, Any]:
+    return {"expression": {"jawOpen": jaw_open}}
+
+
+def view(eye_x: float) -> dict[str, Any]:
+    return {"type": "view", "seq": 0, "eye": {"position": [eye_x, 0, 0.7]}}
+
+
+def test_a_full_render_shows_the_state_asked_for(http: httpx2.Client) -> None:
+    body = {"avatar": "default", "frame": face(0.4), "view": view(0.2), "mode": "full"}
+    picture = shown(http.post("/v1/render", json=body))
+    assert picture.jaw_open == pytest.approx(0.4, abs=0.01)
+    assert picture.eye_x == pytest.approx(0.2, abs=0.01)
+
+
+def test_a_warp_is_made_from_the_same_state_where_nothing_is_said(http: httpx2.Client) -> None:
+    body = {"frame": face(0.4), "view": view(0.2), "mode": "warp"}
+    picture = shown(http.post("/v1/render", json=body))
+    assert picture.jaw_open == pytest.approx(0.4, abs=0.01)
+    assert picture.cached_jaw_open == pytest.approx(0.4, abs=0.01)
+
+
+def test_a_warp_is_made_from_the_cached_state(http: httpx2.Client) -> None:
+    cached = {"frame": face(0.8), "view": view(-0.5)}
+    body = {"frame": face(0.4), "view": view(0.2), "mode": "warp", "cached": cached}
+    picture = shown(http.post("/v1/render", json=body))
+    assert picture.jaw_open == pytest.approx(0.4, abs=0.01)
+    assert picture.cached_jaw_open == pytest.approx(0.8, abs=0.01)
+    assert picture.cached_eye_x == pytest.approx(-0.5, abs=0.01)
+
+
+def test_everything_may_be_left_out(http: httpx2.Client) -> None:
+    picture = shown(http.post("/v1/render", json={}))
+    assert picture.jaw_open == 0.0
+    assert picture.eye_x == pytest.approx(0.0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ({"mode": "half"}, 400, "mode: expected 'full' or 'warp', got 'half'"),
+        ({"avatar": "nobody"}, 404, "no avatar 'nobody'; there are: default"),
+        ({"frame": {"expression": {"smile": 1}}}, 400, "expected one of the 52 names"),
+        ({"view": {"eye": {"position": [0, 0, 99]}}}, 400, "view.eye.position.2: expected less"),
+        ({"cached": {"frame": {"expression": [1]}}}, 400, "expected 52 numbers"),
+        ({"speed": 1}, 400, "speed: expected no such field"),
+    ],
+)
+def test_a_bad_request_is_explained(
+    http: httpx2.Client, body: dict[str, Any], status: int, said: str
+) -> None:
+    answer = http.post("/v1/render", json=body)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert said in answer.json()["detail"]
+
+
+def test_numbers_json_does_not_know_are_refused(http: httpx2.Client) -> None:
+    text = '{"view": {"eye": {"position": [0, 0, -Infinity]}}}'
+    answer = http.post(
+        "/v1/render", content=text, headers={"Content-Type": "application/json; charset=utf-8"}
+    )
+    assert answer.status_code == 400
+    assert "view.eye.position.2: expected a finite number" in answer.json()["detail"]
+
+
+def test_a_body_that_is_no_json_by_its_type_is_refused(http: httpx2.Client) -> None:
+    answer = http.post("/v1/render", content=json.dumps({}))
+    assert answer.status_code == 415
+
+
+def test_a_render_that_fails_is_the_servers_fault(http: httpx2.Client) -> None:
+    answer = http.post("/v1/render", json={"view": view(0.0) | {"fov_y_rad": FOV_FAILS}})
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"] == "this state was made to fail"
+    shown(http.post("/v1/render", json={}))  # and the worker lives on
+
+
+def test_a_snapshot_shows_the_streams_newest_frame(http: httpx2.Client, stream: str) -> None:
+    assert shown(http.get(f"/v1/streams/{stream}/snapshot.png")).jaw_open == 0.0
+    http.post(f"/v1/streams/{stream}/frames", json={"seq": 1} | face(0.6))
+    answer = http.get(f"/v1/streams/{stream}/snapshot.png")
+    assert shown(answer).jaw_open == pytest.approx(0.6, abs=0.01)
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_snapshot_of_no_stream_is_a_404(http: httpx2.Client) -> None:
+    answer = http.get("/v1/streams/nowhere/snapshot.png")
+    assert answer.status_code == 404
+    assert answer.json()["detail"] == "no stream 'nowhere'"

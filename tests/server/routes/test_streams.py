@@ -1,0 +1,348 @@
+"""Publishing over HTTP and WebSocket: what counts, what is refused, and that nothing is lost."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import httpx2
+import numpy as np
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+PROBLEM = "application/problem+json"
+NDJSON = {"Content-Type": "application/x-ndjson"}
+
+
+def frame(seq: int, **fields: Any) -> str:
+    return json.dumps({"seq": seq, **fields})
+
+
+def lines(texts: Iterable[str]) -> bytes:
+    return "".join(f"{text}\n" for text in texts).encode()
+
+
+def problem(response: httpx2.Response) -> dict[str, Any]:
+    assert response.headers["content-type"] == PROBLEM
+    body: dict[str, Any] = response.json()
+    assert body["status"] == response.status_code
+    assert body["type"] == "about:blank"
+    assert body["title"]
+    return body
+
+
+def post_json(http: httpx2.Client, stream: str, text: str | bytes) -> httpx2.Response:
+    return http.post(
+        f"/v1/streams/{stream}/frames", content=text, headers={"Content-Type": "application/json"}
+    )
+
+
+def test_a_stream_is_made_described_listed_and_deleted(http: httpx2.Client) -> None:
+    made = http.post("/v1/streams", json={"avatar": "default", "id": "my.stream-1"})
+    assert made.status_code == 201
+    assert made.headers["location"] == "/v1/streams/my.stream-1"
+    wanted = {
+        "id": "my.stream-1",
+        "avatar": "default",
+        "live": False,
+        "last_seq": None,
+        "accepted": 0,
+        "dropped": 0,
+        "viewers": 0,
+    }
+    assert made.json() == wanted
+    assert http.get("/v1/streams/my.stream-1").json() == wanted
+    assert wanted in http.get("/v1/streams").json()
+    assert http.delete("/v1/streams/my.stream-1").status_code == 204
+    gone = problem(http.get("/v1/streams/my.stream-1"))
+    assert (gone["status"], gone["detail"]) == (404, "no stream 'my.stream-1'")
+
+
+def test_a_stream_without_wishes_gets_an_id(http: httpx2.Client) -> None:
+    made = http.post("/v1/streams")
+    assert made.status_code == 201
+    assert len(made.json()["id"]) >= 8
+    http.delete(made.headers["location"])
+
+
+def test_a_taken_id_is_refused(http: httpx2.Client, stream: str) -> None:
+    assert problem(http.post("/v1/streams", json={"id": stream}))["status"] == 409
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ({"avatar": "nobody"}, 404, "no avatar 'nobody'; there are: default"),
+        ({"id": "a/b"}, 400, "id: "),
+        ({"name": "x"}, 400, "name: expected no such field"),
+        ([], 400, "expected an object"),
+    ],
+)
+def test_a_stream_that_cannot_be_made_is_explained(
+    http: httpx2.Client, body: object, status: int, said: str
+) -> None:
+    answer = problem(http.post("/v1/streams", json=body))
+    assert answer["status"] == status
+    assert said in answer["detail"]
+
+
+def test_too_many_streams_are_refused(http: httpx2.Client) -> None:
+    made: list[str] = []
+    try:
+        while (answer := http.post("/v1/streams")).status_code == 201:
+            made.append(answer.headers["location"])
+        assert problem(answer)["status"] == 429
+        assert "at most 40" in answer.json()["detail"]
+    finally:
+        for location in made:
+            http.delete(location)
+
+
+def test_a_frame_is_accepted(http: httpx2.Client, stream: str) -> None:
+    answer = post_json(http, stream, frame(17, expression={"jawOpen": 0.3}))
+    assert answer.status_code == 202
+    assert answer.json() == {"accepted": 1, "dropped": 0, "last_seq": 17}
+    assert http.get(f"/v1/streams/{stream}").json()["live"] is True
+
+
+def test_late_and_repeated_frames_are_dropped_and_counted(http: httpx2.Client, stream: str) -> None:
+    body = f"[{frame(3)}, {frame(3)}, {frame(2)}, {frame(4)}]"
+    answer = post_json(http, stream, body)
+    assert answer.json() == {"accepted": 2, "dropped": 2, "last_seq": 4}
+    described = http.get(f"/v1/streams/{stream}").json()
+    assert (described["accepted"], described["dropped"]) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"seq": NaN}', "seq: expected a valid integer, got nan"),
+        (frame(1, expression={"jawOpn": 0.3}), "got 'jawOpn'; did you mean 'jawOpen'?"),
+        (frame(1, expression=[0.5] * 51), "expected 52 numbers (avatar 'default'), got 51"),
+        (frame(1, head={"rotation": [0, 0, 0, 2]}), "expected a unit quaternion"),
+        (frame(1, head={"translation": [0, 1e30, 0]}), "head.translation.1: expected less than"),
+        (frame(1, vertices="@@@"), "vertices: expected base64"),
+        (
+            frame(1, vertices=base64.b64encode(np.zeros((9, 3), np.float32).tobytes()).decode()),
+            "vertices: expected 4 x 3 float32 = 48 bytes (avatar 'default'), got 108 bytes",
+        ),
+        ("{", "expected JSON"),
+        ("", "expected JSON"),
+    ],
+)
+def test_a_bad_frame_is_refused_and_nothing_reaches_the_stream(
+    http: httpx2.Client, stream: str, text: str, said: str
+) -> None:
+    answer = problem(post_json(http, stream, text))
+    assert answer["status"] == 400
+    assert said in answer["detail"]
+    assert http.get(f"/v1/streams/{stream}").json()["last_seq"] is None
+
+
+def test_an_array_with_a_bad_frame_does_not_count_at_all(http: httpx2.Client, stream: str) -> None:
+    answer = post_json(http, stream, f"[{frame(1)}, {frame(2, expression={'x': 1})}]")
+    assert problem(answer)["detail"].startswith("1.expression: ")
+    assert http.get(f"/v1/streams/{stream}").json()["accepted"] == 0
+
+
+def test_an_array_that_is_too_long_is_refused(http: httpx2.Client, stream: str) -> None:
+    answer = post_json(http, stream, json.dumps([{"seq": i} for i in range(9)]))
+    assert problem(answer)["detail"] == "expected an array of at most 8 frames, got 9"
+
+
+def test_a_body_over_the_limit_is_refused(http: httpx2.Client, stream: str) -> None:
+    answer = post_json(http, stream, b" " * 100_001)
+    assert problem(answer)["status"] == 413
+    assert answer.json()["detail"] == "expected a body of at most 100000 bytes, got 100001"
+
+
+def test_a_body_of_unknown_length_over_the_limit_is_refused(
+    http: httpx2.Client, stream: str
+) -> None:
+    def chunks() -> Iterator[bytes]:
+        for _ in range(11):
+            yield b" " * 10_000
+
+    answer = http.post(
+        f"/v1/streams/{stream}/frames",
+        content=chunks(),
+        headers={"Content-Type": "application/json"},
+    )
+    assert problem(answer)["status"] == 413
+
+
+def test_another_type_is_refused(http: httpx2.Client, stream: str) -> None:
+    answer = http.post(f"/v1/streams/{stream}/frames", content=b"x")
+    assert problem(answer)["status"] == 415
+    assert answer.json()["detail"] == (
+        "expected Content-Type application/json or application/x-ndjson, got none"
+    )
+
+
+def test_frames_for_no_stream_are_refused(http: httpx2.Client) -> None:
+    assert problem(post_json(http, "nowhere", frame(1)))["status"] == 404
+
+
+def test_lines_count_one_by_one(http: httpx2.Client, stream: str) -> None:
+    body = lines([frame(1), "", frame(2), frame(2)]) + frame(5).encode()  # the last one unended
+    answer = http.post(f"/v1/streams/{stream}/frames", content=body, headers=NDJSON)
+    assert answer.status_code == 202
+    assert answer.json() == {"accepted": 3, "dropped": 1, "last_seq": 5}
+
+
+def test_the_lines_before_a_broken_one_count_and_the_error_names_it(
+    http: httpx2.Client, stream: str
+) -> None:
+    body = lines([frame(1), "", frame(1), frame(2), frame(3, expression={"jaw": 1}), frame(4)])
+    answer = problem(http.post(f"/v1/streams/{stream}/frames", content=body, headers=NDJSON))
+    assert answer["status"] == 400
+    assert answer["detail"].startswith("line 5: expression: expected one of the 52 names")
+    counts = {key: answer[key] for key in ("line", "accepted", "dropped", "last_seq")}
+    assert counts == {"line": 5, "accepted": 2, "dropped": 1, "last_seq": 2}
+    assert http.get(f"/v1/streams/{stream}").json()["last_seq"] == 2
+
+
+def test_a_line_over_the_limit_is_refused_before_it_has_ended(
+    http: httpx2.Client, stream: str
+) -> None:
+    body = lines([frame(1)]) + b" " * 30_000
+    answer = problem(http.post(f"/v1/streams/{stream}/frames", content=body, headers=NDJSON))
+    assert (answer["status"], answer["detail"]) == (
+        413,
+        "line 2: expected at most 20000 bytes, got more",
+    )
+    assert http.get(f"/v1/streams/{stream}").json()["last_seq"] == 1
+
+
+def last_seq_becomes(http: httpx2.Client, stream: str, seq: int) -> bool:
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        if http.get(f"/v1/streams/{stream}").json()["last_seq"] == seq:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def open_live_body(http: httpx2.Client, stream: str) -> http.client.HTTPConnection:
+    url = http.base_url
+    connection = http_connection(url.host, url.port)
+    connection.putrequest("POST", f"/v1/streams/{stream}/frames")
+    connection.putheader("Content-Type", "application/x-ndjson")
+    connection.putheader("Transfer-Encoding", "chunked")
+    connection.endheaders()
+    return connection
+
+
+def http_connection(host: str, port: int | None) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection(host, port, timeout=5)
+
+
+def send_chunk(connection: http.client.HTTPConnection, data: bytes) -> None:
+    connection.send(b"%x\r\n%s\r\n" % (len(data), data))
+
+
+def test_a_live_body_is_applied_while_it_is_still_being_sent(
+    http: httpx2.Client, stream: str
+) -> None:
+    connection = open_live_body(http, stream)
+    send_chunk(connection, lines([frame(1)]))
+    assert last_seq_becomes(http, stream, 1)
+    text = lines([frame(2)])
+    send_chunk(connection, text[:4])  # a line may come in pieces
+    send_chunk(connection, text[4:])
+    assert last_seq_becomes(http, stream, 2)
+    connection.send(b"0\r\n\r\n")
+    answer = connection.getresponse()
+    assert answer.status == 202
+    assert json.loads(answer.read()) == {"accepted": 2, "dropped": 0, "last_seq": 2}
+    connection.close()
+
+
+def test_what_a_publisher_sent_before_it_vanished_has_counted(
+    http: httpx2.Client, stream: str
+) -> None:
+    connection = open_live_body(http, stream)
+    send_chunk(connection, lines([frame(1), frame(2)]) + b'{"seq": 3')
+    assert last_seq_becomes(http, stream, 2)
+    assert isinstance(connection.sock, socket.socket)
+    connection.close()
+    assert http.get("/healthz").status_code == 200
+
+
+def test_a_live_body_ends_when_its_stream_is_deleted(http: httpx2.Client) -> None:
+    stream = http.post("/v1/streams").json()["id"]
+    connection = open_live_body(http, stream)
+    send_chunk(connection, lines([frame(1)]))
+    assert last_seq_becomes(http, stream, 1)
+    http.delete(f"/v1/streams/{stream}")
+    send_chunk(connection, lines([frame(2)]))
+    answer = connection.getresponse()
+    assert answer.status == 410
+    assert "deleted" in json.loads(answer.read())["detail"]
+    connection.close()
+
+
+def socket_url(http: httpx2.Client, stream: str) -> str:
+    return f"ws://{http.base_url.host}:{http.base_url.port}/v1/streams/{stream}/frames"
+
+
+def test_frames_come_over_a_websocket(http: httpx2.Client, stream: str) -> None:
+    with connect(socket_url(http, stream)) as socket:
+        socket.send(frame(1))
+        socket.send(frame(2))
+        assert last_seq_becomes(http, stream, 2)
+
+
+def test_a_bad_message_on_a_websocket_is_answered_and_the_socket_lives_on(
+    http: httpx2.Client, stream: str
+) -> None:
+    with connect(socket_url(http, stream)) as socket:
+        socket.send(frame(1))
+        socket.send(frame(2, expression={"jawOpen": 7}))
+        answer = json.loads(socket.recv(timeout=2))
+        assert answer == {
+            "type": "error",
+            "detail": "expression.jawOpen: expected less than or equal to 1.05, got 7",
+            "accepted": 1,
+            "dropped": 0,
+            "last_seq": 1,
+        }
+        socket.send(frame(3))
+        assert last_seq_becomes(http, stream, 3)
+
+
+def test_a_websocket_for_no_stream_is_refused_with_the_reason(http: httpx2.Client) -> None:
+    with pytest.raises(InvalidStatus) as caught, connect(socket_url(http, "nowhere")):
+        pass
+    assert caught.value.response.status_code == 404
+    assert json.loads(caught.value.response.body)["detail"] == "no stream 'nowhere'"
+
+
+def test_a_websocket_message_over_the_limit_closes_the_socket(
+    http: httpx2.Client, stream: str
+) -> None:
+    with connect(socket_url(http, stream)) as socket:
+        socket.send(" " * 30_000)
+        with pytest.raises(ConnectionClosed) as caught:
+            socket.recv(timeout=2)
+    assert caught.value.rcvd is not None
+    assert caught.value.rcvd.code == 1009
+
+
+def test_a_websocket_is_closed_when_its_stream_is_deleted(http: httpx2.Client) -> None:
+    stream = http.post("/v1/streams").json()["id"]
+    with connect(socket_url(http, stream)) as socket:
+        socket.send(frame(1))
+        assert last_seq_becomes(http, stream, 1)
+        http.delete(f"/v1/streams/{stream}")
+        socket.send(frame(2))
+        with pytest.raises(ConnectionClosed) as caught:
+            socket.recv(timeout=2)
+    assert caught.value.rcvd is not None
+    assert caught.value.rcvd.code == 4404

@@ -1,0 +1,61 @@
+"""Settings: command line, environment, and what is said about mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from server.errors import SettingsError
+from server.settings import Settings, read_settings
+
+
+def test_the_command_line_is_read() -> None:
+    settings = read_settings(
+        ["--host", "0.0.0.0", "-p", "9000", "--device", "cuda:0,cuda:1", "--avatars", "/faces"]
+    )
+    assert (settings.host, settings.port) == ("0.0.0.0", 9000)
+    assert settings.device == "cuda:0,cuda:1"
+    assert settings.avatars == Path("/faces")
+
+
+def test_the_environment_is_read_and_the_command_line_wins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TELEWARP_PORT", "9001")
+    monkeypatch.setenv("TELEWARP_MAX_SESSIONS", "7")
+    settings = read_settings(["--port", "9002"])
+    assert settings.port == 9002
+    assert settings.max_sessions == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--port", "x"], "port: expected a valid integer"),
+        (["--port", "70000"], "port: expected less than or equal to 65535, got '70000'"),
+        (["--fps", "0"], "fps: expected greater than or equal to 1"),
+        (["--log-level", "loud"], "log_level: "),
+    ],
+)
+def test_a_wrong_value_is_named(arguments: list[str], said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings(arguments)
+    assert said in str(caught.value)
+
+
+def test_help_explains_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        read_settings(["--help"])
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    for name, field in Settings.model_fields.items():
+        assert f"--{name.replace('_', '-')}" in shown
+        assert field.description
+
+
+def test_an_unknown_option_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        read_settings(["--colour", "blue"])
+    assert caught.value.code == 2
+    assert "--colour" in capsys.readouterr().err
