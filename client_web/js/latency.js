@@ -1,0 +1,108 @@
+// Joins what was sent, what the server says it drew, and what the screen showed, into the true
+// pose-to-photon latency. Everything is in this page's own clock, so no clocks are compared.
+
+const REMEMBERED = 512; // frames and messages waiting for their other half: 8 s at 60 a second
+
+/**
+ * @typedef {object} FrameReport the `events` channel's message for one video frame
+ * @property {"frame"} type
+ * @property {number | null} view_seq
+ * @property {number | null} mesh_seq
+ * @property {number} rtp_timestamp
+ * @property {number | null} cache_age_ms
+ * @property {Record<string, number>} stages_ms
+ */
+
+export class LatencyJoin {
+  /** @type {Map<number, FrameReport>} */ #reports = new Map();
+  /** @type {Map<number, number>} */ #shown = new Map();
+  #views = new SentTimes();
+  #meshes = new SentTimes();
+  #onSample;
+
+  /** @param {(latency_ms: number, displayed_at_ms: number) => void} onSample */
+  constructor(onSample) {
+    this.#onSample = onSample;
+  }
+
+  /** @param {number} seq @param {number} at_ms */
+  viewSent(seq, at_ms) {
+    this.#views.sent(seq, at_ms);
+  }
+
+  /** @param {number} seq @param {number} at_ms */
+  meshSent(seq, at_ms) {
+    this.#meshes.sent(seq, at_ms);
+  }
+
+  /** The newest view that has reached the screen, or null. */
+  get viewShown() {
+    return this.#views.newestShown;
+  }
+
+  /** The newest of this viewer's own mesh frames that has reached the screen, or null. */
+  get meshShown() {
+    return this.#meshes.newestShown;
+  }
+
+  /** @param {FrameReport} report */
+  reported(report) {
+    const shown_ms = this.#shown.get(report.rtp_timestamp);
+    if (shown_ms === undefined) return remember(this.#reports, report.rtp_timestamp, report);
+    this.#shown.delete(report.rtp_timestamp);
+    this.#join(report, shown_ms);
+  }
+
+  /** @param {number} rtpTimestamp @param {number} displayed_at_ms */
+  displayed(rtpTimestamp, displayed_at_ms) {
+    const report = this.#reports.get(rtpTimestamp);
+    if (!report) return remember(this.#shown, rtpTimestamp, displayed_at_ms);
+    this.#reports.delete(rtpTimestamp);
+    this.#join(report, displayed_at_ms);
+  }
+
+  /** Forgets what is under way: a new session counts its frames anew. */
+  restart() {
+    this.#reports.clear();
+    this.#shown.clear();
+    this.#views.forget();
+    this.#meshes.forget();
+  }
+
+  #join(report, shown_ms) {
+    const sent = [this.#views.shown(report.view_seq), this.#meshes.shown(report.mesh_seq)];
+    const fresh = sent.filter((at_ms) => at_ms !== null);
+    // A frame may carry a new view and a new face: it is as late as the older of the two.
+    if (fresh.length) this.#onSample(shown_ms - Math.min(...fresh), shown_ms);
+  }
+}
+
+/** When each message was sent, until the first frame that carries it is on screen. */
+class SentTimes {
+  /** @type {Map<number, number>} */ #at_ms = new Map();
+  /** @type {number | null} */ newestShown = null;
+
+  sent(seq, at_ms) {
+    remember(this.#at_ms, seq, at_ms);
+  }
+
+  /** @returns {number | null} when `seq` was sent, if this is the first frame that shows it */
+  shown(seq) {
+    if (seq === null || seq === undefined) return null;
+    const at_ms = this.#at_ms.get(seq);
+    if (at_ms === undefined) return null; // shown already, or not ours: a stream's own face
+    for (const older of this.#at_ms.keys()) if (older <= seq) this.#at_ms.delete(older);
+    this.newestShown = seq;
+    return at_ms;
+  }
+
+  forget() {
+    this.#at_ms.clear();
+    this.newestShown = null;
+  }
+}
+
+function remember(map, key, value) {
+  map.set(key, value);
+  if (map.size > REMEMBERED) map.delete(map.keys().next().value);
+}

@@ -1,0 +1,303 @@
+// Puts the viewer together: the only file that looks for elements of the page.
+
+import { fetchAvatar } from "./avatars.js";
+import { Backdrop } from "./backdrop.js";
+import { ARKIT_NAMES } from "./coefficients.js";
+import { Controls } from "./controls.js";
+import { Face } from "./face.js";
+import { Gestures } from "./gestures.js";
+import { Hud } from "./hud.js";
+import { Keyboard } from "./keyboard.js";
+import { parseEvent, viewMessage } from "./messages.js";
+import { Notice } from "./notice.js";
+import { Orbit } from "./orbit.js";
+import { FramePacer } from "./pacer.js";
+import { Telemetry } from "./telemetry.js";
+import { Viewer } from "./viewer.js";
+
+const HEARTBEAT_MS = 1000;
+const HUD_EVERY_MS = 250;
+const STILL_MESH_MS = 30; // a little under two frames of a 60 Hz screen: every second one
+const MOVING_MESH_MS = 14; // every one
+const AFTER_ERROR_MS = 5000;
+
+const $ = (selector) => document.querySelector(selector);
+const base = new URL(".", location.href);
+const stream = new URLSearchParams(location.search).get("stream") || "demo";
+const video = $("video");
+const stage = $("#stage");
+const life = new AbortController();
+
+const orbit = new Orbit();
+const telemetry = new Telemetry();
+// A stream's publisher counts its frames from small numbers; the clock is far above any of them.
+const face = new Face(Date.now());
+const hud = new Hud($("#hud"));
+const controls = new Controls($("#controls"), face, () => faceMoved());
+const notice = new Notice($("#notice"), { stream, host: location.host }, () => viewer.retryNow());
+const viewer = new Viewer(new URL(`v1/streams/${encodeURIComponent(stream)}/whep`, base), {
+  onState: showState,
+  onVideo: showVideo,
+  onEvent: hear,
+  onReady: sendView,
+  watched: () => document.visibilityState === "visible",
+});
+
+let state = "connecting";
+let trouble = null;
+let homeKnown = false; // until then a view would only make the picture jump
+let awaitingPicture = false;
+let viewSeq = 0;
+/** @type {number | null} */ let meshSeq = null;
+let meshSentAt_ms = 0;
+let steppedAt_ms = 0;
+let animating = false;
+/** @type {ReturnType<typeof setTimeout> | 0} */ let errorTimer = 0;
+
+// --- the session -------------------------------------------------------------------------------
+
+function showState(next) {
+  if (state === "live") keepStill();
+  state = next.state;
+  if (next.state === "waiting") trouble = next.trouble;
+  if (next.state === "live") trouble = null;
+  if (next.state === "connecting") loadAvatar();
+  document.body.dataset.state = state;
+  notice.show(next, trouble);
+}
+
+/** Keeps the last picture, for a video whose session has ended turns black. */
+function keepStill() {
+  const still = $("#still");
+  still.width = video.videoWidth;
+  still.height = video.videoHeight;
+  still.getContext("2d")?.drawImage(video, 0, 0);
+  video.srcObject = null;
+}
+
+function showVideo(mediaStream) {
+  telemetry.restart();
+  awaitingPicture = true;
+  video.srcObject = mediaStream;
+  video.play().catch(() => {}); // muted video may play; where it may not, its first frame stands
+}
+
+function frameShown(_now, metadata) {
+  video.requestVideoFrameCallback(frameShown);
+  if (!video.srcObject) return; // the black that follows a session's end
+  telemetry.displayed(metadata, performance.now());
+  pictureShown();
+}
+
+function pictureShown() {
+  if (!awaitingPicture) return;
+  awaitingPicture = false;
+  document.body.classList.add("pictured");
+  viewer.pictureShown();
+  backdrop.update();
+}
+
+function hear(text) {
+  const event = parseEvent(text);
+  if (event?.type === "frame") telemetry.reported(event, performance.now());
+  if (event?.type === "error") sayError(event.detail);
+}
+
+function sayError(detail) {
+  telemetry.serverError();
+  const line = $("#server-error");
+  line.textContent = `The server did not understand: ${detail}`;
+  clearTimeout(errorTimer);
+  errorTimer = setTimeout(() => (line.textContent = ""), AFTER_ERROR_MS);
+}
+
+async function loadAvatar() {
+  const avatar = await fetchAvatar(stream, base, { signal: life.signal });
+  if (avatar?.eye_position) orbit.setHome(avatar.eye_position);
+  if (avatar?.expression_names?.length) controls.setNames(avatar.expression_names);
+  $("#stream-name").textContent = avatar?.name && stream === "demo" ? avatar.name : stream;
+  homeKnown = true;
+  sendView();
+}
+
+// --- what goes out -----------------------------------------------------------------------------
+
+const viewPacer = new FramePacer(sendView, requestAnimationFrame.bind(window));
+
+function sendView() {
+  if (!homeKnown) return;
+  const now = performance.now();
+  if (!viewer.session?.send(viewMessage(viewSeq + 1, now, orbit.pose()))) return;
+  viewSeq += 1;
+  telemetry.join.viewSent(viewSeq, now);
+}
+
+const meshPacer = new FramePacer(sendMesh, requestAnimationFrame.bind(window));
+
+function sendMesh() {
+  const now = performance.now();
+  const { seq, text } = face.message(now);
+  meshSentAt_ms = now;
+  if (!viewer.session?.send(text)) return;
+  meshSeq = seq;
+  telemetry.join.meshSent(seq, now);
+}
+
+function viewMoved() {
+  viewPacer.request();
+  document.body.classList.add("touched");
+  animate();
+}
+
+function faceMoved() {
+  meshPacer.request();
+  showDriving();
+  animate();
+}
+
+/** Runs once a frame while the view glides or the face is driven. */
+function animate() {
+  if (animating) return;
+  animating = true;
+  steppedAt_ms = performance.now();
+  requestAnimationFrame(step);
+}
+
+function step() {
+  const now = performance.now();
+  const dt_s = Math.min((now - steppedAt_ms) / 1000, 0.1);
+  steppedAt_ms = now;
+  if (orbit.moving) stepView(dt_s);
+  if (face.driving) stepFace(now, dt_s);
+  animating = orbit.moving || face.driving;
+  if (animating) requestAnimationFrame(step);
+}
+
+function stepView(dt_s) {
+  orbit.step(dt_s);
+  viewPacer.request();
+}
+
+function stepFace(now, dt_s) {
+  face.step(now / 1000, dt_s);
+  const every_ms = face.moving ? MOVING_MESH_MS : STILL_MESH_MS;
+  if (face.driving && now - meshSentAt_ms >= every_ms) meshPacer.request();
+  if (!face.driving) showDriving();
+}
+
+// --- the page ----------------------------------------------------------------------------------
+
+function showDriving() {
+  document.body.classList.toggle("driving", face.driving);
+  $("#driving").inert = !face.driving;
+  for (const button of document.querySelectorAll("button[data-release]")) {
+    button.toggleAttribute("disabled", !face.driving);
+  }
+  if (!face.driving) controls.refresh();
+}
+
+function release() {
+  face.release(performance.now() / 1000);
+  controls.refresh();
+}
+
+function resetView() {
+  orbit.goHome();
+  viewMoved();
+}
+
+function togglePanel(button, panel, open = button.getAttribute("aria-expanded") !== "true") {
+  button.setAttribute("aria-expanded", String(open));
+  panel.inert = !open;
+  document.body.classList.toggle(`${panel.id}-open`, open);
+}
+
+function toggleFullscreen() {
+  if (document.fullscreenElement) document.exitFullscreen();
+  else document.documentElement.requestFullscreen?.().catch(() => {}); // refused where it may not
+}
+
+const toggleControls = (open) => togglePanel($("#controls-button"), $("#controls"), open);
+const toggleHud = () => togglePanel($("#hud-button"), $("#hud"));
+
+function toggleDetails() {
+  const button = $("#details-button");
+  const open = button.getAttribute("aria-expanded") !== "true";
+  button.setAttribute("aria-expanded", String(open));
+  $("[data-stages]").hidden = !open;
+  hud.show(telemetry.measured(performance.now()), state === "live");
+}
+
+async function measure() {
+  const session = viewer.session;
+  if (!session) return;
+  const { bytes, frames } = await session.received();
+  telemetry.received(bytes, performance.now());
+  if (!video.requestVideoFrameCallback) telemetry.decoded(frames, performance.now());
+}
+
+function listen(selector, listener) {
+  for (const element of document.querySelectorAll(selector)) {
+    element.addEventListener("click", listener, { signal: life.signal });
+  }
+}
+
+listen("#controls-button", () => toggleControls());
+listen("#controls-close", () => toggleControls(false));
+listen("#hud-button", toggleHud);
+listen("#details-button", toggleDetails);
+listen("#reset-button", resetView);
+listen("#fullscreen-button", toggleFullscreen);
+listen("[data-release]", release);
+
+new Gestures(stage, orbit, viewMoved, life.signal);
+const keys = {
+  r: resetView,
+  h: toggleHud,
+  c: () => toggleControls(),
+  f: toggleFullscreen,
+  escape: () => toggleControls(false),
+};
+new Keyboard(window, orbit, viewMoved, keys, life.signal);
+
+const backdrop = new Backdrop(video, document.documentElement, document.createElement("canvas"));
+backdrop.start(life.signal);
+controls.setNames(ARKIT_NAMES);
+showDriving();
+video.requestVideoFrameCallback?.(frameShown);
+video.addEventListener("loadeddata", pictureShown); // for browsers that do not call back per frame
+
+setInterval(sendView, HEARTBEAT_MS);
+setInterval(() => hud.show(telemetry.measured(performance.now()), state === "live"), HUD_EVERY_MS);
+setInterval(measure, HEARTBEAT_MS);
+
+window.addEventListener("online", () => viewer.retryNow());
+window.addEventListener("pagehide", () => {
+  viewer.close();
+  life.abort();
+});
+// A page brought back from the browser's cache has left its session: start afresh.
+window.addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
+
+/** For tests, benchmarks and the console. */
+Object.defineProperty(window, "telewarp", {
+  value: Object.freeze({
+    stats: () => ({
+      ...telemetry.measured(performance.now()),
+      state,
+      trouble: trouble?.kind ?? null,
+      session: viewer.session?.id ?? null,
+      stream,
+      view_seq_sent: viewSeq,
+      mesh_seq_sent: meshSeq,
+      view: { yaw_rad: orbit.yaw_rad, pitch_rad: orbit.pitch_rad, zoom: orbit.zoom },
+      driving: face.driving,
+    }),
+    setView: ({ yaw_rad = orbit.yaw_rad, pitch_rad = orbit.pitch_rad }) => {
+      orbit.turnTo(yaw_rad, pitch_rad);
+      viewMoved();
+    },
+  }),
+});
+
+viewer.run();

@@ -1,0 +1,55 @@
+// What a viewer sends and hears over its data channels. The server's side is server/messages.py.
+
+/** @typedef {import("./orbit.js").Pose} Pose */
+
+/**
+ * @param {number} seq @param {number} sent_at_ms @param {Pose} eye
+ * @returns {string} a `View`
+ */
+export function viewMessage(seq, sent_at_ms, eye) {
+  const { rotation, position } = eye;
+  return JSON.stringify({ type: "view", seq, sent_at_ms, eye: { rotation, position } });
+}
+
+/**
+ * @param {number} seq
+ * @param {number} captured_at_ms
+ * @param {Record<string, number>} expression by name; what is missing is at rest
+ * @param {{rotation: number[], translation: number[]}} [head] the neutral pose if missing
+ * @returns {string} a `MeshFrame` for the `view` channel
+ */
+export function meshMessage(seq, captured_at_ms, expression, head) {
+  const rounded = Object.fromEntries(
+    Object.entries(expression)
+      .filter(([, value]) => value > 0)
+      .map(([name, value]) => [name, clampCoefficient(value)]),
+  );
+  return JSON.stringify({
+    type: "mesh",
+    seq,
+    captured_at_ms,
+    ...(head && { head }),
+    expression: rounded,
+  });
+}
+
+function clampCoefficient(value) {
+  return Math.round(Math.min(Math.max(value, 0), 1) * 1e4) / 1e4;
+}
+
+/**
+ * @param {string} text one message of the `events` channel
+ * @returns {import("./latency.js").FrameReport | {type: "error", detail: string} | null} null for
+ *   what this page does not understand, so that a newer server may say more
+ */
+export function parseEvent(text) {
+  let event;
+  try {
+    event = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (event?.type === "frame" && Number.isInteger(event.rtp_timestamp)) return event;
+  if (event?.type === "error" && typeof event.detail === "string") return event;
+  return null;
+}

@@ -1,0 +1,97 @@
+// What the viewer really gets: frames shown, true latency, cache age, bitrate, stages. No page, no clock.
+
+import { LatencyJoin } from "./latency.js";
+import { PercentileWindow, RateWindow } from "./percentiles.js";
+
+/**
+ * @typedef {{p50: number | null, p95: number | null, count: number}} Percentiles
+ * @typedef {object} Measured
+ * @property {number} fps_shown
+ * @property {Percentiles} pose_to_photon_ms
+ * @property {boolean} latency_measurable false where the browser does not say which frame it shows
+ * @property {Percentiles} cache_age_ms
+ * @property {number} bitrate_kbps
+ * @property {Record<string, number>} stages_ms medians on the server
+ * @property {number | null} view_seq_shown
+ * @property {number | null} mesh_seq_shown
+ * @property {number} server_errors messages of this page that the server could not take
+ */
+
+export class Telemetry {
+  #frames = new RateWindow();
+  #bytes = new RateWindow(4000);
+  #latency = new PercentileWindow();
+  #cacheAge = new PercentileWindow({ size: 1200 });
+  /** @type {Map<string, PercentileWindow>} */ #stages = new Map();
+  #measurable = true;
+  #serverErrors = 0;
+
+  /** Tell it what is sent. */
+  join = new LatencyJoin((latency_ms, at_ms) => this.#latency.add(latency_ms, at_ms));
+
+  /**
+   * @param {VideoFrameCallbackMetadata} metadata of a frame on its way to the screen
+   * @param {number} now_ms
+   */
+  displayed({ presentedFrames, expectedDisplayTime, rtpTimestamp }, now_ms) {
+    this.#frames.add(presentedFrames, now_ms);
+    this.#measurable = rtpTimestamp !== undefined;
+    if (this.#measurable) this.join.displayed(rtpTimestamp, expectedDisplayTime);
+  }
+
+  /**
+   * Counts frames where the browser does not tell which one it shows.
+   *
+   * @param {number} frames decoded so far @param {number} now_ms
+   */
+  decoded(frames, now_ms) {
+    this.#frames.add(frames, now_ms);
+    this.#measurable = false;
+  }
+
+  /** @param {import("./latency.js").FrameReport} report @param {number} now_ms */
+  reported(report, now_ms) {
+    this.join.reported(report);
+    if (Number.isFinite(report.cache_age_ms)) this.#cacheAge.add(report.cache_age_ms, now_ms);
+    for (const [stage, value] of Object.entries(report.stages_ms ?? {}))
+      this.#addStage(stage, value, now_ms);
+  }
+
+  serverError() {
+    this.#serverErrors += 1;
+  }
+
+  /** @param {number} bytes received so far @param {number} now_ms */
+  received(bytes, now_ms) {
+    this.#bytes.add(bytes, now_ms);
+  }
+
+  /** A new session: what the last one measured says nothing of it. */
+  restart() {
+    this.join.restart();
+    [this.#frames, this.#bytes, this.#latency, this.#cacheAge].forEach((window) => window.clear());
+    this.#stages.clear();
+  }
+
+  /** @param {number} now_ms @returns {Measured} */
+  measured(now_ms) {
+    const stages = [...this.#stages].map(([name, window]) => [name, window.summary(now_ms).p50]);
+    return {
+      fps_shown: this.#frames.rate(now_ms),
+      pose_to_photon_ms: this.#latency.summary(now_ms),
+      latency_measurable: this.#measurable,
+      cache_age_ms: this.#cacheAge.summary(now_ms),
+      bitrate_kbps: (this.#bytes.rate(now_ms) * 8) / 1000,
+      stages_ms: Object.fromEntries(stages.filter(([, value]) => value !== null)),
+      view_seq_shown: this.join.viewShown,
+      mesh_seq_shown: this.join.meshShown,
+      server_errors: this.#serverErrors,
+    };
+  }
+
+  #addStage(stage, value, now_ms) {
+    if (!Number.isFinite(value)) return;
+    if (!this.#stages.has(stage)) this.#stages.set(stage, new PercentileWindow({ age_ms: 5000 }));
+    this.#stages.get(stage).add(value, now_ms);
+  }
+}

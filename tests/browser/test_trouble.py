@@ -1,0 +1,75 @@
+"""The viewer when something is wrong: it says so in words, and comes back by itself."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Page, expect
+
+if TYPE_CHECKING:
+    from tests.browser.conftest import OpenPage, Server
+
+
+pytestmark = pytest.mark.browser
+
+LIVE = "window.telewarp?.stats().state === 'live'"
+
+
+def notice(page: Page, words: str) -> None:
+    """Wait until the page says `words` in its middle."""
+    expect(page.locator("#notice")).to_be_visible(timeout=15_000)
+    expect(page.locator("#notice")).to_contain_text(words, timeout=15_000)
+
+
+def test_a_page_says_that_its_server_is_gone_and_comes_back_with_it(
+    small_server: Server, open_page: OpenPage
+) -> None:
+    page = open_page(small_server.address)
+    page.wait_for_function(LIVE, timeout=30_000)
+    first = page.evaluate("window.telewarp.stats().session")
+    small_server.kill()
+    notice(page, "The server is not answering")
+    expect(page.get_by_role("button", name="Try now")).to_be_visible()
+    small_server.start()
+    page.wait_for_function(LIVE, timeout=30_000)
+    expect(page.locator("#notice")).to_be_hidden()
+    assert page.evaluate("window.telewarp.stats().session") != first
+    page.evaluate("window.telewarp.setView({ yaw_rad: 0.3 })")
+    page.wait_for_function(
+        "window.telewarp.stats().view_seq_shown >= window.telewarp.stats().view_seq_sent - 1"
+    )
+
+
+def test_a_full_server_is_said_to_be_full_until_a_seat_is_free(
+    small_server: Server, open_page: OpenPage
+) -> None:
+    first = open_page(small_server.address)
+    first.wait_for_function(LIVE, timeout=30_000)
+    second = open_page(small_server.address)
+    notice(second, "No free seat just now")
+    expect(second.locator("[data-countdown]")).to_have_text(
+        re.compile("Trying again|Trying now"), timeout=5000
+    )
+    first.goto("about:blank")
+    second.get_by_role("button", name="Try now").click()
+    second.wait_for_function(LIVE, timeout=30_000)
+
+
+def test_a_missing_stream_is_named_and_shown_once_it_exists(
+    server: Server, open_page: OpenPage
+) -> None:
+    page = open_page(f"{server.address}/?stream=not-yet")
+    notice(page, "There is no stream called “not-yet”")
+    assert server.call("/v1/streams", {"avatar": "default", "id": "not-yet"}).status == 201
+    page.wait_for_function(LIVE, timeout=30_000)
+    expect(page.locator("#stream-name")).to_have_text("not-yet")
+
+
+def test_a_browser_without_webrtc_is_told_so(server: Server, open_page: OpenPage) -> None:
+    page = open_page("about:blank")
+    page.add_init_script("delete window.RTCPeerConnection")
+    page.goto(server.address)
+    notice(page, "This browser cannot show it")
+    expect(page.get_by_role("button", name="Try now")).to_be_hidden()

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { meshMessage, parseEvent, viewMessage } from "../../client_web/js/messages.js";
+
+test("a view carries what the contract says and nothing else", () => {
+  const eye = { rotation: [0, 0, 0, 1], position: [0, 0, 0.7] };
+  assert.deepEqual(JSON.parse(viewMessage(5, 99.1, eye)), {
+    type: "view",
+    seq: 5,
+    sent_at_ms: 99.1,
+    eye,
+  });
+});
+
+test("a mesh frame names only what is not at rest, within 0 and 1", () => {
+  const text = meshMessage(17, 12.5, {
+    jawOpen: 0.30001,
+    mouthClose: 0,
+    cheekPuff: 1.2,
+    tongueOut: -0.1,
+  });
+  assert.deepEqual(JSON.parse(text), {
+    type: "mesh",
+    seq: 17,
+    captured_at_ms: 12.5,
+    expression: { jawOpen: 0.3, cheekPuff: 1 },
+  });
+});
+
+test("a mesh frame may turn the head", () => {
+  const head = { rotation: [0, 0, 0, 1], translation: [0, 0, 0] };
+  assert.deepEqual(JSON.parse(meshMessage(1, 0, {}, head)).head, head);
+});
+
+test("events that this page does not know are passed over", () => {
+  assert.equal(parseEvent("{"), null);
+  assert.equal(parseEvent("null"), null);
+  assert.equal(parseEvent('{"type":"weather"}'), null);
+  assert.equal(parseEvent('{"type":"frame"}'), null);
+  assert.equal(parseEvent('{"type":"frame","rtp_timestamp":7}').rtp_timestamp, 7);
+  assert.equal(parseEvent('{"type":"error","detail":"no"}').detail, "no");
+});

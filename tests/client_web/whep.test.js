@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { closeSession, openSession } from "../../client_web/js/whep.js";
+
+const ENDPOINT = new URL("http://server.test/v1/streams/demo/whep");
+
+class FakePeerConnection {
+  localDescription = null;
+  answer = null;
+  brokenAnswer = false;
+
+  async setLocalDescription() {
+    this.localDescription = { type: "offer", sdp: "the offer" };
+  }
+
+  async setRemoteDescription(answer) {
+    if (this.brokenAnswer) throw new Error("no such codec");
+    this.answer = answer;
+  }
+}
+
+/** Answers every request the same way and remembers them. */
+function fakeFetch(answer) {
+  const requests = [];
+  const fetch = async (url, options) => {
+    requests.push({ url: String(url), ...options });
+    options.signal?.throwIfAborted();
+    return answer();
+  };
+  return { fetch, requests };
+}
+
+const created = () =>
+  new Response("the answer", { status: 201, headers: { Location: "/v1/sessions/abc" } });
+const problem =
+  (status, detail, headers = {}) =>
+  () =>
+    Response.json({ detail }, { status, headers });
+
+test("posts the offer at once and applies the answer", async () => {
+  const pc = new FakePeerConnection();
+  const { fetch, requests } = fakeFetch(created);
+  const session = await openSession(pc, ENDPOINT, { fetch });
+  assert.equal(String(session), "http://server.test/v1/sessions/abc");
+  assert.equal(requests[0].body, "the offer");
+  assert.equal(requests[0].headers["Content-Type"], "application/sdp");
+  assert.deepEqual(pc.answer, { type: "answer", sdp: "the answer" });
+});
+
+test("a stream that does not exist is told from a full server", async () => {
+  const open = (answer) =>
+    openSession(new FakePeerConnection(), ENDPOINT, { fetch: fakeFetch(answer).fetch });
+  await assert.rejects(open(problem(404, "no stream 'demo'")), {
+    kind: "unknown-stream",
+    status: 404,
+  });
+  await assert.rejects(open(problem(503, "all taken", { "Retry-After": "17" })), {
+    kind: "full",
+    detail: "all taken",
+    retry_after_s: 17,
+  });
+  await assert.rejects(open(problem(503, "all taken")), { retry_after_s: 5 });
+  await assert.rejects(open(problem(415, "send SDP")), { kind: "refused", detail: "send SDP" });
+  await assert.rejects(
+    open(() => new Response("<html>", { status: 502 })),
+    { kind: "unreachable" },
+  );
+});
+
+test("a server that is not there is unreachable", async () => {
+  const fetch = async () => {
+    throw new TypeError("fetch failed");
+  };
+  await assert.rejects(openSession(new FakePeerConnection(), ENDPOINT, { fetch }), {
+    kind: "unreachable",
+  });
+});
+
+test("a broken answer deletes the session, or the server would render for nobody", async () => {
+  const pc = new FakePeerConnection();
+  pc.brokenAnswer = true;
+  const { fetch, requests } = fakeFetch(created);
+  await assert.rejects(openSession(pc, ENDPOINT, { fetch }), /no such codec/);
+  assert.deepEqual(
+    [requests[1].method, requests[1].url],
+    ["DELETE", "http://server.test/v1/sessions/abc"],
+  );
+});
+
+test("an abort ends the wait with its own reason", async () => {
+  const life = new AbortController();
+  life.abort(new Error("left"));
+  const { fetch } = fakeFetch(created);
+  await assert.rejects(
+    openSession(new FakePeerConnection(), ENDPOINT, { fetch, signal: life.signal }),
+    /left/,
+  );
+});
+
+test("leaving works while the page goes away, and when the server is gone", async () => {
+  const { fetch, requests } = fakeFetch(() => new Response(null, { status: 204 }));
+  await closeSession(new URL("http://server.test/v1/sessions/abc"), { fetch });
+  assert.equal(requests[0].keepalive, true);
+  await closeSession(new URL("http://server.test/v1/sessions/abc"), {
+    fetch: async () => {
+      throw new TypeError("fetch failed");
+    },
+  });
+});
