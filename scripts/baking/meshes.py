@@ -1,0 +1,136 @@
+"""Small tools for meshes; they know nothing of heads."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def fit_sphere(points: Floats) -> tuple[Floats, float]:
+    """Least-squares centre and radius."""
+    system = np.c_[2 * points, np.ones(len(points))]
+    solution = np.linalg.lstsq(system, (points**2).sum(1), rcond=None)[0]
+    centre = solution[:3]
+    return centre, float(np.sqrt(solution[3] + centre @ centre))
+
+
+def triangulate(quads: Ints) -> Ints:
+    """(Q, 4) to (2Q, 3)."""
+    return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+
+
+def smooth_normals(verts: Floats, faces: Ints) -> Floats:
+    """Area-weighted unit normals (n, 3)."""
+    a, b, c = (verts[faces[:, i]] for i in range(3))
+    face_normals = np.cross(b - a, c - a)
+    normals = np.zeros_like(verts)
+    for corner in range(3):
+        np.add.at(normals, faces[:, corner], face_normals)
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    unit: Floats = normals / np.maximum(length, 1e-12)
+    return unit
+
+
+def smoothstep(low: float, high: float, x: Floats) -> Floats:
+    """0 below `low`, 1 above `high`, smooth between."""
+    t = np.clip((x - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def relax(values: Floats, faces: Ints, rounds: int, amount: Floats) -> Floats:
+    """Move per-vertex `values` (n, k) towards their neighbours' mean, by `amount` (n,) a round."""
+    edges = np.unique(np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])), axis=0)
+    count = np.bincount(edges.ravel(), minlength=len(values))[:, None].clip(1)
+    for _ in range(rounds):
+        total = np.zeros_like(values)
+        np.add.at(total, edges[:, 0], values[edges[:, 1]])
+        np.add.at(total, edges[:, 1], values[edges[:, 0]])
+        values = values + amount[:, None] * (total / count - values)
+    return values
+
+
+def compact(quads: Ints) -> tuple[Ints, Ints]:
+    """The vertices that `quads` use, and the quads renumbered to them."""
+    used, flat = np.unique(quads, return_inverse=True)
+    return used, flat.reshape(quads.shape)
+
+
+def subdivide(values: Floats, quads: Ints) -> tuple[Floats, Ints]:
+    """Split each quad into four; `values` (n, k) are interpolated linearly."""
+    edges = np.stack([quads, np.roll(quads, -1, 1)], axis=-1)
+    unique, flat = np.unique(np.sort(edges, axis=-1).reshape(-1, 2), axis=0, return_inverse=True)
+    middle = len(values) + flat.reshape(quads.shape)
+    centre = len(values) + len(unique) + np.arange(len(quads))
+    grown = np.concatenate([values, values[unique].mean(1), values[quads].mean(1)])
+    split = [
+        np.stack([quads[:, i], middle[:, i], centre, middle[:, (i - 1) % 4]], axis=1)
+        for i in range(4)
+    ]
+    return grown, np.concatenate(split)
+
+
+def uv_islands(uv_quads: Ints, count: int) -> Ints:
+    """(Q,) label of the connected piece of the texture that each quad belongs to."""
+    parent = np.arange(count)
+    while True:
+        lower = parent.copy()
+        np.minimum.at(lower, uv_quads.ravel(), np.repeat(parent[uv_quads].min(1), 4))
+        lower = lower[lower]
+        if (lower == parent).all():
+            return parent[uv_quads[:, 0]]
+        parent = lower
+
+
+def fan_and_rings(rings: int, segments: int) -> Ints:
+    """Triangles of a centre vertex 0 followed by `rings` rings of `segments`, outside up."""
+    faces = [[0, 1 + i, 1 + (i + 1) % segments] for i in range(segments)]
+    for ring in range(rings - 1):
+        low, high = 1 + ring * segments, 1 + (ring + 1) * segments
+        for i in range(segments):
+            j = (i + 1) % segments
+            faces += [[low + i, high + i, high + j], [low + i, high + j, low + j]]
+    return np.array(faces)
+
+
+def strip_rows(verts: Floats, quads: Ints, centre: Floats) -> Ints:
+    """Order a strip of quads into lines from root to tip: (columns, rows) vertex numbers."""
+    corner_count = Counter(quads.ravel().tolist())
+    neighbours: dict[int, set[int]] = {v: set() for v in corner_count}
+    sides: Counter[tuple[int, int]] = Counter()
+    for quad in quads.tolist():
+        for a, b in zip(quad, quad[1:] + quad[:1], strict=True):
+            neighbours[a].add(b)
+            neighbours[b].add(a)
+            sides[min(a, b), max(a, b)] += 1
+    border = {edge for edge, count in sides.items() if count == 1}
+    corners = [v for v, count in corner_count.items() if count == 1]
+    chains = []
+    for start in corners:
+        for first in (n for n in neighbours[start] if (min(n, start), max(n, start)) in border):
+            chain = [start, first]
+            while chain[-1] not in corners:
+                chain.append(
+                    next(
+                        n
+                        for n in neighbours[chain[-1]]
+                        if n not in chain and (min(n, chain[-1]), max(n, chain[-1])) in border
+                    )
+                )
+            chains.append(chain)
+    longest = max(len(chain) for chain in chains)
+    full = [chain for chain in chains if len(chain) == longest]
+    root = min(full, key=lambda chain: float(np.linalg.norm(verts[chain] - centre, axis=1).mean()))
+    if verts[root[0], 0] > verts[root[-1], 0]:
+        root = root[::-1]
+    rows, seen = [root], set(root)
+    while True:
+        following = [[n for n in neighbours[v] if n not in seen] for v in rows[-1]]
+        if not all(following):
+            return np.array(rows).T
+        rows.append([options[0] for options in following])
+        seen |= set(rows[-1])

@@ -1,0 +1,115 @@
+"""Replay a Live Link Face recording (CSV) in real time into a running server's REST endpoint.
+
+    .venv/bin/python scripts/publish.py RECORDING.csv --stream ROM
+
+Makes the stream if there is none, and posts one mesh frame per row as a live NDJSON body: each line
+is on its way when its moment has come. Then open http://127.0.0.1:8000/?stream=ROM in a browser.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import httpx2
+import tyro
+from tqdm import tqdm
+
+from models.training.motion import RecordingError, read_recording
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Replay a recording into a stream."""
+
+    recording: Annotated[Path, tyro.conf.Positional]
+    """Live Link Face CSV."""
+    stream: str
+    """Id of the stream; made if there is none."""
+    url: str = "http://127.0.0.1:8000"
+    """Where the server is."""
+    avatar: str = "default"
+    """What a new stream shows."""
+    fps: float = 30.0
+    """Rows a second."""
+    start_s: float = 0.0
+    """Where in the recording to begin."""
+    loop: bool = False
+    """Begin anew at the end, until interrupted."""
+
+
+def main(arguments: Arguments) -> int:
+    """Replay to the end, or until interrupted. Returns the exit code."""
+    timeout = httpx2.Timeout(30, read=None)  # the answer comes when the recording has ended
+    try:
+        with httpx2.Client(base_url=arguments.url, timeout=timeout) as client:
+            last_seq = _find_or_make_stream(client, arguments)
+            frames = _frames(client, arguments, last_seq + 1)
+            page = f"{arguments.url}/?stream={arguments.stream}"
+            print(f"publishing {arguments.recording.name}; watch it at {page}")
+            response = client.post(
+                f"/v1/streams/{arguments.stream}/frames",
+                content=frames,
+                headers={"Content-Type": "application/x-ndjson"},
+            )
+            print(_explain(response))
+            return 0 if response.is_success else 1
+    except RecordingError as error:
+        print(f"publish: {error}", file=sys.stderr)
+    except httpx2.ConnectError:
+        print(f"publish: no server answers at {arguments.url}", file=sys.stderr)
+    except httpx2.HTTPError as error:
+        print(f"publish: the server ended the connection: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("\npublish: interrupted")
+        return 130
+    return 1
+
+
+def _find_or_make_stream(client: httpx2.Client, arguments: Arguments) -> int:
+    """Returns the last `seq` that the stream has seen, -1 for none."""
+    response = client.get(f"/v1/streams/{arguments.stream}")
+    if response.status_code == 404:
+        wanted = {"id": arguments.stream, "avatar": arguments.avatar}
+        response = client.post("/v1/streams", json=wanted)
+    if not response.is_success:
+        raise RecordingError(_explain(response))
+    last_seq = response.json()["last_seq"]
+    return -1 if last_seq is None else int(last_seq)
+
+
+def _frames(client: httpx2.Client, arguments: Arguments, first_seq: int) -> Iterator[bytes]:
+    """NDJSON lines, each when it is due."""
+    names = client.get(f"/v1/avatars/{arguments.avatar}").json()["expression_names"]
+    rows = read_recording(arguments.recording, names)[round(arguments.start_s * arguments.fps) :]
+    started, seq = time.monotonic(), first_seq
+    while True:
+        for expression in tqdm(rows, unit="frame"):
+            due_s = (seq - first_seq) / arguments.fps
+            time.sleep(max(0.0, started + due_s - time.monotonic()))
+            coefficients = [round(float(value), 4) for value in expression]
+            frame = {"seq": seq, "captured_at_ms": due_s * 1000, "expression": coefficients}
+            yield json.dumps(frame).encode() + b"\n"
+            seq += 1
+        if not arguments.loop:
+            return
+
+
+def _explain(response: httpx2.Response) -> str:
+    if response.is_success:
+        tally = response.json()
+        return f"accepted {tally['accepted']} frames, dropped {tally['dropped']}"
+    try:
+        detail = response.json()["detail"]
+    except (ValueError, KeyError):
+        detail = response.text
+    return f"the server answered {response.status_code}: {detail}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Arguments, description=__doc__)))

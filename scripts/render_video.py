@@ -1,0 +1,180 @@
+"""Render a Live Link Face recording (CSV) to an mp4, through the same pool that serves viewers.
+
+    .venv/bin/python scripts/render_video.py RECORDING.csv out.mp4
+    .venv/bin/python scripts/render_video.py RECORDING.csv out.mp4 --side-by-side --age 8
+
+By default each frame is a warp of the cache that is `--age` frames old, as a viewer would see it.
+`--side-by-side` puts the full render of the same frame to its left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from fractions import Fraction
+from math import pi, sin
+from pathlib import Path
+from typing import Annotated
+
+import av
+import numpy as np
+import tyro
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from models.avatar import SHIPPED
+from models.geometry.camera import (
+    look_at,
+    quaternion_to_matrix,
+    rotation_vector_to_quaternion,
+)
+from models.training.motion import RecordingError, read_recording
+from server.errors import TelewarpError
+from server.pool.engine import ModelEngineFactory
+from server.pool.jobs import AvatarInfo, Image, RenderState
+from server.pool.pool import PoolSettings, RenderPool
+
+NECK = np.array([0.0, -0.145, -0.118])
+"""What the swaying head turns about, metres."""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Render a recording to a video."""
+
+    recording: Annotated[Path, tyro.conf.Positional]
+    """Live Link Face CSV."""
+    out: Annotated[Path, tyro.conf.Positional]
+    """The mp4 to write."""
+    avatar: str = "default"
+    """Which avatar performs."""
+    avatars: Path = SHIPPED
+    """Folder with one folder per avatar."""
+    side_by_side: bool = False
+    """Full render to the left, warp to the right."""
+    age: int = 4
+    """How many frames old the warp's cache is."""
+    fps: int = 30
+    """Rows of the recording a second."""
+    seconds: float | None = None
+    """Stop after so much of the recording."""
+    start_s: float = 0.0
+    """Where in the recording to begin."""
+    sway: bool = True
+    """Turn head and view gently: Live Link Face recordings may hold no head motion."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:0, ..."""
+
+
+def main(arguments: Arguments) -> int:
+    """Render. Returns the exit code."""
+    try:
+        asyncio.run(_render(arguments))
+    except (RecordingError, TelewarpError, ValueError, OSError) as error:
+        print(f"render_video: {error}", file=sys.stderr)
+        return 1
+    print(f"wrote {arguments.out}")
+    return 0
+
+
+async def _render(arguments: Arguments) -> None:
+    pool = RenderPool(
+        PoolSettings(devices=arguments.device, niceness=0), ModelEngineFactory(arguments.avatars)
+    )
+    await pool.start()
+    try:
+        await pool.wait_ready(120)
+        if arguments.avatar not in pool.avatars:
+            known = ", ".join(pool.avatars)
+            raise ValueError(f"avatar must be one of {known}, got {arguments.avatar!r}")
+        info = pool.avatars[arguments.avatar]
+        states = _states(arguments, info)
+        with av.open(str(arguments.out), "w") as container:
+            stream = _video_stream(container, arguments, info.resolution)
+            pictures = _pictures(pool, arguments, states)
+            with tqdm(total=len(states), unit="frame") as bar:
+                async for picture in pictures:
+                    frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                    container.mux(stream.encode(frame))
+                    bar.update()
+            container.mux(stream.encode())
+    finally:
+        await pool.close()
+
+
+def _states(arguments: Arguments, info: AvatarInfo) -> list[RenderState]:
+    """The recording as render states."""
+    rows = read_recording(arguments.recording, info.expression_names)
+    first = round(arguments.start_s * arguments.fps)
+    count = None if arguments.seconds is None else round(arguments.seconds * arguments.fps)
+    rows = rows[first:][:count]
+    if len(rows) == 0:
+        raise ValueError(f"{arguments.recording} has nothing after {arguments.start_s} s")
+    swing = 1.0 if arguments.sway else 0.0
+    return [
+        _state(info, expression, index / arguments.fps, swing)
+        for index, expression in enumerate(rows)
+    ]
+
+
+def _state(
+    info: AvatarInfo, expression: NDArray[np.float32], at_s: float, swing: float
+) -> RenderState:
+    turn = np.array([0.06 * sin(2 * pi * at_s / 5.3), 0.22 * sin(2 * pi * at_s / 7.1), 0]) * swing
+    rotation = rotation_vector_to_quaternion(turn)
+    side = 0.35 * sin(2 * pi * at_s / 11) * swing
+    home = np.array(info.eye_position)
+    eye = np.array([home[2] * sin(side), home[1], home[2] * np.cos(side)])
+    return RenderState(
+        head_rotation=rotation,
+        head_translation=(NECK - quaternion_to_matrix(rotation) @ NECK).astype(np.float32),
+        expression=expression,
+        vertices=None,
+        eye_rotation=look_at(eye, np.array([0, home[1], 0])),
+        eye_position=eye.astype(np.float32),
+        fov_y_rad=info.fov_y_rad,
+    )
+
+
+async def _pictures(
+    pool: RenderPool, arguments: Arguments, states: list[RenderState]
+) -> AsyncIterator[Image]:
+    """Finished frames in order; as many under way as there are workers, so that none is idle."""
+    ahead = len(pool.status().workers) + 1
+    waiting: deque[asyncio.Task[Image]] = deque()
+    for index, state in enumerate(states):
+        cached = states[max(0, index - arguments.age)]
+        waiting.append(asyncio.create_task(_picture(pool, arguments, state, cached)))
+        if len(waiting) > ahead:
+            yield await waiting.popleft()
+    while waiting:
+        yield await waiting.popleft()
+
+
+async def _picture(
+    pool: RenderPool, arguments: Arguments, state: RenderState, cached: RenderState
+) -> Image:
+    warp = await pool.render(arguments.avatar, state, "warp", cached)
+    if not arguments.side_by_side:
+        return warp
+    full = await pool.render(arguments.avatar, state, "full", None)
+    return np.concatenate([full, warp], axis=1)
+
+
+def _video_stream(
+    container: av.container.OutputContainer, arguments: Arguments, size: int
+) -> VideoStream:
+    stream = container.add_stream("libx264", rate=Fraction(arguments.fps))
+    stream.width = size * 2 if arguments.side_by_side else size
+    stream.height = size
+    stream.pix_fmt = "yuv420p"
+    stream.options = {"crf": "16", "preset": "medium"}
+    return stream
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Arguments, description=__doc__)))

@@ -1,0 +1,46 @@
+"""Train an avatar's neural texture, generator and warp network.
+
+    .venv/bin/python scripts/train.py --data data/default
+    .venv/bin/python scripts/train.py --data data/default --run runs/paper \\
+        --train.network.variant paper
+    .venv/bin/torchrun --nproc-per-node 4 -- scripts/train.py \\
+        --data data/default --train.device cuda
+
+`--data` is a folder written by `scripts/make_dataset.py`, `--head` the head it was drawn with. An
+interrupted run goes on when started again with the same `--run`. The best avatar so far lies in
+`RUN/avatar`, ready to serve: `scripts/serve.sh --avatars RUN`. Watch: `tensorboard --logdir RUN`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from models.networks.networks import build_networks
+from models.training.objective import PairObjective
+from models.training.session import SessionArguments, run_session
+
+
+@dataclass(frozen=True)
+class Arguments(SessionArguments):
+    """Train an avatar."""
+
+    run: Path = Path("runs/default")
+    """Where the run leaves checkpoints, logs and the avatar."""
+
+
+def main(arguments: Arguments) -> None:
+    """Run to the end, or until interrupted."""
+    run_session(
+        arguments,
+        lambda config: build_networks(config.network),
+        lambda networks, config, vgg16: PairObjective(
+            networks, config.loss, config.mixed_precision, vgg16
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments, description=__doc__))

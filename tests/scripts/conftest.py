@@ -1,0 +1,53 @@
+"""A short recording as Live Link Face writes them, and how the README runs a script."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from math import pi, sin
+from pathlib import Path
+
+import pytest
+
+from models.avatar import SHIPPED
+from models.geometry.head import load_head
+
+ROOT = Path(__file__).parents[2]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """120 rows of a mouth that opens and closes."""
+    path = tmp_path_factory.mktemp("recording") / "talk.csv"
+    names = load_head(SHIPPED / "default" / "head.npz").expression_names
+    columns = [name[:1].upper() + name[1:] for name in names]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["Timecode", "BlendShapeCount", *columns])
+        writer.writeheader()
+        for row in range(120):
+            values = dict.fromkeys(columns, 0.0)
+            values["JawOpen"] = 0.5 - 0.5 * sin(2 * pi * row / 30)
+            writer.writerow({"Timecode": f"00:00:{row}", "BlendShapeCount": 61, **values})
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs a script with arguments, in a folder of its own."""
+
+    def call(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, ROOT / "scripts" / script, *map(str, arguments)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=110,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            check=False,
+        )
+
+    return call
