@@ -146,6 +146,7 @@ def test_the_idle_face_is_alive(page: Page) -> None:
 
 
 def test_the_face_turns_when_it_is_dragged(page: Page) -> None:
+    open_controls(page)  # the idle head sways as far as a hand might turn it
     before = picture(page)
     page.wait_for_timeout(500)
     by_itself = change(MIDDLE.of(before), MIDDLE.of(picture(page)))
@@ -164,7 +165,7 @@ def test_the_face_turns_when_it_is_dragged(page: Page) -> None:
     assert after["view"]["pitch_rad"] > 0.05
     turned = change(MIDDLE.of(before), MIDDLE.of(picture(page)))
     assert turned > 8
-    assert turned > 2 * by_itself
+    assert turned > 5 * by_itself
 
 
 def test_an_open_jaw_opens_the_mouth(server: Server, page: Page) -> None:
