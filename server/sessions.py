@@ -126,6 +126,8 @@ class Session:
         self._refreshed_inputs = 0
         self._shown = (0, 0)
         """Inputs and cache generation of the last picture."""
+        self._fading = False
+        """Whether that cache is still coming in."""
         self._last: RenderedFrame | None = None
         self._last_cache: CacheView | None = None
         self._due_at = 0.0
@@ -232,7 +234,7 @@ class Session:
         return sampled.state
 
     def _has_news(self) -> bool:
-        return self._shown != (self._scene.inputs, self.line.generation)
+        return self._fading or self._shown != (self._scene.inputs, self.line.generation)
 
     async def _first_cache(self) -> None:
         give_up_at = asyncio.get_running_loop().time() + FIRST_CACHE_S
@@ -289,6 +291,7 @@ class Session:
             raise SessionClosedError(f"session {self.id} has ended")
         frame = _frame(sampled, warped, (asked_at - changed_at) * 1e3, asked_at)
         self._shown = sampled.inputs, warped.cache.generation
+        self._fading = warped.fading
         self._last, self._last_cache = frame, warped.cache
         self._figures.add(frame)
         return frame
@@ -298,6 +301,7 @@ class Session:
             logger.warning("session %s: a frame failed: %s", self.id, exc)
         self._figures.failed += 1
         self._shown = sampled.inputs, self.line.generation
+        self._fading = False
 
     def _repeat(self, last: RenderedFrame) -> RenderedFrame:
         """The last picture once more: it still shows the newest state."""

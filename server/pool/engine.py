@@ -18,9 +18,10 @@ from torch import Tensor
 from models.avatar import AvatarError, Manifest, load_avatar
 from models.geometry.head import HeadError
 from models.renderer import CachedRenderer
+from models.runtime.crossfade import Crossfade
 from models.state import FrameState
 from server.errors import RenderError
-from server.pool.interface import Slot, SlotMemory, WarpedPicture
+from server.pool.interface import Fade, Slot, SlotMemory, WarpedPicture
 from server.pool.jobs import AvatarInfo, Image, RenderState, SlotHandle
 from server.pool.slots import ArraySpec, SlotLayout
 from server.pool.tensor_slots import CudaSlots, Dtypes, HostSlots
@@ -126,6 +127,11 @@ class ModelEngine:
             self._renderers[avatar_id].refresh(_frame_state(state), _cache(slot))
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
+
+    def open_fade(self, avatar_id: str) -> Fade:
+        """See `Engine`."""
+        # The slots it is given are tensors, as `_cache` knows too.
+        return cast(Fade, Crossfade(self._renderers[avatar_id].allocate_cache()))
 
     def warp(self, avatar_id: str, state: RenderState, slot: Slot) -> WarpedPicture:
         """See `Engine`."""

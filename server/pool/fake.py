@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.errors import RenderError
-from server.pool.interface import Slot, WarpedPicture
+from server.pool.interface import Fade, Slot, WarpedPicture
 from server.pool.jobs import AvatarInfo, Image, RenderState, SlotHandle
 from server.pool.slots import ArraySpec, SharedBlock, SlotLayout
 
@@ -117,6 +117,8 @@ class FakeEngineFactory:
     warp_s: float = 0.0
     """How long a warp takes, of which it reads its cache all the time."""
     full_s: float = 0.0
+    fade_s: float = 0.0
+    """How long a new cache counts as coming in. It is shown fully from the start."""
     build_s: float = 0.0
     builds_in_server: bool = True
     """Whether the engine can be built for the server's warps."""
@@ -180,6 +182,23 @@ class FakeMemory:
         self.block.close()
 
 
+@dataclass
+class FakeFade:
+    """Keeps the times of a fade, but shows every cache at once."""
+
+    fade_s: float
+    fading: bool = False
+    _generation: int | None = None
+    _ends_s: float = 0.0
+
+    def follow(self, newest: Slot, generation: int, now_s: float) -> Slot:
+        """See `Fade`."""
+        if self._generation not in (None, generation):
+            self._ends_s = now_s + self.fade_s
+        self._generation, self.fading = generation, now_s < self._ends_s
+        return newest
+
+
 class FakeEngine:
     """Draws flat colours instead of faces.
 
@@ -214,6 +233,10 @@ class FakeEngine:
         _act_up(state)
         time.sleep(self._settings.refresh_s)
         slot["numbers"][:] = _numbers(state)
+
+    def open_fade(self, avatar_id: str) -> Fade:
+        """See `Engine`."""
+        return FakeFade(self._settings.fade_s)
 
     def warp(self, avatar_id: str, state: RenderState, slot: Slot) -> WarpedPicture:
         """See `Engine`.

@@ -39,6 +39,26 @@ class SlotMemory(Protocol):
         """Unmap; the process that allocated them also frees them. No slot may be in use."""
 
 
+class Fade(Protocol):
+    """What one line's warps start from while its caches change; used by one thread at a time."""
+
+    @property
+    def fading(self) -> bool:
+        """Whether the last `follow` did not show its cache fully yet."""
+
+    def follow(self, newest: Slot, generation: int, now_s: float) -> Slot:
+        """Move towards the newest cache.
+
+        Args:
+            newest: It; not read any more once the warp from what is returned is done.
+            generation: Tells one cache from another.
+            now_s: Never goes back.
+
+        Returns:
+            What to warp from; valid until the next call.
+        """
+
+
 class Engine(Protocol):
     """All avatars on one device, in one process, used by one thread at a time."""
 
@@ -58,6 +78,9 @@ class Engine(Protocol):
         Raises:
             RenderError: If this state cannot be rendered.
         """
+
+    def open_fade(self, avatar_id: str) -> Fade:
+        """Begin what a new line's warps start from. Its memory goes when it is dropped."""
 
     def warp(self, avatar_id: str, state: RenderState, slot: Slot) -> WarpedPicture:
         """Draw a state from a cache; on return the slot is no longer being read.

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from server.pool.interface import Engine, EngineFactory
+from server.pool.interface import Engine, EngineFactory, Fade
 from server.pool.jobs import Image
 from server.pool.lines import CacheLine, CacheView, Sample
 
@@ -24,7 +25,9 @@ class WarpedFrame:
     rgb: Image
     """(H, W, 3) uint8."""
     cache: CacheView
-    """What it was drawn from; its arrays may be overwritten by now."""
+    """The newest cache it was drawn from; its arrays may be overwritten by now."""
+    fading: bool
+    """Whether that cache is still coming in, so that the next frame of the same state differs."""
     queue_ms: float
     """Waiting for other viewers' warps."""
     raster_ms: float
@@ -47,6 +50,7 @@ class WarpThread:
         """Open lines whose caches lie on this device."""
         self._factory = factory
         self._engine: Engine | None = None
+        self._fades: weakref.WeakKeyDictionary[CacheLine, Fade] = weakref.WeakKeyDictionary()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"warp-{device}")
 
     @property
@@ -93,9 +97,25 @@ class WarpThread:
             with line.reading() as cache:
                 if cache is None or line.closed:
                     return None
-                picture = self.engine.warp(line.avatar_id, sample(), cache.slot)
-            return WarpedFrame(picture.rgb, cache, queue_ms, picture.raster_ms, picture.network_ms)
+                fade = self._fade(line)
+                shown = fade.follow(cache.slot, cache.generation, time.monotonic())
+                picture = self.engine.warp(line.avatar_id, sample(), shown)
+            return WarpedFrame(
+                rgb=picture.rgb,
+                cache=cache,
+                fading=fade.fading,
+                queue_ms=queue_ms,
+                raster_ms=picture.raster_ms,
+                network_ms=picture.network_ms,
+            )
         finally:
             # From here and not from the future, which may have been cancelled long ago.
             if line.needs_settling:
                 loop.call_soon_threadsafe(line.settle)
+
+    def _fade(self, line: CacheLine) -> Fade:
+        """The line's own; dropped with it."""
+        fade = self._fades.get(line)
+        if fade is None:
+            fade = self._fades[line] = self.engine.open_fade(line.avatar_id)
+        return fade

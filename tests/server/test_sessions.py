@@ -387,3 +387,19 @@ async def test_nobody_is_let_in_while_workers_cannot_start() -> None:
         with pytest.raises(NotReadyError, match="no memory left"):
             await h.open()
         assert h.sessions.list() == ()
+
+
+async def test_a_still_face_is_drawn_on_while_its_cache_comes_in() -> None:
+    fade_s = 0.4
+    async with house(FakeEngineFactory(fade_s=fade_s)) as h:
+        session = await h.open()
+        await settled(session)
+        generation = session.line.generation
+        session.set_view(view(1, x=0.2))  # asks for a new cache with its frame
+        await session.next_frame()
+        await until(lambda: session.line.generation > generation)
+        began, drawn = time.monotonic(), 0
+        while not (await session.next_frame()).idle:
+            drawn += 1
+        assert drawn > 5
+        assert time.monotonic() - began > fade_s

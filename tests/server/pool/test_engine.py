@@ -14,6 +14,7 @@ import torch
 from models.avatar import SHIPPED, Avatar, AvatarError, Manifest, save_avatar
 from models.geometry.head import load_head
 from models.networks.networks import NetworkConfig, build_networks
+from models.runtime.crossfade import FADE_S
 from server.errors import RenderError
 from server.pool.engine import ModelEngine, ModelEngineFactory
 from server.pool.jobs import RenderState
@@ -148,5 +149,37 @@ async def test_real_workers_fill_caches_that_the_server_warps(
         assert np.array_equal(full, engine.full("tiny", state(0.1)))
         with pytest.raises(RenderError):
             await pool.render("tiny", replace(state(), vertices=np.zeros((7, 3), np.float32)))
+    finally:
+        await pool.close()
+
+
+async def test_a_new_cache_comes_in_by_and_by(avatars: Path, engine: ModelEngine) -> None:
+    pool = RenderPool(
+        PoolSettings(devices="cpu", workers=1, threads=1), ModelEngineFactory(avatars)
+    )
+    await pool.start()
+    try:
+        await pool.wait_ready(60)
+        line = pool.open_line("tiny")
+        swapped = asyncio.Event()
+        line.on_ready.append(swapped.set)
+        pictures = []
+        for yaw in (0.3, -0.3):
+            swapped.clear()
+            line.request(state(yaw))
+            await asyncio.wait_for(swapped.wait(), 20)
+            frame = await pool.warp(line, state())
+            assert frame is not None
+            pictures.append(frame.rgb)
+        assert frame.fading
+        before, after = (engine.warp_from("tiny", state(), state(yaw)) for yaw in (0.3, -0.3))
+        assert np.array_equal(pictures[0], before)
+        assert not np.array_equal(pictures[1], before)
+        assert not np.array_equal(pictures[1], after)
+        await asyncio.sleep(FADE_S)
+        last = await pool.warp(line, state())
+        assert last is not None
+        assert not last.fading
+        assert np.array_equal(last.rgb, after)
     finally:
         await pool.close()
