@@ -111,6 +111,7 @@ def create_app(settings: Settings, pool_factory: PoolFactory | None = None) -> F
     )
     app.state.settings = settings
     app.state.live = LiveRequests()
+    app.state.ice_servers = settings.ice
     for router in (whep.router, streams.router, avatars.router, render.router, health.router):
         app.include_router(router)
     app.router.routes.append(viewer_route(settings.client))
@@ -182,6 +183,8 @@ def _by_aiortc(settings: Settings, executor: Executor) -> Connect:
         fps=settings.fps,
         highest_bitrate=settings.max_bitrate_kbps * 1000,
         silence_s=settings.idle_session_s,
+        ice_servers=settings.ice,
+        reach=settings.reach,
     )
 
     def connect(session: Session) -> Peer:

@@ -5,17 +5,26 @@ Read once, in `server.__main__` or a test, and passed down from `create_app`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import LiteralString
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableSettingsError
 
+from server.connectivity.addresses import Reach, parse_address, parse_ports
+from server.connectivity.ice_servers import IceServers, parse_urls
 from server.errors import SettingsError
 from server.messages import describe
 
 ROOT = Path(__file__).resolve().parent.parent
+_REACH_FORMS: dict[str, tuple[Callable[[str], object], LiteralString]] = {
+    "ice_servers": (parse_urls, "expected stun:HOST or turn:HOST addresses with commas between"),
+    "public_address": (parse_address, "expected an IP address"),
+    "udp_ports": (parse_ports, "expected a range of ports such as 40000-40100"),
+}
 
 
 class Settings(BaseSettings):
@@ -68,12 +77,63 @@ class Settings(BaseSettings):
     idle_session_s: float = Field(
         default=10.0, gt=0, description="seconds without a sign of life that end a session"
     )
+    ice_servers: str = Field(
+        default="",
+        description="for viewers behind NATs and firewalls, and the server's own connections: "
+        "stun:stun.example.org,turn:turn.example.org?transport=udp",
+    )
+    turn_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="the TURN server's shared secret, to make short-lived credentials with; "
+        "rather set TELEWARP_TURN_SECRET: command lines can be read by others",
+    )
+    turn_username: str = Field(default="", description="fixed TURN account, without a secret")
+    turn_password: SecretStr = Field(default=SecretStr(""), description="of that account")
+    public_address: str | None = Field(
+        default=None, description="IP address this machine is known by outside (1:1 NAT)"
+    )
+    udp_ports: str | None = Field(
+        default=None, description="UDP ports for video, such as 40000-40100; default: any"
+    )
     demo: bool = Field(default=True, description="publish the idle animation as stream `demo`")
     log_level: str = Field(
         default="warning",
         pattern="^(debug|info|warning|error)$",
         description="debug, info, warning or error",
     )
+
+    @field_validator("ice_servers", "public_address", "udp_ports")
+    @classmethod
+    def _check_reach(cls, value: str | None, info: ValidationInfo) -> str | None:
+        assert info.field_name is not None
+        parse, form = _REACH_FORMS[info.field_name]
+        try:
+            if value is not None:
+                parse(value)
+        except ValueError:
+            raise PydanticCustomError("reach", form) from None
+        return value
+
+    @property
+    def ice(self) -> IceServers:
+        """Servers that help viewers through NATs and firewalls.
+
+        Raises:
+            SettingsError: If there is a TURN server and nothing to log in with.
+        """
+        return IceServers(
+            parse_urls(self.ice_servers),
+            self.turn_secret.get_secret_value(),
+            self.turn_username,
+            self.turn_password.get_secret_value(),
+        )
+
+    @property
+    def reach(self) -> Reach:
+        """Where the server itself can be reached."""
+        ports = parse_ports(self.udp_ports) if self.udp_ports is not None else None
+        address = parse_address(self.public_address) if self.public_address is not None else None
+        return Reach(ports, address)
 
     @property
     def largest_body(self) -> int:

@@ -1,12 +1,14 @@
 // WHEP signalling (draft-ietf-wish-whep): SDP over HTTP, one request to join, one to leave.
 
+import { iceServers } from "./ice.js";
 import { Trouble } from "./trouble.js";
 
 /**
  * Offers `pc` to the server and applies its answer.
  *
  * The offer goes out at once, before any candidate is gathered: the server finds the browser as a
- * peer-reflexive candidate, and nobody waits.
+ * peer-reflexive candidate, and nobody waits. The answer names the ICE servers to gather with; what
+ * they find is sent after it, since a relay lets nothing in from addresses it was not told of.
  *
  * @param {RTCPeerConnection} pc with its transceivers and data channels already added
  * @param {URL} endpoint the stream's WHEP address
@@ -15,12 +17,18 @@ import { Trouble } from "./trouble.js";
  * @throws {Trouble} if the server cannot be reached or refuses
  */
 export async function openSession(pc, endpoint, { signal, fetch = globalThis.fetch } = {}) {
-  await pc.setLocalDescription();
-  const response = await post(fetch, endpoint, pc.localDescription.sdp, signal);
+  const offer = await pc.createOffer();
+  const response = await post(fetch, endpoint, offer.sdp, signal);
   if (response.status !== 201) throw await refusal(response);
   // A redirect may have moved the session to another host: its address is relative to that one.
   const session = new URL(response.headers.get("Location"), response.url || endpoint);
   try {
+    const servers = iceServers(response.headers.get("Link"));
+    if (servers.length) {
+      pc.setConfiguration({ iceServers: servers });
+      trickle(pc, session, fetch);
+    }
+    await pc.setLocalDescription(offer);
     await pc.setRemoteDescription({ type: "answer", sdp: await response.text() });
     signal?.throwIfAborted();
   } catch (error) {
@@ -41,6 +49,20 @@ export async function closeSession(session, { fetch = globalThis.fetch } = {}) {
   } catch {
     // The server is gone, and the session with it.
   }
+}
+
+/** Sends the candidates that other hosts have found for us; our own ones the server finds itself. */
+function trickle(pc, session, fetch) {
+  pc.addEventListener("icecandidate", ({ candidate }) => {
+    if (candidate?.type !== "relay" && candidate?.type !== "srflx") return;
+    const { usernameFragment, sdpMid } = candidate;
+    const lines = [`a=ice-ufrag:${usernameFragment}`, `a=mid:${sdpMid}`, `a=${candidate.candidate}`];
+    fetch(session, {
+      method: "PATCH",
+      headers: { "Content-Type": "application/trickle-ice-sdpfrag" },
+      body: `${lines.join("\r\n")}\r\n`,
+    }).catch(() => {}); // the way may be found without it; if not, the session ends as blocked
+  });
 }
 
 async function post(fetch, endpoint, sdp, signal) {

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from server.connectivity.ice_servers import IceServers
 from server.pool.pool import RenderPool
 from server.routes.live import LiveRequests
 from server.sessions import Connect, Sessions
@@ -44,12 +45,18 @@ def _live(connection: HTTPConnection) -> LiveRequests:
     return live
 
 
+def _ice_servers(connection: HTTPConnection) -> IceServers:
+    servers: IceServers = connection.app.state.ice_servers
+    return servers
+
+
 TheSettings = Annotated[Settings, Depends(_settings)]
 ThePool = Annotated[RenderPool, Depends(_pool)]
 TheStreams = Annotated[Streams, Depends(_streams)]
 TheSessions = Annotated[Sessions, Depends(_sessions)]
 TheLiveRequests = Annotated[LiveRequests, Depends(_live)]
 TheConnect = Annotated[Connect, Depends(_connect)]
+TheIceServers = Annotated[IceServers, Depends(_ice_servers)]
 
 
 def _stream(stream_id: str, streams: TheStreams) -> Stream:

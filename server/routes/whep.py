@@ -5,10 +5,12 @@ Errors of `server.errors` become status codes in `server.app`, so none is caught
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from fastapi import APIRouter, Request, Response, status
 
+from server.connectivity.ice_servers import IceServers, link_values
 from server.errors import BadOfferError, PreconditionError
 from server.routes.bodies import (
     SDP,
@@ -19,7 +21,7 @@ from server.routes.bodies import (
     read_body,
     require_media_type,
 )
-from server.routes.parts import TheConnect, TheSessions, TheStream
+from server.routes.parts import TheConnect, TheIceServers, TheSessions, TheStream
 
 router = APIRouter(prefix="/v1", tags=["watching"])
 
@@ -34,10 +36,11 @@ _ETAG = '"ice-1"'
     status_code=status.HTTP_204_NO_CONTENT,
     responses=problems(_404="no such stream"),
 )
-async def whep_options(stream: TheStream, response: Response) -> None:
-    """Say what to POST."""
+async def whep_options(stream: TheStream, response: Response, ice_servers: TheIceServers) -> None:
+    """Say what to POST, and in `Link` headers which STUN and TURN servers to use."""
     response.headers["Accept-Post"] = SDP
     response.headers["Allow"] = "OPTIONS, POST"
+    _add_ice_servers(response, ice_servers)
 
 
 @router.post(
@@ -56,15 +59,24 @@ async def whep_options(stream: TheStream, response: Response) -> None:
     openapi_extra=body_of(sdp=""),
 )
 async def open_session(
-    request: Request, stream: TheStream, sessions: TheSessions, connect: TheConnect
+    request: Request,
+    stream: TheStream,
+    sessions: TheSessions,
+    connect: TheConnect,
+    ice_servers: TheIceServers,
 ) -> Response:
-    """Answer a viewer's SDP offer and start the video. `Location` names the session."""
+    """Answer a viewer's SDP offer and start the video. `Location` names the session.
+
+    `Link` headers name STUN and TURN servers (RFC 9725), with credentials for the next hour.
+    """
     require_media_type(request, SDP)
     offer = await _read_text(request)
     session, answer = await sessions.open(stream.id, connect, offer)
     location = f"{request.scope.get('root_path', '')}/v1/sessions/{session.id}"
     headers = {"Location": location, "ETag": _ETAG, "Accept-Patch": SDP_FRAGMENT}
-    return Response(answer, status.HTTP_201_CREATED, headers, SDP)
+    response = Response(answer, status.HTTP_201_CREATED, headers, SDP)
+    _add_ice_servers(response, ice_servers)
+    return response
 
 
 @router.patch(
@@ -110,6 +122,12 @@ async def close_session(session_id: str, sessions: TheSessions) -> None:
 async def get_session(session_id: str, sessions: TheSessions) -> dict[str, Any]:
     """Frame rate, cache age, time per stage, drops: what the viewer is really getting."""
     return sessions.get(session_id).stats()
+
+
+def _add_ice_servers(response: Response, ice_servers: IceServers) -> None:
+    # A name of its own for each viewer, so that a TURN server can count and limit them.
+    for value in link_values(ice_servers.give_to(f"viewer-{secrets.token_hex(4)}")):
+        response.headers.append("Link", value)
 
 
 async def _read_text(request: Request) -> str:

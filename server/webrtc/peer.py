@@ -19,10 +19,13 @@ from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationEr
 from aiortc.rtcpeerconnection import find_common_codecs
 from aiortc.sdp import MediaDescription, SessionDescription
 
+from server.connectivity.addresses import Reach
+from server.connectivity.ice_servers import IceServers
 from server.errors import BadOfferError, IceRestartError
 from server.sessions import Session
 from server.webrtc.control import Control
 from server.webrtc.encoder import H264Encoder, default_bitrate
+from server.webrtc.gathering import as_aiortc, gather_within
 from server.webrtc.ice import offer_loopback_when_alone, parse_fragment, without_hidden_candidates
 from server.webrtc.playout import teach_aiortc_playout_delay
 from server.webrtc.rate import RateControl
@@ -47,6 +50,10 @@ class PeerOptions:
     """Bits a second."""
     silence_s: float
     """Without views and RTCP for so long, the viewer is taken to be gone."""
+    ice_servers: IceServers
+    """Help on the way to the viewer."""
+    reach: Reach
+    """Where the viewer can reach this machine."""
 
 
 class AiortcPeer:
@@ -63,8 +70,9 @@ class AiortcPeer:
     def __init__(self, session: Session, options: PeerOptions, executor: Executor) -> None:
         teach_aiortc_playout_delay()
         offer_loopback_when_alone()
-        # No servers: the default asks a public one, and waits 5 s where there is no internet.
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        # None unless set: aiortc's default asks a public one, and waits where there is no internet.
+        servers = as_aiortc(options.ice_servers.give_to("server"))
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         self._session = session
         self._options = options
         self._executor = executor
@@ -98,6 +106,7 @@ class AiortcPeer:
             sender = self._offer_video(video)
             await self._connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
             self._listen(sender)  # only now, since bundling has changed its transport
+            gather_within(self._connection, self._options.reach)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except (InvalidAccessError, InvalidStateError, OperationError, ValueError) as exc:
             raise BadOfferError(f"expected an offer we can answer, got one where: {exc}") from exc

@@ -5,13 +5,27 @@ import { closeSession, openSession } from "../../client_web/js/whep.js";
 
 const ENDPOINT = new URL("http://server.test/v1/streams/demo/whep");
 
-class FakePeerConnection {
+class FakePeerConnection extends EventTarget {
   localDescription = null;
   answer = null;
   brokenAnswer = false;
+  configuration = null;
 
-  async setLocalDescription() {
-    this.localDescription = { type: "offer", sdp: "the offer" };
+  async createOffer() {
+    return { type: "offer", sdp: "the offer" };
+  }
+
+  setConfiguration(configuration) {
+    assert.equal(this.localDescription, null, "gathering has begun without the servers");
+    this.configuration = configuration;
+  }
+
+  async setLocalDescription(offer) {
+    this.localDescription = offer;
+  }
+
+  found(candidate) {
+    this.dispatchEvent(Object.assign(new Event("icecandidate"), { candidate }));
   }
 
   async setRemoteDescription(answer) {
@@ -46,6 +60,33 @@ test("posts the offer at once and applies the answer", async () => {
   assert.equal(requests[0].body, "the offer");
   assert.equal(requests[0].headers["Content-Type"], "application/sdp");
   assert.deepEqual(pc.answer, { type: "answer", sdp: "the answer" });
+});
+
+test("gathers with the servers the answer names, and tells what they find", async () => {
+  const pc = new FakePeerConnection();
+  const Link =
+    '<turn:turn.test>; rel="ice-server"; username="u"; credential="c"; credential-type="password"';
+  const { fetch, requests } = fakeFetch(
+    () => new Response("the answer", { status: 201, headers: { Location: "/v1/sessions/abc", Link } }),
+  );
+  await openSession(pc, ENDPOINT, { fetch });
+  assert.deepEqual(pc.configuration, {
+    iceServers: [{ urls: "turn:turn.test", username: "u", credential: "c" }],
+  });
+  const found = { usernameFragment: "EsAw", sdpMid: "0", candidate: "candidate:1 1 udp 1 192.0.2.1" };
+  pc.found({ ...found, type: "relay" });
+  pc.found({ ...found, type: "host" });
+  pc.found(null);
+  assert.deepEqual(
+    requests.slice(1).map(({ method, url, body }) => ({ method, url, body })),
+    [
+      {
+        method: "PATCH",
+        url: "http://server.test/v1/sessions/abc",
+        body: "a=ice-ufrag:EsAw\r\na=mid:0\r\na=candidate:1 1 udp 1 192.0.2.1\r\n",
+      },
+    ],
+  );
 });
 
 test("a stream that does not exist is told from a full server", async () => {

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from server.app import create_app
+from server.connectivity.addresses import Reach
 from server.errors import SettingsError
 from server.settings import Settings, read_settings
 
@@ -36,6 +38,9 @@ def test_the_environment_is_read_and_the_command_line_wins(
         (["--port", "70000"], "port: expected less than or equal to 65535, got '70000'"),
         (["--fps", "0"], "fps: expected greater than or equal to 1"),
         (["--log-level", "loud"], "log_level: "),
+        (["--ice-servers", "turn"], "ice_servers: expected stun:HOST or turn:HOST addresses"),
+        (["--udp-ports", "9-5"], "udp_ports: expected a range of ports such as 40000-40100, got"),
+        (["--public-address", "home"], "public_address: expected an IP address, got 'home'"),
     ],
 )
 def test_a_wrong_value_is_named(arguments: list[str], said: str) -> None:
@@ -59,3 +64,27 @@ def test_an_unknown_option_is_refused(capsys: pytest.CaptureFixture[str]) -> Non
         read_settings(["--colour", "blue"])
     assert caught.value.code == 2
     assert "--colour" in capsys.readouterr().err
+
+
+def test_how_viewers_reach_the_server_is_read() -> None:
+    settings = read_settings(
+        [
+            "--ice-servers",
+            "stun:a,turn:b",
+            "--turn-secret",
+            "north",
+            "--udp-ports",
+            "40000-40100",
+            "--public-address",
+            "203.0.113.7",
+        ]
+    )
+    assert settings.ice.urls == ("stun:a", "turn:b")
+    assert settings.ice.secret == "north"
+    assert settings.reach == Reach(range(40000, 40101), "203.0.113.7")
+    assert "north" not in repr(settings)
+
+
+def test_a_turn_server_needs_an_account() -> None:
+    with pytest.raises(SettingsError, match="needs --turn-secret"):
+        create_app(read_settings(["--ice-servers", "turn:b"]))

@@ -1,0 +1,1 @@
+"""Reaching a viewer wherever it is: ICE servers, and pictures for who cannot use WebRTC."""

@@ -1,0 +1,19 @@
+"""The real server with the fake renderer, to be run in a place of its own: `-m` and its options."""
+
+from __future__ import annotations
+
+import sys
+
+from server.__main__ import main
+from server.app import pool_settings
+from server.pool.fake import FakeEngineFactory
+from server.pool.pool import RenderPool
+from server.settings import Settings
+
+
+def build_pool(settings: Settings) -> RenderPool:
+    return RenderPool(pool_settings(settings), FakeEngineFactory())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], build_pool))
