@@ -18,6 +18,8 @@ ensure_program() {
 ensure_environment dev
 ensure_program chromium chromium
 ensure_program node nodejs
+ensure_program turnserver coturn
+ensure_program ip iproute2
 
 # One thread per test process: the suite starts servers and workers of its own.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"

@@ -114,6 +114,7 @@ async def _serve(
         log_config=None,
         access_log=False,
         ws_max_size=settings.longest_line,
+        ws_per_message_deflate=False,  # pictures are compressed already; it would take 1 ms each
         timeout_graceful_shutdown=_LET_FINISH_S,
     )
     async with app.router.lifespan_context(app):

@@ -21,14 +21,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocketState
 
 from server import errors
+from server.connectivity.pictures import PicturePeer
 from server.idle import run_idle
 from server.messages import DOCUMENTED, describe_errors
 from server.pool.jobs import AvatarInfo
 from server.pool.pool import PoolSettings, RenderPool
 from server.pool.sizing import available_cores, default_warp_threads
-from server.routes import avatars, health, render, streams, whep
+from server.routes import avatars, health, pictures, render, streams, whep
 from server.routes.bodies import PROBLEM
 from server.routes.live import LiveRequests
 from server.routes.viewer import viewer_route
@@ -62,6 +64,10 @@ STATUS: Mapping[type[errors.TelewarpError], int] = {
 }
 RETRY_AFTER_S = {errors.PoolBusyError: 5, errors.NotReadyError: 2}
 DEMO = "demo"
+_CLOSED_FOR = 4000
+"""A WebSocket's close code is this plus the status code, in the range left to applications."""
+_LONGEST_REASON = 123
+"""Bytes that a close frame holds."""
 _DESCRIPTION = """Post a face's head pose and coefficients to a **stream**; watch it in a browser,
 or from any WHEP player, from wherever your own head is.
 
@@ -74,6 +80,10 @@ are `application/problem+json` whose `detail` says what was expected and what ca
 A viewer opens the data channel `view` (unordered, without retransmits) and sends `View` messages
 there, or `MeshMessage` to drive the face itself; on its channel `events` it gets a `frame` event
 for every frame sent, with the view it shows, its RTP timestamp and where the time went.
+
+Where WebRTC cannot get through, `WS /v1/streams/{stream_id}/pictures` shows the same as JPEG
+pictures: each is a binary message after its `frame` event, and the next comes once the viewer has
+sent `{"type": "shown", "picture": n}`. Views and faces go up the same socket.
 """
 SWITCH_INTERVAL_S = 0.0005
 """How long a Python thread may keep the interpreter: at the default of 5 ms, encoder and warp
@@ -112,6 +122,7 @@ def create_app(settings: Settings, pool_factory: PoolFactory | None = None) -> F
     app.state.settings = settings
     app.state.live = LiveRequests()
     app.state.ice_servers = settings.ice
+    app.include_router(pictures.router)
     for router in (whep.router, streams.router, avatars.router, render.router, health.router):
         app.include_router(router)
     app.router.routes.append(viewer_route(settings.client))
@@ -161,6 +172,9 @@ async def _run_parts(
         app.state.streams = all_streams
         app.state.sessions = sessions
         app.state.connect = _by_aiortc(settings, executor)
+        app.state.connect_pictures = partial(
+            PicturePeer, executor=executor, silence_s=settings.idle_session_s
+        )
         yield
 
 
@@ -208,9 +222,13 @@ async def _cancel(task: asyncio.Task[None]) -> None:
 
 
 async def _answer_ours(connection: HTTPConnection, error: Exception) -> Response | None:
-    """Say what of `server.errors` went wrong; also to a WebSocket that is not accepted yet."""
+    """Say what of `server.errors` went wrong; to a WebSocket that is open, by its close code."""
     assert isinstance(error, errors.TelewarpError)
     kind = next(kind for kind in STATUS if isinstance(error, kind))
+    if isinstance(connection, WebSocket) and _is_open(connection):
+        reason = str(error).encode()[:_LONGEST_REASON].decode(errors="ignore")
+        await connection.close(_CLOSED_FOR + STATUS[kind], reason)
+        return None
     extra = {}
     if isinstance(error, errors.BadLineError):
         extra = {
@@ -226,6 +244,10 @@ async def _answer_ours(connection: HTTPConnection, error: Exception) -> Response
         await connection.send_denial_response(answer)
         return None
     return answer
+
+
+def _is_open(socket: WebSocket) -> bool:
+    return socket.application_state == WebSocketState.CONNECTED
 
 
 async def _answer_http(request: Request, error: Exception) -> Response:

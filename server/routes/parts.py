@@ -8,6 +8,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from server.connectivity.ice_servers import IceServers
+from server.connectivity.pictures import ConnectPictures
 from server.pool.pool import RenderPool
 from server.routes.live import LiveRequests
 from server.sessions import Connect, Sessions
@@ -50,12 +51,18 @@ def _ice_servers(connection: HTTPConnection) -> IceServers:
     return servers
 
 
+def _connect_pictures(connection: HTTPConnection) -> ConnectPictures:
+    connect: ConnectPictures = connection.app.state.connect_pictures
+    return connect
+
+
 TheSettings = Annotated[Settings, Depends(_settings)]
 ThePool = Annotated[RenderPool, Depends(_pool)]
 TheStreams = Annotated[Streams, Depends(_streams)]
 TheSessions = Annotated[Sessions, Depends(_sessions)]
 TheLiveRequests = Annotated[LiveRequests, Depends(_live)]
 TheConnect = Annotated[Connect, Depends(_connect)]
+TheConnectPictures = Annotated[ConnectPictures, Depends(_connect_pictures)]
 TheIceServers = Annotated[IceServers, Depends(_ice_servers)]
 
 
