@@ -20,6 +20,7 @@ ensure_program chromium chromium
 ensure_program node nodejs
 ensure_program turnserver coturn
 ensure_program ip iproute2
+ensure_program iptables iptables
 
 # One thread per test process: the suite starts servers and workers of its own.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"

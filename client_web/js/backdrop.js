@@ -1,17 +1,17 @@
 // Carries the picture's own background on into the page, so that the video has no edge. Given the
-// video and the element that wears the colour.
+// picture and the element that wears the colour.
 
 const SIDE = 24; // pixels of the small copy the border is read from
 const EVERY_MS = 1000;
 
 export class Backdrop {
-  #video;
+  #picture;
   #element;
   #context;
 
-  /** @param {HTMLVideoElement} video @param {HTMLElement} element @param {HTMLCanvasElement} canvas */
-  constructor(video, element, canvas) {
-    this.#video = video;
+  /** @param {() => HTMLVideoElement | HTMLCanvasElement} picture @param {HTMLElement} element @param {HTMLCanvasElement} canvas */
+  constructor(picture, element, canvas) {
+    this.#picture = picture;
     this.#element = element;
     canvas.width = canvas.height = SIDE;
     this.#context = canvas.getContext("2d", { willReadFrequently: true });
@@ -24,8 +24,9 @@ export class Backdrop {
   }
 
   update() {
-    if (!this.#context || this.#video.videoWidth === 0) return;
-    this.#context.drawImage(this.#video, 0, 0, SIDE, SIDE);
+    const picture = this.#picture();
+    if (!this.#context || ("videoWidth" in picture ? picture.videoWidth : picture.width) === 0) return;
+    this.#context.drawImage(picture, 0, 0, SIDE, SIDE);
     const { data } = this.#context.getImageData(0, 0, SIDE, SIDE);
     this.#element.style.setProperty("--studio", toColour(borderColour(data, SIDE)));
   }

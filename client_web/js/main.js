@@ -12,6 +12,8 @@ import { parseEvent, viewMessage } from "./messages.js";
 import { Notice } from "./notice.js";
 import { Orbit } from "./orbit.js";
 import { FramePacer } from "./pacer.js";
+import { PictureSession } from "./pictures.js";
+import { Session } from "./session.js";
 import { Telemetry } from "./telemetry.js";
 import { Viewer } from "./viewer.js";
 
@@ -20,11 +22,16 @@ const HUD_EVERY_MS = 250;
 const STILL_MESH_MS = 30; // a little under two frames of a 60 Hz screen: every second one
 const MOVING_MESH_MS = 14; // every one
 const AFTER_ERROR_MS = 5000;
+const WORDS_FOR_PICTURES = "Video (WebRTC) cannot get through here: showing single pictures";
 
 const $ = (selector) => document.querySelector(selector);
 const base = new URL(".", location.href);
 const stream = new URLSearchParams(location.search).get("stream") || "demo";
+const endpoint = new URL(`v1/streams/${encodeURIComponent(stream)}/whep`, base);
+const picturesAddress = new URL("pictures", endpoint);
+picturesAddress.protocol = base.protocol === "https:" ? "wss:" : "ws:";
 const video = $("video");
+const pictures = $("#pictures");
 const stage = $("#stage");
 const life = new AbortController();
 
@@ -35,16 +42,27 @@ const face = new Face(Date.now());
 const hud = new Hud($("#hud"));
 const controls = new Controls($("#controls"), face, () => faceMoved());
 const notice = new Notice($("#notice"), { stream, host: location.host }, () => viewer.retryNow());
-const viewer = new Viewer(new URL(`v1/streams/${encodeURIComponent(stream)}/whep`, base), {
-  onState: showState,
-  onVideo: showVideo,
-  onEvent: hear,
-  onReady: sendView,
-  watched: () => document.visibilityState === "visible",
-});
+const viewer = new Viewer(
+  {
+    webrtc: (events) => new Session(events),
+    pictures: () =>
+      new PictureSession(pictures, { onEvent: hear, onReady: startPictures, onPicture: showPicture }),
+    open: (session, signal) =>
+      session.open(session instanceof Session ? endpoint : picturesAddress, signal),
+    onState: showState,
+    onWay: (way) => (nextWay = way),
+  },
+  {
+    onVideo: showVideo,
+    onEvent: hear,
+    onReady: sendView,
+    watched: () => document.visibilityState === "visible",
+  },
+);
 
 let state = "connecting";
 let trouble = null;
+/** @type {import("./way.js").Way} */ let nextWay = "webrtc"; // of the picture that is awaited
 let homeKnown = false; // until then a view would only make the picture jump
 let awaitingPicture = false;
 let viewSeq = 0;
@@ -57,7 +75,7 @@ let animating = false;
 // --- the session -------------------------------------------------------------------------------
 
 function showState(next) {
-  if (state === "live") keepStill();
+  if (state === "live" && next.state !== "live") keepStill();
   state = next.state;
   if (next.state === "waiting") trouble = next.trouble;
   if (next.state === "live") trouble = null;
@@ -69,10 +87,34 @@ function showState(next) {
 /** Keeps the last picture, for a video whose session has ended turns black. */
 function keepStill() {
   const still = $("#still");
-  still.width = video.videoWidth;
-  still.height = video.videoHeight;
-  still.getContext("2d")?.drawImage(video, 0, 0);
+  const picture = onScreen();
+  still.width = picture === video ? video.videoWidth : pictures.width;
+  still.height = picture === video ? video.videoHeight : pictures.height;
+  still.getContext("2d")?.drawImage(picture, 0, 0);
   video.srcObject = null;
+}
+
+/** What the picture is on: it stays there until the first one comes another way. */
+function onScreen() {
+  return document.body.dataset.way === "pictures" ? pictures : video;
+}
+
+function startPictures() {
+  telemetry.restart();
+  awaitingPicture = true;
+  sendView();
+}
+
+function showPicture(number) {
+  // The second callback comes when the frame of the first one has been put on screen.
+  requestAnimationFrame(() =>
+    requestAnimationFrame((now_ms) => {
+      if (viewer.way !== "pictures") return;
+      const frame = { presentedFrames: number, expectedDisplayTime: now_ms, rtpTimestamp: number };
+      telemetry.displayed(frame, now_ms);
+      pictureShown();
+    }),
+  );
 }
 
 function showVideo(mediaStream) {
@@ -92,6 +134,8 @@ function frameShown(_now, metadata) {
 function pictureShown() {
   if (!awaitingPicture) return;
   awaitingPicture = false;
+  document.body.dataset.way = nextWay;
+  $("#way").textContent = nextWay === "pictures" ? WORDS_FOR_PICTURES : "";
   document.body.classList.add("pictured");
   viewer.pictureShown();
   backdrop.update();
@@ -260,7 +304,7 @@ const keys = {
 };
 new Keyboard(window, orbit, viewMoved, keys, life.signal);
 
-const backdrop = new Backdrop(video, document.documentElement, document.createElement("canvas"));
+const backdrop = new Backdrop(onScreen, document.documentElement, document.createElement("canvas"));
 backdrop.start(life.signal);
 controls.setNames(ARKIT_NAMES);
 showDriving();
@@ -285,6 +329,7 @@ Object.defineProperty(window, "telewarp", {
     stats: () => ({
       ...telemetry.measured(performance.now()),
       state,
+      way: document.body.dataset.way ?? null,
       trouble: trouble?.kind ?? null,
       session: viewer.session?.id ?? null,
       stream,

@@ -5,7 +5,7 @@ import { Trouble } from "./trouble.js";
 import { closeSession, openSession } from "./whep.js";
 
 const ANSWER_TIMEOUT_MS = 12_000; // a server that is loading its networks answers slowly
-const CONNECT_TIMEOUT_MS = 8_000;
+const CONNECT_TIMEOUT_MS = 5_000; // then pictures come another way
 const SILENCE_MS = 3_000; // the server repeats its picture every 100 ms when nothing moves
 const FIRST_PICTURE_MS = 25_000; // a busy server may take this long to fill the first cache
 const BLIND_MS = 6_000;
@@ -26,6 +26,7 @@ export class Session {
   #events;
   /** @type {URL | null} */ #address = null;
   /** @type {(trouble: Trouble) => void} */ #end;
+  /** @type {() => void} */ #connect;
   /** @type {ReturnType<typeof setTimeout>[]} */ #timers = [];
   #media = { bytes: 0, frames: 0, bytesAt_ms: 0, framesAt_ms: 0 };
   #connected = false;
@@ -33,11 +34,15 @@ export class Session {
   /** @type {Promise<Trouble>} resolves when the session is over, with the reason */
   ended;
 
+  /** @type {Promise<void>} resolves when video can come */
+  connected;
+
   /** @param {SessionEvents} events */
   constructor(events) {
     if (typeof RTCPeerConnection === "undefined") throw new Trouble("unsupported");
     this.#events = events;
     this.ended = new Promise((resolve) => (this.#end = resolve));
+    this.connected = new Promise((resolve) => (this.#connect = resolve));
     this.#pc = new RTCPeerConnection();
     this.#view = this.#prepare();
   }
@@ -109,6 +114,7 @@ export class Session {
   #connectionChanged() {
     const { connectionState } = this.#pc;
     this.#connected ||= connectionState === "connected";
+    if (this.#connected) this.#connect();
     if (connectionState === "failed") this.#end(new Trouble(this.#connected ? "lost" : "blocked"));
   }
 

@@ -1,9 +1,9 @@
 // Keeps a picture on screen: opens a session, and another one whenever it ends, for as long as the
-// page lives. Says what state it is in; how that looks is for others.
+// page lives; by WebRTC, or where that is blocked by single pictures. Says what state it is in; how that looks is for others.
 
 import { Backoff } from "./backoff.js";
-import { Session } from "./session.js";
 import { Trouble, waitAfter } from "./trouble.js";
+import { Candidate, Retries, mayTryPictures } from "./way.js";
 
 /**
  * @typedef {{state: "connecting"} | {state: "live"}
@@ -11,28 +11,40 @@ import { Trouble, waitAfter } from "./trouble.js";
  *   `until_ms` in `performance.now()`; null if no further try is made
  */
 
+/**
+ * @typedef {import("./session.js").Session | import("./pictures.js").PictureSession} AnySession
+ * @typedef {object} Ways each makes a session and opens it
+ * @property {(events: import("./session.js").SessionEvents) => import("./session.js").Session} webrtc
+ * @property {() => import("./pictures.js").PictureSession} pictures
+ * @property {(session: AnySession, signal: AbortSignal) => Promise<void>} open
+ * @property {(state: ViewerState) => void} onState
+ * @property {(way: import("./way.js").Way) => void} onWay the next picture comes this way
+ */
+
 export class Viewer {
-  #endpoint;
+  #ways;
   #events;
-  #onState;
   #backoff = new Backoff();
   #life = new AbortController();
-  /** @type {Session | null} */ #session = null;
+  #retries = new Retries();
+  /** @type {import("./way.js").Way} */ #way = "webrtc";
+  /** @type {AnySession | null} */ #session = null;
   /** @type {() => void} */ #wake = () => {};
 
-  /**
-   * @param {URL} endpoint the stream's WHEP address
-   * @param {import("./session.js").SessionEvents & {onState: (state: ViewerState) => void}} events
-   */
-  constructor(endpoint, { onState, ...events }) {
-    this.#endpoint = endpoint;
+  /** @param {Ways} ways @param {import("./session.js").SessionEvents} events of WebRTC's */
+  constructor(ways, events) {
+    this.#ways = ways;
     this.#events = events;
-    this.#onState = onState;
   }
 
-  /** @returns {Session | null} the session of the picture on screen */
+  /** @returns {AnySession | null} the session of the picture on screen */
   get session() {
     return this.#session;
+  }
+
+  /** @returns {import("./way.js").Way} */
+  get way() {
+    return this.#way;
   }
 
   /** Shows the stream until `close`. */
@@ -43,7 +55,7 @@ export class Viewer {
       // Said before the session is closed, while its last picture can still be kept.
       const wait_s = waitAfter(trouble, this.#backoff);
       const until_ms = wait_s === null ? null : performance.now() + wait_s * 1000;
-      this.#onState({ state: "waiting", trouble, until_ms });
+      this.#ways.onState({ state: "waiting", trouble, until_ms });
       this.#leave();
       await this.#pause(wait_s);
     }
@@ -53,12 +65,13 @@ export class Viewer {
   pictureShown() {
     if (!this.#session) return;
     this.#backoff.reset();
-    this.#onState({ state: "live" });
+    this.#ways.onState({ state: "live" });
   }
 
   /** Tries again without waiting any longer, if it is waiting. */
   retryNow() {
     this.#wake();
+    this.#retries.now();
   }
 
   close() {
@@ -74,16 +87,80 @@ export class Viewer {
 
   /** @returns {Promise<Trouble>} why it ended */
   async #watchOnce() {
-    this.#onState({ state: "connecting" });
-    try {
-      this.#session = new Session(this.#events);
-      await this.#session.open(this.#endpoint, this.#life.signal);
-      return await this.#session.ended;
-    } catch (error) {
-      return error instanceof Trouble
-        ? error
-        : new Trouble("refused", { detail: String(error.message ?? error) });
+    this.#ways.onState({ state: "connecting" });
+    if (this.#way === "pictures") return this.#watchPictures();
+    const trouble = await this.#watchVideo();
+    if (!mayTryPictures(trouble) || this.#life.signal.aborted) return trouble;
+    this.#leave();
+    const other = await this.#watchPictures();
+    // The server answers, so what is wrong with the other way too is the way.
+    return trouble.kind === "blocked" && other.kind === "unreachable" ? trouble : other;
+  }
+
+  async #watchVideo() {
+    this.#choose("webrtc");
+    return trouble(async () => {
+      this.#session = this.#ways.webrtc(this.#events);
+      await this.#ways.open(this.#session, this.#life.signal);
+      return this.#session.ended;
+    });
+  }
+
+  /** Shows pictures, and video as soon as it gets through. */
+  async #watchPictures() {
+    this.#choose("pictures");
+    const failure = await trouble(async () => {
+      this.#session = this.#ways.pictures();
+      await this.#ways.open(this.#session, this.#life.signal);
+    });
+    if (failure) {
+      this.#way = "webrtc"; // start over
+      return failure;
     }
+    return this.#watchUntilVideo(this.#session);
+  }
+
+  /** @param {AnySession} pictures */
+  async #watchUntilVideo(pictures) {
+    const search = new AbortController();
+    const signal = AbortSignal.any([search.signal, this.#life.signal]);
+    const finding = this.#findVideo(signal);
+    const found = await Promise.race([pictures.ended, finding]);
+    search.abort();
+    if (found instanceof Trouble) {
+      finding.then((late) => late?.session.close());
+      return found;
+    }
+    if (!found) return pictures.ended; // video cannot come, ever
+    this.#session = found.session;
+    this.#choose("webrtc");
+    found.candidate.adopt();
+    pictures.close();
+    return found.session.ended;
+  }
+
+  /** Tries WebRTC beside the pictures until it gets through; null if it never will. */
+  async #findVideo(signal) {
+    while (!signal.aborted) {
+      await this.#retries.next(signal);
+      if (signal.aborted) return null;
+      const candidate = new Candidate(this.#events);
+      let session = null;
+      const failure = await trouble(async () => {
+        session = this.#ways.webrtc(candidate.events);
+        await this.#ways.open(session, signal);
+        return Promise.race([session.connected, session.ended]);
+      });
+      if (!failure && !signal.aborted) return { session, candidate };
+      session?.close();
+      if (failure?.kind === "unsupported") return null;
+    }
+    return null;
+  }
+
+  #choose(way) {
+    this.#way = way;
+    this.#ways.onWay(way);
   }
 
   #pause(wait_s) {
@@ -94,5 +171,16 @@ export class Viewer {
         resolve();
       };
     });
+  }
+}
+
+/** @param {() => Promise<Trouble | void>} attempt @returns {Promise<Trouble | void>} what it met */
+async function trouble(attempt) {
+  try {
+    return await attempt();
+  } catch (error) {
+    return error instanceof Trouble
+      ? error
+      : new Trouble("refused", { detail: String(error.message ?? error) });
   }
 }

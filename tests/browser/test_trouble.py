@@ -67,9 +67,11 @@ def test_a_missing_stream_is_named_and_shown_once_it_exists(
     expect(page.locator("#stream-name")).to_have_text("not-yet")
 
 
-def test_a_browser_without_webrtc_is_told_so(server: Server, open_page: OpenPage) -> None:
+def test_a_browser_without_webrtc_and_websockets_is_told_so(
+    server: Server, open_page: OpenPage
+) -> None:
     page = open_page("about:blank")
-    page.add_init_script("delete window.RTCPeerConnection")
+    page.add_init_script("delete window.RTCPeerConnection; delete window.WebSocket")
     page.goto(server.address)
     notice(page, "This browser cannot show it")
     expect(page.get_by_role("button", name="Try now")).to_be_hidden()

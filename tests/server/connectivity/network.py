@@ -46,6 +46,13 @@ class Place:
         """Run a command to its end."""
         _run("ip", "netns", "exec", self.name, *command)
 
+    def wrap(self, program: Path, folder: Path) -> Path:
+        """Write a program that runs another one here."""
+        wrapper = folder / f"{program.name}.sh"
+        wrapper.write_text(f'#!/bin/sh\nexec ip netns exec {self.name} {program} "$@"\n')
+        wrapper.chmod(0o755)
+        return wrapper
+
     @contextmanager
     def running(
         self, log: Path, *command: str, environment: Mapping[str, str] | None = None

@@ -1,0 +1,88 @@
+"""The viewer in a real browser in networks of its own, made of Linux network namespaces.
+
+No module-wide browser here: each runs inside its test's namespace.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS
+from tests.server.connectivity.network import (
+    Place,
+    places,
+    python,
+    require_namespaces,
+    wait_for,
+    wire,
+)
+from tests.server.connectivity.relay import ADDRESS, divided_network
+
+pytestmark = pytest.mark.browser
+
+SHOWN_BY = "window.telewarp?.stats().state === 'live' && window.telewarp.stats().way === '{}'"
+PICTURES, VIDEO = SHOWN_BY.format("pictures"), SHOWN_BY.format("webrtc")
+DROP_UDP = ("PREROUTING", "-t", "raw", "-p", "udp", "-j", "DROP")
+
+
+@contextmanager
+def a_page(place: Place, folder: Path) -> Iterator[Page]:
+    """Open an empty page in a browser that runs in `place`."""
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(
+            executable_path=place.wrap(CHROMIUM, folder), args=list(CHROMIUM_ARGUMENTS)
+        ) as browser,
+    ):
+        yield browser.new_page()
+
+
+def look_aside(page: Page, yaw_rad: float) -> None:
+    """Turn the view, and wait until it is on screen."""
+    page.evaluate("yaw_rad => window.telewarp.setView({ yaw_rad })", yaw_rad)
+    page.wait_for_function("window.telewarp.stats().view_seq_shown > 1", timeout=10_000)
+
+
+@pytest.fixture(autouse=True)
+def chromium() -> None:
+    if not CHROMIUM.exists():
+        pytest.skip(f"no Chromium at {CHROMIUM}: apt-get install chromium")
+
+
+def test_the_page_finds_the_relay_by_itself(tmp_path: Path) -> None:
+    with divided_network(tmp_path) as net, a_page(net["viewer"], tmp_path) as page:
+        page.goto(ADDRESS)
+        page.wait_for_function(VIDEO, timeout=30_000)
+        look_aside(page, yaw_rad=0.3)
+
+
+def test_pictures_come_while_udp_is_blocked_and_video_when_it_is_not(tmp_path: Path) -> None:
+    require_namespaces()
+    if shutil.which("iptables") is None:
+        pytest.skip("no `iptables` program: apt-get install iptables")
+    log = tmp_path / "server.txt"
+    fake_server = python("-m", "tests.server.connectivity.fake_server")
+    options = ("--host", "10.77.3.1", "--workers", "1")
+    with places("viewer", "server") as net:
+        wire(net["viewer"], "10.77.3.2", net["server"], "10.77.3.1")
+        net["server"].run("iptables", "-A", *DROP_UDP)
+        with (
+            net["server"].running(log, *fake_server, *options),
+            a_page(net["viewer"], tmp_path) as page,
+        ):
+            wait_for(log, "showing the face")
+            page.goto("http://10.77.3.1:8000")
+            page.wait_for_function(PICTURES, timeout=30_000)
+            expect(page.locator("#way")).to_contain_text("showing single pictures")
+            look_aside(page, yaw_rad=0.3)
+            net["server"].run("iptables", "-D", *DROP_UDP)
+            page.evaluate("window.dispatchEvent(new Event('online'))")
+            page.wait_for_function(VIDEO, timeout=30_000)
+            expect(page.locator("#way")).to_be_hidden()
+            look_aside(page, yaw_rad=-0.3)
