@@ -176,7 +176,14 @@ class MeshMessage(MeshFrame):
     type: Literal["mesh"]
 
 
-ViewerMessage = Annotated[View | MeshMessage, Discriminator("type")]
+class Ping(Message):
+    """Asks for the server's clock; answered at once by a `pong` event."""
+
+    type: Literal["ping"]
+    sent_at_ms: ClockMs = Field(description="The viewer's own clock, sent back as is")
+
+
+ViewerMessage = Annotated[View | MeshMessage | Ping, Discriminator("type")]
 
 
 class RenderFace(Face):
@@ -245,6 +252,7 @@ class MeshFrameOrFrames(RootModel[MeshFrame | list[MeshFrame]]):
 DOCUMENTED: tuple[type[BaseModel], ...] = (
     MeshFrameOrFrames,
     MeshMessage,
+    Ping,
     RenderRequest,
     StreamRequest,
     View,
@@ -253,7 +261,7 @@ DOCUMENTED: tuple[type[BaseModel], ...] = (
 
 _mesh_frame = TypeAdapter(MeshFrame)
 _mesh_frames = TypeAdapter(list[MeshFrame])
-_viewer_message: TypeAdapter[View | MeshMessage] = TypeAdapter(ViewerMessage)
+_viewer_message: TypeAdapter[View | MeshMessage | Ping] = TypeAdapter(ViewerMessage)
 _render_request = TypeAdapter(RenderRequest)
 _stream_request = TypeAdapter(StreamRequest)
 _Parsed = TypeVar("_Parsed")
@@ -276,7 +284,7 @@ def parse_mesh_frames(text: bytes, largest_count: int) -> list[MeshFrame]:
     return frames
 
 
-def parse_viewer_message(text: str | bytes) -> View | MeshMessage:
+def parse_viewer_message(text: str | bytes) -> View | MeshMessage | Ping:
     """Read one message of the data channel `view`."""
     return _parse(_viewer_message, text)
 

@@ -60,6 +60,10 @@ class RenderedFrame:
     track), `queue` (other viewers' warps), `raster`, `warp`, `hand_over` (between threads)."""
     idle: bool
     """Whether it is the picture before, sent again because nothing has changed."""
+    view_received_at: float | None = None
+    """When that view came in; `time.monotonic()`, seconds, like the others."""
+    mesh_received_at: float | None = None
+    drawn_at: float | None = None
 
 
 class Peer(Protocol):
@@ -329,6 +333,9 @@ def _frame(sampled: Sampled, warped: WarpedFrame, wait_ms: float, asked_at: floa
             "hand_over": max(0.0, elapsed_ms - rendering_ms),
         },
         idle=False,
+        view_received_at=sampled.view.received_at if sampled.view else None,
+        mesh_received_at=sampled.mesh.received_at if sampled.mesh else None,
+        drawn_at=asked_at + elapsed_ms / 1e3,
     )
 
 

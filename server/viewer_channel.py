@@ -8,7 +8,7 @@ from typing import Any
 
 from server.errors import BadMessageError
 from server.intake import to_mesh_state, to_view_state
-from server.messages import View, parse_viewer_message
+from server.messages import Ping, View, parse_viewer_message
 from server.sessions import RenderedFrame, Session
 
 _LONGEST_MESSAGE = 256 * 1024
@@ -40,7 +40,9 @@ class ViewerChannel:
                     f"expected at most {_LONGEST_MESSAGE} characters, got {len(text)}"
                 )
             message = parse_viewer_message(text)
-            if isinstance(message, View):
+            if isinstance(message, Ping):
+                self._tell(pong(message, received_at))
+            elif isinstance(message, View):
                 self._session.set_view(to_view_state(message, received_at))
             else:
                 mesh = to_mesh_state(message, self._session.avatar, received_at)
@@ -54,6 +56,20 @@ class ViewerChannel:
         if now - self._last_error_at >= _ERROR_INTERVAL_S:
             self._last_error_at = now
             self._tell({"type": "error", "detail": detail})
+
+
+def pong(ping: Ping, received_at: float) -> dict[str, Any]:
+    """Answer a ping with our clock, by which `clock_ms` of a frame's event goes.
+
+    Args:
+        ping: Its clock goes back as it came.
+        received_at: `time.monotonic()`, seconds.
+    """
+    return {
+        "type": "pong",
+        "sent_at_ms": ping.sent_at_ms,
+        "received_at_ms": round(received_at * 1e3, 2),
+    }
 
 
 def frame_event(rendered: RenderedFrame, encode_ms: float) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from aiortc import RTCDataChannel
 
 from server.sessions import Session
 from server.viewer_channel import ViewerChannel, frame_event
+from server.webrtc.clock import frame_clock
 from server.webrtc.track import EncodedFrame
 
 logger = logging.getLogger(__name__)
@@ -53,7 +55,14 @@ class Control:
     def report(self, frame: EncodedFrame, rtp_timestamp: int) -> None:
         """Tell the viewer which view a frame shows and how it came about."""
         event = frame_event(frame.rendered, frame.encode_ms)
-        self._send(event | {"rtp_timestamp": rtp_timestamp})
+        self._send(
+            event
+            | {
+                "rtp_timestamp": rtp_timestamp,
+                "convert_ms": round(frame.convert_ms, 2),
+                "clock_ms": frame_clock(frame, time.monotonic()),
+            }
+        )
 
     def _send(self, event: dict[str, Any]) -> None:
         channel = self._events

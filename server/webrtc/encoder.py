@@ -7,6 +7,7 @@ receiver's estimate of the bandwidth moves. A track that returns `av.Packet` bri
 from __future__ import annotations
 
 import math
+import time
 from fractions import Fraction
 
 import av
@@ -46,6 +47,8 @@ class H264Encoder:
     ) -> None:
         self.width = width
         self.height = height
+        self.convert_ms = 0.0
+        """How much of the last call of `encode` went into the conversion from RGB to YUV."""
         self._highest_bitrate = highest_bitrate
         self._to_yuv = VideoReformatter()
         self._codec = _open_x264(width, height, fps, min(bitrate, highest_bitrate))
@@ -67,6 +70,7 @@ class H264Encoder:
             pts: In 1/90000 s, larger than the one before.
             key_frame: Make it decodable by itself, with the parameter sets in front.
         """
+        started = time.perf_counter()
         frame = self._to_yuv.reformat(
             av.VideoFrame.from_ndarray(rgb, format="rgb24"),
             format="yuv420p",
@@ -75,6 +79,7 @@ class H264Encoder:
             threads=1,
         )
         assert frame is not None
+        self.convert_ms = (time.perf_counter() - started) * 1e3
         frame.pts = pts
         frame.time_base = TIME_BASE
         frame.pict_type = PictureType.I if key_frame else PictureType.NONE

@@ -44,11 +44,16 @@ class FrameSource(Protocol):
 class PictureEncoder(Protocol):
     """What the track needs of an encoder; `encode` is called in a thread, one call at a time."""
 
+    convert_ms: float
+    """How much of the last call went into the conversion from RGB to YUV."""
+
     def encode(self, rgb: NDArray[np.uint8], pts: int, key_frame: bool) -> Any: ...
 
 
 class Vp8Pictures:
     """For receivers without H.264: leaves the encoding to aiortc, which does it in VP8."""
+
+    convert_ms = 0.0
 
     def encode(self, rgb: NDArray[np.uint8], pts: int, key_frame: bool) -> av.VideoFrame:
         """Wrap one picture; aiortc hears of key-frame requests by itself."""
@@ -65,7 +70,12 @@ class EncodedFrame:
     rendered: RenderedFrame
     pts: int
     encode_ms: float
+    """From handing the picture over to having it encoded, conversion included."""
     is_key: bool
+    convert_ms: float
+    """The conversion from RGB to YUV alone."""
+    encoded_at: float
+    """`time.monotonic()`, seconds."""
 
 
 class RenderTrack(MediaStreamTrack):
@@ -160,7 +170,9 @@ class RenderTrack(MediaStreamTrack):
             self._executor, self._encoder.encode, rendered.rgb, pts, is_key
         )
         encode_ms = (time.perf_counter() - started) * 1e3
-        self.newest = EncodedFrame(rendered, pts, encode_ms, is_key)
+        self.newest = EncodedFrame(
+            rendered, pts, encode_ms, is_key, self._encoder.convert_ms, time.monotonic()
+        )
         return encoded
 
     def _is_key(self, rendered: RenderedFrame) -> bool:

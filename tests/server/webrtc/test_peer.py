@@ -192,6 +192,24 @@ async def test_every_frame_has_an_event_with_its_rtp_timestamp(
     assert first["mesh_seq"] == 7
     assert first["cache_age_ms"] >= 0
     assert first["stages_ms"].keys() >= {"wait", "raster", "warp", "encode"}
+    assert 0 <= first["convert_ms"] <= first["stages_ms"]["encode"]
+    passed = [first["clock_ms"][p] for p in ("view_received", "drawn", "encoded", "sent")]
+    assert passed == sorted(passed)
+
+
+async def test_a_ping_is_answered_with_the_servers_clock(
+    client: httpx2.AsyncClient, stream: str
+) -> None:
+    async with a_viewer(client) as viewer:
+        await viewer.watch(stream)
+        viewer.send({"type": "ping", "sent_at_ms": 12.25})
+        await viewer.until(lambda: bool(viewer.of_type("pong")))
+        viewer.send_view(1, eye_x=0.4)
+        await viewer.until(lambda: any(e["view_seq"] == 1 for e in viewer.of_type("frame")))
+    answer = viewer.of_type("pong")[0]
+    assert answer["sent_at_ms"] == 12.25
+    frame = next(e for e in viewer.of_type("frame") if e["view_seq"] == 1)
+    assert frame["clock_ms"]["view_received"] >= answer["received_at_ms"]
 
 
 async def test_a_view_that_comes_late_is_dropped(client: httpx2.AsyncClient, stream: str) -> None:

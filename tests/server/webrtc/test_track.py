@@ -46,12 +46,16 @@ class Source:
 class Recorder:
     """An encoder that only says what it was asked for."""
 
+    convert_ms = 0.0
+
     def encode(self, rgb: NDArray[np.uint8], pts: int, key_frame: bool) -> tuple[int, bool]:
         return pts, key_frame
 
 
 class Broken:
     """An encoder that fails."""
+
+    convert_ms = 0.0
 
     def encode(self, rgb: NDArray[np.uint8], pts: int, key_frame: bool) -> tuple[int, bool]:
         raise RuntimeError("no encoder here")
