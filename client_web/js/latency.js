@@ -11,18 +11,26 @@ const REMEMBERED = 512; // frames and messages waiting for their other half: 8 s
  * @property {number} rtp_timestamp
  * @property {number | null} cache_age_ms
  * @property {Record<string, number>} stages_ms
+ * @property {number} [convert_ms] the conversion of colours, a part of `stages_ms.encode`
+ * @property {Record<string, number | null>} [clock_ms] when it passed which point, server's clock:
+ *   view_received, mesh_received, drawn, encoded, sent
  */
 
 export class LatencyJoin {
   /** @type {Map<number, FrameReport>} */ #reports = new Map();
-  /** @type {Map<number, number>} */ #shown = new Map();
+  /** @type {Map<number, {at_ms: number, metadata: object}>} */ #shown = new Map();
   #views = new SentTimes();
   #meshes = new SentTimes();
   #onSample;
+  #onFrame;
 
-  /** @param {(latency_ms: number, displayed_at_ms: number) => void} onSample */
-  constructor(onSample) {
+  /**
+   * @param {(latency_ms: number, displayed_at_ms: number) => void} onSample
+   * @param {(frame: import("./stages.js").JoinedFrame) => void} [onFrame] called for every frame
+   */
+  constructor(onSample, onFrame = () => {}) {
     this.#onSample = onSample;
+    this.#onFrame = onFrame;
   }
 
   /** @param {number} seq @param {number} at_ms */
@@ -47,18 +55,22 @@ export class LatencyJoin {
 
   /** @param {FrameReport} report */
   reported(report) {
-    const shown_ms = this.#shown.get(report.rtp_timestamp);
-    if (shown_ms === undefined) return remember(this.#reports, report.rtp_timestamp, report);
+    const shown = this.#shown.get(report.rtp_timestamp);
+    if (shown === undefined) return remember(this.#reports, report.rtp_timestamp, report);
     this.#shown.delete(report.rtp_timestamp);
-    this.#join(report, shown_ms);
+    this.#join(report, shown);
   }
 
-  /** @param {number} rtpTimestamp @param {number} displayed_at_ms */
-  displayed(rtpTimestamp, displayed_at_ms) {
+  /**
+   * @param {number} rtpTimestamp @param {number} displayed_at_ms
+   * @param {Partial<VideoFrameCallbackMetadata>} [metadata] what else the browser tells of it
+   */
+  displayed(rtpTimestamp, displayed_at_ms, metadata = {}) {
     const report = this.#reports.get(rtpTimestamp);
-    if (!report) return remember(this.#shown, rtpTimestamp, displayed_at_ms);
+    const shown = { at_ms: displayed_at_ms, metadata };
+    if (!report) return remember(this.#shown, rtpTimestamp, shown);
     this.#reports.delete(rtpTimestamp);
-    this.#join(report, displayed_at_ms);
+    this.#join(report, shown);
   }
 
   /** Forgets what is under way: a new session counts its frames anew. */
@@ -69,11 +81,19 @@ export class LatencyJoin {
     this.#meshes.forget();
   }
 
-  #join(report, shown_ms) {
-    const sent = [this.#views.shown(report.view_seq), this.#meshes.shown(report.mesh_seq)];
-    const fresh = sent.filter((at_ms) => at_ms !== null);
-    // A frame may carry a new view and a new face: it is as late as the older of the two.
-    if (fresh.length) this.#onSample(shown_ms - Math.min(...fresh), shown_ms);
+  #join(report, { at_ms, metadata }) {
+    const origin = this.#oldestNew(report);
+    if (origin) this.#onSample(at_ms - origin.sent_at_ms, at_ms);
+    this.#onFrame({ report, shown: metadata, displayed_at_ms: at_ms, origin });
+  }
+
+  /** A frame may carry a new view and a new face: it is as late as the older of the two. */
+  #oldestNew({ view_seq, mesh_seq }) {
+    const view_ms = this.#views.shown(view_seq);
+    const mesh_ms = this.#meshes.shown(mesh_seq);
+    if (view_ms !== null && (mesh_ms === null || view_ms <= mesh_ms))
+      return { kind: "view", sent_at_ms: view_ms };
+    return mesh_ms === null ? null : { kind: "mesh", sent_at_ms: mesh_ms };
   }
 }
 

@@ -8,17 +8,19 @@ import { Face } from "./face.js";
 import { Gestures } from "./gestures.js";
 import { Hud } from "./hud.js";
 import { Keyboard } from "./keyboard.js";
-import { parseEvent, viewMessage } from "./messages.js";
+import { parseEvent, pingMessage, viewMessage } from "./messages.js";
 import { Notice } from "./notice.js";
 import { Orbit } from "./orbit.js";
 import { FramePacer } from "./pacer.js";
 import { PictureSession } from "./pictures.js";
 import { Session } from "./session.js";
+import { StagesPanel } from "./stages_panel.js";
 import { Telemetry } from "./telemetry.js";
 import { Viewer } from "./viewer.js";
 
 const HEARTBEAT_MS = 1000;
 const HUD_EVERY_MS = 250;
+const PING_EVERY_MS = 500;
 const STILL_MESH_MS = 30; // a little under two frames of a 60 Hz screen: every second one
 const MOVING_MESH_MS = 14; // every one
 const AFTER_ERROR_MS = 5000;
@@ -40,6 +42,7 @@ const telemetry = new Telemetry();
 // A stream's publisher counts its frames from small numbers; the clock is far above any of them.
 const face = new Face(Date.now());
 const hud = new Hud($("#hud"));
+const stagesPanel = new StagesPanel($("#details"));
 const controls = new Controls($("#controls"), face, () => faceMoved());
 const notice = new Notice($("#notice"), { stream, host: location.host }, () => viewer.retryNow());
 const viewer = new Viewer(
@@ -144,6 +147,7 @@ function pictureShown() {
 function hear(text) {
   const event = parseEvent(text);
   if (event?.type === "frame") telemetry.reported(event, performance.now());
+  if (event?.type === "pong") telemetry.ponged(event, performance.now());
   if (event?.type === "error") sayError(event.detail);
 }
 
@@ -174,6 +178,12 @@ function sendView() {
   if (!viewer.session?.send(viewMessage(viewSeq + 1, now, orbit.pose()))) return;
   viewSeq += 1;
   telemetry.join.viewSent(viewSeq, now);
+}
+
+/** Not by the way of pictures, where answers wait for the next picture and would tell no clock. */
+function ping() {
+  const { session } = viewer;
+  if (session instanceof Session) session.send(pingMessage(performance.now()));
 }
 
 const meshPacer = new FramePacer(sendMesh, requestAnimationFrame.bind(window));
@@ -268,8 +278,24 @@ function toggleDetails() {
   const button = $("#details-button");
   const open = button.getAttribute("aria-expanded") !== "true";
   button.setAttribute("aria-expanded", String(open));
-  $("[data-stages]").hidden = !open;
-  hud.show(telemetry.measured(performance.now()), state === "live");
+  $("#details").hidden = !open;
+  showNumbers();
+}
+
+function showNumbers() {
+  const now = performance.now();
+  const measured = telemetry.measured(now);
+  hud.show(measured, state === "live");
+  stagesPanel.show(measured, telemetry.log, now);
+}
+
+/** Gives the table of frames to the browser as a file. */
+function saveFrames() {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([telemetry.log.toCsv()], { type: "text/csv" }));
+  link.download = `telewarp-${stream}-${new Date().toISOString().replaceAll(/[:.]/g, "-")}.csv`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), AFTER_ERROR_MS); // once it has been read
 }
 
 async function measure() {
@@ -290,6 +316,7 @@ listen("#controls-button", () => toggleControls());
 listen("#controls-close", () => toggleControls(false));
 listen("#hud-button", toggleHud);
 listen("#details-button", toggleDetails);
+listen("#export-button", saveFrames);
 listen("#reset-button", resetView);
 listen("#fullscreen-button", toggleFullscreen);
 listen("[data-release]", release);
@@ -312,7 +339,8 @@ video.requestVideoFrameCallback?.(frameShown);
 video.addEventListener("loadeddata", pictureShown); // for browsers that do not call back per frame
 
 setInterval(sendView, HEARTBEAT_MS);
-setInterval(() => hud.show(telemetry.measured(performance.now()), state === "live"), HUD_EVERY_MS);
+setInterval(showNumbers, HUD_EVERY_MS);
+setInterval(ping, PING_EVERY_MS);
 setInterval(measure, HEARTBEAT_MS);
 
 window.addEventListener("online", () => viewer.retryNow());
@@ -328,6 +356,7 @@ Object.defineProperty(window, "telewarp", {
   value: Object.freeze({
     stats: () => ({
       ...telemetry.measured(performance.now()),
+      frame_stages_ms: telemetry.frameStages(performance.now()),
       state,
       way: document.body.dataset.way ?? null,
       trouble: trouble?.kind ?? null,

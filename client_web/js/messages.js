@@ -11,6 +11,11 @@ export function viewMessage(seq, sent_at_ms, eye) {
   return JSON.stringify({ type: "view", seq, sent_at_ms, eye: { rotation, position } });
 }
 
+/** @param {number} sent_at_ms @returns {string} a `Ping`, answered with the server's clock */
+export function pingMessage(sent_at_ms) {
+  return JSON.stringify({ type: "ping", sent_at_ms });
+}
+
 /**
  * @param {number} seq
  * @param {number} captured_at_ms
@@ -39,8 +44,9 @@ function clampCoefficient(value) {
 
 /**
  * @param {string} text one message of the `events` channel
- * @returns {import("./latency.js").FrameReport | {type: "error", detail: string} | null} null for
- *   what this page does not understand, so that a newer server may say more
+ * @returns {import("./latency.js").FrameReport | import("./clock.js").Pong
+ *   | {type: "error", detail: string} | null} null for what this page does not understand, so
+ *   that a newer server may say more
  */
 export function parseEvent(text) {
   let event;
@@ -50,6 +56,7 @@ export function parseEvent(text) {
     return null;
   }
   if (event?.type === "frame" && Number.isInteger(event.rtp_timestamp)) return event;
+  if (event?.type === "pong" && Number.isFinite(event.sent_at_ms)) return event;
   if (event?.type === "error" && typeof event.detail === "string") return event;
   return null;
 }

@@ -34,7 +34,11 @@ export class PercentileWindow {
   }
 }
 
-function rank(sorted, share) {
+/**
+ * @param {readonly number[]} sorted ascending @param {number} share 0..1
+ * @returns {number | null} the nearest-rank percentile, a value that was measured
+ */
+export function rank(sorted, share) {
   if (!sorted.length) return null;
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
 }

@@ -1,7 +1,10 @@
 // What the viewer really gets: frames shown, true latency, cache age, bitrate, stages. No page, no clock.
 
+import { ServerClock } from "./clock.js";
+import { FrameLog, LATELY_MS, stagePercentiles } from "./frame_log.js";
 import { LatencyJoin } from "./latency.js";
 import { PercentileWindow, RateWindow } from "./percentiles.js";
+import { frameStages } from "./stages.js";
 
 /**
  * @typedef {{p50: number | null, p95: number | null, count: number}} Percentiles
@@ -12,6 +15,8 @@ import { PercentileWindow, RateWindow } from "./percentiles.js";
  * @property {Percentiles} cache_age_ms
  * @property {number} bitrate_kbps
  * @property {Record<string, number>} stages_ms medians on the server
+ * @property {{offset_ms: number, error_ms: number, round_trip_ms: number} | null} clock the server's
+ *   less this page's; null until a ping was answered
  * @property {number | null} view_seq_shown
  * @property {number | null} mesh_seq_shown
  * @property {number} server_errors messages of this page that the server could not take
@@ -25,18 +30,26 @@ export class Telemetry {
   /** @type {Map<string, PercentileWindow>} */ #stages = new Map();
   #measurable = true;
   #serverErrors = 0;
+  #clock = new ServerClock();
+
+  /** Every frame shown lately. */
+  log = new FrameLog();
 
   /** Tell it what is sent. */
-  join = new LatencyJoin((latency_ms, at_ms) => this.#latency.add(latency_ms, at_ms));
+  join = new LatencyJoin(
+    (latency_ms, at_ms) => this.#latency.add(latency_ms, at_ms),
+    (frame) => this.#logFrame(frame),
+  );
 
   /**
    * @param {VideoFrameCallbackMetadata} metadata of a frame on its way to the screen
    * @param {number} now_ms
    */
-  displayed({ presentedFrames, expectedDisplayTime, rtpTimestamp }, now_ms) {
+  displayed(metadata, now_ms) {
+    const { presentedFrames, expectedDisplayTime, rtpTimestamp } = metadata;
     this.#frames.add(presentedFrames, now_ms);
     this.#measurable = rtpTimestamp !== undefined;
-    if (this.#measurable) this.join.displayed(rtpTimestamp, expectedDisplayTime);
+    if (this.#measurable) this.join.displayed(rtpTimestamp, expectedDisplayTime, metadata);
   }
 
   /**
@@ -57,6 +70,11 @@ export class Telemetry {
       this.#addStage(stage, value, now_ms);
   }
 
+  /** @param {import("./clock.js").Pong} pong @param {number} now_ms */
+  ponged(pong, now_ms) {
+    this.#clock.heard(pong, now_ms);
+  }
+
   serverError() {
     this.#serverErrors += 1;
   }
@@ -71,6 +89,8 @@ export class Telemetry {
     this.join.restart();
     [this.#frames, this.#bytes, this.#latency, this.#cacheAge].forEach((window) => window.clear());
     this.#stages.clear();
+    this.#clock.forget();
+    this.log.clear();
   }
 
   /** @param {number} now_ms @returns {Measured} */
@@ -83,10 +103,38 @@ export class Telemetry {
       cache_age_ms: this.#cacheAge.summary(now_ms),
       bitrate_kbps: (this.#bytes.rate(now_ms) * 8) / 1000,
       stages_ms: Object.fromEntries(stages.filter(([, value]) => value !== null)),
+      clock: this.#clock.estimate,
       view_seq_shown: this.join.viewShown,
       mesh_seq_shown: this.join.meshShown,
       server_errors: this.#serverErrors,
     };
+  }
+
+  /**
+   * @param {number} now_ms
+   * @returns {ReturnType<typeof stagePercentiles>} of the whole way, over the last seconds
+   */
+  frameStages(now_ms) {
+    return stagePercentiles(this.log.since(now_ms - LATELY_MS));
+  }
+
+  /** @param {import("./stages.js").JoinedFrame} frame */
+  #logFrame(frame) {
+    const { report, displayed_at_ms, origin } = frame;
+    const clock = this.#clock.estimate;
+    this.log.add({
+      presented_at_ms: displayed_at_ms,
+      rtp_timestamp: report.rtp_timestamp,
+      view_seq: report.view_seq ?? null,
+      mesh_seq: report.mesh_seq ?? null,
+      moved: origin?.kind ?? null,
+      sent_at_ms: origin?.sent_at_ms ?? null,
+      pose_to_photon_ms: origin ? displayed_at_ms - origin.sent_at_ms : null,
+      cache_age_ms: report.cache_age_ms ?? null,
+      clock_offset_ms: clock?.offset_ms ?? null,
+      clock_error_ms: clock?.error_ms ?? null,
+      stages: frameStages(frame, clock?.offset_ms ?? null),
+    });
   }
 
   #addStage(stage, value, now_ms) {

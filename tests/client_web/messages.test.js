@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { meshMessage, parseEvent, viewMessage } from "../../client_web/js/messages.js";
+import { meshMessage, parseEvent, pingMessage, viewMessage } from "../../client_web/js/messages.js";
 
 test("a view carries what the contract says and nothing else", () => {
   const eye = { rotation: [0, 0, 0, 1], position: [0, 0, 0.7] };
@@ -39,5 +39,11 @@ test("events that this page does not know are passed over", () => {
   assert.equal(parseEvent('{"type":"weather"}'), null);
   assert.equal(parseEvent('{"type":"frame"}'), null);
   assert.equal(parseEvent('{"type":"frame","rtp_timestamp":7}').rtp_timestamp, 7);
+  assert.equal(parseEvent('{"type":"pong"}'), null);
+  assert.equal(parseEvent('{"type":"pong","sent_at_ms":7,"received_at_ms":9}').sent_at_ms, 7);
   assert.equal(parseEvent('{"type":"error","detail":"no"}').detail, "no");
+});
+
+test("a ping carries this page's clock", () => {
+  assert.deepEqual(JSON.parse(pingMessage(7.5)), { type: "ping", sent_at_ms: 7.5 });
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { hudTexts, stageRows } from "../../client_web/js/hud.js";
+import { hudTexts } from "../../client_web/js/hud.js";
 import { Telemetry } from "../../client_web/js/telemetry.js";
 
 const STAGES = { wait: 1, raster: 1, warp: 4, encode: 1 };
@@ -67,12 +67,22 @@ test("the numbers on screen are rounded, and missing ones are not zero", () => {
   );
 });
 
-test("the stages and what is left for the network make up the whole latency", () => {
-  const rows = stageRows(watched().measured(980));
-  assert.equal(rows.length, 5);
-  assert.equal(
-    rows.reduce((total, { ms }) => total + ms, 0),
-    30,
-  );
-  assert.deepEqual(rows.at(-1), { label: "Network, decoding, screen", ms: 23 });
+test("every frame on screen is logged, with what is known of it", () => {
+  const telemetry = watched();
+  assert.equal(telemetry.log.length, 50);
+  const [newest] = telemetry.log.since(980);
+  assert.equal(newest.pose_to_photon_ms, 30);
+  assert.equal(newest.moved, "view");
+  assert.equal(newest.clock_offset_ms, null);
+  assert.deepEqual(telemetry.frameStages(980).warp, { p50: 4, p95: 4, count: 50 });
+  telemetry.restart();
+  assert.equal(telemetry.log.length, 0);
+});
+
+test("answered pings tell the server's clock until the session ends", () => {
+  const telemetry = new Telemetry();
+  telemetry.ponged({ type: "pong", sent_at_ms: 10, received_at_ms: 511 }, 12);
+  assert.deepEqual(telemetry.measured(12).clock, { offset_ms: 500, error_ms: 1, round_trip_ms: 2 });
+  telemetry.restart();
+  assert.equal(telemetry.measured(12).clock, null);
 });

@@ -1,0 +1,76 @@
+"""Where the time goes, as a viewer sees it: measured frame by frame, on screen and as a table."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+
+STAGES = (
+    "uplink", "wait", "queue", "raster", "warp", "hand_over", "convert", "encode", "send",
+    "downlink", "buffer", "decode", "screen",
+)  # fmt: skip
+
+
+def look_around(page: Page, steps: int) -> None:
+    """Move the view for a while."""
+    for step in range(steps):
+        page.evaluate("yaw => window.telewarp.setView({ yaw_rad: yaw })", 0.4 * math.sin(step / 10))
+        page.wait_for_timeout(33)
+
+
+def saved_frames(page: Page, folder: Path) -> list[dict[str, str]]:
+    """Press the button and read the file it gives."""
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as CSV").click()
+    path = folder / "frames.csv"
+    download.value.save_as(path)
+    assert download.value.suggested_filename.startswith("telewarp-demo-")
+    assert download.value.suggested_filename.endswith(".csv")
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file, strict=True))
+
+
+def test_the_stages_of_every_frame_make_up_its_pose_to_photon_latency(
+    page: Page, tmp_path: Path
+) -> None:
+    page.get_by_role("button", name="Where the time goes").click()
+    look_around(page, 60)
+    rows = saved_frames(page, tmp_path)
+    assert len(rows) >= 20
+    assert all(None not in row and None not in row.values() for row in rows), "equally long rows"
+    whole = [row for row in rows if row["pose_to_photon_ms"] and row["uplink_ms"]]
+    assert len(whole) >= 10
+    for row in whole:
+        spent = sum(float(row[f"{stage}_ms"] or 0) for stage in STAGES)
+        # Each is rounded to 0.01 by itself, some on the server and again here.
+        assert spent == pytest.approx(float(row["pose_to_photon_ms"]), abs=0.3), row
+    presented = [float(row["presented_at_ms"]) for row in rows]
+    assert presented[-1] - presented[0] > 500
+    assert len({row["rtp_timestamp"] for row in rows}) == len(rows)
+
+
+def test_the_whole_way_is_on_screen_and_told_to_the_console(page: Page) -> None:
+    page.get_by_role("button", name="Where the time goes").click()
+    look_around(page, 40)
+    for words in ("Drawing the mesh", "Warping the cache", "Encoding", "Waiting for the screen"):
+        expect(page.locator("#stages")).to_contain_text(words)
+    told = page.evaluate("window.telewarp.stats()")
+    assert set(told["frame_stages_ms"]) == set(STAGES)
+    for summary in told["frame_stages_ms"].values():
+        assert summary["p50"] <= summary["p95"]
+        assert summary["count"] > 0
+    # Of one machine: not zero, for the clocks are counted from different moments.
+    assert 0 < told["clock"]["error_ms"] < told["clock"]["round_trip_ms"]
+    drawn = """() => {
+      const { width, height } = document.querySelector('#details canvas');
+      const context = document.querySelector('#details canvas').getContext('2d');
+      const { data } = context.getImageData(0, 0, width, height);
+      return new Set(new Uint32Array(data.buffer)).size;
+    }"""
+    assert page.evaluate(drawn) > 5, "columns of several colours"
