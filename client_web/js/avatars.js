@@ -6,6 +6,7 @@
  * @property {string} name
  * @property {string[]} expression_names
  * @property {[number, number, number]} eye_position metres
+ * @property {number} fov_y_rad
  */
 
 /**

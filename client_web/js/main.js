@@ -8,12 +8,14 @@ import { Face } from "./face.js";
 import { Gestures } from "./gestures.js";
 import { Hud } from "./hud.js";
 import { Keyboard } from "./keyboard.js";
+import { LateView } from "./late_view.js";
 import { parseEvent, pingMessage, viewMessage } from "./messages.js";
 import { Notice } from "./notice.js";
 import { Orbit } from "./orbit.js";
 import { FramePacer } from "./pacer.js";
 import { PictureSession } from "./pictures.js";
 import { Session } from "./session.js";
+import { ShownPose } from "./shown_pose.js";
 import { StagesPanel } from "./stages_panel.js";
 import { Telemetry } from "./telemetry.js";
 import { Viewer } from "./viewer.js";
@@ -42,6 +44,13 @@ const telemetry = new Telemetry();
 // A stream's publisher counts its frames from small numbers; the clock is far above any of them.
 const face = new Face(Date.now());
 const hud = new Hud($("#hud"));
+const shownPose = new ShownPose();
+const lateView = new LateView(
+  $("#late"),
+  video,
+  { shown: () => shownPose.pose, now: () => orbit.pose() },
+  () => ($("#late-switch").checked = false),
+);
 const stagesPanel = new StagesPanel($("#details"));
 const controls = new Controls($("#controls"), face, () => faceMoved());
 const notice = new Notice($("#notice"), { stream, host: location.host }, () => viewer.retryNow());
@@ -104,6 +113,7 @@ function onScreen() {
 
 function startPictures() {
   telemetry.restart();
+  lateView.clear();
   awaitingPicture = true;
   sendView();
 }
@@ -122,6 +132,8 @@ function showPicture(number) {
 
 function showVideo(mediaStream) {
   telemetry.restart();
+  shownPose.forget();
+  lateView.clear();
   awaitingPicture = true;
   video.srcObject = mediaStream;
   video.play().catch(() => {}); // muted video may play; where it may not, its first frame stands
@@ -131,6 +143,8 @@ function frameShown(_now, metadata) {
   video.requestVideoFrameCallback(frameShown);
   if (!video.srcObject) return; // the black that follows a session's end
   telemetry.displayed(metadata, performance.now());
+  shownPose.displayed(metadata.rtpTimestamp);
+  lateView.frameShown();
   pictureShown();
 }
 
@@ -146,7 +160,10 @@ function pictureShown() {
 
 function hear(text) {
   const event = parseEvent(text);
-  if (event?.type === "frame") telemetry.reported(event, performance.now());
+  if (event?.type === "frame") {
+    telemetry.reported(event, performance.now());
+    shownPose.reported(event);
+  }
   if (event?.type === "pong") telemetry.ponged(event, performance.now());
   if (event?.type === "error") sayError(event.detail);
 }
@@ -162,6 +179,7 @@ function sayError(detail) {
 async function loadAvatar() {
   const avatar = await fetchAvatar(stream, base, { signal: life.signal });
   if (avatar?.eye_position) orbit.setHome(avatar.eye_position);
+  if (avatar?.fov_y_rad) lateView.fov_y_rad = avatar.fov_y_rad;
   if (avatar?.expression_names?.length) controls.setNames(avatar.expression_names);
   $("#stream-name").textContent = avatar?.name && stream === "demo" ? avatar.name : stream;
   homeKnown = true;
@@ -175,8 +193,10 @@ const viewPacer = new FramePacer(sendView, requestAnimationFrame.bind(window));
 function sendView() {
   if (!homeKnown) return;
   const now = performance.now();
-  if (!viewer.session?.send(viewMessage(viewSeq + 1, now, orbit.pose()))) return;
+  const pose = orbit.pose();
+  if (!viewer.session?.send(viewMessage(viewSeq + 1, now, pose))) return;
   viewSeq += 1;
+  shownPose.viewSent(viewSeq, pose);
   telemetry.join.viewSent(viewSeq, now);
 }
 
@@ -229,6 +249,7 @@ function step() {
 
 function stepView(dt_s) {
   orbit.step(dt_s);
+  lateView.draw();
   viewPacer.request();
 }
 
@@ -289,6 +310,14 @@ function showNumbers() {
   stagesPanel.show(measured, telemetry.log, now);
 }
 
+function toggleLateView({ target }) {
+  if (!target.checked) return lateView.stop();
+  if (lateView.start()) return;
+  target.checked = false;
+  target.disabled = true;
+  target.nextElementSibling.textContent = "Following your movement needs WebGL";
+}
+
 /** Gives the table of frames to the browser as a file. */
 function saveFrames() {
   const link = document.createElement("a");
@@ -316,6 +345,7 @@ listen("#controls-button", () => toggleControls());
 listen("#controls-close", () => toggleControls(false));
 listen("#hud-button", toggleHud);
 listen("#details-button", toggleDetails);
+$("#late-switch").addEventListener("change", toggleLateView, { signal: life.signal });
 listen("#export-button", saveFrames);
 listen("#reset-button", resetView);
 listen("#fullscreen-button", toggleFullscreen);
@@ -356,6 +386,7 @@ Object.defineProperty(window, "telewarp", {
   value: Object.freeze({
     stats: () => ({
       ...telemetry.measured(performance.now()),
+      late_reprojection: lateView.on,
       frame_stages_ms: telemetry.frameStages(performance.now()),
       state,
       way: document.body.dataset.way ?? null,

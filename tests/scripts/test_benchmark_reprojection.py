@@ -1,0 +1,38 @@
+"""What late reprojection gains on the avatar that ships, and the numbers of its twin."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.avatar import SHIPPED, Avatar, load_avatar
+from scripts.benchmark_reprojection import residual_px, twin_cases
+
+TWIN_CASES = Path(__file__).parents[1] / "client_web" / "reprojection.json"
+
+
+@pytest.fixture(scope="module")
+def avatar() -> Avatar:
+    return load_avatar(SHIPPED / "default")
+
+
+def test_moving_the_picture_halves_the_error_at_least(avatar: Avatar) -> None:
+    error = residual_px(avatar, 2.0)
+    assert error["as_it_is"] > 0.5
+    assert error["ellipsoid"] < 0.5 * error["as_it_is"]
+    assert error["ellipsoid"] < error["plane"] < error["as_it_is"]
+
+
+def test_the_browsers_twin_is_held_to_todays_numbers(avatar: Avatar) -> None:
+    # If not: scripts/benchmark_reprojection.py --twin-cases tests/client_web/reprojection.json
+    stored, now = json.loads(TWIN_CASES.read_text()), twin_cases(avatar)
+    for was, case in zip(stored, now, strict=True):
+        for eye in ("old", "now"):
+            for part in ("position", "rotation"):
+                assert was[eye][part] == pytest.approx(case[eye][part], abs=1e-7)
+        assert was["fov_y_rad"] == case["fov_y_rad"]
+        np.testing.assert_allclose(was["points"], case["points"], atol=2e-6)
+        np.testing.assert_allclose(was["moved"], case["moved"], atol=2e-6)
