@@ -1,0 +1,144 @@
+"""Milliseconds and bytes of every codec that runs here, on pictures of a moving face."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+import av
+import numpy as np
+import torch
+from aiortc.codecs.vpx import Vp8Encoder
+from av.error import FFmpegError
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from numpy.typing import NDArray
+
+from models.avatar import SHIPPED
+from models.renderer import CachedRenderer
+from scripts.benchmarking.avatars import front, load_resized, swaying
+from server.webrtc.encoder import TIME_BASE, H264Encoder, default_bitrate
+from server.webrtc.track import Vp8Pictures
+
+Pixels = NDArray[np.uint8]
+Encode = Callable[[Pixels, int, bool], int]
+"""Takes a picture, its time in ticks and whether it shall be a key frame; gives its bytes."""
+
+_FPS = 60
+_TICKS = TIME_BASE.denominator // _FPS
+_WARM_UP = 5
+"""Frames: the key frame, and what is allocated with it."""
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """Milliseconds a frame from RGB to bytes, and of that to YUV, per codec and size."""
+
+    avatar: Path = SHIPPED / "default"
+    """Whose face is encoded."""
+    sizes: tuple[int, ...] = (256, 320, 512)
+    frames: int = 90
+
+
+def encoders(command: Encoders) -> dict[str, Any]:
+    """See `Encoders`."""
+    torch.set_num_threads(1)
+    rows: list[dict[str, Any]] = []
+    for size in command.sizes:
+        pictures = _pictures(command.avatar, size, command.frames + _WARM_UP)
+        for codec, build in {"x264": _x264, "vp8": _vp8, "nvenc": _nvenc}.items():
+            try:
+                encoder = build(size)
+            except (FFmpegError, ValueError) as exc:
+                rows.append({"codec": codec, "size": size, "missing": str(exc)})
+                continue
+            rows.append({"codec": codec, "size": size, **_measure(encoder, pictures)})
+    for row in rows:
+        print(" ".join(f"{name} {value}" for name, value in row.items()))
+    return {"fps": _FPS, "rows": rows}
+
+
+def _pictures(avatar: Path, size: int, count: int) -> list[Pixels]:
+    renderer = CachedRenderer(load_resized(avatar, size))
+    cache = renderer.allocate_cache()
+    renderer.refresh(front(renderer.manifest), cache)
+    return [
+        renderer.warp(swaying(renderer.manifest, index / _FPS), cache).rgb for index in range(count)
+    ]
+
+
+def _measure(encode: Encode, pictures: list[Pixels]) -> dict[str, float]:
+    reformatter = VideoReformatter()
+    convert_ms, frame_ms, sizes = [], [], []
+    for index, rgb in enumerate(pictures):
+        started = time.perf_counter()
+        _to_yuv(reformatter, rgb)
+        converted = time.perf_counter()
+        size = encode(rgb, index * _TICKS, index == 0)
+        if index >= _WARM_UP:
+            convert_ms.append((converted - started) * 1e3)
+            frame_ms.append((time.perf_counter() - converted) * 1e3)
+            sizes.append(size)
+    return {
+        "frame_ms": round(median(frame_ms), 3),
+        "rgb_to_yuv_ms": round(median(convert_ms), 3),
+        "bytes": round(mean(sizes)),
+    }
+
+
+def _to_yuv(reformatter: VideoReformatter, rgb: Pixels) -> av.VideoFrame:
+    frame = reformatter.reformat(
+        av.VideoFrame.from_ndarray(rgb, format="rgb24"),
+        format="yuv420p",
+        dst_colorspace=Colorspace.ITU601,
+        dst_color_range=ColorRange.MPEG,
+        threads=1,
+    )
+    assert frame is not None
+    return frame
+
+
+def _x264(size: int) -> Encode:
+    bitrate = default_bitrate(size, size)
+    encoder = H264Encoder(size, size, fps=_FPS, bitrate=bitrate, highest_bitrate=bitrate)
+    return lambda rgb, pts, is_key: encoder.encode(rgb, pts, is_key).size
+
+
+def _vp8(size: int) -> Encode:
+    pictures, encoder = Vp8Pictures(), Vp8Encoder()
+    encoder.target_bitrate = default_bitrate(size, size)
+
+    def encode(rgb: Pixels, pts: int, is_key: bool) -> int:
+        payloads, _ = encoder.encode(pictures.encode(rgb, pts, is_key), is_key)
+        return sum(map(len, payloads))
+
+    return encode
+
+
+def _nvenc(size: int) -> Encode:
+    """NVIDIA's encoder, as PyAV has it; opening it fails at once where there is no such GPU."""
+    codec = av.CodecContext.create("h264_nvenc", "w")
+    assert isinstance(codec, VideoCodecContext)
+    codec.width = codec.height = size
+    codec.pix_fmt = "yuv420p"
+    codec.time_base = TIME_BASE
+    codec.framerate = Fraction(_FPS)
+    codec.bit_rate = default_bitrate(size, size)
+    codec.max_b_frames = 0
+    codec.options = {"preset": "p1", "tune": "ull", "delay": "0", "zerolatency": "1"}
+    codec.open()
+    reformatter = VideoReformatter()
+
+    def encode(rgb: Pixels, pts: int, is_key: bool) -> int:
+        frame = _to_yuv(reformatter, rgb)
+        frame.pts, frame.time_base = pts, TIME_BASE
+        frame.pict_type = PictureType.I if is_key else PictureType.NONE
+        return sum(packet.size for packet in codec.encode(frame))
+
+    return encode

@@ -1,0 +1,126 @@
+"""How many caches a second the workers make, and how long a viewer waits for one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.avatar import SHIPPED, load_manifest
+from scripts.benchmarking.avatars import resized, swaying
+from scripts.benchmarking.timing import percentiles
+from server.pool.engine import ModelEngineFactory
+from server.pool.jobs import RenderState
+from server.pool.lines import CacheLine
+from server.pool.pool import PoolSettings, RenderPool
+
+_START_S = 120.0
+_WARM_UP_S = 1.0
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Refreshes a second and milliseconds from request to ready, per number of workers."""
+
+    avatars: Path = SHIPPED
+    """Folder with one folder per avatar."""
+    avatar: str = "default"
+    size: int | None = None
+    """Rows and columns of the picture; the avatar's own where left out."""
+    workers: tuple[int, ...] = (1, 2)
+    """How many render processes, one measurement each."""
+    lines: int | None = None
+    """Viewers that want caches all the time; as many as workers where left out."""
+    threads: int = 1
+    """Of each worker."""
+    rest: float = PoolSettings.rest
+    """How long a CPU worker pauses after each refresh, in durations of the refresh."""
+    device: str = "auto"
+    seconds: float = 6.0
+
+
+@dataclass
+class _Viewer:
+    """Asks for a cache of a new state as soon as it has the last."""
+
+    line: CacheLine
+    state: RenderState
+    asked_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.waits_ms: list[float] = []
+        self.line.on_ready.append(self._ready)
+
+    def ask(self) -> None:
+        self.asked_at = time.perf_counter()
+        self.line.request(self.state)
+
+    def _ready(self) -> None:
+        self.waits_ms.append((time.perf_counter() - self.asked_at) * 1e3)
+        self.ask()
+
+
+def pool(command: Pool) -> dict[str, Any]:
+    """See `Pool`."""
+    with resized(command.avatars, command.size) as avatars:
+        state = _state(avatars / command.avatar)
+        rows = [
+            asyncio.run(_measure(command, avatars, state, workers)) for workers in command.workers
+        ]
+    for row in rows:
+        print(
+            f"{row['workers']} workers, {row['lines']} viewers: {row['refreshes_per_s']} "
+            f"refreshes a second, {row['request_to_ready_ms']['p50']} ms from request to ready"
+        )
+    return {"threads": command.threads, "rest": command.rest, "rows": rows}
+
+
+async def _measure(
+    command: Pool, avatars: Path, state: RenderState, workers: int
+) -> dict[str, Any]:
+    settings = PoolSettings(
+        devices=command.device, workers=workers, threads=command.threads, rest=command.rest
+    )
+    pool = RenderPool(settings, ModelEngineFactory(avatars))
+    began = time.perf_counter()
+    await pool.start()
+    try:
+        async with asyncio.timeout(_START_S):
+            while not all(worker.ready for worker in pool.status().workers):
+                await asyncio.sleep(0.05)
+        ready_s = time.perf_counter() - began
+        count = command.lines or workers
+        viewers = [_Viewer(pool.open_line(command.avatar), state) for _ in range(count)]
+        for viewer in viewers:
+            viewer.ask()
+        await asyncio.sleep(_WARM_UP_S)
+        for viewer in viewers:
+            viewer.waits_ms.clear()
+        began = time.perf_counter()
+        await asyncio.sleep(command.seconds)
+        waits_ms = [wait for viewer in viewers for wait in viewer.waits_ms]
+        elapsed_s = time.perf_counter() - began
+    finally:
+        await pool.close()
+    return {
+        "workers": workers,
+        "lines": count,
+        "refreshes_per_s": round(len(waits_ms) / elapsed_s, 2),
+        "request_to_ready_ms": percentiles(waits_ms),
+        "start_s": round(ready_s, 2),
+    }
+
+
+def _state(avatar: Path) -> RenderState:
+    state = swaying(load_manifest(avatar), 0.5)
+    return RenderState(
+        head_rotation=state.head_rotation,
+        head_translation=state.head_translation,
+        expression=state.expression,
+        vertices=state.vertices,
+        eye_rotation=state.eye_rotation,
+        eye_position=state.eye_position,
+        fov_y_rad=state.fov_y_rad,
+    )

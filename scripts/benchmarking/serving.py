@@ -1,0 +1,64 @@
+"""A server of its own to measure, and what it takes of the machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import urlopen
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def serve(*arguments: str) -> Iterator[tuple[str, int]]:
+    """A server on a free port; yields its address and process id."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "server", "--port", "0", *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()  # comes once the face can be shown
+        address = next((word for word in line.split() if word.startswith("http")), None)
+        if address is None:
+            raise SystemExit("benchmark: the server did not start")
+        with urlopen(f"{address}/readyz", timeout=30):
+            pass
+        yield address, process.pid
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def children(pid: int) -> list[int]:
+    """Process ids of a process's children."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for thread in lists for child in thread.read_text().split()]
+
+
+def cpu_s(pid: int, thread: int | None = None) -> float:
+    """Seconds of CPU a process, or one of its threads, has used."""
+    place = f"/proc/{pid}" if thread is None else f"/proc/{pid}/task/{thread}"
+    # The program's name, in brackets, may hold blanks; user and system time stand 12th after it.
+    fields = Path(f"{place}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+def memory_mb(pid: int) -> dict[str, int]:
+    """Proportional memory (shared pages counted once) of the server process and of its workers."""
+    return {
+        "server": _proportional_mb(pid),
+        "workers": sum(_proportional_mb(child) for child in children(pid)),
+    }
+
+
+def _proportional_mb(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return round(int(line.split()[1]) / 1024)
+    raise RuntimeError(f"process {pid} has no Pss line")

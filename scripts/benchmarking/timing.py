@@ -1,0 +1,28 @@
+"""Milliseconds of calls that are to be compared."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from statistics import median
+
+import numpy as np
+
+
+def interleaved_ms(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Medians, the calls taking turns, so that a busy moment of the machine hits all of them."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            started = time.perf_counter()
+            call()
+            times[name].append((time.perf_counter() - started) * 1000)
+    return {name: round(median(values), 2) for name, values in times.items()}
+
+
+def percentiles(values: Sequence[float]) -> dict[str, float | None]:
+    """`p50` and `p95`; None where there are no values."""
+    if not values:
+        return {"p50": None, "p95": None}
+    p50, p95 = np.percentile(values, (50, 95))
+    return {"p50": round(float(p50), 2), "p95": round(float(p95), 2)}

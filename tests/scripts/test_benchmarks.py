@@ -1,0 +1,82 @@
+"""The benchmarks end with one JSON line of what is asked for, and read a load as a person would."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from models.avatar import SHIPPED, load_manifest
+from scripts.benchmarking.avatars import resized
+from scripts.benchmarking.load import Load, holds, limit, step_counts
+from tests.scripts.conftest import Run
+
+IDLE = {
+    "server": 0.2, "workers": 0.2, "clients": 0.1,
+    "event_loop": 0.1, "warp_thread": 0.1, "encoder": 0.05,
+}  # fmt: skip
+
+
+def a_step(fps: float = 30, p95_ms: float = 20, **busy: float) -> dict[str, Any]:
+    stages_ms = {"queue": p95_ms / 2, "warp": 8.0}
+    latency_ms = {"p50": 10, "p95": p95_ms}
+    return {"fps": fps, "latency_ms": latency_ms, "stages_ms": stages_ms, "busy": IDLE | busy}
+
+
+def last_line(output: str) -> dict[str, Any]:
+    result = json.loads(output.splitlines()[-1])
+    assert isinstance(result, dict)
+    return result
+
+
+def test_models_are_compared_in_speed_and_picture(run: Run) -> None:
+    done = run("benchmark.py", "models", "--rounds", "1", "--width", "0.25", "--size", "64")
+    assert done.returncode == 0, done.stderr
+    result = last_line(done.stdout)
+    assert result["resolution"] == load_manifest(SHIPPED / "default").resolution
+    assert [row["networks"] for row in result["rows"]] == ["live", "live", "paper"]
+    for row in (result, *result["rows"]):
+        assert row["warp_ms"] > 0
+        assert row["warp_ratio"] == pytest.approx(row["warp_plain_ms"] / row["warp_ms"], rel=0.01)
+        assert row["full_ratio"] == pytest.approx(row["full_plain_ms"] / row["full_ms"], rel=0.01)
+        assert row["warp_difference"]["largest"] <= 6
+        assert row["full_difference"]["largest"] <= 6
+
+
+def test_codecs_that_are_not_here_say_so(run: Run) -> None:
+    done = run("benchmark.py", "encode", "--sizes", "64", "--frames", "5")
+    assert done.returncode == 0, done.stderr
+    rows = {row["codec"]: row for row in last_line(done.stdout)["rows"]}
+    assert list(rows) == ["x264", "vp8", "nvenc"]
+    for row in rows.values():
+        assert "missing" in row or (row["bytes"] > 0 and row["frame_ms"] > 0)
+
+
+def test_avatars_are_drawn_at_another_size() -> None:
+    with resized(SHIPPED, 96) as avatars:
+        manifest = load_manifest(avatars / "default")
+        assert manifest.resolution == 96
+    assert not avatars.exists()
+
+
+def test_viewers_are_added_in_steps_that_grow() -> None:
+    assert step_counts(1) == [1]
+    assert step_counts(16) == [1, 2, 3, 4, 6, 8, 12, 16]
+    assert step_counts(10) == [1, 2, 3, 4, 6, 8, 10]
+
+
+def test_a_load_holds_while_nobody_waits_twice_as_long() -> None:
+    command, alone = Load(fps=30), a_step()
+    assert holds(a_step(fps=27.1, p95_ms=39), alone, command)
+    assert not holds(a_step(fps=26.9), alone, command)
+    assert not holds(a_step(p95_ms=41), alone, command)
+
+
+def test_the_limit_is_the_thread_or_the_cores_that_ran_out_or_else_what_grew() -> None:
+    alone = a_step()
+    assert limit(alone, a_step(warp_thread=0.9), 2) == "warp thread"
+    assert limit(alone, a_step(event_loop=0.9), 2) == "event loop"
+    full = a_step(server=1.2, workers=0.4, clients=0.3, encoder=0.8)
+    assert limit(alone, full, 2) == "all 2 cores, most of them by: encoder"
+    assert limit(alone, a_step(p95_ms=50), 2) == "latency, of which most grew: queue"
