@@ -1,0 +1,144 @@
+"""Twice as much asked for as can be drawn: frame rate and caches give way, latency does not.
+
+The renderer sleeps instead of computing, so how much can be drawn is known exactly and a busy
+machine changes little: what is compared differs by hundreds of milliseconds where it would grow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from server.pool.fake import FakeEngineFactory
+from server.pool.pool import PoolSettings, RenderPool
+from server.sessions import Session, Sessions, ViewState
+from server.streams import Streams
+from server.webrtc.encoder import H264Encoder
+from server.webrtc.track import RenderTrack
+
+WARP_S = 0.05
+REFRESH_S = 0.1
+FPS = 10
+"""One session asks for half of what can be drawn; four for twice as much."""
+VIEW_S = 0.01
+
+
+@dataclass
+class Viewer:
+    """Pulls encoded frames as aiortc would, and sends views all the time."""
+
+    session: Session
+    track: RenderTrack
+    sent_at: dict[int, float] = field(default_factory=dict)
+    latencies_s: list[float] = field(default_factory=list)
+    cache_ages_ms: list[float] = field(default_factory=list)
+    refreshes: int = 0
+    """New caches while it was measured."""
+
+    async def look_around(self) -> None:
+        for seq in range(1, 100_000):
+            self.sent_at[seq] = time.monotonic()
+            self.session.set_view(a_view(seq))
+            await asyncio.sleep(VIEW_S)
+
+    async def watch(self) -> None:
+        """Pull frames and note how old the view is that each one shows when it is ready to go."""
+        while True:
+            await self.track.recv()
+            newest = self.track.newest
+            assert newest is not None
+            if newest.rendered.view_seq is not None and not newest.rendered.idle:
+                sent_at = self.sent_at[newest.rendered.view_seq]
+                self.latencies_s.append(time.monotonic() - sent_at)
+                self.cache_ages_ms.append(newest.rendered.cache_age_ms)
+
+
+def a_view(seq: int) -> ViewState:
+    return ViewState(
+        seq=seq,
+        sent_at_ms=None,
+        received_at=time.monotonic(),
+        eye_rotation=np.array([0, 0, 0, 1], np.float32),
+        eye_position=np.array([(seq % 100) / 100, 0, 0.7], np.float32),
+    )
+
+
+class Unconnected:
+    """A peer whose frames are pulled by the test."""
+
+    async def answer(self, offer_sdp: str) -> str:
+        return "answer"
+
+    async def add_candidates(self, sdp_fragment: str) -> None:
+        raise AssertionError("nobody trickles here")
+
+    async def close(self) -> None:
+        """Nothing was opened."""
+
+
+@asynccontextmanager
+async def a_busy_house(viewers: int) -> AsyncIterator[list[Viewer]]:
+    """So many viewers of one stream who never stop moving."""
+    pool = RenderPool(
+        PoolSettings(workers=1), FakeEngineFactory(refresh_s=REFRESH_S, warp_s=WARP_S)
+    )
+    await pool.start()
+    streams = Streams(pool.avatars)
+    streams.create("default", "s")
+    sessions = Sessions(streams, pool, FPS, viewers)
+    crowd = []
+    with ThreadPoolExecutor(2) as executor:
+        for _ in range(viewers):
+            session, _ = await sessions.open("s", lambda _: Unconnected(), "offer")
+            encoder = H264Encoder(64, 64, fps=FPS, bitrate=400_000, highest_bitrate=400_000)
+            crowd.append(Viewer(session, RenderTrack(session, encoder, executor, pytest.fail)))
+        moves = [asyncio.create_task(viewer.look_around()) for viewer in crowd]
+        watching = [asyncio.create_task(viewer.watch()) for viewer in crowd]
+        try:
+            async with asyncio.timeout(20):
+                while not all(viewer.latencies_s for viewer in crowd):
+                    await asyncio.sleep(0.01)
+            yield crowd
+        finally:
+            for task in (*moves, *watching):
+                task.cancel()
+            await asyncio.gather(*moves, *watching, return_exceptions=True)
+            for viewer in crowd:
+                viewer.track.stop()
+            await sessions.close_all()
+            await pool.close()
+
+
+async def frames_of(viewers: int, seconds: float) -> list[Viewer]:
+    async with a_busy_house(viewers) as crowd:
+        before = [viewer.session.line.generation for viewer in crowd]
+        for viewer in crowd:
+            viewer.latencies_s.clear()
+            viewer.cache_ages_ms.clear()
+        await asyncio.sleep(seconds)
+        for viewer, generation in zip(crowd, before, strict=True):
+            viewer.refreshes = viewer.session.line.generation - generation
+        return crowd
+
+
+async def test_under_twofold_load_frames_become_fewer_but_not_later() -> None:
+    (alone,) = await frames_of(1, seconds=2)
+    crowd = await frames_of(4, seconds=4)
+    longest_s = 2 * np.percentile(alone.latencies_s, 95)
+    latencies_s = [latency_s for viewer in crowd for latency_s in viewer.latencies_s]
+    # Were a view drawn as it was when its frame was asked for, this would be fourfold.
+    assert np.percentile(latencies_s, 95) <= longest_s
+    assert max(np.median(viewer.latencies_s) for viewer in crowd) <= longest_s
+    assert min(np.median(viewer.cache_ages_ms) for viewer in crowd) > np.median(alone.cache_ages_ms)
+    frames = [len(viewer.latencies_s) for viewer in crowd]
+    assert max(frames) <= 0.75 * FPS * 4, "nothing gave way: this was no overload"
+    assert max(frames) - min(frames) <= 2, "one viewer gets more frames than another"
+    refreshes = [viewer.refreshes for viewer in crowd]
+    assert max(refreshes) - min(refreshes) <= 2, "one viewer gets more caches than another"
