@@ -58,7 +58,7 @@ def chromium() -> None:
 def test_the_page_finds_the_relay_by_itself(tmp_path: Path) -> None:
     with divided_network(tmp_path) as net, a_page(net["viewer"], tmp_path) as page:
         page.goto(ADDRESS)
-        page.wait_for_function(VIDEO, timeout=30_000)
+        page.wait_for_function(VIDEO, timeout=60_000)
         look_aside(page, yaw_rad=0.3)
 
 
@@ -83,6 +83,6 @@ def test_pictures_come_while_udp_is_blocked_and_video_when_it_is_not(tmp_path: P
             look_aside(page, yaw_rad=0.3)
             net["server"].run("iptables", "-D", *DROP_UDP)
             page.evaluate("window.dispatchEvent(new Event('online'))")
-            page.wait_for_function(VIDEO, timeout=30_000)
+            page.wait_for_function(VIDEO, timeout=60_000)
             expect(page.locator("#way")).to_be_hidden()
             look_aside(page, yaw_rad=-0.3)
