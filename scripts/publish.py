@@ -4,11 +4,13 @@
 
 Makes the stream if there is none, and posts one mesh frame per row as a live NDJSON body: each line
 is on its way when its moment has come. Then open http://127.0.0.1:8000/?stream=ROM in a browser.
+A server that asks for a token gets the one in TELEWARP_TOKEN.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -47,7 +49,9 @@ def main(arguments: Arguments) -> int:
     """Replay to the end, or until interrupted. Returns the exit code."""
     timeout = httpx2.Timeout(30, read=None)  # the answer comes when the recording has ended
     try:
-        with httpx2.Client(base_url=arguments.url, timeout=timeout) as client:
+        token = os.environ.get("TELEWARP_TOKEN")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        with httpx2.Client(base_url=arguments.url, timeout=timeout, headers=headers) as client:
             last_seq = _find_or_make_stream(client, arguments)
             frames = _frames(client, arguments, last_seq + 1)
             page = f"{arguments.url}/?stream={arguments.stream}"

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from fastapi import FastAPI, Request, Response, WebSocket
 from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,6 +25,11 @@ from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocketState
 
 from server import errors
+from server.access.dependencies import describe_refusals
+from server.access.gate import Gate
+from server.access.guard import build_guard
+from server.access.headers import EXPOSED, Policy
+from server.access.limits import Limits
 from server.connectivity.pictures import PicturePeer
 from server.idle import run_idle
 from server.messages import DOCUMENTED, describe_errors
@@ -31,7 +37,7 @@ from server.pool.jobs import AvatarInfo
 from server.pool.pool import PoolSettings, RenderPool
 from server.pool.sizing import available_cores, default_warp_threads
 from server.routes import avatars, health, pictures, render, streams, whep
-from server.routes.bodies import PROBLEM
+from server.routes.bodies import PROBLEM, PROBLEM_CONTENT
 from server.routes.live import LiveRequests
 from server.routes.viewer import viewer_route
 from server.sessions import Connect, Peer, Session, Sessions
@@ -52,6 +58,8 @@ STATUS: Mapping[type[errors.TelewarpError], int] = {
     errors.MediaTypeError: 415,
     errors.TooLargeError: 413,
     errors.LimitError: 429,
+    errors.UnauthorizedError: 401,
+    errors.ForbiddenError: 403,
     errors.NotFoundError: 404,
     errors.StreamExistsError: 409,
     errors.StreamClosedError: 410,
@@ -122,6 +130,7 @@ def create_app(settings: Settings, pool_factory: PoolFactory | None = None) -> F
     app.state.settings = settings
     app.state.live = LiveRequests()
     app.state.ice_servers = settings.ice
+    _add_gate(app, settings)
     app.include_router(pictures.router)
     for router in (whep.router, streams.router, avatars.router, render.router, health.router):
         app.include_router(router)
@@ -132,6 +141,27 @@ def create_app(settings: Settings, pool_factory: PoolFactory | None = None) -> F
     app.add_exception_handler(Exception, _answer_unknown)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]
     return app
+
+
+def _add_gate(app: FastAPI, settings: Settings) -> None:
+    """Keep out who must not come in; CORS outside of it, for refusals too are to be readable."""
+    guard, origins = build_guard(settings), settings.origins
+    limits = Limits(settings.max_requests_per_s, settings.max_connections)
+    app.add_middleware(
+        Gate,
+        guard=guard,
+        limits=limits if guard.reachable_by_others else None,
+        policy=Policy(origins),
+        answer=_answer_ours,
+    )
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "If-Match"],
+            expose_headers=EXPOSED,
+        )
 
 
 def build_pool(settings: Settings) -> RenderPool:
@@ -237,8 +267,7 @@ async def _answer_ours(connection: HTTPConnection, error: Exception) -> Response
             "dropped": error.dropped,
             "last_seq": error.last_seq,
         }
-    retry_after_s = RETRY_AFTER_S.get(kind)
-    headers = {"Retry-After": str(retry_after_s)} if retry_after_s else None
+    headers = _headers(error, RETRY_AFTER_S.get(kind))
     answer = problem(STATUS[kind], str(error), headers, extra)
     if isinstance(connection, WebSocket):
         await connection.send_denial_response(answer)
@@ -248,6 +277,15 @@ async def _answer_ours(connection: HTTPConnection, error: Exception) -> Response
 
 def _is_open(socket: WebSocket) -> bool:
     return socket.application_state == WebSocketState.CONNECTED
+
+
+def _headers(error: errors.TelewarpError, retry_after_s: int | None) -> dict[str, str]:
+    """What a client is to know about an error beside the words."""
+    if isinstance(error, errors.UnauthorizedError):
+        return {"WWW-Authenticate": 'Bearer realm="telewarp"'}
+    if isinstance(error, errors.TooManyRequestsError):
+        retry_after_s = error.retry_after_s
+    return {"Retry-After": str(retry_after_s)} if retry_after_s else {}
 
 
 async def _answer_http(request: Request, error: Exception) -> Response:
@@ -316,5 +354,6 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             for operation in path.values():
                 # FastAPI's own form; such errors come as a problem with status 400 instead.
                 operation["responses"].pop("422", None)
+        describe_refusals(schema, PROBLEM_CONTENT)
         app.openapi_schema = schema
     return app.openapi_schema

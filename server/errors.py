@@ -2,12 +2,16 @@
 
     TelewarpError
     ├── BadMessageError          what came in breaks the message contract
-    │   └── BadLineError         one line of a live NDJSON body does; earlier lines have counted
+    │   ├── BadLineError         one line of a live NDJSON body does; earlier lines have counted
+    │   └── MayNotDriveError     a face from a viewer who may only watch
     ├── BadOfferError            an SDP offer or ICE fragment that cannot be used
     │   └── IceRestartError      a fragment that asks for new ICE credentials
     ├── MediaTypeError           a body of a type this call does not take
     ├── LimitError               too many of something, such as streams
-    │   └── TooLargeError        a body or line over its limit
+    │   ├── TooLargeError        a body or line over its limit
+    │   └── TooManyRequestsError a client asks too often, or has too much open at a time
+    ├── UnauthorizedError        no token, or one that is not good
+    ├── ForbiddenError           a token that does not allow it, or a page that may not ask
     ├── NotFoundError
     │   ├── AvatarNotFoundError
     │   ├── StreamNotFoundError
@@ -56,6 +60,10 @@ class BadLineError(BadMessageError):
         self.last_seq = last_seq
 
 
+class MayNotDriveError(BadMessageError):
+    """A viewer sends a face of its own without being allowed to drive."""
+
+
 class BadOfferError(TelewarpError):
     """An SDP offer or ICE fragment cannot be parsed or asks for what we do not send."""
 
@@ -74,6 +82,27 @@ class LimitError(TelewarpError):
 
 class TooLargeError(LimitError):
     """A body or line is longer than it may be."""
+
+
+class TooManyRequestsError(LimitError):
+    """A client asks too often, or has too much open at a time.
+
+    Args:
+        detail: Which limit it was.
+        retry_after_s: When to try again, whole seconds.
+    """
+
+    def __init__(self, detail: str, retry_after_s: int) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class UnauthorizedError(TelewarpError):
+    """No token came, or one that is unknown, forged or too old."""
+
+
+class ForbiddenError(TelewarpError):
+    """The token does not allow what was asked for, or the page that asks is a stranger's."""
 
 
 class NotFoundError(TelewarpError):

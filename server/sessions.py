@@ -16,7 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from server.access.grants import Grant, Scope
 from server.errors import (
+    MayNotDriveError,
     NotReadyError,
     PoolBusyError,
     RenderError,
@@ -84,6 +86,7 @@ class _Figures:
     frames: int = 0
     repeated: int = 0
     failed: int = 0
+    refused_meshes: int = 0
     rate: Rate = field(default_factory=Rate)
     refresh_rate: Rate = field(default_factory=Rate)
     cache_age_ms: Window = field(default_factory=Window)
@@ -106,6 +109,7 @@ class Session:
         pool: Renders it.
         fps: At most so many frames per second.
         ended: Called by `end`.
+        viewer: Who opened it, and what it may do here.
     """
 
     def __init__(
@@ -115,9 +119,11 @@ class Session:
         pool: RenderPool,
         fps: float,
         ended: Callable[[Session], None],
+        viewer: Grant,
     ) -> None:
         self.id = session_id
         self.stream = stream
+        self.viewer = viewer
         self.peer: Peer | None = None
         self.line = pool.open_line(stream.avatar.id)
         self.closed = False
@@ -151,7 +157,14 @@ class Session:
         return self._scene.set_view(view)
 
     def set_mesh(self, mesh: MeshState) -> bool:
-        """Let the viewer drive the face, unless it comes late or twice; see `Scene.set_mesh`."""
+        """Let the viewer drive the face, unless it comes late or twice; see `Scene.set_mesh`.
+
+        Raises:
+            MayNotDriveError: If the viewer may only watch; such are counted.
+        """
+        if not self.viewer.allows(Scope.DRIVE):
+            self._figures.refused_meshes += 1
+            raise MayNotDriveError("expected views only: your token has no scope drive")
         return self._scene.set_mesh(mesh)
 
     async def next_frame(self) -> RenderedFrame:
@@ -192,7 +205,11 @@ class Session:
             "cache_age_ms": figures.cache_age_ms.percentiles(),
             "stages_ms": {k: v.percentiles() for k, v in figures.stages_ms.items()},
             "views": {"accepted": counters.views, "dropped": counters.views_dropped},
-            "meshes": {"accepted": counters.meshes, "dropped": counters.meshes_dropped},
+            "meshes": {
+                "accepted": counters.meshes,
+                "dropped": counters.meshes_dropped,
+                "refused": figures.refused_meshes,
+            },
             "refreshes": {
                 "done": self.line.generation,
                 "failed": self.line.failed,
@@ -363,8 +380,10 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
-    async def open(self, stream_id: str, connect: Connect, offer: str) -> tuple[Session, str]:
-        """Open a session and answer its viewer.
+    async def open(
+        self, stream_id: str, connect: Connect, offer: str, viewer: Grant
+    ) -> tuple[Session, str]:
+        """Open a session and answer its viewer, who alone may change or end it from outside.
 
         Returns:
             The session, and the SDP answer.
@@ -380,7 +399,9 @@ class Sessions:
             raise PoolBusyError(f"at most {self._max_sessions} sessions, all are in use")
         if self._pool.failing:
             raise NotReadyError(self._pool.reason or "no worker is ready")
-        session = Session(secrets.token_urlsafe(16), stream, self._pool, self._fps, self._end)
+        session = Session(
+            secrets.token_urlsafe(16), stream, self._pool, self._fps, self._end, viewer
+        )
         self._sessions[session.id] = session
         try:
             session.peer = connect(session)

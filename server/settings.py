@@ -95,6 +95,23 @@ class Settings(BaseSettings):
     udp_ports: str | None = Field(
         default=None, description="UDP ports for video, such as 40000-40100; default: any"
     )
+    tokens: Path | None = Field(
+        default=None,
+        description="file of tokens, see scripts/make_token.py; needed to serve other machines",
+    )
+    insecure: bool = Field(
+        default=False, description="serve others without tokens: anyone may do anything"
+    )
+    allowed_origins: str | None = Field(
+        default=None,
+        description="web pages of other origins that may use this server: https://a.example,..., *",
+    )
+    max_requests_per_s: float = Field(
+        default=100.0, gt=0, description="most requests a second of one client, on average"
+    )
+    max_connections: int = Field(
+        default=64, ge=1, description="most requests and WebSockets of one client at a time"
+    )
     demo: bool = Field(default=True, description="publish the idle animation as stream `demo`")
     log_level: str = Field(
         default="warning",
@@ -134,6 +151,12 @@ class Settings(BaseSettings):
         ports = parse_ports(self.udp_ports) if self.udp_ports is not None else None
         address = parse_address(self.public_address) if self.public_address is not None else None
         return Reach(ports, address)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Other web pages that may use this server."""
+        named = (self.allowed_origins or "").split(",")
+        return tuple(origin.strip().rstrip("/") for origin in named if origin.strip())
 
     @property
     def largest_body(self) -> int:

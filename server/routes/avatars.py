@@ -7,11 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from server.access.dependencies import needs
+from server.access.grants import Scope
 from server.errors import AvatarNotFoundError
 from server.routes.bodies import problems
 from server.routes.parts import ThePool
 
 router = APIRouter(prefix="/v1/avatars", tags=["avatars"])
+
+_LOOK = needs(Scope.VIEW, Scope.PUBLISH, limited=True)
 
 
 class AvatarManifest(BaseModel):
@@ -36,13 +40,18 @@ class AvatarManifest(BaseModel):
     fov_y_rad: Annotated[float, Field(description="The default full vertical angle")]
 
 
-@router.get("", summary="All avatars")
+@router.get("", summary="All avatars", dependencies=[_LOOK])
 async def list_avatars(pool: ThePool) -> list[AvatarManifest]:
     """The manifests of all avatars that can be shown."""
     return [AvatarManifest.model_validate(avatar) for avatar in pool.avatars.values()]
 
 
-@router.get("/{avatar_id}", summary="One avatar", responses=problems(_404="no such avatar"))
+@router.get(
+    "/{avatar_id}",
+    summary="One avatar",
+    responses=problems(_404="no such avatar"),
+    dependencies=[_LOOK],
+)
 async def get_avatar(avatar_id: str, pool: ThePool) -> AvatarManifest:
     """The manifest of one avatar."""
     avatar = pool.avatars.get(avatar_id)

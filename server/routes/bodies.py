@@ -20,7 +20,7 @@ SDP = "application/sdp"
 SDP_FRAGMENT = "application/trickle-ice-sdpfrag"
 PROBLEM = "application/problem+json"
 
-_PROBLEM_CONTENT = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+PROBLEM_CONTENT = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 
 def media_type(request: Request) -> str:
@@ -100,7 +100,7 @@ def body_of(**schemas: str) -> dict[str, Any]:
 def problems(**reasons: str) -> dict[int | str, dict[str, Any]]:
     """Describe errors to OpenAPI: `problems(_404="no such stream")`."""
     return {
-        int(status.lstrip("_")): {"description": reason, "content": _PROBLEM_CONTENT}
+        int(status.lstrip("_")): {"description": reason, "content": PROBLEM_CONTENT}
         for status, reason in reasons.items()
     }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
+from server.access.dependencies import needs, open_to_all
+from server.access.grants import Scope
 from server.errors import NotReadyError
 from server.metrics import CONTENT_TYPE, render
 from server.routes.bodies import problems
@@ -29,14 +31,17 @@ class ReadyToRender(BaseModel):
     """Viewers at present."""
 
 
-@router.get("/healthz", summary="Alive")
+@router.get("/healthz", summary="Alive", dependencies=[open_to_all()])
 async def healthz() -> Alive:
     """200 while the process answers at all."""
     return Alive()
 
 
 @router.get(
-    "/readyz", summary="Ready to render", responses=problems(_503="no worker is ready; says why")
+    "/readyz",
+    summary="Ready to render",
+    responses=problems(_503="no worker is ready; says why"),
+    dependencies=[open_to_all()],
 )
 async def readyz(pool: ThePool, sessions: TheSessions) -> ReadyToRender:
     """200 once a worker is ready, 503 with the reason before."""
@@ -47,7 +52,12 @@ async def readyz(pool: ThePool, sessions: TheSessions) -> ReadyToRender:
     return ReadyToRender(workers=ready, sessions=len(sessions.list()))
 
 
-@router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    dependencies=[needs(Scope.ADMIN)],
+)
 async def metrics(pool: ThePool, streams: TheStreams, sessions: TheSessions) -> Response:
     """Workers, streams, viewers and caches, as Prometheus reads them."""
     return Response(render(pool, streams, sessions), media_type=CONTENT_TYPE)

@@ -7,11 +7,13 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from server.access.dependencies import TheGrant
 from server.connectivity.ice_servers import IceServers
 from server.connectivity.pictures import ConnectPictures
+from server.errors import SessionNotFoundError
 from server.pool.pool import RenderPool
 from server.routes.live import LiveRequests
-from server.sessions import Connect, Sessions
+from server.sessions import Connect, Session, Sessions
 from server.settings import Settings
 from server.streams import Stream, Streams
 
@@ -71,3 +73,15 @@ def _stream(stream_id: str, streams: TheStreams) -> Stream:
 
 
 TheStream = Annotated[Stream, Depends(_stream)]
+
+
+def _own_session(session_id: str, sessions: TheSessions, grant: TheGrant) -> Session:
+    session = sessions.get(session_id)
+    if not grant.may_touch(session.viewer):
+        # Whoever has found out its address is not told that there is one.
+        raise SessionNotFoundError(f"no session {session_id!r}, or it has ended")
+    return session
+
+
+OwnSession = Annotated[Session, Depends(_own_session)]
+"""One that was opened with the same token; an admin's are all."""

@@ -10,6 +10,8 @@ from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
 from PIL import Image
 
+from server.access.dependencies import needs
+from server.access.grants import Scope
 from server.errors import AvatarNotFoundError
 from server.intake import from_default_view, to_render_state
 from server.messages import parse_render_request
@@ -41,6 +43,7 @@ router = APIRouter(prefix="/v1", tags=["pictures"])
         _503="no worker is free; try again",
     ),
     openapi_extra=body_of(json="RenderRequest"),
+    dependencies=[needs(Scope.VIEW)],
 )
 async def render(request: Request, pool: ThePool, settings: TheSettings) -> Response:
     """Render an avatar for given parameters, as a full render or as a warp of a cache.
@@ -68,6 +71,7 @@ async def render(request: Request, pool: ThePool, settings: TheSettings) -> Resp
     response_class=Response,
     responses=described(200, "The picture", PNG)
     | problems(_404="no such stream", _503="no worker is free; try again"),
+    dependencies=[needs(Scope.VIEW)],
 )
 async def snapshot(stream: TheStream, pool: ThePool) -> Response:
     """Render the stream's newest frame, seen from the avatar's default view."""

@@ -9,6 +9,8 @@ from fastapi import APIRouter, Request, Response, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
+from server.access.dependencies import TheGrant, needs
+from server.access.grants import Scope
 from server.errors import BadLineError, BadMessageError, StreamClosedError
 from server.intake import to_mesh_state
 from server.messages import (
@@ -99,6 +101,7 @@ class _Publisher:
         _429="too many streams",
     ),
     openapi_extra=body_of(json="StreamRequest"),
+    dependencies=[needs(Scope.PUBLISH, limited=True)],
 )
 async def create_stream(
     request: Request,
@@ -106,23 +109,36 @@ async def create_stream(
     streams: TheStreams,
     sessions: TheSessions,
     settings: TheSettings,
+    grant: TheGrant,
 ) -> StreamDescription:
     """Make a stream of an avatar, with an id of your choice or a made-up one."""
     if media_type(request):
         require_media_type(request, JSON)
     wanted = parse_stream_request(await read_body(request, settings.largest_body))
+    grant.check_stream(wanted.id)
     stream = streams.create(wanted.avatar, wanted.id)
     response.headers["Location"] = f"{request.scope.get('root_path', '')}/v1/streams/{stream.id}"
     return _describe(stream, sessions)
 
 
-@router.get("", summary="All streams")
-async def list_streams(streams: TheStreams, sessions: TheSessions) -> list[StreamDescription]:
-    """All streams, oldest first."""
-    return [_describe(stream, sessions) for stream in streams.list()]
+@router.get(
+    "",
+    summary="All streams",
+    dependencies=[needs(Scope.VIEW, Scope.PUBLISH, limited=True)],
+)
+async def list_streams(
+    streams: TheStreams, sessions: TheSessions, grant: TheGrant
+) -> list[StreamDescription]:
+    """All streams that the token is good for, oldest first."""
+    return [_describe(stream, sessions) for stream in streams.list() if grant.covers(stream.id)]
 
 
-@router.get("/{stream_id}", summary="One stream", responses=problems(_404="no such stream"))
+@router.get(
+    "/{stream_id}",
+    summary="One stream",
+    responses=problems(_404="no such stream"),
+    dependencies=[needs(Scope.VIEW, Scope.PUBLISH)],
+)
 async def get_stream(stream: TheStream, sessions: TheSessions) -> StreamDescription:
     """One stream and what came in so far."""
     return _describe(stream, sessions)
@@ -133,6 +149,7 @@ async def get_stream(stream: TheStream, sessions: TheSessions) -> StreamDescript
     summary="End a stream",
     status_code=status.HTTP_204_NO_CONTENT,
     responses=problems(_404="no such stream"),
+    dependencies=[needs(Scope.PUBLISH)],
 )
 async def delete_stream(stream_id: str, streams: TheStreams) -> None:
     """End a stream and the sessions that watch it."""
@@ -151,6 +168,7 @@ async def delete_stream(stream_id: str, streams: TheStreams) -> None:
         _415="the body is neither JSON nor NDJSON",
     ),
     openapi_extra=body_of(json="MeshFrameOrFrames", ndjson=""),
+    dependencies=[needs(Scope.PUBLISH)],
 )
 async def post_frames(
     request: Request, stream: TheStream, settings: TheSettings, live: TheLiveRequests
@@ -193,7 +211,7 @@ async def _publish_lines(request: Request, publisher: _Publisher, longest_line: 
         return  # a publisher that just goes away; what it sent has counted
 
 
-@router.websocket("/{stream_id}/frames")
+@router.websocket("/{stream_id}/frames", dependencies=[needs(Scope.PUBLISH)])
 async def receive_frames(socket: WebSocket, stream: TheStream) -> None:
     """Publish frames, one a message. A bad one is answered, and the socket stays open."""
     await socket.accept()

@@ -10,6 +10,8 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response, status
 
+from server.access.dependencies import TheGrant, needs
+from server.access.grants import Scope
 from server.connectivity.ice_servers import IceServers, link_values
 from server.errors import BadOfferError, PreconditionError
 from server.routes.bodies import (
@@ -21,7 +23,13 @@ from server.routes.bodies import (
     read_body,
     require_media_type,
 )
-from server.routes.parts import TheConnect, TheIceServers, TheSessions, TheStream
+from server.routes.parts import (
+    OwnSession,
+    TheConnect,
+    TheIceServers,
+    TheSessions,
+    TheStream,
+)
 
 router = APIRouter(prefix="/v1", tags=["watching"])
 
@@ -35,6 +43,7 @@ _ETAG = '"ice-1"'
     summary="What WHEP takes here",
     status_code=status.HTTP_204_NO_CONTENT,
     responses=problems(_404="no such stream"),
+    dependencies=[needs(Scope.VIEW)],
 )
 async def whep_options(stream: TheStream, response: Response, ice_servers: TheIceServers) -> None:
     """Say what to POST, and in `Link` headers which STUN and TURN servers to use."""
@@ -57,6 +66,7 @@ async def whep_options(stream: TheStream, response: Response, ice_servers: TheIc
         _503="no free seat; try again after `Retry-After` seconds",
     ),
     openapi_extra=body_of(sdp=""),
+    dependencies=[needs(Scope.VIEW)],
 )
 async def open_session(
     request: Request,
@@ -64,6 +74,7 @@ async def open_session(
     sessions: TheSessions,
     connect: TheConnect,
     ice_servers: TheIceServers,
+    grant: TheGrant,
 ) -> Response:
     """Answer a viewer's SDP offer and start the video. `Location` names the session.
 
@@ -71,7 +82,7 @@ async def open_session(
     """
     require_media_type(request, SDP)
     offer = await _read_text(request)
-    session, answer = await sessions.open(stream.id, connect, offer)
+    session, answer = await sessions.open(stream.id, connect, offer, grant)
     location = f"{request.scope.get('root_path', '')}/v1/sessions/{session.id}"
     headers = {"Location": location, "ETag": _ETAG, "Accept-Patch": SDP_FRAGMENT}
     response = Response(answer, status.HTTP_201_CREATED, headers, SDP)
@@ -91,10 +102,10 @@ async def open_session(
         _422="ICE restart is not supported",
     ),
     openapi_extra=body_of(fragment=""),
+    dependencies=[needs(Scope.VIEW, limited=True)],
 )
-async def add_candidates(session_id: str, request: Request, sessions: TheSessions) -> None:
+async def add_candidates(request: Request, session: OwnSession) -> None:
     """Trickle ICE: take candidates the viewer found after its offer."""
-    session = sessions.get(session_id)
     require_media_type(request, SDP_FRAGMENT)
     expected = request.headers.get("if-match", _ETAG)
     if expected != "*" and _ETAG not in [tag.strip() for tag in expected.split(",")]:
@@ -108,20 +119,22 @@ async def add_candidates(session_id: str, request: Request, sessions: TheSession
     summary="Leave",
     status_code=status.HTTP_204_NO_CONTENT,
     responses=problems(_404="no such session"),
+    dependencies=[needs(Scope.VIEW, limited=True)],
 )
-async def close_session(session_id: str, sessions: TheSessions) -> None:
+async def close_session(session: OwnSession, sessions: TheSessions) -> None:
     """End a session and free its seat."""
-    await sessions.close(session_id)
+    await sessions.close(session.id)
 
 
 @router.get(
     "/sessions/{session_id}",
     summary="A session's state and statistics",
     responses=problems(_404="no such session"),
+    dependencies=[needs(Scope.VIEW, limited=True)],
 )
-async def get_session(session_id: str, sessions: TheSessions) -> dict[str, Any]:
+async def get_session(session: OwnSession) -> dict[str, Any]:
     """Frame rate, cache age, time per stage, drops: what the viewer is really getting."""
-    return sessions.get(session_id).stats()
+    return session.stats()
 
 
 def _add_ice_servers(response: Response, ice_servers: IceServers) -> None:

@@ -27,7 +27,7 @@ async def running(
         app.router.lifespan_context(app),
         httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app, raise_app_exceptions=False),
-            base_url="http://telewarp",
+            base_url="http://localhost",
         ) as client,
     ):
         yield client
@@ -144,7 +144,7 @@ async def test_it_is_alive_but_not_ready_while_no_worker_is() -> None:
 async def test_a_fault_of_ours_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
     app = create_app(Settings(demo=False), lambda _: pytest.fail("not started"))
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://telewarp") as client:
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
         answer = await client.get("/v1/avatars")  # nothing was started
     assert answer.status_code == 500
     assert answer.json()["detail"] == "an internal error, which has been logged"

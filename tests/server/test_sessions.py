@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from server import sessions as sessions_module
+from server.access.grants import ANYONE
 from server.errors import (
     BadOfferError,
     NotReadyError,
@@ -69,7 +70,7 @@ class House:
     stream: Stream
 
     async def open(self) -> Session:
-        session, _ = await self.sessions.open("s", FakePeer, "offer")
+        session, _ = await self.sessions.open("s", FakePeer, "offer", ANYONE)
         return session
 
 
@@ -323,7 +324,7 @@ async def test_statistics_are_of_this_session() -> None:
 
 async def test_opening_answers_the_offer_and_closing_ends_the_peer_and_the_line() -> None:
     async with house() as h:
-        session, answer = await h.sessions.open("s", FakePeer, "offer")
+        session, answer = await h.sessions.open("s", FakePeer, "offer", ANYONE)
         assert answer == "answer to offer"
         assert h.sessions.get(session.id) is session
         await h.sessions.add_candidates(session.id, "a=candidate")
@@ -350,9 +351,9 @@ async def test_opening_answers_the_offer_and_closing_ends_the_peer_and_the_line(
 async def test_a_bad_offer_leaves_nothing_behind() -> None:
     async with house() as h:
         with pytest.raises(BadOfferError):
-            await h.sessions.open("s", FakePeer, "")
+            await h.sessions.open("s", FakePeer, "", ANYONE)
         with pytest.raises(StreamNotFoundError):
-            await h.sessions.open("unknown", FakePeer, "offer")
+            await h.sessions.open("unknown", FakePeer, "offer", ANYONE)
         assert h.sessions.list() == ()
         assert h.pool.status().lines == 0
 

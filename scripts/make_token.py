@@ -1,0 +1,90 @@
+"""Make a token for a server that asks for one, good for some minutes.
+
+    .venv/bin/python scripts/make_token.py --scope view --stream me --minutes 60
+
+prints it. Open http://HOST:8000/?stream=me#token=TOKEN with it, or send it as `Authorization:
+Bearer TOKEN`. `--tokens` is the file the server was started with (default: TELEWARP_TOKENS, else
+tokens.toml); where there is none yet, it is made, readable by you alone, with a new signing key:
+
+    signing_keys = ["..."]      # the first one signs, all of them are accepted
+
+    [[token]]                   # tokens that do not expire, if you want any
+    name = "studio"             # told in the log
+    secret = "..."              # 16 characters or more: letters, digits, "._~-"
+    scopes = ["publish"]        # publish, view, drive, admin
+    streams = ["me"]            # all where left out
+
+The server reads it once, at its start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import sys
+from pathlib import Path
+
+from server.access.grants import Scope
+from server.access.tokens import read_tokens
+from server.errors import SettingsError
+
+LONGEST_MINUTES = 366 * 24 * 60
+
+
+def main(arguments: list[str]) -> int:
+    """Print a token. Returns the exit code."""
+    wanted = _read(arguments)
+    try:
+        if not wanted.tokens.exists():
+            _make_file(wanted.tokens)
+            print(f"make_token: made {wanted.tokens} with a new signing key", file=sys.stderr)
+        tokens = read_tokens(wanted.tokens)
+        print(tokens.sign(wanted.scope, wanted.stream or None, wanted.minutes))
+    except (SettingsError, OSError) as error:
+        print(f"make_token: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _read(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Make a token for a server that asks for one.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        "--tokens",
+        type=Path,
+        default=os.environ.get("TELEWARP_TOKENS", "tokens.toml"),
+        help="the server's file of tokens; made where there is none",
+    )
+    parser.add_argument(
+        "--scope",
+        type=Scope,
+        choices=list(Scope),
+        action="append",
+        required=True,
+        help="what it allows; may be given more than once",
+    )
+    parser.add_argument(
+        "--stream", action="append", help="the only stream it is good for; may be given again"
+    )
+    parser.add_argument("--minutes", type=_minutes, default=60.0, help="how long it is good")
+    return parser.parse_args(arguments)
+
+
+def _minutes(text: str) -> float:
+    minutes = float(text)
+    if not 0 < minutes <= LONGEST_MINUTES:
+        raise argparse.ArgumentTypeError(f"expected 0 to {LONGEST_MINUTES}, got {text}")
+    return minutes
+
+
+def _make_file(file: Path) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w") as new:
+        new.write(f'signing_keys = ["{secrets.token_urlsafe(48)}"]\n')
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

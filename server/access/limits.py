@@ -1,0 +1,95 @@
+"""How often a client may ask, and how much it may have open at a time. Knows no web."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from server.errors import TooManyRequestsError
+
+BURST_S = 2.0
+"""A client that was quiet may ask at once for as much as else comes in so long."""
+MOST_CLIENTS = 10_000
+"""Remembered at a time, about 200 bytes each; the one heard from longest ago is forgotten."""
+
+
+class Limits:
+    """Of all clients, each named by a key.
+
+    Args:
+        requests_per_s: On average.
+        connections: Requests and sockets of one client that are open at a time.
+        clock: Seconds, never going back.
+    """
+
+    def __init__(
+        self,
+        requests_per_s: float,
+        connections: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._rate = requests_per_s
+        self._burst = max(1.0, requests_per_s * BURST_S)
+        self._connections = connections
+        self._clock = clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        """What each client has left, and at what time."""
+        self._open: Counter[str] = Counter()  # only those that have something open
+
+    @property
+    def clients(self) -> int:
+        """How many are remembered."""
+        return len(self._buckets)
+
+    @contextmanager
+    def request(self, client: str) -> Iterator[None]:
+        """Count a request for as long as it is open.
+
+        Raises:
+            TooManyRequestsError: If it is one too many.
+        """
+        self._take(client)
+        if self._open[client] >= self._connections:
+            raise TooManyRequestsError(
+                f"expected at most {self._connections} requests and sockets open at a time", 1
+            )
+        self._open[client] += 1
+        try:
+            yield
+        finally:
+            self._open[client] -= 1
+            if not self._open[client]:
+                del self._open[client]
+
+    def _take(self, client: str) -> None:
+        now = self._clock()
+        left, since = self._buckets.pop(client, (self._burst, now))
+        left = min(self._burst, left + (now - since) * self._rate)
+        refused = left < 1
+        self._buckets[client] = (left if refused else left - 1, now)
+        if len(self._buckets) > MOST_CLIENTS:
+            self._buckets.popitem(last=False)
+        if refused:
+            wait_s = math.ceil((1 - left) / self._rate)
+            raise TooManyRequestsError(
+                f"expected at most {self._rate:g} requests a second, got more", wait_s
+            )
+
+
+def client_key(address: str, holder: str | None) -> str:
+    """Names a client: by its address, and its token where it has a good one.
+
+    Both, since many may share one address (a proxy, an office) or one token (a link that was passed
+    on). Of an IPv6 address the network counts: its owner has all the rest.
+    """
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return f"{address} {holder or ''}"
+    if ip.version == 6:
+        ip = ipaddress.ip_network((int(ip), 64), strict=False).network_address
+    return f"{ip} {holder or ''}"
