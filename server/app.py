@@ -281,8 +281,9 @@ def _is_open(socket: WebSocket) -> bool:
 
 def _headers(error: errors.TelewarpError, retry_after_s: int | None) -> dict[str, str]:
     """What a client is to know about an error beside the words."""
-    if isinstance(error, errors.UnauthorizedError):
-        return {"WWW-Authenticate": 'Bearer realm="telewarp"'}
+    if isinstance(error, errors.UnauthorizedError):  # RFC 6750, section 3
+        why = ', error="invalid_token"' if isinstance(error, errors.BadTokenError) else ""
+        return {"WWW-Authenticate": f'Bearer realm="telewarp"{why}'}
     if isinstance(error, errors.TooManyRequestsError):
         retry_after_s = error.retry_after_s
     return {"Retry-After": str(retry_after_s)} if retry_after_s else {}

@@ -10,7 +10,8 @@
     ├── LimitError               too many of something, such as streams
     │   ├── TooLargeError        a body or line over its limit
     │   └── TooManyRequestsError a client asks too often, or has too much open at a time
-    ├── UnauthorizedError        no token, or one that is not good
+    ├── UnauthorizedError        no token
+    │   └── BadTokenError        one that is not good
     ├── ForbiddenError           a token that does not allow it, or a page that may not ask
     ├── NotFoundError
     │   ├── AvatarNotFoundError
@@ -98,7 +99,11 @@ class TooManyRequestsError(LimitError):
 
 
 class UnauthorizedError(TelewarpError):
-    """No token came, or one that is unknown, forged or too old."""
+    """No token came where one is needed."""
+
+
+class BadTokenError(UnauthorizedError):
+    """A token came that is unknown, forged or too old."""
 
 
 class ForbiddenError(TelewarpError):

@@ -1,5 +1,7 @@
 // What the server tells of the avatar behind a stream.
 
+import { access } from "./access.js";
+
 /**
  * @typedef {object} Avatar
  * @property {string} id
@@ -15,7 +17,7 @@
  * @param {{signal?: AbortSignal, fetch?: typeof globalThis.fetch}} [options]
  * @returns {Promise<Avatar | null>} null if the server does not tell, for the picture matters more
  */
-export async function fetchAvatar(stream, base, { signal, fetch = globalThis.fetch } = {}) {
+export async function fetchAvatar(stream, base, { signal, fetch = access.fetch } = {}) {
   const read = async (path) => {
     const response = await fetch(new URL(path, base), { signal });
     if (!response.ok) throw new Error(`${path} answered ${response.status}`);

@@ -1,5 +1,6 @@
 // Puts the viewer together: the only file that looks for elements of the page.
 
+import { SignIn, access } from "./access.js";
 import { fetchAvatar } from "./avatars.js";
 import { Backdrop } from "./backdrop.js";
 import { ARKIT_NAMES } from "./coefficients.js";
@@ -39,6 +40,11 @@ const pictures = $("#pictures");
 const stage = $("#stage");
 const life = new AbortController();
 
+access.takeFrom(location, history);
+const signIn = new SignIn($("#sign-in"), (token) => {
+  access.use(token);
+  viewer.retryNow();
+});
 const orbit = new Orbit();
 const telemetry = new Telemetry();
 // A stream's publisher counts its frames from small numbers; the clock is far above any of them.
@@ -94,6 +100,7 @@ function showState(next) {
   if (next.state === "connecting") loadAvatar();
   document.body.dataset.state = state;
   notice.show(next, trouble);
+  signIn.show(trouble?.kind === "sign-in");
 }
 
 /** Keeps the last picture, for a video whose session has ended turns black. */
@@ -171,7 +178,7 @@ function hear(text) {
 function sayError(detail) {
   telemetry.serverError();
   const line = $("#server-error");
-  line.textContent = `The server did not understand: ${detail}`;
+  line.textContent = `The server says: ${detail}`;
   clearTimeout(errorTimer);
   errorTimer = setTimeout(() => (line.textContent = ""), AFTER_ERROR_MS);
 }
@@ -374,6 +381,10 @@ setInterval(ping, PING_EVERY_MS);
 setInterval(measure, HEARTBEAT_MS);
 
 window.addEventListener("online", () => viewer.retryNow());
+window.addEventListener("hashchange", () => {
+  access.takeFrom(location, history);
+  viewer.retryNow();
+});
 window.addEventListener("pagehide", () => {
   viewer.close();
   life.abort();

@@ -1,6 +1,7 @@
 // One session of single pictures over a WebSocket, for where WebRTC cannot get through. Looks like a
 // WebRTC `Session` to its viewer, and like it is never reused.
 
+import { access } from "./access.js";
 import { Trouble } from "./trouble.js";
 
 const SILENCE_MS = 6_000; // the server repeats a still picture every second
@@ -46,7 +47,7 @@ export class PictureSession {
    * @throws {Trouble} if the server cannot be reached or refuses
    */
   async open(address, signal) {
-    const socket = new WebSocket(address);
+    const socket = new WebSocket(address, access.subprotocols);
     this.#socket = socket;
     const opened = new Promise((resolve) => {
       socket.onmessage = ({ data }) => this.#hear(data, resolve);

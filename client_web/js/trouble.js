@@ -1,7 +1,7 @@
 // Everything that keeps the picture away, and how to say it to a person.
 
 /**
- * @typedef {"unsupported" | "unreachable" | "unknown-stream" | "full" | "refused" | "blocked"
+ * @typedef {"unsupported" | "unreachable" | "unknown-stream" | "full" | "sign-in" | "refused" | "blocked"
  *   | "lost" | "stalled" | "undecodable"} TroubleKind
  */
 
@@ -30,7 +30,7 @@ const STEADY_WAIT_S = { "unknown-stream": 5, refused: 10, blocked: 6, undecodabl
  * @returns {number | null} seconds, or null if trying again is no use
  */
 export function waitAfter(trouble, backoff) {
-  if (trouble.kind === "unsupported") return null;
+  if (trouble.kind === "unsupported" || trouble.kind === "sign-in") return null;
   if (trouble.retry_after_s !== null) return trouble.retry_after_s;
   return STEADY_WAIT_S[trouble.kind] ?? backoff.next();
 }
@@ -62,6 +62,13 @@ export function describeTrouble(trouble, { stream, host }) {
       return {
         title: "No free seat just now",
         detail: sentence(trouble.detail) || "The server is showing as many faces as it can.",
+      };
+    case "sign-in":
+      return {
+        title: trouble.detail ? "This token does not fit" : "Sign in to watch",
+        detail:
+          sentence(trouble.detail) ||
+          "This face is shown to those who have a token. Ask whoever runs the server for one.",
       };
     case "refused":
       return {

@@ -1,5 +1,6 @@
 // WHEP signalling (draft-ietf-wish-whep): SDP over HTTP, one request to join, one to leave.
 
+import { access } from "./access.js";
 import { iceServers } from "./ice.js";
 import { Trouble } from "./trouble.js";
 
@@ -16,7 +17,7 @@ import { Trouble } from "./trouble.js";
  * @returns {Promise<URL>} the session's address, for `closeSession`
  * @throws {Trouble} if the server cannot be reached or refuses
  */
-export async function openSession(pc, endpoint, { signal, fetch = globalThis.fetch } = {}) {
+export async function openSession(pc, endpoint, { signal, fetch = access.fetch } = {}) {
   const offer = await pc.createOffer();
   const response = await post(fetch, endpoint, offer.sdp, signal);
   if (response.status !== 201) throw await refusal(response);
@@ -43,7 +44,7 @@ export async function openSession(pc, endpoint, { signal, fetch = globalThis.fet
  *
  * @param {URL} session @param {{fetch?: typeof globalThis.fetch}} [options]
  */
-export async function closeSession(session, { fetch = globalThis.fetch } = {}) {
+export async function closeSession(session, { fetch = access.fetch } = {}) {
   try {
     await fetch(session, { method: "DELETE", keepalive: true }); // keepalive: may run on page hide
   } catch {
@@ -86,6 +87,11 @@ async function refusal(response) {
     detail: await problemDetail(response),
     retry_after_s: retryAfter(response),
   };
+  if (response.status === 403) return new Trouble("sign-in", facts);
+  if (response.status === 401) {
+    const refused = response.headers.get("WWW-Authenticate")?.includes("invalid_token");
+    return new Trouble("sign-in", refused ? facts : {});
+  }
   if (response.status === 404) return new Trouble("unknown-stream", facts);
   if (response.status === 503)
     return new Trouble("full", { ...facts, retry_after_s: facts.retry_after_s ?? 5 });

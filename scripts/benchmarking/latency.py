@@ -99,7 +99,7 @@ def _page(address: str) -> Iterator[Page]:
         raise SystemExit("benchmark: needs chromium; on Debian and Ubuntu: apt install chromium")
     with tempfile.TemporaryDirectory() as profile, sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
-            profile, executable_path=chromium, args=CHROMIUM_FLAGS, headless=True,
+            profile, executable_path=chromium, args=CHROMIUM_FLAGS, headless=True, bypass_csp=True,
             viewport={"width": 1000, "height": 800},
         )  # fmt: skip
         page = context.pages[0]

@@ -29,7 +29,7 @@ import jwt
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 
 from server.access.grants import Grant, Scope
-from server.errors import SettingsError, UnauthorizedError
+from server.errors import BadTokenError, SettingsError
 
 AUDIENCE = "telewarp"
 """Of signed tokens, so that the same key's tokens for other programs are of no use here."""
@@ -81,10 +81,10 @@ class Tokens:
         """What a token allows.
 
         Raises:
-            UnauthorizedError: If it is unknown, forged or too old.
+            BadTokenError: If it is unknown, forged or too old.
         """
         if len(token) > LONGEST_TOKEN:
-            raise UnauthorizedError(f"expected a token of at most {LONGEST_TOKEN} characters")
+            raise BadTokenError(f"expected a token of at most {LONGEST_TOKEN} characters")
         return self._find_listed(token) or self._read_signed(token)
 
     def _find_listed(self, token: str) -> Grant | None:
@@ -107,13 +107,13 @@ class Tokens:
                 )
                 return _grant_of(_Claims.model_validate(claims))
             except jwt.ExpiredSignatureError as exc:
-                raise UnauthorizedError("the token has expired; ask for a new one") from exc
+                raise BadTokenError("the token has expired; ask for a new one") from exc
             except jwt.InvalidSignatureError:
                 continue  # perhaps another key's
             except (jwt.InvalidTokenError, ValidationError, ValueError):
                 break
         # Not from the cause: it may quote what is secret.
-        raise UnauthorizedError("expected a token of this server, got another") from None
+        raise BadTokenError("expected a token of this server, got another") from None
 
     def sign(self, scopes: Iterable[Scope], streams: Iterable[str] | None, minutes: float) -> str:
         """Make a short-lived token.

@@ -7,6 +7,8 @@ from contextlib import suppress
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
+from server.access.dependencies import TheGrant, needs
+from server.access.grants import Scope
 from server.connectivity.pictures import JPEG, PicturePeer
 from server.errors import SessionClosedError, SessionNotFoundError
 from server.routes.parts import TheConnectPictures, TheSessions
@@ -33,9 +35,13 @@ class _Socket:
             raise ConnectionError("the viewer has gone") from exc
 
 
-@router.websocket("/{stream_id}/pictures")
+@router.websocket("/{stream_id}/pictures", dependencies=[needs(Scope.VIEW)])
 async def show_pictures(
-    socket: WebSocket, stream_id: str, sessions: TheSessions, connect: TheConnectPictures
+    socket: WebSocket,
+    stream_id: str,
+    sessions: TheSessions,
+    connect: TheConnectPictures,
+    grant: TheGrant,
 ) -> None:
     """Show a stream as JPEG pictures, each after a `frame` event as text.
 
@@ -44,7 +50,9 @@ async def show_pictures(
     """
     await socket.accept()  # first: a browser is not told why a socket was not accepted
     carrier = _Socket(socket)
-    session, _ = await sessions.open(stream_id, lambda session: connect(session, carrier), JPEG)
+    session, _ = await sessions.open(
+        stream_id, lambda session: connect(session, carrier), JPEG, grant
+    )
     peer = session.peer
     assert isinstance(peer, PicturePeer)
     reading = asyncio.create_task(_read(socket, peer))

@@ -90,6 +90,11 @@ class Server:
         except subprocess.TimeoutExpired:
             self.kill()
 
+    @property
+    def log(self) -> str:
+        """What it has said so far."""
+        return self._log.read_text()
+
     def worker_pids(self) -> set[int]:
         """The render processes, found as the server's spawned children."""
         assert self._process is not None
@@ -163,7 +168,8 @@ def open_page(
     errors: list[str] = []
 
     def open_page(address: str, **options: Any) -> Page:
-        context = browser.new_context(**{"viewport": DESKTOP, **options})
+        # Playwright waits by `eval` in the page, which the page's policy forbids.
+        context = browser.new_context(**{"viewport": DESKTOP, "bypass_csp": True, **options})
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))

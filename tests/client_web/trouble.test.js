@@ -10,6 +10,7 @@ const KINDS = [
   "unreachable",
   "unknown-stream",
   "full",
+  "sign-in",
   "refused",
   "blocked",
   "lost",
@@ -42,6 +43,12 @@ test("waits for a lost server grow, waits for a missing stream do not", () => {
   const waits = (kind) => [1, 2, 3].map(() => waitAfter(new Trouble(kind), backoff));
   assert.deepEqual(waits("unreachable"), [0.5, 1, 2]);
   assert.deepEqual(waits("unknown-stream"), [5, 5, 5]);
+});
+
+test("without a token nothing is asked again until there is one", () => {
+  assert.equal(waitAfter(new Trouble("sign-in"), new Backoff()), null);
+  const wrong = new Trouble("sign-in", { status: 403, detail: "expected a token for stream 'a'" });
+  assert.equal(describeTrouble(wrong, PLACE).detail, "Expected a token for stream 'a'.");
 });
 
 test("a browser without WebRTC is not asked again", () => {

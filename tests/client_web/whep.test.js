@@ -102,6 +102,9 @@ test("a stream that does not exist is told from a full server", async () => {
     retry_after_s: 17,
   });
   await assert.rejects(open(problem(503, "all taken")), { retry_after_s: 5 });
+  await assert.rejects(open(problem(401, "got none")), { kind: "sign-in", detail: "" });
+  const invalid = { "WWW-Authenticate": 'Bearer error="invalid_token"' };
+  await assert.rejects(open(problem(401, "too old", invalid)), { detail: "too old" });
   await assert.rejects(open(problem(415, "send SDP")), { kind: "refused", detail: "send SDP" });
   await assert.rejects(
     open(() => new Response("<html>", { status: 502 })),

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from server.access.grants import ANYONE
 from server.pool.fake import FakeEngineFactory
 from server.pool.pool import PoolSettings, RenderPool
 from server.sessions import Session, Sessions, ViewState
@@ -96,7 +97,7 @@ async def a_busy_house(viewers: int) -> AsyncIterator[list[Viewer]]:
     crowd = []
     with ThreadPoolExecutor(2) as executor:
         for _ in range(viewers):
-            session, _ = await sessions.open("s", lambda _: Unconnected(), "offer")
+            session, _ = await sessions.open("s", lambda _: Unconnected(), "offer", ANYONE)
             encoder = H264Encoder(64, 64, fps=FPS, bitrate=400_000, highest_bitrate=400_000)
             crowd.append(Viewer(session, RenderTrack(session, encoder, executor, pytest.fail)))
         moves = [asyncio.create_task(viewer.look_around()) for viewer in crowd]

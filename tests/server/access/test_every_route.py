@@ -125,10 +125,11 @@ def refuse(client: TestClient, call: Call, headers: dict[str, str]) -> httpx2.Re
 
 @pytest.mark.parametrize("call", RULED, ids=str)
 def test_every_call_refuses_whoever_has_no_token(client: TestClient, call: Call) -> None:
-    for headers in ({}, {"Authorization": "Bearer guessed"}, {"Authorization": "Basic eDp5"}):
-        answer = refuse(client, call, headers)
+    for scheme, bad in (("", False), ("Bearer guessed", True), ("Basic eDp5", False)):
+        answer = refuse(client, call, {"Authorization": scheme})
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"].startswith("Bearer")
+        assert ("invalid_token" in answer.headers["www-authenticate"]) == bad
         assert answer.headers["content-type"] == "application/problem+json"
 
 

@@ -14,7 +14,7 @@ import pytest
 from scripts.make_token import main as make_token
 from server.access.grants import Scope
 from server.access.tokens import AUDIENCE, LONGEST_TOKEN, Tokens, read_tokens
-from server.errors import ForbiddenError, SettingsError, UnauthorizedError
+from server.errors import BadTokenError, ForbiddenError, SettingsError
 
 KEY = "k" * 40
 SECRET = "not-to-be-seen-anywhere"
@@ -51,13 +51,13 @@ def test_a_listed_token_allows_what_the_file_says(file: Path) -> None:
 @pytest.mark.parametrize("token", ["", SECRET[:-1], SECRET + "x", "ä", "\udcff", "a.b.c", "." * 9])
 def test_another_token_is_refused(file: Path, token: str) -> None:
     file.write_text(f'signing_keys = ["{KEY}"]\n' + entry())
-    with pytest.raises(UnauthorizedError, match="expected a token of this server"):
+    with pytest.raises(BadTokenError, match="expected a token of this server"):
         read_tokens(file).find(token)
 
 
 def test_a_huge_token_is_refused_unread(file: Path) -> None:
     file.write_text(entry())
-    with pytest.raises(UnauthorizedError, match="at most 4096 characters"):
+    with pytest.raises(BadTokenError, match="at most 4096 characters"):
         read_tokens(file).find("x" * (LONGEST_TOKEN + 1))
 
 
@@ -92,7 +92,7 @@ def test_a_key_may_be_replaced_while_its_tokens_are_good() -> None:
     ],
 )
 def test_a_signed_token_that_is_not_good_is_refused(token: str, said: str) -> None:
-    with pytest.raises(UnauthorizedError, match=said):
+    with pytest.raises(BadTokenError, match=said):
         Tokens({}, (KEY,)).find(token)
 
 
