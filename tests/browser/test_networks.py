@@ -40,7 +40,7 @@ def a_page(place: Place, folder: Path) -> Iterator[Page]:
             executable_path=place.wrap(CHROMIUM, folder), args=list(CHROMIUM_ARGUMENTS)
         ) as browser,
     ):
-        yield browser.new_page()
+        yield browser.new_page(bypass_csp=True)
 
 
 def look_aside(page: Page, yaw_rad: float) -> None:
@@ -68,7 +68,7 @@ def test_pictures_come_while_udp_is_blocked_and_video_when_it_is_not(tmp_path: P
         pytest.skip("no `iptables` program: apt-get install iptables")
     log = tmp_path / "server.txt"
     fake_server = python("-m", "tests.server.connectivity.fake_server")
-    options = ("--host", "10.77.3.1", "--workers", "1")
+    options = ("--host", "10.77.3.1", "--insecure", "--workers", "1")
     with places("viewer", "server") as net:
         wire(net["viewer"], "10.77.3.2", net["server"], "10.77.3.1")
         net["server"].run("iptables", "-A", *DROP_UDP)

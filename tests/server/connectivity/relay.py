@@ -91,7 +91,15 @@ def divided_network(folder: Path) -> Iterator[dict[str, Place]]:
             net["server"].running(
                 log,
                 *python("-m", "tests.server.connectivity.fake_server"),
-                *("--host", "10.77.2.2", "--workers", "1", "--udp-ports", "40000-40010"),
+                *(
+                    "--host",
+                    "10.77.2.2",
+                    "--insecure",
+                    "--workers",
+                    "1",
+                    "--udp-ports",
+                    "40000-40010",
+                ),
                 *("--ice-servers", TURN_SERVER),
                 environment={"TELEWARP_TURN_SECRET": _SECRET},
             )
