@@ -40,7 +40,8 @@ from server.routes import avatars, health, pictures, render, streams, whep
 from server.routes.bodies import PROBLEM, PROBLEM_CONTENT
 from server.routes.live import LiveRequests
 from server.routes.viewer import viewer_route
-from server.sessions import Connect, Peer, Session, Sessions
+from server.session import Peer, Session
+from server.sessions import Connect, Sessions
 from server.settings import Settings
 from server.streams import Streams
 from server.webrtc.peer import AiortcPeer, PeerOptions

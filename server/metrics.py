@@ -1,7 +1,5 @@
-"""What operators watch, in Prometheus' format; read off the running parts at each scrape.
-
-Nothing is counted here: the parts keep their own figures, so a scrape costs what it reads and a
-frame costs nothing.
+"""What operators watch, in Prometheus' format: the state of the parts, read off at each scrape, and
+what `server/frame_metrics.py` has counted since the start.
 """
 
 from __future__ import annotations
@@ -60,24 +58,13 @@ class _Collector:
         stats = [session.stats() for session in self._sessions.list()]
         yield _gauge("sessions", "Viewers", len(stats))
         yield _gauge("fps", "Frames a second sent to all viewers", sum(s["fps"] for s in stats))
-        failed = sum(s["failed_frames"] for s in stats)
-        yield _gauge("failed_frames", "Frames that failed, of present viewers", failed)
-        ages = GaugeMetricFamily(
-            "telewarp_cache_age_ms", "Of the viewer with the oldest", labels=["quantile"]
-        )
-        for label, name in (("0.5", "p50"), ("0.95", "p95")):
-            values = (stat["cache_age_ms"][name] for stat in stats)
-            known = [value for value in values if value is not None]
-            if known:
-                ages.add_metric([label], max(known))
-        yield ages
 
 
 def render(pool: RenderPool, streams: Streams, sessions: Sessions) -> bytes:
     """All metrics now, in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(pool, streams, sessions))
-    return generate_latest(registry)
+    return generate_latest(registry) + generate_latest(sessions.metrics.registry)
 
 
 def _gauge(name: str, help_text: str, value: float) -> Metric:

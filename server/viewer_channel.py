@@ -9,7 +9,7 @@ from typing import Any
 from server.errors import BadMessageError
 from server.intake import to_mesh_state, to_view_state
 from server.messages import Ping, View, parse_viewer_message
-from server.sessions import RenderedFrame, Session
+from server.session import RenderedFrame, Session
 
 _LONGEST_MESSAGE = 256 * 1024
 """Characters; above the vertices of any avatar that fits one SCTP message."""

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from server.errors import BadOfferError, SessionClosedError, TelewarpError
 from server.messages import Message, Seq
 from server.pool.jobs import Image as Picture
-from server.sessions import RenderedFrame, Session
+from server.session import RenderedFrame, Session
 from server.viewer_channel import ViewerChannel, frame_event
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,8 @@ from server.connectivity.pictures import ConnectPictures
 from server.errors import SessionNotFoundError
 from server.pool.pool import RenderPool
 from server.routes.live import LiveRequests
-from server.sessions import Connect, Session, Sessions
+from server.session import Session
+from server.sessions import Connect, Sessions
 from server.settings import Settings
 from server.streams import Stream, Streams
 

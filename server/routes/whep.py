@@ -127,6 +127,16 @@ async def close_session(session: OwnSession, sessions: TheSessions) -> None:
 
 
 @router.get(
+    "/sessions",
+    summary="All sessions",
+    dependencies=[needs(Scope.ADMIN)],
+)
+async def list_sessions(sessions: TheSessions) -> list[dict[str, Any]]:
+    """Every viewer's session with its statistics, oldest first."""
+    return [session.stats() for session in sessions.list()]
+
+
+@router.get(
     "/sessions/{session_id}",
     summary="A session's state and statistics",
     responses=problems(_404="no such session"),

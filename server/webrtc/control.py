@@ -10,7 +10,7 @@ from typing import Any
 
 from aiortc import RTCDataChannel
 
-from server.sessions import Session
+from server.session import Session
 from server.viewer_channel import ViewerChannel, frame_event
 from server.webrtc.clock import frame_clock
 from server.webrtc.track import EncodedFrame

@@ -22,7 +22,7 @@ from aiortc.sdp import MediaDescription, SessionDescription
 from server.connectivity.addresses import Reach
 from server.connectivity.ice_servers import IceServers
 from server.errors import BadOfferError, IceRestartError
-from server.sessions import Session
+from server.session import Session
 from server.webrtc.control import Control
 from server.webrtc.encoder import H264Encoder, default_bitrate
 from server.webrtc.gathering import as_aiortc, gather_within
@@ -174,6 +174,7 @@ class AiortcPeer:
 
     def _packet_sent(self, rtp_timestamp: int, ends_frame: bool, size: int) -> None:
         self._rate.note_sent(size, time.monotonic())
+        self._session.note_sent(size)
         if ends_frame and self._track is not None and self._track.newest is not None:
             self._session.note_stage("encode", self._track.newest.encode_ms)
             self._control.report(self._track.newest, rtp_timestamp)

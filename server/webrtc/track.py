@@ -21,7 +21,7 @@ from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
 from server.errors import SessionClosedError
-from server.sessions import RenderedFrame
+from server.session import RenderedFrame
 from server.webrtc.encoder import TIME_BASE
 
 logger = logging.getLogger(__name__)

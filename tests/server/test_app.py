@@ -89,6 +89,7 @@ def test_the_description_has_every_call_and_no_dangling_reference(http: httpx2.C
         "POST /v1/streams/{stream_id}/whep",
         "PATCH /v1/sessions/{session_id}",
         "DELETE /v1/sessions/{session_id}",
+        "GET /v1/sessions",
         "GET /v1/sessions/{session_id}",
         "POST /v1/render",
     }

@@ -19,7 +19,8 @@ import pytest
 from server.access.grants import ANYONE
 from server.pool.fake import FakeEngineFactory
 from server.pool.pool import PoolSettings, RenderPool
-from server.sessions import Session, Sessions, ViewState
+from server.session import Session, ViewState
+from server.sessions import Sessions
 from server.streams import Streams
 from server.webrtc.encoder import H264Encoder
 from server.webrtc.track import RenderTrack

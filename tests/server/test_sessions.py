@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from server import sessions as sessions_module
+from server import session as session_module
 from server.access.grants import ANYONE
 from server.errors import (
     BadOfferError,
@@ -32,7 +32,8 @@ from server.pool.fake import (
 )
 from server.pool.keeper import Patience
 from server.pool.pool import PoolSettings, RenderPool
-from server.sessions import Session, Sessions, ViewState
+from server.session import Session, ViewState
+from server.sessions import Sessions
 from server.streams import MeshState, Stream, Streams, neutral_mesh
 
 STEP = 2 / 255
@@ -139,7 +140,7 @@ async def test_the_first_frame_comes_as_soon_as_the_first_cache_is_there() -> No
 
 
 async def test_the_first_frame_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions_module, "FIRST_CACHE_S", 0.1)
+    monkeypatch.setattr(session_module, "FIRST_CACHE_S", 0.1)
     async with house(FakeEngineFactory(refresh_s=1.0)) as h:
         session = await h.open()
         with pytest.raises(NotReadyError, match=r"no picture within 0\.1 s"):

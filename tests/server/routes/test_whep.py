@@ -119,3 +119,10 @@ def test_a_session_nobody_has_is_a_404(http: httpx2.Client) -> None:
         refused(http.request(method, "/v1/sessions/nothing"), 404, "no session 'nothing'")
     answer = http.patch("/v1/sessions/nothing", content=CANDIDATE, headers=FRAGMENT)
     refused(answer, 404, "no session 'nothing'")
+
+
+def test_all_sessions_are_listed_with_their_figures(http: httpx2.Client, session: str) -> None:
+    listed = {found["id"]: found for found in http.get("/v1/sessions").json()}
+    own = listed[session.rsplit("/", 1)[-1]]
+    assert own["stages_ms"].keys() <= {"wait", "queue", "raster", "warp", "hand_over", "encode"}
+    assert own.keys() == http.get(session).json().keys()

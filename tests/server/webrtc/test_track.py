@@ -14,7 +14,7 @@ from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
 from server.errors import SessionClosedError
-from server.sessions import RenderedFrame
+from server.session import RenderedFrame
 from server.webrtc.track import KEY_FRAME_INTERVAL_S, RenderTrack
 
 
