@@ -16,6 +16,8 @@ from server.access.grants import Scope
 from server.access.tokens import AUDIENCE, LONGEST_TOKEN, Tokens, read_tokens
 from server.errors import BadTokenError, ForbiddenError, SettingsError
 
+DAY_S = 86_400
+"""Tokens are made when tests are collected, and minutes may pass before they are used."""
 KEY = "k" * 40
 SECRET = "not-to-be-seen-anywhere"
 
@@ -31,7 +33,7 @@ def entry(**fields: str) -> str:
 
 
 def signed(key: str = KEY, algorithm: str = "HS256", **claims: Any) -> str:
-    known = {"aud": AUDIENCE, "exp": time.time() + 60, "jti": "12345678", "scope": "view"}
+    known = {"aud": AUDIENCE, "exp": time.time() + DAY_S, "jti": "12345678", "scope": "view"}
     wanted = {name: value for name, value in (known | claims).items() if value is not None}
     return jwt.encode(wanted, key if algorithm != "none" else None, algorithm=algorithm)
 
@@ -88,7 +90,7 @@ def test_a_key_may_be_replaced_while_its_tokens_are_good() -> None:
         (signed(scope="everything"), "expected a token of this server"),
         (signed(scope=["admin"]), "expected a token of this server"),
         (signed(streams="me"), "expected a token of this server"),
-        (signed(nbf=time.time() + 60), "expected a token of this server"),
+        (signed(nbf=time.time() + DAY_S), "expected a token of this server"),
     ],
 )
 def test_a_signed_token_that_is_not_good_is_refused(token: str, said: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -325,7 +326,12 @@ async def test_statistics_say_where_the_time_goes(client: httpx2.AsyncClient, st
         assert stats["stages_ms"]["encode"]["p95"] > 0
         metrics = (await client.get("/metrics")).text
         assert "telewarp_sessions 1.0" in metrics
-        assert 'telewarp_cache_age_ms{quantile="0.95"}' in metrics
+        assert 'telewarp_stage_seconds_bucket{le="0.008",stage="warp"}' in metrics
+        assert 'telewarp_stage_seconds_bucket{le="0.008",stage="encode"}' in metrics
+        assert 'telewarp_cache_age_seconds_bucket{le="0.033"}' in metrics
+        sent = re.search(r"^telewarp_video_bytes_total (\S+)$", metrics, re.M)
+        assert sent
+        assert float(sent[1]) > 1000
 
 
 async def test_leaving_ends_the_session(client: httpx2.AsyncClient, stream: str) -> None:
