@@ -118,10 +118,11 @@ class _Desk:
     def take(self, message: object) -> JobDone | JobFailed | None:
         match message:
             case AttachLine():
-                memory = self._engine.attach(message.avatar_id, message.handle)
-                self._lines[message.line_id] = message.avatar_id, memory
-            case DetachLine():
+                self._attach(message)
+            case DetachLine() if message.line_id in self._lines:
                 self._lines.pop(message.line_id)[1].close()
+            case DetachLine():
+                pass  # it was gone before it could be attached
             case AttachPicture():
                 self._picture = SharedBlock.attach(message.name)
             case RefreshJob() | RenderJob():
@@ -129,6 +130,16 @@ class _Desk:
             case _:
                 raise AssertionError(f"unknown message {message!r}")
         return None
+
+    def _attach(self, message: AttachLine) -> None:
+        try:
+            memory = self._engine.attach(message.avatar_id, message.handle)
+        except FileNotFoundError:
+            # Its viewer has left while this process was busy. No job can be on its way for it: the
+            # owner frees a line only when none is.
+            logger.debug("line %d is gone already", message.line_id)
+            return
+        self._lines[message.line_id] = message.avatar_id, memory
 
     def close(self) -> None:
         for _, memory in self._lines.values():

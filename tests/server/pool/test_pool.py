@@ -440,3 +440,14 @@ async def test_workers_ignore_ctrl_c() -> None:
 async def test_cpu_workers_run_at_a_raised_niceness() -> None:
     async with running() as pool:
         assert os.getpriority(os.PRIO_PROCESS, pid(pool)) == min(19, os.nice(0) + 10)
+
+
+async def test_viewers_who_leave_before_a_busy_worker_knows_them_do_it_no_harm() -> None:
+    async with running(FakeEngineFactory(refresh_s=0.2)) as pool:
+        staying = pool.open_line("default")
+        staying.request(fake_state(0.1))
+        await asyncio.sleep(0.05)  # the worker is busy now, and reads the rest later
+        for _ in range(20):
+            pool.open_line("default").close()
+        await refreshed(staying, 0.9)
+        assert pool.status().workers[0].restarts == 0
