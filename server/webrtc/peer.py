@@ -38,6 +38,11 @@ _H264 = "video/H264"
 _RTX = "video/rtx"
 _LOWEST_BITRATE = 400_000
 _CHECK_S = 0.5
+_AIORTC_TRIPPED = (
+    *(AssertionError, AttributeError, LookupError, RuntimeError, StopIteration, TypeError),
+    ValueError,
+)
+"""aiortc trusts offers to be whole, and ends in one of these over what is missing or odd."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,11 @@ class AiortcPeer:
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except (InvalidAccessError, InvalidStateError, OperationError, ValueError) as exc:
             raise BadOfferError(f"expected an offer we can answer, got one where: {exc}") from exc
+        except _AIORTC_TRIPPED as exc:
+            raise BadOfferError(
+                "expected an offer with ICE credentials, a DTLS role and fingerprint, a direction "
+                f"and a mid in every section, got one that lacks some ({exc})"
+            ) from exc
         self._watch = asyncio.create_task(self._end_when_silent())
         return self._connection.localDescription.sdp
 
@@ -131,7 +141,11 @@ class AiortcPeer:
         self._ended = True  # we are told to: nobody needs to be told
         if self._watch is not None:
             self._watch.cancel()
-        await self._connection.close()
+        try:
+            await self._connection.close()
+        except AttributeError:
+            # Of an offer it tripped over, aiortc stops what it never started.
+            logger.info("session %s: its connection was not whole when it ended", self._session.id)
 
     def _offer_video(self, video: MediaDescription) -> RTCRtpSender:
         """Prefer H.264; without it the answer keeps VP8, and aiortc encodes."""
@@ -211,7 +225,7 @@ def _first_video(offer: str) -> MediaDescription:
     """Refuse what is no offer to receive video, before aiortc stumbles over it."""
     try:
         description = SessionDescription.parse(offer)
-    except (AssertionError, AttributeError, IndexError, KeyError, ValueError) as exc:
+    except _AIORTC_TRIPPED as exc:
         raise BadOfferError(f"expected an SDP offer, got {offer[:60]!r}") from exc
     videos = [media for media in description.media if media.kind == "video"]
     if not videos or videos[0].direction not in ("recvonly", "sendrecv"):
