@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Builds the image and tries it as it is meant to be run: not root, read-only, with tokens. Posts a stream to it,
+# watches it in Chromium, and stops it. Needs a Docker engine; BASE_IMAGE and DOCKER_HOST are taken from the environment.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+if ! docker version >/dev/null 2>&1; then
+  echo "test_docker: skipped, no Docker engine can be reached (docker version)"
+  exit 0
+fi
+source scripts/environment.sh
+ensure_environment dev
+
+port=${PORT:-18080}
+image=telewarp:test
+container=telewarp-test-$$
+work=$(mktemp -d)
+trap 'docker rm -f "$container" >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
+
+docker build --network host ${BASE_IMAGE:+--build-arg BASE_IMAGE="$BASE_IMAGE"} \
+  ${PIP_INDEX_URL:+--build-arg PIP_INDEX_URL="$PIP_INDEX_URL"} \
+  ${PIP_EXTRA_INDEX_URL:+--build-arg PIP_EXTRA_INDEX_URL="$PIP_EXTRA_INDEX_URL"} \
+  --file docker/Dockerfile --tag "$image" . >"$work/build.log" || { tail -30 "$work/build.log"; exit 1; }
+echo "image: $(docker image inspect --format '{{.Size}}' "$image" | awk '{printf "%.2f GB", $1 / 1e9}')"
+
+if docker run --rm --network host "$image" 2>"$work/refusal.log"; then
+  echo "test_docker: it serves everyone without tokens" >&2
+  exit 1
+fi
+grep -q -- "--tokens" "$work/refusal.log"
+echo "without tokens: $(tail -1 "$work/refusal.log")"
+
+token=$(.venv/bin/python -m scripts.make_token --tokens "$work/tokens.toml" --scope publish --scope view --minutes 30)
+chmod 755 "$work" && chmod 644 "$work/tokens.toml" # the server's user is not ours
+docker run --detach --name "$container" --network host --read-only --tmpfs /tmp --shm-size 1g --cap-drop ALL \
+  --security-opt no-new-privileges --volume "$work/tokens.toml:/run/tokens.toml:ro" \
+  --env TELEWARP_TOKENS=/run/tokens.toml --env TELEWARP_PORT="$port" "$image" >/dev/null
+
+started=$SECONDS
+until .venv/bin/python -c "import urllib.request as r; r.urlopen('http://127.0.0.1:$port/readyz', timeout=2)" 2>/dev/null; do
+  if [ $((SECONDS - started)) -gt 180 ] || [ "$(docker inspect --format '{{.State.Running}}' "$container")" != true ]; then
+    docker logs "$container" >&2
+    exit 1
+  fi
+  sleep 1
+done
+echo "ready after $((SECONDS - started)) s, as user $(docker exec "$container" id -u)"
+
+.venv/bin/python scripts/smoke_test.py "http://127.0.0.1:$port" --token "$token" ${SCREENSHOT:+--screenshot "$SCREENSHOT"}
+
+stopped=$SECONDS
+docker stop --time 20 "$container" >/dev/null
+code=$(docker inspect --format '{{.State.ExitCode}}' "$container")
+echo "stopped within $((SECONDS - stopped + 1)) s, exit code $code"
+[ "$code" = 0 ]
