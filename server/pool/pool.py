@@ -375,7 +375,7 @@ class RenderPool:
             return
         del self._lines[line.id]
         self._scheduler.forget(line)
-        self._warps[line.device].lines -= 1
+        self._warps[line.device].close_line(line)
         for worker in self._workers:
             if _listens(worker, line.device):
                 worker.tell(DetachLine(line.id))

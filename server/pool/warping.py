@@ -80,6 +80,11 @@ class WarpThread:
             self._executor, self._warp, line, sample, loop, time.perf_counter()
         )
 
+    def close_line(self, line: CacheLine) -> None:
+        """Free at once what is kept for a line, a whole cache: collection may come much later."""
+        self.lines -= 1
+        self._fades.pop(line, None)
+
     def close(self) -> None:
         """Wait for the warp under way and end the thread; warps still waiting are cancelled."""
         self._executor.shutdown(cancel_futures=True)
