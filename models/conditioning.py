@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from math import log, sqrt
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.geometry.camera import (
     focal_px,
     quaternion_to_matrix,
     quaternion_to_rotation_vector,
-    world_to_camera,
 )
 from models.state import FloatArray, FrameState
 
@@ -44,15 +45,25 @@ def describe(state: FrameState) -> FloatArray:
     Returns:
         (9 + E,) pose, camera, expression; `from_flat` takes a batch of them.
     """
-    to_eye = np.asarray(state.eye_position, np.float64) - state.head_translation
-    distance = max(float(np.linalg.norm(to_eye)), 1e-6)
-    local = quaternion_to_matrix(state.head_rotation).T @ to_eye / distance
-    turn = quaternion_to_rotation_vector(state.head_rotation)
-    rotation, translation = world_to_camera(state)
-    seen = rotation @ np.asarray(state.head_translation, np.float64) + translation
+    # Few numbers, hence plain floats: see `quaternion_to_matrix`.
+    head, eye = state.head_translation.tolist(), state.eye_position.tolist()
+    to_eye = [e - h for e, h in zip(eye, head, strict=True)]
+    distance = max(sqrt(sum(d * d for d in to_eye)), 1e-6)
+    local = _turned_back(quaternion_to_matrix(state.head_rotation), to_eye)
+    seen = _turned_back(quaternion_to_matrix(state.eye_rotation), [-d for d in to_eye])
     scale = focal_px(state.fov_y_rad, 2) / max(-seen[2], 1e-6)
-    camera = [seen[0] * scale, -seen[1] * scale, np.log(distance)]
-    return np.concatenate([local, turn, camera, state.expression]).astype(np.float32)
+    camera = (seen[0] * scale, -seen[1] * scale, log(distance))
+    turn = quaternion_to_rotation_vector(state.head_rotation)
+    numbers = np.empty(POSE + CAMERA + len(state.expression), np.float32)
+    numbers[: POSE + CAMERA] = *(part / distance for part in local), *turn, *camera
+    numbers[POSE + CAMERA :] = state.expression
+    return numbers
+
+
+def _turned_back(matrix: NDArray[np.float64], vector: list[float]) -> list[float]:
+    """The transposed (3, 3) matrix times a vector."""
+    rows = matrix.tolist()
+    return [sum(rows[i][k] * vector[i] for i in range(3)) for k in range(3)]
 
 
 def from_flat(numbers: Tensor) -> Conditioning:

@@ -7,7 +7,7 @@ grows to the right and y *down*, in pixels; the centre of the top left pixel is 
 
 from __future__ import annotations
 
-from math import tan
+from math import atan2, cos, sin, sqrt, tan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,10 @@ def quaternion_to_matrix(quaternion: FloatArray) -> NDArray[np.float64]:
     Returns:
         (3, 3), local to world: `world = matrix @ local`.
     """
-    x, y, z, w = np.asarray(quaternion, np.float64) / np.linalg.norm(quaternion)
+    # Plain floats: numpy takes a microsecond for each operation, and a frame has many of these.
+    x, y, z, w = (float(part) for part in quaternion)
+    scale = 1 / sqrt(x * x + y * y + z * z + w * w)
+    x, y, z, w = x * scale, y * scale, z * scale, w * scale
     return np.array(
         [
             [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
@@ -46,20 +49,22 @@ def rotation_vector_to_quaternion(vector: NDArray[np.floating]) -> FloatArray:
     Returns:
         (4,) unit quaternion.
     """
-    angle = float(np.linalg.norm(vector))
+    x, y, z = (float(part) for part in vector)
+    angle = sqrt(x * x + y * y + z * z)
     # sin(a/2)/a tends to 1/2; the series keeps tiny turns exact.
-    scale = 0.5 - angle * angle / 48 if angle < 1e-4 else np.sin(angle / 2) / angle
-    return np.array([*(np.asarray(vector, np.float64) * scale), np.cos(angle / 2)], np.float32)
+    scale = 0.5 - angle * angle / 48 if angle < 1e-4 else sin(angle / 2) / angle
+    return np.array([x * scale, y * scale, z * scale, cos(angle / 2)], np.float32)
 
 
 def quaternion_to_rotation_vector(quaternion: FloatArray) -> NDArray[np.float64]:
     """The turn's axis times its angle (0..pi), radians. Inverse of
     `rotation_vector_to_quaternion`."""
-    q = np.asarray(quaternion, np.float64) / np.linalg.norm(quaternion)
-    q = -q if q[3] < 0 else q  # of the two quaternions of a rotation, the one of the shorter turn
-    sine = float(np.linalg.norm(q[:3]))
-    scale = 2.0 if sine < 1e-6 else 2 * np.arctan2(sine, q[3]) / sine
-    return np.asarray(q[:3] * scale)
+    x, y, z, w = (float(part) for part in quaternion)
+    # Of the two quaternions of a rotation, the one of the shorter turn.
+    unit = (-1 if w < 0 else 1) / sqrt(x * x + y * y + z * z + w * w)
+    sine, cosine = sqrt(x * x + y * y + z * z) * abs(unit), w * unit
+    scale = 2 * unit if sine < 1e-6 else 2 * atan2(sine, cosine) / sine * unit
+    return np.array([x * scale, y * scale, z * scale])
 
 
 def look_at(eye: NDArray[np.floating], target: NDArray[np.floating]) -> FloatArray:

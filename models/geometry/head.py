@@ -135,8 +135,8 @@ class Head:
         return np.stack(matrices).astype(np.float32)
 
     def _coefficients(self, expression: FloatArray) -> Callable[[str], float]:
-        order = {name: index for index, name in enumerate(self.expression_names)}
-        return lambda name: float(expression[order[name]]) if name in order else 0.0
+        names, values = self.expression_names, expression.tolist()
+        return lambda name: values[names.index(name)] if name in names else 0.0
 
 
 # Loops instead of matrix products: numpy's would wake BLAS threads, which then spin for a while and
@@ -221,9 +221,10 @@ def vertex_normals(verts: FloatArray, faces: IntArray) -> FloatArray:
             normals[corner, 1] += ny
             normals[corner, 2] += nz
     for v in range(verts.shape[0]):
-        length = np.sqrt(normals[v, 0] ** 2 + normals[v, 1] ** 2 + normals[v, 2] ** 2)
+        x, y, z = normals[v, 0], normals[v, 1], normals[v, 2]
+        length = np.sqrt(x * x + y * y + z * z)
         if length > 0:
-            normals[v] /= length
+            normals[v, 0], normals[v, 1], normals[v, 2] = x / length, y / length, z / length
     return normals
 
 

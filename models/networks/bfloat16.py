@@ -18,17 +18,24 @@ from torch import Tensor
 
 from models.state import FloatArray
 
-NetworkArray = FloatArray | NDArray[np.uint16]
+Bits = NDArray[np.uint16]
+"""Of bfloat16."""
+NetworkArray = FloatArray | Bits
 """Numbers as convolutions take and make them: float32, or bits of bfloat16."""
 
 
 def network_array(tensor: Tensor) -> NetworkArray:
     """The memory of a float32 or bfloat16 tensor on the CPU, for a kernel."""
     if tensor.dtype == torch.bfloat16:
-        bits: NDArray[np.uint16] = tensor.view(torch.uint16).numpy()
-        return bits
+        return bits_of(tensor)
     floats: FloatArray = tensor.numpy()
     return floats
+
+
+def bits_of(tensor: Tensor) -> Bits:
+    """The memory of a bfloat16 tensor on the CPU, for a kernel."""
+    bits: Bits = tensor.view(torch.uint16).numpy()
+    return bits
 
 
 def to_float(value: Any) -> Any:

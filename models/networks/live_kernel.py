@@ -28,13 +28,12 @@ from models.geometry.head import Head
 from models.geometry.rasterizer_numba import corner_weights, texture_span
 from models.networks.bfloat16 import NetworkArray, from_float, to_float
 from models.networks.texture_numba import bilinear_corners
+from models.networks.vectors import TEXELS, mix_texels
 from models.state import FloatArray
 
 HALF_PADDING = 16
-"""Channels of the half-resolution input are padded to a multiple of this: what the convolution
-works in, and would pad to by copying otherwise."""
-PAINT_TEXEL = 8
-"""Channels of a paint texel in memory: 16 bytes, of which 5 channels are used."""
+"""Channels of the half-resolution input are padded to a multiple of this for oneDNN: what its
+convolution works in, and would pad to by copying otherwise."""
 
 
 class Texels(NamedTuple):
@@ -55,19 +54,35 @@ class Reach(NamedTuple):
     """(H/2,) one past the last; not above `left` where a row shows nothing."""
 
 
-def quantize(texels: FloatArray, channels: int) -> Texels:
-    """Store (h, w, C) texels with 16 bits each, 1/65534 of every channel's range, padded by zeros
-    to `channels`."""
+def quantize(texels: FloatArray) -> Texels:
+    """Store (h, w, C) texels with 16 bits each, 1/65534 of every channel's range, C padded by zeros
+    to a multiple of 8."""
+    channels = _round_up(texels.shape[2], TEXELS)
     step = np.maximum(np.abs(texels).max(axis=(0, 1)) / 32767, 1e-12).astype(np.float32)
     values = np.zeros((*texels.shape[:2], channels), np.int16)
     values[..., : texels.shape[2]] = np.round(texels / step)
     return Texels(values, np.pad(step, (0, channels - len(step))))
 
 
-def allocate_half(size: int, live: int, dtype: torch.dtype) -> Tensor:
-    """(H/2, W/2, P) zeros for pictures of `size` pixels with L live channels."""
-    padded = -(-(live + 2) // HALF_PADDING) * HALF_PADDING
-    return torch.zeros((size // 2, size // 2, padded), dtype=dtype)
+def allocate_half(size: int, live: int, multiple: int, dtype: torch.dtype) -> Tensor:
+    """Zeros for live inputs.
+
+    Args:
+        size: Rows and columns of the picture.
+        live: L.
+        multiple: Of this is the number of channels.
+        dtype: What convolutions run in.
+
+    Returns:
+        (H/2 + 2, W/2 + 16, P): the inputs go after the first row and column; what is around them,
+        beyond the picture's edge, stays zeros.
+    """
+    channels = _round_up(live + 2, multiple)
+    return torch.zeros((size // 2 + 2, size // 2 + 16, channels), dtype=dtype)
+
+
+def _round_up(count: int, multiple: int) -> int:
+    return -(-count // multiple) * multiple
 
 
 @njit(cache=True, nogil=True)
@@ -120,8 +135,8 @@ def fill(
     """Draw some rows of a frame's live inputs.
 
     Args:
-        half: (H/2, W/2, P) filled: live inputs of 2x2 pixels, UV change, zeros. It may hold an
-            earlier frame's.
+        half: As `allocate_half` makes, filled: live inputs of 2x2 pixels, UV change, zeros. It may
+            hold an earlier frame's.
         triangle: (H, W) the seen triangles.
         soft: (H, W) their softened coverage, see `gbuffer.soften_rows`.
         geometry: Of the same frame.
@@ -132,9 +147,11 @@ def fill(
         top: The first row, at half resolution.
         bottom: The row after the last.
     """
+    steps = texels.step.copy()
+    steps[: len(scale)] *= scale
     _fill(
         triangle, soft, *geometry, head.faces, head.uvs, head.uv_faces,
-        texels.values, scale * texels.step, cached_uv, top, bottom, half,
+        texels.values, steps, len(scale), cached_uv, top, bottom, half,
     )  # fmt: skip
 
 
@@ -151,16 +168,19 @@ def _fill(
     uv_faces: NDArray[np.int32],
     texels: NDArray[np.int16],
     scale: FloatArray,
+    channels: int,
     cached_uv: FloatArray,
     top: int,
     bottom: int,
     half: NetworkArray,
 ) -> None:
-    channels = texels.shape[2]
     live = channels + SURFACE_CHANNELS
-    numbers = np.zeros(half.shape[2], np.float32)
+    flat = half.reshape(-1)
+    # Whole vectors: the zeros in excess land on the next pixel, before it is its turn.
+    numbers = np.zeros(-(-half.shape[2] // HALF_PADDING) * HALF_PADDING, np.float32)
     for hy in range(top, bottom):
-        for hx in range(half.shape[1]):
+        for hx in range(triangle.shape[1] // 2):
+            here = ((hy + 1) * half.shape[1] + hx + 1) * half.shape[2]
             y, x, shown, seen = 0, 0, 0, 0
             for part in range(3, -1, -1):  # backwards: the first one stays
                 py, px = 2 * hy + part // 2, 2 * hx + part % 2
@@ -169,11 +189,11 @@ def _fill(
                     shown, y, x = shown + 1, py, px
             coverage = np.float32(seen) / np.float32(4 * SOFT_MAX)
             if shown == 0:
-                if seen or half[hy, hx, channels]:  # or the frame before left something here
+                if seen or flat[here + channels]:  # or the frame before left something here
                     numbers[:] = 0
                     numbers[channels] = coverage
                     for i in range(numbers.shape[0]):
-                        half[hy, hx, i] = from_float(numbers[i], half)
+                        flat[here + i] = from_float(numbers[i], half)
                 continue
             share = np.float32(shown) * np.float32(0.25)
             f = triangle[y, x]
@@ -197,7 +217,7 @@ def _fill(
             numbers[live] = np.float32(u) * both - cached_uv[hy, hx, 0]
             numbers[live + 1] = np.float32(v) * both - cached_uv[hy, hx, 1]
             for i in range(numbers.shape[0]):
-                half[hy, hx, i] = from_float(numbers[i], half)
+                flat[here + i] = from_float(numbers[i], half)
 
 
 def compose(
@@ -223,7 +243,7 @@ def compose(
         soft: (H, W) as for `fill`.
         geometry: As for `fill`.
         head: As for `fill`.
-        paint: The paint texture, `PAINT_TEXEL` channels.
+        paint: The paint texture, one vector a texel.
         line: (2,) slope and offset of the mask's logit over the soft coverage.
         reach: Beyond it there is only background.
         background: (H, W, 3).
@@ -260,7 +280,9 @@ def _compose(
     one, white = np.float32(1), np.float32(255)
     slope, offset = line[0] / np.float32(SOFT_MAX), line[1]
     columns = background.shape[1]
-    paint = np.zeros(PAINT_TEXEL, np.float32)
+    paint = np.empty((columns, TEXELS), np.float32)
+    corner = np.empty(columns, np.int64)
+    share_x, share_y = np.empty(columns, np.float32), np.empty(columns, np.float32)
     for y in range(2 * top, 2 * (top + smooth.shape[0])):
         sy = y // 2 - top
         begin, end = 2 * reach_left[y // 2], 2 * reach_right[y // 2]
@@ -268,35 +290,96 @@ def _compose(
             begin, end = columns, columns
         rgb[y, :begin] = background[y, :begin]
         rgb[y, end:] = background[y, end:]
-        before = -1
-        u0, ux, v0, vx, w0, wx = 0.0, 0.0, 0.0, 0.0, 1.0, 0.0
+        # One thing at a time, so that many texels are on their way from memory at once.
+        _find_texels(
+            y, begin, end, triangle, xy, inverse_depth, faces, uvs, uv_faces, texels,
+            corner, share_x, share_y,
+        )  # fmt: skip
+        _look_up_row(begin, end, texels, step, corner, share_x, share_y, paint)
         for x in range(begin, end):
             sx, part = x // 2 - left, 2 * (y % 2) + x % 2
-            f = triangle[y, x]
-            if f >= 0:
-                if f != before:
-                    before = f
-                    u0, ux, v0, vx, w0, wx = texture_span(
-                        y, f, xy, inverse_depth, faces, uvs, uv_faces
-                    )
-                w = 1 / (w0 + wx * x)
-                u, v = (u0 + ux * x) * w * 2 - 1, (v0 + vx * x) * w * 2 - 1
-                _look_up(texels, u, v, step, paint)
-            else:
-                paint[:] = 0
-            logit = to_float(smooth[sy, sx, 12 + part]) + paint[3]
+            logit = to_float(smooth[sy, sx, 12 + part]) + paint[x, 3]
             logit += slope * np.float32(soft[y, x]) + offset
             if logit < -7:  # a mask below 1/1000 changes no 8-bit value by one
-                rgb[y, x] = background[y, x]
+                for k in range(3):
+                    rgb[y, x, k] = background[y, x, k]
                 continue
             mask = one if logit > 7 else one / (one + np.exp(-logit))
-            shine = to_float(smooth[sy, sx, 28 + part]) * paint[4]
+            shine = to_float(smooth[sy, sx, 28 + part]) * paint[x, 4]
             for k in range(3):
                 gain = one + to_float(smooth[sy, sx, 16 + 4 * k + part])
-                colour = to_float(smooth[sy, sx, 4 * k + part]) + gain * paint[k] + shine
+                colour = to_float(smooth[sy, sx, 4 * k + part]) + gain * paint[x, k] + shine
                 value = mask * colour * white + (one - mask) * np.float32(background[y, x, k])
                 value = min(max(value, np.float32(0)), white)
                 rgb[y, x, k] = np.uint8(value + np.float32(0.5))
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _find_texels(
+    y: int,
+    begin: int,
+    end: int,
+    triangle: NDArray[np.int32],
+    xy: NDArray[np.int64],
+    inverse_depth: NDArray[np.float64],
+    faces: NDArray[np.int32],
+    uvs: FloatArray,
+    uv_faces: NDArray[np.int32],
+    texels: NDArray[np.int16],
+    corner: NDArray[np.int64],
+    share_x: FloatArray,
+    share_y: FloatArray,
+) -> None:
+    """Where in a texture the pixels from `begin` up to `end` of row `y` look.
+
+    Fills in these columns of `corner` the place of the upper left of four texels in the flat
+    texture, -1 off the head, and in `share_x` and `share_y` how far beyond it they are, in texels.
+    """
+    height, width, channels = texels.shape
+    before = -1
+    u0, ux, v0, vx, w0, wx = 0.0, 0.0, 0.0, 0.0, 1.0, 0.0
+    for x in range(begin, end):
+        f = triangle[y, x]
+        corner[x] = -1
+        if f < 0:
+            continue
+        if f != before:
+            before = f
+            u0, ux, v0, vx, w0, wx = texture_span(y, f, xy, inverse_depth, faces, uvs, uv_faces)
+        w = 1 / (w0 + wx * x)
+        tx = min(max((u0 + ux * x) * w * width - 0.5, 0.0), width - 1.0)
+        ty = min(max((v0 + vx * x) * w * height - 0.5, 0.0), height - 1.0)
+        x0, y0 = min(int(tx), width - 2), min(int(ty), height - 2)
+        corner[x] = (y0 * width + x0) * channels
+        share_x[x], share_y[x] = np.float32(tx - x0), np.float32(ty - y0)
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _look_up_row(
+    begin: int,
+    end: int,
+    texels: NDArray[np.int16],
+    step: FloatArray,
+    corner: NDArray[np.int64],
+    share_x: FloatArray,
+    share_y: FloatArray,
+    values: FloatArray,
+) -> None:
+    """Fill these columns of `values` (W, 8) from where `_find_texels` says; 0 off the head."""
+    one = np.float32(1)
+    line, flat, out = texels.shape[1] * TEXELS, texels.reshape(-1), values.reshape(-1)
+    for x in range(begin, end):
+        at = corner[x]
+        if at < 0:
+            for k in range(TEXELS):
+                values[x, k] = 0
+            continue
+        fx, fy = share_x[x], share_y[x]
+        gx, gy = one - fx, one - fy
+        mix_texels(
+            flat, (at, at + TEXELS, at + line, at + line + TEXELS),
+            (gy * gx, gy * fx, fy * gx, fy * fx), step, 0, out, x * TEXELS,
+        )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy", inline="always")
@@ -305,8 +388,12 @@ def _look_up(
 ) -> None:
     """Fill the first C of `values` with the texture at (u, v) in [-1, 1], times `scale`."""
     height, width, channels = texels.shape
+    flat = texels.reshape(-1)
     x0, y0, x1, y1, w00, w01, w10, w11 = bilinear_corners(u, v, height, width)
-    for k in range(channels):
-        value = w00 * np.float32(texels[y0, x0, k]) + w01 * np.float32(texels[y0, x1, k])
-        value += w10 * np.float32(texels[y1, x0, k]) + w11 * np.float32(texels[y1, x1, k])
-        values[k] = value * scale[k]
+    above, below = y0 * width, y1 * width
+    for k in range(0, channels, TEXELS):
+        corners = (
+            (above + x0) * channels + k, (above + x1) * channels + k,
+            (below + x0) * channels + k, (below + x1) * channels + k,
+        )  # fmt: skip
+        mix_texels(flat, corners, (w00, w01, w10, w11), scale, k, values, k)

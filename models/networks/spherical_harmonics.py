@@ -7,10 +7,10 @@ from math import pi, sqrt
 import torch
 from torch import Tensor
 
-_C0 = 1 / (2 * sqrt(pi))
-_C1 = sqrt(3) * _C0
-_C2 = sqrt(15) * _C0
-_C3 = sqrt(1.25) * _C0
+C0 = 1 / (2 * sqrt(pi))
+C1 = sqrt(3) * C0
+C2 = sqrt(15) * C0
+C3 = sqrt(1.25) * C0
 
 BASES = 9
 
@@ -29,14 +29,14 @@ def spherical_harmonics(direction: Tensor) -> Tensor:
     """
     x, y, z = direction.unbind(-1)
     bases = [
-        torch.full_like(x, _C0),
-        _C1 * y,
-        _C1 * z,
-        _C1 * x,
-        _C2 * x * y,
-        _C2 * y * z,
-        _C3 * (3 * z * z - 1),
-        _C2 * z * x,
-        _C2 * (x * x - z * z),
+        torch.full_like(x, C0),
+        C1 * y,
+        C1 * z,
+        C1 * x,
+        C2 * x * y,
+        C2 * y * z,
+        C3 * (3 * z * z - 1),
+        C2 * z * x,
+        C2 * (x * x - z * z),
     ]
     return torch.stack(bases, dim=-1)

@@ -1,5 +1,5 @@
-"""Our networks on a CPU: the warp's two ends fused (`networks/live_kernel.py`), its middle in
-oneDNN.
+"""Our networks on a CPU: the warp's two ends fused (`networks/live_kernel.py`), and where the CPU
+multiplies bfloat16, its middle as well (`networks/live_convolution.py`); else that is oneDNN's.
 
 A frame is drawn in bands of rows, by as many threads as the renderer may use: a frame's latency is
 what counts, and everything here works without the interpreter lock.
@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.avatar import Avatar
-from models.conditioning import describe, from_flat
+from models.conditioning import describe
 from models.geometry.gbuffer import Geometry, pose_geometry, soften_rows
 from models.geometry.rasterizer_numba import rasterize_rows
-from models.networks.bfloat16 import network_array
-from models.networks.live import REACH, live_channels
+from models.networks.bfloat16 import NetworkArray, bits_of, network_array
+from models.networks.live import PICTURE, REACH, live_channels
+from models.networks.live_convolution import can_convolve, convolve, pack_kernels
 from models.networks.live_kernel import (
-    PAINT_TEXEL,
+    HALF_PADDING,
     Reach,
     allocate_half,
     compose,
@@ -35,7 +36,7 @@ from models.networks.live_kernel import (
     find_reach,
     quantize,
 )
-from models.networks.texture import harmonic_scale
+from models.networks.motion_numba import channel_scale, gather_weights, motion_share
 from models.runtime.base import Cache, Picture, milliseconds_since
 from models.runtime.live import Box, LiveRuntime
 from models.state import FloatArray, FrameState
@@ -58,11 +59,20 @@ class _Inputs(NamedTuple):
     geometry: Geometry
     scale: FloatArray
     """(C,) of the texture's channels."""
-    code: Tensor
-    """(hidden,) from `LiveRuntime.motion`."""
+    code: FloatArray
+    """(hidden,) the motion's share of the first convolution."""
     cache: Cache
     rgb: NDArray[np.uint8]
     """(H, W, 3), filled."""
+
+
+class _Smooth(NamedTuple):
+    """What convolutions made of a band."""
+
+    values: NetworkArray
+    """(rows, columns, 32)"""
+    left: int
+    """The first of the columns."""
 
 
 class FusedLiveRuntime(LiveRuntime):
@@ -75,19 +85,24 @@ class FusedLiveRuntime(LiveRuntime):
 
     def __init__(self, avatar: Avatar, threads: int) -> None:
         super().__init__(avatar, torch.device("cpu"))
-        self._features = quantize(_channels_last(self.features), self.features.shape[1])
-        self._paint = quantize(_channels_last(self.paint), PAINT_TEXEL)
-        paint_over = self.warper.paint_over
-        self._line = np.array([paint_over.slope.item(), paint_over.offset.item()], np.float32)
-        size, live = self.stage.size, live_channels(self.features.shape[1])
-        self._half = allocate_half(size, live, self.dtype)
-        self._triangle = np.empty((self.stage.size, self.stage.size), np.int32)
-        self._depth = np.empty((self.stage.size, self.stage.size), np.float32)
-        self._soft = np.empty((self.stage.size, self.stage.size), np.uint8)
-        padding = self._half.shape[2] - self.live_weight.shape[1]
-        padded = F.pad(self.live_weight, (0, 0, 0, 0, 0, padding))
-        self.live_weight = padded.contiguous(memory_format=torch.channels_last)
-        self._bands = _split(self.stage.size // 2, threads * _BANDS_PER_THREAD)
+        self._features = quantize(_channels_last(self.features))
+        self._paint = quantize(_channels_last(self.paint))
+        warper, size = self.warper, self.stage.size
+        self._motion = gather_weights(warper.motion, warper.from_motion)
+        self._line = np.array([warper.paint_over.slope, warper.paint_over.offset], np.float32)
+        self._channels = self.features.shape[1]
+        live = live_channels(self._channels)
+        self._multiplies = can_convolve(warper.hidden, self.dtype)
+        self._half = allocate_half(size, live, 2 if self._multiplies else HALF_PADDING, self.dtype)
+        padding = self._half.shape[2] - warper.live_weight.shape[1]
+        padded = F.pad(warper.live_weight, (0, 0, 0, 0, 0, padding))
+        self.live_weight = self._laid_out(padded)
+        self._kernels = pack_kernels(padded, warper.second.weight) if self._multiplies else None
+        self._smooth = np.empty((size // 2, size // 2, 4 * PICTURE), np.float32)
+        self._triangle = np.empty((size, size), np.int32)
+        self._depth = np.empty((size, size), np.float32)
+        self._soft = np.empty((size, size), np.uint8)
+        self._bands = _split(size // 2, threads * _BANDS_PER_THREAD if threads > 1 else 1)
         self._pool = ThreadPoolExecutor(threads, "warp-band") if threads > 1 else None
 
     @torch.inference_mode()
@@ -95,12 +110,11 @@ class FusedLiveRuntime(LiveRuntime):
         """Make `state`'s frame from an older state's cache."""
         started = time.perf_counter()
         size = self.stage.size
-        numbers = torch.from_numpy(describe(state))[None]
-        now, cached = from_flat(numbers), from_flat(cache["numbers"][None])
+        numbers = describe(state)
         inputs = _Inputs(
             pose_geometry(self.stage.head, state, size),
-            harmonic_scale(now.pose[:, :3], self.features.shape[1])[0].numpy(),
-            self.motion(now, cached),
+            channel_scale(numbers, self._channels),
+            motion_share(numbers, cache["numbers"].numpy(), *self._motion),
             cache,
             np.empty((size, size, 3), np.uint8),
         )
@@ -137,15 +151,33 @@ class FusedLiveRuntime(LiveRuntime):
             self._features, inputs.scale, inputs.cache["uv"].numpy(), *band,
         )  # fmt: skip
 
-    @torch.inference_mode()
     def _draw(self, reach: Reach, band: _Band, inputs: _Inputs) -> None:
-        box = _box(reach, band)
-        live = self._half.permute(2, 0, 1)[None]
-        smooth = network_array(self.convolve(box, live, inputs.code, inputs.cache)[0])
+        make = self._multiply if self._multiplies else self._convolve
+        smooth = make(reach, band, inputs)
         compose(
-            smooth, self._triangle, self._soft, inputs.geometry, self.stage.head, self._paint,
-            self._line, reach, self.stage.background_rgb, box.top, box.left, inputs.rgb,
+            smooth.values, self._triangle, self._soft, inputs.geometry, self.stage.head,
+            self._paint, self._line, reach, self.stage.background_rgb, band.top, smooth.left,
+            inputs.rgb,
         )  # fmt: skip
+
+    def _multiply(self, reach: Reach, band: _Band, inputs: _Inputs) -> _Smooth:
+        """Both convolutions, within the reach only."""
+        rows = self._smooth[band.top : band.bottom]
+        assert self._kernels is not None
+        convolve(
+            bits_of(self._half), self._channels, bits_of(inputs.cache["first"]),
+            bits_of(inputs.cache["second"]), inputs.code, *self._kernels, *reach, *band, rows,
+        )  # fmt: skip
+        return _Smooth(rows, 0)
+
+    @torch.inference_mode()
+    def _convolve(self, reach: Reach, band: _Band, inputs: _Inputs) -> _Smooth:
+        """The same by oneDNN, for a rectangle."""
+        box, side = _box(reach, band), self.stage.size // 2
+        live = self._half[1 : side + 1, 1 : side + 1].permute(2, 0, 1)[None]
+        code = torch.from_numpy(inputs.code).to(self.dtype)
+        made = self.convolve(box, live, code, inputs.cache)[0]
+        return _Smooth(network_array(made), box.left)
 
 
 def _box(reach: Reach, band: _Band) -> Box:

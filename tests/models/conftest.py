@@ -78,13 +78,18 @@ def turned(front: FrameState) -> FrameState:
 
 
 @pytest.fixture
-def build_avatar(ball: Head) -> Callable[[Variant], Avatar]:
+def build_avatar(ball: Head) -> Callable[..., Avatar]:
     """Builds avatars with random weights that leave no part of the networks silent."""
 
-    def build(variant: Variant) -> Avatar:
+    def build(variant: Variant, network_size: float = 0.125) -> Avatar:
         torch.manual_seed(1)
         config = NetworkConfig(
-            variant, 0.125, texture_size=64, feature_size=32, texture_levels=2, expressions=4
+            variant,
+            network_size,
+            texture_size=64,
+            feature_size=32,
+            texture_levels=2,
+            expressions=4,
         )
         networks = build_networks(config)
         initialize(networks)

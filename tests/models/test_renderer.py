@@ -16,7 +16,7 @@ from models.runtime.live import LiveRuntime
 from models.state import FrameState
 from tests.models.conftest import write_head
 
-Build = Callable[[Variant], Avatar]
+Build = Callable[..., Avatar]
 VARIANTS: tuple[Variant, ...] = ("live", "paper")
 
 
@@ -61,19 +61,31 @@ def test_a_served_full_render_is_the_plain_networks_picture(
     assert difference(got, expected).max() <= 8
 
 
+@pytest.mark.parametrize(
+    ("network_size", "largest", "mean"),
+    # Convolutions by oneDNN as in the plain form, or (32 hidden channels) by our own kernel, which
+    # rounds to bfloat16 less often.
+    [(0.125, 1, 0.01), (0.25, 2, 0.05)],
+)
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_the_fused_kernels_draw_what_plain_torch_does(
-    build_avatar: Build, front: FrameState, turned: FrameState, threads: int
+    build_avatar: Build,
+    front: FrameState,
+    turned: FrameState,
+    network_size: float,
+    largest: int,
+    mean: float,
+    threads: int,
 ) -> None:
-    avatar = build_avatar("live")
+    avatar = build_avatar("live", network_size)
     fused = CachedRenderer(avatar, warp_threads=threads)
     plain = LiveRuntime(avatar, torch.device("cpu"))
     cache = fused.allocate_cache()
     fused.refresh(front, cache)
     for state in (turned, front):  # twice: nothing of an older frame stays in the buffers
         apart = difference(fused.warp(state, cache).rgb, plain.warp(state, cache).rgb)
-        assert apart.max() <= 1
-        assert apart.mean() < 0.01
+        assert apart.max() <= largest
+        assert apart.mean() < mean
 
 
 def test_a_cache_belongs_to_no_renderer(build_avatar: Build, front: FrameState) -> None:
