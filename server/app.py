@@ -30,15 +30,18 @@ from server.access.gate import Gate
 from server.access.guard import build_guard
 from server.access.headers import EXPOSED, Policy
 from server.access.limits import Limits
+from server.admission import Admission
+from server.capacity import find_capacity
 from server.connectivity.pictures import PicturePeer
 from server.idle import run_idle
 from server.messages import DOCUMENTED, describe_errors
 from server.pool.jobs import AvatarInfo
 from server.pool.pool import PoolSettings, RenderPool
 from server.pool.sizing import available_cores, default_warp_threads
-from server.routes import avatars, health, pictures, render, streams, whep
+from server.routes import avatars, health, pictures, queue, render, streams, whep
 from server.routes.bodies import PROBLEM, PROBLEM_CONTENT
 from server.routes.live import LiveRequests
+from server.routes.parts import TICKET_HEADER
 from server.routes.viewer import viewer_route
 from server.session import Peer, Session
 from server.sessions import Connect, Sessions
@@ -67,11 +70,12 @@ STATUS: Mapping[type[errors.TelewarpError], int] = {
     errors.SessionClosedError: 410,
     errors.PreconditionError: 412,
     errors.PoolBusyError: 503,
+    errors.DrainingError: 503,
     errors.NotReadyError: 503,
     errors.RenderError: 500,
     errors.TelewarpError: 500,
 }
-RETRY_AFTER_S = {errors.PoolBusyError: 5, errors.NotReadyError: 2}
+RETRY_AFTER_S = {errors.PoolBusyError: 5, errors.DrainingError: 5, errors.NotReadyError: 2}
 DEMO = "demo"
 _CLOSED_FOR = 4000
 """A WebSocket's close code is this plus the status code, in the range left to applications."""
@@ -108,6 +112,7 @@ class Problem(BaseModel):
     title: str = Field(description="The status in words")
     status: int
     detail: str = Field(description="What was expected and what came")
+    reason: str | None = Field(default=None, description="Of a 503 to viewers: full or draining")
     line: int | None = Field(default=None, description="Of a live body: the broken line, from 1")
     accepted: int | None = Field(default=None, description="Of a live body: frames before it")
     dropped: int | None = Field(default=None, description="Of a live body: late frames before it")
@@ -133,7 +138,14 @@ def create_app(settings: Settings, pool_factory: PoolFactory | None = None) -> F
     app.state.ice_servers = settings.ice
     _add_gate(app, settings)
     app.include_router(pictures.router)
-    for router in (whep.router, streams.router, avatars.router, render.router, health.router):
+    for router in (
+        whep.router,
+        queue.router,
+        streams.router,
+        avatars.router,
+        render.router,
+        health.router,
+    ):
         app.include_router(router)
     app.router.routes.append(viewer_route(settings.client))
     app.add_exception_handler(errors.TelewarpError, cast("_Handler", _answer_ours))
@@ -160,7 +172,7 @@ def _add_gate(app: FastAPI, settings: Settings) -> None:
             CORSMiddleware,
             allow_origins=origins,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "If-Match"],
+            allow_headers=["Authorization", "Content-Type", "If-Match", TICKET_HEADER],
             expose_headers=EXPOSED,
         )
 
@@ -195,12 +207,17 @@ async def _run_parts(
         pool = await _start_pool(settings, pool_factory)
         stack.push_async_callback(pool.close)
         all_streams = Streams(pool.avatars, settings.max_streams)
-        sessions = Sessions(all_streams, pool, settings.fps, settings.max_sessions)
+        admission = Admission(settings.max_sessions, settings.max_waiting)
+        if settings.max_sessions is None:
+            measuring = find_capacity(pool, admission, settings.fps, executor)
+            stack.push_async_callback(_cancel, asyncio.create_task(measuring))
+        sessions = Sessions(all_streams, pool, settings.fps, admission)
         stack.push_async_callback(sessions.close_all)
         if settings.demo:
             stack.push_async_callback(_cancel, _start_demo(settings, all_streams, pool.avatars))
         app.state.pool = pool
         app.state.streams = all_streams
+        app.state.admission = admission
         app.state.sessions = sessions
         app.state.connect = _by_aiortc(settings, executor)
         app.state.connect_pictures = partial(
@@ -260,20 +277,29 @@ async def _answer_ours(connection: HTTPConnection, error: Exception) -> Response
         reason = str(error).encode()[:_LONGEST_REASON].decode(errors="ignore")
         await connection.close(_CLOSED_FOR + STATUS[kind], reason)
         return None
-    extra = {}
-    if isinstance(error, errors.BadLineError):
-        extra = {
-            "line": error.line,
-            "accepted": error.accepted,
-            "dropped": error.dropped,
-            "last_seq": error.last_seq,
-        }
     headers = _headers(error, RETRY_AFTER_S.get(kind))
-    answer = problem(STATUS[kind], str(error), headers, extra)
+    answer = problem(STATUS[kind], str(error), headers, _extra(error))
     if isinstance(connection, WebSocket):
         await connection.send_denial_response(answer)
         return None
     return answer
+
+
+def _extra(error: errors.TelewarpError) -> dict[str, object]:
+    """What a program is to know about an error beside the words."""
+    match error:
+        case errors.BadLineError():
+            return {
+                "line": error.line,
+                "accepted": error.accepted,
+                "dropped": error.dropped,
+                "last_seq": error.last_seq,
+            }
+        case errors.FullError():
+            return {"reason": "full"}
+        case errors.DrainingError():
+            return {"reason": "draining"}
+    return {}
 
 
 def _is_open(socket: WebSocket) -> bool:

@@ -16,12 +16,15 @@
     ├── NotFoundError
     │   ├── AvatarNotFoundError
     │   ├── StreamNotFoundError
-    │   └── SessionNotFoundError
+    │   ├── SessionNotFoundError
+    │   └── TicketNotFoundError
     ├── StreamExistsError        the id asked for is taken
     ├── StreamClosedError        the stream was deleted while something was using it
     ├── SessionClosedError       the session has ended
     ├── PreconditionError        an `If-Match` that names another state than the present one
     ├── PoolBusyError            no room for one more session or render; worth trying again later
+    │   └── FullError            every place for a viewer is taken; there is a line to wait in
+    ├── DrainingError            the server ends once its viewers have left
     ├── NotReadyError            no worker is ready yet; worth trying again soon
     ├── RenderError              the renderer failed at a job it had accepted
     └── SettingsError            the server cannot start as it was told to
@@ -126,6 +129,10 @@ class SessionNotFoundError(NotFoundError):
     """No session has this id, or it has ended."""
 
 
+class TicketNotFoundError(NotFoundError):
+    """No ticket has this id, or it has lost its place in the waiting line."""
+
+
 class StreamExistsError(TelewarpError):
     """A stream with this id exists already."""
 
@@ -144,6 +151,14 @@ class PreconditionError(TelewarpError):
 
 class PoolBusyError(TelewarpError):
     """There is no room for one more session or render now; trying again later may succeed."""
+
+
+class FullError(PoolBusyError):
+    """Every place for a viewer is taken, or kept for one who waits in the line."""
+
+
+class DrainingError(TelewarpError):
+    """The server ends once its viewers have left; it takes no more."""
 
 
 class NotReadyError(TelewarpError):

@@ -18,6 +18,9 @@ _STAGE_BOUNDS_S = (
 _AGE_BOUNDS_S = (0.0, 0.017, 0.033, 0.067, 0.133, 0.267, 0.533, 1.0, 2.0, 5.0)
 """From 1 to 16 frames at 30 a second, the ages that evaluation knows, and beyond."""
 
+_WAIT_BOUNDS_S = (0.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0)
+"""From not at all to a watcher's patience."""
+
 
 class FrameMetrics:
     """Counts frames of all sessions, gone ones too."""
@@ -50,6 +53,12 @@ class FrameMetrics:
         viewers = Counter(
             "telewarp_viewers", "Viewers: admitted, refused", ["kind"], registry=self.registry
         )
+        self._waits = Histogram(
+            "telewarp_waiting_seconds",
+            "How long viewers waited in the line before they were admitted",
+            buckets=_WAIT_BOUNDS_S,
+            registry=self.registry,
+        )
         self._admitted, self._refused = viewers.labels("admitted"), viewers.labels("refused")
 
     def drawn(self, cache_age_ms: float, stages_ms: Mapping[str, float]) -> None:
@@ -75,9 +84,10 @@ class FrameMetrics:
         """Note a packet of video."""
         self._sent_bytes.inc(size_bytes)
 
-    def admitted(self) -> None:
-        """Note a viewer who got in."""
+    def admitted(self, waited_s: float) -> None:
+        """Note a viewer who got in, perhaps after waiting in the line."""
         self._admitted.inc()
+        self._waits.observe(waited_s)
 
     def refused(self) -> None:
         """Note a viewer who was refused for want of room or of workers."""

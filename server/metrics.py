@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from server.admission import Admission
 from server.pool.pool import RenderPool
 from server.sessions import Sessions
 from server.streams import Streams
@@ -19,13 +20,17 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class _Collector:
     """Turns the parts' figures into metrics."""
 
-    def __init__(self, pool: RenderPool, streams: Streams, sessions: Sessions) -> None:
+    def __init__(
+        self, pool: RenderPool, streams: Streams, sessions: Sessions, admission: Admission
+    ) -> None:
         self._pool, self._streams, self._sessions = pool, streams, sessions
+        self._admission = admission
 
     def collect(self) -> Iterator[Metric]:
         yield from self._pool_metrics()
         yield from self._stream_metrics()
         yield from self._session_metrics()
+        yield from self._admission_metrics()
 
     def _pool_metrics(self) -> Iterator[Metric]:
         status = self._pool.status()
@@ -59,11 +64,17 @@ class _Collector:
         yield _gauge("sessions", "Viewers", len(stats))
         yield _gauge("fps", "Frames a second sent to all viewers", sum(s["fps"] for s in stats))
 
+    def _admission_metrics(self) -> Iterator[Metric]:
+        admission = self._admission
+        yield _gauge("capacity", "Viewers there may be at a time", admission.capacity)
+        yield _gauge("waiting_viewers", "Viewers in the waiting line", admission.waiting)
+        yield _gauge("draining", "Whether the server is going down", admission.draining)
 
-def render(pool: RenderPool, streams: Streams, sessions: Sessions) -> bytes:
+
+def render(pool: RenderPool, streams: Streams, sessions: Sessions, admission: Admission) -> bytes:
     """All metrics now, in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(pool, streams, sessions))
+    registry.register(_Collector(pool, streams, sessions, admission))
     return generate_latest(registry) + generate_latest(sessions.metrics.registry)
 
 

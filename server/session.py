@@ -153,6 +153,11 @@ class Session:
         """Who is watched."""
         return self.stream.avatar
 
+    @property
+    def watched(self) -> bool:
+        """Whether its viewer has got through: has ever sent a view."""
+        return self._scene.counters.views > 0
+
     def set_view(self, view: ViewState) -> bool:
         """Take the viewer's pose, unless it comes late or twice; such are counted."""
         return self._scene.set_view(view)

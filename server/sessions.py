@@ -8,11 +8,12 @@ import secrets
 from collections.abc import Callable
 
 from server.access.grants import Grant
-from server.errors import NotReadyError, PoolBusyError, SessionNotFoundError
+from server.admission import Admission, Place
+from server.errors import NotReadyError, SessionNotFoundError, TelewarpError
 from server.frame_metrics import FrameMetrics
 from server.pool.pool import RenderPool
 from server.session import Peer, Session
-from server.streams import Streams
+from server.streams import Stream, Streams
 
 logger = logging.getLogger(__name__)
 
@@ -27,64 +28,75 @@ class Sessions:
         streams: What can be watched.
         pool: Renders them.
         fps: At most so many frames per second and session.
-        max_sessions: More are refused.
+        admission: Decides who gets in.
     """
 
     def __init__(
-        self, streams: Streams, pool: RenderPool, fps: float = 60.0, max_sessions: int = 32
+        self, streams: Streams, pool: RenderPool, fps: float, admission: Admission
     ) -> None:
         self.metrics = FrameMetrics()
         """Of the frames of all sessions since the start."""
         self._pool = pool
         self._streams = streams
         self._fps = fps
-        self._max_sessions = max_sessions
+        self._admission = admission
         self._sessions: dict[str, Session] = {}
+        self._places: dict[str, Place] = {}
+        """Of the same."""
         self._closing: set[asyncio.Task[None]] = set()
 
     async def open(
-        self, stream_id: str, connect: Connect, offer: str, viewer: Grant
+        self,
+        stream_id: str,
+        connect: Connect,
+        offer: str,
+        viewer: Grant,
+        ticket: str | None = None,
     ) -> tuple[Session, str]:
         """Open a session and answer its viewer, who alone may change or end it from outside.
+
+        A `ticket` whose turn has come takes the place that is kept for it.
 
         Returns:
             The session, and the SDP answer.
 
         Raises:
             StreamNotFoundError: If there is no such stream.
-            PoolBusyError: If there are too many sessions.
+            FullError: If there is no place for this viewer yet.
+            DrainingError: If the server is going down.
             NotReadyError: If the workers cannot start.
             TelewarpError: Whatever the peer finds wrong with the offer.
         """
         stream = self._streams.get(stream_id)
-        self._check_room()
-        session = Session(
-            secrets.token_urlsafe(16),
-            stream,
-            self._pool,
-            self._fps,
-            self._end,
-            viewer,
-            self.metrics,
-        )
-        self._sessions[session.id] = session
+        place = self._enter(viewer, ticket)
+        try:
+            session = self._make(stream, viewer)
+        except BaseException:
+            self._admission.leave(place, watched=False)
+            raise
+        self._sessions[session.id], self._places[session.id] = session, place
         try:
             session.peer = connect(session)
             answer = await session.peer.answer(offer)
         except BaseException:
             await self._close(session)
             raise
-        self.metrics.admitted()
+        self.metrics.admitted(place.waited_s)
         logger.info("session %s watches stream %s", session.id, stream.id)
         return session, answer
 
-    def _check_room(self) -> None:
-        if len(self._sessions) >= self._max_sessions:
+    def _enter(self, viewer: Grant, ticket: str | None) -> Place:
+        try:
+            if self._pool.failing:
+                raise NotReadyError(self._pool.reason or "no worker is ready")
+            return self._admission.enter(viewer, ticket)
+        except TelewarpError:
             self.metrics.refused()
-            raise PoolBusyError(f"at most {self._max_sessions} sessions, all are in use")
-        if self._pool.failing:
-            self.metrics.refused()
-            raise NotReadyError(self._pool.reason or "no worker is ready")
+            raise
+
+    def _make(self, stream: Stream, viewer: Grant) -> Session:
+        session_id = secrets.token_urlsafe(16)
+        return Session(session_id, stream, self._pool, self._fps, self._end, viewer, self.metrics)
 
     def get(self, session_id: str) -> Session:
         """Find a session.
@@ -133,6 +145,7 @@ class Sessions:
     async def _close(self, session: Session) -> None:
         if self._sessions.pop(session.id, None) is None:
             return
+        self._admission.leave(self._places.pop(session.id), session.watched)
         session.close()
         if session.peer is not None:
             await session.peer.close()

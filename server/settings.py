@@ -64,7 +64,15 @@ class Settings(BaseSettings):
         default=ROOT / "models" / "avatars", description="folder with one folder per avatar"
     )
     client: Path = Field(default=ROOT / "client_web", description="folder of the viewer page")
-    max_sessions: int = Field(default=32, ge=1, description="most viewers at a time")
+    max_sessions: int | None = Field(
+        default=None,
+        ge=1,
+        description="most viewers at a time; default: as many as measured at the start to get 30 "
+        "frames a second each, or --fps if less",
+    )
+    max_waiting: int = Field(
+        default=100, ge=0, description="most viewers waiting for one of them to leave"
+    )
     max_streams: int = Field(default=256, ge=1, description="most streams at a time")
     max_body_mb: float = Field(default=16.0, gt=0, description="largest request body, MB")
     max_line_kb: float = Field(

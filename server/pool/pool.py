@@ -36,7 +36,7 @@ from server.pool.lines import CacheLine, CacheView, Sample
 from server.pool.scheduler import Scheduler
 from server.pool.sizing import available_cores, default_size
 from server.pool.slots import SharedBlock
-from server.pool.warping import WarpedFrame, WarpThread
+from server.pool.warping import WarpedFrame, WarpThread, WarpTrial
 from server.pool.worker import WorkerSettings
 
 logger = logging.getLogger(__name__)
@@ -245,6 +245,14 @@ class RenderPool:
     def submit_warp(self, line: CacheLine, sample: Sample) -> asyncio.Future[WarpedFrame | None]:
         """Like `warp`, of the state `sample` gives in the warp thread once its turn has come."""
         return self._warps[line.device].submit(line, sample)
+
+    async def try_warps(self, seconds: float) -> dict[str, WarpTrial]:
+        """Time warps of the avatar with the largest picture, on all devices at once."""
+        avatar = max(self._avatars.values(), key=lambda avatar: avatar.resolution)
+        trials = await asyncio.gather(
+            *(warp.try_out(avatar, seconds) for warp in self._warps.values())
+        )
+        return dict(zip(self._warps, trials, strict=True))
 
     async def render(
         self,

@@ -12,10 +12,28 @@ import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from statistics import median
 
-from server.pool.interface import Engine, EngineFactory, Fade
-from server.pool.jobs import Image
+import numpy as np
+
+from server.pool.interface import Engine, EngineFactory, Fade, SlotMemory
+from server.pool.jobs import AvatarInfo, Image, RenderState
 from server.pool.lines import CacheLine, CacheView, Sample
+
+_TRIAL_PICTURES = 10
+"""Kept of a trial, for encoders to be tried with."""
+_SWAY_M = 0.1
+"""How far the viewer of a trial moves to either side."""
+
+
+@dataclass(frozen=True, eq=False)
+class WarpTrial:
+    """What a warp takes on one device."""
+
+    warp_s: float
+    """The median, rasterizing included."""
+    pictures: list[Image]
+    """The last ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +98,32 @@ class WarpThread:
             self._executor, self._warp, line, sample, loop, time.perf_counter()
         )
 
+    async def try_out(self, avatar: AvatarInfo, seconds: float) -> WarpTrial:
+        """Time warps of a moving viewer, one by one, so that real ones come in between."""
+        loop = asyncio.get_running_loop()
+        times: list[float] = []
+        pictures: list[Image] = []
+        memory = self.engine.allocate(avatar.id)
+        try:
+            await loop.run_in_executor(
+                self._executor,
+                self.engine.refresh,
+                avatar.id,
+                _swaying(avatar, 0.0),
+                memory.slot(0),
+            )
+            give_up_at = time.monotonic() + seconds
+            while not times or time.monotonic() < give_up_at:
+                state = _swaying(avatar, len(times) / 10)
+                rgb, took_s = await loop.run_in_executor(
+                    self._executor, self._timed_warp, avatar.id, state, memory
+                )
+                times.append(took_s)
+                pictures = [*pictures[1 - _TRIAL_PICTURES :], rgb]
+        finally:
+            memory.close()
+        return WarpTrial(median(times), pictures)
+
     def close_line(self, line: CacheLine) -> None:
         """Free at once what is kept for a line, a whole cache: collection may come much later."""
         self.lines -= 1
@@ -89,6 +133,13 @@ class WarpThread:
         """Wait for the warp under way and end the thread; warps still waiting are cancelled."""
         self._executor.shutdown(cancel_futures=True)
         self._engine = None
+
+    def _timed_warp(
+        self, avatar_id: str, state: RenderState, memory: SlotMemory
+    ) -> tuple[Image, float]:
+        began = time.perf_counter()
+        picture = self.engine.warp(avatar_id, state, memory.slot(0))
+        return picture.rgb, time.perf_counter() - began
 
     def _warp(
         self,
@@ -124,3 +175,17 @@ class WarpThread:
         if fade is None:
             fade = self._fades[line] = self.engine.open_fade(line.avatar_id)
         return fade
+
+
+def _swaying(avatar: AvatarInfo, phase_rad: float) -> RenderState:
+    """A calm face, seen by a viewer who moves from side to side."""
+    x, y, z = avatar.eye_position
+    return RenderState(
+        head_rotation=np.array([0, 0, 0, 1], np.float32),
+        head_translation=np.zeros(3, np.float32),
+        expression=np.zeros(len(avatar.expression_names), np.float32),
+        vertices=None,
+        eye_rotation=np.array([0, 0, 0, 1], np.float32),
+        eye_position=np.array([x + _SWAY_M * np.sin(phase_rad), y, z], np.float32),
+        fov_y_rad=avatar.fov_y_rad,
+    )

@@ -10,7 +10,7 @@ from server.access.grants import Scope
 from server.errors import NotReadyError
 from server.metrics import CONTENT_TYPE, render
 from server.routes.bodies import problems
-from server.routes.parts import ThePool, TheSessions, TheStreams
+from server.routes.parts import TheAdmission, ThePool, TheSessions, TheStreams
 
 router = APIRouter(tags=["health"])
 
@@ -29,6 +29,21 @@ class ReadyToRender(BaseModel):
     """Render processes that are ready."""
     sessions: int
     """Viewers at present."""
+    capacity: int
+    """How many there may be."""
+    waiting: int
+    """Viewers in the waiting line."""
+
+
+class Status(BaseModel):
+    """How full the server is."""
+
+    sessions: int
+    capacity: int
+    measured: dict[str, object] | None
+    """What the capacity was found from at the start; null where it was set."""
+    waiting: int
+    draining: bool
 
 
 @router.get("/healthz", summary="Alive", dependencies=[open_to_all()])
@@ -40,16 +55,38 @@ async def healthz() -> Alive:
 @router.get(
     "/readyz",
     summary="Ready to render",
-    responses=problems(_503="no worker is ready; says why"),
+    responses=problems(_503="no worker is ready, or the server is going down; says why"),
     dependencies=[open_to_all()],
 )
-async def readyz(pool: ThePool, sessions: TheSessions) -> ReadyToRender:
-    """200 once a worker is ready, 503 with the reason before."""
+async def readyz(pool: ThePool, admission: TheAdmission) -> ReadyToRender:
+    """200 once a worker is ready, 503 with the reason before, and when the server is to end."""
+    admission.check_open()
     state = pool.status()
     if not state.ready:
         raise NotReadyError(state.reason or "no worker is ready")
     ready = sum(worker.ready for worker in state.workers)
-    return ReadyToRender(workers=ready, sessions=len(sessions.list()))
+    return ReadyToRender(
+        workers=ready,
+        sessions=admission.inside,
+        capacity=admission.capacity,
+        waiting=admission.waiting,
+    )
+
+
+@router.get(
+    "/v1/status",
+    summary="Places, and what they were found from",
+    dependencies=[needs(Scope.ADMIN)],
+)
+async def status(admission: TheAdmission) -> Status:
+    """How full the server is, and how it was measured how many viewers it holds."""
+    return Status(
+        sessions=admission.inside,
+        capacity=admission.capacity,
+        measured=admission.figures,
+        waiting=admission.waiting,
+        draining=admission.draining,
+    )
 
 
 @router.get(
@@ -58,6 +95,8 @@ async def readyz(pool: ThePool, sessions: TheSessions) -> ReadyToRender:
     response_class=Response,
     dependencies=[needs(Scope.ADMIN)],
 )
-async def metrics(pool: ThePool, streams: TheStreams, sessions: TheSessions) -> Response:
+async def metrics(
+    pool: ThePool, streams: TheStreams, sessions: TheSessions, admission: TheAdmission
+) -> Response:
     """Workers, streams, viewers and caches, as Prometheus reads them."""
-    return Response(render(pool, streams, sessions), media_type=CONTENT_TYPE)
+    return Response(render(pool, streams, sessions, admission), media_type=CONTENT_TYPE)

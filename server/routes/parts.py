@@ -8,6 +8,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from server.access.dependencies import TheGrant
+from server.admission import Admission
 from server.connectivity.ice_servers import IceServers
 from server.connectivity.pictures import ConnectPictures
 from server.errors import SessionNotFoundError
@@ -17,6 +18,9 @@ from server.session import Session
 from server.sessions import Connect, Sessions
 from server.settings import Settings
 from server.streams import Stream, Streams
+
+TICKET_HEADER = "Telewarp-Ticket"
+_TICKET_SUBPROTOCOL = "telewarp.ticket."
 
 
 def _settings(connection: HTTPConnection) -> Settings:
@@ -37,6 +41,11 @@ def _streams(connection: HTTPConnection) -> Streams:
 def _sessions(connection: HTTPConnection) -> Sessions:
     sessions: Sessions = connection.app.state.sessions
     return sessions
+
+
+def _admission(connection: HTTPConnection) -> Admission:
+    admission: Admission = connection.app.state.admission
+    return admission
 
 
 def _connect(connection: HTTPConnection) -> Connect:
@@ -63,6 +72,7 @@ TheSettings = Annotated[Settings, Depends(_settings)]
 ThePool = Annotated[RenderPool, Depends(_pool)]
 TheStreams = Annotated[Streams, Depends(_streams)]
 TheSessions = Annotated[Sessions, Depends(_sessions)]
+TheAdmission = Annotated[Admission, Depends(_admission)]
 TheLiveRequests = Annotated[LiveRequests, Depends(_live)]
 TheConnect = Annotated[Connect, Depends(_connect)]
 TheConnectPictures = Annotated[ConnectPictures, Depends(_connect_pictures)]
@@ -83,6 +93,17 @@ def _own_session(session_id: str, sessions: TheSessions, grant: TheGrant) -> Ses
         raise SessionNotFoundError(f"no session {session_id!r}, or it has ended")
     return session
 
+
+def _ticket(connection: HTTPConnection) -> str | None:
+    if connection.scope["type"] == "websocket":  # a browser can set no headers of it
+        for offered in connection.scope.get("subprotocols", ()):
+            if offered.startswith(_TICKET_SUBPROTOCOL):
+                return str(offered.removeprefix(_TICKET_SUBPROTOCOL))
+    return connection.headers.get(TICKET_HEADER)
+
+
+TheTicket = Annotated[str | None, Depends(_ticket)]
+"""The place in the waiting line that a viewer comes with; see `server/routes/queue.py`."""
 
 OwnSession = Annotated[Session, Depends(_own_session)]
 """One that was opened with the same token; an admin's are all."""

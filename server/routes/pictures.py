@@ -11,7 +11,7 @@ from server.access.dependencies import TheGrant, needs
 from server.access.grants import Scope
 from server.connectivity.pictures import JPEG, PicturePeer
 from server.errors import SessionClosedError, SessionNotFoundError
-from server.routes.parts import TheConnectPictures, TheSessions
+from server.routes.parts import TheConnectPictures, TheSessions, TheTicket
 
 router = APIRouter(prefix="/v1/streams", tags=["watching"])
 
@@ -42,6 +42,7 @@ async def show_pictures(
     sessions: TheSessions,
     connect: TheConnectPictures,
     grant: TheGrant,
+    ticket: TheTicket,
 ) -> None:
     """Show a stream as JPEG pictures, each after a `frame` event as text.
 
@@ -51,7 +52,7 @@ async def show_pictures(
     await socket.accept()  # first: a browser is not told why a socket was not accepted
     carrier = _Socket(socket)
     session, _ = await sessions.open(
-        stream_id, lambda session: connect(session, carrier), JPEG, grant
+        stream_id, lambda session: connect(session, carrier), JPEG, grant, ticket
     )
     peer = session.peer
     assert isinstance(peer, PicturePeer)

@@ -29,6 +29,7 @@ from server.routes.parts import (
     TheIceServers,
     TheSessions,
     TheStream,
+    TheTicket,
 )
 
 router = APIRouter(prefix="/v1", tags=["watching"])
@@ -63,7 +64,8 @@ async def whep_options(stream: TheStream, response: Response, ice_servers: TheIc
         _404="no such stream",
         _413="the offer is too large",
         _415="the offer is no SDP",
-        _503="no free seat; try again after `Retry-After` seconds",
+        _503="no free place, with `reason` full: wait in the line (`POST .../queue`), or try again "
+        "after `Retry-After` seconds; with `reason` draining: the server is going down",
     ),
     openapi_extra=body_of(sdp=""),
     dependencies=[needs(Scope.VIEW)],
@@ -75,14 +77,16 @@ async def open_session(
     connect: TheConnect,
     ice_servers: TheIceServers,
     grant: TheGrant,
+    ticket: TheTicket,
 ) -> Response:
     """Answer a viewer's SDP offer and start the video. `Location` names the session.
 
-    `Link` headers name STUN and TURN servers (RFC 9725), with credentials for the next hour.
+    `Link` headers name STUN and TURN servers (RFC 9725), with credentials for the next hour. The
+    header `Telewarp-Ticket` brings the ticket of one whose turn in the waiting line has come.
     """
     require_media_type(request, SDP)
     offer = await _read_text(request)
-    session, answer = await sessions.open(stream.id, connect, offer, grant)
+    session, answer = await sessions.open(stream.id, connect, offer, grant, ticket)
     location = f"{request.scope.get('root_path', '')}/v1/sessions/{session.id}"
     headers = {"Location": location, "ETag": _ETAG, "Accept-Patch": SDP_FRAGMENT}
     response = Response(answer, status.HTTP_201_CREATED, headers, SDP)

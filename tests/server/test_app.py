@@ -91,6 +91,10 @@ def test_the_description_has_every_call_and_no_dangling_reference(http: httpx2.C
         "DELETE /v1/sessions/{session_id}",
         "GET /v1/sessions",
         "GET /v1/sessions/{session_id}",
+        "POST /v1/streams/{stream_id}/queue",
+        "GET /v1/queue/{ticket}",
+        "DELETE /v1/queue/{ticket}",
+        "GET /v1/status",
         "POST /v1/render",
     }
     known = {f"#/components/schemas/{name}" for name in schema["components"]["schemas"]}

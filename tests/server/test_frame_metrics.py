@@ -41,7 +41,7 @@ def test_what_else_happens_is_counted_by_kind() -> None:
     metrics.failed()
     metrics.sent(1200)
     metrics.sent(300)
-    metrics.admitted()
+    metrics.admitted(waited_s=7.0)
     metrics.refused()
     found = samples(metrics)
     assert found["telewarp_frames_total", "repeated"] == 1
@@ -49,3 +49,5 @@ def test_what_else_happens_is_counted_by_kind() -> None:
     assert found["telewarp_video_bytes_total", ""] == 1500
     assert found["telewarp_viewers_total", "admitted"] == 1
     assert found["telewarp_viewers_total", "refused"] == 1
+    assert found["telewarp_waiting_seconds_bucket", "5.0"] == 0
+    assert found["telewarp_waiting_seconds_bucket", "15.0"] == 1

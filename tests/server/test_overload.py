@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from server.access.grants import ANYONE
+from server.admission import Admission
 from server.pool.fake import FakeEngineFactory
 from server.pool.pool import PoolSettings, RenderPool
 from server.session import Session, ViewState
@@ -94,7 +95,7 @@ async def a_busy_house(viewers: int) -> AsyncIterator[list[Viewer]]:
     await pool.start()
     streams = Streams(pool.avatars)
     streams.create("default", "s")
-    sessions = Sessions(streams, pool, FPS, viewers)
+    sessions = Sessions(streams, pool, FPS, Admission(viewers))
     crowd = []
     with ThreadPoolExecutor(2) as executor:
         for _ in range(viewers):

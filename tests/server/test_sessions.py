@@ -15,13 +15,16 @@ import pytest
 
 from server import session as session_module
 from server.access.grants import ANYONE
+from server.admission import Admission
 from server.errors import (
+    AvatarNotFoundError,
     BadOfferError,
+    FullError,
     NotReadyError,
-    PoolBusyError,
     SessionClosedError,
     SessionNotFoundError,
     StreamNotFoundError,
+    TicketNotFoundError,
 )
 from server.pool.fake import (
     FOV_FAILS,
@@ -68,6 +71,7 @@ class House:
     pool: RenderPool
     streams: Streams
     sessions: Sessions
+    admission: Admission
     stream: Stream
 
     async def open(self) -> Session:
@@ -86,9 +90,10 @@ async def house(
     pool = RenderPool(settings, factory or FakeEngineFactory())
     await pool.start()
     streams = Streams(pool.avatars)
-    sessions = Sessions(streams, pool, fps, max_sessions)
+    admission = Admission(max_sessions)
+    sessions = Sessions(streams, pool, fps, admission)
     try:
-        yield House(pool, streams, sessions, streams.create("default", "s"))
+        yield House(pool, streams, sessions, admission, streams.create("default", "s"))
     finally:
         await sessions.close_all()
         await pool.close()
@@ -363,10 +368,36 @@ async def test_more_sessions_than_there_are_seats_are_refused() -> None:
     async with house(max_sessions=2) as h:
         first = await h.open()
         await h.open()
-        with pytest.raises(PoolBusyError, match="at most 2 sessions"):
+        with pytest.raises(FullError, match="all 2 places for viewers are taken"):
             await h.open()
         await h.sessions.close(first.id)
         await h.open()
+
+
+async def test_a_seat_is_free_again_when_its_session_could_not_be_made() -> None:
+    async with house(max_sessions=1) as h:
+        with pytest.raises(BadOfferError):
+            await h.sessions.open("s", FakePeer, "", ANYONE)
+        h.stream.avatar = fake_avatar("unknown")
+        with pytest.raises(AvatarNotFoundError):
+            await h.open()
+        h.stream.avatar = fake_avatar()
+        await h.open()
+
+
+async def test_a_viewer_who_got_through_leaves_for_good_others_may_come_again() -> None:
+    async with house(max_sessions=1) as h:
+        first = await h.open()
+        ticket = h.admission.join(ANYONE).ticket
+        await h.sessions.close(first.id)
+        for watched in (False, True):
+            assert h.admission.ask(ticket.id, ANYONE).place == 0
+            session, _ = await h.sessions.open("s", FakePeer, "offer", ANYONE, ticket.id)
+            if watched:
+                session.set_view(view(1))
+            await h.sessions.close(session.id)
+        with pytest.raises(TicketNotFoundError):
+            h.admission.ask(ticket.id, ANYONE)
 
 
 async def test_a_peer_that_ends_and_a_deleted_stream_end_their_sessions() -> None:

@@ -185,7 +185,7 @@ def test_a_full_server_says_so(served: Served, stream: str) -> None:
             socket.recv(SOON_S)
         assert caught.value.rcvd is not None
         assert caught.value.rcvd.code == 4503
-        assert "all are in use" in caught.value.rcvd.reason
+        assert "all 3 places for viewers are taken" in caught.value.rcvd.reason
 
 
 def test_candidates_have_no_place_here(viewer: PictureViewer, http: httpx2.Client) -> None:
