@@ -18,6 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from server.app import PoolFactory, create_app
+from server.draining import drain
 from server.errors import NotReadyError, SettingsError
 from server.pool.pool import RenderPool
 from server.routes.live import LiveRequests
@@ -31,21 +32,38 @@ _FIRST_WORKER_S = 120.0
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, ended by Ctrl-C or SIGTERM with exit code 0 instead of by the signal again.
+    """uvicorn, ended by signals with exit code 0; SIGTERM lets viewers leave first.
 
     Args:
         config: uvicorn's own.
-        live: Bodies still being sent, which it would wait for.
+        app: What it serves.
+        grace_s: How long viewers have to leave.
     """
 
-    def __init__(self, config: uvicorn.Config, live: LiveRequests) -> None:
+    def __init__(self, config: uvicorn.Config, app: FastAPI, grace_s: float) -> None:
         super().__init__(config)
-        self._live = live
+        self._app = app
+        self._grace_s = grace_s
+        self._draining: asyncio.Task[None] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End at the first signal, at once at the second."""
-        super().handle_exit(sig, frame)
-        self._live.end_all()
+        """Begin to end at the first signal; at the second wait for nobody any more."""
+        first = self._draining is None and not self.should_exit
+        if first and sig == signal.SIGTERM:
+            self._draining = asyncio.create_task(self._drain())
+            return
+        self.force_exit = not first
+        self._end()
+
+    async def _drain(self) -> None:
+        state = self._app.state
+        await drain(state.admission, state.sessions, self._grace_s)
+        self._end()
+
+    def _end(self) -> None:
+        self.should_exit = True
+        live: LiveRequests = self._app.state.live
+        live.end_all()  # bodies still being sent, which uvicorn would wait for
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -120,7 +138,7 @@ async def _serve(
         timeout_graceful_shutdown=_LET_FINISH_S,
     )
     async with app.router.lifespan_context(app):
-        server = _Server(config, app.state.live)
+        server = _Server(config, app, settings.grace_s)
         welcome = asyncio.create_task(_welcome(app, server, listening))
         try:
             await server.serve(sockets=[listening])

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -74,6 +74,9 @@ class Peer(Protocol):
 
     async def add_candidates(self, sdp_fragment: str) -> None:
         """Take trickled ICE candidates."""
+
+    def tell(self, event: Mapping[str, Any]) -> None:
+        """Send an event to the viewer, or drop it where that is not possible now."""
 
     async def close(self) -> None:
         """End the connection and stop pulling frames."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from server.access.grants import Grant
 from server.admission import Admission, Place
@@ -123,6 +124,12 @@ class Sessions:
         peer = self.get(session_id).peer
         assert peer is not None, "a session's id is told only after its offer was answered"
         await peer.add_candidates(sdp_fragment)
+
+    def tell(self, event: Mapping[str, Any]) -> None:
+        """Send an event to all viewers who can be reached."""
+        for session in self.list():
+            if session.peer is not None:
+                session.peer.tell(event)
 
     async def close(self, session_id: str) -> None:
         """End a session and its connection.

@@ -85,6 +85,11 @@ class Settings(BaseSettings):
     idle_session_s: float = Field(
         default=10.0, gt=0, description="seconds without a sign of life that end a session"
     )
+    grace_s: float = Field(
+        default=8.0,
+        ge=0,
+        description="seconds that viewers have to leave after SIGTERM; Ctrl-C waits for nobody",
+    )
     ice_servers: str = Field(
         default="",
         description="for viewers behind NATs and firewalls, and the server's own connections: "

@@ -48,9 +48,15 @@ export class Access {
     return globalThis.fetch(resource, { ...options, headers });
   };
 
-  /** @returns {string[]} the subprotocols that bring the token to a WebSocket, which has no headers */
-  get subprotocols() {
-    return this.#token ? [SUBPROTOCOL, `${SUBPROTOCOL}.token.${this.#token}`] : [];
+  /**
+   * @param {string | null} [ticket] of the waiting line
+   * @returns {string[]} the subprotocols that bring both to a WebSocket, which has no headers
+   */
+  subprotocols(ticket = null) {
+    const brought = [];
+    if (this.#token) brought.push(`${SUBPROTOCOL}.token.${this.#token}`);
+    if (ticket) brought.push(`${SUBPROTOCOL}.ticket.${ticket}`);
+    return brought.length ? [SUBPROTOCOL, ...brought] : [];
   }
 }
 

@@ -10,6 +10,7 @@ import { Gestures } from "./gestures.js";
 import { Hud } from "./hud.js";
 import { Keyboard } from "./keyboard.js";
 import { LateView } from "./late_view.js";
+import { WaitingLine } from "./line.js";
 import { parseEvent, pingMessage, viewMessage } from "./messages.js";
 import { Notice } from "./notice.js";
 import { Orbit } from "./orbit.js";
@@ -27,6 +28,8 @@ const PING_EVERY_MS = 500;
 const STILL_MESH_MS = 30; // a little under two frames of a 60 Hz screen: every second one
 const MOVING_MESH_MS = 14; // every one
 const AFTER_ERROR_MS = 5000;
+const WORDS_FOR_ENDING =
+  "The server is going down in a moment. This page looks for another one, and comes back by itself";
 const WORDS_FOR_PICTURES = "Video (WebRTC) cannot get through here: showing single pictures";
 
 const $ = (selector) => document.querySelector(selector);
@@ -65,8 +68,9 @@ const viewer = new Viewer(
     webrtc: (events) => new Session(events),
     pictures: () =>
       new PictureSession(pictures, { onEvent: hear, onReady: startPictures, onPicture: showPicture }),
-    open: (session, signal) =>
-      session.open(session instanceof Session ? endpoint : picturesAddress, signal),
+    open: (session, signal, ticket) =>
+      session.open(session instanceof Session ? endpoint : picturesAddress, signal, ticket),
+    line: new WaitingLine(),
     onState: showState,
     onWay: (way) => (nextWay = way),
   },
@@ -96,7 +100,8 @@ function showState(next) {
   if (state === "live" && next.state !== "live") keepStill();
   state = next.state;
   if (next.state === "waiting") trouble = next.trouble;
-  if (next.state === "live") trouble = null;
+  if (next.state === "live" || next.state === "in-line") trouble = null;
+  if (next.state !== "live") $("#ending").textContent = "";
   if (next.state === "connecting") loadAvatar();
   document.body.dataset.state = state;
   notice.show(next, trouble);
@@ -173,6 +178,13 @@ function hear(text) {
   }
   if (event?.type === "pong") telemetry.ponged(event, performance.now());
   if (event?.type === "error") sayError(event.detail);
+  if (event?.type === "draining") sayEnding();
+}
+
+function sayEnding() {
+  const line = $("#ending");
+  if (!line.textContent) line.textContent = WORDS_FOR_ENDING; // once, though it is told every second
+  viewer.serverEnds();
 }
 
 function sayError(detail) {

@@ -45,7 +45,7 @@ function clampCoefficient(value) {
 /**
  * @param {string} text one message of the `events` channel
  * @returns {import("./latency.js").FrameReport | import("./clock.js").Pong
- *   | {type: "error", detail: string} | null} null for what this page does not understand, so
+ *   | {type: "error", detail: string} | {type: "draining"} | null} null for what this page does not understand, so
  *   that a newer server may say more
  */
 export function parseEvent(text) {
@@ -57,6 +57,7 @@ export function parseEvent(text) {
   }
   if (event?.type === "frame" && Number.isInteger(event.rtp_timestamp)) return event;
   if (event?.type === "pong" && Number.isFinite(event.sent_at_ms)) return event;
+  if (event?.type === "draining") return event;
   if (event?.type === "error" && typeof event.detail === "string") return event;
   return null;
 }

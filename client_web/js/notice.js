@@ -1,5 +1,6 @@
 // The words in the middle of the page when there is no picture to look at. Given its elements.
 
+import { describePlace } from "./line.js";
 import { describeTrouble } from "./trouble.js";
 
 const PATIENCE_MS = 500; // a connection that is quicker than this needs no words
@@ -33,6 +34,7 @@ export class Notice {
     clearTimeout(this.#timer);
     if (state.state === "live") return this.#hide();
     if (state.state === "waiting") return this.#showTrouble(state);
+    if (state.state === "in-line") return this.#showPlace(state.turn);
     this.#countdown.textContent = trouble ? "Trying now…" : "";
     this.#retry.hidden = true;
     if (!trouble) this.#timer = setTimeout(() => this.#showConnecting(), PATIENCE_MS);
@@ -40,6 +42,16 @@ export class Notice {
 
   #showConnecting() {
     this.#write("Connecting", `Looking for “${this.#place.stream}” at ${this.#place.host}`);
+  }
+
+  /** @param {import("./line.js").Turn} turn */
+  #showPlace({ place, waiting }) {
+    this.#write(
+      describePlace(place),
+      "All places are taken just now. Keep this page open: it gets in by itself when its turn comes.",
+    );
+    this.#retry.hidden = true;
+    this.#countdown.textContent = waiting > 1 ? `${waiting} are waiting` : "";
   }
 
   #showTrouble({ trouble, until_ms }) {

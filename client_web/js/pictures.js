@@ -3,6 +3,7 @@
 
 import { access } from "./access.js";
 import { Trouble } from "./trouble.js";
+import { queueBeside } from "./whep.js";
 
 const SILENCE_MS = 6_000; // the server repeats a still picture every second
 const FIRST_PICTURE_MS = 25_000; // a busy server may take this long to fill the first cache
@@ -44,10 +45,11 @@ export class PictureSession {
   /**
    * @param {URL} address `ws:` or `wss:`
    * @param {AbortSignal} signal gives up
+   * @param {string | null} [ticket] of the waiting line
    * @throws {Trouble} if the server cannot be reached or refuses
    */
-  async open(address, signal) {
-    const socket = new WebSocket(address, access.subprotocols);
+  async open(address, signal, ticket = null) {
+    const socket = new WebSocket(address, access.subprotocols(ticket));
     this.#socket = socket;
     const opened = new Promise((resolve) => {
       socket.onmessage = ({ data }) => this.#hear(data, resolve);
@@ -131,7 +133,11 @@ export class PictureSession {
     if (this.id !== null) return new Trouble("lost", { detail: reason });
     const facts = { status: code - CLOSED_FOR, detail: reason };
     if (facts.status === 404) return new Trouble("unknown-stream", facts);
-    if (facts.status === 503) return new Trouble("full", { ...facts, retry_after_s: 5 });
+    if (facts.status === 503) {
+      // Or not ready, or ending: the waiting line says which.
+      const queue = queueBeside(new URL(this.#socket.url));
+      return new Trouble("full", { ...facts, retry_after_s: 5, queue });
+    }
     if (facts.status > 0) return new Trouble("refused", facts);
     return new Trouble("unreachable", { detail: reason });
   }

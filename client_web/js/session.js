@@ -49,13 +49,15 @@ export class Session {
 
   /**
    * @param {URL} endpoint @param {AbortSignal} signal gives up
+   * @param {string | null} [ticket] of the waiting line
    * @throws {Trouble} if the server cannot be reached or refuses
    */
-  async open(endpoint, signal) {
+  async open(endpoint, signal, ticket = null) {
     const slow = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
     try {
       this.#address = await openSession(this.#pc, endpoint, {
         signal: AbortSignal.any([signal, slow]),
+        ticket,
       });
     } catch (error) {
       if (slow.aborted) throw new Trouble("unreachable", { detail: "no answer in time" });

@@ -1,8 +1,8 @@
 // Everything that keeps the picture away, and how to say it to a person.
 
 /**
- * @typedef {"unsupported" | "unreachable" | "unknown-stream" | "full" | "sign-in" | "refused" | "blocked"
- *   | "lost" | "stalled" | "undecodable"} TroubleKind
+ * @typedef {"unsupported" | "unreachable" | "unknown-stream" | "full" | "ending" | "not-ready" | "sign-in" | "refused"
+ *   | "blocked" | "lost" | "stalled" | "undecodable"} TroubleKind
  */
 
 export class Trouble extends Error {
@@ -10,14 +10,16 @@ export class Trouble extends Error {
 
   /**
    * @param {TroubleKind} kind
-   * @param {{detail?: string, status?: number, retry_after_s?: number | null}} [facts]
+   * @param {{detail?: string, status?: number, retry_after_s?: number | null, queue?: URL | null}} [facts]
+   *   `queue`: where one may wait for a place
    */
-  constructor(kind, { detail = "", status = 0, retry_after_s = null } = {}) {
+  constructor(kind, { detail = "", status = 0, retry_after_s = null, queue = null } = {}) {
     super(detail ? `${kind}: ${detail}` : kind);
     this.kind = kind;
     this.detail = detail;
     this.status = status;
     this.retry_after_s = retry_after_s;
+    this.queue = queue;
   }
 }
 
@@ -62,6 +64,16 @@ export function describeTrouble(trouble, { stream, host }) {
       return {
         title: "No free seat just now",
         detail: sentence(trouble.detail) || "The server is showing as many faces as it can.",
+      };
+    case "ending":
+      return {
+        title: "The server is going down",
+        detail: "It may be back in a moment. This page is watching for it.",
+      };
+    case "not-ready":
+      return {
+        title: "The server is not ready yet",
+        detail: sentence(trouble.detail) || "It is still starting.",
       };
     case "sign-in":
       return {

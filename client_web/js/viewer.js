@@ -3,10 +3,11 @@
 
 import { Backoff } from "./backoff.js";
 import { Trouble, waitAfter } from "./trouble.js";
-import { Candidate, Retries, mayTryPictures } from "./way.js";
+import { Candidate, Moves, Retries, mayTryPictures } from "./way.js";
 
 /**
  * @typedef {{state: "connecting"} | {state: "live"}
+ *   | {state: "in-line", turn: import("./line.js").Turn}
  *   | {state: "waiting", trouble: Trouble, until_ms: number | null}} ViewerState
  *   `until_ms` in `performance.now()`; null if no further try is made
  */
@@ -16,7 +17,8 @@ import { Candidate, Retries, mayTryPictures } from "./way.js";
  * @typedef {object} Ways each makes a session and opens it
  * @property {(events: import("./session.js").SessionEvents) => import("./session.js").Session} webrtc
  * @property {() => import("./pictures.js").PictureSession} pictures
- * @property {(session: AnySession, signal: AbortSignal) => Promise<void>} open
+ * @property {(session: AnySession, signal: AbortSignal, ticket: string | null) => Promise<void>} open
+ * @property {Pick<import("./line.js").WaitingLine, "ticket" | "wait" | "forget" | "leave">} line
  * @property {(state: ViewerState) => void} onState
  * @property {(way: import("./way.js").Way) => void} onWay the next picture comes this way
  */
@@ -27,6 +29,7 @@ export class Viewer {
   #backoff = new Backoff();
   #life = new AbortController();
   #retries = new Retries();
+  #moves = new Moves();
   /** @type {import("./way.js").Way} */ #way = "webrtc";
   /** @type {AnySession | null} */ #session = null;
   /** @type {() => void} */ #wake = () => {};
@@ -50,8 +53,11 @@ export class Viewer {
   /** Shows the stream until `close`. */
   async run() {
     while (!this.#life.signal.aborted) {
-      const trouble = await this.#watchOnce();
+      const ended = await this.#watchOnce();
       if (this.#life.signal.aborted) return;
+      const trouble = ended.queue ? await this.#standInLine(ended.queue) : ended;
+      if (this.#life.signal.aborted) return;
+      if (!trouble) continue;
       // Said before the session is closed, while its last picture can still be kept.
       const wait_s = waitAfter(trouble, this.#backoff);
       const until_ms = wait_s === null ? null : performance.now() + wait_s * 1000;
@@ -65,7 +71,13 @@ export class Viewer {
   pictureShown() {
     if (!this.#session) return;
     this.#backoff.reset();
+    this.#ways.line.forget();
     this.#ways.onState({ state: "live" });
+  }
+
+  /** Called when the server says that it ends: looks for another one that may stand in for it. */
+  serverEnds() {
+    this.#moves.begin();
   }
 
   /** Tries again without waiting any longer, if it is waiting. */
@@ -77,12 +89,20 @@ export class Viewer {
   close() {
     this.#life.abort();
     this.#leave();
+    this.#ways.line.leave();
     this.#wake();
   }
 
   #leave() {
     this.#session?.close();
     this.#session = null;
+  }
+
+  /** @param {URL} queue @returns {Promise<Trouble | void>} nothing once its turn has come */
+  #standInLine(queue) {
+    this.#leave();
+    const onTurn = (turn) => this.#ways.onState({ state: "in-line", turn });
+    return trouble(() => this.#ways.line.wait(queue, onTurn, this.#life.signal));
   }
 
   /** @returns {Promise<Trouble>} why it ended */
@@ -101,8 +121,8 @@ export class Viewer {
     this.#choose("webrtc");
     return trouble(async () => {
       this.#session = this.#ways.webrtc(this.#events);
-      await this.#ways.open(this.#session, this.#life.signal);
-      return this.#session.ended;
+      await this.#ways.open(this.#session, this.#life.signal, this.#ways.line.ticket);
+      return this.#watchUntilMoved(this.#session);
     });
   }
 
@@ -111,44 +131,51 @@ export class Viewer {
     this.#choose("pictures");
     const failure = await trouble(async () => {
       this.#session = this.#ways.pictures();
-      await this.#ways.open(this.#session, this.#life.signal);
+      await this.#ways.open(this.#session, this.#life.signal, this.#ways.line.ticket);
     });
     if (failure) {
-      this.#way = "webrtc"; // start over
+      if (failure.kind !== "full") this.#way = "webrtc"; // start over
       return failure;
     }
-    return this.#watchUntilVideo(this.#session);
+    return this.#watchUntilFound(this.#session, this.#retries);
   }
 
-  /** @param {AnySession} pictures */
-  async #watchUntilVideo(pictures) {
+  /** Shows video until it ends; where the server says that it will, another one's as soon as it comes. */
+  #watchUntilMoved(session) {
+    this.#moves = new Moves();
+    return this.#watchUntilFound(session, this.#moves);
+  }
+
+  /** @param {AnySession} session @param {{next: (signal: AbortSignal) => Promise<void>}} tries */
+  async #watchUntilFound(session, tries) {
     const search = new AbortController();
     const signal = AbortSignal.any([search.signal, this.#life.signal]);
-    const finding = this.#findVideo(signal);
-    const found = await Promise.race([pictures.ended, finding]);
+    const finding = this.#findVideo(tries, signal);
+    const found = await Promise.race([session.ended, finding]);
     search.abort();
     if (found instanceof Trouble) {
       finding.then((late) => late?.session.close());
       return found;
     }
-    if (!found) return pictures.ended; // video cannot come, ever
+    if (!found) return session.ended; // video cannot come, ever
+    if (this.#way === "webrtc") this.#ways.onState({ state: "connecting" }); // keeps the last picture
     this.#session = found.session;
     this.#choose("webrtc");
     found.candidate.adopt();
-    pictures.close();
-    return found.session.ended;
+    session.close();
+    return this.#watchUntilMoved(found.session);
   }
 
-  /** Tries WebRTC beside the pictures until it gets through; null if it never will. */
-  async #findVideo(signal) {
+  /** Tries WebRTC beside what is shown until it gets through; null if it never will. */
+  async #findVideo(tries, signal) {
     while (!signal.aborted) {
-      await this.#retries.next(signal);
+      await tries.next(signal);
       if (signal.aborted) return null;
       const candidate = new Candidate(this.#events);
       let session = null;
       const failure = await trouble(async () => {
         session = this.#ways.webrtc(candidate.events);
-        await this.#ways.open(session, signal);
+        await this.#ways.open(session, signal, null); // overtaking nobody
         return Promise.race([session.connected, session.ended]);
       });
       if (!failure && !signal.aborted) return { session, candidate };

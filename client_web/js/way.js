@@ -5,6 +5,7 @@ import { Trouble } from "./trouble.js";
 
 const FIRST_TRY_MS = 30_000;
 const LONGEST_WAIT_MS = 300_000;
+const MOVE_EVERY_MS = 3_000;
 
 /** @typedef {"webrtc" | "pictures"} Way */
 
@@ -68,5 +69,30 @@ export class Retries {
 
   now() {
     this.#wake();
+  }
+}
+
+/** When to look for another server: from the moment this one says that it ends, every few seconds. */
+export class Moves {
+  /** @type {() => void} */ #begin;
+  #begun = new Promise((resolve) => (this.#begin = resolve));
+  #first = true;
+
+  begin() {
+    this.#begin();
+  }
+
+  /** @param {AbortSignal} signal ends the wait too @returns {Promise<void>} */
+  async next(signal) {
+    const given_up = new Promise((resolve) =>
+      signal.addEventListener("abort", resolve, { once: true }),
+    );
+    await Promise.race([this.#begun, given_up]);
+    const wait_ms = this.#first ? 0 : MOVE_EVERY_MS;
+    this.#first = false;
+    let timer = 0;
+    const waited = new Promise((resolve) => (timer = setTimeout(resolve, wait_ms)));
+    await Promise.race([waited, given_up]);
+    clearTimeout(timer);
   }
 }

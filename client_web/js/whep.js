@@ -13,14 +13,15 @@ import { Trouble } from "./trouble.js";
  *
  * @param {RTCPeerConnection} pc with its transceivers and data channels already added
  * @param {URL} endpoint the stream's WHEP address
- * @param {{signal?: AbortSignal, fetch?: typeof globalThis.fetch}} [options]
+ * @param {{signal?: AbortSignal, ticket?: string | null, fetch?: typeof globalThis.fetch}} [options]
+ *   `ticket`: a place in the waiting line whose turn has come
  * @returns {Promise<URL>} the session's address, for `closeSession`
  * @throws {Trouble} if the server cannot be reached or refuses
  */
-export async function openSession(pc, endpoint, { signal, fetch = access.fetch } = {}) {
+export async function openSession(pc, endpoint, { signal, ticket = null, fetch = access.fetch } = {}) {
   const offer = await pc.createOffer();
-  const response = await post(fetch, endpoint, offer.sdp, signal);
-  if (response.status !== 201) throw await refusal(response);
+  const response = await post(fetch, endpoint, offer.sdp, { signal, ticket });
+  if (response.status !== 201) throw await refusal(response, endpoint);
   // A redirect may have moved the session to another host: its address is relative to that one.
   const session = new URL(response.headers.get("Location"), response.url || endpoint);
   try {
@@ -66,11 +67,11 @@ function trickle(pc, session, fetch) {
   });
 }
 
-async function post(fetch, endpoint, sdp, signal) {
+async function post(fetch, endpoint, sdp, { signal, ticket }) {
   try {
     return await fetch(endpoint, {
       method: "POST",
-      headers: { "Content-Type": "application/sdp" },
+      headers: { "Content-Type": "application/sdp", ...(ticket && { "Telewarp-Ticket": ticket }) },
       body: sdp,
       signal,
     });
@@ -80,32 +81,46 @@ async function post(fetch, endpoint, sdp, signal) {
   }
 }
 
-/** @param {Response} response */
-async function refusal(response) {
-  const facts = {
-    status: response.status,
-    detail: await problemDetail(response),
-    retry_after_s: retryAfter(response),
-  };
+/**
+ * @param {Response} response @param {URL} asked where it came from, unless it was redirected
+ * @returns {Promise<Trouble>} why the server refused
+ */
+export async function refusal(response, asked) {
+  const { detail, reason } = await problem(response);
+  const facts = { status: response.status, detail, retry_after_s: retryAfter(response) };
   if (response.status === 403) return new Trouble("sign-in", facts);
   if (response.status === 401) {
     const refused = response.headers.get("WWW-Authenticate")?.includes("invalid_token");
     return new Trouble("sign-in", refused ? facts : {});
   }
   if (response.status === 404) return new Trouble("unknown-stream", facts);
-  if (response.status === 503)
-    return new Trouble("full", { ...facts, retry_after_s: facts.retry_after_s ?? 5 });
+  if (response.status === 503) return unavailable(reason, facts, new URL(response.url || asked));
   if ([502, 504].includes(response.status)) return new Trouble("unreachable", facts); // a proxy's word
   return new Trouble("refused", facts);
 }
 
-/** The `detail` of an RFC 9457 answer, or nothing. */
-async function problemDetail(response) {
+function unavailable(reason, facts, address) {
+  const soon = { ...facts, retry_after_s: facts.retry_after_s ?? 5 };
+  if (reason === "draining") return new Trouble("ending", soon);
+  if (reason !== "full") return new Trouble("not-ready", soon);
+  return new Trouble("full", { ...soon, queue: queueBeside(address) });
+}
+
+/** @param {URL} address of a stream's `whep` or `pictures` @returns {URL | null} its waiting line */
+export function queueBeside(address) {
+  if (address.pathname.endsWith("/queue")) return null; // which is full too
+  const queue = new URL("queue", address);
+  queue.protocol = queue.protocol.replace("ws", "http");
+  return queue;
+}
+
+/** The words and the reason of an RFC 9457 answer, as far as there are any. */
+async function problem(response) {
   try {
-    const { detail } = await response.json();
-    return typeof detail === "string" ? detail : "";
+    const { detail, reason } = await response.json();
+    return { detail: typeof detail === "string" ? detail : "", reason };
   } catch {
-    return "";
+    return { detail: "" };
   }
 }
 

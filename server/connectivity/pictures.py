@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
 from io import BytesIO
@@ -79,8 +79,9 @@ class PicturePeer:
         self._socket = socket
         self._executor = executor
         self._silence_s = silence_s
-        self._channel = ViewerChannel(session, self._tell)
-        self._event: dict[str, Any] | None = None
+        self._channel = ViewerChannel(session, self.tell)
+        self._events: dict[str, Mapping[str, Any]] = {}
+        """The newest of each type, to go out with the next picture."""
         self._under_way = 0
         """Number of the newest picture, from 1."""
         self._taken = asyncio.Event()
@@ -108,6 +109,10 @@ class PicturePeer:
         """
         raise BadOfferError("expected a WebRTC session, got one that sends pictures")
 
+    def tell(self, event: Mapping[str, Any]) -> None:
+        """Send an event with the next picture; a newer one of its type takes its place."""
+        self._events[event["type"]] = event
+
     async def close(self) -> None:
         """Stop sending; may be called more than once."""
         self.ended.set()
@@ -123,9 +128,6 @@ class PicturePeer:
                 self._taken.set()
             return
         self._channel.receive(text)
-
-    def _tell(self, event: dict[str, Any]) -> None:
-        self._event = event  # goes out with the next picture; a newer one takes its place
 
     async def _show(self) -> None:
         try:
@@ -158,8 +160,8 @@ class PicturePeer:
         self._taken.clear()
         self._under_way += 1
         self._sent_at = time.monotonic()
-        event, self._event = self._event, None
-        if event is not None:
+        events, self._events = self._events, {}
+        for event in events.values():
             await self._socket.send_text(json.dumps(event))
         facts = frame_event(frame, encode_ms) | {"picture": self._under_way}
         await self._socket.send_text(json.dumps(facts, separators=(",", ":")))

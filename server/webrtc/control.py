@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiortc import RTCDataChannel
@@ -33,7 +33,7 @@ class Control:
 
     def __init__(self, session: Session, sign_of_life: Callable[[], None]) -> None:
         self._session = session
-        self._channel = ViewerChannel(session, self._send)
+        self._channel = ViewerChannel(session, self.send)
         self._sign_of_life = sign_of_life
         self._events: RTCDataChannel | None = None
 
@@ -55,7 +55,7 @@ class Control:
     def report(self, frame: EncodedFrame, rtp_timestamp: int) -> None:
         """Tell the viewer which view a frame shows and how it came about."""
         event = frame_event(frame.rendered, frame.encode_ms)
-        self._send(
+        self.send(
             event
             | {
                 "rtp_timestamp": rtp_timestamp,
@@ -64,7 +64,8 @@ class Control:
             }
         )
 
-    def _send(self, event: dict[str, Any]) -> None:
+    def send(self, event: Mapping[str, Any]) -> None:
+        """Send an event; it is dropped while there is no open channel, or one that is full."""
         channel = self._events
         if channel is None or channel.readyState != "open":
             return

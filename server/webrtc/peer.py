@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Any
 
 from aiortc import (
     RTCConfiguration,
@@ -135,6 +137,10 @@ class AiortcPeer:
             raise IceRestartError("ICE restart is not supported: send a new offer instead")
         for candidate in fragment.candidates:
             await self._connection.addIceCandidate(candidate)
+
+    def tell(self, event: Mapping[str, Any]) -> None:
+        """Send an event over the channel `events`, or drop it while that is not open."""
+        self._control.send(event)
 
     async def close(self) -> None:
         """End the connection; may be called more than once."""

@@ -50,6 +50,8 @@ class Answer(NamedTuple):
 class Server:
     """A server in a process of its own, which can be killed and started again on its port."""
 
+    program: tuple[str, ...] = ("-m", "server")
+
     def __init__(self, log: Path, *arguments: str) -> None:
         self.port = _free_port()
         self.address = f"http://127.0.0.1:{self.port}"
@@ -59,7 +61,7 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until it can render."""
-        command = [sys.executable, "-m", "server", "--port", str(self.port), *self._arguments]
+        command = [sys.executable, *self.program, "--port", str(self.port), *self._arguments]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -79,6 +81,16 @@ class Server:
         assert self._process is not None
         self._process.kill()
         self._process.wait(_END_S)
+
+    def terminate(self) -> None:
+        """Tell it to end, and do not wait."""
+        assert self._process is not None
+        self._process.terminate()
+
+    def wait(self) -> int:
+        """Wait for its end; its exit code."""
+        assert self._process is not None
+        return self._process.wait(_END_S)
 
     def stop(self) -> None:
         """End it as Ctrl-C does."""
@@ -123,8 +135,8 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with the settings anyone gets."""
-    server = Server(tmp_path_factory.mktemp("server") / "log.txt")
+    """A server with the settings anyone gets, but for the places: this machine is shared."""
+    server = Server(tmp_path_factory.mktemp("server") / "log.txt", "--max-sessions", "8")
     try:
         server.start()
         yield server

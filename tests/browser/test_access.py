@@ -45,7 +45,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     folder: Path = tmp_path_factory.mktemp("guarded")
     file = folder / "tokens.toml"
     file.write_text('signing_keys = ["a key of thirty-two bytes or more"]')
-    server = Server(folder / "log.txt", "--tokens", str(file), "--log-level", "debug")
+    server = Server(
+        folder / "log.txt", "--tokens", str(file), "--log-level", "debug", "--max-sessions", "8"
+    )
     try:
         server.start()
         yield Guarded(server, read_tokens(file))

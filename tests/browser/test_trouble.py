@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,21 +39,6 @@ def test_a_page_says_that_its_server_is_gone_and_comes_back_with_it(
     page.wait_for_function(
         "window.telewarp.stats().view_seq_shown >= window.telewarp.stats().view_seq_sent - 1"
     )
-
-
-def test_a_full_server_is_said_to_be_full_until_a_seat_is_free(
-    small_server: Server, open_page: OpenPage
-) -> None:
-    first = open_page(small_server.address)
-    first.wait_for_function(LIVE, timeout=30_000)
-    second = open_page(small_server.address)
-    notice(second, "No free seat just now")
-    expect(second.locator("[data-countdown]")).to_have_text(
-        re.compile("Trying again|Trying now"), timeout=5000
-    )
-    first.goto("about:blank")
-    second.get_by_role("button", name="Try now").click()
-    second.wait_for_function(LIVE, timeout=30_000)
 
 
 def test_a_missing_stream_is_named_and_shown_once_it_exists(

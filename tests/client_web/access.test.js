@@ -66,11 +66,12 @@ test("a token may be pasted with spaces or as the whole link, and be forgotten",
   const storage = new FakeStorage();
   const access = new Access(ORIGIN, storage);
   access.use("  secret\n");
-  assert.deepEqual(access.subprotocols, ["telewarp", "telewarp.token.secret"]);
+  assert.deepEqual(access.subprotocols(), ["telewarp", "telewarp.token.secret"]);
   access.use(`${ORIGIN}/?stream=me#token=other`);
   assert.deepEqual(await authorizations(access, ORIGIN), ["Bearer other"]);
   access.use("");
   assert.equal(storage.items.size, 0);
-  assert.deepEqual(access.subprotocols, []);
+  assert.deepEqual(access.subprotocols(), []);
+  assert.deepEqual(access.subprotocols("T"), ["telewarp", "telewarp.ticket.T"]);
   assert.deepEqual(await authorizations(access, ORIGIN), [null]);
 });

@@ -10,6 +10,8 @@ const KINDS = [
   "unreachable",
   "unknown-stream",
   "full",
+  "ending",
+  "not-ready",
   "sign-in",
   "refused",
   "blocked",

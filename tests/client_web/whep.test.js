@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { closeSession, openSession } from "../../client_web/js/whep.js";
+import { closeSession, openSession, queueBeside } from "../../client_web/js/whep.js";
 
 const ENDPOINT = new URL("http://server.test/v1/streams/demo/whep");
 
@@ -48,9 +48,9 @@ function fakeFetch(answer) {
 const created = () =>
   new Response("the answer", { status: 201, headers: { Location: "/v1/sessions/abc" } });
 const problem =
-  (status, detail, headers = {}) =>
+  (status, detail, headers = {}, more = {}) =>
   () =>
-    Response.json({ detail }, { status, headers });
+    Response.json({ detail, ...more }, { status, headers });
 
 test("posts the offer at once and applies the answer", async () => {
   const pc = new FakePeerConnection();
@@ -60,6 +60,19 @@ test("posts the offer at once and applies the answer", async () => {
   assert.equal(requests[0].body, "the offer");
   assert.equal(requests[0].headers["Content-Type"], "application/sdp");
   assert.deepEqual(pc.answer, { type: "answer", sdp: "the answer" });
+});
+
+test("a ticket of the waiting line goes along with the offer", async () => {
+  const { fetch, requests } = fakeFetch(created);
+  await openSession(new FakePeerConnection(), ENDPOINT, { fetch, ticket: "T" });
+  assert.equal(requests[0].headers["Telewarp-Ticket"], "T");
+});
+
+test("the waiting line lies beside either way of watching, and beside itself is none", () => {
+  const queue = (address) => queueBeside(new URL(address))?.href;
+  assert.equal(queue("wss://host/v1/streams/a/pictures"), "https://host/v1/streams/a/queue");
+  assert.equal(queue("http://host/v1/streams/a/whep"), "http://host/v1/streams/a/queue");
+  assert.equal(queue("http://host/v1/streams/a/queue"), undefined);
 });
 
 test("gathers with the servers the answer names, and tells what they find", async () => {
@@ -96,12 +109,19 @@ test("a stream that does not exist is told from a full server", async () => {
     kind: "unknown-stream",
     status: 404,
   });
-  await assert.rejects(open(problem(503, "all taken", { "Retry-After": "17" })), {
+  const full = { reason: "full" };
+  await assert.rejects(open(problem(503, "all taken", { "Retry-After": "17" }, full)), {
     kind: "full",
     detail: "all taken",
     retry_after_s: 17,
+    queue: new URL("http://server.test/v1/streams/demo/queue"),
   });
-  await assert.rejects(open(problem(503, "all taken")), { retry_after_s: 5 });
+  await assert.rejects(open(problem(503, "all taken", {}, full)), { retry_after_s: 5 });
+  await assert.rejects(open(problem(503, "no worker")), { kind: "not-ready", queue: null });
+  await assert.rejects(open(problem(503, "going down", {}, { reason: "draining" })), {
+    kind: "ending",
+    queue: null,
+  });
   await assert.rejects(open(problem(401, "got none")), { kind: "sign-in", detail: "" });
   const invalid = { "WWW-Authenticate": 'Bearer error="invalid_token"' };
   await assert.rejects(open(problem(401, "too old", invalid)), { detail: "too old" });

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
 
 from server.__main__ import main
 
@@ -64,6 +70,103 @@ def test_it_says_where_the_face_is_and_ends_cleanly_when_told(number: signal.Sig
             process.kill()
     assert complaints == ""
     assert process.returncode == 0
+
+
+class Program:
+    """The program, started with the fake engine and watched by one viewer of pictures."""
+
+    def __init__(self, process: subprocess.Popen[str], url: str, viewer: ClientConnection) -> None:
+        self.process = process
+        self.url = url
+        self.viewer = viewer
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """What the viewer is told, who takes every picture."""
+        while True:
+            said = self.viewer.recv(10)
+            if isinstance(said, str):
+                event = json.loads(said)
+                yield event
+                if event["type"] == "frame":
+                    shown = {"type": "shown", "picture": event["picture"]}
+                    self.viewer.send(json.dumps(shown))
+
+    def until_told(self) -> dict[str, Any]:
+        return next(event for event in self.events() if event["type"] == "draining")
+
+    def ends_within(self, seconds: float) -> str:
+        """Wait for its end; what it said about it."""
+        _, complaints = self.process.communicate(timeout=seconds)
+        assert self.process.returncode == 0
+        return complaints
+
+
+@contextmanager
+def watched_program(grace_s: float) -> Iterator[Program]:
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "--port", "0", "--grace-s", str(grace_s)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().split()[-1]
+            address = url.replace("http", "ws") + "/v1/streams/demo/pictures"
+            with connect(address) as viewer:
+                program = Program(process, url, viewer)
+                assert next(program.events())["type"] == "session"
+                yield program
+        finally:
+            process.kill()
+
+
+def test_when_told_to_end_it_lets_nobody_in_and_waits_for_who_is_there() -> None:
+    with watched_program(grace_s=60) as program:
+        program.process.send_signal(signal.SIGTERM)
+        told = program.until_told()
+        assert 50 < told["ends_in_s"] <= 60
+        ready = httpx2.get(f"{program.url}/readyz")
+        assert ready.status_code == 503
+        assert ready.json()["detail"] == "the server is going down; 1 viewers are left"
+        refused = httpx2.post(
+            f"{program.url}/v1/streams/demo/whep",
+            content=b"v=0",
+            headers={"Content-Type": "application/sdp"},
+        )
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        assert refused.json()["reason"] == "draining"
+        queue = httpx2.post(f"{program.url}/v1/streams/demo/queue")
+        assert (queue.status_code, queue.json()["reason"]) == (503, "draining")
+        assert httpx2.get(f"{program.url}/healthz").status_code == 200
+        assert program.until_told()["ends_in_s"] < told["ends_in_s"]
+        assert program.process.poll() is None
+        program.viewer.close()
+        assert program.ends_within(10) == ""
+
+
+def test_who_does_not_leave_in_time_is_not_waited_for() -> None:
+    with watched_program(grace_s=1) as program:
+        program.process.send_signal(signal.SIGTERM)
+        with pytest.raises(ConnectionClosed):
+            list(program.events())
+        assert "going down with 1 viewers still there" in program.ends_within(10)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_told_twice_it_waits_for_nobody(number: signal.Signals) -> None:
+    with watched_program(grace_s=60) as program:
+        program.process.send_signal(signal.SIGTERM)
+        program.until_told()
+        program.process.send_signal(number)
+        program.ends_within(10)
+
+
+def test_ctrl_c_waits_for_nobody() -> None:
+    with watched_program(grace_s=60) as program:
+        program.process.send_signal(signal.SIGINT)
+        program.ends_within(10)
 
 
 def test_a_taken_port_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
