@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
@@ -33,6 +33,7 @@ from server.access.limits import Limits
 from server.admission import Admission
 from server.capacity import find_capacity
 from server.connectivity.pictures import PicturePeer
+from server.expiry import expire_streams
 from server.idle import run_idle
 from server.messages import DOCUMENTED, describe_errors
 from server.pool.jobs import AvatarInfo
@@ -46,7 +47,7 @@ from server.routes.viewer import viewer_route
 from server.session import Peer, Session
 from server.sessions import Connect, Sessions
 from server.settings import Settings
-from server.streams import Streams
+from server.streams import Stream, Streams
 from server.webrtc.peer import AiortcPeer, PeerOptions
 
 logger = logging.getLogger(__name__)
@@ -207,14 +208,15 @@ async def _run_parts(
         pool = await _start_pool(settings, pool_factory)
         stack.push_async_callback(pool.close)
         all_streams = Streams(pool.avatars, settings.max_streams)
+        _run_beside(stack, expire_streams(all_streams, settings.idle_stream_s))
         admission = Admission(settings.max_sessions, settings.max_waiting)
         if settings.max_sessions is None:
-            measuring = find_capacity(pool, admission, settings.fps, executor)
-            stack.push_async_callback(_cancel, asyncio.create_task(measuring))
+            _run_beside(stack, find_capacity(pool, admission, settings.fps, executor))
         sessions = Sessions(all_streams, pool, settings.fps, admission)
         stack.push_async_callback(sessions.close_all)
         if settings.demo:
-            stack.push_async_callback(_cancel, _start_demo(settings, all_streams, pool.avatars))
+            demo = _make_demo(all_streams, pool.avatars)
+            _run_beside(stack, run_idle(demo, settings.fps))
         app.state.pool = pool
         app.state.streams = all_streams
         app.state.admission = admission
@@ -255,12 +257,16 @@ def _by_aiortc(settings: Settings, executor: Executor) -> Connect:
     return connect
 
 
-def _start_demo(
-    settings: Settings, all_streams: Streams, known: Mapping[str, AvatarInfo]
-) -> asyncio.Task[None]:
-    """Publish the idle animation, of the avatar that ships or else the first one."""
-    avatar_id = "default" if "default" in known else next(iter(known))
-    return asyncio.create_task(run_idle(all_streams.create(avatar_id, DEMO), settings.fps))
+def _make_demo(all_streams: Streams, known: Mapping[str, AvatarInfo]) -> Stream:
+    """A stream of the avatar that ships or else the first one, to stay for good."""
+    demo = all_streams.create("default" if "default" in known else next(iter(known)), DEMO)
+    demo.permanent = True
+    return demo
+
+
+def _run_beside(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    """Run something until the stack is closed."""
+    stack.push_async_callback(_cancel, asyncio.create_task(work))
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -85,6 +85,11 @@ class Settings(BaseSettings):
     idle_session_s: float = Field(
         default=10.0, gt=0, description="seconds without a sign of life that end a session"
     )
+    idle_stream_s: float = Field(
+        default=3600.0,
+        gt=0,
+        description="seconds without a publisher or viewer that delete a stream (never `demo`)",
+    )
     grace_s: float = Field(
         default=8.0,
         ge=0,

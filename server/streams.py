@@ -91,6 +91,18 @@ class Stream:
     on_deleted: list[Callable[[], None]] = field(default_factory=list)
     """Called once, when the stream is deleted."""
     deleted: bool = False
+    permanent: bool = False
+    """Whether it stays though nobody uses it."""
+    _used_at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._used_at = self.clock()
+
+    def unused_s(self) -> float:
+        """How long ago it was last published to, or seen to be watched by this call."""
+        if self.watchers:
+            self._used_at = self.clock()
+        return self.clock() - self._used_at
 
     @property
     def is_live(self) -> bool:
@@ -107,6 +119,7 @@ class Stream:
             self.counters.dropped += 1
             return False
         self.live = mesh
+        self._used_at = self.clock()
         self.counters.accepted += 1
         self._show(mesh)
         return True
@@ -178,6 +191,14 @@ class Streams:
     def list(self) -> tuple[Stream, ...]:
         """All streams, oldest first."""
         return tuple(self._streams.values())
+
+    def unused(self, seconds: float) -> tuple[Stream, ...]:
+        """Those that may go since nobody has published to or watched them for so long.
+
+        To be asked now and then: that a stream is watched is noticed only here.
+        """
+        ages_s = [(stream, stream.unused_s()) for stream in self._streams.values()]
+        return tuple(s for s, age_s in ages_s if age_s > seconds and not s.permanent)
 
     def delete(self, stream_id: str) -> None:
         """End a stream; its sessions end with it.

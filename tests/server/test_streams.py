@@ -127,3 +127,18 @@ def test_deleting_a_stream_tells_those_who_use_it() -> None:
     assert streams.list() == ()
     with pytest.raises(StreamNotFoundError):
         streams.delete("s")
+
+
+def test_a_stream_is_used_while_it_is_published_to_or_watched(clock: Clock, stream: Stream) -> None:
+    clock.now += 10
+    assert stream.unused_s() == 10
+    stream.publish(mesh(1))
+    assert stream.unused_s() == 0
+    clock.now += 10
+    stream.watchers.append(lambda: None)
+    assert stream.unused_s() == 0
+    stream.watchers.clear()
+    clock.now += 10
+    assert stream.unused_s() == 10
+    stream.publish_idle(mesh(2))
+    assert stream.unused_s() == 10

@@ -25,6 +25,8 @@ from server.webrtc.playout import PLAYOUT_DELAY_URI, teach_aiortc_playout_delay
 SDP = {"Content-Type": "application/sdp"}
 NAL_STAP_A, NAL_SPS = 24, 7
 SOON_S = 10.0
+IDLE_SESSION_S = 2.5
+"""As `served` is set."""
 
 
 class Viewer:
@@ -105,6 +107,12 @@ class Viewer:
     @property
     def key_frames(self) -> list[int]:
         return [packet.timestamp for packet in self.packets if _starts_key_frame(packet.payload)]
+
+    def cut_off(self) -> None:
+        """Let nothing out any more, not even a goodbye."""
+        transport = self.receiver.transport.transport
+        for protocol in transport._connection._protocols:
+            protocol.transport.sendto = lambda *_: None
 
     async def leave(self) -> None:
         await self.connection.close()
@@ -361,6 +369,29 @@ async def test_a_viewer_who_never_connects_is_given_up(
     response = await client.post(f"/v1/streams/{stream}/whep", content=offer, headers=SDP)
     viewer.address = response.headers["location"]
     await viewer.until_ended()
+    await viewer.leave()
+
+
+async def test_a_player_that_never_sends_a_view_stays_while_it_takes_the_video(
+    client: httpx2.AsyncClient, stream: str
+) -> None:
+    async with a_viewer(client) as viewer:
+        await viewer.watch(stream)
+        await asyncio.sleep(IDLE_SESSION_S + 1.5)  # nothing but RTCP
+        assert (await client.get(viewer.address)).json()["state"] == "running"
+
+
+async def test_a_viewer_whose_network_is_gone_is_given_up(
+    client: httpx2.AsyncClient, stream: str
+) -> None:
+    viewer = Viewer(client)
+    await viewer.watch(stream)
+    viewer.send_view(1, eye_x=0.4)
+    await viewer.until(lambda: viewer.shows(0.0, 0.4))
+    began = time.monotonic()
+    viewer.cut_off()
+    await viewer.until_ended()
+    assert time.monotonic() - began < IDLE_SESSION_S + 1.5
     await viewer.leave()
 
 
