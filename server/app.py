@@ -41,9 +41,10 @@ from server.pool.pool import PoolSettings, RenderPool
 from server.pool.sizing import available_cores, default_warp_threads
 from server.routes import avatars, health, pictures, queue, render, streams, whep
 from server.routes.bodies import PROBLEM, PROBLEM_CONTENT
+from server.routes.docs import docs_routes
 from server.routes.live import LiveRequests
-from server.routes.parts import TICKET_HEADER
 from server.routes.viewer import viewer_route
+from server.routes.whep import TICKET_HEADER
 from server.session import Peer, Session
 from server.sessions import Connect, Sessions
 from server.settings import Settings
@@ -132,6 +133,8 @@ def create_app(settings: Settings, pool_factory: PoolFactory | None = None) -> F
         version="0.1.0",
         summary="Real-time telepresence rendering",
         description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
         lifespan=partial(_run_parts, settings, pool_factory or build_pool),
     )
     app.state.settings = settings
@@ -148,7 +151,7 @@ def create_app(settings: Settings, pool_factory: PoolFactory | None = None) -> F
         health.router,
     ):
         app.include_router(router)
-    app.router.routes.append(viewer_route(settings.client))
+    app.router.routes.extend((*docs_routes(), viewer_route(settings.client)))
     app.add_exception_handler(errors.TelewarpError, cast("_Handler", _answer_ours))
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(RequestValidationError, _answer_validation)

@@ -19,9 +19,6 @@ from server.sessions import Connect, Sessions
 from server.settings import Settings
 from server.streams import Stream, Streams
 
-TICKET_HEADER = "Telewarp-Ticket"
-_TICKET_SUBPROTOCOL = "telewarp.ticket."
-
 
 def _settings(connection: HTTPConnection) -> Settings:
     settings: Settings = connection.app.state.settings
@@ -93,17 +90,6 @@ def _own_session(session_id: str, sessions: TheSessions, grant: TheGrant) -> Ses
         raise SessionNotFoundError(f"no session {session_id!r}, or it has ended")
     return session
 
-
-def _ticket(connection: HTTPConnection) -> str | None:
-    if connection.scope["type"] == "websocket":  # a browser can set no headers of it
-        for offered in connection.scope.get("subprotocols", ()):
-            if offered.startswith(_TICKET_SUBPROTOCOL):
-                return str(offered.removeprefix(_TICKET_SUBPROTOCOL))
-    return connection.headers.get(TICKET_HEADER)
-
-
-TheTicket = Annotated[str | None, Depends(_ticket)]
-"""The place in the waiting line that a viewer comes with; see `server/routes/queue.py`."""
 
 OwnSession = Annotated[Session, Depends(_own_session)]
 """One that was opened with the same token; an admin's are all."""

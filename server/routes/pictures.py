@@ -11,9 +11,12 @@ from server.access.dependencies import TheGrant, needs
 from server.access.grants import Scope
 from server.connectivity.pictures import JPEG, PicturePeer
 from server.errors import SessionClosedError, SessionNotFoundError
-from server.routes.parts import TheConnectPictures, TheSessions, TheTicket
+from server.routes.parts import TheConnectPictures, TheSessions
 
 router = APIRouter(prefix="/v1/streams", tags=["watching"])
+
+_TICKET = "telewarp.ticket."
+"""Begins the subprotocol that a ticket comes as."""
 
 
 class _Socket:
@@ -42,7 +45,6 @@ async def show_pictures(
     sessions: TheSessions,
     connect: TheConnectPictures,
     grant: TheGrant,
-    ticket: TheTicket,
 ) -> None:
     """Show a stream as JPEG pictures, each after a `frame` event as text.
 
@@ -52,7 +54,7 @@ async def show_pictures(
     await socket.accept()  # first: a browser is not told why a socket was not accepted
     carrier = _Socket(socket)
     session, _ = await sessions.open(
-        stream_id, lambda session: connect(session, carrier), JPEG, grant, ticket
+        stream_id, lambda session: connect(session, carrier), JPEG, grant, _ticket(socket)
     )
     peer = session.peer
     assert isinstance(peer, PicturePeer)
@@ -68,6 +70,12 @@ async def show_pictures(
             await sessions.close(session.id)
     if not left:
         raise peer.failure or SessionClosedError("the session has ended")
+
+
+def _ticket(socket: WebSocket) -> str | None:
+    """Its turn in the waiting line has come. A browser can set no headers of a WebSocket."""
+    offered = socket.scope.get("subprotocols", ())
+    return next((o.removeprefix(_TICKET) for o in offered if o.startswith(_TICKET)), None)
 
 
 async def _read(socket: WebSocket, peer: PicturePeer) -> None:

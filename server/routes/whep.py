@@ -6,9 +6,9 @@ Errors of `server.errors` become status codes in `server.app`, so none is caught
 from __future__ import annotations
 
 import secrets
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response, status
+from fastapi import APIRouter, Header, Request, Response, status
 
 from server.access.dependencies import TheGrant, needs
 from server.access.grants import Scope
@@ -29,8 +29,9 @@ from server.routes.parts import (
     TheIceServers,
     TheSessions,
     TheStream,
-    TheTicket,
 )
+
+TICKET_HEADER = "Telewarp-Ticket"
 
 router = APIRouter(prefix="/v1", tags=["watching"])
 
@@ -77,12 +78,13 @@ async def open_session(
     connect: TheConnect,
     ice_servers: TheIceServers,
     grant: TheGrant,
-    ticket: TheTicket,
+    ticket: Annotated[
+        str | None, Header(alias=TICKET_HEADER, description="Its turn in the waiting line has come")
+    ] = None,
 ) -> Response:
     """Answer a viewer's SDP offer and start the video. `Location` names the session.
 
-    `Link` headers name STUN and TURN servers (RFC 9725), with credentials for the next hour. The
-    header `Telewarp-Ticket` brings the ticket of one whose turn in the waiting line has come.
+    `Link` headers name STUN and TURN servers (RFC 9725), with credentials for the next hour.
     """
     require_media_type(request, SDP)
     offer = await _read_text(request)

@@ -142,3 +142,20 @@ def test_the_policy_keeps_out_what_is_slipped_into_the_page(
     )
     wait_until(page, "violations.length >= 3")
     assert page.evaluate("window.slippedIn") is None
+
+
+def test_the_description_of_the_api_comes_from_this_server_alone(
+    guarded: Guarded, strict_page: Page
+) -> None:
+    page = strict_page
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{guarded.server.address}/docs")
+    expect(page.get_by_role("heading", name="Telewarp")).to_be_visible(timeout=20_000)
+    opened = page.locator("#operations-watching-open_session_v1_streams__stream_id__whep_post")
+    opened.locator("button").first.click()
+    expect(opened).to_contain_text("Telewarp-Ticket")
+    assert page.evaluate("violations") == []
+    assert {url.split("/")[2] for url in asked if url.startswith("http")} == {
+        guarded.server.address.removeprefix("http://")
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -111,8 +112,17 @@ def references(node: Any) -> list[str]:
     return own + [found for item in node.values() for found in references(item)]
 
 
-def test_the_interactive_description_is_served(http: httpx2.Client) -> None:
-    assert http.get("/docs").status_code == 200
+def test_the_interactive_description_needs_nothing_from_elsewhere(http: httpx2.Client) -> None:
+    page = http.get("/docs")
+    parts = re.findall(r'(?:src|href)="(?!data:)([^"]+)"', page.text)
+    assert len(parts) == 3
+    for part in parts:
+        answer = http.get(f"/{part}")
+        assert answer.status_code == 200, part
+        assert len(answer.content) > 100
+    policy = page.headers["content-security-policy"]
+    assert "http" not in page.text + policy
+    assert "script-src 'self';" in policy
 
 
 async def test_the_viewer_is_served_and_asked_for_each_time(tmp_path: Path) -> None:
