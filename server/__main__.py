@@ -12,14 +12,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import TextIO
 
 import uvicorn
 from fastapi import FastAPI
 
+from server import logs
 from server.app import PoolFactory, create_app
 from server.draining import drain
 from server.errors import NotReadyError, SettingsError
+from server.logs import LogFormat
 from server.pool.pool import RenderPool
 from server.routes.live import LiveRequests
 from server.settings import Settings, read_settings
@@ -89,15 +90,16 @@ def main(arguments: list[str], pool_factory: PoolFactory | None = None) -> int:
     Returns:
         The process's exit code.
     """
+    log_format: LogFormat = "text"
     try:
         settings = read_settings(arguments)
-        logging.basicConfig(
-            level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
-        )
+        log_format = settings.log_format
+        level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+        logs.configure(log_format, level)
         with listen(settings) as listening:
             return asyncio.run(_serve(settings, listening, pool_factory))
     except SettingsError as exc:
-        _say(f"Telewarp cannot start: {exc}", sys.stderr)
+        _announce(f"Telewarp cannot start: {exc}", log_format, False)
         return 1
 
 
@@ -165,19 +167,24 @@ async def _welcome(app: FastAPI, server: uvicorn.Server, listening: socket.socke
     while not server.started:
         await asyncio.sleep(0.05)
     pool: RenderPool = app.state.pool
+    log_format = app.state.settings.log_format
     host, port = listening.getsockname()[:2]
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     address = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
     try:
         await pool.wait_ready(_FIRST_WORKER_S)
     except NotReadyError as exc:
-        _say(f"Telewarp answers at {address}, but cannot render yet: {exc}", sys.stderr)
+        _announce(f"Telewarp answers at {address}, but cannot render yet: {exc}", log_format, False)
     else:
-        _say(f"Telewarp is showing the face at {address}")
+        _announce(f"Telewarp is showing the face at {address}", log_format, True)
 
 
-def _say(text: str, stream: TextIO | None = None) -> None:
-    print(text, file=stream or sys.stdout, flush=True)
+def _announce(text: str, log_format: LogFormat, good: bool) -> None:
+    """Tell whoever started it; a program that reads JSON gets nothing else."""
+    if log_format == "json":
+        logs.announce(logger, text, logging.INFO if good else logging.ERROR)
+    else:
+        print(text, file=sys.stdout if good else sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

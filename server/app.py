@@ -196,6 +196,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
         workers=settings.workers,
         threads=settings.threads,
         log_level=logging.getLevelNamesMapping()[settings.log_level.upper()],
+        log_format=settings.log_format,
     )
 
 

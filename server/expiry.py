@@ -18,6 +18,7 @@ async def expire_streams(streams: Streams, idle_s: float) -> None:
     """Look from time to time, for as long as the server runs."""
     while True:
         for stream in streams.unused(idle_s):
-            logger.info("stream %s was not used for %g s", stream.id, idle_s)
+            ids = {"stream": stream.id}
+            logger.info("stream %s was not used for %g s", stream.id, idle_s, extra=ids)
             streams.delete(stream.id)
         await asyncio.sleep(min(idle_s / _LOOKS, _LONGEST_WAIT_S))

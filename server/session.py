@@ -157,6 +157,11 @@ class Session:
         return self.stream.avatar
 
     @property
+    def log_ids(self) -> dict[str, str]:
+        """What to log with every line about it; see `server/logs.py`."""
+        return {"session": self.id, "stream": self.stream.id}
+
+    @property
     def watched(self) -> bool:
         """Whether its viewer has got through: has ever sent a view."""
         return self._scene.counters.views > 0
@@ -334,7 +339,7 @@ class Session:
 
     def _note_failure(self, sampled: Sampled, exc: RenderError) -> None:
         if not self._figures.failed:  # once; from then on they are only counted
-            logger.warning("session %s: a frame failed: %s", self.id, exc)
+            logger.warning("session %s: a frame failed: %s", self.id, exc, extra=self.log_ids)
         self._figures.failed += 1
         self._metrics.failed()
         self._shown = sampled.inputs, self.line.generation

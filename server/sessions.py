@@ -83,7 +83,7 @@ class Sessions:
             await self._close(session)
             raise
         self.metrics.admitted(place.waited_s)
-        logger.info("session %s watches stream %s", session.id, stream.id)
+        logger.info("session %s watches stream %s", session.id, stream.id, extra=session.log_ids)
         return session, answer
 
     def _enter(self, viewer: Grant, ticket: str | None) -> Place:
@@ -156,4 +156,4 @@ class Sessions:
         session.close()
         if session.peer is not None:
             await session.peer.close()
-        logger.info("session %s has ended", session.id)
+        logger.info("session %s has ended", session.id, extra=session.log_ids)

@@ -17,6 +17,7 @@ from pydantic_settings import SettingsError as UnreadableSettingsError
 from server.connectivity.addresses import Reach, parse_address, parse_ports
 from server.connectivity.ice_servers import IceServers, parse_urls
 from server.errors import SettingsError
+from server.logs import LogFormat
 from server.messages import describe
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -135,6 +136,9 @@ class Settings(BaseSettings):
         default="warning",
         pattern="^(debug|info|warning|error)$",
         description="debug, info, warning or error",
+    )
+    log_format: LogFormat = Field(
+        default="text", description="text for people, json for programs: one object a line"
     )
 
     @field_validator("ice_servers", "public_address", "udp_ports")

@@ -23,7 +23,7 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     "scripts": ("tests",),
 }
 """What files below a folder must not import."""
-OF_THE_POOL = ("server.errors", "server.pool")
+OF_THE_POOL = ("server.errors", "server.logs", "server.pool")
 """All that `server/pool` may import of `server`."""
 MAY_IMPORT_MODELS = ("server/pool/engine.py",)
 """All of `server` that may import `models`."""

@@ -176,7 +176,8 @@ class PicturePeer:
     def _end(self, reason: str) -> None:
         if not self.ended.is_set():
             self.ended.set()
-            logger.info("session %s: %s", self._session.id, reason)
+            session = self._session
+            logger.info("session %s: %s", session.id, reason, extra=session.log_ids)
             self._session.end()
 
 

@@ -91,6 +91,7 @@ class Worker:
         self.last_refresh_ms: float | None = None
         self.problem: str | None = None
         """Why the last process ended, until another one is ready."""
+        self._log_ids = {"worker": self.name}
         self._settings = settings
         self._factory = factory
         self._events = events
@@ -157,7 +158,7 @@ class Worker:
             await self._start_and_wait()
         except OSError as exc:
             self.problem = f"the process could not be started: {exc}"
-            logger.error("%s: %s", self.name, self.problem)
+            logger.error("%s: %s", self.name, self.problem, extra=self._log_ids)
         finally:
             await self._clear_away()
         quick = time.monotonic() - began < self._patience.settled_s
@@ -195,7 +196,13 @@ class Worker:
             await asyncio.get_running_loop().run_in_executor(None, process.join)
             if not self._stopping.is_set():
                 self.problem = self._end or f"the process ended with code {process.exitcode}"
-                logger.warning("%s (process %d): %s", self.name, process.pid, self.problem)
+                logger.warning(
+                    "%s (process %d): %s",
+                    self.name,
+                    process.pid,
+                    self.problem,
+                    extra=self._log_ids,
+                )
             if process.exitcode is not None:
                 process.close()
         if self._channel is not None:
@@ -209,7 +216,7 @@ class Worker:
         seconds = self._patience.wait_s(self._quick_deaths)
         if not seconds:
             return
-        logger.info("%s: next start in %.1f s", self.name, seconds)
+        logger.info("%s: next start in %.1f s", self.name, seconds, extra=self._log_ids)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
@@ -219,7 +226,7 @@ class Worker:
             case Ready():
                 self._expect_nothing()
                 self.state, self.problem = "idle", None
-                logger.info("%s (process %d) is ready", self.name, message.pid)
+                logger.info("%s (process %d) is ready", self.name, message.pid, extra=self._log_ids)
                 self._events.worker_ready(self)
             case BuildFailed():
                 self._end = f"the engine could not be built: {message.reason}"

@@ -16,6 +16,7 @@ from types import MappingProxyType
 import numpy as np
 
 from server.errors import AvatarNotFoundError, NotReadyError, PoolBusyError, RenderError
+from server.logs import LogFormat
 from server.pool.interface import EngineFactory
 from server.pool.jobs import (
     AttachLine,
@@ -68,6 +69,7 @@ class PoolSettings:
     priority they take memory bandwidth (and, where cores are shared, half a core) from the warp,
     whose pictures lose next to nothing by an older cache. A measured trade: see the README."""
     log_level: int = logging.INFO
+    log_format: LogFormat = "text"
     patience: Patience = field(default_factory=Patience)
 
 
@@ -361,6 +363,7 @@ class RenderPool:
                     niceness=self._settings.niceness if on_cpu else 0,
                     rest=self._settings.rest if on_cpu else 0.0,
                     log_level=self._settings.log_level,
+                    log_format=self._settings.log_format,
                 ),
                 self._factory,
                 self,

@@ -17,7 +17,9 @@ from socket import socket
 
 import numpy as np
 
+from server import logs
 from server.errors import RenderError
+from server.logs import LogFormat
 from server.pool.channel import WorkerChannel
 from server.pool.interface import Engine, EngineFactory, SlotMemory
 from server.pool.jobs import (
@@ -53,6 +55,7 @@ class WorkerSettings:
     """How long it gets nothing to do after a refresh, in durations of the refresh."""
     log_level: int
     """Of the `logging` module."""
+    log_format: LogFormat = "text"
 
 
 def run(settings: WorkerSettings, factory: EngineFactory, sock: socket) -> None:
@@ -76,10 +79,7 @@ def run(settings: WorkerSettings, factory: EngineFactory, sock: socket) -> None:
 def _settle_in(settings: WorkerSettings) -> None:
     # Ctrl-C reaches the whole process group; the server alone decides when workers end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logging.basicConfig(
-        level=settings.log_level,
-        format=f"%(asctime)s %(levelname)s {settings.name} %(name)s: %(message)s",
-    )
+    logs.configure(settings.log_format, settings.log_level, settings.name)
     if settings.niceness:
         os.nice(settings.niceness)
     threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()

@@ -44,7 +44,13 @@ class Control:
         elif channel.label == EVENTS:
             self._events = channel
         else:
-            logger.info("session %s: no use for channel %r", self._session.id, channel.label)
+            session = self._session
+            logger.info(
+                "session %s: no use for channel %r",
+                session.id,
+                channel.label,
+                extra=session.log_ids,
+            )
             channel.close()
 
     def receive(self, text: str | bytes) -> None:

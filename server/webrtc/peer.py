@@ -151,7 +151,11 @@ class AiortcPeer:
             await self._connection.close()
         except AttributeError:
             # Of an offer it tripped over, aiortc stops what it never started.
-            logger.info("session %s: its connection was not whole when it ended", self._session.id)
+            logger.info(
+                "session %s: its connection was not whole when it ended",
+                self._session.id,
+                extra=self._session.log_ids,
+            )
 
     def _offer_video(self, video: MediaDescription) -> RTCRtpSender:
         """Prefer H.264; without it the answer keeps VP8, and aiortc encodes."""
@@ -223,7 +227,8 @@ class AiortcPeer:
     def _end(self, reason: str) -> None:
         if not self._ended:
             self._ended = True
-            logger.info("session %s: %s", self._session.id, reason)
+            session = self._session
+            logger.info("session %s: %s", session.id, reason, extra=session.log_ids)
             self._session.end()
 
 

@@ -169,6 +169,39 @@ def test_ctrl_c_waits_for_nobody() -> None:
         program.ends_within(10)
 
 
+def test_in_json_every_line_is_an_object_and_says_whom_it_is_about() -> None:
+    options = ["--port", "0", "--log-format", "json", "--log-level", "info"]
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *options],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stderr is not None
+            said: list[dict[str, str]] = []
+            while not said or "showing the face at" not in said[-1]["message"]:
+                said.append(json.loads(process.stderr.readline()))
+            url = said[-1]["message"].split()[-1]
+            address = url.replace("http", "ws") + "/v1/streams/demo/pictures"
+            with connect(address) as viewer:
+                session = json.loads(viewer.recv(10))["id"]
+            process.send_signal(signal.SIGTERM)
+            printed, rest = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert printed == ""
+    said += [json.loads(line) for line in rest.splitlines()]
+    assert all(line.keys() >= {"time", "level", "logger", "message"} for line in said)
+    about = {line["message"]: line for line in said if line.get("session") == session}
+    assert f"session {session} watches stream demo" in about
+    assert f"session {session} has ended" in about
+    assert {line["stream"] for line in about.values()} == {"demo"}
+    (ready,) = (line for line in said if "is ready" in line["message"])
+    assert (ready["worker"], ready["level"]) == ("cpu-0", "info")
+
+
 def test_a_taken_port_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -1,0 +1,71 @@
+"""What the log looks like: lines for people, or one JSON object a line for programs.
+
+Used by the server and by its workers; knows neither.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import Literal
+
+LogFormat = Literal["text", "json"]
+
+IDS = ("session", "stream", "worker")
+"""What a record may be about: given as `extra={"session": ...}`, fields of its JSON object."""
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: `time` (UTC), `level`, `logger`, `message`, ids, `exception`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Give the line of a record, without the end of line."""
+        moment = datetime.fromtimestamp(record.created, UTC)
+        entry = {
+            "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        entry |= {name: getattr(record, name) for name in IDS if hasattr(record, name)}
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False, default=str)
+
+
+def configure(log_format: LogFormat, level: int, worker: str | None = None) -> None:
+    """Set up this process's log, on standard error.
+
+    Args:
+        log_format: What lines look like.
+        level: Of the `logging` module.
+        worker: The worker this process is; None for the server.
+    """
+    handler = logging.StreamHandler()
+    if log_format == "json":
+        handler.setFormatter(JsonLines())
+    else:
+        of_worker = f"%(asctime)s %(levelname)s {worker} %(name)s: %(message)s"
+        plain = "%(levelname)s %(name)s: %(message)s"
+        handler.setFormatter(logging.Formatter(plain if worker is None else of_worker))
+    if worker is not None:
+        handler.addFilter(_Names(worker))
+    logging.basicConfig(level=level, handlers=[handler])
+
+
+def announce(logger: logging.Logger, text: str, level: int = logging.INFO) -> None:
+    """Log something that is wanted whatever the level is set to."""
+    logger.handle(logger.makeRecord(logger.name, level, "", 0, text, (), None))
+
+
+class _Names(logging.Filter):
+    """Says of every record which worker it comes from."""
+
+    def __init__(self, worker: str) -> None:
+        super().__init__()
+        self._worker = worker
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.worker = self._worker
+        return True
