@@ -81,6 +81,11 @@ class Scene:
         self._sampled = self._compose()
         stream.watchers.append(self._on_stream)
 
+    @property
+    def view(self) -> ViewState | None:
+        """The viewer's newest pose; None until one has come."""
+        return self._view
+
     def set_view(self, view: ViewState) -> bool:
         """Take the viewer's pose, unless it comes late or twice; such are counted."""
         if self._view is not None and view.seq <= self._view.seq:

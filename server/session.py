@@ -24,6 +24,7 @@ from server.errors import (
 )
 from server.frame_metrics import FrameMetrics
 from server.latency import Rate, Window
+from server.pace import Pace
 from server.pool.jobs import AvatarInfo, Image, RenderState
 from server.pool.pool import CacheView, RenderPool, WarpedFrame
 from server.scene import Sampled, Scene, ViewState
@@ -37,9 +38,6 @@ IDLE_REFRESH_S = 0.1
 """A still picture is sent again this often: Chromium never asks for a first frame it lost."""
 FIRST_CACHE_S = 20.0
 """So long the first frame waits for its cache."""
-_EARLY_S = 0.002
-"""A frame may come this much early to make up for the one before having been late: timers are
-late by up to a millisecond, which would make 57 frames per second of 60."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +129,7 @@ class Session:
         self.line = pool.open_line(stream.avatar.id)
         self.closed = False
         self._pool = pool
-        self._interval_s = 1.0 / fps
+        self._pace = Pace(fps)
         self._ended = ended
         self._scene = Scene(stream, self._on_change)
         self._figures = _Figures()
@@ -144,8 +142,6 @@ class Session:
         """Whether that cache is still coming in."""
         self._last: RenderedFrame | None = None
         self._last_cache: CacheView | None = None
-        self._due_at = 0.0
-        """The next frame may not come before; the loop's clock."""
         self._waiter: asyncio.Future[None] | None = None
         stream.on_deleted.append(self.end)
         self.line.on_ready.append(self._on_cache)
@@ -168,6 +164,8 @@ class Session:
 
     def set_view(self, view: ViewState) -> bool:
         """Take the viewer's pose, unless it comes late or twice; such are counted."""
+        # First, since whoever waits for news asks the pace when to show it.
+        self._pace.viewer_moved(view.received_at)
         return self._scene.set_view(view)
 
     def set_mesh(self, mesh: MeshState) -> bool:
@@ -290,14 +288,20 @@ class Session:
         now_s = asyncio.get_running_loop().time
         still_until = now_s() + IDLE_REFRESH_S
         while not self.closed:
-            due_at = self._due_at if self._has_news() else still_until
+            due_at = self._due_at() if self._has_news() else still_until
             if now_s() >= due_at:
                 break
             await self._sleep_until(due_at)
         if self.closed:
             raise SessionClosedError(f"session {self.id} has ended")
-        on_time = self._due_at + self._interval_s
-        self._due_at = max(on_time, now_s() + self._interval_s - _EARLY_S)
+        self._pace.frame_begins(now_s())
+
+    def _due_at(self) -> float:
+        """When the news may be shown."""
+        shown = self._last.view_seq if self._last else None
+        view = self._scene.view
+        has_moved = view is not None and view.seq != shown
+        return self._pace.due_at_s if has_moved else self._pace.due_without_view_at_s
 
     async def _sleep_until(self, due_at: float) -> None:
         """Sleep until then, or until woken by a change."""

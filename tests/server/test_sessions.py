@@ -219,6 +219,23 @@ async def test_frames_come_no_faster_than_asked_for() -> None:
         assert 35 <= frames <= 52
 
 
+async def test_a_face_that_moves_by_itself_does_not_hold_up_the_viewers_movement() -> None:
+    async with house(fps=20) as h:
+        session = await h.open()
+        await settled(session)
+        waits_ms = []
+        for seq in range(1, 12):
+            waiting = asyncio.ensure_future(session.next_frame())
+            session.set_view(view(seq, x=0.01 * seq))
+            frame = await waiting
+            assert frame.view_seq == seq
+            waits_ms.append(frame.stages_ms["wait"])
+            await asyncio.sleep(0.025)
+            h.stream.publish(mesh(seq, 0.05 * seq))
+            await asyncio.sleep(0.025)
+        assert np.median(waits_ms[1:]) < 5
+
+
 async def test_a_still_picture_is_sent_again_every_100_ms_without_a_warp() -> None:
     async with house() as h:
         session = await h.open()

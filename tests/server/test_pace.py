@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from server.pace import Pace
+
+
+def evenly(per_s: float, seconds: float, jitter_s: float = 0.0) -> Iterator[float]:
+    """Moments at which views come."""
+    random = np.random.default_rng(3)
+    for index in range(int(per_s * seconds)):
+        yield index / per_s + random.uniform(0, jitter_s)
+
+
+def begun(pace: Pace, moments: Iterator[float]) -> list[tuple[float, float]]:
+    """When each view came, and when the frame began that was the first to show it."""
+    frames: list[tuple[float, float]] = []
+    newest = None
+    for moment in moments:
+        if newest is not None and pace.due_at_s <= moment:
+            begins = max(newest, pace.due_at_s)
+            pace.frame_begins(begins)
+            frames.append((newest, begins))
+        newest = moment
+        pace.viewer_moved(moment)
+    return frames
+
+
+@pytest.mark.parametrize("views_per_s", [60, 60.9, 59.1])
+def test_views_of_a_screen_about_as_fast_as_frames_never_wait(views_per_s: float) -> None:
+    frames = begun(Pace(fps=60), evenly(views_per_s, seconds=60, jitter_s=4e-3))
+    waits = [begins - came for came, begins in frames]
+    assert len(frames) >= 0.999 * views_per_s * 60 - 1
+    assert max(waits) < 1e-3
+
+
+@pytest.mark.parametrize("views_per_s", [75, 120, 144, 1000])
+def test_there_are_never_more_frames_than_asked_for(views_per_s: float) -> None:
+    frames = begun(Pace(fps=60), evenly(views_per_s, seconds=20))
+    assert 58 * 20 <= len(frames) <= 62 * 20
+    gaps = np.diff([begins for _, begins in frames])
+    assert gaps.min() > 0.4 / 60
+
+
+def test_a_frame_after_a_late_one_does_not_wait_for_a_whole_interval() -> None:
+    pace = Pace(fps=50)
+    pace.frame_begins(0.0)
+    pace.frame_begins(0.028)  # 8 ms late
+    assert pace.due_at_s < 0.040
+
+
+def test_a_face_waits_for_a_viewer_who_moves_and_not_for_one_who_rests() -> None:
+    pace = Pace(fps=50)
+    assert pace.due_without_view_at_s == float("-inf")
+    pace.viewer_moved(1.0)
+    pace.frame_begins(1.0)
+    assert 1.020 < pace.due_without_view_at_s < 1.031
+    for frame in range(5):
+        pace.frame_begins(1.04 + frame / 50)
+    assert pace.due_without_view_at_s == pace.due_at_s
