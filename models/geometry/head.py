@@ -15,6 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.geometry.camera import quaternion_to_matrix, rotation_vector_to_quaternion
+from models.geometry.jaw import FreeJaw
 from models.state import FloatArray, FrameState
 
 IntArray = NDArray[np.int32]
@@ -36,6 +37,8 @@ _REQUIRED = (
     "eye_pitch_rad",
     "jaw_open_axis",
 )
+_FREE_JAW = ("jaw_coefficients", "jaw_shifts", "jaw_correctives")
+"""All or none of a head file's."""
 
 
 class HeadError(ValueError):
@@ -67,6 +70,8 @@ class Head:
     """An eye's turn at `eyeLookUp*`/`eyeLookDown*` = 1."""
     jaw_open_axis: FloatArray
     """(3,) rotation vector of the jaw at `jawOpen` = 1, radians."""
+    free_jaw: FreeJaw | None = None
+    """For heads whose jaw turns any way, instead of by `jaw_open_axis`."""
 
     @property
     def neck(self) -> FloatArray:
@@ -91,8 +96,14 @@ class Head:
                 f"expression must be ({len(self.expression_names)},), got {expression.shape}"
             )
         verts = _blend(self.neutral, self.deltas, expression)
-        turns = self._joint_rotations(expression)
-        _turn_about_joints(verts, self.weights[:, 2:], turns, self.joint_positions[2:])
+        turns, centres = self._joint_rotations(expression), self.joint_positions[2:]
+        if self.free_jaw is not None:
+            turns[0] = self.free_jaw.rotation(expression)
+            turned = (turns[0] - np.eye(3, dtype=np.float32)).reshape(-1)
+            verts = _blend(verts, self.free_jaw.correctives, turned)
+            centres = centres.copy()
+            centres[0] += self.free_jaw.shift(expression)
+        _turn_about_joints(verts, self.weights[:, 2:], turns, centres)
         return verts
 
     def pose(self, state: FrameState) -> FloatArray:
@@ -236,10 +247,12 @@ def load_head(path: Path) -> Head:
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in _REQUIRED if name in file.files}
+            arrays = {n: file[n] for n in (*_REQUIRED, *_FREE_JAW) if n in file.files}
     except (OSError, ValueError) as exc:
         raise HeadError(f"{path} is not a readable head file: {exc}") from exc
-    missing = [name for name in _REQUIRED if name not in arrays]
+    free_jaw = any(name in arrays for name in _FREE_JAW)
+    required = (*_REQUIRED, *_FREE_JAW) if free_jaw else _REQUIRED
+    missing = [name for name in required if name not in arrays]
     if missing:
         raise HeadError(f"{path} lacks {', '.join(missing)}")
     _check(path, arrays)
@@ -255,6 +268,15 @@ def load_head(path: Path) -> Head:
         eye_yaw_rad=float(arrays["eye_yaw_rad"]),
         eye_pitch_rad=float(arrays["eye_pitch_rad"]),
         jaw_open_axis=np.asarray(arrays["jaw_open_axis"], np.float32),
+        free_jaw=_free_jaw(arrays) if free_jaw else None,
+    )
+
+
+def _free_jaw(arrays: dict[str, NDArray[Any]]) -> FreeJaw:
+    return FreeJaw(
+        coefficients=arrays["jaw_coefficients"].astype(np.int32),
+        shifts=arrays["jaw_shifts"].astype(np.float32),
+        correctives=arrays["jaw_correctives"].astype(np.float32).reshape(9, -1),
     )
 
 
@@ -270,14 +292,21 @@ def _check(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
         "joint_positions": (len(JOINTS), 3),
         "weights": (vertices, len(JOINTS)),
         "jaw_open_axis": (3,),
+        "jaw_coefficients": (3,),
+        "jaw_shifts": (expressions, 3),
+        "jaw_correctives": (9, vertices, 3),
     }
     for name, shape in expected.items():
+        if name not in arrays:
+            continue  # a head whose jaw only opens
         if arrays[name].shape != shape:
             raise HeadError(f"{path}: {name} must be {shape}, got {arrays[name].shape}")
         if not np.isfinite(arrays[name]).all():
             raise HeadError(f"{path}: {name} has values that are not finite")
     if tuple(arrays["joint_names"]) != JOINTS:
         raise HeadError(f"{path}: joint_names must be {JOINTS}, got {tuple(arrays['joint_names'])}")
-    for name, count in (("faces", vertices), ("uv_faces", len(arrays["uvs"]))):
-        if triangles and not 0 <= arrays[name].min() <= arrays[name].max() < count:
+    indices = {"faces": vertices, "uv_faces": len(arrays["uvs"]), "jaw_coefficients": expressions}
+    for name, count in indices.items():
+        values = arrays.get(name, np.zeros(0))
+        if values.size and not 0 <= values.min() <= values.max() < count:
             raise HeadError(f"{path}: {name} must index 0..{count - 1}")

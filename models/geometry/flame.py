@@ -1,0 +1,223 @@
+"""FLAME heads: from a user's model file to the arrays of a head file of ours.
+
+FLAME (Li et al. 2017) is a template plus shapes, expressions and correctives, then skinned to five
+joints. Shape is settled here, once; expression and the turn of the jaw become coefficients of the
+head; the head's own turn is that of its pose. Neck and eyes rest. The model is not ours to give:
+its files come from whoever has its licence.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.geometry.head import JOINTS, HeadError
+from models.geometry.jaw import JAW_COEFFICIENTS
+from models.geometry.plain_pickle import PickleError, read_plain_pickle
+from models.geometry.unwrap import unroll
+from models.state import FloatArray
+
+Doubles = NDArray[np.float64]
+
+SHAPES = 100
+EXPRESSIONS = 50
+_FIRST_EXPRESSION = 300
+"""In files with all 400 components; smaller files hold `SHAPES` and then expressions."""
+_REQUIRED = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f")
+_PARENTS = (0, 1, 1, 1)
+"""Of neck, jaw and eyes."""
+
+EXPRESSION_NAMES = tuple(f"exp{index:03d}" for index in range(EXPRESSIONS))
+COEFFICIENT_NAMES = (*EXPRESSION_NAMES, *JAW_COEFFICIENTS)
+"""Of a FLAME head, in order."""
+
+
+class FlameModel(NamedTuple):
+    """What a FLAME file holds."""
+
+    template: Doubles
+    """(V, 3) metres."""
+    shapes: Doubles
+    """(V, 3, 100)"""
+    expressions: Doubles
+    """(V, 3, 50)"""
+    correctives: Doubles
+    """(V, 3, 36) per entry of the rotations of neck, jaw and eyes, less identity."""
+    regressor: Doubles
+    """(5, V) from vertices to joints."""
+    weights: Doubles
+    """(V, 5) of root, neck, jaw, left and right eye."""
+    faces: NDArray[np.int32]
+    """(F, 3)"""
+
+
+class TextureSpace(NamedTuple):
+    """A texture layout of FLAME's topology."""
+
+    uvs: FloatArray
+    """(T, 2) in 0..1, v downwards."""
+    uv_faces: NDArray[np.int32]
+    """(F, 3)"""
+
+
+def load_flame(path: Path) -> FlameModel:
+    """Read and check a FLAME file, `.pkl` or `.npz`.
+
+    Raises:
+        HeadError: If it is unreadable, incomplete, of other shapes, or a pickle that names anything
+            but arrays.
+    """
+    arrays = _read(path)
+    _check(path, arrays)
+    components = arrays["shapedirs"].shape[2]
+    first = _FIRST_EXPRESSION if components > _FIRST_EXPRESSION else SHAPES
+    if components < first + EXPRESSIONS:
+        raise HeadError(
+            f"{path}: shapedirs must hold {SHAPES} shapes and {EXPRESSIONS} expressions, "
+            f"got {components} components"
+        )
+    doubles = {name: arrays[name].astype(np.float64) for name in _REQUIRED}
+    return FlameModel(
+        template=doubles["v_template"],
+        shapes=doubles["shapedirs"][..., :SHAPES],
+        expressions=doubles["shapedirs"][..., first : first + EXPRESSIONS],
+        correctives=doubles["posedirs"],
+        regressor=doubles["J_regressor"],
+        weights=doubles["weights"],
+        faces=arrays["f"].astype(np.int32),
+    )
+
+
+def load_texture_space(path: Path) -> TextureSpace:
+    """Read a texture layout from an `.npz` with `vt` and `ft` (as FLAME's texture files) or an
+    `.obj`.
+
+    Raises:
+        HeadError: If it is unreadable or holds no layout.
+    """
+    try:
+        if path.suffix == ".obj":
+            uvs, uv_faces = _obj_layout(path)
+        else:
+            with np.load(path, allow_pickle=False) as file:
+                uvs, uv_faces = file["vt"], file["ft"]
+    except (OSError, ValueError, KeyError, IndexError) as exc:
+        raise HeadError(f"{path} is not a readable texture layout (vt, ft): {exc}") from exc
+    if uvs.ndim != 2 or uvs.shape[1] < 2 or uv_faces.ndim != 2 or uv_faces.shape[1] != 3:
+        raise HeadError(
+            f"{path}: vt must be (T, 2) and ft (F, 3), got {uvs.shape} and {uv_faces.shape}"
+        )
+    upright = uvs[:, :2].astype(np.float32) * [1, -1] + [0, 1]  # v grows upwards in such files
+    return TextureSpace(upright.astype(np.float32), uv_faces.astype(np.int32))
+
+
+def flame_head(
+    model: FlameModel, shape: Doubles | None = None, space: TextureSpace | None = None
+) -> dict[str, NDArray[Any]]:
+    """The arrays of a head file (`geometry/head.py`).
+
+    Args:
+        model: The model.
+        shape: (S,) of at most 100 shape coefficients; FLAME's mean face by default.
+        space: A texture layout; the head is unrolled from a cylinder by default.
+
+    Raises:
+        HeadError: If there are too many coefficients, or the layout is of another topology.
+    """
+    shaped = model.template + _shape_change(model, shape)
+    joints = model.regressor @ shaped
+    origin = joints[3:].mean(axis=0)
+    expressions = np.moveaxis(model.expressions, -1, 0)
+    still = np.zeros((len(JAW_COEFFICIENTS), *shaped.shape))
+    shifts = np.einsum("v,evc->ec", model.regressor[2], expressions)
+    neutral = (shaped - origin).astype(np.float32)
+    layout = _fitting(space, model) if space else TextureSpace(*unroll(neutral, model.faces))
+    left = 3 if joints[3, 0] > joints[4, 0] else 4
+    right = 7 - left
+    root_and_neck = model.weights[:, 0] + model.weights[:, 1]
+    weights = [np.zeros_like(root_and_neck), root_and_neck, model.weights[:, 2]]
+    weights += [model.weights[:, left], model.weights[:, right]]
+    return {
+        "neutral": neutral,
+        "faces": model.faces,
+        "uvs": layout.uvs,
+        "uv_faces": layout.uv_faces,
+        "expression_names": np.array(COEFFICIENT_NAMES),
+        "deltas": np.concatenate([expressions, still]).astype(np.float32),
+        "joint_names": np.array(JOINTS),
+        "joint_positions": (joints[[0, 1, 2, left, right]] - origin).astype(np.float32),
+        "weights": np.stack(weights, axis=1).astype(np.float32),
+        "eye_yaw_rad": np.array(0, np.float32),
+        "eye_pitch_rad": np.array(0, np.float32),
+        "jaw_open_axis": np.zeros(3, np.float32),
+        "jaw_coefficients": np.arange(3, dtype=np.int32) + EXPRESSIONS,
+        "jaw_shifts": np.concatenate([shifts, np.zeros((3, 3))]).astype(np.float32),
+        "jaw_correctives": np.moveaxis(model.correctives[..., 9:18], -1, 0).astype(np.float32),
+    }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as file:
+                return {name: file[name] for name in file.files}
+        return read_plain_pickle(path)
+    except PickleError as exc:
+        raise HeadError(str(exc)) from exc
+    except (OSError, ValueError) as exc:
+        raise HeadError(f"{path} is not a readable FLAME file: {exc}") from exc
+
+
+def _check(path: Path, arrays: dict[str, Any]) -> None:
+    missing = [name for name in _REQUIRED if not isinstance(arrays.get(name), np.ndarray)]
+    if missing:
+        raise HeadError(f"{path} is not a FLAME file: it lacks {', '.join(missing)}")
+    vertices, components = len(arrays["v_template"]), arrays["shapedirs"].shape[-1]
+    expected = {
+        "v_template": (vertices, 3),
+        "shapedirs": (vertices, 3, components),
+        "posedirs": (vertices, 3, 36),
+        "J_regressor": (5, vertices),
+        "weights": (vertices, 5),
+        "kintree_table": (2, 5),
+        "f": (len(arrays["f"]), 3),
+    }
+    for name, shape in expected.items():
+        if arrays[name].shape != shape:
+            raise HeadError(f"{path}: {name} must be {shape}, got {arrays[name].shape}")
+        if not np.isfinite(arrays[name]).all():
+            raise HeadError(f"{path}: {name} has values that are not finite")
+    parents = tuple(arrays["kintree_table"][0, 1:].astype(np.int64).tolist())
+    if parents != _PARENTS:
+        raise HeadError(f"{path}: joints must hang as FLAME's, by {_PARENTS}, got {parents}")
+    if not 0 <= arrays["f"].min(initial=0) <= arrays["f"].max(initial=0) < vertices:
+        raise HeadError(f"{path}: f must index 0..{vertices - 1}")
+
+
+def _shape_change(model: FlameModel, shape: Doubles | None) -> Doubles:
+    if shape is None:
+        return np.zeros_like(model.template)
+    if shape.ndim != 1 or len(shape) > SHAPES or not np.isfinite(shape).all():
+        raise HeadError(f"shape must be at most {SHAPES} finite numbers, got {shape.shape}")
+    return np.asarray(model.shapes[..., : len(shape)] @ shape)
+
+
+def _fitting(space: TextureSpace, model: FlameModel) -> TextureSpace:
+    if space.uv_faces.shape != model.faces.shape:
+        raise HeadError(
+            f"the texture layout must have {len(model.faces)} triangles, as the FLAME file, "
+            f"got {len(space.uv_faces)}"
+        )
+    return space
+
+
+def _obj_layout(path: Path) -> tuple[Doubles, NDArray[np.int64]]:
+    """`vt` (T, 2), and each triangle's (F, 3), in the file's order."""
+    lines = [line.split() for line in path.read_text().splitlines()]
+    uvs = [[float(x) for x in words[1:3]] for words in lines if words[:1] == ["vt"]]
+    corners = [words[1:] for words in lines if words[:1] == ["f"]]
+    faces = [[int(corner.split("/")[1]) - 1 for corner in words] for words in corners]
+    return np.array(uvs), np.array(faces)
