@@ -20,9 +20,11 @@ from PIL import Image, UnidentifiedImageError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from models.geometry.flame import is_flame
 from models.geometry.head import Head, HeadError, load_head
 from models.networks.generator import STRIDE
 from models.networks.networks import (
+    FlamePaperNetworks,
     LiveNetworks,
     NetworkConfig,
     PaperNetworks,
@@ -35,6 +37,10 @@ SHIPPED = Path(__file__).parent / "avatars"
 
 FORMAT = 1
 """Raised when folders of older programs can no longer be read."""
+
+
+_LATER_FIELDS = {"expression_range"}
+"""That manifests of this format may lack."""
 
 
 class AvatarError(ValueError):
@@ -63,6 +69,8 @@ class Manifest:
     """Where head and pictures come from, and how it was trained."""
     network: NetworkConfig
     format: int = FORMAT
+    expression_range: tuple[float, float] = (0.0, 1.0)
+    """Least and greatest value of a coefficient."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -111,9 +119,9 @@ def load_manifest(folder: Path) -> Manifest:
         raise AvatarError(f"{path} is not a readable manifest: {exc}") from exc
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise AvatarError(f"{path} must be a manifest of format {FORMAT}")
-    expected = {field.name for field in fields(Manifest)}
-    if set(values) != expected:
-        wrong = sorted(set(values) ^ expected)
+    known = {field.name for field in fields(Manifest)}
+    wrong = sorted({*set(values) - known, *known - set(values) - _LATER_FIELDS})
+    if wrong:
         raise AvatarError(f"{path}: missing or unknown fields: {', '.join(wrong)}")
     try:
         return _manifest(values)
@@ -125,11 +133,14 @@ def save_avatar(folder: Path, avatar: Avatar) -> None:
     """Write an avatar folder; its `head.npz` must be there already (see `scripts/bake_head.py`).
 
     Weights are stored in half precision, the pyramids of our networks' textures added up into one
-    level. Every file is replaced as a whole, so that a reader never sees half of it.
+    level; those that are told FLAME's numbers, as the published ones, keep all their digits. Every
+    file is replaced as a whole, so that a reader never sees half of it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     networks = avatar.networks
-    state = {name: value.half() for name, value in networks.state_dict().items()}
+    exact = isinstance(networks, FlamePaperNetworks)
+    weights = networks.state_dict()
+    state = {name: value if exact else value.half() for name, value in weights.items()}
     network = networks.config
     if isinstance(networks, LiveNetworks):
         state = {name: v for name, v in state.items() if LEVELS not in name}
@@ -139,9 +150,9 @@ def save_avatar(folder: Path, avatar: Avatar) -> None:
         network = replace(network, texture_levels=1)
     manifest = replace(avatar.manifest, network=network)
 
-    weights = folder / "weights.safetensors.part"
-    save_file({name: value.contiguous() for name, value in state.items()}, weights)
-    weights.replace(folder / "weights.safetensors")
+    part = folder / "weights.safetensors.part"
+    save_file({name: value.contiguous() for name, value in state.items()}, part)
+    part.replace(folder / "weights.safetensors")
     picture = folder / "background.png.part"
     Image.fromarray(avatar.background).save(picture, format="png")
     picture.replace(folder / "background.png")
@@ -160,6 +171,7 @@ def _manifest(values: dict[str, Any]) -> Manifest:
             "expression_names": tuple(str(name) for name in values["expression_names"]),
             "eye_position": eye,
             "network": _network(values["network"]),
+            "expression_range": _range(values.get("expression_range", (0.0, 1.0))),
         }
     )
     if manifest.resolution <= 0 or manifest.resolution % STRIDE:
@@ -170,6 +182,13 @@ def _manifest(values: dict[str, Any]) -> Manifest:
             f"{manifest.network.expressions}"
         )
     return manifest
+
+
+def _range(values: Any) -> tuple[float, float]:
+    low, high = (float(value) for value in values)
+    if not low < high:
+        raise ValueError(f"expression_range must rise, got {low:g}..{high:g}")
+    return low, high
 
 
 def _network(values: dict[str, Any]) -> NetworkConfig:
@@ -184,6 +203,8 @@ def _check_head(folder: Path, manifest: Manifest, head: Head) -> None:
     ):
         if expected != got:
             raise AvatarError(f"{folder}: the manifest has {what} {expected}, head.npz {got}")
+    if manifest.network.numbers == "flame" and not is_flame(head):
+        raise AvatarError(f"{folder}: the networks need a FLAME head, and head.npz holds another")
 
 
 def _load_background(path: Path, size: int) -> NDArray[np.uint8]:

@@ -19,7 +19,7 @@ class FrameState:
     head_translation: FloatArray
     """(3,) metres."""
     expression: FloatArray
-    """(E,) coefficients in the avatar's order, 0..1."""
+    """(E,) coefficients in the avatar's order and range; 0..1 but for FLAME's."""
     eye_rotation: FloatArray
     """(4,) quaternion, camera space to world; the camera looks down its -Z."""
     eye_position: FloatArray

@@ -56,7 +56,7 @@ def rotation_vector_to_quaternion(vector: NDArray[np.floating]) -> FloatArray:
     return np.array([x * scale, y * scale, z * scale, cos(angle / 2)], np.float32)
 
 
-def quaternion_to_rotation_vector(quaternion: FloatArray) -> NDArray[np.float64]:
+def quaternion_to_rotation_vector(quaternion: NDArray[np.floating]) -> NDArray[np.float64]:
     """The turn's axis times its angle (0..pi), radians. Inverse of
     `rotation_vector_to_quaternion`."""
     x, y, z, w = (float(part) for part in quaternion)
@@ -65,6 +65,28 @@ def quaternion_to_rotation_vector(quaternion: FloatArray) -> NDArray[np.float64]
     sine, cosine = sqrt(x * x + y * y + z * z) * abs(unit), w * unit
     scale = 2 * unit if sine < 1e-6 else 2 * atan2(sine, cosine) / sine * unit
     return np.array([x * scale, y * scale, z * scale])
+
+
+def turn_seen_from(viewer: FloatArray, turned: FloatArray) -> NDArray[np.float64]:
+    """The turn of one thing in the axes of another.
+
+    Args:
+        viewer: (4,) quaternion, whose axes.
+        turned: (4,) quaternion, what is turned.
+
+    Returns:
+        (3,) rotation vector, radians.
+    """
+    x, y, z, w = np.asarray(viewer, np.float64) / np.linalg.norm(viewer)
+    a, b, c, d = np.asarray(turned, np.float64)
+    # Product of the viewer's conjugate and the other.
+    product = [
+        w * a - x * d - y * c + z * b,
+        w * b + x * c - y * d - z * a,
+        w * c - x * b + y * a - z * d,
+        w * d + x * a + y * b + z * c,
+    ]
+    return quaternion_to_rotation_vector(np.array(product))
 
 
 def look_at(eye: NDArray[np.floating], target: NDArray[np.floating]) -> FloatArray:

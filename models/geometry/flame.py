@@ -8,13 +8,14 @@ its files come from whoever has its licence.
 
 from __future__ import annotations
 
+from math import radians
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.geometry.head import JOINTS, HeadError
+from models.geometry.head import JOINTS, Head, HeadError
 from models.geometry.jaw import JAW_COEFFICIENTS
 from models.geometry.plain_pickle import PickleError, read_plain_pickle
 from models.geometry.unwrap import unroll
@@ -31,8 +32,14 @@ _PARENTS = (0, 1, 1, 1)
 """Of neck, jaw and eyes."""
 
 EXPRESSION_NAMES = tuple(f"exp{index:03d}" for index in range(EXPRESSIONS))
+EYE_POSITION = (0.0, -0.02, 0.78)
+FOV_Y_RAD = radians(23)
+"""Where a FLAME head is looked at from, if nobody says otherwise: all of it is in the picture."""
+
 COEFFICIENT_NAMES = (*EXPRESSION_NAMES, *JAW_COEFFICIENTS)
 """Of a FLAME head, in order."""
+COEFFICIENT_RANGE = (-5.0, 5.0)
+"""FLAME's components have unit deviation; the jaw's turn is in radians."""
 
 
 class FlameModel(NamedTuple):
@@ -61,6 +68,16 @@ class TextureSpace(NamedTuple):
     """(T, 2) in 0..1, v downwards."""
     uv_faces: NDArray[np.int32]
     """(F, 3)"""
+
+
+def is_flame(head: Head) -> bool:
+    """Whether a head has all of FLAME's coefficients."""
+    return set(COEFFICIENT_NAMES) <= set(head.expression_names)
+
+
+def coefficient_range(head: Head) -> tuple[float, float]:
+    """Least and greatest value of a head's coefficients."""
+    return COEFFICIENT_RANGE if is_flame(head) else (0.0, 1.0)
 
 
 def load_flame(path: Path) -> FlameModel:
@@ -156,6 +173,8 @@ def flame_head(
         "jaw_coefficients": np.arange(3, dtype=np.int32) + EXPRESSIONS,
         "jaw_shifts": np.concatenate([shifts, np.zeros((3, 3))]).astype(np.float32),
         "jaw_correctives": np.moveaxis(model.correctives[..., 9:18], -1, 0).astype(np.float32),
+        "eye_position": np.array(EYE_POSITION, np.float32),
+        "fov_y_rad": np.array(FOV_Y_RAD, np.float32),
     }
 
 

@@ -30,6 +30,7 @@ from models.networks.paper import PaperCache, PaperGenerator, PaperWarp
 from models.networks.texture import COLOUR_CHANNELS, NeuralTexture, harmonic_scale
 
 Variant = Literal["live", "paper"]
+Numbers = Literal["ours", "flame"]
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_DEVIATION = (0.229, 0.224, 0.225)
@@ -54,6 +55,9 @@ class NetworkConfig:
     """Ours: what the warp's convolutions are shown of the present frame."""
     expressions: int = 52
     """E: expression coefficients of the head."""
+    numbers: Numbers = "ours"
+    """What networks are told of a frame: our numbers (`models/conditioning.py`), or FLAME's as the
+    paper has them (`networks/flame_paper.py`; the paper's networks only)."""
 
 
 class FrameBatch(NamedTuple):
@@ -64,11 +68,11 @@ class FrameBatch(NamedTuple):
     surface: Tensor
     """(B, 8, H, W)"""
     numbers: Tensor
-    """(B, 9 + E), see `conditioning.describe`."""
+    """(B, K), see `conditioning.describe`; the paper's networks name their own."""
 
     @property
     def conditioning(self) -> Conditioning:
-        """The numbers, named."""
+        """Our numbers, named."""
         return from_flat(self.numbers)
 
 
@@ -138,19 +142,28 @@ class LiveNetworks(nn.Module):
 
 
 class PaperNetworks(nn.Module):
-    """The paper's networks (`networks/paper.py`)."""
+    """The paper's networks (`networks/paper.py`).
+
+    Args:
+        config: What they look like.
+        expressions: Expression coefficients that the warp is told; the head's by default.
+        camera: Camera numbers that the warp is told.
+    """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(
+        self, config: NetworkConfig, expressions: int | None = None, camera: int = CAMERA
+    ) -> None:
         super().__init__()
         self.config = config
+        told = config.expressions if expressions is None else expressions
         self.texture = NeuralTexture(
             config.texture_channels, config.texture_size, config.texture_levels
         )
         self.generator = PaperGenerator(config.texture_channels, config.network_size)
-        self.warper = PaperWarp(config.network_size, POSE, CAMERA, config.expressions)
+        self.warper = PaperWarp(config.network_size, POSE, camera, told)
         self.register_buffer("mean", torch.tensor(IMAGE_MEAN)[:, None, None], persistent=False)
         deviation = torch.tensor(IMAGE_DEVIATION)[:, None, None]
         self.register_buffer("deviation", deviation, persistent=False)
@@ -159,6 +172,15 @@ class PaperNetworks(nn.Module):
     def textures(self) -> tuple[NeuralTexture, ...]:
         """The only one."""
         return (self.texture,)
+
+    @property
+    def number_count(self) -> int:
+        """K of a frame's numbers."""
+        return POSE + CAMERA + self.config.expressions
+
+    def named(self, numbers: Tensor) -> Conditioning:
+        """Name the parts of (B, K) numbers as the warp takes them."""
+        return from_flat(numbers)
 
     def features(self, frame: FrameBatch) -> Tensor:
         """(B, C, H, W) texture features, scaled by the harmonics of the view, 0 off the head."""
@@ -174,13 +196,67 @@ class PaperNetworks(nn.Module):
 
     def warp(self, cache: PaperCache, cached: FrameBatch, now: FrameBatch) -> Picture:
         change = (now.uv - cached.uv).permute(0, 3, 1, 2)
-        return self.picture(*self.warper(cache, change, now.conditioning, cached.conditioning))
+        numbers = self.named(now.numbers), self.named(cached.numbers)
+        return self.picture(*self.warper(cache, change, *numbers))
 
     def picture(self, rgb: Tensor, mask_logit: Tensor) -> Picture:
         """Undo the normalisation of the networks' colours."""
         return Picture(rgb * self.deviation + self.mean, mask_logit)
 
 
+FLAME_EXPRESSIONS = 50
+FLAME_NUMBERS = POSE + CAMERA + FLAME_EXPRESSIONS
+"""Pose 6 (turn of the head, turn of the jaw: rotation vectors), weak-perspective camera 3 (scale,
+shift right, shift up), expression 50."""
+
+
+class FlamePaperNetworks(PaperNetworks):
+    """The paper's networks, told FLAME's numbers as in the published code.
+
+    Numbers are standardised by the training set's statistics, which are kept with the weights. The
+    texture's harmonics follow the camera. Texture is looked up off the head too, at UV 0: so the
+    published weights were trained.
+    """
+
+    numbers_mean: Tensor
+    numbers_deviation: Tensor
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__(config, FLAME_EXPRESSIONS, camera=2)
+        self.register_buffer("numbers_mean", torch.zeros(FLAME_NUMBERS))
+        self.register_buffer("numbers_deviation", torch.ones(FLAME_NUMBERS))
+
+    @torch.no_grad()
+    def standardize_by(self, mean: Tensor, deviation: Tensor) -> None:
+        """Take the training set's mean and deviation (59,) of all numbers."""
+        self.numbers_mean.copy_(mean)
+        self.numbers_deviation.copy_(deviation)
+
+    @property
+    def number_count(self) -> int:
+        return FLAME_NUMBERS
+
+    def named(self, numbers: Tensor) -> Conditioning:
+        standard = (numbers - self.numbers_mean) / self.numbers_deviation
+        camera = standard[:, POSE : POSE + 2]
+        return Conditioning(standard[:, :POSE], camera, standard[:, POSE + CAMERA :])
+
+    def features(self, frame: FrameBatch) -> Tensor:
+        camera = self.named(frame.numbers).camera
+        direction = torch.cat([camera, torch.ones_like(camera[:, :1])], dim=1)
+        scale = harmonic_scale(direction, self.texture.channels)
+        texture: Tensor = self.texture(frame.uv)
+        return texture * scale[..., None, None]
+
+
 def build_networks(config: NetworkConfig) -> LiveNetworks | PaperNetworks:
-    """Networks with fresh random weights."""
+    """Networks with fresh random weights.
+
+    Raises:
+        ValueError: If our networks are to be told FLAME's numbers.
+    """
+    if config.numbers == "flame":
+        if config.variant != "paper":
+            raise ValueError("numbers 'flame' are for the variant 'paper', got 'live'")
+        return FlamePaperNetworks(config)
     return LiveNetworks(config) if config.variant == "live" else PaperNetworks(config)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.avatar import Avatar
-from models.conditioning import describe
+from models.flame_conditioning import describer
 from models.geometry.gbuffer import draw
 from models.networks.live import Picture as Layers
 from models.networks.networks import FrameBatch
@@ -66,6 +66,7 @@ class Stage:
     def __init__(self, avatar: Avatar, device: torch.device) -> None:
         self.head, self.device = avatar.head, device
         self.size = avatar.manifest.resolution
+        self._describe = describer(avatar)
         self.background_rgb = avatar.background
         background = torch.from_numpy(avatar.background).permute(2, 0, 1)[None]
         self.background = background.to(device).float() / 255
@@ -76,7 +77,7 @@ class Stage:
         return FrameBatch(
             torch.from_numpy(buffers.uv)[None].to(self.device),
             torch.from_numpy(buffers.surface).permute(2, 0, 1)[None].to(self.device),
-            torch.from_numpy(describe(state))[None].to(self.device),
+            torch.from_numpy(self._describe(state))[None].to(self.device),
         )
 
     def compose(self, layers: Layers) -> NDArray[np.uint8]:

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 
 from models.avatar import Avatar
-from models.conditioning import from_flat
 from models.networks.networks import PaperNetworks
 from models.networks.paper import SKIP, PreparedPaperCache
 from models.runtime.base import Cache, Picture, Stage, TensorSpec, milliseconds_since
@@ -30,13 +29,12 @@ class PaperRuntime:
         self.stage = Stage(avatar, device)
         self._networks = copy.deepcopy(avatar.networks).to(device)
         size, hidden = self.stage.size, self._networks.warper.first.out_channels
-        numbers = avatar.networks.config.expressions + 9
         self.layout: tuple[TensorSpec, ...] = (
             TensorSpec("first", (1, hidden, size // 2, size // 2), torch.float32),
             TensorSpec("skip_4", (1, SKIP, size // 4, size // 4), torch.float32),
             TensorSpec("skip_5", (1, SKIP, size // 2, size // 2), torch.float32),
             TensorSpec("uv", (1, size, size, 2), torch.float32),
-            TensorSpec("numbers", (1, numbers), torch.float32),
+            TensorSpec("numbers", (1, self._networks.number_count), torch.float32),
         )
 
     @torch.inference_mode()
@@ -62,7 +60,7 @@ class PaperRuntime:
         raster_ms = milliseconds_since(started)
         prepared = PreparedPaperCache(cache["first"], cache["skip_4"], cache["skip_5"])
         change = (frame.uv - cache["uv"]).permute(0, 3, 1, 2)
-        cached = from_flat(cache["numbers"])
-        made = self._networks.warper.warp(prepared, change, frame.conditioning, cached)
+        now, cached = self._networks.named(frame.numbers), self._networks.named(cache["numbers"])
+        made = self._networks.warper.warp(prepared, change, now, cached)
         rgb = self.stage.compose(self._networks.picture(*made))
         return Picture(rgb, raster_ms, milliseconds_since(started) - raster_ms)

@@ -112,7 +112,13 @@ TwoFrameNetworks = TwoFrameLive | TwoFramePaper
 
 
 def build_two_frame_networks(config: NetworkConfig) -> TwoFrameNetworks:
-    """Two-frame networks with fresh random weights."""
+    """Two-frame networks with fresh random weights.
+
+    Raises:
+        ValueError: If they are to be told FLAME's numbers.
+    """
+    if config.numbers == "flame":
+        raise ValueError("two-frame networks take our numbers only, got 'flame'")
     return TwoFrameLive(config) if config.variant == "live" else TwoFramePaper(config)
 
 

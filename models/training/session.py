@@ -13,10 +13,12 @@ from torch import nn
 from tqdm import tqdm
 
 from models.avatar import SHIPPED, Manifest
+from models.geometry.flame import coefficient_range
 from models.geometry.head import Head, HeadError, load_head
-from models.training.dataset import DatasetError, Sequences
+from models.networks.networks import NetworkConfig
+from models.training.dataset import DatasetError
 from models.training.distributed import Processes, joined
-from models.training.footage import DrawnFootage
+from models.training.film import Film, Format, load_film
 from models.training.initial import InitialError, initialize, start_from
 from models.training.objective import Networks, Objective
 from models.training.trainer import Progress, RunError, TrainConfig, Trainer
@@ -37,8 +39,12 @@ class SessionArguments:
     """Dataset folder, see scripts/make_dataset.py."""
     run: Path
     """Where the run leaves checkpoints, logs and the avatar."""
+    format: Format = "drawn"
+    """Of the dataset: written by scripts/make_dataset.py, or laid out as the paper's authors have
+    it (HDF5, see models/authors/dataset.py)."""
     head: Path = SHIPPED / "default" / "head.npz"
-    """The head that the dataset shows."""
+    """The head that the dataset shows. The authors' shows a FLAME head, see
+    scripts/import_head.py."""
     id: str = "default"
     """The avatar's id."""
     name: str = "Default"
@@ -99,13 +105,14 @@ def build_trainer(
         DatasetError, HeadError, InitialError, RunError, WeightsError, ValueError, OSError: If an
             argument is not what it should be; the message says which and how.
     """
-    config = arguments.train
     head = load_head(arguments.head)
-    train = Sequences(arguments.data, "train")
-    validation = Sequences(arguments.data, "val")
+    film = load_film(arguments.format, arguments.data, arguments.head, head)
+    network = film.adapt(replace(arguments.train.network, expressions=len(head.expression_names)))
+    config = replace(arguments.train, network=network)
     torch.manual_seed(config.seed)
     networks = build_networks(config)
     initialize(networks)
+    film.introduce(networks)
     if arguments.init is not None and not (arguments.run / "checkpoint.pt").exists():
         taken = start_from(networks, arguments.init)
         if processes.first:
@@ -119,28 +126,31 @@ def build_trainer(
     return Trainer(
         config,
         build_objective(networks, config, vgg16),
-        DrawnFootage(train, head),
-        DrawnFootage(validation, head),
+        film.train,
+        film.validation,
         head,
-        _manifest(arguments, head, train),
+        _manifest(arguments, head, film, network),
         arguments.run,
         processes,
     )
 
 
-def _manifest(arguments: SessionArguments, head: Head, frames: Sequences) -> Manifest:
+def _manifest(
+    arguments: SessionArguments, head: Head, film: Film, network: NetworkConfig
+) -> Manifest:
     return Manifest(
         id=arguments.id,
         name=arguments.name,
-        resolution=arguments.resolution or frames.size,
+        resolution=arguments.resolution or film.size,
         expression_names=head.expression_names,
         vertex_count=len(head.neutral),
         triangle_count=len(head.faces),
-        eye_position=frames.eye_position,
-        fov_y_rad=frames.fov_y_rad,
+        eye_position=film.eye_position,
+        fov_y_rad=film.fov_y_rad,
         licence=arguments.licence,
         origin=arguments.origin,
-        network=arguments.train.network,
+        network=network,
+        expression_range=coefficient_range(head),
     )
 
 

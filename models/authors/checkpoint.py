@@ -1,0 +1,193 @@
+"""The authors' checkpoints: a folder of theirs in, networks of ours out.
+
+    FOLDER/commandline_args.txt     JSON: the options of their training
+    FOLDER/checkpoints/NAME.tar     torch.save of {"model_state_dict": ..., "epoch": ...}
+
+Keys start with `module.` (a DataParallel around everything). The texture is 16 modules of one
+channel and four levels each; every level is there twice, as `texture.layerL.C` and as
+`texture.textures.C.layerL`.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.networks.networks import FlamePaperNetworks, NetworkConfig
+
+LEVELS = 4
+_BEST = "best_val_psnr.tar"
+_OPTIONS: dict[str, Any] = {
+    "use_pyramid": True,
+    "view_direction": True,
+    "use_lowpass": True,
+    "use_upconv": True,
+    "low_pass_sigma": 2,
+    "use_warp": True,
+    "use_instance_norm": False,
+    "predict_mask": True,
+    "cache_layer": 3,
+    "concat_uv_diff": True,
+    "use_pose": True,
+    "warp_sample": False,
+    "cache_features": True,
+    "sh_skips": True,
+    "sh_pose": True,
+    "use_mlp": True,
+    "skip_cache_dim": 8,
+    "use_exp": True,
+    "dataset_name": "imagenet",
+    "use_bg": False,
+}
+"""What their networks are built by. With other values they would be other networks than ours."""
+
+
+_SIZES = ("network_size", "texture_dim", "texturew", "textureh")
+
+
+class CheckpointError(ValueError):
+    """A folder is none of the authors', or of networks that ours cannot stand for."""
+
+
+def read_checkpoint(folder: Path, expressions: int, file: Path | None = None) -> FlamePaperNetworks:
+    """Read a folder's networks. What they standardise numbers by is left at 0 and 1.
+
+    Args:
+        folder: The authors'.
+        expressions: E of the head that they will be shown with.
+        file: The checkpoint; by default the best of the folder, or its only one.
+
+    Raises:
+        CheckpointError: If a file is missing or broken, an option is another than theirs, or a
+            weight is missing, unknown or of another shape; the message says which.
+    """
+    options = _read_options(folder / "commandline_args.txt")
+    path = file or _find_checkpoint(folder / "checkpoints")
+    weights = _read_weights(path)
+    networks = FlamePaperNetworks(_network_config(options, expressions))
+    _fill(path, networks, weights)
+    return networks.eval().requires_grad_(False)
+
+
+def _read_options(path: Path) -> dict[str, Any]:
+    try:
+        options = json.loads(path.read_text())
+    except (OSError, ValueError) as exc:
+        raise CheckpointError(f"{path} is not the JSON of a training's options: {exc}") from exc
+    if not isinstance(options, dict):
+        raise CheckpointError(f"{path} must hold a JSON object, got {type(options).__name__}")
+    for name, expected in _OPTIONS.items():
+        if name in options and options[name] != expected:
+            raise CheckpointError(f"{path}: {name} must be {expected}, got {options[name]!r}")
+    for name in _SIZES:
+        if not isinstance(options.get(name), int | float) or options[name] <= 0:
+            raise CheckpointError(f"{path}: {name} must be a number, got {options.get(name)!r}")
+    if options["texturew"] != options["textureh"]:
+        raise CheckpointError(
+            f"{path}: textures must be square, got {options['texturew']}x{options['textureh']}"
+        )
+    return options
+
+
+def _find_checkpoint(folder: Path) -> Path:
+    found = sorted(folder.glob("*.tar"))
+    best = [path for path in found if path.name == _BEST]
+    if len(found) != 1 and not best:
+        names = ", ".join(path.name for path in found) or "none"
+        raise CheckpointError(f"{folder} must hold {_BEST} or a single .tar, got {names}")
+    return (best or found)[0]
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    """By name, without the prefix.
+
+    Their last checkpoint pickles whole modules; such files name code, and are refused.
+    """
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as exc:
+        reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
+        raise CheckpointError(f"{path} is not a checkpoint of plain weights: {reason}") from exc
+    state = saved.get("model_state_dict") if isinstance(saved, dict) else None
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path} must hold a dictionary with model_state_dict")
+    weights = {str(key).removeprefix("module."): value for key, value in state.items()}
+    for name, value in weights.items():
+        if not isinstance(value, Tensor) or not torch.isfinite(value).all():
+            raise CheckpointError(f"{path}: {name} must be a tensor of finite numbers")
+    return weights
+
+
+def _network_config(options: dict[str, Any], expressions: int) -> NetworkConfig:
+    return NetworkConfig(
+        variant="paper",
+        network_size=options["network_size"],
+        texture_channels=int(options["texture_dim"]),
+        texture_size=int(options["texturew"]),
+        texture_levels=LEVELS,
+        expressions=expressions,
+        numbers="flame",
+    )
+
+
+def _fill(path: Path, networks: FlamePaperNetworks, weights: dict[str, Tensor]) -> None:
+    wanted = networks.state_dict()
+    left = dict(weights)
+    for name, theirs in _names(networks.config).items():
+        parts = []
+        for key in theirs:
+            shape = (1, 1, *wanted[name].shape[2:]) if len(theirs) > 1 else wanted[name].shape
+            parts.append(_take(path, left, key, tuple(shape)))
+        wanted[name].copy_(torch.cat(parts, dim=1) if len(theirs) > 1 else parts[0])
+    _drop_twins(path, networks.config, weights, left)
+    if left:
+        raise CheckpointError(f"{path}: {len(left)} unknown keys, the first is {min(left)!r}")
+
+
+def _take(path: Path, left: dict[str, Tensor], key: str, shape: tuple[int, ...]) -> Tensor:
+    value = left.pop(key, None)
+    if value is None:
+        raise CheckpointError(f"{path} lacks module.{key}, expected with shape {shape}")
+    if value.shape != shape:
+        raise CheckpointError(f"{path}: module.{key} must be {shape}, got {tuple(value.shape)}")
+    return value
+
+
+def _drop_twins(
+    path: Path, config: NetworkConfig, weights: dict[str, Tensor], left: dict[str, Tensor]
+) -> None:
+    """Every level of the texture may be there under a second name."""
+    for level in range(1, LEVELS + 1):
+        for channel in range(config.texture_channels):
+            twin = left.pop(f"texture.textures.{channel}.layer{level}", None)
+            first = weights[f"texture.layer{level}.{channel}"]
+            if twin is not None and not torch.equal(twin, first):
+                raise CheckpointError(
+                    f"{path}: module.texture.textures.{channel}.layer{level} must equal "
+                    f"module.texture.layer{level}.{channel}"
+                )
+
+
+def _names(config: NetworkConfig) -> dict[str, list[str]]:
+    """From names of our weights to theirs; of a texture's level to those of its channels."""
+    channels = range(config.texture_channels)
+    names = {
+        f"texture.levels.{level}": [f"texture.layer{level + 1}.{c}" for c in channels]
+        for level in range(LEVELS)
+    }
+    layers = {f"generator.unet.down.{i}": f"unet.down{i + 1}.conv.{min(i, 1)}" for i in range(5)}
+    layers |= {f"generator.unet.up.{i}": f"unet.up{i + 1}.conv.2" for i in range(4)}
+    layers |= {
+        "generator.unet.last.conv": "unet.up5.conv.2",
+        "warper.first": "warpnet.conv1.conv.2",
+        "warper.second": "warpnet.conv2.conv.2",
+        "warper.motion.linear": "mlp.0",
+    }
+    for ours, theirs in layers.items():
+        names |= {f"{ours}.{part}": [f"{theirs}.{part}"] for part in ("weight", "bias")}
+    return names

@@ -1,0 +1,126 @@
+"""The authors' checkpoints: what is read, and what is said of those that are not theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from models.authors.checkpoint import CheckpointError, read_checkpoint
+from models.networks.networks import FrameBatch
+from tests.models.authors.authors_files import OPTIONS, checkpoint_weights, write_checkpoint
+
+Weights = dict[str, Tensor]
+
+
+def test_every_weight_finds_its_place(tmp_path: Path) -> None:
+    weights = checkpoint_weights()
+    write_checkpoint(tmp_path / "run", OPTIONS, {"epoch": 3, "model_state_dict": weights})
+    networks = read_checkpoint(tmp_path / "run", 53)
+    assert networks.config.network_size == 0.125
+    state = networks.state_dict()
+    for channel in (0, 7, 15):
+        level = state["texture.levels.2"][:, channel : channel + 1]
+        assert torch.equal(level, weights[f"module.texture.layer3.{channel}"])
+    last = state["generator.unet.last.conv.weight"]
+    assert torch.equal(last, weights["module.unet.up5.conv.2.weight"])
+    total = sum(v.numel() for k, v in weights.items() if ".textures." not in k)
+    assert sum(v.numel() for k, v in state.items() if "numbers_" not in k) == total
+
+
+def test_pictures_of_any_size_divisible_by_32_are_rendered(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "run", OPTIONS, {"model_state_dict": checkpoint_weights()})
+    networks = read_checkpoint(tmp_path / "run", 53)
+    frame = FrameBatch(torch.rand(1, 96, 160, 2), torch.zeros(1, 0, 96, 160), torch.randn(1, 59))
+    full = networks.full(frame)
+    warped = networks.warp(full.cache, frame, frame)
+    assert full.picture.rgb.shape == warped.rgb.shape == (1, 3, 96, 160)
+
+
+def changed(change: Callable[[Weights], Any]) -> Weights:
+    weights = checkpoint_weights()
+    change(weights)
+    return weights
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda w: w.pop("module.unet.up2.conv.2.bias"),
+            r"lacks module\.unet\.up2\.conv\.2\.bias, expected with shape \(64,\)",
+        ),
+        (
+            lambda w: w.update({"module.mlp.0.weight": torch.zeros(32, 25)}),
+            r"module\.mlp\.0\.weight must be \(32, 125\), got \(32, 25\)",
+        ),
+        (
+            lambda w: w.update({"module.texture.layer2.3": torch.zeros(1, 1, 8, 16)}),
+            r"module\.texture\.layer2\.3 must be \(1, 1, 16, 16\), got \(1, 1, 8, 16\)",
+        ),
+        (
+            lambda w: w.update({"module.discriminator.0.weight": torch.zeros(1)}),
+            "1 unknown keys, the first is 'discriminator.0.weight'",
+        ),
+        (
+            lambda w: w.update({"module.texture.textures.1.layer1": torch.zeros(1, 1, 32, 32)}),
+            r"textures\.1\.layer1 must equal module\.texture\.layer1\.1",
+        ),
+        (
+            lambda w: w.update({"module.mlp.0.bias": torch.full((32,), torch.nan)}),
+            r"mlp\.0\.bias must be a tensor of finite numbers",
+        ),
+    ],
+)
+def test_other_weights_are_explained(
+    tmp_path: Path, change: Callable[[Weights], Any], message: str
+) -> None:
+    write_checkpoint(tmp_path / "run", OPTIONS, {"model_state_dict": changed(change)})
+    with pytest.raises(CheckpointError, match=message):
+        read_checkpoint(tmp_path / "run", 53)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cache_layer": 4}, "cache_layer must be 3, got 4"),
+        ({"use_instance_norm": 1}, "use_instance_norm must be False, got 1"),
+        ({"textureh": 16}, "textures must be square, got 32x16"),
+        ({"network_size": None}, "network_size must be a number, got None"),
+    ],
+)
+def test_other_options_are_explained(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    write_checkpoint(tmp_path / "run", OPTIONS | options, {"model_state_dict": {}})
+    with pytest.raises(CheckpointError, match=message):
+        read_checkpoint(tmp_path / "run", 53)
+
+
+def test_a_folder_that_is_none_of_theirs_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="not the JSON of a training's options"):
+        read_checkpoint(tmp_path, 53)
+    (tmp_path / "commandline_args.txt").write_text("[]")
+    with pytest.raises(CheckpointError, match="must hold a JSON object, got list"):
+        read_checkpoint(tmp_path, 53)
+
+
+def test_a_checkpoint_that_pickles_code_is_refused(tmp_path: Path) -> None:
+    module = torch.nn.Linear(1, 1)
+    write_checkpoint(tmp_path / "run", OPTIONS, {"model_state_dict": module})
+    with pytest.raises(CheckpointError, match="not a checkpoint of plain weights"):
+        read_checkpoint(tmp_path / "run", 53)
+
+
+def test_one_of_several_checkpoints_can_be_named(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    write_checkpoint(folder, OPTIONS, {"model_state_dict": checkpoint_weights()})
+    best = folder / "checkpoints" / "best_val_psnr.tar"
+    best.rename(best.with_name("a.tar"))
+    assert read_checkpoint(folder, 53).config.texture_size == 32
+    (folder / "checkpoints" / "b.tar").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"a single \.tar, got a\.tar, b\.tar"):
+        read_checkpoint(folder, 53)
+    read_checkpoint(folder, 53, file=best.with_name("a.tar"))
