@@ -18,6 +18,9 @@ from server.streams import MeshState
 
 Floats = NDArray[np.float32]
 
+COEFFICIENT_TOLERANCE = 0.05
+"""Real trackers overshoot 0..1 a little (1.003 in Live Link Face recordings); such are clamped."""
+
 
 def to_mesh_state(
     frame: MeshFrame | RenderFace, avatar: AvatarInfo, received_at: float
@@ -95,10 +98,11 @@ def to_expression(face: Face, avatar: AvatarInfo) -> Floats:
     """Write a face's coefficients in the avatar's order.
 
     Returns:
-        (E,) float32 in 0..1; zeros, the neutral face, where the face carries none.
+        (E,) float32 in the avatar's range; zeros, the neutral face, where the face carries none.
 
     Raises:
-        BadMessageError: On names the avatar does not know, or a list of another length.
+        BadMessageError: On names the avatar does not know, a list of another length, or a value far
+            out of range.
     """
     names = avatar.expression_names
     if isinstance(face.expression, list):
@@ -107,13 +111,28 @@ def to_expression(face: Face, avatar: AvatarInfo) -> Floats:
                 f"expression: expected {len(names)} numbers (avatar {avatar.id!r}), "
                 f"got {len(face.expression)}"
             )
-        return np.asarray(face.expression, dtype=np.float32)
+        return _within(avatar, np.asarray(face.expression, dtype=np.float32))
     coefficients = np.zeros(len(names), dtype=np.float32)
     for name, value in (face.expression or {}).items():
         if name not in names:
             raise BadMessageError(_unknown_expression(name, avatar))
         coefficients[names.index(name)] = value
-    return coefficients
+    return _within(avatar, coefficients)
+
+
+def _within(avatar: AvatarInfo, coefficients: Floats) -> Floats:
+    """Clamp to the avatar's range what is hardly outside of it."""
+    low, high = avatar.expression_range
+    clamped: Floats = np.clip(coefficients, low, high)
+    off = np.abs(coefficients - clamped)
+    if off.max(initial=0.0) > COEFFICIENT_TOLERANCE:
+        worst = int(off.argmax())
+        name, got = avatar.expression_names[worst], float(coefficients[worst])
+        limit = f"less than or equal to {high + COEFFICIENT_TOLERANCE:g}"
+        if got < low:
+            limit = f"greater than or equal to {low - COEFFICIENT_TOLERANCE:g}"
+        raise BadMessageError(f"expression.{name}: expected {limit}, got {got:g}")
+    return clamped
 
 
 def _unknown_expression(name: str, avatar: AvatarInfo) -> str:

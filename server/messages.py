@@ -36,8 +36,8 @@ LONGEST_CLOCK_MS = 1e15
 """Some 30 000 years: any real clock fits, and sums of clocks stay exact in a double."""
 QUATERNION_TOLERANCE = 0.01
 """Quaternions this close to unit length are normalised, others refused."""
-COEFFICIENT_TOLERANCE = 0.05
-"""Real trackers overshoot 0..1 a little (1.003 in Live Link Face recordings); such are clamped."""
+LARGEST_COEFFICIENT = 10.0
+"""Above those of every avatar we know: ARKit's end at 1, FLAME's at some 5."""
 LONGEST_EXPRESSION = 1024
 LONGEST_VERTICES = 8 * 2**20
 """Characters of base64: some 500 000 vertices, above every avatar we know."""
@@ -56,10 +56,6 @@ def _unit(quaternion: tuple[float, float, float, float]) -> tuple[float, float, 
     return (x / length, y / length, z / length, w / length)
 
 
-def _clamp(value: float) -> float:
-    return min(max(value, 0.0), 1.0)
-
-
 Seq = Annotated[int, Field(ge=0, le=LARGEST_SEQ)]
 ClockMs = Annotated[float, Field(ge=-LONGEST_CLOCK_MS, le=LONGEST_CLOCK_MS)]
 Metres = Annotated[float, Field(ge=-FARTHEST_M, le=FARTHEST_M)]
@@ -72,11 +68,8 @@ Quaternion = Annotated[
     AfterValidator(_unit),
     Field(description="Unit quaternion [x, y, z, w]", examples=[[0.0, 0.0, 0.0, 1.0]]),
 ]
-Coefficient = Annotated[
-    float,
-    Field(ge=-COEFFICIENT_TOLERANCE, le=1.0 + COEFFICIENT_TOLERANCE),
-    AfterValidator(_clamp),
-]
+# What an avatar takes, `intake.py` knows.
+Coefficient = Annotated[float, Field(ge=-LARGEST_COEFFICIENT, le=LARGEST_COEFFICIENT)]
 
 
 def _expression_form(value: object) -> str | None:

@@ -7,6 +7,7 @@ import { access } from "./access.js";
  * @property {string} id
  * @property {string} name
  * @property {string[]} expression_names
+ * @property {[number, number]} expression_range least and greatest value of a coefficient
  * @property {[number, number, number]} eye_position metres
  * @property {number} fov_y_rad
  */

@@ -48,15 +48,18 @@ export class Controls {
     );
   }
 
-  /** @param {readonly string[]} names the avatar's coefficients, in its order */
-  setNames(names) {
+  /**
+   * @param {readonly string[]} names the avatar's coefficients, in its order
+   * @param {readonly [number, number]} range their least and greatest value
+   */
+  setNames(names, range = [0, 1]) {
     if (names.length === this.#sliders.size && names.every((name) => this.#sliders.has(name)))
       return;
     this.#sliders.clear();
     const groups = groupCoefficients(names).map(({ title, controls }) =>
       this.#group(
         title,
-        controls.map((control) => this.#coefficientRow(control)),
+        controls.map((control) => this.#coefficientRow(control, range)),
       ),
     );
     const head = this.#group(
@@ -119,8 +122,8 @@ export class Controls {
     return details;
   }
 
-  #coefficientRow(control) {
-    const { row, input, output } = this.#slider(control.label, { min: 0, max: 1, step: 0.01 });
+  #coefficientRow(control, [min, max]) {
+    const { row, input, output } = this.#slider(control.label, { min, max, step: 0.01 });
     input.dataset.coefficient = control.name;
     input.addEventListener("input", () => this.#moved(control, Number(input.value)));
     row.addEventListener("dblclick", () => this.#moved(control, 0));

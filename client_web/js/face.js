@@ -20,6 +20,8 @@ export class Face {
   #easing = false;
   /** @type {number | null} */ #restAt_s = null;
   #driving = false;
+  /** @type {Set<string> | null} */ #names = null;
+  #range = [0, 1];
   #seq;
 
   blinking = true;
@@ -30,6 +32,17 @@ export class Face {
    */
   constructor(firstSeq) {
     this.#seq = firstSeq;
+  }
+
+  /**
+   * Sends only what the avatar takes, from now on.
+   *
+   * @param {readonly string[]} names its coefficients
+   * @param {readonly [number, number]} range their least and greatest value
+   */
+  fit(names, range) {
+    this.#names = new Set(names);
+    this.#range = range;
   }
 
   /** Whether this viewer has the face in hand. */
@@ -125,8 +138,17 @@ export class Face {
     const expression = this.blinking ? withBlink(this.#now, blink(now_ms / 1000)) : this.#now;
     return {
       seq: this.#seq,
-      text: meshMessage(this.#seq, now_ms, expression, headPose(this.#head)),
+      text: meshMessage(this.#seq, now_ms, this.#fitting(expression), headPose(this.#head)),
     };
+  }
+
+  #fitting(expression) {
+    const [low, high] = this.#range;
+    return Object.fromEntries(
+      Object.entries(expression)
+        .filter(([name]) => this.#names?.has(name) ?? true)
+        .map(([name, value]) => [name, Math.min(Math.max(value, low), high)]),
+    );
   }
 
   #take() {

@@ -199,7 +199,10 @@ async function loadAvatar() {
   const avatar = await fetchAvatar(stream, base, { signal: life.signal });
   if (avatar?.eye_position) orbit.setHome(avatar.eye_position);
   if (avatar?.fov_y_rad) lateView.fov_y_rad = avatar.fov_y_rad;
-  if (avatar?.expression_names?.length) controls.setNames(avatar.expression_names);
+  if (avatar?.expression_names) {
+    controls.setNames(avatar.expression_names, avatar.expression_range);
+    face.fit(avatar.expression_names, avatar.expression_range);
+  }
   $("#stream-name").textContent = avatar?.name && stream === "demo" ? avatar.name : stream;
   homeKnown = true;
   sendView();

@@ -26,8 +26,8 @@ export function pingMessage(sent_at_ms) {
 export function meshMessage(seq, captured_at_ms, expression, head) {
   const rounded = Object.fromEntries(
     Object.entries(expression)
-      .filter(([, value]) => value > 0)
-      .map(([name, value]) => [name, clampCoefficient(value)]),
+      .filter(([, value]) => value)
+      .map(([name, value]) => [name, Math.round(value * 1e4) / 1e4]),
   );
   return JSON.stringify({
     type: "mesh",
@@ -36,10 +36,6 @@ export function meshMessage(seq, captured_at_ms, expression, head) {
     ...(head && { head }),
     expression: rounded,
   });
-}
-
-function clampCoefficient(value) {
-  return Math.round(Math.min(Math.max(value, 0), 1) * 1e4) / 1e4;
 }
 
 /**

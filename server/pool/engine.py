@@ -196,4 +196,5 @@ def _describe(manifest: Manifest) -> AvatarInfo:
         origin=manifest.origin,
         eye_position=manifest.eye_position,
         fov_y_rad=manifest.fov_y_rad,
+        expression_range=manifest.expression_range,
     )

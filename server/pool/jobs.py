@@ -36,6 +36,8 @@ class AvatarInfo:
     """Where a viewer's eye stands by default, metres, looking down -Z."""
     fov_y_rad: float
     """The default vertical field of view."""
+    expression_range: tuple[float, float] = (0.0, 1.0)
+    """Least and greatest value of a coefficient."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,7 @@ class RenderState:
     head_translation: Floats
     """(3,) metres."""
     expression: Floats
-    """(E,) coefficients 0..1 in the avatar's order."""
+    """(E,) coefficients in the avatar's order and range."""
     vertices: Floats | None
     """(V, 3) metres, posed in head space; replaces `expression` where given."""
     eye_rotation: Floats

@@ -29,6 +29,9 @@ class AvatarManifest(BaseModel):
     expression_names: Annotated[
         list[str], Field(description="Coefficients a frame may set, in the order of a whole list")
     ]
+    expression_range: Annotated[
+        tuple[float, float], Field(description="Least and greatest value of a coefficient")
+    ]
     vertex_count: Annotated[int, Field(description="V of a frame's own `vertices`")]
     triangle_count: int
     licence: str

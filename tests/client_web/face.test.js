@@ -94,3 +94,13 @@ test("a face that is told to blink closes both lids, and never opens a winking o
   assert.ok(lids.some(({ eyeBlinkRight }) => eyeBlinkRight > 0.9));
   assert.ok(lids.some(({ eyeBlinkRight }) => eyeBlinkRight === undefined));
 });
+
+test("only what the avatar takes is sent", () => {
+  const face = new Face(0);
+  face.fit(["jawOpen"], [0, 1]);
+  face.set({ jawOpen: 1.2, exp001: 1 });
+  assert.deepEqual(sent(face).expression, { jawOpen: 1 });
+  face.fit(["exp001"], [-5, 5]);
+  face.set({ exp001: -2 });
+  assert.deepEqual(sent(face).expression, { exp001: -2 });
+});

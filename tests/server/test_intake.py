@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,6 +33,30 @@ def test_a_whole_list_is_taken_in_order() -> None:
     values = [i / 100 for i in range(len(EXPRESSION_NAMES))]
     coefficients = to_expression(MeshFrame(seq=1, expression=values), AVATAR)
     np.testing.assert_array_equal(coefficients, np.array(values, np.float32))
+
+
+def test_a_coefficient_that_overshoots_a_little_is_clamped() -> None:
+    frame = parse_mesh_frame('{"seq": 1, "expression": {"jawOpen": 1.003, "jawLeft": -0.001}}')
+    coefficients = to_expression(frame, AVATAR)
+    assert coefficients[JAW_OPEN] == 1.0
+    assert coefficients.sum() == 1.0
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (1.2, "expression.jawOpen: expected less than or equal to 1.05, got 1.2"),
+        (-0.2, "expression.jawOpen: expected greater than or equal to -0.05, got -0.2"),
+    ],
+)
+def test_a_coefficient_far_out_of_range_is_refused(value: float, said: str) -> None:
+    with pytest.raises(BadMessageError, match=re.escape(said)):
+        to_expression(MeshFrame(seq=1, expression={"jawOpen": value}), AVATAR)
+
+
+def test_the_range_is_the_avatar_s() -> None:
+    wide = replace(AVATAR, expression_range=(-5.0, 5.0))
+    assert to_expression(MeshFrame(seq=1, expression={"jawOpen": -3.5}), wide)[JAW_OPEN] == -3.5
 
 
 def test_a_face_without_expression_is_neutral() -> None:

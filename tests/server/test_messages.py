@@ -56,11 +56,6 @@ def test_a_quaternion_within_one_percent_is_normalised() -> None:
     assert frame.head.rotation == pytest.approx((0.6, 0.0, 0.0, 0.8))
 
 
-def test_a_coefficient_that_overshoots_a_little_is_clamped() -> None:
-    frame = parse_mesh_frame('{"seq": 1, "expression": {"jawOpen": 1.003, "jawLeft": -0.001}}')
-    assert frame.expression == {"jawOpen": 1.0, "jawLeft": 0.0}
-
-
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -95,7 +90,7 @@ def test_a_coefficient_that_overshoots_a_little_is_clamped() -> None:
         ),
         ('{"seq": 1, "head": {"rotation": [0, 0, 0, 0]}}', "got length 0"),
         ('{"seq": 1, "head": {"rotation": [1e308, 0, 0, 0]}}', "head.rotation.0: expected less"),
-        ('{"seq": 1, "expression": {"jawOpen": 1.2}}', "expression.jawOpen: expected less than"),
+        ('{"seq": 1, "expression": {"jawOpen": 11}}', "expression.jawOpen: expected less than"),
         ('{"seq": 1, "expression": [0, true]}', "expression.1: expected a valid number, got True"),
         (
             '{"seq": 1, "expression": "smile"}',
@@ -135,7 +130,7 @@ def test_what_came_is_shown_but_cut_short() -> None:
 
 
 def test_many_errors_are_summed_up() -> None:
-    said = refusal(json.dumps({"seq": 1, "expression": [2.0] * 52}))
+    said = refusal(json.dumps({"seq": 1, "expression": [20.0] * 52}))
     assert said.endswith("and 49 more")
 
 

@@ -1,0 +1,179 @@
+"""The authors' checkpoints become avatars that are served, and reproduce the authors' output."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import httpx2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.avatar import load_avatar
+from models.flame_conditioning import FlameDescriber
+from models.renderer import CachedRenderer
+from models.state import FrameState, neutral_state
+from server.pool.engine import ModelEngineFactory
+from tests.models.authors.authors_files import OPTIONS, checkpoint_weights, write_checkpoint
+from tests.models.flame_file import write_flame_npz
+from tests.scripts.conftest import ROOT, Run
+
+GOLDEN = ROOT.parent / "shared" / "golden"
+
+
+@pytest.mark.slow
+def test_the_published_output_is_reproduced(run: Run, tmp_path: Path) -> None:
+    if not GOLDEN.exists():
+        pytest.skip(f"needs the golden case: {GOLDEN} is not there")
+    weights = [sys.executable, "-B", GOLDEN / "paper_weights.py", tmp_path / "theirs"]
+    subprocess.run(weights, check=True, timeout=60)
+    write_flame_npz(tmp_path / "flame.npz")
+    write_statistics(tmp_path / "statistics.npz")
+    case = GOLDEN / "paper_case.npz"
+    # From the checkpoint, and from an avatar that was written and read again.
+    more = ("--flame", "flame.npz", "--statistics", "statistics.npz", "--resolution", 128)
+    for arguments in ((), more):
+        done = run("import_authors_checkpoint.py", "theirs", "avatar", "--verify", case, *arguments)
+        assert done.returncode == 0, done.stderr
+        errors = json.loads(done.stdout.splitlines()[-1])
+        assert set(errors) == {"plain", "split"}
+        for form in errors.values():
+            assert len(form) == 8
+            assert max(form.values()) < 1e-3
+    assert (tmp_path / "avatar" / "weights.safetensors").exists()
+
+
+def write_statistics(path: Path) -> None:
+    random = np.random.default_rng(0)
+    mean = random.normal(0, 0.1, 59)
+    mean[6:9] = 8, 0.01, 0.02
+    np.savez(path, mean=mean, deviation=random.uniform(0.1, 1, 59))
+
+
+@pytest.fixture
+def avatar(run: Run, tmp_path: Path) -> Path:
+    """An avatar imported from a small checkpoint."""
+    saved = {"model_state_dict": checkpoint_weights()}
+    write_checkpoint(tmp_path / "theirs", OPTIONS, saved)
+    write_flame_npz(tmp_path / "flame.npz")
+    write_statistics(tmp_path / "statistics.npz")
+    done = run(
+        "import_authors_checkpoint.py", "theirs", "avatars/imported", "--flame", "flame.npz",
+        "--statistics", "statistics.npz", "--resolution", 64,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return tmp_path / "avatars" / "imported"
+
+
+def state_of(avatar: Path, **expression: float) -> FrameState:
+    manifest = load_avatar(avatar).manifest
+    state = neutral_state(53, manifest.eye_position, manifest.fov_y_rad)
+    for name, value in expression.items():
+        state.expression[manifest.expression_names.index(name)] = value
+    return state
+
+
+def difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    return float(np.abs(one.astype(int) - other).mean())
+
+
+def test_an_imported_avatar_is_rendered_and_served(avatar: Path) -> None:
+    renderer = CachedRenderer(load_avatar(avatar))
+    assert renderer.manifest.expression_range == (-5.0, 5.0)
+    neutral, moved = state_of(avatar), state_of(avatar, exp003=2.0, jawX=0.3)
+    cache = renderer.allocate_cache()
+    renderer.refresh(neutral, cache)
+    pictures = [renderer.warp(state, cache).rgb for state in (neutral, moved)]
+    assert pictures[0].shape == (64, 64, 3)
+    assert pictures[0].std() > 5
+    assert difference(*pictures) > 0.3
+    engine = ModelEngineFactory(avatar.parent).build("cpu", 1)
+    assert engine.avatars["imported"].expression_names[-3:] == ("jawX", "jawY", "jawZ")
+    assert engine.avatars["imported"].expression_range == (-5.0, 5.0)
+
+
+@contextmanager
+def server(avatars: Path) -> Iterator[httpx2.Client]:
+    """The program with these avatars, ready."""
+    command = [sys.executable, "-m", "server", "--port", "0", "--workers", "1", "--device", "cpu"]
+    with subprocess.Popen(
+        [*command, "--avatars", avatars], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().split()[-1]
+            with httpx2.Client(base_url=address, timeout=60) as http:
+                until = time.monotonic() + 60
+                while http.get("/readyz").status_code != 200 and time.monotonic() < until:
+                    time.sleep(0.2)
+                yield http
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
+
+
+@pytest.mark.slow
+def test_an_imported_avatar_is_served_over_http(avatar: Path) -> None:
+    with server(avatar.parent) as http:
+        manifest = http.get("/v1/avatars/imported").json()
+        assert manifest["expression_range"] == [-5, 5]
+        made = http.post("/v1/streams", json={"avatar": "imported", "id": "me"})
+        assert made.status_code == 201
+        expression = {"exp003": -2.0, "jawX": 0.2}
+        sent = http.post("/v1/streams/me/frames", json={"seq": 0, "expression": expression})
+        assert sent.json()["accepted"] == 1
+        refused = http.post("/v1/streams/me/frames", json={"seq": 1, "expression": {"exp003": 8}})
+        assert "expected less than or equal to 5.05, got 8" in refused.json()["detail"]
+        frame = {"frame": {"expression": expression}, "avatar": "imported", "mode": "warp"}
+        picture = http.post("/v1/render", json=frame)
+        assert picture.status_code == 200
+        with Image.open(BytesIO(picture.content)) as shown:
+            assert shown.size == (64, 64)
+            assert np.array(shown).std() > 5
+
+
+def test_frames_are_described_as_flame_has_them(avatar: Path) -> None:
+    loaded = load_avatar(avatar)
+    describe = FlameDescriber(loaded.head, loaded.manifest, np.array([8.0, 0.01, 0.02]))
+    state = state_of(avatar, exp007=1.5, jawX=0.25)
+    numbers = describe(state)
+    np.testing.assert_allclose(numbers[:3], 0, atol=1e-6)
+    np.testing.assert_allclose(numbers[3:6], [0.25, 0, 0])
+    np.testing.assert_allclose(numbers[6:9], [8.0, 0.01, 0.02], atol=1e-6)
+    assert numbers[9 + 7] == 1.5
+
+    half = np.array([0, np.sin(0.15), 0, np.cos(0.15)], np.float32)
+    turned = replace(state, head_rotation=half)
+    np.testing.assert_allclose(describe(turned)[:3], [0, 0.3, 0], atol=1e-6)
+    # A camera that turns around a still head sees what a still camera sees of a head that turns.
+    x, y, z = np.float64(state.eye_position)
+    orbit = np.array([x * np.cos(0.3) - z * np.sin(0.3), y, x * np.sin(0.3) + z * np.cos(0.3)])
+    back = np.array([0, -np.sin(0.15), 0, np.cos(0.15)], np.float32)
+    walked = replace(state, eye_position=orbit.astype(np.float32), eye_rotation=back)
+    np.testing.assert_allclose(describe(walked), describe(turned), atol=1e-5)
+
+    nearer = describe(replace(state, eye_position=np.array([0, -0.02, 0.39], np.float32)))
+    np.testing.assert_allclose(nearer[6:9], [16.0, 0.01, 0.02], atol=1e-5)
+    aside = describe(replace(state, head_translation=np.array([0.05, 0.03, 0], np.float32)))
+    np.testing.assert_allclose(aside[6:9], [8.0, 0.06, 0.05], atol=1e-5)
+
+
+def test_what_is_missing_is_said(run: Run, tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "theirs", OPTIONS, {"model_state_dict": checkpoint_weights()})
+    done = run("import_authors_checkpoint.py", "theirs", "avatar")
+    assert done.returncode == 1
+    assert "no avatar was written: it needs --flame and --statistics" in done.stderr
+    assert not (tmp_path / "avatar").exists()
+    failed = run("import_authors_checkpoint.py", "nowhere", "avatar")
+    assert failed.returncode == 1
+    assert "not the JSON of a training's options" in failed.stderr
+    assert "Traceback" not in failed.stderr
