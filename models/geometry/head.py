@@ -256,13 +256,14 @@ def load_head(path: Path) -> Head:
     if missing:
         raise HeadError(f"{path} lacks {', '.join(missing)}")
     _check(path, arrays)
+    vertices = len(arrays["neutral"])
     return Head(
         neutral=np.ascontiguousarray(arrays["neutral"], np.float32),
         faces=np.ascontiguousarray(arrays["faces"], np.int32),
         uvs=np.ascontiguousarray(arrays["uvs"], np.float32),
         uv_faces=np.ascontiguousarray(arrays["uv_faces"], np.int32),
         expression_names=tuple(str(name) for name in arrays["expression_names"]),
-        deltas=arrays["deltas"].astype(np.float32).reshape(len(arrays["deltas"]), -1),
+        deltas=arrays["deltas"].astype(np.float32).reshape(len(arrays["deltas"]), vertices * 3),
         joint_positions=np.ascontiguousarray(arrays["joint_positions"], np.float32),
         weights=np.ascontiguousarray(arrays["weights"], np.float32),
         eye_yaw_rad=float(arrays["eye_yaw_rad"]),

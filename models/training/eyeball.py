@@ -29,13 +29,14 @@ and up 4."""
 ON_IRIS = 0.55
 """Share of the cornea's curve at the edge of the iris."""
 
+_USUAL_RADIUS_M = 0.012
 _CORNEA_M = 0.0081
 """Radius of the cornea's curve."""
 _REFRACTION = 1.0 / 1.336
 
 
 class Eyeballs:
-    """Finds both eyeballs of a head in any pose.
+    """Finds both eyeballs of a head in any pose; heads without any are drawn all the same.
 
     Args:
         head: Shape and joints.
@@ -48,7 +49,7 @@ class Eyeballs:
         theta = data.masks[:, data.mask_names.index("detail")]
         self._landmarks = []
         self._fixed = []
-        for side in (0, 1):
+        for side in (0, 1) if len(used) else ():
             centre = head.joint_positions[3 + side]
             mine = used[np.sign(head.neutral[used, 0]) == np.sign(centre[0])]
             pole = mine[np.argmin(theta[mine])]
@@ -69,6 +70,8 @@ class Eyeballs:
             verts: (V, 3) posed, world.
             centres: (2, 3) of the eyeballs, world.
         """
+        if not self._landmarks:
+            return np.zeros((2, EYEBALL_NUMBERS))  # nothing will look them up
         rows = []
         for (pole, right, _), fixed, centre in zip(
             self._landmarks, self._fixed, centres, strict=True
@@ -83,8 +86,13 @@ class Eyeballs:
 
 
 def eyeball_radius(head: Head, data: StudioData) -> float:
-    """Metres from the middle of the left eyeball to its surface, beside the cornea."""
+    """Metres from the middle of the left eyeball to its surface, beside the cornea.
+
+    A usual radius for heads without eyeballs.
+    """
     used = np.unique(head.faces[data.materials == data.material_names.index("eye")])
+    if len(used) == 0:
+        return _USUAL_RADIUS_M
     distance = np.linalg.norm(head.neutral[used] - head.joint_positions[3], axis=1)
     return float(np.median(distance[head.neutral[used, 0] > 0]))
 

@@ -8,6 +8,7 @@ from math import cos, pi, radians, sin
 import numpy as np
 
 from scripts.baking.meshes import (
+    Floats,
     fan_and_rings,
     fit_sphere,
     smoothstep,
@@ -26,7 +27,11 @@ ANGLE_KAPPA_RAD = radians(3.5)
 def eye_part(source: Source, side: str) -> Part:
     """An eyeball's front: a sphere with a slight cornea, laid out as a disk around the pupil."""
     group = "helper-l-eye" if side == "Left" else "helper-r-eye"
-    centre, radius = fit_sphere(source.verts[np.unique(source.quads[group])])
+    return eyeball(*fit_sphere(source.verts[np.unique(source.quads[group])]), side)
+
+
+def eyeball(centre: Floats, radius: float, side: str) -> Part:
+    """The same of given size and place, metres."""
     degrees = np.array([0, 7, 13, 18, 21, 24, 30, 42, 60, 85])
     segments = 20
     theta = np.radians(degrees)

@@ -24,7 +24,9 @@ def occlusion(arrays: dict[str, NDArray[Any]], directions: int = 160, size: int 
     faces, material = arrays["faces"], arrays["materials"]
     kind = {name: material == index for index, name in enumerate(MATERIALS)}
     verts = arrays["neutral"].astype(np.float64)
-    opened = verts + 0.35 * arrays["deltas"][names.index("jawOpen")].astype(np.float64)
+    opened = verts
+    if "jawOpen" in names:  # brought meshes may have no expressions
+        opened = verts + 0.35 * arrays["deltas"][names.index("jawOpen")].astype(np.float64)
     collar = (arrays["masks"][:, MASKS.index("detail")] >= 10)[faces].all(1) & kind["cloth"]
     bare = ~(kind["hair"] | kind["cloth"] | kind["lash"])
     values = np.ones(len(verts))

@@ -1,0 +1,85 @@
+"""Make a head file of a mesh of your own, or of a FLAME model.
+
+    .venv/bin/python scripts/import_head.py face.glb runs/mine/head.npz --picture runs/mine/head.png
+    .venv/bin/python scripts/import_head.py generic_model.pkl runs/flame/head.npz \\
+        --uvs FLAME_texture.npz
+
+A `.glb` may bring expressions as morph targets with ARKit's names; an `.obj` brings none and is
+driven by its vertices (`"vertices"` of a mesh frame). Both must stand upright (+Y), looking along
++Z. The studio can draw them, so `scripts/make_dataset.py --head` and `scripts/train.py --head` take
+the file. A FLAME model (`.pkl`, of which nothing is run, or `.npz`) gives a head for the paper's
+own networks and data, see `scripts/import_authors_checkpoint.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.geometry.flame import flame_head, load_flame, load_texture_space
+from models.geometry.head import HeadError
+from models.state import neutral_state
+from models.training.studio import load_studio
+from scripts.baking.glb import MeshFileError
+from scripts.baking.imported import import_head
+
+MESHES = (".glb", ".obj")
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Make a head file."""
+
+    mesh: Annotated[Path, tyro.conf.Positional]
+    """.glb, .obj, or FLAME's .pkl or .npz."""
+    out: Annotated[Path, tyro.conf.Positional]
+    """The head file to write, .npz."""
+    uvs: Path | None = None
+    """FLAME: its texture layout, .npz with vt and ft, or .obj."""
+    shape: Path | None = None
+    """FLAME: .npy of up to 100 shape coefficients."""
+    picture: Path | None = None
+    """Mesh: also write a picture of it as the studio draws it."""
+
+
+def main(arguments: Arguments) -> int:
+    """Import and write. Returns the exit code."""
+    try:
+        arrays = _read(arguments)
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(arguments.out, allow_pickle=False, **arrays)
+        if arguments.picture is not None:
+            _draw(arguments.out, arrays, arguments.picture)
+    except (HeadError, MeshFileError, OSError, ValueError) as error:
+        print(f"import_head: {error}", file=sys.stderr)
+        return 1
+    print(
+        f"{arguments.out}: {len(arrays['neutral'])} vertices, {len(arrays['faces'])} triangles, "
+        f"{len(arrays['expression_names'])} expressions"
+    )
+    return 0
+
+
+def _read(arguments: Arguments) -> dict[str, NDArray[Any]]:
+    if arguments.mesh.suffix.lower() in MESHES:
+        return import_head(arguments.mesh)
+    space = load_texture_space(arguments.uvs) if arguments.uvs else None
+    shape = np.load(arguments.shape).reshape(-1) if arguments.shape else None
+    return flame_head(load_flame(arguments.mesh), shape, space)
+
+
+def _draw(head: Path, arrays: dict[str, NDArray[Any]], picture: Path) -> None:
+    x, y, z = arrays["eye_position"].tolist()
+    state = neutral_state(len(arrays["expression_names"]), (x, y, z), float(arrays["fov_y_rad"]))
+    Image.fromarray(load_studio(head).draw(state).rgb).save(picture)
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Arguments, description=__doc__)))
