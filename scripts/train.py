@@ -3,10 +3,13 @@
     .venv/bin/python scripts/train.py --data data/default
     .venv/bin/python scripts/train.py --data data/default --run runs/paper \\
         --train.network.variant paper
+    .venv/bin/python scripts/train.py --data AUTHORS_DATA --format authors --head flame.npz \\
+        --train.network.variant paper --train.network.network-size 2
     .venv/bin/torchrun --nproc-per-node 4 -- scripts/train.py \\
         --data data/default --train.device cuda
 
-`--data` is a folder written by `scripts/make_dataset.py`, `--head` the head it was drawn with. An
+`--data` is a folder written by `scripts/make_dataset.py`, `--head` the head it was drawn with; or a
+folder of the paper's authors, and a FLAME head made by `scripts/import_head.py`. An
 interrupted run goes on when started again with the same `--run`. The best avatar so far lies in
 `RUN/avatar`, ready to serve: `scripts/serve.sh --avatars RUN`. Watch: `tensorboard --logdir RUN`.
 """

@@ -32,6 +32,9 @@ class StudioData:
     mask_names: tuple[str, ...]
     occlusion: Floats
     """(V,) share of the sky that the neutral head leaves open, 0..1."""
+    base_colour: NDArray[np.uint8] | None = None
+    """(h, w, 4) sRGB and whether it counts (0 or 255), laid out as the texture: the paint of a
+    mesh that brought its own."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +70,7 @@ def load_studio_data(path: Path) -> StudioData:
             masks=file["masks"].astype(np.float32),
             mask_names=tuple(str(name) for name in file["mask_names"]),
             occlusion=file["occlusion"].astype(np.float32),
+            base_colour=file["base_colour"] if "base_colour" in file.files else None,
         )
 
 

@@ -72,9 +72,23 @@ def paint_head(head: Head, data: StudioData, look: Look, size: int = 1024) -> Pa
             ],
             axis=1,
         )
+    if data.base_colour is not None:
+        _lay_over(maps, texels, data.base_colour)
     covered = np.zeros((size, size), bool)
     covered[texels.rows, texels.columns] = True
     return PaintedHead(spread(maps, covered))
+
+
+def _lay_over(maps: Floats, texels: Texels, picture: NDArray[np.uint8]) -> None:
+    """Colour the texels as the mesh's own picture has them; gloss and relief stay."""
+    height, width, _ = picture.shape
+    rows = (texels.rows * height + height // 2) // texels.size
+    columns = (texels.columns * width + width // 2) // texels.size
+    own = picture[np.minimum(rows, height - 1), np.minimum(columns, width - 1)]
+    counts = own[:, 3] > 0
+    srgb = own[counts, :3].astype(np.float32) / 255
+    linear = np.where(srgb < 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    maps[texels.rows[counts], texels.columns[counts], :3] = np.maximum(linear, 0.001)
 
 
 def _new_brush(texels: Texels, names: tuple[str, ...], chosen: NDArray[np.int64]) -> Brush:

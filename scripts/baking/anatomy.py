@@ -142,7 +142,7 @@ def _pieces(mesh: Mesh) -> Ints:
         np.minimum.at(lower, faces.ravel(), np.repeat(label[faces].min(axis=1), 3))
         lower = lower[lower]
         if (lower == label).all():
-            return label[place]
+            return np.asarray(label[place])
         label = lower
 
 

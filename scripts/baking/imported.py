@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from models.geometry.arkit import ARKIT_NAMES, arkit_name
 from models.geometry.unwrap import unroll
@@ -138,6 +139,7 @@ def _assemble(mesh: Mesh, anatomy: Anatomy) -> dict[str, NDArray[Any]]:
         "masks": np.concatenate([p.masks for p in parts]).astype(np.float32),
         "mask_names": np.array(MASKS),
         "look": np.array(Look().to_json()),
+        **_base_colour(mesh),
         **_view(mesh, anatomy),
     }
 
@@ -203,7 +205,7 @@ def _masks(verts: Floats, anatomy: Anatomy) -> Floats:
     if anatomy.mouth is not None:
         # The hole lies behind the lips, which are high in the middle and end at its corners.
         front = _distance(verts * _LIP_SHAPE, verts[anatomy.lips] * _LIP_SHAPE)
-        lips = 1 - smoothstep(0.006, 0.0095, front)
+        lips = 1 - smoothstep(0.0045, 0.0085, front)
         behind = verts[anatomy.lips, 2].min() - 0.006
         masks[:, MASKS.index("lips")] = lips * (verts[:, 2] > behind)
     else:
@@ -236,6 +238,18 @@ def _joints(mesh: Mesh, anatomy: Anatomy) -> Floats:
     neck = [0.0, anatomy.chin[1] - 0.03, -0.115]
     usual = [0.0, -0.034, -0.06]
     return np.array([neck, [0.0, -0.035, -0.08], usual if jaw is None else jaw, *anatomy.eyes])
+
+
+def _base_colour(mesh: Mesh) -> dict[str, NDArray[Any]]:
+    """The file's own picture above the added parts, if it has one that its layout fits."""
+    if mesh.picture is None or mesh.uvs is None or mesh.uvs.min() < 0 or mesh.uvs.max() > 1:
+        return {}
+    height, width, _ = mesh.picture.shape
+    size = (width, round(height * _ADDED_TOP))
+    laid_out = np.zeros_like(mesh.picture)
+    laid_out[: size[1]] = np.array(Image.fromarray(mesh.picture).resize(size))
+    laid_out[..., 3] = np.where(laid_out[..., 3] > 127, 255, 0)
+    return {"base_colour": laid_out}
 
 
 def _view(mesh: Mesh, anatomy: Anatomy) -> dict[str, NDArray[Any]]:

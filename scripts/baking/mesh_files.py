@@ -11,9 +11,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from models.geometry.unwrap import unroll
 from scripts.baking.glb import MeshFileError, Primitive, read_glb
 from scripts.baking.meshes import Floats, Ints
+
+_PICTURE_TEXELS = 1024
 
 
 @dataclass
@@ -29,7 +33,7 @@ class Mesh:
     parts: Ints  # (F,) index into part_names
     deltas: dict[str, Floats] = field(default_factory=dict)  # (V, 3) by name
     picture: NDArray[np.uint8] | None = None
-    """(h, w, 3) sRGB base colour, laid out by `uvs`, of a file with a single material."""
+    """(h, w, 4) sRGB base colour and whether there is one (0 or 255), laid out by `uvs`."""
 
 
 def read_mesh(path: Path) -> Mesh:
@@ -50,35 +54,62 @@ def _join(primitives: list[Primitive]) -> Mesh:
     """All primitives as one mesh, their texture layouts side by side."""
     starts = np.cumsum([0] + [len(p.verts) for p in primitives])
     names = list(dict.fromkeys(name for p in primitives for name in p.deltas))
-    faces = np.concatenate([p.faces + s for p, s in zip(primitives, starts, strict=False)])
-    uvs = None
-    if all(p.uvs is not None for p in primitives):
-        uvs = _side_by_side([p.uvs for p in primitives if p.uvs is not None], primitives)
+    layouts = [_layout(p) for p in primitives]
+    uv_starts = np.cumsum([0] + [len(uvs) for uvs, _ in layouts])
+    cells = _Cells(primitives)
     return Mesh(
         verts=np.concatenate([p.verts for p in primitives]),
-        faces=faces,
-        uvs=uvs,
-        uv_faces=None if uvs is None else faces,
+        faces=np.concatenate([p.faces + s for p, s in zip(primitives, starts, strict=False)]),
+        uvs=np.concatenate([cells.place(i, uvs) for i, (uvs, _) in enumerate(layouts)]),
+        uv_faces=np.concatenate([f + s for (_, f), s in zip(layouts, uv_starts, strict=False)]),
         part_names=[p.name for p in primitives],
         parts=np.repeat(np.arange(len(primitives)), [len(p.faces) for p in primitives]),
         deltas={
             name: np.concatenate([p.deltas.get(name, np.zeros_like(p.verts)) for p in primitives])
             for name in names
         },
-        picture=primitives[0].picture if len({p.material for p in primitives}) == 1 else None,
+        picture=cells.picture(primitives),
     )
 
 
-def _side_by_side(uvs: list[Floats], primitives: list[Primitive]) -> Floats:
-    """Give every material a cell of its own: each has the whole square in its file."""
-    materials = list(dict.fromkeys(p.material for p in primitives))
-    cells = int(np.ceil(len(materials) ** 0.5))
-    placed = []
-    for uv, primitive in zip(uvs, primitives, strict=True):
-        cell = materials.index(primitive.material)
-        corner = np.array([cell % cells, cell // cells])
-        placed.append((np.clip(uv, 0, 1) + corner) / cells)
-    return np.concatenate(placed)
+def _layout(primitive: Primitive) -> tuple[Floats, Ints]:
+    if primitive.uvs is not None:
+        return primitive.uvs, primitive.faces
+    uvs, uv_faces = unroll(primitive.verts.astype(np.float32), primitive.faces.astype(np.int32))
+    return uvs.astype(np.float64), uv_faces.astype(np.int64)
+
+
+class _Cells:
+    """A cell of the texture for every material, each of which has the whole square in its file.
+
+    Args:
+        primitives: Those without a layout get a cell each.
+    """
+
+    def __init__(self, primitives: list[Primitive]) -> None:
+        keys = [(p.material, -1 if p.uvs is not None else i) for i, p in enumerate(primitives)]
+        order = list(dict.fromkeys(keys))
+        self._side = int(np.ceil(len(order) ** 0.5))
+        self._cell = [divmod(order.index(key), self._side) for key in keys]
+
+    def place(self, index: int, uvs: Floats) -> Floats:
+        """A primitive's texture coordinates in its cell."""
+        row, column = self._cell[index]
+        corner = np.array([column, row])
+        return (np.clip(uvs, 0, 1) + corner) / self._side
+
+    def picture(self, primitives: list[Primitive]) -> NDArray[np.uint8] | None:
+        """The materials' pictures, each in its cell; None where no material has one."""
+        texels = _PICTURE_TEXELS // self._side
+        joined = np.zeros((texels * self._side, texels * self._side, 4), np.uint8)
+        for primitive, (row, column) in zip(primitives, self._cell, strict=True):
+            if primitive.picture is not None and primitive.uvs is not None:
+                part = joined[row * texels :, column * texels :][:texels, :texels]
+                part[..., :3] = np.array(
+                    Image.fromarray(primitive.picture).resize((texels, texels))
+                )
+                part[..., 3] = 255
+        return joined if joined[..., 3].any() else None
 
 
 def _read_obj(path: Path) -> Mesh:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import struct
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import trimesh
 from numpy.typing import NDArray
+from PIL import Image
 
 Array = NDArray[Any]
 EYES_CM = np.array([[3.1, 3.0, 8.0], [-3.1, 3.0, 8.0]])
@@ -77,8 +79,11 @@ def jaw_open(verts: Array) -> Array:
     return moved
 
 
-def write_head_glb(path: Path) -> None:
-    """A head whose accessors are interleaved, normalised and sparse, with two named eyeballs."""
+def write_head_glb(path: Path, colour: tuple[int, int, int] | None = None) -> None:
+    """A head whose accessors are interleaved, normalised and sparse, with two named eyeballs.
+
+    With a colour, its material has a picture of it.
+    """
     verts, faces, uvs = egg()
     glb = GlbWriter()
     mixed = np.zeros(len(verts), [("p", "<f4", 3), ("uv", "<u2", 2)])
@@ -110,6 +115,14 @@ def write_head_glb(path: Path) -> None:
         "targets": [{"POSITION": opening}, {"POSITION": smile}, {"POSITION": smile}],
     }
     names = ["JawOpen", "mouthSmile_L", "wiggle"]
+    materials: list[dict[str, Any]] = [{"name": "Body"}, {"name": "EyeLeftRight"}]
+    painted: dict[str, Any] = {}
+    if colour is not None:
+        png = BytesIO()
+        Image.new("RGB", (8, 8), colour).save(png, "png")
+        painted["images"] = [{"bufferView": glb.view(png.getvalue()), "mimeType": "image/png"}]
+        painted["textures"] = [{"source": 0}]
+        materials[0]["pbrMetallicRoughness"] = {"baseColorTexture": {"index": 0}}
     glb.write(
         path,
         scene=0,
@@ -119,11 +132,12 @@ def write_head_glb(path: Path) -> None:
             {"name": "eyes", "children": [2, 3]},
             *({"mesh": 1, "translation": eye.tolist()} for eye in EYES_CM),
         ],
-        materials=[{"name": "Body"}, {"name": "EyeLeftRight"}],
+        materials=materials,
         meshes=[
             {"primitives": [skin], "extras": {"targetNames": names}},
             {"primitives": [eye]},
         ],
+        **painted,
     )
 
 

@@ -23,7 +23,12 @@ from models.flame_conditioning import FlameDescriber
 from models.renderer import CachedRenderer
 from models.state import FrameState, neutral_state
 from server.pool.engine import ModelEngineFactory
-from tests.models.authors.authors_files import OPTIONS, checkpoint_weights, write_checkpoint
+from tests.models.authors.authors_files import (
+    OPTIONS,
+    checkpoint_weights,
+    write_checkpoint,
+    write_dataset,
+)
 from tests.models.flame_file import write_flame_npz
 from tests.scripts.conftest import ROOT, Run
 
@@ -165,6 +170,27 @@ def test_frames_are_described_as_flame_has_them(avatar: Path) -> None:
     np.testing.assert_allclose(nearer[6:9], [16.0, 0.01, 0.02], atol=1e-5)
     aside = describe(replace(state, head_translation=np.array([0.05, 0.03, 0], np.float32)))
     np.testing.assert_allclose(aside[6:9], [8.0, 0.06, 0.05], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_an_avatar_is_trained_on_the_authors_data(run: Run, tmp_path: Path) -> None:
+    write_dataset(tmp_path / "theirs")
+    write_flame_npz(tmp_path / "flame.npz")
+    made = run("import_head.py", "flame.npz", "flame_head.npz")
+    assert made.returncode == 0, made.stderr
+    given = ("train.py", "--data", "theirs", "--format", "authors", "--head", "flame_head.npz")
+    refused = run(*given)
+    assert refused.returncode == 1
+    assert "train: the authors' data hold no normals" in refused.stderr
+    trained = run(
+        *given, "--train.network.variant", "paper", "--train.network.network-size", 0.0625,
+        "--train.network.texture-size", 64, "--train.steps", 2, "--train.pairs.batch", 1,
+        "--train.pairs.crop", 32, "--train.validation-frames", 3,
+    )  # fmt: skip
+    assert trained.returncode == 0, trained.stderr
+    avatar = load_avatar(tmp_path / "runs" / "default" / "avatar")
+    assert avatar.manifest.network.numbers == "flame"
+    CachedRenderer(avatar).warm_up()
 
 
 def test_what_is_missing_is_said(run: Run, tmp_path: Path) -> None:

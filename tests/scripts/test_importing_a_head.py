@@ -104,6 +104,16 @@ def test_the_studio_draws_it(arrays: dict[str, Any], tmp_path: Path) -> None:
     assert np.abs(still.rgb.astype(int) - opened.rgb).mean() > 0.5
 
 
+def test_a_mesh_s_own_picture_is_its_paint(glb: Path, tmp_path: Path) -> None:
+    write_head_glb(tmp_path / "blue.glb", colour=(20, 40, 200))
+    arrays = import_head(tmp_path / "blue.glb")
+    np.savez(tmp_path / "head.npz", **arrays)
+    picture = load_studio(tmp_path / "head.npz", 96, texture_size=256).draw(state(arrays))
+    cheek = picture.rgb[60, 40].astype(int)
+    assert cheek[2] > cheek[0] + 60
+    assert "base_colour" not in import_head(glb)
+
+
 def test_a_mask_without_expressions_keeps_its_vertices(tmp_path: Path) -> None:
     count = write_face_obj(tmp_path / "face.obj")
     arrays = import_head(tmp_path / "face.obj")
