@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.avatar import Avatar, Manifest
-from models.conditioning import describe
+from models.conditioning import CAMERA, POSE, describe
 from models.geometry.camera import (
     focal_px,
     quaternion_to_matrix,
@@ -35,7 +35,7 @@ def describer(avatar: Avatar) -> Describe:
     networks = avatar.networks
     if not isinstance(networks, FlamePaperNetworks):
         return describe
-    camera = networks.numbers_mean[6:9].cpu().numpy()
+    camera = networks.numbers_mean[POSE : POSE + CAMERA].cpu().numpy()
     return FlameDescriber(avatar.head, avatar.manifest, camera)
 
 
@@ -71,7 +71,8 @@ class FlameDescriber:
     def _weak_perspective(self, state: FrameState) -> tuple[float, float, float]:
         """Scale in half pictures per metre, and metres right and up that FLAME's root is shifted.
 
-        So that the head's origin lies where the state's camera sees it."""
+        So that the head's origin lies where the state's camera sees it.
+        """
         rotation, translation = world_to_camera(state)
         seen = rotation @ np.asarray(state.head_translation, np.float64) + translation
         scale = focal_px(state.fov_y_rad, 2) / max(-seen[2], 1e-6)

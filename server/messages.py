@@ -115,7 +115,8 @@ class Face(Message):
     head: HeadPose = HeadPose()
     expression: Expression | None = Field(
         default=None,
-        description="Coefficients 0..1, by name or whole in the avatar's order; default neutral",
+        description="Coefficients, by name or whole in the avatar's order, within its "
+        "`expression_range` (0..1 but for FLAME's); default neutral",
         examples=[{"jawOpen": 0.3}],
     )
     vertices: Annotated[str, Field(max_length=LONGEST_VERTICES)] | None = Field(

@@ -57,7 +57,7 @@ class NetworkConfig:
     """E: expression coefficients of the head."""
     numbers: Numbers = "ours"
     """What networks are told of a frame: our numbers (`models/conditioning.py`), or FLAME's as the
-    paper has them (`networks/flame_paper.py`; the paper's networks only)."""
+    paper has them (`FlamePaperNetworks`; the paper's networks only)."""
 
 
 class FrameBatch(NamedTuple):

@@ -57,6 +57,8 @@ class DrawnFilm:
         self.fov_y_rad = frames.fov_y_rad
 
     def adapt(self, config: NetworkConfig) -> NetworkConfig:
+        if config.numbers != "ours":
+            raise DatasetError("drawn pictures come with our numbers, got --train.network.numbers")
         return config
 
     def introduce(self, networks: Networks) -> None:

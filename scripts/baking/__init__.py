@@ -1,1 +1,1 @@
-"""The steps of `scripts/bake_head.py`: what the head that ships is made of."""
+"""The steps of `scripts/bake_head.py` and `scripts/import_head.py`: what heads are made of."""
