@@ -38,7 +38,6 @@ SHIPPED = Path(__file__).parent / "avatars"
 FORMAT = 1
 """Raised when folders of older programs can no longer be read."""
 
-
 _LATER_FIELDS = {"expression_range"}
 """That manifests of this format may lack."""
 
@@ -184,15 +183,15 @@ def _manifest(values: dict[str, Any]) -> Manifest:
     return manifest
 
 
+def _network(values: dict[str, Any]) -> NetworkConfig:
+    return NetworkConfig(**{**values, "live_inputs": tuple(values["live_inputs"])})
+
+
 def _range(values: Any) -> tuple[float, float]:
     low, high = (float(value) for value in values)
     if not low < high:
         raise ValueError(f"expression_range must rise, got {low:g}..{high:g}")
     return low, high
-
-
-def _network(values: dict[str, Any]) -> NetworkConfig:
-    return NetworkConfig(**{**values, "live_inputs": tuple(values["live_inputs"])})
 
 
 def _check_head(folder: Path, manifest: Manifest, head: Head) -> None:
