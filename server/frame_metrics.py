@@ -50,6 +50,13 @@ class FrameMetrics:
         self._sent_bytes = Counter(
             "telewarp_video_bytes", "Video sent to viewers, RTP payloads", registry=self.registry
         )
+        views = Counter(
+            "telewarp_views",
+            "Viewers' poses: accepted, dropped (late or repeated)",
+            ["kind"],
+            registry=self.registry,
+        )
+        self._views = {True: views.labels("accepted"), False: views.labels("dropped")}
         viewers = Counter(
             "telewarp_viewers", "Viewers: admitted, refused", ["kind"], registry=self.registry
         )
@@ -79,6 +86,10 @@ class FrameMetrics:
     def failed(self) -> None:
         """Note a frame that could not be drawn."""
         self._failed.inc()
+
+    def view(self, accepted: bool) -> None:
+        """Note a viewer's pose, and whether it was newer than the one before."""
+        self._views[accepted].inc()
 
     def sent(self, size_bytes: int) -> None:
         """Note a packet of video."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from server.admission import Admission
@@ -28,6 +28,7 @@ class _Collector:
 
     def collect(self) -> Iterator[Metric]:
         yield from self._pool_metrics()
+        yield from self._gpu_metrics()
         yield from self._stream_metrics()
         yield from self._session_metrics()
         yield from self._admission_metrics()
@@ -44,25 +45,52 @@ class _Collector:
         restarts = CounterMetricFamily(
             "telewarp_worker_restarts", "Processes replaced", labels=["worker", "device"]
         )
+        refresh = GaugeMetricFamily(
+            "telewarp_worker_refresh_seconds",
+            "How long a worker's last full render for a cache took",
+            labels=["worker", "device"],
+        )
         for worker in status.workers:
             labels = [worker.name, worker.device]
             up.add_metric(labels, worker.ready)
             restarts.add_metric(labels, worker.restarts)
-        yield up
-        yield restarts
+            if worker.last_refresh_ms is not None:
+                refresh.add_metric(labels, worker.last_refresh_ms / 1e3)
+        yield from (up, restarts, refresh)
+
+    def _gpu_metrics(self) -> Iterator[Metric]:
+        used = GaugeMetricFamily(
+            "telewarp_gpu_memory_used_bytes", "In use, whoever uses it", labels=["device"]
+        )
+        total = GaugeMetricFamily(
+            "telewarp_gpu_memory_total_bytes", "What there is", labels=["device"]
+        )
+        for device, memory in self._pool.gpu_memory().items():
+            used.add_metric([device], memory.used)
+            total.add_metric([device], memory.total)
+        yield from (used, total)
 
     def _stream_metrics(self) -> Iterator[Metric]:
         streams = self._streams.list()
         yield _gauge("streams", "Streams", len(streams))
-        accepted = sum(stream.counters.accepted for stream in streams)
-        dropped = sum(stream.counters.dropped for stream in streams)
-        yield _gauge("stream_frames_accepted", "Frames taken, of present streams", accepted)
-        yield _gauge("stream_frames_dropped", "Frames late or repeated, of the same", dropped)
+        frames = CounterMetricFamily(
+            "telewarp_stream_frames",
+            "Published frames: accepted, dropped (late or repeated)",
+            labels=["kind"],
+        )
+        totals = self._streams.totals()
+        frames.add_metric(["accepted"], totals.accepted)
+        frames.add_metric(["dropped"], totals.dropped)
+        yield frames
 
     def _session_metrics(self) -> Iterator[Metric]:
-        stats = [session.stats() for session in self._sessions.list()]
-        yield _gauge("sessions", "Viewers", len(stats))
-        yield _gauge("fps", "Frames a second sent to all viewers", sum(s["fps"] for s in stats))
+        sessions = self._sessions.list()
+        yield _gauge("sessions", "Viewers", len(sessions))
+        yield _gauge("fps", "Frames a second sent to all viewers", sum(s.fps for s in sessions))
+        target = sum(session.target_bitrate or 0 for session in sessions) / 8
+        yield _gauge(
+            "video_target_bytes_per_second", "What the encoders of all viewers aim at", target
+        )
 
     def _admission_metrics(self) -> Iterator[Metric]:
         admission = self._admission
@@ -74,6 +102,7 @@ class _Collector:
 def render(pool: RenderPool, streams: Streams, sessions: Sessions, admission: Admission) -> bytes:
     """All metrics now, in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
+    ProcessCollector(registry=registry)
     registry.register(_Collector(pool, streams, sessions, admission))
     return generate_latest(registry) + generate_latest(sessions.metrics.registry)
 

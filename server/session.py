@@ -128,6 +128,8 @@ class Session:
         self.peer: Peer | None = None
         self.line = pool.open_line(stream.avatar.id)
         self.closed = False
+        self.target_bitrate: int | None = None
+        """What the encoder aims at, bits a second; None where nobody sets it."""
         self._pool = pool
         self._pace = Pace(fps)
         self._ended = ended
@@ -158,6 +160,11 @@ class Session:
         return {"session": self.id, "stream": self.stream.id}
 
     @property
+    def fps(self) -> float:
+        """Frames a second that it gets at present."""
+        return self._figures.rate.per_s()
+
+    @property
     def watched(self) -> bool:
         """Whether its viewer has got through: has ever sent a view."""
         return self._scene.counters.views > 0
@@ -166,7 +173,9 @@ class Session:
         """Take the viewer's pose, unless it comes late or twice; such are counted."""
         # First, since whoever waits for news asks the pace when to show it.
         self._pace.viewer_moved(view.received_at)
-        return self._scene.set_view(view)
+        accepted = self._scene.set_view(view)
+        self._metrics.view(accepted)
+        return accepted
 
     def set_mesh(self, mesh: MeshState) -> bool:
         """Let the viewer drive the face, unless it comes late or twice; see `Scene.set_mesh`.
@@ -215,10 +224,11 @@ class Session:
             "stream": self.stream.id,
             "avatar": self.avatar.id,
             "state": "closed" if self.closed else "running" if self._last else "starting",
+            "target_kbps": self.target_bitrate and round(self.target_bitrate / 1000),
             "frames": figures.frames,
             "repeated_frames": figures.repeated,
             "failed_frames": figures.failed,
-            "fps": figures.rate.per_s(),
+            "fps": self.fps,
             "cache_age_ms": figures.cache_age_ms.percentiles(),
             "stages_ms": {k: v.percentiles() for k, v in figures.stages_ms.items()},
             "views": {"accepted": counters.views, "dropped": counters.views_dropped},

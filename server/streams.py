@@ -73,6 +73,12 @@ class StreamCounters:
     idle: int = 0
     """Frames of the idle animation."""
 
+    def add(self, other: StreamCounters) -> None:
+        """Count what another one has counted too."""
+        self.accepted += other.accepted
+        self.dropped += other.dropped
+        self.idle += other.idle
+
 
 @dataclass(eq=False)
 class Stream:
@@ -150,6 +156,14 @@ class Streams:
         self.avatars = avatars
         self._max_streams = max_streams
         self._streams: dict[str, Stream] = {}
+        self._deleted = StreamCounters()
+
+    def totals(self) -> StreamCounters:
+        """What has come in to all streams, deleted ones too."""
+        totals = StreamCounters()
+        for counters in (self._deleted, *(s.counters for s in self._streams.values())):
+            totals.add(counters)
+        return totals
 
     def create(self, avatar_id: str, stream_id: str | None = None) -> Stream:
         """Make a stream, with a made-up id where none is given.
@@ -208,6 +222,7 @@ class Streams:
         """
         stream = self.get(stream_id)
         del self._streams[stream_id]
+        self._deleted.add(stream.counters)
         stream.deleted = True
         for callback in tuple(stream.on_deleted):
             callback()

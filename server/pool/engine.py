@@ -21,7 +21,7 @@ from models.renderer import CachedRenderer
 from models.runtime.crossfade import Crossfade
 from models.state import FrameState
 from server.errors import RenderError
-from server.pool.interface import Fade, Slot, SlotMemory, WarpedPicture
+from server.pool.interface import DeviceMemory, Fade, Slot, SlotMemory, WarpedPicture
 from server.pool.jobs import AvatarInfo, Image, RenderState, SlotHandle
 from server.pool.slots import ArraySpec, SlotLayout
 from server.pool.tensor_slots import CudaSlots, Dtypes, HostSlots
@@ -53,6 +53,13 @@ class ModelEngineFactory:
             here = ", ".join(("auto", "cpu", *gpus))
             raise ValueError(f"device must be one of {here} here, got {', '.join(unknown)!r}")
         return chosen
+
+    def memory(self, device: str) -> DeviceMemory | None:
+        """See `EngineFactory`."""
+        if device == "cpu":
+            return None
+        free, total = torch.cuda.mem_get_info(device)
+        return DeviceMemory(total - free, total)
 
     def build(self, device: str, threads: int) -> ModelEngine:
         """See `EngineFactory`.

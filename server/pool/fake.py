@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.errors import RenderError
-from server.pool.interface import Fade, Slot, WarpedPicture
+from server.pool.interface import DeviceMemory, Fade, Slot, WarpedPicture
 from server.pool.jobs import AvatarInfo, Image, RenderState, SlotHandle
 from server.pool.slots import ArraySpec, SharedBlock, SlotLayout
 
@@ -135,6 +135,10 @@ class FakeEngineFactory:
         if unknown := set(chosen) - set(self.device_names):
             raise ValueError(f"device must be one of {self.device_names}, got {sorted(unknown)}")
         return chosen
+
+    def memory(self, device: str) -> DeviceMemory | None:
+        """See `EngineFactory`."""
+        return None if device == "cpu" else DeviceMemory(used=3 << 30, total=80 << 30)
 
     def build(self, device: str, threads: int) -> FakeEngine:
         """See `EngineFactory`."""

@@ -25,6 +25,14 @@ class WarpedPicture:
     network_ms: float
 
 
+@dataclass(frozen=True)
+class DeviceMemory:
+    """Memory of a GPU, whoever uses it, bytes."""
+
+    used: int
+    total: int
+
+
 class SlotMemory(Protocol):
     """The slots of one line, as one process sees them."""
 
@@ -115,6 +123,9 @@ class EngineFactory(Protocol):
         Raises:
             ValueError: If there is no such device here.
         """
+
+    def memory(self, device: str) -> DeviceMemory | None:
+        """What is in use on a device that has been initialised here; None for the CPU."""
 
     def build(self, device: str, threads: int) -> Engine:
         """Load all avatars onto a device, ready to render at full speed.

@@ -17,7 +17,7 @@ import numpy as np
 
 from server.errors import AvatarNotFoundError, NotReadyError, PoolBusyError, RenderError
 from server.logs import LogFormat
-from server.pool.interface import EngineFactory
+from server.pool.interface import DeviceMemory, EngineFactory
 from server.pool.jobs import (
     AttachLine,
     AttachPicture,
@@ -296,6 +296,11 @@ class RenderPool:
             raise PoolBusyError(f"the picture was not rendered within {seconds:g} s") from exc
         finally:
             self._scheduler.discard(ticket)
+
+    def gpu_memory(self) -> dict[str, DeviceMemory]:
+        """What is in use on each GPU."""
+        found = {device: self._factory.memory(device) for device in self._warps}
+        return {device: memory for device, memory in found.items() if memory is not None}
 
     def status(self) -> PoolStatus:
         """The pool, as seen now."""

@@ -77,7 +77,9 @@ def run(settings: WorkerSettings, factory: EngineFactory, sock: socket) -> None:
 
 
 def _settle_in(settings: WorkerSettings) -> None:
-    # Ctrl-C reaches the whole process group; the server alone decides when workers end.
+    # Ctrl-C, and often SIGTERM, reach the whole process group; the server alone decides when
+    # workers end: while it lets viewers leave, they are still needed.
+    os.setpgrp()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.configure(settings.log_format, settings.log_level, settings.name)
     if settings.niceness:

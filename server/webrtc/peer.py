@@ -182,6 +182,7 @@ class AiortcPeer:
             bitrate=self._rate.target,
             highest_bitrate=self._options.highest_bitrate,
         )
+        self._session.target_bitrate = self._rate.target
         return self._encoder
 
     def _listen(self, sender: RTCRtpSender) -> None:
@@ -206,7 +207,7 @@ class AiortcPeer:
     def _estimate(self, bitrate: int) -> None:
         target = self._rate.note_estimate(bitrate, time.monotonic())
         if self._encoder is not None:
-            self._encoder.bitrate = target
+            self._encoder.bitrate = self._session.target_bitrate = target
 
     def _sign_of_life(self) -> None:
         self._last_sign_at = time.monotonic()

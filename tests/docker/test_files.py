@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
 from pathlib import Path
 
+import httpx2
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from server.frame_metrics import FrameMetrics
+from server.access.grants import ANYONE
+from server.app import create_app, pool_settings
+from server.pool.fake import FakeEngineFactory
+from server.pool.pool import RenderPool
+from server.session import Session
 from server.settings import Settings
 
 DOCKER = Path(__file__).parents[2] / "docker"
@@ -33,14 +41,88 @@ def test_everything_the_image_copies_exists_and_reaches_the_engine() -> None:
         assert f"!{source}" in passed, source
 
 
-def test_the_metrics_it_tells_of_exist() -> None:
-    named = set(re.findall(r"`(telewarp_\w+)`", (DOCKER / "README.md").read_text()))
-    source = (DOCKER.parent / "server" / "metrics.py").read_text()
-    counted = {
-        metric.name + ("_total" if metric.type == "counter" else "")
-        for metric in FrameMetrics().registry.collect()
+class Unconnected:
+    """A peer whose frames are pulled by the test."""
+
+    def __init__(self, session: Session) -> None: ...
+
+    async def answer(self, offer_sdp: str) -> str:
+        return "answer"
+
+    async def close(self) -> None:
+        """Nothing was opened."""
+
+
+async def _metrics_while_watched() -> str:
+    factory = FakeEngineFactory(device_names=("cuda:0",))
+    app = create_app(Settings(max_sessions=2), lambda s: RenderPool(pool_settings(s), factory))
+    transport = httpx2.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client,
+    ):
+        session, _ = await app.state.sessions.open("demo", Unconnected, "offer", ANYONE)
+        await session.next_frame()
+        return (await client.get("/metrics")).text
+
+
+@pytest.fixture(scope="module")
+def exported() -> set[str]:
+    """The names of all samples that a running server with a GPU and a viewer gives."""
+    text = asyncio.run(_metrics_while_watched())
+    families = text_string_to_metric_families(text)
+    return {sample.name for family in families for sample in family.samples}
+
+
+def test_the_metrics_it_tells_of_exist(exported: set[str]) -> None:
+    named = set(re.findall(r"`((?:telewarp|process)_\w+)`", (DOCKER / "README.md").read_text()))
+    histograms = {name.removesuffix("_bucket") for name in exported if name.endswith("_bucket")}
+    assert len(named) > 5
+    assert named <= exported | histograms
+
+
+def test_every_metric_of_the_dashboard_is_exported(exported: set[str]) -> None:
+    dashboard = json.loads((DOCKER / "grafana" / "dashboard.json").read_text())
+    expressions = [
+        target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())
+    ]
+    assert len(expressions) > 25
+    for expression in expressions:
+        assert metrics_of(expression), expression
+        assert metrics_of(expression) <= exported, expression
+    for variable in dashboard["templating"]["list"]:
+        named = re.findall(r"label_values\((\w+),", variable["definition"])
+        assert set(named) <= exported
+
+
+def metrics_of(expression: str) -> set[str]:
+    """The metrics that a PromQL expression reads."""
+    bare = re.sub(r'"[^"]*"|\{[^}]*\}|\[[^\]]*\]|\b(by|without) *\([^)]*\)', " ", expression)
+    words = re.findall(r"\b[a-zA-Z_:][\w:]*\b(?! *\()", bare)
+    return set(words) - {"and", "or", "unless", "on", "ignoring", "offset", "bool", "by"}
+
+
+def test_metrics_are_told_from_the_rest_of_an_expression() -> None:
+    assert metrics_of('8 * sum by (le, kind) (rate(a_total{job="b",c=~"d"}[5m])) / min(e) > 1') == {
+        "a_total",
+        "e",
     }
-    read = {f"telewarp_{name}" for name in re.findall(r'_gauge\("(\w+)"', source)}
-    read |= {f"telewarp_{name}_total" for name in re.findall(r'_counter\("(\w+)"', source)}
-    read |= {"telewarp_worker_up", "telewarp_worker_restarts_total"}
-    assert named <= counted | read
+
+
+def test_everything_grafana_is_given_exists_and_fits_together() -> None:
+    compose = (DOCKER / "compose.yaml").read_text()
+    mounted = re.findall(r"- (\./grafana\S*?):(\S+):ro", compose)
+    assert len(mounted) == 2
+    assert all((DOCKER / source).exists() for source, _ in mounted)
+    assert f"DASHBOARD_PATH: {dict(mounted)['./grafana/dashboard.json']}" in compose
+    provisioning = DOCKER / "grafana" / "provisioning"
+    provider = (provisioning / "dashboards" / "telewarp.yaml").read_text()
+    assert dict(mounted)["./grafana/dashboard.json"].startswith(
+        re.findall(r"path: ([^}]+)\}", provider)[0]
+    )
+    source = (provisioning / "datasources" / "prometheus.yaml").read_text()
+    uid, url = re.findall(r"uid: (\S+)", source)[0], re.findall(r"url: http://(\S+)", source)[0]
+    assert f"--web.listen-address={url}" in compose
+    dashboard = json.loads((DOCKER / "grafana" / "dashboard.json").read_text())
+    sources = {panel["datasource"]["uid"] for panel in dashboard["panels"] if "targets" in panel}
+    assert sources == {uid}

@@ -43,6 +43,9 @@ def test_what_else_happens_is_counted_by_kind() -> None:
     metrics.sent(300)
     metrics.admitted(waited_s=7.0)
     metrics.refused()
+    metrics.view(accepted=True)
+    metrics.view(accepted=False)
+    metrics.view(accepted=False)
     found = samples(metrics)
     assert found["telewarp_frames_total", "repeated"] == 1
     assert found["telewarp_frames_total", "failed"] == 2
@@ -51,3 +54,5 @@ def test_what_else_happens_is_counted_by_kind() -> None:
     assert found["telewarp_viewers_total", "refused"] == 1
     assert found["telewarp_waiting_seconds_bucket", "5.0"] == 0
     assert found["telewarp_waiting_seconds_bucket", "15.0"] == 1
+    assert found["telewarp_views_total", "accepted"] == 1
+    assert found["telewarp_views_total", "dropped"] == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -109,6 +110,7 @@ def watched_program(grace_s: float) -> Iterator[Program]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        process_group=0,
     ) as process:
         try:
             assert process.stdout is not None
@@ -142,6 +144,17 @@ def test_when_told_to_end_it_lets_nobody_in_and_waits_for_who_is_there() -> None
         assert httpx2.get(f"{program.url}/healthz").status_code == 200
         assert program.until_told()["ends_in_s"] < told["ends_in_s"]
         assert program.process.poll() is None
+        program.viewer.close()
+        assert program.ends_within(10) == ""
+
+
+def test_a_signal_to_the_whole_group_leaves_viewers_their_workers() -> None:
+    with watched_program(grace_s=60) as program:
+        os.killpg(program.process.pid, signal.SIGTERM)
+        program.until_told()
+        metrics = httpx2.get(f"{program.url}/metrics").text
+        assert 'telewarp_worker_up{device="cpu",worker="cpu-0"} 1.0' in metrics
+        assert 'telewarp_worker_restarts_total{device="cpu",worker="cpu-0"} 0.0' in metrics
         program.viewer.close()
         assert program.ends_within(10) == ""
 

@@ -142,3 +142,16 @@ def test_a_stream_is_used_while_it_is_published_to_or_watched(clock: Clock, stre
     assert stream.unused_s() == 10
     stream.publish_idle(mesh(2))
     assert stream.unused_s() == 10
+
+
+def test_what_deleted_streams_took_stays_in_the_totals() -> None:
+    streams = Streams({AVATAR.id: AVATAR})
+    first, second = streams.create(AVATAR.id, "first"), streams.create(AVATAR.id, "second")
+    for stream in (first, second):
+        now = replace(mesh(1), received_at=stream.clock())
+        assert [stream.publish(now), stream.publish(now)] == [True, False]
+    streams.delete("first")
+    totals = streams.totals()
+    assert (totals.accepted, totals.dropped) == (2, 2)
+    second.publish(replace(mesh(2), received_at=second.clock()))
+    assert streams.totals().accepted == 3

@@ -334,6 +334,10 @@ async def test_statistics_say_where_the_time_goes(client: httpx2.AsyncClient, st
         assert stats["stages_ms"]["encode"]["p95"] > 0
         metrics = (await client.get("/metrics")).text
         assert "telewarp_sessions 1.0" in metrics
+        assert stats["target_kbps"] >= 400
+        target = re.search(r"^telewarp_video_target_bytes_per_second (\S+)$", metrics, re.M)
+        assert target
+        assert float(target[1]) == pytest.approx(stats["target_kbps"] * 125, rel=0.5)
         assert 'telewarp_stage_seconds_bucket{le="0.008",stage="warp"}' in metrics
         assert 'telewarp_stage_seconds_bucket{le="0.008",stage="encode"}' in metrics
         assert 'telewarp_cache_age_seconds_bucket{le="0.033"}' in metrics
