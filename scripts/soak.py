@@ -44,7 +44,7 @@ class Options:
 def main(options: Options) -> int:
     """Run it; returns the exit code: 1 where a viewer got no picture."""
     offer_loopback_when_alone()
-    with serve("--idle-session-s", str(_IDLE_S)) as (address, pid):
+    with serve("--idle-session-s", str(_IDLE_S), "--max-sessions", "64") as (address, pid):
         result = asyncio.run(_soak(options, address, pid))
     print(json.dumps(result))
     return 1 if result["failed"] else 0

@@ -94,7 +94,10 @@ are `application/problem+json` whose `detail` says what was expected and what ca
 
 A viewer opens the data channel `view` (unordered, without retransmits) and sends `View` messages
 there, or `MeshMessage` to drive the face itself; on its channel `events` it gets a `frame` event
-for every frame sent, with the view it shows, its RTP timestamp and where the time went.
+for every frame sent, with the view it shows, its RTP timestamp and where the time went, and
+`draining`, with the seconds that are left, before the server goes down.
+
+Where a server is full, viewers wait in a line: `POST /v1/streams/{stream_id}/queue`.
 
 Where WebRTC cannot get through, `WS /v1/streams/{stream_id}/pictures` shows the same as JPEG
 pictures: each is a binary message after its `frame` event, and the next comes once the viewer has

@@ -24,7 +24,7 @@ def costs(warp_s: Mapping[str, float], encode_s: float = 0.001, cores: int = 16)
 
 def test_the_warp_decides_where_there_are_cores_enough() -> None:
     assert costs({"cuda:0": 0.005}).frames_per_s == pytest.approx(200)
-    assert costs({"cuda:0": 0.005}).viewers(fps=30) == 5
+    assert costs({"cuda:0": 0.005}).viewers(fps=30) == 4
 
 
 def test_every_device_adds_its_share_and_the_slowest_sets_it() -> None:
@@ -35,7 +35,7 @@ def test_every_device_adds_its_share_and_the_slowest_sets_it() -> None:
 def test_on_a_cpu_the_warp_shares_the_cores_with_the_rest() -> None:
     # (2 x 4 + 1 + 1.2) ms of two cores: 196 frames a second.
     assert costs({"cpu": 0.004}, cores=2).frames_per_s == pytest.approx(2 / 0.0102)
-    assert costs({"cpu": 0.004}, cores=2).viewers(fps=30) == 4
+    assert costs({"cpu": 0.004}, cores=2).viewers(fps=30) == 3
 
 
 def test_however_many_gpus_one_event_loop_sends_it_all() -> None:
@@ -45,7 +45,7 @@ def test_however_many_gpus_one_event_loop_sends_it_all() -> None:
 
 def test_fewer_frames_make_room_for_more_viewers_but_more_are_promised_to_nobody() -> None:
     found = costs({"cuda:0": 0.005})
-    assert (found.viewers(fps=15), found.viewers(fps=60)) == (10, 5)
+    assert (found.viewers(fps=15), found.viewers(fps=60)) == (8, 4)
 
 
 def test_there_is_always_one_place() -> None:
