@@ -92,7 +92,7 @@ class Settings(BaseSettings):
         description="seconds without a publisher or viewer that delete a stream (never `demo`)",
     )
     grace_s: float = Field(
-        default=8.0,
+        default=6.0,  # ending takes up to 3 more, and `docker stop` kills after 10
         ge=0,
         description="seconds that viewers have to leave after SIGTERM; Ctrl-C waits for nobody",
     )
