@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
@@ -39,7 +39,7 @@ from server.messages import DOCUMENTED, describe_errors
 from server.pool.jobs import AvatarInfo
 from server.pool.pool import PoolSettings, RenderPool
 from server.pool.sizing import available_cores, default_warp_threads
-from server.routes import avatars, health, pictures, queue, render, streams, whep
+from server.routes import avatars, health, load, pictures, queue, render, streams, whep
 from server.routes.bodies import PROBLEM, PROBLEM_CONTENT
 from server.routes.docs import docs_routes
 from server.routes.live import LiveRequests
@@ -143,7 +143,7 @@ def create_app(settings: Settings, pool_factory: PoolFactory | None = None) -> F
     app.state.settings = settings
     app.state.live = LiveRequests()
     app.state.ice_servers = settings.ice
-    _add_gate(app, settings)
+    add_gate(app, settings)
     app.include_router(pictures.router)
     for router in (
         whep.router,
@@ -154,24 +154,37 @@ def create_app(settings: Settings, pool_factory: PoolFactory | None = None) -> F
         health.router,
     ):
         app.include_router(router)
+    app.include_router(load.router)
     app.router.routes.extend((*docs_routes(), viewer_route(settings.client)))
-    app.add_exception_handler(errors.TelewarpError, cast("_Handler", _answer_ours))
-    app.add_exception_handler(HTTPException, _answer_http)
-    app.add_exception_handler(RequestValidationError, _answer_validation)
-    app.add_exception_handler(Exception, _answer_unknown)
+    answer_errors(app)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]
     return app
 
 
-def _add_gate(app: FastAPI, settings: Settings) -> None:
-    """Keep out who must not come in; CORS outside of it, for refusals too are to be readable."""
+def answer_errors(app: FastAPI) -> None:
+    """Answer whatever goes wrong with a problem."""
+    app.add_exception_handler(errors.TelewarpError, cast("_Handler", _answer_ours))
+    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(RequestValidationError, _answer_validation)
+    app.add_exception_handler(Exception, _answer_unknown)
+
+
+def add_gate(app: FastAPI, settings: Settings, reached: Sequence[str] = ()) -> None:
+    """Keep out who must not come in; CORS outside of it, for refusals too are to be readable.
+
+    Args:
+        app: What is behind it.
+        settings: How it is set.
+        reached: Hosts that its page may connect to besides.
+    """
     guard, origins = build_guard(settings), settings.origins
+    app.state.passes = guard.passes
     limits = Limits(settings.max_requests_per_s, settings.max_connections)
     app.add_middleware(
         Gate,
         guard=guard,
         limits=limits if guard.reachable_by_others else None,
-        policy=Policy(origins),
+        policy=Policy(origins, reached),
         answer=_answer_ours,
     )
     if origins:

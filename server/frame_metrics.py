@@ -67,6 +67,8 @@ class FrameMetrics:
             registry=self.registry,
         )
         self._admitted, self._refused = viewers.labels("admitted"), viewers.labels("refused")
+        self.asked = 0
+        """Viewers admitted or refused."""
 
     def drawn(self, cache_age_ms: float, stages_ms: Mapping[str, float]) -> None:
         """Note a new picture and where its time went."""
@@ -97,9 +99,11 @@ class FrameMetrics:
 
     def admitted(self, waited_s: float) -> None:
         """Note a viewer who got in, perhaps after waiting in the line."""
+        self.asked += 1
         self._admitted.inc()
         self._waits.observe(waited_s)
 
     def refused(self) -> None:
         """Note a viewer who was refused for want of room or of workers."""
+        self.asked += 1
         self._refused.inc()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import LiteralString
+from typing import LiteralString, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -131,6 +131,11 @@ class Settings(BaseSettings):
     max_connections: int = Field(
         default=64, ge=1, description="most requests and WebSockets of one client at a time"
     )
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s]+$",
+        description="where a router sends viewers to reach this host: https://gpu7.example.org",
+    )
     demo: bool = Field(default=True, description="publish the idle animation as stream `demo`")
     log_level: str = Field(
         default="warning",
@@ -191,15 +196,23 @@ class Settings(BaseSettings):
         return round(self.max_line_kb * 1e3)
 
 
+Kind = TypeVar("Kind", bound=Settings)
+
+
 def read_settings(arguments: Sequence[str]) -> Settings:
-    """Read the command line and the environment.
+    """Read the server's command line and environment; raises what `read_settings_of` does."""
+    return read_settings_of(Settings, arguments)
+
+
+def read_settings_of(kind: type[Kind], arguments: Sequence[str]) -> Kind:
+    """Read the command line and the environment of a program that has settings of its own.
 
     Raises:
         SettingsError: If a value is wrong; the text names it.
         SystemExit: On `--help` and on options that do not exist, as is usual for argparse.
     """
     try:
-        return CliApp.run(Settings, list(arguments), cli_show_env_vars=False)
+        return CliApp.run(kind, list(arguments), cli_show_env_vars=False)
     except ValidationError as exc:
         raise SettingsError(describe(exc)) from exc
     except UnreadableSettingsError as exc:

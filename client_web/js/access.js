@@ -10,9 +10,13 @@ export class Access {
   #token = "";
   #storage;
   #origin;
+  /** @type {Map<string, string>} by the origin of each host that gave one */ #given = new Map();
+  /** @type {URL | null} where the last session was opened: behind a router, on another host */ #placed =
+    null;
 
   /**
-   * @param {string} origin the server's; no other one is told the token
+   * @param {string} origin the server's; no other one is told the token, but hosts that a router sends
+   *   the page to give it tokens of their own
    * @param {Pick<Storage, "getItem" | "setItem" | "removeItem"> | null} storage keeps it over a reload
    */
   constructor(origin, storage) {
@@ -40,23 +44,47 @@ export class Access {
     history.replaceState(history.state, "", location.pathname + location.search);
   }
 
+  /**
+   * Remembers where a session was opened.
+   *
+   * @param {URL} address it was posted to in the end @param {string | null} token the host gave, if any
+   */
+  placed(address, token) {
+    this.#placed = address;
+    if (token) this.#given.set(address.origin, token);
+  }
+
+  /**
+   * @param {string} name @param {URL} endpoint where sessions are asked for
+   * @returns {URL} what stands beside it, on the host that the last session was opened on
+   */
+  beside(name, endpoint) {
+    return new URL(name, this.#placed ?? endpoint);
+  }
+
   /** `fetch` with the token. @type {typeof globalThis.fetch} */
   fetch = (resource, options = {}) => {
     const headers = new Headers(options.headers);
-    const { origin } = new URL(String(resource), this.#origin);
-    if (this.#token && origin === this.#origin) headers.set("Authorization", `Bearer ${this.#token}`);
+    const { origin } = new URL(String(resource), this.#origin || undefined);
+    const token = this.#tokenFor(origin);
+    if (token) headers.set("Authorization", `Bearer ${token}`);
     return globalThis.fetch(resource, { ...options, headers });
   };
 
   /**
-   * @param {string | null} [ticket] of the waiting line
-   * @returns {string[]} the subprotocols that bring both to a WebSocket, which has no headers
+   * @param {URL} address @param {string | null} [ticket] of the waiting line
+   * @returns {string[]} the subprotocols that bring both to a WebSocket there, which has no headers
    */
-  subprotocols(ticket = null) {
+  subprotocols({ origin }, ticket = null) {
+    const token = this.#tokenFor(origin.replace(/^ws/, "http"));
     const brought = [];
-    if (this.#token) brought.push(`${SUBPROTOCOL}.token.${this.#token}`);
+    if (token) brought.push(`${SUBPROTOCOL}.token.${token}`);
     if (ticket) brought.push(`${SUBPROTOCOL}.ticket.${ticket}`);
     return brought.length ? [SUBPROTOCOL, ...brought] : [];
+  }
+
+  #tokenFor(origin) {
+    return origin === this.#origin ? this.#token : this.#given.get(origin);
   }
 }
 

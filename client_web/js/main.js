@@ -36,8 +36,6 @@ const $ = (selector) => document.querySelector(selector);
 const base = new URL(".", location.href);
 const stream = new URLSearchParams(location.search).get("stream") || "demo";
 const endpoint = new URL(`v1/streams/${encodeURIComponent(stream)}/whep`, base);
-const picturesAddress = new URL("pictures", endpoint);
-picturesAddress.protocol = base.protocol === "https:" ? "wss:" : "ws:";
 const video = $("video");
 const pictures = $("#pictures");
 const stage = $("#stage");
@@ -69,7 +67,7 @@ const viewer = new Viewer(
     pictures: () =>
       new PictureSession(pictures, { onEvent: hear, onReady: startPictures, onPicture: showPicture }),
     open: (session, signal, ticket) =>
-      session.open(session instanceof Session ? endpoint : picturesAddress, signal, ticket),
+      session.open(session instanceof Session ? endpoint : picturesAddress(), signal, ticket),
     line: new WaitingLine(),
     onState: showState,
     onWay: (way) => (nextWay = way),
@@ -95,6 +93,13 @@ let animating = false;
 /** @type {ReturnType<typeof setTimeout> | 0} */ let errorTimer = 0;
 
 // --- the session -------------------------------------------------------------------------------
+
+/** Pictures come from the host that video would have come from: WebSockets follow no redirect. */
+function picturesAddress() {
+  const address = access.beside("pictures", endpoint);
+  address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
+  return address;
+}
 
 function showState(next) {
   if (state === "live" && next.state !== "live") keepStill();

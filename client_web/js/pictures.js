@@ -49,7 +49,7 @@ export class PictureSession {
    * @throws {Trouble} if the server cannot be reached or refuses
    */
   async open(address, signal, ticket = null) {
-    const socket = new WebSocket(address, access.subprotocols(ticket));
+    const socket = new WebSocket(address, access.subprotocols(address, ticket));
     this.#socket = socket;
     const opened = new Promise((resolve) => {
       socket.onmessage = ({ data }) => this.#hear(data, resolve);

@@ -23,7 +23,10 @@ export async function openSession(pc, endpoint, { signal, ticket = null, fetch =
   const response = await post(fetch, endpoint, offer.sdp, { signal, ticket });
   if (response.status !== 201) throw await refusal(response, endpoint);
   // A redirect may have moved the session to another host: its address is relative to that one.
-  const session = new URL(response.headers.get("Location"), response.url || endpoint);
+  const host = new URL(response.url || endpoint);
+  const session = new URL(response.headers.get("Location"), host);
+  // Another origin than the page's is never told its token, but gives one of its own.
+  access.placed(host, response.headers.get("Telewarp-Token"));
   try {
     const servers = iceServers(response.headers.get("Link"));
     if (servers.length) {

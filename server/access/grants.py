@@ -30,6 +30,10 @@ class Grant:
     scopes: frozenset[Scope]
     streams: frozenset[str] | None = None
     """The only streams it is good for; None for all, and for what concerns no stream."""
+    expires_at: float | None = None
+    """When its token does, `time.time()`; None for never."""
+    by_pass: bool = False
+    """Whether it came by a router's pass, so that its client has no token to show here again."""
 
     def allows(self, scope: Scope) -> bool:
         """Whether the scope is granted; `admin` is every scope."""

@@ -2,7 +2,8 @@
 
 A token comes as `Authorization: Bearer TOKEN`, or, from a browser's WebSocket, which can set no
 headers, as the subprotocol `telewarp.token.TOKEN` offered beside `telewarp`. It is not taken from
-an address: those end up in logs and histories.
+an address: those end up in logs and histories. Only a router's pass is, which is good once
+(`passes.py`).
 
 Without tokens the server serves its own machine only. Then two things keep strangers out who get
 others to do their work: the name it is called by must be a loopback one (a web page whose name was
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 
 from server.access.grants import ANYONE, Grant
+from server.access.passes import PARAMETER, Passes
 from server.access.tokens import Tokens, read_tokens
 from server.errors import ForbiddenError, SettingsError, TelewarpError, UnauthorizedError
 from server.settings import Settings
@@ -44,9 +46,17 @@ class Guard:
         only_loopback: Without tokens: refuse whoever calls the server by another name than a
             loopback one.
         origins: Other web pages that may ask, as `https://host:port`; `*` for all.
+        passes: Takes a router's passes, where there is one.
     """
 
-    def __init__(self, tokens: Tokens | None, only_loopback: bool, origins: Iterable[str]) -> None:
+    def __init__(
+        self,
+        tokens: Tokens | None,
+        only_loopback: bool,
+        origins: Iterable[str],
+        passes: Passes | None = None,
+    ) -> None:
+        self.passes = passes
         self._tokens = tokens
         self._only_loopback = only_loopback
         self._origins = frozenset(origins)
@@ -64,14 +74,20 @@ class Guard:
             ForbiddenError: If it must not ask at all.
         """
         if self._tokens is not None:
-            token = token_of(connection)
-            if token is None:
-                raise UnauthorizedError("expected a token (Authorization: Bearer ...), got none")
-            return self._tokens.find(token)
+            return self._find(connection, self._tokens)
         if self._only_loopback:
             _check_host(connection)
         self._check_origin(connection)
         return ANYONE
+
+    def _find(self, connection: HTTPConnection, tokens: Tokens) -> Grant:
+        token = token_of(connection)
+        if token is not None:
+            return tokens.find(token)
+        given = connection.query_params.get(PARAMETER)
+        if self.passes is not None and given is not None:
+            return self.passes.take(given)
+        raise UnauthorizedError("expected a token (Authorization: Bearer ...), got none")
 
     def _check_origin(self, connection: HTTPConnection) -> None:
         origin = connection.headers.get("origin")
@@ -92,7 +108,9 @@ def build_guard(settings: Settings) -> Guard:
     """
     origins = settings.origins
     if settings.tokens is not None:
-        return Guard(read_tokens(settings.tokens), False, origins)
+        tokens, host = read_tokens(settings.tokens), settings.public_url
+        passes = Passes(tokens, host) if host is not None and tokens.can_sign else None
+        return Guard(tokens, False, origins, passes)
     if settings.insecure:
         logger.warning(_INSECURE, f"{settings.host}:{settings.port}")
         return Guard(None, False, origins)

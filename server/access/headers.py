@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from starlette.datastructures import MutableHeaders
 
-EXPOSED = ("Location", "ETag", "Link", "Accept-Patch", "Retry-After", "WWW-Authenticate")
+TOKEN = "Telewarp-Token"
+"""Holds the token that a host gives to whoever a router sent to it."""
+EXPOSED = ("Location", "ETag", "Link", "Accept-Patch", "Retry-After", "WWW-Authenticate", TOKEN)
 """What pages of other origins may read of an answer, beside its body; WHEP needs them."""
 
 
@@ -16,13 +18,14 @@ class Policy:
     Args:
         origins: Pages that may use the server too: they may hold the viewer in a frame, and the
             viewer may be sent on to them.
+        reached: Hosts that the page may connect to besides, as CSP's host sources.
     """
 
-    def __init__(self, origins: Sequence[str]) -> None:
+    def __init__(self, origins: Sequence[str], reached: Sequence[str] = ()) -> None:
         trusted = " ".join(("'self'", *origins))
         self._page = (
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-            f"media-src 'self' blob:; connect-src {trusted}; "
+            f"media-src 'self' blob:; connect-src {' '.join((trusted, *reached))}; "
             f"base-uri 'none'; form-action 'none'; frame-ancestors {trusted}"
         )
 

@@ -57,12 +57,23 @@ class _File(BaseModel):
     token: tuple[_Listed, ...] = ()
 
 
-class _Claims(BaseModel):
+class Claims(BaseModel):
     """What a signed token says; `exp` and `aud` are checked by PyJWT."""
 
+    exp: float
     jti: Annotated[str, Field(min_length=8, max_length=128)]
     scope: Annotated[str, Field(max_length=256)]
     streams: frozenset[str] | None = None
+    sub: Annotated[str | None, Field(max_length=160)] = None
+    """Whose token it was made from, where it was made from another."""
+    until: float | None = None
+    """Of a pass: when the token that it was given for expires."""
+
+    @property
+    def grant(self) -> Grant:
+        """What it allows."""
+        scopes = frozenset(Scope(name) for name in self.scope.split())
+        return Grant(self.sub or f"signed {self.jti}", scopes, self.streams, self.exp)
 
 
 class Tokens:
@@ -85,7 +96,8 @@ class Tokens:
         """
         if len(token) > LONGEST_TOKEN:
             raise BadTokenError(f"expected a token of at most {LONGEST_TOKEN} characters")
-        return self._find_listed(token) or self._read_signed(token)
+        listed = self._find_listed(token)
+        return listed if listed is not None else self.read_signed(token).grant
 
     def _find_listed(self, token: str) -> Grant | None:
         """Compares with all of them, each in constant time, so that time tells nothing."""
@@ -95,17 +107,28 @@ class Tokens:
                 found = grant
         return found
 
-    def _read_signed(self, token: str) -> Grant:
+    def read_signed(self, token: str, audience: str = AUDIENCE) -> Claims:
+        """What a signed token says.
+
+        Args:
+            token: It.
+            audience: Whom it must be meant for.
+
+        Raises:
+            BadTokenError: If it is forged, too old, or meant for another.
+        """
         for key in self._signing_keys:
             try:
                 claims = jwt.decode(
                     token,
                     key,
                     algorithms=[_ALGORITHM],
-                    audience=AUDIENCE,
+                    audience=audience,
                     options={"require": ["exp", "aud", "jti"]},
                 )
-                return _grant_of(_Claims.model_validate(claims))
+                read = Claims.model_validate(claims)
+                _ = read.grant  # scopes that do not exist
+                return read
             except jwt.ExpiredSignatureError as exc:
                 raise BadTokenError("the token has expired; ask for a new one") from exc
             except jwt.InvalidSignatureError:
@@ -126,24 +149,43 @@ class Tokens:
         Raises:
             SettingsError: If the file has no signing key.
         """
+        now = int(time.time())
+        return self.sign_claims(scopes, streams, iat=now, exp=now + round(minutes * 60))
+
+    def sign_claims(
+        self,
+        scopes: Iterable[Scope],
+        streams: Iterable[str] | None,
+        audience: str = AUDIENCE,
+        **claims: float | str,
+    ) -> str:
+        """Make a signed token that says more than `sign` does.
+
+        Args:
+            scopes: What it allows.
+            streams: The only streams it is good for; None for all.
+            audience: Whom it is meant for.
+            claims: `exp`, and others of `Claims`.
+
+        Raises:
+            SettingsError: If the file has no signing key.
+        """
         if not self._signing_keys:
             raise SettingsError("expected signing_keys in the file of tokens, got none")
-        now = int(time.time())
-        claims: dict[str, Any] = {
-            "aud": AUDIENCE,
-            "iat": now,
-            "exp": now + round(minutes * 60),
+        said: dict[str, Any] = {
+            "aud": audience,
             "jti": secrets.token_urlsafe(12),
             "scope": " ".join(sorted(scopes)),
+            **claims,
         }
         if streams is not None:
-            claims["streams"] = sorted(streams)
-        return jwt.encode(claims, self._signing_keys[0], algorithm=_ALGORITHM)
+            said["streams"] = sorted(streams)
+        return jwt.encode(said, self._signing_keys[0], algorithm=_ALGORITHM)
 
-
-def _grant_of(claims: _Claims) -> Grant:
-    scopes = frozenset(Scope(name) for name in claims.scope.split())
-    return Grant(f"signed {claims.jti}", scopes, claims.streams)
+    @property
+    def can_sign(self) -> bool:
+        """Whether the file has a signing key."""
+        return bool(self._signing_keys)
 
 
 def read_tokens(file: Path) -> Tokens:

@@ -8,6 +8,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from server.access.dependencies import TheGrant
+from server.access.passes import Passes
 from server.admission import Admission
 from server.connectivity.ice_servers import IceServers
 from server.connectivity.pictures import ConnectPictures
@@ -60,6 +61,11 @@ def _ice_servers(connection: HTTPConnection) -> IceServers:
     return servers
 
 
+def _passes(connection: HTTPConnection) -> Passes | None:
+    passes: Passes | None = connection.app.state.passes
+    return passes
+
+
 def _connect_pictures(connection: HTTPConnection) -> ConnectPictures:
     connect: ConnectPictures = connection.app.state.connect_pictures
     return connect
@@ -73,6 +79,7 @@ TheAdmission = Annotated[Admission, Depends(_admission)]
 TheLiveRequests = Annotated[LiveRequests, Depends(_live)]
 TheConnect = Annotated[Connect, Depends(_connect)]
 TheConnectPictures = Annotated[ConnectPictures, Depends(_connect_pictures)]
+ThePasses = Annotated[Passes | None, Depends(_passes)]
 TheIceServers = Annotated[IceServers, Depends(_ice_servers)]
 
 

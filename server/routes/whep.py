@@ -12,6 +12,7 @@ from fastapi import APIRouter, Header, Request, Response, status
 
 from server.access.dependencies import TheGrant, needs
 from server.access.grants import Scope
+from server.access.headers import TOKEN
 from server.connectivity.ice_servers import IceServers, link_values
 from server.errors import BadOfferError, PreconditionError
 from server.routes.bodies import (
@@ -27,6 +28,7 @@ from server.routes.parts import (
     OwnSession,
     TheConnect,
     TheIceServers,
+    ThePasses,
     TheSessions,
     TheStream,
 )
@@ -78,19 +80,23 @@ async def open_session(
     connect: TheConnect,
     ice_servers: TheIceServers,
     grant: TheGrant,
+    passes: ThePasses,
     ticket: Annotated[
         str | None, Header(alias=TICKET_HEADER, description="Its turn in the waiting line has come")
     ] = None,
 ) -> Response:
     """Answer a viewer's SDP offer and start the video. `Location` names the session.
 
-    `Link` headers name STUN and TURN servers (RFC 9725), with credentials for the next hour.
+    `Link` headers name STUN and TURN servers (RFC 9725), with credentials for the next hour. A
+    viewer whom a router sent here finds in `Telewarp-Token` the token for the session.
     """
     require_media_type(request, SDP)
     offer = await _read_text(request)
     session, answer = await sessions.open(stream.id, connect, offer, grant, ticket)
     location = f"{request.scope.get('root_path', '')}/v1/sessions/{session.id}"
     headers = {"Location": location, "ETag": _ETAG, "Accept-Patch": SDP_FRAGMENT}
+    if grant.by_pass and passes is not None:
+        headers[TOKEN] = passes.token_for(grant)
     response = Response(answer, status.HTTP_201_CREATED, headers, SDP)
     _add_ice_servers(response, ice_servers)
     return response

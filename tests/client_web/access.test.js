@@ -66,12 +66,29 @@ test("a token may be pasted with spaces or as the whole link, and be forgotten",
   const storage = new FakeStorage();
   const access = new Access(ORIGIN, storage);
   access.use("  secret\n");
-  assert.deepEqual(access.subprotocols(), ["telewarp", "telewarp.token.secret"]);
+  const socket = new URL("wss://face.example/v1/streams/me/pictures");
+  assert.deepEqual(access.subprotocols(socket), ["telewarp", "telewarp.token.secret"]);
   access.use(`${ORIGIN}/?stream=me#token=other`);
   assert.deepEqual(await authorizations(access, ORIGIN), ["Bearer other"]);
   access.use("");
   assert.equal(storage.items.size, 0);
-  assert.deepEqual(access.subprotocols(), []);
-  assert.deepEqual(access.subprotocols("T"), ["telewarp", "telewarp.ticket.T"]);
+  assert.deepEqual(access.subprotocols(socket), []);
+  assert.deepEqual(access.subprotocols(socket, "T"), ["telewarp", "telewarp.ticket.T"]);
   assert.deepEqual(await authorizations(access, ORIGIN), [null]);
+});
+
+test("a host that a router sent the page to gets the token it gave, and no other", async () => {
+  const access = new Access(ORIGIN, null);
+  access.use("secret");
+  const host = "http://gpu7.example:8001";
+  const endpoint = new URL("/behind/v1/streams/me/whep", ORIGIN);
+  assert.equal(String(access.beside("pictures", endpoint)), `${ORIGIN}/behind/v1/streams/me/pictures`);
+  access.placed(new URL("/v1/streams/me/whep?pass=p", host), "given");
+  const brought = await authorizations(access, `${host}/v1/sessions/abc`, "http://other.example/", ORIGIN);
+  assert.deepEqual(brought, ["Bearer given", null, "Bearer secret"]);
+  assert.deepEqual(access.subprotocols(new URL("ws://gpu7.example:8001/")), [
+    "telewarp",
+    "telewarp.token.given",
+  ]);
+  assert.equal(String(access.beside("pictures", endpoint)), `${host}/v1/streams/me/pictures`);
 });

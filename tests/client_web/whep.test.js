@@ -172,3 +172,21 @@ test("leaving works while the page goes away, and when the server is gone", asyn
     },
   });
 });
+
+test("a session on the host a router chose is left there, with the token that host gave", async () => {
+  const { fetch, requests } = fakeFetch(() => {
+    const headers = { Location: "/v1/sessions/abc", "Telewarp-Token": "given" };
+    const answer = new Response("the answer", { status: 201, headers });
+    return Object.defineProperty(answer, "url", { value: "http://gpu7.test/v1/streams/demo/whep?pass=p" });
+  });
+  const session = await openSession(new FakePeerConnection(), ENDPOINT, { fetch });
+  assert.equal(String(session), "http://gpu7.test/v1/sessions/abc");
+  const { fetch: real } = globalThis;
+  globalThis.fetch = fetch;
+  try {
+    await closeSession(session);
+  } finally {
+    globalThis.fetch = real;
+  }
+  assert.equal(requests[1].headers.get("Authorization"), "Bearer given");
+});

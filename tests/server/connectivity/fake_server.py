@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from server.__main__ import main
+from server import __main__ as program
 from server.app import pool_settings
 from server.pool.fake import FakeEngineFactory
 from server.pool.pool import RenderPool
@@ -15,5 +15,9 @@ def build_pool(settings: Settings) -> RenderPool:
     return RenderPool(pool_settings(settings), FakeEngineFactory())
 
 
+def main(arguments: list[str]) -> int:
+    return program.main(arguments, build_pool)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], build_pool))
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,32 @@
+"""How much room there is here, for a router in front of many hosts."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from server.access.dependencies import needs
+from server.access.grants import Scope
+from server.placement.load import HeldStream, HostLoad
+from server.routes.parts import TheAdmission, ThePool, TheSessions, TheSettings, TheStreams
+
+router = APIRouter(prefix="/v1", tags=["health"])
+
+
+@router.get("/load", summary="Room and streams of this host", dependencies=[needs(Scope.ADMIN)])
+async def get_load(
+    pool: ThePool,
+    sessions: TheSessions,
+    streams: TheStreams,
+    admission: TheAdmission,
+    settings: TheSettings,
+) -> HostLoad:
+    """What a router asks every second."""
+    return HostLoad(
+        address=settings.public_url,
+        ready=pool.ready,
+        draining=admission.draining,
+        sessions=len(sessions.list()),
+        capacity=admission.capacity,
+        asked=sessions.metrics.asked,
+        streams=tuple(HeldStream(id=s.id, avatar=s.avatar.id) for s in streams.list()),
+    )

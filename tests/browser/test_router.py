@@ -1,0 +1,133 @@
+"""The viewer behind a router: two origins, and a token that only the router is ever told."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import httpx2
+import pytest
+from playwright.sync_api import Request
+
+from server.access.grants import Scope
+from server.access.tokens import Tokens, read_tokens
+from tests.browser.conftest import ROOT, _free_port
+
+if TYPE_CHECKING:
+    from tests.browser.conftest import OpenPage
+
+pytestmark = pytest.mark.browser
+
+LIVE = "window.telewarp?.stats().state === 'live' && window.telewarp.stats().way === '{}'"
+_READY_S = 60.0
+
+
+class Cluster(NamedTuple):
+    """A router in front of one host, both asking for tokens."""
+
+    router: str
+    host: str
+    tokens: Tokens
+
+    def token(self, *scopes: Scope) -> str:
+        return self.tokens.sign(scopes, None, 5)
+
+    def call(self, method: str, address: str, *scopes: Scope) -> httpx2.Response:
+        bearer = {"Authorization": f"Bearer {self.token(*scopes)}"}
+        return httpx2.request(method, address, headers=bearer)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder: Path = tmp_path_factory.mktemp("cluster")
+    file = folder / "tokens.toml"
+    file.write_text('signing_keys = ["a key of thirty-two bytes or more"]')
+    router, host = (f"http://127.0.0.1:{_free_port()}" for _ in range(2))
+    both = ["--tokens", str(file)]
+    commands = [
+        ["tests.server.connectivity.fake_server", "--port", host.rpartition(":")[2], *both]
+        + ["--public-url", host, "--allowed-origins", router],
+        ["server.placement", "--port", router.rpartition(":")[2], *both]
+        + ["--hosts", host, "--reached", f"{host},{host.replace('http', 'ws')}"],
+    ]
+    with (folder / "log.txt").open("wb") as log:
+        processes = [
+            subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, stdout=log, stderr=log)
+            for command in commands
+        ]
+        try:
+            wait_ready(router, folder / "log.txt")
+            yield Cluster(router, host, read_tokens(file))
+        finally:
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                assert process.wait(15) == 0
+
+
+def wait_ready(router: str, log: Path) -> None:
+    deadline = time.monotonic() + _READY_S
+    while True:
+        try:
+            if httpx2.get(f"{router}/readyz").status_code == 200:
+                return
+        except httpx2.TransportError:
+            pass
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.2)
+
+
+def test_a_viewer_with_a_token_at_the_router_gets_video_from_the_host(
+    cluster: Cluster, open_page: OpenPage
+) -> None:
+    token = cluster.token(Scope.VIEW, Scope.DRIVE)
+    page = open_page("about:blank", bypass_csp=False)
+    asked: list[Request] = []
+    page.on("request", lambda request: asked.append(request))
+    page.goto(f"{cluster.router}/#token={token}")
+    deadline = time.monotonic() + 30
+    while not page.evaluate(LIVE.format("webrtc")):
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(100)
+    assert page.url == f"{cluster.router}/"
+    to_host = [request for request in asked if request.url.startswith(cluster.host)]
+    joining = [request for request in to_host if "/whep?pass=" in request.url]
+    assert len(joining) == 1
+    told = [request.all_headers().get("authorization") for request in to_host]
+    assert f"Bearer {token}" not in told
+    (session,) = cluster.call("GET", f"{cluster.host}/v1/sessions", Scope.ADMIN).json()
+    assert session["stream"] == "demo"
+    again = httpx2.post(joining[0].url, content="v=0")
+    assert again.status_code == 401
+    assert "has been used" in again.json()["detail"]
+    page.close()  # the page leaves by DELETE, with the token that the host gave it
+    deadline = time.monotonic() + 5
+    while cluster.call("GET", f"{cluster.host}/v1/sessions", Scope.ADMIN).json():
+        assert time.monotonic() < deadline, "it did not leave"
+        time.sleep(0.1)
+
+
+def test_pictures_come_from_the_host_where_video_cannot(
+    cluster: Cluster, open_page: OpenPage
+) -> None:
+    page = open_page("about:blank")
+    page.add_init_script(
+        "Object.defineProperty(RTCPeerConnection.prototype, 'connectionState',"
+        " { get: () => 'connecting' })"
+    )
+    page.goto(f"{cluster.router}/#token={cluster.token(Scope.VIEW)}")
+    page.wait_for_function(LIVE.format("pictures"), timeout=30_000)
+
+
+def test_a_viewer_without_a_token_gets_no_further_than_the_router(cluster: Cluster) -> None:
+    address = f"{cluster.router}/v1/streams/demo/whep"
+    assert httpx2.post(address, content="v=0").status_code == 401
+    assert cluster.call("POST", address, Scope.PUBLISH).status_code == 403
+    sent = cluster.call("POST", address, Scope.VIEW)
+    assert sent.status_code == 307
+    assert sent.headers["location"].startswith(f"{cluster.host}/v1/streams/demo/whep?pass=")
+    assert sent.headers["cache-control"] == "no-store"
