@@ -32,8 +32,8 @@ class HostPlan:
 
     options: tuple[str, ...] = ()
     """The server's, without those below."""
-    listen: str = "127.0.0.1"
-    """Address each listens on."""
+    listen: str = "{ip}"
+    """Address each listens on; `{ip}` is the one that its machine has in the cluster."""
     port: int = 0
     """Of the first host of a machine; the others take the next ones. 0 for any that is free."""
     public_url: str = "http://{ip}:{port}"
@@ -66,11 +66,12 @@ class HostKeeper:
         self.draining = False
         self._plan = plan
         self._seat = seat
-        self._port = plan.port + seat.index if plan.port else _free_port(plan.listen)
+        self._listen = plan.listen.format(ip=seat.ip)
+        self._port = plan.port + seat.index if plan.port else _free_port(self._listen)
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
         self._quick_ends = 0
-        self._host = Host(f"http://{_reached_at(plan.listen)}:{self._port}", _tokens(plan))
+        self._host = Host(f"http://{_reached_at(self._listen)}:{self._port}", _tokens(plan))
 
     @property
     def address(self) -> str:
@@ -114,7 +115,7 @@ class HostKeeper:
 
     def _start(self) -> None:
         command = [sys.executable, "-m", "server.placement.tethered", self._plan.module]
-        options = ["--host", self._plan.listen, "--port", str(self._port)]
+        options = ["--host", self._listen, "--port", str(self._port)]
         options += ["--public-url", self.address]
         if self._plan.tokens is not None:
             options += ["--tokens", str(self._plan.tokens)]

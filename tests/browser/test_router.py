@@ -47,16 +47,17 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     file = folder / "tokens.toml"
     file.write_text('signing_keys = ["a key of thirty-two bytes or more"]')
     router, host = (f"http://127.0.0.1:{_free_port()}" for _ in range(2))
-    both = ["--tokens", str(file)]
     commands = [
-        ["tests.server.connectivity.fake_server", "--port", host.rpartition(":")[2], *both]
-        + ["--public-url", host, "--allowed-origins", router],
-        ["server.placement", "--port", router.rpartition(":")[2], *both]
-        + ["--hosts", host, "--reached", f"{host},{host.replace('http', 'ws')}"],
+        f"tests.server.connectivity.fake_server --port {host.rpartition(':')[2]} --tokens {file}"
+        f" --public-url {host} --allowed-origins {router}",
+        f"server.placement --port {router.rpartition(':')[2]} --tokens {file} --hosts {host}"
+        f" --reached {host},{host.replace('http', 'ws')}",
     ]
     with (folder / "log.txt").open("wb") as log:
         processes = [
-            subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, stdout=log, stderr=log)
+            subprocess.Popen(
+                [sys.executable, "-m", *command.split()], cwd=ROOT, stdout=log, stderr=log
+            )
             for command in commands
         ]
         try:

@@ -1,4 +1,4 @@
-"""Passes to another host: for one host, once, for some seconds, and for no more than was granted."""
+"""Passes to another host: good for it, once, for seconds, and for no more than was granted."""
 
 from __future__ import annotations
 

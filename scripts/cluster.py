@@ -1,0 +1,204 @@
+"""Serve from many GPUs and machines: a host on each, placed by Ray, and a router in front of them.
+
+    .venv/bin/pip install -c scripts/constraints.txt -e '.[cluster]'            # on every machine
+    .venv/bin/python scripts/cluster.py head --ip 10.0.0.1                      # on the first
+    .venv/bin/python scripts/cluster.py join 10.0.0.1:6379 --ip 10.0.0.2        # on the others
+    .venv/bin/python scripts/cluster.py hosts --router https://face.example.org --tokens tokens.toml
+    .venv/bin/python scripts/cluster.py router --host 0.0.0.0 --port 8000 --tokens tokens.toml
+    .venv/bin/python scripts/cluster.py status
+    .venv/bin/python scripts/cluster.py drain http://10.0.0.2:8100              # no more viewers
+    .venv/bin/python scripts/cluster.py stop http://10.0.0.2:8100               # end it
+    .venv/bin/python scripts/cluster.py leave                                   # on each machine
+
+`hosts` starts one host per GPU (one per machine without any), and may be run again when machines
+have joined; options behind `--` go to every host. The file of tokens must be at the same place on
+every machine. To try it on one machine, leave out `--ip` and tokens: all stays on 127.0.0.1.
+
+Whoever reaches Ray's ports can run programs: keep them in a network of your own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from server.__main__ import listen
+from server.errors import SettingsError, TelewarpError
+from server.placement.keeper import HostPlan
+from server.placement.router import create_router
+from server.placement.serving import RouterSettings, address_of, say, serve
+from server.settings import read_settings_of
+
+RAY_PORT = 6379
+FIRST_PORT = 8100
+LOCAL = "127.0.0.1"
+
+
+def main(arguments: list[str]) -> int:
+    """Do one of the commands. Returns the exit code."""
+    wanted, rest = _parser().parse_known_args(arguments)
+    try:
+        if rest and wanted.run not in (_hosts, _router):
+            raise SettingsError(f"expected no more words, got {' '.join(rest)}")
+        wanted.rest = rest[1:] if rest[:1] == ["--"] else rest
+        code: int = wanted.run(wanted)
+        return code
+    except TelewarpError as error:
+        print(f"cluster: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--ray",
+        default=os.environ.get("RAY_ADDRESS", f"{LOCAL}:{RAY_PORT}"),
+        help="HOST:PORT of the cluster's first machine (default: RAY_ADDRESS, else this one)",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    head = commands.add_parser("head", help="begin a cluster on this machine")
+    head.add_argument("--ip", default=LOCAL, help="address for the other machines (default: none)")
+    head.add_argument("--ray-port", type=int, default=RAY_PORT, help="Ray's port")
+    head.set_defaults(run=_head)
+    join = commands.add_parser("join", help="let this machine join a cluster")
+    join.add_argument("address", help="HOST:PORT of the first machine")
+    join.add_argument("--ip", default=LOCAL, help="address of this machine for the others")
+    join.set_defaults(run=_join)
+    commands.add_parser("leave", help="end all of Ray on this machine").set_defaults(run=_leave)
+
+    hosts = commands.add_parser("hosts", help="start a host per GPU, where there is none")
+    hosts.add_argument(
+        "--router", help="where viewers open the page, the only one that may use the hosts"
+    )
+    hosts.add_argument(
+        "--public-url",
+        default="http://{ip}:{port}",
+        help="how viewers reach a host; {ip}, {port} and {name} (the machine's) are put in",
+    )
+    hosts.add_argument("--listen", default="{ip}", help="address each host listens on")
+    hosts.add_argument(
+        "--first-port",
+        type=int,
+        default=FIRST_PORT,
+        help="of each machine's first host, the others take the next ones; 0 for free ones",
+    )
+    hosts.add_argument("--tokens", type=Path, help="file of tokens, on every machine")
+    hosts.set_defaults(run=_hosts)
+    router = commands.add_parser(
+        "router", help="answer viewers here; takes the server's options", add_help=False
+    )
+    router.set_defaults(run=_router)
+    commands.add_parser("status", help="all hosts").set_defaults(run=_status)
+    for name, run, text in (
+        ("drain", _drain, "send a host no more viewers"),
+        ("stop", _stop, "end a host; its viewers go elsewhere"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("address", help="as `status` shows it")
+        command.set_defaults(run=run)
+    return parser
+
+
+def _head(wanted: argparse.Namespace) -> int:
+    return _ray(
+        "start", "--head", f"--node-ip-address={wanted.ip}", f"--port={wanted.ray_port}",
+        "--include-dashboard=false",
+    )  # fmt: skip
+
+
+def _join(wanted: argparse.Namespace) -> int:
+    return _ray("start", f"--address={wanted.address}", f"--node-ip-address={wanted.ip}")
+
+
+def _leave(wanted: argparse.Namespace) -> int:
+    return _ray("stop")
+
+
+def _ray(*words: str) -> int:
+    """Ray's own program of this environment, telling nobody outside of its use."""
+    root = str(Path(__file__).resolve().parents[1])  # its workers import the server from here
+    paths = [root, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    environment = {
+        **os.environ,
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+    }
+    program = Path(sys.executable).with_name("ray")
+    return subprocess.run([str(program), *words], env=environment, check=False).returncode
+
+
+def _hosts(wanted: argparse.Namespace) -> int:
+    options = list(wanted.rest)
+    if wanted.router is not None:
+        options += ["--allowed-origins", wanted.router]
+    plan = HostPlan(
+        options=tuple(options),
+        listen=wanted.listen,
+        port=wanted.first_port,
+        public_url=wanted.public_url,
+        tokens=wanted.tokens.resolve() if wanted.tokens is not None else None,
+    )
+    from server.placement import ray_cluster
+
+    ray_cluster.connect(wanted.ray)
+    for address in ray_cluster.start_hosts(plan):
+        print(address)
+    return 0
+
+
+def _router(wanted: argparse.Namespace) -> int:
+    settings = read_settings_of(RouterSettings, wanted.rest)
+    from server.placement import ray_cluster
+
+    ray_cluster.connect(wanted.ray)
+    app = create_router(settings, ray_cluster.RayPlacement(), settings.host_sources)
+    with listen(settings) as listening:
+        say(f"Telewarp routes at {address_of(listening)}")
+        asyncio.run(serve(app, listening))
+    return 0
+
+
+def _status(wanted: argparse.Namespace) -> int:
+    from server.placement import ray_cluster
+
+    ray_cluster.connect(wanted.ray)
+    found = ray_cluster.hosts()
+    rows: list[Sequence[str]] = [("host", "state", "viewers", "streams")]
+    for host in found:
+        state = "drains" if host.draining else "ready" if host.ready else "cannot render"
+        rows.append((host.address, state, f"{host.sessions} of {host.capacity}", str(host.streams)))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+    return 0 if any(host.ready and not host.draining for host in found) else 1
+
+
+def _drain(wanted: argparse.Namespace) -> int:
+    from server.placement import ray_cluster
+
+    ray_cluster.connect(wanted.ray)
+    ray_cluster.drain(wanted.address)
+    print(f"{wanted.address} gets no more viewers; `status` tells when the last has left")
+    return 0
+
+
+def _stop(wanted: argparse.Namespace) -> int:
+    from server.placement import ray_cluster
+
+    ray_cluster.connect(wanted.ray)
+    ray_cluster.stop(wanted.address)
+    print(f"{wanted.address} has ended")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
