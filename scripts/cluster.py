@@ -1,8 +1,8 @@
 """Serve from many GPUs and machines: a host on each, placed by Ray, and a router in front of them.
 
     .venv/bin/pip install -c scripts/constraints.txt -e '.[cluster]'            # on every machine
-    .venv/bin/python scripts/cluster.py head --ip 10.0.0.1                      # on the first
-    .venv/bin/python scripts/cluster.py join 10.0.0.1:6379 --ip 10.0.0.2        # on the others
+    .venv/bin/python scripts/cluster.py head                                    # on the first
+    .venv/bin/python scripts/cluster.py join 10.0.0.1:6379                      # on the others
     .venv/bin/python scripts/cluster.py hosts --router https://face.example.org --tokens tokens.toml
     .venv/bin/python scripts/cluster.py router --host 0.0.0.0 --port 8000 --tokens tokens.toml
     .venv/bin/python scripts/cluster.py status
@@ -11,10 +11,12 @@
     .venv/bin/python scripts/cluster.py leave                                   # on each machine
 
 `hosts` starts one host per GPU (one per machine without any), and may be run again when machines
-have joined; options behind `--` go to every host. The file of tokens must be at the same place on
-every machine. To try it on one machine, leave out `--ip` and tokens: all stays on 127.0.0.1.
+have joined, or for a stopped one with other options: those behind `--` go to every host. The file
+of tokens must be at the same place on every machine. Without tokens the hosts serve their own
+machine only: good to try it on one.
 
-Whoever reaches Ray's ports can run programs: keep them in a network of your own.
+Whoever may use Ray can run programs, so it asks for a token too: `head` makes ~/.ray/auth_token,
+which every machine needs a copy of.
 """
 
 from __future__ import annotations
@@ -32,11 +34,16 @@ from server.errors import SettingsError, TelewarpError
 from server.placement.keeper import HostPlan
 from server.placement.router import create_router
 from server.placement.serving import RouterSettings, address_of, say, serve
-from server.settings import read_settings_of
+from server.settings import ROOT, read_settings_of
 
 RAY_PORT = 6379
 FIRST_PORT = 8100
 LOCAL = "127.0.0.1"
+_TOKEN = Path.home() / ".ray" / "auth_token"
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+if "RAY_AUTH_TOKEN" not in os.environ:
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def main(arguments: list[str]) -> int:
@@ -65,12 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     head = commands.add_parser("head", help="begin a cluster on this machine")
-    head.add_argument("--ip", default=LOCAL, help="address for the other machines (default: none)")
+    head.add_argument("--ip", help="address of this machine for the others, where it has many")
     head.add_argument("--ray-port", type=int, default=RAY_PORT, help="Ray's port")
     head.set_defaults(run=_head)
     join = commands.add_parser("join", help="let this machine join a cluster")
     join.add_argument("address", help="HOST:PORT of the first machine")
-    join.add_argument("--ip", default=LOCAL, help="address of this machine for the others")
+    join.add_argument("--ip", help="address of this machine for the others, where it has many")
     join.set_defaults(run=_join)
     commands.add_parser("leave", help="end all of Ray on this machine").set_defaults(run=_leave)
 
@@ -80,10 +87,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     hosts.add_argument(
         "--public-url",
-        default="http://{ip}:{port}",
-        help="how viewers reach a host; {ip}, {port} and {name} (the machine's) are put in",
+        help="how viewers reach a host; {ip}, {port} and {name} (the machine's) are put in "
+        "(default: http://{ip}:{port})",
     )
-    hosts.add_argument("--listen", default="{ip}", help="address each host listens on")
+    hosts.add_argument("--listen", help="address each host listens on (default: {ip})")
     hosts.add_argument(
         "--first-port",
         type=int,
@@ -108,50 +115,56 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _head(wanted: argparse.Namespace) -> int:
+    if not _TOKEN.exists():
+        _ray("get-auth-token", "--generate", quiet=True)
+        _TOKEN.chmod(0o600)
     return _ray(
-        "start", "--head", f"--node-ip-address={wanted.ip}", f"--port={wanted.ray_port}",
-        "--include-dashboard=false",
-    )  # fmt: skip
+        "start", "--head", f"--port={wanted.ray_port}", "--include-dashboard=false", *_ip(wanted)
+    )
 
 
 def _join(wanted: argparse.Namespace) -> int:
-    return _ray("start", f"--address={wanted.address}", f"--node-ip-address={wanted.ip}")
+    if not _TOKEN.exists():
+        raise SettingsError(f"expected {_TOKEN}, a copy of the first machine's, got none")
+    return _ray("start", f"--address={wanted.address}", *_ip(wanted))
 
 
 def _leave(wanted: argparse.Namespace) -> int:
     return _ray("stop")
 
 
-def _ray(*words: str) -> int:
-    """Ray's own program of this environment, telling nobody outside of its use."""
-    root = str(Path(__file__).resolve().parents[1])  # its workers import the server from here
-    paths = [root, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    environment = {
-        **os.environ,
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
-    }
-    program = Path(sys.executable).with_name("ray")
-    return subprocess.run([str(program), *words], env=environment, check=False).returncode
+def _ip(wanted: argparse.Namespace) -> list[str]:
+    return [f"--node-ip-address={wanted.ip}"] if wanted.ip else []
+
+
+def _ray(*words: str, quiet: bool = False) -> int:
+    """Ray's own program of this environment. Its workers import the server from here."""
+    paths = [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    command = [str(Path(sys.executable).with_name("ray")), *words]
+    output = subprocess.DEVNULL if quiet else None
+    return subprocess.run(command, env=environment, stdout=output, check=False).returncode
 
 
 def _hosts(wanted: argparse.Namespace) -> int:
     options = list(wanted.rest)
     if wanted.router is not None:
         options += ["--allowed-origins", wanted.router]
+    ip = LOCAL if wanted.tokens is None else "{ip}"
     plan = HostPlan(
         options=tuple(options),
-        listen=wanted.listen,
+        listen=wanted.listen or ip,
         port=wanted.first_port,
-        public_url=wanted.public_url,
+        public_url=wanted.public_url or f"http://{ip}:{{port}}",
         tokens=wanted.tokens.resolve() if wanted.tokens is not None else None,
     )
     from server.placement import ray_cluster
 
     ray_cluster.connect(wanted.ray)
-    for address in ray_cluster.start_hosts(plan):
-        print(address)
-    return 0
+    started = ray_cluster.start_hosts(plan)
+    for address, problem in started.items():
+        print(f"{address}  {problem or 'answers'}")
+    return 1 if any(started.values()) else 0
 
 
 def _router(wanted: argparse.Namespace) -> int:

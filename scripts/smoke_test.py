@@ -2,8 +2,8 @@
 
     .venv/bin/python scripts/smoke_test.py http://127.0.0.1:8000 --token TOKEN --screenshot seen.png
 
-The token needs the scopes publish and view. Ends with one JSON line, or with what is wrong and exit
-code 1. Leaves nothing behind on the server.
+The token needs the scopes publish and view. A router in front of many hosts will do as well. Ends
+with one JSON line, or with what is wrong and exit code 1. Leaves nothing behind on the server.
 """
 
 from __future__ import annotations
@@ -45,9 +45,11 @@ class Options:
 def main(options: Options) -> int:
     """Run it; returns the exit code."""
     headers = {"Authorization": f"Bearer {options.token}"} if options.token else {}
-    with httpx2.Client(base_url=options.address, headers=headers, timeout=30) as http:
+    with httpx2.Client(
+        base_url=options.address, headers=headers, timeout=30, follow_redirects=True
+    ) as http:
         try:
-            with _stream(http) as stream, _page(options, stream) as page:
+            with _stream(http) as stream, _page(options, stream.path.split("/")[-1]) as page:
                 accepted = _publish(http, stream, options.seconds)
                 seen: dict[str, Any] = page.evaluate("window.telewarp.stats()")
                 if options.screenshot:
@@ -66,18 +68,18 @@ def main(options: Options) -> int:
 
 
 @contextmanager
-def _stream(http: httpx2.Client) -> Iterator[str]:
-    """A stream of its own; yields its id."""
+def _stream(http: httpx2.Client) -> Iterator[httpx2.URL]:
+    """A stream of its own; yields its address, which is on the host that a router chose for it."""
     avatars = http.get("/v1/avatars").raise_for_status().json()
     answer = http.post("/v1/streams", json={"avatar": avatars[0]["id"]}).raise_for_status()
-    stream = str(answer.json()["id"])
+    stream = answer.url.join(answer.headers["location"])
     try:
         yield stream
     finally:
-        http.delete(f"/v1/streams/{stream}").raise_for_status()
+        http.delete(stream).raise_for_status()
 
 
-def _publish(http: httpx2.Client, stream: str, seconds: float) -> int:
+def _publish(http: httpx2.Client, stream: httpx2.URL, seconds: float) -> int:
     """Speak and nod; returns how many frames were taken."""
 
     def frames() -> Iterator[bytes]:
@@ -90,7 +92,7 @@ def _publish(http: httpx2.Client, stream: str, seconds: float) -> int:
             time.sleep(FRAME_S)
 
     answer = http.post(
-        f"/v1/streams/{stream}/frames",
+        f"{stream}/frames",
         content=frames(),
         headers={"Content-Type": "application/x-ndjson"},
         timeout=seconds + 30,

@@ -147,6 +147,7 @@ class Session:
         self._waiter: asyncio.Future[None] | None = None
         stream.on_deleted.append(self.end)
         self.line.on_ready.append(self._on_cache)
+        self.line.on_lost.append(self.end)
         self._keep_fresh()  # the first cache is made while the peers still negotiate
 
     @property

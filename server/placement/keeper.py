@@ -8,10 +8,11 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from server.access.tokens import Tokens, read_tokens
 from server.placement.host import BEAT_S, Host, Renew
@@ -64,6 +65,10 @@ class HostKeeper:
 
     def __init__(self, plan: HostPlan, seat: Seat) -> None:
         self.draining = False
+        self.said = ""
+        """The last line of its log."""
+        self.answers = False
+        """Whether it told its load the last time it was asked."""
         self._plan = plan
         self._seat = seat
         self._listen = plan.listen.format(ip=seat.ip)
@@ -96,8 +101,11 @@ class HostKeeper:
             if not self.running:
                 await self._back_off()
                 self._start()
-            with suppress(OSError, ValueError):  # still starting, or gone: its lease runs out
+            try:
                 await self._host.beat(renew_it)
+                self.answers = True
+            except (OSError, ValueError):  # still starting, or gone: its lease runs out
+                self.answers = False
             await asyncio.sleep(BEAT_S)
 
     def stop(self) -> None:
@@ -123,10 +131,21 @@ class HostKeeper:
         self._process = subprocess.Popen(
             [*command, *options, *self._plan.options],
             stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
         )
         logger.info("%s: process %d", self.address, self._process.pid)
+        log = self._process.stderr
+        threading.Thread(target=self._listen_to, args=[log], name="log", daemon=True).start()
+
+    def _listen_to(self, log: IO[bytes]) -> None:
+        """Pass its log on, and remember the last line for whoever asks why it does not run."""
+        with log:
+            for line in log:
+                self.said = line.decode(errors="replace").strip() or self.said
+                sys.stderr.buffer.write(line)
+                sys.stderr.flush()
 
     async def _back_off(self) -> None:
         if self._process is None:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -79,6 +80,10 @@ class HostActor:
         """Where viewers reach it."""
         return self._keeper.address
 
+    def problem(self) -> str | None:
+        """Why the host does not answer yet, as far as it has said so; None if it answers."""
+        return None if self._keeper.answers else self._keeper.said or "it is still starting"
+
     def drain(self) -> None:
         """Let it take no more viewers."""
         self._keeper.draining = True
@@ -104,17 +109,24 @@ class HostActor:
             raise OSError(f"the registry does not answer: {exc}") from exc
 
 
-def start_hosts(plan: HostPlan) -> list[str]:
+def start_hosts(plan: HostPlan, wait_s: float = 60.0) -> dict[str, str | None]:
     """Start a host per GPU, per machine without one, wherever there is none yet.
 
     Returns:
-        The addresses of all hosts.
+        The addresses of all hosts, each with why it does not answer, if it does not by then.
     """
     registry = _start_registry()
     actors = [
         _start_host(plan, node, index, registry) for node in _nodes() for index in _places(node)
     ]
-    return [_get(actor.address.remote()) for actor in actors]
+    waiting = {_get(actor.address.remote()): actor for actor in actors}
+    problems: dict[str, str | None] = {}
+    deadline = time.monotonic() + wait_s
+    while True:
+        problems |= {address: _get(actor.problem.remote()) for address, actor in waiting.items()}
+        if time.monotonic() > deadline or not any(problems.values()):
+            return problems
+        time.sleep(1)
 
 
 def hosts() -> tuple[HostStatus, ...]:

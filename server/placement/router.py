@@ -17,7 +17,7 @@ from server.access.grants import Grant, Scope
 from server.access.passes import PARAMETER, give_pass
 from server.access.tokens import Tokens, read_tokens
 from server.app import add_gate, answer_errors
-from server.errors import NotReadyError, SettingsError
+from server.errors import NotReadyError, PoolBusyError, SettingsError
 from server.messages import parse_stream_request
 from server.placement.interface import Placement
 from server.placement.load import HeldStream
@@ -110,6 +110,12 @@ TheWay = Annotated[Way, Depends()]
 async def watch(stream_id: str, placement: ThePlacement, way: TheWay) -> Response:
     """Send a viewer to the host with the most room."""
     return way.to(await placement.place_viewer(stream_id), *_WATCH)
+
+
+@router.post("/v1/streams/{stream_id}/queue", dependencies=[needs(Scope.VIEW)])
+async def wait_in_line(stream_id: str) -> None:
+    """A full host has a waiting line; of many hosts, another may have room sooner."""
+    raise PoolBusyError("no waiting line in front of many hosts; ask again")
 
 
 @router.options("/v1/streams/{stream_id}/whep", dependencies=[needs(Scope.VIEW)])

@@ -128,6 +128,8 @@ class FakeEngineFactory:
     """Whether workers end without a word instead of building their engine."""
     device_names: tuple[str, ...] = ("cpu",)
     """Devices that `auto` stands for."""
+    broken_devices: tuple[str, ...] = ()
+    """Devices whose workers cannot build it."""
 
     def devices(self, wanted: str) -> tuple[str, ...]:
         """See `EngineFactory`."""
@@ -146,7 +148,8 @@ class FakeEngineFactory:
         in_worker = parent_process() is not None
         if in_worker and self.exits_in_workers:
             os._exit(3)
-        if not (self.builds_in_workers if in_worker else self.builds_in_server):
+        broken = device in self.broken_devices
+        if not (self.builds_in_workers and not broken if in_worker else self.builds_in_server):
             raise RuntimeError(f"no memory left on {device}")
         return FakeEngine(self)
 

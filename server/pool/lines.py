@@ -77,6 +77,8 @@ class CacheLine:
         self.memory = memory
         self.on_ready: list[Callable[[], None]] = []
         """Called after a new cache was swapped in. Must be quick and must not raise."""
+        self.on_lost: list[Callable[[], None]] = []
+        """Called once its device is of no more use; whoever has the line closes it."""
         self.failed = 0
         """Refreshes the renderer refused."""
         self.closed = False
@@ -135,6 +137,11 @@ class CacheLine:
         elif self.can_refresh:
             self._changed(self)
 
+    def lose(self) -> None:
+        """Tell whoever has the line that its device is of no more use."""
+        for callback in tuple(self.on_lost):
+            callback()
+
     def close(self) -> None:
         """Drop what is waiting, and free the slots as soon as nobody uses them."""
         if self.closed:
@@ -142,6 +149,7 @@ class CacheLine:
         self.closed = True
         self._waiting = None
         self.on_ready.clear()
+        self.on_lost.clear()
         self._changed(self)
         self._free_if_unused()
 

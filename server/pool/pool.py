@@ -34,6 +34,7 @@ from server.pool.jobs import (
 )
 from server.pool.keeper import Patience, Worker, WorkerState, is_ready
 from server.pool.lines import CacheLine, CacheView, Sample
+from server.pool.placing import DeviceLoad, choose_device, lost_devices
 from server.pool.scheduler import Scheduler
 from server.pool.sizing import available_cores, default_size
 from server.pool.slots import SharedBlock
@@ -220,13 +221,13 @@ class RenderPool:
             raise NotReadyError(self.reason or "no worker is ready") from exc
 
     def open_line(self, avatar_id: str) -> CacheLine:
-        """Open a line of caches on the device with the fewest; close it with `line.close()`.
+        """Open a line of caches on the device that suits; close it with `line.close()`.
 
         Raises:
             AvatarNotFoundError: If there is no such avatar.
         """
         self._find_avatar(avatar_id)
-        warp = min(self._warps.values(), key=lambda warp: warp.lines)
+        warp = self._warps[choose_device(self._loads())]
         memory = warp.engine.allocate(avatar_id)
         line = CacheLine(next(self._ids), avatar_id, warp.device, memory, self._line_changed)
         warp.lines += 1
@@ -354,6 +355,7 @@ class RenderPool:
                 self._scheduler.put_back(ticket)
             case _Ticket() as ticket:
                 _fail(ticket, f"the worker died while rendering it ({worker.problem})")
+        self._lose_lines()
         self._dispatch()
 
     def _make_workers(self, device: str) -> list[Worker]:
@@ -376,6 +378,21 @@ class RenderPool:
             )
             for index in range(self._settings.workers or size.workers)
         ]
+
+    def _loads(self) -> list[DeviceLoad]:
+        working = {worker.device for worker in self._workers if not worker.failing}
+        return [
+            DeviceLoad(warp.device, warp.lines, warp.warp_ms, warp.device in working)
+            for warp in self._warps.values()
+        ]
+
+    def _lose_lines(self) -> None:
+        """Let the lines of a device that keeps failing go, where there is another one."""
+        lost = lost_devices(self._loads()) if self._open else set()
+        for line in tuple(self._lines.values()):
+            if line.device in lost:
+                logger.warning("line %d is lost with %s", line.id, line.device)
+                line.lose()
 
     def _find_avatar(self, avatar_id: str) -> AvatarInfo:
         avatar = self._avatars.get(avatar_id)

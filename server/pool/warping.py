@@ -19,6 +19,8 @@ from server.pool.interface import Engine, EngineFactory, Fade, SlotMemory
 from server.pool.jobs import AvatarInfo, Image, RenderState
 from server.pool.lines import CacheLine, CacheView, Sample
 
+_NEWEST_COUNTS = 0.05
+"""Of the mean of warp times: about the last second of one viewer."""
 _TRIAL_PICTURES = 10
 """Kept of a trial, for encoders to be tried with."""
 _SWAY_M = 0.1
@@ -65,6 +67,8 @@ class WarpThread:
         self.device = device
         self.lines = 0
         """Open lines whose caches lie on this device."""
+        self.warp_ms: float | None = None
+        """How long a warp has taken lately."""
         self._factory = factory
         self._engine: Engine | None = None
         self._fades: weakref.WeakKeyDictionary[CacheLine, Fade] = weakref.WeakKeyDictionary()
@@ -155,6 +159,7 @@ class WarpThread:
                 fade = self._fade(line)
                 shown = fade.follow(cache.slot, cache.generation, time.monotonic())
                 picture = self.engine.warp(line.avatar_id, sample(), shown)
+                self._note(picture.raster_ms + picture.network_ms)
             return WarpedFrame(
                 rgb=picture.rgb,
                 cache=cache,
@@ -167,6 +172,10 @@ class WarpThread:
             # From here and not from the future, which may have been cancelled long ago.
             if line.needs_settling:
                 loop.call_soon_threadsafe(line.settle)
+
+    def _note(self, elapsed_ms: float) -> None:
+        earlier_ms = elapsed_ms if self.warp_ms is None else self.warp_ms
+        self.warp_ms = earlier_ms + _NEWEST_COUNTS * (elapsed_ms - earlier_ms)
 
     def _fade(self, line: CacheLine) -> Fade:
         """The line's own; dropped with it."""

@@ -451,3 +451,21 @@ async def test_viewers_who_leave_before_a_busy_worker_knows_them_do_it_no_harm()
             pool.open_line("default").close()
         await refreshed(staying, 0.9)
         assert pool.status().workers[0].restarts == 0
+
+
+async def test_lines_leave_a_device_whose_workers_keep_failing() -> None:
+    factory = FakeEngineFactory(device_names=("cuda:0", "cuda:1"), broken_devices=("cuda:1",))
+    pool = RenderPool(PoolSettings(workers=1, patience=Patience(backoff_s=0.01)), factory)
+    await pool.start()
+    try:
+        lines = [pool.open_line("default") for _ in range(2)]
+        assert [line.device for line in lines] == ["cuda:0", "cuda:1"]
+        lost = asyncio.Event()
+        lines[0].on_lost.append(lambda: pytest.fail("its device works"))
+        lines[1].on_lost.append(lost.set)
+        async with asyncio.timeout(30):
+            await lost.wait()
+        lines[1].close()
+        assert {pool.open_line("default").device for _ in range(3)} == {"cuda:0"}
+    finally:
+        await pool.close()
