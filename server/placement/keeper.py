@@ -118,8 +118,7 @@ class HostKeeper:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        self._untie(self._process)
 
     def _start(self) -> None:
         command = [sys.executable, "-m", "server.placement.tethered", self._plan.module]
@@ -139,6 +138,10 @@ class HostKeeper:
         log = self._process.stderr
         threading.Thread(target=self._listen_to, args=[log], name="log", daemon=True).start()
 
+    def _untie(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin is not None
+        process.stdin.close()
+
     def _listen_to(self, log: IO[bytes]) -> None:
         """Pass its log on, and remember the last line for whoever asks why it does not run."""
         with log:
@@ -151,6 +154,7 @@ class HostKeeper:
         if self._process is None:
             return
         logger.warning("%s ended with code %s", self.address, self._process.returncode)
+        self._untie(self._process)
         quick = time.monotonic() - self._started_at < _SETTLED_S
         self._quick_ends = self._quick_ends + 1 if quick else 0
         if self._quick_ends:

@@ -1,0 +1,52 @@
+"""docker/compose.yaml keeps to the Compose specification, and says what the page about it says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+FILE = Path(__file__).parents[2] / "docker" / "compose.yaml"
+CHECK = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, dict[str, Any]]:
+    read: dict[str, Any] = yaml.safe_load(FILE.read_text())
+    services: dict[str, dict[str, Any]] = read["services"]
+    return services
+
+
+def test_it_keeps_to_the_specification(tmp_path: Path) -> None:
+    subprocess.run([*CHECK, str(FILE)], check=True, capture_output=True)
+    broken = tmp_path / "compose.yaml"
+    broken.write_text(FILE.read_text().replace("restart: unless-stopped", "restart: [sometimes]"))
+    assert subprocess.run([*CHECK, str(broken)], capture_output=True, check=False).returncode == 1
+
+
+def test_servers_run_without_root_and_write_to_nothing(services: dict[str, dict[str, Any]]) -> None:
+    for name in ("server", "gpu"):
+        server = services[name]
+        assert server["read_only"] is True, name
+        assert server["cap_drop"] == ["ALL"], name
+        assert server["tmpfs"] == ["/tmp"], name
+        assert "no-new-privileges:true" in server["security_opt"], name
+
+
+def test_the_gpu_server_gets_all_gpus(services: dict[str, dict[str, Any]]) -> None:
+    (device,) = services["gpu"]["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
+
+
+def test_server_and_relay_share_a_secret_and_no_port(services: dict[str, dict[str, Any]]) -> None:
+    relay = " ".join(services["coturn"]["command"])
+    assert "--static-auth-secret=${TELEWARP_TURN_SECRET:-}" in relay
+    environment = services["server"]["environment"]
+    assert environment["TELEWARP_TURN_SECRET"] == "${TELEWARP_TURN_SECRET:-}"
+    first, last = (int(port) for port in environment["TELEWARP_UDP_PORTS"].split("-"))
+    assert first < last < 41000
+    assert "--min-port=41000" in relay
