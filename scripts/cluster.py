@@ -186,7 +186,7 @@ def _status(wanted: argparse.Namespace) -> int:
     found = ray_cluster.hosts()
     rows: list[Sequence[str]] = [("host", "state", "viewers", "streams")]
     for host in found:
-        state = "drains" if host.draining else "ready" if host.ready else "cannot render"
+        state = "drains" if host.draining else "ready" if host.ready else "not ready"
         rows.append((host.address, state, f"{host.sessions} of {host.capacity}", str(host.streams)))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:

@@ -1,20 +1,43 @@
 #!/usr/bin/env bash
 # Builds the image and tries it as it is meant to be run: not root, read-only, with tokens. Posts a stream to it,
 # watches it in Chromium, and stops it. Needs a Docker engine; BASE_IMAGE and DOCKER_HOST are taken from the environment.
+# With --start-engine it starts an engine of its own, and makes a base image, where there are none (as root).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-if ! docker version >/dev/null 2>&1; then
-  echo "test_docker: skipped, no Docker engine can be reached (docker version)"
-  exit 0
-fi
 source scripts/environment.sh
+source scripts/docker_engine.sh
+
+skip() {
+  echo "test_docker: skipped, $*"
+  exit 0
+}
+
+work=$(mktemp -d /var/tmp/telewarp-docker-XXXXXX)
+container=telewarp-test-$$
+clean_up() {
+  docker rm -f "$container" >/dev/null 2>&1 || true
+  stop_engine
+  rm -rf "$work"
+}
+trap clean_up EXIT
+
+start=${1:-}
+if [ "$start" = --start-engine ]; then
+  why=$(mktemp "$work/why-XXXX")
+  start_engine "$work" >"$why" || skip "$(tail -1 "$why")"
+  ensure_base_image "$work" >"$why" || skip "$(tail -1 "$why")"
+fi
+docker version >/dev/null 2>&1 || skip "no Docker engine can be reached (docker version)"
 ensure_environment dev
+if [ "$start" = --start-engine ]; then
+  # What this machine's pip chooses: its package index, and the build of torch, which elsewhere brings gigabytes of CUDA.
+  PIP_INDEX_URL=${PIP_INDEX_URL:-$(.venv/bin/pip config get global.index-url 2>/dev/null || true)}
+  compgen -G "docker/wheels/torch-*" >/dev/null ||
+    .venv/bin/pip download --quiet --no-deps -c scripts/constraints.txt -d docker/wheels torch 2>/dev/null || true
+fi
 
 port=${PORT:-18080}
 image=telewarp:test
-container=telewarp-test-$$
-work=$(mktemp -d)
-trap 'docker rm -f "$container" >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
 
 docker build --network host ${BASE_IMAGE:+--build-arg BASE_IMAGE="$BASE_IMAGE"} \
   ${PIP_INDEX_URL:+--build-arg PIP_INDEX_URL="$PIP_INDEX_URL"} \
