@@ -23,16 +23,17 @@ start_engine() {
     sleep 0.5
   done
   echo "a Docker engine does not start here: $(grep -iE 'fail|error' "$folder/engine.log" | tail -1)"
-  stop_engine
+  stop_engine "$folder"
   return 1
 }
 
-# stop_engine: ends the engine that start_engine started, if it did.
+# stop_engine FOLDER: ends the engine that start_engine started there, if it did.
 stop_engine() {
   if [ -z "${engine:-}" ]; then return; fi
   kill "$engine" 2>/dev/null || true
   wait "$engine" 2>/dev/null || true
   engine=""
+  umount "$1"/exec/netns/* 2>/dev/null || true # left behind, and cannot be removed before
 }
 
 # ensure_base_image FOLDER: exports BASE_IMAGE, unless it is set or the Dockerfile's own can be had: this machine's

@@ -16,7 +16,7 @@ work=$(mktemp -d /var/tmp/telewarp-docker-XXXXXX)
 container=telewarp-test-$$
 clean_up() {
   docker rm -f "$container" >/dev/null 2>&1 || true
-  stop_engine
+  stop_engine "$work"
   rm -rf "$work"
 }
 trap clean_up EXIT
