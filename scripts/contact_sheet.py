@@ -33,8 +33,24 @@ EXPRESSIONS: dict[str, dict[str, float]] = {
         "cheekSquintLeft": 0.5,
         "cheekSquintRight": 0.5,
     },
+    "laugh": {
+        "mouthSmileLeft": 0.9,
+        "mouthSmileRight": 0.9,
+        "jawOpen": 0.22,
+        "mouthUpperUpLeft": 0.3,
+        "mouthUpperUpRight": 0.3,
+        "cheekSquintLeft": 0.6,
+        "cheekSquintRight": 0.6,
+    },
     "surprise": {"jawOpen": 0.5, "browInnerUp": 0.8, "eyeWideLeft": 0.7, "eyeWideRight": 0.7},
     "wink": {"eyeBlinkLeft": 1.0, "mouthSmileLeft": 0.5, "browDownLeft": 0.3},
+    "doubt": {
+        "browDownLeft": 0.9,
+        "browOuterUpRight": 0.8,
+        "mouthPucker": 0.4,
+        "eyeLookOutLeft": 0.6,
+        "eyeLookInRight": 0.6,
+    },
 }
 
 

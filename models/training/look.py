@@ -27,16 +27,27 @@ class Look:
     blush: float = 0.6
     """How much cheeks, nose and ears redden."""
     freckles: float = 0.3
-    stubble: float = 0.0
-    """Shade of a shaven beard."""
+    shine: float = 1.0
+    """Of the skin."""
+    beard: float = 0.0
+    """How much of a full beard grows: stubble at 0.3, short at 1."""
     age: float = 0.2
     """How much lines and uneven colour show."""
     lips: Rgb = (0.47, 0.185, 0.165)
+    lip_gloss: float = 0.7
     brow: Rgb = (0.035, 0.021, 0.014)
+    brow_breadth: float = 1.2
+    brow_arch: float = 0.85
+    """0 is level."""
+    brow_height_mm: float = 20.6
+    """Of their middle, above the eyes'."""
     hair_dark: Rgb = (0.016, 0.0095, 0.006)
     hair_light: Rgb = (0.085, 0.048, 0.026)
     """Of the lightest strands."""
+    curl: float = 0.0
+    """0: hair lies in combed strands; 1: in tight curls."""
     lash: Rgb = (0.012, 0.008, 0.006)
+    sclera: Rgb = (0.42, 0.39, 0.37)
     iris: Rgb = (0.105, 0.130, 0.098)
     iris_inner: Rgb = (0.165, 0.088, 0.030)
     """The collar around the pupil."""

@@ -26,10 +26,10 @@ def paint_teeth(brush: Brush) -> None:
     edges = np.cumsum([0.0, 0.165, 0.14, 0.15, 0.14, 0.16, 0.22, 0.25, 0.3])
     gap = np.abs(angle[:, None] - edges[None]).min(1)
     brush.tint((0.62, 0.53, 0.46), smoothstep(0.018, 0.004, gap))
-    upper = brush.position[:, 1] > -0.0665
-    root = np.where(upper, brush.position[:, 1] + 0.0565, -0.0770 - brush.position[:, 1])
-    scallop = 0.0012 * np.cos(np.minimum(gap, 0.07) / 0.07 * np.pi)
-    gum = smoothstep(-0.0005, 0.0008, (root + scallop).astype(np.float32))
+    upper = brush.masks["teeth"] > 0
+    below_root = np.abs(brush.masks["teeth"]) - 1
+    scallop = 0.08 * np.cos(np.minimum(gap, 0.07) / 0.07 * np.pi)
+    gum = smoothstep(0.33, 0.25, below_root - scallop)
     brush.mix((0.48, 0.17, 0.155), 0.95 * gum)
     # Anny's rows are single strips that reach far back. In the half-light of the cheeks, where the
     # real ones would hide behind gums, they must not gleam.
@@ -56,7 +56,7 @@ def paint_eye(brush: Brush, eyes: Floats, look: Look) -> None:
     side = (brush.position[:, 0] < 0).astype(np.int64)
     offset = brush.position - eyes[side]
     around = np.arctan2(offset[:, 1], offset[:, 0])
-    brush.colour[:] = (0.42, 0.39, 0.37)
+    brush.colour[:] = look.sclera
     brush.tint((1.0, 0.95, 0.92), brush.noise(220, 2))
     away = smoothstep(0.42, 0.95, theta)
     for frequency, width, amount in ((260, 0.05, 0.55), (520, 0.07, 0.5)):

@@ -15,11 +15,11 @@ _BUN_CENTRE = np.array([0.0, 0.018, -0.192], np.float32)
 
 def paint_hair(brush: Brush, look: Look) -> None:
     """A dark ground for the strands that the studio draws over it, with their direction."""
-    fine = strand_noise(brush.position, 110, 1.0)
-    medium = strand_noise(brush.position, 34, 0.7)
+    fine = hair_noise(brush.position, 110, 1.0, look.curl)
+    medium = hair_noise(brush.position, 34, 0.7, look.curl)
     light = np.clip(0.42 + 0.34 * fine + 0.30 * medium, 0, 1)
     brush.colour[:] = look.hair_dark
-    brush.mix(look.hair_light, 0.3 * light)
+    brush.mix(look.hair_light, 0.3 * light * (1 - 0.9 * look.curl))
     brush.roughness[:] = 0.5
     brush.specular[:] = 0.12 * light
     towards = _BUN_CENTRE - brush.position
@@ -39,7 +39,16 @@ def _strand_coordinates(points: Floats) -> tuple[Floats, Floats]:
     return turn, angle
 
 
-def strand_noise(points: Floats, fineness: float, along: float) -> Floats:
+def hair_noise(points: Floats, fineness: float, along: float, curl: float) -> Floats:
+    """Noise (N,): `_strand_noise` of combed hair, the same in all directions in curls."""
+    combed = _strand_noise(points, fineness, along)
+    if curl == 0:
+        return combed
+    curls: Floats = combed + curl * (fractal_noise(points, 9 * fineness, 2) - combed)
+    return curls
+
+
+def _strand_noise(points: Floats, fineness: float, along: float) -> Floats:
     """Noise (N,) that changes `fineness` times per radian across strands, slowly along them."""
     turn, angle = _strand_coordinates(points)
     # A little waviness, so that strands are not ruled with a ruler.

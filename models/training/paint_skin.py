@@ -8,10 +8,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.training.brush import Brush, Floats, Numbers, smoothstep, vector
+from models.training.brush import Brush, Floats, smoothstep, vector
+from models.training.facial_hair import (
+    BROW_LENGTH_M,
+    BROW_START_M,
+    bearded,
+    brow_height,
+    brow_width,
+)
 from models.training.look import Look
 from models.training.noise import fractal_noise, noise_gradient
-from models.training.paint_hair import strand_noise
+from models.training.paint_hair import hair_noise
 
 
 def paint_skin(brush: Brush, eyes: Floats, radius: float, look: Look) -> None:
@@ -26,8 +33,8 @@ def paint_skin(brush: Brush, eyes: Floats, radius: float, look: Look) -> None:
     brush.colour[:] = look.skin
     _blush(brush, look)
     _mottle(brush, look)
-    _pores(brush)
-    _stubble(brush, look)
+    _pores(brush, look)
+    _paint_beard(brush, look)
     _paint_lids(brush, eyes, radius, look)
     _paint_lips(brush, look)
     _paint_brows(brush, look)
@@ -63,11 +70,12 @@ def _blush(brush: Brush, look: Look) -> None:
 
 def _mottle(brush: Brush, look: Look) -> None:
     """Uneven colour at several scales, freckles, a few moles."""
-    uneven = 0.7 + 1.2 * look.age
+    blood = 0.25 + 0.75 * look.blush / 0.6
+    uneven = (0.7 + 1.2 * look.age) * blood
     brush.tint((1.07, 0.94, 0.90), uneven * brush.noise(38, 3))
     brush.tint((1.06, 0.95, 0.93), 1.7 * uneven * brush.noise(170, 3))
     brush.tint((0.94, 0.97, 1.0), 1.2 * uneven * brush.noise(310, 2))
-    brush.tint((1.05, 0.99, 0.98), 1.1 * brush.noise(900, 2))
+    brush.tint((1.05, 0.99, 0.98), 1.1 * blood * brush.noise(900, 2))
     freckled = look.freckles / 0.3
     where = brush.near(0.022, -0.024, 0.034, 0.016) + 0.6 * brush.near(0.04, -0.03, 0.02, 0.02)
     where = np.clip(where + 0.18 * smoothstep(-0.06, 0.03, brush.position[:, 1]), 0, 1)
@@ -81,7 +89,7 @@ def _mottle(brush: Brush, look: Look) -> None:
         brush.tint((0.52, 0.40, 0.34), 0.75 * mole)
 
 
-def _pores(brush: Brush) -> None:
+def _pores(brush: Brush, look: Look) -> None:
     """Relief and gloss: oily and open-pored on nose and forehead, finer on the cheeks."""
     oily = np.clip(
         brush.near(0.0, -0.026, 0.048, 0.0125)
@@ -100,27 +108,24 @@ def _pores(brush: Brush) -> None:
     brush.relief -= noise_gradient(stretched, 760, 2) * np.float32(0.045)
     brush.bump(150, 2, 0.022)
     brush.roughness[:] = 0.49 - 0.13 * oily + 0.06 * brush.noise(600, 2) + 0.07 * open_pores
-    brush.specular[:] = (1.05 + 0.45 * oily) * (1 - 0.45 * open_pores)
+    brush.roughness += 0.12 * (1 - look.shine)
+    brush.specular[:] = look.shine * (1.05 + 0.45 * oily) * (1 - 0.45 * open_pores)
     lower = smoothstep(-0.11, -0.15, brush.position[:, 1])
     brush.specular *= 1 - 0.35 * lower
     # Under the eyes the skin is thin and matt.
     brush.specular *= 1 - 0.45 * brush.near(0.031, -0.019, 0.02, 0.009)
 
 
-def _stubble(brush: Brush, look: Look) -> None:
-    """A shaven beard: bluish shade, and dots."""
-    if look.stubble <= 0:
+def _paint_beard(brush: Brush, look: Look) -> None:
+    """The shade of a beard's roots, in dots, under the hairs that the studio draws."""
+    if look.beard <= 0:
         return
-    x, y, z = np.abs(brush.position[:, 0]), brush.position[:, 1], brush.position[:, 2]
-    cheek = -0.058 + 0.9 * np.clip(x - 0.030, 0, 1) + 0.006 * brush.noise(90, 2)
-    beard = smoothstep(0.006, -0.010, y - cheek) * smoothstep(-0.150, -0.125, y)
-    beard = beard * smoothstep(-0.075, -0.05, z)
-    moustache = smoothstep(-0.048, -0.053, y) * smoothstep(0.030, 0.024, x) * (z > 0.0)
-    where = np.maximum(beard, moustache) * (1 - smoothstep(0.1, 0.5, brush.masks["lips"]))
-    dots = smoothstep(0.0, 0.7, brush.noise(1500, 1))
-    red, green, blue = 0.35 * np.array(look.skin) + 0.5 * np.array(look.brow)
-    brush.mix((red, green, blue), look.stubble * where * (0.28 + 0.42 * dots))
-    brush.tint((0.90, 0.96, 1.0), look.stubble * where)
+    where = bearded(brush.position, brush.masks["lips"])
+    dots = smoothstep(-0.2, 0.7, brush.noise(1500, 1))
+    red, green, blue = 0.25 * np.array(look.skin) + 0.6 * np.array(look.hair_dark)
+    amount = where * min(look.beard, 1.0)
+    brush.mix((red, green, blue), amount * (0.45 + 0.35 * dots))
+    brush.specular *= 1 - 0.6 * amount
 
 
 def _thin_out(brush: Brush) -> None:
@@ -141,9 +146,10 @@ def _paint_lids(brush: Brush, eyes: Floats, radius: float, look: Look) -> None:
     front = smoothstep(0.0, 0.006, offset[:, 2]) * (np.abs(offset[:, 1]) < 0.012)
     rim = smoothstep(0.0024, 0.0008, gap) * front
     upper = smoothstep(-0.0015, 0.0015, offset[:, 1])
-    brush.mix((0.43, 0.215, 0.185), 0.6 * rim * (1 - upper))
+    red, green, blue = 0.6 * np.array(look.skin) + (0.107, 0.054, 0.046)
+    brush.mix((red, green, blue), 0.6 * rim * (1 - upper))
     brush.gloss(0.20, rim)
-    brush.specular += 1.6 * rim * (1 - upper)
+    brush.specular += 0.7 * rim * (1 - upper)
     lash_line = smoothstep(0.0038, 0.0021, gap) * front
     outer = smoothstep(-0.012, 0.010, _outwards(brush, eyes, side))
     line = 0.62 + 0.5 * look.make_up
@@ -170,9 +176,9 @@ def _paint_lips(brush: Brush, look: Look) -> None:
     brush.tint((0.80, 0.68, 0.68), 0.8 * lips * smoothstep(-0.05, 0.6, wrinkles))
     brush.relief *= (1 - 0.6 * lips)[:, None]
     brush.relief -= noise_gradient(stretched, 820, 2) * (0.30 * lips)[:, None]
-    brush.gloss(0.30, lips)
+    brush.gloss(0.44 - 0.16 * look.lip_gloss, lips)
     brush.roughness += 0.06 * lips * wrinkles
-    brush.specular += lips * (1.5 - brush.specular)
+    brush.specular += lips * (0.5 + look.lip_gloss - brush.specular)
     # The edge of the red catches a pale line of light.
     edge = smoothstep(0.02, 0.14, brush.masks["lips"]) * smoothstep(0.38, 0.18, brush.masks["lips"])
     brush.tint((1.03, 1.04, 1.04), 0.5 * edge)
@@ -181,38 +187,24 @@ def _paint_lips(brush: Brush, look: Look) -> None:
 def _paint_brows(brush: Brush, look: Look) -> None:
     """A soft shade beneath the hairs."""
     x, y = np.abs(brush.position[:, 0]), brush.position[:, 1]
-    box = (x > 0.006) & (x < 0.058) & (y > 0.008) & (y < 0.036) & (brush.position[:, 2] > -0.01)
+    box = (x > 0.006) & (x < 0.058) & (y > 0.004) & (y < 0.038) & (brush.position[:, 2] > -0.01)
     chosen = np.nonzero(box)[0]
-    along = (x[chosen] - 0.0115) / 0.040
-    across = (y[chosen] - _brow_height(along)) / _brow_width(along)
+    along = (x[chosen] - BROW_START_M) / BROW_LENGTH_M
+    across = (y[chosen] - brow_height(along, look)) / brow_width(along, look)
     ends = smoothstep(-0.02, 0.10, along) * smoothstep(1.03, 0.9, along)
     shade = np.exp(-(across**2) * 1.4) * ends * smoothstep(0.0, 0.35, along + 0.12)
     amount = np.zeros(len(brush.position), np.float32)
-    amount[chosen] = np.clip(0.62 * shade, 0, 0.9)
+    amount[chosen] = np.clip(0.42 * shade, 0, 0.9)
     brush.mix(look.brow, amount)
     brush.gloss(0.6, amount)
     brush.specular *= 1 - 0.6 * amount
 
 
-def _brow_height(along: Numbers) -> Floats:
-    """Height (metres) of the brow's middle line at 0 (inner end) .. 1 (outer end)."""
-    heights = np.interp(along, [0, 0.25, 0.5, 0.7, 0.85, 1], [168, 186, 212, 224, 216, 190])
-    result: Floats = (heights / 1e4).astype(np.float32)
-    return result
-
-
-def _brow_width(along: Numbers) -> Floats:
-    """Half of the brow's width in metres."""
-    widths = np.interp(along, [0, 0.2, 0.5, 0.75, 1], [30, 34, 30, 21, 8])
-    result: Floats = (widths / 1e4).astype(np.float32)
-    return result
-
-
 def _paint_hairline(brush: Brush, look: Look) -> None:
     """Fine hairs where the hair begins, so that it grows out of the skin."""
     rise = brush.masks["hair"]
-    strands = strand_noise(brush.position, 120, 0.6)
-    reach = rise + 0.005 * strands + 0.003 * brush.noise(120, 2)
+    strands = hair_noise(brush.position, 120, 0.6, look.curl)
+    reach = rise + 0.005 * strands * (1 - 0.6 * look.curl) + 0.003 * brush.noise(120, 2)
     outside = 1 - smoothstep(0.4, 0.8, brush.masks["ears"])
     fine = smoothstep(-0.0065, 0.002, reach) * (0.55 + 0.45 * smoothstep(-0.3, 0.4, strands))
     brush.mix(look.hair_dark, 0.96 * np.maximum(fine, smoothstep(0.0, 0.003, rise)) * outside)

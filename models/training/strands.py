@@ -2,7 +2,8 @@
 
 The mesh carries only their hull; here each hair is a tapered line, lit along its length (Kajiya
 and Kay 1989) and blended from back to front. Hair keeps its place on the head and gives way at its
-root; brows and lashes ride on the triangle of the face that they hang on.
+root; brows, lashes
+and beards ride on the triangle of the face that they hang on.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from models.training.softening import _tone
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
-HAIR, BROW, LASH = range(3)
+HAIR, BROW, LASH, BEARD = range(4)
 """Kinds of strands."""
 
 _MIDDLE = np.array([0.0, 0.025, -0.075])
@@ -39,13 +40,13 @@ class Strands:
     """N hairs of M points in all, on the neutral head."""
 
     points: Floats
-    """(M, 3) metres, in head space (hair) or in the frame of the anchor (brows and lashes)."""
+    """(M, 3) metres, in head space (hair) or in the frame of the anchor (all else)."""
     starts: NDArray[np.int32]
     """(N + 1,) first point of each hair, and M."""
     anchors: NDArray[np.int32]
     """(N,) triangle that each hangs on."""
     kinds: NDArray[np.uint8]
-    """(N,) HAIR, BROW or LASH."""
+    """(N,) HAIR, BROW, LASH or BEARD."""
     widths: Floats
     """(N,) metres at the root."""
     colours: Floats
@@ -70,9 +71,9 @@ def load_strands(path: Path, head: Head, look: Look) -> Strands | None:
         widths = file["strand_widths"].astype(np.float32)
         open_sky = file["strand_open_sky"].astype(np.float32)
         inset = file["strand_inset"].astype(np.float32)
-    dark = np.array([look.hair_dark, look.brow, look.lash], np.float32)[kinds]
-    brow_light = 2.2 * np.array(look.brow)
-    light = np.array([look.hair_light, brow_light, look.lash], np.float32)[kinds]
+    darks = [look.hair_dark, look.brow, look.lash, look.hair_dark]
+    lights = [look.hair_light, 2.2 * np.array(look.brow), look.lash, look.hair_light]
+    dark, light = np.array(darks, np.float32)[kinds], np.array(lights, np.float32)[kinds]
     starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     rest = head.neutral[head.faces[anchors]].mean(1, dtype=np.float32)
     frames = _frames(head.neutral, head.faces, anchors)
@@ -309,7 +310,7 @@ def _light(
             for k in range(3):
                 total[k] = colours[i, k] * sky * (_FLOOR[k] + (_SKY[k] - _FLOOR[k]) * up)
             lit = 1.0
-            if kinds[i] == HAIR:
+            if kinds[i] == HAIR or kinds[i] == BEARD:
                 sx = light_frame[0, 3]
                 sy = light_frame[1, 3]
                 sz = light_frame[2, 3]

@@ -6,11 +6,34 @@ from dataclasses import replace
 from math import pi
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scripts.baking.meshes import Floats, Ints, relax, smooth_normals, triangulate
 from scripts.baking.parts import Part, joint_weights, rigid_part, source_part
-from scripts.baking.source import Source, above_collar
+from scripts.baking.recipe import Neckline, Recipe
+from scripts.baking.source import Source, above_collar, collar_height
 
+_PROFILES: dict[Neckline, list[tuple[float, float]]] = {
+    # metres above the collar's plane, and outwards from the skin
+    "rolled": [
+        (-0.036, 0.001),
+        (-0.024, 0.0062),
+        (-0.010, 0.0086),
+        (0.002, 0.0085),
+        (0.010, 0.0064),
+        (0.012, 0.003),
+        (0.004, 0.0005),
+    ],
+    "crew": [
+        (-0.040, 0.000),
+        (-0.026, 0.0040),
+        (-0.012, 0.0064),
+        (-0.001, 0.0062),
+        (0.003, 0.0045),
+        (0.004, 0.0025),
+        (0.000, 0.0005),
+    ],
+}
 NECK_AXIS = np.array([0.0, 0.0, -0.085])
 
 
@@ -18,12 +41,17 @@ def cloth_parts(source: Source) -> list[Part]:
     """A jumper: the torso's surface pushed outwards, and a ribbed collar around the neck."""
     quads, uv_quads = source.quads["body"], source.uv_quads["body"]
     points = source.verts[quads]
-    keep = (above_collar(source.verts)[quads].max(1) < -0.002) & (points[..., 1].min(1) > -0.28)
-    keep &= np.abs(points[..., 0]).max(1) < 0.27
-    keep &= np.bincount(quads.ravel(), minlength=len(source.verts))[quads].min(1) > 0
+    # Down and out to where no view of the training reaches.
+    keep = above_collar(source.verts, source.recipe)[quads].min(1) < -0.004
+    aside = np.abs(points[..., 0]).max(1)
+    keep &= (points[..., 1].min(1) > np.where(aside > 0.16, -0.56, -0.37)) & (aside < 0.56)
+    keep &= (points[..., 1].max(1) > -0.2) | _ever_seen(points)
     jumper = source_part(
         source, "cloth", "cloth", quads[keep], uv_quads[keep], source.uvs * [1, -1]
     )
+    # Where the collar's plane cuts through a quad it ends at the plane, not above.
+    top = collar_height(jumper.verts[:, 2], source.recipe) - 0.004
+    jumper.verts[:, 1] = np.minimum(jumper.verts[:, 1], top)
     push = smooth_normals(jumper.verts, jumper.faces) * 0.0045
     smooth = relax(jumper.verts, jumper.faces, 4, np.full(len(jumper.verts), 0.5))
     weights = joint_weights(np.ones(len(push)))
@@ -34,17 +62,28 @@ def cloth_parts(source: Source) -> list[Part]:
     return [jumper, collar_part(source)]
 
 
+def _ever_seen(quads: Floats) -> NDArray[np.bool_]:
+    """Whether each of the quads (q, 4, 3) faces some viewer, who stay before the body."""
+    normals = np.cross(quads[:, 2] - quads[:, 0], quads[:, 3] - quads[:, 1])
+    yaw, pitch = np.radians(np.mgrid[-60:61:20, -40:41:20].reshape(2, -1))
+    towards = np.stack([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)])
+    seen: NDArray[np.bool_] = ((normals @ towards) > 0).any(1)
+    return seen
+
+
 def collar_part(source: Source) -> Part:
     """A rolled collar, lofted through slices of the neck by the collar's plane."""
-    profile = [(-0.036, 0.001), (-0.024, 0.0062), (-0.010, 0.0086), (0.002, 0.0085)]
-    profile += [(0.010, 0.0064), (0.012, 0.003), (0.004, 0.0005)]
+    profile = _PROFILES[source.recipe.neckline]
     segments = 32
     around = np.arange(segments) * 2 * pi / segments
     quads = source.quads["body"]
-    near = (np.abs(above_collar(source.verts)[quads]) < 0.06).all(1)
+    near = (np.abs(above_collar(source.verts, source.recipe)[quads]) < 0.06).all(1)
     near &= (np.abs(source.verts[quads][..., 0]) < 0.13).all(1)
     faces = triangulate(quads[near])
-    rows = [slice_ring(source.verts, faces, level, around, outwards) for level, outwards in profile]
+    rows = [
+        slice_ring(source.verts, faces, level, around, outwards, source.recipe)
+        for level, outwards in profile
+    ]
     verts = np.concatenate(rows)
     grid = np.arange(len(verts)).reshape(len(profile), segments)
     right = np.roll(grid, -1, axis=1)
@@ -66,9 +105,11 @@ def collar_part(source: Source) -> Part:
     return part
 
 
-def slice_ring(verts: Floats, faces: Ints, level: float, around: Floats, outwards: float) -> Floats:
+def slice_ring(
+    verts: Floats, faces: Ints, level: float, around: Floats, outwards: float, recipe: Recipe
+) -> Floats:
     """Where the neck crosses the plane `level` above the collar's, at even angles, pushed out."""
-    height = above_collar(verts) - level
+    height = above_collar(verts, recipe) - level
     crossings = []
     for i, j in ((0, 1), (1, 2), (2, 0)):
         a, b = faces[:, i], faces[:, j]
@@ -84,5 +125,5 @@ def slice_ring(verts: Floats, faces: Ints, level: float, around: Floats, outward
     kernel = np.array([1, 4, 6, 4, 1]) / 16
     even = sum(k * np.roll(even, s) for k, s in zip(kernel, range(-2, 3), strict=True)) + outwards
     x, z = even * np.sin(around), even * np.cos(around) + NECK_AXIS[2]
-    y = level - 0.158 + (-0.03 - z) * 0.33
+    y = level + collar_height(z, recipe)
     return np.stack([x, y, z], axis=1)

@@ -20,7 +20,9 @@ def skin_parts(source: Source) -> list[Part]:
     middle = source.verts[quads].mean(1)
     hair = above_hairline(source.verts, source.recipe.hair)[quads].min(1)
     ear = source.masks["ears"][quads].max(1) > 0.3
-    shown = (above_collar(source.verts)[quads].max(1) > -0.016) & ((hair < 0.007) | ear)
+    shown = (above_collar(source.verts, source.recipe)[quads].max(1) > -0.016) & (
+        (hair < 0.007) | ear
+    )
     nose = np.argmax(
         np.where(np.abs(middle[:, 0]) < 0.02, middle[:, 2], -1) - np.abs(middle[:, 1] + 0.03)
     )

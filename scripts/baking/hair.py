@@ -71,7 +71,8 @@ def hair_thickness(points: Floats, rise: Floats, cut: HairCut) -> Floats:
         # The parting is a shallow groove from the forehead to the crown.
         groove = np.exp(-(((points[:, 0] - PARTING_X) / 0.007) ** 2))
         full = full * (1 - 0.22 * groove * smoothstep(-0.09, -0.03, points[:, 2]))
-    return -0.002 + (full + 0.002) * smoothstep(-0.002, 0.034, rise) ** 0.8
+    reach = 0.034 if cut.style == "bun" else 0.020
+    return -0.002 + (full + 0.002) * smoothstep(-0.002, reach, rise) ** 0.8
 
 
 def hair_layout(points: Floats) -> Floats:

@@ -39,6 +39,9 @@ def occlusion(arrays: dict[str, NDArray[Any]], directions: int = 160, size: int 
     ):
         mine = np.unique(faces[receivers])
         values[mine] = sky_seen(shape, faces, faces[occluders], directions, size)[mine]
+    # The collar's foot lies beneath the jumper; what shows of it must not darken towards there.
+    foot = np.unique(faces[collar])
+    values[foot] = np.maximum(values[foot], 0.5)
     amount = np.where(np.isin(np.arange(len(verts)), faces[kind["eye"]]), 0.0, 0.5)
     return relax(values[:, None], faces, 1, amount)[:, 0]
 

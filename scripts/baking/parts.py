@@ -11,8 +11,9 @@ from scripts.baking.source import Source, above_hairline, body_weight
 
 JOINTS = ("body", "head", "jaw", "eyeLeft", "eyeRight")
 MATERIALS = ("skin", "mouth", "teeth", "tongue", "eye", "lash", "hair", "cloth")
-MASKS = ("lips", "ears", "eyelids", "hair", "detail")
-"""Per vertex: regions of the skin, distance into the hair, and a part's own pattern coordinate."""
+MASKS = ("lips", "ears", "eyelids", "hair", "detail", "teeth")
+"""Per vertex: regions of the skin, distance into the hair, a part's own pattern coordinate, and of
+teeth 1 (root) to 2 (edge), negative in the lower row."""
 
 
 @dataclass(frozen=True)

@@ -141,6 +141,8 @@ def refine(source: Source) -> Source:
     scale = {"eyeLookUp": EYE_PITCH_RAD / 0.153, "eyeLookDown": EYE_PITCH_RAD / 0.174}
     deltas = source.deltas.copy()
     for index, name in enumerate(source.names):
+        # What is there at rest is not added again.
+        deltas[index] *= 1 - source.recipe.rest.get(name, 0.0)
         for prefix, factor in scale.items():
             if name.startswith(prefix):
                 deltas[index] *= min(factor, 1.45)
@@ -155,9 +157,16 @@ def above_hairline(points: Floats, cut: HairCut) -> Floats:
     return above
 
 
-def above_collar(points: Floats) -> Floats:
+def above_collar(points: Floats, recipe: Recipe) -> Floats:
     """Metres (n,) above the tilted plane of the jumper's collar."""
-    return points[:, 1] - (-0.158 + (-0.03 - points[:, 2]) * 0.33)
+    above: Floats = points[:, 1] - collar_height(points[:, 2], recipe)
+    return above
+
+
+def collar_height(z: Floats, recipe: Recipe) -> Floats:
+    """Height (n,) of the collar's plane at `z`: higher at the back of the neck."""
+    height: Floats = -0.158 - recipe.collar_drop_mm / 1000 + (-0.03 - z) * 0.33
+    return height
 
 
 def body_weight(source: Source) -> Floats:

@@ -12,7 +12,14 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from models.training.strands import BROW, HAIR, LASH
+from models.training.facial_hair import (
+    BROW_LENGTH_M,
+    BROW_START_M,
+    bearded,
+    brow_height,
+    brow_width,
+)
+from models.training.strands import BEARD, BROW, HAIR, LASH
 from scripts.baking.hair import BUN_RADII, PARTING_X, cap_base, hair_thickness, scalp
 from scripts.baking.meshes import Floats, Ints, smooth_normals, smoothstep, strip_rows, triangulate
 from scripts.baking.source import BUN_CENTRE, HAIR_CENTRE, Source, above_hairline
@@ -39,6 +46,8 @@ def strand_arrays(source: Source, arrays: dict[str, NDArray[Any]]) -> dict[str, 
     random = np.random.default_rng(11)
     tufts = [*scalp_tufts(source, random), *brow_tufts(source, arrays, random)]
     tufts += [t for side in "lr" for t in lash_tufts(source, side, random)]
+    if source.recipe.look.beard > 0:
+        tufts.append(beard_tuft(source, arrays, random))
     names = list(arrays["material_names"])
     middle = arrays["neutral"][arrays["faces"]].mean(1)
     hung = []
@@ -52,7 +61,9 @@ def strand_arrays(source: Source, arrays: dict[str, NDArray[Any]]) -> dict[str, 
     rise = arrays["masks"][hair, list(arrays["mask_names"]).index("hair")].astype(np.float64)
     bun = arrays["masks"][hair, list(arrays["mask_names"]).index("detail")] > 0.5
     thick = hair_thickness(arrays["neutral"][hair].astype(np.float64), rise, source.recipe.hair)
-    inset[hair] = np.where(bun, 0.0035, 0.62 * np.maximum(thick - 0.0015, 0))
+    # Curls stand up and are seen through at their roots; combed hair lies close.
+    share = 0.62 - 0.3 * source.recipe.look.curl
+    inset[hair] = np.where(bun, 0.0035, share * np.maximum(thick - 0.0015, 0))
     counts = np.concatenate([np.full(len(t.points), t.points.shape[1]) for t in tufts])
     return {
         "strand_inset": inset.astype(np.float16),
@@ -121,9 +132,9 @@ def _interpolate(at: Floats, directions: Floats, values: Floats) -> Floats:
 def scalp_tufts(source: Source, random: Generator) -> list[Tuft]:
     """Long hair, the short fine hairs of the hairline, and what has come loose."""
     cut = source.recipe.hair
-    shell = Shell(source)
     if cut.style == "cropped":
-        return [cropped(source, shell, random)]
+        return [cropped(source, random)]
+    shell = Shell(source)
     tufts = [swept(source, shell, random, cut.strands), fine_hairs(source, shell, random)]
     return [*tufts, loose_hairs(source, shell, random), bun_tuft(random)]
 
@@ -238,7 +249,7 @@ def fine_hairs(source: Source, shell: Shell, random: Generator) -> Tuft:
     def flow(points: Floats, along: float) -> Floats:
         return _swept_flow(points) + scatter * (1 - 0.3 * along)
 
-    length = random.uniform(0.006, 0.022, count)
+    length = random.uniform(0.004, 0.015, count)
     points = _comb(shell, roots, lambda along: np.full(count, 0.35), flow, steps, length / steps)
     out = _unit(points - HAIR_CENTRE)
     points = points + out * (0.0002 + lift[:, None, None] * np.linspace(0, 1, steps + 1)[:, None])
@@ -287,50 +298,107 @@ def bun_tuft(random: Generator) -> Tuft:
     return Tuft(HAIR, points, points[:, 0], random.uniform(0.0002, 0.0004, count), tone, sky)
 
 
-def cropped(source: Source, shell: Shell, random: Generator) -> Tuft:
-    """Short curls all over, shorter towards the hairline."""
-    cut = source.recipe.hair
-    count, steps = cut.strands, 5
-    roots = _roots(source, random, count, -0.002, 0.3)
+def cropped(source: Source, random: Generator) -> Tuft:
+    """Short, tight curls that stand in clumps; thinner towards the hairline."""
+    cut, steps = source.recipe.hair, 6
+    roots = np.concatenate(
+        [
+            _roots(source, random, cut.strands, -0.0035, 0.3),
+            _roots(source, random, cut.strands // 4, -0.0035, 0.014),
+        ]
+    )
     rise = above_hairline(roots, cut)
-    reach = hair_thickness(roots, rise, cut)
-    length = np.clip(reach, 0.0012, 1) * random.uniform(0.7, 1.25, count)
+    grown = random.uniform(0, 1, len(roots)) < 0.2 + 0.8 * smoothstep(-0.0035, 0.007, rise)
+    roots, rise = roots[grown], rise[grown]
+    count = len(roots)
+    clump = _waves(random, roots, 260, 4)
+    reach = np.maximum(hair_thickness(roots, rise, cut), 0.0022)
+    length = reach * random.uniform(0.75, 1.15, count) * (1 + 0.14 * clump[:, 3])
     out = _unit(roots - HAIR_CENTRE)
-    side = _unit(np.cross(out, random.normal(0, 1, (count, 3))))
-    other = np.cross(out, side)
+    lean = 0.55 * clump[:, :3] + random.normal(0, 0.6, (count, 3))
+    axis = _unit(out + lean - out * (lean * out).sum(1, keepdims=True))
+    side = _unit(np.cross(axis, random.normal(0, 1, (count, 3))))
+    other = np.cross(axis, side)
     t = np.linspace(0, 1, steps + 1)
-    curl = 0.0011 * random.uniform(0.5, 1.3, count)[:, None] * t
-    phase = random.uniform(0, 2 * np.pi, count)[:, None] + t * random.uniform(3, 6, count)[:, None]
+    curl = 0.0010 * random.uniform(0.5, 1.3, count)[:, None] * np.minimum(2 * t, 1)
+    phase = random.uniform(0, 2 * np.pi, count)[:, None] + t * random.uniform(4, 8, count)[:, None]
     points = (
         roots[:, None]
-        + out[:, None] * (t * length[:, None])[..., None]
+        + axis[:, None] * (t * length[:, None])[..., None]
         + side[:, None] * (curl * np.cos(phase))[..., None]
         + other[:, None] * (curl * np.sin(phase))[..., None]
     )
-    tone = np.where(random.uniform(0, 1, count) < 0.16, random.uniform(0.5, 1, count), 0.05)
-    sky = np.repeat((0.35 + 0.65 * t)[None], count, axis=0)
-    return Tuft(HAIR, points, roots, random.uniform(0.0002, 0.00034, count), tone, sky)
+    grey = _greying(random, roots)
+    depth = np.clip(0.62 + 0.3 * clump[:, 3], 0.2, 1)
+    sky = depth[:, None] * (0.22 + 0.45 * t)
+    return Tuft(HAIR, points, roots, random.uniform(0.00020, 0.00032, count), grey, sky)
+
+
+def _greying(random: Generator, roots: Floats) -> Floats:
+    """Tone (n,) of each hair: some are grey, more of them at the temples and on the chin."""
+    temples = smoothstep(0.075, 0.045, roots[:, 1]) * smoothstep(0.045, 0.06, np.abs(roots[:, 0]))
+    chin = smoothstep(-0.080, -0.095, roots[:, 1]) * smoothstep(0.03, 0.01, np.abs(roots[:, 0]))
+    share = 0.17 + 0.30 * np.maximum(temples, chin)
+    grey = random.uniform(0, 1, len(roots)) < share
+    return np.where(grey, random.uniform(0.45, 1, len(roots)), random.uniform(0, 0.06, len(roots)))
+
+
+def beard_tuft(source: Source, arrays: dict[str, NDArray[Any]], random: Generator) -> Tuft:
+    """A short beard, lying down over chin and jaw."""
+    look = source.recipe.look
+    skin = arrays["faces"][arrays["materials"] == list(arrays["material_names"]).index("skin")]
+    verts = arrays["neutral"].astype(np.float64)
+    normals = smooth_normals(verts, arrays["faces"])
+    corners = verts[skin]
+    area = np.linalg.norm(
+        np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1
+    )
+    lips = arrays["masks"][:, list(arrays["mask_names"]).index("lips")]
+    area *= (corners.mean(1)[:, 1] < -0.0) & (normals[skin].mean(1)[:, 2] > -0.5)
+    tries, steps = int(40000 * look.beard), 3
+    chosen = skin[random.choice(len(skin), tries, p=area / area.sum())]
+    weight = random.dirichlet([1, 1, 1], tries)
+    at = np.einsum("nk,nkc->nc", weight, verts[chosen])
+    share = bearded(at.astype(np.float32), np.einsum("nk,nk->n", weight, lips[chosen]))
+    grown = random.uniform(0, 1, tries) < share
+    at, out = at[grown], _unit(np.einsum("nk,nkc->nc", weight, normals[chosen]))[grown]
+    count = len(at)
+    down = np.array([0.0, -1.0, 0.25]) + random.normal(0, 0.5, (count, 3))
+    along = _unit(down - out * (down * out).sum(1, keepdims=True))
+    t = np.linspace(0, 1, steps + 1)[None, :, None]
+    length = (0.0012 + 0.0016 * look.beard) * random.uniform(0.6, 1.2, (count, 1, 1))
+    turn = random.normal(0, 0.5, (count, 1, 1)) * np.cross(along, out)[:, None]
+    points = at[:, None] + length * (
+        t * along[:, None] + t**2 * turn + 0.5 * t * (1.2 - t) * out[:, None]
+    )
+    points = points + 0.0001 * out[:, None]
+    width = random.uniform(0.00009, 0.00016, count)
+    sky = np.full((count, steps + 1), 0.75)
+    return Tuft(BEARD, points, at, width, _greying(random, at), sky, "skin")
 
 
 def brow_tufts(source: Source, arrays: dict[str, NDArray[Any]], random: Generator) -> list[Tuft]:
     """Brows: hairs along two arcs, upright at the inner end, lying down further out."""
-    recipe = source.recipe
+    recipe, look = source.recipe, source.recipe.look
     skin = arrays["faces"][arrays["materials"] == list(arrays["material_names"]).index("skin")]
     verts = arrays["neutral"].astype(np.float64)
     normals = smooth_normals(verts, arrays["faces"])
     used = np.unique(skin)
-    used = used[(verts[used, 2] > -0.005) & (verts[used, 1] > 0.0) & (verts[used, 1] < 0.05)]
+    used = used[(verts[used, 2] > -0.005) & (verts[used, 1] > -0.005) & (verts[used, 1] < 0.05)]
     count, steps = int(400 * recipe.brow_fullness), 4
     tufts = []
     for sign in (1.0, -1.0):
         along = random.beta(1.25, 1.15, count)
         across = random.uniform(-1, 1, count)
         start = np.stack(
-            [0.0115 + 0.040 * along, brow_height(along) + across * brow_width(along) * 0.85], 1
+            [
+                BROW_START_M + BROW_LENGTH_M * along,
+                brow_height(along, look) + across * brow_width(along, look) * 0.85,
+            ],
+            1,
         )
-        start[:, 1] += recipe.brow_lift_mm / 1000
         angle = np.interp(along, [0, 0.15, 0.5, 1], [1.15, 0.75, 0.22, -0.45])
-        angle = angle - 0.35 * across + random.normal(0, 0.12, count)
+        angle = angle * (0.4 + 0.6 * look.brow_arch) - 0.35 * across + random.normal(0, 0.12, count)
         bend = random.normal(-0.25, 0.1, count)
         length = random.uniform(0.0035, 0.0068, count) * np.interp(
             along, [0, 0.3, 1], [0.8, 1, 0.7]
@@ -351,20 +419,6 @@ def brow_tufts(source: Source, arrays: dict[str, NDArray[Any]], random: Generato
             Tuft(BROW, points, points[:, 0], width, tone, np.full((count, steps + 1), 0.95), "skin")
         )
     return tufts
-
-
-def brow_height(along: Floats) -> Floats:
-    """Height (metres) of the brow's middle line at 0 (inner end) .. 1 (outer end)."""
-    heights: Floats = (
-        np.interp(along, [0, 0.25, 0.5, 0.7, 0.85, 1], [168, 186, 212, 224, 216, 190]) / 1e4
-    )
-    return heights
-
-
-def brow_width(along: Floats) -> Floats:
-    """Half of the brow's width in metres."""
-    widths: Floats = np.interp(along, [0, 0.12, 0.35, 0.7, 1], [20, 27, 27, 19, 7]) / 1e4
-    return widths
 
 
 def _on_surface(flat: Floats, verts: Floats, normals: Floats) -> tuple[Floats, Floats]:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from scripts.baking.meshes import Floats, smooth_normals, smoothstep, triangulate
-from scripts.baking.parts import Part, joint_weights, rigid_part
+from scripts.baking.parts import MASKS, Part, joint_weights, rigid_part
 from scripts.baking.source import Source
 
 WIDTHS_RAD = (0.165, 0.14, 0.15, 0.14, 0.16, 0.22)
@@ -53,8 +53,14 @@ def teeth_part(source: Source, row: Literal["upper", "lower"]) -> Part:
     )
     mover = np.unique(source.quads[f"helper-{row}-teeth"])
     nearest = mover[((verts[:, None] - source.verts[mover][None]) ** 2).sum(-1).argmin(1)]
+    masks = part.masks.copy()
+    share = np.repeat([share for share, _ in _PROFILE], columns)
+    masks[:, MASKS.index("teeth")] = (1 + share) * (1 if row == "upper" else -1)
     return replace(
-        part, deltas=source.deltas[:, nearest], weights=joint_weights(np.zeros(len(verts)))
+        part,
+        masks=masks,
+        deltas=source.deltas[:, nearest],
+        weights=joint_weights(np.zeros(len(verts))),
     )
 
 

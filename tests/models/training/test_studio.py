@@ -107,8 +107,8 @@ def pupil_column(studio: Studio, state: FrameState) -> float:
 
 def test_eyes_look_where_the_coefficients_say(studio: Studio, front: FrameState) -> None:
     # The person's left is +X, which a camera in front sees on the right.
-    left = expressed(studio.head, front, eyeLookOutLeft=0.7, eyeLookInRight=0.7)
-    right = expressed(studio.head, front, eyeLookInLeft=0.7, eyeLookOutRight=0.7)
+    left = expressed(studio.head, front, eyeLookOutLeft=0.9, eyeLookInRight=0.9)
+    right = expressed(studio.head, front, eyeLookInLeft=0.9, eyeLookOutRight=0.9)
     assert pupil_column(studio, left) - pupil_column(studio, right) > 2
 
 
