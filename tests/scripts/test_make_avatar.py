@@ -1,0 +1,76 @@
+"""One command from a recipe to a served avatar, in small."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from models.avatar import SHIPPED, load_avatar
+from scripts import make_avatar
+from scripts.baking.recipe import RECIPES
+from tests.scripts.conftest import Run
+
+TINY = (
+    "--recipe", "default", "--quick", "--sequences", 2, 1, 1, "--size", 64, "--resolution", 64,
+    "--network-size", 0.0625, "--minutes", 0.05, "--threads", 1, "--workers", 1,
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_an_avatar_is_made_and_what_is_there_is_not_made_again(run: Run, tmp_path: Path) -> None:
+    made = run("make_avatar.py", *TINY)
+    assert made.returncode == 0, made.stderr
+    avatar = tmp_path / "runs/default/avatar"
+    assert load_avatar(avatar).manifest.resolution == 64
+    assert json.loads((avatar / "evaluation.json").read_text())["full"]["psnr"] > 5
+    assert (avatar / "evaluation.png").exists()
+    with Image.open(avatar / "contact_sheet.jpg") as sheet:
+        assert sheet.width == 4 * 64
+    assert "scripts/serve.sh --avatars runs/default" in made.stdout
+
+    results = [
+        tmp_path / "runs/default/data/dataset.json",
+        avatar / "weights.safetensors",
+        avatar / "evaluation.json",
+        avatar / "contact_sheet.jpg",
+    ]
+    times = [file.stat().st_mtime_ns for file in results]
+    again = run("make_avatar.py", *TINY)
+    assert again.returncode == 0, again.stderr
+    assert [file.stat().st_mtime_ns for file in results] == times
+
+    other = run("make_avatar.py", *TINY, "--size", 96)
+    assert other.returncode == 1
+    assert "in another size than 96" in other.stderr
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_heads_that_ship_are_of_todays_recipes(name: str, tmp_path: Path) -> None:
+    arguments = make_avatar.Arguments(recipe=name, out=tmp_path)
+    head = make_avatar.find_head(arguments)
+    assert head.read_bytes() == (SHIPPED / name / "head.npz").read_bytes()
+
+
+def test_without_anny_baking_says_how_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "anny", None)
+    monkeypatch.setattr(make_avatar, "SHIPPED", tmp_path)
+    with pytest.raises(make_avatar.MakingError, match=r"needs anny: .*pip install .*avatars"):
+        make_avatar.find_head(make_avatar.Arguments(recipe="default", out=tmp_path))
+
+
+def test_the_recipes_are_listed(run: Run) -> None:
+    listed = run("make_avatar.py", "--list")
+    assert listed.returncode == 0
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == list(RECIPES)
+
+
+def test_an_unknown_recipe_is_refused(run: Run) -> None:
+    failed = run("make_avatar.py", "--recipe", "nobody")
+    assert failed.returncode == 1
+    assert "--recipe must be one of default, marcus" in failed.stderr
