@@ -128,7 +128,6 @@ async def _serve(
     settings: Settings, listening: socket.socket, pool_factory: PoolFactory | None
 ) -> int:
     app = create_app(settings, pool_factory)
-    _keep_out_of_collections()
     config = uvicorn.Config(
         app,
         loop="asyncio",
@@ -140,6 +139,7 @@ async def _serve(
         timeout_graceful_shutdown=_LET_FINISH_S,
     )
     async with app.router.lifespan_context(app):
+        _keep_out_of_collections()  # only now: starting the parts is what loads the models
         server = _Server(config, app, settings.grace_s)
         welcome = asyncio.create_task(_welcome(app, server, listening))
         try:
@@ -154,12 +154,14 @@ async def _serve(
 def _keep_out_of_collections() -> None:
     """Take all that stays for good, torch's modules above all, out of garbage collection.
 
-    Python looks through old objects only once a quarter as many new ones have come. Beside some
-    hundred thousand that never go, a connection's few hundred waited for hundreds of others, each
-    with its encoder and pictures: half a megabyte.
+    Python looks through old objects only once a quarter as many new ones have come as it found the
+    last time: beside the three hundred thousand that never go, a connection's few hundred waited
+    for hundreds of others, each with its encoder and pictures. So it has to look once more
+    when those are out of the way, or it goes on counting by them.
     """
     gc.collect()
     gc.freeze()
+    gc.collect()
 
 
 async def _welcome(app: FastAPI, server: uvicorn.Server, listening: socket.socket) -> None:

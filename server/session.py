@@ -258,6 +258,7 @@ class Session:
         self.stream.on_deleted.remove(self.end)
         self._scene.close()
         self.line.close()
+        self._last = self._last_cache = None
         self._wake()
 
     def _on_change(self) -> None:

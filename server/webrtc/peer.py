@@ -31,7 +31,7 @@ from server.webrtc.gathering import as_aiortc, gather_within
 from server.webrtc.ice import offer_loopback_when_alone, parse_fragment, without_hidden_candidates
 from server.webrtc.playout import teach_aiortc_playout_delay
 from server.webrtc.rate import RateControl
-from server.webrtc.sender import SenderEvents, listen_to
+from server.webrtc.sender import SenderEvents, listen_to, never_receive
 from server.webrtc.track import RenderTrack, Vp8Pictures
 
 logger = logging.getLogger(__name__)
@@ -156,6 +156,9 @@ class AiortcPeer:
                 self._session.id,
                 extra=self._session.log_ids,
             )
+        if self._track is not None:
+            self._track.stop()  # where aiortc never started it
+        self._track = self._encoder = None
 
     def _offer_video(self, video: MediaDescription) -> RTCRtpSender:
         """Prefer H.264; without it the answer keeps VP8, and aiortc encodes."""
@@ -168,6 +171,7 @@ class AiortcPeer:
             self._video_failed,
         )
         transceiver = self._connection.addTransceiver(self._track, direction="sendonly")
+        never_receive(transceiver)
         if has_h264:
             known = RTCRtpSender.getCapabilities("video").codecs
             transceiver.setCodecPreferences([c for c in known if c.mimeType in (_H264, _RTX)])
@@ -186,12 +190,11 @@ class AiortcPeer:
         return self._encoder
 
     def _listen(self, sender: RTCRtpSender) -> None:
-        assert self._track is not None
         listen_to(
             sender,
             SenderEvents(
                 packet_sent=self._packet_sent,
-                key_frame_wanted=self._track.request_key_frame,
+                key_frame_wanted=self._key_frame_wanted,
                 estimate=self._estimate,
                 sign_of_life=self._sign_of_life,
             ),
@@ -203,6 +206,10 @@ class AiortcPeer:
         if ends_frame and self._track is not None and self._track.newest is not None:
             self._session.note_stage("encode", self._track.newest.encode_ms)
             self._control.report(self._track.newest, rtp_timestamp)
+
+    def _key_frame_wanted(self) -> None:
+        if self._track is not None:
+            self._track.request_key_frame()
 
     def _estimate(self, bitrate: int) -> None:
         target = self._rate.note_estimate(bitrate, time.monotonic())

@@ -100,7 +100,7 @@ class RenderTrack(MediaStreamTrack):
         super().__init__()
         self.newest: EncodedFrame | None = None
         self._source = source
-        self._encoder = encoder
+        self._encoder: PictureEncoder | None = encoder
         self._executor = executor
         self._on_failure = on_failure
         self._next: asyncio.Task[RenderedFrame] | None = None
@@ -136,11 +136,15 @@ class RenderTrack(MediaStreamTrack):
             raise MediaStreamError from exc
 
     def stop(self) -> None:
-        """End the track; a frame that is still awaited is given up."""
+        """End the track; a frame that is still awaited is given up.
+
+        Lets go of pictures and encoder: what aiortc leaves of a connection is garbage in circles,
+        and Python may come to it much later.
+        """
         super().stop()
         if self._next is not None and not self._next.cancel() and not self._next.cancelled():
             self._next.exception()  # fetched, or asyncio would complain that nobody did
-        self._next = None
+        self._next = self.newest = self._encoder = None
 
     async def _picture(self) -> RenderedFrame:
         """The next picture, or the last one again where a key frame is wanted meanwhile."""
@@ -163,15 +167,18 @@ class RenderTrack(MediaStreamTrack):
         await asyncio.sleep(self._last_key_at + KEY_FRAME_INTERVAL_S - time.monotonic())
 
     async def _encode(self, rendered: RenderedFrame) -> Any:
+        encoder = self._encoder
+        if encoder is None:
+            raise SessionClosedError("the track was stopped meanwhile")
         is_key = self._is_key(rendered)
         pts = self._next_pts()
         started = time.perf_counter()
         encoded = await asyncio.get_running_loop().run_in_executor(
-            self._executor, self._encoder.encode, rendered.rgb, pts, is_key
+            self._executor, encoder.encode, rendered.rgb, pts, is_key
         )
         encode_ms = (time.perf_counter() - started) * 1e3
         self.newest = EncodedFrame(
-            rendered, pts, encode_ms, is_key, self._encoder.convert_ms, time.monotonic()
+            rendered, pts, encode_ms, is_key, encoder.convert_ms, time.monotonic()
         )
         return encoded
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import re
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -21,6 +23,7 @@ from av import VideoFrame
 from server.pool.fake import Shown, read_picture
 from server.webrtc.ice import offer_loopback_when_alone
 from server.webrtc.playout import PLAYOUT_DELAY_URI, teach_aiortc_playout_delay
+from tests.server.conftest import Served
 
 SDP = {"Content-Type": "application/sdp"}
 NAL_STAP_A, NAL_SPS = 24, 7
@@ -353,6 +356,24 @@ async def test_leaving_ends_the_session(client: httpx2.AsyncClient, stream: str)
         gone = await client.delete(viewer.address)
         assert gone.status_code == 404
         assert gone.headers["content-type"] == "application/problem+json"
+
+
+async def test_who_has_left_holds_neither_encoder_nor_pictures(
+    served: Served, client: httpx2.AsyncClient, stream: str
+) -> None:
+    async with a_viewer(client) as viewer:
+        await viewer.watch(stream)
+        session = served.app.state.sessions.get(viewer.address.rpartition("/")[2])
+        held = [weakref.ref(part) for part in (session.peer._encoder, session._last.rgb)]
+        gc.disable()  # without waiting for its circles to be found
+        try:
+            await client.delete(viewer.address)
+            deadline = time.monotonic() + SOON_S
+            while any(part() is not None for part in held):
+                assert time.monotonic() < deadline, held
+                await asyncio.sleep(0.02)
+        finally:
+            gc.enable()
 
 
 async def test_a_closed_connection_ends_the_session(
