@@ -70,6 +70,11 @@ function watch(open = async () => {}) {
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
+/** @param {() => boolean | undefined} fact waits until it holds */
+async function until(fact) {
+  while (!fact()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
 test("where WebRTC is blocked pictures come at once", async () => {
   const { viewer, made, said } = watch();
   await settled();
@@ -199,7 +204,7 @@ test("when its server ends, it goes on with another one as soon as that one show
   await settled();
   viewer.pictureShown();
   viewer.serverEnds();
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => made.length === 2);
   assert.equal(viewer.session, made[0]);
   made[1].events.onVideo("the other stream");
   made[1].connect();
@@ -218,8 +223,7 @@ test("when its server ends and there is no other, it stays to the end", async ()
   await settled();
   ending = true;
   viewer.serverEnds();
-  await new Promise((resolve) => setTimeout(resolve, 5));
-  assert.equal(made[1].closed, true);
+  await until(() => made[1]?.closed);
   assert.equal(viewer.session, made[0]);
   made[0].end(new Trouble("lost"));
   await settled();
