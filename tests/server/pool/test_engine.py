@@ -113,6 +113,10 @@ def test_devices_are_named_or_refused(avatars: Path) -> None:
     assert factory.devices("auto") == expected
 
 
+def test_the_cpu_has_no_memory_of_its_own(avatars: Path) -> None:
+    assert ModelEngineFactory(avatars).memory("cpu") is None
+
+
 def test_a_folder_without_avatars_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AvatarError, match=r"must hold at least one avatar: no folder"):
         ModelEngineFactory(tmp_path).build("cpu", 1)
