@@ -28,6 +28,7 @@ pytestmark = pytest.mark.browser
 
 SHOWN_BY = "window.telewarp?.stats().state === 'live' && window.telewarp.stats().way === '{}'"
 PICTURES, VIDEO = SHOWN_BY.format("pictures"), SHOWN_BY.format("webrtc")
+IN_LINE = "window.telewarp?.stats().state === 'in-line'"
 DROP_UDP = ("PREROUTING", "-t", "raw", "-p", "udp", "-j", "DROP")
 
 
@@ -86,3 +87,29 @@ def test_pictures_come_while_udp_is_blocked_and_video_when_it_is_not(tmp_path: P
             page.wait_for_function(VIDEO, timeout=60_000)
             expect(page.locator("#way")).to_be_hidden()
             look_aside(page, yaw_rad=-0.3)
+
+
+def test_who_waited_and_is_blocked_gets_pictures_before_those_behind(tmp_path: Path) -> None:
+    require_namespaces()
+    if shutil.which("iptables") is None:
+        pytest.skip("no `iptables` program: apt-get install iptables")
+    log = tmp_path / "server.txt"
+    fake_server = python("-m", "tests.server.connectivity.fake_server")
+    options = ("--host", "10.77.4.1", "--insecure", "--workers", "1", "--max-sessions", "1")
+    with places("viewer", "server") as net:
+        wire(net["viewer"], "10.77.4.2", net["server"], "10.77.4.1")
+        net["server"].run("iptables", "-A", *DROP_UDP)
+        with (
+            net["server"].running(log, *fake_server, *options),
+            a_page(net["viewer"], tmp_path) as first,
+        ):
+            wait_for(log, "showing the face")
+            second, third = (first.context.browser.new_page(bypass_csp=True) for _ in range(2))
+            for page, seen in ((first, PICTURES), (second, IN_LINE), (third, IN_LINE)):
+                page.goto("http://10.77.4.1:8000")
+                page.wait_for_function(seen, timeout=30_000)
+            first.close()
+            second.wait_for_function(PICTURES, timeout=30_000)  # by WebRTC first, in vain
+            assert third.evaluate(IN_LINE)
+            second.close()
+            third.wait_for_function(PICTURES, timeout=30_000)
