@@ -2,8 +2,7 @@
 
 The mesh carries only their hull; here each hair is a tapered line, lit along its length (Kajiya
 and Kay 1989) and blended from back to front. Hair keeps its place on the head and gives way at its
-root; brows, lashes
-and beards ride on the triangle of the face that they hang on.
+root; brows, lashes and beards ride on the triangle of the face that they hang on.
 """
 
 from __future__ import annotations
