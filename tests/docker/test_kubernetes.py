@@ -13,8 +13,11 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from server.admission import Admission
 from server.metrics import render
 from server.placement.__main__ import ListSettings
+from server.sessions import Sessions
+from server.streams import Streams
 from tests.server.pool.test_pool import running
 
 FOLDER = Path(__file__).parents[2] / "docker" / "kubernetes"
@@ -122,13 +125,12 @@ def test_a_host_has_time_to_drain() -> None:
 
 
 async def test_the_scaler_counts_a_metric_that_exists() -> None:
-    from server.sessions import Sessions
-    from server.streams import Streams
-
     (metric,) = named("HorizontalPodAutoscaler", "hosts")["spec"]["metrics"]
     async with running() as pool:
         streams = Streams(pool.avatars)
-        told = render(pool, streams, Sessions(streams, pool)).decode()
+        admission = Admission()
+        sessions = Sessions(streams, pool, 60, admission)
+        told = render(pool, streams, sessions, admission).decode()
     assert f"\n{metric['pods']['metric']['name']} 0.0\n" in told
 
 
