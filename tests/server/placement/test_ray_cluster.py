@@ -39,7 +39,7 @@ PLAN = HostPlan(
     public_url="http://127.0.0.1:{port}",
     module="tests.server.connectivity.fake_server",
 )
-os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "120"}
 logger = logging.getLogger(__name__)
 
 
@@ -105,8 +105,9 @@ def cluster() -> Iterator[Any]:
         from ray.cluster_utils import Cluster
 
         small = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
-        made = Cluster(initialize_head=True, connect=False, head_node_args=small)
+        made = Cluster()
         try:
+            made.add_node(**small)
             yield made
         finally:
             import ray
