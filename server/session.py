@@ -131,6 +131,7 @@ class Session:
         self.target_bitrate: int | None = None
         """What the encoder aims at, bits a second; None where nobody sets it."""
         self._pool = pool
+        self.fps = fps
         self._pace = Pace(fps)
         self._ended = ended
         self._scene = Scene(stream, self._on_change)
@@ -300,20 +301,24 @@ class Session:
         now_s = asyncio.get_running_loop().time
         still_until = now_s() + IDLE_REFRESH_S
         while not self.closed:
-            due_at = self._due_at() if self._has_news() else still_until
+            due_at = self._news_due_at() if self._has_news() else still_until
             if now_s() >= due_at:
                 break
             await self._sleep_until(due_at)
         if self.closed:
             raise SessionClosedError(f"session {self.id} has ended")
-        self._pace.frame_begins(now_s())
+        if self._has_moved():
+            self._pace.view_frame_begins(now_s())
+        else:
+            self._pace.frame_begins(now_s())
 
-    def _due_at(self) -> float:
-        """When the news may be shown."""
-        shown = self._last.view_seq if self._last else None
+    def _news_due_at(self) -> float:
+        return self._pace.view_due_at_s if self._has_moved() else self._pace.due_at_s
+
+    def _has_moved(self) -> bool:
+        """Whether there is a view that no frame has shown."""
         view = self._scene.view
-        has_moved = view is not None and view.seq != shown
-        return self._pace.due_at_s if has_moved else self._pace.due_without_view_at_s
+        return view is not None and (self._last is None or view.seq != self._last.view_seq)
 
     async def _sleep_until(self, due_at: float) -> None:
         """Sleep until then, or until woken by a change."""

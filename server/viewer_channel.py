@@ -41,7 +41,7 @@ class ViewerChannel:
                 )
             message = parse_viewer_message(text)
             if isinstance(message, Ping):
-                self._tell(pong(message, received_at))
+                self._tell(pong(message, received_at, self._session.fps))
             elif isinstance(message, View):
                 self._session.set_view(to_view_state(message, received_at))
             else:
@@ -58,17 +58,19 @@ class ViewerChannel:
             self._tell({"type": "error", "detail": detail})
 
 
-def pong(ping: Ping, received_at: float) -> dict[str, Any]:
-    """Answer a ping with our clock, by which `clock_ms` of a frame's event goes.
+def pong(ping: Ping, received_at: float, fps: float) -> dict[str, Any]:
+    """Answer a ping with our clock, by which `clock_ms` of a frame's event goes, and our pace.
 
     Args:
         ping: Its clock goes back as it came.
         received_at: `time.monotonic()`, seconds.
+        fps: Most frames a second, for which views are worth sending.
     """
     return {
         "type": "pong",
         "sent_at_ms": ping.sent_at_ms,
         "received_at_ms": round(received_at * 1e3, 2),
+        "fps": fps,
     }
 
 

@@ -1,7 +1,8 @@
 """The video track: pulls a frame from the session when aiortc wants to send one, and encodes it.
 
-One frame is under way at a time, nothing queues. Encoding happens in a thread; the event loop
-only hands pictures over.
+The next frame may be drawn while one is encoded and sent, so that a late frame holds up the next
+view by its drawing alone; nothing else queues. Encoding happens in a thread; the event loop only
+hands pictures over.
 """
 
 from __future__ import annotations
@@ -159,7 +160,7 @@ class RenderTrack(MediaStreamTrack):
             if not self._next.done():
                 return self.newest.rendered
         frame = await asyncio.shield(self._next)
-        self._next = None
+        self._next = asyncio.ensure_future(self._source.next_frame())
         return frame
 
     async def _key_frame_wanted_and_due(self) -> None:

@@ -219,6 +219,7 @@ async def test_a_ping_is_answered_with_the_servers_clock(
         viewer.send_view(1, eye_x=0.4)
         await viewer.until(lambda: any(e["view_seq"] == 1 for e in viewer.of_type("frame")))
     answer = viewer.of_type("pong")[0]
+    assert answer["fps"] == 60
     assert answer["sent_at_ms"] == 12.25
     frame = next(e for e in viewer.of_type("frame") if e["view_seq"] == 1)
     assert frame["clock_ms"]["view_received"] >= answer["received_at_ms"]

@@ -52,6 +52,16 @@ class Recorder:
         return pts, key_frame
 
 
+class Slow:
+    """An encoder that takes its time."""
+
+    convert_ms = 0.0
+
+    def encode(self, rgb: NDArray[np.uint8], pts: int, key_frame: bool) -> tuple[int, bool]:
+        time.sleep(0.1)
+        return pts, key_frame
+
+
 class Broken:
     """An encoder that fails."""
 
@@ -162,6 +172,24 @@ async def test_a_picture_that_comes_meanwhile_is_not_lost(
     await receive(track)
     assert track.newest is not None
     assert track.newest.rendered.view_seq == 2
+
+
+async def test_the_next_picture_is_drawn_while_one_is_encoded(
+    source: Source, executor: ThreadPoolExecutor, failures: list[Exception]
+) -> None:
+    track = RenderTrack(source, Slow(), executor, failures.append)
+    source.frames.put_nowait(rendered(1))
+    encoding = asyncio.create_task(receive(track))
+    await asyncio.sleep(0.02)
+    source.frames.put_nowait(rendered(2))
+    await asyncio.sleep(0.02)
+    assert not encoding.done()
+    assert source.frames.empty(), "nobody took it"
+    source.frames.put_nowait(rendered(3))
+    await asyncio.sleep(0.02)
+    assert source.frames.qsize() == 1, "more than one picture waits for the encoder"
+    await encoding
+    track.stop()
 
 
 async def test_the_end_of_the_session_ends_the_track_quietly(
