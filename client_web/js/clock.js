@@ -9,6 +9,7 @@ const LARGEST_COUNT = 64;
  * @property {"pong"} type
  * @property {number} sent_at_ms this page's clock, as it was sent
  * @property {number} received_at_ms the server's clock
+ * @property {number} [fps] most frames a second that it draws
  */
 
 export class ServerClock {

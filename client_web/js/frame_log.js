@@ -13,7 +13,8 @@ export const LATELY_MS = 10_000;
  * @property {number | null} view_seq
  * @property {number | null} mesh_seq
  * @property {string | null} moved what it is the first frame to show: `view`, `mesh` or nothing
- * @property {number | null} sent_at_ms when that was sent
+ * @property {number | null} moved_at_ms when that came to be
+ * @property {number | null} sent_at_ms when it was sent
  * @property {number | null} pose_to_photon_ms
  * @property {number | null} cache_age_ms
  * @property {number | null} clock_offset_ms the server's clock less this page's
@@ -27,6 +28,7 @@ const BEFORE = [
   "view_seq",
   "mesh_seq",
   "moved",
+  "moved_at_ms",
   "sent_at_ms",
   "pose_to_photon_ms",
 ];

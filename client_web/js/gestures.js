@@ -18,7 +18,7 @@ export class Gestures {
   /**
    * @param {HTMLElement} element
    * @param {import("./orbit.js").Orbit} orbit
-   * @param {() => void} onInput called after the view has changed
+   * @param {(at_ms?: number) => void} onInput called after the view has changed
    * @param {AbortSignal} signal
    */
   constructor(element, orbit, onInput, signal) {
@@ -52,26 +52,26 @@ export class Gestures {
     this.#pointers.set(event.pointerId, pointOf(event));
     if (spreadBefore) this.#pinch(spreadBefore);
     else this.#drag(event.clientX - before.x, event.clientY - before.y, event.timeStamp);
-    this.#onInput();
+    this.#onInput(event.timeStamp);
   }
 
   #up(event) {
     if (!this.#pointers.delete(event.pointerId) || this.#pointers.size) return;
     this.#element.classList.remove("grabbed");
     this.#throw(event.timeStamp);
-    this.#onInput();
+    this.#onInput(event.timeStamp);
   }
 
   #wheel(event) {
     event.preventDefault();
     const pixels = event.deltaMode === 0 ? event.deltaY : event.deltaY * WHEEL_LINE_PX;
     this.#orbit.zoomBy(Math.exp(Math.min(Math.max(pixels, -240), 240) * WHEEL_PER_PIXEL));
-    this.#onInput();
+    this.#onInput(event.timeStamp);
   }
 
-  #home() {
+  #home(event) {
     this.#orbit.goHome();
-    this.#onInput();
+    this.#onInput(event.timeStamp);
   }
 
   /** The face follows the hand, so the eye goes the other way. */

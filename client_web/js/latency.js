@@ -1,5 +1,6 @@
 // Joins what was sent, what the server says it drew, and what the screen showed, into the true
-// pose-to-photon latency. Everything is in this page's own clock, so no clocks are compared.
+// pose-to-photon latency: from the moment a pose was current, which may be before it was sent.
+// Everything is in this page's own clock, so no clocks are compared.
 
 const REMEMBERED = 512; // frames and messages waiting for their other half: 8 s at 60 a second
 
@@ -33,14 +34,17 @@ export class LatencyJoin {
     this.#onFrame = onFrame;
   }
 
-  /** @param {number} seq @param {number} at_ms */
-  viewSent(seq, at_ms) {
-    this.#views.sent(seq, at_ms);
+  /**
+   * @param {number} seq @param {number} sent_at_ms
+   * @param {number} [moved_at_ms] when the eye came to be there, if that was before
+   */
+  viewSent(seq, sent_at_ms, moved_at_ms = sent_at_ms) {
+    this.#views.sent(seq, { sent_at_ms, moved_at_ms });
   }
 
-  /** @param {number} seq @param {number} at_ms */
-  meshSent(seq, at_ms) {
-    this.#meshes.sent(seq, at_ms);
+  /** @param {number} seq @param {number} sent_at_ms */
+  meshSent(seq, sent_at_ms) {
+    this.#meshes.sent(seq, { sent_at_ms, moved_at_ms: sent_at_ms });
   }
 
   /** The newest view that has reached the screen, or null. */
@@ -83,41 +87,44 @@ export class LatencyJoin {
 
   #join(report, { at_ms, metadata }) {
     const origin = this.#oldestNew(report);
-    if (origin) this.#onSample(at_ms - origin.sent_at_ms, at_ms);
+    if (origin) this.#onSample(at_ms - origin.moved_at_ms, at_ms);
     this.#onFrame({ report, shown: metadata, displayed_at_ms: at_ms, origin });
   }
 
   /** A frame may carry a new view and a new face: it is as late as the older of the two. */
   #oldestNew({ view_seq, mesh_seq }) {
-    const view_ms = this.#views.shown(view_seq);
-    const mesh_ms = this.#meshes.shown(mesh_seq);
-    if (view_ms !== null && (mesh_ms === null || view_ms <= mesh_ms))
-      return { kind: "view", sent_at_ms: view_ms };
-    return mesh_ms === null ? null : { kind: "mesh", sent_at_ms: mesh_ms };
+    const view = this.#views.shown(view_seq);
+    const mesh = this.#meshes.shown(mesh_seq);
+    if (view && (!mesh || view.moved_at_ms <= mesh.moved_at_ms)) return { kind: "view", ...view };
+    return mesh && { kind: "mesh", ...mesh };
   }
 }
 
-/** When each message was sent, until the first frame that carries it is on screen. */
+/**
+ * When each message was sent, until the first frame that carries it is on screen.
+ *
+ * @typedef {{sent_at_ms: number, moved_at_ms: number}} Times
+ */
 class SentTimes {
-  /** @type {Map<number, number>} */ #at_ms = new Map();
+  /** @type {Map<number, Times>} */ #times = new Map();
   /** @type {number | null} */ newestShown = null;
 
-  sent(seq, at_ms) {
-    remember(this.#at_ms, seq, at_ms);
+  sent(seq, times) {
+    remember(this.#times, seq, times);
   }
 
-  /** @returns {number | null} when `seq` was sent, if this is the first frame that shows it */
+  /** @returns {Times | null} of `seq`, if this is the first frame that shows it */
   shown(seq) {
     if (seq === null || seq === undefined) return null;
-    const at_ms = this.#at_ms.get(seq);
-    if (at_ms === undefined) return null; // shown already, or not ours: a stream's own face
-    for (const older of this.#at_ms.keys()) if (older <= seq) this.#at_ms.delete(older);
+    const times = this.#times.get(seq);
+    if (times === undefined) return null; // shown already, or not ours: a stream's own face
+    for (const older of this.#times.keys()) if (older <= seq) this.#times.delete(older);
     this.newestShown = seq;
-    return at_ms;
+    return times;
   }
 
   forget() {
-    this.#at_ms.clear();
+    this.#times.clear();
     this.newestShown = null;
   }
 }

@@ -20,6 +20,7 @@ import { Session } from "./session.js";
 import { ShownPose } from "./shown_pose.js";
 import { StagesPanel } from "./stages_panel.js";
 import { Telemetry } from "./telemetry.js";
+import { ViewClock } from "./view_clock.js";
 import { Viewer } from "./viewer.js";
 
 const HEARTBEAT_MS = 1000;
@@ -88,7 +89,9 @@ let awaitingPicture = false;
 let viewSeq = 0;
 /** @type {number | null} */ let meshSeq = null;
 let meshSentAt_ms = 0;
+/** @type {number | null} */ let movedAt_ms = null; // the eye, since the last view was sent
 let steppedAt_ms = 0;
+let glidedAt_ms = 0;
 let animating = false;
 /** @type {ReturnType<typeof setTimeout> | 0} */ let errorTimer = 0;
 
@@ -181,7 +184,10 @@ function hear(text) {
     telemetry.reported(event, performance.now());
     shownPose.reported(event);
   }
-  if (event?.type === "pong") telemetry.ponged(event, performance.now());
+  if (event?.type === "pong") {
+    telemetry.ponged(event, performance.now());
+    viewClock.fps = event.fps ?? viewClock.fps;
+  }
   if (event?.type === "error") sayError(event.detail);
   if (event?.type === "draining") sayEnding();
 }
@@ -215,16 +221,31 @@ async function loadAvatar() {
 
 // --- what goes out -----------------------------------------------------------------------------
 
-const viewPacer = new FramePacer(sendView, requestAnimationFrame.bind(window));
+const viewClock = new ViewClock(sendViewAt, telemetry.transit, {
+  now: () => performance.now(),
+  requestFrame: requestAnimationFrame.bind(window),
+  setTimer: setTimeout.bind(window),
+  clearTimer: clearTimeout.bind(window),
+});
 
+/** @param {number} planned_ms when it was to leave */
+function sendViewAt(planned_ms) {
+  if (orbit.moving) glide();
+  if (sendView()) telemetry.transit.viewSent(viewSeq, planned_ms);
+  if (orbit.moving) viewClock.glides();
+}
+
+/** @returns {boolean} whether it went out */
 function sendView() {
-  if (!homeKnown) return;
+  if (!homeKnown) return false;
   const now = performance.now();
   const pose = orbit.pose();
-  if (!viewer.session?.send(viewMessage(viewSeq + 1, now, pose))) return;
+  if (!viewer.session?.send(viewMessage(viewSeq + 1, now, pose))) return false;
   viewSeq += 1;
   shownPose.viewSent(viewSeq, pose);
-  telemetry.join.viewSent(viewSeq, now);
+  telemetry.join.viewSent(viewSeq, now, movedAt_ms ?? now);
+  movedAt_ms = null;
+  return true;
 }
 
 /** Not by the way of pictures, where answers wait for the next picture and would tell no clock. */
@@ -244,8 +265,10 @@ function sendMesh() {
   telemetry.join.meshSent(seq, now);
 }
 
-function viewMoved() {
-  viewPacer.request();
+/** @param {number} [at_ms] when the hand moved */
+function viewMoved(at_ms = performance.now()) {
+  movedAt_ms = at_ms;
+  viewClock.moved();
   document.body.classList.add("touched");
   animate();
 }
@@ -260,7 +283,7 @@ function faceMoved() {
 function animate() {
   if (animating) return;
   animating = true;
-  steppedAt_ms = performance.now();
+  steppedAt_ms = glidedAt_ms = performance.now();
   requestAnimationFrame(step);
 }
 
@@ -268,16 +291,24 @@ function step() {
   const now = performance.now();
   const dt_s = Math.min((now - steppedAt_ms) / 1000, 0.1);
   steppedAt_ms = now;
-  if (orbit.moving) stepView(dt_s);
+  if (orbit.moving) stepView();
+  else glidedAt_ms = now;
   if (face.driving) stepFace(now, dt_s);
   animating = orbit.moving || face.driving;
   if (animating) requestAnimationFrame(step);
 }
 
-function stepView(dt_s) {
-  orbit.step(dt_s);
+function stepView() {
+  glide();
   lateView.draw();
-  viewPacer.request();
+  viewClock.glides();
+}
+
+/** Moves the gliding eye to where it is by now. */
+function glide() {
+  const now = performance.now();
+  orbit.step(Math.min((now - glidedAt_ms) / 1000, 0.1));
+  glidedAt_ms = movedAt_ms = now;
 }
 
 function stepFace(now, dt_s) {
@@ -418,6 +449,7 @@ Object.defineProperty(window, "telewarp", {
     stats: () => ({
       ...telemetry.measured(performance.now()),
       late_reprojection: lateView.on,
+      view_lead_ms: viewClock.lead_ms,
       frame_stages_ms: telemetry.frameStages(performance.now()),
       state,
       way: document.body.dataset.way ?? null,

@@ -10,6 +10,7 @@
 
 /** @type {readonly Stage[]} in the order a frame passes them */
 export const STAGES = [
+  { id: "hold", words: "Waiting to be sent", colour: "#56627c" },
   { id: "uplink", words: "To the server", colour: "#6f8fb5" },
   { id: "wait", words: "Waiting for its turn", colour: "#7c6b5c" },
   { id: "queue", words: "Behind other viewers", colour: "#93796a" },
@@ -30,8 +31,8 @@ export const STAGES = [
  * @property {import("./latency.js").FrameReport} report
  * @property {Partial<VideoFrameCallbackMetadata>} shown
  * @property {number} displayed_at_ms
- * @property {{kind: "view" | "mesh", sent_at_ms: number} | null} origin the oldest movement of this
- *   viewer's that it is the first to show
+ * @property {{kind: "view" | "mesh", sent_at_ms: number, moved_at_ms: number} | null} origin the
+ *   oldest movement of this viewer's that it is the first to show
  *
  * @typedef {Record<string, number>} StageTimes milliseconds by stage; what is unknown is missing
  */
@@ -49,6 +50,7 @@ export function frameStages(frame, offset_ms) {
   const moments = report.clock_ms;
   if (!moments) return { ...report.stages_ms };
   return {
+    ...beforeSending(frame),
     ...wayThere(frame, offset_ms),
     ...onTheServer(frame),
     ...wayBack(frame, offset_ms),
@@ -58,6 +60,10 @@ export function frameStages(frame, offset_ms) {
 
 function receivedAt({ report, origin }) {
   return (origin && report.clock_ms[`${origin.kind}_received`]) ?? null;
+}
+
+function beforeSending({ origin }) {
+  return origin ? { hold: origin.sent_at_ms - origin.moved_at_ms } : {};
 }
 
 function wayThere(frame, offset_ms) {

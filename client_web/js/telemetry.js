@@ -5,12 +5,14 @@ import { FrameLog, LATELY_MS, stagePercentiles } from "./frame_log.js";
 import { LatencyJoin } from "./latency.js";
 import { PercentileWindow, RateWindow } from "./percentiles.js";
 import { frameStages } from "./stages.js";
+import { Transit } from "./transit.js";
 
 /**
  * @typedef {{p50: number | null, p95: number | null, count: number}} Percentiles
  * @typedef {object} Measured
  * @property {number} fps_shown
- * @property {Percentiles} pose_to_photon_ms
+ * @property {Percentiles} pose_to_photon_ms from a pose's being current until its first frame's light
+ * @property {Percentiles} sent_to_photon_ms from sending it
  * @property {boolean} latency_measurable false where the browser does not say which frame it shows
  * @property {Percentiles} cache_age_ms
  * @property {number} bitrate_kbps
@@ -26,6 +28,7 @@ export class Telemetry {
   #frames = new RateWindow();
   #bytes = new RateWindow(4000);
   #latency = new PercentileWindow();
+  #latencyOnceSent = new PercentileWindow();
   #cacheAge = new PercentileWindow({ size: 1200 });
   /** @type {Map<string, PercentileWindow>} */ #stages = new Map();
   #measurable = true;
@@ -34,6 +37,9 @@ export class Telemetry {
 
   /** Every frame shown lately. */
   log = new FrameLog();
+
+  /** Of views, until they could be shown. */
+  transit = new Transit();
 
   /** Tell it what is sent. */
   join = new LatencyJoin(
@@ -64,6 +70,7 @@ export class Telemetry {
 
   /** @param {import("./latency.js").FrameReport} report @param {number} now_ms */
   reported(report, now_ms) {
+    this.transit.reported(report, this.#clock.estimate?.offset_ms ?? null);
     this.join.reported(report);
     if (Number.isFinite(report.cache_age_ms)) this.#cacheAge.add(report.cache_age_ms, now_ms);
     for (const [stage, value] of Object.entries(report.stages_ms ?? {}))
@@ -87,7 +94,11 @@ export class Telemetry {
   /** A new session: what the last one measured says nothing of it. */
   restart() {
     this.join.restart();
-    [this.#frames, this.#bytes, this.#latency, this.#cacheAge].forEach((window) => window.clear());
+    this.transit.restart();
+    [
+      ...[this.#frames, this.#bytes, this.#cacheAge],
+      ...[this.#latency, this.#latencyOnceSent],
+    ].forEach((window) => window.clear());
     this.#stages.clear();
     this.#clock.forget();
     this.log.clear();
@@ -99,6 +110,7 @@ export class Telemetry {
     return {
       fps_shown: this.#frames.rate(now_ms),
       pose_to_photon_ms: this.#latency.summary(now_ms),
+      sent_to_photon_ms: this.#latencyOnceSent.summary(now_ms),
       latency_measurable: this.#measurable,
       cache_age_ms: this.#cacheAge.summary(now_ms),
       bitrate_kbps: (this.#bytes.rate(now_ms) * 8) / 1000,
@@ -121,6 +133,8 @@ export class Telemetry {
   /** @param {import("./stages.js").JoinedFrame} frame */
   #logFrame(frame) {
     const { report, displayed_at_ms, origin } = frame;
+    this.transit.shown(frame);
+    if (origin) this.#latencyOnceSent.add(displayed_at_ms - origin.sent_at_ms, displayed_at_ms);
     const clock = this.#clock.estimate;
     this.log.add({
       presented_at_ms: displayed_at_ms,
@@ -128,8 +142,9 @@ export class Telemetry {
       view_seq: report.view_seq ?? null,
       mesh_seq: report.mesh_seq ?? null,
       moved: origin?.kind ?? null,
+      moved_at_ms: origin?.moved_at_ms ?? null,
       sent_at_ms: origin?.sent_at_ms ?? null,
-      pose_to_photon_ms: origin ? displayed_at_ms - origin.sent_at_ms : null,
+      pose_to_photon_ms: origin ? displayed_at_ms - origin.moved_at_ms : null,
       cache_age_ms: report.cache_age_ms ?? null,
       clock_offset_ms: clock?.offset_ms ?? null,
       clock_error_ms: clock?.error_ms ?? null,

@@ -24,6 +24,14 @@ test("latency runs from sending a view to the first frame that shows it", () => 
   assert.equal(join.viewShown, 1);
 });
 
+test("latency begins when the eye moved, which may be before the view was sent", () => {
+  const { samples, join } = joined();
+  join.viewSent(1, 100, 92);
+  join.reported(report(9000, 1));
+  join.displayed(9000, 125);
+  assert.deepEqual(samples, [33]);
+});
+
 test("the frame and its report may come in either order", () => {
   const { samples, join } = joined();
   join.viewSent(1, 100);

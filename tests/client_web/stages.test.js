@@ -20,7 +20,7 @@ const frame = (changes = {}) => ({
   },
   shown: { receiveTime: 1019, processingDuration: 0.001, presentationTime: 1022 },
   displayed_at_ms: 1030,
-  origin: { kind: "view", sent_at_ms: 1000 },
+  origin: { kind: "view", sent_at_ms: 1000, moved_at_ms: 995 },
   ...changes,
 });
 
@@ -28,6 +28,7 @@ const sum = (stages) => Object.values(stages).reduce((total, ms) => total + ms, 
 
 test("a frame's way is cut where it was seen", () => {
   assert.deepEqual(frameStages(frame(), OFFSET), {
+    hold: 5,
     uplink: 2,
     wait: 1,
     queue: 2,
@@ -46,7 +47,7 @@ test("a frame's way is cut where it was seen", () => {
 
 test("the stages make up the whole latency, whatever the clocks' offset is taken to be", () => {
   for (const offset of [OFFSET, OFFSET - 1.5, OFFSET + 1]) {
-    assert.ok(Math.abs(sum(frameStages(frame(), offset)) - 30) < 1e-9);
+    assert.ok(Math.abs(sum(frameStages(frame(), offset)) - 35) < 1e-9);
   }
 });
 
@@ -56,7 +57,7 @@ test("a view that came while the frame was queued stood there less long", () => 
   const stages = frameStages(late, OFFSET);
   assert.equal(stages.wait, 0);
   assert.equal(stages.queue, 1);
-  assert.ok(Math.abs(sum(stages) - 30) < 1e-9);
+  assert.ok(Math.abs(sum(stages) - 35) < 1e-9);
 });
 
 test("without the server's clock the ways through the network are not shown", () => {
@@ -88,7 +89,7 @@ test("a picture sent once more was not drawn for this frame", () => {
   const stages = frameStages(again, OFFSET);
   assert.ok(!("warp" in stages));
   assert.equal(stages.wait, 12);
-  assert.ok(Math.abs(sum(stages) - 30) < 1e-9);
+  assert.ok(Math.abs(sum(stages) - 35) < 1e-9);
   assert.ok(!("wait" in frameStages({ ...again, origin: null }, OFFSET)));
 });
 
