@@ -49,6 +49,8 @@ from server.session import Peer, Session
 from server.sessions import Connect, Sessions
 from server.settings import Settings
 from server.streams import Stream, Streams
+from server.webrtc.codecs import parse_codecs
+from server.webrtc.nvenc import choose_h264
 from server.webrtc.peer import AiortcPeer, PeerOptions
 
 logger = logging.getLogger(__name__)
@@ -265,6 +267,9 @@ async def _start_pool(settings: Settings, pool_factory: PoolFactory) -> RenderPo
 def _by_aiortc(settings: Settings, executor: Executor) -> Connect:
     options = PeerOptions(
         fps=settings.fps,
+        codecs=parse_codecs(settings.codecs),
+        open_h264=choose_h264(),
+        start_bitrate=settings.start_bitrate_kbps and settings.start_bitrate_kbps * 1000,
         highest_bitrate=settings.max_bitrate_kbps * 1000,
         silence_s=settings.idle_session_s,
         ice_servers=settings.ice,

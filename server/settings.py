@@ -19,9 +19,11 @@ from server.connectivity.ice_servers import IceServers, parse_urls
 from server.errors import SettingsError
 from server.logs import LogFormat
 from server.messages import describe
+from server.webrtc.codecs import parse_codecs
 
 ROOT = Path(__file__).resolve().parent.parent
-_REACH_FORMS: dict[str, tuple[Callable[[str], object], LiteralString]] = {
+_FORMS: dict[str, tuple[Callable[[str], object], LiteralString]] = {
+    "codecs": (parse_codecs, "expected h264 and vp8, or one of them, with a comma between"),
     "ice_servers": (parse_urls, "expected stun:HOST or turn:HOST addresses with commas between"),
     "public_address": (parse_address, "expected an IP address"),
     "udp_ports": (parse_ports, "expected a range of ports such as 40000-40100"),
@@ -80,6 +82,16 @@ class Settings(BaseSettings):
         default=2048.0, gt=0, description="longest line of a live NDJSON body or WebSocket, kB"
     )
     max_frames: int = Field(default=1024, ge=1, description="most frames in one JSON array")
+    codecs: str = Field(
+        default="h264,vp8",
+        description="video codecs for viewers, the preferred one first; h264 is encoded by NVENC "
+        "where there is one",
+    )
+    start_bitrate_kbps: int | None = Field(
+        default=None,
+        ge=100,
+        description="kilobits a second of video to begin with; default: what suits the picture",
+    )
     max_bitrate_kbps: int = Field(
         default=8000, ge=100, description="most kilobits a second of video to a viewer"
     )
@@ -146,16 +158,16 @@ class Settings(BaseSettings):
         default="text", description="text for people, json for programs: one object a line"
     )
 
-    @field_validator("ice_servers", "public_address", "udp_ports")
+    @field_validator("codecs", "ice_servers", "public_address", "udp_ports")
     @classmethod
-    def _check_reach(cls, value: str | None, info: ValidationInfo) -> str | None:
+    def _check_form(cls, value: str | None, info: ValidationInfo) -> str | None:
         assert info.field_name is not None
-        parse, form = _REACH_FORMS[info.field_name]
+        parse, form = _FORMS[info.field_name]
         try:
             if value is not None:
                 parse(value)
         except ValueError:
-            raise PydanticCustomError("reach", form) from None
+            raise PydanticCustomError("form", form) from None
         return value
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -15,15 +14,14 @@ import numpy as np
 import torch
 from aiortc.codecs.vpx import Vp8Encoder
 from av.error import FFmpegError
-from av.video.codeccontext import VideoCodecContext
-from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from models.avatar import SHIPPED
 from models.renderer import CachedRenderer
 from scripts.benchmarking.avatars import front, load_resized, swaying
-from server.webrtc.encoder import TIME_BASE, H264Encoder, default_bitrate
+from server.webrtc.encoder import TIME_BASE, H264Encoder, OpenCodec, default_bitrate, open_x264
+from server.webrtc.nvenc import open_nvenc
 from server.webrtc.track import Vp8Pictures
 
 Pixels = NDArray[np.uint8]
@@ -105,8 +103,19 @@ def _to_yuv(reformatter: VideoReformatter, rgb: Pixels) -> av.VideoFrame:
 
 
 def _x264(size: int) -> Encode:
+    return _h264(size, open_x264)
+
+
+def _nvenc(size: int) -> Encode:
+    """NVIDIA's encoder; opening it fails at once where there is no such GPU."""
+    return _h264(size, open_nvenc)
+
+
+def _h264(size: int, open_codec: OpenCodec) -> Encode:
     bitrate = default_bitrate(size, size)
-    encoder = H264Encoder(size, size, fps=_FPS, bitrate=bitrate, highest_bitrate=bitrate)
+    encoder = H264Encoder(
+        size, size, fps=_FPS, bitrate=bitrate, highest_bitrate=bitrate, open_codec=open_codec
+    )
     return lambda rgb, pts, is_key: encoder.encode(rgb, pts, is_key).size
 
 
@@ -117,28 +126,5 @@ def _vp8(size: int) -> Encode:
     def encode(rgb: Pixels, pts: int, is_key: bool) -> int:
         payloads, _ = encoder.encode(pictures.encode(rgb, pts, is_key), is_key)
         return sum(map(len, payloads))
-
-    return encode
-
-
-def _nvenc(size: int) -> Encode:
-    """NVIDIA's encoder, as PyAV has it; opening it fails at once where there is no such GPU."""
-    codec = av.CodecContext.create("h264_nvenc", "w")
-    assert isinstance(codec, VideoCodecContext)
-    codec.width = codec.height = size
-    codec.pix_fmt = "yuv420p"
-    codec.time_base = TIME_BASE
-    codec.framerate = Fraction(_FPS)
-    codec.bit_rate = default_bitrate(size, size)
-    codec.max_b_frames = 0
-    codec.options = {"preset": "p1", "tune": "ull", "delay": "0", "zerolatency": "1"}
-    codec.open()
-    reformatter = VideoReformatter()
-
-    def encode(rgb: Pixels, pts: int, is_key: bool) -> int:
-        frame = _to_yuv(reformatter, rgb)
-        frame.pts, frame.time_base = pts, TIME_BASE
-        frame.pict_type = PictureType.I if is_key else PictureType.NONE
-        return sum(packet.size for packet in codec.encode(frame))
 
     return encode

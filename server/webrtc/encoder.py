@@ -1,4 +1,4 @@
-"""H.264 by x264 through PyAV, tuned for latency; knows nothing of tracks, sessions or networks.
+"""H.264 through PyAV, tuned for latency; knows nothing of tracks, sessions or networks.
 
 aiortc's own encoder takes three times as long and starts anew, with a key frame, whenever the
 receiver's estimate of the bandwidth moves. A track that returns `av.Packet` brings its own.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from fractions import Fraction
 
 import av
@@ -28,6 +29,9 @@ _NEVER = 2**30
 _BT601, _BT709, _LIMITED = 6, 1, 1
 """ISO/IEC 23091-2 code points; BT.601's matrix is also what a decoder assumes when untold."""
 
+OpenCodec = Callable[[int, int, float, int], VideoCodecContext]
+"""Opens an encoder for a width, a height, frames per second and bits per second."""
+
 
 class H264Encoder:
     """Pictures in, one H.264 access unit each out: constrained baseline, no B-frames, no delay.
@@ -40,10 +44,18 @@ class H264Encoder:
         fps: Expected frames per second; only the rate control cares, frames may come at any time.
         bitrate: Target in bits per second.
         highest_bitrate: What the target can be raised to later.
+        open_codec: Makes the encoder.
     """
 
     def __init__(
-        self, width: int, height: int, *, fps: float, bitrate: int, highest_bitrate: int
+        self,
+        width: int,
+        height: int,
+        *,
+        fps: float,
+        bitrate: int,
+        highest_bitrate: int,
+        open_codec: OpenCodec,
     ) -> None:
         self.width = width
         self.height = height
@@ -51,7 +63,7 @@ class H264Encoder:
         """How much of the last call of `encode` went into the conversion from RGB to YUV."""
         self._highest_bitrate = highest_bitrate
         self._to_yuv = VideoReformatter()
-        self._codec = _open_x264(width, height, fps, min(bitrate, highest_bitrate))
+        self._codec = open_codec(width, height, fps, min(bitrate, highest_bitrate))
 
     @property
     def bitrate(self) -> int:
@@ -88,16 +100,32 @@ class H264Encoder:
         return packets[0]
 
 
-def _open_x264(width: int, height: int, fps: float, bitrate: int) -> VideoCodecContext:
+def open_x264(width: int, height: int, fps: float, bitrate: int) -> VideoCodecContext:
+    """Open an encoder on the CPU."""
     codec = av.CodecContext.create("libx264", "w")
     assert isinstance(codec, VideoCodecContext)
+    prepare(codec, width, height, fps, bitrate)
+    codec.thread_count = 1  # more would cut the picture into slices and fight the warp for cores
+    codec.options = {
+        "preset": "ultrafast",
+        "tune": "zerolatency",
+        "forced-idr": "1",  # a picture asked for as I must be one to start decoding from
+        "qmin": str(_FINEST_QUANTISER),  # or a calm face would be sent at full bitrate too
+        "x264-params": "scenecut=0:keyint=infinite",
+        **rate_options(bitrate),
+    }
+    codec.open()
+    return codec
+
+
+def prepare(codec: VideoCodecContext, width: int, height: int, fps: float, bitrate: int) -> None:
+    """Set what does not depend on who encodes: constrained baseline, no B-frames, our colours."""
     codec.width = width
     codec.height = height
     codec.pix_fmt = "yuv420p"
     codec.time_base = TIME_BASE
     codec.framerate = Fraction(fps).limit_denominator(1000)
     codec.bit_rate = bitrate
-    codec.thread_count = 1  # more would cut the picture into slices and fight the warp for cores
     codec.max_b_frames = 0
     codec.gop_size = _NEVER
     codec.profile = "Baseline"
@@ -105,18 +133,11 @@ def _open_x264(width: int, height: int, fps: float, bitrate: int) -> VideoCodecC
     codec.color_primaries = _BT709
     codec.color_trc = _BT709
     codec.color_range = _LIMITED
-    codec.options = {
-        "preset": "ultrafast",
-        "tune": "zerolatency",
-        "forced-idr": "1",  # a picture asked for as I must be one to start decoding from
-        # x264 can change the bitrate of an open encoder only where it began as the highest one.
-        "maxrate": str(bitrate),
-        "bufsize": str(round(bitrate * _LONGEST_FRAME_S)),
-        "qmin": str(_FINEST_QUANTISER),  # or a calm face would be sent at full bitrate too
-        "x264-params": "scenecut=0:keyint=infinite",
-    }
-    codec.open()
-    return codec
+
+
+def rate_options(bitrate: int) -> dict[str, str]:
+    """The rate control's; x264 can change the bitrate only where it began as the highest one."""
+    return {"maxrate": str(bitrate), "bufsize": str(round(bitrate * _LONGEST_FRAME_S))}
 
 
 def default_bitrate(width: int, height: int) -> int:

@@ -25,8 +25,9 @@ from server.connectivity.addresses import Reach
 from server.connectivity.ice_servers import IceServers
 from server.errors import BadOfferError, IceRestartError
 from server.session import Session
+from server.webrtc.codecs import Codec, choose_codec
 from server.webrtc.control import Control
-from server.webrtc.encoder import H264Encoder, default_bitrate
+from server.webrtc.encoder import H264Encoder, OpenCodec, default_bitrate
 from server.webrtc.gathering import as_aiortc, gather_within
 from server.webrtc.ice import offer_loopback_when_alone, parse_fragment, without_hidden_candidates
 from server.webrtc.playout import teach_aiortc_playout_delay
@@ -36,7 +37,6 @@ from server.webrtc.track import RenderTrack, Vp8Pictures
 
 logger = logging.getLogger(__name__)
 
-_H264 = "video/H264"
 _RTX = "video/rtx"
 _LOWEST_BITRATE = 400_000
 _CHECK_S = 0.5
@@ -53,6 +53,11 @@ class PeerOptions:
 
     fps: float
     """Most frames a second."""
+    codecs: tuple[Codec, ...]
+    """The preferred one first."""
+    open_h264: OpenCodec
+    start_bitrate: int | None
+    """Bits a second; None for what suits the picture's size."""
     highest_bitrate: int
     """Bits a second."""
     silence_s: float
@@ -89,9 +94,8 @@ class AiortcPeer:
         self._track: RenderTrack | None = None
         self._encoder: H264Encoder | None = None
         side = session.avatar.resolution
-        self._rate = RateControl(
-            default_bitrate(side, side), _LOWEST_BITRATE, options.highest_bitrate
-        )
+        start = options.start_bitrate or default_bitrate(side, side)
+        self._rate = RateControl(start, min(start, _LOWEST_BITRATE), options.highest_bitrate)
         self._remote_user: str | None = None
         self._watch: asyncio.Task[None] | None = None
 
@@ -161,20 +165,29 @@ class AiortcPeer:
         self._track = self._encoder = None
 
     def _offer_video(self, video: MediaDescription) -> RTCRtpSender:
-        """Prefer H.264; without it the answer keeps VP8, and aiortc encodes."""
-        common = find_common_codecs(CODECS["video"], video.rtp.codecs)
-        has_h264 = any(codec.mimeType == _H264 for codec in common)
+        """Answer with the first codec of the settings that the viewer has.
+
+        Raises:
+            BadOfferError: If it has none of them.
+        """
+        offered = {
+            codec.mimeType for codec in find_common_codecs(CODECS["video"], video.rtp.codecs)
+        }
+        chosen = choose_codec(self._options.codecs, offered)
+        if chosen is None:
+            wanted = " or ".join(self._options.codecs)
+            raise BadOfferError(f"expected an offer of {wanted}, got {_names(video)}")
         self._track = RenderTrack(
             self._session,
-            self._build_encoder() if has_h264 else Vp8Pictures(),
+            self._build_encoder() if chosen is Codec.H264 else Vp8Pictures(),
             self._executor,
             self._video_failed,
         )
         transceiver = self._connection.addTransceiver(self._track, direction="sendonly")
         never_receive(transceiver)
-        if has_h264:
-            known = RTCRtpSender.getCapabilities("video").codecs
-            transceiver.setCodecPreferences([c for c in known if c.mimeType in (_H264, _RTX)])
+        known = RTCRtpSender.getCapabilities("video").codecs
+        wanted_types = (chosen.mime_type, _RTX)
+        transceiver.setCodecPreferences([c for c in known if c.mimeType in wanted_types])
         return transceiver.sender
 
     def _build_encoder(self) -> H264Encoder:
@@ -185,6 +198,7 @@ class AiortcPeer:
             fps=self._options.fps,
             bitrate=self._rate.target,
             highest_bitrate=self._options.highest_bitrate,
+            open_codec=self._options.open_h264,
         )
         self._session.target_bitrate = self._rate.target
         return self._encoder
@@ -238,6 +252,11 @@ class AiortcPeer:
             session = self._session
             logger.info("session %s: %s", session.id, reason, extra=session.log_ids)
             self._session.end()
+
+
+def _names(video: MediaDescription) -> str:
+    names = dict.fromkeys(codec.mimeType.removeprefix("video/") for codec in video.rtp.codecs)
+    return ", ".join(names) or "no codec"
 
 
 def _first_video(offer: str) -> MediaDescription:

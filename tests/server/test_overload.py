@@ -23,7 +23,7 @@ from server.pool.pool import PoolSettings, RenderPool
 from server.session import Session, ViewState
 from server.sessions import Sessions
 from server.streams import Streams
-from server.webrtc.encoder import H264Encoder
+from server.webrtc.encoder import H264Encoder, open_x264
 from server.webrtc.track import RenderTrack
 
 WARP_S = 0.05
@@ -100,7 +100,9 @@ async def a_busy_house(viewers: int) -> AsyncIterator[list[Viewer]]:
     with ThreadPoolExecutor(2) as executor:
         for _ in range(viewers):
             session, _ = await sessions.open("s", lambda _: Unconnected(), "offer", ANYONE)
-            encoder = H264Encoder(64, 64, fps=FPS, bitrate=400_000, highest_bitrate=400_000)
+            encoder = H264Encoder(
+                64, 64, fps=FPS, bitrate=400_000, highest_bitrate=400_000, open_codec=open_x264
+            )
             crowd.append(Viewer(session, RenderTrack(session, encoder, executor, pytest.fail)))
         moves = [asyncio.create_task(viewer.look_around()) for viewer in crowd]
         watching = [asyncio.create_task(viewer.watch()) for viewer in crowd]

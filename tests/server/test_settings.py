@@ -40,6 +40,8 @@ def test_the_environment_is_read_and_the_command_line_wins(
         (["--log-level", "loud"], "log_level: "),
         (["--ice-servers", "turn"], "ice_servers: expected stun:HOST or turn:HOST addresses"),
         (["--udp-ports", "9-5"], "udp_ports: expected a range of ports such as 40000-40100, got"),
+        (["--codecs", "h265"], "codecs: expected h264 and vp8, or one of them"),
+        (["--start-bitrate-kbps", "5"], "start_bitrate_kbps: expected greater than or equal to"),
         (["--public-address", "home"], "public_address: expected an IP address, got 'home'"),
     ],
 )

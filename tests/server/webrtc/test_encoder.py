@@ -10,7 +10,7 @@ import pytest
 from aiortc.codecs.h264 import H264Encoder as AiortcEncoder
 from numpy.typing import NDArray
 
-from server.webrtc.encoder import H264Encoder, default_bitrate
+from server.webrtc.encoder import H264Encoder, default_bitrate, open_x264
 
 SIDE = 128
 TICKS = 1500  # 60 frames a second
@@ -31,7 +31,9 @@ def noise(step: int) -> NDArray[np.uint8]:
 
 
 def build(bitrate: int = 1_500_000, highest_bitrate: int = 4_000_000) -> H264Encoder:
-    return H264Encoder(SIDE, SIDE, fps=60, bitrate=bitrate, highest_bitrate=highest_bitrate)
+    return H264Encoder(
+        SIDE, SIDE, fps=60, bitrate=bitrate, highest_bitrate=highest_bitrate, open_codec=open_x264
+    )
 
 
 def nal_types(packet: av.Packet[Any]) -> list[int]:

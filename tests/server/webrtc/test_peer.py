@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
-from aiortc.rtp import RtpPacket
+from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtpPacket, pack_remb_fci
 from av import VideoFrame
 
 from server.pool.fake import Shown, read_picture
@@ -93,6 +93,14 @@ class Viewer:
     def send_view(self, seq: int, eye_x: float) -> None:
         eye = {"rotation": [0, 0, 0, 1], "position": [eye_x, 0, 0.7]}
         self.send({"type": "view", "seq": seq, "sent_at_ms": 10.5 * seq, "eye": eye})
+
+    async def estimate(self, bitrate: int) -> None:
+        """Say how much can be received (REMB), bits per second."""
+        sender = self.packets[-1].ssrc
+        remb = RtcpPsfbPacket(
+            fmt=RTCP_PSFB_APP, ssrc=0, media_ssrc=0, fci=pack_remb_fci(bitrate, [sender])
+        )
+        await self.receiver.transport._send_rtp(bytes(remb))
 
     def send(self, message: object) -> None:
         self.view_channel.send(json.dumps(message))
@@ -306,6 +314,44 @@ async def test_a_viewer_without_h264_gets_vp8(client: httpx2.AsyncClient, stream
         assert "H264" not in viewer.answer
         viewer.send_view(1, eye_x=0.4)
         await viewer.until(lambda: viewer.shows(0.5, 0.4))
+
+
+async def test_a_viewer_with_none_of_our_codecs_is_told_which_they_are(
+    client: httpx2.AsyncClient, stream: str
+) -> None:
+    async with a_viewer(client) as viewer:
+        await viewer.connection.setLocalDescription(await viewer.connection.createOffer())
+        offer = viewer.connection.localDescription.sdp
+        for ours in ("H264", "VP8"):
+            offer = offer.replace(ours, "AV1")
+        refused = await client.post(f"/v1/streams/{stream}/whep", content=offer, headers=SDP)
+    assert refused.status_code == 400
+    assert "expected an offer of h264 or vp8, got AV1, rtx" in refused.json()["detail"]
+
+
+async def test_the_bitrate_follows_the_viewers_estimate_without_key_frames(
+    served: Served, client: httpx2.AsyncClient, stream: str
+) -> None:
+    async with a_viewer(client) as viewer:
+        await viewer.watch(stream)
+        viewer.send_view(1, eye_x=0.1)
+        await viewer.until(lambda: viewer.shows(0.0, 0.1))
+        await asyncio.sleep(0.25)
+        (session,) = [s for s in served.app.state.sessions.list() if s.stream.id == stream]
+        encoder = session.peer._encoder
+        before, packets = len(viewer.key_frames), len(viewer.packets)
+        for seq in range(2, 40):
+            viewer.send_view(seq, eye_x=seq / 50)
+            await viewer.estimate(2_000_000 if seq < 12 or seq > 25 else 1000)
+            await asyncio.sleep(0.02)
+            if seq == 25:
+                assert encoder.bitrate <= 400_000
+            if seq == 11:
+                await viewer.until(lambda: encoder.bitrate >= 2_000_000)
+        await viewer.until(lambda: encoder.bitrate >= 2_000_000)
+        await viewer.until(lambda: viewer.shows(0.0, 39 / 50))
+        assert len(viewer.packets) > packets + 10
+        assert len(viewer.key_frames) == before
 
 
 async def test_the_answer_prefers_h264_and_asks_for_no_playout_delay(
