@@ -7,12 +7,14 @@
     .venv/bin/python scripts/benchmark.py pool --workers 1 2
     .venv/bin/python scripts/benchmark.py encode
 
-`latency` starts a server, opens its page in headless Chromium, moves the view at every animation
-frame, and asks the page for what it saw: `pose_to_photon_ms` runs from sending a view until the
-display of the first video frame drawn for it, joined by RTP timestamp. `load` starts a server and
-more and more viewers, until they no longer get what a single one gets. Everything shares this
-machine's cores. `models` times the renderer alone, `rasterizer` the triangles, `pool` the render
-processes, `encode` the codecs. Each ends with one line of JSON.
+`latency` starts a server, opens its page in headless Chromium, moves the view in three ways one
+after the other, and asks the page for what it saw: `pose_to_photon_ms` runs from the moment a pose
+was current until the display of the first video frame drawn for it, joined by RTP timestamp;
+`sent_to_photon_ms` from sending it, which is later where a pose is held until it just reaches a
+refresh of the screen. Both are of the first movement; `movements` has all of them. `load` starts a
+server and more and more viewers, until they no longer get what a single one gets. Everything shares
+this machine's cores. `models` times the renderer alone, `rasterizer` the triangles, `pool` the
+render processes, `encode` the codecs. Each ends with one line of JSON.
 """
 
 from __future__ import annotations

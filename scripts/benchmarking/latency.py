@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 from playwright.sync_api import Page, sync_playwright
 
@@ -30,16 +30,31 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
 ]
 
-MOVE_VIEW = """() => {
+Movement = Literal["tracker", "hand", "frames"]
+POSES_PER_S: dict[Movement, int] = {"tracker": 60, "hand": 250, "frames": 0}
+"""By a timer that knows nothing of the screen, as a head tracker's or a mouse's; 0: one at every
+animation frame, right after a refresh, as a script in the page would. More than 250 a second no
+browser's timer gives."""
+
+MOVE_VIEW = """posesPerS => {
   const started = performance.now();
+  const movement = (window.movement = {});
+  let count = 0;
   const step = () => {
-    const t = (performance.now() - started) / 1000;
+    if (window.movement !== movement) return;
+    const now = performance.now();
+    const t = (now - started) / 1000;
     window.telewarp.setView({ yaw_rad: 0.5 * Math.sin(2 * t), pitch_rad: 0.15 * Math.sin(3 * t) });
-    requestAnimationFrame(step);
+    if (!posesPerS) return requestAnimationFrame(step);
+    count = Math.max(count, Math.floor(t * posesPerS)) + 1;
+    setTimeout(step, started + (count * 1000) / posesPerS - now);
   };
   step();
 }"""
 """Somebody who never holds their head still."""
+
+_WARM_UP_S = 8
+"""By then the page has forgotten the movement before."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +62,9 @@ class Latency:
     """Pose-to-photon latency, shown frame rate and cache age in a real browser."""
 
     seconds: float = 20.0
-    """How long to measure, after a warm-up of 8 s."""
+    """How long to measure each movement, after a warm-up of 8 s."""
+    movements: tuple[Movement, ...] = ("tracker", "hand", "frames")
+    """tracker: 60 poses a second by a timer; hand: 250; frames: one at every animation frame."""
     fps: float = 60.0
     """Most frames a second the server may send."""
     avatars: Path = SHIPPED
@@ -56,6 +73,8 @@ class Latency:
     """Rows and columns of the picture, a multiple of 32; the avatar's own where left out."""
     screenshot: Path | None = None
     """Where to leave a picture of the page."""
+    csv: Path | None = None
+    """Where to leave the page's table of frames."""
 
 
 def latency(command: Latency) -> dict[str, Any]:
@@ -66,30 +85,58 @@ def latency(command: Latency) -> dict[str, Any]:
         _page(address) as page,
     ):
         page.wait_for_function("window.telewarp?.stats().fps_shown > 5", timeout=60_000)
-        page.evaluate(MOVE_VIEW)
-        page.wait_for_timeout(8_000)
-        samples = []
-        deadline = time.monotonic() + command.seconds
-        while time.monotonic() < deadline:
-            page.wait_for_timeout(1_000)
-            samples.append(page.evaluate("window.telewarp.stats()"))
+        moved = {
+            movement: _measure(page, POSES_PER_S[movement], command.seconds)
+            for movement in command.movements
+        }
         memory = memory_mb(pid)
         side = page.evaluate("document.querySelector('video').videoWidth")
-        if command.screenshot:
-            page.screenshot(path=command.screenshot)
-    last = samples[-1]
+        _leave_behind(page, command)
     return {
-        "pose_to_photon_ms": {
-            q: median(s["pose_to_photon_ms"][q] for s in samples) for q in ("p50", "p95")
-        },
-        "fps_shown": median(s["fps_shown"] for s in samples),
-        "cache_age_ms": {q: median(s["cache_age_ms"][q] for s in samples) for q in ("p50", "p95")},
-        "stages_ms": last["stages_ms"],
-        "bitrate_kbps": last["bitrate_kbps"],
+        **next(iter(moved.values())),  # the first movement's
+        "movements": moved,
         "memory_mb": memory,
         "size": side,
         "cores": os.cpu_count(),
     }
+
+
+def _measure(page: Page, poses_per_s: int, seconds: float) -> dict[str, Any]:
+    """What the page measures of itself while its view moves so."""
+    page.evaluate(MOVE_VIEW, poses_per_s)
+    page.wait_for_timeout(_WARM_UP_S * 1000)
+    samples = []
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        page.wait_for_timeout(1_000)
+        samples.append(page.evaluate("window.telewarp.stats()"))
+    last = samples[-1]
+    return {
+        "pose_to_photon_ms": _medians(samples, "pose_to_photon_ms"),
+        "sent_to_photon_ms": _medians(samples, "sent_to_photon_ms"),
+        "fps_shown": round(median(s["fps_shown"] for s in samples), 1),
+        "cache_age_ms": _medians(samples, "cache_age_ms"),
+        "stages_ms": last["stages_ms"],
+        "frame_stages_ms": {
+            stage: {q: round(times[q], 2) for q in ("p50", "p95")}
+            for stage, times in last["frame_stages_ms"].items()
+        },
+        "view_lead_ms": last["view_lead_ms"],
+        "bitrate_kbps": round(last["bitrate_kbps"]),
+    }
+
+
+def _medians(samples: list[dict[str, Any]], name: str) -> dict[str, float]:
+    return {q: round(median(s[name][q] for s in samples), 2) for q in ("p50", "p95")}
+
+
+def _leave_behind(page: Page, command: Latency) -> None:
+    if command.screenshot:
+        page.screenshot(path=command.screenshot)
+    if command.csv:
+        with page.expect_download() as download:
+            page.evaluate("document.querySelector('#export-button').click()")
+        download.value.save_as(command.csv)
 
 
 @contextmanager
