@@ -62,6 +62,8 @@ class RenderedFrame:
     """When that view came in; `time.monotonic()`, seconds, like the others."""
     mesh_received_at: float | None = None
     drawn_at: float | None = None
+    state: RenderState | None = None
+    """What it was drawn from."""
 
 
 class Peer(Protocol):
@@ -396,4 +398,5 @@ def _frame(sampled: Sampled, warped: WarpedFrame, wait_ms: float, asked_at: floa
         view_received_at=sampled.view.received_at if sampled.view else None,
         mesh_received_at=sampled.mesh.received_at if sampled.mesh else None,
         drawn_at=asked_at + elapsed_ms / 1e3,
+        state=sampled.state,
     )

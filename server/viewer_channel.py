@@ -75,15 +75,27 @@ def pong(ping: Ping, received_at: float, fps: float) -> dict[str, Any]:
 
 
 def frame_event(rendered: RenderedFrame, encode_ms: float) -> dict[str, Any]:
-    """Which view a frame shows and how it came about; the channel adds which frame it is."""
+    """What a frame shows and how it came about; the channel adds which frame it is."""
     return {
         "type": "frame",
         "view_seq": rendered.view_seq,
         "mesh_seq": rendered.mesh_seq,
+        "head": _head(rendered),
         "view_sent_at_ms": rendered.view_sent_at_ms,
         "cache_age_ms": round(rendered.cache_age_ms, 2),
         "stages_ms": {
             stage: round(ms, 2)
             for stage, ms in (*rendered.stages_ms.items(), ("encode", encode_ms))
         },
+    }
+
+
+def _head(rendered: RenderedFrame) -> dict[str, list[float]] | None:
+    """Where the head is in it, by which a page can follow the eye until the next one."""
+    state = rendered.state
+    if state is None:
+        return None
+    return {
+        "rotation": [round(float(value), 5) for value in state.head_rotation],
+        "translation": [round(float(value), 5) for value in state.head_translation],
     }

@@ -2,7 +2,7 @@
 // moves at once, while a frame drawn for it is still under way. Off unless switched on.
 
 import { PictureMesh } from "./picture_mesh.js";
-import { reproject } from "./reprojection.js";
+import { reproject, seenFromHead } from "./reprojection.js";
 
 const FINEST = 2; // pixels drawn for one of the video's: more cost time and show nothing
 const FOV_Y_RAD = 0.4; // until the avatar tells its own
@@ -24,7 +24,10 @@ export class LateView {
   /**
    * @param {HTMLCanvasElement} canvas lies on the video; seen only with class `shown`
    * @param {HTMLVideoElement} video
-   * @param {{shown: () => Pose | null, now: () => Pose}} poses of the frame on screen, and the newest
+   * @param {object} poses
+   * @param {() => Pose | null} poses.shown of the frame on screen
+   * @param {() => import("./latency.js").FrameReport["head"] | null} poses.head in that frame
+   * @param {() => Pose} poses.now the newest
    * @param {() => void} onLost called when the browser has taken its WebGL back: it is off again
    */
   constructor(canvas, video, poses, onLost) {
@@ -90,11 +93,17 @@ export class LateView {
     const to = String([...now.position, ...now.rotation]);
     if (!this.#changed && from === this.#drawn.from && to === this.#drawn.to) return;
     // A frame whose pose is not known yet is shown as it is, like the video.
-    if (from) reproject(this.#mesh.places, from, now, this.fov_y_rad, this.#moved);
+    if (from) this.#follow(from, now);
     else this.#moved.set(this.#mesh.places);
     this.#mesh.draw(this.#moved);
     this.#drawn = { from, to };
     this.#changed = false;
+  }
+
+  #follow(from, now) {
+    const head = this.#poses.head();
+    const [old, newest] = [from, now].map((eye) => seenFromHead(eye, head));
+    reproject(this.#mesh.places, old, newest, this.fov_y_rad, this.#moved);
   }
 
   #refresh() {

@@ -9,6 +9,8 @@ const REMEMBERED = 512; // frames and messages waiting for their other half: 8 s
  * @property {"frame"} type
  * @property {number | null} view_seq
  * @property {number | null} mesh_seq
+ * @property {{rotation: import("./quaternion.js").Quaternion,
+ *   translation: import("./quaternion.js").Vector} | null} [head] where it is, local to world
  * @property {number} rtp_timestamp
  * @property {number | null} cache_age_ms
  * @property {Record<string, number>} stages_ms

@@ -56,7 +56,7 @@ const shownPose = new ShownPose();
 const lateView = new LateView(
   $("#late"),
   video,
-  { shown: () => shownPose.pose, now: () => orbit.pose() },
+  { shown: () => shownPose.pose, head: () => shownPose.head, now: () => orbit.pose() },
   () => ($("#late-switch").checked = false),
 );
 const stagesPanel = new StagesPanel($("#details"));

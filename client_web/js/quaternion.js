@@ -30,6 +30,11 @@ export function multiply(a, b) {
   ];
 }
 
+/** @param {Quaternion} q of length one @returns {Quaternion} the way back */
+export function inverse([x, y, z, w]) {
+  return [-x, -y, -z, w];
+}
+
 /**
  * @param {Quaternion} q of length one
  * @param {Vector} v

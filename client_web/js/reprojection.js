@@ -2,7 +2,7 @@
 // is seen is taken to lie on an ellipsoid that stands for the head, for no depth comes with a video.
 // The twin of models/geometry/reprojection.py. Points are x to the right, y up, -1..1.
 
-import { rotate } from "./quaternion.js";
+import { inverse, multiply, rotate } from "./quaternion.js";
 
 /** @typedef {import("./quaternion.js").Vector} Vector */
 /** @typedef {import("./orbit.js").Pose} Pose */
@@ -34,6 +34,20 @@ export function reproject(points, old, now, fov_y_rad, moved) {
     moved[i] = dot(ray, nowRight) / depth;
     moved[i + 1] = dot(ray, nowUp) / depth;
   }
+}
+
+/**
+ * Where an eye is for a head that has moved: the ellipsoid stands where the head is at rest.
+ *
+ * @param {Pose} eye
+ * @param {{rotation: import("./quaternion.js").Quaternion, translation: Vector} | null} head
+ * @returns {Pose}
+ */
+export function seenFromHead(eye, head) {
+  if (!head) return eye;
+  const back = inverse(head.rotation);
+  const way = eye.position.map((place, k) => place - head.translation[k]);
+  return { rotation: multiply(back, eye.rotation), position: rotate(back, way) };
 }
 
 /** Rays that miss the head end where they come closest to it: the picture must not be torn. */

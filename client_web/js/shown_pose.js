@@ -1,12 +1,14 @@
-// Which eye the frame on screen was drawn for: joined by the frame's RTP timestamp and its view.
+// Which eye the frame on screen was drawn for, and where its head is: joined by the frame's RTP
+// timestamp and its view.
 
 const REMEMBERED = 256;
 
 /** @typedef {import("./orbit.js").Pose} Pose */
+/** @typedef {import("./latency.js").FrameReport} FrameReport */
 
 export class ShownPose {
   /** @type {Map<number, Pose>} */ #sent = new Map();
-  /** @type {Map<number, number | null>} */ #views = new Map();
+  /** @type {Map<number, FrameReport>} */ #reports = new Map();
   /** @type {number | null} */ #shown = null;
 
   /** @param {number} seq @param {Pose} pose */
@@ -14,9 +16,9 @@ export class ShownPose {
     remember(this.#sent, seq, pose);
   }
 
-  /** @param {import("./latency.js").FrameReport} report */
-  reported({ rtp_timestamp, view_seq }) {
-    remember(this.#views, rtp_timestamp, view_seq);
+  /** @param {FrameReport} report */
+  reported(report) {
+    remember(this.#reports, report.rtp_timestamp, report);
   }
 
   /** @param {number | undefined} rtpTimestamp of the frame that is on screen from now on */
@@ -27,14 +29,22 @@ export class ShownPose {
   /** A new session counts its frames anew. */
   forget() {
     this.#sent.clear();
-    this.#views.clear();
+    this.#reports.clear();
     this.#shown = null;
   }
 
   /** @returns {Pose | null} null while it is not known, or where it is not one of ours */
   get pose() {
-    const view = this.#shown === null ? null : this.#views.get(this.#shown);
-    return (view === null || view === undefined ? null : this.#sent.get(view)) ?? null;
+    return this.#sent.get(this.#report?.view_seq) ?? null;
+  }
+
+  /** @returns {FrameReport["head"] | null} null while it is not known */
+  get head() {
+    return this.#report?.head ?? null;
+  }
+
+  get #report() {
+    return this.#reports.get(this.#shown);
   }
 }
 

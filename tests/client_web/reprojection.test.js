@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { reproject } from "../../client_web/js/reprojection.js";
+import { fromYawPitchRoll, multiply, rotate } from "../../client_web/js/quaternion.js";
+import { reproject, seenFromHead } from "../../client_web/js/reprojection.js";
 import { ShownPose } from "../../client_web/js/shown_pose.js";
 
 const cases = JSON.parse(readFileSync(new URL("reprojection.json", import.meta.url)));
@@ -35,6 +36,21 @@ test("the tip of the nose moves farther than the ear and the other way", () => {
   assert.ok(moved[2] > 0.45, "what is behind the middle goes right");
 });
 
+test("head and eyes moved together leave the picture as it is", () => {
+  const { points, old, now, fov_y_rad } = cases[1];
+  const head = { rotation: fromYawPitchRoll(0.4, -0.2, 0.1), translation: [0.05, -0.02, 0.1] };
+  const along = ({ rotation, position }) => ({
+    rotation: multiply(head.rotation, rotation),
+    position: rotate(head.rotation, position).map((place, k) => place + head.translation[k]),
+  });
+  const [atRest, moved] = [[], []];
+  reproject(points.flat(), old, now, fov_y_rad, atRest);
+  const [there, thereNow] = [old, now].map((eye) => seenFromHead(along(eye), head));
+  reproject(points.flat(), there, thereNow, fov_y_rad, moved);
+  atRest.forEach((value, i) => assert.ok(Math.abs(value - moved[i]) < 1e-9));
+  assert.equal(seenFromHead(old, null), old);
+});
+
 const A = { rotation: [0, 0, 0, 1], position: [0, 0, 0.7] };
 const B = { rotation: [0, 0, 0, 1], position: [0.1, 0, 0.7] };
 
@@ -46,9 +62,12 @@ test("a frame's pose is that of the view it was drawn for, once it is known", ()
   assert.equal(shown.pose, null);
   shown.displayed(90);
   assert.equal(shown.pose, A);
+  assert.equal(shown.head, null);
   shown.displayed(180); // on screen before the server's report of it
   assert.equal(shown.pose, null);
-  shown.reported({ rtp_timestamp: 180, view_seq: 2 });
+  const head = { rotation: [0, 0, 0, 1], translation: [0, 0.01, 0] };
+  shown.reported({ rtp_timestamp: 180, view_seq: 2, head });
+  assert.equal(shown.head, head);
   assert.equal(shown.pose, B);
 });
 

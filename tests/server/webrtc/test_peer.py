@@ -208,6 +208,7 @@ async def test_every_frame_has_an_event_with_its_rtp_timestamp(
     assert all(timestamp < min(told) for timestamp in missing)
     assert len(sent & told.keys()) >= 4
     first = next(event for event in told.values() if event["view_seq"] == 3)
+    assert first["head"] == {"rotation": [0, 0, 0, 1], "translation": [0, 0, 0]}
     assert first["view_sent_at_ms"] == 31.5
     assert first["mesh_seq"] == 7
     assert first["cache_age_ms"] >= 0
