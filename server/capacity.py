@@ -21,6 +21,7 @@ from server.pool.jobs import Image
 from server.pool.pool import RenderPool
 from server.pool.sizing import available_cores, default_warp_threads
 from server.webrtc.encoder import H264Encoder, default_bitrate
+from server.webrtc.nvenc import choose_h264
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +116,14 @@ def _time_encoding(pictures: Sequence[Image]) -> float:
     """The median time of a picture, seconds."""
     height, width = pictures[0].shape[:2]
     bitrate = default_bitrate(width, height)
-    encoder = H264Encoder(width, height, fps=FLUID_FPS, bitrate=bitrate, highest_bitrate=bitrate)
+    encoder = H264Encoder(
+        width,
+        height,
+        fps=FLUID_FPS,
+        bitrate=bitrate,
+        highest_bitrate=bitrate,
+        open_codec=choose_h264(),
+    )
     times = []
     for number, picture in enumerate(pictures):
         began = time.perf_counter()

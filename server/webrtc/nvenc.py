@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
 
 import av
 from av.video.codeccontext import VideoCodecContext
@@ -47,8 +48,9 @@ def nvenc_options(bitrate: int) -> dict[str, str]:
     }
 
 
+@cache
 def choose_h264() -> OpenCodec:
-    """NVENC where there is one, x264 else; tried once, since it takes a GPU to know."""
+    """NVENC where there is one, x264 else; tried once, at the start of the server."""
     try:
         open_nvenc(_PROBE_SIDE, _PROBE_SIDE, fps=60, bitrate=1_000_000)
     except (av.FFmpegError, av.codec.codec.UnknownCodecError) as exc:

@@ -17,7 +17,9 @@ def test_without_a_gpu_x264_encodes_and_one_line_says_so(
 ) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
+    choose_h264.cache_clear()
     with caplog.at_level(logging.INFO, "server.webrtc.nvenc"):
+        assert choose_h264() is open_x264
         assert choose_h264() is open_x264
     assert len(caplog.records) == 1
     assert "no NVENC here" in caplog.text
