@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 pytestmark = pytest.mark.browser
 
 STAGES = (
-    "uplink", "wait", "queue", "raster", "warp", "hand_over", "convert", "encode", "send",
+    "hold", "uplink", "wait", "queue", "raster", "warp", "hand_over", "convert", "encode", "send",
     "downlink", "buffer", "decode", "screen",
 )  # fmt: skip
 
@@ -74,3 +74,25 @@ def test_the_whole_way_is_on_screen_and_told_to_the_console(page: Page) -> None:
       return new Set(new Uint32Array(data.buffer)).size;
     }"""
     assert page.evaluate(drawn) > 5, "columns of several colours"
+
+
+def test_a_hand_that_moves_all_the_time_sends_about_as_many_views_as_are_drawn(page: Page) -> None:
+    moved = page.evaluate("""() => new Promise(done => {
+      const before = window.telewarp.stats().view_seq_sent;
+      const began = performance.now();
+      const move = () => {
+        const seconds = (performance.now() - began) / 1000;
+        window.telewarp.setView({ yaw_rad: 0.3 * Math.sin(3 * seconds) });
+        if (seconds < 4) return setTimeout(move, 4);
+        const { view_seq_sent, view_lead_ms } = window.telewarp.stats();
+        done({ seconds, views: view_seq_sent - before, view_lead_ms });
+      };
+      move();
+    })""")
+    assert moved["view_lead_ms"] > 0, "it has learned the way"
+    # One a second is the heartbeat's; a screen of 60 Hz is given at most one view a refresh.
+    assert 10 * moved["seconds"] < moved["views"] < 63 * moved["seconds"] + 5
+    page.wait_for_function(
+        "(({ view_seq_shown, view_seq_sent }) => view_seq_shown >= view_seq_sent - 1)"
+        "(window.telewarp.stats())"
+    )  # the last pose is not lost
