@@ -102,7 +102,7 @@ class Scene:
         After a pause of `LIVE_HOLD_S` any `seq` is taken, as from a publisher.
         """
         own = self._own_mesh
-        if own is not None and mesh.seq <= own.seq and self._drives_itself():
+        if own is not None and mesh.seq <= own.seq and self.drives_itself():
             self.counters.meshes_dropped += 1
             return False
         self._own_mesh = mesh
@@ -123,6 +123,11 @@ class Scene:
             sampled = self._sampled = self._compose()
         return sampled
 
+    def drives_itself(self) -> bool:
+        """Whether the viewer's own face is shown, and not the stream's."""
+        own = self._own_mesh
+        return own is not None and time.monotonic() - own.received_at < LIVE_HOLD_S
+
     def close(self) -> None:
         """Stop watching the stream."""
         self.stream.watchers.remove(self._on_stream)
@@ -130,21 +135,17 @@ class Scene:
             self._own_mesh_timer.cancel()
 
     def _on_stream(self) -> None:
-        if not self._drives_itself():
+        if not self.drives_itself():
             self._touch()
 
     def _touch(self) -> None:
         self.inputs += 1
         self._changed()
 
-    def _drives_itself(self) -> bool:
-        own = self._own_mesh
-        return own is not None and time.monotonic() - own.received_at < LIVE_HOLD_S
-
     def _await_own_mesh_end(self) -> None:
         """Show the stream's face again once the viewer has stopped driving it."""
         self._own_mesh_timer = None
-        if self._own_mesh is None or not self._drives_itself():
+        if self._own_mesh is None or not self.drives_itself():
             self._touch()
             return
         left_s = self._own_mesh.received_at + LIVE_HOLD_S - time.monotonic()
@@ -154,7 +155,7 @@ class Scene:
     def _compose(self) -> Sampled:
         # The count goes first: a change between here and the end must not pass for included.
         inputs, view = self.inputs, self._view
-        shown = self._own_mesh if self._drives_itself() else self.stream.newest
+        shown = self._own_mesh if self.drives_itself() else self.stream.newest
         state = compose_state(self.stream.avatar, shown or self._neutral, view)
         return Sampled(inputs, view, shown, state)
 

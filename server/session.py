@@ -26,9 +26,10 @@ from server.frame_metrics import FrameMetrics
 from server.latency import Rate, Window
 from server.pace import Pace
 from server.pool.jobs import AvatarInfo, Image, RenderState
-from server.pool.pool import CacheView, RenderPool, WarpedFrame
+from server.pool.pool import CacheLine, CacheView, RenderPool, WarpedFrame
 from server.scene import Sampled, Scene, ViewState
 from server.streams import MeshState, Stream
+from server.vantage import Seat, Vantages
 
 logger = logging.getLogger(__name__)
 
@@ -102,12 +103,13 @@ class _Figures:
 
 
 class Session:
-    """One viewer of one stream: its newest view, its caches, its frames.
+    """One viewer of one stream: its newest view, its seat among the caches, its frames.
 
     Args:
         session_id: Names it in URLs; whoever knows it may end the session.
         stream: What is watched.
         pool: Renders it.
+        vantages: Of the stream.
         fps: At most so many frames per second.
         ended: Called by `end`.
         viewer: Who opened it, and what it may do here.
@@ -119,6 +121,7 @@ class Session:
         session_id: str,
         stream: Stream,
         pool: RenderPool,
+        vantages: Vantages,
         fps: float,
         ended: Callable[[Session], None],
         viewer: Grant,
@@ -128,30 +131,33 @@ class Session:
         self.stream = stream
         self.viewer = viewer
         self.peer: Peer | None = None
-        self.line = pool.open_line(stream.avatar.id)
         self.closed = False
         self.target_bitrate: int | None = None
         """What the encoder aims at, bits a second; None where nobody sets it."""
         self._pool = pool
-        self.fps = fps
+        self.most_fps = fps
         self._pace = Pace(fps)
         self._ended = ended
         self._scene = Scene(stream, self._on_change)
+        self._seat = Seat(vantages, self._scene.sample().state, self._on_cache, self.end)
         self._figures = _Figures()
         self._metrics = metrics
         self._changed_at = time.monotonic()
         self._refreshed_inputs = 0
-        self._shown = (0, 0)
-        """Inputs and cache generation of the last picture."""
+        self._shown = (0, 0, 0)
+        """Inputs, cache line and generation of the last picture."""
         self._fading = False
         """Whether that cache is still coming in."""
         self._last: RenderedFrame | None = None
         self._last_cache: CacheView | None = None
         self._waiter: asyncio.Future[None] | None = None
         stream.on_deleted.append(self.end)
-        self.line.on_ready.append(self._on_cache)
-        self.line.on_lost.append(self.end)
         self._keep_fresh()  # the first cache is made while the peers still negotiate
+
+    @property
+    def line(self) -> CacheLine:
+        """The caches it is drawn from, perhaps shared."""
+        return self._seat.line
 
     @property
     def avatar(self) -> AvatarInfo:
@@ -260,7 +266,7 @@ class Session:
         self.closed = True
         self.stream.on_deleted.remove(self.end)
         self._scene.close()
-        self.line.close()
+        self._seat.close()
         self._last = self._last_cache = None
         self._wake()
 
@@ -277,9 +283,12 @@ class Session:
             self._waiter.set_result(None)
 
     def _keep_fresh(self) -> None:
-        """Ask for a cache of the newest state, unless the last one asked for is of it already."""
-        if self._refreshed_inputs != self._scene.inputs:
-            self.line.request_newest(self._sample_for_refresh)
+        """Ask for a cache of the newest state, unless there is one, or it was asked for already."""
+        if self._refreshed_inputs == self._scene.inputs:
+            return
+        ready = self._seat.wanted.ready
+        if ready is None or not ready.state.shows_the_same(self._scene.sample().state):
+            self._seat.wanted.request_newest(self._sample_for_refresh)
 
     def _sample_for_refresh(self) -> RenderState:
         sampled = self._scene.sample()
@@ -287,7 +296,10 @@ class Session:
         return sampled.state
 
     def _has_news(self) -> bool:
-        return self._fading or self._shown != (self._scene.inputs, self.line.generation)
+        return self._fading or self._shown != self._showing(self._scene.inputs)
+
+    def _showing(self, inputs: int) -> tuple[int, int, int]:
+        return inputs, self.line.id, self.line.generation
 
     async def _first_cache(self) -> None:
         give_up_at = asyncio.get_running_loop().time() + FIRST_CACHE_S
@@ -337,13 +349,15 @@ class Session:
         """Warp the newest cache to the newest state; None if the renderer refuses the state."""
         asked_at, changed_at = time.monotonic(), self._changed_at
         sampled = self._scene.sample()
+        self._seat.move(sampled.state, self._scene.drives_itself())
+        line = self.line
 
         def sample() -> RenderState:
             nonlocal sampled
             sampled = self._scene.sample()
             return sampled.state
 
-        warping = self._pool.submit_warp(self.line, sample)
+        warping = self._pool.submit_warp(line, self._seat.trail, sample)
         self._keep_fresh()  # while the warp is under way
         try:
             warped = await warping
@@ -353,7 +367,7 @@ class Session:
         if warped is None:
             raise SessionClosedError(f"session {self.id} has ended")
         frame = _frame(sampled, warped, (asked_at - changed_at) * 1e3, asked_at)
-        self._shown = sampled.inputs, warped.cache.generation
+        self._shown = sampled.inputs, line.id, warped.cache.generation
         self._fading = warped.fading
         self._last, self._last_cache = frame, warped.cache
         self._figures.add(frame)
@@ -365,7 +379,7 @@ class Session:
             logger.warning("session %s: a frame failed: %s", self.id, exc, extra=self.log_ids)
         self._figures.failed += 1
         self._metrics.failed()
-        self._shown = sampled.inputs, self.line.generation
+        self._shown = self._showing(sampled.inputs)
         self._fading = False
 
     def _repeat(self, last: RenderedFrame) -> RenderedFrame:
@@ -378,6 +392,10 @@ class Session:
         return replace(last, cache_age_ms=age_ms, stages_ms={}, idle=True)
 
 
+def _age_ms(sampled: Sampled, cache: CacheView) -> float:
+    return 0.0 if cache.state.shows_the_same(sampled.state) else cache.age_ms
+
+
 def _frame(sampled: Sampled, warped: WarpedFrame, wait_ms: float, asked_at: float) -> RenderedFrame:
     elapsed_ms = (time.monotonic() - asked_at) * 1e3
     rendering_ms = warped.queue_ms + warped.raster_ms + warped.network_ms
@@ -386,7 +404,7 @@ def _frame(sampled: Sampled, warped: WarpedFrame, wait_ms: float, asked_at: floa
         view_seq=sampled.view.seq if sampled.view else None,
         view_sent_at_ms=sampled.view.sent_at_ms if sampled.view else None,
         mesh_seq=sampled.mesh.seq if sampled.mesh else None,
-        cache_age_ms=0.0 if warped.cache.state is sampled.state else warped.cache.age_ms,
+        cache_age_ms=_age_ms(sampled, warped.cache),
         stages_ms={
             "wait": wait_ms,
             "queue": warped.queue_ms,

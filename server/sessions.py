@@ -7,6 +7,7 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from server.access.grants import Grant
 from server.admission import Admission, Place
@@ -15,6 +16,7 @@ from server.frame_metrics import FrameMetrics
 from server.pool.pool import RenderPool
 from server.session import Peer, Session
 from server.streams import Stream, Streams
+from server.vantage import Vantages
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._places: dict[str, Place] = {}
         """Of the same."""
+        self._vantages: WeakKeyDictionary[Stream, Vantages] = WeakKeyDictionary()
         self._closing: set[asyncio.Task[None]] = set()
 
     async def open(
@@ -97,7 +100,18 @@ class Sessions:
 
     def _make(self, stream: Stream, viewer: Grant) -> Session:
         session_id = secrets.token_urlsafe(16)
-        return Session(session_id, stream, self._pool, self._fps, self._end, viewer, self.metrics)
+        if stream not in self._vantages:
+            self._vantages[stream] = Vantages(self._pool, stream.avatar.id)
+        return Session(
+            session_id,
+            stream,
+            self._pool,
+            self._vantages[stream],
+            self._fps,
+            self._end,
+            viewer,
+            self.metrics,
+        )
 
     def get(self, session_id: str) -> Session:
         """Find a session.

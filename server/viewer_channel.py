@@ -41,7 +41,7 @@ class ViewerChannel:
                 )
             message = parse_viewer_message(text)
             if isinstance(message, Ping):
-                self._tell(pong(message, received_at, self._session.fps))
+                self._tell(pong(message, received_at, self._session.most_fps))
             elif isinstance(message, View):
                 self._session.set_view(to_view_state(message, received_at))
             else:

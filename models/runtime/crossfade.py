@@ -8,6 +8,8 @@ warps there, at the price of one.
 
 from __future__ import annotations
 
+import copy
+
 import torch
 
 from models.runtime.base import Cache
@@ -30,6 +32,12 @@ class Crossfade:
         self._generation: int | None = None
         self._last_s = 0.0
         self._ends_s = 0.0
+
+    def copy(self) -> Crossfade:
+        """Another that goes on from here by itself."""
+        twin = copy.copy(self)
+        twin._shown = {name: tensor.clone() for name, tensor in self._shown.items()}
+        return twin
 
     @property
     def fading(self) -> bool:

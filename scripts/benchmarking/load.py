@@ -2,7 +2,8 @@
 
 `busy` says what was used, in cores: by whole processes (`server`, `workers`, `clients`), by the
 server's event loop (the server's first thread), and, from the stages that the sessions report, by
-its warp thread and its encoders.
+its warp thread and its encoders. Where viewers share pictures, the warp thread does less than that
+says or more, since medians hide the few who wait for a picture to be drawn for all.
 """
 
 from __future__ import annotations

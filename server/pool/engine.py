@@ -135,9 +135,11 @@ class ModelEngine:
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
 
-    def open_fade(self, avatar_id: str) -> Fade:
+    def open_fade(self, avatar_id: str, before: Fade | None = None) -> Fade:
         """See `Engine`."""
         # The slots it is given are tensors, as `_cache` knows too.
+        if before is not None:
+            return cast(Fade, cast(Crossfade, before).copy())
         return cast(Fade, Crossfade(self._renderers[avatar_id].allocate_cache()))
 
     def warp(self, avatar_id: str, state: RenderState, slot: Slot) -> WarpedPicture:

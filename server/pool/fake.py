@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from multiprocessing import parent_process
 
@@ -241,9 +242,9 @@ class FakeEngine:
         time.sleep(self._settings.refresh_s)
         slot["numbers"][:] = _numbers(state)
 
-    def open_fade(self, avatar_id: str) -> Fade:
+    def open_fade(self, avatar_id: str, before: Fade | None = None) -> Fade:
         """See `Engine`."""
-        return FakeFade(self._settings.fade_s)
+        return copy(before) if before else FakeFade(self._settings.fade_s)
 
     def warp(self, avatar_id: str, state: RenderState, slot: Slot) -> WarpedPicture:
         """See `Engine`.

@@ -48,7 +48,7 @@ class SlotMemory(Protocol):
 
 
 class Fade(Protocol):
-    """What one line's warps start from while its caches change; used by one thread at a time."""
+    """What one trail's warps start from while caches change; used by one thread at a time."""
 
     @property
     def fading(self) -> bool:
@@ -87,8 +87,11 @@ class Engine(Protocol):
             RenderError: If this state cannot be rendered.
         """
 
-    def open_fade(self, avatar_id: str) -> Fade:
-        """Begin what a new line's warps start from. Its memory goes when it is dropped."""
+    def open_fade(self, avatar_id: str, before: Fade | None = None) -> Fade:
+        """Begin what a trail's warps start from, or go on from another trail's.
+
+        Its memory goes when it is dropped.
+        """
 
     def warp(self, avatar_id: str, state: RenderState, slot: Slot) -> WarpedPicture:
         """Draw a state from a cache; on return the slot is no longer being read.

@@ -58,6 +58,19 @@ class RenderState:
     """(3,) metres."""
     fov_y_rad: float
 
+    def shows_the_same(self, other: RenderState) -> bool:
+        """Whether it is the same face frame from an equal view, hence the same picture."""
+        return (
+            # A face frame is replaced as a whole, never changed.
+            self.head_rotation is other.head_rotation
+            and self.head_translation is other.head_translation
+            and self.expression is other.expression
+            and self.vertices is other.vertices
+            and self.fov_y_rad == other.fov_y_rad
+            and np.array_equal(self.eye_position, other.eye_position)
+            and np.array_equal(self.eye_rotation, other.eye_rotation)
+        )
+
 
 @dataclass(frozen=True)
 class AttachLine:

@@ -33,6 +33,18 @@ class CacheView:
         return (time.monotonic() - self.made_at) * 1e3
 
 
+class Trail:
+    """One sequence of pictures; names what the warp keeps from each for the next.
+
+    Args:
+        before: The sequence this one goes on from, so that no viewer sees where it begins.
+    """
+
+    def __init__(self, before: Trail | None = None) -> None:
+        self.before = before
+        self.closed = False
+
+
 @dataclass(frozen=True, eq=False)
 class _Request:
     sample: Sample
@@ -75,6 +87,8 @@ class CacheLine:
         self.avatar_id = avatar_id
         self.device = device
         self.memory = memory
+        self.trail = Trail()
+        """The pictures drawn from it, where it is not said otherwise."""
         self.on_ready: list[Callable[[], None]] = []
         """Called after a new cache was swapped in. Must be quick and must not raise."""
         self.on_lost: list[Callable[[], None]] = []
@@ -82,6 +96,8 @@ class CacheLine:
         self.failed = 0
         """Refreshes the renderer refused."""
         self.closed = False
+        self.lost = False
+        """Whether its device is of no more use."""
         self._changed = changed
         self._book = SlotBook()
         self._views: dict[int, CacheView] = {}
@@ -139,6 +155,7 @@ class CacheLine:
 
     def lose(self) -> None:
         """Tell whoever has the line that its device is of no more use."""
+        self.lost = True
         for callback in tuple(self.on_lost):
             callback()
 

@@ -33,7 +33,7 @@ from server.pool.jobs import (
     RenderState,
 )
 from server.pool.keeper import Patience, Worker, WorkerState, is_ready
-from server.pool.lines import CacheLine, CacheView, Sample
+from server.pool.lines import CacheLine, CacheView, Sample, Trail
 from server.pool.placing import DeviceLoad, choose_device, lost_devices
 from server.pool.scheduler import Scheduler
 from server.pool.sizing import available_cores, default_size
@@ -43,7 +43,15 @@ from server.pool.worker import WorkerSettings
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["CacheLine", "CacheView", "PoolSettings", "PoolStatus", "RenderPool", "WarpedFrame"]
+__all__ = [
+    "CacheLine",
+    "CacheView",
+    "PoolSettings",
+    "PoolStatus",
+    "RenderPool",
+    "Trail",
+    "WarpedFrame",
+]
 
 _TRIES = 2
 """A picture whose worker died is rendered once more; then it is taken for the cause."""
@@ -243,11 +251,19 @@ class RenderPool:
         Raises:
             RenderError: If this state cannot be rendered.
         """
-        return await self.submit_warp(line, lambda: state)
+        return await self.submit_warp(line, line.trail, lambda: state)
 
-    def submit_warp(self, line: CacheLine, sample: Sample) -> asyncio.Future[WarpedFrame | None]:
-        """Like `warp`, of the state `sample` gives in the warp thread once its turn has come."""
-        return self._warps[line.device].submit(line, sample)
+    def submit_warp(
+        self, line: CacheLine, trail: Trail, sample: Sample
+    ) -> asyncio.Future[WarpedFrame | None]:
+        """Like `warp`, of the state `sample` gives in the warp thread once its turn has come.
+
+        Args:
+            line: Whose newest cache is taken.
+            trail: The sequence of pictures that this is the next of: usually the line's own.
+            sample: Gives the state.
+        """
+        return self._warps[line.device].submit(line, trail, sample)
 
     async def try_warps(self, seconds: float) -> dict[str, WarpTrial]:
         """Time warps of the avatar with the largest picture, on all devices at once."""
@@ -408,7 +424,9 @@ class RenderPool:
             return
         del self._lines[line.id]
         self._scheduler.forget(line)
-        self._warps[line.device].close_line(line)
+        self._warps[line.device].lines -= 1
+        for warp in self._warps.values():  # it may have followed another line's caches
+            warp.close_trail(line.trail)
         for worker in self._workers:
             if _listens(worker, line.device):
                 worker.tell(DetachLine(line.id))

@@ -11,13 +11,17 @@ import asyncio
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from server.pool.interface import Engine, EngineFactory, Fade, SlotMemory
 from server.pool.jobs import AvatarInfo, Image, RenderState
-from server.pool.lines import CacheLine, CacheView, Sample
+from server.pool.lines import CacheLine, CacheView, Sample, Trail
+
+_SAME_MOMENT_S = 0.008
+"""Viewers who ask within so long for the same picture are shown the same step of a fade, even where
+a new cache has come between them: half a frame at 60 a second."""
 
 _NEWEST_COUNTS = 0.05
 """Of the mean of warp times: about the last second of one viewer."""
@@ -42,7 +46,7 @@ class WarpedFrame:
     """A picture of the newest state, drawn from the newest cache."""
 
     rgb: Image
-    """(H, W, 3) uint8."""
+    """(H, W, 3) uint8; other viewers may be shown the same array."""
     cache: CacheView
     """The newest cache it was drawn from; its arrays may be overwritten by now."""
     fading: bool
@@ -51,6 +55,27 @@ class WarpedFrame:
     """Waiting for other viewers' warps."""
     raster_ms: float
     network_ms: float
+
+
+@dataclass(eq=False)
+class _Drawn:
+    """What is kept of a trail."""
+
+    fade: Fade
+    frame: WarpedFrame | None = None
+    """The last one."""
+    state: RenderState | None = None
+    """What it shows."""
+    drawn_at: float = 0.0
+
+    def still_shows(self, state: RenderState, cache: CacheView, now: float) -> WarpedFrame | None:
+        """The last frame, where drawing it once more would make no other."""
+        if self.frame is None or self.state is None:
+            return None
+        changing = self.frame.fading or self.frame.cache is not cache
+        if changing and now - self.drawn_at > _SAME_MOMENT_S:
+            return None
+        return self.frame if self.state.shows_the_same(state) else None
 
 
 class WarpThread:
@@ -71,7 +96,7 @@ class WarpThread:
         """How long a warp has taken lately."""
         self._factory = factory
         self._engine: Engine | None = None
-        self._fades: weakref.WeakKeyDictionary[CacheLine, Fade] = weakref.WeakKeyDictionary()
+        self._drawn: weakref.WeakKeyDictionary[Trail, _Drawn] = weakref.WeakKeyDictionary()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"warp-{device}")
 
     @property
@@ -88,17 +113,20 @@ class WarpThread:
             self._executor, self._factory.build, self.device, 1
         )
 
-    def submit(self, line: CacheLine, sample: Sample) -> asyncio.Future[WarpedFrame | None]:
+    def submit(
+        self, line: CacheLine, trail: Trail, sample: Sample
+    ) -> asyncio.Future[WarpedFrame | None]:
         """Warp the newest cache of a line to the state that `sample` gives when its turn comes.
 
-        `sample` is called in the warp thread.
+        `sample` is called in the warp thread. Where the trail's last picture shows that state
+        already, it is given once more.
 
         Returns:
             The frame; None while the line has no cache.
         """
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(
-            self._executor, self._warp, line, sample, loop, time.perf_counter()
+            self._executor, self._warp, line, trail, sample, loop, time.perf_counter()
         )
 
     async def try_out(self, avatar: AvatarInfo, seconds: float) -> WarpTrial:
@@ -127,10 +155,10 @@ class WarpThread:
             memory.close()
         return WarpTrial(sorted(times)[len(times) // 4], pictures)
 
-    def close_line(self, line: CacheLine) -> None:
-        """Free at once what is kept for a line, a whole cache: collection may come much later."""
-        self.lines -= 1
-        self._fades.pop(line, None)
+    def close_trail(self, trail: Trail) -> None:
+        """Free at once what is kept for it, a whole cache: collection may come much later."""
+        trail.closed = True
+        self._drawn.pop(trail, None)
 
     def close(self) -> None:
         """Wait for the warp under way and end the thread; warps still waiting are cancelled."""
@@ -147,6 +175,7 @@ class WarpThread:
     def _warp(
         self,
         line: CacheLine,
+        trail: Trail,
         sample: Sample,
         loop: asyncio.AbstractEventLoop,
         submitted_at: float,
@@ -154,20 +183,9 @@ class WarpThread:
         queue_ms = (time.perf_counter() - submitted_at) * 1e3
         try:
             with line.reading() as cache:
-                if cache is None or line.closed:
+                if cache is None or line.closed or trail.closed:
                     return None
-                fade = self._fade(line)
-                shown = fade.follow(cache.slot, cache.generation, time.monotonic())
-                picture = self.engine.warp(line.avatar_id, sample(), shown)
-                self._note(picture.raster_ms + picture.network_ms)
-            return WarpedFrame(
-                rgb=picture.rgb,
-                cache=cache,
-                fading=fade.fading,
-                queue_ms=queue_ms,
-                raster_ms=picture.raster_ms,
-                network_ms=picture.network_ms,
-            )
+                return self._draw(line, trail, cache, sample(), queue_ms)
         finally:
             # From here and not from the future, which may have been cancelled long ago.
             if line.needs_settling:
@@ -177,12 +195,37 @@ class WarpThread:
         earlier_ms = elapsed_ms if self.warp_ms is None else self.warp_ms
         self.warp_ms = earlier_ms + _NEWEST_COUNTS * (elapsed_ms - earlier_ms)
 
-    def _fade(self, line: CacheLine) -> Fade:
-        """The line's own; dropped with it."""
-        fade = self._fades.get(line)
-        if fade is None:
-            fade = self._fades[line] = self.engine.open_fade(line.avatar_id)
-        return fade
+    def _draw(
+        self, line: CacheLine, trail: Trail, cache: CacheView, state: RenderState, queue_ms: float
+    ) -> WarpedFrame:
+        drawn, now = self._kept(trail, line.avatar_id), time.monotonic()
+        if shown := drawn.still_shows(state, cache, now):
+            return replace(shown, queue_ms=queue_ms, raster_ms=0.0, network_ms=0.0)
+        # A trail may follow caches of more than one line.
+        generation = (line.id << 32) + cache.generation
+        source = drawn.fade.follow(cache.slot, generation, now)
+        picture = self.engine.warp(line.avatar_id, state, source)
+        self._note(picture.raster_ms + picture.network_ms)
+        drawn.frame = WarpedFrame(
+            rgb=picture.rgb,
+            cache=cache,
+            fading=drawn.fade.fading,
+            queue_ms=queue_ms,
+            raster_ms=picture.raster_ms,
+            network_ms=picture.network_ms,
+        )
+        drawn.state, drawn.drawn_at = state, time.monotonic()
+        return drawn.frame
+
+    def _kept(self, trail: Trail, avatar_id: str) -> _Drawn:
+        """The trail's own; at first a copy of what the one before it has here."""
+        drawn = self._drawn.get(trail)
+        if drawn is None:
+            before = self._drawn.get(trail.before) if trail.before else None
+            fade = self.engine.open_fade(avatar_id, before.fade if before else None)
+            drawn = self._drawn[trail] = _Drawn(fade)
+            trail.before = None
+        return drawn
 
 
 def _swaying(avatar: AvatarInfo, phase_rad: float) -> RenderState:

@@ -37,6 +37,7 @@ VIEW_S = 0.01
 class Viewer:
     """Pulls encoded frames as aiortc would, and sends views all the time."""
 
+    number: int
     session: Session
     track: RenderTrack
     sent_at: dict[int, float] = field(default_factory=dict)
@@ -48,7 +49,7 @@ class Viewer:
     async def look_around(self) -> None:
         for seq in range(1, 100_000):
             self.sent_at[seq] = time.monotonic()
-            self.session.set_view(a_view(seq))
+            self.session.set_view(a_view(seq, self.number))
             await asyncio.sleep(VIEW_S)
 
     async def watch(self) -> None:
@@ -63,13 +64,14 @@ class Viewer:
                 self.cache_ages_ms.append(newest.rendered.cache_age_ms)
 
 
-def a_view(seq: int) -> ViewState:
+def a_view(seq: int, viewer: int) -> ViewState:
+    """No two viewers look from one place: they would share what they are shown."""
     return ViewState(
         seq=seq,
         sent_at_ms=None,
         received_at=time.monotonic(),
         eye_rotation=np.array([0, 0, 0, 1], np.float32),
-        eye_position=np.array([(seq % 100) / 100, 0, 0.7], np.float32),
+        eye_position=np.array([(seq % 100) / 100, 0.1 * viewer, 0.7], np.float32),
     )
 
 
@@ -98,12 +100,13 @@ async def a_busy_house(viewers: int) -> AsyncIterator[list[Viewer]]:
     sessions = Sessions(streams, pool, FPS, Admission(viewers))
     crowd = []
     with ThreadPoolExecutor(2) as executor:
-        for _ in range(viewers):
+        for number in range(viewers):
             session, _ = await sessions.open("s", lambda _: Unconnected(), "offer", ANYONE)
             encoder = H264Encoder(
                 64, 64, fps=FPS, bitrate=400_000, highest_bitrate=400_000, open_codec=open_x264
             )
-            crowd.append(Viewer(session, RenderTrack(session, encoder, executor, pytest.fail)))
+            track = RenderTrack(session, encoder, executor, pytest.fail)
+            crowd.append(Viewer(number, session, track))
         moves = [asyncio.create_task(viewer.look_around()) for viewer in crowd]
         watching = [asyncio.create_task(viewer.watch()) for viewer in crowd]
         try:

@@ -269,7 +269,7 @@ async def test_stages_say_where_the_time_went() -> None:
     async with house(FakeEngineFactory(warp_s=0.03)) as h:
         session = await h.open()
         await session.next_frame()
-        session.set_view(view(1))
+        session.set_view(view(1, x=0.3))
         began = time.monotonic()
         frame = await session.next_frame()
         elapsed_ms = (time.monotonic() - began) * 1e3

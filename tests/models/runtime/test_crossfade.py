@@ -68,3 +68,12 @@ def test_after_a_still_picture_it_does_not_jump(fade: Crossfade) -> None:
     fade.follow(cache(0.0), 1, 10.0)
     assert value(fade.follow(cache(6.0), 2, 20.0)) < 2
     assert fade.fading
+
+
+def test_a_copy_goes_on_from_there_by_itself(fade: Crossfade) -> None:
+    fade.follow(cache(0.0), 1, 10.0)
+    fade.follow(cache(6.0), 2, 10.0 + FRAME_S)
+    twin = fade.copy()
+    assert value(twin.follow(cache(6.0), 2, 10.0 + 2 * FRAME_S)) == pytest.approx(2, abs=0.02)
+    assert value(fade.follow(cache(0.0), 3, 10.0 + 2 * FRAME_S)) == pytest.approx(5 / 6, abs=0.02)
+    assert value(twin.follow(cache(6.0), 2, 10.0 + 6 * FRAME_S)) == 6

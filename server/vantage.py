@@ -1,0 +1,206 @@
+"""Where viewers of one stream look from, and what those share who look from nearly the same place.
+
+Viewers of one vantage share its caches, hence the full renders, and each picture that would be the
+same: a crowd that watches without moving costs little more than one viewer. Who moves away gets
+caches of its own, who comes back joins again, and neither sees it happen: one goes on from the
+pictures of the vantage left until there is a cache of its own, and one who joins first draws from
+the other's caches for a while, until both show the same.
+
+Knows no streams, sessions or WebRTC. Used from the event loop only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import cos
+from typing import NamedTuple
+
+import numpy as np
+
+from server.pool.jobs import RenderState
+from server.pool.pool import CacheLine, RenderPool, Trail
+
+
+class Tolerance(NamedTuple):
+    """How far two views may be apart."""
+
+    move_m: float
+    turn_rad: float
+    """Also of the opening angle."""
+
+
+NEAR, FAR = Tolerance(0.01, 0.01), Tolerance(0.02, 0.02)
+"""Viewers join within the first and part beyond the second. To a cache, being used 2 cm from where
+it was made is as much as being three frames old is for somebody who walks past."""
+JOIN_S = 0.5
+"""So long a viewer who joins draws from the other caches by itself: four fades."""
+
+
+@dataclass(eq=False)
+class Vantage:
+    """Caches for one place to look from."""
+
+    line: CacheLine
+    place: RenderState
+    """Seen from there; follows a viewer who is alone."""
+    viewers: int = 0
+    apart: bool = False
+    """Whether its one viewer sees another face than the stream's."""
+
+
+class Vantages:
+    """All vantages of one stream.
+
+    Args:
+        pool: Opens lines.
+        avatar_id: Who is seen.
+    """
+
+    def __init__(self, pool: RenderPool, avatar_id: str) -> None:
+        self._pool = pool
+        self._avatar_id = avatar_id
+        self._open: list[Vantage] = []
+
+    def near(self, place: RenderState, but: Vantage | None = None) -> Vantage | None:
+        """One that is close to a place, and another one than `but`."""
+        for vantage in self._open:
+            if vantage is but or vantage.apart or vantage.line.lost:
+                continue
+            if _alike(place, vantage.place, NEAR):
+                return vantage
+        return None
+
+    def open(self, place: RenderState) -> Vantage:
+        """Open one; like `near`'s, it must be entered."""
+        vantage = Vantage(self._pool.open_line(self._avatar_id), place)
+        self._open.append(vantage)
+        return vantage
+
+    def leave(self, vantage: Vantage) -> None:
+        """Undo one `viewers += 1`; the last one closes its line."""
+        vantage.viewers -= 1
+        if not vantage.viewers:
+            self._open.remove(vantage)
+            vantage.line.close()
+
+
+class Seat:
+    """A viewer's place among a stream's vantages.
+
+    Args:
+        vantages: Of the stream.
+        place: Where it looks from.
+        on_cache: Called after a new cache came for it.
+        on_lost: Called when the device of its caches has failed.
+    """
+
+    def __init__(
+        self,
+        vantages: Vantages,
+        place: RenderState,
+        on_cache: Callable[[], None],
+        on_lost: Callable[[], None],
+    ) -> None:
+        self._vantages = vantages
+        self._on_cache, self._on_lost = on_cache, on_lost
+        self._own = self._enter(vantages.near(place) or vantages.open(place))
+        self._other: Vantage | None = None
+        """What is drawn from instead of the own caches: of the vantage left, or to be joined."""
+        self._joins_at: float | None = None
+        """When `_other` becomes the own vantage; None where it is the one left."""
+
+    @property
+    def line(self) -> CacheLine:
+        """What to draw from now."""
+        other = self._other
+        return self._own.line if other is None else other.line
+
+    @property
+    def wanted(self) -> CacheLine:
+        """What to refresh now."""
+        return self.line if self._joins_at is not None else self._own.line
+
+    @property
+    def trail(self) -> Trail:
+        """The viewer's pictures."""
+        return self._own.line.trail
+
+    @property
+    def shared(self) -> bool:
+        """Whether others look from here too."""
+        return self._own.viewers > 1
+
+    def move(self, place: RenderState, apart: bool) -> None:
+        """Look from somewhere, perhaps at another face than the stream's."""
+        if self._other is not None:
+            self._go_on(self._other, place, apart)
+        elif self.shared:
+            if apart or not _alike(place, self._own.place, FAR):
+                self._part(place, apart)
+        else:
+            self._own.place, self._own.apart = place, apart
+            self._look_for_company(place, apart)
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._leave(self._own)
+        if self._other is not None:
+            self._leave(self._other)
+
+    def _part(self, place: RenderState, apart: bool) -> None:
+        self._other, self._joins_at = self._own, None
+        self._own = self._enter(self._vantages.open(place))
+        self._own.apart = apart
+        self._own.line.trail.before = self._other.line.trail
+
+    def _look_for_company(self, place: RenderState, apart: bool) -> None:
+        other = None if apart else self._vantages.near(place, but=self._own)
+        if other is not None and other.line.ready is not None:
+            self._other = self._enter(other)
+            self._joins_at = time.monotonic() + JOIN_S
+
+    def _go_on(self, other: Vantage, place: RenderState, apart: bool) -> None:
+        """Keep away from another vantage or join it, once it is time."""
+        self._own.place, self._own.apart = place, apart
+        if self._joins_at is None:
+            return
+        if apart or not _alike(place, other.place, FAR):
+            self._leave_other(other)
+        elif time.monotonic() >= self._joins_at:
+            left, self._own = self._own, other
+            self._leave_other(left)
+
+    def _cache_came(self) -> None:
+        if self._other is not None and self._joins_at is None and self._own.line.ready is not None:
+            self._leave_other(self._other)
+        self._on_cache()
+
+    def _leave_other(self, other: Vantage) -> None:
+        self._other = self._joins_at = None
+        self._leave(other)
+
+    def _enter(self, vantage: Vantage) -> Vantage:
+        vantage.viewers += 1
+        vantage.line.on_ready.append(self._cache_came)
+        vantage.line.on_lost.append(self._on_lost)
+        return vantage
+
+    def _leave(self, vantage: Vantage) -> None:
+        if not vantage.line.closed:  # the pool may have ended first
+            vantage.line.on_ready.remove(self._cache_came)
+            vantage.line.on_lost.remove(self._on_lost)
+        self._vantages.leave(vantage)
+
+
+def _alike(one: RenderState, other: RenderState, tolerance: Tolerance) -> bool:
+    """Whether two views are, in where they are, where to and how wide."""
+    away = one.eye_position - other.eye_position
+    if float(away @ away) > tolerance.move_m**2:
+        return False
+    if abs(one.fov_y_rad - other.fov_y_rad) > tolerance.turn_rad:
+        return False
+    lengths = float(np.linalg.norm(one.eye_rotation) * np.linalg.norm(other.eye_rotation))
+    alike = abs(float(one.eye_rotation @ other.eye_rotation))
+    return alike >= lengths * cos(tolerance.turn_rad / 2)
