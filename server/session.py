@@ -250,6 +250,7 @@ class Session:
             "refreshes": {
                 "done": self.line.generation,
                 "failed": self.line.failed,
+                "shared_by": self._seat.viewers,
                 "per_s": figures.refresh_rate.per_s(),
             },
         }

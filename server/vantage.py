@@ -35,7 +35,8 @@ NEAR, FAR = Tolerance(0.01, 0.01), Tolerance(0.02, 0.02)
 """Viewers join within the first and part beyond the second. To a cache, being used 2 cm from where
 it was made is as much as being three frames old is for somebody who walks past."""
 JOIN_S = 0.5
-"""So long a viewer who joins draws from the other caches by itself: four fades."""
+"""So long two viewers must be near before one joins the other, or passers-by would; and so long one
+who joins draws from the other caches by itself: four fades."""
 
 
 @dataclass(eq=False)
@@ -46,6 +47,9 @@ class Vantage:
     place: RenderState
     """Seen from there; follows a viewer who is alone."""
     viewers: int = 0
+    """Who share it."""
+    guests: int = 0
+    """Who draw from its caches for a while only."""
     apart: bool = False
     """Whether its one viewer sees another face than the stream's."""
 
@@ -66,22 +70,21 @@ class Vantages:
     def near(self, place: RenderState, but: Vantage | None = None) -> Vantage | None:
         """One that is close to a place, and another one than `but`."""
         for vantage in self._open:
-            if vantage is but or vantage.apart or vantage.line.lost:
+            if vantage is but or vantage.apart or vantage.line.lost or not vantage.viewers:
                 continue
             if _alike(place, vantage.place, NEAR):
                 return vantage
         return None
 
     def open(self, place: RenderState) -> Vantage:
-        """Open one; like `near`'s, it must be entered."""
+        """Open one, for a viewer or a guest to be counted in."""
         vantage = Vantage(self._pool.open_line(self._avatar_id), place)
         self._open.append(vantage)
         return vantage
 
-    def leave(self, vantage: Vantage) -> None:
-        """Undo one `viewers += 1`; the last one closes its line."""
-        vantage.viewers -= 1
-        if not vantage.viewers:
+    def close_unused(self, vantage: Vantage) -> None:
+        """Close its line, if the last one has left."""
+        if not vantage.viewers + vantage.guests:
             self._open.remove(vantage)
             vantage.line.close()
 
@@ -105,11 +108,14 @@ class Seat:
     ) -> None:
         self._vantages = vantages
         self._on_cache, self._on_lost = on_cache, on_lost
-        self._own = self._enter(vantages.near(place) or vantages.open(place))
+        self._own = self._sit_down(vantages.near(place) or vantages.open(place))
         self._other: Vantage | None = None
         """What is drawn from instead of the own caches: of the vantage left, or to be joined."""
         self._joins_at: float | None = None
         """When `_other` becomes the own vantage; None where it is the one left."""
+        self._met: Vantage | None = None
+        """One that is near."""
+        self._met_at = 0.0
 
     @property
     def line(self) -> CacheLine:
@@ -128,15 +134,15 @@ class Seat:
         return self._own.line.trail
 
     @property
-    def shared(self) -> bool:
-        """Whether others look from here too."""
-        return self._own.viewers > 1
+    def viewers(self) -> int:
+        """How many share the own caches."""
+        return self._own.viewers
 
     def move(self, place: RenderState, apart: bool) -> None:
         """Look from somewhere, perhaps at another face than the stream's."""
         if self._other is not None:
             self._go_on(self._other, place, apart)
-        elif self.shared:
+        elif self.viewers > 1:
             if apart or not _alike(place, self._own.place, FAR):
                 self._part(place, apart)
         else:
@@ -145,53 +151,71 @@ class Seat:
 
     def close(self) -> None:
         """Give everything back."""
-        self._leave(self._own)
         if self._other is not None:
-            self._leave(self._other)
+            self._say_goodbye(self._other)
+        self._get_up(self._own)
 
     def _part(self, place: RenderState, apart: bool) -> None:
-        self._other, self._joins_at = self._own, None
-        self._own = self._enter(self._vantages.open(place))
+        left = self._own
+        self._visit(left, None)
+        self._get_up(left)
+        self._own = self._sit_down(self._vantages.open(place))
         self._own.apart = apart
-        self._own.line.trail.before = self._other.line.trail
+        self._own.line.trail.before = left.line.trail
 
     def _look_for_company(self, place: RenderState, apart: bool) -> None:
-        other = None if apart else self._vantages.near(place, but=self._own)
-        if other is not None and other.line.ready is not None:
-            self._other = self._enter(other)
-            self._joins_at = time.monotonic() + JOIN_S
+        """Begin to join another vantage, once it has been near for a while."""
+        near, now = None if apart else self._vantages.near(place, but=self._own), time.monotonic()
+        if near is not self._met:
+            self._met, self._met_at = near, now
+        if near is not None and near.line.ready is not None and now - self._met_at >= JOIN_S:
+            self._visit(near, now + JOIN_S)
 
     def _go_on(self, other: Vantage, place: RenderState, apart: bool) -> None:
         """Keep away from another vantage or join it, once it is time."""
         self._own.place, self._own.apart = place, apart
         if self._joins_at is None:
             return
-        if apart or not _alike(place, other.place, FAR):
-            self._leave_other(other)
+        if apart or not other.viewers or not _alike(place, other.place, FAR):
+            self._say_goodbye(other)
         elif time.monotonic() >= self._joins_at:
-            left, self._own = self._own, other
-            self._leave_other(left)
+            self._get_up(self._own)
+            self._own = self._sit_down(other)
+            self._say_goodbye(other)
 
     def _cache_came(self) -> None:
         if self._other is not None and self._joins_at is None and self._own.line.ready is not None:
-            self._leave_other(self._other)
+            self._say_goodbye(self._other)
         self._on_cache()
 
-    def _leave_other(self, other: Vantage) -> None:
-        self._other = self._joins_at = None
-        self._leave(other)
-
-    def _enter(self, vantage: Vantage) -> Vantage:
+    def _sit_down(self, vantage: Vantage) -> Vantage:
         vantage.viewers += 1
-        vantage.line.on_ready.append(self._cache_came)
-        vantage.line.on_lost.append(self._on_lost)
+        self._listen(vantage)
         return vantage
 
-    def _leave(self, vantage: Vantage) -> None:
+    def _get_up(self, vantage: Vantage) -> None:
+        vantage.viewers -= 1
+        self._stop_listening(vantage)
+
+    def _visit(self, vantage: Vantage, joins_at: float | None) -> None:
+        vantage.guests += 1
+        self._listen(vantage)
+        self._other, self._joins_at, self._met = vantage, joins_at, None
+
+    def _say_goodbye(self, vantage: Vantage) -> None:
+        vantage.guests -= 1
+        self._other = self._joins_at = None
+        self._stop_listening(vantage)
+
+    def _listen(self, vantage: Vantage) -> None:
+        vantage.line.on_ready.append(self._cache_came)
+        vantage.line.on_lost.append(self._on_lost)
+
+    def _stop_listening(self, vantage: Vantage) -> None:
         if not vantage.line.closed:  # the pool may have ended first
             vantage.line.on_ready.remove(self._cache_came)
             vantage.line.on_lost.remove(self._on_lost)
-        self._vantages.leave(vantage)
+        self._vantages.close_unused(vantage)
 
 
 def _alike(one: RenderState, other: RenderState, tolerance: Tolerance) -> bool:

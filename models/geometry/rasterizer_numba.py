@@ -133,7 +133,7 @@ def rasterize_rows(
         for y in range(y0, y1 + 1):
             ea, eb, ec = ea_row, eb_row, ec_row
             for x in range(x0, x1 + 1):
-                if ea >= ta and eb >= tb and ec >= tc:
+                if ((ea - ta) | (eb - tb) | (ec - tc)) >= 0:  # one sign, hence one branch
                     w = np.float32((ea * wa + eb * wb + ec * wc) / area)
                     if w > inverse[y, x]:
                         inverse[y, x] = w

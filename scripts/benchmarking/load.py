@@ -113,10 +113,23 @@ def _measure(processes: list[ViewerProcess], pid: int, seconds: float) -> dict[s
         "slowest_fps": round(min(viewer.fps for viewer in seen), 1),
         "latency_ms": {"p50": round(float(p50), 1), "p95": round(float(p95), 1)},
         "cache_age_ms": _median_stage([v.server["cache_age_ms"] for v in seen]),
-        "refreshes_per_s": round(sum(v.server["refreshes"]["per_s"] for v in seen), 1),
+        "refreshes_per_s": round(sum(map(_refreshes_per_s, seen)), 1),
+        "server_ms_per_frame": _server_ms_per_frame(cores["server"], seen),
         "stages_ms": _stages(seen),
         "busy": {**cores, **_threads_busy(seen)},
     }
+
+
+def _refreshes_per_s(viewer: Seen) -> float:
+    """A viewer's part of those it is shown."""
+    refreshes = viewer.server["refreshes"]
+    return float(refreshes["per_s"]) / refreshes["shared_by"]
+
+
+def _server_ms_per_frame(cores: float, seen: list[Seen]) -> float | None:
+    """What the server spends on each frame sent: hardly changed by what else a machine does."""
+    fps = sum(viewer.fps for viewer in seen)
+    return round(1e3 * cores / fps, 2) if fps else None
 
 
 def _stages(seen: list[Seen]) -> dict[str, float]:

@@ -87,6 +87,13 @@ def mesh(seq: int, jaw_open: float) -> MeshState:
     return replace(neutral, seq=seq, expression=expression, received_at=time.monotonic())
 
 
+async def settled(session: Session) -> None:
+    """Pull frames until nothing is new any more."""
+    async with asyncio.timeout(20):
+        while not (await session.next_frame()).idle:
+            pass
+
+
 async def frames_until_lines(h: House, lines: int, sessions: list[Session]) -> list[RenderedFrame]:
     """Pull frames of a moving face until so many lines are open."""
     frames: list[RenderedFrame] = []
@@ -156,16 +163,20 @@ async def test_who_comes_back_joins_again_without_missing_a_frame() -> None:
         assert not other.closed
 
 
-async def test_who_only_passes_by_keeps_its_own_caches() -> None:
+async def test_who_only_passes_by_keeps_its_caches_and_leaves_others_theirs() -> None:
     async with house() as h:
-        await (await h.open()).next_frame()
-        walker = await h.open()
-        await walker.next_frame()
-        for seq, x in enumerate((0.3, 0.2, 0.1, 0.0, -0.1, -0.2), start=1):
+        stays, walker = await h.open(), await h.open()
+        walker.set_view(view(1, x=0.4))
+        await asyncio.gather(stays.next_frame(), walker.next_frame())
+        await frames_until_lines(h, 2, [stays, walker])
+        await settled(walker)
+        lines = stays.line, walker.line
+        for seq, x in enumerate((0.3, 0.01, 0.0, -0.01, -0.3), start=2):
             walker.set_view(view(seq, x=x))
-            assert read_picture((await walker.next_frame()).rgb).eye_x == pytest.approx(x, abs=STEP)
-            if walker.line.ready is not None and seq > 1:
-                assert h.lines == 2
+            shown = read_picture((await walker.next_frame()).rgb)
+            assert shown.eye_x == pytest.approx(x, abs=STEP)
+            assert (stays.line, walker.line) == lines
+        assert h.lines == 2
 
 
 async def test_who_drives_its_own_face_does_not_put_it_on_others() -> None:
