@@ -13,6 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 from server.access.grants import Grant, Scope
@@ -143,7 +144,8 @@ class Session:
         self._figures = _Figures()
         self._metrics = metrics
         self._changed_at = time.monotonic()
-        self._refreshed_inputs = 0
+        self._refreshed = (0, 0)
+        """Cache line and inputs of the last refresh."""
         self._shown = (0, 0, 0)
         """Inputs, cache line and generation of the last picture."""
         self._fading = False
@@ -285,15 +287,16 @@ class Session:
 
     def _keep_fresh(self) -> None:
         """Ask for a cache of the newest state, unless there is one, or it was asked for already."""
-        if self._refreshed_inputs == self._scene.inputs:
+        line = self._seat.wanted
+        if self._refreshed == (line.id, self._scene.inputs):
             return
-        ready = self._seat.wanted.ready
+        ready = line.ready
         if ready is None or not ready.state.shows_the_same(self._scene.sample().state):
-            self._seat.wanted.request_newest(self._sample_for_refresh)
+            line.request_newest(partial(self._sample_for_refresh, line.id))
 
-    def _sample_for_refresh(self) -> RenderState:
+    def _sample_for_refresh(self, line_id: int) -> RenderState:
         sampled = self._scene.sample()
-        self._refreshed_inputs = sampled.inputs
+        self._refreshed = line_id, sampled.inputs
         return sampled.state
 
     def _has_news(self) -> bool:

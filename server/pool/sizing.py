@@ -25,8 +25,12 @@ def available_cores() -> int:
 
 
 def default_warp_threads(cores: int) -> int:
-    """Threads that share one warp on a CPU: it is short, and a viewer's latency."""
-    return min(cores, 2)
+    """Threads that share one warp on a CPU: it is short, and a viewer's latency.
+
+    On few cores the other ones are busy with encoders, full renders and the event loop; waiting for
+    them costs more than they give.
+    """
+    return 2 if cores >= 4 else 1
 
 
 def default_size(device: str, cores: int) -> Size:

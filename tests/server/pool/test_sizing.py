@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.pool.sizing import Size, available_cores, default_size
+from server.pool.sizing import Size, available_cores, default_size, default_warp_threads
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,8 @@ def test_a_gpu_gets_one_worker() -> None:
 
 def test_there_is_at_least_one_core() -> None:
     assert available_cores() >= 1
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (4, 2), (64, 2)])
+def test_a_warp_is_shared_by_threads_only_where_cores_are_left(cores: int, threads: int) -> None:
+    assert default_warp_threads(cores) == threads
