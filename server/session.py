@@ -140,7 +140,12 @@ class Session:
         self._pace = Pace(fps)
         self._ended = ended
         self._scene = Scene(stream, self._on_change)
-        self._seat = Seat(vantages, self._scene.sample().state, self._on_cache, self.end)
+        try:
+            place = self._scene.sample().state
+            self._seat = Seat(vantages, stream.avatar.id, place, self._on_cache, self.end)
+        except BaseException:
+            self._scene.close()
+            raise
         self._figures = _Figures()
         self._metrics = metrics
         self._changed_at = time.monotonic()

@@ -101,7 +101,7 @@ class Sessions:
     def _make(self, stream: Stream, viewer: Grant) -> Session:
         session_id = secrets.token_urlsafe(16)
         if stream not in self._vantages:
-            self._vantages[stream] = Vantages(self._pool, stream.avatar.id)
+            self._vantages[stream] = Vantages(self._pool)
         return Session(
             session_id,
             stream,

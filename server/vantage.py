@@ -59,12 +59,10 @@ class Vantages:
 
     Args:
         pool: Opens lines.
-        avatar_id: Who is seen.
     """
 
-    def __init__(self, pool: RenderPool, avatar_id: str) -> None:
+    def __init__(self, pool: RenderPool) -> None:
         self._pool = pool
-        self._avatar_id = avatar_id
         self._open: list[Vantage] = []
 
     def near(self, place: RenderState, but: Vantage | None = None) -> Vantage | None:
@@ -76,9 +74,13 @@ class Vantages:
                 return vantage
         return None
 
-    def open(self, place: RenderState) -> Vantage:
-        """Open one, for a viewer or a guest to be counted in."""
-        vantage = Vantage(self._pool.open_line(self._avatar_id), place)
+    def open(self, avatar_id: str, place: RenderState) -> Vantage:
+        """Open one, for a viewer to be counted in.
+
+        Raises:
+            AvatarNotFoundError: If there is no such avatar.
+        """
+        vantage = Vantage(self._pool.open_line(avatar_id), place)
         self._open.append(vantage)
         return vantage
 
@@ -94,21 +96,27 @@ class Seat:
 
     Args:
         vantages: Of the stream.
+        avatar_id: Who is seen.
         place: Where it looks from.
         on_cache: Called after a new cache came for it.
         on_lost: Called when the device of its caches has failed.
+
+    Raises:
+        AvatarNotFoundError: If there is no such avatar.
     """
 
     def __init__(
         self,
         vantages: Vantages,
+        avatar_id: str,
         place: RenderState,
         on_cache: Callable[[], None],
         on_lost: Callable[[], None],
     ) -> None:
         self._vantages = vantages
+        self._avatar_id = avatar_id
         self._on_cache, self._on_lost = on_cache, on_lost
-        self._own = self._sit_down(vantages.near(place) or vantages.open(place))
+        self._own = self._sit_down(vantages.near(place) or vantages.open(avatar_id, place))
         self._other: Vantage | None = None
         """What is drawn from instead of the own caches: of the vantage left, or to be joined."""
         self._joins_at: float | None = None
@@ -159,7 +167,7 @@ class Seat:
         left = self._own
         self._visit(left, None)
         self._get_up(left)
-        self._own = self._sit_down(self._vantages.open(place))
+        self._own = self._sit_down(self._vantages.open(self._avatar_id, place))
         self._own.apart = apart
         self._own.line.trail.before = left.line.trail
 

@@ -396,8 +396,10 @@ async def test_a_seat_is_free_again_when_its_session_could_not_be_made() -> None
         with pytest.raises(BadOfferError):
             await h.sessions.open("s", FakePeer, "", ANYONE)
         h.stream.avatar = fake_avatar("unknown")
+        watchers = len(h.stream.watchers)
         with pytest.raises(AvatarNotFoundError):
             await h.open()
+        assert len(h.stream.watchers) == watchers
         h.stream.avatar = fake_avatar()
         await h.open()
 

@@ -13,6 +13,7 @@ import pytest
 
 from server import vantage as vantage_module
 from server.access.grants import ANYONE
+from server.admission import Admission
 from server.pool.fake import JAW_OPEN, FakeEngineFactory, fake_avatar, read_picture
 from server.pool.pool import PoolSettings, RenderPool
 from server.session import RenderedFrame, Session, ViewState
@@ -61,7 +62,7 @@ async def house(factory: FakeEngineFactory | None = None) -> AsyncIterator[House
     pool = RenderPool(PoolSettings(workers=1, rest=0), factory or FakeEngineFactory())
     await pool.start()
     streams = Streams(pool.avatars)
-    sessions = Sessions(streams, pool, 200.0, 8)
+    sessions = Sessions(streams, pool, 200.0, Admission(8))
     try:
         yield House(pool, sessions, streams.create("default", "s"))
     finally:
