@@ -75,7 +75,11 @@ class Engine(Protocol):
         """The avatars that can be rendered, by id."""
 
     def allocate(self, avatar_id: str) -> SlotMemory:
-        """Make the slots of a new line, to be mapped by other processes too."""
+        """Make the slots of a new line, to be mapped by other processes too.
+
+        Raises:
+            PoolBusyError: If there is no memory left for them.
+        """
 
     def attach(self, avatar_id: str, handle: SlotHandle) -> SlotMemory:
         """Map slots that another process has allocated."""

@@ -118,6 +118,11 @@ class RenderJob:
 
 
 @dataclass(frozen=True)
+class Ping:
+    """Say that you are still there."""
+
+
+@dataclass(frozen=True)
 class Stop:
     """End after the jobs received so far."""
 
@@ -132,6 +137,18 @@ class Ready:
 @dataclass(frozen=True)
 class BuildFailed:
     """The engine could not be built; the process ends."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Pong:
+    """The answer to `Ping`."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Something went wrong that the process does not survive; it ends."""
 
     reason: str
 
@@ -155,5 +172,5 @@ class JobFailed:
 
 
 Job = RefreshJob | RenderJob
-ToWorker = AttachLine | DetachLine | AttachPicture | RefreshJob | RenderJob | Stop
-FromWorker = Ready | BuildFailed | JobDone | JobFailed
+ToWorker = AttachLine | DetachLine | AttachPicture | RefreshJob | RenderJob | Ping | Stop
+FromWorker = Ready | BuildFailed | Pong | Broken | JobDone | JobFailed

@@ -14,7 +14,19 @@ from typing import Literal, Protocol
 
 from server.pool.channel import PoolChannel
 from server.pool.interface import EngineFactory
-from server.pool.jobs import BuildFailed, Job, JobDone, JobFailed, Ready, RefreshJob, Stop, ToWorker
+from server.pool.jobs import (
+    Broken,
+    BuildFailed,
+    Job,
+    JobDone,
+    JobFailed,
+    Ping,
+    Pong,
+    Ready,
+    RefreshJob,
+    Stop,
+    ToWorker,
+)
 from server.pool.worker import WorkerSettings, run
 
 logger = logging.getLogger(__name__)
@@ -35,19 +47,23 @@ class Patience:
     """Building an engine: imports, weights, compiling kernels."""
     job_s: float = 10.0
     """One job; a slow machine needs well below a second for a full render."""
+    ping_s: float = 5.0
+    """An idle worker is asked so often whether it is still there."""
+    pong_s: float = 5.0
+    """Answering that; it has nothing else to do."""
     stop_s: float = 1.0
     """Ending when told to."""
     settled_s: float = 10.0
-    """A worker that lived this long did not die of its start: the next one starts at once."""
+    """A worker that lived this long and finished a job has not failed: the next starts at once."""
     backoff_s: float = 0.5
-    """Before the second restart after quick deaths; doubles with each further one."""
+    """Before the second restart after failures in a row; doubles with each further one."""
     longest_backoff_s: float = 30.0
 
-    def wait_s(self, quick_deaths: int) -> float:
-        """How long to wait before the next start after so many quick deaths in a row."""
-        if quick_deaths <= 1:
+    def wait_s(self, failures: int) -> float:
+        """How long to wait before the next start after so many failures in a row."""
+        if failures <= 1:
             return 0.0
-        return min(self.backoff_s * 2.0 ** (quick_deaths - 2), self.longest_backoff_s)
+        return min(self.backoff_s * 2.0 ** (failures - 2), self.longest_backoff_s)
 
 
 class WorkerEvents(Protocol):
@@ -101,14 +117,18 @@ class Worker:
         self._job: Job | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._resting: asyncio.TimerHandle | None = None
+        self._pinging: asyncio.TimerHandle | None = None
         self._stopping = asyncio.Event()
-        self._quick_deaths = 0
+        self._finished = 0
+        """Jobs of the present process."""
+        self._failures = 0
+        """Processes in a row that died young or before they had finished anything."""
         self._end: str | None = None
 
     @property
     def failing(self) -> bool:
-        """Whether it has no process that is ready, and the last ones died quickly."""
-        return self._quick_deaths > 1 and not self.ready
+        """Whether it has no process that is ready, and the last ones failed."""
+        return self._failures > 1 and not self.ready
 
     @property
     def ready(self) -> bool:
@@ -153,7 +173,7 @@ class Worker:
     async def _live_once(self) -> None:
         """One process, from its start to its end."""
         began = time.monotonic()
-        self.state, self._end = "starting", None
+        self.state, self._end, self._finished = "starting", None, 0
         try:
             await self._start_and_wait()
         except OSError as exc:
@@ -161,8 +181,8 @@ class Worker:
             logger.error("%s: %s", self.name, self.problem, extra=self._log_ids)
         finally:
             await self._clear_away()
-        quick = time.monotonic() - began < self._patience.settled_s
-        self._quick_deaths = self._quick_deaths + 1 if quick else 0
+        settled = time.monotonic() - began >= self._patience.settled_s
+        self._failures = 0 if settled and self._finished else self._failures + 1
 
     async def _start_and_wait(self) -> None:
         gone = asyncio.Event()
@@ -187,9 +207,10 @@ class Worker:
     async def _clear_away(self) -> None:
         """Make sure the process is gone and leave nothing of it open; then tell the owner."""
         self._expect_nothing()
-        if self._resting is not None:
-            self._resting.cancel()
-            self._resting = None
+        for timer in (self._resting, self._pinging):
+            if timer is not None:
+                timer.cancel()
+        self._resting = self._pinging = None
         process, self._process = self._process, None
         if process is not None and process.pid is not None:
             process.kill()
@@ -212,8 +233,8 @@ class Worker:
         self._events.worker_died(self, job)
 
     async def _back_off(self) -> None:
-        """Wait before the next start, the longer the more quick deaths there were in a row."""
-        seconds = self._patience.wait_s(self._quick_deaths)
+        """Wait before the next start, the longer the more failures there were in a row."""
+        seconds = self._patience.wait_s(self._failures)
         if not seconds:
             return
         logger.info("%s: next start in %.1f s", self.name, seconds, extra=self._log_ids)
@@ -227,9 +248,14 @@ class Worker:
                 self._expect_nothing()
                 self.state, self.problem = "idle", None
                 logger.info("%s (process %d) is ready", self.name, message.pid, extra=self._log_ids)
+                self._ping_later()
                 self._events.worker_ready(self)
             case BuildFailed():
                 self._end = f"the engine could not be built: {message.reason}"
+            case Broken():
+                self._end = f"the engine broke: {message.reason}"
+            case Pong():
+                self._note_pong()
             case JobDone() | JobFailed():
                 self._finish(message)
             case _:
@@ -241,6 +267,7 @@ class Worker:
         assert job.id == reply.job_id
         self._expect_nothing()
         self.state = "idle"
+        self._finished += 1
         if isinstance(job, RefreshJob) and isinstance(reply, JobDone):
             self.last_refresh_ms = reply.elapsed_ms
             self._rest(self._settings.rest * reply.elapsed_ms / 1000)
@@ -254,6 +281,22 @@ class Worker:
         self._resting = None
         if self.free:
             self._events.worker_rested(self)
+
+    def _ping_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._pinging = loop.call_later(self._patience.ping_s, self._ping)
+
+    def _ping(self) -> None:
+        """Find out whether an idle process still listens; a busy one has its job's deadline."""
+        self._ping_later()
+        if self.state == "idle" and self._deadline is None:
+            seconds = self._patience.pong_s
+            self._expect_within(seconds, f"hung: no answer for {seconds:g} s")
+            self.tell(Ping())
+
+    def _note_pong(self) -> None:
+        if self._job is None and not self._stopping.is_set():  # those have deadlines of their own
+            self._expect_nothing()
 
     def _expect_within(self, seconds: float, otherwise: str) -> None:
         """Kill the process unless `_expect_nothing` is called in time."""

@@ -11,6 +11,11 @@ from server.pool.interface import Slot, SlotMemory
 from server.pool.jobs import RenderState
 from server.pool.slots import SlotBook
 
+_PAUSE_S = 1.0
+"""Once a line's refreshes have cost two workers in a row; doubles with each further one, so that
+one viewer's state cannot keep the workers from all others."""
+_LONGEST_PAUSE_S = 30.0
+
 Sample = Callable[[], RenderState]
 """Gives the newest state at the moment it is called."""
 
@@ -103,6 +108,9 @@ class CacheLine:
         self._views: dict[int, CacheView] = {}
         self._waiting: _Request | None = None
         self._under_way: Refresh | None = None
+        self._deaths = 0
+        """Workers in a row that died of its refreshes."""
+        self._paused_until = float("-inf")
         self._freed = False
 
     @property
@@ -172,8 +180,10 @@ class CacheLine:
 
     @property
     def can_refresh(self) -> bool:
-        """Whether a request is waiting and a slot is free for it."""
-        return self._waiting is not None and self._under_way is None and self._book.can_write
+        """Whether a request is waiting, a slot is free for it, and the line is not paused."""
+        if self._waiting is None or self._under_way is not None:
+            return False
+        return self._book.can_write and time.monotonic() >= self._paused_until
 
     def begin_refresh(self) -> Refresh:
         """Take the waiting request and a slot for it. Only where `can_refresh`."""
@@ -190,6 +200,7 @@ class CacheLine:
         refresh = self._under_way
         assert refresh is not None
         self._under_way = None
+        self._deaths = 0
         self._views[refresh.slot] = CacheView(
             self.generation + 1, refresh.made_at, refresh.state, self.memory.slot(refresh.slot)
         )
@@ -205,15 +216,23 @@ class CacheLine:
         self._book.abort_write()
         self.settle()
 
-    def retry_refresh(self) -> None:
-        """Put the refresh under way back: its worker died. A newer request goes before it."""
+    def retry_refresh(self) -> float:
+        """Put the refresh under way back: its worker died. A newer request goes before it.
+
+        Returns:
+            How long the line is paused, seconds; `settle` must be called then.
+        """
         refresh = self._under_way
         assert refresh is not None
         self._under_way = None
         self._book.abort_write()
         if self._waiting is None and not self.closed:
             self._waiting = refresh.request
+        self._deaths += 1
+        pause_s = _pause_s(self._deaths)
+        self._paused_until = time.monotonic() + pause_s
         self.settle()
+        return pause_s
 
     def _request(self, request: _Request) -> None:
         if self.closed:
@@ -227,3 +246,7 @@ class CacheLine:
             self._freed = True
             self._views.clear()
             self.memory.close()
+
+
+def _pause_s(deaths: int) -> float:
+    return 0.0 if deaths < 2 else min(_PAUSE_S * 2.0 ** (deaths - 2), _LONGEST_PAUSE_S)

@@ -157,6 +157,7 @@ class RenderPool:
 
         Raises:
             Exception: Whatever the factory raises when the avatars cannot be loaded here.
+            PoolBusyError: If there is no shared memory for whole pictures.
         """
         loop = asyncio.get_running_loop()
         devices = await loop.run_in_executor(None, self._factory.devices, self._settings.devices)
@@ -165,10 +166,11 @@ class RenderPool:
         self._warps = {device: WarpThread(device, self._factory) for device in devices}
         try:
             await asyncio.gather(*(warp.build() for warp in self._warps.values()))
+            self._avatars = self._warps[devices[0]].engine.avatars
+            self._make_pictures()
         except BaseException:
             await self.close()
             raise
-        self._avatars = self._warps[devices[0]].engine.avatars
         self._open = True
         for worker in self._workers:
             if worker.state == "idle":
@@ -233,6 +235,7 @@ class RenderPool:
 
         Raises:
             AvatarNotFoundError: If there is no such avatar.
+            PoolBusyError: If there is no memory left for its caches.
         """
         self._find_avatar(avatar_id)
         warp = self._warps[choose_device(self._loads())]
@@ -336,11 +339,7 @@ class RenderPool:
         """Equip a fresh process with all open lines (called by its keeper)."""
         if not self._open:
             return  # `start` comes back to it once the avatars are known here
-        picture = self._pictures.get(worker.name)
-        if picture is None:
-            side = max((avatar.resolution for avatar in self._avatars.values()), default=1)
-            picture = self._pictures[worker.name] = SharedBlock.create(side * side * 3)
-        worker.tell(AttachPicture(picture.name))
+        worker.tell(AttachPicture(self._pictures[worker.name].name))
         for line in self._lines.values():
             if line.device == worker.device:
                 _attach(worker, line)
@@ -366,7 +365,7 @@ class RenderPool:
             self._has_ready.clear()
         match self._under_way.pop(job.id) if job is not None else None:
             case CacheLine() as line:
-                line.retry_refresh()
+                self._retry(line)
             case _Ticket() as ticket if ticket.tries < _TRIES and self._open:
                 self._scheduler.put_back(ticket)
             case _Ticket() as ticket:
@@ -410,6 +409,11 @@ class RenderPool:
                 logger.warning("line %d is lost with %s", line.id, line.device)
                 line.lose()
 
+    def _make_pictures(self) -> None:
+        side = max((avatar.resolution for avatar in self._avatars.values()), default=1)
+        for worker in self._workers:
+            self._pictures[worker.name] = SharedBlock.create(side * side * 3)
+
     def _find_avatar(self, avatar_id: str) -> AvatarInfo:
         avatar = self._avatars.get(avatar_id)
         if avatar is None:
@@ -446,6 +450,12 @@ class RenderPool:
                     ticket.tries += 1
                     self._under_way[ticket.job.id] = ticket
                     worker.give(ticket.job)
+
+    def _retry(self, line: CacheLine) -> None:
+        pause_s = line.retry_refresh()
+        if pause_s:
+            logger.warning("line %d has cost several workers, next try in %g s", line.id, pause_s)
+            asyncio.get_running_loop().call_later(pause_s, line.settle)
 
     def _finish_refresh(self, line: CacheLine, reply: JobDone | JobFailed) -> None:
         if isinstance(reply, JobFailed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from math import prod
 from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
 
+from server.errors import PoolBusyError
 from server.pool.interface import SLOTS_PER_LINE
 
 _ALIGNMENT = 64
@@ -67,8 +69,19 @@ class SharedBlock:
 
     @classmethod
     def create(cls, nbytes: int) -> SharedBlock:
-        """Allocate a block of zeros."""
-        return cls(SharedMemory(create=True, size=nbytes), owned=True)
+        """Allocate a block of zeros.
+
+        Raises:
+            PoolBusyError: If there is no shared memory left for it.
+        """
+        try:
+            block = cls(SharedMemory(create=True, size=nbytes), owned=True)
+            block._claim()
+        except OSError as exc:
+            raise PoolBusyError(
+                f"no shared memory for {nbytes / 1e6:.1f} MB more: {exc.strerror} (/dev/shm)"
+            ) from exc
+        return block
 
     @classmethod
     def attach(cls, name: str) -> SharedBlock:
@@ -92,6 +105,14 @@ class SharedBlock:
         if self._owned:
             self._memory.unlink()
         self._memory.close()
+
+    def _claim(self) -> None:
+        """Take all pages now: where there are none left, whoever writes to one first is killed."""
+        try:
+            os.posix_fallocate(self._memory._fd, 0, self._memory.size)  # type: ignore[attr-defined]
+        except OSError:
+            self.close()
+            raise
 
 
 def _open_untracked(name: str) -> SharedMemory:

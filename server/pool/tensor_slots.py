@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import reduce_tensor
 
+from server.errors import PoolBusyError
 from server.pool.interface import SLOTS_PER_LINE, Slot
 from server.pool.jobs import SlotHandle
 from server.pool.slots import SharedBlock, SlotLayout
@@ -38,7 +39,11 @@ class HostSlots:
 
     @classmethod
     def allocate(cls, layout: SlotLayout, dtypes: Dtypes) -> HostSlots:
-        """Make new slots, zeros."""
+        """Make new slots, zeros.
+
+        Raises:
+            PoolBusyError: If there is no shared memory left for them.
+        """
         return cls(SharedBlock.create(layout.nbytes), layout, dtypes)
 
     @classmethod
@@ -77,8 +82,15 @@ class CudaSlots:
 
     @classmethod
     def allocate(cls, device: torch.device, layout: SlotLayout, dtypes: Dtypes) -> CudaSlots:
-        """Make new slots, zeros."""
-        whole = torch.zeros(layout.nbytes, dtype=torch.uint8, device=device)
+        """Make new slots, zeros.
+
+        Raises:
+            PoolBusyError: If the GPU has no memory left for them.
+        """
+        try:
+            whole = torch.zeros(layout.nbytes, dtype=torch.uint8, device=device)
+        except torch.OutOfMemoryError as exc:
+            raise PoolBusyError(f"no memory for {layout.nbytes / 1e6:.1f} MB on {device}") from exc
         torch.cuda.synchronize(device)  # the zeros must not land on what a worker has written
         return cls(whole, layout, dtypes)
 

@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection, parent_process
 from socket import socket
@@ -25,12 +26,15 @@ from server.pool.interface import Engine, EngineFactory, SlotMemory
 from server.pool.jobs import (
     AttachLine,
     AttachPicture,
+    Broken,
     BuildFailed,
     DetachLine,
     Image,
     Job,
     JobDone,
     JobFailed,
+    Ping,
+    Pong,
     Ready,
     RefreshJob,
     RenderJob,
@@ -73,7 +77,13 @@ def run(settings: WorkerSettings, factory: EngineFactory, sock: socket) -> None:
         channel.send(BuildFailed(f"{type(exc).__name__}: {exc}"))
         raise SystemExit(1) from exc
     channel.send(Ready(os.getpid()))
-    serve(engine, channel)
+    try:
+        serve(engine, channel)
+    except Exception as exc:
+        logger.exception("%s: the engine broke", settings.name)
+        with suppress(OSError):  # nobody is left to be told
+            channel.send(Broken(f"{type(exc).__name__}: {exc}"))
+        raise SystemExit(1) from exc
 
 
 def _settle_in(settings: WorkerSettings) -> None:
@@ -117,8 +127,10 @@ class _Desk:
         self._lines: dict[int, tuple[str, SlotMemory]] = {}
         self._picture: SharedBlock | None = None
 
-    def take(self, message: object) -> JobDone | JobFailed | None:
+    def take(self, message: object) -> JobDone | JobFailed | Pong | None:
         match message:
+            case Ping():
+                return Pong()
             case AttachLine():
                 self._attach(message)
             case DetachLine() if message.line_id in self._lines:
@@ -134,6 +146,8 @@ class _Desk:
         return None
 
     def _attach(self, message: AttachLine) -> None:
+        if message.avatar_id not in self._engine.avatars:
+            return  # broken since the server started; each of its jobs says so
         try:
             memory = self._engine.attach(message.avatar_id, message.handle)
         except FileNotFoundError:
@@ -160,6 +174,8 @@ class _Desk:
         return JobDone(job.id, (time.perf_counter() - began) * 1e3, shape)
 
     def _refresh(self, job: RefreshJob) -> tuple[int, ...]:
+        if job.line_id not in self._lines:
+            raise RenderError("its avatar could not be loaded by this worker")
         avatar_id, memory = self._lines[job.line_id]
         self._engine.refresh(avatar_id, job.state, memory.slot(job.slot))
         return ()
@@ -171,6 +187,8 @@ class _Desk:
         return rgb.shape
 
     def _draw(self, job: RenderJob) -> Image:
+        if job.avatar_id not in self._engine.avatars:
+            raise RenderError(f"avatar {job.avatar_id!r} could not be loaded by this worker")
         if job.mode == "full":
             return self._engine.full(job.avatar_id, job.state)
         return self._engine.warp_from(job.avatar_id, job.state, job.cached_state or job.state)

@@ -17,6 +17,8 @@ from server.pool.jobs import (
     DetachLine,
     JobDone,
     JobFailed,
+    Ping,
+    Pong,
     RefreshJob,
     RenderJob,
     Stop,
@@ -92,6 +94,22 @@ def test_a_failed_job_does_not_end_the_worker(worker: Served) -> None:
     job = RenderJob(5, "default", failing(fake_state()), "full", None)
     assert worker.ask(job) == JobFailed(5, "this state was made to fail")
     assert worker.ask(job) == JobFailed(5, "this state was made to fail")
+
+
+def test_jobs_of_an_avatar_that_this_worker_could_not_load_fail_alone(worker: Served) -> None:
+    # It was whole when the server started, and broken when this worker did.
+    memory = worker.engine.allocate("default")
+    worker.channel.send(AttachLine(1, "ghost", memory.handle))
+    refreshed = worker.ask(RefreshJob(1, 1, 0, fake_state()))
+    assert refreshed == JobFailed(1, "its avatar could not be loaded by this worker")
+    rendered = worker.ask(RenderJob(2, "ghost", fake_state(), "full", None))
+    assert rendered == JobFailed(2, "avatar 'ghost' could not be loaded by this worker")
+    memory.close()
+
+
+def test_a_ping_is_answered(worker: Served) -> None:
+    worker.channel.send(Ping())
+    assert worker.channel.receive() == Pong()
 
 
 def test_a_worker_ends_when_told_to(worker: Served) -> None:

@@ -1,0 +1,135 @@
+"""Faults of workers, real ones where the kernel can make them: who is replaced, who is not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from server.errors import PoolBusyError
+from server.pool.fake import (
+    FakeEngineFactory,
+    breaking,
+    fake_avatar,
+    fake_state,
+    hanging,
+    read_picture,
+)
+from server.pool.keeper import Patience
+from server.pool.pool import PoolSettings, RenderPool
+from server.pool.slots import SharedBlock
+from tests.server.pool.test_pool import alive, pid, refreshed, running, until
+
+
+async def test_an_idle_worker_that_stops_listening_is_found_and_replaced() -> None:
+    async with running(patience=Patience(ping_s=0.1, pong_s=1.0)) as pool:
+        stopped = pid(pool)
+        os.kill(stopped, signal.SIGSTOP)
+        await until(lambda: pool.status().workers[0].restarts == 1 and pool.ready)
+        assert not alive(stopped)
+        await refreshed(pool.open_line("default"), 0.5)
+
+
+async def test_a_worker_that_answers_pings_is_left_alone() -> None:
+    async with running(patience=Patience(ping_s=0.01, pong_s=5.0)) as pool:
+        await asyncio.sleep(0.3)
+        await refreshed(pool.open_line("default"), 0.5)
+        assert pool.status().workers[0].restarts == 0
+
+
+async def test_a_ping_does_not_take_the_deadline_from_a_job() -> None:
+    async with running(patience=Patience(ping_s=0.01, pong_s=30.0, job_s=0.3)) as pool:
+        hung = pid(pool)
+        pool.open_line("default").request(hanging(fake_state()))
+        await until(lambda: not alive(hung), 5)
+
+
+async def test_what_broke_an_engine_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    async with running() as pool:
+        line = pool.open_line("default")
+        line.request(breaking(fake_state()))
+        await until(lambda: not pool.ready)
+        expected = "the engine broke: RuntimeError: this state was made to break the engine"
+        assert pool.reason == f"cpu-0: {expected}"
+        line.request(fake_state(0.5))
+        await until(lambda: line.generation == 1)
+    assert expected in caplog.text
+
+
+async def test_workers_that_do_nothing_but_hang_are_parked() -> None:
+    # Each lives longer than `settled_s`, but does nothing with its life.
+    patience = Patience(job_s=0.3, settled_s=0.1, backoff_s=60, longest_backoff_s=60)
+    async with running(patience=patience) as pool:
+        pool.open_line("default").request(hanging(fake_state()))
+        await until(lambda: pool.failing and pool.status().workers[0].restarts == 2)
+        assert pool.reason == "cpu-0: hung for 0.3 s on a job"
+
+
+async def test_a_viewer_whose_state_breaks_every_worker_does_not_keep_others_from_theirs() -> None:
+    async with running(patience=Patience(backoff_s=0.01, longest_backoff_s=0.01)) as pool:
+        bad, good = pool.open_line("default"), pool.open_line("default")
+        made_at = []
+        good.on_ready.append(lambda: made_at.append(time.monotonic()))
+        deadline = time.monotonic() + 2.5
+        while time.monotonic() < deadline:
+            bad.request(breaking(fake_state()))
+            good.request(fake_state(0.5))
+            await asyncio.sleep(0.01)
+        # Pauses of 0, 1, 2, 4, ... s after each death; without them every second job is a death.
+        assert pool.status().workers[0].restarts <= 3
+        assert len(made_at) > 30
+
+
+async def test_a_worker_out_of_memory_is_replaced_and_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    factory = FakeEngineFactory(avatars=(fake_avatar(resolution=2048),))
+    async with running(factory, workers=2) as pool:
+        await until(lambda: all(worker.state == "idle" for worker in pool.status().workers))
+        poor, other = (worker.pid for worker in pool.status().workers)
+        assert poor is not None
+        held = int(Path(f"/proc/{poor}/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.prlimit(poor, resource.RLIMIT_AS, (held, held))  # not a picture more
+        shown = read_picture(await pool.render("default", fake_state(0.4)))
+        assert shown.jaw_open == pytest.approx(0.4, abs=1 / 255)
+        await until(lambda: all(worker.ready for worker in pool.status().workers))
+        assert [worker.restarts for worker in pool.status().workers] == [1, 0]
+        assert pool.status().workers[1].pid == other
+    assert "Unable to allocate 12.0 MiB" in caplog.text
+
+
+def test_a_block_that_does_not_fit_is_refused_and_leaves_nothing() -> None:
+    before = set(os.listdir("/dev/shm"))
+    room = os.statvfs("/dev/shm")
+    with pytest.raises(PoolBusyError, match=r"no shared memory for .* MB more: No space left"):
+        SharedBlock.create(room.f_blocks * room.f_frsize + 2**20)
+    assert set(os.listdir("/dev/shm")) - before == set()
+
+
+def test_a_block_takes_its_pages_when_it_is_made() -> None:
+    block = SharedBlock.create(2**20)
+    try:
+        assert os.stat(f"/dev/shm/{block.name}").st_blocks * 512 == 2**20
+    finally:
+        block.close()
+
+
+async def test_no_room_for_pictures_is_told_at_start_and_leaves_no_worker() -> None:
+    room = os.statvfs("/dev/shm")
+    side = int((room.f_blocks * room.f_frsize / 3) ** 0.5) + 64
+    factory = FakeEngineFactory(avatars=(fake_avatar(resolution=side),))
+    pool = RenderPool(PoolSettings(workers=1), factory)
+    with pytest.raises(PoolBusyError, match="no shared memory for"):
+        await pool.start()
+    assert [worker.state for worker in pool.status().workers] == ["stopped"]
+
+
+@pytest.fixture(autouse=True)
+def _hear_the_keeper(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "server.pool")
