@@ -30,6 +30,9 @@ logger = logging.getLogger("server")
 _LET_FINISH_S = 2
 """Requests still running at the end, such as pictures being rendered, are given so long."""
 _FIRST_WORKER_S = 120.0
+_SILENT_S = 20
+"""A connection silent for so long is asked whether anyone is there, and ends after three times half
+of that without an answer."""
 
 
 class _Server(uvicorn.Server):
@@ -110,6 +113,7 @@ def listen(settings: Settings) -> socket.socket:
     # for every answer.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    _notice_the_dead(listening)
     try:
         listening.bind((settings.host, settings.port))
         listening.listen(2048)
@@ -122,6 +126,18 @@ def listen(settings: Settings) -> socket.socket:
             ) from exc
         raise SettingsError(f"cannot listen on {place}: {exc.strerror or exc}") from exc
     return listening
+
+
+def _notice_the_dead(listening: socket.socket) -> None:
+    """Have the kernel end connections, which inherit this, whose other end says nothing any more.
+
+    A publisher whose network is gone would hold its live body open for ever.
+    """
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):  # elsewhere the system's two hours apply
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _SILENT_S)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _SILENT_S // 2)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
 
 
 async def _serve(

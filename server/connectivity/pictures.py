@@ -132,8 +132,9 @@ class PicturePeer:
     async def _show(self) -> None:
         try:
             while True:
-                await self._send(await self._next_frame())
-                async with asyncio.timeout(self._silence_s):
+                frame = await self._next_frame()
+                async with asyncio.timeout(self._silence_s):  # sending waits for who does not read
+                    await self._send(frame)
                     await self._taken.wait()
         except TimeoutError:
             self._end(f"took no picture for {self._silence_s:g} s")

@@ -33,6 +33,8 @@ class ReadyToRender(BaseModel):
     """How many there may be."""
     waiting: int
     """Viewers in the waiting line."""
+    problems: list[str]
+    """Workers that are away, and why."""
 
 
 class Status(BaseModel):
@@ -70,6 +72,7 @@ async def readyz(pool: ThePool, admission: TheAdmission) -> ReadyToRender:
         sessions=admission.inside,
         capacity=admission.capacity,
         waiting=admission.waiting,
+        problems=[f"{worker.name}: {worker.problem}" for worker in state.workers if worker.problem],
     )
 
 

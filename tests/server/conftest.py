@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx2
@@ -15,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from server.__main__ import listen
-from server.app import create_app, pool_settings
+from server.app import PoolFactory, create_app, pool_settings
 from server.pool.fake import FakeEngineFactory
 from server.pool.pool import RenderPool
 from server.settings import Settings
@@ -54,20 +55,10 @@ async def _serve(
         await serving
 
 
-@pytest.fixture(scope="session")
-def served() -> Iterator[Served]:
-    settings = Settings(
-        port=0,
-        workers=1,
-        max_sessions=3,
-        max_streams=40,
-        max_body_mb=0.1,
-        max_line_kb=20,
-        max_frames=8,
-        idle_session_s=2.5,
-        demo=False,
-    )
-    app = create_app(settings, fake_pool)
+@contextmanager
+def serving(settings: Settings, pool_factory: PoolFactory = fake_pool) -> Iterator[Served]:
+    """Run a server in a thread until the block ends."""
+    app = create_app(settings, pool_factory)
     listening = listen(settings)
     started: Future[None] = Future()
     stop = threading.Event()
@@ -90,6 +81,23 @@ def served() -> Iterator[Served]:
         stop.set()
         thread.join(20)
         listening.close()
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[Served]:
+    settings = Settings(
+        port=0,
+        workers=1,
+        max_sessions=3,
+        max_streams=40,
+        max_body_mb=0.1,
+        max_line_kb=20,
+        max_frames=8,
+        idle_session_s=2.5,
+        demo=False,
+    )
+    with serving(settings) as running:
+        yield running
 
 
 @pytest.fixture

@@ -1,0 +1,229 @@
+"""What a running server does when something around it breaks; what breaks is real.
+
+Faults of workers alone are in pool/test_faults.py, of the network in connectivity/test_bad_wire.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from server.access.grants import ANYONE
+from server.app import pool_settings
+from server.connectivity.pictures import JPEG, PicturePeer
+from server.pool.fake import FakeEngineFactory
+from server.pool.pool import PoolSettings, RenderPool
+from server.sessions import Sessions
+from server.settings import Settings
+from server.streams import Streams
+from tests.server.conftest import Served, serving
+from tests.server.connectivity.network import ROOT, python
+from tests.server.webrtc.test_peer import Viewer, a_viewer
+
+SOON_S = 10.0
+
+
+def until(condition: Callable[[], bool], timeout_s: float = SOON_S) -> float:
+    """Wait; how long it took, seconds."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < timeout_s
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+def of_engines(factory: FakeEngineFactory) -> Callable[[Settings], RenderPool]:
+    return lambda settings: RenderPool(pool_settings(settings), factory)
+
+
+@dataclass
+class Watched:
+    """One of several viewers, who never stops moving."""
+
+    viewer: Viewer
+    came_at: list[float] = field(default_factory=list)
+    """When its pictures were decoded."""
+
+    async def look_around(self) -> None:
+        for seq in range(1, 10_000):
+            self.viewer.send_view(seq, seq % 20 / 20)
+            shown = len(self.viewer.pictures)
+            await asyncio.sleep(1 / 30)
+            self.came_at += [time.monotonic()] * (len(self.viewer.pictures) - shown)
+
+    def longest_gap_s(self) -> float:
+        return max(
+            late - early for early, late in zip(self.came_at, self.came_at[1:], strict=False)
+        )
+
+
+async def test_four_viewers_watch_on_while_their_worker_is_killed_and_comes_back() -> None:
+    settings = Settings(port=0, workers=1, demo=False)
+    with serving(settings, of_engines(FakeEngineFactory(refresh_s=0.1))) as served:
+        pool, sessions = served.app.state.pool, served.app.state.sessions
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(httpx2.AsyncClient(base_url=served.url))
+            await client.post("/v1/streams", json={"id": "s"})
+            crowd = []
+            for _ in range(4):
+                crowd.append(Watched(await stack.enter_async_context(a_viewer(client))))
+                await crowd[-1].viewer.watch("s")
+            moves = [asyncio.create_task(one.look_around()) for one in crowd]
+            await asyncio.sleep(0.5)
+            ids = {session.id for session in sessions.list()}
+            worker = pool.status().workers[0]
+            while pool.status().workers[0].state != "busy":  # in the middle of a render
+                await asyncio.sleep(0.001)
+            os.kill(worker.pid, signal.SIGKILL)
+            killed_at = time.monotonic()
+            while not (pool.status().workers[0].restarts == 1 and pool.ready):
+                await asyncio.sleep(0.01)
+            back_s = time.monotonic() - killed_at
+            made = {session.id: session.line.generation for session in sessions.list()}
+            await asyncio.sleep(1)
+            for move in moves:
+                move.cancel()
+            assert back_s < 5
+            assert {session.id for session in sessions.list()} == ids
+            assert max(one.longest_gap_s() for one in crowd) < 1
+            for session in sessions.list():
+                assert session.line.generation > made[session.id], "it gets no caches any more"
+
+
+def test_a_worker_that_is_away_is_named_while_others_render() -> None:
+    with serving(Settings(port=0, workers=2, demo=False)) as served:
+        pool = served.app.state.pool
+        until(lambda: all(worker.ready for worker in pool.status().workers))
+        assert httpx2.get(f"{served.url}/readyz").json()["problems"] == []
+        os.kill(pool.status().workers[1].pid, signal.SIGKILL)
+        until(lambda: pool.status().workers[1].problem is not None)
+        ready = httpx2.get(f"{served.url}/readyz")
+        assert ready.status_code == 200
+        assert ready.json()["problems"] == ["cpu-1: the process ended with code -9"]
+        until(lambda: httpx2.get(f"{served.url}/readyz").json()["workers"] == 2)
+
+
+class Deaf:
+    """The socket of a viewer whose network takes nothing any more, once greeted."""
+
+    async def send_text(self, text: str) -> None:
+        if '"session"' not in text:
+            await asyncio.Event().wait()
+
+    async def send_bytes(self, data: bytes) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_a_viewer_that_talks_but_never_reads_loses_its_seat() -> None:
+    pool = RenderPool(PoolSettings(workers=1), FakeEngineFactory())
+    await pool.start()
+    streams = Streams(pool.avatars)
+    streams.create("default", "s")
+    sessions = Sessions(streams, pool, fps=30, max_sessions=1)
+    try:
+        with ThreadPoolExecutor(1) as executor:
+            await sessions.open(
+                "s", lambda session: PicturePeer(session, Deaf(), executor, 0.5), JPEG, ANYONE
+            )
+            (session,) = sessions.list()
+            deadline = time.monotonic() + SOON_S
+            while sessions.list():
+                assert time.monotonic() < deadline, "it holds its seat for ever"
+                session.peer.receive('{"type": "ping", "sent_at_ms": 1}')
+                await asyncio.sleep(0.02)
+    finally:
+        await sessions.close_all()
+        await pool.close()
+
+
+async def test_events_that_a_viewer_never_takes_do_not_pile_up() -> None:
+    with serving(Settings(port=0, workers=1, demo=False)) as served:
+        httpx2.post(f"{served.url}/v1/streams", json={"id": "s"})
+        async with (
+            httpx2.AsyncClient(base_url=served.url) as client,
+            a_viewer(client) as viewer,
+        ):
+            await viewer.watch("s")
+            (session,) = served.app.state.sessions.list()
+            channel = session.peer._control._events
+
+            async def ignore(data: bytes) -> None:
+                """As one whose page has stopped, but whose video decodes on."""
+
+            viewer.connection.sctp._handle_data = ignore  # type: ignore[method-assign]
+            shown = len(viewer.pictures)
+            for _ in range(40):
+                for _ in range(40):
+                    session.peer._control._send({"type": "frame", "filler": "x" * 200})
+                await asyncio.sleep(0.02)
+            assert 64 * 1024 < channel.bufferedAmount < 80 * 1024
+            assert len(viewer.pictures) > shown
+            assert (await client.get(viewer.address)).status_code == 200
+
+
+@contextmanager
+def little_shared_memory(folder: Path) -> Iterator[tuple[str, Path]]:
+    """A server whose /dev/shm is its own and small; yields its address and that folder."""
+    if shutil.which("unshare") is None or os.getuid():
+        pytest.skip("needs root and `unshare` to give a server a small /dev/shm")
+    mount = "mount -t tmpfs -o size=256k tmpfs /dev/shm && exec"
+    program = python("-m", "tests.server.connectivity.fake_server", "--port", "0", "--workers", "1")
+    log = folder / "server.txt"
+    with log.open("wb") as out:
+        server = subprocess.Popen(
+            ["unshare", "-m", "sh", "-c", f'{mount} "$@"', "sh", *program],
+            cwd=ROOT, stdout=out, stderr=out, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+    try:
+        until(lambda: "showing the face" in log.read_text(), 20)
+        found = re.search(r"http://\S+", log.read_text())
+        assert found is not None
+        yield found[0], Path(f"/proc/{server.pid}/root/dev/shm")
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+async def test_a_full_shared_memory_refuses_viewers_with_the_reason(tmp_path: Path) -> None:
+    with little_shared_memory(tmp_path) as (address, memory):
+        async with httpx2.AsyncClient(base_url=address, timeout=10) as client:
+            before = set(os.listdir(memory))
+            _fill(memory / "filler")
+            viewer = Viewer(client)
+            refused = await viewer.join("demo")
+            assert refused.status_code == 503
+            assert int(refused.headers["retry-after"]) > 0
+            assert "no shared memory for 0.0 MB more: No space left" in refused.json()["detail"]
+            assert (await client.get("/readyz")).json()["sessions"] == 0
+            assert set(os.listdir(memory)) == before | {"filler"}
+            (memory / "filler").unlink()
+            await viewer.leave()
+            async with a_viewer(client) as viewer:
+                await viewer.watch("demo")
+
+
+def _fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as filler, suppress(OSError):  # no space left
+        while True:
+            filler.write(bytes(4096))
+
+
+def test_connections_whose_other_end_is_gone_are_found_out(served: Served) -> None:
+    # By the kernel: the listening socket's settings go to every connection.
+    with socket.create_connection((served.host, served.port)):
+        timers = subprocess.run(["ss", "-tnoH", f"sport = :{served.port}"], capture_output=True)
+    assert b"timer:(keepalive," in timers.stdout
