@@ -9,6 +9,7 @@ background.png       what the head stands in front of
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -173,14 +174,28 @@ def _manifest(values: dict[str, Any]) -> Manifest:
             "expression_range": _range(values.get("expression_range", (0.0, 1.0))),
         }
     )
-    if manifest.resolution <= 0 or manifest.resolution % STRIDE:
-        raise ValueError(f"resolution must be a multiple of {STRIDE}, got {manifest.resolution}")
+    _check_values(manifest)
     if manifest.network.expressions != len(manifest.expression_names):
         raise ValueError(
             f"{len(manifest.expression_names)} expression names, but networks for "
             f"{manifest.network.expressions}"
         )
     return manifest
+
+
+def _check_values(manifest: Manifest) -> None:
+    """What a hand could have written wrong, and would be found out only by a viewer."""
+    for name in ("id", "name", "licence", "origin"):
+        if not isinstance(getattr(manifest, name), str):
+            raise ValueError(f"{name} must be a text, got {getattr(manifest, name)!r}")
+    resolution = manifest.resolution
+    if not isinstance(resolution, int) or resolution <= 0 or resolution % STRIDE:
+        raise ValueError(f"resolution must be a multiple of {STRIDE}, got {resolution!r}")
+    fov = manifest.fov_y_rad
+    if not isinstance(fov, int | float) or not 0 < fov < math.pi:
+        raise ValueError(f"fov_y_rad must be between 0 and pi, got {fov!r}")
+    if not all(map(math.isfinite, manifest.eye_position)):
+        raise ValueError(f"eye_position must be finite, got {manifest.eye_position}")
 
 
 def _network(values: dict[str, Any]) -> NetworkConfig:
@@ -221,10 +236,10 @@ def _load_networks(folder: Path, config: NetworkConfig) -> LiveNetworks | PaperN
         state = load_file(path)
     except (OSError, SafetensorError) as exc:
         raise AvatarError(f"{path} is not a readable weights file: {exc}") from exc
-    networks = build_networks(config)
     try:
+        networks = build_networks(config)
         networks.load_state_dict({name: value.float() for name, value in state.items()})
-    except RuntimeError as exc:
+    except (RuntimeError, TypeError, ValueError) as exc:
         raise AvatarError(f"{path} does not fit the manifest's networks: {exc}") from exc
     if not all(torch.isfinite(value).all() for value in networks.state_dict().values()):
         raise AvatarError(f"{path} has weights that are not finite")

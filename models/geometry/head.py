@@ -5,6 +5,8 @@ Knows nothing of pictures. The file it loads is written by `scripts/bake_head.py
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -246,9 +248,10 @@ def load_head(path: Path) -> Head:
         HeadError: If the file is missing, unreadable, incomplete or contradicts itself.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: numpy leaves a file open that it finds to be broken.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {n: file[n] for n in (*_REQUIRED, *_FREE_JAW) if n in file.files}
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as exc:
         raise HeadError(f"{path} is not a readable head file: {exc}") from exc
     free_jaw = any(name in arrays for name in _FREE_JAW)
     required = (*_REQUIRED, *_FREE_JAW) if free_jaw else _REQUIRED

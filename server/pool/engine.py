@@ -86,12 +86,18 @@ def load_renderers(folder: Path, device: str, warp_threads: int = 1) -> dict[str
     for manifest in sorted(folder.glob("*/manifest.json")):
         try:
             renderer = CachedRenderer(load_avatar(manifest.parent), device, warp_threads)
+            renderer.warm_up()
+            if renderer.manifest.id in renderers:
+                raise AvatarError(f"{manifest}: there is another avatar {renderer.manifest.id!r}")
         except AvatarError as exc:
             logger.error("avatar %s is left out: %s", manifest.parent.name, exc)
             problems.append(str(exc))
-            continue
-        renderer.warm_up()
-        renderers[renderer.manifest.id] = renderer
+        except Exception as exc:
+            # Whatever it is that nobody thought of: it must not take the other avatars with it.
+            logger.exception("avatar %s is left out", manifest.parent.name)
+            problems.append(f"{manifest.parent}: {type(exc).__name__}: {exc}")
+        else:
+            renderers[renderer.manifest.id] = renderer
     if not renderers:
         found = "; ".join(problems) or "no folder in it has a manifest.json"
         raise AvatarError(f"{folder} must hold at least one avatar: {found}")

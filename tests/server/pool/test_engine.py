@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,14 +124,65 @@ def test_a_folder_without_avatars_is_refused(tmp_path: Path) -> None:
         ModelEngineFactory(tmp_path).build("cpu", 1)
 
 
-def test_a_broken_avatar_is_left_out(avatars: Path, tmp_path: Path) -> None:
-    shutil.copytree(avatars / "tiny", tmp_path / "tiny")
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "manifest.json").write_text("{}")
-    assert set(ModelEngineFactory(tmp_path).build("cpu", 1).avatars) == {"tiny"}
-    shutil.rmtree(tmp_path / "tiny")
-    with pytest.raises(AvatarError, match=r"at least one avatar: .*broken"):
+def spoil(path: Path, how: str) -> None:
+    """Break a file as disks, copies and hands do."""
+    raw = path.read_bytes()
+    match how:
+        case "empty":
+            path.write_bytes(b"")
+        case "cut short":
+            path.write_bytes(raw[: len(raw) // 2])
+        case "scribbled on":
+            path.write_bytes(raw[:40] + bytes(4000) + raw[4040:])
+        case "missing":
+            path.unlink()
+
+
+@pytest.mark.parametrize("how", ["empty", "cut short", "scribbled on", "missing"])
+@pytest.mark.parametrize("file", ["head.npz", "weights.safetensors", "background.png"])
+def test_a_broken_avatar_is_left_out(
+    avatars: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, file: str, how: str
+) -> None:
+    shutil.copytree(avatars / "tiny", tmp_path / "broken")
+    spoil(tmp_path / "broken" / file, how)
+    with pytest.raises(AvatarError, match=f"at least one avatar: .*{file}"):
         ModelEngineFactory(tmp_path).build("cpu", 1)
+    shutil.copytree(avatars / "tiny", tmp_path / "tiny")
+    assert set(ModelEngineFactory(tmp_path).build("cpu", 1).avatars) == {"tiny"}
+    assert "avatar broken is left out: " in caplog.text
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"id": 5},
+        {"resolution": 64.0},
+        {"fov_y_rad": 0},
+        {"fov_y_rad": "wide"},
+        {"eye_position": [0, 0, float("inf")]},
+        {"expression_names": ["jawOpen"]},
+        {"format": 99},
+        {"colour": "red"},
+        {"vertex_count": 3},
+    ],
+)
+def test_a_wrong_manifest_says_what_is_wrong(
+    avatars: Path, tmp_path: Path, wrong: dict[str, Any]
+) -> None:
+    shutil.copytree(avatars / "tiny", tmp_path / "tiny")
+    manifest = tmp_path / "tiny" / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | wrong))
+    with pytest.raises(AvatarError, match=rf"tiny.*(?:{next(iter(wrong))}|vertices|expression)"):
+        ModelEngineFactory(tmp_path).build("cpu", 1)
+
+
+def test_of_two_avatars_with_one_id_the_first_counts(
+    avatars: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a", "b"):
+        shutil.copytree(avatars / "tiny", tmp_path / name)
+    assert set(ModelEngineFactory(tmp_path).build("cpu", 1).avatars) == {"tiny"}
+    assert "avatar b is left out: " in caplog.text
 
 
 async def test_real_workers_fill_caches_that_the_server_warps(
