@@ -34,6 +34,7 @@ def listen_to(sender: RTCRtpSender, events: SenderEvents) -> None:
     """Call `events` from now on; before the connection is made, so that nothing is missed."""
     _listen_to_feedback(sender, events)
     _listen_to_packets(sender, events)
+    _repeat_twice(sender)
 
 
 def never_receive(transceiver: RTCRtpTransceiver) -> None:
@@ -84,6 +85,20 @@ def _listen_to_packets(sender: RTCRtpSender, events: SenderEvents) -> None:
         events.packet_sent(timestamp, bool(data[1] & 0x80), len(data))
 
     transport._send_rtp = send  # type: ignore[method-assign]
+
+
+def _repeat_twice(sender: RTCRtpSender) -> None:
+    """Send what was lost twice over: were the repeat lost too, the picture would stand still.
+
+    Until the receiver asks again, that is: a round trip in browsers, the next loss in aiortc.
+    """
+    retransmit = sender._retransmit
+
+    async def twice(sequence_number: int) -> None:
+        await retransmit(sequence_number)
+        await retransmit(sequence_number)
+
+    sender._retransmit = twice  # type: ignore[method-assign]
 
 
 def _is_after(sequence_number: int, newest: int | None) -> bool:

@@ -98,9 +98,14 @@ def wire(one: Place, one_address: str, other: Place, other_address: str) -> None
     ends = ((one, one_address, f"a{tag}"), (other, other_address, f"b{tag}"))
     _run("ip", "link", "add", ends[0][2], "type", "veth", "peer", "name", ends[1][2])
     for place, address, device in ends:
-        _run("ip", "link", "set", device, "netns", place.name)
-        place.run("ip", "addr", "add", f"{address}/24", "dev", device)
-        place.run("ip", "link", "set", device, "up")
+        attach(place, address, device)
+
+
+def attach(place: Place, address: str, device: str) -> None:
+    """Move a network device into a place and give it an address of a /24."""
+    _run("ip", "link", "set", device, "netns", place.name)
+    place.run("ip", "addr", "add", f"{address}/24", "dev", device)
+    place.run("ip", "link", "set", device, "up")
 
 
 def wait_for(log: Path, words: str) -> None:
