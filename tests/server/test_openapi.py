@@ -1,0 +1,95 @@
+"""The API, called in all the ways its own description allows, and in some that it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import Case
+
+from server.settings import Settings
+from tests.server.conftest import serving
+
+_EXAMPLES = 8
+"""Of each operation: a second or two in all."""
+_MAY_BE_BUSY = {
+    ("POST", "/v1/streams/{stream_id}/whep"),
+    ("POST", "/v1/render"),
+    ("GET", "/v1/streams/{stream_id}/snapshot.png"),
+    ("GET", "/readyz"),
+}
+"""Operations whose description has a 503."""
+
+
+@schemathesis.serializer(
+    "application/sdp", "application/trickle-ice-sdpfrag", "application/x-ndjson"
+)
+def _as_text(context: schemathesis.SerializationContext, value: object) -> bytes:
+    return str(value).encode(errors="replace")
+
+
+@pytest.fixture(scope="module")
+def schema() -> Iterator[schemathesis.BaseSchema]:
+    with serving(Settings(port=0, workers=1, max_sessions=3, idle_session_s=2)) as served:
+        yield schemathesis.openapi.from_url(f"{served.url}/openapi.json")
+
+
+def test_busy_is_described_where_it_may_be(schema: schemathesis.BaseSchema) -> None:
+    described = {
+        (method.upper(), path)
+        for path, methods in schema.raw_schema["paths"].items()
+        for method, operation in methods.items()
+        if "503" in operation["responses"]
+    }
+    assert described == _MAY_BE_BUSY
+
+
+def test_whatever_is_asked_the_answer_blames_nobody_but_the_asker(
+    schema: schemathesis.BaseSchema,
+) -> None:
+    seen = set()
+    for found in schema.get_all_operations():
+        seen |= _answers(found.ok())
+    assert {200, 400, 404} <= seen
+
+
+def _answers(operation: schemathesis.APIOperation) -> set[int]:
+    """Call one operation in many ways; which status codes came."""
+    seen = set()
+    may_be_busy = (operation.method.upper(), operation.path) in _MAY_BE_BUSY
+    cases = operation.as_strategy()
+
+    @settings(
+        max_examples=_EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=st.one_of(cases, _with_real_ids(cases)))
+    def call(case: Case) -> None:
+        answer = case.call(timeout=20)
+        seen.add(answer.status_code)
+        fine = answer.status_code < 500 or (answer.status_code == 503 and may_be_busy)
+        assert fine, f"{case.as_curl_command()}: {answer.text}"
+        if answer.status_code >= 400:
+            assert answer.headers["content-type"] == ["application/problem+json"]
+            assert answer.json()["detail"]
+
+    call()
+    return seen
+
+
+def _with_real_ids(cases: st.SearchStrategy[Case]) -> st.SearchStrategy[Case]:
+    """Of the stream and the avatar that there are: made-up ones only ever find nothing."""
+
+    def insert(case: Case) -> Case:
+        for name, real in (("stream_id", "demo"), ("avatar_id", "default")):
+            if name in case.path_parameters and case.method.upper() != "DELETE":
+                case.path_parameters[name] = real
+        return case
+
+    return cases.map(insert)
