@@ -1,17 +1,22 @@
 """Have viewers come and go for long, and see whether anything is left behind.
 
     .venv/bin/python scripts/soak.py --cycles 500
+    .venv/bin/python scripts/soak.py --cycles 100000 --limit-s 3600 --faults-every 20
 
 Starts a server of its own. In every cycle a viewer connects by WebRTC, waits for a picture and
-leaves; every fifth leaves without a word, as one does whose network is gone. Ends with one JSON
-line: how many got no picture, and the server's memory (MB, shared pages counted once), threads,
-open files and blocks of shared memory after the first tenth and at the end.
+leaves; every fifth leaves without a word, as one does whose network is gone. With `--faults-every`
+a worker is killed now and then, and a publisher sends rubbish or vanishes in the middle of a line.
+Ends with one JSON line: how many got no picture, and the server's memory (MB, shared pages counted
+once), threads, open files and blocks of shared memory after the first tenth and at the end.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import socket
 import sys
 import time
 from dataclasses import dataclass
@@ -28,8 +33,10 @@ from server.webrtc.ice import offer_loopback_when_alone
 
 _FIRST_PICTURE_S = 20.0
 _RUDE_EVERY = 5
-_IDLE_S = 3.0
+_IDLE_S = 5.0
 """After so long the server ends sessions that say nothing."""
+_SEATS = 32
+"""Those who left without a word keep theirs for a while."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +46,14 @@ class Options:
     cycles: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 500
     limit_s: float = 600.0
     """Begin no further cycle after this."""
+    faults_every: int = 0
+    """Cause a fault after so many cycles; 0 for none."""
 
 
 def main(options: Options) -> int:
     """Run it; returns the exit code: 1 where a viewer got no picture."""
     offer_loopback_when_alone()
-    with serve("--idle-session-s", str(_IDLE_S), "--max-sessions", "64") as (address, pid):
+    with serve("--idle-session-s", str(_IDLE_S), "--max-sessions", str(_SEATS)) as (address, pid):
         result = asyncio.run(_soak(options, address, pid))
     print(json.dumps(result))
     return 1 if result["failed"] else 0
@@ -52,12 +61,15 @@ def main(options: Options) -> int:
 
 async def _soak(options: Options, address: str, pid: int) -> dict[str, Any]:
     began = time.monotonic()
-    done = failed = 0
+    done = failed = faults = 0
     early: dict[str, int] | None = None
     async with httpx2.AsyncClient(base_url=address, timeout=30) as http:
         while done < options.cycles and time.monotonic() - began < options.limit_s:
             failed += not await _visit(http, polite=done % _RUDE_EVERY != 0)
             done += 1
+            if options.faults_every and done % options.faults_every == 0:
+                faults += 1
+                _cause_fault(faults, address, pid)
             if done == max(1, options.cycles // 10):
                 await asyncio.sleep(_IDLE_S + 1)
                 early = _held(pid)
@@ -67,6 +79,7 @@ async def _soak(options: Options, address: str, pid: int) -> dict[str, Any]:
     return {
         "cycles": done,
         "failed": failed,
+        "faults": faults,
         "seconds": round(time.monotonic() - began),
         "sessions_left": len(sessions),
         "early": early,
@@ -98,6 +111,32 @@ async def _visit(http: httpx2.AsyncClient, polite: bool) -> bool:
         if session and polite:
             await http.delete(session)
         await connection.close()
+
+
+def _cause_fault(number: int, address: str, pid: int) -> None:
+    """Kill a worker, or be a publisher that breaks off, or one that sends rubbish; in turn."""
+    match number % 3:
+        case 1:
+            for worker in _workers(pid)[:1]:  # none where the last fault's is not back yet
+                os.kill(worker, signal.SIGKILL)
+        case 2:
+            _publish(address, b'Transfer-Encoding: chunked\r\n\r\n20\r\n{"seq": 1')
+        case _:
+            _publish(address, b"Content-Length: 4\r\n\r\n\xff\x00}{")
+
+
+def _workers(pid: int) -> list[int]:
+    return [p for p in children(pid) if b"spawn_main" in Path(f"/proc/{p}/cmdline").read_bytes()]
+
+
+def _publish(address: str, rest: bytes) -> None:
+    """Begin to post frames, and hang up."""
+    url = httpx2.URL(address)
+    with socket.create_connection((url.host, url.port or 80), timeout=10) as connection:
+        connection.sendall(
+            b"POST /v1/streams/demo/frames HTTP/1.1\r\nHost: soak\r\n"
+            b"Content-Type: application/x-ndjson\r\n" + rest
+        )
 
 
 def _held(pid: int) -> dict[str, int]:
