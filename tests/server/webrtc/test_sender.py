@@ -44,6 +44,9 @@ class Sender:
     def _send_keyframe(self) -> None:
         self.key_frames += 1
 
+    async def _retransmit(self, sequence_number: int) -> None:
+        await self.transport._send_rtp(struct.pack("!BBHLL", 0x80, 97, sequence_number, 0, SSRC))
+
 
 class Heard:
     """Keeps what was told."""
@@ -97,6 +100,13 @@ async def test_packets_sent_again_are_not_told(sender: Any, heard: Heard) -> Non
     for number in (5, 6, 5, 6, 7):
         await sender.transport._send_rtp(rtp(number, number))
     assert [timestamp for timestamp, _, _ in heard.packets] == [5, 6, 7]
+
+
+async def test_what_was_lost_is_sent_twice_over() -> None:
+    sender: Any = Sender()
+    listen_to(sender, Heard().events())
+    await sender._retransmit(17)
+    assert [packet[2:4] for packet in sender.transport.sent] == [b"\x00\x11"] * 2
 
 
 async def test_what_belongs_to_others_is_not_told(sender: Any, heard: Heard) -> None:
