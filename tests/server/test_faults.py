@@ -73,7 +73,7 @@ class Watched:
 
 
 async def test_four_viewers_watch_on_while_their_worker_is_killed_and_comes_back() -> None:
-    settings = Settings(port=0, workers=1, demo=False)
+    settings = Settings(port=0, workers=1, demo=False, max_sessions=8)
     with serving(settings, of_engines(FakeEngineFactory(refresh_s=0.1))) as served:
         pool, sessions = served.app.state.pool, served.app.state.sessions
         async with AsyncExitStack() as stack:
@@ -106,7 +106,7 @@ async def test_four_viewers_watch_on_while_their_worker_is_killed_and_comes_back
 
 
 def test_a_worker_that_is_away_is_named_while_others_render() -> None:
-    with serving(Settings(port=0, workers=2, demo=False)) as served:
+    with serving(Settings(port=0, workers=2, demo=False, max_sessions=8)) as served:
         pool = served.app.state.pool
         until(lambda: all(worker.ready for worker in pool.status().workers))
         assert httpx2.get(f"{served.url}/readyz").json()["problems"] == []
@@ -152,7 +152,7 @@ async def test_a_viewer_that_talks_but_never_reads_loses_its_seat() -> None:
 
 
 async def test_events_that_a_viewer_never_takes_do_not_pile_up() -> None:
-    with serving(Settings(port=0, workers=1, demo=False)) as served:
+    with serving(Settings(port=0, workers=1, demo=False, max_sessions=8)) as served:
         httpx2.post(f"{served.url}/v1/streams", json={"id": "s"})
         async with (
             httpx2.AsyncClient(base_url=served.url) as client,
