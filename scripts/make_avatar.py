@@ -3,10 +3,12 @@
     .venv/bin/python scripts/make_avatar.py --list
     .venv/bin/python scripts/make_avatar.py --recipe marcus --recording RECORDING.csv
     .venv/bin/python scripts/make_avatar.py --recipe marcus --quick          # minutes, to try it
+    .venv/bin/python scripts/make_avatar.py --head face.glb --recording RECORDING.csv
     .venv/bin/python scripts/make_avatar.py --recipe marcus --size 512 --resolution 512 \\
         --network-size 1 --device cuda --minutes 600 --out runs/marcus-hd
 
-Bakes the head (or takes the one that ships, if it is of the same recipe), draws pictures of it,
+Bakes the head (or takes the one that ships, if it is of the same recipe; or imports a mesh of your
+own, see `scripts/import_head.py`), draws pictures of it,
 trains, evaluates, and draws contact sheets. All of it lies in `--out`: `head.npz`, `data/`, the
 training run, and `avatar/`, which `scripts/serve.sh --avatars OUT` serves. Interrupted, the same
 command goes on; a step whose result is there is not done again.
@@ -30,6 +32,8 @@ from models.training.motion import RecordingError
 from models.training.pairs import PairSettings
 from models.training.trainer import TrainConfig
 from scripts import bake_head, contact_sheet, evaluate, make_dataset, train
+from scripts.baking.glb import MeshFileError
+from scripts.baking.imported import import_head
 from scripts.baking.recipe import RECIPES
 
 INSTALL = ".venv/bin/pip install -c scripts/constraints.txt -e '.[avatars]'"
@@ -61,10 +65,12 @@ class Arguments:
 
     recipe: str | None = None
     """Whom to make; `--list` says who there is."""
+    head: Path | None = None
+    """A mesh of your own instead: .glb with ARKit's morph targets, or .obj."""
     list: bool = False
     """Print the recipes and stop."""
     out: Path | None = None
-    """Folder for everything; `runs/RECIPE` if not given."""
+    """Folder for everything; `runs/NAME` if not given."""
     baked: Path | None = None
     """A head.npz that was baked already, instead of baking."""
     recording: Path | None = None
@@ -89,9 +95,14 @@ class Arguments:
     """Processes that draw pictures."""
 
     @property
+    def avatar(self) -> str:
+        """Its name: the recipe's, or the mesh file's."""
+        return str(self.recipe) if self.head is None else self.head.stem
+
+    @property
     def folder(self) -> Path:
         """Where everything goes."""
-        return self.out or Path("runs") / str(self.recipe)
+        return self.out or Path("runs") / self.avatar
 
     @property
     def effort(self) -> Effort:
@@ -107,15 +118,18 @@ class Arguments:
 
 
 def find_head(arguments: Arguments) -> Path:
-    """The recipe's head in the folder: as it lies there, given, shipped, or baked now.
+    """The head in the folder: imported, or the recipe's as it lies there, given, shipped, or baked.
 
     Raises:
         MakingError: If it must be baked and anny is not installed.
+        MeshFileError: If a mesh of one's own cannot be a head.
     """
-    name = str(arguments.recipe)
+    name = arguments.avatar
     head, shipped = arguments.folder / "head.npz", SHIPPED / name / "head.npz"
     head.parent.mkdir(parents=True, exist_ok=True)
-    if arguments.baked is not None:
+    if arguments.head is not None:
+        np.savez_compressed(head, allow_pickle=False, **import_head(arguments.head))
+    elif arguments.baked is not None:
         shutil.copy(arguments.baked, head)
     elif not _is_of(head, name):
         if _is_of(shipped, name):
@@ -178,7 +192,7 @@ def draw_pictures(arguments: Arguments, head: Path) -> Path:
 
 def learn(arguments: Arguments, head: Path, data: Path) -> Path:
     """Train to the end, going on where a run in the folder stopped; the best avatar's folder."""
-    effort, name = arguments.effort, str(arguments.recipe)
+    effort, name = arguments.effort, arguments.avatar
     train.main(
         train.Arguments(
             data=data,
@@ -223,15 +237,17 @@ def main(arguments: Arguments) -> int:
         for name, recipe in RECIPES.items():
             print(f"{name:10s} {recipe.title}")
         return 0
-    if arguments.recipe not in RECIPES:
-        print(f"make_avatar: --recipe must be one of {', '.join(RECIPES)}", file=sys.stderr)
+    known = arguments.recipe in RECIPES if arguments.head is None else arguments.recipe is None
+    if not known:
+        names = ", ".join(RECIPES)
+        print(f"make_avatar: give --recipe, one of {names}, or --head FILE", file=sys.stderr)
         return 1
     try:
         print("1 of 4: the head")
         head = find_head(arguments)
         print("2 of 4: pictures of it")
         data = draw_pictures(arguments, head)
-    except (MakingError, DatasetError, RecordingError, OSError) as error:
+    except (MakingError, MeshFileError, DatasetError, RecordingError, OSError) as error:
         print(f"make_avatar: {error}", file=sys.stderr)
         return 1
     print("3 of 4: training")

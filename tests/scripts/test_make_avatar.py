@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 
 from models.avatar import SHIPPED, load_avatar
+from models.geometry.head import load_head
 from scripts import make_avatar
 from scripts.baking.recipe import RECIPES
 from tests.scripts.conftest import Run
+from tests.scripts.mesh_files import write_head_glb
 
 TINY = (
     "--recipe", "default", "--quick", "--sequences", 2, 1, 1, "--size", 64, "--resolution", 64,
@@ -53,6 +55,26 @@ def test_the_heads_that_ship_are_of_todays_recipes(name: str, tmp_path: Path) ->
     arguments = make_avatar.Arguments(recipe=name, out=tmp_path)
     head = make_avatar.find_head(arguments)
     assert head.read_bytes() == (SHIPPED / name / "head.npz").read_bytes()
+
+
+def test_a_mesh_of_ones_own_becomes_the_head_and_names_the_avatar(tmp_path: Path) -> None:
+    mesh = tmp_path / "egg.glb"
+    write_head_glb(mesh)
+    arguments = make_avatar.Arguments(head=mesh, out=tmp_path / "out")
+    head = make_avatar.find_head(arguments)
+    assert "jawOpen" in load_head(head).expression_names
+    first = head.read_bytes()
+    assert make_avatar.find_head(arguments).read_bytes() == first  # pictures of it stay good
+    assert make_avatar.Arguments(head=mesh).folder == Path("runs/egg")
+
+
+@pytest.mark.parametrize("options", [{}, {"recipe": "nobody"}, {"recipe": "default", "head": "x"}])
+def test_a_recipe_or_a_mesh_is_wanted(
+    options: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = Path(options["head"]) if "head" in options else None
+    assert make_avatar.main(make_avatar.Arguments(options.get("recipe"), head=head)) == 1
+    assert "give --recipe, one of default, marcus, or --head FILE" in capsys.readouterr().err
 
 
 def test_without_anny_baking_says_how_to_install_it(
