@@ -39,12 +39,12 @@ class SessionArguments:
     """Dataset folder, see scripts/make_dataset.py."""
     run: Path
     """Where the run leaves checkpoints, logs and the avatar."""
-    format: Format = "drawn"
-    """Of the dataset: written by scripts/make_dataset.py, or laid out as the paper's authors have
-    it (HDF5, see models/authors/dataset.py)."""
     head: Path = SHIPPED / "default" / "head.npz"
     """The head that the dataset shows. The authors' shows a FLAME head, see
     scripts/import_head.py."""
+    format: Format = "drawn"
+    """Of the dataset: written by scripts/make_dataset.py, or laid out as the paper's authors have
+    it (HDF5, see models/authors/dataset.py)."""
     id: str = "default"
     """The avatar's id."""
     name: str = "Default"
