@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 WINDOW = 11
@@ -35,15 +34,10 @@ def ssim(picture: Tensor, truth: Tensor) -> Tensor:
     Returns:
         (B,) mean over channels and the pixels whose whole window lies inside; 1 where equal.
     """
-    channels = picture.shape[1]
-    x = torch.arange(WINDOW, dtype=picture.dtype, device=picture.device) - WINDOW // 2
-    line = torch.exp(-(x**2) / (2 * _SIGMA**2))
-    line = (line / line.sum()).repeat(5 * channels, 1)
-
-    moments = torch.cat([picture, truth, picture**2, truth**2, picture * truth], dim=1)
-    blurred = F.conv2d(moments, line[:, None, :, None], groups=5 * channels)
-    blurred = F.conv2d(blurred, line[:, None, None, :], groups=5 * channels)
-    mean_p, mean_t, square_p, square_t, product = blurred.split(channels, dim=1)
+    height, width = picture.shape[2:]
+    rows, columns = _window_matrix(height, picture), _window_matrix(width, picture)
+    moments = [picture, truth, picture**2, truth**2, picture * truth]
+    mean_p, mean_t, square_p, square_t, product = (rows @ m @ columns.T for m in moments)
 
     c1, c2 = 0.01**2, 0.03**2
     covariance = product - mean_p * mean_t
@@ -52,3 +46,14 @@ def ssim(picture: Tensor, truth: Tensor) -> Tensor:
     similarity = similarity / ((mean_p**2 + mean_t**2 + c1) * (variances + c2))
     mean: Tensor = similarity.mean(dim=(1, 2, 3))
     return mean
+
+
+def _window_matrix(size: int, like: Tensor) -> Tensor:
+    """(size - 10, size): row by row the window's weights, along one side of a picture.
+
+    On a CPU a product of matrices is several times as fast as a convolution of each channel.
+    """
+    x = torch.arange(size, dtype=like.dtype, device=like.device)
+    offset = x - x[: size - WINDOW + 1, None] - WINDOW // 2
+    line = torch.exp(-(offset**2) / (2 * _SIGMA**2)) * (offset.abs() <= WINDOW // 2)
+    return line / line.sum(dim=1, keepdim=True)
