@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from models.avatar import Avatar
 from models.networks.networks import LiveNetworks
 from models.runtime.base import Cache, Picture, Runtime, TensorSpec
+from models.runtime.crossfade import Crossfade
 from models.runtime.fused import FusedLiveRuntime
 from models.runtime.live import LiveRuntime
 from models.runtime.paper import PaperRuntime
@@ -38,8 +39,12 @@ class CachedRenderer:
         """Tensors for one cache, on this renderer's device."""
         return {
             name: torch.zeros(shape, dtype=dtype, device=self.device)
-            for name, shape, dtype in self.cache_layout
+            for name, shape, dtype, _ in self.cache_layout
         }
+
+    def crossfade(self) -> Crossfade:
+        """What one stream of warps starts from while its caches change."""
+        return Crossfade(self.allocate_cache(), self._runtime)
 
     def refresh(self, state: FrameState, cache: Cache) -> None:
         """Render `state` in full and keep its features in `cache`, in place.

@@ -6,7 +6,7 @@ torch.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from models.geometry import rasterizer, rasterizer_numba
 from models.geometry.camera import focal_px, quaternion_to_matrix
 from models.geometry.head import Head, vertex_normals
+from models.geometry.surface_points import SeenPoints, screen_points, seen_points
 from models.state import FloatArray, FrameState
 
 SURFACE_CHANNELS = 8
@@ -32,6 +33,10 @@ class GBuffer(NamedTuple):
     """(H, W, 8): soft coverage 0..1, unit normal (3), unit mirror direction of the line of sight
     (3), and the cosine between normal and line of sight (1). World axes, since the lights stand in
     the world. Off the head all but the soft coverage are 0."""
+    seen: SeenPoints
+    """Of the same window."""
+    points: FloatArray
+    """(V, 3) where the whole picture shows the vertices, see `screen_points`."""
 
 
 class Geometry(NamedTuple):
@@ -79,7 +84,7 @@ def draw(head: Head, state: FrameState, size: int, window: Window | None = None)
         head: The head.
         state: Its pose and shape, and the eye.
         size: Rows and columns of the whole picture.
-        window: The part wanted; all of it by default.
+        window: The part wanted, from an even row and column; all of it by default.
 
     Returns:
         The buffers, of the window's size.
@@ -97,7 +102,10 @@ def draw(head: Head, state: FrameState, size: int, window: Window | None = None)
     _resolve(
         fragments.triangle, *geometry, head.faces, head.uvs, head.uv_faces, top, left, uv, surface
     )
-    return GBuffer(uv, surface)
+    seen = seen_points(fragments.triangle, geometry.xy, geometry.inverse_depth, head.faces)
+    half = np.s_[top // 2 : (top + height) // 2, left // 2 : (left + width) // 2]
+    points = screen_points(geometry.xy, geometry.inverse_depth)
+    return GBuffer(uv, surface, SeenPoints(seen.corners[half], seen.weights[half]), points)
 
 
 def draw_plain(head: Head, state: FrameState, size: int) -> GBuffer:
@@ -121,7 +129,25 @@ def draw_plain(head: Head, state: FrameState, size: int) -> GBuffer:
     across = padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]
     soft = (across[:-2] + 2 * across[1:-1] + across[2:]) / SOFT_MAX
     surface = np.concatenate([soft[..., None], np.where(shown, lit, 0)], axis=-1)
-    return GBuffer(np.where(shown, uv, 0).astype(np.float32), surface.astype(np.float32))
+    seen = _first_of_four(np.where(mask[..., None], head.faces[triangle], 0), mask)
+    first_weights = _first_of_four(weights[..., 0], mask)
+    return GBuffer(
+        np.where(shown, uv, 0).astype(np.float32),
+        surface.astype(np.float32),
+        SeenPoints(seen.astype(np.int32), first_weights.astype(np.float32)),
+        screen_points(xy, inverse_depth),
+    )
+
+
+def _first_of_four(values: NDArray[Any], shown: NDArray[np.bool_]) -> NDArray[Any]:
+    """(H/2, W/2, C): of each 2x2 pixels the values (H, W, C) of the first one shown (H, W)."""
+    parts = [values[y::2, x::2] for y in (1, 0) for x in (1, 0)]
+    first = parts[0]
+    for part, on in zip(
+        parts[1:], (shown[1::2, ::2], shown[::2, 1::2], shown[::2, ::2]), strict=True
+    ):
+        first = np.where(on[..., None], part, first)
+    return first
 
 
 def _unit(vectors: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -26,7 +26,9 @@ from models.geometry.gbuffer import (
 )
 from models.geometry.head import Head
 from models.geometry.rasterizer_numba import corner_weights, texture_span
+from models.geometry.surface_points import first_shown
 from models.networks.bfloat16 import NetworkArray, from_float, to_float
+from models.networks.carry_kernel import NOWHERE, nearest_pixel, place
 from models.networks.texture_numba import bilinear_corners
 from models.networks.vectors import TEXELS, mix_texels
 from models.state import FloatArray
@@ -129,10 +131,12 @@ def fill(
     texels: Texels,
     scale: FloatArray,
     cached_uv: FloatArray,
+    cached_points: FloatArray,
+    moved: FloatArray,
     top: int,
     bottom: int,
 ) -> None:
-    """Draw some rows of a frame's live inputs.
+    """Draw some rows of a frame's live inputs, and find what has moved how far.
 
     Args:
         half: As `allocate_half` makes, filled: live inputs of 2x2 pixels, UV change, zeros. It may
@@ -144,6 +148,8 @@ def fill(
         texels: The feature texture.
         scale: (C,) what the channels are multiplied by in this view.
         cached_uv: (H/2, W/2, 3) UV of the cached frame, and whether it shows the head there.
+        cached_points: (V, 3) the cached frame's `screen_points`.
+        moved: (H/2, W/2, 2) filled, see `carry_kernel.find_moved`.
         top: The first row, at half resolution.
         bottom: The row after the last.
     """
@@ -151,7 +157,7 @@ def fill(
     steps[: len(scale)] *= scale
     _fill(
         triangle, soft, *geometry, head.faces, head.uvs, head.uv_faces,
-        texels.values, steps, len(scale), cached_uv, top, bottom, half,
+        texels.values, steps, len(scale), cached_uv, cached_points, moved, top, bottom, half,
     )  # fmt: skip
 
 
@@ -170,6 +176,8 @@ def _fill(
     scale: FloatArray,
     channels: int,
     cached_uv: FloatArray,
+    cached_points: FloatArray,
+    moved: FloatArray,
     top: int,
     bottom: int,
     half: NetworkArray,
@@ -181,14 +189,12 @@ def _fill(
     for hy in range(top, bottom):
         for hx in range(triangle.shape[1] // 2):
             here = ((hy + 1) * half.shape[1] + hx + 1) * half.shape[2]
-            y, x, shown, seen = 0, 0, 0, 0
-            for part in range(3, -1, -1):  # backwards: the first one stays
-                py, px = 2 * hy + part // 2, 2 * hx + part % 2
-                seen += soft[py, px]
-                if triangle[py, px] >= 0:
-                    shown, y, x = shown + 1, py, px
+            y, x, shown = first_shown(triangle, hy, hx)
+            seen = int(soft[2 * hy, 2 * hx]) + soft[2 * hy, 2 * hx + 1]
+            seen += int(soft[2 * hy + 1, 2 * hx]) + soft[2 * hy + 1, 2 * hx + 1]
             coverage = np.float32(seen) / np.float32(4 * SOFT_MAX)
             if shown == 0:
+                moved[hy, hx, 0] = NOWHERE
                 if seen or flat[here + channels]:  # or the frame before left something here
                     numbers[:] = 0
                     numbers[channels] = coverage
@@ -213,9 +219,14 @@ def _fill(
             numbers[channels + 5] = (2 * facing * ny - ey) * share
             numbers[channels + 6] = (2 * facing * nz - ez) * share
             numbers[channels + 7] = facing * share
-            both = cached_uv[hy, hx, 2]
-            numbers[live] = np.float32(u) * both - cached_uv[hy, hx, 0]
-            numbers[live + 1] = np.float32(v) * both - cached_uv[hy, hx, 1]
+            ox, oy = place(faces[f, 0], faces[f, 1], faces[f, 2], a, b, c, cached_points)
+            dx, dy = np.float32(ox - 0.5 * (x + 0.5)), np.float32(oy - 0.5 * (y + 0.5))
+            moved[hy, hx, 0], moved[hy, hx, 1] = dx, dy
+            cy = nearest_pixel(float(hy + 0.5 + dy), cached_uv.shape[0])
+            cx = nearest_pixel(float(hx + 0.5 + dx), cached_uv.shape[1])
+            both = cached_uv[cy, cx, 2]
+            numbers[live] = np.float32(u) * both - cached_uv[cy, cx, 0]
+            numbers[live + 1] = np.float32(v) * both - cached_uv[cy, cx, 1]
             for i in range(numbers.shape[0]):
                 flat[here + i] = from_float(numbers[i], half)
 

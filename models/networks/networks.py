@@ -6,6 +6,7 @@ and a warp of an older frame's cache to a new frame.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from models.conditioning import CAMERA, POSE, Conditioning, from_flat
+from models.networks.carry import Mesh, find_places
 from models.networks.live import (
     LIVE_INPUTS,
     PAINT,
@@ -69,11 +71,33 @@ class FrameBatch(NamedTuple):
     """(B, 8, H, W)"""
     numbers: Tensor
     """(B, K), see `conditioning.describe`; the paper's networks name their own."""
+    mesh: Mesh | None = None
+    """The paper's networks need none."""
 
     @property
     def conditioning(self) -> Conditioning:
         """Our numbers, named."""
         return from_flat(self.numbers)
+
+    def to(self, device: torch.device) -> FrameBatch:
+        """The same on a device."""
+        uv, surface, numbers = (part.to(device, non_blocking=True) for part in self[:3])
+        mesh = self.mesh
+        if mesh is not None:
+            mesh = Mesh(*(part.to(device, non_blocking=True) for part in mesh))
+        return FrameBatch(uv, surface, numbers, mesh)
+
+    @staticmethod
+    def joined(frames: Sequence[FrameBatch]) -> FrameBatch:
+        """Frames stacked along the batch; all with a mesh, or none."""
+        uv, surface, numbers = (
+            torch.cat(parts) for parts in zip(*(frame[:3] for frame in frames), strict=True)
+        )
+        meshes = [frame.mesh for frame in frames if frame.mesh is not None]
+        mesh = None
+        if meshes:
+            mesh = Mesh(*(torch.cat(parts) for parts in zip(*meshes, strict=True)))
+        return FrameBatch(uv, surface, numbers, mesh)
 
 
 class FullRender(NamedTuple):
@@ -135,10 +159,18 @@ class LiveNetworks(nn.Module):
         return FullRender(picture, cache, inputs.paint[:, :COLOUR_CHANNELS])
 
     def warp(self, cache: LiveCache, cached: FrameBatch, now: FrameBatch) -> Picture:
-        picture: Picture = self.warper(
-            cache, self.inputs(now), now.conditioning, cached.conditioning
-        )
+        numbers, older = now.conditioning, cached.conditioning
+        prepared, inputs = self.warper.prepare(cache, older), self.inputs(now)
+        carried = self.warper.carry(prepared, self.places(cached, now), numbers, older)
+        smooth = self.warper(carried, inputs, numbers, older)
+        picture: Picture = self.generator.paint_over(smooth, inputs)
         return picture
+
+    def places(self, cached: FrameBatch, now: FrameBatch) -> Tensor:
+        """(B, H/2, W/2, 2) where in frame `cached` the surface points of frame `now` were."""
+        if cached.mesh is None or now.mesh is None:
+            raise ValueError("our warp needs to know the mesh of both frames")
+        return find_places(now.mesh, cached.mesh.points, cached.mesh.origin)
 
 
 class PaperNetworks(nn.Module):

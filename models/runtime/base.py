@@ -12,10 +12,11 @@ from torch import Tensor
 
 from models.avatar import Avatar
 from models.flame_conditioning import describer
-from models.geometry.gbuffer import draw
+from models.geometry.gbuffer import GBuffer, Window, draw
+from models.networks.carry import Mesh
 from models.networks.live import Picture as Layers
 from models.networks.networks import FrameBatch
-from models.state import FrameState
+from models.state import FloatArray, FrameState
 
 Cache = dict[str, Tensor]
 """Tensors named and shaped as `Runtime.layout` says."""
@@ -27,6 +28,8 @@ class TensorSpec(NamedTuple):
     name: str
     shape: tuple[int, ...]
     dtype: torch.dtype
+    mixes: bool = True
+    """Whether there is a mean of two caches' tensors, once they are of one frame."""
 
 
 class Picture(NamedTuple):
@@ -54,6 +57,9 @@ class Runtime(Protocol):
     def warp(self, state: FrameState, cache: Cache) -> Picture:
         """Make `state`'s frame from an older state's cache."""
 
+    def align(self, cache: Cache, newer: Cache) -> None:
+        """Change a cache as if it were of a newer one's frame, so that the two can be mixed."""
+
 
 class Stage:
     """An avatar's head and background on a device, and how its frames get there.
@@ -74,16 +80,28 @@ class Stage:
     def frame(self, state: FrameState) -> FrameBatch:
         """Draw a state's inputs (B = 1)."""
         buffers = draw(self.head, state, self.size)
-        return FrameBatch(
-            torch.from_numpy(buffers.uv)[None].to(self.device),
-            torch.from_numpy(buffers.surface).permute(2, 0, 1)[None].to(self.device),
-            torch.from_numpy(self._describe(state))[None].to(self.device),
-        )
+        return frame_batch(buffers, self._describe(state)).to(self.device)
 
     def compose(self, layers: Layers) -> NDArray[np.uint8]:
         """Put the head on its background: (H, W, 3), rounded to 8 bits."""
         picture = layers.over(self.background)[0].clamp(0, 1) * 255 + 0.5
         return picture.byte().permute(1, 2, 0).contiguous().cpu().numpy()
+
+
+def frame_batch(buffers: GBuffer, numbers: FloatArray, window: Window | None = None) -> FrameBatch:
+    """What was drawn of a state (B = 1), whole or in a window, and its numbers."""
+    origin = (window.left / 2, window.top / 2) if window else (0.0, 0.0)
+    return FrameBatch(
+        torch.from_numpy(buffers.uv)[None],
+        torch.from_numpy(buffers.surface).permute(2, 0, 1)[None],
+        torch.from_numpy(numbers)[None],
+        Mesh(
+            torch.from_numpy(buffers.seen.corners)[None],
+            torch.from_numpy(buffers.seen.weights)[None],
+            torch.from_numpy(buffers.points)[None],
+            torch.tensor([origin]),
+        ),
+    )
 
 
 def network_dtype(device: torch.device) -> torch.dtype:

@@ -3,16 +3,17 @@
 Two full renders of almost the same moment differ a little everywhere. Swapped from one frame to the
 next, that is seen as flicker wherever the picture is calm; spread over some frames it is not. The
 warp is linear in what it takes of a cache up to its first ReLU, so mixing caches is mixing two
-warps there, at the price of one.
+warps there, at the price of one. Before, the older one is carried to the newer one's frame.
 """
 
 from __future__ import annotations
 
 import copy
+from typing import Protocol
 
 import torch
 
-from models.runtime.base import Cache
+from models.runtime.base import Cache, TensorSpec
 
 FADE_S = 0.12
 """How long a new cache takes to come in fully."""
@@ -20,15 +21,26 @@ _LONGEST_STEP_S = 1 / 30
 """After a still picture, the first step is no longer than this."""
 
 
+class Mixer(Protocol):
+    """Knows how caches are mixed; every `Runtime` does."""
+
+    layout: tuple[TensorSpec, ...]
+
+    def align(self, cache: Cache, newer: Cache) -> None:
+        """See `Runtime`."""
+
+
 class Crossfade:
     """The cache that one stream of frames is drawn from.
 
     Args:
         shown: Tensors of a cache, to be kept and changed.
+        runtime: Whose cache it is.
     """
 
-    def __init__(self, shown: Cache) -> None:
-        self._shown = shown
+    def __init__(self, shown: Cache, runtime: Mixer) -> None:
+        self._shown, self._align = shown, runtime.align
+        self._mixed = [spec.name for spec in runtime.layout if spec.mixes]
         self._generation: int | None = None
         self._last_s = 0.0
         self._ends_s = 0.0
@@ -57,9 +69,11 @@ class Crossfade:
             What to draw the frame from; valid until the next call.
         """
         if self._generation is None:  # nothing to come from
-            self._take(newest, 1.0)
+            for name, tensor in self._shown.items():
+                tensor.copy_(newest[name])
             self._ends_s = now_s
         elif generation != self._generation:
+            self._align(self._shown, newest)
             self._last_s = max(self._last_s, now_s - _LONGEST_STEP_S)
             self._ends_s = self._last_s + FADE_S
         if self.fading:
@@ -69,8 +83,8 @@ class Crossfade:
         return self._shown
 
     def _take(self, newest: Cache, share: float) -> None:
-        for name, tensor in self._shown.items():
+        for name in self._mixed:
             if share >= 1:
-                tensor.copy_(newest[name])
+                self._shown[name].copy_(newest[name])
             else:
-                tensor.lerp_(newest[name], share)
+                self._shown[name].lerp_(newest[name], share)

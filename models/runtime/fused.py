@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.avatar import Avatar
-from models.conditioning import describe
+from models.conditioning import POSE, describe
 from models.geometry.gbuffer import Geometry, pose_geometry, soften_rows
 from models.geometry.rasterizer_numba import rasterize_rows
 from models.networks.bfloat16 import NetworkArray, bits_of, network_array
-from models.networks.live import PICTURE, REACH, live_channels
+from models.networks.carry_kernel import carry_nearest, carry_sum, find_moved
+from models.networks.live import FULL_TRUST, PICTURE, REACH, live_channels
 from models.networks.live_convolution import can_convolve, convolve, pack_kernels
 from models.networks.live_kernel import (
     HALF_PADDING,
@@ -38,7 +39,7 @@ from models.networks.live_kernel import (
 )
 from models.networks.motion_numba import channel_scale, gather_weights, motion_share
 from models.runtime.base import Cache, Picture, milliseconds_since
-from models.runtime.live import Box, LiveRuntime
+from models.runtime.live import MESH, Box, Carried, LiveRuntime
 from models.state import FloatArray, FrameState
 
 _BANDS_PER_THREAD = 2
@@ -61,6 +62,8 @@ class _Inputs(NamedTuple):
     """(C,) of the texture's channels."""
     code: FloatArray
     """(hidden,) the motion's share of the first convolution."""
+    trust: float
+    """As `LiveWarp.trust`."""
     cache: Cache
     rgb: NDArray[np.uint8]
     """(H, W, 3), filled."""
@@ -89,7 +92,8 @@ class FusedLiveRuntime(LiveRuntime):
         self._paint = quantize(_channels_last(self.paint))
         warper, size = self.warper, self.stage.size
         self._motion = gather_weights(warper.motion, warper.from_motion)
-        self._line = np.array([warper.paint_over.slope, warper.paint_over.offset], np.float32)
+        paint_over, self._half_trust = self.generator.paint_over, warper.half_trust.item()
+        self._line = np.array([paint_over.slope, paint_over.offset], np.float32)
         self._channels = self.features.shape[1]
         live = live_channels(self._channels)
         self._multiplies = can_convolve(warper.hidden, self.dtype)
@@ -98,6 +102,9 @@ class FusedLiveRuntime(LiveRuntime):
         padded = F.pad(warper.live_weight, (0, 0, 0, 0, 0, padding))
         self.live_weight = self._laid_out(padded)
         self._kernels = pack_kernels(padded, warper.second.weight) if self._multiplies else None
+        self._moved = np.empty((size // 2, size // 2, 2), np.float32)
+        shapes = [(size // 2, size // 2, width) for width in (warper.hidden, 4 * PICTURE)]
+        self._carried = Carried(*(torch.zeros(shape, dtype=self.dtype) for shape in shapes))
         self._smooth = np.empty((size // 2, size // 2, 4 * PICTURE), np.float32)
         self._triangle = np.empty((size, size), np.int32)
         self._depth = np.empty((size, size), np.float32)
@@ -110,11 +117,12 @@ class FusedLiveRuntime(LiveRuntime):
         """Make `state`'s frame from an older state's cache."""
         started = time.perf_counter()
         size = self.stage.size
-        numbers = describe(state)
+        numbers, cached = describe(state), cache["numbers"].numpy()
         inputs = _Inputs(
             pose_geometry(self.stage.head, state, size),
             channel_scale(numbers, self._channels),
-            motion_share(numbers, cache["numbers"].numpy(), *self._motion),
+            motion_share(numbers, cached, *self._motion),
+            self._trust(numbers, cached),
             cache,
             np.empty((size, size, 3), np.uint8),
         )
@@ -125,6 +133,29 @@ class FusedLiveRuntime(LiveRuntime):
         raster_ms = milliseconds_since(started)
         self._for_all_bands(partial(self._draw, reach), inputs)
         return Picture(inputs.rgb, raster_ms, milliseconds_since(started) - raster_ms)
+
+    @torch.inference_mode()
+    def align(self, cache: Cache, newer: Cache) -> None:
+        """See `Runtime`."""
+        corners, weights, points = (newer[name].numpy() for name in MESH)
+        find_moved(corners, weights, points, cache["points"].numpy(), self._moved)
+        size = self.stage.size // 2
+        left, right = np.zeros(size, np.int32), np.full(size, size, np.int32)
+        for name in ("first", "second", "uv"):
+            older = network_array(cache[name].clone())
+            now = network_array(cache[name])
+            carry_nearest(self._moved, older, 0, size, left, right, now)
+        missed, nothing = cache["missed"].clone(), torch.zeros_like(cache["missed"])
+        carry_sum(
+            self._moved, network_array(nothing), network_array(missed), 1.0, 0, size, left, right,
+            network_array(cache["missed"]),
+        )  # fmt: skip
+        for name in MESH:
+            cache[name].copy_(newer[name])
+
+    def _trust(self, now: FloatArray, cached: FloatArray) -> float:
+        turned = np.square(now[:POSE] - cached[:POSE]).sum()
+        return float(FULL_TRUST / (1 + turned / self._half_trust**2))
 
     def _for_all_bands(self, call: Callable[[_Band, _Inputs], None], inputs: _Inputs) -> None:
         if self._pool is None:
@@ -148,10 +179,12 @@ class FusedLiveRuntime(LiveRuntime):
         soften_rows(self._triangle, 2 * band.top, 2 * band.bottom, self._soft)
         fill(
             network_array(self._half), self._triangle, self._soft, inputs.geometry, self.stage.head,
-            self._features, inputs.scale, inputs.cache["uv"].numpy(), *band,
+            self._features, inputs.scale, inputs.cache["uv"].numpy(),
+            inputs.cache["points"].numpy(), self._moved, *band,
         )  # fmt: skip
 
     def _draw(self, reach: Reach, band: _Band, inputs: _Inputs) -> None:
+        self._carry(reach, band, inputs)
         make = self._multiply if self._multiplies else self._convolve
         smooth = make(reach, band, inputs)
         compose(
@@ -160,13 +193,22 @@ class FusedLiveRuntime(LiveRuntime):
             inputs.rgb,
         )  # fmt: skip
 
+    def _carry(self, reach: Reach, band: _Band, inputs: _Inputs) -> None:
+        """Take the cache's shares to where they belong now."""
+        first, second, missed = (
+            network_array(inputs.cache[name]) for name in ("first", "second", "missed")
+        )
+        carried_first, carried_second = (network_array(x) for x in self._carried)
+        carry_nearest(self._moved, first, *band, *reach, carried_first)
+        carry_sum(self._moved, second, missed, inputs.trust, *band, *reach, carried_second)
+
     def _multiply(self, reach: Reach, band: _Band, inputs: _Inputs) -> _Smooth:
         """Both convolutions, within the reach only."""
         rows = self._smooth[band.top : band.bottom]
         assert self._kernels is not None
         convolve(
-            bits_of(self._half), self._channels, bits_of(inputs.cache["first"]),
-            bits_of(inputs.cache["second"]), inputs.code, *self._kernels, *reach, *band, rows,
+            bits_of(self._half), self._channels, bits_of(self._carried.first),
+            bits_of(self._carried.second), inputs.code, *self._kernels, *reach, *band, rows,
         )  # fmt: skip
         return _Smooth(rows, 0)
 
@@ -176,7 +218,7 @@ class FusedLiveRuntime(LiveRuntime):
         box, side = _box(reach, band), self.stage.size // 2
         live = self._half[1 : side + 1, 1 : side + 1].permute(2, 0, 1)[None]
         code = torch.from_numpy(inputs.code).to(self.dtype)
-        made = self.convolve(box, live, code, inputs.cache)[0]
+        made = self.convolve(box, live, code, self._carried)[0]
         return _Smooth(network_array(made), box.left)
 
 

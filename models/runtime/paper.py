@@ -64,3 +64,6 @@ class PaperRuntime:
         made = self._networks.warper.warp(prepared, change, now, cached)
         rgb = self.stage.compose(self._networks.picture(*made))
         return Picture(rgb, raster_ms, milliseconds_since(started) - raster_ms)
+
+    def align(self, cache: Cache, newer: Cache) -> None:
+        """Change nothing: the paper's features stay where they were made."""

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.renderer import CachedRenderer
-from models.runtime.crossfade import Crossfade
 from models.state import FloatArray, FrameState
 
 PLAYED_FPS = 60.0
@@ -95,7 +94,7 @@ def play(renderer: CachedRenderer, states: Sequence[FrameState], period: int) ->
         period: Frames that a refresh takes. In the first two periods the cache is of the first
             state, since nothing was before it.
     """
-    cache, fade = renderer.allocate_cache(), Crossfade(renderer.allocate_cache())
+    cache, fade = renderer.allocate_cache(), renderer.crossfade()
     renderer.refresh(states[0], cache)
     steps = []
     for frame, state in enumerate(states):

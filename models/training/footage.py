@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models.conditioning import describe
 from models.geometry.gbuffer import Window, draw
 from models.geometry.head import Head
-from models.networks.networks import FrameBatch
+from models.runtime.base import frame_batch
 from models.state import FrameState
 from models.training.losses import Truth
 from models.training.pairs import Example, picture_tensor
@@ -85,11 +85,7 @@ class DrawnTake:
         top, left, height, width = window or Window(0, 0, size, size)
         part = np.s_[top : top + height, left : left + width]
         buffers = draw(self._head, self._state, size, window)
-        frame = FrameBatch(
-            torch.from_numpy(buffers.uv)[None],
-            torch.from_numpy(buffers.surface).permute(2, 0, 1)[None],
-            torch.from_numpy(describe(self._state))[None],
-        )
+        frame = frame_batch(buffers, describe(self._state), window)
         coverage = torch.from_numpy(self.mask[part].astype(np.float32) / 255)[None, None]
         rgb, background = (picture_tensor(p[part]) for p in (self._rgb, self._background))
         return Example(frame, Truth(rgb, coverage, background))

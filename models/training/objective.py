@@ -54,6 +54,9 @@ class Objective(nn.Module, ABC):
         networks: To be trained.
     """
 
+    carries = False
+    """Whether it carries features of the older frame, from around the newer one's window too."""
+
     def __init__(self, networks: Networks) -> None:
         super().__init__()
         self.networks = networks
@@ -85,7 +88,7 @@ class PairObjective(Objective):
         vgg16: nn.Module | None = None,
     ) -> None:
         super().__init__(networks)
-        self.vgg16 = vgg16
+        self.vgg16, self.carries = vgg16, isinstance(networks, LiveNetworks)
         self._weights, self._mixed_precision = weights, mixed_precision
         self._picture_loss = PictureLoss(weights, vgg16)
 
@@ -118,6 +121,36 @@ class PairObjective(Objective):
                 rows.append(torch.cat([now.truth.rgb, full, warp], dim=3).clamp(0, 1))
         metrics = scores.means()
         return Verdict(metrics, metrics["warp_psnr"] + metrics["full_psnr"], torch.cat(rows))
+
+
+class WarpObjective(PairObjective):
+    """The warp alone learns, from full renders that stay as they are.
+
+    Args:
+        networks: Trained already, but for the warp.
+        weights: How much each part of the loss counts.
+        mixed_precision: Whether networks run in bfloat16 where that is safe.
+        vgg16: A trained distance of pictures, if there is one.
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        weights: LossWeights,
+        mixed_precision: bool,
+        vgg16: nn.Module | None = None,
+    ) -> None:
+        super().__init__(networks, weights, mixed_precision, vgg16)
+        networks.requires_grad_(False)
+        networks.warper.requires_grad_(True)
+
+    def forward(self, pair: Pair) -> Losses:
+        """The loss of the warp."""
+        cached, now = pair
+        with autocast(cached.truth.rgb.device, self._mixed_precision):
+            cache = self.networks.full(cached.frame).cache
+            warped = self.networks.warp(cache, cached.frame, now.frame)
+        return {"warp": self._picture_loss(as_float(warped), now.truth)}
 
 
 class Scores:

@@ -85,6 +85,10 @@ class PairSettings:
     """Pairs in a batch, over all processes."""
     crop: int = 192
     """Side of the random window, pixels, divisible by 32."""
+    margin: int = 32
+    """By how many pixels the older frame's window is larger on each side where pictures are large
+    enough, divisible by 16: what is in the window now may have come from outside. Objectives that
+    carry nothing do without."""
     min_age: int = 0
     """Least distance of the two frames."""
     max_age: int = 12
@@ -96,6 +100,8 @@ class PairSettings:
     def __post_init__(self) -> None:
         if self.crop <= 0 or self.crop % STRIDE:
             raise ValueError(f"crop must be a multiple of {STRIDE}, got {self.crop}")
+        if self.margin < 0 or self.margin % (STRIDE // 2):
+            raise ValueError(f"margin must be a multiple of {STRIDE // 2}, got {self.margin}")
         if not 0 <= self.min_age <= self.max_age:
             raise ValueError(f"ages must be 0 <= min <= max, got {self.min_age}..{self.max_age}")
 
@@ -188,7 +194,8 @@ class PairLoader:
         take = self._footage.take(index)
         window = _window(random, take.mask, self._settings.crop)
         older = self._footage.take(self._footage.older(index, age))
-        return Pair(older.example(window), take.example(window))
+        wider = _grown(window, self._settings.margin, take.mask.shape[0])
+        return Pair(older.example(wider), take.example(window))
 
 
 def _window(random: Generator, mask: NDArray[np.uint8], crop: int) -> Window:
@@ -205,6 +212,13 @@ def _window(random: Generator, mask: NDArray[np.uint8], crop: int) -> Window:
     return Window(int(corner[0]), int(corner[1]), crop, crop)
 
 
+def _grown(window: Window, margin: int, size: int) -> Window:
+    """A square window with so much more on each side as far as the picture has it."""
+    side = min(window.height + 2 * margin, size // STRIDE * STRIDE)
+    top, left = (min(max(x - margin, 0), size - side) for x in (window.top, window.left))
+    return Window(top, left, side, side)
+
+
 def picture_tensor(rgb: NDArray[np.uint8]) -> Tensor:
     """(H, W, 3) uint8 to (1, 3, H, W) float 0..1."""
     return torch.from_numpy(rgb.astype(np.float32) / 255).permute(2, 0, 1)[None]
@@ -213,7 +227,7 @@ def picture_tensor(rgb: NDArray[np.uint8]) -> Tensor:
 def collate(examples: Sequence[Example]) -> Example:
     """Stack examples along the batch."""
     return Example(
-        FrameBatch(*(torch.cat(parts) for parts in zip(*(e.frame for e in examples), strict=True))),
+        FrameBatch.joined([e.frame for e in examples]),
         Truth(*(torch.cat(parts) for parts in zip(*(e.truth for e in examples), strict=True))),
     )
 
@@ -222,6 +236,6 @@ def move(sample: Example, device: torch.device) -> Example:
     """The same example on a device."""
     frame, truth = sample
     return Example(
-        type(frame)(*(part.to(device, non_blocking=True) for part in frame)),
+        frame.to(device),
         type(truth)(*(part.to(device, non_blocking=True) for part in truth)),
     )

@@ -17,7 +17,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -133,8 +133,9 @@ class Trainer:
                 text = json.dumps(asdict(config), indent=1)
                 (self.folder / "config.json").write_text(text)
                 writer = stack.enter_context(SummaryWriter(str(self.folder / "tensorboard")))
+            pairs = config.pairs if self._objective.carries else replace(config.pairs, margin=0)
             loader = stack.enter_context(
-                PairLoader(self._train, config.pairs, config.seed, self.step, self._processes)
+                PairLoader(self._train, pairs, config.seed, self.step, self._processes)
             )
             self._loop(iter(loader), writer, report)
 

@@ -146,7 +146,7 @@ class ModelEngine:
         # The slots it is given are tensors, as `_cache` knows too.
         if before is not None:
             return cast(Fade, cast(Crossfade, before).copy())
-        return cast(Fade, Crossfade(self._renderers[avatar_id].allocate_cache()))
+        return cast(Fade, self._renderers[avatar_id].crossfade())
 
     def warp(self, avatar_id: str, state: RenderState, slot: Slot) -> WarpedPicture:
         """See `Engine`."""

@@ -12,6 +12,7 @@ from models.geometry.head import HeadError
 from models.networks.networks import Variant
 from models.renderer import CachedRenderer
 from models.runtime.base import Stage
+from models.runtime.fused import FusedLiveRuntime
 from models.runtime.live import LiveRuntime
 from models.state import FrameState
 from tests.models.conftest import write_head
@@ -86,6 +87,29 @@ def test_the_fused_kernels_draw_what_plain_torch_does(
         apart = difference(fused.warp(state, cache).rgb, plain.warp(state, cache).rgb)
         assert apart.max() <= largest
         assert apart.mean() < mean
+
+
+def test_the_kernels_align_caches_as_plain_torch_does(
+    build_avatar: Build, front: FrameState, turned: FrameState
+) -> None:
+    avatar = build_avatar("live")
+    fused, plain = FusedLiveRuntime(avatar, 1), LiveRuntime(avatar, torch.device("cpu"))
+    renderer = CachedRenderer(avatar)
+    older, newer = renderer.allocate_cache(), renderer.allocate_cache()
+    renderer.refresh(front, older)
+    renderer.refresh(turned, newer)
+    other = {name: tensor.clone() for name, tensor in older.items()}
+    fused.align(older, newer)
+    plain.align(other, newer)
+    for name in ("points", "corners", "weights"):
+        assert torch.equal(older[name], newer[name])
+    for name in ("first", "second", "missed", "uv"):
+        apart = (older[name].float() - other[name].float()).abs()
+        assert (apart > 0.02 * other[name].float().abs() + 0.01).float().mean() < 0.002, name
+    # Now it is another cache of the newer frame: a warp of that frame looks much like its own.
+    numbers = newer["numbers"]
+    older["numbers"].copy_(numbers)
+    assert difference(fused.warp(turned, older).rgb, fused.full(turned)).mean() < 20
 
 
 def test_a_cache_belongs_to_no_renderer(build_avatar: Build, front: FrameState) -> None:

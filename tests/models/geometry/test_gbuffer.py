@@ -12,6 +12,9 @@ def test_the_fast_path_draws_what_the_plain_one_does(ball: Head, turned: FrameSt
     np.testing.assert_array_equal(fast.surface[..., 0], plain.surface[..., 0])
     np.testing.assert_allclose(fast.uv, plain.uv, atol=1e-5)
     np.testing.assert_allclose(fast.surface, plain.surface, atol=1e-5)
+    np.testing.assert_array_equal(fast.seen.corners, plain.seen.corners)
+    np.testing.assert_allclose(fast.seen.weights, plain.seen.weights, atol=1e-5)
+    np.testing.assert_allclose(fast.points, plain.points, atol=1e-5)
 
 
 def test_a_window_is_a_part_of_the_picture(ball: Head, turned: FrameState) -> None:
@@ -19,6 +22,20 @@ def test_a_window_is_a_part_of_the_picture(ball: Head, turned: FrameState) -> No
     part = draw(ball, turned, SIZE, Window(20, 30, 40, 50))
     np.testing.assert_array_equal(part.uv, whole.uv[20:60, 30:80])
     np.testing.assert_array_equal(part.surface, whole.surface[20:60, 30:80])
+    np.testing.assert_array_equal(part.seen.corners, whole.seen.corners[10:30, 15:40])
+    np.testing.assert_array_equal(part.points, whole.points)
+
+
+def test_seen_points_are_where_they_are_seen(ball: Head, turned: FrameState) -> None:
+    buffers = draw(ball, turned, SIZE)
+    corners = buffers.points[buffers.seen.corners]
+    place = (buffers.seen.weights[..., None] * corners).sum(axis=2)
+    rows, columns = np.nonzero(buffers.seen.weights.sum(axis=2) > 0.5)
+    assert len(rows) > 200
+    x, y, z = place[rows, columns].T
+    # A pixel's centre, one of four.
+    np.testing.assert_allclose(np.abs(x / z - columns - 0.5), 0.25, atol=1e-3)
+    np.testing.assert_allclose(np.abs(y / z - rows - 0.5), 0.25, atol=1e-3)
 
 
 def test_the_middle_of_a_ball_faces_the_eye(ball: Head, front: FrameState) -> None:

@@ -1,9 +1,14 @@
+import pytest
 import torch
 
 from models.avatar import Avatar
-from models.networks.networks import FrameBatch, LiveNetworks
-from models.runtime.base import Stage
+from models.conditioning import describe
+from models.geometry.gbuffer import Window, draw
+from models.networks.live import FULL_TRUST
+from models.networks.networks import FrameBatch
+from models.runtime.base import Stage, frame_batch
 from models.state import FrameState
+from tests.models.conftest import SIZE
 
 
 def frames(avatar: Avatar, *states: FrameState) -> list[FrameBatch]:
@@ -12,18 +17,38 @@ def frames(avatar: Avatar, *states: FrameState) -> list[FrameBatch]:
 
 
 @torch.inference_mode()
-def test_the_split_form_equals_the_plain_form(build_avatar, front, turned) -> None:  # type: ignore[no-untyped-def]
+def test_of_the_cached_frame_itself_the_warp_adds_what_it_misses(build_avatar, turned) -> None:  # type: ignore[no-untyped-def]
     avatar = build_avatar("live")
-    networks = avatar.networks
-    assert isinstance(networks, LiveNetworks)
-    cached, now = frames(avatar, front, turned)
-    cache = networks.full(cached).cache
-    plain = networks.warp(cache, cached, now)
-    prepared, inputs = networks.warper.prepare(cache), networks.inputs(now)
-    split = networks.warper.warp(prepared, cache, inputs, now.conditioning, cached.conditioning)
-    assert plain.rgb.std() > 0.05
-    torch.testing.assert_close(split.rgb, plain.rgb, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(split.mask_logit, plain.mask_logit, atol=1e-5, rtol=1e-5)
+    networks, (frame,) = avatar.networks, frames(avatar, turned)
+    full, inputs, numbers = networks.full(frame), networks.inputs(frame), frame.conditioning
+    prepared = networks.warper.prepare(full.cache, numbers)
+    nothing = prepared._replace(missed=torch.zeros_like(prepared.missed))
+    carried = networks.warper.carry(nothing, networks.places(frame, frame), numbers, numbers)
+    smooth = networks.warper(carried, inputs, numbers, numbers)
+    alone = networks.generator.paint_over(smooth, inputs)
+    warp = networks.warp(full.cache, frame, frame)
+    assert (full.picture.rgb - alone.rgb).abs().max() > 0.05
+    expected = alone.rgb + FULL_TRUST * (full.picture.rgb - alone.rgb)
+    torch.testing.assert_close(warp.rgb, expected, atol=1e-4, rtol=1e-4)
+    logit = alone.mask_logit + FULL_TRUST * (full.picture.mask_logit - alone.mask_logit)
+    torch.testing.assert_close(warp.mask_logit, logit, atol=1e-3, rtol=1e-4)
+
+
+@torch.inference_mode()
+def test_what_the_warp_misses_counts_less_the_more_the_head_turns(  # type: ignore[no-untyped-def]
+    build_avatar, front, turned
+) -> None:
+    avatar = build_avatar("live")
+    warper = avatar.networks.warper
+    still, other = (frame.conditioning for frame in frames(avatar, front, turned))
+    between = still._replace(pose=(still.pose + other.pose) / 2)
+    trusts = [warper.trust(now, still).item() for now in (still, between, other)]
+    assert trusts[0] == pytest.approx(FULL_TRUST)
+    assert FULL_TRUST > trusts[1] > trusts[2] > 0
+    turn = (other.pose - still.pose).norm()
+    assert trusts[2] == pytest.approx(
+        FULL_TRUST / (1 + (turn / warper.half_trust) ** 2).item(), rel=1e-5
+    )
 
 
 @torch.inference_mode()
@@ -49,10 +74,10 @@ def test_far_from_its_border_a_crop_is_rendered_as_in_the_whole_picture(
     avatar = build_avatar("live")
     networks = avatar.networks
     (whole,) = frames(avatar, turned)
-    crop = FrameBatch(whole.uv[:, 16:48, 16:48], whole.surface[:, :, 16:48, 16:48], whole.numbers)
+    window = Window(16, 16, 32, 32)
+    crop = frame_batch(draw(avatar.head, turned, SIZE, window), describe(turned), window)
     cache = networks.full(whole).cache
-    part = type(cache)(*(x[:, :, 8:24, 8:24] for x in cache))
     expected = networks.warp(cache, whole, whole).rgb[:, :, 16:48, 16:48]
-    got = networks.warp(part, crop, crop).rgb
+    got = networks.warp(cache, whole, crop).rgb
     inner = slice(6, -6)
     torch.testing.assert_close(got[:, :, inner, inner], expected[:, :, inner, inner])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.runtime.base import Cache
+from models.runtime.base import Cache, TensorSpec
 from models.runtime.crossfade import FADE_S, Crossfade
 
 FRAME_S = FADE_S / 6
@@ -15,12 +15,35 @@ def cache(value: float) -> Cache:
     return {
         "features": torch.full((3, 2), value, dtype=torch.bfloat16),
         "uv": torch.full((2,), value),
+        "corners": torch.full((4,), int(value), dtype=torch.int32),
     }
 
 
+class Mixer:
+    """Knows of caches as `cache` makes them; aligning one is taking over what does not mix."""
+
+    layout = (
+        TensorSpec("features", (3, 2), torch.bfloat16),
+        TensorSpec("uv", (2,), torch.float32),
+        TensorSpec("corners", (4,), torch.int32, mixes=False),
+    )
+
+    def __init__(self) -> None:
+        self.aligned: list[tuple[int, int]] = []
+
+    def align(self, cache: Cache, newer: Cache) -> None:
+        self.aligned.append((int(cache["corners"][0]), int(newer["corners"][0])))
+        cache["corners"].copy_(newer["corners"])
+
+
 @pytest.fixture
-def fade() -> Crossfade:
-    return Crossfade(cache(float("nan")))
+def mixer() -> Mixer:
+    return Mixer()
+
+
+@pytest.fixture
+def fade(mixer: Mixer) -> Crossfade:
+    return Crossfade(cache(-1.0), mixer)
 
 
 def value(shown: Cache) -> float:
@@ -77,3 +100,12 @@ def test_a_copy_goes_on_from_there_by_itself(fade: Crossfade) -> None:
     assert value(twin.follow(cache(6.0), 2, 10.0 + 2 * FRAME_S)) == pytest.approx(2, abs=0.02)
     assert value(fade.follow(cache(0.0), 3, 10.0 + 2 * FRAME_S)) == pytest.approx(5 / 6, abs=0.02)
     assert value(twin.follow(cache(6.0), 2, 10.0 + 6 * FRAME_S)) == 6
+
+
+def test_each_new_cache_is_met_once_in_its_own_frame(fade: Crossfade, mixer: Mixer) -> None:
+    fade.follow(cache(1.0), 1, 10.0)
+    for frame in range(1, 4):
+        fade.follow(cache(2.0), 2, 10.0 + FRAME_S * frame)
+    shown = fade.follow(cache(3.0), 3, 10.0 + FRAME_S * 4)
+    assert mixer.aligned == [(1, 2), (2, 3)]
+    assert (shown["corners"] == 3).all()

@@ -1,5 +1,6 @@
 """Training for real, on a ball with a painted surface."""
 
+import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,8 @@ from models.renderer import CachedRenderer
 from models.training.distributed import Processes
 from models.training.footage import DrawnFootage
 from models.training.initial import initialize
-from models.training.objective import PairObjective
+from models.training.losses import LossWeights
+from models.training.objective import PairObjective, WarpObjective
 from models.training.pairs import Pair, PairLoader, PairSettings
 from models.training.trainer import Progress, RunError, TrainConfig, Trainer
 from tests.models.conftest import write_head
@@ -58,6 +60,24 @@ def trainer(frames: Ball, ball: Head, build_avatar, variant: Variant, steps: int
     objective = PairObjective(networks, config.loss, config.mixed_precision)
     footage = DrawnFootage(frames, ball)
     return Trainer(config, objective, footage, footage, ball, avatar.manifest, folder)
+
+
+def test_the_warp_learns_alone(frames: Ball, ball: Head, build_avatar, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    avatar: Avatar = build_avatar("live")
+    config = settings("live", 40)
+    torch.manual_seed(0)
+    networks = build_networks(config.network)
+    initialize(networks)
+    before = copy.deepcopy(networks.state_dict())
+    objective = WarpObjective(networks, LossWeights(), mixed_precision=True)
+    footage = DrawnFootage(frames, ball)
+    seen: list[float] = []
+    trainer = Trainer(config, objective, footage, footage, ball, avatar.manifest, tmp_path)
+    trainer.run(lambda progress: seen.append(progress.losses["warp"]))
+    assert np.mean(seen[-5:]) < 0.9 * np.mean(seen[:5])
+    after = networks.state_dict().items()
+    changed = {name.split(".")[0] for name, value in after if not torch.equal(value, before[name])}
+    assert changed == {"warper"}
 
 
 @pytest.mark.parametrize("variant", ["live", "paper"])
@@ -179,6 +199,7 @@ def test_ages_stay_between_their_limits(frames: Ball, ball: Head) -> None:
     ("arguments", "message"),
     [
         ({"crop": 40}, "crop must be a multiple of 32, got 40"),
+        ({"margin": 8}, "margin must be a multiple of 16, got 8"),
         ({"min_age": 3, "max_age": 2}, r"0 <= min <= max, got 3\.\.2"),
     ],
 )
@@ -202,6 +223,20 @@ def test_a_pair_is_the_same_window_of_an_older_and_a_newer_frame(frames: Ball, b
         (whole,) = (w for w in wholes if torch.equal(w.frame.numbers[0], numbers))
         windows = whole.truth.rgb[0].unfold(1, 32, 2).unfold(2, 32, 2)  # (3, y, x, 32, 32)
         assert (windows == rgb[:, None, None]).all(dim=(0, 3, 4)).any()
+
+
+def test_the_older_frames_window_reaches_further(frames: Ball, ball: Head) -> None:
+    footage = DrawnFootage(frames, ball)
+    settings = PairSettings(batch=8, crop=32, margin=16, max_age=0)
+    with PairLoader(footage, settings, 0) as loader:
+        cached, now = next(iter(loader))
+    assert cached.truth.rgb.shape == (8, 3, 64, 64)  # all there is
+    meshes = cached.frame.mesh, now.frame.mesh
+    assert meshes[0] is not None
+    assert meshes[1] is not None
+    for older, newer, origin in zip(cached.truth.rgb, now.truth.rgb, meshes[1].origin, strict=True):
+        left, top = (int(x) * 2 for x in origin)
+        assert torch.equal(older[:, top : top + 32, left : left + 32], newer)
 
 
 def test_a_failing_loader_raises_where_it_is_read(ball: Head, frames: Ball) -> None:
