@@ -1,0 +1,105 @@
+"""Measure what each part of our warp is worth: train variants side by side, print a table.
+
+    .venv/bin/python scripts/ablate.py models/avatars/default data/default --steps 1500
+
+The avatar's textures and generator stay as they are; each variant's warp starts as the avatar's and
+is trained on the same pairs. Prints PSNR by cache age as a markdown table, leaves all scores in
+`--out` and ends with them as one line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+from tqdm import tqdm
+
+from models.avatar import Avatar, AvatarError, load_avatar
+from models.networks.networks import LiveNetworks
+from models.runtime.base import Stage
+from models.training.ablation import VARIANTS, VariantWarp, measure_variants, train_variants
+from models.training.dataset import DatasetError, Sequences
+from models.training.evaluation import moments
+from models.training.footage import DrawnFootage
+from models.training.optimizer import Rates
+from models.training.pairs import PairLoader, PairSettings
+
+Table = dict[str, dict[str, dict[str, float]]]
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Compare variants of the warp."""
+
+    avatar: Annotated[Path, tyro.conf.Positional]
+    """Avatar folder, with our networks."""
+    dataset: Annotated[Path, tyro.conf.Positional]
+    """Dataset folder, see scripts/make_dataset.py."""
+    steps: int = 1500
+    """Batches."""
+    pairs: PairSettings = field(default_factory=lambda: PairSettings(4, 128, max_age=16))
+    rates: Rates = field(default_factory=Rates)
+    ages: tuple[int, ...] = (1, 2, 4, 8, 16)
+    """Cache ages to measure, in frames."""
+    frames: int = 20
+    """How many held-out frames to measure on."""
+    seed: int = 0
+    threads: int = 0
+    """CPU threads; 0 takes all cores."""
+    out: Path = Path("ablation.json")
+    """Where to leave the scores."""
+
+
+def main(arguments: Arguments) -> int:
+    """Train, measure and print. Returns the exit code."""
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    try:
+        avatar = load_avatar(arguments.avatar)
+        if not isinstance(avatar.networks, LiveNetworks):
+            raise ValueError(f"{arguments.avatar} must have our networks, not the paper's")
+        table = _ablate(arguments, avatar, avatar.networks)
+    except (AvatarError, DatasetError, ValueError) as error:
+        print(f"ablate: {error}", file=sys.stderr)
+        return 1
+    result = {"steps": arguments.steps, "frames": arguments.frames, "scores": table}
+    arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+    _print_markdown(table, arguments.ages)
+    print(json.dumps(result))
+    return 0
+
+
+def _ablate(arguments: Arguments, avatar: Avatar, networks: LiveNetworks) -> Table:
+    warps = [VariantWarp(networks, variant) for variant in VARIANTS]
+    footage = DrawnFootage(Sequences(arguments.dataset, "train"), avatar.head)
+    with (
+        PairLoader(footage, arguments.pairs, arguments.seed) as loader,
+        tqdm(total=arguments.steps, unit="batch") as bar,
+    ):
+        pairs, rates = iter(loader), arguments.rates
+        for losses in train_variants(networks, warps, pairs, arguments.steps, rates):
+            bar.set_postfix_str(" ".join(f"{loss:.4f}" for loss in losses), False)
+            bar.update()
+    stage = Stage(avatar, torch.device("cpu"))
+    held_out = Sequences(arguments.dataset, "test")
+    measured = moments(held_out, arguments.ages, arguments.frames, stage.size)
+    return measure_variants(networks, warps, stage, measured)
+
+
+def _print_markdown(table: Table, ages: tuple[int, ...]) -> None:
+    full = table["full render"]["0"]["psnr"]
+    print(f"| PSNR dB, full render {full:.2f}; cache age | " + " | ".join(map(str, ages)) + " |")
+    print("|---|" + "---|" * len(ages))
+    for name, scores in table.items():
+        if name != "full render":
+            row = " | ".join(f"{scores[str(age)]['psnr']:.2f}" for age in ages)
+            print(f"| {name} | {row} |")
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Arguments, description=__doc__)))
