@@ -21,6 +21,7 @@ class HostLoad(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    run: Annotated[str, Field(description="Another one whenever the host was started anew")] = ""
     address: Annotated[str | None, Field(description="`--public-url`, where viewers reach it")]
     ready: Annotated[bool, Field(description="Whether a worker renders")]
     draining: Annotated[bool, Field(description="Whether it takes no more viewers")] = False

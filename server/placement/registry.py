@@ -104,6 +104,10 @@ class Registry:
         """
         now = self._clock()
         host = self._hosts.get(address)
+        if host is not None and host.load.run != load.run:
+            host.until = float("-inf")  # started anew: what it held is gone
+            self._forget_lost(now)
+            host = None
         if host is None:
             host = self._hosts[address] = _Host(address, load, now)
         host.hear(load, now)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from fastapi import APIRouter
 
 from server.access.dependencies import needs
@@ -10,6 +12,8 @@ from server.placement.load import HeldStream, HostLoad
 from server.routes.parts import TheAdmission, ThePool, TheSessions, TheSettings, TheStreams
 
 router = APIRouter(prefix="/v1", tags=["health"])
+_RUN = secrets.token_hex(8)
+"""Of this process: whoever keeps it may start another one within a router's lease."""
 
 
 @router.get("/load", summary="Room and streams of this host", dependencies=[needs(Scope.ADMIN)])
@@ -22,6 +26,7 @@ async def get_load(
 ) -> HostLoad:
     """What a router asks every second."""
     return HostLoad(
+        run=_RUN,
         address=settings.public_url,
         ready=pool.ready,
         draining=admission.draining,

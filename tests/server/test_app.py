@@ -77,6 +77,7 @@ def test_the_description_has_every_call_and_no_dangling_reference(http: httpx2.C
     assert calls == {
         "GET /healthz",
         "GET /metrics",
+        "GET /v1/load",
         "GET /readyz",
         "GET /v1/avatars",
         "GET /v1/avatars/{avatar_id}",

@@ -94,15 +94,16 @@ async def test_four_viewers_watch_on_while_their_worker_is_killed_and_comes_back
             while not (pool.status().workers[0].restarts == 1 and pool.ready):
                 await asyncio.sleep(0.01)
             back_s = time.monotonic() - killed_at
-            made = {session.id: session.line.generation for session in sessions.list()}
             await asyncio.sleep(1)
             for move in moves:
                 move.cancel()
-            assert back_s < 15  # 5 are asked for; those who share the machine may triple it
+            assert back_s < 5
             assert {session.id for session in sessions.list()} == ids
             assert max(one.longest_gap_s() for one in crowd) < 1
             for session in sessions.list():
-                assert session.line.generation > made[session.id], "it gets no caches any more"
+                newest = session.line.ready
+                assert newest is not None
+                assert newest.age_ms < 1000, "it gets no caches any more"
 
 
 def test_a_worker_that_is_away_is_named_while_others_render() -> None:

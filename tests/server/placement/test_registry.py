@@ -32,8 +32,11 @@ def registry(clock: Clock) -> Registry:
     return Registry(clock)
 
 
-def load(*streams: HeldStream, sessions: int = 0, asked: int = 0, **others: bool) -> HostLoad:
+def load(
+    *streams: HeldStream, run: str = "1", sessions: int = 0, asked: int = 0, **others: bool
+) -> HostLoad:
     return HostLoad(
+        run=run,
         address=None,
         ready=others.get("ready", True),
         draining=others.get("draining", False),
@@ -184,3 +187,16 @@ def test_streams_of_nobody_are_forgotten_in_the_end(registry: Registry, clock: C
     assert registry.renew(B, load()) == ()
     with pytest.raises(StreamNotFoundError):
         registry.find_stream("me")
+
+
+def test_a_host_that_was_started_anew_within_its_lease_has_lost_its_streams(
+    registry: Registry,
+) -> None:
+    registry.renew(A, load(ME))
+    registry.renew(B, load())
+    assert registry.renew(A, load(run="2")) == ()
+    with pytest.raises(NotReadyError, match="no host yet"):
+        registry.find_stream("me")
+    assert registry.renew(B, load()) == (ME,)
+    registry.renew(B, load(ME))
+    assert registry.find_stream("me") == B

@@ -81,6 +81,7 @@ async def test_whoever_waits_gets_in_when_its_turn_comes_and_nobody_before(
         "sessions": 3,
         "capacity": 3,
         "waiting": 2,
+        "problems": [],
     }
     full.one_leaves()
     until_called(http, ticket)

@@ -385,7 +385,7 @@ async def test_statistics_say_where_the_time_goes(client: httpx2.AsyncClient, st
         assert stats["stages_ms"]["encode"]["p95"] > 0
         metrics = (await client.get("/metrics")).text
         assert "telewarp_sessions 1.0" in metrics
-        assert stats["target_kbps"] >= 400
+        assert stats["target_kbps"] >= 300
         target = re.search(r"^telewarp_video_target_bytes_per_second (\S+)$", metrics, re.M)
         assert target
         assert float(target[1]) == pytest.approx(stats["target_kbps"] * 125, rel=0.5)
