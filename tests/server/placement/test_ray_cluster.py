@@ -10,7 +10,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ import uvicorn
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from server.__main__ import listen
+from server.errors import NotReadyError
 from server.placement.keeper import HostPlan
 from server.placement.router import create_router
 from server.settings import Settings
@@ -151,7 +152,9 @@ async def until(condition: Any, seconds: float, otherwise: Any) -> float:
 async def ready_hosts(placement: Any, count: int) -> list[str]:
     deadline = time.monotonic() + READY_S
     while True:
-        found = [host for host in await placement.hosts() if host.ready]
+        found = []
+        with suppress(NotReadyError):  # Ray may take a moment to come to itself
+            found = [host for host in await placement.hosts() if host.ready]
         if len(found) == count:
             return [host.address for host in found]
         assert time.monotonic() < deadline, found
@@ -163,6 +166,7 @@ async def test_viewers_survive_the_loss_of_a_machine(cluster: Any) -> None:
 
     second = cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)
     ray_cluster.connect(cluster.address)
+    await until(lambda: len(ray_cluster._nodes()) == 2, 30, lambda: "a machine is missing")
     started = await asyncio.to_thread(ray_cluster.start_hosts, PLAN)
     addresses = list(started)
     assert list(started.values()) == [None, None]
