@@ -15,8 +15,8 @@ import torch
 
 from models.runtime.base import Cache, TensorSpec
 
-FADE_S = 0.12
-"""How long a new cache takes to come in fully."""
+FADE_S = 0.2
+"""How long a new cache takes to come in fully: a viewer of a calm face sees a faster one."""
 _LONGEST_STEP_S = 1 / 30
 """After a still picture, the first step is no longer than this."""
 
