@@ -229,14 +229,23 @@ def _find_registry() -> Any:
 
 
 def _find_host(address: str) -> Any:
-    known = []
+    known, silent = [], 0
+    for actor in _host_actors():
+        try:
+            known.append(_get(actor.address.remote()))
+        except NotReadyError:  # its machine is lost; that keeps nobody from the others
+            silent += 1
+            continue
+        if known[-1] == address:
+            return actor
+    others = f", and {silent} that do not answer" if silent else ""
+    raise NotReadyError(f"no host {address!r}; there are: {', '.join(known) or 'none'}{others}")
+
+
+def _host_actors() -> Iterator[Any]:
     for entry in ray.util.list_named_actors(all_namespaces=True):
         if entry["namespace"] == NAMESPACE and entry["name"].startswith(_HOST):
-            actor = ray.get_actor(entry["name"], NAMESPACE)
-            known.append(_get(actor.address.remote()))
-            if known[-1] == address:
-                return actor
-    raise NotReadyError(f"no host {address!r}; there are: {', '.join(known) or 'none'}")
+            yield ray.get_actor(entry["name"], NAMESPACE)
 
 
 def _get(asked: Any, seconds: float = _CALL_S) -> Any:
