@@ -89,11 +89,11 @@ def test_caches_are_as_old_as_their_refresh_took(
 ) -> None:
     renderer = CachedRenderer(build_avatar("live"))
     states = doubled_rate(doubled_rate([front, turned])) * 8
-    steps = play(renderer, states, period=11)
-    assert [index for index, step in enumerate(steps) if step.swapped] == [22, 33]
+    steps = play(renderer, states, period=13)
+    assert [index for index, step in enumerate(steps) if step.swapped] == [26, 39]
     cache = renderer.allocate_cache()
-    for shown, cached in ((21, 0), (32, 11), (36, 22)):
+    for shown, cached in ((25, 0), (38, 13), (39, 26)):
         renderer.refresh(states[cached], cache)
         expected = renderer.warp(states[shown], cache).rgb
         same = np.array_equal(steps[shown].picture, expected)
-        assert same == (shown != 36)  # there the new one is still coming in
+        assert same == (shown != 39)  # there the new one is still coming in
