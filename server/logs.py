@@ -52,6 +52,8 @@ def configure(log_format: LogFormat, level: int, worker: str | None = None) -> N
     if worker is not None:
         handler.addFilter(_Names(worker))
     logging.basicConfig(level=level, handlers=[handler])
+    if level > logging.DEBUG:  # it has two lines for every pair of candidates
+        logging.getLogger("aioice").setLevel(max(level, logging.WARNING))
 
 
 def announce(logger: logging.Logger, text: str, level: int = logging.INFO) -> None:
