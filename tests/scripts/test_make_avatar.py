@@ -95,4 +95,4 @@ def test_the_recipes_are_listed(run: Run) -> None:
 def test_an_unknown_recipe_is_refused(run: Run) -> None:
     failed = run("make_avatar.py", "--recipe", "nobody")
     assert failed.returncode == 1
-    assert "--recipe must be one of default, marcus" in failed.stderr
+    assert "give --recipe, one of default, marcus" in failed.stderr
