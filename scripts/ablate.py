@@ -19,15 +19,15 @@ import torch
 import tyro
 from tqdm import tqdm
 
-from models.avatar import Avatar, AvatarError, load_avatar
-from models.networks.networks import LiveNetworks
+from models.avatar.folder import Avatar, AvatarError, load_avatar
+from models.data.dataset import DatasetError, Sequences
+from models.data.pairs import PairLoader, PairSettings
+from models.data.rendered_dataset import DrawnFootage
+from models.evaluation.ablation import VARIANTS, VariantWarp, measure_variants, train_variants
+from models.evaluation.evaluation import moments
+from models.networks.avatar_networks import LiveNetworks
 from models.runtime.base import Stage
-from models.training.ablation import VARIANTS, VariantWarp, measure_variants, train_variants
-from models.training.dataset import DatasetError, Sequences
-from models.training.evaluation import moments
-from models.training.footage import DrawnFootage
 from models.training.optimizer import Rates
-from models.training.pairs import PairLoader, PairSettings
 
 Table = dict[str, dict[str, dict[str, float]]]
 

@@ -21,16 +21,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.baking.clothes import cloth_parts
-from scripts.baking.eyes import EYE_POSITION, eye_part, lash_part
-from scripts.baking.face import mouth_parts, skin_parts
-from scripts.baking.hair import hair_parts
-from scripts.baking.meshes import Floats, fit_sphere
-from scripts.baking.occlusion import occlusion
-from scripts.baking.parts import JOINTS, MASKS, MATERIALS, Part
-from scripts.baking.recipe import RECIPES, Recipe
-from scripts.baking.source import EYE_PITCH_RAD, EYE_YAW_RAD, Source, load_source, refine
-from scripts.baking.strands import strand_arrays
+from models.heads.clothes import cloth_parts
+from models.heads.eyes import EYE_POSITION, eye_part, lash_part
+from models.heads.face import mouth_parts, skin_parts
+from models.heads.hair import hair_parts
+from models.heads.meshes import Floats, fit_sphere
+from models.heads.occlusion import occlusion
+from models.heads.parts import JOINTS, MASKS, MATERIALS, Part
+from models.heads.recipe import RECIPES, Recipe
+from models.heads.source import EYE_PITCH_RAD, EYE_YAW_RAD, Source, load_source, refine
+from models.heads.strands import strand_arrays
 
 FOV_Y_RAD = radians(23)
 """Frames head and collar from `EYE_POSITION`."""

@@ -26,7 +26,8 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from models.avatar import SHIPPED, Avatar, load_avatar
+from models.avatar.folder import SHIPPED, Avatar, load_avatar
+from models.contract.frame_state import FrameState, neutral_state
 from models.geometry import rasterizer_numba
 from models.geometry.camera import look_at
 from models.geometry.reprojection import (
@@ -36,8 +37,7 @@ from models.geometry.reprojection import (
     project,
     reproject,
 )
-from models.renderer import CachedRenderer
-from models.state import FrameState, neutral_state
+from models.runtime.renderer import CachedRenderer
 
 Move = Callable[[Array, FrameState, FrameState], Array]
 

@@ -30,10 +30,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from server.__main__ import listen
+from server.cluster.router import create_router
+from server.cluster.serving import RouterSettings, address_of, say, serve
+from server.cluster.supervisor import HostPlan
 from server.errors import SettingsError, TelewarpError
-from server.placement.keeper import HostPlan
-from server.placement.router import create_router
-from server.placement.serving import RouterSettings, address_of, say, serve
 from server.settings import ROOT, read_settings_of
 
 RAY_PORT = 6379
@@ -158,7 +158,7 @@ def _hosts(wanted: argparse.Namespace) -> int:
         public_url=wanted.public_url or f"http://{ip}:{{port}}",
         tokens=wanted.tokens.resolve() if wanted.tokens is not None else None,
     )
-    from server.placement import ray_cluster
+    from server.cluster import ray_cluster
 
     ray_cluster.connect(wanted.ray)
     started = ray_cluster.start_hosts(plan)
@@ -169,7 +169,7 @@ def _hosts(wanted: argparse.Namespace) -> int:
 
 def _router(wanted: argparse.Namespace) -> int:
     settings = read_settings_of(RouterSettings, wanted.rest)
-    from server.placement import ray_cluster
+    from server.cluster import ray_cluster
 
     ray_cluster.connect(wanted.ray)
     app = create_router(settings, ray_cluster.RayPlacement(), settings.host_sources)
@@ -180,7 +180,7 @@ def _router(wanted: argparse.Namespace) -> int:
 
 
 def _status(wanted: argparse.Namespace) -> int:
-    from server.placement import ray_cluster
+    from server.cluster import ray_cluster
 
     ray_cluster.connect(wanted.ray)
     found = ray_cluster.hosts()
@@ -196,7 +196,7 @@ def _status(wanted: argparse.Namespace) -> int:
 
 
 def _drain(wanted: argparse.Namespace) -> int:
-    from server.placement import ray_cluster
+    from server.cluster import ray_cluster
 
     ray_cluster.connect(wanted.ray)
     ray_cluster.drain(wanted.address)
@@ -205,7 +205,7 @@ def _drain(wanted: argparse.Namespace) -> int:
 
 
 def _stop(wanted: argparse.Namespace) -> int:
-    from server.placement import ray_cluster
+    from server.cluster import ray_cluster
 
     ray_cluster.connect(wanted.ray)
     ray_cluster.stop(wanted.address)

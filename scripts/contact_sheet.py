@@ -18,10 +18,10 @@ import tyro
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.avatar import AvatarError, Manifest, load_avatar
+from models.avatar.folder import AvatarError, Manifest, load_avatar
+from models.contract.frame_state import FrameState, neutral_state
 from models.geometry.camera import look_at
-from models.renderer import CachedRenderer
-from models.state import FrameState, neutral_state
+from models.runtime.renderer import CachedRenderer
 
 VIEWS = ((0, 0), (-40, 0), (20, 12), (40, -8))
 """Yaw and pitch of the eye around the head, degrees."""

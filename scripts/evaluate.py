@@ -27,12 +27,11 @@ import tyro
 from PIL import Image
 from tqdm import tqdm
 
-from models.avatar import AvatarError, load_avatar, load_manifest
-from models.renderer import CachedRenderer
-from models.training.baseline import load_baseline
-from models.training.chart import draw_chart
-from models.training.dataset import DatasetError, Sequences
-from models.training.evaluation import (
+from models.avatar.folder import AvatarError, load_avatar, load_manifest
+from models.data.dataset import DatasetError, Sequences
+from models.evaluation.baseline import load_baseline
+from models.evaluation.chart import draw_chart
+from models.evaluation.evaluation import (
     Baseline,
     Evaluation,
     Moment,
@@ -43,8 +42,9 @@ from models.training.evaluation import (
     moments,
     streams,
 )
-from models.training.flicker import SwapFlicker, only_the_face_moves
-from models.training.vgg import WeightsError, load_lpips
+from models.evaluation.flicker import SwapFlicker, only_the_face_moves
+from models.metrics.vgg import WeightsError, load_lpips
+from models.runtime.renderer import CachedRenderer
 
 SHEET_AGE = 8
 

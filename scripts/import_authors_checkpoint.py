@@ -26,9 +26,10 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from models.authors.checkpoint import CheckpointError, read_checkpoint
-from models.authors.dataset import AuthorsFootage, read_statistics
 from models.authors.verification import CaseError, load_case, verify
-from models.avatar import Avatar, AvatarError, Manifest, load_avatar, save_avatar
+from models.avatar.folder import Avatar, AvatarError, Manifest, load_avatar, save_avatar
+from models.data.authors_dataset import AuthorsFootage, read_statistics
+from models.data.dataset import DatasetError
 from models.geometry.flame import (
     COEFFICIENT_NAMES,
     COEFFICIENT_RANGE,
@@ -37,9 +38,8 @@ from models.geometry.flame import (
     load_texture_space,
 )
 from models.geometry.head import HeadError, load_head
+from models.networks.avatar_networks import FlamePaperNetworks
 from models.networks.generator import STRIDE
-from models.networks.networks import FlamePaperNetworks
-from models.training.dataset import DatasetError
 
 
 @dataclass(frozen=True)

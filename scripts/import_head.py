@@ -23,12 +23,12 @@ import tyro
 from numpy.typing import NDArray
 from PIL import Image
 
+from models.contract.frame_state import neutral_state
 from models.geometry.flame import flame_head, load_flame, load_texture_space
 from models.geometry.head import HeadError
-from models.state import neutral_state
-from models.training.studio import load_studio
-from scripts.baking.glb import MeshFileError
-from scripts.baking.imported import import_head
+from models.heads.glb import MeshFileError
+from models.heads.imported import import_head
+from models.studio.studio import load_studio
 
 MESHES = (".glb", ".obj")
 

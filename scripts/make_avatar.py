@@ -25,16 +25,16 @@ import numpy as np
 import torch
 import tyro
 
-from models.avatar import SHIPPED
-from models.networks.networks import NetworkConfig
-from models.training.dataset import DatasetError, DatasetInfo, file_sha256
-from models.training.motion import RecordingError
-from models.training.pairs import PairSettings
+from models.avatar.folder import SHIPPED
+from models.data.dataset import DatasetError, DatasetInfo, file_sha256
+from models.data.motion import RecordingError
+from models.data.pairs import PairSettings
+from models.heads.glb import MeshFileError
+from models.heads.imported import import_head
+from models.heads.recipe import RECIPES
+from models.networks.avatar_networks import NetworkConfig
 from models.training.trainer import TrainConfig
 from scripts import bake_head, contact_sheet, evaluate, make_dataset, train
-from scripts.baking.glb import MeshFileError
-from scripts.baking.imported import import_head
-from scripts.baking.recipe import RECIPES
 
 INSTALL = ".venv/bin/pip install -c scripts/constraints.txt -e '.[avatars]'"
 

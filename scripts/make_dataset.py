@@ -24,9 +24,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from models.geometry.head import HeadError, load_head
-from models.state import FloatArray, FrameState
-from models.training.dataset import (
+from models.contract.frame_state import FloatArray, FrameState
+from models.data.dataset import (
     SPLITS,
     VERSION,
     DatasetError,
@@ -36,9 +35,10 @@ from models.training.dataset import (
     file_sha256,
     write_frame,
 )
-from models.training.look import load_look
-from models.training.motion import FPS, Expressions, Motion, RecordingError, read_recording
-from models.training.studio import Studio, load_studio, make_background
+from models.data.motion import FPS, Expressions, Motion, RecordingError, read_recording
+from models.geometry.head import HeadError, load_head
+from models.studio.appearance import load_look
+from models.studio.studio import Studio, load_studio, make_background
 
 SHARES = {"train": (0.0, 0.7), "val": (0.7, 0.8), "test": (0.8, 1.0)}
 """Of the recording's time."""

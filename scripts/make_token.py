@@ -25,8 +25,8 @@ import secrets
 import sys
 from pathlib import Path
 
-from server.access.grants import Scope
-from server.access.tokens import read_tokens
+from server.auth.grants import Scope
+from server.auth.tokens import read_tokens
 from server.errors import SettingsError
 
 LONGEST_MINUTES = 366 * 24 * 60

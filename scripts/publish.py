@@ -22,7 +22,7 @@ import httpx2
 import tyro
 from tqdm import tqdm
 
-from models.training.motion import RecordingError, read_recording
+from models.data.motion import RecordingError, read_recording
 
 
 @dataclass(frozen=True)

@@ -26,13 +26,13 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from models.avatar import SHIPPED
+from models.avatar.folder import SHIPPED
+from models.data.motion import RecordingError, read_recording
 from models.geometry.camera import (
     look_at,
     quaternion_to_matrix,
     rotation_vector_to_quaternion,
 )
-from models.training.motion import RecordingError, read_recording
 from server.errors import TelewarpError
 from server.pool.engine import ModelEngineFactory
 from server.pool.jobs import AvatarInfo, Image, RenderState

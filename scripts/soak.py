@@ -29,7 +29,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
 from scripts.benchmarking.serving import children, memory_mb, serve
-from server.webrtc.ice import offer_loopback_when_alone
+from server.transport.webrtc.ice import offer_loopback_when_alone
 
 _FIRST_PICTURE_S = 20.0
 _RUDE_EVERY = 5

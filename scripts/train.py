@@ -25,9 +25,9 @@ from typing import Literal
 
 import tyro
 
-from models.networks.networks import build_networks
+from models.networks.avatar_networks import build_networks
 from models.training.objective import PairObjective, WarpObjective
-from models.training.session import SessionArguments, run_session
+from models.training.run import SessionArguments, run_session
 
 
 @dataclass(frozen=True)

@@ -17,16 +17,16 @@ from pathlib import Path
 
 import tyro
 
-from models.networks.networks import build_networks
-from models.training.baseline import (
+from models.data.pairs import PairSettings
+from models.evaluation.baseline import (
     BaselineObjective,
     FrameCount,
     build_two_frame_networks,
     mark_baseline,
 )
+from models.networks.avatar_networks import build_networks
 from models.training.objective import Networks
-from models.training.pairs import PairSettings
-from models.training.session import SessionArguments, run_session
+from models.training.run import SessionArguments, run_session
 from models.training.trainer import TrainConfig
 
 

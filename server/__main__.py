@@ -17,12 +17,12 @@ import uvicorn
 from fastapi import FastAPI
 
 from server import logs
+from server.admission.draining import drain
 from server.app import PoolFactory, create_app
-from server.draining import drain
 from server.errors import NotReadyError, SettingsError
+from server.http.live_requests import LiveRequests
 from server.logs import LogFormat
 from server.pool.pool import RenderPool
-from server.routes.live import LiveRequests
 from server.settings import Settings, read_settings
 
 logger = logging.getLogger("server")

@@ -25,33 +25,33 @@ from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocketState
 
 from server import errors
-from server.access.dependencies import describe_refusals
-from server.access.gate import Gate
-from server.access.guard import build_guard
-from server.access.headers import EXPOSED, Policy
-from server.access.limits import Limits
-from server.admission import Admission
-from server.capacity import find_capacity
-from server.connectivity.pictures import PicturePeer
-from server.expiry import expire_streams
-from server.idle import run_idle
-from server.messages import DOCUMENTED, describe_errors
+from server.admission.admission import Admission
+from server.admission.capacity import find_capacity
+from server.auth.guard import build_guard
+from server.auth.headers import EXPOSED, Policy
+from server.auth.limits import Limits
+from server.encoding.codecs import parse_codecs
+from server.encoding.nvenc import choose_h264
+from server.http import avatars, health, jpeg_socket, load, queue, render, streams, whep
+from server.http.authorization import describe_refusals
+from server.http.bodies import PROBLEM, PROBLEM_CONTENT
+from server.http.docs import docs_routes
+from server.http.gate import Gate
+from server.http.live_requests import LiveRequests
+from server.http.viewer_page import viewer_route
+from server.http.whep import TICKET_HEADER
 from server.pool.jobs import AvatarInfo
 from server.pool.pool import PoolSettings, RenderPool
 from server.pool.sizing import available_cores, default_warp_threads
-from server.routes import avatars, health, load, pictures, queue, render, streams, whep
-from server.routes.bodies import PROBLEM, PROBLEM_CONTENT
-from server.routes.docs import docs_routes
-from server.routes.live import LiveRequests
-from server.routes.viewer import viewer_route
-from server.routes.whep import TICKET_HEADER
-from server.session import Peer, Session
-from server.sessions import Connect, Sessions
+from server.protocol.messages import DOCUMENTED, describe_errors
+from server.sessions.registry import Connect, Sessions
+from server.sessions.session import Peer, Session
 from server.settings import Settings
-from server.streams import Stream, Streams
-from server.webrtc.codecs import parse_codecs
-from server.webrtc.nvenc import choose_h264
-from server.webrtc.peer import AiortcPeer, PeerOptions
+from server.streams.expiry import expire_streams
+from server.streams.idle_animation import run_idle
+from server.streams.streams import Stream, Streams
+from server.transport.jpeg_socket import PicturePeer
+from server.transport.webrtc.peer import AiortcPeer, PeerOptions
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ def create_app(settings: Settings, pool_factory: PoolFactory | None = None) -> F
     app.state.live = LiveRequests()
     app.state.ice_servers = settings.ice
     add_gate(app, settings)
-    app.include_router(pictures.router)
+    app.include_router(jpeg_socket.router)
     for router in (
         whep.router,
         queue.router,

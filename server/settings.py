@@ -14,12 +14,12 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableSettingsError
 
-from server.connectivity.addresses import Reach, parse_address, parse_ports
-from server.connectivity.ice_servers import IceServers, parse_urls
+from server.encoding.codecs import parse_codecs
 from server.errors import SettingsError
 from server.logs import LogFormat
-from server.messages import describe
-from server.webrtc.codecs import parse_codecs
+from server.network.addresses import Reach, parse_address, parse_ports
+from server.network.ice_servers import IceServers, parse_urls
+from server.protocol.messages import describe
 
 ROOT = Path(__file__).resolve().parent.parent
 _FORMS: dict[str, tuple[Callable[[str], object], LiteralString]] = {

@@ -19,7 +19,7 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     "models": ("server", "client_web", *FRAMEWORKS, *WEBRTC),
     "server": ("scripts", "tests", "anny"),
     "server/pool": (*FRAMEWORKS, *WEBRTC),
-    "server/routes": ("aiortc", "aioice", "av", "models", "server.webrtc"),
+    "server/http": ("aiortc", "aioice", "av", "models", "server.transport.webrtc"),
     "scripts": ("tests",),
 }
 """What files below a folder must not import."""
@@ -27,7 +27,7 @@ OF_THE_POOL = ("server.errors", "server.logs", "server.pool")
 """All that `server/pool` may import of `server`."""
 MAY_IMPORT_MODELS = ("server/pool/engine.py",)
 """All of `server` that may import `models`."""
-MAY_IMPORT_WEBRTC = ("server/webrtc",)
+MAY_IMPORT_WEBRTC = ("server/transport/webrtc",)
 """All of `server` that may import aiortc."""
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.networks.networks import FlamePaperNetworks, NetworkConfig
+from models.networks.avatar_networks import FlamePaperNetworks, NetworkConfig
 
 LEVELS = 4
 _BEST = "best_val_psnr.tar"

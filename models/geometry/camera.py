@@ -12,7 +12,7 @@ from math import atan2, cos, sin, sqrt, tan
 import numpy as np
 from numpy.typing import NDArray
 
-from models.state import FloatArray, FrameState
+from models.contract.frame_state import FloatArray, FrameState
 
 NEAR_M = 0.02
 """Nothing closer to the eye is drawn: 1/w stays finite and screen coordinates small."""

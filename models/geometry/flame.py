@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.contract.frame_state import FloatArray
 from models.geometry.head import JOINTS, Head, HeadError
 from models.geometry.jaw import JAW_COEFFICIENTS
 from models.geometry.plain_pickle import PickleError, read_plain_pickle
 from models.geometry.unwrap import unroll
-from models.state import FloatArray
 
 Doubles = NDArray[np.float64]
 

@@ -12,11 +12,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models.contract.frame_state import FloatArray, FrameState
 from models.geometry import rasterizer, rasterizer_numba
 from models.geometry.camera import focal_px, quaternion_to_matrix
 from models.geometry.head import Head, vertex_normals
 from models.geometry.surface_points import SeenPoints, screen_points, seen_points
-from models.state import FloatArray, FrameState
 
 SURFACE_CHANNELS = 8
 SOFT_MAX = 16

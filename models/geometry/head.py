@@ -16,9 +16,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models.contract.frame_state import FloatArray, FrameState
 from models.geometry.camera import quaternion_to_matrix, rotation_vector_to_quaternion
 from models.geometry.jaw import FreeJaw
-from models.state import FloatArray, FrameState
 
 IntArray = NDArray[np.int32]
 

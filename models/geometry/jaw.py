@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.contract.frame_state import FloatArray
 from models.geometry.camera import quaternion_to_matrix, rotation_vector_to_quaternion
-from models.state import FloatArray
 
 JAW_COEFFICIENTS = ("jawX", "jawY", "jawZ")
 """Names of the rotation vector's parts, radians, among a head's expressions."""

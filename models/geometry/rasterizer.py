@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.contract.frame_state import FloatArray, FrameState
 from models.geometry.camera import to_screen
-from models.state import FloatArray, FrameState
 
 
 class Fragments(NamedTuple):

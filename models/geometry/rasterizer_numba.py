@@ -14,9 +14,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models.contract.frame_state import FloatArray, FrameState
 from models.geometry.camera import focal_px, world_to_camera
 from models.geometry.rasterizer import Fragments
-from models.state import FloatArray, FrameState
 
 SUBPIXELS = 256
 _LIMIT = 1 << 20

@@ -15,8 +15,8 @@ from math import tan
 import numpy as np
 from numpy.typing import NDArray
 
+from models.contract.frame_state import FrameState
 from models.geometry.camera import quaternion_to_matrix
-from models.state import FrameState
 
 Array = NDArray[np.float64]
 Surface = Callable[[Array, Array], Array]

@@ -13,8 +13,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models.contract.frame_state import FloatArray
 from models.geometry.rasterizer_numba import SUBPIXELS, corner_weights
-from models.state import FloatArray
 
 
 class SeenPoints(NamedTuple):

@@ -7,7 +7,7 @@ from math import pi
 import numpy as np
 from numpy.typing import NDArray
 
-from models.state import FloatArray
+from models.contract.frame_state import FloatArray
 
 _MARGIN = 0.01
 """Of the picture, on every side."""

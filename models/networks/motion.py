@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.conditioning import Conditioning
-from models.networks.spherical_harmonics import BASES, spherical_harmonics
+from models.geometry.spherical_harmonics import BASES, spherical_harmonics
+from models.networks.conditioning import Conditioning
 
 CODE = 32
 

@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.conditioning import Conditioning
+from models.geometry.spherical_harmonics import spherical_harmonics
+from models.networks.conditioning import Conditioning
 from models.networks.generator import Generator, UpsampledConv
 from models.networks.motion import CODE, MotionCode
-from models.networks.spherical_harmonics import spherical_harmonics
 
 SKIP = 8
 """Extra feature channels the generator hands to the warp at two resolutions."""

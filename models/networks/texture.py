@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.networks.spherical_harmonics import BASES, spherical_harmonics
+from models.geometry.spherical_harmonics import BASES, spherical_harmonics
 
 COLOUR_CHANNELS = 3
 """The first channels are trained to look like the picture itself."""

@@ -1,1 +1,1 @@
-"""How each kind of networks runs on a device. `models.renderer` is the way in."""
+"""How each kind of networks runs on a device. `models.runtime.renderer` is the way in."""

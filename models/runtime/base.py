@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.avatar import Avatar
-from models.flame_conditioning import describer
+from models.avatar.folder import Avatar
+from models.contract.frame_state import FloatArray, FrameState
 from models.geometry.gbuffer import GBuffer, Window, draw
-from models.networks.carry import Mesh
-from models.networks.live import Picture as Layers
-from models.networks.networks import FrameBatch
-from models.state import FloatArray, FrameState
+from models.networks.avatar_networks import FrameBatch
+from models.networks.reproject import Mesh
+from models.networks.telewarp import Picture as Layers
+from models.runtime.flame_conditioning import describer
 
 Cache = dict[str, Tensor]
 """Tensors named and shaped as `Runtime.layout` says."""

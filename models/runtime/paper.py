@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.avatar import Avatar
-from models.networks.networks import PaperNetworks
+from models.avatar.folder import Avatar
+from models.contract.frame_state import FrameState
+from models.networks.avatar_networks import PaperNetworks
 from models.networks.paper import SKIP, PreparedPaperCache
 from models.runtime.base import Cache, Picture, Stage, TensorSpec, milliseconds_since
-from models.state import FrameState
 
 
 class PaperRuntime:

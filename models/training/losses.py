@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.networks.live import Picture
-from models.training.metrics import WINDOW, ssim
+from models.metrics.image_quality import WINDOW, ssim
+from models.networks.telewarp import Picture
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """How far apart two batches of pictures (B, 3, H, W) in 0..1 are to the eye; a scalar."""

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.networks.live import Picture
-from models.networks.networks import LiveNetworks, PaperNetworks
+from models.data.pairs import Footage, Pair, move
+from models.metrics.image_quality import psnr, ssim
+from models.networks.avatar_networks import LiveNetworks, PaperNetworks
+from models.networks.telewarp import Picture
 from models.training.losses import LossWeights, PictureLoss, texture_loss
-from models.training.metrics import psnr, ssim
-from models.training.pairs import Footage, Pair, move
 
 VALIDATION_AGES = (1, 4, 8)
 

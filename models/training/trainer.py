@@ -25,15 +25,15 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.tensorboard import SummaryWriter
 
-from models.avatar import Avatar, Manifest, save_avatar
+from models.avatar.folder import Avatar, Manifest, save_avatar
+from models.data.pairs import Footage, Pair, PairLoader, PairSettings, move
 from models.geometry.head import Head
-from models.networks.layout import lay_out_channels_last
-from models.networks.networks import NetworkConfig
+from models.networks.avatar_networks import NetworkConfig
+from models.networks.memory_format import lay_out_channels_last
 from models.training.distributed import ALONE, Processes, told_by_first
 from models.training.losses import LossWeights
 from models.training.objective import AgedPair, Losses, Objective, validation_pairs
 from models.training.optimizer import Rates, build_optimizer, set_rates
-from models.training.pairs import Footage, Pair, PairLoader, PairSettings, move
 
 LOG_EVERY = 20
 """Steps between losses in TensorBoard."""

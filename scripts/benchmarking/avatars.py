@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.avatar import Avatar, Manifest, load_avatar
-from models.state import FrameState, neutral_state
+from models.avatar.folder import Avatar, Manifest, load_avatar
+from models.contract.frame_state import FrameState, neutral_state
 
 _KEPT = ("head.npz", "weights.safetensors", "background.png")
 _SWAY_M = 0.12

@@ -17,12 +17,12 @@ from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
-from models.avatar import SHIPPED
-from models.renderer import CachedRenderer
+from models.avatar.folder import SHIPPED
+from models.runtime.renderer import CachedRenderer
 from scripts.benchmarking.avatars import front, load_resized, swaying
-from server.webrtc.encoder import TIME_BASE, H264Encoder, OpenCodec, default_bitrate, open_x264
-from server.webrtc.nvenc import open_nvenc
-from server.webrtc.track import Vp8Pictures
+from server.encoding.h264 import TIME_BASE, H264Encoder, OpenCodec, default_bitrate, open_x264
+from server.encoding.nvenc import open_nvenc
+from server.transport.webrtc.track import Vp8Pictures
 
 Pixels = NDArray[np.uint8]
 Encode = Callable[[Pixels, int, bool], int]

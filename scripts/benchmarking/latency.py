@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from playwright.sync_api import Page, sync_playwright
 
-from models.avatar import SHIPPED
+from models.avatar.folder import SHIPPED
 from scripts.benchmarking.avatars import resized
 from scripts.benchmarking.serving import memory_mb, serve
 

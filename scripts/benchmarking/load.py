@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from models.avatar import SHIPPED
+from models.avatar.folder import SHIPPED
 from scripts.benchmarking.avatars import resized
 from scripts.benchmarking.serving import children, cpu_s, serve
 from scripts.benchmarking.viewers import Motion, Seen, Task, ViewerProcess

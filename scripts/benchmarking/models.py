@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.avatar import SHIPPED, Avatar, load_avatar
-from models.networks.networks import FrameBatch, Variant, build_networks
-from models.renderer import CachedRenderer
+from models.avatar.folder import SHIPPED, Avatar, load_avatar
+from models.contract.frame_state import FrameState
+from models.networks.avatar_networks import FrameBatch, Variant, build_networks
 from models.runtime.base import Stage
-from models.state import FrameState
+from models.runtime.renderer import CachedRenderer
 from scripts.benchmarking.avatars import front, load_resized, swaying
 from scripts.benchmarking.timing import interleaved_ms
 

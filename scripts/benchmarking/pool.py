@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.avatar import SHIPPED, load_manifest
+from models.avatar.folder import SHIPPED, load_manifest
 from scripts.benchmarking.avatars import resized, swaying
 from scripts.benchmarking.timing import percentiles
+from server.pool.cache_slots import CacheLine
 from server.pool.engine import ModelEngineFactory
 from server.pool.jobs import RenderState
-from server.pool.lines import CacheLine
 from server.pool.pool import PoolSettings, RenderPool
 
 _START_S = 120.0

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from models.avatar import SHIPPED, load_avatar
+from models.avatar.folder import SHIPPED, load_avatar
 from models.geometry import rasterizer, rasterizer_numba
 from scripts.benchmarking.avatars import front
 from scripts.benchmarking.timing import interleaved_ms

@@ -18,7 +18,7 @@ import httpx2
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtp import RtpPacket
 
-from server.webrtc.ice import offer_loopback_when_alone
+from server.transport.webrtc.ice import offer_loopback_when_alone
 
 Motion = Literal["own", "still"]
 """Each viewer moves in its own way, or all of them look from the avatar's own viewpoint."""

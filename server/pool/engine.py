@@ -15,15 +15,15 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from models.avatar import AvatarError, Manifest, load_avatar
+from models.avatar.folder import AvatarError, Manifest, load_avatar
+from models.contract.frame_state import FrameState
 from models.geometry.head import HeadError
-from models.renderer import CachedRenderer
 from models.runtime.crossfade import Crossfade
-from models.state import FrameState
+from models.runtime.renderer import CachedRenderer
 from server.errors import RenderError
 from server.pool.interface import DeviceMemory, Fade, Slot, SlotMemory, WarpedPicture
 from server.pool.jobs import AvatarInfo, Image, RenderState, SlotHandle
-from server.pool.slots import ArraySpec, SlotLayout
+from server.pool.slot_memory import ArraySpec, SlotLayout
 from server.pool.tensor_slots import CudaSlots, Dtypes, HostSlots
 
 logger = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from server.errors import RenderError
 from server.pool.interface import DeviceMemory, Fade, Slot, WarpedPicture
 from server.pool.jobs import AvatarInfo, Image, RenderState, SlotHandle
-from server.pool.slots import ArraySpec, SharedBlock, SlotLayout
+from server.pool.slot_memory import ArraySpec, SharedBlock, SlotLayout
 
 FOV_FAILS, FOV_BREAKS, FOV_HANGS = 2.1, 2.2, 2.3
 """Angles that no avatar uses; they name the fault a state asks for."""

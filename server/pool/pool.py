@@ -17,6 +17,7 @@ import numpy as np
 
 from server.errors import AvatarNotFoundError, NotReadyError, PoolBusyError, RenderError
 from server.logs import LogFormat
+from server.pool.cache_slots import CacheLine, CacheView, Sample, Trail
 from server.pool.interface import DeviceMemory, EngineFactory
 from server.pool.jobs import (
     AttachLine,
@@ -32,12 +33,11 @@ from server.pool.jobs import (
     RenderMode,
     RenderState,
 )
-from server.pool.keeper import Patience, Worker, WorkerState, is_ready
-from server.pool.lines import CacheLine, CacheView, Sample, Trail
 from server.pool.placing import DeviceLoad, choose_device, lost_devices
 from server.pool.scheduler import Scheduler
 from server.pool.sizing import available_cores, default_size
-from server.pool.slots import SharedBlock
+from server.pool.slot_memory import SharedBlock
+from server.pool.supervisor import Patience, Worker, WorkerState, is_ready
 from server.pool.warping import WarpedFrame, WarpThread, WarpTrial
 from server.pool.worker import WorkerSettings
 

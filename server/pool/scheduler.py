@@ -6,7 +6,7 @@ from collections import deque
 from typing import Generic, TypeVar
 
 from server.errors import PoolBusyError
-from server.pool.lines import CacheLine
+from server.pool.cache_slots import CacheLine
 
 Render = TypeVar("Render")
 

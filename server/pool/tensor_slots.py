@@ -17,7 +17,7 @@ from torch.multiprocessing.reductions import reduce_tensor
 from server.errors import PoolBusyError
 from server.pool.interface import SLOTS_PER_LINE, Slot
 from server.pool.jobs import SlotHandle
-from server.pool.slots import SharedBlock, SlotLayout
+from server.pool.slot_memory import SharedBlock, SlotLayout
 
 Dtypes = Mapping[str, torch.dtype]
 """Of each array of a layout."""

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from server.pool.cache_slots import CacheLine, CacheView, Sample, Trail
 from server.pool.interface import Engine, EngineFactory, Fade, SlotMemory
 from server.pool.jobs import AvatarInfo, Image, RenderState
-from server.pool.lines import CacheLine, CacheView, Sample, Trail
 
 _SAME_MOMENT_S = 0.008
 """Viewers who ask within so long for the same picture are shown the same step of a fade, even where

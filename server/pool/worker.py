@@ -40,7 +40,7 @@ from server.pool.jobs import (
     RenderJob,
     Stop,
 )
-from server.pool.slots import SharedBlock
+from server.pool.slot_memory import SharedBlock
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from playwright.sync_api import Page, expect
 
-from server.access.grants import Scope
-from server.access.tokens import Tokens, read_tokens
+from server.auth.grants import Scope
+from server.auth.tokens import Tokens, read_tokens
 from tests.browser.conftest import Server
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS
-from tests.server.connectivity.network import (
+from tests.server.network.network import (
     Place,
     places,
     python,
@@ -22,7 +22,7 @@ from tests.server.connectivity.network import (
     wait_for,
     wire,
 )
-from tests.server.connectivity.relay import ADDRESS, divided_network
+from tests.server.network.relay import ADDRESS, divided_network
 
 pytestmark = pytest.mark.browser
 
@@ -68,7 +68,7 @@ def test_pictures_come_while_udp_is_blocked_and_video_when_it_is_not(tmp_path: P
     if shutil.which("iptables") is None:
         pytest.skip("no `iptables` program: apt-get install iptables")
     log = tmp_path / "server.txt"
-    fake_server = python("-m", "tests.server.connectivity.fake_server")
+    fake_server = python("-m", "tests.server.network.fake_server")
     options = ("--host", "10.77.3.1", "--insecure", "--workers", "1")
     with places("viewer", "server") as net:
         wire(net["viewer"], "10.77.3.2", net["server"], "10.77.3.1")
@@ -94,7 +94,7 @@ def test_who_waited_and_is_blocked_gets_pictures_before_those_behind(tmp_path: P
     if shutil.which("iptables") is None:
         pytest.skip("no `iptables` program: apt-get install iptables")
     log = tmp_path / "server.txt"
-    fake_server = python("-m", "tests.server.connectivity.fake_server")
+    fake_server = python("-m", "tests.server.network.fake_server")
     options = ("--host", "10.77.4.1", "--insecure", "--workers", "1", "--max-sessions", "1")
     with places("viewer", "server") as net:
         wire(net["viewer"], "10.77.4.2", net["server"], "10.77.4.1")

@@ -13,8 +13,8 @@ import httpx2
 import pytest
 from playwright.sync_api import Request
 
-from server.access.grants import Scope
-from server.access.tokens import Tokens, read_tokens
+from server.auth.grants import Scope
+from server.auth.tokens import Tokens, read_tokens
 from tests.browser.conftest import ROOT, _free_port
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     file.write_text('signing_keys = ["a key of thirty-two bytes or more"]')
     router, host = (f"http://127.0.0.1:{_free_port()}" for _ in range(2))
     commands = [
-        f"tests.server.connectivity.fake_server --port {host.rpartition(':')[2]} --tokens {file}"
+        f"tests.server.network.fake_server --port {host.rpartition(':')[2]} --tokens {file}"
         f" --public-url {host} --allowed-origins {router}",
-        f"server.placement --port {router.rpartition(':')[2]} --tokens {file} --hosts {host}"
+        f"server.cluster --port {router.rpartition(':')[2]} --tokens {file} --hosts {host}"
         f" --reached {host},{host.replace('http', 'ws')}",
     ]
     with (folder / "log.txt").open("wb") as log:

@@ -11,11 +11,11 @@ import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from server.access.grants import ANYONE
 from server.app import create_app, pool_settings
+from server.auth.grants import ANYONE
 from server.pool.fake import FakeEngineFactory
 from server.pool.pool import RenderPool
-from server.session import Session
+from server.sessions.session import Session
 from server.settings import Settings
 
 DOCKER = Path(__file__).parents[2] / "docker"

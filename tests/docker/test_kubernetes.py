@@ -13,11 +13,11 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from server.admission import Admission
-from server.metrics import render
-from server.placement.__main__ import ListSettings
-from server.sessions import Sessions
-from server.streams import Streams
+from server.admission.admission import Admission
+from server.cluster.__main__ import ListSettings
+from server.http.metrics import render
+from server.sessions.registry import Sessions
+from server.streams.streams import Streams
 from tests.server.pool.test_pool import running
 
 FOLDER = Path(__file__).parents[2] / "docker" / "kubernetes"

@@ -12,11 +12,11 @@ import pytest
 import torch
 import trimesh
 
-from models.avatar import Avatar, Manifest
+from models.avatar.folder import Avatar, Manifest
+from models.contract.frame_state import FrameState, neutral_state
 from models.geometry.head import Head
-from models.networks.networks import NetworkConfig, Variant, build_networks
-from models.state import FrameState, neutral_state
-from models.training.initial import initialize
+from models.networks.avatar_networks import NetworkConfig, Variant, build_networks
+from models.training.initialization import initialize
 
 EYE = (0.0, 0.0, 0.8)
 FOV = 0.5

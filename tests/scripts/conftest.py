@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from models.avatar import SHIPPED
+from models.avatar.folder import SHIPPED
 from models.geometry.head import load_head
 
 ROOT = Path(__file__).parents[2]

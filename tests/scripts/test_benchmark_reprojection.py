@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.avatar import SHIPPED, Avatar, load_avatar
+from models.avatar.folder import SHIPPED, Avatar, load_avatar
 from scripts.benchmark_reprojection import residual_px, twin_cases
 
 TWIN_CASES = Path(__file__).parents[1] / "client_web" / "reprojection.json"

@@ -18,12 +18,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.avatar import load_avatar
-from models.flame_conditioning import FlameDescriber
-from models.renderer import CachedRenderer
-from models.state import FrameState, neutral_state
+from models.avatar.folder import load_avatar
+from models.contract.frame_state import FrameState, neutral_state
+from models.runtime.flame_conditioning import FlameDescriber
+from models.runtime.renderer import CachedRenderer
 from server.pool.engine import ModelEngineFactory
-from tests.models.authors.authors_files import (
+from tests.models.authors_files import (
     OPTIONS,
     checkpoint_weights,
     write_checkpoint,

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.avatar import load_avatar
-from models.geometry.arkit import ARKIT_NAMES, arkit_name
+from models.avatar.folder import load_avatar
+from models.contract.arkit import ARKIT_NAMES, arkit_name
+from models.contract.frame_state import FrameState, neutral_state
 from models.geometry.flame import COEFFICIENT_NAMES
 from models.geometry.head import load_head
-from models.renderer import CachedRenderer
-from models.state import FrameState, neutral_state
-from models.training.studio import load_studio
-from scripts.baking.anatomy import part_material
-from scripts.baking.glb import MeshFileError, read_glb
-from scripts.baking.holes import find_loops
-from scripts.baking.imported import import_head
-from scripts.baking.mesh_files import read_mesh
+from models.heads.anatomy import part_material
+from models.heads.glb import MeshFileError, read_glb
+from models.heads.holes import find_loops
+from models.heads.imported import import_head
+from models.heads.mesh_files import read_mesh
+from models.runtime.renderer import CachedRenderer
+from models.studio.studio import load_studio
 from server.pool.fake import EXPRESSION_NAMES
 from tests.models.flame_file import write_flame_npz
 from tests.scripts.conftest import ROOT, Run

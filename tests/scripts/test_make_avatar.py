@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from models.avatar import SHIPPED, load_avatar
+from models.avatar.folder import SHIPPED, load_avatar
 from models.geometry.head import load_head
+from models.heads.recipe import RECIPES
 from scripts import make_avatar
-from scripts.baking.recipe import RECIPES
 from tests.scripts.conftest import Run
 from tests.scripts.mesh_files import write_head_glb
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from models.avatar import SHIPPED, load_avatar
+from models.avatar.folder import SHIPPED, load_avatar
 from tests.scripts.conftest import Run
 
 HEAD = SHIPPED / "default" / "head.npz"

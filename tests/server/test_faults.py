@@ -22,18 +22,18 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from server.access.grants import ANYONE
-from server.admission import Admission
+from server.admission.admission import Admission
 from server.app import pool_settings
-from server.connectivity.pictures import JPEG, PicturePeer
+from server.auth.grants import ANYONE
 from server.pool.fake import FakeEngineFactory
 from server.pool.pool import PoolSettings, RenderPool
-from server.sessions import Sessions
+from server.sessions.registry import Sessions
 from server.settings import Settings
-from server.streams import Streams
+from server.streams.streams import Streams
+from server.transport.jpeg_socket import JPEG, PicturePeer
 from tests.server.conftest import Served, serving
-from tests.server.connectivity.network import ROOT, python
-from tests.server.webrtc.test_peer import Viewer, a_viewer
+from tests.server.network.network import ROOT, python
+from tests.server.transport.webrtc.test_peer import Viewer, a_viewer
 
 SOON_S = 10.0
 
@@ -183,7 +183,7 @@ def little_shared_memory(folder: Path) -> Iterator[tuple[str, Path]]:
     if shutil.which("unshare") is None or os.getuid():
         pytest.skip("needs root and `unshare` to give a server a small /dev/shm")
     mount = "mount -t tmpfs -o size=256k tmpfs /dev/shm && exec"
-    program = python("-m", "tests.server.connectivity.fake_server", "--port", "0", "--workers", "1")
+    program = python("-m", "tests.server.network.fake_server", "--port", "0", "--workers", "1")
     log = folder / "server.txt"
     with log.open("wb") as out:
         server = subprocess.Popen(

@@ -16,15 +16,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from server.access.grants import ANYONE
-from server.admission import Admission
+from server.admission.admission import Admission
+from server.auth.grants import ANYONE
+from server.encoding.h264 import H264Encoder, open_x264
 from server.pool.fake import FakeEngineFactory
 from server.pool.pool import PoolSettings, RenderPool
-from server.session import Session, ViewState
-from server.sessions import Sessions
-from server.streams import Streams
-from server.webrtc.encoder import H264Encoder, open_x264
-from server.webrtc.track import RenderTrack
+from server.sessions.registry import Sessions
+from server.sessions.session import Session, ViewState
+from server.streams.streams import Streams
+from server.transport.webrtc.track import RenderTrack
 
 WARP_S = 0.05
 REFRESH_S = 0.1

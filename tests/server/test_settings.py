@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from server.app import create_app
-from server.connectivity.addresses import Reach
 from server.errors import SettingsError
+from server.network.addresses import Reach
 from server.settings import Settings, read_settings
 
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from models.authors.checkpoint import CheckpointError, read_checkpoint
-from models.networks.networks import FrameBatch
-from tests.models.authors.authors_files import OPTIONS, checkpoint_weights, write_checkpoint
+from models.networks.avatar_networks import FrameBatch
+from tests.models.authors_files import OPTIONS, checkpoint_weights, write_checkpoint
 
 Weights = dict[str, Tensor]
 

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.contract.frame_state import FrameState
 from models.geometry.camera import (
     look_at,
     quaternion_to_matrix,
@@ -10,7 +11,6 @@ from models.geometry.camera import (
     rotation_vector_to_quaternion,
     to_screen,
 )
-from models.state import FrameState
 
 
 def test_a_quarter_turn_about_y_takes_z_to_x() -> None:

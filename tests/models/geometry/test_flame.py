@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.contract.frame_state import neutral_state
 from models.geometry.flame import (
     COEFFICIENT_NAMES,
     TextureSpace,
@@ -22,7 +23,6 @@ from models.geometry.flame import (
 )
 from models.geometry.head import Head, HeadError, load_head
 from models.geometry.plain_pickle import PickleError, read_plain_pickle
-from models.state import neutral_state
 from tests.models.flame_file import flame_arrays, write_flame_npz, write_flame_pickle
 
 Doubles = NDArray[np.float64]

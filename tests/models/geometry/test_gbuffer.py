@@ -1,8 +1,8 @@
 import numpy as np
 
+from models.contract.frame_state import FrameState
 from models.geometry.gbuffer import Window, draw, draw_plain
 from models.geometry.head import Head
-from models.state import FrameState
 
 SIZE = 96
 

@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.avatar import SHIPPED
+from models.avatar.folder import SHIPPED
+from models.contract.frame_state import FrameState, neutral_state
 from models.geometry.camera import quaternion_to_matrix
 from models.geometry.head import Head, HeadError, load_head, vertex_normals
-from models.state import FrameState, neutral_state
 
 SHIPPED_HEAD = SHIPPED / "default" / "head.npz"
 

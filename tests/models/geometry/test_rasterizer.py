@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from models.contract.frame_state import FrameState
 from models.geometry import rasterizer, rasterizer_numba
 from models.geometry.head import Head
-from models.state import FrameState
 
 SIZE = 96
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.contract.frame_state import FrameState, neutral_state
 from models.geometry.camera import look_at, quaternion_to_matrix, to_screen
 from models.geometry.reprojection import (
     HEAD_CENTRE_M,
@@ -17,7 +18,6 @@ from models.geometry.reprojection import (
     project,
     reproject,
 )
-from models.state import FrameState, neutral_state
 
 
 def eye_at(x: float, y: float, z: float) -> FrameState:

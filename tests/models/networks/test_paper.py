@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.conditioning import Conditioning
+from models.networks.conditioning import Conditioning
 from models.networks.paper import PaperCache, PaperGenerator, PaperWarp
 from models.networks.texture import NeuralTexture, harmonic_scale
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from models.networks.spherical_harmonics import spherical_harmonics
+from models.geometry.spherical_harmonics import spherical_harmonics
+from models.kernels.texture_lookup import look_up
 from models.networks.texture import NeuralTexture, harmonic_scale, sample_texels
-from models.networks.texture_numba import look_up
 
 
 def test_levels_add_up() -> None:

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.data.pairs import PairSettings
 from models.geometry.head import Head
-from models.networks.networks import NetworkConfig, build_networks
+from models.networks.avatar_networks import NetworkConfig, build_networks
 from models.training.distributed import ALONE
 from models.training.objective import PairObjective
-from models.training.pairs import PairSettings
-from models.training.session import SessionArguments, build_trainer
+from models.training.run import SessionArguments, build_trainer
 from models.training.trainer import TrainConfig
-from tests.models.training.ball import write_ball
+from tests.models.studio.ball import write_ball
 
 ROOT = Path(__file__).parents[3]
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--")

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.networks.live import Picture
+from models.metrics.image_quality import ssim
+from models.networks.telewarp import Picture
 from models.training.losses import LossWeights, PictureLoss, Truth, structure_distance
-from models.training.metrics import ssim
 
 
 @pytest.fixture

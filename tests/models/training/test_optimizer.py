@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from models.networks.networks import NetworkConfig, build_networks
+from models.networks.avatar_networks import NetworkConfig, build_networks
 from models.training.optimizer import Rates, Schedule, build_optimizer, set_rates
 
 

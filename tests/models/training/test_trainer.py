@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from models.avatar import Avatar, load_avatar
+from models.avatar.folder import Avatar, load_avatar
+from models.data.pairs import Pair, PairLoader, PairSettings
+from models.data.rendered_dataset import DrawnFootage
 from models.geometry.head import Head
-from models.networks.networks import NetworkConfig, Variant, build_networks
-from models.renderer import CachedRenderer
+from models.networks.avatar_networks import NetworkConfig, Variant, build_networks
+from models.runtime.renderer import CachedRenderer
 from models.training.distributed import Processes
-from models.training.footage import DrawnFootage
-from models.training.initial import initialize
+from models.training.initialization import initialize
 from models.training.losses import LossWeights
 from models.training.objective import PairObjective, WarpObjective
-from models.training.pairs import Pair, PairLoader, PairSettings
 from models.training.trainer import Progress, RunError, TrainConfig, Trainer
 from tests.models.conftest import write_head
-from tests.models.training.ball import Ball
+from tests.models.studio.ball import Ball
 
 
 def settings(variant: Variant, steps: int) -> TrainConfig:

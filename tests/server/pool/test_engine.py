@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.avatar import SHIPPED, Avatar, AvatarError, Manifest, save_avatar
+from models.avatar.folder import SHIPPED, Avatar, AvatarError, Manifest, save_avatar
 from models.geometry.head import load_head
-from models.networks.networks import NetworkConfig, build_networks
+from models.networks.avatar_networks import NetworkConfig, build_networks
 from models.runtime.crossfade import FADE_S
 from server.errors import RenderError
 from server.pool.engine import ModelEngine, ModelEngineFactory

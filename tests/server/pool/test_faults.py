@@ -20,9 +20,9 @@ from server.pool.fake import (
     hanging,
     read_picture,
 )
-from server.pool.keeper import Patience
 from server.pool.pool import PoolSettings, RenderPool
-from server.pool.slots import SharedBlock
+from server.pool.slot_memory import SharedBlock
+from server.pool.supervisor import Patience
 from tests.server.pool.test_pool import alive, pid, refreshed, running, until
 
 

@@ -24,8 +24,8 @@ from server.pool.fake import (
     hanging,
     read_picture,
 )
-from server.pool.keeper import Patience
 from server.pool.pool import CacheLine, PoolSettings, RenderPool
+from server.pool.supervisor import Patience
 
 READY_S = 20.0
 STEP = 1 / 255

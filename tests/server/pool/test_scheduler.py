@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from server.errors import PoolBusyError
+from server.pool.cache_slots import CacheLine
 from server.pool.fake import FakeEngine, FakeEngineFactory, fake_state
-from server.pool.lines import CacheLine
 from server.pool.scheduler import Scheduler
 
 

@@ -23,7 +23,7 @@ from server.pool.jobs import (
     RenderJob,
     Stop,
 )
-from server.pool.slots import SharedBlock
+from server.pool.slot_memory import SharedBlock
 from server.pool.worker import serve
 
 

@@ -1,0 +1,1 @@
+"""An avatar folder on disk: manifest, load, save, validate."""

@@ -1,0 +1,1 @@
+"""Types shared by server and models: frame state, avatar description, ARKit names; numpy only."""

@@ -1,0 +1,1 @@
+"""Datasets: head motion, rendered frames on disk, and the training samples drawn from them."""

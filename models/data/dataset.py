@@ -1,0 +1,192 @@
+"""Datasets of moving heads on disk: writer and reader. What is drawn, `motion` and `studio` decide.
+
+    DIR/dataset.json              version, size, fps, seed, counts, the head file's hash
+    DIR/background.npy            (H, W, 3) u8, sRGB
+    DIR/<split>/rgb.npy           (N, H, W, 3) u8, composited on the background
+    DIR/<split>/mask.npy          (N, H, W) u8, coverage
+    DIR/<split>/states.npz        the fields of `FrameState`, stacked; `sequence` (N,), `step` (N,)
+
+Frames of a sequence are neighbours, in order, 1/fps apart. Pictures are memory-mapped: they are
+read as they are needed, by any number of processes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.contract.frame_state import FrameState
+
+Bytes = NDArray[np.uint8]
+Moments = Sequence[FrameState]
+
+VERSION = 1
+SPLITS = ("train", "val", "test")
+
+_FIELDS = ("head_rotation", "head_translation", "expression", "eye_rotation", "eye_position")
+
+
+class DatasetError(ValueError):
+    """A dataset folder is missing, incomplete, or would be overwritten."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetInfo:
+    """What `dataset.json` says."""
+
+    version: int
+    size: int
+    """Rows and columns of the pictures."""
+    fps: int
+    seed: int
+    head_sha256: str
+    """Of the head file that the pictures show."""
+    expression_names: tuple[str, ...]
+    eye_position: tuple[float, float, float]
+    """Where the default view looks from, metres."""
+    fov_y_rad: float
+    """Of all pictures."""
+    recorded: bool
+    """Whether a recording drove part of the expressions."""
+    counts: dict[str, int]
+    """Frames in each split."""
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read and check `folder/dataset.json`.
+
+        Raises:
+            DatasetError: If it is missing, unreadable or of another version.
+        """
+        path = folder / "dataset.json"
+        try:
+            values = json.loads(path.read_text())
+            tuples = {key: tuple(values[key]) for key in ("expression_names", "eye_position")}
+            info = cls(**{**values, **tuples})
+        except (OSError, ValueError, TypeError, KeyError) as exc:
+            raise DatasetError(f"{path} is not a dataset's description: {exc}") from exc
+        if info.version != VERSION:
+            raise DatasetError(f"{path}: version must be {VERSION}, got {info.version}")
+        return info
+
+    def write(self, folder: Path) -> None:
+        """Write `folder/dataset.json`."""
+        (folder / "dataset.json").write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+
+def file_sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def create_split(folder: Path, sequences: Sequence[Moments], size: int) -> None:
+    """Lay a split out on disk: all states, and room for the pictures.
+
+    Args:
+        folder: `DIR/<split>`, which must not exist yet.
+        sequences: States of each sequence's frames.
+        size: Rows and columns of the pictures.
+
+    Raises:
+        DatasetError: If the folder exists.
+    """
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError as exc:
+        raise DatasetError(f"{folder} exists already; remove it or choose another") from exc
+    states = [state for moments in sequences for state in moments]
+    fields = {name: np.stack([getattr(state, name) for state in states]) for name in _FIELDS}
+    fields["fov_y_rad"] = np.array([state.fov_y_rad for state in states], np.float32)
+    lengths = [len(moments) for moments in sequences]
+    fields["sequence"] = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+    fields["step"] = np.concatenate([np.arange(n, dtype=np.int32) for n in lengths])
+    np.savez(folder / "states.npz", allow_pickle=False, **fields)
+    for name, shape in (("rgb", (size, size, 3)), ("mask", (size, size))):
+        np.lib.format.open_memmap(
+            folder / f"{name}.npy", mode="w+", dtype=np.uint8, shape=(len(states), *shape)
+        ).flush()
+
+
+def write_frame(folder: Path, index: int, rgb: Bytes, mask: Bytes) -> None:
+    """Put a frame's pictures into their place. Processes may write different frames at once.
+
+    Args:
+        folder: `DIR/<split>` as `create_split` made it.
+        index: Frame in the split.
+        rgb: (H, W, 3) u8.
+        mask: (H, W) u8.
+    """
+    for name, picture in (("rgb", rgb), ("mask", mask)):
+        pictures = np.load(folder / f"{name}.npy", mmap_mode="r+")
+        pictures[index] = picture
+
+
+class Sequences:
+    """Read access to one split.
+
+    Args:
+        folder: The dataset's folder.
+        split: One of `SPLITS`.
+
+    Raises:
+        DatasetError: If the folder holds no complete dataset with that split.
+    """
+
+    def __init__(self, folder: Path, split: str) -> None:
+        self.info = DatasetInfo.read(folder)
+        if split not in self.info.counts:
+            raise DatasetError(f"split must be one of {tuple(self.info.counts)}, got {split!r}")
+        self.size = self.info.size
+        self.eye_position = self.info.eye_position
+        self.fov_y_rad = self.info.fov_y_rad
+        try:
+            self.background: Bytes = np.load(folder / "background.npy")
+            self._rgb = np.load(folder / split / "rgb.npy", mmap_mode="r")
+            self._mask = np.load(folder / split / "mask.npy", mmap_mode="r")
+            with np.load(folder / split / "states.npz", allow_pickle=False) as file:
+                self._states = {name: file[name] for name in file.files}
+        except (OSError, ValueError) as exc:
+            raise DatasetError(f"{folder} holds no complete split {split!r}: {exc}") from exc
+        frames, size = self.info.counts[split], self.info.size
+        expected = (frames, size, size)
+        if self._rgb.shape != (*expected, 3) or self._mask.shape != expected:
+            raise DatasetError(
+                f"{folder}/{split}: pictures must be {expected}, got {self._mask.shape}"
+            )
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self._mask)
+
+    def frame(self, index: int) -> tuple[FrameState, Bytes, Bytes]:
+        """One frame.
+
+        Returns:
+            Its state, picture (H, W, 3) and coverage (H, W).
+        """
+        return self.state(index), np.array(self._rgb[index]), np.array(self._mask[index])
+
+    def state(self, index: int) -> FrameState:
+        """One frame's state, without its pictures."""
+        fields = {name: self._states[name][index] for name in _FIELDS}
+        return FrameState(**fields, fov_y_rad=float(self._states["fov_y_rad"][index]))
+
+    def older(self, index: int, age: int) -> int:
+        """The frame `age` before `index` in the same sequence, or the sequence's first."""
+        return index - min(age, int(self._states["step"][index]))
+
+    def sequence(self, index: int) -> int:
+        """Which sequence a frame belongs to."""
+        return int(self._states["sequence"][index])
+
+    def pairs(self, age: int) -> NDArray[np.int64]:
+        """All pairs of frames `age` apart within a sequence: (P, 2) older and newer."""
+        newer = np.nonzero(self._states["step"] >= age)[0]
+        return np.stack([newer - age, newer], axis=1)

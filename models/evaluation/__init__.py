@@ -1,0 +1,1 @@
+"""Evaluation of avatars: quality by cache age, cache-swap flicker, ablation and baseline."""

@@ -1,0 +1,196 @@
+"""Where a brought mesh has its eyes, mouth, chin and jaw.
+
+Found by what the file calls its parts, by the holes that eyes and mouth leave, or by the numbers of
+MediaPipe's 468 landmarks. Metres, +Y up, facing +Z.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from models.heads.glb import MeshFileError
+from models.heads.holes import find_loops, perimeter, weld
+from models.heads.mesh_files import Mesh
+from models.heads.meshes import Floats, Ints, fit_sphere
+
+MATERIAL_WORDS = (
+    ("lash", ("lash",)),
+    ("skin", ("lid", "socket", "eyebrow")),
+    ("eye", ("eye", "cornea", "sclera", "iris")),
+    ("teeth", ("teeth", "tooth")),
+    ("tongue", ("tongue",)),
+    ("mouth", ("mouth", "gum", "oral")),
+    ("hair", ("hair", "beard")),
+    ("cloth", ("cloth", "shirt", "collar", "jumper")),
+)
+"""What words in a part's name make of it, the first that is found; else it is skin."""
+
+EYEBALL_M = 0.012
+"""Radius of a grown-up's eyeball."""
+_LARGEST_HOLE_M = 0.25
+_EYEBALLS_M = (0.007, 0.02)
+_MEDIAPIPE = 468
+_MEDIAPIPE_EYES = ((263, 362, 386, 374), (33, 133, 159, 145))
+_MEDIAPIPE_LIPS = (
+    *(61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185),
+    *(78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191),
+)
+_LID_M = 0.0006
+"""Between an eyeball and the rim of its lids."""
+
+
+class Anatomy(NamedTuple):
+    """Places on a mesh."""
+
+    eyes: Floats  # (2, 3) middles of the eyeballs, the person's left (+X) first
+    radius: float
+    eyeballs: Ints  # (n,) triangles that are eyeballs
+    lids: list[Ints]  # vertices around each eye's hole
+    mouth: Ints | None  # vertices around the mouth's hole, in order
+    lips: Ints  # vertices on the lips
+    holes: list[Ints]  # all holes that may be closed
+    chin: Floats  # (3,)
+
+
+def part_material(name: str) -> str:
+    """What a part is made of, by its name."""
+    lowered = name.lower()
+    for material, words in MATERIAL_WORDS:
+        if any(word in lowered for word in words):
+            return material
+    return "skin"
+
+
+def find_anatomy(mesh: Mesh) -> Anatomy:
+    """Find all places.
+
+    Raises:
+        MeshFileError: If the eyes cannot be found.
+    """
+    holes = [h for h in find_loops(mesh.verts, mesh.faces) if _is_hole(mesh, h)]
+    eyeballs = _find_eyeballs(mesh)
+    lids = [] if len(eyeballs) else _eye_holes(mesh.verts, holes)
+    eyes, radius = _place_eyes(mesh, eyeballs, lids)
+    below = [h for h in holes if _is_mouth(mesh.verts[h].mean(axis=0), eyes)]
+    mouth = max(below, key=lambda h: perimeter(mesh.verts, h), default=None)
+    landmarks = np.array(_MEDIAPIPE_LIPS if len(mesh.verts) == _MEDIAPIPE else (), np.int64)
+    lips = landmarks if mouth is None else mouth
+    return Anatomy(eyes, radius, eyeballs, lids, mouth, lips, holes, _find_chin(mesh, eyes))
+
+
+def fit_jaw(verts: Floats, opening: Floats) -> Floats | None:
+    """The hinge (3,) that `jawOpen` turns the chin about, None if it hardly turns.
+
+    Args:
+        verts: (V, 3).
+        opening: (V, 3) metres moved at 1.
+    """
+    moved = np.linalg.norm(opening, axis=1)
+    chosen = moved > 0.6 * moved.max()
+    before, after = verts[chosen], verts[chosen] + opening[chosen]
+    middle, middle_after = before.mean(axis=0), after.mean(axis=0)
+    u, _, vt = np.linalg.svd((before - middle).T @ (after - middle_after))
+    flip = np.diag([1, 1, np.sign(np.linalg.det(vt.T @ u.T))])
+    rotation = vt.T @ flip @ u.T
+    if np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1)) < np.radians(3):
+        return None
+    shift = middle_after - rotation @ middle
+    # In the plane of symmetry, the point that stays where it is.
+    still = np.linalg.lstsq((np.eye(3) - rotation)[1:, 1:], shift[1:], rcond=None)[0]
+    return np.array([0.0, *still])
+
+
+def _is_hole(mesh: Mesh, loop: Ints) -> bool:
+    return perimeter(mesh.verts, loop) < _LARGEST_HOLE_M
+
+
+def _is_mouth(middle: Floats, eyes: Floats) -> bool:
+    apart = abs(eyes[0, 0] - eyes[1, 0])
+    below = eyes[:, 1].mean() - middle[1]
+    return bool(abs(middle[0]) < 0.2 * apart and 0.4 * apart < below < 2 * apart)
+
+
+def _find_eyeballs(mesh: Mesh) -> Ints:
+    """Triangles of parts that are called eyes, or of two balls of the right size."""
+    called = np.array([part_material(name) == "eye" for name in mesh.part_names])[mesh.parts]
+    if called.any():
+        return np.nonzero(called)[0]
+    piece = _pieces(mesh)[mesh.faces[:, 0]]
+    balls = [p for p in np.unique(piece) if _is_eyeball(mesh, piece == p)]
+    return np.nonzero(np.isin(piece, balls))[0] if len(balls) == 2 else np.zeros(0, np.int64)
+
+
+def _is_eyeball(mesh: Mesh, chosen: Ints) -> bool:
+    points = mesh.verts[np.unique(mesh.faces[chosen])]
+    if len(points) < 12:
+        return False
+    centre, radius = fit_sphere(points)
+    off = np.abs(np.linalg.norm(points - centre, axis=1) - radius).mean()
+    low, high = _EYEBALLS_M
+    return bool(low < radius < high and off < 0.1 * radius)
+
+
+def _pieces(mesh: Mesh) -> Ints:
+    """(V,) number of the connected piece that each vertex belongs to."""
+    place = weld(mesh.verts)
+    faces = place[mesh.faces]
+    label = np.arange(place.max() + 1)
+    while True:
+        lower = label.copy()
+        np.minimum.at(lower, faces.ravel(), np.repeat(label[faces].min(axis=1), 3))
+        lower = lower[lower]
+        if (lower == label).all():
+            return np.asarray(label[place])
+        label = lower
+
+
+def _eye_holes(verts: Floats, holes: list[Ints]) -> list[Ints]:
+    """The two holes, left one first, that mirror each other best; none if none do."""
+    middles = [verts[h].mean(axis=0) for h in holes]
+    best: tuple[float, list[Ints]] = (0.01, [])
+    for one, left in zip(middles, holes, strict=True):
+        for other, right in zip(middles, holes, strict=True):
+            apart = one[0] - other[0]
+            off = float(np.linalg.norm(one - other * [-1, 1, 1]))
+            if 0.04 < apart < 0.1 and off < best[0]:
+                best = (off, [left, right])
+    return best[1]
+
+
+def _place_eyes(mesh: Mesh, eyeballs: Ints, lids: list[Ints]) -> tuple[Floats, float]:
+    if len(eyeballs):
+        used = np.unique(mesh.faces[eyeballs])
+        sides = [used[mesh.verts[used, 0] * side > 0] for side in (1, -1)]
+        if min(len(side) for side in sides) >= 4:
+            fits = [fit_sphere(mesh.verts[side]) for side in sides]
+            return np.array([centre for centre, _ in fits]), float(np.mean([r for _, r in fits]))
+    if not lids and len(mesh.verts) == _MEDIAPIPE:
+        lids = [np.array(eye) for eye in _MEDIAPIPE_EYES]
+    if not lids:
+        raise MeshFileError(
+            "cannot find the eyes: name the eyeballs' material or node 'eye', or leave two holes "
+            "where they are; +Y must be up, and the face look along +Z"
+        )
+    return np.array([_behind_lids(mesh.verts[rim]) for rim in lids]), EYEBALL_M
+
+
+def _behind_lids(rim: Floats) -> Floats:
+    """Middle (3,) of an eyeball that touches the rim of its lids."""
+    middle: Floats = (rim.max(axis=0) + rim.min(axis=0)) / 2
+    across = np.linalg.norm(rim[:, :2] - middle[:2], axis=1)
+    reach = EYEBALL_M + _LID_M
+    depth = np.sqrt(np.maximum(reach**2 - across**2, (0.3 * reach) ** 2))
+    middle[2] = np.mean(rim[:, 2] - depth)
+    return middle
+
+
+def _find_chin(mesh: Mesh, eyes: Floats) -> Floats:
+    """What the jaw moves most, or the lowest point before the eyes' depth."""
+    if "jawOpen" in mesh.deltas:
+        chin: Floats = mesh.verts[np.argmax(np.linalg.norm(mesh.deltas["jawOpen"], axis=1))]
+        return chin
+    front = mesh.verts[mesh.verts[:, 2] > eyes[:, 2].mean() - 0.02]
+    lowest: Floats = front[np.argmin(front[:, 1])]
+    return lowest

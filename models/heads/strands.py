@@ -1,0 +1,67 @@
+"""Grows all single hairs and hangs them on the mesh.
+
+They are not part of the mesh. The studio draws them over it; each hangs on one triangle.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.heads.face_hair import beard_tuft, brow_tufts, lash_tufts
+from models.heads.hair import hair_thickness
+from models.heads.meshes import Floats, Ints
+from models.heads.scalp_hair import scalp_tufts
+from models.heads.source import Source
+
+
+def strand_arrays(source: Source, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Grow all hairs and hang them on the triangles of the head file's `arrays`."""
+    random = np.random.default_rng(11)
+    tufts = [*scalp_tufts(source, random), *brow_tufts(source, arrays, random)]
+    tufts += [t for side in "lr" for t in lash_tufts(source, side, random)]
+    if source.recipe.look.beard > 0:
+        tufts.append(beard_tuft(source, arrays, random))
+    names = list(arrays["material_names"])
+    middle = arrays["neutral"][arrays["faces"]].mean(1)
+    hung = []
+    for tuft in tufts:
+        faces = np.nonzero(arrays["materials"] == names.index(tuft.holder))[0]
+        hung.append(faces[_nearest(tuft.roots, middle[faces])])
+    anchors = np.concatenate(hung)
+    points = [t.points.reshape(-1, 3) for t in tufts]
+    inset = np.zeros(len(arrays["neutral"]))
+    hair = np.unique(arrays["faces"][arrays["materials"] == names.index("hair")])
+    rise = arrays["masks"][hair, list(arrays["mask_names"]).index("hair")].astype(np.float64)
+    bun = arrays["masks"][hair, list(arrays["mask_names"]).index("detail")] > 0.5
+    thick = hair_thickness(arrays["neutral"][hair].astype(np.float64), rise, source.recipe.hair)
+    # Curls stand up and are seen through at their roots; combed hair lies close.
+    share = 0.62 - 0.3 * source.recipe.look.curl
+    inset[hair] = np.where(bun, 0.0035, share * np.maximum(thick - 0.0015, 0))
+    counts = np.concatenate([np.full(len(t.points), t.points.shape[1]) for t in tufts])
+    return {
+        "strand_inset": inset.astype(np.float16),
+        # Half floats are fine enough for places told from the triangle's middle.
+        "strand_points": (
+            np.concatenate(points) - np.repeat(middle[anchors], counts, axis=0)
+        ).astype(np.float16),
+        "strand_counts": counts.astype(np.uint8),
+        "strand_anchors": anchors.astype(np.int32),
+        "strand_kinds": np.concatenate([np.full(len(t.points), t.kind) for t in tufts]).astype(
+            np.uint8
+        ),
+        "strand_widths": np.concatenate([t.width for t in tufts]).astype(np.float16),
+        "strand_tones": np.concatenate([t.tone for t in tufts]).astype(np.float16),
+        "strand_open_sky": np.concatenate([t.open_sky.ravel() for t in tufts]).astype(np.float16),
+    }
+
+
+def _nearest(points: Floats, candidates: Floats) -> Ints:
+    """(n,) index of the nearest candidate, in blocks that fit in memory."""
+    blocks = [
+        np.argmin(((points[i : i + 500, None] - candidates[None]) ** 2).sum(-1), axis=1)
+        for i in range(0, len(points), 500)
+    ]
+    return np.concatenate(blocks)

@@ -1,0 +1,133 @@
+"""The warp's convolutions on a CPU with AVX512-BF16, fused: live inputs to what `compose` takes.
+
+Twin in plain torch: `LiveRuntime.convolve`. oneDNN is as fast at the products alone, but wants its
+inputs copied, its outputs added to and cut by further passes over memory, and rectangles. Here each
+row is only as wide as the head reaches, and where a pixel's neighbourhood shows no head there is
+nothing to multiply. No interpreter lock, one core.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numba import njit
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.contract.frame_state import FloatArray
+from models.kernels.bfloat16 import Bits, NetworkArray, bits_of
+from models.kernels.vectors import OUTPUTS, PIXELS, add_products, rectify_and_narrow, widen_and_add
+from models.networks.telewarp import PICTURE
+
+
+class Kernels(NamedTuple):
+    """The warp's weights as `add_products` takes them."""
+
+    live: Bits
+    """(hidden / 32, 3, 3 P, 32): for 32 outputs, rows of three pixels' P channels, as pairs."""
+    hidden: Bits
+    """(hidden, 32), as pairs."""
+
+
+def pack_kernels(live: Tensor, hidden: Tensor) -> Kernels:
+    """Lay weights out.
+
+    Args:
+        live: (hidden, P, 3, 3), P even and hidden a multiple of 32.
+        hidden: (32, hidden, 1, 1).
+    """
+    outputs, channels = live.shape[:2]
+    assert outputs % OUTPUTS == 0
+    assert channels % 2 == 0
+    assert len(hidden) == OUTPUTS == 4 * PICTURE
+    rows = live.permute(2, 3, 1, 0).reshape(3, 3 * channels, outputs // OUTPUTS, OUTPUTS)
+    return Kernels(_as_pairs(rows.permute(2, 0, 1, 3)), _as_pairs(hidden[:, :, 0, 0].T))
+
+
+def _as_pairs(weights: Tensor) -> Bits:
+    """(..., K, 32) to the same shape, with weights 2k and 2k + 1 of an output side by side."""
+    *many, inputs, outputs = weights.shape
+    pairs = weights.reshape(*many, inputs // 2, 2, outputs).transpose(-1, -2)
+    return bits_of(pairs.reshape(weights.shape).to(torch.bfloat16).contiguous())
+
+
+def can_convolve(hidden: int, dtype: torch.dtype) -> bool:
+    """Whether `convolve` is for networks of this width, in what convolutions run in here."""
+    return dtype == torch.bfloat16 and hidden % OUTPUTS == 0
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def convolve(
+    half: Bits,
+    coverage: int,
+    first: Bits,
+    second: Bits,
+    code: FloatArray,
+    live_kernel: Bits,
+    hidden_kernel: Bits,
+    reach_left: NDArray[np.int32],
+    reach_right: NDArray[np.int32],
+    top: int,
+    bottom: int,
+    smooth: FloatArray,
+) -> None:
+    """Convolve some rows, as far as the head reaches.
+
+    Args:
+        half: As `allocate_half` makes, with live inputs in the middle.
+        coverage: The channel that is 0 only where all are.
+        first: (H/2, W/2, hidden) of the cache.
+        second: (H/2, W/2, 32) of the cache.
+        code: (hidden,) of the motion.
+        live_kernel: As `Kernels.live`.
+        hidden_kernel: As `Kernels.hidden`.
+        reach_left: (H/2,) where each row begins.
+        reach_right: (H/2,) and ends.
+        top: The first row.
+        bottom: The row after the last.
+        smooth: (bottom - top or more, W/2, 32) filled within the reach.
+    """
+    columns, channels = half.shape[1], half.shape[2]
+    hidden, width = first.shape[2], first.shape[1]
+    taps = 3 * channels // 2
+    inputs, out = half.reshape(-1), smooth.reshape(-1)
+    first_cached, second_cached = first.reshape(-1), second.reshape(-1)
+    live_weights, hidden_weights = live_kernel.reshape(-1), hidden_kernel.reshape(-1)
+    sums = np.empty(PIXELS * OUTPUTS, np.float32)
+    zeros = np.zeros(OUTPUTS, np.float32)
+    inner = np.empty(PIXELS * hidden, np.uint16)
+    for y in range(top, bottom):
+        for start in range(reach_left[y], reach_right[y], PIXELS):
+            x = min(start, width - PIXELS)
+            pixel = y * width + x
+            live = _any_covered(half, coverage, y, x)
+            for block in range(hidden // OUTPUTS):
+                outputs = block * OUTPUTS
+                for p in range(PIXELS):
+                    begin = (pixel + p) * hidden + outputs
+                    widen_and_add(first_cached, begin, code, outputs, sums, p * OUTPUTS)
+                if live:
+                    for row in range(3):
+                        left = ((y + row) * columns + x) * channels // 2
+                        add_products(
+                            inputs, left, channels // 2, live_weights, (3 * block + row) * taps,
+                            taps, sums, 0,
+                        )  # fmt: skip
+                for p in range(PIXELS):
+                    rectify_and_narrow(sums, p * OUTPUTS, inner, p * hidden + outputs)
+            to = ((y - top) * smooth.shape[1] + x) * OUTPUTS
+            for p in range(PIXELS):
+                widen_and_add(second_cached, (pixel + p) * OUTPUTS, zeros, 0, out, to + p * OUTPUTS)
+            add_products(inner, 0, hidden // 2, hidden_weights, 0, hidden // 2, out, to)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _any_covered(half: NetworkArray, coverage: int, y: int, x: int) -> bool:
+    """Whether any of `PIXELS` pixels from (y, x) on has a neighbour that is covered."""
+    any_bits = 0
+    for row in range(y, y + 3):  # there is one more row above, and a column before
+        for column in range(x, x + PIXELS + 2):
+            any_bits |= half[row, column, coverage]
+    return any_bits != 0

@@ -1,0 +1,294 @@
+"""The networks of one avatar, composed: texture, generator and warp, ours or the paper's.
+
+`build_networks` is the recipe. Both kinds answer the same two questions: a full render of a frame,
+and a warp of an older frame's cache to a new frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from models.networks.conditioning import CAMERA, POSE, Conditioning, from_flat
+from models.networks.paper import PaperCache, PaperGenerator, PaperWarp
+from models.networks.reproject import Mesh, find_places
+from models.networks.telewarp import (
+    LIVE_INPUTS,
+    PAINT,
+    LiveCache,
+    LiveGenerator,
+    LiveInput,
+    LiveInputs,
+    LiveWarp,
+    Picture,
+    covered,
+    live_channels,
+    live_inputs,
+)
+from models.networks.texture import COLOUR_CHANNELS, NeuralTexture, harmonic_scale
+
+Variant = Literal["live", "paper"]
+Numbers = Literal["ours", "flame"]
+
+IMAGE_MEAN = (0.485, 0.456, 0.406)
+IMAGE_DEVIATION = (0.229, 0.224, 0.225)
+"""What the paper's pictures are normalised by (its default data set statistics)."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """What the networks of an avatar look like."""
+
+    variant: Variant = "live"
+    """Our networks, or the paper's own."""
+    network_size: float = 0.25
+    """n: channels grow with it."""
+    texture_channels: int = 16
+    texture_size: int = 512
+    """Texels a side of the finest level."""
+    feature_size: int = 256
+    """Ours: the same of the feature texture; `texture_size` is that of the paint."""
+    texture_levels: int = 4
+    live_inputs: tuple[LiveInput, ...] = LIVE_INPUTS
+    """Ours: what the warp's convolutions are shown of the present frame."""
+    expressions: int = 52
+    """E: expression coefficients of the head."""
+    numbers: Numbers = "ours"
+    """Conditioning of a frame: ours (`models/networks/conditioning.py`), or FLAME's as in the paper
+    (`FlamePaperNetworks`; the paper's networks only)."""
+
+
+class FrameBatch(NamedTuple):
+    """Frames as networks take them; `geometry.gbuffer` draws the first two."""
+
+    uv: Tensor
+    """(B, H, W, 2)"""
+    surface: Tensor
+    """(B, 8, H, W)"""
+    numbers: Tensor
+    """(B, K), see `conditioning.describe`; the paper's networks name their own."""
+    mesh: Mesh | None = None
+    """The paper's networks need none."""
+
+    @property
+    def conditioning(self) -> Conditioning:
+        """Our numbers, named."""
+        return from_flat(self.numbers)
+
+    def to(self, device: torch.device) -> FrameBatch:
+        """The same on a device."""
+        uv, surface, numbers = (part.to(device, non_blocking=True) for part in self[:3])
+        mesh = self.mesh
+        if mesh is not None:
+            mesh = Mesh(*(part.to(device, non_blocking=True) for part in mesh))
+        return FrameBatch(uv, surface, numbers, mesh)
+
+    @staticmethod
+    def joined(frames: Sequence[FrameBatch]) -> FrameBatch:
+        """Frames stacked along the batch; all with a mesh, or none."""
+        uv, surface, numbers = (
+            torch.cat(parts) for parts in zip(*(frame[:3] for frame in frames), strict=True)
+        )
+        meshes = [frame.mesh for frame in frames if frame.mesh is not None]
+        mesh = None
+        if meshes:
+            mesh = Mesh(*(torch.cat(parts) for parts in zip(*meshes, strict=True)))
+        return FrameBatch(uv, surface, numbers, mesh)
+
+
+class FullRender(NamedTuple):
+    """A full render."""
+
+    picture: Picture
+    cache: Any
+    """Features for `AvatarNetworks.warp` of the same networks."""
+    colour: Tensor
+    """(B, 3, H, W) the texture's colour channels, trained to look like the picture."""
+
+
+class AvatarNetworks(Protocol):
+    """What both kinds of networks offer."""
+
+    config: NetworkConfig
+
+    @property
+    def textures(self) -> tuple[NeuralTexture, ...]:
+        """All neural textures."""
+
+    def full(self, frame: FrameBatch) -> FullRender:
+        """Render a frame anew."""
+
+    def warp(self, cache: Any, cached: FrameBatch, now: FrameBatch) -> Picture:
+        """Make frame `now` from the cache of frame `cached`; the plain form."""
+
+
+class LiveNetworks(nn.Module):
+    """Our networks (`networks/live.py`)."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.features = NeuralTexture(
+            config.texture_channels, config.feature_size, config.texture_levels
+        )
+        self.paint = NeuralTexture(PAINT, config.texture_size, config.texture_levels)
+        channels = live_channels(config.texture_channels)
+        self.generator = LiveGenerator(channels, config.network_size)
+        self.warper = LiveWarp(
+            channels, config.network_size, config.expressions, config.live_inputs
+        )
+
+    @property
+    def textures(self) -> tuple[NeuralTexture, ...]:
+        """Features and paint."""
+        return self.features, self.paint
+
+    def inputs(self, frame: FrameBatch) -> LiveInputs:
+        """What both networks see of a frame."""
+        view = frame.conditioning.pose[:, :3]
+        features, paint = self.features.texels(), self.paint.texels()
+        return live_inputs(features, paint, frame.uv, frame.surface, view)
+
+    def full(self, frame: FrameBatch) -> FullRender:
+        inputs = self.inputs(frame)
+        picture, cache = self.generator(inputs)
+        return FullRender(picture, cache, inputs.paint[:, :COLOUR_CHANNELS])
+
+    def warp(self, cache: LiveCache, cached: FrameBatch, now: FrameBatch) -> Picture:
+        numbers, older = now.conditioning, cached.conditioning
+        prepared, inputs = self.warper.prepare(cache, older), self.inputs(now)
+        carried = self.warper.carry(prepared, self.places(cached, now), numbers, older)
+        smooth = self.warper(carried, inputs, numbers, older)
+        picture: Picture = self.generator.paint_over(smooth, inputs)
+        return picture
+
+    def places(self, cached: FrameBatch, now: FrameBatch) -> Tensor:
+        """(B, H/2, W/2, 2) where in frame `cached` the surface points of frame `now` were."""
+        if cached.mesh is None or now.mesh is None:
+            raise ValueError("our warp needs to know the mesh of both frames")
+        return find_places(now.mesh, cached.mesh.points, cached.mesh.origin)
+
+
+class PaperNetworks(nn.Module):
+    """The paper's networks (`networks/paper.py`).
+
+    Args:
+        config: What they look like.
+        expressions: Expression coefficients that the warp is told; the head's by default.
+        camera: Camera numbers that the warp is told.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self, config: NetworkConfig, expressions: int | None = None, camera: int = CAMERA
+    ) -> None:
+        super().__init__()
+        self.config = config
+        told = config.expressions if expressions is None else expressions
+        self.texture = NeuralTexture(
+            config.texture_channels, config.texture_size, config.texture_levels
+        )
+        self.generator = PaperGenerator(config.texture_channels, config.network_size)
+        self.warper = PaperWarp(config.network_size, POSE, camera, told)
+        self.register_buffer("mean", torch.tensor(IMAGE_MEAN)[:, None, None], persistent=False)
+        deviation = torch.tensor(IMAGE_DEVIATION)[:, None, None]
+        self.register_buffer("deviation", deviation, persistent=False)
+
+    @property
+    def textures(self) -> tuple[NeuralTexture, ...]:
+        """The only one."""
+        return (self.texture,)
+
+    @property
+    def number_count(self) -> int:
+        """K of a frame's numbers."""
+        return POSE + CAMERA + self.config.expressions
+
+    def named(self, numbers: Tensor) -> Conditioning:
+        """Name the parts of (B, K) numbers as the warp takes them."""
+        return from_flat(numbers)
+
+    def features(self, frame: FrameBatch) -> Tensor:
+        """(B, C, H, W) texture features, scaled by the harmonics of the view, 0 off the head."""
+        scale = harmonic_scale(frame.conditioning.pose[:, :3], self.texture.channels)
+        texture: Tensor = self.texture(frame.uv)
+        return texture * scale[..., None, None] * covered(frame.surface)
+
+    def full(self, frame: FrameBatch) -> FullRender:
+        features = self.features(frame)
+        made = self.generator(features)
+        picture = self.picture(made.rgb, made.mask_logit)
+        return FullRender(picture, made.cache, features[:, :COLOUR_CHANNELS])
+
+    def warp(self, cache: PaperCache, cached: FrameBatch, now: FrameBatch) -> Picture:
+        change = (now.uv - cached.uv).permute(0, 3, 1, 2)
+        numbers = self.named(now.numbers), self.named(cached.numbers)
+        return self.picture(*self.warper(cache, change, *numbers))
+
+    def picture(self, rgb: Tensor, mask_logit: Tensor) -> Picture:
+        """Undo the normalisation of the networks' colours."""
+        return Picture(rgb * self.deviation + self.mean, mask_logit)
+
+
+FLAME_EXPRESSIONS = 50
+FLAME_NUMBERS = POSE + CAMERA + FLAME_EXPRESSIONS
+"""Pose 6 (turn of the head, turn of the jaw: rotation vectors), weak-perspective camera 3 (scale,
+shift right, shift up), expression 50."""
+
+
+class FlamePaperNetworks(PaperNetworks):
+    """The paper's networks, told FLAME's numbers as in the published code.
+
+    Numbers are standardised by the training set's statistics, which are kept with the weights. The
+    texture's harmonics follow the camera. Texture is looked up off the head too, at UV 0: so the
+    published weights were trained.
+    """
+
+    numbers_mean: Tensor
+    numbers_deviation: Tensor
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__(config, FLAME_EXPRESSIONS, camera=2)
+        self.register_buffer("numbers_mean", torch.zeros(FLAME_NUMBERS))
+        self.register_buffer("numbers_deviation", torch.ones(FLAME_NUMBERS))
+
+    @torch.no_grad()
+    def standardize_by(self, mean: Tensor, deviation: Tensor) -> None:
+        """Take the training set's mean and deviation (59,) of all numbers."""
+        self.numbers_mean.copy_(mean)
+        self.numbers_deviation.copy_(deviation)
+
+    @property
+    def number_count(self) -> int:
+        return FLAME_NUMBERS
+
+    def named(self, numbers: Tensor) -> Conditioning:
+        standard = (numbers - self.numbers_mean) / self.numbers_deviation
+        camera = standard[:, POSE : POSE + 2]
+        return Conditioning(standard[:, :POSE], camera, standard[:, POSE + CAMERA :])
+
+    def features(self, frame: FrameBatch) -> Tensor:
+        camera = self.named(frame.numbers).camera
+        direction = torch.cat([camera, torch.ones_like(camera[:, :1])], dim=1)
+        scale = harmonic_scale(direction, self.texture.channels)
+        texture: Tensor = self.texture(frame.uv)
+        return texture * scale[..., None, None]
+
+
+def build_networks(config: NetworkConfig) -> LiveNetworks | PaperNetworks:
+    """Networks with fresh random weights.
+
+    Raises:
+        ValueError: If our networks are to be told FLAME's numbers.
+    """
+    if config.numbers == "flame":
+        if config.variant != "paper":
+            raise ValueError("numbers 'flame' are for the variant 'paper', got 'live'")
+        return FlamePaperNetworks(config)
+    return LiveNetworks(config) if config.variant == "live" else PaperNetworks(config)

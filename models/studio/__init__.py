@@ -1,0 +1,1 @@
+"""The studio: an offline renderer that makes the ground-truth images of a head."""

@@ -1,0 +1,129 @@
+"""Paints a head: colour, gloss and fine relief of every texel, in the space of the neutral head.
+
+Everything is a function of the place on the head (metres, origin between the eyes), so seams of the
+texture layout do not show. Colours are linear light, not sRGB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.geometry.head import Head
+from models.studio.appearance import Look
+from models.studio.atlas import StudioData, Texels, find_texels, spread
+from models.studio.brush import Brush, Floats
+from models.studio.eyeball import eyeball_radius
+from models.studio.paint_features import (
+    paint_cloth,
+    paint_eye,
+    paint_lash,
+    paint_mouth,
+    paint_teeth,
+    paint_tongue,
+)
+from models.studio.paint_hair import paint_hair
+from models.studio.paint_skin import paint_skin
+from models.studio.wrinkles import crease_depth, crease_relief
+
+CHANNELS = 13
+"""Colour 3, roughness, specular strength, relief 3 (a tangent for hair), thinness, relief of folded
+lines 3, their depth; see `PaintedHead`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PaintedHead:
+    """Texture maps of one head."""
+
+    maps: Floats
+    """(size, size, CHANNELS): linear RGB, roughness, specular strength, and a vector in head space
+    that is added to the normal (skin and such), or the direction of the strands (hair). Then, of
+    skin: how much light comes through, what its lines add to the normal when an expression folds
+    them, and how deep they are."""
+
+
+def paint_head(head: Head, data: StudioData, look: Look, size: int = 1024) -> PaintedHead:
+    """Paint every texel.
+
+    Args:
+        head: Shape and texture layout.
+        data: Materials and masks of the same head file.
+        look: Colours and features of the person.
+        size: Texels along each side of the maps.
+    """
+    texels = find_texels(head.neutral, head.faces, head.uvs, head.uv_faces, data, size)
+    maps = np.zeros((size, size, CHANNELS), np.float32)
+    painters = _painters(head, data, look)
+    for index, name in enumerate(data.material_names):
+        chosen = np.nonzero(texels.material == index)[0]
+        brush = _new_brush(texels, data.mask_names, chosen)
+        painters[name](brush)
+        maps[texels.rows[chosen], texels.columns[chosen]] = np.concatenate(
+            [
+                np.maximum(brush.colour, 0.001),
+                brush.roughness[:, None],
+                brush.specular[:, None],
+                brush.relief,
+                brush.thinness[:, None],
+                *_lines(name, brush),
+            ],
+            axis=1,
+        )
+    if data.base_colour is not None:
+        _lay_over(maps, texels, data.base_colour)
+    covered = np.zeros((size, size), bool)
+    covered[texels.rows, texels.columns] = True
+    return PaintedHead(spread(maps, covered))
+
+
+def _lay_over(maps: Floats, texels: Texels, picture: NDArray[np.uint8]) -> None:
+    """Colour the texels as the mesh's own picture has them; gloss and relief stay."""
+    height, width, _ = picture.shape
+    rows = (texels.rows * height + height // 2) // texels.size
+    columns = (texels.columns * width + width // 2) // texels.size
+    own = picture[np.minimum(rows, height - 1), np.minimum(columns, width - 1)]
+    counts = own[:, 3] > 0
+    srgb = own[counts, :3].astype(np.float32) / 255
+    linear = np.where(srgb < 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    maps[texels.rows[counts], texels.columns[counts], :3] = np.maximum(linear, 0.001)
+
+
+def _new_brush(texels: Texels, names: tuple[str, ...], chosen: NDArray[np.int64]) -> Brush:
+    count = len(chosen)
+    masks = texels.masks[chosen]
+    return Brush(
+        position=np.ascontiguousarray(texels.position[chosen]),
+        normal=texels.normal[chosen],
+        masks={name: np.ascontiguousarray(masks[:, i]) for i, name in enumerate(names)},
+        colour=np.ones((count, 3), np.float32),
+        roughness=np.full(count, 0.5, np.float32),
+        specular=np.ones(count, np.float32),
+        relief=np.zeros((count, 3), np.float32),
+        thinness=np.zeros(count, np.float32),
+    )
+
+
+def _lines(material: str, brush: Brush) -> tuple[Floats, Floats]:
+    """Relief (N, 3) and depth (N, 1) of the lines that expressions fold: only skin has some."""
+    if material != "skin":
+        nothing = np.zeros((len(brush.position), 4), np.float32)
+        return nothing[:, :3], nothing[:, 3:]
+    return crease_relief(brush.position), crease_depth(brush.position)[:, None]
+
+
+def _painters(head: Head, data: StudioData, look: Look) -> dict[str, Callable[[Brush], None]]:
+    eyes = head.joint_positions[3:5]
+    radius = eyeball_radius(head, data)
+    return {
+        "skin": lambda brush: paint_skin(brush, eyes, radius, look),
+        "mouth": paint_mouth,
+        "teeth": paint_teeth,
+        "tongue": paint_tongue,
+        "eye": lambda brush: paint_eye(brush, eyes, look),
+        "lash": lambda brush: paint_lash(brush, look),
+        "hair": lambda brush: paint_hair(brush, look),
+        "cloth": lambda brush: paint_cloth(brush, look),
+    }

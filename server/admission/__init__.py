@@ -1,0 +1,1 @@
+"""Session limit, queue, measured capacity and draining."""

@@ -1,0 +1,174 @@
+"""Finds out what a connection may do: by its token, or by where it comes from.
+
+A token comes as `Authorization: Bearer TOKEN`, or, from a browser's WebSocket, which can set no
+headers, as the subprotocol `telewarp.token.TOKEN` offered beside `telewarp`. It is not taken from
+an address: those end up in logs and histories. Only a router's pass is, which is good once
+(`passes.py`).
+
+Without tokens the server serves its own machine only. Then two things keep strangers out who get
+others to do their work: the name it is called by must be a loopback one (a web page whose name was
+pointed at 127.0.0.1 calls it by its own, and so does a proxy that would publish it), and a page
+that asks must be the server's own.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+
+from server.auth.grants import ANYONE, Grant
+from server.auth.passes import PARAMETER, Passes
+from server.auth.tokens import Tokens, read_tokens
+from server.errors import ForbiddenError, SettingsError, TelewarpError, UnauthorizedError
+from server.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+SUBPROTOCOL = "telewarp"
+_TOKEN_SUBPROTOCOL = "telewarp.token."
+_STATE = "telewarp.access"
+_INSECURE = """
+****************************************************************************************
+  --insecure: ANYONE who reaches %s may watch, publish, drive and delete,
+  without a token. Set --tokens FILE instead, unless something else keeps strangers out.
+****************************************************************************************"""
+
+
+class Guard:
+    """Says what each connection may do.
+
+    Args:
+        tokens: The good ones; None where none is asked for.
+        only_loopback: Without tokens: refuse whoever calls the server by another name than a
+            loopback one.
+        origins: Other web pages that may ask, as `https://host:port`; `*` for all.
+        passes: Takes a router's passes, where there is one.
+    """
+
+    def __init__(
+        self,
+        tokens: Tokens | None,
+        only_loopback: bool,
+        origins: Iterable[str],
+        passes: Passes | None = None,
+    ) -> None:
+        self.passes = passes
+        self._tokens = tokens
+        self._only_loopback = only_loopback
+        self._origins = frozenset(origins)
+
+    @property
+    def reachable_by_others(self) -> bool:
+        """Whether other machines may be served."""
+        return self._tokens is not None or not self._only_loopback
+
+    def identify(self, connection: HTTPConnection) -> Grant:
+        """What this connection may do.
+
+        Raises:
+            UnauthorizedError: If it has no token, or none that is good.
+            ForbiddenError: If it must not ask at all.
+        """
+        if self._tokens is not None:
+            return self._find(connection, self._tokens)
+        if self._only_loopback:
+            _check_host(connection)
+        self._check_origin(connection)
+        return ANYONE
+
+    def _find(self, connection: HTTPConnection, tokens: Tokens) -> Grant:
+        token = token_of(connection)
+        if token is not None:
+            return tokens.find(token)
+        given = connection.query_params.get(PARAMETER)
+        if self.passes is not None and given is not None:
+            return self.passes.take(given)
+        raise UnauthorizedError("expected a token (Authorization: Bearer ...), got none")
+
+    def _check_origin(self, connection: HTTPConnection) -> None:
+        origin = connection.headers.get("origin")
+        if origin is None or "*" in self._origins or origin in self._origins:
+            return
+        if urlsplit(origin).netloc != connection.headers.get("host"):
+            raise ForbiddenError(
+                f"expected a page of this server, got one of {origin[:100]}; see --allowed-origins"
+            )
+
+
+def build_guard(settings: Settings) -> Guard:
+    """The guard that the settings ask for.
+
+    Raises:
+        SettingsError: If others could reach the server and no tokens are set, or the file of
+            tokens cannot be used.
+    """
+    origins = settings.origins
+    if settings.tokens is not None:
+        tokens, host = read_tokens(settings.tokens), settings.public_url
+        passes = Passes(tokens, host) if host is not None and tokens.can_sign else None
+        return Guard(tokens, False, origins, passes)
+    if settings.insecure:
+        logger.warning(_INSECURE, f"{settings.host}:{settings.port}")
+        return Guard(None, False, origins)
+    if is_loopback(settings.host):
+        return Guard(None, True, origins)
+    raise SettingsError(
+        f"others can reach {settings.host}, so expected --tokens FILE (make one with "
+        "scripts/make_token.py), or --insecure to let in anyone"
+    )
+
+
+def token_of(connection: HTTPConnection) -> str | None:
+    """The token that came with a connection; None where there is none."""
+    scheme, _, credentials = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and credentials.strip():
+        return credentials.strip()
+    if connection.scope["type"] == "websocket":
+        for offered in connection.scope.get("subprotocols", ()):
+            if offered.startswith(_TOKEN_SUBPROTOCOL):
+                return str(offered.removeprefix(_TOKEN_SUBPROTOCOL))
+    return None
+
+
+def remember(connection: HTTPConnection, found: Grant | TelewarpError) -> None:
+    """Keep what `Guard.identify` found, for the call to use."""
+    connection.scope[_STATE] = found
+
+
+def grant_of(connection: HTTPConnection) -> Grant:
+    """What the connection may do.
+
+    Raises:
+        TelewarpError: What `Guard.identify` raised.
+    """
+    found: Grant | TelewarpError = connection.scope[_STATE]
+    if isinstance(found, TelewarpError):
+        raise found
+    return found
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a host; a name counts if it is `localhost`."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_host(connection: HTTPConnection) -> None:
+    named = connection.headers.get("host", "")
+    try:
+        host = urlsplit(f"//{named}").hostname or ""
+    except ValueError:
+        host = ""
+    if not is_loopback(host):
+        raise ForbiddenError(
+            f"expected a call from this machine, to localhost, got one to {named[:100]!r}; "
+            "to serve others, also through a proxy, set --tokens"
+        )

@@ -1,0 +1,82 @@
+"""Talks to a host over HTTP: what it tells of itself, and what it is to make."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable, Iterable
+
+from server.auth.grants import Scope
+from server.auth.tokens import Tokens
+from server.protocol.host_load import HeldStream, HostLoad
+
+logger = logging.getLogger(__name__)
+
+BEAT_S = 1.0
+_ANSWER_S = 2.0
+_TOKEN_MINUTES = 1.0
+
+Renew = Callable[[str, HostLoad], Awaitable[Iterable[HeldStream]]]
+"""Tells the registry of a host; gives what the host is to make."""
+
+
+class Host:
+    """One host, as its keeper reaches it.
+
+    Args:
+        address: `http://HOST:PORT`, for the keeper.
+        tokens: Signs the keeper's own tokens; None where none are asked for.
+    """
+
+    def __init__(self, address: str, tokens: Tokens | None) -> None:
+        self.address = address
+        self._tokens = tokens
+
+    async def load(self) -> HostLoad:
+        """How much room it has.
+
+        Raises:
+            OSError: If it does not answer, or refuses.
+        """
+        return HostLoad.model_validate_json(await asyncio.to_thread(self._ask, "/v1/load", None))
+
+    async def make(self, stream: HeldStream) -> None:
+        """Make a stream there, unless there is one.
+
+        Raises:
+            OSError: If it does not answer, or refuses.
+        """
+        try:
+            await asyncio.to_thread(self._ask, "/v1/streams", stream.model_dump())
+        except urllib.error.HTTPError as exc:
+            with exc:
+                if exc.code != 409:  # there is one
+                    raise
+
+    async def beat(self, renew: Renew) -> None:
+        """Tell the registry of it once, and make what it is to make.
+
+        Raises:
+            OSError: If it does not answer, or refuses.
+        """
+        load = await self.load()
+        for stream in await renew(load.address or self.address, load):
+            logger.info("%s takes over stream %s", self.address, stream.id)
+            await self.make(stream)
+
+    def _ask(self, path: str, body: object) -> bytes:
+        headers = {"Content-Type": "application/json"}
+        if self._tokens is not None:
+            token = self._tokens.sign([Scope.ADMIN], None, _TOKEN_MINUTES)
+            headers["Authorization"] = f"Bearer {token}"
+        request = urllib.request.Request(
+            self.address + path,
+            None if body is None else json.dumps(body).encode(),
+            headers,
+        )
+        with urllib.request.urlopen(request, timeout=_ANSWER_S) as response:
+            answer: bytes = response.read()
+            return answer

@@ -1,0 +1,264 @@
+"""Places hosts and viewers in a Ray cluster. The one file that imports Ray; no frame passes it.
+
+A detached, named actor per GPU (per machine without one) is bound to its machine for good and keeps
+a whole server there as a child process, which itself knows nothing of Ray. Another such actor holds
+the registry; a router asks it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from server.cluster.registry import HostStatus, Registry
+from server.cluster.supervisor import HostKeeper, HostPlan, Seat
+from server.errors import NotReadyError, SettingsError
+from server.protocol.host_load import HeldStream, HostLoad
+
+logger = logging.getLogger(__name__)
+
+NAMESPACE = "telewarp"
+REGISTRY = "registry"
+_HOST = "host-"
+_CONNECT_S = 3.0
+_CALL_S = 10.0
+"""Starting an actor's process takes some seconds."""
+_ASK_S = 2.0
+_HEAD = "node:__internal_head__"
+"""Ray's own name for the machine that leads the cluster."""
+
+
+def connect(address: str) -> None:
+    """Join a Ray cluster as a client of it.
+
+    Args:
+        address: `HOST:PORT` of its head.
+
+    Raises:
+        SettingsError: If there is none. Ray itself would wait for minutes.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), _CONNECT_S).close()
+    except (OSError, ValueError) as exc:
+        raise SettingsError(f"no Ray cluster answers at {address}: {exc}") from exc
+    ray.init(
+        address=address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.WARNING
+    )
+
+
+class RegistryActor(Registry):
+    """The registry, as an actor."""
+
+
+class HostActor:
+    """Keeps one host, as an actor on its machine.
+
+    Args:
+        plan: How the host is started.
+        seat: Where.
+        registry: The registry's actor.
+    """
+
+    def __init__(self, plan: HostPlan, seat: Seat, registry: Any) -> None:
+        self._registry = registry
+        self._keeper = HostKeeper(plan, seat)
+        # Not by a call of this actor: those end with the program that made them.
+        threading.Thread(target=self._keep, name="keeper", daemon=True).start()
+
+    def address(self) -> str:
+        """Where viewers reach it."""
+        return self._keeper.address
+
+    def problem(self) -> str | None:
+        """Why the host does not answer yet, as far as it has said so; None if it answers."""
+        return None if self._keeper.answers else self._keeper.said or "it is still starting"
+
+    def drain(self) -> None:
+        """Let it take no more viewers."""
+        self._keeper.draining = True
+
+    def stop(self) -> None:
+        """End the host; afterwards the actor may be ended."""
+        self._loop.call_soon_threadsafe(self._keeping.cancel)
+        self._keeper.stop()
+
+    def _keep(self) -> None:
+        async def keep() -> None:
+            self._loop = asyncio.get_running_loop()
+            self._keeping = asyncio.ensure_future(self._keeper.keep(self._renew))
+            await asyncio.wait([self._keeping])
+
+        asyncio.run(keep())
+
+    async def _renew(self, address: str, load: HostLoad) -> tuple[HeldStream, ...]:
+        asked = self._registry.renew.remote(address, load)
+        try:
+            return tuple(await asyncio.to_thread(ray.get, asked, timeout=_ASK_S))
+        except RayError as exc:
+            raise OSError(f"the registry does not answer: {exc}") from exc
+
+
+def start_hosts(plan: HostPlan, wait_s: float = 60.0) -> dict[str, str | None]:
+    """Start a host per GPU, per machine without one, wherever there is none yet.
+
+    Returns:
+        The addresses of all hosts, each with why it does not answer, if it does not by then.
+    """
+    registry = _start_registry()
+    actors = [
+        _start_host(plan, node, index, registry) for node in _nodes() for index in _places(node)
+    ]
+    waiting = {_get(actor.address.remote()): actor for actor in actors}
+    problems: dict[str, str | None] = {}
+    deadline = time.monotonic() + wait_s
+    while True:
+        problems |= {address: _get(actor.problem.remote()) for address, actor in waiting.items()}
+        if time.monotonic() > deadline or not any(problems.values()):
+            return problems
+        time.sleep(1)
+
+
+def hosts() -> tuple[HostStatus, ...]:
+    """All hosts that are not lost.
+
+    Raises:
+        NotReadyError: If no hosts were ever started, or the cluster does not answer.
+    """
+    found: tuple[HostStatus, ...] = _get(_find_registry().hosts.remote())
+    return found
+
+
+def drain(address: str) -> None:
+    """Let a host take no more viewers.
+
+    Raises:
+        NotReadyError: If there is no such host, or it does not answer.
+    """
+    _get(_find_host(address).drain.remote())
+
+
+def stop(address: str) -> None:
+    """End a host and its actor.
+
+    Raises:
+        NotReadyError: If there is no such host, or it does not answer.
+    """
+    actor = _find_host(address)
+    _get(actor.stop.remote(), _CALL_S * 2)
+    ray.kill(actor)
+
+
+class RayPlacement:
+    """Asks the registry of a Ray cluster; `connect` must have been called."""
+
+    def __init__(self) -> None:
+        self._registry = _find_registry()
+
+    async def place_viewer(self, stream_id: str) -> str:
+        """See `Placement`."""
+        return str(await self._ask("place_viewer", stream_id))
+
+    async def find_stream(self, stream_id: str) -> str:
+        """See `Placement`."""
+        return str(await self._ask("find_stream", stream_id))
+
+    async def place_stream(self, stream_id: str | None) -> str:
+        """See `Placement`."""
+        return str(await self._ask("place_stream", stream_id))
+
+    async def hosts(self) -> tuple[HostStatus, ...]:
+        """See `Placement`."""
+        return tuple(await self._ask("hosts"))
+
+    async def streams(self) -> tuple[HeldStream, ...]:
+        """See `Placement`."""
+        return tuple(await self._ask("streams"))
+
+    async def _ask(self, call: str, *arguments: object) -> Any:
+        with _told_apart():
+            async with asyncio.timeout(_ASK_S):
+                return await getattr(self._registry, call).remote(*arguments)
+
+
+def _nodes() -> list[dict[str, Any]]:
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
+def _places(node: dict[str, Any]) -> range:
+    return range(int(node["Resources"].get("GPU", 0)) or 1)
+
+
+def _start_registry() -> Any:
+    options = {"num_cpus": 0, "resources": {_HEAD: 0.001}, "max_restarts": -1}
+    return _start(RegistryActor, REGISTRY, options)
+
+
+def _start_host(plan: HostPlan, node: dict[str, Any], index: int, registry: Any) -> Any:
+    seat = Seat(node["NodeManagerAddress"], node["NodeManagerHostname"], index)
+    options = {
+        "num_cpus": 0,
+        "num_gpus": 1 if node["Resources"].get("GPU", 0) else 0,
+        "max_restarts": -1,
+        "scheduling_strategy": NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
+    }
+    return _start(HostActor, f"{_HOST}{node['NodeID'][:12]}-{index}", options, plan, seat, registry)
+
+
+def _start(actor: type, name: str, options: dict[str, Any], *arguments: object) -> Any:
+    remote: Any = ray.remote(actor)
+    lasting = {"name": name, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True}
+    return remote.options(**lasting, **options).remote(*arguments)
+
+
+def _find_registry() -> Any:
+    try:
+        return ray.get_actor(REGISTRY, NAMESPACE)
+    except ValueError as exc:
+        raise NotReadyError("there are no hosts in this Ray cluster yet") from exc
+
+
+def _find_host(address: str) -> Any:
+    known, silent = [], 0
+    for actor in _host_actors():
+        try:
+            known.append(_get(actor.address.remote()))
+        except NotReadyError:  # its machine is lost; that keeps nobody from the others
+            silent += 1
+            continue
+        if known[-1] == address:
+            return actor
+    others = f", and {silent} that do not answer" if silent else ""
+    raise NotReadyError(f"no host {address!r}; there are: {', '.join(known) or 'none'}{others}")
+
+
+def _host_actors() -> Iterator[Any]:
+    for entry in ray.util.list_named_actors(all_namespaces=True):
+        if entry["namespace"] == NAMESPACE and entry["name"].startswith(_HOST):
+            yield ray.get_actor(entry["name"], NAMESPACE)
+
+
+def _get(asked: Any, seconds: float = _CALL_S) -> Any:
+    with _told_apart():
+        return ray.get(asked, timeout=seconds)
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    """Raise an actor's own errors as they are; what befalls Ray itself, as not being ready."""
+    try:
+        yield
+    except RayTaskError as exc:
+        raise exc.cause from None
+    except (RayError, GetTimeoutError, TimeoutError) as exc:
+        raise NotReadyError(f"the Ray cluster does not answer: {exc or 'timeout'}") from exc

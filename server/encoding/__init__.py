@@ -1,0 +1,1 @@
+"""Video and image encoders; none of them knows about sessions."""

@@ -1,0 +1,80 @@
+"""What routes declare: which scope they need. The one dependency every call has."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Depends
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+from starlette.requests import HTTPConnection
+
+from server.auth.grants import Grant, Scope
+from server.auth.guard import grant_of
+
+_LIMITED = {"429": "too many requests; try again after `Retry-After` seconds"}
+_RULED = {"401": "no token, or none that is good", "403": "the token does not allow it"}
+
+
+class Rule(SecurityBase):
+    """Lets a call through if its token has one of the scopes, and is good for its stream.
+
+    The stream is the one of the path (`{stream_id}`).
+
+    Args:
+        scopes: One of these is needed.
+        limited: Whether a token that is limited to some streams will do where the path names none.
+    """
+
+    def __init__(self, *scopes: Scope, limited: bool = False) -> None:
+        self.scopes = scopes
+        self.limited = limited
+        self.scheme_name = "token"
+        self.model = HTTPBearer(description="See `scripts/make_token.py`.")
+
+    async def __call__(self, connection: HTTPConnection) -> None:
+        """Raises `UnauthorizedError` or `ForbiddenError` unless the call is allowed."""
+        grant = grant_of(connection)
+        stream_id: str | None = connection.path_params.get("stream_id")
+        grant.check_scope(*self.scopes)
+        if stream_id is not None or not self.limited:
+            grant.check_stream(stream_id)
+
+
+class Open:
+    """Lets everyone through: for what tells nothing and costs nothing."""
+
+    async def __call__(self) -> None:
+        """Do nothing."""
+
+
+def needs(*scopes: Scope, limited: bool = False) -> Any:
+    """Declare a call's scopes, one of which is needed: `dependencies=[needs(Scope.VIEW)]`."""
+    return Depends(Rule(*scopes, limited=limited))
+
+
+def open_to_all() -> Any:
+    """Declare that a call needs no token: `dependencies=[open_to_all()]`."""
+    return Depends(Open())
+
+
+async def _grant(connection: HTTPConnection) -> Grant:
+    return grant_of(connection)
+
+
+TheGrant = Annotated[Grant, Depends(_grant)]
+
+
+def describe_refusals(schema: dict[str, Any], problem: dict[str, Any]) -> None:
+    """Add to an OpenAPI schema how calls may be refused.
+
+    Args:
+        schema: Changed in place.
+        problem: The content of such an answer.
+    """
+    for path in schema["paths"].values():
+        for operation in path.values():
+            refusals = _LIMITED | (_RULED if operation.get("security") else {})
+            for status, description in refusals.items():
+                answer = {"description": description, "content": problem}
+                operation["responses"].setdefault(status, answer)

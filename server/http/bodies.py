@@ -1,0 +1,110 @@
+"""Reading bodies within limits, and telling OpenAPI about them and about errors.
+
+Bodies are read raw and parsed by `server.protocol.messages`, never by FastAPI: its parser has no
+limit, takes NaN, and guesses types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import Request
+
+from server.errors import MediaTypeError, TooLargeError
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+PNG = "image/png"
+SDP = "application/sdp"
+SDP_FRAGMENT = "application/trickle-ice-sdpfrag"
+PROBLEM = "application/problem+json"
+
+PROBLEM_CONTENT = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
+def media_type(request: Request) -> str:
+    """The body's type without its parameters, in lower case; empty where none is named."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def require_media_type(request: Request, *expected: str) -> str:
+    """Refuse a body of another type.
+
+    Returns:
+        The type.
+
+    Raises:
+        MediaTypeError: If it is none of `expected`.
+    """
+    got = media_type(request)
+    if got not in expected:
+        raise MediaTypeError(f"expected Content-Type {' or '.join(expected)}, got {got or 'none'}")
+    return got
+
+
+async def read_body(request: Request, largest: int) -> bytes:
+    """Read a whole body.
+
+    Raises:
+        TooLargeError: As soon as it is known to be larger than `largest` bytes.
+    """
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > largest:
+        raise TooLargeError(f"expected a body of at most {largest} bytes, got {announced}")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > largest:
+            raise TooLargeError(f"expected a body of at most {largest} bytes, got more")
+    return bytes(body)
+
+
+async def read_lines(request: Request, longest: int) -> AsyncIterator[tuple[int, bytes]]:
+    """Give a body's lines as they arrive, each with its number from 1; empty ones are left out.
+
+    Raises:
+        TooLargeError: If a line is longer than `longest` bytes.
+    """
+    number = 1
+    rest = b""
+    async for chunk in request.stream():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            _check_length(line, number, longest)
+            if line.strip():
+                yield number, line
+            number += 1
+        _check_length(rest, number, longest)
+    if rest.strip():
+        yield number, rest
+
+
+def _check_length(line: bytes, number: int, longest: int) -> None:
+    if len(line) > longest:
+        raise TooLargeError(f"line {number}: expected at most {longest} bytes, got more")
+
+
+def body_of(**schemas: str) -> dict[str, Any]:
+    """Describe a raw body to OpenAPI; `json="MeshFrame"` names a schema of `protocol.messages`."""
+    types = {"json": JSON, "ndjson": NDJSON, "sdp": SDP, "fragment": SDP_FRAGMENT}
+    content = {
+        types[kind]: {
+            "schema": {"$ref": f"#/components/schemas/{name}"} if name else {"type": "string"}
+        }
+        for kind, name in schemas.items()
+    }
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def problems(**reasons: str) -> dict[int | str, dict[str, Any]]:
+    """Describe errors to OpenAPI: `problems(_404="no such stream")`."""
+    return {
+        int(status.lstrip("_")): {"description": reason, "content": PROBLEM_CONTENT}
+        for status, reason in reasons.items()
+    }
+
+
+def described(status: int, description: str, content_type: str) -> dict[int | str, dict[str, Any]]:
+    """Describe an answer that is no JSON to OpenAPI."""
+    return {status: {"description": description, "content": {content_type: {}}}}

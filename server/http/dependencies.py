@@ -1,0 +1,102 @@
+"""The parts of the running server that calls work with, as FastAPI dependencies."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from server.admission.admission import Admission
+from server.auth.passes import Passes
+from server.errors import SessionNotFoundError
+from server.http.authorization import TheGrant
+from server.http.live_requests import LiveRequests
+from server.network.ice_servers import IceServers
+from server.pool.pool import RenderPool
+from server.sessions.registry import Connect, Sessions
+from server.sessions.session import Session
+from server.settings import Settings
+from server.streams.streams import Stream, Streams
+from server.transport.jpeg_socket import ConnectPictures
+
+
+def _settings(connection: HTTPConnection) -> Settings:
+    settings: Settings = connection.app.state.settings
+    return settings
+
+
+def _pool(connection: HTTPConnection) -> RenderPool:
+    pool: RenderPool = connection.app.state.pool
+    return pool
+
+
+def _streams(connection: HTTPConnection) -> Streams:
+    streams: Streams = connection.app.state.streams
+    return streams
+
+
+def _sessions(connection: HTTPConnection) -> Sessions:
+    sessions: Sessions = connection.app.state.sessions
+    return sessions
+
+
+def _admission(connection: HTTPConnection) -> Admission:
+    admission: Admission = connection.app.state.admission
+    return admission
+
+
+def _connect(connection: HTTPConnection) -> Connect:
+    connect: Connect = connection.app.state.connect
+    return connect
+
+
+def _live(connection: HTTPConnection) -> LiveRequests:
+    live: LiveRequests = connection.app.state.live
+    return live
+
+
+def _ice_servers(connection: HTTPConnection) -> IceServers:
+    servers: IceServers = connection.app.state.ice_servers
+    return servers
+
+
+def _passes(connection: HTTPConnection) -> Passes | None:
+    passes: Passes | None = connection.app.state.passes
+    return passes
+
+
+def _connect_pictures(connection: HTTPConnection) -> ConnectPictures:
+    connect: ConnectPictures = connection.app.state.connect_pictures
+    return connect
+
+
+TheSettings = Annotated[Settings, Depends(_settings)]
+ThePool = Annotated[RenderPool, Depends(_pool)]
+TheStreams = Annotated[Streams, Depends(_streams)]
+TheSessions = Annotated[Sessions, Depends(_sessions)]
+TheAdmission = Annotated[Admission, Depends(_admission)]
+TheLiveRequests = Annotated[LiveRequests, Depends(_live)]
+TheConnect = Annotated[Connect, Depends(_connect)]
+TheConnectPictures = Annotated[ConnectPictures, Depends(_connect_pictures)]
+ThePasses = Annotated[Passes | None, Depends(_passes)]
+TheIceServers = Annotated[IceServers, Depends(_ice_servers)]
+
+
+def _stream(stream_id: str, streams: TheStreams) -> Stream:
+    return streams.get(stream_id)
+
+
+TheStream = Annotated[Stream, Depends(_stream)]
+
+
+def _own_session(session_id: str, sessions: TheSessions, grant: TheGrant) -> Session:
+    session = sessions.get(session_id)
+    if not grant.may_touch(session.viewer):
+        # Whoever has found out its address is not told that there is one.
+        raise SessionNotFoundError(f"no session {session_id!r}, or it has ended")
+    return session
+
+
+OwnSession = Annotated[Session, Depends(_own_session)]
+"""One that was opened with the same token; an admin's are all."""

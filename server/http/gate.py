@@ -1,0 +1,95 @@
+"""What every request passes on its way in and out: its token, its client's limits, its headers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from server.auth.grants import Grant
+from server.auth.guard import SUBPROTOCOL, Guard, remember
+from server.auth.headers import Policy
+from server.auth.limits import Limits, client_key
+from server.errors import TelewarpError, TooManyRequestsError
+
+Answer = Callable[[HTTPConnection, Exception], Awaitable[Response | None]]
+"""Makes the answer to an error, and sends it itself to a WebSocket."""
+
+
+class Gate:
+    """ASGI middleware around everything that is served.
+
+    Args:
+        app: What is behind it.
+        guard: Says what a connection may do; whether that is enough, routes decide.
+        limits: Of each client; None for none.
+        policy: The headers of answers.
+        answer: Makes the answer to those who are over a limit.
+    """
+
+    def __init__(
+        self, app: ASGIApp, guard: Guard, limits: Limits | None, policy: Policy, answer: Answer
+    ) -> None:
+        self._app = app
+        self._guard = guard
+        self._limits = limits
+        self._policy = policy
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or socket."""
+        if scope["type"] == "http":
+            await self._serve(Request(scope, receive), receive, self._with_headers(send))
+        elif scope["type"] == "websocket":
+            named = _with_subprotocol(scope, self._with_headers(send))
+            await self._serve(WebSocket(scope, receive, named), receive, named)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _serve(self, connection: HTTPConnection, receive: Receive, send: Send) -> None:
+        holder = self._identify(connection)
+        address = connection.client.host if connection.client else ""
+        try:
+            with (
+                self._limits.request(client_key(address, holder)) if self._limits else nullcontext()
+            ):
+                await self._app(connection.scope, receive, send)
+        except TooManyRequestsError as exc:
+            answer = await self._answer(connection, exc)
+            if answer is not None:
+                await answer(connection.scope, receive, send)
+
+    def _identify(self, connection: HTTPConnection) -> str | None:
+        found: Grant | TelewarpError
+        try:
+            found = self._guard.identify(connection)
+        except TelewarpError as exc:
+            found = exc  # raised by the call's rule, if it has one: the page itself is open
+        remember(connection, found)
+        return found.holder if isinstance(found, Grant) else None
+
+    def _with_headers(self, send: Send) -> Send:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
+                self._policy.add_to(MutableHeaders(scope=message))
+            await send(message)
+
+        return send_with_headers
+
+
+def _with_subprotocol(scope: Scope, send: Send) -> Send:
+    """Take the subprotocol a browser offers beside its token, or it closes the socket again."""
+    if SUBPROTOCOL not in scope.get("subprotocols", ()):
+        return send
+
+    async def send_with_subprotocol(message: Message) -> None:
+        if message["type"] == "websocket.accept" and not message.get("subprotocol"):
+            message = {**message, "subprotocol": SUBPROTOCOL}
+        await send(message)
+
+    return send_with_subprotocol

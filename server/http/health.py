@@ -1,0 +1,105 @@
+"""Is it alive, and can it show anything yet."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+
+from server.auth.grants import Scope
+from server.errors import NotReadyError
+from server.http.authorization import needs, open_to_all
+from server.http.bodies import problems
+from server.http.dependencies import TheAdmission, ThePool, TheSessions, TheStreams
+from server.http.metrics import CONTENT_TYPE, render
+
+router = APIRouter(tags=["health"])
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: str = "ok"
+
+
+class ReadyToRender(BaseModel):
+    """At least one worker renders."""
+
+    status: str = "ready"
+    workers: int
+    """Render processes that are ready."""
+    sessions: int
+    """Viewers at present."""
+    capacity: int
+    """How many there may be."""
+    waiting: int
+    """Viewers in the waiting line."""
+    problems: list[str]
+    """Workers that are away, and why."""
+
+
+class Status(BaseModel):
+    """How full the server is."""
+
+    sessions: int
+    capacity: int
+    measured: dict[str, object] | None
+    """What the capacity was found from at the start; null where it was set."""
+    waiting: int
+    draining: bool
+
+
+@router.get("/healthz", summary="Alive", dependencies=[open_to_all()])
+async def healthz() -> Alive:
+    """200 while the process answers at all."""
+    return Alive()
+
+
+@router.get(
+    "/readyz",
+    summary="Ready to render",
+    responses=problems(_503="no worker is ready, or the server is going down; says why"),
+    dependencies=[open_to_all()],
+)
+async def readyz(pool: ThePool, admission: TheAdmission) -> ReadyToRender:
+    """200 once a worker is ready, 503 with the reason before, and when the server is to end."""
+    admission.check_open()
+    state = pool.status()
+    if not state.ready:
+        raise NotReadyError(state.reason or "no worker is ready")
+    ready = sum(worker.ready for worker in state.workers)
+    return ReadyToRender(
+        workers=ready,
+        sessions=admission.inside,
+        capacity=admission.capacity,
+        waiting=admission.waiting,
+        problems=[f"{worker.name}: {worker.problem}" for worker in state.workers if worker.problem],
+    )
+
+
+@router.get(
+    "/v1/status",
+    summary="Places, and what they were found from",
+    dependencies=[needs(Scope.ADMIN)],
+)
+async def status(admission: TheAdmission) -> Status:
+    """How full the server is, and how it was measured how many viewers it holds."""
+    return Status(
+        sessions=admission.inside,
+        capacity=admission.capacity,
+        measured=admission.figures,
+        waiting=admission.waiting,
+        draining=admission.draining,
+    )
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    dependencies=[needs(Scope.ADMIN)],
+)
+async def metrics(
+    pool: ThePool, streams: TheStreams, sessions: TheSessions, admission: TheAdmission
+) -> Response:
+    """Workers, streams, viewers and caches, as Prometheus reads them."""
+    return Response(render(pool, streams, sessions, admission), media_type=CONTENT_TYPE)

@@ -1,0 +1,87 @@
+"""Watching by single pictures over a WebSocket, where WebRTC cannot get through."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from server.auth.grants import Scope
+from server.errors import SessionClosedError, SessionNotFoundError
+from server.http.authorization import TheGrant, needs
+from server.http.dependencies import TheConnectPictures, TheSessions
+from server.transport.jpeg_socket import JPEG, PicturePeer
+
+router = APIRouter(prefix="/v1/streams", tags=["watching"])
+
+_TICKET = "telewarp.ticket."
+"""Begins the subprotocol that a ticket comes as."""
+
+
+class _Socket:
+    """One viewer's WebSocket, for a peer that knows none."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self._socket = socket
+
+    async def send_text(self, text: str) -> None:
+        try:
+            await self._socket.send_text(text)
+        except (WebSocketDisconnect, RuntimeError) as exc:  # the latter once it has been closed
+            raise ConnectionError("the viewer has gone") from exc
+
+    async def send_bytes(self, data: bytes) -> None:
+        try:
+            await self._socket.send_bytes(data)
+        except (WebSocketDisconnect, RuntimeError) as exc:
+            raise ConnectionError("the viewer has gone") from exc
+
+
+@router.websocket("/{stream_id}/pictures", dependencies=[needs(Scope.VIEW)])
+async def show_pictures(
+    socket: WebSocket,
+    stream_id: str,
+    sessions: TheSessions,
+    connect: TheConnectPictures,
+    grant: TheGrant,
+) -> None:
+    """Show a stream as JPEG pictures, each after a `frame` event as text.
+
+    Views and faces come up the same socket, and `{"type": "shown", "picture": n}` for each
+    picture: only then the next is sent.
+    """
+    await socket.accept()  # first: a browser is not told why a socket was not accepted
+    carrier = _Socket(socket)
+    session, _ = await sessions.open(
+        stream_id, lambda session: connect(session, carrier), JPEG, grant, _ticket(socket)
+    )
+    peer = session.peer
+    assert isinstance(peer, PicturePeer)
+    reading = asyncio.create_task(_read(socket, peer))
+    ended = asyncio.create_task(peer.ended.wait())
+    try:
+        await asyncio.wait({reading, ended}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        left = reading.done()
+        for task in (reading, ended):
+            task.cancel()
+        with suppress(SessionNotFoundError):  # it has ended by itself
+            await sessions.close(session.id)
+    if not left:
+        raise peer.failure or SessionClosedError("the session has ended")
+
+
+def _ticket(socket: WebSocket) -> str | None:
+    """Its turn in the waiting line has come. A browser can set no headers of a WebSocket."""
+    offered = socket.scope.get("subprotocols", ())
+    return next((o.removeprefix(_TICKET) for o in offered if o.startswith(_TICKET)), None)
+
+
+async def _read(socket: WebSocket, peer: PicturePeer) -> None:
+    """Hand on what the viewer says until it leaves."""
+    while True:
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        peer.receive(message.get("text") or message.get("bytes") or "")

@@ -1,0 +1,37 @@
+"""How much room there is here, for a router in front of many hosts."""
+
+from __future__ import annotations
+
+import secrets
+
+from fastapi import APIRouter
+
+from server.auth.grants import Scope
+from server.http.authorization import needs
+from server.http.dependencies import TheAdmission, ThePool, TheSessions, TheSettings, TheStreams
+from server.protocol.host_load import HeldStream, HostLoad
+
+router = APIRouter(prefix="/v1", tags=["health"])
+_RUN = secrets.token_hex(8)
+"""Of this process: whoever keeps it may start another one within a router's lease."""
+
+
+@router.get("/load", summary="Room and streams of this host", dependencies=[needs(Scope.ADMIN)])
+async def get_load(
+    pool: ThePool,
+    sessions: TheSessions,
+    streams: TheStreams,
+    admission: TheAdmission,
+    settings: TheSettings,
+) -> HostLoad:
+    """What a router asks every second."""
+    return HostLoad(
+        run=_RUN,
+        address=settings.public_url,
+        ready=pool.ready,
+        draining=admission.draining,
+        sessions=len(sessions.list()),
+        capacity=admission.capacity,
+        asked=sessions.metrics.asked,
+        streams=tuple(HeldStream(id=s.id, avatar=s.avatar.id) for s in streams.list()),
+    )

@@ -1,0 +1,115 @@
+"""What operators watch, in Prometheus' format: the state of the parts, read off at each scrape, and
+what `server/sessions/frame_metrics.py` has counted since the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from server.admission.admission import Admission
+from server.pool.pool import RenderPool
+from server.sessions.registry import Sessions
+from server.streams.streams import Streams
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class _Collector:
+    """Turns the parts' figures into metrics."""
+
+    def __init__(
+        self, pool: RenderPool, streams: Streams, sessions: Sessions, admission: Admission
+    ) -> None:
+        self._pool, self._streams, self._sessions = pool, streams, sessions
+        self._admission = admission
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._pool_metrics()
+        yield from self._gpu_metrics()
+        yield from self._stream_metrics()
+        yield from self._session_metrics()
+        yield from self._admission_metrics()
+
+    def _pool_metrics(self) -> Iterator[Metric]:
+        status = self._pool.status()
+        yield _gauge("ready", "Whether a worker is ready", status.ready)
+        yield _counter("refreshes", "Caches made", status.refreshes)
+        yield _counter("renders", "Whole pictures made", status.renders)
+        yield _gauge("waiting_refreshes", "Viewers whose refresh waits", status.waiting_lines)
+        up = GaugeMetricFamily(
+            "telewarp_worker_up", "Whether a worker renders", labels=["worker", "device"]
+        )
+        restarts = CounterMetricFamily(
+            "telewarp_worker_restarts", "Processes replaced", labels=["worker", "device"]
+        )
+        refresh = GaugeMetricFamily(
+            "telewarp_worker_refresh_seconds",
+            "How long a worker's last full render for a cache took",
+            labels=["worker", "device"],
+        )
+        for worker in status.workers:
+            labels = [worker.name, worker.device]
+            up.add_metric(labels, worker.ready)
+            restarts.add_metric(labels, worker.restarts)
+            if worker.last_refresh_ms is not None:
+                refresh.add_metric(labels, worker.last_refresh_ms / 1e3)
+        yield from (up, restarts, refresh)
+
+    def _gpu_metrics(self) -> Iterator[Metric]:
+        used = GaugeMetricFamily(
+            "telewarp_gpu_memory_used_bytes", "In use, whoever uses it", labels=["device"]
+        )
+        total = GaugeMetricFamily(
+            "telewarp_gpu_memory_total_bytes", "What there is", labels=["device"]
+        )
+        for device, memory in self._pool.gpu_memory().items():
+            used.add_metric([device], memory.used)
+            total.add_metric([device], memory.total)
+        yield from (used, total)
+
+    def _stream_metrics(self) -> Iterator[Metric]:
+        streams = self._streams.list()
+        yield _gauge("streams", "Streams", len(streams))
+        frames = CounterMetricFamily(
+            "telewarp_stream_frames",
+            "Published frames: accepted, dropped (late or repeated)",
+            labels=["kind"],
+        )
+        totals = self._streams.totals()
+        frames.add_metric(["accepted"], totals.accepted)
+        frames.add_metric(["dropped"], totals.dropped)
+        yield frames
+
+    def _session_metrics(self) -> Iterator[Metric]:
+        sessions = self._sessions.list()
+        yield _gauge("sessions", "Viewers", len(sessions))
+        yield _gauge("fps", "Frames a second sent to all viewers", sum(s.fps for s in sessions))
+        target = sum(session.target_bitrate or 0 for session in sessions) / 8
+        yield _gauge(
+            "video_target_bytes_per_second", "What the encoders of all viewers aim at", target
+        )
+
+    def _admission_metrics(self) -> Iterator[Metric]:
+        admission = self._admission
+        yield _gauge("capacity", "Viewers there may be at a time", admission.capacity)
+        yield _gauge("waiting_viewers", "Viewers in the waiting line", admission.waiting)
+        yield _gauge("draining", "Whether the server is going down", admission.draining)
+
+
+def render(pool: RenderPool, streams: Streams, sessions: Sessions, admission: Admission) -> bytes:
+    """All metrics now, in Prometheus' text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    ProcessCollector(registry=registry)
+    registry.register(_Collector(pool, streams, sessions, admission))
+    return generate_latest(registry) + generate_latest(sessions.metrics.registry)
+
+
+def _gauge(name: str, help_text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"telewarp_{name}", help_text, value=float(value))
+
+
+def _counter(name: str, help_text: str, value: float) -> Metric:
+    return CounterMetricFamily(f"telewarp_{name}", help_text, value=float(value))

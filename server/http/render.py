@@ -1,0 +1,91 @@
+"""Single pictures: of given parameters, or of a stream as it is now."""
+
+from __future__ import annotations
+
+import asyncio
+from io import BytesIO
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from numpy.typing import NDArray
+from PIL import Image
+
+from server.auth.grants import Scope
+from server.errors import AvatarNotFoundError
+from server.http.authorization import needs
+from server.http.bodies import (
+    JSON,
+    PNG,
+    body_of,
+    described,
+    problems,
+    read_body,
+    require_media_type,
+)
+from server.http.dependencies import ThePool, TheSettings, TheStream
+from server.protocol.decode import from_default_view, to_render_state
+from server.protocol.messages import parse_render_request
+from server.streams.streams import neutral_mesh
+
+router = APIRouter(prefix="/v1", tags=["pictures"])
+
+
+@router.post(
+    "/render",
+    summary="Render one picture",
+    response_class=Response,
+    responses=described(200, "The picture", PNG)
+    | problems(
+        _400="what is wrong with the request",
+        _404="no such avatar",
+        _413="the body is too large",
+        _415="the body is no JSON",
+        _503="no worker is free; try again",
+    ),
+    openapi_extra=body_of(json="RenderRequest"),
+    dependencies=[needs(Scope.VIEW)],
+)
+async def render(request: Request, pool: ThePool, settings: TheSettings) -> Response:
+    """Render an avatar for given parameters, as a full render or as a warp of a cache.
+
+    In mode `warp` the cache is made from `cached`, or from the same state where that is left out,
+    and warped to the state asked for: what a viewer sees while the next cache is being made.
+    """
+    require_media_type(request, JSON)
+    wanted = parse_render_request(await read_body(request, settings.largest_body))
+    avatar = pool.avatars.get(wanted.avatar)
+    if avatar is None:
+        known = ", ".join(sorted(pool.avatars)) or "none"
+        raise AvatarNotFoundError(f"no avatar {wanted.avatar!r}; there are: {known}")
+    state = to_render_state(wanted.frame, wanted.view, avatar)
+    old = wanted.cached
+    cached = to_render_state(old.frame, old.view, avatar) if old is not None else None
+    rgb = await pool.render(avatar.id, state, mode=wanted.mode, cached_state=cached)
+    return await _png_response(rgb)
+
+
+@router.get(
+    "/streams/{stream_id}/snapshot.png",
+    summary="A stream's present picture",
+    tags=["streams"],
+    response_class=Response,
+    responses=described(200, "The picture", PNG)
+    | problems(_404="no such stream", _503="no worker is free; try again"),
+    dependencies=[needs(Scope.VIEW)],
+)
+async def snapshot(stream: TheStream, pool: ThePool) -> Response:
+    """Render the stream's newest frame, seen from the avatar's default view."""
+    state = from_default_view(stream.newest or neutral_mesh(stream.avatar), stream.avatar)
+    return await _png_response(await pool.render(stream.avatar.id, state))
+
+
+async def _png_response(rgb: NDArray[np.uint8]) -> Response:
+    png = await asyncio.to_thread(to_png, rgb)
+    return Response(png, media_type=PNG, headers={"Cache-Control": "no-store"})
+
+
+def to_png(rgb: NDArray[np.uint8]) -> bytes:
+    """Compress a picture, (H, W, 3) uint8, as PNG."""
+    buffer = BytesIO()
+    Image.fromarray(rgb).save(buffer, format="PNG", compress_level=1)
+    return buffer.getvalue()

@@ -1,0 +1,257 @@
+"""Publishing a face: streams, and the frames posted to them."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response, WebSocket, WebSocketDisconnect, status
+from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect
+
+from server.auth.grants import Scope
+from server.errors import BadLineError, BadMessageError, StreamClosedError
+from server.http.authorization import TheGrant, needs
+from server.http.bodies import (
+    JSON,
+    NDJSON,
+    body_of,
+    media_type,
+    problems,
+    read_body,
+    read_lines,
+    require_media_type,
+)
+from server.http.dependencies import (
+    TheLiveRequests,
+    TheSessions,
+    TheSettings,
+    TheStream,
+    TheStreams,
+)
+from server.protocol.decode import to_mesh_state
+from server.protocol.messages import (
+    MeshFrame,
+    parse_mesh_frame,
+    parse_mesh_frames,
+    parse_stream_request,
+)
+from server.sessions.registry import Sessions
+from server.streams.streams import MeshState, Stream
+
+router = APIRouter(prefix="/v1/streams", tags=["streams"])
+
+_STREAM_DELETED = 4404
+"""WebSocket close code, of the range for applications, after HTTP's 404."""
+
+
+class StreamDescription(BaseModel):
+    """A stream and what came in so far."""
+
+    id: str
+    avatar: Annotated[str, Field(description="Id of the avatar it drives")]
+    live: Annotated[bool, Field(description="Whether a publisher holds the face at present")]
+    last_seq: Annotated[int | None, Field(description="`seq` of the newest published frame")]
+    accepted: int
+    dropped: Annotated[int, Field(description="Frames that came late or twice")]
+    viewers: int
+
+
+class Tally(BaseModel):
+    """What became of the frames of one request."""
+
+    accepted: int = 0
+    dropped: Annotated[int, Field(description="Frames that came late or twice")] = 0
+    last_seq: Annotated[int | None, Field(description="`seq` of the stream's newest frame")] = None
+
+
+class _Publisher:
+    """Puts the frames of one request or socket into a stream, and counts them."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._accepted = 0
+        self._dropped = 0
+
+    @property
+    def tally(self) -> Tally:
+        live = self._stream.live
+        return Tally(
+            accepted=self._accepted, dropped=self._dropped, last_seq=live.seq if live else None
+        )
+
+    def check(self, frame: MeshFrame) -> MeshState:
+        """Raises `BadMessageError` if the frame does not fit the stream's avatar."""
+        return to_mesh_state(frame, self._stream.avatar, time.monotonic())
+
+    def publish(self, mesh: MeshState) -> None:
+        if self._stream.deleted:
+            raise StreamClosedError(f"stream {self._stream.id!r} was deleted meanwhile")
+        if self._stream.publish(mesh):
+            self._accepted += 1
+        else:
+            self._dropped += 1
+
+    def publish_text(self, text: str | bytes) -> None:
+        self.publish(self.check(parse_mesh_frame(text)))
+
+
+@router.post(
+    "",
+    summary="Make a stream",
+    status_code=status.HTTP_201_CREATED,
+    responses=problems(
+        _400="what is wrong with the request",
+        _404="no such avatar",
+        _409="the id is taken",
+        _429="too many streams",
+    ),
+    openapi_extra=body_of(json="StreamRequest"),
+    dependencies=[needs(Scope.PUBLISH, limited=True)],
+)
+async def create_stream(
+    request: Request,
+    response: Response,
+    streams: TheStreams,
+    sessions: TheSessions,
+    settings: TheSettings,
+    grant: TheGrant,
+) -> StreamDescription:
+    """Make a stream of an avatar, with an id of your choice or a made-up one."""
+    if media_type(request):
+        require_media_type(request, JSON)
+    wanted = parse_stream_request(await read_body(request, settings.largest_body))
+    grant.check_stream(wanted.id)
+    stream = streams.create(wanted.avatar, wanted.id)
+    response.headers["Location"] = f"{request.scope.get('root_path', '')}/v1/streams/{stream.id}"
+    return _describe(stream, sessions)
+
+
+@router.get(
+    "",
+    summary="All streams",
+    dependencies=[needs(Scope.VIEW, Scope.PUBLISH, limited=True)],
+)
+async def list_streams(
+    streams: TheStreams, sessions: TheSessions, grant: TheGrant
+) -> list[StreamDescription]:
+    """All streams that the token is good for, oldest first."""
+    return [_describe(stream, sessions) for stream in streams.list() if grant.covers(stream.id)]
+
+
+@router.get(
+    "/{stream_id}",
+    summary="One stream",
+    responses=problems(_404="no such stream"),
+    dependencies=[needs(Scope.VIEW, Scope.PUBLISH)],
+)
+async def get_stream(stream: TheStream, sessions: TheSessions) -> StreamDescription:
+    """One stream and what came in so far."""
+    return _describe(stream, sessions)
+
+
+@router.delete(
+    "/{stream_id}",
+    summary="End a stream",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems(_404="no such stream"),
+    dependencies=[needs(Scope.PUBLISH)],
+)
+async def delete_stream(stream_id: str, streams: TheStreams) -> None:
+    """End a stream and the sessions that watch it."""
+    streams.delete(stream_id)
+
+
+@router.post(
+    "/{stream_id}/frames",
+    summary="Publish frames",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=problems(
+        _400="what is wrong with a frame; of a live body also its `line`, and the count before it",
+        _404="no such stream",
+        _410="the stream was deleted meanwhile",
+        _413="a body, line or array is over its limit",
+        _415="the body is neither JSON nor NDJSON",
+    ),
+    openapi_extra=body_of(json="MeshFrameOrFrames", ndjson=""),
+    dependencies=[needs(Scope.PUBLISH)],
+)
+async def post_frames(
+    request: Request, stream: TheStream, settings: TheSettings, live: TheLiveRequests
+) -> Tally:
+    """Publish one frame or an array (JSON), or a live body with one frame a line (NDJSON).
+
+    The lines of a live body are applied as they arrive: keep the request open and write a line
+    per frame. An array counts as a whole or, where one of its frames is wrong, not at all.
+    """
+    publisher = _Publisher(stream)
+    if require_media_type(request, JSON, NDJSON) == NDJSON:
+        async with live.until_ended():
+            await _publish_lines(request, publisher, settings.longest_line)
+        return publisher.tally
+    frames = parse_mesh_frames(await read_body(request, settings.largest_body), settings.max_frames)
+    for mesh in _check_all(frames, publisher):
+        publisher.publish(mesh)
+    return publisher.tally
+
+
+def _check_all(frames: list[MeshFrame], publisher: _Publisher) -> list[MeshState]:
+    checked = []
+    for index, frame in enumerate(frames):
+        try:
+            checked.append(publisher.check(frame))
+        except BadMessageError as exc:
+            place = f"{index}." if len(frames) > 1 else ""
+            raise BadMessageError(f"{place}{exc}") from exc
+    return checked
+
+
+async def _publish_lines(request: Request, publisher: _Publisher, longest_line: int) -> None:
+    try:
+        async for number, line in read_lines(request, longest_line):
+            try:
+                publisher.publish_text(line)
+            except BadMessageError as exc:
+                raise BadLineError(str(exc), line=number, **publisher.tally.model_dump()) from exc
+    except ClientDisconnect:
+        return  # a publisher that just goes away; what it sent has counted
+
+
+@router.websocket("/{stream_id}/frames", dependencies=[needs(Scope.PUBLISH)])
+async def receive_frames(socket: WebSocket, stream: TheStream) -> None:
+    """Publish frames, one a message. A bad one is answered, and the socket stays open."""
+    await socket.accept()
+    publisher = _Publisher(stream)
+    try:
+        while True:
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            await _publish_message(
+                socket, message.get("text") or message.get("bytes") or "", publisher
+            )
+    except StreamClosedError as exc:
+        await socket.close(_STREAM_DELETED, str(exc)[:120])
+    except WebSocketDisconnect:
+        return  # while it was being answered
+
+
+async def _publish_message(socket: WebSocket, text: str | bytes, publisher: _Publisher) -> None:
+    try:
+        publisher.publish_text(text)
+    except BadMessageError as exc:
+        await socket.send_json(
+            {"type": "error", "detail": str(exc), **publisher.tally.model_dump()}
+        )
+
+
+def _describe(stream: Stream, sessions: Sessions) -> StreamDescription:
+    return StreamDescription(
+        id=stream.id,
+        avatar=stream.avatar.id,
+        live=stream.is_live,
+        last_seq=stream.live.seq if stream.live else None,
+        accepted=stream.counters.accepted,
+        dropped=stream.counters.dropped,
+        viewers=sum(session.stream is stream for session in sessions.list()),
+    )

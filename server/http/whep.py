@@ -1,0 +1,173 @@
+"""Watching by WHEP (draft-ietf-wish-whep): POST an offer, PATCH candidates, DELETE to leave.
+
+Errors of `server.errors` become status codes in `server.app`, so none is caught here.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response, status
+
+from server.auth.grants import Scope
+from server.auth.headers import TOKEN
+from server.errors import BadOfferError, PreconditionError
+from server.http.authorization import TheGrant, needs
+from server.http.bodies import (
+    SDP,
+    SDP_FRAGMENT,
+    body_of,
+    described,
+    problems,
+    read_body,
+    require_media_type,
+)
+from server.http.dependencies import (
+    OwnSession,
+    TheConnect,
+    TheIceServers,
+    ThePasses,
+    TheSessions,
+    TheStream,
+)
+from server.network.ice_servers import IceServers, link_values
+
+TICKET_HEADER = "Telewarp-Ticket"
+
+router = APIRouter(prefix="/v1", tags=["watching"])
+
+_LARGEST_SDP = 256 * 1024
+_ETAG = '"ice-1"'
+"""Names the session's ICE credentials; they never change, since ICE restart is not supported."""
+
+
+@router.options(
+    "/streams/{stream_id}/whep",
+    summary="What WHEP takes here",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems(_404="no such stream"),
+    dependencies=[needs(Scope.VIEW)],
+)
+async def whep_options(stream: TheStream, response: Response, ice_servers: TheIceServers) -> None:
+    """Say what to POST, and in `Link` headers which STUN and TURN servers to use."""
+    response.headers["Accept-Post"] = SDP
+    response.headers["Allow"] = "OPTIONS, POST"
+    _add_ice_servers(response, ice_servers)
+
+
+@router.post(
+    "/streams/{stream_id}/whep",
+    summary="Watch a stream",
+    status_code=status.HTTP_201_CREATED,
+    response_class=Response,
+    responses=described(201, "The SDP answer", SDP)
+    | problems(
+        _400="what is wrong with the offer",
+        _404="no such stream",
+        _413="the offer is too large",
+        _415="the offer is no SDP",
+        _503="no free place, with `reason` full: wait in the line (`POST .../queue`), or try again "
+        "after `Retry-After` seconds; with `reason` draining: the server is going down",
+    ),
+    openapi_extra=body_of(sdp=""),
+    dependencies=[needs(Scope.VIEW)],
+)
+async def open_session(
+    request: Request,
+    stream: TheStream,
+    sessions: TheSessions,
+    connect: TheConnect,
+    ice_servers: TheIceServers,
+    grant: TheGrant,
+    passes: ThePasses,
+    ticket: Annotated[
+        str | None, Header(alias=TICKET_HEADER, description="Its turn in the waiting line has come")
+    ] = None,
+) -> Response:
+    """Answer a viewer's SDP offer and start the video. `Location` names the session.
+
+    `Link` headers name STUN and TURN servers (RFC 9725), with credentials for the next hour. A
+    viewer whom a router sent here finds in `Telewarp-Token` the token for the session.
+    """
+    require_media_type(request, SDP)
+    offer = await _read_text(request)
+    session, answer = await sessions.open(stream.id, connect, offer, grant, ticket)
+    location = f"{request.scope.get('root_path', '')}/v1/sessions/{session.id}"
+    headers = {"Location": location, "ETag": _ETAG, "Accept-Patch": SDP_FRAGMENT}
+    if grant.by_pass and passes is not None:
+        headers[TOKEN] = passes.token_for(grant)
+    response = Response(answer, status.HTTP_201_CREATED, headers, SDP)
+    _add_ice_servers(response, ice_servers)
+    return response
+
+
+@router.patch(
+    "/sessions/{session_id}",
+    summary="Add ICE candidates",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems(
+        _400="what is wrong with the fragment",
+        _404="no such session",
+        _412="`If-Match` names other ICE credentials",
+        _415="the body is no SDP fragment",
+        _422="ICE restart is not supported",
+    ),
+    openapi_extra=body_of(fragment=""),
+    dependencies=[needs(Scope.VIEW, limited=True)],
+)
+async def add_candidates(request: Request, session: OwnSession) -> None:
+    """Trickle ICE: take candidates the viewer found after its offer."""
+    require_media_type(request, SDP_FRAGMENT)
+    expected = request.headers.get("if-match", _ETAG)
+    if expected != "*" and _ETAG not in [tag.strip() for tag in expected.split(",")]:
+        raise PreconditionError(f"expected If-Match {_ETAG}, got {expected[:60]}")
+    assert session.peer is not None  # it was there before anyone could learn the session's id
+    await session.peer.add_candidates(await _read_text(request))
+
+
+@router.delete(
+    "/sessions/{session_id}",
+    summary="Leave",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems(_404="no such session"),
+    dependencies=[needs(Scope.VIEW, limited=True)],
+)
+async def close_session(session: OwnSession, sessions: TheSessions) -> None:
+    """End a session and free its seat."""
+    await sessions.close(session.id)
+
+
+@router.get(
+    "/sessions",
+    summary="All sessions",
+    dependencies=[needs(Scope.ADMIN)],
+)
+async def list_sessions(sessions: TheSessions) -> list[dict[str, Any]]:
+    """Every viewer's session with its statistics, oldest first."""
+    return [session.stats() for session in sessions.list()]
+
+
+@router.get(
+    "/sessions/{session_id}",
+    summary="A session's state and statistics",
+    responses=problems(_404="no such session"),
+    dependencies=[needs(Scope.VIEW, limited=True)],
+)
+async def get_session(session: OwnSession) -> dict[str, Any]:
+    """Frame rate, cache age, time per stage, drops: what the viewer is really getting."""
+    return session.stats()
+
+
+def _add_ice_servers(response: Response, ice_servers: IceServers) -> None:
+    # A name of its own for each viewer, so that a TURN server can count and limit them.
+    for value in link_values(ice_servers.give_to(f"viewer-{secrets.token_hex(4)}")):
+        response.headers.append("Link", value)
+
+
+async def _read_text(request: Request) -> str:
+    body = await read_body(request, _LARGEST_SDP)
+    try:
+        return body.decode()
+    except UnicodeDecodeError as exc:
+        raise BadOfferError(f"expected SDP in UTF-8, got an error at decoding: {exc}") from exc

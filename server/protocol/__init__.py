@@ -1,0 +1,1 @@
+"""Messages from clients, and their conversion to the arrays that are rendered."""

@@ -1,0 +1,1 @@
+"""Viewer sessions: state, pacing, shared views, statistics."""

@@ -1,0 +1,173 @@
+"""All sessions, by id: opened for a viewer's offer, found, and closed with their connection."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from server.admission.admission import Admission, Place
+from server.auth.grants import Grant
+from server.errors import NotReadyError, SessionNotFoundError, TelewarpError
+from server.pool.pool import RenderPool
+from server.sessions.frame_metrics import FrameMetrics
+from server.sessions.session import Peer, Session
+from server.sessions.view_sharing import Vantages
+from server.streams.streams import Stream, Streams
+
+logger = logging.getLogger(__name__)
+
+Connect = Callable[[Session], Peer]
+"""Makes the WebRTC side of a session."""
+
+
+class Sessions:
+    """All sessions, by id.
+
+    Args:
+        streams: What can be watched.
+        pool: Renders them.
+        fps: At most so many frames per second and session.
+        admission: Decides who gets in.
+    """
+
+    def __init__(
+        self, streams: Streams, pool: RenderPool, fps: float, admission: Admission
+    ) -> None:
+        self.metrics = FrameMetrics()
+        """Of the frames of all sessions since the start."""
+        self._pool = pool
+        self._streams = streams
+        self._fps = fps
+        self._admission = admission
+        self._sessions: dict[str, Session] = {}
+        self._places: dict[str, Place] = {}
+        """Of the same."""
+        self._vantages: WeakKeyDictionary[Stream, Vantages] = WeakKeyDictionary()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def open(
+        self,
+        stream_id: str,
+        connect: Connect,
+        offer: str,
+        viewer: Grant,
+        ticket: str | None = None,
+    ) -> tuple[Session, str]:
+        """Open a session and answer its viewer, who alone may change or end it from outside.
+
+        A `ticket` whose turn has come takes the place that is kept for it.
+
+        Returns:
+            The session, and the SDP answer.
+
+        Raises:
+            StreamNotFoundError: If there is no such stream.
+            FullError: If there is no place for this viewer yet.
+            DrainingError: If the server is going down.
+            NotReadyError: If the workers cannot start.
+            TelewarpError: Whatever the peer finds wrong with the offer.
+        """
+        stream = self._streams.get(stream_id)
+        place = self._enter(viewer, ticket)
+        try:
+            session = self._make(stream, viewer)
+        except BaseException:
+            self._admission.leave(place, watched=False)
+            raise
+        self._sessions[session.id], self._places[session.id] = session, place
+        try:
+            session.peer = connect(session)
+            answer = await session.peer.answer(offer)
+        except BaseException:
+            await self._close(session)
+            raise
+        self.metrics.admitted(place.waited_s)
+        logger.info("session %s watches stream %s", session.id, stream.id, extra=session.log_ids)
+        return session, answer
+
+    def _enter(self, viewer: Grant, ticket: str | None) -> Place:
+        try:
+            if self._pool.failing:
+                raise NotReadyError(self._pool.reason or "no worker is ready")
+            return self._admission.enter(viewer, ticket)
+        except TelewarpError:
+            self.metrics.refused()
+            raise
+
+    def _make(self, stream: Stream, viewer: Grant) -> Session:
+        session_id = secrets.token_urlsafe(16)
+        if stream not in self._vantages:
+            self._vantages[stream] = Vantages(self._pool)
+        return Session(
+            session_id,
+            stream,
+            self._pool,
+            self._vantages[stream],
+            self._fps,
+            self._end,
+            viewer,
+            self.metrics,
+        )
+
+    def get(self, session_id: str) -> Session:
+        """Find a session.
+
+        Raises:
+            SessionNotFoundError: If there is none of this id, or it has ended.
+        """
+        session = self._sessions.get(session_id)
+        if session is None:
+            raise SessionNotFoundError(f"no session {session_id!r}, or it has ended")
+        return session
+
+    def list(self) -> tuple[Session, ...]:
+        """All sessions, oldest first."""
+        return tuple(self._sessions.values())
+
+    async def add_candidates(self, session_id: str, sdp_fragment: str) -> None:
+        """Hand trickled ICE candidates to a session's connection.
+
+        Raises:
+            SessionNotFoundError: If there is none of this id, or it has ended.
+            BadOfferError: If the fragment cannot be used.
+        """
+        peer = self.get(session_id).peer
+        assert peer is not None, "a session's id is told only after its offer was answered"
+        await peer.add_candidates(sdp_fragment)
+
+    def tell(self, event: Mapping[str, Any]) -> None:
+        """Send an event to all viewers who can be reached."""
+        for session in self.list():
+            if session.peer is not None:
+                session.peer.tell(event)
+
+    async def close(self, session_id: str) -> None:
+        """End a session and its connection.
+
+        Raises:
+            SessionNotFoundError: If there is none of this id, or it has ended.
+        """
+        await self._close(self.get(session_id))
+
+    async def close_all(self) -> None:
+        """End all sessions."""
+        await asyncio.gather(*(self._close(session) for session in self.list()))
+        await asyncio.gather(*self._closing)
+
+    def _end(self, session: Session) -> None:
+        task = asyncio.get_running_loop().create_task(self._close(session))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _close(self, session: Session) -> None:
+        if self._sessions.pop(session.id, None) is None:
+            return
+        self._admission.leave(self._places.pop(session.id), session.watched)
+        session.close()
+        if session.peer is not None:
+            await session.peer.close()
+        logger.info("session %s has ended", session.id, extra=session.log_ids)

@@ -1,0 +1,174 @@
+"""What one viewer sees, as of now: the newest face and the newest view, put together on demand.
+
+Every value is one deep. Nothing here waits; whoever draws samples at the last moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.pool.jobs import AvatarInfo, RenderState
+from server.streams.streams import LIVE_HOLD_S, MeshState, Stream, neutral_mesh
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class ViewState:
+    """Where a viewer looks from, checked and converted to arrays."""
+
+    seq: int
+    sent_at_ms: float | None
+    """The viewer's own clock."""
+    received_at: float
+    """`time.monotonic()`, seconds."""
+    eye_rotation: Floats
+    """(4,) quaternion [x, y, z, w], local to world."""
+    eye_position: Floats
+    """(3,) metres."""
+    fov_y_rad: float | None = None
+    """None for the avatar's own."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """The newest values at one moment, put together."""
+
+    inputs: int
+    """The count of changes it includes."""
+    view: ViewState | None
+    mesh: MeshState | None
+    """None where nothing was published yet."""
+    state: RenderState
+
+
+@dataclass
+class InputCounters:
+    """What a viewer has sent."""
+
+    views: int = 0
+    views_dropped: int = 0
+    meshes: int = 0
+    meshes_dropped: int = 0
+
+
+class Scene:
+    """A viewer's view of a stream, whose face the viewer may also drive itself for a while.
+
+    Lives on the event loop; only `sample` is also called from other threads.
+
+    Args:
+        stream: Whose face is shown.
+        changed: Called after something a picture depends on was replaced.
+    """
+
+    def __init__(self, stream: Stream, changed: Callable[[], None]) -> None:
+        self.stream = stream
+        self.inputs = 1
+        """Counts the changes."""
+        self.counters = InputCounters()
+        self._changed = changed
+        self._view: ViewState | None = None
+        self._own_mesh: MeshState | None = None
+        self._own_mesh_timer: asyncio.TimerHandle | None = None
+        self._neutral = neutral_mesh(stream.avatar)
+        self._sampled = self._compose()
+        stream.watchers.append(self._on_stream)
+
+    @property
+    def view(self) -> ViewState | None:
+        """The viewer's newest pose; None until one has come."""
+        return self._view
+
+    def set_view(self, view: ViewState) -> bool:
+        """Take the viewer's pose, unless it comes late or twice; such are counted."""
+        if self._view is not None and view.seq <= self._view.seq:
+            self.counters.views_dropped += 1
+            return False
+        self._view = view
+        self.counters.views += 1
+        self._touch()
+        return True
+
+    def set_mesh(self, mesh: MeshState) -> bool:
+        """Show this face instead of the stream's for `LIVE_HOLD_S`, unless it comes late or twice.
+
+        After a pause of `LIVE_HOLD_S` any `seq` is taken, as from a publisher.
+        """
+        own = self._own_mesh
+        if own is not None and mesh.seq <= own.seq and self.drives_itself():
+            self.counters.meshes_dropped += 1
+            return False
+        self._own_mesh = mesh
+        self.counters.meshes += 1
+        if self._own_mesh_timer is None:
+            self._await_own_mesh_end()
+        self._touch()
+        return True
+
+    def sample(self) -> Sampled:
+        """Put the newest values together; the same object as before while they are the same.
+
+        Thread-safe: every value is read once and replaced as a whole, and what changes meanwhile
+        makes `inputs` move on.
+        """
+        sampled = self._sampled
+        if sampled.inputs != self.inputs:
+            sampled = self._sampled = self._compose()
+        return sampled
+
+    def drives_itself(self) -> bool:
+        """Whether the viewer's own face is shown, and not the stream's."""
+        own = self._own_mesh
+        return own is not None and time.monotonic() - own.received_at < LIVE_HOLD_S
+
+    def close(self) -> None:
+        """Stop watching the stream."""
+        self.stream.watchers.remove(self._on_stream)
+        if self._own_mesh_timer is not None:
+            self._own_mesh_timer.cancel()
+
+    def _on_stream(self) -> None:
+        if not self.drives_itself():
+            self._touch()
+
+    def _touch(self) -> None:
+        self.inputs += 1
+        self._changed()
+
+    def _await_own_mesh_end(self) -> None:
+        """Show the stream's face again once the viewer has stopped driving it."""
+        self._own_mesh_timer = None
+        if self._own_mesh is None or not self.drives_itself():
+            self._touch()
+            return
+        left_s = self._own_mesh.received_at + LIVE_HOLD_S - time.monotonic()
+        loop = asyncio.get_running_loop()
+        self._own_mesh_timer = loop.call_later(left_s + 1e-3, self._await_own_mesh_end)
+
+    def _compose(self) -> Sampled:
+        # The count goes first: a change between here and the end must not pass for included.
+        inputs, view = self.inputs, self._view
+        shown = self._own_mesh if self.drives_itself() else self.stream.newest
+        state = compose_state(self.stream.avatar, shown or self._neutral, view)
+        return Sampled(inputs, view, shown, state)
+
+
+def compose_state(avatar: AvatarInfo, mesh: MeshState, view: ViewState | None) -> RenderState:
+    """A face as seen from a view, or from the avatar's own where there is none."""
+    fov_y_rad = view.fov_y_rad if view else None
+    return RenderState(
+        head_rotation=mesh.head_rotation,
+        head_translation=mesh.head_translation,
+        expression=mesh.expression,
+        vertices=mesh.vertices,
+        eye_rotation=view.eye_rotation if view else np.array([0, 0, 0, 1], np.float32),
+        eye_position=view.eye_position if view else np.array(avatar.eye_position, np.float32),
+        fov_y_rad=avatar.fov_y_rad if fov_y_rad is None else fov_y_rad,
+    )

@@ -1,0 +1,1 @@
+"""Published streams of mesh frames, their idle animation and expiry."""

@@ -1,0 +1,1 @@
+"""How frames reach a viewer: WebRTC, or JPEG images over a WebSocket."""

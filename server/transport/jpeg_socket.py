@@ -1,0 +1,193 @@
+"""Single pictures over a socket, for viewers whom WebRTC cannot reach: the other `Peer`.
+
+One picture is under way at a time: the next is drawn when the viewer has said that it shows this
+one. So a slow way shows fewer pictures, each as new as it can be, and nothing queues in between.
+Knows no WebSocket and no WebRTC.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from contextlib import suppress
+from io import BytesIO
+from typing import Any, Literal, Protocol
+
+from PIL import Image
+from pydantic import TypeAdapter, ValidationError
+
+from server.errors import BadOfferError, SessionClosedError, TelewarpError
+from server.pool.jobs import Image as Picture
+from server.protocol.messages import Message, Seq
+from server.sessions.session import RenderedFrame, Session
+from server.sessions.viewer_channel import ViewerChannel, frame_event
+
+logger = logging.getLogger(__name__)
+
+JPEG = "image/jpeg"
+_QUALITY = 85
+"""320x320 takes 9 kB and 0.3 ms; WebP would take 5 kB, and 2 ms of a core for each picture."""
+_STILL_S = 1.0
+"""A still picture is sent again this often, as a sign of life: nothing is lost on a socket."""
+_CHECK_S = 0.5
+
+
+class PictureShown(Message):
+    """The viewer shows a picture and can take the next."""
+
+    type: Literal["shown"]
+    picture: Seq
+
+
+_shown = TypeAdapter(PictureShown)
+
+
+class Socket(Protocol):
+    """What carries the pictures. Both wait while the viewer does not read.
+
+    Raise `ConnectionError` when the viewer is gone.
+    """
+
+    async def send_text(self, text: str) -> None: ...
+
+    async def send_bytes(self, data: bytes) -> None: ...
+
+
+class PicturePeer:
+    """Sends a session's pictures over a socket until either ends.
+
+    Args:
+        session: What is shown, and what views go to.
+        socket: Where to.
+        executor: Threads to compress in.
+        silence_s: Without a message for so long, or with a picture that long under way, the viewer
+            is taken to be gone.
+    """
+
+    def __init__(
+        self, session: Session, socket: Socket, executor: Executor, silence_s: float
+    ) -> None:
+        self.ended = asyncio.Event()
+        """Set when no more pictures come."""
+        self.failure: TelewarpError | None = None
+        """Why, where something went wrong."""
+        self._session = session
+        self._socket = socket
+        self._executor = executor
+        self._silence_s = silence_s
+        self._channel = ViewerChannel(session, self.tell)
+        self._events: dict[str, Mapping[str, Any]] = {}
+        """The newest of each type, to go out with the next picture."""
+        self._under_way = 0
+        """Number of the newest picture, from 1."""
+        self._taken = asyncio.Event()
+        self._last_sign_at = time.monotonic()
+        self._sent_at = float("-inf")
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def answer(self, offer: str) -> str:
+        """Start to send pictures.
+
+        Returns:
+            Their media type; there is nothing to negotiate.
+        """
+        hello = {"type": "session", "id": self._session.id, "pictures": JPEG}
+        with suppress(ConnectionError):
+            await self._socket.send_text(json.dumps(hello))
+        self._tasks = [asyncio.create_task(self._show()), asyncio.create_task(self._watch())]
+        return JPEG
+
+    async def add_candidates(self, sdp_fragment: str) -> None:
+        """Refuse: this is no WebRTC.
+
+        Raises:
+            BadOfferError: Always.
+        """
+        raise BadOfferError("expected a WebRTC session, got one that sends pictures")
+
+    def tell(self, event: Mapping[str, Any]) -> None:
+        """Send an event with the next picture; a newer one of its type takes its place."""
+        self._events[event["type"]] = event
+
+    async def close(self) -> None:
+        """Stop sending; may be called more than once."""
+        self.ended.set()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def receive(self, text: str | bytes) -> None:
+        """Take one message of the viewer: `shown`, or what else it says. It never raises."""
+        self._last_sign_at = time.monotonic()
+        with suppress(ValidationError):
+            if _shown.validate_json(text).picture == self._under_way:
+                self._taken.set()
+            return
+        self._channel.receive(text)
+
+    async def _show(self) -> None:
+        try:
+            while True:
+                frame = await self._next_frame()
+                async with asyncio.timeout(self._silence_s):  # sending waits for who does not read
+                    await self._send(frame)
+                    await self._taken.wait()
+        except TimeoutError:
+            self._end(f"took no picture for {self._silence_s:g} s")
+        except ConnectionError:
+            self._end("gone")
+        except SessionClosedError:
+            self._end("ended")
+        except TelewarpError as exc:
+            self.failure = exc
+            self._end(f"no more pictures: {exc}")
+
+    async def _next_frame(self) -> RenderedFrame:
+        while True:
+            frame = await self._session.next_frame()
+            if not frame.idle or time.monotonic() - self._sent_at >= _STILL_S:
+                return frame
+
+    async def _send(self, frame: RenderedFrame) -> None:
+        started = time.perf_counter()
+        loop = asyncio.get_running_loop()
+        jpeg = await loop.run_in_executor(self._executor, to_jpeg, frame.rgb)
+        encode_ms = (time.perf_counter() - started) * 1e3
+        self._session.note_stage("encode", encode_ms)
+        self._taken.clear()
+        self._under_way += 1
+        self._sent_at = time.monotonic()
+        events, self._events = self._events, {}
+        for event in events.values():
+            await self._socket.send_text(json.dumps(event))
+        facts = frame_event(frame, encode_ms) | {"picture": self._under_way}
+        await self._socket.send_text(json.dumps(facts, separators=(",", ":")))
+        await self._socket.send_bytes(jpeg)
+
+    async def _watch(self) -> None:
+        """A viewer that has gone without a word leaves its socket open for minutes."""
+        while time.monotonic() - self._last_sign_at < self._silence_s:
+            await asyncio.sleep(_CHECK_S)
+        self._end(f"silent for {self._silence_s:g} s")
+
+    def _end(self, reason: str) -> None:
+        if not self.ended.is_set():
+            self.ended.set()
+            session = self._session
+            logger.info("session %s: %s", session.id, reason, extra=session.log_ids)
+            self._session.end()
+
+
+ConnectPictures = Callable[[Session, Socket], PicturePeer]
+"""Makes the picture side of a session."""
+
+
+def to_jpeg(rgb: Picture) -> bytes:
+    """Compress a picture, (H, W, 3) uint8, as JPEG."""
+    buffer = BytesIO()
+    Image.fromarray(rgb).save(buffer, format="JPEG", quality=_QUALITY)
+    return buffer.getvalue()

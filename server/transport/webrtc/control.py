@@ -1,0 +1,79 @@
+"""What is said over the data channels: views and faces come in, facts about frames go out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiortc import RTCDataChannel
+
+from server.sessions.session import Session
+from server.sessions.viewer_channel import ViewerChannel, frame_event
+from server.transport.webrtc.clock import frame_clock
+from server.transport.webrtc.track import EncodedFrame
+
+logger = logging.getLogger(__name__)
+
+VIEW = "view"
+EVENTS = "events"
+_FULL_BUFFER = 64 * 1024
+"""Bytes waiting for a viewer who does not take them; facts about frames are then left out."""
+
+
+class Control:
+    """Both data channels of one session.
+
+    Args:
+        session: Gets the views and faces.
+        sign_of_life: Called for every message.
+    """
+
+    def __init__(self, session: Session, sign_of_life: Callable[[], None]) -> None:
+        self._session = session
+        self._channel = ViewerChannel(session, self.send)
+        self._sign_of_life = sign_of_life
+        self._events: RTCDataChannel | None = None
+
+    def attach(self, channel: RTCDataChannel) -> None:
+        """Use a channel the browser has opened, by its label."""
+        if channel.label == VIEW:
+            channel.on("message", self.receive)
+        elif channel.label == EVENTS:
+            self._events = channel
+        else:
+            session = self._session
+            logger.info(
+                "session %s: no use for channel %r",
+                session.id,
+                channel.label,
+                extra=session.log_ids,
+            )
+            channel.close()
+
+    def receive(self, text: str | bytes) -> None:
+        """Take one message of the viewer. A bad one is answered; it never raises."""
+        self._sign_of_life()
+        self._channel.receive(text)
+
+    def report(self, frame: EncodedFrame, rtp_timestamp: int) -> None:
+        """Tell the viewer which view a frame shows and how it came about."""
+        event = frame_event(frame.rendered, frame.encode_ms)
+        self.send(
+            event
+            | {
+                "rtp_timestamp": rtp_timestamp,
+                "convert_ms": round(frame.convert_ms, 2),
+                "clock_ms": frame_clock(frame, time.monotonic()),
+            }
+        )
+
+    def send(self, event: Mapping[str, Any]) -> None:
+        """Send an event; it is dropped while there is no open channel, or one that is full."""
+        channel = self._events
+        if channel is None or channel.readyState != "open":
+            return
+        if channel.bufferedAmount <= _FULL_BUFFER:
+            channel.send(json.dumps(event, separators=(",", ":")))

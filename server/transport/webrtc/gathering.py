@@ -1,0 +1,150 @@
+"""Gathering the server's own ICE candidates: from a range of ports, with a public address.
+
+aioice binds whatever port is free, knows no 1:1 NAT, and waits 5 s for a STUN or TURN server that
+does not answer. All reaching into its gathering happens here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import logging
+import random
+from collections.abc import Sequence
+from contextlib import suppress
+
+from aioice import Candidate, Connection
+from aioice.candidate import candidate_foundation, candidate_priority
+from aioice.ice import StunProtocol, server_reflexive_candidate
+from aioice.stun import TransactionError
+from aiortc import RTCIceServer, RTCPeerConnection
+
+from server.errors import PoolBusyError
+from server.network.addresses import Reach
+from server.network.ice_servers import IceServer
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE_S = 2
+"""So long a viewer's answer waits for STUN and TURN servers; the rest is left out."""
+
+
+def as_aiortc(servers: Sequence[IceServer]) -> list[RTCIceServer]:
+    """The servers in aiortc's words; it uses the first STUN and the first TURN server."""
+    return [RTCIceServer(s.url, s.username, s.credential) for s in servers]
+
+
+def gather_within(connection: RTCPeerConnection, reach: Reach) -> None:
+    """Have a connection gather by `reach`; after the offer is set, before the answer is."""
+    transports = [t.sender.transport for t in connection.getTransceivers()]
+    if connection.sctp is not None:
+        transports.append(connection.sctp.transport)
+    for ice in {transport.transport.iceGatherer._connection for transport in transports}:
+        ice.get_component_candidates = _Gathering(ice, reach).gather  # type: ignore[method-assign]
+
+
+class _Gathering:
+    """Stands in for one connection's `get_component_candidates`."""
+
+    def __init__(self, ice: Connection, reach: Reach) -> None:
+        self._ice = ice
+        self._reach = reach
+        self._find_others = ice.get_component_candidates
+
+    async def gather(
+        self, component: int, addresses: list[str], timeout: int = _PATIENCE_S
+    ) -> list[Candidate]:
+        """Open a port on every address, and ask the STUN and TURN servers about them.
+
+        Raises:
+            PoolBusyError: If all ports of the range are in use.
+        """
+        hosts = await self._open_all(component, addresses)
+        relayed = self._find_others(component, [], min(timeout, _PATIENCE_S))
+        found = await asyncio.gather(relayed, *(self._seen_from_outside(host) for host in hosts))
+        return [host.local_candidate for host in hosts] + [c for part in found for c in part]
+
+    async def _open_all(self, component: int, addresses: list[str]) -> list[StunProtocol]:
+        hosts = []
+        full = False
+        for address in addresses:
+            try:
+                host = await self._open(address)
+            except OSError as exc:
+                full = full or exc.errno == errno.EADDRINUSE
+                logger.info("no UDP port on %s: %s", address, exc)
+                continue
+            self._ice._protocols.append(host)  # from now on closed with the connection
+            host.local_candidate = _host_candidate(component, host)
+            hosts.append(host)
+        if full and not hosts:
+            ports = self._reach.udp_ports
+            assert ports is not None
+            raise PoolBusyError(f"all UDP ports from {ports[0]} to {ports[-1]} are in use")
+        return hosts
+
+    async def _open(self, address: str) -> StunProtocol:
+        loop = asyncio.get_running_loop()
+        for port in self._ports():
+            try:
+                _, protocol = await loop.create_datagram_endpoint(
+                    lambda: StunProtocol(self._ice), local_addr=(address, port)
+                )
+            except OSError as exc:
+                if exc.errno != errno.EADDRINUSE:
+                    raise
+                continue
+            return protocol
+        raise OSError(errno.EADDRINUSE, "all ports are in use")
+
+    def _ports(self) -> list[int]:
+        """In the order they are tried: begun anywhere, so that the lowest are not always taken."""
+        ports = self._reach.udp_ports
+        if ports is None:
+            return [0]
+        first = random.randrange(len(ports))
+        return [*ports[first:], *ports[:first]]
+
+    async def _seen_from_outside(self, host: StunProtocol) -> list[Candidate]:
+        """The same port as the world sees it: by the setting, else as the STUN server says."""
+        local = host.local_candidate
+        version = ipaddress.ip_address(local.host).version
+        public = self._reach.public_address
+        if public is not None and ipaddress.ip_address(public).version == version:
+            return [_public_candidate(local, public)]
+        if self._ice.stun_server is None or version != 4:
+            return []
+        with suppress(TimeoutError, TransactionError, OSError):
+            async with asyncio.timeout(_PATIENCE_S):
+                candidate, _ = await server_reflexive_candidate(host, self._ice.stun_server)
+                return [candidate]
+        return []
+
+
+def _host_candidate(component: int, protocol: StunProtocol) -> Candidate:
+    host, port = protocol.transport.get_extra_info("sockname")[:2]
+    return Candidate(
+        foundation=candidate_foundation("host", "udp", host),
+        component=component,
+        transport="udp",
+        priority=candidate_priority(component, "host"),
+        host=host,
+        port=port,
+        type="host",
+    )
+
+
+def _public_candidate(local: Candidate, public: str) -> Candidate:
+    """Beside the host's own, so that viewers in the same network still take the short way."""
+    return Candidate(
+        foundation=candidate_foundation("srflx", "udp", public),
+        component=local.component,
+        transport="udp",
+        priority=candidate_priority(local.component, "srflx"),
+        host=public,
+        port=local.port,
+        type="srflx",
+        related_address=local.host,
+        related_port=local.port,
+    )

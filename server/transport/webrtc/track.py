@@ -1,0 +1,207 @@
+"""The video track: pulls a frame from the session when aiortc wants to send one, and encodes it.
+
+The next frame may be drawn while one is encoded and sent, so that a late frame holds up the next
+view by its drawing alone; nothing else queues. Encoding happens in a thread; the event loop only
+hands pictures over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import av
+import numpy as np
+from aiortc import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError
+from numpy.typing import NDArray
+
+from server.encoding.h264 import TIME_BASE
+from server.errors import SessionClosedError
+from server.sessions.session import RenderedFrame
+
+logger = logging.getLogger(__name__)
+
+KEY_FRAME_INTERVAL_S = 0.1
+"""Before the first view has come, and at most so often when the receiver asks."""
+_UNASKED_KEY_FRAMES_S = 5.0
+"""A player that only watches never sends a view; by now it has the picture, or it asks."""
+_TICKS_PER_S = 90_000
+_TICK_STEP = 9
+"""0.1 ms: browsers keep frame times in whole microseconds and would shift others by a tick."""
+
+
+class FrameSource(Protocol):
+    """What the track needs of a session."""
+
+    async def next_frame(self) -> RenderedFrame: ...
+
+
+class PictureEncoder(Protocol):
+    """What the track needs of an encoder; `encode` is called in a thread, one call at a time."""
+
+    convert_ms: float
+    """How much of the last call went into the conversion from RGB to YUV."""
+
+    def encode(self, rgb: NDArray[np.uint8], pts: int, key_frame: bool) -> Any: ...
+
+
+class Vp8Pictures:
+    """For receivers without H.264: leaves the encoding to aiortc, which does it in VP8."""
+
+    convert_ms = 0.0
+
+    def encode(self, rgb: NDArray[np.uint8], pts: int, key_frame: bool) -> av.VideoFrame:
+        """Wrap one picture; aiortc hears of key-frame requests by itself."""
+        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+        frame.pts = pts
+        frame.time_base = TIME_BASE
+        return frame
+
+
+@dataclass(frozen=True)
+class EncodedFrame:
+    """A frame that has been handed to aiortc."""
+
+    rendered: RenderedFrame
+    pts: int
+    encode_ms: float
+    """From handing the picture over to having it encoded, conversion included."""
+    is_key: bool
+    convert_ms: float
+    """The conversion from RGB to YUV alone."""
+    encoded_at: float
+    """`time.monotonic()`, seconds."""
+
+
+class RenderTrack(MediaStreamTrack):
+    """A session's picture as a track.
+
+    Args:
+        source: Where frames come from.
+        encoder: Makes packets or frames of them.
+        executor: The threads to encode in.
+        on_failure: Called once when the source or the encoder raises; the track has ended then.
+    """
+
+    kind = "video"
+
+    def __init__(
+        self,
+        source: FrameSource,
+        encoder: PictureEncoder,
+        executor: Executor,
+        on_failure: Callable[[Exception], None],
+    ) -> None:
+        super().__init__()
+        self.newest: EncodedFrame | None = None
+        self._source = source
+        self._encoder: PictureEncoder | None = encoder
+        self._executor = executor
+        self._on_failure = on_failure
+        self._next: asyncio.Task[RenderedFrame] | None = None
+        self._key_frame_wanted = asyncio.Event()
+        self._key_frame_wanted.set()  # the first of all
+        self._last_key_at = -KEY_FRAME_INTERVAL_S
+        self._started_at: float | None = None
+        self._last_pts = -_TICK_STEP
+
+    def request_key_frame(self) -> None:
+        """Make the next frame a key frame, and do not wait for a new picture to come."""
+        self._key_frame_wanted.set()
+
+    async def recv(self) -> Any:
+        """Wait for the next frame and encode it.
+
+        Returns:
+            `av.Packet`, or `av.VideoFrame` where aiortc is to encode.
+
+        Raises:
+            MediaStreamError: When the session has ended; aiortc then ends the sender.
+        """
+        if self.readyState != "live":
+            raise MediaStreamError
+        try:
+            return await self._encode(await self._picture())
+        except SessionClosedError as exc:
+            raise MediaStreamError from exc
+        except Exception as exc:
+            # Whatever it is: aiortc would end its sender with it and nobody would know.
+            logger.exception("no more video: rendering or encoding a frame failed")
+            self._on_failure(exc)
+            raise MediaStreamError from exc
+
+    def stop(self) -> None:
+        """End the track; a frame that is still awaited is given up.
+
+        Lets go of pictures and encoder: what aiortc leaves of a connection is garbage in circles,
+        and Python may come to it much later.
+        """
+        super().stop()
+        if self._next is not None and not self._next.cancel() and not self._next.cancelled():
+            self._next.exception()  # fetched, or asyncio would complain that nobody did
+        self._next = self.newest = self._encoder = None
+
+    async def _picture(self) -> RenderedFrame:
+        """The next picture, or the last one again where a key frame is wanted meanwhile."""
+        if self._next is None:
+            self._next = asyncio.ensure_future(self._source.next_frame())
+        if self.newest is not None and not self._next.done():
+            wanted = asyncio.ensure_future(self._key_frame_wanted_and_due())
+            try:
+                await asyncio.wait((self._next, wanted), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                wanted.cancel()
+            if not self._next.done():
+                return self.newest.rendered
+        frame = await asyncio.shield(self._next)
+        self._next = asyncio.ensure_future(self._source.next_frame())
+        return frame
+
+    async def _key_frame_wanted_and_due(self) -> None:
+        await self._key_frame_wanted.wait()
+        await asyncio.sleep(self._last_key_at + KEY_FRAME_INTERVAL_S - time.monotonic())
+
+    async def _encode(self, rendered: RenderedFrame) -> Any:
+        encoder = self._encoder
+        if encoder is None:
+            raise SessionClosedError("the track was stopped meanwhile")
+        is_key = self._is_key(rendered)
+        pts = self._next_pts()
+        started = time.perf_counter()
+        encoded = await asyncio.get_running_loop().run_in_executor(
+            self._executor, encoder.encode, rendered.rgb, pts, is_key
+        )
+        encode_ms = (time.perf_counter() - started) * 1e3
+        self.newest = EncodedFrame(
+            rendered, pts, encode_ms, is_key, encoder.convert_ms, time.monotonic()
+        )
+        return encoded
+
+    def _is_key(self, rendered: RenderedFrame) -> bool:
+        now = time.monotonic()
+        if now - self._last_key_at < KEY_FRAME_INTERVAL_S:
+            return False
+        if not self._key_frame_wanted.is_set() and not self._may_show_nothing(rendered, now):
+            return False
+        self._key_frame_wanted.clear()
+        self._last_key_at = now
+        return True
+
+    def _may_show_nothing(self, rendered: RenderedFrame, now: float) -> bool:
+        """A browser that lost the whole first frame stays black and never asks for another."""
+        started = self._started_at if self._started_at is not None else now
+        return rendered.view_seq is None and now - started < _UNASKED_KEY_FRAMES_S
+
+    def _next_pts(self) -> int:
+        now = time.monotonic()
+        if self._started_at is None:
+            self._started_at = now
+        ticks = int((now - self._started_at) * _TICKS_PER_S) // _TICK_STEP * _TICK_STEP
+        self._last_pts = max(ticks, self._last_pts + _TICK_STEP)
+        return self._last_pts

@@ -1,0 +1,185 @@
+"""The viewer where places are few or the server goes down: it waits, gets in, moves on, comes back.
+
+The pictures are the fake engine's, so that starting servers takes no time.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Server
+
+if TYPE_CHECKING:
+    from tests.browser.conftest import OpenPage
+
+pytestmark = pytest.mark.browser
+
+LIVE = "window.telewarp?.stats().state === 'live'"
+FAKE = ("-m", "tests.server.network.fake_server")
+
+StartServer = Callable[..., Server]
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Start servers with the fake engine."""
+    servers: list[Server] = []
+
+    def start(*arguments: str) -> Server:
+        server = Server(tmp_path / f"log{len(servers)}.txt", *arguments)
+        server.program = FAKE
+        servers.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+def live(page: Page) -> None:
+    page.wait_for_function(LIVE, timeout=30_000)
+
+
+def title(page: Page, words: str) -> None:
+    expect(page.locator("#notice h2")).to_have_text(words, timeout=15_000)
+
+
+def test_viewers_of_a_full_server_are_told_their_place_and_get_in_in_turn(
+    start_server: StartServer, open_page: OpenPage, tmp_path: Path
+) -> None:
+    server = start_server("--max-sessions", "1")
+    first = open_page(server.address)
+    live(first)
+    second = open_page(server.address)
+    title(second, "You are next in line")
+    third = open_page(server.address)
+    title(third, "You are 2nd in line")
+    expect(third.locator("[data-countdown]")).to_have_text("2 are waiting")
+    expect(third.get_by_role("button", name="Try now")).to_be_hidden()
+    third.screenshot(path=tmp_path / "in-line.png")
+    first.goto("about:blank")
+    live(second)
+    title(third, "You are next in line")
+    second.goto("about:blank")
+    live(third)
+    expect(third.locator("#notice")).to_be_hidden()
+
+
+def test_who_leaves_the_line_gives_way(start_server: StartServer, open_page: OpenPage) -> None:
+    server = start_server("--max-sessions", "1")
+    first = open_page(server.address)
+    live(first)
+    second, third = open_page(server.address), open_page(server.address)
+    title(second, "You are next in line")
+    title(third, "You are 2nd in line")
+    second.goto("about:blank")
+    title(third, "You are next in line")
+
+
+def test_a_viewer_of_pictures_waits_and_gets_in_too(
+    start_server: StartServer, open_page: OpenPage
+) -> None:
+    server = start_server("--max-sessions", "1")
+    first = open_page(server.address)
+    live(first)
+    page = open_page("about:blank")
+    page.add_init_script("delete window.RTCPeerConnection")
+    page.goto(server.address)
+    title(page, "You are next in line")
+    first.goto("about:blank")
+    live(page)
+    assert page.evaluate("window.telewarp.stats().way") == "pictures"
+
+
+def test_a_line_that_is_full_is_said_and_tried_again(
+    start_server: StartServer, open_page: OpenPage
+) -> None:
+    server = start_server("--max-sessions", "1", "--max-waiting", "0")
+    first = open_page(server.address)
+    live(first)
+    second = open_page(server.address)
+    title(second, "No free seat just now")
+    first.goto("about:blank")
+    second.get_by_role("button", name="Try now").click()
+    live(second)
+
+
+def test_viewers_are_told_that_the_server_goes_down_and_are_back_with_it(
+    start_server: StartServer, open_page: OpenPage, tmp_path: Path
+) -> None:
+    server = start_server("--grace-s", "6")
+    watching = open_page(server.address)
+    live(watching)
+    server.terminate()
+    expect(watching.locator("#ending")).to_contain_text("The server is going down in a moment")
+    watching.screenshot(path=tmp_path / "going-down.png")
+    late = open_page(server.address)
+    title(late, "The server is going down")
+    late.screenshot(path=tmp_path / "came-late.png")
+    assert watching.evaluate(LIVE), "the picture is to stay as long as it can"
+    assert server.wait() == 0
+    title(watching, "The server is not answering")
+    server.start()
+    live(watching)
+    expect(watching.locator("#ending")).to_be_hidden()
+
+
+def test_a_viewer_moves_on_to_another_server_before_its_own_has_gone(
+    start_server: StartServer, open_page: OpenPage
+) -> None:
+    old, new = start_server("--grace-s", "30"), start_server()
+    with Switch(old.port) as switch:
+        page = open_page(f"http://127.0.0.1:{switch.port}")
+        live(page)
+        assert old.call("/readyz").json["sessions"] == 1
+        session = page.evaluate("window.telewarp.stats().session")
+        old.terminate()
+        expect(page.locator("#ending")).not_to_be_empty()
+        switch.target = new.port
+        page.wait_for_function(
+            f"window.telewarp.stats().session !== '{session}' && {LIVE}", timeout=15_000
+        )
+        assert new.call("/readyz").json["sessions"] == 1
+        # The page has said goodbye to its old session through the switch, where nobody knew it;
+        # but its silence tells.
+        assert old.wait() == 0
+
+
+class Switch:
+    """What stands in front of servers: hands each new connection to the one it is set to."""
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listening.getsockname()[1]
+
+    def __enter__(self) -> Switch:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listening.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listening.accept()
+                server = socket.create_connection(("127.0.0.1", self.target))
+                for source, sink in ((client, server), (server, client)):
+                    threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+        """One answer a connection, or the browser would keep asking the server it knows."""
+        with suppress(OSError), source, sink:
+            while data := source.recv(65536):
+                sink.sendall(data.replace(b"HTTP/1.1\r\n", b"HTTP/1.1\r\nConnection: close\r\n", 1))
+            sink.shutdown(socket.SHUT_RDWR)

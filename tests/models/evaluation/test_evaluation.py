@@ -1,0 +1,95 @@
+"""What a frame costs by each way to make it, on a ball whose truth is its own full render."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.avatar.folder import Avatar
+from models.contract.frame_state import FrameState
+from models.evaluation.chart import draw_chart
+from models.evaluation.evaluation import Evaluation, Moment, Scorer, evaluate, flicker, flip
+from models.evaluation.flicker import doubled_rate
+from models.networks.avatar_networks import Variant
+from models.runtime.renderer import CachedRenderer
+
+
+@pytest.fixture
+def renderer(build_avatar: Callable[[Variant], Avatar]) -> CachedRenderer:
+    return CachedRenderer(build_avatar("live"))
+
+
+class Inverted:
+    """A baseline that is plainly wrong."""
+
+    size = 64
+
+    def __init__(self, renderer: CachedRenderer) -> None:
+        self._renderer = renderer
+
+    def picture(self, state: FrameState, previous: FrameState) -> NDArray[np.uint8]:
+        return 255 - self._renderer.full(state)
+
+
+@pytest.fixture
+def result(renderer: CachedRenderer, front: FrameState, turned: FrameState) -> Evaluation:
+    moment = Moment(turned, front, {1: turned, 8: front}, renderer.full(turned))
+    return evaluate(renderer, [moment, moment], Scorer(), Inverted(renderer))
+
+
+def test_each_way_gets_its_own_score(
+    result: Evaluation, renderer: CachedRenderer, front: FrameState, turned: FrameState
+) -> None:
+    assert result.frames == 2
+    # The truth is what is rendered in full: equal, also where the older state is the same one.
+    for score in (result.full, result.stale[1]):
+        assert score["psnr"] == pytest.approx(100)
+        assert (score["l1"], score["flip"]) == (0, 0)
+    apart = np.abs(renderer.full(front).astype(float) - renderer.full(turned)).mean() / 255
+    assert result.stale[8]["l1"] == pytest.approx(apart, rel=1e-5)
+    cache = renderer.allocate_cache()
+    for age, state in ((1, turned), (8, front)):
+        renderer.refresh(state, cache)
+        warped = renderer.warp(turned, cache).rgb.astype(float)
+        apart = np.abs(warped - renderer.full(turned)).mean() / 255
+        assert result.warp[age]["l1"] == pytest.approx(apart, rel=1e-5)
+    assert result.baseline is not None
+    assert result.baseline["ssim"] < 0.5
+
+
+def test_losses_are_relative_to_the_full_render_and_worse_is_positive() -> None:
+    full, warp = {"psnr": 40.0, "ssim": 0.8}, {"psnr": 39.0, "ssim": 0.82}
+    loss = Evaluation(1, full, {2: warp}, {}, None).loss_percent()[2]
+    assert loss == pytest.approx({"psnr": 2.5, "ssim": -2.5})
+
+
+def test_flip_sees_what_a_person_sees() -> None:
+    random = np.random.default_rng(0)
+    picture = np.full((64, 64, 3), 120, np.uint8)
+    noisy = (picture + random.integers(-12, 13, picture.shape)).astype(np.uint8)
+    assert flip(picture, picture) == 0
+    assert 0.01 < flip(noisy, picture) < flip(255 - picture // 2, picture) < 1
+
+
+def test_swaps_are_measured_for_each_period(
+    renderer: CachedRenderer, front: FrameState, turned: FrameState
+) -> None:
+    states = doubled_rate(doubled_rate(doubled_rate([front, turned])))
+    swaps = flicker(renderer, [states], (2, 7))
+    assert swaps[7] is None  # too short
+    assert swaps[2] is not None
+    assert swaps[2].swaps == 2  # at 4 and 6; after 8 comes nothing
+
+
+def test_a_result_is_written_and_drawn(result: Evaluation, tmp_path: Path) -> None:
+    written = json.loads(json.dumps(replace(result, swap={8: None}).to_json()))
+    assert written["warp"]["8"]["psnr"] == round(result.warp[8]["psnr"], 4)
+    assert written["swap"] == {"8": None}
+    draw_chart(result, "A ball", tmp_path / "chart.png")
+    with Image.open(tmp_path / "chart.png") as picture:
+        assert np.asarray(picture.convert("RGB")).std() > 10

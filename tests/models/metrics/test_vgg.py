@@ -1,0 +1,139 @@
+"""VGG16 and what is built on it, with random weights in the published files' layout."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from models.metrics.vgg import (
+    BLOCKS,
+    Vgg16Perceptual,
+    WeightsError,
+    load_lpips,
+    load_vgg16,
+)
+
+
+def torchvision_layers() -> nn.Sequential:
+    """VGG16's `features`, laid out as torchvision lays it out."""
+    layers: list[nn.Module] = []
+    channels = 3
+    for width in (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0):
+        if width == 0:
+            layers.append(nn.MaxPool2d(2))
+        else:
+            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+            channels = width
+    return nn.Sequential(*layers)
+
+
+@pytest.fixture(scope="module")
+def layers() -> nn.Sequential:
+    torch.manual_seed(0)
+    made = torchvision_layers()
+    for module in made:
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+    return made.requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def state(layers: nn.Sequential) -> dict[str, Tensor]:
+    weights = {f"features.{name}": value for name, value in layers.state_dict().items()}
+    return {**weights, "classifier.0.weight": torch.zeros(2, 2)}
+
+
+@pytest.fixture(scope="module")
+def path(state: dict[str, Tensor], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("vgg") / "vgg16.pth"
+    torch.save(state, file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("lpips") / "vgg.pth"
+    torch.save(
+        {f"lin{i}.model.1.weight": torch.rand(1, w[-1], 1, 1) for i, w in enumerate(BLOCKS)}, file
+    )
+    return file
+
+
+def test_features_are_torchvisions(layers: nn.Sequential, path: Path) -> None:
+    """After the last ReLU of each block: layers 3, 8, 15, 22 and 29."""
+    pictures = torch.rand(2, 3, 48, 64)
+    made = load_vgg16(path)(pictures)
+    for features, last in zip(made, (3, 8, 15, 22, 29), strict=True):
+        torch.testing.assert_close(features, layers[: last + 1](pictures))
+
+
+def test_perceptual_distance_is_that_of_normalised_resized_pictures(
+    layers: nn.Sequential, path: Path
+) -> None:
+    picture, truth = torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)
+    distance = Vgg16Perceptual(load_vgg16(path, blocks=4))
+    mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+    deviation = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+    expected = 0.0
+    resized = [
+        nn.functional.interpolate((p - mean) / deviation, (224, 224), mode="bilinear")
+        for p in (picture, truth)
+    ]
+    for last in (3, 8, 15, 22):
+        ours, theirs = (layers[: last + 1](p) for p in resized)
+        expected += (ours - theirs).abs().mean().item()
+    assert distance(picture, truth).item() == pytest.approx(expected, rel=1e-4)
+    assert distance(truth, truth).item() == 0
+
+
+def test_perceptual_distance_teaches_the_picture_and_not_the_weights(path: Path) -> None:
+    picture = torch.rand(1, 3, 32, 32, requires_grad=True)
+    distance = Vgg16Perceptual(load_vgg16(path, blocks=4), size=32)
+    distance(picture, torch.rand(1, 3, 32, 32)).backward()
+    assert picture.grad is not None
+    assert picture.grad.abs().max() > 0
+    assert not any(p.requires_grad for p in distance.parameters())
+
+
+def test_lpips_is_zero_for_equal_pictures_and_grows_with_noise(path: Path, heads: Path) -> None:
+    lpips = load_lpips(path, heads)
+    truth = torch.rand(2, 3, 32, 32)
+    noise = torch.randn_like(truth)
+    none, little, much = (lpips(truth + a * noise, truth) for a in (0, 0.02, 0.2))
+    assert none.tolist() == [0, 0]
+    assert (little > 0).all()
+    assert (much > little).all()
+
+
+def test_safetensors_will_do(state: dict[str, Tensor], path: Path, tmp_path: Path) -> None:
+    save_file(state, tmp_path / "vgg16.safetensors")
+    pictures = torch.rand(1, 3, 16, 16)
+    one, other = load_vgg16(path, 2), load_vgg16(tmp_path / "vgg16.safetensors", 2)
+    torch.testing.assert_close(one(pictures), other(pictures))
+
+
+def test_missing_weights_are_named(state: dict[str, Tensor], tmp_path: Path) -> None:
+    lacking = ("features.5.bias", "features.28.weight")
+    torch.save({k: v for k, v in state.items() if k not in lacking}, tmp_path / "vgg.pth")
+    with pytest.raises(WeightsError, match=r"lacks features\.5\.bias, features\.28\.weight$"):
+        load_vgg16(tmp_path / "vgg.pth")
+    with pytest.raises(WeightsError, match=r"lacks features\.5\.bias$"):  # the fifth is not needed
+        load_vgg16(tmp_path / "vgg.pth", blocks=4)
+
+
+def test_weights_of_another_shape_are_refused(state: dict[str, Tensor], tmp_path: Path) -> None:
+    torch.save({**state, "features.0.weight": torch.zeros(64, 1, 3, 3)}, tmp_path / "vgg.pth")
+    expected = r"features\.0\.weight must be \(64, 3, 3, 3\), got \(64, 1, 3, 3\)"
+    with pytest.raises(WeightsError, match=expected):
+        load_vgg16(tmp_path / "vgg.pth")
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\x80\x02N."])
+def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "vgg.pth").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"vgg\.pth"):
+        load_vgg16(tmp_path / "vgg.pth")
+    with pytest.raises(WeightsError, match=r"nowhere\.pth is not a readable weights file"):
+        load_vgg16(tmp_path / "nowhere.pth")

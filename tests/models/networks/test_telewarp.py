@@ -1,0 +1,83 @@
+import pytest
+import torch
+
+from models.avatar.folder import Avatar
+from models.contract.frame_state import FrameState
+from models.geometry.gbuffer import Window, draw
+from models.networks.avatar_networks import FrameBatch
+from models.networks.conditioning import describe
+from models.networks.telewarp import FULL_TRUST
+from models.runtime.base import Stage, frame_batch
+from tests.models.conftest import SIZE
+
+
+def frames(avatar: Avatar, *states: FrameState) -> list[FrameBatch]:
+    stage = Stage(avatar, torch.device("cpu"))
+    return [stage.frame(state) for state in states]
+
+
+@torch.inference_mode()
+def test_of_the_cached_frame_itself_the_warp_adds_what_it_misses(build_avatar, turned) -> None:  # type: ignore[no-untyped-def]
+    avatar = build_avatar("live")
+    networks, (frame,) = avatar.networks, frames(avatar, turned)
+    full, inputs, numbers = networks.full(frame), networks.inputs(frame), frame.conditioning
+    prepared = networks.warper.prepare(full.cache, numbers)
+    nothing = prepared._replace(missed=torch.zeros_like(prepared.missed))
+    carried = networks.warper.carry(nothing, networks.places(frame, frame), numbers, numbers)
+    smooth = networks.warper(carried, inputs, numbers, numbers)
+    alone = networks.generator.paint_over(smooth, inputs)
+    warp = networks.warp(full.cache, frame, frame)
+    assert (full.picture.rgb - alone.rgb).abs().max() > 0.05
+    expected = alone.rgb + FULL_TRUST * (full.picture.rgb - alone.rgb)
+    torch.testing.assert_close(warp.rgb, expected, atol=1e-4, rtol=1e-4)
+    logit = alone.mask_logit + FULL_TRUST * (full.picture.mask_logit - alone.mask_logit)
+    torch.testing.assert_close(warp.mask_logit, logit, atol=1e-3, rtol=1e-4)
+
+
+@torch.inference_mode()
+def test_what_the_warp_misses_counts_less_the_more_the_head_turns(  # type: ignore[no-untyped-def]
+    build_avatar, front, turned
+) -> None:
+    avatar = build_avatar("live")
+    warper = avatar.networks.warper
+    still, other = (frame.conditioning for frame in frames(avatar, front, turned))
+    between = still._replace(pose=(still.pose + other.pose) / 2)
+    trusts = [warper.trust(now, still).item() for now in (still, between, other)]
+    assert trusts[0] == pytest.approx(FULL_TRUST)
+    assert FULL_TRUST > trusts[1] > trusts[2] > 0
+    turn = (other.pose - still.pose).norm()
+    assert trusts[2] == pytest.approx(
+        FULL_TRUST / (1 + (turn / warper.half_trust) ** 2).item(), rel=1e-5
+    )
+
+
+@torch.inference_mode()
+def test_the_warp_depends_on_cache_pose_and_live_inputs(build_avatar, front, turned) -> None:  # type: ignore[no-untyped-def]
+    avatar = build_avatar("live")
+    networks = avatar.networks
+    old, new = frames(avatar, front, turned)
+    cache_old, cache_new = networks.full(old).cache, networks.full(new).cache
+    reference = networks.warp(cache_old, old, new).rgb
+    for other in (
+        networks.warp(cache_new, old, new),
+        networks.warp(cache_old, new, new),
+        networks.warp(cache_old, old, old),
+    ):
+        assert (other.rgb - reference).abs().max() > 1e-3
+
+
+@torch.inference_mode()
+def test_far_from_its_border_a_crop_is_rendered_as_in_the_whole_picture(
+    build_avatar, turned
+) -> None:  # type: ignore[no-untyped-def]
+    """What allows training on crops: nothing in the warp looks at the whole picture."""
+    avatar = build_avatar("live")
+    networks = avatar.networks
+    (whole,) = frames(avatar, turned)
+    window = Window(16, 16, 32, 32)
+    crop = frame_batch(draw(avatar.head, turned, SIZE, window), describe(turned), window)
+    cache = networks.full(whole).cache
+    expected = networks.warp(cache, whole, whole).rgb[:, :, 16:48, 16:48]
+    got = networks.warp(cache, whole, crop).rgb
+    inner = slice(6, -6)
+    torch.testing.assert_close(got[:, :, inner, inner], expected[:, :, inner, inner])

@@ -1,0 +1,186 @@
+"""The studio draws the head that ships: what moves, what shows, and what lights do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.avatar.folder import SHIPPED
+from models.contract.frame_state import FrameState, neutral_state
+from models.geometry.camera import look_at, rotation_vector_to_quaternion, to_screen
+from models.geometry.head import Head, HeadError, load_head
+from models.geometry.rasterizer_numba import project, rasterize
+from models.studio.appearance import Look
+from models.studio.atlas import load_studio_data
+from models.studio.studio import MATERIALS, Studio, load_studio
+
+HEAD_FILE = SHIPPED / "default" / "head.npz"
+SIZE = 160
+
+
+@pytest.fixture(scope="module")
+def studio() -> Studio:
+    return load_studio(HEAD_FILE, SIZE, texture_size=256)
+
+
+@pytest.fixture(scope="module")
+def front() -> FrameState:
+    """The neutral head in the view that its file recommends."""
+    with np.load(HEAD_FILE) as file:
+        x, y, z = file["eye_position"].tolist()
+        return neutral_state(len(file["expression_names"]), (x, y, z), float(file["fov_y_rad"]))
+
+
+def expressed(head: Head, state: FrameState, **coefficients: float) -> FrameState:
+    """The state with named coefficients; a name without side sets both sides."""
+    values = np.zeros(len(head.expression_names), np.float32)
+    for name, value in coefficients.items():
+        known = name in head.expression_names
+        for full in [name] if known else [f"{name}Left", f"{name}Right"]:
+            values[head.expression_names.index(full)] = value
+    return replace(state, expression=values)
+
+
+def seen_of(head: Head, state: FrameState, material: str, size: int = 384) -> int:
+    """How many pixels show a material."""
+    data = load_studio_data(HEAD_FILE)
+    xy, inverse = project(head.pose(state), state, size, size)
+    triangle = rasterize(xy, inverse, head.faces, size, size).triangle
+    chosen = data.materials[triangle[triangle >= 0]] == MATERIALS.index(material)
+    return int(chosen.sum())
+
+
+def test_the_person_fills_the_default_view_and_the_background_the_rest(
+    studio: Studio, front: FrameState
+) -> None:
+    picture = studio.draw(front)
+    assert picture.rgb.shape == (SIZE, SIZE, 3)
+    assert picture.rgb.dtype == picture.mask.dtype == np.uint8
+    empty = picture.mask == 0
+    assert np.array_equal(picture.rgb[empty], studio.background[empty])
+    rows = np.nonzero((picture.mask[:, SIZE // 3 : -SIZE // 3] > 0).any(1))[0]
+    assert 0.05 < rows[0] / SIZE < 0.2  # air above the hair
+    assert rows[-1] == SIZE - 1  # the shoulders run out of the picture
+    assert picture.mask[SIZE // 2, SIZE // 2] == 255
+
+
+def test_the_same_state_gives_the_same_picture(studio: Studio, front: FrameState) -> None:
+    assert np.array_equal(studio.draw(front).rgb, studio.draw(front).rgb)
+
+
+def test_opening_the_jaw_changes_the_mouth_and_not_the_brow(
+    studio: Studio, front: FrameState
+) -> None:
+    shut = studio.draw(front).rgb.astype(int)
+    opened = studio.draw(expressed(studio.head, front, jawOpen=0.8)).rgb.astype(int)
+    change = np.abs(opened - shut).max(2)
+    nose = int(to_screen(np.array([[0, -0.035, 0.045]]), front, SIZE, SIZE)[0, 1])
+    assert change[nose + 4 :].max() > 80
+    assert change[: SIZE // 3].max() == 0
+
+
+def test_the_open_mouth_shows_teeth_and_tongue(studio: Studio, front: FrameState) -> None:
+    opened = expressed(studio.head, front, jawOpen=0.7)
+    assert seen_of(studio.head, opened, "teeth") > 40
+    assert seen_of(studio.head, opened, "tongue") > 40
+    assert seen_of(studio.head, front, "teeth") <= 4  # of 147 456: slivers at the lips' corners
+
+
+def test_shut_lids_hide_the_eyes(studio: Studio, front: FrameState) -> None:
+    assert seen_of(studio.head, front, "eye") > 400
+    assert seen_of(studio.head, expressed(studio.head, front, eyeBlink=1.0), "eye") <= 4
+
+
+def pupil_column(studio: Studio, state: FrameState) -> float:
+    """Column of the left eye's dark middle, in pixels."""
+    centre = studio.head.joint_positions[3] + np.array([0, 0, 0.017], np.float32)
+    x, y, _ = to_screen(centre[None], state, SIZE, SIZE)[0]
+    rows = slice(int(y) - 1, int(y) + 3)
+    columns = np.arange(int(x) - 7, int(x) + 8)
+    dark = 255.0 - studio.draw(state).rgb[rows, columns].mean((0, 2))
+    weight = np.clip(dark - np.median(dark), 0, None)
+    return float((weight * columns).sum() / weight.sum())
+
+
+def test_eyes_look_where_the_coefficients_say(studio: Studio, front: FrameState) -> None:
+    # The person's left is +X, which a camera in front sees on the right.
+    left = expressed(studio.head, front, eyeLookOutLeft=0.9, eyeLookInRight=0.9)
+    right = expressed(studio.head, front, eyeLookInLeft=0.9, eyeLookOutRight=0.9)
+    assert pupil_column(studio, left) - pupil_column(studio, right) > 2
+
+
+def test_lights_stay_in_the_room_when_head_and_viewer_turn(
+    studio: Studio, front: FrameState
+) -> None:
+    turn = rotation_vector_to_quaternion(np.array([0, 0.7, 0]))
+    eye = np.array([np.sin(0.7), 0, np.cos(0.7)]) * front.eye_position[2]
+    turned = replace(
+        front,
+        head_rotation=turn,
+        eye_position=eye.astype(np.float32),
+        eye_rotation=look_at(eye, np.zeros(3)),
+    )
+    face = np.s_[SIZE // 3 : SIZE // 2, SIZE // 3 : -SIZE // 3]
+    # The same side of the face is seen, but it has turned towards the key light.
+    before, after = studio.draw(front).rgb[face], studio.draw(turned).rgb[face]
+    assert np.abs(before.astype(int) - after).mean() > 5
+
+
+def test_a_head_file_without_paint_is_refused(tmp_path: Path) -> None:
+    with np.load(HEAD_FILE) as file:
+        bare = {name: file[name] for name in file.files if name != "materials"}
+    np.savez(tmp_path / "bare.npz", allow_pickle=False, **bare)
+    with pytest.raises(HeadError, match="lacks materials"):
+        load_studio(tmp_path / "bare.npz")
+
+
+def test_the_shipped_head_keeps_its_contract() -> None:
+    head = load_head(HEAD_FILE)
+    assert len(head.expression_names) == 52
+    assert len(head.faces) < 16_000
+    assert head.uvs.min() >= 0
+    assert head.uvs.max() <= 1
+    np.testing.assert_allclose(head.weights.sum(1), 1, atol=1e-6)
+    # The origin lies between the eyes, and the left one is at +X.
+    np.testing.assert_allclose(head.joint_positions[3:].mean(0), 0, atol=1e-6)
+    assert head.joint_positions[3, 0] > 0.02
+    # Shoulders hang on the body alone: they do not turn with the head.
+    low = head.neutral[:, 1] < -0.2
+    np.testing.assert_array_equal(head.weights[low, 0], 1)
+
+
+def test_highlights_move_when_the_viewer_does(studio: Studio, front: FrameState) -> None:
+    """Points of the forehead, which paint and lamps light alike from wherever one looks."""
+    verts = studio.head.neutral
+    forehead = np.abs(verts - [0.0, 0.042, 0.03]) < [0.02, 0.012, 0.03]
+    places = verts[forehead.all(1)]
+    assert len(places) > 8
+    seen = []
+    for turn in (-0.4, 0.4):
+        eye = np.array([np.sin(turn), 0, np.cos(turn)]) * front.eye_position[2]
+        state = replace(
+            front, eye_position=eye.astype(np.float32), eye_rotation=look_at(eye, np.zeros(3))
+        )
+        grey = studio.draw(state).rgb.mean(2)
+        xy = to_screen(places, state, SIZE, SIZE)[:, :2].astype(int)
+        seen.append([grey[y - 1 : y + 2, x - 1 : x + 2].mean() for x, y in xy])
+    assert np.median(np.abs(np.subtract(*seen))) > 2
+
+
+def test_a_look_gives_another_person_in_another_room() -> None:
+    head, data = load_head(HEAD_FILE), load_studio_data(HEAD_FILE)
+    dark = Look(skin=(0.16, 0.075, 0.045), backdrop=(0.05, 0.02, 0.01))
+    with np.load(HEAD_FILE) as file:
+        x, y, z = file["eye_position"].tolist()
+        state = neutral_state(len(head.expression_names), (x, y, z), float(file["fov_y_rad"]))
+    fair, deep = (
+        Studio(head, data, look, None, SIZE, texture_size=256).draw(state).rgb.astype(float)
+        for look in (Look(), dark)
+    )
+    cheek = np.s_[90:96, 64:70]
+    assert deep[cheek].mean() < 0.7 * fair[cheek].mean()
+    assert deep[2, 2, 0] > deep[2, 2, 2]
+    assert fair[2, 2, 0] <= fair[2, 2, 2]

@@ -1,0 +1,61 @@
+"""Starting from another avatar: what fits is taken, the rest is named."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from models.avatar.folder import Avatar, save_avatar
+from models.networks.avatar_networks import LiveNetworks, NetworkConfig, Variant, build_networks
+from models.training.initialization import InitialError, start_from
+
+
+@pytest.fixture
+def avatar(build_avatar: Callable[[Variant], Avatar], tmp_path: Path) -> Avatar:
+    made = build_avatar("live")
+    save_avatar(tmp_path, made)
+    return made
+
+
+def test_a_saved_avatar_is_taken_whole_with_its_texture_as_a_pyramid(
+    avatar: Avatar, tmp_path: Path
+) -> None:
+    config = replace(avatar.networks.config, texture_levels=3)  # saved with one, from two
+    networks = build_networks(config)
+    taken = start_from(networks, tmp_path)
+    assert taken.left == ()
+    assert "features.levels.2" in taken.taken
+    saved = load_file(tmp_path / "weights.safetensors")
+    texels = networks.features.texels()
+    torch.testing.assert_close(texels, saved["features.levels.0"].float(), atol=1e-5, rtol=0)
+    # Coarse levels hold their share: what the finest adds has no mean over 4x4 texels to speak of.
+    fine = torch.nn.functional.avg_pool2d(networks.features.levels[0], 4)
+    assert fine.abs().mean() < 0.3 * networks.features.levels[0].abs().mean()
+    for name, value in networks.state_dict().items():
+        if ".levels." not in name:
+            torch.testing.assert_close(value, saved[name].float())
+
+
+def test_what_does_not_fit_stays_as_it_was_and_is_named(avatar: Avatar, tmp_path: Path) -> None:
+    networks = build_networks(replace(avatar.networks.config, expressions=7))
+    assert isinstance(networks, LiveNetworks)
+    before = networks.warper.motion.linear.weight.clone()
+    taken = start_from(networks, tmp_path)
+    assert taken.left == ("warper.motion.linear.weight",)
+    assert torch.equal(networks.warper.motion.linear.weight, before)
+    assert str(taken).endswith("weights taken; fresh: warper.motion.linear.weight")
+
+
+def test_weights_with_nothing_in_common_are_refused(avatar: Avatar, tmp_path: Path) -> None:
+    save_file({"of.something.else": torch.zeros(1)}, tmp_path / "weights.safetensors")
+    with pytest.raises(InitialError, match="no weight that these networks have"):
+        start_from(build_networks(avatar.networks.config), tmp_path)
+
+
+def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
+    networks = build_networks(NetworkConfig("live", 0.0625, texture_size=64))
+    with pytest.raises(InitialError, match="not a readable weights file"):
+        start_from(networks, tmp_path / "nowhere")

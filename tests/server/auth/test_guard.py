@@ -1,0 +1,268 @@
+"""Who is let in: by token over HTTP and WebSocket, by address and page where there are none."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.requests import HTTPConnection
+from starlette.testclient import TestClient
+
+from server.app import create_app, pool_settings
+from server.auth.grants import Scope
+from server.auth.guard import Guard, build_guard, is_loopback, token_of
+from server.auth.tokens import Tokens, read_tokens
+from server.errors import ForbiddenError, SettingsError
+from server.pool.fake import FakeEngineFactory
+from server.pool.pool import RenderPool
+from server.settings import Settings
+
+SDP = {"Content-Type": "application/sdp"}
+SIGNING = 'signing_keys = ["a key of thirty-two bytes or more"]'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    made = tmp_path / "tokens.toml"
+    made.write_text(SIGNING)
+    return made
+
+
+@pytest.fixture
+def tokens(file: Path) -> Tokens:
+    return read_tokens(file)
+
+
+def app(**settings: Any) -> Any:
+    return create_app(
+        Settings(demo=False, **settings),
+        lambda given: RenderPool(pool_settings(given), FakeEngineFactory()),
+    )
+
+
+def bearer(tokens: Tokens, *scopes: Scope, streams: list[str] | None = None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {tokens.sign(scopes, streams, 5)}"}
+
+
+def connection(**headers: str) -> HTTPConnection:
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    return HTTPConnection({"type": "http", "headers": pairs})
+
+
+@asynccontextmanager
+async def running(**settings: Any) -> AsyncIterator[httpx2.AsyncClient]:
+    served = app(**settings)
+    transport = httpx2.ASGITransport(served)
+    async with (
+        served.router.lifespan_context(served),
+        httpx2.AsyncClient(transport=transport, base_url="http://telewarp.example") as client,
+    ):
+        yield client
+
+
+# --- what it takes to start -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost", "a.localhost"])
+def test_this_machine_is_served_without_tokens(host: str) -> None:
+    assert is_loopback(host)
+    assert not build_guard(Settings(host=host)).reachable_by_others
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.5", "a.example", "localhost.de"])
+def test_others_are_not_served_without_tokens(host: str) -> None:
+    with pytest.raises(SettingsError, match="expected --tokens FILE"):
+        create_app(Settings(host=host))
+
+
+def test_others_are_served_with_tokens(file: Path) -> None:
+    assert build_guard(Settings(host="0.0.0.0", tokens=file)).reachable_by_others
+
+
+def test_insecure_lets_anyone_in_and_says_so_loudly(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        guard = build_guard(Settings(host="0.0.0.0", insecure=True))
+    assert "ANYONE who reaches 0.0.0.0:8000" in caplog.text
+    assert guard.identify(connection(host="telewarp.example")).holder == "anyone"
+
+
+# --- without tokens -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:8000", "127.0.0.1:80", "[::1]:8000"])
+def test_without_tokens_this_machine_may_ask(host: str) -> None:
+    guard = build_guard(Settings())
+    assert guard.identify(connection(host=host)).allows(Scope.ADMIN)
+    assert guard.identify(connection(host=host, origin=f"http://{host}")).allows(Scope.ADMIN)
+
+
+@pytest.mark.parametrize("host", ["attacker.example", "192.168.1.5:8000", "", "[", "127.0.0.1.de"])
+def test_without_tokens_a_name_that_was_pointed_here_is_refused(host: str) -> None:
+    with pytest.raises(ForbiddenError, match="set --tokens"):
+        build_guard(Settings()).identify(connection(host=host))
+
+
+@pytest.mark.parametrize("origin", ["https://attacker.example", "null", "http://localhost:9"])
+def test_without_tokens_a_page_of_another_origin_may_not_ask(origin: str) -> None:
+    asked = connection(host="localhost:8000", origin=origin)
+    with pytest.raises(ForbiddenError, match="expected a page of this server"):
+        build_guard(Settings()).identify(asked)
+    assert build_guard(Settings(allowed_origins=f"https://a.example, {origin}")).identify(asked)
+    assert build_guard(Settings(allowed_origins="*")).identify(asked)
+
+
+# --- with tokens ----------------------------------------------------------------------------------
+
+
+def test_a_token_is_taken_from_the_header_and_never_from_the_address() -> None:
+    assert token_of(connection(authorization="Bearer abc")) == "abc"
+    assert token_of(connection(authorization="bearer  abc ")) == "abc"
+    assert token_of(connection(authorization="Bearer ")) is None
+    query = {"type": "http", "headers": [], "query_string": b"token=abc"}
+    assert token_of(HTTPConnection(query)) is None
+
+
+def test_even_this_machine_needs_a_token_where_there_are_some(tokens: Tokens) -> None:
+    guard = Guard(tokens, False, ())
+    token = tokens.sign([Scope.VIEW], None, 1)
+    other_page = connection(authorization=f"Bearer {token}", origin="https://a.example")
+    assert guard.identify(other_page).scopes == {Scope.VIEW}
+
+
+@pytest.fixture
+def sockets(file: Path) -> Iterator[TestClient]:
+    with TestClient(app(tokens=file), base_url="http://telewarp.example") as client:
+        yield client
+
+
+@pytest.mark.parametrize("by", ["header", "subprotocol"])
+def test_a_websocket_brings_its_token_as_header_or_subprotocol(
+    sockets: TestClient, tokens: Tokens, by: str
+) -> None:
+    publisher = tokens.sign([Scope.PUBLISH], ["me"], 1)
+    bearing = {"Authorization": f"Bearer {publisher}"}
+    made = sockets.post("/v1/streams", json={"avatar": "default", "id": "me"}, headers=bearing)
+    assert made.status_code == 201
+    offered = None if by == "header" else ["telewarp", f"telewarp.token.{publisher}"]
+    headers = bearing if by == "header" else {}
+    with sockets.websocket_connect("/v1/streams/me/frames", offered, headers=headers) as socket:
+        assert socket.accepted_subprotocol == (None if by == "header" else "telewarp")
+        socket.send_text(json.dumps({"seq": 0, "expression": {"jawOpen": 7}}))
+        assert socket.receive_json()["type"] == "error"
+
+
+async def test_a_token_for_some_streams_makes_and_lists_no_others(
+    file: Path, tokens: Tokens
+) -> None:
+    mine = bearer(tokens, Scope.PUBLISH, Scope.VIEW, streams=["me"])
+    async with running(tokens=file) as client:
+        for wanted in ({"id": "you"}, {}):
+            made = await client.post("/v1/streams", json=wanted, headers=mine)
+            assert made.status_code == 403
+        everywhere = bearer(tokens, Scope.ADMIN)
+        assert (await client.post("/v1/streams", json={}, headers=everywhere)).status_code == 201
+        assert (await client.post("/v1/streams", json={"id": "me"}, headers=mine)).is_success
+        listed = (await client.get("/v1/streams", headers=mine)).json()
+        assert [stream["id"] for stream in listed] == ["me"]
+        assert len((await client.get("/v1/streams", headers=everywhere)).json()) == 2
+        assert (await client.post("/v1/render", json={}, headers=mine)).status_code == 403
+
+
+async def test_a_session_is_its_openers_alone(file: Path, tokens: Tokens) -> None:
+    from tests.server.http.test_whep import offer
+
+    async with running(tokens=file) as client:
+        admin = bearer(tokens, Scope.ADMIN)
+        await client.post("/v1/streams", json={"id": "me"}, headers=admin)
+        mine, other = (bearer(tokens, Scope.VIEW) for _ in range(2))
+        opened = await client.post("/v1/streams/me/whep", content=await offer(), headers=mine | SDP)
+        session = opened.headers["location"]
+        assert len(session.rsplit("/", 1)[1]) >= 22, "128 random bits"
+        for method in ("GET", "PATCH", "DELETE"):
+            answer = await client.request(method, session, headers=other)
+            assert answer.status_code == 404
+        assert (await client.get(session, headers=admin)).status_code == 200
+        assert (await client.get(session, headers=mine)).json()["meshes"]["refused"] == 0
+        assert (await client.delete(session, headers=mine)).status_code == 204
+
+
+# --- limits and headers ---------------------------------------------------------------------------
+
+
+async def test_who_asks_too_often_is_told_when_to_come_again(file: Path, tokens: Tokens) -> None:
+    async with running(tokens=file, max_requests_per_s=0.5) as client:
+        assert (await client.get("/healthz")).status_code == 200
+        refused = await client.get("/healthz")
+        assert refused.status_code == 429
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert int(refused.headers["retry-after"]) == 2
+        assert refused.headers["x-content-type-options"] == "nosniff"
+        # Somebody with a token is not kept out by strangers at the same address.
+        mine = bearer(tokens, Scope.VIEW)
+        assert (await client.get("/v1/avatars", headers=mine)).status_code == 200
+
+
+async def test_this_machine_alone_has_no_limit() -> None:
+    async with running(max_requests_per_s=1) as client:
+        client.headers["Host"] = "localhost"
+        assert {(await client.get("/healthz")).status_code for _ in range(10)} == {200}
+
+
+async def test_the_page_may_do_only_what_it_needs(file: Path) -> None:
+    async with running(tokens=file) as client:
+        page = await client.get("/")
+        policy = page.headers["content-security-policy"]
+        assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
+        assert "frame-ancestors 'self'" in policy
+        assert "unsafe" not in policy
+        assert page.headers["referrer-policy"] == "no-referrer"
+        missing = await client.get("/v1/nothing")
+        assert missing.headers["content-security-policy"] == policy
+        assert (await client.get("/docs")).headers["content-security-policy"] == policy
+
+
+PREFLIGHT = {"Access-Control-Request-Method": "POST", "Origin": "https://a.example"}
+
+
+async def test_pages_of_other_origins_may_read_nothing_by_default(file: Path) -> None:
+    async with running(tokens=file) as client:
+        preflight = await client.options("/v1/streams/demo/whep", headers=PREFLIGHT)
+        answer = await client.get("/healthz", headers={"Origin": "https://a.example"})
+        for headers in (preflight.headers, answer.headers):
+            assert not [name for name in headers if name.startswith("access-control")]
+
+
+async def test_pages_of_allowed_origins_may_read_what_whep_needs(
+    file: Path, tokens: Tokens
+) -> None:
+    async with running(tokens=file, allowed_origins="https://a.example") as client:
+        preflight = await client.options("/v1/streams/demo/whep", headers=PREFLIGHT)
+        assert preflight.status_code == 200
+        assert preflight.headers["access-control-allow-origin"] == "https://a.example"
+        assert "authorization" in preflight.headers["access-control-allow-headers"].lower()
+        answer = await client.get("/v1/streams", headers={"Origin": "https://a.example"})
+        assert answer.status_code == 401
+        assert answer.headers["access-control-allow-origin"] == "https://a.example"
+        exposed = answer.headers["access-control-expose-headers"]
+        assert {"Location", "ETag", "Link"} <= set(exposed.split(", "))
+        other = await client.get("/healthz", headers={"Origin": "https://b.example"})
+        assert "access-control-allow-origin" not in other.headers
+
+
+async def test_no_token_is_logged(
+    file: Path, tokens: Tokens, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = tokens.sign([Scope.ADMIN], None, 1)
+    async with running(tokens=file, log_level="debug") as client:
+        with caplog.at_level(logging.DEBUG):
+            for sent in (token, token + "x", "guess-of-a-secret"):
+                await client.get("/v1/streams", headers={"Authorization": f"Bearer {sent}"})
+    assert caplog.records
+    assert token[-20:] not in caplog.text
+    assert "guess-of-a-secret" not in caplog.text

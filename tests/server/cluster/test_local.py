@@ -1,0 +1,168 @@
+"""Hosts that are listed, kept running as child processes, and a router in front of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+import uvicorn
+
+from server.__main__ import listen
+from server.auth.grants import Scope
+from server.auth.tokens import Tokens, read_tokens
+from server.cluster.local import LocalPlacement
+from server.cluster.router import create_router
+from server.cluster.supervisor import HostKeeper, HostPlan, Seat
+from server.protocol.host_load import HeldStream, HostLoad
+from server.settings import Settings
+
+pytestmark = [pytest.mark.slow]
+
+READY_S = 40.0
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "tokens.toml"
+    file.write_text('signing_keys = ["a key of thirty-two bytes or more"]')
+    return file
+
+
+@asynccontextmanager
+async def a_host(file: Path) -> AsyncIterator[HostKeeper]:
+    """Kept without a registry: here the router asks."""
+
+    async def heard(address: str, load: HostLoad) -> tuple[HeldStream, ...]:
+        return ()
+
+    plan = HostPlan(
+        options=("--workers", "1"),
+        listen="127.0.0.1",
+        public_url="http://127.0.0.1:{port}",
+        tokens=file,
+        module="tests.server.network.fake_server",
+    )
+    keeper = HostKeeper(plan, Seat("127.0.0.1", "here", 0))
+    keeping = asyncio.create_task(keeper.keep(heard))
+    try:
+        yield keeper
+    finally:
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
+        await asyncio.to_thread(keeper.stop)
+
+
+@asynccontextmanager
+async def a_router(file: Path, hosts: list[str]) -> AsyncIterator[str]:
+    placement = LocalPlacement(hosts, read_tokens(file))
+    settings = Settings(port=0, tokens=file)
+    async with AsyncExitStack() as stack:
+        listening = stack.enter_context(listen(settings))
+        app = create_router(settings, placement)
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
+        asking = asyncio.create_task(placement.run())
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            asking.cancel()
+            server.should_exit = True
+            await serving
+
+
+def bearer(tokens: Tokens, *scopes: Scope) -> dict[str, str]:
+    return {"Authorization": f"Bearer {tokens.sign(scopes, None, 5)}"}
+
+
+async def hosts_at(router: httpx2.AsyncClient, count: int) -> None:
+    async with asyncio.timeout(READY_S):
+        while True:
+            answer = await router.get("/readyz")
+            if answer.status_code == 200 and answer.json()["hosts"] == count:
+                return
+            await asyncio.sleep(0.2)
+
+
+async def test_a_published_stream_outlives_its_host(file: Path) -> None:
+    tokens = read_tokens(file)
+    async with a_host(file) as one, a_host(file) as other:
+        addresses = [one.address, other.address]
+        async with (
+            a_router(file, addresses) as address,
+            httpx2.AsyncClient(base_url=address, follow_redirects=True) as router,
+        ):
+            await hosts_at(router, 2)
+            publisher = bearer(tokens, Scope.PUBLISH)
+            made = await router.post("/v1/streams", json={"id": "me"}, headers=publisher)
+            assert made.status_code == 201
+            home = f"http://{urlsplit(str(made.url)).netloc}"
+            frame = {"seq": 0, "expression": {"jawOpen": 0.5}}
+            posted = await router.post("/v1/streams/me/frames", json=frame, headers=publisher)
+            assert posted.json() == {"accepted": 1, "dropped": 0, "last_seq": 0}
+            assert str(posted.url).startswith(home), "frames go where the stream is"
+            taken = await router.post("/v1/streams", json={"id": "me"}, headers=publisher)
+            assert taken.status_code == 409
+            wrong = await router.post(
+                "/v1/streams/me/frames", json=frame, headers=bearer(tokens, Scope.VIEW)
+            )
+            assert wrong.status_code == 403
+
+            admin = bearer(tokens, Scope.ADMIN)
+            async with asyncio.timeout(3):
+                while len((await router.get("/v1/streams", headers=admin)).json()) < 2:
+                    await asyncio.sleep(0.1)  # until its host has told of it
+            keeper = one if one.address == home else other
+            assert keeper._process is not None
+            keeper._process.kill()
+            async with asyncio.timeout(10):
+                while True:
+                    # Sent to the lost one, until its lease ends or it is heard to be a new one.
+                    with suppress(httpx2.TransportError):
+                        found = await router.get("/v1/streams/me", headers=publisher)
+                        if found.status_code == 200:
+                            break
+                        assert found.status_code in (404, 503)
+                    await asyncio.sleep(0.1)
+            assert not str(found.url).startswith(home)
+            await hosts_at(router, 2)
+            assert keeper.running, "its keeper has started it again"
+            again = await router.get("/v1/hosts", headers=admin)
+            assert sum(host["streams"] for host in again.json()) == 3, "two demos and one me"
+
+
+async def test_a_host_whose_keeper_is_gone_ends(file: Path) -> None:
+    async with a_host(file) as keeper:
+        async with asyncio.timeout(READY_S):
+            while not keeper.answers:
+                await asyncio.sleep(0.1)
+        process = keeper._process
+        assert process is not None
+        assert process.stdin is not None
+        process.stdin.close()  # as the system does when the keeper has died
+        assert await asyncio.to_thread(process.wait, 10) == 0
+
+
+async def test_what_a_host_says_before_it_ends_is_kept(file: Path) -> None:
+    file.write_text("nonsense =")
+    module = "tests.server.network.fake_server"
+    plan = HostPlan(("--tokens", str(file)), listen="127.0.0.1", module=module)
+    keeper = HostKeeper(plan, Seat("127.0.0.1", "here", 0))
+
+    async def heard(address: str, load: HostLoad) -> tuple[HeldStream, ...]:
+        raise AssertionError("it cannot have told anything")
+
+    keeping = asyncio.create_task(keeper.keep(heard))
+    try:
+        async with asyncio.timeout(READY_S):
+            while "expected TOML" not in keeper.said:
+                await asyncio.sleep(0.1)
+        assert not keeper.answers
+    finally:
+        keeping.cancel()
+        keeper.stop()

@@ -1,0 +1,202 @@
+"""Where viewers and streams go, as hosts come, fill up, go silent and come back."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from server.cluster.registry import LEASE_S, RESERVED_S, Registry
+from server.errors import NotReadyError, PoolBusyError, StreamNotFoundError
+from server.protocol.host_load import HeldStream, HostLoad
+
+A, B = "http://a", "http://b"
+DEMO = HeldStream(id="demo", avatar="default")
+ME = HeldStream(id="me", avatar="anna")
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def registry(clock: Clock) -> Registry:
+    return Registry(clock)
+
+
+def load(
+    *streams: HeldStream, run: str = "1", sessions: int = 0, asked: int = 0, **others: bool
+) -> HostLoad:
+    return HostLoad(
+        run=run,
+        address=None,
+        ready=others.get("ready", True),
+        draining=others.get("draining", False),
+        sessions=sessions,
+        capacity=10,
+        asked=asked,
+        streams=(DEMO, *streams),
+    )
+
+
+def place(registry: Registry, viewers: int, stream: str = "demo") -> Counter[str]:
+    return Counter(registry.place_viewer(stream) for _ in range(viewers))
+
+
+def test_a_burst_of_viewers_is_spread_evenly_before_any_host_has_told_of_one(
+    registry: Registry,
+) -> None:
+    registry.renew(A, load())
+    registry.renew(B, load())
+    assert place(registry, 20) == {A: 10, B: 10}
+    with pytest.raises(PoolBusyError, match="full"):
+        registry.place_viewer("demo")
+
+
+def test_viewers_who_have_arrived_are_not_counted_twice(registry: Registry) -> None:
+    registry.renew(A, load())
+    registry.renew(B, load())
+    assert place(registry, 10) == {A: 5, B: 5}
+    registry.renew(A, load(sessions=5, asked=5))  # B has not told of its five yet
+    assert place(registry, 10) == {A: 5, B: 5}
+
+
+def test_viewers_who_never_arrive_free_their_places(registry: Registry, clock: Clock) -> None:
+    registry.renew(A, load())
+    assert place(registry, 10) == {A: 10}
+    clock.now += 6
+    registry.renew(A, load())
+    assert registry.place_viewer("demo") == A
+
+
+def test_the_host_with_the_most_room_comes_first(registry: Registry) -> None:
+    registry.renew(A, load(sessions=6))
+    registry.renew(B, load(sessions=2))
+    assert place(registry, 6) == {B: 5, A: 1}
+
+
+def test_a_host_that_drains_or_does_not_render_gets_no_viewers(registry: Registry) -> None:
+    registry.renew(A, load(draining=True))
+    registry.renew(B, load(sessions=9))
+    assert registry.place_viewer("demo") == B
+    registry.renew(B, load(ready=False))
+    with pytest.raises(NotReadyError, match="'demo'"):
+        registry.place_viewer("demo")
+    with pytest.raises(NotReadyError):
+        registry.place_stream("new")
+
+
+def test_a_silent_host_is_lost_after_its_lease(registry: Registry, clock: Clock) -> None:
+    registry.renew(A, load())
+    registry.renew(B, load())
+    clock.now += LEASE_S - 0.1
+    registry.renew(B, load())
+    clock.now += 0.2
+    assert place(registry, 4) == {B: 4}
+    assert [host.address for host in registry.hosts()] == [B]
+
+
+def test_viewers_and_publishers_of_a_stream_meet_on_its_host(registry: Registry) -> None:
+    registry.renew(A, load(ME, sessions=9))
+    registry.renew(B, load())
+    assert registry.place_viewer("me") == registry.find_stream("me") == A
+    with pytest.raises(PoolBusyError):
+        registry.place_viewer("me")
+    with pytest.raises(StreamNotFoundError, match="'you'"):
+        registry.place_viewer("you")
+    assert registry.streams() == (DEMO, ME)
+
+
+def test_new_streams_go_where_the_fewest_are_and_can_be_used_at_once(
+    registry: Registry, clock: Clock
+) -> None:
+    registry.renew(A, load(ME))
+    registry.renew(B, load())
+    assert registry.place_stream("new") == B
+    assert registry.place_viewer("new") == registry.find_stream("new") == B
+    assert registry.place_stream("new") == B, "its host is the one to say that it exists"
+    assert registry.place_stream("me") == A
+    clock.now += RESERVED_S + 0.1
+    for address, streams in ((A, [ME]), (B, [])):
+        registry.renew(address, load(*streams))
+    with pytest.raises(StreamNotFoundError):
+        registry.find_stream("new")  # its publisher never came
+
+
+def test_a_stream_that_is_deleted_is_forgotten(registry: Registry) -> None:
+    registry.renew(A, load(ME))
+    registry.renew(A, load())
+    with pytest.raises(StreamNotFoundError):
+        registry.find_stream("me")
+
+
+def test_a_lost_hosts_streams_are_made_on_another(registry: Registry, clock: Clock) -> None:
+    registry.renew(A, load(ME))
+    clock.now += LEASE_S + 0.1
+    with pytest.raises(NotReadyError, match="no host yet"):
+        registry.place_viewer("me")
+    assert registry.renew(B, load()) == (ME,)
+    with pytest.raises(NotReadyError):
+        registry.place_viewer("me")  # until B says that it has it
+    assert registry.renew(B, load()) == (ME,), "perhaps B could not"
+    assert registry.renew(B, load(ME)) == ()
+    assert registry.place_viewer("me") == B
+
+
+def test_of_a_host_that_comes_back_too_late_the_new_home_counts(
+    registry: Registry, clock: Clock
+) -> None:
+    registry.renew(A, load(ME))
+    clock.now += LEASE_S + 0.1
+    registry.renew(B, load())
+    registry.renew(B, load(ME))
+    assert registry.renew(A, load(ME)) == ()
+    assert registry.find_stream("me") == B
+
+
+def test_a_host_that_comes_back_in_time_keeps_its_streams(registry: Registry, clock: Clock) -> None:
+    registry.renew(A, load(ME))
+    clock.now += LEASE_S + 0.1
+    assert registry.renew(B, load()) == (ME,)
+    assert registry.renew(A, load(ME)) == ()
+    assert registry.find_stream("me") == A
+    assert registry.renew(B, load()) == ()
+
+
+def test_a_registry_that_starts_anew_knows_everything_after_one_round() -> None:
+    anew = Registry()
+    anew.renew(A, load(ME, sessions=3))
+    anew.renew(B, load())
+    assert anew.find_stream("me") == A
+    assert anew.place_viewer("demo") == B
+
+
+def test_streams_of_nobody_are_forgotten_in_the_end(registry: Registry, clock: Clock) -> None:
+    registry.renew(A, load(ME))
+    clock.now += LEASE_S + 0.1
+    assert registry.hosts() == ()
+    clock.now += 61
+    assert registry.renew(B, load()) == ()
+    with pytest.raises(StreamNotFoundError):
+        registry.find_stream("me")
+
+
+def test_a_host_that_was_started_anew_within_its_lease_has_lost_its_streams(
+    registry: Registry,
+) -> None:
+    registry.renew(A, load(ME))
+    registry.renew(B, load())
+    assert registry.renew(A, load(run="2")) == ()
+    with pytest.raises(NotReadyError, match="no host yet"):
+        registry.find_stream("me")
+    assert registry.renew(B, load()) == (ME,)
+    registry.renew(B, load(ME))
+    assert registry.find_stream("me") == B

@@ -1,0 +1,122 @@
+"""The encoder: what comes out decodes to the picture that went in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from aiortc.codecs.h264 import H264Encoder as AiortcEncoder
+from numpy.typing import NDArray
+
+from server.encoding.h264 import H264Encoder, default_bitrate, open_x264
+
+SIDE = 128
+TICKS = 1500  # 60 frames a second
+SPS, PPS, IDR, SLICE = 7, 8, 5, 1
+
+
+def picture(step: int) -> NDArray[np.uint8]:
+    """(SIDE, SIDE, 3) smooth colours that move with `step`."""
+    y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE * 2 * np.pi
+    waves = [np.sin(x + step / 10), np.sin(y), np.cos(x + y - step / 7)]
+    return np.rint(127.5 + 90 * np.stack(waves, axis=-1)).astype(np.uint8)
+
+
+def noise(step: int) -> NDArray[np.uint8]:
+    """(SIDE, SIDE, 3) blocks that have nothing to do with those of other steps."""
+    small = np.random.default_rng(step).integers(0, 256, (SIDE // 8, SIDE // 8, 3), np.uint8)
+    return small.repeat(8, axis=0).repeat(8, axis=1)
+
+
+def build(bitrate: int = 1_500_000, highest_bitrate: int = 4_000_000) -> H264Encoder:
+    return H264Encoder(
+        SIDE, SIDE, fps=60, bitrate=bitrate, highest_bitrate=highest_bitrate, open_codec=open_x264
+    )
+
+
+def nal_types(packet: av.Packet[Any]) -> list[int]:
+    return [nal[0] & 0x1F for nal in AiortcEncoder._split_bitstream(bytes(packet))]
+
+
+def decode_all(packets: list[av.Packet[Any]]) -> list[NDArray[np.uint8]]:
+    decoder = av.CodecContext.create("h264", "r")
+    frames = [frame for packet in [*packets, None] for frame in decoder.decode(packet)]
+    return [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in frames]
+
+
+def psnr_db(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    return float(10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2)))
+
+
+def test_every_picture_comes_back_nearly_the_same() -> None:
+    encoder = build()
+    packets = [encoder.encode(picture(i), i * TICKS, key_frame=i == 0) for i in range(30)]
+    decoded = decode_all(packets)
+    assert len(decoded) == 30
+    assert min(psnr_db(rgb, picture(i)) for i, rgb in enumerate(decoded)) > 34
+
+
+def test_time_stamps_pass_through() -> None:
+    encoder = build()
+    packets = [encoder.encode(picture(i), i * TICKS + 9, key_frame=False) for i in range(3)]
+    assert [packet.pts for packet in packets] == [9, 1509, 3009]
+    assert [packet.dts for packet in packets] == [9, 1509, 3009]
+    assert packets[0].time_base.denominator == 90_000
+
+
+def test_only_what_is_asked_for_is_a_key_frame() -> None:
+    encoder = build()
+    packets = [encoder.encode(picture(i), i * TICKS, key_frame=i in (0, 7)) for i in range(12)]
+    assert [i for i, packet in enumerate(packets) if packet.is_keyframe] == [0, 7]
+
+
+def test_a_change_of_scene_is_no_key_frame() -> None:
+    encoder = build()
+    encoder.encode(picture(0), 0, key_frame=True)
+    assert nal_types(encoder.encode(noise(1), TICKS, key_frame=False)) == [SLICE]
+
+
+def test_decoding_can_start_at_a_key_frame() -> None:
+    encoder = build()
+    packets = [encoder.encode(picture(i), i * TICKS, key_frame=i in (0, 5)) for i in range(8)]
+    assert nal_types(packets[5]) == [SPS, PPS, IDR]
+    decoded = decode_all(packets[5:])
+    assert len(decoded) == 3
+    assert psnr_db(decoded[0], picture(5)) > 34
+
+
+def test_the_profile_is_constrained_baseline() -> None:
+    packet = build().encode(picture(0), 0, key_frame=True)
+    sps = next(n for n in AiortcEncoder._split_bitstream(bytes(packet)) if n[0] & 0x1F == SPS)
+    assert sps[1] == 66  # baseline
+    assert sps[2] & 0x40  # constraint_set1_flag: without its slice groups
+
+
+def test_the_bitrate_changes_in_place() -> None:
+    encoder = build(bitrate=3_000_000)
+
+    def megabits_per_s(first: int) -> float:
+        packets = [encoder.encode(noise(i), i * TICKS, False) for i in range(first, first + 60)]
+        assert not any(packet.is_keyframe for packet in packets)
+        return sum(packet.size for packet in packets[30:]) * 8 / 0.5 / 1e6
+
+    encoder.encode(noise(0), 0, key_frame=True)
+    assert megabits_per_s(1) == pytest.approx(3.0, rel=0.25)
+    encoder.bitrate = 800_000
+    assert encoder.bitrate == 800_000
+    megabits_per_s(61)
+    assert megabits_per_s(121) == pytest.approx(0.8, rel=0.25)
+
+
+def test_the_bitrate_cannot_be_raised_above_the_highest() -> None:
+    encoder = build(bitrate=9_000_000, highest_bitrate=2_000_000)
+    assert encoder.bitrate == 2_000_000
+    encoder.bitrate = 3_000_000
+    assert encoder.bitrate == 2_000_000
+
+
+def test_the_default_bitrate_grows_with_the_side() -> None:
+    assert default_bitrate(256, 256) == 1_500_000
+    assert default_bitrate(512, 512) == 3_000_000

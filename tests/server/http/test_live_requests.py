@@ -1,0 +1,46 @@
+"""Live bodies end with the server, not with an error."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from server.http.live_requests import LiveRequests
+
+
+async def test_a_body_that_has_ended_leaves_by_itself() -> None:
+    live = LiveRequests()
+    read = []
+    async with live.until_ended():
+        read.append("line")
+    live.end_all()
+    assert read == ["line"]
+
+
+async def test_a_body_still_being_sent_is_left_when_the_server_ends() -> None:
+    live = LiveRequests()
+
+    async def read() -> str:
+        async with live.until_ended():
+            await asyncio.sleep(60)
+        return "answered"
+
+    reading = asyncio.create_task(read())
+    await asyncio.sleep(0)
+    live.end_all()
+    assert await asyncio.wait_for(reading, 1) == "answered"
+
+
+async def test_a_body_that_comes_after_the_end_is_not_read() -> None:
+    live = LiveRequests()
+    live.end_all()
+    async with live.until_ended():
+        await asyncio.sleep(60)
+
+
+async def test_errors_inside_pass_through() -> None:
+    live = LiveRequests()
+    with pytest.raises(TimeoutError, match="the reader's own"):
+        async with live.until_ended():
+            raise TimeoutError("the reader's own")

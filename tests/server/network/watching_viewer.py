@@ -1,0 +1,63 @@
+"""A viewer with aiortc that looks around and decodes: `-m`, the server's address.
+
+Prints a line for every frame: when it was decoded, `time.monotonic()`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from contextlib import suppress
+
+import httpx2
+from aiortc import (
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.mediastreams import MediaStreamError
+
+from server.transport.webrtc.ice import offer_loopback_when_alone
+
+_VIEW_S = 1 / 30
+
+
+async def watch(address: str) -> None:
+    """Watch until the server ends it, or the process does."""
+    offer_loopback_when_alone()
+    connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    receiver = connection.addTransceiver("video", direction="recvonly").receiver
+    views = connection.createDataChannel("view", ordered=False, maxRetransmits=0)
+    async with httpx2.AsyncClient(base_url=address, timeout=20) as http:
+        await connection.setLocalDescription(await connection.createOffer())
+        answer = await http.post(
+            "/v1/streams/demo/whep",
+            content=connection.localDescription.sdp,
+            headers={"Content-Type": "application/sdp"},
+        )
+    answer.raise_for_status()
+    await connection.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
+    looking = asyncio.create_task(_look_around(views))
+    with suppress(MediaStreamError):
+        while True:
+            await receiver.track.recv()
+            sys.stdout.write(f"{time.monotonic()}\n")
+            sys.stdout.flush()
+    looking.cancel()
+
+
+async def _look_around(views: RTCDataChannel) -> None:
+    seq = 0
+    while True:
+        await asyncio.sleep(_VIEW_S)
+        if views.readyState == "open":
+            seq += 1
+            eye = {"rotation": [0, 0, 0, 1], "position": [seq % 60 / 300 - 0.1, 0, 0.7]}
+            views.send(json.dumps({"type": "view", "seq": seq, "sent_at_ms": 1.0, "eye": eye}))
+
+
+if __name__ == "__main__":
+    asyncio.run(watch(sys.argv[1]))

@@ -1,0 +1,156 @@
+"""A cache line: newest wins, one refresh at a time, slots that are read stay as they are."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from server.pool.cache_slots import CacheLine
+from server.pool.fake import FakeEngine, FakeEngineFactory, fake_state
+
+
+class Owner:
+    """Stands where the pool stands."""
+
+    def __init__(self) -> None:
+        self.engine = FakeEngine(FakeEngineFactory())
+        self.calls = 0
+        self.memory = self.engine.allocate("default")
+        self.line = CacheLine(1, "default", "cpu", self.memory, self._changed)
+
+    def _changed(self, line: CacheLine) -> None:
+        self.calls += 1
+
+    def refresh(self) -> float:
+        """Do the refresh that waits; gives its number."""
+        refresh = self.line.begin_refresh()
+        self.engine.refresh("default", refresh.state, self.memory.slot(refresh.slot))
+        self.line.finish_refresh()
+        ready = self.line.ready
+        assert ready is not None
+        return round(float(ready.state.expression[17]), 3)
+
+
+@pytest.fixture
+def owner() -> Owner:
+    return Owner()
+
+
+def freed(owner: Owner) -> bool:
+    try:
+        owner.memory.block.attach(owner.memory.block.name).close()
+    except FileNotFoundError:
+        return True
+    return False
+
+
+def test_a_waiting_request_is_replaced_by_a_newer_one(owner: Owner) -> None:
+    for jaw_open in (0.1, 0.2, 0.3):
+        owner.line.request(fake_state(jaw_open))
+    assert owner.refresh() == 0.3
+    assert not owner.line.can_refresh
+    owner.line.close()
+
+
+def test_at_most_one_refresh_is_under_way(owner: Owner) -> None:
+    owner.line.request(fake_state(0.1))
+    owner.line.begin_refresh()
+    owner.line.request(fake_state(0.2))
+    assert not owner.line.can_refresh
+    owner.line.finish_refresh()
+    assert owner.line.can_refresh
+    owner.line.close()
+
+
+def test_a_sample_is_taken_when_the_refresh_begins(owner: Owner) -> None:
+    newest = fake_state(0.1)
+    owner.line.request_newest(lambda: newest)
+    newest = fake_state(0.9)
+    assert owner.refresh() == 0.9
+    owner.line.close()
+
+
+def test_the_age_of_a_cache_counts_from_its_request(owner: Owner) -> None:
+    before = time.monotonic()
+    owner.line.request(fake_state(0.1))
+    after = time.monotonic()
+    time.sleep(0.02)
+    owner.refresh()
+    assert owner.line.ready is not None
+    assert before <= owner.line.ready.made_at <= after
+    assert owner.line.ready.age_ms >= 20
+    owner.line.close()
+
+
+def test_generations_count_up_and_watchers_are_told(owner: Owner) -> None:
+    told = []
+    owner.line.on_ready.append(lambda: told.append(owner.line.generation))
+    assert owner.line.ready is None
+    for _ in range(3):
+        owner.line.request(fake_state())
+        owner.refresh()
+    assert told == [1, 2, 3]
+    owner.line.close()
+
+
+def test_a_refresh_whose_worker_died_waits_again(owner: Owner) -> None:
+    owner.line.request(fake_state(0.1))
+    owner.line.begin_refresh()
+    owner.line.retry_refresh()
+    assert owner.refresh() == 0.1
+    owner.line.close()
+
+
+def test_a_newer_request_goes_before_the_one_whose_worker_died(owner: Owner) -> None:
+    owner.line.request(fake_state(0.1))
+    owner.line.begin_refresh()
+    owner.line.request(fake_state(0.2))
+    owner.line.retry_refresh()
+    assert owner.refresh() == 0.2
+    owner.line.close()
+
+
+def test_a_refused_refresh_is_counted_and_not_repeated(owner: Owner) -> None:
+    owner.line.request(fake_state(0.1))
+    owner.line.begin_refresh()
+    owner.line.fail_refresh()
+    assert owner.line.failed == 1
+    assert not owner.line.can_refresh
+    assert owner.line.ready is None
+    owner.line.close()
+
+
+def test_a_cache_being_read_keeps_its_contents(owner: Owner) -> None:
+    owner.line.request(fake_state(0.5))
+    owner.refresh()
+    with owner.line.reading() as cache:
+        assert cache is not None
+        for jaw_open in (0.6, 0.7, 0.8, 0.9):
+            owner.line.request(fake_state(jaw_open))
+            owner.refresh()
+        assert cache.slot["numbers"][0] == 0.5
+    owner.line.close()
+
+
+def test_a_line_closed_while_it_is_read_is_freed_afterwards(owner: Owner) -> None:
+    owner.line.request(fake_state(0.5))
+    owner.refresh()
+    with owner.line.reading():
+        owner.line.close()
+        assert owner.line.needs_settling
+        assert not freed(owner)
+    owner.line.settle()
+    assert freed(owner)
+    with owner.line.reading() as cache:
+        assert cache is None
+
+
+def test_a_line_closed_while_it_is_written_is_freed_afterwards(owner: Owner) -> None:
+    owner.line.request(fake_state(0.5))
+    owner.line.begin_refresh()
+    owner.line.close()
+    owner.line.request(fake_state(0.6))
+    assert not freed(owner)
+    owner.line.finish_refresh()
+    assert freed(owner)

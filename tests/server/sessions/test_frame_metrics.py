@@ -1,0 +1,58 @@
+"""What is counted of frames, as Prometheus reads it."""
+
+from __future__ import annotations
+
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from server.sessions.frame_metrics import FrameMetrics
+
+
+def samples(metrics: FrameMetrics) -> dict[tuple[str, str], float]:
+    """By name and labels, sorted."""
+    families = text_string_to_metric_families(generate_latest(metrics.registry).decode())
+    return {
+        (sample.name, ",".join(sorted(sample.labels.values()))): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_frames_fall_into_the_buckets_of_their_stages_and_age() -> None:
+    metrics = FrameMetrics()
+    metrics.drawn(40.0, {"warp": 7.0, "raster": 3.0})
+    metrics.drawn(0.0, {"warp": 30.0})
+    found = samples(metrics)
+    assert found["telewarp_stage_seconds_count", "warp"] == 2
+    assert found["telewarp_stage_seconds_bucket", "0.006,warp"] == 0
+    assert found["telewarp_stage_seconds_bucket", "0.008,warp"] == 1
+    assert found["telewarp_stage_seconds_bucket", "0.033,warp"] == 2
+    assert found["telewarp_stage_seconds_sum", "raster"] == 0.003
+    assert found["telewarp_cache_age_seconds_bucket", "0.0"] == 1
+    assert found["telewarp_cache_age_seconds_bucket", "0.033"] == 1
+    assert found["telewarp_cache_age_seconds_bucket", "0.067"] == 2
+    assert found["telewarp_frames_total", "drawn"] == 2
+
+
+def test_what_else_happens_is_counted_by_kind() -> None:
+    metrics = FrameMetrics()
+    metrics.repeated()
+    metrics.failed()
+    metrics.failed()
+    metrics.sent(1200)
+    metrics.sent(300)
+    metrics.admitted(waited_s=7.0)
+    metrics.refused()
+    metrics.view(accepted=True)
+    metrics.view(accepted=False)
+    metrics.view(accepted=False)
+    found = samples(metrics)
+    assert found["telewarp_frames_total", "repeated"] == 1
+    assert found["telewarp_frames_total", "failed"] == 2
+    assert found["telewarp_video_bytes_total", ""] == 1500
+    assert found["telewarp_viewers_total", "admitted"] == 1
+    assert found["telewarp_viewers_total", "refused"] == 1
+    assert found["telewarp_waiting_seconds_bucket", "5.0"] == 0
+    assert found["telewarp_waiting_seconds_bucket", "15.0"] == 1
+    assert found["telewarp_views_total", "accepted"] == 1
+    assert found["telewarp_views_total", "dropped"] == 2

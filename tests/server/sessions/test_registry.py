@@ -1,0 +1,457 @@
+"""Sessions over a real pool with the fake engine: pacing, newest wins, the first frame, the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from server.admission.admission import Admission
+from server.auth.grants import ANYONE
+from server.errors import (
+    AvatarNotFoundError,
+    BadOfferError,
+    FullError,
+    NotReadyError,
+    SessionClosedError,
+    SessionNotFoundError,
+    StreamNotFoundError,
+    TicketNotFoundError,
+)
+from server.pool.fake import (
+    FOV_FAILS,
+    JAW_OPEN,
+    FakeEngineFactory,
+    fake_avatar,
+    read_picture,
+)
+from server.pool.pool import PoolSettings, RenderPool
+from server.pool.supervisor import Patience
+from server.sessions import session as session_module
+from server.sessions.registry import Sessions
+from server.sessions.session import Session, ViewState
+from server.streams.streams import MeshState, Stream, Streams, neutral_mesh
+
+STEP = 2 / 255
+"""How exactly a picture tells its numbers."""
+
+
+class FakePeer:
+    """The WebRTC side, without WebRTC."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.fragments: list[str] = []
+        self.closed = 0
+
+    async def answer(self, offer_sdp: str) -> str:
+        await asyncio.sleep(0)
+        if not offer_sdp:
+            raise BadOfferError("expected SDP, got nothing")
+        return f"answer to {offer_sdp}"
+
+    async def add_candidates(self, sdp_fragment: str) -> None:
+        self.fragments.append(sdp_fragment)
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+@dataclass
+class House:
+    """Everything a session needs."""
+
+    pool: RenderPool
+    streams: Streams
+    sessions: Sessions
+    admission: Admission
+    stream: Stream
+
+    async def open(self) -> Session:
+        session, _ = await self.sessions.open("s", FakePeer, "offer", ANYONE)
+        return session
+
+
+@asynccontextmanager
+async def house(
+    factory: FakeEngineFactory | None = None,
+    fps: float = 200.0,
+    max_sessions: int = 4,
+    patience: Patience | None = None,
+) -> AsyncIterator[House]:
+    settings = PoolSettings(workers=1, patience=patience or Patience())
+    pool = RenderPool(settings, factory or FakeEngineFactory())
+    await pool.start()
+    streams = Streams(pool.avatars)
+    admission = Admission(max_sessions)
+    sessions = Sessions(streams, pool, fps, admission)
+    try:
+        yield House(pool, streams, sessions, admission, streams.create("default", "s"))
+    finally:
+        await sessions.close_all()
+        await pool.close()
+
+
+def view(seq: int, x: float = 0.0, fov_y_rad: float | None = None) -> ViewState:
+    return ViewState(
+        seq=seq,
+        sent_at_ms=1.5 * seq,
+        received_at=time.monotonic(),
+        eye_rotation=np.array([0, 0, 0, 1], np.float32),
+        eye_position=np.array([x, 0, 0.7], np.float32),
+        fov_y_rad=fov_y_rad,
+    )
+
+
+def mesh(seq: int, jaw_open: float = 0.0) -> MeshState:
+    expression = np.zeros(52, np.float32)
+    expression[JAW_OPEN] = jaw_open
+    neutral = neutral_mesh(fake_avatar())
+    return replace(neutral, seq=seq, expression=expression, received_at=time.monotonic())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+async def settled(session: Session) -> None:
+    """Pull frames until nothing is new any more."""
+    async with asyncio.timeout(20):
+        while not (await session.next_frame()).idle:
+            pass
+
+
+async def test_the_first_frame_comes_as_soon_as_the_first_cache_is_there() -> None:
+    async with house() as h:  # the worker is still starting
+        session = await h.open()
+        began = time.monotonic()
+        frame = await session.next_frame()
+        ready = session.line.ready
+        assert ready is not None
+        assert time.monotonic() - began < 10
+        assert not frame.idle
+        assert (frame.view_seq, frame.mesh_seq, frame.view_sent_at_ms) == (None, None, None)
+        assert frame.cache_age_ms == 0.0
+        assert frame.rgb.shape == (64, 64, 3)
+
+
+async def test_the_first_frame_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "FIRST_CACHE_S", 0.1)
+    async with house(FakeEngineFactory(refresh_s=1.0)) as h:
+        session = await h.open()
+        with pytest.raises(NotReadyError, match=r"no picture within 0\.1 s"):
+            await session.next_frame()
+
+
+async def test_a_frame_shows_the_newest_view_and_face_and_names_them() -> None:
+    async with house() as h:
+        session = await h.open()
+        await session.next_frame()
+        for seq in range(1, 6):
+            session.set_view(view(seq, x=seq / 10))
+            h.stream.publish(mesh(10 + seq, seq / 10))
+        frame = await session.next_frame()
+        assert (frame.view_seq, frame.view_sent_at_ms, frame.mesh_seq) == (5, 7.5, 15)
+        shown = read_picture(frame.rgb)
+        assert shown.eye_x == pytest.approx(0.5, abs=STEP)
+        assert shown.jaw_open == pytest.approx(0.5, abs=STEP)
+
+
+async def test_a_change_wakes_a_waiting_session_at_once() -> None:
+    async with house() as h:
+        session = await h.open()
+        await settled(session)
+        delays = []
+        for seq in range(1, 8):
+            waiting = asyncio.ensure_future(session.next_frame())
+            await asyncio.sleep(0.02)
+            began = time.monotonic()
+            session.set_view(view(seq, x=0.01 * seq))
+            frame = await waiting
+            delays.append(time.monotonic() - began)
+            assert frame.view_seq == seq
+            await settled(session)
+        assert sorted(delays)[len(delays) // 2] < 0.01
+
+
+async def test_the_view_is_sampled_when_the_warp_begins_not_when_it_was_asked_for() -> None:
+    async with house(FakeEngineFactory(warp_s=0.15)) as h:
+        first, second = await h.open(), await h.open()
+        await until(lambda: first.line.generation > 0 and second.line.generation > 0)
+        ahead = asyncio.ensure_future(first.next_frame())
+        await asyncio.sleep(0.01)
+        behind = asyncio.ensure_future(second.next_frame())
+        await asyncio.sleep(0.01)
+        second.set_view(view(1, x=0.5))  # while the other one's warp has the thread
+        await ahead
+        frame = await behind
+        assert frame.view_seq == 1
+        assert frame.stages_ms["queue"] > 50
+
+
+async def test_frames_come_no_faster_than_asked_for() -> None:
+    async with house(fps=50) as h:
+        session = await h.open()
+        await session.next_frame()
+        began, frames, seq = time.monotonic(), 0, 0
+
+        async def move() -> None:
+            nonlocal seq
+            while True:
+                seq += 1
+                session.set_view(view(seq, x=0.001 * (seq % 100)))
+                await asyncio.sleep(0.002)
+
+        mover = asyncio.ensure_future(move())
+        while time.monotonic() - began < 1.0:
+            await session.next_frame()
+            frames += 1
+        mover.cancel()
+        assert 35 <= frames <= 56
+
+
+async def test_a_face_that_moves_by_itself_does_not_hold_up_the_viewers_movement() -> None:
+    async with house(fps=20) as h:
+        session = await h.open()
+        await settled(session)
+        waits_ms = []
+        for seq in range(1, 12):
+            waiting = asyncio.ensure_future(session.next_frame())
+            session.set_view(view(seq, x=0.01 * seq))
+            frame = await waiting
+            assert frame.view_seq == seq
+            waits_ms.append(frame.stages_ms["wait"])
+            await asyncio.sleep(0.025)
+            h.stream.publish(mesh(seq, 0.05 * seq))
+            await asyncio.sleep(0.025)
+        assert np.median(waits_ms[1:]) < 5
+
+
+async def test_a_still_picture_is_sent_again_every_100_ms_without_a_warp() -> None:
+    async with house() as h:
+        session = await h.open()
+        await settled(session)
+        began = time.monotonic()
+        one, other = await session.next_frame(), await session.next_frame()
+        assert 0.15 < time.monotonic() - began < 0.5
+        assert one.idle
+        assert other.rgb is one.rgb
+        assert other.stages_ms == {}
+        assert h.pool.status().refreshes == 1, "a state that is cached already was cached again"
+
+
+async def test_a_new_cache_is_shown_although_nothing_moves() -> None:
+    async with house(FakeEngineFactory(refresh_s=0.15)) as h:
+        session = await h.open()
+        await session.next_frame()
+        h.stream.publish(mesh(1, 0.8))
+        early = await session.next_frame()
+        assert read_picture(early.rgb).cached_jaw_open == pytest.approx(0.0, abs=STEP)
+        assert early.cache_age_ms > 0
+        late = await session.next_frame()
+        while late.idle:
+            assert late.cache_age_ms > early.cache_age_ms
+            late = await session.next_frame()
+        assert read_picture(late.rgb).cached_jaw_open == pytest.approx(0.8, abs=STEP)
+        assert late.cache_age_ms == 0.0
+
+
+async def test_stages_say_where_the_time_went() -> None:
+    async with house(FakeEngineFactory(warp_s=0.03)) as h:
+        session = await h.open()
+        await session.next_frame()
+        session.set_view(view(1, x=0.3))
+        began = time.monotonic()
+        frame = await session.next_frame()
+        elapsed_ms = (time.monotonic() - began) * 1e3
+        assert set(frame.stages_ms) == {"wait", "queue", "raster", "warp", "hand_over"}
+        assert 30 <= frame.stages_ms["warp"] <= elapsed_ms
+        assert min(frame.stages_ms.values()) >= 0
+        assert sum(frame.stages_ms.values()) == pytest.approx(elapsed_ms, abs=15)
+
+
+async def test_a_viewer_may_drive_the_face() -> None:
+    async with house() as h:
+        session, other = await h.open(), await h.open()
+        h.stream.publish(mesh(1, 0.2))
+        assert session.set_mesh(mesh(7, 0.9))
+        driven, watched = await session.next_frame(), await other.next_frame()
+        assert driven.mesh_seq == 7
+        assert read_picture(driven.rgb).jaw_open == pytest.approx(0.9, abs=STEP)
+        assert read_picture(watched.rgb).jaw_open == pytest.approx(0.2, abs=STEP)
+
+
+async def test_video_goes_on_while_the_worker_is_killed_and_comes_back() -> None:
+    async with house() as h:
+        session = await h.open()
+        await session.next_frame()
+        worker = h.pool.status().workers[0].pid
+        assert worker is not None
+        os.kill(worker, signal.SIGKILL)
+        generation, seq, longest = session.line.generation, 0, 0.0
+        began = time.monotonic()
+        while session.line.generation < generation + 3 and time.monotonic() - began < 20:
+            seq += 1
+            session.set_view(view(seq, x=0.001 * (seq % 500)))
+            before = time.monotonic()
+            frame = await session.next_frame()
+            longest = max(longest, time.monotonic() - before)
+            assert frame.view_seq == seq
+        assert session.line.generation >= generation + 3
+        assert longest < 0.3
+        assert h.pool.status().workers[0].restarts == 1
+
+
+async def test_a_state_the_renderer_refuses_does_not_end_the_session() -> None:
+    async with house() as h:
+        session = await h.open()
+        await session.next_frame()
+        session.set_view(view(1, fov_y_rad=FOV_FAILS))
+        waiting = asyncio.ensure_future(session.next_frame())
+        await until(lambda: session.stats()["failed_frames"] > 0)
+        session.set_view(view(2, x=0.3))
+        frame = await waiting
+        if frame.idle:  # the picture before, sent again meanwhile
+            frame = await session.next_frame()
+        assert frame.view_seq == 2
+
+
+async def test_statistics_are_of_this_session() -> None:
+    async with house() as h:
+        session = await h.open()
+        assert session.stats()["state"] == "starting"
+        await session.next_frame()
+        for seq in (1, 2, 2, 1, 3):
+            session.set_view(view(seq))
+            await session.next_frame()
+        session.note_stage("encode", 1.5)
+        stats = session.stats()
+        assert (stats["state"], stats["stream"], stats["avatar"]) == ("running", "s", "default")
+        assert stats["views"] == {"accepted": 3, "dropped": 2}
+        assert stats["frames"] >= 4
+        assert stats["fps"] > 0
+        assert stats["cache_age_ms"]["p95"] >= stats["cache_age_ms"]["p50"] >= 0
+        assert stats["stages_ms"]["encode"] == {"p50": 1.5, "p95": 1.5}
+        assert stats["refreshes"]["done"] == session.line.generation
+        assert stats["refreshes"]["failed"] == 0
+
+
+async def test_opening_answers_the_offer_and_closing_ends_the_peer_and_the_line() -> None:
+    async with house() as h:
+        session, answer = await h.sessions.open("s", FakePeer, "offer", ANYONE)
+        assert answer == "answer to offer"
+        assert h.sessions.get(session.id) is session
+        await h.sessions.add_candidates(session.id, "a=candidate")
+        peer = session.peer
+        assert isinstance(peer, FakePeer)
+        assert peer.fragments == ["a=candidate"]
+        await session.next_frame()
+        waiting = asyncio.ensure_future(session.next_frame())
+        await asyncio.sleep(0)
+        await h.sessions.close(session.id)
+        with pytest.raises(SessionClosedError):
+            await waiting
+        with pytest.raises(SessionClosedError):
+            await session.next_frame()
+        with pytest.raises(SessionNotFoundError):
+            h.sessions.get(session.id)
+        assert peer.closed == 1
+        assert h.pool.status().lines == 0
+        assert h.stream.watchers == []
+        assert h.stream.on_deleted == []
+        assert session.stats()["state"] == "closed"
+
+
+async def test_a_bad_offer_leaves_nothing_behind() -> None:
+    async with house() as h:
+        with pytest.raises(BadOfferError):
+            await h.sessions.open("s", FakePeer, "", ANYONE)
+        with pytest.raises(StreamNotFoundError):
+            await h.sessions.open("unknown", FakePeer, "offer", ANYONE)
+        assert h.sessions.list() == ()
+        assert h.pool.status().lines == 0
+
+
+async def test_more_sessions_than_there_are_seats_are_refused() -> None:
+    async with house(max_sessions=2) as h:
+        first = await h.open()
+        await h.open()
+        with pytest.raises(FullError, match="all 2 places for viewers are taken"):
+            await h.open()
+        await h.sessions.close(first.id)
+        await h.open()
+
+
+async def test_a_seat_is_free_again_when_its_session_could_not_be_made() -> None:
+    async with house(max_sessions=1) as h:
+        with pytest.raises(BadOfferError):
+            await h.sessions.open("s", FakePeer, "", ANYONE)
+        h.stream.avatar = fake_avatar("unknown")
+        watchers = len(h.stream.watchers)
+        with pytest.raises(AvatarNotFoundError):
+            await h.open()
+        assert len(h.stream.watchers) == watchers
+        h.stream.avatar = fake_avatar()
+        await h.open()
+
+
+async def test_a_viewer_who_got_through_leaves_for_good_others_may_come_again() -> None:
+    async with house(max_sessions=1) as h:
+        first = await h.open()
+        ticket = h.admission.join(ANYONE).ticket
+        await h.sessions.close(first.id)
+        for watched in (False, True):
+            assert h.admission.ask(ticket.id, ANYONE).place == 0
+            session, _ = await h.sessions.open("s", FakePeer, "offer", ANYONE, ticket.id)
+            if watched:
+                session.set_view(view(1))
+            await h.sessions.close(session.id)
+        with pytest.raises(TicketNotFoundError):
+            h.admission.ask(ticket.id, ANYONE)
+
+
+async def test_a_peer_that_ends_and_a_deleted_stream_end_their_sessions() -> None:
+    async with house() as h:
+        first, second = await h.open(), await h.open()
+        first.end()
+        first.end()
+        await until(lambda: len(h.sessions.list()) == 1)
+        h.streams.delete("s")
+        await until(lambda: h.sessions.list() == ())
+        assert first.closed
+        assert second.closed
+
+
+async def test_nobody_is_let_in_while_workers_cannot_start() -> None:
+    patience = Patience(backoff_s=0.01, longest_backoff_s=0.02)
+    factory = FakeEngineFactory(builds_in_workers=False)
+    async with house(factory, patience=patience) as h:
+        await until(lambda: h.pool.failing)
+        with pytest.raises(NotReadyError, match="no memory left"):
+            await h.open()
+        assert h.sessions.list() == ()
+
+
+async def test_a_still_face_is_drawn_on_while_its_cache_comes_in() -> None:
+    fade_s = 0.4
+    async with house(FakeEngineFactory(fade_s=fade_s)) as h:
+        session = await h.open()
+        await settled(session)
+        generation = session.line.generation
+        session.set_view(view(1, x=0.2))  # asks for a new cache with its frame
+        await session.next_frame()
+        await until(lambda: session.line.generation > generation)
+        began, drawn = time.monotonic(), 0
+        while not (await session.next_frame()).idle:
+            drawn += 1
+        assert drawn > 5
+        assert time.monotonic() - began > fade_s

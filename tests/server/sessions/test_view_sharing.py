@@ -1,0 +1,226 @@
+"""Viewers who look from the same place share caches and pictures, and part without a gap."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from server.admission.admission import Admission
+from server.auth.grants import ANYONE
+from server.pool.fake import JAW_OPEN, FakeEngineFactory, fake_avatar, read_picture
+from server.pool.pool import PoolSettings, RenderPool
+from server.sessions import view_sharing as vantage_module
+from server.sessions.registry import Sessions
+from server.sessions.session import RenderedFrame, Session, ViewState
+from server.streams.streams import MeshState, Stream, Streams, neutral_mesh
+
+JOIN_S = 0.05
+STEP = 2 / 255
+
+
+class NoPeer:
+    """Frames are pulled by the tests."""
+
+    async def answer(self, offer_sdp: str) -> str:
+        return "answer"
+
+    async def add_candidates(self, sdp_fragment: str) -> None:
+        raise AssertionError("nobody trickles here")
+
+    async def close(self) -> None:
+        """Nothing was opened."""
+
+
+@dataclass
+class House:
+    pool: RenderPool
+    sessions: Sessions
+    stream: Stream
+
+    async def open(self) -> Session:
+        session, _ = await self.sessions.open("s", lambda _: NoPeer(), "offer", ANYONE)
+        return session
+
+    @property
+    def lines(self) -> int:
+        return self.pool.status().lines
+
+
+@pytest.fixture(autouse=True)
+def quick_to_join(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vantage_module, "JOIN_S", JOIN_S)
+
+
+@asynccontextmanager
+async def house(factory: FakeEngineFactory | None = None) -> AsyncIterator[House]:
+    pool = RenderPool(PoolSettings(workers=1, rest=0), factory or FakeEngineFactory())
+    await pool.start()
+    streams = Streams(pool.avatars)
+    sessions = Sessions(streams, pool, 200.0, Admission(8))
+    try:
+        yield House(pool, sessions, streams.create("default", "s"))
+    finally:
+        await sessions.close_all()
+        assert pool.status().lines == 0
+        await pool.close()
+
+
+def view(seq: int, x: float = 0.0) -> ViewState:
+    return ViewState(
+        seq=seq,
+        sent_at_ms=None,
+        received_at=time.monotonic(),
+        eye_rotation=np.array([0, 0, 0, 1], np.float32),
+        eye_position=np.array([x, 0, 0.7], np.float32),
+    )
+
+
+def mesh(seq: int, jaw_open: float) -> MeshState:
+    expression = np.zeros(52, np.float32)
+    expression[JAW_OPEN] = jaw_open
+    neutral = neutral_mesh(fake_avatar())
+    return replace(neutral, seq=seq, expression=expression, received_at=time.monotonic())
+
+
+async def on_its_own(session: Session, other: Session) -> None:
+    """Pull frames until it is drawn from its own caches."""
+    async with asyncio.timeout(20):
+        while session.line is other.line:
+            await session.next_frame()
+
+
+async def frames_until_lines(h: House, lines: int, sessions: list[Session]) -> list[RenderedFrame]:
+    """Pull frames of a moving face until so many lines are open."""
+    frames: list[RenderedFrame] = []
+    async with asyncio.timeout(20):
+        while h.lines != lines:
+            h.stream.publish(mesh(h.stream.counters.accepted + 1, 0.5))
+            frames += await asyncio.gather(*(session.next_frame() for session in sessions))
+    return frames
+
+
+async def test_viewers_of_an_equal_view_share_caches_and_each_picture() -> None:
+    async with house(FakeEngineFactory(warp_s=0.01, refresh_s=0.05)) as h:
+        crowd = [await h.open() for _ in range(4)]
+        await asyncio.gather(*(session.next_frame() for session in crowd))
+        assert h.lines == 1
+        generation, drawn = crowd[0].line.generation, 0
+        for seq in range(1, 6):
+            h.stream.publish(mesh(seq, seq / 10))
+            for frame in await asyncio.gather(*(session.next_frame() for session in crowd)):
+                assert frame.mesh_seq == seq
+                assert read_picture(frame.rgb).jaw_open == pytest.approx(seq / 10, abs=STEP)
+                drawn += frame.stages_ms["warp"] > 0
+        assert 5 <= drawn <= 5 + crowd[0].line.generation - generation
+
+
+async def test_the_same_caches_serve_a_nearly_equal_view_with_a_picture_of_its_own() -> None:
+    async with house() as h:
+        one, other = await h.open(), await h.open()
+        await one.next_frame()
+        other.set_view(view(1, x=0.009))
+        shown = read_picture((await other.next_frame()).rgb)
+        assert shown.eye_x == pytest.approx(0.009, abs=STEP)
+        assert h.lines == 1
+
+
+async def test_who_moves_away_is_drawn_at_once_and_gets_caches_of_its_own() -> None:
+    async with house(FakeEngineFactory(refresh_s=0.1)) as h:
+        stays, leaves = await h.open(), await h.open()
+        await asyncio.gather(stays.next_frame(), leaves.next_frame())
+        leaves.set_view(view(1, x=0.5))
+        began = time.monotonic()
+        first = read_picture((await leaves.next_frame()).rgb)
+        assert time.monotonic() - began < 0.09, "it waited for its own cache"
+        assert first.eye_x == pytest.approx(0.5, abs=STEP)
+        assert first.cached_eye_x == pytest.approx(0, abs=STEP)
+        async with asyncio.timeout(20):
+            while read_picture((await leaves.next_frame()).rgb).cached_eye_x < 0.4:
+                assert read_picture((await stays.next_frame()).rgb).eye_x == pytest.approx(
+                    0, abs=STEP
+                )
+        assert h.lines == 2
+        assert leaves.line is not stays.line
+
+
+async def test_who_comes_back_joins_again_without_missing_a_frame() -> None:
+    async with house() as h:
+        one, other = await h.open(), await h.open()
+        await asyncio.gather(one.next_frame(), other.next_frame())
+        other.set_view(view(1, x=0.5))
+        await frames_until_lines(h, 2, [one, other])
+        other.set_view(view(2, x=0.0))
+        began = time.monotonic()
+        frames = await frames_until_lines(h, 1, [one, other])
+        assert time.monotonic() - began >= JOIN_S
+        assert other.line is one.line
+        assert len(frames) > 2
+        assert not other.closed
+
+
+async def test_who_only_passes_by_keeps_its_caches_and_leaves_others_theirs() -> None:
+    async with house() as h:
+        stays, walker = await h.open(), await h.open()
+        walker.set_view(view(1, x=0.4))
+        await asyncio.gather(stays.next_frame(), walker.next_frame())
+        await on_its_own(walker, stays)
+        lines = stays.line, walker.line
+        for seq, x in enumerate((0.3, 0.01, 0.0, -0.01, -0.3), start=2):
+            walker.set_view(view(seq, x=x))
+            shown = read_picture((await walker.next_frame()).rgb)
+            assert shown.eye_x == pytest.approx(x, abs=STEP)
+            assert (stays.line, walker.line) == lines
+        assert h.lines == 2
+
+
+async def test_who_drives_its_own_face_does_not_put_it_on_others() -> None:
+    async with house() as h:
+        one, other = await h.open(), await h.open()
+        await asyncio.gather(one.next_frame(), other.next_frame())
+        other.set_mesh(mesh(1, 0.9))
+        assert read_picture((await other.next_frame()).rgb).jaw_open == pytest.approx(0.9, abs=STEP)
+        async with asyncio.timeout(20):
+            while read_picture((await other.next_frame()).rgb).cached_jaw_open < 0.8:
+                pass
+        assert h.lines == 2
+        h.stream.publish(mesh(1, 0.1))
+        seen = read_picture((await one.next_frame()).rgb)
+        assert (seen.jaw_open, seen.cached_jaw_open) < (0.2, 0.2)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+async def test_whoever_leaves_first_the_others_keep_their_pictures(first: int) -> None:
+    async with house() as h:
+        crowd = [await h.open(), await h.open()]
+        await asyncio.gather(*(session.next_frame() for session in crowd))
+        crowd[1].set_view(view(1, x=0.5))
+        await crowd[1].next_frame()  # drawn from what it shared
+        await h.sessions.close(crowd[first].id)
+        left = crowd[1 - first]
+        h.stream.publish(mesh(1, 0.4))
+        shown = read_picture((await left.next_frame()).rgb)
+        assert shown.jaw_open == pytest.approx(0.4, abs=STEP)
+        await frames_until_lines(h, 1, [left])
+
+
+async def test_a_step_of_a_fade_is_drawn_for_each_moment() -> None:
+    async with house(FakeEngineFactory(fade_s=1.0)) as h:
+        session = await h.open()
+        await session.next_frame()
+        generation = session.line.generation
+        h.stream.publish(mesh(1, 0.3))
+        async with asyncio.timeout(20):
+            while session.line.generation == generation:
+                await session.next_frame()
+        one = await session.next_frame()
+        await asyncio.sleep(0.02)
+        other = await session.next_frame()
+        assert not one.idle
+        assert not other.idle
+        assert other.rgb is not one.rgb

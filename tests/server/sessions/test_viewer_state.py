@@ -1,0 +1,132 @@
+"""The newest face and the newest view, put together on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from server.pool.fake import JAW_OPEN, fake_avatar
+from server.sessions.viewer_state import Scene, ViewState
+from server.streams.streams import LIVE_HOLD_S, MeshState, Stream, neutral_mesh
+
+AVATAR = fake_avatar()
+
+
+def view(seq: int, x: float = 0.1, fov_y_rad: float | None = None) -> ViewState:
+    return ViewState(
+        seq=seq,
+        sent_at_ms=1.5 * seq,
+        received_at=time.monotonic(),
+        eye_rotation=np.array([0, 0, 0, 1], np.float32),
+        eye_position=np.array([x, 0, 0.7], np.float32),
+        fov_y_rad=fov_y_rad,
+    )
+
+
+def mesh(seq: int, jaw_open: float = 0.0, age_s: float = 0.0) -> MeshState:
+    expression = np.zeros(52, np.float32)
+    expression[JAW_OPEN] = jaw_open
+    received_at = time.monotonic() - age_s
+    return replace(neutral_mesh(AVATAR), seq=seq, expression=expression, received_at=received_at)
+
+
+class Watched:
+    def __init__(self) -> None:
+        self.stream = Stream("s", AVATAR)
+        self.changes = 0
+        self.scene = Scene(self.stream, self._changed)
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    def jaw_open(self) -> float:
+        return float(self.scene.sample().state.expression[JAW_OPEN])
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    watched = Watched()
+    yield watched
+    watched.scene.close()
+
+
+def test_before_anything_came_it_is_the_neutral_face_from_the_avatars_view(
+    watched: Watched,
+) -> None:
+    sampled = watched.scene.sample()
+    assert sampled.view is None
+    assert sampled.mesh is None
+    assert not sampled.state.expression.any()
+    assert sampled.state.eye_position.tolist() == pytest.approx(AVATAR.eye_position)
+    assert sampled.state.fov_y_rad == AVATAR.fov_y_rad
+
+
+def test_a_sample_holds_the_newest_of_both(watched: Watched) -> None:
+    watched.stream.publish(mesh(3, 0.1))
+    watched.scene.set_view(view(1))
+    watched.scene.set_view(view(2, x=0.4, fov_y_rad=0.6))
+    watched.stream.publish(mesh(4, 0.7))
+    sampled = watched.scene.sample()
+    assert sampled.view is not None
+    assert sampled.mesh is not None
+    assert (sampled.view.seq, sampled.mesh.seq) == (2, 4)
+    assert sampled.state.eye_position[0] == np.float32(0.4)
+    assert sampled.state.fov_y_rad == 0.6
+    assert watched.jaw_open() == pytest.approx(0.7)
+    assert watched.changes == 4
+
+
+def test_the_sample_is_the_same_object_until_something_changes(watched: Watched) -> None:
+    first = watched.scene.sample()
+    assert watched.scene.sample() is first
+    watched.scene.set_view(view(1))
+    assert watched.scene.sample() is not first
+
+
+def test_late_and_repeated_views_are_dropped_and_counted(watched: Watched) -> None:
+    assert watched.scene.set_view(view(5))
+    assert not watched.scene.set_view(view(5))
+    assert not watched.scene.set_view(view(2))
+    assert (watched.scene.counters.views, watched.scene.counters.views_dropped) == (1, 2)
+    assert watched.changes == 1
+
+
+async def test_a_viewer_who_drives_the_face_replaces_the_streams_until_it_stops(
+    watched: Watched,
+) -> None:
+    watched.stream.publish(mesh(1, 0.2))
+    assert watched.scene.set_mesh(mesh(0, 0.9, age_s=LIVE_HOLD_S - 0.1))
+    watched.stream.publish(mesh(2, 0.3))
+    assert watched.jaw_open() == pytest.approx(0.9)
+    changes = watched.changes
+    await asyncio.sleep(0.15)
+    assert watched.changes == changes + 1, "nobody was told that the stream's face is back"
+    assert watched.jaw_open() == pytest.approx(0.3)
+
+
+async def test_late_frames_of_a_viewer_are_dropped_until_it_has_paused(watched: Watched) -> None:
+    assert watched.scene.set_mesh(mesh(5, 0.5))
+    assert not watched.scene.set_mesh(mesh(4, 0.4))
+    assert watched.scene.counters.meshes_dropped == 1
+    assert watched.scene.set_mesh(mesh(6, 0.6, age_s=LIVE_HOLD_S))
+    assert watched.scene.set_mesh(mesh(0, 0.1))
+    assert watched.jaw_open() == pytest.approx(0.1)
+
+
+async def test_frames_that_keep_coming_keep_the_face(watched: Watched) -> None:
+    watched.scene.set_mesh(mesh(1, 0.5, age_s=LIVE_HOLD_S - 0.05))
+    watched.scene.set_mesh(mesh(2, 0.6))
+    await asyncio.sleep(0.1)
+    assert watched.jaw_open() == pytest.approx(0.6)
+
+
+def test_a_closed_scene_no_longer_watches_its_stream(watched: Watched) -> None:
+    other = Scene(watched.stream, lambda: None)
+    assert len(watched.stream.watchers) == 2
+    other.close()
+    assert len(watched.stream.watchers) == 1

@@ -1,0 +1,234 @@
+"""The track: one frame at a time, key frames when needed, no silent end."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from aiortc.mediastreams import MediaStreamError
+from numpy.typing import NDArray
+
+from server.errors import SessionClosedError
+from server.sessions.session import RenderedFrame
+from server.transport.webrtc.track import KEY_FRAME_INTERVAL_S, RenderTrack
+
+
+def rendered(view_seq: int | None = 1) -> RenderedFrame:
+    return RenderedFrame(
+        rgb=np.zeros((16, 16, 3), np.uint8),
+        view_seq=view_seq,
+        view_sent_at_ms=None,
+        mesh_seq=None,
+        cache_age_ms=0.0,
+        stages_ms={},
+        idle=False,
+    )
+
+
+class Source:
+    """Gives the frames that are put into it."""
+
+    def __init__(self) -> None:
+        self.frames: asyncio.Queue[RenderedFrame | Exception] = asyncio.Queue()
+
+    async def next_frame(self) -> RenderedFrame:
+        frame = await self.frames.get()
+        if isinstance(frame, Exception):
+            raise frame
+        return frame
+
+
+class Recorder:
+    """An encoder that only says what it was asked for."""
+
+    convert_ms = 0.0
+
+    def encode(self, rgb: NDArray[np.uint8], pts: int, key_frame: bool) -> tuple[int, bool]:
+        return pts, key_frame
+
+
+class Slow:
+    """An encoder that takes its time."""
+
+    convert_ms = 0.0
+
+    def encode(self, rgb: NDArray[np.uint8], pts: int, key_frame: bool) -> tuple[int, bool]:
+        time.sleep(0.1)
+        return pts, key_frame
+
+
+class Broken:
+    """An encoder that fails."""
+
+    convert_ms = 0.0
+
+    def encode(self, rgb: NDArray[np.uint8], pts: int, key_frame: bool) -> tuple[int, bool]:
+        raise RuntimeError("no encoder here")
+
+
+@pytest.fixture
+def executor() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as executor:
+        yield executor
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+def failures() -> list[Exception]:
+    return []
+
+
+@pytest.fixture
+def track(
+    source: Source, executor: ThreadPoolExecutor, failures: list[Exception]
+) -> Iterator[RenderTrack]:
+    track = RenderTrack(source, Recorder(), executor, failures.append)
+    yield track
+    track.stop()
+
+
+async def receive(track: RenderTrack, within_s: float = 1.0) -> tuple[int, bool]:
+    pts, is_key = await asyncio.wait_for(track.recv(), within_s)
+    return pts, is_key
+
+
+async def test_time_stamps_grow_in_steps_browsers_keep(source: Source, track: RenderTrack) -> None:
+    for _ in range(20):
+        source.frames.put_nowait(rendered())
+    stamps = [(await receive(track))[0] for _ in range(20)]
+    assert all(later > earlier for earlier, later in itertools.pairwise(stamps))
+    assert all(stamp % 9 == 0 for stamp in stamps)
+
+
+async def test_time_stamps_follow_the_clock(source: Source, track: RenderTrack) -> None:
+    source.frames.put_nowait(rendered())
+    first, _ = await receive(track)
+    await asyncio.sleep(0.05)
+    source.frames.put_nowait(rendered())
+    second, _ = await receive(track)
+    assert 0.05 <= (second - first) / 90_000 < 0.5
+
+
+async def test_the_first_frame_is_a_key_frame_and_the_next_is_not(
+    source: Source, track: RenderTrack
+) -> None:
+    for _ in range(2):
+        source.frames.put_nowait(rendered())
+    assert [(await receive(track))[1] for _ in range(2)] == [True, False]
+
+
+async def test_key_frames_repeat_until_a_view_has_come(source: Source, track: RenderTrack) -> None:
+    keys = []
+    for view_seq in (None, None, None, 1, 2):
+        source.frames.put_nowait(rendered(view_seq))
+        keys.append((await receive(track))[1])
+        await asyncio.sleep(KEY_FRAME_INTERVAL_S * 1.1)
+    assert keys == [True, True, True, False, False]
+
+
+async def test_a_key_frame_asked_for_does_not_wait_for_a_new_picture(
+    source: Source, track: RenderTrack
+) -> None:
+    source.frames.put_nowait(rendered())
+    first, _ = await receive(track)
+    waiting = asyncio.create_task(receive(track))
+    await asyncio.sleep(KEY_FRAME_INTERVAL_S * 1.2)
+    track.request_key_frame()
+    second, is_key = await asyncio.wait_for(waiting, 1.0)
+    assert is_key
+    assert second > first
+
+
+async def test_key_frames_asked_for_too_often_are_spaced_out(
+    source: Source, track: RenderTrack
+) -> None:
+    began = time.monotonic()  # before the first one, whose time only the track knows
+    source.frames.put_nowait(rendered())
+    await receive(track)
+    track.request_key_frame()
+    _, is_key = await receive(track)
+    assert is_key
+    assert time.monotonic() - began >= KEY_FRAME_INTERVAL_S
+
+
+async def test_a_picture_that_comes_meanwhile_is_not_lost(
+    source: Source, track: RenderTrack
+) -> None:
+    source.frames.put_nowait(rendered(1))
+    await receive(track)
+    await asyncio.sleep(KEY_FRAME_INTERVAL_S * 1.1)
+    track.request_key_frame()
+    await receive(track)  # the first picture again; the source is still being awaited
+    source.frames.put_nowait(rendered(2))
+    await receive(track)
+    assert track.newest is not None
+    assert track.newest.rendered.view_seq == 2
+
+
+async def test_the_next_picture_is_drawn_while_one_is_encoded(
+    source: Source, executor: ThreadPoolExecutor, failures: list[Exception]
+) -> None:
+    track = RenderTrack(source, Slow(), executor, failures.append)
+    source.frames.put_nowait(rendered(1))
+    encoding = asyncio.create_task(receive(track))
+    await asyncio.sleep(0.02)
+    source.frames.put_nowait(rendered(2))
+    await asyncio.sleep(0.02)
+    assert not encoding.done()
+    assert source.frames.empty(), "nobody took it"
+    source.frames.put_nowait(rendered(3))
+    await asyncio.sleep(0.02)
+    assert source.frames.qsize() == 1, "more than one picture waits for the encoder"
+    await encoding
+    track.stop()
+
+
+async def test_the_end_of_the_session_ends_the_track_quietly(
+    source: Source, track: RenderTrack, failures: list[Exception]
+) -> None:
+    source.frames.put_nowait(SessionClosedError("over"))
+    with pytest.raises(MediaStreamError):
+        await receive(track)
+    assert failures == []
+
+
+async def test_a_failing_source_is_logged_and_reported(
+    source: Source,
+    track: RenderTrack,
+    failures: list[Exception],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    source.frames.put_nowait(RuntimeError("out of paint"))
+    with pytest.raises(MediaStreamError):
+        await receive(track)
+    assert [str(failure) for failure in failures] == ["out of paint"]
+    assert "out of paint" in caplog.text
+
+
+async def test_a_failing_encoder_is_reported(
+    source: Source, executor: ThreadPoolExecutor, failures: list[Exception]
+) -> None:
+    track = RenderTrack(source, Broken(), executor, failures.append)
+    source.frames.put_nowait(rendered())
+    with pytest.raises(MediaStreamError):
+        await receive(track)
+    assert [str(failure) for failure in failures] == ["no encoder here"]
+
+
+async def test_a_stopped_track_gives_no_more_frames(source: Source, track: RenderTrack) -> None:
+    waiting = asyncio.create_task(track.recv())
+    await asyncio.sleep(0.01)
+    track.stop()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    with pytest.raises(MediaStreamError):
+        await track.recv()
