@@ -19,13 +19,14 @@ import torch
 import tyro
 from tqdm import tqdm
 
-from models.avatar.folder import Avatar, AvatarError, load_avatar
+from models.avatar.folder import Avatar, load_avatar
+from models.avatar.manifest import AvatarError
 from models.data.dataset import DatasetError, Sequences
 from models.data.pairs import PairLoader, PairSettings
-from models.data.rendered_dataset import DrawnFootage
+from models.data.rendered_dataset import RenderedSplit
 from models.evaluation.ablation import VARIANTS, VariantWarp, measure_variants, train_variants
 from models.evaluation.evaluation import moments
-from models.networks.avatar_networks import LiveNetworks
+from models.networks.avatar_networks import TelewarpNetworks
 from models.runtime.base import Stage
 from models.training.optimizer import Rates
 
@@ -61,7 +62,7 @@ def main(arguments: Arguments) -> int:
         torch.set_num_threads(arguments.threads)
     try:
         avatar = load_avatar(arguments.avatar)
-        if not isinstance(avatar.networks, LiveNetworks):
+        if not isinstance(avatar.networks, TelewarpNetworks):
             raise ValueError(f"{arguments.avatar} must have our networks, not the paper's")
         table = _ablate(arguments, avatar, avatar.networks)
     except (AvatarError, DatasetError, ValueError) as error:
@@ -74,9 +75,9 @@ def main(arguments: Arguments) -> int:
     return 0
 
 
-def _ablate(arguments: Arguments, avatar: Avatar, networks: LiveNetworks) -> Table:
+def _ablate(arguments: Arguments, avatar: Avatar, networks: TelewarpNetworks) -> Table:
     warps = [VariantWarp(networks, variant) for variant in VARIANTS]
-    footage = DrawnFootage(Sequences(arguments.dataset, "train"), avatar.head)
+    footage = RenderedSplit(Sequences(arguments.dataset, "train"), avatar.head)
     with (
         PairLoader(footage, arguments.pairs, arguments.seed) as loader,
         tqdm(total=arguments.steps, unit="batch") as bar,

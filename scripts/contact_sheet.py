@@ -18,7 +18,8 @@ import tyro
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.avatar.folder import AvatarError, Manifest, load_avatar
+from models.avatar.folder import load_avatar
+from models.avatar.manifest import AvatarError, Manifest
 from models.contract.frame_state import FrameState, neutral_state
 from models.geometry.camera import look_at
 from models.runtime.renderer import CachedRenderer

@@ -27,7 +27,8 @@ import tyro
 from PIL import Image
 from tqdm import tqdm
 
-from models.avatar.folder import AvatarError, load_avatar, load_manifest
+from models.avatar.folder import load_avatar
+from models.avatar.manifest import AvatarError, load_manifest
 from models.data.dataset import DatasetError, Sequences
 from models.evaluation.baseline import load_baseline
 from models.evaluation.chart import draw_chart

@@ -27,8 +27,9 @@ from PIL import Image, UnidentifiedImageError
 
 from models.authors.checkpoint import CheckpointError, read_checkpoint
 from models.authors.verification import CaseError, load_case, verify
-from models.avatar.folder import Avatar, AvatarError, Manifest, load_avatar, save_avatar
-from models.data.authors_dataset import AuthorsFootage, read_statistics
+from models.avatar.folder import Avatar, load_avatar, save_avatar
+from models.avatar.manifest import AvatarError, Manifest
+from models.data.authors_dataset import AuthorsSplit, read_statistics
 from models.data.dataset import DatasetError
 from models.geometry.flame import (
     COEFFICIENT_NAMES,
@@ -144,7 +145,7 @@ def _background(arguments: Arguments) -> NDArray[np.uint8]:
         except UnidentifiedImageError as exc:
             raise ValueError(f"{arguments.background} is not a readable picture") from exc
     if arguments.statistics is not None and arguments.statistics.is_dir():
-        picture = Image.fromarray(AuthorsFootage(arguments.statistics, "train").background)
+        picture = Image.fromarray(AuthorsSplit(arguments.statistics, "train").background)
         return np.array(picture.resize((size, size)))
     return np.full((size, size, 3), 128, np.uint8)
 

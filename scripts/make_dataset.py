@@ -37,7 +37,7 @@ from models.data.dataset import (
 )
 from models.data.motion import FPS, Expressions, Motion, RecordingError, read_recording
 from models.geometry.head import HeadError, load_head
-from models.studio.appearance import load_look
+from models.studio.appearance import load_appearance
 from models.studio.studio import Studio, load_studio, make_background
 
 SHARES = {"train": (0.0, 0.7), "val": (0.7, 0.8), "test": (0.8, 1.0)}
@@ -135,7 +135,8 @@ def make_dataset(arguments: Arguments) -> None:
             raise DatasetError(f"{arguments.recording} is too short: {len(recording)} rows")
     arguments.out.mkdir(parents=True, exist_ok=True)
     np.save(
-        arguments.out / "background.npy", make_background(arguments.size, load_look(arguments.head))
+        arguments.out / "background.npy",
+        make_background(arguments.size, load_appearance(arguments.head)),
     )
     counts = _draw_splits(arguments, recording)
     with np.load(arguments.head) as file:

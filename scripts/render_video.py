@@ -27,6 +27,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from models.avatar.folder import SHIPPED
+from models.contract.avatar_info import AvatarInfo
+from models.contract.frame_state import FrameState
+from models.contract.images import RgbImage
 from models.data.motion import RecordingError, read_recording
 from models.geometry.camera import (
     look_at,
@@ -35,7 +38,6 @@ from models.geometry.camera import (
 )
 from server.errors import TelewarpError
 from server.pool.engine import ModelEngineFactory
-from server.pool.jobs import AvatarInfo, Image, RenderState
 from server.pool.pool import PoolSettings, RenderPool
 
 NECK = np.array([0.0, -0.145, -0.118])
@@ -106,7 +108,7 @@ async def _render(arguments: Arguments) -> None:
         await pool.close()
 
 
-def _states(arguments: Arguments, info: AvatarInfo) -> list[RenderState]:
+def _states(arguments: Arguments, info: AvatarInfo) -> list[FrameState]:
     """The recording as render states."""
     rows = read_recording(arguments.recording, info.expression_names)
     first = round(arguments.start_s * arguments.fps)
@@ -123,13 +125,13 @@ def _states(arguments: Arguments, info: AvatarInfo) -> list[RenderState]:
 
 def _state(
     info: AvatarInfo, expression: NDArray[np.float32], at_s: float, swing: float
-) -> RenderState:
+) -> FrameState:
     turn = np.array([0.06 * sin(2 * pi * at_s / 5.3), 0.22 * sin(2 * pi * at_s / 7.1), 0]) * swing
     rotation = rotation_vector_to_quaternion(turn)
     side = 0.35 * sin(2 * pi * at_s / 11) * swing
     home = np.array(info.eye_position)
     eye = np.array([home[2] * sin(side), home[1], home[2] * np.cos(side)])
-    return RenderState(
+    return FrameState(
         head_rotation=rotation,
         head_translation=(NECK - quaternion_to_matrix(rotation) @ NECK).astype(np.float32),
         expression=expression,
@@ -141,11 +143,11 @@ def _state(
 
 
 async def _pictures(
-    pool: RenderPool, arguments: Arguments, states: list[RenderState]
-) -> AsyncIterator[Image]:
+    pool: RenderPool, arguments: Arguments, states: list[FrameState]
+) -> AsyncIterator[RgbImage]:
     """Finished frames in order; as many under way as there are workers, so that none is idle."""
     ahead = len(pool.status().workers) + 1
-    waiting: deque[asyncio.Task[Image]] = deque()
+    waiting: deque[asyncio.Task[RgbImage]] = deque()
     for index, state in enumerate(states):
         cached = states[max(0, index - arguments.age)]
         waiting.append(asyncio.create_task(_picture(pool, arguments, state, cached)))
@@ -156,8 +158,8 @@ async def _pictures(
 
 
 async def _picture(
-    pool: RenderPool, arguments: Arguments, state: RenderState, cached: RenderState
-) -> Image:
+    pool: RenderPool, arguments: Arguments, state: FrameState, cached: FrameState
+) -> RgbImage:
     warp = await pool.render(arguments.avatar, state, "warp", cached)
     if not arguments.side_by_side:
         return warp

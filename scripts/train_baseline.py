@@ -24,8 +24,7 @@ from models.evaluation.baseline import (
     build_two_frame_networks,
     mark_baseline,
 )
-from models.networks.avatar_networks import build_networks
-from models.training.objective import Networks
+from models.networks.avatar_networks import Networks, build_networks
 from models.training.run import SessionArguments, run_session
 from models.training.trainer import TrainConfig
 

@@ -24,6 +24,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocketState
 
+from models.contract.avatar_info import AvatarInfo
 from server import errors
 from server.admission.admission import Admission
 from server.admission.capacity import find_capacity
@@ -40,7 +41,6 @@ from server.http.gate import Gate
 from server.http.live_requests import LiveRequests
 from server.http.viewer_page import viewer_route
 from server.http.whep import TICKET_HEADER
-from server.pool.jobs import AvatarInfo
 from server.pool.pool import PoolSettings, RenderPool
 from server.pool.sizing import available_cores, default_warp_threads
 from server.protocol.messages import DOCUMENTED, describe_errors

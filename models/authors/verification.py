@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.networks.avatar_networks import FlamePaperNetworks, FrameBatch
+from models.networks.avatar_networks import FlamePaperNetworks
+from models.networks.frame_batch import FrameBatch
 from models.networks.paper import PaperCache
 
 _INPUTS = ("uv", "extrinsics", "pose", "expression")

@@ -1,4 +1,4 @@
-"""What one picture depends on: the face's pose and shape, and the eye that looks at it."""
+"""The renderer's input: pose and shape of the face, and the eye that looks at it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameState:
-    """One moment of one face, seen by one eye. Axes and quaternions as in `geometry/camera.py`."""
+    """Everything that determines one frame. Axes and quaternions as in `geometry/camera.py`."""
 
     head_rotation: FloatArray
     """(4,) quaternion `[x, y, z, w]`, head space to world."""
@@ -25,15 +25,34 @@ class FrameState:
     eye_position: FloatArray
     """(3,) metres, world."""
     fov_y_rad: float
-    """Vertical opening angle of the (square) picture."""
+    """Full vertical field of view of the square frame, radians."""
     vertices: FloatArray | None = None
-    """(V, 3) metres in head space, instead of what `expression` would give."""
+    """(V, 3) metres, posed in head space; replaces `expression` where given."""
+
+    def same_image(self, other: FrameState) -> bool:
+        """Return whether both states hold the same mesh frame and equal views: the same image."""
+        return (
+            # A mesh frame is replaced as a whole and never changed in place, so identity suffices.
+            self.head_rotation is other.head_rotation
+            and self.head_translation is other.head_translation
+            and self.expression is other.expression
+            and self.vertices is other.vertices
+            and self.fov_y_rad == other.fov_y_rad
+            and np.array_equal(self.eye_position, other.eye_position)
+            and np.array_equal(self.eye_rotation, other.eye_rotation)
+        )
 
 
 def neutral_state(
     expressions: int, eye_position: tuple[float, float, float], fov_y_rad: float
 ) -> FrameState:
-    """The neutral face, upright, seen straight from `eye_position`."""
+    """Return the neutral face, upright at the origin, seen from `eye_position` down -Z.
+
+    Args:
+        expressions: Number of coefficients, E.
+        eye_position: Metres, world.
+        fov_y_rad: Full vertical field of view.
+    """
     identity = np.array([0, 0, 0, 1], np.float32)
     return FrameState(
         head_rotation=identity,

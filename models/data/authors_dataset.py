@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from models.data.dataset import DatasetError
-from models.data.pairs import Example, picture_tensor
+from models.data.samples import Sample, Truth, image_tensor
 from models.geometry.gbuffer import Window
-from models.networks.avatar_networks import FLAME_NUMBERS, FrameBatch
+from models.networks.avatar_networks import FLAME_NUMBERS
+from models.networks.frame_batch import FrameBatch
 from models.networks.generator import STRIDE
-from models.training.losses import Truth
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -55,7 +55,7 @@ class Statistics(NamedTuple):
     """(59,), above 0."""
 
 
-class AuthorsFootage:
+class AuthorsSplit:
     """One split, whole in memory but for its pictures.
 
     Args:
@@ -96,16 +96,16 @@ class AuthorsFootage:
         """The frame `age` before, or the first."""
         return max(index - age, 0)
 
-    def take(self, index: int) -> AuthorsTake:
+    def take(self, index: int) -> AuthorsFrame:
         """Read a frame's mask; the rest when it is asked for."""
-        return AuthorsTake(self, index)
+        return AuthorsFrame(self, index)
 
     def mask(self, index: int) -> Bytes:
         """(H, W) coverage."""
         mask = self._read("mask", index) / self._white["mask"]
         return np.clip(mask * 255 + 0.5, 0, 255).astype(np.uint8)
 
-    def example(self, index: int, window: Window, mask: Bytes) -> Example:
+    def example(self, index: int, window: Window, mask: Bytes) -> Sample:
         """A window of a frame (B = 1)."""
         rows = slice(window.top, window.top + window.height)
         columns = slice(window.left, window.left + window.width)
@@ -118,11 +118,11 @@ class AuthorsFootage:
         )
         rgb = (picture / self._white["larger_image"]).astype(np.float32)
         coverage = mask[rows, columns].astype(np.float32) / 255
-        background = picture_tensor(self._background(index)[rows, columns])
+        background = image_tensor(self._background(index)[rows, columns])
         truth = Truth(
             torch.from_numpy(rgb)[None], torch.from_numpy(coverage)[None, None], background
         )
-        return Example(frame, truth)
+        return Sample(frame, truth)
 
     def _background(self, index: int) -> Bytes:
         """(H, W, 3) the video's background where the frame's picture was cut out."""
@@ -157,7 +157,7 @@ class AuthorsFootage:
         return self._folder / f"{self._split}{_FILES[name]}"
 
 
-class AuthorsTake:
+class AuthorsFrame:
     """One frame.
 
     Args:
@@ -165,11 +165,11 @@ class AuthorsTake:
         index: Which.
     """
 
-    def __init__(self, footage: AuthorsFootage, index: int) -> None:
+    def __init__(self, footage: AuthorsSplit, index: int) -> None:
         self.mask = footage.mask(index)
         self._footage, self._index = footage, index
 
-    def example(self, window: Window | None = None) -> Example:
+    def example(self, window: Window | None = None) -> Sample:
         """The frame (B = 1) or a window of it."""
         size = len(self.mask)
         whole = Window(0, 0, size, size)
@@ -183,7 +183,7 @@ def read_statistics(path: Path) -> Statistics:
         DatasetError: If there are none, or they do not fit.
     """
     if path.is_dir():
-        return AuthorsFootage(path, "train").statistics
+        return AuthorsSplit(path, "train").statistics
     try:
         with np.load(path, allow_pickle=False) as file:
             given = Statistics(*(file[name].astype(np.float32) for name in Statistics._fields))

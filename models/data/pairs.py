@@ -9,57 +9,40 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
-import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
-from torch import Tensor
 
+from models.data.processes import ALONE, Processes
+from models.data.samples import Sample, SamplePair, collate
 from models.geometry.gbuffer import Window
-from models.networks.avatar_networks import FrameBatch
 from models.networks.generator import STRIDE
-from models.training.distributed import ALONE, Processes
-from models.training.losses import Truth
 
 _WAITING_BATCHES = 4
 
 
-class Example(NamedTuple):
-    """A batch of frames with their pictures."""
-
-    frame: FrameBatch
-    truth: Truth
-
-
-class Pair(NamedTuple):
-    """A batch of pairs."""
-
-    cached: Example
-    now: Example
-
-
-class Take(Protocol):
+class SplitFrame(Protocol):
     """One frame, read once."""
 
     @property
     def mask(self) -> NDArray[np.uint8]:
         """(H, W) coverage."""
 
-    def example(self, window: Window | None = None) -> Example:
+    def example(self, window: Window | None = None) -> Sample:
         """What networks see of the frame and what they should make of it (B = 1), or a window of
         it."""
 
 
-class Footage(Protocol):
+class Split(Protocol):
     """Sequences of frames that networks learn from.
 
-    `training.footage.DrawnFootage` draws what networks see from a dataset's states; a dataset that
+    `training.footage.RenderedSplit` draws what networks see from a dataset's states; a dataset that
     holds it ready can be its own footage.
     """
 
@@ -70,7 +53,7 @@ class Footage(Protocol):
     def __len__(self) -> int:
         """Number of frames."""
 
-    def take(self, index: int) -> Take:
+    def take(self, index: int) -> SplitFrame:
         """Read a frame."""
 
     def older(self, index: int, age: int) -> int:
@@ -123,7 +106,7 @@ class PairLoader:
 
     def __init__(
         self,
-        footage: Footage,
+        footage: Split,
         settings: PairSettings,
         seed: int,
         first: int = 0,
@@ -136,13 +119,13 @@ class PairLoader:
             raise ValueError(f"crop must be at most {size}, the pictures' size: {settings.crop}")
         self._footage, self._settings, self._seed = footage, settings, seed
         self._next, self._processes = first, processes
-        self._ready: queue.Queue[Pair | BaseException] = queue.Queue(_WAITING_BATCHES)
+        self._ready: queue.Queue[SamplePair | BaseException] = queue.Queue(_WAITING_BATCHES)
         self._closed = threading.Event()
         self._drawers = ThreadPoolExecutor(settings.threads, "pair")
         self._thread = threading.Thread(target=self._run, name="pairs", daemon=True)
         self._thread.start()
 
-    def __iter__(self) -> Iterator[Pair]:
+    def __iter__(self) -> Iterator[SamplePair]:
         while True:
             pair = self._ready.get()
             if isinstance(pair, BaseException):
@@ -173,21 +156,21 @@ class PairLoader:
         except Exception as error:  # handed to whoever iterates, who raises it
             self._put(error)
 
-    def _put(self, item: Pair | BaseException) -> None:
+    def _put(self, item: SamplePair | BaseException) -> None:
         while not self._closed.is_set():
             try:
                 return self._ready.put(item, timeout=0.2)
             except queue.Full:
                 continue
 
-    def _draw(self) -> Pair:
+    def _draw(self) -> SamplePair:
         places = range(self._processes.rank, self._settings.batch, self._processes.total)
         seeds = [[self._seed, self._next, place] for place in places]
         self._next += 1
         cached, now = zip(*self._drawers.map(self._draw_one, seeds), strict=True)
-        return Pair(collate(cached), collate(now))
+        return SamplePair(collate(cached), collate(now))
 
-    def _draw_one(self, seed: list[int]) -> Pair:
+    def _draw_one(self, seed: list[int]) -> SamplePair:
         random = np.random.default_rng(seed)
         index = int(random.integers(len(self._footage)))
         age = int(random.integers(self._settings.min_age, self._settings.max_age + 1))
@@ -195,7 +178,7 @@ class PairLoader:
         window = _window(random, take.mask, self._settings.crop)
         older = self._footage.take(self._footage.older(index, age))
         wider = _grown(window, self._settings.margin, take.mask.shape[0])
-        return Pair(older.example(wider), take.example(window))
+        return SamplePair(older.example(wider), take.example(window))
 
 
 def _window(random: Generator, mask: NDArray[np.uint8], crop: int) -> Window:
@@ -217,25 +200,3 @@ def _grown(window: Window, margin: int, size: int) -> Window:
     side = min(window.height + 2 * margin, size // STRIDE * STRIDE)
     top, left = (min(max(x - margin, 0), size - side) for x in (window.top, window.left))
     return Window(top, left, side, side)
-
-
-def picture_tensor(rgb: NDArray[np.uint8]) -> Tensor:
-    """(H, W, 3) uint8 to (1, 3, H, W) float 0..1."""
-    return torch.from_numpy(rgb.astype(np.float32) / 255).permute(2, 0, 1)[None]
-
-
-def collate(examples: Sequence[Example]) -> Example:
-    """Stack examples along the batch."""
-    return Example(
-        FrameBatch.joined([e.frame for e in examples]),
-        Truth(*(torch.cat(parts) for parts in zip(*(e.truth for e in examples), strict=True))),
-    )
-
-
-def move(sample: Example, device: torch.device) -> Example:
-    """The same example on a device."""
-    frame, truth = sample
-    return Example(
-        frame.to(device),
-        type(truth)(*(part.to(device, non_blocking=True) for part in truth)),
-    )

@@ -12,12 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from models.contract.frame_state import FrameState
-from models.data.pairs import Example, picture_tensor
+from models.data.samples import Sample, Truth, image_tensor
 from models.geometry.gbuffer import Window, draw
 from models.geometry.head import Head
 from models.networks.conditioning import describe
-from models.runtime.base import frame_batch
-from models.training.losses import Truth
+from models.networks.frame_batch import frame_batch
 
 Bytes = NDArray[np.uint8]
 
@@ -38,7 +37,7 @@ class Frames(Protocol):
         """The frame `age` before in the same sequence, or the sequence's first."""
 
 
-class DrawnFootage:
+class RenderedSplit:
     """A head's frames.
 
     Args:
@@ -57,12 +56,12 @@ class DrawnFootage:
         """The frame `age` before in the same sequence, or the sequence's first."""
         return self._frames.older(index, age)
 
-    def take(self, index: int) -> DrawnTake:
+    def take(self, index: int) -> RenderedFrame:
         """Read a frame."""
-        return DrawnTake(self._head, self.background, *self._frames.frame(index))
+        return RenderedFrame(self._head, self.background, *self._frames.frame(index))
 
 
-class DrawnTake:
+class RenderedFrame:
     """One frame; drawn when it is asked for.
 
     Args:
@@ -79,7 +78,7 @@ class DrawnTake:
         self.mask = mask
         self._head, self._background, self._state, self._rgb = head, background, state, rgb
 
-    def example(self, window: Window | None = None) -> Example:
+    def example(self, window: Window | None = None) -> Sample:
         """The frame (B = 1) or a window of it."""
         size = self.mask.shape[0]
         top, left, height, width = window or Window(0, 0, size, size)
@@ -87,5 +86,5 @@ class DrawnTake:
         buffers = draw(self._head, self._state, size, window)
         frame = frame_batch(buffers, describe(self._state), window)
         coverage = torch.from_numpy(self.mask[part].astype(np.float32) / 255)[None, None]
-        rgb, background = (picture_tensor(p[part]) for p in (self._rgb, self._background))
-        return Example(frame, Truth(rgb, coverage, background))
+        rgb, background = (image_tensor(p[part]) for p in (self._rgb, self._background))
+        return Sample(frame, Truth(rgb, coverage, background))

@@ -8,23 +8,22 @@ from typing import Literal, Protocol
 
 import torch
 
-from models.data.authors_dataset import AuthorsFootage, validation_split
+from models.data.authors_dataset import AuthorsSplit, validation_split
 from models.data.dataset import DatasetError, Sequences
-from models.data.pairs import Footage
-from models.data.rendered_dataset import DrawnFootage
+from models.data.pairs import Split
+from models.data.rendered_dataset import RenderedSplit
 from models.geometry.flame import EYE_POSITION, FOV_Y_RAD, is_flame
 from models.geometry.head import Head
-from models.networks.avatar_networks import FlamePaperNetworks, NetworkConfig
-from models.training.objective import Networks
+from models.networks.avatar_networks import FlamePaperNetworks, NetworkConfig, Networks
 
 Format = Literal["drawn", "authors"]
 
 
-class Film(Protocol):
+class Dataset(Protocol):
     """Both splits, and what an avatar trained on them has to be."""
 
-    train: Footage
-    validation: Footage
+    train: Split
+    validation: Split
     size: int
     """Rows and columns of the pictures."""
     eye_position: tuple[float, float, float]
@@ -38,7 +37,7 @@ class Film(Protocol):
         """Tell networks what they need to know of the whole of it."""
 
 
-class DrawnFilm:
+class RenderedDataset:
     """A dataset of `scripts/make_dataset.py`.
 
     Args:
@@ -51,8 +50,8 @@ class DrawnFilm:
 
     def __init__(self, folder: Path, head: Head) -> None:
         frames = Sequences(folder, "train")
-        self.train: Footage = DrawnFootage(frames, head)
-        self.validation: Footage = DrawnFootage(Sequences(folder, "val"), head)
+        self.train: Split = RenderedSplit(frames, head)
+        self.validation: Split = RenderedSplit(Sequences(folder, "val"), head)
         self.size, self.eye_position = frames.size, frames.eye_position
         self.fov_y_rad = frames.fov_y_rad
 
@@ -65,7 +64,7 @@ class DrawnFilm:
         pass
 
 
-class AuthorsFilm:
+class AuthorsDataset:
     """A data set of the paper's authors.
 
     Args:
@@ -83,9 +82,9 @@ class AuthorsFilm:
                 f"the authors' data show a FLAME head; {head_path} is another "
                 "(make one with scripts/import_head.py and give it as --head)"
             )
-        self._frames = AuthorsFootage(folder, "train")
-        self.train: Footage = self._frames
-        self.validation: Footage = AuthorsFootage(folder, validation_split(folder))
+        self._frames = AuthorsSplit(folder, "train")
+        self.train: Split = self._frames
+        self.validation: Split = AuthorsSplit(folder, validation_split(folder))
         self.size = self._frames.size
         self.eye_position, self.fov_y_rad = EYE_POSITION, FOV_Y_RAD
 
@@ -102,12 +101,12 @@ class AuthorsFilm:
         networks.standardize_by(*map(torch.from_numpy, self._frames.statistics))
 
 
-def load_film(kind: Format, folder: Path, head_path: Path, head: Head) -> Film:
+def load_dataset(kind: Format, folder: Path, head_path: Path, head: Head) -> Dataset:
     """What a run learns from.
 
     Raises:
         DatasetError: If it is incomplete, or does not go with the head.
     """
     if kind == "authors":
-        return AuthorsFilm(folder, head_path, head)
-    return DrawnFilm(folder, head)
+        return AuthorsDataset(folder, head_path, head)
+    return RenderedDataset(folder, head)

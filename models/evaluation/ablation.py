@@ -11,21 +11,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.data.pairs import Pair, picture_tensor
+from models.data.samples import SamplePair, image_tensor
 from models.evaluation.evaluation import Moment
 from models.metrics.image_quality import psnr, ssim
-from models.networks.avatar_networks import FrameBatch, FullRender, LiveNetworks
-from models.networks.reproject import find_places, own_places
+from models.networks.avatar_networks import FullRender, TelewarpNetworks
+from models.networks.frame_batch import FrameBatch
+from models.networks.reproject import find_source_positions, own_source_positions
 from models.networks.telewarp import (
     LIVE_INPUTS,
+    Foreground,
     LiveInput,
     LiveInputs,
-    LiveWarp,
-    Picture,
+    TelewarpWarp,
     live_channels,
 )
 from models.runtime.base import Stage
-from models.training.losses import LossWeights, PictureLoss
+from models.training.losses import ImageLoss, LossWeights
 from models.training.objective import as_float, autocast
 from models.training.optimizer import Rates
 
@@ -61,17 +62,19 @@ class VariantWarp(nn.Module):
         variant: What it is.
     """
 
-    def __init__(self, networks: LiveNetworks, variant: Variant) -> None:
+    def __init__(self, networks: TelewarpNetworks, variant: Variant) -> None:
         super().__init__()
         self.variant, config = variant, networks.config
         self.paint_over = networks.generator.paint_over
         channels = live_channels(config.texture_channels)
-        self.warper = LiveWarp(channels, config.network_size, config.expressions, variant.inputs)
+        self.warper = TelewarpWarp(
+            channels, config.network_size, config.expressions, variant.inputs
+        )
         self.warper.load_state_dict(networks.warper.state_dict())
 
     def forward(
         self, full: FullRender, cached: FrameBatch, now: FrameBatch, inputs: LiveInputs
-    ) -> Picture:
+    ) -> Foreground:
         """Warp the cache of frame `cached` to frame `now`, whose live inputs are given."""
         numbers, older = now.conditioning, cached.conditioning
         prepared = self.warper.prepare(full.cache, older)
@@ -80,18 +83,18 @@ class VariantWarp(nn.Module):
         assert now.mesh is not None
         assert cached.mesh is not None
         if self.variant.carries:
-            places = find_places(now.mesh, cached.mesh.points, cached.mesh.origin)
+            places = find_source_positions(now.mesh, cached.mesh.points, cached.mesh.origin)
         else:
-            places = own_places(now.mesh, cached.mesh.origin)
+            places = own_source_positions(now.mesh, cached.mesh.origin)
         carried = self.warper.carry(prepared, places, numbers, older)
-        picture: Picture = self.paint_over(self.warper(carried, inputs, numbers, older), inputs)
+        picture: Foreground = self.paint_over(self.warper(carried, inputs, numbers, older), inputs)
         return picture
 
 
 def train_variants(
-    networks: LiveNetworks,
+    networks: TelewarpNetworks,
     warps: Sequence[VariantWarp],
-    pairs: Iterator[Pair],
+    pairs: Iterator[SamplePair],
     steps: int,
     rates: Rates,
 ) -> Iterator[list[float]]:
@@ -101,7 +104,7 @@ def train_variants(
         After each step, their losses.
     """
     networks.requires_grad_(False)
-    loss_of = PictureLoss(LossWeights())
+    loss_of = ImageLoss(LossWeights())
     optimizers = [torch.optim.Adam(warp.warper.parameters()) for warp in warps]
     for step in range(steps):
         cached, now = next(pairs)
@@ -124,7 +127,10 @@ def train_variants(
 
 @torch.inference_mode()
 def measure_variants(
-    networks: LiveNetworks, warps: Sequence[VariantWarp], stage: Stage, moments: Sequence[Moment]
+    networks: TelewarpNetworks,
+    warps: Sequence[VariantWarp],
+    stage: Stage,
+    moments: Sequence[Moment],
 ) -> dict[str, dict[str, dict[str, float]]]:
     """PSNR (dB) and SSIM of plain float32 pictures.
 
@@ -139,7 +145,7 @@ def measure_variants(
     """
     scores: dict[tuple[str, str], list[dict[str, float]]] = {}
     for moment in moments:
-        now, truth = stage.frame(moment.state), picture_tensor(moment.truth)
+        now, truth = stage.frame(moment.state), image_tensor(moment.truth)
         picture = networks.full(now).picture.over(stage.background)
         scores.setdefault(("full render", "0"), []).append(_score(picture, truth))
         inputs = networks.inputs(now)

@@ -17,32 +17,33 @@ from PIL import Image, UnidentifiedImageError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from models.avatar.folder import Avatar, AvatarError, load_avatar, load_manifest
+from models.avatar.folder import Avatar, load_avatar
+from models.avatar.manifest import AvatarError, load_manifest
+from models.contract.channels import COLOUR_CHANNELS, PICTURE
 from models.contract.frame_state import FrameState
-from models.data.pairs import Example, Pair, collate
+from models.contract.images import RgbImage as Pixels
+from models.data.samples import Sample, SamplePair, collate
 from models.evaluation.evaluation import Baseline
-from models.evaluation.evaluation import Picture as Pixels
 from models.geometry.head import HeadError, load_head
 from models.networks.avatar_networks import (
-    FrameBatch,
     FullRender,
-    LiveNetworks,
     NetworkConfig,
+    Networks,
     PaperNetworks,
+    TelewarpNetworks,
 )
+from models.networks.frame_batch import FrameBatch
 from models.networks.generator import Generator, UpsampledConv
-from models.networks.telewarp import PICTURE, Picture
-from models.networks.texture import COLOUR_CHANNELS
+from models.networks.telewarp import Foreground
 from models.runtime.base import Stage
 from models.runtime.renderer import CachedRenderer
-from models.training.losses import LossWeights, PictureLoss, texture_loss
+from models.training.losses import ImageLoss, LossWeights, texture_loss
 from models.training.objective import (
     AgedPair,
     Losses,
-    Networks,
     Objective,
     Scores,
-    Verdict,
+    ValidationResult,
     as_float,
     autocast,
 )
@@ -54,7 +55,7 @@ _FILE = "baseline.json"
 """In the folder of a two-frame baseline, which no renderer but this file's can show."""
 
 
-class TwoFrameLive(LiveNetworks):
+class TwoFrameTelewarp(TelewarpNetworks):
     """Our generator with two frames' live inputs.
 
     Args:
@@ -108,7 +109,7 @@ class TwoFramePaper(PaperNetworks):
         return FullRender(picture, None, features[:, :COLOUR_CHANNELS])
 
 
-TwoFrameNetworks = TwoFrameLive | TwoFramePaper
+TwoFrameNetworks = TwoFrameTelewarp | TwoFramePaper
 
 
 def build_two_frame_networks(config: NetworkConfig) -> TwoFrameNetworks:
@@ -119,7 +120,7 @@ def build_two_frame_networks(config: NetworkConfig) -> TwoFrameNetworks:
     """
     if config.numbers == "flame":
         raise ValueError("two-frame networks take our numbers only, got 'flame'")
-    return TwoFrameLive(config) if config.variant == "live" else TwoFramePaper(config)
+    return TwoFrameTelewarp(config) if config.variant == "live" else TwoFramePaper(config)
 
 
 class BaselineObjective(Objective):
@@ -142,11 +143,11 @@ class BaselineObjective(Objective):
         super().__init__(networks)
         self.vgg16 = vgg16
         self._weights, self._mixed_precision = weights, mixed_precision
-        self._picture_loss = PictureLoss(weights, vgg16)
+        self._picture_loss = ImageLoss(weights, vgg16)
         if not isinstance(networks, TwoFrameNetworks):
             networks.warper.requires_grad_(False)
 
-    def forward(self, pair: Pair) -> Losses:
+    def forward(self, pair: SamplePair) -> Losses:
         """The losses of the pictures and of the texture."""
         with autocast(pair.now.truth.rgb.device, self._mixed_precision):
             made, shown = self._render(pair)
@@ -156,7 +157,7 @@ class BaselineObjective(Objective):
             "texture": self._weights.texture * texture,
         }
 
-    def _render(self, pair: Pair) -> tuple[FullRender, Example]:
+    def _render(self, pair: SamplePair) -> tuple[FullRender, Sample]:
         """What is made, and of what."""
         if isinstance(self.networks, TwoFrameNetworks):
             return self.networks.full_of_two(pair.cached.frame, pair.now.frame), pair.now
@@ -164,7 +165,7 @@ class BaselineObjective(Objective):
         return self.networks.full(both.frame), both
 
     @torch.no_grad()
-    def validate(self, networks: Networks, pairs: Sequence[AgedPair]) -> Verdict:
+    def validate(self, networks: Networks, pairs: Sequence[AgedPair]) -> ValidationResult:
         """PSNR and SSIM; rows show truth and picture."""
         scores, rows = Scores(), []
         for _, (older, now) in pairs:
@@ -172,10 +173,10 @@ class BaselineObjective(Objective):
             scores.add(("full",), picture, now.truth.rgb)
             rows.append(torch.cat([now.truth.rgb, picture], dim=3).clamp(0, 1))
         metrics = scores.means()
-        return Verdict(metrics, metrics["full_psnr"], torch.cat(rows))
+        return ValidationResult(metrics, metrics["full_psnr"], torch.cat(rows))
 
 
-def _full(networks: Networks, older: FrameBatch, now: FrameBatch) -> Picture:
+def _full(networks: Networks, older: FrameBatch, now: FrameBatch) -> Foreground:
     if isinstance(networks, TwoFrameNetworks):
         return networks.full_of_two(older, now).picture
     return networks.full(now).picture

@@ -14,19 +14,17 @@ from typing import Any, NamedTuple, Protocol
 
 import flip_evaluator
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from models.contract.frame_state import FrameState
+from models.contract.images import RgbImage
 from models.data.dataset import Sequences
-from models.data.pairs import picture_tensor
+from models.data.samples import image_tensor
 from models.evaluation.flicker import SwapFlicker, doubled_rate, measure_swaps, play
 from models.metrics.image_quality import psnr, ssim
 from models.metrics.vgg import Lpips
 from models.runtime.renderer import CachedRenderer
 
-Picture = NDArray[np.uint8]
-"""(H, W, 3) sRGB."""
 Score = dict[str, float]
 """Means by metric: l1, psnr (dB), ssim, flip, and lpips where its weights were given."""
 
@@ -39,7 +37,7 @@ class Baseline(Protocol):
     size: int
     """Rows and columns of its pictures."""
 
-    def picture(self, state: FrameState, previous: FrameState) -> Picture:
+    def picture(self, state: FrameState, previous: FrameState) -> RgbImage:
         """The picture of `state`, which came after `previous`."""
 
 
@@ -51,7 +49,7 @@ class Moment(NamedTuple):
     """One frame earlier."""
     older: dict[int, FrameState]
     """By age in frames."""
-    truth: Picture
+    truth: RgbImage
     """At the avatar's resolution."""
 
 
@@ -102,9 +100,9 @@ class Scorer:
     def __init__(self, lpips: Lpips | None = None) -> None:
         self._lpips = lpips
 
-    def __call__(self, picture: Picture, truth: Picture) -> Score:
+    def __call__(self, picture: RgbImage, truth: RgbImage) -> Score:
         """All metrics of one picture."""
-        one, other = picture_tensor(picture), picture_tensor(truth)
+        one, other = image_tensor(picture), image_tensor(truth)
         score = {
             "l1": (one - other).abs().mean().item(),
             "psnr": psnr(one, other).item(),
@@ -116,7 +114,7 @@ class Scorer:
         return score
 
 
-def flip(picture: Picture, truth: Picture) -> float:
+def flip(picture: RgbImage, truth: RgbImage) -> float:
     """Mean FLIP error (Andersson et al. 2020), 0..1: how visible the difference is to a person who
     flips between the two, at 67 pixels a degree."""
     scaled = [np.ascontiguousarray(p, np.float32) / 255 for p in (truth, picture)]
@@ -199,7 +197,7 @@ def flicker(
 
 def _pictures(
     renderer: CachedRenderer, moment: Moment, cache: Any
-) -> Iterator[tuple[str, Picture]]:
+) -> Iterator[tuple[str, RgbImage]]:
     yield "full", renderer.full(moment.state)
     for age, older in moment.older.items():
         renderer.refresh(older, cache)

@@ -66,10 +66,10 @@ def pose_geometry(head: Head, state: FrameState, size: int) -> Geometry:
     verts = head.pose(state)
     xy, inverse_depth = rasterizer_numba.project(verts, state, size, size)
     normals = vertex_normals(verts, head.faces)
-    return Geometry(xy, inverse_depth, normals, sight_matrix(state, size))
+    return Geometry(xy, inverse_depth, normals, view_direction_matrix(state, size))
 
 
-def sight_matrix(state: FrameState, size: int) -> NDArray[np.float64]:
+def view_direction_matrix(state: FrameState, size: int) -> NDArray[np.float64]:
     """(3, 3): turns a picture point (x_px, y_px, 1) into the direction from it to the eye,
     world."""
     focal = focal_px(state.fov_y_rad, size)
@@ -120,7 +120,7 @@ def draw_plain(head: Head, state: FrameState, size: int) -> GBuffer:
     uv = (weights * head.uvs[head.uv_faces[triangle]]).sum(axis=2) * 2 - 1
     rows, columns = np.mgrid[:size, :size] + 0.5
     points = np.stack([columns, rows, np.ones_like(rows)], axis=-1)
-    to_eye = _unit(points @ sight_matrix(state, size).T)
+    to_eye = _unit(points @ view_direction_matrix(state, size).T)
     facing = (normal * to_eye).sum(axis=-1, keepdims=True)
     mirror = 2 * facing * normal - to_eye
     lit = np.concatenate([normal, mirror, facing], axis=-1)
@@ -209,7 +209,7 @@ def _resolve(
             a, b, c = rasterizer_numba.corner_weights(x, y, f, xy, inverse_depth, faces)
             uv[row, column, 0], uv[row, column, 1] = interpolate_uv(f, a, b, c, uvs, uv_faces)
             nx, ny, nz = interpolate_normal(f, a, b, c, normals, faces)
-            ex, ey, ez = sight_direction(x, y, sight)
+            ex, ey, ez = view_direction_of(x, y, sight)
             facing = nx * ex + ny * ey + nz * ez
             surface[row, column, 1] = nx
             surface[row, column, 2] = ny
@@ -245,7 +245,7 @@ def interpolate_normal(
 
 
 @njit(cache=True, nogil=True, inline="always")
-def sight_direction(x: int, y: int, sight: NDArray[np.float64]) -> tuple[float, float, float]:
+def view_direction_of(x: int, y: int, sight: NDArray[np.float64]) -> tuple[float, float, float]:
     """Unit direction from what pixel (x, y) sees to the eye, world."""
     px, py = x + 0.5, y + 0.5
     ex = sight[0, 0] * px + sight[0, 1] * py + sight[0, 2]

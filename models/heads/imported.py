@@ -27,7 +27,7 @@ from models.heads.meshes import Floats, Ints, smooth_normals, smoothstep
 from models.heads.occlusion import occlusion
 from models.heads.parts import JOINTS, MASKS, MATERIALS, Part, joint_weights, rigid_part
 from models.heads.source import EYE_PITCH_RAD, EYE_YAW_RAD
-from models.studio.appearance import Look
+from models.studio.appearance import Appearance
 
 FOV_Y_RAD = radians(23)
 UNITS_M = (1.0, 0.01, 0.001, 0.0254)
@@ -138,7 +138,7 @@ def _assemble(mesh: Mesh, anatomy: Anatomy) -> dict[str, NDArray[Any]]:
         "material_names": np.array(MATERIALS),
         "masks": np.concatenate([p.masks for p in parts]).astype(np.float32),
         "mask_names": np.array(MASKS),
-        "look": np.array(Look().to_json()),
+        "look": np.array(Appearance().to_json()),
         **_base_colour(mesh),
         **_view(mesh, anatomy),
     }

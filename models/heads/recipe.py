@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Literal
 
-from models.studio.appearance import Look
+from models.studio.appearance import Appearance
 
 HairStyle = Literal["bun", "cropped"]
 Neckline = Literal["rolled", "crew"]
@@ -41,7 +41,7 @@ class Recipe:
     rest: Mapping[str, float]
     """Expressions that this person has at rest."""
     hair: HairCut
-    look: Look
+    look: Appearance
     brow_fullness: float = 1.0
     lash_mm: float = 8.0
     neckline: Neckline = "rolled"
@@ -118,7 +118,7 @@ RECIPES: Mapping[str, Recipe] = {
             hairline_mm=(62, 61, 58, 50, 39, 24, 8, 6, 16, 10, -22, -55, -72),
             strands=11000,
         ),
-        look=Look(),
+        look=Appearance(),
     ),
     "marcus": Recipe(
         title="a man of about forty-five, dark skin, cropped greying hair, brown eyes",
@@ -180,7 +180,7 @@ RECIPES: Mapping[str, Recipe] = {
             sides_mm=3.0,
             strands=17000,
         ),
-        look=Look(
+        look=Appearance(
             skin=(0.170, 0.086, 0.056),
             blush=0.2,
             freckles=0.05,

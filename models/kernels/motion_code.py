@@ -1,6 +1,6 @@
 """What a warp takes of a frame's few numbers, for the latency path on a CPU.
 
-Twins in plain torch: `harmonic_scale`, and `MotionCode` with what `LiveWarp` makes of it. Their
+Twins in plain torch: `harmonic_scale`, and `MotionCode` with what `TelewarpWarp` makes of it. Their
 forty operators on a hundred numbers cost more than the arithmetic, by a hundredfold.
 """
 
@@ -10,13 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from torch import nn
 
+from models.contract.channels import CAMERA, COLOUR_CHANNELS, POSE
 from models.contract.frame_state import FloatArray
 from models.geometry.spherical_harmonics import BASES, C0, C1, C2, C3
-from models.networks.conditioning import CAMERA, POSE
-from models.networks.motion import MotionCode
-from models.networks.texture import COLOUR_CHANNELS
 
 
 class MotionWeights(NamedTuple):
@@ -28,13 +25,6 @@ class MotionWeights(NamedTuple):
     share: FloatArray
     """(hidden, 32)"""
     share_bias: FloatArray
-
-
-def gather_weights(motion: MotionCode, from_motion: nn.Linear) -> MotionWeights:
-    """The weights of a warp's motion code, and of its share of the first convolution."""
-    layers = (motion.linear, from_motion)
-    parts = [part.detach().numpy() for layer in layers for part in (layer.weight, layer.bias)]
-    return MotionWeights(*parts)
 
 
 @njit(cache=True, nogil=True)

@@ -79,7 +79,7 @@ def find_moved(
 
 
 @njit(cache=True, nogil=True)
-def carry_nearest(
+def reproject_nearest(
     moved: FloatArray,
     part: NetworkArray,
     top: int,
@@ -113,7 +113,7 @@ def carry_nearest(
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def carry_sum(
+def reproject_sum(
     moved: FloatArray,
     base: NetworkArray,
     part: NetworkArray,

@@ -1,6 +1,6 @@
 """The warp's convolutions on a CPU with AVX512-BF16, fused: live inputs to what `compose` takes.
 
-Twin in plain torch: `LiveRuntime.convolve`. oneDNN is as fast at the products alone, but wants its
+Plain twin: `TelewarpTorchRuntime.convolve`. oneDNN is as fast at the products, but wants its
 inputs copied, its outputs added to and cut by further passes over memory, and rectangles. Here each
 row is only as wide as the head reaches, and where a pixel's neighbourhood shows no head there is
 nothing to multiply. No interpreter lock, one core.
@@ -16,10 +16,10 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.contract.channels import PICTURE
 from models.contract.frame_state import FloatArray
 from models.kernels.bfloat16 import Bits, NetworkArray, bits_of
 from models.kernels.vectors import OUTPUTS, PIXELS, add_products, rectify_and_narrow, widen_and_add
-from models.networks.telewarp import PICTURE
 
 
 class Kernels(NamedTuple):

@@ -1,6 +1,6 @@
 """The ends of our warp on a CPU, fused: triangles to live inputs, network output to pixels.
 
-Twins in plain torch: `networks/live.py` (`live_inputs`, `PaintOver`, `Picture.over`). Between a
+Twins in plain torch: `networks/live.py` (`live_inputs`, `PaintOver`, `Foreground.over`). Between a
 viewer's frames other work evicts our memory from the caches, so what counts is how much of it is
 touched: texels are 16-bit, nothing at full resolution is written but the picture, and nothing
 beyond the head's reach is looked at. No interpreter lock, one core.
@@ -23,7 +23,7 @@ from models.geometry.gbuffer import (
     Geometry,
     interpolate_normal,
     interpolate_uv,
-    sight_direction,
+    view_direction_of,
 )
 from models.geometry.head import Head
 from models.geometry.rasterizer_numba import corner_weights, texture_span
@@ -47,7 +47,7 @@ class Texels(NamedTuple):
     """(C,) what one unit of `values` is worth."""
 
 
-class Reach(NamedTuple):
+class ActiveRegion(NamedTuple):
     """Between which columns the rows of a picture may show the head, at half resolution."""
 
     left: NDArray[np.int32]
@@ -88,7 +88,7 @@ def _round_up(count: int, multiple: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def find_reach(
+def find_active_region(
     soft: NDArray[np.uint8], distance: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Where the head is or may reach to, row by row; twin of `live.reach`.
@@ -98,7 +98,7 @@ def find_reach(
         distance: How far from what is covered the mask may go, pixels at half resolution.
 
     Returns:
-        The fields of a `Reach`.
+        The fields of a `ActiveRegion`.
     """
     rows, columns = soft.shape[0] // 2, soft.shape[1] // 2
     first, last = np.full(rows, columns, np.int32), np.full(rows, -1, np.int32)
@@ -209,7 +209,7 @@ def _fill(
             for i in range(channels):
                 numbers[i] *= share
             nx, ny, nz = interpolate_normal(f, a, b, c, normals, faces)
-            ex, ey, ez = sight_direction(x, y, sight)
+            ex, ey, ez = view_direction_of(x, y, sight)
             facing = nx * ex + ny * ey + nz * ez
             numbers[channels] = coverage
             numbers[channels + 1] = nx * share
@@ -239,7 +239,7 @@ def compose(
     head: Head,
     paint: Texels,
     line: FloatArray,
-    reach: Reach,
+    reach: ActiveRegion,
     background: NDArray[np.uint8],
     top: int,
     left: int,

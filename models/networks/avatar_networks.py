@@ -6,30 +6,31 @@ and a warp of an older frame's cache to a new frame.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from models.networks.conditioning import CAMERA, POSE, Conditioning, from_flat
+from models.contract.channels import CAMERA, COLOUR_CHANNELS, POSE
+from models.networks.conditioning import Conditioning, from_flat
+from models.networks.frame_batch import FrameBatch
 from models.networks.paper import PaperCache, PaperGenerator, PaperWarp
-from models.networks.reproject import Mesh, find_places
+from models.networks.reproject import find_source_positions
 from models.networks.telewarp import (
     LIVE_INPUTS,
     PAINT,
-    LiveCache,
-    LiveGenerator,
+    Foreground,
     LiveInput,
     LiveInputs,
-    LiveWarp,
-    Picture,
+    TelewarpCache,
+    TelewarpGenerator,
+    TelewarpWarp,
     covered,
     live_channels,
     live_inputs,
 )
-from models.networks.texture import COLOUR_CHANNELS, NeuralTexture, harmonic_scale
+from models.networks.texture import NeuralTexture, harmonic_scale
 
 Variant = Literal["live", "paper"]
 Numbers = Literal["ours", "flame"]
@@ -62,48 +63,10 @@ class NetworkConfig:
     (`FlamePaperNetworks`; the paper's networks only)."""
 
 
-class FrameBatch(NamedTuple):
-    """Frames as networks take them; `geometry.gbuffer` draws the first two."""
-
-    uv: Tensor
-    """(B, H, W, 2)"""
-    surface: Tensor
-    """(B, 8, H, W)"""
-    numbers: Tensor
-    """(B, K), see `conditioning.describe`; the paper's networks name their own."""
-    mesh: Mesh | None = None
-    """The paper's networks need none."""
-
-    @property
-    def conditioning(self) -> Conditioning:
-        """Our numbers, named."""
-        return from_flat(self.numbers)
-
-    def to(self, device: torch.device) -> FrameBatch:
-        """The same on a device."""
-        uv, surface, numbers = (part.to(device, non_blocking=True) for part in self[:3])
-        mesh = self.mesh
-        if mesh is not None:
-            mesh = Mesh(*(part.to(device, non_blocking=True) for part in mesh))
-        return FrameBatch(uv, surface, numbers, mesh)
-
-    @staticmethod
-    def joined(frames: Sequence[FrameBatch]) -> FrameBatch:
-        """Frames stacked along the batch; all with a mesh, or none."""
-        uv, surface, numbers = (
-            torch.cat(parts) for parts in zip(*(frame[:3] for frame in frames), strict=True)
-        )
-        meshes = [frame.mesh for frame in frames if frame.mesh is not None]
-        mesh = None
-        if meshes:
-            mesh = Mesh(*(torch.cat(parts) for parts in zip(*meshes, strict=True)))
-        return FrameBatch(uv, surface, numbers, mesh)
-
-
 class FullRender(NamedTuple):
     """A full render."""
 
-    picture: Picture
+    picture: Foreground
     cache: Any
     """Features for `AvatarNetworks.warp` of the same networks."""
     colour: Tensor
@@ -122,11 +85,11 @@ class AvatarNetworks(Protocol):
     def full(self, frame: FrameBatch) -> FullRender:
         """Render a frame anew."""
 
-    def warp(self, cache: Any, cached: FrameBatch, now: FrameBatch) -> Picture:
+    def warp(self, cache: Any, cached: FrameBatch, now: FrameBatch) -> Foreground:
         """Make frame `now` from the cache of frame `cached`; the plain form."""
 
 
-class LiveNetworks(nn.Module):
+class TelewarpNetworks(nn.Module):
     """Our networks (`networks/live.py`)."""
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -137,8 +100,8 @@ class LiveNetworks(nn.Module):
         )
         self.paint = NeuralTexture(PAINT, config.texture_size, config.texture_levels)
         channels = live_channels(config.texture_channels)
-        self.generator = LiveGenerator(channels, config.network_size)
-        self.warper = LiveWarp(
+        self.generator = TelewarpGenerator(channels, config.network_size)
+        self.warper = TelewarpWarp(
             channels, config.network_size, config.expressions, config.live_inputs
         )
 
@@ -158,19 +121,19 @@ class LiveNetworks(nn.Module):
         picture, cache = self.generator(inputs)
         return FullRender(picture, cache, inputs.paint[:, :COLOUR_CHANNELS])
 
-    def warp(self, cache: LiveCache, cached: FrameBatch, now: FrameBatch) -> Picture:
+    def warp(self, cache: TelewarpCache, cached: FrameBatch, now: FrameBatch) -> Foreground:
         numbers, older = now.conditioning, cached.conditioning
         prepared, inputs = self.warper.prepare(cache, older), self.inputs(now)
         carried = self.warper.carry(prepared, self.places(cached, now), numbers, older)
         smooth = self.warper(carried, inputs, numbers, older)
-        picture: Picture = self.generator.paint_over(smooth, inputs)
+        picture: Foreground = self.generator.paint_over(smooth, inputs)
         return picture
 
     def places(self, cached: FrameBatch, now: FrameBatch) -> Tensor:
         """(B, H/2, W/2, 2) where in frame `cached` the surface points of frame `now` were."""
         if cached.mesh is None or now.mesh is None:
             raise ValueError("our warp needs to know the mesh of both frames")
-        return find_places(now.mesh, cached.mesh.points, cached.mesh.origin)
+        return find_source_positions(now.mesh, cached.mesh.points, cached.mesh.origin)
 
 
 class PaperNetworks(nn.Module):
@@ -226,14 +189,14 @@ class PaperNetworks(nn.Module):
         picture = self.picture(made.rgb, made.mask_logit)
         return FullRender(picture, made.cache, features[:, :COLOUR_CHANNELS])
 
-    def warp(self, cache: PaperCache, cached: FrameBatch, now: FrameBatch) -> Picture:
+    def warp(self, cache: PaperCache, cached: FrameBatch, now: FrameBatch) -> Foreground:
         change = (now.uv - cached.uv).permute(0, 3, 1, 2)
         numbers = self.named(now.numbers), self.named(cached.numbers)
         return self.picture(*self.warper(cache, change, *numbers))
 
-    def picture(self, rgb: Tensor, mask_logit: Tensor) -> Picture:
+    def picture(self, rgb: Tensor, mask_logit: Tensor) -> Foreground:
         """Undo the normalisation of the networks' colours."""
-        return Picture(rgb * self.deviation + self.mean, mask_logit)
+        return Foreground(rgb * self.deviation + self.mean, mask_logit)
 
 
 FLAME_EXPRESSIONS = 50
@@ -281,7 +244,11 @@ class FlamePaperNetworks(PaperNetworks):
         return texture * scale[..., None, None]
 
 
-def build_networks(config: NetworkConfig) -> LiveNetworks | PaperNetworks:
+Networks = TelewarpNetworks | PaperNetworks
+"""The networks of any avatar."""
+
+
+def build_networks(config: NetworkConfig) -> TelewarpNetworks | PaperNetworks:
     """Networks with fresh random weights.
 
     Raises:
@@ -291,4 +258,4 @@ def build_networks(config: NetworkConfig) -> LiveNetworks | PaperNetworks:
         if config.variant != "paper":
             raise ValueError("numbers 'flame' are for the variant 'paper', got 'live'")
         return FlamePaperNetworks(config)
-    return LiveNetworks(config) if config.variant == "live" else PaperNetworks(config)
+    return TelewarpNetworks(config) if config.variant == "live" else PaperNetworks(config)

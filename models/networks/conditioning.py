@@ -10,15 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.contract.channels import CAMERA, POSE
 from models.contract.frame_state import FloatArray, FrameState
 from models.geometry.camera import (
     focal_px,
     quaternion_to_matrix,
     quaternion_to_rotation_vector,
 )
-
-POSE = 6
-CAMERA = 3
 
 
 class Conditioning(NamedTuple):

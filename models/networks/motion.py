@@ -7,9 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.geometry.spherical_harmonics import BASES, spherical_harmonics
+from models.kernels.motion_code import MotionWeights
 from models.networks.conditioning import Conditioning
 
 CODE = 32
+"""Width of the motion code."""
 
 
 class MotionCode(nn.Module):
@@ -37,3 +39,10 @@ class MotionCode(nn.Module):
             now.expression - cached.expression,
         ]
         return F.relu(self.linear(torch.cat(parts, dim=1)))
+
+
+def gather_weights(motion: MotionCode, from_motion: nn.Linear) -> MotionWeights:
+    """The weights of a warp's motion code, and of its share of the first convolution."""
+    layers = (motion.linear, from_motion)
+    parts = [part.detach().numpy() for layer in layers for part in (layer.weight, layer.bias)]
+    return MotionWeights(*parts)

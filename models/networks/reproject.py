@@ -26,7 +26,7 @@ class Mesh(NamedTuple):
     """(B, 2) x, y of the window's top left corner in the whole picture, at half resolution."""
 
 
-def find_places(now: Mesh, points: Tensor, origin: Tensor) -> Tensor:
+def find_source_positions(now: Mesh, points: Tensor, origin: Tensor) -> Tensor:
     """Where each pixel's surface point was in an older frame.
 
     Args:
@@ -40,11 +40,11 @@ def find_places(now: Mesh, points: Tensor, origin: Tensor) -> Tensor:
     shown = now.weights.sum(dim=3) > 0.5
     moved = _seen_at(now, points) - _seen_at(now, now.points)
     spread = torch.where(shown[..., None], moved, 0)
-    return own_places(now, origin) + _spread(spread, shown)
+    return own_source_positions(now, origin) + _spread(spread, shown)
 
 
-def own_places(now: Mesh, origin: Tensor) -> Tensor:
-    """`find_places` where nothing moves."""
+def own_source_positions(now: Mesh, origin: Tensor) -> Tensor:
+    """`find_source_positions` where nothing moves."""
     height, width = now.weights.shape[1:3]
     x = torch.arange(width, device=origin.device) + 0.5
     y = torch.arange(height, device=origin.device) + 0.5
@@ -52,7 +52,7 @@ def own_places(now: Mesh, origin: Tensor) -> Tensor:
     return pixels + (now.origin - origin)[:, None, None]
 
 
-def carry_nearest(features: Tensor, places: Tensor) -> Tensor:
+def reproject_nearest(features: Tensor, places: Tensor) -> Tensor:
     """(B, C, h, w): (B, C, h', w') features of the pixels at (B, h, w, 2) places, or the nearest
     inside."""
     batch, channels, height, width = features.shape
@@ -62,7 +62,7 @@ def carry_nearest(features: Tensor, places: Tensor) -> Tensor:
     return features.flatten(2).gather(2, index).reshape(batch, channels, *places.shape[1:3])
 
 
-def carry_bilinear(features: Tensor, places: Tensor) -> Tensor:
+def reproject_bilinear(features: Tensor, places: Tensor) -> Tensor:
     """(B, C, h, w): (B, C, h', w') features at (B, h, w, 2) places, between pixels bilinearly."""
     height, width = features.shape[2:]
     size = torch.tensor([width, height], device=places.device)

@@ -13,7 +13,7 @@ What differs from the paper, and why:
 * The cache is taken one block later (128n channels at half resolution), where it costs less to
   prepare.
 * What is cached moves with the surface (`networks/carry.py`), and with it what the warp is known to
-  miss of a full render (`LiveWarp`).
+  miss of a full render (`TelewarpWarp`).
 """
 
 from __future__ import annotations
@@ -24,21 +24,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.contract.channels import CAMERA, PICTURE, POSE
 from models.geometry.gbuffer import SURFACE_CHANNELS
 from models.kernels.texture_lookup import look_up
-from models.networks.conditioning import CAMERA, POSE, Conditioning
+from models.networks.conditioning import Conditioning
 from models.networks.generator import Generator, GeneratorOutput
 from models.networks.motion import CODE, MotionCode
-from models.networks.reproject import carry_bilinear, carry_nearest
+from models.networks.reproject import reproject_bilinear, reproject_nearest
 from models.networks.texture import harmonic_scale, sample_texels
 
 EXTRA = 8
 """Feature channels the generator adds to the cache from its last block."""
 PAINT = 5
 """Albedo (RGB), mask logit, gloss."""
-PICTURE = 8
-"""What convolutions make of a picture: RGB, mask logit, gains for albedo (RGB) and gloss."""
-REACH = 8
+FOREGROUND_MARGIN = 8
 """Pixels at half resolution: further than this from what is covered there is only background."""
 MASK_SLOPE = 6.0
 """Of the mask's logit over the soft coverage, before training."""
@@ -77,7 +76,7 @@ class LiveInputs(NamedTuple):
     """(B, 1, H, W) whether the mask may be above 0 there."""
 
 
-class LiveCache(NamedTuple):
+class TelewarpCache(NamedTuple):
     """What a full render leaves for the warp."""
 
     features: Tensor
@@ -88,7 +87,7 @@ class LiveCache(NamedTuple):
     """Of its frame."""
 
 
-class PreparedLiveCache(NamedTuple):
+class PreparedCache(NamedTuple):
     """The cache's share of a warp, where its features were made."""
 
     first: Tensor
@@ -103,7 +102,7 @@ class PreparedLiveCache(NamedTuple):
     """(B, 1, H/2, W/2) where it shows the head."""
 
 
-class CarriedLiveCache(NamedTuple):
+class ReprojectedCache(NamedTuple):
     """The same where it belongs in a later frame."""
 
     first: Tensor
@@ -116,7 +115,7 @@ class CarriedLiveCache(NamedTuple):
     """(B, 1, H/2, W/2)"""
 
 
-class Picture(NamedTuple):
+class Foreground(NamedTuple):
     """A picture before it is put on its background."""
 
     rgb: Tensor
@@ -175,7 +174,7 @@ def reach(soft: Tensor) -> Tensor:
     Returns:
         (B, 1, H, W) bool.
     """
-    near = F.max_pool2d(F.max_pool2d(soft, 2), 2 * REACH + 1, 1, REACH) > 0
+    near = F.max_pool2d(F.max_pool2d(soft, 2), 2 * FOREGROUND_MARGIN + 1, 1, FOREGROUND_MARGIN) > 0
     from_left = near.int().cummax(dim=3).values
     from_right = near.int().flip(3).cummax(dim=3).values.flip(3)
     return F.interpolate((from_left * from_right).float(), scale_factor=2) > 0
@@ -244,7 +243,7 @@ class PaintOver(nn.Module):
         self.slope = nn.Parameter(torch.tensor(MASK_SLOPE))
         self.offset = nn.Parameter(torch.tensor(-MASK_SLOPE / 2))
 
-    def forward(self, smooth: Tensor, inputs: LiveInputs) -> Picture:
+    def forward(self, smooth: Tensor, inputs: LiveInputs) -> Foreground:
         """Combine.
 
         Args:
@@ -255,10 +254,10 @@ class PaintOver(nn.Module):
         rgb = made[:, :3] + (1 + made[:, 4:7]) * paint[:, :3] + made[:, 7:] * paint[:, 4:]
         line = self.slope * inputs.coverage + self.offset
         logit = made[:, 3:4] + paint[:, 3:4] + line
-        return Picture(rgb, logit.masked_fill(~inputs.reach, NOWHERE))
+        return Foreground(rgb, logit.masked_fill(~inputs.reach, NOWHERE))
 
 
-class LiveGenerator(nn.Module):
+class TelewarpGenerator(nn.Module):
     """The full render: a U-Net that begins and ends at half resolution.
 
     Args:
@@ -277,14 +276,14 @@ class LiveGenerator(nn.Module):
         )
         self.paint_over = PaintOver()
 
-    def forward(self, inputs: LiveInputs) -> tuple[Picture, LiveCache]:
+    def forward(self, inputs: LiveInputs) -> tuple[Foreground, TelewarpCache]:
         """Render a frame and keep its features."""
         made = self.unet(inputs.half)
         smooth = made.picture[:, : 4 * PICTURE]
-        return self.paint_over(smooth, inputs), LiveCache(cache_features(made), smooth, inputs)
+        return self.paint_over(smooth, inputs), TelewarpCache(cache_features(made), smooth, inputs)
 
 
-class LiveWarp(nn.Module):
+class TelewarpWarp(nn.Module):
     """The warp: a 3x3 and a 1x1 convolution at half resolution, and what they are known to miss.
 
     A shallow network knows how shading follows from normals and texture, but little of what lies
@@ -326,7 +325,7 @@ class LiveWarp(nn.Module):
         """(128n, L + 2, 3, 3): the first convolution's share for live inputs."""
         return self.first.weight[:, self.cached :] * self.shown
 
-    def prepare(self, cache: LiveCache, cached: Conditioning) -> PreparedLiveCache:
+    def prepare(self, cache: TelewarpCache, cached: Conditioning) -> PreparedCache:
         """Compute the cache's share, once per full render.
 
         Args:
@@ -342,19 +341,19 @@ class LiveWarp(nn.Module):
         inputs = cache.inputs
         hidden = self._hidden(first, inputs, torch.zeros_like(inputs.uv), cached, cached)
         missed = cache.smooth - second - self.second(hidden)
-        return PreparedLiveCache(first, second, missed, inputs.uv, inputs.covered)
+        return PreparedCache(first, second, missed, inputs.uv, inputs.covered)
 
     def carry(
-        self, prepared: PreparedLiveCache, places: Tensor, now: Conditioning, cached: Conditioning
-    ) -> CarriedLiveCache:
+        self, prepared: PreparedCache, places: Tensor, now: Conditioning, cached: Conditioning
+    ) -> ReprojectedCache:
         """Take the cache's share to a frame whose points were at (B, H/2, W/2, 2) places."""
         first, second, missed, uv, covered = prepared
         first, second, uv, covered = (
-            carry_nearest(x, places) for x in (first, second, uv, covered)
+            reproject_nearest(x, places) for x in (first, second, uv, covered)
         )
         trust = self.trust(now, cached)[:, None, None, None]
-        second = second + trust * carry_bilinear(missed.float(), places)
-        return CarriedLiveCache(first, second, uv, covered)
+        second = second + trust * reproject_bilinear(missed.float(), places)
+        return ReprojectedCache(first, second, uv, covered)
 
     def trust(self, now: Conditioning, cached: Conditioning) -> Tensor:
         """(B,) 0..1: how much of what was missed then is missed now."""
@@ -362,7 +361,7 @@ class LiveWarp(nn.Module):
         return FULL_TRUST / (1 + turned)
 
     def forward(
-        self, carried: CarriedLiveCache, inputs: LiveInputs, now: Conditioning, cached: Conditioning
+        self, carried: ReprojectedCache, inputs: LiveInputs, now: Conditioning, cached: Conditioning
     ) -> Tensor:
         """Warp.
 

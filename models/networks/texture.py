@@ -10,10 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.contract.channels import COLOUR_CHANNELS
 from models.geometry.spherical_harmonics import BASES, spherical_harmonics
 
-COLOUR_CHANNELS = 3
-"""The first channels are trained to look like the picture itself."""
 LEVELS = ".levels."
 """Part of the names of all textures' weights, and of no other weights."""
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.avatar.folder import Avatar
-from models.contract.frame_state import FloatArray, FrameState
-from models.geometry.gbuffer import GBuffer, Window, draw
-from models.networks.avatar_networks import FrameBatch
-from models.networks.reproject import Mesh
-from models.networks.telewarp import Picture as Layers
-from models.runtime.flame_conditioning import describer
+from models.contract.frame_state import FrameState
+from models.contract.images import WarpedImage
+from models.geometry.gbuffer import draw
+from models.networks.frame_batch import FrameBatch, frame_batch
+from models.networks.telewarp import Foreground as Layers
+from models.runtime.flame_conditioning import conditioning_function
 
 Cache = dict[str, Tensor]
 """Tensors named and shaped as `Runtime.layout` says."""
@@ -32,16 +32,6 @@ class TensorSpec(NamedTuple):
     """Whether there is a mean of two caches' tensors, once they are of one frame."""
 
 
-class Picture(NamedTuple):
-    """A warped frame and where its time went."""
-
-    rgb: NDArray[np.uint8]
-    """(H, W, 3)"""
-    raster_ms: float
-    """Posing the head and drawing what each pixel sees."""
-    network_ms: float
-
-
 class Runtime(Protocol):
     """A kind of networks on a device. Used by one thread at a time."""
 
@@ -54,7 +44,7 @@ class Runtime(Protocol):
     def full(self, state: FrameState) -> NDArray[np.uint8]:
         """Render `state` in full, (H, W, 3)."""
 
-    def warp(self, state: FrameState, cache: Cache) -> Picture:
+    def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
         """Make `state`'s frame from an older state's cache."""
 
     def align(self, cache: Cache, newer: Cache) -> None:
@@ -72,7 +62,7 @@ class Stage:
     def __init__(self, avatar: Avatar, device: torch.device) -> None:
         self.head, self.device = avatar.head, device
         self.size = avatar.manifest.resolution
-        self._describe = describer(avatar)
+        self._describe = conditioning_function(avatar)
         self.background_rgb = avatar.background
         background = torch.from_numpy(avatar.background).permute(2, 0, 1)[None]
         self.background = background.to(device).float() / 255
@@ -86,22 +76,6 @@ class Stage:
         """Put the head on its background: (H, W, 3), rounded to 8 bits."""
         picture = layers.over(self.background)[0].clamp(0, 1) * 255 + 0.5
         return picture.byte().permute(1, 2, 0).contiguous().cpu().numpy()
-
-
-def frame_batch(buffers: GBuffer, numbers: FloatArray, window: Window | None = None) -> FrameBatch:
-    """What was drawn of a state (B = 1), whole or in a window, and its numbers."""
-    origin = (window.left / 2, window.top / 2) if window else (0.0, 0.0)
-    return FrameBatch(
-        torch.from_numpy(buffers.uv)[None],
-        torch.from_numpy(buffers.surface).permute(2, 0, 1)[None],
-        torch.from_numpy(numbers)[None],
-        Mesh(
-            torch.from_numpy(buffers.seen.corners)[None],
-            torch.from_numpy(buffers.seen.weights)[None],
-            torch.from_numpy(buffers.points)[None],
-            torch.tensor([origin]),
-        ),
-    )
 
 
 def network_dtype(device: torch.device) -> torch.dtype:

@@ -12,7 +12,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from models.avatar.folder import Avatar, Manifest
+from models.avatar.folder import Avatar
+from models.avatar.manifest import Manifest
+from models.contract.channels import CAMERA, POSE
 from models.contract.frame_state import FloatArray, FrameState, neutral_state
 from models.geometry.camera import (
     focal_px,
@@ -24,22 +26,22 @@ from models.geometry.flame import EXPRESSION_NAMES
 from models.geometry.head import Head
 from models.geometry.jaw import JAW_COEFFICIENTS
 from models.networks.avatar_networks import FlamePaperNetworks
-from models.networks.conditioning import CAMERA, POSE, describe
+from models.networks.conditioning import describe
 
-Describe = Callable[[FrameState], FloatArray]
+ConditioningFunction = Callable[[FrameState], FloatArray]
 """From a state to its numbers (K,)."""
 
 
-def describer(avatar: Avatar) -> Describe:
+def conditioning_function(avatar: Avatar) -> ConditioningFunction:
     """How the frames of an avatar are described to its networks."""
     networks = avatar.networks
     if not isinstance(networks, FlamePaperNetworks):
         return describe
     camera = networks.numbers_mean[POSE : POSE + CAMERA].cpu().numpy()
-    return FlameDescriber(avatar.head, avatar.manifest, camera)
+    return FlameConditioning(avatar.head, avatar.manifest, camera)
 
 
-class FlameDescriber:
+class FlameConditioning:
     """Describes frames of a FLAME head.
 
     Args:

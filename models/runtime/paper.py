@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from models.avatar.folder import Avatar
 from models.contract.frame_state import FrameState
+from models.contract.images import WarpedImage
 from models.networks.avatar_networks import PaperNetworks
 from models.networks.paper import SKIP, PreparedPaperCache
-from models.runtime.base import Cache, Picture, Stage, TensorSpec, milliseconds_since
+from models.runtime.base import Cache, Stage, TensorSpec, milliseconds_since
 
 
 class PaperRuntime:
@@ -53,7 +54,7 @@ class PaperRuntime:
         return self.stage.compose(self._networks.full(self.stage.frame(state)).picture)
 
     @torch.inference_mode()
-    def warp(self, state: FrameState, cache: Cache) -> Picture:
+    def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
         """Make `state`'s frame from an older state's cache."""
         started = time.perf_counter()
         frame = self.stage.frame(state)
@@ -63,7 +64,7 @@ class PaperRuntime:
         now, cached = self._networks.named(frame.numbers), self._networks.named(cache["numbers"])
         made = self._networks.warper.warp(prepared, change, now, cached)
         rgb = self.stage.compose(self._networks.picture(*made))
-        return Picture(rgb, raster_ms, milliseconds_since(started) - raster_ms)
+        return WarpedImage(rgb, raster_ms, milliseconds_since(started) - raster_ms)
 
     def align(self, cache: Cache, newer: Cache) -> None:
         """Change nothing: the paper's features stay where they were made."""

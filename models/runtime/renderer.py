@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 
 from models.avatar.folder import Avatar
 from models.contract.frame_state import FrameState, neutral_state
-from models.networks.avatar_networks import LiveNetworks
-from models.runtime.base import Cache, Picture, Runtime, TensorSpec
+from models.contract.images import WarpedImage
+from models.networks.avatar_networks import TelewarpNetworks
+from models.runtime.base import Cache, Runtime, TensorSpec
 from models.runtime.crossfade import Crossfade
 from models.runtime.paper import PaperRuntime
-from models.runtime.telewarp_cpu import FusedLiveRuntime
-from models.runtime.telewarp_torch import LiveRuntime
+from models.runtime.telewarp_cpu import TelewarpCpuRuntime
+from models.runtime.telewarp_torch import TelewarpTorchRuntime
 
 
 class CachedRenderer:
@@ -62,7 +63,7 @@ class CachedRenderer:
         """
         return self._runtime.full(state)
 
-    def warp(self, state: FrameState, cache: Cache) -> Picture:
+    def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
         """Make `state`'s frame from the cache of an older state.
 
         Raises:
@@ -82,8 +83,8 @@ class CachedRenderer:
 
 
 def _build_runtime(avatar: Avatar, device: torch.device, warp_threads: int) -> Runtime:
-    if not isinstance(avatar.networks, LiveNetworks):
+    if not isinstance(avatar.networks, TelewarpNetworks):
         return PaperRuntime(avatar, device)
     if device.type == "cpu":
-        return FusedLiveRuntime(avatar, warp_threads)
-    return LiveRuntime(avatar, device)
+        return TelewarpCpuRuntime(avatar, warp_threads)
+    return TelewarpTorchRuntime(avatar, device)

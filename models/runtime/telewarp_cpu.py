@@ -21,26 +21,29 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.avatar.folder import Avatar
+from models.contract.channels import PICTURE, POSE
 from models.contract.frame_state import FloatArray, FrameState
+from models.contract.images import WarpedImage
 from models.geometry.gbuffer import Geometry, pose_geometry, soften_rows
 from models.geometry.rasterizer_numba import rasterize_rows
 from models.kernels.bfloat16 import NetworkArray, bits_of, network_array
-from models.kernels.motion_code import channel_scale, gather_weights, motion_share
-from models.kernels.reproject_features import carry_nearest, carry_sum, find_moved
+from models.kernels.motion_code import channel_scale, motion_share
+from models.kernels.reproject_features import find_moved, reproject_nearest, reproject_sum
 from models.kernels.warp_convolution import can_convolve, convolve, pack_kernels
 from models.kernels.warp_pixels import (
     HALF_PADDING,
-    Reach,
+    ActiveRegion,
     allocate_half,
     compose,
     fill,
-    find_reach,
+    find_active_region,
     quantize,
 )
-from models.networks.conditioning import POSE, describe
-from models.networks.telewarp import FULL_TRUST, PICTURE, REACH, live_channels
-from models.runtime.base import Cache, Picture, milliseconds_since
-from models.runtime.telewarp_torch import MESH, Box, Carried, LiveRuntime
+from models.networks.conditioning import describe
+from models.networks.motion import gather_weights
+from models.networks.telewarp import FOREGROUND_MARGIN, FULL_TRUST, live_channels
+from models.runtime.base import Cache, milliseconds_since
+from models.runtime.telewarp_torch import MESH, Box, Carried, TelewarpTorchRuntime
 
 _BANDS_PER_THREAD = 2
 """A head covers the rows of a picture unevenly; the thread that is done first takes another
@@ -63,7 +66,7 @@ class _Inputs(NamedTuple):
     code: FloatArray
     """(hidden,) the motion's share of the first convolution."""
     trust: float
-    """As `LiveWarp.trust`."""
+    """As `TelewarpWarp.trust`."""
     cache: Cache
     rgb: NDArray[np.uint8]
     """(H, W, 3), filled."""
@@ -78,8 +81,8 @@ class _Smooth(NamedTuple):
     """The first of the columns."""
 
 
-class FusedLiveRuntime(LiveRuntime):
-    """As `LiveRuntime`, with a warp that stays close to the cache lines.
+class TelewarpCpuRuntime(TelewarpTorchRuntime):
+    """As `TelewarpTorchRuntime`, with a warp that stays close to the cache lines.
 
     Args:
         avatar: An avatar with our networks.
@@ -113,7 +116,7 @@ class FusedLiveRuntime(LiveRuntime):
         self._pool = ThreadPoolExecutor(threads, "warp-band") if threads > 1 else None
 
     @torch.inference_mode()
-    def warp(self, state: FrameState, cache: Cache) -> Picture:
+    def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
         """Make `state`'s frame from an older state's cache."""
         started = time.perf_counter()
         size = self.stage.size
@@ -129,10 +132,10 @@ class FusedLiveRuntime(LiveRuntime):
         # Each step looks one row into its neighbours' share of the step before.
         self._for_all_bands(self._rasterize, inputs)
         self._for_all_bands(self._fill, inputs)
-        reach = Reach(*find_reach(self._soft, REACH))
+        reach = ActiveRegion(*find_active_region(self._soft, FOREGROUND_MARGIN))
         raster_ms = milliseconds_since(started)
         self._for_all_bands(partial(self._draw, reach), inputs)
-        return Picture(inputs.rgb, raster_ms, milliseconds_since(started) - raster_ms)
+        return WarpedImage(inputs.rgb, raster_ms, milliseconds_since(started) - raster_ms)
 
     @torch.inference_mode()
     def align(self, cache: Cache, newer: Cache) -> None:
@@ -144,9 +147,9 @@ class FusedLiveRuntime(LiveRuntime):
         for name in ("first", "second", "uv"):
             older = network_array(cache[name].clone())
             now = network_array(cache[name])
-            carry_nearest(self._moved, older, 0, size, left, right, now)
+            reproject_nearest(self._moved, older, 0, size, left, right, now)
         missed, nothing = cache["missed"].clone(), torch.zeros_like(cache["missed"])
-        carry_sum(
+        reproject_sum(
             self._moved, network_array(nothing), network_array(missed), 1.0, 0, size, left, right,
             network_array(cache["missed"]),
         )  # fmt: skip
@@ -183,7 +186,7 @@ class FusedLiveRuntime(LiveRuntime):
             inputs.cache["points"].numpy(), self._moved, *band,
         )  # fmt: skip
 
-    def _draw(self, reach: Reach, band: _Band, inputs: _Inputs) -> None:
+    def _draw(self, reach: ActiveRegion, band: _Band, inputs: _Inputs) -> None:
         self._carry(reach, band, inputs)
         make = self._multiply if self._multiplies else self._convolve
         smooth = make(reach, band, inputs)
@@ -193,16 +196,16 @@ class FusedLiveRuntime(LiveRuntime):
             inputs.rgb,
         )  # fmt: skip
 
-    def _carry(self, reach: Reach, band: _Band, inputs: _Inputs) -> None:
+    def _carry(self, reach: ActiveRegion, band: _Band, inputs: _Inputs) -> None:
         """Take the cache's shares to where they belong now."""
         first, second, missed = (
             network_array(inputs.cache[name]) for name in ("first", "second", "missed")
         )
         carried_first, carried_second = (network_array(x) for x in self._carried)
-        carry_nearest(self._moved, first, *band, *reach, carried_first)
-        carry_sum(self._moved, second, missed, inputs.trust, *band, *reach, carried_second)
+        reproject_nearest(self._moved, first, *band, *reach, carried_first)
+        reproject_sum(self._moved, second, missed, inputs.trust, *band, *reach, carried_second)
 
-    def _multiply(self, reach: Reach, band: _Band, inputs: _Inputs) -> _Smooth:
+    def _multiply(self, reach: ActiveRegion, band: _Band, inputs: _Inputs) -> _Smooth:
         """Both convolutions, within the reach only."""
         rows = self._smooth[band.top : band.bottom]
         assert self._kernels is not None
@@ -213,7 +216,7 @@ class FusedLiveRuntime(LiveRuntime):
         return _Smooth(rows, 0)
 
     @torch.inference_mode()
-    def _convolve(self, reach: Reach, band: _Band, inputs: _Inputs) -> _Smooth:
+    def _convolve(self, reach: ActiveRegion, band: _Band, inputs: _Inputs) -> _Smooth:
         """The same by oneDNN, for a rectangle."""
         box, side = _box(reach, band), self.stage.size // 2
         live = self._half[1 : side + 1, 1 : side + 1].permute(2, 0, 1)[None]
@@ -222,7 +225,7 @@ class FusedLiveRuntime(LiveRuntime):
         return _Smooth(network_array(made), box.left)
 
 
-def _box(reach: Reach, band: _Band) -> Box:
+def _box(reach: ActiveRegion, band: _Band) -> Box:
     """A band without the columns that show nothing but background; one column at least."""
     shows = reach.left[band.top : band.bottom] < reach.right[band.top : band.bottom]
     if not shows.any():

@@ -14,29 +14,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.avatar.folder import Avatar
+from models.contract.channels import PICTURE
 from models.contract.frame_state import FrameState
-from models.networks.avatar_networks import FrameBatch, LiveNetworks
+from models.contract.images import WarpedImage
+from models.networks.avatar_networks import TelewarpNetworks
 from models.networks.conditioning import Conditioning, from_flat
+from models.networks.frame_batch import FrameBatch
 from models.networks.memory_format import lay_out_channels_last
-from models.networks.reproject import Mesh, carry_bilinear, carry_nearest, find_places
-from models.networks.telewarp import (
-    PICTURE,
-    LiveInputs,
-    cache_features,
-    live_inputs,
-    uv_change,
+from models.networks.reproject import (
+    Mesh,
+    find_source_positions,
+    reproject_bilinear,
+    reproject_nearest,
 )
 from models.networks.telewarp import (
-    Picture as Layers,
+    Foreground as Layers,
 )
-from models.runtime.base import (
-    Cache,
-    Picture,
-    Stage,
-    TensorSpec,
-    milliseconds_since,
-    network_dtype,
-)
+from models.networks.telewarp import LiveInputs, cache_features, live_inputs, uv_change
+from models.runtime.base import Cache, Stage, TensorSpec, milliseconds_since, network_dtype
 
 MESH = ("corners", "weights", "points")
 """Of a cache: what is known of its frame's `Mesh`, by these names."""
@@ -62,8 +57,8 @@ class Box(NamedTuple):
     """The column after the last."""
 
 
-class LiveRuntime:
-    """Full renders and split warps of `LiveNetworks`.
+class TelewarpTorchRuntime:
+    """Full renders and split warps of `TelewarpNetworks`.
 
     Convolutions run in `network_dtype`; textures, paint and composition in float32.
 
@@ -73,7 +68,7 @@ class LiveRuntime:
     """
 
     def __init__(self, avatar: Avatar, device: torch.device) -> None:
-        assert isinstance(avatar.networks, LiveNetworks)
+        assert isinstance(avatar.networks, TelewarpNetworks)
         self.stage = Stage(avatar, device)
         self.dtype = network_dtype(device)
         networks = copy.deepcopy(avatar.networks).to(device)
@@ -134,14 +129,14 @@ class LiveRuntime:
         return self.stage.compose(self.generator.paint_over(made.float(), inputs))
 
     @torch.inference_mode()
-    def warp(self, state: FrameState, cache: Cache) -> Picture:
+    def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
         """Make `state`'s frame from an older state's cache."""
         started = time.perf_counter()
         frame = self.stage.frame(state)
         raster_ms = milliseconds_since(started)
         layers = self._warp(frame, cache)
         rgb = self.stage.compose(layers)
-        return Picture(rgb, raster_ms, milliseconds_since(started) - raster_ms)
+        return WarpedImage(rgb, raster_ms, milliseconds_since(started) - raster_ms)
 
     @torch.inference_mode()
     def align(self, cache: Cache, newer: Cache) -> None:
@@ -150,8 +145,8 @@ class LiveRuntime:
         origin = torch.zeros(1, 2, device=self.stage.device)
         places = self._places(Mesh(corners, weights, points, origin), cache)
         for name in ("first", "second", "uv"):
-            cache[name].copy_(_carried(carry_nearest, cache[name], places))
-        cache["missed"].copy_(_carried(carry_bilinear, cache["missed"].float(), places))
+            cache[name].copy_(_carried(reproject_nearest, cache[name], places))
+        cache["missed"].copy_(_carried(reproject_bilinear, cache["missed"].float(), places))
         for name in MESH:
             cache[name].copy_(newer[name])
 
@@ -160,9 +155,9 @@ class LiveRuntime:
         assert frame.mesh is not None
         places, cached = self._places(frame.mesh, cache), from_flat(cache["numbers"][None])
         first, second, uv_covered = (
-            _carried(carry_nearest, cache[name], places) for name in ("first", "second", "uv")
+            _carried(reproject_nearest, cache[name], places) for name in ("first", "second", "uv")
         )
-        missed = _carried(carry_bilinear, cache["missed"].float(), places)
+        missed = _carried(reproject_bilinear, cache["missed"].float(), places)
         second = (second + self.warper.trust(now, cached) * missed).to(self.dtype)
         uv, covered = uv_covered.permute(2, 0, 1)[None].split([2, 1], dim=1)
         live = self._laid_out(torch.cat([inputs.half, uv_change(inputs, uv, covered)], dim=1))
@@ -173,7 +168,7 @@ class LiveRuntime:
 
     def _places(self, now: Mesh, cache: Cache) -> Tensor:
         """(1, H/2, W/2, 2) where in a cache's frame a frame's points were."""
-        return find_places(now, cache["points"][None], torch.zeros_like(now.origin))
+        return find_source_positions(now, cache["points"][None], torch.zeros_like(now.origin))
 
     def motion(self, now: Conditioning, cached: Conditioning) -> Tensor:
         """(hidden,) the motion code's share of the first convolution, in the networks'

@@ -19,7 +19,7 @@ Rgb = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Appearance:
     """Colours are linear RGB; amounts are 0 (none) to 1 (strong)."""
 
     skin: Rgb = (0.55, 0.325, 0.24)
@@ -60,11 +60,11 @@ class Look:
     """The main lamp, from the upper right of the picture."""
 
     def to_json(self) -> str:
-        """One JSON object; `look_from_json` reads it."""
+        """One JSON object; `appearance_from_json` reads it."""
         return json.dumps(asdict(self))
 
 
-def look_from_json(text: str) -> Look:
+def appearance_from_json(text: str) -> Appearance:
     """Read a look; what is left out is the default's.
 
     Raises:
@@ -73,11 +73,13 @@ def look_from_json(text: str) -> Look:
     values = json.loads(text)
     if not isinstance(values, dict):
         raise ValueError(f"a look must be a JSON object, got {type(values).__name__}")
-    known = {field.name: field.default for field in fields(Look)}
+    known = {field.name: field.default for field in fields(Appearance)}
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise ValueError(f"a look has no {', '.join(unknown)}; it has {', '.join(known)}")
-    return Look(**{name: _checked(name, known[name], value) for name, value in values.items()})
+    return Appearance(
+        **{name: _checked(name, known[name], value) for name, value in values.items()}
+    )
 
 
 def _checked(name: str, default: Any, value: Any) -> Any:
@@ -93,7 +95,7 @@ def _checked(name: str, default: Any, value: Any) -> Any:
     return tuple(array.tolist()) if expected else float(array)
 
 
-def load_look(head_file: Path) -> Look:
+def load_appearance(head_file: Path) -> Appearance:
     """The look that a head file holds; the default where it holds none.
 
     Raises:
@@ -101,6 +103,6 @@ def load_look(head_file: Path) -> Look:
     """
     try:
         with np.load(head_file, allow_pickle=False) as file:
-            return look_from_json(str(file["look"])) if "look" in file.files else Look()
+            return appearance_from_json(str(file["look"])) if "look" in file.files else Appearance()
     except (OSError, ValueError) as exc:
         raise HeadError(f"{head_file} holds no readable look: {exc}") from exc

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.studio.appearance import Look
+from models.studio.appearance import Appearance
 from models.studio.brush import Floats, smoothstep
 from models.studio.noise import fractal_noise
 
@@ -20,7 +20,7 @@ BROW_START_M, BROW_LENGTH_M = 0.0115, 0.040
 """From the middle of the face to a brow's inner end, and along it, seen from the front."""
 
 
-def brow_height(along: Numbers, look: Look) -> Floats:
+def brow_height(along: Numbers, look: Appearance) -> Floats:
     """Height of the brow's middle line at 0 (inner end) .. 1 (outer end)."""
     line = np.interp(along, [0, 0.25, 0.5, 0.7, 0.85, 1], [168, 186, 212, 224, 216, 190]) / 1e4
     height: Floats = (look.brow_height_mm / 1000 + look.brow_arch * (line - 0.0196)).astype(
@@ -29,7 +29,7 @@ def brow_height(along: Numbers, look: Look) -> Floats:
     return height
 
 
-def brow_width(along: Numbers, look: Look) -> Floats:
+def brow_width(along: Numbers, look: Appearance) -> Floats:
     """Half of the brow's width."""
     half = np.interp(along, [0, 0.15, 0.45, 0.75, 1], [26, 33, 30, 22, 9]) / 1e4
     width: Floats = (half * look.brow_breadth).astype(np.float32)

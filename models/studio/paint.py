@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.geometry.head import Head
-from models.studio.appearance import Look
+from models.studio.appearance import Appearance
 from models.studio.atlas import StudioData, Texels, find_texels, spread
 from models.studio.brush import Brush, Floats
 from models.studio.eyeball import eyeball_radius
@@ -45,7 +45,7 @@ class PaintedHead:
     them, and how deep they are."""
 
 
-def paint_head(head: Head, data: StudioData, look: Look, size: int = 1024) -> PaintedHead:
+def paint_head(head: Head, data: StudioData, look: Appearance, size: int = 1024) -> PaintedHead:
     """Paint every texel.
 
     Args:
@@ -114,7 +114,7 @@ def _lines(material: str, brush: Brush) -> tuple[Floats, Floats]:
     return crease_relief(brush.position), crease_depth(brush.position)[:, None]
 
 
-def _painters(head: Head, data: StudioData, look: Look) -> dict[str, Callable[[Brush], None]]:
+def _painters(head: Head, data: StudioData, look: Appearance) -> dict[str, Callable[[Brush], None]]:
     eyes = head.joint_positions[3:5]
     radius = eyeball_radius(head, data)
     return {

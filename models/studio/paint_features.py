@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.studio.appearance import Look
+from models.studio.appearance import Appearance
 from models.studio.brush import Brush, Floats, smoothstep, vector
 from models.studio.eyeball import IRIS_RAD, PUPIL_RAD
 from models.studio.noise import fractal_noise, noise_gradient
@@ -50,7 +50,7 @@ def paint_tongue(brush: Brush) -> None:
     brush.bump(1100, 2, 0.3)
 
 
-def paint_eye(brush: Brush, eyes: Floats, look: Look) -> None:
+def paint_eye(brush: Brush, eyes: Floats, look: Appearance) -> None:
     """Sclera with faint veins, limbal ring, fibres of the iris around its collar, pupil."""
     theta = brush.masks["detail"]
     side = (brush.position[:, 0] < 0).astype(np.int64)
@@ -70,7 +70,7 @@ def paint_eye(brush: Brush, eyes: Floats, look: Look) -> None:
 
 
 def _paint_iris(
-    brush: Brush, theta: Floats, around: Floats, side: NDArray[np.int64], look: Look
+    brush: Brush, theta: Floats, around: Floats, side: NDArray[np.int64], look: Appearance
 ) -> None:
     inside = smoothstep(IRIS_RAD + 0.020, IRIS_RAD - 0.030, theta)
     depth = np.clip((theta - PUPIL_RAD) / (IRIS_RAD - PUPIL_RAD), 0, 1)
@@ -91,13 +91,13 @@ def _paint_iris(
     brush.mix((0.002, 0.002, 0.002), smoothstep(PUPIL_RAD + 0.016, PUPIL_RAD - 0.006, theta))
 
 
-def paint_lash(brush: Brush, look: Look) -> None:
+def paint_lash(brush: Brush, look: Appearance) -> None:
     brush.colour[:] = look.lash
     brush.roughness[:] = 0.5
     brush.specular[:] = 0.4
 
 
-def paint_cloth(brush: Brush, look: Look) -> None:
+def paint_cloth(brush: Brush, look: Appearance) -> None:
     """A soft knit; the collar is ribbed."""
     brush.colour[:] = look.cloth
     collar = brush.masks["detail"] > 9

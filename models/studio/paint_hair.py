@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.studio.appearance import Look
+from models.studio.appearance import Appearance
 from models.studio.brush import Brush, Floats, vector
 from models.studio.noise import fractal_noise
 
@@ -13,7 +13,7 @@ _HAIR_CENTRE = np.array([0.0, 0.025, -0.075], np.float32)
 _BUN_CENTRE = np.array([0.0, 0.018, -0.192], np.float32)
 
 
-def paint_hair(brush: Brush, look: Look) -> None:
+def paint_hair(brush: Brush, look: Appearance) -> None:
     """A dark ground for the strands that the studio draws over it, with their direction."""
     fine = hair_noise(brush.position, 110, 1.0, look.curl)
     medium = hair_noise(brush.position, 34, 0.7, look.curl)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.studio.appearance import Look
+from models.studio.appearance import Appearance
 from models.studio.brush import Brush, Floats, smoothstep, vector
 from models.studio.facial_hair import (
     BROW_LENGTH_M,
@@ -21,7 +21,7 @@ from models.studio.noise import fractal_noise, noise_gradient
 from models.studio.paint_hair import hair_noise
 
 
-def paint_skin(brush: Brush, eyes: Floats, radius: float, look: Look) -> None:
+def paint_skin(brush: Brush, eyes: Floats, radius: float, look: Appearance) -> None:
     """Paint face, ears and neck.
 
     Args:
@@ -42,7 +42,7 @@ def paint_skin(brush: Brush, eyes: Floats, radius: float, look: Look) -> None:
     _thin_out(brush)
 
 
-def _blush(brush: Brush, look: Look) -> None:
+def _blush(brush: Brush, look: Appearance) -> None:
     """Where blood shows: cheeks, nose, chin, ears; the forehead and the jaw are paler."""
     blood = look.blush / 0.6
     for (x, y, z, radius), amount in (
@@ -68,7 +68,7 @@ def _blush(brush: Brush, look: Look) -> None:
     brush.tint((0.96, 0.89, 0.87), smoothstep(-0.10, -0.15, brush.position[:, 1]))
 
 
-def _mottle(brush: Brush, look: Look) -> None:
+def _mottle(brush: Brush, look: Appearance) -> None:
     """Uneven colour at several scales, freckles, a few moles."""
     blood = 0.25 + 0.75 * look.blush / 0.6
     uneven = (0.7 + 1.2 * look.age) * blood
@@ -89,7 +89,7 @@ def _mottle(brush: Brush, look: Look) -> None:
         brush.tint((0.52, 0.40, 0.34), 0.75 * mole)
 
 
-def _pores(brush: Brush, look: Look) -> None:
+def _pores(brush: Brush, look: Appearance) -> None:
     """Relief and gloss: oily and open-pored on nose and forehead, finer on the cheeks."""
     oily = np.clip(
         brush.near(0.0, -0.026, 0.048, 0.0125)
@@ -116,7 +116,7 @@ def _pores(brush: Brush, look: Look) -> None:
     brush.specular *= 1 - 0.45 * brush.near(0.031, -0.019, 0.02, 0.009)
 
 
-def _paint_beard(brush: Brush, look: Look) -> None:
+def _paint_beard(brush: Brush, look: Appearance) -> None:
     """The shade of a beard's roots, in dots, under the hairs that the studio draws."""
     if look.beard <= 0:
         return
@@ -135,7 +135,7 @@ def _thin_out(brush: Brush) -> None:
     )
 
 
-def _paint_lids(brush: Brush, eyes: Floats, radius: float, look: Look) -> None:
+def _paint_lids(brush: Brush, eyes: Floats, radius: float, look: Appearance) -> None:
     """Eyelids: a little darker and redder, a dark lash line above, a moist rim."""
     lids = brush.masks["eyelids"]
     brush.tint((0.88, 0.84, 0.85), (0.45 + 0.6 * look.make_up) * lids)
@@ -166,7 +166,7 @@ def _outwards(brush: Brush, eyes: Floats, side: NDArray[np.int64]) -> Floats:
     return result
 
 
-def _paint_lips(brush: Brush, look: Look) -> None:
+def _paint_lips(brush: Brush, look: Appearance) -> None:
     """Creased along, glossy, darker towards the line between them."""
     lips = smoothstep(0.20, 0.85, brush.masks["lips"])
     brush.mix(look.lips, 0.85 * lips)
@@ -184,7 +184,7 @@ def _paint_lips(brush: Brush, look: Look) -> None:
     brush.tint((1.03, 1.04, 1.04), 0.5 * edge)
 
 
-def _paint_brows(brush: Brush, look: Look) -> None:
+def _paint_brows(brush: Brush, look: Appearance) -> None:
     """A soft shade beneath the hairs."""
     x, y = np.abs(brush.position[:, 0]), brush.position[:, 1]
     box = (x > 0.006) & (x < 0.058) & (y > 0.004) & (y < 0.038) & (brush.position[:, 2] > -0.01)
@@ -200,7 +200,7 @@ def _paint_brows(brush: Brush, look: Look) -> None:
     brush.specular *= 1 - 0.6 * amount
 
 
-def _paint_hairline(brush: Brush, look: Look) -> None:
+def _paint_hairline(brush: Brush, look: Appearance) -> None:
     """Fine hairs where the hair begins, so that it grows out of the skin."""
     rise = brush.masks["hair"]
     strands = hair_noise(brush.position, 120, 0.6, look.curl)

@@ -19,7 +19,7 @@ from models.contract.frame_state import FrameState
 from models.geometry.camera import quaternion_to_matrix
 from models.geometry.head import Head
 from models.geometry.rasterizer_numba import project
-from models.studio.appearance import Look
+from models.studio.appearance import Appearance
 from models.studio.lighting import _FLOOR, _SKY, _lit_share, _smoothstep
 from models.studio.post_processing import _tone
 
@@ -58,7 +58,7 @@ class Strands:
     """(V,) metres that the hull lies deeper than the hair's outside when strands are drawn."""
 
 
-def load_strands(path: Path, head: Head, look: Look) -> Strands | None:
+def load_strands(path: Path, head: Head, look: Appearance) -> Strands | None:
     """The hairs of a head file, in a look's colours; None if it has none."""
     with np.load(path, allow_pickle=False) as file:
         if "strand_points" not in file.files:

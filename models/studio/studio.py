@@ -18,7 +18,7 @@ from models.geometry.camera import focal_px, quaternion_to_matrix
 from models.geometry.head import Head, HeadError, load_head, vertex_normals
 from models.geometry.rasterizer import Fragments
 from models.geometry.rasterizer_numba import project, rasterize
-from models.studio.appearance import Look, load_look
+from models.studio.appearance import Appearance, load_appearance
 from models.studio.atlas import StudioData, load_studio_data
 from models.studio.eyeball import Eyeballs
 from models.studio.lighting import KEY, SKIN, make_lamps, shade
@@ -39,7 +39,7 @@ SHADOW_METRES = 0.62
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class StudioPicture:
+class StudioImage:
     """A picture of the head, before the studio's background."""
 
     rgb: Bytes
@@ -68,7 +68,7 @@ class Studio:
         self,
         head: Head,
         data: StudioData,
-        look: Look,
+        look: Appearance,
         strands: Strands | None,
         size: int = 384,
         supersample: int = 2,
@@ -87,7 +87,7 @@ class Studio:
         self._eyeballs = Eyeballs(head, data)
         self._wrinkles = Wrinkles(head.neutral, head.expression_names)
 
-    def draw(self, state: FrameState) -> StudioPicture:
+    def draw(self, state: FrameState) -> StudioImage:
         """Draw the head as `state` has it."""
         samples = self.size * self._supersample
         verts = np.ascontiguousarray(self.head.pose(state), np.float32)
@@ -159,13 +159,13 @@ class Studio:
         received = scatter(received, fragments.inverse_depth, skin, focal)
         return expose(paint, received, mirrored, fragments.triangle)
 
-    def _develop(self, colour: Floats, covered: Floats) -> StudioPicture:
+    def _develop(self, colour: Floats, covered: Floats) -> StudioImage:
         """Average the samples of each pixel and put the background behind."""
         samples = np.concatenate([colour, covered[..., None]], axis=2)
         reduced = reduce_samples(samples, self.size)
         cover = reduced[..., 3]
         composite = reduced[..., :3] * 255 + (1 - cover[..., None]) * self.background
-        return StudioPicture(
+        return StudioImage(
             rgb=np.clip(composite + 0.5, 0, 255).astype(np.uint8),
             mask=np.clip(cover * 255 + 0.5, 0, 255).astype(np.uint8),
         )
@@ -198,12 +198,12 @@ def load_studio(
     Raises:
         HeadError: If the file cannot be read or painted.
     """
-    head, data, look = load_head(path), load_studio_data(path), load_look(path)
+    head, data, look = load_head(path), load_studio_data(path), load_appearance(path)
     strands = load_strands(path, head, look)
     return Studio(head, data, look, strands, size, supersample, texture_size)
 
 
-def make_background(size: int, look: Look) -> Bytes:
+def make_background(size: int, look: Appearance) -> Bytes:
     """A calm wall (size, size, 3) with a pool of light behind the head, darker to the corners."""
     y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / size
     glow = np.exp(-(((x - 0.42) / 0.50) ** 2 + ((y - 0.40) / 0.48) ** 2))

@@ -9,26 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
 
-
-class Processes(NamedTuple):
-    """This process among those that train together."""
-
-    rank: int
-    """0 is the one that validates and writes files."""
-    total: int
-
-    @property
-    def first(self) -> bool:
-        """Whether this is the one that validates and writes files."""
-        return self.rank == 0
-
-
-ALONE = Processes(0, 1)
+from models.data.processes import ALONE, Processes
 
 
 @contextmanager
@@ -55,7 +40,7 @@ def joined(device: str) -> Iterator[tuple[Processes, str]]:
         dist.destroy_process_group()
 
 
-def told_by_first(value: float, processes: Processes, device: torch.device) -> float:
+def broadcast_from_first(value: float, processes: Processes, device: torch.device) -> float:
     """The first process' value, in all of them."""
     if processes.total == 1:
         return value

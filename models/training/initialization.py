@@ -12,16 +12,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from models.networks.avatar_networks import LiveNetworks
+from models.networks.avatar_networks import Networks, TelewarpNetworks
 from models.networks.texture import LEVELS, NeuralTexture
-from models.training.objective import Networks
 
 
 class InitialError(ValueError):
     """Another avatar's weights cannot be started from."""
 
 
-class Taken(NamedTuple):
+class InitializedWeights(NamedTuple):
     """What was taken of another avatar."""
 
     taken: tuple[str, ...]
@@ -40,7 +39,7 @@ def initialize(networks: nn.Module) -> None:
 
     At first every picture is then the texture's colour, which the networks learn to correct.
     """
-    if not isinstance(networks, LiveNetworks):
+    if not isinstance(networks, TelewarpNetworks):
         return
     for module in networks.modules():
         if isinstance(module, nn.Conv2d) and module.kernel_size != (1, 1):
@@ -57,7 +56,7 @@ def initialize(networks: nn.Module) -> None:
 
 
 @torch.no_grad()
-def start_from(networks: Networks, avatar: Path) -> Taken:
+def start_from(networks: Networks, avatar: Path) -> InitializedWeights:
     """Take another avatar's weights where names and shapes match.
 
     Args:
@@ -84,7 +83,7 @@ def start_from(networks: Networks, avatar: Path) -> Taken:
         raise InitialError(f"{path} has no weight that these networks have")
     for name in taken:
         wanted[name].copy_(given[name])
-    return Taken(tuple(taken), tuple(name for name in wanted if name not in taken))
+    return InitializedWeights(tuple(taken), tuple(name for name in wanted if name not in taken))
 
 
 def _fits(given: Tensor | None, wanted: Tensor) -> bool:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.data.samples import Truth
 from models.metrics.image_quality import WINDOW, ssim
-from models.networks.telewarp import Picture
+from models.networks.telewarp import Foreground
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """How far apart two batches of pictures (B, 3, H, W) in 0..1 are to the eye; a scalar."""
@@ -39,18 +39,7 @@ class LossWeights:
     well."""
 
 
-class Truth(NamedTuple):
-    """Ground truth of a batch."""
-
-    rgb: Tensor
-    """(B, 3, H, W) 0..1, on the background."""
-    mask: Tensor
-    """(B, 1, H, W) coverage, 0..1."""
-    background: Tensor
-    """(B, 3, H, W)"""
-
-
-class PictureLoss:
+class ImageLoss:
     """L1 and perceptual distance of a composed picture, and L1 of its mask.
 
     Args:
@@ -61,7 +50,7 @@ class PictureLoss:
     def __init__(self, weights: LossWeights, vgg16: Distance | None = None) -> None:
         self._weights, self._vgg16 = weights, vgg16
 
-    def __call__(self, picture: Picture, truth: Truth) -> Tensor:
+    def __call__(self, picture: Foreground, truth: Truth) -> Tensor:
         """A scalar."""
         composed = picture.over(truth.background)
         total = (composed - truth.rgb).abs().mean()

@@ -15,15 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.data.pairs import Footage, Pair, move
+from models.data.pairs import Split
+from models.data.samples import SamplePair, move
 from models.metrics.image_quality import psnr, ssim
-from models.networks.avatar_networks import LiveNetworks, PaperNetworks
-from models.networks.telewarp import Picture
-from models.training.losses import LossWeights, PictureLoss, texture_loss
+from models.networks.avatar_networks import Networks, TelewarpNetworks
+from models.networks.telewarp import Foreground
+from models.training.losses import ImageLoss, LossWeights, texture_loss
 
 VALIDATION_AGES = (1, 4, 8)
 
-Networks = LiveNetworks | PaperNetworks
 Losses = dict[str, Tensor]
 """Scalars by name, to be added up."""
 
@@ -33,10 +33,10 @@ class AgedPair(NamedTuple):
 
     age: int
     """Frames between them."""
-    pair: Pair
+    pair: SamplePair
 
 
-class Verdict(NamedTuple):
+class ValidationResult(NamedTuple):
     """How good networks are."""
 
     metrics: dict[str, float]
@@ -62,11 +62,11 @@ class Objective(nn.Module, ABC):
         self.networks = networks
 
     @abstractmethod
-    def forward(self, pair: Pair) -> Losses:
+    def forward(self, pair: SamplePair) -> Losses:
         """The losses of a batch."""
 
     @abstractmethod
-    def validate(self, networks: Networks, pairs: Sequence[AgedPair]) -> Verdict:
+    def validate(self, networks: Networks, pairs: Sequence[AgedPair]) -> ValidationResult:
         """Measure `networks`, which are built as this objective's, on whole pictures."""
 
 
@@ -88,11 +88,11 @@ class PairObjective(Objective):
         vgg16: nn.Module | None = None,
     ) -> None:
         super().__init__(networks)
-        self.vgg16, self.carries = vgg16, isinstance(networks, LiveNetworks)
+        self.vgg16, self.carries = vgg16, isinstance(networks, TelewarpNetworks)
         self._weights, self._mixed_precision = weights, mixed_precision
-        self._picture_loss = PictureLoss(weights, vgg16)
+        self._picture_loss = ImageLoss(weights, vgg16)
 
-    def forward(self, pair: Pair) -> Losses:
+    def forward(self, pair: SamplePair) -> Losses:
         """The losses of both pictures and of the texture."""
         cached, now = pair
         weights = self._weights
@@ -106,7 +106,7 @@ class PairObjective(Objective):
         }
 
     @torch.no_grad()
-    def validate(self, networks: Networks, pairs: Sequence[AgedPair]) -> Verdict:
+    def validate(self, networks: Networks, pairs: Sequence[AgedPair]) -> ValidationResult:
         """PSNR and SSIM of full renders, and of warps by age; rows show truth, full, warp."""
         scores = Scores()
         rows = []
@@ -120,7 +120,9 @@ class PairObjective(Objective):
             if age == VALIDATION_AGES[-1]:
                 rows.append(torch.cat([now.truth.rgb, full, warp], dim=3).clamp(0, 1))
         metrics = scores.means()
-        return Verdict(metrics, metrics["warp_psnr"] + metrics["full_psnr"], torch.cat(rows))
+        return ValidationResult(
+            metrics, metrics["warp_psnr"] + metrics["full_psnr"], torch.cat(rows)
+        )
 
 
 class WarpObjective(PairObjective):
@@ -144,7 +146,7 @@ class WarpObjective(PairObjective):
         networks.requires_grad_(False)
         networks.warper.requires_grad_(True)
 
-    def forward(self, pair: Pair) -> Losses:
+    def forward(self, pair: SamplePair) -> Losses:
         """The loss of the warp."""
         cached, now = pair
         with autocast(cached.truth.rgb.device, self._mixed_precision):
@@ -174,14 +176,14 @@ class Scores:
         return {name: float(np.mean(values)) for name, values in self._values.items()}
 
 
-def validation_pairs(footage: Footage, count: int, device: torch.device) -> list[AgedPair]:
+def validation_pairs(footage: Split, count: int, device: torch.device) -> list[AgedPair]:
     """`count` frames spread over the footage, the ages taking turns."""
     pairs = []
     for turn, index in enumerate(np.linspace(0, len(footage) - 1, count).round().astype(int)):
         age = VALIDATION_AGES[turn % len(VALIDATION_AGES)]
         frames = (footage.older(int(index), age), int(index))
         older, now = (move(footage.take(frame).example(), device) for frame in frames)
-        pairs.append(AgedPair(age, Pair(older, now)))
+        pairs.append(AgedPair(age, SamplePair(older, now)))
     return pairs
 
 
@@ -190,6 +192,6 @@ def autocast(device: torch.device, mixed_precision: bool) -> AbstractContextMana
     return torch.autocast(device.type, torch.bfloat16, enabled=mixed_precision)
 
 
-def as_float(picture: Picture) -> Picture:
+def as_float(picture: Foreground) -> Foreground:
     """A picture in float32: losses are computed in full precision."""
-    return Picture(picture.rgb.float(), picture.mask_logit.float())
+    return Foreground(picture.rgb.float(), picture.mask_logit.float())

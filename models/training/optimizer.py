@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import torch
 
+from models.networks.avatar_networks import Networks
 from models.networks.texture import LEVELS
-from models.training.objective import Networks
 
 
 @dataclass(frozen=True, slots=True)

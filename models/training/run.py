@@ -12,16 +12,18 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from models.avatar.folder import SHIPPED, Manifest
+from models.avatar.folder import SHIPPED
+from models.avatar.manifest import Manifest
 from models.data.dataset import DatasetError
-from models.data.splits import Film, Format, load_film
+from models.data.processes import Processes
+from models.data.splits import Dataset, Format, load_dataset
 from models.geometry.flame import coefficient_range
 from models.geometry.head import Head, HeadError, load_head
 from models.metrics.vgg import Vgg16Perceptual, WeightsError, load_vgg16
-from models.networks.avatar_networks import NetworkConfig
-from models.training.distributed import Processes, joined
+from models.networks.avatar_networks import NetworkConfig, Networks
+from models.training.distributed import joined
 from models.training.initialization import InitialError, initialize, start_from
-from models.training.objective import Networks, Objective
+from models.training.objective import Objective
 from models.training.trainer import Progress, RunError, TrainConfig, Trainer
 
 VGG16_BLOCKS = 4
@@ -106,7 +108,7 @@ def build_trainer(
             argument is not what it should be; the message says which and how.
     """
     head = load_head(arguments.head)
-    film = load_film(arguments.format, arguments.data, arguments.head, head)
+    film = load_dataset(arguments.format, arguments.data, arguments.head, head)
     network = film.adapt(replace(arguments.train.network, expressions=len(head.expression_names)))
     config = replace(arguments.train, network=network)
     torch.manual_seed(config.seed)
@@ -136,7 +138,7 @@ def build_trainer(
 
 
 def _manifest(
-    arguments: SessionArguments, head: Head, film: Film, network: NetworkConfig
+    arguments: SessionArguments, head: Head, film: Dataset, network: NetworkConfig
 ) -> Manifest:
     return Manifest(
         id=arguments.id,

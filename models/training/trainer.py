@@ -25,12 +25,15 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.tensorboard import SummaryWriter
 
-from models.avatar.folder import Avatar, Manifest, save_avatar
-from models.data.pairs import Footage, Pair, PairLoader, PairSettings, move
+from models.avatar.folder import Avatar, save_avatar
+from models.avatar.manifest import Manifest
+from models.data.pairs import PairLoader, PairSettings, Split
+from models.data.processes import ALONE, Processes
+from models.data.samples import SamplePair, move
 from models.geometry.head import Head
 from models.networks.avatar_networks import NetworkConfig
 from models.networks.memory_format import lay_out_channels_last
-from models.training.distributed import ALONE, Processes, told_by_first
+from models.training.distributed import broadcast_from_first
 from models.training.losses import LossWeights
 from models.training.objective import AgedPair, Losses, Objective, validation_pairs
 from models.training.optimizer import Rates, build_optimizer, set_rates
@@ -100,8 +103,8 @@ class Trainer:
         self,
         config: TrainConfig,
         objective: Objective,
-        train: Footage,
-        validation: Footage,
+        train: Split,
+        validation: Split,
         head: Head,
         manifest: Manifest,
         folder: Path,
@@ -147,7 +150,7 @@ class Trainer:
 
     def _loop(
         self,
-        pairs: Iterator[Pair],
+        pairs: Iterator[SamplePair],
         writer: SummaryWriter | None,
         report: Callable[[Progress], None],
     ) -> None:
@@ -157,7 +160,7 @@ class Trainer:
             self.step += 1
             seconds = self._seconds + time.monotonic() - started
             # All must agree on when to stop, else some wait for the others for ever.
-            self._seconds = told_by_first(seconds, self._processes, self._device)
+            self._seconds = broadcast_from_first(seconds, self._processes, self._device)
             if writer is not None:
                 self._keep(writer, losses)
             report(Progress(self.step, self.fraction, losses, self._seconds_left()))
@@ -176,11 +179,11 @@ class Trainer:
     def _seconds_left(self) -> float:
         return self._seconds / self.fraction * (1 - self.fraction)
 
-    def _train_step(self, pair: Pair) -> dict[str, float]:
+    def _train_step(self, pair: SamplePair) -> dict[str, float]:
         rates = self.config.rates
         set_rates(self._optimizer, rates.schedule, self.fraction)
         self._optimizer.zero_grad(set_to_none=True)
-        losses = self._losses(Pair(*(move(example, self._device) for example in pair)))
+        losses = self._losses(SamplePair(*(move(example, self._device) for example in pair)))
         total = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(total):
             raise FloatingPointError(f"the loss is {total.item()} at step {self.step}")
@@ -245,7 +248,7 @@ class Trainer:
             group["peak"] = peak  # the settings' and not the file's
         self.step, self._seconds, self.best = saved["step"], saved["seconds"], saved["best"]
 
-    def _shared(self, objective: Objective) -> Callable[[Pair], Losses]:
+    def _shared(self, objective: Objective) -> Callable[[SamplePair], Losses]:
         """The objective, whose gradients are averaged over all processes."""
         if self._processes.total == 1:
             return objective

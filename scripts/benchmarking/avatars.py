@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.avatar.folder import Avatar, Manifest, load_avatar
+from models.avatar.folder import Avatar, load_avatar
+from models.avatar.manifest import Manifest
 from models.contract.frame_state import FrameState, neutral_state
 
 _KEPT = ("head.npz", "weights.safetensors", "background.png")

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from models.avatar.folder import SHIPPED, Avatar, load_avatar
 from models.contract.frame_state import FrameState
-from models.networks.avatar_networks import FrameBatch, Variant, build_networks
+from models.networks.avatar_networks import Variant, build_networks
+from models.networks.frame_batch import FrameBatch
 from models.runtime.base import Stage
 from models.runtime.renderer import CachedRenderer
 from scripts.benchmarking.avatars import front, load_resized, swaying

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.avatar.folder import SHIPPED, load_manifest
+from models.avatar.folder import SHIPPED
+from models.avatar.manifest import load_manifest
+from models.contract.frame_state import FrameState
 from scripts.benchmarking.avatars import resized, swaying
 from scripts.benchmarking.timing import percentiles
 from server.pool.cache_slots import CacheLine
 from server.pool.engine import ModelEngineFactory
-from server.pool.jobs import RenderState
 from server.pool.pool import PoolSettings, RenderPool
 
 _START_S = 120.0
@@ -46,7 +47,7 @@ class _Viewer:
     """Asks for a cache of a new state as soon as it has the last."""
 
     line: CacheLine
-    state: RenderState
+    state: FrameState
     asked_at: float = 0.0
 
     def __post_init__(self) -> None:
@@ -77,9 +78,7 @@ def pool(command: Pool) -> dict[str, Any]:
     return {"threads": command.threads, "rest": command.rest, "rows": rows}
 
 
-async def _measure(
-    command: Pool, avatars: Path, state: RenderState, workers: int
-) -> dict[str, Any]:
+async def _measure(command: Pool, avatars: Path, state: FrameState, workers: int) -> dict[str, Any]:
     settings = PoolSettings(
         devices=command.device, workers=workers, threads=command.threads, rest=command.rest
     )
@@ -113,9 +112,9 @@ async def _measure(
     }
 
 
-def _state(avatar: Path) -> RenderState:
+def _state(avatar: Path) -> FrameState:
     state = swaying(load_manifest(avatar), 0.5)
-    return RenderState(
+    return FrameState(
         head_rotation=state.head_rotation,
         head_translation=state.head_translation,
         expression=state.expression,

@@ -15,11 +15,11 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from statistics import median
 
+from models.contract.images import RgbImage
 from server.admission.admission import Admission
 from server.encoding.h264 import H264Encoder, default_bitrate
 from server.encoding.nvenc import choose_h264
 from server.errors import NotReadyError
-from server.pool.jobs import Image
 from server.pool.pool import RenderPool
 from server.pool.sizing import available_cores, default_warp_threads
 
@@ -112,7 +112,7 @@ async def measure(pool: RenderPool, executor: Executor) -> Costs:
     )
 
 
-def _time_encoding(pictures: Sequence[Image]) -> float:
+def _time_encoding(pictures: Sequence[RgbImage]) -> float:
     """The median time of a picture, seconds."""
     height, width = pictures[0].shape[:2]
     bitrate = default_bitrate(width, height)

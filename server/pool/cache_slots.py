@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from models.contract.frame_state import FrameState
 from server.pool.interface import Slot, SlotMemory
-from server.pool.jobs import RenderState
 from server.pool.slot_memory import SlotBook
 
 _PAUSE_S = 1.0
@@ -16,7 +16,7 @@ _PAUSE_S = 1.0
 one viewer's state cannot keep the workers from all others."""
 _LONGEST_PAUSE_S = 30.0
 
-Sample = Callable[[], RenderState]
+Sample = Callable[[], FrameState]
 """Gives the newest state at the moment it is called."""
 
 
@@ -28,7 +28,7 @@ class CacheView:
     """1 for a line's first cache, counting up."""
     made_at: float
     """When the state it was made from was current: `time.monotonic()`, seconds."""
-    state: RenderState
+    state: FrameState
     slot: Slot
     """Its arrays; they may be read only inside `CacheLine.reading`."""
 
@@ -63,7 +63,7 @@ class Refresh:
 
     request: _Request
     slot: int
-    state: RenderState
+    state: FrameState
     made_at: float
 
 
@@ -125,7 +125,7 @@ class CacheLine:
         ready = self.ready
         return ready.generation if ready else 0
 
-    def request(self, state: RenderState) -> None:
+    def request(self, state: FrameState) -> None:
         """Ask for a cache of this state; a request still waiting is replaced."""
         self._request(_Request(lambda: state, time.monotonic()))
 

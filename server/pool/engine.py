@@ -15,14 +15,17 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from models.avatar.folder import AvatarError, Manifest, load_avatar
+from models.avatar.folder import load_avatar
+from models.avatar.manifest import AvatarError
+from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FrameState
+from models.contract.images import RgbImage, WarpedImage
 from models.geometry.head import HeadError
 from models.runtime.crossfade import Crossfade
 from models.runtime.renderer import CachedRenderer
 from server.errors import RenderError
-from server.pool.interface import DeviceMemory, Fade, Slot, SlotMemory, WarpedPicture
-from server.pool.jobs import AvatarInfo, Image, RenderState, SlotHandle
+from server.pool.interface import DeviceMemory, Fade, Slot, SlotMemory
+from server.pool.jobs import SlotHandle
 from server.pool.slot_memory import ArraySpec, SlotLayout
 from server.pool.tensor_slots import CudaSlots, Dtypes, HostSlots
 
@@ -113,7 +116,7 @@ class ModelEngine:
 
     def __init__(self, renderers: Mapping[str, CachedRenderer]) -> None:
         self._renderers = renderers
-        self._avatars = {k: _describe(r.manifest) for k, r in renderers.items()}
+        self._avatars = {k: r.manifest for k, r in renderers.items()}
         self._layouts = {k: _lay_out(r) for k, r in renderers.items()}
         self._device = next(iter(renderers.values())).device
 
@@ -134,10 +137,10 @@ class ModelEngine:
         kind = CudaSlots if self._device.type == "cuda" else HostSlots
         return kind.attach(handle, *self._layouts[avatar_id])
 
-    def refresh(self, avatar_id: str, state: RenderState, slot: Slot) -> None:
+    def refresh(self, avatar_id: str, state: FrameState, slot: Slot) -> None:
         """See `Engine`."""
         with _refusals():
-            self._renderers[avatar_id].refresh(_frame_state(state), _cache(slot))
+            self._renderers[avatar_id].refresh(state, _cache(slot))
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
 
@@ -148,24 +151,23 @@ class ModelEngine:
             return cast(Fade, cast(Crossfade, before).copy())
         return cast(Fade, self._renderers[avatar_id].crossfade())
 
-    def warp(self, avatar_id: str, state: RenderState, slot: Slot) -> WarpedPicture:
+    def warp(self, avatar_id: str, state: FrameState, slot: Slot) -> WarpedImage:
         """See `Engine`."""
         with _refusals():
-            picture = self._renderers[avatar_id].warp(_frame_state(state), _cache(slot))
-        return WarpedPicture(picture.rgb, picture.raster_ms, picture.network_ms)
+            return self._renderers[avatar_id].warp(state, _cache(slot))
 
-    def full(self, avatar_id: str, state: RenderState) -> Image:
+    def full(self, avatar_id: str, state: FrameState) -> RgbImage:
         """See `Engine`."""
         with _refusals():
-            return self._renderers[avatar_id].full(_frame_state(state))
+            return self._renderers[avatar_id].full(state)
 
-    def warp_from(self, avatar_id: str, state: RenderState, cached: RenderState) -> Image:
+    def warp_from(self, avatar_id: str, state: FrameState, cached: FrameState) -> RgbImage:
         """See `Engine`."""
         renderer = self._renderers[avatar_id]
         with _refusals():
             cache = renderer.allocate_cache()
-            renderer.refresh(_frame_state(cached), cache)
-            return renderer.warp(_frame_state(state), cache).rgb
+            renderer.refresh(cached, cache)
+            return renderer.warp(state, cache).rgb
 
 
 @contextmanager
@@ -181,35 +183,7 @@ def _cache(slot: Slot) -> dict[str, Tensor]:
     return cast(dict[str, Tensor], slot)  # made by tensor_slots.py
 
 
-def _frame_state(state: RenderState) -> FrameState:
-    return FrameState(
-        head_rotation=state.head_rotation,
-        head_translation=state.head_translation,
-        expression=state.expression,
-        eye_rotation=state.eye_rotation,
-        eye_position=state.eye_position,
-        fov_y_rad=state.fov_y_rad,
-        vertices=state.vertices,
-    )
-
-
 def _lay_out(renderer: CachedRenderer) -> tuple[SlotLayout, Dtypes]:
     specs = renderer.cache_layout
     arrays = [ArraySpec(spec.name, spec.shape, spec.dtype.itemsize) for spec in specs]
     return SlotLayout(arrays), {spec.name: spec.dtype for spec in specs}
-
-
-def _describe(manifest: Manifest) -> AvatarInfo:
-    return AvatarInfo(
-        id=manifest.id,
-        name=manifest.name,
-        resolution=manifest.resolution,
-        expression_names=manifest.expression_names,
-        vertex_count=manifest.vertex_count,
-        triangle_count=manifest.triangle_count,
-        licence=manifest.licence,
-        origin=manifest.origin,
-        eye_position=manifest.eye_position,
-        fov_y_rad=manifest.fov_y_rad,
-        expression_range=manifest.expression_range,
-    )

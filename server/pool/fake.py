@@ -17,9 +17,12 @@ from multiprocessing import parent_process
 import numpy as np
 from numpy.typing import NDArray
 
+from models.contract.avatar_info import AvatarInfo
+from models.contract.frame_state import FrameState
+from models.contract.images import RgbImage, WarpedImage
 from server.errors import RenderError
-from server.pool.interface import DeviceMemory, Fade, Slot, WarpedPicture
-from server.pool.jobs import AvatarInfo, Image, RenderState, SlotHandle
+from server.pool.interface import DeviceMemory, Fade, Slot
+from server.pool.jobs import SlotHandle
 from server.pool.slot_memory import ArraySpec, SharedBlock, SlotLayout
 
 FOV_FAILS, FOV_BREAKS, FOV_HANGS = 2.1, 2.2, 2.3
@@ -62,11 +65,11 @@ def fake_avatar(avatar_id: str = "default", resolution: int = 64) -> AvatarInfo:
     )
 
 
-def fake_state(jaw_open: float = 0.0, eye_x: float = 0.0) -> RenderState:
+def fake_state(jaw_open: float = 0.0, eye_x: float = 0.0) -> FrameState:
     """A state told apart by two numbers, which `read_picture` finds again."""
     expression = np.zeros(len(EXPRESSION_NAMES), np.float32)
     expression[JAW_OPEN] = jaw_open
-    return RenderState(
+    return FrameState(
         head_rotation=np.array([0, 0, 0, 1], np.float32),
         head_translation=np.zeros(3, np.float32),
         expression=expression,
@@ -77,17 +80,17 @@ def fake_state(jaw_open: float = 0.0, eye_x: float = 0.0) -> RenderState:
     )
 
 
-def failing(state: RenderState) -> RenderState:
+def failing(state: FrameState) -> FrameState:
     """The state, made to raise `RenderError` when it is rendered."""
     return replace(state, fov_y_rad=FOV_FAILS)
 
 
-def breaking(state: RenderState) -> RenderState:
+def breaking(state: FrameState) -> FrameState:
     """The state, made to end the process that renders it."""
     return replace(state, fov_y_rad=FOV_BREAKS)
 
 
-def hanging(state: RenderState) -> RenderState:
+def hanging(state: FrameState) -> FrameState:
     """The state, made to keep the process that renders it busy for ever."""
     return replace(state, fov_y_rad=FOV_HANGS)
 
@@ -102,7 +105,7 @@ class Shown:
     cached_eye_x: float
 
 
-def read_picture(rgb: Image) -> Shown:
+def read_picture(rgb: RgbImage) -> Shown:
     """Find the numbers a picture was drawn from."""
     top, bottom = rgb[0, 0].astype(float) / 255, rgb[-1, 0].astype(float) / 255
     return Shown(top[0], 2 * top[1] - 1, bottom[0], 2 * bottom[1] - 1)
@@ -234,7 +237,7 @@ class FakeEngine:
         assert isinstance(handle, str)
         return FakeMemory(SharedBlock.attach(handle), self.layout)
 
-    def refresh(self, avatar_id: str, state: RenderState, slot: Slot) -> None:
+    def refresh(self, avatar_id: str, state: FrameState, slot: Slot) -> None:
         """See `Engine`. Marks the slot as begun first and fills it last, like a real render."""
         slot["begun"][0] += 1
         slot["numbers"][:] = np.nan
@@ -246,7 +249,7 @@ class FakeEngine:
         """See `Engine`."""
         return copy(before) if before else FakeFade(self._settings.fade_s)
 
-    def warp(self, avatar_id: str, state: RenderState, slot: Slot) -> WarpedPicture:
+    def warp(self, avatar_id: str, state: FrameState, slot: Slot) -> WarpedImage:
         """See `Engine`.
 
         Raises:
@@ -259,13 +262,13 @@ class FakeEngine:
         assert not np.isnan(cached).any(), "the slot was being written when the warp began"
         assert slot["begun"][0] == begun[0], "the slot was written while it was read"
         rgb = self._draw(avatar_id, _numbers(state), cached)
-        return WarpedPicture(rgb, 0.0, (time.perf_counter() - began) * 1e3)
+        return WarpedImage(rgb, 0.0, (time.perf_counter() - began) * 1e3)
 
-    def full(self, avatar_id: str, state: RenderState) -> Image:
+    def full(self, avatar_id: str, state: FrameState) -> RgbImage:
         """See `Engine`."""
         return self.warp_from(avatar_id, state, state)
 
-    def warp_from(self, avatar_id: str, state: RenderState, cached: RenderState) -> Image:
+    def warp_from(self, avatar_id: str, state: FrameState, cached: FrameState) -> RgbImage:
         """See `Engine`."""
         _act_up(state)
         time.sleep(self._settings.full_s)
@@ -273,7 +276,7 @@ class FakeEngine:
 
     def _draw(
         self, avatar_id: str, numbers: NDArray[np.float32], cached: NDArray[np.float32]
-    ) -> Image:
+    ) -> RgbImage:
         side = self._avatars[avatar_id].resolution
         rgb = np.zeros((side, side, 3), np.uint8)
         rgb[: side // 2, :, :2] = np.rint(numbers * 255)
@@ -281,13 +284,13 @@ class FakeEngine:
         return rgb
 
 
-def _numbers(state: RenderState) -> NDArray[np.float32]:
+def _numbers(state: FrameState) -> NDArray[np.float32]:
     """(2,) in 0..1: `jawOpen`, and the eye's x from -1..1 m."""
     eye_x = float(state.eye_position[0])
     return np.array([state.expression[JAW_OPEN], (eye_x + 1) / 2], np.float32)
 
 
-def _act_up(state: RenderState) -> None:
+def _act_up(state: FrameState) -> None:
     """Do what the state asks for, if it asks for a fault."""
     if state.fov_y_rad == FOV_FAILS:
         raise RenderError("this state was made to fail")

@@ -6,23 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from server.pool.jobs import AvatarInfo, Image, RenderState, SlotHandle
+from models.contract.avatar_info import AvatarInfo
+from models.contract.frame_state import FrameState
+from models.contract.images import RgbImage, WarpedImage
+from server.pool.jobs import SlotHandle
 
 SLOTS_PER_LINE = 3
 """One being written, one ready, one being read."""
 
 Slot = Mapping[str, Any]
 """One cache: named arrays or tensors in preallocated memory."""
-
-
-@dataclass(frozen=True, eq=False)
-class WarpedPicture:
-    """A warped picture and where its time went."""
-
-    rgb: Image
-    """(H, W, 3) uint8, owned by the receiver."""
-    raster_ms: float
-    network_ms: float
 
 
 @dataclass(frozen=True)
@@ -84,7 +77,7 @@ class Engine(Protocol):
     def attach(self, avatar_id: str, handle: SlotHandle) -> SlotMemory:
         """Map slots that another process has allocated."""
 
-    def refresh(self, avatar_id: str, state: RenderState, slot: Slot) -> None:
+    def refresh(self, avatar_id: str, state: FrameState, slot: Slot) -> None:
         """Fill a slot with the cache of a state; on return every process can read it.
 
         Raises:
@@ -97,21 +90,21 @@ class Engine(Protocol):
         Its memory goes when it is dropped.
         """
 
-    def warp(self, avatar_id: str, state: RenderState, slot: Slot) -> WarpedPicture:
+    def warp(self, avatar_id: str, state: FrameState, slot: Slot) -> WarpedImage:
         """Draw a state from a cache; on return the slot is no longer being read.
 
         Raises:
             RenderError: If this state cannot be rendered.
         """
 
-    def full(self, avatar_id: str, state: RenderState) -> Image:
+    def full(self, avatar_id: str, state: FrameState) -> RgbImage:
         """Draw a state without a cache, (H, W, 3) uint8.
 
         Raises:
             RenderError: If this state cannot be rendered.
         """
 
-    def warp_from(self, avatar_id: str, state: RenderState, cached: RenderState) -> Image:
+    def warp_from(self, avatar_id: str, state: FrameState, cached: FrameState) -> RgbImage:
         """Draw a state from a cache made for `cached` on the spot, (H, W, 3) uint8.
 
         Raises:

@@ -8,68 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
+from models.contract.frame_state import FrameState
 
-Floats = NDArray[np.float32]
-Image = NDArray[np.uint8]
-"""(H, W, 3), RGB."""
 RenderMode = Literal["full", "warp"]
 SlotHandle = object
 """Tells another process how to map the same memory; picklable, made and read by the engine."""
-
-
-@dataclass(frozen=True)
-class AvatarInfo:
-    """What the server tells people about an avatar, and needs to check their messages."""
-
-    id: str
-    name: str
-    resolution: int
-    """Side of the square picture, pixels."""
-    expression_names: tuple[str, ...]
-    vertex_count: int
-    triangle_count: int
-    licence: str
-    origin: str
-    eye_position: tuple[float, float, float]
-    """Where a viewer's eye stands by default, metres, looking down -Z."""
-    fov_y_rad: float
-    """The default vertical field of view."""
-    expression_range: tuple[float, float] = (0.0, 1.0)
-    """Least and greatest value of a coefficient."""
-
-
-@dataclass(frozen=True, eq=False)
-class RenderState:
-    """Everything that decides how a picture looks. The field-by-field twin of the models' own."""
-
-    head_rotation: Floats
-    """(4,) quaternion [x, y, z, w], local to world."""
-    head_translation: Floats
-    """(3,) metres."""
-    expression: Floats
-    """(E,) coefficients in the avatar's order and range."""
-    vertices: Floats | None
-    """(V, 3) metres, posed in head space; replaces `expression` where given."""
-    eye_rotation: Floats
-    """(4,) quaternion [x, y, z, w], local to world; the eye looks down its own -Z."""
-    eye_position: Floats
-    """(3,) metres."""
-    fov_y_rad: float
-
-    def shows_the_same(self, other: RenderState) -> bool:
-        """Whether it is the same face frame from an equal view, hence the same picture."""
-        return (
-            # A face frame is replaced as a whole, never changed.
-            self.head_rotation is other.head_rotation
-            and self.head_translation is other.head_translation
-            and self.expression is other.expression
-            and self.vertices is other.vertices
-            and self.fov_y_rad == other.fov_y_rad
-            and np.array_equal(self.eye_position, other.eye_position)
-            and np.array_equal(self.eye_rotation, other.eye_rotation)
-        )
 
 
 @dataclass(frozen=True)
@@ -102,7 +45,7 @@ class RefreshJob:
     id: int
     line_id: int
     slot: int
-    state: RenderState
+    state: FrameState
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,9 +54,9 @@ class RenderJob:
 
     id: int
     avatar_id: str
-    state: RenderState
+    state: FrameState
     mode: RenderMode
-    cached_state: RenderState | None
+    cached_state: FrameState | None
     """In mode `warp`, the state the cache is made from; `state` itself where None."""
 
 

@@ -15,6 +15,9 @@ from types import MappingProxyType
 
 import numpy as np
 
+from models.contract.avatar_info import AvatarInfo
+from models.contract.frame_state import FrameState
+from models.contract.images import RgbImage
 from server.errors import AvatarNotFoundError, NotReadyError, PoolBusyError, RenderError
 from server.logs import LogFormat
 from server.pool.cache_slots import CacheLine, CacheView, Sample, Trail
@@ -22,16 +25,13 @@ from server.pool.interface import DeviceMemory, EngineFactory
 from server.pool.jobs import (
     AttachLine,
     AttachPicture,
-    AvatarInfo,
     DetachLine,
-    Image,
     Job,
     JobDone,
     JobFailed,
     RefreshJob,
     RenderJob,
     RenderMode,
-    RenderState,
 )
 from server.pool.placing import DeviceLoad, choose_device, lost_devices
 from server.pool.scheduler import Scheduler
@@ -123,7 +123,7 @@ class _Ticket:
     """A whole picture somebody waits for."""
 
     job: RenderJob
-    done: asyncio.Future[Image]
+    done: asyncio.Future[RgbImage]
     tries: int = field(default=0)
 
 
@@ -248,7 +248,7 @@ class RenderPool:
                 _attach(worker, line)
         return line
 
-    async def warp(self, line: CacheLine, state: RenderState) -> WarpedFrame | None:
+    async def warp(self, line: CacheLine, state: FrameState) -> WarpedFrame | None:
         """Draw a state from the line's newest cache; None while it has none.
 
         Raises:
@@ -279,10 +279,10 @@ class RenderPool:
     async def render(
         self,
         avatar_id: str,
-        state: RenderState,
+        state: FrameState,
         mode: RenderMode = "full",
-        cached_state: RenderState | None = None,
-    ) -> Image:
+        cached_state: FrameState | None = None,
+    ) -> RgbImage:
         """Render one whole picture in a worker.
 
         Args:

@@ -15,9 +15,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from models.contract.avatar_info import AvatarInfo
+from models.contract.frame_state import FrameState
+from models.contract.images import RgbImage
 from server.pool.cache_slots import CacheLine, CacheView, Sample, Trail
 from server.pool.interface import Engine, EngineFactory, Fade, SlotMemory
-from server.pool.jobs import AvatarInfo, Image, RenderState
 
 _SAME_MOMENT_S = 0.008
 """Viewers who ask within so long for the same picture are shown the same step of a fade, even where
@@ -37,7 +39,7 @@ class WarpTrial:
 
     warp_s: float
     """The lower quartile, rasterizing included: what else runs at the start slows some."""
-    pictures: list[Image]
+    pictures: list[RgbImage]
     """The last ones."""
 
 
@@ -45,7 +47,7 @@ class WarpTrial:
 class WarpedFrame:
     """A picture of the newest state, drawn from the newest cache."""
 
-    rgb: Image
+    rgb: RgbImage
     """(H, W, 3) uint8; other viewers may be shown the same array."""
     cache: CacheView
     """The newest cache it was drawn from; its arrays may be overwritten by now."""
@@ -64,18 +66,18 @@ class _Drawn:
     fade: Fade
     frame: WarpedFrame | None = None
     """The last one."""
-    state: RenderState | None = None
+    state: FrameState | None = None
     """What it shows."""
     drawn_at: float = 0.0
 
-    def still_shows(self, state: RenderState, cache: CacheView, now: float) -> WarpedFrame | None:
+    def still_shows(self, state: FrameState, cache: CacheView, now: float) -> WarpedFrame | None:
         """The last frame, where drawing it once more would make no other."""
         if self.frame is None or self.state is None:
             return None
         changing = self.frame.fading or self.frame.cache is not cache
         if changing and now - self.drawn_at > _SAME_MOMENT_S:
             return None
-        return self.frame if self.state.shows_the_same(state) else None
+        return self.frame if self.state.same_image(state) else None
 
 
 class WarpThread:
@@ -133,7 +135,7 @@ class WarpThread:
         """Time warps of a moving viewer, one by one, so that real ones come in between."""
         loop = asyncio.get_running_loop()
         times: list[float] = []
-        pictures: list[Image] = []
+        pictures: list[RgbImage] = []
         memory = self.engine.allocate(avatar.id)
         try:
             await loop.run_in_executor(
@@ -166,8 +168,8 @@ class WarpThread:
         self._engine = None
 
     def _timed_warp(
-        self, avatar_id: str, state: RenderState, memory: SlotMemory
-    ) -> tuple[Image, float]:
+        self, avatar_id: str, state: FrameState, memory: SlotMemory
+    ) -> tuple[RgbImage, float]:
         began = time.perf_counter()
         picture = self.engine.warp(avatar_id, state, memory.slot(0))
         return picture.rgb, time.perf_counter() - began
@@ -196,7 +198,7 @@ class WarpThread:
         self.warp_ms = earlier_ms + _NEWEST_COUNTS * (elapsed_ms - earlier_ms)
 
     def _draw(
-        self, line: CacheLine, trail: Trail, cache: CacheView, state: RenderState, queue_ms: float
+        self, line: CacheLine, trail: Trail, cache: CacheView, state: FrameState, queue_ms: float
     ) -> WarpedFrame:
         drawn, now = self._kept(trail, line.avatar_id), time.monotonic()
         if shown := drawn.still_shows(state, cache, now):
@@ -228,10 +230,10 @@ class WarpThread:
         return drawn
 
 
-def _swaying(avatar: AvatarInfo, phase_rad: float) -> RenderState:
+def _swaying(avatar: AvatarInfo, phase_rad: float) -> FrameState:
     """A calm face, seen by a viewer who moves from side to side."""
     x, y, z = avatar.eye_position
-    return RenderState(
+    return FrameState(
         head_rotation=np.array([0, 0, 0, 1], np.float32),
         head_translation=np.zeros(3, np.float32),
         expression=np.zeros(len(avatar.expression_names), np.float32),

@@ -18,6 +18,7 @@ from socket import socket
 
 import numpy as np
 
+from models.contract.images import RgbImage
 from server import logs
 from server.errors import RenderError
 from server.logs import LogFormat
@@ -29,7 +30,6 @@ from server.pool.jobs import (
     Broken,
     BuildFailed,
     DetachLine,
-    Image,
     Job,
     JobDone,
     JobFailed,
@@ -186,7 +186,7 @@ class _Desk:
         np.frombuffer(self._picture.buffer, np.uint8, rgb.size)[:] = rgb.reshape(-1)
         return rgb.shape
 
-    def _draw(self, job: RenderJob) -> Image:
+    def _draw(self, job: RenderJob) -> RgbImage:
         if job.avatar_id not in self._engine.avatars:
             raise RenderError(f"avatar {job.avatar_id!r} could not be loaded by this worker")
         if job.mode == "full":

@@ -10,8 +10,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from models.contract.avatar_info import AvatarInfo
+from models.contract.frame_state import FrameState
 from server.errors import BadMessageError
-from server.pool.jobs import AvatarInfo, RenderState
 from server.protocol.messages import (
     FARTHEST_M,
     Face,
@@ -71,7 +72,7 @@ def to_view_state(view: View, received_at: float) -> ViewState:
     )
 
 
-def to_render_state(face: RenderFace, view: RenderView | None, avatar: AvatarInfo) -> RenderState:
+def to_render_state(face: RenderFace, view: RenderView | None, avatar: AvatarInfo) -> FrameState:
     """Put a face and a view together, the avatar's own view where there is none.
 
     Raises:
@@ -89,9 +90,9 @@ def to_render_state(face: RenderFace, view: RenderView | None, avatar: AvatarInf
     )
 
 
-def from_default_view(mesh: MeshState, avatar: AvatarInfo) -> RenderState:
+def from_default_view(mesh: MeshState, avatar: AvatarInfo) -> FrameState:
     """A face as it is seen from where its avatar wants to be seen."""
-    return RenderState(
+    return FrameState(
         head_rotation=mesh.head_rotation,
         head_translation=mesh.head_translation,
         expression=mesh.expression,

@@ -16,6 +16,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
+from models.contract.avatar_info import AvatarInfo
+from models.contract.frame_state import FrameState
+from models.contract.images import RgbImage
 from server.auth.grants import Grant, Scope
 from server.errors import (
     MayNotDriveError,
@@ -23,7 +26,6 @@ from server.errors import (
     RenderError,
     SessionClosedError,
 )
-from server.pool.jobs import AvatarInfo, Image, RenderState
 from server.pool.pool import CacheLine, CacheView, RenderPool, WarpedFrame
 from server.sessions.frame_metrics import FrameMetrics
 from server.sessions.pacing import Pace
@@ -46,7 +48,7 @@ FIRST_CACHE_S = 20.0
 class RenderedFrame:
     """A picture to send, and what it shows."""
 
-    rgb: Image
+    rgb: RgbImage
     """(H, W, 3) uint8; the same array again where `idle`."""
     view_seq: int | None
     """Of the view it was drawn for; None for the avatar's default view."""
@@ -64,7 +66,7 @@ class RenderedFrame:
     """When that view came in; `time.monotonic()`, seconds, like the others."""
     mesh_received_at: float | None = None
     drawn_at: float | None = None
-    state: RenderState | None = None
+    state: FrameState | None = None
     """What it was drawn from."""
 
 
@@ -296,10 +298,10 @@ class Session:
         if self._refreshed == (line.id, self._scene.inputs):
             return
         ready = line.ready
-        if ready is None or not ready.state.shows_the_same(self._scene.sample().state):
+        if ready is None or not ready.state.same_image(self._scene.sample().state):
             line.request_newest(partial(self._sample_for_refresh, line.id))
 
-    def _sample_for_refresh(self, line_id: int) -> RenderState:
+    def _sample_for_refresh(self, line_id: int) -> FrameState:
         sampled = self._scene.sample()
         self._refreshed = line_id, sampled.inputs
         return sampled.state
@@ -361,7 +363,7 @@ class Session:
         self._seat.move(sampled.state, self._scene.drives_itself())
         line = self.line
 
-        def sample() -> RenderState:
+        def sample() -> FrameState:
             nonlocal sampled
             sampled = self._scene.sample()
             return sampled.state
@@ -402,7 +404,7 @@ class Session:
 
 
 def _age_ms(sampled: Sampled, cache: CacheView) -> float:
-    return 0.0 if cache.state.shows_the_same(sampled.state) else cache.age_ms
+    return 0.0 if cache.state.same_image(sampled.state) else cache.age_ms
 
 
 def _frame(sampled: Sampled, warped: WarpedFrame, wait_ms: float, asked_at: float) -> RenderedFrame:

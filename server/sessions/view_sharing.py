@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from server.pool.jobs import RenderState
+from models.contract.frame_state import FrameState
 from server.pool.pool import CacheLine, RenderPool, Trail
 
 
@@ -44,7 +44,7 @@ class Vantage:
     """Caches for one place to look from."""
 
     line: CacheLine
-    place: RenderState
+    place: FrameState
     """Seen from there; follows a viewer who is alone."""
     viewers: int = 0
     """Who share it."""
@@ -65,7 +65,7 @@ class Vantages:
         self._pool = pool
         self._open: list[Vantage] = []
 
-    def near(self, place: RenderState, but: Vantage | None = None) -> Vantage | None:
+    def near(self, place: FrameState, but: Vantage | None = None) -> Vantage | None:
         """One that is close to a place, and another one than `but`."""
         for vantage in self._open:
             if vantage is but or vantage.apart or vantage.line.lost or not vantage.viewers:
@@ -74,7 +74,7 @@ class Vantages:
                 return vantage
         return None
 
-    def open(self, avatar_id: str, place: RenderState) -> Vantage:
+    def open(self, avatar_id: str, place: FrameState) -> Vantage:
         """Open one, for a viewer to be counted in.
 
         Raises:
@@ -109,7 +109,7 @@ class Seat:
         self,
         vantages: Vantages,
         avatar_id: str,
-        place: RenderState,
+        place: FrameState,
         on_cache: Callable[[], None],
         on_lost: Callable[[], None],
     ) -> None:
@@ -146,7 +146,7 @@ class Seat:
         """How many share the own caches."""
         return self._own.viewers
 
-    def move(self, place: RenderState, apart: bool) -> None:
+    def move(self, place: FrameState, apart: bool) -> None:
         """Look from somewhere, perhaps at another face than the stream's."""
         if self._other is not None:
             self._go_on(self._other, place, apart)
@@ -163,7 +163,7 @@ class Seat:
             self._say_goodbye(self._other)
         self._get_up(self._own)
 
-    def _part(self, place: RenderState, apart: bool) -> None:
+    def _part(self, place: FrameState, apart: bool) -> None:
         left = self._own
         self._visit(left, None)
         self._get_up(left)
@@ -171,7 +171,7 @@ class Seat:
         self._own.apart = apart
         self._own.line.trail.before = left.line.trail
 
-    def _look_for_company(self, place: RenderState, apart: bool) -> None:
+    def _look_for_company(self, place: FrameState, apart: bool) -> None:
         """Begin to join another vantage, once it has been near for a while."""
         near, now = None if apart else self._vantages.near(place, but=self._own), time.monotonic()
         if near is not self._met:
@@ -179,7 +179,7 @@ class Seat:
         if near is not None and near.line.ready is not None and now - self._met_at >= JOIN_S:
             self._visit(near, now + JOIN_S)
 
-    def _go_on(self, other: Vantage, place: RenderState, apart: bool) -> None:
+    def _go_on(self, other: Vantage, place: FrameState, apart: bool) -> None:
         """Keep away from another vantage or join it, once it is time."""
         self._own.place, self._own.apart = place, apart
         if self._joins_at is None:
@@ -226,7 +226,7 @@ class Seat:
         self._vantages.close_unused(vantage)
 
 
-def _alike(one: RenderState, other: RenderState, tolerance: Tolerance) -> bool:
+def _alike(one: FrameState, other: FrameState, tolerance: Tolerance) -> bool:
     """Whether two views are, in where they are, where to and how wide."""
     away = one.eye_position - other.eye_position
     if float(away @ away) > tolerance.move_m**2:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from server.pool.jobs import AvatarInfo, RenderState
+from models.contract.avatar_info import AvatarInfo
+from models.contract.frame_state import FrameState
 from server.streams.streams import LIVE_HOLD_S, MeshState, Stream, neutral_mesh
 
 Floats = NDArray[np.float32]
@@ -45,7 +46,7 @@ class Sampled:
     view: ViewState | None
     mesh: MeshState | None
     """None where nothing was published yet."""
-    state: RenderState
+    state: FrameState
 
 
 @dataclass
@@ -160,10 +161,10 @@ class Scene:
         return Sampled(inputs, view, shown, state)
 
 
-def compose_state(avatar: AvatarInfo, mesh: MeshState, view: ViewState | None) -> RenderState:
+def compose_state(avatar: AvatarInfo, mesh: MeshState, view: ViewState | None) -> FrameState:
     """A face as seen from a view, or from the avatar's own where there is none."""
     fov_y_rad = view.fov_y_rad if view else None
-    return RenderState(
+    return FrameState(
         head_rotation=mesh.head_rotation,
         head_translation=mesh.head_translation,
         expression=mesh.expression,

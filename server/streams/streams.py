@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from models.contract.avatar_info import AvatarInfo
 from server.errors import (
     AvatarNotFoundError,
     BadMessageError,
@@ -22,7 +23,6 @@ from server.errors import (
     StreamExistsError,
     StreamNotFoundError,
 )
-from server.pool.jobs import AvatarInfo
 
 Floats = NDArray[np.float32]
 

@@ -20,8 +20,8 @@ from typing import Any, Literal, Protocol
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
+from models.contract.images import RgbImage
 from server.errors import BadOfferError, SessionClosedError, TelewarpError
-from server.pool.jobs import Image as Picture
 from server.protocol.messages import Message, Seq
 from server.sessions.session import RenderedFrame, Session
 from server.sessions.viewer_channel import ViewerChannel, frame_event
@@ -186,7 +186,7 @@ ConnectPictures = Callable[[Session, Socket], PicturePeer]
 """Makes the picture side of a session."""
 
 
-def to_jpeg(rgb: Picture) -> bytes:
+def to_jpeg(rgb: RgbImage) -> bytes:
     """Compress a picture, (H, W, 3) uint8, as JPEG."""
     buffer = BytesIO()
     Image.fromarray(rgb).save(buffer, format="JPEG", quality=_QUALITY)

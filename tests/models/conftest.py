@@ -12,7 +12,8 @@ import pytest
 import torch
 import trimesh
 
-from models.avatar.folder import Avatar, Manifest
+from models.avatar.folder import Avatar
+from models.avatar.manifest import Manifest
 from models.contract.frame_state import FrameState, neutral_state
 from models.geometry.head import Head
 from models.networks.avatar_networks import NetworkConfig, Variant, build_networks

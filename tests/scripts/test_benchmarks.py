@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from models.avatar.folder import SHIPPED, load_manifest
+from models.avatar.folder import SHIPPED
+from models.avatar.manifest import load_manifest
 from scripts.benchmarking.avatars import resized
 from scripts.benchmarking.load import Load, holds, limit, step_counts
 from tests.scripts.conftest import Run

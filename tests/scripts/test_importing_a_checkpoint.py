@@ -20,7 +20,7 @@ from PIL import Image
 
 from models.avatar.folder import load_avatar
 from models.contract.frame_state import FrameState, neutral_state
-from models.runtime.flame_conditioning import FlameDescriber
+from models.runtime.flame_conditioning import FlameConditioning
 from models.runtime.renderer import CachedRenderer
 from server.pool.engine import ModelEngineFactory
 from tests.models.authors_files import (
@@ -148,7 +148,7 @@ def test_an_imported_avatar_is_served_over_http(avatar: Path) -> None:
 
 def test_frames_are_described_as_flame_has_them(avatar: Path) -> None:
     loaded = load_avatar(avatar)
-    describe = FlameDescriber(loaded.head, loaded.manifest, np.array([8.0, 0.01, 0.02]))
+    describe = FlameConditioning(loaded.head, loaded.manifest, np.array([8.0, 0.01, 0.02]))
     state = state_of(avatar, exp007=1.5, jawX=0.25)
     numbers = describe(state)
     np.testing.assert_allclose(numbers[:3], 0, atol=1e-6)

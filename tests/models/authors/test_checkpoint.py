@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from models.authors.checkpoint import CheckpointError, read_checkpoint
-from models.networks.avatar_networks import FrameBatch
+from models.networks.frame_batch import FrameBatch
 from tests.models.authors_files import OPTIONS, checkpoint_weights, write_checkpoint
 
 Weights = dict[str, Tensor]

@@ -13,14 +13,14 @@ import torch
 
 from models.avatar.folder import load_avatar
 from models.contract.frame_state import neutral_state
-from models.data.authors_dataset import AuthorsFootage, read_statistics
+from models.data.authors_dataset import AuthorsSplit, read_statistics
 from models.data.dataset import DatasetError
 from models.data.pairs import PairSettings
+from models.data.processes import ALONE
 from models.geometry.flame import flame_head, load_flame
 from models.geometry.gbuffer import Window
 from models.networks.avatar_networks import FlamePaperNetworks, NetworkConfig, build_networks
 from models.runtime.renderer import CachedRenderer
-from models.training.distributed import ALONE
 from models.training.objective import PairObjective
 from models.training.run import SessionArguments, build_trainer
 from models.training.trainer import Progress, TrainConfig
@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("white", [1.0, 255.0])
 def test_a_frame_is_what_the_files_hold(tmp_path: Path, white: float) -> None:
     write_dataset(tmp_path / "data", white)
-    footage = AuthorsFootage(tmp_path / "data", "train")
+    footage = AuthorsSplit(tmp_path / "data", "train")
     given = dataset_arrays(white, FRAMES, 0)
     window = Window(16, 8, 32, 40)
     take = footage.take(3)
@@ -60,7 +60,7 @@ def test_a_frame_is_what_the_files_hold(tmp_path: Path, white: float) -> None:
 
 
 def test_the_background_is_cut_out_where_the_picture_was(folder: Path) -> None:
-    background = AuthorsFootage(folder, "train").background
+    background = AuthorsSplit(folder, "train").background
     assert background.shape == (SIZE, SIZE, 3)
     # The square goes from (50, 20) to (110, 80); its corners are pixels' middles.
     video = video_background()
@@ -69,7 +69,7 @@ def test_the_background_is_cut_out_where_the_picture_was(folder: Path) -> None:
 
 
 def test_frames_before_the_first_are_the_first(folder: Path) -> None:
-    footage = AuthorsFootage(folder, "train")
+    footage = AuthorsSplit(folder, "train")
     assert (len(footage), footage.older(5, 2), footage.older(1, 8)) == (FRAMES, 3, 0)
 
 
@@ -128,7 +128,7 @@ def test_what_is_wrong_with_a_data_set_is_said(
 ) -> None:
     spoil(folder)
     with pytest.raises(DatasetError, match=message):
-        AuthorsFootage(folder, "train")
+        AuthorsSplit(folder, "train")
 
 
 def arguments(tmp_path: Path, data: Path, head: Path) -> SessionArguments:

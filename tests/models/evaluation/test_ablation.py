@@ -9,11 +9,11 @@ import torch
 
 from models.avatar.folder import Avatar
 from models.data.pairs import PairLoader, PairSettings
-from models.data.rendered_dataset import DrawnFootage
+from models.data.rendered_dataset import RenderedSplit
 from models.evaluation.ablation import VARIANTS, VariantWarp, measure_variants, train_variants
 from models.evaluation.evaluation import Moment
 from models.geometry.head import Head
-from models.networks.avatar_networks import LiveNetworks
+from models.networks.avatar_networks import TelewarpNetworks
 from models.runtime.base import Stage
 from models.training.optimizer import Rates
 from tests.models.studio.ball import Ball
@@ -30,10 +30,10 @@ def one_thread() -> Iterator[None]:
 def test_variants_learn_side_by_side_and_are_measured(ball: Head, build_avatar) -> None:  # type: ignore[no-untyped-def]
     avatar: Avatar = build_avatar("live")
     networks = avatar.networks
-    assert isinstance(networks, LiveNetworks)
+    assert isinstance(networks, TelewarpNetworks)
     before = copy.deepcopy(networks.state_dict())
     warps = [VariantWarp(networks, variant) for variant in VARIANTS]
-    with PairLoader(DrawnFootage(Ball(ball), ball), PairSettings(2, 64, max_age=4), 0) as loader:
+    with PairLoader(RenderedSplit(Ball(ball), ball), PairSettings(2, 64, max_age=4), 0) as loader:
         losses = list(train_variants(networks, warps, iter(loader), 2, Rates()))
     assert np.isfinite(losses).all()
     assert len(set(losses[0])) == len(VARIANTS)  # each makes another picture from the start
@@ -50,7 +50,7 @@ def test_variants_learn_side_by_side_and_are_measured(ball: Head, build_avatar) 
 def test_ours_is_the_warp_that_is_served(ball: Head, build_avatar) -> None:  # type: ignore[no-untyped-def]
     avatar: Avatar = build_avatar("live")
     networks, stage = avatar.networks, Stage(avatar, torch.device("cpu"))
-    assert isinstance(networks, LiveNetworks)
+    assert isinstance(networks, TelewarpNetworks)
     older, now = (stage.frame(Ball(ball).frame(index)[0]) for index in (2, 6))
     (ours,) = (v for v in VARIANTS if v.carries and v.adds_missed)
     full = networks.full(older)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from models.avatar.folder import Avatar, AvatarError, load_avatar
+from models.avatar.folder import Avatar, load_avatar
+from models.avatar.manifest import AvatarError
 from models.data.pairs import PairSettings
-from models.data.rendered_dataset import DrawnFootage
+from models.data.rendered_dataset import RenderedSplit
 from models.evaluation.baseline import (
     BaselineObjective,
     FrameCount,
@@ -18,10 +19,9 @@ from models.evaluation.baseline import (
     mark_baseline,
 )
 from models.geometry.head import Head
-from models.networks.avatar_networks import NetworkConfig, Variant, build_networks
+from models.networks.avatar_networks import NetworkConfig, Networks, Variant, build_networks
 from models.runtime.renderer import CachedRenderer
 from models.training.initialization import initialize
-from models.training.objective import Networks
 from models.training.trainer import Progress, TrainConfig, Trainer
 from tests.models.conftest import write_head
 from tests.models.studio.ball import Ball
@@ -55,7 +55,7 @@ def train(ball: Head, avatar: Avatar, frames: FrameCount, folder: Path) -> list[
     networks = build(config.network)
     initialize(networks)
     objective = BaselineObjective(networks, config.loss, config.mixed_precision)
-    footage = DrawnFootage(Ball(ball), ball)
+    footage = RenderedSplit(Ball(ball), ball)
     steps: list[Progress] = []
     Trainer(config, objective, footage, footage, ball, avatar.manifest, folder).run(steps.append)
     write_head(ball, folder / "avatar" / "head.npz")

@@ -4,9 +4,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from models.kernels.motion_code import channel_scale, gather_weights, motion_share
-from models.networks.conditioning import CAMERA, POSE, from_flat
-from models.networks.motion import CODE, MotionCode
+from models.contract.channels import CAMERA, POSE
+from models.kernels.motion_code import channel_scale, motion_share
+from models.networks.conditioning import from_flat
+from models.networks.motion import CODE, MotionCode, gather_weights
 from models.networks.texture import harmonic_scale
 
 EXPRESSIONS = 5

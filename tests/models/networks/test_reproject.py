@@ -11,8 +11,14 @@ from models.geometry.head import Head
 from models.kernels import reproject_features as carry_kernel
 from models.kernels.bfloat16 import network_array
 from models.networks.conditioning import describe
-from models.networks.reproject import Mesh, carry_bilinear, carry_nearest, find_places, own_places
-from models.runtime.base import frame_batch
+from models.networks.frame_batch import frame_batch
+from models.networks.reproject import (
+    Mesh,
+    find_source_positions,
+    own_source_positions,
+    reproject_bilinear,
+    reproject_nearest,
+)
 from tests.models.conftest import SIZE
 
 HALF = SIZE // 2
@@ -26,8 +32,8 @@ def mesh(ball: Head, state: FrameState, window: Window | None = None) -> Mesh:
 
 def test_a_frame_is_where_it_is(ball: Head, turned: FrameState) -> None:
     now = mesh(ball, turned)
-    places = find_places(now, now.points, now.origin)
-    torch.testing.assert_close(places, own_places(now, now.origin), atol=1e-4, rtol=0)
+    places = find_source_positions(now, now.points, now.origin)
+    torch.testing.assert_close(places, own_source_positions(now, now.origin), atol=1e-4, rtol=0)
     assert places[0, 0, 0].tolist() == [0.5, 0.5]
     assert places[0, 2, 5].tolist() == [5.5, 2.5]
 
@@ -37,9 +43,9 @@ def test_carried_texture_coordinates_are_those_of_the_new_frame(
 ) -> None:
     """Wherever the ball was seen in both frames, apart from the chart's seam at the back."""
     older, now = draw(ball, front, SIZE), draw(ball, turned, SIZE)
-    places = find_places(mesh(ball, turned), mesh(ball, front).points, torch.zeros(1, 2))
+    places = find_source_positions(mesh(ball, turned), mesh(ball, front).points, torch.zeros(1, 2))
     uv = torch.from_numpy(older.uv).permute(2, 0, 1)[None, :, ::2, ::2]
-    carried = carry_nearest(uv, places)[0].permute(1, 2, 0).numpy()
+    carried = reproject_nearest(uv, places)[0].permute(1, 2, 0).numpy()
     shows = (older.surface[..., 7] > 0.5) & (now.surface[..., 7] > 0.5)
     apart = np.abs(carried - now.uv[::2, ::2])[shows[::2, ::2]]
     unmoved = np.abs(older.uv - now.uv)[shows]
@@ -49,19 +55,25 @@ def test_carried_texture_coordinates_are_those_of_the_new_frame(
 
 def test_windows_know_where_they_are(ball: Head, front: FrameState, turned: FrameState) -> None:
     whole, small = Window(0, 0, SIZE, SIZE), Window(16, 20, 32, 32)
-    places = find_places(mesh(ball, turned, small), mesh(ball, front).points, torch.zeros(1, 2))
-    expected = find_places(mesh(ball, turned, whole), mesh(ball, front).points, torch.zeros(1, 2))
+    places = find_source_positions(
+        mesh(ball, turned, small), mesh(ball, front).points, torch.zeros(1, 2)
+    )
+    expected = find_source_positions(
+        mesh(ball, turned, whole), mesh(ball, front).points, torch.zeros(1, 2)
+    )
     seen = mesh(ball, turned, small).weights.sum(dim=3) > 0.5
     torch.testing.assert_close(places[seen], expected[:, 8:24, 10:26][seen])
     other = mesh(ball, front, Window(8, 2, 48, 48))
-    shifted = find_places(mesh(ball, turned, small), other.points, other.origin)
+    shifted = find_source_positions(mesh(ball, turned, small), other.points, other.origin)
     torch.testing.assert_close(shifted, places - torch.tensor([1.0, 4.0]))
 
 
 def test_beside_the_head_features_move_with_its_outline(ball: Head, front: FrameState) -> None:
     now, shift = mesh(ball, front), np.array([0.02, 0, 0], np.float32)
     older = mesh(ball, replace(front, head_translation=-shift))
-    moved = find_places(now, older.points, older.origin) - own_places(now, older.origin)
+    moved = find_source_positions(now, older.points, older.origin) - own_source_positions(
+        now, older.origin
+    )
     assert (moved[0, :, 0] == moved[0, :, :1].expand(-1, HALF, -1)[:, 0]).all()
     edge = moved[0, HALF // 2]
     assert (edge[:3, 0] < -1).all()  # left of the ball, and it came from the left
@@ -73,7 +85,7 @@ def test_the_kernels_carry_as_plain_torch_does(
     ball: Head, front: FrameState, turned: FrameState
 ) -> None:
     now, older = mesh(ball, turned), mesh(ball, front)
-    places = find_places(now, older.points, older.origin)
+    places = find_source_positions(now, older.points, older.origin)
     moved = np.empty((HALF, HALF, 2), np.float32)
     parts = (now.corners, now.weights, now.points, older.points)
     carry_kernel.find_moved(*(part[0].numpy() for part in parts), moved)
@@ -83,15 +95,15 @@ def test_the_kernels_carry_as_plain_torch_does(
         part = torch.randn(1, 8, HALF, HALF).to(dtype)
         last = part[0].permute(1, 2, 0).contiguous()
         carried = torch.zeros_like(last)
-        carry_kernel.carry_nearest(moved, network_array(last), *rows, network_array(carried))
-        plain = carry_nearest(part, places)[0].permute(1, 2, 0)
+        carry_kernel.reproject_nearest(moved, network_array(last), *rows, network_array(carried))
+        plain = reproject_nearest(part, places)[0].permute(1, 2, 0)
         assert (carried == plain).float().mean() > 0.999  # but on a pixel's very edge
         other = torch.randn(1, 8, HALF, HALF).to(dtype)
         added = other[0].permute(1, 2, 0).contiguous()
-        carry_kernel.carry_sum(
+        carry_kernel.reproject_sum(
             moved, network_array(last), network_array(added), 0.5, *rows, network_array(carried)
         )
-        plain = plain + 0.5 * carry_bilinear(other.float(), places)[0].permute(1, 2, 0)
+        plain = plain + 0.5 * reproject_bilinear(other.float(), places)[0].permute(1, 2, 0)
         same = (carried.float() - plain).abs() < (2e-3 if dtype == torch.float32 else 0.03)
         assert same.float().mean() > 0.995
 
@@ -99,8 +111,8 @@ def test_the_kernels_carry_as_plain_torch_does(
 def test_where_no_head_is_seen_nothing_moves(ball: Head, front: FrameState) -> None:
     away = replace(front, head_translation=np.array([5, 0, 0], np.float32))
     now, older = mesh(ball, away), mesh(ball, front)
-    places = find_places(now, older.points, older.origin)
-    torch.testing.assert_close(places, own_places(now, older.origin))
+    places = find_source_positions(now, older.points, older.origin)
+    torch.testing.assert_close(places, own_source_positions(now, older.origin))
     moved = np.empty((HALF, HALF, 2), np.float32)
     parts = (now.corners, now.weights, now.points, older.points)
     carry_kernel.find_moved(*(part[0].numpy() for part in parts), moved)

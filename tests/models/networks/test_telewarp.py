@@ -4,10 +4,10 @@ import torch
 from models.avatar.folder import Avatar
 from models.contract.frame_state import FrameState
 from models.geometry.gbuffer import Window, draw
-from models.networks.avatar_networks import FrameBatch
 from models.networks.conditioning import describe
+from models.networks.frame_batch import FrameBatch, frame_batch
 from models.networks.telewarp import FULL_TRUST
-from models.runtime.base import Stage, frame_batch
+from models.runtime.base import Stage
 from tests.models.conftest import SIZE
 
 

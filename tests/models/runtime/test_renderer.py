@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from models.avatar.folder import Avatar, AvatarError, load_avatar, save_avatar
+from models.avatar.folder import Avatar, load_avatar, save_avatar
+from models.avatar.manifest import AvatarError
 from models.contract.frame_state import FrameState
 from models.geometry.head import HeadError
 from models.networks.avatar_networks import Variant
 from models.runtime.base import Stage
 from models.runtime.renderer import CachedRenderer
-from models.runtime.telewarp_cpu import FusedLiveRuntime
-from models.runtime.telewarp_torch import LiveRuntime
+from models.runtime.telewarp_cpu import TelewarpCpuRuntime
+from models.runtime.telewarp_torch import TelewarpTorchRuntime
 from tests.models.conftest import write_head
 
 Build = Callable[..., Avatar]
@@ -80,7 +81,7 @@ def test_the_fused_kernels_draw_what_plain_torch_does(
 ) -> None:
     avatar = build_avatar("live", network_size)
     fused = CachedRenderer(avatar, warp_threads=threads)
-    plain = LiveRuntime(avatar, torch.device("cpu"))
+    plain = TelewarpTorchRuntime(avatar, torch.device("cpu"))
     cache = fused.allocate_cache()
     fused.refresh(front, cache)
     for state in (turned, front):  # twice: nothing of an older frame stays in the buffers
@@ -93,7 +94,7 @@ def test_the_kernels_align_caches_as_plain_torch_does(
     build_avatar: Build, front: FrameState, turned: FrameState
 ) -> None:
     avatar = build_avatar("live")
-    fused, plain = FusedLiveRuntime(avatar, 1), LiveRuntime(avatar, torch.device("cpu"))
+    fused, plain = TelewarpCpuRuntime(avatar, 1), TelewarpTorchRuntime(avatar, torch.device("cpu"))
     renderer = CachedRenderer(avatar)
     older, newer = renderer.allocate_cache(), renderer.allocate_cache()
     renderer.refresh(front, older)

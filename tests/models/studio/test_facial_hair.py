@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.studio.appearance import Look
+from models.studio.appearance import Appearance
 from models.studio.facial_hair import bearded, brow_height, brow_width
 
 ALONG = np.linspace(0, 1, 11)
 
 
 def test_brows_are_as_high_broad_and_arched_as_the_look_says() -> None:
-    level = replace(Look(), brow_arch=0.0, brow_height_mm=18.0)
+    level = replace(Appearance(), brow_arch=0.0, brow_height_mm=18.0)
     np.testing.assert_allclose(brow_height(ALONG, level), 0.018, atol=1e-7)
     arched = brow_height(ALONG, replace(level, brow_arch=1.0))
     assert arched.max() - arched.min() > 0.004

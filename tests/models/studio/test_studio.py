@@ -13,7 +13,7 @@ from models.contract.frame_state import FrameState, neutral_state
 from models.geometry.camera import look_at, rotation_vector_to_quaternion, to_screen
 from models.geometry.head import Head, HeadError, load_head
 from models.geometry.rasterizer_numba import project, rasterize
-from models.studio.appearance import Look
+from models.studio.appearance import Appearance
 from models.studio.atlas import load_studio_data
 from models.studio.studio import MATERIALS, Studio, load_studio
 
@@ -172,13 +172,13 @@ def test_highlights_move_when_the_viewer_does(studio: Studio, front: FrameState)
 
 def test_a_look_gives_another_person_in_another_room() -> None:
     head, data = load_head(HEAD_FILE), load_studio_data(HEAD_FILE)
-    dark = Look(skin=(0.16, 0.075, 0.045), backdrop=(0.05, 0.02, 0.01))
+    dark = Appearance(skin=(0.16, 0.075, 0.045), backdrop=(0.05, 0.02, 0.01))
     with np.load(HEAD_FILE) as file:
         x, y, z = file["eye_position"].tolist()
         state = neutral_state(len(head.expression_names), (x, y, z), float(file["fov_y_rad"]))
     fair, deep = (
         Studio(head, data, look, None, SIZE, texture_size=256).draw(state).rgb.astype(float)
-        for look in (Look(), dark)
+        for look in (Appearance(), dark)
     )
     cheek = np.s_[90:96, 64:70]
     assert deep[cheek].mean() < 0.7 * fair[cheek].mean()

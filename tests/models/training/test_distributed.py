@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from models.data.pairs import PairSettings
+from models.data.processes import ALONE
 from models.geometry.head import Head
 from models.networks.avatar_networks import NetworkConfig, build_networks
-from models.training.distributed import ALONE
 from models.training.objective import PairObjective
 from models.training.run import SessionArguments, build_trainer
 from models.training.trainer import TrainConfig

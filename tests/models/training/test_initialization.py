@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from models.avatar.folder import Avatar, save_avatar
-from models.networks.avatar_networks import LiveNetworks, NetworkConfig, Variant, build_networks
+from models.networks.avatar_networks import NetworkConfig, TelewarpNetworks, Variant, build_networks
 from models.training.initialization import InitialError, start_from
 
 
@@ -41,7 +41,7 @@ def test_a_saved_avatar_is_taken_whole_with_its_texture_as_a_pyramid(
 
 def test_what_does_not_fit_stays_as_it_was_and_is_named(avatar: Avatar, tmp_path: Path) -> None:
     networks = build_networks(replace(avatar.networks.config, expressions=7))
-    assert isinstance(networks, LiveNetworks)
+    assert isinstance(networks, TelewarpNetworks)
     before = networks.warper.motion.linear.weight.clone()
     taken = start_from(networks, tmp_path)
     assert taken.left == ("warper.motion.linear.weight",)

@@ -2,9 +2,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.data.samples import Truth
 from models.metrics.image_quality import ssim
-from models.networks.telewarp import Picture
-from models.training.losses import LossWeights, PictureLoss, Truth, structure_distance
+from models.networks.telewarp import Foreground
+from models.training.losses import ImageLoss, LossWeights, structure_distance
 
 
 @pytest.fixture
@@ -16,25 +17,25 @@ def truth() -> Truth:
     return Truth(torch.rand(2, 3, 48, 48) * mask + background * (1 - mask), mask, background)
 
 
-def exact(truth: Truth) -> Picture:
-    return Picture(truth.rgb.clone(), (truth.mask * 2 - 1) * 40)
+def exact(truth: Truth) -> Foreground:
+    return Foreground(truth.rgb.clone(), (truth.mask * 2 - 1) * 40)
 
 
 def test_the_exact_picture_costs_nothing(truth: Truth) -> None:
-    assert PictureLoss(LossWeights())(exact(truth), truth).item() == pytest.approx(0, abs=1e-5)
+    assert ImageLoss(LossWeights())(exact(truth), truth).item() == pytest.approx(0, abs=1e-5)
 
 
 def test_parts_are_weighed(truth: Truth) -> None:
     rgb = truth.rgb + 0.1 * truth.mask
     picture = exact(truth)._replace(rgb=rgb)
-    plain = PictureLoss(LossWeights(structure=0, mask=0))(picture, truth).item()
+    plain = ImageLoss(LossWeights(structure=0, mask=0))(picture, truth).item()
     assert plain == pytest.approx(0.1 * truth.mask.mean().item(), rel=1e-4)
-    structure = PictureLoss(LossWeights(structure=2, mask=0))(picture, truth).item()
+    structure = ImageLoss(LossWeights(structure=2, mask=0))(picture, truth).item()
     distance = 1 - ssim(rgb, truth.rgb).mean().item()
     assert structure == pytest.approx(plain + 2 * distance, rel=1e-4)
     hole = picture._replace(mask_logit=torch.full_like(picture.mask_logit, -40))
-    masked = PictureLoss(LossWeights(structure=0, mask=0.5))(hole, truth).item()
-    unmasked = PictureLoss(LossWeights(structure=0, mask=0))(hole, truth).item()
+    masked = ImageLoss(LossWeights(structure=0, mask=0.5))(hole, truth).item()
+    unmasked = ImageLoss(LossWeights(structure=0, mask=0))(hole, truth).item()
     assert masked == pytest.approx(unmasked + 0.5 * truth.mask.mean().item(), rel=1e-4)
 
 
@@ -43,7 +44,7 @@ def test_a_trained_distance_takes_the_place_of_structure(truth: Truth) -> None:
         assert picture.shape == other.shape == (2, 3, 48, 48)
         return torch.tensor(3.0)
 
-    loss = PictureLoss(LossWeights(vgg16=0.5, structure=9), always_three)
+    loss = ImageLoss(LossWeights(vgg16=0.5, structure=9), always_three)
     assert loss(exact(truth), truth).item() == pytest.approx(1.5, abs=1e-5)
 
 

@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from models.avatar.folder import Avatar, load_avatar
-from models.data.pairs import Pair, PairLoader, PairSettings
-from models.data.rendered_dataset import DrawnFootage
+from models.data.pairs import PairLoader, PairSettings
+from models.data.processes import Processes
+from models.data.rendered_dataset import RenderedSplit
+from models.data.samples import SamplePair
 from models.geometry.head import Head
 from models.networks.avatar_networks import NetworkConfig, Variant, build_networks
 from models.runtime.renderer import CachedRenderer
-from models.training.distributed import Processes
 from models.training.initialization import initialize
 from models.training.losses import LossWeights
 from models.training.objective import PairObjective, WarpObjective
@@ -58,7 +59,7 @@ def trainer(frames: Ball, ball: Head, build_avatar, variant: Variant, steps: int
     networks = build_networks(config.network)
     initialize(networks)
     objective = PairObjective(networks, config.loss, config.mixed_precision)
-    footage = DrawnFootage(frames, ball)
+    footage = RenderedSplit(frames, ball)
     return Trainer(config, objective, footage, footage, ball, avatar.manifest, folder)
 
 
@@ -70,7 +71,7 @@ def test_the_warp_learns_alone(frames: Ball, ball: Head, build_avatar, tmp_path:
     initialize(networks)
     before = copy.deepcopy(networks.state_dict())
     objective = WarpObjective(networks, LossWeights(), mixed_precision=True)
-    footage = DrawnFootage(frames, ball)
+    footage = RenderedSplit(frames, ball)
     seen: list[float] = []
     trainer = Trainer(config, objective, footage, footage, ball, avatar.manifest, tmp_path)
     trainer.run(lambda progress: seen.append(progress.losses["warp"]))
@@ -150,9 +151,9 @@ def test_the_same_seed_gives_the_same_weights(  # type: ignore[no-untyped-def]
 
 
 def test_the_same_seed_draws_the_same_pairs(frames: Ball, ball: Head) -> None:
-    def first(seed: int) -> Pair:
+    def first(seed: int) -> SamplePair:
         settings = PairSettings(batch=3, crop=32, max_age=4)
-        with PairLoader(DrawnFootage(frames, ball), settings, seed) as loader:
+        with PairLoader(RenderedSplit(frames, ball), settings, seed) as loader:
             return next(iter(loader))
 
     one, same, other = first(1), first(1), first(2)
@@ -163,7 +164,7 @@ def test_the_same_seed_draws_the_same_pairs(frames: Ball, ball: Head) -> None:
 def test_processes_share_a_batch(frames: Ball, ball: Head) -> None:
     def second(processes: Processes, threads: int = 1) -> torch.Tensor:
         settings = PairSettings(batch=4, crop=32, max_age=4, threads=threads)
-        loader = PairLoader(DrawnFootage(frames, ball), settings, 5, 7, processes)
+        loader = PairLoader(RenderedSplit(frames, ball), settings, 5, 7, processes)
         with loader:
             return next(iter(loader)).now.truth.rgb
 
@@ -180,7 +181,7 @@ def test_each_frame_of_a_pair_is_read_once(frames: Ball, ball: Head) -> None:
     frame = frames.frame
     frames.frame = lambda index: (read.append(index), frame(index))[1]  # type: ignore[method-assign]
     settings = PairSettings(batch=3, crop=32, max_age=4)
-    with PairLoader(DrawnFootage(frames, ball), settings, 0) as loader:
+    with PairLoader(RenderedSplit(frames, ball), settings, 0) as loader:
         next(iter(loader))
     assert len(read) % 6 == 0  # whole batches of three pairs
 
@@ -190,7 +191,7 @@ def test_ages_stay_between_their_limits(frames: Ball, ball: Head) -> None:
     older = frames.older
     frames.older = lambda index, age: (ages.append(age), older(index, age))[1]  # type: ignore[method-assign]
     settings = PairSettings(batch=40, crop=32, min_age=2, max_age=5)
-    with PairLoader(DrawnFootage(frames, ball), settings, 0) as loader:
+    with PairLoader(RenderedSplit(frames, ball), settings, 0) as loader:
         next(iter(loader))
     assert set(ages) == {2, 3, 4, 5}
 
@@ -210,11 +211,11 @@ def test_settings_that_cannot_be_are_refused(arguments: dict[str, int], message:
 
 def test_a_window_greater_than_the_pictures_is_refused(frames: Ball, ball: Head) -> None:
     with pytest.raises(ValueError, match="crop must be at most 64"):
-        PairLoader(DrawnFootage(frames, ball), PairSettings(crop=96), 0)
+        PairLoader(RenderedSplit(frames, ball), PairSettings(crop=96), 0)
 
 
 def test_a_pair_is_the_same_window_of_an_older_and_a_newer_frame(frames: Ball, ball: Head) -> None:
-    footage = DrawnFootage(frames, ball)
+    footage = RenderedSplit(frames, ball)
     with PairLoader(footage, PairSettings(batch=8, crop=32, max_age=4), 0) as loader:
         pair = next(iter(loader))
     assert pair.now.truth.rgb.shape == (8, 3, 32, 32)
@@ -226,7 +227,7 @@ def test_a_pair_is_the_same_window_of_an_older_and_a_newer_frame(frames: Ball, b
 
 
 def test_the_older_frames_window_reaches_further(frames: Ball, ball: Head) -> None:
-    footage = DrawnFootage(frames, ball)
+    footage = RenderedSplit(frames, ball)
     settings = PairSettings(batch=8, crop=32, margin=16, max_age=0)
     with PairLoader(footage, settings, 0) as loader:
         cached, now = next(iter(loader))
@@ -245,7 +246,7 @@ def test_a_failing_loader_raises_where_it_is_read(ball: Head, frames: Ball) -> N
 
     frames.frame = broken  # type: ignore[method-assign, assignment]
     with (
-        PairLoader(DrawnFootage(frames, ball), PairSettings(batch=1, crop=32), 0) as loader,
+        PairLoader(RenderedSplit(frames, ball), PairSettings(batch=1, crop=32), 0) as loader,
         pytest.raises(OSError, match="disk is gone"),
     ):
         next(iter(loader))

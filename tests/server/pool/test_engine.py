@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 import torch
 
-from models.avatar.folder import SHIPPED, Avatar, AvatarError, Manifest, save_avatar
+from models.avatar.folder import SHIPPED, Avatar, save_avatar
+from models.avatar.manifest import AvatarError, Manifest
+from models.contract.frame_state import FrameState
 from models.geometry.head import load_head
 from models.networks.avatar_networks import NetworkConfig, build_networks
 from models.runtime.crossfade import FADE_S
 from server.errors import RenderError
 from server.pool.engine import ModelEngine, ModelEngineFactory
-from server.pool.jobs import RenderState
 from server.pool.pool import PoolSettings, RenderPool
 
 SIZE = 64
@@ -57,8 +58,8 @@ def engine(avatars: Path) -> ModelEngine:
     return ModelEngineFactory(avatars).build("cpu", 1)
 
 
-def state(yaw: float = 0.0) -> RenderState:
-    return RenderState(
+def state(yaw: float = 0.0) -> FrameState:
+    return FrameState(
         head_rotation=np.array([0, np.sin(yaw / 2), 0, np.cos(yaw / 2)], np.float32),
         head_translation=np.zeros(3, np.float32),
         expression=np.zeros(52, np.float32),
