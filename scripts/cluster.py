@@ -29,11 +29,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from server.__main__ import listen
 from server.cluster.router import create_router
 from server.cluster.serving import RouterSettings, address_of, say, serve
 from server.cluster.supervisor import HostPlan
 from server.errors import SettingsError, TelewarpError
+from server.network.listening import listen
 from server.settings import ROOT, read_settings_of
 
 RAY_PORT = 6379

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
 import logging
 import signal
@@ -22,6 +21,7 @@ from server.app import PoolFactory, create_app
 from server.errors import NotReadyError, SettingsError
 from server.http.live_requests import LiveRequests
 from server.logs import LogFormat
+from server.network.listening import listen
 from server.pool.pool import RenderPool
 from server.settings import Settings, read_settings
 
@@ -30,9 +30,6 @@ logger = logging.getLogger("server")
 _LET_FINISH_S = 2
 """Requests still running at the end, such as pictures being rendered, are given so long."""
 _FIRST_WORKER_S = 120.0
-_SILENT_S = 20
-"""A connection silent for so long is asked whether anyone is there, and ends after three times half
-of that without an answer."""
 
 
 class _Server(uvicorn.Server):
@@ -61,7 +58,7 @@ class _Server(uvicorn.Server):
 
     async def _drain(self) -> None:
         state = self._app.state
-        await drain(state.admission, state.sessions, self._grace_s)
+        await drain(state.admission, state.sessions.tell, self._grace_s)
         self._end()
 
     def _end(self) -> None:
@@ -99,45 +96,11 @@ def main(arguments: list[str], pool_factory: PoolFactory | None = None) -> int:
         log_format = settings.log_format
         level = logging.getLevelNamesMapping()[settings.log_level.upper()]
         logs.configure(log_format, level)
-        with listen(settings) as listening:
+        with listen(settings.host, settings.port) as listening:
             return asyncio.run(_serve(settings, listening, pool_factory))
     except SettingsError as exc:
         _announce(f"Telewarp cannot start: {exc}", log_format, False)
         return 1
-
-
-def listen(settings: Settings) -> socket.socket:
-    """Take the port first: whoever has it already is found out before the models are loaded."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # By its protocol, or asyncio does not know it for TCP and leaves Nagle's algorithm on: 40 ms
-    # for every answer.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    _notice_the_dead(listening)
-    try:
-        listening.bind((settings.host, settings.port))
-        listening.listen(2048)
-    except OSError as exc:
-        listening.close()
-        place = f"{settings.host}:{settings.port}"
-        if exc.errno == errno.EADDRINUSE:
-            raise SettingsError(
-                f"{place} is taken by another program; choose another --port"
-            ) from exc
-        raise SettingsError(f"cannot listen on {place}: {exc.strerror or exc}") from exc
-    return listening
-
-
-def _notice_the_dead(listening: socket.socket) -> None:
-    """Have the kernel end connections, which inherit this, whose other end says nothing any more.
-
-    A publisher whose network is gone would hold its live body open for ever.
-    """
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if hasattr(socket, "TCP_KEEPIDLE"):  # elsewhere the system's two hours apply
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _SILENT_S)
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _SILENT_S // 2)
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
 
 
 async def _serve(

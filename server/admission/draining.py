@@ -1,30 +1,39 @@
-"""The end in good order: nobody new comes in, viewers are told, and have a while to leave."""
+"""Graceful shutdown: admit nobody, notify the viewers, and wait until they have left."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from server.admission.admission import Admission
-from server.sessions.registry import Sessions
 
 logger = logging.getLogger(__name__)
 
-_TELL_EVERY_S = 1.0
-"""Again and again: a viewer who has just come hears nothing before its channel is open."""
+_NOTIFY_EVERY_S = 1.0
+"""Repeated, since a viewer that has just connected receives nothing before its channel is open."""
 _CHECK_S = 0.1
 
 
-async def drain(admission: Admission, sessions: Sessions, grace_s: float) -> None:
-    """Let nobody in any more, and return when the last viewer has left or the time is over."""
+async def drain(
+    admission: Admission, notify: Callable[[Mapping[str, Any]], None], grace_s: float
+) -> None:
+    """Stop admitting viewers, and return when the last one has left or the time is over.
+
+    Args:
+        admission: Of the server.
+        notify: Sends an event to all viewers.
+        grace_s: How long viewers have to leave, seconds.
+    """
     admission.draining = True
-    logger.info("going down: %d viewers have %g s to leave", admission.inside, grace_s)
+    logger.info("draining: %d viewers have %g s to leave", admission.inside, grace_s)
     now = asyncio.get_running_loop().time
-    ends_at, tell_at = now() + grace_s, now()
+    ends_at, notify_at = now() + grace_s, now()
     while admission.inside and now() < ends_at:
-        if now() >= tell_at:
-            sessions.tell({"type": "draining", "ends_in_s": round(ends_at - now(), 1)})
-            tell_at += _TELL_EVERY_S
+        if now() >= notify_at:
+            notify({"type": "draining", "ends_in_s": round(ends_at - now(), 1)})
+            notify_at += _NOTIFY_EVERY_S
         await asyncio.sleep(_CHECK_S)
     if admission.inside:
-        logger.warning("going down with %d viewers still there", admission.inside)
+        logger.warning("shutting down with %d viewers still connected", admission.inside)

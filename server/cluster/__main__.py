@@ -15,12 +15,12 @@ import sys
 
 from pydantic import Field
 
-from server.__main__ import listen
 from server.auth.tokens import read_tokens
 from server.cluster.local import LocalPlacement
 from server.cluster.router import create_router
 from server.cluster.serving import RouterSettings, address_of, say, serve
 from server.errors import SettingsError
+from server.network.listening import listen
 from server.settings import read_settings_of
 
 
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
         tokens = read_tokens(settings.tokens) if settings.tokens is not None else None
         placement = LocalPlacement(settings.addresses, tokens)
         app = create_router(settings, placement, settings.host_sources)
-        with listen(settings) as listening:
+        with listen(settings.host, settings.port) as listening:
             say(f"Telewarp routes at {address_of(listening)}")
             asyncio.run(serve(app, listening, placement.run()))
     except SettingsError as exc:

@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, FastAPI, Request, Response, WebSocket, status
 from starlette.requests import HTTPConnection
 
-from server.app import add_gate, answer_errors
 from server.auth.grants import Grant, Scope
 from server.auth.passes import PARAMETER, give_pass
 from server.auth.tokens import Tokens, read_tokens
@@ -21,6 +20,8 @@ from server.cluster.registry import HostStatus
 from server.errors import NotReadyError, PoolBusyError, SettingsError
 from server.http.authorization import TheGrant, needs, open_to_all
 from server.http.bodies import read_body
+from server.http.gate import add_gate
+from server.http.problems import answer_errors
 from server.http.viewer_page import viewer_route
 from server.protocol.host_load import HeldStream
 from server.protocol.messages import parse_stream_request

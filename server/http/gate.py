@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
@@ -12,10 +14,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from server.auth.grants import Grant
-from server.auth.guard import SUBPROTOCOL, Guard, remember
-from server.auth.headers import Policy
+from server.auth.guard import SUBPROTOCOL, Guard, build_guard, remember
+from server.auth.headers import EXPOSED, Policy
 from server.auth.limits import Limits, client_key
 from server.errors import TelewarpError, TooManyRequestsError
+from server.http.problems import answer_telewarp_error
+from server.http.whep import TICKET_HEADER
+from server.settings import Settings
 
 Answer = Callable[[HTTPConnection, Exception], Awaitable[Response | None]]
 """Makes the answer to an error, and sends it itself to a WebSocket."""
@@ -93,3 +98,31 @@ def _with_subprotocol(scope: Scope, send: Send) -> Send:
         await send(message)
 
     return send_with_subprotocol
+
+
+def add_gate(app: FastAPI, settings: Settings, reached: Sequence[str] = ()) -> None:
+    """Keep out who must not come in; CORS outside of it, for refusals too are to be readable.
+
+    Args:
+        app: What is behind it.
+        settings: How it is set.
+        reached: Hosts that its page may connect to besides.
+    """
+    guard, origins = build_guard(settings), settings.origins
+    app.state.passes = guard.passes
+    limits = Limits(settings.max_requests_per_s, settings.max_connections)
+    app.add_middleware(
+        Gate,
+        guard=guard,
+        limits=limits if guard.reachable_by_others else None,
+        policy=Policy(origins, reached),
+        answer=answer_telewarp_error,
+    )
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "If-Match", TICKET_HEADER],
+            expose_headers=EXPOSED,
+        )

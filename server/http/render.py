@@ -23,9 +23,9 @@ from server.http.bodies import (
     require_media_type,
 )
 from server.http.dependencies import ThePool, TheSettings, TheStream
-from server.protocol.decode import from_default_view, to_render_state
+from server.protocol.decode import decode_state
 from server.protocol.messages import parse_render_request
-from server.streams.streams import neutral_mesh
+from server.protocol.states import frame_state, neutral_mesh
 
 router = APIRouter(prefix="/v1", tags=["pictures"])
 
@@ -57,9 +57,9 @@ async def render(request: Request, pool: ThePool, settings: TheSettings) -> Resp
     if avatar is None:
         known = ", ".join(sorted(pool.avatars)) or "none"
         raise AvatarNotFoundError(f"no avatar {wanted.avatar!r}; there are: {known}")
-    state = to_render_state(wanted.frame, wanted.view, avatar)
+    state = decode_state(wanted.frame, wanted.view, avatar)
     old = wanted.cached
-    cached = to_render_state(old.frame, old.view, avatar) if old is not None else None
+    cached = decode_state(old.frame, old.view, avatar) if old is not None else None
     rgb = await pool.render(avatar.id, state, mode=wanted.mode, cached_state=cached)
     return await _png_response(rgb)
 
@@ -75,7 +75,8 @@ async def render(request: Request, pool: ThePool, settings: TheSettings) -> Resp
 )
 async def snapshot(stream: TheStream, pool: ThePool) -> Response:
     """Render the stream's newest frame, seen from the avatar's default view."""
-    state = from_default_view(stream.newest or neutral_mesh(stream.avatar), stream.avatar)
+    mesh = stream.newest or neutral_mesh(stream.avatar)
+    state = frame_state(stream.avatar, mesh, None)
     return await _png_response(await pool.render(stream.avatar.id, state))
 
 

@@ -29,15 +29,16 @@ from server.http.dependencies import (
     TheStream,
     TheStreams,
 )
-from server.protocol.decode import to_mesh_state
+from server.protocol.decode import decode_mesh
 from server.protocol.messages import (
     MeshFrame,
     parse_mesh_frame,
     parse_mesh_frames,
     parse_stream_request,
 )
+from server.protocol.states import MeshState
 from server.sessions.registry import Sessions
-from server.streams.streams import MeshState, Stream
+from server.streams.streams import Stream
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
 
@@ -82,7 +83,7 @@ class _Publisher:
 
     def check(self, frame: MeshFrame) -> MeshState:
         """Raises `BadMessageError` if the frame does not fit the stream's avatar."""
-        return to_mesh_state(frame, self._stream.avatar, time.monotonic())
+        return decode_mesh(frame, self._stream.avatar, time.monotonic())
 
     def publish(self, mesh: MeshState) -> None:
         if self._stream.deleted:

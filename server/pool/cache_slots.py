@@ -51,17 +51,10 @@ class Trail:
 
 
 @dataclass(frozen=True, eq=False)
-class _Request:
-    sample: Sample
-    made_at: float | None
-    """When its state was current; None for the moment of sampling."""
-
-
-@dataclass(frozen=True, eq=False)
 class Refresh:
     """A refresh that is under way."""
 
-    request: _Request
+    sample: Sample
     slot: int
     state: FrameState
     made_at: float
@@ -106,7 +99,7 @@ class CacheLine:
         self._changed = changed
         self._book = SlotBook()
         self._views: dict[int, CacheView] = {}
-        self._waiting: _Request | None = None
+        self._waiting: Sample | None = None
         self._under_way: Refresh | None = None
         self._deaths = 0
         """Workers in a row that died of its refreshes."""
@@ -125,13 +118,16 @@ class CacheLine:
         ready = self.ready
         return ready.generation if ready else 0
 
-    def request(self, state: FrameState) -> None:
-        """Ask for a cache of this state; a request still waiting is replaced."""
-        self._request(_Request(lambda: state, time.monotonic()))
+    def request(self, sample: Sample) -> None:
+        """Request a cache of the state that `sample` returns once a worker is free for it.
 
-    def request_newest(self, sample: Sample) -> None:
-        """Ask for a cache of the state that `sample` gives once a worker is free for it."""
-        self._request(_Request(sample, None))
+        A request that is still waiting is replaced.
+        """
+        if self.closed:
+            return
+        self._waiting = sample
+        if self.can_refresh:
+            self._changed(self)
 
     @contextmanager
     def reading(self) -> Iterator[CacheView | None]:
@@ -187,12 +183,12 @@ class CacheLine:
 
     def begin_refresh(self) -> Refresh:
         """Take the waiting request and a slot for it. Only where `can_refresh`."""
-        request, slot = self._waiting, self._book.begin_write()
-        assert request is not None
+        sample, slot = self._waiting, self._book.begin_write()
+        assert sample is not None
         assert slot is not None
         self._waiting = None
-        made_at = time.monotonic() if request.made_at is None else request.made_at
-        self._under_way = Refresh(request, slot, request.sample(), made_at)
+        made_at = time.monotonic()  # before sampling: never claims to be newer than its state
+        self._under_way = Refresh(sample, slot, sample(), made_at)
         return self._under_way
 
     def finish_refresh(self) -> None:
@@ -227,19 +223,12 @@ class CacheLine:
         self._under_way = None
         self._book.abort_write()
         if self._waiting is None and not self.closed:
-            self._waiting = refresh.request
+            self._waiting = refresh.sample
         self._deaths += 1
         pause_s = _pause_s(self._deaths)
         self._paused_until = time.monotonic() + pause_s
         self.settle()
         return pause_s
-
-    def _request(self, request: _Request) -> None:
-        if self.closed:
-            return
-        self._waiting = request
-        if self.can_refresh:
-            self._changed(self)
 
     def _free_if_unused(self) -> None:
         if not self._freed and self._book.retire():

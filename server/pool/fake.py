@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from multiprocessing import parent_process
@@ -78,6 +78,11 @@ def fake_state(jaw_open: float = 0.0, eye_x: float = 0.0) -> FrameState:
         eye_position=np.array([eye_x, 0, 0.7], np.float32),
         fov_y_rad=0.5,
     )
+
+
+def always(state: FrameState) -> Callable[[], FrameState]:
+    """Return a sampler that gives this state whenever it is called."""
+    return lambda: state
 
 
 def failing(state: FrameState) -> FrameState:

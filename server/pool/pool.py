@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -20,7 +20,8 @@ from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage
 from server.errors import AvatarNotFoundError, NotReadyError, PoolBusyError, RenderError
 from server.logs import LogFormat
-from server.pool.cache_slots import CacheLine, CacheView, Sample, Trail
+from server.pool.cache_slots import CacheLine, CacheView, Trail
+from server.pool.frame import Frame
 from server.pool.interface import DeviceMemory, EngineFactory
 from server.pool.jobs import (
     AttachLine,
@@ -38,8 +39,9 @@ from server.pool.scheduler import Scheduler
 from server.pool.sizing import available_cores, default_size
 from server.pool.slot_memory import SharedBlock
 from server.pool.supervisor import Patience, Worker, WorkerState, is_ready
-from server.pool.warping import WarpedFrame, WarpThread, WarpTrial
+from server.pool.warping import WarpThread, WarpTrial
 from server.pool.worker import WorkerSettings
+from server.protocol.states import FrameInputs
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +52,6 @@ __all__ = [
     "PoolStatus",
     "RenderPool",
     "Trail",
-    "WarpedFrame",
 ]
 
 _TRIES = 2
@@ -248,23 +249,19 @@ class RenderPool:
                 _attach(worker, line)
         return line
 
-    async def warp(self, line: CacheLine, state: FrameState) -> WarpedFrame | None:
-        """Draw a state from the line's newest cache; None while it has none.
-
-        Raises:
-            RenderError: If this state cannot be rendered.
-        """
-        return await self.submit_warp(line, line.trail, lambda: state)
-
     def submit_warp(
-        self, line: CacheLine, trail: Trail, sample: Sample
-    ) -> asyncio.Future[WarpedFrame | None]:
-        """Like `warp`, of the state `sample` gives in the warp thread once its turn has come.
+        self, line: CacheLine, trail: Trail, sample: Callable[[], FrameInputs]
+    ) -> asyncio.Future[Frame | None]:
+        """Warp the newest cache of a line to the newest inputs.
 
         Args:
-            line: Whose newest cache is taken.
-            trail: The sequence of pictures that this is the next of: usually the line's own.
-            sample: Gives the state.
+            line: Whose newest cache is warped.
+            trail: The sequence that the frame belongs to: usually the line's own.
+            sample: Returns the newest inputs; called in the warp thread when its turn has come.
+
+        Returns:
+            The frame, with `queue`, `raster` and `warp` of its stages; None while the line has no
+            cache. RenderError if the renderer refuses the state.
         """
         return self._warps[line.device].submit(line, trail, sample)
 

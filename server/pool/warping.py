@@ -10,16 +10,19 @@ from __future__ import annotations
 import asyncio
 import time
 import weakref
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage
-from server.pool.cache_slots import CacheLine, CacheView, Sample, Trail
+from server.pool.cache_slots import CacheLine, CacheView, Trail
+from server.pool.frame import Frame
 from server.pool.interface import Engine, EngineFactory, Fade, SlotMemory
+from server.protocol.states import FrameInputs
 
 _SAME_MOMENT_S = 0.008
 """Viewers who ask within so long for the same picture are shown the same step of a fade, even where
@@ -43,41 +46,23 @@ class WarpTrial:
     """The last ones."""
 
 
-@dataclass(frozen=True, eq=False)
-class WarpedFrame:
-    """A picture of the newest state, drawn from the newest cache."""
-
-    rgb: RgbImage
-    """(H, W, 3) uint8; other viewers may be shown the same array."""
-    cache: CacheView
-    """The newest cache it was drawn from; its arrays may be overwritten by now."""
-    fading: bool
-    """Whether that cache is still coming in, so that the next frame of the same state differs."""
-    queue_ms: float
-    """Waiting for other viewers' warps."""
-    raster_ms: float
-    network_ms: float
-
-
 @dataclass(eq=False)
-class _Drawn:
-    """What is kept of a trail."""
+class _SequenceState:
+    """What is kept of a frame sequence from one frame to the next."""
 
     fade: Fade
-    frame: WarpedFrame | None = None
-    """The last one."""
-    state: FrameState | None = None
-    """What it shows."""
+    frame: Frame | None = None
+    """The newest one."""
     drawn_at: float = 0.0
 
-    def still_shows(self, state: FrameState, cache: CacheView, now: float) -> WarpedFrame | None:
-        """The last frame, where drawing it once more would make no other."""
-        if self.frame is None or self.state is None:
+    def reusable(self, state: FrameState, cache: CacheView, now: float) -> Frame | None:
+        """Return the newest frame if warping again would give the same image."""
+        if self.frame is None:
             return None
         changing = self.frame.fading or self.frame.cache is not cache
         if changing and now - self.drawn_at > _SAME_MOMENT_S:
             return None
-        return self.frame if self.state.same_image(state) else None
+        return self.frame if self.frame.inputs.state.same_image(state) else None
 
 
 class WarpThread:
@@ -98,7 +83,7 @@ class WarpThread:
         """How long a warp has taken lately."""
         self._factory = factory
         self._engine: Engine | None = None
-        self._drawn: weakref.WeakKeyDictionary[Trail, _Drawn] = weakref.WeakKeyDictionary()
+        self._drawn: weakref.WeakKeyDictionary[Trail, _SequenceState] = weakref.WeakKeyDictionary()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"warp-{device}")
 
     @property
@@ -116,8 +101,8 @@ class WarpThread:
         )
 
     def submit(
-        self, line: CacheLine, trail: Trail, sample: Sample
-    ) -> asyncio.Future[WarpedFrame | None]:
+        self, line: CacheLine, trail: Trail, sample: Callable[[], FrameInputs]
+    ) -> asyncio.Future[Frame | None]:
         """Warp the newest cache of a line to the state that `sample` gives when its turn comes.
 
         `sample` is called in the warp thread. Where the trail's last picture shows that state
@@ -178,10 +163,10 @@ class WarpThread:
         self,
         line: CacheLine,
         trail: Trail,
-        sample: Sample,
+        sample: Callable[[], FrameInputs],
         loop: asyncio.AbstractEventLoop,
         submitted_at: float,
-    ) -> WarpedFrame | None:
+    ) -> Frame | None:
         queue_ms = (time.perf_counter() - submitted_at) * 1e3
         try:
             with line.reading() as cache:
@@ -198,34 +183,29 @@ class WarpThread:
         self.warp_ms = earlier_ms + _NEWEST_COUNTS * (elapsed_ms - earlier_ms)
 
     def _draw(
-        self, line: CacheLine, trail: Trail, cache: CacheView, state: FrameState, queue_ms: float
-    ) -> WarpedFrame:
-        drawn, now = self._kept(trail, line.avatar_id), time.monotonic()
-        if shown := drawn.still_shows(state, cache, now):
-            return replace(shown, queue_ms=queue_ms, raster_ms=0.0, network_ms=0.0)
-        # A trail may follow caches of more than one line.
+        self, line: CacheLine, trail: Trail, cache: CacheView, inputs: FrameInputs, queue_ms: float
+    ) -> Frame:
+        kept, now = self._kept(trail, line.avatar_id), time.monotonic()
+        if same := kept.reusable(inputs.state, cache, now):
+            stages_ms = {"queue": queue_ms, "raster": 0.0, "warp": 0.0}
+            return Frame(inputs, same.cache, same.rgb, same.fading, stages_ms)
+        # A sequence may follow the caches of more than one line.
         generation = (line.id << 32) + cache.generation
-        source = drawn.fade.follow(cache.slot, generation, now)
-        picture = self.engine.warp(line.avatar_id, state, source)
-        self._note(picture.raster_ms + picture.network_ms)
-        drawn.frame = WarpedFrame(
-            rgb=picture.rgb,
-            cache=cache,
-            fading=drawn.fade.fading,
-            queue_ms=queue_ms,
-            raster_ms=picture.raster_ms,
-            network_ms=picture.network_ms,
-        )
-        drawn.state, drawn.drawn_at = state, time.monotonic()
-        return drawn.frame
+        source = kept.fade.follow(cache.slot, generation, now)
+        image = self.engine.warp(line.avatar_id, inputs.state, source)
+        self._note(image.raster_ms + image.network_ms)
+        stages_ms = {"queue": queue_ms, "raster": image.raster_ms, "warp": image.network_ms}
+        frame = Frame(inputs, cache, image.rgb, kept.fade.fading, stages_ms)
+        kept.frame, kept.drawn_at = frame, time.monotonic()
+        return frame
 
-    def _kept(self, trail: Trail, avatar_id: str) -> _Drawn:
+    def _kept(self, trail: Trail, avatar_id: str) -> _SequenceState:
         """The trail's own; at first a copy of what the one before it has here."""
         drawn = self._drawn.get(trail)
         if drawn is None:
             before = self._drawn.get(trail.before) if trail.before else None
             fade = self.engine.open_fade(avatar_id, before.fade if before else None)
-            drawn = self._drawn[trail] = _Drawn(fade)
+            drawn = self._drawn[trail] = _SequenceState(fade)
             trail.before = None
         return drawn
 

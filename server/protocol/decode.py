@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import difflib
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +21,7 @@ from server.protocol.messages import (
     View,
     shorten,
 )
-from server.sessions.viewer_state import ViewState
-from server.streams.streams import MeshState
+from server.protocol.states import MeshState, ViewState, frame_state
 
 Floats = NDArray[np.float32]
 
@@ -31,9 +29,7 @@ COEFFICIENT_TOLERANCE = 0.05
 """Real trackers overshoot 0..1 a little (1.003 in Live Link Face recordings); such are clamped."""
 
 
-def to_mesh_state(
-    frame: MeshFrame | RenderFace, avatar: AvatarInfo, received_at: float
-) -> MeshState:
+def decode_mesh(frame: MeshFrame | RenderFace, avatar: AvatarInfo, received_at: float) -> MeshState:
     """Check a face against its avatar and convert it.
 
     Args:
@@ -55,11 +51,11 @@ def to_mesh_state(
     )
 
 
-def to_view_state(view: View, received_at: float) -> ViewState:
-    """Convert a viewer's pose; any that was parsed can be rendered.
+def decode_view(view: View | RenderView, received_at: float) -> ViewState:
+    """Convert an eye pose; every view that was parsed can be rendered.
 
     Args:
-        view: As it came in.
+        view: The parsed message.
         received_at: `time.monotonic()`, seconds.
     """
     return ViewState(
@@ -72,35 +68,14 @@ def to_view_state(view: View, received_at: float) -> ViewState:
     )
 
 
-def to_render_state(face: RenderFace, view: RenderView | None, avatar: AvatarInfo) -> FrameState:
-    """Put a face and a view together, the avatar's own view where there is none.
+def decode_state(face: RenderFace, view: RenderView | None, avatar: AvatarInfo) -> FrameState:
+    """Convert the mesh frame and the view of a render request.
 
     Raises:
-        BadMessageError: If the face does not fit the avatar.
+        BadMessageError: If the mesh frame does not fit the avatar.
     """
-    mesh = to_mesh_state(face, avatar, received_at=0.0)
-    state = from_default_view(mesh, avatar)
-    if view is None:
-        return state
-    return replace(
-        state,
-        eye_rotation=np.array(view.eye.rotation, np.float32),
-        eye_position=np.array(view.eye.position, np.float32),
-        fov_y_rad=avatar.fov_y_rad if view.fov_y_rad is None else view.fov_y_rad,
-    )
-
-
-def from_default_view(mesh: MeshState, avatar: AvatarInfo) -> FrameState:
-    """A face as it is seen from where its avatar wants to be seen."""
-    return FrameState(
-        head_rotation=mesh.head_rotation,
-        head_translation=mesh.head_translation,
-        expression=mesh.expression,
-        vertices=mesh.vertices,
-        eye_rotation=np.array([0.0, 0.0, 0.0, 1.0], np.float32),
-        eye_position=np.array(avatar.eye_position, np.float32),
-        fov_y_rad=avatar.fov_y_rad,
-    )
+    mesh = decode_mesh(face, avatar, received_at=0.0)
+    return frame_state(avatar, mesh, decode_view(view, 0.0) if view is not None else None)
 
 
 def to_expression(face: Face, avatar: AvatarInfo) -> Floats:

@@ -18,7 +18,6 @@ from typing import Any, Protocol
 
 from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FrameState
-from models.contract.images import RgbImage
 from server.auth.grants import Grant, Scope
 from server.errors import (
     MayNotDriveError,
@@ -26,48 +25,24 @@ from server.errors import (
     RenderError,
     SessionClosedError,
 )
-from server.pool.pool import CacheLine, CacheView, RenderPool, WarpedFrame
+from server.pool.frame import Frame
+from server.pool.pool import CacheLine, RenderPool
+from server.protocol.states import FrameInputs, MeshState, ViewState
 from server.sessions.frame_metrics import FrameMetrics
 from server.sessions.pacing import Pace
 from server.sessions.view_sharing import Seat, Vantages
-from server.sessions.viewer_state import Sampled, Scene, ViewState
+from server.sessions.viewer_state import Scene
 from server.sessions.windows import Rate, Window
-from server.streams.streams import MeshState, Stream
+from server.streams.streams import Stream
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["Peer", "RenderedFrame", "Session", "ViewState"]
+__all__ = ["Frame", "Peer", "Session", "ViewState"]
 
 IDLE_REFRESH_S = 0.1
 """A still picture is sent again this often: Chromium never asks for a first frame it lost."""
 FIRST_CACHE_S = 20.0
 """So long the first frame waits for its cache."""
-
-
-@dataclass(frozen=True, eq=False)
-class RenderedFrame:
-    """A picture to send, and what it shows."""
-
-    rgb: RgbImage
-    """(H, W, 3) uint8; the same array again where `idle`."""
-    view_seq: int | None
-    """Of the view it was drawn for; None for the avatar's default view."""
-    view_sent_at_ms: float | None
-    mesh_seq: int | None
-    """Of the face frame it shows; None where nothing was published yet."""
-    cache_age_ms: float
-    """Since the state its cache was made from was current; 0 where it still is."""
-    stages_ms: dict[str, float]
-    """Where the time went: `wait` (from the newest change to asking for the warp: pacing and the
-    track), `queue` (other viewers' warps), `raster`, `warp`, `hand_over` (between threads)."""
-    idle: bool
-    """Whether it is the picture before, sent again because nothing has changed."""
-    view_received_at: float | None = None
-    """When that view came in; `time.monotonic()`, seconds, like the others."""
-    mesh_received_at: float | None = None
-    drawn_at: float | None = None
-    state: FrameState | None = None
-    """What it was drawn from."""
 
 
 class Peer(Protocol):
@@ -97,7 +72,7 @@ class _Figures:
     cache_age_ms: Window = field(default_factory=Window)
     stages_ms: defaultdict[str, Window] = field(default_factory=lambda: defaultdict(Window))
 
-    def add(self, frame: RenderedFrame) -> None:
+    def add(self, frame: Frame) -> None:
         self.frames += 1
         self.rate.count()
         self.cache_age_ms.add(frame.cache_age_ms)
@@ -157,8 +132,7 @@ class Session:
         """Inputs, cache line and generation of the last picture."""
         self._fading = False
         """Whether that cache is still coming in."""
-        self._last: RenderedFrame | None = None
-        self._last_cache: CacheView | None = None
+        self._last: Frame | None = None
         self._waiter: asyncio.Future[None] | None = None
         stream.on_deleted.append(self.end)
         self._keep_fresh()  # the first cache is made while the peers still negotiate
@@ -207,7 +181,7 @@ class Session:
             raise MayNotDriveError("expected views only: your token has no scope drive")
         return self._scene.set_mesh(mesh)
 
-    async def next_frame(self) -> RenderedFrame:
+    async def next_frame(self) -> Frame:
         """Wait until there is something new to show and draw it; one caller at a time.
 
         Returns at once where something is new and the last frame is long enough ago, at most
@@ -277,7 +251,7 @@ class Session:
         self.stream.on_deleted.remove(self.end)
         self._scene.close()
         self._seat.close()
-        self._last = self._last_cache = None
+        self._last = None
         self._wake()
 
     def _on_change(self) -> None:
@@ -295,22 +269,22 @@ class Session:
     def _keep_fresh(self) -> None:
         """Ask for a cache of the newest state, unless there is one, or it was asked for already."""
         line = self._seat.wanted
-        if self._refreshed == (line.id, self._scene.inputs):
+        if self._refreshed == (line.id, self._scene.revision):
             return
         ready = line.ready
         if ready is None or not ready.state.same_image(self._scene.sample().state):
-            line.request_newest(partial(self._sample_for_refresh, line.id))
+            line.request(partial(self._sample_for_refresh, line.id))
 
     def _sample_for_refresh(self, line_id: int) -> FrameState:
         sampled = self._scene.sample()
-        self._refreshed = line_id, sampled.inputs
+        self._refreshed = line_id, sampled.revision
         return sampled.state
 
     def _has_news(self) -> bool:
-        return self._fading or self._shown != self._showing(self._scene.inputs)
+        return self._fading or self._shown != self._showing(self._scene.revision)
 
-    def _showing(self, inputs: int) -> tuple[int, int, int]:
-        return inputs, self.line.id, self.line.generation
+    def _showing(self, revision: int) -> tuple[int, int, int]:
+        return revision, self.line.id, self.line.generation
 
     async def _first_cache(self) -> None:
         give_up_at = asyncio.get_running_loop().time() + FIRST_CACHE_S
@@ -356,76 +330,61 @@ class Session:
             timer.cancel()
             self._waiter = None
 
-    async def _draw(self) -> RenderedFrame | None:
-        """Warp the newest cache to the newest state; None if the renderer refuses the state."""
-        asked_at, changed_at = time.monotonic(), self._changed_at
-        sampled = self._scene.sample()
-        self._seat.move(sampled.state, self._scene.drives_itself())
+    async def _draw(self) -> Frame | None:
+        """Warp the newest cache to the newest inputs; None if the renderer refuses the state."""
+        requested_at, changed_at = time.monotonic(), self._changed_at
+        inputs = self._scene.sample()
+        self._seat.move(inputs.state, self._scene.drives_itself())
         line = self.line
 
-        def sample() -> FrameState:
-            nonlocal sampled
-            sampled = self._scene.sample()
-            return sampled.state
+        def sample() -> FrameInputs:
+            nonlocal inputs  # a failure belongs to what was sampled last
+            inputs = self._scene.sample()
+            return inputs
 
         warping = self._pool.submit_warp(line, self._seat.trail, sample)
         self._keep_fresh()  # while the warp is under way
         try:
-            warped = await warping
+            frame = await warping
         except RenderError as exc:
-            self._note_failure(sampled, exc)
+            self._note_failure(inputs, exc)
             return None
-        if warped is None:
+        if frame is None:
             raise SessionClosedError(f"session {self.id} has ended")
-        frame = _frame(sampled, warped, (asked_at - changed_at) * 1e3, asked_at)
-        self._shown = sampled.inputs, line.id, warped.cache.generation
-        self._fading = warped.fading
-        self._last, self._last_cache = frame, warped.cache
+        self._complete(frame, requested_at, changed_at)
+        self._shown = frame.inputs.revision, line.id, frame.cache.generation
+        self._fading = frame.fading
+        self._last = frame
         self._figures.add(frame)
         self._metrics.drawn(frame.cache_age_ms, frame.stages_ms)
         return frame
 
-    def _note_failure(self, sampled: Sampled, exc: RenderError) -> None:
+    @staticmethod
+    def _complete(frame: Frame, requested_at: float, changed_at: float) -> None:
+        """Add the stages that only the session knows."""
+        frame.rendered_at = time.monotonic()
+        elapsed_ms = (frame.rendered_at - requested_at) * 1e3
+        in_warp_thread_ms = sum(frame.stages_ms.values())
+        frame.stages_ms = {
+            "wait": (requested_at - changed_at) * 1e3,
+            **frame.stages_ms,
+            "hand_over": max(0.0, elapsed_ms - in_warp_thread_ms),
+        }
+        current = frame.cache.state.same_image(frame.inputs.state)
+        frame.cache_age_ms = 0.0 if current else frame.cache.age_ms
+
+    def _note_failure(self, inputs: FrameInputs, exc: RenderError) -> None:
         if not self._figures.failed:  # once; from then on they are only counted
             logger.warning("session %s: a frame failed: %s", self.id, exc, extra=self.log_ids)
         self._figures.failed += 1
         self._metrics.failed()
-        self._shown = self._showing(sampled.inputs)
+        self._shown = self._showing(inputs.revision)
         self._fading = False
 
-    def _repeat(self, last: RenderedFrame) -> RenderedFrame:
-        """The last picture once more: it still shows the newest state."""
+    def _repeat(self, last: Frame) -> Frame:
+        """Return the last frame once more: it still shows the newest state."""
         self._figures.repeated += 1
         self._metrics.repeated()
         self._figures.rate.count()
-        cache = self._last_cache
-        age_ms = cache.age_ms if cache and last.cache_age_ms else 0.0
-        return replace(last, cache_age_ms=age_ms, stages_ms={}, idle=True)
-
-
-def _age_ms(sampled: Sampled, cache: CacheView) -> float:
-    return 0.0 if cache.state.same_image(sampled.state) else cache.age_ms
-
-
-def _frame(sampled: Sampled, warped: WarpedFrame, wait_ms: float, asked_at: float) -> RenderedFrame:
-    elapsed_ms = (time.monotonic() - asked_at) * 1e3
-    rendering_ms = warped.queue_ms + warped.raster_ms + warped.network_ms
-    return RenderedFrame(
-        rgb=warped.rgb,
-        view_seq=sampled.view.seq if sampled.view else None,
-        view_sent_at_ms=sampled.view.sent_at_ms if sampled.view else None,
-        mesh_seq=sampled.mesh.seq if sampled.mesh else None,
-        cache_age_ms=_age_ms(sampled, warped.cache),
-        stages_ms={
-            "wait": wait_ms,
-            "queue": warped.queue_ms,
-            "raster": warped.raster_ms,
-            "warp": warped.network_ms,
-            "hand_over": max(0.0, elapsed_ms - rendering_ms),
-        },
-        idle=False,
-        view_received_at=sampled.view.received_at if sampled.view else None,
-        mesh_received_at=sampled.mesh.received_at if sampled.mesh else None,
-        drawn_at=asked_at + elapsed_ms / 1e3,
-        state=sampled.state,
-    )
+        age_ms = last.cache.age_ms if last.cache_age_ms else 0.0
+        return replace(last, cache_age_ms=age_ms, stages_ms={}, repeated=True)

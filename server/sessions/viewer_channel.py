@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from server.errors import BadMessageError
-from server.protocol.decode import to_mesh_state, to_view_state
+from server.pool.frame import Frame
+from server.protocol.decode import decode_mesh, decode_view
 from server.protocol.messages import Ping, View, parse_viewer_message
-from server.sessions.session import RenderedFrame, Session
+from server.sessions.session import Session
 
 _LONGEST_MESSAGE = 256 * 1024
 """Characters; above the vertices of any avatar that fits one SCTP message."""
@@ -43,9 +44,9 @@ class ViewerChannel:
             if isinstance(message, Ping):
                 self._tell(pong(message, received_at, self._session.most_fps))
             elif isinstance(message, View):
-                self._session.set_view(to_view_state(message, received_at))
+                self._session.set_view(decode_view(message, received_at))
             else:
-                mesh = to_mesh_state(message, self._session.avatar, received_at)
+                mesh = decode_mesh(message, self._session.avatar, received_at)
                 self._session.set_mesh(mesh)
         except BadMessageError as exc:
             self._refuse(str(exc))
@@ -74,28 +75,19 @@ def pong(ping: Ping, received_at: float, fps: float) -> dict[str, Any]:
     }
 
 
-def frame_event(rendered: RenderedFrame, encode_ms: float) -> dict[str, Any]:
-    """What a frame shows and how it came about; the channel adds which frame it is."""
+def frame_event(frame: Frame) -> dict[str, Any]:
+    """Return the event that describes an encoded frame; the transport adds which frame it is."""
+    state = frame.inputs.state
     return {
         "type": "frame",
-        "view_seq": rendered.view_seq,
-        "mesh_seq": rendered.mesh_seq,
-        "head": _head(rendered),
-        "view_sent_at_ms": rendered.view_sent_at_ms,
-        "cache_age_ms": round(rendered.cache_age_ms, 2),
-        "stages_ms": {
-            stage: round(ms, 2)
-            for stage, ms in (*rendered.stages_ms.items(), ("encode", encode_ms))
+        "view_seq": frame.view_seq,
+        "mesh_seq": frame.mesh_seq,
+        # For late reprojection, which follows the eye until the next frame.
+        "head": {
+            "rotation": [round(float(value), 5) for value in state.head_rotation],
+            "translation": [round(float(value), 5) for value in state.head_translation],
         },
-    }
-
-
-def _head(rendered: RenderedFrame) -> dict[str, list[float]] | None:
-    """Where the head is in it, by which a page can follow the eye until the next one."""
-    state = rendered.state
-    if state is None:
-        return None
-    return {
-        "rotation": [round(float(value), 5) for value in state.head_rotation],
-        "translation": [round(float(value), 5) for value in state.head_translation],
+        "view_sent_at_ms": frame.view_sent_at_ms,
+        "cache_age_ms": round(frame.cache_age_ms, 2),
+        "stages_ms": {stage: round(ms, 2) for stage, ms in frame.stages_ms.items()},
     }

@@ -13,40 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.contract.avatar_info import AvatarInfo
-from models.contract.frame_state import FrameState
-from server.streams.streams import LIVE_HOLD_S, MeshState, Stream, neutral_mesh
+from server.protocol.states import FrameInputs, MeshState, ViewState, frame_state, neutral_mesh
+from server.streams.streams import LIVE_HOLD_S, Stream
 
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class ViewState:
-    """Where a viewer looks from, checked and converted to arrays."""
-
-    seq: int
-    sent_at_ms: float | None
-    """The viewer's own clock."""
-    received_at: float
-    """`time.monotonic()`, seconds."""
-    eye_rotation: Floats
-    """(4,) quaternion [x, y, z, w], local to world."""
-    eye_position: Floats
-    """(3,) metres."""
-    fov_y_rad: float | None = None
-    """None for the avatar's own."""
-
-
-@dataclass(frozen=True, eq=False)
-class Sampled:
-    """The newest values at one moment, put together."""
-
-    inputs: int
-    """The count of changes it includes."""
-    view: ViewState | None
-    mesh: MeshState | None
-    """None where nothing was published yet."""
-    state: FrameState
 
 
 @dataclass
@@ -71,7 +41,7 @@ class Scene:
 
     def __init__(self, stream: Stream, changed: Callable[[], None]) -> None:
         self.stream = stream
-        self.inputs = 1
+        self.revision = 1
         """Counts the changes."""
         self.counters = InputCounters()
         self._changed = changed
@@ -113,14 +83,14 @@ class Scene:
         self._touch()
         return True
 
-    def sample(self) -> Sampled:
+    def sample(self) -> FrameInputs:
         """Put the newest values together; the same object as before while they are the same.
 
         Thread-safe: every value is read once and replaced as a whole, and what changes meanwhile
-        makes `inputs` move on.
+        advances `revision`.
         """
         sampled = self._sampled
-        if sampled.inputs != self.inputs:
+        if sampled.revision != self.revision:
             sampled = self._sampled = self._compose()
         return sampled
 
@@ -140,7 +110,7 @@ class Scene:
             self._touch()
 
     def _touch(self) -> None:
-        self.inputs += 1
+        self.revision += 1
         self._changed()
 
     def _await_own_mesh_end(self) -> None:
@@ -153,23 +123,9 @@ class Scene:
         loop = asyncio.get_running_loop()
         self._own_mesh_timer = loop.call_later(left_s + 1e-3, self._await_own_mesh_end)
 
-    def _compose(self) -> Sampled:
+    def _compose(self) -> FrameInputs:
         # The count goes first: a change between here and the end must not pass for included.
-        inputs, view = self.inputs, self._view
+        revision, view = self.revision, self._view
         shown = self._own_mesh if self.drives_itself() else self.stream.newest
-        state = compose_state(self.stream.avatar, shown or self._neutral, view)
-        return Sampled(inputs, view, shown, state)
-
-
-def compose_state(avatar: AvatarInfo, mesh: MeshState, view: ViewState | None) -> FrameState:
-    """A face as seen from a view, or from the avatar's own where there is none."""
-    fov_y_rad = view.fov_y_rad if view else None
-    return FrameState(
-        head_rotation=mesh.head_rotation,
-        head_translation=mesh.head_translation,
-        expression=mesh.expression,
-        vertices=mesh.vertices,
-        eye_rotation=view.eye_rotation if view else np.array([0, 0, 0, 1], np.float32),
-        eye_position=view.eye_position if view else np.array(avatar.eye_position, np.float32),
-        fov_y_rad=avatar.fov_y_rad if fov_y_rad is None else fov_y_rad,
-    )
+        state = frame_state(self.stream.avatar, shown or self._neutral, view)
+        return FrameInputs(revision, view, shown, state)

@@ -18,7 +18,8 @@ from math import atan2, cos, pi, sin
 import numpy as np
 from numpy.typing import NDArray
 
-from server.streams.streams import LIVE_HOLD_S, MeshState, Stream
+from server.protocol.states import MeshState
+from server.streams.streams import LIVE_HOLD_S, Stream
 
 Floats = NDArray[np.float32]
 Vector = tuple[float, float, float]

@@ -23,6 +23,7 @@ from server.errors import (
     StreamExistsError,
     StreamNotFoundError,
 )
+from server.protocol.states import MeshState
 
 Floats = NDArray[np.float32]
 
@@ -30,37 +31,6 @@ LIVE_HOLD_S = 2.0
 """So long after its last frame a sender keeps the face; then idle animation may resume, and a
 sender that starts to count from 0 again is taken for a new one."""
 _STREAM_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
-
-
-@dataclass(frozen=True, eq=False)
-class MeshState:
-    """One face frame, checked and converted to arrays. Quaternions [x, y, z, w], metres."""
-
-    seq: int
-    captured_at_ms: float | None
-    """The sender's own clock."""
-    received_at: float
-    """`time.monotonic()`, seconds."""
-    head_rotation: Floats
-    """(4,), local to world."""
-    head_translation: Floats
-    """(3,)"""
-    expression: Floats
-    """(E,) in the avatar's order."""
-    vertices: Floats | None = None
-    """(V, 3) posed in head space; replaces `expression` where given."""
-
-
-def neutral_mesh(avatar: AvatarInfo) -> MeshState:
-    """The face at rest at the origin, as seen before anything was published."""
-    return MeshState(
-        seq=0,
-        captured_at_ms=None,
-        received_at=time.monotonic(),
-        head_rotation=np.array([0.0, 0.0, 0.0, 1.0], np.float32),
-        head_translation=np.zeros(3, np.float32),
-        expression=np.zeros(len(avatar.expression_names), np.float32),
-    )
 
 
 @dataclass

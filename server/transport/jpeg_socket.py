@@ -22,8 +22,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from models.contract.images import RgbImage
 from server.errors import BadOfferError, SessionClosedError, TelewarpError
+from server.pool.frame import Frame
 from server.protocol.messages import Message, Seq
-from server.sessions.session import RenderedFrame, Session
+from server.sessions.session import Session
 from server.sessions.viewer_channel import ViewerChannel, frame_event
 
 logger = logging.getLogger(__name__)
@@ -146,25 +147,25 @@ class PicturePeer:
             self.failure = exc
             self._end(f"no more pictures: {exc}")
 
-    async def _next_frame(self) -> RenderedFrame:
+    async def _next_frame(self) -> Frame:
         while True:
             frame = await self._session.next_frame()
-            if not frame.idle or time.monotonic() - self._sent_at >= _STILL_S:
+            if not frame.repeated or time.monotonic() - self._sent_at >= _STILL_S:
                 return frame
 
-    async def _send(self, frame: RenderedFrame) -> None:
+    async def _send(self, frame: Frame) -> None:
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
         jpeg = await loop.run_in_executor(self._executor, to_jpeg, frame.rgb)
-        encode_ms = (time.perf_counter() - started) * 1e3
-        self._session.note_stage("encode", encode_ms)
+        frame.stages_ms["encode"] = (time.perf_counter() - started) * 1e3
+        self._session.note_stage("encode", frame.stages_ms["encode"])
         self._taken.clear()
         self._under_way += 1
         self._sent_at = time.monotonic()
         events, self._events = self._events, {}
         for event in events.values():
             await self._socket.send_text(json.dumps(event))
-        facts = frame_event(frame, encode_ms) | {"picture": self._under_way}
+        facts = frame_event(frame) | {"picture": self._under_way}
         await self._socket.send_text(json.dumps(facts, separators=(",", ":")))
         await self._socket.send_bytes(jpeg)
 

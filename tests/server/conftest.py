@@ -15,8 +15,8 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from server.__main__ import listen
 from server.app import PoolFactory, create_app, pool_settings
+from server.network.listening import listen
 from server.pool.fake import FakeEngineFactory
 from server.pool.pool import RenderPool
 from server.settings import Settings

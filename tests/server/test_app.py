@@ -11,8 +11,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from server.app import STATUS, create_app, pool_settings
+from server.app import create_app, pool_settings
 from server.errors import SettingsError, TelewarpError
+from server.http.problems import STATUS
 from server.pool.fake import FakeEngineFactory
 from server.pool.pool import RenderPool
 from server.settings import Settings

@@ -164,7 +164,7 @@ def test_who_does_not_leave_in_time_is_not_waited_for() -> None:
         program.process.send_signal(signal.SIGTERM)
         with pytest.raises(ConnectionClosed):
             list(program.events())
-        assert "going down with 1 viewers still there" in program.ends_within(10)
+        assert "shutting down with 1 viewers still connected" in program.ends_within(10)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -21,8 +21,9 @@ from server.auth.grants import ANYONE
 from server.encoding.h264 import H264Encoder, open_x264
 from server.pool.fake import FakeEngineFactory
 from server.pool.pool import PoolSettings, RenderPool
+from server.protocol.states import ViewState
 from server.sessions.registry import Sessions
-from server.sessions.session import Session, ViewState
+from server.sessions.session import Session
 from server.streams.streams import Streams
 from server.transport.webrtc.track import RenderTrack
 
@@ -58,10 +59,10 @@ class Viewer:
             await self.track.recv()
             newest = self.track.newest
             assert newest is not None
-            if newest.rendered.view_seq is not None and not newest.rendered.idle:
-                sent_at = self.sent_at[newest.rendered.view_seq]
+            if newest.view_seq is not None and not newest.repeated:
+                sent_at = self.sent_at[newest.view_seq]
                 self.latencies_s.append(time.monotonic() - sent_at)
-                self.cache_ages_ms.append(newest.rendered.cache_age_ms)
+                self.cache_ages_ms.append(newest.cache_age_ms)
 
 
 def a_view(seq: int, viewer: int) -> ViewState:

@@ -6,10 +6,10 @@ clock, so that each network direction is measured and not guessed.
 
 from __future__ import annotations
 
-from server.transport.webrtc.track import EncodedFrame
+from server.pool.frame import Frame
 
 
-def frame_clock(frame: EncodedFrame, sent_at: float) -> dict[str, float | None]:
+def frame_clock(frame: Frame, sent_at: float) -> dict[str, float | None]:
     """When a frame passed each point.
 
     Args:
@@ -20,11 +20,11 @@ def frame_clock(frame: EncodedFrame, sent_at: float) -> dict[str, float | None]:
         `view_received` and `mesh_received` (of what it shows, None where there is none), `drawn`,
         `encoded`, `sent`: `time.monotonic()` in milliseconds.
     """
-    rendered = frame.rendered
+    view, mesh = frame.inputs.view, frame.inputs.mesh
     moments = {
-        "view_received": rendered.view_received_at,
-        "mesh_received": rendered.mesh_received_at,
-        "drawn": rendered.drawn_at,
+        "view_received": view.received_at if view else None,
+        "mesh_received": mesh.received_at if mesh else None,
+        "drawn": frame.rendered_at,
         "encoded": frame.encoded_at,
         "sent": sent_at,
     }

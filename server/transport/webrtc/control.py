@@ -10,10 +10,10 @@ from typing import Any
 
 from aiortc import RTCDataChannel
 
+from server.pool.frame import Frame
 from server.sessions.session import Session
 from server.sessions.viewer_channel import ViewerChannel, frame_event
 from server.transport.webrtc.clock import frame_clock
-from server.transport.webrtc.track import EncodedFrame
 
 logger = logging.getLogger(__name__)
 
@@ -58,9 +58,9 @@ class Control:
         self._sign_of_life()
         self._channel.receive(text)
 
-    def report(self, frame: EncodedFrame, rtp_timestamp: int) -> None:
+    def report(self, frame: Frame, rtp_timestamp: int) -> None:
         """Tell the viewer which view a frame shows and how it came about."""
-        event = frame_event(frame.rendered, frame.encode_ms)
+        event = frame_event(frame)
         self.send(
             event
             | {

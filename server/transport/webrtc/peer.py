@@ -222,7 +222,7 @@ class AiortcPeer:
         self._rate.note_sent(size, time.monotonic())
         self._session.note_sent(size)
         if ends_frame and self._track is not None and self._track.newest is not None:
-            self._session.note_stage("encode", self._track.newest.encode_ms)
+            self._session.note_stage("encode", self._track.newest.stages_ms["encode"])
             self._control.report(self._track.newest, rtp_timestamp)
 
     def _key_frame_wanted(self) -> None:

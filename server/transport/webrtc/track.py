@@ -12,7 +12,6 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import av
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 
 from server.encoding.h264 import TIME_BASE
 from server.errors import SessionClosedError
-from server.sessions.session import RenderedFrame
+from server.pool.frame import Frame
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +38,7 @@ _TICK_STEP = 9
 class FrameSource(Protocol):
     """What the track needs of a session."""
 
-    async def next_frame(self) -> RenderedFrame: ...
+    async def next_frame(self) -> Frame: ...
 
 
 class PictureEncoder(Protocol):
@@ -64,21 +63,6 @@ class Vp8Pictures:
         return frame
 
 
-@dataclass(frozen=True)
-class EncodedFrame:
-    """A frame that has been handed to aiortc."""
-
-    rendered: RenderedFrame
-    pts: int
-    encode_ms: float
-    """From handing the picture over to having it encoded, conversion included."""
-    is_key: bool
-    convert_ms: float
-    """The conversion from RGB to YUV alone."""
-    encoded_at: float
-    """`time.monotonic()`, seconds."""
-
-
 class RenderTrack(MediaStreamTrack):
     """A session's picture as a track.
 
@@ -99,12 +83,12 @@ class RenderTrack(MediaStreamTrack):
         on_failure: Callable[[Exception], None],
     ) -> None:
         super().__init__()
-        self.newest: EncodedFrame | None = None
+        self.newest: Frame | None = None
         self._source = source
         self._encoder: PictureEncoder | None = encoder
         self._executor = executor
         self._on_failure = on_failure
-        self._next: asyncio.Task[RenderedFrame] | None = None
+        self._next: asyncio.Task[Frame] | None = None
         self._key_frame_wanted = asyncio.Event()
         self._key_frame_wanted.set()  # the first of all
         self._last_key_at = -KEY_FRAME_INTERVAL_S
@@ -147,7 +131,7 @@ class RenderTrack(MediaStreamTrack):
             self._next.exception()  # fetched, or asyncio would complain that nobody did
         self._next = self.newest = self._encoder = None
 
-    async def _picture(self) -> RenderedFrame:
+    async def _picture(self) -> Frame:
         """The next picture, or the last one again where a key frame is wanted meanwhile."""
         if self._next is None:
             self._next = asyncio.ensure_future(self._source.next_frame())
@@ -158,7 +142,7 @@ class RenderTrack(MediaStreamTrack):
             finally:
                 wanted.cancel()
             if not self._next.done():
-                return self.newest.rendered
+                return self.newest
         frame = await asyncio.shield(self._next)
         self._next = asyncio.ensure_future(self._source.next_frame())
         return frame
@@ -167,36 +151,34 @@ class RenderTrack(MediaStreamTrack):
         await self._key_frame_wanted.wait()
         await asyncio.sleep(self._last_key_at + KEY_FRAME_INTERVAL_S - time.monotonic())
 
-    async def _encode(self, rendered: RenderedFrame) -> Any:
+    async def _encode(self, frame: Frame) -> Any:
         encoder = self._encoder
         if encoder is None:
             raise SessionClosedError("the track was stopped meanwhile")
-        is_key = self._is_key(rendered)
-        pts = self._next_pts()
+        is_key, frame.pts = self._is_key(frame), self._next_pts()
         started = time.perf_counter()
         encoded = await asyncio.get_running_loop().run_in_executor(
-            self._executor, encoder.encode, rendered.rgb, pts, is_key
+            self._executor, encoder.encode, frame.rgb, frame.pts, is_key
         )
-        encode_ms = (time.perf_counter() - started) * 1e3
-        self.newest = EncodedFrame(
-            rendered, pts, encode_ms, is_key, encoder.convert_ms, time.monotonic()
-        )
+        frame.stages_ms["encode"] = (time.perf_counter() - started) * 1e3
+        frame.convert_ms, frame.encoded_at = encoder.convert_ms, time.monotonic()
+        self.newest = frame
         return encoded
 
-    def _is_key(self, rendered: RenderedFrame) -> bool:
+    def _is_key(self, frame: Frame) -> bool:
         now = time.monotonic()
         if now - self._last_key_at < KEY_FRAME_INTERVAL_S:
             return False
-        if not self._key_frame_wanted.is_set() and not self._may_show_nothing(rendered, now):
+        if not self._key_frame_wanted.is_set() and not self._may_show_nothing(frame, now):
             return False
         self._key_frame_wanted.clear()
         self._last_key_at = now
         return True
 
-    def _may_show_nothing(self, rendered: RenderedFrame, now: float) -> bool:
+    def _may_show_nothing(self, frame: Frame, now: float) -> bool:
         """A browser that lost the whole first frame stays black and never asks for another."""
         started = self._started_at if self._started_at is not None else now
-        return rendered.view_seq is None and now - started < _UNASKED_KEY_FRAMES_S
+        return frame.view_seq is None and now - started < _UNASKED_KEY_FRAMES_S
 
     def _next_pts(self) -> int:
         now = time.monotonic()

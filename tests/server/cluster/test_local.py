@@ -12,12 +12,12 @@ import httpx2
 import pytest
 import uvicorn
 
-from server.__main__ import listen
 from server.auth.grants import Scope
 from server.auth.tokens import Tokens, read_tokens
 from server.cluster.local import LocalPlacement
 from server.cluster.router import create_router
 from server.cluster.supervisor import HostKeeper, HostPlan, Seat
+from server.network.listening import listen
 from server.protocol.host_load import HeldStream, HostLoad
 from server.settings import Settings
 

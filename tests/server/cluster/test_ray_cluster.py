@@ -20,10 +20,10 @@ import pytest
 import uvicorn
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from server.__main__ import listen
 from server.cluster.router import create_router
 from server.cluster.supervisor import HostPlan
 from server.errors import NotReadyError
+from server.network.listening import listen
 from server.settings import Settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

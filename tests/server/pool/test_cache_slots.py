@@ -7,7 +7,7 @@ import time
 import pytest
 
 from server.pool.cache_slots import CacheLine
-from server.pool.fake import FakeEngine, FakeEngineFactory, fake_state
+from server.pool.fake import FakeEngine, FakeEngineFactory, always, fake_state
 
 
 class Owner:
@@ -47,16 +47,16 @@ def freed(owner: Owner) -> bool:
 
 def test_a_waiting_request_is_replaced_by_a_newer_one(owner: Owner) -> None:
     for jaw_open in (0.1, 0.2, 0.3):
-        owner.line.request(fake_state(jaw_open))
+        owner.line.request(always(fake_state(jaw_open)))
     assert owner.refresh() == 0.3
     assert not owner.line.can_refresh
     owner.line.close()
 
 
 def test_at_most_one_refresh_is_under_way(owner: Owner) -> None:
-    owner.line.request(fake_state(0.1))
+    owner.line.request(always(fake_state(0.1)))
     owner.line.begin_refresh()
-    owner.line.request(fake_state(0.2))
+    owner.line.request(always(fake_state(0.2)))
     assert not owner.line.can_refresh
     owner.line.finish_refresh()
     assert owner.line.can_refresh
@@ -65,18 +65,21 @@ def test_at_most_one_refresh_is_under_way(owner: Owner) -> None:
 
 def test_a_sample_is_taken_when_the_refresh_begins(owner: Owner) -> None:
     newest = fake_state(0.1)
-    owner.line.request_newest(lambda: newest)
+    owner.line.request(lambda: newest)
     newest = fake_state(0.9)
     assert owner.refresh() == 0.9
     owner.line.close()
 
 
-def test_the_age_of_a_cache_counts_from_its_request(owner: Owner) -> None:
+def test_the_age_of_a_cache_counts_from_when_its_state_was_sampled(owner: Owner) -> None:
+    owner.line.request(always(fake_state(0.1)))
+    time.sleep(0.02)
     before = time.monotonic()
-    owner.line.request(fake_state(0.1))
+    refresh = owner.line.begin_refresh()
     after = time.monotonic()
     time.sleep(0.02)
-    owner.refresh()
+    owner.engine.refresh("default", refresh.state, owner.memory.slot(refresh.slot))
+    owner.line.finish_refresh()
     assert owner.line.ready is not None
     assert before <= owner.line.ready.made_at <= after
     assert owner.line.ready.age_ms >= 20
@@ -88,14 +91,14 @@ def test_generations_count_up_and_watchers_are_told(owner: Owner) -> None:
     owner.line.on_ready.append(lambda: told.append(owner.line.generation))
     assert owner.line.ready is None
     for _ in range(3):
-        owner.line.request(fake_state())
+        owner.line.request(always(fake_state()))
         owner.refresh()
     assert told == [1, 2, 3]
     owner.line.close()
 
 
 def test_a_refresh_whose_worker_died_waits_again(owner: Owner) -> None:
-    owner.line.request(fake_state(0.1))
+    owner.line.request(always(fake_state(0.1)))
     owner.line.begin_refresh()
     owner.line.retry_refresh()
     assert owner.refresh() == 0.1
@@ -103,16 +106,16 @@ def test_a_refresh_whose_worker_died_waits_again(owner: Owner) -> None:
 
 
 def test_a_newer_request_goes_before_the_one_whose_worker_died(owner: Owner) -> None:
-    owner.line.request(fake_state(0.1))
+    owner.line.request(always(fake_state(0.1)))
     owner.line.begin_refresh()
-    owner.line.request(fake_state(0.2))
+    owner.line.request(always(fake_state(0.2)))
     owner.line.retry_refresh()
     assert owner.refresh() == 0.2
     owner.line.close()
 
 
 def test_a_refused_refresh_is_counted_and_not_repeated(owner: Owner) -> None:
-    owner.line.request(fake_state(0.1))
+    owner.line.request(always(fake_state(0.1)))
     owner.line.begin_refresh()
     owner.line.fail_refresh()
     assert owner.line.failed == 1
@@ -122,19 +125,19 @@ def test_a_refused_refresh_is_counted_and_not_repeated(owner: Owner) -> None:
 
 
 def test_a_cache_being_read_keeps_its_contents(owner: Owner) -> None:
-    owner.line.request(fake_state(0.5))
+    owner.line.request(always(fake_state(0.5)))
     owner.refresh()
     with owner.line.reading() as cache:
         assert cache is not None
         for jaw_open in (0.6, 0.7, 0.8, 0.9):
-            owner.line.request(fake_state(jaw_open))
+            owner.line.request(always(fake_state(jaw_open)))
             owner.refresh()
         assert cache.slot["numbers"][0] == 0.5
     owner.line.close()
 
 
 def test_a_line_closed_while_it_is_read_is_freed_afterwards(owner: Owner) -> None:
-    owner.line.request(fake_state(0.5))
+    owner.line.request(always(fake_state(0.5)))
     owner.refresh()
     with owner.line.reading():
         owner.line.close()
@@ -147,10 +150,10 @@ def test_a_line_closed_while_it_is_read_is_freed_afterwards(owner: Owner) -> Non
 
 
 def test_a_line_closed_while_it_is_written_is_freed_afterwards(owner: Owner) -> None:
-    owner.line.request(fake_state(0.5))
+    owner.line.request(always(fake_state(0.5)))
     owner.line.begin_refresh()
     owner.line.close()
-    owner.line.request(fake_state(0.6))
+    owner.line.request(always(fake_state(0.6)))
     assert not freed(owner)
     owner.line.finish_refresh()
     assert freed(owner)

@@ -21,7 +21,9 @@ from models.networks.avatar_networks import NetworkConfig, build_networks
 from models.runtime.crossfade import FADE_S
 from server.errors import RenderError
 from server.pool.engine import ModelEngine, ModelEngineFactory
+from server.pool.fake import always
 from server.pool.pool import PoolSettings, RenderPool
+from tests.server.pool.test_pool import warp
 
 SIZE = 64
 
@@ -198,9 +200,9 @@ async def test_real_workers_fill_caches_that_the_server_warps(
         line = pool.open_line("tiny")
         swapped = asyncio.Event()
         line.on_ready.append(swapped.set)
-        line.request(state(0.2))
+        line.request(always(state(0.2)))
         await asyncio.wait_for(swapped.wait(), 20)
-        frame = await pool.warp(line, state(0.1))
+        frame = await warp(pool, line, state(0.1))
         assert frame is not None
         assert np.array_equal(frame.rgb, engine.warp_from("tiny", state(0.1), state(0.2)))
         full = await pool.render("tiny", state(0.1))
@@ -224,9 +226,9 @@ async def test_a_new_cache_comes_in_by_and_by(avatars: Path, engine: ModelEngine
         pictures = []
         for yaw in (0.3, -0.3):
             swapped.clear()
-            line.request(state(yaw))
+            line.request(always(state(yaw)))
             await asyncio.wait_for(swapped.wait(), 20)
-            frame = await pool.warp(line, state())
+            frame = await warp(pool, line, state())
             assert frame is not None
             pictures.append(frame.rgb)
         assert frame.fading
@@ -235,7 +237,7 @@ async def test_a_new_cache_comes_in_by_and_by(avatars: Path, engine: ModelEngine
         assert not np.array_equal(pictures[1], before)
         assert not np.array_equal(pictures[1], after)
         await asyncio.sleep(FADE_S)
-        last = await pool.warp(line, state())
+        last = await warp(pool, line, state())
         assert last is not None
         assert not last.fading
         assert np.array_equal(last.rgb, after)

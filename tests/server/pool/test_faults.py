@@ -14,6 +14,7 @@ import pytest
 from server.errors import PoolBusyError
 from server.pool.fake import (
     FakeEngineFactory,
+    always,
     breaking,
     fake_avatar,
     fake_state,
@@ -45,18 +46,18 @@ async def test_a_worker_that_answers_pings_is_left_alone() -> None:
 async def test_a_ping_does_not_take_the_deadline_from_a_job() -> None:
     async with running(patience=Patience(ping_s=0.01, pong_s=30.0, job_s=0.3)) as pool:
         hung = pid(pool)
-        pool.open_line("default").request(hanging(fake_state()))
+        pool.open_line("default").request(always(hanging(fake_state())))
         await until(lambda: not alive(hung), 5)
 
 
 async def test_what_broke_an_engine_is_told(caplog: pytest.LogCaptureFixture) -> None:
     async with running() as pool:
         line = pool.open_line("default")
-        line.request(breaking(fake_state()))
+        line.request(always(breaking(fake_state())))
         await until(lambda: not pool.ready)
         expected = "the engine broke: RuntimeError: this state was made to break the engine"
         assert pool.reason == f"cpu-0: {expected}"
-        line.request(fake_state(0.5))
+        line.request(always(fake_state(0.5)))
         await until(lambda: line.generation == 1)
     assert expected in caplog.text
 
@@ -65,7 +66,7 @@ async def test_workers_that_do_nothing_but_hang_are_parked() -> None:
     # Each lives longer than `settled_s`, but does nothing with its life.
     patience = Patience(job_s=0.3, settled_s=0.1, backoff_s=60, longest_backoff_s=60)
     async with running(patience=patience) as pool:
-        pool.open_line("default").request(hanging(fake_state()))
+        pool.open_line("default").request(always(hanging(fake_state())))
         await until(lambda: pool.failing and pool.status().workers[0].restarts == 2)
         assert pool.reason == "cpu-0: hung for 0.3 s on a job"
 
@@ -75,8 +76,8 @@ async def test_a_viewer_whose_state_breaks_every_worker_does_not_keep_others_fro
         bad, good = pool.open_line("default"), pool.open_line("default")
 
         def served() -> bool:
-            bad.request(breaking(fake_state()))
-            good.request(fake_state(0.5))
+            bad.request(always(breaking(fake_state())))
+            good.request(always(fake_state(0.5)))
             return good.generation >= 30
 
         await until(served)

@@ -15,17 +15,21 @@ from pathlib import Path
 
 import pytest
 
+from models.contract.frame_state import FrameState
 from server.errors import AvatarNotFoundError, NotReadyError, PoolBusyError, RenderError
 from server.pool.fake import (
     FakeEngineFactory,
+    always,
     breaking,
     failing,
     fake_state,
     hanging,
     read_picture,
 )
+from server.pool.frame import Frame
 from server.pool.pool import CacheLine, PoolSettings, RenderPool
 from server.pool.supervisor import Patience
+from server.protocol.states import FrameInputs
 
 READY_S = 20.0
 STEP = 1 / 255
@@ -61,9 +65,15 @@ async def until(condition: Callable[[], bool], timeout_s: float = READY_S) -> No
             await asyncio.sleep(0.005)
 
 
+async def warp(pool: RenderPool, line: CacheLine, state: FrameState) -> Frame | None:
+    """Warp the line's newest cache to a state."""
+    inputs = FrameInputs(revision=1, view=None, mesh=None, state=state)
+    return await pool.submit_warp(line, line.trail, lambda: inputs)
+
+
 async def refreshed(line: CacheLine, jaw_open: float) -> None:
     """Ask for a cache and wait until it is there."""
-    line.request(fake_state(jaw_open))
+    line.request(always(fake_state(jaw_open)))
     await until(lambda: cached_jaw_open(line) == pytest.approx(jaw_open))
 
 
@@ -93,9 +103,9 @@ def mapped_blocks() -> set[Path]:
 async def test_a_warp_shows_the_state_asked_for_from_the_cache_a_worker_made() -> None:
     async with running() as pool:
         line = pool.open_line("default")
-        assert await pool.warp(line, fake_state()) is None
+        assert await warp(pool, line, fake_state()) is None
         await refreshed(line, 0.8)
-        frame = await pool.warp(line, fake_state(0.2, eye_x=0.5))
+        frame = await warp(pool, line, fake_state(0.2, eye_x=0.5))
         assert frame is not None
         shown = read_picture(frame.rgb)
         assert shown.jaw_open == pytest.approx(0.2, abs=STEP)
@@ -111,7 +121,7 @@ async def test_newest_wins_while_a_slow_worker_is_busy() -> None:
         made: list[float | None] = []
         line.on_ready.append(lambda: made.append(cached_jaw_open(line)))
         for index in range(1, 31):
-            line.request(fake_state(index / 100))
+            line.request(always(fake_state(index / 100)))
             await asyncio.sleep(0.01)
         await until(lambda: cached_jaw_open(line) == pytest.approx(0.3))
         assert made[0] == pytest.approx(0.01)
@@ -125,9 +135,9 @@ async def test_a_slot_is_never_written_while_it_is_read() -> None:
         line = pool.open_line("default")
         await refreshed(line, 0.5)
         for _ in range(20):
-            warping = asyncio.ensure_future(pool.warp(line, fake_state()))
+            warping = asyncio.ensure_future(warp(pool, line, fake_state()))
             while not warping.done():
-                line.request(fake_state(0.6))
+                line.request(always(fake_state(0.6)))
                 await asyncio.sleep(0.001)
             await warping
         assert line.generation > 60
@@ -139,13 +149,13 @@ async def test_lines_do_not_mix_and_share_the_worker() -> None:
         deadline = time.monotonic() + 0.6
         while time.monotonic() < deadline:
             for index, line in enumerate(lines):
-                line.request(fake_state(index / 4))
+                line.request(always(fake_state(index / 4)))
             await asyncio.sleep(0.002)
         counts = [line.generation for line in lines]
         assert max(counts) - min(counts) <= 1
         assert min(counts) > 5
         for index, line in enumerate(lines):
-            frame = await pool.warp(line, fake_state())
+            frame = await warp(pool, line, fake_state())
             assert frame is not None
             assert read_picture(frame.rgb).cached_jaw_open == pytest.approx(index / 4, abs=STEP)
 
@@ -155,11 +165,11 @@ async def test_a_killed_worker_is_replaced_and_the_line_warps_on_meanwhile() -> 
         line = pool.open_line("default")
         await refreshed(line, 0.5)
         killed = pid(pool)
-        line.request(fake_state(0.6))
+        line.request(always(fake_state(0.6)))
         os.kill(killed, signal.SIGKILL)
         await until(lambda: not pool.ready)
-        line.request(fake_state(0.7))
-        frame = await pool.warp(line, fake_state())
+        line.request(always(fake_state(0.7)))
+        frame = await warp(pool, line, fake_state())
         assert frame is not None
         assert read_picture(frame.rgb).cached_jaw_open == pytest.approx(0.5, abs=STEP)
         await until(lambda: line.generation == 2)
@@ -172,7 +182,7 @@ async def test_a_killed_worker_is_replaced_and_the_line_warps_on_meanwhile() -> 
 async def test_the_request_under_way_is_made_again_when_its_worker_dies() -> None:
     async with running(FakeEngineFactory(refresh_s=0.2)) as pool:
         line = pool.open_line("default")
-        line.request(fake_state(0.4))
+        line.request(always(fake_state(0.4)))
         await until(lambda: pool.status().workers[0].state == "busy")
         os.kill(pid(pool), signal.SIGKILL)
         await until(lambda: line.generation == 1)
@@ -183,9 +193,9 @@ async def test_a_hung_worker_is_killed_and_replaced() -> None:
     async with running(patience=Patience(job_s=0.2)) as pool:
         line = pool.open_line("default")
         hung = pid(pool)
-        line.request(hanging(fake_state(0.1)))
+        line.request(always(hanging(fake_state(0.1))))
         await until(lambda: pool.status().workers[0].state == "busy")
-        line.request(fake_state(0.2))
+        line.request(always(fake_state(0.2)))
         await until(lambda: line.generation == 1)
         assert cached_jaw_open(line) == pytest.approx(0.2)
         assert not alive(hung)
@@ -195,12 +205,12 @@ async def test_a_hung_worker_is_killed_and_replaced() -> None:
 async def test_a_worker_rests_after_a_refresh_and_then_takes_the_newest_request() -> None:
     async with running(FakeEngineFactory(refresh_s=0.1), rest=3.0) as pool:
         line = pool.open_line("default")
-        line.request(fake_state(0.1))
+        line.request(always(fake_state(0.1)))
         await until(lambda: line.generation == 1)
         finished_at = time.monotonic()
-        line.request(fake_state(0.2))
+        line.request(always(fake_state(0.2)))
         await asyncio.sleep(0.1)
-        line.request(fake_state(0.3))
+        line.request(always(fake_state(0.3)))
         await until(lambda: line.generation == 2)
         # 0.3 s of rest, 0.1 s of refreshing; without the rest the first would have begun at once.
         assert time.monotonic() - finished_at > 0.35
@@ -210,14 +220,14 @@ async def test_a_worker_rests_after_a_refresh_and_then_takes_the_newest_request(
 async def test_a_refused_state_fails_alone() -> None:
     async with running() as pool:
         line = pool.open_line("default")
-        line.request(failing(fake_state(0.1)))
+        line.request(always(failing(fake_state(0.1))))
         await until(lambda: line.failed == 1)
         await refreshed(line, 0.2)
         with pytest.raises(RenderError, match="made to fail"):
-            await pool.warp(line, failing(fake_state()))
+            await warp(pool, line, failing(fake_state()))
         with pytest.raises(RenderError, match="made to fail"):
             await pool.render("default", failing(fake_state()))
-        assert await pool.warp(line, fake_state()) is not None
+        assert await warp(pool, line, fake_state()) is not None
         assert pool.status().workers[0].restarts == 0
 
 
@@ -276,7 +286,7 @@ async def test_pictures_and_refreshes_do_not_starve_each_other() -> None:
         clients = [asyncio.ensure_future(render_on()) for _ in range(3)]
         deadline = time.monotonic() + 0.8
         while time.monotonic() < deadline:
-            line.request(fake_state())
+            line.request(always(fake_state()))
             await asyncio.sleep(0.002)
         for client in clients:
             client.cancel()
@@ -369,8 +379,8 @@ async def test_closing_leaves_no_process_no_memory_and_no_descriptor() -> None:
         await pool.render("default", fake_state())
         lines[2].close()
         for line in lines:
-            line.request(fake_state())
-        warping = asyncio.ensure_future(pool.warp(lines[0], fake_state()))
+            line.request(always(fake_state()))
+        warping = asyncio.ensure_future(warp(pool, lines[0], fake_state()))
         rendering = asyncio.ensure_future(pool.render("default", breaking(fake_state())))
         await asyncio.sleep(0.01)
         blocks = mapped_blocks()
@@ -395,7 +405,7 @@ async def test_closing_while_workers_start_does_not_wait_for_them() -> None:
 
 _ORPHAN = """
 import asyncio
-from server.pool.fake import FakeEngineFactory, fake_state, hanging
+from server.pool.fake import FakeEngineFactory, always, fake_state, hanging
 from server.pool.pool import PoolSettings, RenderPool
 
 async def main():
@@ -403,7 +413,7 @@ async def main():
     await pool.start()
     while not all(worker.state == "idle" for worker in pool.status().workers):
         await asyncio.sleep(0.01)
-    pool.open_line("default").request(hanging(fake_state()))
+    pool.open_line("default").request(always(hanging(fake_state())))
     print(*(worker.pid for worker in pool.status().workers), flush=True)
     await asyncio.sleep(60)
 
@@ -445,7 +455,7 @@ async def test_cpu_workers_run_at_a_raised_niceness() -> None:
 async def test_viewers_who_leave_before_a_busy_worker_knows_them_do_it_no_harm() -> None:
     async with running(FakeEngineFactory(refresh_s=0.2)) as pool:
         staying = pool.open_line("default")
-        staying.request(fake_state(0.1))
+        staying.request(always(fake_state(0.1)))
         await asyncio.sleep(0.05)  # the worker is busy now, and reads the rest later
         for _ in range(20):
             pool.open_line("default").close()

@@ -6,7 +6,7 @@ import pytest
 
 from server.errors import PoolBusyError
 from server.pool.cache_slots import CacheLine
-from server.pool.fake import FakeEngine, FakeEngineFactory, fake_state
+from server.pool.fake import FakeEngine, FakeEngineFactory, always, fake_state
 from server.pool.scheduler import Scheduler
 
 
@@ -23,7 +23,7 @@ class Lines:
 
     def want(self, *indices: int) -> None:
         for index in indices:
-            self.lines[index].request(fake_state())
+            self.lines[index].request(always(fake_state()))
             self.scheduler.want(self.lines[index])
 
     def next(self) -> int | str | None:

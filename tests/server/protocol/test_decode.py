@@ -12,11 +12,11 @@ import pytest
 from server.errors import BadMessageError
 from server.pool.fake import EXPRESSION_NAMES, JAW_OPEN, fake_avatar
 from server.protocol.decode import (
+    decode_mesh,
+    decode_state,
+    decode_view,
     to_expression,
-    to_mesh_state,
-    to_render_state,
     to_vertices,
-    to_view_state,
 )
 from server.protocol.messages import MeshFrame, RenderFace, RenderView, View, parse_mesh_frame
 
@@ -112,7 +112,7 @@ def test_a_frame_becomes_a_mesh_state() -> None:
     frame = parse_mesh_frame(
         '{"seq": 7, "captured_at_ms": 12.5, "head": {"translation": [0.1, 0, 0]}}'
     )
-    mesh = to_mesh_state(frame, AVATAR, received_at=3.0)
+    mesh = decode_mesh(frame, AVATAR, received_at=3.0)
     assert (mesh.seq, mesh.captured_at_ms, mesh.received_at) == (7, 12.5, 3.0)
     np.testing.assert_allclose(mesh.head_translation, [0.1, 0, 0])
     assert mesh.vertices is None
@@ -120,20 +120,20 @@ def test_a_frame_becomes_a_mesh_state() -> None:
 
 def test_a_view_becomes_a_view_state() -> None:
     view = View.model_validate_json('{"type": "view", "seq": 2, "eye": {"position": [0, 0, 1]}}')
-    state = to_view_state(view, received_at=4.0)
+    state = decode_view(view, received_at=4.0)
     assert (state.seq, state.sent_at_ms, state.received_at) == (2, None, 4.0)
     np.testing.assert_array_equal(state.eye_position, [0, 0, 1])
     assert state.fov_y_rad is None
 
 
 def test_a_picture_without_view_is_seen_from_the_avatars_own() -> None:
-    state = to_render_state(RenderFace(), None, AVATAR)
+    state = decode_state(RenderFace(), None, AVATAR)
     np.testing.assert_allclose(state.eye_position, AVATAR.eye_position)
     assert state.fov_y_rad == AVATAR.fov_y_rad
 
 
 def test_a_pictures_view_replaces_the_avatars_own() -> None:
     view = RenderView.model_validate_json('{"eye": {"position": [0.5, 0, 1]}, "fov_y_rad": 0.4}')
-    state = to_render_state(RenderFace(), view, AVATAR)
+    state = decode_state(RenderFace(), view, AVATAR)
     np.testing.assert_array_equal(state.eye_position, [0.5, 0, 1])
     assert state.fov_y_rad == 0.4

@@ -34,10 +34,11 @@ from server.pool.fake import (
 )
 from server.pool.pool import PoolSettings, RenderPool
 from server.pool.supervisor import Patience
+from server.protocol.states import MeshState, ViewState, neutral_mesh
 from server.sessions import session as session_module
 from server.sessions.registry import Sessions
-from server.sessions.session import Session, ViewState
-from server.streams.streams import MeshState, Stream, Streams, neutral_mesh
+from server.sessions.session import Session
+from server.streams.streams import Stream, Streams
 
 STEP = 2 / 255
 """How exactly a picture tells its numbers."""
@@ -126,7 +127,7 @@ async def until(condition: Callable[[], bool]) -> None:
 async def settled(session: Session) -> None:
     """Pull frames until nothing is new any more."""
     async with asyncio.timeout(20):
-        while not (await session.next_frame()).idle:
+        while not (await session.next_frame()).repeated:
             pass
 
 
@@ -138,7 +139,7 @@ async def test_the_first_frame_comes_as_soon_as_the_first_cache_is_there() -> No
         ready = session.line.ready
         assert ready is not None
         assert time.monotonic() - began < 10
-        assert not frame.idle
+        assert not frame.repeated
         assert (frame.view_seq, frame.mesh_seq, frame.view_sent_at_ms) == (None, None, None)
         assert frame.cache_age_ms == 0.0
         assert frame.rgb.shape == (64, 64, 3)
@@ -243,7 +244,7 @@ async def test_a_still_picture_is_sent_again_every_100_ms_without_a_warp() -> No
         began = time.monotonic()
         one, other = await session.next_frame(), await session.next_frame()
         assert 0.15 < time.monotonic() - began < 0.5
-        assert one.idle
+        assert one.repeated
         assert other.rgb is one.rgb
         assert other.stages_ms == {}
         assert h.pool.status().refreshes == 1, "a state that is cached already was cached again"
@@ -258,7 +259,7 @@ async def test_a_new_cache_is_shown_although_nothing_moves() -> None:
         assert read_picture(early.rgb).cached_jaw_open == pytest.approx(0.0, abs=STEP)
         assert early.cache_age_ms > 0
         late = await session.next_frame()
-        while late.idle:
+        while late.repeated:
             assert late.cache_age_ms > early.cache_age_ms
             late = await session.next_frame()
         assert read_picture(late.rgb).cached_jaw_open == pytest.approx(0.8, abs=STEP)
@@ -320,7 +321,7 @@ async def test_a_state_the_renderer_refuses_does_not_end_the_session() -> None:
         await until(lambda: session.stats()["failed_frames"] > 0)
         session.set_view(view(2, x=0.3))
         frame = await waiting
-        if frame.idle:  # the picture before, sent again meanwhile
+        if frame.repeated:  # the picture before, sent again meanwhile
             frame = await session.next_frame()
         assert frame.view_seq == 2
 
@@ -451,7 +452,7 @@ async def test_a_still_face_is_drawn_on_while_its_cache_comes_in() -> None:
         await session.next_frame()
         await until(lambda: session.line.generation > generation)
         began, drawn = time.monotonic(), 0
-        while not (await session.next_frame()).idle:
+        while not (await session.next_frame()).repeated:
             drawn += 1
         assert drawn > 5
         assert time.monotonic() - began > fade_s

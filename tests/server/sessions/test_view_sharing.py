@@ -14,11 +14,13 @@ import pytest
 from server.admission.admission import Admission
 from server.auth.grants import ANYONE
 from server.pool.fake import JAW_OPEN, FakeEngineFactory, fake_avatar, read_picture
+from server.pool.frame import Frame
 from server.pool.pool import PoolSettings, RenderPool
+from server.protocol.states import MeshState, ViewState, neutral_mesh
 from server.sessions import view_sharing as vantage_module
 from server.sessions.registry import Sessions
-from server.sessions.session import RenderedFrame, Session, ViewState
-from server.streams.streams import MeshState, Stream, Streams, neutral_mesh
+from server.sessions.session import Session
+from server.streams.streams import Stream, Streams
 
 JOIN_S = 0.05
 STEP = 2 / 255
@@ -95,9 +97,9 @@ async def on_its_own(session: Session, other: Session) -> None:
             await session.next_frame()
 
 
-async def frames_until_lines(h: House, lines: int, sessions: list[Session]) -> list[RenderedFrame]:
+async def frames_until_lines(h: House, lines: int, sessions: list[Session]) -> list[Frame]:
     """Pull frames of a moving face until so many lines are open."""
-    frames: list[RenderedFrame] = []
+    frames: list[Frame] = []
     async with asyncio.timeout(20):
         while h.lines != lines:
             h.stream.publish(mesh(h.stream.counters.accepted + 1, 0.5))
@@ -221,6 +223,6 @@ async def test_a_step_of_a_fade_is_drawn_for_each_moment() -> None:
         one = await session.next_frame()
         await asyncio.sleep(0.02)
         other = await session.next_frame()
-        assert not one.idle
-        assert not other.idle
+        assert not one.repeated
+        assert not other.repeated
         assert other.rgb is not one.rgb

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from server.pool.fake import JAW_OPEN, fake_avatar
-from server.sessions.viewer_state import Scene, ViewState
-from server.streams.streams import LIVE_HOLD_S, MeshState, Stream, neutral_mesh
+from server.protocol.states import MeshState, ViewState, neutral_mesh
+from server.sessions.viewer_state import Scene
+from server.streams.streams import LIVE_HOLD_S, Stream
 
 AVATAR = fake_avatar()
 

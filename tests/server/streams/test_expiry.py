@@ -7,8 +7,9 @@ import time
 from dataclasses import replace
 
 from server.pool.fake import fake_avatar
+from server.protocol.states import neutral_mesh
 from server.streams.expiry import expire_streams
-from server.streams.streams import Streams, neutral_mesh
+from server.streams.streams import Streams
 
 IDLE_S = 0.2
 AVATAR = fake_avatar()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from server.pool.fake import EXPRESSION_NAMES, fake_avatar
+from server.protocol.states import neutral_mesh
 from server.streams.idle_animation import (
     BLINK_CLOSE_S,
     BLINK_OPEN_S,
@@ -21,7 +22,7 @@ from server.streams.idle_animation import (
     run_idle,
     to_mesh,
 )
-from server.streams.streams import Stream, Streams, neutral_mesh
+from server.streams.streams import Stream, Streams
 
 FPS = 60
 MINUTES = 4

@@ -15,7 +15,8 @@ from server.errors import (
     StreamNotFoundError,
 )
 from server.pool.fake import fake_avatar
-from server.streams.streams import LIVE_HOLD_S, MeshState, Stream, Streams, neutral_mesh
+from server.protocol.states import MeshState, neutral_mesh
+from server.streams.streams import LIVE_HOLD_S, Stream, Streams
 
 AVATAR = fake_avatar()
 

@@ -14,29 +14,29 @@ from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
 from server.errors import SessionClosedError
-from server.sessions.session import RenderedFrame
+from server.pool.cache_slots import CacheView
+from server.pool.fake import fake_state
+from server.pool.frame import Frame
+from server.protocol.states import FrameInputs, ViewState
 from server.transport.webrtc.track import KEY_FRAME_INTERVAL_S, RenderTrack
 
 
-def rendered(view_seq: int | None = 1) -> RenderedFrame:
-    return RenderedFrame(
-        rgb=np.zeros((16, 16, 3), np.uint8),
-        view_seq=view_seq,
-        view_sent_at_ms=None,
-        mesh_seq=None,
-        cache_age_ms=0.0,
-        stages_ms={},
-        idle=False,
-    )
+def rendered(view_seq: int | None = 1) -> Frame:
+    state = fake_state()
+    view = None
+    if view_seq is not None:
+        view = ViewState(view_seq, None, 0.0, state.eye_rotation, state.eye_position)
+    inputs = FrameInputs(revision=1, view=view, mesh=None, state=state)
+    return Frame(inputs, CacheView(1, 0.0, state, {}), np.zeros((16, 16, 3), np.uint8), False)
 
 
 class Source:
     """Gives the frames that are put into it."""
 
     def __init__(self) -> None:
-        self.frames: asyncio.Queue[RenderedFrame | Exception] = asyncio.Queue()
+        self.frames: asyncio.Queue[Frame | Exception] = asyncio.Queue()
 
-    async def next_frame(self) -> RenderedFrame:
+    async def next_frame(self) -> Frame:
         frame = await self.frames.get()
         if isinstance(frame, Exception):
             raise frame
@@ -171,7 +171,7 @@ async def test_a_picture_that_comes_meanwhile_is_not_lost(
     source.frames.put_nowait(rendered(2))
     await receive(track)
     assert track.newest is not None
-    assert track.newest.rendered.view_seq == 2
+    assert track.newest.view_seq == 2
 
 
 async def test_the_next_picture_is_drawn_while_one_is_encoded(

@@ -1,0 +1,64 @@
+"""The OpenAPI description of the server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from server.http.authorization import describe_refusals
+from server.http.bodies import PROBLEM_CONTENT
+from server.http.problems import Problem
+from server.protocol.messages import DOCUMENTED
+
+DESCRIPTION = """Post a face's head pose and coefficients to a **stream**; watch it in a browser,
+or from any WHEP player, from wherever your own head is.
+
+Metres, seconds or `_ms`; right-handed, +X right, +Y up, +Z towards the viewer. Quaternions are
+`[x, y, z, w]`, poses map local to world. The neutral head is at the origin and faces +Z. Errors
+are `application/problem+json` whose `detail` says what was expected and what came.
+
+`WS /v1/streams/{stream_id}/frames` takes the same frames as `POST`, one a text message.
+
+A viewer opens the data channel `view` (unordered, without retransmits) and sends `View` messages
+there, or `MeshMessage` to drive the face itself; on its channel `events` it gets a `frame` event
+for every frame sent, with the view it shows, its RTP timestamp and where the time went, and
+`draining`, with the seconds that are left, before the server goes down.
+
+Where a server is full, viewers wait in a line: `POST /v1/streams/{stream_id}/queue`.
+
+Where WebRTC cannot get through, `WS /v1/streams/{stream_id}/pictures` shows the same as JPEG
+pictures: each is a binary message after its `frame` event, and the next comes once the viewer has
+sent `{"type": "shown", "picture": n}`. Views and faces go up the same socket.
+"""
+
+
+def openapi(app: FastAPI) -> dict[str, Any]:
+    """FastAPI's description, with the bodies that are parsed by hand and our form of errors."""
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title,
+            version=app.version,
+            summary=app.summary,
+            description=app.description,
+            routes=app.routes,
+        )
+        documented: list[type[BaseModel]] = [*DOCUMENTED, Problem]
+        _, ours = models_json_schema(
+            [(model, "validation") for model in documented],
+            ref_template="#/components/schemas/{model}",
+        )
+        components = schema.setdefault("components", {}).setdefault("schemas", {})
+        components.update(ours["$defs"])
+        for unused in ("HTTPValidationError", "ValidationError"):
+            components.pop(unused, None)
+        for path in schema["paths"].values():
+            for operation in path.values():
+                # FastAPI's own form; such errors come as a problem with status 400 instead.
+                operation["responses"].pop("422", None)
+        describe_refusals(schema, PROBLEM_CONTENT)
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,162 @@
+"""Errors as `application/problem+json` (RFC 9457); the one place that knows their status codes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import cast
+
+from fastapi import FastAPI, Request, Response, WebSocket
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocketState
+
+from server import errors
+from server.http.bodies import PROBLEM
+from server.protocol.messages import describe_errors
+
+_Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+STATUS: Mapping[type[errors.TelewarpError], int] = {
+    # The first that fits counts, so the special ones stand before their parents.
+    errors.BadMessageError: 400,
+    errors.IceRestartError: 422,
+    errors.BadOfferError: 400,
+    errors.MediaTypeError: 415,
+    errors.TooLargeError: 413,
+    errors.LimitError: 429,
+    errors.UnauthorizedError: 401,
+    errors.ForbiddenError: 403,
+    errors.NotFoundError: 404,
+    errors.StreamExistsError: 409,
+    errors.StreamClosedError: 410,
+    errors.SessionClosedError: 410,
+    errors.PreconditionError: 412,
+    errors.PoolBusyError: 503,
+    errors.DrainingError: 503,
+    errors.NotReadyError: 503,
+    errors.RenderError: 500,
+    errors.TelewarpError: 500,
+}
+RETRY_AFTER_S = {errors.PoolBusyError: 5, errors.DrainingError: 5, errors.NotReadyError: 2}
+_CLOSED_FOR = 4000
+"""A WebSocket's close code is this plus the status code, in the range left to applications."""
+_LONGEST_REASON = 123
+"""Bytes that a close frame holds."""
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = "about:blank"
+    title: str = Field(description="The status in words")
+    status: int
+    detail: str = Field(description="What was expected and what came")
+    reason: str | None = Field(default=None, description="Of a 503 to viewers: full or draining")
+    line: int | None = Field(default=None, description="Of a live body: the broken line, from 1")
+    accepted: int | None = Field(default=None, description="Of a live body: frames before it")
+    dropped: int | None = Field(default=None, description="Of a live body: late frames before it")
+    last_seq: int | None = Field(default=None, description="Of a live body: newest frame's `seq`")
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Answer whatever goes wrong with a problem."""
+    app.add_exception_handler(errors.TelewarpError, cast("_Handler", answer_telewarp_error))
+    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(RequestValidationError, _answer_validation)
+    app.add_exception_handler(Exception, _answer_unknown)
+
+
+async def answer_telewarp_error(connection: HTTPConnection, error: Exception) -> Response | None:
+    """Say what of `server.errors` went wrong; to a WebSocket that is open, by its close code."""
+    assert isinstance(error, errors.TelewarpError)
+    kind = next(kind for kind in STATUS if isinstance(error, kind))
+    if isinstance(connection, WebSocket) and _is_open(connection):
+        reason = str(error).encode()[:_LONGEST_REASON].decode(errors="ignore")
+        await connection.close(_CLOSED_FOR + STATUS[kind], reason)
+        return None
+    headers = _headers(error, RETRY_AFTER_S.get(kind))
+    answer = problem(STATUS[kind], str(error), headers, _extra(error))
+    if isinstance(connection, WebSocket):
+        await connection.send_denial_response(answer)
+        return None
+    return answer
+
+
+def _extra(error: errors.TelewarpError) -> dict[str, object]:
+    """What a program is to know about an error beside the words."""
+    match error:
+        case errors.BadLineError():
+            return {
+                "line": error.line,
+                "accepted": error.accepted,
+                "dropped": error.dropped,
+                "last_seq": error.last_seq,
+            }
+        case errors.FullError():
+            return {"reason": "full"}
+        case errors.DrainingError():
+            return {"reason": "draining"}
+    return {}
+
+
+def _is_open(socket: WebSocket) -> bool:
+    return socket.application_state == WebSocketState.CONNECTED
+
+
+def _headers(error: errors.TelewarpError, retry_after_s: int | None) -> dict[str, str]:
+    """What a client is to know about an error beside the words."""
+    if isinstance(error, errors.UnauthorizedError):  # RFC 6750, section 3
+        why = ', error="invalid_token"' if isinstance(error, errors.BadTokenError) else ""
+        return {"WWW-Authenticate": f'Bearer realm="telewarp"{why}'}
+    if isinstance(error, errors.TooManyRequestsError):
+        retry_after_s = error.retry_after_s
+    return {"Retry-After": str(retry_after_s)} if retry_after_s else {}
+
+
+async def _answer_http(request: Request, error: Exception) -> Response:
+    """What the frameworks refuse by themselves: unknown paths and methods."""
+    assert isinstance(error, HTTPException)
+    place = f"{request.method} {request.url.path}"
+    match error.status_code:
+        case 404:
+            detail = f"expected a path of this server (see /docs), got {place}"
+        case 405:
+            allowed = (error.headers or {}).get("Allow", "another")
+            detail = f"expected the method to be {allowed}, got {place}"
+        case _:
+            detail = error.detail
+    return problem(error.status_code, detail, error.headers)
+
+
+async def _answer_validation(request: Request, error: Exception) -> Response:
+    """What FastAPI refuses by itself: path and query parameters."""
+    assert isinstance(error, RequestValidationError)
+    return problem(400, describe_errors(error.errors()))
+
+
+async def _answer_unknown(request: Request, error: Exception) -> Response:
+    """A fault of ours; the traceback is in the log, not in the answer."""
+    return problem(500, "an internal error, which has been logged")
+
+
+def problem(
+    status: int,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    extra: Mapping[str, object] | None = None,
+) -> JSONResponse:
+    """An RFC 9457 answer."""
+    content = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        **(extra or {}),
+    }
+    return JSONResponse(content, status, headers, media_type=PROBLEM)

@@ -1,0 +1,57 @@
+"""The record of one frame, which gathers its stage times on the way from the warp to the packet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from models.contract.images import RgbImage
+from server.pool.cache_slots import CacheView
+from server.protocol.states import FrameInputs
+
+
+@dataclass(eq=False, slots=True)
+class Frame:
+    """One frame of one viewer. Each stage adds what it made and how long it took.
+
+    The warp thread makes it, the session completes it, and the transport encodes and reports it;
+    one of them has it at a time, so it needs no lock.
+    """
+
+    inputs: FrameInputs
+    """The mesh frame and view that it shows."""
+    cache: CacheView
+    """The newest cache it was warped from; its arrays may have been overwritten since."""
+    rgb: RgbImage
+    """(H, W, 3) uint8; other viewers of the same view may have the same array."""
+    fading: bool
+    """Whether the crossfade to that cache goes on, so that the next frame differs."""
+    stages_ms: dict[str, float] = field(default_factory=dict)
+    """Milliseconds by stage: `wait` (from the newest input change to the warp request: pacing and
+    the track), `queue` (other viewers' warps), `raster`, `warp`, `hand_over` (between threads),
+    `encode` (RGB to YUV conversion included)."""
+    cache_age_ms: float = 0.0
+    """Age of the state the cache was made from; 0 while that state is still current."""
+    repeated: bool = False
+    """Whether it is the previous frame, sent again because nothing has changed."""
+    rendered_at: float | None = None
+    """When the session had it; `time.monotonic()`, seconds, like the others."""
+    pts: int = 0
+    """Presentation time, in ticks of the RTP clock (90 kHz)."""
+    convert_ms: float = 0.0
+    """Share of `encode` spent in the conversion from RGB to YUV."""
+    encoded_at: float | None = None
+
+    @property
+    def view_seq(self) -> int | None:
+        """Sequence number of the view it shows; None for the avatar's default view."""
+        return self.inputs.view.seq if self.inputs.view else None
+
+    @property
+    def mesh_seq(self) -> int | None:
+        """Sequence number of the mesh frame it shows; None before anything was published."""
+        return self.inputs.mesh.seq if self.inputs.mesh else None
+
+    @property
+    def view_sent_at_ms(self) -> float | None:
+        """The viewer's own clock when it sent that view."""
+        return self.inputs.view.sent_at_ms if self.inputs.view else None
