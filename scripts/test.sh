@@ -29,5 +29,5 @@ step() { echo "== $*" >&2; "$@"; }
 step .venv/bin/ruff check .
 step .venv/bin/ruff format --check .
 step .venv/bin/mypy models server
-step node --test tests/client_web/*.test.js
+step node --test $(find tests/client_web -name "*.test.js")
 step .venv/bin/python -m pytest "$@"

@@ -49,6 +49,7 @@ from server.session import Peer, Session
 from server.sessions import Connect, Sessions
 from server.settings import Settings
 from server.streams import Stream, Streams
+from server.version import VERSION
 from server.webrtc.codecs import parse_codecs
 from server.webrtc.nvenc import choose_h264
 from server.webrtc.peer import AiortcPeer, PeerOptions
@@ -135,7 +136,7 @@ def create_app(settings: Settings, pool_factory: PoolFactory | None = None) -> F
     """
     app = FastAPI(
         title="Telewarp",
-        version="0.1.0",
+        version=VERSION,
         summary="Real-time telepresence rendering",
         description=_DESCRIPTION,
         docs_url=None,
