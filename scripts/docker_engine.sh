@@ -1,15 +1,15 @@
-# Sourced, in the project's root, by test_docker.sh: a Docker engine and a base image where there are none.
+# Sourced by test_docker.sh in the root of the project: provides a Docker engine and a base image if there are none.
 
-# start_engine FOLDER: uses the engine that answers, or starts one of our own with its data in FOLDER. Returns 1 where
-# it cannot, and says why. Its own network is left out: builds and containers use the host's.
+# start_engine FOLDER: uses the running engine, or starts one with its data in FOLDER. Returns 1 and prints the reason
+# if it cannot. The engine gets no network of its own: builds and containers use that of the host.
 start_engine() {
   local folder=$1
   if docker version >/dev/null 2>&1; then return 0; fi
-  if [ "$(id -u)" != 0 ]; then echo "no Docker engine answers, and only root can start one"; return 1; fi
+  if [ "$(id -u)" != 0 ]; then echo "no Docker engine is running, and only root can start one"; return 1; fi
   if ! command -v dockerd >/dev/null || ! command -v docker >/dev/null; then
     if ! command -v apt-get >/dev/null || ! { apt-get update -qq &&
       DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends docker.io >/dev/null; } 2>&1; then
-      echo "no Docker engine answers, and none can be installed"
+      echo "no Docker engine is running, and none can be installed"
       return 1
     fi
   fi
@@ -22,22 +22,22 @@ start_engine() {
     if ! kill -0 "$engine" 2>/dev/null; then break; fi
     sleep 0.5
   done
-  echo "a Docker engine does not start here: $(grep -iE 'fail|error' "$folder/engine.log" | tail -1)"
+  echo "the Docker engine did not start: $(grep -iE 'fail|error' "$folder/engine.log" | tail -1)"
   stop_engine "$folder"
   return 1
 }
 
-# stop_engine FOLDER: ends the engine that start_engine started there, if it did.
+# stop_engine FOLDER: stops the engine that start_engine started there, if any.
 stop_engine() {
   if [ -z "${engine:-}" ]; then return; fi
   kill "$engine" 2>/dev/null || true
   wait "$engine" 2>/dev/null || true
   engine=""
-  umount "$1"/exec/netns/* 2>/dev/null || true # left behind, and cannot be removed before
+  umount "$1"/exec/netns/* 2>/dev/null || true # the engine leaves these mounts, and the folder cannot be removed before
 }
 
-# ensure_base_image FOLDER: exports BASE_IMAGE, unless it is set or the Dockerfile's own can be had: this machine's
-# Debian, with the certificates that it trusts. Returns 1 where it cannot, and says why.
+# ensure_base_image FOLDER: unless BASE_IMAGE is set or the Dockerfile's default can be pulled, creates a base image of
+# this machine's Debian, with its trusted certificates, and exports BASE_IMAGE. Returns 1 and prints the reason if it cannot.
 ensure_base_image() {
   local folder=$1 usual suite
   usual=$(sed -n 's/^ARG BASE_IMAGE=//p' docker/Dockerfile)
@@ -45,7 +45,7 @@ ensure_base_image() {
   if timeout 60 docker pull --quiet "$usual" >/dev/null 2>&1; then return 0; fi
   suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
   if [ "$(id -u)" != 0 ] || [ ! -e "/etc/debian_version" ]; then
-    echo "$usual cannot be had, and no other base image be made here"
+    echo "$usual cannot be pulled, and only root on Debian can create another base image"
     return 1
   fi
   if ! command -v debootstrap >/dev/null; then
@@ -53,7 +53,7 @@ ensure_base_image() {
   fi
   if ! debootstrap --variant=minbase --include=python3,python3-pip,python3-venv,ca-certificates "$suite" "$folder/root" \
     >"$folder/debootstrap.log" 2>&1; then
-    echo "no base image can be made: $(tail -1 "$folder/debootstrap.log")"
+    echo "cannot create a base image: $(tail -1 "$folder/debootstrap.log")"
     return 1
   fi
   cp /etc/ssl/certs/ca-certificates.crt "$folder/root/etc/ssl/certs/"

@@ -1,4 +1,4 @@
-# Sourced by serve.sh and test.sh, in the project's root: makes .venv with pinned dependencies.
+# Sourced by the other scripts in the root of the project: creates .venv with the pinned dependencies.
 
 find_python() {
   local candidate
@@ -13,18 +13,18 @@ find_python() {
   exit 1
 }
 
-# ensure_environment EXTRA: installs the project with that extra, unless that was done since
-# pyproject.toml and the pins last changed.
+# ensure_environment EXTRA: installs the project with that extra, unless this was done after the last change of
+# pyproject.toml and the pins.
 ensure_environment() {
   local extra=$1 stamp=.venv/.installed-$1 wanted python
   wanted=$(cat pyproject.toml scripts/constraints.txt | sha256sum)
   if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then return; fi
   if [ ! -x .venv/bin/python ]; then
     python=$(find_python)
-    echo "making .venv ..." >&2
+    echo "creating .venv ..." >&2
     if ! "$python" -m venv .venv; then
       rm -rf .venv
-      echo "Python cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv" >&2
+      echo "Python cannot create virtual environments; on Debian and Ubuntu: apt install python3-venv" >&2
       exit 1
     fi
   fi

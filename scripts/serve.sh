@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Starts the server, after making .venv and installing pinned dependencies where that is still to do.
-# Arguments go to the server:  scripts/serve.sh --port 8080 --fps 60   (--help lists them)
+# Starts the server. Creates .venv and installs the pinned dependencies first, if necessary.
+# Arguments are passed to the server:  scripts/serve.sh --port 8080 --fps 60   (--help lists them)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Every check of the project, after installing what they need. Arguments go to pytest.
+# Runs every check of the project, after installing what the checks need. Arguments are passed to pytest.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh
 
-# Debian's and Ubuntu's packages for what pip does not bring.
+# Programs that pip does not provide come from packages of Debian or Ubuntu.
 ensure_program() {
   local program=$1 package=$2
   if command -v "$program" >/dev/null; then return; fi
@@ -22,12 +22,12 @@ ensure_program turnserver coturn
 ensure_program ip iproute2
 ensure_program iptables iptables
 
-# One thread per test process: the suite starts servers and workers of its own.
+# One thread per process: the tests start servers and workers, which would compete for the cores.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 
 step() { echo "== $*" >&2; "$@"; }
 step .venv/bin/ruff check .
 step .venv/bin/ruff format --check .
 step .venv/bin/mypy models server
-step node --test tests/client_web/*.test.js
+step node --test $(find tests/client_web -name "*.test.js")
 step .venv/bin/python -m pytest "$@"

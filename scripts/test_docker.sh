@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds the image and tries it as it is meant to be run: not root, read-only, with tokens. Posts a stream to it,
-# watches it in Chromium, and stops it. Needs a Docker engine; BASE_IMAGE and DOCKER_HOST are taken from the environment.
-# With --start-engine it starts an engine of its own, and makes a base image, where there are none (as root).
+# Builds the image and tests it as docker/README.md runs it: without root, read-only, with tokens. Posts a stream,
+# watches it in Chromium, and stops the container. Needs a Docker engine; reads BASE_IMAGE and DOCKER_HOST from the
+# environment. With --start-engine (as root) it starts an engine and creates a base image if there are none.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh
@@ -27,10 +27,10 @@ if [ "$start" = --start-engine ]; then
   start_engine "$work" >"$why" || skip "$(tail -1 "$why")"
   ensure_base_image "$work" >"$why" || skip "$(tail -1 "$why")"
 fi
-docker version >/dev/null 2>&1 || skip "no Docker engine can be reached (docker version)"
+docker version >/dev/null 2>&1 || skip "no Docker engine is reachable (docker version)"
 ensure_environment dev
 if [ "$start" = --start-engine ]; then
-  # What this machine's pip chooses: its package index, and the build of torch, which elsewhere brings gigabytes of CUDA.
+  # Use the package index and the torch build of this machine: other indexes may provide a build with gigabytes of CUDA.
   PIP_INDEX_URL=${PIP_INDEX_URL:-$(.venv/bin/pip config get global.index-url 2>/dev/null || true)}
   compgen -G "docker/wheels/torch-*" >/dev/null ||
     .venv/bin/pip download --quiet --no-deps -c scripts/constraints.txt -d docker/wheels torch 2>/dev/null || true
@@ -46,14 +46,14 @@ docker build --network host ${BASE_IMAGE:+--build-arg BASE_IMAGE="$BASE_IMAGE"} 
 echo "image: $(docker image inspect --format '{{.Size}}' "$image" | awk '{printf "%.2f GB", $1 / 1e9}')"
 
 if docker run --rm --network host "$image" 2>"$work/refusal.log"; then
-  echo "test_docker: it serves everyone without tokens" >&2
+  echo "test_docker: expected the server to refuse to start without tokens, but it started" >&2
   exit 1
 fi
 grep -q -- "--tokens" "$work/refusal.log"
 echo "without tokens: $(tail -1 "$work/refusal.log")"
 
 token=$(.venv/bin/python -m scripts.make_token --tokens "$work/tokens.toml" --scope publish --scope view --minutes 30)
-chmod 755 "$work" && chmod 644 "$work/tokens.toml" # the server's user is not ours
+chmod 755 "$work" && chmod 644 "$work/tokens.toml" # the container runs as another user
 docker run --detach --name "$container" --network host --read-only --tmpfs /tmp --shm-size 1g --cap-drop ALL \
   --security-opt no-new-privileges --volume "$work/tokens.toml:/run/tokens.toml:ro" \
   --env TELEWARP_TOKENS=/run/tokens.toml --env TELEWARP_PORT="$port" "$image" >/dev/null

@@ -37,6 +37,7 @@ from server.streams.idle_animation import run_idle
 from server.streams.streams import Stream, Streams
 from server.transport.jpeg_socket import PicturePeer
 from server.transport.webrtc.peer import AiortcPeer, PeerOptions
+from server.version import VERSION
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def create_app(settings: Settings, pool_factory: PoolFactory | None = None) -> F
     """
     app = FastAPI(
         title="Telewarp",
-        version="0.1.0",
+        version=VERSION,
         summary="Real-time telepresence rendering",
         description=DESCRIPTION,
         docs_url=None,

@@ -1,0 +1,176 @@
+"""Every example runs as its first lines say, against a real server."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS, Server
+
+EXAMPLES = Path(__file__).parents[2] / "scripts" / "examples"
+ANYWHERE = re.compile(r"http://127\.0\.0\.1:8000")
+LIMIT_S = 60
+
+
+class Site:
+    """A web site of another origin than the server, with one page."""
+
+    def __init__(self, folder: Path) -> None:
+        class Quiet(SimpleHTTPRequestHandler):
+            def log_message(self, format: str, *args: object) -> None: ...
+
+        self._folder = folder
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+        self._thread = threading.Thread(target=self._http.serve_forever)
+        self._thread.start()
+        self.origin = f"http://127.0.0.1:{self._http.server_port}"
+
+    def put(self, name: str, text: str) -> str:
+        (self._folder / name).write_text(text)
+        return f"{self.origin}/{name}"
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("site"))
+    yield site
+    site.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, site: Site) -> Iterator[Server]:
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    server = Server(log, "--max-sessions", "4", "--allowed-origins", site.origin)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+def run(*command: str | Path) -> str:
+    """Run an example; its standard output."""
+    environment = {name: value for name, value in os.environ.items() if name != "TELEWARP_TOKEN"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=LIMIT_S, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_python_publishes_a_live_body(server: Server) -> None:
+    said = run(
+        *(sys.executable, EXAMPLES / "publish_python.py", "--url", server.address),
+        *("--stream", "python", "--seconds", "1"),
+    )
+    assert f"{server.address}/?stream=python" in said
+    assert "'accepted': 30, 'dropped': 0, 'last_seq': 29" in said
+    assert server.call("/v1/streams/python").status == 404, "it deletes its stream at the end"
+
+
+def test_node_publishes_a_live_body(server: Server) -> None:
+    said = run("node", EXAMPLES / "publish_node.mjs", server.address, "node", "1")
+    assert f"{server.address}/?stream=node" in said
+    assert "accepted: 30, dropped: 0, last_seq: 29" in said
+    assert server.call("/v1/streams/node").status == 404
+
+
+def test_curl_publishes_frames_and_a_live_body(server: Server) -> None:
+    said = run(EXAMPLES / "publish_curl.sh", server.address, "curl", "1")
+    assert '{"accepted":2,"dropped":0,"last_seq":1}' in said
+    assert '{"accepted":10,"dropped":0,"last_seq":11}' in said
+    assert server.call("/v1/streams/curl").status == 404
+
+
+def test_curl_sends_each_line_when_it_is_written(server: Server) -> None:
+    with subprocess.Popen(
+        [EXAMPLES / "publish_curl.sh", server.address, "lines", "2"],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for _ in range(3):  # until the first two frames are answered
+            process.stdout.readline()
+        counts = set()
+        while process.poll() is None:
+            answer = server.call("/v1/streams/lines")
+            if answer.status == 200:
+                counts.add(answer.json["accepted"])
+    assert process.returncode == 0
+    assert len(counts) > 4, counts
+
+
+def test_a_whep_viewer_counts_frames_and_saves_one(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "last.png"
+    arguments = ["--url", server.address, "--frames", "20", "--save", str(file)]
+    # On a machine without any network, aioice offers no address unless it is told to.
+    code = (
+        "import runpy, sys\n"
+        "from server.transport.webrtc.ice import offer_loopback_when_alone\n"
+        "offer_loopback_when_alone()\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+    start = f"import sys; sys.argv = sys.argv[1:]\n{code}"
+    said = run(sys.executable, "-c", start, EXAMPLES / "watch_whep.py", *arguments)
+    assert re.fullmatch(r"20 frames of 320x320 in \d+\.\d s\n", said)
+    with Image.open(file) as image:
+        assert image.size == (320, 320)
+        low, high = image.convert("L").getextrema()
+        assert high - low > 100, "the frame shows a face"
+    assert server.call("/v1/sessions").json == [], "it ends its session"
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"no Chromium at {CHROMIUM}: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=list(CHROMIUM_ARGUMENTS)
+        )
+        yield browser.new_page()  # with the pages' own policies, which are what is tested
+        browser.close()
+
+
+def embedding(server: Server) -> str:
+    text, count = ANYWHERE.subn(server.address, (EXAMPLES / "embed.html").read_text())
+    assert count == 1
+    return text
+
+
+@pytest.mark.browser
+def test_a_page_of_an_allowed_origin_shows_the_viewer_in_a_frame(
+    server: Server, site: Site, page: Page
+) -> None:
+    page.goto(site.put("embed.html", embedding(server)))
+    viewer = page.frame_locator("iframe").locator("body[data-state=live]")
+    viewer.wait_for(state="attached", timeout=30_000)
+    video = page.frame_locator("iframe").locator("video")
+    assert video.evaluate("(video) => video.videoWidth") == 320
+
+
+@pytest.mark.browser
+def test_a_page_of_another_origin_does_not(server: Server, site: Site, page: Page) -> None:
+    refused: list[str] = []
+    page.on("console", lambda message: refused.append(message.text))
+    address = site.put("stranger.html", embedding(server))
+    page.goto(address.replace("127.0.0.1", "localhost"))
+    page.wait_for_timeout(500)
+    assert any("frame-ancestors" in text for text in refused), refused
+    assert all("telewarp" not in (frame.title() or "").lower() for frame in page.frames[1:])

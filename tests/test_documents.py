@@ -1,0 +1,99 @@
+"""The documents fit the tree: links resolve, named commands exist, the README stays short."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NOT_OURS = {"build", "data", "node_modules", "out", "runs"}
+"""Folders at the top that the project's scripts fill."""
+DOCUMENTS = sorted(
+    file
+    for top in ROOT.iterdir()
+    if not top.name.startswith(".") and top.name not in NOT_OURS
+    for file in ([top] if top.suffix == ".md" else top.rglob("*.md"))
+)
+README_LINES = 120
+_LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+_FILE = re.compile(
+    r"(?<![\w./-])((?:client_web|docker|models|scripts|server|tests)/[\w./-]+"
+    r"\.(?:sh|py|mjs|js|html|yaml|yml))\b"
+)
+_MODULE = re.compile(r"python -m (server(?:\.\w+)*)")
+_TESTS = re.compile(r"(?<![\w./-])(tests(?:/[\w.]+)+)")
+
+
+def relative(document: Path) -> str:
+    return document.relative_to(ROOT).as_posix()
+
+
+def links(text: str) -> list[str]:
+    """The targets of all links, without those in code."""
+    prose = re.sub(r"```.*?```|^ {4}.*?$|`[^`\n]*`", "", text, flags=re.DOTALL | re.MULTILINE)
+    return _LINK.findall(prose)
+
+
+def anchors(document: Path) -> set[str]:
+    """The fragments of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in headings}
+
+
+def broken(document: Path) -> list[str]:
+    """The links that lead nowhere."""
+    found = []
+    for target in links(document.read_text()):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, fragment = target.partition("#")
+        file = (document.parent / path).resolve() if path else document
+        if not file.exists() or (fragment and fragment not in anchors(file)):
+            found.append(target)
+    return found
+
+
+def test_links_are_told_from_code_and_broken_ones_are_found(tmp_path: Path) -> None:
+    assert links("[a](b) `[c](d)` ![e](f.jpg)\n\n    [g](h)\n") == ["b", "f.jpg"]
+    document = tmp_path / "a.md"
+    document.write_text("# One: two\n[a](a.md#one-two) [b](#one) [c](c.md) [d](https://d.example)")
+    assert broken(document) == ["#one", "c.md"]
+
+
+def test_all_pages_are_found() -> None:
+    names = {relative(document) for document in DOCUMENTS}
+    assert {"README.md", "CONTRIBUTING.md", "server/README.md", "docker/CLUSTER.md"} <= names
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    assert broken(document) == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
+def test_every_named_file_and_test_exists(document: Path) -> None:
+    text = document.read_text()
+    named = {*_FILE.findall(text), *_TESTS.findall(text)}
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
+def test_every_named_program_of_the_server_exists(document: Path) -> None:
+    folders = {name.replace(".", "/") for name in _MODULE.findall(document.read_text())}
+    assert [name for name in folders if not (ROOT / name / "__main__.py").exists()] == []
+
+
+def test_the_readme_is_short_and_leads_to_every_other_page() -> None:
+    readme = ROOT / "README.md"
+    assert len(readme.read_text().splitlines()) <= README_LINES
+    reached, new = {readme}, [readme]
+    while new:
+        document = new.pop()
+        targets = (link.partition("#")[0] for link in links(document.read_text()))
+        for file in {(document.parent / target).resolve() for target in targets if target}:
+            if file.suffix == ".md" and file.exists() and file not in reached:
+                reached.add(file)
+                new.append(file)
+    assert set(DOCUMENTS) - reached == set()
