@@ -67,7 +67,7 @@ def quaternion_to_rotation_vector(quaternion: NDArray[np.floating]) -> NDArray[n
     return np.array([x * scale, y * scale, z * scale])
 
 
-def turn_seen_from(viewer: FloatArray, turned: FloatArray) -> NDArray[np.float64]:
+def relative_rotation_vector(viewer: FloatArray, turned: FloatArray) -> NDArray[np.float64]:
     """The turn of one thing in the axes of another.
 
     Args:

@@ -1,7 +1,7 @@
 """What every pixel sees of the surface: UV, normal, mirror direction. The input of all networks.
 
-`draw` is the fast path (numba, one core, no interpreter lock); `draw_plain` the same in plain
-torch.
+`render_gbuffer` is the fast path (numba, one core, no interpreter lock); `render_gbuffer_plain` the
+same in plain torch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from models.contract.frame_state import FloatArray, FrameState
 from models.geometry import rasterizer, rasterizer_numba
 from models.geometry.camera import focal_px, quaternion_to_matrix
 from models.geometry.head import Head, vertex_normals
-from models.geometry.surface_points import SeenPoints, screen_points, seen_points
+from models.geometry.surface_points import VisiblePoints, find_visible_points, screen_points
 
 SURFACE_CHANNELS = 8
 SOFT_MAX = 16
@@ -33,7 +33,7 @@ class GBuffer(NamedTuple):
     """(H, W, 8): soft coverage 0..1, unit normal (3), unit mirror direction of the line of sight
     (3), and the cosine between normal and line of sight (1). World axes, since the lights stand in
     the world. Off the head all but the soft coverage are 0."""
-    seen: SeenPoints
+    visible: VisiblePoints
     """Of the same window."""
     points: FloatArray
     """(V, 3) where the whole picture shows the vertices, see `screen_points`."""
@@ -77,7 +77,9 @@ def view_direction_matrix(state: FrameState, size: int) -> NDArray[np.float64]:
     return np.asarray(quaternion_to_matrix(state.eye_rotation) @ to_camera)
 
 
-def draw(head: Head, state: FrameState, size: int, window: Window | None = None) -> GBuffer:
+def render_gbuffer(
+    head: Head, state: FrameState, size: int, window: Window | None = None
+) -> GBuffer:
     """Draw a head into a square picture.
 
     Args:
@@ -102,14 +104,14 @@ def draw(head: Head, state: FrameState, size: int, window: Window | None = None)
     _resolve(
         fragments.triangle, *geometry, head.faces, head.uvs, head.uv_faces, top, left, uv, surface
     )
-    seen = seen_points(fragments.triangle, geometry.xy, geometry.inverse_depth, head.faces)
+    seen = find_visible_points(fragments.triangle, geometry.xy, geometry.inverse_depth, head.faces)
     half = np.s_[top // 2 : (top + height) // 2, left // 2 : (left + width) // 2]
     points = screen_points(geometry.xy, geometry.inverse_depth)
-    return GBuffer(uv, surface, SeenPoints(seen.corners[half], seen.weights[half]), points)
+    return GBuffer(uv, surface, VisiblePoints(seen.corners[half], seen.weights[half]), points)
 
 
-def draw_plain(head: Head, state: FrameState, size: int) -> GBuffer:
-    """The whole picture by the plain rasterizer; what `draw` is compared with."""
+def render_gbuffer_plain(head: Head, state: FrameState, size: int) -> GBuffer:
+    """The whole picture by the plain rasterizer; what `render_gbuffer` is compared with."""
     verts = head.pose(state)
     xy, inverse_depth = rasterizer.project(verts, state, size, size)
     triangle = rasterizer.rasterize(xy, inverse_depth, head.faces, size, size).triangle
@@ -134,7 +136,7 @@ def draw_plain(head: Head, state: FrameState, size: int) -> GBuffer:
     return GBuffer(
         np.where(shown, uv, 0).astype(np.float32),
         surface.astype(np.float32),
-        SeenPoints(seen.astype(np.int32), first_weights.astype(np.float32)),
+        VisiblePoints(seen.astype(np.int32), first_weights.astype(np.float32)),
         screen_points(xy, inverse_depth),
     )
 

@@ -1,7 +1,7 @@
 """Which point of the surface a picture shows where, and where it shows any point: what carries
 features from one frame to another.
 
-At half resolution, where our networks work. `seen_points` says what each 2x2 pixels show,
+At half resolution, where our networks work. `find_visible_points` says what each 2x2 pixels show,
 `screen_points` where all vertices stand; a point's place in another frame follows from both.
 """
 
@@ -17,7 +17,7 @@ from models.contract.frame_state import FloatArray
 from models.geometry.rasterizer_numba import SUBPIXELS, corner_weights
 
 
-class SeenPoints(NamedTuple):
+class VisiblePoints(NamedTuple):
     """What the first of each 2x2 pixels that shows the head shows of it."""
 
     corners: NDArray[np.int32]
@@ -26,12 +26,12 @@ class SeenPoints(NamedTuple):
     """(h, w, 3) of these corners, summing to 1; 0 where no head is seen."""
 
 
-def seen_points(
+def find_visible_points(
     triangle: NDArray[np.int32],
     xy: NDArray[np.int64],
     inverse_depth: NDArray[np.float64],
     faces: NDArray[np.int32],
-) -> SeenPoints:
+) -> VisiblePoints:
     """Find the surface points of a picture.
 
     Args:
@@ -47,7 +47,7 @@ def seen_points(
     corners = np.zeros((height, width, 3), np.int32)
     weights = np.zeros((height, width, 3), np.float32)
     _find_seen_points(triangle, xy, inverse_depth, faces, corners, weights)
-    return SeenPoints(corners, weights)
+    return VisiblePoints(corners, weights)
 
 
 def screen_points(xy: NDArray[np.int64], inverse_depth: NDArray[np.float64]) -> FloatArray:
@@ -67,7 +67,7 @@ def screen_points(xy: NDArray[np.int64], inverse_depth: NDArray[np.float64]) -> 
 
 
 @njit(cache=True, nogil=True, inline="always")
-def first_shown(triangle: NDArray[np.int32], hy: int, hx: int) -> tuple[int, int, int]:
+def first_covered(triangle: NDArray[np.int32], hy: int, hx: int) -> tuple[int, int, int]:
     """Row and column of the first of 2x2 pixels that shows the head, and how many of them do."""
     y, x, shown = 0, 0, 0
     for part in range(3, -1, -1):  # backwards: the first one stays
@@ -88,7 +88,7 @@ def _find_seen_points(
 ) -> None:
     for hy in range(corners.shape[0]):
         for hx in range(corners.shape[1]):
-            y, x, shown = first_shown(triangle, hy, hx)
+            y, x, shown = first_covered(triangle, hy, hx)
             if shown:
                 f = triangle[y, x]
                 corners[hy, hx] = faces[f]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from models.contract.channels import CAMERA, COLOUR_CHANNELS, POSE
+from models.contract.channels import CAMERA_SIZE, COLOUR_CHANNELS, POSE_SIZE
 from models.contract.frame_state import FloatArray
 from models.geometry.spherical_harmonics import BASES, C0, C1, C2, C3
 
@@ -57,7 +57,7 @@ def motion_share(
     Returns:
         (hidden,)
     """
-    pose, rest = POSE, POSE + CAMERA
+    pose, rest = POSE_SIZE, POSE_SIZE + CAMERA_SIZE
     change = now - cached
     parts = (
         _harmonics(now[:3]), now[:pose], change[:pose], change[pose:rest], now[pose:rest],

@@ -46,7 +46,7 @@ def nearest_pixel(x: float, size: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def find_moved(
+def find_offsets(
     corners: NDArray[np.int32],
     weights: FloatArray,
     now: FloatArray,
@@ -56,7 +56,7 @@ def find_moved(
     """How far from where they are in this frame surface points were in an older one.
 
     Args:
-        corners: (h, w, 3) of this frame's `SeenPoints`.
+        corners: (h, w, 3) of this frame's `VisiblePoints`.
         weights: (h, w, 3) of these.
         now: (V, 3) this frame's `screen_points`.
         older: (V, 3) the older frame's.
@@ -91,7 +91,7 @@ def reproject_nearest(
     """Take each pixel's channels from the pixel where its point was.
 
     Args:
-        moved: (h, w, 2) of `find_moved`.
+        moved: (h, w, 2) of `find_offsets`.
         part: (h, w, C) of the older frame's cache.
         top: The first row.
         bottom: The row after the last.
@@ -128,7 +128,7 @@ def reproject_sum(
     of another a share of what is between the pixels there.
 
     Args:
-        moved: (h, w, 2) of `find_moved`.
+        moved: (h, w, 2) of `find_offsets`.
         base: (h, w, C) of the older frame's cache.
         part: (h, w, C) of it too, taken bilinearly.
         share: What `part` is multiplied by.
@@ -164,7 +164,7 @@ def _find_movers(moved: FloatArray, y: int, left: int, columns: NDArray[np.int32
     """Which pixels the pixels of a row move with; twin of `carry._spread`.
 
     Args:
-        moved: (h, w, 2) of `find_moved`, some of it not `NOWHERE`.
+        moved: (h, w, 2) of `find_offsets`, some of it not `NOWHERE`.
         y: The row.
         left: Its first pixel that matters.
         columns: (w,) filled there with their columns.

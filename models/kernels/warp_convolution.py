@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.contract.channels import PICTURE
+from models.contract.channels import OUTPUT_CHANNELS
 from models.contract.frame_state import FloatArray
 from models.kernels.bfloat16 import Bits, NetworkArray, bits_of
 from models.kernels.vectors import OUTPUTS, PIXELS, add_products, rectify_and_narrow, widen_and_add
@@ -41,7 +41,7 @@ def pack_kernels(live: Tensor, hidden: Tensor) -> Kernels:
     outputs, channels = live.shape[:2]
     assert outputs % OUTPUTS == 0
     assert channels % 2 == 0
-    assert len(hidden) == OUTPUTS == 4 * PICTURE
+    assert len(hidden) == OUTPUTS == 4 * OUTPUT_CHANNELS
     rows = live.permute(2, 3, 1, 0).reshape(3, 3 * channels, outputs // OUTPUTS, OUTPUTS)
     return Kernels(_as_pairs(rows.permute(2, 0, 1, 3)), _as_pairs(hidden[:, :, 0, 0].T))
 

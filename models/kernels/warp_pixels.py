@@ -27,7 +27,7 @@ from models.geometry.gbuffer import (
 )
 from models.geometry.head import Head
 from models.geometry.rasterizer_numba import corner_weights, texture_span
-from models.geometry.surface_points import first_shown
+from models.geometry.surface_points import first_covered
 from models.kernels.bfloat16 import NetworkArray, from_float, to_float
 from models.kernels.reproject_features import NOWHERE, nearest_pixel, place
 from models.kernels.texture_lookup import bilinear_corners
@@ -149,7 +149,7 @@ def fill(
         scale: (C,) what the channels are multiplied by in this view.
         cached_uv: (H/2, W/2, 3) UV of the cached frame, and whether it shows the head there.
         cached_points: (V, 3) the cached frame's `screen_points`.
-        moved: (H/2, W/2, 2) filled, see `carry_kernel.find_moved`.
+        moved: (H/2, W/2, 2) filled, see `carry_kernel.find_offsets`.
         top: The first row, at half resolution.
         bottom: The row after the last.
     """
@@ -189,7 +189,7 @@ def _fill(
     for hy in range(top, bottom):
         for hx in range(triangle.shape[1] // 2):
             here = ((hy + 1) * half.shape[1] + hx + 1) * half.shape[2]
-            y, x, shown = first_shown(triangle, hy, hx)
+            y, x, shown = first_covered(triangle, hy, hx)
             seen = int(soft[2 * hy, 2 * hx]) + soft[2 * hy, 2 * hx + 1]
             seen += int(soft[2 * hy + 1, 2 * hx]) + soft[2 * hy + 1, 2 * hx + 1]
             coverage = np.float32(seen) / np.float32(4 * SOFT_MAX)

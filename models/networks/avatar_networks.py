@@ -12,8 +12,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from models.contract.channels import CAMERA, COLOUR_CHANNELS, POSE
-from models.networks.conditioning import Conditioning, from_flat
+from models.contract.channels import CAMERA_SIZE, COLOUR_CHANNELS, POSE_SIZE
+from models.networks.conditioning import Conditioning, split_conditioning
 from models.networks.frame_batch import FrameBatch
 from models.networks.paper import PaperCache, PaperGenerator, PaperWarp
 from models.networks.reproject import find_source_positions
@@ -66,7 +66,7 @@ class NetworkConfig:
 class FullRender(NamedTuple):
     """A full render."""
 
-    picture: Foreground
+    image: Foreground
     cache: Any
     """Features for `AvatarNetworks.warp` of the same networks."""
     colour: Tensor
@@ -124,12 +124,14 @@ class TelewarpNetworks(nn.Module):
     def warp(self, cache: TelewarpCache, cached: FrameBatch, now: FrameBatch) -> Foreground:
         numbers, older = now.conditioning, cached.conditioning
         prepared, inputs = self.warper.prepare(cache, older), self.inputs(now)
-        carried = self.warper.carry(prepared, self.places(cached, now), numbers, older)
+        carried = self.warper.reproject(
+            prepared, self.source_positions(cached, now), numbers, older
+        )
         smooth = self.warper(carried, inputs, numbers, older)
         picture: Foreground = self.generator.paint_over(smooth, inputs)
         return picture
 
-    def places(self, cached: FrameBatch, now: FrameBatch) -> Tensor:
+    def source_positions(self, cached: FrameBatch, now: FrameBatch) -> Tensor:
         """(B, H/2, W/2, 2) where in frame `cached` the surface points of frame `now` were."""
         if cached.mesh is None or now.mesh is None:
             raise ValueError("our warp needs to know the mesh of both frames")
@@ -149,7 +151,7 @@ class PaperNetworks(nn.Module):
     deviation: Tensor
 
     def __init__(
-        self, config: NetworkConfig, expressions: int | None = None, camera: int = CAMERA
+        self, config: NetworkConfig, expressions: int | None = None, camera: int = CAMERA_SIZE
     ) -> None:
         super().__init__()
         self.config = config
@@ -158,7 +160,7 @@ class PaperNetworks(nn.Module):
             config.texture_channels, config.texture_size, config.texture_levels
         )
         self.generator = PaperGenerator(config.texture_channels, config.network_size)
-        self.warper = PaperWarp(config.network_size, POSE, camera, told)
+        self.warper = PaperWarp(config.network_size, POSE_SIZE, camera, told)
         self.register_buffer("mean", torch.tensor(IMAGE_MEAN)[:, None, None], persistent=False)
         deviation = torch.tensor(IMAGE_DEVIATION)[:, None, None]
         self.register_buffer("deviation", deviation, persistent=False)
@@ -169,13 +171,13 @@ class PaperNetworks(nn.Module):
         return (self.texture,)
 
     @property
-    def number_count(self) -> int:
+    def conditioning_size(self) -> int:
         """K of a frame's numbers."""
-        return POSE + CAMERA + self.config.expressions
+        return POSE_SIZE + CAMERA_SIZE + self.config.expressions
 
-    def named(self, numbers: Tensor) -> Conditioning:
+    def split_conditioning(self, numbers: Tensor) -> Conditioning:
         """Name the parts of (B, K) numbers as the warp takes them."""
-        return from_flat(numbers)
+        return split_conditioning(numbers)
 
     def features(self, frame: FrameBatch) -> Tensor:
         """(B, C, H, W) texture features, scaled by the harmonics of the view, 0 off the head."""
@@ -186,21 +188,24 @@ class PaperNetworks(nn.Module):
     def full(self, frame: FrameBatch) -> FullRender:
         features = self.features(frame)
         made = self.generator(features)
-        picture = self.picture(made.rgb, made.mask_logit)
+        picture = self.denormalize(made.rgb, made.mask_logit)
         return FullRender(picture, made.cache, features[:, :COLOUR_CHANNELS])
 
     def warp(self, cache: PaperCache, cached: FrameBatch, now: FrameBatch) -> Foreground:
         change = (now.uv - cached.uv).permute(0, 3, 1, 2)
-        numbers = self.named(now.numbers), self.named(cached.numbers)
-        return self.picture(*self.warper(cache, change, *numbers))
+        numbers = (
+            self.split_conditioning(now.conditioning_vector),
+            self.split_conditioning(cached.conditioning_vector),
+        )
+        return self.denormalize(*self.warper(cache, change, *numbers))
 
-    def picture(self, rgb: Tensor, mask_logit: Tensor) -> Foreground:
+    def denormalize(self, rgb: Tensor, mask_logit: Tensor) -> Foreground:
         """Undo the normalisation of the networks' colours."""
         return Foreground(rgb * self.deviation + self.mean, mask_logit)
 
 
 FLAME_EXPRESSIONS = 50
-FLAME_NUMBERS = POSE + CAMERA + FLAME_EXPRESSIONS
+FLAME_CONDITIONING_SIZE = POSE_SIZE + CAMERA_SIZE + FLAME_EXPRESSIONS
 """Pose 6 (turn of the head, turn of the jaw: rotation vectors), weak-perspective camera 3 (scale,
 shift right, shift up), expression 50."""
 
@@ -218,8 +223,8 @@ class FlamePaperNetworks(PaperNetworks):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__(config, FLAME_EXPRESSIONS, camera=2)
-        self.register_buffer("numbers_mean", torch.zeros(FLAME_NUMBERS))
-        self.register_buffer("numbers_deviation", torch.ones(FLAME_NUMBERS))
+        self.register_buffer("numbers_mean", torch.zeros(FLAME_CONDITIONING_SIZE))
+        self.register_buffer("numbers_deviation", torch.ones(FLAME_CONDITIONING_SIZE))
 
     @torch.no_grad()
     def standardize_by(self, mean: Tensor, deviation: Tensor) -> None:
@@ -228,16 +233,16 @@ class FlamePaperNetworks(PaperNetworks):
         self.numbers_deviation.copy_(deviation)
 
     @property
-    def number_count(self) -> int:
-        return FLAME_NUMBERS
+    def conditioning_size(self) -> int:
+        return FLAME_CONDITIONING_SIZE
 
-    def named(self, numbers: Tensor) -> Conditioning:
+    def split_conditioning(self, numbers: Tensor) -> Conditioning:
         standard = (numbers - self.numbers_mean) / self.numbers_deviation
-        camera = standard[:, POSE : POSE + 2]
-        return Conditioning(standard[:, :POSE], camera, standard[:, POSE + CAMERA :])
+        camera = standard[:, POSE_SIZE : POSE_SIZE + 2]
+        return Conditioning(standard[:, :POSE_SIZE], camera, standard[:, POSE_SIZE + CAMERA_SIZE :])
 
     def features(self, frame: FrameBatch) -> Tensor:
-        camera = self.named(frame.numbers).camera
+        camera = self.split_conditioning(frame.conditioning_vector).camera
         direction = torch.cat([camera, torch.ones_like(camera[:, :1])], dim=1)
         scale = harmonic_scale(direction, self.texture.channels)
         texture: Tensor = self.texture(frame.uv)

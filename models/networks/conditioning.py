@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.contract.channels import CAMERA, POSE
+from models.contract.channels import CAMERA_SIZE, POSE_SIZE
 from models.contract.frame_state import FloatArray, FrameState
 from models.geometry.camera import (
     focal_px,
@@ -37,11 +37,11 @@ class Conditioning(NamedTuple):
         return torch.cat([self.pose, self.camera, self.expression], dim=1)
 
 
-def describe(state: FrameState) -> FloatArray:
+def compute_conditioning(state: FrameState) -> FloatArray:
     """One frame's numbers.
 
     Returns:
-        (9 + E,) pose, camera, expression; `from_flat` takes a batch of them.
+        (9 + E,) pose, camera, expression; `split_conditioning` takes a batch of them.
     """
     # Few numbers, hence plain floats: see `quaternion_to_matrix`.
     head, eye = state.head_translation.tolist(), state.eye_position.tolist()
@@ -52,9 +52,9 @@ def describe(state: FrameState) -> FloatArray:
     scale = focal_px(state.fov_y_rad, 2) / max(-seen[2], 1e-6)
     camera = (seen[0] * scale, -seen[1] * scale, log(distance))
     turn = quaternion_to_rotation_vector(state.head_rotation)
-    numbers = np.empty(POSE + CAMERA + len(state.expression), np.float32)
-    numbers[: POSE + CAMERA] = *(part / distance for part in local), *turn, *camera
-    numbers[POSE + CAMERA :] = state.expression
+    numbers = np.empty(POSE_SIZE + CAMERA_SIZE + len(state.expression), np.float32)
+    numbers[: POSE_SIZE + CAMERA_SIZE] = *(part / distance for part in local), *turn, *camera
+    numbers[POSE_SIZE + CAMERA_SIZE :] = state.expression
     return numbers
 
 
@@ -64,8 +64,10 @@ def _turned_back(matrix: NDArray[np.float64], vector: list[float]) -> list[float
     return [sum(rows[i][k] * vector[i] for i in range(3)) for k in range(3)]
 
 
-def from_flat(numbers: Tensor) -> Conditioning:
-    """Name the parts of (B, 9 + E) numbers made by `describe`."""
+def split_conditioning(numbers: Tensor) -> Conditioning:
+    """Name the parts of (B, 9 + E) numbers made by `compute_conditioning`."""
     return Conditioning(
-        numbers[:, :POSE], numbers[:, POSE : POSE + CAMERA], numbers[:, POSE + CAMERA :]
+        numbers[:, :POSE_SIZE],
+        numbers[:, POSE_SIZE : POSE_SIZE + CAMERA_SIZE],
+        numbers[:, POSE_SIZE + CAMERA_SIZE :],
     )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from models.contract.frame_state import FloatArray
 from models.geometry.gbuffer import GBuffer, Window
-from models.networks.conditioning import Conditioning, from_flat
+from models.networks.conditioning import Conditioning, split_conditioning
 from models.networks.reproject import Mesh
 
 
@@ -21,15 +21,15 @@ class FrameBatch(NamedTuple):
     """(B, H, W, 2)"""
     surface: Tensor
     """(B, 8, H, W)"""
-    numbers: Tensor
-    """(B, K), see `conditioning.describe`; the paper's networks name their own."""
+    conditioning_vector: Tensor
+    """(B, K), see `conditioning.compute_conditioning`; the paper's networks name their own."""
     mesh: Mesh | None = None
     """The paper's networks need none."""
 
     @property
     def conditioning(self) -> Conditioning:
         """Our numbers, named."""
-        return from_flat(self.numbers)
+        return split_conditioning(self.conditioning_vector)
 
     def to(self, device: torch.device) -> FrameBatch:
         """The same on a device."""
@@ -40,7 +40,7 @@ class FrameBatch(NamedTuple):
         return FrameBatch(uv, surface, numbers, mesh)
 
     @staticmethod
-    def joined(frames: Sequence[FrameBatch]) -> FrameBatch:
+    def concatenate(frames: Sequence[FrameBatch]) -> FrameBatch:
         """Frames stacked along the batch; all with a mesh, or none."""
         uv, surface, numbers = (
             torch.cat(parts) for parts in zip(*(frame[:3] for frame in frames), strict=True)
@@ -60,8 +60,8 @@ def frame_batch(buffers: GBuffer, numbers: FloatArray, window: Window | None = N
         torch.from_numpy(buffers.surface).permute(2, 0, 1)[None],
         torch.from_numpy(numbers)[None],
         Mesh(
-            torch.from_numpy(buffers.seen.corners)[None],
-            torch.from_numpy(buffers.seen.weights)[None],
+            torch.from_numpy(buffers.visible.corners)[None],
+            torch.from_numpy(buffers.visible.weights)[None],
             torch.from_numpy(buffers.points)[None],
             torch.tensor([origin]),
         ),

@@ -18,7 +18,7 @@ STRIDE = 32
 class GeneratorOutput(NamedTuple):
     """What the generator makes, and what it had on the way."""
 
-    picture: Tensor
+    output: Tensor
     """What the last block makes."""
     third: Tensor
     """(B, 256n, H/4, W/4) after the third up block."""
@@ -101,8 +101,8 @@ class Generator(nn.Module):
             joined = x if index == 0 else torch.cat([skips.pop(), x], dim=1)
             x = layer(F.interpolate(F.relu(joined), scale_factor=2, mode="bilinear"))
             made.append(x := self._normalized(x))
-        picture = self.last(F.relu(torch.cat([skips.pop(), x], dim=1)))
-        return GeneratorOutput(picture=picture, third=made[2], fourth=made[3])
+        output = self.last(F.relu(torch.cat([skips.pop(), x], dim=1)))
+        return GeneratorOutput(output=output, third=made[2], fourth=made[3])
 
     def _normalized(self, x: Tensor) -> Tensor:
         return F.instance_norm(x) if self.normalize else x

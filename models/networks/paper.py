@@ -74,10 +74,8 @@ class PaperGenerator(nn.Module):
     def forward(self, features: Tensor) -> PaperRender:
         """Render (B, C, H, W) texture features, already scaled by the harmonics of the view."""
         made = self.unet(features)
-        cache = PaperCache(
-            made.third, _halved(made.fourth[:, -SKIP:]), _halved(made.picture[:, 4:])
-        )
-        return PaperRender(made.picture[:, :3], made.picture[:, 3:4], cache)
+        cache = PaperCache(made.third, _halved(made.fourth[:, -SKIP:]), _halved(made.output[:, 4:]))
+        return PaperRender(made.output[:, :3], made.output[:, 3:4], cache)
 
 
 class PaperWarp(nn.Module):

@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.contract.channels import CAMERA, PICTURE, POSE
+from models.contract.channels import CAMERA_SIZE, OUTPUT_CHANNELS, POSE_SIZE
 from models.geometry.gbuffer import SURFACE_CHANNELS
 from models.kernels.texture_lookup import look_up
 from models.networks.conditioning import Conditioning
@@ -64,7 +64,7 @@ class LiveInputs(NamedTuple):
     """(B, 5, H, W), 0 off the head."""
     coverage: Tensor
     """(B, 1, H, W) soft, 0..1."""
-    half: Tensor
+    half_res: Tensor
     """(B, L, H/2, W/2) texture features scaled by the view's harmonics, then the surface channels:
     of the first of 2x2 pixels that shows the head, times how many of them do / 4. The first surface
     channel is the mean soft coverage."""
@@ -72,7 +72,7 @@ class LiveInputs(NamedTuple):
     """(B, 2, H/2, W/2) UV map of the same pixels; 0 off the head."""
     covered: Tensor
     """(B, 1, H/2, W/2) 1 where any of the four pixels shows the head."""
-    reach: Tensor
+    active: Tensor
     """(B, 1, H, W) whether the mask may be above 0 there."""
 
 
@@ -94,7 +94,7 @@ class PreparedCache(NamedTuple):
     """(B, 128n, H/2, W/2) of the first convolution, bias included."""
     second: Tensor
     """(B, 32, H/2, W/2) of what is made, bias included."""
-    missed: Tensor
+    residual: Tensor
     """(B, 32, H/2, W/2) what the full render made and a warp of its frame would not have."""
     uv: Tensor
     """(B, 2, H/2, W/2) UV map."""
@@ -160,10 +160,12 @@ def live_inputs(
     ones = scale.new_ones(len(scale), PAINT)
     painted = _scaled_lookup(paint, uv, ones, shown)
     soft = surface[:, :1]
-    return LiveInputs(painted, soft, half, first[:, :2], (share > 0).to(uv.dtype), reach(soft))
+    return LiveInputs(
+        painted, soft, half, first[:, :2], (share > 0).to(uv.dtype), find_active_region(soft)
+    )
 
 
-def reach(soft: Tensor) -> Tensor:
+def find_active_region(soft: Tensor) -> Tensor:
     """Where the head is or may reach to: from what is covered so far to all sides, and all between.
 
     The latency path leaves the rest of a picture out.
@@ -227,7 +229,7 @@ def uv_change(now: LiveInputs, uv: Tensor, covered: Tensor) -> Tensor:
 
 def cache_features(made: GeneratorOutput) -> Tensor:
     """(B, 128n + 8, H/2, W/2) what is kept of a full render's inner features."""
-    return F.relu(torch.cat([made.fourth, made.picture[:, 4 * PICTURE :]], dim=1))
+    return F.relu(torch.cat([made.fourth, made.output[:, 4 * OUTPUT_CHANNELS :]], dim=1))
 
 
 class PaintOver(nn.Module):
@@ -254,7 +256,7 @@ class PaintOver(nn.Module):
         rgb = made[:, :3] + (1 + made[:, 4:7]) * paint[:, :3] + made[:, 7:] * paint[:, 4:]
         line = self.slope * inputs.coverage + self.offset
         logit = made[:, 3:4] + paint[:, 3:4] + line
-        return Foreground(rgb, logit.masked_fill(~inputs.reach, NOWHERE))
+        return Foreground(rgb, logit.masked_fill(~inputs.active, NOWHERE))
 
 
 class TelewarpGenerator(nn.Module):
@@ -271,15 +273,15 @@ class TelewarpGenerator(nn.Module):
             live_channels,
             network_size,
             first=lambda i, o: nn.Conv2d(i, o, 3, padding=1),
-            last=lambda i: nn.Conv2d(i, 4 * PICTURE + EXTRA, 3, padding=1),
+            last=lambda i: nn.Conv2d(i, 4 * OUTPUT_CHANNELS + EXTRA, 3, padding=1),
             normalize=False,
         )
         self.paint_over = PaintOver()
 
     def forward(self, inputs: LiveInputs) -> tuple[Foreground, TelewarpCache]:
         """Render a frame and keep its features."""
-        made = self.unet(inputs.half)
-        smooth = made.picture[:, : 4 * PICTURE]
+        made = self.unet(inputs.half_res)
+        smooth = made.output[:, : 4 * OUTPUT_CHANNELS]
         return self.paint_over(smooth, inputs), TelewarpCache(cache_features(made), smooth, inputs)
 
 
@@ -310,12 +312,12 @@ class TelewarpWarp(nn.Module):
         super().__init__()
         self.hidden = round(128 * network_size)
         self.cached = self.hidden + EXTRA
-        self.motion = MotionCode(POSE, CAMERA, expression)
+        self.motion = MotionCode(POSE_SIZE, CAMERA_SIZE, expression)
         self.from_motion = nn.Linear(CODE, self.hidden)
         self.first = nn.Conv2d(self.cached + live_channels + 2, self.hidden, 3, padding=1)
         # Only the cached share, which costs a frame nothing, looks at neighbours once more.
-        self.second_cached = nn.Conv2d(self.cached, 4 * PICTURE, 3, padding=1)
-        self.second = nn.Conv2d(self.hidden, 4 * PICTURE, 1, bias=False)
+        self.second_cached = nn.Conv2d(self.cached, 4 * OUTPUT_CHANNELS, 3, padding=1)
+        self.second = nn.Conv2d(self.hidden, 4 * OUTPUT_CHANNELS, 1, bias=False)
         self.half_trust = nn.Parameter(torch.tensor(HALF_TRUST))
         shown = _shown(live_channels - SURFACE_CHANNELS, inputs)
         self.register_buffer("shown", shown[:, None, None], persistent=False)
@@ -337,22 +339,22 @@ class TelewarpWarp(nn.Module):
         assert self.second_cached.bias is not None
         bias = torch.cat([self.first.bias, self.second_cached.bias])
         made = F.conv2d(cache.features, weight, bias, padding=1)
-        first, second = made.split([self.hidden, 4 * PICTURE], dim=1)
+        first, second = made.split([self.hidden, 4 * OUTPUT_CHANNELS], dim=1)
         inputs = cache.inputs
         hidden = self._hidden(first, inputs, torch.zeros_like(inputs.uv), cached, cached)
-        missed = cache.smooth - second - self.second(hidden)
-        return PreparedCache(first, second, missed, inputs.uv, inputs.covered)
+        residual = cache.smooth - second - self.second(hidden)
+        return PreparedCache(first, second, residual, inputs.uv, inputs.covered)
 
-    def carry(
+    def reproject(
         self, prepared: PreparedCache, places: Tensor, now: Conditioning, cached: Conditioning
     ) -> ReprojectedCache:
         """Take the cache's share to a frame whose points were at (B, H/2, W/2, 2) places."""
-        first, second, missed, uv, covered = prepared
+        first, second, residual, uv, covered = prepared
         first, second, uv, covered = (
             reproject_nearest(x, places) for x in (first, second, uv, covered)
         )
         trust = self.trust(now, cached)[:, None, None, None]
-        second = second + trust * reproject_bilinear(missed.float(), places)
+        second = second + trust * reproject_bilinear(residual.float(), places)
         return ReprojectedCache(first, second, uv, covered)
 
     def trust(self, now: Conditioning, cached: Conditioning) -> Tensor:
@@ -387,7 +389,7 @@ class TelewarpWarp(nn.Module):
         now: Conditioning,
         cached: Conditioning,
     ) -> Tensor:
-        live = torch.cat([inputs.half, change], dim=1)
+        live = torch.cat([inputs.half_res, change], dim=1)
         code = self.from_motion(self.motion(now, cached))[..., None, None]
         return F.relu(first + F.conv2d(live, self.live_weight, padding=1) + code)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from models.avatar.folder import Avatar
 from models.contract.frame_state import FrameState
 from models.contract.images import WarpedImage
-from models.geometry.gbuffer import draw
+from models.geometry.gbuffer import render_gbuffer
 from models.networks.frame_batch import FrameBatch, frame_batch
 from models.networks.telewarp import Foreground as Layers
 from models.runtime.flame_conditioning import conditioning_function
@@ -69,7 +69,7 @@ class Stage:
 
     def frame(self, state: FrameState) -> FrameBatch:
         """Draw a state's inputs (B = 1)."""
-        buffers = draw(self.head, state, self.size)
+        buffers = render_gbuffer(self.head, state, self.size)
         return frame_batch(buffers, self._describe(state)).to(self.device)
 
     def compose(self, layers: Layers) -> NDArray[np.uint8]:

@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 
 from models.avatar.folder import Avatar
 from models.avatar.manifest import Manifest
-from models.contract.channels import CAMERA, POSE
+from models.contract.channels import CAMERA_SIZE, POSE_SIZE
 from models.contract.frame_state import FloatArray, FrameState, neutral_state
 from models.geometry.camera import (
     focal_px,
     quaternion_to_matrix,
-    turn_seen_from,
+    relative_rotation_vector,
     world_to_camera,
 )
 from models.geometry.flame import EXPRESSION_NAMES
 from models.geometry.head import Head
 from models.geometry.jaw import JAW_COEFFICIENTS
 from models.networks.avatar_networks import FlamePaperNetworks
-from models.networks.conditioning import describe
+from models.networks.conditioning import compute_conditioning
 
 ConditioningFunction = Callable[[FrameState], FloatArray]
 """From a state to its numbers (K,)."""
@@ -36,8 +36,8 @@ def conditioning_function(avatar: Avatar) -> ConditioningFunction:
     """How the frames of an avatar are described to its networks."""
     networks = avatar.networks
     if not isinstance(networks, FlamePaperNetworks):
-        return describe
-    camera = networks.numbers_mean[POSE : POSE + CAMERA].cpu().numpy()
+        return compute_conditioning
+    camera = networks.numbers_mean[POSE_SIZE : POSE_SIZE + CAMERA_SIZE].cpu().numpy()
     return FlameConditioning(avatar.head, avatar.manifest, camera)
 
 
@@ -60,7 +60,7 @@ class FlameConditioning:
 
     def __call__(self, state: FrameState) -> FloatArray:
         """(59,) pose, camera, expression."""
-        turn = turn_seen_from(state.eye_rotation, state.head_rotation)
+        turn = relative_rotation_vector(state.eye_rotation, state.head_rotation)
         scale, right, up = self._weak_perspective(state)
         camera = [
             self._camera[0] * scale / self._usual[0],

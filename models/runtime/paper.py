@@ -35,7 +35,7 @@ class PaperRuntime:
             TensorSpec("skip_4", (1, SKIP, size // 4, size // 4), torch.float32),
             TensorSpec("skip_5", (1, SKIP, size // 2, size // 2), torch.float32),
             TensorSpec("uv", (1, size, size, 2), torch.float32),
-            TensorSpec("numbers", (1, self._networks.number_count), torch.float32),
+            TensorSpec("conditioning", (1, self._networks.conditioning_size), torch.float32),
         )
 
     @torch.inference_mode()
@@ -46,12 +46,12 @@ class PaperRuntime:
         for name, value in prepared._asdict().items():
             cache[name].copy_(value)
         cache["uv"].copy_(frame.uv)
-        cache["numbers"].copy_(frame.numbers)
+        cache["conditioning"].copy_(frame.conditioning_vector)
 
     @torch.inference_mode()
     def full(self, state: FrameState) -> NDArray[np.uint8]:
         """Render `state` in full, (H, W, 3)."""
-        return self.stage.compose(self._networks.full(self.stage.frame(state)).picture)
+        return self.stage.compose(self._networks.full(self.stage.frame(state)).image)
 
     @torch.inference_mode()
     def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
@@ -61,9 +61,12 @@ class PaperRuntime:
         raster_ms = milliseconds_since(started)
         prepared = PreparedPaperCache(cache["first"], cache["skip_4"], cache["skip_5"])
         change = (frame.uv - cache["uv"]).permute(0, 3, 1, 2)
-        now, cached = self._networks.named(frame.numbers), self._networks.named(cache["numbers"])
+        now, cached = (
+            self._networks.split_conditioning(frame.conditioning_vector),
+            self._networks.split_conditioning(cache["conditioning"]),
+        )
         made = self._networks.warper.warp(prepared, change, now, cached)
-        rgb = self.stage.compose(self._networks.picture(*made))
+        rgb = self.stage.compose(self._networks.denormalize(*made))
         return WarpedImage(rgb, raster_ms, milliseconds_since(started) - raster_ms)
 
     def align(self, cache: Cache, newer: Cache) -> None:

@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.avatar.folder import Avatar
-from models.contract.channels import PICTURE, POSE
+from models.contract.channels import OUTPUT_CHANNELS, POSE_SIZE
 from models.contract.frame_state import FloatArray, FrameState
 from models.contract.images import WarpedImage
 from models.geometry.gbuffer import Geometry, pose_geometry, soften_rows
 from models.geometry.rasterizer_numba import rasterize_rows
 from models.kernels.bfloat16 import NetworkArray, bits_of, network_array
 from models.kernels.motion_code import channel_scale, motion_share
-from models.kernels.reproject_features import find_moved, reproject_nearest, reproject_sum
+from models.kernels.reproject_features import find_offsets, reproject_nearest, reproject_sum
 from models.kernels.warp_convolution import can_convolve, convolve, pack_kernels
 from models.kernels.warp_pixels import (
     HALF_PADDING,
@@ -39,7 +39,7 @@ from models.kernels.warp_pixels import (
     find_active_region,
     quantize,
 )
-from models.networks.conditioning import describe
+from models.networks.conditioning import compute_conditioning
 from models.networks.motion import gather_weights
 from models.networks.telewarp import FOREGROUND_MARGIN, FULL_TRUST, live_channels
 from models.runtime.base import Cache, milliseconds_since
@@ -106,9 +106,9 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         self.live_weight = self._laid_out(padded)
         self._kernels = pack_kernels(padded, warper.second.weight) if self._multiplies else None
         self._moved = np.empty((size // 2, size // 2, 2), np.float32)
-        shapes = [(size // 2, size // 2, width) for width in (warper.hidden, 4 * PICTURE)]
+        shapes = [(size // 2, size // 2, width) for width in (warper.hidden, 4 * OUTPUT_CHANNELS)]
         self._carried = Carried(*(torch.zeros(shape, dtype=self.dtype) for shape in shapes))
-        self._smooth = np.empty((size // 2, size // 2, 4 * PICTURE), np.float32)
+        self._smooth = np.empty((size // 2, size // 2, 4 * OUTPUT_CHANNELS), np.float32)
         self._triangle = np.empty((size, size), np.int32)
         self._depth = np.empty((size, size), np.float32)
         self._soft = np.empty((size, size), np.uint8)
@@ -120,7 +120,7 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         """Make `state`'s frame from an older state's cache."""
         started = time.perf_counter()
         size = self.stage.size
-        numbers, cached = describe(state), cache["numbers"].numpy()
+        numbers, cached = compute_conditioning(state), cache["conditioning"].numpy()
         inputs = _Inputs(
             pose_geometry(self.stage.head, state, size),
             channel_scale(numbers, self._channels),
@@ -141,23 +141,23 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
     def align(self, cache: Cache, newer: Cache) -> None:
         """See `Runtime`."""
         corners, weights, points = (newer[name].numpy() for name in MESH)
-        find_moved(corners, weights, points, cache["points"].numpy(), self._moved)
+        find_offsets(corners, weights, points, cache["points"].numpy(), self._moved)
         size = self.stage.size // 2
         left, right = np.zeros(size, np.int32), np.full(size, size, np.int32)
         for name in ("first", "second", "uv"):
             older = network_array(cache[name].clone())
             now = network_array(cache[name])
             reproject_nearest(self._moved, older, 0, size, left, right, now)
-        missed, nothing = cache["missed"].clone(), torch.zeros_like(cache["missed"])
+        missed, nothing = cache["residual"].clone(), torch.zeros_like(cache["residual"])
         reproject_sum(
             self._moved, network_array(nothing), network_array(missed), 1.0, 0, size, left, right,
-            network_array(cache["missed"]),
+            network_array(cache["residual"]),
         )  # fmt: skip
         for name in MESH:
             cache[name].copy_(newer[name])
 
     def _trust(self, now: FloatArray, cached: FloatArray) -> float:
-        turned = np.square(now[:POSE] - cached[:POSE]).sum()
+        turned = np.square(now[:POSE_SIZE] - cached[:POSE_SIZE]).sum()
         return float(FULL_TRUST / (1 + turned / self._half_trust**2))
 
     def _for_all_bands(self, call: Callable[[_Band, _Inputs], None], inputs: _Inputs) -> None:
@@ -199,7 +199,7 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
     def _carry(self, reach: ActiveRegion, band: _Band, inputs: _Inputs) -> None:
         """Take the cache's shares to where they belong now."""
         first, second, missed = (
-            network_array(inputs.cache[name]) for name in ("first", "second", "missed")
+            network_array(inputs.cache[name]) for name in ("first", "second", "residual")
         )
         carried_first, carried_second = (network_array(x) for x in self._carried)
         reproject_nearest(self._moved, first, *band, *reach, carried_first)

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.avatar.folder import Avatar
-from models.contract.channels import PICTURE
+from models.contract.channels import OUTPUT_CHANNELS
 from models.contract.frame_state import FrameState
 from models.contract.images import WarpedImage
 from models.networks.avatar_networks import TelewarpNetworks
-from models.networks.conditioning import Conditioning, from_flat
+from models.networks.conditioning import Conditioning, split_conditioning
 from models.networks.frame_batch import FrameBatch
 from models.networks.memory_format import lay_out_channels_last
 from models.networks.reproject import (
@@ -86,10 +86,10 @@ class TelewarpTorchRuntime:
         numbers = avatar.networks.config.expressions + 9
         self.layout: tuple[TensorSpec, ...] = (
             TensorSpec("first", (half, half, hidden), self.dtype),
-            TensorSpec("second", (half, half, 4 * PICTURE), self.dtype),
-            TensorSpec("missed", (half, half, 4 * PICTURE), self.dtype),
+            TensorSpec("second", (half, half, 4 * OUTPUT_CHANNELS), self.dtype),
+            TensorSpec("residual", (half, half, 4 * OUTPUT_CHANNELS), self.dtype),
             TensorSpec("uv", (half, half, 3), torch.float32),
-            TensorSpec("numbers", (numbers,), torch.float32),
+            TensorSpec("conditioning", (numbers,), torch.float32),
             TensorSpec("points", (len(avatar.head.neutral), 3), torch.float32, mixes=False),
             TensorSpec("corners", (half, half, 3), torch.int32, mixes=False),
             TensorSpec("weights", (half, half, 3), torch.float32, mixes=False),
@@ -100,22 +100,22 @@ class TelewarpTorchRuntime:
         """Render `state` in full and keep its share of the warp's convolutions."""
         frame = self.stage.frame(state)
         inputs = self._inputs(frame)
-        made = self._unet(self._laid_out(inputs.half))
+        made = self._unet(self._laid_out(inputs.half_res))
         weight, bias = self._prepare_weight, self._prepare_bias
         prepared = F.conv2d(cache_features(made), weight, bias, padding=1)[0].permute(1, 2, 0)
         cache["first"].copy_(prepared[..., : self.warper.hidden])
         cache["second"].copy_(prepared[..., self.warper.hidden :])
-        cache["missed"].copy_(made.picture[0, : 4 * PICTURE].permute(1, 2, 0))
-        cache["missed"].sub_(self._alike(inputs, frame.conditioning, cache))
+        cache["residual"].copy_(made.output[0, : 4 * OUTPUT_CHANNELS].permute(1, 2, 0))
+        cache["residual"].sub_(self._alike(inputs, frame.conditioning, cache))
         cache["uv"].copy_(torch.cat([inputs.uv, inputs.covered], dim=1)[0].permute(1, 2, 0))
-        cache["numbers"].copy_(frame.numbers[0])
+        cache["conditioning"].copy_(frame.conditioning_vector[0])
         assert frame.mesh is not None
         for name in MESH:
             cache[name].copy_(getattr(frame.mesh, name)[0])
 
     def _alike(self, inputs: LiveInputs, cached: Conditioning, cache: Cache) -> Tensor:
         """(H/2, W/2, 32): what a warp would make of the cached frame itself, nothing missed."""
-        live = torch.cat([inputs.half, torch.zeros_like(inputs.uv)], dim=1)
+        live = torch.cat([inputs.half_res, torch.zeros_like(inputs.uv)], dim=1)
         padding = self.live_weight.shape[1] - live.shape[1]
         live = self._laid_out(F.pad(live, (0, 0, 0, 0, 0, padding)))
         whole, code = Box(0, 0, *live.shape[2:]), self.motion(cached, cached)
@@ -125,7 +125,7 @@ class TelewarpTorchRuntime:
     def full(self, state: FrameState) -> NDArray[np.uint8]:
         """Render `state` in full, (H, W, 3)."""
         inputs = self._inputs(self.stage.frame(state))
-        made = self._unet(self._laid_out(inputs.half)).picture[:, : 4 * PICTURE]
+        made = self._unet(self._laid_out(inputs.half_res)).output[:, : 4 * OUTPUT_CHANNELS]
         return self.stage.compose(self.generator.paint_over(made.float(), inputs))
 
     @torch.inference_mode()
@@ -146,21 +146,24 @@ class TelewarpTorchRuntime:
         places = self._places(Mesh(corners, weights, points, origin), cache)
         for name in ("first", "second", "uv"):
             cache[name].copy_(_carried(reproject_nearest, cache[name], places))
-        cache["missed"].copy_(_carried(reproject_bilinear, cache["missed"].float(), places))
+        cache["residual"].copy_(_carried(reproject_bilinear, cache["residual"].float(), places))
         for name in MESH:
             cache[name].copy_(newer[name])
 
     def _warp(self, frame: FrameBatch, cache: Cache) -> Layers:
         inputs, now = self._inputs(frame), frame.conditioning
         assert frame.mesh is not None
-        places, cached = self._places(frame.mesh, cache), from_flat(cache["numbers"][None])
+        places, cached = (
+            self._places(frame.mesh, cache),
+            split_conditioning(cache["conditioning"][None]),
+        )
         first, second, uv_covered = (
             _carried(reproject_nearest, cache[name], places) for name in ("first", "second", "uv")
         )
-        missed = _carried(reproject_bilinear, cache["missed"].float(), places)
+        missed = _carried(reproject_bilinear, cache["residual"].float(), places)
         second = (second + self.warper.trust(now, cached) * missed).to(self.dtype)
         uv, covered = uv_covered.permute(2, 0, 1)[None].split([2, 1], dim=1)
-        live = self._laid_out(torch.cat([inputs.half, uv_change(inputs, uv, covered)], dim=1))
+        live = self._laid_out(torch.cat([inputs.half_res, uv_change(inputs, uv, covered)], dim=1))
         whole, code = Box(0, 0, *live.shape[2:]), self.motion(now, cached)
         smooth = self.convolve(whole, live, code, Carried(first, second)).permute(0, 3, 1, 2)
         layers: Layers = self.generator.paint_over(smooth.float(), inputs)

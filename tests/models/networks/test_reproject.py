@@ -6,11 +6,11 @@ import numpy as np
 import torch
 
 from models.contract.frame_state import FrameState
-from models.geometry.gbuffer import Window, draw
+from models.geometry.gbuffer import Window, render_gbuffer
 from models.geometry.head import Head
 from models.kernels import reproject_features as carry_kernel
 from models.kernels.bfloat16 import network_array
-from models.networks.conditioning import describe
+from models.networks.conditioning import compute_conditioning
 from models.networks.frame_batch import frame_batch
 from models.networks.reproject import (
     Mesh,
@@ -25,7 +25,9 @@ HALF = SIZE // 2
 
 
 def mesh(ball: Head, state: FrameState, window: Window | None = None) -> Mesh:
-    made = frame_batch(draw(ball, state, SIZE, window), describe(state), window).mesh
+    made = frame_batch(
+        render_gbuffer(ball, state, SIZE, window), compute_conditioning(state), window
+    ).mesh
     assert made is not None
     return made
 
@@ -42,7 +44,7 @@ def test_carried_texture_coordinates_are_those_of_the_new_frame(
     ball: Head, front: FrameState, turned: FrameState
 ) -> None:
     """Wherever the ball was seen in both frames, apart from the chart's seam at the back."""
-    older, now = draw(ball, front, SIZE), draw(ball, turned, SIZE)
+    older, now = render_gbuffer(ball, front, SIZE), render_gbuffer(ball, turned, SIZE)
     places = find_source_positions(mesh(ball, turned), mesh(ball, front).points, torch.zeros(1, 2))
     uv = torch.from_numpy(older.uv).permute(2, 0, 1)[None, :, ::2, ::2]
     carried = reproject_nearest(uv, places)[0].permute(1, 2, 0).numpy()
@@ -88,7 +90,7 @@ def test_the_kernels_carry_as_plain_torch_does(
     places = find_source_positions(now, older.points, older.origin)
     moved = np.empty((HALF, HALF, 2), np.float32)
     parts = (now.corners, now.weights, now.points, older.points)
-    carry_kernel.find_moved(*(part[0].numpy() for part in parts), moved)
+    carry_kernel.find_offsets(*(part[0].numpy() for part in parts), moved)
     rows = 0, HALF, np.zeros(HALF, np.int32), np.full(HALF, HALF, np.int32)
     torch.manual_seed(0)
     for dtype in (torch.float32, torch.bfloat16):
@@ -115,5 +117,5 @@ def test_where_no_head_is_seen_nothing_moves(ball: Head, front: FrameState) -> N
     torch.testing.assert_close(places, own_source_positions(now, older.origin))
     moved = np.empty((HALF, HALF, 2), np.float32)
     parts = (now.corners, now.weights, now.points, older.points)
-    carry_kernel.find_moved(*(part[0].numpy() for part in parts), moved)
+    carry_kernel.find_offsets(*(part[0].numpy() for part in parts), moved)
     assert (moved == 0).all()

@@ -3,8 +3,8 @@ import torch
 
 from models.avatar.folder import Avatar
 from models.contract.frame_state import FrameState
-from models.geometry.gbuffer import Window, draw
-from models.networks.conditioning import describe
+from models.geometry.gbuffer import Window, render_gbuffer
+from models.networks.conditioning import compute_conditioning
 from models.networks.frame_batch import FrameBatch, frame_batch
 from models.networks.telewarp import FULL_TRUST
 from models.runtime.base import Stage
@@ -22,15 +22,17 @@ def test_of_the_cached_frame_itself_the_warp_adds_what_it_misses(build_avatar, t
     networks, (frame,) = avatar.networks, frames(avatar, turned)
     full, inputs, numbers = networks.full(frame), networks.inputs(frame), frame.conditioning
     prepared = networks.warper.prepare(full.cache, numbers)
-    nothing = prepared._replace(missed=torch.zeros_like(prepared.missed))
-    carried = networks.warper.carry(nothing, networks.places(frame, frame), numbers, numbers)
+    nothing = prepared._replace(residual=torch.zeros_like(prepared.residual))
+    carried = networks.warper.reproject(
+        nothing, networks.source_positions(frame, frame), numbers, numbers
+    )
     smooth = networks.warper(carried, inputs, numbers, numbers)
     alone = networks.generator.paint_over(smooth, inputs)
     warp = networks.warp(full.cache, frame, frame)
-    assert (full.picture.rgb - alone.rgb).abs().max() > 0.05
-    expected = alone.rgb + FULL_TRUST * (full.picture.rgb - alone.rgb)
+    assert (full.image.rgb - alone.rgb).abs().max() > 0.05
+    expected = alone.rgb + FULL_TRUST * (full.image.rgb - alone.rgb)
     torch.testing.assert_close(warp.rgb, expected, atol=1e-4, rtol=1e-4)
-    logit = alone.mask_logit + FULL_TRUST * (full.picture.mask_logit - alone.mask_logit)
+    logit = alone.mask_logit + FULL_TRUST * (full.image.mask_logit - alone.mask_logit)
     torch.testing.assert_close(warp.mask_logit, logit, atol=1e-3, rtol=1e-4)
 
 
@@ -75,7 +77,9 @@ def test_far_from_its_border_a_crop_is_rendered_as_in_the_whole_picture(
     networks = avatar.networks
     (whole,) = frames(avatar, turned)
     window = Window(16, 16, 32, 32)
-    crop = frame_batch(draw(avatar.head, turned, SIZE, window), describe(turned), window)
+    crop = frame_batch(
+        render_gbuffer(avatar.head, turned, SIZE, window), compute_conditioning(turned), window
+    )
     cache = networks.full(whole).cache
     expected = networks.warp(cache, whole, whole).rgb[:, :, 16:48, 16:48]
     got = networks.warp(cache, whole, crop).rgb

@@ -57,7 +57,7 @@ def test_a_served_full_render_is_the_plain_networks_picture(
     avatar = build_avatar(variant)
     stage = Stage(avatar, torch.device("cpu"))
     with torch.inference_mode():
-        expected = stage.compose(avatar.networks.full(stage.frame(turned)).picture)
+        expected = stage.compose(avatar.networks.full(stage.frame(turned)).image)
     got = CachedRenderer(avatar).full(turned)
     assert expected.std() > 20
     assert difference(got, expected).max() <= 8
@@ -104,12 +104,12 @@ def test_the_kernels_align_caches_as_plain_torch_does(
     plain.align(other, newer)
     for name in ("points", "corners", "weights"):
         assert torch.equal(older[name], newer[name])
-    for name in ("first", "second", "missed", "uv"):
+    for name in ("first", "second", "residual", "uv"):
         apart = (older[name].float() - other[name].float()).abs()
         assert (apart > 0.02 * other[name].float().abs() + 0.01).float().mean() < 0.002, name
     # Now it is another cache of the newer frame: a warp of that frame looks much like its own.
-    numbers = newer["numbers"]
-    older["numbers"].copy_(numbers)
+    numbers = newer["conditioning"]
+    older["conditioning"].copy_(numbers)
     assert difference(fused.warp(turned, older).rgb, fused.full(turned)).mean() < 20
 
 
