@@ -171,7 +171,7 @@ def test_a_broken_pickle_is_explained(tmp_path: Path, content: bytes, message: s
         ({"posedirs": np.zeros((2, 3, 36))}, r"posedirs must be \(726, 3, 36\), got \(2, 3, 36\)"),
         ({"weights": np.full((726, 5), np.nan)}, "weights has values that are not finite"),
         ({"shapedirs": np.zeros((726, 3, 120))}, "100 shapes and 50 expressions, got 120"),
-        ({"kintree_table": np.zeros((2, 5))}, r"by \(0, 1, 1, 1\), got \(0, 0, 0, 0\)"),
+        ({"kintree_table": np.zeros((2, 5))}, r"FLAME's, \(0, 1, 1, 1\), got \(0, 0, 0, 0\)"),
         ({"f": np.full((4, 3), 726)}, r"f must index 0\.\.725"),
     ],
 )
