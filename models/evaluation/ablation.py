@@ -16,15 +16,9 @@ from models.evaluation.evaluation import Moment
 from models.metrics.image_quality import psnr, ssim
 from models.networks.avatar_networks import FullRender, TelewarpNetworks
 from models.networks.frame_batch import FrameBatch
+from models.networks.live_inputs import LIVE_INPUTS, LiveInput, LiveInputs, live_channels
 from models.networks.reproject import find_source_positions, own_source_positions
-from models.networks.telewarp import (
-    LIVE_INPUTS,
-    Foreground,
-    LiveInput,
-    LiveInputs,
-    TelewarpWarp,
-    live_channels,
-)
+from models.networks.telewarp import Foreground, TelewarpWarp
 from models.runtime.base import Stage
 from models.training.losses import ImageLoss, LossWeights
 from models.training.objective import as_float, autocast

@@ -17,6 +17,9 @@ from models.contract.frame_state import FloatArray
 from models.geometry.rasterizer import SUBPIXELS
 from models.geometry.rasterizer_numba import corner_weights
 
+MIN_DEPTH_M = 1e-6
+"""Least depth that homogeneous positions are divided by: culled vertices have depth 0."""
+
 
 class VisiblePoints(NamedTuple):
     """The surface point that each 2x2 pixels see, taken from the first of them on the head."""

@@ -1,4 +1,4 @@
-"""A frame's few numbers through the kernels and through plain torch."""
+"""The kernels for the conditioning vector against plain torch."""
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from models.networks.texture import harmonic_scale
 EXPRESSIONS = 5
 
 
-def test_the_kernels_take_of_a_frames_numbers_what_torch_does() -> None:
+def test_kernels_compute_motion_code_and_channel_scale_as_torch_does() -> None:
     torch.manual_seed(0)
     motion, from_motion = MotionCode(POSE_SIZE, CAMERA_SIZE, EXPRESSIONS), nn.Linear(CODE, 32)
     now, cached = torch.randn(2, 1, POSE_SIZE + CAMERA_SIZE + EXPRESSIONS).unbind()

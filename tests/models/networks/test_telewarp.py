@@ -17,16 +17,16 @@ def frames(avatar: Avatar, *states: FrameState) -> list[FrameBatch]:
 
 
 @torch.inference_mode()
-def test_of_the_cached_frame_itself_the_warp_adds_what_it_misses(build_avatar, turned) -> None:  # type: ignore[no-untyped-def]
+def test_a_warp_of_the_cached_frame_itself_adds_the_residual(build_avatar, turned) -> None:  # type: ignore[no-untyped-def]
     avatar = build_avatar("live")
     networks, (frame,) = avatar.networks, frames(avatar, turned)
-    full, inputs, numbers = networks.full(frame), networks.inputs(frame), frame.conditioning
-    prepared = networks.warper.prepare(full.cache, numbers)
-    nothing = prepared._replace(residual=torch.zeros_like(prepared.residual))
-    carried = networks.warper.reproject(
-        nothing, networks.source_positions(frame, frame), numbers, numbers
+    full, inputs, conditioning = networks.full(frame), networks.inputs(frame), frame.conditioning
+    prepared = networks.warper.prepare(full.cache, conditioning)
+    no_residual = prepared._replace(residual=torch.zeros_like(prepared.residual))
+    reprojected = networks.warper.reproject(
+        no_residual, networks.source_positions(frame, frame), conditioning, conditioning
     )
-    smooth = networks.warper(carried, inputs, numbers, numbers)
+    smooth = networks.warper(reprojected, inputs, conditioning, conditioning)
     alone = networks.generator.paint_over(smooth, inputs)
     warp = networks.warp(full.cache, frame, frame)
     assert (full.image.rgb - alone.rgb).abs().max() > 0.05
@@ -37,18 +37,18 @@ def test_of_the_cached_frame_itself_the_warp_adds_what_it_misses(build_avatar, t
 
 
 @torch.inference_mode()
-def test_what_the_warp_misses_counts_less_the_more_the_head_turns(  # type: ignore[no-untyped-def]
+def test_the_residual_counts_less_the_more_the_head_turns(  # type: ignore[no-untyped-def]
     build_avatar, front, turned
 ) -> None:
     avatar = build_avatar("live")
     warper = avatar.networks.warper
     still, other = (frame.conditioning for frame in frames(avatar, front, turned))
     between = still._replace(pose=(still.pose + other.pose) / 2)
-    trusts = [warper.trust(now, still).item() for now in (still, between, other)]
-    assert trusts[0] == pytest.approx(FULL_TRUST)
-    assert FULL_TRUST > trusts[1] > trusts[2] > 0
+    weights = [warper.trust(now, still).item() for now in (still, between, other)]
+    assert weights[0] == pytest.approx(FULL_TRUST)
+    assert FULL_TRUST > weights[1] > weights[2] > 0
     turn = (other.pose - still.pose).norm()
-    assert trusts[2] == pytest.approx(
+    assert weights[2] == pytest.approx(
         FULL_TRUST / (1 + (turn / warper.half_trust) ** 2).item(), rel=1e-5
     )
 
@@ -69,10 +69,8 @@ def test_the_warp_depends_on_cache_pose_and_live_inputs(build_avatar, front, tur
 
 
 @torch.inference_mode()
-def test_far_from_its_border_a_crop_is_rendered_as_in_the_whole_picture(
-    build_avatar, turned
-) -> None:  # type: ignore[no-untyped-def]
-    """What allows training on crops: nothing in the warp looks at the whole picture."""
+def test_far_from_its_border_a_crop_is_rendered_as_in_the_whole_image(build_avatar, turned) -> None:  # type: ignore[no-untyped-def]
+    """Allows training on crops: nothing in the warp depends on the whole image."""
     avatar = build_avatar("live")
     networks = avatar.networks
     (whole,) = frames(avatar, turned)
