@@ -55,6 +55,18 @@ class Geometry(NamedTuple):
     """(3, 3), see `view_direction_matrix`."""
 
 
+class RasterizedHead(NamedTuple):
+    """A head after rasterization, as the kernels of the latency path take it."""
+
+    triangle: NDArray[np.int32]
+    """(H, W) visible triangles, -1 off the head."""
+    soft: NDArray[np.uint8]
+    """(H, W) their softened coverage, see `soften_rows`."""
+    geometry: Geometry
+    head: Head
+    """Gives the topology."""
+
+
 class Window(NamedTuple):
     """A crop of the image, in pixels."""
 
@@ -252,16 +264,11 @@ def _resolve(
                 continue
             a, b, c = rasterizer_numba.corner_weights(x, y, f, xy, inverse_depth, faces)
             uv[row, column, 0], uv[row, column, 1] = interpolate_uv(f, a, b, c, uvs, uv_faces)
-            nx, ny, nz = interpolate_normal(f, a, b, c, normals, faces)
-            ex, ey, ez = view_direction_of(x, y, view_directions)
-            # The vector to the eye, mirrored at the normal: 2 (n . e) n - e.
-            facing = nx * ex + ny * ey + nz * ez
-            surface[row, column, 1] = nx
-            surface[row, column, 2] = ny
-            surface[row, column, 3] = nz
-            surface[row, column, 4] = 2 * facing * nx - ex
-            surface[row, column, 5] = 2 * facing * ny - ey
-            surface[row, column, 6] = 2 * facing * nz - ez
+            normal = interpolate_normal(f, a, b, c, normals, faces)
+            reflection, facing = reflect_view(normal, x, y, view_directions)
+            for i in range(3):
+                surface[row, column, 1 + i] = normal[i]
+                surface[row, column, 4 + i] = reflection[i]
             surface[row, column, 7] = facing
 
 
@@ -287,6 +294,21 @@ def interpolate_normal(
     z = a * normals[va, 2] + b * normals[vb, 2] + c * normals[vc, 2]
     scale = 1 / max(np.sqrt(x * x + y * y + z * z), _TINY)
     return x * scale, y * scale, z * scale
+
+
+@njit(cache=True, nogil=True, inline="always")
+def reflect_view(
+    normal: tuple[float, float, float], x: int, y: int, view_directions: NDArray[np.float64]
+) -> tuple[tuple[float, float, float], float]:
+    """Mirror the view direction of pixel (x, y) at a unit normal.
+
+    Returns:
+        The unit reflection vector, world axes, and the cosine between normal and view direction.
+    """
+    nx, ny, nz = normal
+    ex, ey, ez = view_direction_of(x, y, view_directions)
+    facing = nx * ex + ny * ey + nz * ez
+    return (2 * facing * nx - ex, 2 * facing * ny - ey, 2 * facing * nz - ez), facing
 
 
 @njit(cache=True, nogil=True, inline="always")

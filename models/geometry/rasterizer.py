@@ -82,9 +82,8 @@ def rasterize(
     corners = torch.from_numpy(xy)[torch.from_numpy(faces).long()]  # (F, 3, 2)
     inverse = torch.from_numpy(inverse_depth)[torch.from_numpy(faces).long()]  # (F, 3)
     index, px, py = _candidates(corners, inverse, height, width)
-    edges = _edge_functions(
-        corners[index], px * SUBPIXELS + CENTRE, py * SUBPIXELS + CENTRE
-    )  # (N, 3)
+    x, y = px * SUBPIXELS + CENTRE, py * SUBPIXELS + CENTRE
+    edges = _edge_functions(corners[index], x, y)  # (N, 3)
     inside = (edges >= _not_top_left(corners[index])).all(dim=1)
     index, px, py, edges = index[inside], px[inside], py[inside], edges[inside]
     # Summed in the order a, c, b as in rasterizer_numba, for the same rounding to the bit.

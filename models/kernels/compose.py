@@ -14,8 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.contract.frame_state import FloatArray
-from models.geometry.gbuffer import SOFT_MAX, Geometry
-from models.geometry.head import Head
+from models.geometry.gbuffer import SOFT_MAX, RasterizedHead
 from models.geometry.rasterizer_numba import texture_span
 from models.kernels.bfloat16 import NetworkArray, to_float
 from models.kernels.texels import Texels, sample_row
@@ -76,10 +75,7 @@ def find_active_region(
 
 def compose(
     smooth: NetworkArray,
-    triangle: NDArray[np.int32],
-    soft: NDArray[np.uint8],
-    geometry: Geometry,
-    head: Head,
+    raster: RasterizedHead,
     paint: Texels,
     outline: FloatArray,
     active: ActiveRegion,
@@ -93,10 +89,7 @@ def compose(
     Args:
         smooth: (h, w, 32) output of the convolutions at half resolution: 8 channels, each as 2x2
             pixels. All active columns of these rows must be inside.
-        triangle: (H, W) visible triangles, -1 off the head.
-        soft: (H, W) their softened coverage.
-        geometry: Of the frame.
-        head: Gives the topology.
+        raster: The rasterized frame.
         paint: The paint texture, one vector per texel.
         outline: (2,) slope and offset of the mask logit over the soft coverage.
         active: Outside of it there is only background.
@@ -105,9 +98,10 @@ def compose(
         left: Column of the image where `smooth` begins, at half resolution.
         rgb: (H, W, 3) filled in these rows, in all columns.
     """
+    geometry, head = raster.geometry, raster.head
     _compose(
-        smooth, triangle, soft, geometry.xy, geometry.inverse_depth, head.faces, head.uvs,
-        head.uv_faces, *paint, outline, *active, background, top, left, rgb,
+        smooth, raster.triangle, raster.soft, geometry.xy, geometry.inverse_depth, head.faces,
+        head.uvs, head.uv_faces, *paint, outline, *active, background, top, left, rgb,
     )  # fmt: skip
 
 

@@ -18,12 +18,11 @@ from models.contract.frame_state import FloatArray
 from models.geometry.gbuffer import (
     SOFT_MAX,
     SURFACE_CHANNELS,
-    Geometry,
+    RasterizedHead,
     interpolate_normal,
     interpolate_uv,
-    view_direction_of,
+    reflect_view,
 )
-from models.geometry.head import Head
 from models.geometry.rasterizer_numba import corner_weights
 from models.geometry.surface_points import first_covered
 from models.kernels.bfloat16 import NetworkArray, from_float
@@ -55,10 +54,7 @@ def allocate_inputs(size: int, live: int, multiple: int, dtype: torch.dtype) -> 
 
 def fill_inputs(
     inputs: NetworkArray,
-    triangle: NDArray[np.int32],
-    soft: NDArray[np.uint8],
-    geometry: Geometry,
-    head: Head,
+    raster: RasterizedHead,
     texels: Texels,
     scale: FloatArray,
     cached_uv: FloatArray,
@@ -72,10 +68,7 @@ def fill_inputs(
     Args:
         inputs: Of `allocate_inputs`, filled with the live inputs of 2x2 pixels, the UV change, and
             zeros. May hold the inputs of an earlier frame.
-        triangle: (H, W) visible triangles, -1 off the head.
-        soft: (H, W) their softened coverage, see `soften_rows`.
-        geometry: Of the frame.
-        head: Gives the topology.
+        raster: The rasterized frame.
         texels: The feature texture.
         scale: (C,) scale of its channels for the view, see `channel_scale`.
         cached_uv: (H/2, W/2, 3) UV map and coverage of the cached frame.
@@ -84,10 +77,11 @@ def fill_inputs(
         top: The first row, at half resolution.
         bottom: The row after the last.
     """
+    head = raster.head
     steps = texels.step.copy()
     steps[: len(scale)] *= scale
     _fill_inputs(
-        triangle, soft, *geometry, head.faces, head.uvs, head.uv_faces,
+        raster.triangle, raster.soft, *raster.geometry, head.faces, head.uvs, head.uv_faces,
         texels.values, steps, len(scale), cached_uv, cached_points, flow, top, bottom, inputs,
     )  # fmt: skip
 
@@ -146,17 +140,13 @@ def _fill_inputs(
             sample_all_channels(texels, u, v, scale, values)
             for i in range(channels):
                 values[i] *= share
-            nx, ny, nz = interpolate_normal(f, a, b, c, normals, faces)
-            ex, ey, ez = view_direction_of(x, y, view_directions)
-            facing = nx * ex + ny * ey + nz * ez
+            normal = interpolate_normal(f, a, b, c, normals, faces)
+            reflection, facing = reflect_view(normal, x, y, view_directions)
             # In the order of `GBuffer.surface`.
             values[channels] = coverage
-            values[channels + 1] = nx * share
-            values[channels + 2] = ny * share
-            values[channels + 3] = nz * share
-            values[channels + 4] = (2 * facing * nx - ex) * share
-            values[channels + 5] = (2 * facing * ny - ey) * share
-            values[channels + 6] = (2 * facing * nz - ez) * share
+            for i in range(3):
+                values[channels + 1 + i] = normal[i] * share
+                values[channels + 4 + i] = reflection[i] * share
             values[channels + 7] = facing * share
             ox, oy = project_point(faces[f, 0], faces[f, 1], faces[f, 2], a, b, c, cached_points)
             dx, dy = np.float32(ox - 0.5 * (x + 0.5)), np.float32(oy - 0.5 * (y + 0.5))

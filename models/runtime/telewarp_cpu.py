@@ -25,7 +25,7 @@ from models.avatar.folder import Avatar
 from models.contract.channels import OUTPUT_CHANNELS, POSE_SIZE
 from models.contract.frame_state import FloatArray, FrameState
 from models.contract.images import RgbImage, WarpedImage
-from models.geometry.gbuffer import Geometry, pose_geometry, soften_rows
+from models.geometry.gbuffer import RasterizedHead, pose_geometry, soften_rows
 from models.geometry.rasterizer_numba import rasterize_rows
 from models.kernels.bfloat16 import NetworkArray, bits_of, network_array
 from models.kernels.compose import ActiveRegion, compose, find_active_region
@@ -60,7 +60,7 @@ class _Band(NamedTuple):
 class _Inputs(NamedTuple):
     """What all bands of one frame need."""
 
-    geometry: Geometry
+    raster: RasterizedHead
     scale: FloatArray
     """(C,) scale of the feature texture's channels for the view."""
     code: FloatArray
@@ -130,8 +130,9 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         started = time.perf_counter()
         size = self.stage.size
         conditioning, cached = compute_conditioning(state), cache["conditioning"].numpy()
+        geometry = pose_geometry(self.stage.head, state, size)
         inputs = _Inputs(
-            pose_geometry(self.stage.head, state, size),
+            RasterizedHead(self._triangle, self._soft, geometry, self.stage.head),
             channel_scale(conditioning, self._channels),
             motion_share(conditioning, cached, *self._motion),
             self._trust(conditioning, cached),
@@ -180,22 +181,21 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
 
     def _rasterize(self, band: _Band, inputs: _Inputs) -> None:
         """Rasterize a band."""
-        head, geometry = self.stage.head, inputs.geometry
+        triangle, _, geometry, head = inputs.raster
         rows = slice(2 * band.top, 2 * band.bottom)
-        self._triangle[rows] = -1
+        triangle[rows] = -1
         self._depth[rows] = 0
         rasterize_rows(
             geometry.xy, geometry.inverse_depth, head.faces, rows.start, rows.stop,
-            self._triangle, self._depth,
+            triangle, self._depth,
         )  # fmt: skip
 
     def _fill(self, band: _Band, inputs: _Inputs) -> None:
         """Compute soft coverage, live inputs and flow of a band."""
         soften_rows(self._triangle, 2 * band.top, 2 * band.bottom, self._soft)
         fill_inputs(
-            network_array(self._live), self._triangle, self._soft, inputs.geometry, self.stage.head,
-            self._feature_texels, inputs.scale, inputs.cache["uv"].numpy(),
-            inputs.cache["points"].numpy(), self._flow, *band,
+            network_array(self._live), inputs.raster, self._feature_texels, inputs.scale,
+            inputs.cache["uv"].numpy(), inputs.cache["points"].numpy(), self._flow, *band,
         )  # fmt: skip
 
     def _render(self, active: ActiveRegion, band: _Band, inputs: _Inputs) -> None:
@@ -204,9 +204,8 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         convolve_band = self._convolve_by_kernel if self._multiplies else self._convolve_by_torch
         smooth = convolve_band(active, band, inputs)
         compose(
-            smooth.values, self._triangle, self._soft, inputs.geometry, self.stage.head,
-            self._paint_texels, self._outline, active, self.stage.background_rgb, band.top,
-            smooth.left, inputs.rgb,
+            smooth.values, inputs.raster, self._paint_texels, self._outline, active,
+            self.stage.background_rgb, band.top, smooth.left, inputs.rgb,
         )  # fmt: skip
 
     def _reproject(self, active: ActiveRegion, band: _Band, inputs: _Inputs) -> None:

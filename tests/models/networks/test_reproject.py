@@ -105,9 +105,8 @@ def test_the_kernels_reproject_as_plain_torch_does(
         reprojected = torch.zeros_like(last)
         kernels.reproject_nearest(flow, network_array(last), *rows, network_array(reprojected))
         plain = reproject_nearest(part, positions)[0].permute(1, 2, 0)
-        assert (
-            reprojected == plain
-        ).float().mean() > 0.999  # except exactly on the edge of a pixel
+        # Equal, except for positions exactly on the edge of a pixel.
+        assert (reprojected == plain).float().mean() > 0.999
         other = torch.randn(1, 8, HALF, HALF).to(dtype)
         added = other[0].permute(1, 2, 0).contiguous()
         kernels.reproject_sum(
