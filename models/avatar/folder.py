@@ -82,6 +82,7 @@ def save_avatar(folder: Path, avatar: Avatar) -> None:
     state = {name: value if exact else value.half() for name, value in weights.items()}
     network = networks.config
     if isinstance(networks, TelewarpNetworks):
+        # Runtimes only use the sum of the levels (`NeuralTexture.texels`).
         state = {name: v for name, v in state.items() if LEVELS not in name}
         with torch.no_grad():
             state["features.levels.0"] = networks.features.texels().half()
@@ -139,6 +140,7 @@ def _load_networks(folder: Path, config: NetworkConfig) -> TelewarpNetworks | Pa
         networks.load_state_dict({name: value.float() for name, value in state.items()})
     except (RuntimeError, TypeError, ValueError) as exc:
         raise AvatarError(f"{path} does not fit the manifest's networks: {exc}") from exc
+    # Such weights load without an error and render black or random frames.
     if not all(torch.isfinite(value).all() for value in networks.state_dict().values()):
         raise AvatarError(f"{path} has weights that are not finite")
     return networks.eval().requires_grad_(False)

@@ -49,6 +49,7 @@ def load_manifest(folder: Path) -> Manifest:
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise AvatarError(f"{path} must be a manifest of format {FORMAT}")
     known = {field.name for field in fields(Manifest)}
+    # Unknown fields are refused too: they are misspelt, or of a newer version with other semantics.
     wrong = sorted({*set(values) - known, *known - set(values) - _LATER_FIELDS})
     if wrong:
         raise AvatarError(f"{path}: missing or unknown fields: {', '.join(wrong)}")

@@ -100,6 +100,7 @@ def load_flame(path: Path) -> FlameModel:
             f"{path}: shapedirs must hold {SHAPES} shapes and {EXPRESSIONS} expressions, "
             f"got {components} components"
         )
+    # In float64, as FLAME's files; values are rounded to float32 once, for the head file.
     doubles = {name: arrays[name].astype(np.float64) for name in _REQUIRED}
     return FlameModel(
         template=doubles["v_template"],
@@ -180,11 +181,13 @@ def flame_head(
         "joint_names": np.array(JOINTS),
         "joint_positions": (joints[[0, 1, 2, left, right]] - origin).astype(np.float32),
         "weights": np.stack(weights, axis=1).astype(np.float32),
+        # Eyes stay at rest, and the jaw rotates by `jaw_coefficients`.
         "eye_yaw_rad": np.array(0, np.float32),
         "eye_pitch_rad": np.array(0, np.float32),
         "jaw_open_axis": np.zeros(3, np.float32),
         "jaw_coefficients": np.arange(3, dtype=np.int32) + EXPRESSIONS,
         "jaw_shifts": np.concatenate([shifts, np.zeros((3, 3))]).astype(np.float32),
+        # Entries 9 to 17 belong to the jaw, after nine of the neck.
         "jaw_correctives": np.moveaxis(model.correctives[..., 9:18], -1, 0).astype(np.float32),
         "eye_position": np.array(EYE_POSITION, np.float32),
         "fov_y_rad": np.array(FOV_Y_RAD, np.float32),
@@ -256,6 +259,7 @@ def _obj_layout(path: Path) -> tuple[Doubles, NDArray[np.int64]]:
     """Read texture vertices (T, 2) and their indices per triangle (F, 3) from an `.obj` file."""
     lines = [line.split() for line in path.read_text().splitlines()]
     uvs = [[float(x) for x in words[1:3]] for words in lines if words[:1] == ["vt"]]
+    # Corners are written v/vt or v/vt/vn, and indices start at 1.
     corners = [words[1:] for words in lines if words[:1] == ["f"]]
     faces = [[int(corner.split("/")[1]) - 1 for corner in words] for words in corners]
     return np.array(uvs), np.array(faces)

@@ -96,6 +96,7 @@ def view_direction_matrix(state: FrameState, size: int) -> NDArray[np.float64]:
         normalised.
     """
     focal = focal_px(state.fov_y_rad, size)
+    # Minus the camera-space ray of a pixel, (x - size / 2, size / 2 - y, -focal).
     to_camera = np.array([[-1, 0, size / 2], [0, 1, -size / 2], [0, 0, focal]])
     return np.asarray(quaternion_to_matrix(state.eye_rotation) @ to_camera)
 
@@ -126,6 +127,7 @@ def render_gbuffer(
     uv = np.zeros((height, width, 2), np.float32)
     surface = np.zeros((height, width, SURFACE_CHANNELS), np.float32)
     soft = np.zeros((size, size), np.uint8)
+    # Softened before cropping: pixels at the edge of a window need their neighbours outside of it.
     soften_rows(fragments.triangle, 0, size, soft)
     surface[..., 0] = soft[top : top + height, left : left + width] / np.float32(SOFT_MAX)
     _resolve(
@@ -134,6 +136,7 @@ def render_gbuffer(
     visible = find_visible_points(
         fragments.triangle, geometry.xy, geometry.inverse_depth, head.faces
     )
+    # The window starts at an even row and column, so no 2x2 pixels straddle its edge.
     half = np.s_[top // 2 : (top + height) // 2, left // 2 : (left + width) // 2]
     points = screen_points(geometry.xy, geometry.inverse_depth)
     return GBuffer(uv, surface, VisiblePoints(visible.corners[half], visible.weights[half]), points)
@@ -156,6 +159,7 @@ def render_gbuffer_plain(head: Head, state: FrameState, size: int) -> GBuffer:
     reflection = 2 * facing * normal - to_eye
     directions = np.concatenate([normal, reflection, facing], axis=-1)
     covered = mask[..., None]
+    # "edge", because a head that leaves the image has no outline at the image's edge.
     padded = np.pad(mask.astype(float), 1, mode="edge")
     across = padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]
     soft = (across[:-2] + 2 * across[1:-1] + across[2:]) / SOFT_MAX
@@ -220,6 +224,7 @@ def soften_rows(
                 + 2 * np.uint8(triangle[y, x] >= 0)
                 + np.uint8(triangle[below, x] >= 0)
             )
+        # Repeated, because a head that leaves the image has no outline at the image's edge.
         column[0], column[width + 1] = column[1], column[width]
         for x in range(width):
             soft[y, x] = column[x] + 2 * column[x + 1] + column[x + 2]

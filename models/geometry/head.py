@@ -77,7 +77,7 @@ class Head:
 
     @property
     def neck(self) -> FloatArray:
-        """(3,) base of the neck in head space, metres: it never turns with the head."""
+        """(3,) base of the neck in head space, metres: the pivot of natural head rotations."""
         neck: FloatArray = self.joint_positions[0]
         return neck
 
@@ -102,9 +102,11 @@ class Head:
         if self.free_jaw is not None:
             rotations[0] = self.free_jaw.rotation(expression)
             jaw_feature = (rotations[0] - np.eye(3, dtype=np.float32)).reshape(-1)
+            # Correctives apply before the rotation, as in FLAME.
             verts = _blend(verts, self.free_jaw.correctives, jaw_feature)
-            centres = centres.copy()
+            centres = centres.copy()  # a view of this head's own joints
             centres[0] += self.free_jaw.shift(expression)
+        # Body and head, the first two joints, are part of the pose and not of the expression.
         _rotate_about_joints(verts, self.weights[:, 2:], rotations, centres)
         return verts
 
@@ -130,6 +132,7 @@ class Head:
                 raise HeadError(
                     f"vertices must be {self.neutral.shape}, got {state.vertices.shape}"
                 )
+            # The sender has posed them already, neck and body included.
             no_body = np.zeros((len(state.vertices), 1), np.float32)
             return _to_world(state.vertices, rotation, state.head_translation, no_body, self.neck)
         verts = self.shape(state.expression)
@@ -141,11 +144,8 @@ class Head:
         jaw = self.jaw_open_axis * value("jawOpen")
         vectors = [jaw]
         for side, outwards in (("Left", 1.0), ("Right", -1.0)):  # the person's left is +X
-            yaw = (
-                outwards
-                * (value(f"eyeLookOut{side}") - value(f"eyeLookIn{side}"))
-                * self.eye_yaw_rad
-            )
+            out = value(f"eyeLookOut{side}") - value(f"eyeLookIn{side}")
+            yaw = outwards * out * self.eye_yaw_rad
             pitch = (value(f"eyeLookDown{side}") - value(f"eyeLookUp{side}")) * self.eye_pitch_rad
             vectors.append(np.array([pitch, yaw, 0], np.float32))
         matrices = [quaternion_to_matrix(rotation_vector_to_quaternion(v)) for v in vectors]
@@ -168,6 +168,7 @@ def _blend(neutral: FloatArray, deltas: FloatArray, expression: FloatArray) -> F
     flat = verts.reshape(-1)
     for e in range(expression.shape[0]):
         coefficient = expression[e]
+        # Most coefficients of a face are 0, and each costs a pass over all vertices.
         if coefficient != 0:
             delta = deltas[e]
             for i in range(flat.shape[0]):

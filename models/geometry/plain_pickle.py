@@ -34,6 +34,7 @@ def read_plain_pickle(path: Path) -> dict[str, Any]:
     """
     try:
         with path.open("rb") as file:
+            # latin1 maps bytes to code points one to one: Python 2 wrote array data as strings.
             loaded = _Reader(file, encoding="latin1").load()
         if not isinstance(loaded, dict):
             raise PickleError(f"expected a dictionary, got {type(loaded).__name__}")
@@ -59,6 +60,7 @@ class _Dtype(_Inert):
 
     def __new__(cls, code: str = "", *_given: Any) -> Self:
         made = super().__new__(cls)
+        # Object arrays would bring in arbitrary pickled objects.
         if not isinstance(code, str) or not _NUMERIC_TYPE.match(code):
             raise PickleError(f"arrays must be of numbers, got type {str(code)[:20]!r}")
         made.code = code.lstrip("<>=|")
@@ -150,6 +152,7 @@ class _Reconstructor(_Inert):
     """Stands in for `copyreg._reconstructor`, by which Python 2 creates objects."""
 
     def __new__(cls, made: Any = None, *_given: Any) -> Any:
+        # Only stand-ins: any other type, even a builtin one, could run code when called.
         if not (isinstance(made, type) and issubclass(made, _Inert)):
             raise PickleError("an object is of no known type")
         return made()

@@ -133,6 +133,7 @@ def _candidates(
     low = ((corners.amin(dim=1) + CENTRE - 1) >> SUBPIXEL_BITS).clamp(min=0)
     high = torch.minimum((corners.amax(dim=1) - CENTRE) >> SUBPIXEL_BITS, size - 1)
     extent = (high - low + 1).clamp(min=0)
+    # Back faces, and triangles that cross the near plane, which have no usable screen positions.
     extent[(area <= 0) | (inverse <= 0).any(dim=1)] = 0
     count = extent.prod(dim=1)
     index = torch.repeat_interleave(torch.arange(len(corners)), count)

@@ -72,6 +72,8 @@ def _project(
     height: float,
     width: float,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Do what `project` says, for a camera given by its matrices."""
+    # In float64, because snapped positions must equal those of the reference rasterizer.
     count = verts.shape[0]
     xy = np.zeros((count, 2), np.int64)
     inverse = np.zeros(count, np.float64)
@@ -153,6 +155,7 @@ def rasterize_rows(
             for x in range(x0, x1 + 1):
                 if ((ea - ta) | (eb - tb) | (ec - tc)) >= 0:  # one branch: all three signs at once
                     w = np.float32((ea * wa + eb * wb + ec * wc) / area)
+                    # Strictly nearer: of equals the lower index, which came first, stays.
                     if w > inverse[y, x]:
                         inverse[y, x] = w
                         triangle[y, x] = f

@@ -61,6 +61,7 @@ def project(points: Array, state: FrameState) -> Array:
         (N, 2); NaN for points behind the eye.
     """
     local = (points - state.eye_position) @ quaternion_to_matrix(state.eye_rotation)
+    # NaN, not a clamped value: callers must not draw points behind the eye anywhere.
     depth = np.where(local[:, 2] < 0, -local[:, 2], np.nan)
     return np.asarray(local[:, :2] / (depth * tan(state.fov_y_rad / 2))[:, None])
 

@@ -68,6 +68,7 @@ def screen_points(xy: NDArray[np.int64], inverse_depth: NDArray[np.float64]) -> 
         zeros for culled vertices.
     """
     visible = inverse_depth > 0
+    # The inner `where` avoids a division by 0, the outer one sets culled vertices to 0.
     depth = np.where(visible, 1 / np.where(visible, inverse_depth, 1), 0)[:, None]
     return np.concatenate([xy / (2 * SUBPIXELS) * depth, depth], axis=1).astype(np.float32)
 

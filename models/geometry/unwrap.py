@@ -32,6 +32,7 @@ def unroll(verts: FloatArray, faces: NDArray[np.int32]) -> tuple[FloatArray, NDA
     # Triangles across the seam continue beyond u = 1: their corners get a second texture vertex,
     # otherwise they would stretch back over the whole texture.
     wrapped = (corners.max(axis=1) - corners.min(axis=1) > 0.5)[:, None] & (corners < 0.5)
+    # A key per pair of vertex and side of the seam.
     keys = faces.astype(np.int64) + wrapped * len(verts)
     used, uv_faces = np.unique(keys, return_inverse=True)
     vertex = used % len(verts)

@@ -49,8 +49,10 @@ def from_float(value: Any, array: Any) -> Any:
     raise TypeError("expected a call in compiled code, got one in Python: from_float")
 
 
+# `strict=False`: the stubs above have other annotations than the implementations.
 @overload(to_float, inline="always", strict=False)
 def _to_float(value: types.Type) -> Callable[[Any], Any]:
+    # bfloat16 is the upper half of a float32.
     if value == types.uint16:
         return lambda value: _float_of_bits(np.uint32(value) << np.uint32(16))  # type: ignore[call-arg]
     return lambda value: value

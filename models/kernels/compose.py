@@ -150,6 +150,7 @@ def _compose(
             sx, part = x // 2 - left, 2 * (y % 2) + x % 2
             logit = to_float(smooth[sy, sx, _MASK_LOGIT + part]) + paint[x, 3]
             logit += slope * np.float32(soft[y, x]) + offset
+            # Skips most of a row's exponentials, as most pixels are well inside or outside.
             if logit < -_CERTAIN_LOGIT:
                 for k in range(3):
                     rgb[y, x, k] = background[y, x, k]

@@ -49,6 +49,7 @@ class _LookUp(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         uv, scale, coverage = ctx.saved_tensors
+        # One thread: several would add to the same texels.
         texels = np.zeros(ctx.texels, np.float32)
         gradient = gradients[0].contiguous().numpy()
         _scatter(gradient, uv.numpy(), scale.numpy(), coverage.numpy(), texels)
@@ -71,6 +72,7 @@ def bilinear_corners(
     Returns:
         x0, y0, x1, y1, and the weights of (y0, x0), (y0, x1), (y1, x0) and (y1, x1).
     """
+    # Texel centres are at half-integers: -1 is the left edge of the first texel, not its centre.
     tx = min(max(((u + 1) * width - 1) / 2, 0.0), width - 1.0)
     ty = min(max(((v + 1) * height - 1) / 2, 0.0), height - 1.0)
     x0, y0 = int(tx), int(ty)

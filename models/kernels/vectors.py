@@ -90,6 +90,7 @@ def add_products(
         positions = [
             builder.add(sums_start, _INDEX(_LANES * n)) for n in range(PIXELS * OUTPUTS // _LANES)
         ]
+        # LLVM keeps these in registers for the whole loop.
         totals = [cgutils.alloca_once(builder, _FLOATS) for _ in positions]
         for position, total in zip(positions, totals, strict=True):
             builder.store(_load(builder, data[2], position, _FLOATS, 4), total)
@@ -101,6 +102,7 @@ def add_products(
                 for offset in range(0, OUTPUTS, _LANES)
             ]
             for p, pixel in enumerate(pixels):
+                # align=2: channels are 2 bytes, so a pair may start at any even address.
                 pair = builder.load(builder.gep(values, [builder.add(pixel, loop.index)]), align=2)
                 broadcast = _broadcast(builder, pair)
                 for h, half in enumerate(halves):
@@ -173,6 +175,7 @@ def rectify_and_narrow(
         data, out = (_data(context, builder, signature, arguments, n) for n in (0, 2))
         value = _load(builder, data, arguments[1], _WIDE_FLOATS, 4)
         zeros = ir.Constant(_WIDE_FLOATS, None)
+        # Ordered comparison: NaN becomes 0 instead of spreading over the image.
         value = builder.select(builder.fcmp_ordered(">", value, zeros), value, zeros)
         # Round half away from zero, as `bfloat16.from_float` does.
         rounded = builder.add(
@@ -222,6 +225,7 @@ def mix_texels(
         for n in range(4):
             texel = _load(builder, data, builder.extract_value(corners, n), shorts, 2)
             weight = _broadcast(builder, builder.extract_value(weights, n), TEXELS)
+            # "fast" lets LLVM fuse the multiplication with the addition.
             share = builder.fmul(builder.sitofp(texel, floats), weight, flags=("fast",))
             total = builder.fadd(total, share, flags=("fast",))
         total = builder.fmul(total, _load(builder, factors, scale_start, floats, 4))

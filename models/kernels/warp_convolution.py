@@ -43,6 +43,7 @@ def pack_kernels(live: Tensor, hidden: Tensor) -> Kernels:
     assert outputs % OUTPUTS == 0
     assert channels % 2 == 0
     assert len(hidden) == OUTPUTS == 4 * OUTPUT_CHANNELS
+    # The channels of three neighbouring pixels are adjacent in memory, so a kernel row is one sum.
     rows = live.permute(2, 3, 1, 0).reshape(3, 3 * channels, outputs // OUTPUTS, OUTPUTS)
     return Kernels(_as_pairs(rows.permute(2, 0, 1, 3)), _as_pairs(hidden[:, :, 0, 0].T))
 
@@ -75,6 +76,9 @@ def convolve(
     smooth: FloatArray,
 ) -> None:
     """Convolve the active region of some rows.
+
+    One loop for both convolutions on purpose: the hidden channels of eight pixels stay in the
+    first-level cache between them, and never go to memory.
 
     Args:
         inputs: Of `allocate_inputs`, with live inputs filled in.
@@ -111,6 +115,7 @@ def convolve(
                 for p in range(PIXELS):
                     begin = (pixel + p) * hidden + outputs
                     widen_and_add(first_cached, begin, code, outputs, sums, p * OUTPUTS)
+                # Elsewhere only cache and motion code contribute, and all live channels are 0.
                 if live:
                     for row in range(3):
                         left = ((y + row) * columns + x) * channels // 2
@@ -129,7 +134,7 @@ def convolve(
 @njit(cache=True, nogil=True, inline="always")
 def _any_covered(inputs: NetworkArray, coverage: int, y: int, x: int) -> bool:
     """Return whether the 3x3 neighbourhood of any of `PIXELS` pixels from (y, x) is covered."""
-    any_bits = 0
+    any_bits = 0  # zero in bfloat16 has no bits set
     for row in range(y, y + 3):  # inputs begin at the second row and column
         for column in range(x, x + PIXELS + 2):
             any_bits |= inputs[row, column, coverage]

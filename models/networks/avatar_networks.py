@@ -207,11 +207,11 @@ class PaperNetworks(nn.Module):
 
     def warp(self, cache: PaperCache, cached: FrameBatch, now: FrameBatch) -> Foreground:
         change = (now.uv - cached.uv).permute(0, 3, 1, 2)
-        numbers = (
+        conditioning = (
             self.split_conditioning(now.conditioning_vector),
             self.split_conditioning(cached.conditioning_vector),
         )
-        return self.denormalize(*self.warper(cache, change, *numbers))
+        return self.denormalize(*self.warper(cache, change, *conditioning))
 
     def denormalize(self, rgb: Tensor, mask_logit: Tensor) -> Foreground:
         """Undo the normalisation of colours by the training set's mean and deviation."""

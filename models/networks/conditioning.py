@@ -46,9 +46,10 @@ def compute_conditioning(state: FrameState) -> FloatArray:
     to_eye = [e - h for e, h in zip(eye, head, strict=True)]
     distance = max(sqrt(sum(d * d for d in to_eye)), _TINY_M)
     local = _rotate_inverse(quaternion_to_matrix(state.head_rotation), to_eye)
-    seen = _rotate_inverse(quaternion_to_matrix(state.eye_rotation), [-d for d in to_eye])
-    scale = focal_px(state.fov_y_rad, 2) / max(-seen[2], _TINY_M)
-    camera = (seen[0] * scale, -seen[1] * scale, log(distance))
+    head_in_camera = _rotate_inverse(quaternion_to_matrix(state.eye_rotation), [-d for d in to_eye])
+    # The focal length of an image 2 pixels high gives screen positions in -1..1.
+    scale = focal_px(state.fov_y_rad, 2) / max(-head_in_camera[2], _TINY_M)
+    camera = (head_in_camera[0] * scale, -head_in_camera[1] * scale, log(distance))
     rotation = quaternion_to_rotation_vector(state.head_rotation)
     vector = np.empty(POSE_SIZE + CAMERA_SIZE + len(state.expression), np.float32)
     vector[: POSE_SIZE + CAMERA_SIZE] = *(part / distance for part in local), *rotation, *camera

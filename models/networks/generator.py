@@ -70,6 +70,7 @@ class Generator(nn.Module):
         down = [in_channels, *(round(c * network_size) for c in (64, 128, 256, 512, 512))]
         halving = (nn.Conv2d(i, o, 4, 2, 1) for i, o in pairwise(down[1:]))
         self.down = nn.ModuleList([first(down[0], down[1]), *halving])
+        # Skip connections add their channels to the input of all blocks but the first.
         up_in = [
             down[5],
             down[5] + down[4],

@@ -159,6 +159,7 @@ def _first_of_four(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """
     batch, channels, height, width = values.shape
     four = F.pixel_unshuffle(mask, 2)
+    # Falling weights, so that argmax finds the first covered pixel of the four.
     order = torch.tensor([4.0, 3.0, 2.0, 1.0], device=mask.device)[:, None, None]
     chosen = (four * order).argmax(dim=1, keepdim=True)[:, :, None]
     parts = F.pixel_unshuffle(values, 2).reshape(batch, channels, 4, height // 2, width // 2)
@@ -180,6 +181,7 @@ def _scaled_lookup(texels: Tensor, uv: Tensor, scale: Tensor, weight: Tensor) ->
     Returns:
         (B, C, H, W).
     """
+    # On CPUs the kernel takes a fraction of grid_sample's time, see its module.
     if texels.device.type == "cpu":
         return look_up(texels, uv, scale, weight[:, 0])
     return sample_texels(texels, uv) * scale[..., None, None] * weight

@@ -146,6 +146,7 @@ class PaperWarp(nn.Module):
         """
         skip_4, skip_5 = self._scaled_skips(prepared.skip_4, prepared.skip_5, now, cached)
         weight = self.first.weight
+        # Skips and UV change are at both ends of the input channels, as published.
         live = torch.cat([skip_4, _quartered(uv_change)], dim=1)
         live_weight = torch.cat([weight[:, :SKIP], weight[:, -2:]], dim=1)
         x = prepared.first + F.conv2d(_doubled(F.relu(live)), live_weight, padding=1)

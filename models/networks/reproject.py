@@ -41,6 +41,7 @@ def find_source_positions(now: Mesh, points: Tensor, origin: Tensor) -> Tensor:
     """
     covered = now.weights.sum(dim=3) > 0.5
     flow = _project(now, points) - _project(now, now.points)
+    # Barycentric weights are 0 off the head, where both projections are meaningless.
     flow = torch.where(covered[..., None], flow, 0)
     return own_source_positions(now, origin) + _extend(flow, covered)
 

@@ -215,6 +215,7 @@ class TelewarpWarp(nn.Module):
         made = F.conv2d(cache.features, weight, bias, padding=1)
         first, second = made.split([self.hidden, 4 * OUTPUT_CHANNELS], dim=1)
         inputs = cache.inputs
+        # A warp of the cached frame to itself: nothing has moved, so the UV change is 0.
         hidden = self._hidden(first, inputs, torch.zeros_like(inputs.uv), cached, cached)
         residual = cache.smooth - second - self.second(hidden)
         return PreparedCache(first, second, residual, inputs.uv, inputs.covered)

@@ -37,6 +37,7 @@ class NeuralTexture(nn.Module):
             )
         self.channels = channels
         self.levels = nn.ParameterList(
+            # Divided by the number of levels, so that their sum starts in 0..1, like colours.
             nn.Parameter(torch.rand(1, channels, size >> i, size >> i) / levels)
             for i in range(levels)
         )

@@ -76,12 +76,14 @@ class Stage:
 
     def compose(self, foreground: Foreground) -> RgbImage:
         """Composite the head over the background, rounded to 8 bits."""
+        # byte() truncates, + 0.5 makes it round.
         image = foreground.over(self.background)[0].clamp(0, 1) * 255 + 0.5
         return image.byte().permute(1, 2, 0).contiguous().cpu().numpy()
 
 
 def network_dtype(device: torch.device) -> torch.dtype:
     """Return the fastest precision for convolutions on a device without a visible difference."""
+    # Without instructions for bfloat16 the alternatives are faster.
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32

@@ -47,6 +47,7 @@ class Crossfade:
 
     def copy(self) -> Crossfade:
         """Return an independent crossfade in the same state."""
+        # Only the tensors are changed in place, so only they need copies.
         other = copy.copy(self)
         other._blended = {name: tensor.clone() for name, tensor in self._blended.items()}
         return other
@@ -73,6 +74,7 @@ class Crossfade:
                 tensor.copy_(newest[name])
             self._ends_s = now_s
         elif generation != self._generation:
+            # Also sets the tensors that cannot be interpolated to the newest cache's.
             self._align(self._blended, newest)
             self._last_s = max(self._last_s, now_s - _LONGEST_STEP_S)
             self._ends_s = self._last_s + FADE_S

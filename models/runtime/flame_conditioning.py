@@ -65,6 +65,7 @@ class FlameConditioning:
         """Return (59,): pose, camera, expression."""
         rotation = relative_rotation_vector(state.eye_rotation, state.head_rotation)
         scale, right, up = self._weak_perspective(state)
+        # Relative to the default view: scale is a ratio, shifts are differences.
         camera = [
             self._camera[0] * scale / self._default[0],
             self._camera[1] + right - self._default[1],

@@ -26,6 +26,7 @@ class PaperRuntime:
     def __init__(self, avatar: Avatar, device: torch.device) -> None:
         assert isinstance(avatar.networks, PaperNetworks)
         self.stage = Stage(avatar, device)
+        # A copy, because moving a module to a device changes it in place.
         self._networks = copy.deepcopy(avatar.networks).to(device)
         size, hidden = self.stage.size, self._networks.warper.first.out_channels
         self.layout: tuple[TensorSpec, ...] = (

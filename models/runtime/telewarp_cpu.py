@@ -137,7 +137,7 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
             motion_share(conditioning, cached, *self._motion),
             self._trust(conditioning, cached),
             cache,
-            np.empty((size, size, 3), np.uint8),
+            np.empty((size, size, 3), np.uint8),  # anew, because the caller keeps it
         )
         # All bands finish a step before the next one: it reads a row beyond its band.
         self._for_all_bands(self._rasterize, inputs)
@@ -155,6 +155,7 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         size = self.stage.size // 2
         whole = 0, size, np.zeros(size, np.int32), np.full(size, size, np.int32)
         for name in ("first", "second", "uv"):
+            # A copy, because pixels are read after others have been written.
             older = network_array(cache[name].clone())
             reproject_nearest(self._flow, older, *whole, network_array(cache[name]))
         residual, zeros = cache["residual"].clone(), torch.zeros_like(cache["residual"])

@@ -67,12 +67,14 @@ class TelewarpTorchRuntime:
         assert isinstance(avatar.networks, TelewarpNetworks)
         self.stage = Stage(avatar, device)
         self.dtype = network_dtype(device)
+        # A copy, because converting precision and layout changes modules in place.
         networks = copy.deepcopy(avatar.networks).to(device)
         self.generator, self.warper = networks.generator, networks.warper
         self.features = networks.features.texels().contiguous()
         self.paint = networks.paint.texels().contiguous()
         self._unet = self.generator.unet.to(self.dtype)
         lay_out_channels_last(self._unet)
+        # Both convolutions of the cached channels run as one, which reads the features once.
         self._prepare_weight = self._cached_weight()
         biases = [_bias(self.warper.first), _bias(self.warper.second_cached)]
         self._prepare_bias = torch.cat(biases).to(self.dtype)
@@ -101,6 +103,7 @@ class TelewarpTorchRuntime:
         prepared = F.conv2d(cache_features(made), weight, bias, padding=1)[0].permute(1, 2, 0)
         cache["first"].copy_(prepared[..., : self.warper.hidden])
         cache["second"].copy_(prepared[..., self.warper.hidden :])
+        # Last, because the warp that is subtracted reads "first" and "second" of this cache.
         cache["residual"].copy_(made.output[0, : 4 * OUTPUT_CHANNELS].permute(1, 2, 0))
         cache["residual"].sub_(self._warp_of_same_frame(inputs, frame.conditioning, cache))
         cache["uv"].copy_(torch.cat([inputs.uv, inputs.covered], dim=1)[0].permute(1, 2, 0))
