@@ -64,7 +64,10 @@ def verify(networks: FlamePaperNetworks, case: dict[str, Tensor]) -> dict[str, E
     features = networks.features(cached)
     made = networks.generator(features)
     change = (now.uv - cached.uv).permute(0, 3, 1, 2)
-    numbers = networks.named(now.numbers), networks.named(cached.numbers)
+    numbers = (
+        networks.split_conditioning(now.conditioning_vector),
+        networks.split_conditioning(cached.conditioning_vector),
+    )
     plain = networks.warper(made.cache, change, *numbers)
     split = networks.warper.warp(networks.warper.prepare(made.cache), change, *numbers)
     full = {"full_rgb": made.rgb, "full_mask": torch.sigmoid(made.mask_logit)}

@@ -1,1 +1,1 @@
-"""An avatar folder on disk: manifest, load, save, validate."""
+"""Avatar folders on disk: the manifest; loading, saving and validation."""

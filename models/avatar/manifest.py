@@ -13,14 +13,14 @@ from models.networks.avatar_networks import NetworkConfig
 from models.networks.generator import STRIDE
 
 FORMAT = 1
-"""Raised when folders of older programs can no longer be read."""
+"""Version of the folder's format, incremented when older folders become unreadable."""
 
 _LATER_FIELDS = {"expression_range"}
-"""That manifests of this format may lack."""
+"""Fields that were added to this format later, and may be missing."""
 
 
 class AvatarError(ValueError):
-    """An avatar folder is not what it should be."""
+    """An avatar folder is missing, broken or inconsistent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +31,15 @@ class Manifest(AvatarInfo):
     format: int = FORMAT
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
+        """Return the fields as values for `json.dumps`."""
         return asdict(self)
 
 
 def load_manifest(folder: Path) -> Manifest:
-    """Load an avatar's manifest alone.
+    """Load an avatar's manifest without its other files.
 
     Raises:
-        AvatarError: If it is missing or not a manifest of this format.
+        AvatarError: If it is missing, or no valid manifest of this format.
     """
     path = folder / "manifest.json"
     try:
@@ -49,6 +49,7 @@ def load_manifest(folder: Path) -> Manifest:
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise AvatarError(f"{path} must be a manifest of format {FORMAT}")
     known = {field.name for field in fields(Manifest)}
+    # Unknown fields are refused too: they are misspelt, or of a newer version with other semantics.
     wrong = sorted({*set(values) - known, *known - set(values) - _LATER_FIELDS})
     if wrong:
         raise AvatarError(f"{path}: missing or unknown fields: {', '.join(wrong)}")
@@ -59,6 +60,7 @@ def load_manifest(folder: Path) -> Manifest:
 
 
 def _manifest(values: dict[str, Any]) -> Manifest:
+    """Build a manifest from JSON values; raise KeyError, TypeError or ValueError if invalid."""
     eye = tuple(float(x) for x in values["eye_position"])
     if len(eye) != 3:
         raise ValueError(f"eye_position must be 3 numbers, got {len(eye)}")
@@ -74,14 +76,14 @@ def _manifest(values: dict[str, Any]) -> Manifest:
     _check_values(manifest)
     if manifest.network.expressions != len(manifest.expression_names):
         raise ValueError(
-            f"{len(manifest.expression_names)} expression names, but networks for "
-            f"{manifest.network.expressions}"
+            f"expected {manifest.network.expressions} expression names as in the networks, got "
+            f"{len(manifest.expression_names)}"
         )
     return manifest
 
 
 def _check_values(manifest: Manifest) -> None:
-    """What a hand could have written wrong, and would be found out only by a viewer."""
+    """Check values that people edit, before a viewer gets a broken frame."""
     for name in ("id", "name", "licence", "origin"):
         if not isinstance(getattr(manifest, name), str):
             raise ValueError(f"{name} must be a text, got {getattr(manifest, name)!r}")
@@ -96,10 +98,12 @@ def _check_values(manifest: Manifest) -> None:
 
 
 def _network(values: dict[str, Any]) -> NetworkConfig:
+    """Build the network configuration from JSON values."""
     return NetworkConfig(**{**values, "live_inputs": tuple(values["live_inputs"])})
 
 
 def _range(values: Any) -> tuple[float, float]:
+    """Convert and check a range of coefficients."""
     low, high = (float(value) for value in values)
     if not low < high:
         raise ValueError(f"expression_range must rise, got {low:g}..{high:g}")

@@ -1,4 +1,4 @@
-"""The renderer's input: pose and shape of the face, and the eye that looks at it."""
+"""The renderer's input for one frame: pose and shape of the head, and the viewer's camera."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameState:
-    """Everything that determines one frame. Axes and quaternions as in `geometry/camera.py`."""
+    """Everything that determines one frame.
+
+    Axes and quaternions follow the conventions of `geometry/camera.py`.
+    """
 
     head_rotation: FloatArray
     """(4,) quaternion `[x, y, z, w]`, head space to world."""
     head_translation: FloatArray
     """(3,) metres."""
     expression: FloatArray
-    """(E,) coefficients in the avatar's order and range; 0..1 but for FLAME's."""
+    """(E,) coefficients in the avatar's order and range: 0..1, for FLAME heads
+    `geometry.flame.COEFFICIENT_RANGE`."""
     eye_rotation: FloatArray
     """(4,) quaternion, camera space to world; the camera looks down its -Z."""
     eye_position: FloatArray
@@ -46,7 +50,9 @@ class FrameState:
 def neutral_state(
     expressions: int, eye_position: tuple[float, float, float], fov_y_rad: float
 ) -> FrameState:
-    """Return the neutral face, upright at the origin, seen from `eye_position` down -Z.
+    """Return the state of the neutral face, upright at the origin.
+
+    The camera is at `eye_position` and looks down -Z.
 
     Args:
         expressions: Number of coefficients, E.

@@ -1,4 +1,4 @@
-"""Images that leave the models."""
+"""The image types that runtimes return."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ RgbImage = NDArray[np.uint8]
 
 
 class WarpedImage(NamedTuple):
-    """An image warped from a cache, and how long its stages took."""
+    """An image warped from a cache, and the time each stage took."""
 
     rgb: RgbImage
-    """(H, W, 3) uint8, owned by the receiver."""
+    """(H, W, 3), owned by the caller: no buffer of the renderer."""
     raster_ms: float
-    """Posing the head and rasterizing it."""
+    """Time to pose and rasterize the head, milliseconds."""
     network_ms: float
-    """Warp network and composition."""
+    """Time for the warp network and composition, milliseconds."""

@@ -26,7 +26,7 @@ from PIL import Image, UnidentifiedImageError
 from models.data.dataset import DatasetError
 from models.data.samples import Sample, Truth, image_tensor
 from models.geometry.gbuffer import Window
-from models.networks.avatar_networks import FLAME_NUMBERS
+from models.networks.avatar_networks import FLAME_CONDITIONING_SIZE
 from models.networks.frame_batch import FrameBatch
 from models.networks.generator import STRIDE
 
@@ -146,7 +146,7 @@ class AuthorsSplit:
         numbers = np.concatenate([p.reshape(self._frames, -1) for p in parts], axis=1)
         if not np.isfinite(numbers).all():
             raise DatasetError(f"{self._folder}/{self._split}: pose, extrinsics or exp hold NaN")
-        assert numbers.shape[1] == FLAME_NUMBERS
+        assert numbers.shape[1] == FLAME_CONDITIONING_SIZE
         return numbers.astype(np.float32)
 
     def _read(self, name: str, index: Any = ()) -> NDArray[Any]:
@@ -190,9 +190,10 @@ def read_statistics(path: Path) -> Statistics:
     except (OSError, ValueError, KeyError) as exc:
         raise DatasetError(f"{path} holds no mean and deviation: {exc}") from exc
     for name, values in given._asdict().items():
-        if values.shape != (FLAME_NUMBERS,) or not np.isfinite(values).all():
+        if values.shape != (FLAME_CONDITIONING_SIZE,) or not np.isfinite(values).all():
             raise DatasetError(
-                f"{path}: {name} must be {FLAME_NUMBERS} finite numbers, got {values.shape}"
+                f"{path}: {name} must be {FLAME_CONDITIONING_SIZE} finite numbers, "
+                f"got {values.shape}"
             )
     if (given.deviation <= 0).any():
         raise DatasetError(f"{path}: deviation must be above 0, got {given.deviation.min()}")

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from models.contract.frame_state import FrameState
 from models.data.samples import Sample, Truth, image_tensor
-from models.geometry.gbuffer import Window, draw
+from models.geometry.gbuffer import Window, render_gbuffer
 from models.geometry.head import Head
-from models.networks.conditioning import describe
+from models.networks.conditioning import compute_conditioning
 from models.networks.frame_batch import frame_batch
 
 Bytes = NDArray[np.uint8]
@@ -83,8 +83,8 @@ class RenderedFrame:
         size = self.mask.shape[0]
         top, left, height, width = window or Window(0, 0, size, size)
         part = np.s_[top : top + height, left : left + width]
-        buffers = draw(self._head, self._state, size, window)
-        frame = frame_batch(buffers, describe(self._state), window)
+        buffers = render_gbuffer(self._head, self._state, size, window)
+        frame = frame_batch(buffers, compute_conditioning(self._state), window)
         coverage = torch.from_numpy(self.mask[part].astype(np.float32) / 255)[None, None]
         rgb, background = (image_tensor(p[part]) for p in (self._rgb, self._background))
         return Sample(frame, Truth(rgb, coverage, background))

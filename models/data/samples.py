@@ -46,7 +46,7 @@ def image_tensor(rgb: NDArray[np.uint8]) -> Tensor:
 def collate(examples: Sequence[Sample]) -> Sample:
     """Stack examples along the batch."""
     return Sample(
-        FrameBatch.joined([e.frame for e in examples]),
+        FrameBatch.concatenate([e.frame for e in examples]),
         Truth(*(torch.cat(parts) for parts in zip(*(e.truth for e in examples), strict=True))),
     )
 

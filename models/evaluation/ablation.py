@@ -16,15 +16,9 @@ from models.evaluation.evaluation import Moment
 from models.metrics.image_quality import psnr, ssim
 from models.networks.avatar_networks import FullRender, TelewarpNetworks
 from models.networks.frame_batch import FrameBatch
+from models.networks.live_inputs import LIVE_INPUTS, LiveInput, LiveInputs, live_channels
 from models.networks.reproject import find_source_positions, own_source_positions
-from models.networks.telewarp import (
-    LIVE_INPUTS,
-    Foreground,
-    LiveInput,
-    LiveInputs,
-    TelewarpWarp,
-    live_channels,
-)
+from models.networks.telewarp import Foreground, TelewarpWarp
 from models.runtime.base import Stage
 from models.training.losses import ImageLoss, LossWeights
 from models.training.objective import as_float, autocast
@@ -79,14 +73,14 @@ class VariantWarp(nn.Module):
         numbers, older = now.conditioning, cached.conditioning
         prepared = self.warper.prepare(full.cache, older)
         if not self.variant.adds_missed:
-            prepared = prepared._replace(missed=torch.zeros_like(prepared.missed))
+            prepared = prepared._replace(residual=torch.zeros_like(prepared.residual))
         assert now.mesh is not None
         assert cached.mesh is not None
         if self.variant.carries:
             places = find_source_positions(now.mesh, cached.mesh.points, cached.mesh.origin)
         else:
             places = own_source_positions(now.mesh, cached.mesh.origin)
-        carried = self.warper.carry(prepared, places, numbers, older)
+        carried = self.warper.reproject(prepared, places, numbers, older)
         picture: Foreground = self.paint_over(self.warper(carried, inputs, numbers, older), inputs)
         return picture
 
@@ -146,7 +140,7 @@ def measure_variants(
     scores: dict[tuple[str, str], list[dict[str, float]]] = {}
     for moment in moments:
         now, truth = stage.frame(moment.state), image_tensor(moment.truth)
-        picture = networks.full(now).picture.over(stage.background)
+        picture = networks.full(now).image.over(stage.background)
         scores.setdefault(("full render", "0"), []).append(_score(picture, truth))
         inputs = networks.inputs(now)
         for age, state in moment.older.items():

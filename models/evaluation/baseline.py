@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from models.avatar.folder import Avatar, load_avatar
 from models.avatar.manifest import AvatarError, load_manifest
-from models.contract.channels import COLOUR_CHANNELS, PICTURE
+from models.contract.channels import COLOUR_CHANNELS, OUTPUT_CHANNELS
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage as Pixels
 from models.data.samples import Sample, SamplePair, collate
@@ -70,14 +70,14 @@ class TwoFrameTelewarp(TelewarpNetworks):
             channels,
             config.network_size,
             first=lambda i, o: torch.nn.Conv2d(i, o, 3, padding=1),
-            last=lambda i: torch.nn.Conv2d(i, 4 * PICTURE, 3, padding=1),
+            last=lambda i: torch.nn.Conv2d(i, 4 * OUTPUT_CHANNELS, 3, padding=1),
             normalize=False,
         )
 
     def full_of_two(self, older: FrameBatch, now: FrameBatch) -> FullRender:
         """Render frame `now`; it leaves no cache."""
         inputs, past = self.inputs(now), self.inputs(older)
-        made = self.generator.unet(torch.cat([inputs.half, past.half], dim=1)).picture
+        made = self.generator.unet(torch.cat([inputs.half_res, past.half_res], dim=1)).output
         picture = self.generator.paint_over(made, inputs)
         return FullRender(picture, None, inputs.paint[:, :COLOUR_CHANNELS])
 
@@ -104,8 +104,8 @@ class TwoFramePaper(PaperNetworks):
     def full_of_two(self, older: FrameBatch, now: FrameBatch) -> FullRender:
         """Render frame `now`; it leaves no cache."""
         features, past = self.features(now), self.features(older)
-        made = self.generator.unet(torch.cat([features, past], dim=1)).picture
-        picture = self.picture(made[:, :3], made[:, 3:])
+        made = self.generator.unet(torch.cat([features, past], dim=1)).output
+        picture = self.denormalize(made[:, :3], made[:, 3:])
         return FullRender(picture, None, features[:, :COLOUR_CHANNELS])
 
 
@@ -153,7 +153,7 @@ class BaselineObjective(Objective):
             made, shown = self._render(pair)
         texture = texture_loss(made.colour.float(), shown.truth)
         return {
-            "full": self._picture_loss(as_float(made.picture), shown.truth),
+            "full": self._picture_loss(as_float(made.image), shown.truth),
             "texture": self._weights.texture * texture,
         }
 
@@ -178,8 +178,8 @@ class BaselineObjective(Objective):
 
 def _full(networks: Networks, older: FrameBatch, now: FrameBatch) -> Foreground:
     if isinstance(networks, TwoFrameNetworks):
-        return networks.full_of_two(older, now).picture
-    return networks.full(now).picture
+        return networks.full_of_two(older, now).image
+    return networks.full(now).image
 
 
 def _in_channels(unet: Generator) -> int:
@@ -223,7 +223,7 @@ class TwoFrameBaseline:
     def picture(self, state: FrameState, previous: FrameState) -> Pixels:
         """The picture of `state`, with `previous` beside it."""
         older, now = self._stage.frame(previous), self._stage.frame(state)
-        return self._stage.compose(self._networks.full_of_two(older, now).picture)
+        return self._stage.compose(self._networks.full_of_two(older, now).image)
 
 
 def mark_baseline(folder: Path, frames: FrameCount) -> None:

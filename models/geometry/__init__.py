@@ -1,1 +1,1 @@
-"""Cameras, the parametric head, and the rasterizers."""
+"""Camera conventions, the parametric head, rasterizers and reprojection."""

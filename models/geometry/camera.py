@@ -1,4 +1,4 @@
-"""Axes, rotations and the pinhole camera; the one place that states the conventions.
+"""Axes, rotations and the pinhole camera: the reference for all conventions.
 
 Right-handed, metres: +X right, +Y up, +Z towards the viewer. A camera looks down its own -Z (glTF,
 WebXR and MediaPipe agree). Quaternions are `[x, y, z, w]`; poses map local to world. On screen x
@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from models.contract.frame_state import FloatArray, FrameState
 
 NEAR_M = 0.02
-"""Nothing closer to the eye is drawn: 1/w stays finite and screen coordinates small."""
+"""Near plane. Vertices closer to the eye are culled, which keeps 1/depth finite and screen
+coordinates small."""
+_SMALL_ANGLE_RAD = 1e-4
+"""Below it sin(a/2)/a is replaced by its series, whose error is then below 1e-18."""
 
 
 def quaternion_to_matrix(quaternion: FloatArray) -> NDArray[np.float64]:
-    """The rotation matrix of a quaternion of any length but zero.
+    """Return the rotation matrix of a quaternion of any length but zero.
 
     Args:
         quaternion: (4,) `[x, y, z, w]`.
@@ -27,7 +30,7 @@ def quaternion_to_matrix(quaternion: FloatArray) -> NDArray[np.float64]:
     Returns:
         (3, 3), local to world: `world = matrix @ local`.
     """
-    # Plain floats: numpy takes a microsecond for each operation, and a frame has many of these.
+    # Plain floats: numpy needs a microsecond per operation, and a frame has several of these.
     x, y, z, w = (float(part) for part in quaternion)
     scale = 1 / sqrt(x * x + y * y + z * z + w * w)
     x, y, z, w = x * scale, y * scale, z * scale, w * scale
@@ -41,7 +44,7 @@ def quaternion_to_matrix(quaternion: FloatArray) -> NDArray[np.float64]:
 
 
 def rotation_vector_to_quaternion(vector: NDArray[np.floating]) -> FloatArray:
-    """The quaternion of a turn by `|vector|` radians about `vector`.
+    """Return the quaternion of a rotation by `|vector|` radians about `vector`.
 
     Args:
         vector: (3,) radians.
@@ -51,35 +54,42 @@ def rotation_vector_to_quaternion(vector: NDArray[np.floating]) -> FloatArray:
     """
     x, y, z = (float(part) for part in vector)
     angle = sqrt(x * x + y * y + z * z)
-    # sin(a/2)/a tends to 1/2; the series keeps tiny turns exact.
-    scale = 0.5 - angle * angle / 48 if angle < 1e-4 else sin(angle / 2) / angle
+    # sin(a/2)/a tends to 1/2 and would divide by 0; the series stays exact for tiny angles.
+    small = angle < _SMALL_ANGLE_RAD
+    scale = 0.5 - angle * angle / 48 if small else sin(angle / 2) / angle
     return np.array([x * scale, y * scale, z * scale, cos(angle / 2)], np.float32)
 
 
 def quaternion_to_rotation_vector(quaternion: NDArray[np.floating]) -> NDArray[np.float64]:
-    """The turn's axis times its angle (0..pi), radians. Inverse of
-    `rotation_vector_to_quaternion`."""
+    """Return the axis of a rotation times its angle; inverse of `rotation_vector_to_quaternion`.
+
+    Args:
+        quaternion: (4,) `[x, y, z, w]` of any length but zero.
+
+    Returns:
+        (3,) radians, of length 0..pi.
+    """
     x, y, z, w = (float(part) for part in quaternion)
-    # Of the two quaternions of a rotation, the one of the shorter turn.
+    # q and -q are the same rotation; w >= 0 selects the angle of at most pi.
     unit = (-1 if w < 0 else 1) / sqrt(x * x + y * y + z * z + w * w)
     sine, cosine = sqrt(x * x + y * y + z * z) * abs(unit), w * unit
     scale = 2 * unit if sine < 1e-6 else 2 * atan2(sine, cosine) / sine * unit
     return np.array([x * scale, y * scale, z * scale])
 
 
-def turn_seen_from(viewer: FloatArray, turned: FloatArray) -> NDArray[np.float64]:
-    """The turn of one thing in the axes of another.
+def relative_rotation_vector(reference: FloatArray, rotation: FloatArray) -> NDArray[np.float64]:
+    """Return an object's rotation relative to a reference frame.
 
     Args:
-        viewer: (4,) quaternion, whose axes.
-        turned: (4,) quaternion, what is turned.
+        reference: (4,) quaternion of the reference frame, to world.
+        rotation: (4,) quaternion of the object, to world.
 
     Returns:
-        (3,) rotation vector, radians.
+        (3,) rotation vector in the axes of the reference frame, radians.
     """
-    x, y, z, w = np.asarray(viewer, np.float64) / np.linalg.norm(viewer)
-    a, b, c, d = np.asarray(turned, np.float64)
-    # Product of the viewer's conjugate and the other.
+    x, y, z, w = np.asarray(reference, np.float64) / np.linalg.norm(reference)
+    a, b, c, d = np.asarray(rotation, np.float64)
+    # conjugate(reference) * rotation
     product = [
         w * a - x * d - y * c + z * b,
         w * b + x * c - y * d - z * a,
@@ -90,14 +100,14 @@ def turn_seen_from(viewer: FloatArray, turned: FloatArray) -> NDArray[np.float64
 
 
 def look_at(eye: NDArray[np.floating], target: NDArray[np.floating]) -> FloatArray:
-    """Orientation of an upright camera at `eye` that looks at `target`.
+    """Return the orientation of an upright camera at `eye` that looks at `target`.
 
     Args:
         eye: (3,) metres.
         target: (3,) metres, not straight above or below the eye.
 
     Returns:
-        (4,) quaternion, camera to world.
+        (4,) quaternion, camera to world, without roll.
     """
     back = np.asarray(eye, np.float64) - target
     yaw = np.arctan2(back[0], back[2])
@@ -107,12 +117,16 @@ def look_at(eye: NDArray[np.floating], target: NDArray[np.floating]) -> FloatArr
 
 
 def focal_px(fov_y_rad: float, height: int) -> float:
-    """Focal length in pixels of a picture `height` pixels high."""
+    """Return the focal length in pixels of an image `height` pixels high."""
     return height / 2 / tan(fov_y_rad / 2)
 
 
 def world_to_camera(state: FrameState) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Rotation (3, 3) and translation (3,) with `camera = rotation @ world + translation`."""
+    """Return the view transform of a state's camera.
+
+    Returns:
+        Rotation (3, 3) and translation (3,) with `camera = rotation @ world + translation`.
+    """
     rotation = quaternion_to_matrix(state.eye_rotation).T
     return rotation, -rotation @ np.asarray(state.eye_position, np.float64)
 
@@ -120,17 +134,17 @@ def world_to_camera(state: FrameState) -> tuple[NDArray[np.float64], NDArray[np.
 def to_screen(
     points: NDArray[np.floating], state: FrameState, height: int, width: int
 ) -> NDArray[np.float64]:
-    """Project world points; the plain twin of the rasterizer's vertex stage.
+    """Project world points in plain numpy, as the rasterizer's vertex stage does.
 
     Args:
         points: (V, 3) metres, world.
-        state: Whose eye looks.
-        height: Rows of the picture.
-        width: Columns of the picture.
+        state: Gives the camera.
+        height: Rows of the image.
+        width: Columns of the image.
 
     Returns:
-        (V, 3): x right and y down in pixels, and 1/depth in 1/metres, 0 for what is nearer than
-        `NEAR_M` or behind the eye.
+        (V, 3): x right and y down in pixels, and 1/depth in 1/metres, which is 0 for points nearer
+        than `NEAR_M` or behind the eye.
     """
     rotation, translation = world_to_camera(state)
     camera = points @ rotation.T + translation

@@ -1,9 +1,9 @@
-"""FLAME heads: from a user's model file to the arrays of a head file of ours.
+"""Converts FLAME model files to head files.
 
-FLAME (Li et al. 2017) is a template plus shapes, expressions and correctives, then skinned to five
-joints. Shape is settled here, once; expression and the turn of the jaw become coefficients of the
-head; the head's own turn is that of its pose. Neck and eyes rest. The model is not ours to give:
-its files come from whoever has its licence.
+FLAME (Li et al. 2017) is a template plus shapes, expressions and correctives, skinned to five
+joints. Shape is applied once, during conversion; expression and the rotation of the jaw become
+coefficients of the head; the head's own rotation is part of its pose. Neck and eyes stay at rest.
+FLAME is licensed separately, so no model file ships with the project: users bring their own.
 """
 
 from __future__ import annotations
@@ -24,26 +24,30 @@ from models.geometry.unwrap import unroll
 Doubles = NDArray[np.float64]
 
 SHAPES = 100
+"""Shape components that are used."""
 EXPRESSIONS = 50
+"""Expression components that are used."""
 _FIRST_EXPRESSION = 300
-"""In files with all 400 components; smaller files hold `SHAPES` and then expressions."""
+"""Index of the first expression in files with all 400 components (300 shapes, 100 expressions).
+Smaller files hold `SHAPES` shapes, then expressions."""
 _REQUIRED = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f")
 _PARENTS = (0, 1, 1, 1)
-"""Of neck, jaw and eyes."""
+"""Parent joints of neck, jaw, left and right eye in FLAME's kinematic tree."""
 
 EXPRESSION_NAMES = tuple(f"exp{index:03d}" for index in range(EXPRESSIONS))
 EYE_POSITION = (0.0, -0.02, 0.78)
+"""Default eye position of a viewer, metres: the whole head is in the image."""
 FOV_Y_RAD = radians(23)
-"""Where a FLAME head is looked at from, if nobody says otherwise: all of it is in the picture."""
+"""Default vertical field of view for `EYE_POSITION`."""
 
 COEFFICIENT_NAMES = (*EXPRESSION_NAMES, *JAW_COEFFICIENTS)
-"""Of a FLAME head, in order."""
+"""Coefficients of a FLAME head, in order."""
 COEFFICIENT_RANGE = (-5.0, 5.0)
-"""FLAME's components have unit deviation; the jaw's turn is in radians."""
+"""Expression components have unit variance, so 5 standard deviations; the jaw's are radians."""
 
 
 class FlameModel(NamedTuple):
-    """What a FLAME file holds."""
+    """The arrays of a FLAME file."""
 
     template: Doubles
     """(V, 3) metres."""
@@ -52,11 +56,11 @@ class FlameModel(NamedTuple):
     expressions: Doubles
     """(V, 3, 50)"""
     correctives: Doubles
-    """(V, 3, 36) per entry of the rotations of neck, jaw and eyes, less identity."""
+    """(V, 3, 36) metres per entry of the rotation matrices of neck, jaw and eyes minus identity."""
     regressor: Doubles
-    """(5, V) from vertices to joints."""
+    """(5, V) maps vertices to joint positions."""
     weights: Doubles
-    """(V, 5) of root, neck, jaw, left and right eye."""
+    """(V, 5) skinning weights of root, neck, jaw, left and right eye."""
     faces: NDArray[np.int32]
     """(F, 3)"""
 
@@ -71,12 +75,12 @@ class TextureSpace(NamedTuple):
 
 
 def is_flame(head: Head) -> bool:
-    """Whether a head has all of FLAME's coefficients."""
+    """Return whether a head has all of FLAME's coefficients."""
     return set(COEFFICIENT_NAMES) <= set(head.expression_names)
 
 
 def coefficient_range(head: Head) -> tuple[float, float]:
-    """Least and greatest value of a head's coefficients."""
+    """Return the least and the greatest value of a head's coefficients."""
     return COEFFICIENT_RANGE if is_flame(head) else (0.0, 1.0)
 
 
@@ -84,8 +88,8 @@ def load_flame(path: Path) -> FlameModel:
     """Read and check a FLAME file, `.pkl` or `.npz`.
 
     Raises:
-        HeadError: If it is unreadable, incomplete, of other shapes, or a pickle that names anything
-            but arrays.
+        HeadError: If it is unreadable or incomplete, if arrays have other shapes than FLAME's, or
+            if a pickle names anything but arrays.
     """
     arrays = _read(path)
     _check(path, arrays)
@@ -96,6 +100,7 @@ def load_flame(path: Path) -> FlameModel:
             f"{path}: shapedirs must hold {SHAPES} shapes and {EXPRESSIONS} expressions, "
             f"got {components} components"
         )
+    # In float64, as FLAME's files; values are rounded to float32 once, for the head file.
     doubles = {name: arrays[name].astype(np.float64) for name in _REQUIRED}
     return FlameModel(
         template=doubles["v_template"],
@@ -109,11 +114,13 @@ def load_flame(path: Path) -> FlameModel:
 
 
 def load_texture_space(path: Path) -> TextureSpace:
-    """Read a texture layout from an `.npz` with `vt` and `ft` (as FLAME's texture files) or an
-    `.obj`.
+    """Read a texture layout.
+
+    Args:
+        path: An `.npz` with `vt` and `ft`, as FLAME's texture files, or an `.obj`.
 
     Raises:
-        HeadError: If it is unreadable or holds no layout.
+        HeadError: If the file is unreadable or holds no layout.
     """
     try:
         if path.suffix == ".obj":
@@ -127,33 +134,40 @@ def load_texture_space(path: Path) -> TextureSpace:
         raise HeadError(
             f"{path}: vt must be (T, 2) and ft (F, 3), got {uvs.shape} and {uv_faces.shape}"
         )
-    upright = uvs[:, :2].astype(np.float32) * [1, -1] + [0, 1]  # v grows upwards in such files
+    upright = uvs[:, :2].astype(np.float32) * [1, -1] + [0, 1]  # v points up in such files
     return TextureSpace(upright.astype(np.float32), uv_faces.astype(np.int32))
 
 
 def flame_head(
     model: FlameModel, shape: Doubles | None = None, space: TextureSpace | None = None
 ) -> dict[str, NDArray[Any]]:
-    """The arrays of a head file (`geometry/head.py`).
+    """Convert a FLAME model to the arrays of a head file (`geometry/head.py`).
 
     Args:
         model: The model.
-        shape: (S,) of at most 100 shape coefficients; FLAME's mean face by default.
-        space: A texture layout; the head is unrolled from a cylinder by default.
+        shape: (S,) at most 100 shape coefficients; FLAME's mean face by default.
+        space: A texture layout; a cylindrical projection by default.
+
+    Returns:
+        The arrays by their names in the head file.
 
     Raises:
-        HeadError: If there are too many coefficients, or the layout is of another topology.
+        HeadError: If there are too many coefficients, or the layout has another topology.
     """
     shaped = model.template + _shape_change(model, shape)
+    # The origin of head space is between the eyes.
     joints = model.regressor @ shaped
     origin = joints[3:].mean(axis=0)
     expressions = np.moveaxis(model.expressions, -1, 0)
-    still = np.zeros((len(JAW_COEFFICIENTS), *shaped.shape))
+    no_delta = np.zeros((len(JAW_COEFFICIENTS), *shaped.shape))
+    # Expressions move the jaw joint (2) too, because it is regressed from the vertices.
     shifts = np.einsum("v,evc->ec", model.regressor[2], expressions)
     neutral = (shaped - origin).astype(np.float32)
-    layout = _fitting(space, model) if space else TextureSpace(*unroll(neutral, model.faces))
+    layout = _check_topology(space, model) if space else TextureSpace(*unroll(neutral, model.faces))
+    # Our heads have +X to the person's left; which of FLAME's eyes that is, depends on the file.
     left = 3 if joints[3, 0] > joints[4, 0] else 4
     right = 7 - left
+    # The neck stays at rest, so its skin follows the root, which is the head of our skeleton.
     root_and_neck = model.weights[:, 0] + model.weights[:, 1]
     weights = [np.zeros_like(root_and_neck), root_and_neck, model.weights[:, 2]]
     weights += [model.weights[:, left], model.weights[:, right]]
@@ -163,15 +177,17 @@ def flame_head(
         "uvs": layout.uvs,
         "uv_faces": layout.uv_faces,
         "expression_names": np.array(COEFFICIENT_NAMES),
-        "deltas": np.concatenate([expressions, still]).astype(np.float32),
+        "deltas": np.concatenate([expressions, no_delta]).astype(np.float32),
         "joint_names": np.array(JOINTS),
         "joint_positions": (joints[[0, 1, 2, left, right]] - origin).astype(np.float32),
         "weights": np.stack(weights, axis=1).astype(np.float32),
+        # Eyes stay at rest, and the jaw rotates by `jaw_coefficients`.
         "eye_yaw_rad": np.array(0, np.float32),
         "eye_pitch_rad": np.array(0, np.float32),
         "jaw_open_axis": np.zeros(3, np.float32),
         "jaw_coefficients": np.arange(3, dtype=np.int32) + EXPRESSIONS,
         "jaw_shifts": np.concatenate([shifts, np.zeros((3, 3))]).astype(np.float32),
+        # Entries 9 to 17 belong to the jaw, after nine of the neck.
         "jaw_correctives": np.moveaxis(model.correctives[..., 9:18], -1, 0).astype(np.float32),
         "eye_position": np.array(EYE_POSITION, np.float32),
         "fov_y_rad": np.array(FOV_Y_RAD, np.float32),
@@ -179,6 +195,7 @@ def flame_head(
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """Read all arrays of a `.npz` or pickle file."""
     try:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as file:
@@ -191,6 +208,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _check(path: Path, arrays: dict[str, Any]) -> None:
+    """Check that all arrays are there, their shapes, finiteness, joint tree and indices."""
     missing = [name for name in _REQUIRED if not isinstance(arrays.get(name), np.ndarray)]
     if missing:
         raise HeadError(f"{path} is not a FLAME file: it lacks {', '.join(missing)}")
@@ -211,12 +229,15 @@ def _check(path: Path, arrays: dict[str, Any]) -> None:
             raise HeadError(f"{path}: {name} has values that are not finite")
     parents = tuple(arrays["kintree_table"][0, 1:].astype(np.int64).tolist())
     if parents != _PARENTS:
-        raise HeadError(f"{path}: joints must hang as FLAME's, by {_PARENTS}, got {parents}")
+        raise HeadError(
+            f"{path}: joints must have the parents of FLAME's, {_PARENTS}, got {parents}"
+        )
     if not 0 <= arrays["f"].min(initial=0) <= arrays["f"].max(initial=0) < vertices:
         raise HeadError(f"{path}: f must index 0..{vertices - 1}")
 
 
 def _shape_change(model: FlameModel, shape: Doubles | None) -> Doubles:
+    """Return the displacement (V, 3) of shape coefficients."""
     if shape is None:
         return np.zeros_like(model.template)
     if shape.ndim != 1 or len(shape) > SHAPES or not np.isfinite(shape).all():
@@ -224,7 +245,8 @@ def _shape_change(model: FlameModel, shape: Doubles | None) -> Doubles:
     return np.asarray(model.shapes[..., : len(shape)] @ shape)
 
 
-def _fitting(space: TextureSpace, model: FlameModel) -> TextureSpace:
+def _check_topology(space: TextureSpace, model: FlameModel) -> TextureSpace:
+    """Return the layout if it has the model's number of triangles."""
     if space.uv_faces.shape != model.faces.shape:
         raise HeadError(
             f"the texture layout must have {len(model.faces)} triangles, as the FLAME file, "
@@ -234,9 +256,10 @@ def _fitting(space: TextureSpace, model: FlameModel) -> TextureSpace:
 
 
 def _obj_layout(path: Path) -> tuple[Doubles, NDArray[np.int64]]:
-    """`vt` (T, 2), and each triangle's (F, 3), in the file's order."""
+    """Read texture vertices (T, 2) and their indices per triangle (F, 3) from an `.obj` file."""
     lines = [line.split() for line in path.read_text().splitlines()]
     uvs = [[float(x) for x in words[1:3]] for words in lines if words[:1] == ["vt"]]
+    # Corners are written v/vt or v/vt/vn, and indices start at 1.
     corners = [words[1:] for words in lines if words[:1] == ["f"]]
     faces = [[int(corner.split("/")[1]) - 1 for corner in words] for words in corners]
     return np.array(uvs), np.array(faces)

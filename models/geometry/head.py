@@ -1,6 +1,6 @@
-"""The parametric head: expression coefficients and a pose in, vertices in the world out.
+"""The parametric head: turns expression coefficients and a pose into vertices in the world.
 
-Knows nothing of pictures. The file it loads is written by `scripts/bake_head.py`.
+Head files are written by `scripts/bake_head.py` and `scripts/import_head.py`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from models.geometry.jaw import FreeJaw
 IntArray = NDArray[np.int32]
 
 JOINTS = ("body", "head", "jaw", "eyeLeft", "eyeRight")
-"""What a head file's weights refer to. "body" sits at the base of the neck."""
+"""Joints of a head file, in the order of its weights. "body" is at the base of the neck."""
 
 _REQUIRED = (
     "neutral",
@@ -40,55 +40,55 @@ _REQUIRED = (
     "jaw_open_axis",
 )
 _FREE_JAW = ("jaw_coefficients", "jaw_shifts", "jaw_correctives")
-"""All or none of a head file's."""
+"""Optional arrays of a head file; it must hold all of them or none."""
 
 
 class HeadError(ValueError):
-    """A head file, or a shape given for a head, is not what it should be."""
+    """A head file is invalid, or coefficients or vertices do not fit a head."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Head:
-    """A head's topology, shapes and joints. See `pose` for how they act together."""
+    """A head's topology, blend shapes and joints; `pose` combines them."""
 
     neutral: FloatArray
     """(V, 3) metres; the origin lies between the eyes, the face looks along +Z."""
     faces: IntArray
     """(F, 3) vertices, counter-clockwise seen from outside."""
     uvs: FloatArray
-    """(T, 2) in 0..1, v downwards: (0, 0) is the top left corner of the texture picture."""
+    """(T, 2) in 0..1, v downwards: (0, 0) is the top left corner of the texture image."""
     uv_faces: IntArray
-    """(F, 3) rows of `uvs`, corner by corner of `faces`."""
+    """(F, 3) rows of `uvs` for the corners of `faces`."""
     expression_names: tuple[str, ...]
     deltas: FloatArray
-    """(E, V * 3) metres moved per coefficient at 1."""
+    """(E, V * 3) displacement in metres per coefficient at 1."""
     joint_positions: FloatArray
     """(J, 3) metres in head space, in the order of `JOINTS`."""
     weights: FloatArray
-    """(V, J); each row sums to 1."""
+    """(V, J) skinning weights; each row sums to 1."""
     eye_yaw_rad: float
-    """An eye's turn at `eyeLookIn*`/`eyeLookOut*` = 1."""
+    """Rotation of an eye at `eyeLookIn*` or `eyeLookOut*` = 1."""
     eye_pitch_rad: float
-    """An eye's turn at `eyeLookUp*`/`eyeLookDown*` = 1."""
+    """Rotation of an eye at `eyeLookUp*` or `eyeLookDown*` = 1."""
     jaw_open_axis: FloatArray
     """(3,) rotation vector of the jaw at `jawOpen` = 1, radians."""
     free_jaw: FreeJaw | None = None
-    """For heads whose jaw turns any way, instead of by `jaw_open_axis`."""
+    """For heads whose jaw has three degrees of freedom; replaces `jaw_open_axis`."""
 
     @property
     def neck(self) -> FloatArray:
-        """(3,) base of the neck: the point that heads turn about."""
+        """(3,) base of the neck in head space, metres: the pivot of natural head rotations."""
         neck: FloatArray = self.joint_positions[0]
         return neck
 
     def shape(self, expression: FloatArray) -> FloatArray:
-        """Shape the face in head space.
+        """Compute the vertices of an expression, in head space.
 
         Args:
             expression: (E,) coefficients.
 
         Returns:
-            (V, 3) metres: neutral plus deltas, then jaw and eyes turned about their joints.
+            (V, 3) metres: neutral plus deltas, then jaw and eyes rotated about their joints.
 
         Raises:
             HeadError: If the number of coefficients is not this head's.
@@ -98,22 +98,24 @@ class Head:
                 f"expression must be ({len(self.expression_names)},), got {expression.shape}"
             )
         verts = _blend(self.neutral, self.deltas, expression)
-        turns, centres = self._joint_rotations(expression), self.joint_positions[2:]
+        rotations, centres = self._joint_rotations(expression), self.joint_positions[2:]
         if self.free_jaw is not None:
-            turns[0] = self.free_jaw.rotation(expression)
-            turned = (turns[0] - np.eye(3, dtype=np.float32)).reshape(-1)
-            verts = _blend(verts, self.free_jaw.correctives, turned)
-            centres = centres.copy()
+            rotations[0] = self.free_jaw.rotation(expression)
+            jaw_feature = (rotations[0] - np.eye(3, dtype=np.float32)).reshape(-1)
+            # Correctives apply before the rotation, as in FLAME.
+            verts = _blend(verts, self.free_jaw.correctives, jaw_feature)
+            centres = centres.copy()  # a view of this head's own joints
             centres[0] += self.free_jaw.shift(expression)
-        _turn_about_joints(verts, self.weights[:, 2:], turns, centres)
+        # Body and head, the first two joints, are part of the pose and not of the expression.
+        _rotate_about_joints(verts, self.weights[:, 2:], rotations, centres)
         return verts
 
     def pose(self, state: FrameState) -> FloatArray:
-        """Shape the face and place it in the world.
+        """Compute the vertices of a state, in the world.
 
-        Head space goes through the state's rotation and translation. The body follows the base of
-        the neck without turning, and the neck blends between both. Given vertices are taken as they
-        are and only placed.
+        The state's rotation and translation map head space to world. The body only translates with
+        the base of the neck, and the skin of the neck blends between both. A state's own `vertices`
+        replace the expression and are transformed rigidly.
 
         Args:
             state: Expression or vertices, and the head's pose.
@@ -130,39 +132,43 @@ class Head:
                 raise HeadError(
                     f"vertices must be {self.neutral.shape}, got {state.vertices.shape}"
                 )
-            nowhere = np.zeros((len(state.vertices), 1), np.float32)
-            return _place(state.vertices, rotation, state.head_translation, nowhere, self.neck)
+            # The sender has posed them already, neck and body included.
+            no_body = np.zeros((len(state.vertices), 1), np.float32)
+            return _to_world(state.vertices, rotation, state.head_translation, no_body, self.neck)
         verts = self.shape(state.expression)
-        return _place(verts, rotation, state.head_translation, self.weights, self.neck)
+        return _to_world(verts, rotation, state.head_translation, self.weights, self.neck)
 
     def _joint_rotations(self, expression: FloatArray) -> NDArray[np.float32]:
-        """(3, 3, 3) rotation matrices of jaw, left eye and right eye, in head space."""
-        of = self._coefficients(expression)
-        jaw = self.jaw_open_axis * of("jawOpen")
-        turns = [jaw]
+        """Return (3, 3, 3) rotation matrices of jaw, left eye and right eye, in head space."""
+        value = self._coefficients(expression)
+        jaw = self.jaw_open_axis * value("jawOpen")
+        vectors = [jaw]
         for side, outwards in (("Left", 1.0), ("Right", -1.0)):  # the person's left is +X
-            yaw = outwards * (of(f"eyeLookOut{side}") - of(f"eyeLookIn{side}")) * self.eye_yaw_rad
-            pitch = (of(f"eyeLookDown{side}") - of(f"eyeLookUp{side}")) * self.eye_pitch_rad
-            turns.append(np.array([pitch, yaw, 0], np.float32))
-        matrices = [quaternion_to_matrix(rotation_vector_to_quaternion(t)) for t in turns]
+            out = value(f"eyeLookOut{side}") - value(f"eyeLookIn{side}")
+            yaw = outwards * out * self.eye_yaw_rad
+            pitch = (value(f"eyeLookDown{side}") - value(f"eyeLookUp{side}")) * self.eye_pitch_rad
+            vectors.append(np.array([pitch, yaw, 0], np.float32))
+        matrices = [quaternion_to_matrix(rotation_vector_to_quaternion(v)) for v in vectors]
         return np.stack(matrices).astype(np.float32)
 
     def _coefficients(self, expression: FloatArray) -> Callable[[str], float]:
+        """Return a function from a coefficient's name to its value, 0 for names of other heads."""
         names, values = self.expression_names, expression.tolist()
         return lambda name: values[names.index(name)] if name in names else 0.0
 
 
-# Loops instead of matrix products: numpy's would wake BLAS threads, which then spin for a while and
-# take the core that the encoder and the full renders need.
+# Loops instead of numpy's matrix products: those wake BLAS threads, which then spin for a while and
+# occupy the core that the encoder and the full renders need.
 
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _blend(neutral: FloatArray, deltas: FloatArray, expression: FloatArray) -> FloatArray:
-    """(V, 3) neutral plus the deltas (E, V * 3) of all coefficients (E,) that are not zero."""
+    """Return neutral (V, 3) plus the deltas (E, V * 3) of the non-zero coefficients (E,)."""
     verts = neutral.copy()
     flat = verts.reshape(-1)
     for e in range(expression.shape[0]):
         coefficient = expression[e]
+        # Most coefficients of a face are 0, and each costs a pass over all vertices.
         if coefficient != 0:
             delta = deltas[e]
             for i in range(flat.shape[0]):
@@ -171,15 +177,15 @@ def _blend(neutral: FloatArray, deltas: FloatArray, expression: FloatArray) -> F
 
 
 @njit(cache=True, nogil=True)
-def _place(
+def _to_world(
     verts: FloatArray,
     rotation: FloatArray,
     translation: FloatArray,
     weights: FloatArray,
     neck: FloatArray,
 ) -> FloatArray:
-    """Head space (V, 3) to world; what has `weights[:, 0]` follows the neck without turning."""
-    placed = np.empty_like(verts)
+    """Map head space (V, 3) to world; `weights[:, 0]` is the share that does not rotate."""
+    world = np.empty_like(verts)
     for k in range(3):
         turned_neck = np.float32(0)
         for j in range(3):
@@ -189,15 +195,15 @@ def _place(
             head = translation[k]
             for j in range(3):
                 head += rotation[k, j] * verts[v, j]
-            placed[v, k] = head + weights[v, 0] * (verts[v, k] + shift - head)
-    return placed
+            world[v, k] = head + weights[v, 0] * (verts[v, k] + shift - head)
+    return world
 
 
 @njit(cache=True, nogil=True)
-def _turn_about_joints(
-    verts: FloatArray, weights: FloatArray, turns: FloatArray, centres: FloatArray
+def _rotate_about_joints(
+    verts: FloatArray, weights: FloatArray, rotations: FloatArray, centres: FloatArray
 ) -> None:
-    """Move `verts` (V, 3) in place by each joint's rotation, as far as its weight (V, J) goes."""
+    """Rotate `verts` (V, 3) in place about each joint (J, 3), by its weight (V, J)."""
     for v in range(verts.shape[0]):
         for j in range(weights.shape[1]):
             w = weights[v, j]
@@ -206,7 +212,7 @@ def _turn_about_joints(
             x = verts[v, 0] - centres[j, 0]
             y = verts[v, 1] - centres[j, 1]
             z = verts[v, 2] - centres[j, 2]
-            r = turns[j]
+            r = rotations[j]
             verts[v, 0] += w * (r[0, 0] * x + r[0, 1] * y + r[0, 2] * z - x)
             verts[v, 1] += w * (r[1, 0] * x + r[1, 1] * y + r[1, 2] * z - y)
             verts[v, 2] += w * (r[2, 0] * x + r[2, 1] * y + r[2, 2] * z - z)
@@ -214,10 +220,10 @@ def _turn_about_joints(
 
 @njit(cache=True, nogil=True)
 def vertex_normals(verts: FloatArray, faces: IntArray) -> FloatArray:
-    """Smooth unit normals, each face counted by its area.
+    """Compute smooth unit normals, weighted by the areas of the faces.
 
     Args:
-        verts: (V, 3).
+        verts: (V, 3) metres.
         faces: (F, 3), counter-clockwise seen from outside.
 
     Returns:
@@ -229,6 +235,7 @@ def vertex_normals(verts: FloatArray, faces: IntArray) -> FloatArray:
         ux, uy, uz = verts[b, 0] - verts[a, 0], verts[b, 1] - verts[a, 1], verts[b, 2] - verts[a, 2]
         wx, wy, wz = verts[c, 0] - verts[a, 0], verts[c, 1] - verts[a, 1], verts[c, 2] - verts[a, 2]
         nx, ny, nz = uy * wz - uz * wy, uz * wx - ux * wz, ux * wy - uy * wx
+        # The cross product's length is twice the area: no normalisation, so areas weigh.
         for corner in (a, b, c):
             normals[corner, 0] += nx
             normals[corner, 1] += ny
@@ -245,10 +252,10 @@ def load_head(path: Path) -> Head:
     """Read and check a head file.
 
     Raises:
-        HeadError: If the file is missing, unreadable, incomplete or contradicts itself.
+        HeadError: If the file is missing, unreadable, incomplete or inconsistent.
     """
     try:
-        # Opened here: numpy leaves a file open that it finds to be broken.
+        # Opened here, because np.load does not close a file that it cannot read.
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {n: file[n] for n in (*_REQUIRED, *_FREE_JAW) if n in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as exc:
@@ -285,6 +292,7 @@ def _free_jaw(arrays: dict[str, NDArray[Any]]) -> FreeJaw:
 
 
 def _check(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """Check shapes, finiteness, joint names and index ranges."""
     vertices, triangles = len(arrays["neutral"]), len(arrays["faces"])
     expressions = len(arrays["expression_names"])
     expected = {
@@ -302,7 +310,7 @@ def _check(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     }
     for name, shape in expected.items():
         if name not in arrays:
-            continue  # a head whose jaw only opens
+            continue  # an optional array
         if arrays[name].shape != shape:
             raise HeadError(f"{path}: {name} must be {shape}, got {arrays[name].shape}")
         if not np.isfinite(arrays[name]).all():

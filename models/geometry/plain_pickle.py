@@ -1,8 +1,8 @@
-"""Reads arrays out of pickle files without running anything that the file names.
+"""Reads arrays from pickle files without running any code that the file names.
 
-A pickle is a program: what it names, Python's own reader imports and calls. Here every name is
-looked up in a short list of stand-ins that only keep data; any other name ends the reading. Made
-for FLAME's files, which Python 2 wrote: numpy arrays, scipy's sparse matrices, chumpy's variables.
+A pickle is a program: Python's own reader imports and calls whatever it names. This reader looks
+every name up in a short list of stand-in classes that only keep data, and refuses all others. Made
+for FLAME's files, written by Python 2: numpy arrays, scipy's sparse matrices, chumpy's variables.
 """
 
 from __future__ import annotations
@@ -15,37 +15,38 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-_NUMBER = re.compile(r"^[<>=|]?([?biuf])(\d{0,2})$")
-_SPARSE = ("csc_matrix", "csr_matrix", "coo_matrix", "csc_array", "csr_array", "coo_array")
+_NUMERIC_TYPE = re.compile(r"^[<>=|]?([?biuf])(\d{0,2})$")
+_SPARSE_CLASSES = ("csc_matrix", "csr_matrix", "coo_matrix", "csc_array", "csr_array", "coo_array")
 
 
 class PickleError(ValueError):
-    """A pickle file is broken, or holds something else than arrays."""
+    """A pickle file is broken, or holds anything but arrays."""
 
 
 def read_plain_pickle(path: Path) -> dict[str, Any]:
     """Read a pickled dictionary of arrays.
 
     Returns:
-        By name: arrays (sparse ones made dense), and plain Python values as they are.
+        Arrays by name, sparse ones converted to dense, and plain Python values as they are.
 
     Raises:
-        PickleError: If the file is unreadable or names anything that is not on the list.
+        PickleError: If the file is unreadable or names a class or function that is not on the list.
     """
     try:
         with path.open("rb") as file:
+            # latin1 maps bytes to code points one to one: Python 2 wrote array data as strings.
             loaded = _Reader(file, encoding="latin1").load()
         if not isinstance(loaded, dict):
             raise PickleError(f"expected a dictionary, got {type(loaded).__name__}")
         return {str(name): _value(value) for name, value in loaded.items()}
     except PickleError as exc:
         raise PickleError(f"{path}: {exc}") from exc
-    except Exception as exc:  # a broken program may fail in any way
+    except Exception as exc:  # a broken pickle can raise anything
         raise PickleError(f"{path} is not a readable pickle file: {exc}") from exc
 
 
 class _Inert:
-    """Takes whatever it is given, and keeps nothing."""
+    """Accepts any arguments and state, and keeps nothing; the base of all stand-ins."""
 
     def __new__(cls, *_given: Any) -> Self:
         return super().__new__(cls)
@@ -55,11 +56,12 @@ class _Inert:
 
 
 class _Dtype(_Inert):
-    """A numpy type: numbers only."""
+    """Stands in for `numpy.dtype`; numeric types only."""
 
     def __new__(cls, code: str = "", *_given: Any) -> Self:
         made = super().__new__(cls)
-        if not isinstance(code, str) or not _NUMBER.match(code):
+        # Object arrays would bring in arbitrary pickled objects.
+        if not isinstance(code, str) or not _NUMERIC_TYPE.match(code):
             raise PickleError(f"arrays must be of numbers, got type {str(code)[:20]!r}")
         made.code = code.lstrip("<>=|")
         made.order = "="
@@ -73,11 +75,12 @@ class _Dtype(_Inert):
             self.order = state[1]
 
     def build(self) -> np.dtype[Any]:
+        """Return the numpy type."""
         return np.dtype(self.order + self.code if self.order != "|" else self.code)
 
 
 class _Array(_Inert):
-    """A numpy array."""
+    """Stands in for `numpy.ndarray`."""
 
     array: NDArray[Any]
 
@@ -89,7 +92,7 @@ class _Array(_Inert):
 
 
 class _FromBuffer:
-    """How Python 3 writes arrays since its pickle protocol 5."""
+    """Stands in for numpy's `_frombuffer`, which pickle protocol 5 uses for arrays."""
 
     def __new__(cls, data: Any, dtype: Any, shape: Any, order: str, *_given: Any) -> Any:
         made = _Array()
@@ -101,11 +104,11 @@ class _FromBuffer:
 
 
 class _Scalar(_Inert):
-    """A single numpy number."""
+    """Stands in for a numpy scalar, whose value is not needed."""
 
 
 class _Text:
-    """Python 3's way of writing bytes in old pickles."""
+    """Stands in for `_codecs.encode`, by which Python 3 writes bytes in old protocols."""
 
     def __new__(cls, text: str, encoding: str = "") -> bytes:  # type: ignore[misc]
         if encoding != "latin1":
@@ -117,7 +120,7 @@ class _Text:
 
 
 class _Fields(_Inert):
-    """An object that is no more than its fields."""
+    """Stands in for an object; keeps the dictionary of its fields."""
 
     def __setstate__(self, state: Any) -> None:
         if isinstance(state, tuple):
@@ -130,25 +133,26 @@ class _Fields(_Inert):
 
 
 class _Variable(_Fields):
-    """One of chumpy's variables, which holds its array as `x`."""
+    """Stands in for a chumpy variable, which holds its array as `x`."""
 
 
 class _Columns(_Fields):
-    """Compressed by columns."""
+    """Stands in for a sparse matrix compressed by columns."""
 
 
 class _Rows(_Fields):
-    """Compressed by rows."""
+    """Stands in for a sparse matrix compressed by rows."""
 
 
 class _Coordinates(_Fields):
-    """Row and column of every entry."""
+    """Stands in for a sparse matrix with row and column of every entry."""
 
 
 class _Reconstructor(_Inert):
-    """How Python 2 makes an object before it sets its fields."""
+    """Stands in for `copyreg._reconstructor`, by which Python 2 creates objects."""
 
     def __new__(cls, made: Any = None, *_given: Any) -> Any:
+        # Only stand-ins: any other type, even a builtin one, could run code when called.
         if not (isinstance(made, type) and issubclass(made, _Inert)):
             raise PickleError("an object is of no known type")
         return made()
@@ -173,8 +177,10 @@ _SPARSE_STAND_INS = {"csc": _Columns, "csr": _Rows, "coo": _Coordinates}
 
 
 class _Reader(pickle.Unpickler):
+    """Unpickler that resolves names to stand-ins only."""
+
     def find_class(self, module: str, name: str) -> Any:
-        if module.split(".")[:2] == ["scipy", "sparse"] and name in _SPARSE:
+        if module.split(".")[:2] == ["scipy", "sparse"] and name in _SPARSE_CLASSES:
             return _SPARSE_STAND_INS[name[:3]]
         try:
             return _STAND_INS[module, name]
@@ -189,6 +195,7 @@ class _Reader(pickle.Unpickler):
 
 
 def _value(value: Any) -> Any:
+    """Convert a stand-in to an array; return anything else unchanged."""
     match value:
         case _Array():
             return value.array
@@ -204,29 +211,33 @@ def _value(value: Any) -> Any:
 
 
 def _dense(matrix: _Fields, compressed: int) -> NDArray[Any]:
+    """Convert a compressed matrix to dense; `compressed` is its compressed axis."""
     data, others, starts = (_field(matrix, name) for name in ("data", "indices", "indptr"))
     own = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     index = (own, others) if compressed == 0 else (others, own)
-    return _filled(matrix, index, data)
+    return _scatter(matrix, index, data)
 
 
 def _from_coordinates(matrix: _Fields) -> NDArray[Any]:
+    """Convert a matrix of coordinates to dense, of either of scipy's layouts."""
     index = tuple(_value(part) for part in matrix.fields.get("coords", ()))
     if not index:
         index = (_field(matrix, "row"), _field(matrix, "col"))
-    return _filled(matrix, index, _field(matrix, "data"))
+    return _scatter(matrix, index, _field(matrix, "data"))
 
 
-def _filled(matrix: _Fields, index: tuple[Any, ...], data: NDArray[Any]) -> NDArray[Any]:
+def _scatter(matrix: _Fields, index: tuple[Any, ...], data: NDArray[Any]) -> NDArray[Any]:
+    """Return a dense array with `data` at `index`."""
     shape = matrix.fields.get("_shape", matrix.fields.get("shape"))
     if not (isinstance(shape, tuple) and len(shape) == 2):
         raise PickleError(f"a sparse matrix must have two dimensions, got {shape}")
     dense = np.zeros(shape, data.dtype)
-    np.add.at(dense, index, data)
+    np.add.at(dense, index, data)  # sparse formats allow duplicates, which add up
     return dense
 
 
 def _field(matrix: _Fields, name: str) -> NDArray[Any]:
+    """Return a matrix's array of this name."""
     value = _value(matrix.fields.get(name))
     if not isinstance(value, np.ndarray):
         raise PickleError(f"a sparse matrix lacks {name}")

@@ -1,10 +1,10 @@
-"""Late reprojection: where a picture's pixels go when the eye moves on and no depth is known.
+"""Late reprojection: where the pixels of a frame move when the eye has moved since, without depth.
 
-What is seen is taken to lie on a simple surface that stands for the head, where the ray of each
-pixel meets it. This is the twin of `client_web/js/reprojection.js`, which moves the picture in the
-browser between frames; both are held to the numbers in `tests/client_web/reprojection.json`.
+Each pixel is taken to show the point where its ray meets a proxy surface, an ellipsoid or a plane
+in place of the head. `client_web/js` has the same, to reproject the displayed frame in the browser;
+tests hold both to the numbers in `tests/client_web/reprojection.json`.
 
-Points of a picture are written as (x, y) in -1..1, x to the right and y *up*, of a square picture.
+Image points are (x, y) in -1..1 of a square image, x to the right and y *up*.
 """
 
 from __future__ import annotations
@@ -20,54 +20,76 @@ from models.geometry.camera import quaternion_to_matrix
 
 Array = NDArray[np.float64]
 Surface = Callable[[Array, Array], Array]
-"""From an eye (3,) and the directions of rays (N, 3), world, how far along each ray (N,) it is."""
+"""Intersects rays with a surface: from the eye (3,) and ray directions (N, 3), world axes, to the
+ray parameters (N,) of the intersections."""
 
 HEAD_CENTRE_M = np.array([0.0, -0.007, -0.082])
-"""Centre of the ellipsoid that stands for the head; fitted, with the radii, to the head that ships,
-by the motion of what is seen of it from 28 views, each turned by 2 degrees."""
+"""Centre of the ellipsoid proxy. Centre and radii were fitted to the shipped head, by the motion of
+its visible points in 28 views, each turned by 2 degrees."""
 HEAD_RADII_M = np.array([0.073, 0.152, 0.113])
+"""Semi-axes of the ellipsoid proxy."""
 PLANE_POINT_M = np.array([0.0, 0.0, 0.01])
-"""The plane stands where it served best: between the tip of the nose and the cheeks."""
+"""A point of the plane proxy. Errors were least between the tip of the nose and the cheeks."""
 
 
 def reproject(points: Array, old: FrameState, new: FrameState, surface: Surface) -> Array:
-    """Where points of the old eye's picture are in the new eye's.
+    """Reproject image points from an old view to a new one.
 
     Args:
-        points: (N, 2).
-        old: Whose picture it is.
-        new: Whose picture it is to look like.
-        surface: What is seen.
+        points: (N, 2) in the old image.
+        old: The view that the image was rendered for.
+        new: The view to reproject to.
+        surface: The proxy surface.
 
     Returns:
-        (N, 2); what comes to lie behind the new eye is not a number.
+        (N, 2) in the new image; NaN for points behind the new eye.
     """
     directions = _rays(points, old.fov_y_rad) @ quaternion_to_matrix(old.eye_rotation).T
     eye = np.asarray(old.eye_position, np.float64)
-    seen = eye + surface(eye, directions)[:, None] * directions
-    return project(seen, new)
+    hit = eye + surface(eye, directions)[:, None] * directions
+    return project(hit, new)
 
 
 def project(points: Array, state: FrameState) -> Array:
-    """Project world points, (N, 3) metres, into an eye's picture, (N, 2)."""
+    """Project world points into a view's image.
+
+    Args:
+        points: (N, 3) metres, world.
+        state: Gives the camera.
+
+    Returns:
+        (N, 2); NaN for points behind the eye.
+    """
     local = (points - state.eye_position) @ quaternion_to_matrix(state.eye_rotation)
+    # NaN, not a clamped value: callers must not draw points behind the eye anywhere.
     depth = np.where(local[:, 2] < 0, -local[:, 2], np.nan)
     return np.asarray(local[:, :2] / (depth * tan(state.fov_y_rad / 2))[:, None])
 
 
 def head_surface(eye: Array, directions: Array) -> Array:
-    """The ellipsoid; rays that miss it end where they come closest (in its own measure), so that
-    the surface has no edge to tear the picture at."""
+    """Intersect rays with the ellipsoid proxy; a `Surface`.
+
+    Rays that miss it end where they are closest to it, measured in radii, so that the surface
+    continues beyond the silhouette and the image does not tear there.
+
+    Args:
+        eye: (3,) metres, world.
+        directions: (N, 3), world.
+
+    Returns:
+        (N,) ray parameters.
+    """
+    # Scaled by the radii, the ellipsoid is the unit sphere: a t^2 + 2 b t + |start|^2 - 1 = 0.
     start = (eye - HEAD_CENTRE_M) / HEAD_RADII_M
     steps = directions / HEAD_RADII_M
     a = (steps * steps).sum(axis=1)
     b = steps @ start
-    inside = b * b - a * (start @ start - 1)
-    return np.asarray((-b - np.sqrt(np.maximum(inside, 0))) / a)
+    discriminant = b * b - a * (start @ start - 1)
+    return np.asarray((-b - np.sqrt(np.maximum(discriminant, 0))) / a)
 
 
 def plane_facing(state: FrameState) -> Surface:
-    """A plane through the face that faces an eye. Moving on it is a homography."""
+    """Return a plane proxy through the face, parallel to a view's image: a homography."""
     normal = quaternion_to_matrix(state.eye_rotation)[:, 2]
 
     def distance(eye: Array, directions: Array) -> Array:
@@ -77,5 +99,5 @@ def plane_facing(state: FrameState) -> Surface:
 
 
 def _rays(points: Array, fov_y_rad: float) -> Array:
-    """Camera-space directions (N, 3) of picture points (N, 2), one metre deep."""
+    """Return camera-space ray directions (N, 3) of image points (N, 2), at a depth of 1."""
     return np.concatenate([points * tan(fov_y_rad / 2), -np.ones((len(points), 1))], axis=1)

@@ -1,1 +1,1 @@
-"""Compiled CPU kernels (numba) of the latency path, each the twin of a plain torch function."""
+"""Compiled CPU kernels (numba) of the latency path; each has a plain torch equivalent."""

@@ -1,6 +1,7 @@
-"""bfloat16 in numba kernels: numpy has no such type, so torch's tensors come as their bits.
+"""bfloat16 in numba kernels, as uint16 bit patterns, because numpy has no such type.
 
-What is compiled depends on an array's type: `uint16` are bits of bfloat16, `float32` stays itself.
+Kernels are compiled per element type: `uint16` arrays hold bits of bfloat16, `float32` arrays plain
+floats.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from torch import Tensor
 from models.contract.frame_state import FloatArray
 
 Bits = NDArray[np.uint16]
-"""Of bfloat16."""
+"""Bit patterns of bfloat16."""
 NetworkArray = FloatArray | Bits
-"""Numbers as convolutions take and make them: float32, or bits of bfloat16."""
+"""Input or output of a convolution: float32, or bit patterns of bfloat16."""
 
 
 def network_array(tensor: Tensor) -> NetworkArray:
-    """The memory of a float32 or bfloat16 tensor on the CPU, for a kernel."""
+    """Return a float32 or bfloat16 tensor on the CPU as an array for kernels, without a copy."""
     if tensor.dtype == torch.bfloat16:
         return bits_of(tensor)
     floats: FloatArray = tensor.numpy()
@@ -33,23 +34,25 @@ def network_array(tensor: Tensor) -> NetworkArray:
 
 
 def bits_of(tensor: Tensor) -> Bits:
-    """The memory of a bfloat16 tensor on the CPU, for a kernel."""
+    """Return a bfloat16 tensor on the CPU as an array for kernels, without a copy."""
     bits: Bits = tensor.view(torch.uint16).numpy()
     return bits
 
 
 def to_float(value: Any) -> Any:
-    """In compiled code: an element of a `NetworkArray` as float32."""
-    raise TypeError("to_float is for compiled code")
+    """Convert an element of a `NetworkArray` to float32; in compiled code only."""
+    raise TypeError("expected a call in compiled code, got one in Python: to_float")
 
 
 def from_float(value: Any, array: Any) -> Any:
-    """In compiled code: a float32 as an element of this `NetworkArray`, to the nearest."""
-    raise TypeError("from_float is for compiled code")
+    """Convert a float32 to an element type of `array`, rounded; in compiled code only."""
+    raise TypeError("expected a call in compiled code, got one in Python: from_float")
 
 
+# `strict=False`: the stubs above have other annotations than the implementations.
 @overload(to_float, inline="always", strict=False)
 def _to_float(value: types.Type) -> Callable[[Any], Any]:
+    # bfloat16 is the upper half of a float32.
     if value == types.uint16:
         return lambda value: _float_of_bits(np.uint32(value) << np.uint32(16))  # type: ignore[call-arg]
     return lambda value: value
@@ -58,7 +61,7 @@ def _to_float(value: types.Type) -> Callable[[Any], Any]:
 @overload(from_float, inline="always", strict=False)
 def _from_float(value: types.Type, array: types.Array) -> Callable[[Any, Any], Any]:
     if array.dtype == types.uint16:
-        # Ties go up, not to even: not worth an operation.
+        # Round half away from zero: torch's half to even would cost more operations per value.
         return lambda value, array: np.uint16(
             (_bits_of_float(value) + np.uint32(0x8000)) >> np.uint32(16)  # type: ignore[call-arg]
         )
@@ -67,6 +70,8 @@ def _from_float(value: types.Type, array: types.Array) -> Callable[[Any, Any], A
 
 @intrinsic
 def _float_of_bits(context: Any, bits: types.Type) -> Any:
+    """Reinterpret a uint32 as float32."""
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.bitcast(arguments[0], ir.FloatType())
 
@@ -75,6 +80,8 @@ def _float_of_bits(context: Any, bits: types.Type) -> Any:
 
 @intrinsic
 def _bits_of_float(context: Any, value: types.Type) -> Any:
+    """Reinterpret a float32 as uint32."""
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.bitcast(arguments[0], ir.IntType(32))
 

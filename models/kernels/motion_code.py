@@ -1,7 +1,7 @@
-"""What a warp takes of a frame's few numbers, for the latency path on a CPU.
+"""What a warp computes from the conditioning vectors, for the latency path on a CPU.
 
-Twins in plain torch: `harmonic_scale`, and `MotionCode` with what `TelewarpWarp` makes of it. Their
-forty operators on a hundred numbers cost more than the arithmetic, by a hundredfold.
+The same in plain torch: `harmonic_scale`, and `MotionCode` with `TelewarpWarp.from_motion`. Their
+forty operators on a hundred values cost a hundred times more than the arithmetic.
 """
 
 from __future__ import annotations
@@ -11,27 +11,37 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from models.contract.channels import CAMERA, COLOUR_CHANNELS, POSE
+from models.contract.channels import CAMERA_SIZE, COLOUR_CHANNELS, POSE_SIZE
 from models.contract.frame_state import FloatArray
 from models.geometry.spherical_harmonics import BASES, C0, C1, C2, C3
 
 
 class MotionWeights(NamedTuple):
-    """Two linear layers."""
+    """Weights of two linear layers: the motion code, and its contribution to the warp."""
 
     code: FloatArray
-    """(32, N)"""
+    """(32, N) weights of `MotionCode`."""
     code_bias: FloatArray
+    """(32,)"""
     share: FloatArray
-    """(hidden, 32)"""
+    """(hidden, 32) weights of `TelewarpWarp.from_motion`."""
     share_bias: FloatArray
+    """(hidden,)"""
 
 
 @njit(cache=True, nogil=True)
-def channel_scale(numbers: FloatArray, channels: int) -> FloatArray:
-    """(C,) what texture channels are multiplied by, given a frame's (9 + E,) numbers."""
+def channel_scale(conditioning: FloatArray, channels: int) -> FloatArray:
+    """Compute the scale of each texture channel for a view.
+
+    Args:
+        conditioning: (9 + E,) conditioning vector of the frame.
+        channels: C of the texture.
+
+    Returns:
+        (C,) as `harmonic_scale`.
+    """
     scale = np.ones(channels, np.float32)
-    scale[COLOUR_CHANNELS : COLOUR_CHANNELS + BASES] = _harmonics(numbers[:3])
+    scale[COLOUR_CHANNELS : COLOUR_CHANNELS + BASES] = _harmonics(conditioning[:3])
     return scale
 
 
@@ -44,12 +54,12 @@ def motion_share(
     share_weight: FloatArray,
     share_bias: FloatArray,
 ) -> FloatArray:
-    """The motion code's share of the first convolution.
+    """Compute the motion code's contribution to the first convolution.
 
     Args:
-        now: (9 + E,) numbers of this frame.
-        cached: (9 + E,) of the older one.
-        code_weight: As `MotionWeights.code`; the others likewise.
+        now: (9 + E,) conditioning vector of the current frame.
+        cached: (9 + E,) that of the older frame.
+        code_weight: (32, N) the fields of `MotionWeights`, from here on.
         code_bias: (32,)
         share_weight: (hidden, 32)
         share_bias: (hidden,)
@@ -57,8 +67,9 @@ def motion_share(
     Returns:
         (hidden,)
     """
-    pose, rest = POSE, POSE + CAMERA
+    pose, rest = POSE_SIZE, POSE_SIZE + CAMERA_SIZE
     change = now - cached
+    # In the order of `MotionCode`.
     parts = (
         _harmonics(now[:3]), now[:pose], change[:pose], change[pose:rest], now[pose:rest],
         now[rest:], change[rest:],
@@ -69,7 +80,8 @@ def motion_share(
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _linear(values: FloatArray, weight: FloatArray, bias: FloatArray) -> FloatArray:
-    # Loops and no matrix product: see `geometry/head.py`.
+    """Return weight (O, I) times values (I,) plus bias (O,)."""
+    # Loops instead of a matrix product, which would wake BLAS threads: see `geometry/head.py`.
     made = bias.copy()
     for o in range(weight.shape[0]):
         total = np.float32(0)
@@ -81,7 +93,7 @@ def _linear(values: FloatArray, weight: FloatArray, bias: FloatArray) -> FloatAr
 
 @njit(cache=True, nogil=True)
 def _harmonics(direction: FloatArray) -> FloatArray:
-    """(9,) `spherical_harmonics` of (3,)."""
+    """Evaluate the nine basis functions of `spherical_harmonics` at a direction (3,)."""
     x, y, z = direction
     return np.array(
         [

@@ -1,6 +1,6 @@
-"""Carries a cache to the present frame on a CPU; twin of `networks/carry.py`.
+"""Reprojects a cache to the current frame on a CPU, as `networks/reproject.py` does in plain torch.
 
-No interpreter lock, one core, and only as far as the head reaches.
+Releases the interpreter lock, uses one core, and only touches the active region of each row.
 """
 
 from __future__ import annotations
@@ -12,175 +12,183 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.contract.frame_state import FloatArray
+from models.geometry.surface_points import MIN_DEPTH_M
 from models.kernels.bfloat16 import NetworkArray, from_float, to_float
 
-NOWHERE = np.float32(1e9)
-"""How far points have moved that are not seen."""
+NOT_VISIBLE = np.float32(1e9)
+"""Marks the flow of pixels off the head; far beyond any flow in pixels."""
 
 
 @njit(cache=True, nogil=True, inline="always")
-def place(
+def project_point(
     i: int, j: int, k: int, a: float, b: float, c: float, points: FloatArray
 ) -> tuple[float, float]:
-    """Where a frame shows the point between three of its vertices, pixels at half resolution.
+    """Return where a surface point is on screen.
 
     Args:
-        i: The first vertex.
-        j: The second.
-        k: The third.
-        a: Weight of the first.
-        b: Of the second.
-        c: Of the third.
-        points: (V, 3) of the frame, see `screen_points`.
+        i: First vertex of its triangle.
+        j: Second vertex.
+        k: Third vertex.
+        a: Barycentric weight of the first vertex.
+        b: Weight of the second.
+        c: Weight of the third.
+        points: (V, 3) vertices on screen, as `screen_points` returns them.
+
+    Returns:
+        x and y, pixels at half resolution.
     """
     x = a * points[i, 0] + b * points[j, 0] + c * points[k, 0]
     y = a * points[i, 1] + b * points[j, 1] + c * points[k, 1]
-    z = max(a * points[i, 2] + b * points[j, 2] + c * points[k, 2], 1e-6)
+    z = max(a * points[i, 2] + b * points[j, 2] + c * points[k, 2], MIN_DEPTH_M)
     return x / z, y / z
 
 
 @njit(cache=True, nogil=True, inline="always")
 def nearest_pixel(x: float, size: int) -> int:
-    """The pixel that a position lies in, or the nearest in 0..size - 1."""
+    """Return the pixel that contains position `x`, clamped to 0..size - 1."""
     return min(max(floor(x), 0), size - 1)
 
 
 @njit(cache=True, nogil=True)
-def find_moved(
+def find_flow(
     corners: NDArray[np.int32],
     weights: FloatArray,
     now: FloatArray,
     older: FloatArray,
-    moved: FloatArray,
+    flow: FloatArray,
 ) -> None:
-    """How far from where they are in this frame surface points were in an older one.
+    """Compute the flow from the current frame to an older one, from their meshes.
 
     Args:
-        corners: (h, w, 3) of this frame's `SeenPoints`.
-        weights: (h, w, 3) of these.
-        now: (V, 3) this frame's `screen_points`.
+        corners: (h, w, 3) of the current frame's `VisiblePoints`.
+        weights: (h, w, 3) of the same.
+        now: (V, 3) the current frame's `screen_points`.
         older: (V, 3) the older frame's.
-        moved: (h, w, 2) filled, x and y; `NOWHERE` where no head is seen, but 0 if nowhere is.
+        flow: (h, w, 2) filled: x and y, pixels at half resolution. `NOT_VISIBLE` off the head, but
+            0 if the head is nowhere in the image.
     """
-    seen = False
-    for y in range(moved.shape[0]):
-        for x in range(moved.shape[1]):
+    visible = False
+    for y in range(flow.shape[0]):
+        for x in range(flow.shape[1]):
             a, b, c = weights[y, x, 0], weights[y, x, 1], weights[y, x, 2]
             if a + b + c < 0.5:
-                moved[y, x, 0] = NOWHERE
+                flow[y, x, 0] = NOT_VISIBLE
                 continue
-            seen = True
+            visible = True
             i, j, k = corners[y, x, 0], corners[y, x, 1], corners[y, x, 2]
-            nx, ny = place(i, j, k, a, b, c, now)
-            ox, oy = place(i, j, k, a, b, c, older)
-            moved[y, x, 0], moved[y, x, 1] = ox - nx, oy - ny
-    if not seen:
-        moved[:] = 0
+            nx, ny = project_point(i, j, k, a, b, c, now)
+            ox, oy = project_point(i, j, k, a, b, c, older)
+            flow[y, x, 0], flow[y, x, 1] = ox - nx, oy - ny
+    if not visible:
+        flow[:] = 0
 
 
 @njit(cache=True, nogil=True)
 def reproject_nearest(
-    moved: FloatArray,
-    part: NetworkArray,
+    flow: FloatArray,
+    source: NetworkArray,
     top: int,
     bottom: int,
     left: NDArray[np.int32],
     right: NDArray[np.int32],
-    carried: NetworkArray,
+    target: NetworkArray,
 ) -> None:
-    """Take each pixel's channels from the pixel where its point was.
+    """Copy each pixel's channels from the pixel that contains its source position.
 
     Args:
-        moved: (h, w, 2) of `find_moved`.
-        part: (h, w, C) of the older frame's cache.
+        flow: (h, w, 2) of `find_flow`.
+        source: (h, w, C) of the older frame's cache.
         top: The first row.
         bottom: The row after the last.
-        left: (h,) where each row begins.
-        right: (h,) and ends.
-        carried: (h, w, C) filled there.
+        left: (h,) first column of each row.
+        right: (h,) column after the last of each row.
+        target: (h, w, C) filled in these rows and columns.
     """
-    height, width, channels = part.shape
+    height, width, channels = source.shape
     columns = np.empty(width, np.int32)
     for y in range(top, bottom):
         if left[y] >= right[y]:
             continue
-        row = _find_movers(moved, y, left[y], columns)
+        row = _find_flow_pixels(flow, y, left[y], columns)
         for x in range(left[y], right[y]):
-            oy = nearest_pixel(y + 0.5 + moved[row, columns[x], 1], height)
-            ox = nearest_pixel(x + 0.5 + moved[row, columns[x], 0], width)
+            oy = nearest_pixel(y + 0.5 + flow[row, columns[x], 1], height)
+            ox = nearest_pixel(x + 0.5 + flow[row, columns[x], 0], width)
             for i in range(channels):
-                carried[y, x, i] = part[oy, ox, i]
+                target[y, x, i] = source[oy, ox, i]
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def reproject_sum(
-    moved: FloatArray,
+    flow: FloatArray,
     base: NetworkArray,
-    part: NetworkArray,
+    residual: NetworkArray,
     share: float,
     top: int,
     bottom: int,
     left: NDArray[np.int32],
     right: NDArray[np.int32],
-    carried: NetworkArray,
+    target: NetworkArray,
 ) -> None:
-    """Take each pixel's channels from where its point was: of one array from the pixel there, and
-    of another a share of what is between the pixels there.
+    """Reproject two parts of a cache and add them: one by nearest pixel, the other bilinearly.
 
     Args:
-        moved: (h, w, 2) of `find_moved`.
-        base: (h, w, C) of the older frame's cache.
-        part: (h, w, C) of it too, taken bilinearly.
-        share: What `part` is multiplied by.
+        flow: (h, w, 2) of `find_flow`.
+        base: (h, w, C) of the older frame's cache, sampled at the nearest pixel.
+        residual: (h, w, C) of the same, sampled bilinearly.
+        share: Weight of `residual`.
         top: The first row.
         bottom: The row after the last.
-        left: (h,) where each row begins.
-        right: (h,) and ends.
-        carried: (h, w, C) filled there.
+        left: (h,) first column of each row.
+        right: (h,) column after the last of each row.
+        target: (h, w, C) filled in these rows and columns.
     """
-    height, width, channels = part.shape
+    height, width, channels = residual.shape
     columns, one = np.empty(width, np.int32), np.float32(1)
     for y in range(top, bottom):
         if left[y] >= right[y]:
             continue
-        row = _find_movers(moved, y, left[y], columns)
+        row = _find_flow_pixels(flow, y, left[y], columns)
         for x in range(left[y], right[y]):
-            py, px = y + moved[row, columns[x], 1], x + moved[row, columns[x], 0]
+            py, px = y + flow[row, columns[x], 1], x + flow[row, columns[x], 0]
             oy, ox = nearest_pixel(py + 0.5, height), nearest_pixel(px + 0.5, width)
             py, px = min(max(py, 0.0), height - 1.0), min(max(px, 0.0), width - 1.0)
             y0, x0 = int(py), int(px)
             y1, x1 = min(y0 + 1, height - 1), min(x0 + 1, width - 1)
             v, u = np.float32(py - y0), np.float32(px - x0)
+            # `share` is folded into the bilinear weights: it costs nothing per channel.
             upper, lower = np.float32(share) * (one - v), np.float32(share) * v
             w00, w01, w10, w11 = upper * (one - u), upper * u, lower * (one - u), lower * u
             for i in range(channels):
-                value = w00 * to_float(part[y0, x0, i]) + w01 * to_float(part[y0, x1, i])
-                value += w10 * to_float(part[y1, x0, i]) + w11 * to_float(part[y1, x1, i])
-                carried[y, x, i] = from_float(to_float(base[oy, ox, i]) + value, carried)
+                value = w00 * to_float(residual[y0, x0, i]) + w01 * to_float(residual[y0, x1, i])
+                value += w10 * to_float(residual[y1, x0, i]) + w11 * to_float(residual[y1, x1, i])
+                target[y, x, i] = from_float(to_float(base[oy, ox, i]) + value, target)
 
 
 @njit(cache=True, nogil=True)
-def _find_movers(moved: FloatArray, y: int, left: int, columns: NDArray[np.int32]) -> int:
-    """Which pixels the pixels of a row move with; twin of `carry._spread`.
+def _find_flow_pixels(flow: FloatArray, y: int, left: int, columns: NDArray[np.int32]) -> int:
+    """Find which pixels give the flow of a row, as `networks.reproject._extend` does.
+
+    Pixels off the head get the flow of the nearest pixel on it in their row; rows without one use
+    the nearest row that has one.
 
     Args:
-        moved: (h, w, 2) of `find_moved`, some of it not `NOWHERE`.
+        flow: (h, w, 2) of `find_flow`, not everywhere `NOT_VISIBLE`.
         y: The row.
-        left: Its first pixel that matters.
-        columns: (w,) filled there with their columns.
+        left: Its first active column.
+        columns: (w,) filled from `left` on with the columns of these pixels.
 
     Returns:
         Their row.
     """
-    row = _nearest_row(moved, y)
+    row = _nearest_row(flow, y)
     before = -1
-    for x in range(moved.shape[1]):
-        if moved[row, x, 0] != NOWHERE:
+    for x in range(flow.shape[1]):
+        if flow[row, x, 0] != NOT_VISIBLE:
             before = x
         columns[x] = before
     after = -1
-    for x in range(moved.shape[1] - 1, left - 1, -1):
-        if moved[row, x, 0] != NOWHERE:
+    for x in range(flow.shape[1] - 1, left - 1, -1):
+        if flow[row, x, 0] != NOT_VISIBLE:
             after = x
         if columns[x] < 0 or (after >= 0 and after - x < x - columns[x]):
             columns[x] = after
@@ -188,12 +196,12 @@ def _find_movers(moved: FloatArray, y: int, left: int, columns: NDArray[np.int32
 
 
 @njit(cache=True, nogil=True)
-def _nearest_row(moved: FloatArray, y: int) -> int:
-    """The row nearest to `y` that shows the head somewhere; of two the upper."""
-    for distance in range(moved.shape[0]):
+def _nearest_row(flow: FloatArray, y: int) -> int:
+    """Return the row nearest to `y` with a pixel on the head; of two at one distance the upper."""
+    for distance in range(flow.shape[0]):
         for row in (y - distance, y + distance):
-            if 0 <= row < moved.shape[0]:
-                for x in range(moved.shape[1]):
-                    if moved[row, x, 0] != NOWHERE:
+            if 0 <= row < flow.shape[0]:
+                for x in range(flow.shape[1]):
+                    if flow[row, x, 0] != NOT_VISIBLE:
                         return row
     return y

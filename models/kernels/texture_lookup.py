@@ -1,7 +1,7 @@
-"""The neural texture's lookup for training on a CPU, channels last, covered pixels only.
+"""The neural texture's lookup for training on a CPU: channels last, covered pixels only.
 
-Twin of `sample_texels` times scale and coverage: torch's `grid_sample` wants channels first, visits
-every pixel and leaves three further passes over full-resolution features to do.
+Equals `sample_texels` times scale and coverage. Torch's `grid_sample` wants channels first, visits
+every pixel, and needs three more passes over full-resolution features for the scaling.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from models.contract.frame_state import FloatArray
 
 
 def look_up(texels: Tensor, uv: Tensor, scale: Tensor, coverage: Tensor) -> Tensor:
-    """Scaled texture features of every covered pixel.
+    """Look a texture up bilinearly at all covered pixels, and scale the result.
 
     Args:
         texels: (1, C, h, w), channels last in memory.
         uv: (B, H, W, 2) in [-1, 1].
-        scale: (B, C) what the channels are multiplied by.
-        coverage: (B, H, W); features are 0 where it is.
+        scale: (B, C) factor of each channel.
+        coverage: (B, H, W) factor of each pixel; those with 0 are skipped.
 
     Returns:
         (B, C, H, W), channels last in memory. Differentiable with respect to `texels` only.
@@ -33,6 +33,8 @@ def look_up(texels: Tensor, uv: Tensor, scale: Tensor, coverage: Tensor) -> Tens
 
 
 class _LookUp(torch.autograd.Function):
+    """The lookup with its gradient for the texels; UV maps and scales are not learned."""
+
     @staticmethod
     def forward(ctx: Any, texels: Tensor, uv: Tensor, scale: Tensor, coverage: Tensor) -> Tensor:
         ctx.save_for_backward(uv, scale, coverage)
@@ -47,6 +49,7 @@ class _LookUp(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         uv, scale, coverage = ctx.saved_tensors
+        # One thread: several would add to the same texels.
         texels = np.zeros(ctx.texels, np.float32)
         gradient = gradients[0].contiguous().numpy()
         _scatter(gradient, uv.numpy(), scale.numpy(), coverage.numpy(), texels)
@@ -57,17 +60,19 @@ class _LookUp(torch.autograd.Function):
 def bilinear_corners(
     u: float, v: float, height: int, width: int
 ) -> tuple[int, int, int, int, np.float32, np.float32, np.float32, np.float32]:
-    """The four texels around a point, borders clamped, as `grid_sample(align_corners=False)`.
+    """Find the four texels around a point, clamped at borders, as `grid_sample` does with
+    `align_corners=False`.
 
     Args:
         u: -1..1, to the right.
         v: -1..1, down.
         height: Rows of the texture.
-        width: Its columns.
+        width: Columns of the texture.
 
     Returns:
         x0, y0, x1, y1, and the weights of (y0, x0), (y0, x1), (y1, x0) and (y1, x1).
     """
+    # Texel centres are at half-integers: -1 is the left edge of the first texel, not its centre.
     tx = min(max(((u + 1) * width - 1) / 2, 0.0), width - 1.0)
     ty = min(max(((v + 1) * height - 1) / 2, 0.0), height - 1.0)
     x0, y0 = int(tx), int(ty)
@@ -81,6 +86,7 @@ def bilinear_corners(
 def _gather(
     texels: FloatArray, uv: FloatArray, scale: FloatArray, coverage: FloatArray, out: FloatArray
 ) -> None:
+    """Fill `out` (B, H, W, C) at covered pixels."""
     height, width, channels = texels.shape
     for b in range(out.shape[0]):
         for y in range(out.shape[1]):
@@ -103,6 +109,7 @@ def _scatter(
     coverage: FloatArray,
     texels: FloatArray,
 ) -> None:
+    """Add a gradient (B, H, W, C) to that of the texels (h, w, C)."""
     height, width, channels = texels.shape
     for b in range(gradient.shape[0]):
         for y in range(gradient.shape[1]):

@@ -1,7 +1,7 @@
-"""Vector instructions for numba kernels, where its compiler does not find them by itself.
+"""Vector instructions for numba kernels, where its compiler does not generate them by itself.
 
-Numba knows no vectors, so each of these is a loop body written in LLVM's language. They check no
-bounds.
+Numba has no vector types, so each of these functions emits a loop body as LLVM instructions. None
+checks bounds. They are called from compiled code with all arguments but `context`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 PIXELS = 8
-"""`add_products` makes so many pixels at once: with `OUTPUTS`, as many sums as registers hold."""
+"""Pixels per call of `add_products`. Times `OUTPUTS` that is 256 sums, which stay in 16 vector
+registers."""
 OUTPUTS = 32
-"""Outputs per pixel of `add_products`."""
+"""Outputs per pixel of `add_products`: two vectors of float32."""
 TEXELS = 8
-"""Channels of a `mix_texels`."""
+"""Channels per call of `mix_texels`: one vector of float32 in AVX2."""
 
 _LANES = 16
+"""float32 values in a 512-bit vector."""
 _INT = ir.IntType(32)
 _INDEX = ir.IntType(64)
 _FLOAT = ir.FloatType()
@@ -32,7 +34,7 @@ _WIDE_FLOATS = ir.VectorType(_FLOAT, OUTPUTS)
 
 
 class _BFloat(ir.types._BaseFloatType):  # type: ignore[misc]
-    """LLVM's bfloat16, which llvmlite has no name for."""
+    """LLVM's bfloat16 type, which llvmlite lacks."""
 
     null = "0.0"
     intrinsic_name = "bf16"
@@ -42,7 +44,7 @@ class _BFloat(ir.types._BaseFloatType):  # type: ignore[misc]
 
 
 def _for_compiled_code(generate: Any) -> Any:
-    """`intrinsic`, whose own type shows callers the compiler's arguments and not theirs."""
+    """Decorate as `intrinsic`, whose own type annotations do not fit the callers' arguments."""
     return intrinsic(generate)
 
 
@@ -62,21 +64,21 @@ def add_products(
     sums: types.Array,
     sums_start: types.Integer,
 ) -> Any:
-    """In compiled code: add products of bfloat16 pairs to 8 pixels' 32 sums (AVX512-BF16).
+    """Add products of bfloat16 pairs to the 32 sums of 8 pixels (AVX512-BF16).
 
     `sums[s + 32 p + o] += weights[w + k][o] . inputs[i + stride p + k]` for all p < 8, o < 32 and
     k < `pairs`, where . multiplies a pair by a pair and adds the two products.
 
     Args:
-        context: Numba's.
+        context: Numba's typing context; not an argument of callers.
         inputs: Contiguous bits of bfloat16.
-        start: i, in pairs.
-        stride: From pixel to pixel, in pairs.
+        start: i, in pairs: the first pixel.
+        stride: Distance from pixel to pixel, in pairs.
         weights: Contiguous bits of bfloat16, (K, 32) pairs.
-        weight_start: w.
-        pairs: How many to sum over.
+        weight_start: w, rows of `weights`.
+        pairs: Number of pairs to sum over.
         sums: Contiguous float32.
-        sums_start: s.
+        sums_start: s, index in `sums`.
     """
     index = types.intp
     signature = types.void(inputs, index, index, weights, index, index, sums, index)
@@ -85,12 +87,13 @@ def add_products(
         _, start, stride, _, weight_start, pairs, _, sums_start = arguments
         data = [_data(context, builder, signature, arguments, n) for n in (0, 3, 6)]
         values, matrix = (builder.bitcast(part, _INT.as_pointer()) for part in data[:2])
-        places = [
+        positions = [
             builder.add(sums_start, _INDEX(_LANES * n)) for n in range(PIXELS * OUTPUTS // _LANES)
         ]
-        totals = [cgutils.alloca_once(builder, _FLOATS) for _ in places]
-        for place, total in zip(places, totals, strict=True):
-            builder.store(_load(builder, data[2], place, _FLOATS, 4), total)
+        # LLVM keeps these in registers for the whole loop.
+        totals = [cgutils.alloca_once(builder, _FLOATS) for _ in positions]
+        for position, total in zip(positions, totals, strict=True):
+            builder.store(_load(builder, data[2], position, _FLOATS, 4), total)
         pixels = [builder.add(start, builder.mul(stride, _INDEX(p))) for p in range(PIXELS)]
         with cgutils.for_range(builder, pairs, intp=_INDEX) as loop:
             row = builder.mul(builder.add(weight_start, loop.index), _INDEX(OUTPUTS))
@@ -99,13 +102,14 @@ def add_products(
                 for offset in range(0, OUTPUTS, _LANES)
             ]
             for p, pixel in enumerate(pixels):
+                # align=2: channels are 2 bytes, so a pair may start at any even address.
                 pair = builder.load(builder.gep(values, [builder.add(pixel, loop.index)]), align=2)
-                everywhere = _spread(builder, pair)
+                broadcast = _broadcast(builder, pair)
                 for h, half in enumerate(halves):
                     total = totals[p * len(halves) + h]
-                    _add_product(builder, total, half, everywhere)
-        for place, total in zip(places, totals, strict=True):
-            _store(builder, builder.load(total), data[2], place, 4)
+                    _add_product(builder, total, half, broadcast)
+        for position, total in zip(positions, totals, strict=True):
+            _store(builder, builder.load(total), data[2], position, 4)
         return context.get_dummy_value()
 
     return signature, generate
@@ -121,16 +125,16 @@ def widen_and_add(
     sums: types.Array,
     sums_start: types.Integer,
 ) -> Any:
-    """In compiled code: 32 sums of bfloat16 and float32 numbers.
+    """Compute 32 sums of a bfloat16 and a float32.
 
     Args:
-        context: Numba's.
+        context: Numba's typing context; not an argument of callers.
         bits: Contiguous bits of bfloat16.
-        bits_start: Where in it.
+        bits_start: Index of the first value.
         added: Contiguous float32.
-        added_start: Where in it.
+        added_start: Index of the first value.
         sums: Contiguous float32, filled.
-        sums_start: Where in it.
+        sums_start: Index of the first value.
     """
     index = types.intp
     signature = types.void(bits, index, added, index, sums, index)
@@ -156,14 +160,14 @@ def rectify_and_narrow(
     bits: types.Array,
     bits_start: types.Integer,
 ) -> Any:
-    """In compiled code: ReLU of 32 float32 numbers, as bfloat16 to the nearest.
+    """Compute the ReLU of 32 float32 values, rounded to bfloat16.
 
     Args:
-        context: Numba's.
+        context: Numba's typing context; not an argument of callers.
         sums: Contiguous float32.
-        sums_start: Where in it.
+        sums_start: Index of the first value.
         bits: Contiguous bits of bfloat16, filled.
-        bits_start: Where in it.
+        bits_start: Index of the first value.
     """
     signature = types.void(sums, types.intp, bits, types.intp)
 
@@ -171,8 +175,9 @@ def rectify_and_narrow(
         data, out = (_data(context, builder, signature, arguments, n) for n in (0, 2))
         value = _load(builder, data, arguments[1], _WIDE_FLOATS, 4)
         zeros = ir.Constant(_WIDE_FLOATS, None)
+        # Ordered comparison: NaN becomes 0 instead of spreading over the image.
         value = builder.select(builder.fcmp_ordered(">", value, zeros), value, zeros)
-        # Ties go up, as everywhere (`bfloat16.from_float`).
+        # Round half away from zero, as `bfloat16.from_float` does.
         rounded = builder.add(
             builder.bitcast(value, _WIDE_INTS), ir.Constant(_WIDE_INTS, [0x8000] * OUTPUTS)
         )
@@ -194,17 +199,17 @@ def mix_texels(
     mixed: types.Array,
     mixed_start: types.Integer,
 ) -> Any:
-    """In compiled code: 8 channels between four texels, times their scale.
+    """Interpolate 8 channels between four texels, and scale them.
 
     Args:
-        context: Numba's.
+        context: Numba's typing context; not an argument of callers.
         texels: Contiguous int16.
-        corners: (4,) where in it each texel's 8 channels begin.
-        weights: (4,) float32.
+        corners: (4,) index of the first channel of each texel.
+        weights: (4,) float32, bilinear weights of the texels.
         scale: Contiguous float32.
-        scale_start: Where in it those of the 8 channels begin.
+        scale_start: Index of the first of the 8 channels.
         mixed: Contiguous float32, filled.
-        mixed_start: Where in it.
+        mixed_start: Index of the first value.
     """
     index = types.intp
     signature = types.void(
@@ -219,7 +224,8 @@ def mix_texels(
         total = ir.Constant(floats, None)
         for n in range(4):
             texel = _load(builder, data, builder.extract_value(corners, n), shorts, 2)
-            weight = _spread(builder, builder.extract_value(weights, n), TEXELS)
+            weight = _broadcast(builder, builder.extract_value(weights, n), TEXELS)
+            # "fast" lets LLVM fuse the multiplication with the addition.
             share = builder.fmul(builder.sitofp(texel, floats), weight, flags=("fast",))
             total = builder.fadd(total, share, flags=("fast",))
         total = builder.fmul(total, _load(builder, factors, scale_start, floats, 4))
@@ -230,29 +236,31 @@ def mix_texels(
 
 
 def _data(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any, n: int) -> Any:
-    """A pointer to the numbers of an argument that is an array."""
+    """Return a pointer to the data of argument `n`, an array."""
     return context.make_array(signature.args[n])(context, builder, arguments[n]).data
 
 
-def _load(builder: ir.IRBuilder, data: Any, place: Any, kind: ir.VectorType, align: int) -> Any:
-    pointer = builder.bitcast(builder.gep(data, [place]), kind.as_pointer())
+def _load(builder: ir.IRBuilder, data: Any, position: Any, kind: ir.VectorType, align: int) -> Any:
+    """Load a vector; `align` is that of one element in bytes, the only one arrays guarantee."""
+    pointer = builder.bitcast(builder.gep(data, [position]), kind.as_pointer())
     return builder.load(pointer, align=align)
 
 
-def _store(builder: ir.IRBuilder, value: Any, data: Any, place: Any, align: int) -> None:
-    pointer = builder.bitcast(builder.gep(data, [place]), value.type.as_pointer())
+def _store(builder: ir.IRBuilder, value: Any, data: Any, position: Any, align: int) -> None:
+    """Store a vector; `align` as for `_load`."""
+    pointer = builder.bitcast(builder.gep(data, [position]), value.type.as_pointer())
     builder.store(value, pointer, align=align)
 
 
-def _spread(builder: ir.IRBuilder, value: Any, lanes: int = _LANES) -> Any:
-    """A vector of the same value everywhere."""
-    nothing = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
-    first = builder.insert_element(nothing, value, _INT(0))
-    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(_INT, lanes), None))
+def _broadcast(builder: ir.IRBuilder, value: Any, lanes: int = _LANES) -> Any:
+    """Return a vector with the same value in all lanes."""
+    undefined = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
+    first = builder.insert_element(undefined, value, _INT(0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_INT, lanes), None))
 
 
 def _add_product(builder: ir.IRBuilder, total: Any, left: Any, right: Any) -> None:
-    """Add 16 products of pairs to what `total` points to."""
+    """Add the products of 16 pairs to the vector that `total` points to."""
     instruction = cgutils.get_or_insert_function(
         builder.module,
         ir.FunctionType(_FLOATS, [_FLOATS, _PAIRS, _PAIRS]),

@@ -1,1 +1,1 @@
-"""The networks of the paper, one file per box of its figure."""
+"""The networks in plain torch: ours and the paper's, with their inputs and forms of warp."""

@@ -1,6 +1,6 @@
-"""The networks of one avatar, composed: texture, generator and warp, ours or the paper's.
+"""The networks of one avatar, composed of texture, generator and warp: ours or the paper's.
 
-`build_networks` is the recipe. Both kinds answer the same two questions: a full render of a frame,
+`build_networks` builds them. Both kinds offer the same two operations: a full render of a frame,
 and a warp of an older frame's cache to a new frame.
 """
 
@@ -12,69 +12,73 @@ from typing import Any, Literal, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from models.contract.channels import CAMERA, COLOUR_CHANNELS, POSE
-from models.networks.conditioning import Conditioning, from_flat
+from models.contract.channels import CAMERA_SIZE, COLOUR_CHANNELS, POSE_SIZE
+from models.networks.conditioning import Conditioning, split_conditioning
 from models.networks.frame_batch import FrameBatch
-from models.networks.paper import PaperCache, PaperGenerator, PaperWarp
-from models.networks.reproject import find_source_positions
-from models.networks.telewarp import (
+from models.networks.live_inputs import (
     LIVE_INPUTS,
     PAINT,
-    Foreground,
     LiveInput,
     LiveInputs,
-    TelewarpCache,
-    TelewarpGenerator,
-    TelewarpWarp,
     covered,
     live_channels,
     live_inputs,
 )
+from models.networks.paper import PaperCache, PaperGenerator, PaperWarp
+from models.networks.reproject import find_source_positions
+from models.networks.telewarp import (
+    Foreground,
+    TelewarpCache,
+    TelewarpGenerator,
+    TelewarpWarp,
+)
 from models.networks.texture import NeuralTexture, harmonic_scale
 
 Variant = Literal["live", "paper"]
-Numbers = Literal["ours", "flame"]
+ConditioningKind = Literal["ours", "flame"]
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_DEVIATION = (0.229, 0.224, 0.225)
-"""What the paper's pictures are normalised by (its default data set statistics)."""
+"""Mean and deviation of RGB that the paper's networks normalise images by (ImageNet's)."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """What the networks of an avatar look like."""
+    """The configuration of an avatar's networks, stored in its manifest."""
 
     variant: Variant = "live"
-    """Our networks, or the paper's own."""
+    """Our networks (`live`) or the paper's."""
     network_size: float = 0.25
-    """n: channels grow with it."""
+    """n: all channel counts are proportional to it."""
     texture_channels: int = 16
+    """C of the (feature) texture."""
     texture_size: int = 512
-    """Texels a side of the finest level."""
+    """Texels per side of the finest level; in our networks, of the paint texture."""
     feature_size: int = 256
-    """Ours: the same of the feature texture; `texture_size` is that of the paint."""
+    """Ours only: texels per side of the finest level of the feature texture."""
     texture_levels: int = 4
+    """Levels of the Laplacian pyramid; 1 in saved avatars of ours."""
     live_inputs: tuple[LiveInput, ...] = LIVE_INPUTS
-    """Ours: what the warp's convolutions are shown of the present frame."""
+    """Ours only: groups of live inputs that the warp's convolutions use."""
     expressions: int = 52
     """E: expression coefficients of the head."""
-    numbers: Numbers = "ours"
-    """Conditioning of a frame: ours (`models/networks/conditioning.py`), or FLAME's as in the paper
-    (`FlamePaperNetworks`; the paper's networks only)."""
+    numbers: ConditioningKind = "ours"
+    """Conditioning of a frame: ours (`networks/conditioning.py`), or FLAME's as in the published
+    code (`FlamePaperNetworks`; the paper's networks only)."""
 
 
 class FullRender(NamedTuple):
-    """A full render."""
+    """A full render of a batch of frames."""
 
-    picture: Foreground
+    image: Foreground
     cache: Any
-    """Features for `AvatarNetworks.warp` of the same networks."""
+    """Cached features for `AvatarNetworks.warp` of the same networks."""
     colour: Tensor
-    """(B, 3, H, W) the texture's colour channels, trained to look like the picture."""
+    """(B, 3, H, W) colour channels of the texture, trained to look like the image."""
 
 
 class AvatarNetworks(Protocol):
-    """What both kinds of networks offer."""
+    """The interface of both kinds of networks."""
 
     config: NetworkConfig
 
@@ -83,14 +87,18 @@ class AvatarNetworks(Protocol):
         """All neural textures."""
 
     def full(self, frame: FrameBatch) -> FullRender:
-        """Render a frame anew."""
+        """Render a frame in full."""
 
     def warp(self, cache: Any, cached: FrameBatch, now: FrameBatch) -> Foreground:
-        """Make frame `now` from the cache of frame `cached`; the plain form."""
+        """Warp the cache of frame `cached` to frame `now`, without the split form's speed."""
 
 
 class TelewarpNetworks(nn.Module):
-    """Our networks (`networks/live.py`)."""
+    """Our networks (`networks/telewarp.py`).
+
+    Args:
+        config: Their configuration.
+    """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -107,32 +115,40 @@ class TelewarpNetworks(nn.Module):
 
     @property
     def textures(self) -> tuple[NeuralTexture, ...]:
-        """Features and paint."""
+        """The feature texture and the paint texture."""
         return self.features, self.paint
 
     def inputs(self, frame: FrameBatch) -> LiveInputs:
-        """What both networks see of a frame."""
+        """Return the live inputs of a frame, for generator and warp."""
         view = frame.conditioning.pose[:, :3]
         features, paint = self.features.texels(), self.paint.texels()
         return live_inputs(features, paint, frame.uv, frame.surface, view)
 
     def full(self, frame: FrameBatch) -> FullRender:
         inputs = self.inputs(frame)
-        picture, cache = self.generator(inputs)
-        return FullRender(picture, cache, inputs.paint[:, :COLOUR_CHANNELS])
+        image, cache = self.generator(inputs)
+        return FullRender(image, cache, inputs.paint[:, :COLOUR_CHANNELS])
 
     def warp(self, cache: TelewarpCache, cached: FrameBatch, now: FrameBatch) -> Foreground:
-        numbers, older = now.conditioning, cached.conditioning
+        conditioning, older = now.conditioning, cached.conditioning
         prepared, inputs = self.warper.prepare(cache, older), self.inputs(now)
-        carried = self.warper.carry(prepared, self.places(cached, now), numbers, older)
-        smooth = self.warper(carried, inputs, numbers, older)
-        picture: Foreground = self.generator.paint_over(smooth, inputs)
-        return picture
+        positions = self.source_positions(cached, now)
+        reprojected = self.warper.reproject(prepared, positions, conditioning, older)
+        smooth = self.warper(reprojected, inputs, conditioning, older)
+        image: Foreground = self.generator.paint_over(smooth, inputs)
+        return image
 
-    def places(self, cached: FrameBatch, now: FrameBatch) -> Tensor:
-        """(B, H/2, W/2, 2) where in frame `cached` the surface points of frame `now` were."""
+    def source_positions(self, cached: FrameBatch, now: FrameBatch) -> Tensor:
+        """Return where in frame `cached` the surface points of frame `now` were.
+
+        Returns:
+            (B, H/2, W/2, 2), see `find_source_positions`.
+
+        Raises:
+            ValueError: If a frame lacks its mesh.
+        """
         if cached.mesh is None or now.mesh is None:
-            raise ValueError("our warp needs to know the mesh of both frames")
+            raise ValueError("the warp needs the mesh of both frames, got None")
         return find_source_positions(now.mesh, cached.mesh.points, cached.mesh.origin)
 
 
@@ -140,45 +156,45 @@ class PaperNetworks(nn.Module):
     """The paper's networks (`networks/paper.py`).
 
     Args:
-        config: What they look like.
-        expressions: Expression coefficients that the warp is told; the head's by default.
-        camera: Camera numbers that the warp is told.
+        config: Their configuration.
+        expressions: Number of expression coefficients in the conditioning; the head's by default.
+        camera: Number of camera parameters in the conditioning.
     """
 
     mean: Tensor
     deviation: Tensor
 
     def __init__(
-        self, config: NetworkConfig, expressions: int | None = None, camera: int = CAMERA
+        self, config: NetworkConfig, expressions: int | None = None, camera: int = CAMERA_SIZE
     ) -> None:
         super().__init__()
         self.config = config
-        told = config.expressions if expressions is None else expressions
+        count = config.expressions if expressions is None else expressions
         self.texture = NeuralTexture(
             config.texture_channels, config.texture_size, config.texture_levels
         )
         self.generator = PaperGenerator(config.texture_channels, config.network_size)
-        self.warper = PaperWarp(config.network_size, POSE, camera, told)
+        self.warper = PaperWarp(config.network_size, POSE_SIZE, camera, count)
         self.register_buffer("mean", torch.tensor(IMAGE_MEAN)[:, None, None], persistent=False)
         deviation = torch.tensor(IMAGE_DEVIATION)[:, None, None]
         self.register_buffer("deviation", deviation, persistent=False)
 
     @property
     def textures(self) -> tuple[NeuralTexture, ...]:
-        """The only one."""
+        """The only texture."""
         return (self.texture,)
 
     @property
-    def number_count(self) -> int:
-        """K of a frame's numbers."""
-        return POSE + CAMERA + self.config.expressions
+    def conditioning_size(self) -> int:
+        """K, the length of a frame's conditioning vector."""
+        return POSE_SIZE + CAMERA_SIZE + self.config.expressions
 
-    def named(self, numbers: Tensor) -> Conditioning:
-        """Name the parts of (B, K) numbers as the warp takes them."""
-        return from_flat(numbers)
+    def split_conditioning(self, vector: Tensor) -> Conditioning:
+        """Split (B, K) conditioning vectors into the parts that the warp takes."""
+        return split_conditioning(vector)
 
     def features(self, frame: FrameBatch) -> Tensor:
-        """(B, C, H, W) texture features, scaled by the harmonics of the view, 0 off the head."""
+        """Return (B, C, H, W) texture features, scaled by the view's harmonics; 0 off the head."""
         scale = harmonic_scale(frame.conditioning.pose[:, :3], self.texture.channels)
         texture: Tensor = self.texture(frame.uv)
         return texture * scale[..., None, None] * covered(frame.surface)
@@ -186,31 +202,38 @@ class PaperNetworks(nn.Module):
     def full(self, frame: FrameBatch) -> FullRender:
         features = self.features(frame)
         made = self.generator(features)
-        picture = self.picture(made.rgb, made.mask_logit)
-        return FullRender(picture, made.cache, features[:, :COLOUR_CHANNELS])
+        image = self.denormalize(made.rgb, made.mask_logit)
+        return FullRender(image, made.cache, features[:, :COLOUR_CHANNELS])
 
     def warp(self, cache: PaperCache, cached: FrameBatch, now: FrameBatch) -> Foreground:
         change = (now.uv - cached.uv).permute(0, 3, 1, 2)
-        numbers = self.named(now.numbers), self.named(cached.numbers)
-        return self.picture(*self.warper(cache, change, *numbers))
+        conditioning = (
+            self.split_conditioning(now.conditioning_vector),
+            self.split_conditioning(cached.conditioning_vector),
+        )
+        return self.denormalize(*self.warper(cache, change, *conditioning))
 
-    def picture(self, rgb: Tensor, mask_logit: Tensor) -> Foreground:
-        """Undo the normalisation of the networks' colours."""
+    def denormalize(self, rgb: Tensor, mask_logit: Tensor) -> Foreground:
+        """Undo the normalisation of colours by the training set's mean and deviation."""
         return Foreground(rgb * self.deviation + self.mean, mask_logit)
 
 
 FLAME_EXPRESSIONS = 50
-FLAME_NUMBERS = POSE + CAMERA + FLAME_EXPRESSIONS
-"""Pose 6 (turn of the head, turn of the jaw: rotation vectors), weak-perspective camera 3 (scale,
-shift right, shift up), expression 50."""
+"""Expression coefficients in the published code's conditioning."""
+FLAME_CONDITIONING_SIZE = POSE_SIZE + CAMERA_SIZE + FLAME_EXPRESSIONS
+"""Pose 6 (rotation vectors of head and jaw), weak-perspective camera 3 (scale, shift right, shift
+up), expression 50."""
 
 
 class FlamePaperNetworks(PaperNetworks):
-    """The paper's networks, told FLAME's numbers as in the published code.
+    """The paper's networks with FLAME's conditioning, as in the published code.
 
-    Numbers are standardised by the training set's statistics, which are kept with the weights. The
-    texture's harmonics follow the camera. Texture is looked up off the head too, at UV 0: so the
-    published weights were trained.
+    The conditioning is standardised by the training set's statistics, which are stored with the
+    weights. The texture's harmonics depend on the camera parameters. Pixels off the head look the
+    texture up too, at UV 0, because the published weights were trained that way.
+
+    Args:
+        config: Their configuration.
     """
 
     numbers_mean: Tensor
@@ -218,26 +241,28 @@ class FlamePaperNetworks(PaperNetworks):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__(config, FLAME_EXPRESSIONS, camera=2)
-        self.register_buffer("numbers_mean", torch.zeros(FLAME_NUMBERS))
-        self.register_buffer("numbers_deviation", torch.ones(FLAME_NUMBERS))
+        self.register_buffer("numbers_mean", torch.zeros(FLAME_CONDITIONING_SIZE))
+        self.register_buffer("numbers_deviation", torch.ones(FLAME_CONDITIONING_SIZE))
 
     @torch.no_grad()
     def standardize_by(self, mean: Tensor, deviation: Tensor) -> None:
-        """Take the training set's mean and deviation (59,) of all numbers."""
+        """Set the training set's mean and deviation (59,) of the conditioning."""
         self.numbers_mean.copy_(mean)
         self.numbers_deviation.copy_(deviation)
 
     @property
-    def number_count(self) -> int:
-        return FLAME_NUMBERS
+    def conditioning_size(self) -> int:
+        return FLAME_CONDITIONING_SIZE
 
-    def named(self, numbers: Tensor) -> Conditioning:
-        standard = (numbers - self.numbers_mean) / self.numbers_deviation
-        camera = standard[:, POSE : POSE + 2]
-        return Conditioning(standard[:, :POSE], camera, standard[:, POSE + CAMERA :])
+    def split_conditioning(self, vector: Tensor) -> Conditioning:
+        standard = (vector - self.numbers_mean) / self.numbers_deviation
+        # The published code gives the warp the first two camera parameters only.
+        camera = standard[:, POSE_SIZE : POSE_SIZE + 2]
+        return Conditioning(standard[:, :POSE_SIZE], camera, standard[:, POSE_SIZE + CAMERA_SIZE :])
 
     def features(self, frame: FrameBatch) -> Tensor:
-        camera = self.named(frame.numbers).camera
+        camera = self.split_conditioning(frame.conditioning_vector).camera
+        # The published code sets the third parameter to 1.
         direction = torch.cat([camera, torch.ones_like(camera[:, :1])], dim=1)
         scale = harmonic_scale(direction, self.texture.channels)
         texture: Tensor = self.texture(frame.uv)
@@ -249,13 +274,13 @@ Networks = TelewarpNetworks | PaperNetworks
 
 
 def build_networks(config: NetworkConfig) -> TelewarpNetworks | PaperNetworks:
-    """Networks with fresh random weights.
+    """Build networks with random weights.
 
     Raises:
-        ValueError: If our networks are to be told FLAME's numbers.
+        ValueError: If the configuration asks for our networks with FLAME's conditioning.
     """
     if config.numbers == "flame":
         if config.variant != "paper":
-            raise ValueError("numbers 'flame' are for the variant 'paper', got 'live'")
+            raise ValueError("expected variant 'paper' for numbers 'flame', got 'live'")
         return FlamePaperNetworks(config)
     return TelewarpNetworks(config) if config.variant == "live" else PaperNetworks(config)

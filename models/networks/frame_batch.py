@@ -1,4 +1,4 @@
-"""The networks' input: a batch of rasterized frames with their conditioning."""
+"""The input of the networks: a batch of rasterized frames with their conditioning."""
 
 from __future__ import annotations
 
@@ -10,58 +10,66 @@ from torch import Tensor
 
 from models.contract.frame_state import FloatArray
 from models.geometry.gbuffer import GBuffer, Window
-from models.networks.conditioning import Conditioning, from_flat
+from models.networks.conditioning import Conditioning, split_conditioning
 from models.networks.reproject import Mesh
 
 
 class FrameBatch(NamedTuple):
-    """Frames as networks take them; `geometry.gbuffer` draws the first two."""
+    """A batch of frames. `geometry.gbuffer` renders the first two fields."""
 
     uv: Tensor
-    """(B, H, W, 2)"""
+    """(B, H, W, 2) UV map in [-1, 1], 0 off the head."""
     surface: Tensor
-    """(B, 8, H, W)"""
-    numbers: Tensor
-    """(B, K), see `conditioning.describe`; the paper's networks name their own."""
+    """(B, 8, H, W) as `GBuffer.surface`, channels first."""
+    conditioning_vector: Tensor
+    """(B, K), as `compute_conditioning` returns it, or FLAME's (see `FlamePaperNetworks`)."""
     mesh: Mesh | None = None
-    """The paper's networks need none."""
+    """Surface points for reprojection; the paper's networks need none."""
 
     @property
     def conditioning(self) -> Conditioning:
-        """Our numbers, named."""
-        return from_flat(self.numbers)
+        """Our conditioning, by its parts; not for FLAME's."""
+        return split_conditioning(self.conditioning_vector)
 
     def to(self, device: torch.device) -> FrameBatch:
-        """The same on a device."""
-        uv, surface, numbers = (part.to(device, non_blocking=True) for part in self[:3])
+        """Return the batch on a device."""
+        uv, surface, conditioning = (part.to(device, non_blocking=True) for part in self[:3])
         mesh = self.mesh
         if mesh is not None:
             mesh = Mesh(*(part.to(device, non_blocking=True) for part in mesh))
-        return FrameBatch(uv, surface, numbers, mesh)
+        return FrameBatch(uv, surface, conditioning, mesh)
 
     @staticmethod
-    def joined(frames: Sequence[FrameBatch]) -> FrameBatch:
-        """Frames stacked along the batch; all with a mesh, or none."""
-        uv, surface, numbers = (
+    def concatenate(frames: Sequence[FrameBatch]) -> FrameBatch:
+        """Concatenate batches; all or none must have a mesh."""
+        uv, surface, conditioning = (
             torch.cat(parts) for parts in zip(*(frame[:3] for frame in frames), strict=True)
         )
         meshes = [frame.mesh for frame in frames if frame.mesh is not None]
         mesh = None
         if meshes:
             mesh = Mesh(*(torch.cat(parts) for parts in zip(*meshes, strict=True)))
-        return FrameBatch(uv, surface, numbers, mesh)
+        return FrameBatch(uv, surface, conditioning, mesh)
 
 
-def frame_batch(buffers: GBuffer, numbers: FloatArray, window: Window | None = None) -> FrameBatch:
-    """What was drawn of a state (B = 1), whole or in a window, and its numbers."""
+def frame_batch(
+    buffers: GBuffer, conditioning: FloatArray, window: Window | None = None
+) -> FrameBatch:
+    """Make a batch of one frame.
+
+    Args:
+        buffers: The rasterized frame.
+        conditioning: (K,) its conditioning vector.
+        window: The window that the buffers are a crop of; the whole image by default.
+    """
     origin = (window.left / 2, window.top / 2) if window else (0.0, 0.0)
     return FrameBatch(
         torch.from_numpy(buffers.uv)[None],
         torch.from_numpy(buffers.surface).permute(2, 0, 1)[None],
-        torch.from_numpy(numbers)[None],
+        torch.from_numpy(conditioning)[None],
         Mesh(
-            torch.from_numpy(buffers.seen.corners)[None],
-            torch.from_numpy(buffers.seen.weights)[None],
+            torch.from_numpy(buffers.visible.corners)[None],
+            torch.from_numpy(buffers.visible.weights)[None],
             torch.from_numpy(buffers.points)[None],
             torch.tensor([origin]),
         ),

@@ -1,4 +1,4 @@
-"""The motion code: what changed between the cached frame and this one, the same for all pixels."""
+"""The motion code: the change of conditioning since the cached frame, the same for all pixels."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ CODE = 32
 
 
 class MotionCode(nn.Module):
-    """`Linear + ReLU` of pose, camera and expression, now and by how much they differ.
+    """Linear layer and ReLU of pose, camera and expression, now and as differences.
 
     Args:
-        pose: Pose numbers.
-        camera: Camera numbers.
-        expression: Expression coefficients, may be 0.
+        pose: Number of pose parameters.
+        camera: Number of camera parameters.
+        expression: Number of expression coefficients, may be 0.
     """
 
     def __init__(self, pose: int, camera: int, expression: int) -> None:
@@ -28,7 +28,16 @@ class MotionCode(nn.Module):
         self.linear = nn.Linear(BASES + 2 * (pose + camera + expression), CODE)
 
     def forward(self, now: Conditioning, cached: Conditioning) -> Tensor:
-        """Returns: (B, 32)."""
+        """Compute the code.
+
+        Args:
+            now: Conditioning of the current frame.
+            cached: Conditioning of the cached frame.
+
+        Returns:
+            (B, 32), not negative.
+        """
+        # In the order of the published code, whose weights depend on it.
         parts = [
             spherical_harmonics(now.pose[:, :3]),
             now.pose,
@@ -42,7 +51,7 @@ class MotionCode(nn.Module):
 
 
 def gather_weights(motion: MotionCode, from_motion: nn.Linear) -> MotionWeights:
-    """The weights of a warp's motion code, and of its share of the first convolution."""
+    """Collect the weights of a warp's motion code and of its linear layer, for `motion_share`."""
     layers = (motion.linear, from_motion)
     parts = [part.detach().numpy() for layer in layers for part in (layer.weight, layer.bias)]
     return MotionWeights(*parts)

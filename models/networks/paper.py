@@ -1,9 +1,9 @@
-"""The paper's own networks, as published: generator with its cache, and the warp in two forms.
+"""The paper's networks, as published: the generator with its cache, and the warp in two forms.
 
-`PaperWarp.forward` is the plain form. `prepare` and `warp` are the split form: whoever fills the
-cache computes what does not depend on the current frame, so that a frame convolves 10 live channels
-instead of 256n + 42. Both are equal (`method.md` of the design; convolution and upsampling are
-linear, and ReLU works channel by channel).
+`PaperWarp.forward` is the plain form. `prepare` and `warp` are the split form: `prepare` computes
+once per full render what does not depend on the current frame, so that each frame convolves 10 live
+channels instead of 256n + 42. Both are equal up to rounding, because convolution and upsampling are
+linear, and ReLU works channel by channel.
 """
 
 from __future__ import annotations
@@ -24,33 +24,35 @@ SKIP = 8
 
 
 class PaperRender(NamedTuple):
-    """A full render."""
+    """A full render of a batch of frames."""
 
     rgb: Tensor
-    """(B, 3, H, W), normalised by the training set's mean and deviation."""
+    """(B, 3, H, W), normalised by the training set's mean and deviation (`IMAGE_MEAN`)."""
     mask_logit: Tensor
     """(B, 1, H, W)"""
     cache: PaperCache
 
 
 class PaperCache(NamedTuple):
-    """What a full render leaves for the warp."""
+    """The features that a full render keeps for the warp."""
 
     features: Tensor
     """(B, 256n, H/4, W/4)"""
     skip_4: Tensor
-    """(B, 8, H/4, W/4)"""
+    """(B, 8, H/4, W/4) extra features of the fourth up block."""
     skip_5: Tensor
-    """(B, 8, H/2, W/2)"""
+    """(B, 8, H/2, W/2) extra features of the fifth up block."""
 
 
 class PreparedPaperCache(NamedTuple):
-    """A cache after its share of the warp's first convolution."""
+    """A cache with its contribution to the warp's first convolution computed."""
 
     first: Tensor
-    """(B, 128n, H/2, W/2) with bias"""
+    """(B, 128n, H/2, W/2), bias included."""
     skip_4: Tensor
+    """As `PaperCache.skip_4`."""
     skip_5: Tensor
+    """As `PaperCache.skip_5`."""
 
 
 class PaperGenerator(nn.Module):
@@ -72,22 +74,20 @@ class PaperGenerator(nn.Module):
         )
 
     def forward(self, features: Tensor) -> PaperRender:
-        """Render (B, C, H, W) texture features, already scaled by the harmonics of the view."""
+        """Render from (B, C, H, W) texture features, already scaled by the view's harmonics."""
         made = self.unet(features)
-        cache = PaperCache(
-            made.third, _halved(made.fourth[:, -SKIP:]), _halved(made.picture[:, 4:])
-        )
-        return PaperRender(made.picture[:, :3], made.picture[:, 3:4], cache)
+        cache = PaperCache(made.third, _halved(made.fourth[:, -SKIP:]), _halved(made.output[:, 4:]))
+        return PaperRender(made.output[:, :3], made.output[:, 3:4], cache)
 
 
 class PaperWarp(nn.Module):
-    """Two convolutions from an older frame's cache to this frame.
+    """The warp: two convolutions from an older frame's cache to the current frame.
 
     Args:
         network_size: n.
-        pose: Pose numbers.
-        camera: Camera numbers.
-        expression: Expression coefficients.
+        pose: Number of pose parameters.
+        camera: Number of camera parameters.
+        expression: Number of expression coefficients.
     """
 
     def __init__(self, network_size: float, pose: int, camera: int, expression: int) -> None:
@@ -105,9 +105,9 @@ class PaperWarp(nn.Module):
 
         Args:
             cache: Features of the older frame.
-            uv_change: (B, 2, H, W) UV map now less the cached one.
-            now: Numbers of this frame.
-            cached: Numbers of the older frame.
+            uv_change: (B, 2, H, W) UV map of the current frame minus that of the older one.
+            now: Conditioning of the current frame.
+            cached: Conditioning of the older frame.
 
         Returns:
             (B, 3, H, W) RGB, normalised, and (B, 1, H, W) mask logit.
@@ -120,7 +120,7 @@ class PaperWarp(nn.Module):
         return self._finish(skip_5, x)
 
     def prepare(self, cache: PaperCache) -> PreparedPaperCache:
-        """The cache's share of the warp, done once per full render."""
+        """Compute the cache's contribution to the warp, once per full render."""
         weight = self.first.weight[:, SKIP : SKIP + self.cached_channels]
         doubled = _doubled(F.relu(cache.features))
         first = F.conv2d(doubled, weight, self.first.bias, padding=1)
@@ -133,9 +133,20 @@ class PaperWarp(nn.Module):
         now: Conditioning,
         cached: Conditioning,
     ) -> tuple[Tensor, Tensor]:
-        """Warp in the split form. Arguments and result as `forward`, from a prepared cache."""
+        """Warp in the split form.
+
+        Args:
+            prepared: Prepared cache of the older frame.
+            uv_change: (B, 2, H, W) UV map of the current frame minus that of the older one.
+            now: Conditioning of the current frame.
+            cached: Conditioning of the older frame.
+
+        Returns:
+            (B, 3, H, W) RGB, normalised, and (B, 1, H, W) mask logit.
+        """
         skip_4, skip_5 = self._scaled_skips(prepared.skip_4, prepared.skip_5, now, cached)
         weight = self.first.weight
+        # Skips and UV change are at both ends of the input channels, as published.
         live = torch.cat([skip_4, _quartered(uv_change)], dim=1)
         live_weight = torch.cat([weight[:, :SKIP], weight[:, -2:]], dim=1)
         x = prepared.first + F.conv2d(_doubled(F.relu(live)), live_weight, padding=1)
@@ -144,25 +155,27 @@ class PaperWarp(nn.Module):
         return self._finish(skip_5, F.instance_norm(x))
 
     def _finish(self, skip_5: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        picture = self.second(_doubled(F.relu(torch.cat([skip_5, x], dim=1))))
-        return picture[:, :3], picture[:, 3:]
+        """Apply the second convolution; return RGB and mask logit."""
+        output = self.second(_doubled(F.relu(torch.cat([skip_5, x], dim=1))))
+        return output[:, :3], output[:, 3:]
 
     def _scaled_skips(
         self, skip_4: Tensor, skip_5: Tensor, now: Conditioning, cached: Conditioning
     ) -> tuple[Tensor, Tensor]:
+        """Scale the skips by how much the harmonics of the pose have changed since."""
         change = spherical_harmonics(now.pose[:, :3]) - spherical_harmonics(cached.pose[:, :3])
-        scale = change[:, 1:, None, None]  # the constant basis never changes
+        scale = change[:, 1:, None, None]  # without the constant basis function
         return skip_4 * scale, skip_5 * scale
 
 
 def _convolved_constant(code: Tensor, weight: Tensor, size: torch.Size) -> Tensor:
-    """A 3x3 convolution of pictures that are constant, at the cost of a 3x3 picture.
+    """Convolve an image that is constant per channel, at the cost of a 3x3 image.
 
-    Zero padding cuts taps off in the outermost ring, so there are nine cases: corners, edges,
-    inside.
+    Zero padding cuts taps off in the outermost ring of pixels, so the result has nine different
+    values: four corners, four edges, inside.
 
     Args:
-        code: (B, K) the constant of each channel, not negative.
+        code: (B, K) the constant of each channel.
         weight: (C, K, 3, 3).
         size: H and W of the result.
 

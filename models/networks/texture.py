@@ -1,7 +1,7 @@
 """The neural texture: learned features on the head's surface, looked up once per pixel.
 
-Stored as a Laplacian pyramid, after Deferred Neural Rendering (Thies et al. 2019), so that coarse
-levels get a gradient even where the finest is seldom seen.
+Trained as a Laplacian pyramid, after Deferred Neural Rendering (Thies et al. 2019), so that texels
+that are seldom visible still get a gradient through the coarse levels.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from models.contract.channels import COLOUR_CHANNELS
 from models.geometry.spherical_harmonics import BASES, spherical_harmonics
 
 LEVELS = ".levels."
-"""Part of the names of all textures' weights, and of no other weights."""
+"""Part of the names of the weights of textures, and of no other weights."""
 
 
 class NeuralTexture(nn.Module):
@@ -32,18 +32,21 @@ class NeuralTexture(nn.Module):
     def __init__(self, channels: int, size: int, levels: int = 4) -> None:
         super().__init__()
         if size % 2 ** (levels - 1):
-            raise ValueError(f"a texture of {size} texels cannot be halved {levels - 1} times")
+            raise ValueError(
+                f"expected a size that can be halved {levels - 1} times, got {size} texels"
+            )
         self.channels = channels
         self.levels = nn.ParameterList(
+            # Divided by the number of levels, so that their sum starts in 0..1, like colours.
             nn.Parameter(torch.rand(1, channels, size >> i, size >> i) / levels)
             for i in range(levels)
         )
 
     def forward(self, uv: Tensor) -> Tensor:
-        """Look up every level by itself and add, as the paper does.
+        """Look every level up and add the results, as the paper does.
 
         Args:
-            uv: (B, H, W, 2) in [-1, 1], x first, as `F.grid_sample` takes them.
+            uv: (B, H, W, 2) in [-1, 1], x first, as `F.grid_sample` takes it.
 
         Returns:
             (B, C, H, W) features.
@@ -51,13 +54,13 @@ class NeuralTexture(nn.Module):
         return torch.stack([sample_texels(level, uv) for level in self.levels]).sum(dim=0)
 
     def texels(self) -> Tensor:
-        """Add the levels up at the finest resolution, bilinearly.
+        """Add the levels up at the finest resolution, with bilinear upsampling.
 
-        Looking this up differs from `forward` by where a coarse level's kinks lie (between texels
-        here); what is trained with one must be shown with the same.
+        A lookup in the sum is not equal to `forward`, because a coarse level is then interpolated
+        twice; networks must be run with the form that they were trained with.
 
         Returns:
-            (1, C, size, size): one texture, one lookup per pixel.
+            (1, C, size, size), for one lookup per pixel.
         """
         total: Tensor = self.levels[-1]
         for level in reversed(self.levels[:-1]):
@@ -66,7 +69,7 @@ class NeuralTexture(nn.Module):
 
 
 def sample_texels(texels: Tensor, uv: Tensor) -> Tensor:
-    """Bilinear lookup with clamped borders.
+    """Look a texture up bilinearly, clamped at its borders.
 
     Args:
         texels: (1, C, h, w).
@@ -76,22 +79,22 @@ def sample_texels(texels: Tensor, uv: Tensor) -> Tensor:
         (B, C, H, W).
     """
     batch, height, width, _ = uv.shape
-    # The batch as rows of one tall picture: expanding the texture would give every sample a
-    # gradient of the texture's whole size.
+    # The batch becomes rows of one tall image: expanding the texture to the batch would allocate a
+    # gradient of the texture's size per sample.
     tall = uv.reshape(1, batch * height, width, 2)
     sampled = F.grid_sample(texels, tall, padding_mode="border", align_corners=False)
     return sampled.reshape(-1, batch, height, width).transpose(0, 1)
 
 
 def harmonic_scale(direction: Tensor, channels: int) -> Tensor:
-    """What each texture channel is multiplied by, given where the eye is.
+    """Compute the scale of each texture channel for a view.
 
     Args:
-        direction: (B, 3).
+        direction: (B, 3) unit direction from head to eye.
         channels: C of the texture.
 
     Returns:
-        (B, C): 1 for colour, the nine harmonics for the next channels, 1 for the rest.
+        (B, C): 1 for colour, the nine harmonics for the next channels, 1 for all others.
 
     Raises:
         ValueError: If there are too few channels for colour and harmonics.

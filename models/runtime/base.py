@@ -1,25 +1,23 @@
-"""What all runtimes share: a frame's inputs, precision, and the shape of a cache."""
+"""What all runtimes share: their interface, cache layout, a frame's inputs, and composition."""
 
 from __future__ import annotations
 
 import time
 from typing import NamedTuple, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from models.avatar.folder import Avatar
 from models.contract.frame_state import FrameState
-from models.contract.images import WarpedImage
-from models.geometry.gbuffer import draw
+from models.contract.images import RgbImage, WarpedImage
+from models.geometry.gbuffer import render_gbuffer
 from models.networks.frame_batch import FrameBatch, frame_batch
-from models.networks.telewarp import Foreground as Layers
+from models.networks.telewarp import Foreground
 from models.runtime.flame_conditioning import conditioning_function
 
 Cache = dict[str, Tensor]
-"""Tensors named and shaped as `Runtime.layout` says."""
+"""The tensors of a cache by name, with names and shapes of `Runtime.layout`."""
 
 
 class TensorSpec(NamedTuple):
@@ -29,62 +27,68 @@ class TensorSpec(NamedTuple):
     shape: tuple[int, ...]
     dtype: torch.dtype
     mixes: bool = True
-    """Whether there is a mean of two caches' tensors, once they are of one frame."""
+    """Whether tensors of two caches of one frame can be interpolated; indices cannot."""
 
 
 class Runtime(Protocol):
-    """A kind of networks on a device. Used by one thread at a time."""
+    """Renders one kind of networks on a device. Used by one thread at a time."""
 
     layout: tuple[TensorSpec, ...]
-    """What a cache consists of."""
+    """The tensors of a cache."""
 
     def refresh(self, state: FrameState, cache: Cache) -> None:
-        """Render `state` in full and keep its features in `cache`."""
+        """Render `state` in full and store its features in `cache`, in place."""
 
-    def full(self, state: FrameState) -> NDArray[np.uint8]:
+    def full(self, state: FrameState) -> RgbImage:
         """Render `state` in full, (H, W, 3)."""
 
     def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
-        """Make `state`'s frame from an older state's cache."""
+        """Warp an older state's cache to `state`."""
 
     def align(self, cache: Cache, newer: Cache) -> None:
-        """Change a cache as if it were of a newer one's frame, so that the two can be mixed."""
+        """Reproject `cache` in place to the frame of `newer`, so that both can be interpolated."""
 
 
 class Stage:
-    """An avatar's head and background on a device, and how its frames get there.
+    """Rasterizes an avatar's frames for its networks, and composes their output.
 
     Args:
         avatar: The avatar.
-        device: Where its networks run.
+        device: Where the networks run.
     """
 
     def __init__(self, avatar: Avatar, device: torch.device) -> None:
         self.head, self.device = avatar.head, device
         self.size = avatar.manifest.resolution
-        self._describe = conditioning_function(avatar)
+        self._compute_conditioning = conditioning_function(avatar)
         self.background_rgb = avatar.background
         background = torch.from_numpy(avatar.background).permute(2, 0, 1)[None]
         self.background = background.to(device).float() / 255
 
     def frame(self, state: FrameState) -> FrameBatch:
-        """Draw a state's inputs (B = 1)."""
-        buffers = draw(self.head, state, self.size)
-        return frame_batch(buffers, self._describe(state)).to(self.device)
+        """Rasterize a state into a batch of one frame.
 
-    def compose(self, layers: Layers) -> NDArray[np.uint8]:
-        """Put the head on its background: (H, W, 3), rounded to 8 bits."""
-        picture = layers.over(self.background)[0].clamp(0, 1) * 255 + 0.5
-        return picture.byte().permute(1, 2, 0).contiguous().cpu().numpy()
+        Raises:
+            HeadError: If the state does not fit the avatar's head.
+        """
+        buffers = render_gbuffer(self.head, state, self.size)
+        return frame_batch(buffers, self._compute_conditioning(state)).to(self.device)
+
+    def compose(self, foreground: Foreground) -> RgbImage:
+        """Composite the head over the background, rounded to 8 bits."""
+        # byte() truncates, + 0.5 makes it round.
+        image = foreground.over(self.background)[0].clamp(0, 1) * 255 + 0.5
+        return image.byte().permute(1, 2, 0).contiguous().cpu().numpy()
 
 
 def network_dtype(device: torch.device) -> torch.dtype:
-    """The precision that convolutions run fastest in without a visible difference."""
+    """Return the fastest precision for convolutions on a device without a visible difference."""
+    # Without instructions for bfloat16 the alternatives are faster.
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
 
 
 def milliseconds_since(started: float) -> float:
-    """Elapsed time since `time.perf_counter()` said `started`."""
+    """Return the time since `time.perf_counter()` returned `started`, milliseconds."""
     return (time.perf_counter() - started) * 1000

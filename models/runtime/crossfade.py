@@ -1,9 +1,9 @@
-"""What a warp starts from while caches change: the shown cache moves to each new one by and by.
+"""Crossfades from one cache to the next, to avoid cache-swap flicker.
 
-Two full renders of almost the same moment differ a little everywhere. Swapped from one frame to the
-next, that is seen as flicker wherever the picture is calm; spread over some frames it is not. The
-warp is linear in what it takes of a cache up to its first ReLU, so mixing caches is mixing two
-warps there, at the price of one. Before, the older one is carried to the newer one's frame.
+Two full renders of almost the same state differ a little everywhere. A swap within one frame is
+visible as flicker where the image is still; spread over several frames it is not. The warp is
+linear in the cache up to its first ReLU, so interpolating caches there equals interpolating two
+warps, at the cost of one. Before that the older cache is reprojected to the newer one's frame.
 """
 
 from __future__ import annotations
@@ -16,75 +16,79 @@ import torch
 from models.runtime.base import Cache, TensorSpec
 
 FADE_S = 0.2
-"""How long a new cache takes to come in fully: a viewer of a calm face sees a faster one."""
+"""Duration of a crossfade: shorter ones are visible on a still face."""
 _LONGEST_STEP_S = 1 / 30
-"""After a still picture, the first step is no longer than this."""
+"""Longest first step of a crossfade, so that it does not jump after a pause without frames."""
 
 
 class Mixer(Protocol):
-    """Knows how caches are mixed; every `Runtime` does."""
+    """The part of `Runtime` that a crossfade needs."""
 
     layout: tuple[TensorSpec, ...]
 
     def align(self, cache: Cache, newer: Cache) -> None:
-        """See `Runtime`."""
+        """Reproject `cache` in place to the frame of `newer`, see `Runtime.align`."""
 
 
 class Crossfade:
-    """The cache that one stream of frames is drawn from.
+    """The blended cache of one viewer's frames.
 
     Args:
-        shown: Tensors of a cache, to be kept and changed.
-        runtime: Whose cache it is.
+        blended: Tensors of a cache, which the crossfade owns and changes in place.
+        runtime: The runtime that the cache belongs to.
     """
 
-    def __init__(self, shown: Cache, runtime: Mixer) -> None:
-        self._shown, self._align = shown, runtime.align
+    def __init__(self, blended: Cache, runtime: Mixer) -> None:
+        self._blended, self._align = blended, runtime.align
         self._mixed = [spec.name for spec in runtime.layout if spec.mixes]
         self._generation: int | None = None
         self._last_s = 0.0
         self._ends_s = 0.0
 
     def copy(self) -> Crossfade:
-        """Another that goes on from here by itself."""
-        twin = copy.copy(self)
-        twin._shown = {name: tensor.clone() for name, tensor in self._shown.items()}
-        return twin
+        """Return an independent crossfade in the same state."""
+        # Only the tensors are changed in place, so only they need copies.
+        other = copy.copy(self)
+        other._blended = {name: tensor.clone() for name, tensor in self._blended.items()}
+        return other
 
     @property
     def fading(self) -> bool:
-        """Whether the last frame did not show its cache fully yet."""
+        """Whether the last frame's cache was still blended with an older one."""
         return self._last_s < self._ends_s
 
     @torch.inference_mode()
     def follow(self, newest: Cache, generation: int, now_s: float) -> Cache:
-        """Move towards the newest cache.
+        """Advance the crossfade towards the newest cache.
 
         Args:
-            newest: It; read only before this returns.
-            generation: Tells one cache from another.
-            now_s: When the frame to be drawn is shown; never goes back.
+            newest: The newest cache; not read after the call returns.
+            generation: Identifies the cache: a new one starts a crossfade.
+            now_s: Presentation time of the frame, seconds; must not decrease.
 
         Returns:
-            What to draw the frame from; valid until the next call.
+            The cache to warp for the frame; valid until the next call.
         """
-        if self._generation is None:  # nothing to come from
-            for name, tensor in self._shown.items():
+        if self._generation is None:  # nothing to fade from
+            for name, tensor in self._blended.items():
                 tensor.copy_(newest[name])
             self._ends_s = now_s
         elif generation != self._generation:
-            self._align(self._shown, newest)
+            # Also sets the tensors that cannot be interpolated to the newest cache's.
+            self._align(self._blended, newest)
             self._last_s = max(self._last_s, now_s - _LONGEST_STEP_S)
             self._ends_s = self._last_s + FADE_S
         if self.fading:
-            # Of the way that is left, so that the whole of it goes evenly.
+            # The share of the time that is left: makes the whole crossfade linear.
             self._take(newest, (now_s - self._last_s) / (self._ends_s - self._last_s))
         self._generation, self._last_s = generation, now_s
-        return self._shown
+        return self._blended
 
     def _take(self, newest: Cache, share: float) -> None:
+        """Interpolate the blended cache by a share, 0..1 or more, towards the newest."""
         for name in self._mixed:
+            # Copied at the end, because lerp would leave rounding errors of the older cache.
             if share >= 1:
-                self._shown[name].copy_(newest[name])
+                self._blended[name].copy_(newest[name])
             else:
-                self._shown[name].lerp_(newest[name], share)
+                self._blended[name].lerp_(newest[name], share)

@@ -1,17 +1,15 @@
-"""The paper's networks through plain torch, on any device, float32, the warp in its split form."""
+"""The paper's networks through plain torch, in float32 on any device, with the split warp."""
 
 from __future__ import annotations
 
 import copy
 import time
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from models.avatar.folder import Avatar
 from models.contract.frame_state import FrameState
-from models.contract.images import WarpedImage
+from models.contract.images import RgbImage, WarpedImage
 from models.networks.avatar_networks import PaperNetworks
 from models.networks.paper import SKIP, PreparedPaperCache
 from models.runtime.base import Cache, Stage, TensorSpec, milliseconds_since
@@ -22,12 +20,13 @@ class PaperRuntime:
 
     Args:
         avatar: An avatar with the paper's networks.
-        device: Where to run.
+        device: Where to run them.
     """
 
     def __init__(self, avatar: Avatar, device: torch.device) -> None:
         assert isinstance(avatar.networks, PaperNetworks)
         self.stage = Stage(avatar, device)
+        # A copy, because moving a module to a device changes it in place.
         self._networks = copy.deepcopy(avatar.networks).to(device)
         size, hidden = self.stage.size, self._networks.warper.first.out_channels
         self.layout: tuple[TensorSpec, ...] = (
@@ -35,36 +34,39 @@ class PaperRuntime:
             TensorSpec("skip_4", (1, SKIP, size // 4, size // 4), torch.float32),
             TensorSpec("skip_5", (1, SKIP, size // 2, size // 2), torch.float32),
             TensorSpec("uv", (1, size, size, 2), torch.float32),
-            TensorSpec("numbers", (1, self._networks.number_count), torch.float32),
+            TensorSpec("conditioning", (1, self._networks.conditioning_size), torch.float32),
         )
 
     @torch.inference_mode()
     def refresh(self, state: FrameState, cache: Cache) -> None:
-        """Render `state` in full and keep its share of the warp's first convolution."""
+        """Render `state` in full and store its contribution to the warp in `cache`."""
         frame = self.stage.frame(state)
         prepared = self._networks.warper.prepare(self._networks.full(frame).cache)
         for name, value in prepared._asdict().items():
             cache[name].copy_(value)
         cache["uv"].copy_(frame.uv)
-        cache["numbers"].copy_(frame.numbers)
+        cache["conditioning"].copy_(frame.conditioning_vector)
 
     @torch.inference_mode()
-    def full(self, state: FrameState) -> NDArray[np.uint8]:
+    def full(self, state: FrameState) -> RgbImage:
         """Render `state` in full, (H, W, 3)."""
-        return self.stage.compose(self._networks.full(self.stage.frame(state)).picture)
+        return self.stage.compose(self._networks.full(self.stage.frame(state)).image)
 
     @torch.inference_mode()
     def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
-        """Make `state`'s frame from an older state's cache."""
+        """Warp an older state's cache to `state`."""
         started = time.perf_counter()
         frame = self.stage.frame(state)
         raster_ms = milliseconds_since(started)
         prepared = PreparedPaperCache(cache["first"], cache["skip_4"], cache["skip_5"])
         change = (frame.uv - cache["uv"]).permute(0, 3, 1, 2)
-        now, cached = self._networks.named(frame.numbers), self._networks.named(cache["numbers"])
+        now, cached = (
+            self._networks.split_conditioning(frame.conditioning_vector),
+            self._networks.split_conditioning(cache["conditioning"]),
+        )
         made = self._networks.warper.warp(prepared, change, now, cached)
-        rgb = self.stage.compose(self._networks.picture(*made))
+        rgb = self.stage.compose(self._networks.denormalize(*made))
         return WarpedImage(rgb, raster_ms, milliseconds_since(started) - raster_ms)
 
     def align(self, cache: Cache, newer: Cache) -> None:
-        """Change nothing: the paper's features stay where they were made."""
+        """Do nothing: the paper's features are not reprojected."""

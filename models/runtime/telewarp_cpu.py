@@ -1,8 +1,10 @@
-"""Our networks on a CPU: the warp's two ends fused (`networks/live_kernel.py`), and where the CPU
-multiplies bfloat16, its middle as well (`networks/live_convolution.py`); else that is oneDNN's.
+"""Our networks on a CPU: warps through fused kernels (`kernels/`), full renders through torch.
 
-A frame is drawn in bands of rows, by as many threads as the renderer may use: a frame's latency is
-what counts, and everything here works without the interpreter lock.
+Where the CPU multiplies bfloat16, the convolutions of a warp run in a kernel too
+(`kernels/warp_convolution.py`), else in oneDNN.
+
+A warp is rendered in bands of rows, by as many threads as the renderer may use, because the latency
+of a frame matters. All kernels release the interpreter lock.
 """
 
 from __future__ import annotations
@@ -17,37 +19,35 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from models.avatar.folder import Avatar
-from models.contract.channels import PICTURE, POSE
+from models.contract.channels import OUTPUT_CHANNELS, POSE_SIZE
 from models.contract.frame_state import FloatArray, FrameState
-from models.contract.images import WarpedImage
-from models.geometry.gbuffer import Geometry, pose_geometry, soften_rows
+from models.contract.images import RgbImage, WarpedImage
+from models.geometry.gbuffer import RasterizedHead, pose_geometry, soften_rows
 from models.geometry.rasterizer_numba import rasterize_rows
 from models.kernels.bfloat16 import NetworkArray, bits_of, network_array
+from models.kernels.compose import ActiveRegion, compose, find_active_region
+from models.kernels.fill_inputs import INPUT_PADDING, allocate_inputs, fill_inputs
 from models.kernels.motion_code import channel_scale, motion_share
-from models.kernels.reproject_features import find_moved, reproject_nearest, reproject_sum
+from models.kernels.reproject_features import find_flow, reproject_nearest, reproject_sum
+from models.kernels.texels import quantize
 from models.kernels.warp_convolution import can_convolve, convolve, pack_kernels
-from models.kernels.warp_pixels import (
-    HALF_PADDING,
-    ActiveRegion,
-    allocate_half,
-    compose,
-    fill,
-    find_active_region,
-    quantize,
-)
-from models.networks.conditioning import describe
+from models.networks.conditioning import compute_conditioning
+from models.networks.live_inputs import FOREGROUND_MARGIN, live_channels
 from models.networks.motion import gather_weights
-from models.networks.telewarp import FOREGROUND_MARGIN, FULL_TRUST, live_channels
+from models.networks.telewarp import FULL_TRUST
 from models.runtime.base import Cache, milliseconds_since
-from models.runtime.telewarp_torch import MESH, Box, Carried, TelewarpTorchRuntime
+from models.runtime.telewarp_torch import (
+    MESH_TENSORS,
+    Box,
+    ReprojectedShares,
+    TelewarpTorchRuntime,
+)
 
 _BANDS_PER_THREAD = 2
-"""A head covers the rows of a picture unevenly; the thread that is done first takes another
-band."""
+"""A head covers rows unevenly; a thread that finishes early takes another band."""
 
 
 class _Band(NamedTuple):
@@ -60,20 +60,20 @@ class _Band(NamedTuple):
 class _Inputs(NamedTuple):
     """What all bands of one frame need."""
 
-    geometry: Geometry
+    raster: RasterizedHead
     scale: FloatArray
-    """(C,) of the texture's channels."""
+    """(C,) scale of the feature texture's channels for the view."""
     code: FloatArray
-    """(hidden,) the motion's share of the first convolution."""
+    """(hidden,) the motion code's contribution to the first convolution."""
     trust: float
-    """As `TelewarpWarp.trust`."""
+    """Weight of the residual, as `TelewarpWarp.trust`."""
     cache: Cache
-    rgb: NDArray[np.uint8]
+    rgb: RgbImage
     """(H, W, 3), filled."""
 
 
 class _Smooth(NamedTuple):
-    """What convolutions made of a band."""
+    """The output of the convolutions for a band."""
 
     values: NetworkArray
     """(rows, columns, 32)"""
@@ -82,85 +82,97 @@ class _Smooth(NamedTuple):
 
 
 class TelewarpCpuRuntime(TelewarpTorchRuntime):
-    """As `TelewarpTorchRuntime`, with a warp that stays close to the cache lines.
+    """The same results as `TelewarpTorchRuntime`, with warps that touch little memory.
 
     Args:
         avatar: An avatar with our networks.
-        threads: How many threads draw a warp.
+        threads: Number of threads that render a warp.
     """
 
     def __init__(self, avatar: Avatar, threads: int) -> None:
         super().__init__(avatar, torch.device("cpu"))
-        self._features = quantize(_channels_last(self.features))
-        self._paint = quantize(_channels_last(self.paint))
-        warper, size = self.warper, self.stage.size
+        self._feature_texels = quantize(_as_array(self.features))
+        self._paint_texels = quantize(_as_array(self.paint))
+        warper = self.warper
         self._motion = gather_weights(warper.motion, warper.from_motion)
         paint_over, self._half_trust = self.generator.paint_over, warper.half_trust.item()
-        self._line = np.array([paint_over.slope, paint_over.offset], np.float32)
+        self._outline = np.array([paint_over.slope, paint_over.offset], np.float32)
         self._channels = self.features.shape[1]
-        live = live_channels(self._channels)
         self._multiplies = can_convolve(warper.hidden, self.dtype)
-        self._half = allocate_half(size, live, 2 if self._multiplies else HALF_PADDING, self.dtype)
-        padding = self._half.shape[2] - warper.live_weight.shape[1]
+        # Our own kernel needs pairs of channels, oneDNN whole blocks.
+        multiple = 2 if self._multiplies else INPUT_PADDING
+        live = live_channels(self._channels)
+        self._live = allocate_inputs(self.stage.size, live, multiple, self.dtype)
+        padding = self._live.shape[2] - warper.live_weight.shape[1]
         padded = F.pad(warper.live_weight, (0, 0, 0, 0, 0, padding))
-        self.live_weight = self._laid_out(padded)
+        self.live_weight = self._channels_last(padded)
         self._kernels = pack_kernels(padded, warper.second.weight) if self._multiplies else None
-        self._moved = np.empty((size // 2, size // 2, 2), np.float32)
-        shapes = [(size // 2, size // 2, width) for width in (warper.hidden, 4 * PICTURE)]
-        self._carried = Carried(*(torch.zeros(shape, dtype=self.dtype) for shape in shapes))
-        self._smooth = np.empty((size // 2, size // 2, 4 * PICTURE), np.float32)
+        self._allocate_buffers(self.stage.size, warper.hidden)
+        count = threads * _BANDS_PER_THREAD if threads > 1 else 1
+        self._bands = _split(self.stage.size // 2, count)
+        self._pool = ThreadPoolExecutor(threads, "warp-band") if threads > 1 else None
+
+    def _allocate_buffers(self, size: int, hidden: int) -> None:
+        """Allocate the buffers that every warp fills anew."""
+        half, outputs = size // 2, 4 * OUTPUT_CHANNELS
+        self._flow = np.empty((half, half, 2), np.float32)
+        self._reprojected = ReprojectedShares(
+            *(torch.zeros((half, half, width), dtype=self.dtype) for width in (hidden, outputs))
+        )
+        self._smooth = np.empty((half, half, outputs), np.float32)
         self._triangle = np.empty((size, size), np.int32)
         self._depth = np.empty((size, size), np.float32)
         self._soft = np.empty((size, size), np.uint8)
-        self._bands = _split(size // 2, threads * _BANDS_PER_THREAD if threads > 1 else 1)
-        self._pool = ThreadPoolExecutor(threads, "warp-band") if threads > 1 else None
 
     @torch.inference_mode()
     def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
-        """Make `state`'s frame from an older state's cache."""
+        """Warp an older state's cache to `state`."""
         started = time.perf_counter()
         size = self.stage.size
-        numbers, cached = describe(state), cache["numbers"].numpy()
+        conditioning, cached = compute_conditioning(state), cache["conditioning"].numpy()
+        geometry = pose_geometry(self.stage.head, state, size)
         inputs = _Inputs(
-            pose_geometry(self.stage.head, state, size),
-            channel_scale(numbers, self._channels),
-            motion_share(numbers, cached, *self._motion),
-            self._trust(numbers, cached),
+            RasterizedHead(self._triangle, self._soft, geometry, self.stage.head),
+            channel_scale(conditioning, self._channels),
+            motion_share(conditioning, cached, *self._motion),
+            self._trust(conditioning, cached),
             cache,
-            np.empty((size, size, 3), np.uint8),
+            np.empty((size, size, 3), np.uint8),  # anew, because the caller keeps it
         )
-        # Each step looks one row into its neighbours' share of the step before.
+        # All bands finish a step before the next one: it reads a row beyond its band.
         self._for_all_bands(self._rasterize, inputs)
         self._for_all_bands(self._fill, inputs)
-        reach = ActiveRegion(*find_active_region(self._soft, FOREGROUND_MARGIN))
+        active = ActiveRegion(*find_active_region(self._soft, FOREGROUND_MARGIN))
         raster_ms = milliseconds_since(started)
-        self._for_all_bands(partial(self._draw, reach), inputs)
+        self._for_all_bands(partial(self._render, active), inputs)
         return WarpedImage(inputs.rgb, raster_ms, milliseconds_since(started) - raster_ms)
 
     @torch.inference_mode()
     def align(self, cache: Cache, newer: Cache) -> None:
-        """See `Runtime`."""
-        corners, weights, points = (newer[name].numpy() for name in MESH)
-        find_moved(corners, weights, points, cache["points"].numpy(), self._moved)
+        """Reproject a cache in place to the frame of a newer one, see `Runtime.align`."""
+        corners, weights, points = (newer[name].numpy() for name in MESH_TENSORS)
+        find_flow(corners, weights, points, cache["points"].numpy(), self._flow)
         size = self.stage.size // 2
-        left, right = np.zeros(size, np.int32), np.full(size, size, np.int32)
+        whole = 0, size, np.zeros(size, np.int32), np.full(size, size, np.int32)
         for name in ("first", "second", "uv"):
+            # A copy, because pixels are read after others have been written.
             older = network_array(cache[name].clone())
-            now = network_array(cache[name])
-            reproject_nearest(self._moved, older, 0, size, left, right, now)
-        missed, nothing = cache["missed"].clone(), torch.zeros_like(cache["missed"])
+            reproject_nearest(self._flow, older, *whole, network_array(cache[name]))
+        residual, zeros = cache["residual"].clone(), torch.zeros_like(cache["residual"])
         reproject_sum(
-            self._moved, network_array(nothing), network_array(missed), 1.0, 0, size, left, right,
-            network_array(cache["missed"]),
+            self._flow, network_array(zeros), network_array(residual), 1.0, *whole,
+            network_array(cache["residual"]),
         )  # fmt: skip
-        for name in MESH:
+        for name in MESH_TENSORS:
             cache[name].copy_(newer[name])
 
     def _trust(self, now: FloatArray, cached: FloatArray) -> float:
-        turned = np.square(now[:POSE] - cached[:POSE]).sum()
-        return float(FULL_TRUST / (1 + turned / self._half_trust**2))
+        """Return the weight of the residual, as `TelewarpWarp.trust`."""
+        rotated = np.square(now[:POSE_SIZE] - cached[:POSE_SIZE]).sum()
+        return float(FULL_TRUST / (1 + rotated / self._half_trust**2))
 
     def _for_all_bands(self, call: Callable[[_Band, _Inputs], None], inputs: _Inputs) -> None:
+        """Call a step for all bands, and wait until all have finished."""
         if self._pool is None:
             for band in self._bands:
                 call(band, inputs)
@@ -169,76 +181,78 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
                 finished.result()
 
     def _rasterize(self, band: _Band, inputs: _Inputs) -> None:
-        head, geometry = self.stage.head, inputs.geometry
+        """Rasterize a band."""
+        triangle, _, geometry, head = inputs.raster
         rows = slice(2 * band.top, 2 * band.bottom)
-        self._triangle[rows] = -1
+        triangle[rows] = -1
         self._depth[rows] = 0
         rasterize_rows(
             geometry.xy, geometry.inverse_depth, head.faces, rows.start, rows.stop,
-            self._triangle, self._depth,
+            triangle, self._depth,
         )  # fmt: skip
 
     def _fill(self, band: _Band, inputs: _Inputs) -> None:
+        """Compute soft coverage, live inputs and flow of a band."""
         soften_rows(self._triangle, 2 * band.top, 2 * band.bottom, self._soft)
-        fill(
-            network_array(self._half), self._triangle, self._soft, inputs.geometry, self.stage.head,
-            self._features, inputs.scale, inputs.cache["uv"].numpy(),
-            inputs.cache["points"].numpy(), self._moved, *band,
+        fill_inputs(
+            network_array(self._live), inputs.raster, self._feature_texels, inputs.scale,
+            inputs.cache["uv"].numpy(), inputs.cache["points"].numpy(), self._flow, *band,
         )  # fmt: skip
 
-    def _draw(self, reach: ActiveRegion, band: _Band, inputs: _Inputs) -> None:
-        self._carry(reach, band, inputs)
-        make = self._multiply if self._multiplies else self._convolve
-        smooth = make(reach, band, inputs)
+    def _render(self, active: ActiveRegion, band: _Band, inputs: _Inputs) -> None:
+        """Reproject the cache, convolve and compose a band."""
+        self._reproject(active, band, inputs)
+        convolve_band = self._convolve_by_kernel if self._multiplies else self._convolve_by_torch
+        smooth = convolve_band(active, band, inputs)
         compose(
-            smooth.values, self._triangle, self._soft, inputs.geometry, self.stage.head,
-            self._paint, self._line, reach, self.stage.background_rgb, band.top, smooth.left,
-            inputs.rgb,
+            smooth.values, inputs.raster, self._paint_texels, self._outline, active,
+            self.stage.background_rgb, band.top, smooth.left, inputs.rgb,
         )  # fmt: skip
 
-    def _carry(self, reach: ActiveRegion, band: _Band, inputs: _Inputs) -> None:
-        """Take the cache's shares to where they belong now."""
-        first, second, missed = (
-            network_array(inputs.cache[name]) for name in ("first", "second", "missed")
+    def _reproject(self, active: ActiveRegion, band: _Band, inputs: _Inputs) -> None:
+        """Reproject the cache's contributions and its residual to the current frame."""
+        first, second, residual = (
+            network_array(inputs.cache[name]) for name in ("first", "second", "residual")
         )
-        carried_first, carried_second = (network_array(x) for x in self._carried)
-        reproject_nearest(self._moved, first, *band, *reach, carried_first)
-        reproject_sum(self._moved, second, missed, inputs.trust, *band, *reach, carried_second)
+        new_first, new_second = (network_array(x) for x in self._reprojected)
+        reproject_nearest(self._flow, first, *band, *active, new_first)
+        reproject_sum(self._flow, second, residual, inputs.trust, *band, *active, new_second)
 
-    def _multiply(self, reach: ActiveRegion, band: _Band, inputs: _Inputs) -> _Smooth:
-        """Both convolutions, within the reach only."""
+    def _convolve_by_kernel(self, active: ActiveRegion, band: _Band, inputs: _Inputs) -> _Smooth:
+        """Run both convolutions by our kernel, within the active region only."""
         rows = self._smooth[band.top : band.bottom]
         assert self._kernels is not None
         convolve(
-            bits_of(self._half), self._channels, bits_of(self._carried.first),
-            bits_of(self._carried.second), inputs.code, *self._kernels, *reach, *band, rows,
+            bits_of(self._live), self._channels, bits_of(self._reprojected.first),
+            bits_of(self._reprojected.second), inputs.code, *self._kernels, *active, *band, rows,
         )  # fmt: skip
         return _Smooth(rows, 0)
 
     @torch.inference_mode()
-    def _convolve(self, reach: ActiveRegion, band: _Band, inputs: _Inputs) -> _Smooth:
-        """The same by oneDNN, for a rectangle."""
-        box, side = _box(reach, band), self.stage.size // 2
-        live = self._half[1 : side + 1, 1 : side + 1].permute(2, 0, 1)[None]
+    def _convolve_by_torch(self, active: ActiveRegion, band: _Band, inputs: _Inputs) -> _Smooth:
+        """Run both convolutions by oneDNN, for the rectangle around the active region."""
+        box, side = _active_box(active, band), self.stage.size // 2
+        live = self._live[1 : side + 1, 1 : side + 1].permute(2, 0, 1)[None]
         code = torch.from_numpy(inputs.code).to(self.dtype)
-        made = self.convolve(box, live, code, self._carried)[0]
+        made = self.convolve(box, live, code, self._reprojected)[0]
         return _Smooth(network_array(made), box.left)
 
 
-def _box(reach: ActiveRegion, band: _Band) -> Box:
-    """A band without the columns that show nothing but background; one column at least."""
-    shows = reach.left[band.top : band.bottom] < reach.right[band.top : band.bottom]
-    if not shows.any():
+def _active_box(active: ActiveRegion, band: _Band) -> Box:
+    """Return the rectangle around a band's active columns; one column wide where there is none."""
+    rows = active.left[band.top : band.bottom] < active.right[band.top : band.bottom]
+    if not rows.any():
         return Box(band.top, 0, band.bottom, 1)
-    left = int(reach.left[band.top : band.bottom][shows].min())
-    return Box(band.top, left, band.bottom, int(reach.right[band.top : band.bottom].max()))
+    left = int(active.left[band.top : band.bottom][rows].min())
+    return Box(band.top, left, band.bottom, int(active.right[band.top : band.bottom].max()))
 
 
-def _channels_last(texels: Tensor) -> FloatArray:
+def _as_array(texels: Tensor) -> FloatArray:
+    """Return (1, C, h, w) texels as an array (h, w, C)."""
     return texels[0].permute(1, 2, 0).numpy()
 
 
 def _split(rows: int, bands: int) -> list[_Band]:
-    """`rows` in `bands` parts, as equal as can be."""
+    """Split rows into bands of about the same height."""
     edges = np.linspace(0, rows, bands + 1).round().astype(int)
     return [_Band(int(top), int(bottom)) for top, bottom in pairwise(edges)]

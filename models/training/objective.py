@@ -100,7 +100,7 @@ class PairObjective(Objective):
             full = self.networks.full(cached.frame)
             warped = self.networks.warp(full.cache, cached.frame, now.frame)
         return {
-            "full": weights.full * self._picture_loss(as_float(full.picture), cached.truth),
+            "full": weights.full * self._picture_loss(as_float(full.image), cached.truth),
             "warp": weights.warp * self._picture_loss(as_float(warped), now.truth),
             "texture": weights.texture * texture_loss(full.colour.float(), cached.truth),
         }
@@ -113,7 +113,7 @@ class PairObjective(Objective):
         for age, (cached, now) in pairs:
             background = now.truth.background
             cache = networks.full(cached.frame).cache
-            full = networks.full(now.frame).picture.over(background)
+            full = networks.full(now.frame).image.over(background)
             warp = networks.warp(cache, cached.frame, now.frame).over(background)
             scores.add(("full",), full, now.truth.rgb)
             scores.add(("warp", f"warp_{age}"), warp, now.truth.rgb)

@@ -61,7 +61,7 @@ class _Plain:
 
     @torch.inference_mode()
     def full(self, state: FrameState) -> Pixels:
-        return self.stage.compose(self._networks.full(self.stage.frame(state)).picture)
+        return self.stage.compose(self._networks.full(self.stage.frame(state)).image)
 
     @torch.inference_mode()
     def warp(self, state: FrameState, old: FrameBatch, kept: Any) -> Pixels:

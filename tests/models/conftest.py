@@ -26,7 +26,7 @@ SIZE = 64
 
 @pytest.fixture(scope="session")
 def ball() -> Head:
-    """A ball of 10 cm that can be stretched, whose jaw, eyes and body move parts of it."""
+    """A sphere of radius 10 cm with one blend shape, and parts that follow jaw, eyes and body."""
     mesh = trimesh.creation.icosphere(subdivisions=3, radius=0.1)
     neutral = np.asarray(mesh.vertices, np.float32)
     longitude = np.arctan2(neutral[:, 0], neutral[:, 2]) / (2 * pi) + 0.5
@@ -80,7 +80,7 @@ def turned(front: FrameState) -> FrameState:
 
 @pytest.fixture
 def build_avatar(ball: Head) -> Callable[..., Avatar]:
-    """Builds avatars with random weights that leave no part of the networks silent."""
+    """Build avatars with random weights, such that every part of the networks has an effect."""
 
     def build(variant: Variant, network_size: float = 0.125) -> Avatar:
         torch.manual_seed(1)
@@ -117,7 +117,7 @@ def build_avatar(ball: Head) -> Callable[..., Avatar]:
 
 
 def write_head(head: Head, path: Path) -> None:
-    """A head file, as `scripts/bake_head.py` writes it."""
+    """Write a head file as `scripts/bake_head.py` does."""
     names = np.array(["body", "head", "jaw", "eyeLeft", "eyeRight"])
     fields = ("neutral", "faces", "uvs", "uv_faces", "joint_positions", "weights")
     np.savez(

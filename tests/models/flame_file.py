@@ -1,4 +1,4 @@
-"""FLAME files of made-up numbers, laid out as the real ones: Python 2 pickles and npz."""
+"""FLAME files with random values in the layout of the real ones: Python 2 pickles and npz."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COMPONENTS = 400
 
 
 def flame_arrays(components: int = COMPONENTS) -> dict[str, NDArray[Any]]:
-    """An egg with two eyeballs, in metres, and random shapes, expressions and joints."""
+    """Return the arrays: an egg with two eyeballs, random shapes, expressions and joints."""
     random = np.random.default_rng(3)
     skull = trimesh.creation.icosphere(subdivisions=3, radius=1)
     balls = [trimesh.creation.icosphere(subdivisions=1, radius=0.012) for _ in range(2)]
@@ -51,7 +51,7 @@ def flame_arrays(components: int = COMPONENTS) -> dict[str, NDArray[Any]]:
 
 
 class _Ch:
-    """As chumpy's variables are pickled: an object with its array as `x`."""
+    """Pickled like a chumpy variable: an object with its array as `x`."""
 
     __module__, __qualname__ = "chumpy.ch", "Ch"
 
@@ -61,7 +61,7 @@ class _Ch:
 
 
 class _Csc:
-    """As scipy's sparse matrices are pickled."""
+    """Pickled like a sparse matrix of scipy."""
 
     __module__, __qualname__ = "scipy.sparse.csc", "csc_matrix"
 
@@ -75,7 +75,7 @@ class _Csc:
 
 
 def write_flame_pickle(path: Path, monkeypatch: pytest.MonkeyPatch, protocol: int = 2) -> None:
-    """Write a file as FLAME's authors do, though neither chumpy nor scipy is there."""
+    """Write a pickle as FLAME's authors do, without needing chumpy or scipy."""
     for stand_in in (_Ch, _Csc):
         parts = stand_in.__module__.split(".")
         for count in range(1, len(parts) + 1):
@@ -93,5 +93,5 @@ def write_flame_pickle(path: Path, monkeypatch: pytest.MonkeyPatch, protocol: in
 
 
 def write_flame_npz(path: Path) -> None:
-    """The same numbers as plain arrays."""
+    """Write the same arrays as npz."""
     np.savez(path, **flame_arrays())

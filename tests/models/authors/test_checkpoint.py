@@ -38,7 +38,7 @@ def test_pictures_of_any_size_divisible_by_32_are_rendered(tmp_path: Path) -> No
     frame = FrameBatch(torch.rand(1, 96, 160, 2), torch.zeros(1, 0, 96, 160), torch.randn(1, 59))
     full = networks.full(frame)
     warped = networks.warp(full.cache, frame, frame)
-    assert full.picture.rgb.shape == warped.rgb.shape == (1, 3, 96, 160)
+    assert full.image.rgb.shape == warped.rgb.shape == (1, 3, 96, 160)
 
 
 def changed(change: Callable[[Weights], Any]) -> Weights:

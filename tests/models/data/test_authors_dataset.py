@@ -56,7 +56,7 @@ def test_a_frame_is_what_the_files_hold(tmp_path: Path, white: float) -> None:
     np.testing.assert_allclose(truth.rgb[0], given["larger_image"][3][:, *part] / white, atol=1e-6)
     np.testing.assert_allclose(truth.mask[0, 0], given["mask"][3][part] / white)
     numbers = np.concatenate([given[k][3].ravel() for k in ("pose", "extrinsics", "exp")])
-    np.testing.assert_allclose(frame.numbers[0], numbers)
+    np.testing.assert_allclose(frame.conditioning_vector[0], numbers)
 
 
 def test_the_background_is_cut_out_where_the_picture_was(folder: Path) -> None:

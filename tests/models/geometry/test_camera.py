@@ -21,12 +21,12 @@ def test_a_quarter_turn_about_y_takes_z_to_x() -> None:
 @pytest.mark.parametrize(
     "vector", [[0.3, -0.2, 0.5], [0, 0, 0], [1e-7, 0, 0], [0, 3.1, 0]], ids=str
 )
-def test_rotation_vectors_survive_the_way_through_quaternions(vector: list[float]) -> None:
+def test_rotation_vectors_survive_conversion_to_quaternions(vector: list[float]) -> None:
     back = quaternion_to_rotation_vector(rotation_vector_to_quaternion(np.array(vector)))
     np.testing.assert_allclose(back, vector, atol=1e-6)
 
 
-def test_both_quaternions_of_a_rotation_give_the_shorter_turn() -> None:
+def test_both_quaternions_of_a_rotation_give_the_shorter_rotation() -> None:
     quaternion = rotation_vector_to_quaternion(np.array([0.4, 0, 0]))
     np.testing.assert_allclose(quaternion_to_rotation_vector(-quaternion), [0.4, 0, 0], atol=1e-6)
 
@@ -39,7 +39,7 @@ def test_a_camera_that_looks_at_a_point_sees_it_in_the_middle(front: FrameState)
     assert 1 / inverse == pytest.approx(np.linalg.norm(eye - target), rel=1e-5)
 
 
-def test_right_is_right_up_is_up_and_behind_is_not_drawn(front: FrameState) -> None:
+def test_right_is_right_up_is_up_and_behind_is_culled(front: FrameState) -> None:
     points = np.array([[0.1, 0, 0], [0, 0.1, 0], [0, 0, 1.0]])
     right, up, behind = to_screen(points, front, 100, 100)
     assert right[0] > 50

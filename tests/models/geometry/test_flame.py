@@ -1,4 +1,4 @@
-"""FLAME files: read without running them, and posed as FLAME poses."""
+"""FLAME files: read without running code, and posed as FLAME does."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def rotation(vector: Doubles) -> Doubles:
 
 
 def flame(shape: Doubles, expression: Doubles, turn: Doubles, jaw: Doubles) -> Doubles:
-    """FLAME as its paper has it, with a chain of 4x4 transforms. Neck and eyes rest."""
+    """FLAME as in its paper, with a chain of 4x4 transforms; neck and eyes at rest."""
     given = flame_arrays()
     shaped = given["v_template"] + given["shapedirs"][..., : len(shape)] @ shape
     shaped = shaped + given["shapedirs"][..., 300:350] @ expression
@@ -86,7 +86,7 @@ def test_a_head_moves_as_flame_does(npz: Path, tmp_path: Path) -> None:
     )
     expected = flame(shape, expression, turn, jaw)
     got = head.pose(state).astype(np.float64)
-    # FLAME turns the head about its root, we about the middle between the eyes.
+    # FLAME rotates the head about its root, we about the middle between the eyes.
     got += (expected - got).mean(axis=0)
     assert np.abs(got - expected).max() < 1e-5
     assert np.abs(got - got.mean(axis=0)).max() > 0.1  # metres
@@ -142,7 +142,9 @@ def test_a_malicious_pickle_runs_nothing(tmp_path: Path, protocol: int) -> None:
 
 
 @pytest.mark.parametrize("call", [eval, getattr, __import__, np.load, np.memmap])
-def test_names_that_lead_further_are_refused(tmp_path: Path, call: Callable[..., object]) -> None:
+def test_names_that_lead_to_other_code_are_refused(
+    tmp_path: Path, call: Callable[..., object]
+) -> None:
     path = tmp_path / "flame.pkl"
     path.write_bytes(pickle.dumps({"f": Attack(call, "1", "2")}))
     with pytest.raises(PickleError, match="refused: the pickle file names"):
@@ -171,7 +173,7 @@ def test_a_broken_pickle_is_explained(tmp_path: Path, content: bytes, message: s
         ({"posedirs": np.zeros((2, 3, 36))}, r"posedirs must be \(726, 3, 36\), got \(2, 3, 36\)"),
         ({"weights": np.full((726, 5), np.nan)}, "weights has values that are not finite"),
         ({"shapedirs": np.zeros((726, 3, 120))}, "100 shapes and 50 expressions, got 120"),
-        ({"kintree_table": np.zeros((2, 5))}, r"by \(0, 1, 1, 1\), got \(0, 0, 0, 0\)"),
+        ({"kintree_table": np.zeros((2, 5))}, r"FLAME's, \(0, 1, 1, 1\), got \(0, 0, 0, 0\)"),
         ({"f": np.full((4, 3), 726)}, r"f must index 0\.\.725"),
     ],
 )
@@ -211,7 +213,7 @@ def test_a_texture_layout_is_taken_where_it_fits(npz: Path, tmp_path: Path) -> N
         load_texture_space(tmp_path / "t.obj")
 
 
-def test_an_unrolled_head_has_no_triangle_across_the_picture(npz: Path) -> None:
+def test_an_unrolled_head_has_no_triangle_across_the_texture(npz: Path) -> None:
     arrays = flame_head(load_flame(npz))
     corners = arrays["uvs"][arrays["uv_faces"]]
     assert 0 <= corners.min() <= corners.max() <= 1
@@ -220,6 +222,6 @@ def test_an_unrolled_head_has_no_triangle_across_the_picture(npz: Path) -> None:
     assert np.quantile(np.ptp(corners[..., 0], axis=1), 0.99) < 0.2
 
 
-def test_too_many_shape_numbers_are_refused(npz: Path) -> None:
+def test_too_many_shape_coefficients_are_refused(npz: Path) -> None:
     with pytest.raises(HeadError, match="at most 100 finite numbers, got"):
         flame_head(load_flame(npz), np.zeros(101))

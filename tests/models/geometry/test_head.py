@@ -16,7 +16,9 @@ def test_the_neutral_head_stays_where_it_is(ball: Head, front: FrameState) -> No
     np.testing.assert_allclose(ball.pose(front), ball.neutral, atol=1e-6)
 
 
-def test_the_head_turns_and_the_body_only_follows_the_neck(ball: Head, turned: FrameState) -> None:
+def test_the_head_rotates_and_the_body_translates_with_the_neck(
+    ball: Head, turned: FrameState
+) -> None:
     state = replace(turned, expression=np.zeros(4, np.float32))
     posed, rotation = ball.pose(state), quaternion_to_matrix(state.head_rotation)
     head, body = ball.weights[:, 1] == 1, ball.weights[:, 0] == 1
@@ -43,7 +45,7 @@ def test_the_jaw_swings_down_about_its_joint(ball: Head, front: FrameState) -> N
 @pytest.mark.parametrize(
     ("coefficient", "joint", "axis", "sign"), [(1, 3, 0, 1), (2, 4, 1, 1)], ids=["out", "up"]
 )
-def test_eyes_look_where_they_are_told(
+def test_eyes_follow_their_coefficients(
     ball: Head, front: FrameState, coefficient: int, joint: int, axis: int, sign: int
 ) -> None:
     expression = np.zeros(4, np.float32)
@@ -53,14 +55,14 @@ def test_eyes_look_where_they_are_told(
     assert (posed[gaze, axis] - ball.neutral[gaze, axis]) * sign > 0.005
 
 
-def test_given_vertices_are_only_placed(ball: Head, turned: FrameState) -> None:
+def test_given_vertices_are_transformed_rigidly(ball: Head, turned: FrameState) -> None:
     given = ball.neutral * np.float32(1.5)
     posed = ball.pose(replace(turned, vertices=given))
     rotation = quaternion_to_matrix(turned.head_rotation)
     np.testing.assert_allclose(posed, given @ rotation.T + turned.head_translation, atol=1e-6)
 
 
-def test_wrong_shapes_are_refused_with_both_numbers(ball: Head, front: FrameState) -> None:
+def test_wrong_shapes_are_refused_with_expected_and_got(ball: Head, front: FrameState) -> None:
     with pytest.raises(HeadError, match=r"expression must be \(4,\), got \(7,\)"):
         ball.pose(replace(front, expression=np.zeros(7, np.float32)))
     with pytest.raises(HeadError, match=r"vertices must be \(642, 3\), got \(5, 3\)"):
@@ -80,7 +82,7 @@ class TestShippedHead:
         assert {"jawOpen", "eyeBlinkLeft", "tongueOut"} <= set(self.head.expression_names)
 
     def test_its_eyes_close(self) -> None:
-        """At eyeBlink = 1 the lids' edges meet: something of the upper lid falls by over 5 mm."""
+        """At eyeBlink = 1 the lids' edges meet: some of the upper lid moves down by over 5 mm."""
         moved = self._moved("eyeBlinkLeft")
         assert moved[:, 1].min() < -0.005
         other_eye = (self.head.neutral[:, 0] < -0.015) & (self.head.neutral[:, 1] > -0.02)

@@ -1,4 +1,4 @@
-"""The plain rasterizer against first principles, the fast one against the plain one."""
+"""The reference rasterizer against first principles, the fast one against the reference."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_a_triangle_covers_the_pixels_whose_centres_it_contains() -> None:
     np.testing.assert_array_equal(fragments.mask, inside)
 
 
-def test_a_triangle_seen_from_behind_is_not_drawn() -> None:
+def test_back_faces_are_culled() -> None:
     xy = (np.array([[10, 10], [10, 50], [60, 30]]) * 256).astype(np.int64)
     faces = np.array([[0, 2, 1]], np.int32)
     assert not rasterizer.rasterize(xy, np.ones(3), faces, SIZE, SIZE).mask.any()
@@ -58,7 +58,7 @@ def test_the_nearer_triangle_wins_and_the_lower_index_of_equals() -> None:
         assert set(np.unique(seen)) == {-1, 1}
 
 
-def test_both_rasterizers_make_the_same_picture_to_the_bit(ball: Head, turned: FrameState) -> None:
+def test_both_rasterizers_agree_to_the_bit(ball: Head, turned: FrameState) -> None:
     verts = ball.pose(turned)
     xy, inverse = rasterizer.project(verts, turned, SIZE, SIZE)
     fast_xy, fast_inverse = rasterizer_numba.project(verts, turned, SIZE, SIZE)

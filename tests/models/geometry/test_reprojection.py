@@ -1,4 +1,4 @@
-"""Late reprojection: geometry where it is exact, and the twin in the browser."""
+"""Late reprojection, where its geometry is exact."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_projecting_agrees_with_the_renderers_camera() -> None:
     np.testing.assert_allclose(screen[:, 1], 100 - 100 * ours[:, 1], atol=1e-4)
 
 
-def test_what_lies_on_the_head_surface_lands_where_it_belongs() -> None:
+def test_points_on_the_head_surface_are_reprojected_exactly() -> None:
     rng = np.random.default_rng(1)
     outwards = rng.normal(size=(50, 3)) * 0.3 + [0, 0, 1]  # the side that both eyes see
     outwards /= np.linalg.norm(outwards, axis=1, keepdims=True)
@@ -45,26 +45,26 @@ def test_what_lies_on_the_head_surface_lands_where_it_belongs() -> None:
     np.testing.assert_allclose(moved, project(points, NEW), atol=1e-6)
 
 
-def test_what_lies_on_the_plane_lands_where_it_belongs() -> None:
+def test_points_on_the_plane_are_reprojected_exactly() -> None:
     across = quaternion_to_matrix(OLD.eye_rotation)[:, :2]
     points = PLANE_POINT_M + np.random.default_rng(2).uniform(-0.1, 0.1, (30, 2)) @ across.T
     moved = reproject(project(points, OLD), OLD, NEW, plane_facing(OLD))
     np.testing.assert_allclose(moved, project(points, NEW), atol=1e-6)
 
 
-def test_an_eye_that_has_not_moved_sees_the_picture_as_it_is() -> None:
+def test_an_eye_that_has_not_moved_changes_nothing() -> None:
     points = np.random.default_rng(3).uniform(-1.2, 1.2, (40, 2))
     for surface in (head_surface, plane_facing(OLD)):
         np.testing.assert_allclose(reproject(points, OLD, OLD, surface), points, atol=1e-6)
 
 
 @pytest.mark.parametrize("across", [-1.0, 1.0])
-def test_the_picture_is_not_torn_where_the_head_ends(across: float) -> None:
+def test_the_image_does_not_tear_at_the_silhouette(across: float) -> None:
     x = np.linspace(0, across, 4001)
     moved = reproject(np.stack([x, 0 * x], axis=1), OLD, NEW, head_surface)
     assert np.isfinite(moved).all()
     assert np.abs(np.diff(moved[:, 0])).max() < 0.01
 
 
-def test_what_comes_to_lie_behind_the_eye_is_no_number() -> None:
+def test_points_behind_the_eye_are_nan() -> None:
     assert np.isnan(project(np.array([[0.0, 0.0, 2.0]]), OLD)).all()

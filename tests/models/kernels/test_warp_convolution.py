@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 
 from models.kernels.bfloat16 import bits_of
+from models.kernels.fill_inputs import allocate_inputs
 from models.kernels.warp_convolution import can_convolve, convolve, pack_kernels
-from models.kernels.warp_pixels import allocate_half
 from models.runtime.base import network_dtype
 
 pytestmark = pytest.mark.skipif(
@@ -19,35 +19,35 @@ CHANNELS = 26
 COVERAGE = 16
 
 
-def whole_numbers(*shape: int) -> torch.Tensor:
-    """Small ones: bfloat16 holds them, and float32 their sums of products, exactly."""
+def small_integers(*shape: int) -> torch.Tensor:
+    """Integers that bfloat16 represents exactly, and float32 their sums of products."""
     return torch.randint(-2, 3, shape).float()
 
 
 @pytest.mark.parametrize("hidden", [32, 96])
-def test_both_convolutions_are_torchs_up_to_the_edges(hidden: int) -> None:
+def test_both_convolutions_equal_torchs_up_to_the_edges(hidden: int) -> None:
     torch.manual_seed(hidden)
-    live = whole_numbers(1, CHANNELS, SIDE, SIDE)
+    live = small_integers(1, CHANNELS, SIDE, SIDE)
     live[:, :, :, 10:14] = 0
     live[:, :, 12:18] = 0
     live[:, COVERAGE] = (live != 0).any(dim=1)
-    weight, second_weight = whole_numbers(hidden, CHANNELS, 3, 3), whole_numbers(32, hidden, 1, 1)
-    first, second = whole_numbers(SIDE, SIDE, hidden), whole_numbers(SIDE, SIDE, 32)
-    code = whole_numbers(hidden)
+    weight, second_weight = small_integers(hidden, CHANNELS, 3, 3), small_integers(32, hidden, 1, 1)
+    first, second = small_integers(SIDE, SIDE, hidden), small_integers(SIDE, SIDE, 32)
+    code = small_integers(hidden)
 
     made = F.conv2d(live, weight, code, padding=1)[0] + first.permute(2, 0, 1)
-    made = F.relu(made).bfloat16().float()  # between the convolutions, on this way too
+    made = F.relu(made).bfloat16().float()  # rounded between the convolutions, as in the kernel
     expected = F.conv2d(made[None], second_weight)[0].permute(1, 2, 0) + second
 
-    half = allocate_half(2 * SIDE, CHANNELS - 2, 2, torch.bfloat16)
-    half[1 : SIDE + 1, 1 : SIDE + 1] = live[0].permute(1, 2, 0)
+    inputs = allocate_inputs(2 * SIDE, CHANNELS - 2, 2, torch.bfloat16)
+    inputs[1 : SIDE + 1, 1 : SIDE + 1] = live[0].permute(1, 2, 0)
     left = np.arange(SIDE, dtype=np.int32) % 7
     right = np.array([SIDE - row % 5 for row in range(SIDE)], np.int32)
-    right[5] = left[5]  # a row that shows nothing
+    right[5] = left[5]  # a row without active columns
     got = np.full((SIDE, SIDE, 32), np.nan, np.float32)
     for top, bottom in ((0, 7), (7, SIDE)):
         convolve(
-            bits_of(half), COVERAGE, bits_of(first.bfloat16()), bits_of(second.bfloat16()),
+            bits_of(inputs), COVERAGE, bits_of(first.bfloat16()), bits_of(second.bfloat16()),
             code.numpy(), *pack_kernels(weight, second_weight), left, right, top, bottom,
             got[top:bottom],
         )  # fmt: skip
@@ -57,7 +57,7 @@ def test_both_convolutions_are_torchs_up_to_the_edges(hidden: int) -> None:
     assert np.isnan(got[5]).all()
 
 
-def test_other_widths_and_precisions_are_left_to_torch() -> None:
+def test_other_widths_and_precisions_are_not_supported() -> None:
     assert can_convolve(64, torch.bfloat16)
     assert not can_convolve(16, torch.bfloat16)
     assert not can_convolve(64, torch.float32)

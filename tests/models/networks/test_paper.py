@@ -19,7 +19,7 @@ from models.networks.texture import NeuralTexture, harmonic_scale
 GOLDEN = Path(__file__).parents[3].parent / "shared" / "golden"
 
 
-def numbers(seed: int) -> Conditioning:
+def random_conditioning(seed: int) -> Conditioning:
     random = torch.Generator().manual_seed(seed)
     return Conditioning(*(torch.randn(2, k, generator=random) for k in (6, 2, 50)))
 
@@ -32,8 +32,10 @@ def test_the_split_form_equals_the_plain_form() -> None:
     )
     change = torch.randn(2, 2, 64, 96) * 0.1
     with torch.inference_mode():
-        plain = warp(cache, change, numbers(1), numbers(2))
-        split = warp.warp(warp.prepare(cache), change, numbers(1), numbers(2))
+        plain = warp(cache, change, random_conditioning(1), random_conditioning(2))
+        split = warp.warp(
+            warp.prepare(cache), change, random_conditioning(1), random_conditioning(2)
+        )
     for one, other in zip(plain, split, strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
 

@@ -3,8 +3,8 @@ import torch
 
 from models.avatar.folder import Avatar
 from models.contract.frame_state import FrameState
-from models.geometry.gbuffer import Window, draw
-from models.networks.conditioning import describe
+from models.geometry.gbuffer import Window, render_gbuffer
+from models.networks.conditioning import compute_conditioning
 from models.networks.frame_batch import FrameBatch, frame_batch
 from models.networks.telewarp import FULL_TRUST
 from models.runtime.base import Stage
@@ -17,36 +17,38 @@ def frames(avatar: Avatar, *states: FrameState) -> list[FrameBatch]:
 
 
 @torch.inference_mode()
-def test_of_the_cached_frame_itself_the_warp_adds_what_it_misses(build_avatar, turned) -> None:  # type: ignore[no-untyped-def]
+def test_a_warp_of_the_cached_frame_itself_adds_the_residual(build_avatar, turned) -> None:  # type: ignore[no-untyped-def]
     avatar = build_avatar("live")
     networks, (frame,) = avatar.networks, frames(avatar, turned)
-    full, inputs, numbers = networks.full(frame), networks.inputs(frame), frame.conditioning
-    prepared = networks.warper.prepare(full.cache, numbers)
-    nothing = prepared._replace(missed=torch.zeros_like(prepared.missed))
-    carried = networks.warper.carry(nothing, networks.places(frame, frame), numbers, numbers)
-    smooth = networks.warper(carried, inputs, numbers, numbers)
+    full, inputs, conditioning = networks.full(frame), networks.inputs(frame), frame.conditioning
+    prepared = networks.warper.prepare(full.cache, conditioning)
+    no_residual = prepared._replace(residual=torch.zeros_like(prepared.residual))
+    reprojected = networks.warper.reproject(
+        no_residual, networks.source_positions(frame, frame), conditioning, conditioning
+    )
+    smooth = networks.warper(reprojected, inputs, conditioning, conditioning)
     alone = networks.generator.paint_over(smooth, inputs)
     warp = networks.warp(full.cache, frame, frame)
-    assert (full.picture.rgb - alone.rgb).abs().max() > 0.05
-    expected = alone.rgb + FULL_TRUST * (full.picture.rgb - alone.rgb)
+    assert (full.image.rgb - alone.rgb).abs().max() > 0.05
+    expected = alone.rgb + FULL_TRUST * (full.image.rgb - alone.rgb)
     torch.testing.assert_close(warp.rgb, expected, atol=1e-4, rtol=1e-4)
-    logit = alone.mask_logit + FULL_TRUST * (full.picture.mask_logit - alone.mask_logit)
+    logit = alone.mask_logit + FULL_TRUST * (full.image.mask_logit - alone.mask_logit)
     torch.testing.assert_close(warp.mask_logit, logit, atol=1e-3, rtol=1e-4)
 
 
 @torch.inference_mode()
-def test_what_the_warp_misses_counts_less_the_more_the_head_turns(  # type: ignore[no-untyped-def]
+def test_the_residual_counts_less_the_more_the_head_turns(  # type: ignore[no-untyped-def]
     build_avatar, front, turned
 ) -> None:
     avatar = build_avatar("live")
     warper = avatar.networks.warper
     still, other = (frame.conditioning for frame in frames(avatar, front, turned))
     between = still._replace(pose=(still.pose + other.pose) / 2)
-    trusts = [warper.trust(now, still).item() for now in (still, between, other)]
-    assert trusts[0] == pytest.approx(FULL_TRUST)
-    assert FULL_TRUST > trusts[1] > trusts[2] > 0
+    weights = [warper.trust(now, still).item() for now in (still, between, other)]
+    assert weights[0] == pytest.approx(FULL_TRUST)
+    assert FULL_TRUST > weights[1] > weights[2] > 0
     turn = (other.pose - still.pose).norm()
-    assert trusts[2] == pytest.approx(
+    assert weights[2] == pytest.approx(
         FULL_TRUST / (1 + (turn / warper.half_trust) ** 2).item(), rel=1e-5
     )
 
@@ -67,15 +69,15 @@ def test_the_warp_depends_on_cache_pose_and_live_inputs(build_avatar, front, tur
 
 
 @torch.inference_mode()
-def test_far_from_its_border_a_crop_is_rendered_as_in_the_whole_picture(
-    build_avatar, turned
-) -> None:  # type: ignore[no-untyped-def]
-    """What allows training on crops: nothing in the warp looks at the whole picture."""
+def test_far_from_its_border_a_crop_is_rendered_as_in_the_whole_image(build_avatar, turned) -> None:  # type: ignore[no-untyped-def]
+    """Allows training on crops: nothing in the warp depends on the whole image."""
     avatar = build_avatar("live")
     networks = avatar.networks
     (whole,) = frames(avatar, turned)
     window = Window(16, 16, 32, 32)
-    crop = frame_batch(draw(avatar.head, turned, SIZE, window), describe(turned), window)
+    crop = frame_batch(
+        render_gbuffer(avatar.head, turned, SIZE, window), compute_conditioning(turned), window
+    )
     cache = networks.full(whole).cache
     expected = networks.warp(cache, whole, whole).rgb[:, :, 16:48, 16:48]
     got = networks.warp(cache, whole, crop).rgb

@@ -1,4 +1,4 @@
-"""Caches come in by and by, evenly, and fully."""
+"""Crossfades between caches are linear and complete."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def cache(value: float) -> Cache:
 
 
 class Mixer:
-    """Knows of caches as `cache` makes them; aligning one is taking over what does not mix."""
+    """Aligns caches of `cache` by copying the tensors that are not interpolated."""
 
     layout = (
         TensorSpec("features", (3, 2), torch.bfloat16),
@@ -46,18 +46,18 @@ def fade(mixer: Mixer) -> Crossfade:
     return Crossfade(cache(-1.0), mixer)
 
 
-def value(shown: Cache) -> float:
-    assert (shown["features"] == shown["features"][0, 0]).all()
-    assert shown["uv"][0].item() == pytest.approx(shown["features"][0, 0].item(), abs=0.02)
-    return shown["uv"][0].item()
+def value(blended: Cache) -> float:
+    assert (blended["features"] == blended["features"][0, 0]).all()
+    assert blended["uv"][0].item() == pytest.approx(blended["features"][0, 0].item(), abs=0.02)
+    return blended["uv"][0].item()
 
 
-def test_the_first_cache_is_shown_at_once(fade: Crossfade) -> None:
+def test_the_first_cache_is_used_at_once(fade: Crossfade) -> None:
     assert value(fade.follow(cache(2.0), 1, 10.0)) == 2
     assert not fade.fading
 
 
-def test_a_new_one_comes_in_evenly_and_fully(fade: Crossfade) -> None:
+def test_a_new_cache_fades_in_linearly_and_fully(fade: Crossfade) -> None:
     fade.follow(cache(0.0), 1, 10.0)
     seen = [value(fade.follow(cache(6.0), 2, 10.0 + FRAME_S * frame)) for frame in range(1, 8)]
     assert seen == pytest.approx([1, 2, 3, 4, 5, 6, 6], abs=0.02)
@@ -65,8 +65,8 @@ def test_a_new_one_comes_in_evenly_and_fully(fade: Crossfade) -> None:
     assert not fade.fading
 
 
-def test_it_is_read_no_more_once_it_is_shown_fully(fade: Crossfade) -> None:
-    """Its slot may be written to by then."""
+def test_a_cache_is_not_read_after_its_fade(fade: Crossfade) -> None:
+    """Its slot may be overwritten by then."""
     fade.follow(cache(0.0), 1, 10.0)
     newest = cache(6.0)
     for frame in range(1, 8):
@@ -76,7 +76,7 @@ def test_it_is_read_no_more_once_it_is_shown_fully(fade: Crossfade) -> None:
     assert value(fade.follow(newest, 2, 11.0)) == 6
 
 
-def test_a_newer_one_takes_over_halfway(fade: Crossfade) -> None:
+def test_a_newer_cache_takes_over_halfway(fade: Crossfade) -> None:
     fade.follow(cache(0.0), 1, 10.0)
     for frame in range(1, 4):
         halfway = value(fade.follow(cache(6.0), 2, 10.0 + FRAME_S * frame))
@@ -87,25 +87,25 @@ def test_a_newer_one_takes_over_halfway(fade: Crossfade) -> None:
     assert value(fade.follow(cache(9.0), 3, 12.0)) == 9
 
 
-def test_after_a_still_picture_it_does_not_jump(fade: Crossfade) -> None:
+def test_after_a_pause_without_frames_it_does_not_jump(fade: Crossfade) -> None:
     fade.follow(cache(0.0), 1, 10.0)
     assert value(fade.follow(cache(6.0), 2, 20.0)) < 2
     assert fade.fading
 
 
-def test_a_copy_goes_on_from_there_by_itself(fade: Crossfade) -> None:
+def test_a_copy_continues_independently(fade: Crossfade) -> None:
     fade.follow(cache(0.0), 1, 10.0)
     fade.follow(cache(6.0), 2, 10.0 + FRAME_S)
-    twin = fade.copy()
-    assert value(twin.follow(cache(6.0), 2, 10.0 + 2 * FRAME_S)) == pytest.approx(2, abs=0.02)
+    other = fade.copy()
+    assert value(other.follow(cache(6.0), 2, 10.0 + 2 * FRAME_S)) == pytest.approx(2, abs=0.02)
     assert value(fade.follow(cache(0.0), 3, 10.0 + 2 * FRAME_S)) == pytest.approx(5 / 6, abs=0.02)
-    assert value(twin.follow(cache(6.0), 2, 10.0 + 6 * FRAME_S)) == 6
+    assert value(other.follow(cache(6.0), 2, 10.0 + 6 * FRAME_S)) == 6
 
 
-def test_each_new_cache_is_met_once_in_its_own_frame(fade: Crossfade, mixer: Mixer) -> None:
+def test_each_new_cache_is_aligned_with_once(fade: Crossfade, mixer: Mixer) -> None:
     fade.follow(cache(1.0), 1, 10.0)
     for frame in range(1, 4):
         fade.follow(cache(2.0), 2, 10.0 + FRAME_S * frame)
-    shown = fade.follow(cache(3.0), 3, 10.0 + FRAME_S * 4)
+    blended = fade.follow(cache(3.0), 3, 10.0 + FRAME_S * 4)
     assert mixer.aligned == [(1, 2), (2, 3)]
-    assert (shown["corners"] == 3).all()
+    assert (blended["corners"] == 3).all()

@@ -1,4 +1,4 @@
-"""Whole frames: what is served against the plain networks in float32."""
+"""Whole frames of the runtimes against the plain networks in float32."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +35,7 @@ def difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_served_warp_is_the_plain_networks_picture(
+def test_a_runtimes_warp_equals_the_plain_networks(
     build_avatar: Build, front: FrameState, turned: FrameState, variant: Variant
 ) -> None:
     avatar = build_avatar(variant)
@@ -51,13 +51,13 @@ def test_a_served_warp_is_the_plain_networks_picture(
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_served_full_render_is_the_plain_networks_picture(
+def test_a_runtimes_full_render_equals_the_plain_networks(
     build_avatar: Build, turned: FrameState, variant: Variant
 ) -> None:
     avatar = build_avatar(variant)
     stage = Stage(avatar, torch.device("cpu"))
     with torch.inference_mode():
-        expected = stage.compose(avatar.networks.full(stage.frame(turned)).picture)
+        expected = stage.compose(avatar.networks.full(stage.frame(turned)).image)
     got = CachedRenderer(avatar).full(turned)
     assert expected.std() > 20
     assert difference(got, expected).max() <= 8
@@ -70,7 +70,7 @@ def test_a_served_full_render_is_the_plain_networks_picture(
     [(0.125, 1, 0.01), (0.25, 2, 0.05)],
 )
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_the_fused_kernels_draw_what_plain_torch_does(
+def test_the_fused_kernels_render_as_plain_torch_does(
     build_avatar: Build,
     front: FrameState,
     turned: FrameState,
@@ -84,7 +84,7 @@ def test_the_fused_kernels_draw_what_plain_torch_does(
     plain = TelewarpTorchRuntime(avatar, torch.device("cpu"))
     cache = fused.allocate_cache()
     fused.refresh(front, cache)
-    for state in (turned, front):  # twice: nothing of an older frame stays in the buffers
+    for state in (turned, front):  # twice: buffers keep nothing of an older frame
         apart = difference(fused.warp(state, cache).rgb, plain.warp(state, cache).rgb)
         assert apart.max() <= largest
         assert apart.mean() < mean
@@ -104,16 +104,15 @@ def test_the_kernels_align_caches_as_plain_torch_does(
     plain.align(other, newer)
     for name in ("points", "corners", "weights"):
         assert torch.equal(older[name], newer[name])
-    for name in ("first", "second", "missed", "uv"):
+    for name in ("first", "second", "residual", "uv"):
         apart = (older[name].float() - other[name].float()).abs()
         assert (apart > 0.02 * other[name].float().abs() + 0.01).float().mean() < 0.002, name
-    # Now it is another cache of the newer frame: a warp of that frame looks much like its own.
-    numbers = newer["numbers"]
-    older["numbers"].copy_(numbers)
+    # As a cache of the newer frame, its warp to that frame is close to the full render.
+    older["conditioning"].copy_(newer["conditioning"])
     assert difference(fused.warp(turned, older).rgb, fused.full(turned)).mean() < 20
 
 
-def test_a_cache_belongs_to_no_renderer(build_avatar: Build, front: FrameState) -> None:
+def test_caches_can_be_exchanged_between_renderers(build_avatar: Build, front: FrameState) -> None:
     """Workers fill caches that the server's renderer reads."""
     avatar = build_avatar("live")
     worker, server = CachedRenderer(avatar), CachedRenderer(avatar)
@@ -124,7 +123,7 @@ def test_a_cache_belongs_to_no_renderer(build_avatar: Build, front: FrameState) 
     np.testing.assert_array_equal(server.warp(front, cache).rgb, worker.warp(front, cache).rgb)
 
 
-def test_vertices_take_the_place_of_an_expression(build_avatar: Build, front: FrameState) -> None:
+def test_vertices_replace_the_expression(build_avatar: Build, front: FrameState) -> None:
     from dataclasses import replace
 
     avatar = build_avatar("live")
@@ -160,11 +159,11 @@ def save(avatar: Avatar, folder: Path) -> None:
         ("manifest.json", b'{"format": 99}', "format 1"),
         ("manifest.json", b'{"format": 1, "id": "x"}', "missing or unknown fields"),
         ("weights.safetensors", b"garbage", "not a readable weights file"),
-        ("background.png", b"garbage", "not a readable picture"),
+        ("background.png", b"garbage", "not a readable image"),
         ("head.npz", b"garbage", "not a readable head file"),
     ],
 )
-def test_a_damaged_avatar_is_refused_by_the_file_at_fault(
+def test_a_damaged_avatar_is_refused_with_the_file_named(
     build_avatar: Build, tmp_path: Path, file: str, content: bytes, message: str
 ) -> None:
     save(build_avatar("live"), tmp_path)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.contract.frame_state import FrameState, neutral_state
 from models.data.dataset import VERSION, DatasetInfo, create_split, file_sha256, write_frame
-from models.geometry.gbuffer import draw
+from models.geometry.gbuffer import render_gbuffer
 from models.geometry.head import Head
 from tests.models.conftest import write_head
 
@@ -32,7 +32,7 @@ class Ball:
         half = 0.05 * index
         rotation = np.array([0, np.sin(half), 0, np.cos(half)], np.float32)
         state = replace(neutral_state(4, (0, 0, 0.8), 0.35), head_rotation=rotation)
-        buffers = draw(self._head, state, SIZE)
+        buffers = render_gbuffer(self._head, state, SIZE)
         squares = (np.floor(buffers.uv * 6).astype(int).sum(axis=-1, keepdims=True) % 2) * 0.4 + 0.5
         lit = squares * np.array([1, 0.7, 0.5]) * (0.6 + 0.4 * buffers.surface[..., 2:3])
         mask = np.any(buffers.surface[..., 1:4] != 0, axis=-1, keepdims=True)

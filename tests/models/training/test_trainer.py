@@ -220,8 +220,8 @@ def test_a_pair_is_the_same_window_of_an_older_and_a_newer_frame(frames: Ball, b
         pair = next(iter(loader))
     assert pair.now.truth.rgb.shape == (8, 3, 32, 32)
     wholes = [footage.take(index).example() for index in range(len(frames))]
-    for numbers, rgb in zip(pair.now.frame.numbers, pair.now.truth.rgb, strict=True):
-        (whole,) = (w for w in wholes if torch.equal(w.frame.numbers[0], numbers))
+    for numbers, rgb in zip(pair.now.frame.conditioning_vector, pair.now.truth.rgb, strict=True):
+        (whole,) = (w for w in wholes if torch.equal(w.frame.conditioning_vector[0], numbers))
         windows = whole.truth.rgb[0].unfold(1, 32, 2).unfold(2, 32, 2)  # (3, y, x, 32, 32)
         assert (windows == rgb[:, None, None]).all(dim=(0, 3, 4)).any()
 

@@ -1,0 +1,218 @@
+"""The composition of our warp on a CPU: from the output of its convolutions to 8-bit pixels.
+
+The same in plain torch: `PaintOver` and `Foreground.over` in `networks/telewarp.py`. The only thing
+written at full resolution is the image, and the only thing read outside of the active region is the
+background. Releases the interpreter lock, uses one core.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from models.contract.frame_state import FloatArray
+from models.geometry.gbuffer import SOFT_MAX, RasterizedHead
+from models.geometry.rasterizer_numba import texture_span
+from models.kernels.bfloat16 import NetworkArray, to_float
+from models.kernels.texels import Texels, sample_row
+from models.kernels.vectors import TEXELS
+
+# Where in the 4 * 8 outputs of the convolutions each channel's 2x2 pixels begin (pixel shuffle).
+_MASK_LOGIT = 4 * 3
+_ALBEDO_GAIN = 4 * 4
+_GLOSS_GAIN = 4 * 7
+
+_CERTAIN_LOGIT = 7
+"""Mask logits beyond +-7 count as 0 or 1: a mask below 1/1000 changes no 8-bit value by one."""
+
+
+class ActiveRegion(NamedTuple):
+    """The columns of each row, at half resolution, in which the head may be visible."""
+
+    left: NDArray[np.int32]
+    """(H/2,) first column."""
+    right: NDArray[np.int32]
+    """(H/2,) column after the last; not above `left` in rows without any."""
+
+
+@njit(cache=True, nogil=True)
+def find_active_region(
+    soft: NDArray[np.uint8], margin: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Find the active region of a frame, as `networks.live_inputs.find_active_region` does.
+
+    Args:
+        soft: (H, W) softened coverage.
+        margin: How far beyond the covered pixels the mask may reach, pixels at half resolution.
+
+    Returns:
+        The fields of an `ActiveRegion`.
+    """
+    rows, columns = soft.shape[0] // 2, soft.shape[1] // 2
+    first, last = np.full(rows, columns, np.int32), np.full(rows, -1, np.int32)
+    for y in range(soft.shape[0]):
+        row = y // 2
+        for x in range(soft.shape[1]):
+            if soft[y, x]:
+                first[row] = min(first[row], x // 2)
+                break
+        for x in range(soft.shape[1] - 1, -1, -1):
+            if soft[y, x]:
+                last[row] = max(last[row], x // 2)
+                break
+    left, right = np.zeros(rows, np.int32), np.zeros(rows, np.int32)
+    for row in range(rows):
+        low, high = columns, -1
+        for near in range(max(row - margin, 0), min(row + margin + 1, rows)):
+            low, high = min(low, first[near]), max(high, last[near])
+        if high >= 0:
+            left[row], right[row] = max(low - margin, 0), min(high + margin + 1, columns)
+    return left, right
+
+
+def compose(
+    smooth: NetworkArray,
+    raster: RasterizedHead,
+    paint: Texels,
+    outline: FloatArray,
+    active: ActiveRegion,
+    background: NDArray[np.uint8],
+    top: int,
+    left: int,
+    rgb: NDArray[np.uint8],
+) -> None:
+    """Apply pixel shuffle, paint, mask and background, and round to 8 bits.
+
+    Args:
+        smooth: (h, w, 32) output of the convolutions at half resolution: 8 channels, each as 2x2
+            pixels. All active columns of these rows must be inside.
+        raster: The rasterized frame.
+        paint: The paint texture, one vector per texel.
+        outline: (2,) slope and offset of the mask logit over the soft coverage.
+        active: Outside of it there is only background.
+        background: (H, W, 3).
+        top: Row of the image where `smooth` begins, at half resolution.
+        left: Column of the image where `smooth` begins, at half resolution.
+        rgb: (H, W, 3) filled in these rows, in all columns.
+    """
+    geometry, head = raster.geometry, raster.head
+    _compose(
+        smooth, raster.triangle, raster.soft, geometry.xy, geometry.inverse_depth, head.faces,
+        head.uvs, head.uv_faces, *paint, outline, *active, background, top, left, rgb,
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _compose(
+    smooth: NetworkArray,
+    triangle: NDArray[np.int32],
+    soft: NDArray[np.uint8],
+    xy: NDArray[np.int64],
+    inverse_depth: NDArray[np.float64],
+    faces: NDArray[np.int32],
+    uvs: FloatArray,
+    uv_faces: NDArray[np.int32],
+    texels: NDArray[np.int16],
+    step: FloatArray,
+    outline: FloatArray,
+    active_left: NDArray[np.int32],
+    active_right: NDArray[np.int32],
+    background: NDArray[np.uint8],
+    top: int,
+    left: int,
+    rgb: NDArray[np.uint8],
+) -> None:
+    """Do what `compose` says, for plain arrays."""
+    one, white = np.float32(1), np.float32(255)
+    slope, offset = outline[0] / np.float32(SOFT_MAX), outline[1]
+    columns = background.shape[1]
+    paint = np.empty((columns, TEXELS), np.float32)
+    corner = np.empty(columns, np.int64)
+    share_x, share_y = np.empty(columns, np.float32), np.empty(columns, np.float32)
+    for y in range(2 * top, 2 * (top + smooth.shape[0])):
+        sy = y // 2 - top
+        begin, end = 2 * active_left[y // 2], 2 * active_right[y // 2]
+        if begin >= end:
+            begin, end = columns, columns
+        rgb[y, :begin] = background[y, :begin]
+        rgb[y, end:] = background[y, end:]
+        # Three loops over a row instead of one, so that the CPU has the loads of many texels under
+        # way at once.
+        _find_texels(
+            y, begin, end, triangle, xy, inverse_depth, faces, uvs, uv_faces, texels,
+            corner, share_x, share_y,
+        )  # fmt: skip
+        sample_row(begin, end, texels, step, corner, share_x, share_y, paint)
+        for x in range(begin, end):
+            sx, part = x // 2 - left, 2 * (y % 2) + x % 2
+            logit = to_float(smooth[sy, sx, _MASK_LOGIT + part]) + paint[x, 3]
+            logit += slope * np.float32(soft[y, x]) + offset
+            # Skips most of a row's exponentials, as most pixels are well inside or outside.
+            if logit < -_CERTAIN_LOGIT:
+                for k in range(3):
+                    rgb[y, x, k] = background[y, x, k]
+                continue
+            mask = one if logit > _CERTAIN_LOGIT else one / (one + np.exp(-logit))
+            gloss = to_float(smooth[sy, sx, _GLOSS_GAIN + part]) * paint[x, 4]
+            for k in range(3):
+                gain = one + to_float(smooth[sy, sx, _ALBEDO_GAIN + 4 * k + part])
+                colour = to_float(smooth[sy, sx, 4 * k + part]) + gain * paint[x, k] + gloss
+                value = mask * colour * white + (one - mask) * np.float32(background[y, x, k])
+                value = min(max(value, np.float32(0)), white)
+                rgb[y, x, k] = np.uint8(value + np.float32(0.5))
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _find_texels(
+    y: int,
+    begin: int,
+    end: int,
+    triangle: NDArray[np.int32],
+    xy: NDArray[np.int64],
+    inverse_depth: NDArray[np.float64],
+    faces: NDArray[np.int32],
+    uvs: FloatArray,
+    uv_faces: NDArray[np.int32],
+    texels: NDArray[np.int16],
+    corner: NDArray[np.int64],
+    share_x: FloatArray,
+    share_y: FloatArray,
+) -> None:
+    """Find the four texels around each pixel's texture coordinates, for a row.
+
+    Args:
+        y: The row.
+        begin: The first pixel.
+        end: The pixel after the last.
+        triangle: (H, W) visible triangles.
+        xy: (V, 2) as `Geometry.xy`.
+        inverse_depth: (V,) 1/metres.
+        faces: (F, 3)
+        uvs: (T, 2)
+        uv_faces: (F, 3)
+        texels: (h, w, 8), for its size.
+        corner: (W,) filled: index of the upper left texel in the flat texture, -1 off the head.
+        share_x: (W,) filled: position beyond that texel to the right, texels.
+        share_y: (W,) filled: position beyond that texel downwards, texels.
+    """
+    height, width, channels = texels.shape
+    before = -1
+    u0, ux, v0, vx, w0, wx = 0.0, 0.0, 0.0, 0.0, 1.0, 0.0
+    for x in range(begin, end):
+        f = triangle[y, x]
+        corner[x] = -1
+        if f < 0:
+            continue
+        if f != before:
+            before = f
+            u0, ux, v0, vx, w0, wx = texture_span(y, f, xy, inverse_depth, faces, uvs, uv_faces)
+        w = 1 / (w0 + wx * x)
+        tx = min(max((u0 + ux * x) * w * width - 0.5, 0.0), width - 1.0)
+        ty = min(max((v0 + vx * x) * w * height - 0.5, 0.0), height - 1.0)
+        # Not the last texel, whose right or lower neighbour would be outside; the share is 1 there.
+        x0, y0 = min(int(tx), width - 2), min(int(ty), height - 2)
+        corner[x] = (y0 * width + x0) * channels
+        share_x[x], share_y[x] = np.float32(tx - x0), np.float32(ty - y0)
