@@ -173,7 +173,7 @@ def _router(wanted: argparse.Namespace) -> int:
 
     ray_cluster.connect(wanted.ray)
     app = create_router(settings, ray_cluster.RayPlacement(), settings.host_sources)
-    with listen(settings) as listening:
+    with listen(settings.host, settings.port) as listening:
         say(f"Telewarp routes at {address_of(listening)}")
         asyncio.run(serve(app, listening))
     return 0

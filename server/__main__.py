@@ -19,7 +19,7 @@ from server import logs
 from server.admission.draining import drain
 from server.app import PoolFactory, create_app
 from server.errors import NotReadyError, SettingsError
-from server.http.live_requests import LiveRequests
+from server.http.streaming_requests import StreamingRequests
 from server.logs import LogFormat
 from server.network.listening import listen
 from server.pool.pool import RenderPool
@@ -58,12 +58,12 @@ class _Server(uvicorn.Server):
 
     async def _drain(self) -> None:
         state = self._app.state
-        await drain(state.admission, state.sessions.tell, self._grace_s)
+        await drain(state.admission, state.sessions.broadcast, self._grace_s)
         self._end()
 
     def _end(self) -> None:
         self.should_exit = True
-        live: LiveRequests = self._app.state.live
+        live: StreamingRequests = self._app.state.live
         live.end_all()  # bodies still being sent, which uvicorn would wait for
 
     @contextmanager

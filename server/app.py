@@ -21,11 +21,11 @@ from server.admission.capacity import find_capacity
 from server.encoding.codecs import parse_codecs
 from server.encoding.nvenc import choose_h264
 from server.http import avatars, health, jpeg_socket, load, queue, render, streams, whep
+from server.http.access import install_access
 from server.http.docs import docs_routes
-from server.http.gate import add_gate
-from server.http.live_requests import LiveRequests
 from server.http.openapi import DESCRIPTION, openapi
 from server.http.problems import answer_errors
+from server.http.streaming_requests import StreamingRequests
 from server.http.viewer_page import viewer_route
 from server.pool.pool import PoolSettings, RenderPool
 from server.pool.sizing import available_cores, default_warp_threads
@@ -33,9 +33,9 @@ from server.sessions.registry import Connect, Sessions
 from server.sessions.session import Peer, Session
 from server.settings import Settings
 from server.streams.expiry import expire_streams
-from server.streams.idle_animation import run_idle
+from server.streams.idle_animation import run_idle_animation
 from server.streams.streams import Stream, Streams
-from server.transport.jpeg_socket import PicturePeer
+from server.transport.jpeg_socket import JpegPeer
 from server.transport.webrtc.peer import AiortcPeer, PeerOptions
 from server.version import VERSION
 
@@ -67,9 +67,9 @@ def create_app(settings: Settings, pool_factory: PoolFactory | None = None) -> F
         lifespan=partial(_run_parts, settings, pool_factory or build_pool),
     )
     app.state.settings = settings
-    app.state.live = LiveRequests()
+    app.state.live = StreamingRequests()
     app.state.ice_servers = settings.ice
-    add_gate(app, settings)
+    install_access(app, settings)
     app.include_router(jpeg_socket.router)
     for router in (
         whep.router,
@@ -126,14 +126,14 @@ async def _run_parts(
         stack.push_async_callback(sessions.close_all)
         if settings.demo:
             demo = _make_demo(all_streams, pool.avatars)
-            _run_beside(stack, run_idle(demo, settings.fps))
+            _run_beside(stack, run_idle_animation(demo, settings.fps))
         app.state.pool = pool
         app.state.streams = all_streams
         app.state.admission = admission
         app.state.sessions = sessions
         app.state.connect = _by_aiortc(settings, executor)
-        app.state.connect_pictures = partial(
-            PicturePeer, executor=executor, silence_s=settings.idle_session_s
+        app.state.connect_jpeg = partial(
+            JpegPeer, executor=executor, silence_s=settings.idle_session_s
         )
         yield
 

@@ -17,7 +17,7 @@ from pydantic_settings import SettingsError as UnreadableSettingsError
 from server.encoding.codecs import parse_codecs
 from server.errors import SettingsError
 from server.logs import LogFormat
-from server.network.addresses import Reach, parse_address, parse_ports
+from server.network.addresses import Reachability, parse_address, parse_ports
 from server.network.ice_servers import IceServers, parse_urls
 from server.protocol.messages import describe
 
@@ -185,11 +185,11 @@ class Settings(BaseSettings):
         )
 
     @property
-    def reach(self) -> Reach:
+    def reach(self) -> Reachability:
         """Where the server itself can be reached."""
         ports = parse_ports(self.udp_ports) if self.udp_ports is not None else None
         address = parse_address(self.public_address) if self.public_address is not None else None
-        return Reach(ports, address)
+        return Reachability(ports, address)
 
     @property
     def origins(self) -> tuple[str, ...]:

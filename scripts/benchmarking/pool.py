@@ -13,7 +13,7 @@ from models.avatar.manifest import load_manifest
 from models.contract.frame_state import FrameState
 from scripts.benchmarking.avatars import resized, swaying
 from scripts.benchmarking.timing import percentiles
-from server.pool.cache_slots import CacheLine
+from server.pool.cache_slots import CacheSlots
 from server.pool.engine import ModelEngineFactory
 from server.pool.pool import PoolSettings, RenderPool
 
@@ -46,7 +46,7 @@ class Pool:
 class _Viewer:
     """Asks for a cache of a new state as soon as it has the last."""
 
-    line: CacheLine
+    line: CacheSlots
     state: FrameState
     asked_at: float = 0.0
 
@@ -91,7 +91,7 @@ async def _measure(command: Pool, avatars: Path, state: FrameState, workers: int
                 await asyncio.sleep(0.05)
         ready_s = time.perf_counter() - began
         count = command.lines or workers
-        viewers = [_Viewer(pool.open_line(command.avatar), state) for _ in range(count)]
+        viewers = [_Viewer(pool.open_slots(command.avatar), state) for _ in range(count)]
         for viewer in viewers:
             viewer.ask()
         await asyncio.sleep(_WARM_UP_S)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from server.admission.queue import Ticket, WaitingLine
+from server.admission.queue import Ticket, ViewerQueue
 from server.auth.grants import Grant
 from server.errors import DrainingError, FullError, TicketNotFoundError
 
@@ -15,7 +15,7 @@ _UNTIL_MEASURED = 1
 
 
 @dataclass(frozen=True)
-class Place:
+class AdmissionPermit:
     """A viewer's, from `Admission.enter` to `Admission.leave`."""
 
     ticket: Ticket | None
@@ -57,7 +57,7 @@ class Admission:
         """What the number of places was found from, as JSON values; None where it was set."""
         self.draining = False
         """Whether the server ends once they have left."""
-        self._line = WaitingLine(max_waiting, clock)
+        self._line = ViewerQueue(max_waiting, clock)
         self._clock = clock
 
     @property
@@ -75,7 +75,7 @@ class Admission:
         """Have so many places from now on, as these figures allow."""
         self.max_sessions, self.figures = places, figures
 
-    def enter(self, viewer: Grant, ticket_id: str | None = None) -> Place:
+    def enter(self, viewer: Grant, ticket_id: str | None = None) -> AdmissionPermit:
         """Take a place: one that nobody waits for, or one that is kept for this ticket.
 
         A ticket that is lost, or somebody else's, is as good as none.
@@ -92,9 +92,9 @@ class Admission:
         elif len(self._line) >= self._free:
             raise FullError(f"{self._all_taken()}, and {len(self._line)} viewers wait")
         self.inside += 1
-        return Place(ticket, self._clock() - ticket.joined_at if ticket else 0.0)
+        return AdmissionPermit(ticket, self._clock() - ticket.joined_at if ticket else 0.0)
 
-    def leave(self, place: Place, watched: bool) -> None:
+    def leave(self, place: AdmissionPermit, watched: bool) -> None:
         """Give a place back.
 
         Args:

@@ -36,7 +36,7 @@ class Ticket:
     """When its turn came."""
 
 
-class WaitingLine:
+class ViewerQueue:
     """Tickets in the order they came.
 
     Args:

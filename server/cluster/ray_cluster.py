@@ -21,7 +21,7 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from server.cluster.registry import HostStatus, Registry
-from server.cluster.supervisor import HostKeeper, HostPlan, Seat
+from server.cluster.supervisor import HostPlan, HostSupervisor, Seat
 from server.errors import NotReadyError, SettingsError
 from server.protocol.host_load import HeldStream, HostLoad
 
@@ -72,7 +72,7 @@ class HostActor:
 
     def __init__(self, plan: HostPlan, seat: Seat, registry: Any) -> None:
         self._registry = registry
-        self._keeper = HostKeeper(plan, seat)
+        self._keeper = HostSupervisor(plan, seat)
         # Not by a call of this actor: those end with the program that made them.
         threading.Thread(target=self._keep, name="keeper", daemon=True).start()
 

@@ -1,6 +1,6 @@
 """The router: the page, and 307 to a host for all else. Holds no state and no frame passes it.
 
-Whoever is sent on gets a pass for that host in the address (`server/auth/passes.py`).
+Whoever is sent on gets a pass for that host in the address (`server/auth/redirect_tokens.py`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response, WebSocket, s
 from starlette.requests import HTTPConnection
 
 from server.auth.grants import Grant, Scope
-from server.auth.passes import PARAMETER, give_pass
+from server.auth.redirect_tokens import PARAMETER, sign_redirect_token
 from server.auth.tokens import Tokens, read_tokens
 from server.cluster.interface import Placement
 from server.cluster.registry import HostStatus
 from server.errors import NotReadyError, PoolBusyError, SettingsError
+from server.http.access import install_access
 from server.http.authorization import TheGrant, needs, open_to_all
 from server.http.bodies import read_body
-from server.http.gate import add_gate
 from server.http.problems import answer_errors
 from server.http.viewer_page import viewer_route
 from server.protocol.host_load import HeldStream
@@ -50,7 +50,7 @@ def create_router(
     app = FastAPI(title="Telewarp router", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.placement = placement
     app.state.tokens = _signing(settings)
-    add_gate(app, settings, reached)
+    install_access(app, settings, reached)
     app.include_router(router)
     app.router.routes.append(viewer_route(settings.client))
     answer_errors(app)
@@ -95,7 +95,7 @@ class Way:
         if self._tokens is not None:
             stream_id: str | None = self._connection.path_params.get("stream_id")
             streams = None if stream_id is None else [stream_id]
-            given = give_pass(self._tokens, self._grant, host, scopes, streams)
+            given = sign_redirect_token(self._tokens, self._grant, host, scopes, streams)
             query.append((PARAMETER, given))
         root = self._connection.scope.get("root_path", "")
         path = self._connection.scope["path"].removeprefix(root)

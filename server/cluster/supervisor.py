@@ -55,7 +55,7 @@ class Seat:
     """Among those of its machine."""
 
 
-class HostKeeper:
+class HostSupervisor:
     """Runs a host, and another whenever it ends.
 
     Args:

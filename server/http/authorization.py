@@ -9,8 +9,8 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 
+from server.auth.authentication import grant_of
 from server.auth.grants import Grant, Scope
-from server.auth.guard import grant_of
 
 _LIMITED = {"429": "too many requests; try again after `Retry-After` seconds"}
 _RULED = {"401": "no token, or none that is good", "403": "the token does not allow it"}

@@ -8,17 +8,17 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from server.admission.admission import Admission
-from server.auth.passes import Passes
+from server.auth.redirect_tokens import RedirectTokens
 from server.errors import SessionNotFoundError
 from server.http.authorization import TheGrant
-from server.http.live_requests import LiveRequests
+from server.http.streaming_requests import StreamingRequests
 from server.network.ice_servers import IceServers
 from server.pool.pool import RenderPool
 from server.sessions.registry import Connect, Sessions
 from server.sessions.session import Session
 from server.settings import Settings
 from server.streams.streams import Stream, Streams
-from server.transport.jpeg_socket import ConnectPictures
+from server.transport.jpeg_socket import ConnectJpeg
 
 
 def _settings(connection: HTTPConnection) -> Settings:
@@ -51,8 +51,8 @@ def _connect(connection: HTTPConnection) -> Connect:
     return connect
 
 
-def _live(connection: HTTPConnection) -> LiveRequests:
-    live: LiveRequests = connection.app.state.live
+def _live(connection: HTTPConnection) -> StreamingRequests:
+    live: StreamingRequests = connection.app.state.live
     return live
 
 
@@ -61,13 +61,13 @@ def _ice_servers(connection: HTTPConnection) -> IceServers:
     return servers
 
 
-def _passes(connection: HTTPConnection) -> Passes | None:
-    passes: Passes | None = connection.app.state.passes
+def _passes(connection: HTTPConnection) -> RedirectTokens | None:
+    passes: RedirectTokens | None = connection.app.state.passes
     return passes
 
 
-def _connect_pictures(connection: HTTPConnection) -> ConnectPictures:
-    connect: ConnectPictures = connection.app.state.connect_pictures
+def _connect_pictures(connection: HTTPConnection) -> ConnectJpeg:
+    connect: ConnectJpeg = connection.app.state.connect_jpeg
     return connect
 
 
@@ -76,10 +76,10 @@ ThePool = Annotated[RenderPool, Depends(_pool)]
 TheStreams = Annotated[Streams, Depends(_streams)]
 TheSessions = Annotated[Sessions, Depends(_sessions)]
 TheAdmission = Annotated[Admission, Depends(_admission)]
-TheLiveRequests = Annotated[LiveRequests, Depends(_live)]
+TheLiveRequests = Annotated[StreamingRequests, Depends(_live)]
 TheConnect = Annotated[Connect, Depends(_connect)]
-TheConnectPictures = Annotated[ConnectPictures, Depends(_connect_pictures)]
-ThePasses = Annotated[Passes | None, Depends(_passes)]
+TheConnectJpeg = Annotated[ConnectJpeg, Depends(_connect_pictures)]
+ThePasses = Annotated[RedirectTokens | None, Depends(_passes)]
 TheIceServers = Annotated[IceServers, Depends(_ice_servers)]
 
 

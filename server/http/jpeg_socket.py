@@ -10,8 +10,8 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from server.auth.grants import Scope
 from server.errors import SessionClosedError, SessionNotFoundError
 from server.http.authorization import TheGrant, needs
-from server.http.dependencies import TheConnectPictures, TheSessions
-from server.transport.jpeg_socket import JPEG, PicturePeer
+from server.http.dependencies import TheConnectJpeg, TheSessions
+from server.transport.jpeg_socket import JPEG, JpegPeer
 
 router = APIRouter(prefix="/v1/streams", tags=["watching"])
 
@@ -43,7 +43,7 @@ async def show_pictures(
     socket: WebSocket,
     stream_id: str,
     sessions: TheSessions,
-    connect: TheConnectPictures,
+    connect: TheConnectJpeg,
     grant: TheGrant,
 ) -> None:
     """Show a stream as JPEG pictures, each after a `frame` event as text.
@@ -57,7 +57,7 @@ async def show_pictures(
         stream_id, lambda session: connect(session, carrier), JPEG, grant, _ticket(socket)
     )
     peer = session.peer
-    assert isinstance(peer, PicturePeer)
+    assert isinstance(peer, JpegPeer)
     reading = asyncio.create_task(_read(socket, peer))
     ended = asyncio.create_task(peer.ended.wait())
     try:
@@ -78,7 +78,7 @@ def _ticket(socket: WebSocket) -> str | None:
     return next((o.removeprefix(_TICKET) for o in offered if o.startswith(_TICKET)), None)
 
 
-async def _read(socket: WebSocket, peer: PicturePeer) -> None:
+async def _read(socket: WebSocket, peer: JpegPeer) -> None:
     """Hand on what the viewer says until it leaves."""
     while True:
         message = await socket.receive()

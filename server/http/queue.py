@@ -16,7 +16,7 @@ from server.http.dependencies import TheAdmission, TheStream
 router = APIRouter(prefix="/v1", tags=["watching"])
 
 
-class PlaceInLine(BaseModel):
+class QueuePosition(BaseModel):
     """How a ticket stands."""
 
     ticket: str
@@ -41,7 +41,7 @@ async def join_queue(
     stream: TheStream,
     admission: TheAdmission,
     grant: TheGrant,
-) -> PlaceInLine:
+) -> QueuePosition:
     """Stand at the end of the line that a full server has. `Location` is the ticket.
 
     Ask for it as often as it says. Once `place` is 0, a place is kept for ten seconds: POST the
@@ -62,7 +62,7 @@ async def join_queue(
     ),
     dependencies=[needs(Scope.VIEW, limited=True)],
 )
-async def ask_queue(ticket: str, admission: TheAdmission, grant: TheGrant) -> PlaceInLine:
+async def ask_queue(ticket: str, admission: TheAdmission, grant: TheGrant) -> QueuePosition:
     """How many viewers come before; asking keeps the place."""
     return _describe(admission.ask(ticket, grant))
 
@@ -79,8 +79,8 @@ async def leave_queue(ticket: str, admission: TheAdmission, grant: TheGrant) -> 
     admission.give_up(ticket, grant)
 
 
-def _describe(turn: Turn) -> PlaceInLine:
-    return PlaceInLine(
+def _describe(turn: Turn) -> QueuePosition:
+    return QueuePosition(
         ticket=turn.ticket.id,
         place=turn.place,
         waiting=turn.waiting,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Reach:
+class Reachability:
     """How the server's own addresses are offered."""
 
     udp_ports: range | None = None

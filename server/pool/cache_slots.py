@@ -30,7 +30,7 @@ class CacheView:
     """When the state it was made from was current: `time.monotonic()`, seconds."""
     state: FrameState
     slot: Slot
-    """Its arrays; they may be read only inside `CacheLine.reading`."""
+    """Its arrays; they may be read only inside `CacheSlots.reading`."""
 
     @property
     def age_ms(self) -> float:
@@ -38,14 +38,14 @@ class CacheView:
         return (time.monotonic() - self.made_at) * 1e3
 
 
-class Trail:
+class FrameSequence:
     """One sequence of pictures; names what the warp keeps from each for the next.
 
     Args:
         before: The sequence this one goes on from, so that no viewer sees where it begins.
     """
 
-    def __init__(self, before: Trail | None = None) -> None:
+    def __init__(self, before: FrameSequence | None = None) -> None:
         self.before = before
         self.closed = False
 
@@ -60,10 +60,10 @@ class Refresh:
     made_at: float
 
 
-class CacheLine:
+class CacheSlots:
     """Three slots, at most one refresh under way, and at most one request waiting.
 
-    Made by `RenderPool.open_line`. All but `reading` and `ready` belongs to the event loop.
+    Made by `RenderPool.open_slots`. All but `reading` and `ready` belongs to the event loop.
 
     Args:
         line_id: Names the line to the workers.
@@ -75,17 +75,17 @@ class CacheLine:
 
     def __init__(
         self,
-        line_id: int,
+        slots_id: int,
         avatar_id: str,
         device: str,
         memory: SlotMemory,
-        changed: Callable[[CacheLine], None],
+        changed: Callable[[CacheSlots], None],
     ) -> None:
-        self.id = line_id
+        self.id = slots_id
         self.avatar_id = avatar_id
         self.device = device
         self.memory = memory
-        self.trail = Trail()
+        self.sequence = FrameSequence()
         """The pictures drawn from it, where it is not said otherwise."""
         self.on_ready: list[Callable[[], None]] = []
         """Called after a new cache was swapped in. Must be quick and must not raise."""

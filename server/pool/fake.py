@@ -1,6 +1,6 @@
 """A stand-in for the models: real processes and real shared memory, but pictures one can check.
 
-Imports no torch, so its workers start in a moment. A picture shows four numbers (`read_picture`):
+Imports no torch, so its workers start in a moment. A picture shows four numbers (`decode_image`):
 which state it is of, and which state its cache was made from. What goes wrong is asked for by the
 state itself (`failing`, `breaking`, `hanging`), so that it happens in whichever process renders.
 """
@@ -66,7 +66,7 @@ def fake_avatar(avatar_id: str = "default", resolution: int = 64) -> AvatarInfo:
 
 
 def fake_state(jaw_open: float = 0.0, eye_x: float = 0.0) -> FrameState:
-    """A state told apart by two numbers, which `read_picture` finds again."""
+    """A state told apart by two numbers, which `decode_image` finds again."""
     expression = np.zeros(len(EXPRESSION_NAMES), np.float32)
     expression[JAW_OPEN] = jaw_open
     return FrameState(
@@ -110,7 +110,7 @@ class Shown:
     cached_eye_x: float
 
 
-def read_picture(rgb: RgbImage) -> Shown:
+def decode_image(rgb: RgbImage) -> Shown:
     """Find the numbers a picture was drawn from."""
     top, bottom = rgb[0, 0].astype(float) / 255, rgb[-1, 0].astype(float) / 255
     return Shown(top[0], 2 * top[1] - 1, bottom[0], 2 * bottom[1] - 1)

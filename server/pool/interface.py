@@ -11,7 +11,7 @@ from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage, WarpedImage
 from server.pool.jobs import SlotHandle
 
-SLOTS_PER_LINE = 3
+SLOT_COUNT = 3
 """One being written, one ready, one being read."""
 
 Slot = Mapping[str, Any]

@@ -16,23 +16,23 @@ SlotHandle = object
 
 
 @dataclass(frozen=True)
-class AttachLine:
+class AttachSlots:
     """Map the slots of a line that has been opened."""
 
-    line_id: int
+    slots_id: int
     avatar_id: str
     handle: SlotHandle
 
 
 @dataclass(frozen=True)
-class DetachLine:
+class DetachSlots:
     """Unmap the slots of a line that has been closed."""
 
-    line_id: int
+    slots_id: int
 
 
 @dataclass(frozen=True)
-class AttachPicture:
+class AttachImage:
     """Map the shared block that whole pictures are left in."""
 
     name: str
@@ -43,7 +43,7 @@ class RefreshJob:
     """Fill one slot of a line with the cache of a state."""
 
     id: int
-    line_id: int
+    slots_id: int
     slot: int
     state: FrameState
 
@@ -115,5 +115,5 @@ class JobFailed:
 
 
 Job = RefreshJob | RenderJob
-ToWorker = AttachLine | DetachLine | AttachPicture | RefreshJob | RenderJob | Ping | Stop
+ToWorker = AttachSlots | DetachSlots | AttachImage | RefreshJob | RenderJob | Ping | Stop
 FromWorker = Ready | BuildFailed | Pong | Broken | JobDone | JobFailed

@@ -20,13 +20,13 @@ from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage
 from server.errors import AvatarNotFoundError, NotReadyError, PoolBusyError, RenderError
 from server.logs import LogFormat
-from server.pool.cache_slots import CacheLine, CacheView, Trail
+from server.pool.cache_slots import CacheSlots, CacheView, FrameSequence
 from server.pool.frame import Frame
 from server.pool.interface import DeviceMemory, EngineFactory
 from server.pool.jobs import (
-    AttachLine,
-    AttachPicture,
-    DetachLine,
+    AttachImage,
+    AttachSlots,
+    DetachSlots,
     Job,
     JobDone,
     JobFailed,
@@ -38,7 +38,7 @@ from server.pool.placing import DeviceLoad, choose_device, lost_devices
 from server.pool.scheduler import Scheduler
 from server.pool.sizing import available_cores, default_size
 from server.pool.slot_memory import SharedBlock
-from server.pool.supervisor import Patience, Worker, WorkerState, is_ready
+from server.pool.supervisor import Timeouts, Worker, WorkerState, is_ready
 from server.pool.warping import WarpThread, WarpTrial
 from server.pool.worker import WorkerSettings
 from server.protocol.states import FrameInputs
@@ -46,12 +46,12 @@ from server.protocol.states import FrameInputs
 logger = logging.getLogger(__name__)
 
 __all__ = [
-    "CacheLine",
+    "CacheSlots",
     "CacheView",
+    "FrameSequence",
     "PoolSettings",
     "PoolStatus",
     "RenderPool",
-    "Trail",
 ]
 
 _TRIES = 2
@@ -80,7 +80,7 @@ class PoolSettings:
     whose pictures lose next to nothing by an older cache. A measured trade: see the README."""
     log_level: int = logging.INFO
     log_format: LogFormat = "text"
-    patience: Patience = field(default_factory=Patience)
+    patience: Timeouts = field(default_factory=Timeouts)
 
 
 @dataclass(frozen=True)
@@ -143,10 +143,10 @@ class RenderPool:
         self._workers: list[Worker] = []
         self._keepers: list[asyncio.Task[None]] = []
         self._warps: dict[str, WarpThread] = {}
-        self._lines: dict[int, CacheLine] = {}
+        self._lines: dict[int, CacheSlots] = {}
         self._pictures: dict[str, SharedBlock] = {}
         self._scheduler: Scheduler[_Ticket] = Scheduler(settings.max_waiting_renders)
-        self._under_way: dict[int, CacheLine | _Ticket] = {}
+        self._under_way: dict[int, CacheSlots | _Ticket] = {}
         self._ids = itertools.count(1)
         self._has_ready = asyncio.Event()
         self._open = False
@@ -231,7 +231,7 @@ class RenderPool:
         except TimeoutError as exc:
             raise NotReadyError(self.reason or "no worker is ready") from exc
 
-    def open_line(self, avatar_id: str) -> CacheLine:
+    def open_slots(self, avatar_id: str) -> CacheSlots:
         """Open a line of caches on the device that suits; close it with `line.close()`.
 
         Raises:
@@ -241,7 +241,7 @@ class RenderPool:
         self._find_avatar(avatar_id)
         warp = self._warps[choose_device(self._loads())]
         memory = warp.engine.allocate(avatar_id)
-        line = CacheLine(next(self._ids), avatar_id, warp.device, memory, self._line_changed)
+        line = CacheSlots(next(self._ids), avatar_id, warp.device, memory, self._line_changed)
         warp.lines += 1
         self._lines[line.id] = line
         for worker in self._workers:
@@ -250,7 +250,7 @@ class RenderPool:
         return line
 
     def submit_warp(
-        self, line: CacheLine, trail: Trail, sample: Callable[[], FrameInputs]
+        self, line: CacheSlots, sequence: FrameSequence, sample: Callable[[], FrameInputs]
     ) -> asyncio.Future[Frame | None]:
         """Warp the newest cache of a line to the newest inputs.
 
@@ -263,7 +263,7 @@ class RenderPool:
             The frame, with `queue`, `raster` and `warp` of its stages; None while the line has no
             cache. RenderError if the renderer refuses the state.
         """
-        return self._warps[line.device].submit(line, trail, sample)
+        return self._warps[line.device].submit(line, sequence, sample)
 
     async def try_warps(self, seconds: float) -> dict[str, WarpTrial]:
         """Time warps of the avatar with the largest picture, on all devices at once."""
@@ -336,7 +336,7 @@ class RenderPool:
         """Equip a fresh process with all open lines (called by its keeper)."""
         if not self._open:
             return  # `start` comes back to it once the avatars are known here
-        worker.tell(AttachPicture(self._pictures[worker.name].name))
+        worker.send(AttachImage(self._pictures[worker.name].name))
         for line in self._lines.values():
             if line.device == worker.device:
                 _attach(worker, line)
@@ -346,7 +346,7 @@ class RenderPool:
     def worker_done(self, worker: Worker, job: Job, reply: JobDone | JobFailed) -> None:
         """Hand on what a worker finished, and give it the next (called by its keeper)."""
         match self._under_way.pop(job.id):
-            case CacheLine() as line:
+            case CacheSlots() as line:
                 self._finish_refresh(line, reply)
             case _Ticket() as ticket:
                 self._finish_render(ticket, worker, reply)
@@ -361,7 +361,7 @@ class RenderPool:
         if not self.ready:
             self._has_ready.clear()
         match self._under_way.pop(job.id) if job is not None else None:
-            case CacheLine() as line:
+            case CacheSlots() as line:
                 self._retry(line)
             case _Ticket() as ticket if ticket.tries < _TRIES and self._open:
                 self._scheduler.put_back(ticket)
@@ -418,7 +418,7 @@ class RenderPool:
             raise AvatarNotFoundError(f"no avatar {avatar_id!r}; there are: {known}")
         return avatar
 
-    def _line_changed(self, line: CacheLine) -> None:
+    def _line_changed(self, line: CacheSlots) -> None:
         if not line.closed:
             self._scheduler.want(line)
             self._dispatch()
@@ -427,10 +427,10 @@ class RenderPool:
         self._scheduler.forget(line)
         self._warps[line.device].lines -= 1
         for warp in self._warps.values():  # it may have followed another line's caches
-            warp.close_trail(line.trail)
+            warp.close_sequence(line.sequence)
         for worker in self._workers:
             if _listens(worker, line.device):
-                worker.tell(DetachLine(line.id))
+                worker.send(DetachSlots(line.id))
 
     def _dispatch(self) -> None:
         """Give every idle worker what is next."""
@@ -438,7 +438,7 @@ class RenderPool:
             if not worker.free or not self._open:
                 continue
             match self._scheduler.next(worker.device):
-                case CacheLine() as line:
+                case CacheSlots() as line:
                     refresh = line.begin_refresh()
                     job = RefreshJob(next(self._ids), line.id, refresh.slot, refresh.state)
                     self._under_way[job.id] = line
@@ -448,13 +448,13 @@ class RenderPool:
                     self._under_way[ticket.job.id] = ticket
                     worker.give(ticket.job)
 
-    def _retry(self, line: CacheLine) -> None:
+    def _retry(self, line: CacheSlots) -> None:
         pause_s = line.retry_refresh()
         if pause_s:
             logger.warning("line %d has cost several workers, next try in %g s", line.id, pause_s)
             asyncio.get_running_loop().call_later(pause_s, line.settle)
 
-    def _finish_refresh(self, line: CacheLine, reply: JobDone | JobFailed) -> None:
+    def _finish_refresh(self, line: CacheSlots, reply: JobDone | JobFailed) -> None:
         if isinstance(reply, JobFailed):
             if not line.failed:  # once; from then on they are only counted
                 logger.warning("a refresh of line %d failed: %s", line.id, reply.detail)
@@ -478,9 +478,9 @@ def _listens(worker: Worker, device: str) -> bool:
     return worker.device == device and worker.ready
 
 
-def _attach(worker: Worker, line: CacheLine) -> None:
+def _attach(worker: Worker, line: CacheSlots) -> None:
     # The handle is made anew for each worker: on a GPU it can be opened only once.
-    worker.tell(AttachLine(line.id, line.avatar_id, line.memory.handle))
+    worker.send(AttachSlots(line.id, line.avatar_id, line.memory.handle))
 
 
 def _fail(ticket: _Ticket, why: str) -> None:

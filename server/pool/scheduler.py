@@ -6,7 +6,7 @@ from collections import deque
 from typing import Generic, TypeVar
 
 from server.errors import PoolBusyError
-from server.pool.cache_slots import CacheLine
+from server.pool.cache_slots import CacheSlots
 
 Render = TypeVar("Render")
 
@@ -23,7 +23,7 @@ class Scheduler(Generic[Render]):
 
     def __init__(self, max_waiting: int) -> None:
         self._max_waiting = max_waiting
-        self._lines: dict[str, deque[CacheLine]] = {}
+        self._lines: dict[str, deque[CacheSlots]] = {}
         self._renders: deque[Render] = deque()
         self._render_next = False
 
@@ -37,13 +37,13 @@ class Scheduler(Generic[Render]):
         """Lines whose request nobody works on yet."""
         return sum(len(lines) for lines in self._lines.values())
 
-    def want(self, line: CacheLine) -> None:
+    def want(self, line: CacheSlots) -> None:
         """Give a line a place in the rotation, if it has none."""
         lines = self._lines.setdefault(line.device, deque())
         if line not in lines:
             lines.append(line)
 
-    def forget(self, line: CacheLine) -> None:
+    def forget(self, line: CacheSlots) -> None:
         """Take a line out of the rotation."""
         lines = self._lines.get(line.device, deque())
         if line in lines:
@@ -74,7 +74,7 @@ class Scheduler(Generic[Render]):
         self._renders.clear()
         return renders
 
-    def next(self, device: str) -> CacheLine | Render | None:
+    def next(self, device: str) -> CacheSlots | Render | None:
         """Take what a free worker of `device` should do next; None if there is nothing."""
         line = self._peek_line(device)
         if self._renders and (self._render_next or line is None):
@@ -85,10 +85,10 @@ class Scheduler(Generic[Render]):
             self._render_next = True
         return line
 
-    def _peek_line(self, device: str) -> CacheLine | None:
+    def _peek_line(self, device: str) -> CacheSlots | None:
         """The first line in rotation; lines that cannot be refreshed now lose their place.
 
-        They ask for a new one as soon as they can (`CacheLine.settle`).
+        They ask for a new one as soon as they can (`CacheSlots.settle`).
         """
         lines = self._lines.setdefault(device, deque())
         while lines and not lines[0].can_refresh:

@@ -12,7 +12,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
 
 from server.errors import PoolBusyError
-from server.pool.interface import SLOTS_PER_LINE
+from server.pool.interface import SLOT_COUNT
 
 _ALIGNMENT = 64
 """Bytes: a cache line, and the widest vector load there is."""
@@ -41,7 +41,7 @@ class SlotLayout:
         slots: How many slots the block holds.
     """
 
-    def __init__(self, specs: Sequence[ArraySpec], slots: int = SLOTS_PER_LINE) -> None:
+    def __init__(self, specs: Sequence[ArraySpec], slots: int = SLOT_COUNT) -> None:
         self.specs = tuple(specs)
         self._offsets: dict[str, int] = {}
         end = 0
@@ -137,7 +137,7 @@ class SlotBook:
     Thread-safe: the event loop writes down refreshes while the warp thread pins and unpins.
     """
 
-    def __init__(self, slots: int = SLOTS_PER_LINE) -> None:
+    def __init__(self, slots: int = SLOT_COUNT) -> None:
         self._lock = threading.Lock()
         self._pins = [0] * slots
         self._writing: int | None = None

@@ -40,7 +40,7 @@ def is_ready(state: WorkerState) -> bool:
 
 
 @dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """How long a worker may take before it is given up."""
 
     start_s: float = 120.0
@@ -97,7 +97,7 @@ class Worker:
         settings: WorkerSettings,
         factory: EngineFactory,
         events: WorkerEvents,
-        patience: Patience,
+        patience: Timeouts,
     ) -> None:
         self.name = settings.name
         self.device = settings.device
@@ -154,9 +154,9 @@ class Worker:
         assert self.free
         self.state, self._job = "busy", job
         self._expect_within(self._patience.job_s, f"hung for {self._patience.job_s:g} s on a job")
-        self.tell(job)
+        self.send(job)
 
-    def tell(self, message: ToWorker) -> None:
+    def send(self, message: ToWorker) -> None:
         """Send a message that has no reply; nothing happens while there is no process."""
         if self._channel is not None:
             self._channel.send(message)
@@ -168,7 +168,7 @@ class Worker:
             self._kill("stopped while starting")
         else:
             self._expect_within(self._patience.stop_s, "did not stop when told to")
-            self.tell(Stop())
+            self.send(Stop())
 
     async def _live_once(self) -> None:
         """One process, from its start to its end."""
@@ -292,7 +292,7 @@ class Worker:
         if self.state == "idle" and self._deadline is None:
             seconds = self._patience.pong_s
             self._expect_within(seconds, f"hung: no answer for {seconds:g} s")
-            self.tell(Ping())
+            self.send(Ping())
 
     def _note_pong(self) -> None:
         if self._job is None and not self._stopping.is_set():  # those have deadlines of their own

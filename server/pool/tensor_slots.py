@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.multiprocessing.reductions import reduce_tensor
 
 from server.errors import PoolBusyError
-from server.pool.interface import SLOTS_PER_LINE, Slot
+from server.pool.interface import SLOT_COUNT, Slot
 from server.pool.jobs import SlotHandle
 from server.pool.slot_memory import SharedBlock, SlotLayout
 
@@ -121,7 +121,7 @@ class CudaSlots:
 def _cut(whole: Tensor, layout: SlotLayout, dtypes: Dtypes) -> list[dict[str, Tensor]]:
     """The arrays of each slot, as views of one piece of memory."""
     slots = []
-    for slot in range(SLOTS_PER_LINE):
+    for slot in range(SLOT_COUNT):
         tensors = {}
         for spec in layout.specs:
             begin = layout.offset(slot, spec.name)

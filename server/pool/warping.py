@@ -19,7 +19,7 @@ import numpy as np
 from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage
-from server.pool.cache_slots import CacheLine, CacheView, Trail
+from server.pool.cache_slots import CacheSlots, CacheView, FrameSequence
 from server.pool.frame import Frame
 from server.pool.interface import Engine, EngineFactory, Fade, SlotMemory
 from server.protocol.states import FrameInputs
@@ -83,7 +83,9 @@ class WarpThread:
         """How long a warp has taken lately."""
         self._factory = factory
         self._engine: Engine | None = None
-        self._drawn: weakref.WeakKeyDictionary[Trail, _SequenceState] = weakref.WeakKeyDictionary()
+        self._drawn: weakref.WeakKeyDictionary[FrameSequence, _SequenceState] = (
+            weakref.WeakKeyDictionary()
+        )
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"warp-{device}")
 
     @property
@@ -101,7 +103,7 @@ class WarpThread:
         )
 
     def submit(
-        self, line: CacheLine, trail: Trail, sample: Callable[[], FrameInputs]
+        self, line: CacheSlots, sequence: FrameSequence, sample: Callable[[], FrameInputs]
     ) -> asyncio.Future[Frame | None]:
         """Warp the newest cache of a line to the state that `sample` gives when its turn comes.
 
@@ -113,7 +115,7 @@ class WarpThread:
         """
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(
-            self._executor, self._warp, line, trail, sample, loop, time.perf_counter()
+            self._executor, self._warp, line, sequence, sample, loop, time.perf_counter()
         )
 
     async def try_out(self, avatar: AvatarInfo, seconds: float) -> WarpTrial:
@@ -142,10 +144,10 @@ class WarpThread:
             memory.close()
         return WarpTrial(sorted(times)[len(times) // 4], pictures)
 
-    def close_trail(self, trail: Trail) -> None:
+    def close_sequence(self, sequence: FrameSequence) -> None:
         """Free at once what is kept for it, a whole cache: collection may come much later."""
-        trail.closed = True
-        self._drawn.pop(trail, None)
+        sequence.closed = True
+        self._drawn.pop(sequence, None)
 
     def close(self) -> None:
         """Wait for the warp under way and end the thread; warps still waiting are cancelled."""
@@ -161,8 +163,8 @@ class WarpThread:
 
     def _warp(
         self,
-        line: CacheLine,
-        trail: Trail,
+        line: CacheSlots,
+        sequence: FrameSequence,
         sample: Callable[[], FrameInputs],
         loop: asyncio.AbstractEventLoop,
         submitted_at: float,
@@ -170,9 +172,9 @@ class WarpThread:
         queue_ms = (time.perf_counter() - submitted_at) * 1e3
         try:
             with line.reading() as cache:
-                if cache is None or line.closed or trail.closed:
+                if cache is None or line.closed or sequence.closed:
                     return None
-                return self._draw(line, trail, cache, sample(), queue_ms)
+                return self._draw(line, sequence, cache, sample(), queue_ms)
         finally:
             # From here and not from the future, which may have been cancelled long ago.
             if line.needs_settling:
@@ -183,9 +185,14 @@ class WarpThread:
         self.warp_ms = earlier_ms + _NEWEST_COUNTS * (elapsed_ms - earlier_ms)
 
     def _draw(
-        self, line: CacheLine, trail: Trail, cache: CacheView, inputs: FrameInputs, queue_ms: float
+        self,
+        line: CacheSlots,
+        sequence: FrameSequence,
+        cache: CacheView,
+        inputs: FrameInputs,
+        queue_ms: float,
     ) -> Frame:
-        kept, now = self._kept(trail, line.avatar_id), time.monotonic()
+        kept, now = self._kept(sequence, line.avatar_id), time.monotonic()
         if same := kept.reusable(inputs.state, cache, now):
             stages_ms = {"queue": queue_ms, "raster": 0.0, "warp": 0.0}
             return Frame(inputs, same.cache, same.rgb, same.fading, stages_ms)
@@ -199,14 +206,14 @@ class WarpThread:
         kept.frame, kept.drawn_at = frame, time.monotonic()
         return frame
 
-    def _kept(self, trail: Trail, avatar_id: str) -> _SequenceState:
+    def _kept(self, sequence: FrameSequence, avatar_id: str) -> _SequenceState:
         """The trail's own; at first a copy of what the one before it has here."""
-        drawn = self._drawn.get(trail)
+        drawn = self._drawn.get(sequence)
         if drawn is None:
-            before = self._drawn.get(trail.before) if trail.before else None
+            before = self._drawn.get(sequence.before) if sequence.before else None
             fade = self.engine.open_fade(avatar_id, before.fade if before else None)
-            drawn = self._drawn[trail] = _SequenceState(fade)
-            trail.before = None
+            drawn = self._drawn[sequence] = _SequenceState(fade)
+            sequence.before = None
         return drawn
 
 

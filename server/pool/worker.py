@@ -25,11 +25,11 @@ from server.logs import LogFormat
 from server.pool.channel import WorkerChannel
 from server.pool.interface import Engine, EngineFactory, SlotMemory
 from server.pool.jobs import (
-    AttachLine,
-    AttachPicture,
+    AttachImage,
+    AttachSlots,
     Broken,
     BuildFailed,
-    DetachLine,
+    DetachSlots,
     Job,
     JobDone,
     JobFailed,
@@ -107,7 +107,7 @@ def _end_with_parent() -> None:
 
 def serve(engine: Engine, channel: WorkerChannel) -> None:
     """Serve messages in order, one reply per job, until `Stop` or the end of the channel."""
-    desk = _Desk(engine)
+    desk = _JobHandler(engine)
     try:
         while not isinstance(message := channel.receive(), Stop):
             reply = desk.take(message)
@@ -119,7 +119,7 @@ def serve(engine: Engine, channel: WorkerChannel) -> None:
         desk.close()
 
 
-class _Desk:
+class _JobHandler:
     """What a worker has open: the mapped slots of each line, and the block pictures go into."""
 
     def __init__(self, engine: Engine) -> None:
@@ -131,13 +131,13 @@ class _Desk:
         match message:
             case Ping():
                 return Pong()
-            case AttachLine():
+            case AttachSlots():
                 self._attach(message)
-            case DetachLine() if message.line_id in self._lines:
-                self._lines.pop(message.line_id)[1].close()
-            case DetachLine():
+            case DetachSlots() if message.slots_id in self._lines:
+                self._lines.pop(message.slots_id)[1].close()
+            case DetachSlots():
                 pass  # it was gone before it could be attached
-            case AttachPicture():
+            case AttachImage():
                 self._picture = SharedBlock.attach(message.name)
             case RefreshJob() | RenderJob():
                 return self._work(message)
@@ -145,7 +145,7 @@ class _Desk:
                 raise AssertionError(f"unknown message {message!r}")
         return None
 
-    def _attach(self, message: AttachLine) -> None:
+    def _attach(self, message: AttachSlots) -> None:
         if message.avatar_id not in self._engine.avatars:
             return  # broken since the server started; each of its jobs says so
         try:
@@ -153,9 +153,9 @@ class _Desk:
         except FileNotFoundError:
             # Its viewer has left while this process was busy. No job can be on its way for it: the
             # owner frees a line only when none is.
-            logger.debug("line %d is gone already", message.line_id)
+            logger.debug("line %d is gone already", message.slots_id)
             return
-        self._lines[message.line_id] = message.avatar_id, memory
+        self._lines[message.slots_id] = message.avatar_id, memory
 
     def close(self) -> None:
         for _, memory in self._lines.values():
@@ -174,9 +174,9 @@ class _Desk:
         return JobDone(job.id, (time.perf_counter() - began) * 1e3, shape)
 
     def _refresh(self, job: RefreshJob) -> tuple[int, ...]:
-        if job.line_id not in self._lines:
+        if job.slots_id not in self._lines:
             raise RenderError("its avatar could not be loaded by this worker")
-        avatar_id, memory = self._lines[job.line_id]
+        avatar_id, memory = self._lines[job.slots_id]
         self._engine.refresh(avatar_id, job.state, memory.slot(job.slot))
         return ()
 

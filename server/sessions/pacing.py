@@ -13,7 +13,7 @@ _PATIENCE = 1.5
 """After so many intervals without a view, the viewer has stopped moving."""
 
 
-class Pace:
+class FramePacing:
     """At most `fps` frames a second on average, begun when the viewer moves.
 
     A frame has a moment at which it reaches the screen just in time, and the viewer's page sends

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from server.admission.admission import Admission, Place
+from server.admission.admission import Admission, AdmissionPermit
 from server.auth.grants import Grant
 from server.errors import NotReadyError, SessionNotFoundError, TelewarpError
 from server.pool.pool import RenderPool
 from server.sessions.frame_metrics import FrameMetrics
 from server.sessions.session import Peer, Session
-from server.sessions.view_sharing import Vantages
+from server.sessions.view_sharing import ViewGroups
 from server.streams.streams import Stream, Streams
 
 logger = logging.getLogger(__name__)
@@ -44,9 +44,9 @@ class Sessions:
         self._fps = fps
         self._admission = admission
         self._sessions: dict[str, Session] = {}
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, AdmissionPermit] = {}
         """Of the same."""
-        self._vantages: WeakKeyDictionary[Stream, Vantages] = WeakKeyDictionary()
+        self._vantages: WeakKeyDictionary[Stream, ViewGroups] = WeakKeyDictionary()
         self._closing: set[asyncio.Task[None]] = set()
 
     async def open(
@@ -89,7 +89,7 @@ class Sessions:
         logger.info("session %s watches stream %s", session.id, stream.id, extra=session.log_ids)
         return session, answer
 
-    def _enter(self, viewer: Grant, ticket: str | None) -> Place:
+    def _enter(self, viewer: Grant, ticket: str | None) -> AdmissionPermit:
         try:
             if self._pool.failing:
                 raise NotReadyError(self._pool.reason or "no worker is ready")
@@ -101,7 +101,7 @@ class Sessions:
     def _make(self, stream: Stream, viewer: Grant) -> Session:
         session_id = secrets.token_urlsafe(16)
         if stream not in self._vantages:
-            self._vantages[stream] = Vantages(self._pool)
+            self._vantages[stream] = ViewGroups(self._pool)
         return Session(
             session_id,
             stream,
@@ -139,11 +139,11 @@ class Sessions:
         assert peer is not None, "a session's id is told only after its offer was answered"
         await peer.add_candidates(sdp_fragment)
 
-    def tell(self, event: Mapping[str, Any]) -> None:
+    def broadcast(self, event: Mapping[str, Any]) -> None:
         """Send an event to all viewers who can be reached."""
         for session in self.list():
             if session.peer is not None:
-                session.peer.tell(event)
+                session.peer.send_event(event)
 
     async def close(self, session_id: str) -> None:
         """End a session and its connection.

@@ -26,13 +26,13 @@ from server.errors import (
     SessionClosedError,
 )
 from server.pool.frame import Frame
-from server.pool.pool import CacheLine, RenderPool
+from server.pool.pool import CacheSlots, RenderPool
 from server.protocol.states import FrameInputs, MeshState, ViewState
 from server.sessions.frame_metrics import FrameMetrics
-from server.sessions.pacing import Pace
-from server.sessions.view_sharing import Seat, Vantages
-from server.sessions.viewer_state import Scene
-from server.sessions.windows import Rate, Window
+from server.sessions.pacing import FramePacing
+from server.sessions.recent import Rate, RecentPercentiles
+from server.sessions.view_sharing import GroupMembership, ViewGroups
+from server.sessions.viewer_state import ViewerState
 from server.streams.streams import Stream
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Peer(Protocol):
     async def add_candidates(self, sdp_fragment: str) -> None:
         """Take trickled ICE candidates."""
 
-    def tell(self, event: Mapping[str, Any]) -> None:
+    def send_event(self, event: Mapping[str, Any]) -> None:
         """Send an event to the viewer, or drop it where that is not possible now."""
 
     async def close(self) -> None:
@@ -69,8 +69,10 @@ class _Figures:
     refused_meshes: int = 0
     rate: Rate = field(default_factory=Rate)
     refresh_rate: Rate = field(default_factory=Rate)
-    cache_age_ms: Window = field(default_factory=Window)
-    stages_ms: defaultdict[str, Window] = field(default_factory=lambda: defaultdict(Window))
+    cache_age_ms: RecentPercentiles = field(default_factory=RecentPercentiles)
+    stages_ms: defaultdict[str, RecentPercentiles] = field(
+        default_factory=lambda: defaultdict(RecentPercentiles)
+    )
 
     def add(self, frame: Frame) -> None:
         self.frames += 1
@@ -99,7 +101,7 @@ class Session:
         session_id: str,
         stream: Stream,
         pool: RenderPool,
-        vantages: Vantages,
+        vantages: ViewGroups,
         fps: float,
         ended: Callable[[Session], None],
         viewer: Grant,
@@ -114,12 +116,14 @@ class Session:
         """What the encoder aims at, bits a second; None where nobody sets it."""
         self._pool = pool
         self.most_fps = fps
-        self._pace = Pace(fps)
+        self._pace = FramePacing(fps)
         self._ended = ended
-        self._scene = Scene(stream, self._on_change)
+        self._scene = ViewerState(stream, self._on_change)
         try:
             place = self._scene.sample().state
-            self._seat = Seat(vantages, stream.avatar.id, place, self._on_cache, self.end)
+            self._seat = GroupMembership(
+                vantages, stream.avatar.id, place, self._on_cache, self.end
+            )
         except BaseException:
             self._scene.close()
             raise
@@ -138,7 +142,7 @@ class Session:
         self._keep_fresh()  # the first cache is made while the peers still negotiate
 
     @property
-    def line(self) -> CacheLine:
+    def line(self) -> CacheSlots:
         """The caches it is drawn from, perhaps shared."""
         return self._seat.line
 
@@ -171,7 +175,7 @@ class Session:
         return accepted
 
     def set_mesh(self, mesh: MeshState) -> bool:
-        """Let the viewer drive the face, unless it comes late or twice; see `Scene.set_mesh`.
+        """Let the viewer drive the face, unless it comes late or twice; see `ViewerState.set_mesh`.
 
         Raises:
             MayNotDriveError: If the viewer may only watch; such are counted.
@@ -275,9 +279,9 @@ class Session:
         if ready is None or not ready.state.same_image(self._scene.sample().state):
             line.request(partial(self._sample_for_refresh, line.id))
 
-    def _sample_for_refresh(self, line_id: int) -> FrameState:
+    def _sample_for_refresh(self, slots_id: int) -> FrameState:
         sampled = self._scene.sample()
-        self._refreshed = line_id, sampled.revision
+        self._refreshed = slots_id, sampled.revision
         return sampled.state
 
     def _has_news(self) -> bool:
@@ -342,7 +346,7 @@ class Session:
             inputs = self._scene.sample()
             return inputs
 
-        warping = self._pool.submit_warp(line, self._seat.trail, sample)
+        warping = self._pool.submit_warp(line, self._seat.sequence, sample)
         self._keep_fresh()  # while the warp is under way
         try:
             frame = await warping

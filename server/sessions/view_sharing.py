@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models.contract.frame_state import FrameState
-from server.pool.pool import CacheLine, RenderPool, Trail
+from server.pool.pool import CacheSlots, FrameSequence, RenderPool
 
 
 class Tolerance(NamedTuple):
@@ -40,10 +40,10 @@ who joins draws from the other caches by itself: four fades."""
 
 
 @dataclass(eq=False)
-class Vantage:
+class ViewGroup:
     """Caches for one place to look from."""
 
-    line: CacheLine
+    line: CacheSlots
     place: FrameState
     """Seen from there; follows a viewer who is alone."""
     viewers: int = 0
@@ -54,7 +54,7 @@ class Vantage:
     """Whether its one viewer sees another face than the stream's."""
 
 
-class Vantages:
+class ViewGroups:
     """All vantages of one stream.
 
     Args:
@@ -63,9 +63,9 @@ class Vantages:
 
     def __init__(self, pool: RenderPool) -> None:
         self._pool = pool
-        self._open: list[Vantage] = []
+        self._open: list[ViewGroup] = []
 
-    def near(self, place: FrameState, but: Vantage | None = None) -> Vantage | None:
+    def near(self, place: FrameState, but: ViewGroup | None = None) -> ViewGroup | None:
         """One that is close to a place, and another one than `but`."""
         for vantage in self._open:
             if vantage is but or vantage.apart or vantage.line.lost or not vantage.viewers:
@@ -74,24 +74,24 @@ class Vantages:
                 return vantage
         return None
 
-    def open(self, avatar_id: str, place: FrameState) -> Vantage:
+    def open(self, avatar_id: str, place: FrameState) -> ViewGroup:
         """Open one, for a viewer to be counted in.
 
         Raises:
             AvatarNotFoundError: If there is no such avatar.
         """
-        vantage = Vantage(self._pool.open_line(avatar_id), place)
+        vantage = ViewGroup(self._pool.open_slots(avatar_id), place)
         self._open.append(vantage)
         return vantage
 
-    def close_unused(self, vantage: Vantage) -> None:
+    def close_unused(self, vantage: ViewGroup) -> None:
         """Close its line, if the last one has left."""
         if not vantage.viewers + vantage.guests:
             self._open.remove(vantage)
             vantage.line.close()
 
 
-class Seat:
+class GroupMembership:
     """A viewer's place among a stream's vantages.
 
     Args:
@@ -107,7 +107,7 @@ class Seat:
 
     def __init__(
         self,
-        vantages: Vantages,
+        vantages: ViewGroups,
         avatar_id: str,
         place: FrameState,
         on_cache: Callable[[], None],
@@ -117,29 +117,29 @@ class Seat:
         self._avatar_id = avatar_id
         self._on_cache, self._on_lost = on_cache, on_lost
         self._own = self._sit_down(vantages.near(place) or vantages.open(avatar_id, place))
-        self._other: Vantage | None = None
+        self._other: ViewGroup | None = None
         """What is drawn from instead of the own caches: of the vantage left, or to be joined."""
         self._joins_at: float | None = None
         """When `_other` becomes the own vantage; None where it is the one left."""
-        self._met: Vantage | None = None
+        self._met: ViewGroup | None = None
         """One that is near."""
         self._met_at = 0.0
 
     @property
-    def line(self) -> CacheLine:
+    def line(self) -> CacheSlots:
         """What to draw from now."""
         other = self._other
         return self._own.line if other is None else other.line
 
     @property
-    def wanted(self) -> CacheLine:
+    def wanted(self) -> CacheSlots:
         """What to refresh now."""
         return self.line if self._joins_at is not None else self._own.line
 
     @property
-    def trail(self) -> Trail:
+    def sequence(self) -> FrameSequence:
         """The viewer's pictures."""
-        return self._own.line.trail
+        return self._own.line.sequence
 
     @property
     def viewers(self) -> int:
@@ -169,7 +169,7 @@ class Seat:
         self._get_up(left)
         self._own = self._sit_down(self._vantages.open(self._avatar_id, place))
         self._own.apart = apart
-        self._own.line.trail.before = left.line.trail
+        self._own.line.sequence.before = left.line.sequence
 
     def _look_for_company(self, place: FrameState, apart: bool) -> None:
         """Begin to join another vantage, once it has been near for a while."""
@@ -179,7 +179,7 @@ class Seat:
         if near is not None and near.line.ready is not None and now - self._met_at >= JOIN_S:
             self._visit(near, now + JOIN_S)
 
-    def _go_on(self, other: Vantage, place: FrameState, apart: bool) -> None:
+    def _go_on(self, other: ViewGroup, place: FrameState, apart: bool) -> None:
         """Keep away from another vantage or join it, once it is time."""
         self._own.place, self._own.apart = place, apart
         if self._joins_at is None:
@@ -196,30 +196,30 @@ class Seat:
             self._say_goodbye(self._other)
         self._on_cache()
 
-    def _sit_down(self, vantage: Vantage) -> Vantage:
+    def _sit_down(self, vantage: ViewGroup) -> ViewGroup:
         vantage.viewers += 1
         self._listen(vantage)
         return vantage
 
-    def _get_up(self, vantage: Vantage) -> None:
+    def _get_up(self, vantage: ViewGroup) -> None:
         vantage.viewers -= 1
         self._stop_listening(vantage)
 
-    def _visit(self, vantage: Vantage, joins_at: float | None) -> None:
+    def _visit(self, vantage: ViewGroup, joins_at: float | None) -> None:
         vantage.guests += 1
         self._listen(vantage)
         self._other, self._joins_at, self._met = vantage, joins_at, None
 
-    def _say_goodbye(self, vantage: Vantage) -> None:
+    def _say_goodbye(self, vantage: ViewGroup) -> None:
         vantage.guests -= 1
         self._other = self._joins_at = None
         self._stop_listening(vantage)
 
-    def _listen(self, vantage: Vantage) -> None:
+    def _listen(self, vantage: ViewGroup) -> None:
         vantage.line.on_ready.append(self._cache_came)
         vantage.line.on_lost.append(self._on_lost)
 
-    def _stop_listening(self, vantage: Vantage) -> None:
+    def _stop_listening(self, vantage: ViewGroup) -> None:
         if not vantage.line.closed:  # the pool may have ended first
             vantage.line.on_ready.remove(self._cache_came)
             vantage.line.on_lost.remove(self._on_lost)

@@ -26,10 +26,10 @@ class ViewerChannel:
         tell: Sends an event to the viewer, or drops it; must not raise.
     """
 
-    def __init__(self, session: Session, tell: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, session: Session, send_event: Callable[[dict[str, Any]], None]) -> None:
         self.bad_messages = 0
         self._session = session
-        self._tell = tell
+        self._tell = send_event
         self._last_error_at = float("-inf")
 
     def receive(self, text: str | bytes) -> None:

@@ -29,7 +29,7 @@ class InputCounters:
     meshes_dropped: int = 0
 
 
-class Scene:
+class ViewerState:
     """A viewer's view of a stream, whose face the viewer may also drive itself for a while.
 
     Lives on the event loop; only `sample` is also called from other threads.

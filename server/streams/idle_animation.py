@@ -300,7 +300,7 @@ def _between(before: Floats, after: Floats, share: float) -> Floats:
     return np.asarray(before + share * (after - before), np.float32)
 
 
-async def run_idle(stream: Stream, fps: float, seed: int = 0) -> None:
+async def run_idle_animation(stream: Stream, fps: float, seed: int = 0) -> None:
     """Animate a stream whenever no publisher holds it, until it is deleted.
 
     After a publisher has been silent for `LIVE_HOLD_S` the face moves on from where it was left.

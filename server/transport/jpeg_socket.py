@@ -37,14 +37,14 @@ _STILL_S = 1.0
 _CHECK_S = 0.5
 
 
-class PictureShown(Message):
+class ImageShown(Message):
     """The viewer shows a picture and can take the next."""
 
     type: Literal["shown"]
     picture: Seq
 
 
-_shown = TypeAdapter(PictureShown)
+_shown = TypeAdapter(ImageShown)
 
 
 class Socket(Protocol):
@@ -58,7 +58,7 @@ class Socket(Protocol):
     async def send_bytes(self, data: bytes) -> None: ...
 
 
-class PicturePeer:
+class JpegPeer:
     """Sends a session's pictures over a socket until either ends.
 
     Args:
@@ -80,7 +80,7 @@ class PicturePeer:
         self._socket = socket
         self._executor = executor
         self._silence_s = silence_s
-        self._channel = ViewerChannel(session, self.tell)
+        self._channel = ViewerChannel(session, self.send_event)
         self._events: dict[str, Mapping[str, Any]] = {}
         """The newest of each type, to go out with the next picture."""
         self._under_way = 0
@@ -110,7 +110,7 @@ class PicturePeer:
         """
         raise BadOfferError("expected a WebRTC session, got one that sends pictures")
 
-    def tell(self, event: Mapping[str, Any]) -> None:
+    def send_event(self, event: Mapping[str, Any]) -> None:
         """Send an event with the next picture; a newer one of its type takes its place."""
         self._events[event["type"]] = event
 
@@ -183,7 +183,7 @@ class PicturePeer:
             self._session.end()
 
 
-ConnectPictures = Callable[[Session, Socket], PicturePeer]
+ConnectJpeg = Callable[[Session, Socket], JpegPeer]
 """Makes the picture side of a session."""
 
 

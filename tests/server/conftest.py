@@ -59,7 +59,7 @@ async def _serve(
 def serving(settings: Settings, pool_factory: PoolFactory = fake_pool) -> Iterator[Served]:
     """Run a server in a thread until the block ends."""
     app = create_app(settings, pool_factory)
-    listening = listen(settings)
+    listening = listen(settings.host, settings.port)
     started: Future[None] = Future()
     stop = threading.Event()
 

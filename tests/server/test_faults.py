@@ -30,7 +30,7 @@ from server.pool.pool import PoolSettings, RenderPool
 from server.sessions.registry import Sessions
 from server.settings import Settings
 from server.streams.streams import Streams
-from server.transport.jpeg_socket import JPEG, PicturePeer
+from server.transport.jpeg_socket import JPEG, JpegPeer
 from tests.server.conftest import Served, serving
 from tests.server.network.network import ROOT, python
 from tests.server.transport.webrtc.test_peer import Viewer, a_viewer
@@ -139,7 +139,7 @@ async def test_a_viewer_that_talks_but_never_reads_loses_its_seat() -> None:
     try:
         with ThreadPoolExecutor(1) as executor:
             await sessions.open(
-                "s", lambda session: PicturePeer(session, Deaf(), executor, 0.5), JPEG, ANYONE
+                "s", lambda session: JpegPeer(session, Deaf(), executor, 0.5), JPEG, ANYONE
             )
             (session,) = sessions.list()
             deadline = time.monotonic() + SOON_S

@@ -8,7 +8,7 @@ import pytest
 
 from server.app import create_app
 from server.errors import SettingsError
-from server.network.addresses import Reach
+from server.network.addresses import Reachability
 from server.settings import Settings, read_settings
 
 
@@ -83,7 +83,7 @@ def test_how_viewers_reach_the_server_is_read() -> None:
     )
     assert settings.ice.urls == ("stun:a", "turn:b")
     assert settings.ice.secret == "north"
-    assert settings.reach == Reach(range(40000, 40101), "203.0.113.7")
+    assert settings.reach == Reachability(range(40000, 40101), "203.0.113.7")
     assert "north" not in repr(settings)
 
 

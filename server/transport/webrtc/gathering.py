@@ -21,7 +21,7 @@ from aioice.stun import TransactionError
 from aiortc import RTCIceServer, RTCPeerConnection
 
 from server.errors import PoolBusyError
-from server.network.addresses import Reach
+from server.network.addresses import Reachability
 from server.network.ice_servers import IceServer
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def as_aiortc(servers: Sequence[IceServer]) -> list[RTCIceServer]:
     return [RTCIceServer(s.url, s.username, s.credential) for s in servers]
 
 
-def gather_within(connection: RTCPeerConnection, reach: Reach) -> None:
+def gather_within(connection: RTCPeerConnection, reach: Reachability) -> None:
     """Have a connection gather by `reach`; after the offer is set, before the answer is."""
     transports = [t.sender.transport for t in connection.getTransceivers()]
     if connection.sctp is not None:
@@ -47,7 +47,7 @@ def gather_within(connection: RTCPeerConnection, reach: Reach) -> None:
 class _Gathering:
     """Stands in for one connection's `get_component_candidates`."""
 
-    def __init__(self, ice: Connection, reach: Reach) -> None:
+    def __init__(self, ice: Connection, reach: Reachability) -> None:
         self._ice = ice
         self._reach = reach
         self._find_others = ice.get_component_candidates

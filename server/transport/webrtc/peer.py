@@ -25,7 +25,7 @@ from server.encoding.codecs import Codec, choose_codec
 from server.encoding.h264 import H264Encoder, OpenCodec, default_bitrate
 from server.encoding.rate import RateControl
 from server.errors import BadOfferError, IceRestartError
-from server.network.addresses import Reach
+from server.network.addresses import Reachability
 from server.network.ice_servers import IceServers
 from server.sessions.session import Session
 from server.transport.webrtc.control import Control
@@ -68,7 +68,7 @@ class PeerOptions:
     """Without views and RTCP for so long, the viewer is taken to be gone."""
     ice_servers: IceServers
     """Help on the way to the viewer."""
-    reach: Reach
+    reach: Reachability
     """Where the viewer can reach this machine."""
 
 
@@ -146,7 +146,7 @@ class AiortcPeer:
         for candidate in fragment.candidates:
             await self._connection.addIceCandidate(candidate)
 
-    def tell(self, event: Mapping[str, Any]) -> None:
+    def send_event(self, event: Mapping[str, Any]) -> None:
         """Send an event over the channel `events`, or drop it while that is not open."""
         self._control.send(event)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.admission.admission import Admission, Place, Turn
+from server.admission.admission import Admission, AdmissionPermit, Turn
 from server.admission.queue import KEPT_S
 from server.auth.grants import ANYONE, Grant, Scope
 from server.errors import DrainingError, FullError, TicketNotFoundError
@@ -45,7 +45,7 @@ class House:
     def place(self, turn: Turn) -> int:
         return self.admission.ask(turn.ticket.id, ANYONE).place
 
-    def enter(self, turn: Turn) -> Place:
+    def enter(self, turn: Turn) -> AdmissionPermit:
         return self.admission.enter(ANYONE, turn.ticket.id)
 
     def line(self, count: int) -> list[Turn]:

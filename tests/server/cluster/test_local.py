@@ -16,7 +16,7 @@ from server.auth.grants import Scope
 from server.auth.tokens import Tokens, read_tokens
 from server.cluster.local import LocalPlacement
 from server.cluster.router import create_router
-from server.cluster.supervisor import HostKeeper, HostPlan, Seat
+from server.cluster.supervisor import HostPlan, HostSupervisor, Seat
 from server.network.listening import listen
 from server.protocol.host_load import HeldStream, HostLoad
 from server.settings import Settings
@@ -34,7 +34,7 @@ def file(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def a_host(file: Path) -> AsyncIterator[HostKeeper]:
+async def a_host(file: Path) -> AsyncIterator[HostSupervisor]:
     """Kept without a registry: here the router asks."""
 
     async def heard(address: str, load: HostLoad) -> tuple[HeldStream, ...]:
@@ -47,7 +47,7 @@ async def a_host(file: Path) -> AsyncIterator[HostKeeper]:
         tokens=file,
         module="tests.server.network.fake_server",
     )
-    keeper = HostKeeper(plan, Seat("127.0.0.1", "here", 0))
+    keeper = HostSupervisor(plan, Seat("127.0.0.1", "here", 0))
     keeping = asyncio.create_task(keeper.keep(heard))
     try:
         yield keeper
@@ -63,7 +63,7 @@ async def a_router(file: Path, hosts: list[str]) -> AsyncIterator[str]:
     placement = LocalPlacement(hosts, read_tokens(file))
     settings = Settings(port=0, tokens=file)
     async with AsyncExitStack() as stack:
-        listening = stack.enter_context(listen(settings))
+        listening = stack.enter_context(listen(settings.host, settings.port))
         app = create_router(settings, placement)
         server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
         asking = asyncio.create_task(placement.run())
@@ -152,7 +152,7 @@ async def test_what_a_host_says_before_it_ends_is_kept(file: Path) -> None:
     file.write_text("nonsense =")
     module = "tests.server.network.fake_server"
     plan = HostPlan(("--tokens", str(file)), listen="127.0.0.1", module=module)
-    keeper = HostKeeper(plan, Seat("127.0.0.1", "here", 0))
+    keeper = HostSupervisor(plan, Seat("127.0.0.1", "here", 0))
 
     async def heard(address: str, load: HostLoad) -> tuple[HeldStream, ...]:
         raise AssertionError("it cannot have told anything")

@@ -120,7 +120,7 @@ def cluster() -> Iterator[Any]:
 @asynccontextmanager
 async def a_router(placement: Any) -> AsyncIterator[str]:
     settings = Settings(port=0)
-    with listen(settings) as listening:
+    with listen(settings.host, settings.port) as listening:
         app = create_router(settings, placement)
         server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
         serving = asyncio.create_task(server.serve(sockets=[listening]))

@@ -16,7 +16,7 @@ from PIL import Image
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from server.pool.fake import Shown, read_picture
+from server.pool.fake import Shown, decode_image
 from tests.server.conftest import Served
 
 SOON_S = 10.0
@@ -38,7 +38,7 @@ class PictureViewer:
         with Image.open(io.BytesIO(jpeg)) as image:
             assert image.format == "JPEG"
             rgb = np.asarray(image.convert("RGB"))
-        return event, read_picture(rgb[8:-8, 8:-8])
+        return event, decode_image(rgb[8:-8, 8:-8])
 
     def shown(self, picture: int) -> None:
         self.say({"type": "shown", "picture": picture})

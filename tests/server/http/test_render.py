@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from server.pool.fake import FOV_FAILS, Shown, read_picture
+from server.pool.fake import FOV_FAILS, Shown, decode_image
 
 
 def shown(response: httpx2.Response) -> Shown:
@@ -21,7 +21,7 @@ def shown(response: httpx2.Response) -> Shown:
         assert image.format == "PNG"
         rgb = np.asarray(image)
     assert rgb.shape == (64, 64, 3)
-    return read_picture(rgb)
+    return decode_image(rgb)
 
 
 def face(jaw_open: float) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from server.pool.cache_slots import CacheLine
+from server.pool.cache_slots import CacheSlots
 from server.pool.fake import FakeEngine, FakeEngineFactory, always, fake_state
 
 
@@ -17,9 +17,9 @@ class Owner:
         self.engine = FakeEngine(FakeEngineFactory())
         self.calls = 0
         self.memory = self.engine.allocate("default")
-        self.line = CacheLine(1, "default", "cpu", self.memory, self._changed)
+        self.line = CacheSlots(1, "default", "cpu", self.memory, self._changed)
 
-    def _changed(self, line: CacheLine) -> None:
+    def _changed(self, line: CacheSlots) -> None:
         self.calls += 1
 
     def refresh(self) -> float:

@@ -197,7 +197,7 @@ async def test_real_workers_fill_caches_that_the_server_warps(
     await pool.start()
     try:
         await pool.wait_ready(60)
-        line = pool.open_line("tiny")
+        line = pool.open_slots("tiny")
         swapped = asyncio.Event()
         line.on_ready.append(swapped.set)
         line.request(always(state(0.2)))
@@ -220,7 +220,7 @@ async def test_a_new_cache_comes_in_by_and_by(avatars: Path, engine: ModelEngine
     await pool.start()
     try:
         await pool.wait_ready(60)
-        line = pool.open_line("tiny")
+        line = pool.open_slots("tiny")
         swapped = asyncio.Event()
         line.on_ready.append(swapped.set)
         pictures = []

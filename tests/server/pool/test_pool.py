@@ -21,14 +21,14 @@ from server.pool.fake import (
     FakeEngineFactory,
     always,
     breaking,
+    decode_image,
     failing,
     fake_state,
     hanging,
-    read_picture,
 )
 from server.pool.frame import Frame
-from server.pool.pool import CacheLine, PoolSettings, RenderPool
-from server.pool.supervisor import Patience
+from server.pool.pool import CacheSlots, PoolSettings, RenderPool
+from server.pool.supervisor import Timeouts
 from server.protocol.states import FrameInputs
 
 READY_S = 20.0
@@ -39,7 +39,7 @@ STEP = 1 / 255
 @asynccontextmanager
 async def running(
     factory: FakeEngineFactory | None = None,
-    patience: Patience | None = None,
+    patience: Timeouts | None = None,
     workers: int = 1,
     max_waiting_renders: int = 8,
     rest: float = 0.0,
@@ -48,7 +48,7 @@ async def running(
         workers=workers,
         max_waiting_renders=max_waiting_renders,
         rest=rest,
-        patience=patience or Patience(),
+        patience=patience or Timeouts(),
     )
     pool = RenderPool(settings, factory or FakeEngineFactory())
     await pool.start()
@@ -65,19 +65,19 @@ async def until(condition: Callable[[], bool], timeout_s: float = READY_S) -> No
             await asyncio.sleep(0.005)
 
 
-async def warp(pool: RenderPool, line: CacheLine, state: FrameState) -> Frame | None:
+async def warp(pool: RenderPool, line: CacheSlots, state: FrameState) -> Frame | None:
     """Warp the line's newest cache to a state."""
     inputs = FrameInputs(revision=1, view=None, mesh=None, state=state)
-    return await pool.submit_warp(line, line.trail, lambda: inputs)
+    return await pool.submit_warp(line, line.sequence, lambda: inputs)
 
 
-async def refreshed(line: CacheLine, jaw_open: float) -> None:
+async def refreshed(line: CacheSlots, jaw_open: float) -> None:
     """Ask for a cache and wait until it is there."""
     line.request(always(fake_state(jaw_open)))
     await until(lambda: cached_jaw_open(line) == pytest.approx(jaw_open))
 
 
-def cached_jaw_open(line: CacheLine) -> float | None:
+def cached_jaw_open(line: CacheSlots) -> float | None:
     return float(line.ready.state.expression[17]) if line.ready else None
 
 
@@ -102,12 +102,12 @@ def mapped_blocks() -> set[Path]:
 
 async def test_a_warp_shows_the_state_asked_for_from_the_cache_a_worker_made() -> None:
     async with running() as pool:
-        line = pool.open_line("default")
+        line = pool.open_slots("default")
         assert await warp(pool, line, fake_state()) is None
         await refreshed(line, 0.8)
         frame = await warp(pool, line, fake_state(0.2, eye_x=0.5))
         assert frame is not None
-        shown = read_picture(frame.rgb)
+        shown = decode_image(frame.rgb)
         assert shown.jaw_open == pytest.approx(0.2, abs=STEP)
         assert shown.eye_x == pytest.approx(0.5, abs=2 * STEP)
         assert shown.cached_jaw_open == pytest.approx(0.8, abs=STEP)
@@ -117,7 +117,7 @@ async def test_a_warp_shows_the_state_asked_for_from_the_cache_a_worker_made() -
 
 async def test_newest_wins_while_a_slow_worker_is_busy() -> None:
     async with running(FakeEngineFactory(refresh_s=0.1)) as pool:
-        line = pool.open_line("default")
+        line = pool.open_slots("default")
         made: list[float | None] = []
         line.on_ready.append(lambda: made.append(cached_jaw_open(line)))
         for index in range(1, 31):
@@ -132,7 +132,7 @@ async def test_newest_wins_while_a_slow_worker_is_busy() -> None:
 async def test_a_slot_is_never_written_while_it_is_read() -> None:
     # The fake engine's warp raises if its slot changes while it reads.
     async with running(FakeEngineFactory(warp_s=0.03)) as pool:
-        line = pool.open_line("default")
+        line = pool.open_slots("default")
         await refreshed(line, 0.5)
         for _ in range(20):
             warping = asyncio.ensure_future(warp(pool, line, fake_state()))
@@ -145,7 +145,7 @@ async def test_a_slot_is_never_written_while_it_is_read() -> None:
 
 async def test_lines_do_not_mix_and_share_the_worker() -> None:
     async with running(FakeEngineFactory(refresh_s=0.01)) as pool:
-        lines = [pool.open_line("default") for _ in range(3)]
+        lines = [pool.open_slots("default") for _ in range(3)]
         deadline = time.monotonic() + 0.6
         while time.monotonic() < deadline:
             for index, line in enumerate(lines):
@@ -157,12 +157,12 @@ async def test_lines_do_not_mix_and_share_the_worker() -> None:
         for index, line in enumerate(lines):
             frame = await warp(pool, line, fake_state())
             assert frame is not None
-            assert read_picture(frame.rgb).cached_jaw_open == pytest.approx(index / 4, abs=STEP)
+            assert decode_image(frame.rgb).cached_jaw_open == pytest.approx(index / 4, abs=STEP)
 
 
 async def test_a_killed_worker_is_replaced_and_the_line_warps_on_meanwhile() -> None:
     async with running(FakeEngineFactory(refresh_s=0.3)) as pool:
-        line = pool.open_line("default")
+        line = pool.open_slots("default")
         await refreshed(line, 0.5)
         killed = pid(pool)
         line.request(always(fake_state(0.6)))
@@ -171,7 +171,7 @@ async def test_a_killed_worker_is_replaced_and_the_line_warps_on_meanwhile() -> 
         line.request(always(fake_state(0.7)))
         frame = await warp(pool, line, fake_state())
         assert frame is not None
-        assert read_picture(frame.rgb).cached_jaw_open == pytest.approx(0.5, abs=STEP)
+        assert decode_image(frame.rgb).cached_jaw_open == pytest.approx(0.5, abs=STEP)
         await until(lambda: line.generation == 2)
         assert cached_jaw_open(line) == pytest.approx(0.7)
         worker = pool.status().workers[0]
@@ -181,7 +181,7 @@ async def test_a_killed_worker_is_replaced_and_the_line_warps_on_meanwhile() -> 
 
 async def test_the_request_under_way_is_made_again_when_its_worker_dies() -> None:
     async with running(FakeEngineFactory(refresh_s=0.2)) as pool:
-        line = pool.open_line("default")
+        line = pool.open_slots("default")
         line.request(always(fake_state(0.4)))
         await until(lambda: pool.status().workers[0].state == "busy")
         os.kill(pid(pool), signal.SIGKILL)
@@ -190,8 +190,8 @@ async def test_the_request_under_way_is_made_again_when_its_worker_dies() -> Non
 
 
 async def test_a_hung_worker_is_killed_and_replaced() -> None:
-    async with running(patience=Patience(job_s=0.2)) as pool:
-        line = pool.open_line("default")
+    async with running(patience=Timeouts(job_s=0.2)) as pool:
+        line = pool.open_slots("default")
         hung = pid(pool)
         line.request(always(hanging(fake_state(0.1))))
         await until(lambda: pool.status().workers[0].state == "busy")
@@ -204,7 +204,7 @@ async def test_a_hung_worker_is_killed_and_replaced() -> None:
 
 async def test_a_worker_rests_after_a_refresh_and_then_takes_the_newest_request() -> None:
     async with running(FakeEngineFactory(refresh_s=0.1), rest=3.0) as pool:
-        line = pool.open_line("default")
+        line = pool.open_slots("default")
         line.request(always(fake_state(0.1)))
         await until(lambda: line.generation == 1)
         finished_at = time.monotonic()
@@ -219,7 +219,7 @@ async def test_a_worker_rests_after_a_refresh_and_then_takes_the_newest_request(
 
 async def test_a_refused_state_fails_alone() -> None:
     async with running() as pool:
-        line = pool.open_line("default")
+        line = pool.open_slots("default")
         line.request(always(failing(fake_state(0.1))))
         await until(lambda: line.failed == 1)
         await refreshed(line, 0.2)
@@ -233,11 +233,11 @@ async def test_a_refused_state_fails_alone() -> None:
 
 async def test_pictures_are_rendered_in_both_modes() -> None:
     async with running() as pool:
-        full = read_picture(await pool.render("default", fake_state(0.4)))
+        full = decode_image(await pool.render("default", fake_state(0.4)))
         assert full.jaw_open == full.cached_jaw_open == pytest.approx(0.4, abs=STEP)
         rgb = await pool.render("default", fake_state(0.4), "warp", fake_state(0.8))
         assert rgb.shape == (64, 64, 3)
-        assert read_picture(rgb).cached_jaw_open == pytest.approx(0.8, abs=STEP)
+        assert decode_image(rgb).cached_jaw_open == pytest.approx(0.8, abs=STEP)
         assert pool.status().renders == 2
 
 
@@ -247,7 +247,7 @@ async def test_a_picture_whose_worker_dies_is_tried_once_more_and_then_failed() 
             await pool.render("default", breaking(fake_state()))
         await until(lambda: pool.ready)
         assert pool.status().workers[0].restarts == 2
-        assert read_picture(await pool.render("default", fake_state(0.6))).jaw_open == 0.6
+        assert decode_image(await pool.render("default", fake_state(0.6))).jaw_open == 0.6
 
 
 async def test_more_pictures_than_may_wait_are_refused() -> None:
@@ -259,7 +259,7 @@ async def test_more_pictures_than_may_wait_are_refused() -> None:
         await asyncio.sleep(0.02)
         with pytest.raises(PoolBusyError, match="2 pictures are waiting"):
             await pool.render("default", fake_state())
-        shown = [read_picture(rgb).jaw_open for rgb in await asyncio.gather(*waiting)]
+        shown = [decode_image(rgb).jaw_open for rgb in await asyncio.gather(*waiting)]
         assert shown == [pytest.approx(index / 10, abs=STEP) for index in range(3)]
 
 
@@ -277,7 +277,7 @@ async def test_a_picture_nobody_waits_for_any_more_is_not_rendered() -> None:
 
 async def test_pictures_and_refreshes_do_not_starve_each_other() -> None:
     async with running(FakeEngineFactory(refresh_s=0.02, full_s=0.02)) as pool:
-        line = pool.open_line("default")
+        line = pool.open_slots("default")
 
         async def render_on() -> None:
             while True:
@@ -297,7 +297,7 @@ async def test_pictures_and_refreshes_do_not_starve_each_other() -> None:
 
 
 async def test_a_worker_that_cannot_build_its_engine_is_reported_and_tried_again() -> None:
-    patience = Patience(backoff_s=0.01, longest_backoff_s=0.02)
+    patience = Timeouts(backoff_s=0.01, longest_backoff_s=0.02)
     pool = RenderPool(
         PoolSettings(workers=1, patience=patience), FakeEngineFactory(builds_in_workers=False)
     )
@@ -316,13 +316,13 @@ async def test_a_worker_that_cannot_build_its_engine_is_reported_and_tried_again
 
 
 def test_quick_deaths_in_a_row_are_answered_with_longer_and_longer_waits() -> None:
-    patience = Patience(backoff_s=0.5, longest_backoff_s=3.0)
+    patience = Timeouts(backoff_s=0.5, longest_backoff_s=3.0)
     waits = [patience.wait_s(deaths) for deaths in range(7)]
     assert waits == [0.0, 0.0, 0.5, 1.0, 2.0, 3.0, 3.0]
 
 
 async def test_a_worker_that_dies_without_a_word_is_reported_and_its_wait_can_be_ended() -> None:
-    patience = Patience(backoff_s=60, longest_backoff_s=60)
+    patience = Timeouts(backoff_s=60, longest_backoff_s=60)
     pool = RenderPool(
         PoolSettings(workers=1, patience=patience), FakeEngineFactory(exits_in_workers=True)
     )
@@ -351,7 +351,7 @@ async def test_an_unknown_device_is_told_at_start() -> None:
 async def test_an_unknown_avatar_is_named() -> None:
     async with running() as pool:
         with pytest.raises(AvatarNotFoundError, match="no avatar 'nobody'; there are: default"):
-            pool.open_line("nobody")
+            pool.open_slots("nobody")
         with pytest.raises(AvatarNotFoundError, match="no avatar 'nobody'"):
             await pool.render("nobody", fake_state())
 
@@ -359,10 +359,10 @@ async def test_an_unknown_avatar_is_named() -> None:
 async def test_lines_go_to_the_device_with_the_fewest() -> None:
     async with running(FakeEngineFactory(device_names=("cuda:0", "cuda:1"))) as pool:
         await until(lambda: all(worker.state == "idle" for worker in pool.status().workers))
-        lines = [pool.open_line("default") for _ in range(4)]
+        lines = [pool.open_slots("default") for _ in range(4)]
         assert [line.device for line in lines] == ["cuda:0", "cuda:1"] * 2
         lines[1].close()
-        assert pool.open_line("default").device == "cuda:1"
+        assert pool.open_slots("default").device == "cuda:1"
         for line in lines[2:]:
             await refreshed(line, 0.3)
 
@@ -373,7 +373,7 @@ async def test_closing_leaves_no_process_no_memory_and_no_descriptor() -> None:
     assert mapped_blocks() == set()
     async with running(FakeEngineFactory(refresh_s=0.05, warp_s=0.05), workers=2) as pool:
         await until(lambda: all(worker.state == "idle" for worker in pool.status().workers))
-        lines = [pool.open_line("default") for _ in range(3)]
+        lines = [pool.open_slots("default") for _ in range(3)]
         await refreshed(lines[0], 0.5)
         processes = [worker.pid for worker in pool.status().workers]
         await pool.render("default", fake_state())
@@ -413,7 +413,7 @@ async def main():
     await pool.start()
     while not all(worker.state == "idle" for worker in pool.status().workers):
         await asyncio.sleep(0.01)
-    pool.open_line("default").request(always(hanging(fake_state())))
+    pool.open_slots("default").request(always(hanging(fake_state())))
     print(*(worker.pid for worker in pool.status().workers), flush=True)
     await asyncio.sleep(60)
 
@@ -442,7 +442,7 @@ async def test_workers_ignore_ctrl_c() -> None:
     async with running() as pool:
         process = pid(pool)
         os.kill(process, signal.SIGINT)
-        line = pool.open_line("default")
+        line = pool.open_slots("default")
         await refreshed(line, 0.5)
         assert pid(pool) == process
 
@@ -454,21 +454,21 @@ async def test_cpu_workers_run_at_a_raised_niceness() -> None:
 
 async def test_viewers_who_leave_before_a_busy_worker_knows_them_do_it_no_harm() -> None:
     async with running(FakeEngineFactory(refresh_s=0.2)) as pool:
-        staying = pool.open_line("default")
+        staying = pool.open_slots("default")
         staying.request(always(fake_state(0.1)))
         await asyncio.sleep(0.05)  # the worker is busy now, and reads the rest later
         for _ in range(20):
-            pool.open_line("default").close()
+            pool.open_slots("default").close()
         await refreshed(staying, 0.9)
         assert pool.status().workers[0].restarts == 0
 
 
 async def test_lines_leave_a_device_whose_workers_keep_failing() -> None:
     factory = FakeEngineFactory(device_names=("cuda:0", "cuda:1"), broken_devices=("cuda:1",))
-    pool = RenderPool(PoolSettings(workers=1, patience=Patience(backoff_s=0.01)), factory)
+    pool = RenderPool(PoolSettings(workers=1, patience=Timeouts(backoff_s=0.01)), factory)
     await pool.start()
     try:
-        lines = [pool.open_line("default") for _ in range(2)]
+        lines = [pool.open_slots("default") for _ in range(2)]
         assert [line.device for line in lines] == ["cuda:0", "cuda:1"]
         lost = asyncio.Event()
         lines[0].on_lost.append(lambda: pytest.fail("its device works"))
@@ -476,6 +476,6 @@ async def test_lines_leave_a_device_whose_workers_keep_failing() -> None:
         async with asyncio.timeout(30):
             await lost.wait()
         lines[1].close()
-        assert {pool.open_line("default").device for _ in range(3)} == {"cuda:0"}
+        assert {pool.open_slots("default").device for _ in range(3)} == {"cuda:0"}
     finally:
         await pool.close()

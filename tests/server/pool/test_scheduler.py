@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from server.errors import PoolBusyError
-from server.pool.cache_slots import CacheLine
+from server.pool.cache_slots import CacheSlots
 from server.pool.fake import FakeEngine, FakeEngineFactory, always, fake_state
 from server.pool.scheduler import Scheduler
 
@@ -17,7 +17,7 @@ class Lines:
         engine = FakeEngine(FakeEngineFactory())
         self.scheduler: Scheduler[str] = Scheduler(max_waiting=3)
         self.lines = [
-            CacheLine(index, "default", "cpu", engine.allocate("default"), lambda line: None)
+            CacheSlots(index, "default", "cpu", engine.allocate("default"), lambda line: None)
             for index in range(3)
         ]
 
@@ -29,7 +29,7 @@ class Lines:
     def next(self) -> int | str | None:
         """Do what is next at once; gives the line's index or the picture."""
         job = self.scheduler.next("cpu")
-        if isinstance(job, CacheLine):
+        if isinstance(job, CacheSlots):
             job.begin_refresh()
             job.finish_refresh()
             return job.id

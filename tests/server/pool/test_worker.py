@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from server.pool.channel import WorkerChannel
-from server.pool.fake import FakeEngine, FakeEngineFactory, failing, fake_state, read_picture
+from server.pool.fake import FakeEngine, FakeEngineFactory, decode_image, failing, fake_state
 from server.pool.jobs import (
-    AttachLine,
-    AttachPicture,
-    DetachLine,
+    AttachImage,
+    AttachSlots,
+    DetachSlots,
     JobDone,
     JobFailed,
     Ping,
@@ -60,31 +60,31 @@ def worker() -> Iterator[Served]:
 
 def test_a_refresh_fills_the_slot_that_the_server_has_mapped(worker: Served) -> None:
     memory = worker.engine.allocate("default")
-    worker.channel.send(AttachLine(7, "default", memory.handle))
+    worker.channel.send(AttachSlots(7, "default", memory.handle))
     reply = worker.ask(RefreshJob(1, 7, 2, fake_state(0.25)))
     assert isinstance(reply, JobDone)
     assert reply.job_id == 1
     assert [memory.slot(slot)["numbers"][0] for slot in range(3)] == [0, 0, 0.25]
-    worker.channel.send(DetachLine(7))
+    worker.channel.send(DetachSlots(7))
     memory.close()
 
 
 def test_pictures_of_both_modes_are_left_in_the_picture_block(worker: Served) -> None:
     block = SharedBlock.create(64 * 64 * 3)
-    worker.channel.send(AttachPicture(block.name))
+    worker.channel.send(AttachImage(block.name))
 
     def picture(job: RenderJob) -> object:
         reply = worker.ask(job)
         assert isinstance(reply, JobDone)
         assert reply.shape == (64, 64, 3)
-        return read_picture(np.frombuffer(bytes(block.buffer[:12288]), np.uint8).reshape(64, 64, 3))
+        return decode_image(np.frombuffer(bytes(block.buffer[:12288]), np.uint8).reshape(64, 64, 3))
 
     state, older = fake_state(0.2), fake_state(0.8)
     full = picture(RenderJob(1, "default", state, "full", None))
     assert full == picture(RenderJob(2, "default", state, "warp", None))
     warped = picture(RenderJob(3, "default", state, "warp", older))
     assert warped != full
-    assert warped == read_picture(
+    assert warped == decode_image(
         FakeEngine(FakeEngineFactory()).warp_from("default", state, older)
     )
     block.close()
@@ -99,7 +99,7 @@ def test_a_failed_job_does_not_end_the_worker(worker: Served) -> None:
 def test_jobs_of_an_avatar_that_this_worker_could_not_load_fail_alone(worker: Served) -> None:
     # It was whole when the server started, and broken when this worker did.
     memory = worker.engine.allocate("default")
-    worker.channel.send(AttachLine(1, "ghost", memory.handle))
+    worker.channel.send(AttachSlots(1, "ghost", memory.handle))
     refreshed = worker.ask(RefreshJob(1, 1, 0, fake_state()))
     assert refreshed == JobFailed(1, "its avatar could not be loaded by this worker")
     rendered = worker.ask(RenderJob(2, "ghost", fake_state(), "full", None))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from server.sessions.pacing import Pace
+from server.sessions.pacing import FramePacing
 
 
 def evenly(per_s: float, seconds: float, jitter_s: float = 0.0) -> Iterator[float]:
@@ -17,7 +17,7 @@ def evenly(per_s: float, seconds: float, jitter_s: float = 0.0) -> Iterator[floa
         yield index / per_s + random.uniform(0, jitter_s)
 
 
-def begun(pace: Pace, moments: Iterator[float]) -> list[tuple[float, float]]:
+def begun(pace: FramePacing, moments: Iterator[float]) -> list[tuple[float, float]]:
     """When each view came, and when the frame began that was the first to show it."""
     frames: list[tuple[float, float]] = []
     newest = None
@@ -33,7 +33,7 @@ def begun(pace: Pace, moments: Iterator[float]) -> list[tuple[float, float]]:
 
 @pytest.mark.parametrize("views_per_s", [60, 60.9, 59.1])
 def test_views_of_a_screen_about_as_fast_as_frames_never_wait(views_per_s: float) -> None:
-    frames = begun(Pace(fps=60), evenly(views_per_s, seconds=60, jitter_s=4e-3))
+    frames = begun(FramePacing(fps=60), evenly(views_per_s, seconds=60, jitter_s=4e-3))
     waits = [begins - came for came, begins in frames]
     assert len(frames) >= 0.999 * views_per_s * 60 - 1
     assert max(waits) < 1e-3
@@ -41,7 +41,7 @@ def test_views_of_a_screen_about_as_fast_as_frames_never_wait(views_per_s: float
 
 @pytest.mark.parametrize("views_per_s", [75, 120, 144, 1000])
 def test_there_are_never_more_frames_than_asked_for(views_per_s: float) -> None:
-    frames = begun(Pace(fps=60), evenly(views_per_s, seconds=20))
+    frames = begun(FramePacing(fps=60), evenly(views_per_s, seconds=20))
     assert 58 * 20 <= len(frames) <= 62 * 20
     gaps = np.diff([begins for _, begins in frames])
     assert np.median(gaps) > 1 / 62
@@ -50,13 +50,13 @@ def test_there_are_never_more_frames_than_asked_for(views_per_s: float) -> None:
 def test_views_that_come_late_and_close_together_do_not_make_the_next_ones_wait() -> None:
     late = {10: 0.016, 11: 0.007, 30: 0.015, 31: 0.010}
     moments = [index / 50 + late.get(index, 0.0) for index in range(50)]
-    waits = [begins - came for came, begins in begun(Pace(fps=50), iter(moments))]
+    waits = [begins - came for came, begins in begun(FramePacing(fps=50), iter(moments))]
     assert len(waits) == 49
     assert max(waits) <= 0
 
 
 def test_a_face_waits_for_a_viewer_who_moves_and_not_for_one_who_rests() -> None:
-    pace = Pace(fps=50)
+    pace = FramePacing(fps=50)
     assert pace.due_at_s == float("-inf")
     pace.viewer_moved(1.0)
     pace.view_frame_begins(1.0)
@@ -67,7 +67,7 @@ def test_a_face_waits_for_a_viewer_who_moves_and_not_for_one_who_rests() -> None
 
 
 def test_frames_of_the_face_are_not_in_the_way_of_views_and_fill_what_these_leave() -> None:
-    pace = Pace(fps=50)
+    pace = FramePacing(fps=50)
     waits, faces = [], 0
     for moment in evenly(per_s=30, seconds=20):
         while pace.due_at_s < moment:

@@ -29,11 +29,11 @@ from server.pool.fake import (
     FOV_FAILS,
     JAW_OPEN,
     FakeEngineFactory,
+    decode_image,
     fake_avatar,
-    read_picture,
 )
 from server.pool.pool import PoolSettings, RenderPool
-from server.pool.supervisor import Patience
+from server.pool.supervisor import Timeouts
 from server.protocol.states import MeshState, ViewState, neutral_mesh
 from server.sessions import session as session_module
 from server.sessions.registry import Sessions
@@ -85,9 +85,9 @@ async def house(
     factory: FakeEngineFactory | None = None,
     fps: float = 200.0,
     max_sessions: int = 4,
-    patience: Patience | None = None,
+    patience: Timeouts | None = None,
 ) -> AsyncIterator[House]:
-    settings = PoolSettings(workers=1, patience=patience or Patience())
+    settings = PoolSettings(workers=1, patience=patience or Timeouts())
     pool = RenderPool(settings, factory or FakeEngineFactory())
     await pool.start()
     streams = Streams(pool.avatars)
@@ -162,7 +162,7 @@ async def test_a_frame_shows_the_newest_view_and_face_and_names_them() -> None:
             h.stream.publish(mesh(10 + seq, seq / 10))
         frame = await session.next_frame()
         assert (frame.view_seq, frame.view_sent_at_ms, frame.mesh_seq) == (5, 7.5, 15)
-        shown = read_picture(frame.rgb)
+        shown = decode_image(frame.rgb)
         assert shown.eye_x == pytest.approx(0.5, abs=STEP)
         assert shown.jaw_open == pytest.approx(0.5, abs=STEP)
 
@@ -256,13 +256,13 @@ async def test_a_new_cache_is_shown_although_nothing_moves() -> None:
         await session.next_frame()
         h.stream.publish(mesh(1, 0.8))
         early = await session.next_frame()
-        assert read_picture(early.rgb).cached_jaw_open == pytest.approx(0.0, abs=STEP)
+        assert decode_image(early.rgb).cached_jaw_open == pytest.approx(0.0, abs=STEP)
         assert early.cache_age_ms > 0
         late = await session.next_frame()
         while late.repeated:
             assert late.cache_age_ms > early.cache_age_ms
             late = await session.next_frame()
-        assert read_picture(late.rgb).cached_jaw_open == pytest.approx(0.8, abs=STEP)
+        assert decode_image(late.rgb).cached_jaw_open == pytest.approx(0.8, abs=STEP)
         assert late.cache_age_ms == 0.0
 
 
@@ -287,8 +287,8 @@ async def test_a_viewer_may_drive_the_face() -> None:
         assert session.set_mesh(mesh(7, 0.9))
         driven, watched = await session.next_frame(), await other.next_frame()
         assert driven.mesh_seq == 7
-        assert read_picture(driven.rgb).jaw_open == pytest.approx(0.9, abs=STEP)
-        assert read_picture(watched.rgb).jaw_open == pytest.approx(0.2, abs=STEP)
+        assert decode_image(driven.rgb).jaw_open == pytest.approx(0.9, abs=STEP)
+        assert decode_image(watched.rgb).jaw_open == pytest.approx(0.2, abs=STEP)
 
 
 async def test_video_goes_on_while_the_worker_is_killed_and_comes_back() -> None:
@@ -433,7 +433,7 @@ async def test_a_peer_that_ends_and_a_deleted_stream_end_their_sessions() -> Non
 
 
 async def test_nobody_is_let_in_while_workers_cannot_start() -> None:
-    patience = Patience(backoff_s=0.01, longest_backoff_s=0.02)
+    patience = Timeouts(backoff_s=0.01, longest_backoff_s=0.02)
     factory = FakeEngineFactory(builds_in_workers=False)
     async with house(factory, patience=patience) as h:
         await until(lambda: h.pool.failing)

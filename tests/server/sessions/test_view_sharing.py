@@ -13,7 +13,7 @@ import pytest
 
 from server.admission.admission import Admission
 from server.auth.grants import ANYONE
-from server.pool.fake import JAW_OPEN, FakeEngineFactory, fake_avatar, read_picture
+from server.pool.fake import JAW_OPEN, FakeEngineFactory, decode_image, fake_avatar
 from server.pool.frame import Frame
 from server.pool.pool import PoolSettings, RenderPool
 from server.protocol.states import MeshState, ViewState, neutral_mesh
@@ -117,7 +117,7 @@ async def test_viewers_of_an_equal_view_share_caches_and_each_picture() -> None:
             h.stream.publish(mesh(seq, seq / 10))
             for frame in await asyncio.gather(*(session.next_frame() for session in crowd)):
                 assert frame.mesh_seq == seq
-                assert read_picture(frame.rgb).jaw_open == pytest.approx(seq / 10, abs=STEP)
+                assert decode_image(frame.rgb).jaw_open == pytest.approx(seq / 10, abs=STEP)
                 drawn += frame.stages_ms["warp"] > 0
         assert 5 <= drawn <= 5 + crowd[0].line.generation - generation
 
@@ -127,7 +127,7 @@ async def test_the_same_caches_serve_a_nearly_equal_view_with_a_picture_of_its_o
         one, other = await h.open(), await h.open()
         await one.next_frame()
         other.set_view(view(1, x=0.009))
-        shown = read_picture((await other.next_frame()).rgb)
+        shown = decode_image((await other.next_frame()).rgb)
         assert shown.eye_x == pytest.approx(0.009, abs=STEP)
         assert h.lines == 1
 
@@ -138,13 +138,13 @@ async def test_who_moves_away_is_drawn_at_once_and_gets_caches_of_its_own() -> N
         await asyncio.gather(stays.next_frame(), leaves.next_frame())
         leaves.set_view(view(1, x=0.5))
         began = time.monotonic()
-        first = read_picture((await leaves.next_frame()).rgb)
+        first = decode_image((await leaves.next_frame()).rgb)
         assert time.monotonic() - began < 0.09, "it waited for its own cache"
         assert first.eye_x == pytest.approx(0.5, abs=STEP)
         assert first.cached_eye_x == pytest.approx(0, abs=STEP)
         async with asyncio.timeout(20):
-            while read_picture((await leaves.next_frame()).rgb).cached_eye_x < 0.4:
-                assert read_picture((await stays.next_frame()).rgb).eye_x == pytest.approx(
+            while decode_image((await leaves.next_frame()).rgb).cached_eye_x < 0.4:
+                assert decode_image((await stays.next_frame()).rgb).eye_x == pytest.approx(
                     0, abs=STEP
                 )
         assert h.lines == 2
@@ -175,7 +175,7 @@ async def test_who_only_passes_by_keeps_its_caches_and_leaves_others_theirs() ->
         lines = stays.line, walker.line
         for seq, x in enumerate((0.3, 0.01, 0.0, -0.01, -0.3), start=2):
             walker.set_view(view(seq, x=x))
-            shown = read_picture((await walker.next_frame()).rgb)
+            shown = decode_image((await walker.next_frame()).rgb)
             assert shown.eye_x == pytest.approx(x, abs=STEP)
             assert (stays.line, walker.line) == lines
         assert h.lines == 2
@@ -186,13 +186,13 @@ async def test_who_drives_its_own_face_does_not_put_it_on_others() -> None:
         one, other = await h.open(), await h.open()
         await asyncio.gather(one.next_frame(), other.next_frame())
         other.set_mesh(mesh(1, 0.9))
-        assert read_picture((await other.next_frame()).rgb).jaw_open == pytest.approx(0.9, abs=STEP)
+        assert decode_image((await other.next_frame()).rgb).jaw_open == pytest.approx(0.9, abs=STEP)
         async with asyncio.timeout(20):
-            while read_picture((await other.next_frame()).rgb).cached_jaw_open < 0.8:
+            while decode_image((await other.next_frame()).rgb).cached_jaw_open < 0.8:
                 pass
         assert h.lines == 2
         h.stream.publish(mesh(1, 0.1))
-        seen = read_picture((await one.next_frame()).rgb)
+        seen = decode_image((await one.next_frame()).rgb)
         assert (seen.jaw_open, seen.cached_jaw_open) < (0.2, 0.2)
 
 
@@ -206,7 +206,7 @@ async def test_whoever_leaves_first_the_others_keep_their_pictures(first: int) -
         await h.sessions.close(crowd[first].id)
         left = crowd[1 - first]
         h.stream.publish(mesh(1, 0.4))
-        shown = read_picture((await left.next_frame()).rgb)
+        shown = decode_image((await left.next_frame()).rgb)
         assert shown.jaw_open == pytest.approx(0.4, abs=STEP)
         await frames_until_lines(h, 1, [left])
 

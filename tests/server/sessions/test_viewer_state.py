@@ -12,7 +12,7 @@ import pytest
 
 from server.pool.fake import JAW_OPEN, fake_avatar
 from server.protocol.states import MeshState, ViewState, neutral_mesh
-from server.sessions.viewer_state import Scene
+from server.sessions.viewer_state import ViewerState
 from server.streams.streams import LIVE_HOLD_S, Stream
 
 AVATAR = fake_avatar()
@@ -40,7 +40,7 @@ class Watched:
     def __init__(self) -> None:
         self.stream = Stream("s", AVATAR)
         self.changes = 0
-        self.scene = Scene(self.stream, self._changed)
+        self.scene = ViewerState(self.stream, self._changed)
 
     def _changed(self) -> None:
         self.changes += 1
@@ -127,7 +127,7 @@ async def test_frames_that_keep_coming_keep_the_face(watched: Watched) -> None:
 
 
 def test_a_closed_scene_no_longer_watches_its_stream(watched: Watched) -> None:
-    other = Scene(watched.stream, lambda: None)
+    other = ViewerState(watched.stream, lambda: None)
     assert len(watched.stream.watchers) == 2
     other.close()
     assert len(watched.stream.watchers) == 1

@@ -19,7 +19,7 @@ from server.streams.idle_animation import (
     Face,
     IdleAnimation,
     blend,
-    run_idle,
+    run_idle_animation,
     to_mesh,
 )
 from server.streams.streams import Stream, Streams
@@ -157,7 +157,7 @@ def test_blending_goes_from_one_face_to_the_other_the_short_way() -> None:
 async def test_it_animates_until_a_publisher_comes_and_resumes_from_there() -> None:
     stream = Stream("demo", fake_avatar())
     stream.watchers.append(lambda: None)
-    task = asyncio.ensure_future(run_idle(stream, fps=100))
+    task = asyncio.ensure_future(run_idle_animation(stream, fps=100))
     await asyncio.sleep(0.1)
     idle = stream.counters.idle
     assert idle > 4
@@ -180,7 +180,7 @@ async def test_it_animates_until_a_publisher_comes_and_resumes_from_there() -> N
 async def test_it_ends_with_its_stream_and_hardly_works_while_nobody_watches() -> None:
     streams = Streams({"default": fake_avatar()})
     stream = streams.create("default", "demo")
-    task = asyncio.ensure_future(run_idle(stream, fps=1000))
+    task = asyncio.ensure_future(run_idle_animation(stream, fps=1000))
     await asyncio.sleep(0.1)
     assert stream.counters.idle == 1
     streams.delete("demo")

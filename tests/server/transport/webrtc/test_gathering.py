@@ -14,7 +14,7 @@ from aiortc import RTCConfiguration, RTCIceCandidate, RTCPeerConnection, RTCSess
 from aiortc.sdp import SessionDescription
 
 from server.errors import PoolBusyError
-from server.network.addresses import Reach
+from server.network.addresses import Reachability
 from server.network.ice_servers import IceServer
 from server.transport.webrtc.gathering import as_aiortc, gather_within
 from server.transport.webrtc.ice import offer_loopback_when_alone
@@ -23,7 +23,7 @@ PUBLIC = "203.0.113.7"
 
 
 async def gathered(
-    viewer: RTCPeerConnection, server: RTCPeerConnection, reach: Reach
+    viewer: RTCPeerConnection, server: RTCPeerConnection, reach: Reachability
 ) -> list[RTCIceCandidate]:
     """Let `server` answer an offer of video and data, and read its candidates from the answer."""
     offer_loopback_when_alone()
@@ -70,7 +70,7 @@ async def test_media_stays_within_its_ports(
     viewer: RTCPeerConnection, server: RTCPeerConnection
 ) -> None:
     ports = three_free_ports()
-    found = await gathered(viewer, server, Reach(udp_ports=ports))
+    found = await gathered(viewer, server, Reachability(udp_ports=ports))
     assert found
     assert {candidate.port for candidate in found} <= set(ports)
 
@@ -86,13 +86,13 @@ async def test_without_a_free_port_a_viewer_is_told_to_come_back(
             with suppress(OSError):  # the server cannot bind this one either
                 taken.bind((address, port))
         with pytest.raises(PoolBusyError, match=f"all UDP ports from {port} to {port} are in use"):
-            await gathered(viewer, server, Reach(udp_ports=range(port, port + 1)))
+            await gathered(viewer, server, Reachability(udp_ports=range(port, port + 1)))
 
 
 async def test_the_public_address_is_offered_with_the_same_ports(
     viewer: RTCPeerConnection, server: RTCPeerConnection
 ) -> None:
-    found = await gathered(viewer, server, Reach(public_address=PUBLIC))
+    found = await gathered(viewer, server, Reachability(public_address=PUBLIC))
     own = {(c.ip, c.port) for c in found if c.type == "host" and ":" not in c.ip}
     public = {(c.relatedAddress, c.relatedPort) for c in found if c.type == "srflx"}
     assert own
@@ -113,7 +113,7 @@ async def test_servers_that_do_not_answer_hold_nobody_up_for_long(
     servers = [IceServer(f"stun:{host}:{port}"), IceServer(f"turn:{host}:{port}", "ann", "pw")]
     server = RTCPeerConnection(RTCConfiguration(iceServers=as_aiortc(servers)))
     started = time.monotonic()
-    found = await gathered(viewer, server, Reach())
+    found = await gathered(viewer, server, Reachability())
     assert {candidate.type for candidate in found} == {"host"}
     assert time.monotonic() - started < 4.5  # 2 s; aioice's own 5
     await server.close()

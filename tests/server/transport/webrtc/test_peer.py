@@ -20,7 +20,7 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtpPacket, pack_remb_fci
 from av import VideoFrame
 
-from server.pool.fake import Shown, read_picture
+from server.pool.fake import Shown, decode_image
 from server.transport.webrtc.ice import offer_loopback_when_alone
 from server.transport.webrtc.playout import PLAYOUT_DELAY_URI, teach_aiortc_playout_delay
 from tests.server.conftest import Served
@@ -138,7 +138,7 @@ class Viewer:
                 frame = await self.receiver.track.recv()
                 assert isinstance(frame, VideoFrame)
                 rgb = frame.to_ndarray(format="rgb24")
-                self.pictures.append(read_picture(_without_edges(rgb)))
+                self.pictures.append(decode_image(_without_edges(rgb)))
 
     def _watch_packets(self) -> None:
         handle = self.receiver._handle_rtp_packet

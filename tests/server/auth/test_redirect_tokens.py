@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from server.auth import passes as module
+from server.auth import redirect_tokens as module
 from server.auth.grants import Grant, Scope
-from server.auth.passes import PASS_S, Passes, give_pass
+from server.auth.redirect_tokens import PASS_S, RedirectTokens, sign_redirect_token
 from server.auth.tokens import Tokens
 from server.errors import BadTokenError
 
@@ -19,44 +19,46 @@ VIEWER = Grant("studio", frozenset({Scope.VIEW, Scope.PUBLISH}))
 
 
 @pytest.fixture
-def passes() -> Passes:
-    return Passes(TOKENS, HOST)
+def passes() -> RedirectTokens:
+    return RedirectTokens(TOKENS, HOST)
 
 
-def test_a_pass_holds_what_was_asked_for_as_far_as_it_was_granted(passes: Passes) -> None:
-    grant = passes.take(give_pass(TOKENS, VIEWER, HOST, WATCH, ["me"]))
+def test_a_pass_holds_what_was_asked_for_as_far_as_it_was_granted(passes: RedirectTokens) -> None:
+    grant = passes.take(sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"]))
     assert grant == Grant("studio", frozenset({Scope.VIEW}), frozenset({"me"}), None, by_pass=True)
-    everywhere = passes.take(give_pass(TOKENS, VIEWER, HOST, [Scope.PUBLISH], None))
+    everywhere = passes.take(sign_redirect_token(TOKENS, VIEWER, HOST, [Scope.PUBLISH], None))
     assert everywhere.streams is None
     limited = Grant("x", frozenset({Scope.ADMIN}), frozenset({"a", "b"}))
-    grant = passes.take(give_pass(TOKENS, limited, HOST, WATCH, None))
+    grant = passes.take(sign_redirect_token(TOKENS, limited, HOST, WATCH, None))
     assert (grant.scopes, grant.streams) == (frozenset(WATCH), frozenset({"a", "b"}))
 
 
-def test_a_pass_is_good_once(passes: Passes) -> None:
-    given = give_pass(TOKENS, VIEWER, HOST, WATCH, ["me"])
+def test_a_pass_is_good_once(passes: RedirectTokens) -> None:
+    given = sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"])
     passes.take(given)
     with pytest.raises(BadTokenError, match="has been used"):
         passes.take(given)
 
 
-def test_a_pass_is_good_for_one_host_and_is_no_token(passes: Passes) -> None:
-    given = give_pass(TOKENS, VIEWER, OTHER, WATCH, ["me"])
+def test_a_pass_is_good_for_one_host_and_is_no_token(passes: RedirectTokens) -> None:
+    given = sign_redirect_token(TOKENS, VIEWER, OTHER, WATCH, ["me"])
     with pytest.raises(BadTokenError):
         passes.take(given)
     with pytest.raises(BadTokenError):
-        TOKENS.find(give_pass(TOKENS, VIEWER, HOST, WATCH, ["me"]))
+        TOKENS.find(sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"]))
     with pytest.raises(BadTokenError):
         passes.take(TOKENS.sign(WATCH, ["me"], 1))
     with pytest.raises(BadTokenError):
         passes.take("x" * 10_000)
 
 
-def test_a_pass_is_good_for_seconds(passes: Passes, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = give_pass(TOKENS, VIEWER, HOST, WATCH, ["me"])
+def test_a_pass_is_good_for_seconds(
+    passes: RedirectTokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"])
     early = time.time() - PASS_S - 2
     monkeypatch.setattr(module.time, "time", lambda: early)
-    late = give_pass(TOKENS, VIEWER, HOST, WATCH, ["me"])
+    late = sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"])
     monkeypatch.undo()
     assert passes.take(given)
     with pytest.raises(BadTokenError, match="expired"):
@@ -64,25 +66,27 @@ def test_a_pass_is_good_for_seconds(passes: Passes, monkeypatch: pytest.MonkeyPa
 
 
 def test_used_passes_are_forgotten_once_they_are_too_old(
-    passes: Passes, monkeypatch: pytest.MonkeyPatch
+    passes: RedirectTokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    passes.take(give_pass(TOKENS, VIEWER, HOST, WATCH, ["me"]))
+    passes.take(sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"]))
     later = time.time() + PASS_S + 1
     monkeypatch.setattr(module.time, "time", lambda: later)
-    passes.take(give_pass(TOKENS, VIEWER, HOST, WATCH, ["me"]))
+    passes.take(sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"]))
     assert len(passes._used) == 1
 
 
-def test_the_token_for_the_host_is_the_same_viewers_and_ends_no_later(passes: Passes) -> None:
+def test_the_token_for_the_host_is_the_same_viewers_and_ends_no_later(
+    passes: RedirectTokens,
+) -> None:
     soon = time.time() + 60
     viewer = Grant("studio", frozenset({Scope.VIEW}), None, soon)
-    arrived = passes.take(give_pass(TOKENS, viewer, HOST, WATCH, ["me"]))
+    arrived = passes.take(sign_redirect_token(TOKENS, viewer, HOST, WATCH, ["me"]))
     assert arrived.expires_at == pytest.approx(soon)
     found = TOKENS.find(passes.token_for(arrived))
     assert found.holder == "studio"
     assert found.may_touch(arrived)
     assert (found.scopes, found.streams) == (frozenset({Scope.VIEW}), frozenset({"me"}))
     assert found.expires_at == pytest.approx(soon)
-    lasting = passes.take(give_pass(TOKENS, VIEWER, HOST, WATCH, ["me"]))
+    lasting = passes.take(sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"]))
     ends_at = TOKENS.find(passes.token_for(lasting)).expires_at
     assert ends_at == pytest.approx(time.time() + 12 * 3600, abs=10)

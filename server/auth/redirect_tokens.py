@@ -25,7 +25,7 @@ _LONGEST_STAY_S = 12 * 3600.0
 _AUDIENCE = "telewarp pass to {}"
 
 
-def give_pass(
+def sign_redirect_token(
     tokens: Tokens, grant: Grant, host: str, scopes: Iterable[Scope], streams: Iterable[str] | None
 ) -> str:
     """Make a pass to a host.
@@ -46,7 +46,7 @@ def give_pass(
     )
 
 
-class Passes:
+class RedirectTokens:
     """Takes the passes to one host, each once.
 
     Args:

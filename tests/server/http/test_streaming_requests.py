@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from server.http.live_requests import LiveRequests
+from server.http.streaming_requests import StreamingRequests
 
 
 async def test_a_body_that_has_ended_leaves_by_itself() -> None:
-    live = LiveRequests()
+    live = StreamingRequests()
     read = []
     async with live.until_ended():
         read.append("line")
@@ -19,7 +19,7 @@ async def test_a_body_that_has_ended_leaves_by_itself() -> None:
 
 
 async def test_a_body_still_being_sent_is_left_when_the_server_ends() -> None:
-    live = LiveRequests()
+    live = StreamingRequests()
 
     async def read() -> str:
         async with live.until_ended():
@@ -33,14 +33,14 @@ async def test_a_body_still_being_sent_is_left_when_the_server_ends() -> None:
 
 
 async def test_a_body_that_comes_after_the_end_is_not_read() -> None:
-    live = LiveRequests()
+    live = StreamingRequests()
     live.end_all()
     async with live.until_ended():
         await asyncio.sleep(60)
 
 
 async def test_errors_inside_pass_through() -> None:
-    live = LiveRequests()
+    live = StreamingRequests()
     with pytest.raises(TimeoutError, match="the reader's own"):
         async with live.until_ended():
             raise TimeoutError("the reader's own")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from server.sessions.windows import Rate, Window
+from server.sessions.recent import Rate, RecentPercentiles
 
 
 def test_percentiles_are_of_the_newest_values_only() -> None:
-    window = Window(size=101)
+    window = RecentPercentiles(size=101)
     for value in (1e6, *range(101)):
         window.add(value)
     assert window.percentiles() == {"p50": 50.0, "p95": 95.0}
 
 
 def test_there_are_no_percentiles_of_nothing() -> None:
-    assert Window().percentiles() == {"p50": None, "p95": None}
+    assert RecentPercentiles().percentiles() == {"p50": None, "p95": None}
 
 
 def test_a_rate_counts_what_happened_within_its_span() -> None:

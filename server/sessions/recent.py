@@ -12,7 +12,7 @@ _WINDOW = 600
 """Values: ten seconds at 60 frames per second."""
 
 
-class Window:
+class RecentPercentiles:
     """Percentiles of the newest values.
 
     Args:

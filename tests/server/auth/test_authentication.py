@@ -15,8 +15,8 @@ from starlette.requests import HTTPConnection
 from starlette.testclient import TestClient
 
 from server.app import create_app, pool_settings
+from server.auth.authentication import Authenticator, build_authenticator, is_loopback, token_of
 from server.auth.grants import Scope
-from server.auth.guard import Guard, build_guard, is_loopback, token_of
 from server.auth.tokens import Tokens, read_tokens
 from server.errors import ForbiddenError, SettingsError
 from server.pool.fake import FakeEngineFactory
@@ -72,7 +72,7 @@ async def running(**settings: Any) -> AsyncIterator[httpx2.AsyncClient]:
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost", "a.localhost"])
 def test_this_machine_is_served_without_tokens(host: str) -> None:
     assert is_loopback(host)
-    assert not build_guard(Settings(host=host)).reachable_by_others
+    assert not build_authenticator(Settings(host=host)).reachable_by_others
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.5", "a.example", "localhost.de"])
@@ -82,12 +82,12 @@ def test_others_are_not_served_without_tokens(host: str) -> None:
 
 
 def test_others_are_served_with_tokens(file: Path) -> None:
-    assert build_guard(Settings(host="0.0.0.0", tokens=file)).reachable_by_others
+    assert build_authenticator(Settings(host="0.0.0.0", tokens=file)).reachable_by_others
 
 
 def test_insecure_lets_anyone_in_and_says_so_loudly(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        guard = build_guard(Settings(host="0.0.0.0", insecure=True))
+        guard = build_authenticator(Settings(host="0.0.0.0", insecure=True))
     assert "ANYONE who reaches 0.0.0.0:8000" in caplog.text
     assert guard.identify(connection(host="telewarp.example")).holder == "anyone"
 
@@ -97,7 +97,7 @@ def test_insecure_lets_anyone_in_and_says_so_loudly(caplog: pytest.LogCaptureFix
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8000", "127.0.0.1:80", "[::1]:8000"])
 def test_without_tokens_this_machine_may_ask(host: str) -> None:
-    guard = build_guard(Settings())
+    guard = build_authenticator(Settings())
     assert guard.identify(connection(host=host)).allows(Scope.ADMIN)
     assert guard.identify(connection(host=host, origin=f"http://{host}")).allows(Scope.ADMIN)
 
@@ -105,16 +105,18 @@ def test_without_tokens_this_machine_may_ask(host: str) -> None:
 @pytest.mark.parametrize("host", ["attacker.example", "192.168.1.5:8000", "", "[", "127.0.0.1.de"])
 def test_without_tokens_a_name_that_was_pointed_here_is_refused(host: str) -> None:
     with pytest.raises(ForbiddenError, match="set --tokens"):
-        build_guard(Settings()).identify(connection(host=host))
+        build_authenticator(Settings()).identify(connection(host=host))
 
 
 @pytest.mark.parametrize("origin", ["https://attacker.example", "null", "http://localhost:9"])
 def test_without_tokens_a_page_of_another_origin_may_not_ask(origin: str) -> None:
     asked = connection(host="localhost:8000", origin=origin)
     with pytest.raises(ForbiddenError, match="expected a page of this server"):
-        build_guard(Settings()).identify(asked)
-    assert build_guard(Settings(allowed_origins=f"https://a.example, {origin}")).identify(asked)
-    assert build_guard(Settings(allowed_origins="*")).identify(asked)
+        build_authenticator(Settings()).identify(asked)
+    assert build_authenticator(Settings(allowed_origins=f"https://a.example, {origin}")).identify(
+        asked
+    )
+    assert build_authenticator(Settings(allowed_origins="*")).identify(asked)
 
 
 # --- with tokens ----------------------------------------------------------------------------------
@@ -129,7 +131,7 @@ def test_a_token_is_taken_from_the_header_and_never_from_the_address() -> None:
 
 
 def test_even_this_machine_needs_a_token_where_there_are_some(tokens: Tokens) -> None:
-    guard = Guard(tokens, False, ())
+    guard = Authenticator(tokens, False, ())
     token = tokens.sign([Scope.VIEW], None, 1)
     other_page = connection(authorization=f"Bearer {token}", origin="https://a.example")
     assert guard.identify(other_page).scopes == {Scope.VIEW}

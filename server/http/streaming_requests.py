@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class LiveRequests:
+class StreamingRequests:
     """All bodies that are still being sent."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 
 from server.auth.grants import ANYONE, Grant
-from server.auth.passes import PARAMETER, Passes
+from server.auth.redirect_tokens import PARAMETER, RedirectTokens
 from server.auth.tokens import Tokens, read_tokens
 from server.errors import ForbiddenError, SettingsError, TelewarpError, UnauthorizedError
 from server.settings import Settings
@@ -38,7 +38,7 @@ _INSECURE = """
 ****************************************************************************************"""
 
 
-class Guard:
+class Authenticator:
     """Says what each connection may do.
 
     Args:
@@ -54,7 +54,7 @@ class Guard:
         tokens: Tokens | None,
         only_loopback: bool,
         origins: Iterable[str],
-        passes: Passes | None = None,
+        passes: RedirectTokens | None = None,
     ) -> None:
         self.passes = passes
         self._tokens = tokens
@@ -99,7 +99,7 @@ class Guard:
             )
 
 
-def build_guard(settings: Settings) -> Guard:
+def build_authenticator(settings: Settings) -> Authenticator:
     """The guard that the settings ask for.
 
     Raises:
@@ -109,13 +109,13 @@ def build_guard(settings: Settings) -> Guard:
     origins = settings.origins
     if settings.tokens is not None:
         tokens, host = read_tokens(settings.tokens), settings.public_url
-        passes = Passes(tokens, host) if host is not None and tokens.can_sign else None
-        return Guard(tokens, False, origins, passes)
+        passes = RedirectTokens(tokens, host) if host is not None and tokens.can_sign else None
+        return Authenticator(tokens, False, origins, passes)
     if settings.insecure:
         logger.warning(_INSECURE, f"{settings.host}:{settings.port}")
-        return Guard(None, False, origins)
+        return Authenticator(None, False, origins)
     if is_loopback(settings.host):
-        return Guard(None, True, origins)
+        return Authenticator(None, True, origins)
     raise SettingsError(
         f"others can reach {settings.host}, so expected --tokens FILE (make one with "
         "scripts/make_token.py), or --insecure to let in anyone"
@@ -135,7 +135,7 @@ def token_of(connection: HTTPConnection) -> str | None:
 
 
 def remember(connection: HTTPConnection, found: Grant | TelewarpError) -> None:
-    """Keep what `Guard.identify` found, for the call to use."""
+    """Keep what `Authenticator.identify` found, for the call to use."""
     connection.scope[_STATE] = found
 
 
@@ -143,7 +143,7 @@ def grant_of(connection: HTTPConnection) -> Grant:
     """What the connection may do.
 
     Raises:
-        TelewarpError: What `Guard.identify` raised.
+        TelewarpError: What `Authenticator.identify` raised.
     """
     found: Grant | TelewarpError = connection.scope[_STATE]
     if isinstance(found, TelewarpError):

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from server.auth.authentication import SUBPROTOCOL, Authenticator, build_authenticator, remember
 from server.auth.grants import Grant
-from server.auth.guard import SUBPROTOCOL, Guard, build_guard, remember
 from server.auth.headers import EXPOSED, Policy
 from server.auth.limits import Limits, client_key
 from server.errors import TelewarpError, TooManyRequestsError
@@ -26,7 +26,7 @@ Answer = Callable[[HTTPConnection, Exception], Awaitable[Response | None]]
 """Makes the answer to an error, and sends it itself to a WebSocket."""
 
 
-class Gate:
+class AccessMiddleware:
     """ASGI middleware around everything that is served.
 
     Args:
@@ -38,7 +38,12 @@ class Gate:
     """
 
     def __init__(
-        self, app: ASGIApp, guard: Guard, limits: Limits | None, policy: Policy, answer: Answer
+        self,
+        app: ASGIApp,
+        guard: Authenticator,
+        limits: Limits | None,
+        policy: Policy,
+        answer: Answer,
     ) -> None:
         self._app = app
         self._guard = guard
@@ -100,7 +105,7 @@ def _with_subprotocol(scope: Scope, send: Send) -> Send:
     return send_with_subprotocol
 
 
-def add_gate(app: FastAPI, settings: Settings, reached: Sequence[str] = ()) -> None:
+def install_access(app: FastAPI, settings: Settings, reached: Sequence[str] = ()) -> None:
     """Keep out who must not come in; CORS outside of it, for refusals too are to be readable.
 
     Args:
@@ -108,11 +113,11 @@ def add_gate(app: FastAPI, settings: Settings, reached: Sequence[str] = ()) -> N
         settings: How it is set.
         reached: Hosts that its page may connect to besides.
     """
-    guard, origins = build_guard(settings), settings.origins
+    guard, origins = build_authenticator(settings), settings.origins
     app.state.passes = guard.passes
     limits = Limits(settings.max_requests_per_s, settings.max_connections)
     app.add_middleware(
-        Gate,
+        AccessMiddleware,
         guard=guard,
         limits=limits if guard.reachable_by_others else None,
         policy=Policy(origins, reached),
