@@ -27,10 +27,11 @@ from models.heads.face import mouth_parts, skin_parts
 from models.heads.hair import hair_parts
 from models.heads.meshes import Floats, fit_sphere
 from models.heads.occlusion import occlusion
-from models.heads.parts import JOINTS, MASKS, MATERIALS, Part
+from models.heads.parts import JOINTS, MASKS, Part
 from models.heads.recipe import RECIPES, Recipe
 from models.heads.source import EYE_PITCH_RAD, EYE_YAW_RAD, Source, load_source, refine
 from models.heads.strands import strand_arrays
+from models.studio.materials import MATERIALS
 
 FOV_Y_RAD = radians(23)
 """Frames head and collar from `EYE_POSITION`."""

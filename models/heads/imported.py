@@ -25,9 +25,10 @@ from models.heads.holes import patch
 from models.heads.mesh_files import Mesh, read_mesh
 from models.heads.meshes import Floats, Ints, smooth_normals, smoothstep
 from models.heads.occlusion import occlusion
-from models.heads.parts import JOINTS, MASKS, MATERIALS, Part, joint_weights, rigid_part
+from models.heads.parts import JOINTS, MASKS, Part, joint_weights, rigid_part
 from models.heads.source import EYE_PITCH_RAD, EYE_YAW_RAD
 from models.studio.appearance import Appearance
+from models.studio.materials import MATERIALS
 
 FOV_Y_RAD = radians(23)
 UNITS_M = (1.0, 0.01, 0.001, 0.0254)

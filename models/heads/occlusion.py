@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from models.geometry.rasterizer_numba import rasterize
 from models.heads.meshes import Floats, Ints, relax, smooth_normals
-from models.heads.parts import MASKS, MATERIALS
+from models.heads.parts import MASKS
+from models.studio.materials import MATERIALS
 
 
 def occlusion(arrays: dict[str, NDArray[Any]], directions: int = 160, size: int = 512) -> Floats:

@@ -10,7 +10,6 @@ from models.heads.meshes import Floats, Ints, compact, triangulate
 from models.heads.source import Source, above_hairline, body_weight
 
 JOINTS = ("body", "head", "jaw", "eyeLeft", "eyeRight")
-MATERIALS = ("skin", "mouth", "teeth", "tongue", "eye", "lash", "hair", "cloth")
 MASKS = ("lips", "ears", "eyelids", "hair", "detail", "teeth")
 """Per vertex: regions of the skin, distance into the hair, a part's own pattern coordinate, and of
 teeth 1 (root) to 2 (edge), negative in the lower row."""

@@ -137,7 +137,7 @@ def refract_into_iris(
     p2: float,
     ball: Doubles,
     n: Doubles,
-    v: Doubles,
+    v: Doubles | tuple[float, float, float],
     facing: Doubles,
 ) -> tuple[float, float]:
     """Follow the line of sight through the cornea down to the iris.

@@ -27,11 +27,8 @@ from models.studio.paint_features import (
 )
 from models.studio.paint_hair import paint_hair
 from models.studio.paint_skin import paint_skin
+from models.studio.texture_channels import CHANNELS
 from models.studio.wrinkles import crease_depth, crease_relief
-
-CHANNELS = 13
-"""Colour 3, roughness, specular strength, relief 3 (a tangent for hair), thinness, relief of folded
-lines 3, their depth; see `PaintedHead`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

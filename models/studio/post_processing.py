@@ -80,11 +80,11 @@ def _smooth(raw: Floats) -> Floats:
     return smooth
 
 
-def scatter(received: Floats, nearness: Floats, skin: NDArray[np.bool_], focal: float) -> Floats:
+def scatter(irradiance: Floats, nearness: Floats, skin: NDArray[np.bool_], focal: float) -> Floats:
     """Let light travel under the skin: red furthest, so that shadows' edges glow warm.
 
     Args:
-        received: (H, W, 3) light that falls on each sample.
+        irradiance: (H, W, 3) light that falls on each sample.
         nearness: (H, W) 1/metres from the viewer.
         skin: (H, W) where the light can travel.
         focal: The camera's focal length in samples.
@@ -92,16 +92,16 @@ def scatter(received: Floats, nearness: Floats, skin: NDArray[np.bool_], focal: 
     Returns:
         (H, W, 3) light that comes back out; off the skin as given.
     """
-    across = _scatter_along(received, nearness, skin, focal, 0)
+    across = _scatter_along(irradiance, nearness, skin, focal, 0)
     return _scatter_along(across, nearness, skin, focal, 1)
 
 
 @njit(cache=True, nogil=True)
 def _scatter_along(
-    received: Floats, nearness: Floats, skin: NDArray[np.bool_], focal: float, axis: int
+    irradiance: Floats, nearness: Floats, skin: NDArray[np.bool_], focal: float, axis: int
 ) -> Floats:
-    height, width, _ = received.shape
-    out = received.copy()
+    height, width, _ = irradiance.shape
+    out = irradiance.copy()
     # Taps reach two standard deviations of red.
     weights = np.zeros((_TAPS + 1, 3), np.float32)
     spacing = 2.0 * _BLEED_M[0] / _TAPS
@@ -115,7 +115,7 @@ def _scatter_along(
             near = nearness[y, x]
             depth = np.float32(1.0) / near
             step = spacing * focal * near
-            r, g, b = received[y, x, 0], received[y, x, 1], received[y, x, 2]
+            r, g, b = irradiance[y, x, 0], irradiance[y, x, 1], irradiance[y, x, 2]
             wr = wg = wb = np.float32(1.0)
             for t in range(1, _TAPS + 1):
                 move = int(t * step + 0.5)
@@ -129,13 +129,13 @@ def _scatter_along(
                     if close <= 0.0:
                         continue
                     w = close * weights[t, 0]
-                    r += w * received[qy, qx, 0]
+                    r += w * irradiance[qy, qx, 0]
                     wr += w
                     w = close * weights[t, 1]
-                    g += w * received[qy, qx, 1]
+                    g += w * irradiance[qy, qx, 1]
                     wg += w
                     w = close * weights[t, 2]
-                    b += w * received[qy, qx, 2]
+                    b += w * irradiance[qy, qx, 2]
                     wb += w
             out[y, x, 0] = r / wr
             out[y, x, 1] = g / wg
@@ -144,7 +144,7 @@ def _scatter_along(
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _tone(x: float) -> float:
+def tone_map(x: float) -> float:
     """Linear light to sRGB 0..1: a filmic shoulder (after Narkowicz's fit of ACES), then gamma."""
     x = max(x, 0.0) * 0.60
     y = (x * (2.51 * x + 0.03)) / (x * (2.43 * x + 0.59) + 0.14)
@@ -154,7 +154,7 @@ def _tone(x: float) -> float:
 
 @njit(cache=True, nogil=True)
 def expose(
-    paint: Floats, received: Floats, mirrored: Floats, triangle: NDArray[np.int32]
+    albedo: Floats, irradiance: Floats, specular: Floats, triangle: NDArray[np.int32]
 ) -> Floats:
     """Put the light together: (H, W, 3) sRGB 0..1 of every covered sample, 0 elsewhere."""
     height, width = triangle.shape
@@ -164,8 +164,8 @@ def expose(
             if triangle[y, x] < 0:
                 continue
             for i in range(3):
-                colour[y, x, i] = _tone(
-                    paint[y, x, i] * received[y, x, i] * 0.62 + mirrored[y, x, i]
+                colour[y, x, i] = tone_map(
+                    albedo[y, x, i] * irradiance[y, x, i] * 0.62 + specular[y, x, i]
                 )
     return colour
 

@@ -21,17 +21,18 @@ from models.geometry.rasterizer_numba import project, rasterize
 from models.studio.appearance import Appearance, load_appearance
 from models.studio.atlas import StudioData, load_studio_data
 from models.studio.eyeball import Eyeballs
-from models.studio.lighting import KEY, SKIN, make_lamps, shade
+from models.studio.lamps import KEY, KEY_RIGHT, KEY_UP, make_lamps
+from models.studio.lighting import Light, Lights, Pose, Surface, shade
+from models.studio.materials import MATERIALS, SKIN
 from models.studio.paint import paint_head
 from models.studio.post_processing import expose, find_crevices, reduce_samples, scatter
-from models.studio.strands import Strands, draw_strands, load_strands, sink_hull
+from models.studio.strand_rendering import draw_strands
+from models.studio.strands import Strands, load_strands, sink_hull
 from models.studio.wrinkles import Wrinkles
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
-MATERIALS = ("skin", "mouth", "teeth", "tongue", "eye", "lash", "hair", "cloth")
-"""Numbered as `lighting` numbers them."""
 
 SHADOW_SIZE = 448
 SHADOW_METRES = 0.62
@@ -92,13 +93,13 @@ class Studio:
         samples = self.size * self._supersample
         verts = np.ascontiguousarray(self.head.pose(state), np.float32)
         rotation = quaternion_to_matrix(state.head_rotation)
-        shadow, light_frame = self._shadow(verts, rotation, state)
+        lights = Lights(self._lamps, *self._shadow(verts, rotation, state))
         hull = verts
         if self._strands is not None:
             hull = sink_hull(self._strands, verts, vertex_normals(verts, self.head.faces))
         xy, inverse_depth = project(hull, state, samples, samples)
         fragments = rasterize(xy, inverse_depth, self.head.faces, samples, samples)
-        colour = self._light(state, hull, xy, inverse_depth, fragments, shadow, light_frame)
+        colour = self._light(state, hull, xy, inverse_depth, fragments, lights)
         cover = fragments.mask.astype(np.float32)
         if self._strands is not None:
             draw_strands(
@@ -107,9 +108,7 @@ class Studio:
                 state,
                 verts,
                 fragments.inverse_depth,
-                shadow,
-                light_frame,
-                self._lamps,
+                lights,
                 colour,
                 cover,
             )
@@ -122,16 +121,14 @@ class Studio:
         xy: NDArray[np.int64],
         inverse_depth: NDArray[np.float64],
         fragments: Fragments,
-        shadow: Floats,
-        light_frame: NDArray[np.float64],
+        lights: Lights,
     ) -> Floats:
         """(samples, samples, 3) sRGB of what each sample sees, 0 where that is nothing."""
         samples = len(fragments.triangle)
         focal = focal_px(state.fov_y_rad, samples)
         rotation = quaternion_to_matrix(state.head_rotation)
         centres = self.head.joint_positions[3:5] @ rotation.T + state.head_translation
-        paint, received, mirrored = np.zeros((3, samples, samples, 3), np.float32)
-        shade(
+        surface = Surface(
             fragments.triangle,
             xy,
             inverse_depth,
@@ -145,19 +142,14 @@ class Studio:
             self._data.materials,
             self._maps,
             find_crevices(fragments.inverse_depth, focal),
-            shadow,
-            light_frame,
-            self._lamps,
-            rotation,
-            self._eyeballs.track(verts, centres),
-            np.asarray(state.eye_position, np.float64),
-            paint,
-            received,
-            mirrored,
         )
+        eye_position = np.asarray(state.eye_position, np.float64)
+        pose = Pose(rotation, self._eyeballs.track(verts, centres), eye_position)
+        light = Light(*np.zeros((3, samples, samples, 3), np.float32))
+        shade(surface, lights, pose, light)
         skin = (self._data.materials[fragments.triangle] == SKIN) & fragments.mask
-        received = scatter(received, fragments.inverse_depth, skin, focal)
-        return expose(paint, received, mirrored, fragments.triangle)
+        irradiance = scatter(light.irradiance, fragments.inverse_depth, skin, focal)
+        return expose(light.albedo, irradiance, light.specular, fragments.triangle)
 
     def _develop(self, colour: Floats, covered: Floats) -> StudioImage:
         """Average the samples of each pixel and put the background behind."""
@@ -174,13 +166,10 @@ class Studio:
         self, verts: Floats, rotation: NDArray[np.float64], state: FrameState
     ) -> tuple[Floats, NDArray[np.float64]]:
         """Depth map of the key light, and the frame (3, 4) that leads into it."""
-        right = np.cross([0.0, 1.0, 0.0], KEY)
-        right /= np.linalg.norm(right)
-        up = np.cross(KEY, right)
         centre = rotation @ [0, -0.03, -0.06] + state.head_translation
         scale = SHADOW_SIZE / SHADOW_METRES
         frame = np.zeros((3, 4))
-        frame[0, :3], frame[1, :3], frame[2, :3] = right * scale, -up * scale, KEY
+        frame[0, :3], frame[1, :3], frame[2, :3] = KEY_RIGHT * scale, -KEY_UP * scale, KEY
         frame[:2, 3] = SHADOW_SIZE / 2 - frame[:2, :3] @ centre
         frame[2, 3] = 2.0 - KEY @ centre  # nearness stays positive, as the rasterizer wants it
         placed = verts @ frame[:, :3].T + frame[:, 3]

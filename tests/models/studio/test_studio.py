@@ -15,7 +15,8 @@ from models.geometry.head import Head, HeadError, load_head
 from models.geometry.rasterizer_numba import project, rasterize
 from models.studio.appearance import Appearance
 from models.studio.atlas import load_studio_data
-from models.studio.studio import MATERIALS, Studio, load_studio
+from models.studio.materials import MATERIALS
+from models.studio.studio import Studio, load_studio
 
 HEAD_FILE = SHIPPED / "default" / "head.npz"
 SIZE = 160
