@@ -12,6 +12,7 @@ import numpy as np
 
 from models.heads.meshes import Floats, Ints, fit_sphere
 from models.heads.recipe import HairCut, Recipe
+from models.studio.paint_hair import BUN_CENTRE_M, HAIR_CENTRE_M
 
 EYE_YAW_RAD = radians(21)
 EYE_PITCH_RAD = radians(17)
@@ -19,8 +20,7 @@ EYE_PITCH_RAD = radians(17)
 HAIRLINE_DEGREES = (0, 18, 32, 42, 52, 62, 75, 84, 92, 105, 120, 140, 180)
 """Directions around the skull, 0 in front, at which recipes give the hairline."""
 
-HAIR_CENTRE = np.array([0.0, 0.025, -0.075])
-BUN_CENTRE = np.array([0.0, 0.018, -0.192])
+HAIR_CENTRE, BUN_CENTRE = np.array(HAIR_CENTRE_M), np.array(BUN_CENTRE_M)
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,35 @@ from models.geometry.head import Head
 from models.geometry.rasterizer_numba import project
 from models.studio.lamps import FLOOR, SKY, lit_share
 from models.studio.lighting import Lights
+from models.studio.paint_hair import HAIR_CENTRE_M
 from models.studio.post_processing import tone_map
 from models.studio.reflectance import Doubles, Floats, smoothstep
 from models.studio.strands import BEARD, HAIR, Strands, anchor_frames, pose_strands
 
-_MIDDLE = np.array([0.0, 0.025, -0.075])
-"""Of the skull, in head space: hair is lit as if it lay on a ball around here."""
+_SKULL = np.array(HAIR_CENTRE_M)
+"""Head space: hair is lit as if it lay on a ball around this point."""
 _SUBPIXELS = 256.0
+"""Units of the projected positions per sample."""
+_CLEARANCE_HAIR_M, _CLEARANCE_OTHERS_M = 0.0012, 0.0005
+"""How far a strand may lie behind the mesh and still be drawn: roots start inside the skin."""
+_DEPTH_TOLERANCE = 0.004
+"""The same for the coarse test of whole segments, as a share of 1/depth: 3 mm at 0.8 m."""
+_SHADOW_BIAS_M = 0.006
+"""Larger than that of the mesh: the hull below the strands must not shadow them."""
+
+# Lobes of a strand: shift of the peak from the mirror angle (its cosine), sharpness and strength.
+# These and the amounts below are chosen by eye.
+_WHITE_SHIFT, _WHITE_SHARPNESS, _WHITE_STRENGTH = 0.14, 60.0, 0.030
+_COLOURED_SHIFT, _COLOURED_SHARPNESS, _COLOURED_STRENGTH = 0.22, 14.0, 1.1
+_WRAP = 0.35
+"""How far lamps light around the ball that strands lie on, as a cosine."""
+_DIFFUSE = 0.62
+_OTHERS_GLOSS = 0.3
+"""Highlights of brows, lashes and beards, relative to those of hair."""
+
+_TAPER = 0.8
+"""Share of its width that a strand loses towards its tip."""
+_OPACITY = 0.92
 
 
 def draw_strands(
@@ -37,17 +59,17 @@ def draw_strands(
     colour: Floats,
     cover: Floats,
 ) -> None:
-    """Draw all hairs that the mesh does not hide.
+    """Draw all hairs that the mesh does not hide, from back to front.
 
     Args:
-        strands: What to draw.
-        head: Whose `faces` the strands hang on.
+        strands: The hairs.
+        head: Its `faces` are the triangles that the strands are anchored to.
         state: The head's pose and the view.
         verts: (V, 3) posed vertices, world; the hull not sunk.
         mesh_inverse_depth: (H, W) of the shaded mesh, 0 where there is none.
         lights: Lamps and shadow, as `lighting.shade` takes them.
-        colour: (H, W, 3) sRGB times cover; drawn over.
-        cover: (H, W) 0..1; drawn over.
+        colour: (H, W, 3) sRGB times cover; drawn over in place.
+        cover: (H, W) 0..1; drawn over in place.
     """
     height, width = cover.shape
     rotation = quaternion_to_matrix(state.head_rotation)
@@ -64,12 +86,12 @@ def draw_strands(
         translation,
     )
     xy, inverse_depth = project(points, state, width, height)
-    skull = rotation @ _MIDDLE + translation
+    skull = rotation @ _SKULL + translation
     shaded = np.empty_like(points)
-    shown = _seen(xy, inverse_depth, mesh_inverse_depth, strands.starts)
+    visible = _find_visible(xy, inverse_depth, mesh_inverse_depth, strands.starts)
     _light(
         points,
-        shown,
+        visible,
         strands.starts,
         strands.kinds,
         strands.colours,
@@ -81,7 +103,7 @@ def draw_strands(
         lights.lamps,
         shaded,
     )
-    segments, owners = _segments(strands.starts, shown)
+    segments, owners = _segments(strands.starts, visible)
     order = np.argsort(inverse_depth[segments], kind="stable")
     focal = height / 2 / np.tan(state.fov_y_rad / 2)
     _draw(
@@ -102,44 +124,44 @@ def draw_strands(
 
 @njit(cache=True, nogil=True, inline="always")
 def _clearance(kind: int) -> float:
-    """Metres that a strand may lie behind the mesh and still be drawn."""
-    return 0.0012 if kind == HAIR else 0.0005
+    """Return how far a strand may lie behind the mesh and still be drawn, in metres."""
+    return _CLEARANCE_HAIR_M if kind == HAIR else _CLEARANCE_OTHERS_M
 
 
 @njit(cache=True, nogil=True)
-def _seen(
+def _find_visible(
     xy: NDArray[np.int64],
     inverse_depth: Doubles,
     mesh: Floats,
     starts: NDArray[np.int32],
 ) -> NDArray[np.bool_]:
-    """(M,) whether the segment that begins at a point may show: its ends are tested."""
+    """Return (M,) whether the segment that begins at a point may be visible: tests its ends."""
     height, width = mesh.shape
     free = np.zeros(len(xy), np.bool_)
     for m in range(len(xy)):
         x, y = xy[m, 0] >> 8, xy[m, 1] >> 8
         if 0 <= x < width and 0 <= y < height and inverse_depth[m] > 0:
-            free[m] = inverse_depth[m] >= mesh[y, x] * (1 - 0.004)
-    seen = np.zeros(len(xy), np.bool_)
+            free[m] = inverse_depth[m] >= mesh[y, x] * (1 - _DEPTH_TOLERANCE)
+    visible = np.zeros(len(xy), np.bool_)
     for i in range(len(starts) - 1):
         for m in range(starts[i], starts[i + 1]):
             following = m + 1 if m + 1 < starts[i + 1] else m
             previous = m - 1 if m > starts[i] else m
-            seen[m] = free[m] or free[following] or free[previous]
-    return seen
+            visible[m] = free[m] or free[following] or free[previous]
+    return visible
 
 
 @njit(cache=True, nogil=True)
 def _segments(
-    starts: NDArray[np.int32], shown: NDArray[np.bool_]
+    starts: NDArray[np.int32], visible: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """First points (S,) of the segments that may show, and the strands (S,) they belong to."""
-    segments = np.empty(len(shown), np.int32)
-    owners = np.empty(len(shown), np.int32)
+    """Return the first points (S,) of visible segments, and the strands (S,) they belong to."""
+    segments = np.empty(len(visible), np.int32)
+    owners = np.empty(len(visible), np.int32)
     count = 0
     for i in range(len(starts) - 1):
         for m in range(starts[i], starts[i + 1] - 1):
-            if shown[m] and shown[m + 1]:
+            if visible[m] and visible[m + 1]:
                 segments[count], owners[count] = m, i
                 count += 1
     return segments[:count], owners[:count]
@@ -148,7 +170,7 @@ def _segments(
 @njit(cache=True, nogil=True, fastmath=True)
 def _light(
     points: Floats,
-    shown: NDArray[np.bool_],
+    visible: NDArray[np.bool_],
     starts: NDArray[np.int32],
     kinds: NDArray[np.uint8],
     colours: Floats,
@@ -160,65 +182,85 @@ def _light(
     lamps: Doubles,
     out: Floats,
 ) -> None:
-    """Colour (M, 3), sRGB 0..1, of the points that show."""
-    t, n, v, light = np.empty(3), np.empty(3), np.empty(3), np.empty(3)
+    """Fill `out` (M, 3), sRGB 0..1, where points are visible."""
+    tangent, normal, view = np.empty(3), np.empty(3), np.empty(3)
     total = np.empty(3)
     for i in range(len(kinds)):
         first, last = starts[i], starts[i + 1]
+        gloss = 1.0 if kinds[i] == HAIR else _OTHERS_GLOSS
         for m in range(first, last):
-            if not shown[m]:
+            if not visible[m]:
                 continue
-            a, b = max(m - 1, first), min(m + 1, last - 1)
-            lt, ln, lv = 1e-20, 1e-20, 1e-20
-            for k in range(3):
-                t[k] = points[b, k] - points[a, k]
-                n[k] = points[m, k] - skull[k]
-                v[k] = eye[k] - points[m, k]
-                lt += t[k] * t[k]
-                ln += n[k] * n[k]
-                lv += v[k] * v[k]
-            lt, ln, lv = 1 / sqrt(lt), 1 / sqrt(ln), 1 / sqrt(lv)
-            for k in range(3):
-                t[k] *= lt
-                n[k] *= ln
-                v[k] *= lv
-            tv = t[0] * v[0] + t[1] * v[1] + t[2] * v[2]
+            before, after = max(m - 1, first), min(m + 1, last - 1)
+            _directions(points, m, before, after, skull, eye, tangent, normal, view)
             sky = open_sky[m]
-            up = 0.5 + 0.5 * n[1]
+            up = 0.5 + 0.5 * normal[1]
             for k in range(3):
                 total[k] = colours[i, k] * sky * (FLOOR[k] + (SKY[k] - FLOOR[k]) * up)
             lit = 1.0
             if kinds[i] == HAIR or kinds[i] == BEARD:
-                sx = light_frame[0, 3]
-                sy = light_frame[1, 3]
-                sz = light_frame[2, 3]
-                for k in range(3):
-                    sx += light_frame[0, k] * points[m, k]
-                    sy += light_frame[1, k] * points[m, k]
-                    sz += light_frame[2, k] * points[m, k]
-                lit = lit_share(shadow, sx, sy, sz, 0.006)
+                lit = _lit_share_at(shadow, light_frame, points, m)
+            tv = tangent[0] * view[0] + tangent[1] * view[1] + tangent[2] * view[2]
             for j in range(len(lamps)):
                 tl, nl = 0.0, 0.0
                 for k in range(3):
-                    light[k] = lamps[j, k]
-                    tl += t[k] * light[k]
-                    nl += n[k] * light[k]
+                    tl += tangent[k] * lamps[j, k]
+                    nl += normal[k] * lamps[j, k]
                 across = sqrt(max(1.0 - tl * tl, 0.0))
-                diffuse = across * min(max((nl + 0.35) / 1.35, 0.0), 1.0)
-                # Where light and sight make mirrored angles with the strand it gleams; the outer
-                # cells are tilted, which parts a white lobe from one that passed through colour.
+                diffuse = across * min(max((nl + _WRAP) / (1.0 + _WRAP), 0.0), 1.0)
+                # A strand shows a highlight where light and view direction make equal angles with
+                # it. Its outer cells are tilted, which splits the highlight into a white lobe and
+                # one that passed through the strand and took on its colour.
                 half = tl + tv
-                white = exp(-((half - 0.14) ** 2) * 60.0)
-                through = exp(-((half + 0.22) ** 2) * 14.0)
+                white = exp(-((half - _WHITE_SHIFT) ** 2) * _WHITE_SHARPNESS)
+                through = exp(-((half + _COLOURED_SHIFT) ** 2) * _COLOURED_SHARPNESS)
                 facing = smoothstep(-0.30, 0.45, nl)
-                gloss = 1.0 if kinds[i] == HAIR else 0.3
                 for k in range(3):
                     strength = lamps[j, 3 + k] * (lit if j == 0 else 1.0)
-                    shine = 0.030 * white + 1.1 * colours[i, k] * through
-                    total[k] += strength * sky * (0.62 * colours[i, k] * diffuse)
+                    shine = _WHITE_STRENGTH * white + _COLOURED_STRENGTH * colours[i, k] * through
+                    total[k] += strength * sky * (_DIFFUSE * colours[i, k] * diffuse)
                     total[k] += strength * sky * sky * gloss * facing * across * shine
             for k in range(3):
                 out[m, k] = tone_map(total[k])
+
+
+@njit(cache=True, nogil=True, fastmath=True, inline="always")
+def _directions(
+    points: Floats,
+    m: int,
+    before: int,
+    after: int,
+    skull: Doubles,
+    eye: Doubles,
+    tangent: Doubles,
+    normal: Doubles,
+    view: Doubles,
+) -> None:
+    """Fill the unit vectors along the strand, out of the head and to the viewer, at point `m`."""
+    lt, ln, lv = 1e-20, 1e-20, 1e-20
+    for k in range(3):
+        tangent[k] = points[after, k] - points[before, k]
+        normal[k] = points[m, k] - skull[k]
+        view[k] = eye[k] - points[m, k]
+        lt += tangent[k] * tangent[k]
+        ln += normal[k] * normal[k]
+        lv += view[k] * view[k]
+    lt, ln, lv = 1 / sqrt(lt), 1 / sqrt(ln), 1 / sqrt(lv)
+    for k in range(3):
+        tangent[k] *= lt
+        normal[k] *= ln
+        view[k] *= lv
+
+
+@njit(cache=True, nogil=True, fastmath=True, inline="always")
+def _lit_share_at(shadow: Floats, light_frame: Doubles, points: Floats, m: int) -> float:
+    """Return the share of the key light that reaches point `m`."""
+    x, y, near = light_frame[0, 3], light_frame[1, 3], light_frame[2, 3]
+    for k in range(3):
+        x += light_frame[0, k] * points[m, k]
+        y += light_frame[1, k] * points[m, k]
+        near += light_frame[2, k] * points[m, k]
+    return lit_share(shadow, x, y, near, _SHADOW_BIAS_M)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -268,7 +310,7 @@ def _draw(
             middle = y0 + share * dy
             near = w0 + share * (w1 - w0)
             at = along + share * ahead
-            thick = widths[i] * (1.0 - 0.8 * at * at) * focal * near * stretch
+            thick = widths[i] * (1.0 - _TAPER * at * at) * focal * near * stretch
             low, high = middle - 0.5 * thick, middle + 0.5 * thick
             limit = near * (1.0 + clear * near)
             for row in range(max(floor(low), 0), min(floor(high) + 1, rows)):
@@ -276,7 +318,7 @@ def _draw(
                 if limit < mesh[y, x]:
                     continue
                 alpha = min(high, row + 1.0) - max(low, np.float64(row))
-                alpha = 0.92 * min(max(alpha, 0.0), 1.0)
+                alpha = _OPACITY * min(max(alpha, 0.0), 1.0)
                 keep = 1.0 - alpha
                 for k in range(3):
                     hue = shaded[c0, k] + share * (shaded[c1, k] - shaded[c0, k])
