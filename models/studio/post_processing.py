@@ -1,6 +1,6 @@
-"""What happens to light between the surface and the picture: in folds, under skin, in the lens.
+"""Image-space steps: occlusion of creases, subsurface scattering, tone mapping, downsampling.
 
-All work on the picture's samples, on one core, without the interpreter lock.
+All work on the samples of an image, on one core, without the interpreter lock.
 """
 
 from __future__ import annotations
@@ -13,18 +13,32 @@ Floats = NDArray[np.float32]
 
 _RADII_M = np.array([0.0028, 0.007, 0.018])
 _WEIGHTS = np.array([0.34, 0.36, 0.30])
+"""Radii at which creases are searched for, and their weights. Chosen by eye."""
 _TURNS = np.array([[np.cos(a), np.sin(a)] for a in (np.arange(6) + 0.5) * np.pi / 6], np.float64)
+"""(6, 2) directions of the pairs of neighbours, over half a turn."""
+_CREASE_CONTRAST, _CREASE_MIN = 2.2, 0.12
+"""Chosen by eye: light that the folds take, and what always reaches into them."""
+_MIN_RISE = 0.02
+"""Noise of interpolated depth, which must not darken even surfaces."""
+
 _BLEED_M = np.array([0.0030, 0.0013, 0.0007], np.float64)
-"""How far red, green and blue light travel under skin: standard deviations."""
+"""How far red, green and blue light travel under skin: standard deviations. Chosen
+by eye."""
 _TAPS = 6
+_SCATTER_FADE_PER_M = 90.0
+"""Light does not cross depth steps of 1/90 m = 11 mm or more."""
+
+_EXPOSURE = 0.60
+_DIFFUSE_SHARE = 0.62
+"""Scale of diffuse light against highlights."""
 
 
 @njit(cache=True, nogil=True)
 def find_crevices(nearness: Floats, px_per_unit: float) -> Floats:
-    """How much light reaches into the folds of what is seen, at half of the resolution.
+    """Return how much light reaches into visible folds, at half of the resolution.
 
-    Compares each sample with pairs of opposite neighbours: where both stand nearer than the sample,
-    it lies in a fold. Even slopes cancel out.
+    Compares each sample with pairs of opposite neighbours: where both are nearer to the viewer than
+    the sample, it lies in a fold. Even slopes cancel out.
 
     Args:
         nearness: (H, W) 1/metres from the viewer, 0 for none. H and W even.
@@ -55,19 +69,19 @@ def find_crevices(nearness: Floats, px_per_unit: float) -> Floats:
                         qy = min(max(y + sign * dy, 0), height - 1)
                         other = nearness[2 * qy, 2 * qx]
                         gap = depth - 1.0 / other if other > 0.0 else -radius
-                        # What stands far in front hides little of the sky.
+                        # A neighbour far in front (the nose before the cheek) hides little sky.
                         if gap > 3.0 * radius:
                             gap = max(4.0 * radius - gap, 0.0)
                         rise += min(max(gap, -radius), radius)
-                    sum_k += min(max(rise / (2.0 * radius) - 0.02, 0.0), 1.0)
+                    sum_k += min(max(rise / (2.0 * radius) - _MIN_RISE, 0.0), 1.0)
                 hidden += _WEIGHTS[k] * sum_k / 6.0
-            raw[y, x] = max(1.0 - 2.2 * hidden, 0.12)
+            raw[y, x] = max(1.0 - _CREASE_CONTRAST * hidden, _CREASE_MIN)
     return _smooth(raw)
 
 
 @njit(cache=True, nogil=True)
 def _smooth(raw: Floats) -> Floats:
-    """Average over 3x3."""
+    """Average over 3x3 samples; the border stays."""
     height, width = raw.shape
     smooth = raw.copy()
     for y in range(1, height - 1):
@@ -81,7 +95,7 @@ def _smooth(raw: Floats) -> Floats:
 
 
 def scatter(irradiance: Floats, nearness: Floats, skin: NDArray[np.bool_], focal: float) -> Floats:
-    """Let light travel under the skin: red furthest, so that shadows' edges glow warm.
+    """Blur the light under the skin, red the furthest, which makes edges of shadows warm.
 
     Args:
         irradiance: (H, W, 3) light that falls on each sample.
@@ -90,7 +104,7 @@ def scatter(irradiance: Floats, nearness: Floats, skin: NDArray[np.bool_], focal
         focal: The camera's focal length in samples.
 
     Returns:
-        (H, W, 3) light that comes back out; off the skin as given.
+        (H, W, 3) light that leaves the skin; unchanged elsewhere.
     """
     across = _scatter_along(irradiance, nearness, skin, focal, 0)
     return _scatter_along(across, nearness, skin, focal, 1)
@@ -100,6 +114,7 @@ def scatter(irradiance: Floats, nearness: Floats, skin: NDArray[np.bool_], focal
 def _scatter_along(
     irradiance: Floats, nearness: Floats, skin: NDArray[np.bool_], focal: float, axis: int
 ) -> Floats:
+    """Blur along rows (`axis` 0) or columns (1); arguments as `scatter`'s."""
     height, width, _ = irradiance.shape
     out = irradiance.copy()
     # Taps reach two standard deviations of red.
@@ -125,7 +140,7 @@ def _scatter_along(
                     if qx < 0 or qy < 0 or qx >= width or qy >= height or not skin[qy, qx]:
                         continue
                     gap = abs(depth - np.float32(1.0) / nearness[qy, qx])
-                    close = np.float32(1.0) - gap * np.float32(90.0)
+                    close = np.float32(1.0) - gap * np.float32(_SCATTER_FADE_PER_M)
                     if close <= 0.0:
                         continue
                     w = close * weights[t, 0]
@@ -145,8 +160,8 @@ def _scatter_along(
 
 @njit(cache=True, nogil=True, inline="always")
 def tone_map(x: float) -> float:
-    """Linear light to sRGB 0..1: a filmic shoulder (after Narkowicz's fit of ACES), then gamma."""
-    x = max(x, 0.0) * 0.60
+    """Map linear light to sRGB 0..1: a filmic curve (Narkowicz's fit of ACES), then gamma."""
+    x = max(x, 0.0) * _EXPOSURE
     y = (x * (2.51 * x + 0.03)) / (x * (2.43 * x + 0.59) + 0.14)
     y = min(max(y, 0.0), 1.0)
     return 12.92 * y if y <= 0.0031308 else 1.055 * y ** (1.0 / 2.4) - 0.055
@@ -156,7 +171,7 @@ def tone_map(x: float) -> float:
 def expose(
     albedo: Floats, irradiance: Floats, specular: Floats, triangle: NDArray[np.int32]
 ) -> Floats:
-    """Put the light together: (H, W, 3) sRGB 0..1 of every covered sample, 0 elsewhere."""
+    """Join the parts of the light: (H, W, 3) sRGB 0..1 of every covered sample, 0 elsewhere."""
     height, width = triangle.shape
     colour = np.zeros((height, width, 3), np.float32)
     for y in range(height):
@@ -165,14 +180,14 @@ def expose(
                 continue
             for i in range(3):
                 colour[y, x, i] = tone_map(
-                    albedo[y, x, i] * irradiance[y, x, i] * 0.62 + specular[y, x, i]
+                    albedo[y, x, i] * irradiance[y, x, i] * _DIFFUSE_SHARE + specular[y, x, i]
                 )
     return colour
 
 
 @njit(cache=True, nogil=True)
 def reduce_samples(samples: Floats, size: int) -> Floats:
-    """Average samples into pixels by a tent two pixels wide: no stair steps, no moire.
+    """Average samples into pixels with a tent filter two pixels wide, against aliasing.
 
     Args:
         samples: (size * s, size * s, C).

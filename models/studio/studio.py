@@ -1,8 +1,7 @@
-"""The photo studio: draws a head as the ground truth that networks learn from.
+"""The studio: an offline renderer of heads, whose images are the ground truth of training.
 
-Slow and pretty (about a fifth of a second a picture on one core), where `rasterizer_numba` is fast:
-supersampled, painted, lit and shadowed, with light under the skin. Nothing here is needed for
-serving.
+It takes about a fifth of a second per image on one core: supersampled, with painted textures,
+lights, shadows, and light that scatters under the skin. Serving does not need it.
 """
 
 from __future__ import annotations
@@ -36,33 +35,37 @@ Bytes = NDArray[np.uint8]
 
 SHADOW_SIZE = 448
 SHADOW_METRES = 0.62
-"""The key light's map covers this much around the head: about 1.4 mm a texel."""
+"""Extent of the key light's shadow map around the head: about 1.4 mm per texel."""
+_SHADOW_CENTRE_M = (0, -0.03, -0.06)
+"""Middle of the shadow map, in head space."""
+_SHADOW_DISTANCE_M = 2.0
+"""From the head to the key light: keeps nearness positive, as the rasterizer requires."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StudioImage:
-    """A picture of the head, before the studio's background."""
+    """An image of the head in front of the studio's background."""
 
     rgb: Bytes
     """(H, W, 3) sRGB, composited."""
     mask: Bytes
-    """(H, W) how much of each pixel the person covers, 0..255."""
+    """(H, W) share of each pixel that the person covers, 0..255."""
 
 
 class Studio:
-    """Draws one head.
+    """Renders one head.
 
     Args:
         head: Shape and joints.
-        data: What the same file holds for painting.
+        data: Materials and masks of the same head file.
         look: Colours and features of the person and of the room.
-        strands: Single hairs, if the head has some.
-        size: Rows and columns of the pictures.
+        strands: Single hairs; None if the head has none.
+        size: Rows and columns of the images.
         supersample: Samples per pixel along each side; even.
-        texture_size: Texels along each side of the paint; fewer are painted sooner.
+        texture_size: Texels along each side of the painted textures; fewer take less time.
 
     Raises:
-        HeadError: If the file's materials are not those the studio can light.
+        HeadError: If the materials of the file are not `MATERIALS`.
     """
 
     def __init__(
@@ -89,7 +92,7 @@ class Studio:
         self._wrinkles = Wrinkles(head.neutral, head.expression_names)
 
     def draw(self, state: FrameState) -> StudioImage:
-        """Draw the head as `state` has it."""
+        """Render the head in the pose, expression and view of `state`."""
         samples = self.size * self._supersample
         verts = np.ascontiguousarray(self.head.pose(state), np.float32)
         rotation = quaternion_to_matrix(state.head_rotation)
@@ -123,7 +126,7 @@ class Studio:
         fragments: Fragments,
         lights: Lights,
     ) -> Floats:
-        """(samples, samples, 3) sRGB of what each sample sees, 0 where that is nothing."""
+        """Return (samples, samples, 3) sRGB of what each sample sees, 0 where it sees nothing."""
         samples = len(fragments.triangle)
         focal = focal_px(state.fov_y_rad, samples)
         rotation = quaternion_to_matrix(state.head_rotation)
@@ -152,7 +155,7 @@ class Studio:
         return expose(light.albedo, irradiance, light.specular, fragments.triangle)
 
     def _develop(self, colour: Floats, covered: Floats) -> StudioImage:
-        """Average the samples of each pixel and put the background behind."""
+        """Average the samples of each pixel and composite them over the background."""
         samples = np.concatenate([colour, covered[..., None]], axis=2)
         reduced = reduce_samples(samples, self.size)
         cover = reduced[..., 3]
@@ -165,13 +168,13 @@ class Studio:
     def _shadow(
         self, verts: Floats, rotation: NDArray[np.float64], state: FrameState
     ) -> tuple[Floats, NDArray[np.float64]]:
-        """Depth map of the key light, and the frame (3, 4) that leads into it."""
-        centre = rotation @ [0, -0.03, -0.06] + state.head_translation
+        """Render the shadow map of the key light; return it and world to shadow map (3, 4)."""
+        centre = rotation @ _SHADOW_CENTRE_M + state.head_translation
         scale = SHADOW_SIZE / SHADOW_METRES
         frame = np.zeros((3, 4))
         frame[0, :3], frame[1, :3], frame[2, :3] = KEY_RIGHT * scale, -KEY_UP * scale, KEY
         frame[:2, 3] = SHADOW_SIZE / 2 - frame[:2, :3] @ centre
-        frame[2, 3] = 2.0 - KEY @ centre  # nearness stays positive, as the rasterizer wants it
+        frame[2, 3] = _SHADOW_DISTANCE_M - KEY @ centre
         placed = verts @ frame[:, :3].T + frame[:, 3]
         xy = np.floor(placed[:, :2] * 256 + 0.5).astype(np.int64)
         near = np.ascontiguousarray(placed[:, 2])
@@ -182,7 +185,7 @@ class Studio:
 def load_studio(
     path: Path, size: int = 384, supersample: int = 2, texture_size: int = 1024
 ) -> Studio:
-    """Set the studio up for a head file; arguments as `Studio`'s.
+    """Create the studio of a head file; the other arguments are those of `Studio`.
 
     Raises:
         HeadError: If the file cannot be read or painted.
@@ -193,13 +196,13 @@ def load_studio(
 
 
 def make_background(size: int, look: Appearance) -> Bytes:
-    """A calm wall (size, size, 3) with a pool of light behind the head, darker to the corners."""
+    """Return a wall (size, size, 3), lit behind the head and darker towards the corners."""
     y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / size
     glow = np.exp(-(((x - 0.42) / 0.50) ** 2 + ((y - 0.40) / 0.48) ** 2))
     level = 0.55 + 3.6 * glow - 0.25 * y
     light = np.maximum(level, 0.2)[..., None] * np.asarray(look.backdrop, np.float32)
     srgb = np.where(light < 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    # Broken up by less than one level, so that the gradient shows no bands.
+    # Dithered by less than one level, so that the gradient shows no bands.
     grain = np.random.default_rng(5).uniform(-0.5, 0.5, (size, size, 1))
     background: Bytes = np.clip(srgb * 255 + 0.5 + 0.9 * grain, 0, 255).astype(np.uint8)
     return background

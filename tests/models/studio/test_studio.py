@@ -1,4 +1,4 @@
-"""The studio draws the head that ships: what moves, what shows, and what lights do."""
+"""The studio renders the shipped head: motion, visibility and lights."""
 
 from __future__ import annotations
 
@@ -57,18 +57,18 @@ def seen_of(head: Head, state: FrameState, material: str, size: int = 384) -> in
 def test_the_person_fills_the_default_view_and_the_background_the_rest(
     studio: Studio, front: FrameState
 ) -> None:
-    picture = studio.draw(front)
-    assert picture.rgb.shape == (SIZE, SIZE, 3)
-    assert picture.rgb.dtype == picture.mask.dtype == np.uint8
-    empty = picture.mask == 0
-    assert np.array_equal(picture.rgb[empty], studio.background[empty])
-    rows = np.nonzero((picture.mask[:, SIZE // 3 : -SIZE // 3] > 0).any(1))[0]
-    assert 0.05 < rows[0] / SIZE < 0.2  # air above the hair
-    assert rows[-1] == SIZE - 1  # the shoulders run out of the picture
-    assert picture.mask[SIZE // 2, SIZE // 2] == 255
+    image = studio.draw(front)
+    assert image.rgb.shape == (SIZE, SIZE, 3)
+    assert image.rgb.dtype == image.mask.dtype == np.uint8
+    empty = image.mask == 0
+    assert np.array_equal(image.rgb[empty], studio.background[empty])
+    rows = np.nonzero((image.mask[:, SIZE // 3 : -SIZE // 3] > 0).any(1))[0]
+    assert 0.05 < rows[0] / SIZE < 0.2  # space above the hair
+    assert rows[-1] == SIZE - 1  # the shoulders run out of the image
+    assert image.mask[SIZE // 2, SIZE // 2] == 255
 
 
-def test_the_same_state_gives_the_same_picture(studio: Studio, front: FrameState) -> None:
+def test_the_same_state_gives_the_same_image(studio: Studio, front: FrameState) -> None:
     assert np.array_equal(studio.draw(front).rgb, studio.draw(front).rgb)
 
 
@@ -154,11 +154,11 @@ def test_the_shipped_head_keeps_its_contract() -> None:
 
 
 def test_highlights_move_when_the_viewer_does(studio: Studio, front: FrameState) -> None:
-    """Points of the forehead, which paint and lamps light alike from wherever one looks."""
+    """Points of the forehead, whose paint and diffuse light do not depend on the view direction."""
     verts = studio.head.neutral
     forehead = np.abs(verts - [0.0, 0.042, 0.03]) < [0.02, 0.012, 0.03]
-    places = verts[forehead.all(1)]
-    assert len(places) > 8
+    points = verts[forehead.all(1)]
+    assert len(points) > 8
     seen = []
     for turn in (-0.4, 0.4):
         eye = np.array([np.sin(turn), 0, np.cos(turn)]) * front.eye_position[2]
@@ -166,7 +166,7 @@ def test_highlights_move_when_the_viewer_does(studio: Studio, front: FrameState)
             front, eye_position=eye.astype(np.float32), eye_rotation=look_at(eye, np.zeros(3))
         )
         grey = studio.draw(state).rgb.mean(2)
-        xy = to_screen(places, state, SIZE, SIZE)[:, :2].astype(int)
+        xy = to_screen(points, state, SIZE, SIZE)[:, :2].astype(int)
         seen.append([grey[y - 1 : y + 2, x - 1 : x + 2].mean() for x, y in xy])
     assert np.median(np.abs(np.subtract(*seen))) > 2
 
