@@ -174,7 +174,7 @@ def _place_eyes(mesh: Mesh, eyeballs: Ints, lids: list[Ints]) -> tuple[Floats, f
     if not lids:
         raise MeshFileError(
             "cannot find the eyes: name the eyeballs' material or node 'eye', or leave two holes "
-            "where they are; +Y must be up, and the face look along +Z"
+            "where they are; +Y must be up, and the face appearance along +Z"
         )
     return np.array([_behind_lids(mesh.verts[rim]) for rim in lids]), EYEBALL_M
 

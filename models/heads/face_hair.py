@@ -26,7 +26,7 @@ from models.studio.strands import BEARD, BROW, LASH
 
 def beard_tuft(source: Source, arrays: dict[str, NDArray[Any]], random: Generator) -> Tuft:
     """Return a short beard that lies down over chin and jaw."""
-    look = source.recipe.look
+    appearance = source.recipe.look
     skin = arrays["faces"][arrays["materials"] == list(arrays["material_names"]).index("skin")]
     verts = arrays["neutral"].astype(np.float64)
     normals = smooth_normals(verts, arrays["faces"])
@@ -36,7 +36,7 @@ def beard_tuft(source: Source, arrays: dict[str, NDArray[Any]], random: Generato
     )
     lips = arrays["masks"][:, list(arrays["mask_names"]).index("lips")]
     area *= (corners.mean(1)[:, 1] < -0.0) & (normals[skin].mean(1)[:, 2] > -0.5)
-    tries, steps = int(40000 * look.beard), 3
+    tries, steps = int(40000 * appearance.beard), 3
     chosen = skin[random.choice(len(skin), tries, p=area / area.sum())]
     weight = random.dirichlet([1, 1, 1], tries)
     at = np.einsum("nk,nkc->nc", weight, verts[chosen])
@@ -47,7 +47,7 @@ def beard_tuft(source: Source, arrays: dict[str, NDArray[Any]], random: Generato
     down = np.array([0.0, -1.0, 0.25]) + random.normal(0, 0.5, (count, 3))
     along = unit(down - out * (down * out).sum(1, keepdims=True))
     t = np.linspace(0, 1, steps + 1)[None, :, None]
-    length = (0.0012 + 0.0016 * look.beard) * random.uniform(0.6, 1.2, (count, 1, 1))
+    length = (0.0012 + 0.0016 * appearance.beard) * random.uniform(0.6, 1.2, (count, 1, 1))
     turn = random.normal(0, 0.5, (count, 1, 1)) * np.cross(along, out)[:, None]
     points = at[:, None] + length * (
         t * along[:, None] + t**2 * turn + 0.5 * t * (1.2 - t) * out[:, None]
@@ -60,7 +60,7 @@ def beard_tuft(source: Source, arrays: dict[str, NDArray[Any]], random: Generato
 
 def brow_tufts(source: Source, arrays: dict[str, NDArray[Any]], random: Generator) -> list[Tuft]:
     """Return both brows: hairs along arcs, upright at the inner end, lying down further out."""
-    recipe, look = source.recipe, source.recipe.look
+    recipe, appearance = source.recipe, source.recipe.look
     skin = arrays["faces"][arrays["materials"] == list(arrays["material_names"]).index("skin")]
     verts = arrays["neutral"].astype(np.float64)
     normals = smooth_normals(verts, arrays["faces"])
@@ -74,12 +74,16 @@ def brow_tufts(source: Source, arrays: dict[str, NDArray[Any]], random: Generato
         start = np.stack(
             [
                 BROW_START_M + BROW_LENGTH_M * along,
-                brow_height(along, look) + across * brow_width(along, look) * 0.85,
+                brow_height(along, appearance) + across * brow_width(along, appearance) * 0.85,
             ],
             1,
         )
         angle = np.interp(along, [0, 0.15, 0.5, 1], [1.15, 0.75, 0.22, -0.45])
-        angle = angle * (0.4 + 0.6 * look.brow_arch) - 0.35 * across + random.normal(0, 0.12, count)
+        angle = (
+            angle * (0.4 + 0.6 * appearance.brow_arch)
+            - 0.35 * across
+            + random.normal(0, 0.12, count)
+        )
         bend = random.normal(-0.25, 0.1, count)
         length = random.uniform(0.0035, 0.0068, count) * np.interp(
             along, [0, 0.3, 1], [0.8, 1, 0.7]

@@ -111,6 +111,7 @@ class _Glb:
         if "indices" in given:
             indices = self.accessor(given["indices"]).astype(np.int64).reshape(-1)
         faces = _triangles(indices, given.get("mode", _TRIANGLES))
+        # A mirroring transform turns the winding around.
         if np.linalg.det(world[:3, :3]) < 0:
             faces = faces[:, ::-1]
         material = self._json["materials"][given["material"]] if "material" in given else {}
@@ -173,6 +174,7 @@ class _Glb:
         start = view.get("byteOffset", 0) + offset
         stride = view.get("byteStride", item.itemsize * width)
         end = view.get("byteOffset", 0) + view["byteLength"]
+        # Checked here: np.ndarray would read past the end of the view, into other data.
         if start + stride * (count - 1) + item.itemsize * width > min(end, len(self._binary)):
             raise MeshFileError(f"buffer view {index} is shorter than what is read from it")
         array: NDArray[Any] = np.ndarray(

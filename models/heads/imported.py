@@ -76,8 +76,8 @@ _BODY_BELOW_CHIN_M = (0.075, 0.015)
 _NECK_BELOW_CHIN_M, _NECK_Z_M = 0.03, -0.115
 _HEAD_JOINT = (0.0, -0.035, -0.08)
 _JAW_JOINT = (0.0, -0.034, -0.06)
-"""Joints of an average head, from the middle between the eyes; the jaw's where none can be fitted.
-Rounded from the shipped heads."""
+"""Joints of the default head, rounded, from the middle between the eyes; that of the jaw is used
+where none can be fitted."""
 
 _SHOWN_BELOW_CHIN_M = 0.06
 _FILLED = 0.82
@@ -112,6 +112,7 @@ def _in_metres(path: Path, mesh: Mesh) -> Mesh:
     """Scale by the first of `UNITS_M` that gives the height of a head."""
     height = float(np.ptp(mesh.verts[:, 1]))
     low, high = _HEIGHTS_M
+    # Ranges of units overlap (centimetres and inches): the more usual unit comes first.
     for unit in UNITS_M:
         if low < height * unit < high:
             deltas = {name: delta * unit for name, delta in mesh.deltas.items()}
@@ -143,6 +144,7 @@ def _arkit_deltas(given: dict[str, Floats]) -> dict[str, Floats]:
 
 def _assemble(mesh: Mesh, anatomy: Anatomy) -> dict[str, NDArray[Any]]:
     own, driven = _own_part(mesh, anatomy), bool(mesh.deltas)
+    # First, so that the vertices of the file keep their indices.
     parts = [own]
     if driven or len(anatomy.eyeballs):
         for side, centre in zip(("Left", "Right"), anatomy.eyes, strict=True):
@@ -192,11 +194,13 @@ def _own_part(mesh: Mesh, anatomy: Anatomy) -> Part:
     if uvs is None or uv_faces is None:
         unrolled = unroll(mesh.verts.astype(np.float32), mesh.faces.astype(np.int32))
         uvs, uv_faces = unrolled[0].astype(np.float64), unrolled[1].astype(np.int64)
+    # Layouts that tile the texture are scaled into the unit square: parts are added below it.
     if uvs.min() < 0 or uvs.max() > 1:
         uvs = (uvs - uvs.min(axis=0)) / np.ptp(uvs, axis=0)
     faces = np.delete(mesh.faces, anatomy.eyeballs, axis=0)
     uv_faces = np.delete(uv_faces, anatomy.eyeballs, axis=0)
     holes = [] if mesh.deltas else anatomy.holes
+    # Patches take the texture of the rim: new coordinates would show as a seam.
     texel = np.zeros(len(mesh.verts), np.int64)
     texel[faces] = uv_faces
     patches = [patch(mesh.verts, hole) for hole in holes]
@@ -283,6 +287,7 @@ def _body_weight(verts: Floats, chin: Floats) -> Floats:
 def _joints(mesh: Mesh, anatomy: Anatomy) -> Floats:
     """Return (5, 3) the joints: base of the neck, head, jaw, left and right eye."""
     jaw = None
+    # The jaw turns about the hinge that the mesh was modelled with, where its motion shows one.
     if "jawOpen" in mesh.deltas:
         jaw = fit_jaw(mesh.verts, mesh.deltas["jawOpen"])
     neck = [0.0, anatomy.chin[1] - _NECK_BELOW_CHIN_M, _NECK_Z_M]
@@ -295,6 +300,7 @@ def _base_colour(mesh: Mesh) -> dict[str, NDArray[Any]]:
         return {}
     height, width, _ = mesh.image.shape
     size = (width, round(height * _ADDED_TOP))
+    # Rows below stay invalid, so that the studio paints the added parts.
     laid_out = np.zeros_like(mesh.image)
     laid_out[: size[1]] = np.array(Image.fromarray(mesh.image).resize(size))
     laid_out[..., 3] = np.where(laid_out[..., 3] > 127, 255, 0)

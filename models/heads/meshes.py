@@ -82,6 +82,8 @@ def subdivide(values: Floats, quads: Ints) -> tuple[Floats, Ints]:
 
 def uv_islands(uv_quads: Ints, count: int) -> Ints:
     """Return (Q,) the label of the UV island that each quad belongs to."""
+    # Labels spread to the lowest of each island; following labels of labels halves the distance
+    # that is left in each round.
     parent = np.arange(count)
     while True:
         lower = parent.copy()
@@ -123,6 +125,7 @@ def strip_rows(verts: Floats, quads: Ints, centre: Floats) -> Ints:
             neighbours[b].add(a)
             sides[min(a, b), max(a, b)] += 1
     border = {edge for edge, count in sides.items() if count == 1}
+    # The four corners of a rectangular strip belong to a single quad each.
     corners = [v for v, count in corner_count.items() if count == 1]
     chains = []
     for start in corners:
@@ -137,6 +140,7 @@ def strip_rows(verts: Floats, quads: Ints, centre: Floats) -> Ints:
                     )
                 )
             chains.append(chain)
+    # Root and tip are the longer sides of the strip; the root is the one nearer to `centre`.
     longest = max(len(chain) for chain in chains)
     full = [chain for chain in chains if len(chain) == longest]
     root = min(full, key=lambda chain: float(np.linalg.norm(verts[chain] - centre, axis=1).mean()))

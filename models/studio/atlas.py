@@ -101,6 +101,7 @@ def find_texels(
     turned_faces = np.take_along_axis(faces, order, axis=1)
     turned_uv_faces = np.ascontiguousarray(np.take_along_axis(uv_faces, order, axis=1))
     xy = np.floor(uvs.astype(np.float64) * size * 256 + 0.5).astype(np.int64)
+    # The layout is flat: 1/depth of 1 everywhere turns off perspective.
     flat = np.ones(len(uvs))
     fragments = rasterize(xy, flat, turned_uv_faces, size, size)
     weights = barycentrics(fragments.triangle, xy, flat, turned_uv_faces)

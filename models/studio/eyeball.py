@@ -62,6 +62,7 @@ class Eyeballs:
             centre = head.joint_positions[3 + side]
             mine = used[np.sign(head.neutral[used, 0]) == np.sign(centre[0])]
             pole = mine[np.argmin(theta[mine])]
+            # UV is linear in the angle up to the edge of the iris: one ring gives the slopes.
             angle = theta[mine][theta[mine] <= 0.9 * IRIS_RAD].max()
             ring = mine[np.abs(theta[mine] - angle) < 1e-3]
             offset = head.neutral[ring] - head.neutral[pole]

@@ -32,19 +32,19 @@ _BEARD_EDGE_Y_MM = (-8, 1, 5, 21, 44, 78)
 """Upper edge of a beard on the cheek, from the mouth: it rises towards the ear."""
 
 
-def brow_height(along: Numbers, look: Appearance) -> Floats:
+def brow_height(along: Numbers, appearance: Appearance) -> Floats:
     """Return the height of a brow's middle line at 0 (inner end) .. 1 (outer end), in metres."""
     line = np.interp(along, _ARCH_ALONG, _ARCH_TENTHS_MM) / 1e4
-    height: Floats = (look.brow_height_mm / 1000 + look.brow_arch * (line - _ARCH_MEAN_M)).astype(
-        np.float32
-    )
+    height: Floats = (
+        appearance.brow_height_mm / 1000 + appearance.brow_arch * (line - _ARCH_MEAN_M)
+    ).astype(np.float32)
     return height
 
 
-def brow_width(along: Numbers, look: Appearance) -> Floats:
+def brow_width(along: Numbers, appearance: Appearance) -> Floats:
     """Return half of a brow's width at 0..1 along it, in metres."""
     half = np.interp(along, _WIDTH_ALONG, _HALF_WIDTH_TENTHS_MM) / 1e4
-    width: Floats = (half * look.brow_breadth).astype(np.float32)
+    width: Floats = (half * appearance.brow_breadth).astype(np.float32)
     return width
 
 

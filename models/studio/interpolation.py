@@ -44,6 +44,7 @@ def barycentric(
         y: Row of the sample.
     """
     a, b, c = corners
+    # Edge functions on integers are exact, as in the rasterizer: no weight is negative.
     px, py = x * _SUBPIXELS + _SUBPIXELS // 2, y * _SUBPIXELS + _SUBPIXELS // 2
     ea = (xy[b, 0] - px) * (xy[c, 1] - py) - (xy[b, 1] - py) * (xy[c, 0] - px)
     eb = (xy[c, 0] - px) * (xy[a, 1] - py) - (xy[c, 1] - py) * (xy[a, 0] - px)
@@ -110,6 +111,7 @@ def nearest_eyeball(point: Vector, eyeballs: Doubles) -> Doubles:
 def sample_texture(maps: Floats, u: float, v: float, channels: int, out: Floats) -> None:
     """Sample the first `channels` bilinearly at (u, v) in 0..1 into `out`."""
     size = maps.shape[0]
+    # 1.001 instead of 1 keeps the neighbours ix + 1 and iy + 1 within the maps.
     x = min(max(u * size - 0.5, 0.0), size - 1.001)
     y = min(max(v * size - 0.5, 0.0), size - 1.001)
     ix, iy = int(x), int(y)

@@ -42,18 +42,20 @@ class PaintedHead:
     """(size, size, CHANNELS), in the order of `texture_channels`."""
 
 
-def paint_head(head: Head, data: StudioData, look: Appearance, size: int = 1024) -> PaintedHead:
+def paint_head(
+    head: Head, data: StudioData, appearance: Appearance, size: int = 1024
+) -> PaintedHead:
     """Paint every texel.
 
     Args:
         head: Shape and texture layout.
         data: Materials and masks of the same head file.
-        look: Colours and features of the person.
+        appearance: Colours and features of the person.
         size: Texels along each side of the maps.
     """
     texels = find_texels(head.neutral, head.faces, head.uvs, head.uv_faces, data, size)
     maps = np.zeros((size, size, CHANNELS), np.float32)
-    painters = _painters(head, data, look)
+    painters = _painters(head, data, appearance)
     for index, name in enumerate(data.material_names):
         chosen = np.nonzero(texels.material == index)[0]
         brush = _new_brush(texels, data.mask_names, chosen)
@@ -79,6 +81,7 @@ def paint_head(head: Head, data: StudioData, look: Appearance, size: int = 1024)
 def _apply_base_colour(maps: Floats, texels: Texels, image: NDArray[np.uint8]) -> None:
     """Colour the texels from the base colour image of the mesh; gloss and relief stay."""
     height, width, _ = image.shape
+    # Nearest texel: the image was already scaled to about the size of the texture.
     rows = (texels.rows * height + height // 2) // texels.size
     columns = (texels.columns * width + width // 2) // texels.size
     own = image[np.minimum(rows, height - 1), np.minimum(columns, width - 1)]
@@ -112,17 +115,19 @@ def _wrinkles(material: str, brush: Brush) -> tuple[Floats, Floats]:
     return crease_relief(brush.position), crease_depth(brush.position)[:, None]
 
 
-def _painters(head: Head, data: StudioData, look: Appearance) -> dict[str, Callable[[Brush], None]]:
+def _painters(
+    head: Head, data: StudioData, appearance: Appearance
+) -> dict[str, Callable[[Brush], None]]:
     """Return the painter of each material."""
     eyes = head.joint_positions[3:5]
     radius = eyeball_radius(head, data)
     return {
-        "skin": lambda brush: paint_skin(brush, eyes, radius, look),
+        "skin": lambda brush: paint_skin(brush, eyes, radius, appearance),
         "mouth": paint_mouth,
         "teeth": paint_teeth,
         "tongue": paint_tongue,
-        "eye": lambda brush: paint_eye(brush, eyes, look),
-        "lash": lambda brush: paint_lash(brush, look),
-        "hair": lambda brush: paint_hair(brush, look),
-        "cloth": lambda brush: paint_cloth(brush, look),
+        "eye": lambda brush: paint_eye(brush, eyes, appearance),
+        "lash": lambda brush: paint_lash(brush, appearance),
+        "hair": lambda brush: paint_hair(brush, appearance),
+        "cloth": lambda brush: paint_cloth(brush, appearance),
     }

@@ -62,13 +62,13 @@ def paint_tongue(brush: Brush) -> None:
     brush.bump(1100, 2, 0.3)
 
 
-def paint_eye(brush: Brush, eyes: Floats, look: Appearance) -> None:
+def paint_eye(brush: Brush, eyes: Floats, appearance: Appearance) -> None:
     """Paint the sclera with faint veins, the limbal ring, the fibres of the iris, the pupil."""
     theta = brush.masks["detail"]
     side = (brush.position[:, 0] < 0).astype(np.int64)
     offset = brush.position - eyes[side]
     around = np.arctan2(offset[:, 1], offset[:, 0])
-    brush.colour[:] = look.sclera
+    brush.colour[:] = appearance.sclera
     brush.tint((1.0, 0.95, 0.92), brush.noise(220, 2))
     away = smoothstep(0.42, 0.95, theta)
     for frequency, width, amount in ((260, 0.05, 0.55), (520, 0.07, 0.5)):
@@ -76,13 +76,13 @@ def paint_eye(brush: Brush, eyes: Floats, look: Appearance) -> None:
         patchy = smoothstep(-0.2, 0.5, brush.noise(180, 1))
         brush.tint((0.98, 0.62, 0.56), amount * smoothstep(width, 0.0, veins) * away * patchy)
     brush.tint((0.90, 0.66, 0.58), smoothstep(0.50, 1.10, theta))
-    _paint_iris(brush, theta, around.astype(np.float32), side, look)
+    _paint_iris(brush, theta, around.astype(np.float32), side, appearance)
     brush.roughness[:] = 0.12
     brush.specular[:] = 1.0
 
 
 def _paint_iris(
-    brush: Brush, theta: Floats, around: Floats, side: NDArray[np.int64], look: Appearance
+    brush: Brush, theta: Floats, around: Floats, side: NDArray[np.int64], appearance: Appearance
 ) -> None:
     """Paint iris and pupil.
 
@@ -91,7 +91,7 @@ def _paint_iris(
         theta: (N,) angle from the axis of the eye.
         around: (N,) angle around the axis.
         side: (N,) 0 left, 1 right: gives both eyes different fibres.
-        look: Colours of the person.
+        appearance: Colours of the person.
     """
     inside = smoothstep(IRIS_RAD + 0.020, IRIS_RAD - 0.030, theta)
     depth = np.clip((theta - PUPIL_RAD) / (IRIS_RAD - PUPIL_RAD), 0, 1)
@@ -99,29 +99,29 @@ def _paint_iris(
     fibres = fractal_noise(ring * vector(1, 1, 0.6), 12, 3)
     fine = fractal_noise(ring * vector(1, 1, 0.3), 26, 2)
     broad = fractal_noise(ring, 2.5, 2)
-    brush.mix(look.iris, inside)
+    brush.mix(appearance.iris, inside)
     brush.tint((0.80, 0.80, 0.78), inside)
     collar = smoothstep(0.52, 0.08, depth + 0.20 * broad + 0.12 * fibres)
-    brush.mix(look.iris_inner, 0.9 * inside * collar)
+    brush.mix(appearance.iris_inner, 0.9 * inside * collar)
     streaks = np.clip(fibres, -0.5, 0.7) + 0.5 * np.clip(fine, -0.5, 0.6)
     brush.tint((2.1, 2.0, 1.8), inside * np.clip(streaks, -0.6, 0.9) * 0.85)
     brush.tint((1.35, 1.35, 1.35), inside * np.exp(-(((depth - 0.36) / 0.10) ** 2)))
-    ring_dark = np.asarray(look.iris) * 0.16
+    ring_dark = np.asarray(appearance.iris) * 0.16
     limbus = smoothstep(0.62, 1.0, depth + 0.05 * broad)
     brush.mix((ring_dark[0], ring_dark[1], ring_dark[2]), 0.9 * inside * limbus)
     brush.mix((0.002, 0.002, 0.002), smoothstep(PUPIL_RAD + 0.016, PUPIL_RAD - 0.006, theta))
 
 
-def paint_lash(brush: Brush, look: Appearance) -> None:
+def paint_lash(brush: Brush, appearance: Appearance) -> None:
     """Paint the ribbons of the lashes."""
-    brush.colour[:] = look.lash
+    brush.colour[:] = appearance.lash
     brush.roughness[:] = 0.5
     brush.specular[:] = 0.4
 
 
-def paint_cloth(brush: Brush, look: Appearance) -> None:
+def paint_cloth(brush: Brush, appearance: Appearance) -> None:
     """Paint a soft knit; the collar is ribbed."""
-    brush.colour[:] = look.cloth
+    brush.colour[:] = appearance.cloth
     collar = brush.masks["detail"] > _COLLAR_DETAIL
     phase = np.where(collar, brush.masks["detail"] * 46, brush.position[:, 0] * 2100)
     rows = brush.position[:, 1] * 1900

@@ -14,13 +14,13 @@ _HAIR_CENTRE = np.array(HAIR_CENTRE_M, np.float32)
 _BUN_CENTRE = np.array(BUN_CENTRE_M, np.float32)
 
 
-def paint_hair(brush: Brush, look: Appearance) -> None:
+def paint_hair(brush: Brush, appearance: Appearance) -> None:
     """Paint a dark ground for the strands that are drawn over it, and their direction."""
-    fine = hair_noise(brush.position, 110, 1.0, look.curl)
-    medium = hair_noise(brush.position, 34, 0.7, look.curl)
+    fine = hair_noise(brush.position, 110, 1.0, appearance.curl)
+    medium = hair_noise(brush.position, 34, 0.7, appearance.curl)
     light = np.clip(0.42 + 0.34 * fine + 0.30 * medium, 0, 1)
-    brush.colour[:] = look.hair_dark
-    brush.mix(look.hair_light, 0.3 * light * (1 - 0.9 * look.curl))
+    brush.colour[:] = appearance.hair_dark
+    brush.mix(appearance.hair_light, 0.3 * light * (1 - 0.9 * appearance.curl))
     brush.roughness[:] = 0.5
     brush.specular[:] = 0.12 * light
     towards = _BUN_CENTRE - brush.position

@@ -285,6 +285,7 @@ def _draw(
         x0, y0 = xy[m, 0] / _SUBPIXELS, xy[m, 1] / _SUBPIXELS
         x1, y1 = xy[m + 1, 0] / _SUBPIXELS, xy[m + 1, 1] / _SUBPIXELS
         dx, dy = x1 - x0, y1 - y0
+        # Step along the longer axis, so that no sample is skipped.
         steep = abs(dy) > abs(dx)
         if steep:
             x0, y0, x1, y1, dx, dy = y0, x0, y1, x1, dy, dx
@@ -312,6 +313,7 @@ def _draw(
             at = along + share * ahead
             thick = widths[i] * (1.0 - _TAPER * at * at) * focal * near * stretch
             low, high = middle - 0.5 * thick, middle + 0.5 * thick
+            # To first order, 1/depth of a point that is `clear` metres nearer.
             limit = near * (1.0 + clear * near)
             for row in range(max(floor(low), 0), min(floor(high) + 1, rows)):
                 x, y = (row, column) if steep else (column, row)

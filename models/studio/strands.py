@@ -27,14 +27,14 @@ HAIR, BROW, LASH, BEARD = range(4)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Strands:
-    """N hairs of M points in all, on the neutral head."""
+    """N hairs with M points in total, on the neutral head."""
 
     points: Floats
-    """(M, 3) metres, in head space (hair) or in the frame of the anchor (all else)."""
+    """(M, 3) metres, in head space (hair) or in the frame of the anchor (all others)."""
     starts: NDArray[np.int32]
     """(N + 1,) first point of each hair, and M."""
     anchors: NDArray[np.int32]
-    """(N,) triangle that each hangs on."""
+    """(N,) triangle that each is anchored to."""
     kinds: NDArray[np.uint8]
     """(N,) HAIR, BROW, LASH or BEARD."""
     widths: Floats
@@ -42,15 +42,15 @@ class Strands:
     colours: Floats
     """(N, 3) linear RGB."""
     open_sky: Floats
-    """(M,) share of the light that other hairs let through."""
+    """(M,) share of the light that other hairs let through, 0..1."""
     rest: Floats
     """(N, 3) middle of the anchor on the neutral head."""
     inset: Floats
-    """(V,) metres that the hull lies deeper than the hair's outside when strands are drawn."""
+    """(V,) metres by which the hull is pulled in below the outside of the hair."""
 
 
-def load_strands(path: Path, head: Head, look: Appearance) -> Strands | None:
-    """The hairs of a head file, in a look's colours; None if it has none."""
+def load_strands(path: Path, head: Head, appearance: Appearance) -> Strands | None:
+    """Load the hairs of a head file, in the colours of an appearance; None if it has none."""
     with np.load(path, allow_pickle=False) as file:
         if "strand_points" not in file.files:
             return None
@@ -61,8 +61,15 @@ def load_strands(path: Path, head: Head, look: Appearance) -> Strands | None:
         widths = file["strand_widths"].astype(np.float32)
         open_sky = file["strand_open_sky"].astype(np.float32)
         inset = file["strand_inset"].astype(np.float32)
-    darks = [look.hair_dark, look.brow, look.lash, look.hair_dark]
-    lights = [look.hair_light, 2.2 * np.array(look.brow), look.lash, look.hair_light]
+    # Brows get their lighter hairs from their own colour, lashes are uniform, and a beard has the
+    # colours of the hair.
+    darks = [appearance.hair_dark, appearance.brow, appearance.lash, appearance.hair_dark]
+    lights = [
+        appearance.hair_light,
+        2.2 * np.array(appearance.brow),
+        appearance.lash,
+        appearance.hair_light,
+    ]
     dark, light = np.array(darks, np.float32)[kinds], np.array(lights, np.float32)[kinds]
     starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     rest = head.neutral[head.faces[anchors]].mean(1, dtype=np.float32)
@@ -76,7 +83,7 @@ def load_strands(path: Path, head: Head, look: Appearance) -> Strands | None:
 
 @njit(cache=True, nogil=True)
 def anchor_frames(verts: Floats, faces: NDArray[np.int32], anchors: NDArray[np.int32]) -> Floats:
-    """(N, 3, 3) axes of the anchors' triangles, in columns: along an edge, across, and out."""
+    """Return (N, 3, 3) the axes of the anchors, in columns: along an edge, across, outwards."""
     frames = np.empty((len(anchors), 3, 3), np.float32)
     for i in range(len(anchors)):
         a, b, c = faces[anchors[i]]
@@ -93,7 +100,7 @@ def anchor_frames(verts: Floats, faces: NDArray[np.int32], anchors: NDArray[np.i
 
 
 def sink_hull(strands: Strands, verts: Floats, normals: Floats) -> Floats:
-    """The posed vertices (V, 3) with the hair's hull pulled in below the strands."""
+    """Return the posed vertices (V, 3) with the hull of the hair pulled in below the strands."""
     return verts - normals * strands.inset[:, None]
 
 
@@ -108,28 +115,43 @@ def pose_strands(
     rotation: Doubles,
     translation: Doubles,
 ) -> Floats:
-    """World positions (M, 3)."""
-    placed = np.empty_like(points)
-    give = np.zeros(3)
+    """Pose all strands.
+
+    Args:
+        points: As `Strands.points`.
+        starts: As `Strands.starts`.
+        kinds: As `Strands.kinds`.
+        rest: As `Strands.rest`.
+        middle: (N, 3) middle of the anchors in this pose, world.
+        frames: (N, 3, 3) as `anchor_frames`, in this pose.
+        rotation: (3, 3) head to world.
+        translation: (3,) metres.
+
+    Returns:
+        World positions (M, 3).
+    """
+    posed = np.empty_like(points)
+    shift = np.zeros(3)
     for i in range(len(kinds)):
         first, last = starts[i], starts[i + 1]
         if kinds[i] == HAIR:
+            # Expressions move the scalp. Hair follows with its root and ever less towards its tip.
             for k in range(3):
-                give[k] = -rest[i, k]
+                shift[k] = -rest[i, k]
                 for j in range(3):
-                    give[k] += rotation[j, k] * (middle[i, j] - translation[j])
+                    shift[k] += rotation[j, k] * (middle[i, j] - translation[j])
             for m in range(first, last):
                 rooted = 1.0 - (m - first) / (last - 1 - first)
                 for k in range(3):
                     total = translation[k]
                     for j in range(3):
-                        total += rotation[k, j] * (points[m, j] + rooted * give[j])
-                    placed[m, k] = total
+                        total += rotation[k, j] * (points[m, j] + rooted * shift[j])
+                    posed[m, k] = total
         else:
             for m in range(first, last):
                 for k in range(3):
                     total = np.float64(middle[i, k])
                     for j in range(3):
                         total += frames[i, k, j] * points[m, j]
-                    placed[m, k] = total
-    return placed
+                    posed[m, k] = total
+    return posed

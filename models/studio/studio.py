@@ -58,7 +58,7 @@ class Studio:
     Args:
         head: Shape and joints.
         data: Materials and masks of the same head file.
-        look: Colours and features of the person and of the room.
+        appearance: Colours and features of the person and of the room.
         strands: Single hairs; None if the head has none.
         size: Rows and columns of the images.
         supersample: Samples per pixel along each side; even.
@@ -72,7 +72,7 @@ class Studio:
         self,
         head: Head,
         data: StudioData,
-        look: Appearance,
+        appearance: Appearance,
         strands: Strands | None,
         size: int = 384,
         supersample: int = 2,
@@ -82,12 +82,12 @@ class Studio:
             raise HeadError(f"materials must be {MATERIALS}, got {data.material_names}")
         self.head = head
         self.size = size
-        self.background = make_background(size, look)
+        self.background = make_background(size, appearance)
         self._data = data
         self._strands = strands
         self._supersample = supersample
-        self._maps = paint_head(head, data, look, texture_size).maps
-        self._lamps = make_lamps(look.key_light)
+        self._maps = paint_head(head, data, appearance, texture_size).maps
+        self._lamps = make_lamps(appearance.key_light)
         self._eyeballs = Eyeballs(head, data)
         self._wrinkles = Wrinkles(head.neutral, head.expression_names)
 
@@ -97,6 +97,8 @@ class Studio:
         verts = np.ascontiguousarray(self.head.pose(state), np.float32)
         rotation = quaternion_to_matrix(state.head_rotation)
         lights = Lights(self._lamps, *self._shadow(verts, rotation, state))
+        # The hull of the hair casts the shadow, since strands cast none. For the image it is pulled
+        # in below them.
         hull = verts
         if self._strands is not None:
             hull = sink_hull(self._strands, verts, vertex_normals(verts, self.head.faces))
@@ -190,17 +192,18 @@ def load_studio(
     Raises:
         HeadError: If the file cannot be read or painted.
     """
-    head, data, look = load_head(path), load_studio_data(path), load_appearance(path)
-    strands = load_strands(path, head, look)
-    return Studio(head, data, look, strands, size, supersample, texture_size)
+    head, data, appearance = load_head(path), load_studio_data(path), load_appearance(path)
+    strands = load_strands(path, head, appearance)
+    return Studio(head, data, appearance, strands, size, supersample, texture_size)
 
 
-def make_background(size: int, look: Appearance) -> Bytes:
+def make_background(size: int, appearance: Appearance) -> Bytes:
     """Return a wall (size, size, 3), lit behind the head and darker towards the corners."""
+    # The pool of light lies left of and above the middle, opposite to the key light. By eye.
     y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / size
     glow = np.exp(-(((x - 0.42) / 0.50) ** 2 + ((y - 0.40) / 0.48) ** 2))
     level = 0.55 + 3.6 * glow - 0.25 * y
-    light = np.maximum(level, 0.2)[..., None] * np.asarray(look.backdrop, np.float32)
+    light = np.maximum(level, 0.2)[..., None] * np.asarray(appearance.backdrop, np.float32)
     srgb = np.where(light < 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     # Dithered by less than one level, so that the gradient shows no bands.
     grain = np.random.default_rng(5).uniform(-0.5, 0.5, (size, size, 1))
