@@ -56,7 +56,7 @@ def main(arguments: Arguments) -> int:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(arguments.out, allow_pickle=False, **arrays)
         if arguments.picture is not None:
-            _draw(arguments.out, arrays, arguments.picture)
+            _render(arguments.out, arrays, arguments.picture)
     except (HeadError, MeshFileError, OSError, ValueError) as error:
         print(f"import_head: {error}", file=sys.stderr)
         return 1
@@ -76,11 +76,11 @@ def _read(arguments: Arguments) -> dict[str, NDArray[Any]]:
     return flame_head(load_flame(arguments.mesh), shape, space)
 
 
-def _draw(head: Path, arrays: dict[str, NDArray[Any]], image: Path) -> None:
+def _render(head: Path, arrays: dict[str, NDArray[Any]], image: Path) -> None:
     """Render the head file in its recommended view and write the image."""
     x, y, z = arrays["eye_position"].tolist()
     state = neutral_state(len(arrays["expression_names"]), (x, y, z), float(arrays["fov_y_rad"]))
-    Image.fromarray(load_studio(head).draw(state).rgb).save(image)
+    Image.fromarray(load_studio(head).render(state).rgb).save(image)
 
 
 if __name__ == "__main__":

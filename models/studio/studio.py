@@ -91,7 +91,7 @@ class Studio:
         self._eyeballs = Eyeballs(head, data)
         self._wrinkles = Wrinkles(head.neutral, head.expression_names)
 
-    def draw(self, state: FrameState) -> StudioImage:
+    def render(self, state: FrameState) -> StudioImage:
         """Render the head in the pose, expression and view of `state`."""
         samples = self.size * self._supersample
         verts = np.ascontiguousarray(self.head.pose(state), np.float32)

@@ -57,7 +57,7 @@ def seen_of(head: Head, state: FrameState, material: str, size: int = 384) -> in
 def test_the_person_fills_the_default_view_and_the_background_the_rest(
     studio: Studio, front: FrameState
 ) -> None:
-    image = studio.draw(front)
+    image = studio.render(front)
     assert image.rgb.shape == (SIZE, SIZE, 3)
     assert image.rgb.dtype == image.mask.dtype == np.uint8
     empty = image.mask == 0
@@ -69,14 +69,14 @@ def test_the_person_fills_the_default_view_and_the_background_the_rest(
 
 
 def test_the_same_state_gives_the_same_image(studio: Studio, front: FrameState) -> None:
-    assert np.array_equal(studio.draw(front).rgb, studio.draw(front).rgb)
+    assert np.array_equal(studio.render(front).rgb, studio.render(front).rgb)
 
 
 def test_opening_the_jaw_changes_the_mouth_and_not_the_brow(
     studio: Studio, front: FrameState
 ) -> None:
-    shut = studio.draw(front).rgb.astype(int)
-    opened = studio.draw(expressed(studio.head, front, jawOpen=0.8)).rgb.astype(int)
+    shut = studio.render(front).rgb.astype(int)
+    opened = studio.render(expressed(studio.head, front, jawOpen=0.8)).rgb.astype(int)
     change = np.abs(opened - shut).max(2)
     nose = int(to_screen(np.array([[0, -0.035, 0.045]]), front, SIZE, SIZE)[0, 1])
     assert change[nose + 4 :].max() > 80
@@ -101,7 +101,7 @@ def pupil_column(studio: Studio, state: FrameState) -> float:
     x, y, _ = to_screen(centre[None], state, SIZE, SIZE)[0]
     rows = slice(int(y) - 1, int(y) + 3)
     columns = np.arange(int(x) - 7, int(x) + 8)
-    dark = 255.0 - studio.draw(state).rgb[rows, columns].mean((0, 2))
+    dark = 255.0 - studio.render(state).rgb[rows, columns].mean((0, 2))
     weight = np.clip(dark - np.median(dark), 0, None)
     return float((weight * columns).sum() / weight.sum())
 
@@ -126,7 +126,7 @@ def test_lights_stay_in_the_room_when_head_and_viewer_turn(
     )
     face = np.s_[SIZE // 3 : SIZE // 2, SIZE // 3 : -SIZE // 3]
     # The same side of the face is seen, but it has turned towards the key light.
-    before, after = studio.draw(front).rgb[face], studio.draw(turned).rgb[face]
+    before, after = studio.render(front).rgb[face], studio.render(turned).rgb[face]
     assert np.abs(before.astype(int) - after).mean() > 5
 
 
@@ -165,7 +165,7 @@ def test_highlights_move_when_the_viewer_does(studio: Studio, front: FrameState)
         state = replace(
             front, eye_position=eye.astype(np.float32), eye_rotation=look_at(eye, np.zeros(3))
         )
-        grey = studio.draw(state).rgb.mean(2)
+        grey = studio.render(state).rgb.mean(2)
         xy = to_screen(points, state, SIZE, SIZE)[:, :2].astype(int)
         seen.append([grey[y - 1 : y + 2, x - 1 : x + 2].mean() for x, y in xy])
     assert np.median(np.abs(np.subtract(*seen))) > 2
@@ -178,7 +178,7 @@ def test_a_look_gives_another_person_in_another_room() -> None:
         x, y, z = file["eye_position"].tolist()
         state = neutral_state(len(head.expression_names), (x, y, z), float(file["fov_y_rad"]))
     fair, deep = (
-        Studio(head, data, look, None, SIZE, texture_size=256).draw(state).rgb.astype(float)
+        Studio(head, data, look, None, SIZE, texture_size=256).render(state).rgb.astype(float)
         for look in (Appearance(), dark)
     )
     cheek = np.s_[90:96, 64:70]
