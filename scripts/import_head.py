@@ -1,14 +1,14 @@
-"""Make a head file of a mesh of your own, or of a FLAME model.
+"""Make a head file from your own mesh or from a FLAME model.
 
     .venv/bin/python scripts/import_head.py face.glb runs/mine/head.npz --picture runs/mine/head.png
     .venv/bin/python scripts/import_head.py generic_model.pkl runs/flame/head.npz \\
         --uvs FLAME_texture.npz
 
-A `.glb` may bring expressions as morph targets with ARKit's names; an `.obj` brings none and is
-driven by its vertices (`"vertices"` of a mesh frame). Both must stand upright (+Y), looking along
-+Z. The studio can draw them, so `scripts/make_dataset.py --head` and `scripts/train.py --head` take
-the file. A FLAME model (`.pkl`, of which nothing is run, or `.npz`) gives a head for the paper's
-own networks and data, see `scripts/import_authors_checkpoint.py`.
+A `.glb` file can hold expressions as morph targets with ARKit's names; an `.obj` file holds none
+and is driven by its vertices (`"vertices"` of a mesh frame). Both must be upright (+Y) and face +Z.
+The studio can render them, so that `scripts/make_dataset.py --head` and `scripts/train.py --head`
+accept the file. A FLAME model (`.pkl`, of which no code is executed, or `.npz`) gives a head for
+the paper's own networks and data, see `scripts/import_authors_checkpoint.py`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Arguments:
     shape: Path | None = None
     """FLAME: .npy of up to 100 shape coefficients."""
     picture: Path | None = None
-    """Mesh: also write a picture of it as the studio draws it."""
+    """Mesh: also write an image of it, rendered by the studio."""
 
 
 def main(arguments: Arguments) -> int:
@@ -56,7 +56,7 @@ def main(arguments: Arguments) -> int:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(arguments.out, allow_pickle=False, **arrays)
         if arguments.picture is not None:
-            _draw(arguments.out, arrays, arguments.picture)
+            _render(arguments.out, arrays, arguments.picture)
     except (HeadError, MeshFileError, OSError, ValueError) as error:
         print(f"import_head: {error}", file=sys.stderr)
         return 1
@@ -68,6 +68,7 @@ def main(arguments: Arguments) -> int:
 
 
 def _read(arguments: Arguments) -> dict[str, NDArray[Any]]:
+    """Return the arrays of the head file: of a mesh by its suffix, else of a FLAME model."""
     if arguments.mesh.suffix.lower() in MESHES:
         return import_head(arguments.mesh)
     space = load_texture_space(arguments.uvs) if arguments.uvs else None
@@ -75,10 +76,11 @@ def _read(arguments: Arguments) -> dict[str, NDArray[Any]]:
     return flame_head(load_flame(arguments.mesh), shape, space)
 
 
-def _draw(head: Path, arrays: dict[str, NDArray[Any]], picture: Path) -> None:
+def _render(head: Path, arrays: dict[str, NDArray[Any]], image: Path) -> None:
+    """Render the head file in its recommended view and write the image."""
     x, y, z = arrays["eye_position"].tolist()
     state = neutral_state(len(arrays["expression_names"]), (x, y, z), float(arrays["fov_y_rad"]))
-    Image.fromarray(load_studio(head).draw(state).rgb).save(picture)
+    Image.fromarray(load_studio(head).render(state).rgb).save(image)
 
 
 if __name__ == "__main__":

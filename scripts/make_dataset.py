@@ -112,7 +112,7 @@ def draw_sequence(head: Path, size: int, folder: Path, first: int, states: list[
     """Draw the frames of one sequence into a split's folder; runs in a worker."""
     studio = _studio(head, size)
     for offset, state in enumerate(states):
-        picture = studio.draw(state)
+        picture = studio.render(state)
         write_frame(folder, first + offset, picture.rgb, picture.mask)
     return len(states)
 

@@ -1,6 +1,6 @@
-"""Where a brought mesh has its eyes, mouth, chin and jaw.
+"""Finds eyes, mouth, chin and jaw of a user's mesh.
 
-Found by what the file calls its parts, by the holes that eyes and mouth leave, or by the numbers of
+They are found by the names of its parts, by the holes of eyes and mouth, or by the indices of
 MediaPipe's 468 landmarks. Metres, +Y up, facing +Z.
 """
 
@@ -25,13 +25,16 @@ MATERIAL_WORDS = (
     ("hair", ("hair", "beard")),
     ("cloth", ("cloth", "shirt", "collar", "jumper")),
 )
-"""What words in a part's name make of it, the first that is found; else it is skin."""
+"""Material of a part by words in its name: the first match counts; without one it is skin."""
 
 EYEBALL_M = 0.012
-"""Radius of a grown-up's eyeball."""
+"""Radius of an adult's eyeball."""
 _LARGEST_HOLE_M = 0.25
+"""Longest perimeter of an eye or a mouth; the outline of a face or neck is longer."""
 _EYEBALLS_M = (0.007, 0.02)
+"""Least and greatest radius of a ball that may be an eyeball."""
 _MEDIAPIPE = 468
+"""Vertices of MediaPipe's canonical face mesh; below, indices of its landmarks."""
 _MEDIAPIPE_EYES = ((263, 362, 386, 374), (33, 133, 159, 145))
 _MEDIAPIPE_LIPS = (
     *(61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185),
@@ -42,9 +45,9 @@ _LID_M = 0.0006
 
 
 class Anatomy(NamedTuple):
-    """Places on a mesh."""
+    """Positions and regions of a mesh, metres."""
 
-    eyes: Floats  # (2, 3) middles of the eyeballs, the person's left (+X) first
+    eyes: Floats  # (2, 3) centres of the eyeballs, the person's left (+X) first
     radius: float
     eyeballs: Ints  # (n,) triangles that are eyeballs
     lids: list[Ints]  # vertices around each eye's hole
@@ -55,7 +58,7 @@ class Anatomy(NamedTuple):
 
 
 def part_material(name: str) -> str:
-    """What a part is made of, by its name."""
+    """Return the material of a part, by its name."""
     lowered = name.lower()
     for material, words in MATERIAL_WORDS:
         if any(word in lowered for word in words):
@@ -64,7 +67,7 @@ def part_material(name: str) -> str:
 
 
 def find_anatomy(mesh: Mesh) -> Anatomy:
-    """Find all places.
+    """Find eyes, mouth, chin and holes.
 
     Raises:
         MeshFileError: If the eyes cannot be found.
@@ -81,7 +84,7 @@ def find_anatomy(mesh: Mesh) -> Anatomy:
 
 
 def fit_jaw(verts: Floats, opening: Floats) -> Floats | None:
-    """The hinge (3,) that `jawOpen` turns the chin about, None if it hardly turns.
+    """Return the hinge (3,) that `jawOpen` turns the chin about; None if it turns under 3 degrees.
 
     Args:
         verts: (V, 3).
@@ -97,7 +100,7 @@ def fit_jaw(verts: Floats, opening: Floats) -> Floats | None:
     if np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1)) < np.radians(3):
         return None
     shift = middle_after - rotation @ middle
-    # In the plane of symmetry, the point that stays where it is.
+    # Of the plane of symmetry, the point that the rotation does not move.
     still = np.linalg.lstsq((np.eye(3) - rotation)[1:, 1:], shift[1:], rcond=None)[0]
     return np.array([0.0, *still])
 
@@ -113,7 +116,7 @@ def _is_mouth(middle: Floats, eyes: Floats) -> bool:
 
 
 def _find_eyeballs(mesh: Mesh) -> Ints:
-    """Triangles of parts that are called eyes, or of two balls of the right size."""
+    """Return the triangles of parts that are named eyes, or of two balls of the right size."""
     called = np.array([part_material(name) == "eye" for name in mesh.part_names])[mesh.parts]
     if called.any():
         return np.nonzero(called)[0]
@@ -133,21 +136,21 @@ def _is_eyeball(mesh: Mesh, chosen: Ints) -> bool:
 
 
 def _pieces(mesh: Mesh) -> Ints:
-    """(V,) number of the connected piece that each vertex belongs to."""
-    place = weld(mesh.verts)
-    faces = place[mesh.faces]
-    label = np.arange(place.max() + 1)
+    """Return (V,) the label of the connected piece that each vertex belongs to."""
+    welded = weld(mesh.verts)
+    faces = welded[mesh.faces]
+    label = np.arange(welded.max() + 1)
     while True:
         lower = label.copy()
         np.minimum.at(lower, faces.ravel(), np.repeat(label[faces].min(axis=1), 3))
         lower = lower[lower]
         if (lower == label).all():
-            return np.asarray(label[place])
+            return np.asarray(label[welded])
         label = lower
 
 
 def _eye_holes(verts: Floats, holes: list[Ints]) -> list[Ints]:
-    """The two holes, left one first, that mirror each other best; none if none do."""
+    """Return the two holes that mirror each other best, the left one first; [] if none do."""
     middles = [verts[h].mean(axis=0) for h in holes]
     best: tuple[float, list[Ints]] = (0.01, [])
     for one, left in zip(middles, holes, strict=True):
@@ -171,13 +174,13 @@ def _place_eyes(mesh: Mesh, eyeballs: Ints, lids: list[Ints]) -> tuple[Floats, f
     if not lids:
         raise MeshFileError(
             "cannot find the eyes: name the eyeballs' material or node 'eye', or leave two holes "
-            "where they are; +Y must be up, and the face look along +Z"
+            "where they are; +Y must be up, and the face appearance along +Z"
         )
     return np.array([_behind_lids(mesh.verts[rim]) for rim in lids]), EYEBALL_M
 
 
 def _behind_lids(rim: Floats) -> Floats:
-    """Middle (3,) of an eyeball that touches the rim of its lids."""
+    """Return the centre (3,) of an eyeball that touches the rim of its lids."""
     middle: Floats = (rim.max(axis=0) + rim.min(axis=0)) / 2
     across = np.linalg.norm(rim[:, :2] - middle[:2], axis=1)
     reach = EYEBALL_M + _LID_M
@@ -187,7 +190,7 @@ def _behind_lids(rim: Floats) -> Floats:
 
 
 def _find_chin(mesh: Mesh, eyes: Floats) -> Floats:
-    """What the jaw moves most, or the lowest point before the eyes' depth."""
+    """Return the vertex that the jaw moves most, or the lowest one in front of the eyes."""
     if "jawOpen" in mesh.deltas:
         chin: Floats = mesh.verts[np.argmax(np.linalg.norm(mesh.deltas["jawOpen"], axis=1))]
         return chin

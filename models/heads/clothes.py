@@ -1,4 +1,7 @@
-"""A jumper with a rolled collar, so that the head does not float."""
+"""Models a jumper with a collar, so that the head does not float.
+
+Distances are metres; those without a source are chosen by eye on renders.
+"""
 
 from __future__ import annotations
 
@@ -35,13 +38,20 @@ _PROFILES: dict[Neckline, list[tuple[float, float]]] = {
     ],
 }
 NECK_AXIS = np.array([0.0, 0.0, -0.085])
+"""A point on the axis of the neck, around which the collar is laid."""
+_CLOTH_M = 0.0045
+"""How far the jumper stands off the skin."""
+_SEGMENTS = 32
+"""Of the collar, around the neck."""
+_SMOOTHING = np.array([1, 4, 6, 4, 1]) / 16
+"""Binomial weights along the rings of the collar, which follow the coarse mesh otherwise."""
 
 
 def cloth_parts(source: Source) -> list[Part]:
-    """A jumper: the torso's surface pushed outwards, and a ribbed collar around the neck."""
+    """Return a jumper, the surface of the torso pushed outwards, and a ribbed collar."""
     quads, uv_quads = source.quads["body"], source.uv_quads["body"]
     points = source.verts[quads]
-    # Down and out to where no view of the training reaches.
+    # Down and out to where no view of the training data shows its hem.
     keep = above_collar(source.verts, source.recipe)[quads].min(1) < -0.004
     aside = np.abs(points[..., 0]).max(1)
     keep &= (points[..., 1].min(1) > np.where(aside > 0.16, -0.56, -0.37)) & (aside < 0.56)
@@ -52,7 +62,7 @@ def cloth_parts(source: Source) -> list[Part]:
     # Where the collar's plane cuts through a quad it ends at the plane, not above.
     top = collar_height(jumper.verts[:, 2], source.recipe) - 0.004
     jumper.verts[:, 1] = np.minimum(jumper.verts[:, 1], top)
-    push = smooth_normals(jumper.verts, jumper.faces) * 0.0045
+    push = smooth_normals(jumper.verts, jumper.faces) * _CLOTH_M
     smooth = relax(jumper.verts, jumper.faces, 4, np.full(len(jumper.verts), 0.5))
     weights = joint_weights(np.ones(len(push)))
     empty = np.zeros_like(jumper.deltas)
@@ -63,7 +73,7 @@ def cloth_parts(source: Source) -> list[Part]:
 
 
 def _ever_seen(quads: Floats) -> NDArray[np.bool_]:
-    """Whether each of the quads (q, 4, 3) faces some viewer, who stay before the body."""
+    """Return (q,) whether each of the quads (q, 4, 3) faces a viewer in front of the body."""
     normals = np.cross(quads[:, 2] - quads[:, 0], quads[:, 3] - quads[:, 1])
     yaw, pitch = np.radians(np.mgrid[-60:61:20, -40:41:20].reshape(2, -1))
     towards = np.stack([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)])
@@ -72,10 +82,9 @@ def _ever_seen(quads: Floats) -> NDArray[np.bool_]:
 
 
 def collar_part(source: Source) -> Part:
-    """A rolled collar, lofted through slices of the neck by the collar's plane."""
+    """Return the collar, lofted through slices of the neck parallel to the collar's plane."""
     profile = _PROFILES[source.recipe.neckline]
-    segments = 32
-    around = np.arange(segments) * 2 * pi / segments
+    around = np.arange(_SEGMENTS) * 2 * pi / _SEGMENTS
     quads = source.quads["body"]
     near = (np.abs(above_collar(source.verts, source.recipe)[quads]) < 0.06).all(1)
     near &= (np.abs(source.verts[quads][..., 0]) < 0.13).all(1)
@@ -85,17 +94,17 @@ def collar_part(source: Source) -> Part:
         for level, outwards in profile
     ]
     verts = np.concatenate(rows)
-    grid = np.arange(len(verts)).reshape(len(profile), segments)
+    grid = np.arange(len(verts)).reshape(len(profile), _SEGMENTS)
     right = np.roll(grid, -1, axis=1)
     strip = np.stack([grid[:-1], grid[1:], right[1:], right[:-1]], axis=-1).reshape(-1, 4)
-    wide = np.arange(len(profile) * (segments + 1)).reshape(len(profile), segments + 1)
+    wide = np.arange(len(profile) * (_SEGMENTS + 1)).reshape(len(profile), _SEGMENTS + 1)
     uv_strip = np.stack([wide[:-1, :-1], wide[1:, :-1], wide[1:, 1:], wide[:-1, 1:]], -1).reshape(
         -1, 4
     )
-    u, v = np.meshgrid(np.linspace(0, 1, segments + 1), np.linspace(1, 0, len(profile)))
+    u, v = np.meshgrid(np.linspace(0, 1, _SEGMENTS + 1), np.linspace(1, 0, len(profile)))
     faces, uv_faces = triangulate(strip), triangulate(uv_strip)
     outwards = smooth_normals(verts, faces) * (verts - verts.mean(0))
-    if outwards[: 4 * segments].sum() < 0:
+    if outwards[: 4 * _SEGMENTS].sum() < 0:
         faces, uv_faces = faces[:, ::-1], uv_faces[:, ::-1]
     detail = np.tile(around, len(profile)) + 10
     uvs = np.stack([u.ravel(), v.ravel()], axis=1)
@@ -108,7 +117,16 @@ def collar_part(source: Source) -> Part:
 def slice_ring(
     verts: Floats, faces: Ints, level: float, around: Floats, outwards: float, recipe: Recipe
 ) -> Floats:
-    """Where the neck crosses the plane `level` above the collar's, at even angles, pushed out."""
+    """Return (n, 3) where the neck crosses a plane parallel to the collar's.
+
+    Args:
+        verts: (V, 3) of the body.
+        faces: (F, 3) near the neck.
+        level: Metres of the plane above the collar's.
+        around: (n,) angles about the axis of the neck.
+        outwards: Metres by which the points are pushed out of the skin.
+        recipe: Of the person.
+    """
     height = above_collar(verts, recipe) - level
     crossings = []
     for i, j in ((0, 1), (1, 2), (2, 0)):
@@ -122,8 +140,9 @@ def slice_ring(
     radius = np.hypot(offset[:, 0], offset[:, 2])
     order = np.argsort(angle)
     even = np.interp(around, angle[order], radius[order], period=2 * pi)
-    kernel = np.array([1, 4, 6, 4, 1]) / 16
-    even = sum(k * np.roll(even, s) for k, s in zip(kernel, range(-2, 3), strict=True)) + outwards
+    even = (
+        sum(k * np.roll(even, s) for k, s in zip(_SMOOTHING, range(-2, 3), strict=True)) + outwards
+    )
     x, z = even * np.sin(around), even * np.cos(around) + NECK_AXIS[2]
     y = level + collar_height(z, recipe)
     return np.stack([x, y, z], axis=1)

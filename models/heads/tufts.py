@@ -1,4 +1,4 @@
-"""What hairs of every kind have in common while they are grown."""
+"""Hairs of one kind while they are grown, and functions that all kinds share."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ class Tuft:
 
     kind: int
     points: Floats  # (n, p, 3) metres on the neutral head
-    roots: Floats  # (n, 3) where the triangle is looked for that they hang on
+    roots: Floats  # (n, 3) nearest to the triangle they are anchored to
     width: Floats  # (n,) metres at the root
     tone: Floats  # (n,) 0 dark .. 1 light
     open_sky: Floats  # (n, p) share of the light that other hairs let through
-    holder: str = "hair"  # material of the triangles that they hang on
+    holder: str = "hair"  # material of the triangles they are anchored to
 
 
 def unit(v: Floats) -> Floats:
+    """Return vectors (..., 3) with unit length; 0 stays 0."""
     length: Floats = np.linalg.norm(v, axis=-1, keepdims=True)
     return v / np.maximum(length, 1e-9)
 
 
 def waves(random: Generator, points: Floats, frequency: float, channels: int) -> Floats:
-    """Smooth noise (n, channels) of about unit size: a sum of random plane waves."""
+    """Return smooth noise (n, channels) of about unit variance: a sum of random plane waves."""
     count = 14
     k = random.normal(0, frequency, (channels, count, 3))
     phase = random.uniform(0, 2 * np.pi, (channels, count))
@@ -39,7 +40,7 @@ def waves(random: Generator, points: Floats, frequency: float, channels: int) ->
 
 
 def greying(random: Generator, roots: Floats) -> Floats:
-    """Tone (n,) of each hair: some are grey, more of them at the temples and on the chin."""
+    """Return the tone (n,) of each hair: some are grey, more at the temples and on the chin."""
     temples = smoothstep(0.075, 0.045, roots[:, 1]) * smoothstep(0.045, 0.06, np.abs(roots[:, 0]))
     chin = smoothstep(-0.080, -0.095, roots[:, 1]) * smoothstep(0.03, 0.01, np.abs(roots[:, 0]))
     share = 0.17 + 0.30 * np.maximum(temples, chin)

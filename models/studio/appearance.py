@@ -1,7 +1,7 @@
-"""How a person looks: colours, and how strongly skin, hair and clothes show their features.
+"""The appearance of a person: colours, and strengths of the features of skin, hair and clothes.
 
-A recipe gives it, `scripts/bake_head.py` stores it in the head file, and the studio paints by it.
-Knows nothing of shapes. Colours are linear light, not sRGB.
+Recipes define it, `scripts/bake_head.py` stores it in the head file (as `look`), and the studio
+paints with it. It does not describe shapes. Colours are linear RGB, not sRGB.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Appearance:
     """Colours are linear RGB; amounts are 0 (none) to 1 (strong)."""
 
     skin: Rgb = (0.55, 0.325, 0.24)
-    """Of the cheek, in even light."""
+    """Of the cheek, without shading."""
     blush: float = 0.6
     """How much cheeks, nose and ears redden."""
     freckles: float = 0.3
@@ -50,14 +50,14 @@ class Appearance:
     sclera: Rgb = (0.42, 0.39, 0.37)
     iris: Rgb = (0.105, 0.130, 0.098)
     iris_inner: Rgb = (0.165, 0.088, 0.030)
-    """The collar around the pupil."""
+    """Of the collar around the pupil."""
     make_up: float = 0.3
-    """Lash line and lids."""
+    """Of lash line and eyelids."""
     cloth: Rgb = (0.050, 0.098, 0.122)
     backdrop: Rgb = (0.0115, 0.0120, 0.0135)
     """The studio's wall behind the head, where it is lit."""
     key_light: Rgb = (1.95, 1.77, 1.55)
-    """The main lamp, from the upper right of the picture."""
+    """Of the key light, from the upper right of the image."""
 
     def to_json(self) -> str:
         """One JSON object; `appearance_from_json` reads it."""
@@ -65,10 +65,10 @@ class Appearance:
 
 
 def appearance_from_json(text: str) -> Appearance:
-    """Read a look; what is left out is the default's.
+    """Read an appearance; fields that are missing keep their defaults.
 
     Raises:
-        ValueError: If it is not JSON, names something unknown, or a value does not fit.
+        ValueError: If the text is not JSON, has an unknown field, or a value of the wrong form.
     """
     values = json.loads(text)
     if not isinstance(values, dict):
@@ -83,7 +83,7 @@ def appearance_from_json(text: str) -> Appearance:
 
 
 def _checked(name: str, default: Any, value: Any) -> Any:
-    """The value as the field `name` takes it: three numbers for a colour, else one."""
+    """Return the value in the form of the field `name`: three numbers for a colour, else one."""
     expected = np.shape(default)
     try:
         array = np.asarray(value, np.float64)
@@ -96,10 +96,10 @@ def _checked(name: str, default: Any, value: Any) -> Any:
 
 
 def load_appearance(head_file: Path) -> Appearance:
-    """The look that a head file holds; the default where it holds none.
+    """Load the appearance of a head file; the default one if it has none.
 
     Raises:
-        HeadError: If the file is unreadable, or what it holds is not a look.
+        HeadError: If the file is unreadable, or its appearance is invalid.
     """
     try:
         with np.load(head_file, allow_pickle=False) as file:

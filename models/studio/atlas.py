@@ -1,6 +1,6 @@
-"""What lies under each texel of a head's texture: where on the neutral head, and of what material.
+"""The texels of a head's texture atlas: position on the neutral head, normal and material.
 
-The studio paints here. Knows nothing of colours or light.
+Painting starts from here; this module does not know colours or lights.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _STUDIO_KEYS = ("materials", "material_names", "masks", "mask_names", "occlusion
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StudioData:
-    """What a head file holds for the studio alone."""
+    """The part of a head file that only the studio reads."""
 
     materials: NDArray[np.uint8]
     """(F,) index into `material_names`."""
     material_names: tuple[str, ...]
     masks: Floats
-    """(V, K) painting regions; see `mask_names`."""
+    """(V, K) weights of the painting regions in `mask_names`."""
     mask_names: tuple[str, ...]
     occlusion: Floats
-    """(V,) share of the sky that the neutral head leaves open, 0..1."""
+    """(V,) share of the sky that is visible from the neutral head, 0..1."""
     base_colour: NDArray[np.uint8] | None = None
-    """(h, w, 4) sRGB and whether it counts (0 or 255), laid out as the texture: the paint of a
-    mesh that brought its own."""
+    """(h, w, 4) sRGB and whether it is valid (0 or 255), laid out as the texture: the base colour
+    image of an imported mesh."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,12 +95,13 @@ def find_texels(
     corners = uvs[uv_faces].astype(np.float64) * size
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
     signed = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
-    # The rasterizer drops triangles that face away; mirrored islands are turned to face it.
+    # The rasterizer culls back faces; islands that are mirrored in the layout are flipped.
     mirrored = signed > 0
     order = np.where(mirrored[:, None], [0, 2, 1], [0, 1, 2])
     turned_faces = np.take_along_axis(faces, order, axis=1)
     turned_uv_faces = np.ascontiguousarray(np.take_along_axis(uv_faces, order, axis=1))
     xy = np.floor(uvs.astype(np.float64) * size * 256 + 0.5).astype(np.int64)
+    # The layout is flat: 1/depth of 1 everywhere turns off perspective.
     flat = np.ones(len(uvs))
     fragments = rasterize(xy, flat, turned_uv_faces, size, size)
     weights = barycentrics(fragments.triangle, xy, flat, turned_uv_faces)
@@ -127,15 +128,15 @@ def find_texels(
 
 
 def spread(maps: Floats, covered: NDArray[np.bool_], rounds: int = 4) -> Floats:
-    """Grow the painted texels outwards, so that bilinear lookups at an island's edge find paint.
+    """Dilate the painted texels, so that bilinear lookups at the edge of an island are painted.
 
     Args:
         maps: (size, size, C).
         covered: (size, size) which texels are painted.
-        rounds: Texels to grow by.
+        rounds: Texels to dilate by.
 
     Returns:
-        The grown (size, size, C).
+        (size, size, C), dilated.
     """
     maps, covered = maps.copy(), covered.copy()
     for _ in range(rounds):

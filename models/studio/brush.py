@@ -1,4 +1,4 @@
-"""The paint of one material's texels while it is being mixed. Colours are linear, not sRGB."""
+"""The paint of one material's texels, which painters change step by step. Colours are linear."""
 
 from __future__ import annotations
 
@@ -16,16 +16,24 @@ Numbers = NDArray[np.floating[Any]]
 
 @dataclass(slots=True)
 class Brush:
-    """The paint of one material's texels while it is being mixed."""
+    """The paint of N texels of one material."""
 
     position: Floats
+    """(N, 3) metres on the neutral head."""
     normal: Floats
+    """(N, 3) unit vectors."""
     masks: dict[str, Floats]
+    """(N,) by name."""
     colour: Floats
+    """(N, 3) linear RGB."""
     roughness: Floats
+    """(N,) 0..1."""
     specular: Floats
+    """(N,) strength of highlights, 1 on plain skin."""
     relief: Floats
+    """(N, 3) added to the normal; of hair the direction of the strands."""
     thinness: Floats
+    """(N,) 0..1, how much light comes through from behind."""
 
     def mix(self, colour: tuple[float, float, float], amount: Numbers) -> None:
         """Blend towards `colour` by `amount` (N,)."""
@@ -33,37 +41,37 @@ class Brush:
         self.colour += np.clip(amount, 0, 1)[:, None] * (target - self.colour)
 
     def tint(self, factor: tuple[float, float, float], amount: Numbers) -> None:
-        """Multiply by `factor` as far as `amount` (N,) goes."""
+        """Multiply by `factor`, weighted by `amount` (N,)."""
         self.colour *= 1 + amount[:, None] * (np.asarray(factor, np.float32) - 1)
 
     def gloss(self, roughness: float, amount: Numbers) -> None:
-        """Blend the roughness towards a value."""
+        """Blend the roughness towards a value by `amount` (N,)."""
         self.roughness += np.clip(amount, 0, 1) * (roughness - self.roughness)
 
     def bump(self, frequency: float, octaves: int, strength: float | Floats) -> None:
-        """Add relief from noise; `strength` is about the tangent of the steepest slopes."""
+        """Add relief from noise; `strength` is roughly the tangent of its steepest slopes."""
         gradient = noise_gradient(self.position, frequency, octaves)
         self.relief -= gradient * np.asarray(strength, np.float32).reshape(-1, 1)
 
     def near(self, x: float, y: float, z: float, radius: float) -> Floats:
-        """1 at the two places (+-x, y, z), falling off smoothly within about `radius` metres."""
+        """Return (N,) 1 at the points (+-x, y, z), with a Gaussian falloff of `radius` metres."""
         px, py, pz = self.position.T
         offset = np.stack([np.abs(px) - x, py - y, pz - z], axis=1)
         falloff: Floats = np.exp(-(offset**2).sum(1) / (2 * radius**2)).astype(np.float32)
         return falloff
 
     def noise(self, frequency: float, octaves: int) -> Floats:
-        """`fractal_noise` at the texels."""
+        """Return `fractal_noise` (N,) at the texels."""
         return fractal_noise(self.position, frequency, octaves)
 
 
 def smoothstep(low: float, high: float, x: Numbers) -> Floats:
-    """0 below `low`, 1 above `high` (or mirrored where `low` > `high`), smooth between."""
+    """Return 0 below `low`, 1 above `high` (mirrored where `low` > `high`), smooth between."""
     t = np.clip((x - low) / (high - low), 0, 1)
     result: Floats = (t * t * (3 - 2 * t)).astype(np.float32)
     return result
 
 
 def vector(*values: float) -> Floats:
-    """Numbers as a float32 array, so that what they meet stays float32."""
+    """Return the numbers as a float32 array, which keeps float32 arrays float32 in products."""
     return np.array(values, np.float32)

@@ -1,7 +1,8 @@
-"""The optics of an eye: where the eyeballs look, how the cornea bulges, what one sees through it.
+"""The optics of an eye: pose of the eyeballs, curve of the cornea, refraction into the iris.
 
-The mesh's eyeball is a sphere with its iris painted on; a real iris lies flat, some millimetres
-behind a lens of its own curvature. That is what gives an eye depth, and its catch-light its place.
+The eyeball of the mesh is a sphere with a painted iris. A real iris is flat and lies some
+millimetres behind a cornea of its own curvature, which gives an eye its depth and puts the
+reflection of the key light where it belongs.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Doubles = NDArray[np.float64]
 
 IRIS_RAD = 0.362
 PUPIL_RAD = 0.135
-"""Angles from the eye's axis, seen from the eyeball's middle."""
+"""Angles from the axis of the eye, at the centre of the eyeball; as `heads.eyes` lays it out."""
 
 EYEBALL_NUMBERS = 19
 """Centre 3, axes right, up and forward 9, radius 1, UV of the pupil 2, UV per radian along right
@@ -29,14 +30,22 @@ and up 4."""
 ON_IRIS = 0.55
 """Share of the cornea's curve at the edge of the iris."""
 
+_SINE_OF_IRIS = 0.354
+"""Sine of `IRIS_RAD`."""
+_BOWL = 0.9
+"""Slope of the iris at its rim, as a tangent: steeper than a real one, chosen by eye."""
 _USUAL_RADIUS_M = 0.012
 _CORNEA_M = 0.0081
 """Radius of the cornea's curve."""
 _REFRACTION = 1.0 / 1.336
+"""Ratio of refractive indices, of air to aqueous humour."""
+_CORNEA_END = 0.46
+_LIMBUS = (0.27, 0.45)
+"""Sines of the angles at which the cornea's curve begins to blend into the eyeball's, and ends."""
 
 
 class Eyeballs:
-    """Finds both eyeballs of a head in any pose; heads without any are drawn all the same.
+    """Finds both eyeballs of a head in any pose; a head may have none.
 
     Args:
         head: Shape and joints.
@@ -53,6 +62,7 @@ class Eyeballs:
             centre = head.joint_positions[3 + side]
             mine = used[np.sign(head.neutral[used, 0]) == np.sign(centre[0])]
             pole = mine[np.argmin(theta[mine])]
+            # UV is linear in the angle up to the edge of the iris: one ring gives the slopes.
             angle = theta[mine][theta[mine] <= 0.9 * IRIS_RAD].max()
             ring = mine[np.abs(theta[mine] - angle) < 1e-3]
             offset = head.neutral[ring] - head.neutral[pole]
@@ -71,7 +81,7 @@ class Eyeballs:
             centres: (2, 3) of the eyeballs, world.
         """
         if not self._landmarks:
-            return np.zeros((2, EYEBALL_NUMBERS))  # nothing will look them up
+            return np.zeros((2, EYEBALL_NUMBERS))  # no triangle has the material of eyes
         rows = []
         for (pole, right, _), fixed, centre in zip(
             self._landmarks, self._fixed, centres, strict=True
@@ -88,7 +98,7 @@ class Eyeballs:
 def eyeball_radius(head: Head, data: StudioData) -> float:
     """Metres from the middle of the left eyeball to its surface, beside the cornea.
 
-    A usual radius for heads without eyeballs.
+    Returns an adult's radius for heads without eyeballs.
     """
     used = np.unique(head.faces[data.materials == data.material_names.index("eye")])
     if len(used) == 0:
@@ -98,6 +108,7 @@ def eyeball_radius(head: Head, data: StudioData) -> float:
 
 
 def _uv_of(head: Head, vertex: int) -> Floats:
+    """Return the UV (2,) of a vertex, in any of its triangles."""
     row, corner = np.argwhere(head.faces == vertex)[0]
     uv: Floats = head.uvs[head.uv_faces[row, corner]]
     return uv
@@ -105,10 +116,10 @@ def _uv_of(head: Head, vertex: int) -> Floats:
 
 @njit(cache=True, nogil=True)
 def tilt_by_cornea(p0: float, p1: float, p2: float, ball: Doubles, n: Doubles) -> float:
-    """Turn the normal `n` (3,), in place, to the cornea's where `p` lies on it.
+    """Replace the normal `n` (3,), in place, by the cornea's where `p` lies on it.
 
     Returns:
-        How much of the cornea's curve is left, 1..0; more than `ON_IRIS` over the iris.
+        Share of the cornea's curve, 1..0; above `ON_IRIS` over the iris.
     """
     x, y, z = p0 - ball[0], p1 - ball[1], p2 - ball[2]
     right = x * ball[3] + y * ball[4] + z * ball[5]
@@ -116,10 +127,10 @@ def tilt_by_cornea(p0: float, p1: float, p2: float, ball: Doubles, n: Doubles) -
     forward = x * ball[9] + y * ball[10] + z * ball[11]
     lateral = sqrt(right * right + up * up)
     away = lateral / max(sqrt(lateral * lateral + forward * forward), 1e-9)
-    if forward <= 0.0 or away > 0.46:
+    if forward <= 0.0 or away > _CORNEA_END:
         return 0.0
     # Smoothly from the cornea's curve to the eyeball's, around the limbus.
-    t = min(max((away - 0.27) / (0.45 - 0.27), 0.0), 1.0)
+    t = min(max((away - _LIMBUS[0]) / (_LIMBUS[1] - _LIMBUS[0]), 0.0), 1.0)
     share = 1.0 - t * t * (3.0 - 2.0 * t)
     sine = min(lateral / _CORNEA_M, 0.9)
     sine = share * sine + (1.0 - share) * away
@@ -137,10 +148,10 @@ def refract_into_iris(
     p2: float,
     ball: Doubles,
     n: Doubles,
-    v: Doubles,
+    v: Doubles | tuple[float, float, float],
     facing: Doubles,
 ) -> tuple[float, float]:
-    """Follow the line of sight through the cornea down to the iris.
+    """Refract the view direction at the cornea and intersect it with the iris.
 
     Args:
         p0: World x of the point on the cornea.
@@ -152,13 +163,13 @@ def refract_into_iris(
         facing: (3,) filled with a normal of the iris, a shallow bowl.
 
     Returns:
-        UV of what is seen.
+        UV of the visible point.
     """
     x, y, z = p0 - ball[0], p1 - ball[1], p2 - ball[2]
     right = x * ball[3] + y * ball[4] + z * ball[5]
     up = x * ball[6] + y * ball[7] + z * ball[8]
     lateral = min(sqrt(right * right + up * up) / _CORNEA_M, 0.95)
-    limbus = ball[12] * 0.354  # sine of IRIS_RAD
+    limbus = ball[12] * _SINE_OF_IRIS
     rim = limbus / _CORNEA_M
     depth = _CORNEA_M * max(sqrt(1.0 - lateral * lateral) - sqrt(1.0 - rim * rim), 0.0)
     nv = max(n[0] * v[0] + n[1] * v[1] + n[2] * v[2], 0.0)
@@ -175,7 +186,7 @@ def refract_into_iris(
     out = max(sqrt(right * right + up * up), 1e-9)
     held = min(out, limbus)
     right, up = right * held / out, up * held / out
-    bowl = 0.9 / limbus
+    bowl = _BOWL / limbus
     for i in range(3):
         facing[i] = ball[9 + i] - bowl * (right * ball[3 + i] + up * ball[6 + i])
     length = sqrt(facing[0] ** 2 + facing[1] ** 2 + facing[2] ** 2)

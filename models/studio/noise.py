@@ -1,4 +1,4 @@
-"""Smooth random fields over space, for painting: the same everywhere, on every machine.
+"""Smooth random fields over space, for painting; reproducible on every machine.
 
 Value noise on an integer lattice. Points are metres times a frequency; values lie in -1..1.
 """
@@ -16,7 +16,7 @@ Floats = NDArray[np.float32]
 
 @njit(cache=True, nogil=True, inline="always")
 def _lattice(x: int, y: int, z: int) -> float:
-    """A fixed random number in -1..1 for a lattice point."""
+    """Return a fixed random number in -1..1 for a lattice point: a hash of its coordinates."""
     h = (x * 374761393 + y * 668265263 + z * 2147483647) & 0xFFFFFFFF
     h = ((h ^ (h >> 13)) * 1274126177) & 0xFFFFFFFF
     h = ((h ^ (h >> 16)) * 2246822519) & 0xFFFFFFFF
@@ -25,7 +25,7 @@ def _lattice(x: int, y: int, z: int) -> float:
 
 @njit(cache=True, nogil=True)
 def value_noise(x: float, y: float, z: float) -> float:
-    """Value noise at one point, once continuously differentiable."""
+    """Return value noise at one point; it is once continuously differentiable."""
     ix, iy, iz = floor(x), floor(y), floor(z)
     fx, fy, fz = x - ix, y - iy, z - iz
     ux, uy, uz = fx * fx * (3 - 2 * fx), fy * fy * (3 - 2 * fy), fz * fz * (3 - 2 * fz)
@@ -43,7 +43,7 @@ def value_noise(x: float, y: float, z: float) -> float:
 
 @njit(cache=True, nogil=True)
 def fractal_noise(points: Floats, frequency: float, octaves: int) -> Floats:
-    """Noise of `octaves` octaves, each twice as fine and half as strong.
+    """Return noise of `octaves` octaves, each twice as fine and half as strong.
 
     Args:
         points: (N, 3) metres.
@@ -72,7 +72,7 @@ def fractal_noise(points: Floats, frequency: float, octaves: int) -> Floats:
 
 
 def noise_gradient(points: Floats, frequency: float, octaves: int) -> Floats:
-    """Gradient (N, 3) of `fractal_noise` per lattice cell of the finest octave."""
+    """Return the gradient (N, 3) of `fractal_noise`, per lattice cell of the finest octave."""
     step = 0.25 / (frequency * 2 ** (octaves - 1))
     parts = []
     for axis in range(3):

@@ -1,7 +1,7 @@
 """Paints a head: colour, gloss and fine relief of every texel, in the space of the neutral head.
 
-Everything is a function of the place on the head (metres, origin between the eyes), so seams of the
-texture layout do not show. Colours are linear light, not sRGB.
+All paint is a function of the position on the head (metres, origin between the eyes), so that seams
+of the texture layout are invisible. Colours are linear RGB, not sRGB.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from models.studio.paint_features import (
 )
 from models.studio.paint_hair import paint_hair
 from models.studio.paint_skin import paint_skin
+from models.studio.texture_channels import CHANNELS
 from models.studio.wrinkles import crease_depth, crease_relief
 
-CHANNELS = 13
-"""Colour 3, roughness, specular strength, relief 3 (a tangent for hair), thinness, relief of folded
-lines 3, their depth; see `PaintedHead`."""
+_MIN_COLOUR = 0.001
+"""Nothing is perfectly black; keeps sums of tints from turning negative."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,59 +39,60 @@ class PaintedHead:
     """Texture maps of one head."""
 
     maps: Floats
-    """(size, size, CHANNELS): linear RGB, roughness, specular strength, and a vector in head space
-    that is added to the normal (skin and such), or the direction of the strands (hair). Then, of
-    skin: how much light comes through, what its lines add to the normal when an expression folds
-    them, and how deep they are."""
+    """(size, size, CHANNELS), in the order of `texture_channels`."""
 
 
-def paint_head(head: Head, data: StudioData, look: Appearance, size: int = 1024) -> PaintedHead:
+def paint_head(
+    head: Head, data: StudioData, appearance: Appearance, size: int = 1024
+) -> PaintedHead:
     """Paint every texel.
 
     Args:
         head: Shape and texture layout.
         data: Materials and masks of the same head file.
-        look: Colours and features of the person.
+        appearance: Colours and features of the person.
         size: Texels along each side of the maps.
     """
     texels = find_texels(head.neutral, head.faces, head.uvs, head.uv_faces, data, size)
     maps = np.zeros((size, size, CHANNELS), np.float32)
-    painters = _painters(head, data, look)
+    painters = _painters(head, data, appearance)
     for index, name in enumerate(data.material_names):
         chosen = np.nonzero(texels.material == index)[0]
         brush = _new_brush(texels, data.mask_names, chosen)
         painters[name](brush)
         maps[texels.rows[chosen], texels.columns[chosen]] = np.concatenate(
             [
-                np.maximum(brush.colour, 0.001),
+                np.maximum(brush.colour, _MIN_COLOUR),
                 brush.roughness[:, None],
                 brush.specular[:, None],
                 brush.relief,
                 brush.thinness[:, None],
-                *_lines(name, brush),
+                *_wrinkles(name, brush),
             ],
             axis=1,
         )
     if data.base_colour is not None:
-        _lay_over(maps, texels, data.base_colour)
+        _apply_base_colour(maps, texels, data.base_colour)
     covered = np.zeros((size, size), bool)
     covered[texels.rows, texels.columns] = True
     return PaintedHead(spread(maps, covered))
 
 
-def _lay_over(maps: Floats, texels: Texels, picture: NDArray[np.uint8]) -> None:
-    """Colour the texels as the mesh's own picture has them; gloss and relief stay."""
-    height, width, _ = picture.shape
+def _apply_base_colour(maps: Floats, texels: Texels, image: NDArray[np.uint8]) -> None:
+    """Colour the texels from the base colour image of the mesh; gloss and relief stay."""
+    height, width, _ = image.shape
+    # Nearest texel: the image was already scaled to about the size of the texture.
     rows = (texels.rows * height + height // 2) // texels.size
     columns = (texels.columns * width + width // 2) // texels.size
-    own = picture[np.minimum(rows, height - 1), np.minimum(columns, width - 1)]
-    counts = own[:, 3] > 0
-    srgb = own[counts, :3].astype(np.float32) / 255
+    own = image[np.minimum(rows, height - 1), np.minimum(columns, width - 1)]
+    valid = own[:, 3] > 0
+    srgb = own[valid, :3].astype(np.float32) / 255
     linear = np.where(srgb < 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-    maps[texels.rows[counts], texels.columns[counts], :3] = np.maximum(linear, 0.001)
+    maps[texels.rows[valid], texels.columns[valid], :3] = np.maximum(linear, _MIN_COLOUR)
 
 
 def _new_brush(texels: Texels, names: tuple[str, ...], chosen: NDArray[np.int64]) -> Brush:
+    """Return white, unpainted texels `chosen` (N,) of the atlas."""
     count = len(chosen)
     masks = texels.masks[chosen]
     return Brush(
@@ -106,24 +107,27 @@ def _new_brush(texels: Texels, names: tuple[str, ...], chosen: NDArray[np.int64]
     )
 
 
-def _lines(material: str, brush: Brush) -> tuple[Floats, Floats]:
-    """Relief (N, 3) and depth (N, 1) of the lines that expressions fold: only skin has some."""
+def _wrinkles(material: str, brush: Brush) -> tuple[Floats, Floats]:
+    """Return relief (N, 3) and depth (N, 1) of wrinkles, which only skin has."""
     if material != "skin":
         nothing = np.zeros((len(brush.position), 4), np.float32)
         return nothing[:, :3], nothing[:, 3:]
     return crease_relief(brush.position), crease_depth(brush.position)[:, None]
 
 
-def _painters(head: Head, data: StudioData, look: Appearance) -> dict[str, Callable[[Brush], None]]:
+def _painters(
+    head: Head, data: StudioData, appearance: Appearance
+) -> dict[str, Callable[[Brush], None]]:
+    """Return the painter of each material."""
     eyes = head.joint_positions[3:5]
     radius = eyeball_radius(head, data)
     return {
-        "skin": lambda brush: paint_skin(brush, eyes, radius, look),
+        "skin": lambda brush: paint_skin(brush, eyes, radius, appearance),
         "mouth": paint_mouth,
         "teeth": paint_teeth,
         "tongue": paint_tongue,
-        "eye": lambda brush: paint_eye(brush, eyes, look),
-        "lash": lambda brush: paint_lash(brush, look),
-        "hair": lambda brush: paint_hair(brush, look),
-        "cloth": lambda brush: paint_cloth(brush, look),
+        "eye": lambda brush: paint_eye(brush, eyes, appearance),
+        "lash": lambda brush: paint_lash(brush, appearance),
+        "hair": lambda brush: paint_hair(brush, appearance),
+        "cloth": lambda brush: paint_cloth(brush, appearance),
     }

@@ -8,18 +8,19 @@ from models.studio.appearance import Appearance
 from models.studio.brush import Brush, Floats, vector
 from models.studio.noise import fractal_noise
 
-# As in models/heads/source.py: strands run from the hairline to the bun.
-_HAIR_CENTRE = np.array([0.0, 0.025, -0.075], np.float32)
-_BUN_CENTRE = np.array([0.0, 0.018, -0.192], np.float32)
+HAIR_CENTRE_M, BUN_CENTRE_M = (0.0, 0.025, -0.075), (0.0, 0.018, -0.192)
+"""Middle of the skull, and of the bun to which strands run from the hairline."""
+_HAIR_CENTRE = np.array(HAIR_CENTRE_M, np.float32)
+_BUN_CENTRE = np.array(BUN_CENTRE_M, np.float32)
 
 
-def paint_hair(brush: Brush, look: Appearance) -> None:
-    """A dark ground for the strands that the studio draws over it, with their direction."""
-    fine = hair_noise(brush.position, 110, 1.0, look.curl)
-    medium = hair_noise(brush.position, 34, 0.7, look.curl)
+def paint_hair(brush: Brush, appearance: Appearance) -> None:
+    """Paint a dark ground for the strands that are drawn over it, and their direction."""
+    fine = hair_noise(brush.position, 110, 1.0, appearance.curl)
+    medium = hair_noise(brush.position, 34, 0.7, appearance.curl)
     light = np.clip(0.42 + 0.34 * fine + 0.30 * medium, 0, 1)
-    brush.colour[:] = look.hair_dark
-    brush.mix(look.hair_light, 0.3 * light * (1 - 0.9 * look.curl))
+    brush.colour[:] = appearance.hair_dark
+    brush.mix(appearance.hair_light, 0.3 * light * (1 - 0.9 * appearance.curl))
     brush.roughness[:] = 0.5
     brush.specular[:] = 0.12 * light
     towards = _BUN_CENTRE - brush.position
@@ -28,7 +29,7 @@ def paint_hair(brush: Brush, look: Appearance) -> None:
 
 
 def _strand_coordinates(points: Floats) -> tuple[Floats, Floats]:
-    """Turn about the bun's axis (which strand) and angle from it (where along the strand)."""
+    """Return the angles about the bun's axis (which strand) and from it (how far along), (N,)."""
     axis = (_BUN_CENTRE - _HAIR_CENTRE) / np.linalg.norm(_BUN_CENTRE - _HAIR_CENTRE)
     side = vector(1, 0, 0)
     up = np.cross(side, axis)
@@ -40,7 +41,14 @@ def _strand_coordinates(points: Floats) -> tuple[Floats, Floats]:
 
 
 def hair_noise(points: Floats, fineness: float, along: float, curl: float) -> Floats:
-    """Noise (N,): `_strand_noise` of combed hair, the same in all directions in curls."""
+    """Return noise (N,): along the strands in combed hair, isotropic in curls.
+
+    Args:
+        points: (N, 3) metres.
+        fineness: Noise cells per radian across the strands.
+        along: Noise cells per radian along them, as a share of 3.
+        curl: As `Appearance.curl`.
+    """
     combed = _strand_noise(points, fineness, along)
     if curl == 0:
         return combed
@@ -49,9 +57,9 @@ def hair_noise(points: Floats, fineness: float, along: float, curl: float) -> Fl
 
 
 def _strand_noise(points: Floats, fineness: float, along: float) -> Floats:
-    """Noise (N,) that changes `fineness` times per radian across strands, slowly along them."""
+    """Return noise (N,) that changes `fineness` times per radian across strands, slowly along."""
     turn, angle = _strand_coordinates(points)
-    # A little waviness, so that strands are not ruled with a ruler.
+    # Waves of 0.025 rad, so that strands do not look drawn with a ruler.
     wave = turn + 0.025 * fractal_noise(points, 45, 2)
     circle = np.stack([np.cos(wave) * fineness, np.sin(wave) * fineness, angle * along * 3], axis=1)
     return fractal_noise(circle.astype(np.float32), 1.0, 2)

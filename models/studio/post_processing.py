@@ -1,6 +1,6 @@
-"""What happens to light between the surface and the picture: in folds, under skin, in the lens.
+"""Image-space steps: occlusion of creases, subsurface scattering, tone mapping, downsampling.
 
-All work on the picture's samples, on one core, without the interpreter lock.
+All work on the samples of an image, on one core, without the interpreter lock.
 """
 
 from __future__ import annotations
@@ -13,18 +13,32 @@ Floats = NDArray[np.float32]
 
 _RADII_M = np.array([0.0028, 0.007, 0.018])
 _WEIGHTS = np.array([0.34, 0.36, 0.30])
+"""Radii at which creases are searched for, and their weights. Chosen by eye."""
 _TURNS = np.array([[np.cos(a), np.sin(a)] for a in (np.arange(6) + 0.5) * np.pi / 6], np.float64)
+"""(6, 2) directions of the pairs of neighbours, over half a turn."""
+_CREASE_CONTRAST, _CREASE_MIN = 2.2, 0.12
+"""Chosen by eye: light that the folds take, and what always reaches into them."""
+_MIN_RISE = 0.02
+"""Noise of interpolated depth, which must not darken even surfaces."""
+
 _BLEED_M = np.array([0.0030, 0.0013, 0.0007], np.float64)
-"""How far red, green and blue light travel under skin: standard deviations."""
+"""How far red, green and blue light travel under skin: standard deviations. Chosen
+by eye."""
 _TAPS = 6
+_SCATTER_FADE_PER_M = 90.0
+"""Light does not cross depth steps of 1/90 m = 11 mm or more."""
+
+_EXPOSURE = 0.60
+_DIFFUSE_SHARE = 0.62
+"""Scale of diffuse light against highlights."""
 
 
 @njit(cache=True, nogil=True)
 def find_crevices(nearness: Floats, px_per_unit: float) -> Floats:
-    """How much light reaches into the folds of what is seen, at half of the resolution.
+    """Return how much light reaches into visible folds, at half of the resolution.
 
-    Compares each sample with pairs of opposite neighbours: where both stand nearer than the sample,
-    it lies in a fold. Even slopes cancel out.
+    Compares each sample with pairs of opposite neighbours: where both are nearer to the viewer than
+    the sample, it lies in a fold. Even slopes cancel out.
 
     Args:
         nearness: (H, W) 1/metres from the viewer, 0 for none. H and W even.
@@ -55,19 +69,19 @@ def find_crevices(nearness: Floats, px_per_unit: float) -> Floats:
                         qy = min(max(y + sign * dy, 0), height - 1)
                         other = nearness[2 * qy, 2 * qx]
                         gap = depth - 1.0 / other if other > 0.0 else -radius
-                        # What stands far in front hides little of the sky.
+                        # A neighbour far in front (the nose before the cheek) hides little sky.
                         if gap > 3.0 * radius:
                             gap = max(4.0 * radius - gap, 0.0)
                         rise += min(max(gap, -radius), radius)
-                    sum_k += min(max(rise / (2.0 * radius) - 0.02, 0.0), 1.0)
+                    sum_k += min(max(rise / (2.0 * radius) - _MIN_RISE, 0.0), 1.0)
                 hidden += _WEIGHTS[k] * sum_k / 6.0
-            raw[y, x] = max(1.0 - 2.2 * hidden, 0.12)
+            raw[y, x] = max(1.0 - _CREASE_CONTRAST * hidden, _CREASE_MIN)
     return _smooth(raw)
 
 
 @njit(cache=True, nogil=True)
 def _smooth(raw: Floats) -> Floats:
-    """Average over 3x3."""
+    """Average over 3x3 samples; the border stays."""
     height, width = raw.shape
     smooth = raw.copy()
     for y in range(1, height - 1):
@@ -80,28 +94,29 @@ def _smooth(raw: Floats) -> Floats:
     return smooth
 
 
-def scatter(received: Floats, nearness: Floats, skin: NDArray[np.bool_], focal: float) -> Floats:
-    """Let light travel under the skin: red furthest, so that shadows' edges glow warm.
+def scatter(irradiance: Floats, nearness: Floats, skin: NDArray[np.bool_], focal: float) -> Floats:
+    """Blur the light under the skin, red the furthest, which makes edges of shadows warm.
 
     Args:
-        received: (H, W, 3) light that falls on each sample.
+        irradiance: (H, W, 3) light that falls on each sample.
         nearness: (H, W) 1/metres from the viewer.
         skin: (H, W) where the light can travel.
         focal: The camera's focal length in samples.
 
     Returns:
-        (H, W, 3) light that comes back out; off the skin as given.
+        (H, W, 3) light that leaves the skin; unchanged elsewhere.
     """
-    across = _scatter_along(received, nearness, skin, focal, 0)
+    across = _scatter_along(irradiance, nearness, skin, focal, 0)
     return _scatter_along(across, nearness, skin, focal, 1)
 
 
 @njit(cache=True, nogil=True)
 def _scatter_along(
-    received: Floats, nearness: Floats, skin: NDArray[np.bool_], focal: float, axis: int
+    irradiance: Floats, nearness: Floats, skin: NDArray[np.bool_], focal: float, axis: int
 ) -> Floats:
-    height, width, _ = received.shape
-    out = received.copy()
+    """Blur along rows (`axis` 0) or columns (1); arguments as `scatter`'s."""
+    height, width, _ = irradiance.shape
+    out = irradiance.copy()
     # Taps reach two standard deviations of red.
     weights = np.zeros((_TAPS + 1, 3), np.float32)
     spacing = 2.0 * _BLEED_M[0] / _TAPS
@@ -115,7 +130,7 @@ def _scatter_along(
             near = nearness[y, x]
             depth = np.float32(1.0) / near
             step = spacing * focal * near
-            r, g, b = received[y, x, 0], received[y, x, 1], received[y, x, 2]
+            r, g, b = irradiance[y, x, 0], irradiance[y, x, 1], irradiance[y, x, 2]
             wr = wg = wb = np.float32(1.0)
             for t in range(1, _TAPS + 1):
                 move = int(t * step + 0.5)
@@ -125,17 +140,17 @@ def _scatter_along(
                     if qx < 0 or qy < 0 or qx >= width or qy >= height or not skin[qy, qx]:
                         continue
                     gap = abs(depth - np.float32(1.0) / nearness[qy, qx])
-                    close = np.float32(1.0) - gap * np.float32(90.0)
+                    close = np.float32(1.0) - gap * np.float32(_SCATTER_FADE_PER_M)
                     if close <= 0.0:
                         continue
                     w = close * weights[t, 0]
-                    r += w * received[qy, qx, 0]
+                    r += w * irradiance[qy, qx, 0]
                     wr += w
                     w = close * weights[t, 1]
-                    g += w * received[qy, qx, 1]
+                    g += w * irradiance[qy, qx, 1]
                     wg += w
                     w = close * weights[t, 2]
-                    b += w * received[qy, qx, 2]
+                    b += w * irradiance[qy, qx, 2]
                     wb += w
             out[y, x, 0] = r / wr
             out[y, x, 1] = g / wg
@@ -144,9 +159,9 @@ def _scatter_along(
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _tone(x: float) -> float:
-    """Linear light to sRGB 0..1: a filmic shoulder (after Narkowicz's fit of ACES), then gamma."""
-    x = max(x, 0.0) * 0.60
+def tone_map(x: float) -> float:
+    """Map linear light to sRGB 0..1: a filmic curve (Narkowicz's fit of ACES), then gamma."""
+    x = max(x, 0.0) * _EXPOSURE
     y = (x * (2.51 * x + 0.03)) / (x * (2.43 * x + 0.59) + 0.14)
     y = min(max(y, 0.0), 1.0)
     return 12.92 * y if y <= 0.0031308 else 1.055 * y ** (1.0 / 2.4) - 0.055
@@ -154,9 +169,9 @@ def _tone(x: float) -> float:
 
 @njit(cache=True, nogil=True)
 def expose(
-    paint: Floats, received: Floats, mirrored: Floats, triangle: NDArray[np.int32]
+    albedo: Floats, irradiance: Floats, specular: Floats, triangle: NDArray[np.int32]
 ) -> Floats:
-    """Put the light together: (H, W, 3) sRGB 0..1 of every covered sample, 0 elsewhere."""
+    """Join the parts of the light: (H, W, 3) sRGB 0..1 of every covered sample, 0 elsewhere."""
     height, width = triangle.shape
     colour = np.zeros((height, width, 3), np.float32)
     for y in range(height):
@@ -164,15 +179,15 @@ def expose(
             if triangle[y, x] < 0:
                 continue
             for i in range(3):
-                colour[y, x, i] = _tone(
-                    paint[y, x, i] * received[y, x, i] * 0.62 + mirrored[y, x, i]
+                colour[y, x, i] = tone_map(
+                    albedo[y, x, i] * irradiance[y, x, i] * _DIFFUSE_SHARE + specular[y, x, i]
                 )
     return colour
 
 
 @njit(cache=True, nogil=True)
 def reduce_samples(samples: Floats, size: int) -> Floats:
-    """Average samples into pixels by a tent two pixels wide: no stair steps, no moire.
+    """Average samples into pixels with a tent filter two pixels wide, against aliasing.
 
     Args:
         samples: (size * s, size * s, C).

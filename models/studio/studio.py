@@ -1,8 +1,7 @@
-"""The photo studio: draws a head as the ground truth that networks learn from.
+"""The studio: an offline renderer of heads, whose images are the ground truth of training.
 
-Slow and pretty (about a fifth of a second a picture on one core), where `rasterizer_numba` is fast:
-supersampled, painted, lit and shadowed, with light under the skin. Nothing here is needed for
-serving.
+It takes about a fifth of a second per image on one core: supersampled, with painted textures,
+lights, shadows, and light that scatters under the skin. Serving does not need it.
 """
 
 from __future__ import annotations
@@ -21,54 +20,59 @@ from models.geometry.rasterizer_numba import project, rasterize
 from models.studio.appearance import Appearance, load_appearance
 from models.studio.atlas import StudioData, load_studio_data
 from models.studio.eyeball import Eyeballs
-from models.studio.lighting import KEY, SKIN, make_lamps, shade
+from models.studio.lamps import KEY, KEY_RIGHT, KEY_UP, make_lamps
+from models.studio.lighting import Light, Lights, Pose, Surface, shade
+from models.studio.materials import MATERIALS, SKIN
 from models.studio.paint import paint_head
 from models.studio.post_processing import expose, find_crevices, reduce_samples, scatter
-from models.studio.strands import Strands, draw_strands, load_strands, sink_hull
+from models.studio.strand_rendering import draw_strands
+from models.studio.strands import Strands, load_strands, sink_hull
 from models.studio.wrinkles import Wrinkles
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
-MATERIALS = ("skin", "mouth", "teeth", "tongue", "eye", "lash", "hair", "cloth")
-"""Numbered as `lighting` numbers them."""
 
 SHADOW_SIZE = 448
 SHADOW_METRES = 0.62
-"""The key light's map covers this much around the head: about 1.4 mm a texel."""
+"""Extent of the key light's shadow map around the head: about 1.4 mm per texel."""
+_SHADOW_CENTRE_M = (0, -0.03, -0.06)
+"""Middle of the shadow map, in head space."""
+_SHADOW_DISTANCE_M = 2.0
+"""From the head to the key light: keeps nearness positive, as the rasterizer requires."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StudioImage:
-    """A picture of the head, before the studio's background."""
+    """An image of the head in front of the studio's background."""
 
     rgb: Bytes
     """(H, W, 3) sRGB, composited."""
     mask: Bytes
-    """(H, W) how much of each pixel the person covers, 0..255."""
+    """(H, W) share of each pixel that the person covers, 0..255."""
 
 
 class Studio:
-    """Draws one head.
+    """Renders one head.
 
     Args:
         head: Shape and joints.
-        data: What the same file holds for painting.
-        look: Colours and features of the person and of the room.
-        strands: Single hairs, if the head has some.
-        size: Rows and columns of the pictures.
+        data: Materials and masks of the same head file.
+        appearance: Colours and features of the person and of the room.
+        strands: Single hairs; None if the head has none.
+        size: Rows and columns of the images.
         supersample: Samples per pixel along each side; even.
-        texture_size: Texels along each side of the paint; fewer are painted sooner.
+        texture_size: Texels along each side of the painted textures; fewer take less time.
 
     Raises:
-        HeadError: If the file's materials are not those the studio can light.
+        HeadError: If the materials of the file are not `MATERIALS`.
     """
 
     def __init__(
         self,
         head: Head,
         data: StudioData,
-        look: Appearance,
+        appearance: Appearance,
         strands: Strands | None,
         size: int = 384,
         supersample: int = 2,
@@ -78,27 +82,29 @@ class Studio:
             raise HeadError(f"materials must be {MATERIALS}, got {data.material_names}")
         self.head = head
         self.size = size
-        self.background = make_background(size, look)
+        self.background = make_background(size, appearance)
         self._data = data
         self._strands = strands
         self._supersample = supersample
-        self._maps = paint_head(head, data, look, texture_size).maps
-        self._lamps = make_lamps(look.key_light)
+        self._maps = paint_head(head, data, appearance, texture_size).maps
+        self._lamps = make_lamps(appearance.key_light)
         self._eyeballs = Eyeballs(head, data)
         self._wrinkles = Wrinkles(head.neutral, head.expression_names)
 
-    def draw(self, state: FrameState) -> StudioImage:
-        """Draw the head as `state` has it."""
+    def render(self, state: FrameState) -> StudioImage:
+        """Render the head in the pose, expression and view of `state`."""
         samples = self.size * self._supersample
         verts = np.ascontiguousarray(self.head.pose(state), np.float32)
         rotation = quaternion_to_matrix(state.head_rotation)
-        shadow, light_frame = self._shadow(verts, rotation, state)
+        lights = Lights(self._lamps, *self._shadow(verts, rotation, state))
+        # The hull of the hair casts the shadow, since strands cast none. For the image it is pulled
+        # in below them.
         hull = verts
         if self._strands is not None:
             hull = sink_hull(self._strands, verts, vertex_normals(verts, self.head.faces))
         xy, inverse_depth = project(hull, state, samples, samples)
         fragments = rasterize(xy, inverse_depth, self.head.faces, samples, samples)
-        colour = self._light(state, hull, xy, inverse_depth, fragments, shadow, light_frame)
+        colour = self._light(state, hull, xy, inverse_depth, fragments, lights)
         cover = fragments.mask.astype(np.float32)
         if self._strands is not None:
             draw_strands(
@@ -107,9 +113,7 @@ class Studio:
                 state,
                 verts,
                 fragments.inverse_depth,
-                shadow,
-                light_frame,
-                self._lamps,
+                lights,
                 colour,
                 cover,
             )
@@ -122,16 +126,14 @@ class Studio:
         xy: NDArray[np.int64],
         inverse_depth: NDArray[np.float64],
         fragments: Fragments,
-        shadow: Floats,
-        light_frame: NDArray[np.float64],
+        lights: Lights,
     ) -> Floats:
-        """(samples, samples, 3) sRGB of what each sample sees, 0 where that is nothing."""
+        """Return (samples, samples, 3) sRGB of what each sample sees, 0 where it sees nothing."""
         samples = len(fragments.triangle)
         focal = focal_px(state.fov_y_rad, samples)
         rotation = quaternion_to_matrix(state.head_rotation)
         centres = self.head.joint_positions[3:5] @ rotation.T + state.head_translation
-        paint, received, mirrored = np.zeros((3, samples, samples, 3), np.float32)
-        shade(
+        surface = Surface(
             fragments.triangle,
             xy,
             inverse_depth,
@@ -145,22 +147,17 @@ class Studio:
             self._data.materials,
             self._maps,
             find_crevices(fragments.inverse_depth, focal),
-            shadow,
-            light_frame,
-            self._lamps,
-            rotation,
-            self._eyeballs.track(verts, centres),
-            np.asarray(state.eye_position, np.float64),
-            paint,
-            received,
-            mirrored,
         )
+        eye_position = np.asarray(state.eye_position, np.float64)
+        pose = Pose(rotation, self._eyeballs.track(verts, centres), eye_position)
+        light = Light(*np.zeros((3, samples, samples, 3), np.float32))
+        shade(surface, lights, pose, light)
         skin = (self._data.materials[fragments.triangle] == SKIN) & fragments.mask
-        received = scatter(received, fragments.inverse_depth, skin, focal)
-        return expose(paint, received, mirrored, fragments.triangle)
+        irradiance = scatter(light.irradiance, fragments.inverse_depth, skin, focal)
+        return expose(light.albedo, irradiance, light.specular, fragments.triangle)
 
     def _develop(self, colour: Floats, covered: Floats) -> StudioImage:
-        """Average the samples of each pixel and put the background behind."""
+        """Average the samples of each pixel and composite them over the background."""
         samples = np.concatenate([colour, covered[..., None]], axis=2)
         reduced = reduce_samples(samples, self.size)
         cover = reduced[..., 3]
@@ -173,16 +170,13 @@ class Studio:
     def _shadow(
         self, verts: Floats, rotation: NDArray[np.float64], state: FrameState
     ) -> tuple[Floats, NDArray[np.float64]]:
-        """Depth map of the key light, and the frame (3, 4) that leads into it."""
-        right = np.cross([0.0, 1.0, 0.0], KEY)
-        right /= np.linalg.norm(right)
-        up = np.cross(KEY, right)
-        centre = rotation @ [0, -0.03, -0.06] + state.head_translation
+        """Render the shadow map of the key light; return it and world to shadow map (3, 4)."""
+        centre = rotation @ _SHADOW_CENTRE_M + state.head_translation
         scale = SHADOW_SIZE / SHADOW_METRES
         frame = np.zeros((3, 4))
-        frame[0, :3], frame[1, :3], frame[2, :3] = right * scale, -up * scale, KEY
+        frame[0, :3], frame[1, :3], frame[2, :3] = KEY_RIGHT * scale, -KEY_UP * scale, KEY
         frame[:2, 3] = SHADOW_SIZE / 2 - frame[:2, :3] @ centre
-        frame[2, 3] = 2.0 - KEY @ centre  # nearness stays positive, as the rasterizer wants it
+        frame[2, 3] = _SHADOW_DISTANCE_M - KEY @ centre
         placed = verts @ frame[:, :3].T + frame[:, 3]
         xy = np.floor(placed[:, :2] * 256 + 0.5).astype(np.int64)
         near = np.ascontiguousarray(placed[:, 2])
@@ -193,24 +187,25 @@ class Studio:
 def load_studio(
     path: Path, size: int = 384, supersample: int = 2, texture_size: int = 1024
 ) -> Studio:
-    """Set the studio up for a head file; arguments as `Studio`'s.
+    """Create the studio of a head file; the other arguments are those of `Studio`.
 
     Raises:
         HeadError: If the file cannot be read or painted.
     """
-    head, data, look = load_head(path), load_studio_data(path), load_appearance(path)
-    strands = load_strands(path, head, look)
-    return Studio(head, data, look, strands, size, supersample, texture_size)
+    head, data, appearance = load_head(path), load_studio_data(path), load_appearance(path)
+    strands = load_strands(path, head, appearance)
+    return Studio(head, data, appearance, strands, size, supersample, texture_size)
 
 
-def make_background(size: int, look: Appearance) -> Bytes:
-    """A calm wall (size, size, 3) with a pool of light behind the head, darker to the corners."""
+def make_background(size: int, appearance: Appearance) -> Bytes:
+    """Return a wall (size, size, 3), lit behind the head and darker towards the corners."""
+    # The pool of light lies left of and above the middle, opposite to the key light. By eye.
     y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / size
     glow = np.exp(-(((x - 0.42) / 0.50) ** 2 + ((y - 0.40) / 0.48) ** 2))
     level = 0.55 + 3.6 * glow - 0.25 * y
-    light = np.maximum(level, 0.2)[..., None] * np.asarray(look.backdrop, np.float32)
+    light = np.maximum(level, 0.2)[..., None] * np.asarray(appearance.backdrop, np.float32)
     srgb = np.where(light < 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    # Broken up by less than one level, so that the gradient shows no bands.
+    # Dithered by less than one level, so that the gradient shows no bands.
     grain = np.random.default_rng(5).uniform(-0.5, 0.5, (size, size, 1))
     background: Bytes = np.clip(srgb * 255 + 0.5 + 0.9 * grain, 0, 255).astype(np.uint8)
     return background

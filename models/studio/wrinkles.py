@@ -1,6 +1,7 @@
-"""Lines that an expression folds into the skin: where they run, and which coefficients fold them.
+"""Wrinkles that expressions fold into the skin: where they run, and which coefficients fold them.
 
-Places are metres on the neutral head, origin between the eyes.
+Positions are metres on the neutral head, origin between the eyes. Lines and amounts are chosen by
+eye, on renders of the two shipped heads.
 """
 
 from __future__ import annotations
@@ -52,13 +53,18 @@ _REGIONS: tuple[
     ),
 )
 
+_DEPTH_M = 0.00055
+"""Of a fully folded wrinkle."""
+_STEP_M = 0.0004
+"""Of the central differences: about a third of a wrinkle's half width."""
+
 
 class Wrinkles:
-    """How far each vertex's lines are folded.
+    """How far the wrinkles at each vertex are folded.
 
     Args:
         neutral: (V, 3) metres.
-        names: Of the expression's coefficients.
+        names: Names of the expression coefficients.
     """
 
     def __init__(self, neutral: Floats, names: tuple[str, ...]) -> None:
@@ -74,14 +80,17 @@ class Wrinkles:
         self._folding = folding
 
     def fold(self, expression: NDArray[np.float32]) -> Floats:
-        """(V,) 0 where the skin is smooth, 1 where it is folded as far as it goes."""
+        """Return (V,) 0 where the skin is smooth to 1 where it is fully folded."""
         amounts = np.clip(expression[:, None] * self._folding, 0, None).sum(0).clip(0, 1)
         folded: Floats = (amounts[:, None] * self._spread).sum(0).astype(np.float32)
         return folded
 
 
 def crease_depth(points: Floats) -> Floats:
-    """Depth (N,) of all lines when folded, 0..1: foreheads, frowns, crow's feet, from the nose."""
+    """Return the depth (N,) of all wrinkles when fully folded, 0..1.
+
+    Forehead lines, frown lines, crow's feet and nasolabial folds, at `points` (N, 3).
+    """
     x, y = np.abs(points[:, 0]), points[:, 1]
     depth = np.zeros(len(points), np.float32)
     # Across the forehead: long, nearly level lines that dip a little in the middle.
@@ -112,13 +121,11 @@ def crease_depth(points: Floats) -> Floats:
 
 
 def crease_relief(points: Floats) -> Floats:
-    """What folded lines add to the normal (N, 3) in head space."""
-    step = 0.0004
+    """Return what fully folded wrinkles add to the normal, (N, 3), in head space."""
     slopes = []
     for axis in range(3):
         offset = np.zeros(3, np.float32)
-        offset[axis] = step
+        offset[axis] = _STEP_M
         slopes.append(crease_depth(points + offset) - crease_depth(points - offset))
-    # Lines are about half a millimetre deep.
-    relief: Floats = np.stack(slopes, axis=1) * np.float32(0.00055 / (2 * step))
+    relief: Floats = np.stack(slopes, axis=1) * np.float32(_DEPTH_M / (2 * _STEP_M))
     return relief

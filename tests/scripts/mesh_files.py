@@ -1,4 +1,4 @@
-"""Small heads in GLB and OBJ files, with everything that makes such files hard to read."""
+"""Small heads in GLB and OBJ files that use what makes such files hard to read."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def jaw_open(verts: Array) -> Array:
 def write_head_glb(path: Path, colour: tuple[int, int, int] | None = None) -> None:
     """A head whose accessors are interleaved, normalised and sparse, with two named eyeballs.
 
-    With a colour, its material has a picture of it.
+    With a colour, its material has a base colour image of it.
     """
     verts, faces, uvs = egg()
     glb = GlbWriter()

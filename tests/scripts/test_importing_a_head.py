@@ -1,4 +1,4 @@
-"""Meshes that people bring become heads: read as they are, placed, completed, drawn, trained on."""
+"""Users' meshes become heads: read, scaled, completed, rendered and trained on."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_interleaved_normalised_and_sparse_accessors_are_read(glb: Path) -> None
     assert "EyeLeftRight" in left.name
 
 
-def test_a_head_is_placed_in_our_space(arrays: dict[str, Any]) -> None:
+def test_a_head_is_moved_between_the_eyes(arrays: dict[str, Any]) -> None:
     assert tuple(arrays["expression_names"]) == ("jawOpen", "mouthSmileLeft")
     neutral = arrays["neutral"]
     verts, _, _ = egg()
@@ -94,22 +94,22 @@ def state(arrays: dict[str, Any], **expression: float) -> FrameState:
     return made
 
 
-def test_the_studio_draws_it(arrays: dict[str, Any], tmp_path: Path) -> None:
+def test_the_studio_renders_it(arrays: dict[str, Any], tmp_path: Path) -> None:
     np.savez(tmp_path / "head.npz", **arrays)
     studio = load_studio(tmp_path / "head.npz", 96, texture_size=256)
-    still, opened = (studio.draw(state(arrays, jawOpen=v)) for v in (0, 1))
+    still, opened = (studio.render(state(arrays, jawOpen=v)) for v in (0, 1))
     assert 0.2 < (still.mask > 127).mean() < 0.8
     assert not still.mask[[0, -1]].any()
     assert not still.mask[:, [0, -1]].any()
     assert np.abs(still.rgb.astype(int) - opened.rgb).mean() > 0.5
 
 
-def test_a_mesh_s_own_picture_is_its_paint(glb: Path, tmp_path: Path) -> None:
+def test_the_base_colour_image_of_a_mesh_is_its_paint(glb: Path, tmp_path: Path) -> None:
     write_head_glb(tmp_path / "blue.glb", colour=(20, 40, 200))
     arrays = import_head(tmp_path / "blue.glb")
     np.savez(tmp_path / "head.npz", **arrays)
-    picture = load_studio(tmp_path / "head.npz", 96, texture_size=256).draw(state(arrays))
-    cheek = picture.rgb[60, 40].astype(int)
+    image = load_studio(tmp_path / "head.npz", 96, texture_size=256).render(state(arrays))
+    cheek = image.rgb[60, 40].astype(int)
     assert cheek[2] > cheek[0] + 60
     assert "base_colour" not in import_head(glb)
 
@@ -125,8 +125,8 @@ def test_a_mask_without_expressions_keeps_its_vertices(tmp_path: Path) -> None:
     assert arrays["joint_positions"][3, 0] == pytest.approx(0.03, abs=1e-3)
     np.savez(tmp_path / "head.npz", **arrays)
     studio = load_studio(tmp_path / "head.npz", 64, texture_size=128)
-    picture = studio.draw(state(arrays))
-    assert picture.mask[24:40, 24:40].min() == 255  # no hole to look through
+    image = studio.render(state(arrays))
+    assert image.mask[24:40, 24:40].min() == 255  # no hole to look through
     moved = arrays["neutral"] + np.float32([0, 0.03, 0])
     shown = FrameState(
         **{
@@ -136,14 +136,14 @@ def test_a_mask_without_expressions_keeps_its_vertices(tmp_path: Path) -> None:
         },
         vertices=moved,
     )
-    assert np.abs(studio.draw(shown).mask.astype(int) - picture.mask).max() == 255
+    assert np.abs(studio.render(shown).mask.astype(int) - image.mask).max() == 255
 
 
 @pytest.mark.parametrize(
     ("name", "expressions", "vertices"),
     [("ict_face_arkit51.glb", 51, 9547), ("canonical_face_model.obj", 0, 468)],
 )
-def test_real_meshes_are_brought(name: str, expressions: int, vertices: int) -> None:
+def test_real_meshes_are_imported(name: str, expressions: int, vertices: int) -> None:
     if not (MESHES / name).exists():
         pytest.skip(f"needs {MESHES / name}")
     arrays = import_head(MESHES / name)
@@ -151,7 +151,7 @@ def test_real_meshes_are_brought(name: str, expressions: int, vertices: int) -> 
     assert missing == ({"tongueOut"} if expressions else set(ARKIT_NAMES))
     assert len(arrays["neutral"]) >= vertices
     assert expressions or len(arrays["neutral"]) == vertices
-    assert 0.05 < np.ptp(arrays["joint_positions"][3:, 0]) < 0.075  # between grown-up pupils
+    assert 0.05 < np.ptp(arrays["joint_positions"][3:, 0]) < 0.075  # between the pupils of adults
     lips = arrays["masks"][:, list(arrays["mask_names"]).index("lips")] > 0.5
     assert np.abs(arrays["neutral"][lips, 0]).max() < 0.035
 
@@ -161,8 +161,8 @@ def test_an_avatar_of_one_s_own_mesh_is_made(run: Run, glb: Path, tmp_path: Path
     made = run("import_head.py", glb, "head.npz", "--picture", "head.png")
     assert made.returncode == 0, made.stderr
     assert "2 expressions" in made.stdout
-    with Image.open(tmp_path / "head.png") as picture:
-        assert picture.size == (384, 384)
+    with Image.open(tmp_path / "head.png") as image:
+        assert image.size == (384, 384)
     drawn = run(
         "make_dataset.py", "--out", "data", "--head", "head.npz", "--size", 64, "--train", 1,
         "--val", 1, "--test", 1, "--length", 6, "--workers", 1,
@@ -198,7 +198,7 @@ def test_a_flame_file_becomes_a_head_file(run: Run, tmp_path: Path) -> None:
         ("wiggle", None),
     ],
 )
-def test_actions_are_known_by_any_spelling(spelt: str, meant: str | None) -> None:
+def test_actions_are_recognised_by_any_spelling(spelt: str, meant: str | None) -> None:
     assert arkit_name(spelt) == meant
 
 
@@ -219,7 +219,7 @@ def test_there_are_52_actions() -> None:
         ("head", "skin"),
     ],
 )
-def test_parts_are_known_by_their_names(name: str, material: str) -> None:
+def test_parts_are_recognised_by_their_names(name: str, material: str) -> None:
     assert part_material(name) == material
 
 
@@ -255,7 +255,7 @@ def bare_egg(path: Path, unit: float = 1.0) -> None:
         (lambda path: bare_egg(path, 0.17), r"expected a head 0\.12 to 0\.6 m high.*got 4\.08"),
     ],
 )
-def test_what_is_wrong_with_a_mesh_is_said(
+def test_a_mesh_that_cannot_be_a_head_is_rejected(
     tmp_path: Path, write: Callable[[Path], object], message: str
 ) -> None:
     write(tmp_path / "head.glb")
@@ -263,7 +263,7 @@ def test_what_is_wrong_with_a_mesh_is_said(
         import_head(tmp_path / "head.glb")
 
 
-def test_other_files_are_refused(run: Run, tmp_path: Path) -> None:
+def test_other_files_are_rejected(run: Run, tmp_path: Path) -> None:
     with pytest.raises(MeshFileError, match=r"must be a \.glb or an \.obj file"):
         import_head(tmp_path / "head.fbx")
     (tmp_path / "broken.obj").write_text("v 0 0 0\nf 1 2 3\n")

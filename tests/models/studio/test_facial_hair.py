@@ -22,7 +22,7 @@ def test_brows_are_as_high_broad_and_arched_as_the_look_says() -> None:
 
 
 def test_a_beard_grows_around_the_mouth_but_not_on_lips_cheeks_and_forehead() -> None:
-    places = {
+    named = {
         "lips": (0.0, -0.075, 0.04),
         "upper lip": (0.010, -0.060, 0.035),
         "chin": (0.0, -0.112, 0.025),
@@ -30,8 +30,8 @@ def test_a_beard_grows_around_the_mouth_but_not_on_lips_cheeks_and_forehead() ->
         "cheek": (0.035, -0.030, 0.02),
         "forehead": (0.0, 0.05, 0.03),
     }
-    points = np.array(list(places.values()), np.float32)
-    lips = np.array([name == "lips" for name in places], np.float32)
-    grown = dict(zip(places, bearded(points, lips), strict=True))
+    points = np.array(list(named.values()), np.float32)
+    lips = np.array([name == "lips" for name in named], np.float32)
+    grown = dict(zip(named, bearded(points, lips), strict=True))
     assert min(grown[name] for name in ("upper lip", "chin", "jaw")) > 0.6
     assert max(grown[name] for name in ("lips", "cheek", "forehead")) < 0.05

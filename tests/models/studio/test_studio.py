@@ -1,4 +1,4 @@
-"""The studio draws the head that ships: what moves, what shows, and what lights do."""
+"""The studio renders the shipped head: motion, visibility and lights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from models.geometry.head import Head, HeadError, load_head
 from models.geometry.rasterizer_numba import project, rasterize
 from models.studio.appearance import Appearance
 from models.studio.atlas import load_studio_data
-from models.studio.studio import MATERIALS, Studio, load_studio
+from models.studio.materials import MATERIALS
+from models.studio.studio import Studio, load_studio
 
 HEAD_FILE = SHIPPED / "default" / "head.npz"
 SIZE = 160
@@ -56,26 +57,26 @@ def seen_of(head: Head, state: FrameState, material: str, size: int = 384) -> in
 def test_the_person_fills_the_default_view_and_the_background_the_rest(
     studio: Studio, front: FrameState
 ) -> None:
-    picture = studio.draw(front)
-    assert picture.rgb.shape == (SIZE, SIZE, 3)
-    assert picture.rgb.dtype == picture.mask.dtype == np.uint8
-    empty = picture.mask == 0
-    assert np.array_equal(picture.rgb[empty], studio.background[empty])
-    rows = np.nonzero((picture.mask[:, SIZE // 3 : -SIZE // 3] > 0).any(1))[0]
-    assert 0.05 < rows[0] / SIZE < 0.2  # air above the hair
-    assert rows[-1] == SIZE - 1  # the shoulders run out of the picture
-    assert picture.mask[SIZE // 2, SIZE // 2] == 255
+    image = studio.render(front)
+    assert image.rgb.shape == (SIZE, SIZE, 3)
+    assert image.rgb.dtype == image.mask.dtype == np.uint8
+    empty = image.mask == 0
+    assert np.array_equal(image.rgb[empty], studio.background[empty])
+    rows = np.nonzero((image.mask[:, SIZE // 3 : -SIZE // 3] > 0).any(1))[0]
+    assert 0.05 < rows[0] / SIZE < 0.2  # space above the hair
+    assert rows[-1] == SIZE - 1  # the shoulders run out of the image
+    assert image.mask[SIZE // 2, SIZE // 2] == 255
 
 
-def test_the_same_state_gives_the_same_picture(studio: Studio, front: FrameState) -> None:
-    assert np.array_equal(studio.draw(front).rgb, studio.draw(front).rgb)
+def test_the_same_state_gives_the_same_image(studio: Studio, front: FrameState) -> None:
+    assert np.array_equal(studio.render(front).rgb, studio.render(front).rgb)
 
 
 def test_opening_the_jaw_changes_the_mouth_and_not_the_brow(
     studio: Studio, front: FrameState
 ) -> None:
-    shut = studio.draw(front).rgb.astype(int)
-    opened = studio.draw(expressed(studio.head, front, jawOpen=0.8)).rgb.astype(int)
+    shut = studio.render(front).rgb.astype(int)
+    opened = studio.render(expressed(studio.head, front, jawOpen=0.8)).rgb.astype(int)
     change = np.abs(opened - shut).max(2)
     nose = int(to_screen(np.array([[0, -0.035, 0.045]]), front, SIZE, SIZE)[0, 1])
     assert change[nose + 4 :].max() > 80
@@ -100,7 +101,7 @@ def pupil_column(studio: Studio, state: FrameState) -> float:
     x, y, _ = to_screen(centre[None], state, SIZE, SIZE)[0]
     rows = slice(int(y) - 1, int(y) + 3)
     columns = np.arange(int(x) - 7, int(x) + 8)
-    dark = 255.0 - studio.draw(state).rgb[rows, columns].mean((0, 2))
+    dark = 255.0 - studio.render(state).rgb[rows, columns].mean((0, 2))
     weight = np.clip(dark - np.median(dark), 0, None)
     return float((weight * columns).sum() / weight.sum())
 
@@ -125,7 +126,7 @@ def test_lights_stay_in_the_room_when_head_and_viewer_turn(
     )
     face = np.s_[SIZE // 3 : SIZE // 2, SIZE // 3 : -SIZE // 3]
     # The same side of the face is seen, but it has turned towards the key light.
-    before, after = studio.draw(front).rgb[face], studio.draw(turned).rgb[face]
+    before, after = studio.render(front).rgb[face], studio.render(turned).rgb[face]
     assert np.abs(before.astype(int) - after).mean() > 5
 
 
@@ -153,19 +154,19 @@ def test_the_shipped_head_keeps_its_contract() -> None:
 
 
 def test_highlights_move_when_the_viewer_does(studio: Studio, front: FrameState) -> None:
-    """Points of the forehead, which paint and lamps light alike from wherever one looks."""
+    """Points of the forehead, whose paint and diffuse light do not depend on the view direction."""
     verts = studio.head.neutral
     forehead = np.abs(verts - [0.0, 0.042, 0.03]) < [0.02, 0.012, 0.03]
-    places = verts[forehead.all(1)]
-    assert len(places) > 8
+    points = verts[forehead.all(1)]
+    assert len(points) > 8
     seen = []
     for turn in (-0.4, 0.4):
         eye = np.array([np.sin(turn), 0, np.cos(turn)]) * front.eye_position[2]
         state = replace(
             front, eye_position=eye.astype(np.float32), eye_rotation=look_at(eye, np.zeros(3))
         )
-        grey = studio.draw(state).rgb.mean(2)
-        xy = to_screen(places, state, SIZE, SIZE)[:, :2].astype(int)
+        grey = studio.render(state).rgb.mean(2)
+        xy = to_screen(points, state, SIZE, SIZE)[:, :2].astype(int)
         seen.append([grey[y - 1 : y + 2, x - 1 : x + 2].mean() for x, y in xy])
     assert np.median(np.abs(np.subtract(*seen))) > 2
 
@@ -177,7 +178,7 @@ def test_a_look_gives_another_person_in_another_room() -> None:
         x, y, z = file["eye_position"].tolist()
         state = neutral_state(len(head.expression_names), (x, y, z), float(file["fov_y_rad"]))
     fair, deep = (
-        Studio(head, data, look, None, SIZE, texture_size=256).draw(state).rgb.astype(float)
+        Studio(head, data, look, None, SIZE, texture_size=256).render(state).rgb.astype(float)
         for look in (Appearance(), dark)
     )
     cheek = np.s_[90:96, 64:70]
