@@ -29,5 +29,5 @@ step() { echo "== $*" >&2; "$@"; }
 step .venv/bin/ruff check .
 step .venv/bin/ruff format --check .
 step .venv/bin/mypy models server
-step node --test tests/client_web/*.test.js
+find tests/client_web -name "*.test.js" -print0 | step xargs -0 node --test
 step .venv/bin/python -m pytest "$@"

@@ -1,27 +1,27 @@
 // Puts the viewer together: the only file that looks for elements of the page.
 
-import { SignIn, access } from "./access.js";
-import { fetchAvatar } from "./avatars.js";
-import { Backdrop } from "./backdrop.js";
-import { ARKIT_NAMES } from "./coefficients.js";
-import { Controls } from "./controls.js";
-import { Face } from "./face.js";
-import { Gestures } from "./gestures.js";
-import { Hud } from "./hud.js";
-import { Keyboard } from "./keyboard.js";
-import { LateView } from "./late_view.js";
-import { WaitingLine } from "./line.js";
-import { parseEvent, pingMessage, viewMessage } from "./messages.js";
-import { Notice } from "./notice.js";
-import { Orbit } from "./orbit.js";
-import { FramePacer } from "./pacer.js";
-import { PictureSession } from "./pictures.js";
-import { Session } from "./session.js";
-import { ShownPose } from "./shown_pose.js";
-import { StagesPanel } from "./stages_panel.js";
-import { Telemetry } from "./telemetry.js";
-import { ViewClock } from "./view_clock.js";
-import { Viewer } from "./viewer.js";
+import { SignIn, access } from "./connection/access.js";
+import { fetchAvatar } from "./connection/avatars.js";
+import { Backdrop } from "./panels/backdrop.js";
+import { ARKIT_NAMES } from "./input/coefficients.js";
+import { Controls } from "./panels/controls.js";
+import { Face } from "./input/face.js";
+import { Gestures } from "./input/gestures.js";
+import { Hud } from "./panels/hud.js";
+import { Keyboard } from "./input/keyboard.js";
+import { LateView } from "./reprojection/late_reprojection.js";
+import { WaitingLine } from "./connection/queue.js";
+import { parseEvent, pingMessage, viewMessage } from "./connection/messages.js";
+import { Notice } from "./panels/notice.js";
+import { Orbit } from "./input/orbit.js";
+import { FramePacer } from "./timing/frame_pacer.js";
+import { PictureSession } from "./connection/jpeg_session.js";
+import { Session } from "./connection/webrtc_session.js";
+import { ShownPose } from "./timing/shown_pose.js";
+import { StagesPanel } from "./panels/stages_panel.js";
+import { Telemetry } from "./timing/telemetry.js";
+import { ViewClock } from "./timing/view_clock.js";
+import { Viewer } from "./connection/connection_manager.js";
 
 const HEARTBEAT_MS = 1000;
 const HUD_EVERY_MS = 250;
@@ -83,7 +83,7 @@ const viewer = new Viewer(
 
 let state = "connecting";
 let trouble = null;
-/** @type {import("./way.js").Way} */ let nextWay = "webrtc"; // of the picture that is awaited
+/** @type {import("./connection/delivery.js").Way} */ let nextWay = "webrtc"; // of the picture that is awaited
 let homeKnown = false; // until then a view would only make the picture jump
 let awaitingPicture = false;
 let viewSeq = 0;

@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { FrameLog, stagePercentiles } from "../../../client_web/js/timing/frame_log.js";
+import { stackColumns } from "../../../client_web/js/panels/stage_plot.js";
+import { tableRows } from "../../../client_web/js/panels/stages_panel.js";
+
+const row = (presented_at_ms, stages = { warp: 4 }) => ({
+  presented_at_ms,
+  rtp_timestamp: presented_at_ms * 90,
+  view_seq: 3,
+  mesh_seq: null,
+  moved: "view",
+  sent_at_ms: presented_at_ms - 20,
+  pose_to_photon_ms: 20,
+  cache_age_ms: 90,
+  clock_offset_ms: 1234.5678,
+  clock_error_ms: null,
+  stages,
+});
+
+function logged(rows) {
+  const log = new FrameLog();
+  rows.forEach((one) => log.add(one));
+  return log;
+}
+
+test("the table has a row for each frame, every row as many cells as there are heads", () => {
+  const csv = logged([row(100), row(116, { uplink: 0.456, warp: 5 })]).toCsv();
+  const [heads, ...rows] = csv.trimEnd().split("\r\n");
+  const names = heads.split(",");
+  assert.equal(rows.length, 2);
+  const table = rows.map((line) =>
+    Object.fromEntries(line.split(",").map((value, i) => [names[i], value])),
+  );
+  assert.equal(names.length, new Set(names).size);
+  assert.deepEqual(
+    rows.map((line) => line.split(",").length),
+    [names.length, names.length],
+  );
+  assert.equal(table[0].warp_ms, "4");
+  assert.equal(table[0].uplink_ms, ""); // not zero: it is not known
+  assert.equal(table[1].uplink_ms, "0.46");
+  assert.equal(table[1].moved, "view");
+  assert.equal(table[1].clock_offset_ms, "1234.57");
+  assert.ok(csv.endsWith("\r\n"));
+});
+
+test("the log does not grow without end, and keeps the newest", () => {
+  const log = logged(Array.from({ length: 40_000 }, (_, i) => row(i)));
+  assert.ok(log.length <= 19_800, String(log.length));
+  assert.equal(log.since(39_990).length, 10);
+});
+
+test("lately means since then, whether or not anything came before", () => {
+  const log = logged([row(100), row(200), row(300)]);
+  assert.equal(log.since(150).length, 2);
+  assert.equal(log.since(0).length, 3);
+  assert.equal(log.since(301).length, 0);
+});
+
+test("percentiles are of the frames that know the stage", () => {
+  const rows = [1, 2, 3, 4].map((warp) => row(0, warp === 4 ? { warp, uplink: 9 } : { warp }));
+  assert.deepEqual(stagePercentiles(rows), {
+    uplink: { p50: 9, p95: 9, count: 1 },
+    warp: { p50: 2, p95: 4, count: 4 },
+  });
+});
+
+test("columns stack a frame's stages without gaps, the newest at the right", () => {
+  const { columns, top_ms } = stackColumns([row(9_999, { warp: 4, uplink: 2 })], 10_000, 100);
+  assert.equal(top_ms, 20);
+  assert.equal(columns.length, 1);
+  assert.equal(columns[0].x, 0.99);
+  assert.deepEqual(
+    columns[0].parts.map(({ from_ms, to_ms }) => [from_ms, to_ms]),
+    [
+      [0, 2],
+      [2, 6],
+    ],
+  );
+});
+
+test("of frames that share a column the slowest is seen, and old ones are gone", () => {
+  const rows = [row(-1, { warp: 90 }), row(9_995, { warp: 30 }), row(9_999, { warp: 4 })];
+  const { columns, top_ms } = stackColumns(rows, 10_000, 100);
+  assert.equal(columns.length, 1);
+  assert.equal(columns[0].parts[0].to_ms, 30);
+  assert.equal(top_ms, 40);
+});
+
+test("one hiccup does not press all other frames flat", () => {
+  const rows = Array.from({ length: 100 }, (_, i) => row(i * 100, { warp: i === 50 ? 900 : 15 }));
+  assert.equal(stackColumns(rows, 9_900, 200).top_ms, 20);
+});
+
+test("an empty plot has a scale", () => {
+  assert.deepEqual(stackColumns([], 0, 10), { columns: [], top_ms: 20 });
+});
+
+test("the table shows what was measured in the order a frame passes it", () => {
+  const summaries = { uplink: { p50: 1, p95: 2 }, warp: { p50: 4, p95: 9 }, send: { p50: 0, p95: 0 } };
+  const rows = tableRows(summaries, { stages_ms: { warp: 4, encode: 1 } });
+  assert.deepEqual(
+    rows.map(({ label, p50, p95 }) => [label, p50, p95]),
+    [
+      ["To the server", 1, 2],
+      ["Warping the cache", 4, 9],
+    ],
+  );
+});
+
+test("where no frame is seen whole the server's medians are shown", () => {
+  const rows = tableRows({}, { stages_ms: { warp: 4, encode: 1 } });
+  assert.deepEqual(
+    rows.map(({ label, p95 }) => [label, p95]),
+    [
+      ["Warping the cache", null],
+      ["Encoding", null],
+    ],
+  );
+});
