@@ -1,41 +1,49 @@
-// The token this page shows to the server, where the server asks for one.
+// The access token this page sends to the server, if the server requires one.
 //
-// It comes in the address after `#`, which browsers do not send to servers, or is typed in. It is kept
-// for the tab only, and taken out of the address at once, so that it is not passed on with it.
+// The token comes in the page's address after `#`, which browsers do not send to servers, or is
+// typed in. It is kept for this tab only and removed from the address at once, so that a copied
+// address does not contain it.
 
-const KEY = "telewarp.token";
+const STORAGE_KEY = "telewarp.token";
 const SUBPROTOCOL = "telewarp";
 
 export class Access {
   #token = "";
   #storage;
   #origin;
-  /** @type {Map<string, string>} by the origin of each host that gave one */ #given = new Map();
-  /** @type {URL | null} where the last session was opened: behind a router, on another host */ #placed =
-    null;
+  /** @type {Map<string, string>} tokens issued by hosts behind a router, by the host's origin */
+  #hostTokens = new Map();
+  /** @type {URL | null} where the last session was opened; behind a router, another host */
+  #sessionAddress = null;
 
   /**
-   * @param {string} origin the server's; no other one is told the token, but hosts that a router sends
-   *   the page to give it tokens of their own
-   * @param {Pick<Storage, "getItem" | "setItem" | "removeItem"> | null} storage keeps it over a reload
+   * @param {string} origin the server's. The token is sent to no other origin; hosts that a router
+   *   redirects to issue tokens of their own.
+   * @param {Pick<Storage, "getItem" | "setItem" | "removeItem"> | null} storage keeps the token over
+   *   a reload
    */
   constructor(origin, storage) {
     this.#origin = origin;
     this.#storage = storage;
-    this.#token = storage?.getItem(KEY) ?? "";
-  }
-
-  /** @param {string} token typed or pasted, perhaps with the address around it; "" forgets it */
-  use(token) {
-    this.#token = tokenIn(token) ?? token.trim();
-    if (this.#token) this.#storage?.setItem(KEY, this.#token);
-    else this.#storage?.removeItem(KEY);
+    this.#token = storage?.getItem(STORAGE_KEY) ?? "";
   }
 
   /**
-   * Takes the token out of the page's address.
+   * Use a token from now on.
    *
-   * @param {Location} location @param {History} history
+   * @param {string} token typed or pasted, also as a whole link; "" removes the token
+   */
+  use(token) {
+    this.#token = tokenIn(token) ?? token.trim();
+    if (this.#token) this.#storage?.setItem(STORAGE_KEY, this.#token);
+    else this.#storage?.removeItem(STORAGE_KEY);
+  }
+
+  /**
+   * Move the token from the page's address into this object.
+   *
+   * @param {Pick<Location, "hash" | "pathname" | "search">} location
+   * @param {Pick<History, "state" | "replaceState">} history
    */
   takeFrom(location, history) {
     const token = tokenIn(location.hash);
@@ -45,24 +53,32 @@ export class Access {
   }
 
   /**
-   * Remembers where a session was opened.
+   * Remember where a session was opened.
    *
-   * @param {URL} address it was posted to in the end @param {string | null} token the host gave, if any
+   * @param {URL} address the address after all redirects
+   * @param {string | null} token issued by that host, if any
    */
-  placed(address, token) {
-    this.#placed = address;
-    if (token) this.#given.set(address.origin, token);
+  sessionOpened(address, token) {
+    this.#sessionAddress = address;
+    if (token) this.#hostTokens.set(address.origin, token);
   }
 
   /**
-   * @param {string} name @param {URL} endpoint where sessions are asked for
-   * @returns {URL} what stands beside it, on the host that the last session was opened on
+   * Return an address next to the endpoint, on the host where the last session was opened.
+   *
+   * @param {string} name last part of the path
+   * @param {URL} endpoint where sessions are requested
+   * @returns {URL}
    */
   beside(name, endpoint) {
-    return new URL(name, this.#placed ?? endpoint);
+    return new URL(name, this.#sessionAddress ?? endpoint);
   }
 
-  /** `fetch` with the token. @type {typeof globalThis.fetch} */
+  /**
+   * `fetch`, with the token added.
+   *
+   * @type {typeof globalThis.fetch}
+   */
   fetch = (resource, options = {}) => {
     const headers = new Headers(options.headers);
     const { origin } = new URL(String(resource), this.#origin || undefined);
@@ -72,55 +88,40 @@ export class Access {
   };
 
   /**
-   * @param {URL} address @param {string | null} [ticket] of the waiting line
-   * @returns {string[]} the subprotocols that bring both to a WebSocket there, which has no headers
+   * Return the WebSocket subprotocols that carry token and ticket: a browser cannot set headers.
+   *
+   * @param {URL} address of the WebSocket
+   * @param {string | null} [ticket] of the queue
+   * @returns {string[]}
    */
   subprotocols({ origin }, ticket = null) {
     const token = this.#tokenFor(origin.replace(/^ws/, "http"));
-    const brought = [];
-    if (token) brought.push(`${SUBPROTOCOL}.token.${token}`);
-    if (ticket) brought.push(`${SUBPROTOCOL}.ticket.${ticket}`);
-    return brought.length ? [SUBPROTOCOL, ...brought] : [];
+    const carried = [];
+    if (token) carried.push(`${SUBPROTOCOL}.token.${token}`);
+    if (ticket) carried.push(`${SUBPROTOCOL}.ticket.${ticket}`);
+    return carried.length ? [SUBPROTOCOL, ...carried] : [];
   }
 
+  /** @param {string} origin */
   #tokenFor(origin) {
-    return origin === this.#origin ? this.#token : this.#given.get(origin);
+    return origin === this.#origin ? this.#token : this.#hostTokens.get(origin);
   }
 }
 
-/** @param {string} text @returns {string | null} what stands behind `#token=` */
+/**
+ * @param {string} text
+ * @returns {string | null} the value of `#token=`
+ */
 function tokenIn(text) {
   const hash = text.indexOf("#");
   return hash < 0 ? null : new URLSearchParams(text.slice(hash + 1)).get("token");
 }
 
-/** Asks for a token. Given a form with one field. */
-export class SignIn {
-  #form;
-  #field;
-
-  /** @param {HTMLFormElement} form @param {(token: string) => void} onToken */
-  constructor(form, onToken) {
-    this.#form = form;
-    this.#field = form.querySelector("input");
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      onToken(this.#field.value);
-      this.#field.value = "";
-    });
-    // The page's own keys (R, H, C, F) are letters here.
-    form.addEventListener("keydown", (event) => event.stopPropagation());
-  }
-
-  /** @param {boolean} wanted */
-  show(wanted) {
-    const appears = wanted && this.#form.hidden;
-    this.#form.hidden = !wanted;
-    if (appears) this.#field.focus({ preventScroll: true });
-  }
-}
-
-/** The browser's storage of this tab, or null where it is switched off. */
+/**
+ * Return this tab's storage.
+ *
+ * @returns {Storage | null} null where the browser forbids it
+ */
 export function tabStorage() {
   try {
     return globalThis.sessionStorage ?? null;
@@ -129,5 +130,5 @@ export function tabStorage() {
   }
 }
 
-/** The page's own; there is one server, and one token for it. */
+/** The page's own instance: one page has one server and one token. */
 export const access = new Access(globalThis.location?.origin ?? "", tabStorage());

@@ -1,5 +1,7 @@
-// How long to wait before trying again. Waits grow, and are shaken a little, so that a server that
-// comes back is not met by all its viewers in the same instant.
+// Exponential backoff with jitter, so that the viewers of a restarted server do not all reconnect
+// in the same instant.
+
+const JITTER = 0.25; // share of the wait that is added at random, at most
 
 export class Backoff {
   #first_s;
@@ -14,17 +16,18 @@ export class Backoff {
     this.#random = random;
   }
 
-  /** @returns {number} seconds, up to 25 % more than the plain doubling */
+  /**
+   * Return the wait before the next attempt and count one failure.
+   *
+   * @returns {number} seconds
+   */
   next() {
     const plain_s = Math.min(this.#first_s * 2 ** this.#failures, this.#longest_s);
     this.#failures += 1;
-    return plain_s * (1 + 0.25 * this.#random());
+    return plain_s * (1 + JITTER * this.#random());
   }
 
-  get failures() {
-    return this.#failures;
-  }
-
+  /** Start over after a success. */
   reset() {
     this.#failures = 0;
   }

@@ -1,198 +1,245 @@
-// Keeps a picture on screen: opens a session, and another one whenever it ends, for as long as the
-// page lives; by WebRTC, or where that is blocked by single pictures. Says what state it is in; how that looks is for others.
+// Keeps a session with the server for as long as the page lives: opens one, and another one whenever
+// it ends; by WebRTC or, where that is blocked, by the JPEG fallback. Reports its state; showing it
+// is the job of others.
 
 import { Backoff } from "./backoff.js";
-import { Trouble, waitAfter } from "./trouble.js";
-import { Candidate, Moves, Retries, mayTryPictures } from "./delivery.js";
+import { Candidate, mayUseJpeg, ServerSearch, WebRtcRetries } from "./delivery.js";
+import { messageOf, Trouble, waitAfter } from "./trouble.js";
 
 /**
+ * @typedef {import("./delivery.js").Delivery} Delivery
+ * @typedef {import("./webrtc_session.js").SessionEvents} SessionEvents
+ * @typedef {import("./webrtc_session.js").WebRtcSession} WebRtcSession
+ * @typedef {import("./jpeg_session.js").JpegSession} JpegSession
+ * @typedef {WebRtcSession | JpegSession} Session
+ *
  * @typedef {{state: "connecting"} | {state: "live"}
- *   | {state: "in-line", turn: import("./queue.js").Turn}
- *   | {state: "waiting", trouble: Trouble, until_ms: number | null}} ViewerState
- *   `until_ms` in `performance.now()`; null if no further try is made
+ *   | {state: "queued", queue: import("./queue.js").QueueStatus}
+ *   | {state: "waiting", trouble: Trouble, until_ms: number | null}} ConnectionState
+ *   `until_ms`: when the next attempt is made, `performance.now()`; null if none is made
+ *
+ * @typedef {object} Connections makes sessions and opens them
+ * @property {(events: SessionEvents) => WebRtcSession} webrtc
+ * @property {() => JpegSession} jpeg
+ * @property {(session: Session, signal: AbortSignal, ticket: string | null) => Promise<void>} open
+ * @property {Pick<import("./queue.js").Queue, "ticket" | "wait" | "forget" | "leave">} queue
+ * @property {(state: ConnectionState) => void} onState
+ * @property {(delivery: Delivery) => void} onDelivery how the next frame is delivered
+ *
+ * @typedef {{session: WebRtcSession, candidate: Candidate}} Connected a session in the background
  */
 
-/**
- * @typedef {import("./webrtc_session.js").Session | import("./jpeg_session.js").PictureSession} AnySession
- * @typedef {object} Ways each makes a session and opens it
- * @property {(events: import("./webrtc_session.js").SessionEvents) => import("./webrtc_session.js").Session} webrtc
- * @property {() => import("./jpeg_session.js").PictureSession} pictures
- * @property {(session: AnySession, signal: AbortSignal, ticket: string | null) => Promise<void>} open
- * @property {Pick<import("./queue.js").WaitingLine, "ticket" | "wait" | "forget" | "leave">} line
- * @property {(state: ViewerState) => void} onState
- * @property {(way: import("./delivery.js").Way) => void} onWay the next picture comes this way
- */
-
-export class Viewer {
-  #ways;
+export class ConnectionManager {
+  #connections;
   #events;
   #backoff = new Backoff();
   #life = new AbortController();
-  #retries = new Retries();
-  #moves = new Moves();
-  /** @type {import("./delivery.js").Way} */ #way = "webrtc";
-  /** @type {AnySession | null} */ #session = null;
+  #retries = new WebRtcRetries();
+  #search = new ServerSearch();
+  /** @type {Delivery} */ #delivery = "webrtc";
+  /** @type {Session | null} */ #session = null;
   /** @type {() => void} */ #wake = () => {};
 
-  /** @param {Ways} ways @param {import("./webrtc_session.js").SessionEvents} events of WebRTC's */
-  constructor(ways, events) {
-    this.#ways = ways;
+  /**
+   * @param {Connections} connections
+   * @param {SessionEvents} events of WebRTC sessions
+   */
+  constructor(connections, events) {
+    this.#connections = connections;
     this.#events = events;
   }
 
-  /** @returns {AnySession | null} the session of the picture on screen */
+  /** @returns {Session | null} the session whose frames are displayed */
   get session() {
     return this.#session;
   }
 
-  /** @returns {import("./delivery.js").Way} */
-  get way() {
-    return this.#way;
+  /** @returns {Delivery} */
+  get delivery() {
+    return this.#delivery;
   }
 
-  /** Shows the stream until `close`. */
+  /** Show the stream until `close` is called. */
   async run() {
     while (!this.#life.signal.aborted) {
-      const ended = await this.#watchOnce();
+      const ended = await this.#connect();
       if (this.#life.signal.aborted) return;
-      const trouble = ended.queue ? await this.#standInLine(ended.queue) : ended;
+      const trouble = ended.queue ? await this.#waitInQueue(ended.queue) : ended;
       if (this.#life.signal.aborted) return;
       if (!trouble) continue;
-      // Said before the session is closed, while its last picture can still be kept.
+      // Reported before the session is closed, while its last frame can still be kept as a still.
       const wait_s = waitAfter(trouble, this.#backoff);
       const until_ms = wait_s === null ? null : performance.now() + wait_s * 1000;
-      this.#ways.onState({ state: "waiting", trouble, until_ms });
-      this.#leave();
+      this.#connections.onState({ state: "waiting", trouble, until_ms });
+      this.#closeSession();
       await this.#pause(wait_s);
     }
   }
 
-  /** Called when a picture is on screen. */
-  pictureShown() {
+  /** Must be called when a frame of the present session is displayed. */
+  frameDisplayed() {
     if (!this.#session) return;
     this.#backoff.reset();
-    this.#ways.line.forget();
-    this.#ways.onState({ state: "live" });
+    this.#connections.queue.forget();
+    this.#connections.onState({ state: "live" });
   }
 
-  /** Called when the server says that it ends: looks for another one that may stand in for it. */
-  serverEnds() {
-    this.#moves.begin();
+  /** Must be called when the server is draining: looks for another server in the background. */
+  serverDrains() {
+    this.#search.begin();
   }
 
-  /** Tries again without waiting any longer, if it is waiting. */
+  /** Try again now if an attempt is being waited for. */
   retryNow() {
     this.#wake();
     this.#retries.now();
   }
 
+  /** End the session and leave the queue. */
   close() {
     this.#life.abort();
-    this.#leave();
-    this.#ways.line.leave();
+    this.#closeSession();
+    this.#connections.queue.leave();
     this.#wake();
   }
 
-  #leave() {
+  #closeSession() {
     this.#session?.close();
     this.#session = null;
   }
 
-  /** @param {URL} queue @returns {Promise<Trouble | void>} nothing once its turn has come */
-  #standInLine(queue) {
-    this.#leave();
-    const onTurn = (turn) => this.#ways.onState({ state: "in-line", turn });
-    return trouble(() => this.#ways.line.wait(queue, onTurn, this.#life.signal));
+  /**
+   * @param {URL} queue
+   * @returns {Promise<Trouble | void>} nothing once it is this viewer's turn
+   */
+  #waitInQueue(queue) {
+    this.#closeSession();
+    return troubleOf(() =>
+      this.#connections.queue.wait(
+        queue,
+        (status) => this.#connections.onState({ state: "queued", queue: status }),
+        this.#life.signal,
+      ),
+    );
   }
 
   /** @returns {Promise<Trouble>} why it ended */
-  async #watchOnce() {
-    this.#ways.onState({ state: "connecting" });
-    if (this.#way === "pictures") return this.#watchPictures();
-    const trouble = await this.#watchVideo();
-    if (!mayTryPictures(trouble) || this.#life.signal.aborted) return trouble;
-    this.#leave();
-    const other = await this.#watchPictures();
-    // The server answers, so what is wrong with the other way too is the way.
+  async #connect() {
+    this.#connections.onState({ state: "connecting" });
+    if (this.#delivery === "jpeg") return this.#connectByJpeg();
+    const trouble = await this.#connectByWebRtc();
+    if (!mayUseJpeg(trouble) || this.#life.signal.aborted) return trouble;
+    this.#closeSession();
+    const other = await this.#connectByJpeg();
+    // The server answered the WHEP request, so an unreachable WebSocket is blocked as well.
     return trouble.kind === "blocked" && other.kind === "unreachable" ? trouble : other;
   }
 
-  async #watchVideo() {
-    this.#choose("webrtc");
-    return trouble(async () => {
-      this.#session = this.#ways.webrtc(this.#events);
-      await this.#ways.open(this.#session, this.#life.signal, this.#ways.line.ticket);
-      return this.#watchUntilMoved(this.#session);
+  async #connectByWebRtc() {
+    this.#setDelivery("webrtc");
+    return troubleOf(async () => {
+      const session = this.#connections.webrtc(this.#events);
+      this.#session = session;
+      await this.#connections.open(session, this.#life.signal, this.#connections.queue.ticket);
+      return this.#watchWebRtc(session);
     });
   }
 
-  /** Shows pictures, and video as soon as it gets through. */
-  async #watchPictures() {
-    this.#choose("pictures");
-    const failure = await trouble(async () => {
-      this.#session = this.#ways.pictures();
-      await this.#ways.open(this.#session, this.#life.signal, this.#ways.line.ticket);
+  /** Show JPEG images, and video as soon as WebRTC connects. */
+  async #connectByJpeg() {
+    this.#setDelivery("jpeg");
+    /** @type {JpegSession | null} */
+    let session = null;
+    const trouble = await troubleOf(async () => {
+      session = this.#connections.jpeg();
+      this.#session = session;
+      await this.#connections.open(session, this.#life.signal, this.#connections.queue.ticket);
     });
-    if (failure) {
-      if (failure.kind !== "full") this.#way = "webrtc"; // start over
-      return failure;
+    if (trouble || !session) {
+      // A queued viewer keeps to JPEG: its turn would pass while WebRTC is tried again.
+      if (trouble?.kind !== "full") this.#delivery = "webrtc";
+      return trouble ?? new Trouble("lost");
     }
-    return this.#watchUntilFound(this.#session, this.#retries);
+    return this.#watchUntilReplaced(session, this.#retries);
   }
 
-  /** Shows video until it ends; where the server says that it will, another one's as soon as it comes. */
-  #watchUntilMoved(session) {
-    this.#moves = new Moves();
-    return this.#watchUntilFound(session, this.#moves);
+  /**
+   * Show video until it ends; once the server drains, another server's as soon as it connects.
+   *
+   * @param {WebRtcSession} session
+   * @returns {Promise<Trouble>}
+   */
+  #watchWebRtc(session) {
+    this.#search = new ServerSearch();
+    return this.#watchUntilReplaced(session, this.#search);
   }
 
-  /** @param {AnySession} session @param {{next: (signal: AbortSignal) => Promise<void>}} tries */
-  async #watchUntilFound(session, tries) {
+  /**
+   * @param {Session} session
+   * @param {{next: (signal: AbortSignal) => Promise<void>}} attempts when to try WebRTC beside it
+   * @returns {Promise<Trouble>}
+   */
+  async #watchUntilReplaced(session, attempts) {
     const search = new AbortController();
     const signal = AbortSignal.any([search.signal, this.#life.signal]);
-    const finding = this.#findVideo(tries, signal);
-    const found = await Promise.race([session.ended, finding]);
+    const connecting = this.#connectInBackground(attempts, signal);
+    const outcome = await Promise.race([session.ended, connecting]);
     search.abort();
-    if (found instanceof Trouble) {
-      finding.then((late) => late?.session.close());
-      return found;
+    if (outcome instanceof Trouble) {
+      connecting.then((late) => late?.session.close());
+      return outcome;
     }
-    if (!found) return session.ended; // video cannot come, ever
-    if (this.#way === "webrtc") this.#ways.onState({ state: "connecting" }); // keeps the last picture
-    this.#session = found.session;
-    this.#choose("webrtc");
-    found.candidate.adopt();
+    if (!outcome) return session.ended; // this browser has no WebRTC
+    // Leaving the live state keeps the last frame until the new session's first one.
+    if (this.#delivery === "webrtc") this.#connections.onState({ state: "connecting" });
+    this.#session = outcome.session;
+    this.#setDelivery("webrtc");
+    outcome.candidate.adopt();
     session.close();
-    return this.#watchUntilMoved(found.session);
+    return this.#watchWebRtc(outcome.session);
   }
 
-  /** Tries WebRTC beside what is shown until it gets through; null if it never will. */
-  async #findVideo(tries, signal) {
+  /**
+   * Try WebRTC beside the displayed session until it connects.
+   *
+   * @param {{next: (signal: AbortSignal) => Promise<void>}} attempts
+   * @param {AbortSignal} signal
+   * @returns {Promise<Connected | null>} null if it never will, or if `signal` ends it
+   */
+  async #connectInBackground(attempts, signal) {
     while (!signal.aborted) {
-      await tries.next(signal);
+      await attempts.next(signal);
       if (signal.aborted) return null;
       const candidate = new Candidate(this.#events);
+      /** @type {WebRtcSession | null} */
       let session = null;
-      const failure = await trouble(async () => {
-        session = this.#ways.webrtc(candidate.events);
-        await this.#ways.open(session, signal, null); // overtaking nobody
-        return Promise.race([session.connected, session.ended]);
+      const trouble = await troubleOf(async () => {
+        const opened = this.#connections.webrtc(candidate.events);
+        session = opened;
+        // Without a ticket, so that it overtakes no queued viewer.
+        await this.#connections.open(opened, signal, null);
+        return Promise.race([opened.connected, opened.ended]);
       });
-      if (!failure && !signal.aborted) return { session, candidate };
-      session?.close();
-      if (failure?.kind === "unsupported") return null;
+      if (session && !trouble && !signal.aborted) return { session, candidate };
+      /** @type {WebRtcSession | null} */ (session)?.close();
+      if (trouble?.kind === "unsupported") return null;
     }
     return null;
   }
 
-  #choose(way) {
-    this.#way = way;
-    this.#ways.onWay(way);
+  /** @param {Delivery} delivery */
+  #setDelivery(delivery) {
+    this.#delivery = delivery;
+    this.#connections.onDelivery(delivery);
   }
 
+  /**
+   * @param {number | null} wait_s null: until `retryNow` is called
+   * @returns {Promise<void>}
+   */
   #pause(wait_s) {
     return new Promise((resolve) => {
-      const timer = wait_s === null ? 0 : setTimeout(resolve, wait_s * 1000);
+      const timer = wait_s === null ? undefined : setTimeout(resolve, wait_s * 1000);
       this.#wake = () => {
         clearTimeout(timer);
         resolve();
@@ -201,13 +248,17 @@ export class Viewer {
   }
 }
 
-/** @param {() => Promise<Trouble | void>} attempt @returns {Promise<Trouble | void>} what it met */
-async function trouble(attempt) {
+/**
+ * Run an attempt and return its error as a `Trouble`.
+ *
+ * @template {Trouble | void} T
+ * @param {() => Promise<T>} attempt
+ * @returns {Promise<T | Trouble>}
+ */
+async function troubleOf(attempt) {
   try {
     return await attempt();
   } catch (error) {
-    return error instanceof Trouble
-      ? error
-      : new Trouble("refused", { detail: String(error.message ?? error) });
+    return error instanceof Trouble ? error : new Trouble("refused", { detail: messageOf(error) });
   }
 }

@@ -1,34 +1,38 @@
-// Which way the picture comes, in turn: WebRTC; where that is blocked, single pictures; and WebRTC
-// again once it is found to get through, tried from time to time beside the pictures.
+// How frames are delivered: by WebRTC or, where that is blocked, by the JPEG fallback; and when a
+// WebRTC session is tried in the background.
 
-import { Trouble } from "./trouble.js";
+const FIRST_RETRY_MS = 30_000;
+const LONGEST_RETRY_MS = 300_000;
+const SEARCH_EVERY_MS = 3_000;
 
-const FIRST_TRY_MS = 30_000;
-const LONGEST_WAIT_MS = 300_000;
-const MOVE_EVERY_MS = 3_000;
+/** @typedef {"webrtc" | "jpeg"} Delivery */
+/** @typedef {import("./webrtc_session.js").SessionEvents} SessionEvents */
 
-/** @typedef {"webrtc" | "pictures"} Way */
-
-/** @param {Trouble} trouble @returns {boolean} whether pictures may come where WebRTC does not */
-export function mayTryPictures(trouble) {
+/**
+ * Tell whether the JPEG fallback may work where WebRTC does not.
+ *
+ * @param {import("./trouble.js").Trouble} trouble what ended the WebRTC session
+ * @returns {boolean}
+ */
+export function mayUseJpeg(trouble) {
   return trouble.kind === "blocked" || trouble.kind === "unsupported";
 }
 
 /**
- * A session that waits until it gets through, then takes part: what it has to say before is kept
- * back, for another one is on screen.
+ * Holds back the events of a session that connects in the background, until the session replaces
+ * the displayed one.
  */
 export class Candidate {
   #events;
   /** @type {MediaStream | null} */ #stream = null;
   #adopted = false;
 
-  /** @param {import("./webrtc_session.js").SessionEvents} events */
+  /** @param {SessionEvents} events */
   constructor(events) {
     this.#events = events;
   }
 
-  /** @returns {import("./webrtc_session.js").SessionEvents} for the session that waits */
+  /** @returns {SessionEvents} for the session in the background */
   get events() {
     return {
       ...this.#events,
@@ -36,11 +40,16 @@ export class Candidate {
         this.#stream = stream;
         if (this.#adopted) this.#events.onVideo(stream);
       },
-      onEvent: (text) => this.#adopted && this.#events.onEvent(text),
-      onReady: () => this.#adopted && this.#events.onReady(),
+      onEvent: (event) => {
+        if (this.#adopted) this.#events.onEvent(event);
+      },
+      onReady: () => {
+        if (this.#adopted) this.#events.onReady();
+      },
     };
   }
 
+  /** Pass on what was held back, and everything after it. */
   adopt() {
     this.#adopted = true;
     if (this.#stream) this.#events.onVideo(this.#stream);
@@ -48,15 +57,20 @@ export class Candidate {
   }
 }
 
-/** When to try WebRTC again: ever less often, and at once when the network changes. */
-export class Retries {
-  #wait_ms = FIRST_TRY_MS;
+/** When to try WebRTC again during the JPEG fallback: ever less often, or on request. */
+export class WebRtcRetries {
+  #wait_ms = FIRST_RETRY_MS;
   /** @type {() => void} */ #wake = () => {};
 
-  /** @param {AbortSignal} signal ends the wait too @returns {Promise<void>} */
+  /**
+   * Wait for the next attempt.
+   *
+   * @param {AbortSignal} signal ends the wait
+   * @returns {Promise<void>}
+   */
   next(signal) {
     const wait_ms = this.#wait_ms;
-    this.#wait_ms = Math.min(2 * wait_ms, LONGEST_WAIT_MS);
+    this.#wait_ms = Math.min(2 * wait_ms, LONGEST_RETRY_MS);
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, wait_ms);
       this.#wake = () => {
@@ -67,32 +81,45 @@ export class Retries {
     });
   }
 
+  /** End the present wait. */
   now() {
     this.#wake();
   }
 }
 
-/** When to look for another server: from the moment this one says that it ends, every few seconds. */
-export class Moves {
-  /** @type {() => void} */ #begin;
-  #begun = new Promise((resolve) => (this.#begin = resolve));
+/** When to look for another server: every few seconds once the present one is draining. */
+export class ServerSearch {
+  /** @type {() => void} */ #begin = () => {};
+  /** @type {Promise<void>} */ #begun = new Promise((resolve) => {
+    this.#begin = resolve;
+  });
   #first = true;
 
+  /** Start to look. */
   begin() {
     this.#begin();
   }
 
-  /** @param {AbortSignal} signal ends the wait too @returns {Promise<void>} */
+  /**
+   * Wait for the next attempt.
+   *
+   * @param {AbortSignal} signal ends the wait
+   * @returns {Promise<void>}
+   */
   async next(signal) {
-    const given_up = new Promise((resolve) =>
-      signal.addEventListener("abort", resolve, { once: true }),
+    /** @type {Promise<void>} */
+    const aborted = new Promise((resolve) =>
+      signal.addEventListener("abort", () => resolve(), { once: true }),
     );
-    await Promise.race([this.#begun, given_up]);
-    const wait_ms = this.#first ? 0 : MOVE_EVERY_MS;
+    await Promise.race([this.#begun, aborted]);
+    const wait_ms = this.#first ? 0 : SEARCH_EVERY_MS;
     this.#first = false;
-    let timer = 0;
-    const waited = new Promise((resolve) => (timer = setTimeout(resolve, wait_ms)));
-    await Promise.race([waited, given_up]);
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let timer;
+    const waited = new Promise((resolve) => {
+      timer = setTimeout(resolve, wait_ms);
+    });
+    await Promise.race([waited, aborted]);
     clearTimeout(timer);
   }
 }

@@ -1,99 +1,117 @@
-// A place in the waiting line of a full server: joins it, asks as often as the server says, and tells
-// how far it is. The server's side is server/routes/queue.py.
+// The queue of a full server: joins it, asks for the position as often as the server says, and
+// returns once it is this viewer's turn.
 
 import { access } from "./access.js";
-import { Trouble } from "./trouble.js";
-import { refusal } from "./whep.js";
+import { refusal } from "./refusal.js";
+import { messageOf, Trouble } from "./trouble.js";
 
-/** @typedef {{ticket: string, place: number, waiting: number, ask_after_s: number}} Turn place 0: come in */
+/**
+ * @typedef {object} QueueStatus the server's answer
+ * @property {string} ticket
+ * @property {number} place position in the queue, 1 for the next; 0: it is this viewer's turn
+ * @property {number} waiting number of queued viewers
+ * @property {number} ask_after_s when to ask again
+ *
+ * @typedef {{ticket: string, address: URL, called: boolean}} Held `called`: its turn has come
+ */
 
-export class WaitingLine {
+export class Queue {
   #fetch;
   #sleep;
-  /** @type {{ticket: string, address: URL, called: boolean} | null} */ #held = null;
+  /** @type {Held | null} */ #held = null;
 
-  /** @param {{fetch?: typeof globalThis.fetch, sleep?: (ms: number, signal: AbortSignal) => Promise<void>}} [options] */
+  /**
+   * @param {object} [options]
+   * @param {typeof globalThis.fetch} [options.fetch]
+   * @param {(ms: number, signal: AbortSignal) => Promise<void>} [options.sleep]
+   */
   constructor({ fetch = access.fetch, sleep = pause } = {}) {
     this.#fetch = fetch;
     this.#sleep = sleep;
   }
 
-  /** @returns {string | null} what the server keeps a place for */
+  /** @returns {string | null} the ticket that holds the position */
   get ticket() {
     return this.#held?.ticket ?? null;
   }
 
   /**
-   * Waits until its turn comes; goes on with the ticket it has, and joins anew where that is lost.
+   * Wait for this viewer's turn. Keeps the ticket between calls; joins again if it has expired.
    *
-   * @param {URL} queue the stream's waiting line
-   * @param {(turn: Turn) => void} onTurn called whenever the server has answered
+   * @param {URL} queue the queue's address
+   * @param {(status: QueueStatus) => void} onStatus called after every answer
    * @param {AbortSignal} signal gives up
-   * @throws {Trouble} if the server cannot be reached or lets nobody wait
+   * @throws {Trouble} if the server cannot be reached or refuses
    */
-  async wait(queue, onTurn, signal) {
+  async wait(queue, onStatus, signal) {
     while (!signal.aborted) {
-      const turn = (this.#held && (await this.#ask(signal))) ?? (await this.#join(queue, signal));
-      onTurn(turn);
-      const inVain = this.#held.called; // it was called before, and could not come in
-      this.#held.called = turn.place === 0;
-      if (!this.#held.called || inVain) await this.#sleep(turn.ask_after_s * 1000, signal);
-      if (this.#held.called) return;
+      const { held, status } =
+        (this.#held && (await this.#ask(this.#held, signal))) ?? (await this.#join(queue, signal));
+      onStatus(status);
+      const calledBefore = held.called; // and the session was refused all the same
+      held.called = status.place === 0;
+      if (!held.called || calledBefore) await this.#sleep(status.ask_after_s * 1000, signal);
+      if (held.called) return;
     }
   }
 
-  /** Forgets the ticket: it was used. */
+  /** Forget the ticket once it is used. */
   forget() {
     this.#held = null;
   }
 
-  /** Gives the place to those behind; may run while the page is being put away. */
+  /** Leave the queue. May be called while the page is closing. */
   leave() {
     if (!this.#held) return;
     this.#fetch(this.#held.address, { method: "DELETE", keepalive: true }).catch(() => {});
     this.#held = null;
   }
 
-  /** @returns {Promise<Turn>} */
+  /**
+   * @param {URL} queue
+   * @param {AbortSignal} signal
+   * @returns {Promise<{held: Held, status: QueueStatus}>}
+   */
   async #join(queue, signal) {
-    const response = await this.#call(queue, { method: "POST", signal });
+    const response = await this.#request(queue, { method: "POST", signal });
     if (response.status !== 201) throw await refusal(response, queue);
-    const turn = await response.json();
-    const address = new URL(response.headers.get("Location"), response.url || queue);
-    this.#held = { ticket: turn.ticket, address, called: false };
-    return turn;
+    const status = await response.json();
+    const address = new URL(response.headers.get("Location") ?? "", response.url || queue);
+    this.#held = { ticket: status.ticket, address, called: false };
+    return { held: this.#held, status };
   }
 
-  /** @returns {Promise<Turn | null>} null if the place is lost */
-  async #ask(signal) {
-    const { address } = this.#held;
-    const response = await this.#call(address, { signal });
-    if (response.ok) return response.json();
-    if (response.status !== 404) throw await refusal(response, address);
+  /**
+   * @param {Held} held
+   * @param {AbortSignal} signal
+   * @returns {Promise<{held: Held, status: QueueStatus} | null>} null if the ticket has expired
+   */
+  async #ask(held, signal) {
+    const response = await this.#request(held.address, { signal });
+    if (response.ok) return { held, status: await response.json() };
+    if (response.status !== 404) throw await refusal(response, held.address);
     this.#held = null;
     return null;
   }
 
-  async #call(address, options) {
+  /**
+   * @param {URL} address
+   * @param {RequestInit} options
+   */
+  async #request(address, options) {
     try {
       return await this.#fetch(address, options);
     } catch (error) {
-      throw new Trouble("unreachable", { detail: error.message });
+      throw new Trouble("unreachable", { detail: messageOf(error) });
     }
   }
 }
 
-/** @param {number} place 1 for the next @returns {string} such as "You are 3rd in line" */
-export function describePlace(place) {
-  if (place === 0) return "It is your turn";
-  if (place === 1) return "You are next in line";
-  return `You are ${place}${ENDINGS[ORDINAL.select(place)]} in line`;
-}
-
-const ORDINAL = new Intl.PluralRules("en", { type: "ordinal" });
-const ENDINGS = { one: "st", two: "nd", few: "rd", other: "th" };
-
-/** @param {number} ms @param {AbortSignal} signal ends it early */
+/**
+ * @param {number} ms
+ * @param {AbortSignal} signal ends the pause early
+ * @returns {Promise<void>}
+ */
 function pause(ms, signal) {
   return new Promise((resolve) => {
     const done = () => {

@@ -1,84 +1,95 @@
-// One WebRTC session with the server, from offer to end. It is never reused: whoever wants another
-// opens another.
+// One WebRTC session with the server, from offer to end. A session is never reused.
 
+import { parseEvent } from "./messages.js";
 import { Trouble } from "./trouble.js";
 import { closeSession, openSession } from "./whep.js";
 
 const ANSWER_TIMEOUT_MS = 12_000; // a server that is loading its networks answers slowly
-const CONNECT_TIMEOUT_MS = 5_000; // then pictures come another way
-const SILENCE_MS = 3_000; // the server repeats its picture every 100 ms when nothing moves
-const FIRST_PICTURE_MS = 25_000; // a busy server may take this long to fill the first cache
-const BLIND_MS = 6_000;
-const CHECK_MS = 500;
-const FULL_BUFFER = 65_536; // bytes; live poses behind so many older ones are not worth sending
+const CONNECT_TIMEOUT_MS = 5_000; // then the JPEG fallback is tried
+const SILENCE_TIMEOUT_MS = 3_000; // the server repeats its frame every 100 ms when nothing moves
+const FIRST_FRAME_TIMEOUT_MS = 25_000; // a busy server may take this long to fill the first cache
+const DECODE_TIMEOUT_MS = 6_000; // data arrives but no frame is decoded
+const CHECK_EVERY_MS = 500;
+const MAX_BUFFERED_BYTES = 65_536; // poses queued behind this much data would arrive too old
 
 /**
  * @typedef {object} SessionEvents
  * @property {(stream: MediaStream) => void} onVideo
- * @property {(text: string) => void} onEvent one message of the `events` channel
- * @property {() => void} onReady the `view` channel takes messages
- * @property {() => boolean} watched whether the page is visible: a hidden one may stop decoding
+ * @property {(event: import("./messages.js").ServerEvent) => void} onEvent
+ * @property {() => void} onReady messages can be sent
+ * @property {() => boolean} isVisible whether the page is visible: a hidden one may stop decoding
  */
 
-export class Session {
+export class WebRtcSession {
   #pc;
   #view;
   #events;
   /** @type {URL | null} */ #address = null;
-  /** @type {(trouble: Trouble) => void} */ #end;
-  /** @type {() => void} */ #connect;
+  /** @type {(trouble: Trouble) => void} */ #end = () => {};
+  /** @type {() => void} */ #connect = () => {};
   /** @type {ReturnType<typeof setTimeout>[]} */ #timers = [];
   #media = { bytes: 0, frames: 0, bytesAt_ms: 0, framesAt_ms: 0 };
   #connected = false;
 
-  /** @type {Promise<Trouble>} resolves when the session is over, with the reason */
+  /** @type {"webrtc"} */ delivery = "webrtc";
+
+  /** @type {Promise<Trouble>} resolves with the reason when the session is over */
   ended;
 
-  /** @type {Promise<void>} resolves when video can come */
+  /** @type {Promise<void>} resolves when the peers are connected */
   connected;
 
   /** @param {SessionEvents} events */
   constructor(events) {
     if (typeof RTCPeerConnection === "undefined") throw new Trouble("unsupported");
     this.#events = events;
-    this.ended = new Promise((resolve) => (this.#end = resolve));
-    this.connected = new Promise((resolve) => (this.#connect = resolve));
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    this.connected = new Promise((resolve) => {
+      this.#connect = resolve;
+    });
     this.#pc = new RTCPeerConnection();
     this.#view = this.#prepare();
   }
 
   /**
-   * @param {URL} endpoint @param {AbortSignal} signal gives up
-   * @param {string | null} [ticket] of the waiting line
+   * Open the session.
+   *
+   * @param {URL} endpoint the stream's WHEP address
+   * @param {AbortSignal} signal gives up
+   * @param {string | null} [ticket] of the queue
    * @throws {Trouble} if the server cannot be reached or refuses
    */
   async open(endpoint, signal, ticket = null) {
-    const slow = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
+    const timeout = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
     try {
       this.#address = await openSession(this.#pc, endpoint, {
-        signal: AbortSignal.any([signal, slow]),
+        signal: AbortSignal.any([signal, timeout]),
         ticket,
       });
     } catch (error) {
-      if (slow.aborted) throw new Trouble("unreachable", { detail: "no answer in time" });
+      if (timeout.aborted) throw new Trouble("unreachable", { detail: "no answer in time" });
       throw error;
     }
-    this.#watchOver();
+    this.#startChecks();
   }
 
-  /** The session's id on the server, or null. */
+  /** @returns {string | null} the session's id on the server */
   get id() {
     return this.#address?.pathname.split("/").at(-1) ?? null;
   }
 
   /**
-   * Sends a message that is worth nothing later: into an open channel now, or never.
+   * Send a message now or never: a late pose is worthless.
    *
    * @param {string} text
-   * @returns {boolean} whether it went out
+   * @returns {boolean} whether it was sent
    */
   send(text) {
-    if (this.#view.readyState !== "open" || this.#view.bufferedAmount > FULL_BUFFER) return false;
+    if (this.#view.readyState !== "open" || this.#view.bufferedAmount > MAX_BUFFERED_BYTES) {
+      return false;
+    }
     this.#view.send(text);
     return true;
   }
@@ -93,7 +104,7 @@ export class Session {
     return { bytes: 0, frames: 0 };
   }
 
-  /** Leaves the server too; may run while the page is being put away. */
+  /** End the session here and on the server. May be called while the page is closing. */
   close() {
     this.#timers.forEach(clearInterval);
     this.#pc.close();
@@ -104,10 +115,14 @@ export class Session {
 
   #prepare() {
     const { receiver } = this.#pc.addTransceiver("video", { direction: "recvonly" });
-    if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
+    if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0; // lowest latency
+    // Unordered and unreliable: a lost pose is replaced by the next one.
     const view = this.#pc.createDataChannel("view", { ordered: false, maxRetransmits: 0 });
     view.onopen = () => this.#events.onReady();
-    this.#pc.createDataChannel("events").onmessage = ({ data }) => this.#events.onEvent(data);
+    this.#pc.createDataChannel("events").onmessage = ({ data }) => {
+      const event = parseEvent(data);
+      if (event) this.#events.onEvent(event);
+    };
     this.#pc.ontrack = ({ track }) => this.#events.onVideo(new MediaStream([track]));
     this.#pc.onconnectionstatechange = () => this.#connectionChanged();
     return view;
@@ -120,13 +135,15 @@ export class Session {
     if (connectionState === "failed") this.#end(new Trouble(this.#connected ? "lost" : "blocked"));
   }
 
-  /** Ends the session when nothing connects, nothing comes, or nothing can be made of it. */
-  #watchOver() {
+  /** End the session if nothing connects, nothing arrives, or nothing can be decoded. */
+  #startChecks() {
     const now = performance.now();
     Object.assign(this.#media, { bytesAt_ms: now, framesAt_ms: now });
     this.#timers.push(
-      setTimeout(() => this.#connected || this.#end(new Trouble("blocked")), CONNECT_TIMEOUT_MS),
-      setInterval(() => this.#check(), CHECK_MS),
+      setTimeout(() => {
+        if (!this.#connected) this.#end(new Trouble("blocked"));
+      }, CONNECT_TIMEOUT_MS),
+      setInterval(() => this.#check(), CHECK_EVERY_MS),
     );
   }
 
@@ -136,11 +153,12 @@ export class Session {
     const now = performance.now();
     const media = this.#media;
     if (bytes !== media.bytes) Object.assign(media, { bytes, bytesAt_ms: now });
-    if (frames !== media.frames || !this.#events.watched())
+    if (frames !== media.frames || !this.#events.isVisible()) {
       Object.assign(media, { frames, framesAt_ms: now });
-    if (!this.#connected) return; // the time for connecting runs apart
-    if (now - media.bytesAt_ms > (bytes ? SILENCE_MS : FIRST_PICTURE_MS))
-      this.#end(new Trouble("stalled"));
-    else if (now - media.framesAt_ms > BLIND_MS) this.#end(new Trouble("undecodable"));
+    }
+    if (!this.#connected) return; // connecting has a timeout of its own
+    const timeout_ms = bytes ? SILENCE_TIMEOUT_MS : FIRST_FRAME_TIMEOUT_MS;
+    if (now - media.bytesAt_ms > timeout_ms) this.#end(new Trouble("stalled"));
+    else if (now - media.framesAt_ms > DECODE_TIMEOUT_MS) this.#end(new Trouble("undecodable"));
   }
 }

@@ -1,102 +1,132 @@
-// The face while the viewer drives it: where its sliders stand, how it moves from one expression to
-// the next, and which mesh frames go out. Knows no sliders and no channel.
+// The face while this viewer drives it: the values of the sliders, the animation from one expression
+// to the next, and the mesh frames that are sent. Knows no sliders and no channel.
 
-import { meshMessage } from "../connection/messages.js";
-import { blend, blink } from "./presets.js";
 import { fromYawPitchRoll } from "../reprojection/quaternion.js";
+import { blend, blink } from "./presets.js";
 
-const EASE_S = 0.1; // a preset is two thirds there after this time
-const RELEASE_S = 0.4; // time to come to rest before the stream has the face back
-const NECK_M = 0.11; // the neck's base lies this far below the eyes: the head turns about it
+const EASE_S = 0.1; // a preset is reached up to 1/e after this time
+const PERFORMANCE_EASE_S = EASE_S / 4; // a performance moves by itself and is followed closely
+const RELEASE_S = 0.4; // to come to rest before the stream drives the face again
+const REACHED = 0.002; // a smaller difference of all coefficients is not visible
+const NECK_M = 0.11; // the base of the neck is this far below the eyes; the head turns about it
 const REST = Object.freeze({ turn: 0, nod: 0, tilt: 0 });
 
-/** @typedef {{turn: number, nod: number, tilt: number}} HeadTurn radians; to the person's left, down, to their left */
+/**
+ * @typedef {object} HeadAngles radians
+ * @property {number} turn to the person's left
+ * @property {number} nod down
+ * @property {number} tilt to the person's left
+ *
+ * @typedef {import("../connection/messages.js").Expression} Expression
+ * @typedef {import("../connection/messages.js").MeshFrame} MeshFrame
+ * @typedef {import("../connection/messages.js").HeadPose} HeadPose
+ */
 
 export class Face {
-  /** @type {Record<string, number>} */ #goal = {};
-  /** @type {Record<string, number>} */ #now = {};
-  /** @type {HeadTurn} */ #head = { ...REST };
+  /** @type {Expression} */ #goal = {};
+  /** @type {Expression} */ #now = {};
+  /** @type {HeadAngles} */ #head = { ...REST };
   /** @type {import("./presets.js").Performance | null} */ #performance = null;
   #easing = false;
   /** @type {number | null} */ #restAt_s = null;
   #driving = false;
   /** @type {Set<string> | null} */ #names = null;
-  #range = [0, 1];
+  /** @type {readonly [number, number]} */ #range = [0, 1];
   #seq;
 
+  /** Whether the face blinks by itself. */
   blinking = true;
 
   /**
-   * @param {number} firstSeq above those of the stream's own publisher, so that the frames that come
-   *   back tell whose face they show
+   * @param {number} firstSeq above the numbers of the stream's own publisher, so that the events of
+   *   frames tell whose mesh frame they show
    */
   constructor(firstSeq) {
     this.#seq = firstSeq;
   }
 
   /**
-   * Sends only what the avatar takes, from now on.
+   * Send only what the avatar accepts from now on.
    *
    * @param {readonly string[]} names its coefficients
-   * @param {readonly [number, number]} range their least and greatest value
+   * @param {readonly [number, number]} range smallest and largest value
    */
   fit(names, range) {
     this.#names = new Set(names);
     this.#range = range;
   }
 
-  /** Whether this viewer has the face in hand. */
+  /** @returns {boolean} whether this viewer drives the face */
   get driving() {
     return this.#driving;
   }
 
-  /** Whether it changes by itself, so that every frame shows another face. */
+  /** @returns {boolean} whether it changes by itself, so that every frame is different */
   get moving() {
     return this.#easing || this.#performance !== null;
   }
 
-  /** @returns {Record<string, number>} where the sliders stand */
+  /** @returns {Expression} the values of the sliders */
   get goal() {
     return this.#goal;
   }
 
-  /** @returns {HeadTurn} */
+  /** @returns {HeadAngles} */
   get head() {
     return this.#head;
   }
 
-  /** Moves coefficients at once, as under a finger. @param {Record<string, number>} values */
+  /**
+   * Set coefficients at once, as a slider does.
+   *
+   * @param {Expression} values
+   */
   set(values) {
-    this.#take();
+    this.#drive();
     this.#performance = null;
     this.#goal = { ...this.#goal, ...values };
-    if (!this.#easing) this.#now = { ...this.#goal };
-    else this.#now = { ...this.#now, ...values };
+    this.#now = this.#easing ? { ...this.#now, ...values } : { ...this.#goal };
   }
 
-  /** @param {Partial<HeadTurn>} turn */
-  turnHead(turn) {
-    this.#take();
-    this.#head = { ...this.#head, ...turn };
+  /**
+   * Turn the head at once.
+   *
+   * @param {Partial<HeadAngles>} angles
+   */
+  turnHead(angles) {
+    this.#drive();
+    this.#head = { ...this.#head, ...angles };
   }
 
-  /** Eases into another expression. @param {Record<string, number>} expression */
+  /**
+   * Ease into another expression.
+   *
+   * @param {Expression} expression
+   */
   become(expression) {
-    this.#take();
+    this.#drive();
     this.#performance = null;
     this.#goal = { ...expression };
     this.#easing = true;
   }
 
-  /** Moves as `performance` says until something else is asked. */
+  /**
+   * Follow a performance until anything else is set.
+   *
+   * @param {import("./presets.js").Performance} performance
+   */
   perform(performance) {
-    this.#take();
+    this.#drive();
     this.#performance = performance;
     this.#goal = {};
     this.#easing = true;
   }
 
-  /** Comes to rest, then gives the face back. @param {number} now_s */
+  /**
+   * Come to rest and then stop driving.
+   *
+   * @param {number} now_s
+   */
   release(now_s) {
     if (!this.#driving || this.#restAt_s !== null) return;
     this.become({});
@@ -105,9 +135,10 @@ export class Face {
   }
 
   /**
-   * Moves on in time.
+   * Advance by a time step.
    *
-   * @param {number} now_s @param {number} dt_s since the last call
+   * @param {number} now_s
+   * @param {number} dt_s since the last step
    */
   step(now_s, dt_s) {
     if (this.#restAt_s !== null && now_s >= this.#restAt_s) {
@@ -115,34 +146,34 @@ export class Face {
       this.#restAt_s = null;
       this.#performance = null;
     }
+    if (!this.moving) return;
     const goal = this.#performance ? this.#performance(now_s) : this.#goal;
-    if (!this.#easing && !this.#performance) return;
-    this.#now = blend(
-      this.#now,
-      goal,
-      1 - Math.exp(-dt_s / (this.#performance ? EASE_S / 4 : EASE_S)),
-    );
-    if (this.#performance || farthest(this.#now, goal) > 0.002) return;
+    const ease_s = this.#performance ? PERFORMANCE_EASE_S : EASE_S;
+    this.#now = blend(this.#now, goal, 1 - Math.exp(-dt_s / ease_s));
+    if (this.#performance || farthest(this.#now, goal) > REACHED) return;
     this.#now = { ...goal };
     this.#easing = false;
   }
 
   /**
-   * The next mesh frame.
+   * Return the next mesh frame.
    *
    * @param {number} now_ms
-   * @returns {{seq: number, text: string}}
+   * @returns {MeshFrame}
    */
-  message(now_ms) {
+  meshFrame(now_ms) {
     this.#seq += 1;
     const expression = this.blinking ? withBlink(this.#now, blink(now_ms / 1000)) : this.#now;
     return {
       seq: this.#seq,
-      text: meshMessage(this.#seq, now_ms, this.#fitting(expression), headPose(this.#head)),
+      captured_at_ms: now_ms,
+      expression: this.#fitted(expression),
+      head: headPose(this.#head),
     };
   }
 
-  #fitting(expression) {
+  /** @param {Expression} expression */
+  #fitted(expression) {
     const [low, high] = this.#range;
     return Object.fromEntries(
       Object.entries(expression)
@@ -151,32 +182,49 @@ export class Face {
     );
   }
 
-  #take() {
+  #drive() {
     this.#driving = true;
     this.#restAt_s = null;
   }
 }
 
-/** The head turned about the base of its neck, not about its eyes. */
+/**
+ * Return the head's pose when it is turned about the base of the neck instead of the eyes.
+ *
+ * @param {HeadAngles} angles
+ * @returns {HeadPose | undefined} undefined at rest
+ */
 function headPose({ turn, nod, tilt }) {
   if (!turn && !nod && !tilt) return undefined;
   const rotation = fromYawPitchRoll(turn, nod, -tilt);
   const [x, y, z, w] = rotation;
-  // R p - p for the neck p = (0, -NECK_M, 0), negated: the neck stays where it is.
-  const translation = [
-    NECK_M * 2 * (x * y - w * z),
-    -NECK_M * 2 * (x * x + z * z),
-    NECK_M * 2 * (y * z + w * x),
-  ];
-  return { rotation, translation };
+  // p - R p for the neck p = (0, -NECK_M, 0), so that it stays where it is.
+  return {
+    rotation,
+    translation: [
+      NECK_M * 2 * (x * y - w * z),
+      -NECK_M * 2 * (x * x + z * z),
+      NECK_M * 2 * (y * z + w * x),
+    ],
+  };
 }
 
+/**
+ * @param {Expression} expression
+ * @param {number} closed how far the lids are closed at least
+ * @returns {Expression}
+ */
 function withBlink(expression, closed) {
   if (!closed) return expression;
+  /** @param {string} name */
   const lid = (name) => Math.max(expression[name] ?? 0, closed);
   return { ...expression, eyeBlinkLeft: lid("eyeBlinkLeft"), eyeBlinkRight: lid("eyeBlinkRight") };
 }
 
+/**
+ * @param {Expression} a
+ * @param {Expression} b
+ */
 function farthest(a, b) {
   const names = new Set([...Object.keys(a), ...Object.keys(b)]);
   return Math.max(0, ...[...names].map((name) => Math.abs((a[name] ?? 0) - (b[name] ?? 0))));

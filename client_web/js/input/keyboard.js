@@ -1,6 +1,9 @@
-// Keys of the whole page: held ones move the view, others do one thing.
+// Keys of the whole page: held keys move the view, others trigger an action.
 
-const HELD = {
+/** @typedef {{yaw?: number, pitch?: number, zoom?: number}} Move each -1 or 1 */
+
+/** @type {Record<string, Move>} */
+const MOVES = {
   ArrowLeft: { yaw: -1 },
   ArrowRight: { yaw: 1 },
   ArrowUp: { pitch: 1 },
@@ -10,10 +13,10 @@ const HELD = {
   "-": { zoom: 1 },
   _: { zoom: 1 },
 };
-const TAP_ZOOM = 1.04;
+const TAP_ZOOM = 1.04; // of a key pressed once
 
 export class Keyboard {
-  /** Held keys by where they sit, for "+" may come up as "=". @type {Map<string, object>} */
+  /** @type {Map<string, Move>} by physical key: "+" may be released as "=" */
   #held = new Map();
   #orbit;
   #onInput;
@@ -30,17 +33,25 @@ export class Keyboard {
     this.#orbit = orbit;
     this.#onInput = onInput;
     this.#actions = actions;
-    target.addEventListener("keydown", (event) => this.#down(event), { signal });
-    target.addEventListener("keyup", (event) => this.#up(event), { signal });
-    target.addEventListener("blur", () => this.#letGo(), { signal });
+    /** @param {Event} event */
+    const down = (event) => this.#down(/** @type {KeyboardEvent} */ (event));
+    /** @param {Event} event */
+    const up = (event) => this.#up(/** @type {KeyboardEvent} */ (event));
+    target.addEventListener("keydown", down, { signal });
+    target.addEventListener("keyup", up, { signal });
+    target.addEventListener("blur", () => this.#releaseAll(), { signal });
   }
 
+  /** @param {KeyboardEvent} event */
   #down(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const action = this.#actions[event.key.toLowerCase()];
-    if (action && !event.repeat) return action();
-    const move = HELD[event.key];
-    if (!move || wantsArrows(event.target)) return;
+    if (action && !event.repeat) {
+      action();
+      return;
+    }
+    const move = MOVES[event.key];
+    if (!move || usesArrows(event.target)) return;
     event.preventDefault();
     if (event.repeat) return;
     this.#held.set(event.code, move);
@@ -48,11 +59,12 @@ export class Keyboard {
     this.#apply();
   }
 
+  /** @param {KeyboardEvent} event */
   #up(event) {
     if (this.#held.delete(event.code)) this.#apply();
   }
 
-  #letGo() {
+  #releaseAll() {
     if (!this.#held.size) return;
     this.#held.clear();
     this.#apply();
@@ -60,14 +72,19 @@ export class Keyboard {
 
   #apply() {
     const moves = [...this.#held.values()];
+    /** @param {keyof Move} axis */
     const sum = (axis) => Math.sign(moves.reduce((total, move) => total + (move[axis] ?? 0), 0));
     this.#orbit.hold({ yaw: sum("yaw"), pitch: sum("pitch"), zoom: sum("zoom") });
     this.#onInput();
   }
 }
 
-/** A slider or a text field has its own use for arrows. */
-function wantsArrows(target) {
+/**
+ * Tell whether an element uses arrow keys itself, such as a slider or a text field.
+ *
+ * @param {EventTarget | null} target
+ */
+function usesArrows(target) {
   return (
     target instanceof Element && target.matches("input:not([type=checkbox]), select, textarea")
   );

@@ -1,6 +1,6 @@
-// Ready-made faces, and the movements of one that talks and one that blinks. Pure functions of time.
+// Preset expressions, and the animations of talking and blinking. Pure functions of time.
 
-/** @typedef {Record<string, number>} Expression coefficient name to 0..1; what is missing is at rest */
+/** @typedef {import("../connection/messages.js").Expression} Expression coefficients 0..1 */
 /** @typedef {(t_s: number) => Expression} Performance */
 
 /** @type {Readonly<Record<string, Expression>>} */
@@ -38,10 +38,15 @@ export const PRESETS = Object.freeze({
   Kiss: { mouthPucker: 0.9, mouthFunnel: 0.2, ...both({ eyeBlink: 0.25, browOuterUp: 0.2 }) },
 });
 
-/** What moves for as long as it is chosen. @type {Readonly<Record<string, Performance>>} */
+/**
+ * Animations that run for as long as they are chosen.
+ *
+ * @type {Readonly<Record<string, Performance>>}
+ */
 export const PERFORMANCES = Object.freeze({ Talk: talk });
 
-// Mouth shapes of everyday vowels and consonants; the names are the sounds.
+// Mouth shapes of common vowels and consonants.
+/** @type {readonly Expression[]} */
 const VISEMES = [
   { jawOpen: 0.42, ...both({ mouthLowerDown: 0.25, mouthUpperUp: 0.12 }) }, // ah
   { jawOpen: 0.06, mouthClose: 0.05, ...both({ mouthPress: 0.35 }) }, // m
@@ -55,12 +60,16 @@ const SYLLABLE_S = 0.16;
 const SENTENCE_S = 3.4;
 const PAUSE_S = 0.7;
 
-/** @type {Performance} */
+/**
+ * Return the expression of a talking face.
+ *
+ * @type {Performance}
+ */
 export function talk(t_s) {
   const inSentence = t_s % (SENTENCE_S + PAUSE_S);
   const loud = fade(inSentence, 0.12) * fade(SENTENCE_S - inSentence, 0.25);
   const beat = t_s / SYLLABLE_S;
-  const shape = blend(viseme(Math.floor(beat)), viseme(Math.floor(beat) + 1), smooth(beat % 1));
+  const shape = blend(viseme(Math.floor(beat)), viseme(Math.floor(beat) + 1), smoothstep(beat % 1));
   const lively = 0.5 + 0.5 * Math.sin(t_s * 1.7);
   return {
     ...scale(shape, loud),
@@ -71,23 +80,29 @@ export function talk(t_s) {
 
 const BLINK_S = 0.26;
 const BLINK_EVERY_S = 3.7;
+const CLOSING_SHARE = 0.35; // of a blink: lids close faster than they open
 
 /**
- * How far the lids are closed by blinking alone: a face that never blinks looks at nobody.
+ * Return how far the lids are closed by blinking alone.
  *
  * @param {number} t_s
  * @returns {number} 0..1
  */
 export function blink(t_s) {
-  const turn = Math.floor(t_s / BLINK_EVERY_S);
-  const start_s = BLINK_EVERY_S * (0.25 + 0.6 * hash(turn));
+  const cycle = Math.floor(t_s / BLINK_EVERY_S);
+  const start_s = BLINK_EVERY_S * (0.25 + 0.6 * hash(cycle)); // at an irregular moment of each
   const phase = ((t_s % BLINK_EVERY_S) - start_s) / BLINK_S;
   if (phase <= 0 || phase >= 1) return 0;
-  return phase < 0.35 ? smooth(phase / 0.35) : smooth((1 - phase) / 0.65); // lids fall faster than they rise
+  if (phase < CLOSING_SHARE) return smoothstep(phase / CLOSING_SHARE);
+  return smoothstep((1 - phase) / (1 - CLOSING_SHARE));
 }
 
 /**
- * @param {Expression} from @param {Expression} to @param {number} share of `to`, 0..1
+ * Blend two expressions.
+ *
+ * @param {Expression} from
+ * @param {Expression} to
+ * @param {number} share of `to`, 0..1
  * @returns {Expression}
  */
 export function blend(from, to, share) {
@@ -97,6 +112,12 @@ export function blend(from, to, share) {
   );
 }
 
+/**
+ * Give both sides of the face the same values.
+ *
+ * @param {Expression} expression by names without the side
+ * @returns {Expression}
+ */
 function both(expression) {
   return Object.fromEntries(
     Object.entries(expression).flatMap(([stem, value]) => [
@@ -106,26 +127,46 @@ function both(expression) {
   );
 }
 
+/**
+ * @param {Expression} expression
+ * @param {number} factor
+ * @returns {Expression}
+ */
 function scale(expression, factor) {
   return Object.fromEntries(
     Object.entries(expression).map(([name, value]) => [name, value * factor]),
   );
 }
 
+/**
+ * @param {number} index
+ * @returns {Expression}
+ */
 function viseme(index) {
   return VISEMES[Math.floor(hash(index) * VISEMES.length)];
 }
 
-/** The same number gives the same share of 1, without a pattern one would see. */
+/**
+ * Return a pseudo-random number for an index.
+ *
+ * @param {number} n
+ * @returns {number} 0..1
+ */
 function hash(n) {
   const x = Math.sin(n * 127.1 + 11.7) * 43758.5453;
   return x - Math.floor(x);
 }
 
-function smooth(x) {
+/** @param {number} x 0..1 */
+function smoothstep(x) {
   return x * x * (3 - 2 * x);
 }
 
+/**
+ * @param {number} x
+ * @param {number} length
+ * @returns {number} from 0 at 0 to 1 at `length`
+ */
 function fade(x, length) {
-  return smooth(Math.min(Math.max(x / length, 0), 1));
+  return smoothstep(Math.min(Math.max(x / length, 0), 1));
 }

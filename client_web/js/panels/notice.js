@@ -1,9 +1,15 @@
-// The words in the middle of the page when there is no picture to look at. Given its elements.
+// The message in the middle of the page while there is no video.
 
-import { describePlace } from "../connection/queue.js";
-import { describeTrouble } from "../connection/trouble.js";
+import { find } from "./dom.js";
+import { describeQueuePosition, describeTrouble } from "./texts.js";
 
-const PATIENCE_MS = 500; // a connection that is quicker than this needs no words
+const CONNECTING_DELAY_MS = 500; // a faster connection needs no message
+const COUNTDOWN_EVERY_MS = 250;
+
+/**
+ * @typedef {import("../connection/trouble.js").Trouble} Trouble
+ * @typedef {import("../connection/connection_manager.js").ConnectionState} ConnectionState
+ */
 
 export class Notice {
   #element;
@@ -11,65 +17,81 @@ export class Notice {
   #detail;
   #countdown;
   #retry;
-  #place;
-  /** @type {ReturnType<typeof setTimeout> | 0} */ #timer = 0;
+  #source;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
 
   /**
-   * @param {HTMLElement} element with `[data-title]`, `[data-detail]`, `[data-countdown]` and a button
-   * @param {{stream: string, host: string}} place
+   * @param {HTMLElement} element contains `[data-title]`, `[data-detail]`, `[data-countdown]`, a button
+   * @param {import("./texts.js").Source} source
    * @param {() => void} onRetry
    */
-  constructor(element, place, onRetry) {
+  constructor(element, source, onRetry) {
     this.#element = element;
-    this.#place = place;
-    this.#title = element.querySelector("[data-title]");
-    this.#detail = element.querySelector("[data-detail]");
-    this.#countdown = element.querySelector("[data-countdown]");
-    this.#retry = element.querySelector("button");
+    this.#source = source;
+    this.#title = find(element, "[data-title]");
+    this.#detail = find(element, "[data-detail]");
+    this.#countdown = find(element, "[data-countdown]");
+    this.#retry = find(element, "button");
     this.#retry.addEventListener("click", onRetry);
   }
 
-  /** @param {import("../connection/connection_manager.js").ViewerState} state @param {Error | null} trouble the last one, if not over */
+  /**
+   * Show the message for a state.
+   *
+   * @param {ConnectionState} state
+   * @param {Trouble | null} trouble the last one, unless it is over
+   */
   show(state, trouble) {
     clearTimeout(this.#timer);
-    if (state.state === "live") return this.#hide();
-    if (state.state === "waiting") return this.#showTrouble(state);
-    if (state.state === "in-line") return this.#showPlace(state.turn);
-    this.#countdown.textContent = trouble ? "Trying now…" : "";
+    if (state.state === "live") this.#hide();
+    else if (state.state === "waiting") this.#showTrouble(state.trouble, state.until_ms);
+    else if (state.state === "queued") this.#showQueue(state.queue);
+    else this.#showConnecting(trouble);
+  }
+
+  /** @param {Trouble | null} trouble stays visible while the page tries again */
+  #showConnecting(trouble) {
+    this.#countdown.textContent = trouble ? "Trying again now…" : "";
     this.#retry.hidden = true;
-    if (!trouble) this.#timer = setTimeout(() => this.#showConnecting(), PATIENCE_MS);
-  }
-
-  #showConnecting() {
-    this.#write("Connecting", `Looking for “${this.#place.stream}” at ${this.#place.host}`);
-  }
-
-  /** @param {import("../connection/queue.js").Turn} turn */
-  #showPlace({ place, waiting }) {
-    this.#write(
-      describePlace(place),
-      "All places are taken just now. Keep this page open: it gets in by itself when its turn comes.",
+    if (trouble) return;
+    const { stream, host } = this.#source;
+    this.#timer = setTimeout(
+      () => this.#write({ title: "Connecting", detail: `Opening “${stream}” at ${host}` }),
+      CONNECTING_DELAY_MS,
     );
+  }
+
+  /** @param {import("../connection/queue.js").QueueStatus} queue */
+  #showQueue({ place, waiting }) {
+    this.#write(describeQueuePosition(place));
     this.#retry.hidden = true;
-    this.#countdown.textContent = waiting > 1 ? `${waiting} are waiting` : "";
+    this.#countdown.textContent = waiting > 1 ? `${waiting} viewers are waiting` : "";
   }
 
-  #showTrouble({ trouble, until_ms }) {
-    const { title, detail } = describeTrouble(trouble, this.#place);
-    this.#write(title, detail);
+  /**
+   * @param {Trouble} trouble
+   * @param {number | null} until_ms
+   */
+  #showTrouble(trouble, until_ms) {
+    this.#write(describeTrouble(trouble, this.#source));
     this.#retry.hidden = until_ms === null;
-    this.#count(until_ms);
+    if (until_ms === null) this.#countdown.textContent = "";
+    else this.#count(until_ms);
   }
 
-  /** Counts down by the second; screen readers are told the words once, not every number. */
+  /**
+   * Count down the seconds. Screen readers announce the message, but not every number.
+   *
+   * @param {number} until_ms
+   */
   #count(until_ms) {
-    if (until_ms === null) return void (this.#countdown.textContent = "");
     const left_s = Math.max(0, Math.ceil((until_ms - performance.now()) / 1000));
     this.#countdown.textContent = left_s > 1 ? `Trying again in ${left_s} seconds` : "Trying again";
-    this.#timer = setTimeout(() => this.#count(until_ms), 250);
+    this.#timer = setTimeout(() => this.#count(until_ms), COUNTDOWN_EVERY_MS);
   }
 
-  #write(title, detail) {
+  /** @param {import("./texts.js").Text} text */
+  #write({ title, detail }) {
     if (this.#title.textContent !== title) this.#title.textContent = title;
     if (this.#detail.textContent !== detail) this.#detail.textContent = detail;
     this.#element.classList.add("shown");
@@ -79,6 +101,8 @@ export class Notice {
   #hide() {
     this.#element.classList.remove("shown");
     this.#element.inert = true;
-    this.#title.textContent = this.#detail.textContent = this.#countdown.textContent = "";
+    this.#title.textContent = "";
+    this.#detail.textContent = "";
+    this.#countdown.textContent = "";
   }
 }

@@ -1,14 +1,19 @@
-// Where the time goes, unfolded: plot and table. Given its elements; measures nothing itself.
+// The panel that shows where a frame's latency is spent: plot and table. Measures nothing itself.
 
-import { LATELY_MS, stagePercentiles } from "../timing/frame_log.js";
-import { StagePlot } from "./stage_plot.js";
+import { RECENT_MS, stagePercentiles } from "../timing/frame_log.js";
 import { STAGES } from "../timing/stages.js";
+import { find } from "./dom.js";
+import { StagePlot } from "./stage_plot.js";
 
-const UNSEEN_MS = 0.05; // would be shown as 0.0
-const EMPTY = {
-  waiting: "Nothing has been measured yet.",
-  unable: "This browser does not tell which frame it shows: only the server's share is known.",
-};
+const MIN_SHOWN_MS = 0.05; // less would be shown as 0.0
+const NOTHING_TEXT = "Nothing has been measured yet.";
+const UNMEASURABLE_TEXT =
+  "This browser does not report which frame it displays: only the server's stages are known.";
+
+/**
+ * @typedef {import("../timing/telemetry.js").Measurements} Measurements
+ * @typedef {{label: string, colour: string, p50: number, p95: number | null}} TableRow
+ */
 
 export class StagesPanel {
   #element;
@@ -16,67 +21,80 @@ export class StagesPanel {
   #note;
   #plot;
 
-  /** @param {HTMLElement} element with `canvas`, `[data-stages]`, `[data-clock]` */
+  /** @param {HTMLElement} element contains `canvas`, `[data-stages]`, `[data-clock]` */
   constructor(element) {
     this.#element = element;
-    this.#list = element.querySelector("[data-stages]");
-    this.#note = element.querySelector("[data-clock]");
-    this.#plot = new StagePlot(element.querySelector("canvas"));
+    this.#list = find(element, "[data-stages]");
+    this.#note = find(element, "[data-clock]");
+    this.#plot = new StagePlot(find(element, "canvas"));
   }
 
   /**
-   * @param {import("../timing/telemetry.js").Measured} measured
+   * Show measurements, if the panel is visible.
+   *
+   * @param {Measurements} measured
    * @param {import("../timing/frame_log.js").FrameLog} log
    * @param {number} now_ms
    */
   show(measured, log, now_ms) {
     if (this.#element.offsetParent === null) return;
-    const lately = log.since(now_ms - LATELY_MS);
-    this.#plot.draw(lately, now_ms);
-    const rows = tableRows(stagePercentiles(lately), measured);
-    const longest = Math.max(1, ...rows.map((row) => row.p95 ?? row.p50));
+    const recent = log.since(now_ms - RECENT_MS);
+    this.#plot.draw(recent, now_ms);
+    const rows = tableRows(stagePercentiles(recent), measured);
+    const longest_ms = Math.max(1, ...rows.map((row) => row.p95 ?? row.p50));
     this.#list.replaceChildren(
-      ...rows.map((row) => rowElement(this.#list.ownerDocument, row, longest)),
+      ...rows.map((row) => rowElement(this.#list.ownerDocument, row, longest_ms)),
     );
-    this.#note.textContent = note(measured, lately.length);
+    this.#note.textContent = note(measured, recent.length);
   }
 }
 
 /**
- * @param {Record<string, {p50: number, p95: number}>} summaries of frames seen whole
- * @param {import("../timing/telemetry.js").Measured} measured
- * @returns {{label: string, colour: string, p50: number, p95: number | null}[]} in a frame's order
+ * Return the rows of the table.
+ *
+ * @param {Record<string, {p50: number, p95: number}>} summaries of frames whose stages are known
+ * @param {Pick<Measurements, "stages_ms">} measured
+ * @returns {TableRow[]} in the order of `STAGES`
  */
 export function tableRows(summaries, { stages_ms }) {
   return STAGES.flatMap(({ id, words, colour }) => {
     const known = summaries[id] ?? { p50: stages_ms[id], p95: null };
-    // Without any frame seen whole there still is what the server told.
+    // If no frame's stages are known, the server's medians are shown.
     if (!summaries[id] && (Object.keys(summaries).length || known.p50 === undefined)) return [];
-    if (Math.max(known.p50, known.p95 ?? 0) < UNSEEN_MS) return [];
+    if (Math.max(known.p50, known.p95 ?? 0) < MIN_SHOWN_MS) return [];
     return [{ label: words, colour, p50: known.p50, p95: known.p95 }];
   });
 }
 
+/**
+ * @param {Measurements} measured
+ * @param {number} frames
+ */
 function note({ clock, latency_measurable }, frames) {
-  if (!latency_measurable) return EMPTY.unable;
-  if (!frames) return EMPTY.waiting;
+  if (!latency_measurable) return UNMEASURABLE_TEXT;
+  if (!frames) return NOTHING_TEXT;
   if (!clock) return "";
-  const error = clock.error_ms < 0.05 ? "0.1" : clock.error_ms.toFixed(1);
+  const error = clock.error_ms < MIN_SHOWN_MS ? "0.1" : clock.error_ms.toFixed(1);
   return `Clocks compared by ping (${clock.round_trip_ms.toFixed(1)} ms): to and from the server ± ${error} ms`;
 }
 
-function rowElement(document, { label, colour, p50, p95 }, longest) {
+/**
+ * @param {Document} document
+ * @param {TableRow} row
+ * @param {number} longest_ms of all rows
+ */
+function rowElement(document, { label, colour, p50, p95 }, longest_ms) {
   const row = document.createElement("li");
   const name = document.createElement("span");
   const bar = document.createElement("i");
-  const usual = document.createElement("b");
-  const slow = document.createElement("small");
+  const median = document.createElement("b");
+  const tail = document.createElement("small");
   name.textContent = label;
-  usual.textContent = p50.toFixed(1);
-  slow.textContent = p95 === null ? "" : p95.toFixed(1);
-  bar.style.setProperty("--share", String(Math.max(0, p50) / longest));
-  bar.style.setProperty("--tail", String(Math.max(0, p95 ?? p50) / longest));
+  median.textContent = p50.toFixed(1);
+  tail.textContent = p95 === null ? "" : p95.toFixed(1);
+  bar.style.setProperty("--share", String(Math.max(0, p50) / longest_ms));
+  bar.style.setProperty("--tail", String(Math.max(0, p95 ?? p50) / longest_ms));
   bar.style.setProperty("--colour", colour);
-  row.append(name, bar, usual, slow);
+  row.append(name, bar, median, tail);
   return row;
 }

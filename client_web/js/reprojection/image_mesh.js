@@ -1,56 +1,69 @@
-// Draws a picture as a net of triangles whose corners may be moved, by WebGL. Knows nothing of poses.
+// Draws an image as a triangle mesh whose vertices can be moved, with WebGL. Knows nothing of poses.
 
-const CELLS = 40; // fine enough that edges do not show corners
-const REACH = 1.25; // beyond the picture, so that its border is carried on where the net moves in
+const CELLS = 40; // per side; fine enough that straight edges show no corners
+const EXTENT = 1.25; // the mesh goes beyond the image, so that its border extends where it shrinks
 
-const VERTEX = `
-attribute vec2 place;
+const VERTEX_SHADER = `
+attribute vec2 source;
 attribute vec2 moved;
 varying vec2 texel;
 void main() {
-  texel = vec2(0.5 + 0.5 * place.x, 0.5 - 0.5 * place.y);
+  texel = vec2(0.5 + 0.5 * source.x, 0.5 - 0.5 * source.y);
   gl_Position = vec4(moved, 0.0, 1.0);
 }`;
-const FRAGMENT = `
+const FRAGMENT_SHADER = `
 precision mediump float;
-uniform sampler2D picture;
+uniform sampler2D image;
 varying vec2 texel;
 void main() {
-  gl_FragColor = vec4(texture2D(picture, texel).rgb, 1.0);
+  gl_FragColor = vec4(texture2D(image, texel).rgb, 1.0);
 }`;
 
-export class PictureMesh {
+/** @typedef {WebGLRenderingContext} Gl */
+
+export class ImageMesh {
   #gl;
   #moved;
   #indices;
   #texture;
 
-  /** Corners of the net in the picture, x and y by turns, -1..1 and somewhat beyond. */
-  places = corners();
+  /** Vertices in the image, x and y alternating, -1..1 and somewhat beyond. */
+  sourcePositions = gridPositions();
 
-  /** @param {HTMLCanvasElement} canvas @throws {Error} if the browser has no WebGL to give */
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @throws {Error} if the browser provides no WebGL
+   */
   constructor(canvas) {
     const gl = canvas.getContext("webgl", { alpha: false, antialias: false });
-    if (!gl) throw new Error("no WebGL");
+    if (!gl) throw new Error("expected a WebGL context, got none");
     this.#gl = gl;
-    const program = link(gl);
+    const program = linkProgram(gl);
     gl.useProgram(program);
-    attribute(gl, program, "place", this.places, gl.STATIC_DRAW);
-    this.#moved = attribute(gl, program, "moved", this.places, gl.DYNAMIC_DRAW);
-    this.#indices = triangles();
+    addAttribute(gl, program, "source", this.sourcePositions, gl.STATIC_DRAW);
+    this.#moved = addAttribute(gl, program, "moved", this.sourcePositions, gl.DYNAMIC_DRAW);
+    this.#indices = gridIndices();
     gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer());
     gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, this.#indices, gl.STATIC_DRAW);
-    this.#texture = smoothTexture(gl);
+    this.#texture = linearTexture(gl);
   }
 
-  /** @param {HTMLVideoElement} video whose present frame is drawn from now on */
-  take(video) {
+  /**
+   * Use the video's present frame as the image.
+   *
+   * @param {HTMLVideoElement} video
+   */
+  setImage(video) {
     const gl = this.#gl;
     gl.bindTexture(gl.TEXTURE_2D, this.#texture);
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGB, gl.RGB, gl.UNSIGNED_BYTE, video);
   }
 
-  /** @param {Float32Array} moved where each corner goes */
+  /**
+   * Draw the mesh.
+   *
+   * @param {Float32Array} moved position of each vertex, in the order of `sourcePositions`
+   */
   draw(moved) {
     const gl = this.#gl;
     gl.viewport(0, 0, gl.drawingBufferWidth, gl.drawingBufferHeight);
@@ -60,19 +73,29 @@ export class PictureMesh {
   }
 }
 
-function corners() {
-  const places = new Float32Array((CELLS + 1) ** 2 * 2);
+/**
+ * Return the vertices of the mesh, row by row from the top left.
+ *
+ * @returns {Float32Array} x and y alternating
+ */
+export function gridPositions() {
+  const positions = new Float32Array((CELLS + 1) ** 2 * 2);
   let i = 0;
   for (let row = 0; row <= CELLS; row++) {
     for (let column = 0; column <= CELLS; column++) {
-      places[i++] = REACH * ((2 * column) / CELLS - 1);
-      places[i++] = REACH * (1 - (2 * row) / CELLS);
+      positions[i++] = EXTENT * ((2 * column) / CELLS - 1);
+      positions[i++] = EXTENT * (1 - (2 * row) / CELLS);
     }
   }
-  return places;
+  return positions;
 }
 
-function triangles() {
+/**
+ * Return the triangles of the mesh, two per cell.
+ *
+ * @returns {Uint16Array} three vertices per triangle
+ */
+export function gridIndices() {
   const indices = [];
   for (let row = 0; row < CELLS; row++) {
     for (let column = 0; column < CELLS; column++) {
@@ -84,24 +107,40 @@ function triangles() {
   return new Uint16Array(indices);
 }
 
-function link(gl) {
+/** @param {Gl} gl */
+function linkProgram(gl) {
   const program = gl.createProgram();
-  for (const [kind, source] of [
-    [gl.VERTEX_SHADER, VERTEX],
-    [gl.FRAGMENT_SHADER, FRAGMENT],
-  ]) {
-    const shader = gl.createShader(kind);
-    gl.shaderSource(shader, source);
-    gl.compileShader(shader);
-    gl.attachShader(program, shader);
-  }
+  addShader(gl, program, gl.VERTEX_SHADER, VERTEX_SHADER);
+  addShader(gl, program, gl.FRAGMENT_SHADER, FRAGMENT_SHADER);
   gl.linkProgram(program);
-  if (!gl.getProgramParameter(program, gl.LINK_STATUS))
+  if (!gl.getProgramParameter(program, gl.LINK_STATUS)) {
     throw new Error(`WebGL: ${gl.getProgramInfoLog(program)}`);
+  }
   return program;
 }
 
-function attribute(gl, program, name, values, usage) {
+/**
+ * @param {Gl} gl
+ * @param {WebGLProgram} program
+ * @param {number} kind
+ * @param {string} source
+ */
+function addShader(gl, program, kind, source) {
+  const shader = gl.createShader(kind);
+  if (!shader) return; // the context is lost: linking fails and says so
+  gl.shaderSource(shader, source);
+  gl.compileShader(shader);
+  gl.attachShader(program, shader);
+}
+
+/**
+ * @param {Gl} gl
+ * @param {WebGLProgram} program
+ * @param {string} name
+ * @param {Float32Array} values
+ * @param {number} usage
+ */
+function addAttribute(gl, program, name, values, usage) {
   const buffer = gl.createBuffer();
   gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
   gl.bufferData(gl.ARRAY_BUFFER, values, usage);
@@ -111,12 +150,15 @@ function attribute(gl, program, name, values, usage) {
   return buffer;
 }
 
-function smoothTexture(gl) {
+/** @param {Gl} gl */
+function linearTexture(gl) {
   const texture = gl.createTexture();
   gl.bindTexture(gl.TEXTURE_2D, texture);
-  for (const side of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T])
+  for (const side of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T]) {
     gl.texParameteri(gl.TEXTURE_2D, side, gl.CLAMP_TO_EDGE);
-  for (const filter of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER])
+  }
+  for (const filter of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) {
     gl.texParameteri(gl.TEXTURE_2D, filter, gl.LINEAR);
+  }
   return texture;
 }

@@ -1,109 +1,132 @@
-// Shows the newest frame as the newest pose would see it, at every refresh of the screen: the eye
-// moves at once, while a frame drawn for it is still under way. Off unless switched on.
+// Reprojects the newest frame to the newest camera pose at every refresh of the screen: the view
+// moves at once, while the frame rendered for that pose is still on its way. Off by default.
 
-import { PictureMesh } from "./image_mesh.js";
-import { reproject, seenFromHead } from "./reprojection.js";
+import { ImageMesh } from "./image_mesh.js";
+import { relativeToHead, reproject } from "./reprojection.js";
 
-const FINEST = 2; // pixels drawn for one of the video's: more cost time and show nothing
-const FOV_Y_RAD = 0.4; // until the avatar tells its own
+const MAX_SCALE = 2; // canvas pixels per video pixel; more cost time and show no detail
+const DEFAULT_FOV_Y_RAD = 0.4; // until the avatar's own is known
 
-/** @typedef {import("../input/orbit.js").Pose} Pose */
+/**
+ * @typedef {import("../connection/messages.js").Pose} Pose
+ * @typedef {Pick<import("../timing/frame_journal.js").FrameJournal,
+ *   "displayedPose" | "displayedHead">} Displayed
+ */
 
-export class LateView {
+export class LateReprojection {
   #canvas;
   #video;
-  #poses;
-  /** @type {PictureMesh | null} */ #mesh = null;
+  #displayed;
+  #newestPose;
+  /** @type {ImageMesh | null} */ #mesh = null;
   #moved = new Float32Array();
-  #drawn = { from: null, to: "" };
+  /** @type {{from: Pose | null, to: string}} */ #drawn = { from: null, to: "" };
   #changed = false;
-  #frames = 0;
+  #hasFrame = false;
   #on = false;
-  fov_y_rad = FOV_Y_RAD;
+
+  /** Vertical field of view of the frames. */
+  fov_y_rad = DEFAULT_FOV_Y_RAD;
 
   /**
-   * @param {HTMLCanvasElement} canvas lies on the video; seen only with class `shown`
-   * @param {HTMLVideoElement} video
-   * @param {object} poses
-   * @param {() => Pose | null} poses.shown of the frame on screen
-   * @param {() => import("../timing/latency.js").FrameReport["head"] | null} poses.head in that frame
-   * @param {() => Pose} poses.now the newest
-   * @param {() => void} onLost called when the browser has taken its WebGL back: it is off again
+   * @param {{video: HTMLVideoElement, late: HTMLCanvasElement}} elements `late` covers the video; it
+   *   is visible only with class `shown`
+   * @param {Displayed} displayed knows the poses of the displayed frame
+   * @param {() => Pose} newestPose
+   * @param {() => void} onLost called when the browser has taken WebGL away and this is off again
    */
-  constructor(canvas, video, poses, onLost) {
-    this.#canvas = canvas;
+  constructor({ video, late }, displayed, newestPose, onLost) {
+    this.#canvas = late;
     this.#video = video;
-    this.#poses = poses;
-    canvas.addEventListener("webglcontextlost", () => {
+    this.#displayed = displayed;
+    this.#newestPose = newestPose;
+    late.addEventListener("webglcontextlost", () => {
       this.#mesh = null;
       this.stop();
       onLost();
     });
   }
 
+  /** @returns {boolean} */
   get on() {
     return this.#on;
   }
 
-  /** @returns {boolean} whether it could: not without WebGL, nor where frames cannot be told apart */
+  /**
+   * Switch it on.
+   *
+   * @returns {boolean} false without WebGL, or if the browser does not tell which frame it displays
+   */
   start() {
     if (!this.#video.requestVideoFrameCallback) return false;
     try {
-      this.#mesh ??= new PictureMesh(this.#canvas);
+      this.#mesh ??= new ImageMesh(this.#canvas);
     } catch {
       return false;
     }
-    this.#moved = new Float32Array(this.#mesh.places.length);
+    this.#moved = new Float32Array(this.#mesh.sourcePositions.length);
     this.#on = true;
-    if (this.#video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) this.frameShown();
+    if (this.#video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) this.frameDisplayed();
     requestAnimationFrame(() => this.#refresh());
     return true;
   }
 
+  /** Switch it off. */
   stop() {
     this.#on = false;
     this.clear();
   }
 
-  /** Uncovers the video: its next frame may be of another session. */
+  /** Uncover the video until its next frame, which may belong to another session. */
   clear() {
-    this.#frames = 0;
+    this.#hasFrame = false;
     this.#canvas.classList.remove("shown");
   }
 
-  /** Takes the frame that has just come on screen. */
-  frameShown() {
-    if (!this.#on) return;
-    const seen = Math.round(this.#canvas.clientWidth * devicePixelRatio);
-    const size = Math.min(seen, FINEST * this.#video.videoWidth);
-    if (this.#canvas.width !== size) this.#canvas.width = this.#canvas.height = size;
-    this.#mesh.take(this.#video);
+  /** Must be called when the video displays a new frame. */
+  frameDisplayed() {
+    if (!this.#on || !this.#mesh) return;
+    const onScreen = Math.round(this.#canvas.clientWidth * devicePixelRatio);
+    const size = Math.min(onScreen, MAX_SCALE * this.#video.videoWidth);
+    if (this.#canvas.width !== size) {
+      this.#canvas.width = size;
+      this.#canvas.height = size;
+    }
+    this.#mesh.setImage(this.#video);
     this.#changed = true;
-    this.#frames += 1;
+    this.#hasFrame = true;
     this.draw();
     this.#canvas.classList.add("shown");
   }
 
-  /** Draws unless all is as it was. Runs by itself before every refresh; who moves the eye later than
-   * that calls it once more. */
+  /**
+   * Draw, unless frame and poses are unchanged. Runs before every refresh; call it again if the pose
+   * changes later in the same animation frame.
+   */
   draw() {
-    if (!this.#on || !this.#frames) return;
-    const now = this.#poses.now();
-    const from = this.#poses.shown();
+    const mesh = this.#mesh;
+    if (!this.#on || !this.#hasFrame || !mesh) return;
+    const now = this.#newestPose();
+    const from = this.#displayed.displayedPose;
     const to = String([...now.position, ...now.rotation]);
     if (!this.#changed && from === this.#drawn.from && to === this.#drawn.to) return;
-    // A frame whose pose is not known yet is shown as it is, like the video.
-    if (from) this.#follow(from, now);
-    else this.#moved.set(this.#mesh.places);
-    this.#mesh.draw(this.#moved);
+    // A frame whose pose is unknown is drawn unchanged, like the video.
+    if (from) this.#reproject(mesh, from, now);
+    else this.#moved.set(mesh.sourcePositions);
+    mesh.draw(this.#moved);
     this.#drawn = { from, to };
     this.#changed = false;
   }
 
-  #follow(from, now) {
-    const head = this.#poses.head();
-    const [old, newest] = [from, now].map((eye) => seenFromHead(eye, head));
-    reproject(this.#mesh.places, old, newest, this.fov_y_rad, this.#moved);
+  /**
+   * @param {ImageMesh} mesh
+   * @param {Pose} from
+   * @param {Pose} now
+   */
+  #reproject(mesh, from, now) {
+    const head = this.#displayed.displayedHead;
+    const [old, newest] = [from, now].map((eye) => relativeToHead(eye, head));
+    reproject(mesh.sourcePositions, old, newest, this.fov_y_rad, this.#moved);
   }
 
   #refresh() {

@@ -1,9 +1,11 @@
-// Rotations as [x, y, z, w], the way every message writes them. Knows nothing of cameras.
+// Rotations as quaternions [x, y, z, w], the way every message writes them. Knows nothing of cameras.
 
-/** @typedef {[number, number, number, number]} Quaternion */
-/** @typedef {[number, number, number]} Vector */
+/** @typedef {import("../connection/messages.js").Quaternion} Quaternion */
+/** @typedef {import("../connection/messages.js").Vector} Vector */
 
 /**
+ * Return the rotation about an axis.
+ *
  * @param {Vector} axis of length one
  * @param {number} angle_rad counter-clockwise seen from the axis's tip
  * @returns {Quaternion}
@@ -14,9 +16,10 @@ export function fromAxisAngle(axis, angle_rad) {
 }
 
 /**
- * The rotation that applies `b` first, then `a`.
+ * Return the rotation that applies `b` first, then `a`.
  *
- * @param {Quaternion} a @param {Quaternion} b
+ * @param {Quaternion} a
+ * @param {Quaternion} b
  * @returns {Quaternion}
  */
 export function multiply(a, b) {
@@ -30,12 +33,19 @@ export function multiply(a, b) {
   ];
 }
 
-/** @param {Quaternion} q of length one @returns {Quaternion} the way back */
+/**
+ * Return the inverse rotation.
+ *
+ * @param {Quaternion} q of length one
+ * @returns {Quaternion}
+ */
 export function inverse([x, y, z, w]) {
   return [-x, -y, -z, w];
 }
 
 /**
+ * Rotate a vector.
+ *
  * @param {Quaternion} q of length one
  * @param {Vector} v
  * @returns {Vector}
@@ -53,9 +63,11 @@ export function rotate(q, v) {
 }
 
 /**
- * A turn about the vertical axis (yaw), after a nod (pitch), after a tilt (roll).
+ * Return roll first, then pitch, then yaw.
  *
- * @param {number} yaw_rad about +Y @param {number} pitch_rad about +X @param {number} roll_rad about +Z
+ * @param {number} yaw_rad about +Y
+ * @param {number} pitch_rad about +X
+ * @param {number} roll_rad about +Z
  * @returns {Quaternion}
  */
 export function fromYawPitchRoll(yaw_rad, pitch_rad, roll_rad = 0) {

@@ -1,28 +1,35 @@
-// What is known of each frame shown lately: percentiles by stage, and a table to take away.
+// What was measured of each frame in the last minutes: percentiles by stage, and a CSV table.
 
+import { ascending, rank } from "./percentiles.js";
 import { STAGES } from "./stages.js";
-import { rank } from "./percentiles.js";
 
-const LONGEST = 18_000; // five minutes at 60 a second, some 10 MB
-export const LATELY_MS = 10_000;
+const MAX_ROWS = 18_000; // five minutes at 60 per second, about 10 MB
+const SPARE_SHARE = 1.1; // removing rows moves all others, so many are removed at a time
+const CSV_DECIMALS = 100;
+
+/** How far back the stages panel looks. */
+export const RECENT_MS = 10_000;
 
 /**
- * @typedef {object} FrameRow
- * @property {number} presented_at_ms this page's clock, as all of them
+ * @typedef {object} FrameRow all times on this page's clock
+ * @property {number} presented_at_ms
  * @property {number} rtp_timestamp
  * @property {number | null} view_seq
  * @property {number | null} mesh_seq
- * @property {string | null} moved what it is the first frame to show: `view`, `mesh` or nothing
- * @property {number | null} moved_at_ms when that came to be
- * @property {number | null} sent_at_ms when it was sent
+ * @property {string | null} moved what the frame is the first to show: `view`, `mesh` or nothing
+ * @property {number | null} moved_at_ms when that became current
+ * @property {number | null} sent_at_ms when that was sent
  * @property {number | null} pose_to_photon_ms
  * @property {number | null} cache_age_ms
- * @property {number | null} clock_offset_ms the server's clock less this page's
- * @property {number | null} clock_error_ms by which the two ways through the network may be off
+ * @property {number | null} clock_offset_ms the server's clock minus this page's
+ * @property {number | null} clock_error_ms by which uplink and downlink may be wrong
  * @property {import("./stages.js").StageTimes} stages
+ *
+ * @typedef {Record<string, {p50: number, p95: number, count: number}>} StageSummaries
  */
 
-const BEFORE = [
+/** @type {readonly (Exclude<keyof FrameRow, "stages">)[]} */
+const COLUMNS_BEFORE = [
   "presented_at_ms",
   "rtp_timestamp",
   "view_seq",
@@ -32,65 +39,91 @@ const BEFORE = [
   "sent_at_ms",
   "pose_to_photon_ms",
 ];
-const AFTER = ["cache_age_ms", "clock_offset_ms", "clock_error_ms"];
+/** @type {readonly (Exclude<keyof FrameRow, "stages">)[]} */
+const COLUMNS_AFTER = ["cache_age_ms", "clock_offset_ms", "clock_error_ms"];
 
 export class FrameLog {
   /** @type {FrameRow[]} */ #rows = [];
 
-  /** @param {FrameRow} row */
+  /**
+   * Add a row and forget the oldest ones if there are too many.
+   *
+   * @param {FrameRow} row
+   */
   add(row) {
     this.#rows.push(row);
-    // Rarely and many at a time, since every removal moves all the others.
-    if (this.#rows.length > LONGEST * 1.1) this.#rows.splice(0, this.#rows.length - LONGEST);
+    if (this.#rows.length > MAX_ROWS * SPARE_SHARE) {
+      this.#rows.splice(0, this.#rows.length - MAX_ROWS);
+    }
   }
 
+  /** Remove all rows. */
   clear() {
     this.#rows = [];
   }
 
+  /** @returns {number} */
   get length() {
     return this.#rows.length;
   }
 
-  /** @param {number} since_ms @returns {FrameRow[]} those on screen since, oldest first */
+  /**
+   * Return the rows of frames displayed since a time.
+   *
+   * @param {number} since_ms
+   * @returns {FrameRow[]} oldest first
+   */
   since(since_ms) {
     const before = this.#rows.findLastIndex((row) => row.presented_at_ms < since_ms);
     return this.#rows.slice(before + 1);
   }
 
-  /** @returns {string} a table with a row per frame, as CSV (RFC 4180); what is unknown is empty */
+  /**
+   * Return the log as CSV (RFC 4180), one row per frame; unknown values are empty.
+   *
+   * @returns {string}
+   */
   toCsv() {
-    const lines = [[...BEFORE, ...STAGES.map(({ id }) => `${id}_ms`), ...AFTER].join(",")];
+    const names = [...COLUMNS_BEFORE, ...STAGES.map(({ id }) => `${id}_ms`), ...COLUMNS_AFTER];
+    const lines = [names.join(",")];
     for (const row of this.#rows) {
-      const cells = [
-        ...BEFORE.map((name) => row[name]),
+      const values = [
+        ...COLUMNS_BEFORE.map((name) => row[name]),
         ...STAGES.map(({ id }) => row.stages[id]),
-        ...AFTER.map((name) => row[name]),
+        ...COLUMNS_AFTER.map((name) => row[name]),
       ];
-      lines.push(cells.map(cell).join(","));
+      lines.push(values.map(csvCell).join(","));
     }
     return `${lines.join("\r\n")}\r\n`;
   }
 }
 
-/** Only numbers and our own words come here, so nothing needs quotes. */
-function cell(value) {
+/**
+ * All values are numbers or words of this page, so none needs quotes.
+ *
+ * @param {number | string | null | undefined} value
+ */
+function csvCell(value) {
   if (value === null || value === undefined) return "";
-  return typeof value === "number" ? String(Math.round(value * 100) / 100) : value;
+  return typeof value === "number"
+    ? String(Math.round(value * CSV_DECIMALS) / CSV_DECIMALS)
+    : value;
 }
 
 /**
+ * Return percentiles by stage.
+ *
  * @param {readonly FrameRow[]} rows
- * @returns {Record<string, {p50: number, p95: number, count: number}>} by stage, in a frame's order;
- *   without those that no frame knows
+ * @returns {StageSummaries} in the order of `STAGES`, without stages that no row knows
  */
 export function stagePercentiles(rows) {
+  /** @type {StageSummaries} */
   const summaries = {};
   for (const { id } of STAGES) {
-    const known = rows.map((row) => row.stages[id]).filter(Number.isFinite);
-    if (!known.length) continue;
-    known.sort((a, b) => a - b);
-    summaries[id] = { p50: rank(known, 0.5), p95: rank(known, 0.95), count: known.length };
+    const known = ascending(rows.map((row) => row.stages[id]).filter(Number.isFinite));
+    const p50 = rank(known, 0.5);
+    const p95 = rank(known, 0.95);
+    if (p50 !== null && p95 !== null) summaries[id] = { p50, p95, count: known.length };
   }
   return summaries;
 }

@@ -1,10 +1,10 @@
-// Lets the newest state out at once, but at most once per animation frame; what comes in between is
-// merged into one more call at the frame's end.
+// Limits a callback to one call per animation frame: the first request runs at once, further ones
+// within the frame are merged into one call at its end.
 
 export class FramePacer {
   #run;
   #requestFrame;
-  #waiting = false;
+  #scheduled = false;
   #again = false;
 
   /**
@@ -16,18 +16,19 @@ export class FramePacer {
     this.#requestFrame = requestFrame;
   }
 
+  /** Run the callback now, or at the end of the present frame. */
   request() {
-    if (this.#waiting) {
+    if (this.#scheduled) {
       this.#again = true;
       return;
     }
-    this.#waiting = true;
-    this.#requestFrame(() => this.#frame());
+    this.#scheduled = true;
+    this.#requestFrame(() => this.#frameEnded());
     this.#run();
   }
 
-  #frame() {
-    this.#waiting = false;
+  #frameEnded() {
+    this.#scheduled = false;
     if (!this.#again) return;
     this.#again = false;
     this.request();

@@ -1,10 +1,10 @@
-// The way of one frame, cut into stages: where the time went between a movement and its light.
-// What cannot be measured is left out, never guessed.
+// Where a frame's latency is spent, stage by stage, from a movement to its light on the screen.
+// A stage that cannot be measured is left out, never guessed.
 
 /**
  * @typedef {object} Stage
  * @property {string} id
- * @property {string} words for people
+ * @property {string} words shown to people
  * @property {string} colour
  */
 
@@ -27,78 +27,110 @@ export const STAGES = [
 ];
 
 /**
- * @typedef {object} JoinedFrame a frame on screen, with the server's report of it
- * @property {import("./latency.js").FrameReport} report
- * @property {Partial<VideoFrameCallbackMetadata>} shown
- * @property {number} displayed_at_ms
- * @property {{kind: "view" | "mesh", sent_at_ms: number, moved_at_ms: number} | null} origin the
- *   oldest movement of this viewer's that it is the first to show
- *
- * @typedef {Record<string, number>} StageTimes milliseconds by stage; what is unknown is missing
+ * @typedef {Pick<import("./frame_journal.js").DisplayedFrame,
+ *   "event" | "metadata" | "displayed_at_ms" | "origin">} Frame
+ * @typedef {import("../connection/messages.js").ServerTimes} ServerTimes
+ * @typedef {Record<string, number>} StageTimes milliseconds by stage; unknown stages are missing
  */
 
 /**
- * For a frame that is the first to show a movement the stages add up to its pose-to-photon latency:
- * the clocks' offset is in the way there and in the way back, and goes out of the sum.
+ * Return the duration of every stage.
  *
- * @param {JoinedFrame} frame
- * @param {number | null} offset_ms the server's clock less this page's; null if unknown
+ * For a frame that is the first to show a movement the stages add up to its pose-to-photon latency:
+ * the clock offset is subtracted on the uplink, added on the downlink, and so cancels.
+ *
+ * @param {Frame} frame
+ * @param {number | null} offset_ms the server's clock minus this page's; null if unknown
  * @returns {StageTimes}
  */
 export function frameStages(frame, offset_ms) {
-  const { report } = frame;
-  const moments = report.clock_ms;
-  if (!moments) return { ...report.stages_ms };
+  const { clock_ms, stages_ms } = frame.event;
+  if (!clock_ms) return { ...stages_ms }; // an older server
+  const times = /** @type {ServerTimes} */ (clock_ms);
+  const received_ms = frame.origin && times[`${frame.origin.kind}_received`];
   return {
     ...beforeSending(frame),
-    ...wayThere(frame, offset_ms),
-    ...onTheServer(frame),
-    ...wayBack(frame, offset_ms),
-    ...inTheBrowser(frame),
+    ...uplink(frame, received_ms, offset_ms),
+    ...onServer(frame, times, received_ms),
+    ...downlink(frame, times, offset_ms),
+    ...inBrowser(frame),
   };
 }
 
-function receivedAt({ report, origin }) {
-  return (origin && report.clock_ms[`${origin.kind}_received`]) ?? null;
-}
-
+/**
+ * @param {Frame} frame
+ * @returns {StageTimes}
+ */
 function beforeSending({ origin }) {
   return origin ? { hold: origin.sent_at_ms - origin.moved_at_ms } : {};
 }
 
-function wayThere(frame, offset_ms) {
-  const received_ms = receivedAt(frame);
-  if (received_ms === null || offset_ms === null) return {};
-  return { uplink: received_ms - offset_ms - frame.origin.sent_at_ms };
+/**
+ * @param {Frame} frame
+ * @param {number | null | undefined} received_ms
+ * @param {number | null} offset_ms
+ * @returns {StageTimes}
+ */
+function uplink({ origin }, received_ms, offset_ms) {
+  if (!origin || received_ms == null || offset_ms === null) return {};
+  return { uplink: received_ms - offset_ms - origin.sent_at_ms };
 }
 
-function onTheServer(frame) {
-  const { stages_ms, convert_ms = 0, clock_ms: at } = frame.report;
-  const encoding_ms = stages_ms.encode ?? 0;
-  const encode = { convert: convert_ms, encode: encoding_ms - convert_ms, send: at.sent - at.encoded };
-  const received_ms = receivedAt(frame);
-  const encodingFrom_ms = at.encoded - encoding_ms;
-  // A picture that was sent before: it was not drawn for this frame.
-  if (stages_ms.raster === undefined || at.drawn === null)
-    return received_ms === null ? encode : { wait: encodingFrom_ms - received_ms, ...encode };
-  return { ...drawing(stages_ms, at.drawn, received_ms, encodingFrom_ms), ...encode };
+/**
+ * @param {Frame} frame
+ * @param {ServerTimes} times
+ * @param {number | null | undefined} received_ms
+ * @returns {StageTimes}
+ */
+function onServer({ event }, times, received_ms) {
+  const { stages_ms = {}, convert_ms = 0 } = event;
+  const encode_ms = stages_ms.encode ?? 0;
+  const encoded = {
+    convert: convert_ms,
+    encode: encode_ms - convert_ms,
+    send: times.sent - times.encoded,
+  };
+  const encodeBegan_ms = times.encoded - encode_ms;
+  // A repeated frame was not rendered for this event.
+  if (stages_ms.raster === undefined || times.drawn === null) {
+    return received_ms == null ? encoded : { wait: encodeBegan_ms - received_ms, ...encoded };
+  }
+  return { ...rendering(stages_ms, times.drawn, received_ms, encodeBegan_ms), ...encoded };
 }
 
-function drawing({ wait, queue = 0, raster, warp, hand_over = 0 }, drawn_ms, received_ms, encodingFrom_ms) {
-  const stages = { wait, queue, raster, warp, hand_over: hand_over + encodingFrom_ms - drawn_ms };
-  if (received_ms === null) return stages;
+/**
+ * @param {Record<string, number>} stages_ms
+ * @param {number} drawn_ms
+ * @param {number | null | undefined} received_ms
+ * @param {number} encodeBegan_ms
+ * @returns {StageTimes}
+ */
+function rendering(stages_ms, drawn_ms, received_ms, encodeBegan_ms) {
+  const { wait, queue = 0, raster, warp, hand_over = 0 } = stages_ms;
+  const stages = { wait, queue, raster, warp, hand_over: hand_over + encodeBegan_ms - drawn_ms };
+  if (received_ms == null) return stages;
   const waited = drawn_ms - received_ms - queue - raster - warp - hand_over;
-  // One that came in while the frame stood in the queue was still taken, and stood there less long.
+  // A view that arrived while the frame was queued was still used: it was queued for less time.
   return { ...stages, wait: Math.max(0, waited), queue: queue + Math.min(0, waited) };
 }
 
-function wayBack({ report, shown }, offset_ms) {
-  if (shown.receiveTime === undefined || offset_ms === null) return {};
-  return { downlink: shown.receiveTime - (report.clock_ms.sent - offset_ms) };
+/**
+ * @param {Frame} frame
+ * @param {ServerTimes} times
+ * @param {number | null} offset_ms
+ * @returns {StageTimes}
+ */
+function downlink({ metadata }, times, offset_ms) {
+  if (metadata.receiveTime === undefined || offset_ms === null) return {};
+  return { downlink: metadata.receiveTime - (times.sent - offset_ms) };
 }
 
-function inTheBrowser({ shown, displayed_at_ms }) {
-  const { receiveTime, processingDuration, presentationTime } = shown;
+/**
+ * @param {Frame} frame
+ * @returns {StageTimes}
+ */
+function inBrowser({ metadata, displayed_at_ms }) {
+  const { receiveTime, processingDuration, presentationTime } = metadata;
   if (presentationTime === undefined) return {};
   const screen = displayed_at_ms - presentationTime;
   if (receiveTime === undefined) return { screen };

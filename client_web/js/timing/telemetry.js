@@ -1,160 +1,208 @@
-// What the viewer really gets: frames shown, true latency, cache age, bitrate, stages. No page, no clock.
+// What the viewer gets: frame rate, latency, cache age, bitrate, stages. Knows no page and no clock.
 
-import { ServerClock } from "./server_clock.js";
-import { FrameLog, LATELY_MS, stagePercentiles } from "./frame_log.js";
-import { LatencyJoin } from "./latency.js";
+import { FrameJournal } from "./frame_journal.js";
+import { FrameLog, RECENT_MS, stagePercentiles } from "./frame_log.js";
 import { PercentileWindow, RateWindow } from "./percentiles.js";
+import { ServerClock } from "./server_clock.js";
 import { frameStages } from "./stages.js";
 import { Transit } from "./transit.js";
 
+const BITRATE_SPAN_MS = 4000;
+const CACHE_AGE_SAMPLES = 1200; // 20 s at 60 per second: one per frame, unlike latency
+const STAGE_AGE_MS = 5000;
+
 /**
- * @typedef {{p50: number | null, p95: number | null, count: number}} Percentiles
- * @typedef {object} Measured
+ * @typedef {import("./percentiles.js").Percentiles} Percentiles
+ *
+ * @typedef {object} Measurements
  * @property {number} fps_shown
- * @property {Percentiles} pose_to_photon_ms from a pose's being current until its first frame's light
+ * @property {Percentiles} pose_to_photon_ms from a pose becoming current to its first frame's light
  * @property {Percentiles} sent_to_photon_ms from sending it
- * @property {boolean} latency_measurable false where the browser does not say which frame it shows
+ * @property {boolean} latency_measurable false if the browser does not tell which frame it displays
  * @property {Percentiles} cache_age_ms
  * @property {number} bitrate_kbps
  * @property {Record<string, number>} stages_ms medians on the server
- * @property {{offset_ms: number, error_ms: number, round_trip_ms: number} | null} clock the server's
- *   less this page's; null until a ping was answered
+ * @property {import("./server_clock.js").ClockEstimate | null} clock null before the first pong
  * @property {number | null} view_seq_shown
  * @property {number | null} mesh_seq_shown
- * @property {number} server_errors messages of this page that the server could not take
+ * @property {number} server_errors messages of this page that the server refused
+ *
+ * @typedef {import("./frame_journal.js").DisplayedFrame} DisplayedFrame
+ * @typedef {import("./frame_journal.js").FrameRecord} FrameRecord
  */
 
 export class Telemetry {
   #frames = new RateWindow();
-  #bytes = new RateWindow(4000);
-  #latency = new PercentileWindow();
-  #latencyOnceSent = new PercentileWindow();
-  #cacheAge = new PercentileWindow({ size: 1200 });
-  /** @type {Map<string, PercentileWindow>} */ #stages = new Map();
+  #bytes = new RateWindow(BITRATE_SPAN_MS);
+  #poseToPhoton = new PercentileWindow();
+  #sentToPhoton = new PercentileWindow();
+  #cacheAge = new PercentileWindow({ size: CACHE_AGE_SAMPLES });
+  /** @type {Map<string, PercentileWindow>} */ #serverStages = new Map();
   #measurable = true;
   #serverErrors = 0;
   #clock = new ServerClock();
 
-  /** Every frame shown lately. */
+  /** Every frame displayed in the last minutes. */
   log = new FrameLog();
 
-  /** Of views, until they could be shown. */
+  /** Transit times of views. */
   transit = new Transit();
 
-  /** Tell it what is sent. */
-  join = new LatencyJoin(
-    (latency_ms, at_ms) => this.#latency.add(latency_ms, at_ms),
-    (frame) => this.#logFrame(frame),
-  );
+  /** One record per frame. What is sent must be recorded here. */
+  journal = new FrameJournal((frame, skipped) => this.#measure(frame, skipped));
 
   /**
-   * @param {VideoFrameCallbackMetadata} metadata of a frame on its way to the screen
+   * Record a frame that goes to the screen.
+   *
+   * @param {Partial<VideoFrameCallbackMetadata>
+   *   & Pick<VideoFrameCallbackMetadata, "presentedFrames" | "expectedDisplayTime">} metadata
    * @param {number} now_ms
    */
   displayed(metadata, now_ms) {
     const { presentedFrames, expectedDisplayTime, rtpTimestamp } = metadata;
     this.#frames.add(presentedFrames, now_ms);
     this.#measurable = rtpTimestamp !== undefined;
-    if (this.#measurable) this.join.displayed(rtpTimestamp, expectedDisplayTime, metadata);
+    this.journal.displayed(rtpTimestamp, expectedDisplayTime, metadata);
   }
 
   /**
-   * Counts frames where the browser does not tell which one it shows.
+   * Count frames in a browser that does not call back per frame.
    *
-   * @param {number} frames decoded so far @param {number} now_ms
+   * @param {number} frames decoded so far
+   * @param {number} now_ms
    */
   decoded(frames, now_ms) {
     this.#frames.add(frames, now_ms);
     this.#measurable = false;
   }
 
-  /** @param {import("./latency.js").FrameReport} report @param {number} now_ms */
-  reported(report, now_ms) {
-    this.transit.reported(report, this.#clock.estimate?.offset_ms ?? null);
-    this.join.reported(report);
-    if (Number.isFinite(report.cache_age_ms)) this.#cacheAge.add(report.cache_age_ms, now_ms);
-    for (const [stage, value] of Object.entries(report.stages_ms ?? {}))
-      this.#addStage(stage, value, now_ms);
+  /**
+   * Record the server's event of a frame.
+   *
+   * @param {import("../connection/messages.js").FrameEvent} event
+   * @param {number} now_ms
+   */
+  eventReceived(event, now_ms) {
+    this.journal.eventReceived(event, this.#clock.estimate?.offset_ms ?? null);
+    const { cache_age_ms, stages_ms = {} } = event;
+    if (typeof cache_age_ms === "number") this.#cacheAge.add(cache_age_ms, now_ms);
+    for (const [stage, value] of Object.entries(stages_ms)) this.#addStage(stage, value, now_ms);
   }
 
-  /** @param {import("./server_clock.js").Pong} pong @param {number} now_ms */
-  ponged(pong, now_ms) {
-    this.#clock.heard(pong, now_ms);
+  /**
+   * Record the answer to a ping.
+   *
+   * @param {import("../connection/messages.js").PongEvent} pong
+   * @param {number} now_ms
+   */
+  pongReceived(pong, now_ms) {
+    this.#clock.add(pong, now_ms);
   }
 
+  /** Count a message that the server refused. */
   serverError() {
     this.#serverErrors += 1;
   }
 
-  /** @param {number} bytes received so far @param {number} now_ms */
+  /**
+   * Record how much was received.
+   *
+   * @param {number} bytes so far
+   * @param {number} now_ms
+   */
   received(bytes, now_ms) {
     this.#bytes.add(bytes, now_ms);
   }
 
-  /** A new session: what the last one measured says nothing of it. */
+  /** Start over for a new session. Transit times are kept: the new session's are similar. */
   restart() {
-    this.join.restart();
-    this.transit.restart();
-    [
-      ...[this.#frames, this.#bytes, this.#cacheAge],
-      ...[this.#latency, this.#latencyOnceSent],
-    ].forEach((window) => window.clear());
-    this.#stages.clear();
-    this.#clock.forget();
+    this.journal.restart();
+    this.#frames.clear();
+    this.#bytes.clear();
+    this.#cacheAge.clear();
+    this.#poseToPhoton.clear();
+    this.#sentToPhoton.clear();
+    this.#serverStages.clear();
+    this.#clock.clear();
     this.log.clear();
   }
 
-  /** @param {number} now_ms @returns {Measured} */
+  /**
+   * Return the present measurements.
+   *
+   * @param {number} now_ms
+   * @returns {Measurements}
+   */
   measured(now_ms) {
-    const stages = [...this.#stages].map(([name, window]) => [name, window.summary(now_ms).p50]);
+    /** @type {Record<string, number>} */
+    const stages_ms = {};
+    for (const [name, window] of this.#serverStages) {
+      const { p50 } = window.summary(now_ms);
+      if (p50 !== null) stages_ms[name] = p50;
+    }
     return {
       fps_shown: this.#frames.rate(now_ms),
-      pose_to_photon_ms: this.#latency.summary(now_ms),
-      sent_to_photon_ms: this.#latencyOnceSent.summary(now_ms),
+      pose_to_photon_ms: this.#poseToPhoton.summary(now_ms),
+      sent_to_photon_ms: this.#sentToPhoton.summary(now_ms),
       latency_measurable: this.#measurable,
       cache_age_ms: this.#cacheAge.summary(now_ms),
       bitrate_kbps: (this.#bytes.rate(now_ms) * 8) / 1000,
-      stages_ms: Object.fromEntries(stages.filter(([, value]) => value !== null)),
+      stages_ms,
       clock: this.#clock.estimate,
-      view_seq_shown: this.join.viewShown,
-      mesh_seq_shown: this.join.meshShown,
+      view_seq_shown: this.journal.viewShown,
+      mesh_seq_shown: this.journal.meshShown,
       server_errors: this.#serverErrors,
     };
   }
 
   /**
+   * Return percentiles of all stages over the last seconds.
+   *
    * @param {number} now_ms
-   * @returns {ReturnType<typeof stagePercentiles>} of the whole way, over the last seconds
+   * @returns {import("./frame_log.js").StageSummaries}
    */
   frameStages(now_ms) {
-    return stagePercentiles(this.log.since(now_ms - LATELY_MS));
+    return stagePercentiles(this.log.since(now_ms - RECENT_MS));
   }
 
-  /** @param {import("./stages.js").JoinedFrame} frame */
-  #logFrame(frame) {
-    const { report, displayed_at_ms, origin } = frame;
-    this.transit.shown(frame);
-    if (origin) this.#latencyOnceSent.add(displayed_at_ms - origin.sent_at_ms, displayed_at_ms);
+  /**
+   * @param {DisplayedFrame} frame
+   * @param {FrameRecord[]} skipped
+   */
+  #measure(frame, skipped) {
+    const { event, displayed_at_ms, origin } = frame;
+    this.transit.displayed(frame, skipped);
+    const latency_ms = origin ? displayed_at_ms - origin.moved_at_ms : null;
+    if (origin && latency_ms !== null) {
+      this.#poseToPhoton.add(latency_ms, displayed_at_ms);
+      this.#sentToPhoton.add(displayed_at_ms - origin.sent_at_ms, displayed_at_ms);
+    }
     const clock = this.#clock.estimate;
     this.log.add({
       presented_at_ms: displayed_at_ms,
-      rtp_timestamp: report.rtp_timestamp,
-      view_seq: report.view_seq ?? null,
-      mesh_seq: report.mesh_seq ?? null,
+      rtp_timestamp: frame.rtp_timestamp,
+      view_seq: event.view_seq ?? null,
+      mesh_seq: event.mesh_seq ?? null,
       moved: origin?.kind ?? null,
       moved_at_ms: origin?.moved_at_ms ?? null,
       sent_at_ms: origin?.sent_at_ms ?? null,
-      pose_to_photon_ms: origin ? displayed_at_ms - origin.moved_at_ms : null,
-      cache_age_ms: report.cache_age_ms ?? null,
+      pose_to_photon_ms: latency_ms,
+      cache_age_ms: event.cache_age_ms ?? null,
       clock_offset_ms: clock?.offset_ms ?? null,
       clock_error_ms: clock?.error_ms ?? null,
       stages: frameStages(frame, clock?.offset_ms ?? null),
     });
   }
 
+  /**
+   * @param {string} stage
+   * @param {number} value
+   * @param {number} now_ms
+   */
   #addStage(stage, value, now_ms) {
     if (!Number.isFinite(value)) return;
-    if (!this.#stages.has(stage)) this.#stages.set(stage, new PercentileWindow({ age_ms: 5000 }));
-    this.#stages.get(stage).add(value, now_ms);
+    const window = this.#serverStages.get(stage) ?? new PercentileWindow({ age_ms: STAGE_AGE_MS });
+    this.#serverStages.set(stage, window);
+    window.add(value, now_ms);
   }
 }

@@ -1,92 +1,86 @@
-// How long a view takes until a picture drawn for it could be shown, and so how long before a
-// refresh of the screen a view should leave. No clock inside.
+// How long it takes from sending a view until its frame can be displayed, and from that, how long
+// before a refresh of the screen a view must be sent. No clock inside.
 
-import { rank } from "./percentiles.js";
+import { ascending, rank } from "./percentiles.js";
 
-const REMEMBERED = 120; // two seconds at 60 a second
-const LATELY = 20;
-const FEWEST = 8;
-const VIEWS = 256;
-const COST_OF_LATE = 2; // refreshes: one shown late, and the next one's place taken
+const MAX_SAMPLES = 120; // two seconds at 60 per second
+const RECENT_SAMPLES = 20;
+const MIN_SAMPLES = 8; // fewer give no estimate
+const COST_OF_LATE = 2; // refreshes: a late frame is displayed one late and displaces the next
 const MARGIN_MS = 0.5; // browsers round their clocks
 
+/** @typedef {import("./frame_journal.js").FrameRecord} FrameRecord */
+
 export class Transit {
-  /** @type {Map<number, number>} */ #views = new Map();
-  /** @type {Map<number, {planned_ms: number, sent_ms: number | null}>} */ #frames = new Map();
-  /** @type {number[]} */ #times_ms = [];
-  /** @type {number[]} */ #tails_ms = [];
-
-  /** @param {number} seq @param {number} planned_ms when it was to leave */
-  viewSent(seq, planned_ms) {
-    this.#views.set(seq, planned_ms);
-    if (this.#views.size > VIEWS) this.#views.delete(this.#views.keys().next().value);
-  }
+  /** @type {number[]} from the planned sending of a view to its frame being decoded */
+  #times_ms = [];
+  /** @type {number[]} from the server's sending of a frame to its being decoded */
+  #downlinks_ms = [];
 
   /**
-   * @param {import("./latency.js").FrameReport} report
-   * @param {number | null} offset_ms the server's clock less this page's; null if unknown
+   * Add a displayed frame.
+   *
+   * @param {FrameRecord} frame
+   * @param {readonly FrameRecord[]} skipped frames it replaced before they were displayed
    */
-  reported({ view_seq, rtp_timestamp, clock_ms }, offset_ms) {
-    const planned_ms = this.#views.get(view_seq);
-    if (planned_ms === undefined) return; // shown by a frame before
-    for (const seq of this.#views.keys()) if (seq <= view_seq) this.#views.delete(seq);
-    const sent_ms = offset_ms === null || !clock_ms ? null : clock_ms.sent - offset_ms;
-    this.#frames.set(rtp_timestamp, { planned_ms, sent_ms });
-  }
-
-  /** @param {import("./stages.js").JoinedFrame} frame that was reported before */
-  shown({ report, shown }) {
-    const frame = this.#frames.get(report.rtp_timestamp);
-    if (!frame) return;
-    for (const [rtpTimestamp, other] of this.#frames) {
-      this.#frames.delete(rtpTimestamp);
-      if (other === frame) break;
-      this.#neverSeen(other);
-    }
-    const { presentationTime } = shown;
+  displayed(frame, skipped) {
+    const planned_ms = frame.view?.planned_ms ?? null;
+    if (!frame.firstOfView || planned_ms === null) return;
+    for (const other of skipped) this.#addSkipped(other);
+    const { presentationTime } = frame.metadata;
     if (presentationTime === undefined) return;
-    remember(this.#times_ms, presentationTime - frame.planned_ms);
-    if (frame.sent_ms !== null) remember(this.#tails_ms, presentationTime - frame.sent_ms);
-  }
-
-  /** A new session: what is under way belongs to the last one. */
-  restart() {
-    this.#views.clear();
-    this.#frames.clear();
+    keep(this.#times_ms, presentationTime - planned_ms);
+    if (frame.server_sent_ms !== null) {
+      keep(this.#downlinks_ms, presentationTime - frame.server_sent_ms);
+    }
   }
 
   /**
-   * The lead at which waiting and being late together cost least: a longer one makes every picture
-   * older, a shorter one lets more of them miss their refresh.
+   * Return the lead at which waiting and missed refreshes together cost least. A longer lead makes
+   * every frame older, a shorter one makes more frames miss their refresh.
    *
    * @param {number} interval_ms between two refreshes
    * @returns {number | null} from sending to refresh; null while too little is known
    */
   lead_ms(interval_ms) {
-    if (this.#times_ms.length < FEWEST) return null;
+    if (this.#times_ms.length < MIN_SAMPLES) return null;
     const late_ms = COST_OF_LATE * interval_ms;
-    // The latest ones by themselves too, so that it backs off soon when things get slower.
-    const lately = this.#times_ms.slice(-LATELY);
-    return MARGIN_MS + Math.max(cheapest(this.#times_ms, late_ms), cheapest(lately, late_ms));
+    // The recent samples count by themselves too, so that the lead grows soon when the way slows.
+    const recent = this.#times_ms.slice(-RECENT_SAMPLES);
+    return MARGIN_MS + Math.max(cheapest(this.#times_ms, late_ms), cheapest(recent, late_ms));
   }
 
-  /** A frame that gave way to a newer one before anybody saw it: above all the late ones. */
-  #neverSeen({ planned_ms, sent_ms }) {
-    if (sent_ms === null || !this.#tails_ms.length) return;
-    const tail_ms = rank([...this.#tails_ms].sort((a, b) => a - b), 0.5);
-    remember(this.#times_ms, sent_ms + tail_ms - planned_ms);
+  /**
+   * A frame that was replaced before it was displayed was most often late, so leaving it out would
+   * bias the estimate. When it was decoded is unknown: the usual downlink stands in.
+   *
+   * @param {FrameRecord} frame
+   */
+  #addSkipped({ view, server_sent_ms }) {
+    const downlink_ms = rank(ascending(this.#downlinks_ms), 0.5);
+    if (server_sent_ms === null || downlink_ms === null || !view) return;
+    keep(this.#times_ms, server_sent_ms + downlink_ms - (view.planned_ms ?? 0));
   }
 }
 
+/**
+ * @param {readonly number[]} times_ms
+ * @param {number} late_ms cost of a missed refresh
+ */
 function cheapest(times_ms, late_ms) {
-  const sorted = [...times_ms].sort((a, b) => a - b);
+  const sorted = ascending(times_ms);
+  /** @param {number} index */
   const cost = (index) => sorted[index] + (late_ms * (sorted.length - 1 - index)) / sorted.length;
   let best = sorted.length - 1;
   for (let index = best - 1; index >= 0; index--) if (cost(index) < cost(best)) best = index;
   return sorted[best];
 }
 
-function remember(values, value) {
+/**
+ * @param {number[]} values
+ * @param {number} value
+ */
+function keep(values, value) {
   values.push(value);
-  if (values.length > REMEMBERED) values.shift();
+  if (values.length > MAX_SAMPLES) values.shift();
 }

@@ -18,7 +18,7 @@ function address(hash) {
   return { location: { pathname: "/", search: "?stream=me", hash }, history, replaced };
 }
 
-/** Says what `Authorization` each request brought. */
+/** Return the `Authorization` header of each request. */
 async function authorizations(access, ...resources) {
   const { fetch } = globalThis;
   const brought = [];
@@ -49,7 +49,7 @@ test("an address without a token is left alone", () => {
   }
 });
 
-test("no other origin is told the token", async () => {
+test("the token is sent to no other origin", async () => {
   const access = new Access(ORIGIN, null);
   access.use("secret");
   const brought = await authorizations(
@@ -62,7 +62,7 @@ test("no other origin is told the token", async () => {
   assert.deepEqual(brought, ["Bearer secret", null, null, null]);
 });
 
-test("a token may be pasted with spaces or as the whole link, and be forgotten", async () => {
+test("a token may be pasted with spaces or as the whole link, and be removed", async () => {
   const storage = new FakeStorage();
   const access = new Access(ORIGIN, storage);
   access.use("  secret\n");
@@ -77,14 +77,22 @@ test("a token may be pasted with spaces or as the whole link, and be forgotten",
   assert.deepEqual(await authorizations(access, ORIGIN), [null]);
 });
 
-test("a host that a router sent the page to gets the token it gave, and no other", async () => {
+test("a host that a router redirected to gets the token it issued, and no other", async () => {
   const access = new Access(ORIGIN, null);
   access.use("secret");
   const host = "http://gpu7.example:8001";
   const endpoint = new URL("/behind/v1/streams/me/whep", ORIGIN);
-  assert.equal(String(access.beside("pictures", endpoint)), `${ORIGIN}/behind/v1/streams/me/pictures`);
-  access.placed(new URL("/v1/streams/me/whep?pass=p", host), "given");
-  const brought = await authorizations(access, `${host}/v1/sessions/abc`, "http://other.example/", ORIGIN);
+  assert.equal(
+    String(access.beside("pictures", endpoint)),
+    `${ORIGIN}/behind/v1/streams/me/pictures`,
+  );
+  access.sessionOpened(new URL("/v1/streams/me/whep?pass=p", host), "given");
+  const brought = await authorizations(
+    access,
+    `${host}/v1/sessions/abc`,
+    "http://other.example/",
+    ORIGIN,
+  );
   assert.deepEqual(brought, ["Bearer given", null, "Bearer secret"]);
   assert.deepEqual(access.subprotocols(new URL("ws://gpu7.example:8001/")), [
     "telewarp",

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-
+import { ConnectionManager } from "../../../client_web/js/connection/connection_manager.js";
 import { Trouble } from "../../../client_web/js/connection/trouble.js";
-import { Viewer } from "../../../client_web/js/connection/connection_manager.js";
 
-/** A session that does as it is told. */
+/** A session that the test controls. */
 class FakeSession {
   closed = false;
   ended = new Promise((resolve) => (this.end = resolve));
@@ -21,14 +20,14 @@ class FakeSession {
   }
 }
 
-/** A line whose turn comes when the test says so. */
-class FakeLine {
+/** A queue whose turn comes when the test says so. */
+class FakeQueue {
   ticket = null;
   left = false;
 
-  async wait(queue, onTurn) {
+  async wait(queue, onStatus) {
     this.ticket ??= `ticket of ${queue}`;
-    onTurn({ ticket: this.ticket, place: 2, waiting: 5, ask_after_s: 1 });
+    onStatus({ ticket: this.ticket, place: 2, waiting: 5, ask_after_s: 1 });
     await new Promise((resolve, reject) => Object.assign(this, { call: resolve, refuse: reject }));
   }
 
@@ -43,190 +42,198 @@ class FakeLine {
 
 /** @param {(session: FakeSession, signal: AbortSignal, ticket: string | null) => Promise<void>} open */
 function watch(open = async () => {}) {
-  const line = new FakeLine();
+  const queue = new FakeQueue();
   const made = [];
-  const said = [];
+  const reported = [];
   const make = (session) => made.push(session) && session;
-  const viewer = new Viewer(
+  const manager = new ConnectionManager(
     {
       webrtc: (events) => make(new FakeSession("webrtc", events)),
-      pictures: () => make(new FakeSession("pictures")),
+      jpeg: () => make(new FakeSession("jpeg")),
       open,
-      line,
-      onState: ({ state, trouble, turn }) =>
-        said.push(trouble ? `${state}: ${trouble.kind}` : turn ? `${state}: ${turn.place}` : state),
-      onWay: (way) => said.push(way),
+      queue,
+      onState: ({ state, trouble, queue: status }) => {
+        if (trouble) reported.push(`${state}: ${trouble.kind}`);
+        else reported.push(status ? `${state}: ${status.place}` : state);
+      },
+      onDelivery: (delivery) => reported.push(delivery),
     },
     {
-      onVideo: (stream) => said.push(stream),
+      onVideo: (stream) => reported.push(stream),
       onEvent: () => {},
-      onReady: () => said.push("ready"),
-      watched: () => true,
+      onReady: () => reported.push("ready"),
+      isVisible: () => true,
     },
   );
-  viewer.run();
-  return { viewer, made, said, line };
+  manager.run();
+  return { manager, made, reported, queue };
 }
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-/** @param {() => boolean | undefined} fact waits until it holds */
+/** @param {() => boolean | undefined} fact wait until it is true */
 async function until(fact) {
   while (!fact()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
-test("where WebRTC is blocked pictures come at once", async () => {
-  const { viewer, made, said } = watch();
+test("where WebRTC is blocked the JPEG fallback starts at once", async () => {
+  const { manager, made, reported } = watch();
   await settled();
   made[0].end(new Trouble("blocked"));
   await settled();
-  assert.deepEqual(said, ["connecting", "webrtc", "pictures"]);
+  assert.deepEqual(reported, ["connecting", "webrtc", "jpeg"]);
   assert.equal(made[0].closed, true);
-  assert.equal(viewer.session, made[1]);
-  viewer.close();
+  assert.equal(manager.session, made[1]);
+  manager.close();
 });
 
-test("what else ends a session is waited out", async () => {
-  const { viewer, made, said } = watch();
+test("after any other trouble it waits before it tries again", async () => {
+  const { manager, made, reported } = watch();
   await settled();
   made[0].end(new Trouble("stalled"));
   await settled();
-  assert.deepEqual(said, ["connecting", "webrtc", "waiting: stalled"]);
-  viewer.close();
+  assert.deepEqual(reported, ["connecting", "webrtc", "waiting: stalled"]);
+  manager.close();
 });
 
-test("video takes over from pictures once it gets through, and is not heard before", async () => {
-  const { viewer, made, said } = watch();
+test("video replaces the JPEG fallback once it connects, and its events are held back until then", async () => {
+  const { manager, made, reported } = watch();
   await settled();
   made[0].end(new Trouble("blocked"));
   await settled();
-  viewer.retryNow();
+  manager.retryNow();
   await settled();
   made[2].events.onVideo("the stream");
   made[2].events.onReady();
   await settled();
-  assert.deepEqual(said.slice(3), []);
-  assert.equal(viewer.session, made[1]);
+  assert.deepEqual(reported.slice(3), []);
+  assert.equal(manager.session, made[1]);
   made[2].connect();
   await settled();
-  assert.deepEqual(said.slice(3), ["webrtc", "the stream", "ready"]);
-  assert.equal(viewer.session, made[2]);
+  assert.deepEqual(reported.slice(3), ["webrtc", "the stream", "ready"]);
+  assert.equal(manager.session, made[2]);
   assert.equal(made[1].closed, true);
   assert.equal(made[2].closed, false);
-  viewer.close();
+  manager.close();
 });
 
-test("a search for video that fails leaves the pictures alone", async () => {
-  const { viewer, made } = watch();
+test("a failed WebRTC attempt leaves the JPEG fallback running", async () => {
+  const { manager, made } = watch();
   await settled();
   made[0].end(new Trouble("blocked"));
   await settled();
-  viewer.retryNow();
+  manager.retryNow();
   await settled();
   made[2].end(new Trouble("blocked"));
   await settled();
   assert.equal(made[2].closed, true);
-  assert.equal(viewer.session, made[1]);
-  viewer.close();
+  assert.equal(manager.session, made[1]);
+  manager.close();
 });
 
-test("where pictures cannot come either, the first trouble is told", async () => {
-  const { viewer, made, said } = watch(async ({ kind }) => {
-    if (kind === "pictures") throw new Trouble("unreachable");
+test("where the JPEG fallback fails too, the first trouble is reported", async () => {
+  const { manager, made, reported } = watch(async ({ kind }) => {
+    if (kind === "jpeg") throw new Trouble("unreachable");
   });
   await settled();
   made[0].end(new Trouble("blocked"));
   await settled();
-  assert.deepEqual(said.at(-1), "waiting: blocked");
-  viewer.close();
+  assert.deepEqual(reported.at(-1), "waiting: blocked");
+  manager.close();
 });
 
-test("a full server is said to be full, whichever way was tried", async () => {
-  const { viewer, made, said } = watch(async ({ kind }) => {
-    if (kind === "pictures") throw new Trouble("full", { retry_after_s: 5 });
+test("a full server is reported as full, whatever the delivery", async () => {
+  const { manager, made, reported } = watch(async ({ kind }) => {
+    if (kind === "jpeg") throw new Trouble("full", { retry_after_s: 5 });
   });
   await settled();
   made[0].end(new Trouble("blocked"));
   await settled();
-  assert.deepEqual(said.at(-1), "waiting: full");
-  viewer.close();
+  assert.deepEqual(reported.at(-1), "waiting: full");
+  manager.close();
 });
 
-test("where a full server has a line, it waits there and comes in with its ticket", async () => {
+test("at a full server it waits in the queue and connects with its ticket", async () => {
   const tickets = [];
-  const { viewer, made, said, line } = watch(async (_, signal, ticket) => {
+  const { manager, made, reported, queue } = watch(async (_, _signal, ticket) => {
     tickets.push(ticket);
     if (!ticket) throw new Trouble("full", { queue: "Q" });
   });
   await settled();
-  assert.deepEqual(said, ["connecting", "webrtc", "in-line: 2"]);
+  assert.deepEqual(reported, ["connecting", "webrtc", "queued: 2"]);
   assert.equal(made[0].closed, true);
-  line.call();
+  queue.call();
   await settled();
   assert.deepEqual(tickets, [null, "ticket of Q"]);
-  viewer.pictureShown();
-  assert.equal(said.at(-1), "live");
-  assert.equal(line.ticket, null);
-  viewer.close();
-  assert.equal(line.left, true);
+  manager.frameDisplayed();
+  assert.equal(reported.at(-1), "live");
+  assert.equal(queue.ticket, null);
+  manager.close();
+  assert.equal(queue.left, true);
 });
 
-test("a line that takes nobody is told like any trouble", async () => {
-  const { viewer, said, line } = watch(async () => {
+test("a queue that refuses is reported like any trouble", async () => {
+  const { manager, reported, queue } = watch(async () => {
     throw new Trouble("full", { queue: "Q" });
   });
   await settled();
-  line.refuse(new Trouble("ending"));
+  queue.refuse(new Trouble("ending"));
   await settled();
-  assert.equal(said.at(-1), "waiting: ending");
-  viewer.close();
+  assert.equal(reported.at(-1), "waiting: ending");
+  manager.close();
 });
 
-test("pictures that find no place wait for one and are not tried by WebRTC again", async () => {
-  const { viewer, made, line } = watch(async ({ kind }, signal, ticket) => {
-    if (kind === "pictures" && !ticket) throw new Trouble("full", { queue: "Q" });
+test("a queued JPEG session does not try WebRTC again", async () => {
+  const { manager, made, queue } = watch(async ({ kind }, _signal, ticket) => {
+    if (kind === "jpeg" && !ticket) throw new Trouble("full", { queue: "Q" });
   });
   await settled();
   made[0].end(new Trouble("blocked"));
   await settled();
-  line.call();
+  queue.call();
   await settled();
   assert.deepEqual(
     made.map(({ kind }) => kind),
-    ["webrtc", "pictures", "pictures"],
+    ["webrtc", "jpeg", "jpeg"],
   );
-  assert.equal(viewer.session, made[2]);
-  viewer.close();
+  assert.equal(manager.session, made[2]);
+  manager.close();
 });
 
-test("when its server ends, it goes on with another one as soon as that one shows something", async () => {
-  const { viewer, made, said } = watch();
+test("while its server drains it moves to another server as soon as that one connects", async () => {
+  const { manager, made, reported } = watch();
   await settled();
-  viewer.pictureShown();
-  viewer.serverEnds();
+  manager.frameDisplayed();
+  manager.serverDrains();
   await until(() => made.length === 2);
-  assert.equal(viewer.session, made[0]);
+  assert.equal(manager.session, made[0]);
   made[1].events.onVideo("the other stream");
   made[1].connect();
   await settled();
-  assert.equal(viewer.session, made[1]);
+  assert.equal(manager.session, made[1]);
   assert.equal(made[0].closed, true);
-  assert.deepEqual(said.slice(-5), ["live", "connecting", "webrtc", "the other stream", "ready"]);
-  viewer.close();
+  assert.deepEqual(reported.slice(-5), [
+    "live",
+    "connecting",
+    "webrtc",
+    "the other stream",
+    "ready",
+  ]);
+  manager.close();
 });
 
-test("when its server ends and there is no other, it stays to the end", async () => {
+test("while its server drains and there is no other, it stays to the end", async () => {
   let ending = false;
-  const { viewer, made, said } = watch(async () => {
+  const { manager, made, reported } = watch(async () => {
     if (ending) throw new Trouble("ending");
   });
   await settled();
   ending = true;
-  viewer.serverEnds();
+  manager.serverDrains();
   await until(() => made[1]?.closed);
-  assert.equal(viewer.session, made[0]);
+  assert.equal(manager.session, made[0]);
   made[0].end(new Trouble("lost"));
   await settled();
-  assert.equal(said.at(-1), "waiting: lost");
-  viewer.close();
+  assert.equal(reported.at(-1), "waiting: lost");
+  manager.close();
 });

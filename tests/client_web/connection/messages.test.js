@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { meshMessage, parseEvent, pingMessage, viewMessage } from "../../../client_web/js/connection/messages.js";
+import {
+  meshMessage,
+  parseEvent,
+  pingMessage,
+  viewMessage,
+} from "../../../client_web/js/connection/messages.js";
 
-test("a view carries what the contract says and nothing else", () => {
+test("a view message holds the fields of the protocol and nothing else", () => {
   const eye = { rotation: [0, 0, 0, 1], position: [0, 0, 0.7] };
   assert.deepEqual(JSON.parse(viewMessage(5, 99.1, eye)), {
     type: "view",
@@ -13,11 +18,11 @@ test("a view carries what the contract says and nothing else", () => {
   });
 });
 
-test("a mesh frame names only what is not at rest", () => {
-  const text = meshMessage(17, 12.5, {
-    jawOpen: 0.30001,
-    mouthClose: 0,
-    exp003: -2.5,
+test("a mesh message leaves out coefficients at rest", () => {
+  const text = meshMessage({
+    seq: 17,
+    captured_at_ms: 12.5,
+    expression: { jawOpen: 0.30001, mouthClose: 0, exp003: -2.5 },
   });
   assert.deepEqual(JSON.parse(text), {
     type: "mesh",
@@ -27,12 +32,15 @@ test("a mesh frame names only what is not at rest", () => {
   });
 });
 
-test("a mesh frame may turn the head", () => {
+test("a mesh message may hold the pose of the head", () => {
   const head = { rotation: [0, 0, 0, 1], translation: [0, 0, 0] };
-  assert.deepEqual(JSON.parse(meshMessage(1, 0, {}, head)).head, head);
+  assert.deepEqual(
+    JSON.parse(meshMessage({ seq: 1, captured_at_ms: 0, expression: {}, head })).head,
+    head,
+  );
 });
 
-test("events that this page does not know are passed over", () => {
+test("unknown events are ignored", () => {
   assert.equal(parseEvent("{"), null);
   assert.equal(parseEvent("null"), null);
   assert.equal(parseEvent('{"type":"weather"}'), null);
@@ -43,6 +51,6 @@ test("events that this page does not know are passed over", () => {
   assert.equal(parseEvent('{"type":"error","detail":"no"}').detail, "no");
 });
 
-test("a ping carries this page's clock", () => {
+test("a ping holds this page's clock", () => {
   assert.deepEqual(JSON.parse(pingMessage(7.5)), { type: "ping", sent_at_ms: 7.5 });
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { closeSession, openSession, queueBeside } from "../../../client_web/js/connection/whep.js";
+import { closeSession, openSession } from "../../../client_web/js/connection/whep.js";
 
 const ENDPOINT = new URL("http://server.test/v1/streams/demo/whep");
 
@@ -34,7 +34,7 @@ class FakePeerConnection extends EventTarget {
   }
 }
 
-/** Answers every request the same way and remembers them. */
+/** Answer every request the same way and record it. */
 function fakeFetch(answer) {
   const requests = [];
   const fetch = async (url, options) => {
@@ -62,31 +62,29 @@ test("posts the offer at once and applies the answer", async () => {
   assert.deepEqual(pc.answer, { type: "answer", sdp: "the answer" });
 });
 
-test("a ticket of the waiting line goes along with the offer", async () => {
+test("a ticket of the queue is sent with the offer", async () => {
   const { fetch, requests } = fakeFetch(created);
   await openSession(new FakePeerConnection(), ENDPOINT, { fetch, ticket: "T" });
   assert.equal(requests[0].headers["Telewarp-Ticket"], "T");
 });
 
-test("the waiting line lies beside either way of watching, and beside itself is none", () => {
-  const queue = (address) => queueBeside(new URL(address))?.href;
-  assert.equal(queue("wss://host/v1/streams/a/pictures"), "https://host/v1/streams/a/queue");
-  assert.equal(queue("http://host/v1/streams/a/whep"), "http://host/v1/streams/a/queue");
-  assert.equal(queue("http://host/v1/streams/a/queue"), undefined);
-});
-
-test("gathers with the servers the answer names, and tells what they find", async () => {
+test("gathers with the servers of the answer, and sends the candidates they find", async () => {
   const pc = new FakePeerConnection();
   const Link =
     '<turn:turn.test>; rel="ice-server"; username="u"; credential="c"; credential-type="password"';
   const { fetch, requests } = fakeFetch(
-    () => new Response("the answer", { status: 201, headers: { Location: "/v1/sessions/abc", Link } }),
+    () =>
+      new Response("the answer", { status: 201, headers: { Location: "/v1/sessions/abc", Link } }),
   );
   await openSession(pc, ENDPOINT, { fetch });
   assert.deepEqual(pc.configuration, {
     iceServers: [{ urls: "turn:turn.test", username: "u", credential: "c" }],
   });
-  const found = { usernameFragment: "EsAw", sdpMid: "0", candidate: "candidate:1 1 udp 1 192.0.2.1" };
+  const found = {
+    usernameFragment: "EsAw",
+    sdpMid: "0",
+    candidate: "candidate:1 1 udp 1 192.0.2.1",
+  };
   pc.found({ ...found, type: "relay" });
   pc.found({ ...found, type: "host" });
   pc.found(null);
@@ -102,7 +100,7 @@ test("gathers with the servers the answer names, and tells what they find", asyn
   );
 });
 
-test("a stream that does not exist is told from a full server", async () => {
+test("refusals are told apart", async () => {
   const open = (answer) =>
     openSession(new FakePeerConnection(), ENDPOINT, { fetch: fakeFetch(answer).fetch });
   await assert.rejects(open(problem(404, "no stream 'demo'")), {
@@ -141,7 +139,7 @@ test("a server that is not there is unreachable", async () => {
   });
 });
 
-test("a broken answer deletes the session, or the server would render for nobody", async () => {
+test("a broken answer deletes the session, otherwise the server renders for nobody", async () => {
   const pc = new FakePeerConnection();
   pc.brokenAnswer = true;
   const { fetch, requests } = fakeFetch(created);
@@ -162,7 +160,7 @@ test("an abort ends the wait with its own reason", async () => {
   );
 });
 
-test("leaving works while the page goes away, and when the server is gone", async () => {
+test("leaving works while the page closes, and when the server is down", async () => {
   const { fetch, requests } = fakeFetch(() => new Response(null, { status: 204 }));
   await closeSession(new URL("http://server.test/v1/sessions/abc"), { fetch });
   assert.equal(requests[0].keepalive, true);
@@ -173,11 +171,13 @@ test("leaving works while the page goes away, and when the server is gone", asyn
   });
 });
 
-test("a session on the host a router chose is left there, with the token that host gave", async () => {
+test("a session on a host chosen by a router is ended there, with the token that host issued", async () => {
   const { fetch, requests } = fakeFetch(() => {
     const headers = { Location: "/v1/sessions/abc", "Telewarp-Token": "given" };
     const answer = new Response("the answer", { status: 201, headers });
-    return Object.defineProperty(answer, "url", { value: "http://gpu7.test/v1/streams/demo/whep?pass=p" });
+    return Object.defineProperty(answer, "url", {
+      value: "http://gpu7.test/v1/streams/demo/whep?pass=p",
+    });
   });
   const session = await openSession(new FakePeerConnection(), ENDPOINT, { fetch });
   assert.equal(String(session), "http://gpu7.test/v1/sessions/abc");

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { meshMessage } from "../../../client_web/js/connection/messages.js";
 import { Face } from "../../../client_web/js/input/face.js";
 import { rotate } from "../../../client_web/js/reprojection/quaternion.js";
 
@@ -10,25 +11,25 @@ function newFace() {
   return face;
 }
 
-const sent = (face, now_ms = 0) => JSON.parse(face.message(now_ms).text);
+const sent = (face, now_ms = 0) => JSON.parse(meshMessage(face.meshFrame(now_ms)));
 
-test("nothing is driven until somebody takes the face", () => {
+test("the face is not driven until something is set", () => {
   const face = newFace();
   assert.equal(face.driving, false);
   face.set({ jawOpen: 0.4 });
   assert.equal(face.driving, true);
 });
 
-test("a slider counts at once", () => {
+test("a slider acts at once", () => {
   const face = newFace();
   face.set({ jawOpen: 0.4 });
   face.set({ cheekPuff: 0.2 });
   assert.deepEqual(sent(face).expression, { jawOpen: 0.4, cheekPuff: 0.2 });
 });
 
-test("every mesh frame has a number of its own, above where it began", () => {
+test("every mesh frame has its own number, above the first", () => {
   const face = newFace();
-  assert.deepEqual([face.message(0).seq, face.message(1).seq], [101, 102]);
+  assert.deepEqual([face.meshFrame(0).seq, face.meshFrame(1).seq], [101, 102]);
 });
 
 test("a preset is eased into, and reached", () => {
@@ -51,7 +52,7 @@ test("a performance goes on until a slider is moved", () => {
   assert.deepEqual(sent(face).expression, { cheekPuff: 1 });
 });
 
-test("a released face comes to rest before it is given back", () => {
+test("a released face comes to rest before it stops being driven", () => {
   const face = newFace();
   face.set({ jawOpen: 1 });
   face.turnHead({ turn: 0.3 });
@@ -66,7 +67,7 @@ test("a released face comes to rest before it is given back", () => {
   assert.equal(face.head.turn, 0);
 });
 
-test("a hand on a slider keeps a face that was being released", () => {
+test("a slider moved during a release keeps the face driven", () => {
   const face = newFace();
   face.set({ jawOpen: 1 });
   face.release(10);
@@ -85,7 +86,7 @@ test("the head turns about the base of its neck", () => {
   assert.ok(Math.abs(Math.hypot(...rotation) - 1) < 1e-9);
 });
 
-test("a face that is told to blink closes both lids, and never opens a winking one", () => {
+test("a blinking face closes both lids, and never opens a winking one", () => {
   const face = newFace();
   face.set({ eyeBlinkLeft: 1 });
   face.blinking = true;
@@ -95,7 +96,7 @@ test("a face that is told to blink closes both lids, and never opens a winking o
   assert.ok(lids.some(({ eyeBlinkRight }) => eyeBlinkRight === undefined));
 });
 
-test("only what the avatar takes is sent", () => {
+test("only what the avatar accepts is sent", () => {
   const face = new Face(0);
   face.fit(["jawOpen"], [0, 1]);
   face.set({ jawOpen: 1.2, exp001: 1 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ARKIT_NAMES } from "../../../client_web/js/input/coefficients.js";
-import { PERFORMANCES, PRESETS, blend, blink, talk } from "../../../client_web/js/input/presets.js";
+import { blend, blink, PERFORMANCES, PRESETS, talk } from "../../../client_web/js/input/presets.js";
 
 function assertValid(expression, what) {
   for (const [name, value] of Object.entries(expression)) {

@@ -9,7 +9,8 @@ import {
 } from "../../../client_web/js/reprojection/quaternion.js";
 
 function close(actual, expected) {
-  actual.forEach((value, i) => assert.ok(Math.abs(value - expected[i]) < 1e-12, `${actual}`));
+  for (const [i, value] of actual.entries())
+    assert.ok(Math.abs(value - expected[i]) < 1e-12, `${actual}`);
 }
 
 test("a quarter turn about +Y takes +Z to +X", () => {

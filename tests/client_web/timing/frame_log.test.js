@@ -2,8 +2,6 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { FrameLog, stagePercentiles } from "../../../client_web/js/timing/frame_log.js";
-import { stackColumns } from "../../../client_web/js/panels/stage_plot.js";
-import { tableRows } from "../../../client_web/js/panels/stages_panel.js";
 
 const row = (presented_at_ms, stages = { warp: 4 }) => ({
   presented_at_ms,
@@ -21,7 +19,7 @@ const row = (presented_at_ms, stages = { warp: 4 }) => ({
 
 function logged(rows) {
   const log = new FrameLog();
-  rows.forEach((one) => log.add(one));
+  for (const one of rows) log.add(one);
   return log;
 }
 
@@ -65,58 +63,4 @@ test("percentiles are of the frames that know the stage", () => {
     uplink: { p50: 9, p95: 9, count: 1 },
     warp: { p50: 2, p95: 4, count: 4 },
   });
-});
-
-test("columns stack a frame's stages without gaps, the newest at the right", () => {
-  const { columns, top_ms } = stackColumns([row(9_999, { warp: 4, uplink: 2 })], 10_000, 100);
-  assert.equal(top_ms, 20);
-  assert.equal(columns.length, 1);
-  assert.equal(columns[0].x, 0.99);
-  assert.deepEqual(
-    columns[0].parts.map(({ from_ms, to_ms }) => [from_ms, to_ms]),
-    [
-      [0, 2],
-      [2, 6],
-    ],
-  );
-});
-
-test("of frames that share a column the slowest is seen, and old ones are gone", () => {
-  const rows = [row(-1, { warp: 90 }), row(9_995, { warp: 30 }), row(9_999, { warp: 4 })];
-  const { columns, top_ms } = stackColumns(rows, 10_000, 100);
-  assert.equal(columns.length, 1);
-  assert.equal(columns[0].parts[0].to_ms, 30);
-  assert.equal(top_ms, 40);
-});
-
-test("one hiccup does not press all other frames flat", () => {
-  const rows = Array.from({ length: 100 }, (_, i) => row(i * 100, { warp: i === 50 ? 900 : 15 }));
-  assert.equal(stackColumns(rows, 9_900, 200).top_ms, 20);
-});
-
-test("an empty plot has a scale", () => {
-  assert.deepEqual(stackColumns([], 0, 10), { columns: [], top_ms: 20 });
-});
-
-test("the table shows what was measured in the order a frame passes it", () => {
-  const summaries = { uplink: { p50: 1, p95: 2 }, warp: { p50: 4, p95: 9 }, send: { p50: 0, p95: 0 } };
-  const rows = tableRows(summaries, { stages_ms: { warp: 4, encode: 1 } });
-  assert.deepEqual(
-    rows.map(({ label, p50, p95 }) => [label, p50, p95]),
-    [
-      ["To the server", 1, 2],
-      ["Warping the cache", 4, 9],
-    ],
-  );
-});
-
-test("where no frame is seen whole the server's medians are shown", () => {
-  const rows = tableRows({}, { stages_ms: { warp: 4, encode: 1 } });
-  assert.deepEqual(
-    rows.map(({ label, p95 }) => [label, p95]),
-    [
-      ["Warping the cache", null],
-      ["Encoding", null],
-    ],
-  );
 });

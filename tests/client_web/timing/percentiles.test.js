@@ -15,7 +15,7 @@ test("an empty window has no percentiles, not zero", () => {
 
 test("old samples leave by age and by number", () => {
   const window = new PercentileWindow({ size: 3, age_ms: 1000 });
-  [10, 20, 30, 40].forEach((value, i) => window.add(value, i * 400));
+  for (const [i, value] of [10, 20, 30, 40].entries()) window.add(value, i * 400);
   assert.equal(window.summary(1200).count, 3);
   assert.deepEqual(window.summary(2000), { p50: 40, p95: 40, count: 1 });
 });

@@ -11,29 +11,29 @@ test("nothing is known before the first answer", () => {
 
 test("the quickest ping tells the offset, and how far off it may be", () => {
   const clock = new ServerClock();
-  clock.heard(pong(0, 5030), 40); // 30 ms there, 10 back: off by 10
-  clock.heard(pong(100, 5102), 104); // 2 and 2
-  clock.heard(pong(200, 5201), 260);
+  clock.add(pong(0, 5030), 40); // 30 ms there, 10 back: off by 10
+  clock.add(pong(100, 5102), 104); // 2 and 2
+  clock.add(pong(200, 5201), 260);
   assert.deepEqual(clock.estimate, { offset_ms: 5000, error_ms: 2, round_trip_ms: 4 });
 });
 
 test("a quick ping of long ago no longer counts, for clocks drift", () => {
   const clock = new ServerClock();
-  clock.heard(pong(0, 5001), 2);
-  clock.heard(pong(11_000, 16_010), 11_010);
+  clock.add(pong(0, 5001), 2);
+  clock.add(pong(11_000, 16_010), 11_010);
   assert.deepEqual(clock.estimate, { offset_ms: 5005, error_ms: 5, round_trip_ms: 10 });
 });
 
 test("an answer that makes no sense is left out", () => {
   const clock = new ServerClock();
-  clock.heard(pong(50, 5000), 40);
-  clock.heard(pong(50, undefined), 60);
+  clock.add(pong(50, 5000), 40);
+  clock.add(pong(50, undefined), 60);
   assert.equal(clock.estimate, null);
 });
 
 test("another session may have another clock", () => {
   const clock = new ServerClock();
-  clock.heard(pong(0, 5001), 2);
-  clock.forget();
+  clock.add(pong(0, 5001), 2);
+  clock.clear();
   assert.equal(clock.estimate, null);
 });

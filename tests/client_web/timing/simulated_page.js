@@ -1,9 +1,10 @@
-// A page, a screen, a network and a server in time of their own, for tests of when views leave.
+// A page, a screen, a network and a server on a simulated clock, for tests of when views are sent.
 
+import { FrameJournal } from "../../../client_web/js/timing/frame_journal.js";
 import { Transit } from "../../../client_web/js/timing/transit.js";
 import { ViewClock } from "../../../client_web/js/timing/view_clock.js";
 
-/** Numbers that look random and are the same in every run. */
+/** Return pseudo-random numbers that are the same in every run. */
 export function randomNumbers(seed) {
   let state = seed;
   return () => {
@@ -24,11 +25,12 @@ export class SimulatedPage {
   /** @type {{seq: number, sent_ms: number, pose_ms: number}[]} */ sent = [];
   /** @type {{at_ms: number, seq: number, latency_ms: number, age_ms: number}[]} */ shown = [];
   transit = new Transit();
+  journal = new FrameJournal((frame, skipped) => this.transit.displayed(frame, skipped));
 
   /**
    * @param {object} world
    * @param {number} world.hz of the screen
-   * @param {() => number} world.transit_ms from a view's leaving to its frame's being decoded
+   * @param {() => number} world.transit_ms from sending a view to decoding its frame
    * @param {() => number} [world.timerLate_ms]
    * @param {number} [world.serverFps]
    */
@@ -45,13 +47,15 @@ export class SimulatedPage {
       },
       setTimer: (callback, delay_ms) =>
         this.#at(this.now_ms + Math.max(0, delay_ms) + timerLate_ms(), callback),
-      clearTimer: (event) => event && (event.run = () => {}),
+      clearTimer: (event) => {
+        if (event) event.run = () => {};
+      },
     });
     this.clock.fps = serverFps;
     this.#at(this.#refreshAfter(0), () => this.#refresh());
   }
 
-  /** Lets time go by. @param {number} ms */
+  /** Advance the clock. @param {number} ms */
   run(ms) {
     const until_ms = this.now_ms + ms;
     for (;;) {
@@ -64,7 +68,7 @@ export class SimulatedPage {
     this.now_ms = until_ms;
   }
 
-  /** Moves the pose so many times a second from now on. */
+  /** Move the pose `hz` times per second from now on. */
   track(hz, jitter_ms = () => 0) {
     const step = (count) => {
       this.pose_ms = this.now_ms;
@@ -76,7 +80,7 @@ export class SimulatedPage {
     step(1);
   }
 
-  /** Moves the pose smoothly from now on: it is always that of now. */
+  /** Move the pose smoothly from now on: it is always current. */
   glide() {
     this.gliding = true;
     const frame = () => {
@@ -91,8 +95,8 @@ export class SimulatedPage {
     const seq = this.sent.length + 1;
     const view = { seq, sent_ms: this.now_ms, pose_ms: this.pose_ms };
     this.sent.push(view);
-    this.transit.viewSent(seq, planned_ms);
-    // The server draws a frame at a time at its own pace; a view that waits gives way to a newer.
+    this.journal.viewSent({ seq, sent_at_ms: this.now_ms, planned_ms });
+    // The server renders one frame at a time at its own pace; a newer view replaces a waiting one.
     const begins_ms = Math.max(this.now_ms, this.#freeAt_ms - this.serverInterval_ms / 2);
     this.#at(begins_ms, () => {
       if (this.sent.some((other) => other.seq > seq && other.begun)) return;
@@ -106,24 +110,25 @@ export class SimulatedPage {
   }
 
   #decoded(view) {
-    const report = { view_seq: view.seq, rtp_timestamp: view.seq, clock_ms: { sent: this.now_ms - 1 } };
-    this.transit.reported(report, 0);
+    const { seq } = view;
+    const clock_ms = { sent: this.now_ms - 1 };
+    this.journal.eventReceived({ type: "frame", view_seq: seq, rtp_timestamp: seq, clock_ms }, 0);
     if (this.#newest && this.#newest.view.seq > view.seq) return;
-    this.#newest = { view, report, presentationTime: this.now_ms };
+    this.#newest = { view, presentationTime: this.now_ms };
   }
 
   #refresh() {
     const frame = this.#newest;
     this.#newest = null;
     if (frame) {
-      const { view, report, presentationTime } = frame;
+      const { view, presentationTime } = frame;
       this.shown.push({
         at_ms: this.now_ms,
         seq: view.seq,
         latency_ms: this.now_ms - view.sent_ms,
         age_ms: this.now_ms - view.pose_ms,
       });
-      this.transit.shown({ report, shown: { presentationTime } });
+      this.journal.displayed(view.seq, this.now_ms, { presentationTime });
     }
     this.#at(this.#refreshAfter(this.now_ms + 1e-6), () => this.#refresh());
   }

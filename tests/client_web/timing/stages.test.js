@@ -7,7 +7,7 @@ const OFFSET = 100_000;
 
 /** Sent at 1000, received 1002, drawn 1003..1013, encoded 1014..1016, sent 1017, shown 1030. */
 const frame = (changes = {}) => ({
-  report: {
+  event: {
     stages_ms: { wait: 1, queue: 2, raster: 3, warp: 4, hand_over: 1, encode: 2 },
     convert_ms: 0.5,
     clock_ms: {
@@ -18,7 +18,7 @@ const frame = (changes = {}) => ({
       sent: OFFSET + 1017,
     },
   },
-  shown: { receiveTime: 1019, processingDuration: 0.001, presentationTime: 1022 },
+  metadata: { receiveTime: 1019, processingDuration: 0.001, presentationTime: 1022 },
   displayed_at_ms: 1030,
   origin: { kind: "view", sent_at_ms: 1000, moved_at_ms: 995 },
   ...changes,
@@ -26,7 +26,7 @@ const frame = (changes = {}) => ({
 
 const sum = (stages) => Object.values(stages).reduce((total, ms) => total + ms, 0);
 
-test("a frame's way is cut where it was seen", () => {
+test("a frame's latency is split where it was measured", () => {
   assert.deepEqual(frameStages(frame(), OFFSET), {
     hold: 5,
     uplink: 2,
@@ -51,41 +51,41 @@ test("the stages make up the whole latency, whatever the clocks' offset is taken
   }
 });
 
-test("a view that came while the frame was queued stood there less long", () => {
+test("a view that arrived while the frame was queued was queued for less time", () => {
   const late = frame();
-  late.report.clock_ms.view_received = OFFSET + 1004;
+  late.event.clock_ms.view_received = OFFSET + 1004;
   const stages = frameStages(late, OFFSET);
   assert.equal(stages.wait, 0);
   assert.equal(stages.queue, 1);
   assert.ok(Math.abs(sum(stages) - 35) < 1e-9);
 });
 
-test("without the server's clock the ways through the network are not shown", () => {
+test("without the server's clock uplink and downlink are unknown", () => {
   const stages = frameStages(frame(), null);
   assert.ok(!("uplink" in stages) && !("downlink" in stages));
   assert.equal(stages.warp, 4);
   assert.equal(stages.screen, 8);
 });
 
-test("what a browser does not tell is left out", () => {
-  const stages = frameStages(frame({ shown: { presentationTime: 1022 } }), OFFSET);
+test("what a browser does not report is left out", () => {
+  const stages = frameStages(frame({ metadata: { presentationTime: 1022 } }), OFFSET);
   assert.deepEqual(
     ["downlink", "buffer", "decode"].filter((id) => id in stages),
     [],
   );
   assert.equal(stages.screen, 8);
-  assert.ok(!("screen" in frameStages(frame({ shown: {} }), OFFSET)));
+  assert.ok(!("screen" in frameStages(frame({ metadata: {} }), OFFSET)));
 });
 
-test("a frame that shows nothing new of ours has no way there", () => {
+test("a frame that shows no new movement has no uplink", () => {
   const stages = frameStages(frame({ origin: null }), OFFSET);
   assert.ok(!("uplink" in stages));
   assert.equal(stages.wait, 1);
 });
 
-test("a picture sent once more was not drawn for this frame", () => {
+test("a repeated frame was not rendered for this event", () => {
   const again = frame();
-  again.report.stages_ms = { encode: 2 };
+  again.event.stages_ms = { encode: 2 };
   const stages = frameStages(again, OFFSET);
   assert.ok(!("warp" in stages));
   assert.equal(stages.wait, 12);
@@ -93,8 +93,8 @@ test("a picture sent once more was not drawn for this frame", () => {
   assert.ok(!("wait" in frameStages({ ...again, origin: null }, OFFSET)));
 });
 
-test("an older server's durations are taken as they are", () => {
-  const stages = frameStages(frame({ report: { stages_ms: { warp: 4 } } }), OFFSET);
+test("an older server's durations are used unchanged", () => {
+  const stages = frameStages(frame({ event: { stages_ms: { warp: 4 } } }), OFFSET);
   assert.deepEqual(stages, { warp: 4 });
 });
 

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { FrameJournal } from "../../../client_web/js/timing/frame_journal.js";
 import { ScreenClock } from "../../../client_web/js/timing/screen_clock.js";
 import { Transit } from "../../../client_web/js/timing/transit.js";
-import { SimulatedPage, randomNumbers } from "./simulated_page.js";
+import { randomNumbers, SimulatedPage } from "./simulated_page.js";
 
 const LEARNING_MS = 3000;
 const WATCHED_MS = 8000;
@@ -11,7 +12,7 @@ const WATCHED_MS = 8000;
 const percentile = (values, share) =>
   [...values].sort((a, b) => a - b)[Math.max(0, Math.ceil(share * values.length) - 1)];
 
-/** What the screen showed once the clock had learned. */
+/** Return what the screen showed once the clock had learned. */
 function watched(page, move) {
   page.run(50);
   move(page);
@@ -28,7 +29,7 @@ function watched(page, move) {
 }
 
 for (const hz of [30, 60, 75, 120, 144]) {
-  test(`on a screen of ${hz} Hz a smooth movement is as old as its way is long`, () => {
+  test(`on a screen of ${hz} Hz a smooth movement is as old as its transit time`, () => {
     const page = new SimulatedPage({ hz, transit_ms: () => 13 });
     const { fps, p50, p95 } = watched(page, (p) => p.glide());
     assert.ok(p50 >= 13 && p50 < 15, `p50 ${p50}`);
@@ -38,7 +39,7 @@ for (const hz of [30, 60, 75, 120, 144]) {
 }
 
 for (const transit of [4, 11, 16, 24, 40]) {
-  test(`a way of ${transit} ms costs no more, whatever of a refresh that is`, () => {
+  test(`a transit time of ${transit} ms costs no more, whatever share of a refresh it is`, () => {
     const page = new SimulatedPage({ hz: 60, transit_ms: () => transit });
     const { fps, p50 } = watched(page, (p) => p.glide());
     assert.ok(p50 - transit < 2, `p50 ${p50}`);
@@ -46,7 +47,7 @@ for (const transit of [4, 11, 16, 24, 40]) {
   });
 }
 
-test("uneven ways cost a little lead and few frames", () => {
+test("varying transit times cost a little lead and few frames", () => {
   const random = randomNumbers(5);
   const page = new SimulatedPage({
     hz: 60,
@@ -59,7 +60,7 @@ test("uneven ways cost a little lead and few frames", () => {
   assert.ok(fps > 55, `${fps} frames a second`);
 });
 
-test("when the way gets longer it backs off within a third of a second, and comes back", () => {
+test("when transit times grow the lead grows within a third of a second, and shrinks again", () => {
   let transit = 10;
   const page = new SimulatedPage({ hz: 60, transit_ms: () => transit });
   page.run(50);
@@ -74,25 +75,25 @@ test("when the way gets longer it backs off within a third of a second, and come
   assert.ok(page.clock.lead_ms < 12, `lead ${page.clock.lead_ms}`);
 });
 
-test("a mouse that moves all the time is asked just in time", () => {
+test("a mouse that moves all the time is read just in time", () => {
   const page = new SimulatedPage({ hz: 60, transit_ms: () => 12 });
   const { fps, p50, p95 } = watched(page, (p) => p.track(1000));
   assert.ok(p95 < 15.5, `p50 ${p50}, p95 ${p95}`);
   assert.ok(fps > 58, `${fps} frames a second`);
 });
 
-test("of a tracker's poses none waits for a newer one that comes too late", () => {
+test("no pose of a tracker waits for a newer one that comes too late", () => {
   const random = randomNumbers(9);
   const page = new SimulatedPage({ hz: 60, transit_ms: () => 12 });
   const { fps, p95 } = watched(page, (p) => p.track(59.3, () => 2 * random()));
-  // Its own clock runs apart from the screen's: up to a refresh of waiting is in the nature of it.
+  // Its clock drifts against the screen's, so it waits for up to one refresh.
   assert.ok(p95 < 12 + 17, `p95 ${p95}`);
   assert.ok(fps > 55, `${fps} frames a second`);
   const holds = page.sent.slice(200).map((view) => view.sent_ms - view.pose_ms);
   assert.ok(percentile(holds, 0.95) < 1, `held ${percentile(holds, 0.95)}`);
 });
 
-test("a single movement after a rest leaves at once", () => {
+test("a single movement after a rest is sent at once", () => {
   const page = new SimulatedPage({ hz: 60, transit_ms: () => 12 });
   page.run(500);
   page.pose_ms = page.now_ms;
@@ -101,7 +102,7 @@ test("a single movement after a rest leaves at once", () => {
   assert.equal(page.sent[0].sent_ms, 500);
 });
 
-test("before anything is known views leave at most as often as frames are drawn", () => {
+test("before anything is known views are sent at most as often as frames are rendered", () => {
   const page = new SimulatedPage({ hz: 60, transit_ms: () => Infinity });
   page.run(10);
   page.track(1000);
@@ -109,7 +110,7 @@ test("before anything is known views leave at most as often as frames are drawn"
   assert.ok(page.sent.length <= 70, `${page.sent.length} views`);
 });
 
-test("on a fast screen no more views are sent than the server draws", () => {
+test("on a fast screen no more views are sent than the server renders", () => {
   const page = new SimulatedPage({ hz: 144, transit_ms: () => 9, serverFps: 30 });
   const { fps, p50 } = watched(page, (p) => p.glide());
   assert.ok(Math.abs(fps - 30) < 1.5, `${fps} frames a second`);
@@ -126,18 +127,16 @@ test("a screen's interval is found though every third frame is missed", () => {
   assert.equal(screen.next(90_000), 90_000);
 });
 
-test("frames that nobody saw count too: they are the late ones", () => {
+test("frames that were never displayed count too: they are the late ones", () => {
   const transit = new Transit();
-  const show = (seq, ready_ms) => {
-    const report = { view_seq: seq, rtp_timestamp: seq, clock_ms: { sent: ready_ms - 2 } };
-    transit.reported(report, 0);
-    return report;
-  };
+  const journal = new FrameJournal((frame, skipped) => transit.displayed(frame, skipped));
   for (let seq = 0; seq < 60; seq++) {
-    transit.viewSent(seq, 100 * seq);
     const late = seq % 2;
-    const report = show(seq, 100 * seq + (late ? 20 : 12));
-    if (!late) transit.shown({ report, shown: { presentationTime: 100 * seq + 12 } });
+    const ready_ms = 100 * seq + (late ? 20 : 12);
+    const clock_ms = { sent: ready_ms - 2 };
+    journal.viewSent({ seq, sent_at_ms: 100 * seq, planned_ms: 100 * seq });
+    journal.eventReceived({ type: "frame", view_seq: seq, rtp_timestamp: seq, clock_ms }, 0);
+    if (!late) journal.displayed(seq, ready_ms, { presentationTime: 100 * seq + 12 });
   }
   assert.equal(transit.lead_ms(1000 / 60), 20.5);
 });
