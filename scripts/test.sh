@@ -18,6 +18,7 @@ ensure_program() {
 ensure_environment dev
 ensure_program chromium chromium
 ensure_program node nodejs
+ensure_program npm npm
 ensure_program turnserver coturn
 ensure_program ip iproute2
 ensure_program iptables iptables
@@ -29,5 +30,5 @@ step() { echo "== $*" >&2; "$@"; }
 step .venv/bin/ruff check .
 step .venv/bin/ruff format --check .
 step .venv/bin/mypy models server
-find tests/client_web -name "*.test.js" -print0 | step xargs -0 node --test
+step scripts/check_client.sh
 step .venv/bin/python -m pytest "$@"
