@@ -9,7 +9,7 @@ import { find } from "../panels/dom.js";
  * @property {HTMLCanvasElement} jpeg
  * @property {HTMLCanvasElement} still
  * @property {HTMLCanvasElement} late
- * @property {HTMLElement} note tells about the JPEG fallback
+ * @property {HTMLElement} note explains the JPEG fallback
  */
 
 /**

@@ -11,7 +11,7 @@ import { JPEG_TEXT } from "../panels/texts.js";
  * @property {HTMLVideoElement} video
  * @property {HTMLCanvasElement} jpeg
  * @property {HTMLCanvasElement} still
- * @property {HTMLElement} note tells about the JPEG fallback
+ * @property {HTMLElement} note explains the JPEG fallback
  *
  * @typedef {object} DisplayListeners
  * @property {() => void} onSession called when another session's frames will be displayed
@@ -64,8 +64,8 @@ export class ImageDisplay {
     return this.#displayed === "jpeg" ? this.#elements.jpeg : this.#elements.video;
   }
 
-  /** @returns {boolean} whether the browser tells which frame of the video it displays */
-  get tellsFrames() {
+  /** @returns {boolean} whether the browser reports which frame of the video it displays */
+  get reportsFrames() {
     return Boolean(this.#elements.video.requestVideoFrameCallback);
   }
 

@@ -1,6 +1,6 @@
 // `window.telewarp`, for tests, benchmarks and the console.
 
-/** Names that tests and benchmarks know, where this page uses others. */
+// Tests and benchmarks depend on these values; this page uses other names for some of them.
 const STATE_NAMES = {
   connecting: "connecting",
   live: "live",

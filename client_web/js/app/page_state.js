@@ -61,7 +61,7 @@ export class PageState {
     this.#view.signIn.show(this.trouble?.kind === "sign-in");
   }
 
-  /** Must be called when the server says that it is draining, which it repeats every second. */
+  /** Must be called when the server reports that it is draining, which it repeats every second. */
   serverDrains() {
     this.#setDraining(true);
   }

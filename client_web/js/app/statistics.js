@@ -13,7 +13,7 @@ const MEASURE_EVERY_MS = 1000;
  * @typedef {object} Measured
  * @property {import("../timing/telemetry.js").Telemetry} telemetry
  * @property {{readonly live: boolean}} state
- * @property {{readonly tellsFrames: boolean}} display
+ * @property {{readonly reportsFrames: boolean}} display
  * @property {() => Pick<import("../connection/connection_manager.js").Session,
  *   "delivery" | "send" | "received"> | null} session
  */
@@ -52,7 +52,7 @@ export class Statistics {
     this.#stagesPanel.show(measurements, telemetry.log, now_ms);
   }
 
-  /** Ask for the server's clock. */
+  /** Request the server's clock. */
   ping() {
     const session = this.#measured.session();
     // The JPEG fallback sends answers only with the next image, too late to compare clocks.
@@ -65,6 +65,6 @@ export class Statistics {
     const received = await session()?.received();
     if (!received) return;
     telemetry.received(received.bytes, this.#now());
-    if (!display.tellsFrames) telemetry.decoded(received.frames, this.#now());
+    if (!display.reportsFrames) telemetry.decoded(received.frames, this.#now());
   }
 }

@@ -1,4 +1,4 @@
-// Sends the camera's pose to the server: when the view clock says so, and as a heartbeat.
+// Sends the camera's pose to the server: when the view clock schedules it, and as a heartbeat.
 
 import { viewMessage } from "../connection/messages.js";
 import { ViewClock } from "../timing/view_clock.js";

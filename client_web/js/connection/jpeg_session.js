@@ -171,7 +171,7 @@ export class JpegSession {
     const facts = { status: code - CLOSE_CODE_BASE, detail: reason };
     if (facts.status === 404) return new Trouble("unknown-stream", facts);
     if (facts.status === 503) {
-      // The server may also be starting or shutting down: joining the queue tells which.
+      // The server may also be starting or shutting down: the answer to joining the queue states which.
       const queue = queueAddress(new URL(socket.url));
       return new Trouble("full", { ...facts, retry_after_s: 5, queue });
     }

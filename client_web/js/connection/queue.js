@@ -1,4 +1,4 @@
-// The queue of a full server: joins it, asks for the position as often as the server says, and
+// The queue of a full server: joins it, requests the position as often as the server prescribes, and
 // returns once it is this viewer's turn.
 
 import { access } from "./access.js";
@@ -10,7 +10,7 @@ import { messageOf, Trouble } from "./trouble.js";
  * @property {string} ticket
  * @property {number} place position in the queue, 1 for the next; 0: it is this viewer's turn
  * @property {number} waiting number of queued viewers
- * @property {number} ask_after_s when to ask again
+ * @property {number} ask_after_s when to request the status again
  *
  * @typedef {{ticket: string, address: URL, called: boolean}} Held `called`: its turn has come
  */
@@ -46,7 +46,8 @@ export class Queue {
   async wait(queue, onStatus, signal) {
     while (!signal.aborted) {
       const { held, status } =
-        (this.#held && (await this.#ask(this.#held, signal))) ?? (await this.#join(queue, signal));
+        (this.#held && (await this.#requestStatus(this.#held, signal))) ??
+        (await this.#join(queue, signal));
       onStatus(status);
       const calledBefore = held.called; // and the session was refused all the same
       held.called = status.place === 0;
@@ -86,7 +87,7 @@ export class Queue {
    * @param {AbortSignal} signal
    * @returns {Promise<{held: Held, status: QueueStatus} | null>} null if the ticket has expired
    */
-  async #ask(held, signal) {
+  async #requestStatus(held, signal) {
     const response = await this.#request(held.address, { signal });
     if (response.ok) return { held, status: await response.json() };
     if (response.status !== 404) throw await refusal(response, held.address);

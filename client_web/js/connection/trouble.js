@@ -7,7 +7,7 @@
  * @typedef {object} TroubleFacts
  * @property {string} [detail] the server's or the browser's own words
  * @property {number} [status] HTTP status code
- * @property {number | null} [retry_after_s] when the server asks to be tried again
+ * @property {number | null} [retry_after_s] when the server may be tried again
  * @property {URL | null} [queue] the queue that can be joined
  */
 

@@ -45,7 +45,7 @@ export async function openSession(
     await pc.setRemoteDescription({ type: "answer", sdp: await response.text() });
     signal?.throwIfAborted();
   } catch (error) {
-    await closeSession(session, { fetch }); // otherwise the server renders for nobody
+    await closeSession(session, { fetch }); // otherwise the server renders until it times out
     throw error;
   }
   return session;

@@ -127,7 +127,7 @@ function linkProgram(gl) {
  */
 function addShader(gl, program, kind, source) {
   const shader = gl.createShader(kind);
-  if (!shader) return; // the context is lost: linking fails and says so
+  if (!shader) return; // the context is lost: linking fails and reports it
   gl.shaderSource(shader, source);
   gl.compileShader(shader);
   gl.attachShader(program, shader);

@@ -55,7 +55,7 @@ export class LateReprojection {
   /**
    * Switch it on.
    *
-   * @returns {boolean} false without WebGL, or if the browser does not tell which frame it displays
+   * @returns {boolean} false without WebGL, or if the browser does not report which frame it displays
    */
   start() {
     if (!this.#video.requestVideoFrameCallback) return false;

@@ -111,7 +111,7 @@ export class FrameJournal {
   /**
    * Record that a frame is displayed from now on.
    *
-   * @param {number | undefined} rtpTimestamp undefined if the browser does not tell
+   * @param {number | undefined} rtpTimestamp undefined if the browser does not report it
    * @param {number} displayed_at_ms
    * @param {Partial<VideoFrameCallbackMetadata>} [metadata]
    */

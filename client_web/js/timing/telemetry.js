@@ -18,7 +18,7 @@ const STAGE_AGE_MS = 5000;
  * @property {number} fps_shown
  * @property {Percentiles} pose_to_photon_ms from a pose becoming current to its first frame's light
  * @property {Percentiles} sent_to_photon_ms from sending it
- * @property {boolean} latency_measurable false if the browser does not tell which frame it displays
+ * @property {boolean} latency_measurable false if the browser does not report which frame it displays
  * @property {Percentiles} cache_age_ms
  * @property {number} bitrate_kbps
  * @property {Record<string, number>} stages_ms medians on the server

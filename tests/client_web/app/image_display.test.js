@@ -73,7 +73,7 @@ test("a browser without a callback per frame reports the first one when data is 
   const video = new FakeVideo();
   video.requestVideoFrameCallback = undefined;
   const { display, calls } = displayed(video);
-  assert.equal(display.tellsFrames, false);
+  assert.equal(display.reportsFrames, false);
   display.showVideo("the stream");
   video.dispatchEvent(new Event("loadeddata"));
   assert.deepEqual(calls, ["session", "first by webrtc"]);

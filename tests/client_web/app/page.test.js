@@ -153,7 +153,7 @@ test("only WebRTC sessions are pinged, and what was received is measured", async
   const telemetry = new Telemetry();
   const sent = [];
   let session = null;
-  const parts = { telemetry, state: { live: true }, display: { tellsFrames: true } };
+  const parts = { telemetry, state: { live: true }, display: { reportsFrames: true } };
   const page = new FakeDocument();
   const statistics = new Statistics(page, { ...parts, session: () => session }, () => 2000);
   statistics.ping();
@@ -168,7 +168,7 @@ test("only WebRTC sessions are pinged, and what was received is measured", async
   assert.deepEqual(sent, [{ type: "ping", sent_at_ms: 2000 }]);
   await statistics.measure();
   assert.equal(telemetry.measured(2000).latency_measurable, true);
-  parts.display.tellsFrames = false;
+  parts.display.reportsFrames = false;
   const other = new Statistics(page, { ...parts, session: () => session }, () => 2000);
   await other.measure();
   assert.equal(telemetry.measured(2000).latency_measurable, false);
@@ -196,7 +196,7 @@ test("the file of frames is named after stream and time", () => {
   assert.equal(csvName("demo", date), "telewarp-demo-2026-01-02T03-04-05-006Z.csv");
 });
 
-test("the page's API keeps the names of states and deliveries that scripts know", () => {
+test("the page's API keeps the names of states and deliveries that scripts use", () => {
   const state = { name: "queued", trouble: null };
   const display = { delivery: null };
   const orbit = new Orbit();

@@ -64,7 +64,7 @@ test("a missing token opens the sign-in form", () => {
   assert.equal(calls.at(-1), "sign-in false");
 });
 
-test("a draining server is told once, until the session ends", () => {
+test("a draining server is announced once, until the session ends", () => {
   const { state, view } = observed();
   state.enter({ state: "live" });
   state.serverDrains();

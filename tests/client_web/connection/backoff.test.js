@@ -11,7 +11,7 @@ test("waits double up to the longest", () => {
   );
 });
 
-test("waits are shaken by up to a quarter", () => {
+test("waits vary by up to a quarter", () => {
   const backoff = new Backoff({ first_s: 4, longest_s: 8, random: () => 0.999 });
   const wait_s = backoff.next();
   assert.ok(wait_s > 4.9 && wait_s < 5, String(wait_s));

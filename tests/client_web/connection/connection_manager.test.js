@@ -20,7 +20,7 @@ class FakeSession {
   }
 }
 
-/** A queue whose turn comes when the test says so. */
+/** A queue whose turn the test controls. */
 class FakeQueue {
   ticket = null;
   left = false;

@@ -20,17 +20,21 @@ function queued(...answers) {
     return Response.json(status, { status: code, headers: { Location: "/v1/queue/T" } });
   };
   const sleep = async (ms) => void pauses.push(ms);
-  const places = [];
+  const positions = [];
   const queue = new Queue({ fetch, sleep });
   const life = new AbortController();
-  const wait = () => queue.wait(QUEUE, ({ place }) => places.push(place), life.signal);
-  return { queue, wait, calls, pauses, places, life };
+  const wait = () => queue.wait(QUEUE, ({ place }) => positions.push(place), life.signal);
+  return { queue, wait, calls, pauses, positions, life };
 }
 
-test("joins, asks as often as the server says, and returns when it is its turn", async () => {
-  const { queue, wait, calls, pauses, places } = queued({ place: 2 }, { place: 1 }, { place: 0 });
+test("joins, requests its status as often as the server prescribes, and returns at its turn", async () => {
+  const { queue, wait, calls, pauses, positions } = queued(
+    { place: 2 },
+    { place: 1 },
+    { place: 0 },
+  );
   await wait();
-  assert.deepEqual(places, [2, 1, 0]);
+  assert.deepEqual(positions, [2, 1, 0]);
   assert.deepEqual(pauses, [1500, 1500]);
   assert.deepEqual(calls, ["POST /v1/streams/demo/queue", "GET /v1/queue/T", "GET /v1/queue/T"]);
   assert.equal(queue.ticket, "T");

@@ -19,7 +19,7 @@ test("without a token there is no other attempt until there is one", () => {
   assert.equal(waitAfter(new Trouble("sign-in"), new Backoff()), null);
 });
 
-test("a browser without WebRTC is not asked again", () => {
+test("a browser without WebRTC does not try again", () => {
   assert.equal(waitAfter(new Trouble("unsupported"), new Backoff()), null);
 });
 

@@ -100,7 +100,7 @@ test("gathers with the servers of the answer, and sends the candidates they find
   );
 });
 
-test("refusals are told apart", async () => {
+test("each refusal has a kind of its own", async () => {
   const open = (answer) =>
     openSession(new FakePeerConnection(), ENDPOINT, { fetch: fakeFetch(answer).fetch });
   await assert.rejects(open(problem(404, "no stream 'demo'")), {
@@ -139,7 +139,7 @@ test("a server that is not there is unreachable", async () => {
   });
 });
 
-test("a broken answer deletes the session, otherwise the server renders for nobody", async () => {
+test("a broken answer deletes the session, otherwise the server renders until it times out", async () => {
   const pc = new FakePeerConnection();
   pc.brokenAnswer = true;
   const { fetch, requests } = fakeFetch(created);

@@ -8,7 +8,7 @@ import {
   partnerOf,
 } from "../../../client_web/js/input/coefficients.js";
 
-test("every one of the 52 coefficients has its place once", () => {
+test("every one of the 52 coefficients is in one group", () => {
   const groups = groupCoefficients(ARKIT_NAMES);
   const names = groups.flatMap(({ controls }) => controls.map(({ name }) => name));
   assert.equal(ARKIT_NAMES.length, 52);

@@ -21,7 +21,7 @@ function orbitAt(eye) {
   return orbit;
 }
 
-test("at rest the eye stands where the avatar says, and looks straight ahead", () => {
+test("at rest the eye is at the avatar's own viewpoint and looks straight ahead", () => {
   const { rotation, position } = orbitAt([0, -0.03, 0.62]).pose();
   close(rotation, [0, 0, 0, 1]);
   close(position, [0, -0.03, 0.62]);

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { borderColour } from "../../../client_web/js/panels/backdrop.js";
 
-test("the page takes the colour of the picture's upper border, whatever stands in the middle", () => {
+test("the page takes the colour of the image's upper border, whatever is in the middle", () => {
   const side = 8;
   const rgba = new Uint8ClampedArray(side * side * 4);
   for (let y = 0; y < side; y++) {

@@ -29,7 +29,7 @@ function watched() {
   return telemetry;
 }
 
-test("a browser that does not tell which frame it shows gets no latency, in words", () => {
+test("in a browser that does not report which frame it displays, latency is n/a", () => {
   const telemetry = new Telemetry();
   telemetry.displayed({ presentedFrames: 1, expectedDisplayTime: 10 }, 10);
   assert.equal(hudTexts(telemetry.measured(10), true).latency, "n/a");

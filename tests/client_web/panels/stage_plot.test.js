@@ -19,7 +19,7 @@ test("columns stack a frame's stages without gaps, the newest at the right", () 
   );
 });
 
-test("of frames that share a column the slowest is seen, and old ones are gone", () => {
+test("of frames that share a column the slowest is shown, and old ones are left out", () => {
   const rows = [row(-1, { warp: 90 }), row(9_995, { warp: 30 }), row(9_999, { warp: 4 })];
   const { columns, top_ms } = stackColumns(rows, 10_000, 100);
   assert.equal(columns.length, 1);
@@ -27,7 +27,7 @@ test("of frames that share a column the slowest is seen, and old ones are gone",
   assert.equal(top_ms, 40);
 });
 
-test("one hiccup does not press all other frames flat", () => {
+test("one slow frame does not change the scale", () => {
   const rows = Array.from({ length: 100 }, (_, i) => row(i * 100, { warp: i === 50 ? 900 : 15 }));
   assert.equal(stackColumns(rows, 9_900, 200).top_ms, 20);
 });

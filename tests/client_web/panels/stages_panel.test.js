@@ -19,7 +19,7 @@ test("the table shows what was measured in the order a frame passes it", () => {
   );
 });
 
-test("where no frame is seen whole the server's medians are shown", () => {
+test("where no frame's stages are known the server's medians are shown", () => {
   const rows = tableRows({}, { stages_ms: { warp: 4, encode: 1 } });
   assert.deepEqual(
     rows.map(({ label, p95 }) => [label, p95]),

@@ -41,7 +41,7 @@ test("a rejected token is explained in the server's words", () => {
   assert.equal(describeTrouble(wrong, SOURCE).detail, "Expected a token for stream 'a'.");
 });
 
-test("the position in the queue is told in words", () => {
+test("the position in the queue is described in words", () => {
   const titles = [0, 1, 2, 3, 11, 103].map((position) => describeQueuePosition(position).title);
   assert.deepEqual(titles, [
     "It is your turn",

@@ -21,7 +21,7 @@ test("points move as the Python twin moves them", () => {
   }
 });
 
-test("an eye that has not moved sees the picture as it is", () => {
+test("a camera that has not moved leaves the frame unchanged", () => {
   const { points, old, fov_y_rad } = cases[1];
   const ours = [];
   reproject(points.flat(), old, old, fov_y_rad, ours);
@@ -39,12 +39,12 @@ test("the tip of the nose moves farther than the ear and the other way", () => {
   assert.ok(moved[2] > 0.45, "what is behind the middle goes right");
 });
 
-test("head and eyes moved together leave the picture as it is", () => {
+test("head and camera moved together leave the frame unchanged", () => {
   const { points, old, now, fov_y_rad } = cases[1];
   const head = { rotation: fromYawPitchRoll(0.4, -0.2, 0.1), translation: [0.05, -0.02, 0.1] };
   const along = ({ rotation, position }) => ({
     rotation: multiply(head.rotation, rotation),
-    position: rotate(head.rotation, position).map((place, k) => place + head.translation[k]),
+    position: rotate(head.rotation, position).map((value, k) => value + head.translation[k]),
   });
   const [atRest, moved] = [[], []];
   reproject(points.flat(), old, now, fov_y_rad, atRest);

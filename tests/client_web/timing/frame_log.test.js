@@ -23,7 +23,7 @@ function logged(rows) {
   return log;
 }
 
-test("the table has a row for each frame, every row as many cells as there are heads", () => {
+test("the table has a row for each frame, and every row a cell for each column", () => {
   const csv = logged([row(100), row(116, { uplink: 0.456, warp: 5 })]).toCsv();
   const [heads, ...rows] = csv.trimEnd().split("\r\n");
   const names = heads.split(",");
@@ -50,7 +50,7 @@ test("the log does not grow without end, and keeps the newest", () => {
   assert.equal(log.since(39_990).length, 10);
 });
 
-test("lately means since then, whether or not anything came before", () => {
+test("rows since a time are found, whether or not there are older ones", () => {
   const log = logged([row(100), row(200), row(300)]);
   assert.equal(log.since(150).length, 2);
   assert.equal(log.since(0).length, 3);

@@ -26,7 +26,7 @@ test("a rate is counted over the window", () => {
   assert.ok(Math.abs(rate.rate(2000) - 60) < 1.5, String(rate.rate(2000)));
 });
 
-test("a rate falls when nothing more comes, and is zero after a window's length", () => {
+test("a rate falls when nothing more arrives, and is zero after the length of the window", () => {
   const rate = new RateWindow(2000);
   for (let i = 0; i <= 60; i++) rate.add(i, (i * 1000) / 60);
   assert.ok(rate.rate(2000) < 31, String(rate.rate(2000)));

@@ -9,7 +9,7 @@ test("nothing is known before the first answer", () => {
   assert.equal(new ServerClock().estimate, null);
 });
 
-test("the quickest ping tells the offset, and how far off it may be", () => {
+test("the fastest ping gives the offset and its largest error", () => {
   const clock = new ServerClock();
   clock.add(pong(0, 5030), 40); // 30 ms there, 10 back: off by 10
   clock.add(pong(100, 5102), 104); // 2 and 2
@@ -17,7 +17,7 @@ test("the quickest ping tells the offset, and how far off it may be", () => {
   assert.deepEqual(clock.estimate, { offset_ms: 5000, error_ms: 2, round_trip_ms: 4 });
 });
 
-test("a quick ping of long ago no longer counts, for clocks drift", () => {
+test("an old fast ping no longer counts, because clocks drift", () => {
   const clock = new ServerClock();
   clock.add(pong(0, 5001), 2);
   clock.add(pong(11_000, 16_010), 11_010);
