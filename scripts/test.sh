@@ -18,6 +18,7 @@ ensure_program() {
 ensure_environment dev
 ensure_program chromium chromium
 ensure_program node nodejs
+ensure_program npm npm
 ensure_program turnserver coturn
 ensure_program ip iproute2
 ensure_program iptables iptables
@@ -26,8 +27,30 @@ ensure_program iptables iptables
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 
 step() { echo "== $*" >&2; "$@"; }
+
+static_checks() {
+  step .venv/bin/mypy models server scripts tests
+  step scripts/check_client.sh
+}
+
 step .venv/bin/ruff check .
 step .venv/bin/ruff format --check .
-step .venv/bin/mypy models server
-step node --test $(find tests/client_web -name "*.test.js")
-step .venv/bin/python -m pytest "$@"
+if [ $# -gt 0 ]; then
+  static_checks
+  step .venv/bin/python -m pytest "$@"
+  exit
+fi
+
+# Type checks and the tests that need no quiet machine share the cores; the others measure time and run alone.
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+(set -e; static_checks) >"$log" 2>&1 &
+checks=$!
+tests=0
+step .venv/bin/python -m pytest -n 2 --dist loadfile -m parallel || tests=$?
+status=0
+wait "$checks" || status=$?
+cat "$log"
+[ "$status" = 0 ] || exit "$status"
+[ "$tests" = 0 ] || exit "$tests"
+step .venv/bin/python -m pytest -m "not parallel"

@@ -84,7 +84,7 @@ def test_a_page_without_a_token_asks_for_one_and_takes_it(
     assert page.evaluate("!document.body.className.includes('controls-open')")
     page.keyboard.press("Enter")
     expect(field).to_have_value("")
-    expect(page.locator("#notice")).to_contain_text("This token does not fit")
+    expect(page.locator("#notice")).to_contain_text("This token is not accepted")
     field.fill(guarded.token(Scope.VIEW, streams=["elsewhere"]))
     page.get_by_role("button", name="Watch").click()
     expect(page.locator("#notice")).to_contain_text("Expected a token for stream 'demo'")

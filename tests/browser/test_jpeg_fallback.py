@@ -20,7 +20,7 @@ def test_pictures_come_where_webrtc_is_missing(server: Server, open_page: OpenPa
     page.add_init_script("delete window.RTCPeerConnection")
     page.goto(server.address)
     page.wait_for_function(PICTURES, timeout=30_000)
-    expect(page.locator("#way")).to_contain_text("showing single pictures")
+    expect(page.locator("#way")).to_contain_text("Showing JPEG images")
     expect(page.locator("#notice")).to_be_hidden()
     page.evaluate("window.telewarp.setView({ yaw_rad: 0.3 })")
     page.wait_for_function("window.telewarp.stats().view_seq_shown > 1", timeout=10_000)

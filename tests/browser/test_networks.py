@@ -80,7 +80,7 @@ def test_pictures_come_while_udp_is_blocked_and_video_when_it_is_not(tmp_path: P
             wait_for(log, "showing the face")
             page.goto("http://10.77.3.1:8000")
             page.wait_for_function(PICTURES, timeout=30_000)
-            expect(page.locator("#way")).to_contain_text("showing single pictures")
+            expect(page.locator("#way")).to_contain_text("Showing JPEG images")
             look_aside(page, yaw_rad=0.3)
             net["server"].run("iptables", "-D", *DROP_UDP)
             page.evaluate("window.dispatchEvent(new Event('online'))")

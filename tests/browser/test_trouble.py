@@ -57,5 +57,5 @@ def test_a_browser_without_webrtc_and_websockets_is_told_so(
     page = open_page("about:blank")
     page.add_init_script("delete window.RTCPeerConnection; delete window.WebSocket")
     page.goto(server.address)
-    notice(page, "This browser cannot show it")
+    notice(page, "This browser is not supported")
     expect(page.get_by_role("button", name="Try now")).to_be_hidden()

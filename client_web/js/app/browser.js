@@ -1,0 +1,9 @@
+// The browser's clock and timers, as the modules that need them take them.
+
+/** @type {import("../timing/view_clock.js").Timers} */
+export const timers = {
+  now: () => performance.now(),
+  requestFrame: (callback) => requestAnimationFrame(callback),
+  setTimer: (callback, delay_ms) => setTimeout(callback, delay_ms),
+  clearTimer: (timer) => clearTimeout(timer),
+};

@@ -1,0 +1,53 @@
+// Creates the connection of this page: its sessions display what they receive.
+
+import { ConnectionManager } from "../connection/connection_manager.js";
+import { JpegSession } from "../connection/jpeg_session.js";
+import { Queue } from "../connection/queue.js";
+import { WebRtcSession } from "../connection/webrtc_session.js";
+
+/**
+ * @typedef {object} Receivers
+ * @property {import("./image_display.js").ImageDisplay} display
+ * @property {HTMLCanvasElement} jpegCanvas
+ * @property {import("./page_state.js").PageState} state
+ * @property {import("./server_events.js").ServerEvents} events
+ * @property {() => void} sendView sends the first view of a session
+ */
+
+/**
+ * Return the connection to a stream. It opens nothing before `run` is called.
+ *
+ * @param {URL} endpoint the stream's WHEP address
+ * @param {Receivers} receivers
+ * @returns {ConnectionManager}
+ */
+export function createConnection(endpoint, { display, jpegCanvas, state, events, sendView }) {
+  /** @param {import("../connection/messages.js").ServerEvent} event */
+  const onEvent = (event) => events.receive(event);
+  const jpegEvents = {
+    onEvent,
+    onReady: () => {
+      display.showJpeg();
+      sendView();
+    },
+    onImage: (/** @type {number} */ image) => display.imageDrawn(image),
+  };
+  return new ConnectionManager(
+    {
+      webrtc: (sessionEvents) => new WebRtcSession(sessionEvents),
+      jpeg: () => new JpegSession(jpegCanvas, jpegEvents),
+      open: (session, signal, ticket) => session.open(endpoint, signal, ticket),
+      queue: new Queue(),
+      onState: (next) => state.enter(next),
+      onDelivery: (delivery) => {
+        display.nextDelivery = delivery;
+      },
+    },
+    {
+      onVideo: (stream) => display.showVideo(stream),
+      onEvent,
+      onReady: sendView,
+      isVisible: () => document.visibilityState === "visible",
+    },
+  );
+}

@@ -1,0 +1,30 @@
+// The elements of the page that show frames.
+
+import { find } from "../panels/dom.js";
+
+/**
+ * @typedef {object} FrameElements
+ * @property {HTMLElement} body
+ * @property {HTMLVideoElement} video
+ * @property {HTMLCanvasElement} jpeg
+ * @property {HTMLCanvasElement} still
+ * @property {HTMLCanvasElement} late
+ * @property {HTMLElement} note explains the JPEG fallback
+ */
+
+/**
+ * Return the elements that show frames.
+ *
+ * @param {Document} page
+ * @returns {FrameElements}
+ */
+export function frameElements(page) {
+  return {
+    body: page.body,
+    video: find(page, "video"),
+    jpeg: find(page, "#jpeg"),
+    still: find(page, "#still"),
+    late: find(page, "#late"),
+    note: find(page, "#way"),
+  };
+}

@@ -1,0 +1,60 @@
+// `window.telewarp`, for tests, benchmarks and the console.
+
+// Tests and benchmarks depend on these values; this page uses other names for some of them.
+const STATE_NAMES = {
+  connecting: "connecting",
+  live: "live",
+  queued: "in-line",
+  waiting: "waiting",
+};
+const DELIVERY_NAMES = { webrtc: "webrtc", jpeg: "pictures" };
+
+/**
+ * @typedef {object} PageParts
+ * @property {string} stream
+ * @property {import("../timing/telemetry.js").Telemetry} telemetry
+ * @property {import("./page_state.js").PageState} state
+ * @property {Pick<import("./image_display.js").ImageDisplay, "delivery">} display
+ * @property {Pick<import("../reprojection/late_reprojection.js").LateReprojection, "on">} late
+ * @property {import("./viewer_input.js").ViewerInput} input
+ * @property {() => {readonly id: string | null} | null} session
+ */
+
+/**
+ * Return the page's programming interface.
+ *
+ * @param {PageParts} parts
+ * @param {() => number} now `performance.now`
+ */
+export function pageApi(parts, now) {
+  const { telemetry, state, display, input } = parts;
+  const { orbit, face, viewSender, meshSender } = input;
+  return Object.freeze({
+    /** Return what the page measures and shows. */
+    stats: () => ({
+      ...telemetry.measured(now()),
+      late_reprojection: parts.late.on,
+      view_lead_ms: viewSender.clock.lead_ms,
+      frame_stages_ms: telemetry.frameStages(now()),
+      state: STATE_NAMES[state.name],
+      way: display.delivery && DELIVERY_NAMES[display.delivery],
+      trouble: state.trouble?.kind ?? null,
+      session: parts.session()?.id ?? null,
+      stream: parts.stream,
+      view_seq_sent: viewSender.seq,
+      mesh_seq_sent: meshSender.seq,
+      view: { yaw_rad: orbit.yaw_rad, pitch_rad: orbit.pitch_rad, zoom: orbit.zoom },
+      driving: face.driving,
+    }),
+
+    /**
+     * Move the view at once, as an input device does.
+     *
+     * @param {{yaw_rad?: number, pitch_rad?: number}} angles a missing one stays
+     */
+    setView: ({ yaw_rad = orbit.yaw_rad, pitch_rad = orbit.pitch_rad }) => {
+      orbit.turnTo(yaw_rad, pitch_rad);
+      input.viewMoved();
+    },
+  });
+}

@@ -1,0 +1,137 @@
+// Messages between this page and the server: what each holds, how they are written and read.
+// The server's side is its messages module.
+
+/**
+ * @typedef {[number, number, number, number]} Quaternion `[x, y, z, w]`, of length one
+ * @typedef {[number, number, number]} Vector
+ *
+ * @typedef {object} Pose a camera, local to world; it looks down its own -Z axis
+ * @property {Quaternion} rotation
+ * @property {Vector} position metres
+ *
+ * @typedef {object} HeadPose the head, local to world
+ * @property {Quaternion} rotation
+ * @property {Vector} translation metres
+ *
+ * @typedef {Record<string, number>} Expression coefficient by name; a missing one is 0, at rest
+ *
+ * @typedef {object} MeshFrame one facial expression and head pose
+ * @property {number} seq
+ * @property {number} captured_at_ms this page's clock
+ * @property {Expression} expression
+ * @property {HeadPose} [head] the neutral pose if missing
+ */
+
+/**
+ * @typedef {object} FrameEvent describes one displayed frame; sent over the `events` channel
+ * @property {"frame"} type
+ * @property {number} rtp_timestamp identifies the frame; for the JPEG fallback, the image's number
+ * @property {number | null} [view_seq] newest view the frame was rendered for; null for the default
+ * @property {number | null} [mesh_seq] newest mesh frame it shows
+ * @property {HeadPose | null} [head] pose of the head in the frame
+ * @property {number | null} [cache_age_ms] age of the cached full render it was warped from
+ * @property {Record<string, number>} [stages_ms] durations on the server
+ * @property {number} [convert_ms] colour conversion, a part of `stages_ms.encode`
+ * @property {Partial<ServerTimes>} [clock_ms] when the frame passed each point, server's clock
+ *
+ * @typedef {object} ServerTimes milliseconds on the server's clock
+ * @property {number | null} view_received
+ * @property {number | null} mesh_received
+ * @property {number | null} drawn
+ * @property {number} encoded
+ * @property {number} sent
+ *
+ * @typedef {object} PongEvent the answer to a ping
+ * @property {"pong"} type
+ * @property {number} sent_at_ms this page's clock when the ping was sent
+ * @property {number} received_at_ms the server's clock
+ * @property {number} [fps] highest frame rate the server renders
+ *
+ * @typedef {{type: "error", detail: string}} ErrorEvent a message of this page was refused
+ * @typedef {{type: "draining"}} DrainingEvent the server shuts down soon
+ * @typedef {FrameEvent | PongEvent | ErrorEvent | DrainingEvent} ServerEvent
+ */
+
+const DECIMALS = 1e4; // an expression value rounded to 0.0001 differs by less than one grey level
+
+/**
+ * Write a `view` message.
+ *
+ * @param {number} seq
+ * @param {number} sent_at_ms
+ * @param {Pose} eye
+ * @returns {string}
+ */
+export function viewMessage(seq, sent_at_ms, eye) {
+  const { rotation, position } = eye;
+  return JSON.stringify({ type: "view", seq, sent_at_ms, eye: { rotation, position } });
+}
+
+/**
+ * Write a `ping` message, which the server answers with its clock.
+ *
+ * @param {number} sent_at_ms
+ * @returns {string}
+ */
+export function pingMessage(sent_at_ms) {
+  return JSON.stringify({ type: "ping", sent_at_ms });
+}
+
+/**
+ * Write a `mesh` message. Coefficients at rest are left out.
+ *
+ * @param {MeshFrame} frame
+ * @returns {string}
+ */
+export function meshMessage({ seq, captured_at_ms, expression, head }) {
+  const rounded = Object.fromEntries(
+    Object.entries(expression)
+      .filter(([, value]) => value)
+      .map(([name, value]) => [name, Math.round(value * DECIMALS) / DECIMALS]),
+  );
+  return JSON.stringify({
+    type: "mesh",
+    seq,
+    captured_at_ms,
+    ...(head && { head }),
+    expression: rounded,
+  });
+}
+
+/**
+ * Parse JSON that comes from outside.
+ *
+ * @param {string} text
+ * @returns {unknown} null if it is not JSON
+ */
+export function parseJson(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Check that a parsed message is an event this page knows.
+ *
+ * @param {any} message
+ * @returns {ServerEvent | null} null for unknown events, so that a newer server may send more
+ */
+export function toEvent(message) {
+  if (message?.type === "frame" && Number.isInteger(message.rtp_timestamp)) return message;
+  if (message?.type === "pong" && Number.isFinite(message.sent_at_ms)) return message;
+  if (message?.type === "draining") return message;
+  if (message?.type === "error" && typeof message.detail === "string") return message;
+  return null;
+}
+
+/**
+ * Read one message of the `events` channel.
+ *
+ * @param {string} text
+ * @returns {ServerEvent | null} null for what is not a known event
+ */
+export function parseEvent(text) {
+  return toEvent(parseJson(text));
+}

@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { mock, test } from "node:test";
+
+import { ServerEvents } from "../../../client_web/js/app/server_events.js";
+
+function receiving() {
+  const calls = [];
+  const telemetry = {
+    eventReceived: ({ rtp_timestamp }) => calls.push(`frame ${rtp_timestamp}`),
+    pongReceived: ({ sent_at_ms }) => calls.push(`pong ${sent_at_ms}`),
+    serverError: () => calls.push("error"),
+  };
+  const viewClock = { fps: 60 };
+  const errorLine = { textContent: "" };
+  const events = new ServerEvents(telemetry, viewClock, errorLine, () => calls.push("draining"));
+  return { events, calls, viewClock, errorLine };
+}
+
+test("events reach whom they concern", () => {
+  const { events, calls, viewClock } = receiving();
+  events.receive({ type: "frame", rtp_timestamp: 9 });
+  events.receive({ type: "pong", sent_at_ms: 5, received_at_ms: 6, fps: 30 });
+  events.receive({ type: "pong", sent_at_ms: 7, received_at_ms: 8 });
+  events.receive({ type: "draining" });
+  assert.deepEqual(calls, ["frame 9", "pong 5", "pong 7", "draining"]);
+  assert.equal(viewClock.fps, 30);
+});
+
+test("an error is visible for a while, counted from the last one", () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const { events, calls, errorLine } = receiving();
+  events.receive({ type: "error", detail: "no scope drive" });
+  assert.equal(errorLine.textContent, "The server says: no scope drive");
+  mock.timers.tick(4000);
+  events.receive({ type: "error", detail: "again" });
+  mock.timers.tick(4000);
+  assert.equal(errorLine.textContent, "The server says: again");
+  mock.timers.tick(1001);
+  assert.equal(errorLine.textContent, "");
+  assert.deepEqual(calls, ["error", "error"]);
+  mock.timers.reset();
+});

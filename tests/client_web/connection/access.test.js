@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Access } from "../../../client_web/js/connection/access.js";
+
+const ORIGIN = "https://face.example";
+
+class FakeStorage {
+  items = new Map();
+  getItem = (key) => this.items.get(key) ?? null;
+  setItem = (key, value) => this.items.set(key, value);
+  removeItem = (key) => this.items.delete(key);
+}
+
+function address(hash) {
+  const replaced = [];
+  const history = { state: null, replaceState: (_state, _title, url) => replaced.push(url) };
+  return { location: { pathname: "/", search: "?stream=me", hash }, history, replaced };
+}
+
+/** Return the `Authorization` header of each request. */
+async function authorizations(access, ...resources) {
+  const { fetch } = globalThis;
+  const brought = [];
+  globalThis.fetch = async (_resource, { headers }) => brought.push(headers.get("Authorization"));
+  try {
+    for (const resource of resources)
+      await access.fetch(resource, { headers: { "Content-Type": "application/sdp" } });
+  } finally {
+    globalThis.fetch = fetch;
+  }
+  return brought;
+}
+
+test("the token in the address is taken, kept for the tab and removed from the address", async () => {
+  const storage = new FakeStorage();
+  const { location, history, replaced } = address("#token=a.b-c_d");
+  new Access(ORIGIN, storage).takeFrom(location, history);
+  assert.deepEqual(replaced, ["/?stream=me"]);
+  const reloaded = new Access(ORIGIN, storage);
+  assert.deepEqual(await authorizations(reloaded, `${ORIGIN}/v1/avatars`), ["Bearer a.b-c_d"]);
+});
+
+test("an address without a token is left alone", () => {
+  for (const hash of ["", "#", "#elsewhere"]) {
+    const { location, history, replaced } = address(hash);
+    new Access(ORIGIN, null).takeFrom(location, history);
+    assert.deepEqual(replaced, []);
+  }
+});
+
+test("the token is sent to no other origin", async () => {
+  const access = new Access(ORIGIN, null);
+  access.use("secret");
+  const brought = await authorizations(
+    access,
+    new URL("/v1/avatars", ORIGIN),
+    "https://other.example/",
+    "http://face.example/",
+    "https://face.example:8443/",
+  );
+  assert.deepEqual(brought, ["Bearer secret", null, null, null]);
+});
+
+test("a token may be pasted with spaces or as the whole link, and be removed", async () => {
+  const storage = new FakeStorage();
+  const access = new Access(ORIGIN, storage);
+  access.use("  secret\n");
+  const socket = new URL("wss://face.example/v1/streams/me/pictures");
+  assert.deepEqual(access.subprotocols(socket), ["telewarp", "telewarp.token.secret"]);
+  access.use(`${ORIGIN}/?stream=me#token=other`);
+  assert.deepEqual(await authorizations(access, ORIGIN), ["Bearer other"]);
+  access.use("");
+  assert.equal(storage.items.size, 0);
+  assert.deepEqual(access.subprotocols(socket), []);
+  assert.deepEqual(access.subprotocols(socket, "T"), ["telewarp", "telewarp.ticket.T"]);
+  assert.deepEqual(await authorizations(access, ORIGIN), [null]);
+});
+
+test("a host that a router redirected to gets the token it issued, and no other", async () => {
+  const access = new Access(ORIGIN, null);
+  access.use("secret");
+  const host = "http://gpu7.example:8001";
+  const endpoint = new URL("/behind/v1/streams/me/whep", ORIGIN);
+  assert.equal(
+    String(access.beside("pictures", endpoint)),
+    `${ORIGIN}/behind/v1/streams/me/pictures`,
+  );
+  access.sessionOpened(new URL("/v1/streams/me/whep?pass=p", host), "given");
+  const brought = await authorizations(
+    access,
+    `${host}/v1/sessions/abc`,
+    "http://other.example/",
+    ORIGIN,
+  );
+  assert.deepEqual(brought, ["Bearer given", null, "Bearer secret"]);
+  assert.deepEqual(access.subprotocols(new URL("ws://gpu7.example:8001/")), [
+    "telewarp",
+    "telewarp.token.given",
+  ]);
+  assert.equal(String(access.beside("pictures", endpoint)), `${host}/v1/streams/me/pictures`);
+});

@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import {
+  meshMessage,
+  parseEvent,
+  pingMessage,
+  viewMessage,
+} from "../../../client_web/js/connection/messages.js";
+
+test("a view message holds the fields of the protocol and nothing else", () => {
+  const eye = { rotation: [0, 0, 0, 1], position: [0, 0, 0.7] };
+  assert.deepEqual(JSON.parse(viewMessage(5, 99.1, eye)), {
+    type: "view",
+    seq: 5,
+    sent_at_ms: 99.1,
+    eye,
+  });
+});
+
+test("a mesh message leaves out coefficients at rest", () => {
+  const text = meshMessage({
+    seq: 17,
+    captured_at_ms: 12.5,
+    expression: { jawOpen: 0.30001, mouthClose: 0, exp003: -2.5 },
+  });
+  assert.deepEqual(JSON.parse(text), {
+    type: "mesh",
+    seq: 17,
+    captured_at_ms: 12.5,
+    expression: { jawOpen: 0.3, exp003: -2.5 },
+  });
+});
+
+test("a mesh message may hold the pose of the head", () => {
+  const head = { rotation: [0, 0, 0, 1], translation: [0, 0, 0] };
+  assert.deepEqual(
+    JSON.parse(meshMessage({ seq: 1, captured_at_ms: 0, expression: {}, head })).head,
+    head,
+  );
+});
+
+test("unknown events are ignored", () => {
+  assert.equal(parseEvent("{"), null);
+  assert.equal(parseEvent("null"), null);
+  assert.equal(parseEvent('{"type":"weather"}'), null);
+  assert.equal(parseEvent('{"type":"frame"}'), null);
+  assert.equal(parseEvent('{"type":"frame","rtp_timestamp":7}').rtp_timestamp, 7);
+  assert.equal(parseEvent('{"type":"pong"}'), null);
+  assert.equal(parseEvent('{"type":"pong","sent_at_ms":7,"received_at_ms":9}').sent_at_ms, 7);
+  assert.equal(parseEvent('{"type":"error","detail":"no"}').detail, "no");
+});
+
+test("a ping holds this page's clock", () => {
+  assert.deepEqual(JSON.parse(pingMessage(7.5)), { type: "ping", sent_at_ms: 7.5 });
+});

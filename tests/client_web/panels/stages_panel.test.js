@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { tableRows } from "../../../client_web/js/panels/stages_panel.js";
+
+test("the table shows what was measured in the order a frame passes it", () => {
+  const summaries = {
+    uplink: { p50: 1, p95: 2 },
+    warp: { p50: 4, p95: 9 },
+    send: { p50: 0, p95: 0 },
+  };
+  const rows = tableRows(summaries, { stages_ms: { warp: 4, encode: 1 } });
+  assert.deepEqual(
+    rows.map(({ label, p50, p95 }) => [label, p50, p95]),
+    [
+      ["To the server", 1, 2],
+      ["Warping the cache", 4, 9],
+    ],
+  );
+});
+
+test("where no frame's stages are known the server's medians are shown", () => {
+  const rows = tableRows({}, { stages_ms: { warp: 4, encode: 1 } });
+  assert.deepEqual(
+    rows.map(({ label, p95 }) => [label, p95]),
+    [
+      ["Warping the cache", null],
+      ["Encoding", null],
+    ],
+  );
+});

@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Trouble } from "../../../client_web/js/connection/trouble.js";
+import { describeQueuePosition, describeTrouble } from "../../../client_web/js/panels/texts.js";
+
+const SOURCE = { stream: "anna", host: "example.org" };
+const KINDS = [
+  "unsupported",
+  "unreachable",
+  "unknown-stream",
+  "full",
+  "ending",
+  "not-ready",
+  "sign-in",
+  "refused",
+  "blocked",
+  "lost",
+  "stalled",
+  "undecodable",
+];
+
+test("every trouble has its own text", () => {
+  const titles = KINDS.map((kind) => describeTrouble(new Trouble(kind), SOURCE));
+  for (const { title, detail } of titles) assert.ok(title.length > 10 && detail.length > 10);
+  assert.equal(new Set(titles.map(({ title }) => title)).size, KINDS.length);
+});
+
+test("the texts name the stream and the server", () => {
+  assert.match(describeTrouble(new Trouble("unknown-stream"), SOURCE).title, /anna/);
+  assert.match(describeTrouble(new Trouble("unreachable"), SOURCE).detail, /example\.org/);
+});
+
+test("the server's own words are passed on as a sentence", () => {
+  const full = new Trouble("full", { detail: "all 32 sessions are in use" });
+  assert.equal(describeTrouble(full, SOURCE).detail, "All 32 sessions are in use.");
+});
+
+test("a rejected token is explained in the server's words", () => {
+  const wrong = new Trouble("sign-in", { status: 403, detail: "expected a token for stream 'a'" });
+  assert.equal(describeTrouble(wrong, SOURCE).detail, "Expected a token for stream 'a'.");
+});
+
+test("the position in the queue is described in words", () => {
+  const titles = [0, 1, 2, 3, 11, 103].map((position) => describeQueuePosition(position).title);
+  assert.deepEqual(titles, [
+    "It is your turn",
+    "You are next in the queue",
+    "You are number 2 in the queue",
+    "You are number 3 in the queue",
+    "You are number 11 in the queue",
+    "You are number 103 in the queue",
+  ]);
+  assert.match(describeQueuePosition(2).detail, /^The server is full\./);
+});

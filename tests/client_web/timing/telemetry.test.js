@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Telemetry } from "../../../client_web/js/timing/telemetry.js";
+
+const STAGES = { wait: 1, raster: 1, warp: 4, encode: 1 };
+
+/** One second of 50 frames a second, each 30 ms late, with a cache 90 ms old. */
+function watched() {
+  const telemetry = new Telemetry();
+  for (let i = 0; i < 50; i++) {
+    const now = i * 20;
+    telemetry.journal.viewSent({ seq: i, sent_at_ms: now - 30 });
+    telemetry.eventReceived(
+      {
+        type: "frame",
+        view_seq: i,
+        mesh_seq: null,
+        rtp_timestamp: i,
+        cache_age_ms: 90,
+        stages_ms: STAGES,
+      },
+      now,
+    );
+    telemetry.displayed({ presentedFrames: i, expectedDisplayTime: now, rtpTimestamp: i }, now);
+    telemetry.received(i * 2500, now);
+  }
+  return telemetry;
+}
+
+test("what was shown is what is reported", () => {
+  const measured = watched().measured(980);
+  assert.ok(Math.abs(measured.fps_shown - 50) < 1, String(measured.fps_shown));
+  assert.ok(Math.abs(measured.bitrate_kbps - 1000) < 25, String(measured.bitrate_kbps));
+  assert.deepEqual(measured.pose_to_photon_ms, { p50: 30, p95: 30, count: 50 });
+  assert.deepEqual(measured.cache_age_ms, { p50: 90, p95: 90, count: 50 });
+  assert.deepEqual(measured.stages_ms, STAGES);
+  assert.equal(measured.view_seq_shown, 49);
+});
+
+test("a new session starts with nothing measured", () => {
+  const telemetry = watched();
+  telemetry.restart();
+  const measured = telemetry.measured(980);
+  assert.equal(measured.fps_shown, 0);
+  assert.equal(measured.pose_to_photon_ms.count, 0);
+  assert.deepEqual(measured.stages_ms, {});
+});
+
+test("every frame on screen is logged, with what is known of it", () => {
+  const telemetry = watched();
+  assert.equal(telemetry.log.length, 50);
+  const [newest] = telemetry.log.since(980);
+  assert.equal(newest.pose_to_photon_ms, 30);
+  assert.equal(newest.moved, "view");
+  assert.equal(newest.clock_offset_ms, null);
+  assert.deepEqual(telemetry.frameStages(980).warp, { p50: 4, p95: 4, count: 50 });
+  telemetry.restart();
+  assert.equal(telemetry.log.length, 0);
+});
+
+test("answered pings tell the server's clock until the session ends", () => {
+  const telemetry = new Telemetry();
+  telemetry.pongReceived({ type: "pong", sent_at_ms: 10, received_at_ms: 511 }, 12);
+  assert.deepEqual(telemetry.measured(12).clock, { offset_ms: 500, error_ms: 1, round_trip_ms: 2 });
+  telemetry.restart();
+  assert.equal(telemetry.measured(12).clock, null);
+});
