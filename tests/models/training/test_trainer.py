@@ -59,8 +59,8 @@ def trainer(frames: Ball, ball: Head, build_avatar, variant: Variant, steps: int
     networks = build_networks(config.network)
     initialize(networks)
     objective = PairObjective(networks, config.loss, config.mixed_precision)
-    footage = RenderedSplit(frames, ball)
-    return Trainer(config, objective, footage, footage, ball, avatar.manifest, folder)
+    split = RenderedSplit(frames, ball)
+    return Trainer(config, objective, split, split, ball, avatar.manifest, folder)
 
 
 def test_the_warp_learns_alone(frames: Ball, ball: Head, build_avatar, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -71,9 +71,9 @@ def test_the_warp_learns_alone(frames: Ball, ball: Head, build_avatar, tmp_path:
     initialize(networks)
     before = copy.deepcopy(networks.state_dict())
     objective = WarpObjective(networks, LossWeights(), mixed_precision=True)
-    footage = RenderedSplit(frames, ball)
+    split = RenderedSplit(frames, ball)
     seen: list[float] = []
-    trainer = Trainer(config, objective, footage, footage, ball, avatar.manifest, tmp_path)
+    trainer = Trainer(config, objective, split, split, ball, avatar.manifest, tmp_path)
     trainer.run(lambda progress: seen.append(progress.losses["warp"]))
     assert np.mean(seen[-5:]) < 0.9 * np.mean(seen[:5])
     after = networks.state_dict().items()
@@ -116,8 +116,8 @@ def test_an_interrupted_run_goes_on_and_leaves_an_avatar_that_renders(  # type: 
     write_head(ball, tmp_path / "avatar" / "head.npz")
     avatar = load_avatar(tmp_path / "avatar")
     state, truth, _ = frames.frame(3)
-    picture = CachedRenderer(avatar).full(state)
-    assert np.abs(picture.astype(int) - truth).mean() < 60
+    image = CachedRenderer(avatar).full(state)
+    assert np.abs(image.astype(int) - truth).mean() < 60
 
 
 def test_a_continued_run_takes_the_steps_it_would_have_taken(  # type: ignore[no-untyped-def]
@@ -215,11 +215,11 @@ def test_a_window_greater_than_the_pictures_is_refused(frames: Ball, ball: Head)
 
 
 def test_a_pair_is_the_same_window_of_an_older_and_a_newer_frame(frames: Ball, ball: Head) -> None:
-    footage = RenderedSplit(frames, ball)
-    with PairLoader(footage, PairSettings(batch=8, crop=32, max_age=4), 0) as loader:
+    split = RenderedSplit(frames, ball)
+    with PairLoader(split, PairSettings(batch=8, crop=32, max_age=4), 0) as loader:
         pair = next(iter(loader))
     assert pair.now.truth.rgb.shape == (8, 3, 32, 32)
-    wholes = [footage.take(index).example() for index in range(len(frames))]
+    wholes = [split.frame(index).sample() for index in range(len(frames))]
     for numbers, rgb in zip(pair.now.frame.conditioning_vector, pair.now.truth.rgb, strict=True):
         (whole,) = (w for w in wholes if torch.equal(w.frame.conditioning_vector[0], numbers))
         windows = whole.truth.rgb[0].unfold(1, 32, 2).unfold(2, 32, 2)  # (3, y, x, 32, 32)
@@ -227,9 +227,9 @@ def test_a_pair_is_the_same_window_of_an_older_and_a_newer_frame(frames: Ball, b
 
 
 def test_the_older_frames_window_reaches_further(frames: Ball, ball: Head) -> None:
-    footage = RenderedSplit(frames, ball)
+    split = RenderedSplit(frames, ball)
     settings = PairSettings(batch=8, crop=32, margin=16, max_age=0)
-    with PairLoader(footage, settings, 0) as loader:
+    with PairLoader(split, settings, 0) as loader:
         cached, now = next(iter(loader))
     assert cached.truth.rgb.shape == (8, 3, 64, 64)  # all there is
     meshes = cached.frame.mesh, now.frame.mesh
