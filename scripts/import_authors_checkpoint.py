@@ -8,7 +8,7 @@
 The checkpoint holds networks only. An avatar also needs a FLAME model (licensed separately), its
 texture layout, and the mean and deviation that standardized the conditioning of the training set.
 Without them no avatar is written, but `--verify` works: it prints one line of JSON with the
-relative error of each array, for the plain and the split warp. 
+relative error of each array, for the plain and the split warp.
 """
 
 from __future__ import annotations

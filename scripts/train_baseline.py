@@ -7,7 +7,7 @@
 
 With `--frames 2` the inputs of the generator are the features of the current and an older frame.
 Options and files are those of `scripts/train.py`. The avatar of a one-frame baseline renders in
-full like any other; its warp is not trained. 
+full like any other; its warp is not trained.
 """
 
 from __future__ import annotations
