@@ -87,6 +87,7 @@ def _read_options(path: Path) -> dict[str, Any]:
     for name in _SIZES:
         if not isinstance(options.get(name), int | float) or options[name] <= 0:
             raise CheckpointError(f"{path}: {name} must be a number, got {options.get(name)!r}")
+    # `NeuralTexture` is square.
     if options["texturew"] != options["textureh"]:
         raise CheckpointError(
             f"{path}: textures must be square, got {options['texturew']}x{options['textureh']}"
@@ -95,6 +96,7 @@ def _read_options(path: Path) -> dict[str, Any]:
 
 
 def _find_checkpoint(folder: Path) -> Path:
+    # `_BEST` has the highest PSNR on the validation split.
     found = sorted(folder.glob("*.tar"))
     best = [path for path in found if path.name == _BEST]
     if len(found) != 1 and not best:
@@ -144,6 +146,7 @@ def _fill(path: Path, networks: FlamePaperNetworks, weights: dict[str, Tensor]) 
         for key in theirs:
             shape = (1, 1, *wanted[name].shape[2:]) if len(theirs) > 1 else wanted[name].shape
             parts.append(_pop(path, unread, key, tuple(shape)))
+        # Texture levels are stored as one tensor per channel.
         wanted[name].copy_(torch.cat(parts, dim=1) if len(theirs) > 1 else parts[0])
     _drop_twins(path, networks.config, weights, unread)
     if unread:
@@ -177,6 +180,7 @@ def _drop_twins(
 
 def _names(config: NetworkConfig) -> dict[str, list[str]]:
     """Map names of our weights to theirs; a texture level maps to one name per channel."""
+    # Indices within their blocks skip activations and resampling, which hold no weights.
     channels = range(config.texture_channels)
     names = {
         f"texture.levels.{level}": [f"texture.layer{level + 1}.{c}" for c in channels]

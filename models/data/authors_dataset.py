@@ -75,6 +75,7 @@ class AuthorsSplit:
         self._centres = self._read("bbox_center").astype(np.float64)
         self._sides = self._read("bbox_size").astype(np.float64).reshape(-1)
         self._video_background = _read_background(folder / "median_background.jpg")
+        # The first frame decides for all: the scale of a file does not change.
         self._white = {name: _white(self._read(name, 0)) for name in ("larger_image", "mask")}
 
     @property
@@ -116,9 +117,11 @@ class AuthorsSplit:
         Returns:
             A batch of one.
         """
+        # Only the window is read from disk.
         rows = slice(window.top, window.top + window.height)
         columns = slice(window.left, window.left + window.width)
         image = self._read("larger_image", np.s_[index, :, rows, columns])
+        # Networks expect 0 outside the face, as the rasterizer writes it.
         uv = np.nan_to_num(self._read("grid", np.s_[index, rows, columns]), nan=0.0)
         frame = FrameBatch(
             torch.from_numpy(np.clip(uv, -1, 1).astype(np.float32))[None],
@@ -245,6 +248,7 @@ def _check_shapes(split: Path, shapes: dict[str, tuple[int, ...]]) -> None:
         "larger_image": ((frames, 3, size, size),),
         "grid": ((frames, size, size, 2),),
         "bbox_center": ((frames, 2),),
+        # Some files have an additional dimension of 1.
         "bbox_size": ((frames,), (frames, 1)),
         "extrinsics": ((frames, 3),),
         "mask": ((frames, size, size),),

@@ -108,6 +108,7 @@ def create_split(folder: Path, sequences: Sequence[States], size: int) -> None:
     fields["sequence"] = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     fields["step"] = np.concatenate([np.arange(n, dtype=np.int32) for n in lengths])
     np.savez(folder / "states.npz", allow_pickle=False, **fields)
+    # Allocated at full size, so that worker processes can write frames in any order.
     for name, shape in (("rgb", (size, size, 3)), ("mask", (size, size))):
         np.lib.format.open_memmap(
             folder / f"{name}.npy", mode="w+", dtype=np.uint8, shape=(len(states), *shape)
@@ -171,6 +172,7 @@ class SplitReader:
         Returns:
             State, image (H, W, 3) u8 and coverage (H, W) u8.
         """
+        # Copies: a view would keep reading the memory map after this call.
         return self.state(index), np.array(self._rgb[index]), np.array(self._mask[index])
 
     def state(self, index: int) -> FrameState:
@@ -188,5 +190,6 @@ class SplitReader:
 
     def pairs(self, age: int) -> NDArray[np.int64]:
         """Return the pairs of frames `age` apart within a sequence: (P, 2) older, newer index."""
+        # `step` counts from the start of a sequence, so these frames have `age` predecessors.
         newer = np.nonzero(self._states["step"] >= age)[0]
         return np.stack([newer - age, newer], axis=1)

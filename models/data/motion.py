@@ -79,6 +79,7 @@ def read_recording(path: Path, names: Sequence[str]) -> FloatArray:
     try:
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
+        # Live Link Face writes JawOpen where ARKit names the coefficient jawOpen.
         columns = {key[:1].lower() + key[1:]: key for key in (rows[0] if rows else {})}
         known = [name for name in names if name in columns]
         if not known:
@@ -145,6 +146,7 @@ class Expressions:
     def random(self, random: Generator, frames: int) -> FloatArray:
         """Return mixed expressions (frames, E): a few coefficients vary, or one over all 0..1."""
         values = np.zeros((frames, len(self._order)))
+        # A single coefficient in its full range shows the networks every blend shape alone.
         strong = random.uniform() < 0.3
         groups = self._pairs + self._single
         count = 1 if strong else int(random.integers(3, 8))
@@ -160,6 +162,7 @@ class Expressions:
     def calm(self, random: Generator, frames: int) -> FloatArray:
         """Return near-neutral expressions (frames, E): blinks, glances, in half of them talking."""
         values = np.zeros((frames, len(self._order)))
+        # Coefficients that people move slightly while they listen or talk.
         for name in ("mouthSmile", "browInnerUp", "eyeSquint", "mouthPress"):
             level = 0.12 + 0.12 * smooth_path(random, frames, 2, 25)
             self._add(values, name, level, random)
@@ -201,6 +204,7 @@ class Expressions:
         for name in ("eyeBlinkLeft", "eyeBlinkRight"):
             if name in self._order:
                 column = self._order[name]
+                # The maximum, not the sum: a lid that is closed already cannot close further.
                 values[:, column] = np.maximum(values[:, column], closure)
 
 
@@ -250,6 +254,7 @@ class Motion:
         for i in range(frames):
             quaternion = rotation_vector_to_quaternion(turns[i])
             rotation = quaternion_to_matrix(quaternion)
+            # Rotates about the neck, not about the origin of the head's coordinates.
             translation = self._neck - rotation @ self._neck + shifts[i]
             states.append(
                 FrameState(

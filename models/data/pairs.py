@@ -172,6 +172,7 @@ class PairLoader:
 
     def _load_batch(self) -> SamplePair:
         indices = range(self._processes.rank, self._settings.batch, self._processes.total)
+        # One generator per pair: the result does not depend on the order of the threads.
         seeds = [[self._seed, self._next, index] for index in indices]
         self._next += 1
         cached, now = zip(*self._threads.map(self._load_pair, seeds), strict=True)
@@ -182,6 +183,7 @@ class PairLoader:
         index = int(random.integers(len(self._split)))
         age = int(random.integers(self._settings.min_age, self._settings.max_age + 1))
         frame = self._split.frame(index)
+        # Both frames use the window of the newer one, whose pixels the loss compares.
         window = _random_window(random, frame.mask, self._settings.crop)
         older = self._split.frame(self._split.older(index, age))
         wider = _grow(window, self._settings.margin, frame.mask.shape[0])
@@ -192,7 +194,7 @@ def _random_window(random: Generator, mask: NDArray[np.uint8], crop: int) -> Win
     """Return a random crop centred near a pixel of the head, inside the image."""
     size = mask.shape[0]
     rows, columns = np.nonzero(mask[::_MASK_STEP, ::_MASK_STEP])
-    if len(rows) == 0:
+    if len(rows) == 0:  # the head is outside of the image
         centre = np.array([size // 2, size // 2])
     else:
         pick = random.integers(len(rows))
@@ -205,6 +207,7 @@ def _random_window(random: Generator, mask: NDArray[np.uint8], crop: int) -> Win
 
 def _grow(window: Window, margin: int, size: int) -> Window:
     """Return a square window enlarged by `margin` on each side, as far as the image allows."""
+    # The generator halves its input several times, so the side must stay a multiple of STRIDE.
     side = min(window.height + 2 * margin, size // STRIDE * STRIDE)
     top, left = (min(max(x - margin, 0), size - side) for x in (window.top, window.left))
     return Window(top, left, side, side)

@@ -69,7 +69,7 @@ class RenderedDataset:
         return config
 
     def set_statistics(self, networks: Networks) -> None:
-        pass
+        pass  # our networks do not standardize their conditioning
 
 
 class AuthorsDataset:
@@ -105,6 +105,7 @@ class AuthorsDataset:
         return replace(config, numbers="flame")
 
     def set_statistics(self, networks: Networks) -> None:
+        # `network_config` has selected these networks.
         assert isinstance(networks, FlamePaperNetworks)
         networks.standardize_by(*map(torch.from_numpy, self._frames.statistics))
 

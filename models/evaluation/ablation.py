@@ -64,6 +64,7 @@ class VariantWarp(nn.Module):
         self.warper = TelewarpWarp(
             channels, config.network_size, config.expressions, variant.inputs
         )
+        # Unused live inputs are masked, so the weights of the full warp fit every variant.
         self.warper.load_state_dict(networks.warper.state_dict())
 
     def forward(
@@ -80,6 +81,7 @@ class VariantWarp(nn.Module):
         numbers, older = now.conditioning, cached.conditioning
         prepared = self.warper.prepare(full.cache, older)
         if not self.variant.residual:
+            # Zeros instead of another architecture: the number of weights stays the same.
             prepared = prepared._replace(residual=torch.zeros_like(prepared.residual))
         assert now.mesh is not None
         assert cached.mesh is not None
@@ -118,6 +120,7 @@ def train_variants(
         cached, now = next(pairs)
         with torch.no_grad(), autocast(cached.truth.rgb.device, True):
             full, inputs = networks.full(cached.frame), networks.inputs(now.frame)
+        # One full render serves all variants, since the generator is frozen.
         losses = []
         for warp, optimizer in zip(warps, optimizers, strict=True):
             for group in optimizer.param_groups:

@@ -144,6 +144,7 @@ class BaselineObjective(Objective):
         self.vgg16 = vgg16
         self._weights, self._mixed_precision = weights, mixed_precision
         self._image_loss = ImageLoss(weights, vgg16)
+        # Its weights get no gradient, which DistributedDataParallel would wait for.
         if not isinstance(networks, TwoFrameNetworks):
             networks.warper.requires_grad_(False)
 
@@ -161,6 +162,7 @@ class BaselineObjective(Objective):
         """Return the full render and the sample that it is compared with."""
         if isinstance(self.networks, TwoFrameNetworks):
             return self.networks.full_from_pair(pair.cached.frame, pair.now.frame), pair.now
+        # Every frame is a full render, so both frames of the pair are samples.
         both = collate(pair)
         return self.networks.full(both.frame), both
 
@@ -246,6 +248,7 @@ def load_baseline(folder: Path, device: str) -> Baseline:
     size = (manifest.resolution, manifest.resolution)
     try:
         head = load_head(folder / "head.npz")
+        # `load_avatar` does not know two-frame networks; this reads the same files.
         with Image.open(folder / "background.png") as file:
             background = np.array(file.convert("RGB").resize(size, Image.Resampling.LANCZOS))
         state = load_file(folder / "weights.safetensors")

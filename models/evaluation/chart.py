@@ -51,6 +51,7 @@ def _draw_panel(panel: Axes, evaluation: Evaluation, metric: str, label: str) ->
     _draw_curve(panel, evaluation.warp, metric, _WARP, "warp")
     _draw_curve(panel, evaluation.stale, metric, _STALE, "stale full render")
     ages = list(evaluation.warp)
+    # Ages double from tick to tick.
     panel.set_xscale("log", base=2)
     panel.set_xticks(ages, [f"{age}\n{age * 1000 / _FPS:.0f} ms" for age in ages])
     panel.xaxis.set_minor_locator(NullLocator())

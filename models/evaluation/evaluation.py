@@ -116,6 +116,7 @@ class Scorer:
 def flip(image: RgbImage, truth: RgbImage) -> float:
     """Compute the mean FLIP error (Andersson et al. 2020), 0..1: the visibility of differences when
     flipping between the two images at 67 pixels per degree."""
+    # flip_evaluator expects the reference first.
     scaled = [np.ascontiguousarray(p, np.float32) / 255 for p in (truth, image)]
     _, mean, _ = flip_evaluator.evaluate(*scaled, "LDR", applyMagma=False)
     return float(mean)
@@ -135,6 +136,7 @@ def held_out_frames(
     Raises:
         ValueError: If no sequence is long enough.
     """
+    # Frames with the greatest age have all smaller ages too.
     possible = frames.pairs(max(ages))[:, 1]
     if len(possible) == 0:
         raise ValueError(f"expected a sequence of more than {max(ages)} frames, got none")
@@ -216,6 +218,7 @@ def _held_out_frame(
     frames: SplitReader, index: int, ages: Sequence[int], size: int
 ) -> HeldOutFrame:
     state, truth, _ = frames.frame(index)
+    # Lanczos: bilinear resampling would blur the ground truth that sharp frames are compared with.
     if frames.size != size:
         resized = Image.fromarray(truth).resize((size, size), Image.Resampling.LANCZOS)
         truth = np.array(resized)

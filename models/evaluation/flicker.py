@@ -122,6 +122,7 @@ def measure_swaps(sequences: Sequence[Sequence[Step]]) -> SwapFlicker | None:
         swaps = [index - 1 for index, step in enumerate(steps) if step.swapped]  # of differences
         for swap in swaps:
             around = range(swap - NEIGHBOURS, swap + NEIGHBOURS + 1)
+            # Differences at other swaps are not motion.
             near = [i for i in around if 0 <= i < len(differences) and i not in swaps]
             if any(i < swap for i in near) and any(i > swap for i in near):
                 at_swaps.append(differences[swap])

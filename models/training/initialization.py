@@ -75,6 +75,7 @@ def load_initial_weights(networks: Networks, avatar: Path) -> InitializedWeights
     """
     path = avatar / "weights.safetensors"
     try:
+        # Avatars are saved in half precision.
         given = {name: value.float() for name, value in load_file(path).items()}
     except (OSError, SafetensorError) as exc:
         raise InitializationError(f"{path} is not a readable weights file: {exc}") from exc
@@ -96,6 +97,7 @@ def _fits(given: Tensor | None, wanted: Tensor) -> bool:
 
 def _as_pyramid(weights: dict[str, Tensor], prefix: str, levels: int) -> dict[str, Tensor]:
     """Split a texture that was saved as one level into `levels` that add up to the same texture."""
+    # Saved avatars hold the sum of the levels, which is faster to sample.
     names = [name for name in weights if name.startswith(prefix)]
     if len(names) != 1 or levels < 2:
         return weights

@@ -82,6 +82,7 @@ def structure_distance(image: Tensor, truth: Tensor, scales: int = 1) -> Tensor:
     """
     distances = []
     for _ in range(scales):
+        # SSIM needs at least one whole window.
         if min(image.shape[2:]) < WINDOW:
             break
         distances.append(1 - ssim(image, truth).mean())

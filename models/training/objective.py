@@ -118,6 +118,7 @@ class PairObjective(Objective):
             warp = networks.warp(cache, cached.frame, now.frame).over(background)
             scores.add(("full",), full, now.truth.rgb)
             scores.add(("warp", f"warp_{age}"), warp, now.truth.rgb)
+            # The oldest caches show most of the errors.
             if age == VALIDATION_AGES[-1]:
                 rows.append(torch.cat([now.truth.rgb, full, warp], dim=3).clamp(0, 1))
         metrics = scores.means()
@@ -144,6 +145,7 @@ class WarpObjective(PairObjective):
         vgg16: nn.Module | None = None,
     ) -> None:
         super().__init__(networks, weights, mixed_precision, vgg16)
+        # Without gradients of the generator a step needs less time and memory.
         networks.requires_grad_(False)
         networks.warper.requires_grad_(True)
 
@@ -166,7 +168,7 @@ class Scores:
         """Measure one image (1, 3, H, W) and add the scores under several names."""
         measured = {
             "psnr": psnr(image, truth).item(),
-            "ssim": ssim(image.clamp(0, 1), truth).item(),
+            "ssim": ssim(image.clamp(0, 1), truth).item(),  # `psnr` clamps by itself
         }
         for name in names:
             for metric, value in measured.items():

@@ -70,6 +70,7 @@ def build_optimizer(networks: Networks, rates: Rates) -> torch.optim.Adam:
         for texture in networks.textures
         for index, level in enumerate(texture.levels)
     ]
+    # The paper trains the convolutions at a tenth of the rate of textures, without decay.
     rest = [p for name, p in networks.named_parameters() if LEVELS not in name]
     groups.append({"params": rest, "peak": rates.networks, "weight_decay": 0.0})
     return torch.optim.Adam(groups, lr=rates.networks, betas=(0.9, 0.999), foreach=True)

@@ -124,10 +124,12 @@ def build_trainer(
         replace(arguments.train.network, expressions=len(head.expression_names))
     )
     config = replace(arguments.train, network=network)
+    # Before the networks are built, so that all processes start from equal weights.
     torch.manual_seed(config.seed)
     networks = build_networks(config)
     initialize(networks)
     dataset.set_statistics(networks)
+    # A resumed run has weights of its own, which must not be replaced.
     if arguments.init is not None and not (arguments.run / "checkpoint.pt").exists():
         loaded = load_initial_weights(networks, arguments.init)
         if processes.first:
@@ -137,6 +139,7 @@ def build_trainer(
         vgg16 = Vgg16Perceptual(load_vgg16(arguments.vgg16, VGG16_BLOCKS))
     if processes.first:
         (arguments.run / "avatar").mkdir(parents=True, exist_ok=True)
+        # The trainer saves everything else of the avatar after the first validation.
         shutil.copy(arguments.head, arguments.run / "avatar" / "head.npz")
     return Trainer(
         config,

@@ -119,7 +119,7 @@ class Trainer:
         self._device = torch.device(config.device)
         self._objective = objective.to(self._device)
         self.networks = objective.networks
-        lay_out_channels_last(self.networks)
+        lay_out_channels_last(self.networks)  # before the copy, which keeps the layout
         self.average = copy.deepcopy(self.networks).requires_grad_(False)
         self._losses = self._distribute(objective)
         self._optimizer = build_optimizer(self.networks, config.rates)
@@ -140,6 +140,7 @@ class Trainer:
                 text = json.dumps(asdict(config), indent=1)
                 (self.folder / "config.json").write_text(text)
                 writer = stack.enter_context(SummaryWriter(str(self.folder / "tensorboard")))
+            # A margin would cost time where no feature of the older frame is reprojected.
             pairs = config.pairs if self._objective.reprojects else replace(config.pairs, margin=0)
             loader = stack.enter_context(
                 PairLoader(self._train, pairs, config.seed, self.step, self._processes)
@@ -189,6 +190,7 @@ class Trainer:
         self._optimizer.zero_grad(set_to_none=True)
         losses = self._losses(SamplePair(*(move(sample, self._device) for sample in pair)))
         total = torch.stack(list(losses.values())).sum()
+        # Stops before the optimizer writes NaN into the weights and into the next checkpoint.
         if not torch.isfinite(total):
             raise FloatingPointError(
                 f"expected a finite loss, got {total.item()} at step {self.step}"
@@ -253,6 +255,7 @@ class Trainer:
         except RuntimeError as exc:
             raise RunError(f"{path} holds other networks than these settings build: {exc}") from exc
         self.average.load_state_dict(saved["average"])
+        # The optimizer's state includes the peaks of the saved run.
         peaks = [group["peak"] for group in self._optimizer.param_groups]
         self._optimizer.load_state_dict(saved["optimizer"])
         for group, peak in zip(self._optimizer.param_groups, peaks, strict=True):
@@ -263,5 +266,6 @@ class Trainer:
         """Return the objective with gradients that are averaged over all processes."""
         if self._processes.total == 1:
             return objective
+        # DistributedDataParallel takes no device ids on CPUs.
         devices = [self._device] if self._device.type == "cuda" else None
         return DistributedDataParallel(objective, devices)
