@@ -50,17 +50,17 @@ class Pool:
 class _Viewer:
     """Requests the next cache as soon as one is ready."""
 
-    line: CacheSlots
+    slots: CacheSlots
     state: FrameState
     requested_at: float = 0.0
 
     def __post_init__(self) -> None:
         self.waits_ms: list[float] = []
-        self.line.on_ready.append(self._ready)
+        self.slots.on_ready.append(self._ready)
 
     def request(self) -> None:
         self.requested_at = time.perf_counter()
-        self.line.request(self.state)
+        self.slots.request(lambda: self.state)
 
     def _ready(self) -> None:
         self.waits_ms.append((time.perf_counter() - self.requested_at) * 1e3)
