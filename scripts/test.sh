@@ -28,6 +28,6 @@ export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 step() { echo "== $*" >&2; "$@"; }
 step .venv/bin/ruff check .
 step .venv/bin/ruff format --check .
-step .venv/bin/mypy models server
+step .venv/bin/mypy models server scripts tests
 step node --test $(find tests/client_web -name "*.test.js")
 step .venv/bin/python -m pytest "$@"

@@ -102,8 +102,8 @@ def play(renderer: CachedRenderer, states: Sequence[FrameState], period: int) ->
         swapped = frame >= 2 * period and frame % period == 0
         if swapped:
             renderer.refresh(states[frame - period], cache)
-        shown = fade.follow(cache, max(1, frame // period), frame / PLAYED_FPS)
-        steps.append(Step(renderer.warp(state, shown).rgb, swapped))
+        blended = fade.follow(cache, max(1, frame // period), frame / PLAYED_FPS)
+        steps.append(Step(renderer.warp(state, blended).rgb, swapped))
     return steps
 
 

@@ -127,7 +127,8 @@ class _Viewer:
     def __post_init__(self) -> None:
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         receiver = self.connection.addTransceiver("video", direction="recvonly").receiver
-        receiver._handle_rtp_packet = self._on_packet  # type: ignore[method-assign]
+        # Replaces the jitter buffer and decoder of this receiver.
+        receiver._handle_rtp_packet = self._on_packet  # type: ignore[method-assign]  # as intended
         self._views = self.connection.createDataChannel("view", ordered=False, maxRetransmits=0)
         self.connection.createDataChannel("events").on("message", self._on_event)
         self._seq = 0

@@ -40,7 +40,7 @@ def last_line(output: str) -> dict[str, Any]:
     return result
 
 
-def test_models_are_compared_in_speed_and_picture(run: Run) -> None:
+def test_models_are_compared_in_speed_and_image(run: Run) -> None:
     done = run("benchmark.py", "models", "--rounds", "1", "--width", "0.25", "--size", "64")
     assert done.returncode == 0, done.stderr
     result = last_line(done.stdout)

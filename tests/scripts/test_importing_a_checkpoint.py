@@ -39,7 +39,7 @@ GOLDEN = ROOT.parent / "shared" / "golden"
 def test_the_published_output_is_reproduced(run: Run, tmp_path: Path) -> None:
     if not GOLDEN.exists():
         pytest.skip(f"needs the golden case: {GOLDEN} is not there")
-    weights = [sys.executable, "-B", GOLDEN / "paper_weights.py", tmp_path / "theirs"]
+    weights = [sys.executable, "-B", str(GOLDEN / "paper_weights.py"), str(tmp_path / "theirs")]
     subprocess.run(weights, check=True, timeout=60)
     write_flame_npz(tmp_path / "flame.npz")
     write_statistics(tmp_path / "statistics.npz")
@@ -160,7 +160,7 @@ def test_frames_are_described_as_flame_has_them(avatar: Path) -> None:
     turned = replace(state, head_rotation=half)
     np.testing.assert_allclose(describe(turned)[:3], [0, 0.3, 0], atol=1e-6)
     # A camera that turns around a still head sees what a still camera sees of a head that turns.
-    x, y, z = np.float64(state.eye_position)
+    x, y, z = state.eye_position.astype(np.float64)
     orbit = np.array([x * np.cos(0.3) - z * np.sin(0.3), y, x * np.sin(0.3) + z * np.cos(0.3)])
     back = np.array([0, -np.sin(0.15), 0, np.cos(0.15)], np.float32)
     walked = replace(state, eye_position=orbit.astype(np.float32), eye_rotation=back)

@@ -13,7 +13,7 @@ HEAD = SHIPPED / "default" / "head.npz"
 
 
 @pytest.mark.slow
-def test_pictures_are_drawn_an_avatar_is_trained_and_measured(
+def test_images_are_drawn_an_avatar_is_trained_and_measured(
     run: Run, recording: Path, tmp_path: Path
 ) -> None:
     drawn = run(

@@ -10,8 +10,9 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from models.avatar.folder import load_avatar
+from models.avatar.folder import SHIPPED, load_avatar
 from models.contract.frame_state import neutral_state
 from models.data.authors_dataset import AuthorsSplit, read_statistics
 from models.data.dataset import DatasetError
@@ -19,7 +20,12 @@ from models.data.pairs import PairSettings
 from models.data.processes import ALONE
 from models.geometry.flame import flame_head, load_flame
 from models.geometry.gbuffer import Window
-from models.networks.avatar_networks import FlamePaperNetworks, NetworkConfig, build_networks
+from models.networks.avatar_networks import (
+    FlamePaperNetworks,
+    NetworkConfig,
+    Networks,
+    build_networks,
+)
 from models.runtime.renderer import CachedRenderer
 from models.training.objective import PairObjective
 from models.training.run import RunArguments, build_trainer
@@ -59,7 +65,7 @@ def test_a_frame_is_what_the_files_hold(tmp_path: Path, white: float) -> None:
     np.testing.assert_allclose(frame.conditioning_vector[0], numbers)
 
 
-def test_the_background_is_cut_out_where_the_picture_was(folder: Path) -> None:
+def test_the_background_is_cut_out_where_the_image_was(folder: Path) -> None:
     background = AuthorsSplit(folder, "train").background
     assert background.shape == (SIZE, SIZE, 3)
     # The square goes from (50, 20) to (110, 80); its corners are pixels' middles.
@@ -147,7 +153,8 @@ def arguments(tmp_path: Path, data: Path, head: Path) -> RunArguments:
 @pytest.fixture
 def head(tmp_path: Path) -> Path:
     write_flame_npz(tmp_path / "flame.npz")
-    np.savez(tmp_path / "head.npz", **flame_head(load_flame(tmp_path / "flame.npz")))
+    arrays = flame_head(load_flame(tmp_path / "flame.npz"))
+    np.savez(tmp_path / "head.npz", allow_pickle=False, **arrays)
     return tmp_path / "head.npz"
 
 
@@ -159,7 +166,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def objective(networks, config, vgg16):  # type: ignore[no-untyped-def]
+def objective(networks: Networks, config: TrainConfig, vgg16: nn.Module | None) -> PairObjective:
     return PairObjective(networks, config.loss, config.mixed_precision, vgg16)
 
 
@@ -197,6 +204,6 @@ def test_what_does_not_go_with_their_data_is_refused(
     live = replace(given.train, network=NetworkConfig("live", 0.0625))
     with pytest.raises(DatasetError, match=r"--train\.network\.variant paper"):
         build(replace(given, train=live))
-    shipped = RunArguments.__dataclass_fields__["head"].default
+    shipped = SHIPPED / "default" / "head.npz"
     with pytest.raises(DatasetError, match="shows a FLAME head, got another head in"):
         build(replace(given, head=shipped))

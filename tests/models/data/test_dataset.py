@@ -96,7 +96,7 @@ def test_an_unknown_split_is_named(folder: Path) -> None:
         SplitReader(folder, "test")
 
 
-def test_pictures_of_another_size_are_refused(folder: Path) -> None:
+def test_images_of_another_size_are_refused(folder: Path) -> None:
     path = folder / "dataset.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "size": SIZE * 2}))
     with pytest.raises(DatasetError, match=r"must be \(5, 16, 16\), got \(5, 8, 8\)"):

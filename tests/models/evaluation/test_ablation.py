@@ -1,7 +1,7 @@
 """Variants of the warp differ in what they are told, and nothing but their warps learns."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from models.data.rendered_dataset import RenderedSplit
 from models.evaluation.ablation import VARIANTS, VariantWarp, measure_variants, train_variants
 from models.evaluation.evaluation import HeldOutFrame
 from models.geometry.head import Head
-from models.networks.avatar_networks import TelewarpNetworks
+from models.networks.avatar_networks import TelewarpNetworks, Variant
 from models.runtime.base import Stage
 from models.training.optimizer import Rates
 from tests.models.studio.ball import Ball
@@ -27,7 +27,9 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def test_variants_learn_side_by_side_and_are_measured(ball: Head, build_avatar) -> None:  # type: ignore[no-untyped-def]
+def test_variants_learn_side_by_side_and_are_measured(
+    ball: Head, build_avatar: Callable[[Variant], Avatar]
+) -> None:
     avatar: Avatar = build_avatar("live")
     networks = avatar.networks
     assert isinstance(networks, TelewarpNetworks)
@@ -47,7 +49,9 @@ def test_variants_learn_side_by_side_and_are_measured(ball: Head, build_avatar) 
 
 
 @torch.inference_mode()
-def test_ours_is_the_warp_that_is_served(ball: Head, build_avatar) -> None:  # type: ignore[no-untyped-def]
+def test_ours_is_the_warp_that_is_served(
+    ball: Head, build_avatar: Callable[[Variant], Avatar]
+) -> None:
     avatar: Avatar = build_avatar("live")
     networks, stage = avatar.networks, Stage(avatar, torch.device("cpu"))
     assert isinstance(networks, TelewarpNetworks)

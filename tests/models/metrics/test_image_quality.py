@@ -11,7 +11,7 @@ def test_psnr_of_a_known_error() -> None:
     torch.testing.assert_close(psnr(image, truth), torch.tensor([20.0, 40.0]), atol=1e-3, rtol=0)
 
 
-def test_equal_pictures_are_fully_similar() -> None:
+def test_equal_images_are_fully_similar() -> None:
     image = torch.rand(1, 3, 32, 32)
     assert ssim(image, image).item() == pytest.approx(1, abs=1e-5)
 

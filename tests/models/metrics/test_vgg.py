@@ -69,7 +69,7 @@ def test_features_are_torchvisions(layers: nn.Sequential, path: Path) -> None:
         torch.testing.assert_close(features, layers[: last + 1](images))
 
 
-def test_perceptual_distance_is_that_of_normalised_resized_pictures(
+def test_perceptual_distance_is_that_of_normalised_resized_images(
     layers: nn.Sequential, path: Path
 ) -> None:
     image, truth = torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)
@@ -88,7 +88,7 @@ def test_perceptual_distance_is_that_of_normalised_resized_pictures(
     assert distance(truth, truth).item() == 0
 
 
-def test_perceptual_distance_teaches_the_picture_and_not_the_weights(path: Path) -> None:
+def test_perceptual_distance_teaches_the_image_and_not_the_weights(path: Path) -> None:
     image = torch.rand(1, 3, 32, 32, requires_grad=True)
     distance = Vgg16Perceptual(load_vgg16(path, blocks=4), size=32)
     distance(image, torch.rand(1, 3, 32, 32)).backward()
@@ -97,7 +97,7 @@ def test_perceptual_distance_teaches_the_picture_and_not_the_weights(path: Path)
     assert not any(p.requires_grad for p in distance.parameters())
 
 
-def test_lpips_is_zero_for_equal_pictures_and_grows_with_noise(path: Path, heads: Path) -> None:
+def test_lpips_is_zero_for_equal_images_and_grows_with_noise(path: Path, heads: Path) -> None:
     lpips = load_lpips(path, heads)
     truth = torch.rand(2, 3, 32, 32)
     noise = torch.randn_like(truth)

@@ -25,6 +25,7 @@ def test_a_saved_avatar_is_taken_whole_with_its_texture_as_a_pyramid(
 ) -> None:
     config = replace(avatar.networks.config, texture_levels=3)  # saved with one, from two
     networks = build_networks(config)
+    assert isinstance(networks, TelewarpNetworks)
     taken = load_initial_weights(networks, tmp_path)
     assert taken.left == ()
     assert "features.levels.2" in taken.taken

@@ -21,7 +21,7 @@ def exact(truth: Truth) -> Foreground:
     return Foreground(truth.rgb.clone(), (truth.mask * 2 - 1) * 40)
 
 
-def test_the_exact_picture_costs_nothing(truth: Truth) -> None:
+def test_the_exact_image_costs_nothing(truth: Truth) -> None:
     assert ImageLoss(LossWeights())(exact(truth), truth).item() == pytest.approx(0, abs=1e-5)
 
 
