@@ -1,10 +1,10 @@
-"""Measure what each part of our warp is worth: train variants side by side, print a table.
+"""Measure the contribution of each part of our warp: train variants of it and compare them.
 
     .venv/bin/python scripts/ablate.py models/avatars/default data/default --steps 1500
 
-The avatar's textures and generator stay as they are; each variant's warp starts as the avatar's and
-is trained on the same pairs. Prints PSNR by cache age as a markdown table, leaves all scores in
-`--out` and ends with them as one line of JSON.
+The textures and the generator of the avatar are frozen; the warp of each variant starts with the
+avatar's weights and trains on the same pairs. Prints PSNR by cache age as a Markdown table, writes
+all scores to `--out` and prints them as one line of JSON.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from tqdm import tqdm
 
 from models.avatar.folder import Avatar, load_avatar
 from models.avatar.manifest import AvatarError
-from models.data.dataset import DatasetError, Sequences
+from models.data.dataset import DatasetError, SplitReader
 from models.data.pairs import PairLoader, PairSettings
 from models.data.rendered_dataset import RenderedSplit
 from models.evaluation.ablation import VARIANTS, VariantWarp, measure_variants, train_variants
-from models.evaluation.evaluation import moments
+from models.evaluation.evaluation import held_out_frames
 from models.networks.avatar_networks import TelewarpNetworks
 from models.runtime.base import Stage
 from models.training.optimizer import Rates
@@ -40,20 +40,21 @@ class Arguments:
     avatar: Annotated[Path, tyro.conf.Positional]
     """Avatar folder, with our networks."""
     dataset: Annotated[Path, tyro.conf.Positional]
-    """Dataset folder, see scripts/make_dataset.py."""
+    """Folder of the dataset, see scripts/make_dataset.py."""
     steps: int = 1500
-    """Batches."""
+    """Number of batches."""
     pairs: PairSettings = field(default_factory=lambda: PairSettings(4, 128, max_age=16))
     rates: Rates = field(default_factory=Rates)
     ages: tuple[int, ...] = (1, 2, 4, 8, 16)
     """Cache ages to measure, in frames."""
     frames: int = 20
-    """How many held-out frames to measure on."""
+    """Number of held-out frames to measure on."""
     seed: int = 0
+    """Seed of the training pairs."""
     threads: int = 0
-    """CPU threads; 0 takes all cores."""
+    """CPU threads; 0 uses all cores."""
     out: Path = Path("ablation.json")
-    """Where to leave the scores."""
+    """File for the scores."""
 
 
 def main(arguments: Arguments) -> int:
@@ -63,7 +64,9 @@ def main(arguments: Arguments) -> int:
     try:
         avatar = load_avatar(arguments.avatar)
         if not isinstance(avatar.networks, TelewarpNetworks):
-            raise ValueError(f"{arguments.avatar} must have our networks, not the paper's")
+            raise ValueError(
+                f"expected an avatar with our networks, got the paper's in {arguments.avatar}"
+            )
         table = _ablate(arguments, avatar, avatar.networks)
     except (AvatarError, DatasetError, ValueError) as error:
         print(f"ablate: {error}", file=sys.stderr)
@@ -77,9 +80,9 @@ def main(arguments: Arguments) -> int:
 
 def _ablate(arguments: Arguments, avatar: Avatar, networks: TelewarpNetworks) -> Table:
     warps = [VariantWarp(networks, variant) for variant in VARIANTS]
-    footage = RenderedSplit(Sequences(arguments.dataset, "train"), avatar.head)
+    split = RenderedSplit(SplitReader(arguments.dataset, "train"), avatar.head)
     with (
-        PairLoader(footage, arguments.pairs, arguments.seed) as loader,
+        PairLoader(split, arguments.pairs, arguments.seed) as loader,
         tqdm(total=arguments.steps, unit="batch") as bar,
     ):
         pairs, rates = iter(loader), arguments.rates
@@ -87,8 +90,8 @@ def _ablate(arguments: Arguments, avatar: Avatar, networks: TelewarpNetworks) ->
             bar.set_postfix_str(" ".join(f"{loss:.4f}" for loss in losses), False)
             bar.update()
     stage = Stage(avatar, torch.device("cpu"))
-    held_out = Sequences(arguments.dataset, "test")
-    measured = moments(held_out, arguments.ages, arguments.frames, stage.size)
+    held_out = SplitReader(arguments.dataset, "test")
+    measured = held_out_frames(held_out, arguments.ages, arguments.frames, stage.size)
     return measure_variants(networks, warps, stage, measured)
 
 

@@ -1,4 +1,4 @@
-"""Measure the server as a viewer meets it, and its parts.
+"""Measure the server as a viewer experiences it, and its parts.
 
     .venv/bin/python scripts/benchmark.py latency --seconds 20 --size 256
     .venv/bin/python scripts/benchmark.py load --viewers 16
@@ -6,15 +6,17 @@
     .venv/bin/python scripts/benchmark.py rasterizer
     .venv/bin/python scripts/benchmark.py pool --workers 1 2
     .venv/bin/python scripts/benchmark.py encode
+    .venv/bin/python scripts/benchmark.py reprojection
 
 `latency` starts a server, opens its page in headless Chromium, moves the view in three ways one
-after the other, and asks the page for what it saw: `pose_to_photon_ms` runs from the moment a pose
-was current until the display of the first video frame drawn for it, joined by RTP timestamp;
-`sent_to_photon_ms` from sending it, which is later where a pose is held until it just reaches a
-refresh of the screen. Both are of the first movement; `movements` has all of them. `load` starts a
-server and more and more viewers, until they no longer get what a single one gets. Everything shares
-this machine's cores. `models` times the renderer alone, `rasterizer` the triangles, `pool` the
-render processes, `encode` the codecs. Each ends with one line of JSON.
+after the other, and reads the page's statistics. `pose_to_photon_ms` is the time from sampling a
+pose to the display of the first video frame rendered for it, matched by RTP timestamp;
+`sent_to_photon_ms` starts when the pose is sent, which is later where the page delays it to match a
+refresh of the screen. Both are of the first movement; `movements` holds all of them. `load` starts
+a server and adds viewers until their frame rate or latency is worse than that of a single viewer.
+Server, browser and viewers share the cores of this machine. `models` measures the renderer alone,
+`rasterizer` the rasterizer, `pool` the render processes, `encode` the codecs and `reprojection` the
+error of late reprojection. Each benchmark ends with one line of JSON.
 """
 
 from __future__ import annotations
@@ -30,8 +32,9 @@ from scripts.benchmarking.load import Load, load
 from scripts.benchmarking.models import Models, models
 from scripts.benchmarking.pool import Pool, pool
 from scripts.benchmarking.rasterizer import Rasterizer, rasterizers
+from scripts.benchmarking.reprojection import Reprojection, reprojection
 
-Subcommand = Latency | Load | Models | Rasterizer | Pool | Encoders
+Subcommand = Latency | Load | Models | Rasterizer | Pool | Encoders | Reprojection
 
 
 def main(command: Subcommand) -> None:
@@ -49,6 +52,8 @@ def main(command: Subcommand) -> None:
             result = pool(command)
         case Encoders():
             result = encoders(command)
+        case Reprojection():
+            result = reprojection(command)
     print(json.dumps(result))
 
 
@@ -58,7 +63,8 @@ Command = Annotated[
     | Annotated[Models, tyro.conf.subcommand("models")]
     | Annotated[Rasterizer, tyro.conf.subcommand("rasterizer")]
     | Annotated[Pool, tyro.conf.subcommand("pool")]
-    | Annotated[Encoders, tyro.conf.subcommand("encode")],
+    | Annotated[Encoders, tyro.conf.subcommand("encode")]
+    | Annotated[Reprojection, tyro.conf.subcommand("reprojection")],
     tyro.conf.OmitSubcommandPrefixes,
 ]
 

@@ -1,4 +1,4 @@
-"""Serve from many GPUs and machines: a host on each, placed by Ray, and a router in front of them.
+"""Serve from many GPUs and machines: one host per GPU, placed by Ray, behind a router.
 
     .venv/bin/pip install -c scripts/constraints.txt -e '.[cluster]'            # on every machine
     .venv/bin/python scripts/cluster.py head                                    # on the first
@@ -10,13 +10,13 @@
     .venv/bin/python scripts/cluster.py stop http://10.0.0.2:8100               # end it
     .venv/bin/python scripts/cluster.py leave                                   # on each machine
 
-`hosts` starts one host per GPU (one per machine without any), and may be run again when machines
-have joined, or for a stopped one with other options: those behind `--` go to every host. The file
-of tokens must be at the same place on every machine. Without tokens the hosts serve their own
-machine only: good to try it on one.
+`hosts` starts one host per GPU, or one per machine without GPUs. Run it again after machines have
+joined or hosts were stopped; options after `--` are passed to every host. The token file must have
+the same path on every machine. Without tokens the hosts accept local connections only, which is
+enough to test on one machine.
 
-Whoever may use Ray can run programs, so it asks for a token too: `head` makes ~/.ray/auth_token,
-which every machine needs a copy of.
+A client of Ray can run any program, so Ray requires a token too: `head` creates ~/.ray/auth_token,
+and every machine needs a copy of it.
 """
 
 from __future__ import annotations
@@ -41,17 +41,18 @@ FIRST_PORT = 8100
 LOCAL = "127.0.0.1"
 _TOKEN = Path.home() / ".ray" / "auth_token"
 
+# Set before Ray is imported: it reads both variables at import.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 if "RAY_AUTH_TOKEN" not in os.environ:
     os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def main(arguments: list[str]) -> int:
-    """Do one of the commands. Returns the exit code."""
+    """Run one of the commands. Returns the exit code."""
     wanted, rest = _parser().parse_known_args(arguments)
     try:
         if rest and wanted.run not in (_hosts, _router):
-            raise SettingsError(f"expected no more words, got {' '.join(rest)}")
+            raise SettingsError(f"expected no more arguments, got {' '.join(rest)}")
         wanted.rest = rest[1:] if rest[:1] == ["--"] else rest
         code: int = wanted.run(wanted)
         return code
@@ -71,23 +72,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    head = commands.add_parser("head", help="begin a cluster on this machine")
-    head.add_argument("--ip", help="address of this machine for the others, where it has many")
+    head = commands.add_parser("head", help="start a cluster on this machine")
+    head.add_argument("--ip", help="address of this machine for the others, if it has several")
     head.add_argument("--ray-port", type=int, default=RAY_PORT, help="Ray's port")
     head.set_defaults(run=_head)
-    join = commands.add_parser("join", help="let this machine join a cluster")
+    join = commands.add_parser("join", help="add this machine to a cluster")
     join.add_argument("address", help="HOST:PORT of the first machine")
-    join.add_argument("--ip", help="address of this machine for the others, where it has many")
+    join.add_argument("--ip", help="address of this machine for the others, if it has several")
     join.set_defaults(run=_join)
-    commands.add_parser("leave", help="end all of Ray on this machine").set_defaults(run=_leave)
+    commands.add_parser("leave", help="stop Ray on this machine").set_defaults(run=_leave)
 
-    hosts = commands.add_parser("hosts", help="start a host per GPU, where there is none")
+    hosts = commands.add_parser("hosts", help="start a host on each GPU that has none")
     hosts.add_argument(
-        "--router", help="where viewers open the page, the only one that may use the hosts"
+        "--router", help="origin of the viewers' page, the only one that the hosts accept"
     )
     hosts.add_argument(
         "--public-url",
-        help="how viewers reach a host; {ip}, {port} and {name} (the machine's) are put in "
+        help="URL of a host for viewers; {ip}, {port} and {name} (of the machine) are replaced "
         "(default: http://{ip}:{port})",
     )
     hosts.add_argument("--listen", help="address each host listens on (default: {ip})")
@@ -95,21 +96,23 @@ def _parser() -> argparse.ArgumentParser:
         "--first-port",
         type=int,
         default=FIRST_PORT,
-        help="of each machine's first host, the others take the next ones; 0 for free ones",
+        help="port of the first host of each machine, the others use the next ones; 0 for any",
     )
-    hosts.add_argument("--tokens", type=Path, help="file of tokens, on every machine")
+    hosts.add_argument("--tokens", type=Path, help="token file, at the same path on every machine")
     hosts.set_defaults(run=_hosts)
     router = commands.add_parser(
-        "router", help="answer viewers here; takes the server's options", add_help=False
+        "router",
+        help="run the router here; accepts the server's options",
+        add_help=False,
     )
     router.set_defaults(run=_router)
-    commands.add_parser("status", help="all hosts").set_defaults(run=_status)
+    commands.add_parser("status", help="list all hosts").set_defaults(run=_status)
     for name, run, text in (
-        ("drain", _drain, "send a host no more viewers"),
-        ("stop", _stop, "end a host; its viewers go elsewhere"),
+        ("drain", _drain, "assign no more viewers to a host"),
+        ("stop", _stop, "stop a host; its viewers reconnect to others"),
     ):
         command = commands.add_parser(name, help=text)
-        command.add_argument("address", help="as `status` shows it")
+        command.add_argument("address", help="address as `status` prints it")
         command.set_defaults(run=run)
     return parser
 
@@ -138,7 +141,7 @@ def _ip(wanted: argparse.Namespace) -> list[str]:
 
 
 def _ray(*words: str, quiet: bool = False) -> int:
-    """Ray's own program of this environment. Its workers import the server from here."""
+    """Run the `ray` program of this environment, whose workers import the server from here."""
     paths = [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     command = [str(Path(sys.executable).with_name("ray")), *words]
@@ -163,7 +166,7 @@ def _hosts(wanted: argparse.Namespace) -> int:
     ray_cluster.connect(wanted.ray)
     started = ray_cluster.start_hosts(plan)
     for address, problem in started.items():
-        print(f"{address}  {problem or 'answers'}")
+        print(f"{address}  {problem or 'ready'}")
     return 1 if any(started.values()) else 0
 
 
@@ -200,7 +203,7 @@ def _drain(wanted: argparse.Namespace) -> int:
 
     ray_cluster.connect(wanted.ray)
     ray_cluster.drain(wanted.address)
-    print(f"{wanted.address} gets no more viewers; `status` tells when the last has left")
+    print(f"{wanted.address} gets no more viewers; `status` shows when the last has left")
     return 0
 
 
@@ -209,7 +212,7 @@ def _stop(wanted: argparse.Namespace) -> int:
 
     ray_cluster.connect(wanted.ray)
     ray_cluster.stop(wanted.address)
-    print(f"{wanted.address} has ended")
+    print(f"{wanted.address} has stopped")
     return 0
 
 

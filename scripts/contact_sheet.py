@@ -1,8 +1,8 @@
-"""A picture of an avatar from several sides and with several expressions, as viewers would see it.
+"""Render an avatar from several views and with several expressions into one image.
 
     .venv/bin/python scripts/contact_sheet.py models/avatars/default sheet.jpg
 
-Each picture is a warp, of the cache of the neutral face seen from the front.
+Each frame is a warp of the cache of the neutral face in the default view.
 """
 
 from __future__ import annotations
@@ -57,17 +57,18 @@ EXPRESSIONS: dict[str, dict[str, float]] = {
 
 @dataclass(frozen=True)
 class Arguments:
-    """Draw a contact sheet."""
+    """Render a contact sheet."""
 
     avatar: Annotated[Path, tyro.conf.Positional]
     """Avatar folder."""
     out: Annotated[Path, tyro.conf.Positional]
-    """The picture to write; its ending says in which format."""
+    """Image file to write; its suffix selects the format."""
     device: str = "cpu"
+    """PyTorch device."""
 
 
 def main(arguments: Arguments) -> int:
-    """Draw and save. Returns the exit code."""
+    """Render and save. Returns the exit code."""
     try:
         renderer = CachedRenderer(load_avatar(arguments.avatar), arguments.device)
         rows = [_row(renderer, coefficients) for coefficients in EXPRESSIONS.values()]
@@ -98,9 +99,9 @@ def _seen_from(
     _, height, distance = manifest.eye_position
     yaw, pitch = radians(yaw_deg), radians(pitch_deg)
     direction = np.array([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)])
-    middle = np.array([0, height, 0])
-    eye = middle + distance * direction
-    return replace(state, eye_position=eye.astype(np.float32), eye_rotation=look_at(eye, middle))
+    target = np.array([0, height, 0])
+    eye = target + distance * direction
+    return replace(state, eye_position=eye.astype(np.float32), eye_rotation=look_at(eye, target))
 
 
 if __name__ == "__main__":

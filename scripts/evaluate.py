@@ -1,15 +1,14 @@
-"""How good an avatar's pictures are, on a dataset's held-out split, as they would be served.
+"""Evaluate an avatar, rendered as it is served, on the held-out split of a dataset.
 
     .venv/bin/python scripts/evaluate.py models/avatars/default data/default
     .venv/bin/python scripts/evaluate.py models/avatars/default data/default \\
         --baseline runs/baseline/avatar --contact-sheet sheet.png
 
-Ground truth is resampled to the avatar's resolution. Prints a table: L1, PSNR, SSIM and FLIP of the
-full render, of the warp from caches of several ages, of the naive choice (the stale full render of
-that age, shown as it is), and of a baseline (see `scripts/train_baseline.py`). Then how much
-consecutive frames differ where a cache is swapped, against elsewhere. Writes the same into the
-avatar's folder, `evaluation.json` and `evaluation.png`, and ends with one line of JSON. LPIPS is
-measured when its weights are given, which do not come with the project.
+Ground truth is resampled to the resolution of the avatar. Prints L1, PSNR, SSIM and FLIP of the
+full render, of the warp from caches of several ages, of the stale full render of these ages, and of
+a baseline (see `scripts/train_baseline.py`); then the differences of consecutive frames at cache
+swaps and around them. Writes `evaluation.json` and `evaluation.png` to the folder of the avatar,
+and ends with one line of JSON. LPIPS needs weights that do not come with the project.
 """
 
 from __future__ import annotations
@@ -29,25 +28,26 @@ from tqdm import tqdm
 
 from models.avatar.folder import load_avatar
 from models.avatar.manifest import AvatarError, load_manifest
-from models.data.dataset import DatasetError, Sequences
+from models.data.dataset import DatasetError, SplitReader
 from models.evaluation.baseline import load_baseline
 from models.evaluation.chart import draw_chart
 from models.evaluation.evaluation import (
     Baseline,
     Evaluation,
-    Moment,
+    HeldOutFrame,
     Score,
     Scorer,
     evaluate,
     flicker,
-    moments,
-    streams,
+    held_out_frames,
+    state_sequences,
 )
-from models.evaluation.flicker import SwapFlicker, only_the_face_moves
+from models.evaluation.flicker import SwapFlicker, hold_head_and_eye
 from models.metrics.vgg import WeightsError, load_lpips
 from models.runtime.renderer import CachedRenderer
 
 SHEET_AGE = 8
+"""Cache age of the contact sheet in frames."""
 
 
 @dataclass(frozen=True)
@@ -57,25 +57,27 @@ class Arguments:
     avatar: Annotated[Path, tyro.conf.Positional]
     """Avatar folder."""
     dataset: Annotated[Path, tyro.conf.Positional]
-    """Dataset folder, see scripts/make_dataset.py."""
+    """Folder of the dataset, see scripts/make_dataset.py."""
     baseline: Path | None = None
-    """Avatar folder left by scripts/train_baseline.py, to compare with."""
+    """Avatar folder of a baseline trained by scripts/train_baseline.py."""
     split: str = "test"
+    """Split to evaluate on."""
     ages: tuple[int, ...] = (1, 2, 4, 8, 16)
-    """Cache ages in frames (of the dataset's 30 a second)."""
+    """Cache ages in frames at 30 frames/s."""
     frames: int = 60
-    """How many frames, spread over the split; each is rendered once per age and twice more."""
+    """Number of frames, spread evenly over the split."""
     swap_periods: tuple[int, ...] = (8, 20)
-    """For flicker: frames (of 60 a second) that a refresh takes."""
+    """Durations of a refresh, in frames at 60 frames/s, to measure cache-swap flicker with."""
     vgg16: Path | None = None
-    """VGG16's weights in torchvision's layout; with --lpips, LPIPS is measured too."""
+    """VGG16's weights in torchvision's layout; needed for --lpips."""
     lpips: Path | None = None
-    """Weights of LPIPS' heads for VGG16 (vgg.pth of LPIPS 0.1)."""
+    """Weights of LPIPS for VGG16 (vgg.pth of LPIPS 0.1), to measure LPIPS with."""
     device: str = "cpu"
+    """PyTorch device."""
     threads: int = 0
-    """CPU threads; 0 takes all cores."""
+    """CPU threads; 0 uses all cores."""
     contact_sheet: Path | None = None
-    """Where to leave a picture of some frames: truth, full render, warp and stale full render."""
+    """File for an image of some frames: truth, full render, warp and stale full render."""
 
 
 def main(arguments: Arguments) -> int:
@@ -89,7 +91,7 @@ def main(arguments: Arguments) -> int:
         return 1
     _print_scores(result)
     _print_swaps("recorded motion", result.swap)
-    _print_swaps("only the face moves", result.swap_still)
+    _print_swaps("only the expression changes", result.swap_still)
     line = {"split": arguments.split, "frames": result.frames, **result.to_json()}
     (arguments.avatar / "evaluation.json").write_text(json.dumps(line, indent=1) + "\n")
     draw_chart(result, _title(arguments), arguments.avatar / "evaluation.png")
@@ -101,13 +103,15 @@ def main(arguments: Arguments) -> int:
 
 def _measure(arguments: Arguments) -> tuple[Evaluation, Image.Image]:
     renderer = CachedRenderer(load_avatar(arguments.avatar), arguments.device)
-    frames = Sequences(arguments.dataset, arguments.split)
-    measured = moments(frames, arguments.ages, arguments.frames, renderer.manifest.resolution)
+    frames = SplitReader(arguments.dataset, arguments.split)
+    measured = held_out_frames(
+        frames, arguments.ages, arguments.frames, renderer.manifest.resolution
+    )
     scorer, baseline = _scorer(arguments), _baseline(arguments, renderer.manifest.resolution)
     with tqdm(total=len(measured), unit="frame") as bar:
         result = evaluate(renderer, measured, scorer, baseline, bar.update)
-    moving = streams(frames)
-    still = [only_the_face_moves(states) for states in moving]
+    moving = state_sequences(frames)
+    still = [hold_head_and_eye(states) for states in moving]
     periods = arguments.swap_periods
     result = replace(
         result,
@@ -121,7 +125,7 @@ def _scorer(arguments: Arguments) -> Scorer:
     if arguments.lpips is None:
         return Scorer()
     if arguments.vgg16 is None:
-        raise ValueError("--lpips needs --vgg16 too")
+        raise ValueError("expected --vgg16 with --lpips, got none")
     return Scorer(load_lpips(arguments.vgg16, arguments.lpips))
 
 
@@ -130,12 +134,12 @@ def _baseline(arguments: Arguments, size: int) -> Baseline | None:
         return None
     baseline = load_baseline(arguments.baseline, arguments.device)
     if baseline.size != size:
-        raise ValueError(f"the baseline must have resolution {size}, got {baseline.size}")
+        raise ValueError(f"expected a baseline of resolution {size}, got {baseline.size}")
     return baseline
 
 
 def _title(arguments: Arguments) -> str:
-    return f"{load_manifest(arguments.avatar).name}: held-out frames, pictures as served"
+    return f"{load_manifest(arguments.avatar).name}: held-out frames, rendered as served"
 
 
 def _print_scores(result: Evaluation) -> None:
@@ -144,7 +148,11 @@ def _print_scores(result: Evaluation) -> None:
     rows |= {f"stale, age {age}": score for age, score in result.stale.items()}
     if result.baseline is not None:
         rows["baseline"] = result.baseline
-    print(f"{'':14}" + "".join(f"{name.upper():>9}" for name in result.full) + "   to full render")
+    print(
+        f"{'':14}"
+        + "".join(f"{name.upper():>9}" for name in result.full)
+        + "   against the full render"
+    )
     for name, score in rows.items():
         print(
             f"{name:14}"
@@ -161,10 +169,10 @@ def _change(full: Score, score: Score) -> str:
 
 
 def _print_swaps(motion: str, swaps: dict[int, SwapFlicker | None]) -> None:
-    """How much consecutive frames differ, in levels of 255."""
+    """Print the differences of consecutive frames, in 8-bit levels."""
     for period, swap in swaps.items():
-        what = f"swaps every {period:2} frames of 60 a second, {motion}: "
-        print(what + ("no sequence is long enough" if swap is None else _swap_text(swap)))
+        label = f"swaps every {period:2} frames at 60 frames/s, {motion}: "
+        print(label + ("no sequence is long enough" if swap is None else _swap_text(swap)))
 
 
 def _swap_text(swap: SwapFlicker) -> str:
@@ -174,15 +182,15 @@ def _swap_text(swap: SwapFlicker) -> str:
     )
 
 
-def _contact_sheet(renderer: CachedRenderer, measured: Sequence[Moment]) -> Image.Image:
-    """Four frames: truth, full render, warp and stale picture of the age nearest to 8."""
+def _contact_sheet(renderer: CachedRenderer, measured: Sequence[HeldOutFrame]) -> Image.Image:
+    """Render four frames: truth, full render, warp and stale full render of one age."""
     rows, cache = [], renderer.allocate_cache()
-    for moment in measured[:: max(1, len(measured) // 4)][:4]:
-        age = min(moment.older, key=lambda age: abs(age - SHEET_AGE))
-        renderer.refresh(moment.older[age], cache)
-        warp = renderer.warp(moment.state, cache).rgb
-        full, stale = renderer.full(moment.state), renderer.full(moment.older[age])
-        rows.append(np.concatenate([moment.truth, full, warp, stale], axis=1))
+    for frame in measured[:: max(1, len(measured) // 4)][:4]:
+        age = min(frame.older, key=lambda age: abs(age - SHEET_AGE))
+        renderer.refresh(frame.older[age], cache)
+        warp = renderer.warp(frame.state, cache).rgb
+        full, stale = renderer.full(frame.state), renderer.full(frame.older[age])
+        rows.append(np.concatenate([frame.truth, full, warp, stale], axis=1))
     return Image.fromarray(np.concatenate(rows))
 
 

@@ -1,14 +1,14 @@
-"""Turn a checkpoint of the paper's authors into an avatar, and compare it with their own output.
+"""Convert a checkpoint of the paper's authors to an avatar, and verify it against their output.
 
     .venv/bin/python scripts/import_authors_checkpoint.py CHECKPOINT_FOLDER out/avatar \\
         --flame generic_model.pkl --uvs FLAME_texture.npz --statistics DATASET_FOLDER
     .venv/bin/python scripts/import_authors_checkpoint.py CHECKPOINT_FOLDER out/avatar \\
         --verify CASE.npz
 
-Their folder holds networks alone. What an avatar needs besides is not theirs to give: a FLAME model
-(from its own licensors), its texture layout, and the mean and deviation that the training set's
-numbers were standardised by. Without them nothing is written; `--verify` works all the same. It
-prints one JSON line of relative errors by array, in the plain and in the split form.
+The checkpoint holds networks only. An avatar also needs a FLAME model (licensed separately), its
+texture layout, and the mean and deviation that standardized the conditioning of the training set.
+Without them no avatar is written, but `--verify` works: it prints one line of JSON with the
+relative error of each array, for the plain and the split warp.
 """
 
 from __future__ import annotations
@@ -48,34 +48,37 @@ class Arguments:
     """Import a checkpoint of the paper's authors."""
 
     folder: Annotated[Path, tyro.conf.Positional]
-    """Theirs: commandline_args.txt and checkpoints/*.tar."""
+    """Folder of the authors' training run: commandline_args.txt and checkpoints/*.tar."""
     out: Annotated[Path, tyro.conf.Positional]
-    """The avatar folder to write."""
+    """Avatar folder to write."""
     checkpoint: Path | None = None
-    """Which .tar, if not the best one."""
+    """File of the checkpoint (.tar); default: the best one."""
     flame: Path | None = None
-    """FLAME's model file, .pkl (nothing in it is run) or .npz."""
+    """FLAME's model file: .pkl, read without running its code, or .npz."""
     shape: Path | None = None
-    """.npy of up to 100 shape coefficients of the person; FLAME's mean face without it."""
+    """.npy of up to 100 shape coefficients of the person; default: FLAME's mean face."""
     uvs: Path | None = None
-    """The texture layout that the checkpoint was trained with: .npz with vt and ft, or .obj.
-    Without it the head is unrolled from a cylinder, which fits no checkpoint of theirs."""
+    """Texture layout that the checkpoint was trained with: .npz with vt and ft, or .obj. Default: a
+    cylindrical layout, which fits none of the authors' checkpoints."""
     statistics: Path | None = None
-    """What numbers are standardised by: the data set's folder, or .npz with mean and deviation of
-    59 numbers (pose 6, camera 3, expression 50)."""
+    """Statistics that standardize the conditioning: the folder of the dataset, or .npz with mean
+    and deviation of 59 values (pose 6, camera 3, expression 50)."""
     background: Path | None = None
-    """Picture behind the head; the data set's if --statistics is one, else grey."""
+    """Background image; default: that of the dataset given by --statistics, otherwise grey."""
     resolution: int = 512
-    """Rows and columns of the avatar's pictures, a multiple of 32; what it was trained with."""
+    """Rows and columns of the frames, a multiple of 32; as in training."""
     id: str = "imported"
+    """Id of the avatar."""
     name: str = "Imported"
+    """Display name of the avatar."""
     licence: str = "as its authors say"
+    """Licence of the avatar."""
     verify: Path | None = None
-    """A case of the published code (.npz) to compare with."""
+    """Case of the published code (.npz) to compare with."""
 
 
 def main(arguments: Arguments) -> int:
-    """Import, and verify if asked. Returns the exit code."""
+    """Import the checkpoint, and verify it with `--verify`. Returns the exit code."""
     try:
         networks = read_checkpoint(
             arguments.folder, len(COEFFICIENT_NAMES), file=arguments.checkpoint
@@ -102,7 +105,7 @@ def _lacks(arguments: Arguments, name: str) -> bool:
 
 
 def _write_avatar(arguments: Arguments, networks: FlamePaperNetworks) -> FlamePaperNetworks:
-    """Write the folder. Returns its networks, read from there."""
+    """Write the avatar folder, and return the networks that are read back from it."""
     assert arguments.flame is not None
     assert arguments.statistics is not None
     if arguments.resolution <= 0 or arguments.resolution % STRIDE:
@@ -143,10 +146,10 @@ def _background(arguments: Arguments) -> NDArray[np.uint8]:
             with Image.open(arguments.background) as file:
                 return np.array(file.convert("RGB").resize((size, size)))
         except UnidentifiedImageError as exc:
-            raise ValueError(f"{arguments.background} is not a readable picture") from exc
+            raise ValueError(f"{arguments.background} is not a readable image") from exc
     if arguments.statistics is not None and arguments.statistics.is_dir():
-        picture = Image.fromarray(AuthorsSplit(arguments.statistics, "train").background)
-        return np.array(picture.resize((size, size)))
+        image = Image.fromarray(AuthorsSplit(arguments.statistics, "train").background)
+        return np.array(image.resize((size, size)))
     return np.full((size, size, 3), 128, np.uint8)
 
 

@@ -1,17 +1,16 @@
-"""Make an avatar, from a recipe to a folder that is ready to serve.
+"""Make an avatar from a recipe or a mesh: head, dataset, training and evaluation.
 
     .venv/bin/python scripts/make_avatar.py --list
     .venv/bin/python scripts/make_avatar.py --recipe marcus --recording RECORDING.csv
-    .venv/bin/python scripts/make_avatar.py --recipe marcus --quick          # minutes, to try it
+    .venv/bin/python scripts/make_avatar.py --recipe marcus --quick          # minutes, as a test
     .venv/bin/python scripts/make_avatar.py --head face.glb --recording RECORDING.csv
     .venv/bin/python scripts/make_avatar.py --recipe marcus --size 512 --resolution 512 \\
         --network-size 1 --device cuda --minutes 600 --out runs/marcus-hd
 
-Bakes the head (or takes the one that ships, if it is of the same recipe; or imports a mesh of your
-own, see `scripts/import_head.py`), draws pictures of it,
-trains, evaluates, and draws contact sheets. All of it lies in `--out`: `head.npz`, `data/`, the
-training run, and `avatar/`, which `scripts/serve.sh --avatars OUT` serves. Interrupted, the same
-command goes on; a step whose result is there is not done again.
+Builds the head (or copies the shipped one of the same recipe, or imports a mesh, see
+`scripts/import_head.py`), renders a dataset, trains, evaluates, and renders contact sheets. `--out`
+contains `head.npz`, `data/`, the training run, and `avatar/`; `scripts/serve.sh --avatars OUT`
+serves it. After an interruption, the same command resumes; finished steps are not repeated.
 """
 
 from __future__ import annotations
@@ -39,24 +38,28 @@ from scripts import bake_head, contact_sheet, evaluate, make_dataset, train
 INSTALL = ".venv/bin/pip install -c scripts/constraints.txt -e '.[avatars]'"
 
 
-class MakingError(Exception):
-    """An avatar cannot be made from what was given."""
+class MakeAvatarError(Exception):
+    """The arguments or the folder do not allow to make the avatar."""
 
 
 @dataclass(frozen=True)
-class Effort:
-    """How much is drawn, learned and measured."""
+class Preset:
+    """Sizes of the dataset, the training run and the evaluation."""
 
     sequences: tuple[int, int, int]
-    """To learn from, to choose by, to measure on."""
+    """Sequences of the splits train, val and test."""
     size: int
+    """Rows and columns of the dataset's images."""
     resolution: int
+    """Rows and columns of the avatar's frames."""
     minutes: float
+    """Duration of training."""
     measured_frames: int
+    """Frames of the evaluation."""
 
 
-FULL = Effort((175, 10, 20), size=384, resolution=320, minutes=70, measured_frames=60)
-QUICK = Effort((16, 2, 3), size=192, resolution=192, minutes=4, measured_frames=8)
+FULL = Preset((175, 10, 20), size=384, resolution=320, minutes=70, measured_frames=60)
+QUICK = Preset((16, 2, 3), size=192, resolution=192, minutes=4, measured_frames=8)
 
 
 @dataclass(frozen=True)
@@ -64,51 +67,52 @@ class Arguments:
     """Make an avatar."""
 
     recipe: str | None = None
-    """Whom to make; `--list` says who there is."""
+    """Name of the recipe; `--list` prints all."""
     head: Path | None = None
-    """A mesh of your own instead: .glb with ARKit's morph targets, or .obj."""
+    """Mesh file to use instead of a recipe: .glb with ARKit's morph targets, or .obj."""
     list: bool = False
-    """Print the recipes and stop."""
+    """Print the recipes and exit."""
     out: Path | None = None
-    """Folder for everything; `runs/NAME` if not given."""
+    """Folder for all files; default: `runs/NAME`."""
     baked: Path | None = None
-    """A head.npz that was baked already, instead of baking."""
+    """Head file (head.npz) to use instead of building one."""
     recording: Path | None = None
-    """Live Link Face CSV that drives most expressions."""
+    """Live Link Face CSV for most expressions."""
     sequences: tuple[int, int, int] | None = None
-    """Of 24 frames each, to learn from, choose by, and measure on: 175 10 20, quickly 16 2 3."""
+    """Sequences of 24 frames for training, validation and test; default: 175 10 20, with --quick
+    16 2 3."""
     quick: bool = False
-    """Few small pictures and minutes of training, to see that everything works."""
+    """Use a small dataset and minutes of training, as a test."""
     size: int | None = None
-    """Rows and columns of the pictures drawn: 384, quickly 192."""
+    """Rows and columns of the dataset's images; default: 384, with --quick 192."""
     resolution: int | None = None
-    """Of the avatar, a multiple of 32: 320, quickly 192."""
+    """Rows and columns of the avatar's frames, a multiple of 32; default: 320, with --quick 192."""
     network_size: float = 0.25
-    """n: width of the networks."""
+    """Width n of the networks."""
     minutes: float | None = None
-    """Of training: 70, quickly 4."""
+    """Duration of training; default: 70, with --quick 4."""
     device: str = "cpu"
-    """Where to train."""
+    """PyTorch device to train on."""
     threads: int = 0
-    """CPU threads for training; 0 takes all cores."""
+    """CPU threads for training; 0 uses all cores."""
     workers: int = 2
-    """Processes that draw pictures."""
+    """Processes that render the dataset."""
 
     @property
     def avatar(self) -> str:
-        """Its name: the recipe's, or the mesh file's."""
+        """Name of the avatar: that of the recipe, or the stem of the mesh file."""
         return str(self.recipe) if self.head is None else self.head.stem
 
     @property
     def folder(self) -> Path:
-        """Where everything goes."""
+        """Folder for all files."""
         return self.out or Path("runs") / self.avatar
 
     @property
-    def effort(self) -> Effort:
-        """The preset, with what was asked for instead."""
+    def preset(self) -> Preset:
+        """The preset, with the values given on the command line."""
         preset = QUICK if self.quick else FULL
-        return Effort(
+        return Preset(
             sequences=self.sequences or preset.sequences,
             size=self.size or preset.size,
             resolution=self.resolution or preset.resolution,
@@ -117,12 +121,15 @@ class Arguments:
         )
 
 
-def find_head(arguments: Arguments) -> Path:
-    """The head in the folder: imported, or the recipe's as it lies there, given, shipped, or baked.
+def prepare_head(arguments: Arguments) -> Path:
+    """Write the head file to the folder, unless it is there, and return its path.
+
+    The head is imported from `--head`, copied from `--baked` or from the shipped avatar of the same
+    recipe, or built from the recipe.
 
     Raises:
-        MakingError: If it must be baked and anny is not installed.
-        MeshFileError: If a mesh of one's own cannot be a head.
+        MakeAvatarError: If it must be built and anny is not installed.
+        MeshFileError: If the mesh file is unreadable or not a head.
     """
     name = arguments.avatar
     head, shipped = arguments.folder / "head.npz", SHIPPED / name / "head.npz"
@@ -131,16 +138,16 @@ def find_head(arguments: Arguments) -> Path:
         np.savez_compressed(head, allow_pickle=False, **import_head(arguments.head))
     elif arguments.baked is not None:
         shutil.copy(arguments.baked, head)
-    elif not _is_of(head, name):
-        if _is_of(shipped, name):
+    elif not _is_built_from(head, name):
+        if _is_built_from(shipped, name):
             shutil.copy(shipped, head)
         else:
             _bake(name, head)
     return head
 
 
-def _is_of(head: Path, recipe: str) -> bool:
-    """Whether a head file is there and was baked from the recipe as it is now."""
+def _is_built_from(head: Path, recipe: str) -> bool:
+    """Return whether a head file exists and was built from the current version of a recipe."""
     if not head.exists():
         return False
     with np.load(head, allow_pickle=False) as file:
@@ -153,33 +160,36 @@ def _bake(recipe: str, head: Path) -> None:
     except ModuleNotFoundError as exc:
         if exc.name != "anny":
             raise
-        raise MakingError(f"baking a head needs anny: {INSTALL}, or give --baked FILE") from exc
+        raise MakeAvatarError(
+            f"building a head needs anny: {INSTALL}, or give --baked FILE"
+        ) from exc
 
 
-def draw_pictures(arguments: Arguments, head: Path) -> Path:
-    """The dataset of the head, drawn unless it is there.
+def render_images(arguments: Arguments, head: Path) -> Path:
+    """Render the dataset of the head, unless it exists, and return its folder.
 
     Raises:
-        MakingError: If the dataset that is there is another than asked for.
+        MakeAvatarError: If the existing dataset shows another head or has another size.
     """
+    # Renamed when complete, so that an interrupted run leaves no partial dataset in its place.
     data, part = arguments.folder / "data", arguments.folder / "data.part"
-    effort = arguments.effort
+    preset = arguments.preset
     if data.exists():
         info = DatasetInfo.read(data)
-        if (info.head_sha256, info.size) != (file_sha256(head), effort.size):
-            raise MakingError(
-                f"{data} shows another head, or in another size than {effort.size}; "
+        if (info.head_sha256, info.size) != (file_sha256(head), preset.size):
+            raise MakeAvatarError(
+                f"{data} shows another head, or is in another size than {preset.size}; "
                 "remove it or choose another --out"
             )
         return data
     shutil.rmtree(part, ignore_errors=True)
-    train_count, val_count, test_count = effort.sequences
+    train_count, val_count, test_count = preset.sequences
     make_dataset.make_dataset(
         make_dataset.Arguments(
             out=part,
             recording=arguments.recording,
             head=head,
-            size=effort.size,
+            size=preset.size,
             train=train_count,
             val=val_count,
             test=test_count,
@@ -190,9 +200,9 @@ def draw_pictures(arguments: Arguments, head: Path) -> Path:
     return data
 
 
-def learn(arguments: Arguments, head: Path, data: Path) -> Path:
-    """Train to the end, going on where a run in the folder stopped; the best avatar's folder."""
-    effort, name = arguments.effort, arguments.avatar
+def train_avatar(arguments: Arguments, head: Path, data: Path) -> Path:
+    """Train to the end, or resume the run in the folder. Returns the folder of the best avatar."""
+    preset, name = arguments.preset, arguments.avatar
     train.main(
         train.Arguments(
             data=data,
@@ -200,13 +210,13 @@ def learn(arguments: Arguments, head: Path, data: Path) -> Path:
             head=head,
             id=name,
             name=name.capitalize(),
-            resolution=effort.resolution,
+            resolution=preset.resolution,
             threads=arguments.threads,
             train=TrainConfig(
                 network=NetworkConfig(network_size=arguments.network_size),
-                pairs=PairSettings(batch=4, max_age=16, crop=min(192, effort.size)),
-                steps=1_000_000,
-                minutes=effort.minutes,
+                pairs=PairSettings(batch=4, max_age=16, crop=min(192, preset.size)),
+                steps=1_000_000,  # more than any machine takes: `minutes` ends the run
+                minutes=preset.minutes,
                 device=arguments.device,
             ),
         )
@@ -214,8 +224,8 @@ def learn(arguments: Arguments, head: Path, data: Path) -> Path:
     return arguments.folder / "avatar"
 
 
-def measure(arguments: Arguments, avatar: Path, data: Path) -> int:
-    """Evaluate on held-out frames and draw what viewers see. Returns the exit code."""
+def evaluate_avatar(arguments: Arguments, avatar: Path, data: Path) -> int:
+    """Evaluate on held-out frames and render a contact sheet. Returns the exit code."""
     sheet, weights = avatar / "contact_sheet.jpg", avatar / "weights.safetensors"
     if sheet.exists() and sheet.stat().st_mtime_ns >= weights.stat().st_mtime_ns:
         return 0
@@ -223,7 +233,7 @@ def measure(arguments: Arguments, avatar: Path, data: Path) -> int:
         evaluate.Arguments(
             avatar=avatar,
             dataset=data,
-            frames=arguments.effort.measured_frames,
+            frames=arguments.preset.measured_frames,
             device=arguments.device,
             contact_sheet=arguments.folder / "evaluation_sheet.png",
         )
@@ -232,7 +242,7 @@ def measure(arguments: Arguments, avatar: Path, data: Path) -> int:
 
 
 def main(arguments: Arguments) -> int:
-    """Go through all steps. Returns the exit code."""
+    """Run all steps. Returns the exit code."""
     if arguments.list:
         for name, recipe in RECIPES.items():
             print(f"{name:10s} {recipe.title}")
@@ -244,18 +254,18 @@ def main(arguments: Arguments) -> int:
         return 1
     try:
         print("1 of 4: the head")
-        head = find_head(arguments)
-        print("2 of 4: pictures of it")
-        data = draw_pictures(arguments, head)
-    except (MakingError, MeshFileError, DatasetError, RecordingError, OSError) as error:
+        head = prepare_head(arguments)
+        print("2 of 4: the dataset")
+        data = render_images(arguments, head)
+    except (MakeAvatarError, MeshFileError, DatasetError, RecordingError, OSError) as error:
         print(f"make_avatar: {error}", file=sys.stderr)
         return 1
     print("3 of 4: training")
-    avatar = learn(arguments, head, data)
+    avatar = train_avatar(arguments, head, data)
     print("4 of 4: evaluation")
     torch.set_num_threads(arguments.threads or torch.get_num_threads())
-    code = measure(arguments, avatar, data)
-    print(f"to see it: scripts/serve.sh --avatars {arguments.folder}")
+    code = evaluate_avatar(arguments, avatar, data)
+    print(f"to serve it: scripts/serve.sh --avatars {arguments.folder}")
     return code
 
 

@@ -1,10 +1,11 @@
-"""Draws the training pictures: sequences of a moving head, in the studio.
+"""Render a dataset: sequences of a moving head, with ground truth from the studio renderer.
 
     .venv/bin/python scripts/make_dataset.py --out data/default \
         --recording ../shared/data/streams/llf_alex_rom_3.csv
 
-About 5000 pictures of 384x384, ten minutes on two cores. Without `--recording` all expressions are
-made up. The recording's first 70 % go into train, the next 10 % into val, the last 20 % into test.
+Renders about 5000 images of 384x384 pixels, in ten minutes on two cores. Without `--recording` all
+expressions are random. The first 70 % of the recording are used for the split train, the next 10 %
+for val, the last 20 % for test.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from models.data.dataset import (
     VERSION,
     DatasetError,
     DatasetInfo,
-    Sequences,
+    SplitReader,
     create_split,
     file_sha256,
     write_frame,
@@ -40,37 +41,48 @@ from models.geometry.head import HeadError, load_head
 from models.studio.appearance import load_appearance
 from models.studio.studio import Studio, load_studio, make_background
 
+_KIND_SHARES = {"recorded": 0.6, "random": 0.25, "calm": 0.15}
+"""Share of each kind of expressions in the splits train and val."""
 SHARES = {"train": (0.0, 0.7), "val": (0.7, 0.8), "test": (0.8, 1.0)}
-"""Of the recording's time."""
+"""Part of the recording that each split uses, from and to, as shares of its duration."""
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Draw a dataset."""
+    """Render a dataset."""
 
     out: Path
     """New folder for the dataset."""
     recording: Path | None = None
-    """Live Link Face CSV that drives most expressions."""
+    """Live Link Face CSV for most expressions."""
     head: Path = Path("models/avatars/default/head.npz")
+    """Head to render, with its appearance."""
     size: int = 384
-    """Rows and columns of the pictures."""
+    """Rows and columns of the images."""
     train: int = 175
-    """Sequences to learn from."""
+    """Sequences to train on."""
     val: int = 10
-    """Sequences to choose the best checkpoint by."""
+    """Sequences to select the best avatar on."""
     test: int = 20
-    """Sequences to measure on; driven by the recording alone."""
+    """Sequences to evaluate on; they use the recording only."""
     length: int = 24
-    """Frames in a sequence, 30 a second."""
+    """Frames per sequence, at 30 frames/s."""
     workers: int = 2
+    """Render processes."""
     seed: int = 1
+    """Seed of all motion."""
     contact_sheet: Path | None = None
-    """Also write a picture of many frames here."""
+    """File for an image of many frames."""
 
 
 def plan(arguments: Arguments, split: str, recording: FloatArray | None) -> list[list[FrameState]]:
-    """The states of all sequences of a split."""
+    """Return the states of all sequences of a split.
+
+    Args:
+        arguments: Arguments of the script.
+        split: Name of the split.
+        recording: (rows, E) recorded coefficients, or None.
+    """
     head = load_head(arguments.head)
     with np.load(arguments.head) as file:
         motion = Motion(head.neck, file["eye_position"], float(file["fov_y_rad"]))
@@ -94,55 +106,61 @@ def plan(arguments: Arguments, split: str, recording: FloatArray | None) -> list
 
 
 def _kind(random: Generator) -> str:
-    return str(random.choice(["recorded", "random", "calm"], p=[0.6, 0.25, 0.15]))
+    kinds = list(_KIND_SHARES)
+    return str(random.choice(kinds, p=list(_KIND_SHARES.values())))
 
 
 def _start(random: Generator, split: str, number: int, count: int, last: int) -> int:
-    """First row of a window: anywhere, but spread evenly where it is measured."""
+    """Return the first row of a sequence: random, but evenly spread over the test split."""
     return int(number * last / count) if split == "test" else int(random.integers(last + 1))
 
 
 @cache
 def _studio(head: Path, size: int) -> Studio:
-    """One studio per process."""
+    """Return the studio of this process, which is loaded once."""
     return load_studio(head, size)
 
 
-def draw_sequence(head: Path, size: int, folder: Path, first: int, states: list[FrameState]) -> int:
-    """Draw the frames of one sequence into a split's folder; runs in a worker."""
+def render_sequence(
+    head: Path, size: int, folder: Path, first: int, states: list[FrameState]
+) -> int:
+    """Render the frames of one sequence into the folder of a split; runs in a worker process."""
     studio = _studio(head, size)
     for offset, state in enumerate(states):
-        picture = studio.render(state)
-        write_frame(folder, first + offset, picture.rgb, picture.mask)
+        image = studio.render(state)
+        write_frame(folder, first + offset, image.rgb, image.mask)
     return len(states)
 
 
 def make_dataset(arguments: Arguments) -> None:
-    """Plan, draw and describe the dataset.
+    """Plan and render the dataset, and write its description.
 
     Raises:
-        DatasetError: If the folder is there already, or the recording is too short.
+        DatasetError: If the folder is not empty, or the recording is too short.
     """
     if arguments.out.exists() and any(arguments.out.iterdir()):
         raise DatasetError(f"{arguments.out} exists already; remove it or choose another")
     head = load_head(arguments.head)
     recording = None
     if arguments.recording is None:
-        print("No --recording: all expressions are made up.")
+        print("No --recording: all expressions are random.")
     else:
         recording = read_recording(arguments.recording, head.expression_names)
         if len(recording) * 0.1 <= arguments.length:
-            raise DatasetError(f"{arguments.recording} is too short: {len(recording)} rows")
+            raise DatasetError(
+                f"{arguments.recording}: expected more than {arguments.length * 10} rows, "
+                f"got {len(recording)}"
+            )
     arguments.out.mkdir(parents=True, exist_ok=True)
     np.save(
         arguments.out / "background.npy",
         make_background(arguments.size, load_appearance(arguments.head)),
     )
-    counts = _draw_splits(arguments, recording)
+    counts = _render_splits(arguments, recording)
     with np.load(arguments.head) as file:
         x, y, z = file["eye_position"].tolist()
         fov_y_rad = float(file["fov_y_rad"])
-    # Last, so that a folder with a description is complete.
+    # Written last, so that a folder with a description is complete.
     DatasetInfo(
         version=VERSION,
         size=arguments.size,
@@ -157,7 +175,7 @@ def make_dataset(arguments: Arguments) -> None:
     ).write(arguments.out)
 
 
-def _draw_splits(arguments: Arguments, recording: FloatArray | None) -> dict[str, int]:
+def _render_splits(arguments: Arguments, recording: FloatArray | None) -> dict[str, int]:
     plans = {split: plan(arguments, split, recording) for split in SPLITS}
     for split, sequences in plans.items():
         create_split(arguments.out / split, sequences, arguments.size)
@@ -169,7 +187,7 @@ def _draw_splits(arguments: Arguments, recording: FloatArray | None) -> dict[str
     ):
         jobs = [
             pool.submit(
-                draw_sequence,
+                render_sequence,
                 arguments.head,
                 arguments.size,
                 arguments.out / split,
@@ -185,22 +203,22 @@ def _draw_splits(arguments: Arguments, recording: FloatArray | None) -> dict[str
 
 
 def contact_sheet(folder: Path, columns: int = 8, rows: int = 6) -> Image.Image:
-    """Frames from all over the dataset on one picture."""
+    """Return an image of frames spread over all splits of a dataset."""
     return Image.fromarray(np.concatenate(list(_sheet_rows(folder, columns, rows))))
 
 
 def _sheet_rows(folder: Path, columns: int, rows: int) -> Iterator[NDArray[np.uint8]]:
     per_split = {"train": rows - 2, "val": 1, "test": 1}
-    for split, lines in per_split.items():
-        frames = Sequences(folder, split)
-        chosen = np.linspace(0, len(frames) - 1, lines * columns).astype(int)
-        pictures = [frames.frame(int(index))[1][::2, ::2] for index in chosen]
-        for line in range(lines):
-            yield np.concatenate(pictures[line * columns : (line + 1) * columns], axis=1)
+    for split, row_count in per_split.items():
+        frames = SplitReader(folder, split)
+        chosen = np.linspace(0, len(frames) - 1, row_count * columns).astype(int)
+        images = [frames.frame(int(index))[1][::2, ::2] for index in chosen]
+        for row in range(row_count):
+            yield np.concatenate(images[row * columns : (row + 1) * columns], axis=1)
 
 
 def main() -> None:
-    """Draw the dataset named on the command line."""
+    """Render the dataset of the command line."""
     arguments = tyro.cli(Arguments)
     try:
         make_dataset(arguments)

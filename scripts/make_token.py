@@ -1,20 +1,21 @@
-"""Make a token for a server that asks for one, good for some minutes.
+"""Make a token for a server with authentication, valid for some minutes.
 
     .venv/bin/python scripts/make_token.py --scope view --stream me --minutes 60
 
-prints it. Open http://HOST:8000/?stream=me#token=TOKEN with it, or send it as `Authorization:
-Bearer TOKEN`. `--tokens` is the file the server was started with (default: TELEWARP_TOKENS, else
-tokens.toml); where there is none yet, it is made, readable by you alone, with a new signing key:
+Prints the token. Open http://HOST:8000/?stream=me#token=TOKEN, or send the header `Authorization:
+Bearer TOKEN`. `--tokens` is the token file of the server (default: TELEWARP_TOKENS, otherwise
+tokens.toml). If it does not exist, it is created with a new signing key, readable by its owner
+only:
 
-    signing_keys = ["..."]      # the first one signs, all of them are accepted
+    signing_keys = ["..."]      # the first one signs, all are accepted
 
-    [[token]]                   # tokens that do not expire, if you want any
-    name = "studio"             # told in the log
+    [[token]]                   # optional tokens that do not expire
+    name = "studio"             # appears in the log
     secret = "..."              # 16 characters or more: letters, digits, "._~-"
     scopes = ["publish"]        # publish, view, drive, admin
-    streams = ["me"]            # all where left out
+    streams = ["me"]            # default: all
 
-The server reads it once, at its start.
+The server reads the file when it starts.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def main(arguments: list[str]) -> int:
     try:
         if not wanted.tokens.exists():
             _make_file(wanted.tokens)
-            print(f"make_token: made {wanted.tokens} with a new signing key", file=sys.stderr)
+            print(f"make_token: created {wanted.tokens} with a new signing key", file=sys.stderr)
         tokens = read_tokens(wanted.tokens)
         print(tokens.sign(wanted.scope, wanted.stream or None, wanted.minutes))
     except (SettingsError, OSError) as error:
@@ -49,14 +50,14 @@ def main(arguments: list[str]) -> int:
 
 def _read(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Make a token for a server that asks for one.",
+        description="Make a token for a server with authentication.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
         "--tokens",
         type=Path,
         default=os.environ.get("TELEWARP_TOKENS", "tokens.toml"),
-        help="the server's file of tokens; made where there is none",
+        help="token file of the server; created if it does not exist",
     )
     parser.add_argument(
         "--scope",
@@ -64,12 +65,14 @@ def _read(arguments: list[str]) -> argparse.Namespace:
         choices=list(Scope),
         action="append",
         required=True,
-        help="what it allows; may be given more than once",
+        help="permission of the token; may be repeated",
     )
     parser.add_argument(
-        "--stream", action="append", help="the only stream it is good for; may be given again"
+        "--stream",
+        action="append",
+        help="stream it is valid for (default: all); may be repeated",
     )
-    parser.add_argument("--minutes", type=_minutes, default=60.0, help="how long it is good")
+    parser.add_argument("--minutes", type=_minutes, default=60.0, help="validity of the token")
     return parser.parse_args(arguments)
 
 

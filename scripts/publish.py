@@ -2,9 +2,9 @@
 
     .venv/bin/python scripts/publish.py RECORDING.csv --stream ROM
 
-Makes the stream if there is none, and posts one mesh frame per row as a live NDJSON body: each line
-is on its way when its moment has come. Then open http://127.0.0.1:8000/?stream=ROM in a browser.
-A server that asks for a token gets the one in TELEWARP_TOKEN.
+Creates the stream if it does not exist, and posts one mesh frame per row as a streamed NDJSON body,
+in real time. Open http://127.0.0.1:8000/?stream=ROM in a browser to watch it. The environment
+variable TELEWARP_TOKEN holds the token for a server with authentication.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ class Arguments:
     recording: Annotated[Path, tyro.conf.Positional]
     """Live Link Face CSV."""
     stream: str
-    """Id of the stream; made if there is none."""
+    """Id of the stream; created if it does not exist."""
     url: str = "http://127.0.0.1:8000"
-    """Where the server is."""
+    """URL of the server."""
     avatar: str = "default"
-    """What a new stream shows."""
+    """Avatar of a new stream."""
     fps: float = 30.0
-    """Rows a second."""
+    """Rows per second."""
     start_s: float = 0.0
-    """Where in the recording to begin."""
+    """Start position in the recording."""
     loop: bool = False
-    """Begin anew at the end, until interrupted."""
+    """Repeat the recording until interrupted."""
 
 
 def main(arguments: Arguments) -> int:
     """Replay to the end, or until interrupted. Returns the exit code."""
-    timeout = httpx2.Timeout(30, read=None)  # the answer comes when the recording has ended
+    timeout = httpx2.Timeout(30, read=None)  # the response arrives after the last frame
     try:
         token = os.environ.get("TELEWARP_TOKEN")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         with httpx2.Client(base_url=arguments.url, timeout=timeout, headers=headers) as client:
-            last_seq = _find_or_make_stream(client, arguments)
+            last_seq = _find_or_create_stream(client, arguments)
             frames = _frames(client, arguments, last_seq + 1)
             page = f"{arguments.url}/?stream={arguments.stream}"
             print(f"publishing {arguments.recording.name}; watch it at {page}")
@@ -61,34 +61,34 @@ def main(arguments: Arguments) -> int:
                 content=frames,
                 headers={"Content-Type": "application/x-ndjson"},
             )
-            print(_explain(response))
+            print(_describe(response))
             return 0 if response.is_success else 1
     except RecordingError as error:
         print(f"publish: {error}", file=sys.stderr)
     except httpx2.ConnectError:
-        print(f"publish: no server answers at {arguments.url}", file=sys.stderr)
+        print(f"publish: no server responds at {arguments.url}", file=sys.stderr)
     except httpx2.HTTPError as error:
-        print(f"publish: the server ended the connection: {error}", file=sys.stderr)
+        print(f"publish: the server closed the connection: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("\npublish: interrupted")
         return 130
     return 1
 
 
-def _find_or_make_stream(client: httpx2.Client, arguments: Arguments) -> int:
-    """Returns the last `seq` that the stream has seen, -1 for none."""
+def _find_or_create_stream(client: httpx2.Client, arguments: Arguments) -> int:
+    """Return the last `seq` that the stream has received, -1 for none."""
     response = client.get(f"/v1/streams/{arguments.stream}")
     if response.status_code == 404:
         wanted = {"id": arguments.stream, "avatar": arguments.avatar}
         response = client.post("/v1/streams", json=wanted)
     if not response.is_success:
-        raise RecordingError(_explain(response))
+        raise RecordingError(_describe(response))
     last_seq = response.json()["last_seq"]
     return -1 if last_seq is None else int(last_seq)
 
 
 def _frames(client: httpx2.Client, arguments: Arguments, first_seq: int) -> Iterator[bytes]:
-    """NDJSON lines, each when it is due."""
+    """Yield one NDJSON line per row, each when it is due."""
     names = client.get(f"/v1/avatars/{arguments.avatar}").json()["expression_names"]
     rows = read_recording(arguments.recording, names)[round(arguments.start_s * arguments.fps) :]
     started, seq = time.monotonic(), first_seq
@@ -104,7 +104,7 @@ def _frames(client: httpx2.Client, arguments: Arguments, first_seq: int) -> Iter
             return
 
 
-def _explain(response: httpx2.Response) -> str:
+def _describe(response: httpx2.Response) -> str:
     if response.is_success:
         tally = response.json()
         return f"accepted {tally['accepted']} frames, dropped {tally['dropped']}"
@@ -112,7 +112,7 @@ def _explain(response: httpx2.Response) -> str:
         detail = response.json()["detail"]
     except (ValueError, KeyError):
         detail = response.text
-    return f"the server answered {response.status_code}: {detail}"
+    return f"the server responded {response.status_code}: {detail}"
 
 
 if __name__ == "__main__":

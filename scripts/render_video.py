@@ -1,10 +1,10 @@
-"""Render a Live Link Face recording (CSV) to an mp4, through the same pool that serves viewers.
+"""Render a Live Link Face recording (CSV) to an mp4 file with the server's render pool.
 
     .venv/bin/python scripts/render_video.py RECORDING.csv out.mp4
     .venv/bin/python scripts/render_video.py RECORDING.csv out.mp4 --side-by-side --age 8
 
-By default each frame is a warp of the cache that is `--age` frames old, as a viewer would see it.
-`--side-by-side` puts the full render of the same frame to its left.
+Each frame is a warp of a cache that is `--age` frames old, as viewers see it. `--side-by-side` adds
+the full render of the same frame to its left.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from server.pool.engine import ModelEngineFactory
 from server.pool.pool import PoolSettings, RenderPool
 
 NECK = np.array([0.0, -0.145, -0.118])
-"""What the swaying head turns about, metres."""
+"""Point that the head rotates about, metres."""
 
 
 @dataclass(frozen=True)
@@ -51,23 +51,23 @@ class Arguments:
     recording: Annotated[Path, tyro.conf.Positional]
     """Live Link Face CSV."""
     out: Annotated[Path, tyro.conf.Positional]
-    """The mp4 to write."""
+    """mp4 file to write."""
     avatar: str = "default"
-    """Which avatar performs."""
+    """Id of the avatar."""
     avatars: Path = SHIPPED
     """Folder with one folder per avatar."""
     side_by_side: bool = False
     """Full render to the left, warp to the right."""
     age: int = 4
-    """How many frames old the warp's cache is."""
+    """Age of the cache in frames."""
     fps: int = 30
-    """Rows of the recording a second."""
+    """Rows of the recording per second."""
     seconds: float | None = None
-    """Stop after so much of the recording."""
+    """Duration to render; default: to the end."""
     start_s: float = 0.0
-    """Where in the recording to begin."""
+    """Start position in the recording."""
     sway: bool = True
-    """Turn head and view gently: Live Link Face recordings may hold no head motion."""
+    """Move head and view slowly: Live Link Face recordings may contain no head motion."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:0, ..."""
 
@@ -97,10 +97,10 @@ async def _render(arguments: Arguments) -> None:
         states = _states(arguments, info)
         with av.open(str(arguments.out), "w") as container:
             stream = _video_stream(container, arguments, info.resolution)
-            pictures = _pictures(pool, arguments, states)
+            images = _render_frames(pool, arguments, states)
             with tqdm(total=len(states), unit="frame") as bar:
-                async for picture in pictures:
-                    frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                async for image in images:
+                    frame = av.VideoFrame.from_ndarray(image, format="rgb24")
                     container.mux(stream.encode(frame))
                     bar.update()
             container.mux(stream.encode())
@@ -109,26 +109,28 @@ async def _render(arguments: Arguments) -> None:
 
 
 def _states(arguments: Arguments, info: AvatarInfo) -> list[FrameState]:
-    """The recording as render states."""
+    """Return the states of all frames."""
     rows = read_recording(arguments.recording, info.expression_names)
     first = round(arguments.start_s * arguments.fps)
     count = None if arguments.seconds is None else round(arguments.seconds * arguments.fps)
     rows = rows[first:][:count]
     if len(rows) == 0:
-        raise ValueError(f"{arguments.recording} has nothing after {arguments.start_s} s")
-    swing = 1.0 if arguments.sway else 0.0
+        raise ValueError(
+            f"{arguments.recording}: expected rows after {arguments.start_s} s, got none"
+        )
+    sway = 1.0 if arguments.sway else 0.0
     return [
-        _state(info, expression, index / arguments.fps, swing)
+        _state(info, expression, index / arguments.fps, sway)
         for index, expression in enumerate(rows)
     ]
 
 
 def _state(
-    info: AvatarInfo, expression: NDArray[np.float32], at_s: float, swing: float
+    info: AvatarInfo, expression: NDArray[np.float32], at_s: float, sway: float
 ) -> FrameState:
-    turn = np.array([0.06 * sin(2 * pi * at_s / 5.3), 0.22 * sin(2 * pi * at_s / 7.1), 0]) * swing
+    turn = np.array([0.06 * sin(2 * pi * at_s / 5.3), 0.22 * sin(2 * pi * at_s / 7.1), 0]) * sway
     rotation = rotation_vector_to_quaternion(turn)
-    side = 0.35 * sin(2 * pi * at_s / 11) * swing
+    side = 0.35 * sin(2 * pi * at_s / 11) * sway
     home = np.array(info.eye_position)
     eye = np.array([home[2] * sin(side), home[1], home[2] * np.cos(side)])
     return FrameState(
@@ -142,22 +144,22 @@ def _state(
     )
 
 
-async def _pictures(
+async def _render_frames(
     pool: RenderPool, arguments: Arguments, states: list[FrameState]
 ) -> AsyncIterator[RgbImage]:
-    """Finished frames in order; as many under way as there are workers, so that none is idle."""
+    """Yield rendered frames in order; keeps one more in flight than there are workers."""
     ahead = len(pool.status().workers) + 1
     waiting: deque[asyncio.Task[RgbImage]] = deque()
     for index, state in enumerate(states):
         cached = states[max(0, index - arguments.age)]
-        waiting.append(asyncio.create_task(_picture(pool, arguments, state, cached)))
+        waiting.append(asyncio.create_task(_render_frame(pool, arguments, state, cached)))
         if len(waiting) > ahead:
             yield await waiting.popleft()
     while waiting:
         yield await waiting.popleft()
 
 
-async def _picture(
+async def _render_frame(
     pool: RenderPool, arguments: Arguments, state: FrameState, cached: FrameState
 ) -> RgbImage:
     warp = await pool.render(arguments.avatar, state, "warp", cached)

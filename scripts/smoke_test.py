@@ -1,9 +1,9 @@
-"""Try a running server as a publisher and a viewer would: post a stream, watch it in Chromium.
+"""Test a running server as a publisher and a viewer: publish a stream, watch it in Chromium.
 
     .venv/bin/python scripts/smoke_test.py http://127.0.0.1:8000 --token TOKEN --screenshot seen.png
 
-The token needs the scopes publish and view. A router in front of many hosts will do as well. Ends
-with one JSON line, or with what is wrong and exit code 1. Leaves nothing behind on the server.
+The token needs the scopes publish and view. The address may be that of a router in front of many
+hosts. Ends with one line of JSON, or with an error message and exit code 1. Deletes its stream.
 """
 
 from __future__ import annotations
@@ -28,22 +28,26 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 FRAME_S = 1 / 30
+LEAST_FPS = 5
+"""Displayed frame rate below which the test fails."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to try."""
+    """Test a running server."""
 
     address: Annotated[str, tyro.conf.Positional]
+    """URL of the server."""
     token: str = ""
+    """Token with the scopes publish and view, for a server with authentication."""
     seconds: float = 8.0
-    """How long to publish and watch."""
+    """Time to publish and watch."""
     screenshot: Path | None = None
-    """PNG of the page at the end."""
+    """File for a screenshot (PNG) of the page at the end."""
 
 
 def main(options: Options) -> int:
-    """Run it; returns the exit code."""
+    """Run the test. Returns the exit code."""
     headers = {"Authorization": f"Bearer {options.token}"} if options.token else {}
     with httpx2.Client(
         base_url=options.address, headers=headers, timeout=30, follow_redirects=True
@@ -51,7 +55,7 @@ def main(options: Options) -> int:
         try:
             with _stream(http) as stream, _page(options, stream.path.split("/")[-1]) as page:
                 accepted = _publish(http, stream, options.seconds)
-                seen: dict[str, Any] = page.evaluate("window.telewarp.stats()")
+                stats: dict[str, Any] = page.evaluate("window.telewarp.stats()")
                 if options.screenshot:
                     page.screenshot(path=options.screenshot)
         except (httpx2.HTTPError, Error) as exc:
@@ -59,17 +63,17 @@ def main(options: Options) -> int:
             return 1
     result = {
         "frames_accepted": accepted,
-        "way": seen["way"],
-        "fps_shown": seen["fps_shown"],
-        "cache_age_ms": seen["cache_age_ms"],
+        "way": stats["way"],
+        "fps_shown": stats["fps_shown"],
+        "cache_age_ms": stats["cache_age_ms"],
     }
     print(json.dumps(result))
-    return 0 if seen["state"] == "live" and seen["fps_shown"] > 5 else 1
+    return 0 if stats["state"] == "live" and stats["fps_shown"] > LEAST_FPS else 1
 
 
 @contextmanager
 def _stream(http: httpx2.Client) -> Iterator[httpx2.URL]:
-    """A stream of its own; yields its address, which is on the host that a router chose for it."""
+    """Create a stream; yields its URL, on the host that a router selected for it."""
     avatars = http.get("/v1/avatars").raise_for_status().json()
     answer = http.post("/v1/streams", json={"avatar": avatars[0]["id"]}).raise_for_status()
     stream = answer.url.join(answer.headers["location"])
@@ -80,7 +84,7 @@ def _stream(http: httpx2.Client) -> Iterator[httpx2.URL]:
 
 
 def _publish(http: httpx2.Client, stream: httpx2.URL, seconds: float) -> int:
-    """Speak and nod; returns how many frames were taken."""
+    """Publish frames of a head that speaks and nods. Returns the number of accepted frames."""
 
     def frames() -> Iterator[bytes]:
         for seq in range(round(seconds / FRAME_S)):
@@ -102,13 +106,13 @@ def _publish(http: httpx2.Client, stream: httpx2.URL, seconds: float) -> int:
 
 @contextmanager
 def _page(options: Options, stream: str) -> Iterator[Page]:
-    """The viewer, with a picture of the stream on it."""
+    """Open the page; yields it when it displays the stream."""
     chromium = shutil.which("chromium")
     if chromium is None:
-        raise SystemExit("smoke test: needs chromium; on Debian and Ubuntu: apt install chromium")
+        raise SystemExit("smoke test: expected chromium, got none; on Debian: apt install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
-        # Playwright waits by `eval` in the page, which the page's policy forbids.
+        # Playwright waits by `eval` in the page, which its content security policy forbids.
         page = browser.new_page(bypass_csp=True)
         hash_part = f"#token={options.token}" if options.token else ""
         page.goto(f"{options.address}/?stream={stream}{hash_part}")

@@ -1,13 +1,14 @@
-"""Have viewers come and go for long, and see whether anything is left behind.
+"""Soak test: connect and disconnect viewers for a long time, and check for leaks.
 
     .venv/bin/python scripts/soak.py --cycles 500
     .venv/bin/python scripts/soak.py --cycles 100000 --limit-s 3600 --faults-every 20
 
-Starts a server of its own. In every cycle a viewer connects by WebRTC, waits for a picture and
-leaves; every fifth leaves without a word, as one does whose network is gone. With `--faults-every`
-a worker is killed now and then, and a publisher sends rubbish or vanishes in the middle of a line.
-Ends with one JSON line: how many got no picture, and the server's memory (MB, shared pages counted
-once), threads, open files and blocks of shared memory after the first tenth and at the end.
+Starts a server. In every cycle a viewer connects by WebRTC, waits for a frame and disconnects;
+every fifth one does not end its session, like a viewer who loses the network. With `--faults-every`
+a worker is killed regularly, and a publisher sends invalid data or disconnects in the middle of a
+line. Ends with one line of JSON: the number of viewers without a frame, and the server's memory
+(MB, shared pages counted once), threads, open files and shared memory blocks after the first tenth
+and at the end.
 """
 
 from __future__ import annotations
@@ -31,29 +32,35 @@ from aiortc.mediastreams import MediaStreamError
 from scripts.benchmarking.serving import children, memory_mb, serve
 from server.transport.webrtc.ice import offer_loopback_when_alone
 
-_FIRST_PICTURE_S = 20.0
-_RUDE_EVERY = 5
+_FIRST_FRAME_S = 20.0
+"""Timeout for the first frame of a viewer."""
+_ABANDON_EVERY = 5
+"""Every so many viewers, one does not end its session."""
 _IDLE_S = 5.0
-"""After so long the server ends sessions that say nothing."""
-_SEATS = 32
-"""Those who left without a word keep theirs for a while."""
+"""Timeout after which the server ends sessions without messages."""
+_MAX_SESSIONS = 32
+"""Abandoned sessions count until their timeout."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How long."""
+    """Run a soak test."""
 
     cycles: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 500
+    """Number of viewers, one after the other."""
     limit_s: float = 600.0
-    """Begin no further cycle after this."""
+    """Start no further cycle after this time."""
     faults_every: int = 0
-    """Cause a fault after so many cycles; 0 for none."""
+    """Cycles between faults; 0 for no faults."""
 
 
 def main(options: Options) -> int:
-    """Run it; returns the exit code: 1 where a viewer got no picture."""
+    """Run the test. Returns the exit code: 1 if a viewer received no frame."""
     offer_loopback_when_alone()
-    with serve("--idle-session-s", str(_IDLE_S), "--max-sessions", str(_SEATS)) as (address, pid):
+    with serve("--idle-session-s", str(_IDLE_S), "--max-sessions", str(_MAX_SESSIONS)) as (
+        address,
+        pid,
+    ):
         result = asyncio.run(_soak(options, address, pid))
     print(json.dumps(result))
     return 1 if result["failed"] else 0
@@ -65,16 +72,16 @@ async def _soak(options: Options, address: str, pid: int) -> dict[str, Any]:
     early: dict[str, int] | None = None
     async with httpx2.AsyncClient(base_url=address, timeout=30) as http:
         while done < options.cycles and time.monotonic() - began < options.limit_s:
-            failed += not await _visit(http, polite=done % _RUDE_EVERY != 0)
+            failed += not await _visit(http, end_session=done % _ABANDON_EVERY != 0)
             done += 1
             if options.faults_every and done % options.faults_every == 0:
                 faults += 1
                 _cause_fault(faults, address, pid)
             if done == max(1, options.cycles // 10):
                 await asyncio.sleep(_IDLE_S + 1)
-                early = _held(pid)
+                early = _resource_use(pid)
                 print(f"after {done} cycles: {early}", flush=True)
-        await asyncio.sleep(_IDLE_S + 1)  # for the last one that left without a word
+        await asyncio.sleep(_IDLE_S + 1)  # timeout of the last abandoned session
         sessions = (await http.get("/v1/sessions")).json()
     return {
         "cycles": done,
@@ -83,12 +90,12 @@ async def _soak(options: Options, address: str, pid: int) -> dict[str, Any]:
         "seconds": round(time.monotonic() - began),
         "sessions_left": len(sessions),
         "early": early,
-        "end": _held(pid),
+        "end": _resource_use(pid),
     }
 
 
-async def _visit(http: httpx2.AsyncClient, polite: bool) -> bool:
-    """Watch until there is a picture; whether one came."""
+async def _visit(http: httpx2.AsyncClient, end_session: bool) -> bool:
+    """Connect, wait for a frame and disconnect. Returns whether a frame was received."""
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     video = connection.addTransceiver("video", direction="recvonly")
     session = ""
@@ -103,21 +110,21 @@ async def _visit(http: httpx2.AsyncClient, polite: bool) -> bool:
             return False
         session = answer.headers["location"]
         await connection.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
-        await asyncio.wait_for(video.receiver.track.recv(), _FIRST_PICTURE_S)
+        await asyncio.wait_for(video.receiver.track.recv(), _FIRST_FRAME_S)
         return True
     except (TimeoutError, MediaStreamError):
         return False
     finally:
-        if session and polite:
+        if session and end_session:
             await http.delete(session)
         await connection.close()
 
 
 def _cause_fault(number: int, address: str, pid: int) -> None:
-    """Kill a worker, or be a publisher that breaks off, or one that sends rubbish; in turn."""
+    """Kill a worker, disconnect while publishing, or publish invalid data, in turn."""
     match number % 3:
         case 1:
-            for worker in _workers(pid)[:1]:  # none where the last fault's is not back yet
+            for worker in _workers(pid)[:1]:  # none if the last one has not restarted yet
                 os.kill(worker, signal.SIGKILL)
         case 2:
             _publish(address, b'Transfer-Encoding: chunked\r\n\r\n20\r\n{"seq": 1')
@@ -130,7 +137,7 @@ def _workers(pid: int) -> list[int]:
 
 
 def _publish(address: str, rest: bytes) -> None:
-    """Begin to post frames, and hang up."""
+    """Send the start of a request that posts frames, and disconnect."""
     url = httpx2.URL(address)
     with socket.create_connection((url.host, url.port or 80), timeout=10) as connection:
         connection.sendall(
@@ -139,8 +146,8 @@ def _publish(address: str, rest: bytes) -> None:
         )
 
 
-def _held(pid: int) -> dict[str, int]:
-    """What the server and its workers hold."""
+def _resource_use(pid: int) -> dict[str, int]:
+    """Return memory, threads, files and shared memory blocks of the server and its workers."""
     pids = [pid, *children(pid)]
     return {
         **memory_mb(pid),

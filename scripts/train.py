@@ -10,10 +10,10 @@
     .venv/bin/torchrun --nproc-per-node 4 -- scripts/train.py \\
         --data data/default --train.device cuda
 
-`--data` is a folder written by `scripts/make_dataset.py`, `--head` the head it was drawn with; or a
-folder of the paper's authors, and a FLAME head made by `scripts/import_head.py`. An
-interrupted run goes on when started again with the same `--run`. The best avatar so far lies in
-`RUN/avatar`, ready to serve: `scripts/serve.sh --avatars RUN`. Watch: `tensorboard --logdir RUN`.
+`--data` is a folder written by `scripts/make_dataset.py` and `--head` the head that it shows; or a
+dataset of the paper's authors and a FLAME head made by `scripts/import_head.py`. The same `--run`
+resumes an interrupted run. `scripts/serve.sh --avatars RUN` serves the best avatar so far, which is
+in `RUN/avatar`; `tensorboard --logdir RUN` shows the progress.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ import tyro
 
 from models.networks.avatar_networks import build_networks
 from models.training.objective import PairObjective, WarpObjective
-from models.training.run import SessionArguments, run_session
+from models.training.run import RunArguments, run_training
 
 
 @dataclass(frozen=True)
-class Arguments(SessionArguments):
+class Arguments(RunArguments):
     """Train an avatar."""
 
     run: Path = Path("runs/default")
-    """Where the run leaves checkpoints, logs and the avatar."""
+    """Folder for checkpoints, logs and the avatar."""
     stage: Literal["all", "warp"] = "all"
-    """What learns: everything, or the warp alone on the full render of `--init`, which stays as it
-    is. A step of the warp alone is cheaper, and nothing pulls it away from the warp."""
+    """Networks to train: all, or the warp alone with the full render of `--init` frozen, whose
+    steps are faster and minimize the loss of the warp only."""
 
 
 def main(arguments: Arguments) -> None:
-    """Run to the end, or until interrupted."""
+    """Train to the end, or until interrupted."""
     objective = PairObjective if arguments.stage == "all" else WarpObjective
     if arguments.stage == "warp" and arguments.init is None:
-        sys.exit("train: --stage warp needs --init, the avatar whose warp is to be trained")
-    run_session(
+        sys.exit("train: --stage warp needs --init, the avatar whose warp to train")
+    run_training(
         arguments,
         lambda config: build_networks(config.network),
         lambda networks, config, vgg16: objective(

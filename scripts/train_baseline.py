@@ -1,13 +1,13 @@
-"""Train a baseline to compare with: the generator alone, rendered for every frame.
+"""Train a baseline: the generator alone, which renders every frame in full.
 
     .venv/bin/python scripts/train_baseline.py --data data/default
     .venv/bin/python scripts/train_baseline.py --data data/default --frames 2 --run runs/baseline2
     .venv/bin/python scripts/evaluate.py models/avatars/default data/default \\
         --baseline runs/baseline/avatar
 
-With `--frames 2` the generator gets the features of this frame and of an older one at once. Options
-and what a run leaves are those of `scripts/train.py`. The avatar of a one-frame baseline can be
-rendered in full like any other; its warp was never trained.
+With `--frames 2` the inputs of the generator are the features of the current and an older frame.
+Options and files are those of `scripts/train.py`. The avatar of a one-frame baseline renders in
+full like any other; its warp is not trained.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from models.evaluation.baseline import (
     mark_baseline,
 )
 from models.networks.avatar_networks import Networks, build_networks
-from models.training.run import SessionArguments, run_session
+from models.training.run import RunArguments, run_training
 from models.training.trainer import TrainConfig
 
 
@@ -34,22 +34,22 @@ def _settings() -> TrainConfig:
 
 
 @dataclass(frozen=True)
-class Arguments(SessionArguments):
+class Arguments(RunArguments):
     """Train a baseline."""
 
     run: Path = Path("runs/baseline")
-    """Where the run leaves checkpoints, logs and the avatar."""
+    """Folder for checkpoints, logs and the avatar."""
     id: str = "baseline"
-    """The avatar's id."""
+    """Id of the avatar."""
     name: str = "Baseline"
-    """The avatar's name, for people."""
+    """Display name of the avatar."""
     frames: FrameCount = 1
-    """Whose features the generator gets: this frame's, or an older one's too."""
+    """Number of frames whose features are inputs of the generator."""
     train: TrainConfig = field(default_factory=_settings)
 
 
 def main(arguments: Arguments) -> None:
-    """Run to the end, or until interrupted."""
+    """Train to the end, or until interrupted."""
 
     def networks(config: TrainConfig) -> Networks:
         build = build_networks if arguments.frames == 1 else build_two_frame_networks
@@ -57,7 +57,7 @@ def main(arguments: Arguments) -> None:
 
     (arguments.run / "avatar").mkdir(parents=True, exist_ok=True)
     mark_baseline(arguments.run / "avatar", arguments.frames)
-    run_session(
+    run_training(
         arguments,
         networks,
         lambda networks, config, vgg16: BaselineObjective(

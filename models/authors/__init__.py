@@ -1,4 +1,4 @@
-"""The original authors' world: their checkpoints and their data sets, read into ours.
+"""Import checkpoints of the paper's authors, and verify them against their published output.
 
-Their code is not here and not needed; what their files hold is described where each is read.
+Their code is not needed; the modules that read their files describe the formats.
 """

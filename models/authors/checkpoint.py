@@ -1,10 +1,10 @@
-"""The authors' checkpoints: a folder of theirs in, networks of ours out.
+"""Read a checkpoint of the paper's authors into our implementation of their networks.
 
-    FOLDER/commandline_args.txt     JSON: the options of their training
+    FOLDER/commandline_args.txt     JSON: options of the training run
     FOLDER/checkpoints/NAME.tar     torch.save of {"model_state_dict": ..., "epoch": ...}
 
-Keys start with `module.` (a DataParallel around everything). The texture is 16 modules of one
-channel and four levels each; every level is there twice, as `texture.layerL.C` and as
+Keys start with `module.` (from DataParallel). The texture is 16 modules of one channel and four
+levels each; every level is stored twice, as `texture.layerL.C` and as
 `texture.textures.C.layerL`.
 """
 
@@ -21,6 +21,7 @@ from torch import Tensor
 from models.networks.avatar_networks import FlamePaperNetworks, NetworkConfig
 
 LEVELS = 4
+"""Pyramid levels of a texture channel."""
 _BEST = "best_val_psnr.tar"
 _OPTIONS: dict[str, Any] = {
     "use_pyramid": True,
@@ -44,27 +45,26 @@ _OPTIONS: dict[str, Any] = {
     "dataset_name": "imagenet",
     "use_bg": False,
 }
-"""What their networks are built by. With other values they would be other networks than ours."""
-
+"""Options that our implementation supports; other values would build other networks."""
 
 _SIZES = ("network_size", "texture_dim", "texturew", "textureh")
 
 
 class CheckpointError(ValueError):
-    """A folder is none of the authors', or of networks that ours cannot stand for."""
+    """A folder is not a checkpoint of the authors, or of networks that we do not implement."""
 
 
 def read_checkpoint(folder: Path, expressions: int, file: Path | None = None) -> FlamePaperNetworks:
-    """Read a folder's networks. What they standardise numbers by is left at 0 and 1.
+    """Read the networks of a folder. Mean and deviation of the conditioning stay at 0 and 1.
 
     Args:
-        folder: The authors'.
-        expressions: E of the head that they will be shown with.
-        file: The checkpoint; by default the best of the folder, or its only one.
+        folder: Folder of the authors' training run.
+        expressions: Number of expression coefficients of the head, E.
+        file: File of the checkpoint; default: the best one of the folder, or its only one.
 
     Raises:
-        CheckpointError: If a file is missing or broken, an option is another than theirs, or a
-            weight is missing, unknown or of another shape; the message says which.
+        CheckpointError: If a file is missing or damaged, an option is not supported, or a weight
+            is missing, unknown or of another shape.
     """
     options = _read_options(folder / "commandline_args.txt")
     path = file or _find_checkpoint(folder / "checkpoints")
@@ -87,6 +87,7 @@ def _read_options(path: Path) -> dict[str, Any]:
     for name in _SIZES:
         if not isinstance(options.get(name), int | float) or options[name] <= 0:
             raise CheckpointError(f"{path}: {name} must be a number, got {options.get(name)!r}")
+    # `NeuralTexture` is square.
     if options["texturew"] != options["textureh"]:
         raise CheckpointError(
             f"{path}: textures must be square, got {options['texturew']}x{options['textureh']}"
@@ -95,6 +96,7 @@ def _read_options(path: Path) -> dict[str, Any]:
 
 
 def _find_checkpoint(folder: Path) -> Path:
+    # `_BEST` has the highest PSNR on the validation split.
     found = sorted(folder.glob("*.tar"))
     best = [path for path in found if path.name == _BEST]
     if len(found) != 1 and not best:
@@ -104,9 +106,9 @@ def _find_checkpoint(folder: Path) -> Path:
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
-    """By name, without the prefix.
+    """Return the weights by name, without `module.`.
 
-    Their last checkpoint pickles whole modules; such files name code, and are refused.
+    The authors' last checkpoint pickles whole modules; loading it would run code, so it is refused.
     """
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
@@ -136,21 +138,24 @@ def _network_config(options: dict[str, Any], expressions: int) -> NetworkConfig:
 
 
 def _fill(path: Path, networks: FlamePaperNetworks, weights: dict[str, Tensor]) -> None:
+    """Copy all weights into the networks, in place."""
     wanted = networks.state_dict()
-    left = dict(weights)
+    unread = dict(weights)
     for name, theirs in _names(networks.config).items():
         parts = []
         for key in theirs:
             shape = (1, 1, *wanted[name].shape[2:]) if len(theirs) > 1 else wanted[name].shape
-            parts.append(_take(path, left, key, tuple(shape)))
+            parts.append(_pop(path, unread, key, tuple(shape)))
+        # Texture levels are stored as one tensor per channel.
         wanted[name].copy_(torch.cat(parts, dim=1) if len(theirs) > 1 else parts[0])
-    _drop_twins(path, networks.config, weights, left)
-    if left:
-        raise CheckpointError(f"{path}: {len(left)} unknown keys, the first is {min(left)!r}")
+    _drop_twins(path, networks.config, weights, unread)
+    if unread:
+        raise CheckpointError(f"{path}: {len(unread)} unknown keys, the first is {min(unread)!r}")
 
 
-def _take(path: Path, left: dict[str, Tensor], key: str, shape: tuple[int, ...]) -> Tensor:
-    value = left.pop(key, None)
+def _pop(path: Path, unread: dict[str, Tensor], key: str, shape: tuple[int, ...]) -> Tensor:
+    """Remove a weight from `unread` and return it, after checking its shape."""
+    value = unread.pop(key, None)
     if value is None:
         raise CheckpointError(f"{path} lacks module.{key}, expected with shape {shape}")
     if value.shape != shape:
@@ -159,12 +164,12 @@ def _take(path: Path, left: dict[str, Tensor], key: str, shape: tuple[int, ...])
 
 
 def _drop_twins(
-    path: Path, config: NetworkConfig, weights: dict[str, Tensor], left: dict[str, Tensor]
+    path: Path, config: NetworkConfig, weights: dict[str, Tensor], unread: dict[str, Tensor]
 ) -> None:
-    """Every level of the texture may be there under a second name."""
+    """Remove the second copy of each texture level, after checking that both are equal."""
     for level in range(1, LEVELS + 1):
         for channel in range(config.texture_channels):
-            twin = left.pop(f"texture.textures.{channel}.layer{level}", None)
+            twin = unread.pop(f"texture.textures.{channel}.layer{level}", None)
             first = weights[f"texture.layer{level}.{channel}"]
             if twin is not None and not torch.equal(twin, first):
                 raise CheckpointError(
@@ -174,7 +179,8 @@ def _drop_twins(
 
 
 def _names(config: NetworkConfig) -> dict[str, list[str]]:
-    """From names of our weights to theirs; of a texture's level to those of its channels."""
+    """Map names of our weights to theirs; a texture level maps to one name per channel."""
+    # Indices within their blocks skip activations and resampling, which hold no weights.
     channels = range(config.texture_channels)
     names = {
         f"texture.levels.{level}": [f"texture.layer{level + 1}.{c}" for c in channels]

@@ -1,7 +1,7 @@
-"""Compares networks with a case of the published code: its inputs, and what it made of them.
+"""Compare networks with a case: inputs and outputs of the published code.
 
 Cases are npz files of `cached_*` and `current_*` inputs (`uv`, `extrinsics`, `pose`, `expression`,
-standardised) and of outputs; see `CASE_ARRAYS`.
+standardized) and of outputs; see `CASE_ARRAYS`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _OUTPUTS = (
 CASE_ARRAYS = (*(f"{when}_{name}" for when in ("cached", "current") for name in _INPUTS), *_OUTPUTS)
 
 Errors = dict[str, float]
-"""`norm(ours - theirs) / norm(theirs)` by array."""
+"""Relative error `norm(ours - theirs) / norm(theirs)` by name of the array."""
 
 
 class CaseError(ValueError):
@@ -41,7 +41,7 @@ def load_case(path: Path) -> dict[str, Tensor]:
     """Read a case.
 
     Raises:
-        CaseError: If it is unreadable or lacks arrays.
+        CaseError: If the file is unreadable or lacks arrays.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -56,9 +56,13 @@ def load_case(path: Path) -> dict[str, Tensor]:
 
 @torch.inference_mode()
 def verify(networks: FlamePaperNetworks, case: dict[str, Tensor]) -> dict[str, Errors]:
-    """Relative errors of a case's arrays, by form: plain, and split as it is served.
+    """Compute the relative errors of the arrays of a case, of the plain and the split warp.
 
-    Each part gets what our own part before it made, so errors add up as they would in a frame.
+    The split warp is the one that is served. Each part gets the output of our part before it, so
+    errors accumulate as in a frame.
+
+    Returns:
+        Errors by form, `plain` or `split`.
     """
     cached, now = (_frame(networks, case, when) for when in ("cached", "current"))
     features = networks.features(cached)
@@ -79,7 +83,8 @@ def verify(networks: FlamePaperNetworks, case: dict[str, Tensor]) -> dict[str, E
 
 
 def _frame(networks: FlamePaperNetworks, case: dict[str, Tensor], when: str) -> FrameBatch:
-    """The case's numbers are standardised; networks expect them as they come."""
+    """Return the inputs of the cached or current frame."""
+    # Conditioning is standardized in the case, but the networks standardize it themselves.
     uv, extrinsics, pose, expression = (case[f"{when}_{name}"] for name in _INPUTS)
     standard = torch.cat([pose, extrinsics, expression], dim=1)
     numbers = standard * networks.numbers_deviation + networks.numbers_mean

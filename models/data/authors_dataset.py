@@ -1,15 +1,15 @@
-"""The authors' data sets: footage whose frames hold ready what networks see.
+"""Read datasets of the paper's authors: HDF5 files that hold the inputs of the networks.
 
-    DIR/SPLIT.h5         larger_image (N, 3, H, W); grid (N, H, W, 2): UV maps, NaN where there is
-                         no face; bbox_center (N, 2), bbox_size (N,): the picture's square in the
-                         video, pixels; extrinsics (N, 3): weak-perspective camera
+    DIR/SPLIT.h5         larger_image (N, 3, H, W); grid (N, H, W, 2): UV maps, NaN outside
+                         the face; bbox_center (N, 2), bbox_size (N,): the crop of the video that
+                         the image shows, pixels; extrinsics (N, 3): weak-perspective camera
     DIR/SPLIT-masks.h5   mask (N, H, W)
-    DIR/SPLIT-pose.h5    pose (N, 1, 6): turn of head and jaw, rotation vectors
+    DIR/SPLIT-pose.h5    pose (N, 1, 6): rotation vectors of head and jaw
     DIR/SPLIT-exp.h5     exp (N, 1, 50)
-    DIR/median_background.jpg   the video's background, whole
+    DIR/median_background.jpg   background of the whole video
 
-SPLIT is train, validation or test. The frames of a split are one sequence. Pictures and masks go up
-to 1, or to 255. Files are opened for each read, so that any number of threads may take frames.
+SPLIT is train, validation or test. The frames of a split are one sequence. Images and masks range
+from 0 to 1, or from 0 to 255. Each read opens its file, so any number of threads may read frames.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ _FILES = {
     "pose": "-pose.h5",
     "exp": "-exp.h5",
 }
-"""Which file each array is in."""
+"""Suffix of the file that holds each array."""
 
 
 class Statistics(NamedTuple):
-    """What a data set's numbers are standardised by: pose 6, camera 3, expression 50."""
+    """Statistics that standardize a dataset's conditioning: pose 6, camera 3, expression 50."""
 
     mean: Floats
     """(59,)"""
@@ -56,10 +56,10 @@ class Statistics(NamedTuple):
 
 
 class AuthorsSplit:
-    """One split, whole in memory but for its pictures.
+    """One split. Conditioning and crops are kept in memory; images are read on demand.
 
     Args:
-        folder: The data set's.
+        folder: Folder of the dataset.
         split: `train`, `validation` or `test`.
 
     Raises:
@@ -71,52 +71,66 @@ class AuthorsSplit:
         shapes = {name: _shape(self._path(name), name) for name in _FILES}
         _check_shapes(folder / split, shapes)
         self._frames, _, self.size, _ = shapes["larger_image"]
-        self.numbers = self._read_numbers()
+        self._conditioning = self._read_conditioning()
         self._centres = self._read("bbox_center").astype(np.float64)
         self._sides = self._read("bbox_size").astype(np.float64).reshape(-1)
         self._video_background = _read_background(folder / "median_background.jpg")
+        # The first frame decides for all: the scale of a file does not change.
         self._white = {name: _white(self._read(name, 0)) for name in ("larger_image", "mask")}
 
     @property
     def background(self) -> Bytes:
-        """(H, W, 3) behind the first frame."""
+        """(H, W, 3) background of the first frame, u8."""
         return self._background(0)
 
     @property
     def statistics(self) -> Statistics:
-        """Of this split's numbers."""
-        deviation = self.numbers.std(axis=0)
-        # A number that never changes says nothing; it must not become infinite.
-        return Statistics(self.numbers.mean(axis=0), np.where(deviation > 1e-8, deviation, 1))
+        """Mean and deviation of this split's conditioning."""
+        deviation = self._conditioning.std(axis=0)
+        # A constant channel has deviation 0; dividing by it would make it infinite.
+        return Statistics(self._conditioning.mean(axis=0), np.where(deviation > 1e-8, deviation, 1))
 
     def __len__(self) -> int:
         return self._frames
 
     def older(self, index: int, age: int) -> int:
-        """The frame `age` before, or the first."""
+        """Return the index of the frame `age` frames before `index`, at least 0."""
         return max(index - age, 0)
 
-    def take(self, index: int) -> AuthorsFrame:
-        """Read a frame's mask; the rest when it is asked for."""
+    def frame(self, index: int) -> AuthorsFrame:
+        """Return a frame, of which only the mask has been read."""
         return AuthorsFrame(self, index)
 
     def mask(self, index: int) -> Bytes:
-        """(H, W) coverage."""
+        """Read the coverage (H, W) of a frame, u8."""
         mask = self._read("mask", index) / self._white["mask"]
         return np.clip(mask * 255 + 0.5, 0, 255).astype(np.uint8)
 
-    def example(self, index: int, window: Window, mask: Bytes) -> Sample:
-        """A window of a frame (B = 1)."""
+    def sample(self, index: int, window: Window, mask: Bytes) -> Sample:
+        """Read a window of a frame.
+
+        Args:
+            index: Index of the frame.
+            window: Pixels to read.
+            mask: (H, W) coverage of the whole frame, u8.
+
+        Returns:
+            A batch of one.
+        """
+        # Only the window is read from disk.
         rows = slice(window.top, window.top + window.height)
         columns = slice(window.left, window.left + window.width)
-        picture = self._read("larger_image", np.s_[index, :, rows, columns])
+        image = self._read("larger_image", np.s_[index, :, rows, columns])
+        # Networks expect 0 outside the face, as the rasterizer writes it.
         uv = np.nan_to_num(self._read("grid", np.s_[index, rows, columns]), nan=0.0)
         frame = FrameBatch(
             torch.from_numpy(np.clip(uv, -1, 1).astype(np.float32))[None],
-            torch.zeros(1, 0, window.height, window.width),  # no normals; none are asked for
-            torch.from_numpy(self.numbers[index])[None],
+            torch.zeros(
+                1, 0, window.height, window.width
+            ),  # the files hold no normals; the paper's networks need none
+            torch.from_numpy(self._conditioning[index])[None],
         )
-        rgb = (picture / self._white["larger_image"]).astype(np.float32)
+        rgb = (image / self._white["larger_image"]).astype(np.float32)
         coverage = mask[rows, columns].astype(np.float32) / 255
         background = image_tensor(self._background(index)[rows, columns])
         truth = Truth(
@@ -125,11 +139,11 @@ class AuthorsSplit:
         return Sample(frame, truth)
 
     def _background(self, index: int) -> Bytes:
-        """(H, W, 3) the video's background where the frame's picture was cut out."""
+        """Crop the video's background (H, W, 3) to the square that the frame's image shows."""
         side = self._sides[index]
         left, top = self._centres[index].astype(int) - side / 2
         step = side / (self.size - 1)
-        # Pillow counts from a pixel's corner, the authors from its middle.
+        # Pillow places pixel centres at half integers, the authors at integers.
         offset = 0.5 - step / 2
         matrix = (step, 0, left + offset, 0, step, top + offset)
         cut = self._video_background.transform(
@@ -140,14 +154,14 @@ class AuthorsSplit:
         )
         return np.array(cut)
 
-    def _read_numbers(self) -> Floats:
-        """(N, 59) pose, camera, expression."""
+    def _read_conditioning(self) -> Floats:
+        """Read pose, camera and expression as (N, 59)."""
         parts = [self._read(name) for name in ("pose", "extrinsics", "exp")]
-        numbers = np.concatenate([p.reshape(self._frames, -1) for p in parts], axis=1)
-        if not np.isfinite(numbers).all():
+        conditioning = np.concatenate([p.reshape(self._frames, -1) for p in parts], axis=1)
+        if not np.isfinite(conditioning).all():
             raise DatasetError(f"{self._folder}/{self._split}: pose, extrinsics or exp hold NaN")
-        assert numbers.shape[1] == FLAME_CONDITIONING_SIZE
-        return numbers.astype(np.float32)
+        assert conditioning.shape[1] == FLAME_CONDITIONING_SIZE
+        return conditioning.astype(np.float32)
 
     def _read(self, name: str, index: Any = ()) -> NDArray[Any]:
         with h5py.File(self._path(name)) as file:
@@ -158,29 +172,33 @@ class AuthorsSplit:
 
 
 class AuthorsFrame:
-    """One frame.
+    """One frame, whose mask is read once.
 
     Args:
-        footage: Whose.
-        index: Which.
+        split: Split that the frame belongs to.
+        index: Index of the frame.
     """
 
-    def __init__(self, footage: AuthorsSplit, index: int) -> None:
-        self.mask = footage.mask(index)
-        self._footage, self._index = footage, index
+    def __init__(self, split: AuthorsSplit, index: int) -> None:
+        self.mask = split.mask(index)
+        self._split, self._index = split, index
 
-    def example(self, window: Window | None = None) -> Sample:
-        """The frame (B = 1) or a window of it."""
+    def sample(self, window: Window | None = None) -> Sample:
+        """Read the whole frame, or a window of it, as a batch of one."""
         size = len(self.mask)
         whole = Window(0, 0, size, size)
-        return self._footage.example(self._index, window or whole, self.mask)
+        return self._split.sample(self._index, window or whole, self.mask)
 
 
 def read_statistics(path: Path) -> Statistics:
-    """Those of a data set's training split, or those that an `.npz` holds by their names.
+    """Read the statistics that standardize conditioning.
+
+    Args:
+        path: Folder of a dataset, whose training split is used, or an `.npz` with `mean` and
+            `deviation`.
 
     Raises:
-        DatasetError: If there are none, or they do not fit.
+        DatasetError: If `path` is neither, or holds arrays of other shapes or values.
     """
     if path.is_dir():
         return AuthorsSplit(path, "train").statistics
@@ -201,10 +219,10 @@ def read_statistics(path: Path) -> Statistics:
 
 
 def validation_split(folder: Path) -> str:
-    """What a data set's held-out split is called.
+    """Return the name of a dataset's held-out split: validation, val or test.
 
     Raises:
-        DatasetError: If there is none.
+        DatasetError: If the folder holds none of them.
     """
     for split in ("validation", "val", "test"):
         if (folder / f"{split}.h5").exists():
@@ -213,6 +231,7 @@ def validation_split(folder: Path) -> str:
 
 
 def _shape(path: Path, name: str) -> tuple[int, ...]:
+    """Return the shape of an array without reading it."""
     try:
         with h5py.File(path) as file:
             dataset = file.get(name)
@@ -229,6 +248,7 @@ def _check_shapes(split: Path, shapes: dict[str, tuple[int, ...]]) -> None:
         "larger_image": ((frames, 3, size, size),),
         "grid": ((frames, size, size, 2),),
         "bbox_center": ((frames, 2),),
+        # Some files have an additional dimension of 1.
         "bbox_size": ((frames,), (frames, 1)),
         "extrinsics": ((frames, 3),),
         "mask": ((frames, size, size),),
@@ -241,7 +261,7 @@ def _check_shapes(split: Path, shapes: dict[str, tuple[int, ...]]) -> None:
                 f"{split}{_FILES[name]}: {name} must be {allowed[0]}, got {shapes[name]}"
             )
     if frames == 0 or size % STRIDE:
-        raise DatasetError(f"{split}.h5: pictures must be a multiple of {STRIDE}, got {size}")
+        raise DatasetError(f"{split}.h5: images must be a multiple of {STRIDE}, got {size}")
 
 
 def _read_background(path: Path) -> Image.Image:
@@ -249,9 +269,10 @@ def _read_background(path: Path) -> Image.Image:
         with Image.open(path) as file:
             return file.convert("RGB")
     except (OSError, UnidentifiedImageError) as exc:
-        raise DatasetError(f"{path} is not a readable picture: {exc}") from exc
+        raise DatasetError(f"{path} is not a readable image: {exc}") from exc
 
 
 def _white(values: NDArray[Any]) -> float:
-    """What stands for white, or for covered."""
+    """Return the value that means white, or full coverage: 1 or 255."""
+    # Values of 1 may exceed 1 by rounding; a dark image in 0..255 still exceeds 1.5.
     return 255.0 if values.max(initial=0) > 1.5 else 1.0

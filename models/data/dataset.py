@@ -1,4 +1,4 @@
-"""Datasets of moving heads on disk: writer and reader. What is drawn, `motion` and `studio` decide.
+"""Write and read datasets of rendered heads. `motion` makes the states, `studio` the images.
 
     DIR/dataset.json              version, size, fps, seed, counts, the head file's hash
     DIR/background.npy            (H, W, 3) u8, sRGB
@@ -6,8 +6,8 @@
     DIR/<split>/mask.npy          (N, H, W) u8, coverage
     DIR/<split>/states.npz        the fields of `FrameState`, stacked; `sequence` (N,), `step` (N,)
 
-Frames of a sequence are neighbours, in order, 1/fps apart. Pictures are memory-mapped: they are
-read as they are needed, by any number of processes.
+Frames of a sequence are stored one after the other, 1/fps apart. Images are memory-mapped: any
+number of processes may read them, each only the pages it uses.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from models.contract.frame_state import FrameState
 
 Bytes = NDArray[np.uint8]
-Moments = Sequence[FrameState]
+States = Sequence[FrameState]
 
 VERSION = 1
 SPLITS = ("train", "val", "test")
@@ -39,20 +39,20 @@ class DatasetError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:
-    """What `dataset.json` says."""
+    """Contents of `dataset.json`."""
 
     version: int
     size: int
-    """Rows and columns of the pictures."""
+    """Rows and columns of the images."""
     fps: int
     seed: int
     head_sha256: str
-    """Of the head file that the pictures show."""
+    """SHA-256 of the head file that the images show, hex."""
     expression_names: tuple[str, ...]
     eye_position: tuple[float, float, float]
-    """Where the default view looks from, metres."""
+    """Eye of the default view, metres."""
     fov_y_rad: float
-    """Of all pictures."""
+    """Vertical field of view of all images."""
     recorded: bool
     """Whether a recording drove part of the expressions."""
     counts: dict[str, int]
@@ -63,7 +63,7 @@ class DatasetInfo:
         """Read and check `folder/dataset.json`.
 
         Raises:
-            DatasetError: If it is missing, unreadable or of another version.
+            DatasetError: If the file is missing, unreadable or of another version.
         """
         path = folder / "dataset.json"
         try:
@@ -82,17 +82,17 @@ class DatasetInfo:
 
 
 def file_sha256(path: Path) -> str:
-    """Hex digest of a file."""
+    """Return the SHA-256 of a file as hexadecimal digits."""
     return sha256(path.read_bytes()).hexdigest()
 
 
-def create_split(folder: Path, sequences: Sequence[Moments], size: int) -> None:
-    """Lay a split out on disk: all states, and room for the pictures.
+def create_split(folder: Path, sequences: Sequence[States], size: int) -> None:
+    """Create a split on disk: write all states and allocate the arrays of images.
 
     Args:
         folder: `DIR/<split>`, which must not exist yet.
-        sequences: States of each sequence's frames.
-        size: Rows and columns of the pictures.
+        sequences: States of the frames of each sequence.
+        size: Rows and columns of the images.
 
     Raises:
         DatasetError: If the folder exists.
@@ -101,13 +101,14 @@ def create_split(folder: Path, sequences: Sequence[Moments], size: int) -> None:
         folder.mkdir(parents=True)
     except FileExistsError as exc:
         raise DatasetError(f"{folder} exists already; remove it or choose another") from exc
-    states = [state for moments in sequences for state in moments]
+    states = [state for sequence in sequences for state in sequence]
     fields = {name: np.stack([getattr(state, name) for state in states]) for name in _FIELDS}
     fields["fov_y_rad"] = np.array([state.fov_y_rad for state in states], np.float32)
-    lengths = [len(moments) for moments in sequences]
+    lengths = [len(sequence) for sequence in sequences]
     fields["sequence"] = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     fields["step"] = np.concatenate([np.arange(n, dtype=np.int32) for n in lengths])
     np.savez(folder / "states.npz", allow_pickle=False, **fields)
+    # Allocated at full size, so that worker processes can write frames in any order.
     for name, shape in (("rgb", (size, size, 3)), ("mask", (size, size))):
         np.lib.format.open_memmap(
             folder / f"{name}.npy", mode="w+", dtype=np.uint8, shape=(len(states), *shape)
@@ -115,24 +116,24 @@ def create_split(folder: Path, sequences: Sequence[Moments], size: int) -> None:
 
 
 def write_frame(folder: Path, index: int, rgb: Bytes, mask: Bytes) -> None:
-    """Put a frame's pictures into their place. Processes may write different frames at once.
+    """Write the image and mask of one frame. Processes may write different frames at once.
 
     Args:
         folder: `DIR/<split>` as `create_split` made it.
-        index: Frame in the split.
-        rgb: (H, W, 3) u8.
-        mask: (H, W) u8.
+        index: Index of the frame in the split.
+        rgb: (H, W, 3) u8, sRGB.
+        mask: (H, W) coverage, u8.
     """
-    for name, picture in (("rgb", rgb), ("mask", mask)):
-        pictures = np.load(folder / f"{name}.npy", mmap_mode="r+")
-        pictures[index] = picture
+    for name, image in (("rgb", rgb), ("mask", mask)):
+        images = np.load(folder / f"{name}.npy", mmap_mode="r+")
+        images[index] = image
 
 
-class Sequences:
-    """Read access to one split.
+class SplitReader:
+    """Reads states and images of one split.
 
     Args:
-        folder: The dataset's folder.
+        folder: Folder of the dataset.
         split: One of `SPLITS`.
 
     Raises:
@@ -158,7 +159,7 @@ class Sequences:
         expected = (frames, size, size)
         if self._rgb.shape != (*expected, 3) or self._mask.shape != expected:
             raise DatasetError(
-                f"{folder}/{split}: pictures must be {expected}, got {self._mask.shape}"
+                f"{folder}/{split}: images must be {expected}, got {self._mask.shape}"
             )
 
     def __len__(self) -> int:
@@ -166,27 +167,29 @@ class Sequences:
         return len(self._mask)
 
     def frame(self, index: int) -> tuple[FrameState, Bytes, Bytes]:
-        """One frame.
+        """Read one frame.
 
         Returns:
-            Its state, picture (H, W, 3) and coverage (H, W).
+            State, image (H, W, 3) u8 and coverage (H, W) u8.
         """
+        # Copies: a view would keep reading the memory map after this call.
         return self.state(index), np.array(self._rgb[index]), np.array(self._mask[index])
 
     def state(self, index: int) -> FrameState:
-        """One frame's state, without its pictures."""
+        """Return the state of one frame, without reading its image."""
         fields = {name: self._states[name][index] for name in _FIELDS}
         return FrameState(**fields, fov_y_rad=float(self._states["fov_y_rad"][index]))
 
     def older(self, index: int, age: int) -> int:
-        """The frame `age` before `index` in the same sequence, or the sequence's first."""
+        """Return the index `age` frames before `index`, at least the first of its sequence."""
         return index - min(age, int(self._states["step"][index]))
 
     def sequence(self, index: int) -> int:
-        """Which sequence a frame belongs to."""
+        """Return the number of the sequence that a frame belongs to."""
         return int(self._states["sequence"][index])
 
     def pairs(self, age: int) -> NDArray[np.int64]:
-        """All pairs of frames `age` apart within a sequence: (P, 2) older and newer."""
+        """Return the pairs of frames `age` apart within a sequence: (P, 2) older, newer index."""
+        # `step` counts from the start of a sequence, so these frames have `age` predecessors.
         newer = np.nonzero(self._states["step"] >= age)[0]
         return np.stack([newer - age, newer], axis=1)

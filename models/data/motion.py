@@ -1,6 +1,6 @@
-"""How the heads of a dataset move: poses, views, and expressions, recorded or made up.
+"""Generate the motion of a dataset: head poses, views and expressions, recorded or random.
 
-A sequence is a few tenths of a second of smooth motion; between sequences everything is new.
+A sequence is about a second of smooth motion; each sequence starts from new random values.
 """
 
 from __future__ import annotations
@@ -23,35 +23,52 @@ Floats = NDArray[np.float64]
 Kind = Literal["recorded", "random", "calm"]
 
 FPS = 30
+"""Frame rate of datasets and of Live Link Face recordings."""
+
+_LOOK_DIRECTIONS = {
+    "LookOutLeft": (0, 1),
+    "LookInRight": (0, 1),
+    "LookInLeft": (0, -1),
+    "LookOutRight": (0, -1),
+    "LookUpLeft": (1, 1),
+    "LookUpRight": (1, 1),
+    "LookDownLeft": (1, -1),
+    "LookDownRight": (1, -1),
+}
+"""Axis of the glance (0 to the left, 1 up) and its sign, by ARKit's coefficient."""
+_CLOSING_FRAMES, _OPENING_FRAMES = 3, 5
+"""Duration of a blink at 30 frames/s: 100 ms to close, 170 ms to open again."""
+_DEFAULT_VIEW_SHARE = 0.125
+"""Share of sequences seen from the default view, which most viewers keep."""
 
 
 class RecordingError(ValueError):
-    """A recording cannot be read."""
+    """A recording is unreadable or has no usable rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class MotionLimits:
-    """How far heads and viewers move."""
+    """Limits of the motion of heads and viewers; angles and shifts apply in both directions."""
 
     yaw_rad: float = radians(35)
     pitch_rad: float = radians(20)
     roll_rad: float = radians(12)
     shift_m: tuple[float, float, float] = (0.03, 0.02, 0.03)
-    """Of the neck's base, each way."""
+    """Greatest shift of the base of the neck."""
     view_yaw_rad: float = radians(45)
     view_pitch_rad: float = radians(25)
     distance: tuple[float, float] = (0.85, 1.25)
-    """Of the default distance."""
+    """Distance of the eye, as a share of the default distance."""
     aim_m: float = 0.015
-    """How far besides the head's middle the viewer may look."""
+    """Greatest distance of the look-at point from the centre of the head."""
 
 
 def read_recording(path: Path, names: Sequence[str]) -> FloatArray:
     """Read a Live Link Face recording (CSV, 30 rows a second).
 
     Args:
-        path: The file; columns are ARKit's names in PascalCase.
-        names: The avatar's expression names, camelCase.
+        path: The file; its columns are named as ARKit's coefficients, in PascalCase.
+        names: Expression names of the avatar, camelCase.
 
     Returns:
         (rows, E) coefficients 0..1, in the order of `names`.
@@ -62,6 +79,7 @@ def read_recording(path: Path, names: Sequence[str]) -> FloatArray:
     try:
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
+        # Live Link Face writes JawOpen where ARKit names the coefficient jawOpen.
         columns = {key[:1].lower() + key[1:]: key for key in (rows[0] if rows else {})}
         known = [name for name in names if name in columns]
         if not known:
@@ -79,14 +97,14 @@ def read_recording(path: Path, names: Sequence[str]) -> FloatArray:
 def smooth_path(
     random: Generator, frames: int, channels: int, knot_frames: float, spread: float = 0.5
 ) -> Floats:
-    """A wandering path through random knots, gentle at each.
+    """Interpolate random knots with a smoothstep, whose speed is 0 at each knot.
 
     Args:
-        random: Source of the knots.
-        frames: Length of the path, one value a frame.
-        channels: Independent values.
-        knot_frames: Frames from knot to knot.
-        spread: Standard deviation of the knots; they are held within -1..1.
+        random: Random generator of the knots.
+        frames: Number of frames.
+        channels: Number of independent values.
+        knot_frames: Frames between knots.
+        spread: Standard deviation of the knots, which are clipped to -1..1.
 
     Returns:
         (frames, channels) in -1..1.
@@ -95,28 +113,28 @@ def smooth_path(
     at = random.uniform(0, 1) + np.arange(frames) / knot_frames
     index = at.astype(int)
     t = (at - index)[:, None]
-    ease = t * t * (3 - 2 * t)
+    ease = t * t * (3 - 2 * t)  # smoothstep
     path: Floats = knots[index] * (1 - ease) + knots[index + 1] * ease
     return path
 
 
 def _blinks(random: Generator, frames: int) -> Floats:
-    """(frames,) lid closure; every other sequence has a blink, some cut off by its end."""
+    """Return the closure of the lids (frames,): half of the sequences have one blink."""
     if random.uniform() < 0.5:
         return np.zeros(frames)
-    moment = random.uniform(0, frames)
-    since = np.arange(frames) - moment
-    closing = np.clip(1 + since / 3, 0, 1)  # shut within 3 frames, open again within 5
-    opening = np.clip(1 - since / 5, 0, 1)
+    closed_at = random.uniform(0, frames)
+    since = np.arange(frames) - closed_at
+    closing = np.clip(1 + since / _CLOSING_FRAMES, 0, 1)
+    opening = np.clip(1 - since / _OPENING_FRAMES, 0, 1)
     blink: Floats = np.minimum(closing, opening) * random.uniform(0.85, 1.0)
     return blink
 
 
 class Expressions:
-    """Makes up expressions for an avatar's coefficients.
+    """Generates random expressions for the coefficients of an avatar.
 
     Args:
-        names: The avatar's expression names.
+        names: Expression names of the avatar.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -126,8 +144,9 @@ class Expressions:
         self._single = sorted(n for n in names if not n.endswith(("Left", "Right")))
 
     def random(self, random: Generator, frames: int) -> FloatArray:
-        """Mixed faces: a few coefficients wander, or a single one goes all the way."""
+        """Return mixed expressions (frames, E): a few coefficients vary, or one over all 0..1."""
         values = np.zeros((frames, len(self._order)))
+        # A single coefficient in its full range shows the networks every blend shape alone.
         strong = random.uniform() < 0.3
         groups = self._pairs + self._single
         count = 1 if strong else int(random.integers(3, 8))
@@ -141,8 +160,9 @@ class Expressions:
         return np.clip(values, 0, 1).astype(np.float32)
 
     def calm(self, random: Generator, frames: int) -> FloatArray:
-        """Near neutral: blinks, glances, and in half of the sequences quiet talking."""
+        """Return near-neutral expressions (frames, E): blinks, glances, in half of them talking."""
         values = np.zeros((frames, len(self._order)))
+        # Coefficients that people move slightly while they listen or talk.
         for name in ("mouthSmile", "browInnerUp", "eyeSquint", "mouthPress"):
             level = 0.12 + 0.12 * smooth_path(random, frames, 2, 25)
             self._add(values, name, level, random)
@@ -155,59 +175,54 @@ class Expressions:
         return np.clip(values, 0, 1).astype(np.float32)
 
     def _add(self, values: Floats, name: str, level: Floats, random: Generator) -> None:
-        """Add (frames, 2) levels to a pair of coefficients, alike or not, or to a single one."""
+        """Add levels (frames, 2) to a left and a right coefficient, or to a single one."""
         if name in self._order:
             values[:, self._order[name]] += level[:, 0]
             return
         if random.uniform() < 0.7:
+            # Most expressions are nearly symmetric.
             level = level[:, :1] * np.array([1.0, random.uniform(0.85, 1.0)])
         for side, column in (("Left", 0), ("Right", 1)):
             if name + side in self._order:
                 values[:, self._order[name + side]] += level[:, column]
 
     def _gaze(self, values: Floats, random: Generator, amount: float) -> None:
-        """Both eyes glance the same way."""
-        # Saccades: nearly still, then a jump within two frames.
+        """Add glances: both eyes look in the same direction."""
+        # Saccades: the gaze is still, then jumps within two frames.
         steps = random.uniform(-1, 1, (3, 2)) * amount
         jump = np.interp(np.arange(len(values)), *_jump_times(random, len(values)))
         index = jump.astype(int)
         t = (jump - index)[:, None]
         glance = steps[index] * (1 - t) + steps[np.minimum(index + 1, 2)] * t
-        for direction, level in (
-            ("LookOutLeft", glance[:, 0]),
-            ("LookInRight", glance[:, 0]),
-            ("LookInLeft", -glance[:, 0]),
-            ("LookOutRight", -glance[:, 0]),
-            ("LookUpLeft", glance[:, 1]),
-            ("LookUpRight", glance[:, 1]),
-            ("LookDownLeft", -glance[:, 1]),
-            ("LookDownRight", -glance[:, 1]),
-        ):
+        for direction, (axis, sign) in _LOOK_DIRECTIONS.items():
             name = f"eye{direction}"
             if name in self._order:
-                values[:, self._order[name]] += np.maximum(level, 0)
+                values[:, self._order[name]] += np.maximum(sign * glance[:, axis], 0)
 
     def _lids(self, values: Floats, closure: Floats) -> None:
+        """Close the lids by at least `closure` (frames,)."""
         for name in ("eyeBlinkLeft", "eyeBlinkRight"):
             if name in self._order:
                 column = self._order[name]
+                # The maximum, not the sum: a lid that is closed already cannot close further.
                 values[:, column] = np.maximum(values[:, column], closure)
 
 
 def _jump_times(random: Generator, frames: int) -> tuple[list[float], list[float]]:
+    """Return frames and indices of the gaze target, for linear interpolation: two jumps."""
     first = float(random.uniform(0, frames))
     second = first + float(random.uniform(4, frames))
     return [first, first + 2, second, second + 2], [0.0, 1.0, 1.0, 2.0]
 
 
 class Motion:
-    """Turns expressions into moving heads seen by a moving viewer.
+    """Adds head poses and views to expressions.
 
     Args:
-        neck: (3,) point that heads turn about.
-        eye_position: (3,) of the default view.
-        fov_y_rad: Of all views.
-        limits: How far things move.
+        neck: (3,) point that the head rotates about, metres.
+        eye_position: (3,) eye of the default view, metres.
+        fov_y_rad: Vertical field of view of all views.
+        limits: Limits of the motion.
     """
 
     def __init__(
@@ -223,10 +238,10 @@ class Motion:
         self._limits = limits or MotionLimits()
 
     def sequence(self, random: Generator, expressions: FloatArray) -> list[FrameState]:
-        """States of one sequence.
+        """Return the states of one sequence.
 
         Args:
-            random: Source of all motion.
+            random: Random generator of all motion.
             expressions: (frames, E) coefficients.
         """
         frames = len(expressions)
@@ -239,6 +254,7 @@ class Motion:
         for i in range(frames):
             quaternion = rotation_vector_to_quaternion(turns[i])
             rotation = quaternion_to_matrix(quaternion)
+            # Rotates about the neck, not about the origin of the head's coordinates.
             translation = self._neck - rotation @ self._neck + shifts[i]
             states.append(
                 FrameState(
@@ -253,10 +269,10 @@ class Motion:
         return states
 
     def _views(self, random: Generator, frames: int) -> tuple[Floats, Floats]:
-        """Eye positions and targets (frames, 3). One in eight is the default view, held still."""
+        """Return eye positions and look-at points, both (frames, 3), metres."""
         rest = self._eye_position
         target = np.array([0, rest[1], 0])
-        if random.uniform() < 0.125:
+        if random.uniform() < _DEFAULT_VIEW_SHARE:
             return np.tile(rest, (frames, 1)), np.tile(target, (frames, 1))
         limits = self._limits
         path = smooth_path(random, frames, 6, random.uniform(20, 60), 0.55)

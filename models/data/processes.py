@@ -1,4 +1,4 @@
-"""Rank of this process among those that train together; see `training/distributed.py`."""
+"""Rank of this process in a distributed training run; see `training/distributed.py`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from typing import NamedTuple
 
 
 class Processes(NamedTuple):
-    """This process among those that train together."""
+    """Rank and number of the processes that train together."""
 
     rank: int
-    """0 is the one that validates and writes files."""
+    """0-based; the process of rank 0 validates and writes files."""
     total: int
+    """Number of processes."""
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that validates and writes files."""
+        """Whether this process validates and writes files."""
         return self.rank == 0
 
 

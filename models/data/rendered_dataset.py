@@ -1,6 +1,6 @@
-"""Footage whose frames are drawn: what networks see follows from a dataset's states and a head.
+"""Render the network inputs of a dataset from its states and a head.
 
-The same code that draws live frames draws these, so training and serving see the same inputs.
+Live frames use the same code, so training and serving see the same inputs.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ Bytes = NDArray[np.uint8]
 
 
 class Frames(Protocol):
-    """States and pictures; `training.dataset.Sequences` is the real one."""
+    """Source of states and images; `SplitReader` implements it for datasets on disk."""
 
     background: Bytes
-    """(H, W, 3)"""
+    """(H, W, 3) u8"""
 
     def __len__(self) -> int:
         """Number of frames."""
 
     def frame(self, index: int) -> tuple[FrameState, Bytes, Bytes]:
-        """State, picture (H, W, 3) and coverage (H, W) of a frame."""
+        """Return state, image (H, W, 3) u8 and coverage (H, W) u8 of a frame."""
 
     def older(self, index: int, age: int) -> int:
-        """The frame `age` before in the same sequence, or the sequence's first."""
+        """Return the index `age` frames before `index`, at least the first of its sequence."""
 
 
 class RenderedSplit:
-    """A head's frames.
+    """A split whose network inputs are rendered on demand.
 
     Args:
-        frames: What they look like.
-        head: Whose surface is drawn as networks see it.
+        frames: States and images.
+        head: Head that the images show.
     """
 
     def __init__(self, frames: Frames, head: Head) -> None:
@@ -53,23 +53,23 @@ class RenderedSplit:
         return len(self._frames)
 
     def older(self, index: int, age: int) -> int:
-        """The frame `age` before in the same sequence, or the sequence's first."""
+        """Return the index `age` frames before `index`, at least the first of its sequence."""
         return self._frames.older(index, age)
 
-    def take(self, index: int) -> RenderedFrame:
+    def frame(self, index: int) -> RenderedFrame:
         """Read a frame."""
         return RenderedFrame(self._head, self.background, *self._frames.frame(index))
 
 
 class RenderedFrame:
-    """One frame; drawn when it is asked for.
+    """One frame; `sample` renders its network inputs.
 
     Args:
-        head: The head.
-        background: (H, W, 3).
-        state: The frame's.
-        rgb: (H, W, 3) its picture.
-        mask: (H, W) its coverage.
+        head: Head that the image shows.
+        background: (H, W, 3) u8.
+        state: State of the frame.
+        rgb: (H, W, 3) image, u8.
+        mask: (H, W) coverage, u8.
     """
 
     def __init__(
@@ -78,8 +78,8 @@ class RenderedFrame:
         self.mask = mask
         self._head, self._background, self._state, self._rgb = head, background, state, rgb
 
-    def example(self, window: Window | None = None) -> Sample:
-        """The frame (B = 1) or a window of it."""
+    def sample(self, window: Window | None = None) -> Sample:
+        """Render the whole frame, or a window of it, as a batch of one."""
         size = self.mask.shape[0]
         top, left, height, width = window or Window(0, 0, size, size)
         part = np.s_[top : top + height, left : left + width]

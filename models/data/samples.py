@@ -1,4 +1,4 @@
-"""Training samples: what the networks see of a frame, and the ground truth they should produce."""
+"""Training samples: the network inputs of frames and their ground truth."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class Truth(NamedTuple):
     """Ground truth of a batch."""
 
     rgb: Tensor
-    """(B, 3, H, W) 0..1, on the background."""
+    """(B, 3, H, W) in 0..1, composited on the background."""
     mask: Tensor
-    """(B, 1, H, W) coverage, 0..1."""
+    """(B, 1, H, W) coverage in 0..1."""
     background: Tensor
-    """(B, 3, H, W)"""
+    """(B, 3, H, W) in 0..1."""
 
 
 class Sample(NamedTuple):
-    """A batch of frames with their pictures."""
+    """A batch of frames with their ground truth."""
 
     frame: FrameBatch
     truth: Truth
@@ -35,24 +35,26 @@ class SamplePair(NamedTuple):
     """A batch of pairs."""
 
     cached: Sample
+    """Older frames, whose caches are warped."""
     now: Sample
+    """Newer frames, which the caches are warped to."""
 
 
 def image_tensor(rgb: NDArray[np.uint8]) -> Tensor:
-    """(H, W, 3) uint8 to (1, 3, H, W) float 0..1."""
+    """Convert an image (H, W, 3) u8 to a tensor (1, 3, H, W) float32 in 0..1."""
     return torch.from_numpy(rgb.astype(np.float32) / 255).permute(2, 0, 1)[None]
 
 
-def collate(examples: Sequence[Sample]) -> Sample:
-    """Stack examples along the batch."""
+def collate(samples: Sequence[Sample]) -> Sample:
+    """Concatenate samples along the batch dimension."""
     return Sample(
-        FrameBatch.concatenate([e.frame for e in examples]),
-        Truth(*(torch.cat(parts) for parts in zip(*(e.truth for e in examples), strict=True))),
+        FrameBatch.concatenate([s.frame for s in samples]),
+        Truth(*(torch.cat(parts) for parts in zip(*(s.truth for s in samples), strict=True))),
     )
 
 
 def move(sample: Sample, device: torch.device) -> Sample:
-    """The same example on a device."""
+    """Copy a sample to a device."""
     frame, truth = sample
     return Sample(
         frame.to(device),

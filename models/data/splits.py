@@ -1,4 +1,4 @@
-"""What a run learns from, whichever way it lies on disk: footage to train on and to choose by."""
+"""Load a dataset of either format: a split to train on and one to validate on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import torch
 
 from models.data.authors_dataset import AuthorsSplit, validation_split
-from models.data.dataset import DatasetError, Sequences
+from models.data.dataset import DatasetError, SplitReader
 from models.data.pairs import Split
 from models.data.rendered_dataset import RenderedSplit
 from models.geometry.flame import EYE_POSITION, FOV_Y_RAD, is_flame
@@ -20,66 +20,74 @@ Format = Literal["drawn", "authors"]
 
 
 class Dataset(Protocol):
-    """Both splits, and what an avatar trained on them has to be."""
+    """Both splits, and the properties of an avatar trained on them."""
 
     train: Split
     validation: Split
     size: int
-    """Rows and columns of the pictures."""
+    """Rows and columns of the images."""
     eye_position: tuple[float, float, float]
-    """Where the default view looks from, metres."""
+    """Eye of the default view, metres."""
     fov_y_rad: float
+    """Vertical field of view of the default view."""
 
-    def adapt(self, config: NetworkConfig) -> NetworkConfig:
-        """The networks that can learn from it, as near as can be to those asked for."""
+    def network_config(self, config: NetworkConfig) -> NetworkConfig:
+        """Return the given config with the conditioning that the dataset provides.
 
-    def introduce(self, networks: Networks) -> None:
-        """Tell networks what they need to know of the whole of it."""
+        Raises:
+            DatasetError: If the dataset lacks inputs that these networks need.
+        """
+
+    def set_statistics(self, networks: Networks) -> None:
+        """Set the mean and deviation of the conditioning where networks standardize it."""
 
 
 class RenderedDataset:
-    """A dataset of `scripts/make_dataset.py`.
+    """A dataset written by `scripts/make_dataset.py`.
 
     Args:
-        folder: The dataset's.
-        head: That it shows.
+        folder: Folder of the dataset.
+        head: Head that the images show.
 
     Raises:
-        DatasetError: If it is incomplete.
+        DatasetError: If the dataset is incomplete.
     """
 
     def __init__(self, folder: Path, head: Head) -> None:
-        frames = Sequences(folder, "train")
+        frames = SplitReader(folder, "train")
         self.train: Split = RenderedSplit(frames, head)
-        self.validation: Split = RenderedSplit(Sequences(folder, "val"), head)
+        self.validation: Split = RenderedSplit(SplitReader(folder, "val"), head)
         self.size, self.eye_position = frames.size, frames.eye_position
         self.fov_y_rad = frames.fov_y_rad
 
-    def adapt(self, config: NetworkConfig) -> NetworkConfig:
+    def network_config(self, config: NetworkConfig) -> NetworkConfig:
         if config.numbers != "ours":
-            raise DatasetError("drawn pictures come with our numbers, got --train.network.numbers")
+            raise DatasetError(
+                "rendered datasets have our conditioning: leave out --train.network.numbers, "
+                f"got {config.numbers}"
+            )
         return config
 
-    def introduce(self, networks: Networks) -> None:
-        pass
+    def set_statistics(self, networks: Networks) -> None:
+        pass  # our networks do not standardize their conditioning
 
 
 class AuthorsDataset:
-    """A data set of the paper's authors.
+    """A dataset of the paper's authors.
 
     Args:
-        folder: The data set's.
-        head_path: Where its head was loaded from.
-        head: The FLAME head that it shows.
+        folder: Folder of the dataset.
+        head_path: File that the head was loaded from, for error messages.
+        head: FLAME head that the images show.
 
     Raises:
-        DatasetError: If it is incomplete, or the head is no FLAME head.
+        DatasetError: If the dataset is incomplete, or the head is not a FLAME head.
     """
 
     def __init__(self, folder: Path, head_path: Path, head: Head) -> None:
         if not is_flame(head):
             raise DatasetError(
-                f"the authors' data show a FLAME head; {head_path} is another "
+                f"the authors' dataset shows a FLAME head, got another head in {head_path} "
                 "(make one with scripts/import_head.py and give it as --head)"
             )
         self._frames = AuthorsSplit(folder, "train")
@@ -88,24 +96,31 @@ class AuthorsDataset:
         self.size = self._frames.size
         self.eye_position, self.fov_y_rad = EYE_POSITION, FOV_Y_RAD
 
-    def adapt(self, config: NetworkConfig) -> NetworkConfig:
+    def network_config(self, config: NetworkConfig) -> NetworkConfig:
         if config.variant != "paper":
             raise DatasetError(
-                "the authors' data hold no normals, which our networks need: train the paper's "
-                "with --train.network.variant paper"
+                "the authors' dataset holds no normals, which our networks need; "
+                "train the paper's networks with --train.network.variant paper"
             )
         return replace(config, numbers="flame")
 
-    def introduce(self, networks: Networks) -> None:
+    def set_statistics(self, networks: Networks) -> None:
+        # `network_config` has selected these networks.
         assert isinstance(networks, FlamePaperNetworks)
         networks.standardize_by(*map(torch.from_numpy, self._frames.statistics))
 
 
 def load_dataset(kind: Format, folder: Path, head_path: Path, head: Head) -> Dataset:
-    """What a run learns from.
+    """Load a dataset.
+
+    Args:
+        kind: Format of the files.
+        folder: Folder of the dataset.
+        head_path: File that `head` was loaded from, for error messages.
+        head: Head that the images show.
 
     Raises:
-        DatasetError: If it is incomplete, or does not go with the head.
+        DatasetError: If the dataset is incomplete, or shows another kind of head.
     """
     if kind == "authors":
         return AuthorsDataset(folder, head_path, head)

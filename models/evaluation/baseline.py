@@ -1,7 +1,7 @@
-"""The baseline: a generator alone, rendered for every frame, without caches and warps.
+"""The baseline: a generator that renders every frame in full, without caches and warps.
 
-The paper calls it DNR++. A variant gets two frames' features at once, this one's and an older
-one's: what a network can make of time without being told what moved.
+The paper calls it DNR++. A variant gets the features of two frames, the current and an older one:
+it can use the time between them, but no correspondences.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from models.avatar.folder import Avatar, load_avatar
 from models.avatar.manifest import AvatarError, load_manifest
 from models.contract.channels import COLOUR_CHANNELS, OUTPUT_CHANNELS
 from models.contract.frame_state import FrameState
-from models.contract.images import RgbImage as Pixels
+from models.contract.images import RgbImage
 from models.data.samples import Sample, SamplePair, collate
 from models.evaluation.evaluation import Baseline
 from models.geometry.head import HeadError, load_head
@@ -49,17 +49,17 @@ from models.training.objective import (
 )
 
 FrameCount = Literal[1, 2]
-"""Frames whose features the generator gets."""
+"""Number of frames whose features are inputs of the generator."""
 
 _FILE = "baseline.json"
-"""In the folder of a two-frame baseline, which no renderer but this file's can show."""
+"""File that marks the folder of a two-frame baseline, which the server cannot render."""
 
 
 class TwoFrameTelewarp(TelewarpNetworks):
-    """Our generator with two frames' live inputs.
+    """Our generator with the live inputs of two frames.
 
     Args:
-        config: What it looks like but for its inputs.
+        config: Configuration, apart from the input channels.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -74,19 +74,19 @@ class TwoFrameTelewarp(TelewarpNetworks):
             normalize=False,
         )
 
-    def full_of_two(self, older: FrameBatch, now: FrameBatch) -> FullRender:
-        """Render frame `now`; it leaves no cache."""
+    def full_from_pair(self, older: FrameBatch, now: FrameBatch) -> FullRender:
+        """Render frame `now` from both frames; the result has no cache."""
         inputs, past = self.inputs(now), self.inputs(older)
         made = self.generator.unet(torch.cat([inputs.half_res, past.half_res], dim=1)).output
-        picture = self.generator.paint_over(made, inputs)
-        return FullRender(picture, None, inputs.paint[:, :COLOUR_CHANNELS])
+        image = self.generator.paint_over(made, inputs)
+        return FullRender(image, None, inputs.paint[:, :COLOUR_CHANNELS])
 
 
 class TwoFramePaper(PaperNetworks):
-    """The paper's generator with two frames' texture features.
+    """The paper's generator with the texture features of two frames.
 
     Args:
-        config: What it looks like but for its inputs.
+        config: Configuration, apart from the input channels.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -101,36 +101,36 @@ class TwoFramePaper(PaperNetworks):
             normalize=True,
         )
 
-    def full_of_two(self, older: FrameBatch, now: FrameBatch) -> FullRender:
-        """Render frame `now`; it leaves no cache."""
+    def full_from_pair(self, older: FrameBatch, now: FrameBatch) -> FullRender:
+        """Render frame `now` from both frames; the result has no cache."""
         features, past = self.features(now), self.features(older)
         made = self.generator.unet(torch.cat([features, past], dim=1)).output
-        picture = self.denormalize(made[:, :3], made[:, 3:])
-        return FullRender(picture, None, features[:, :COLOUR_CHANNELS])
+        image = self.denormalize(made[:, :3], made[:, 3:])
+        return FullRender(image, None, features[:, :COLOUR_CHANNELS])
 
 
 TwoFrameNetworks = TwoFrameTelewarp | TwoFramePaper
 
 
 def build_two_frame_networks(config: NetworkConfig) -> TwoFrameNetworks:
-    """Two-frame networks with fresh random weights.
+    """Build two-frame networks with random weights.
 
     Raises:
-        ValueError: If they are to be told FLAME's numbers.
+        ValueError: If the config asks for FLAME's conditioning.
     """
     if config.numbers == "flame":
-        raise ValueError("two-frame networks take our numbers only, got 'flame'")
+        raise ValueError("expected two-frame networks with numbers 'ours', got 'flame'")
     return TwoFrameTelewarp(config) if config.variant == "live" else TwoFramePaper(config)
 
 
 class BaselineObjective(Objective):
-    """A full render of every frame; both frames of a pair teach it.
+    """Trains the full render on both frames of a pair.
 
     Args:
-        networks: To be trained. The warp stays as it is.
-        weights: How much each part of the loss counts; the picture counts once.
-        mixed_precision: Whether networks run in bfloat16 where that is safe.
-        vgg16: A trained distance of pictures, if there is one.
+        networks: Networks to train; their warp is frozen.
+        weights: Weights of the parts of the loss; the image has weight 1.
+        mixed_precision: Whether networks run under bfloat16 autocast.
+        vgg16: Trained perceptual distance of images, optional.
     """
 
     def __init__(
@@ -143,42 +143,44 @@ class BaselineObjective(Objective):
         super().__init__(networks)
         self.vgg16 = vgg16
         self._weights, self._mixed_precision = weights, mixed_precision
-        self._picture_loss = ImageLoss(weights, vgg16)
+        self._image_loss = ImageLoss(weights, vgg16)
+        # Its weights get no gradient, which DistributedDataParallel would wait for.
         if not isinstance(networks, TwoFrameNetworks):
             networks.warper.requires_grad_(False)
 
     def forward(self, pair: SamplePair) -> Losses:
-        """The losses of the pictures and of the texture."""
+        """Compute the losses of images and texture."""
         with autocast(pair.now.truth.rgb.device, self._mixed_precision):
-            made, shown = self._render(pair)
-        texture = texture_loss(made.colour.float(), shown.truth)
+            render, sample = self._render(pair)
+        texture = texture_loss(render.colour.float(), sample.truth)
         return {
-            "full": self._picture_loss(as_float(made.image), shown.truth),
+            "full": self._image_loss(as_float(render.image), sample.truth),
             "texture": self._weights.texture * texture,
         }
 
     def _render(self, pair: SamplePair) -> tuple[FullRender, Sample]:
-        """What is made, and of what."""
+        """Return the full render and the sample that it is compared with."""
         if isinstance(self.networks, TwoFrameNetworks):
-            return self.networks.full_of_two(pair.cached.frame, pair.now.frame), pair.now
+            return self.networks.full_from_pair(pair.cached.frame, pair.now.frame), pair.now
+        # Every frame is a full render, so both frames of the pair are samples.
         both = collate(pair)
         return self.networks.full(both.frame), both
 
     @torch.no_grad()
     def validate(self, networks: Networks, pairs: Sequence[AgedPair]) -> ValidationResult:
-        """PSNR and SSIM; rows show truth and picture."""
+        """Compute PSNR and SSIM; rows show truth and image."""
         scores, rows = Scores(), []
         for _, (older, now) in pairs:
-            picture = _full(networks, older.frame, now.frame).over(now.truth.background)
-            scores.add(("full",), picture, now.truth.rgb)
-            rows.append(torch.cat([now.truth.rgb, picture], dim=3).clamp(0, 1))
+            image = _full(networks, older.frame, now.frame).over(now.truth.background)
+            scores.add(("full",), image, now.truth.rgb)
+            rows.append(torch.cat([now.truth.rgb, image], dim=3).clamp(0, 1))
         metrics = scores.means()
         return ValidationResult(metrics, metrics["full_psnr"], torch.cat(rows))
 
 
 def _full(networks: Networks, older: FrameBatch, now: FrameBatch) -> Foreground:
     if isinstance(networks, TwoFrameNetworks):
-        return networks.full_of_two(older, now).image
+        return networks.full_from_pair(older, now).image
     return networks.full(now).image
 
 
@@ -189,28 +191,28 @@ def _in_channels(unet: Generator) -> int:
 
 
 class OneFrameBaseline:
-    """An avatar's full renders, by the renderer that serves them.
+    """Full renders of an avatar by the renderer that serves it.
 
     Args:
-        avatar: The avatar; it may have been trained with a warp or without.
-        device: Where to render.
+        avatar: Any avatar, trained with or without its warp.
+        device: PyTorch device.
     """
 
     def __init__(self, avatar: Avatar, device: str) -> None:
         self._renderer = CachedRenderer(avatar, device)
         self.size = avatar.manifest.resolution
 
-    def picture(self, state: FrameState, previous: FrameState) -> Pixels:
-        """The full render of `state`."""
+    def image(self, state: FrameState, previous: FrameState) -> RgbImage:
+        """Return the full render of `state`; `previous` is not used."""
         return self._renderer.full(state)
 
 
 class TwoFrameBaseline:
-    """Renders from two frames, in plain torch and float32.
+    """Renders from two frames with unfused float32 networks.
 
     Args:
-        avatar: With two-frame networks.
-        device: Where to render.
+        avatar: Avatar with two-frame networks.
+        device: PyTorch device.
     """
 
     def __init__(self, avatar: Avatar, device: str) -> None:
@@ -220,24 +222,24 @@ class TwoFrameBaseline:
         self.size = avatar.manifest.resolution
 
     @torch.inference_mode()
-    def picture(self, state: FrameState, previous: FrameState) -> Pixels:
-        """The picture of `state`, with `previous` beside it."""
+    def image(self, state: FrameState, previous: FrameState) -> RgbImage:
+        """Render `state` from the features of `state` and `previous`."""
         older, now = self._stage.frame(previous), self._stage.frame(state)
-        return self._stage.compose(self._networks.full_of_two(older, now).image)
+        return self._stage.compose(self._networks.full_from_pair(older, now).image)
 
 
 def mark_baseline(folder: Path, frames: FrameCount) -> None:
-    """Say in an avatar folder that its networks take so many frames."""
+    """Record in an avatar folder how many frames are inputs of its networks."""
     (folder / _FILE).unlink(missing_ok=True)
     if frames == 2:
         (folder / _FILE).write_text(json.dumps({"frames": frames}) + "\n")
 
 
 def load_baseline(folder: Path, device: str) -> Baseline:
-    """Load what `scripts/train_baseline.py` left; any avatar will do, whose full render it is then.
+    """Load a baseline trained by `scripts/train_baseline.py`, or the full render of any avatar.
 
     Raises:
-        AvatarError: If the folder is not what it should be; the message says why.
+        AvatarError: If the folder is incomplete or damaged.
     """
     if not (folder / _FILE).exists():
         return OneFrameBaseline(load_avatar(folder), device)
@@ -246,6 +248,7 @@ def load_baseline(folder: Path, device: str) -> Baseline:
     size = (manifest.resolution, manifest.resolution)
     try:
         head = load_head(folder / "head.npz")
+        # `load_avatar` does not know two-frame networks; this reads the same files.
         with Image.open(folder / "background.png") as file:
             background = np.array(file.convert("RGB").resize(size, Image.Resampling.LANCZOS))
         state = load_file(folder / "weights.safetensors")

@@ -1,4 +1,4 @@
-"""Draws an evaluation: quality over the cache's age."""
+"""Chart of an evaluation: quality over the age of the cache."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from models.evaluation.evaluation import SMALLER_IS_BETTER, Evaluation, Score
 
 _PANELS = {"psnr": "PSNR, dB", "ssim": "SSIM", "flip": "FLIP"}
 _DIGITS = {"psnr": 1, "ssim": 3, "flip": 3}
+"""Decimal places of the labels."""
 _INK, _FAINT = "#22272e", "#c9ced6"
 _WARP, _FULL, _STALE, _BASELINE = "#1668c7", "#22272e", "#c8553d", "#7a5ea8"
 _FPS = 30
+"""Frame rate of datasets."""
 
 
 def draw_chart(evaluation: Evaluation, title: str, path: Path) -> None:
-    """Write a picture of `evaluation`; the path's ending says in which format."""
+    """Draw the chart of an evaluation to a file, whose suffix selects the format."""
     figure = Figure(figsize=(12, 4.3), layout="constrained", facecolor="white")
     axes = figure.subplots(1, len(_PANELS))
     for panel, (metric, label) in zip(axes, _PANELS.items(), strict=True):
@@ -49,6 +51,7 @@ def _draw_panel(panel: Axes, evaluation: Evaluation, metric: str, label: str) ->
     _draw_curve(panel, evaluation.warp, metric, _WARP, "warp")
     _draw_curve(panel, evaluation.stale, metric, _STALE, "stale full render")
     ages = list(evaluation.warp)
+    # Ages double from tick to tick.
     panel.set_xscale("log", base=2)
     panel.set_xticks(ages, [f"{age}\n{age * 1000 / _FPS:.0f} ms" for age in ages])
     panel.xaxis.set_minor_locator(NullLocator())

@@ -1,8 +1,7 @@
-"""How good an avatar's pictures are, as served, against ground truth it never saw.
+"""Evaluate an avatar, rendered as it is served, on held-out ground truth.
 
-Answers one question with numbers: what does showing a warp instead of a full render cost, as caches
-get older? Beside both stands the naive choice (show the stale full render), and a baseline if there
-is one.
+Measures the loss of quality of a warp against a full render, by the age of the cache. For
+comparison: the stale full render of the same age, and optionally a baseline.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from PIL import Image
 
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage
-from models.data.dataset import Sequences
+from models.data.dataset import SplitReader
 from models.data.samples import image_tensor
-from models.evaluation.flicker import SwapFlicker, doubled_rate, measure_swaps, play
+from models.evaluation.flicker import SwapFlicker, double_rate, measure_swaps, play
 from models.metrics.image_quality import psnr, ssim
 from models.metrics.vgg import Lpips
 from models.runtime.renderer import CachedRenderer
@@ -32,50 +31,50 @@ SMALLER_IS_BETTER = ("l1", "flip", "lpips")
 
 
 class Baseline(Protocol):
-    """Another way to make every frame."""
+    """Another method to render every frame."""
 
     size: int
-    """Rows and columns of its pictures."""
+    """Rows and columns of the images."""
 
-    def picture(self, state: FrameState, previous: FrameState) -> RgbImage:
-        """The picture of `state`, which came after `previous`."""
+    def image(self, state: FrameState, previous: FrameState) -> RgbImage:
+        """Render `state`, whose previous frame is `previous`."""
 
 
-class Moment(NamedTuple):
-    """A frame to be measured."""
+class HeldOutFrame(NamedTuple):
+    """A held-out frame to measure on."""
 
     state: FrameState
     previous: FrameState
-    """One frame earlier."""
+    """State one frame earlier."""
     older: dict[int, FrameState]
-    """By age in frames."""
+    """Earlier states by age in frames."""
     truth: RgbImage
-    """At the avatar's resolution."""
+    """Ground truth at the resolution of the avatar."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Scores of all ways to make a frame."""
+    """Scores of full render, warp, stale full render and baseline."""
 
     frames: int
-    """How many were measured."""
+    """Number of frames measured."""
     full: Score
     warp: dict[int, Score]
-    """By the cache's age in frames."""
+    """By age of the cache in frames."""
     stale: dict[int, Score]
-    """The full render of an older state, by its age in frames."""
+    """Score of the full render of an older state, by its age in frames."""
     baseline: Score | None
     swap: dict[int, SwapFlicker | None] = field(default_factory=dict)
-    """By how many frames of 60 a second a refresh takes; None where no sequence is so long."""
+    """By duration of a refresh in frames at 60 frames/s; None where no sequence is long enough."""
     swap_still: dict[int, SwapFlicker | None] = field(default_factory=dict)
-    """The same while only the face moves, head and eye held still."""
+    """The same with head pose and view held still."""
 
     def loss_percent(self) -> dict[int, Score]:
-        """By how much the warp's PSNR and SSIM are lower than the full render's, by age."""
+        """Return the loss of PSNR and SSIM of the warp against the full render, percent, by age."""
         return {age: _loss_percent(self.full, score) for age, score in self.warp.items()}
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return the JSON object of `evaluation.json`."""
         return {
             "full": _rounded(self.full),
             "warp": {str(age): _rounded(score) for age, score in self.warp.items()},
@@ -91,88 +90,92 @@ class Evaluation:
 
 
 class Scorer:
-    """Compares pictures with ground truth.
+    """Compares images with ground truth.
 
     Args:
-        lpips: Measures LPIPS too.
+        lpips: Network that measures LPIPS, optional.
     """
 
     def __init__(self, lpips: Lpips | None = None) -> None:
         self._lpips = lpips
 
-    def __call__(self, picture: RgbImage, truth: RgbImage) -> Score:
-        """All metrics of one picture."""
-        one, other = image_tensor(picture), image_tensor(truth)
+    def __call__(self, image: RgbImage, truth: RgbImage) -> Score:
+        """Return all metrics of one image."""
+        one, other = image_tensor(image), image_tensor(truth)
         score = {
             "l1": (one - other).abs().mean().item(),
             "psnr": psnr(one, other).item(),
             "ssim": ssim(one, other).item(),
-            "flip": flip(picture, truth),
+            "flip": flip(image, truth),
         }
         if self._lpips is not None:
             score["lpips"] = self._lpips(one, other).item()
         return score
 
 
-def flip(picture: RgbImage, truth: RgbImage) -> float:
-    """Mean FLIP error (Andersson et al. 2020), 0..1: how visible the difference is to a person who
-    flips between the two, at 67 pixels a degree."""
-    scaled = [np.ascontiguousarray(p, np.float32) / 255 for p in (truth, picture)]
+def flip(image: RgbImage, truth: RgbImage) -> float:
+    """Compute the mean FLIP error (Andersson et al. 2020), 0..1: the visibility of differences when
+    flipping between the two images at 67 pixels per degree."""
+    # flip_evaluator expects the reference first.
+    scaled = [np.ascontiguousarray(p, np.float32) / 255 for p in (truth, image)]
     _, mean, _ = flip_evaluator.evaluate(*scaled, "LDR", applyMagma=False)
     return float(mean)
 
 
-def moments(frames: Sequences, ages: Sequence[int], count: int, size: int) -> list[Moment]:
-    """`count` frames spread over all that have every age before them.
+def held_out_frames(
+    frames: SplitReader, ages: Sequence[int], count: int, size: int
+) -> list[HeldOutFrame]:
+    """Select frames spread evenly over those that have states of all ages before them.
 
     Args:
         frames: The held-out split.
-        ages: In frames.
-        count: At most so many.
+        ages: Cache ages in frames.
+        count: Greatest number of frames.
         size: Rows and columns to resample the ground truth to.
 
     Raises:
         ValueError: If no sequence is long enough.
     """
+    # Frames with the greatest age have all smaller ages too.
     possible = frames.pairs(max(ages))[:, 1]
     if len(possible) == 0:
-        raise ValueError(f"no sequence is longer than {max(ages)} frames")
+        raise ValueError(f"expected a sequence of more than {max(ages)} frames, got none")
     picks = np.linspace(0, len(possible) - 1, min(count, len(possible))).round()
-    return [_moment(frames, int(possible[int(pick)]), ages, size) for pick in picks]
+    return [_held_out_frame(frames, int(possible[int(pick)]), ages, size) for pick in picks]
 
 
-def streams(frames: Sequences) -> list[list[FrameState]]:
-    """The states of each sequence, at twice the frame rate."""
+def state_sequences(frames: SplitReader) -> list[list[FrameState]]:
+    """Return the states of each sequence, interpolated to twice the frame rate."""
     sequences: dict[int, list[FrameState]] = defaultdict(list)
     for index in range(len(frames)):
         sequences[frames.sequence(index)].append(frames.state(index))
-    return [doubled_rate(states) for states in sequences.values()]
+    return [double_rate(states) for states in sequences.values()]
 
 
 def evaluate(
     renderer: CachedRenderer,
-    measured: Sequence[Moment],
+    measured: Sequence[HeldOutFrame],
     scorer: Scorer,
     baseline: Baseline | None = None,
     advance: Callable[[], object] = lambda: None,
 ) -> Evaluation:
-    """Measure everything but flicker.
+    """Measure everything except flicker.
 
     Args:
-        renderer: The avatar.
+        renderer: Renderer of the avatar.
         measured: Frames, all with the same ages.
-        scorer: How pictures are compared.
-        baseline: Of the same size as the avatar.
+        scorer: Computes the metrics.
+        baseline: Baseline of the same size as the avatar, optional.
         advance: Called after each frame.
     """
     scores: dict[str, list[Score]] = defaultdict(list)
     cache = renderer.allocate_cache()
-    for moment in measured:
-        for name, picture in _pictures(renderer, moment, cache):
-            scores[name].append(scorer(picture, moment.truth))
+    for frame in measured:
+        for name, image in _render_each_way(renderer, frame, cache):
+            scores[name].append(scorer(image, frame.truth))
         if baseline is not None:
-            picture = baseline.picture(moment.state, moment.previous)
-            scores["baseline"].append(scorer(picture, moment.truth))
+            image = baseline.image(frame.state, frame.previous)
+            scores["baseline"].append(scorer(image, frame.truth))
         advance()
     means = {name: _mean(values) for name, values in scores.items()}
     ages = list(measured[0].older)
@@ -188,30 +191,39 @@ def evaluate(
 def flicker(
     renderer: CachedRenderer, sequences: Sequence[Sequence[FrameState]], periods: Sequence[int]
 ) -> dict[int, SwapFlicker | None]:
-    """How visible cache swaps are in `streams`, by how many frames a refresh takes."""
+    """Measure cache-swap flicker in sequences, by duration of a refresh in frames.
+
+    Args:
+        renderer: Renderer of the avatar.
+        sequences: States at 60 frames/s, see `state_sequences`.
+        periods: Durations of a refresh in frames.
+    """
     return {
         period: measure_swaps([play(renderer, states, period) for states in sequences])
         for period in periods
     }
 
 
-def _pictures(
-    renderer: CachedRenderer, moment: Moment, cache: Any
+def _render_each_way(
+    renderer: CachedRenderer, frame: HeldOutFrame, cache: Any
 ) -> Iterator[tuple[str, RgbImage]]:
-    yield "full", renderer.full(moment.state)
-    for age, older in moment.older.items():
+    yield "full", renderer.full(frame.state)
+    for age, older in frame.older.items():
         renderer.refresh(older, cache)
-        yield f"warp {age}", renderer.warp(moment.state, cache).rgb
+        yield f"warp {age}", renderer.warp(frame.state, cache).rgb
         yield f"stale {age}", renderer.full(older)
 
 
-def _moment(frames: Sequences, index: int, ages: Sequence[int], size: int) -> Moment:
+def _held_out_frame(
+    frames: SplitReader, index: int, ages: Sequence[int], size: int
+) -> HeldOutFrame:
     state, truth, _ = frames.frame(index)
+    # Lanczos: bilinear resampling would blur the ground truth that sharp frames are compared with.
     if frames.size != size:
         resized = Image.fromarray(truth).resize((size, size), Image.Resampling.LANCZOS)
         truth = np.array(resized)
     older = {age: frames.state(frames.older(index, age)) for age in ages}
-    return Moment(state, frames.state(frames.older(index, 1)), older, truth)
+    return HeldOutFrame(state, frames.state(frames.older(index, 1)), older, truth)
 
 
 def _mean(scores: list[Score]) -> Score:

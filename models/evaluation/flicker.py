@@ -1,7 +1,7 @@
-"""Does a viewer see caches being swapped? Consecutive frames at swaps against those around them.
+"""Measure cache-swap flicker: differences of consecutive frames at swaps and around them.
 
-A stream is played as a server would show it: frames warped one after the other, a new cache every
-`period` frames. Each refresh begins when the one before has ended, so a cache is `period` frames
+A sequence is played as a server would render it: each frame is a warp, with a new cache every
+`period` frames. Each refresh starts when the one before has ended, so a cache is `period` frames
 old when it is swapped in and twice as old when it is swapped out.
 """
 
@@ -19,14 +19,15 @@ from models.contract.frame_state import FloatArray, FrameState
 from models.runtime.renderer import CachedRenderer
 
 PLAYED_FPS = 60.0
+"""Frame rate of played sequences, twice that of datasets."""
 NEIGHBOURS = 3
-"""Differences looked at on either side of a swap. Few, so that the motion is the same."""
+"""Differences compared on either side of a swap; few, so that the motion is nearly constant."""
 
 
 class Step(NamedTuple):
-    """One frame of a played stream."""
+    """One frame of a played sequence."""
 
-    picture: NDArray[np.uint8]
+    image: NDArray[np.uint8]
     """(H, W, 3)"""
     swapped: bool
     """Whether this is the first frame from a new cache."""
@@ -34,10 +35,10 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SwapFlicker:
-    """How much consecutive frames differ, in 8-bit levels, averaged over pixels and channels."""
+    """Differences of consecutive frames in 8-bit levels, averaged over pixels and channels."""
 
     swaps: int
-    """How many were seen."""
+    """Number of swaps measured."""
     at_swaps: float
     """Mean difference of the first frame from a new cache to the last from the old."""
     elsewhere: float
@@ -45,39 +46,39 @@ class SwapFlicker:
 
     @property
     def ratio(self) -> float:
-        """1 where swaps cannot be told from other frames."""
+        """Return the ratio of both differences; 1 means that swaps are invisible."""
         return self.at_swaps / self.elsewhere
 
 
-def doubled_rate(states: Sequence[FrameState]) -> list[FrameState]:
-    """States at twice the frame rate: between any two comes the one halfway."""
+def double_rate(states: Sequence[FrameState]) -> list[FrameState]:
+    """Return states at twice the frame rate, with interpolated states in between."""
     doubled = [states[0]]
     for before, after in pairwise(states):
-        doubled += [halfway(before, after), after]
+        doubled += [interpolate_halfway(before, after), after]
     return doubled
 
 
-def halfway(before: FrameState, after: FrameState) -> FrameState:
-    """The moment between two moments."""
+def interpolate_halfway(before: FrameState, after: FrameState) -> FrameState:
+    """Return the state halfway between two states."""
     vertices = None
     if before.vertices is not None and after.vertices is not None:
         vertices = _middle(before.vertices, after.vertices)
     return replace(
         before,
-        head_rotation=_middle_turn(before.head_rotation, after.head_rotation),
+        head_rotation=_middle_rotation(before.head_rotation, after.head_rotation),
         head_translation=_middle(before.head_translation, after.head_translation),
         expression=_middle(before.expression, after.expression),
-        eye_rotation=_middle_turn(before.eye_rotation, after.eye_rotation),
+        eye_rotation=_middle_rotation(before.eye_rotation, after.eye_rotation),
         eye_position=_middle(before.eye_position, after.eye_position),
         fov_y_rad=(before.fov_y_rad + after.fov_y_rad) / 2,
         vertices=vertices,
     )
 
 
-def only_the_face_moves(states: Sequence[FrameState]) -> list[FrameState]:
-    """The same expressions, with head and eye held as they are at first.
+def hold_head_and_eye(states: Sequence[FrameState]) -> list[FrameState]:
+    """Return the same expressions with the head pose and view of the first state.
 
-    Where hardly anything moves, a swap has nothing to hide behind.
+    Without other motion, a swap is easier to see.
     """
     first = states[0]
     return [
@@ -86,13 +87,13 @@ def only_the_face_moves(states: Sequence[FrameState]) -> list[FrameState]:
 
 
 def play(renderer: CachedRenderer, states: Sequence[FrameState], period: int) -> list[Step]:
-    """Show `states` one after the other while caches are refreshed every `period` frames.
+    """Render `states` with a cache that is refreshed every `period` frames.
 
     Args:
-        renderer: Who draws.
-        states: One a frame.
-        period: Frames that a refresh takes. In the first two periods the cache is of the first
-            state, since nothing was before it.
+        renderer: Renderer of the avatar.
+        states: One state per frame.
+        period: Duration of a refresh in frames. The first two periods use the cache of the first
+            state, since no earlier one exists.
     """
     cache, fade = renderer.allocate_cache(), renderer.crossfade()
     renderer.refresh(states[0], cache)
@@ -101,26 +102,27 @@ def play(renderer: CachedRenderer, states: Sequence[FrameState], period: int) ->
         swapped = frame >= 2 * period and frame % period == 0
         if swapped:
             renderer.refresh(states[frame - period], cache)
-        shown = fade.follow(cache, max(1, frame // period), frame / PLAYED_FPS)
-        steps.append(Step(renderer.warp(state, shown).rgb, swapped))
+        blended = fade.follow(cache, max(1, frame // period), frame / PLAYED_FPS)
+        steps.append(Step(renderer.warp(state, blended).rgb, swapped))
     return steps
 
 
-def measure_swaps(streams: Sequence[Sequence[Step]]) -> SwapFlicker | None:
+def measure_swaps(sequences: Sequence[Sequence[Step]]) -> SwapFlicker | None:
     """Compare differences at swaps with those around them, swap by swap.
 
     Args:
-        streams: What `play` made.
+        state_sequences: Results of `play`.
 
     Returns:
-        The comparison, or None where no swap has frames on both sides.
+        The comparison, or None if no swap has frames on both sides.
     """
     at_swaps, elsewhere = [], []
-    for steps in streams:
-        differences = _differences([step.picture for step in steps])
+    for steps in sequences:
+        differences = _differences([step.image for step in steps])
         swaps = [index - 1 for index, step in enumerate(steps) if step.swapped]  # of differences
         for swap in swaps:
             around = range(swap - NEIGHBOURS, swap + NEIGHBOURS + 1)
+            # Differences at other swaps are not motion.
             near = [i for i in around if 0 <= i < len(differences) and i not in swaps]
             if any(i < swap for i in near) and any(i > swap for i in near):
                 at_swaps.append(differences[swap])
@@ -131,17 +133,15 @@ def measure_swaps(streams: Sequence[Sequence[Step]]) -> SwapFlicker | None:
 
 
 def _balanced_mean(differences: list[float], near: list[int], swap: int) -> float:
-    """Mean over both sides, each counting the same: motion that speeds up evenly cancels out."""
+    """Return the mean over both sides with equal weights: constant acceleration cancels out."""
     before = np.mean([differences[i] for i in near if i < swap])
     after = np.mean([differences[i] for i in near if i > swap])
     return float(before + after) / 2
 
 
-def _differences(pictures: Sequence[NDArray[np.uint8]]) -> list[float]:
-    """Mean absolute difference of each picture to the one before it."""
-    return [
-        float(np.abs(now.astype(np.int16) - before).mean()) for before, now in pairwise(pictures)
-    ]
+def _differences(images: Sequence[NDArray[np.uint8]]) -> list[float]:
+    """Return the mean absolute difference of each image to the previous one."""
+    return [float(np.abs(now.astype(np.int16) - before).mean()) for before, now in pairwise(images)]
 
 
 def _middle(before: FloatArray, after: FloatArray) -> FloatArray:
@@ -149,7 +149,9 @@ def _middle(before: FloatArray, after: FloatArray) -> FloatArray:
     return middle
 
 
-def _middle_turn(before: FloatArray, after: FloatArray) -> FloatArray:
-    """In the middle, the normalised mean of two quaternions is their spherical interpolation."""
+def _middle_rotation(before: FloatArray, after: FloatArray) -> FloatArray:
+    """Return the rotation halfway between two quaternions."""
+    # Halfway, the normalized mean equals the spherical interpolation. A quaternion and its negative
+    # are the same rotation; the signs must match to interpolate along the shorter way.
     middle = _middle(before, after if np.dot(before, after) >= 0 else -after)
     return middle / np.linalg.norm(middle).astype(np.float32)

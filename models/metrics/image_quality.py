@@ -1,4 +1,4 @@
-"""How near two pictures are: PSNR and SSIM."""
+"""Similarity of two images: PSNR and SSIM."""
 
 from __future__ import annotations
 
@@ -6,37 +6,41 @@ import torch
 from torch import Tensor
 
 WINDOW = 11
-"""Side of the window that structure is compared in, pixels."""
+"""Side of SSIM's Gaussian window, pixels (Wang et al. 2004)."""
 _SIGMA = 1.5
+"""Standard deviation of SSIM's Gaussian window, pixels (Wang et al. 2004)."""
+_SMALLEST_ERROR = 1e-10
+"""Mean squared error of equal images, so that PSNR is at most 100 dB."""
 
 
-def psnr(picture: Tensor, truth: Tensor) -> Tensor:
-    """Peak signal to noise ratio of pictures in 0..1.
+def psnr(image: Tensor, truth: Tensor) -> Tensor:
+    """Compute the peak signal-to-noise ratio of images in 0..1.
 
     Args:
-        picture: (B, 3, H, W).
+        image: (B, 3, H, W); clamped to 0..1.
         truth: (B, 3, H, W).
 
     Returns:
         (B,) dB.
     """
-    error = (picture.clamp(0, 1) - truth).square().mean(dim=(1, 2, 3))
-    return -10 * torch.log10(error.clamp(min=1e-10))
+    error = (image.clamp(0, 1) - truth).square().mean(dim=(1, 2, 3))
+    return -10 * torch.log10(error.clamp(min=_SMALLEST_ERROR))
 
 
-def ssim(picture: Tensor, truth: Tensor) -> Tensor:
-    """Structural similarity (Wang et al. 2004): 11x11 Gaussian window, sigma 1.5, K = 0.01, 0.03.
+def ssim(image: Tensor, truth: Tensor) -> Tensor:
+    """Compute structural similarity (SSIM, Wang et al. 2004) with K1 = 0.01 and K2 = 0.03.
 
     Args:
-        picture: (B, C, H, W) in 0..1.
+        image: (B, C, H, W) in 0..1.
         truth: (B, C, H, W).
 
     Returns:
-        (B,) mean over channels and the pixels whose whole window lies inside; 1 where equal.
+        (B,) mean over channels and over pixels whose window lies inside the image; 1 for equal
+        images.
     """
-    height, width = picture.shape[2:]
-    rows, columns = _window_matrix(height, picture), _window_matrix(width, picture)
-    moments = [picture, truth, picture**2, truth**2, picture * truth]
+    height, width = image.shape[2:]
+    rows, columns = _window_matrix(height, image), _window_matrix(width, image)
+    moments = [image, truth, image**2, truth**2, image * truth]
     mean_p, mean_t, square_p, square_t, product = (rows @ m @ columns.T for m in moments)
 
     c1, c2 = 0.01**2, 0.03**2
@@ -49,9 +53,10 @@ def ssim(picture: Tensor, truth: Tensor) -> Tensor:
 
 
 def _window_matrix(size: int, like: Tensor) -> Tensor:
-    """(size - 10, size): row by row the window's weights, along one side of a picture.
+    """Return the 1-D Gaussian filter as a matrix (size - 10, size), one window per row.
 
-    On a CPU a product of matrices is several times as fast as a convolution of each channel.
+    The window is separable, and on a CPU two matrix products are several times as fast as a
+    convolution of each channel.
     """
     x = torch.arange(size, dtype=like.dtype, device=like.device)
     offset = x - x[: size - WINDOW + 1, None] - WINDOW // 2

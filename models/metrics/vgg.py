@@ -1,7 +1,7 @@
-"""VGG16's features from weights that the user brings, and what is built on them.
+"""VGG16 features, and the perceptual distances computed from them.
 
-The file is a state dict as torchvision's: `features.N.weight` and `features.N.bias` of the thirteen
-convolutions. No weights come with the project.
+The user supplies the weights: a state dict in torchvision's layout, `features.N.weight` and
+`features.N.bias` of the thirteen convolutions. No weights come with the project.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
-"""Output channels of each convolution; a pooling stands between blocks."""
+"""Output channels of each convolution; max pooling separates the blocks."""
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
-"""Statistics of the pictures that the weights were trained on."""
+"""Mean and deviation of ImageNet's RGB values, which the weights were trained with."""
 
 
 class WeightsError(ValueError):
-    """A file of trained weights is not what it should be."""
+    """A file of trained weights is unreadable, incomplete or of other shapes."""
 
 
 class Vgg16(nn.Module):
     """The convolutions of VGG16 (Simonyan and Zisserman 2015, configuration D), frozen.
 
     Args:
-        blocks: How many of the five blocks to build.
+        blocks: Number of blocks to build, 1 to 5.
     """
 
     def __init__(self, blocks: int = len(BLOCKS)) -> None:
@@ -46,36 +46,36 @@ class Vgg16(nn.Module):
             for width in widths:
                 self.features[str(number)] = nn.Conv2d(channels, width, 3, padding=1)
                 names.append(str(number))
-                channels, number = width, number + 2  # a ReLU has a number too
+                channels, number = width, number + 2  # torchvision numbers the ReLU too
             self._blocks.append(names)
-            number += 1  # and so has a pooling
+            number += 1  # and the pooling layer
         self.requires_grad_(False)
 
-    def forward(self, pictures: Tensor) -> list[Tensor]:
-        """The features after each block's last ReLU.
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Compute the features after the last ReLU of each block.
 
         Args:
-            pictures: (B, 3, H, W), normalised; at least 16 pixels a side.
+            images: (B, 3, H, W), standardized; at least 16 pixels high and wide.
 
         Returns:
-            (B, C, H / 2^i, W / 2^i) of each block i.
+            (B, C, H / 2^i, W / 2^i) for each block i.
         """
-        x, made = pictures, []
+        x, outputs = images, []
         for index, names in enumerate(self._blocks):
             if index:
                 x = F.max_pool2d(x, 2)
             for name in names:
                 x = F.relu(self.features[name](x))
-            made.append(x)
-        return made
+            outputs.append(x)
+        return outputs
 
 
 class Vgg16Perceptual(nn.Module):
-    """How far apart two pictures are to VGG16: L1 of the features of its first four blocks.
+    """Perceptual distance: L1 of the features of VGG16's first four blocks.
 
     Args:
-        vgg: At least four blocks.
-        size: Pictures are resized to this many pixels a side, as the weights know them.
+        vgg: Network with at least four blocks.
+        size: Images are resized to size x size pixels; the weights were trained at 224.
     """
 
     mean: Tensor
@@ -87,21 +87,21 @@ class Vgg16Perceptual(nn.Module):
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
         self.register_buffer("deviation", torch.tensor(DEVIATION)[:, None, None], persistent=False)
 
-    def forward(self, picture: Tensor, truth: Tensor) -> Tensor:
-        """Mean distance (a scalar) of (B, 3, H, W) pictures in 0..1."""
-        both = (torch.cat([picture, truth]) - self.mean) / self.deviation
+    def forward(self, image: Tensor, truth: Tensor) -> Tensor:
+        """Return the mean distance, a scalar, of images (B, 3, H, W) in 0..1."""
+        both = (torch.cat([image, truth]) - self.mean) / self.deviation
         size = (self.size, self.size)
         both = F.interpolate(both, size, mode="bilinear", align_corners=False)
-        made = [features.chunk(2) for features in self.vgg(both)[:4]]
-        return torch.stack([(ours - theirs).abs().mean() for ours, theirs in made]).sum()
+        pairs = [features.chunk(2) for features in self.vgg(both)[:4]]
+        return torch.stack([(ours - theirs).abs().mean() for ours, theirs in pairs]).sum()
 
 
 class Lpips(nn.Module):
     """LPIPS 0.1 with VGG16 (Zhang et al. 2018): weighted distances of unit feature vectors.
 
     Args:
-        vgg: All five blocks.
-        weights: (C,) of each block, as published.
+        vgg: Network with all five blocks.
+        weights: Published weights (C,) of each block's channels.
     """
 
     shift: Tensor
@@ -111,33 +111,32 @@ class Lpips(nn.Module):
         super().__init__()
         self.vgg = vgg
         self.weights = nn.ParameterList(nn.Parameter(w, requires_grad=False) for w in weights)
-        # As published: for pictures in -1..1.
+        # The published implementation standardizes images in -1..1 with these values.
         shift, scale = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])
         self.register_buffer("shift", shift[:, None, None], persistent=False)
         self.register_buffer("scale", scale[:, None, None], persistent=False)
 
-    def forward(self, picture: Tensor, truth: Tensor) -> Tensor:
-        """(B,) distances of (B, 3, H, W) pictures in 0..1; 0 where equal."""
-        both = (torch.cat([picture, truth]) * 2 - 1 - self.shift) / self.scale
-        total = picture.new_zeros(len(picture))
+    def forward(self, image: Tensor, truth: Tensor) -> Tensor:
+        """Return the distances (B,) of images (B, 3, H, W) in 0..1; 0 for equal images."""
+        both = (torch.cat([image, truth]) * 2 - 1 - self.shift) / self.scale
+        total = image.new_zeros(len(image))
         for features, weight in zip(self.vgg(both), self.weights, strict=True):
             length = features.square().sum(dim=1, keepdim=True).sqrt()
             ours, theirs = (features / (length + 1e-10)).chunk(2)
-            apart = (ours - theirs).square() * weight[:, None, None]
-            total = total + apart.sum(dim=1).mean(dim=(1, 2))
+            squared = (ours - theirs).square() * weight[:, None, None]
+            total = total + squared.sum(dim=1).mean(dim=(1, 2))
         return total
 
 
 def load_vgg16(path: Path, blocks: int = len(BLOCKS)) -> Vgg16:
-    """Load VGG16's convolutions from torchvision's layout; its classifier is ignored.
+    """Load VGG16's convolutions from torchvision's layout; the classifier is ignored.
 
     Args:
         path: `.pth` or `.pt` (a state dict), or `.safetensors`.
-        blocks: How many blocks are needed.
+        blocks: Number of blocks to load.
 
     Raises:
-        WeightsError: If the file is unreadable, or weights are missing or of another shape; the
-            message names them.
+        WeightsError: If the file is unreadable, or weights are missing or of another shape.
     """
     vgg = Vgg16(blocks)
     vgg.load_state_dict(_checked(path, _read(path), vgg.state_dict()))
@@ -148,11 +147,11 @@ def load_lpips(vgg16: Path, heads: Path) -> Lpips:
     """Load LPIPS from VGG16's weights and the published weights of its five heads.
 
     Args:
-        vgg16: As `load_vgg16` takes.
+        vgg16: File of VGG16's weights, see `load_vgg16`.
         heads: `vgg.pth` of LPIPS 0.1: `linN.model.1.weight` (1, C, 1, 1), N = 0..4.
 
     Raises:
-        WeightsError: As `load_vgg16`.
+        WeightsError: If a file is unreadable, or weights are missing or of another shape.
     """
     expected = {
         f"lin{index}.model.1.weight": torch.empty(1, widths[-1], 1, 1)
@@ -170,7 +169,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     except OSError as exc:
         raise WeightsError(f"{path} is not a readable weights file: {exc}") from exc
     except (RuntimeError, UnpicklingError, SafetensorError, EOFError) as exc:
-        # torch's own message advises to load it unsafely.
+        # Not torch's own message: it advises to load the file with pickle, which runs code.
         raise WeightsError(
             f"{path} is not a readable weights file: it must be a state dict saved by torch, or "
             "safetensors"
@@ -183,7 +182,7 @@ def _read(path: Path) -> Mapping[str, Any]:
 def _checked(
     path: Path, state: Mapping[str, Any], expected: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """The expected tensors, float32, once all are there and of the right shape."""
+    """Return the expected tensors as float32, after checking that all exist with these shapes."""
     missing = [name for name in expected if not isinstance(state.get(name), Tensor)]
     if missing:
         raise WeightsError(f"{path} lacks {', '.join(missing)}")

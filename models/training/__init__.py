@@ -1,1 +1,1 @@
-"""Ground-truth pictures, datasets, losses and the training loop."""
+"""Training: losses, objectives, the optimizer and the training loop."""

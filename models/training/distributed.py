@@ -1,7 +1,7 @@
-"""Several processes training one set of networks, each with its share of every batch.
+"""Distributed training: several processes train the same networks and share each batch.
 
-`torchrun --nproc-per-node 2 -- scripts/train.py ...` starts them (without the two dashes it would
-take `--run` for its own). On CUDA they talk by NCCL, else by Gloo.
+`torchrun --nproc-per-node 2 -- scripts/train.py ...` starts them; without the two dashes torchrun
+would take `--run` as its own option. They communicate by NCCL on CUDA, by Gloo on CPUs.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from models.data.processes import ALONE, Processes
 
 
 @contextmanager
-def joined(device: str) -> Iterator[tuple[Processes, str]]:
-    """Join the other processes that torchrun started, if it did.
+def join_processes(device: str) -> Iterator[tuple[Processes, str]]:
+    """Join the process group if torchrun started this process.
 
     Args:
         device: `cpu`, `cuda`, ...
 
     Yields:
-        The processes, and this one's device: each process of a host has a GPU of its own.
+        Rank and number of processes, and the device of this one: each process of a host uses
+        another GPU.
     """
     if "RANK" not in os.environ:
         yield ALONE, device
@@ -41,9 +42,9 @@ def joined(device: str) -> Iterator[tuple[Processes, str]]:
 
 
 def broadcast_from_first(value: float, processes: Processes, device: torch.device) -> float:
-    """The first process' value, in all of them."""
+    """Return the value of the process of rank 0, in all processes."""
     if processes.total == 1:
         return value
-    told = torch.tensor([value], dtype=torch.float64, device=device)
-    dist.broadcast(told, src=0)
-    return told.item()
+    tensor = torch.tensor([value], dtype=torch.float64, device=device)
+    dist.broadcast(tensor, src=0)
+    return tensor.item()

@@ -1,4 +1,4 @@
-"""The weights that training starts from: random, or another avatar's."""
+"""Initial weights of a training run: random, or those of another avatar."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ from torch import Tensor, nn
 from models.networks.avatar_networks import Networks, TelewarpNetworks
 from models.networks.texture import LEVELS, NeuralTexture
 
+_LAST_LAYER_SCALE = 0.05
+"""Factor of the last layers' initial weights."""
 
-class InitialError(ValueError):
-    """Another avatar's weights cannot be started from."""
+
+class InitializationError(ValueError):
+    """The weights of another avatar are unreadable, or none of them fits."""
 
 
 class InitializedWeights(NamedTuple):
-    """What was taken of another avatar."""
+    """Names of the weights that another avatar initialized."""
 
     taken: tuple[str, ...]
-    """Names of the weights that fit."""
+    """Names of the weights that were copied."""
     left: tuple[str, ...]
-    """Names of the weights that stay random: the avatar has none of that name and shape."""
+    """Names of the weights that stay random: the avatar has none of this name and shape."""
 
     def __str__(self) -> str:
         total = len(self.taken) + len(self.left)
@@ -35,9 +38,10 @@ class InitializedWeights(NamedTuple):
 
 
 def initialize(networks: nn.Module) -> None:
-    """He initialisation for networks without normalisation; last layers start near silence.
+    """Initialize networks in place: He et al. 2015, with small last layers.
 
-    At first every picture is then the texture's colour, which the networks learn to correct.
+    The first images then show the colour of the texture, which the networks learn to correct. The
+    paper's networks normalize their features and keep PyTorch's initialization.
     """
     if not isinstance(networks, TelewarpNetworks):
         return
@@ -47,40 +51,41 @@ def initialize(networks: nn.Module) -> None:
             assert module.bias is not None
             nn.init.zeros_(module.bias)
     last: list[nn.Module] = [networks.generator.unet.last]
-    if hasattr(networks, "warper"):  # a baseline may have none
+    if hasattr(networks, "warper"):  # two-frame baselines have no warp
         last += [networks.warper.second_cached, networks.warper.second]
     with torch.no_grad():
         for layer in last:
             assert isinstance(layer, nn.Conv2d)
-            layer.weight.mul_(0.05)
+            layer.weight.mul_(_LAST_LAYER_SCALE)
 
 
 @torch.no_grad()
-def start_from(networks: Networks, avatar: Path) -> InitializedWeights:
-    """Take another avatar's weights where names and shapes match.
+def load_initial_weights(networks: Networks, avatar: Path) -> InitializedWeights:
+    """Copy the weights of another avatar where names and shapes match.
 
     Args:
-        networks: To be filled, in place.
-        avatar: The other's folder.
+        networks: Networks to initialize, in place.
+        avatar: Folder of the other avatar.
 
     Returns:
-        What was taken and what was not.
+        Names of the weights that were copied and of those that were not.
 
     Raises:
-        InitialError: If the folder's weights cannot be read, or none of them fits.
+        InitialError: If the weights cannot be read, or none of them fits.
     """
     path = avatar / "weights.safetensors"
     try:
+        # Avatars are saved in half precision.
         given = {name: value.float() for name, value in load_file(path).items()}
     except (OSError, SafetensorError) as exc:
-        raise InitialError(f"{path} is not a readable weights file: {exc}") from exc
+        raise InitializationError(f"{path} is not a readable weights file: {exc}") from exc
     wanted = networks.state_dict()
     for name, module in networks.named_modules():
         if isinstance(module, NeuralTexture):
             given = _as_pyramid(given, f"{name}{LEVELS}", len(module.levels))
     taken = [name for name, value in wanted.items() if _fits(given.get(name), value)]
     if not taken:
-        raise InitialError(f"{path} has no weight that these networks have")
+        raise InitializationError(f"{path}: expected weights of these networks, got none that fits")
     for name in taken:
         wanted[name].copy_(given[name])
     return InitializedWeights(tuple(taken), tuple(name for name in wanted if name not in taken))
@@ -91,7 +96,8 @@ def _fits(given: Tensor | None, wanted: Tensor) -> bool:
 
 
 def _as_pyramid(weights: dict[str, Tensor], prefix: str, levels: int) -> dict[str, Tensor]:
-    """Take a texture that was saved as one level apart again: levels that add up to the same."""
+    """Split a texture that was saved as one level into `levels` that add up to the same texture."""
+    # Saved avatars hold the sum of the levels, which is faster to sample.
     names = [name for name in weights if name.startswith(prefix)]
     if len(names) != 1 or levels < 2:
         return weights

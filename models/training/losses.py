@@ -1,4 +1,4 @@
-"""What training minimises."""
+"""Losses of training."""
 
 from __future__ import annotations
 
@@ -13,77 +13,85 @@ from models.data.samples import Truth
 from models.metrics.image_quality import WINDOW, ssim
 from models.networks.telewarp import Foreground
 
+_FULL_COVERAGE = 0.99
+"""Least coverage of a pixel that shows the head alone; masks have 8 bits."""
+
 Distance = Callable[[Tensor, Tensor], Tensor]
-"""How far apart two batches of pictures (B, 3, H, W) in 0..1 are to the eye; a scalar."""
+"""Perceptual distance, a scalar, of two batches of images (B, 3, H, W) in 0..1."""
 
 
 @dataclass(frozen=True, slots=True)
 class LossWeights:
-    """How much each part counts."""
+    """Weights of the parts of the loss; the L1 distance of images has weight 1."""
 
     full: float = 0.5
-    """The full render. The paper has 0.1; its picture matters as much to us as the cache behind
-    it."""
+    """Loss of the full render. The paper uses 0.1; we serve the full render as well as its
+    cache."""
     warp: float = 1.0
+    """Loss of the warp."""
     texture: float = 0.1
-    """The texture's colour channels against the picture, inside the face. The paper has 1."""
+    """L1 of the texture's colour channels against the image, inside the face. The paper uses 1."""
     structure: float = 0.15
-    """`structure_distance`, beside L1, in both pictures: a perceptual term without trained
-    weights."""
+    """`structure_distance` of both images, a perceptual term without trained weights."""
     structure_scales: int = 1
-    """Resolutions that structure is compared at, each half of the one before."""
+    """Number of resolutions of `structure_distance`, each half of the one before."""
     vgg16: float = 0.1
-    """Distance to VGG16, instead of structure, when its weights are given."""
+    """VGG16 distance, which replaces `structure_distance` where its weights are given."""
     mask: float = 0.1
-    """L1 of the mask: a dark head on a dark background has little other reason to be cut out
-    well."""
+    """L1 of the mask: a dark head on a dark background hardly shows errors of the mask in the
+    image."""
 
 
 class ImageLoss:
-    """L1 and perceptual distance of a composed picture, and L1 of its mask.
+    """L1 and perceptual distance of a composited image, and L1 of its mask.
 
     Args:
-        weights: How much each part counts.
-        vgg16: A trained distance, instead of structure.
+        weights: Weights of the parts.
+        vgg16: Trained distance that replaces `structure_distance`.
     """
 
     def __init__(self, weights: LossWeights, vgg16: Distance | None = None) -> None:
         self._weights, self._vgg16 = weights, vgg16
 
-    def __call__(self, picture: Foreground, truth: Truth) -> Tensor:
-        """A scalar."""
-        composed = picture.over(truth.background)
+    def __call__(self, image: Foreground, truth: Truth) -> Tensor:
+        """Return the loss, a scalar."""
+        composed = image.over(truth.background)
         total = (composed - truth.rgb).abs().mean()
-        mask = (torch.sigmoid(picture.mask_logit) - truth.mask).abs().mean()
+        mask = (torch.sigmoid(image.mask_logit) - truth.mask).abs().mean()
         return total + self._perceptual(composed, truth.rgb) + self._weights.mask * mask
 
-    def _perceptual(self, picture: Tensor, truth: Tensor) -> Tensor:
+    def _perceptual(self, image: Tensor, truth: Tensor) -> Tensor:
         weights = self._weights
         if self._vgg16 is not None:
-            return weights.vgg16 * self._vgg16(picture, truth)
+            return weights.vgg16 * self._vgg16(image, truth)
         if weights.structure == 0:
-            return picture.new_zeros(())
-        return weights.structure * structure_distance(picture, truth, weights.structure_scales)
+            return image.new_zeros(())
+        return weights.structure * structure_distance(image, truth, weights.structure_scales)
 
 
-def structure_distance(picture: Tensor, truth: Tensor, scales: int = 1) -> Tensor:
-    """1 - SSIM, averaged over resolutions (after Wang et al. 2003); 0 where equal.
+def structure_distance(image: Tensor, truth: Tensor, scales: int = 1) -> Tensor:
+    """Compute 1 - SSIM, averaged over resolutions (Wang et al. 2003); 0 for equal images.
 
     Args:
-        picture: (B, 3, H, W).
+        image: (B, 3, H, W).
         truth: (B, 3, H, W).
-        scales: Resolutions, each half of the one before, as far as SSIM's window fits.
+        scales: Number of resolutions, each half of the one before, as far as SSIM's window fits.
+
+    Returns:
+        A scalar.
     """
     distances = []
     for _ in range(scales):
-        if min(picture.shape[2:]) < WINDOW:
+        # SSIM needs at least one whole window.
+        if min(image.shape[2:]) < WINDOW:
             break
-        distances.append(1 - ssim(picture, truth).mean())
-        picture, truth = F.avg_pool2d(picture, 2), F.avg_pool2d(truth, 2)
+        distances.append(1 - ssim(image, truth).mean())
+        image, truth = F.avg_pool2d(image, 2), F.avg_pool2d(truth, 2)
     return torch.stack(distances).mean()
 
 
 def texture_loss(colour: Tensor, truth: Truth) -> Tensor:
-    """L1 of the texture's colours (B, 3, H, W) against the picture, where the head is."""
-    inside = (truth.mask > 0.99).to(colour.dtype)
+    """Compute the L1 distance of the texture's colours (B, 3, H, W) to the image on the head."""
+    # Pixels of the silhouette mix in the background; the texture must not learn it.
+    inside = (truth.mask > _FULL_COVERAGE).to(colour.dtype)
     return ((colour - truth.rgb).abs() * inside).mean()

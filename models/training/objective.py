@@ -1,7 +1,7 @@
-"""What one batch teaches: networks and loss in one module, so that it can be trained as one.
+"""Training objectives: networks and losses in one module, as `DistributedDataParallel` needs it.
 
-An objective maps a batch of pairs to named losses, to be added up. Its `networks` become the
-avatar, and its `validate` says how good they are.
+An objective maps a batch of pairs to named losses, whose sum is minimized. Its `networks` become
+the avatar; `validate` measures them.
 """
 
 from __future__ import annotations
@@ -23,39 +23,40 @@ from models.networks.telewarp import Foreground
 from models.training.losses import ImageLoss, LossWeights, texture_loss
 
 VALIDATION_AGES = (1, 4, 8)
+"""Cache ages to validate at, frames; 8 frames at 30 frames/s are 267 ms."""
 
 Losses = dict[str, Tensor]
-"""Scalars by name, to be added up."""
+"""Scalars by name; training minimizes their sum."""
 
 
 class AgedPair(NamedTuple):
-    """A whole frame and an older one, to validate on."""
+    """A whole frame and an older one, for validation."""
 
     age: int
-    """Frames between them."""
+    """Distance between the two frames, in frames."""
     pair: SamplePair
 
 
 class ValidationResult(NamedTuple):
-    """How good networks are."""
+    """Measurements of networks on validation pairs."""
 
     metrics: dict[str, float]
     """By name: PSNR in dB, SSIM."""
     score: float
-    """The greater, the better: what the best networks of a run are chosen by."""
+    """Greater is better; selects the best networks of a run."""
     rows: Tensor
-    """(N, 3, H, columns W) pictures to look at, ground truth first."""
+    """(N, 3, H, columns W) images for inspection, ground truth first."""
 
 
 class Objective(nn.Module, ABC):
-    """What a trainer trains.
+    """Base class of training objectives.
 
     Args:
-        networks: To be trained.
+        networks: Networks to train.
     """
 
-    carries = False
-    """Whether it carries features of the older frame, from around the newer one's window too."""
+    reprojects = False
+    """Whether the networks reproject features of the older frame, also from outside the crop."""
 
     def __init__(self, networks: Networks) -> None:
         super().__init__()
@@ -63,21 +64,21 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, pair: SamplePair) -> Losses:
-        """The losses of a batch."""
+        """Compute the losses of a batch."""
 
     @abstractmethod
     def validate(self, networks: Networks, pairs: Sequence[AgedPair]) -> ValidationResult:
-        """Measure `networks`, which are built as this objective's, on whole pictures."""
+        """Measure networks of the same architecture as this objective's on whole images."""
 
 
 class PairObjective(Objective):
     """Full render of the older frame, and its cache warped to the newer one.
 
     Args:
-        networks: To be trained.
-        weights: How much each part of the loss counts.
-        mixed_precision: Whether networks run in bfloat16 where that is safe.
-        vgg16: A trained distance of pictures, if there is one.
+        networks: Networks to train.
+        weights: Weights of the parts of the loss.
+        mixed_precision: Whether networks run under bfloat16 autocast.
+        vgg16: Trained perceptual distance of images, optional.
     """
 
     def __init__(
@@ -88,26 +89,26 @@ class PairObjective(Objective):
         vgg16: nn.Module | None = None,
     ) -> None:
         super().__init__(networks)
-        self.vgg16, self.carries = vgg16, isinstance(networks, TelewarpNetworks)
+        self.vgg16, self.reprojects = vgg16, isinstance(networks, TelewarpNetworks)
         self._weights, self._mixed_precision = weights, mixed_precision
-        self._picture_loss = ImageLoss(weights, vgg16)
+        self._image_loss = ImageLoss(weights, vgg16)
 
     def forward(self, pair: SamplePair) -> Losses:
-        """The losses of both pictures and of the texture."""
+        """Compute the losses of full render, warp and texture."""
         cached, now = pair
         weights = self._weights
         with autocast(cached.truth.rgb.device, self._mixed_precision):
             full = self.networks.full(cached.frame)
             warped = self.networks.warp(full.cache, cached.frame, now.frame)
         return {
-            "full": weights.full * self._picture_loss(as_float(full.image), cached.truth),
-            "warp": weights.warp * self._picture_loss(as_float(warped), now.truth),
+            "full": weights.full * self._image_loss(as_float(full.image), cached.truth),
+            "warp": weights.warp * self._image_loss(as_float(warped), now.truth),
             "texture": weights.texture * texture_loss(full.colour.float(), cached.truth),
         }
 
     @torch.no_grad()
     def validate(self, networks: Networks, pairs: Sequence[AgedPair]) -> ValidationResult:
-        """PSNR and SSIM of full renders, and of warps by age; rows show truth, full, warp."""
+        """Compute PSNR and SSIM of full renders and of warps; rows show truth, full, warp."""
         scores = Scores()
         rows = []
         for age, (cached, now) in pairs:
@@ -117,6 +118,7 @@ class PairObjective(Objective):
             warp = networks.warp(cache, cached.frame, now.frame).over(background)
             scores.add(("full",), full, now.truth.rgb)
             scores.add(("warp", f"warp_{age}"), warp, now.truth.rgb)
+            # The oldest caches show most of the errors.
             if age == VALIDATION_AGES[-1]:
                 rows.append(torch.cat([now.truth.rgb, full, warp], dim=3).clamp(0, 1))
         metrics = scores.means()
@@ -126,13 +128,13 @@ class PairObjective(Objective):
 
 
 class WarpObjective(PairObjective):
-    """The warp alone learns, from full renders that stay as they are.
+    """Trains the warp alone, with the full render frozen.
 
     Args:
-        networks: Trained already, but for the warp.
-        weights: How much each part of the loss counts.
-        mixed_precision: Whether networks run in bfloat16 where that is safe.
-        vgg16: A trained distance of pictures, if there is one.
+        networks: Networks whose texture and generator are trained already.
+        weights: Weights of the parts of the loss.
+        mixed_precision: Whether networks run under bfloat16 autocast.
+        vgg16: Trained perceptual distance of images, optional.
     """
 
     def __init__(
@@ -143,16 +145,17 @@ class WarpObjective(PairObjective):
         vgg16: nn.Module | None = None,
     ) -> None:
         super().__init__(networks, weights, mixed_precision, vgg16)
+        # Without gradients of the generator a step needs less time and memory.
         networks.requires_grad_(False)
         networks.warper.requires_grad_(True)
 
     def forward(self, pair: SamplePair) -> Losses:
-        """The loss of the warp."""
+        """Compute the loss of the warp."""
         cached, now = pair
         with autocast(cached.truth.rgb.device, self._mixed_precision):
             cache = self.networks.full(cached.frame).cache
             warped = self.networks.warp(cache, cached.frame, now.frame)
-        return {"warp": self._picture_loss(as_float(warped), now.truth)}
+        return {"warp": self._image_loss(as_float(warped), now.truth)}
 
 
 class Scores:
@@ -161,37 +164,37 @@ class Scores:
     def __init__(self) -> None:
         self._values: dict[str, list[float]] = {}
 
-    def add(self, names: Sequence[str], picture: Tensor, truth: Tensor) -> None:
-        """Score one picture (1, 3, H, W) under several names."""
+    def add(self, names: Sequence[str], image: Tensor, truth: Tensor) -> None:
+        """Measure one image (1, 3, H, W) and add the scores under several names."""
         measured = {
-            "psnr": psnr(picture, truth).item(),
-            "ssim": ssim(picture.clamp(0, 1), truth).item(),
+            "psnr": psnr(image, truth).item(),
+            "ssim": ssim(image.clamp(0, 1), truth).item(),  # `psnr` clamps by itself
         }
         for name in names:
             for metric, value in measured.items():
                 self._values.setdefault(f"{name}_{metric}", []).append(value)
 
     def means(self) -> dict[str, float]:
-        """The mean of each, e.g. `full_psnr`."""
+        """Return the mean of each score, by names such as `full_psnr`."""
         return {name: float(np.mean(values)) for name, values in self._values.items()}
 
 
-def validation_pairs(footage: Split, count: int, device: torch.device) -> list[AgedPair]:
-    """`count` frames spread over the footage, the ages taking turns."""
+def validation_pairs(split: Split, count: int, device: torch.device) -> list[AgedPair]:
+    """Return `count` frames spread evenly over a split, with `VALIDATION_AGES` in turn."""
     pairs = []
-    for turn, index in enumerate(np.linspace(0, len(footage) - 1, count).round().astype(int)):
-        age = VALIDATION_AGES[turn % len(VALIDATION_AGES)]
-        frames = (footage.older(int(index), age), int(index))
-        older, now = (move(footage.take(frame).example(), device) for frame in frames)
+    for number, index in enumerate(np.linspace(0, len(split) - 1, count).round().astype(int)):
+        age = VALIDATION_AGES[number % len(VALIDATION_AGES)]
+        frames = (split.older(int(index), age), int(index))
+        older, now = (move(split.frame(frame).sample(), device) for frame in frames)
         pairs.append(AgedPair(age, SamplePair(older, now)))
     return pairs
 
 
 def autocast(device: torch.device, mixed_precision: bool) -> AbstractContextManager[Any]:
-    """bfloat16 where it is safe, if wanted."""
+    """Return a context in which safe operations run in bfloat16, if `mixed_precision`."""
     return torch.autocast(device.type, torch.bfloat16, enabled=mixed_precision)
 
 
-def as_float(picture: Foreground) -> Foreground:
-    """A picture in float32: losses are computed in full precision."""
-    return Foreground(picture.rgb.float(), picture.mask_logit.float())
+def as_float(image: Foreground) -> Foreground:
+    """Convert an image to float32: losses are computed in full precision."""
+    return Foreground(image.rgb.float(), image.mask_logit.float())

@@ -1,4 +1,4 @@
-"""A training run as a person asks for it: what `scripts/train.py` and `train_baseline.py` share."""
+"""Training from the command line, for `scripts/train.py` and `scripts/train_baseline.py`."""
 
 from __future__ import annotations
 
@@ -21,134 +21,150 @@ from models.geometry.flame import coefficient_range
 from models.geometry.head import Head, HeadError, load_head
 from models.metrics.vgg import Vgg16Perceptual, WeightsError, load_vgg16
 from models.networks.avatar_networks import NetworkConfig, Networks
-from models.training.distributed import joined
-from models.training.initialization import InitialError, initialize, start_from
+from models.training.distributed import join_processes
+from models.training.initialization import InitializationError, initialize, load_initial_weights
 from models.training.objective import Objective
 from models.training.trainer import Progress, RunError, TrainConfig, Trainer
 
 VGG16_BLOCKS = 4
-"""That the loss looks at."""
+"""Number of VGG16's blocks that the loss compares."""
 
 BuildObjective = Callable[[Networks, TrainConfig, nn.Module | None], Objective]
-"""From networks, settings, and a trained distance of pictures if there is one."""
+"""Builds an objective from networks, settings, and a trained perceptual distance or None."""
 
 
 @dataclass(frozen=True)
-class SessionArguments:
-    """What to train, from what, and where to."""
+class RunArguments:
+    """Arguments of a training run."""
 
     data: Path
-    """Dataset folder, see scripts/make_dataset.py."""
+    """Folder of the dataset, see scripts/make_dataset.py."""
     run: Path
-    """Where the run leaves checkpoints, logs and the avatar."""
+    """Folder for checkpoints, logs and the avatar."""
     head: Path = SHIPPED / "default" / "head.npz"
-    """The head that the dataset shows. The authors' shows a FLAME head, see
+    """Head that the dataset shows. The authors' dataset shows a FLAME head, see
     scripts/import_head.py."""
     format: Format = "drawn"
-    """Of the dataset: written by scripts/make_dataset.py, or laid out as the paper's authors have
-    it (HDF5, see models/data/authors_dataset.py)."""
+    """Format of the dataset: drawn by scripts/make_dataset.py, or HDF5 files of the paper's authors
+    (see models/data/authors_dataset.py)."""
     id: str = "default"
-    """The avatar's id."""
+    """Id of the avatar."""
     name: str = "Default"
-    """The avatar's name, for people."""
+    """Display name of the avatar."""
     licence: str = "CC0-1.0"
     """Licence of the avatar."""
-    origin: str = "Trained on pictures drawn by models/studio/studio.py"
-    """Where head and pictures come from."""
+    origin: str = "Trained on images rendered by models/studio/studio.py"
+    """Origin of head and images, for the manifest."""
     resolution: int | None = None
-    """Of the avatar's pictures, a multiple of 32; the dataset's if not given."""
+    """Rows and columns of the avatar's frames, a multiple of 32; default: as in the dataset."""
     init: Path | None = None
-    """Avatar folder whose weights to start from, where names and shapes match."""
+    """Avatar folder; weights whose names and shapes match are the initial weights."""
     vgg16: Path | None = None
     """VGG16's weights in torchvision's layout (features.N.weight, features.N.bias): the perceptual
-    loss is then the distance of their features. Without it, of structure (SSIM)."""
+    loss then compares their features. Default: it compares structure (SSIM)."""
     threads: int = 0
-    """CPU threads; 0 takes all cores."""
+    """CPU threads; 0 uses all cores."""
     train: TrainConfig = field(default_factory=TrainConfig)
 
 
-def run_session(
-    arguments: SessionArguments,
+def run_training(
+    arguments: RunArguments,
     build_networks: Callable[[TrainConfig], Networks],
     build_objective: BuildObjective,
 ) -> None:
     """Train to the end, or until interrupted, with a progress bar.
 
-    Exits with a message where an argument is not what it should be.
+    Raises:
+        SystemExit: If an argument is invalid, or the run was interrupted.
     """
     name = Path(sys.argv[0]).stem
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    with joined(arguments.train.device) as (processes, device):
+    with join_processes(arguments.train.device) as (processes, device):
         arguments = replace(arguments, train=replace(arguments.train, device=device))
         try:
             trainer = build_trainer(arguments, build_networks, build_objective, processes)
         except (
-            DatasetError, HeadError, InitialError, RunError, WeightsError, ValueError, OSError
+            DatasetError, HeadError, InitializationError, RunError, WeightsError, ValueError,
+            OSError,
         ) as error:  # fmt: skip
             sys.exit(f"{name}: {error}")
         try:
-            _train(trainer, shown=processes.first)
+            _train(trainer, show_progress=processes.first)
         except KeyboardInterrupt:
-            sys.exit(f"interrupted at batch {trainer.step}; the same command goes on from there")
+            sys.exit(
+                f"interrupted at batch {trainer.step}; "
+                "the same command resumes from the last checkpoint"
+            )
         if processes.first:
             tqdm.write(f"the avatar is in {arguments.run / 'avatar'}")
 
 
 def build_trainer(
-    arguments: SessionArguments,
+    arguments: RunArguments,
     build_networks: Callable[[TrainConfig], Networks],
     build_objective: BuildObjective,
     processes: Processes,
 ) -> Trainer:
-    """Set a run up.
+    """Load head and dataset, build the networks, and set up a trainer.
+
+    Args:
+        arguments: Arguments of the run.
+        build_networks: Builds the networks from the settings.
+        build_objective: Builds the objective that trains them.
+        processes: Rank of this process among those that train together.
 
     Raises:
-        DatasetError, HeadError, InitialError, RunError, WeightsError, ValueError, OSError: If an
-            argument is not what it should be; the message says which and how.
+        DatasetError, HeadError, InitializationError, RunError, WeightsError, ValueError, OSError:
+            If an argument is invalid.
     """
     head = load_head(arguments.head)
-    film = load_dataset(arguments.format, arguments.data, arguments.head, head)
-    network = film.adapt(replace(arguments.train.network, expressions=len(head.expression_names)))
+    dataset = load_dataset(arguments.format, arguments.data, arguments.head, head)
+    network = dataset.network_config(
+        replace(arguments.train.network, expressions=len(head.expression_names))
+    )
     config = replace(arguments.train, network=network)
+    # Before the networks are built, so that all processes start from equal weights.
     torch.manual_seed(config.seed)
     networks = build_networks(config)
     initialize(networks)
-    film.introduce(networks)
+    dataset.set_statistics(networks)
+    # A resumed run has weights of its own, which must not be replaced.
     if arguments.init is not None and not (arguments.run / "checkpoint.pt").exists():
-        taken = start_from(networks, arguments.init)
+        loaded = load_initial_weights(networks, arguments.init)
         if processes.first:
-            tqdm.write(f"started from {arguments.init}: {taken}")
+            tqdm.write(f"initial weights from {arguments.init}: {loaded}")
     vgg16 = None
     if arguments.vgg16 is not None:
         vgg16 = Vgg16Perceptual(load_vgg16(arguments.vgg16, VGG16_BLOCKS))
     if processes.first:
         (arguments.run / "avatar").mkdir(parents=True, exist_ok=True)
+        # The trainer saves everything else of the avatar after the first validation.
         shutil.copy(arguments.head, arguments.run / "avatar" / "head.npz")
     return Trainer(
         config,
         build_objective(networks, config, vgg16),
-        film.train,
-        film.validation,
+        dataset.train,
+        dataset.validation,
         head,
-        _manifest(arguments, head, film, network),
+        _manifest(arguments, head, dataset, network),
         arguments.run,
         processes,
     )
 
 
 def _manifest(
-    arguments: SessionArguments, head: Head, film: Dataset, network: NetworkConfig
+    arguments: RunArguments, head: Head, dataset: Dataset, network: NetworkConfig
 ) -> Manifest:
     return Manifest(
         id=arguments.id,
         name=arguments.name,
-        resolution=arguments.resolution or film.size,
+        resolution=arguments.resolution or dataset.size,
         expression_names=head.expression_names,
         vertex_count=len(head.neutral),
         triangle_count=len(head.faces),
-        eye_position=film.eye_position,
-        fov_y_rad=film.fov_y_rad,
+        eye_position=dataset.eye_position,
+        fov_y_rad=dataset.fov_y_rad,
         licence=arguments.licence,
         origin=arguments.origin,
         network=network,
@@ -156,9 +172,9 @@ def _manifest(
     )
 
 
-def _train(trainer: Trainer, shown: bool) -> None:
+def _train(trainer: Trainer, show_progress: bool) -> None:
     total = trainer.config.steps
-    with tqdm(total=total, initial=trainer.step, unit="batch", disable=not shown) as bar:
+    with tqdm(total=total, initial=trainer.step, unit="batch", disable=not show_progress) as bar:
 
         def report(progress: Progress) -> None:
             losses = "  ".join(f"{name} {value:.4f}" for name, value in progress.losses.items())

@@ -1,12 +1,12 @@
-"""The training loop: texture, generator and warp jointly, from pairs of frames.
+"""The training loop: trains texture, generator and warp jointly on pairs of frames.
 
-What a run leaves in its folder:
+Files in the folder of a run:
 
-    config.json       its settings
-    checkpoint.pt     everything needed to go on after an interruption, as if there had been none
-    avatar/           the best avatar so far, on validation frames
-    validation.jsonl  metrics of every validation
-    tensorboard/      losses, metrics and picture grids
+    config.json       settings
+    checkpoint.pt     complete state; a resumed run takes the same steps as an uninterrupted one
+    avatar/           best avatar so far, on validation frames
+    validation.jsonl  metrics of all validations
+    tensorboard/      losses, metrics and image grids
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from models.training.objective import AgedPair, Losses, Objective, validation_pa
 from models.training.optimizer import Rates, build_optimizer, set_rates
 
 LOG_EVERY = 20
-"""Steps between losses in TensorBoard."""
+"""Steps between two values of the losses in TensorBoard."""
 
 
 class RunError(ValueError):
-    """A run's folder holds something that cannot be continued."""
+    """The folder holds a run that cannot be resumed with these settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,48 +55,52 @@ class TrainConfig:
     loss: LossWeights = field(default_factory=LossWeights)
     rates: Rates = field(default_factory=Rates)
     steps: int = 20_000
-    """Batches in all."""
+    """Number of batches."""
     minutes: float | None = None
-    """Ends earlier, the learning rate falling accordingly; for machines whose speed is not
-    known."""
+    """Time limit; the learning rate schedule follows it. For machines of unknown speed."""
     mixed_precision: bool = True
-    """Networks run in bfloat16 where that is safe, losses in float32."""
+    """Whether networks run under bfloat16 autocast; losses are always float32."""
     average_decay: float = 0.999
-    """Of the running mean of the weights, which is what is validated and saved."""
+    """Decay of the exponential moving average of the weights, which is validated and saved."""
     validate_every: int = 500
+    """Steps between validations."""
     validation_frames: int = 12
+    """Frames to validate on."""
     checkpoint_every: int = 250
+    """Steps between checkpoints."""
     seed: int = 0
-    """The same seed gives the same weights, on a CPU and with a number of steps."""
+    """Seed; it determines the weights on a CPU, unless `minutes` ends the run."""
     device: str = "cpu"
+    """PyTorch device, such as cuda."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands; for whoever shows it."""
+    """Progress of a run."""
 
     step: int
+    """Number of finished steps."""
     fraction: float
-    """Of the run, 0..1."""
+    """Finished part of the run, 0..1."""
     losses: dict[str, float]
     seconds_left: float
 
 
 class Trainer:
-    """One training run, or this process' share of it.
+    """One training run, or the share of this process in it.
 
     Args:
-        config: Its settings.
-        objective: What is trained. Its networks must be the same in all processes.
-        train: Footage to learn from.
-        validation: Footage to choose the best by.
-        head: Of the avatar to be.
-        manifest: Of the avatar to be.
-        folder: Where the run leaves its files. A run found there is continued.
-        processes: Which of the processes that train together this is.
+        config: Settings.
+        objective: Objective to minimize. Its initial networks must be equal in all processes.
+        train: Split to train on.
+        validation: Split to select the best avatar on.
+        head: Head of the avatar.
+        manifest: Manifest of the avatar.
+        folder: Folder of the run; a run that it holds is resumed.
+        processes: Rank of this process among those that train together.
 
     Raises:
-        RunError: If the run found there has other networks.
+        RunError: If the run in `folder` has other networks.
     """
 
     def __init__(
@@ -115,9 +119,9 @@ class Trainer:
         self._device = torch.device(config.device)
         self._objective = objective.to(self._device)
         self.networks = objective.networks
-        lay_out_channels_last(self.networks)
+        lay_out_channels_last(self.networks)  # before the copy, which keeps the layout
         self.average = copy.deepcopy(self.networks).requires_grad_(False)
-        self._losses = self._shared(objective)
+        self._losses = self._distribute(objective)
         self._optimizer = build_optimizer(self.networks, config.rates)
         self._validation: list[AgedPair] = []
         if processes.first:
@@ -136,7 +140,8 @@ class Trainer:
                 text = json.dumps(asdict(config), indent=1)
                 (self.folder / "config.json").write_text(text)
                 writer = stack.enter_context(SummaryWriter(str(self.folder / "tensorboard")))
-            pairs = config.pairs if self._objective.carries else replace(config.pairs, margin=0)
+            # A margin would cost time where no feature of the older frame is reprojected.
+            pairs = config.pairs if self._objective.reprojects else replace(config.pairs, margin=0)
             loader = stack.enter_context(
                 PairLoader(self._train, pairs, config.seed, self.step, self._processes)
             )
@@ -144,7 +149,7 @@ class Trainer:
 
     @property
     def fraction(self) -> float:
-        """How much of the run is done, by steps or by time, whichever is further."""
+        """Finished part of the run, 0..1, by steps or by time, whichever is greater."""
         by_time = self._seconds / (self.config.minutes * 60) if self.config.minutes else 0.0
         return min(1.0, max(self.step / self.config.steps, by_time))
 
@@ -159,14 +164,14 @@ class Trainer:
             losses = self._train_step(next(pairs))
             self.step += 1
             seconds = self._seconds + time.monotonic() - started
-            # All must agree on when to stop, else some wait for the others for ever.
+            # All processes must stop at the same step; otherwise some wait for the others forever.
             self._seconds = broadcast_from_first(seconds, self._processes, self._device)
             if writer is not None:
-                self._keep(writer, losses)
+                self._log_and_save(writer, losses)
             report(Progress(self.step, self.fraction, losses, self._seconds_left()))
 
-    def _keep(self, writer: SummaryWriter, losses: dict[str, float]) -> None:
-        """Log, validate and save, as often as is due; by the first process alone."""
+    def _log_and_save(self, writer: SummaryWriter, losses: dict[str, float]) -> None:
+        """Log, validate and save when due; only the process of rank 0 does."""
         last = self.fraction >= 1
         if self.step % LOG_EVERY == 0:
             for name, value in losses.items():
@@ -183,18 +188,25 @@ class Trainer:
         rates = self.config.rates
         set_rates(self._optimizer, rates.schedule, self.fraction)
         self._optimizer.zero_grad(set_to_none=True)
-        losses = self._losses(SamplePair(*(move(example, self._device) for example in pair)))
+        losses = self._losses(SamplePair(*(move(sample, self._device) for sample in pair)))
         total = torch.stack(list(losses.values())).sum()
+        # Stops before the optimizer writes NaN into the weights and into the next checkpoint.
         if not torch.isfinite(total):
-            raise FloatingPointError(f"the loss is {total.item()} at step {self.step}")
+            raise FloatingPointError(
+                f"expected a finite loss, got {total.item()} at step {self.step}"
+            )
         total.backward()
         nn.utils.clip_grad_norm_(self.networks.parameters(), rates.clip)
         self._optimizer.step()
-        self._follow()
+        self._update_average()
         return {name: value.item() for name, value in losses.items()}
 
     @torch.no_grad()
-    def _follow(self) -> None:
+    def _update_average(self) -> None:
+        """Update the moving average of the weights."""
+        # `torch.optim.swa_utils.AveragedModel` copies the weights at its first update instead of
+        # averaging them, which changes the result, and would change the keys of checkpoints.
+        # The decay grows from 0.1, so that the average soon forgets the initial weights.
         decay = min(self.config.average_decay, (self.step + 1) / (self.step + 10))
         averages: list[Tensor] = list(self.average.parameters())
         weights: list[Tensor] = list(self.networks.parameters())
@@ -218,6 +230,7 @@ class Trainer:
         save_avatar(self.folder / "avatar", Avatar(self.manifest, self._head, networks, background))
 
     def _save_checkpoint(self) -> None:
+        # Written under another name first: an interruption leaves the last checkpoint intact.
         part = self.folder / "checkpoint.pt.part"
         torch.save(
             {
@@ -240,17 +253,19 @@ class Trainer:
         try:
             self.networks.load_state_dict(saved["networks"])
         except RuntimeError as exc:
-            raise RunError(f"{path} is of other networks than these settings make: {exc}") from exc
+            raise RunError(f"{path} holds other networks than these settings build: {exc}") from exc
         self.average.load_state_dict(saved["average"])
+        # The optimizer's state includes the peaks of the saved run.
         peaks = [group["peak"] for group in self._optimizer.param_groups]
         self._optimizer.load_state_dict(saved["optimizer"])
         for group, peak in zip(self._optimizer.param_groups, peaks, strict=True):
-            group["peak"] = peak  # the settings' and not the file's
+            group["peak"] = peak  # a resumed run may change the learning rates
         self.step, self._seconds, self.best = saved["step"], saved["seconds"], saved["best"]
 
-    def _shared(self, objective: Objective) -> Callable[[SamplePair], Losses]:
-        """The objective, whose gradients are averaged over all processes."""
+    def _distribute(self, objective: Objective) -> Callable[[SamplePair], Losses]:
+        """Return the objective with gradients that are averaged over all processes."""
         if self._processes.total == 1:
             return objective
+        # DistributedDataParallel takes no device ids on CPUs.
         devices = [self._device] if self._device.type == "cuda" else None
         return DistributedDataParallel(objective, devices)

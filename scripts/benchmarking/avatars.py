@@ -1,4 +1,4 @@
-"""Avatars at other sizes than they ship in, and states of a moving viewer to draw them in."""
+"""Avatars at other resolutions than shipped, and states of a moving viewer."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from models.avatar.folder import Avatar, load_avatar
 from models.avatar.manifest import Manifest
 from models.contract.frame_state import FrameState, neutral_state
 
-_KEPT = ("head.npz", "weights.safetensors", "background.png")
+_LINKED_FILES = ("head.npz", "weights.safetensors", "background.png")
 _SWAY_M = 0.12
+"""Amplitude of the viewer's motion."""
 
 
 @contextmanager
 def resized(avatars: Path, size: int | None) -> Iterator[Path]:
-    """A folder of the same avatars, drawn at `size` x `size`; itself where `size` is None."""
+    """Yield a folder of the same avatars with resolution `size`; `avatars` itself if it is None."""
     if size is None:
         yield avatars
         return
@@ -33,7 +34,7 @@ def resized(avatars: Path, size: int | None) -> Iterator[Path]:
 
 
 def load_resized(folder: Path, size: int) -> Avatar:
-    """Load one avatar, to be drawn at `size` x `size`."""
+    """Load one avatar with resolution `size`."""
     with tempfile.TemporaryDirectory() as name:
         _resize(folder, Path(name) / folder.name, size)
         return load_avatar(Path(name) / folder.name)
@@ -41,20 +42,20 @@ def load_resized(folder: Path, size: int) -> Avatar:
 
 def _resize(source: Path, target: Path, size: int) -> None:
     target.mkdir()
-    for kept in _KEPT:
-        (target / kept).symlink_to((source / kept).resolve())
+    for name in _LINKED_FILES:
+        (target / name).symlink_to((source / name).resolve())
     manifest = json.loads((source / "manifest.json").read_text())
     (target / "manifest.json").write_text(json.dumps(manifest | {"resolution": size}))
 
 
 def front(manifest: Manifest) -> FrameState:
-    """The neutral face from the avatar's own viewpoint."""
+    """Return the neutral face in the default view."""
     names = manifest.expression_names
     return neutral_state(len(names), manifest.eye_position, manifest.fov_y_rad)
 
 
 def swaying(manifest: Manifest, time_s: float) -> FrameState:
-    """The same, seen by somebody who sways from side to side."""
+    """Return the neutral face at time `time_s` of a viewer who sways from side to side."""
     state = front(manifest)
     step = np.array([_SWAY_M * sin(2 * time_s), 0.4 * _SWAY_M * sin(3 * time_s), 0], np.float32)
     return replace(state, eye_position=state.eye_position + step)

@@ -1,4 +1,4 @@
-"""Milliseconds and bytes of every codec that runs here, on pictures of a moving face."""
+"""Milliseconds and bytes per frame of every codec that this machine runs, on a moving view."""
 
 from __future__ import annotations
 
@@ -10,59 +10,59 @@ from statistics import mean, median
 from typing import Any
 
 import av
-import numpy as np
 import torch
 from aiortc.codecs.vpx import Vp8Encoder
 from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
-from numpy.typing import NDArray
 
 from models.avatar.folder import SHIPPED
+from models.contract.images import RgbImage
 from models.runtime.renderer import CachedRenderer
 from scripts.benchmarking.avatars import front, load_resized, swaying
 from server.encoding.h264 import TIME_BASE, H264Encoder, OpenCodec, default_bitrate, open_x264
 from server.encoding.nvenc import open_nvenc
 from server.transport.webrtc.track import Vp8Pictures
 
-Pixels = NDArray[np.uint8]
-Encode = Callable[[Pixels, int, bool], int]
-"""Takes a picture, its time in ticks and whether it shall be a key frame; gives its bytes."""
+Encode = Callable[[RgbImage, int, bool], int]
+"""Encodes an image, given its time in ticks and whether it is a key frame; returns its bytes."""
 
 _FPS = 60
 _TICKS = TIME_BASE.denominator // _FPS
 _WARM_UP = 5
-"""Frames: the key frame, and what is allocated with it."""
+"""Frames not measured: the key frame, and the first ones, which allocate buffers."""
 
 
 @dataclass(frozen=True)
 class Encoders:
-    """Milliseconds a frame from RGB to bytes, and of that to YUV, per codec and size."""
+    """Milliseconds per frame from RGB to bytes, and from RGB to YUV, by codec and size."""
 
     avatar: Path = SHIPPED / "default"
-    """Whose face is encoded."""
+    """Avatar folder."""
     sizes: tuple[int, ...] = (256, 320, 512)
+    """Rows and columns of the frames."""
     frames: int = 90
+    """Number of frames per measurement."""
 
 
 def encoders(command: Encoders) -> dict[str, Any]:
-    """See `Encoders`."""
+    """Run the benchmark."""
     torch.set_num_threads(1)
     rows: list[dict[str, Any]] = []
     for size in command.sizes:
-        pictures = _pictures(command.avatar, size, command.frames + _WARM_UP)
+        images = _render_images(command.avatar, size, command.frames + _WARM_UP)
         for codec, build in {"x264": _x264, "vp8": _vp8, "nvenc": _nvenc}.items():
             try:
                 encoder = build(size)
             except (FFmpegError, ValueError) as exc:
                 rows.append({"codec": codec, "size": size, "missing": str(exc)})
                 continue
-            rows.append({"codec": codec, "size": size, **_measure(encoder, pictures)})
+            rows.append({"codec": codec, "size": size, **_measure(encoder, images)})
     for row in rows:
         print(" ".join(f"{name} {value}" for name, value in row.items()))
     return {"fps": _FPS, "rows": rows}
 
 
-def _pictures(avatar: Path, size: int, count: int) -> list[Pixels]:
+def _render_images(avatar: Path, size: int, count: int) -> list[RgbImage]:
     renderer = CachedRenderer(load_resized(avatar, size))
     cache = renderer.allocate_cache()
     renderer.refresh(front(renderer.manifest), cache)
@@ -71,10 +71,10 @@ def _pictures(avatar: Path, size: int, count: int) -> list[Pixels]:
     ]
 
 
-def _measure(encode: Encode, pictures: list[Pixels]) -> dict[str, float]:
+def _measure(encode: Encode, images: list[RgbImage]) -> dict[str, float]:
     reformatter = VideoReformatter()
     convert_ms, frame_ms, sizes = [], [], []
-    for index, rgb in enumerate(pictures):
+    for index, rgb in enumerate(images):
         started = time.perf_counter()
         _to_yuv(reformatter, rgb)
         converted = time.perf_counter()
@@ -90,7 +90,7 @@ def _measure(encode: Encode, pictures: list[Pixels]) -> dict[str, float]:
     }
 
 
-def _to_yuv(reformatter: VideoReformatter, rgb: Pixels) -> av.VideoFrame:
+def _to_yuv(reformatter: VideoReformatter, rgb: RgbImage) -> av.VideoFrame:
     frame = reformatter.reformat(
         av.VideoFrame.from_ndarray(rgb, format="rgb24"),
         format="yuv420p",
@@ -107,7 +107,7 @@ def _x264(size: int) -> Encode:
 
 
 def _nvenc(size: int) -> Encode:
-    """NVIDIA's encoder; opening it fails at once where there is no such GPU."""
+    """Open NVIDIA's encoder, which fails at once without such a GPU."""
     return _h264(size, open_nvenc)
 
 
@@ -120,11 +120,11 @@ def _h264(size: int, open_codec: OpenCodec) -> Encode:
 
 
 def _vp8(size: int) -> Encode:
-    pictures, encoder = Vp8Pictures(), Vp8Encoder()
+    images, encoder = Vp8Pictures(), Vp8Encoder()
     encoder.target_bitrate = default_bitrate(size, size)
 
-    def encode(rgb: Pixels, pts: int, is_key: bool) -> int:
-        payloads, _ = encoder.encode(pictures.encode(rgb, pts, is_key), is_key)
+    def encode(rgb: RgbImage, pts: int, is_key: bool) -> int:
+        payloads, _ = encoder.encode(images.encode(rgb, pts, is_key), is_key)
         return sum(map(len, payloads))
 
     return encode

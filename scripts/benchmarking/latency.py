@@ -1,4 +1,4 @@
-"""Pose-to-photon latency in a real browser."""
+"""Pose-to-photon latency in headless Chromium."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ CHROMIUM_FLAGS = [
 
 Movement = Literal["tracker", "hand", "frames"]
 POSES_PER_S: dict[Movement, int] = {"tracker": 60, "hand": 250, "frames": 0}
-"""By a timer that knows nothing of the screen, as a head tracker's or a mouse's; 0: one at every
-animation frame, right after a refresh, as a script in the page would. More than 250 a second no
-browser's timer gives."""
+"""Poses per second of a timer independent of the display, like that of a head tracker or a mouse;
+0: one pose per animation frame, as a script in the page would send them. Browsers limit timers to
+250 calls per second."""
 
 MOVE_VIEW = """posesPerS => {
   const started = performance.now();
@@ -51,50 +51,50 @@ MOVE_VIEW = """posesPerS => {
   };
   step();
 }"""
-"""Somebody who never holds their head still."""
+"""Moves the view without pause."""
 
 _WARM_UP_S = 8
-"""By then the page has forgotten the movement before."""
+"""Time after which the page's statistics no longer contain the previous movement."""
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Pose-to-photon latency, shown frame rate and cache age in a real browser."""
+    """Pose-to-photon latency, displayed frame rate and cache age in a browser."""
 
     seconds: float = 20.0
-    """How long to measure each movement, after a warm-up of 8 s."""
+    """Duration of the measurement of each movement, after a warm-up of 8 s."""
     movements: tuple[Movement, ...] = ("tracker", "hand", "frames")
-    """tracker: 60 poses a second by a timer; hand: 250; frames: one at every animation frame."""
+    """tracker: 60 poses per second by a timer; hand: 250; frames: one per animation frame."""
     fps: float = 60.0
-    """Most frames a second the server may send."""
+    """Greatest frame rate of the server."""
     avatars: Path = SHIPPED
     """Folder with one folder per avatar."""
     size: int | None = None
-    """Rows and columns of the picture, a multiple of 32; the avatar's own where left out."""
+    """Rows and columns of the frames, a multiple of 32; default: those of the avatar."""
     screenshot: Path | None = None
-    """Where to leave a picture of the page."""
+    """File for a screenshot of the page."""
     csv: Path | None = None
-    """Where to leave the page's table of frames."""
+    """File for the page's table of frames."""
 
 
 def latency(command: Latency) -> dict[str, Any]:
-    """See `Latency`."""
+    """Run the benchmark."""
     with (
         resized(command.avatars, command.size) as avatars,
         serve("--fps", str(command.fps), "--avatars", str(avatars)) as (address, pid),
         _page(address) as page,
     ):
         page.wait_for_function("window.telewarp?.stats().fps_shown > 5", timeout=60_000)
-        moved = {
+        measurements = {
             movement: _measure(page, POSES_PER_S[movement], command.seconds)
             for movement in command.movements
         }
         memory = memory_mb(pid)
         side = page.evaluate("document.querySelector('video').videoWidth")
-        _leave_behind(page, command)
+        _save_page(page, command)
     return {
-        **next(iter(moved.values())),  # the first movement's
-        "movements": moved,
+        **next(iter(measurements.values())),  # those of the first movement
+        "movements": measurements,
         "memory_mb": memory,
         "size": side,
         "cores": os.cpu_count(),
@@ -102,7 +102,7 @@ def latency(command: Latency) -> dict[str, Any]:
 
 
 def _measure(page: Page, poses_per_s: int, seconds: float) -> dict[str, Any]:
-    """What the page measures of itself while its view moves so."""
+    """Move the view, and return medians of the page's own statistics."""
     page.evaluate(MOVE_VIEW, poses_per_s)
     page.wait_for_timeout(_WARM_UP_S * 1000)
     samples = []
@@ -130,7 +130,7 @@ def _medians(samples: list[dict[str, Any]], name: str) -> dict[str, float]:
     return {q: round(median(s[name][q] for s in samples), 2) for q in ("p50", "p95")}
 
 
-def _leave_behind(page: Page, command: Latency) -> None:
+def _save_page(page: Page, command: Latency) -> None:
     if command.screenshot:
         page.screenshot(path=command.screenshot)
     if command.csv:
@@ -143,7 +143,10 @@ def _leave_behind(page: Page, command: Latency) -> None:
 def _page(address: str) -> Iterator[Page]:
     chromium = shutil.which("chromium")
     if chromium is None:
-        raise SystemExit("benchmark: needs chromium; on Debian and Ubuntu: apt install chromium")
+        raise SystemExit(
+            "benchmark: expected chromium on the path, got none; "
+            "on Debian and Ubuntu: apt install chromium"
+        )
     with tempfile.TemporaryDirectory() as profile, sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             profile, executable_path=chromium, args=CHROMIUM_FLAGS, headless=True, bypass_csp=True,

@@ -1,9 +1,9 @@
-"""How many viewers this machine holds at 30 frames a second, and what runs out first.
+"""Number of viewers that this machine serves at 30 frames/s, and the resource that limits it.
 
-`busy` says what was used, in cores: by whole processes (`server`, `workers`, `clients`), by the
-server's event loop (the server's first thread), and, from the stages that the sessions report, by
-its warp thread and its encoders. Where viewers share pictures, the warp thread does less than that
-says or more, since medians hide the few who wait for a picture to be drawn for all.
+`busy` is the CPU use in cores: of processes (`server`, `workers`, `clients`), of the server's event
+loop (its first thread), and, computed from the stages that sessions report, of its warp thread and
+encoders. Where viewers share a view, the value of the warp thread is only an estimate: it is
+computed from medians, which hide the one viewer per group whose frame is rendered.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,41 +21,86 @@ import numpy as np
 from models.avatar.folder import SHIPPED
 from scripts.benchmarking.avatars import resized
 from scripts.benchmarking.serving import children, cpu_s, serve
-from scripts.benchmarking.viewers import Motion, Seen, Task, ViewerProcess
+from scripts.benchmarking.viewers import Motion, Task, ViewerProcess, ViewerResult
 
 _STREAM = "demo"
 _SETTLE_S = 3.0
+"""Time that new viewers get to connect and to fill the server's statistics."""
 _VIEWERS_PER_PROCESS = 8
-_FULL = 0.85
-"""A thread that is busy for more than this part of the time has run out."""
+"""Clients do not decode; one process receives for this many without saturating its core."""
+_SATURATED = 0.85
+"""Share of the time from which on a busy thread, or all cores, limit the server."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """How many viewers get their frames in time, and what runs out first."""
+    """Number of viewers that get their frames in time, and the resource that limits it."""
 
     viewers: int = 16
-    """Go no further than this."""
+    """Greatest number of viewers."""
     fps: float = 30.0
-    """Frames a second each viewer is to get."""
+    """Frame rate that each viewer should get."""
     enough: float = 0.9
-    """The median viewer must get this part of them."""
+    """Share of `fps` that the median viewer must get."""
     views: Motion = "own"
-    """own: each viewer moves in its own way; still: all look from the avatar's own viewpoint."""
+    """own: each viewer moves independently; still: all use the default view of the avatar."""
     seconds: float = 5.0
-    """Of each measurement."""
+    """Duration of each measurement."""
     limit_s: float = 240.0
-    """Begin no further measurement after this."""
+    """Start no further measurement after this time."""
     avatars: Path = SHIPPED
     """Folder with one folder per avatar."""
     size: int | None = None
-    """Rows and columns of the picture; the avatar's own where left out."""
+    """Rows and columns of the frames; default: those of the avatar."""
+
+
+@dataclass(frozen=True)
+class LoadStep:
+    """Measurement with one number of viewers."""
+
+    viewers: int
+    fps: float
+    """Frame rate of the median viewer."""
+    slowest_fps: float
+    """Frame rate of the slowest viewer."""
+    latency_ms: dict[str, float]
+    """`p50` and `p95` over all viewers, from sending a view to receiving its first frame."""
+    cache_age_ms: dict[str, float]
+    """`p50` and `p95` of the median viewer."""
+    refreshes_per_s: float
+    """Of all viewers; a shared cache counts once."""
+    server_ms_per_frame: float | None
+    """CPU time of the server process per frame sent; None if it sent none."""
+    stages_ms: dict[str, float]
+    """p95 of each stage, of the median viewer."""
+    busy: dict[str, float]
+    """CPU use in cores, see the module."""
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """Result of the benchmark."""
+
+    viewers: int
+    """Greatest number of viewers that got their frames in time."""
+    fps: float
+    """Frame rate of the median viewer at this number."""
+    latency_ms: dict[str, float]
+    """`p50` and `p95` at this number."""
+    limit: str | None
+    """Resource that limits the number; None if the greatest number was measured and held."""
+    viewers_per_core: float
+    event_loop_per_viewer: float
+    """Cores of event loop per viewer."""
+    views: Motion
+    cores: int
+    steps: list[LoadStep]
 
 
 def load(command: Load) -> dict[str, Any]:
-    """See `Load`."""
+    """Run the benchmark."""
     began = time.monotonic()
-    steps: list[dict[str, Any]] = []
+    steps: list[LoadStep] = []
     with (
         resized(command.avatars, command.size) as avatars,
         serve(
@@ -83,11 +128,11 @@ def load(command: Load) -> dict[str, Any]:
             if time.monotonic() - began > command.limit_s:
                 print(f"stopped after {command.limit_s:g} s")
                 break
-    return _conclude(steps, command)
+    return asdict(_conclude(steps, command))
 
 
 def step_counts(most: int) -> list[int]:
-    """1, 2, 3, 4, 6, 8, 12, 16, 24, 32, ... up to `most`."""
+    """Return 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, ... up to `most`."""
     counts = [1, 2]
     while counts[-1] < most:
         step = 1 << max(0, counts[-1].bit_length() - 2)
@@ -95,54 +140,54 @@ def step_counts(most: int) -> list[int]:
     return sorted({min(count, most) for count in counts})
 
 
-def _measure(processes: list[ViewerProcess], pid: int, seconds: float) -> dict[str, Any]:
+def _measure(processes: list[ViewerProcess], pid: int, seconds: float) -> LoadStep:
     clients = [process.pid for process in processes]
     before = _cpu(pid, clients)
     for process in processes:
         process.measure(seconds)
     time.sleep(seconds)
     after = _cpu(pid, clients)
-    seen = [viewer for process in processes for viewer in process.result(seconds)]
+    results = [viewer for process in processes for viewer in process.result(seconds)]
     elapsed_s = after["clock"] - before["clock"]
     cores = {k: round((after[k] - before[k]) / elapsed_s, 2) for k in after if k != "clock"}
-    latencies_ms = [value for viewer in seen for value in viewer.latencies_ms]
+    latencies_ms = [value for viewer in results for value in viewer.latencies_ms]
     p50, p95 = np.percentile(latencies_ms, (50, 95)) if latencies_ms else (np.nan, np.nan)
-    return {
-        "viewers": len(seen),
-        "fps": round(median(viewer.fps for viewer in seen), 1),
-        "slowest_fps": round(min(viewer.fps for viewer in seen), 1),
-        "latency_ms": {"p50": round(float(p50), 1), "p95": round(float(p95), 1)},
-        "cache_age_ms": _median_stage([v.server["cache_age_ms"] for v in seen]),
-        "refreshes_per_s": round(sum(map(_refreshes_per_s, seen)), 1),
-        "server_ms_per_frame": _server_ms_per_frame(cores["server"], seen),
-        "stages_ms": _stages(seen),
-        "busy": {**cores, **_threads_busy(seen)},
-    }
+    return LoadStep(
+        viewers=len(results),
+        fps=round(median(viewer.fps for viewer in results), 1),
+        slowest_fps=round(min(viewer.fps for viewer in results), 1),
+        latency_ms={"p50": round(float(p50), 1), "p95": round(float(p95), 1)},
+        cache_age_ms=_median_percentiles([v.server["cache_age_ms"] for v in results]),
+        refreshes_per_s=round(sum(map(_refreshes_per_s, results)), 1),
+        server_ms_per_frame=_server_ms_per_frame(cores["server"], results),
+        stages_ms=_stages(results),
+        busy={**cores, **_threads_busy(results)},
+    )
 
 
-def _refreshes_per_s(viewer: Seen) -> float:
-    """A viewer's part of those it is shown."""
+def _refreshes_per_s(viewer: ViewerResult) -> float:
+    """Return the refreshes per second of a viewer; shared ones are divided among their viewers."""
     refreshes = viewer.server["refreshes"]
-    return float(refreshes["per_s"]) / refreshes["shared_by"]
+    return float(refreshes["per_s"]) / int(refreshes["shared_by"])
 
 
-def _server_ms_per_frame(cores: float, seen: list[Seen]) -> float | None:
-    """What the server spends on each frame sent: hardly changed by what else a machine does."""
-    fps = sum(viewer.fps for viewer in seen)
+def _server_ms_per_frame(cores: float, results: list[ViewerResult]) -> float | None:
+    """Return the CPU time per frame sent, which hardly depends on other load of the machine."""
+    fps = sum(viewer.fps for viewer in results)
     return round(1e3 * cores / fps, 2) if fps else None
 
 
-def _stages(seen: list[Seen]) -> dict[str, float]:
-    """The median viewer's p95 of every stage."""
-    names = seen[0].server["stages_ms"]
+def _stages(results: list[ViewerResult]) -> dict[str, float]:
+    """Return the p95 of every stage of the median viewer."""
+    names = results[0].server["stages_ms"]
     return {
-        name: round(median(viewer.server["stages_ms"][name]["p95"] for viewer in seen), 1)
+        name: round(median(viewer.server["stages_ms"][name]["p95"] for viewer in results), 1)
         for name in names
     }
 
 
 def _cpu(pid: int, clients: list[int]) -> dict[str, float]:
-    """Seconds of CPU used so far: the server with its event loop, its workers, the viewers."""
+    """Return the CPU seconds used so far by server, event loop, workers and clients."""
     return {
         "clock": time.monotonic(),
         "server": cpu_s(pid),
@@ -152,66 +197,71 @@ def _cpu(pid: int, clients: list[int]) -> dict[str, float]:
     }
 
 
-def _threads_busy(seen: list[Seen]) -> dict[str, float]:
-    """Part of the time in which there is a warp, and how many frames are encoded on average."""
+def _threads_busy(results: list[ViewerResult]) -> dict[str, float]:
+    """Return the average number of warps and of encodes that run at the same time."""
     warp = encode = 0.0
-    for viewer in seen:
+    for viewer in results:
         stages, fps = viewer.server["stages_ms"], viewer.server["fps"]
         warp += fps * (stages["raster"]["p50"] + stages["warp"]["p50"]) / 1e3
         encode += fps * stages["encode"]["p50"] / 1e3
     return {"warp_thread": round(warp, 2), "encoder": round(encode, 2)}
 
 
-def _median_stage(ages: list[dict[str, float]]) -> dict[str, float]:
+def _median_percentiles(ages: list[dict[str, float]]) -> dict[str, float]:
     return {q: round(median(age[q] for age in ages), 1) for q in ("p50", "p95")}
 
 
-def holds(step: dict[str, Any], first: dict[str, Any], command: Load) -> bool:
-    """Whether the viewers still get what a single one gets."""
-    in_time = step["latency_ms"]["p95"] <= 2 * first["latency_ms"]["p95"]
-    return bool(step["fps"] >= command.enough * command.fps and in_time)
+def holds(step: LoadStep, first: LoadStep, command: Load) -> bool:
+    """Return whether viewers get their frames, with at most twice the latency of one viewer."""
+    in_time = step.latency_ms["p95"] <= 2 * first.latency_ms["p95"]
+    return step.fps >= command.enough * command.fps and in_time
 
 
-def _conclude(steps: list[dict[str, Any]], command: Load) -> dict[str, Any]:
+def _conclude(steps: list[LoadStep], command: Load) -> LoadResult:
     first, last = steps[0], steps[-1]
     best = next((step for step in reversed(steps) if holds(step, first, command)), None)
     cores = len(os.sched_getaffinity(0))
-    held = best["viewers"] if best else 0
-    shown = best or first
-    return {
-        "viewers": held,
-        "fps": shown["fps"],
-        "latency_ms": shown["latency_ms"],
-        "limit": None if last is best else limit(first, last, cores),
-        "viewers_per_core": round(held / cores, 2),
-        "event_loop_per_viewer": round(shown["busy"]["event_loop"] / shown["viewers"], 3),
-        "views": command.views,
-        "cores": cores,
-        "steps": steps,
-    }
+    viewers = best.viewers if best else 0
+    reported = best or first
+    return LoadResult(
+        viewers=viewers,
+        fps=reported.fps,
+        latency_ms=reported.latency_ms,
+        limit=None if last is best else limit(first, last, cores),
+        viewers_per_core=round(viewers / cores, 2),
+        event_loop_per_viewer=round(reported.busy["event_loop"] / reported.viewers, 3),
+        views=command.views,
+        cores=cores,
+        steps=steps,
+    )
 
 
-def limit(first: dict[str, Any], last: dict[str, Any], cores: int) -> str:
-    """What has run out at the `last` step: a thread of which there is one, or the cores.
+def limit(first: LoadStep, last: LoadStep, cores: int) -> str:
+    """Return the resource that limits the number of viewers.
 
-    Where neither has, frames only wait longer than at the `first` step: the stage that grew most.
+    Args:
+        first: Measurement with one viewer.
+        last: Measurement with too many viewers.
+        cores: Number of cores.
+
+    Returns:
+        A single thread that is saturated, or all cores; else the stage whose latency grew most.
     """
-    busy = last["busy"]
+    busy = last.busy
     for single in ("warp_thread", "event_loop"):
-        if busy[single] >= _FULL:
+        if busy[single] >= _SATURATED:
             return single.replace("_", " ")
     used = {name: busy[name] for name in ("server", "workers", "clients")}
-    if sum(used.values()) >= _FULL * cores:
+    if sum(used.values()) >= _SATURATED * cores:
         most = max(("event_loop", "warp_thread", "encoder", "clients"), key=busy.__getitem__)
         return f"all {cores} cores, most of them by: {most.replace('_', ' ')}"
-    before, now = first["stages_ms"], last["stages_ms"]
+    before, now = first.stages_ms, last.stages_ms
     grown = max(now, key=lambda stage: now[stage] - before.get(stage, 0.0))
     return f"latency, of which most grew: {grown}"
 
 
-def _describe(step: dict[str, Any]) -> str:
+def _describe(step: LoadStep) -> str:
     return (
-        f"{step['viewers']} viewers: {step['fps']} fps each (slowest {step['slowest_fps']}), "
-        f"latency {step['latency_ms']} ms, cache age {step['cache_age_ms']} ms, "
-        f"busy {step['busy']}"
+        f"{step.viewers} viewers: {step.fps} fps each (slowest {step.slowest_fps}), "
+        f"latency {step.latency_ms} ms, cache age {step.cache_age_ms} ms, busy {step.busy}"
     )

@@ -1,8 +1,8 @@
-"""Milliseconds of warp and full render: ours against the plain float32 form, same weights.
+"""Milliseconds of warp and full render, optimized and as plain float32 torch with equal weights.
 
-Three forms are timed side by side: what the server runs (`warp_ms`), the same networks as plain
-float32 torch (`warp_plain_ms`), and, at the width asked for, the paper's own networks in their
-plain form (`paper_warp_plain_ms`), which the published method would run.
+Measures the renderer of the server (`warp_ms`) and the same networks as plain float32 torch
+(`warp_plain_ms`); with `--width` also random networks of that size, ours and those of the paper.
+`warp_ratio_to_paper` compares our renderer with the paper's networks in plain torch.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from models.avatar.folder import SHIPPED, Avatar, load_avatar
 from models.contract.frame_state import FrameState
+from models.contract.images import RgbImage
 from models.networks.avatar_networks import Variant, build_networks
 from models.networks.frame_batch import FrameBatch
 from models.runtime.base import Stage
@@ -26,29 +26,27 @@ from models.runtime.renderer import CachedRenderer
 from scripts.benchmarking.avatars import front, load_resized, swaying
 from scripts.benchmarking.timing import interleaved_ms
 
-Pixels = NDArray[np.uint8]
-
 
 @dataclass(frozen=True)
 class Models:
-    """Milliseconds of warp and full render, ours against the plain float32 form."""
+    """Milliseconds of warp and full render, optimized and as plain float32 torch."""
 
     avatar: Path = SHIPPED / "default"
-    """Avatar folder; always measured as it ships."""
+    """Avatar folder; always measured at its own resolution."""
     width: float | None = 1.0
     """Also measure networks of this size n, with random weights."""
     size: int = 256
-    """Rows and columns of those."""
+    """Rows and columns of their frames."""
     device: str = "cpu"
-    """Such as cuda."""
+    """PyTorch device, such as cuda."""
     threads: int = 1
-    """On a CPU."""
+    """CPU threads."""
     rounds: int = 15
-    """Medians of so many."""
+    """Repetitions; medians are reported."""
 
 
 class _Plain:
-    """An avatar's networks as float32 torch, nothing prepared or fused."""
+    """The networks of an avatar in plain float32 torch: no prepared caches, no fused kernels."""
 
     def __init__(self, avatar: Avatar, device: torch.device) -> None:
         self.stage = Stage(avatar, device)
@@ -60,16 +58,16 @@ class _Plain:
         return frame, self._networks.full(frame).cache
 
     @torch.inference_mode()
-    def full(self, state: FrameState) -> Pixels:
+    def full(self, state: FrameState) -> RgbImage:
         return self.stage.compose(self._networks.full(self.stage.frame(state)).image)
 
     @torch.inference_mode()
-    def warp(self, state: FrameState, old: FrameBatch, kept: Any) -> Pixels:
-        return self.stage.compose(self._networks.warp(kept, old, self.stage.frame(state)))
+    def warp(self, state: FrameState, old: FrameBatch, cache: Any) -> RgbImage:
+        return self.stage.compose(self._networks.warp(cache, old, self.stage.frame(state)))
 
 
 def models(command: Models) -> dict[str, Any]:
-    """See `Models`."""
+    """Run the benchmark."""
     torch.set_num_threads(command.threads)
     device = torch.device(command.device)
     rows = [_compare(load_avatar(command.avatar), device, command, weights="its own")]
@@ -83,7 +81,7 @@ def models(command: Models) -> dict[str, Any]:
 
 
 def _compare_width(variant: Variant, device: torch.device, command: Models) -> dict[str, Any]:
-    """The avatar's head with fresh networks of the width asked for."""
+    """Measure random networks of the width of the command, with the head of the avatar."""
     assert command.width is not None
     avatar = load_resized(command.avatar, command.size)
     torch.manual_seed(0)
@@ -104,14 +102,14 @@ def _compare(avatar: Avatar, device: torch.device, command: Models, weights: str
     cache = ours.allocate_cache()
     ours.refresh(before, cache)
     plain = _Plain(avatar, device)
-    kept = plain.cache(before)
-    calls: dict[str, Callable[[], Pixels]] = {
+    plain_cache = plain.cache(before)
+    calls: dict[str, Callable[[], RgbImage]] = {
         "warp_ms": lambda: ours.warp(now, cache).rgb,
-        "warp_plain_ms": lambda: plain.warp(now, *kept),
+        "warp_plain_ms": lambda: plain.warp(now, *plain_cache),
         "full_ms": lambda: ours.full(now),
         "full_plain_ms": lambda: plain.full(now),
     }
-    pictures = {name: call() for name, call in calls.items()}
+    images = {name: call() for name, call in calls.items()}
     times = interleaved_ms(
         {**calls, "refresh_ms": lambda: _refresh(ours, now, cache)}, command.rounds
     )
@@ -124,8 +122,8 @@ def _compare(avatar: Avatar, device: torch.device, command: Models, weights: str
         **times,
         "warp_ratio": _ratio(times["warp_plain_ms"], times["warp_ms"]),
         "full_ratio": _ratio(times["full_plain_ms"], times["full_ms"]),
-        "warp_difference": _difference(pictures["warp_ms"], pictures["warp_plain_ms"]),
-        "full_difference": _difference(pictures["full_ms"], pictures["full_plain_ms"]),
+        "warp_difference": _difference(images["warp_ms"], images["warp_plain_ms"]),
+        "full_difference": _difference(images["full_ms"], images["full_plain_ms"]),
         "start_s": round(start_s, 2),
     }
 
@@ -136,10 +134,10 @@ def _refresh(renderer: CachedRenderer, state: FrameState, cache: dict[str, torch
         torch.cuda.synchronize(renderer.device)
 
 
-def _difference(ours: Pixels, plain: Pixels) -> dict[str, float]:
-    """Of two pictures, in steps of 255."""
-    apart = np.abs(ours.astype(int) - plain)
-    return {"mean": round(float(apart.mean()), 3), "largest": int(apart.max())}
+def _difference(ours: RgbImage, plain: RgbImage) -> dict[str, float]:
+    """Return the mean and the largest difference of two images, in 8-bit levels."""
+    difference = np.abs(ours.astype(int) - plain)
+    return {"mean": round(float(difference.mean()), 3), "largest": int(difference.max())}
 
 
 def _name(device: torch.device, threads: int) -> str:

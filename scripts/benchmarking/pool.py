@@ -1,4 +1,4 @@
-"""How many caches a second the workers make, and how long a viewer waits for one."""
+"""Cache refreshes per second of the render workers, and the time a viewer waits for one."""
 
 from __future__ import annotations
 
@@ -18,53 +18,57 @@ from server.pool.engine import ModelEngineFactory
 from server.pool.pool import PoolSettings, RenderPool
 
 _START_S = 120.0
+"""Timeout for the start of the workers."""
 _WARM_UP_S = 1.0
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Refreshes a second and milliseconds from request to ready, per number of workers."""
+    """Refreshes per second and milliseconds from request to ready, by number of workers."""
 
     avatars: Path = SHIPPED
     """Folder with one folder per avatar."""
     avatar: str = "default"
+    """Id of the avatar."""
     size: int | None = None
-    """Rows and columns of the picture; the avatar's own where left out."""
+    """Rows and columns of the frames; default: those of the avatar."""
     workers: tuple[int, ...] = (1, 2)
-    """How many render processes, one measurement each."""
+    """Numbers of render processes; each is measured."""
     lines: int | None = None
-    """Viewers that want caches all the time; as many as workers where left out."""
+    """Viewers that request caches continuously; default: one per worker."""
     threads: int = 1
-    """Of each worker."""
+    """CPU threads of each worker."""
     rest: float = PoolSettings.rest
-    """How long a CPU worker pauses after each refresh, in durations of the refresh."""
+    """Pause of a CPU worker after each refresh, as a multiple of the refresh's duration."""
     device: str = "auto"
+    """auto, cpu, cuda, cuda:0, ..."""
     seconds: float = 6.0
+    """Duration of each measurement."""
 
 
 @dataclass
 class _Viewer:
-    """Asks for a cache of a new state as soon as it has the last."""
+    """Requests the next cache as soon as one is ready."""
 
-    line: CacheSlots
+    slots: CacheSlots
     state: FrameState
-    asked_at: float = 0.0
+    requested_at: float = 0.0
 
     def __post_init__(self) -> None:
         self.waits_ms: list[float] = []
-        self.line.on_ready.append(self._ready)
+        self.slots.on_ready.append(self._ready)
 
-    def ask(self) -> None:
-        self.asked_at = time.perf_counter()
-        self.line.request(self.state)
+    def request(self) -> None:
+        self.requested_at = time.perf_counter()
+        self.slots.request(lambda: self.state)
 
     def _ready(self) -> None:
-        self.waits_ms.append((time.perf_counter() - self.asked_at) * 1e3)
-        self.ask()
+        self.waits_ms.append((time.perf_counter() - self.requested_at) * 1e3)
+        self.request()
 
 
 def pool(command: Pool) -> dict[str, Any]:
-    """See `Pool`."""
+    """Run the benchmark."""
     with resized(command.avatars, command.size) as avatars:
         state = _state(avatars / command.avatar)
         rows = [
@@ -73,7 +77,7 @@ def pool(command: Pool) -> dict[str, Any]:
     for row in rows:
         print(
             f"{row['workers']} workers, {row['lines']} viewers: {row['refreshes_per_s']} "
-            f"refreshes a second, {row['request_to_ready_ms']['p50']} ms from request to ready"
+            f"refreshes per second, {row['request_to_ready_ms']['p50']} ms from request to ready"
         )
     return {"threads": command.threads, "rest": command.rest, "rows": rows}
 
@@ -93,7 +97,7 @@ async def _measure(command: Pool, avatars: Path, state: FrameState, workers: int
         count = command.lines or workers
         viewers = [_Viewer(pool.open_slots(command.avatar), state) for _ in range(count)]
         for viewer in viewers:
-            viewer.ask()
+            viewer.request()
         await asyncio.sleep(_WARM_UP_S)
         for viewer in viewers:
             viewer.waits_ms.clear()

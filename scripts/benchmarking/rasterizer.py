@@ -1,4 +1,4 @@
-"""Milliseconds from screen positions to seen triangles."""
+"""Milliseconds to rasterize projected triangles."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from scripts.benchmarking.timing import interleaved_ms
 
 @dataclass(frozen=True)
 class Rasterizer:
-    """Milliseconds from screen positions to seen triangles, numba against plain torch."""
+    """Milliseconds to rasterize projected triangles, with numba and with plain torch."""
 
     avatar: Path = SHIPPED / "default"
-    """Whose head is drawn."""
+    """Avatar folder, whose head is rasterized."""
     size: int = 512
-    """Rows and columns."""
+    """Rows and columns of the image."""
     rounds: int = 30
+    """Repetitions; medians are reported."""
 
 
 def rasterizers(command: Rasterizer) -> dict[str, Any]:
-    """See `Rasterizer`."""
+    """Run the benchmark."""
     torch.set_num_threads(1)
     avatar = load_avatar(command.avatar)
     head, size = avatar.head, command.size

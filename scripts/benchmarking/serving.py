@@ -1,4 +1,4 @@
-"""A server of its own to measure, and what it takes of the machine."""
+"""Start a server to measure, and read its use of CPU and memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 @contextmanager
 def serve(*arguments: str) -> Iterator[tuple[str, int]]:
-    """A server on a free port; yields its address and process id."""
+    """Start a server on a free port; yields its address and process id."""
     process = subprocess.Popen(
         [sys.executable, "-m", "server", "--port", "0", *arguments],
         stdout=subprocess.PIPE,
@@ -23,7 +23,7 @@ def serve(*arguments: str) -> Iterator[tuple[str, int]]:
     )
     assert process.stdout is not None
     try:
-        line = process.stdout.readline()  # comes once the face can be shown
+        line = process.stdout.readline()  # printed when the server is ready
         address = next((word for word in line.split() if word.startswith("http")), None)
         if address is None:
             raise SystemExit("benchmark: the server did not start")
@@ -36,21 +36,22 @@ def serve(*arguments: str) -> Iterator[tuple[str, int]]:
 
 
 def children(pid: int) -> list[int]:
-    """Process ids of a process's children."""
+    """Return the process ids of the children of a process."""
     lists = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(child) for thread in lists for child in thread.read_text().split()]
 
 
 def cpu_s(pid: int, thread: int | None = None) -> float:
-    """Seconds of CPU a process, or one of its threads, has used."""
-    place = f"/proc/{pid}" if thread is None else f"/proc/{pid}/task/{thread}"
-    # The program's name, in brackets, may hold blanks; user and system time stand 12th after it.
-    fields = Path(f"{place}/stat").read_text().rpartition(")")[2].split()
+    """Return the CPU seconds that a process, or one of its threads, has used."""
+    folder = f"/proc/{pid}" if thread is None else f"/proc/{pid}/task/{thread}"
+    # The program's name, in parentheses, may contain spaces; utime and stime are the 12th and 13th
+    # fields after it (man 5 proc).
+    fields = Path(f"{folder}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
 
 def memory_mb(pid: int) -> dict[str, int]:
-    """Proportional memory (shared pages counted once) of the server process and of its workers."""
+    """Return the memory of server and workers in MB; shared pages are divided among processes."""
     return {
         "server": _proportional_mb(pid),
         "workers": sum(_proportional_mb(child) for child in children(pid)),

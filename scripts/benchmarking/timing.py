@@ -1,4 +1,4 @@
-"""Milliseconds of calls that are to be compared."""
+"""Measure and compare durations of calls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def interleaved_ms(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Medians, the calls taking turns, so that a busy moment of the machine hits all of them."""
+    """Return median durations in ms. The calls alternate, so other load affects all of them."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
@@ -21,7 +21,7 @@ def interleaved_ms(calls: dict[str, Callable[[], object]], rounds: int) -> dict[
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float | None]:
-    """`p50` and `p95`; None where there are no values."""
+    """Return `p50` and `p95`, or None for each if there are no values."""
     if not values:
         return {"p50": None, "p95": None}
     p50, p95 = np.percentile(values, (50, 95))

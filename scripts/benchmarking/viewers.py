@@ -1,6 +1,6 @@
-"""Viewers in a process of their own: aiortc clients that watch, move, and count what comes.
+"""Viewers in a separate process: aiortc clients that move the view and count received frames.
 
-They do not decode: what a browser's machine has to do is not taken from the server's.
+They do not decode video, so that they leave most of the machine to the server.
 """
 
 from __future__ import annotations
@@ -21,87 +21,92 @@ from aiortc.rtp import RtpPacket
 from server.transport.webrtc.ice import offer_loopback_when_alone
 
 Motion = Literal["own", "still"]
-"""Each viewer moves in its own way, or all of them look from the avatar's own viewpoint."""
+"""own: each viewer moves independently; still: all use the same view."""
 
 _VIEWS_PER_S = 30
-_ANSWER_S = 60.0
-"""So long a process may take for an answer, beyond the time it was told to measure."""
-_REMEMBERED_S = 10.0
+"""Rate at which a viewer sends views."""
+_RESPONSE_TIMEOUT_S = 60.0
+"""Timeout for a response of the process, in addition to the measured time."""
+_HISTORY_S = 10.0
+"""Time for which sent views and received frames are kept to compute latencies."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What the viewers of one process do."""
+    """Configuration of the viewers of one process."""
 
     address: str
-    """Of the server."""
+    """URL of the server."""
     stream: str
+    """Id of the stream."""
     first: int
-    """Number of the first viewer; motions differ by it."""
+    """Number of the first viewer; it selects the motion."""
     count: int
+    """Number of viewers."""
     motion: Motion
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What one viewer saw in a while."""
+class ViewerResult:
+    """Measurement of one viewer."""
 
     fps: float
+    """Frames received per second."""
     latencies_ms: list[float]
-    """From sending a view until the last packet of the first frame drawn for it, or a later one."""
+    """From sending a view to the last packet of the first frame rendered for it or a later one."""
     server: dict[str, Any]
-    """The session's own figures."""
+    """Statistics of the session, from the server."""
 
 
 class ViewerProcess:
-    """Viewers that run until `close`; `connected` must be called first.
+    """Process of viewers, which run until `close`; `connected` must be called first.
 
     Args:
-        task: What they do.
+        task: Configuration of the viewers.
     """
 
     def __init__(self, task: Task) -> None:
         context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_run, args=(task, theirs), daemon=True)
+        self._pipe, remote = context.Pipe()
+        self._process = context.Process(target=_run, args=(task, remote), daemon=True)
         self._process.start()
-        theirs.close()
+        remote.close()
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """Id of the process."""
         assert self._process.pid is not None
         return self._process.pid
 
     def connected(self) -> bool:
-        """Wait until all viewers have a picture; False where the server refused one."""
-        return bool(self._answer(_ANSWER_S))
+        """Wait until all viewers receive frames. Return False if the server refused one."""
+        return bool(self._receive(_RESPONSE_TIMEOUT_S))
 
     def measure(self, seconds: float) -> None:
-        """Begin to count; `result` has what came."""
+        """Start a measurement; `result` returns it."""
         self._pipe.send(seconds)
 
-    def result(self, seconds: float) -> list[Seen]:
-        """What each viewer saw in the `seconds` since `measure`."""
-        seen = self._answer(seconds + _ANSWER_S)
-        assert isinstance(seen, list)
-        return seen
+    def result(self, seconds: float) -> list[ViewerResult]:
+        """Wait for the measurements of all viewers, `seconds` after `measure`."""
+        results = self._receive(seconds + _RESPONSE_TIMEOUT_S)
+        assert isinstance(results, list)
+        return results
 
     def close(self) -> None:
-        """Let the viewers leave."""
+        """Disconnect the viewers and end the process."""
         self._pipe.close()
         self._process.join(10)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
 
-    def _answer(self, timeout_s: float) -> object:
+    def _receive(self, timeout_s: float) -> object:
         try:
             if self._pipe.poll(timeout_s):
                 return self._pipe.recv()
         except EOFError:
-            raise SystemExit("benchmark: a process of viewers died") from None
-        raise SystemExit("benchmark: a process of viewers does not answer")
+            raise SystemExit("benchmark: a process of viewers ended unexpectedly") from None
+        raise SystemExit("benchmark: a process of viewers does not respond")
 
 
 @dataclass
@@ -112,9 +117,9 @@ class _Viewer:
     number: int
     http: httpx2.AsyncClient
     sent_at: dict[int, float] = field(default_factory=dict)
-    """By `seq` of the view."""
-    came_at: dict[int, float] = field(default_factory=dict)
-    """By RTP timestamp of the frame: when its last packet came."""
+    """Times at which views were sent, by `seq`."""
+    received_at: dict[int, float] = field(default_factory=dict)
+    """Times at which the last packet of a frame was received, by RTP timestamp."""
     frames: int = 0
     latencies_ms: list[float] = field(default_factory=list)
     session: str = ""
@@ -122,13 +127,14 @@ class _Viewer:
     def __post_init__(self) -> None:
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         receiver = self.connection.addTransceiver("video", direction="recvonly").receiver
-        receiver._handle_rtp_packet = self._take  # type: ignore[method-assign]
+        # Replaces the jitter buffer and decoder of this receiver.
+        receiver._handle_rtp_packet = self._on_packet  # type: ignore[method-assign]  # as intended
         self._views = self.connection.createDataChannel("view", ordered=False, maxRetransmits=0)
-        self.connection.createDataChannel("events").on("message", self._told)
+        self.connection.createDataChannel("events").on("message", self._on_event)
         self._seq = 0
 
     async def join(self) -> bool:
-        """Connect and wait for a picture; False where the server refuses."""
+        """Connect and wait for a frame. Return False if the server refuses the viewer."""
         await self.connection.setLocalDescription(await self.connection.createOffer())
         response = await self.http.post(
             f"/v1/streams/{self.task.stream}/whep",
@@ -140,60 +146,63 @@ class _Viewer:
         self.session = response.headers["location"]
         answer = RTCSessionDescription(response.text, "answer")
         await self.connection.setRemoteDescription(answer)
-        async with asyncio.timeout(_ANSWER_S / 2):
+        async with asyncio.timeout(_RESPONSE_TIMEOUT_S / 2):
             while not self.frames or self._views.readyState != "open":
                 await asyncio.sleep(0.02)
         return True
 
     async def move(self) -> None:
-        """Send views for ever."""
+        """Send views until cancelled."""
         loop = asyncio.get_running_loop()
-        due_at = loop.time() + self.number / _VIEWS_PER_S / 8  # not all at the same moment
+        due_at = loop.time() + self.number / _VIEWS_PER_S / 8  # viewers start at different times
         while True:
             await asyncio.sleep(due_at - loop.time())
             due_at = max(due_at + 1 / _VIEWS_PER_S, loop.time())
             self._send_view()
 
-    async def seen(self, seconds: float) -> Seen:
-        """Count for a while."""
+    async def measure(self, seconds: float) -> ViewerResult:
+        """Count frames and latencies for `seconds`."""
         frames, began = self.frames, time.perf_counter()
         self.latencies_ms.clear()
         await asyncio.sleep(seconds)
         fps = (self.frames - frames) / (time.perf_counter() - began)
         latencies_ms = list(self.latencies_ms)
         server = (await self.http.get(self.session)).json()
-        return Seen(round(fps, 2), latencies_ms, server)
+        return ViewerResult(round(fps, 2), latencies_ms, server)
 
     async def leave(self) -> None:
+        """End the session and close the connection."""
         if self.session:
             await self.http.delete(self.session)
         await self.connection.close()
 
     def _send_view(self) -> None:
         self._seq += 1
-        turn = 0.0 if self.task.motion == "still" else time.perf_counter() * 2 + self.number
-        eye = {"rotation": [0, 0, 0, 1], "position": [0.1 * sin(turn), 0, 0.7]}
+        phase = 0.0 if self.task.motion == "still" else time.perf_counter() * 2 + self.number
+        eye = {"rotation": [0, 0, 0, 1], "position": [0.1 * sin(phase), 0, 0.7]}
         now = time.perf_counter()
         self.sent_at[self._seq] = now
-        self.sent_at.pop(self._seq - round(_REMEMBERED_S * _VIEWS_PER_S), None)
+        self.sent_at.pop(self._seq - round(_HISTORY_S * _VIEWS_PER_S), None)
         view = {"type": "view", "seq": self._seq, "sent_at_ms": now * 1e3, "eye": eye}
         self._views.send(json.dumps(view))
 
-    async def _take(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+    async def _on_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
         if packet.marker:
             self.frames += 1
-            self.came_at[packet.timestamp] = time.perf_counter()
-            if len(self.came_at) > _REMEMBERED_S * 60:
-                del self.came_at[next(iter(self.came_at))]
+            self.received_at[packet.timestamp] = time.perf_counter()
+            if len(self.received_at) > _HISTORY_S * 60:
+                del self.received_at[next(iter(self.received_at))]
 
-    def _told(self, text: str) -> None:
+    def _on_event(self, text: str) -> None:
         event = json.loads(text)
         if event["type"] != "frame" or event["view_seq"] is None:
             return
-        came_at = self.came_at.get(event["rtp_timestamp"])
-        sent_at = self.sent_at.pop(event["view_seq"], None)  # only its first frame counts
-        if came_at is not None and sent_at is not None:
-            self.latencies_ms.append((came_at - sent_at) * 1e3)
+        received_at = self.received_at.get(event["rtp_timestamp"])
+        sent_at = self.sent_at.pop(
+            event["view_seq"], None
+        )  # later frames of the same view do not count
+        if received_at is not None and sent_at is not None:
+            self.latencies_ms.append((received_at - sent_at) * 1e3)
 
 
 def _run(task: Task, pipe: Connection) -> None:
@@ -202,18 +211,18 @@ def _run(task: Task, pipe: Connection) -> None:
 
 async def _watch(task: Task, pipe: Connection) -> None:
     offer_loopback_when_alone()
-    async with httpx2.AsyncClient(base_url=task.address, timeout=_ANSWER_S / 2) as http:
+    async with httpx2.AsyncClient(base_url=task.address, timeout=_RESPONSE_TIMEOUT_S / 2) as http:
         viewers = [_Viewer(task, task.first + index, http) for index in range(task.count)]
         moving = []
         try:
-            welcome = [await viewer.join() for viewer in viewers]
+            accepted = [await viewer.join() for viewer in viewers]
             moving = [asyncio.create_task(viewer.move()) for viewer in viewers]
-            pipe.send(all(welcome))
+            pipe.send(all(accepted))
             while True:
                 seconds = await asyncio.to_thread(pipe.recv)
-                pipe.send(await asyncio.gather(*(viewer.seen(seconds) for viewer in viewers)))
+                pipe.send(await asyncio.gather(*(viewer.measure(seconds) for viewer in viewers)))
         except EOFError:
-            return  # told to leave
+            return  # `ViewerProcess.close` closed the pipe
         finally:
             for task_ in moving:
                 task_.cancel()

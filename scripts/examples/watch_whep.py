@@ -13,6 +13,7 @@ import time
 
 import httpx2
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from av import VideoFrame
 
 
 async def watch(url: str, stream: str, count: int, file: str | None) -> None:
@@ -22,13 +23,14 @@ async def watch(url: str, stream: str, count: int, file: str | None) -> None:
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     receiver = connection.addTransceiver("video", direction="recvonly").receiver
     await connection.setLocalDescription(await connection.createOffer())
-    offer = {
-        "content": connection.localDescription.sdp,
-        "headers": {"Content-Type": "application/sdp"},
-    }
     # A router answers 307 and names the host in Location.
     async with httpx2.AsyncClient(headers=headers, timeout=30, follow_redirects=True) as client:
-        answer = (await client.post(f"{url}/v1/streams/{stream}/whep", **offer)).raise_for_status()
+        answer = await client.post(
+            f"{url}/v1/streams/{stream}/whep",
+            content=connection.localDescription.sdp,
+            headers={"Content-Type": "application/sdp"},
+        )
+        answer.raise_for_status()
         session = answer.url.join(answer.headers["Location"])
         try:
             await connection.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
@@ -37,9 +39,11 @@ async def watch(url: str, stream: str, count: int, file: str | None) -> None:
             for _ in range(count - 1):
                 frame = await video.recv()
             seconds = time.monotonic() - started
+            assert isinstance(frame, VideoFrame)
             print(f"{count} frames of {frame.width}x{frame.height} in {seconds:.1f} s")
             if file is not None:
-                frame.to_image().save(file)
+                # PyAV leaves `to_image` untyped.
+                frame.to_image().save(file)  # type: ignore[no-untyped-call]
         finally:
             await client.delete(session)
             await connection.close()

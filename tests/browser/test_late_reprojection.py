@@ -8,19 +8,24 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FloatRect, Page, expect
 
 Picture = NDArray[np.float32]  # (H, W, 3), 0..255
 
 pytestmark = pytest.mark.browser
 
-FACE = {"x": 560, "y": 150, "width": 380, "height": 500}  # beside the numbers, at 1280 x 800
+FACE: FloatRect = {
+    "x": 560,
+    "y": 150,
+    "width": 380,
+    "height": 500,
+}  # beside the numbers, at 1280 x 800
 
 
 def on_screen(page: Page) -> Picture:
     """What a person sees of the face, once what was drawn last is there."""
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    png = page.screenshot(clip=FACE)  # type: ignore[arg-type]
+    png = page.screenshot(clip=FACE)
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), np.float32)
 
 

@@ -104,7 +104,9 @@ def test_who_waited_and_is_blocked_gets_pictures_before_those_behind(tmp_path: P
             a_page(net["viewer"], tmp_path) as first,
         ):
             wait_for(log, "showing the face")
-            second, third = (first.context.browser.new_page(bypass_csp=True) for _ in range(2))
+            browser = first.context.browser
+            assert browser is not None
+            second, third = (browser.new_page(bypass_csp=True) for _ in range(2))
             for page, seen in ((first, PICTURES), (second, IN_LINE), (third, IN_LINE)):
                 page.goto("http://10.77.4.1:8000")
                 page.wait_for_function(seen, timeout=30_000)

@@ -77,7 +77,7 @@ def checkpoint_weights() -> dict[str, torch.Tensor]:
     """Random weights; a texture's levels equal their twins."""
     torch.manual_seed(4)
     weights = {
-        name: torch.randn(shape) / max(np.prod(shape[1:]), 1) ** 0.5
+        name: torch.randn(shape) / max(float(np.prod(shape[1:])), 1.0) ** 0.5
         for name, shape in checkpoint_shapes(OPTIONS["network_size"], 32).items()
     }
     for level in range(1, 5):

@@ -94,4 +94,4 @@ def write_flame_pickle(path: Path, monkeypatch: pytest.MonkeyPatch, protocol: in
 
 def write_flame_npz(path: Path) -> None:
     """Write the same arrays as npz."""
-    np.savez(path, **flame_arrays())
+    np.savez(path, allow_pickle=False, **flame_arrays())

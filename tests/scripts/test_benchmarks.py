@@ -1,4 +1,4 @@
-"""The benchmarks end with one JSON line of what is asked for, and read a load as a person would."""
+"""Benchmarks end with one line of JSON; the load benchmark finds the limiting resource."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from models.avatar.folder import SHIPPED
 from models.avatar.manifest import load_manifest
 from scripts.benchmarking.avatars import resized
-from scripts.benchmarking.load import Load, holds, limit, step_counts
+from scripts.benchmarking.load import Load, LoadStep, holds, limit, step_counts
 from tests.scripts.conftest import Run
 
 IDLE = {
@@ -19,10 +19,19 @@ IDLE = {
 }  # fmt: skip
 
 
-def a_step(fps: float = 30, p95_ms: float = 20, **busy: float) -> dict[str, Any]:
+def a_step(fps: float = 30, p95_ms: float = 20, **busy: float) -> LoadStep:
     stages_ms = {"queue": p95_ms / 2, "warp": 8.0}
-    latency_ms = {"p50": 10, "p95": p95_ms}
-    return {"fps": fps, "latency_ms": latency_ms, "stages_ms": stages_ms, "busy": IDLE | busy}
+    return LoadStep(
+        viewers=1,
+        fps=fps,
+        slowest_fps=fps,
+        latency_ms={"p50": 10, "p95": p95_ms},
+        cache_age_ms={"p50": 50, "p95": 100},
+        refreshes_per_s=8,
+        server_ms_per_frame=5,
+        stages_ms=stages_ms,
+        busy=IDLE | busy,
+    )
 
 
 def last_line(output: str) -> dict[str, Any]:
@@ -31,7 +40,7 @@ def last_line(output: str) -> dict[str, Any]:
     return result
 
 
-def test_models_are_compared_in_speed_and_picture(run: Run) -> None:
+def test_models_are_compared_in_speed_and_image(run: Run) -> None:
     done = run("benchmark.py", "models", "--rounds", "1", "--width", "0.25", "--size", "64")
     assert done.returncode == 0, done.stderr
     result = last_line(done.stdout)

@@ -39,7 +39,7 @@ GOLDEN = ROOT.parent / "shared" / "golden"
 def test_the_published_output_is_reproduced(run: Run, tmp_path: Path) -> None:
     if not GOLDEN.exists():
         pytest.skip(f"needs the golden case: {GOLDEN} is not there")
-    weights = [sys.executable, "-B", GOLDEN / "paper_weights.py", tmp_path / "theirs"]
+    weights = [sys.executable, "-B", str(GOLDEN / "paper_weights.py"), str(tmp_path / "theirs")]
     subprocess.run(weights, check=True, timeout=60)
     write_flame_npz(tmp_path / "flame.npz")
     write_statistics(tmp_path / "statistics.npz")
@@ -97,10 +97,10 @@ def test_an_imported_avatar_is_rendered_and_served(avatar: Path) -> None:
     neutral, moved = state_of(avatar), state_of(avatar, exp003=2.0, jawX=0.3)
     cache = renderer.allocate_cache()
     renderer.refresh(neutral, cache)
-    pictures = [renderer.warp(state, cache).rgb for state in (neutral, moved)]
-    assert pictures[0].shape == (64, 64, 3)
-    assert pictures[0].std() > 5
-    assert difference(*pictures) > 0.3
+    images = [renderer.warp(state, cache).rgb for state in (neutral, moved)]
+    assert images[0].shape == (64, 64, 3)
+    assert images[0].std() > 5
+    assert difference(*images) > 0.3
     engine = ModelEngineFactory(avatar.parent).build("cpu", 1)
     assert engine.avatars["imported"].expression_names[-3:] == ("jawX", "jawY", "jawZ")
     assert engine.avatars["imported"].expression_range == (-5.0, 5.0)
@@ -139,9 +139,9 @@ def test_an_imported_avatar_is_served_over_http(avatar: Path) -> None:
         refused = http.post("/v1/streams/me/frames", json={"seq": 1, "expression": {"exp003": 8}})
         assert "expected less than or equal to 5.05, got 8" in refused.json()["detail"]
         frame = {"frame": {"expression": expression}, "avatar": "imported", "mode": "warp"}
-        picture = http.post("/v1/render", json=frame)
-        assert picture.status_code == 200
-        with Image.open(BytesIO(picture.content)) as shown:
+        image = http.post("/v1/render", json=frame)
+        assert image.status_code == 200
+        with Image.open(BytesIO(image.content)) as shown:
             assert shown.size == (64, 64)
             assert np.array(shown).std() > 5
 
@@ -160,7 +160,7 @@ def test_frames_are_described_as_flame_has_them(avatar: Path) -> None:
     turned = replace(state, head_rotation=half)
     np.testing.assert_allclose(describe(turned)[:3], [0, 0.3, 0], atol=1e-6)
     # A camera that turns around a still head sees what a still camera sees of a head that turns.
-    x, y, z = np.float64(state.eye_position)
+    x, y, z = state.eye_position.astype(np.float64)
     orbit = np.array([x * np.cos(0.3) - z * np.sin(0.3), y, x * np.sin(0.3) + z * np.cos(0.3)])
     back = np.array([0, -np.sin(0.15), 0, np.cos(0.15)], np.float32)
     walked = replace(state, eye_position=orbit.astype(np.float32), eye_rotation=back)
@@ -181,7 +181,7 @@ def test_an_avatar_is_trained_on_the_authors_data(run: Run, tmp_path: Path) -> N
     given = ("train.py", "--data", "theirs", "--format", "authors", "--head", "flame_head.npz")
     refused = run(*given)
     assert refused.returncode == 1
-    assert "train: the authors' data hold no normals" in refused.stderr
+    assert "train: the authors' dataset holds no normals" in refused.stderr
     trained = run(
         *given, "--train.network.variant", "paper", "--train.network.network-size", 0.0625,
         "--train.network.texture-size", 64, "--train.steps", 2, "--train.pairs.batch", 1,

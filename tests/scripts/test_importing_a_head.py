@@ -95,7 +95,7 @@ def state(arrays: dict[str, Any], **expression: float) -> FrameState:
 
 
 def test_the_studio_renders_it(arrays: dict[str, Any], tmp_path: Path) -> None:
-    np.savez(tmp_path / "head.npz", **arrays)
+    np.savez(tmp_path / "head.npz", allow_pickle=False, **arrays)
     studio = load_studio(tmp_path / "head.npz", 96, texture_size=256)
     still, opened = (studio.render(state(arrays, jawOpen=v)) for v in (0, 1))
     assert 0.2 < (still.mask > 127).mean() < 0.8
@@ -107,7 +107,7 @@ def test_the_studio_renders_it(arrays: dict[str, Any], tmp_path: Path) -> None:
 def test_the_base_colour_image_of_a_mesh_is_its_paint(glb: Path, tmp_path: Path) -> None:
     write_head_glb(tmp_path / "blue.glb", colour=(20, 40, 200))
     arrays = import_head(tmp_path / "blue.glb")
-    np.savez(tmp_path / "head.npz", **arrays)
+    np.savez(tmp_path / "head.npz", allow_pickle=False, **arrays)
     image = load_studio(tmp_path / "head.npz", 96, texture_size=256).render(state(arrays))
     cheek = image.rgb[60, 40].astype(int)
     assert cheek[2] > cheek[0] + 60
@@ -123,11 +123,11 @@ def test_a_mask_without_expressions_keeps_its_vertices(tmp_path: Path) -> None:
     assert len(find_loops(mesh.verts, mesh.faces)) == 4
     assert len(find_loops(arrays["neutral"], arrays["faces"])) == 1  # only its outline
     assert arrays["joint_positions"][3, 0] == pytest.approx(0.03, abs=1e-3)
-    np.savez(tmp_path / "head.npz", **arrays)
+    np.savez(tmp_path / "head.npz", allow_pickle=False, **arrays)
     studio = load_studio(tmp_path / "head.npz", 64, texture_size=128)
     image = studio.render(state(arrays))
     assert image.mask[24:40, 24:40].min() == 255  # no hole to look through
-    moved = arrays["neutral"] + np.float32([0, 0.03, 0])
+    moved = arrays["neutral"] + np.array([0, 0.03, 0], np.float32)
     shown = FrameState(
         **{
             name: getattr(state(arrays), name)

@@ -47,13 +47,13 @@ def test_an_avatar_is_made_and_what_is_there_is_not_made_again(run: Run, tmp_pat
 
     other = run("make_avatar.py", *TINY, "--size", 96)
     assert other.returncode == 1
-    assert "in another size than 96" in other.stderr
+    assert "is in another size than 96" in other.stderr
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_heads_that_ship_are_of_todays_recipes(name: str, tmp_path: Path) -> None:
     arguments = make_avatar.Arguments(recipe=name, out=tmp_path)
-    head = make_avatar.find_head(arguments)
+    head = make_avatar.prepare_head(arguments)
     assert head.read_bytes() == (SHIPPED / name / "head.npz").read_bytes()
 
 
@@ -61,10 +61,12 @@ def test_a_mesh_of_ones_own_becomes_the_head_and_names_the_avatar(tmp_path: Path
     mesh = tmp_path / "egg.glb"
     write_head_glb(mesh)
     arguments = make_avatar.Arguments(head=mesh, out=tmp_path / "out")
-    head = make_avatar.find_head(arguments)
+    head = make_avatar.prepare_head(arguments)
     assert "jawOpen" in load_head(head).expression_names
     first = head.read_bytes()
-    assert make_avatar.find_head(arguments).read_bytes() == first  # pictures of it stay good
+    assert (
+        make_avatar.prepare_head(arguments).read_bytes() == first
+    )  # so a dataset of it stays valid
     assert make_avatar.Arguments(head=mesh).folder == Path("runs/egg")
 
 
@@ -82,8 +84,8 @@ def test_without_anny_baking_says_how_to_install_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "anny", None)
     monkeypatch.setattr(make_avatar, "SHIPPED", tmp_path)
-    with pytest.raises(make_avatar.MakingError, match=r"needs anny: .*pip install .*avatars"):
-        make_avatar.find_head(make_avatar.Arguments(recipe="default", out=tmp_path))
+    with pytest.raises(make_avatar.MakeAvatarError, match=r"needs anny: .*pip install .*avatars"):
+        make_avatar.prepare_head(make_avatar.Arguments(recipe="default", out=tmp_path))
 
 
 def test_the_recipes_are_listed(run: Run) -> None:

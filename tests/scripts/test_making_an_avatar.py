@@ -1,4 +1,4 @@
-"""The README's way to an avatar of one's own, in small: draw pictures, train, evaluate."""
+"""The README's way to an avatar of one's own, in small: draw images, train, evaluate."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ HEAD = SHIPPED / "default" / "head.npz"
 
 
 @pytest.mark.slow
-def test_pictures_are_drawn_an_avatar_is_trained_and_measured(
+def test_images_are_drawn_an_avatar_is_trained_and_measured(
     run: Run, recording: Path, tmp_path: Path
 ) -> None:
     drawn = run(
@@ -45,8 +45,8 @@ def test_pictures_are_drawn_an_avatar_is_trained_and_measured(
     assert result["baseline"] is None
     assert result["swap"]["2"]["ratio"] > 0
     assert (tmp_path / "runs/default/avatar/evaluation.png").exists()
-    with Image.open(sheet) as picture:
-        assert picture.width == 4 * 64
+    with Image.open(sheet) as image:
+        assert image.width == 4 * 64
 
 
 @pytest.mark.parametrize(

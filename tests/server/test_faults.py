@@ -145,6 +145,7 @@ async def test_a_viewer_that_talks_but_never_reads_loses_its_seat() -> None:
             deadline = time.monotonic() + SOON_S
             while sessions.list():
                 assert time.monotonic() < deadline, "it holds its seat for ever"
+                assert isinstance(session.peer, JpegPeer)
                 session.peer.receive('{"type": "ping", "sent_at_ms": 1}')
                 await asyncio.sleep(0.02)
     finally:
@@ -166,7 +167,9 @@ async def test_events_that_a_viewer_never_takes_do_not_pile_up() -> None:
             async def ignore(data: bytes) -> None:
                 """As one whose page has stopped, but whose video decodes on."""
 
-            viewer.connection.sctp._handle_data = ignore  # type: ignore[method-assign]
+            sctp = viewer.connection.sctp
+            assert sctp is not None
+            sctp._handle_data = ignore  # type: ignore[method-assign]  # on this connection only
             shown = len(viewer.pictures)
             for _ in range(40):
                 for _ in range(40):

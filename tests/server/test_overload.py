@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,6 +86,9 @@ class Unconnected:
     async def add_candidates(self, sdp_fragment: str) -> None:
         raise AssertionError("nobody trickles here")
 
+    def send_event(self, event: Mapping[str, Any]) -> None:
+        """No viewer receives events."""
+
     async def close(self) -> None:
         """Nothing was opened."""
 
@@ -106,7 +110,7 @@ async def a_busy_house(viewers: int) -> AsyncIterator[list[Viewer]]:
             encoder = H264Encoder(
                 64, 64, fps=FPS, bitrate=400_000, highest_bitrate=400_000, open_codec=open_x264
             )
-            track = RenderTrack(session, encoder, executor, pytest.fail)
+            track = RenderTrack(session, encoder, executor, lambda error: pytest.fail(str(error)))
             crowd.append(Viewer(number, session, track))
         moves = [asyncio.create_task(viewer.look_around()) for viewer in crowd]
         watching = [asyncio.create_task(viewer.watch()) for viewer in crowd]

@@ -32,7 +32,7 @@ def test_every_weight_finds_its_place(tmp_path: Path) -> None:
     assert sum(v.numel() for k, v in state.items() if "numbers_" not in k) == total
 
 
-def test_pictures_of_any_size_divisible_by_32_are_rendered(tmp_path: Path) -> None:
+def test_images_of_any_size_divisible_by_32_are_rendered(tmp_path: Path) -> None:
     write_checkpoint(tmp_path / "run", OPTIONS, {"model_state_dict": checkpoint_weights()})
     networks = read_checkpoint(tmp_path / "run", 53)
     frame = FrameBatch(torch.rand(1, 96, 160, 2), torch.zeros(1, 0, 96, 160), torch.randn(1, 59))

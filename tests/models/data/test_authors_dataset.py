@@ -10,8 +10,9 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from models.avatar.folder import load_avatar
+from models.avatar.folder import SHIPPED, load_avatar
 from models.contract.frame_state import neutral_state
 from models.data.authors_dataset import AuthorsSplit, read_statistics
 from models.data.dataset import DatasetError
@@ -19,10 +20,15 @@ from models.data.pairs import PairSettings
 from models.data.processes import ALONE
 from models.geometry.flame import flame_head, load_flame
 from models.geometry.gbuffer import Window
-from models.networks.avatar_networks import FlamePaperNetworks, NetworkConfig, build_networks
+from models.networks.avatar_networks import (
+    FlamePaperNetworks,
+    NetworkConfig,
+    Networks,
+    build_networks,
+)
 from models.runtime.renderer import CachedRenderer
 from models.training.objective import PairObjective
-from models.training.run import SessionArguments, build_trainer
+from models.training.run import RunArguments, build_trainer
 from models.training.trainer import Progress, TrainConfig
 from tests.models.authors_files import (
     FRAMES,
@@ -43,12 +49,12 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("white", [1.0, 255.0])
 def test_a_frame_is_what_the_files_hold(tmp_path: Path, white: float) -> None:
     write_dataset(tmp_path / "data", white)
-    footage = AuthorsSplit(tmp_path / "data", "train")
+    split = AuthorsSplit(tmp_path / "data", "train")
     given = dataset_arrays(white, FRAMES, 0)
     window = Window(16, 8, 32, 40)
-    take = footage.take(3)
-    np.testing.assert_array_equal(take.mask, given["mask"][3] / white * 255)
-    frame, truth = take.example(window)
+    split_frame = split.frame(3)
+    np.testing.assert_array_equal(split_frame.mask, given["mask"][3] / white * 255)
+    frame, truth = split_frame.sample(window)
     part = np.s_[16:48, 8:48]
     uv = given["grid"][3][part]
     assert np.isnan(uv).any()
@@ -59,7 +65,7 @@ def test_a_frame_is_what_the_files_hold(tmp_path: Path, white: float) -> None:
     np.testing.assert_allclose(frame.conditioning_vector[0], numbers)
 
 
-def test_the_background_is_cut_out_where_the_picture_was(folder: Path) -> None:
+def test_the_background_is_cut_out_where_the_image_was(folder: Path) -> None:
     background = AuthorsSplit(folder, "train").background
     assert background.shape == (SIZE, SIZE, 3)
     # The square goes from (50, 20) to (110, 80); its corners are pixels' middles.
@@ -69,8 +75,8 @@ def test_the_background_is_cut_out_where_the_picture_was(folder: Path) -> None:
 
 
 def test_frames_before_the_first_are_the_first(folder: Path) -> None:
-    footage = AuthorsSplit(folder, "train")
-    assert (len(footage), footage.older(5, 2), footage.older(1, 8)) == (FRAMES, 3, 0)
+    split = AuthorsSplit(folder, "train")
+    assert (len(split), split.older(5, 2), split.older(1, 8)) == (FRAMES, 3, 0)
 
 
 def test_statistics_are_those_of_the_training_split(folder: Path, tmp_path: Path) -> None:
@@ -104,7 +110,7 @@ def reshape(file: str, name: str, shape: tuple[int, ...]) -> Callable[[Path], No
     ("spoil", "message"),
     [
         (remove("train-pose.h5"), r"train-pose\.h5 is not a readable HDF5 file"),
-        (remove("median_background.jpg"), "not a readable picture"),
+        (remove("median_background.jpg"), "not a readable image"),
         (
             reshape("train-exp.h5", "exp", (FRAMES, 1, 10)),
             r"train-exp\.h5: exp must be \(10, 1, 50\), got \(10, 1, 10\)",
@@ -131,7 +137,7 @@ def test_what_is_wrong_with_a_data_set_is_said(
         AuthorsSplit(folder, "train")
 
 
-def arguments(tmp_path: Path, data: Path, head: Path) -> SessionArguments:
+def arguments(tmp_path: Path, data: Path, head: Path) -> RunArguments:
     train = TrainConfig(
         network=NetworkConfig("paper", 0.0625, texture_size=64),
         pairs=PairSettings(batch=2, crop=64, min_age=1, max_age=2),
@@ -141,13 +147,14 @@ def arguments(tmp_path: Path, data: Path, head: Path) -> SessionArguments:
         validation_frames=3,
         average_decay=0.9,
     )
-    return SessionArguments(data, tmp_path / "run", format="authors", head=head, train=train)
+    return RunArguments(data, tmp_path / "run", format="authors", head=head, train=train)
 
 
 @pytest.fixture
 def head(tmp_path: Path) -> Path:
     write_flame_npz(tmp_path / "flame.npz")
-    np.savez(tmp_path / "head.npz", **flame_head(load_flame(tmp_path / "flame.npz")))
+    arrays = flame_head(load_flame(tmp_path / "flame.npz"))
+    np.savez(tmp_path / "head.npz", allow_pickle=False, **arrays)
     return tmp_path / "head.npz"
 
 
@@ -159,7 +166,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def objective(networks, config, vgg16):  # type: ignore[no-untyped-def]
+def objective(networks: Networks, config: TrainConfig, vgg16: nn.Module | None) -> PairObjective:
     return PairObjective(networks, config.loss, config.mixed_precision, vgg16)
 
 
@@ -190,13 +197,13 @@ def test_an_avatar_is_trained_on_their_data(tmp_path: Path, folder: Path, head: 
 def test_what_does_not_go_with_their_data_is_refused(
     tmp_path: Path, folder: Path, head: Path
 ) -> None:
-    def build(given: SessionArguments) -> None:
+    def build(given: RunArguments) -> None:
         build_trainer(given, lambda c: build_networks(c.network), objective, ALONE)
 
     given = arguments(tmp_path, folder, head)
     live = replace(given.train, network=NetworkConfig("live", 0.0625))
     with pytest.raises(DatasetError, match=r"--train\.network\.variant paper"):
         build(replace(given, train=live))
-    shipped = SessionArguments.__dataclass_fields__["head"].default
-    with pytest.raises(DatasetError, match="show a FLAME head"):
+    shipped = SHIPPED / "default" / "head.npz"
+    with pytest.raises(DatasetError, match="shows a FLAME head, got another head in"):
         build(replace(given, head=shipped))

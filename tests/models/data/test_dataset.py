@@ -14,7 +14,7 @@ from models.data.dataset import (
     VERSION,
     DatasetError,
     DatasetInfo,
-    Sequences,
+    SplitReader,
     create_split,
     write_frame,
 )
@@ -32,13 +32,13 @@ def moment(number: int) -> FrameState:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A dataset of two sequences; frame i's picture is filled with i."""
+    """A dataset of two sequences; frame i's image is filled with i."""
     numbers = iter(range(sum(LENGTHS)))
     sequences = [[moment(next(numbers)) for _ in range(length)] for length in LENGTHS]
     create_split(tmp_path / "train", sequences, SIZE)
     for index in range(sum(LENGTHS)):
-        picture = np.full((SIZE, SIZE, 3), index, np.uint8)
-        write_frame(tmp_path / "train", index, picture, picture[..., 0] + 100)
+        image = np.full((SIZE, SIZE, 3), index, np.uint8)
+        write_frame(tmp_path / "train", index, image, image[..., 0] + 100)
     np.save(tmp_path / "background.npy", np.full((SIZE, SIZE, 3), 7, np.uint8))
     DatasetInfo(
         version=VERSION,
@@ -56,7 +56,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_frames_come_back_as_they_were_written(folder: Path) -> None:
-    frames = Sequences(folder, "train")
+    frames = SplitReader(folder, "train")
     state, rgb, mask = frames.frame(3)
     assert len(frames) == 5
     assert state.head_translation.tolist() == [3, 0, 0]
@@ -68,14 +68,14 @@ def test_frames_come_back_as_they_were_written(folder: Path) -> None:
 
 
 def test_an_older_frame_stays_in_its_sequence(folder: Path) -> None:
-    frames = Sequences(folder, "train")
+    frames = SplitReader(folder, "train")
     assert [frames.older(2, age) for age in (0, 1, 2, 9)] == [2, 1, 0, 0]
     assert [frames.older(4, age) for age in (1, 2)] == [3, 3]
     assert [frames.sequence(index) for index in range(5)] == [0, 0, 0, 1, 1]
 
 
 def test_pairs_never_cross_sequences(folder: Path) -> None:
-    frames = Sequences(folder, "train")
+    frames = SplitReader(folder, "train")
     assert frames.pairs(1).tolist() == [[0, 1], [1, 2], [3, 4]]
     assert frames.pairs(2).tolist() == [[0, 2]]
 
@@ -88,19 +88,19 @@ def test_a_split_is_never_written_over(folder: Path) -> None:
 def test_an_unfinished_dataset_is_refused(folder: Path) -> None:
     (folder / "dataset.json").unlink()
     with pytest.raises(DatasetError, match=r"dataset\.json is not a dataset's description"):
-        Sequences(folder, "train")
+        SplitReader(folder, "train")
 
 
 def test_an_unknown_split_is_named(folder: Path) -> None:
     with pytest.raises(DatasetError, match="got 'test'"):
-        Sequences(folder, "test")
+        SplitReader(folder, "test")
 
 
-def test_pictures_of_another_size_are_refused(folder: Path) -> None:
+def test_images_of_another_size_are_refused(folder: Path) -> None:
     path = folder / "dataset.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "size": SIZE * 2}))
     with pytest.raises(DatasetError, match=r"must be \(5, 16, 16\), got \(5, 8, 8\)"):
-        Sequences(folder, "train")
+        SplitReader(folder, "train")
 
 
 def test_another_version_is_refused(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """Variants of the warp differ in what they are told, and nothing but their warps learns."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -11,9 +11,9 @@ from models.avatar.folder import Avatar
 from models.data.pairs import PairLoader, PairSettings
 from models.data.rendered_dataset import RenderedSplit
 from models.evaluation.ablation import VARIANTS, VariantWarp, measure_variants, train_variants
-from models.evaluation.evaluation import Moment
+from models.evaluation.evaluation import HeldOutFrame
 from models.geometry.head import Head
-from models.networks.avatar_networks import TelewarpNetworks
+from models.networks.avatar_networks import TelewarpNetworks, Variant
 from models.runtime.base import Stage
 from models.training.optimizer import Rates
 from tests.models.studio.ball import Ball
@@ -27,7 +27,9 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def test_variants_learn_side_by_side_and_are_measured(ball: Head, build_avatar) -> None:  # type: ignore[no-untyped-def]
+def test_variants_learn_side_by_side_and_are_measured(
+    ball: Head, build_avatar: Callable[[Variant], Avatar]
+) -> None:
     avatar: Avatar = build_avatar("live")
     networks = avatar.networks
     assert isinstance(networks, TelewarpNetworks)
@@ -36,23 +38,25 @@ def test_variants_learn_side_by_side_and_are_measured(ball: Head, build_avatar) 
     with PairLoader(RenderedSplit(Ball(ball), ball), PairSettings(2, 64, max_age=4), 0) as loader:
         losses = list(train_variants(networks, warps, iter(loader), 2, Rates()))
     assert np.isfinite(losses).all()
-    assert len(set(losses[0])) == len(VARIANTS)  # each makes another picture from the start
+    assert len(set(losses[0])) == len(VARIANTS)  # each makes another image from the start
     assert all(torch.equal(value, before[name]) for name, value in networks.state_dict().items())
 
     (older, _, _), (state, truth, _) = (Ball(ball).frame(index) for index in (2, 6))
-    moments = [Moment(state, older, {1: state, 4: older}, truth)]
-    table = measure_variants(networks, warps, Stage(avatar, torch.device("cpu")), moments)
+    held_out_frames = [HeldOutFrame(state, older, {1: state, 4: older}, truth)]
+    table = measure_variants(networks, warps, Stage(avatar, torch.device("cpu")), held_out_frames)
     assert list(table) == ["full render", *(variant.name for variant in VARIANTS)]
     assert all(set(table[variant.name]) == {"1", "4"} for variant in VARIANTS)
 
 
 @torch.inference_mode()
-def test_ours_is_the_warp_that_is_served(ball: Head, build_avatar) -> None:  # type: ignore[no-untyped-def]
+def test_ours_is_the_warp_that_is_served(
+    ball: Head, build_avatar: Callable[[Variant], Avatar]
+) -> None:
     avatar: Avatar = build_avatar("live")
     networks, stage = avatar.networks, Stage(avatar, torch.device("cpu"))
     assert isinstance(networks, TelewarpNetworks)
     older, now = (stage.frame(Ball(ball).frame(index)[0]) for index in (2, 6))
-    (ours,) = (v for v in VARIANTS if v.carries and v.adds_missed)
+    (ours,) = (v for v in VARIANTS if v.reprojects and v.residual)
     full = networks.full(older)
     made = VariantWarp(networks, ours)(full, older, now, networks.inputs(now))
     torch.testing.assert_close(made.rgb, networks.warp(full.cache, older, now).rgb)

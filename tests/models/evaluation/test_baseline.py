@@ -55,9 +55,9 @@ def train(ball: Head, avatar: Avatar, frames: FrameCount, folder: Path) -> list[
     networks = build(config.network)
     initialize(networks)
     objective = BaselineObjective(networks, config.loss, config.mixed_precision)
-    footage = RenderedSplit(Ball(ball), ball)
+    split = RenderedSplit(Ball(ball), ball)
     steps: list[Progress] = []
-    Trainer(config, objective, footage, footage, ball, avatar.manifest, folder).run(steps.append)
+    Trainer(config, objective, split, split, ball, avatar.manifest, folder).run(steps.append)
     write_head(ball, folder / "avatar" / "head.npz")
     mark_baseline(folder / "avatar", frames)
     return steps
@@ -79,10 +79,10 @@ def test_a_baseline_learns_and_is_rendered_from_its_folder(
     baseline = load_baseline(tmp_path / "avatar", "cpu")
     assert baseline.size == 64
     (previous, _, _), (state, truth, _) = (Ball(ball).frame(index) for index in (5, 6))
-    picture = baseline.picture(state, previous)
-    assert np.abs(picture.astype(int) - truth).mean() < 60
-    stood_still = baseline.picture(state, state)
-    assert (picture != stood_still).any() == (frames == 2)
+    image = baseline.image(state, previous)
+    assert np.abs(image.astype(int) - truth).mean() < 60
+    stood_still = baseline.image(state, state)
+    assert (image != stood_still).any() == (frames == 2)
 
 
 def test_one_frame_baselines_are_avatars_and_two_frame_ones_are_not(
@@ -93,7 +93,7 @@ def test_one_frame_baselines_are_avatars_and_two_frame_ones_are_not(
     state, _, _ = Ball(ball).frame(3)
     full = CachedRenderer(load_avatar(tmp_path / "one" / "avatar")).full(state)
     baseline = load_baseline(tmp_path / "one" / "avatar", "cpu")
-    np.testing.assert_array_equal(full, baseline.picture(state, state))
+    np.testing.assert_array_equal(full, baseline.image(state, state))
     with pytest.raises(AvatarError, match="does not fit the manifest's networks"):
         load_avatar(tmp_path / "two" / "avatar")
 

@@ -13,8 +13,8 @@ from PIL import Image
 from models.avatar.folder import Avatar
 from models.contract.frame_state import FrameState
 from models.evaluation.chart import draw_chart
-from models.evaluation.evaluation import Evaluation, Moment, Scorer, evaluate, flicker, flip
-from models.evaluation.flicker import doubled_rate
+from models.evaluation.evaluation import Evaluation, HeldOutFrame, Scorer, evaluate, flicker, flip
+from models.evaluation.flicker import double_rate
 from models.networks.avatar_networks import Variant
 from models.runtime.renderer import CachedRenderer
 
@@ -32,13 +32,13 @@ class Inverted:
     def __init__(self, renderer: CachedRenderer) -> None:
         self._renderer = renderer
 
-    def picture(self, state: FrameState, previous: FrameState) -> NDArray[np.uint8]:
+    def image(self, state: FrameState, previous: FrameState) -> NDArray[np.uint8]:
         return 255 - self._renderer.full(state)
 
 
 @pytest.fixture
 def result(renderer: CachedRenderer, front: FrameState, turned: FrameState) -> Evaluation:
-    moment = Moment(turned, front, {1: turned, 8: front}, renderer.full(turned))
+    moment = HeldOutFrame(turned, front, {1: turned, 8: front}, renderer.full(turned))
     return evaluate(renderer, [moment, moment], Scorer(), Inverted(renderer))
 
 
@@ -70,16 +70,16 @@ def test_losses_are_relative_to_the_full_render_and_worse_is_positive() -> None:
 
 def test_flip_sees_what_a_person_sees() -> None:
     random = np.random.default_rng(0)
-    picture = np.full((64, 64, 3), 120, np.uint8)
-    noisy = (picture + random.integers(-12, 13, picture.shape)).astype(np.uint8)
-    assert flip(picture, picture) == 0
-    assert 0.01 < flip(noisy, picture) < flip(255 - picture // 2, picture) < 1
+    image = np.full((64, 64, 3), 120, np.uint8)
+    noisy = (image + random.integers(-12, 13, image.shape)).astype(np.uint8)
+    assert flip(image, image) == 0
+    assert 0.01 < flip(noisy, image) < flip(255 - image // 2, image) < 1
 
 
 def test_swaps_are_measured_for_each_period(
     renderer: CachedRenderer, front: FrameState, turned: FrameState
 ) -> None:
-    states = doubled_rate(doubled_rate(doubled_rate([front, turned])))
+    states = double_rate(double_rate(double_rate([front, turned])))
     swaps = flicker(renderer, [states], (2, 7))
     assert swaps[7] is None  # too short
     assert swaps[2] is not None
@@ -91,5 +91,5 @@ def test_a_result_is_written_and_drawn(result: Evaluation, tmp_path: Path) -> No
     assert written["warp"]["8"]["psnr"] == round(result.warp[8]["psnr"], 4)
     assert written["swap"] == {"8": None}
     draw_chart(result, "A ball", tmp_path / "chart.png")
-    with Image.open(tmp_path / "chart.png") as picture:
-        assert np.asarray(picture.convert("RGB")).std() > 10
+    with Image.open(tmp_path / "chart.png") as image:
+        assert np.asarray(image.convert("RGB")).std() > 10

@@ -10,10 +10,10 @@ from models.avatar.folder import Avatar
 from models.contract.frame_state import FrameState
 from models.evaluation.flicker import (
     Step,
-    doubled_rate,
-    halfway,
+    double_rate,
+    hold_head_and_eye,
+    interpolate_halfway,
     measure_swaps,
-    only_the_face_moves,
     play,
 )
 from models.geometry.camera import rotation_vector_to_quaternion
@@ -69,16 +69,16 @@ def test_the_state_halfway_is_half_the_turn(front: FrameState) -> None:
         head_translation=np.array([0.2, 0, 0], np.float32),
         expression=np.array([1, 0, 0.5, 0], np.float32),
     )
-    middle = halfway(front, later)
+    middle = interpolate_halfway(front, later)
     expected = rotation_vector_to_quaternion(turn / 2)
     assert abs(np.dot(middle.head_rotation, expected)) == pytest.approx(1, abs=1e-6)
     np.testing.assert_allclose(middle.head_translation, [0.1, 0, 0])
     np.testing.assert_allclose(middle.expression, [0.5, 0, 0.25, 0])
-    assert doubled_rate([front, later, front])[0::2] == [front, later, front]
+    assert double_rate([front, later, front])[0::2] == [front, later, front]
 
 
 def test_head_and_eye_are_held_still(front: FrameState, turned: FrameState) -> None:
-    _, state = only_the_face_moves([front, turned])
+    _, state = hold_head_and_eye([front, turned])
     assert state.eye_position is front.eye_position
     assert state.head_rotation is front.head_rotation
     assert state.expression is turned.expression
@@ -88,12 +88,12 @@ def test_caches_are_as_old_as_their_refresh_took(
     build_avatar: Callable[[Variant], Avatar], front: FrameState, turned: FrameState
 ) -> None:
     renderer = CachedRenderer(build_avatar("live"))
-    states = doubled_rate(doubled_rate([front, turned])) * 8
+    states = double_rate(double_rate([front, turned])) * 8
     steps = play(renderer, states, period=13)
     assert [index for index, step in enumerate(steps) if step.swapped] == [26, 39]
     cache = renderer.allocate_cache()
     for shown, cached in ((25, 0), (38, 13), (39, 26)):
         renderer.refresh(states[cached], cache)
         expected = renderer.warp(states[shown], cache).rgb
-        same = np.array_equal(steps[shown].picture, expected)
+        same = np.array_equal(steps[shown].image, expected)
         assert same == (shown != 39)  # there the new one is still coming in

@@ -35,7 +35,7 @@ def npz(tmp_path: Path) -> Path:
 
 
 def load(arrays: dict[str, NDArray[Any]], path: Path) -> Head:
-    np.savez(path, **arrays)
+    np.savez(path, allow_pickle=False, **arrays)
     return load_head(path)
 
 
@@ -180,7 +180,7 @@ def test_a_broken_pickle_is_explained(tmp_path: Path, content: bytes, message: s
 def test_a_file_of_another_model_is_explained(
     tmp_path: Path, changes: dict[str, NDArray[Any]], message: str
 ) -> None:
-    np.savez(tmp_path / "flame.npz", **{**flame_arrays(), **changes})
+    np.savez(tmp_path / "flame.npz", allow_pickle=False, **{**flame_arrays(), **changes})
     with pytest.raises(HeadError, match=message):
         load_flame(tmp_path / "flame.npz")
 

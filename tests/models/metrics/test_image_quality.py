@@ -7,13 +7,13 @@ from models.metrics.image_quality import psnr, ssim
 
 def test_psnr_of_a_known_error() -> None:
     truth = torch.full((2, 3, 8, 8), 0.5)
-    picture = truth + torch.tensor([0.1, 0.01])[:, None, None, None]
-    torch.testing.assert_close(psnr(picture, truth), torch.tensor([20.0, 40.0]), atol=1e-3, rtol=0)
+    image = truth + torch.tensor([0.1, 0.01])[:, None, None, None]
+    torch.testing.assert_close(psnr(image, truth), torch.tensor([20.0, 40.0]), atol=1e-3, rtol=0)
 
 
-def test_equal_pictures_are_fully_similar() -> None:
-    picture = torch.rand(1, 3, 32, 32)
-    assert ssim(picture, picture).item() == pytest.approx(1, abs=1e-5)
+def test_equal_images_are_fully_similar() -> None:
+    image = torch.rand(1, 3, 32, 32)
+    assert ssim(image, image).item() == pytest.approx(1, abs=1e-5)
 
 
 def test_ssim_is_the_formula_evaluated_window_by_window() -> None:

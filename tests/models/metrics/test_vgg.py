@@ -63,41 +63,41 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_features_are_torchvisions(layers: nn.Sequential, path: Path) -> None:
     """After the last ReLU of each block: layers 3, 8, 15, 22 and 29."""
-    pictures = torch.rand(2, 3, 48, 64)
-    made = load_vgg16(path)(pictures)
+    images = torch.rand(2, 3, 48, 64)
+    made = load_vgg16(path)(images)
     for features, last in zip(made, (3, 8, 15, 22, 29), strict=True):
-        torch.testing.assert_close(features, layers[: last + 1](pictures))
+        torch.testing.assert_close(features, layers[: last + 1](images))
 
 
-def test_perceptual_distance_is_that_of_normalised_resized_pictures(
+def test_perceptual_distance_is_that_of_normalised_resized_images(
     layers: nn.Sequential, path: Path
 ) -> None:
-    picture, truth = torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)
+    image, truth = torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)
     distance = Vgg16Perceptual(load_vgg16(path, blocks=4))
     mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
     deviation = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
     expected = 0.0
     resized = [
         nn.functional.interpolate((p - mean) / deviation, (224, 224), mode="bilinear")
-        for p in (picture, truth)
+        for p in (image, truth)
     ]
     for last in (3, 8, 15, 22):
         ours, theirs = (layers[: last + 1](p) for p in resized)
         expected += (ours - theirs).abs().mean().item()
-    assert distance(picture, truth).item() == pytest.approx(expected, rel=1e-4)
+    assert distance(image, truth).item() == pytest.approx(expected, rel=1e-4)
     assert distance(truth, truth).item() == 0
 
 
-def test_perceptual_distance_teaches_the_picture_and_not_the_weights(path: Path) -> None:
-    picture = torch.rand(1, 3, 32, 32, requires_grad=True)
+def test_perceptual_distance_teaches_the_image_and_not_the_weights(path: Path) -> None:
+    image = torch.rand(1, 3, 32, 32, requires_grad=True)
     distance = Vgg16Perceptual(load_vgg16(path, blocks=4), size=32)
-    distance(picture, torch.rand(1, 3, 32, 32)).backward()
-    assert picture.grad is not None
-    assert picture.grad.abs().max() > 0
+    distance(image, torch.rand(1, 3, 32, 32)).backward()
+    assert image.grad is not None
+    assert image.grad.abs().max() > 0
     assert not any(p.requires_grad for p in distance.parameters())
 
 
-def test_lpips_is_zero_for_equal_pictures_and_grows_with_noise(path: Path, heads: Path) -> None:
+def test_lpips_is_zero_for_equal_images_and_grows_with_noise(path: Path, heads: Path) -> None:
     lpips = load_lpips(path, heads)
     truth = torch.rand(2, 3, 32, 32)
     noise = torch.randn_like(truth)
@@ -109,9 +109,9 @@ def test_lpips_is_zero_for_equal_pictures_and_grows_with_noise(path: Path, heads
 
 def test_safetensors_will_do(state: dict[str, Tensor], path: Path, tmp_path: Path) -> None:
     save_file(state, tmp_path / "vgg16.safetensors")
-    pictures = torch.rand(1, 3, 16, 16)
+    images = torch.rand(1, 3, 16, 16)
     one, other = load_vgg16(path, 2), load_vgg16(tmp_path / "vgg16.safetensors", 2)
-    torch.testing.assert_close(one(pictures), other(pictures))
+    torch.testing.assert_close(one(images), other(images))
 
 
 def test_missing_weights_are_named(state: dict[str, Tensor], tmp_path: Path) -> None:

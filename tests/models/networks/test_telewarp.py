@@ -1,9 +1,12 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 
 from models.avatar.folder import Avatar
 from models.contract.frame_state import FrameState
 from models.geometry.gbuffer import Window, render_gbuffer
+from models.networks.avatar_networks import TelewarpNetworks, Variant
 from models.networks.conditioning import compute_conditioning
 from models.networks.frame_batch import FrameBatch, frame_batch
 from models.networks.telewarp import FULL_TRUST
@@ -17,9 +20,12 @@ def frames(avatar: Avatar, *states: FrameState) -> list[FrameBatch]:
 
 
 @torch.inference_mode()
-def test_a_warp_of_the_cached_frame_itself_adds_the_residual(build_avatar, turned) -> None:  # type: ignore[no-untyped-def]
+def test_a_warp_of_the_cached_frame_itself_adds_the_residual(
+    build_avatar: Callable[[Variant], Avatar], turned: FrameState
+) -> None:
     avatar = build_avatar("live")
     networks, (frame,) = avatar.networks, frames(avatar, turned)
+    assert isinstance(networks, TelewarpNetworks)
     full, inputs, conditioning = networks.full(frame), networks.inputs(frame), frame.conditioning
     prepared = networks.warper.prepare(full.cache, conditioning)
     no_residual = prepared._replace(residual=torch.zeros_like(prepared.residual))
@@ -37,10 +43,11 @@ def test_a_warp_of_the_cached_frame_itself_adds_the_residual(build_avatar, turne
 
 
 @torch.inference_mode()
-def test_the_residual_counts_less_the_more_the_head_turns(  # type: ignore[no-untyped-def]
-    build_avatar, front, turned
+def test_the_residual_counts_less_the_more_the_head_turns(
+    build_avatar: Callable[[Variant], Avatar], front: FrameState, turned: FrameState
 ) -> None:
     avatar = build_avatar("live")
+    assert isinstance(avatar.networks, TelewarpNetworks)
     warper = avatar.networks.warper
     still, other = (frame.conditioning for frame in frames(avatar, front, turned))
     between = still._replace(pose=(still.pose + other.pose) / 2)
@@ -54,7 +61,9 @@ def test_the_residual_counts_less_the_more_the_head_turns(  # type: ignore[no-un
 
 
 @torch.inference_mode()
-def test_the_warp_depends_on_cache_pose_and_live_inputs(build_avatar, front, turned) -> None:  # type: ignore[no-untyped-def]
+def test_the_warp_depends_on_cache_pose_and_live_inputs(
+    build_avatar: Callable[[Variant], Avatar], front: FrameState, turned: FrameState
+) -> None:
     avatar = build_avatar("live")
     networks = avatar.networks
     old, new = frames(avatar, front, turned)
@@ -69,7 +78,9 @@ def test_the_warp_depends_on_cache_pose_and_live_inputs(build_avatar, front, tur
 
 
 @torch.inference_mode()
-def test_far_from_its_border_a_crop_is_rendered_as_in_the_whole_image(build_avatar, turned) -> None:  # type: ignore[no-untyped-def]
+def test_far_from_its_border_a_crop_is_rendered_as_in_the_whole_image(
+    build_avatar: Callable[[Variant], Avatar], turned: FrameState
+) -> None:
     """Allows training on crops: nothing in the warp depends on the whole image."""
     avatar = build_avatar("live")
     networks = avatar.networks

@@ -22,7 +22,7 @@ def cache(value: float) -> Cache:
 class Mixer:
     """Aligns caches of `cache` by copying the tensors that are not interpolated."""
 
-    layout = (
+    layout: tuple[TensorSpec, ...] = (
         TensorSpec("features", (3, 2), torch.bfloat16),
         TensorSpec("uv", (2,), torch.float32),
         TensorSpec("corners", (4,), torch.int32, mixes=False),

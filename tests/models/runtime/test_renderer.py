@@ -31,7 +31,8 @@ def plain_warp(avatar: Avatar, cached: FrameState, now: FrameState) -> np.ndarra
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    return np.abs(one.astype(int) - other.astype(int))
+    levels: np.ndarray = np.abs(one.astype(int) - other.astype(int))
+    return levels
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -52,9 +52,11 @@ def look_at_the_pupil(ball: np.ndarray, aside: float) -> tuple[np.ndarray, float
     """UV and cornea share seen at the pole from `aside` radians to the right."""
     pole = ball[:3] + ball[12] * ball[9:12]
     normal, facing = ball[9:12].copy(), np.zeros(3)
-    share = tilt_by_cornea(*pole, ball, normal)
+    x, y, z = pole
+    share = tilt_by_cornea(x, y, z, ball, normal)
     view = np.cos(aside) * ball[9:12] + np.sin(aside) * ball[3:6]
-    return np.array(refract_into_iris(*pole, ball, normal, view, facing)), share
+    u, v = refract_into_iris(x, y, z, ball, normal, view, facing)
+    return np.array([u, v]), share
 
 
 def test_straight_on_one_sees_the_pupil_and_from_aside_past_it(
@@ -76,7 +78,8 @@ def test_the_cornea_tilts_more_than_the_ball_and_ends_at_the_white(
     for angle, cornea in ((0.2, True), (0.6, False)):
         direction = np.cos(angle) * ball[9:12] + np.sin(angle) * ball[3:6]
         normal = direction.copy()
-        share = tilt_by_cornea(*(ball[:3] + ball[12] * direction), ball, normal)
+        x, y, z = ball[:3] + ball[12] * direction
+        share = tilt_by_cornea(x, y, z, ball, normal)
         assert (share > ON_IRIS) == cornea
         tilt = np.arccos(normal @ ball[9:12])
         assert tilt > angle + 0.1 if cornea else tilt == pytest.approx(angle)

@@ -13,7 +13,8 @@ DISTANCE = 0.8
 def slope(size: int = 96) -> np.ndarray:
     """Nearness of a tilted plane."""
     _, x = np.mgrid[0:size, 0:size].astype(np.float32)
-    return (1 / (DISTANCE + 0.0002 * (x - size / 2))).astype(np.float32)
+    depth: np.ndarray = (1 / (DISTANCE + 0.0002 * (x - size / 2))).astype(np.float32)
+    return depth
 
 
 def test_a_plane_has_no_crevices_however_it_is_tilted() -> None:

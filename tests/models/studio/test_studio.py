@@ -168,7 +168,8 @@ def test_highlights_move_when_the_viewer_does(studio: Studio, front: FrameState)
         grey = studio.render(state).rgb.mean(2)
         xy = to_screen(points, state, SIZE, SIZE)[:, :2].astype(int)
         seen.append([grey[y - 1 : y + 2, x - 1 : x + 2].mean() for x, y in xy])
-    assert np.median(np.abs(np.subtract(*seen))) > 2
+    left, right = seen
+    assert np.median(np.abs(np.subtract(left, right))) > 2
 
 
 def test_a_look_gives_another_person_in_another_room() -> None:

@@ -36,4 +36,4 @@ def test_relief_points_away_from_the_groove_on_both_sides() -> None:
     # The walls of a groove face each other: the lower one looks up, the upper one down.
     assert relief[bottom - 15, 1] > 0.05
     assert relief[bottom + 15, 1] < -0.05
-    assert crease_depth(points - np.float32([0, 0, 0.1])).max() == 0
+    assert crease_depth(points - np.array([0, 0, 0.1], np.float32)).max() == 0

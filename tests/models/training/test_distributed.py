@@ -14,7 +14,7 @@ from models.data.processes import ALONE
 from models.geometry.head import Head
 from models.networks.avatar_networks import NetworkConfig, build_networks
 from models.training.objective import PairObjective
-from models.training.run import SessionArguments, build_trainer
+from models.training.run import RunArguments, build_trainer
 from models.training.trainer import TrainConfig
 from tests.models.studio.ball import write_ball
 
@@ -44,7 +44,7 @@ def moments(run: Path) -> list[Tensor]:
 def test_two_processes_take_the_step_that_one_would(ball: Head, tmp_path: Path) -> None:
     """With mean gradients, each process' half batch must come to the same as the whole."""
     write_ball(ball, tmp_path)
-    arguments = SessionArguments(
+    arguments = RunArguments(
         tmp_path / "data", tmp_path / "one", tmp_path / "head.npz", train=CONFIG
     )
     build_trainer(

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from models.avatar.folder import Avatar, save_avatar
 from models.networks.avatar_networks import NetworkConfig, TelewarpNetworks, Variant, build_networks
-from models.training.initialization import InitialError, start_from
+from models.training.initialization import InitializationError, load_initial_weights
 
 
 @pytest.fixture
@@ -25,7 +25,8 @@ def test_a_saved_avatar_is_taken_whole_with_its_texture_as_a_pyramid(
 ) -> None:
     config = replace(avatar.networks.config, texture_levels=3)  # saved with one, from two
     networks = build_networks(config)
-    taken = start_from(networks, tmp_path)
+    assert isinstance(networks, TelewarpNetworks)
+    taken = load_initial_weights(networks, tmp_path)
     assert taken.left == ()
     assert "features.levels.2" in taken.taken
     saved = load_file(tmp_path / "weights.safetensors")
@@ -43,7 +44,7 @@ def test_what_does_not_fit_stays_as_it_was_and_is_named(avatar: Avatar, tmp_path
     networks = build_networks(replace(avatar.networks.config, expressions=7))
     assert isinstance(networks, TelewarpNetworks)
     before = networks.warper.motion.linear.weight.clone()
-    taken = start_from(networks, tmp_path)
+    taken = load_initial_weights(networks, tmp_path)
     assert taken.left == ("warper.motion.linear.weight",)
     assert torch.equal(networks.warper.motion.linear.weight, before)
     assert str(taken).endswith("weights taken; fresh: warper.motion.linear.weight")
@@ -51,11 +52,13 @@ def test_what_does_not_fit_stays_as_it_was_and_is_named(avatar: Avatar, tmp_path
 
 def test_weights_with_nothing_in_common_are_refused(avatar: Avatar, tmp_path: Path) -> None:
     save_file({"of.something.else": torch.zeros(1)}, tmp_path / "weights.safetensors")
-    with pytest.raises(InitialError, match="no weight that these networks have"):
-        start_from(build_networks(avatar.networks.config), tmp_path)
+    with pytest.raises(
+        InitializationError, match="expected weights of these networks, got none that fits"
+    ):
+        load_initial_weights(build_networks(avatar.networks.config), tmp_path)
 
 
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
     networks = build_networks(NetworkConfig("live", 0.0625, texture_size=64))
-    with pytest.raises(InitialError, match="not a readable weights file"):
-        start_from(networks, tmp_path / "nowhere")
+    with pytest.raises(InitializationError, match="not a readable weights file"):
+        load_initial_weights(networks, tmp_path / "nowhere")

@@ -21,27 +21,27 @@ def exact(truth: Truth) -> Foreground:
     return Foreground(truth.rgb.clone(), (truth.mask * 2 - 1) * 40)
 
 
-def test_the_exact_picture_costs_nothing(truth: Truth) -> None:
+def test_the_exact_image_costs_nothing(truth: Truth) -> None:
     assert ImageLoss(LossWeights())(exact(truth), truth).item() == pytest.approx(0, abs=1e-5)
 
 
 def test_parts_are_weighed(truth: Truth) -> None:
     rgb = truth.rgb + 0.1 * truth.mask
-    picture = exact(truth)._replace(rgb=rgb)
-    plain = ImageLoss(LossWeights(structure=0, mask=0))(picture, truth).item()
+    image = exact(truth)._replace(rgb=rgb)
+    plain = ImageLoss(LossWeights(structure=0, mask=0))(image, truth).item()
     assert plain == pytest.approx(0.1 * truth.mask.mean().item(), rel=1e-4)
-    structure = ImageLoss(LossWeights(structure=2, mask=0))(picture, truth).item()
+    structure = ImageLoss(LossWeights(structure=2, mask=0))(image, truth).item()
     distance = 1 - ssim(rgb, truth.rgb).mean().item()
     assert structure == pytest.approx(plain + 2 * distance, rel=1e-4)
-    hole = picture._replace(mask_logit=torch.full_like(picture.mask_logit, -40))
+    hole = image._replace(mask_logit=torch.full_like(image.mask_logit, -40))
     masked = ImageLoss(LossWeights(structure=0, mask=0.5))(hole, truth).item()
     unmasked = ImageLoss(LossWeights(structure=0, mask=0))(hole, truth).item()
     assert masked == pytest.approx(unmasked + 0.5 * truth.mask.mean().item(), rel=1e-4)
 
 
 def test_a_trained_distance_takes_the_place_of_structure(truth: Truth) -> None:
-    def always_three(picture: Tensor, other: Tensor) -> Tensor:
-        assert picture.shape == other.shape == (2, 3, 48, 48)
+    def always_three(image: Tensor, other: Tensor) -> Tensor:
+        assert image.shape == other.shape == (2, 3, 48, 48)
         return torch.tensor(3.0)
 
     loss = ImageLoss(LossWeights(vgg16=0.5, structure=9), always_three)

@@ -40,5 +40,5 @@ def test_texture_levels_have_their_own_rates_and_decay() -> None:
 
 
 def test_empty_lists_are_refused() -> None:
-    with pytest.raises(ValueError, match="at least one number"):
+    with pytest.raises(ValueError, match="must have at least one value each"):
         Rates(texture=())

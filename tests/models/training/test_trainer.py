@@ -2,14 +2,16 @@
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from models.avatar.folder import Avatar, load_avatar
+from models.contract.frame_state import FrameState
 from models.data.pairs import PairLoader, PairSettings
 from models.data.processes import Processes
 from models.data.rendered_dataset import RenderedSplit
@@ -52,18 +54,27 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def trainer(frames: Ball, ball: Head, build_avatar, variant: Variant, steps: int, folder: Path):  # type: ignore[no-untyped-def]
+def trainer(
+    frames: Ball,
+    ball: Head,
+    build_avatar: Callable[[Variant], Avatar],
+    variant: Variant,
+    steps: int,
+    folder: Path,
+) -> Trainer:
     avatar: Avatar = build_avatar(variant)
     config = settings(variant, steps)
     torch.manual_seed(config.seed)
     networks = build_networks(config.network)
     initialize(networks)
     objective = PairObjective(networks, config.loss, config.mixed_precision)
-    footage = RenderedSplit(frames, ball)
-    return Trainer(config, objective, footage, footage, ball, avatar.manifest, folder)
+    split = RenderedSplit(frames, ball)
+    return Trainer(config, objective, split, split, ball, avatar.manifest, folder)
 
 
-def test_the_warp_learns_alone(frames: Ball, ball: Head, build_avatar, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_warp_learns_alone(
+    frames: Ball, ball: Head, build_avatar: Callable[[Variant], Avatar], tmp_path: Path
+) -> None:
     avatar: Avatar = build_avatar("live")
     config = settings("live", 40)
     torch.manual_seed(0)
@@ -71,9 +82,9 @@ def test_the_warp_learns_alone(frames: Ball, ball: Head, build_avatar, tmp_path:
     initialize(networks)
     before = copy.deepcopy(networks.state_dict())
     objective = WarpObjective(networks, LossWeights(), mixed_precision=True)
-    footage = RenderedSplit(frames, ball)
+    split = RenderedSplit(frames, ball)
     seen: list[float] = []
-    trainer = Trainer(config, objective, footage, footage, ball, avatar.manifest, tmp_path)
+    trainer = Trainer(config, objective, split, split, ball, avatar.manifest, tmp_path)
     trainer.run(lambda progress: seen.append(progress.losses["warp"]))
     assert np.mean(seen[-5:]) < 0.9 * np.mean(seen[:5])
     after = networks.state_dict().items()
@@ -82,8 +93,12 @@ def test_the_warp_learns_alone(frames: Ball, ball: Head, build_avatar, tmp_path:
 
 
 @pytest.mark.parametrize("variant", ["live", "paper"])
-def test_training_makes_pictures_better(  # type: ignore[no-untyped-def]
-    frames: Ball, ball: Head, build_avatar, tmp_path: Path, variant: Variant
+def test_training_makes_images_better(
+    frames: Ball,
+    ball: Head,
+    build_avatar: Callable[[Variant], Avatar],
+    tmp_path: Path,
+    variant: Variant,
 ) -> None:
     steps: list[Progress] = []
     trainer(frames, ball, build_avatar, variant, 60, tmp_path).run(steps.append)
@@ -96,8 +111,8 @@ def test_training_makes_pictures_better(  # type: ignore[no-untyped-def]
     assert json.loads(line)["warp_psnr"] > 12
 
 
-def test_an_interrupted_run_goes_on_and_leaves_an_avatar_that_renders(  # type: ignore[no-untyped-def]
-    frames: Ball, ball: Head, build_avatar, tmp_path: Path
+def test_an_interrupted_run_goes_on_and_leaves_an_avatar_that_renders(
+    frames: Ball, ball: Head, build_avatar: Callable[[Variant], Avatar], tmp_path: Path
 ) -> None:
     def interrupt(progress: Progress) -> None:
         if progress.step == 25:
@@ -116,12 +131,12 @@ def test_an_interrupted_run_goes_on_and_leaves_an_avatar_that_renders(  # type: 
     write_head(ball, tmp_path / "avatar" / "head.npz")
     avatar = load_avatar(tmp_path / "avatar")
     state, truth, _ = frames.frame(3)
-    picture = CachedRenderer(avatar).full(state)
-    assert np.abs(picture.astype(int) - truth).mean() < 60
+    image = CachedRenderer(avatar).full(state)
+    assert np.abs(image.astype(int) - truth).mean() < 60
 
 
-def test_a_continued_run_takes_the_steps_it_would_have_taken(  # type: ignore[no-untyped-def]
-    frames: Ball, ball: Head, build_avatar, tmp_path: Path
+def test_a_continued_run_takes_the_steps_it_would_have_taken(
+    frames: Ball, ball: Head, build_avatar: Callable[[Variant], Avatar], tmp_path: Path
 ) -> None:
     def interrupt(progress: Progress) -> None:
         if progress.step == 21:
@@ -140,8 +155,8 @@ def test_a_continued_run_takes_the_steps_it_would_have_taken(  # type: ignore[no
         assert torch.equal(one, other)
 
 
-def test_the_same_seed_gives_the_same_weights(  # type: ignore[no-untyped-def]
-    frames: Ball, ball: Head, build_avatar, tmp_path: Path
+def test_the_same_seed_gives_the_same_weights(
+    frames: Ball, ball: Head, build_avatar: Callable[[Variant], Avatar], tmp_path: Path
 ) -> None:
     runs = [trainer(frames, ball, build_avatar, "live", 3, tmp_path / name) for name in "ab"]
     for run in runs:
@@ -179,7 +194,12 @@ def test_processes_share_a_batch(frames: Ball, ball: Head) -> None:
 def test_each_frame_of_a_pair_is_read_once(frames: Ball, ball: Head) -> None:
     read: list[int] = []
     frame = frames.frame
-    frames.frame = lambda index: (read.append(index), frame(index))[1]  # type: ignore[method-assign]
+
+    def read_frame(index: int) -> tuple[FrameState, NDArray[np.uint8], NDArray[np.uint8]]:
+        read.append(index)
+        return frame(index)
+
+    frames.frame = read_frame  # type: ignore[method-assign]  # replaced on this instance only
     settings = PairSettings(batch=3, crop=32, max_age=4)
     with PairLoader(RenderedSplit(frames, ball), settings, 0) as loader:
         next(iter(loader))
@@ -189,7 +209,12 @@ def test_each_frame_of_a_pair_is_read_once(frames: Ball, ball: Head) -> None:
 def test_ages_stay_between_their_limits(frames: Ball, ball: Head) -> None:
     ages: list[int] = []
     older = frames.older
-    frames.older = lambda index, age: (ages.append(age), older(index, age))[1]  # type: ignore[method-assign]
+
+    def older_frame(index: int, age: int) -> int:
+        ages.append(age)
+        return older(index, age)
+
+    frames.older = older_frame  # type: ignore[method-assign]  # replaced on this instance only
     settings = PairSettings(batch=40, crop=32, min_age=2, max_age=5)
     with PairLoader(RenderedSplit(frames, ball), settings, 0) as loader:
         next(iter(loader))
@@ -209,17 +234,17 @@ def test_settings_that_cannot_be_are_refused(arguments: dict[str, int], message:
         PairSettings(**arguments)
 
 
-def test_a_window_greater_than_the_pictures_is_refused(frames: Ball, ball: Head) -> None:
+def test_a_window_greater_than_the_images_is_refused(frames: Ball, ball: Head) -> None:
     with pytest.raises(ValueError, match="crop must be at most 64"):
         PairLoader(RenderedSplit(frames, ball), PairSettings(crop=96), 0)
 
 
 def test_a_pair_is_the_same_window_of_an_older_and_a_newer_frame(frames: Ball, ball: Head) -> None:
-    footage = RenderedSplit(frames, ball)
-    with PairLoader(footage, PairSettings(batch=8, crop=32, max_age=4), 0) as loader:
+    split = RenderedSplit(frames, ball)
+    with PairLoader(split, PairSettings(batch=8, crop=32, max_age=4), 0) as loader:
         pair = next(iter(loader))
     assert pair.now.truth.rgb.shape == (8, 3, 32, 32)
-    wholes = [footage.take(index).example() for index in range(len(frames))]
+    wholes = [split.frame(index).sample() for index in range(len(frames))]
     for numbers, rgb in zip(pair.now.frame.conditioning_vector, pair.now.truth.rgb, strict=True):
         (whole,) = (w for w in wholes if torch.equal(w.frame.conditioning_vector[0], numbers))
         windows = whole.truth.rgb[0].unfold(1, 32, 2).unfold(2, 32, 2)  # (3, y, x, 32, 32)
@@ -227,9 +252,9 @@ def test_a_pair_is_the_same_window_of_an_older_and_a_newer_frame(frames: Ball, b
 
 
 def test_the_older_frames_window_reaches_further(frames: Ball, ball: Head) -> None:
-    footage = RenderedSplit(frames, ball)
+    split = RenderedSplit(frames, ball)
     settings = PairSettings(batch=8, crop=32, margin=16, max_age=0)
-    with PairLoader(footage, settings, 0) as loader:
+    with PairLoader(split, settings, 0) as loader:
         cached, now = next(iter(loader))
     assert cached.truth.rgb.shape == (8, 3, 64, 64)  # all there is
     meshes = cached.frame.mesh, now.frame.mesh
@@ -244,7 +269,7 @@ def test_a_failing_loader_raises_where_it_is_read(ball: Head, frames: Ball) -> N
     def broken(index: int) -> None:
         raise OSError("the disk is gone")
 
-    frames.frame = broken  # type: ignore[method-assign, assignment]
+    frames.frame = broken  # type: ignore[method-assign, assignment]  # raises
     with (
         PairLoader(RenderedSplit(frames, ball), PairSettings(batch=1, crop=32), 0) as loader,
         pytest.raises(OSError, match="disk is gone"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -99,6 +100,9 @@ class Unconnected:
 
     async def add_candidates(self, sdp_fragment: str) -> None:
         raise AssertionError("nobody trickles here")
+
+    def send_event(self, event: Mapping[str, Any]) -> None:
+        """No viewer receives events."""
 
     async def close(self) -> None:
         """Nothing was opened."""

@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from server.auth import redirect_tokens as module
 from server.auth.grants import Grant, Scope
 from server.auth.redirect_tokens import PASS_S, RedirectTokens, sign_redirect_token
 from server.auth.tokens import Tokens
@@ -57,7 +56,7 @@ def test_a_pass_is_good_for_seconds(
 ) -> None:
     given = sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"])
     early = time.time() - PASS_S - 2
-    monkeypatch.setattr(module.time, "time", lambda: early)
+    monkeypatch.setattr(time, "time", lambda: early)
     late = sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"])
     monkeypatch.undo()
     assert passes.take(given)
@@ -70,7 +69,7 @@ def test_used_passes_are_forgotten_once_they_are_too_old(
 ) -> None:
     passes.take(sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"]))
     later = time.time() + PASS_S + 1
-    monkeypatch.setattr(module.time, "time", lambda: later)
+    monkeypatch.setattr(time, "time", lambda: later)
     passes.take(sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"]))
     assert len(passes._used) == 1
 

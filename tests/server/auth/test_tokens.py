@@ -35,7 +35,7 @@ def entry(**fields: str) -> str:
 def signed(key: str = KEY, algorithm: str = "HS256", **claims: Any) -> str:
     known = {"aud": AUDIENCE, "exp": time.time() + DAY_S, "jti": "12345678", "scope": "view"}
     wanted = {name: value for name, value in (known | claims).items() if value is not None}
-    return jwt.encode(wanted, key if algorithm != "none" else None, algorithm=algorithm)
+    return jwt.encode(wanted, key if algorithm != "none" else "", algorithm=algorithm)
 
 
 def test_a_listed_token_allows_what_the_file_says(file: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_huge_token_is_refused_unread(file: Path) -> None:
 def test_a_signed_token_allows_what_it_says_and_has_a_holder_of_its_own() -> None:
     tokens = Tokens({}, (KEY,))
     one, other = (tokens.find(tokens.sign([Scope.VIEW], ["me"], 1)) for _ in range(2))
-    assert (one.scopes, one.streams) == ({Scope.VIEW}, {"me"})
+    assert (one.scopes, one.streams) == (frozenset({Scope.VIEW}), frozenset({"me"}))
     assert not one.may_touch(other)
     assert tokens.find(tokens.sign([Scope.VIEW, Scope.DRIVE], None, 1)).covers(None)
 
@@ -137,18 +137,18 @@ def test_the_script_makes_a_file_for_its_owner_alone_and_a_token(
     assert file.stat().st_mode & 0o777 == 0o600
     assert "new signing key" in said.err
     grant = read_tokens(file).find(said.out.strip())
-    assert (grant.scopes, grant.streams) == ({Scope.VIEW}, {"me"})
+    assert (grant.scopes, grant.streams) == (frozenset({Scope.VIEW}), frozenset({"me"}))
     before = file.read_text()
     arguments = ["--scope", "view", "--scope", "drive", "--minutes", "0.5"]
     assert make_token(["--tokens", str(file), *arguments]) == 0
     both = read_tokens(file).find(capsys.readouterr().out.strip())
-    assert (both.scopes, both.streams) == ({Scope.VIEW, Scope.DRIVE}, None)
+    assert (both.scopes, both.streams) == (frozenset({Scope.VIEW, Scope.DRIVE}), None)
     assert file.read_text() == before
 
 
 def test_the_script_explains_a_file_it_cannot_use(file: Path) -> None:
     file.write_text(entry())
-    command = [sys.executable, "-m", "scripts.make_token", "--tokens", file, "--scope", "view"]
+    command = [sys.executable, "-m", "scripts.make_token", "--tokens", str(file), "--scope", "view"]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3])
     assert ended.returncode == 1
     assert ended.stderr.startswith("make_token: expected signing_keys")

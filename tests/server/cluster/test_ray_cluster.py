@@ -105,7 +105,11 @@ def cluster() -> Iterator[Any]:
         warnings.simplefilter("ignore")
         from ray.cluster_utils import Cluster
 
-        small = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
+        small: dict[str, Any] = {
+            "num_cpus": 1,
+            "object_store_memory": 80 * 2**20,
+            "include_dashboard": False,
+        }
         made = Cluster()
         try:
             made.add_node(**small)
@@ -114,7 +118,7 @@ def cluster() -> Iterator[Any]:
             import ray
 
             ray.shutdown()
-            made.shutdown()
+            made.shutdown()  # type: ignore[no-untyped-call]  # Ray leaves it untyped
 
 
 @asynccontextmanager

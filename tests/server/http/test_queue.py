@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from tests.server.conftest import Served
 from tests.server.http.test_whep import SDP, offer, refused
@@ -27,7 +28,8 @@ class House:
         self.inside = [self.watch() for _ in range(PLACES)]
 
     def watch(self, *subprotocols: str) -> ClientConnection:
-        socket = self.stack.enter_context(connect(self.address, subprotocols=subprotocols or None))
+        offered = [Subprotocol(name) for name in subprotocols] or None
+        socket = self.stack.enter_context(connect(self.address, subprotocols=offered))
         hello = json.loads(socket.recv(10))
         assert hello["type"] == "session"
         look = {"type": "view", "seq": 1, "eye": {"rotation": [0, 0, 0, 1], "position": [0, 0, 1]}}

@@ -231,6 +231,7 @@ async def test_a_new_cache_comes_in_by_and_by(avatars: Path, engine: ModelEngine
             frame = await warp(pool, line, state())
             assert frame is not None
             pictures.append(frame.rgb)
+        assert frame is not None
         assert frame.fading
         before, after = (engine.warp_from("tiny", state(), state(yaw)) for yaw in (0.3, -0.3))
         assert np.array_equal(pictures[0], before)

@@ -6,9 +6,10 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,6 +61,9 @@ class FakePeer:
 
     async def add_candidates(self, sdp_fragment: str) -> None:
         self.fragments.append(sdp_fragment)
+
+    def send_event(self, event: Mapping[str, Any]) -> None:
+        """No viewer receives events."""
 
     async def close(self) -> None:
         self.closed += 1

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,6 +35,9 @@ class NoPeer:
 
     async def add_candidates(self, sdp_fragment: str) -> None:
         raise AssertionError("nobody trickles here")
+
+    def send_event(self, event: Mapping[str, Any]) -> None:
+        """No viewer receives events."""
 
     async def close(self) -> None:
         """Nothing was opened."""

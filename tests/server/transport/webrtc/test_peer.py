@@ -123,7 +123,8 @@ class Viewer:
         """Let nothing out any more, not even a goodbye."""
         transport = self.receiver.transport.transport
         for protocol in transport._connection._protocols:
-            protocol.transport.sendto = lambda *_: None
+            # Replaced on this transport only.
+            protocol.transport.sendto = lambda *_: None  # type: ignore[method-assign]  # drops all
 
     async def leave(self) -> None:
         await self.connection.close()
@@ -147,7 +148,7 @@ class Viewer:
             self.packets.append(packet)
             await handle(packet, arrival_time_ms)
 
-        self.receiver._handle_rtp_packet = watch  # type: ignore[method-assign]
+        self.receiver._handle_rtp_packet = watch  # type: ignore[method-assign]  # counts packets
 
 
 def _without_edges(rgb: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -1,4 +1,4 @@
-"""What late reprojection gains on the avatar that ships, and the numbers of its twin."""
+"""Late reprojection on the avatar that ships, and the test cases of the page's implementation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models.avatar.folder import SHIPPED, Avatar, load_avatar
-from scripts.benchmark_reprojection import residual_px, twin_cases
+from scripts.benchmarking.reprojection import residual_px, twin_cases
 
 TWIN_CASES = Path(__file__).parents[1] / "client_web" / "reprojection.json"
 
@@ -19,15 +19,15 @@ def avatar() -> Avatar:
     return load_avatar(SHIPPED / "default")
 
 
-def test_moving_the_picture_halves_the_error_at_least(avatar: Avatar) -> None:
+def test_reprojection_at_least_halves_the_error(avatar: Avatar) -> None:
     error = residual_px(avatar, 2.0)
     assert error["as_it_is"] > 0.5
     assert error["ellipsoid"] < 0.5 * error["as_it_is"]
     assert error["ellipsoid"] < error["plane"] < error["as_it_is"]
 
 
-def test_the_browsers_twin_is_held_to_todays_numbers(avatar: Avatar) -> None:
-    # If not: scripts/benchmark_reprojection.py --twin-cases tests/client_web/reprojection.json
+def test_the_stored_cases_of_the_page_are_up_to_date(avatar: Avatar) -> None:
+    # To update: scripts/benchmark.py reprojection --twin-cases tests/client_web/reprojection.json
     stored, now = json.loads(TWIN_CASES.read_text()), twin_cases(avatar)
     for was, case in zip(stored, now, strict=True):
         for eye in ("old", "now"):

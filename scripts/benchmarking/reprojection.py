@@ -1,17 +1,10 @@
-r"""Measure what late reprojection leaves of a movement: the error in pixels, without and with it.
+"""Residual error of late reprojection, in pixels and as PSNR.
 
-    .venv/bin/python scripts/benchmark_reprojection.py
-
-A frame drawn for one eye is shown when the eye has moved on by some degrees around the head. Every
-vertex of the head that the true picture shows has a place there; the error is how far from it the
-old picture shows that vertex: as it is, moved as a plane, and moved as the ellipsoid that the page
-uses. `full_psnr_db` compares pictures instead: the old full render, as it is and moved, with the
-full render of the true pose. Ends with one line of JSON.
-
-    .venv/bin/python scripts/benchmark_reprojection.py \
-        --twin-cases tests/client_web/reprojection.json
-
-writes the numbers that the page's own code is held to.
+A frame rendered for one eye is displayed when the eye has rotated by some degrees around the head.
+The error is the distance between the position of each visible vertex in the displayed frame and its
+true position: without reprojection, with a plane as proxy, and with the ellipsoid that the page
+uses. `full_psnr_db` compares images: the old full render, as it is and reprojected, with the full
+render of the new pose.
 """
 
 from __future__ import annotations
@@ -23,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 
 from models.avatar.folder import SHIPPED, Avatar, load_avatar
@@ -39,133 +31,142 @@ from models.geometry.reprojection import (
 )
 from models.runtime.renderer import CachedRenderer
 
-Move = Callable[[Array, FrameState, FrameState], Array]
+Reproject = Callable[[Array, FrameState, FrameState], Array]
 
-MOVES: dict[str, Move] = {
+PROXIES: dict[str, Reproject] = {
     "as_it_is": lambda points, old, new: points,
     "plane": lambda points, old, new: reproject(points, old, new, plane_facing(old)),
     "ellipsoid": lambda points, old, new: reproject(points, old, new, head_surface),
 }
 BASES_DEG = ((0, 0), (-20, 10), (20, -10), (-40, 0), (40, 0), (0, 20), (0, -20))
-"""Yaw and pitch of the old eyes."""
+"""Yaw and pitch of the old eyes around the head."""
 
 
 @dataclass(frozen=True)
-class Options:
-    """What is measured."""
+class Reprojection:
+    """Residual error of late reprojection, in pixels and as PSNR."""
 
     avatar: Path = SHIPPED / "default"
     """Avatar folder."""
     steps_deg: tuple[float, ...] = (0.5, 1, 2, 4)
-    """How far the eye has moved on, in yaw and in pitch, both ways."""
+    """Rotations of the eye, in yaw and in pitch, both directions."""
     picture_step_deg: float = 2.0
-    """At which of them pictures are compared."""
+    """Rotation at which images are compared."""
     twin_cases: Path | None = None
-    """Write the twin's numbers to this file and do nothing else."""
+    """Write the test cases of the page's implementation to this file, and measure nothing; tests
+    read tests/client_web/reprojection.json."""
 
 
-def main(options: Options) -> None:
-    """Measure, print a table and a line of JSON."""
-    avatar = load_avatar(options.avatar)
-    if options.twin_cases is not None:
-        options.twin_cases.write_text(json.dumps(twin_cases(avatar), indent=1) + "\n")
-        return
-    errors = {f"{step:g}": residual_px(avatar, step) for step in options.steps_deg}
-    print("degrees   " + "".join(f"{name:>12}" for name in MOVES))
+def reprojection(command: Reprojection) -> dict[str, Any]:
+    """Run the benchmark, and print a table of the errors."""
+    avatar = load_avatar(command.avatar)
+    if command.twin_cases is not None:
+        cases = twin_cases(avatar)
+        command.twin_cases.write_text(json.dumps(cases, indent=1) + "\n")
+        return {"twin_cases": len(cases)}
+    errors = {f"{step:g}": residual_px(avatar, step) for step in command.steps_deg}
+    print("degrees   " + "".join(f"{name:>12}" for name in PROXIES))
     for step, row in errors.items():
         print(f"{step:<10}" + "".join(f"{px:9.2f} px" for px in row.values()))
-    result = {
+    return {
         "resolution": avatar.manifest.resolution,
         "residual_px": errors,
-        "full_psnr_db": picture_psnr(avatar, options.picture_step_deg),
-        "picture_step_deg": options.picture_step_deg,
+        "full_psnr_db": image_psnr(avatar, command.picture_step_deg),
+        "picture_step_deg": command.picture_step_deg,
     }
-    print(json.dumps(result))
 
 
 def residual_px(avatar: Avatar, step_deg: float) -> dict[str, float]:
-    """Mean distance between where vertices are shown and where they belong, by way of moving."""
+    """Return the mean distance, in pixels, of vertices from their true positions, by proxy."""
     half = avatar.manifest.resolution / 2
-    distances: dict[str, list[float]] = {name: [] for name in MOVES}
+    distances: dict[str, list[float]] = {name: [] for name in PROXIES}
     for old, new in eye_pairs(avatar, step_deg):
         verts = visible_vertices(avatar, new)
         before, truth = project(verts, old), project(verts, new)
-        for name, move in MOVES.items():
-            missed = np.linalg.norm(move(before, old, new) - truth, axis=1)
-            distances[name].append(float(missed.mean()) * half)
+        for name, transform in PROXIES.items():
+            residual = np.linalg.norm(transform(before, old, new) - truth, axis=1)
+            distances[name].append(float(residual.mean()) * half)
     return {name: round(float(np.mean(values)), 3) for name, values in distances.items()}
 
 
-def picture_psnr(avatar: Avatar, step_deg: float) -> dict[str, float]:
-    """Old full renders against true ones, where the head is in either picture."""
+def image_psnr(avatar: Avatar, step_deg: float) -> dict[str, float]:
+    """Return the PSNR (dB) of old full renders against new ones, on the head, by proxy."""
     renderer = CachedRenderer(avatar)
-    errors: dict[str, list[float]] = {name: [] for name in MOVES}
+    errors: dict[str, list[float]] = {name: [] for name in PROXIES}
     for old, new in eye_pairs(avatar, step_deg):
         stale, truth = renderer.full(old) / 255.0, renderer.full(new) / 255.0
         head = covered(avatar, old) | covered(avatar, new)
-        for name, move in MOVES.items():
-            # Moving a picture asks, of each new pixel, where it was: the same move the other way.
-            moved = look_up(stale, move(pixel_centres(len(stale)), new, old))
-            errors[name].append(float(((moved - truth)[head] ** 2).mean()))
+        for name, transform in PROXIES.items():
+            # Each pixel of the new image is looked up in the old one: the inverse reprojection.
+            reprojected = look_up(stale, transform(pixel_centres(len(stale)), new, old))
+            errors[name].append(float(((reprojected - truth)[head] ** 2).mean()))
     return {name: round(float(-10 * np.log10(np.mean(v))), 2) for name, v in errors.items()}
 
 
 def eye_pairs(avatar: Avatar, step_deg: float) -> Iterator[tuple[FrameState, FrameState]]:
-    """Eyes around the head, before and after a move."""
+    """Yield eyes around the head, before and after a rotation by `step_deg`."""
     for yaw, pitch in BASES_DEG:
-        for turn, nod in ((step_deg, 0), (-step_deg, 0), (0, step_deg), (0, -step_deg)):
-            yield eye_at(avatar, yaw, pitch), eye_at(avatar, yaw + turn, pitch + nod)
+        for yaw_step, pitch_step in ((step_deg, 0), (-step_deg, 0), (0, step_deg), (0, -step_deg)):
+            yield eye_at(avatar, yaw, pitch), eye_at(avatar, yaw + yaw_step, pitch + pitch_step)
 
 
-def eye_at(avatar: Avatar, yaw_deg: float, pitch_deg: float, nearer: float = 1.0) -> FrameState:
-    """The neutral face, seen from where the page's orbit stands at these angles."""
+def eye_at(avatar: Avatar, yaw_deg: float, pitch_deg: float, distance: float = 1.0) -> FrameState:
+    """Return the neutral face, seen from the page's orbit camera.
+
+    Args:
+        avatar: The avatar.
+        yaw_deg: Yaw of the eye around the head.
+        pitch_deg: Pitch of the eye around the head.
+        distance: Distance of the eye, as a share of the default distance.
+    """
     m = avatar.manifest
     x, y, distance_m = m.eye_position
     yaw, pitch = np.deg2rad([yaw_deg, pitch_deg])
     out = np.array([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)])
     target = np.array([x, y, 0.0])
-    position = (target + out * distance_m * nearer).astype(np.float32)
+    position = (target + out * distance_m * distance).astype(np.float32)
     state = neutral_state(len(m.expression_names), m.eye_position, m.fov_y_rad)
     return replace(state, eye_position=position, eye_rotation=look_at(position, target))
 
 
 def visible_vertices(avatar: Avatar, state: FrameState) -> Array:
-    """(N, 3) vertices, world, of all triangles that are seen."""
+    """Return the world positions (N, 3) of the vertices of all visible triangles."""
     verts, size = avatar.head.pose(state), avatar.manifest.resolution
     xy, inverse = rasterizer_numba.project(verts, state, size, size)
-    seen = rasterizer_numba.rasterize(xy, inverse, avatar.head.faces, size, size)
-    triangles = np.unique(seen.triangle[seen.mask > 0])
+    raster = rasterizer_numba.rasterize(xy, inverse, avatar.head.faces, size, size)
+    triangles = np.unique(raster.triangle[raster.mask > 0])
     return verts[np.unique(avatar.head.faces[triangles])].astype(np.float64)
 
 
 def covered(avatar: Avatar, state: FrameState) -> NDArray[np.bool_]:
-    """(H, W) whether a pixel shows the head."""
+    """Return whether each pixel (H, W) shows the head."""
     verts, size = avatar.head.pose(state), avatar.manifest.resolution
     xy, inverse = rasterizer_numba.project(verts, state, size, size)
     return rasterizer_numba.rasterize(xy, inverse, avatar.head.faces, size, size).mask > 0
 
 
 def pixel_centres(size: int) -> Array:
-    """(H * W, 2), row by row."""
+    """Return the centres of all pixels (H * W, 2), in normalized device coordinates, row-major."""
     along = (np.arange(size) + 0.5) / size * 2 - 1
     x, y = np.meshgrid(along, -along)
     return np.stack([x.ravel(), y.ravel()], axis=1)
 
 
-def look_up(picture: Array, points: Array) -> Array:
-    """A square picture (H, W, 3) at points (H * W, 2), bilinear, its border carried on outwards."""
-    size = len(picture)
+def look_up(image: Array, points: Array) -> Array:
+    """Sample a square image (H, W, 3) at points (H * W, 2): bilinear, clamped to the border."""
+    size = len(image)
     columns = np.clip((points[:, 0] + 1) * size / 2 - 0.5, 0, size - 1.001)
     rows = np.clip((1 - points[:, 1]) * size / 2 - 0.5, 0, size - 1.001)
     left, top = columns.astype(int), rows.astype(int)
     right, low = (columns - left)[:, None], (rows - top)[:, None]
-    upper = picture[top, left] * (1 - right) + picture[top, left + 1] * right
-    lower = picture[top + 1, left] * (1 - right) + picture[top + 1, left + 1] * right
-    return (upper * (1 - low) + lower * low).reshape(picture.shape)
+    upper = image[top, left] * (1 - right) + image[top, left + 1] * right
+    lower = image[top + 1, left] * (1 - right) + image[top + 1, left + 1] * right
+    sampled: Array = (upper * (1 - low) + lower * low).reshape(image.shape)
+    return sampled
 
 
 def twin_cases(avatar: Avatar) -> list[dict[str, Any]]:
-    """Moves and their outcome, in the page's own words."""
+    """Return test cases for the page's implementation: views, points and reprojected points."""
     eyes = [
         (eye_at(avatar, 0, 0), eye_at(avatar, 1, 0)),
         (eye_at(avatar, -20, 10), eye_at(avatar, -17, 8)),
@@ -190,7 +191,3 @@ def _pose(state: FrameState) -> dict[str, list[float]]:
         "rotation": [float(x) for x in state.eye_rotation],
         "position": [float(x) for x in state.eye_position],
     }
-
-
-if __name__ == "__main__":
-    main(tyro.cli(Options, description=__doc__))
