@@ -15,7 +15,8 @@ from scripts.benchmarking.avatars import resized, swaying
 from scripts.benchmarking.timing import percentiles
 from server.pool.cache_slots import CacheSlots
 from server.pool.engine import ModelEngineFactory
-from server.pool.pool import PoolSettings, RenderPool
+from server.pool.pool import RenderPool
+from server.pool.settings import PoolSettings
 
 _START_S = 120.0
 _WARM_UP_S = 1.0
@@ -46,17 +47,17 @@ class Pool:
 class _Viewer:
     """Asks for a cache of a new state as soon as it has the last."""
 
-    line: CacheSlots
+    slots: CacheSlots
     state: FrameState
     asked_at: float = 0.0
 
     def __post_init__(self) -> None:
         self.waits_ms: list[float] = []
-        self.line.on_ready.append(self._ready)
+        self.slots.on_ready.append(self._ready)
 
     def ask(self) -> None:
         self.asked_at = time.perf_counter()
-        self.line.request(self.state)
+        self.slots.request(self.state)
 
     def _ready(self) -> None:
         self.waits_ms.append((time.perf_counter() - self.asked_at) * 1e3)
