@@ -38,7 +38,8 @@ from models.geometry.camera import (
 )
 from server.errors import TelewarpError
 from server.pool.engine import ModelEngineFactory
-from server.pool.pool import PoolSettings, RenderPool
+from server.pool.pool import RenderPool
+from server.pool.settings import PoolSettings
 
 NECK = np.array([0.0, -0.145, -0.118])
 """Point that the head rotates about, metres."""

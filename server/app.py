@@ -27,7 +27,8 @@ from server.http.openapi import DESCRIPTION, openapi
 from server.http.problems import answer_errors
 from server.http.streaming_requests import StreamingRequests
 from server.http.viewer_page import viewer_route
-from server.pool.pool import PoolSettings, RenderPool
+from server.pool.pool import RenderPool
+from server.pool.settings import PoolSettings
 from server.pool.sizing import available_cores, default_warp_threads
 from server.sessions.registry import Connect, Sessions
 from server.sessions.session import Peer, Session

@@ -15,7 +15,8 @@ from scripts.benchmarking.avatars import resized, swaying
 from scripts.benchmarking.timing import percentiles
 from server.pool.cache_slots import CacheSlots
 from server.pool.engine import ModelEngineFactory
-from server.pool.pool import PoolSettings, RenderPool
+from server.pool.pool import RenderPool
+from server.pool.settings import PoolSettings
 
 _START_S = 120.0
 """Timeout for the start of the workers."""

@@ -1,4 +1,4 @@
-"""Who gets in: as many viewers as there are places, the others in turn, nobody while it ends."""
+"""Admission control: limits the number of sessions and lets queued viewers in first."""
 
 from __future__ import annotations
 
@@ -10,161 +10,163 @@ from server.admission.queue import Ticket, ViewerQueue
 from server.auth.grants import Grant
 from server.errors import DrainingError, FullError, TicketNotFoundError
 
-_UNTIL_MEASURED = 1
-"""Places before it is known how many there are, a moment after the first worker is ready."""
+_CAPACITY_UNTIL_MEASURED = 1
+"""Session limit until the capacity is measured, shortly after the first worker is ready."""
 
 
 @dataclass(frozen=True)
 class AdmissionPermit:
-    """A viewer's, from `Admission.enter` to `Admission.leave`."""
+    """A session slot in use, from `Admission.admit` to `Admission.release`."""
 
     ticket: Ticket | None
-    """What it waited in the line with."""
+    """The ticket that the viewer had in the queue; None if it did not queue."""
     waited_s: float
+    """Time in the queue, seconds."""
 
 
 @dataclass(frozen=True)
-class Turn:
-    """How a ticket stands."""
+class TicketStatus:
+    """State of a ticket in the queue."""
 
     ticket: Ticket
-    place: int
-    """1 for the next one; 0 where its turn has come."""
-    waiting: int
-    """Tickets in the line."""
-    ask_after_s: float
+    position: int
+    """1 for the next viewer; 0 if a session slot is reserved for the ticket."""
+    queued: int
+    """Number of tickets in the queue."""
+    poll_after_s: float
+    """When the client should poll again, seconds from now."""
 
 
 class Admission:
-    """Counts places and keeps the waiting line. Nobody overtakes: places go to the line first.
+    """Counts sessions and keeps the queue. Free session slots go to queued viewers first.
 
     Args:
-        max_sessions: How many places there are; None until they are measured.
-        max_waiting: How many viewers may wait.
-        clock: Seconds, never going back.
+        max_sessions: Maximum number of sessions; None until the capacity is measured.
+        max_queued: Maximum number of tickets in the queue.
+        clock: Returns monotonic time, seconds.
     """
 
     def __init__(
         self,
         max_sessions: int | None = None,
-        max_waiting: int = 100,
+        max_queued: int = 100,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.max_sessions = max_sessions
-        self.inside = 0
-        """Viewers who have a place."""
-        self.figures: dict[str, object] | None = None
-        """What the number of places was found from, as JSON values; None where it was set."""
+        self.admitted = 0
+        """Number of session slots in use."""
+        self.measurement: dict[str, object] | None = None
+        """The measurement behind the session limit, as JSON values; None if the limit was set."""
         self.draining = False
-        """Whether the server ends once they have left."""
-        self._line = ViewerQueue(max_waiting, clock)
+        """Whether the server is shutting down and admits nobody."""
+        self._queue = ViewerQueue(max_queued, clock)
         self._clock = clock
 
     @property
     def capacity(self) -> int:
-        """How many viewers may be inside."""
-        return _UNTIL_MEASURED if self.max_sessions is None else self.max_sessions
+        """Maximum number of sessions."""
+        return _CAPACITY_UNTIL_MEASURED if self.max_sessions is None else self.max_sessions
 
     @property
-    def waiting(self) -> int:
-        """How many viewers wait in the line."""
-        self._tidy()
-        return len(self._line)
+    def queued(self) -> int:
+        """Number of queued viewers."""
+        self._update_queue()
+        return len(self._queue)
 
-    def measured(self, places: int, figures: dict[str, object]) -> None:
-        """Have so many places from now on, as these figures allow."""
-        self.max_sessions, self.figures = places, figures
+    def set_capacity(self, capacity: int, measurement: dict[str, object]) -> None:
+        """Set the session limit and the measurement behind it."""
+        self.max_sessions, self.measurement = capacity, measurement
 
-    def enter(self, viewer: Grant, ticket_id: str | None = None) -> AdmissionPermit:
-        """Take a place: one that nobody waits for, or one that is kept for this ticket.
+    def admit(self, viewer: Grant, ticket_id: str | None = None) -> AdmissionPermit:
+        """Take the session slot reserved for a ticket, or one that no queued viewer waits for.
 
-        A ticket that is lost, or somebody else's, is as good as none.
+        Unknown and expired tickets, and those of other viewers, are ignored.
 
         Raises:
-            FullError: If there is no place for this viewer yet.
-            DrainingError: If nobody is let in any more.
+            FullError: If no session slot is free for this viewer.
+            DrainingError: If the server is shutting down.
         """
         self.check_open()
-        self._tidy()
+        self._update_queue()
         ticket = self._find(viewer, ticket_id)
-        if ticket is not None and ticket.called_at is not None:
-            self._line.leave(ticket)
-        elif len(self._line) >= self._free:
-            raise FullError(f"{self._all_taken()}, and {len(self._line)} viewers wait")
-        self.inside += 1
+        if ticket is not None and ticket.reserved_at is not None:
+            self._queue.remove(ticket)
+        elif len(self._queue) >= self._free_slots:
+            raise FullError(f"{self._full_message()}, and {len(self._queue)} viewers wait")
+        self.admitted += 1
         return AdmissionPermit(ticket, self._clock() - ticket.joined_at if ticket else 0.0)
 
-    def leave(self, place: AdmissionPermit, watched: bool) -> None:
-        """Give a place back.
+    def release(self, permit: AdmissionPermit, connected: bool) -> None:
+        """Free a session slot.
 
         Args:
-            place: From `enter`.
-            watched: Whether the viewer got through. One that did not may try another way with the
-                same ticket: its place is kept for a moment.
+            permit: The result of `admit`.
+            connected: Whether the viewer's connection worked. If not, the slot stays reserved for
+                its ticket for `RESERVED_S`, so that it can try another transport.
         """
-        self.inside -= 1
-        if place.ticket is not None and not watched:
-            self._line.put_back(place.ticket)
+        self.admitted -= 1
+        if permit.ticket is not None and not connected:
+            self._queue.requeue(permit.ticket)
 
-    def join(self, viewer: Grant) -> Turn:
-        """Wait in the line.
+    def join(self, viewer: Grant) -> TicketStatus:
+        """Add a viewer to the queue.
 
         Raises:
-            FullError: If too many wait already.
-            DrainingError: If nobody is let in any more.
+            FullError: If the queue is full.
+            DrainingError: If the server is shutting down.
         """
         self.check_open()
-        self._tidy()
-        ticket = self._line.join(viewer)
-        self._tidy()
-        return self._turn(ticket)
+        self._update_queue()
+        ticket = self._queue.join(viewer)
+        self._update_queue()
+        return self._status(ticket)
 
-    def ask(self, ticket_id: str, viewer: Grant) -> Turn:
-        """How a ticket stands now; keeps its place.
+    def poll(self, ticket_id: str, viewer: Grant) -> TicketStatus:
+        """Return the state of a ticket and keep it from expiring.
 
         Raises:
-            TicketNotFoundError: If there is none, or it was not asked for in time.
-            DrainingError: If nobody is let in any more.
+            TicketNotFoundError: If there is no such ticket, or it has expired.
+            DrainingError: If the server is shutting down.
         """
         self.check_open()
-        self._tidy()
-        return self._turn(self._line.find(ticket_id, viewer))
+        self._update_queue()
+        return self._status(self._queue.find(ticket_id, viewer))
 
-    def give_up(self, ticket_id: str, viewer: Grant) -> None:
-        """Leave the line.
+    def cancel(self, ticket_id: str, viewer: Grant) -> None:
+        """Remove a ticket from the queue.
 
         Raises:
             TicketNotFoundError: If there is no such ticket.
         """
-        self._line.leave(self._line.find(ticket_id, viewer))
+        self._queue.remove(self._queue.find(ticket_id, viewer))
 
     def check_open(self) -> None:
-        """Refuse whoever comes while the server ends.
+        """Refuse new viewers during shutdown.
 
         Raises:
-            DrainingError: If it does.
+            DrainingError: If the server is shutting down.
         """
         if self.draining:
-            raise DrainingError(f"the server is going down; {self.inside} viewers are left")
+            raise DrainingError(f"the server is going down; {self.admitted} viewers are left")
 
     @property
-    def _free(self) -> int:
-        return max(0, self.capacity - self.inside)
+    def _free_slots(self) -> int:
+        return max(0, self.capacity - self.admitted)
 
-    def _tidy(self) -> None:
-        self._line.tidy(self._free)
+    def _update_queue(self) -> None:
+        self._queue.update(self._free_slots)
 
     def _find(self, viewer: Grant, ticket_id: str | None) -> Ticket | None:
         try:
-            return self._line.find(ticket_id, viewer) if ticket_id is not None else None
+            return self._queue.find(ticket_id, viewer) if ticket_id is not None else None
         except TicketNotFoundError:
             return None
 
-    def _turn(self, ticket: Ticket) -> Turn:
-        place, ask_after_s = self._line.place(ticket), self._line.pace_s(ticket)
-        return Turn(ticket, place, len(self._line), ask_after_s)
+    def _status(self, ticket: Ticket) -> TicketStatus:
+        position, poll_after_s = self._queue.position(ticket), self._queue.schedule_poll(ticket)
+        return TicketStatus(ticket, position, len(self._queue), poll_after_s)
 
-    def _all_taken(self) -> str:
+    def _full_message(self) -> str:
         if self.capacity == 1:
             return "the only place for a viewer is taken"
         return f"all {self.capacity} places for viewers are taken"

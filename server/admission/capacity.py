@@ -1,7 +1,8 @@
-"""How many viewers this machine can give a fluid picture to, measured once at the start.
+"""Capacity measurement at the start: how many viewers the machine can serve at a smooth frame rate.
 
-What runs out first is the warp (the README's load table), so it is timed as it will run: the avatar
-with the largest picture, on every device, in its own thread; then the encoder on those pictures.
+The warp is the bottleneck (see the load table in the README), so it is timed as it will run: the
+avatar with the highest resolution, on every device, in the warp thread. Then the encoder is timed
+on those images.
 """
 
 from __future__ import annotations
@@ -25,35 +26,36 @@ from server.pool.sizing import available_cores, default_warp_threads
 
 logger = logging.getLogger(__name__)
 
-FLUID_FPS = 30.0
-"""A place is worth having at this rate; fewer viewers get up to `--fps`."""
-TRIAL_S = 0.4
-"""How long the warps are timed."""
+SMOOTH_FPS = 30.0
+"""Frame rate that every viewer of a full server gets; fewer viewers get up to `--fps`."""
+BENCHMARK_S = 0.4
+"""Duration of the warp benchmark."""
 _LOOP_S = 0.0012
-"""The event loop's share of a frame: 3.5 % of a core at 30 a second (the README's load table)."""
-_USABLE = 0.6
-"""Part of what the figures promise that viewers may have. Workers and the system take theirs, and a
-warp is slower beside all of them than alone: three viewers on the README's two cores."""
-_WAIT_S = 60.0
+"""Event loop time per frame: 3.5 % of a core at 30 frames per second (load table in the README)."""
+_USABLE_SHARE = 0.6
+"""Share of the measured throughput that viewers may use. The rest is for workers and the system,
+and
+because warps are slower under load. Gives three viewers on the two cores of the README."""
+_WAIT_READY_S = 60.0
 
 
 @dataclass(frozen=True)
-class Costs:
-    """What one viewer's frame takes, seconds."""
+class FrameTimes:
+    """Time that one frame of one viewer takes, seconds."""
 
     warp_s: Mapping[str, float]
-    """On each device."""
+    """By device."""
     encode_s: float
     cores: int
-    """Of this machine."""
+    """Number of cores of this machine."""
     warp_threads: int
-    """That share a warp on the CPU."""
+    """Number of threads that share a warp on the CPU."""
 
     @property
     def frames_per_s(self) -> float:
-        """How many such frames the machine makes while it does nothing else.
+        """Frames per second that the machine can produce without other load.
 
-        Viewers are spread evenly over devices, so the slowest one decides.
+        Viewers are spread evenly over the devices, so the slowest device sets the limit.
         """
         devices = len(self.warp_s)
         cpu_warp_s = self.warp_s.get("cpu", 0.0) * self.warp_threads / devices
@@ -61,15 +63,15 @@ class Costs:
         return min(devices / max(self.warp_s.values()), self.cores / on_cores_s, 1 / _LOOP_S)
 
     def viewers(self, fps: float) -> int:
-        """How many can be given so many frames a second each; one at least.
+        """Return the number of viewers that can have `fps` frames per second each, at least 1.
 
         Args:
-            fps: The most a viewer gets; more than `FLUID_FPS` are not promised to all.
+            fps: Maximum per viewer; treated as `SMOOTH_FPS` if higher.
         """
-        return max(1, math.floor(_USABLE * self.frames_per_s / min(fps, FLUID_FPS)))
+        return max(1, math.floor(_USABLE_SHARE * self.frames_per_s / min(fps, SMOOTH_FPS)))
 
     def describe(self) -> dict[str, object]:
-        """The figures, as JSON values."""
+        """Return the measurement as JSON values."""
         return {
             "warp_ms": {name: round(s * 1e3, 2) for name, s in self.warp_s.items()},
             "encode_ms": round(self.encode_s * 1e3, 2),
@@ -80,53 +82,56 @@ class Costs:
 async def find_capacity(
     pool: RenderPool, admission: Admission, fps: float, executor: Executor
 ) -> None:
-    """Measure once a worker is ready, for until then all cores are busy, and set the places."""
+    """Measure the capacity and set the session limit.
+
+    Waits for the first worker, because all cores are busy until then.
+    """
     while not pool.ready:
         try:
-            await pool.wait_ready(_WAIT_S)
+            await pool.wait_ready(_WAIT_READY_S)
         except NotReadyError:
-            continue  # it is said in `readyz`
-    costs = await measure(pool, executor)
-    admission.measured(costs.viewers(fps), costs.describe())
+            continue  # reported by `readyz`
+    times = await measure(pool, executor)
+    admission.set_capacity(times.viewers(fps), times.describe())
     logger.info(
-        "room for %d viewers at %g frames a second: a warp takes %s ms, encoding %.1f ms",
+        "capacity: %d viewers at %g frames per second; a warp takes %s ms, encoding %.1f ms",
         admission.capacity,
-        min(fps, FLUID_FPS),
-        ", ".join(f"{s * 1e3:.1f} ({name})" for name, s in costs.warp_s.items()),
-        costs.encode_s * 1e3,
+        min(fps, SMOOTH_FPS),
+        ", ".join(f"{s * 1e3:.1f} ({name})" for name, s in times.warp_s.items()),
+        times.encode_s * 1e3,
     )
 
 
-async def measure(pool: RenderPool, executor: Executor) -> Costs:
-    """Time warps and encoding, for about half a second."""
-    trials = await pool.try_warps(TRIAL_S)
-    pictures = next(iter(trials.values())).pictures
+async def measure(pool: RenderPool, executor: Executor) -> FrameTimes:
+    """Time warps and encoding for about half a second."""
+    benchmarks = await pool.benchmark_warps(BENCHMARK_S)
+    images = next(iter(benchmarks.values())).images
     loop = asyncio.get_running_loop()
-    encode_s = await loop.run_in_executor(executor, _time_encoding, pictures)
+    encode_s = await loop.run_in_executor(executor, _time_encoding, images)
     cores = available_cores()
-    return Costs(
-        {device: trial.warp_s for device, trial in trials.items()},
+    return FrameTimes(
+        {device: benchmark.warp_s for device, benchmark in benchmarks.items()},
         encode_s,
         cores,
         default_warp_threads(cores),
     )
 
 
-def _time_encoding(pictures: Sequence[RgbImage]) -> float:
-    """The median time of a picture, seconds."""
-    height, width = pictures[0].shape[:2]
+def _time_encoding(images: Sequence[RgbImage]) -> float:
+    """Return the median encoding time of an image, seconds."""
+    height, width = images[0].shape[:2]
     bitrate = default_bitrate(width, height)
     encoder = H264Encoder(
         width,
         height,
-        fps=FLUID_FPS,
+        fps=SMOOTH_FPS,
         bitrate=bitrate,
         highest_bitrate=bitrate,
         open_codec=choose_h264(),
     )
     times = []
-    for number, picture in enumerate(pictures):
+    for index, image in enumerate(images):
         began = time.perf_counter()
-        encoder.encode(picture, 3000 * number, key_frame=number == 0)
+        encoder.encode(image, 3000 * index, key_frame=index == 0)
         times.append(time.perf_counter() - began)
     return median(times)

@@ -1,6 +1,6 @@
-"""The waiting line: first come, first served, and whoever no longer asks loses its place.
+"""The queue of a full server: first come, first served; tickets that are not polled expire.
 
-Pure bookkeeping: knows no sessions, no web, and no clock but the one it is given.
+Pure bookkeeping: independent of sessions and HTTP, with an injected clock.
 """
 
 from __future__ import annotations
@@ -13,106 +13,106 @@ from dataclasses import dataclass
 from server.auth.grants import Grant
 from server.errors import FullError, TicketNotFoundError
 
-KEPT_S = 10.0
-"""A free place is kept so long for the ticket whose turn it is; pages need about a second."""
+RESERVED_S = 10.0
+"""How long a session slot stays reserved for a ticket; clients take about one second."""
 _GRACE_S = 4.0
-"""A ticket may be asked for this much later than it was told to."""
-_FASTEST_S, _SLOWEST_S = 1.0, 5.0
-"""How often tickets are to ask: the front every second, the tenth every two."""
+"""How much later than requested a ticket may be polled before it expires."""
+_MIN_POLL_S, _MAX_POLL_S = 1.0, 5.0
+"""Poll interval: 1 s for the first ticket, 0.1 s more for each further one."""
 
 
 @dataclass(eq=False)
 class Ticket:
-    """One viewer's place in the line."""
+    """One queued viewer."""
 
     id: str
-    """Not to be guessed."""
+    """Random, because it authorizes its use together with `holder`."""
     holder: Grant
-    """Who may use it."""
+    """The identity that may use the ticket."""
     joined_at: float
-    due_at: float
-    """When it is to ask again."""
-    called_at: float | None = None
-    """When its turn came."""
+    poll_due_at: float
+    """When the client should poll again."""
+    reserved_at: float | None = None
+    """When a session slot was reserved for it; None before."""
 
 
 class ViewerQueue:
-    """Tickets in the order they came.
+    """Tickets in order of arrival.
 
     Args:
-        longest: More tickets are refused.
-        clock: Seconds, never going back.
+        max_length: Maximum number of tickets.
+        clock: Returns monotonic time, seconds.
     """
 
-    def __init__(self, longest: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._longest = longest
+    def __init__(self, max_length: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._max_length = max_length
         self._clock = clock
         self._tickets: list[Ticket] = []
 
     def __len__(self) -> int:
         return len(self._tickets)
 
-    def tidy(self, free: int) -> None:
-        """Drop the tickets nobody asks for any more, and call as many as there are free places."""
+    def update(self, free_slots: int) -> None:
+        """Remove expired tickets, and reserve `free_slots` session slots for the first ones."""
         now = self._clock()
-        self._tickets = [ticket for ticket in self._tickets if not _lost(ticket, now)]
-        for ticket in self._tickets[:free]:
-            if ticket.called_at is None:
-                ticket.called_at = now
+        self._tickets = [ticket for ticket in self._tickets if not _expired(ticket, now)]
+        for ticket in self._tickets[:free_slots]:
+            if ticket.reserved_at is None:
+                ticket.reserved_at = now
 
     def join(self, holder: Grant) -> Ticket:
-        """Stand at the end.
+        """Append a ticket.
 
         Raises:
-            FullError: If the line is as long as it may be.
+            FullError: If the queue is full.
         """
-        if len(self._tickets) >= self._longest:
-            raise FullError(f"all places are taken, and {self._longest} viewers wait already")
+        if len(self._tickets) >= self._max_length:
+            raise FullError(f"all places are taken, and {self._max_length} viewers wait already")
         now = self._clock()
         ticket = Ticket(secrets.token_urlsafe(16), holder, now, now)
         self._tickets.append(ticket)
-        self.pace_s(ticket)
+        self.schedule_poll(ticket)
         return ticket
 
-    def find(self, ticket_id: str, asking: Grant) -> Ticket:
-        """The ticket of this id.
+    def find(self, ticket_id: str, requester: Grant) -> Ticket:
+        """Return a ticket by id.
 
         Raises:
-            TicketNotFoundError: If there is none, or it is somebody else's.
+            TicketNotFoundError: If there is no such ticket, or `requester` may not use it.
         """
         for ticket in self._tickets:
             if secrets.compare_digest(ticket.id.encode(), ticket_id.encode()):
-                if asking.may_touch(ticket.holder):
+                if requester.may_touch(ticket.holder):
                     return ticket
-                break  # whoever has found it out is not told that there is one
-        raise TicketNotFoundError("no such ticket, or its place in the line is lost: join again")
+                break  # answer as for an unknown id, which does not confirm a guess
+        raise TicketNotFoundError("no such ticket, or it has expired: join again")
 
-    def pace_s(self, ticket: Ticket) -> float:
-        """Note that a ticket was asked for; says after how long it is to ask again."""
-        wait_s = min(_FASTEST_S + self._index(ticket) / 10, _SLOWEST_S)
-        ticket.due_at = self._clock() + wait_s
+    def schedule_poll(self, ticket: Ticket) -> float:
+        """Record a poll of a ticket and return the time until the next one, seconds."""
+        wait_s = min(_MIN_POLL_S + self._index(ticket) / 10, _MAX_POLL_S)
+        ticket.poll_due_at = self._clock() + wait_s
         return wait_s
 
-    def place(self, ticket: Ticket) -> int:
-        """0 where its turn has come, else how many viewers come before and with it: 1 is next."""
-        if ticket.called_at is not None:
+    def position(self, ticket: Ticket) -> int:
+        """Return the position of a ticket: 0 with a reserved slot, 1 for the next one."""
+        if ticket.reserved_at is not None:
             return 0
-        return 1 + sum(other.called_at is None for other in self._tickets[: self._index(ticket)])
+        return 1 + sum(other.reserved_at is None for other in self._tickets[: self._index(ticket)])
 
-    def leave(self, ticket: Ticket) -> None:
-        """Take a ticket out of the line: it was used, or given back."""
+    def remove(self, ticket: Ticket) -> None:
+        """Remove a ticket that was used or cancelled."""
         self._tickets.remove(ticket)
 
-    def put_back(self, ticket: Ticket) -> None:
-        """Put a ticket that was used in vain in front of all, called once more."""
-        ticket.called_at = ticket.due_at = self._clock()
+    def requeue(self, ticket: Ticket) -> None:
+        """Put a ticket whose connection failed at the front and reserve a slot for it again."""
+        ticket.reserved_at = ticket.poll_due_at = self._clock()
         self._tickets.insert(0, ticket)
 
     def _index(self, ticket: Ticket) -> int:
         return self._tickets.index(ticket)
 
 
-def _lost(ticket: Ticket, now: float) -> bool:
-    if ticket.called_at is not None and now - ticket.called_at > KEPT_S:
+def _expired(ticket: Ticket, now: float) -> bool:
+    if ticket.reserved_at is not None and now - ticket.reserved_at > RESERVED_S:
         return True
-    return now - ticket.due_at > _GRACE_S
+    return now - ticket.poll_due_at > _GRACE_S

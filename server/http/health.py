@@ -69,9 +69,9 @@ async def readyz(pool: ThePool, admission: TheAdmission) -> ReadyToRender:
     ready = sum(worker.ready for worker in state.workers)
     return ReadyToRender(
         workers=ready,
-        sessions=admission.inside,
+        sessions=admission.admitted,
         capacity=admission.capacity,
-        waiting=admission.waiting,
+        waiting=admission.queued,
         problems=[f"{worker.name}: {worker.problem}" for worker in state.workers if worker.problem],
     )
 
@@ -84,10 +84,10 @@ async def readyz(pool: ThePool, admission: TheAdmission) -> ReadyToRender:
 async def status(admission: TheAdmission) -> Status:
     """How full the server is, and how it was measured how many viewers it holds."""
     return Status(
-        sessions=admission.inside,
+        sessions=admission.admitted,
         capacity=admission.capacity,
-        measured=admission.figures,
-        waiting=admission.waiting,
+        measured=admission.measurement,
+        waiting=admission.queued,
         draining=admission.draining,
     )
 

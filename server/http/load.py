@@ -32,6 +32,6 @@ async def get_load(
         draining=admission.draining,
         sessions=len(sessions.list()),
         capacity=admission.capacity,
-        asked=sessions.metrics.asked,
+        asked=sessions.metrics.viewer_requests,
         streams=tuple(HeldStream(id=s.id, avatar=s.avatar.id) for s in streams.list()),
     )

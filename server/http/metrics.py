@@ -38,7 +38,7 @@ class _Collector:
         yield _gauge("ready", "Whether a worker is ready", status.ready)
         yield _counter("refreshes", "Caches made", status.refreshes)
         yield _counter("renders", "Whole pictures made", status.renders)
-        yield _gauge("waiting_refreshes", "Viewers whose refresh waits", status.waiting_lines)
+        yield _gauge("waiting_refreshes", "Viewers whose refresh waits", status.pending_refreshes)
         up = GaugeMetricFamily(
             "telewarp_worker_up", "Whether a worker renders", labels=["worker", "device"]
         )
@@ -95,7 +95,7 @@ class _Collector:
     def _admission_metrics(self) -> Iterator[Metric]:
         admission = self._admission
         yield _gauge("capacity", "Viewers there may be at a time", admission.capacity)
-        yield _gauge("waiting_viewers", "Viewers in the waiting line", admission.waiting)
+        yield _gauge("waiting_viewers", "Viewers in the waiting line", admission.queued)
         yield _gauge("draining", "Whether the server is going down", admission.draining)
 
 

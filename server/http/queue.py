@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response, status
 from pydantic import BaseModel, Field
 
-from server.admission.admission import Turn
+from server.admission.admission import TicketStatus
 from server.auth.grants import Scope
 from server.http.authorization import TheGrant, needs
 from server.http.bodies import problems
@@ -48,10 +48,10 @@ async def join_queue(
     offer again with the header `Telewarp-Ticket`, or open the WebSocket with the subprotocols
     `telewarp` and `telewarp.ticket.TICKET`. Whoever has no ticket comes after those in the line.
     """
-    turn = admission.join(grant)
+    queued = admission.join(grant)
     root = request.scope.get("root_path", "")
-    response.headers["Location"] = f"{root}/v1/queue/{turn.ticket.id}"
-    return _describe(turn)
+    response.headers["Location"] = f"{root}/v1/queue/{queued.ticket.id}"
+    return _describe(queued)
 
 
 @router.get(
@@ -64,7 +64,7 @@ async def join_queue(
 )
 async def ask_queue(ticket: str, admission: TheAdmission, grant: TheGrant) -> QueuePosition:
     """How many viewers come before; asking keeps the place."""
-    return _describe(admission.ask(ticket, grant))
+    return _describe(admission.poll(ticket, grant))
 
 
 @router.delete(
@@ -76,13 +76,13 @@ async def ask_queue(ticket: str, admission: TheAdmission, grant: TheGrant) -> Qu
 )
 async def leave_queue(ticket: str, admission: TheAdmission, grant: TheGrant) -> None:
     """Give the place to those behind."""
-    admission.give_up(ticket, grant)
+    admission.cancel(ticket, grant)
 
 
-def _describe(turn: Turn) -> QueuePosition:
+def _describe(queued: TicketStatus) -> QueuePosition:
     return QueuePosition(
-        ticket=turn.ticket.id,
-        place=turn.place,
-        waiting=turn.waiting,
-        ask_after_s=round(turn.ask_after_s, 1),
+        ticket=queued.ticket.id,
+        place=queued.position,
+        waiting=queued.queued,
+        ask_after_s=round(queued.poll_after_s, 1),
     )

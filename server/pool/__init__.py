@@ -1,5 +1,5 @@
-"""Render workers: processes that fill caches, and the thread that warps them into frames.
+"""Render workers: processes that fill caches, and the threads that warp caches into frames.
 
-Knows no web framework and no WebRTC. Only `engine.py` imports the models; `fake.py` stands in for
-it wherever the machinery is tested.
+Independent of the web framework and of WebRTC. Only `engine.py` imports the models; `fake.py`
+replaces it in tests.
 """

@@ -1,4 +1,4 @@
-"""A cache line: the caches of one viewer, refreshed by workers and read by the warp."""
+"""The cache slots of a viewer: three caches, filled by workers and read by the warp."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 from models.contract.frame_state import FrameState
 from server.pool.interface import Slot, SlotMemory
-from server.pool.slot_memory import SlotBook
+from server.pool.slot_memory import SlotUsage
 
-_PAUSE_S = 1.0
-"""Once a line's refreshes have cost two workers in a row; doubles with each further one, so that
-one viewer's state cannot keep the workers from all others."""
-_LONGEST_PAUSE_S = 30.0
+_RETRY_PAUSE_S = 1.0
+"""Pause after two workers in a row died in refreshes of the same slots. Doubles with each further
+death, so that one viewer's state cannot take the workers away from all others."""
+_MAX_RETRY_PAUSE_S = 30.0
 
 Sample = Callable[[], FrameState]
-"""Gives the newest state at the moment it is called."""
+"""Returns the newest state at the moment of the call."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,34 +25,35 @@ class CacheView:
     """A finished cache."""
 
     generation: int
-    """1 for a line's first cache, counting up."""
+    """1 for the first cache of a viewer, increasing by 1."""
     made_at: float
-    """When the state it was made from was current: `time.monotonic()`, seconds."""
+    """When its state was sampled: `time.monotonic()`, seconds."""
     state: FrameState
     slot: Slot
-    """Its arrays; they may be read only inside `CacheSlots.reading`."""
+    """Its arrays; may be read only inside `CacheSlots.reading`."""
 
     @property
     def age_ms(self) -> float:
-        """Time since the state it was made from was current."""
+        """Time since its state was sampled."""
         return (time.monotonic() - self.made_at) * 1e3
 
 
 class FrameSequence:
-    """One sequence of pictures; names what the warp keeps from each for the next.
+    """Identifies a sequence of frames; the warp thread keeps the crossfade state of each.
 
     Args:
-        before: The sequence this one goes on from, so that no viewer sees where it begins.
+        previous: The sequence whose crossfade state this one continues, so that the viewer sees
+            no jump at its first frame.
     """
 
-    def __init__(self, before: FrameSequence | None = None) -> None:
-        self.before = before
+    def __init__(self, previous: FrameSequence | None = None) -> None:
+        self.previous = previous
         self.closed = False
 
 
 @dataclass(frozen=True, eq=False)
 class Refresh:
-    """A refresh that is under way."""
+    """A refresh in progress."""
 
     sample: Sample
     slot: int
@@ -61,16 +62,17 @@ class Refresh:
 
 
 class CacheSlots:
-    """Three slots, at most one refresh under way, and at most one request waiting.
+    """Triple-buffered caches with at most one refresh in progress and one pending request.
 
-    Made by `RenderPool.open_slots`. All but `reading` and `ready` belongs to the event loop.
+    Created by `RenderPool.open_slots`. Only `reading` and `ready` are thread-safe; everything else
+    belongs to the event loop.
 
     Args:
-        line_id: Names the line to the workers.
-        avatar_id: Whose caches these are.
-        device: Where the slots lie.
-        memory: The slots; the line closes them.
-        changed: Called when the line may have become able to take its turn.
+        slots_id: Identifies the slots in messages to workers.
+        avatar_id: The avatar that the caches are of.
+        device: The device that holds the memory.
+        memory: The memory of the slots, closed by this object.
+        changed: Called when a refresh may have become possible, and by `close`.
     """
 
     def __init__(
@@ -86,156 +88,155 @@ class CacheSlots:
         self.device = device
         self.memory = memory
         self.sequence = FrameSequence()
-        """The pictures drawn from it, where it is not said otherwise."""
+        """The default sequence of frames warped from these caches."""
         self.on_ready: list[Callable[[], None]] = []
-        """Called after a new cache was swapped in. Must be quick and must not raise."""
-        self.on_lost: list[Callable[[], None]] = []
-        """Called once its device is of no more use; whoever has the line closes it."""
-        self.failed = 0
-        """Refreshes the renderer refused."""
+        """Called after each new cache. Callbacks must be quick and must not raise."""
+        self.on_device_failed: list[Callable[[], None]] = []
+        """Called once the device has failed; the owner of the slots then closes them."""
+        self.failed_refreshes = 0
+        """Number of refreshes whose state the renderer refused."""
         self.closed = False
-        self.lost = False
-        """Whether its device is of no more use."""
+        self.device_failed = False
         self._changed = changed
-        self._book = SlotBook()
+        self._usage = SlotUsage()
         self._views: dict[int, CacheView] = {}
-        self._waiting: Sample | None = None
-        self._under_way: Refresh | None = None
-        self._deaths = 0
-        """Workers in a row that died of its refreshes."""
+        self._pending: Sample | None = None
+        self._in_progress: Refresh | None = None
+        self._worker_deaths = 0
+        """Number of workers in a row that died during a refresh of these slots."""
         self._paused_until = float("-inf")
         self._freed = False
 
     @property
     def ready(self) -> CacheView | None:
-        """The newest finished cache."""
-        newest = self._book.newest
+        """The newest finished cache; None before the first."""
+        newest = self._usage.newest
         return None if newest is None else self._views[newest]
 
     @property
     def generation(self) -> int:
-        """How many caches have been swapped in."""
+        """Number of finished caches."""
         ready = self.ready
         return ready.generation if ready else 0
 
     def request(self, sample: Sample) -> None:
-        """Request a cache of the state that `sample` returns once a worker is free for it.
+        """Request a cache of the state that `sample` returns once a worker is free.
 
-        A request that is still waiting is replaced.
+        Replaces a pending request.
         """
         if self.closed:
             return
-        self._waiting = sample
+        self._pending = sample
         if self.can_refresh:
             self._changed(self)
 
     @contextmanager
     def reading(self) -> Iterator[CacheView | None]:
-        """Keep the newest cache from being overwritten while it is read; None while there is none.
+        """Pin the newest cache, so that it is not overwritten; None before the first.
 
-        May be used from any thread; where `needs_settling` afterwards, the event loop must call
-        `settle`.
+        Thread-safe. If `needs_resume` is true afterwards, the event loop must call `resume`.
         """
-        pinned = self._book.pin_newest()
+        pinned = self._usage.pin_newest()
         if pinned is None:
             yield None
             return
         try:
             yield self._views[pinned]
         finally:
-            self._book.unpin(pinned)
+            self._usage.unpin(pinned)
 
     @property
-    def needs_settling(self) -> bool:
-        """Whether something may have waited for a reader to finish."""
-        return self.closed or (self._waiting is not None and self._under_way is None)
+    def needs_resume(self) -> bool:
+        """Whether a refresh or `close` may have waited for a reader to finish."""
+        return self.closed or (self._pending is not None and self._in_progress is None)
 
-    def settle(self) -> None:
-        """Go on with what a reader held up: a refresh without a slot, or freeing the memory."""
+    def resume(self) -> None:
+        """Continue what a reader has blocked: start the pending refresh or free the memory."""
         if self.closed:
             self._free_if_unused()
         elif self.can_refresh:
             self._changed(self)
 
-    def lose(self) -> None:
-        """Tell whoever has the line that its device is of no more use."""
-        self.lost = True
-        for callback in tuple(self.on_lost):
+    def fail_device(self) -> None:
+        """Notify the owner that the device has failed."""
+        self.device_failed = True
+        for callback in tuple(self.on_device_failed):
             callback()
 
     def close(self) -> None:
-        """Drop what is waiting, and free the slots as soon as nobody uses them."""
+        """Drop the pending request, and free the memory once no worker or warp uses it."""
         if self.closed:
             return
         self.closed = True
-        self._waiting = None
+        self._pending = None
         self.on_ready.clear()
-        self.on_lost.clear()
+        self.on_device_failed.clear()
         self._changed(self)
         self._free_if_unused()
 
     @property
     def can_refresh(self) -> bool:
-        """Whether a request is waiting, a slot is free for it, and the line is not paused."""
-        if self._waiting is None or self._under_way is not None:
+        """Whether a request is pending, a slot is free for it and refreshes are not paused."""
+        if self._pending is None or self._in_progress is not None:
             return False
-        return self._book.can_write and time.monotonic() >= self._paused_until
+        return self._usage.can_write and time.monotonic() >= self._paused_until
 
     def begin_refresh(self) -> Refresh:
-        """Take the waiting request and a slot for it. Only where `can_refresh`."""
-        sample, slot = self._waiting, self._book.begin_write()
+        """Start the pending request and reserve a slot for it. Requires `can_refresh`."""
+        sample, slot = self._pending, self._usage.begin_write()
         assert sample is not None
         assert slot is not None
-        self._waiting = None
-        made_at = time.monotonic()  # before sampling: never claims to be newer than its state
-        self._under_way = Refresh(sample, slot, sample(), made_at)
-        return self._under_way
+        self._pending = None
+        # Before sampling, so that the cache never claims to be newer than its state.
+        made_at = time.monotonic()
+        self._in_progress = Refresh(sample, slot, sample(), made_at)
+        return self._in_progress
 
     def finish_refresh(self) -> None:
-        """Swap in the cache that was under way."""
-        refresh = self._under_way
+        """Make the cache of the refresh in progress the newest one."""
+        refresh = self._in_progress
         assert refresh is not None
-        self._under_way = None
-        self._deaths = 0
+        self._in_progress = None
+        self._worker_deaths = 0
         self._views[refresh.slot] = CacheView(
             self.generation + 1, refresh.made_at, refresh.state, self.memory.slot(refresh.slot)
         )
-        self._book.finish_write()
+        self._usage.finish_write()
         for callback in tuple(self.on_ready):
             callback()
-        self.settle()
+        self.resume()
 
     def fail_refresh(self) -> None:
-        """Give up the refresh under way: the renderer refused its state."""
-        self.failed += 1
-        self._under_way = None
-        self._book.abort_write()
-        self.settle()
+        """Abandon the refresh in progress because the renderer refused its state."""
+        self.failed_refreshes += 1
+        self._in_progress = None
+        self._usage.abort_write()
+        self.resume()
 
     def retry_refresh(self) -> float:
-        """Put the refresh under way back: its worker died. A newer request goes before it.
+        """Repeat the refresh in progress after its worker died, unless a newer one is pending.
 
         Returns:
-            How long the line is paused, seconds; `settle` must be called then.
+            The pause before the next attempt, seconds; the caller must then call `resume`.
         """
-        refresh = self._under_way
+        refresh = self._in_progress
         assert refresh is not None
-        self._under_way = None
-        self._book.abort_write()
-        if self._waiting is None and not self.closed:
-            self._waiting = refresh.sample
-        self._deaths += 1
-        pause_s = _pause_s(self._deaths)
+        self._in_progress = None
+        self._usage.abort_write()
+        if self._pending is None and not self.closed:
+            self._pending = refresh.sample
+        self._worker_deaths += 1
+        pause_s = _pause_s(self._worker_deaths)
         self._paused_until = time.monotonic() + pause_s
-        self.settle()
+        self.resume()
         return pause_s
 
     def _free_if_unused(self) -> None:
-        if not self._freed and self._book.retire():
+        if not self._freed and self._usage.retire():
             self._freed = True
             self._views.clear()
             self.memory.close()
 
 
 def _pause_s(deaths: int) -> float:
-    return 0.0 if deaths < 2 else min(_PAUSE_S * 2.0 ** (deaths - 2), _LONGEST_PAUSE_S)
+    return 0.0 if deaths < 2 else min(_RETRY_PAUSE_S * 2.0 ** (deaths - 2), _MAX_RETRY_PAUSE_S)

@@ -1,7 +1,7 @@
 """Messages between two processes over a socket pair: each is a length and a pickle.
 
-The server's side never blocks, not even towards a worker that has stopped reading; the worker's
-side does nothing but wait. The end of the channel means that the other process is gone.
+The server's end never blocks, even if a worker has stopped reading; the worker's end blocks. The
+end of the channel means that the other process has ended.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ from socket import socket
 
 _HEADER = struct.Struct("!I")
 _CHUNK = 1 << 16
+"""Bytes per read."""
 
 
 def encode(message: object) -> bytes:
-    """A message as it travels."""
+    """Return the bytes of a message on the channel."""
     payload = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
     return _HEADER.pack(len(payload)) + payload
 
 
 class Decoder:
-    """Puts messages together from bytes that arrive in any pieces."""
+    """Reassembles messages from bytes that arrive in arbitrary pieces."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[object]:
-        """Take bytes, yield the messages they complete."""
+        """Add bytes and yield the messages that they complete."""
         self._buffer += data
         while len(self._buffer) >= _HEADER.size:
             end = _HEADER.size + _HEADER.unpack_from(self._buffer)[0]
@@ -41,7 +42,7 @@ class Decoder:
 
 
 class WorkerChannel:
-    """The worker's end: blocking."""
+    """The worker's end of the channel; blocking."""
 
     def __init__(self, sock: socket) -> None:
         self._sock = sock
@@ -52,7 +53,7 @@ class WorkerChannel:
         """Send a message.
 
         Raises:
-            OSError: If the other process is gone.
+            OSError: If the other process has ended.
         """
         self._sock.sendall(encode(message))
 
@@ -60,7 +61,7 @@ class WorkerChannel:
         """Wait for a message.
 
         Raises:
-            EOFError: If the other process is gone.
+            EOFError: If the other process has ended.
         """
         while not self._received:
             try:
@@ -74,11 +75,11 @@ class WorkerChannel:
 
 
 class PoolChannel(asyncio.Protocol):
-    """The server's end: sends without waiting, calls back on what comes.
+    """The server's end of the channel: sends without blocking and receives through callbacks.
 
     Args:
         on_message: Called with each message.
-        on_end: Called once, when the other process has closed its end or is gone.
+        on_end: Called once, when the other process has closed its end or has ended.
     """
 
     def __init__(self, on_message: Callable[[object], None], on_end: Callable[[], None]) -> None:
@@ -91,31 +92,31 @@ class PoolChannel(asyncio.Protocol):
     async def open(
         cls, sock: socket, on_message: Callable[[object], None], on_end: Callable[[], None]
     ) -> PoolChannel:
-        """Take over a socket and listen to it on the running loop."""
+        """Open a channel on a socket and receive messages on the running event loop."""
         loop = asyncio.get_running_loop()
         _, channel = await loop.create_unix_connection(lambda: cls(on_message, on_end), sock=sock)
         return channel
 
     def send(self, message: object) -> None:
-        """Send a message; nothing happens if the other process is gone."""
+        """Send a message; dropped if the other process has ended."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(encode(message))
 
     def close(self) -> None:
-        """Stop listening at once; what was not sent yet is lost."""
+        """Close the channel at once; unsent messages are dropped."""
         if self._transport is not None:
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep what we write to (asyncio calls this)."""
+        """Store the transport (called by asyncio)."""
         assert isinstance(transport, asyncio.WriteTransport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Hand on the messages these bytes complete (asyncio calls this)."""
+        """Pass complete messages to `on_message` (called by asyncio)."""
         for message in self._decoder.feed(data):
             self._on_message(message)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell that the other end is gone (asyncio calls this)."""
+        """Report that the other end is closed (called by asyncio)."""
         self._on_end()

@@ -1,6 +1,6 @@
 """The real engine: all avatars of a folder on one device.
 
-The only file of the pool that imports the models.
+The only module of the pool that imports the models.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class ModelEngineFactory:
 
     Args:
         avatars: A folder with one folder per avatar.
-        warp_threads: On a CPU, how many threads share the drawing of one warp.
+        warp_threads: Number of threads that share one warp on a CPU.
     """
 
     avatars: Path
     warp_threads: int = 1
 
     def devices(self, wanted: str) -> tuple[str, ...]:
-        """See `EngineFactory`. Asks the driver how many GPUs there are, but initialises none."""
+        """See `EngineFactory`. Queries the driver for the number of GPUs but initializes none."""
         gpus = tuple(f"cuda:{index}" for index in range(torch.cuda.device_count()))
         if wanted == "auto":
             return gpus or ("cpu",)
@@ -79,10 +79,10 @@ class ModelEngineFactory:
 def load_renderers(folder: Path, device: str, warp_threads: int = 1) -> dict[str, CachedRenderer]:
     """Load every avatar of a folder onto a device, ready to render at full speed.
 
-    One that is broken is left out with a line in the log.
+    Avatars that cannot be loaded are logged and skipped.
 
     Raises:
-        AvatarError: If none is left.
+        AvatarError: If no avatar can be loaded.
     """
     renderers = {}
     problems = []
@@ -93,11 +93,11 @@ def load_renderers(folder: Path, device: str, warp_threads: int = 1) -> dict[str
             if renderer.manifest.id in renderers:
                 raise AvatarError(f"{manifest}: there is another avatar {renderer.manifest.id!r}")
         except AvatarError as exc:
-            logger.error("avatar %s is left out: %s", manifest.parent.name, exc)
+            logger.error("avatar %s is skipped: %s", manifest.parent.name, exc)
             problems.append(str(exc))
         except Exception as exc:
-            # Whatever it is that nobody thought of: it must not take the other avatars with it.
-            logger.exception("avatar %s is left out", manifest.parent.name)
+            # An unexpected error in one avatar must not prevent the others from loading.
+            logger.exception("avatar %s is skipped", manifest.parent.name)
             problems.append(f"{manifest.parent}: {type(exc).__name__}: {exc}")
         else:
             renderers[renderer.manifest.id] = renderer
@@ -111,13 +111,13 @@ class ModelEngine:
     """See `Engine`.
 
     Args:
-        renderers: By avatar id, all on one device.
+        renderers: Renderers by avatar id, all on one device.
     """
 
     def __init__(self, renderers: Mapping[str, CachedRenderer]) -> None:
         self._renderers = renderers
         self._avatars = {k: r.manifest for k, r in renderers.items()}
-        self._layouts = {k: _lay_out(r) for k, r in renderers.items()}
+        self._layouts = {k: _slot_layout(r) for k, r in renderers.items()}
         self._device = next(iter(renderers.values())).device
 
     @property
@@ -134,45 +134,45 @@ class ModelEngine:
 
     def attach(self, avatar_id: str, handle: SlotHandle) -> SlotMemory:
         """See `Engine`."""
-        kind = CudaSlots if self._device.type == "cuda" else HostSlots
-        return kind.attach(handle, *self._layouts[avatar_id])
+        slots = CudaSlots if self._device.type == "cuda" else HostSlots
+        return slots.attach(handle, *self._layouts[avatar_id])
 
     def refresh(self, avatar_id: str, state: FrameState, slot: Slot) -> None:
         """See `Engine`."""
-        with _refusals():
+        with _reject_bad_states():
             self._renderers[avatar_id].refresh(state, _cache(slot))
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
 
-    def open_fade(self, avatar_id: str, before: Fade | None = None) -> Fade:
+    def open_fade(self, avatar_id: str, previous: Fade | None = None) -> Fade:
         """See `Engine`."""
-        # The slots it is given are tensors, as `_cache` knows too.
-        if before is not None:
-            return cast(Fade, cast(Crossfade, before).copy())
+        # `Crossfade` works on tensors, which is what the slots of this engine hold (`_cache`).
+        if previous is not None:
+            return cast(Fade, cast(Crossfade, previous).copy())
         return cast(Fade, self._renderers[avatar_id].crossfade())
 
     def warp(self, avatar_id: str, state: FrameState, slot: Slot) -> WarpedImage:
         """See `Engine`."""
-        with _refusals():
+        with _reject_bad_states():
             return self._renderers[avatar_id].warp(state, _cache(slot))
 
     def full(self, avatar_id: str, state: FrameState) -> RgbImage:
         """See `Engine`."""
-        with _refusals():
+        with _reject_bad_states():
             return self._renderers[avatar_id].full(state)
 
     def warp_from(self, avatar_id: str, state: FrameState, cached: FrameState) -> RgbImage:
         """See `Engine`."""
         renderer = self._renderers[avatar_id]
-        with _refusals():
+        with _reject_bad_states():
             cache = renderer.allocate_cache()
             renderer.refresh(cached, cache)
             return renderer.warp(state, cache).rgb
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
-    """A state that does not fit the avatar fails its own job; anything else is a fault of ours."""
+def _reject_bad_states() -> Iterator[None]:
+    """Turn the error of a state that does not fit the avatar into a `RenderError` of its job."""
     try:
         yield
     except HeadError as exc:
@@ -180,10 +180,10 @@ def _refusals() -> Iterator[None]:
 
 
 def _cache(slot: Slot) -> dict[str, Tensor]:
-    return cast(dict[str, Tensor], slot)  # made by tensor_slots.py
+    return cast(dict[str, Tensor], slot)  # allocated by tensor_slots.py
 
 
-def _lay_out(renderer: CachedRenderer) -> tuple[SlotLayout, Dtypes]:
+def _slot_layout(renderer: CachedRenderer) -> tuple[SlotLayout, Dtypes]:
     specs = renderer.cache_layout
     arrays = [ArraySpec(spec.name, spec.shape, spec.dtype.itemsize) for spec in specs]
     return SlotLayout(arrays), {spec.name: spec.dtype for spec in specs}

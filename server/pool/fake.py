@@ -1,8 +1,8 @@
-"""A stand-in for the models: real processes and real shared memory, but pictures one can check.
+"""A fake engine for tests: real processes and real shared memory, but images that tests can decode.
 
-Imports no torch, so its workers start in a moment. A picture shows four numbers (`decode_image`):
-which state it is of, and which state its cache was made from. What goes wrong is asked for by the
-state itself (`failing`, `breaking`, `hanging`), so that it happens in whichever process renders.
+Imports no torch, so that its workers start quickly. An image encodes four numbers (`decode_image`):
+two of the state it shows and two of the state of its cache. Faults are part of the state
+(`failing`, `breaking`, `hanging`), so that they occur in whichever process renders it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from server.pool.jobs import SlotHandle
 from server.pool.slot_memory import ArraySpec, SharedBlock, SlotLayout
 
 FOV_FAILS, FOV_BREAKS, FOV_HANGS = 2.1, 2.2, 2.3
-"""Angles that no avatar uses; they name the fault a state asks for."""
+"""Fields of view that no avatar uses; each one triggers a fault."""
 JAW_OPEN = 17
-"""Index of `jawOpen` among the coefficients."""
+"""Index of `jawOpen` in the expression coefficients."""
 
 _SIDES = ("Left", "Right")
 EXPRESSION_NAMES = (
@@ -46,11 +46,11 @@ EXPRESSION_NAMES = (
     *("cheekPuff", "cheekSquintLeft", "cheekSquintRight"),
     *("noseSneerLeft", "noseSneerRight", "tongueOut"),
 )
-"""The 52 ARKit names, in ARKit's order."""
+"""The 52 ARKit blendshape names in ARKit's order."""
 
 
 def fake_avatar(avatar_id: str = "default", resolution: int = 64) -> AvatarInfo:
-    """An avatar as the fake engine has it: a square of four vertices."""
+    """Return an avatar of the fake engine: a square of four vertices."""
     return AvatarInfo(
         id=avatar_id,
         name="Fake",
@@ -66,7 +66,7 @@ def fake_avatar(avatar_id: str = "default", resolution: int = 64) -> AvatarInfo:
 
 
 def fake_state(jaw_open: float = 0.0, eye_x: float = 0.0) -> FrameState:
-    """A state told apart by two numbers, which `decode_image` finds again."""
+    """Return a state with two free numbers, which `decode_image` recovers."""
     expression = np.zeros(len(EXPRESSION_NAMES), np.float32)
     expression[JAW_OPEN] = jaw_open
     return FrameState(
@@ -81,28 +81,28 @@ def fake_state(jaw_open: float = 0.0, eye_x: float = 0.0) -> FrameState:
 
 
 def always(state: FrameState) -> Callable[[], FrameState]:
-    """Return a sampler that gives this state whenever it is called."""
+    """Return a function that always returns this state."""
     return lambda: state
 
 
 def failing(state: FrameState) -> FrameState:
-    """The state, made to raise `RenderError` when it is rendered."""
+    """Return a copy of the state that raises `RenderError` when rendered."""
     return replace(state, fov_y_rad=FOV_FAILS)
 
 
 def breaking(state: FrameState) -> FrameState:
-    """The state, made to end the process that renders it."""
+    """Return a copy of the state that ends the process that renders it."""
     return replace(state, fov_y_rad=FOV_BREAKS)
 
 
 def hanging(state: FrameState) -> FrameState:
-    """The state, made to keep the process that renders it busy for ever."""
+    """Return a copy of the state that keeps the process that renders it busy forever."""
     return replace(state, fov_y_rad=FOV_HANGS)
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What a fake picture shows, each within 1/255 of what was asked for."""
+    """The numbers encoded in a fake image, each accurate to 1/255."""
 
     jaw_open: float
     eye_x: float
@@ -111,7 +111,7 @@ class Shown:
 
 
 def decode_image(rgb: RgbImage) -> Shown:
-    """Find the numbers a picture was drawn from."""
+    """Recover the numbers that an image encodes."""
     top, bottom = rgb[0, 0].astype(float) / 255, rgb[-1, 0].astype(float) / 255
     return Shown(top[0], 2 * top[1] - 1, bottom[0], 2 * bottom[1] - 1)
 
@@ -122,23 +122,25 @@ class FakeEngineFactory:
 
     avatars: tuple[AvatarInfo, ...] = (fake_avatar(),)
     refresh_s: float = 0.0
-    """How long filling a cache takes, of which it is being written all the time."""
+    """Duration of a refresh, during which the cache is being written."""
     warp_s: float = 0.0
-    """How long a warp takes, of which it reads its cache all the time."""
+    """Duration of a warp, during which the cache is being read."""
     full_s: float = 0.0
+    """Duration of a full render."""
     fade_s: float = 0.0
-    """How long a new cache counts as coming in. It is shown fully from the start."""
+    """Duration of a crossfade. The new cache is nevertheless shown fully from the start."""
     build_s: float = 0.0
+    """Duration of building an engine."""
     builds_in_server: bool = True
-    """Whether the engine can be built for the server's warps."""
+    """Whether the engine can be built in the server, for warps."""
     builds_in_workers: bool = True
     """Whether it can be built in workers."""
     exits_in_workers: bool = False
-    """Whether workers end without a word instead of building their engine."""
+    """Whether workers exit without a message instead of building their engine."""
     device_names: tuple[str, ...] = ("cpu",)
-    """Devices that `auto` stands for."""
+    """The devices that `auto` selects."""
     broken_devices: tuple[str, ...] = ()
-    """Devices whose workers cannot build it."""
+    """Devices whose workers cannot build the engine."""
 
     def devices(self, wanted: str) -> tuple[str, ...]:
         """See `EngineFactory`."""
@@ -165,7 +167,7 @@ class FakeEngineFactory:
 
 @dataclass
 class FakeMemory:
-    """The slots of a line in one process: arrays over a shared block."""
+    """Cache slots in one process: arrays over a shared block."""
 
     block: SharedBlock
     layout: SlotLayout
@@ -193,14 +195,14 @@ class FakeMemory:
     def close(self) -> None:
         """See `SlotMemory`."""
         for arrays in self._slots.values():
-            arrays.clear()  # a view handed out earlier would keep the block mapped
+            arrays.clear()  # any remaining view would keep the block mapped
         self._slots.clear()
         self.block.close()
 
 
 @dataclass
 class FakeFade:
-    """Keeps the times of a fade, but shows every cache at once."""
+    """Keeps the duration of a crossfade but shows every new cache at once."""
 
     fade_s: float
     fading: bool = False
@@ -216,13 +218,13 @@ class FakeFade:
 
 
 class FakeEngine:
-    """Draws flat colours instead of faces.
+    """Renders flat colours instead of faces.
 
     Args:
-        settings: How long things take.
+        settings: Durations and faults.
     """
 
-    layout = SlotLayout([ArraySpec("begun", (1,), 4), ArraySpec("numbers", (2,), 4)])
+    layout = SlotLayout([ArraySpec("begun", (1,), 4), ArraySpec("values", (2,), 4)])
 
     def __init__(self, settings: FakeEngineFactory) -> None:
         self._settings = settings
@@ -243,30 +245,30 @@ class FakeEngine:
         return FakeMemory(SharedBlock.attach(handle), self.layout)
 
     def refresh(self, avatar_id: str, state: FrameState, slot: Slot) -> None:
-        """See `Engine`. Marks the slot as begun first and fills it last, like a real render."""
+        """See `Engine`. Marks the slot as begun first and fills it last, like a real refresh."""
         slot["begun"][0] += 1
-        slot["numbers"][:] = np.nan
-        _act_up(state)
+        slot["values"][:] = np.nan
+        _inject_fault(state)
         time.sleep(self._settings.refresh_s)
-        slot["numbers"][:] = _numbers(state)
+        slot["values"][:] = _encode_state(state)
 
-    def open_fade(self, avatar_id: str, before: Fade | None = None) -> Fade:
+    def open_fade(self, avatar_id: str, previous: Fade | None = None) -> Fade:
         """See `Engine`."""
-        return copy(before) if before else FakeFade(self._settings.fade_s)
+        return copy(previous) if previous else FakeFade(self._settings.fade_s)
 
     def warp(self, avatar_id: str, state: FrameState, slot: Slot) -> WarpedImage:
         """See `Engine`.
 
         Raises:
-            AssertionError: If the slot was written meanwhile.
+            AssertionError: If the slot was written during the warp.
         """
-        begun, cached = slot["begun"].copy(), slot["numbers"].copy()
+        begun, cached = slot["begun"].copy(), slot["values"].copy()
         began = time.perf_counter()
-        _act_up(state)
+        _inject_fault(state)
         time.sleep(self._settings.warp_s)
         assert not np.isnan(cached).any(), "the slot was being written when the warp began"
         assert slot["begun"][0] == begun[0], "the slot was written while it was read"
-        rgb = self._draw(avatar_id, _numbers(state), cached)
+        rgb = self._encode_image(avatar_id, _encode_state(state), cached)
         return WarpedImage(rgb, 0.0, (time.perf_counter() - began) * 1e3)
 
     def full(self, avatar_id: str, state: FrameState) -> RgbImage:
@@ -275,28 +277,28 @@ class FakeEngine:
 
     def warp_from(self, avatar_id: str, state: FrameState, cached: FrameState) -> RgbImage:
         """See `Engine`."""
-        _act_up(state)
+        _inject_fault(state)
         time.sleep(self._settings.full_s)
-        return self._draw(avatar_id, _numbers(state), _numbers(cached))
+        return self._encode_image(avatar_id, _encode_state(state), _encode_state(cached))
 
-    def _draw(
-        self, avatar_id: str, numbers: NDArray[np.float32], cached: NDArray[np.float32]
+    def _encode_image(
+        self, avatar_id: str, values: NDArray[np.float32], cached: NDArray[np.float32]
     ) -> RgbImage:
         side = self._avatars[avatar_id].resolution
         rgb = np.zeros((side, side, 3), np.uint8)
-        rgb[: side // 2, :, :2] = np.rint(numbers * 255)
+        rgb[: side // 2, :, :2] = np.rint(values * 255)
         rgb[side // 2 :, :, :2] = np.rint(cached * 255)
         return rgb
 
 
-def _numbers(state: FrameState) -> NDArray[np.float32]:
-    """(2,) in 0..1: `jawOpen`, and the eye's x from -1..1 m."""
+def _encode_state(state: FrameState) -> NDArray[np.float32]:
+    """Return (2,) in 0..1: `jawOpen`, and the x coordinate of the eye, mapped from -1..1 m."""
     eye_x = float(state.eye_position[0])
     return np.array([state.expression[JAW_OPEN], (eye_x + 1) / 2], np.float32)
 
 
-def _act_up(state: FrameState) -> None:
-    """Do what the state asks for, if it asks for a fault."""
+def _inject_fault(state: FrameState) -> None:
+    """Trigger the fault of a state, if it has one."""
     if state.fov_y_rad == FOV_FAILS:
         raise RenderError("this state was made to fail")
     if state.fov_y_rad == FOV_BREAKS:

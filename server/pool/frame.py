@@ -1,4 +1,4 @@
-"""The record of one frame, which gathers its stage times on the way from the warp to the packet."""
+"""The record of one frame, which collects its stage times between the warp and the packet."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from server.protocol.states import FrameInputs
 
 @dataclass(eq=False, slots=True)
 class Frame:
-    """One frame of one viewer. Each stage adds what it made and how long it took.
+    """One frame of one viewer. Each stage adds its result and its time.
 
-    The warp thread makes it, the session completes it, and the transport encodes and reports it;
-    one of them has it at a time, so it needs no lock.
+    The warp thread creates it, the session completes it, and the transport encodes and reports it.
+    Only one of them has it at a time, so it needs no lock.
     """
 
     inputs: FrameInputs
     """The mesh frame and view that it shows."""
     cache: CacheView
-    """The newest cache it was warped from; its arrays may have been overwritten since."""
+    """The newest cache that it was warped from; its arrays may have been overwritten since."""
     rgb: RgbImage
-    """(H, W, 3) uint8; other viewers of the same view may have the same array."""
+    """(H, W, 3) uint8; viewers with the same view may share the array."""
     fading: bool
-    """Whether the crossfade to that cache goes on, so that the next frame differs."""
+    """Whether the crossfade to that cache is still in progress, so that the next frame differs."""
     stages_ms: dict[str, float] = field(default_factory=dict)
     """Milliseconds by stage: `wait` (from the newest input change to the warp request: pacing and
     the track), `queue` (other viewers' warps), `raster`, `warp`, `hand_over` (between threads),
     `encode` (RGB to YUV conversion included)."""
     cache_age_ms: float = 0.0
-    """Age of the state the cache was made from; 0 while that state is still current."""
+    """Age of the state of the cache; 0 while that state is still current."""
     repeated: bool = False
-    """Whether it is the previous frame, sent again because nothing has changed."""
+    """Whether it is the previous frame again, because nothing has changed."""
     rendered_at: float | None = None
-    """When the session had it; `time.monotonic()`, seconds, like the others."""
+    """When the session received it; all `*_at` are `time.monotonic()`, seconds."""
     pts: int = 0
     """Presentation time, in ticks of the RTP clock (90 kHz)."""
     convert_ms: float = 0.0

@@ -1,4 +1,4 @@
-"""What the pool needs of a renderer; `engine.py` is the real one, `fake.py` the one for tests."""
+"""What the pool requires of a renderer: implemented by `engine.py`, and by `fake.py` for tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from models.contract.images import RgbImage, WarpedImage
 from server.pool.jobs import SlotHandle
 
 SLOT_COUNT = 3
-"""One being written, one ready, one being read."""
+"""Triple buffering: one slot being written, one ready, one being read."""
 
 Slot = Mapping[str, Any]
 """One cache: named arrays or tensors in preallocated memory."""
@@ -20,43 +20,43 @@ Slot = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class DeviceMemory:
-    """Memory of a GPU, whoever uses it, bytes."""
+    """Memory of a GPU in bytes, usage by other programs included."""
 
     used: int
     total: int
 
 
 class SlotMemory(Protocol):
-    """The slots of one line, as one process sees them."""
+    """The memory of one viewer's cache slots, mapped into one process."""
 
     @property
     def handle(self) -> SlotHandle:
-        """What `Engine.attach` in another process needs."""
+        """The argument of `Engine.attach` in another process."""
 
     def slot(self, index: int) -> Slot:
-        """The arrays of slot `index`; the same ones on every call."""
+        """Return the arrays of slot `index`, the same ones on every call."""
 
     def close(self) -> None:
-        """Unmap; the process that allocated them also frees them. No slot may be in use."""
+        """Unmap the memory, and free it in the process that allocated it. No slot may be in use."""
 
 
 class Fade(Protocol):
-    """What one trail's warps start from while caches change; used by one thread at a time."""
+    """Crossfade of one frame sequence between caches; used by one thread at a time."""
 
     @property
     def fading(self) -> bool:
-        """Whether the last `follow` did not show its cache fully yet."""
+        """Whether the crossfade to the cache of the last `follow` is still in progress."""
 
     def follow(self, newest: Slot, generation: int, now_s: float) -> Slot:
-        """Move towards the newest cache.
+        """Advance the crossfade towards the newest cache.
 
         Args:
-            newest: It; not read any more once the warp from what is returned is done.
-            generation: Tells one cache from another.
-            now_s: Never goes back.
+            newest: The newest cache; not read after the warp of the returned slot.
+            generation: Identifies the cache.
+            now_s: Monotonic time, seconds.
 
         Returns:
-            What to warp from; valid until the next call.
+            The slot to warp from, valid until the next call.
         """
 
 
@@ -68,44 +68,44 @@ class Engine(Protocol):
         """The avatars that can be rendered, by id."""
 
     def allocate(self, avatar_id: str) -> SlotMemory:
-        """Make the slots of a new line, to be mapped by other processes too.
+        """Allocate cache slots that other processes can map.
 
         Raises:
-            PoolBusyError: If there is no memory left for them.
+            PoolBusyError: If there is not enough memory.
         """
 
     def attach(self, avatar_id: str, handle: SlotHandle) -> SlotMemory:
-        """Map slots that another process has allocated."""
+        """Map cache slots that another process has allocated."""
 
     def refresh(self, avatar_id: str, state: FrameState, slot: Slot) -> None:
-        """Fill a slot with the cache of a state; on return every process can read it.
+        """Fill a slot with the cache of a state. On return every process can read it.
 
         Raises:
             RenderError: If this state cannot be rendered.
         """
 
-    def open_fade(self, avatar_id: str, before: Fade | None = None) -> Fade:
-        """Begin what a trail's warps start from, or go on from another trail's.
+    def open_fade(self, avatar_id: str, previous: Fade | None = None) -> Fade:
+        """Start a crossfade state, or copy another one (`previous`).
 
-        Its memory goes when it is dropped.
+        Its memory is freed when it is garbage-collected.
         """
 
     def warp(self, avatar_id: str, state: FrameState, slot: Slot) -> WarpedImage:
-        """Draw a state from a cache; on return the slot is no longer being read.
+        """Warp a cache to a state. On return the slot is no longer read.
 
         Raises:
             RenderError: If this state cannot be rendered.
         """
 
     def full(self, avatar_id: str, state: FrameState) -> RgbImage:
-        """Draw a state without a cache, (H, W, 3) uint8.
+        """Render a state without a cache; return (H, W, 3) uint8.
 
         Raises:
             RenderError: If this state cannot be rendered.
         """
 
     def warp_from(self, avatar_id: str, state: FrameState, cached: FrameState) -> RgbImage:
-        """Draw a state from a cache made for `cached` on the spot, (H, W, 3) uint8.
+        """Fill a cache with `cached` and warp it to `state`; return (H, W, 3) uint8.
 
         Raises:
             RenderError: If one of the states cannot be rendered.
@@ -116,21 +116,21 @@ class EngineFactory(Protocol):
     """Builds engines; picklable, since every worker process builds its own."""
 
     def devices(self, wanted: str) -> tuple[str, ...]:
-        """The devices that `wanted` stands for: `auto`, `cpu`, `cuda`, `cuda:0,cuda:1`.
+        """Return the devices that `wanted` names: `auto`, `cpu`, `cuda`, `cuda:0,cuda:1`.
 
-        Must not initialise a device.
+        Must not initialize a device.
 
         Raises:
-            ValueError: If there is no such device here.
+            ValueError: If this machine has no such device.
         """
 
     def memory(self, device: str) -> DeviceMemory | None:
-        """What is in use on a device that has been initialised here; None for the CPU."""
+        """Return the memory usage of a device that this process uses; None for the CPU."""
 
     def build(self, device: str, threads: int) -> Engine:
         """Load all avatars onto a device, ready to render at full speed.
 
         Args:
             device: One of `devices(...)`.
-            threads: How many threads the engine may compute with.
+            threads: Number of threads that the engine may compute with.
         """

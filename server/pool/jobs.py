@@ -1,6 +1,6 @@
-"""What travels between the server and its render processes: plain data, picklable, no pixels.
+"""Messages between the server and its render processes: plain, picklable data without pixels.
 
-Pixels and features stay in memory both sides have mapped (`slots.py`).
+Images and caches stay in memory that both sides have mapped (`slot_memory.py`).
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from models.contract.frame_state import FrameState
 
 RenderMode = Literal["full", "warp"]
 SlotHandle = object
-"""Tells another process how to map the same memory; picklable, made and read by the engine."""
+"""Lets another process map the same memory. Picklable; opaque to all but the engine."""
 
 
 @dataclass(frozen=True)
 class AttachSlots:
-    """Map the slots of a line that has been opened."""
+    """Map the memory of newly opened cache slots."""
 
     slots_id: int
     avatar_id: str
@@ -26,21 +26,21 @@ class AttachSlots:
 
 @dataclass(frozen=True)
 class DetachSlots:
-    """Unmap the slots of a line that has been closed."""
+    """Unmap the memory of closed cache slots."""
 
     slots_id: int
 
 
 @dataclass(frozen=True)
 class AttachImage:
-    """Map the shared block that whole pictures are left in."""
+    """Map the shared block that single images are written to."""
 
     name: str
 
 
 @dataclass(frozen=True, eq=False)
 class RefreshJob:
-    """Fill one slot of a line with the cache of a state."""
+    """Fill one cache slot with the cache of a state."""
 
     id: int
     slots_id: int
@@ -50,65 +50,65 @@ class RefreshJob:
 
 @dataclass(frozen=True, eq=False)
 class RenderJob:
-    """Render one whole picture into the picture block."""
+    """Render a single image into the image block."""
 
     id: int
     avatar_id: str
     state: FrameState
     mode: RenderMode
     cached_state: FrameState | None
-    """In mode `warp`, the state the cache is made from; `state` itself where None."""
+    """In mode `warp`, the state of the cache; None for `state` itself."""
 
 
 @dataclass(frozen=True)
 class Ping:
-    """Say that you are still there."""
+    """Request a `Pong` as a keepalive."""
 
 
 @dataclass(frozen=True)
 class Stop:
-    """End after the jobs received so far."""
+    """Exit after the jobs received so far."""
 
 
 @dataclass(frozen=True)
 class Ready:
-    """The engine is built; jobs may come."""
+    """The engine is built; the process accepts jobs."""
 
     pid: int
 
 
 @dataclass(frozen=True)
 class BuildFailed:
-    """The engine could not be built; the process ends."""
+    """The engine could not be built; the process exits."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Pong:
-    """The answer to `Ping`."""
+    """Answer to `Ping`."""
 
 
 @dataclass(frozen=True)
 class Broken:
-    """Something went wrong that the process does not survive; it ends."""
+    """The engine raised an unexpected exception; the process exits."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class JobDone:
-    """A job is finished and what it wrote can be read."""
+    """A job is finished; other processes may read its output."""
 
     job_id: int
     elapsed_ms: float
     shape: tuple[int, ...] = ()
-    """Of the picture in the picture block, (H, W, 3); empty for a refresh."""
+    """Shape (H, W, 3) of the image in the image block; empty for a refresh."""
 
 
 @dataclass(frozen=True)
 class JobFailed:
-    """A job failed; the worker lives on."""
+    """A job failed; the worker continues."""
 
     job_id: int
     detail: str

@@ -1,15 +1,16 @@
-"""Which device a viewer's caches lie on. Pure: no processes, no devices.
+"""Placement of cache slots on devices. Pure functions: no processes, no devices.
 
-The rules of a machine with several GPUs:
+The rules for a machine with several GPUs:
 
-- A line lives on one device whole: its three slots, its warps, and its refreshes, done by that
-  device's own workers. The paper warps on one GPU and refreshes on the others, and so must copy
-  every cache; with as many viewers as GPUs each is busy anyway, and nothing is copied.
-- A new line goes where it will be warped soonest: to the device with the least warp time asked for
-  per round of its lines, the new one included. Equal devices get equally many lines; a device
-  twice as fast gets twice as many.
-- A device whose workers all keep failing gets no lines, and its lines are lost: their viewers come
-  again by themselves, and are given another device. It is used again once a worker is ready.
+- All slots of a viewer are on one device, and so are its warps and refreshes. The paper warps on
+  one GPU and refreshes on the others, and must therefore copy every cache. With as many viewers as
+  GPUs every GPU is busy anyway, and nothing has to be copied.
+- A new viewer goes to the device with the shortest round: the time to warp once for each of its
+  viewers, the new one included. Equal devices get equally many viewers; a device that is twice as
+  fast gets twice as many.
+- A device whose workers all keep failing gets no viewers, and its slots are reported as failed: the
+  clients reconnect by themselves and get another device. The device is used again once one of its
+  workers is ready.
 """
 
 from __future__ import annotations
@@ -21,35 +22,35 @@ from statistics import median
 
 @dataclass(frozen=True)
 class DeviceLoad:
-    """One device, as seen now."""
+    """Load of one device at one moment."""
 
     device: str
-    lines: int
-    """Open ones."""
+    open_slots: int
+    """Number of open `CacheSlots`."""
     warp_ms: float | None
-    """How long a warp has taken lately; None while there was none."""
-    works: bool
-    """Whether one of its workers may become ready soon."""
+    """Moving mean of the warp time; None before the first warp."""
+    usable: bool
+    """Whether one of its workers is ready or may become ready soon."""
 
 
 def choose_device(loads: Sequence[DeviceLoad]) -> str:
-    """The device for a new line; among equals the first."""
+    """Return the device for a new viewer; the first one among equals."""
     known_ms = [load.warp_ms for load in loads if load.warp_ms is not None]
     typical_ms = median(known_ms) if known_ms else 1.0
-    usable = [load for load in loads if load.works] or loads
-    return min(usable, key=lambda load: (_round_ms(load, typical_ms), load.lines)).device
+    usable = [load for load in loads if load.usable] or loads
+    return min(usable, key=lambda load: (_round_ms(load, typical_ms), load.open_slots)).device
 
 
-def lost_devices(loads: Iterable[DeviceLoad]) -> set[str]:
-    """Devices whose lines are better off elsewhere; none where nothing else works either."""
+def failed_devices(loads: Iterable[DeviceLoad]) -> set[str]:
+    """Return the unusable devices; none if there is no usable one."""
     broken, working = set(), False
     for load in loads:
-        working |= load.works
-        if not load.works:
+        working |= load.usable
+        if not load.usable:
             broken.add(load.device)
     return broken if working else set()
 
 
 def _round_ms(load: DeviceLoad, typical_ms: float) -> float:
-    """How long a round of all its lines takes once there is one more."""
-    return (load.lines + 1) * (typical_ms if load.warp_ms is None else load.warp_ms)
+    """Return the time to warp once for each viewer, a new one included."""
+    return (load.open_slots + 1) * (typical_ms if load.warp_ms is None else load.warp_ms)

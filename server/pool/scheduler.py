@@ -1,96 +1,113 @@
-"""Whose turn it is: the lines of a device in rotation, with whole pictures in between."""
+"""The order of jobs: cache refreshes of a device in rotation, alternating with single images."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from typing import Generic, TypeVar
+from dataclasses import dataclass
 
-from server.errors import PoolBusyError
+from models.contract.images import RgbImage
+from server.errors import PoolBusyError, RenderError
 from server.pool.cache_slots import CacheSlots
+from server.pool.jobs import RenderJob
 
-Render = TypeVar("Render")
+
+@dataclass(eq=False)
+class PendingRender:
+    """A single image that a caller of `RenderPool.render` waits for."""
+
+    job: RenderJob
+    done: asyncio.Future[RgbImage]
+    attempts: int = 0
+    """Number of workers that the job has been sent to."""
+
+    def fail(self, reason: str) -> None:
+        """Raise a `RenderError` in the caller, unless it has stopped waiting."""
+        if not self.done.done():
+            self.done.set_exception(RenderError(reason))
 
 
-class Scheduler(Generic[Render]):
+class Scheduler:
     """Picks the next job for a free worker. Pure bookkeeping: no processes, no clock.
 
-    A line waits at most once, and stands at the end after each refresh: lines are served in
-    rotation. Where both lines and pictures wait, they alternate, so neither starves the other.
+    Each `CacheSlots` has at most one entry in the queue of its device and returns to the end after
+    each refresh (round robin). If both refreshes and images are pending, they alternate, so
+    neither starves the other.
 
     Args:
-        max_waiting: More waiting pictures are refused.
+        max_pending: Maximum number of pending images.
     """
 
-    def __init__(self, max_waiting: int) -> None:
-        self._max_waiting = max_waiting
-        self._lines: dict[str, deque[CacheSlots]] = {}
-        self._renders: deque[Render] = deque()
+    def __init__(self, max_pending: int) -> None:
+        self._max_pending = max_pending
+        self._refreshes: dict[str, deque[CacheSlots]] = {}
+        self._renders: deque[PendingRender] = deque()
         self._render_next = False
 
     @property
-    def waiting_renders(self) -> int:
-        """Pictures nobody works on yet."""
+    def pending_renders(self) -> int:
+        """Number of images that no worker has started."""
         return len(self._renders)
 
     @property
-    def waiting_lines(self) -> int:
-        """Lines whose request nobody works on yet."""
-        return sum(len(lines) for lines in self._lines.values())
+    def pending_refreshes(self) -> int:
+        """Number of `CacheSlots` whose refresh no worker has started."""
+        return sum(len(queue) for queue in self._refreshes.values())
 
-    def want(self, line: CacheSlots) -> None:
-        """Give a line a place in the rotation, if it has none."""
-        lines = self._lines.setdefault(line.device, deque())
-        if line not in lines:
-            lines.append(line)
+    def queue_refresh(self, slots: CacheSlots) -> None:
+        """Append slots to the queue of their device, unless they are in it already."""
+        queue = self._refreshes.setdefault(slots.device, deque())
+        if slots not in queue:
+            queue.append(slots)
 
-    def forget(self, line: CacheSlots) -> None:
-        """Take a line out of the rotation."""
-        lines = self._lines.get(line.device, deque())
-        if line in lines:
-            lines.remove(line)
+    def remove_refresh(self, slots: CacheSlots) -> None:
+        """Remove slots from the queue of their device."""
+        queue = self._refreshes.get(slots.device, deque())
+        if slots in queue:
+            queue.remove(slots)
 
-    def put(self, render: Render) -> None:
-        """Let a picture wait for its turn.
+    def queue_render(self, render: PendingRender) -> None:
+        """Append an image to the queue.
 
         Raises:
-            PoolBusyError: If too many wait already.
+            PoolBusyError: If the queue is full.
         """
-        if len(self._renders) >= self._max_waiting:
-            raise PoolBusyError(f"{self._max_waiting} pictures are waiting to be rendered already")
+        if len(self._renders) >= self._max_pending:
+            raise PoolBusyError(f"{self._max_pending} images are waiting to be rendered already")
         self._renders.append(render)
 
-    def put_back(self, render: Render) -> None:
-        """Let a picture whose worker died be the next."""
+    def requeue_render(self, render: PendingRender) -> None:
+        """Put an image whose worker died at the front of the queue."""
         self._renders.appendleft(render)
 
-    def discard(self, render: Render) -> None:
-        """Drop a picture nobody wants any more, if it still waits."""
+    def discard_render(self, render: PendingRender) -> None:
+        """Remove an image that is no longer needed, if it is still in the queue."""
         if render in self._renders:
             self._renders.remove(render)
 
-    def drain(self) -> list[Render]:
-        """Take all waiting pictures at once."""
+    def drain_renders(self) -> list[PendingRender]:
+        """Remove and return all pending images."""
         renders = list(self._renders)
         self._renders.clear()
         return renders
 
-    def next(self, device: str) -> CacheSlots | Render | None:
-        """Take what a free worker of `device` should do next; None if there is nothing."""
-        line = self._peek_line(device)
-        if self._renders and (self._render_next or line is None):
+    def next_job(self, device: str) -> CacheSlots | PendingRender | None:
+        """Remove and return the next job for a free worker of `device`; None if there is none."""
+        slots = self._peek_refresh(device)
+        if self._renders and (self._render_next or slots is None):
             self._render_next = False
             return self._renders.popleft()
-        if line is not None:
-            self._lines[device].popleft()
+        if slots is not None:
+            self._refreshes[device].popleft()
             self._render_next = True
-        return line
+        return slots
 
-    def _peek_line(self, device: str) -> CacheSlots | None:
-        """The first line in rotation; lines that cannot be refreshed now lose their place.
+    def _peek_refresh(self, device: str) -> CacheSlots | None:
+        """Return the first refreshable slots, and drop those before them from the queue.
 
-        They ask for a new one as soon as they can (`CacheSlots.settle`).
+        Dropped slots queue themselves again when they can be refreshed (`CacheSlots.resume`).
         """
-        lines = self._lines.setdefault(device, deque())
-        while lines and not lines[0].can_refresh:
-            lines.popleft()
-        return lines[0] if lines else None
+        queue = self._refreshes.setdefault(device, deque())
+        while queue and not queue[0].can_refresh:
+            queue.popleft()
+        return queue[0] if queue else None

@@ -1,4 +1,4 @@
-"""Preallocated memory of a cache line, and the book of who uses which slot of it."""
+"""Shared memory of cache slots, its layout, and the tracking of which slot is in use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from server.errors import PoolBusyError
 from server.pool.interface import SLOT_COUNT
 
 _ALIGNMENT = 64
-"""Bytes: a cache line, and the widest vector load there is."""
+"""Bytes: a cache line of the CPU, and its widest vector load (AVX-512)."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,13 @@ class ArraySpec:
 
 
 class SlotLayout:
-    """Where each array lies inside the block of a line.
+    """Offsets of the arrays of all slots in one block of memory.
 
     Args:
         specs: The arrays of one slot.
-        slots: How many slots the block holds.
     """
 
-    def __init__(self, specs: Sequence[ArraySpec], slots: int = SLOT_COUNT) -> None:
+    def __init__(self, specs: Sequence[ArraySpec]) -> None:
         self.specs = tuple(specs)
         self._offsets: dict[str, int] = {}
         end = 0
@@ -49,10 +48,10 @@ class SlotLayout:
             self._offsets[spec.name] = end
             end = _aligned(end + spec.nbytes)
         self._slot_nbytes = end
-        self.nbytes = end * slots
+        self.nbytes = end * SLOT_COUNT
 
     def offset(self, slot: int, name: str) -> int:
-        """Byte offset of array `name` of slot `slot` in the block."""
+        """Return the offset of array `name` of slot `slot`, bytes."""
         return slot * self._slot_nbytes + self._offsets[name]
 
 
@@ -61,7 +60,7 @@ def _aligned(nbytes: int) -> int:
 
 
 class SharedBlock:
-    """Bytes that several processes have mapped. Whoever creates it frees it."""
+    """Shared memory mapped by several processes; the process that created it frees it."""
 
     def __init__(self, memory: SharedMemory, owned: bool) -> None:
         self._memory = memory
@@ -69,10 +68,10 @@ class SharedBlock:
 
     @classmethod
     def create(cls, nbytes: int) -> SharedBlock:
-        """Allocate a block of zeros.
+        """Allocate a block filled with zeros.
 
         Raises:
-            PoolBusyError: If there is no shared memory left for it.
+            PoolBusyError: If there is not enough shared memory.
         """
         try:
             block = cls(SharedMemory(create=True, size=nbytes), owned=True)
@@ -85,29 +84,29 @@ class SharedBlock:
 
     @classmethod
     def attach(cls, name: str) -> SharedBlock:
-        """Map a block another process has created."""
+        """Map a block that another process has created."""
         return cls(_open_untracked(name), owned=False)
 
     @property
     def name(self) -> str:
-        """What `attach` needs in another process."""
+        """The argument of `attach` in another process."""
         return self._memory.name
 
     @property
     def buffer(self) -> memoryview:
-        """The bytes; nothing may hold a view of them when the block is closed."""
+        """The bytes. All views of them must be released before `close`."""
         buffer = self._memory.buf
         assert buffer is not None, "the block is closed"
         return buffer
 
     def close(self) -> None:
-        """Unmap, and free if this process created it."""
+        """Unmap the block, and free it if this process created it."""
         if self._owned:
             self._memory.unlink()
         self._memory.close()
 
     def _claim(self) -> None:
-        """Take all pages now: where there are none left, whoever writes to one first is killed."""
+        """Commit all pages now. Otherwise a later write without free pages kills the process."""
         try:
             os.posix_fallocate(self._memory._fd, 0, self._memory.size)  # type: ignore[attr-defined]
         except OSError:
@@ -118,8 +117,8 @@ class SharedBlock:
 def _open_untracked(name: str) -> SharedMemory:
     """Map shared memory without making the resource tracker responsible for it.
 
-    All our processes share one tracker. Registering here would race with the owner's `unlink` and
-    leave the tracker with a name that nobody takes back.
+    All processes of the server share one tracker. A registration here would race with the owner's
+    `unlink` and could leave a stale name in the tracker.
     """
     if sys.version_info >= (3, 13):
         return SharedMemory(name, track=False)
@@ -131,21 +130,21 @@ def _open_untracked(name: str) -> SharedMemory:
         resource_tracker.register = register
 
 
-class SlotBook:
-    """Who uses which slot: at most one is written, one is the newest, any may be pinned by readers.
+class SlotUsage:
+    """Tracks which slot is being written, which is the newest and which ones are pinned by readers.
 
-    Thread-safe: the event loop writes down refreshes while the warp thread pins and unpins.
+    Thread-safe: the event loop records refreshes while the warp thread pins and unpins.
     """
 
-    def __init__(self, slots: int = SLOT_COUNT) -> None:
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pins = [0] * slots
+        self._pins = [0] * SLOT_COUNT
         self._writing: int | None = None
         self._newest: int | None = None
 
     @property
     def newest(self) -> int | None:
-        """The slot finished last."""
+        """The slot that was finished last."""
         return self._newest
 
     @property
@@ -155,7 +154,7 @@ class SlotBook:
             return self._writing is None and self._free() is not None
 
     def begin_write(self) -> int | None:
-        """Take a slot that is neither the newest nor being read; None if there is none now."""
+        """Reserve a slot that is neither the newest nor pinned; None if there is none."""
         with self._lock:
             if self._writing is not None:
                 return None
@@ -163,18 +162,18 @@ class SlotBook:
             return self._writing
 
     def finish_write(self) -> None:
-        """The slot being written is complete: it is the newest from now on."""
+        """Make the slot being written the newest one."""
         with self._lock:
             assert self._writing is not None
             self._newest, self._writing = self._writing, None
 
     def abort_write(self) -> None:
-        """The slot being written holds nothing of use; the newest stays."""
+        """Release the slot being written; the newest slot stays the same."""
         with self._lock:
             self._writing = None
 
     def pin_newest(self) -> int | None:
-        """Keep the newest slot from being written until `unpin`; None while there is none."""
+        """Protect the newest slot from being written until `unpin`; None before the first."""
         with self._lock:
             if self._newest is not None:
                 self._pins[self._newest] += 1
@@ -187,10 +186,10 @@ class SlotBook:
             self._pins[slot] -= 1
 
     def retire(self) -> bool:
-        """End all use, unless a slot is still being written or read.
+        """End all use, unless a slot is being written or is pinned.
 
         Returns:
-            Whether nobody uses a slot; from then on there is no newest one to pin.
+            Whether no slot is in use. If so, no slot can be pinned any more.
         """
         with self._lock:
             if self._writing is not None or any(self._pins):

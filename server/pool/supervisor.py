@@ -1,4 +1,4 @@
-"""Keeps one worker alive: starts its process, watches it, and starts another when it dies."""
+"""Supervision of one worker: starts its process, monitors it and replaces it when it dies."""
 
 from __future__ import annotations
 
@@ -35,61 +35,62 @@ WorkerState = Literal["starting", "idle", "busy", "dead", "stopped"]
 
 
 def is_ready(state: WorkerState) -> bool:
-    """Whether a worker in this state takes jobs, now or when it is done with one."""
+    """Return whether a worker in this state accepts jobs, at once or after its current one."""
     return state in ("idle", "busy")
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long a worker may take before it is given up."""
+    """Timeouts after which a worker process is killed, and delays between restarts."""
 
     start_s: float = 120.0
-    """Building an engine: imports, weights, compiling kernels."""
+    """Building an engine: imports, loading weights, compiling kernels."""
     job_s: float = 10.0
-    """One job; a slow machine needs well below a second for a full render."""
+    """One job. A full render takes well below one second even on a slow machine."""
     ping_s: float = 5.0
-    """An idle worker is asked so often whether it is still there."""
+    """Interval of keepalive pings to an idle worker."""
     pong_s: float = 5.0
-    """Answering that; it has nothing else to do."""
+    """Answer to a ping."""
     stop_s: float = 1.0
-    """Ending when told to."""
-    settled_s: float = 10.0
-    """A worker that lived this long and finished a job has not failed: the next starts at once."""
+    """Exit after `Stop`."""
+    stable_s: float = 10.0
+    """A process that lived this long and finished a job does not count as failed; the next one
+    starts at once."""
     backoff_s: float = 0.5
-    """Before the second restart after failures in a row; doubles with each further one."""
-    longest_backoff_s: float = 30.0
+    """Delay before the second restart after consecutive failures; doubles with each further one."""
+    max_backoff_s: float = 30.0
 
-    def wait_s(self, failures: int) -> float:
-        """How long to wait before the next start after so many failures in a row."""
+    def backoff_delay_s(self, failures: int) -> float:
+        """Return the delay before the next start after this number of consecutive failures."""
         if failures <= 1:
             return 0.0
-        return min(self.backoff_s * 2.0 ** (failures - 2), self.longest_backoff_s)
+        return min(self.backoff_s * 2.0 ** (failures - 2), self.max_backoff_s)
 
 
 class WorkerEvents(Protocol):
-    """What a worker's owner learns from it, on the event loop."""
+    """Callbacks of a worker to its owner, on the event loop."""
 
     def worker_ready(self, worker: Worker) -> None:
-        """A process of it is ready for jobs."""
+        """A new process is ready for jobs."""
 
     def worker_done(self, worker: Worker, job: Job, reply: JobDone | JobFailed) -> None:
-        """It finished or failed a job and is free, or rests first."""
+        """A job is done or has failed; the worker is free, possibly after a pause."""
 
     def worker_rested(self, worker: Worker) -> None:
-        """It has rested and is free."""
+        """The pause after a refresh is over; the worker is free."""
 
     def worker_died(self, worker: Worker, job: Job | None) -> None:
-        """Its process is gone for good, with what it was busy with; nothing writes any more."""
+        """The process has ended while busy with `job`; it no longer writes to shared memory."""
 
 
 class Worker:
-    """One place in the pool, filled by one process after the other.
+    """A worker of the pool; each of its processes replaces the one before.
 
     Args:
-        settings: How its processes run.
+        settings: Settings of its processes.
         factory: Builds their engines.
-        events: Its owner.
-        patience: When to give a process up.
+        events: Receives the callbacks.
+        timeouts: When to kill a process.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class Worker:
         settings: WorkerSettings,
         factory: EngineFactory,
         events: WorkerEvents,
-        patience: Timeouts,
+        timeouts: Timeouts,
     ) -> None:
         self.name = settings.name
         self.device = settings.device
@@ -106,117 +107,117 @@ class Worker:
         self.restarts = 0
         self.last_refresh_ms: float | None = None
         self.problem: str | None = None
-        """Why the last process ended, until another one is ready."""
+        """Why the last process ended; None once another process is ready."""
         self._log_ids = {"worker": self.name}
         self._settings = settings
         self._factory = factory
         self._events = events
-        self._patience = patience
+        self._timeouts = timeouts
         self._channel: PoolChannel | None = None
         self._process: BaseProcess | None = None
         self._job: Job | None = None
         self._deadline: asyncio.TimerHandle | None = None
-        self._resting: asyncio.TimerHandle | None = None
-        self._pinging: asyncio.TimerHandle | None = None
+        self._rest_timer: asyncio.TimerHandle | None = None
+        self._ping_timer: asyncio.TimerHandle | None = None
         self._stopping = asyncio.Event()
         self._finished = 0
-        """Jobs of the present process."""
+        """Number of jobs that the current process has finished."""
         self._failures = 0
-        """Processes in a row that died young or before they had finished anything."""
-        self._end: str | None = None
+        """Number of consecutive processes that were not stable (`Timeouts.stable_s`)."""
+        self._end_reason: str | None = None
 
     @property
     def failing(self) -> bool:
-        """Whether it has no process that is ready, and the last ones failed."""
+        """Whether no process is ready and several in a row have failed."""
         return self._failures > 1 and not self.ready
 
     @property
     def ready(self) -> bool:
-        """Whether it has a process that takes jobs, now or when it is done with one."""
+        """Whether a process accepts jobs, at once or after its current one."""
         return is_ready(self.state)
 
     @property
     def free(self) -> bool:
-        """Whether it takes a job now."""
-        return self.state == "idle" and self._resting is None
+        """Whether it accepts a job at once."""
+        return self.state == "idle" and self._rest_timer is None
 
     async def run(self) -> None:
-        """Keep a process alive until `stop`."""
+        """Run one process after the other until `stop`."""
         while not self._stopping.is_set():
-            await self._live_once()
+            await self._run_process()
             if not self._stopping.is_set():
                 self.restarts += 1
                 await self._back_off()
         self.state = "stopped"
 
-    def give(self, job: Job) -> None:
-        """Let the free worker do a job."""
+    def assign(self, job: Job) -> None:
+        """Send a job to the worker, which must be free."""
         assert self.free
         self.state, self._job = "busy", job
-        self._expect_within(self._patience.job_s, f"hung for {self._patience.job_s:g} s on a job")
+        self._set_deadline(self._timeouts.job_s, f"hung for {self._timeouts.job_s:g} s on a job")
         self.send(job)
 
     def send(self, message: ToWorker) -> None:
-        """Send a message that has no reply; nothing happens while there is no process."""
+        """Send a message without a reply; dropped while no process runs."""
         if self._channel is not None:
             self._channel.send(message)
 
     def stop(self) -> None:
-        """Let `run` end: politely when the worker listens, with force when it does not."""
+        """Make `run` return: send `Stop` to the process, and kill it after a timeout."""
         self._stopping.set()
         if self.state == "starting":
             self._kill("stopped while starting")
         else:
-            self._expect_within(self._patience.stop_s, "did not stop when told to")
+            self._set_deadline(self._timeouts.stop_s, "did not stop when told to")
             self.send(Stop())
 
-    async def _live_once(self) -> None:
-        """One process, from its start to its end."""
+    async def _run_process(self) -> None:
+        """Run one process from its start to its end."""
         began = time.monotonic()
-        self.state, self._end, self._finished = "starting", None, 0
+        self.state, self._end_reason, self._finished = "starting", None, 0
         try:
             await self._start_and_wait()
         except OSError as exc:
             self.problem = f"the process could not be started: {exc}"
             logger.error("%s: %s", self.name, self.problem, extra=self._log_ids)
         finally:
-            await self._clear_away()
-        settled = time.monotonic() - began >= self._patience.settled_s
-        self._failures = 0 if settled and self._finished else self._failures + 1
+            await self._clean_up()
+        stable = time.monotonic() - began >= self._timeouts.stable_s
+        self._failures = 0 if stable and self._finished else self._failures + 1
 
     async def _start_and_wait(self) -> None:
-        gone = asyncio.Event()
+        disconnected = asyncio.Event()
         ours, theirs = socket.socketpair()
         context = multiprocessing.get_context("spawn")
         with theirs:
-            self._channel = await PoolChannel.open(ours, self._on_message, gone.set)
+            self._channel = await PoolChannel.open(ours, self._on_message, disconnected.set)
             self._process = context.Process(
                 target=run,
                 args=(self._settings, self._factory, theirs),
                 name=self.name,
                 daemon=True,
             )
-            # Spawning takes milliseconds, which other viewers' frames must not wait for.
+            # Spawning takes milliseconds, which would delay the frames of all viewers.
             await asyncio.get_running_loop().run_in_executor(None, self._process.start)
         self.pid = self._process.pid
-        self._expect_within(self._patience.start_s, "took too long to start")
+        self._set_deadline(self._timeouts.start_s, "took too long to start")
         if self._stopping.is_set():
             self._kill("stopped while starting")
-        await gone.wait()
+        await disconnected.wait()
 
-    async def _clear_away(self) -> None:
-        """Make sure the process is gone and leave nothing of it open; then tell the owner."""
-        self._expect_nothing()
-        for timer in (self._resting, self._pinging):
+    async def _clean_up(self) -> None:
+        """Make sure that the process has ended, release its resources and notify the owner."""
+        self._clear_deadline()
+        for timer in (self._rest_timer, self._ping_timer):
             if timer is not None:
                 timer.cancel()
-        self._resting = self._pinging = None
+        self._rest_timer = self._ping_timer = None
         process, self._process = self._process, None
         if process is not None and process.pid is not None:
             process.kill()
             await asyncio.get_running_loop().run_in_executor(None, process.join)
             if not self._stopping.is_set():
-                self.problem = self._end or f"the process ended with code {process.exitcode}"
+                self.problem = self._end_reason or f"the process ended with code {process.exitcode}"
                 logger.warning(
                     "%s (process %d): %s",
                     self.name,
@@ -233,8 +234,8 @@ class Worker:
         self._events.worker_died(self, job)
 
     async def _back_off(self) -> None:
-        """Wait before the next start, the longer the more failures there were in a row."""
-        seconds = self._patience.wait_s(self._failures)
+        """Wait before the next start, for longer after more consecutive failures."""
+        seconds = self._timeouts.backoff_delay_s(self._failures)
         if not seconds:
             return
         logger.info("%s: next start in %.1f s", self.name, seconds, extra=self._log_ids)
@@ -245,17 +246,17 @@ class Worker:
     def _on_message(self, message: object) -> None:
         match message:
             case Ready():
-                self._expect_nothing()
+                self._clear_deadline()
                 self.state, self.problem = "idle", None
                 logger.info("%s (process %d) is ready", self.name, message.pid, extra=self._log_ids)
                 self._ping_later()
                 self._events.worker_ready(self)
             case BuildFailed():
-                self._end = f"the engine could not be built: {message.reason}"
+                self._end_reason = f"the engine could not be built: {message.reason}"
             case Broken():
-                self._end = f"the engine broke: {message.reason}"
+                self._end_reason = f"the engine broke: {message.reason}"
             case Pong():
-                self._note_pong()
+                self._on_pong()
             case JobDone() | JobFailed():
                 self._finish(message)
             case _:
@@ -265,7 +266,7 @@ class Worker:
         job, self._job = self._job, None
         assert job is not None
         assert job.id == reply.job_id
-        self._expect_nothing()
+        self._clear_deadline()
         self.state = "idle"
         self._finished += 1
         if isinstance(job, RefreshJob) and isinstance(reply, JobDone):
@@ -275,41 +276,41 @@ class Worker:
 
     def _rest(self, seconds: float) -> None:
         if seconds > 0:
-            self._resting = asyncio.get_running_loop().call_later(seconds, self._rested)
+            self._rest_timer = asyncio.get_running_loop().call_later(seconds, self._rested)
 
     def _rested(self) -> None:
-        self._resting = None
+        self._rest_timer = None
         if self.free:
             self._events.worker_rested(self)
 
     def _ping_later(self) -> None:
         loop = asyncio.get_running_loop()
-        self._pinging = loop.call_later(self._patience.ping_s, self._ping)
+        self._ping_timer = loop.call_later(self._timeouts.ping_s, self._ping)
 
     def _ping(self) -> None:
-        """Find out whether an idle process still listens; a busy one has its job's deadline."""
+        """Check that an idle process still responds; a busy one has the deadline of its job."""
         self._ping_later()
         if self.state == "idle" and self._deadline is None:
-            seconds = self._patience.pong_s
-            self._expect_within(seconds, f"hung: no answer for {seconds:g} s")
+            seconds = self._timeouts.pong_s
+            self._set_deadline(seconds, f"hung: no answer for {seconds:g} s")
             self.send(Ping())
 
-    def _note_pong(self) -> None:
-        if self._job is None and not self._stopping.is_set():  # those have deadlines of their own
-            self._expect_nothing()
+    def _on_pong(self) -> None:
+        if self._job is None and not self._stopping.is_set():  # both have their own deadlines
+            self._clear_deadline()
 
-    def _expect_within(self, seconds: float, otherwise: str) -> None:
-        """Kill the process unless `_expect_nothing` is called in time."""
-        self._expect_nothing()
+    def _set_deadline(self, seconds: float, reason: str) -> None:
+        """Kill the process unless `_clear_deadline` is called in time."""
+        self._clear_deadline()
         loop = asyncio.get_running_loop()
-        self._deadline = loop.call_later(seconds, self._kill, otherwise)
+        self._deadline = loop.call_later(seconds, self._kill, reason)
 
-    def _expect_nothing(self) -> None:
+    def _clear_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
-    def _kill(self, why: str) -> None:
+    def _kill(self, reason: str) -> None:
         if self._process is not None and self._process.pid is not None:
-            self._end = why
+            self._end_reason = reason
             self._process.kill()

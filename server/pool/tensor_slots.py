@@ -1,9 +1,9 @@
-"""The slots of a line as torch tensors, over memory that the server allocates and workers map.
+"""Cache slots as torch tensors, in memory that the server allocates and the workers map.
 
-The server allocates, since it outlives every worker: one that dies takes no cache with it. Handles
-are sent once per line and worker; after that only the renderers touch the memory. The order between
-processes comes from the messages: a worker has finished writing (and on a GPU synchronized) before
-it says that a cache is done, and a warp has finished reading before it gives its slot back.
+The server allocates because it outlives every worker, so a worker that dies takes no cache with it.
+Handles are sent once per worker; after that only the renderers access the memory. Messages order
+the accesses: a worker finishes writing (and synchronizes a GPU) before it reports a cache as done,
+and a warp finishes reading before it releases its slot.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ from server.pool.jobs import SlotHandle
 from server.pool.slot_memory import SharedBlock, SlotLayout
 
 Dtypes = Mapping[str, torch.dtype]
-"""Of each array of a layout."""
+"""Element type of each array, by name."""
 
 
 class HostSlots:
     """Slots in shared memory of the host.
 
     Args:
-        block: Where they lie; closed with them.
-        layout: What lies where.
-        dtypes: Of what type it is.
+        block: The shared memory; closed with the slots.
+        layout: Offsets of the arrays.
+        dtypes: Element types of the arrays.
     """
 
     def __init__(self, block: SharedBlock, layout: SlotLayout, dtypes: Dtypes) -> None:
         self._block = block
         whole = torch.frombuffer(block.buffer, dtype=torch.uint8, count=layout.nbytes)
-        self._slots = _cut(whole, layout, dtypes)
+        self._slots = _slot_views(whole, layout, dtypes)
 
     @classmethod
     def allocate(cls, layout: SlotLayout, dtypes: Dtypes) -> HostSlots:
-        """Make new slots, zeros.
+        """Allocate slots filled with zeros.
 
         Raises:
-            PoolBusyError: If there is no shared memory left for them.
+            PoolBusyError: If there is not enough shared memory.
         """
         return cls(SharedBlock.create(layout.nbytes), layout, dtypes)
 
     @classmethod
     def attach(cls, handle: SlotHandle, layout: SlotLayout, dtypes: Dtypes) -> HostSlots:
-        """Map another process's slots."""
+        """Map the slots of another process."""
         assert isinstance(handle, str)
         return cls(SharedBlock.attach(handle), layout, dtypes)
 
@@ -63,7 +63,7 @@ class HostSlots:
 
     def close(self) -> None:
         """See `SlotMemory`."""
-        _forget(self._slots)
+        _drop_views(self._slots)
         self._block.close()
 
 
@@ -71,39 +71,39 @@ class CudaSlots:
     """Slots in the memory of a GPU.
 
     Args:
-        whole: (N,) uint8 on the device, as many as the layout says.
-        layout: What lies where.
-        dtypes: Of what type it is.
+        whole: (layout.nbytes,) uint8 on the device.
+        layout: Offsets of the arrays.
+        dtypes: Element types of the arrays.
     """
 
     def __init__(self, whole: Tensor, layout: SlotLayout, dtypes: Dtypes) -> None:
         self._whole: Tensor | None = whole
-        self._slots = _cut(whole, layout, dtypes)
+        self._slots = _slot_views(whole, layout, dtypes)
 
     @classmethod
     def allocate(cls, device: torch.device, layout: SlotLayout, dtypes: Dtypes) -> CudaSlots:
-        """Make new slots, zeros.
+        """Allocate slots filled with zeros.
 
         Raises:
-            PoolBusyError: If the GPU has no memory left for them.
+            PoolBusyError: If the GPU has not enough memory.
         """
         try:
             whole = torch.zeros(layout.nbytes, dtype=torch.uint8, device=device)
         except torch.OutOfMemoryError as exc:
             raise PoolBusyError(f"no memory for {layout.nbytes / 1e6:.1f} MB on {device}") from exc
-        torch.cuda.synchronize(device)  # the zeros must not land on what a worker has written
+        torch.cuda.synchronize(device)  # the fill must not overwrite what a worker writes
         return cls(whole, layout, dtypes)
 
     @classmethod
     def attach(cls, handle: SlotHandle, layout: SlotLayout, dtypes: Dtypes) -> CudaSlots:
-        """Map another process's slots."""
+        """Map the slots of another process."""
         assert isinstance(handle, tuple)
         rebuild, arguments = handle
         return cls(rebuild(*arguments), layout, dtypes)
 
     @property
     def handle(self) -> SlotHandle:
-        """See `SlotMemory`. A CUDA-IPC handle, to be opened exactly once: torch counts them."""
+        """See `SlotMemory`. A CUDA-IPC handle; torch counts references, so open it exactly once."""
         assert self._whole is not None
         return reduce_tensor(self._whole)
 
@@ -113,13 +113,13 @@ class CudaSlots:
 
     def close(self) -> None:
         """See `SlotMemory`."""
-        _forget(self._slots)
+        _drop_views(self._slots)
         self._whole = None
         torch.cuda.ipc_collect()
 
 
-def _cut(whole: Tensor, layout: SlotLayout, dtypes: Dtypes) -> list[dict[str, Tensor]]:
-    """The arrays of each slot, as views of one piece of memory."""
+def _slot_views(whole: Tensor, layout: SlotLayout, dtypes: Dtypes) -> list[dict[str, Tensor]]:
+    """Return the arrays of each slot as views of one block of memory."""
     slots = []
     for slot in range(SLOT_COUNT):
         tensors = {}
@@ -131,8 +131,8 @@ def _cut(whole: Tensor, layout: SlotLayout, dtypes: Dtypes) -> list[dict[str, Te
     return slots
 
 
-def _forget(slots: list[dict[str, Tensor]]) -> None:
-    """Drop all views: one that was handed out earlier would keep the memory mapped."""
+def _drop_views(slots: list[dict[str, Tensor]]) -> None:
+    """Drop all views, because any remaining one would keep the memory mapped."""
     for tensors in slots:
         tensors.clear()
     slots.clear()

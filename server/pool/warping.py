@@ -1,8 +1,8 @@
-"""The warp's own thread: one per device, in the server's process.
+"""The warp thread: one per device, in the server's process.
 
-A thread and not the event loop, so that a warp never holds up signalling or another viewer's
-packets; the renderer's code gives up the interpreter lock. One per device, since two warps at a
-time would only share the same cores.
+A separate thread keeps warps from delaying signalling and the packets of other viewers on the event
+loop; the renderer releases the interpreter lock. There is one thread per device because concurrent
+warps would only compete for the same cores.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from server.pool.frame import Frame
 from server.pool.interface import Engine, EngineFactory, Fade, SlotMemory
 from server.protocol.states import FrameInputs
 
-_SAME_MOMENT_S = 0.008
-"""Viewers who ask within so long for the same picture are shown the same step of a fade, even where
-a new cache has come between them: half a frame at 60 a second."""
-
-_NEWEST_COUNTS = 0.05
-"""Of the mean of warp times: about the last second of one viewer."""
-_TRIAL_PICTURES = 10
-"""Kept of a trial, for encoders to be tried with."""
-_SWAY_M = 0.1
-"""How far the viewer of a trial moves to either side."""
+_REUSE_WINDOW_S = 0.008
+"""Viewers who request the same image within this time get the same step of a crossfade, even if a
+new cache was finished in between: half a frame at 60 frames per second."""
+_MEAN_WEIGHT = 0.05
+"""Weight of the newest value in the moving mean of warp times: about one second of one viewer."""
+_BENCHMARK_IMAGES = 10
+"""Images of a benchmark that are kept, to time the encoder with."""
+_VIEWER_SWAY_M = 0.1
+"""Distance that the viewer of a benchmark moves to either side, metres."""
 
 
 @dataclass(frozen=True, eq=False)
-class WarpTrial:
-    """What a warp takes on one device."""
+class WarpBenchmark:
+    """Result of timing warps on one device."""
 
     warp_s: float
-    """The lower quartile, rasterizing included: what else runs at the start slows some."""
-    pictures: list[RgbImage]
-    """The last ones."""
+    """Lower quartile, rasterization included. Not the mean, because other work during the start of
+    the server slows some warps down."""
+    images: list[RgbImage]
+    """The last few images, each (H, W, 3) uint8."""
 
 
 @dataclass(eq=False)
@@ -52,50 +52,51 @@ class _SequenceState:
 
     fade: Fade
     frame: Frame | None = None
-    """The newest one."""
-    drawn_at: float = 0.0
+    """The newest frame."""
+    warped_at: float = 0.0
 
     def reusable(self, state: FrameState, cache: CacheView, now: float) -> Frame | None:
         """Return the newest frame if warping again would give the same image."""
         if self.frame is None:
             return None
         changing = self.frame.fading or self.frame.cache is not cache
-        if changing and now - self.drawn_at > _SAME_MOMENT_S:
+        if changing and now - self.warped_at > _REUSE_WINDOW_S:
             return None
         return self.frame if self.frame.inputs.state.same_image(state) else None
 
 
 class WarpThread:
-    """Warps one line after the other, in the order they asked.
+    """Runs warps one after the other, first come, first served.
 
-    A viewer asks for its next frame only when it has the last, so this is a rotation.
+    A viewer requests its next frame only after it has received the last one, so this order serves
+    the viewers in rotation.
 
     Args:
-        device: Where the caches lie.
-        factory: Builds the engine, inside the thread.
+        device: The device that holds the caches.
+        factory: Builds the engine inside the thread.
     """
 
     def __init__(self, device: str, factory: EngineFactory) -> None:
         self.device = device
-        self.lines = 0
-        """Open lines whose caches lie on this device."""
+        self.open_slots = 0
+        """Number of open `CacheSlots` on this device."""
         self.warp_ms: float | None = None
-        """How long a warp has taken lately."""
+        """Moving mean of the warp time; None before the first warp."""
         self._factory = factory
         self._engine: Engine | None = None
-        self._drawn: weakref.WeakKeyDictionary[FrameSequence, _SequenceState] = (
+        self._sequences: weakref.WeakKeyDictionary[FrameSequence, _SequenceState] = (
             weakref.WeakKeyDictionary()
         )
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"warp-{device}")
 
     @property
     def engine(self) -> Engine:
-        """The engine; it must have been built."""
+        """The engine; requires `build`."""
         assert self._engine is not None
         return self._engine
 
     async def build(self) -> None:
-        """Build the engine. What goes wrong there is raised here."""
+        """Build the engine; raises what the factory raises."""
         loop = asyncio.get_running_loop()
         # One thread: the encoder, the event loop and the workers need the other cores.
         self._engine = await loop.run_in_executor(
@@ -103,26 +104,30 @@ class WarpThread:
         )
 
     def submit(
-        self, line: CacheSlots, sequence: FrameSequence, sample: Callable[[], FrameInputs]
+        self, slots: CacheSlots, sequence: FrameSequence, sample: Callable[[], FrameInputs]
     ) -> asyncio.Future[Frame | None]:
-        """Warp the newest cache of a line to the state that `sample` gives when its turn comes.
+        """Queue a warp of the newest cache to the newest inputs.
 
-        `sample` is called in the warp thread. Where the trail's last picture shows that state
-        already, it is given once more.
+        If the newest frame of the sequence shows the same image, that image is returned again.
+
+        Args:
+            slots: Hold the cache.
+            sequence: The sequence that the frame belongs to.
+            sample: Returns the newest inputs; called in the warp thread just before the warp.
 
         Returns:
-            The frame; None while the line has no cache.
+            A future of the frame; of None if there is no cache or the viewer has left.
         """
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(
-            self._executor, self._warp, line, sequence, sample, loop, time.perf_counter()
+            self._executor, self._warp, slots, sequence, sample, loop, time.perf_counter()
         )
 
-    async def try_out(self, avatar: AvatarInfo, seconds: float) -> WarpTrial:
-        """Time warps of a moving viewer, one by one, so that real ones come in between."""
+    async def benchmark(self, avatar: AvatarInfo, seconds: float) -> WarpBenchmark:
+        """Time warps for a moving viewer. Warps of real viewers run in between."""
         loop = asyncio.get_running_loop()
         times: list[float] = []
-        pictures: list[RgbImage] = []
+        images: list[RgbImage] = []
         memory = self.engine.allocate(avatar.id)
         try:
             await loop.run_in_executor(
@@ -132,25 +137,28 @@ class WarpThread:
                 _swaying(avatar, 0.0),
                 memory.slot(0),
             )
-            give_up_at = time.monotonic() + seconds
-            while not times or time.monotonic() < give_up_at:
+            ends_at = time.monotonic() + seconds
+            while not times or time.monotonic() < ends_at:
                 state = _swaying(avatar, len(times) / 10)
-                rgb, took_s = await loop.run_in_executor(
+                rgb, elapsed_s = await loop.run_in_executor(
                     self._executor, self._timed_warp, avatar.id, state, memory
                 )
-                times.append(took_s)
-                pictures = [*pictures[1 - _TRIAL_PICTURES :], rgb]
+                times.append(elapsed_s)
+                images = [*images[1 - _BENCHMARK_IMAGES :], rgb]
         finally:
             memory.close()
-        return WarpTrial(sorted(times)[len(times) // 4], pictures)
+        return WarpBenchmark(sorted(times)[len(times) // 4], images)
 
     def close_sequence(self, sequence: FrameSequence) -> None:
-        """Free at once what is kept for it, a whole cache: collection may come much later."""
+        """Drop the crossfade state of a sequence at once, instead of at garbage collection.
+
+        The state holds the memory of a whole cache.
+        """
         sequence.closed = True
-        self._drawn.pop(sequence, None)
+        self._sequences.pop(sequence, None)
 
     def close(self) -> None:
-        """Wait for the warp under way and end the thread; warps still waiting are cancelled."""
+        """Wait for the warp in progress, cancel queued ones and end the thread."""
         self._executor.shutdown(cancel_futures=True)
         self._engine = None
 
@@ -158,12 +166,12 @@ class WarpThread:
         self, avatar_id: str, state: FrameState, memory: SlotMemory
     ) -> tuple[RgbImage, float]:
         began = time.perf_counter()
-        picture = self.engine.warp(avatar_id, state, memory.slot(0))
-        return picture.rgb, time.perf_counter() - began
+        image = self.engine.warp(avatar_id, state, memory.slot(0))
+        return image.rgb, time.perf_counter() - began
 
     def _warp(
         self,
-        line: CacheSlots,
+        slots: CacheSlots,
         sequence: FrameSequence,
         sample: Callable[[], FrameInputs],
         loop: asyncio.AbstractEventLoop,
@@ -171,54 +179,54 @@ class WarpThread:
     ) -> Frame | None:
         queue_ms = (time.perf_counter() - submitted_at) * 1e3
         try:
-            with line.reading() as cache:
-                if cache is None or line.closed or sequence.closed:
+            with slots.reading() as cache:
+                if cache is None or slots.closed or sequence.closed:
                     return None
-                return self._draw(line, sequence, cache, sample(), queue_ms)
+                return self._next_frame(slots, sequence, cache, sample(), queue_ms)
         finally:
-            # From here and not from the future, which may have been cancelled long ago.
-            if line.needs_settling:
-                loop.call_soon_threadsafe(line.settle)
+            # Not in a callback of the future, which may have been cancelled before the warp.
+            if slots.needs_resume:
+                loop.call_soon_threadsafe(slots.resume)
 
-    def _note(self, elapsed_ms: float) -> None:
+    def _update_warp_ms(self, elapsed_ms: float) -> None:
         earlier_ms = elapsed_ms if self.warp_ms is None else self.warp_ms
-        self.warp_ms = earlier_ms + _NEWEST_COUNTS * (elapsed_ms - earlier_ms)
+        self.warp_ms = earlier_ms + _MEAN_WEIGHT * (elapsed_ms - earlier_ms)
 
-    def _draw(
+    def _next_frame(
         self,
-        line: CacheSlots,
+        slots: CacheSlots,
         sequence: FrameSequence,
         cache: CacheView,
         inputs: FrameInputs,
         queue_ms: float,
     ) -> Frame:
-        kept, now = self._kept(sequence, line.avatar_id), time.monotonic()
-        if same := kept.reusable(inputs.state, cache, now):
+        state, now = self._sequence_state(sequence, slots.avatar_id), time.monotonic()
+        if same := state.reusable(inputs.state, cache, now):
             stages_ms = {"queue": queue_ms, "raster": 0.0, "warp": 0.0}
             return Frame(inputs, same.cache, same.rgb, same.fading, stages_ms)
-        # A sequence may follow the caches of more than one line.
-        generation = (line.id << 32) + cache.generation
-        source = kept.fade.follow(cache.slot, generation, now)
-        image = self.engine.warp(line.avatar_id, inputs.state, source)
-        self._note(image.raster_ms + image.network_ms)
+        # Unique among all slots, because a sequence may move from one to another.
+        generation = (slots.id << 32) + cache.generation
+        source = state.fade.follow(cache.slot, generation, now)
+        image = self.engine.warp(slots.avatar_id, inputs.state, source)
+        self._update_warp_ms(image.raster_ms + image.network_ms)
         stages_ms = {"queue": queue_ms, "raster": image.raster_ms, "warp": image.network_ms}
-        frame = Frame(inputs, cache, image.rgb, kept.fade.fading, stages_ms)
-        kept.frame, kept.drawn_at = frame, time.monotonic()
+        frame = Frame(inputs, cache, image.rgb, state.fade.fading, stages_ms)
+        state.frame, state.warped_at = frame, time.monotonic()
         return frame
 
-    def _kept(self, sequence: FrameSequence, avatar_id: str) -> _SequenceState:
-        """The trail's own; at first a copy of what the one before it has here."""
-        drawn = self._drawn.get(sequence)
-        if drawn is None:
-            before = self._drawn.get(sequence.before) if sequence.before else None
-            fade = self.engine.open_fade(avatar_id, before.fade if before else None)
-            drawn = self._drawn[sequence] = _SequenceState(fade)
-            sequence.before = None
-        return drawn
+    def _sequence_state(self, sequence: FrameSequence, avatar_id: str) -> _SequenceState:
+        """Return the state of a sequence; a new one continues the fade of `sequence.previous`."""
+        state = self._sequences.get(sequence)
+        if state is None:
+            previous = self._sequences.get(sequence.previous) if sequence.previous else None
+            fade = self.engine.open_fade(avatar_id, previous.fade if previous else None)
+            state = self._sequences[sequence] = _SequenceState(fade)
+            sequence.previous = None
+        return state
 
 
 def _swaying(avatar: AvatarInfo, phase_rad: float) -> FrameState:
-    """A calm face, seen by a viewer who moves from side to side."""
+    """Return a neutral face, seen by a viewer who moves from side to side."""
     x, y, z = avatar.eye_position
     return FrameState(
         head_rotation=np.array([0, 0, 0, 1], np.float32),
@@ -226,6 +234,6 @@ def _swaying(avatar: AvatarInfo, phase_rad: float) -> FrameState:
         expression=np.zeros(len(avatar.expression_names), np.float32),
         vertices=None,
         eye_rotation=np.array([0, 0, 0, 1], np.float32),
-        eye_position=np.array([x + _SWAY_M * np.sin(phase_rad), y, z], np.float32),
+        eye_position=np.array([x + _VIEWER_SWAY_M * np.sin(phase_rad), y, z], np.float32),
         fov_y_rad=avatar.fov_y_rad,
     )

@@ -1,7 +1,7 @@
-"""A render process: take a job, render it, say so.
+"""A render process: receives jobs, renders them and replies.
 
-Imports no web framework and no WebRTC library; a test can run `serve` in a thread with a socket
-pair and a fake engine.
+Independent of the web framework and WebRTC; a test can run `serve` in a thread with a socket pair
+and a fake engine.
 """
 
 from __future__ import annotations
@@ -47,28 +47,28 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """How a render process runs."""
+    """Settings of a render process."""
 
     name: str
-    """For people, such as `cpu-0`."""
+    """Name for logs and status, such as `cpu-0`."""
     device: str
     threads: int
     niceness: int
-    """Added to the process's own; keeps refreshes from slowing the server down."""
+    """Added to the niceness of the process, so that refreshes do not slow the server down."""
     rest: float
-    """How long it gets nothing to do after a refresh, in durations of the refresh."""
+    """Pause after each refresh, in durations of the refresh."""
     log_level: int
-    """Of the `logging` module."""
+    """Level of the `logging` module."""
     log_format: LogFormat = "text"
 
 
 def run(settings: WorkerSettings, factory: EngineFactory, sock: socket) -> None:
-    """Be a render process, until told to stop or the server is gone.
+    """Run a render process until it receives `Stop` or the server has ended.
 
-    An exception that is no `RenderError` ends the process: after a CUDA fault the context is of
-    no use, so the pool starts a fresh one.
+    Any exception other than `RenderError` ends the process: after a CUDA fault the context is
+    unusable, so the pool starts a new process.
     """
-    _settle_in(settings)
+    _configure_process(settings)
     channel = WorkerChannel(sock)
     try:
         engine = factory.build(settings.device, settings.threads)
@@ -81,24 +81,24 @@ def run(settings: WorkerSettings, factory: EngineFactory, sock: socket) -> None:
         serve(engine, channel)
     except Exception as exc:
         logger.exception("%s: the engine broke", settings.name)
-        with suppress(OSError):  # nobody is left to be told
+        with suppress(OSError):  # the server may have ended
             channel.send(Broken(f"{type(exc).__name__}: {exc}"))
         raise SystemExit(1) from exc
 
 
-def _settle_in(settings: WorkerSettings) -> None:
-    # Ctrl-C, and often SIGTERM, reach the whole process group; the server alone decides when
-    # workers end: while it lets viewers leave, they are still needed.
+def _configure_process(settings: WorkerSettings) -> None:
+    # Ctrl-C, and often SIGTERM, reach the whole process group. The workers must outlive them: they
+    # keep rendering while the server drains, and the server stops them afterwards.
     os.setpgrp()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.configure(settings.log_format, settings.log_level, settings.name)
     if settings.niceness:
         os.nice(settings.niceness)
-    threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
+    threading.Thread(target=_exit_with_parent, name="parent-watch", daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    """End the process once the server is gone, even in the middle of a job."""
+def _exit_with_parent() -> None:
+    """Exit once the server process has ended, even during a job."""
     parent = parent_process()
     assert parent is not None
     connection.wait([parent.sentinel])
@@ -106,65 +106,65 @@ def _end_with_parent() -> None:
 
 
 def serve(engine: Engine, channel: WorkerChannel) -> None:
-    """Serve messages in order, one reply per job, until `Stop` or the end of the channel."""
-    desk = _JobHandler(engine)
+    """Handle messages in order, one reply per job, until `Stop` or the end of the channel."""
+    handler = _JobHandler(engine)
     try:
         while not isinstance(message := channel.receive(), Stop):
-            reply = desk.take(message)
+            reply = handler.handle(message)
             if reply is not None:
                 channel.send(reply)
     except (EOFError, BrokenPipeError):
-        logger.info("the server is gone, stopping")
+        logger.info("the server has ended, stopping")
     finally:
-        desk.close()
+        handler.close()
 
 
 class _JobHandler:
-    """What a worker has open: the mapped slots of each line, and the block pictures go into."""
+    """Runs jobs on the mapped cache slots, and on the shared block for single images."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._lines: dict[int, tuple[str, SlotMemory]] = {}
-        self._picture: SharedBlock | None = None
+        self._slots: dict[int, tuple[str, SlotMemory]] = {}
+        self._image: SharedBlock | None = None
 
-    def take(self, message: object) -> JobDone | JobFailed | Pong | None:
+    def handle(self, message: object) -> JobDone | JobFailed | Pong | None:
         match message:
             case Ping():
                 return Pong()
             case AttachSlots():
                 self._attach(message)
-            case DetachSlots() if message.slots_id in self._lines:
-                self._lines.pop(message.slots_id)[1].close()
+            case DetachSlots() if message.slots_id in self._slots:
+                self._slots.pop(message.slots_id)[1].close()
             case DetachSlots():
-                pass  # it was gone before it could be attached
+                pass  # closed before this process could attach it
             case AttachImage():
-                self._picture = SharedBlock.attach(message.name)
+                self._image = SharedBlock.attach(message.name)
             case RefreshJob() | RenderJob():
-                return self._work(message)
+                return self._run_job(message)
             case _:
                 raise AssertionError(f"unknown message {message!r}")
         return None
 
     def _attach(self, message: AttachSlots) -> None:
         if message.avatar_id not in self._engine.avatars:
-            return  # broken since the server started; each of its jobs says so
+            return  # not loaded by this process; its jobs fail with that reason
         try:
             memory = self._engine.attach(message.avatar_id, message.handle)
         except FileNotFoundError:
-            # Its viewer has left while this process was busy. No job can be on its way for it: the
-            # owner frees a line only when none is.
-            logger.debug("line %d is gone already", message.slots_id)
+            # The viewer left while this process was busy. No job for these slots can follow,
+            # because the pool frees them only when none is in progress.
+            logger.debug("cache slots %d are closed already", message.slots_id)
             return
-        self._lines[message.slots_id] = message.avatar_id, memory
+        self._slots[message.slots_id] = message.avatar_id, memory
 
     def close(self) -> None:
-        for _, memory in self._lines.values():
+        for _, memory in self._slots.values():
             memory.close()
-        self._lines.clear()
-        if self._picture is not None:
-            self._picture.close()
+        self._slots.clear()
+        if self._image is not None:
+            self._image.close()
 
-    def _work(self, job: Job) -> JobDone | JobFailed:
+    def _run_job(self, job: Job) -> JobDone | JobFailed:
         began = time.perf_counter()
         try:
             shape = self._refresh(job) if isinstance(job, RefreshJob) else self._render(job)
@@ -174,19 +174,19 @@ class _JobHandler:
         return JobDone(job.id, (time.perf_counter() - began) * 1e3, shape)
 
     def _refresh(self, job: RefreshJob) -> tuple[int, ...]:
-        if job.slots_id not in self._lines:
+        if job.slots_id not in self._slots:
             raise RenderError("its avatar could not be loaded by this worker")
-        avatar_id, memory = self._lines[job.slots_id]
+        avatar_id, memory = self._slots[job.slots_id]
         self._engine.refresh(avatar_id, job.state, memory.slot(job.slot))
         return ()
 
     def _render(self, job: RenderJob) -> tuple[int, ...]:
-        rgb = self._draw(job)
-        assert self._picture is not None
-        np.frombuffer(self._picture.buffer, np.uint8, rgb.size)[:] = rgb.reshape(-1)
+        rgb = self._render_image(job)
+        assert self._image is not None
+        np.frombuffer(self._image.buffer, np.uint8, rgb.size)[:] = rgb.reshape(-1)
         return rgb.shape
 
-    def _draw(self, job: RenderJob) -> RgbImage:
+    def _render_image(self, job: RenderJob) -> RgbImage:
         if job.avatar_id not in self._engine.avatars:
             raise RenderError(f"avatar {job.avatar_id!r} could not be loaded by this worker")
         if job.mode == "full":

@@ -1,4 +1,4 @@
-"""Running figures about the last few hundred frames, at a fixed cost in memory."""
+"""Running statistics of the last few hundred frames, with bounded memory."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from collections.abc import Callable
 import numpy as np
 
 _WINDOW = 600
-"""Values: ten seconds at 60 frames per second."""
+"""Number of values: ten seconds at 60 frames per second."""
 
 
 class RecentPercentiles:
-    """Percentiles of the newest values.
+    """Computes percentiles of the newest values.
 
     Args:
-        size: How many values count.
+        size: Number of values to keep.
     """
 
     def __init__(self, size: int = _WINDOW) -> None:
         self._values: deque[float] = deque(maxlen=size)
 
     def add(self, value: float) -> None:
-        """Take a value; the oldest gives way."""
+        """Add a value, replacing the oldest one."""
         self._values.append(value)
 
     def percentiles(self) -> dict[str, float | None]:
-        """`p50` and `p95`, None while there are no values."""
+        """Return `p50` and `p95`; None if there are no values."""
         if not self._values:
             return {"p50": None, "p95": None}
         p50, p95 = np.percentile(np.fromiter(self._values, float), (50, 95))
@@ -35,11 +35,11 @@ class RecentPercentiles:
 
 
 class Rate:
-    """Events per second over the last moments.
+    """Counts events per second over a short time span.
 
     Args:
-        span_s: How far back events count.
-        clock: Seconds.
+        span_s: Length of the time span.
+        clock: Returns monotonic time, seconds.
     """
 
     def __init__(self, span_s: float = 2.0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -49,11 +49,11 @@ class Rate:
         self._began = clock()
 
     def count(self) -> None:
-        """Take note of an event, now."""
+        """Count an event at the current time."""
         self._times.append(self._clock())
 
     def per_s(self) -> float:
-        """Events per second; since the beginning, where that is less than the span ago."""
+        """Return events per second over the span, or since the start if that is shorter."""
         now = self._clock()
         while self._times and self._times[0] <= now - self._span_s:
             self._times.popleft()

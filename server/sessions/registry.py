@@ -1,4 +1,4 @@
-"""All sessions, by id: opened for a viewer's offer, found, and closed with their connection."""
+"""All sessions by id: they are opened by an SDP offer and closed with their connection."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from server.streams.streams import Stream, Streams
 logger = logging.getLogger(__name__)
 
 Connect = Callable[[Session], Peer]
-"""Makes the WebRTC side of a session."""
+"""Creates the WebRTC side of a session."""
 
 
 class Sessions:
     """All sessions, by id.
 
     Args:
-        streams: What can be watched.
-        pool: Renders them.
-        fps: At most so many frames per second and session.
-        admission: Decides who gets in.
+        streams: The streams that viewers may watch.
+        pool: Renders the frames.
+        fps: Maximum number of frames per second and session.
+        admission: Limits the number of sessions.
     """
 
     def __init__(
         self, streams: Streams, pool: RenderPool, fps: float, admission: Admission
     ) -> None:
         self.metrics = FrameMetrics()
-        """Of the frames of all sessions since the start."""
+        """Metrics of all sessions since the start."""
         self._pool = pool
         self._streams = streams
         self._fps = fps
         self._admission = admission
         self._sessions: dict[str, Session] = {}
-        self._places: dict[str, AdmissionPermit] = {}
-        """Of the same."""
-        self._vantages: WeakKeyDictionary[Stream, ViewGroups] = WeakKeyDictionary()
+        self._permits: dict[str, AdmissionPermit] = {}
+        """By session id."""
+        self._groups: WeakKeyDictionary[Stream, ViewGroups] = WeakKeyDictionary()
         self._closing: set[asyncio.Task[None]] = set()
 
     async def open(
@@ -57,56 +57,61 @@ class Sessions:
         viewer: Grant,
         ticket: str | None = None,
     ) -> tuple[Session, str]:
-        """Open a session and answer its viewer, who alone may change or end it from outside.
+        """Open a session and answer the viewer's offer.
 
-        A `ticket` whose turn has come takes the place that is kept for it.
+        Args:
+            stream_id: The stream to watch.
+            connect: Creates the peer that answers.
+            offer: The viewer's SDP offer.
+            viewer: The viewer's identity; only it (or an admin) may change or end the session.
+            ticket: Id of a queue ticket; uses the session slot that is reserved for it.
 
         Returns:
-            The session, and the SDP answer.
+            The session and the SDP answer.
 
         Raises:
             StreamNotFoundError: If there is no such stream.
-            FullError: If there is no place for this viewer yet.
-            DrainingError: If the server is going down.
+            FullError: If no session slot is free for this viewer.
+            DrainingError: If the server is shutting down.
             NotReadyError: If the workers cannot start.
-            TelewarpError: Whatever the peer finds wrong with the offer.
+            TelewarpError: If the peer cannot use the offer.
         """
         stream = self._streams.get(stream_id)
-        place = self._enter(viewer, ticket)
+        permit = self._admit(viewer, ticket)
         try:
             session = self._make(stream, viewer)
         except BaseException:
-            self._admission.leave(place, watched=False)
+            self._admission.release(permit, connected=False)
             raise
-        self._sessions[session.id], self._places[session.id] = session, place
+        self._sessions[session.id], self._permits[session.id] = session, permit
         try:
             session.peer = connect(session)
             answer = await session.peer.answer(offer)
         except BaseException:
             await self._close(session)
             raise
-        self.metrics.admitted(place.waited_s)
+        self.metrics.admitted(permit.waited_s)
         logger.info("session %s watches stream %s", session.id, stream.id, extra=session.log_ids)
         return session, answer
 
-    def _enter(self, viewer: Grant, ticket: str | None) -> AdmissionPermit:
+    def _admit(self, viewer: Grant, ticket: str | None) -> AdmissionPermit:
         try:
             if self._pool.failing:
                 raise NotReadyError(self._pool.reason or "no worker is ready")
-            return self._admission.enter(viewer, ticket)
+            return self._admission.admit(viewer, ticket)
         except TelewarpError:
             self.metrics.refused()
             raise
 
     def _make(self, stream: Stream, viewer: Grant) -> Session:
         session_id = secrets.token_urlsafe(16)
-        if stream not in self._vantages:
-            self._vantages[stream] = ViewGroups(self._pool)
+        if stream not in self._groups:
+            self._groups[stream] = ViewGroups(self._pool)
         return Session(
             session_id,
             stream,
             self._pool,
-            self._vantages[stream],
+            self._groups[stream],
             self._fps,
             self._end,
             viewer,
@@ -114,10 +119,10 @@ class Sessions:
         )
 
     def get(self, session_id: str) -> Session:
-        """Find a session.
+        """Return a session.
 
         Raises:
-            SessionNotFoundError: If there is none of this id, or it has ended.
+            SessionNotFoundError: If there is no session with this id, or it has ended.
         """
         session = self._sessions.get(session_id)
         if session is None:
@@ -125,36 +130,36 @@ class Sessions:
         return session
 
     def list(self) -> tuple[Session, ...]:
-        """All sessions, oldest first."""
+        """Return all sessions, oldest first."""
         return tuple(self._sessions.values())
 
     async def add_candidates(self, session_id: str, sdp_fragment: str) -> None:
-        """Hand trickled ICE candidates to a session's connection.
+        """Add trickled ICE candidates to the connection of a session.
 
         Raises:
-            SessionNotFoundError: If there is none of this id, or it has ended.
-            BadOfferError: If the fragment cannot be used.
+            SessionNotFoundError: If there is no session with this id, or it has ended.
+            BadOfferError: If the fragment is not usable.
         """
         peer = self.get(session_id).peer
-        assert peer is not None, "a session's id is told only after its offer was answered"
+        assert peer is not None, "a session's id is sent only with its answer"
         await peer.add_candidates(sdp_fragment)
 
     def broadcast(self, event: Mapping[str, Any]) -> None:
-        """Send an event to all viewers who can be reached."""
+        """Send an event to all connected viewers."""
         for session in self.list():
             if session.peer is not None:
                 session.peer.send_event(event)
 
     async def close(self, session_id: str) -> None:
-        """End a session and its connection.
+        """Close a session and its connection.
 
         Raises:
-            SessionNotFoundError: If there is none of this id, or it has ended.
+            SessionNotFoundError: If there is no session with this id, or it has ended.
         """
         await self._close(self.get(session_id))
 
     async def close_all(self) -> None:
-        """End all sessions."""
+        """Close all sessions."""
         await asyncio.gather(*(self._close(session) for session in self.list()))
         await asyncio.gather(*self._closing)
 
@@ -166,7 +171,7 @@ class Sessions:
     async def _close(self, session: Session) -> None:
         if self._sessions.pop(session.id, None) is None:
             return
-        self._admission.leave(self._places.pop(session.id), session.watched)
+        self._admission.release(self._permits.pop(session.id), session.connected)
         session.close()
         if session.peer is not None:
             await session.peer.close()

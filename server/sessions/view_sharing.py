@@ -1,12 +1,12 @@
-"""Where viewers of one stream look from, and what those share who look from nearly the same place.
+"""View groups: viewers of one stream with nearly the same view share the caches of one group.
 
-Viewers of one vantage share its caches, hence the full renders, and each picture that would be the
-same: a crowd that watches without moving costs little more than one viewer. Who moves away gets
-caches of its own, who comes back joins again, and neither sees it happen: one goes on from the
-pictures of the vantage left until there is a cache of its own, and one who joins first draws from
-the other's caches for a while, until both show the same.
+Members of a group share its full renders and every frame that would be the same, so that many
+viewers who do not move cost little more than one. A viewer who moves away gets caches of its own,
+and one who comes close to another group joins it. Both transitions are seamless: after a split,
+frames are warped from the old group's caches until the new ones are ready; before a join, they are
+warped from the other group's caches until the crossfade shows only those.
 
-Knows no streams, sessions or WebRTC. Used from the event loop only.
+Independent of streams, sessions and WebRTC. Used from the event loop only.
 """
 
 from __future__ import annotations
@@ -20,86 +20,89 @@ from typing import NamedTuple
 import numpy as np
 
 from models.contract.frame_state import FrameState
-from server.pool.pool import CacheSlots, FrameSequence, RenderPool
+from server.pool.cache_slots import CacheSlots, FrameSequence
+from server.pool.pool import RenderPool
 
 
 class Tolerance(NamedTuple):
-    """How far two views may be apart."""
+    """Largest difference of two similar views."""
 
     move_m: float
     turn_rad: float
-    """Also of the opening angle."""
+    """Applies to the rotation and to the field of view."""
 
 
 NEAR, FAR = Tolerance(0.01, 0.01), Tolerance(0.02, 0.02)
-"""Viewers join within the first and part beyond the second. To a cache, being used 2 cm from where
-it was made is as much as being three frames old is for somebody who walks past."""
+"""Viewers join within the first and split beyond the second. A cache used 2 cm from its view gives
+the same quality as one that is three frames old for a viewer who walks."""
 JOIN_S = 0.5
-"""So long two viewers must be near before one joins the other, or passers-by would; and so long one
-who joins draws from the other caches by itself: four fades."""
+"""How long two views must be similar before a viewer begins to join, so that viewers who pass by do
+not; also how long the transition lasts: four crossfades."""
 
 
 @dataclass(eq=False)
 class ViewGroup:
-    """Caches for one place to look from."""
+    """The caches for one view and the viewers who share them."""
 
-    line: CacheSlots
-    place: FrameState
-    """Seen from there; follows a viewer who is alone."""
+    slots: CacheSlots
+    view: FrameState
+    """State seen from that view; updated while the group has one member."""
     viewers: int = 0
-    """Who share it."""
-    guests: int = 0
-    """Who draw from its caches for a while only."""
-    apart: bool = False
-    """Whether its one viewer sees another face than the stream's."""
+    """Number of members."""
+    transient_viewers: int = 0
+    """Number of viewers who use the caches only during a transition."""
+    has_own_mesh: bool = False
+    """Whether its only member sends its own mesh frames; nobody may join then."""
 
 
 class ViewGroups:
-    """All vantages of one stream.
+    """All view groups of one stream.
 
     Args:
-        pool: Opens lines.
+        pool: Allocates the cache slots.
     """
 
     def __init__(self, pool: RenderPool) -> None:
         self._pool = pool
         self._open: list[ViewGroup] = []
 
-    def near(self, place: FrameState, but: ViewGroup | None = None) -> ViewGroup | None:
-        """One that is close to a place, and another one than `but`."""
-        for vantage in self._open:
-            if vantage is but or vantage.apart or vantage.line.lost or not vantage.viewers:
+    def find_similar(self, view: FrameState, exclude: ViewGroup | None = None) -> ViewGroup | None:
+        """Return a group other than `exclude` whose view is similar; None if there is none."""
+        for group in self._open:
+            if group is exclude or group.has_own_mesh or not group.viewers:
                 continue
-            if _alike(place, vantage.place, NEAR):
-                return vantage
+            if group.slots.device_failed:
+                continue
+            if _similar(view, group.view, NEAR):
+                return group
         return None
 
-    def open(self, avatar_id: str, place: FrameState) -> ViewGroup:
-        """Open one, for a viewer to be counted in.
+    def open(self, avatar_id: str, view: FrameState) -> ViewGroup:
+        """Open a group without members.
 
         Raises:
             AvatarNotFoundError: If there is no such avatar.
         """
-        vantage = ViewGroup(self._pool.open_slots(avatar_id), place)
-        self._open.append(vantage)
-        return vantage
+        group = ViewGroup(self._pool.open_slots(avatar_id), view)
+        self._open.append(group)
+        return group
 
-    def close_unused(self, vantage: ViewGroup) -> None:
-        """Close its line, if the last one has left."""
-        if not vantage.viewers + vantage.guests:
-            self._open.remove(vantage)
-            vantage.line.close()
+    def close_if_unused(self, group: ViewGroup) -> None:
+        """Close a group and its cache slots if nobody uses them."""
+        if not group.viewers + group.transient_viewers:
+            self._open.remove(group)
+            group.slots.close()
 
 
 class GroupMembership:
-    """A viewer's place among a stream's vantages.
+    """A viewer's membership in one of the view groups of a stream.
 
     Args:
-        vantages: Of the stream.
-        avatar_id: Who is seen.
-        place: Where it looks from.
-        on_cache: Called after a new cache came for it.
-        on_lost: Called when the device of its caches has failed.
+        groups: The groups of the stream.
+        avatar_id: The avatar of the stream.
+        view: The viewer's first view.
+        on_cache: Called after each new cache of the group.
+        on_device_failed: Called if the device of the caches has failed.
 
     Raises:
         AvatarNotFoundError: If there is no such avatar.
@@ -107,132 +110,143 @@ class GroupMembership:
 
     def __init__(
         self,
-        vantages: ViewGroups,
+        groups: ViewGroups,
         avatar_id: str,
-        place: FrameState,
+        view: FrameState,
         on_cache: Callable[[], None],
-        on_lost: Callable[[], None],
+        on_device_failed: Callable[[], None],
     ) -> None:
-        self._vantages = vantages
+        self._groups = groups
         self._avatar_id = avatar_id
-        self._on_cache, self._on_lost = on_cache, on_lost
-        self._own = self._sit_down(vantages.near(place) or vantages.open(avatar_id, place))
-        self._other: ViewGroup | None = None
-        """What is drawn from instead of the own caches: of the vantage left, or to be joined."""
+        self._on_cache, self._on_device_failed = on_cache, on_device_failed
+        self._group = self._join(groups.find_similar(view) or groups.open(avatar_id, view))
+        self._transition: ViewGroup | None = None
+        """During a transition, the group to warp from: the one left, or the one to be joined."""
         self._joins_at: float | None = None
-        """When `_other` becomes the own vantage; None where it is the one left."""
-        self._met: ViewGroup | None = None
-        """One that is near."""
-        self._met_at = 0.0
+        """When the viewer joins `_transition`; None after a split."""
+        self._candidate: ViewGroup | None = None
+        """Another group whose view is similar."""
+        self._candidate_since = 0.0
 
     @property
-    def line(self) -> CacheSlots:
-        """What to draw from now."""
-        other = self._other
-        return self._own.line if other is None else other.line
+    def slots(self) -> CacheSlots:
+        """The caches to warp from."""
+        transition = self._transition
+        return self._group.slots if transition is None else transition.slots
 
     @property
-    def wanted(self) -> CacheSlots:
-        """What to refresh now."""
-        return self.line if self._joins_at is not None else self._own.line
+    def refresh_slots(self) -> CacheSlots:
+        """The caches to refresh."""
+        return self.slots if self._joins_at is not None else self._group.slots
 
     @property
     def sequence(self) -> FrameSequence:
-        """The viewer's pictures."""
-        return self._own.line.sequence
+        """The frame sequence of the viewer."""
+        return self._group.slots.sequence
 
     @property
     def viewers(self) -> int:
-        """How many share the own caches."""
-        return self._own.viewers
+        """Number of members of the viewer's group."""
+        return self._group.viewers
 
-    def move(self, place: FrameState, apart: bool) -> None:
-        """Look from somewhere, perhaps at another face than the stream's."""
-        if self._other is not None:
-            self._go_on(self._other, place, apart)
+    def update(self, view: FrameState, has_own_mesh: bool) -> None:
+        """Split from the group, join another one or continue a transition, as the view requires.
+
+        Args:
+            view: The viewer's newest state and view.
+            has_own_mesh: Whether the viewer sends its own mesh frames.
+        """
+        if self._transition is not None:
+            self._continue_transition(self._transition, view, has_own_mesh)
         elif self.viewers > 1:
-            if apart or not _alike(place, self._own.place, FAR):
-                self._part(place, apart)
+            if has_own_mesh or not _similar(view, self._group.view, FAR):
+                self._split(view, has_own_mesh)
         else:
-            self._own.place, self._own.apart = place, apart
-            self._look_for_company(place, apart)
+            self._group.view, self._group.has_own_mesh = view, has_own_mesh
+            self._consider_join(view, has_own_mesh)
 
     def close(self) -> None:
-        """Give everything back."""
-        if self._other is not None:
-            self._say_goodbye(self._other)
-        self._get_up(self._own)
+        """Leave the group and end a transition."""
+        if self._transition is not None:
+            self._end_transition(self._transition)
+        self._leave(self._group)
 
-    def _part(self, place: FrameState, apart: bool) -> None:
-        left = self._own
-        self._visit(left, None)
-        self._get_up(left)
-        self._own = self._sit_down(self._vantages.open(self._avatar_id, place))
-        self._own.apart = apart
-        self._own.line.sequence.before = left.line.sequence
+    def _split(self, view: FrameState, has_own_mesh: bool) -> None:
+        """Leave the group for a new one, and warp from the old caches until it has its own."""
+        left = self._group
+        self._begin_transition(left, None)
+        self._leave(left)
+        self._group = self._join(self._groups.open(self._avatar_id, view))
+        self._group.has_own_mesh = has_own_mesh
+        self._group.slots.sequence.previous = left.slots.sequence
 
-    def _look_for_company(self, place: FrameState, apart: bool) -> None:
-        """Begin to join another vantage, once it has been near for a while."""
-        near, now = None if apart else self._vantages.near(place, but=self._own), time.monotonic()
-        if near is not self._met:
-            self._met, self._met_at = near, now
-        if near is not None and near.line.ready is not None and now - self._met_at >= JOIN_S:
-            self._visit(near, now + JOIN_S)
+    def _consider_join(self, view: FrameState, has_own_mesh: bool) -> None:
+        """Begin to join another group whose view has been similar for `JOIN_S`."""
+        similar = None if has_own_mesh else self._groups.find_similar(view, exclude=self._group)
+        now = time.monotonic()
+        if similar is not self._candidate:
+            self._candidate, self._candidate_since = similar, now
+        if similar is None or similar.slots.ready is None:
+            return
+        if now - self._candidate_since >= JOIN_S:
+            self._begin_transition(similar, now + JOIN_S)
 
-    def _go_on(self, other: ViewGroup, place: FrameState, apart: bool) -> None:
-        """Keep away from another vantage or join it, once it is time."""
-        self._own.place, self._own.apart = place, apart
+    def _continue_transition(self, other: ViewGroup, view: FrameState, has_own_mesh: bool) -> None:
+        """Join the other group once it is time, or stay if the view has moved away again."""
+        self._group.view, self._group.has_own_mesh = view, has_own_mesh
         if self._joins_at is None:
             return
-        if apart or not other.viewers or not _alike(place, other.place, FAR):
-            self._say_goodbye(other)
+        if has_own_mesh or not other.viewers or not _similar(view, other.view, FAR):
+            self._end_transition(other)
         elif time.monotonic() >= self._joins_at:
-            self._get_up(self._own)
-            self._own = self._sit_down(other)
-            self._say_goodbye(other)
+            self._leave(self._group)
+            self._group = self._join(other)
+            self._end_transition(other)
 
-    def _cache_came(self) -> None:
-        if self._other is not None and self._joins_at is None and self._own.line.ready is not None:
-            self._say_goodbye(self._other)
+    def _on_ready(self) -> None:
+        transition, splitting = self._transition, self._joins_at is None
+        if transition is not None and splitting and self._group.slots.ready is not None:
+            self._end_transition(transition)
         self._on_cache()
 
-    def _sit_down(self, vantage: ViewGroup) -> ViewGroup:
-        vantage.viewers += 1
-        self._listen(vantage)
-        return vantage
+    def _join(self, group: ViewGroup) -> ViewGroup:
+        group.viewers += 1
+        self._subscribe(group)
+        return group
 
-    def _get_up(self, vantage: ViewGroup) -> None:
-        vantage.viewers -= 1
-        self._stop_listening(vantage)
+    def _leave(self, group: ViewGroup) -> None:
+        group.viewers -= 1
+        self._unsubscribe(group)
 
-    def _visit(self, vantage: ViewGroup, joins_at: float | None) -> None:
-        vantage.guests += 1
-        self._listen(vantage)
-        self._other, self._joins_at, self._met = vantage, joins_at, None
+    def _begin_transition(self, group: ViewGroup, joins_at: float | None) -> None:
+        group.transient_viewers += 1
+        self._subscribe(group)
+        self._transition, self._joins_at, self._candidate = group, joins_at, None
 
-    def _say_goodbye(self, vantage: ViewGroup) -> None:
-        vantage.guests -= 1
-        self._other = self._joins_at = None
-        self._stop_listening(vantage)
+    def _end_transition(self, group: ViewGroup) -> None:
+        group.transient_viewers -= 1
+        self._transition = self._joins_at = None
+        self._unsubscribe(group)
 
-    def _listen(self, vantage: ViewGroup) -> None:
-        vantage.line.on_ready.append(self._cache_came)
-        vantage.line.on_lost.append(self._on_lost)
+    def _subscribe(self, group: ViewGroup) -> None:
+        group.slots.on_ready.append(self._on_ready)
+        group.slots.on_device_failed.append(self._on_device_failed)
 
-    def _stop_listening(self, vantage: ViewGroup) -> None:
-        if not vantage.line.closed:  # the pool may have ended first
-            vantage.line.on_ready.remove(self._cache_came)
-            vantage.line.on_lost.remove(self._on_lost)
-        self._vantages.close_unused(vantage)
+    def _unsubscribe(self, group: ViewGroup) -> None:
+        if not group.slots.closed:  # the pool may have been closed first
+            group.slots.on_ready.remove(self._on_ready)
+            group.slots.on_device_failed.remove(self._on_device_failed)
+        self._groups.close_if_unused(group)
 
 
-def _alike(one: FrameState, other: FrameState, tolerance: Tolerance) -> bool:
-    """Whether two views are, in where they are, where to and how wide."""
-    away = one.eye_position - other.eye_position
-    if float(away @ away) > tolerance.move_m**2:
+def _similar(one: FrameState, other: FrameState, tolerance: Tolerance) -> bool:
+    """Compare position, rotation and field of view of two views."""
+    offset = one.eye_position - other.eye_position
+    if float(offset @ offset) > tolerance.move_m**2:
         return False
     if abs(one.fov_y_rad - other.fov_y_rad) > tolerance.turn_rad:
         return False
+    # |q1 . q2| is the cosine of half the angle between two unit quaternions.
     lengths = float(np.linalg.norm(one.eye_rotation) * np.linalg.norm(other.eye_rotation))
-    alike = abs(float(one.eye_rotation @ other.eye_rotation))
-    return alike >= lengths * cos(tolerance.turn_rad / 2)
+    cosine = abs(float(one.eye_rotation @ other.eye_rotation))
+    return cosine >= lengths * cos(tolerance.turn_rad / 2)

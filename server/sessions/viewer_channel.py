@@ -1,4 +1,4 @@
-"""What a viewer says and is told, whichever channel carries it: a data channel or a socket."""
+"""Messages from and to a viewer, independent of the transport: a data channel or a WebSocket."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from server.protocol.messages import Ping, View, parse_viewer_message
 from server.sessions.session import Session
 
 _LONGEST_MESSAGE = 256 * 1024
-"""Characters; above the vertices of any avatar that fits one SCTP message."""
+"""Characters. More than the vertices of any avatar that fits into one SCTP message."""
 _ERROR_INTERVAL_S = 0.2
-"""A page that sends rubbish at 60 Hz is told five times a second."""
+"""Interval of error events. A client that sends invalid messages at 60 Hz gets five per second."""
 
 
 class ViewerChannel:
-    """Takes the messages of one viewer.
+    """Handles the messages of one viewer.
 
     Args:
-        session: Gets the views and faces.
-        tell: Sends an event to the viewer, or drops it; must not raise.
+        session: Receives the views and mesh frames.
+        send_event: Sends an event to the viewer, or drops it; must not raise.
     """
 
     def __init__(self, session: Session, send_event: Callable[[dict[str, Any]], None]) -> None:
         self.bad_messages = 0
         self._session = session
-        self._tell = send_event
+        self._send_event = send_event
         self._last_error_at = float("-inf")
 
     def receive(self, text: str | bytes) -> None:
-        """Take one message. A bad one is answered; it never raises."""
+        """Handle one message. An invalid one is answered with an error event; never raises."""
         received_at = time.monotonic()
         try:
             if len(text) > _LONGEST_MESSAGE:
@@ -42,7 +42,7 @@ class ViewerChannel:
                 )
             message = parse_viewer_message(text)
             if isinstance(message, Ping):
-                self._tell(pong(message, received_at, self._session.most_fps))
+                self._send_event(pong(message, received_at, self._session.max_fps))
             elif isinstance(message, View):
                 self._session.set_view(decode_view(message, received_at))
             else:
@@ -56,16 +56,18 @@ class ViewerChannel:
         now = time.monotonic()
         if now - self._last_error_at >= _ERROR_INTERVAL_S:
             self._last_error_at = now
-            self._tell({"type": "error", "detail": detail})
+            self._send_event({"type": "error", "detail": detail})
 
 
 def pong(ping: Ping, received_at: float, fps: float) -> dict[str, Any]:
-    """Answer a ping with our clock, by which `clock_ms` of a frame's event goes, and our pace.
+    """Return the answer to a ping: the server's clock and frame rate.
+
+    `clock_ms` of frame events refers to the same clock.
 
     Args:
-        ping: Its clock goes back as it came.
+        ping: Its `sent_at_ms` is returned unchanged.
         received_at: `time.monotonic()`, seconds.
-        fps: Most frames a second, for which views are worth sending.
+        fps: Maximum frames per second; more views per second are of no use.
     """
     return {
         "type": "pong",
@@ -76,13 +78,13 @@ def pong(ping: Ping, received_at: float, fps: float) -> dict[str, Any]:
 
 
 def frame_event(frame: Frame) -> dict[str, Any]:
-    """Return the event that describes an encoded frame; the transport adds which frame it is."""
+    """Return the event that describes an encoded frame, without its id (added by the transport)."""
     state = frame.inputs.state
     return {
         "type": "frame",
         "view_seq": frame.view_seq,
         "mesh_seq": frame.mesh_seq,
-        # For late reprojection, which follows the eye until the next frame.
+        # For late reprojection, which applies newer views to this frame in the client.
         "head": {
             "rotation": [round(float(value), 5) for value in state.head_rotation],
             "translation": [round(float(value), 5) for value in state.head_translation],

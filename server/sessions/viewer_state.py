@@ -1,6 +1,6 @@
-"""What one viewer sees, as of now: the newest face and the newest view, put together on demand.
+"""The state of one viewer: the newest mesh frame and the newest view, combined on demand.
 
-Every value is one deep. Nothing here waits; whoever draws samples at the last moment.
+Only the newest of each is kept. Nothing here waits; the warp samples the state just before it runs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Floats = NDArray[np.float32]
 
 @dataclass
 class InputCounters:
-    """What a viewer has sent."""
+    """Numbers of messages that a viewer has sent."""
 
     views: int = 0
     views_dropped: int = 0
@@ -30,19 +30,19 @@ class InputCounters:
 
 
 class ViewerState:
-    """A viewer's view of a stream, whose face the viewer may also drive itself for a while.
+    """Combines a viewer's view with the stream's mesh frames, or with the viewer's own.
 
-    Lives on the event loop; only `sample` is also called from other threads.
+    Belongs to the event loop; only `sample` is thread-safe.
 
     Args:
-        stream: Whose face is shown.
-        changed: Called after something a picture depends on was replaced.
+        stream: Provides the mesh frames.
+        changed: Called after each change that affects the frame.
     """
 
     def __init__(self, stream: Stream, changed: Callable[[], None]) -> None:
         self.stream = stream
         self.revision = 1
-        """Counts the changes."""
+        """Number of changes, starting at 1."""
         self.counters = InputCounters()
         self._changed = changed
         self._view: ViewState | None = None
@@ -54,11 +54,15 @@ class ViewerState:
 
     @property
     def view(self) -> ViewState | None:
-        """The viewer's newest pose; None until one has come."""
+        """The newest view; None before the first."""
         return self._view
 
     def set_view(self, view: ViewState) -> bool:
-        """Take the viewer's pose, unless it comes late or twice; such are counted."""
+        """Set the view. Late and repeated views are dropped and counted.
+
+        Returns:
+            Whether the view was accepted.
+        """
         if self._view is not None and view.seq <= self._view.seq:
             self.counters.views_dropped += 1
             return False
@@ -68,64 +72,68 @@ class ViewerState:
         return True
 
     def set_mesh(self, mesh: MeshState) -> bool:
-        """Show this face instead of the stream's for `LIVE_HOLD_S`, unless it comes late or twice.
+        """Show a mesh frame instead of the stream's for `LIVE_HOLD_S`.
 
-        After a pause of `LIVE_HOLD_S` any `seq` is taken, as from a publisher.
+        Late and repeated mesh frames are dropped and counted. After a pause of `LIVE_HOLD_S` any
+        `seq` is accepted, as from a publisher.
+
+        Returns:
+            Whether the mesh frame was accepted.
         """
         own = self._own_mesh
-        if own is not None and mesh.seq <= own.seq and self.drives_itself():
+        if own is not None and mesh.seq <= own.seq and self.has_own_mesh():
             self.counters.meshes_dropped += 1
             return False
         self._own_mesh = mesh
         self.counters.meshes += 1
         if self._own_mesh_timer is None:
-            self._await_own_mesh_end()
+            self._check_own_mesh()
         self._touch()
         return True
 
     def sample(self) -> FrameInputs:
-        """Put the newest values together; the same object as before while they are the same.
+        """Return the newest inputs; the same object as before if nothing has changed.
 
-        Thread-safe: every value is read once and replaced as a whole, and what changes meanwhile
-        advances `revision`.
+        Thread-safe: every attribute is read once and replaced as a whole, and a concurrent change
+        increments `revision`.
         """
         sampled = self._sampled
         if sampled.revision != self.revision:
             sampled = self._sampled = self._compose()
         return sampled
 
-    def drives_itself(self) -> bool:
-        """Whether the viewer's own face is shown, and not the stream's."""
+    def has_own_mesh(self) -> bool:
+        """Return whether a mesh frame of the viewer is shown instead of the stream's."""
         own = self._own_mesh
         return own is not None and time.monotonic() - own.received_at < LIVE_HOLD_S
 
     def close(self) -> None:
-        """Stop watching the stream."""
+        """Unsubscribe from the stream."""
         self.stream.watchers.remove(self._on_stream)
         if self._own_mesh_timer is not None:
             self._own_mesh_timer.cancel()
 
     def _on_stream(self) -> None:
-        if not self.drives_itself():
+        if not self.has_own_mesh():
             self._touch()
 
     def _touch(self) -> None:
         self.revision += 1
         self._changed()
 
-    def _await_own_mesh_end(self) -> None:
-        """Show the stream's face again once the viewer has stopped driving it."""
+    def _check_own_mesh(self) -> None:
+        """Return to the stream's mesh frames once the viewer sends no more of its own."""
         self._own_mesh_timer = None
-        if self._own_mesh is None or not self.drives_itself():
+        if self._own_mesh is None or not self.has_own_mesh():
             self._touch()
             return
         left_s = self._own_mesh.received_at + LIVE_HOLD_S - time.monotonic()
         loop = asyncio.get_running_loop()
-        self._own_mesh_timer = loop.call_later(left_s + 1e-3, self._await_own_mesh_end)
+        self._own_mesh_timer = loop.call_later(left_s + 1e-3, self._check_own_mesh)
 
     def _compose(self) -> FrameInputs:
-        # The count goes first: a change between here and the end must not pass for included.
+        # Read the revision first, so that a change during this method causes another sample.
         revision, view = self.revision, self._view
-        shown = self._own_mesh if self.drives_itself() else self.stream.newest
-        state = frame_state(self.stream.avatar, shown or self._neutral, view)
-        return FrameInputs(revision, view, shown, state)
+        mesh = self._own_mesh if self.has_own_mesh() else self.stream.newest
+        state = frame_state(self.stream.avatar, mesh or self._neutral, view)
+        return FrameInputs(revision, view, mesh, state)

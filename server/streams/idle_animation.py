@@ -1,8 +1,8 @@
-"""The idle animation: a face at rest that looks alive and calm while nobody publishes one.
+"""The idle animation: natural small movements of a face while nobody publishes to its stream.
 
-What it does at a moment depends on nothing but the seed and the time, so that any frame can be
-had without the frames before. Irregular events come from cells of time: each cell of an event's
-grid draws its own random numbers, and holds at most one event.
+A face depends only on the seed and the time, so any frame can be computed without the frames before
+it. Irregular events are placed on a grid of time cells: each cell of an event draws its own random
+numbers and contains at most one event.
 """
 
 from __future__ import annotations
@@ -25,67 +25,67 @@ Floats = NDArray[np.float32]
 Vector = tuple[float, float, float]
 
 NECK_M: Vector = (0.0, -0.145, -0.118)
-"""The base of the neck, about which the head turns; of the head that ships."""
+"""Base of the neck, the pivot of head rotations; measured on the shipped head."""
 EYE_YAW_RAD, EYE_PITCH_RAD = 0.37, 0.30
-"""What an eye turns by at `eyeLook*` = 1; of the head that ships."""
+"""Rotation of an eye at `eyeLook*` = 1; measured on the shipped head."""
 EYE_OFFSET_M, VIEWER_M = 0.031, 0.75
-"""From the middle to an eye, and to a viewer: both eyes turn inwards to meet there."""
+"""Distance from the midline to an eye and from the eyes to the viewer, on whom both converge."""
 
 BLINK_CELL_S, BLINK_CLOSE_S, BLINK_OPEN_S = 3.9, 0.12, 0.18
 DOUBLE_BLINK = 0.14
-"""The share of blinks followed by a second one."""
+"""Fraction of blinks that a second one follows."""
 GAZE_CELL_S, SACCADE_S, HEAD_FOLLOWS_S = 1.3, 0.05, 0.7
 SMILE_CELL_S, SMILE_RISE_S, SMILE_HOLD_S, SMILE_FALL_S = 13.0, 0.9, 2.2, 1.8
 BREATH_S = 4.3
-TAKE_BACK_S = 1.0
-"""How long the face takes from where a publisher left it back into the animation."""
-UNWATCHED_S = 0.2
-"""Between frames while nobody watches."""
+RESUME_BLEND_S = 1.0
+"""Duration of the blend from a publisher's last mesh frame to the animation."""
+UNWATCHED_INTERVAL_S = 0.2
+"""Interval between frames while nobody watches."""
 
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """A face at one moment. Quaternions [x, y, z, w], metres."""
+    """Head pose and expression at one time. Quaternions [x, y, z, w], metres."""
 
     head_rotation: Floats
-    """(4,), local to world."""
+    """(4,), head to world."""
     head_translation: Floats
     """(3,)"""
     expression: Mapping[str, float]
-    """Coefficients 0..1 by ARKit name; what is missing is 0."""
+    """Coefficients 0..1 by ARKit name; missing ones are 0."""
 
 
 class IdleAnimation:
-    """A calm face.
+    """Animates a relaxed face.
 
     Args:
-        seed: Another one moves otherwise.
+        seed: Selects the random movements.
     """
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
 
     def at(self, time_s: float) -> Face:
-        """The face at a moment, any time after 0."""
+        """Return the face at a time of at least 0 seconds."""
         gaze = self._gaze(time_s, SACCADE_S)
         follow = self._gaze(time_s, HEAD_FOLLOWS_S)
         yaw, pitch, roll = self._head_angles(time_s)
         yaw, pitch = yaw + 0.2 * follow[0], pitch + 0.15 * follow[1]
         rotation = _rotation(yaw, pitch, roll)
-        # The eyes make up for the head's turn: they hold on to what they look at.
+        # The eyes compensate for the rotation of the head, so that the gaze stays on its target.
         eyes = gaze[0] - yaw, gaze[1] - pitch
         smile = self._smile(time_s)
         expression = {
-            **_look(*eyes),
+            **_eye_look(*eyes),
             **self._drift(time_s),
-            **_smiling(smile, self._slow(time_s, 9)),
+            **_smile_coefficients(smile, self._slow(time_s, 9)),
         }
         blink = self._blink(time_s)
         expression["eyeBlinkLeft"] = expression["eyeBlinkRight"] = max(blink, 0.04)
         return Face(rotation, self._translation(time_s, rotation), expression)
 
     def _head_angles(self, time_s: float) -> tuple[float, float, float]:
-        """Yaw, pitch and roll in radians, without what follows the gaze."""
+        """Return yaw, pitch and roll in radians, without the part that follows the gaze."""
         breath = 0.004 * sin(2 * pi * time_s / BREATH_S)
         yaw = 0.085 * self._slow(time_s, 1)
         pitch = 0.040 * self._slow(time_s, 2) + breath
@@ -93,7 +93,7 @@ class IdleAnimation:
         return yaw, pitch, roll
 
     def _translation(self, time_s: float, rotation: Floats) -> Floats:
-        """(3,) that keeps the base of the neck in place, but for sway and breathing."""
+        """Return (3,) that fixes the base of the neck, apart from sway and breathing; metres."""
         breath = 0.5 + 0.5 * sin(2 * pi * time_s / BREATH_S - 0.6)
         sway = 0.002 * self._slow(time_s, 4), 0.0018 * breath, 0.003 * self._slow(time_s, 5)
         turned = _rotate(rotation, NECK_M)
@@ -102,8 +102,8 @@ class IdleAnimation:
         )
 
     def _slow(self, time_s: float, channel: int) -> float:
-        """Smooth noise in -1..1 without a period: sines whose frequencies share no multiple."""
-        phases = _draws(self._seed, "slow", channel)
+        """Return smooth noise in -1..1 without a period: a sum of incommensurable sines."""
+        phases = _random_numbers(self._seed, "slow", channel)
         rate = 0.85 + 0.3 * phases[3]
         return (
             0.55 * sin(2 * pi * (0.071 * rate * time_s + phases[0]))
@@ -112,23 +112,23 @@ class IdleAnimation:
         )
 
     def _blink(self, time_s: float) -> float:
-        """How far the lids are closed, 0..1."""
+        """Return how far the eyelids are closed, 0..1."""
         closed = 0.0
         for cell in _cells_around(time_s, BLINK_CELL_S):
-            begin, again, gap, depth = _draws(self._seed, "blink", cell)
-            begun_s = (cell + 0.1 + 0.75 * begin) * BLINK_CELL_S
-            closed = max(closed, (0.92 + 0.08 * depth) * _lids(time_s - begun_s))
+            begin, again, gap, depth = _random_numbers(self._seed, "blink", cell)
+            began_s = (cell + 0.1 + 0.75 * begin) * BLINK_CELL_S
+            closed = max(closed, (0.92 + 0.08 * depth) * _eyelid_closure(time_s - began_s))
             if again < DOUBLE_BLINK:
-                second_s = begun_s + BLINK_CLOSE_S + BLINK_OPEN_S + 0.05 + 0.1 * gap
-                closed = max(closed, 0.9 * _lids(time_s - second_s))
+                second_s = began_s + BLINK_CLOSE_S + BLINK_OPEN_S + 0.05 + 0.1 * gap
+                closed = max(closed, 0.9 * _eyelid_closure(time_s - second_s))
         return closed
 
     def _gaze(self, time_s: float, turn_s: float) -> tuple[float, float]:
-        """Yaw and pitch of the look in the world, radians, when turning takes `turn_s`."""
+        """Return yaw and pitch of the gaze in the world, radians; a turn takes `turn_s`."""
         cell = int(time_s // GAZE_CELL_S)
-        begin = _draws(self._seed, "gaze start", cell)[0]
-        begun_s = (cell + 0.3 * begin) * GAZE_CELL_S
-        share = _smooth((time_s - begun_s) / turn_s)
+        begin = _random_numbers(self._seed, "gaze start", cell)[0]
+        began_s = (cell + 0.3 * begin) * GAZE_CELL_S
+        share = _minimum_jerk((time_s - began_s) / turn_s)
         (yaw_from, pitch_from), (yaw_to, pitch_to) = self._target(cell - 1), self._target(cell)
         return (
             yaw_from + share * (yaw_to - yaw_from),
@@ -136,28 +136,28 @@ class IdleAnimation:
         )
 
     def _target(self, cell: int) -> tuple[float, float]:
-        """What is looked at during a cell: mostly the viewer, sometimes off to the side."""
-        where, across, up, _ = _draws(self._seed, "gaze", cell)
+        """Return the gaze target of a cell: mostly the viewer, sometimes a point to the side."""
+        where, across, up, _ = _random_numbers(self._seed, "gaze", cell)
         if where < 0.78 or cell < 1:
-            # Nobody stares at one point: between an eye, the other and the mouth.
+            # People look at the eyes and the mouth in turn, not at a single point.
             return 0.02 * (across - 0.5) * 2, 0.02 * (up - 0.5) * 2
         side = 1 if across < 0.5 else -1
         return side * (0.12 + 0.14 * abs(2 * across - 1)), 0.12 * (up - 0.35)
 
     def _smile(self, time_s: float) -> float:
-        """How much of a smile there is, 0..1."""
+        """Return the strength of the smile, 0..1."""
         smile = 0.0
         for cell in _cells_around(time_s, SMILE_CELL_S):
-            begin, whether, strength, length = _draws(self._seed, "smile", cell)
+            begin, whether, strength, length = _random_numbers(self._seed, "smile", cell)
             if whether < 0.6:
-                begun_s = (cell + 0.15 + 0.4 * begin) * SMILE_CELL_S
+                began_s = (cell + 0.15 + 0.4 * begin) * SMILE_CELL_S
                 hold_s = SMILE_HOLD_S * (0.6 + 0.8 * length)
-                bump = _bump(time_s - begun_s, SMILE_RISE_S, hold_s, SMILE_FALL_S)
-                smile = max(smile, (0.6 + 0.4 * strength) * bump)
+                pulse = _pulse(time_s - began_s, SMILE_RISE_S, hold_s, SMILE_FALL_S)
+                smile = max(smile, (0.6 + 0.4 * strength) * pulse)
         return smile
 
     def _drift(self, time_s: float) -> dict[str, float]:
-        """The faint, slow movements of a face that does nothing."""
+        """Return coefficients of the faint, slow movements of a face at rest."""
         brow, mouth, jaw = (0.5 + 0.5 * self._slow(time_s, channel) for channel in (6, 7, 8))
         return {
             "browInnerUp": 0.10 * brow,
@@ -173,8 +173,8 @@ class IdleAnimation:
         }
 
 
-def _look(yaw: float, pitch: float) -> dict[str, float]:
-    """Coefficients that turn both eyes to a direction in head space; yaw to the face's left."""
+def _eye_look(yaw: float, pitch: float) -> dict[str, float]:
+    """Return coefficients that rotate both eyes; radians in head space, yaw to the face's left."""
     inwards = atan2(EYE_OFFSET_M, VIEWER_M)
     left, right = (yaw - inwards) / EYE_YAW_RAD, (yaw + inwards) / EYE_YAW_RAD
     down = pitch / EYE_PITCH_RAD
@@ -190,8 +190,8 @@ def _look(yaw: float, pitch: float) -> dict[str, float]:
     }
 
 
-def _smiling(smile: float, lean: float) -> dict[str, float]:
-    """A smile of the whole face, never quite the same on both sides."""
+def _smile_coefficients(smile: float, lean: float) -> dict[str, float]:
+    """Return coefficients of a smile that is slightly asymmetric."""
     return {
         "mouthSmileLeft": smile * (0.36 + 0.04 * lean),
         "mouthSmileRight": smile * (0.36 - 0.04 * lean),
@@ -204,18 +204,20 @@ def _smiling(smile: float, lean: float) -> dict[str, float]:
     }
 
 
-def _lids(since_s: float) -> float:
-    """How far the lids are closed so long after a blink began."""
-    return _bump(since_s, BLINK_CLOSE_S, 0.0, BLINK_OPEN_S)
+def _eyelid_closure(since_s: float) -> float:
+    """Return how far the eyelids are closed at a time after the start of a blink, 0..1."""
+    return _pulse(since_s, BLINK_CLOSE_S, 0.0, BLINK_OPEN_S)
 
 
-def _bump(since_s: float, rise_s: float, hold_s: float, fall_s: float) -> float:
-    """0, up to 1, held, and back to 0; smooth everywhere."""
-    return _smooth(since_s / rise_s) * (1 - _smooth((since_s - rise_s - hold_s) / fall_s))
+def _pulse(since_s: float, rise_s: float, hold_s: float, fall_s: float) -> float:
+    """Return a smooth pulse that rises from 0 to 1, holds and falls back to 0."""
+    return _minimum_jerk(since_s / rise_s) * (
+        1 - _minimum_jerk((since_s - rise_s - hold_s) / fall_s)
+    )
 
 
-def _smooth(share: float) -> float:
-    """From 0 at 0 to 1 at 1 with no speed or acceleration at either end (minimum jerk)."""
+def _minimum_jerk(share: float) -> float:
+    """Interpolate from 0 to 1 without velocity or acceleration at the ends (minimum jerk)."""
     x = _unit(share)
     return x * x * x * (x * (6 * x - 15) + 10)
 
@@ -225,20 +227,20 @@ def _unit(value: float) -> float:
 
 
 def _cells_around(time_s: float, cell_s: float) -> Iterable[int]:
-    """The cell of a moment and the one before, whose event may last into this one."""
+    """Return the cell at a time and the one before, whose event may extend into it."""
     cell = int(time_s // cell_s)
     return (cell - 1, cell) if cell else (cell,)
 
 
 @lru_cache(maxsize=256)
-def _draws(seed: int, event: str, cell: int) -> tuple[float, float, float, float]:
-    """Four numbers in 0..1 that belong to a cell."""
-    chance = random.Random(f"{seed} {event} {cell}")
-    return chance.random(), chance.random(), chance.random(), chance.random()
+def _random_numbers(seed: int, event: str, cell: int) -> tuple[float, float, float, float]:
+    """Return the four random numbers in 0..1 of a cell."""
+    generator = random.Random(f"{seed} {event} {cell}")
+    return generator.random(), generator.random(), generator.random(), generator.random()
 
 
 def _rotation(yaw: float, pitch: float, roll: float) -> Floats:
-    """(4,) quaternion: roll, then pitch (down), then yaw (to the face's left)."""
+    """Return the quaternion (4,) of roll, then pitch (down), then yaw (to the face's left)."""
     sy, cy, sp, cp = sin(yaw / 2), cos(yaw / 2), sin(pitch / 2), cos(pitch / 2)
     sr, cr = sin(roll / 2), cos(roll / 2)
     return np.array(
@@ -253,8 +255,10 @@ def _rotation(yaw: float, pitch: float, roll: float) -> Floats:
 
 
 def _rotate(quaternion: Floats, vector: Vector) -> Vector:
-    """A vector turned by a quaternion. In plain floats: this runs for every frame, and
-    `numpy.cross` alone would take most of the animation's time."""
+    """Rotate a vector by a quaternion.
+
+    Uses plain floats: `numpy.cross` alone would take most of the time of a frame.
+    """
     qx, qy, qz, w = (float(part) for part in quaternion)
     x, y, z = vector
     tx, ty, tz = 2 * (qy * z - qz * y), 2 * (qz * x - qx * z), 2 * (qx * y - qy * x)
@@ -266,7 +270,7 @@ def _rotate(quaternion: Floats, vector: Vector) -> Vector:
 
 
 def to_mesh(face: Face, names: tuple[str, ...], seq: int) -> MeshState:
-    """A face as a frame of a stream, as far as its avatar knows the expressions."""
+    """Convert a face to a mesh frame with the expressions `names` of an avatar."""
     coefficients = [face.expression.get(name, 0.0) for name in names]
     return MeshState(
         seq=seq,
@@ -279,12 +283,12 @@ def to_mesh(face: Face, names: tuple[str, ...], seq: int) -> MeshState:
 
 
 def blend(before: MeshState, after: MeshState, share: float) -> MeshState:
-    """`after`, on the way from `before`: `share` 0 is where that was, 1 is where this is."""
+    """Interpolate mesh frames: `share` 0 gives the pose of `before`, 1 that of `after`."""
     if share >= 1 or before.vertices is not None:
         return after
     towards = after.head_rotation
     if float(before.head_rotation @ towards) < 0:
-        towards = -towards  # the same rotation, the shorter way round
+        towards = -towards  # the same rotation; interpolates along the shorter arc
     rotation = before.head_rotation + share * (towards - before.head_rotation)
     return MeshState(
         seq=after.seq,
@@ -301,9 +305,9 @@ def _between(before: Floats, after: Floats, share: float) -> Floats:
 
 
 async def run_idle_animation(stream: Stream, fps: float, seed: int = 0) -> None:
-    """Animate a stream whenever no publisher holds it, until it is deleted.
+    """Animate a stream whenever no publisher controls it, until it is deleted.
 
-    After a publisher has been silent for `LIVE_HOLD_S` the face moves on from where it was left.
+    `LIVE_HOLD_S` after a publisher's last mesh frame, the animation blends in from that frame.
     """
     animation = IdleAnimation(seed)
     began = time.monotonic()
@@ -315,6 +319,6 @@ async def run_idle_animation(stream: Stream, fps: float, seed: int = 0) -> None:
             mesh = to_mesh(animation.at(now - began), stream.avatar.expression_names, seq)
             if stream.live is not None:
                 resumed_s = now - stream.live.received_at - LIVE_HOLD_S
-                mesh = blend(stream.live, mesh, _smooth(resumed_s / TAKE_BACK_S))
+                mesh = blend(stream.live, mesh, _minimum_jerk(resumed_s / RESUME_BLEND_S))
             stream.publish_idle(mesh)
-        await asyncio.sleep(1 / fps if stream.watchers else UNWATCHED_S)
+        await asyncio.sleep(1 / fps if stream.watchers else UNWATCHED_INTERVAL_S)

@@ -1,7 +1,7 @@
-"""Published faces: each stream keeps the newest frame it was sent and tells who watches.
+"""Published streams: each keeps its newest mesh frame and notifies its watchers.
 
-Knows no messages, no HTTP and no renderer. Used from the event loop only; other threads may read
-`Stream.newest`, which is replaced as a whole.
+Independent of messages, HTTP and the renderer. Used from the event loop only, except for
+`Stream.newest`, which other threads may read because it is replaced as a whole.
 """
 
 from __future__ import annotations
@@ -28,23 +28,24 @@ from server.protocol.states import MeshState
 Floats = NDArray[np.float32]
 
 LIVE_HOLD_S = 2.0
-"""So long after its last frame a sender keeps the face; then idle animation may resume, and a
-sender that starts to count from 0 again is taken for a new one."""
+"""How long a publisher controls the stream after its last mesh frame. Then the idle animation
+resumes,
+and a sequence that restarts at 0 is accepted as that of a new publisher."""
 _STREAM_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
 
 
 @dataclass
 class StreamCounters:
-    """What has come in since the stream was made."""
+    """Numbers of mesh frames received since the stream was created."""
 
     accepted: int = 0
     dropped: int = 0
-    """Frames that came late or twice."""
+    """Late and repeated frames."""
     idle: int = 0
     """Frames of the idle animation."""
 
     def add(self, other: StreamCounters) -> None:
-        """Count what another one has counted too."""
+        """Add the numbers of another stream."""
         self.accepted += other.accepted
         self.dropped += other.dropped
         self.idle += other.idle
@@ -52,44 +53,47 @@ class StreamCounters:
 
 @dataclass(eq=False)
 class Stream:
-    """One published face, watched by any number of sessions."""
+    """One published animation, watched by any number of sessions."""
 
     id: str
     avatar: AvatarInfo
     clock: Callable[[], float] = time.monotonic
     newest: MeshState | None = None
-    """The frame to show now, whoever sent it."""
+    """The mesh frame to show, from a publisher or the idle animation."""
     live: MeshState | None = None
-    """The newest frame a publisher sent."""
+    """The newest mesh frame from a publisher."""
     counters: StreamCounters = field(default_factory=StreamCounters)
     watchers: list[Callable[[], None]] = field(default_factory=list)
-    """Called after `newest` was replaced. Must be quick and must not raise."""
+    """Called after `newest` was replaced. Callbacks must be quick and must not raise."""
     on_deleted: list[Callable[[], None]] = field(default_factory=list)
     """Called once, when the stream is deleted."""
     deleted: bool = False
     permanent: bool = False
-    """Whether it stays though nobody uses it."""
+    """Whether it never expires."""
     _used_at: float = field(init=False)
 
     def __post_init__(self) -> None:
         self._used_at = self.clock()
 
     def unused_s(self) -> float:
-        """How long ago it was last published to, or seen to be watched by this call."""
+        """Return the time since the last mesh frame from a publisher, or since it was watched.
+
+        Only calls of this method record that the stream is watched.
+        """
         if self.watchers:
             self._used_at = self.clock()
         return self.clock() - self._used_at
 
     @property
     def is_live(self) -> bool:
-        """Whether a publisher holds the face: sent a frame within the last `LIVE_HOLD_S`."""
+        """Whether a publisher has sent a mesh frame within the last `LIVE_HOLD_S`."""
         return self.live is not None and self.clock() - self.live.received_at < LIVE_HOLD_S
 
     def publish(self, mesh: MeshState) -> bool:
-        """Take a publisher's frame, unless it comes late or twice.
+        """Show a mesh frame of a publisher, unless it is late or repeated.
 
         Returns:
-            Whether it was taken; one that was not is counted as dropped.
+            Whether it was accepted; otherwise it is counted as dropped.
         """
         if self.live is not None and mesh.seq <= self.live.seq and self.is_live:
             self.counters.dropped += 1
@@ -101,7 +105,11 @@ class Stream:
         return True
 
     def publish_idle(self, mesh: MeshState) -> bool:
-        """Take a frame of the idle animation, unless a publisher holds the face."""
+        """Show a mesh frame of the idle animation, unless a publisher controls the stream.
+
+        Returns:
+            Whether it was accepted.
+        """
         if self.is_live:
             return False
         self.counters.idle += 1
@@ -118,8 +126,8 @@ class Streams:
     """All streams, by id.
 
     Args:
-        avatars: The avatars streams may be made of.
-        max_streams: More are refused.
+        avatars: The avatars that a stream may have, by id.
+        max_streams: Maximum number of streams.
     """
 
     def __init__(self, avatars: Mapping[str, AvatarInfo], max_streams: int = 256) -> None:
@@ -129,17 +137,17 @@ class Streams:
         self._deleted = StreamCounters()
 
     def totals(self) -> StreamCounters:
-        """What has come in to all streams, deleted ones too."""
+        """Return the numbers of all streams, deleted ones included."""
         totals = StreamCounters()
         for counters in (self._deleted, *(s.counters for s in self._streams.values())):
             totals.add(counters)
         return totals
 
     def create(self, avatar_id: str, stream_id: str | None = None) -> Stream:
-        """Make a stream, with a made-up id where none is given.
+        """Create a stream, with a random id if none is given.
 
         Raises:
-            BadMessageError: If the id has other characters or is longer than allowed.
+            BadMessageError: If the id is too long or contains characters that are not allowed.
             AvatarNotFoundError: If there is no such avatar.
             StreamExistsError: If the id is taken.
             LimitError: If there are too many streams.
@@ -162,10 +170,10 @@ class Streams:
         return stream
 
     def get(self, stream_id: str) -> Stream:
-        """Find a stream.
+        """Return a stream by id.
 
         Raises:
-            StreamNotFoundError: If there is none of this id.
+            StreamNotFoundError: If there is no such stream.
         """
         stream = self._streams.get(stream_id)
         if stream is None:
@@ -173,22 +181,22 @@ class Streams:
         return stream
 
     def list(self) -> tuple[Stream, ...]:
-        """All streams, oldest first."""
+        """Return all streams, oldest first."""
         return tuple(self._streams.values())
 
     def unused(self, seconds: float) -> tuple[Stream, ...]:
-        """Those that may go since nobody has published to or watched them for so long.
+        """Return the streams that nobody has published to or watched for `seconds`.
 
-        To be asked now and then: that a stream is watched is noticed only here.
+        Must be called regularly, because only these calls record that a stream is watched.
         """
         ages_s = [(stream, stream.unused_s()) for stream in self._streams.values()]
         return tuple(s for s, age_s in ages_s if age_s > seconds and not s.permanent)
 
     def delete(self, stream_id: str) -> None:
-        """End a stream; its sessions end with it.
+        """Delete a stream and end its sessions.
 
         Raises:
-            StreamNotFoundError: If there is none of this id.
+            StreamNotFoundError: If there is no such stream.
         """
         stream = self.get(stream_id)
         del self._streams[stream_id]

@@ -26,7 +26,8 @@ from server.admission.admission import Admission
 from server.app import pool_settings
 from server.auth.grants import ANYONE
 from server.pool.fake import FakeEngineFactory
-from server.pool.pool import PoolSettings, RenderPool
+from server.pool.pool import RenderPool
+from server.pool.settings import PoolSettings
 from server.sessions.registry import Sessions
 from server.settings import Settings
 from server.streams.streams import Streams
@@ -101,7 +102,7 @@ async def test_four_viewers_watch_on_while_their_worker_is_killed_and_comes_back
             assert {session.id for session in sessions.list()} == ids
             assert max(one.longest_gap_s() for one in crowd) < 1
             for session in sessions.list():
-                newest = session.line.ready
+                newest = session.slots.ready
                 assert newest is not None
                 assert newest.age_ms < 1000, "it gets no caches any more"
 

@@ -21,7 +21,8 @@ from server.admission.admission import Admission
 from server.auth.grants import ANYONE
 from server.encoding.h264 import H264Encoder, open_x264
 from server.pool.fake import FakeEngineFactory
-from server.pool.pool import PoolSettings, RenderPool
+from server.pool.pool import RenderPool
+from server.pool.settings import PoolSettings
 from server.protocol.states import ViewState
 from server.sessions.registry import Sessions
 from server.sessions.session import Session
@@ -131,13 +132,13 @@ async def a_busy_house(viewers: int) -> AsyncIterator[list[Viewer]]:
 
 async def frames_of(viewers: int, seconds: float) -> list[Viewer]:
     async with a_busy_house(viewers) as crowd:
-        before = [viewer.session.line.generation for viewer in crowd]
+        before = [viewer.session.slots.generation for viewer in crowd]
         for viewer in crowd:
             viewer.latencies_s.clear()
             viewer.cache_ages_ms.clear()
         await asyncio.sleep(seconds)
         for viewer, generation in zip(crowd, before, strict=True):
-            viewer.refreshes = viewer.session.line.generation - generation
+            viewer.refreshes = viewer.session.slots.generation - generation
         return crowd
 
 

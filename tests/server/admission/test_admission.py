@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from server.admission.admission import Admission, AdmissionPermit, Turn
-from server.admission.queue import KEPT_S
+from server.admission.admission import Admission, AdmissionPermit, TicketStatus
+from server.admission.queue import RESERVED_S
 from server.auth.grants import ANYONE, Grant, Scope
 from server.errors import DrainingError, FullError, TicketNotFoundError
 
@@ -23,193 +23,193 @@ class Clock:
         return self.now
 
 
-class House:
+class FullServer:
     """So many places, all taken, and whoever waits for them."""
 
-    def __init__(self, places: int = 1, longest: int = 10) -> None:
+    def __init__(self, capacity: int = 1, max_length: int = 10) -> None:
         self.clock = Clock()
-        self.admission = Admission(places, longest, self.clock)
-        self.places = [self.admission.enter(ANYONE) for _ in range(places)]
+        self.admission = Admission(capacity, max_length, self.clock)
+        self.permits = [self.admission.admit(ANYONE) for _ in range(capacity)]
 
-    def one_leaves(self) -> None:
-        self.admission.leave(self.places.pop(), watched=True)
+    def release_one(self) -> None:
+        self.admission.release(self.permits.pop(), connected=True)
 
-    def passes(self, seconds: float, *asking: Turn) -> None:
+    def advance(self, seconds: float, *polling: TicketStatus) -> None:
         """Time in which these tickets are asked for every second."""
         while seconds > 0:
             self.clock.now += min(1.0, seconds)
             seconds -= 1.0
-            for turn in asking:
-                self.place(turn)
+            for status in polling:
+                self.position(status)
 
-    def place(self, turn: Turn) -> int:
-        return self.admission.ask(turn.ticket.id, ANYONE).place
+    def position(self, status: TicketStatus) -> int:
+        return self.admission.poll(status.ticket.id, ANYONE).position
 
-    def enter(self, turn: Turn) -> AdmissionPermit:
-        return self.admission.enter(ANYONE, turn.ticket.id)
+    def admit(self, status: TicketStatus) -> AdmissionPermit:
+        return self.admission.admit(ANYONE, status.ticket.id)
 
-    def line(self, count: int) -> list[Turn]:
+    def queue(self, count: int) -> list[TicketStatus]:
         return [self.admission.join(ANYONE) for _ in range(count)]
 
 
-def test_so_many_are_let_in_and_one_more_when_one_leaves() -> None:
-    house = House(places=3)
+def test_so_many_are_let_in_and_one_more_when_release_one() -> None:
+    server = FullServer(capacity=3)
     with pytest.raises(FullError, match="all 3 places for viewers are taken, and 0 viewers wait"):
-        house.admission.enter(ANYONE)
-    house.one_leaves()
-    house.admission.enter(ANYONE)
-    assert house.admission.inside == 3
+        server.admission.admit(ANYONE)
+    server.release_one()
+    server.admission.admit(ANYONE)
+    assert server.admission.admitted == 3
 
 
 def test_the_only_place_is_not_called_all_1_places() -> None:
     with pytest.raises(FullError, match="the only place for a viewer is taken, and 0 viewers wait"):
-        House().admission.enter(ANYONE)
+        FullServer().admission.admit(ANYONE)
 
 
 def test_until_it_is_measured_there_is_one_place() -> None:
     admission = Admission()
-    admission.enter(ANYONE)
+    admission.admit(ANYONE)
     with pytest.raises(FullError):
-        admission.enter(ANYONE)
-    admission.measured(2, {"encode_ms": 1})
-    admission.enter(ANYONE)
-    assert (admission.capacity, admission.figures) == (2, {"encode_ms": 1})
+        admission.admit(ANYONE)
+    admission.set_capacity(2, {"encode_ms": 1})
+    admission.admit(ANYONE)
+    assert (admission.capacity, admission.measurement) == (2, {"encode_ms": 1})
 
 
 def test_a_ticket_tells_its_place_and_moves_up() -> None:
-    house = House(places=2)
-    line = house.line(3)
-    assert [turn.place for turn in line] == [1, 2, 3]
-    assert line[2].waiting == 3
-    house.one_leaves()
-    assert [house.place(turn) for turn in line] == [0, 1, 2]
-    house.enter(line[0])
-    assert [house.place(turn) for turn in line[1:]] == [1, 2]
-    house.admission.give_up(line[1].ticket.id, ANYONE)
-    assert house.place(line[2]) == 1
+    server = FullServer(capacity=2)
+    queue = server.queue(3)
+    assert [status.position for status in queue] == [1, 2, 3]
+    assert queue[2].queued == 3
+    server.release_one()
+    assert [server.position(status) for status in queue] == [0, 1, 2]
+    server.admit(queue[0])
+    assert [server.position(status) for status in queue[1:]] == [1, 2]
+    server.admission.cancel(queue[1].ticket.id, ANYONE)
+    assert server.position(queue[2]) == 1
 
 
 def test_nobody_overtakes() -> None:
-    house = House()
-    first, second = house.line(2)
-    house.one_leaves()
+    server = FullServer()
+    first, second = server.queue(2)
+    server.release_one()
     for impatient in (None, second.ticket.id, "made up", "\N{SNOWMAN}"):
         with pytest.raises(FullError, match="and 2 viewers wait"):
-            house.admission.enter(ANYONE, impatient)
-    house.passes(3.5)
-    place = house.enter(first)
-    assert place.waited_s == 3.5
+            server.admission.admit(ANYONE, impatient)
+    server.advance(3.5)
+    permit = server.admit(first)
+    assert permit.waited_s == 3.5
     with pytest.raises(FullError):
-        house.enter(second)
+        server.admit(second)
 
 
 def test_more_free_places_than_waiting_viewers_are_for_anyone() -> None:
-    house = House(places=3)
-    (turn,) = house.line(1)
-    house.one_leaves()
-    house.one_leaves()
-    house.admission.enter(ANYONE)
+    server = FullServer(capacity=3)
+    (status,) = server.queue(1)
+    server.release_one()
+    server.release_one()
+    server.admission.admit(ANYONE)
     with pytest.raises(FullError):
-        house.admission.enter(ANYONE)
-    house.enter(turn)
+        server.admission.admit(ANYONE)
+    server.admit(status)
 
 
 def test_a_line_is_joined_even_where_a_place_is_free() -> None:
-    house = House()
-    house.one_leaves()
-    (turn,) = house.line(1)
-    assert turn.place == 0
+    server = FullServer()
+    server.release_one()
+    (status,) = server.queue(1)
+    assert status.position == 0
 
 
 def test_a_ticket_nobody_asks_for_loses_its_place_and_the_others_do_not() -> None:
-    house = House()
-    first, second = house.line(2)
-    house.passes(4.5, second)
-    assert house.place(second) == 2
-    house.passes(1, second)
-    assert house.place(second) == 1
-    assert house.admission.waiting == 1
+    server = FullServer()
+    first, second = server.queue(2)
+    server.advance(4.5, second)
+    assert server.position(second) == 2
+    server.advance(1, second)
+    assert server.position(second) == 1
+    assert server.admission.queued == 1
     with pytest.raises(TicketNotFoundError, match="join again"):
-        house.place(first)
+        server.position(first)
 
 
 def test_a_place_is_kept_for_a_moment_only() -> None:
-    house = House()
-    first, second = house.line(2)
-    house.one_leaves()
-    assert house.place(first) == 0
-    house.passes(KEPT_S, first, second)
-    assert (house.place(first), house.place(second)) == (0, 1)
-    house.passes(0.1)
-    assert house.place(second) == 0
+    server = FullServer()
+    first, second = server.queue(2)
+    server.release_one()
+    assert server.position(first) == 0
+    server.advance(RESERVED_S, first, second)
+    assert (server.position(first), server.position(second)) == (0, 1)
+    server.advance(0.1)
+    assert server.position(second) == 0
     with pytest.raises(FullError):
-        house.enter(first)  # as good as no ticket
-    house.enter(second)
+        server.admit(first)  # as good as no ticket
+    server.admit(second)
 
 
 def test_the_end_of_a_long_line_is_asked_to_ask_less_often() -> None:
-    house = House(longest=60)
-    line = house.line(60)
-    paces = [turn.ask_after_s for turn in line]
+    server = FullServer(max_length=60)
+    queue = server.queue(60)
+    paces = [status.poll_after_s for status in queue]
     assert paces == sorted(paces)
     assert (paces[0], paces[-1]) == (1.0, 5.0)
-    house.passes(8.95)  # five seconds for the last twenty, and four more
-    assert house.admission.waiting == 20
-    assert house.place(line[-1]) == 20
+    server.advance(8.95)  # five seconds for the last twenty, and four more
+    assert server.admission.queued == 20
+    assert server.position(queue[-1]) == 20
 
 
 def test_the_line_is_bounded() -> None:
-    house = House(longest=2)
-    house.line(2)
+    server = FullServer(max_length=2)
+    server.queue(2)
     with pytest.raises(FullError, match="2 viewers wait already"):
-        house.line(1)
-    assert house.admission.waiting == 2
+        server.queue(1)
+    assert server.admission.queued == 2
 
 
 def test_a_ticket_is_good_for_its_holder_only() -> None:
-    house = House()
-    ticket = house.admission.join(ANNA).ticket
+    server = FullServer()
+    ticket = server.admission.join(ANNA).ticket
     assert len(ticket.id) >= 20
-    house.one_leaves()
-    for use in (house.admission.ask, house.admission.give_up):
+    server.release_one()
+    for use in (server.admission.poll, server.admission.cancel):
         with pytest.raises(TicketNotFoundError):
             use(ticket.id, BERT)
     with pytest.raises(FullError):
-        house.admission.enter(BERT, ticket.id)
-    assert house.admission.ask(ticket.id, ADMIN).place == 0
-    house.admission.enter(ANNA, ticket.id)
+        server.admission.admit(BERT, ticket.id)
+    assert server.admission.poll(ticket.id, ADMIN).position == 0
+    server.admission.admit(ANNA, ticket.id)
 
 
 def test_who_came_in_vain_may_try_another_way_before_the_others() -> None:
-    house = House()
-    first, second = house.line(2)
-    house.one_leaves()
-    house.admission.leave(house.enter(first), watched=False)
+    server = FullServer()
+    first, second = server.queue(2)
+    server.release_one()
+    server.admission.release(server.admit(first), connected=False)
     with pytest.raises(FullError):
-        house.enter(second)
-    house.admission.leave(house.enter(first), watched=True)
-    house.enter(second)
+        server.admit(second)
+    server.admission.release(server.admit(first), connected=True)
+    server.admit(second)
 
 
 def test_who_came_in_vain_and_stays_away_gives_way() -> None:
-    house = House()
-    first, second = house.line(2)
-    house.one_leaves()
-    house.admission.leave(house.enter(first), watched=False)
-    house.passes(4.5, second)
-    house.enter(second)
+    server = FullServer()
+    first, second = server.queue(2)
+    server.release_one()
+    server.admission.release(server.admit(first), connected=False)
+    server.advance(4.5, second)
+    server.admit(second)
 
 
 def test_a_server_that_ends_lets_nobody_in_and_says_so() -> None:
-    house = House(places=2)
-    (turn,) = house.line(1)
-    house.one_leaves()
-    house.admission.draining = True
+    server = FullServer(capacity=2)
+    (status,) = server.queue(1)
+    server.release_one()
+    server.admission.draining = True
     for use in (
-        lambda: house.admission.enter(ANYONE),
-        lambda: house.enter(turn),
-        lambda: house.place(turn),
-        lambda: house.line(1),
+        lambda: server.admission.admit(ANYONE),
+        lambda: server.admit(status),
+        lambda: server.position(status),
+        lambda: server.queue(1),
     ):
         with pytest.raises(DrainingError, match="going down; 1 viewers are left"):
             use()

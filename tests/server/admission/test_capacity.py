@@ -11,46 +11,47 @@ import pytest
 
 from server.admission import capacity
 from server.admission.admission import Admission
-from server.admission.capacity import Costs, find_capacity, measure
+from server.admission.capacity import FrameTimes, find_capacity, measure
 from server.auth.grants import ANYONE
 from server.pool.fake import FakeEngineFactory, fake_avatar
-from server.pool.pool import PoolSettings, RenderPool
+from server.pool.pool import RenderPool
+from server.pool.settings import PoolSettings
 from server.sessions.registry import Sessions
 from server.streams.streams import Streams
 
 
-def costs(warp_s: Mapping[str, float], encode_s: float = 0.001, cores: int = 16) -> Costs:
-    return Costs(warp_s, encode_s, cores, warp_threads=2)
+def times(warp_s: Mapping[str, float], encode_s: float = 0.001, cores: int = 16) -> FrameTimes:
+    return FrameTimes(warp_s, encode_s, cores, warp_threads=2)
 
 
 def test_the_warp_decides_where_there_are_cores_enough() -> None:
-    assert costs({"cuda:0": 0.005}).frames_per_s == pytest.approx(200)
-    assert costs({"cuda:0": 0.005}).viewers(fps=30) == 4
+    assert times({"cuda:0": 0.005}).frames_per_s == pytest.approx(200)
+    assert times({"cuda:0": 0.005}).viewers(fps=30) == 4
 
 
 def test_every_device_adds_its_share_and_the_slowest_sets_it() -> None:
-    assert costs({"cuda:0": 0.005, "cuda:1": 0.005}).frames_per_s == pytest.approx(400)
-    assert costs({"cuda:0": 0.005, "cuda:1": 0.02}).frames_per_s == pytest.approx(100)
+    assert times({"cuda:0": 0.005, "cuda:1": 0.005}).frames_per_s == pytest.approx(400)
+    assert times({"cuda:0": 0.005, "cuda:1": 0.02}).frames_per_s == pytest.approx(100)
 
 
 def test_on_a_cpu_the_warp_shares_the_cores_with_the_rest() -> None:
     # (2 x 4 + 1 + 1.2) ms of two cores: 196 frames a second.
-    assert costs({"cpu": 0.004}, cores=2).frames_per_s == pytest.approx(2 / 0.0102)
-    assert costs({"cpu": 0.004}, cores=2).viewers(fps=30) == 3
+    assert times({"cpu": 0.004}, cores=2).frames_per_s == pytest.approx(2 / 0.0102)
+    assert times({"cpu": 0.004}, cores=2).viewers(fps=30) == 3
 
 
 def test_however_many_gpus_one_event_loop_sends_it_all() -> None:
     gpus = {f"cuda:{index}": 0.001 for index in range(8)}
-    assert costs(gpus, cores=128).frames_per_s == pytest.approx(1 / 0.0012)
+    assert times(gpus, cores=128).frames_per_s == pytest.approx(1 / 0.0012)
 
 
 def test_fewer_frames_make_room_for_more_viewers_but_more_are_promised_to_nobody() -> None:
-    found = costs({"cuda:0": 0.005})
+    found = times({"cuda:0": 0.005})
     assert (found.viewers(fps=15), found.viewers(fps=60)) == (8, 4)
 
 
 def test_there_is_always_one_place() -> None:
-    assert costs({"cpu": 2.0}, cores=1).viewers(fps=60) == 1
+    assert times({"cpu": 2.0}, cores=1).viewers(fps=60) == 1
 
 
 async def test_a_warp_is_measured_on_every_device_and_takes_what_it_takes() -> None:
@@ -61,12 +62,12 @@ async def test_a_warp_is_measured_on_every_device_and_takes_what_it_takes() -> N
     await pool.start()
     with ThreadPoolExecutor(1) as executor:
         found = await measure(pool, executor)
-        trials = await pool.try_warps(0.1)
+        benchmarks = await pool.benchmark_warps(0.1)
     await pool.close()
     assert found.warp_s.keys() == {"cuda:0", "cuda:1"}
     assert all(0.02 <= warp_s < 0.2 for warp_s in found.warp_s.values())
     assert 0 < found.encode_s < 0.1
-    assert trials["cuda:1"].pictures[0].shape == (64, 64, 3)
+    assert benchmarks["cuda:1"].images[0].shape == (64, 64, 3)
 
 
 async def test_places_are_found_while_a_viewer_watches(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,8 +87,8 @@ async def test_places_are_found_while_a_viewer_watches(monkeypatch: pytest.Monke
     await sessions.close_all()
     await pool.close()
     assert 1 <= admission.capacity <= 2  # 100 warps a second at most
-    assert admission.figures is not None
-    assert admission.figures.keys() == {"warp_ms", "encode_ms", "cores"}
+    assert admission.measurement is not None
+    assert admission.measurement.keys() == {"warp_ms", "encode_ms", "cores"}
 
 
 class Unconnected:

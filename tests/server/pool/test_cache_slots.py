@@ -17,17 +17,17 @@ class Owner:
         self.engine = FakeEngine(FakeEngineFactory())
         self.calls = 0
         self.memory = self.engine.allocate("default")
-        self.line = CacheSlots(1, "default", "cpu", self.memory, self._changed)
+        self.slots = CacheSlots(1, "default", "cpu", self.memory, self._changed)
 
-    def _changed(self, line: CacheSlots) -> None:
+    def _changed(self, slots: CacheSlots) -> None:
         self.calls += 1
 
     def refresh(self) -> float:
         """Do the refresh that waits; gives its number."""
-        refresh = self.line.begin_refresh()
+        refresh = self.slots.begin_refresh()
         self.engine.refresh("default", refresh.state, self.memory.slot(refresh.slot))
-        self.line.finish_refresh()
-        ready = self.line.ready
+        self.slots.finish_refresh()
+        ready = self.slots.ready
         assert ready is not None
         return round(float(ready.state.expression[17]), 3)
 
@@ -47,113 +47,113 @@ def freed(owner: Owner) -> bool:
 
 def test_a_waiting_request_is_replaced_by_a_newer_one(owner: Owner) -> None:
     for jaw_open in (0.1, 0.2, 0.3):
-        owner.line.request(always(fake_state(jaw_open)))
+        owner.slots.request(always(fake_state(jaw_open)))
     assert owner.refresh() == 0.3
-    assert not owner.line.can_refresh
-    owner.line.close()
+    assert not owner.slots.can_refresh
+    owner.slots.close()
 
 
 def test_at_most_one_refresh_is_under_way(owner: Owner) -> None:
-    owner.line.request(always(fake_state(0.1)))
-    owner.line.begin_refresh()
-    owner.line.request(always(fake_state(0.2)))
-    assert not owner.line.can_refresh
-    owner.line.finish_refresh()
-    assert owner.line.can_refresh
-    owner.line.close()
+    owner.slots.request(always(fake_state(0.1)))
+    owner.slots.begin_refresh()
+    owner.slots.request(always(fake_state(0.2)))
+    assert not owner.slots.can_refresh
+    owner.slots.finish_refresh()
+    assert owner.slots.can_refresh
+    owner.slots.close()
 
 
 def test_a_sample_is_taken_when_the_refresh_begins(owner: Owner) -> None:
     newest = fake_state(0.1)
-    owner.line.request(lambda: newest)
+    owner.slots.request(lambda: newest)
     newest = fake_state(0.9)
     assert owner.refresh() == 0.9
-    owner.line.close()
+    owner.slots.close()
 
 
 def test_the_age_of_a_cache_counts_from_when_its_state_was_sampled(owner: Owner) -> None:
-    owner.line.request(always(fake_state(0.1)))
+    owner.slots.request(always(fake_state(0.1)))
     time.sleep(0.02)
     before = time.monotonic()
-    refresh = owner.line.begin_refresh()
+    refresh = owner.slots.begin_refresh()
     after = time.monotonic()
     time.sleep(0.02)
     owner.engine.refresh("default", refresh.state, owner.memory.slot(refresh.slot))
-    owner.line.finish_refresh()
-    assert owner.line.ready is not None
-    assert before <= owner.line.ready.made_at <= after
-    assert owner.line.ready.age_ms >= 20
-    owner.line.close()
+    owner.slots.finish_refresh()
+    assert owner.slots.ready is not None
+    assert before <= owner.slots.ready.made_at <= after
+    assert owner.slots.ready.age_ms >= 20
+    owner.slots.close()
 
 
 def test_generations_count_up_and_watchers_are_told(owner: Owner) -> None:
-    told = []
-    owner.line.on_ready.append(lambda: told.append(owner.line.generation))
-    assert owner.line.ready is None
+    notified = []
+    owner.slots.on_ready.append(lambda: notified.append(owner.slots.generation))
+    assert owner.slots.ready is None
     for _ in range(3):
-        owner.line.request(always(fake_state()))
+        owner.slots.request(always(fake_state()))
         owner.refresh()
-    assert told == [1, 2, 3]
-    owner.line.close()
+    assert notified == [1, 2, 3]
+    owner.slots.close()
 
 
 def test_a_refresh_whose_worker_died_waits_again(owner: Owner) -> None:
-    owner.line.request(always(fake_state(0.1)))
-    owner.line.begin_refresh()
-    owner.line.retry_refresh()
+    owner.slots.request(always(fake_state(0.1)))
+    owner.slots.begin_refresh()
+    owner.slots.retry_refresh()
     assert owner.refresh() == 0.1
-    owner.line.close()
+    owner.slots.close()
 
 
 def test_a_newer_request_goes_before_the_one_whose_worker_died(owner: Owner) -> None:
-    owner.line.request(always(fake_state(0.1)))
-    owner.line.begin_refresh()
-    owner.line.request(always(fake_state(0.2)))
-    owner.line.retry_refresh()
+    owner.slots.request(always(fake_state(0.1)))
+    owner.slots.begin_refresh()
+    owner.slots.request(always(fake_state(0.2)))
+    owner.slots.retry_refresh()
     assert owner.refresh() == 0.2
-    owner.line.close()
+    owner.slots.close()
 
 
 def test_a_refused_refresh_is_counted_and_not_repeated(owner: Owner) -> None:
-    owner.line.request(always(fake_state(0.1)))
-    owner.line.begin_refresh()
-    owner.line.fail_refresh()
-    assert owner.line.failed == 1
-    assert not owner.line.can_refresh
-    assert owner.line.ready is None
-    owner.line.close()
+    owner.slots.request(always(fake_state(0.1)))
+    owner.slots.begin_refresh()
+    owner.slots.fail_refresh()
+    assert owner.slots.failed_refreshes == 1
+    assert not owner.slots.can_refresh
+    assert owner.slots.ready is None
+    owner.slots.close()
 
 
 def test_a_cache_being_read_keeps_its_contents(owner: Owner) -> None:
-    owner.line.request(always(fake_state(0.5)))
+    owner.slots.request(always(fake_state(0.5)))
     owner.refresh()
-    with owner.line.reading() as cache:
+    with owner.slots.reading() as cache:
         assert cache is not None
         for jaw_open in (0.6, 0.7, 0.8, 0.9):
-            owner.line.request(always(fake_state(jaw_open)))
+            owner.slots.request(always(fake_state(jaw_open)))
             owner.refresh()
-        assert cache.slot["numbers"][0] == 0.5
-    owner.line.close()
+        assert cache.slot["values"][0] == 0.5
+    owner.slots.close()
 
 
 def test_a_line_closed_while_it_is_read_is_freed_afterwards(owner: Owner) -> None:
-    owner.line.request(always(fake_state(0.5)))
+    owner.slots.request(always(fake_state(0.5)))
     owner.refresh()
-    with owner.line.reading():
-        owner.line.close()
-        assert owner.line.needs_settling
+    with owner.slots.reading():
+        owner.slots.close()
+        assert owner.slots.needs_resume
         assert not freed(owner)
-    owner.line.settle()
+    owner.slots.resume()
     assert freed(owner)
-    with owner.line.reading() as cache:
+    with owner.slots.reading() as cache:
         assert cache is None
 
 
 def test_a_line_closed_while_it_is_written_is_freed_afterwards(owner: Owner) -> None:
-    owner.line.request(always(fake_state(0.5)))
-    owner.line.begin_refresh()
-    owner.line.close()
-    owner.line.request(always(fake_state(0.6)))
+    owner.slots.request(always(fake_state(0.5)))
+    owner.slots.begin_refresh()
+    owner.slots.close()
+    owner.slots.request(always(fake_state(0.6)))
     assert not freed(owner)
-    owner.line.finish_refresh()
+    owner.slots.finish_refresh()
     assert freed(owner)

@@ -22,7 +22,8 @@ from models.runtime.crossfade import FADE_S
 from server.errors import RenderError
 from server.pool.engine import ModelEngine, ModelEngineFactory
 from server.pool.fake import always
-from server.pool.pool import PoolSettings, RenderPool
+from server.pool.pool import RenderPool
+from server.pool.settings import PoolSettings
 from tests.server.pool.test_pool import warp
 
 SIZE = 64
@@ -83,11 +84,11 @@ def test_a_cache_made_through_one_mapping_is_warped_through_another(engine: Mode
     ours = engine.allocate("tiny")
     theirs = engine.attach("tiny", ours.handle)
     engine.refresh("tiny", state(0.3), theirs.slot(2))
-    picture = engine.warp("tiny", state(0.0), ours.slot(2))
+    image = engine.warp("tiny", state(0.0), ours.slot(2))
     expected = engine.warp_from("tiny", state(0.0), state(0.3))
-    assert picture.rgb.shape == (SIZE, SIZE, 3)
-    assert picture.rgb.dtype == np.uint8
-    assert np.array_equal(picture.rgb, expected)
+    assert image.rgb.shape == (SIZE, SIZE, 3)
+    assert image.rgb.dtype == np.uint8
+    assert np.array_equal(image.rgb, expected)
     other = engine.warp_from("tiny", state(0.0), state(-0.3))
     assert not np.array_equal(other, expected), "the cache makes no difference"
     assert not any(tensor.any() for tensor in ours.slot(1).values())
@@ -197,12 +198,12 @@ async def test_real_workers_fill_caches_that_the_server_warps(
     await pool.start()
     try:
         await pool.wait_ready(60)
-        line = pool.open_slots("tiny")
+        slots = pool.open_slots("tiny")
         swapped = asyncio.Event()
-        line.on_ready.append(swapped.set)
-        line.request(always(state(0.2)))
+        slots.on_ready.append(swapped.set)
+        slots.request(always(state(0.2)))
         await asyncio.wait_for(swapped.wait(), 20)
-        frame = await warp(pool, line, state(0.1))
+        frame = await warp(pool, slots, state(0.1))
         assert frame is not None
         assert np.array_equal(frame.rgb, engine.warp_from("tiny", state(0.1), state(0.2)))
         full = await pool.render("tiny", state(0.1))
@@ -220,25 +221,25 @@ async def test_a_new_cache_comes_in_by_and_by(avatars: Path, engine: ModelEngine
     await pool.start()
     try:
         await pool.wait_ready(60)
-        line = pool.open_slots("tiny")
+        slots = pool.open_slots("tiny")
         swapped = asyncio.Event()
-        line.on_ready.append(swapped.set)
-        pictures = []
+        slots.on_ready.append(swapped.set)
+        images = []
         for yaw in (0.3, -0.3):
             swapped.clear()
-            line.request(always(state(yaw)))
+            slots.request(always(state(yaw)))
             await asyncio.wait_for(swapped.wait(), 20)
-            frame = await warp(pool, line, state())
+            frame = await warp(pool, slots, state())
             assert frame is not None
-            pictures.append(frame.rgb)
+            images.append(frame.rgb)
         assert frame is not None
         assert frame.fading
         before, after = (engine.warp_from("tiny", state(), state(yaw)) for yaw in (0.3, -0.3))
-        assert np.array_equal(pictures[0], before)
-        assert not np.array_equal(pictures[1], before)
-        assert not np.array_equal(pictures[1], after)
+        assert np.array_equal(images[0], before)
+        assert not np.array_equal(images[1], before)
+        assert not np.array_equal(images[1], after)
         await asyncio.sleep(FADE_S)
-        last = await warp(pool, line, state())
+        last = await warp(pool, slots, state())
         assert last is not None
         assert not last.fading
         assert np.array_equal(last.rgb, after)

@@ -21,14 +21,15 @@ from server.pool.fake import (
     fake_state,
     hanging,
 )
-from server.pool.pool import PoolSettings, RenderPool
+from server.pool.pool import RenderPool
+from server.pool.settings import PoolSettings
 from server.pool.slot_memory import SharedBlock
 from server.pool.supervisor import Timeouts
 from tests.server.pool.test_pool import alive, pid, refreshed, running, until
 
 
 async def test_an_idle_worker_that_stops_listening_is_found_and_replaced() -> None:
-    async with running(patience=Timeouts(ping_s=0.1, pong_s=1.0)) as pool:
+    async with running(timeouts=Timeouts(ping_s=0.1, pong_s=1.0)) as pool:
         stopped = pid(pool)
         os.kill(stopped, signal.SIGSTOP)
         await until(lambda: pool.status().workers[0].restarts == 1 and pool.ready)
@@ -37,14 +38,14 @@ async def test_an_idle_worker_that_stops_listening_is_found_and_replaced() -> No
 
 
 async def test_a_worker_that_answers_pings_is_left_alone() -> None:
-    async with running(patience=Timeouts(ping_s=0.01, pong_s=5.0)) as pool:
+    async with running(timeouts=Timeouts(ping_s=0.01, pong_s=5.0)) as pool:
         await asyncio.sleep(0.3)
         await refreshed(pool.open_slots("default"), 0.5)
         assert pool.status().workers[0].restarts == 0
 
 
 async def test_a_ping_does_not_take_the_deadline_from_a_job() -> None:
-    async with running(patience=Timeouts(ping_s=0.01, pong_s=30.0, job_s=0.3)) as pool:
+    async with running(timeouts=Timeouts(ping_s=0.01, pong_s=30.0, job_s=0.3)) as pool:
         hung = pid(pool)
         pool.open_slots("default").request(always(hanging(fake_state())))
         await until(lambda: not alive(hung), 5)
@@ -52,27 +53,27 @@ async def test_a_ping_does_not_take_the_deadline_from_a_job() -> None:
 
 async def test_what_broke_an_engine_is_told(caplog: pytest.LogCaptureFixture) -> None:
     async with running() as pool:
-        line = pool.open_slots("default")
-        line.request(always(breaking(fake_state())))
+        slots = pool.open_slots("default")
+        slots.request(always(breaking(fake_state())))
         await until(lambda: not pool.ready)
         expected = "the engine broke: RuntimeError: this state was made to break the engine"
         assert pool.reason == f"cpu-0: {expected}"
-        line.request(always(fake_state(0.5)))
-        await until(lambda: line.generation == 1)
+        slots.request(always(fake_state(0.5)))
+        await until(lambda: slots.generation == 1)
     assert expected in caplog.text
 
 
 async def test_workers_that_do_nothing_but_hang_are_parked() -> None:
-    # Each lives longer than `settled_s`, but does nothing with its life.
-    patience = Timeouts(job_s=0.3, settled_s=0.1, backoff_s=60, longest_backoff_s=60)
-    async with running(patience=patience) as pool:
+    # Each lives longer than `stable_s`, but does nothing with its life.
+    timeouts = Timeouts(job_s=0.3, stable_s=0.1, backoff_s=60, max_backoff_s=60)
+    async with running(timeouts=timeouts) as pool:
         pool.open_slots("default").request(always(hanging(fake_state())))
         await until(lambda: pool.failing and pool.status().workers[0].restarts == 2)
         assert pool.reason == "cpu-0: hung for 0.3 s on a job"
 
 
 async def test_a_viewer_whose_state_breaks_every_worker_does_not_keep_others_from_theirs() -> None:
-    async with running(patience=Timeouts(backoff_s=0.01, longest_backoff_s=0.01)) as pool:
+    async with running(timeouts=Timeouts(backoff_s=0.01, max_backoff_s=0.01)) as pool:
         bad, good = pool.open_slots("default"), pool.open_slots("default")
 
         def served() -> bool:

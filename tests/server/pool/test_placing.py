@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from server.pool.placing import DeviceLoad, choose_device, lost_devices
+from server.pool.placing import DeviceLoad, choose_device, failed_devices
 
 EIGHT = [DeviceLoad(f"cuda:{index}", 0, None, True) for index in range(8)]
 
@@ -15,8 +15,8 @@ def fill(loads: list[DeviceLoad], viewers: int) -> Counter[str]:
     loads = list(loads)
     for _ in range(viewers):
         index = [load.device for load in loads].index(choose_device(loads))
-        loads[index] = replace(loads[index], lines=loads[index].lines + 1)
-    return Counter({load.device: load.lines for load in loads})
+        loads[index] = replace(loads[index], open_slots=loads[index].open_slots + 1)
+    return Counter({load.device: load.open_slots for load in loads})
 
 
 def test_equal_devices_get_equally_many_lines() -> None:
@@ -37,19 +37,19 @@ def test_a_device_that_has_not_warped_yet_counts_as_a_typical_one() -> None:
 
 
 def test_what_is_open_already_counts() -> None:
-    loads = [replace(load, lines=index) for index, load in enumerate(EIGHT)]
+    loads = [replace(load, open_slots=index) for index, load in enumerate(EIGHT)]
     assert choose_device(loads) == "cuda:0"
     assert set(fill(loads, 28).values()) == {7}
 
 
 def test_a_device_that_fails_gets_none_and_loses_its_lines() -> None:
-    loads = [replace(load, works=index != 3) for index, load in enumerate(EIGHT)]
+    loads = [replace(load, usable=index != 3) for index, load in enumerate(EIGHT)]
     assert fill(loads, 70)["cuda:3"] == 0
-    assert lost_devices(loads) == {"cuda:3"}
-    assert lost_devices(EIGHT) == set()
+    assert failed_devices(loads) == {"cuda:3"}
+    assert failed_devices(EIGHT) == set()
 
 
 def test_where_nothing_works_viewers_stay_and_wait() -> None:
-    loads = [replace(load, works=False) for load in EIGHT]
-    assert lost_devices(loads) == set()
+    loads = [replace(load, usable=False) for load in EIGHT]
+    assert failed_devices(loads) == set()
     assert set(fill(loads, 8).values()) == {1}

@@ -17,6 +17,7 @@ import pytest
 
 from models.contract.frame_state import FrameState
 from server.errors import AvatarNotFoundError, NotReadyError, PoolBusyError, RenderError
+from server.pool.cache_slots import CacheSlots
 from server.pool.fake import (
     FakeEngineFactory,
     always,
@@ -27,7 +28,8 @@ from server.pool.fake import (
     hanging,
 )
 from server.pool.frame import Frame
-from server.pool.pool import CacheSlots, PoolSettings, RenderPool
+from server.pool.pool import RenderPool
+from server.pool.settings import PoolSettings
 from server.pool.supervisor import Timeouts
 from server.protocol.states import FrameInputs
 
@@ -39,16 +41,16 @@ STEP = 1 / 255
 @asynccontextmanager
 async def running(
     factory: FakeEngineFactory | None = None,
-    patience: Timeouts | None = None,
+    timeouts: Timeouts | None = None,
     workers: int = 1,
-    max_waiting_renders: int = 8,
+    max_pending_renders: int = 8,
     rest: float = 0.0,
 ) -> AsyncIterator[RenderPool]:
     settings = PoolSettings(
         workers=workers,
-        max_waiting_renders=max_waiting_renders,
+        max_pending_renders=max_pending_renders,
         rest=rest,
-        patience=patience or Timeouts(),
+        timeouts=timeouts or Timeouts(),
     )
     pool = RenderPool(settings, factory or FakeEngineFactory())
     await pool.start()
@@ -65,20 +67,20 @@ async def until(condition: Callable[[], bool], timeout_s: float = READY_S) -> No
             await asyncio.sleep(0.005)
 
 
-async def warp(pool: RenderPool, line: CacheSlots, state: FrameState) -> Frame | None:
+async def warp(pool: RenderPool, slots: CacheSlots, state: FrameState) -> Frame | None:
     """Warp the line's newest cache to a state."""
     inputs = FrameInputs(revision=1, view=None, mesh=None, state=state)
-    return await pool.submit_warp(line, line.sequence, lambda: inputs)
+    return await pool.submit_warp(slots, slots.sequence, lambda: inputs)
 
 
-async def refreshed(line: CacheSlots, jaw_open: float) -> None:
+async def refreshed(slots: CacheSlots, jaw_open: float) -> None:
     """Ask for a cache and wait until it is there."""
-    line.request(always(fake_state(jaw_open)))
-    await until(lambda: cached_jaw_open(line) == pytest.approx(jaw_open))
+    slots.request(always(fake_state(jaw_open)))
+    await until(lambda: cached_jaw_open(slots) == pytest.approx(jaw_open))
 
 
-def cached_jaw_open(line: CacheSlots) -> float | None:
-    return float(line.ready.state.expression[17]) if line.ready else None
+def cached_jaw_open(slots: CacheSlots) -> float | None:
+    return float(slots.ready.state.expression[17]) if slots.ready else None
 
 
 def pid(pool: RenderPool) -> int:
@@ -96,16 +98,16 @@ def alive(process: int) -> bool:
 
 def mapped_blocks() -> set[Path]:
     """The shared memory this process has mapped."""
-    lines = Path("/proc/self/maps").read_text().splitlines()
-    return {Path(line.split()[5]) for line in lines if "/dev/shm/psm_" in line}
+    mappings = Path("/proc/self/maps").read_text().splitlines()
+    return {Path(mapping.split()[5]) for mapping in mappings if "/dev/shm/psm_" in mapping}
 
 
 async def test_a_warp_shows_the_state_asked_for_from_the_cache_a_worker_made() -> None:
     async with running() as pool:
-        line = pool.open_slots("default")
-        assert await warp(pool, line, fake_state()) is None
-        await refreshed(line, 0.8)
-        frame = await warp(pool, line, fake_state(0.2, eye_x=0.5))
+        slots = pool.open_slots("default")
+        assert await warp(pool, slots, fake_state()) is None
+        await refreshed(slots, 0.8)
+        frame = await warp(pool, slots, fake_state(0.2, eye_x=0.5))
         assert frame is not None
         shown = decode_image(frame.rgb)
         assert shown.jaw_open == pytest.approx(0.2, abs=STEP)
@@ -117,63 +119,63 @@ async def test_a_warp_shows_the_state_asked_for_from_the_cache_a_worker_made() -
 
 async def test_newest_wins_while_a_slow_worker_is_busy() -> None:
     async with running(FakeEngineFactory(refresh_s=0.1)) as pool:
-        line = pool.open_slots("default")
+        slots = pool.open_slots("default")
         made: list[float | None] = []
-        line.on_ready.append(lambda: made.append(cached_jaw_open(line)))
+        slots.on_ready.append(lambda: made.append(cached_jaw_open(slots)))
         for index in range(1, 31):
-            line.request(always(fake_state(index / 100)))
+            slots.request(always(fake_state(index / 100)))
             await asyncio.sleep(0.01)
-        await until(lambda: cached_jaw_open(line) == pytest.approx(0.3))
+        await until(lambda: cached_jaw_open(slots) == pytest.approx(0.3))
         assert made[0] == pytest.approx(0.01)
         assert 3 <= len(made) <= 6
-        assert pool.status().waiting_lines == 0
+        assert pool.status().pending_refreshes == 0
 
 
 async def test_a_slot_is_never_written_while_it_is_read() -> None:
     # The fake engine's warp raises if its slot changes while it reads.
     async with running(FakeEngineFactory(warp_s=0.03)) as pool:
-        line = pool.open_slots("default")
-        await refreshed(line, 0.5)
+        slots = pool.open_slots("default")
+        await refreshed(slots, 0.5)
         for _ in range(20):
-            warping = asyncio.ensure_future(warp(pool, line, fake_state()))
+            warping = asyncio.ensure_future(warp(pool, slots, fake_state()))
             while not warping.done():
-                line.request(always(fake_state(0.6)))
+                slots.request(always(fake_state(0.6)))
                 await asyncio.sleep(0.001)
             await warping
-        assert line.generation > 60
+        assert slots.generation > 60
 
 
 async def test_lines_do_not_mix_and_share_the_worker() -> None:
     async with running(FakeEngineFactory(refresh_s=0.01)) as pool:
-        lines = [pool.open_slots("default") for _ in range(3)]
+        all_slots = [pool.open_slots("default") for _ in range(3)]
         deadline = time.monotonic() + 0.6
         while time.monotonic() < deadline:
-            for index, line in enumerate(lines):
-                line.request(always(fake_state(index / 4)))
+            for index, slots in enumerate(all_slots):
+                slots.request(always(fake_state(index / 4)))
             await asyncio.sleep(0.002)
-        counts = [line.generation for line in lines]
+        counts = [slots.generation for slots in all_slots]
         assert max(counts) - min(counts) <= 1
         assert min(counts) > 5
-        for index, line in enumerate(lines):
-            frame = await warp(pool, line, fake_state())
+        for index, slots in enumerate(all_slots):
+            frame = await warp(pool, slots, fake_state())
             assert frame is not None
             assert decode_image(frame.rgb).cached_jaw_open == pytest.approx(index / 4, abs=STEP)
 
 
 async def test_a_killed_worker_is_replaced_and_the_line_warps_on_meanwhile() -> None:
     async with running(FakeEngineFactory(refresh_s=0.3)) as pool:
-        line = pool.open_slots("default")
-        await refreshed(line, 0.5)
+        slots = pool.open_slots("default")
+        await refreshed(slots, 0.5)
         killed = pid(pool)
-        line.request(always(fake_state(0.6)))
+        slots.request(always(fake_state(0.6)))
         os.kill(killed, signal.SIGKILL)
         await until(lambda: not pool.ready)
-        line.request(always(fake_state(0.7)))
-        frame = await warp(pool, line, fake_state())
+        slots.request(always(fake_state(0.7)))
+        frame = await warp(pool, slots, fake_state())
         assert frame is not None
         assert decode_image(frame.rgb).cached_jaw_open == pytest.approx(0.5, abs=STEP)
-        await until(lambda: line.generation == 2)
-        assert cached_jaw_open(line) == pytest.approx(0.7)
+        await until(lambda: slots.generation == 2)
+        assert cached_jaw_open(slots) == pytest.approx(0.7)
         worker = pool.status().workers[0]
         assert (worker.restarts, worker.problem) == (1, None)
         assert worker.pid != killed
@@ -181,53 +183,53 @@ async def test_a_killed_worker_is_replaced_and_the_line_warps_on_meanwhile() -> 
 
 async def test_the_request_under_way_is_made_again_when_its_worker_dies() -> None:
     async with running(FakeEngineFactory(refresh_s=0.2)) as pool:
-        line = pool.open_slots("default")
-        line.request(always(fake_state(0.4)))
+        slots = pool.open_slots("default")
+        slots.request(always(fake_state(0.4)))
         await until(lambda: pool.status().workers[0].state == "busy")
         os.kill(pid(pool), signal.SIGKILL)
-        await until(lambda: line.generation == 1)
-        assert cached_jaw_open(line) == pytest.approx(0.4)
+        await until(lambda: slots.generation == 1)
+        assert cached_jaw_open(slots) == pytest.approx(0.4)
 
 
 async def test_a_hung_worker_is_killed_and_replaced() -> None:
-    async with running(patience=Timeouts(job_s=0.2)) as pool:
-        line = pool.open_slots("default")
+    async with running(timeouts=Timeouts(job_s=0.2)) as pool:
+        slots = pool.open_slots("default")
         hung = pid(pool)
-        line.request(always(hanging(fake_state(0.1))))
+        slots.request(always(hanging(fake_state(0.1))))
         await until(lambda: pool.status().workers[0].state == "busy")
-        line.request(always(fake_state(0.2)))
-        await until(lambda: line.generation == 1)
-        assert cached_jaw_open(line) == pytest.approx(0.2)
+        slots.request(always(fake_state(0.2)))
+        await until(lambda: slots.generation == 1)
+        assert cached_jaw_open(slots) == pytest.approx(0.2)
         assert not alive(hung)
         assert pool.status().workers[0].restarts == 1
 
 
 async def test_a_worker_rests_after_a_refresh_and_then_takes_the_newest_request() -> None:
     async with running(FakeEngineFactory(refresh_s=0.1), rest=3.0) as pool:
-        line = pool.open_slots("default")
-        line.request(always(fake_state(0.1)))
-        await until(lambda: line.generation == 1)
+        slots = pool.open_slots("default")
+        slots.request(always(fake_state(0.1)))
+        await until(lambda: slots.generation == 1)
         finished_at = time.monotonic()
-        line.request(always(fake_state(0.2)))
+        slots.request(always(fake_state(0.2)))
         await asyncio.sleep(0.1)
-        line.request(always(fake_state(0.3)))
-        await until(lambda: line.generation == 2)
+        slots.request(always(fake_state(0.3)))
+        await until(lambda: slots.generation == 2)
         # 0.3 s of rest, 0.1 s of refreshing; without the rest the first would have begun at once.
         assert time.monotonic() - finished_at > 0.35
-        assert cached_jaw_open(line) == pytest.approx(0.3)
+        assert cached_jaw_open(slots) == pytest.approx(0.3)
 
 
 async def test_a_refused_state_fails_alone() -> None:
     async with running() as pool:
-        line = pool.open_slots("default")
-        line.request(always(failing(fake_state(0.1))))
-        await until(lambda: line.failed == 1)
-        await refreshed(line, 0.2)
+        slots = pool.open_slots("default")
+        slots.request(always(failing(fake_state(0.1))))
+        await until(lambda: slots.failed_refreshes == 1)
+        await refreshed(slots, 0.2)
         with pytest.raises(RenderError, match="made to fail"):
-            await warp(pool, line, failing(fake_state()))
+            await warp(pool, slots, failing(fake_state()))
         with pytest.raises(RenderError, match="made to fail"):
             await pool.render("default", failing(fake_state()))
-        assert await warp(pool, line, fake_state()) is not None
+        assert await warp(pool, slots, fake_state()) is not None
         assert pool.status().workers[0].restarts == 0
 
 
@@ -251,13 +253,13 @@ async def test_a_picture_whose_worker_dies_is_tried_once_more_and_then_failed() 
 
 
 async def test_more_pictures_than_may_wait_are_refused() -> None:
-    async with running(FakeEngineFactory(full_s=0.1), max_waiting_renders=2) as pool:
+    async with running(FakeEngineFactory(full_s=0.1), max_pending_renders=2) as pool:
         waiting = [
             asyncio.ensure_future(pool.render("default", fake_state(index / 10)))
             for index in range(3)
         ]
         await asyncio.sleep(0.02)
-        with pytest.raises(PoolBusyError, match="2 pictures are waiting"):
+        with pytest.raises(PoolBusyError, match="2 images are waiting"):
             await pool.render("default", fake_state())
         shown = [decode_image(rgb).jaw_open for rgb in await asyncio.gather(*waiting)]
         assert shown == [pytest.approx(index / 10, abs=STEP) for index in range(3)]
@@ -277,7 +279,7 @@ async def test_a_picture_nobody_waits_for_any_more_is_not_rendered() -> None:
 
 async def test_pictures_and_refreshes_do_not_starve_each_other() -> None:
     async with running(FakeEngineFactory(refresh_s=0.02, full_s=0.02)) as pool:
-        line = pool.open_slots("default")
+        slots = pool.open_slots("default")
 
         async def render_on() -> None:
             while True:
@@ -286,7 +288,7 @@ async def test_pictures_and_refreshes_do_not_starve_each_other() -> None:
         clients = [asyncio.ensure_future(render_on()) for _ in range(3)]
         deadline = time.monotonic() + 0.8
         while time.monotonic() < deadline:
-            line.request(always(fake_state()))
+            slots.request(always(fake_state()))
             await asyncio.sleep(0.002)
         for client in clients:
             client.cancel()
@@ -297,9 +299,9 @@ async def test_pictures_and_refreshes_do_not_starve_each_other() -> None:
 
 
 async def test_a_worker_that_cannot_build_its_engine_is_reported_and_tried_again() -> None:
-    patience = Timeouts(backoff_s=0.01, longest_backoff_s=0.02)
+    timeouts = Timeouts(backoff_s=0.01, max_backoff_s=0.02)
     pool = RenderPool(
-        PoolSettings(workers=1, patience=patience), FakeEngineFactory(builds_in_workers=False)
+        PoolSettings(workers=1, timeouts=timeouts), FakeEngineFactory(builds_in_workers=False)
     )
     await pool.start()
     assert "default" in pool.avatars
@@ -316,15 +318,15 @@ async def test_a_worker_that_cannot_build_its_engine_is_reported_and_tried_again
 
 
 def test_quick_deaths_in_a_row_are_answered_with_longer_and_longer_waits() -> None:
-    patience = Timeouts(backoff_s=0.5, longest_backoff_s=3.0)
-    waits = [patience.wait_s(deaths) for deaths in range(7)]
+    timeouts = Timeouts(backoff_s=0.5, max_backoff_s=3.0)
+    waits = [timeouts.backoff_delay_s(deaths) for deaths in range(7)]
     assert waits == [0.0, 0.0, 0.5, 1.0, 2.0, 3.0, 3.0]
 
 
 async def test_a_worker_that_dies_without_a_word_is_reported_and_its_wait_can_be_ended() -> None:
-    patience = Timeouts(backoff_s=60, longest_backoff_s=60)
+    timeouts = Timeouts(backoff_s=60, max_backoff_s=60)
     pool = RenderPool(
-        PoolSettings(workers=1, patience=patience), FakeEngineFactory(exits_in_workers=True)
+        PoolSettings(workers=1, timeouts=timeouts), FakeEngineFactory(exits_in_workers=True)
     )
     await pool.start()
     await until(lambda: pool.status().workers[0].restarts == 2)
@@ -359,12 +361,12 @@ async def test_an_unknown_avatar_is_named() -> None:
 async def test_lines_go_to_the_device_with_the_fewest() -> None:
     async with running(FakeEngineFactory(device_names=("cuda:0", "cuda:1"))) as pool:
         await until(lambda: all(worker.state == "idle" for worker in pool.status().workers))
-        lines = [pool.open_slots("default") for _ in range(4)]
-        assert [line.device for line in lines] == ["cuda:0", "cuda:1"] * 2
-        lines[1].close()
+        all_slots = [pool.open_slots("default") for _ in range(4)]
+        assert [slots.device for slots in all_slots] == ["cuda:0", "cuda:1"] * 2
+        all_slots[1].close()
         assert pool.open_slots("default").device == "cuda:1"
-        for line in lines[2:]:
-            await refreshed(line, 0.3)
+        for slots in all_slots[2:]:
+            await refreshed(slots, 0.3)
 
 
 async def test_closing_leaves_no_process_no_memory_and_no_descriptor() -> None:
@@ -373,14 +375,14 @@ async def test_closing_leaves_no_process_no_memory_and_no_descriptor() -> None:
     assert mapped_blocks() == set()
     async with running(FakeEngineFactory(refresh_s=0.05, warp_s=0.05), workers=2) as pool:
         await until(lambda: all(worker.state == "idle" for worker in pool.status().workers))
-        lines = [pool.open_slots("default") for _ in range(3)]
-        await refreshed(lines[0], 0.5)
+        all_slots = [pool.open_slots("default") for _ in range(3)]
+        await refreshed(all_slots[0], 0.5)
         processes = [worker.pid for worker in pool.status().workers]
         await pool.render("default", fake_state())
-        lines[2].close()
-        for line in lines:
-            line.request(always(fake_state()))
-        warping = asyncio.ensure_future(warp(pool, lines[0], fake_state()))
+        all_slots[2].close()
+        for slots in all_slots:
+            slots.request(always(fake_state()))
+        warping = asyncio.ensure_future(warp(pool, all_slots[0], fake_state()))
         rendering = asyncio.ensure_future(pool.render("default", breaking(fake_state())))
         await asyncio.sleep(0.01)
         blocks = mapped_blocks()
@@ -406,7 +408,8 @@ async def test_closing_while_workers_start_does_not_wait_for_them() -> None:
 _ORPHAN = """
 import asyncio
 from server.pool.fake import FakeEngineFactory, always, fake_state, hanging
-from server.pool.pool import PoolSettings, RenderPool
+from server.pool.pool import RenderPool
+from server.pool.settings import PoolSettings
 
 async def main():
     pool = RenderPool(PoolSettings(workers=2), FakeEngineFactory())
@@ -442,8 +445,8 @@ async def test_workers_ignore_ctrl_c() -> None:
     async with running() as pool:
         process = pid(pool)
         os.kill(process, signal.SIGINT)
-        line = pool.open_slots("default")
-        await refreshed(line, 0.5)
+        slots = pool.open_slots("default")
+        await refreshed(slots, 0.5)
         assert pid(pool) == process
 
 
@@ -465,17 +468,17 @@ async def test_viewers_who_leave_before_a_busy_worker_knows_them_do_it_no_harm()
 
 async def test_lines_leave_a_device_whose_workers_keep_failing() -> None:
     factory = FakeEngineFactory(device_names=("cuda:0", "cuda:1"), broken_devices=("cuda:1",))
-    pool = RenderPool(PoolSettings(workers=1, patience=Timeouts(backoff_s=0.01)), factory)
+    pool = RenderPool(PoolSettings(workers=1, timeouts=Timeouts(backoff_s=0.01)), factory)
     await pool.start()
     try:
-        lines = [pool.open_slots("default") for _ in range(2)]
-        assert [line.device for line in lines] == ["cuda:0", "cuda:1"]
-        lost = asyncio.Event()
-        lines[0].on_lost.append(lambda: pytest.fail("its device works"))
-        lines[1].on_lost.append(lost.set)
+        all_slots = [pool.open_slots("default") for _ in range(2)]
+        assert [slots.device for slots in all_slots] == ["cuda:0", "cuda:1"]
+        device_failed = asyncio.Event()
+        all_slots[0].on_device_failed.append(lambda: pytest.fail("its device works"))
+        all_slots[1].on_device_failed.append(device_failed.set)
         async with asyncio.timeout(30):
-            await lost.wait()
-        lines[1].close()
+            await device_failed.wait()
+        all_slots[1].close()
         assert {pool.open_slots("default").device for _ in range(3)} == {"cuda:0"}
     finally:
         await pool.close()

@@ -1,99 +1,108 @@
-"""Whose turn it is."""
+"""The order in which the scheduler hands out jobs."""
 
 from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
 
 import pytest
 
 from server.errors import PoolBusyError
 from server.pool.cache_slots import CacheSlots
 from server.pool.fake import FakeEngine, FakeEngineFactory, always, fake_state
-from server.pool.scheduler import Scheduler
+from server.pool.jobs import RenderJob
+from server.pool.scheduler import PendingRender, Scheduler
 
 
-class Lines:
-    """Three lines that always want the next refresh."""
+class Setup:
+    """A scheduler and the slots of three viewers."""
 
     def __init__(self) -> None:
         engine = FakeEngine(FakeEngineFactory())
-        self.scheduler: Scheduler[str] = Scheduler(max_waiting=3)
-        self.lines = [
-            CacheSlots(index, "default", "cpu", engine.allocate("default"), lambda line: None)
+        self.scheduler = Scheduler(max_pending=3)
+        self.loop = asyncio.new_event_loop()
+        self.all_slots = [
+            CacheSlots(index, "default", "cpu", engine.allocate("default"), lambda slots: None)
             for index in range(3)
         ]
 
-    def want(self, *indices: int) -> None:
-        for index in indices:
-            self.lines[index].request(always(fake_state()))
-            self.scheduler.want(self.lines[index])
+    def render(self, avatar_id: str) -> PendingRender:
+        """Return an image that can be told from others by its avatar."""
+        job = RenderJob(0, avatar_id, fake_state(), "full", None)
+        return PendingRender(job, self.loop.create_future())
 
-    def next(self) -> int | str | None:
-        """Do what is next at once; gives the line's index or the picture."""
-        job = self.scheduler.next("cpu")
+    def queue_refresh(self, *indices: int) -> None:
+        for index in indices:
+            self.all_slots[index].request(always(fake_state()))
+            self.scheduler.queue_refresh(self.all_slots[index])
+
+    def next_job(self) -> int | str | None:
+        """Complete the next job; return the index of its slots or the avatar of its image."""
+        job = self.scheduler.next_job("cpu")
         if isinstance(job, CacheSlots):
             job.begin_refresh()
             job.finish_refresh()
             return job.id
-        return job
+        return job.job.avatar_id if job else None
 
     def close(self) -> None:
-        for line in self.lines:
-            line.close()
+        for slots in self.all_slots:
+            slots.close()
+        self.loop.close()
 
 
 @pytest.fixture
-def three() -> Lines:
-    return Lines()
+def three() -> Iterator[Setup]:
+    setup = Setup()
+    yield setup
+    setup.close()
 
 
-def test_lines_are_served_in_rotation_even_if_one_asks_more_often(three: Lines) -> None:
+def test_refreshes_rotate_even_if_one_viewer_requests_more_often(three: Setup) -> None:
     order = []
-    three.want(0, 1, 2)
+    three.queue_refresh(0, 1, 2)
     for _ in range(6):
-        order.append(three.next())
-        three.want(0, 0)
-        three.want(1, 2)
+        order.append(three.next_job())
+        three.queue_refresh(0, 0)
+        three.queue_refresh(1, 2)
     assert order == [0, 1, 2, 0, 1, 2]
-    three.close()
 
 
-def test_pictures_and_refreshes_alternate(three: Lines) -> None:
-    three.want(0, 1, 2)
-    for picture in "abc":
-        three.scheduler.put(picture)
-    assert [three.next() for _ in range(7)] == [0, "a", 1, "b", 2, "c", None]
-    three.close()
+def test_images_and_refreshes_alternate(three: Setup) -> None:
+    three.queue_refresh(0, 1, 2)
+    for name in "abc":
+        three.scheduler.queue_render(three.render(name))
+    assert [three.next_job() for _ in range(7)] == [0, "a", 1, "b", 2, "c", None]
 
 
-def test_more_pictures_than_may_wait_are_refused(three: Lines) -> None:
-    for picture in "abc":
-        three.scheduler.put(picture)
-    with pytest.raises(PoolBusyError, match="3 pictures are waiting"):
-        three.scheduler.put("d")
-    three.scheduler.put_back("e")  # its worker died: it had its place already
-    assert three.next() == "e"
-    three.close()
+def test_more_images_than_the_limit_are_refused(three: Setup) -> None:
+    for name in "abc":
+        three.scheduler.queue_render(three.render(name))
+    with pytest.raises(PoolBusyError, match="3 images are waiting"):
+        three.scheduler.queue_render(three.render("d"))
+    three.scheduler.requeue_render(three.render("e"))  # the limit does not apply to a retry
+    assert three.next_job() == "e"
 
 
-def test_a_discarded_picture_and_a_forgotten_line_are_not_served(three: Lines) -> None:
-    three.want(0, 1)
-    three.scheduler.put("a")
-    three.scheduler.discard("a")
-    three.scheduler.discard("never put")
-    three.scheduler.forget(three.lines[0])
-    assert [three.next(), three.next()] == [1, None]
-    three.close()
+def test_discarded_images_and_removed_refreshes_are_not_served(three: Setup) -> None:
+    three.queue_refresh(0, 1)
+    discarded = three.render("a")
+    three.scheduler.queue_render(discarded)
+    three.scheduler.discard_render(discarded)
+    three.scheduler.discard_render(three.render("never queued"))
+    three.scheduler.remove_refresh(three.all_slots[0])
+    assert [three.next_job(), three.next_job()] == [1, None]
 
 
-def test_a_line_that_cannot_be_refreshed_gives_way(three: Lines) -> None:
-    three.want(0, 1)
-    three.lines[0].begin_refresh()
-    assert three.next() == 1
-    three.close()
-    three.lines[0].finish_refresh()
+def test_slots_that_cannot_be_refreshed_are_skipped(three: Setup) -> None:
+    three.queue_refresh(0, 1)
+    three.all_slots[0].begin_refresh()
+    assert three.next_job() == 1
+    three.all_slots[0].close()
+    three.all_slots[0].finish_refresh()
 
 
-def test_lines_of_other_devices_wait_for_their_own_workers(three: Lines) -> None:
-    three.want(0)
-    assert three.scheduler.next("cuda:0") is None
-    assert three.scheduler.waiting_lines == 1
-    three.close()
+def test_slots_of_other_devices_wait_for_their_own_workers(three: Setup) -> None:
+    three.queue_refresh(0)
+    assert three.scheduler.next_job("cuda:0") is None
+    assert three.scheduler.pending_refreshes == 1

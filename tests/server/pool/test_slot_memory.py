@@ -7,87 +7,87 @@ from multiprocessing.shared_memory import SharedMemory
 
 import pytest
 
-from server.pool.slot_memory import ArraySpec, SharedBlock, SlotBook, SlotLayout
+from server.pool.slot_memory import ArraySpec, SharedBlock, SlotLayout, SlotUsage
 
 
-def write(book: SlotBook) -> int:
-    slot = book.begin_write()
+def write(usage: SlotUsage) -> int:
+    slot = usage.begin_write()
     assert slot is not None
-    book.finish_write()
+    usage.finish_write()
     return slot
 
 
 def test_the_newest_slot_is_not_the_next_to_be_written() -> None:
-    book = SlotBook()
-    written = [write(book) for _ in range(4)]
+    usage = SlotUsage()
+    written = [write(usage) for _ in range(4)]
     assert all(before != after for before, after in pairwise(written))
-    assert book.newest == written[-1]
+    assert usage.newest == written[-1]
 
 
 def test_a_slot_being_read_is_not_written_however_many_caches_come() -> None:
-    book = SlotBook()
-    write(book)
-    pinned = book.pin_newest()
-    assert pinned not in [write(book) for _ in range(6)]
+    usage = SlotUsage()
+    write(usage)
+    pinned = usage.pin_newest()
+    assert pinned not in [write(usage) for _ in range(6)]
     assert pinned is not None
-    book.unpin(pinned)
-    assert pinned in [write(book) for _ in range(2)]
+    usage.unpin(pinned)
+    assert pinned in [write(usage) for _ in range(2)]
 
 
 def test_a_reader_gets_the_newest_even_while_an_older_one_is_read() -> None:
-    book = SlotBook()
-    first = write(book)
-    assert book.pin_newest() == first
-    second = write(book)
-    assert book.pin_newest() == second
+    usage = SlotUsage()
+    first = write(usage)
+    assert usage.pin_newest() == first
+    second = write(usage)
+    assert usage.pin_newest() == second
 
 
 def test_nothing_can_be_written_while_every_other_slot_is_read() -> None:
-    book = SlotBook()
+    usage = SlotUsage()
     pins = []
     for _ in range(2):
-        write(book)
-        pins.append(book.pin_newest())
-    write(book)
-    assert not book.can_write
-    assert book.begin_write() is None
+        write(usage)
+        pins.append(usage.pin_newest())
+    write(usage)
+    assert not usage.can_write
+    assert usage.begin_write() is None
     assert pins[0] is not None
-    book.unpin(pins[0])
-    assert book.can_write
-    assert book.begin_write() == pins[0]
+    usage.unpin(pins[0])
+    assert usage.can_write
+    assert usage.begin_write() == pins[0]
 
 
 def test_one_slot_is_written_at_a_time() -> None:
-    book = SlotBook()
-    assert book.begin_write() is not None
-    assert not book.can_write
-    assert book.begin_write() is None
+    usage = SlotUsage()
+    assert usage.begin_write() is not None
+    assert not usage.can_write
+    assert usage.begin_write() is None
 
 
 def test_an_aborted_write_leaves_the_newest_as_it_was() -> None:
-    book = SlotBook()
-    newest = write(book)
-    book.begin_write()
-    book.abort_write()
-    assert book.newest == newest
-    assert book.can_write
+    usage = SlotUsage()
+    newest = write(usage)
+    usage.begin_write()
+    usage.abort_write()
+    assert usage.newest == newest
+    assert usage.can_write
 
 
 def test_there_is_nothing_to_pin_before_the_first_write() -> None:
-    assert SlotBook().pin_newest() is None
+    assert SlotUsage().pin_newest() is None
 
 
 def test_a_book_retires_only_when_nobody_uses_a_slot() -> None:
-    book = SlotBook()
-    slot = write(book)
-    book.pin_newest()
-    assert not book.retire()
-    book.begin_write()
-    book.unpin(slot)
-    assert not book.retire()
-    book.abort_write()
-    assert book.retire()
-    assert book.pin_newest() is None
+    usage = SlotUsage()
+    slot = write(usage)
+    usage.pin_newest()
+    assert not usage.retire()
+    usage.begin_write()
+    usage.unpin(slot)
+    assert not usage.retire()
+    usage.abort_write()
+    assert usage.retire()
+    assert usage.pin_newest() is None
 
 
 def test_arrays_of_all_slots_are_aligned_and_do_not_overlap() -> None:

@@ -40,7 +40,7 @@ class Served:
         )
         self.thread.start()
 
-    def ask(self, job: RefreshJob | RenderJob) -> object:
+    def run(self, job: RefreshJob | RenderJob) -> object:
         self.channel.send(job)
         return self.channel.receive()
 
@@ -61,7 +61,7 @@ def worker() -> Iterator[Served]:
 def test_a_refresh_fills_the_slot_that_the_server_has_mapped(worker: Served) -> None:
     memory = worker.engine.allocate("default")
     worker.channel.send(AttachSlots(7, "default", memory.handle))
-    reply = worker.ask(RefreshJob(1, 7, 2, fake_state(0.25)))
+    reply = worker.run(RefreshJob(1, 7, 2, fake_state(0.25)))
     assert isinstance(reply, JobDone)
     assert reply.job_id == 1
     assert [memory.slot(slot)["numbers"][0] for slot in range(3)] == [0, 0, 0.25]
@@ -73,16 +73,16 @@ def test_pictures_of_both_modes_are_left_in_the_picture_block(worker: Served) ->
     block = SharedBlock.create(64 * 64 * 3)
     worker.channel.send(AttachImage(block.name))
 
-    def picture(job: RenderJob) -> object:
-        reply = worker.ask(job)
+    def image(job: RenderJob) -> object:
+        reply = worker.run(job)
         assert isinstance(reply, JobDone)
         assert reply.shape == (64, 64, 3)
         return decode_image(np.frombuffer(bytes(block.buffer[:12288]), np.uint8).reshape(64, 64, 3))
 
     state, older = fake_state(0.2), fake_state(0.8)
-    full = picture(RenderJob(1, "default", state, "full", None))
-    assert full == picture(RenderJob(2, "default", state, "warp", None))
-    warped = picture(RenderJob(3, "default", state, "warp", older))
+    full = image(RenderJob(1, "default", state, "full", None))
+    assert full == image(RenderJob(2, "default", state, "warp", None))
+    warped = image(RenderJob(3, "default", state, "warp", older))
     assert warped != full
     assert warped == decode_image(
         FakeEngine(FakeEngineFactory()).warp_from("default", state, older)
@@ -92,17 +92,17 @@ def test_pictures_of_both_modes_are_left_in_the_picture_block(worker: Served) ->
 
 def test_a_failed_job_does_not_end_the_worker(worker: Served) -> None:
     job = RenderJob(5, "default", failing(fake_state()), "full", None)
-    assert worker.ask(job) == JobFailed(5, "this state was made to fail")
-    assert worker.ask(job) == JobFailed(5, "this state was made to fail")
+    assert worker.run(job) == JobFailed(5, "this state was made to fail")
+    assert worker.run(job) == JobFailed(5, "this state was made to fail")
 
 
 def test_jobs_of_an_avatar_that_this_worker_could_not_load_fail_alone(worker: Served) -> None:
     # It was whole when the server started, and broken when this worker did.
     memory = worker.engine.allocate("default")
     worker.channel.send(AttachSlots(1, "ghost", memory.handle))
-    refreshed = worker.ask(RefreshJob(1, 1, 0, fake_state()))
+    refreshed = worker.run(RefreshJob(1, 1, 0, fake_state()))
     assert refreshed == JobFailed(1, "its avatar could not be loaded by this worker")
-    rendered = worker.ask(RenderJob(2, "ghost", fake_state(), "full", None))
+    rendered = worker.run(RenderJob(2, "ghost", fake_state(), "full", None))
     assert rendered == JobFailed(2, "avatar 'ghost' could not be loaded by this worker")
     memory.close()
 

@@ -20,8 +20,8 @@ def samples(metrics: FrameMetrics) -> dict[tuple[str, str], float]:
 
 def test_frames_fall_into_the_buckets_of_their_stages_and_age() -> None:
     metrics = FrameMetrics()
-    metrics.drawn(40.0, {"warp": 7.0, "raster": 3.0})
-    metrics.drawn(0.0, {"warp": 30.0})
+    metrics.rendered(40.0, {"warp": 7.0, "raster": 3.0})
+    metrics.rendered(0.0, {"warp": 30.0})
     found = samples(metrics)
     assert found["telewarp_stage_seconds_count", "warp"] == 2
     assert found["telewarp_stage_seconds_bucket", "0.006,warp"] == 0

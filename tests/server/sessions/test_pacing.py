@@ -21,13 +21,13 @@ def begun(pace: FramePacing, moments: Iterator[float]) -> list[tuple[float, floa
     """When each view came, and when the frame began that was the first to show it."""
     frames: list[tuple[float, float]] = []
     newest = None
-    for moment in moments:
-        if newest is not None and pace.view_due_at_s <= moment:
+    for time_s in moments:
+        if newest is not None and pace.view_due_at_s <= time_s:
             begins = max(newest, pace.view_due_at_s)
             pace.view_frame_begins(begins)
             frames.append((newest, begins))
-        newest = moment
-        pace.viewer_moved(moment)
+        newest = time_s
+        pace.viewer_moved(time_s)
     return frames
 
 
@@ -69,12 +69,12 @@ def test_a_face_waits_for_a_viewer_who_moves_and_not_for_one_who_rests() -> None
 def test_frames_of_the_face_are_not_in_the_way_of_views_and_fill_what_these_leave() -> None:
     pace = FramePacing(fps=50)
     waits, faces = [], 0
-    for moment in evenly(per_s=30, seconds=20):
-        while pace.due_at_s < moment:
-            pace.frame_begins(max(pace.due_at_s, moment - 1e-3))
+    for time_s in evenly(per_s=30, seconds=20):
+        while pace.due_at_s < time_s:
+            pace.frame_begins(max(pace.due_at_s, time_s - 1e-3))
             faces += 1
-        waits.append(pace.view_due_at_s - moment)
-        pace.viewer_moved(moment)
-        pace.view_frame_begins(moment)
+        waits.append(pace.view_due_at_s - time_s)
+        pace.viewer_moved(time_s)
+        pace.view_frame_begins(time_s)
     assert max(waits) <= 0
     assert 15 * 20 <= faces <= 22 * 20

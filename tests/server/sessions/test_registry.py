@@ -33,7 +33,8 @@ from server.pool.fake import (
     decode_image,
     fake_avatar,
 )
-from server.pool.pool import PoolSettings, RenderPool
+from server.pool.pool import RenderPool
+from server.pool.settings import PoolSettings
 from server.pool.supervisor import Timeouts
 from server.protocol.states import MeshState, ViewState, neutral_mesh
 from server.sessions import session as session_module
@@ -70,7 +71,7 @@ class FakePeer:
 
 
 @dataclass
-class House:
+class Server:
     """Everything a session needs."""
 
     pool: RenderPool
@@ -85,20 +86,20 @@ class House:
 
 
 @asynccontextmanager
-async def house(
+async def running_server(
     factory: FakeEngineFactory | None = None,
     fps: float = 200.0,
     max_sessions: int = 4,
-    patience: Timeouts | None = None,
-) -> AsyncIterator[House]:
-    settings = PoolSettings(workers=1, patience=patience or Timeouts())
+    timeouts: Timeouts | None = None,
+) -> AsyncIterator[Server]:
+    settings = PoolSettings(workers=1, timeouts=timeouts or Timeouts())
     pool = RenderPool(settings, factory or FakeEngineFactory())
     await pool.start()
     streams = Streams(pool.avatars)
     admission = Admission(max_sessions)
     sessions = Sessions(streams, pool, fps, admission)
     try:
-        yield House(pool, streams, sessions, admission, streams.create("default", "s"))
+        yield Server(pool, streams, sessions, admission, streams.create("default", "s"))
     finally:
         await sessions.close_all()
         await pool.close()
@@ -136,11 +137,11 @@ async def settled(session: Session) -> None:
 
 
 async def test_the_first_frame_comes_as_soon_as_the_first_cache_is_there() -> None:
-    async with house() as h:  # the worker is still starting
-        session = await h.open()
+    async with running_server() as server:  # the worker is still starting
+        session = await server.open()
         began = time.monotonic()
         frame = await session.next_frame()
-        ready = session.line.ready
+        ready = session.slots.ready
         assert ready is not None
         assert time.monotonic() - began < 10
         assert not frame.repeated
@@ -150,20 +151,20 @@ async def test_the_first_frame_comes_as_soon_as_the_first_cache_is_there() -> No
 
 
 async def test_the_first_frame_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "FIRST_CACHE_S", 0.1)
-    async with house(FakeEngineFactory(refresh_s=1.0)) as h:
-        session = await h.open()
-        with pytest.raises(NotReadyError, match=r"no picture within 0\.1 s"):
+    monkeypatch.setattr(session_module, "FIRST_CACHE_TIMEOUT_S", 0.1)
+    async with running_server(FakeEngineFactory(refresh_s=1.0)) as server:
+        session = await server.open()
+        with pytest.raises(NotReadyError, match=r"no frame within 0\.1 s"):
             await session.next_frame()
 
 
 async def test_a_frame_shows_the_newest_view_and_face_and_names_them() -> None:
-    async with house() as h:
-        session = await h.open()
+    async with running_server() as server:
+        session = await server.open()
         await session.next_frame()
         for seq in range(1, 6):
             session.set_view(view(seq, x=seq / 10))
-            h.stream.publish(mesh(10 + seq, seq / 10))
+            server.stream.publish(mesh(10 + seq, seq / 10))
         frame = await session.next_frame()
         assert (frame.view_seq, frame.view_sent_at_ms, frame.mesh_seq) == (5, 7.5, 15)
         shown = decode_image(frame.rgb)
@@ -172,8 +173,8 @@ async def test_a_frame_shows_the_newest_view_and_face_and_names_them() -> None:
 
 
 async def test_a_change_wakes_a_waiting_session_at_once() -> None:
-    async with house() as h:
-        session = await h.open()
+    async with running_server() as server:
+        session = await server.open()
         await settled(session)
         delays = []
         for seq in range(1, 8):
@@ -189,9 +190,9 @@ async def test_a_change_wakes_a_waiting_session_at_once() -> None:
 
 
 async def test_the_view_is_sampled_when_the_warp_begins_not_when_it_was_asked_for() -> None:
-    async with house(FakeEngineFactory(warp_s=0.15)) as h:
-        first, second = await h.open(), await h.open()
-        await until(lambda: first.line.generation > 0 and second.line.generation > 0)
+    async with running_server(FakeEngineFactory(warp_s=0.15)) as server:
+        first, second = await server.open(), await server.open()
+        await until(lambda: first.slots.generation > 0 and second.slots.generation > 0)
         ahead = asyncio.ensure_future(first.next_frame())
         await asyncio.sleep(0.01)
         behind = asyncio.ensure_future(second.next_frame())
@@ -204,29 +205,29 @@ async def test_the_view_is_sampled_when_the_warp_begins_not_when_it_was_asked_fo
 
 
 async def test_frames_come_no_faster_than_asked_for() -> None:
-    async with house(fps=50) as h:
-        session = await h.open()
+    async with running_server(fps=50) as server:
+        session = await server.open()
         await session.next_frame()
         began, frames, seq = time.monotonic(), 0, 0
 
-        async def move() -> None:
+        async def update() -> None:
             nonlocal seq
             while True:
                 seq += 1
                 session.set_view(view(seq, x=0.001 * (seq % 100)))
                 await asyncio.sleep(0.002)
 
-        mover = asyncio.ensure_future(move())
+        moving = asyncio.ensure_future(update())
         while time.monotonic() - began < 1.0:
             await session.next_frame()
             frames += 1
-        mover.cancel()
+        moving.cancel()
         assert 35 <= frames <= 56
 
 
 async def test_a_face_that_moves_by_itself_does_not_hold_up_the_viewers_movement() -> None:
-    async with house(fps=20) as h:
-        session = await h.open()
+    async with running_server(fps=20) as server:
+        session = await server.open()
         await settled(session)
         waits_ms = []
         for seq in range(1, 12):
@@ -236,14 +237,14 @@ async def test_a_face_that_moves_by_itself_does_not_hold_up_the_viewers_movement
             assert frame.view_seq == seq
             waits_ms.append(frame.stages_ms["wait"])
             await asyncio.sleep(0.025)
-            h.stream.publish(mesh(seq, 0.05 * seq))
+            server.stream.publish(mesh(seq, 0.05 * seq))
             await asyncio.sleep(0.025)
         assert np.median(waits_ms[1:]) < 5
 
 
 async def test_a_still_picture_is_sent_again_every_100_ms_without_a_warp() -> None:
-    async with house() as h:
-        session = await h.open()
+    async with running_server() as server:
+        session = await server.open()
         await settled(session)
         began = time.monotonic()
         one, other = await session.next_frame(), await session.next_frame()
@@ -251,14 +252,16 @@ async def test_a_still_picture_is_sent_again_every_100_ms_without_a_warp() -> No
         assert one.repeated
         assert other.rgb is one.rgb
         assert other.stages_ms == {}
-        assert h.pool.status().refreshes == 1, "a state that is cached already was cached again"
+        assert server.pool.status().refreshes == 1, (
+            "a state that is cached already was cached again"
+        )
 
 
 async def test_a_new_cache_is_shown_although_nothing_moves() -> None:
-    async with house(FakeEngineFactory(refresh_s=0.15)) as h:
-        session = await h.open()
+    async with running_server(FakeEngineFactory(refresh_s=0.15)) as server:
+        session = await server.open()
         await session.next_frame()
-        h.stream.publish(mesh(1, 0.8))
+        server.stream.publish(mesh(1, 0.8))
         early = await session.next_frame()
         assert decode_image(early.rgb).cached_jaw_open == pytest.approx(0.0, abs=STEP)
         assert early.cache_age_ms > 0
@@ -271,8 +274,8 @@ async def test_a_new_cache_is_shown_although_nothing_moves() -> None:
 
 
 async def test_stages_say_where_the_time_went() -> None:
-    async with house(FakeEngineFactory(warp_s=0.03)) as h:
-        session = await h.open()
+    async with running_server(FakeEngineFactory(warp_s=0.03)) as server:
+        session = await server.open()
         await session.next_frame()
         session.set_view(view(1, x=0.3))
         began = time.monotonic()
@@ -285,9 +288,9 @@ async def test_stages_say_where_the_time_went() -> None:
 
 
 async def test_a_viewer_may_drive_the_face() -> None:
-    async with house() as h:
-        session, other = await h.open(), await h.open()
-        h.stream.publish(mesh(1, 0.2))
+    async with running_server() as server:
+        session, other = await server.open(), await server.open()
+        server.stream.publish(mesh(1, 0.2))
         assert session.set_mesh(mesh(7, 0.9))
         driven, watched = await session.next_frame(), await other.next_frame()
         assert driven.mesh_seq == 7
@@ -296,29 +299,29 @@ async def test_a_viewer_may_drive_the_face() -> None:
 
 
 async def test_video_goes_on_while_the_worker_is_killed_and_comes_back() -> None:
-    async with house() as h:
-        session = await h.open()
+    async with running_server() as server:
+        session = await server.open()
         await session.next_frame()
-        worker = h.pool.status().workers[0].pid
+        worker = server.pool.status().workers[0].pid
         assert worker is not None
         os.kill(worker, signal.SIGKILL)
-        generation, seq, longest = session.line.generation, 0, 0.0
+        generation, seq, longest = session.slots.generation, 0, 0.0
         began = time.monotonic()
-        while session.line.generation < generation + 3 and time.monotonic() - began < 20:
+        while session.slots.generation < generation + 3 and time.monotonic() - began < 20:
             seq += 1
             session.set_view(view(seq, x=0.001 * (seq % 500)))
             before = time.monotonic()
             frame = await session.next_frame()
             longest = max(longest, time.monotonic() - before)
             assert frame.view_seq == seq
-        assert session.line.generation >= generation + 3
+        assert session.slots.generation >= generation + 3
         assert longest < 0.3
-        assert h.pool.status().workers[0].restarts == 1
+        assert server.pool.status().workers[0].restarts == 1
 
 
 async def test_a_state_the_renderer_refuses_does_not_end_the_session() -> None:
-    async with house() as h:
-        session = await h.open()
+    async with running_server() as server:
+        session = await server.open()
         await session.next_frame()
         session.set_view(view(1, fov_y_rad=FOV_FAILS))
         waiting = asyncio.ensure_future(session.next_frame())
@@ -331,8 +334,8 @@ async def test_a_state_the_renderer_refuses_does_not_end_the_session() -> None:
 
 
 async def test_statistics_are_of_this_session() -> None:
-    async with house() as h:
-        session = await h.open()
+    async with running_server() as server:
+        session = await server.open()
         assert session.stats()["state"] == "starting"
         await session.next_frame()
         for seq in (1, 2, 2, 1, 3):
@@ -346,115 +349,115 @@ async def test_statistics_are_of_this_session() -> None:
         assert stats["fps"] > 0
         assert stats["cache_age_ms"]["p95"] >= stats["cache_age_ms"]["p50"] >= 0
         assert stats["stages_ms"]["encode"] == {"p50": 1.5, "p95": 1.5}
-        assert stats["refreshes"]["done"] == session.line.generation
+        assert stats["refreshes"]["done"] == session.slots.generation
         assert stats["refreshes"]["failed"] == 0
 
 
 async def test_opening_answers_the_offer_and_closing_ends_the_peer_and_the_line() -> None:
-    async with house() as h:
-        session, answer = await h.sessions.open("s", FakePeer, "offer", ANYONE)
+    async with running_server() as server:
+        session, answer = await server.sessions.open("s", FakePeer, "offer", ANYONE)
         assert answer == "answer to offer"
-        assert h.sessions.get(session.id) is session
-        await h.sessions.add_candidates(session.id, "a=candidate")
+        assert server.sessions.get(session.id) is session
+        await server.sessions.add_candidates(session.id, "a=candidate")
         peer = session.peer
         assert isinstance(peer, FakePeer)
         assert peer.fragments == ["a=candidate"]
         await session.next_frame()
         waiting = asyncio.ensure_future(session.next_frame())
         await asyncio.sleep(0)
-        await h.sessions.close(session.id)
+        await server.sessions.close(session.id)
         with pytest.raises(SessionClosedError):
             await waiting
         with pytest.raises(SessionClosedError):
             await session.next_frame()
         with pytest.raises(SessionNotFoundError):
-            h.sessions.get(session.id)
+            server.sessions.get(session.id)
         assert peer.closed == 1
-        assert h.pool.status().lines == 0
-        assert h.stream.watchers == []
-        assert h.stream.on_deleted == []
+        assert server.pool.status().open_slots == 0
+        assert server.stream.watchers == []
+        assert server.stream.on_deleted == []
         assert session.stats()["state"] == "closed"
 
 
 async def test_a_bad_offer_leaves_nothing_behind() -> None:
-    async with house() as h:
+    async with running_server() as server:
         with pytest.raises(BadOfferError):
-            await h.sessions.open("s", FakePeer, "", ANYONE)
+            await server.sessions.open("s", FakePeer, "", ANYONE)
         with pytest.raises(StreamNotFoundError):
-            await h.sessions.open("unknown", FakePeer, "offer", ANYONE)
-        assert h.sessions.list() == ()
-        assert h.pool.status().lines == 0
+            await server.sessions.open("unknown", FakePeer, "offer", ANYONE)
+        assert server.sessions.list() == ()
+        assert server.pool.status().open_slots == 0
 
 
 async def test_more_sessions_than_there_are_seats_are_refused() -> None:
-    async with house(max_sessions=2) as h:
-        first = await h.open()
-        await h.open()
+    async with running_server(max_sessions=2) as server:
+        first = await server.open()
+        await server.open()
         with pytest.raises(FullError, match="all 2 places for viewers are taken"):
-            await h.open()
-        await h.sessions.close(first.id)
-        await h.open()
+            await server.open()
+        await server.sessions.close(first.id)
+        await server.open()
 
 
 async def test_a_seat_is_free_again_when_its_session_could_not_be_made() -> None:
-    async with house(max_sessions=1) as h:
+    async with running_server(max_sessions=1) as server:
         with pytest.raises(BadOfferError):
-            await h.sessions.open("s", FakePeer, "", ANYONE)
-        h.stream.avatar = fake_avatar("unknown")
-        watchers = len(h.stream.watchers)
+            await server.sessions.open("s", FakePeer, "", ANYONE)
+        server.stream.avatar = fake_avatar("unknown")
+        watchers = len(server.stream.watchers)
         with pytest.raises(AvatarNotFoundError):
-            await h.open()
-        assert len(h.stream.watchers) == watchers
-        h.stream.avatar = fake_avatar()
-        await h.open()
+            await server.open()
+        assert len(server.stream.watchers) == watchers
+        server.stream.avatar = fake_avatar()
+        await server.open()
 
 
 async def test_a_viewer_who_got_through_leaves_for_good_others_may_come_again() -> None:
-    async with house(max_sessions=1) as h:
-        first = await h.open()
-        ticket = h.admission.join(ANYONE).ticket
-        await h.sessions.close(first.id)
+    async with running_server(max_sessions=1) as server:
+        first = await server.open()
+        ticket = server.admission.join(ANYONE).ticket
+        await server.sessions.close(first.id)
         for watched in (False, True):
-            assert h.admission.ask(ticket.id, ANYONE).place == 0
-            session, _ = await h.sessions.open("s", FakePeer, "offer", ANYONE, ticket.id)
+            assert server.admission.poll(ticket.id, ANYONE).position == 0
+            session, _ = await server.sessions.open("s", FakePeer, "offer", ANYONE, ticket.id)
             if watched:
                 session.set_view(view(1))
-            await h.sessions.close(session.id)
+            await server.sessions.close(session.id)
         with pytest.raises(TicketNotFoundError):
-            h.admission.ask(ticket.id, ANYONE)
+            server.admission.poll(ticket.id, ANYONE)
 
 
 async def test_a_peer_that_ends_and_a_deleted_stream_end_their_sessions() -> None:
-    async with house() as h:
-        first, second = await h.open(), await h.open()
+    async with running_server() as server:
+        first, second = await server.open(), await server.open()
         first.end()
         first.end()
-        await until(lambda: len(h.sessions.list()) == 1)
-        h.streams.delete("s")
-        await until(lambda: h.sessions.list() == ())
+        await until(lambda: len(server.sessions.list()) == 1)
+        server.streams.delete("s")
+        await until(lambda: server.sessions.list() == ())
         assert first.closed
         assert second.closed
 
 
 async def test_nobody_is_let_in_while_workers_cannot_start() -> None:
-    patience = Timeouts(backoff_s=0.01, longest_backoff_s=0.02)
+    timeouts = Timeouts(backoff_s=0.01, max_backoff_s=0.02)
     factory = FakeEngineFactory(builds_in_workers=False)
-    async with house(factory, patience=patience) as h:
-        await until(lambda: h.pool.failing)
+    async with running_server(factory, timeouts=timeouts) as server:
+        await until(lambda: server.pool.failing)
         with pytest.raises(NotReadyError, match="no memory left"):
-            await h.open()
-        assert h.sessions.list() == ()
+            await server.open()
+        assert server.sessions.list() == ()
 
 
 async def test_a_still_face_is_drawn_on_while_its_cache_comes_in() -> None:
     fade_s = 0.4
-    async with house(FakeEngineFactory(fade_s=fade_s)) as h:
-        session = await h.open()
+    async with running_server(FakeEngineFactory(fade_s=fade_s)) as server:
+        session = await server.open()
         await settled(session)
-        generation = session.line.generation
+        generation = session.slots.generation
         session.set_view(view(1, x=0.2))  # asks for a new cache with its frame
         await session.next_frame()
-        await until(lambda: session.line.generation > generation)
+        await until(lambda: session.slots.generation > generation)
         began, drawn = time.monotonic(), 0
         while not (await session.next_frame()).repeated:
             drawn += 1

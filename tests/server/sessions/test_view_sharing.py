@@ -16,9 +16,10 @@ from server.admission.admission import Admission
 from server.auth.grants import ANYONE
 from server.pool.fake import JAW_OPEN, FakeEngineFactory, decode_image, fake_avatar
 from server.pool.frame import Frame
-from server.pool.pool import PoolSettings, RenderPool
+from server.pool.pool import RenderPool
+from server.pool.settings import PoolSettings
 from server.protocol.states import MeshState, ViewState, neutral_mesh
-from server.sessions import view_sharing as vantage_module
+from server.sessions import view_sharing as view_sharing_module
 from server.sessions.registry import Sessions
 from server.sessions.session import Session
 from server.streams.streams import Stream, Streams
@@ -44,7 +45,7 @@ class NoPeer:
 
 
 @dataclass
-class House:
+class Server:
     pool: RenderPool
     sessions: Sessions
     stream: Stream
@@ -54,26 +55,26 @@ class House:
         return session
 
     @property
-    def lines(self) -> int:
-        return self.pool.status().lines
+    def open_slots(self) -> int:
+        return self.pool.status().open_slots
 
 
 @pytest.fixture(autouse=True)
 def quick_to_join(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vantage_module, "JOIN_S", JOIN_S)
+    monkeypatch.setattr(view_sharing_module, "JOIN_S", JOIN_S)
 
 
 @asynccontextmanager
-async def house(factory: FakeEngineFactory | None = None) -> AsyncIterator[House]:
+async def running_server(factory: FakeEngineFactory | None = None) -> AsyncIterator[Server]:
     pool = RenderPool(PoolSettings(workers=1, rest=0), factory or FakeEngineFactory())
     await pool.start()
     streams = Streams(pool.avatars)
     sessions = Sessions(streams, pool, 200.0, Admission(8))
     try:
-        yield House(pool, sessions, streams.create("default", "s"))
+        yield Server(pool, sessions, streams.create("default", "s"))
     finally:
         await sessions.close_all()
-        assert pool.status().lines == 0
+        assert pool.status().open_slots == 0
         await pool.close()
 
 
@@ -97,48 +98,48 @@ def mesh(seq: int, jaw_open: float) -> MeshState:
 async def on_its_own(session: Session, other: Session) -> None:
     """Pull frames until it is drawn from its own caches."""
     async with asyncio.timeout(20):
-        while session.line is other.line:
+        while session.slots is other.slots:
             await session.next_frame()
 
 
-async def frames_until_lines(h: House, lines: int, sessions: list[Session]) -> list[Frame]:
+async def frames_until_open(server: Server, count: int, sessions: list[Session]) -> list[Frame]:
     """Pull frames of a moving face until so many lines are open."""
     frames: list[Frame] = []
     async with asyncio.timeout(20):
-        while h.lines != lines:
-            h.stream.publish(mesh(h.stream.counters.accepted + 1, 0.5))
+        while server.open_slots != count:
+            server.stream.publish(mesh(server.stream.counters.accepted + 1, 0.5))
             frames += await asyncio.gather(*(session.next_frame() for session in sessions))
     return frames
 
 
 async def test_viewers_of_an_equal_view_share_caches_and_each_picture() -> None:
-    async with house(FakeEngineFactory(warp_s=0.01, refresh_s=0.05)) as h:
-        crowd = [await h.open() for _ in range(4)]
+    async with running_server(FakeEngineFactory(warp_s=0.01, refresh_s=0.05)) as server:
+        crowd = [await server.open() for _ in range(4)]
         await asyncio.gather(*(session.next_frame() for session in crowd))
-        assert h.lines == 1
-        generation, drawn = crowd[0].line.generation, 0
+        assert server.open_slots == 1
+        generation, drawn = crowd[0].slots.generation, 0
         for seq in range(1, 6):
-            h.stream.publish(mesh(seq, seq / 10))
+            server.stream.publish(mesh(seq, seq / 10))
             for frame in await asyncio.gather(*(session.next_frame() for session in crowd)):
                 assert frame.mesh_seq == seq
                 assert decode_image(frame.rgb).jaw_open == pytest.approx(seq / 10, abs=STEP)
                 drawn += frame.stages_ms["warp"] > 0
-        assert 5 <= drawn <= 5 + crowd[0].line.generation - generation
+        assert 5 <= drawn <= 5 + crowd[0].slots.generation - generation
 
 
 async def test_the_same_caches_serve_a_nearly_equal_view_with_a_picture_of_its_own() -> None:
-    async with house() as h:
-        one, other = await h.open(), await h.open()
+    async with running_server() as server:
+        one, other = await server.open(), await server.open()
         await one.next_frame()
         other.set_view(view(1, x=0.009))
         shown = decode_image((await other.next_frame()).rgb)
         assert shown.eye_x == pytest.approx(0.009, abs=STEP)
-        assert h.lines == 1
+        assert server.open_slots == 1
 
 
 async def test_who_moves_away_is_drawn_at_once_and_gets_caches_of_its_own() -> None:
-    async with house(FakeEngineFactory(refresh_s=0.1)) as h:
-        stays, leaves = await h.open(), await h.open()
+    async with running_server(FakeEngineFactory(refresh_s=0.1)) as server:
+        stays, leaves = await server.open(), await server.open()
         await asyncio.gather(stays.next_frame(), leaves.next_frame())
         leaves.set_view(view(1, x=0.5))
         began = time.monotonic()
@@ -151,78 +152,78 @@ async def test_who_moves_away_is_drawn_at_once_and_gets_caches_of_its_own() -> N
                 assert decode_image((await stays.next_frame()).rgb).eye_x == pytest.approx(
                     0, abs=STEP
                 )
-        assert h.lines == 2
-        assert leaves.line is not stays.line
+        assert server.open_slots == 2
+        assert leaves.slots is not stays.slots
 
 
 async def test_who_comes_back_joins_again_without_missing_a_frame() -> None:
-    async with house() as h:
-        one, other = await h.open(), await h.open()
+    async with running_server() as server:
+        one, other = await server.open(), await server.open()
         await asyncio.gather(one.next_frame(), other.next_frame())
         other.set_view(view(1, x=0.5))
-        await frames_until_lines(h, 2, [one, other])
+        await frames_until_open(server, 2, [one, other])
         other.set_view(view(2, x=0.0))
         began = time.monotonic()
-        frames = await frames_until_lines(h, 1, [one, other])
+        frames = await frames_until_open(server, 1, [one, other])
         assert time.monotonic() - began >= JOIN_S
-        assert other.line is one.line
+        assert other.slots is one.slots
         assert len(frames) > 2
         assert not other.closed
 
 
 async def test_who_only_passes_by_keeps_its_caches_and_leaves_others_theirs() -> None:
-    async with house() as h:
-        stays, walker = await h.open(), await h.open()
+    async with running_server() as server:
+        stays, walker = await server.open(), await server.open()
         walker.set_view(view(1, x=0.4))
         await asyncio.gather(stays.next_frame(), walker.next_frame())
         await on_its_own(walker, stays)
-        lines = stays.line, walker.line
+        before = stays.slots, walker.slots
         for seq, x in enumerate((0.3, 0.01, 0.0, -0.01, -0.3), start=2):
             walker.set_view(view(seq, x=x))
             shown = decode_image((await walker.next_frame()).rgb)
             assert shown.eye_x == pytest.approx(x, abs=STEP)
-            assert (stays.line, walker.line) == lines
-        assert h.lines == 2
+            assert (stays.slots, walker.slots) == before
+        assert server.open_slots == 2
 
 
 async def test_who_drives_its_own_face_does_not_put_it_on_others() -> None:
-    async with house() as h:
-        one, other = await h.open(), await h.open()
+    async with running_server() as server:
+        one, other = await server.open(), await server.open()
         await asyncio.gather(one.next_frame(), other.next_frame())
         other.set_mesh(mesh(1, 0.9))
         assert decode_image((await other.next_frame()).rgb).jaw_open == pytest.approx(0.9, abs=STEP)
         async with asyncio.timeout(20):
             while decode_image((await other.next_frame()).rgb).cached_jaw_open < 0.8:
                 pass
-        assert h.lines == 2
-        h.stream.publish(mesh(1, 0.1))
+        assert server.open_slots == 2
+        server.stream.publish(mesh(1, 0.1))
         seen = decode_image((await one.next_frame()).rgb)
         assert (seen.jaw_open, seen.cached_jaw_open) < (0.2, 0.2)
 
 
 @pytest.mark.parametrize("first", [0, 1])
 async def test_whoever_leaves_first_the_others_keep_their_pictures(first: int) -> None:
-    async with house() as h:
-        crowd = [await h.open(), await h.open()]
+    async with running_server() as server:
+        crowd = [await server.open(), await server.open()]
         await asyncio.gather(*(session.next_frame() for session in crowd))
         crowd[1].set_view(view(1, x=0.5))
         await crowd[1].next_frame()  # drawn from what it shared
-        await h.sessions.close(crowd[first].id)
+        await server.sessions.close(crowd[first].id)
         left = crowd[1 - first]
-        h.stream.publish(mesh(1, 0.4))
+        server.stream.publish(mesh(1, 0.4))
         shown = decode_image((await left.next_frame()).rgb)
         assert shown.jaw_open == pytest.approx(0.4, abs=STEP)
-        await frames_until_lines(h, 1, [left])
+        await frames_until_open(server, 1, [left])
 
 
 async def test_a_step_of_a_fade_is_drawn_for_each_moment() -> None:
-    async with house(FakeEngineFactory(fade_s=1.0)) as h:
-        session = await h.open()
+    async with running_server(FakeEngineFactory(fade_s=1.0)) as server:
+        session = await server.open()
         await session.next_frame()
-        generation = session.line.generation
-        h.stream.publish(mesh(1, 0.3))
+        generation = session.slots.generation
+        server.stream.publish(mesh(1, 0.3))
         async with asyncio.timeout(20):
-            while session.line.generation == generation:
+            while session.slots.generation == generation:
                 await session.next_frame()
         one = await session.next_frame()
         await asyncio.sleep(0.02)

@@ -40,26 +40,26 @@ class Watched:
     def __init__(self) -> None:
         self.stream = Stream("s", AVATAR)
         self.changes = 0
-        self.scene = ViewerState(self.stream, self._changed)
+        self.viewer_state = ViewerState(self.stream, self._changed)
 
     def _changed(self) -> None:
         self.changes += 1
 
     def jaw_open(self) -> float:
-        return float(self.scene.sample().state.expression[JAW_OPEN])
+        return float(self.viewer_state.sample().state.expression[JAW_OPEN])
 
 
 @pytest.fixture
 def watched() -> Iterator[Watched]:
     watched = Watched()
     yield watched
-    watched.scene.close()
+    watched.viewer_state.close()
 
 
 def test_before_anything_came_it_is_the_neutral_face_from_the_avatars_view(
     watched: Watched,
 ) -> None:
-    sampled = watched.scene.sample()
+    sampled = watched.viewer_state.sample()
     assert sampled.view is None
     assert sampled.mesh is None
     assert not sampled.state.expression.any()
@@ -69,10 +69,10 @@ def test_before_anything_came_it_is_the_neutral_face_from_the_avatars_view(
 
 def test_a_sample_holds_the_newest_of_both(watched: Watched) -> None:
     watched.stream.publish(mesh(3, 0.1))
-    watched.scene.set_view(view(1))
-    watched.scene.set_view(view(2, x=0.4, fov_y_rad=0.6))
+    watched.viewer_state.set_view(view(1))
+    watched.viewer_state.set_view(view(2, x=0.4, fov_y_rad=0.6))
     watched.stream.publish(mesh(4, 0.7))
-    sampled = watched.scene.sample()
+    sampled = watched.viewer_state.sample()
     assert sampled.view is not None
     assert sampled.mesh is not None
     assert (sampled.view.seq, sampled.mesh.seq) == (2, 4)
@@ -83,17 +83,20 @@ def test_a_sample_holds_the_newest_of_both(watched: Watched) -> None:
 
 
 def test_the_sample_is_the_same_object_until_something_changes(watched: Watched) -> None:
-    first = watched.scene.sample()
-    assert watched.scene.sample() is first
-    watched.scene.set_view(view(1))
-    assert watched.scene.sample() is not first
+    first = watched.viewer_state.sample()
+    assert watched.viewer_state.sample() is first
+    watched.viewer_state.set_view(view(1))
+    assert watched.viewer_state.sample() is not first
 
 
 def test_late_and_repeated_views_are_dropped_and_counted(watched: Watched) -> None:
-    assert watched.scene.set_view(view(5))
-    assert not watched.scene.set_view(view(5))
-    assert not watched.scene.set_view(view(2))
-    assert (watched.scene.counters.views, watched.scene.counters.views_dropped) == (1, 2)
+    assert watched.viewer_state.set_view(view(5))
+    assert not watched.viewer_state.set_view(view(5))
+    assert not watched.viewer_state.set_view(view(2))
+    assert (watched.viewer_state.counters.views, watched.viewer_state.counters.views_dropped) == (
+        1,
+        2,
+    )
     assert watched.changes == 1
 
 
@@ -101,7 +104,7 @@ async def test_a_viewer_who_drives_the_face_replaces_the_streams_until_it_stops(
     watched: Watched,
 ) -> None:
     watched.stream.publish(mesh(1, 0.2))
-    assert watched.scene.set_mesh(mesh(0, 0.9, age_s=LIVE_HOLD_S - 0.1))
+    assert watched.viewer_state.set_mesh(mesh(0, 0.9, age_s=LIVE_HOLD_S - 0.1))
     watched.stream.publish(mesh(2, 0.3))
     assert watched.jaw_open() == pytest.approx(0.9)
     changes = watched.changes
@@ -111,17 +114,17 @@ async def test_a_viewer_who_drives_the_face_replaces_the_streams_until_it_stops(
 
 
 async def test_late_frames_of_a_viewer_are_dropped_until_it_has_paused(watched: Watched) -> None:
-    assert watched.scene.set_mesh(mesh(5, 0.5))
-    assert not watched.scene.set_mesh(mesh(4, 0.4))
-    assert watched.scene.counters.meshes_dropped == 1
-    assert watched.scene.set_mesh(mesh(6, 0.6, age_s=LIVE_HOLD_S))
-    assert watched.scene.set_mesh(mesh(0, 0.1))
+    assert watched.viewer_state.set_mesh(mesh(5, 0.5))
+    assert not watched.viewer_state.set_mesh(mesh(4, 0.4))
+    assert watched.viewer_state.counters.meshes_dropped == 1
+    assert watched.viewer_state.set_mesh(mesh(6, 0.6, age_s=LIVE_HOLD_S))
+    assert watched.viewer_state.set_mesh(mesh(0, 0.1))
     assert watched.jaw_open() == pytest.approx(0.1)
 
 
 async def test_frames_that_keep_coming_keep_the_face(watched: Watched) -> None:
-    watched.scene.set_mesh(mesh(1, 0.5, age_s=LIVE_HOLD_S - 0.05))
-    watched.scene.set_mesh(mesh(2, 0.6))
+    watched.viewer_state.set_mesh(mesh(1, 0.5, age_s=LIVE_HOLD_S - 0.05))
+    watched.viewer_state.set_mesh(mesh(2, 0.6))
     await asyncio.sleep(0.1)
     assert watched.jaw_open() == pytest.approx(0.6)
 

@@ -1,0 +1,51 @@
+"""Settings of the render pool and, derived from them, of its worker processes."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+from server.logs import LogFormat
+from server.pool.sizing import available_cores, default_size
+from server.pool.supervisor import Timeouts
+from server.pool.worker import WorkerSettings
+
+
+@dataclass(frozen=True)
+class PoolSettings:
+    """Devices, worker processes and limits of the pool."""
+
+    devices: str = "auto"
+    """`auto` (all CUDA devices, otherwise the CPU), `cpu`, `cuda`, or a list: `cuda:0,cuda:1`."""
+    workers: int | None = None
+    """Number per device; None for a default that fits the machine."""
+    threads: int | None = None
+    """Number per CPU worker; None for a default that fits the machine."""
+    max_pending_renders: int = 8
+    """Limit of pending single images; further requests are refused."""
+    niceness: int = 10
+    """Added to the niceness of CPU workers, so that warps and encoders get the cores first."""
+    rest: float = 1.0
+    """Pause of a CPU worker after each refresh, in durations of the refresh. Even at low priority
+    workers take memory bandwidth (and, on shared cores, half a core) from the warp, and an older
+    cache hardly changes the frames. A measured trade-off: see the README."""
+    log_level: int = logging.INFO
+    log_format: LogFormat = "text"
+    timeouts: Timeouts = field(default_factory=Timeouts)
+
+    def for_workers(self, device: str) -> list[WorkerSettings]:
+        """Return the settings of each worker process of a device."""
+        size = default_size(device, available_cores())
+        on_cpu = device == "cpu"
+        return [
+            WorkerSettings(
+                name=f"{device}-{index}" if on_cpu else f"{device}/{index}",
+                device=device,
+                threads=self.threads or size.threads,
+                niceness=self.niceness if on_cpu else 0,
+                rest=self.rest if on_cpu else 0.0,
+                log_level=self.log_level,
+                log_format=self.log_format,
+            )
+            for index in range(self.workers or size.workers)
+        ]

@@ -1,0 +1,57 @@
+"""Snapshots of the render pool and its workers, for health checks, metrics and load reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from server.pool.supervisor import Worker, WorkerState, is_ready
+
+
+@dataclass(frozen=True)
+class WorkerStatus:
+    """State of one worker at one moment."""
+
+    name: str
+    device: str
+    pid: int | None
+    state: WorkerState
+    restarts: int
+    last_refresh_ms: float | None
+    problem: str | None
+    """Why its last process ended; None once another process is ready."""
+
+    @classmethod
+    def of(cls, worker: Worker) -> WorkerStatus:
+        """Copy the state of a worker."""
+        return cls(
+            name=worker.name,
+            device=worker.device,
+            pid=worker.pid,
+            state=worker.state,
+            restarts=worker.restarts,
+            last_refresh_ms=worker.last_refresh_ms,
+            problem=worker.problem,
+        )
+
+    @property
+    def ready(self) -> bool:
+        """Whether the worker accepts jobs, immediately or after its current one."""
+        return is_ready(self.state)
+
+
+@dataclass(frozen=True)
+class PoolStatus:
+    """State of the pool at one moment."""
+
+    ready: bool
+    reason: str | None
+    """Why the pool is not ready; None if it is."""
+    workers: tuple[WorkerStatus, ...]
+    open_slots: int
+    """Number of open `CacheSlots`."""
+    refreshes: int
+    """Caches filled since the start."""
+    renders: int
+    """Single images rendered since the start."""
+    pending_refreshes: int
+    pending_renders: int
