@@ -9,7 +9,7 @@ import pytest
 from server.auth.grants import Grant, Scope
 from server.errors import MayNotDriveError
 from server.transport.webrtc.control import Control
-from tests.server.sessions.test_registry import FakePeer, house, mesh, view
+from tests.server.sessions.test_registry import FakePeer, mesh, running_server, view
 
 WATCHING = Grant("watcher", frozenset({Scope.VIEW}))
 DRIVING = Grant("driver", frozenset({Scope.VIEW, Scope.DRIVE}))
@@ -17,7 +17,7 @@ FACE = json.dumps({"type": "mesh", "seq": 1, "expression": {"jawOpen": 1}})
 
 
 async def test_a_viewer_without_the_scope_may_look_around_but_not_drive() -> None:
-    async with house() as h:
+    async with running_server() as h:
         session, _ = await h.sessions.open("s", FakePeer, "offer", WATCHING)
         assert session.set_view(view(1))
         with pytest.raises(MayNotDriveError, match="no scope drive"):
@@ -26,7 +26,7 @@ async def test_a_viewer_without_the_scope_may_look_around_but_not_drive() -> Non
 
 
 async def test_a_face_on_the_data_channel_is_counted_and_does_not_end_the_session() -> None:
-    async with house() as h:
+    async with running_server() as h:
         session, _ = await h.sessions.open("s", FakePeer, "offer", WATCHING)
         control = Control(session, lambda: None)
         for _ in range(3):
@@ -36,7 +36,7 @@ async def test_a_face_on_the_data_channel_is_counted_and_does_not_end_the_sessio
 
 
 async def test_a_viewer_with_the_scope_drives() -> None:
-    async with house() as h:
+    async with running_server() as h:
         session, _ = await h.sessions.open("s", FakePeer, "offer", DRIVING)
         Control(session, lambda: None).receive(FACE)
         assert session.stats()["meshes"] == {"accepted": 1, "dropped": 0, "refused": 0}
