@@ -29,7 +29,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
 from scripts.benchmarking.serving import children, memory_mb, serve
-from server.transport.webrtc.ice import offer_loopback_when_alone
+from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
 
 _FIRST_PICTURE_S = 20.0
 _RUDE_EVERY = 5
@@ -52,7 +52,7 @@ class Options:
 
 def main(options: Options) -> int:
     """Run it; returns the exit code: 1 where a viewer got no picture."""
-    offer_loopback_when_alone()
+    enable_loopback_fallback()
     with serve("--idle-session-s", str(_IDLE_S), "--max-sessions", str(_SEATS)) as (address, pid):
         result = asyncio.run(_soak(options, address, pid))
     print(json.dumps(result))
