@@ -30,7 +30,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from server.cluster.router import create_router
-from server.cluster.serving import RouterSettings, address_of, say, serve
+from server.cluster.serving import address_of, print_line, serve
+from server.cluster.settings import RouterSettings
 from server.cluster.supervisor import HostPlan
 from server.errors import SettingsError, TelewarpError
 from server.network.listening import listen
@@ -102,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     hosts.set_defaults(run=_hosts)
     router = commands.add_parser(
         "router",
-        help="run the router here; accepts the server's options",
+        help="run the router here; takes the options of a router (--help lists them)",
         add_help=False,
     )
     router.set_defaults(run=_router)
@@ -175,9 +176,9 @@ def _router(wanted: argparse.Namespace) -> int:
     from server.cluster import ray_cluster
 
     ray_cluster.connect(wanted.ray)
-    app = create_router(settings, ray_cluster.RayPlacement(), settings.host_sources)
+    app = create_router(settings, ray_cluster.RayPlacement())
     with listen(settings.host, settings.port) as listening:
-        say(f"Telewarp routes at {address_of(listening)}")
+        print_line(f"Telewarp routes at {address_of(listening)}")
         asyncio.run(serve(app, listening))
     return 0
 

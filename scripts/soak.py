@@ -30,7 +30,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
 from scripts.benchmarking.serving import children, memory_mb, serve
-from server.transport.webrtc.ice import offer_loopback_when_alone
+from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
 
 _FIRST_FRAME_S = 20.0
 """Timeout for the first frame of a viewer."""
@@ -56,7 +56,7 @@ class Options:
 
 def main(options: Options) -> int:
     """Run the test. Returns the exit code: 1 if a viewer received no frame."""
-    offer_loopback_when_alone()
+    enable_loopback_fallback()
     with serve("--idle-session-s", str(_IDLE_S), "--max-sessions", str(_MAX_SESSIONS)) as (
         address,
         pid,

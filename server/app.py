@@ -70,7 +70,7 @@ def create_app(settings: Settings, pool_factory: PoolFactory | None = None) -> F
     app.state.settings = settings
     app.state.live = StreamingRequests()
     app.state.ice_servers = settings.ice
-    install_access(app, settings)
+    install_access(app, settings, public_url=settings.public_url)
     app.include_router(jpeg_socket.router)
     for router in (
         whep.router,

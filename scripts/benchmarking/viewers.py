@@ -18,7 +18,7 @@ import httpx2
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtp import RtpPacket
 
-from server.transport.webrtc.ice import offer_loopback_when_alone
+from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
 
 Motion = Literal["own", "still"]
 """own: each viewer moves independently; still: all use the same view."""
@@ -210,7 +210,7 @@ def _run(task: Task, pipe: Connection) -> None:
 
 
 async def _watch(task: Task, pipe: Connection) -> None:
-    offer_loopback_when_alone()
+    enable_loopback_fallback()
     async with httpx2.AsyncClient(base_url=task.address, timeout=_RESPONSE_TIMEOUT_S / 2) as http:
         viewers = [_Viewer(task, task.first + index, http) for index in range(task.count)]
         moving = []

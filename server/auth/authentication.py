@@ -24,7 +24,7 @@ from server.auth.grants import ANYONE, Grant
 from server.auth.redirect_tokens import PARAMETER, RedirectTokens
 from server.auth.tokens import Tokens, read_tokens
 from server.errors import ForbiddenError, SettingsError, TelewarpError, UnauthorizedError
-from server.settings import Settings
+from server.settings import AccessSettings
 
 logger = logging.getLogger(__name__)
 
@@ -99,8 +99,13 @@ class Authenticator:
             )
 
 
-def build_authenticator(settings: Settings) -> Authenticator:
-    """The guard that the settings ask for.
+def build_authenticator(settings: AccessSettings, public_url: str | None = None) -> Authenticator:
+    """Build the authenticator that the settings describe.
+
+    Args:
+        settings: Options of the access.
+        public_url: URL of this host, for which a router signs redirect tokens; None if there is no
+            router.
 
     Raises:
         SettingsError: If others could reach the server and no tokens are set, or the file of
@@ -108,8 +113,10 @@ def build_authenticator(settings: Settings) -> Authenticator:
     """
     origins = settings.origins
     if settings.tokens is not None:
-        tokens, host = read_tokens(settings.tokens), settings.public_url
-        passes = RedirectTokens(tokens, host) if host is not None and tokens.can_sign else None
+        tokens = read_tokens(settings.tokens)
+        passes = None
+        if public_url is not None and tokens.can_sign:
+            passes = RedirectTokens(tokens, public_url)
         return Authenticator(tokens, False, origins, passes)
     if settings.insecure:
         logger.warning(_INSECURE, f"{settings.host}:{settings.port}")

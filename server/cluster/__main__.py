@@ -1,4 +1,4 @@
-"""Starts a router in front of hosts that are listed: `python -m server.cluster --help`.
+"""Start a router in front of a list of hosts: `python -m server.cluster --help`.
 
     python -m server.cluster --hosts http://10.0.0.7:8000,http://10.0.0.8:8000 --tokens t.toml
 
@@ -14,49 +14,60 @@ import logging
 import sys
 
 from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
+from server import logs
 from server.auth.tokens import read_tokens
 from server.cluster.local import LocalPlacement
 from server.cluster.router import create_router
-from server.cluster.serving import RouterSettings, address_of, say, serve
+from server.cluster.serving import address_of, print_line, serve
+from server.cluster.settings import RouterSettings
 from server.errors import SettingsError
 from server.network.listening import listen
 from server.settings import read_settings_of
 
 
 class ListSettings(RouterSettings):
-    """A router in front of hosts that are listed. Most of the server's other options do nothing."""
+    """A router in front of a list of hosts. Options come from the environment too."""
+
+    model_config = SettingsConfigDict(cli_prog_name="python -m server.cluster")
 
     hosts: str = Field(
         default="",
-        description="addresses to ask hosts for their load: http://10.0.0.7:8000,...; a name may "
-        "stand for several of them",
+        description="addresses of the hosts: http://10.0.0.7:8000,...; a name that resolves to "
+        "several addresses counts as all of them",
     )
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Of the hosts, without a slash at the end."""
+        """Addresses of the hosts, without a trailing slash."""
         named = (address.strip().rstrip("/") for address in self.hosts.split(","))
         return tuple(address for address in named if address)
 
 
 def main(arguments: list[str]) -> int:
-    """Route until told to end. Returns the exit code."""
+    """Run the router until SIGINT or SIGTERM.
+
+    Args:
+        arguments: The command line without the program name.
+
+    Returns:
+        The exit code of the process.
+    """
     try:
         settings = read_settings_of(ListSettings, arguments)
-        logging.basicConfig(
-            level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
-        )
+        level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+        logs.configure(settings.log_format, level)
         if not settings.addresses:
             raise SettingsError("expected --hosts with at least one address, got none")
         tokens = read_tokens(settings.tokens) if settings.tokens is not None else None
         placement = LocalPlacement(settings.addresses, tokens)
-        app = create_router(settings, placement, settings.host_sources)
+        app = create_router(settings, placement)
         with listen(settings.host, settings.port) as listening:
-            say(f"Telewarp routes at {address_of(listening)}")
+            print_line(f"Telewarp routes at {address_of(listening)}")
             asyncio.run(serve(app, listening, placement.run()))
     except SettingsError as exc:
-        say(f"Telewarp cannot route: {exc}", sys.stderr)
+        print_line(f"Telewarp cannot route: {exc}", sys.stderr)
         return 1
     return 0
 

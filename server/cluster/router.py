@@ -5,7 +5,7 @@ Whoever is sent on gets a pass for that host in the address (`server/auth/redire
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -17,6 +17,7 @@ from server.auth.redirect_tokens import PARAMETER, sign_redirect_token
 from server.auth.tokens import Tokens, read_tokens
 from server.cluster.interface import Placement
 from server.cluster.registry import HostStatus
+from server.cluster.settings import RouterSettings
 from server.errors import NotReadyError, PoolBusyError, SettingsError
 from server.http.access import install_access
 from server.http.authorization import TheGrant, needs, open_to_all
@@ -25,7 +26,6 @@ from server.http.problems import answer_errors
 from server.http.viewer_page import viewer_route
 from server.protocol.host_load import HeldStream
 from server.protocol.messages import parse_stream_request
-from server.settings import Settings
 
 router = APIRouter()
 
@@ -34,30 +34,27 @@ _LOOK = (Scope.VIEW, Scope.PUBLISH)
 _LARGEST_REQUEST = 64 * 1024
 
 
-def create_router(
-    settings: Settings, placement: Placement, reached: Sequence[str] = ("http://*:*", "ws://*:*")
-) -> FastAPI:
+def create_router(settings: RouterSettings, placement: Placement) -> FastAPI:
     """Build the router.
 
     Args:
-        settings: Its own: address, tokens, limits, page. The tokens must be the hosts' too.
+        settings: Options; the tokens must be those of the hosts.
         placement: Picks the hosts.
-        reached: The hosts' addresses as CSP's host sources, which the page may connect to.
 
     Raises:
-        SettingsError: If tokens are asked for and none can be signed.
+        SettingsError: If the file of tokens has no signing keys.
     """
     app = FastAPI(title="Telewarp router", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.placement = placement
     app.state.tokens = _signing(settings)
-    install_access(app, settings, reached)
+    install_access(app, settings, reached=settings.host_sources)
     app.include_router(router)
     app.router.routes.append(viewer_route(settings.client))
     answer_errors(app)
     return app
 
 
-def _signing(settings: Settings) -> Tokens | None:
+def _signing(settings: RouterSettings) -> Tokens | None:
     if settings.tokens is None:
         return None
     tokens = read_tokens(settings.tokens)

@@ -1,4 +1,4 @@
-"""Runs a router until it is told to end."""
+"""Serve a router until SIGINT or SIGTERM."""
 
 from __future__ import annotations
 
@@ -12,28 +12,10 @@ from typing import Any, TextIO
 
 import uvicorn
 from fastapi import FastAPI
-from pydantic import Field
-
-from server.settings import Settings
-
-
-class RouterSettings(Settings):
-    """A router in front of many hosts. Of the server's options, those on access and page count."""
-
-    reached: str = Field(
-        default="http://*:*,ws://*:*",
-        description="hosts that the page may connect to, as in a Content-Security-Policy: "
-        "https://*.gpu.example.org,wss://*.gpu.example.org",
-    )
-
-    @property
-    def host_sources(self) -> tuple[str, ...]:
-        """CSP host sources of the hosts."""
-        return tuple(source.strip() for source in self.reached.split(",") if source.strip())
 
 
 class _Server(uvicorn.Server):
-    """uvicorn that leaves signals to `serve`, or it would end by them again afterwards."""
+    """uvicorn without signal handlers; its own would raise the signal again after the end."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -41,14 +23,14 @@ class _Server(uvicorn.Server):
 
 
 async def serve(
-    app: FastAPI, listening: socket.socket, beside: Coroutine[Any, Any, None] | None = None
+    app: FastAPI, listening: socket.socket, background: Coroutine[Any, Any, None] | None = None
 ) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Args:
         app: The router.
-        listening: Where.
-        beside: Runs meanwhile.
+        listening: The listening socket.
+        background: Runs until the router ends, then is cancelled.
     """
     config = uvicorn.Config(
         app, loop="asyncio", lifespan="off", log_config=None, access_log=False, server_header=False
@@ -57,22 +39,22 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, setattr, server, "should_exit", True)
-    keeping = asyncio.create_task(beside) if beside is not None else None
+    background_task = asyncio.create_task(background) if background is not None else None
     try:
         await server.serve(sockets=[listening])
     finally:
-        if keeping is not None:
-            keeping.cancel()
+        if background_task is not None:
+            background_task.cancel()
             with suppress(asyncio.CancelledError):
-                await keeping
+                await background_task
 
 
 def address_of(listening: socket.socket) -> str:
-    """Where a listening socket is reached."""
+    """Return the URL of a listening socket."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def say(text: str, stream: TextIO | None = None) -> None:
-    """Tell the person who started the program."""
+def print_line(text: str, stream: TextIO | None = None) -> None:
+    """Print a line to standard output, or to another stream, and flush it."""
     print(text, file=stream or sys.stdout, flush=True)

@@ -20,7 +20,7 @@ from server.auth.limits import Limits, client_key
 from server.errors import TelewarpError, TooManyRequestsError
 from server.http.problems import answer_telewarp_error
 from server.http.whep import TICKET_HEADER
-from server.settings import Settings
+from server.settings import AccessSettings
 
 Answer = Callable[[HTTPConnection, Exception], Awaitable[Response | None]]
 """Makes the answer to an error, and sends it itself to a WebSocket."""
@@ -105,15 +105,26 @@ def _with_subprotocol(scope: Scope, send: Send) -> Send:
     return send_with_subprotocol
 
 
-def install_access(app: FastAPI, settings: Settings, reached: Sequence[str] = ()) -> None:
-    """Keep out who must not come in; CORS outside of it, for refusals too are to be readable.
+def install_access(
+    app: FastAPI,
+    settings: AccessSettings,
+    *,
+    public_url: str | None = None,
+    reached: Sequence[str] = (),
+) -> None:
+    """Install authentication, limits, security headers and CORS.
 
     Args:
-        app: What is behind it.
-        settings: How it is set.
-        reached: Hosts that its page may connect to besides.
+        app: The application to protect.
+        settings: Options of the access.
+        public_url: URL of this host, for which a router signs redirect tokens; None if there is no
+            router.
+        reached: Other hosts that the page may connect to, as sources of a Content-Security-Policy.
+
+    Raises:
+        SettingsError: As `build_authenticator`.
     """
-    guard, origins = build_authenticator(settings), settings.origins
+    guard, origins = build_authenticator(settings, public_url), settings.origins
     app.state.passes = guard.passes
     limits = Limits(settings.max_requests_per_s, settings.max_connections)
     app.add_middleware(
@@ -124,6 +135,7 @@ def install_access(app: FastAPI, settings: Settings, reached: Sequence[str] = ()
         answer=answer_telewarp_error,
     )
     if origins:
+        # Added last, so outermost: a page must be able to read refusals too.
         app.add_middleware(
             CORSMiddleware,
             allow_origins=origins,

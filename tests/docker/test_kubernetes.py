@@ -17,6 +17,7 @@ from server.admission.admission import Admission
 from server.cluster.__main__ import ListSettings
 from server.http.metrics import render
 from server.sessions.registry import Sessions
+from server.settings import Settings
 from server.streams.streams import Streams
 from tests.server.pool.test_pool import running
 
@@ -83,11 +84,17 @@ def test_what_is_selected_exists() -> None:
 
 
 def test_every_setting_exists_and_the_addresses_fit() -> None:
-    known = {f"TELEWARP_{field.upper()}" for field in ListSettings.model_fields}
+    known = {
+        name: {f"TELEWARP_{field.upper()}" for field in settings.model_fields}
+        for name, settings in (("router", ListSettings), ("hosts", Settings))
+    }
     given: dict[str, str] = dict(named("ConfigMap", "telewarp")["data"])
-    for container in containers().values():
-        given |= {e["name"]: e.get("value", "") for e in container["env"]}
-    assert {name for name in given if name.startswith("TELEWARP_")} <= known
+    # Router and hosts share the ConfigMap; each ignores the options that only the other has.
+    assert {name for name in given if name.startswith("TELEWARP_")} <= set.union(*known.values())
+    for part, container in containers().items():
+        own = {e["name"]: e.get("value", "") for e in container["env"]}
+        assert {name for name in own if name.startswith("TELEWARP_")} <= known[part]
+        given |= own
     service = named("Service", "hosts")
     port = service["spec"]["ports"][0]["port"]
     assert given["TELEWARP_HOSTS"] == f"http://{service['metadata']['name']}:{port}"

@@ -123,8 +123,8 @@ def test_a_whep_viewer_counts_frames_and_saves_one(server: Server, tmp_path: Pat
     # On a machine without any network, aioice offers no address unless it is told to.
     code = (
         "import runpy, sys\n"
-        "from server.transport.webrtc.ice import offer_loopback_when_alone\n"
-        "offer_loopback_when_alone()\n"
+        "from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback\n"
+        "enable_loopback_fallback()\n"
         "runpy.run_path(sys.argv[0], run_name='__main__')\n"
     )
     start = f"import sys; sys.argv = sys.argv[1:]\n{code}"

@@ -1,7 +1,7 @@
-"""Finding a way to the browser without waiting: what is left out of offers, and loopback.
+"""Parse ICE candidates of offers and fragments, and drop those whose lookup would only cost time.
 
-A browser hides its addresses behind mDNS names (`.local`), whose lookup costs a second; without
-them it is found anyway, as a peer-reflexive candidate, by the checks it sends to us.
+A browser hides its addresses behind mDNS names (`.local`), whose lookup takes a second. Without
+them the connection is found as a peer-reflexive candidate, by the checks the browser sends.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-import aioice.ice
 from aiortc import RTCIceCandidate
 from aiortc.sdp import candidate_from_sdp
 
@@ -20,7 +19,7 @@ _LOCAL_NAME = re.compile(r"\s[^\s]+\.local\s", re.IGNORECASE)
 
 
 def without_hidden_candidates(offer: str) -> str:
-    """Drop an offer's `.local` candidates, and its claim that there are no more to come."""
+    """Drop an offer's `.local` candidates and its `end-of-candidates` lines."""
     kept = [line for line in offer.splitlines() if not _is_useless(line)]
     return "\r\n".join(kept) + "\r\n"
 
@@ -33,19 +32,19 @@ def _is_useless(line: str) -> bool:
 
 @dataclass(frozen=True)
 class Fragment:
-    """What a trickle-ICE body (RFC 8840) says."""
+    """The content of a trickle-ICE body (RFC 8840)."""
 
     user: str | None
-    """The ICE user name it belongs to, where it names one."""
+    """The ICE user name it belongs to; None where it names none."""
     candidates: tuple[RTCIceCandidate, ...]
-    """The usable ones: UDP, with a real address, each with its `sdpMid`."""
+    """The usable candidates: UDP, with a real address, each with its `sdpMid`."""
 
 
 def parse_fragment(text: str) -> Fragment:
-    """Read an `application/trickle-ice-sdpfrag` body.
+    """Parse an `application/trickle-ice-sdpfrag` body.
 
     Raises:
-        BadOfferError: If a candidate cannot be parsed, or none and no user name is in it.
+        BadOfferError: If a candidate cannot be parsed, or the body has no SDP lines.
     """
     user: str | None = None
     mid = "0"
@@ -70,16 +69,3 @@ def _usable(text: str, mid: str) -> list[RTCIceCandidate]:
         raise BadOfferError(f"expected an ICE candidate, got {text[:80]!r}") from exc
     candidate.sdpMid = mid
     return [candidate] if candidate.protocol.lower() == "udp" else []
-
-
-def offer_loopback_when_alone() -> None:
-    """Let aioice offer 127.0.0.1 on a machine, or in a network namespace, with nothing else."""
-    found = aioice.ice.get_host_addresses
-    if getattr(found, "offers_loopback", False):
-        return
-
-    def with_loopback(use_ipv4: bool, use_ipv6: bool) -> list[str]:
-        return found(use_ipv4=use_ipv4, use_ipv6=use_ipv6) or ["127.0.0.1"]
-
-    with_loopback.offers_loopback = True  # type: ignore[attr-defined]
-    aioice.ice.get_host_addresses = with_loopback

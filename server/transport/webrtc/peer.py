@@ -28,15 +28,13 @@ from server.errors import BadOfferError, IceRestartError
 from server.network.addresses import Reachability
 from server.network.ice_servers import IceServers
 from server.sessions.session import Session
+from server.transport.webrtc.aiortc_internals.candidate_gathering import as_aiortc, gather_within
+from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
+from server.transport.webrtc.aiortc_internals.playout_delay import enable_playout_delay
+from server.transport.webrtc.aiortc_internals.sender_events import SenderEvents, observe_sender
+from server.transport.webrtc.aiortc_internals.unused_receiver import drop_bandwidth_estimator
 from server.transport.webrtc.control import Control
-from server.transport.webrtc.gathering import as_aiortc, gather_within
-from server.transport.webrtc.ice import (
-    offer_loopback_when_alone,
-    parse_fragment,
-    without_hidden_candidates,
-)
-from server.transport.webrtc.playout import teach_aiortc_playout_delay
-from server.transport.webrtc.sender import SenderEvents, listen_to, never_receive
+from server.transport.webrtc.ice import parse_fragment, without_hidden_candidates
 from server.transport.webrtc.track import RenderTrack, Vp8Pictures
 
 logger = logging.getLogger(__name__)
@@ -84,8 +82,8 @@ class AiortcPeer:
     """
 
     def __init__(self, session: Session, options: PeerOptions, executor: Executor) -> None:
-        teach_aiortc_playout_delay()
-        offer_loopback_when_alone()
+        enable_playout_delay()
+        enable_loopback_fallback()
         # None unless set: aiortc's default asks a public one, and waits where there is no internet.
         servers = as_aiortc(options.ice_servers.give_to("server"))
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
@@ -188,7 +186,7 @@ class AiortcPeer:
             self._video_failed,
         )
         transceiver = self._connection.addTransceiver(self._track, direction="sendonly")
-        never_receive(transceiver)
+        drop_bandwidth_estimator(transceiver)
         known = RTCRtpSender.getCapabilities("video").codecs
         wanted_types = (chosen.mime_type, _RTX)
         transceiver.setCodecPreferences([c for c in known if c.mimeType in wanted_types])
@@ -208,13 +206,13 @@ class AiortcPeer:
         return self._encoder
 
     def _listen(self, sender: RTCRtpSender) -> None:
-        listen_to(
+        observe_sender(
             sender,
             SenderEvents(
                 packet_sent=self._packet_sent,
-                key_frame_wanted=self._key_frame_wanted,
-                estimate=self._estimate,
-                sign_of_life=self._sign_of_life,
+                key_frame_requested=self._key_frame_wanted,
+                bandwidth_estimated=self._estimate,
+                rtcp_received=self._sign_of_life,
             ),
         )
 

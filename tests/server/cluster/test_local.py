@@ -16,10 +16,10 @@ from server.auth.grants import Scope
 from server.auth.tokens import Tokens, read_tokens
 from server.cluster.local import LocalPlacement
 from server.cluster.router import create_router
+from server.cluster.settings import RouterSettings
 from server.cluster.supervisor import HostPlan, HostSupervisor, Seat
 from server.network.listening import listen
 from server.protocol.host_load import HeldStream, HostLoad
-from server.settings import Settings
 
 pytestmark = [pytest.mark.slow]
 
@@ -61,7 +61,7 @@ async def a_host(file: Path) -> AsyncIterator[HostSupervisor]:
 @asynccontextmanager
 async def a_router(file: Path, hosts: list[str]) -> AsyncIterator[str]:
     placement = LocalPlacement(hosts, read_tokens(file))
-    settings = Settings(port=0, tokens=file)
+    settings = RouterSettings(port=0, tokens=file)
     async with AsyncExitStack() as stack:
         listening = stack.enter_context(listen(settings.host, settings.port))
         app = create_router(settings, placement)

@@ -21,10 +21,10 @@ import uvicorn
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from server.cluster.router import create_router
+from server.cluster.settings import RouterSettings
 from server.cluster.supervisor import HostPlan
 from server.errors import NotReadyError
 from server.network.listening import listen
-from server.settings import Settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -123,7 +123,7 @@ def cluster() -> Iterator[Any]:
 
 @asynccontextmanager
 async def a_router(placement: Any) -> AsyncIterator[str]:
-    settings = Settings(port=0)
+    settings = RouterSettings(port=0)
     with listen(settings.host, settings.port) as listening:
         app = create_router(settings, placement)
         server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))

@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 
-from server.transport.webrtc.ice import offer_loopback_when_alone
+from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
 
 _SERVER = re.compile(r'<([^>]+)>; rel="ice-server"(?:; username="([^"]*)"; credential="([^"]*)")?')
 _SOON_S = 15.0
@@ -28,7 +28,7 @@ async def watch(address: str) -> dict[str, Any]:
         links = (await http.options(whep)).headers.get_list("link")
         found = [match.groups() for link in links if (match := _SERVER.match(link))]
         servers = [RTCIceServer(*facts) for facts in found]
-        offer_loopback_when_alone()
+        enable_loopback_fallback()
         connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         try:
             return await _watch(connection, http, whep) | {"servers": found}

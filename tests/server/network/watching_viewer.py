@@ -20,14 +20,14 @@ from aiortc import (
 )
 from aiortc.mediastreams import MediaStreamError
 
-from server.transport.webrtc.ice import offer_loopback_when_alone
+from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
 
 _VIEW_S = 1 / 30
 
 
 async def watch(address: str) -> None:
     """Watch until the server ends it, or the process does."""
-    offer_loopback_when_alone()
+    enable_loopback_fallback()
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     receiver = connection.addTransceiver("video", direction="recvonly").receiver
     views = connection.createDataChannel("view", ordered=False, maxRetransmits=0)

@@ -1,16 +1,11 @@
-"""What is kept of offers and fragments, and the address of last resort."""
+"""Candidates of offers and fragments are parsed, and useless ones dropped."""
 
 from __future__ import annotations
 
-import aioice.ice
 import pytest
 
 from server.errors import BadOfferError
-from server.transport.webrtc.ice import (
-    offer_loopback_when_alone,
-    parse_fragment,
-    without_hidden_candidates,
-)
+from server.transport.webrtc.ice import parse_fragment, without_hidden_candidates
 
 HOST = "a=candidate:1 1 udp 2113937151 192.168.1.7 50000 typ host"
 HIDDEN = "a=candidate:2 1 udp 2113937151 5c1b-4f.local 50001 typ host generation 0"
@@ -33,22 +28,3 @@ def test_a_fragment_gives_its_usable_candidates() -> None:
 def test_a_fragment_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(BadOfferError, match="expected"):
         parse_fragment(text)
-
-
-def test_loopback_is_offered_where_there_is_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nothing(use_ipv4: bool, use_ipv6: bool) -> list[str]:
-        return []
-
-    monkeypatch.setattr(aioice.ice, "get_host_addresses", nothing)
-    offer_loopback_when_alone()
-    assert aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True) == ["127.0.0.1"]
-
-
-def test_loopback_is_not_offered_beside_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    def one(use_ipv4: bool, use_ipv6: bool) -> list[str]:
-        return ["192.168.1.7"]
-
-    monkeypatch.setattr(aioice.ice, "get_host_addresses", one)
-    offer_loopback_when_alone()
-    offer_loopback_when_alone()  # the second time changes nothing
-    assert aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True) == ["192.168.1.7"]

@@ -21,8 +21,11 @@ from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtpPacket, pack_remb_fci
 from av import VideoFrame
 
 from server.pool.fake import Shown, decode_image
-from server.transport.webrtc.ice import offer_loopback_when_alone
-from server.transport.webrtc.playout import PLAYOUT_DELAY_URI, teach_aiortc_playout_delay
+from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
+from server.transport.webrtc.aiortc_internals.playout_delay import (
+    PLAYOUT_DELAY_URI,
+    enable_playout_delay,
+)
 from tests.server.conftest import Served
 
 SDP = {"Content-Type": "application/sdp"}
@@ -36,8 +39,8 @@ class Viewer:
     """A page that watches: receives the video, sends views, keeps the events."""
 
     def __init__(self, http: httpx2.AsyncClient, codec: str | None = None) -> None:
-        teach_aiortc_playout_delay()
-        offer_loopback_when_alone()
+        enable_playout_delay()
+        enable_loopback_fallback()
         self.http = http
         self.address = ""
         self.answer = ""

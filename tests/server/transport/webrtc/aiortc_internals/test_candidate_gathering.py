@@ -1,8 +1,9 @@
-"""Which candidates the server offers of itself."""
+"""The server gathers candidates within its ports, with its public address."""
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -16,8 +17,12 @@ from aiortc.sdp import SessionDescription
 from server.errors import PoolBusyError
 from server.network.addresses import Reachability
 from server.network.ice_servers import IceServer
-from server.transport.webrtc.gathering import as_aiortc, gather_within
-from server.transport.webrtc.ice import offer_loopback_when_alone
+from server.transport.webrtc.aiortc_internals.candidate_gathering import as_aiortc, gather_within
+from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
+from tests.server.transport.webrtc.aiortc_internals.upstream import (
+    assert_attribute,
+    assert_signature,
+)
 
 PUBLIC = "203.0.113.7"
 
@@ -26,7 +31,7 @@ async def gathered(
     viewer: RTCPeerConnection, server: RTCPeerConnection, reach: Reachability
 ) -> list[RTCIceCandidate]:
     """Let `server` answer an offer of video and data, and read its candidates from the answer."""
-    offer_loopback_when_alone()
+    enable_loopback_fallback()
     viewer.addTransceiver("video", direction="recvonly")
     viewer.createDataChannel("view")
     await viewer.setLocalDescription(await viewer.createOffer())
@@ -53,7 +58,7 @@ async def server() -> AsyncIterator[RTCPeerConnection]:
 
 
 def three_free_ports() -> range:
-    """Three in a row that are free on every address just now."""
+    """Return three consecutive ports that are free on every address."""
     for first in range(41_000, 60_000, 7):
         ports = range(first, first + 3)
         try:
@@ -66,6 +71,30 @@ def three_free_ports() -> range:
     raise AssertionError("no three free ports in a row")
 
 
+async def test_upstream_still_gathers_this_way(server: RTCPeerConnection) -> None:
+    server.createDataChannel("view")
+    assert server.sctp is not None
+    gatherer = server.sctp.transport.transport.iceGatherer
+    assert_attribute(gatherer, "_connection", aioice.ice.Connection)
+    ice = gatherer._connection
+    assert_attribute(ice, "_protocols", list)
+    assert hasattr(ice, "stun_server"), "expected upstream to have Connection.stun_server, got none"
+    assert_signature(
+        ice, "get_component_candidates", ("component", "addresses", "timeout"), is_async=True
+    )
+    assert_signature(
+        aioice.ice, "server_reflexive_candidate", ("protocol", "stun_server"), is_async=True
+    )
+    assert_signature(aioice.ice, "StunProtocol", ("receiver",))
+    assert "local_candidate" in aioice.ice.StunProtocol.__annotations__, (
+        "expected upstream to have StunProtocol.local_candidate, got none"
+    )
+    source = inspect.getsource(aioice.ice.Connection.gather_candidates)
+    assert "self.get_component_candidates(component=component, addresses=addresses)" in source, (
+        "expected Connection.gather_candidates to call get_component_candidates, got no such call"
+    )
+
+
 async def test_media_stays_within_its_ports(
     viewer: RTCPeerConnection, server: RTCPeerConnection
 ) -> None:
@@ -75,7 +104,7 @@ async def test_media_stays_within_its_ports(
     assert {candidate.port for candidate in found} <= set(ports)
 
 
-async def test_without_a_free_port_a_viewer_is_told_to_come_back(
+async def test_without_a_free_port_the_error_asks_to_retry(
     viewer: RTCPeerConnection, server: RTCPeerConnection
 ) -> None:
     (port, *_) = three_free_ports()
@@ -100,16 +129,16 @@ async def test_the_public_address_is_offered_with_the_same_ports(
     assert {(c.ip, c.port) for c in found if c.type == "srflx"} == {(PUBLIC, p) for _, p in own}
 
 
-class DeafServer(asyncio.DatagramProtocol):
-    """Takes everything, answers nothing."""
+class SilentServer(asyncio.DatagramProtocol):
+    """Receives datagrams and answers none."""
 
 
-async def test_servers_that_do_not_answer_hold_nobody_up_for_long(
+async def test_servers_that_do_not_answer_delay_the_answer_only_briefly(
     viewer: RTCPeerConnection,
 ) -> None:
     loop = asyncio.get_running_loop()
-    deaf, _ = await loop.create_datagram_endpoint(DeafServer, local_addr=("127.0.0.1", 0))
-    host, port = deaf.get_extra_info("sockname")
+    silent, _ = await loop.create_datagram_endpoint(SilentServer, local_addr=("127.0.0.1", 0))
+    host, port = silent.get_extra_info("sockname")
     servers = [IceServer(f"stun:{host}:{port}"), IceServer(f"turn:{host}:{port}", "ann", "pw")]
     server = RTCPeerConnection(RTCConfiguration(iceServers=as_aiortc(servers)))
     started = time.monotonic()
@@ -117,4 +146,4 @@ async def test_servers_that_do_not_answer_hold_nobody_up_for_long(
     assert {candidate.type for candidate in found} == {"host"}
     assert time.monotonic() - started < 4.5  # 2 s; aioice's own 5
     await server.close()
-    deaf.close()
+    silent.close()

@@ -1,7 +1,7 @@
-"""Gathering the server's own ICE candidates: from a range of ports, with a public address.
+"""Gather the server's ICE candidates from a range of ports and with a public address.
 
-aioice binds whatever port is free, knows no 1:1 NAT, and waits 5 s for a STUN or TURN server that
-does not answer. All reaching into its gathering happens here.
+aioice binds any free port, does not support 1:1 NAT, and waits 5 s for a STUN or TURN server that
+does not answer, so its gathering is replaced here.
 """
 
 from __future__ import annotations
@@ -26,17 +26,20 @@ from server.network.ice_servers import IceServer
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE_S = 2
-"""So long a viewer's answer waits for STUN and TURN servers; the rest is left out."""
+_STUN_TIMEOUT_S = 2
+"""Longest time that STUN and TURN servers delay an answer; later candidates are left out."""
 
 
 def as_aiortc(servers: Sequence[IceServer]) -> list[RTCIceServer]:
-    """The servers in aiortc's words; it uses the first STUN and the first TURN server."""
+    """Convert ICE servers to aiortc's type; aiortc uses the first STUN and first TURN server."""
     return [RTCIceServer(s.url, s.username, s.credential) for s in servers]
 
 
 def gather_within(connection: RTCPeerConnection, reach: Reachability) -> None:
-    """Have a connection gather by `reach`; after the offer is set, before the answer is."""
+    """Make a connection gather candidates within the ports and addresses of `reach`.
+
+    Must be called after the remote offer is set and before the local answer is.
+    """
     transports = [t.sender.transport for t in connection.getTransceivers()]
     if connection.sctp is not None:
         transports.append(connection.sctp.transport)
@@ -45,24 +48,24 @@ def gather_within(connection: RTCPeerConnection, reach: Reachability) -> None:
 
 
 class _Gathering:
-    """Stands in for one connection's `get_component_candidates`."""
+    """Replaces `get_component_candidates` of one aioice connection."""
 
     def __init__(self, ice: Connection, reach: Reachability) -> None:
         self._ice = ice
         self._reach = reach
-        self._find_others = ice.get_component_candidates
+        self._gather_upstream = ice.get_component_candidates
 
     async def gather(
-        self, component: int, addresses: list[str], timeout: int = _PATIENCE_S
+        self, component: int, addresses: list[str], timeout: int = _STUN_TIMEOUT_S
     ) -> list[Candidate]:
-        """Open a port on every address, and ask the STUN and TURN servers about them.
+        """Open a port on every address, and query the STUN and TURN servers.
 
         Raises:
             PoolBusyError: If all ports of the range are in use.
         """
         hosts = await self._open_all(component, addresses)
-        relayed = self._find_others(component, [], min(timeout, _PATIENCE_S))
-        found = await asyncio.gather(relayed, *(self._seen_from_outside(host) for host in hosts))
+        relayed = self._gather_upstream(component, [], min(timeout, _STUN_TIMEOUT_S))
+        found = await asyncio.gather(relayed, *(self._public_candidates(host) for host in hosts))
         return [host.local_candidate for host in hosts] + [c for part in found for c in part]
 
     async def _open_all(self, component: int, addresses: list[str]) -> list[StunProtocol]:
@@ -75,7 +78,7 @@ class _Gathering:
                 full = full or exc.errno == errno.EADDRINUSE
                 logger.info("no UDP port on %s: %s", address, exc)
                 continue
-            self._ice._protocols.append(host)  # from now on closed with the connection
+            self._ice._protocols.append(host)  # so that closing the connection closes it
             host.local_candidate = _host_candidate(component, host)
             hosts.append(host)
         if full and not hosts:
@@ -99,15 +102,15 @@ class _Gathering:
         raise OSError(errno.EADDRINUSE, "all ports are in use")
 
     def _ports(self) -> list[int]:
-        """In the order they are tried: begun anywhere, so that the lowest are not always taken."""
+        """Return the ports in the order to try; a random start spreads the load over the range."""
         ports = self._reach.udp_ports
         if ports is None:
             return [0]
         first = random.randrange(len(ports))
         return [*ports[first:], *ports[:first]]
 
-    async def _seen_from_outside(self, host: StunProtocol) -> list[Candidate]:
-        """The same port as the world sees it: by the setting, else as the STUN server says."""
+    async def _public_candidates(self, host: StunProtocol) -> list[Candidate]:
+        """Return the port's public candidate, from the settings or from the STUN server."""
         local = host.local_candidate
         version = ipaddress.ip_address(local.host).version
         public = self._reach.public_address
@@ -116,7 +119,7 @@ class _Gathering:
         if self._ice.stun_server is None or version != 4:
             return []
         with suppress(TimeoutError, TransactionError, OSError):
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(_STUN_TIMEOUT_S):
                 candidate, _ = await server_reflexive_candidate(host, self._ice.stun_server)
                 return [candidate]
         return []
@@ -136,7 +139,11 @@ def _host_candidate(component: int, protocol: StunProtocol) -> Candidate:
 
 
 def _public_candidate(local: Candidate, public: str) -> Candidate:
-    """Beside the host's own, so that viewers in the same network still take the short way."""
+    """Return a candidate of the public address.
+
+    It is offered beside the host candidate, so that viewers in the same network still connect
+    directly.
+    """
     return Candidate(
         foundation=candidate_foundation("srflx", "udp", public),
         component=local.component,

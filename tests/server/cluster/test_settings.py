@@ -1,0 +1,33 @@
+"""A router has the options that it uses, and no others of the server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from server.cluster.__main__ import ListSettings
+from server.cluster.settings import RouterSettings
+from server.settings import read_settings_of
+
+
+def test_options_are_read() -> None:
+    arguments = ["--port", "0", "--tokens", "t.toml", "--hosts", "http://a:8000/, http://b:8000"]
+    settings = read_settings_of(ListSettings, arguments)
+    assert (settings.port, settings.tokens) == (0, Path("t.toml"))
+    assert settings.addresses == ("http://a:8000", "http://b:8000")
+    assert settings.host_sources == ("http://*:*", "ws://*:*")
+
+
+@pytest.mark.parametrize("option", ["--fps", "--device", "--codecs", "--max-sessions"])
+def test_options_of_rendering_are_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        read_settings_of(RouterSettings, [option, "1"])
+    assert caught.value.code == 2
+    assert option in capsys.readouterr().err
+
+
+def test_the_environment_of_a_host_does_not_disturb(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TELEWARP_UDP_PORTS", "40000-40100")
+    monkeypatch.setenv("TELEWARP_HOSTS", "http://hosts:8000")
+    assert read_settings_of(ListSettings, []).addresses == ("http://hosts:8000",)

@@ -1,0 +1,47 @@
+"""The checks of upstream attributes fail, and name the attribute."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.server.transport.webrtc.aiortc_internals.upstream import (
+    assert_attribute,
+    assert_signature,
+)
+
+
+class Upstream:
+    """Stands in for a class of aiortc."""
+
+    count = 3
+
+    def send(self, data: bytes) -> None:
+        """Do nothing."""
+
+
+def test_what_is_unchanged_passes() -> None:
+    assert_signature(Upstream, "send", ("self", "data"))
+    assert_signature(Upstream(), "send", ("data",))
+    assert_attribute(Upstream, "count", int)
+
+
+def test_a_removed_method_is_named() -> None:
+    with pytest.raises(AssertionError, match=r"expected upstream to have Upstream\._send, got"):
+        assert_signature(Upstream, "_send", ("self", "data"))
+
+
+def test_a_changed_signature_is_named() -> None:
+    with pytest.raises(AssertionError, match=r"expected Upstream\.send to take .*'more'"):
+        assert_signature(Upstream, "send", ("self", "data", "more"))
+
+
+def test_a_method_that_became_async_is_named() -> None:
+    with pytest.raises(AssertionError, match=r"expected Upstream\.send to be async"):
+        assert_signature(Upstream, "send", ("self", "data"), is_async=True)
+
+
+def test_a_removed_or_changed_attribute_is_named() -> None:
+    with pytest.raises(AssertionError, match=r"expected upstream to have Upstream\._count, got"):
+        assert_attribute(Upstream, "_count", int)
+    with pytest.raises(AssertionError, match=r"expected Upstream\.count to be str, got int"):
+        assert_attribute(Upstream, "count", str)
