@@ -1,4 +1,4 @@
-"""Who gets in, and when: places, the waiting line, the end. With a clock of the tests' own."""
+"""Admission: session limit, queue and draining, with a fake clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ADMIN = Grant("root", frozenset({Scope.ADMIN}))
 
 
 class Clock:
-    """Goes on only when told to."""
+    """A clock that advances only on request."""
 
     now = 100.0
 
@@ -24,7 +24,7 @@ class Clock:
 
 
 class FullServer:
-    """So many places, all taken, and whoever waits for them."""
+    """A server whose session slots are all in use."""
 
     def __init__(self, capacity: int = 1, max_length: int = 10) -> None:
         self.clock = Clock()
@@ -35,7 +35,7 @@ class FullServer:
         self.admission.release(self.permits.pop(), connected=True)
 
     def advance(self, seconds: float, *polling: TicketStatus) -> None:
-        """Time in which these tickets are asked for every second."""
+        """Advance the clock while these tickets are polled every second."""
         while seconds > 0:
             self.clock.now += min(1.0, seconds)
             seconds -= 1.0
@@ -61,12 +61,12 @@ def test_so_many_are_let_in_and_one_more_when_release_one() -> None:
     assert server.admission.admitted == 3
 
 
-def test_the_only_place_is_not_called_all_1_places() -> None:
+def test_the_message_for_a_single_session_slot_is_singular() -> None:
     with pytest.raises(FullError, match="the only place for a viewer is taken, and 0 viewers wait"):
         FullServer().admission.admit(ANYONE)
 
 
-def test_until_it_is_measured_there_is_one_place() -> None:
+def test_the_limit_is_one_session_until_capacity_is_measured() -> None:
     admission = Admission()
     admission.admit(ANYONE)
     with pytest.raises(FullError):
@@ -76,7 +76,7 @@ def test_until_it_is_measured_there_is_one_place() -> None:
     assert (admission.capacity, admission.measurement) == (2, {"encode_ms": 1})
 
 
-def test_a_ticket_tells_its_place_and_moves_up() -> None:
+def test_a_ticket_has_a_position_and_moves_up() -> None:
     server = FullServer(capacity=2)
     queue = server.queue(3)
     assert [status.position for status in queue] == [1, 2, 3]
@@ -89,7 +89,7 @@ def test_a_ticket_tells_its_place_and_moves_up() -> None:
     assert server.position(queue[2]) == 1
 
 
-def test_nobody_overtakes() -> None:
+def test_queued_viewers_are_admitted_in_order() -> None:
     server = FullServer()
     first, second = server.queue(2)
     server.release_one()
@@ -103,7 +103,7 @@ def test_nobody_overtakes() -> None:
         server.admit(second)
 
 
-def test_more_free_places_than_waiting_viewers_are_for_anyone() -> None:
+def test_session_slots_beyond_the_queue_length_are_free_for_anyone() -> None:
     server = FullServer(capacity=3)
     (status,) = server.queue(1)
     server.release_one()
@@ -114,14 +114,14 @@ def test_more_free_places_than_waiting_viewers_are_for_anyone() -> None:
     server.admit(status)
 
 
-def test_a_line_is_joined_even_where_a_place_is_free() -> None:
+def test_joining_the_queue_with_a_free_session_slot_reserves_it() -> None:
     server = FullServer()
     server.release_one()
     (status,) = server.queue(1)
     assert status.position == 0
 
 
-def test_a_ticket_nobody_asks_for_loses_its_place_and_the_others_do_not() -> None:
+def test_a_ticket_that_is_not_polled_expires_and_others_do_not() -> None:
     server = FullServer()
     first, second = server.queue(2)
     server.advance(4.5, second)
@@ -133,7 +133,7 @@ def test_a_ticket_nobody_asks_for_loses_its_place_and_the_others_do_not() -> Non
         server.position(first)
 
 
-def test_a_place_is_kept_for_a_moment_only() -> None:
+def test_a_reservation_expires() -> None:
     server = FullServer()
     first, second = server.queue(2)
     server.release_one()
@@ -147,7 +147,7 @@ def test_a_place_is_kept_for_a_moment_only() -> None:
     server.admit(second)
 
 
-def test_the_end_of_a_long_line_is_asked_to_ask_less_often() -> None:
+def test_the_end_of_a_long_queue_polls_less_often() -> None:
     server = FullServer(max_length=60)
     queue = server.queue(60)
     paces = [status.poll_after_s for status in queue]
@@ -158,7 +158,7 @@ def test_the_end_of_a_long_line_is_asked_to_ask_less_often() -> None:
     assert server.position(queue[-1]) == 20
 
 
-def test_the_line_is_bounded() -> None:
+def test_the_queue_is_bounded() -> None:
     server = FullServer(max_length=2)
     server.queue(2)
     with pytest.raises(FullError, match="2 viewers wait already"):
@@ -180,7 +180,7 @@ def test_a_ticket_is_good_for_its_holder_only() -> None:
     server.admission.admit(ANNA, ticket.id)
 
 
-def test_who_came_in_vain_may_try_another_way_before_the_others() -> None:
+def test_a_viewer_whose_connection_failed_may_retry_before_the_others() -> None:
     server = FullServer()
     first, second = server.queue(2)
     server.release_one()
@@ -191,7 +191,7 @@ def test_who_came_in_vain_may_try_another_way_before_the_others() -> None:
     server.admit(second)
 
 
-def test_who_came_in_vain_and_stays_away_gives_way() -> None:
+def test_a_viewer_whose_connection_failed_and_does_not_retry_expires() -> None:
     server = FullServer()
     first, second = server.queue(2)
     server.release_one()
@@ -200,7 +200,7 @@ def test_who_came_in_vain_and_stays_away_gives_way() -> None:
     server.admit(second)
 
 
-def test_a_server_that_ends_lets_nobody_in_and_says_so() -> None:
+def test_a_draining_server_admits_nobody_and_gives_the_reason() -> None:
     server = FullServer(capacity=2)
     (status,) = server.queue(1)
     server.release_one()

@@ -45,12 +45,12 @@ def test_however_many_gpus_one_event_loop_sends_it_all() -> None:
     assert times(gpus, cores=128).frames_per_s == pytest.approx(1 / 0.0012)
 
 
-def test_fewer_frames_make_room_for_more_viewers_but_more_are_promised_to_nobody() -> None:
+def test_a_lower_frame_rate_allows_more_viewers_and_a_higher_one_not_fewer() -> None:
     found = times({"cuda:0": 0.005})
     assert (found.viewers(fps=15), found.viewers(fps=60)) == (8, 4)
 
 
-def test_there_is_always_one_place() -> None:
+def test_the_capacity_is_at_least_one() -> None:
     assert times({"cpu": 2.0}, cores=1).viewers(fps=60) == 1
 
 
@@ -70,8 +70,8 @@ async def test_a_warp_is_measured_on_every_device_and_takes_what_it_takes() -> N
     assert benchmarks["cuda:1"].images[0].shape == (64, 64, 3)
 
 
-async def test_places_are_found_while_a_viewer_watches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capacity, "TRIAL_S", 2.0)
+async def test_capacity_is_measured_while_a_viewer_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capacity, "BENCHMARK_S", 2.0)
     pool = RenderPool(PoolSettings(workers=1), FakeEngineFactory(warp_s=0.01))
     await pool.start()
     streams, admission = Streams(pool.avatars), Admission()

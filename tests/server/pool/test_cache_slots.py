@@ -1,4 +1,4 @@
-"""A cache line: newest wins, one refresh at a time, slots that are read stay as they are."""
+"""Cache slots: newest wins, one refresh at a time, slots that are read stay as they are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from server.pool.fake import FakeEngine, FakeEngineFactory, always, fake_state
 
 
 class Owner:
-    """Stands where the pool stands."""
+    """Takes the role of the pool."""
 
     def __init__(self) -> None:
         self.engine = FakeEngine(FakeEngineFactory())
@@ -23,7 +23,7 @@ class Owner:
         self.calls += 1
 
     def refresh(self) -> float:
-        """Do the refresh that waits; gives its number."""
+        """Complete the pending refresh; return its number."""
         refresh = self.slots.begin_refresh()
         self.engine.refresh("default", refresh.state, self.memory.slot(refresh.slot))
         self.slots.finish_refresh()
@@ -45,7 +45,7 @@ def freed(owner: Owner) -> bool:
     return False
 
 
-def test_a_waiting_request_is_replaced_by_a_newer_one(owner: Owner) -> None:
+def test_a_pending_request_is_replaced_by_a_newer_one(owner: Owner) -> None:
     for jaw_open in (0.1, 0.2, 0.3):
         owner.slots.request(always(fake_state(jaw_open)))
     assert owner.refresh() == 0.3
@@ -86,7 +86,7 @@ def test_the_age_of_a_cache_counts_from_when_its_state_was_sampled(owner: Owner)
     owner.slots.close()
 
 
-def test_generations_count_up_and_watchers_are_told(owner: Owner) -> None:
+def test_generations_count_up_and_callbacks_are_called(owner: Owner) -> None:
     notified = []
     owner.slots.on_ready.append(lambda: notified.append(owner.slots.generation))
     assert owner.slots.ready is None
@@ -97,7 +97,7 @@ def test_generations_count_up_and_watchers_are_told(owner: Owner) -> None:
     owner.slots.close()
 
 
-def test_a_refresh_whose_worker_died_waits_again(owner: Owner) -> None:
+def test_a_refresh_whose_worker_died_is_pending_again(owner: Owner) -> None:
     owner.slots.request(always(fake_state(0.1)))
     owner.slots.begin_refresh()
     owner.slots.retry_refresh()
@@ -105,7 +105,7 @@ def test_a_refresh_whose_worker_died_waits_again(owner: Owner) -> None:
     owner.slots.close()
 
 
-def test_a_newer_request_goes_before_the_one_whose_worker_died(owner: Owner) -> None:
+def test_a_newer_request_replaces_the_one_whose_worker_died(owner: Owner) -> None:
     owner.slots.request(always(fake_state(0.1)))
     owner.slots.begin_refresh()
     owner.slots.request(always(fake_state(0.2)))
@@ -136,7 +136,7 @@ def test_a_cache_being_read_keeps_its_contents(owner: Owner) -> None:
     owner.slots.close()
 
 
-def test_a_line_closed_while_it_is_read_is_freed_afterwards(owner: Owner) -> None:
+def test_slots_closed_during_a_warp_are_freed_afterwards(owner: Owner) -> None:
     owner.slots.request(always(fake_state(0.5)))
     owner.refresh()
     with owner.slots.reading():
@@ -149,7 +149,7 @@ def test_a_line_closed_while_it_is_read_is_freed_afterwards(owner: Owner) -> Non
         assert cache is None
 
 
-def test_a_line_closed_while_it_is_written_is_freed_afterwards(owner: Owner) -> None:
+def test_slots_closed_during_a_refresh_are_freed_afterwards(owner: Owner) -> None:
     owner.slots.request(always(fake_state(0.5)))
     owner.slots.begin_refresh()
     owner.slots.close()

@@ -73,7 +73,7 @@ def state(yaw: float = 0.0) -> FrameState:
     )
 
 
-def test_the_engine_tells_what_the_manifest_says(engine: ModelEngine) -> None:
+def test_the_engine_reports_the_manifest(engine: ModelEngine) -> None:
     avatar = engine.avatars["tiny"]
     assert (avatar.name, avatar.resolution, avatar.licence) == ("Tiny", SIZE, "CC0-1.0")
     assert len(avatar.expression_names) == 52
@@ -144,7 +144,7 @@ def spoil(path: Path, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["empty", "cut short", "scribbled on", "missing"])
 @pytest.mark.parametrize("file", ["head.npz", "weights.safetensors", "background.png"])
-def test_a_broken_avatar_is_left_out(
+def test_a_broken_avatar_is_skipped(
     avatars: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, file: str, how: str
 ) -> None:
     shutil.copytree(avatars / "tiny", tmp_path / "broken")
@@ -153,7 +153,7 @@ def test_a_broken_avatar_is_left_out(
         ModelEngineFactory(tmp_path).build("cpu", 1)
     shutil.copytree(avatars / "tiny", tmp_path / "tiny")
     assert set(ModelEngineFactory(tmp_path).build("cpu", 1).avatars) == {"tiny"}
-    assert "avatar broken is left out: " in caplog.text
+    assert "avatar broken is skipped: " in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_of_two_avatars_with_one_id_the_first_counts(
     for name in ("a", "b"):
         shutil.copytree(avatars / "tiny", tmp_path / name)
     assert set(ModelEngineFactory(tmp_path).build("cpu", 1).avatars) == {"tiny"}
-    assert "avatar b is left out: " in caplog.text
+    assert "avatar b is skipped: " in caplog.text
 
 
 async def test_real_workers_fill_caches_that_the_server_warps(

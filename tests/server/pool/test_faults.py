@@ -51,7 +51,7 @@ async def test_a_ping_does_not_take_the_deadline_from_a_job() -> None:
         await until(lambda: not alive(hung), 5)
 
 
-async def test_what_broke_an_engine_is_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_cause_of_a_broken_engine_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     async with running() as pool:
         slots = pool.open_slots("default")
         slots.request(always(breaking(fake_state())))
@@ -120,7 +120,7 @@ def test_a_block_takes_its_pages_when_it_is_made() -> None:
         block.close()
 
 
-async def test_no_room_for_pictures_is_told_at_start_and_leaves_no_worker() -> None:
+async def test_missing_memory_for_images_fails_start_and_leaves_no_worker() -> None:
     room = os.statvfs("/dev/shm")
     side = int((room.f_blocks * room.f_frsize / 3) ** 0.5) + 64
     factory = FakeEngineFactory(avatars=(fake_avatar(resolution=side),))

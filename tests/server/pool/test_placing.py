@@ -19,7 +19,7 @@ def fill(loads: list[DeviceLoad], viewers: int) -> Counter[str]:
     return Counter({load.device: load.open_slots for load in loads})
 
 
-def test_equal_devices_get_equally_many_lines() -> None:
+def test_equal_devices_get_equally_many_viewers() -> None:
     assert fill(EIGHT, 1) == Counter({"cuda:0": 1})
     assert set(fill(EIGHT, 24).values()) == {3}
     measured = [replace(load, warp_ms=2.0) for load in EIGHT]
@@ -42,7 +42,7 @@ def test_what_is_open_already_counts() -> None:
     assert set(fill(loads, 28).values()) == {7}
 
 
-def test_a_device_that_fails_gets_none_and_loses_its_lines() -> None:
+def test_a_failing_device_gets_no_viewers_and_is_reported() -> None:
     loads = [replace(load, usable=index != 3) for index, load in enumerate(EIGHT)]
     assert fill(loads, 70)["cuda:3"] == 0
     assert failed_devices(loads) == {"cuda:3"}

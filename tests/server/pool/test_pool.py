@@ -1,4 +1,4 @@
-"""The pool with real spawned processes and real shared memory; only the pictures are fake."""
+"""The pool with real spawned processes and real shared memory; only the images are fake."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from server.protocol.states import FrameInputs
 
 READY_S = 20.0
 STEP = 1 / 255
-"""How exactly a picture tells its numbers."""
+"""Accuracy of the numbers in an image."""
 
 
 @asynccontextmanager
@@ -68,13 +68,13 @@ async def until(condition: Callable[[], bool], timeout_s: float = READY_S) -> No
 
 
 async def warp(pool: RenderPool, slots: CacheSlots, state: FrameState) -> Frame | None:
-    """Warp the line's newest cache to a state."""
+    """Warp the newest cache to a state."""
     inputs = FrameInputs(revision=1, view=None, mesh=None, state=state)
     return await pool.submit_warp(slots, slots.sequence, lambda: inputs)
 
 
 async def refreshed(slots: CacheSlots, jaw_open: float) -> None:
-    """Ask for a cache and wait until it is there."""
+    """Request a cache and wait until it is ready."""
     slots.request(always(fake_state(jaw_open)))
     await until(lambda: cached_jaw_open(slots) == pytest.approx(jaw_open))
 
@@ -102,7 +102,7 @@ def mapped_blocks() -> set[Path]:
     return {Path(mapping.split()[5]) for mapping in mappings if "/dev/shm/psm_" in mapping}
 
 
-async def test_a_warp_shows_the_state_asked_for_from_the_cache_a_worker_made() -> None:
+async def test_a_warp_shows_the_requested_state_from_the_cache_of_a_worker() -> None:
     async with running() as pool:
         slots = pool.open_slots("default")
         assert await warp(pool, slots, fake_state()) is None
@@ -145,7 +145,7 @@ async def test_a_slot_is_never_written_while_it_is_read() -> None:
         assert slots.generation > 60
 
 
-async def test_lines_do_not_mix_and_share_the_worker() -> None:
+async def test_viewers_share_the_worker_but_not_their_caches() -> None:
     async with running(FakeEngineFactory(refresh_s=0.01)) as pool:
         all_slots = [pool.open_slots("default") for _ in range(3)]
         deadline = time.monotonic() + 0.6
@@ -162,7 +162,7 @@ async def test_lines_do_not_mix_and_share_the_worker() -> None:
             assert decode_image(frame.rgb).cached_jaw_open == pytest.approx(index / 4, abs=STEP)
 
 
-async def test_a_killed_worker_is_replaced_and_the_line_warps_on_meanwhile() -> None:
+async def test_a_killed_worker_is_replaced_and_warps_continue_meanwhile() -> None:
     async with running(FakeEngineFactory(refresh_s=0.3)) as pool:
         slots = pool.open_slots("default")
         await refreshed(slots, 0.5)
@@ -233,7 +233,7 @@ async def test_a_refused_state_fails_alone() -> None:
         assert pool.status().workers[0].restarts == 0
 
 
-async def test_pictures_are_rendered_in_both_modes() -> None:
+async def test_single_images_are_rendered_in_both_modes() -> None:
     async with running() as pool:
         full = decode_image(await pool.render("default", fake_state(0.4)))
         assert full.jaw_open == full.cached_jaw_open == pytest.approx(0.4, abs=STEP)
@@ -243,7 +243,7 @@ async def test_pictures_are_rendered_in_both_modes() -> None:
         assert pool.status().renders == 2
 
 
-async def test_a_picture_whose_worker_dies_is_tried_once_more_and_then_failed() -> None:
+async def test_an_image_whose_worker_dies_is_retried_once_and_then_fails() -> None:
     async with running() as pool:
         with pytest.raises(RenderError, match="the worker died while rendering it"):
             await pool.render("default", breaking(fake_state()))
@@ -252,7 +252,7 @@ async def test_a_picture_whose_worker_dies_is_tried_once_more_and_then_failed() 
         assert decode_image(await pool.render("default", fake_state(0.6))).jaw_open == 0.6
 
 
-async def test_more_pictures_than_may_wait_are_refused() -> None:
+async def test_more_images_than_the_limit_are_refused() -> None:
     async with running(FakeEngineFactory(full_s=0.1), max_pending_renders=2) as pool:
         waiting = [
             asyncio.ensure_future(pool.render("default", fake_state(index / 10)))
@@ -265,7 +265,7 @@ async def test_more_pictures_than_may_wait_are_refused() -> None:
         assert shown == [pytest.approx(index / 10, abs=STEP) for index in range(3)]
 
 
-async def test_a_picture_nobody_waits_for_any_more_is_not_rendered() -> None:
+async def test_a_cancelled_image_is_not_rendered() -> None:
     async with running(FakeEngineFactory(full_s=0.05)) as pool:
         first, second = (
             asyncio.ensure_future(pool.render("default", fake_state())) for _ in range(2)
@@ -277,7 +277,7 @@ async def test_a_picture_nobody_waits_for_any_more_is_not_rendered() -> None:
         assert pool.status().renders == 1
 
 
-async def test_pictures_and_refreshes_do_not_starve_each_other() -> None:
+async def test_images_and_refreshes_do_not_starve_each_other() -> None:
     async with running(FakeEngineFactory(refresh_s=0.02, full_s=0.02)) as pool:
         slots = pool.open_slots("default")
 
@@ -337,14 +337,16 @@ async def test_a_worker_that_dies_without_a_word_is_reported_and_its_wait_can_be
     assert time.monotonic() - closing < 5
 
 
-async def test_an_engine_that_cannot_be_built_here_is_told_at_start_and_leaves_no_worker() -> None:
+async def test_an_engine_that_cannot_be_built_in_the_server_fails_start_and_leaves_no_worker() -> (
+    None
+):
     pool = RenderPool(PoolSettings(workers=1), FakeEngineFactory(builds_in_server=False))
     with pytest.raises(RuntimeError, match="no memory left on cpu"):
         await pool.start()
     assert [worker.state for worker in pool.status().workers] == ["stopped"]
 
 
-async def test_an_unknown_device_is_told_at_start() -> None:
+async def test_an_unknown_device_fails_start() -> None:
     pool = RenderPool(PoolSettings(devices="cuda:7"), FakeEngineFactory())
     with pytest.raises(ValueError, match=r"device must be one of .*, got .*cuda:7"):
         await pool.start()
@@ -358,7 +360,7 @@ async def test_an_unknown_avatar_is_named() -> None:
             await pool.render("nobody", fake_state())
 
 
-async def test_lines_go_to_the_device_with_the_fewest() -> None:
+async def test_slots_go_to_the_device_with_the_fewest() -> None:
     async with running(FakeEngineFactory(device_names=("cuda:0", "cuda:1"))) as pool:
         await until(lambda: all(worker.state == "idle" for worker in pool.status().workers))
         all_slots = [pool.open_slots("default") for _ in range(4)]
@@ -455,7 +457,7 @@ async def test_cpu_workers_run_at_a_raised_niceness() -> None:
         assert os.getpriority(os.PRIO_PROCESS, pid(pool)) == min(19, os.nice(0) + 10)
 
 
-async def test_viewers_who_leave_before_a_busy_worker_knows_them_do_it_no_harm() -> None:
+async def test_slots_closed_before_a_busy_worker_attaches_them_are_harmless() -> None:
     async with running(FakeEngineFactory(refresh_s=0.2)) as pool:
         staying = pool.open_slots("default")
         staying.request(always(fake_state(0.1)))
@@ -466,7 +468,7 @@ async def test_viewers_who_leave_before_a_busy_worker_knows_them_do_it_no_harm()
         assert pool.status().workers[0].restarts == 0
 
 
-async def test_lines_leave_a_device_whose_workers_keep_failing() -> None:
+async def test_slots_on_a_device_whose_workers_keep_failing_are_reported() -> None:
     factory = FakeEngineFactory(device_names=("cuda:0", "cuda:1"), broken_devices=("cuda:1",))
     pool = RenderPool(PoolSettings(workers=1, timeouts=Timeouts(backoff_s=0.01)), factory)
     await pool.start()

@@ -64,12 +64,12 @@ def test_a_refresh_fills_the_slot_that_the_server_has_mapped(worker: Served) -> 
     reply = worker.run(RefreshJob(1, 7, 2, fake_state(0.25)))
     assert isinstance(reply, JobDone)
     assert reply.job_id == 1
-    assert [memory.slot(slot)["numbers"][0] for slot in range(3)] == [0, 0, 0.25]
+    assert [memory.slot(slot)["values"][0] for slot in range(3)] == [0, 0, 0.25]
     worker.channel.send(DetachSlots(7))
     memory.close()
 
 
-def test_pictures_of_both_modes_are_left_in_the_picture_block(worker: Served) -> None:
+def test_images_of_both_modes_are_written_to_the_image_block(worker: Served) -> None:
     block = SharedBlock.create(64 * 64 * 3)
     worker.channel.send(AttachImage(block.name))
 
@@ -112,7 +112,7 @@ def test_a_ping_is_answered(worker: Served) -> None:
     assert worker.channel.receive() == Pong()
 
 
-def test_a_worker_ends_when_told_to(worker: Served) -> None:
+def test_a_worker_exits_after_stop(worker: Served) -> None:
     worker.channel.send(Stop())
     worker.thread.join(5)
     assert not worker.thread.is_alive()

@@ -1,4 +1,4 @@
-"""Frames begin when the viewer moves; the face gets what is left over."""
+"""Frames begin when the viewer moves; mesh frames use the remaining rate."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_views_of_a_screen_about_as_fast_as_frames_never_wait(views_per_s: float
 
 
 @pytest.mark.parametrize("views_per_s", [75, 120, 144, 1000])
-def test_there_are_never_more_frames_than_asked_for(views_per_s: float) -> None:
+def test_there_are_never_more_frames_than_the_maximum(views_per_s: float) -> None:
     frames = begun(FramePacing(fps=60), evenly(views_per_s, seconds=20))
     assert 58 * 20 <= len(frames) <= 62 * 20
     gaps = np.diff([begins for _, begins in frames])
@@ -55,7 +55,7 @@ def test_views_that_come_late_and_close_together_do_not_make_the_next_ones_wait(
     assert max(waits) <= 0
 
 
-def test_a_face_waits_for_a_viewer_who_moves_and_not_for_one_who_rests() -> None:
+def test_a_mesh_frame_waits_for_a_moving_viewer_but_not_for_a_resting_one() -> None:
     pace = FramePacing(fps=50)
     assert pace.due_at_s == float("-inf")
     pace.viewer_moved(1.0)
@@ -66,7 +66,7 @@ def test_a_face_waits_for_a_viewer_who_moves_and_not_for_one_who_rests() -> None
     assert 1.06 < pace.due_at_s < 1.1
 
 
-def test_frames_of_the_face_are_not_in_the_way_of_views_and_fill_what_these_leave() -> None:
+def test_mesh_frames_do_not_delay_views_and_use_the_remaining_rate() -> None:
     pace = FramePacing(fps=50)
     waits, faces = [], 0
     for time_s in evenly(per_s=30, seconds=20):

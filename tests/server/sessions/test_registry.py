@@ -43,7 +43,7 @@ from server.sessions.session import Session
 from server.streams.streams import Stream, Streams
 
 STEP = 2 / 255
-"""How exactly a picture tells its numbers."""
+"""Accuracy of the numbers in an image."""
 
 
 class FakePeer:
@@ -189,7 +189,7 @@ async def test_a_change_wakes_a_waiting_session_at_once() -> None:
         assert sorted(delays)[len(delays) // 2] < 0.01
 
 
-async def test_the_view_is_sampled_when_the_warp_begins_not_when_it_was_asked_for() -> None:
+async def test_the_view_is_sampled_when_the_warp_begins_not_when_it_was_requested() -> None:
     async with running_server(FakeEngineFactory(warp_s=0.15)) as server:
         first, second = await server.open(), await server.open()
         await until(lambda: first.slots.generation > 0 and second.slots.generation > 0)
@@ -204,7 +204,7 @@ async def test_the_view_is_sampled_when_the_warp_begins_not_when_it_was_asked_fo
         assert frame.stages_ms["queue"] > 50
 
 
-async def test_frames_come_no_faster_than_asked_for() -> None:
+async def test_the_frame_rate_does_not_exceed_its_maximum() -> None:
     async with running_server(fps=50) as server:
         session = await server.open()
         await session.next_frame()
@@ -225,7 +225,7 @@ async def test_frames_come_no_faster_than_asked_for() -> None:
         assert 35 <= frames <= 56
 
 
-async def test_a_face_that_moves_by_itself_does_not_hold_up_the_viewers_movement() -> None:
+async def test_mesh_frames_do_not_delay_the_frames_of_new_views() -> None:
     async with running_server(fps=20) as server:
         session = await server.open()
         await settled(session)
@@ -242,7 +242,7 @@ async def test_a_face_that_moves_by_itself_does_not_hold_up_the_viewers_movement
         assert np.median(waits_ms[1:]) < 5
 
 
-async def test_a_still_picture_is_sent_again_every_100_ms_without_a_warp() -> None:
+async def test_an_unchanged_frame_is_repeated_every_100_ms_without_a_warp() -> None:
     async with running_server() as server:
         session = await server.open()
         await settled(session)
@@ -353,7 +353,7 @@ async def test_statistics_are_of_this_session() -> None:
         assert stats["refreshes"]["failed"] == 0
 
 
-async def test_opening_answers_the_offer_and_closing_ends_the_peer_and_the_line() -> None:
+async def test_opening_answers_the_offer_and_closing_closes_the_peer_and_the_slots() -> None:
     async with running_server() as server:
         session, answer = await server.sessions.open("s", FakePeer, "offer", ANYONE)
         assert answer == "answer to offer"
@@ -389,7 +389,7 @@ async def test_a_bad_offer_leaves_nothing_behind() -> None:
         assert server.pool.status().open_slots == 0
 
 
-async def test_more_sessions_than_there_are_seats_are_refused() -> None:
+async def test_more_sessions_than_the_limit_are_refused() -> None:
     async with running_server(max_sessions=2) as server:
         first = await server.open()
         await server.open()
@@ -399,7 +399,7 @@ async def test_more_sessions_than_there_are_seats_are_refused() -> None:
         await server.open()
 
 
-async def test_a_seat_is_free_again_when_its_session_could_not_be_made() -> None:
+async def test_a_session_slot_is_freed_if_its_session_cannot_be_opened() -> None:
     async with running_server(max_sessions=1) as server:
         with pytest.raises(BadOfferError):
             await server.sessions.open("s", FakePeer, "", ANYONE)
@@ -412,7 +412,7 @@ async def test_a_seat_is_free_again_when_its_session_could_not_be_made() -> None
         await server.open()
 
 
-async def test_a_viewer_who_got_through_leaves_for_good_others_may_come_again() -> None:
+async def test_a_ticket_stays_valid_only_if_the_connection_failed() -> None:
     async with running_server(max_sessions=1) as server:
         first = await server.open()
         ticket = server.admission.join(ANYONE).ticket
@@ -439,7 +439,7 @@ async def test_a_peer_that_ends_and_a_deleted_stream_end_their_sessions() -> Non
         assert second.closed
 
 
-async def test_nobody_is_let_in_while_workers_cannot_start() -> None:
+async def test_nobody_is_admitted_while_workers_cannot_start() -> None:
     timeouts = Timeouts(backoff_s=0.01, max_backoff_s=0.02)
     factory = FakeEngineFactory(builds_in_workers=False)
     async with running_server(factory, timeouts=timeouts) as server:
@@ -449,7 +449,7 @@ async def test_nobody_is_let_in_while_workers_cannot_start() -> None:
         assert server.sessions.list() == ()
 
 
-async def test_a_still_face_is_drawn_on_while_its_cache_comes_in() -> None:
+async def test_new_frames_are_rendered_during_a_crossfade_although_nothing_moves() -> None:
     fade_s = 0.4
     async with running_server(FakeEngineFactory(fade_s=fade_s)) as server:
         session = await server.open()

@@ -1,4 +1,4 @@
-"""Viewers who look from the same place share caches and pictures, and part without a gap."""
+"""Viewers with a similar view share caches and images, and split without a gap."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def frames_until_open(server: Server, count: int, sessions: list[Session])
     return frames
 
 
-async def test_viewers_of_an_equal_view_share_caches_and_each_picture() -> None:
+async def test_viewers_of_an_equal_view_share_caches_and_images() -> None:
     async with running_server(FakeEngineFactory(warp_s=0.01, refresh_s=0.05)) as server:
         crowd = [await server.open() for _ in range(4)]
         await asyncio.gather(*(session.next_frame() for session in crowd))
@@ -127,7 +127,7 @@ async def test_viewers_of_an_equal_view_share_caches_and_each_picture() -> None:
         assert 5 <= drawn <= 5 + crowd[0].slots.generation - generation
 
 
-async def test_the_same_caches_serve_a_nearly_equal_view_with_a_picture_of_its_own() -> None:
+async def test_a_similar_view_shares_the_caches_but_gets_its_own_image() -> None:
     async with running_server() as server:
         one, other = await server.open(), await server.open()
         await one.next_frame()
@@ -137,7 +137,7 @@ async def test_the_same_caches_serve_a_nearly_equal_view_with_a_picture_of_its_o
         assert server.open_slots == 1
 
 
-async def test_who_moves_away_is_drawn_at_once_and_gets_caches_of_its_own() -> None:
+async def test_a_viewer_who_moves_away_gets_a_frame_at_once_and_then_its_own_caches() -> None:
     async with running_server(FakeEngineFactory(refresh_s=0.1)) as server:
         stays, leaves = await server.open(), await server.open()
         await asyncio.gather(stays.next_frame(), leaves.next_frame())
@@ -156,7 +156,7 @@ async def test_who_moves_away_is_drawn_at_once_and_gets_caches_of_its_own() -> N
         assert leaves.slots is not stays.slots
 
 
-async def test_who_comes_back_joins_again_without_missing_a_frame() -> None:
+async def test_a_viewer_who_comes_back_joins_again_without_missing_a_frame() -> None:
     async with running_server() as server:
         one, other = await server.open(), await server.open()
         await asyncio.gather(one.next_frame(), other.next_frame())
@@ -171,7 +171,7 @@ async def test_who_comes_back_joins_again_without_missing_a_frame() -> None:
         assert not other.closed
 
 
-async def test_who_only_passes_by_keeps_its_caches_and_leaves_others_theirs() -> None:
+async def test_a_viewer_who_passes_by_does_not_join() -> None:
     async with running_server() as server:
         stays, walker = await server.open(), await server.open()
         walker.set_view(view(1, x=0.4))
@@ -186,7 +186,7 @@ async def test_who_only_passes_by_keeps_its_caches_and_leaves_others_theirs() ->
         assert server.open_slots == 2
 
 
-async def test_who_drives_its_own_face_does_not_put_it_on_others() -> None:
+async def test_a_viewers_own_mesh_is_not_shown_to_others() -> None:
     async with running_server() as server:
         one, other = await server.open(), await server.open()
         await asyncio.gather(one.next_frame(), other.next_frame())
@@ -202,7 +202,7 @@ async def test_who_drives_its_own_face_does_not_put_it_on_others() -> None:
 
 
 @pytest.mark.parametrize("first", [0, 1])
-async def test_whoever_leaves_first_the_others_keep_their_pictures(first: int) -> None:
+async def test_after_either_viewer_leaves_the_other_keeps_its_frames(first: int) -> None:
     async with running_server() as server:
         crowd = [await server.open(), await server.open()]
         await asyncio.gather(*(session.next_frame() for session in crowd))
@@ -216,7 +216,7 @@ async def test_whoever_leaves_first_the_others_keep_their_pictures(first: int) -
         await frames_until_open(server, 1, [left])
 
 
-async def test_a_step_of_a_fade_is_drawn_for_each_moment() -> None:
+async def test_each_frame_of_a_crossfade_is_warped_anew() -> None:
     async with running_server(FakeEngineFactory(fade_s=1.0)) as server:
         session = await server.open()
         await session.next_frame()

@@ -100,7 +100,7 @@ def test_late_and_repeated_views_are_dropped_and_counted(watched: Watched) -> No
     assert watched.changes == 1
 
 
-async def test_a_viewer_who_drives_the_face_replaces_the_streams_until_it_stops(
+async def test_a_viewers_own_mesh_replaces_the_streams_until_it_stops(
     watched: Watched,
 ) -> None:
     watched.stream.publish(mesh(1, 0.2))
@@ -129,7 +129,7 @@ async def test_frames_that_keep_coming_keep_the_face(watched: Watched) -> None:
     assert watched.jaw_open() == pytest.approx(0.6)
 
 
-def test_a_closed_scene_no_longer_watches_its_stream(watched: Watched) -> None:
+def test_a_closed_viewer_state_no_longer_watches_its_stream(watched: Watched) -> None:
     other = ViewerState(watched.stream, lambda: None)
     assert len(watched.stream.watchers) == 2
     other.close()

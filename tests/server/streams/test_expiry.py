@@ -15,7 +15,7 @@ IDLE_S = 0.2
 AVATAR = fake_avatar()
 
 
-async def test_only_what_nobody_uses_is_deleted_and_its_watchers_are_told() -> None:
+async def test_only_unused_streams_are_deleted_and_their_watchers_notified() -> None:
     streams = Streams({AVATAR.id: AVATAR})
     forgotten, demo, watched, published = (
         streams.create(AVATAR.id, name) for name in ("forgotten", "demo", "watched", "published")

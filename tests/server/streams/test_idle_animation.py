@@ -58,7 +58,7 @@ def test_the_same_seed_and_time_give_the_same_face_in_any_order() -> None:
         assert np.array_equal(got.head_translation, expected[t].head_translation)
 
 
-def test_another_seed_moves_otherwise() -> None:
+def test_another_seed_gives_other_movements() -> None:
     one, other = IdleAnimation(1).at(10.0), IdleAnimation(2).at(10.0)
     assert not np.allclose(one.head_rotation, other.head_rotation, atol=1e-4)
 

@@ -43,7 +43,7 @@ def mesh(seq: int, received_at: float = 100.0) -> MeshState:
     return replace(neutral_mesh(AVATAR), seq=seq, received_at=received_at)
 
 
-def test_a_published_frame_is_the_newest_and_watchers_are_told(stream: Stream) -> None:
+def test_a_published_frame_is_the_newest_and_watchers_are_notified(stream: Stream) -> None:
     seen = []
     stream.watchers.append(lambda: seen.append(stream.newest and stream.newest.seq))
     assert stream.publish(mesh(3))
@@ -118,7 +118,7 @@ def test_what_streams_refuse() -> None:
         streams.get("second")
 
 
-def test_deleting_a_stream_tells_those_who_use_it() -> None:
+def test_deleting_a_stream_notifies_its_users() -> None:
     streams = Streams({"default": AVATAR})
     stream = streams.create("default", "s")
     told = []
