@@ -27,7 +27,7 @@ from server.settings import Settings, read_settings
 
 logger = logging.getLogger("server")
 
-_LET_FINISH_S = 2
+_SHUTDOWN_TIMEOUT_S = 2
 """Requests still running at the end, such as pictures being rendered, are given so long."""
 _FIRST_WORKER_S = 120.0
 
@@ -115,22 +115,22 @@ async def _serve(
         access_log=False,
         ws_max_size=settings.longest_line,
         ws_per_message_deflate=False,  # pictures are compressed already; it would take 1 ms each
-        timeout_graceful_shutdown=_LET_FINISH_S,
+        timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,
     )
     async with app.router.lifespan_context(app):
-        _keep_out_of_collections()  # only now: starting the parts is what loads the models
+        _freeze_loaded_objects()  # only now: starting the parts is what loads the models
         server = _Server(config, app, settings.grace_s)
-        welcome = asyncio.create_task(_welcome(app, server, listening))
+        announcing = asyncio.create_task(_announce_address(app, server, listening))
         try:
             await server.serve(sockets=[listening])
         finally:
-            welcome.cancel()
+            announcing.cancel()
             with suppress(asyncio.CancelledError):
-                await welcome
+                await announcing
     return 0
 
 
-def _keep_out_of_collections() -> None:
+def _freeze_loaded_objects() -> None:
     """Take all that stays for good, torch's modules above all, out of garbage collection.
 
     Python looks through old objects only once a quarter as many new ones have come as it found the
@@ -143,7 +143,7 @@ def _keep_out_of_collections() -> None:
     gc.collect()
 
 
-async def _welcome(app: FastAPI, server: uvicorn.Server, listening: socket.socket) -> None:
+async def _announce_address(app: FastAPI, server: uvicorn.Server, listening: socket.socket) -> None:
     """Say where the face is, once there is one to show."""
     while not server.started:
         await asyncio.sleep(0.05)

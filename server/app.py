@@ -118,20 +118,20 @@ async def _run_parts(
         pool = await _start_pool(settings, pool_factory)
         stack.push_async_callback(pool.close)
         all_streams = Streams(pool.avatars, settings.max_streams)
-        _run_beside(stack, expire_streams(all_streams, settings.idle_stream_s))
+        _run_in_background(stack, expire_streams(all_streams, settings.idle_stream_s))
         admission = Admission(settings.max_sessions, settings.max_waiting)
         if settings.max_sessions is None:
-            _run_beside(stack, find_capacity(pool, admission, settings.fps, executor))
+            _run_in_background(stack, find_capacity(pool, admission, settings.fps, executor))
         sessions = Sessions(all_streams, pool, settings.fps, admission)
         stack.push_async_callback(sessions.close_all)
         if settings.demo:
             demo = _make_demo(all_streams, pool.avatars)
-            _run_beside(stack, run_idle_animation(demo, settings.fps))
+            _run_in_background(stack, run_idle_animation(demo, settings.fps))
         app.state.pool = pool
         app.state.streams = all_streams
         app.state.admission = admission
         app.state.sessions = sessions
-        app.state.connect = _by_aiortc(settings, executor)
+        app.state.connect = _webrtc_connector(settings, executor)
         app.state.connect_jpeg = partial(
             JpegPeer, executor=executor, silence_s=settings.idle_session_s
         )
@@ -152,7 +152,7 @@ async def _start_pool(settings: Settings, pool_factory: PoolFactory) -> RenderPo
     return pool
 
 
-def _by_aiortc(settings: Settings, executor: Executor) -> Connect:
+def _webrtc_connector(settings: Settings, executor: Executor) -> Connect:
     options = PeerOptions(
         fps=settings.fps,
         codecs=parse_codecs(settings.codecs),
@@ -177,7 +177,7 @@ def _make_demo(all_streams: Streams, known: Mapping[str, AvatarInfo]) -> Stream:
     return demo
 
 
-def _run_beside(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+def _run_in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
     """Run something until the stack is closed."""
     stack.push_async_callback(_cancel, asyncio.create_task(work))
 

@@ -3,7 +3,7 @@
 A token comes as `Authorization: Bearer TOKEN`, or, from a browser's WebSocket, which can set no
 headers, as the subprotocol `telewarp.token.TOKEN` offered beside `telewarp`. It is not taken from
 an address: those end up in logs and histories. Only a router's pass is, which is good once
-(`passes.py`).
+(`redirect_tokens.py`).
 
 Without tokens the server serves its own machine only. Then two things keep strangers out who get
 others to do their work: the name it is called by must be a loopback one (a web page whose name was
@@ -54,9 +54,9 @@ class Authenticator:
         tokens: Tokens | None,
         only_loopback: bool,
         origins: Iterable[str],
-        passes: RedirectTokens | None = None,
+        redirect_tokens: RedirectTokens | None = None,
     ) -> None:
-        self.passes = passes
+        self.redirect_tokens = redirect_tokens
         self._tokens = tokens
         self._only_loopback = only_loopback
         self._origins = frozenset(origins)
@@ -85,8 +85,8 @@ class Authenticator:
         if token is not None:
             return tokens.find(token)
         given = connection.query_params.get(PARAMETER)
-        if self.passes is not None and given is not None:
-            return self.passes.take(given)
+        if self.redirect_tokens is not None and given is not None:
+            return self.redirect_tokens.take(given)
         raise UnauthorizedError("expected a token (Authorization: Bearer ...), got none")
 
     def _check_origin(self, connection: HTTPConnection) -> None:
@@ -114,10 +114,10 @@ def build_authenticator(settings: AccessSettings, public_url: str | None = None)
     origins = settings.origins
     if settings.tokens is not None:
         tokens = read_tokens(settings.tokens)
-        passes = None
+        redirect_tokens = None
         if public_url is not None and tokens.can_sign:
-            passes = RedirectTokens(tokens, public_url)
-        return Authenticator(tokens, False, origins, passes)
+            redirect_tokens = RedirectTokens(tokens, public_url)
+        return Authenticator(tokens, False, origins, redirect_tokens)
     if settings.insecure:
         logger.warning(_INSECURE, f"{settings.host}:{settings.port}")
         return Authenticator(None, False, origins)

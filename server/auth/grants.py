@@ -32,7 +32,7 @@ class Grant:
     """The only streams it is good for; None for all, and for what concerns no stream."""
     expires_at: float | None = None
     """When its token does, `time.time()`; None for never."""
-    by_pass: bool = False
+    by_redirect_token: bool = False
     """Whether it came by a router's pass, so that its client has no token to show here again."""
 
     def allows(self, scope: Scope) -> bool:

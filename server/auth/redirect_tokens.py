@@ -19,7 +19,7 @@ from server.errors import BadTokenError
 
 PARAMETER = "pass"
 """Of the address that a client is sent to."""
-PASS_S = 30.0
+REDIRECT_TOKEN_S = 30.0
 """Long enough for a slow network and clocks that differ by some seconds."""
 _LONGEST_STAY_S = 12 * 3600.0
 _AUDIENCE = "telewarp pass to {}"
@@ -38,7 +38,7 @@ def sign_redirect_token(
         streams: The only streams it is good for; None for those that are granted.
     """
     given = [scope for scope in scopes if grant.allows(scope)]
-    claims: dict[str, float | str] = {"exp": time.time() + PASS_S, "sub": grant.holder}
+    claims: dict[str, float | str] = {"exp": time.time() + REDIRECT_TOKEN_S, "sub": grant.holder}
     if grant.expires_at is not None:
         claims["until"] = grant.expires_at
     return tokens.sign_claims(
@@ -74,7 +74,9 @@ class RedirectTokens:
             raise BadTokenError("the pass has been used; ask the router for another")
         self._used[claims.jti] = claims.exp
         grant = claims.grant
-        return Grant(grant.holder, grant.scopes, grant.streams, claims.until, by_pass=True)
+        return Grant(
+            grant.holder, grant.scopes, grant.streams, claims.until, by_redirect_token=True
+        )
 
     def token_for(self, grant: Grant) -> str:
         """A token for whoever came by a pass, to show at this host from now on."""

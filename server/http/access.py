@@ -40,13 +40,13 @@ class AccessMiddleware:
     def __init__(
         self,
         app: ASGIApp,
-        guard: Authenticator,
+        authenticator: Authenticator,
         limits: Limits | None,
         policy: Policy,
         answer: Answer,
     ) -> None:
         self._app = app
-        self._guard = guard
+        self._authenticator = authenticator
         self._limits = limits
         self._policy = policy
         self._answer = answer
@@ -77,7 +77,7 @@ class AccessMiddleware:
     def _identify(self, connection: HTTPConnection) -> str | None:
         found: Grant | TelewarpError
         try:
-            found = self._guard.identify(connection)
+            found = self._authenticator.identify(connection)
         except TelewarpError as exc:
             found = exc  # raised by the call's rule, if it has one: the page itself is open
         remember(connection, found)
@@ -124,13 +124,13 @@ def install_access(
     Raises:
         SettingsError: As `build_authenticator`.
     """
-    guard, origins = build_authenticator(settings, public_url), settings.origins
-    app.state.passes = guard.passes
+    authenticator, origins = build_authenticator(settings, public_url), settings.origins
+    app.state.redirect_tokens = authenticator.redirect_tokens
     limits = Limits(settings.max_requests_per_s, settings.max_connections)
     app.add_middleware(
         AccessMiddleware,
-        guard=guard,
-        limits=limits if guard.reachable_by_others else None,
+        authenticator=authenticator,
+        limits=limits if authenticator.reachable_by_others else None,
         policy=Policy(origins, reached),
         answer=answer_telewarp_error,
     )

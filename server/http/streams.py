@@ -58,7 +58,7 @@ class StreamDescription(BaseModel):
     viewers: int
 
 
-class Tally(BaseModel):
+class PublishResult(BaseModel):
     """What became of the frames of one request."""
 
     accepted: int = 0
@@ -75,9 +75,9 @@ class _Publisher:
         self._dropped = 0
 
     @property
-    def tally(self) -> Tally:
+    def result(self) -> PublishResult:
         live = self._stream.live
-        return Tally(
+        return PublishResult(
             accepted=self._accepted, dropped=self._dropped, last_seq=live.seq if live else None
         )
 
@@ -179,7 +179,7 @@ async def delete_stream(stream_id: str, streams: TheStreams) -> None:
 )
 async def post_frames(
     request: Request, stream: TheStream, settings: TheSettings, live: TheLiveRequests
-) -> Tally:
+) -> PublishResult:
     """Publish one frame or an array (JSON), or a live body with one frame a line (NDJSON).
 
     The lines of a live body are applied as they arrive: keep the request open and write a line
@@ -189,11 +189,11 @@ async def post_frames(
     if require_media_type(request, JSON, NDJSON) == NDJSON:
         async with live.until_ended():
             await _publish_lines(request, publisher, settings.longest_line)
-        return publisher.tally
+        return publisher.result
     frames = parse_mesh_frames(await read_body(request, settings.largest_body), settings.max_frames)
     for mesh in _check_all(frames, publisher):
         publisher.publish(mesh)
-    return publisher.tally
+    return publisher.result
 
 
 def _check_all(frames: list[MeshFrame], publisher: _Publisher) -> list[MeshState]:
@@ -213,7 +213,7 @@ async def _publish_lines(request: Request, publisher: _Publisher, longest_line: 
             try:
                 publisher.publish_text(line)
             except BadMessageError as exc:
-                raise BadLineError(str(exc), line=number, **publisher.tally.model_dump()) from exc
+                raise BadLineError(str(exc), line=number, **publisher.result.model_dump()) from exc
     except ClientDisconnect:
         return  # a publisher that just goes away; what it sent has counted
 
@@ -242,7 +242,7 @@ async def _publish_message(socket: WebSocket, text: str | bytes, publisher: _Pub
         publisher.publish_text(text)
     except BadMessageError as exc:
         await socket.send_json(
-            {"type": "error", "detail": str(exc), **publisher.tally.model_dump()}
+            {"type": "error", "detail": str(exc), **publisher.result.model_dump()}
         )
 
 

@@ -31,10 +31,10 @@ class Control:
         sign_of_life: Called for every message.
     """
 
-    def __init__(self, session: Session, sign_of_life: Callable[[], None]) -> None:
+    def __init__(self, session: Session, on_keepalive: Callable[[], None]) -> None:
         self._session = session
         self._channel = ViewerChannel(session, self.send)
-        self._sign_of_life = sign_of_life
+        self._note_keepalive = on_keepalive
         self._events: RTCDataChannel | None = None
 
     def attach(self, channel: RTCDataChannel) -> None:
@@ -55,7 +55,7 @@ class Control:
 
     def receive(self, text: str | bytes) -> None:
         """Take one message of the viewer. A bad one is answered; it never raises."""
-        self._sign_of_life()
+        self._note_keepalive()
         self._channel.receive(text)
 
     def report(self, frame: Frame, rtp_timestamp: int) -> None:

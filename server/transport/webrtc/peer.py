@@ -35,14 +35,14 @@ from server.transport.webrtc.aiortc_internals.sender_events import SenderEvents,
 from server.transport.webrtc.aiortc_internals.unused_receiver import drop_bandwidth_estimator
 from server.transport.webrtc.control import Control
 from server.transport.webrtc.ice import parse_fragment, without_hidden_candidates
-from server.transport.webrtc.track import RenderTrack, Vp8Pictures
+from server.transport.webrtc.track import RenderTrack, Vp8Passthrough
 
 logger = logging.getLogger(__name__)
 
 _RTX = "video/rtx"
 _LOWEST_BITRATE = 400_000
 _CHECK_S = 0.5
-_AIORTC_TRIPPED = (
+_AIORTC_ERRORS = (
     *(AssertionError, AttributeError, LookupError, RuntimeError, StopIteration, TypeError),
     ValueError,
 )
@@ -85,14 +85,14 @@ class AiortcPeer:
         enable_playout_delay()
         enable_loopback_fallback()
         # None unless set: aiortc's default asks a public one, and waits where there is no internet.
-        servers = as_aiortc(options.ice_servers.give_to("server"))
+        servers = as_aiortc(options.ice_servers.with_credentials_for("server"))
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         self._session = session
         self._options = options
         self._executor = executor
         self._ended = False
-        self._last_sign_at = time.monotonic()
-        self._control = Control(session, self._sign_of_life)
+        self._last_keepalive_at = time.monotonic()
+        self._control = Control(session, self._note_keepalive)
         self._track: RenderTrack | None = None
         self._encoder: H264Encoder | None = None
         side = session.avatar.resolution
@@ -123,7 +123,7 @@ class AiortcPeer:
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except (InvalidAccessError, InvalidStateError, OperationError, ValueError) as exc:
             raise BadOfferError(f"expected an offer we can answer, got one where: {exc}") from exc
-        except _AIORTC_TRIPPED as exc:
+        except _AIORTC_ERRORS as exc:
             raise BadOfferError(
                 "expected an offer with ICE credentials, a DTLS role and fingerprint, a direction "
                 f"and a mid in every section, got one that lacks some ({exc})"
@@ -181,7 +181,7 @@ class AiortcPeer:
             raise BadOfferError(f"expected an offer of {wanted}, got {_names(video)}")
         self._track = RenderTrack(
             self._session,
-            self._build_encoder() if chosen is Codec.H264 else Vp8Pictures(),
+            self._build_encoder() if chosen is Codec.H264 else Vp8Passthrough(),
             self._executor,
             self._video_failed,
         )
@@ -210,9 +210,9 @@ class AiortcPeer:
             sender,
             SenderEvents(
                 packet_sent=self._packet_sent,
-                key_frame_requested=self._key_frame_wanted,
-                bandwidth_estimated=self._estimate,
-                rtcp_received=self._sign_of_life,
+                key_frame_requested=self._key_frame_requested,
+                bandwidth_estimated=self._bandwidth_estimated,
+                rtcp_received=self._note_keepalive,
             ),
         )
 
@@ -223,17 +223,17 @@ class AiortcPeer:
             self._session.note_stage("encode", self._track.newest.stages_ms["encode"])
             self._control.report(self._track.newest, rtp_timestamp)
 
-    def _key_frame_wanted(self) -> None:
+    def _key_frame_requested(self) -> None:
         if self._track is not None:
             self._track.request_key_frame()
 
-    def _estimate(self, bitrate: int) -> None:
+    def _bandwidth_estimated(self, bitrate: int) -> None:
         target = self._rate.note_estimate(bitrate, time.monotonic())
         if self._encoder is not None:
             self._encoder.bitrate = self._session.target_bitrate = target
 
-    def _sign_of_life(self) -> None:
-        self._last_sign_at = time.monotonic()
+    def _note_keepalive(self) -> None:
+        self._last_keepalive_at = time.monotonic()
 
     def _video_failed(self, reason: Exception) -> None:
         self._end(f"no more video: {reason}")
@@ -244,7 +244,7 @@ class AiortcPeer:
 
     async def _end_when_silent(self) -> None:
         """A closed tab says nothing, and ICE notices only after 31 s."""
-        while time.monotonic() - self._last_sign_at < self._options.silence_s:
+        while time.monotonic() - self._last_keepalive_at < self._options.silence_s:
             await asyncio.sleep(_CHECK_S)
         self._end(f"silent for {self._options.silence_s:g} s")
 
@@ -265,7 +265,7 @@ def _first_video(offer: str) -> MediaDescription:
     """Refuse what is no offer to receive video, before aiortc stumbles over it."""
     try:
         description = SessionDescription.parse(offer)
-    except _AIORTC_TRIPPED as exc:
+    except _AIORTC_ERRORS as exc:
         raise BadOfferError(f"expected an SDP offer, got {offer[:60]!r}") from exc
     videos = [media for media in description.media if media.kind == "video"]
     if not videos or videos[0].direction not in ("recvonly", "sendrecv"):

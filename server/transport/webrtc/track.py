@@ -41,7 +41,7 @@ class FrameSource(Protocol):
     async def next_frame(self) -> Frame: ...
 
 
-class PictureEncoder(Protocol):
+class FrameEncoder(Protocol):
     """What the track needs of an encoder; `encode` is called in a thread, one call at a time."""
 
     convert_ms: float
@@ -50,7 +50,7 @@ class PictureEncoder(Protocol):
     def encode(self, rgb: NDArray[np.uint8], pts: int, key_frame: bool) -> Any: ...
 
 
-class Vp8Pictures:
+class Vp8Passthrough:
     """For receivers without H.264: leaves the encoding to aiortc, which does it in VP8."""
 
     convert_ms = 0.0
@@ -78,26 +78,26 @@ class RenderTrack(MediaStreamTrack):
     def __init__(
         self,
         source: FrameSource,
-        encoder: PictureEncoder,
+        encoder: FrameEncoder,
         executor: Executor,
         on_failure: Callable[[Exception], None],
     ) -> None:
         super().__init__()
         self.newest: Frame | None = None
         self._source = source
-        self._encoder: PictureEncoder | None = encoder
+        self._encoder: FrameEncoder | None = encoder
         self._executor = executor
         self._on_failure = on_failure
         self._next: asyncio.Task[Frame] | None = None
-        self._key_frame_wanted = asyncio.Event()
-        self._key_frame_wanted.set()  # the first of all
+        self._key_frame_requested = asyncio.Event()
+        self._key_frame_requested.set()  # the first of all
         self._last_key_at = -KEY_FRAME_INTERVAL_S
         self._started_at: float | None = None
         self._last_pts = -_TICK_STEP
 
     def request_key_frame(self) -> None:
         """Make the next frame a key frame, and do not wait for a new picture to come."""
-        self._key_frame_wanted.set()
+        self._key_frame_requested.set()
 
     async def recv(self) -> Any:
         """Wait for the next frame and encode it.
@@ -111,7 +111,7 @@ class RenderTrack(MediaStreamTrack):
         if self.readyState != "live":
             raise MediaStreamError
         try:
-            return await self._encode(await self._picture())
+            return await self._encode(await self._next_frame())
         except SessionClosedError as exc:
             raise MediaStreamError from exc
         except Exception as exc:
@@ -131,12 +131,12 @@ class RenderTrack(MediaStreamTrack):
             self._next.exception()  # fetched, or asyncio would complain that nobody did
         self._next = self.newest = self._encoder = None
 
-    async def _picture(self) -> Frame:
+    async def _next_frame(self) -> Frame:
         """The next picture, or the last one again where a key frame is wanted meanwhile."""
         if self._next is None:
             self._next = asyncio.ensure_future(self._source.next_frame())
         if self.newest is not None and not self._next.done():
-            wanted = asyncio.ensure_future(self._key_frame_wanted_and_due())
+            wanted = asyncio.ensure_future(self._key_frame_due())
             try:
                 await asyncio.wait((self._next, wanted), return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -147,8 +147,8 @@ class RenderTrack(MediaStreamTrack):
         self._next = asyncio.ensure_future(self._source.next_frame())
         return frame
 
-    async def _key_frame_wanted_and_due(self) -> None:
-        await self._key_frame_wanted.wait()
+    async def _key_frame_due(self) -> None:
+        await self._key_frame_requested.wait()
         await asyncio.sleep(self._last_key_at + KEY_FRAME_INTERVAL_S - time.monotonic())
 
     async def _encode(self, frame: Frame) -> Any:
@@ -169,13 +169,13 @@ class RenderTrack(MediaStreamTrack):
         now = time.monotonic()
         if now - self._last_key_at < KEY_FRAME_INTERVAL_S:
             return False
-        if not self._key_frame_wanted.is_set() and not self._may_show_nothing(frame, now):
+        if not self._key_frame_requested.is_set() and not self._may_be_blank(frame, now):
             return False
-        self._key_frame_wanted.clear()
+        self._key_frame_requested.clear()
         self._last_key_at = now
         return True
 
-    def _may_show_nothing(self, frame: Frame, now: float) -> bool:
+    def _may_be_blank(self, frame: Frame, now: float) -> bool:
         """A browser that lost the whole first frame stays black and never asks for another."""
         started = self._started_at if self._started_at is not None else now
         return frame.view_seq is None and now - started < _UNASKED_KEY_FRAMES_S
