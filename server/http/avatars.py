@@ -1,4 +1,4 @@
-"""What can be shown, and what its messages must look like."""
+"""The avatars that can be rendered."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CAN_READ = needs(Scope.VIEW, Scope.PUBLISH, limited=True)
 
 @router.get("", summary="All avatars", dependencies=[_CAN_READ])
 async def list_avatars(pool: ThePool) -> list[AvatarInfo]:
-    """The manifests of all avatars that can be shown."""
+    """Return the manifests of all avatars."""
     return list(pool.avatars.values())
 
 
@@ -29,7 +29,7 @@ async def list_avatars(pool: ThePool) -> list[AvatarInfo]:
     dependencies=[_CAN_READ],
 )
 async def get_avatar(avatar_id: str, pool: ThePool) -> AvatarInfo:
-    """The manifest of one avatar."""
+    """Return the manifest of one avatar."""
     avatar = pool.avatars.get(avatar_id)
     if avatar is None:
         known = ", ".join(sorted(pool.avatars)) or "none"

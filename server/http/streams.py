@@ -1,4 +1,4 @@
-"""Publishing a face: streams, and the frames posted to them."""
+"""Publishing: streams, and the frames sent to them."""
 
 from __future__ import annotations
 
@@ -54,15 +54,17 @@ class StreamDescription(BaseModel):
     live: Annotated[bool, Field(description="Whether a publisher holds the face at present")]
     last_seq: Annotated[int | None, Field(description="`seq` of the newest published frame")]
     accepted: int
-    dropped: Annotated[int, Field(description="Frames that came late or twice")]
+    dropped: Annotated[int, Field(description="Frames dropped because they were late or repeated")]
     viewers: int
 
 
 class PublishResult(BaseModel):
-    """What became of the frames of one request."""
+    """Result of publishing the frames of one request."""
 
     accepted: int = 0
-    dropped: Annotated[int, Field(description="Frames that came late or twice")] = 0
+    dropped: Annotated[
+        int, Field(description="Frames dropped because they were late or repeated")
+    ] = 0
     last_seq: Annotated[int | None, Field(description="`seq` of the stream's newest frame")] = None
 
 
@@ -99,7 +101,7 @@ class _Publisher:
 
 @router.post(
     "",
-    summary="Make a stream",
+    summary="Create a stream",
     status_code=status.HTTP_201_CREATED,
     responses=problems(
         _400="what is wrong with the request",
@@ -118,7 +120,7 @@ async def create_stream(
     settings: TheSettings,
     grant: TheGrant,
 ) -> StreamDescription:
-    """Make a stream of an avatar, with an id of your choice or a made-up one."""
+    """Create a stream of an avatar, with a given or a random id."""
     if media_type(request):
         require_media_type(request, JSON)
     wanted = parse_stream_request(await read_body(request, settings.largest_body))
@@ -136,7 +138,7 @@ async def create_stream(
 async def list_streams(
     streams: TheStreams, sessions: TheSessions, grant: TheGrant
 ) -> list[StreamDescription]:
-    """All streams that the token is good for, oldest first."""
+    """Return all streams that the token is valid for, oldest first."""
     return [_describe(stream, sessions) for stream in streams.list() if grant.covers(stream.id)]
 
 
@@ -147,7 +149,7 @@ async def list_streams(
     dependencies=[needs(Scope.VIEW, Scope.PUBLISH)],
 )
 async def get_stream(stream: TheStream, sessions: TheSessions) -> StreamDescription:
-    """One stream and what came in so far."""
+    """Return one stream and the counts of its frames."""
     return _describe(stream, sessions)
 
 
@@ -215,12 +217,12 @@ async def _publish_lines(request: Request, publisher: _Publisher, longest_line: 
             except BadMessageError as exc:
                 raise BadLineError(str(exc), line=number, **publisher.result.model_dump()) from exc
     except ClientDisconnect:
-        return  # a publisher that just goes away; what it sent has counted
+        return  # the publisher disconnected; its frames have counted
 
 
 @router.websocket("/{stream_id}/frames", dependencies=[needs(Scope.PUBLISH)])
 async def receive_frames(socket: WebSocket, stream: TheStream) -> None:
-    """Publish frames, one a message. A bad one is answered, and the socket stays open."""
+    """Publish one frame per message. An invalid one gets an error; the socket stays open."""
     await socket.accept()
     publisher = _Publisher(stream)
     try:
@@ -234,7 +236,7 @@ async def receive_frames(socket: WebSocket, stream: TheStream) -> None:
     except StreamClosedError as exc:
         await socket.close(_STREAM_DELETED, str(exc)[:120])
     except WebSocketDisconnect:
-        return  # while it was being answered
+        return  # disconnected while an error was sent
 
 
 async def _publish_message(socket: WebSocket, text: str | bytes, publisher: _Publisher) -> None:
