@@ -167,7 +167,7 @@ def _hosts(wanted: argparse.Namespace) -> int:
     ray_cluster.connect(wanted.ray)
     started = ray_cluster.start_hosts(plan)
     for address, problem in started.items():
-        print(f"{address}  {problem or 'ready'}")
+        print(f"{address}  {problem or 'responding'}")
     return 1 if any(started.values()) else 0
 
 

@@ -1,4 +1,4 @@
-"""Starts the server: `python -m server --help`."""
+"""Start the server: `python -m server --help`."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from server.settings import Settings, read_settings
 
 logger = logging.getLogger("server")
 
-_LET_FINISH_S = 2
-"""Requests still running at the end, such as pictures being rendered, are given so long."""
+_SHUTDOWN_TIMEOUT_S = 2
+"""Seconds that running requests, such as still images, have to finish at the end."""
 _FIRST_WORKER_S = 120.0
 
 
@@ -48,7 +48,7 @@ class _Server(uvicorn.Server):
         self._draining: asyncio.Task[None] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to end at the first signal; at the second wait for nobody any more."""
+        """Drain at a first SIGTERM, end at a first SIGINT; at a second signal, end at once."""
         first = self._draining is None and not self.should_exit
         if first and sig == signal.SIGTERM:
             self._draining = asyncio.create_task(self._drain())
@@ -64,7 +64,7 @@ class _Server(uvicorn.Server):
     def _end(self) -> None:
         self.should_exit = True
         live: StreamingRequests = self._app.state.live
-        live.end_all()  # bodies still being sent, which uvicorn would wait for
+        live.end_all()  # live bodies, which uvicorn would wait for
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -81,11 +81,11 @@ class _Server(uvicorn.Server):
 
 
 def main(arguments: list[str], pool_factory: PoolFactory | None = None) -> int:
-    """Run the server until it is told to end.
+    """Run the server until SIGINT or SIGTERM.
 
     Args:
         arguments: The command line, without the program's name.
-        pool_factory: Makes the pool; the real one where left out.
+        pool_factory: Creates the pool; by default one of real renderers.
 
     Returns:
         The process's exit code.
@@ -110,41 +110,41 @@ async def _serve(
     config = uvicorn.Config(
         app,
         loop="asyncio",
-        lifespan="off",  # run here, so that what goes wrong at the start is raised here
+        lifespan="off",  # run here, so that errors at the start are raised here
         log_config=None,
         access_log=False,
         ws_max_size=settings.longest_line,
-        ws_per_message_deflate=False,  # pictures are compressed already; it would take 1 ms each
-        timeout_graceful_shutdown=_LET_FINISH_S,
+        ws_per_message_deflate=False,  # JPEG is already compressed; it would take 1 ms per image
+        timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,
     )
     async with app.router.lifespan_context(app):
-        _keep_out_of_collections()  # only now: starting the parts is what loads the models
+        _freeze_loaded_objects()  # only now: starting the parts is what loads the models
         server = _Server(config, app, settings.grace_s)
-        welcome = asyncio.create_task(_welcome(app, server, listening))
+        announcing = asyncio.create_task(_announce_address(app, server, listening))
         try:
             await server.serve(sockets=[listening])
         finally:
-            welcome.cancel()
+            announcing.cancel()
             with suppress(asyncio.CancelledError):
-                await welcome
+                await announcing
     return 0
 
 
-def _keep_out_of_collections() -> None:
-    """Take all that stays for good, torch's modules above all, out of garbage collection.
+def _freeze_loaded_objects() -> None:
+    """Exclude all permanent objects, above all torch's modules, from garbage collection.
 
-    Python looks through old objects only once a quarter as many new ones have come as it found the
-    last time: beside the three hundred thousand that never go, a connection's few hundred waited
-    for hundreds of others, each with its encoder and pictures. So it has to look once more
-    when those are out of the way, or it goes on counting by them.
+    Python runs a full collection only once the new objects amount to a quarter of those that the
+    last one found. With 300 000 permanent objects, the few hundred of a closed connection were kept
+    until hundreds more had closed, each with its encoder and frames. The second collection resets
+    the count that the threshold is computed from.
     """
     gc.collect()
     gc.freeze()
     gc.collect()
 
 
-async def _welcome(app: FastAPI, server: uvicorn.Server, listening: socket.socket) -> None:
-    """Say where the face is, once there is one to show."""
+async def _announce_address(app: FastAPI, server: uvicorn.Server, listening: socket.socket) -> None:
+    """Print the address of the server once it can render."""
     while not server.started:
         await asyncio.sleep(0.05)
     pool: RenderPool = app.state.pool
@@ -161,7 +161,7 @@ async def _welcome(app: FastAPI, server: uvicorn.Server, listening: socket.socke
 
 
 def _announce(text: str, log_format: LogFormat, good: bool) -> None:
-    """Tell whoever started it; a program that reads JSON gets nothing else."""
+    """Print a line for the operator, or log it as JSON where the log is JSON."""
     if log_format == "json":
         logs.announce(logger, text, logging.INFO if good else logging.ERROR)
     else:

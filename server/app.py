@@ -1,4 +1,4 @@
-"""Puts the parts together; the only place that knows which error is which status code."""
+"""Assemble the parts of the server into one FastAPI application."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def create_app(settings: Settings, pool_factory: PoolFactory | None = None) -> F
     """Build the server.
 
     Args:
-        settings: How it is set.
-        pool_factory: Makes the pool; the real one where left out.
+        settings: Options of the server.
+        pool_factory: Creates the pool; by default one of real renderers.
     """
     app = FastAPI(
         title="Telewarp",
@@ -89,7 +89,7 @@ def create_app(settings: Settings, pool_factory: PoolFactory | None = None) -> F
 
 
 def build_pool(settings: Settings) -> RenderPool:
-    """The pool of real renderers; imports the models, which takes a while."""
+    """Return a pool of real renderers; importing the models takes seconds."""
     from server.pool.engine import ModelEngineFactory
 
     factory = ModelEngineFactory(settings.avatars, default_warp_threads(available_cores()))
@@ -97,7 +97,7 @@ def build_pool(settings: Settings) -> RenderPool:
 
 
 def pool_settings(settings: Settings) -> PoolSettings:
-    """The part of the settings that lays out the pool."""
+    """Return the settings of the pool."""
     return PoolSettings(
         devices=settings.device,
         workers=settings.workers,
@@ -111,7 +111,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
 async def _run_parts(
     settings: Settings, pool_factory: PoolFactory, app: FastAPI
 ) -> AsyncIterator[None]:
-    """Start everything in order and end it in reverse; whoever opens a part closes it."""
+    """Start all parts in order and close them in reverse order."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     async with AsyncExitStack() as stack:
         executor = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="encode")
@@ -119,20 +119,20 @@ async def _run_parts(
         pool = await _start_pool(settings, pool_factory)
         stack.push_async_callback(pool.close)
         all_streams = Streams(pool.avatars, settings.max_streams)
-        _run_beside(stack, expire_streams(all_streams, settings.idle_stream_s))
+        _run_in_background(stack, expire_streams(all_streams, settings.idle_stream_s))
         admission = Admission(settings.max_sessions, settings.max_waiting)
         if settings.max_sessions is None:
-            _run_beside(stack, find_capacity(pool, admission, settings.fps, executor))
+            _run_in_background(stack, find_capacity(pool, admission, settings.fps, executor))
         sessions = Sessions(all_streams, pool, settings.fps, admission)
         stack.push_async_callback(sessions.close_all)
         if settings.demo:
             demo = _make_demo(all_streams, pool.avatars)
-            _run_beside(stack, run_idle_animation(demo, settings.fps))
+            _run_in_background(stack, run_idle_animation(demo, settings.fps))
         app.state.pool = pool
         app.state.streams = all_streams
         app.state.admission = admission
         app.state.sessions = sessions
-        app.state.connect = _by_aiortc(settings, executor)
+        app.state.connect = _webrtc_connector(settings, executor)
         app.state.connect_jpeg = partial(
             JpegPeer, executor=executor, silence_s=settings.idle_session_s
         )
@@ -140,7 +140,7 @@ async def _run_parts(
 
 
 async def _start_pool(settings: Settings, pool_factory: PoolFactory) -> RenderPool:
-    """Load the avatars and start the workers; what is wrong with either is the settings' fault."""
+    """Load the avatars and start the workers; a failure of either is an error of the settings."""
     try:
         pool = pool_factory(settings)
         await pool.start()
@@ -153,7 +153,7 @@ async def _start_pool(settings: Settings, pool_factory: PoolFactory) -> RenderPo
     return pool
 
 
-def _by_aiortc(settings: Settings, executor: Executor) -> Connect:
+def _webrtc_connector(settings: Settings, executor: Executor) -> Connect:
     options = PeerOptions(
         fps=settings.fps,
         codecs=parse_codecs(settings.codecs),
@@ -172,14 +172,14 @@ def _by_aiortc(settings: Settings, executor: Executor) -> Connect:
 
 
 def _make_demo(all_streams: Streams, known: Mapping[str, AvatarInfo]) -> Stream:
-    """A stream of the avatar that ships or else the first one, to stay for good."""
+    """Create a permanent stream of the avatar `default`, or else of the first one."""
     demo = all_streams.create("default" if "default" in known else next(iter(known)), DEMO)
     demo.permanent = True
     return demo
 
 
-def _run_beside(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
-    """Run something until the stack is closed."""
+def _run_in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine until the stack is closed."""
     stack.push_async_callback(_cancel, asyncio.create_task(work))
 
 

@@ -1,17 +1,17 @@
-"""Every error the server raises on purpose, as one tree; knows no status codes and no web.
+"""All errors that the server raises, as one tree, independent of HTTP.
 
     TelewarpError
-    ├── BadMessageError          what came in breaks the message contract
+    ├── BadMessageError          a message breaks the message contract
     │   ├── BadLineError         one line of a live NDJSON body does; earlier lines have counted
-    │   └── MayNotDriveError     a face from a viewer who may only watch
+    │   └── MayNotDriveError     a mesh frame from a viewer that may only watch
     ├── BadOfferError            an SDP offer or ICE fragment that cannot be used
     │   └── IceRestartError      a fragment that asks for new ICE credentials
     ├── MediaTypeError           a body of a type this call does not take
     ├── LimitError               too many of something, such as streams
     │   ├── TooLargeError        a body or line over its limit
-    │   └── TooManyRequestsError a client asks too often, or has too much open at a time
+    │   └── TooManyRequestsError a client exceeds its rate or connection limit
     ├── UnauthorizedError        no token
-    │   └── BadTokenError        one that is not good
+    │   └── BadTokenError        an unknown, forged or expired token
     ├── ForbiddenError           a token that does not allow it, or a page that may not ask
     ├── NotFoundError
     │   ├── AvatarNotFoundError
@@ -23,13 +23,13 @@
     ├── SessionClosedError       the session has ended
     ├── PreconditionError        an `If-Match` that names another state than the present one
     ├── PoolBusyError            no room for one more session or render; worth trying again later
-    │   └── FullError            every place for a viewer is taken; there is a line to wait in
+    │   └── FullError            every session is in use; the viewer can join the queue
     ├── DrainingError            the server ends once its viewers have left
     ├── NotReadyError            no worker is ready yet; worth trying again soon
     ├── RenderError              the renderer failed at a job it had accepted
     └── SettingsError            the server cannot start as it was told to
 
-`app.py` alone decides which status code each becomes. Texts say what was expected and what came.
+`http/problems.py` maps each to a status code. Texts say what was expected and what was received.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class TooLargeError(LimitError):
 
 
 class TooManyRequestsError(LimitError):
-    """A client asks too often, or has too much open at a time.
+    """A client exceeds its rate or connection limit.
 
     Args:
         detail: Which limit it was.
@@ -130,7 +130,7 @@ class SessionNotFoundError(NotFoundError):
 
 
 class TicketNotFoundError(NotFoundError):
-    """No ticket has this id, or it has lost its place in the waiting line."""
+    """No ticket has this id, or it has lost its queue position."""
 
 
 class StreamExistsError(TelewarpError):
@@ -142,7 +142,7 @@ class StreamClosedError(TelewarpError):
 
 
 class SessionClosedError(TelewarpError):
-    """The session has ended; nothing more comes out of it."""
+    """The session has ended; it has no more frames."""
 
 
 class PreconditionError(TelewarpError):
@@ -154,7 +154,7 @@ class PoolBusyError(TelewarpError):
 
 
 class FullError(PoolBusyError):
-    """Every place for a viewer is taken, or kept for one who waits in the line."""
+    """Every session is in use, or reserved for a queued viewer."""
 
 
 class DrainingError(TelewarpError):

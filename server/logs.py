@@ -1,6 +1,6 @@
-"""What the log looks like: lines for people, or one JSON object a line for programs.
+"""Log formats: text lines for people, or one JSON object per line for programs.
 
-Used by the server and by its workers; knows neither.
+Used by the server and its workers.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Literal
 LogFormat = Literal["text", "json"]
 
 IDS = ("session", "stream", "worker")
-"""What a record may be about: given as `extra={"session": ...}`, fields of its JSON object."""
+"""Ids that a record may have: passed as `extra={"session": ...}`, fields of its JSON object."""
 
 
 class JsonLines(logging.Formatter):
     """One JSON object a line: `time` (UTC), `level`, `logger`, `message`, ids, `exception`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give the line of a record, without the end of line."""
+        """Return the line of a record, without the newline."""
         moment = datetime.fromtimestamp(record.created, UTC)
         entry = {
             "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -38,7 +38,7 @@ def configure(log_format: LogFormat, level: int, worker: str | None = None) -> N
     """Set up this process's log, on standard error.
 
     Args:
-        log_format: What lines look like.
+        log_format: Format of the lines.
         level: Of the `logging` module.
         worker: The worker this process is; None for the server.
     """
@@ -52,17 +52,17 @@ def configure(log_format: LogFormat, level: int, worker: str | None = None) -> N
     if worker is not None:
         handler.addFilter(_Names(worker))
     logging.basicConfig(level=level, handlers=[handler])
-    if level > logging.DEBUG:  # it has two lines for every pair of candidates
+    if level > logging.DEBUG:  # aioice logs two lines per candidate pair
         logging.getLogger("aioice").setLevel(max(level, logging.WARNING))
 
 
 def announce(logger: logging.Logger, text: str, level: int = logging.INFO) -> None:
-    """Log something that is wanted whatever the level is set to."""
+    """Log a message regardless of the configured level."""
     logger.handle(logger.makeRecord(logger.name, level, "", 0, text, (), None))
 
 
 class _Names(logging.Filter):
-    """Says of every record which worker it comes from."""
+    """Adds the worker's name to every record."""
 
     def __init__(self, worker: str) -> None:
         super().__init__()

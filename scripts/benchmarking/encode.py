@@ -21,7 +21,7 @@ from models.runtime.renderer import CachedRenderer
 from scripts.benchmarking.avatars import front, load_resized, swaying
 from server.encoding.h264 import TIME_BASE, H264Encoder, OpenCodec, default_bitrate, open_x264
 from server.encoding.nvenc import open_nvenc
-from server.transport.webrtc.track import Vp8Pictures
+from server.transport.webrtc.track import Vp8Passthrough
 
 Encode = Callable[[RgbImage, int, bool], int]
 """Encodes an image, given its time in ticks and whether it is a key frame; returns its bytes."""
@@ -120,7 +120,7 @@ def _h264(size: int, open_codec: OpenCodec) -> Encode:
 
 
 def _vp8(size: int) -> Encode:
-    images, encoder = Vp8Pictures(), Vp8Encoder()
+    images, encoder = Vp8Passthrough(), Vp8Encoder()
     encoder.target_bitrate = default_bitrate(size, size)
 
     def encode(rgb: RgbImage, pts: int, is_key: bool) -> int:

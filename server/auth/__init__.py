@@ -1,1 +1,1 @@
-"""Who may do what, how often, and from which pages. Routes declare it; `gate` applies the rest."""
+"""Authentication, authorization, rate limits and security headers."""

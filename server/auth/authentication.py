@@ -1,14 +1,13 @@
-"""Finds out what a connection may do: by its token, or by where it comes from.
+"""Authenticate connections by their token, or by their origin where no tokens are set.
 
 A token comes as `Authorization: Bearer TOKEN`, or, from a browser's WebSocket, which can set no
-headers, as the subprotocol `telewarp.token.TOKEN` offered beside `telewarp`. It is not taken from
-an address: those end up in logs and histories. Only a router's pass is, which is good once
-(`passes.py`).
+headers, as the subprotocol `telewarp.token.TOKEN` offered beside `telewarp`. It is not accepted in
+an address, because those end up in logs and histories; only a redirect token is, which is valid
+once (`redirect_tokens.py`).
 
-Without tokens the server serves its own machine only. Then two things keep strangers out who get
-others to do their work: the name it is called by must be a loopback one (a web page whose name was
-pointed at 127.0.0.1 calls it by its own, and so does a proxy that would publish it), and a page
-that asks must be the server's own.
+Without tokens the server serves its own machine only. Two checks then stop requests that other
+sites cause: the `Host` header must be a loopback name (DNS rebinding, and a proxy that publishes
+the server, use another one), and `Origin` must be the server's own.
 """
 
 from __future__ import annotations
@@ -39,14 +38,13 @@ _INSECURE = """
 
 
 class Authenticator:
-    """Says what each connection may do.
+    """Returns the grant of each connection.
 
     Args:
-        tokens: The good ones; None where none is asked for.
-        only_loopback: Without tokens: refuse whoever calls the server by another name than a
-            loopback one.
-        origins: Other web pages that may ask, as `https://host:port`; `*` for all.
-        passes: Takes a router's passes, where there is one.
+        tokens: The valid tokens; None if none are required.
+        only_loopback: Without tokens: refuse requests whose `Host` is not a loopback name.
+        origins: Other origins that may use the server, as `https://host:port`; `*` for all.
+        passes: Accepts the redirect tokens of a router; None without a router.
     """
 
     def __init__(
@@ -54,24 +52,24 @@ class Authenticator:
         tokens: Tokens | None,
         only_loopback: bool,
         origins: Iterable[str],
-        passes: RedirectTokens | None = None,
+        redirect_tokens: RedirectTokens | None = None,
     ) -> None:
-        self.passes = passes
+        self.redirect_tokens = redirect_tokens
         self._tokens = tokens
         self._only_loopback = only_loopback
         self._origins = frozenset(origins)
 
     @property
     def reachable_by_others(self) -> bool:
-        """Whether other machines may be served."""
+        """Whether other machines may use the server."""
         return self._tokens is not None or not self._only_loopback
 
     def identify(self, connection: HTTPConnection) -> Grant:
-        """What this connection may do.
+        """Return what a connection may do.
 
         Raises:
-            UnauthorizedError: If it has no token, or none that is good.
-            ForbiddenError: If it must not ask at all.
+            UnauthorizedError: If it has no valid token.
+            ForbiddenError: If its host or origin is refused.
         """
         if self._tokens is not None:
             return self._find(connection, self._tokens)
@@ -85,8 +83,8 @@ class Authenticator:
         if token is not None:
             return tokens.find(token)
         given = connection.query_params.get(PARAMETER)
-        if self.passes is not None and given is not None:
-            return self.passes.take(given)
+        if self.redirect_tokens is not None and given is not None:
+            return self.redirect_tokens.take(given)
         raise UnauthorizedError("expected a token (Authorization: Bearer ...), got none")
 
     def _check_origin(self, connection: HTTPConnection) -> None:
@@ -114,10 +112,10 @@ def build_authenticator(settings: AccessSettings, public_url: str | None = None)
     origins = settings.origins
     if settings.tokens is not None:
         tokens = read_tokens(settings.tokens)
-        passes = None
+        redirect_tokens = None
         if public_url is not None and tokens.can_sign:
-            passes = RedirectTokens(tokens, public_url)
-        return Authenticator(tokens, False, origins, passes)
+            redirect_tokens = RedirectTokens(tokens, public_url)
+        return Authenticator(tokens, False, origins, redirect_tokens)
     if settings.insecure:
         logger.warning(_INSECURE, f"{settings.host}:{settings.port}")
         return Authenticator(None, False, origins)
@@ -130,7 +128,7 @@ def build_authenticator(settings: AccessSettings, public_url: str | None = None)
 
 
 def token_of(connection: HTTPConnection) -> str | None:
-    """The token that came with a connection; None where there is none."""
+    """Return the token of a connection; None if it has none."""
     scheme, _, credentials = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and credentials.strip():
         return credentials.strip()
@@ -142,12 +140,12 @@ def token_of(connection: HTTPConnection) -> str | None:
 
 
 def remember(connection: HTTPConnection, found: Grant | TelewarpError) -> None:
-    """Keep what `Authenticator.identify` found, for the call to use."""
+    """Store the result of `Authenticator.identify` in the connection."""
     connection.scope[_STATE] = found
 
 
 def grant_of(connection: HTTPConnection) -> Grant:
-    """What the connection may do.
+    """Return what a connection may do.
 
     Raises:
         TelewarpError: What `Authenticator.identify` raised.
@@ -159,7 +157,7 @@ def grant_of(connection: HTTPConnection) -> Grant:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a host; a name counts if it is `localhost`."""
+    """Whether a host is a loopback address or `localhost`."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

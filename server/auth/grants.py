@@ -1,4 +1,4 @@
-"""What a client may do: scopes, on some streams or on all. Knows no web and no tokens."""
+"""Grants: scopes, on some streams or on all."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from server.errors import ForbiddenError
 
 
 class Scope(StrEnum):
-    """A kind of thing that may be allowed."""
+    """A kind of action that a token allows."""
 
     PUBLISH = "publish"
-    """Make and delete streams, and post frames to them."""
+    """Create and delete streams, and publish frames to them."""
     VIEW = "view"
-    """Watch streams, by video or by single pictures."""
+    """Watch streams, by video, JPEG fallback or still images."""
     DRIVE = "drive"
-    """Move the face one watches oneself, instead of its stream."""
+    """Drive the face of one's own session instead of its stream."""
     ADMIN = "admin"
-    """All of it, figures about the server, and other clients' sessions."""
+    """All scopes, statistics of the server, and other clients' sessions."""
 
 
 @dataclass(frozen=True)
@@ -26,21 +26,21 @@ class Grant:
     """What one client may do."""
 
     holder: str
-    """Who it is, for the log and for telling whose a session is; never a secret."""
+    """Name of the client, for the log and for ownership of sessions; never a secret."""
     scopes: frozenset[Scope]
     streams: frozenset[str] | None = None
-    """The only streams it is good for; None for all, and for what concerns no stream."""
+    """The only streams it is valid for; None for all."""
     expires_at: float | None = None
-    """When its token does, `time.time()`; None for never."""
-    by_pass: bool = False
-    """Whether it came by a router's pass, so that its client has no token to show here again."""
+    """Expiry of its token, `time.time()` seconds; None for never."""
+    by_redirect_token: bool = False
+    """Whether it comes from a redirect token, so that the client needs a new token."""
 
     def allows(self, scope: Scope) -> bool:
         """Whether the scope is granted; `admin` is every scope."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
     def covers(self, stream_id: str | None) -> bool:
-        """Whether it is good for a stream, or, asked for None, for the server as a whole."""
+        """Whether it is valid for a stream, or, for None, for the whole server."""
         return self.streams is None or stream_id in self.streams
 
     def check_scope(self, *scopes: Scope) -> None:
@@ -54,10 +54,10 @@ class Grant:
             raise ForbiddenError(f"expected a token with scope {needed}, got one with {got}")
 
     def check_stream(self, stream_id: str | None) -> None:
-        """Refuse a stream it is not good for, or, given None, the server as a whole.
+        """Refuse a stream it is not valid for, or, for None, the whole server.
 
         Raises:
-            ForbiddenError: If so.
+            ForbiddenError: If it is not valid for it.
         """
         if not self.covers(stream_id):
             what = "every stream" if stream_id is None else f"stream {stream_id!r}"
@@ -65,9 +65,9 @@ class Grant:
             raise ForbiddenError(f"expected a token for {what}, got one for: {limited}")
 
     def may_touch(self, other: Grant) -> bool:
-        """Whether it may change what was opened with the other one."""
+        """Whether it may access a session that was opened with the other grant."""
         return self.holder == other.holder or Scope.ADMIN in self.scopes
 
 
 ANYONE = Grant("anyone", frozenset(Scope))
-"""What every client may do where no tokens are asked for."""
+"""The grant of every client where no tokens are required."""

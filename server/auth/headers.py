@@ -1,4 +1,4 @@
-"""Headers that tell browsers what the pages served here may do. Knows nothing of tokens."""
+"""Security headers of responses: Content-Security-Policy and others."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from starlette.datastructures import MutableHeaders
 
 TOKEN = "Telewarp-Token"
-"""Holds the token that a host gives to whoever a router sent to it."""
+"""Header of the token that a host sends to a redirected client."""
 EXPOSED = ("Location", "ETag", "Link", "Accept-Patch", "Retry-After", "WWW-Authenticate", TOKEN)
-"""What pages of other origins may read of an answer, beside its body; WHEP needs them."""
+"""Headers that pages of other origins may read; WHEP requires them."""
 
 
 class Policy:
-    """The security headers of every answer.
+    """The security headers of every response.
 
     Args:
-        origins: Pages that may use the server too: they may hold the viewer in a frame, and the
-            viewer may be sent on to them.
-        reached: Hosts that the page may connect to besides, as CSP's host sources.
+        origins: Other origins that may use the server: they may embed the viewer page, and the page
+            may connect to them.
+        reached: Other hosts that the page may connect to, as CSP host sources.
     """
 
     def __init__(self, origins: Sequence[str], reached: Sequence[str] = ()) -> None:
@@ -30,7 +30,7 @@ class Policy:
         )
 
     def add_to(self, headers: MutableHeaders) -> None:
-        """Add them to an answer's headers."""
+        """Add them to the headers of a response."""
         headers["Content-Security-Policy"] = self._page
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Referrer-Policy"] = "no-referrer"

@@ -1,4 +1,4 @@
-"""How often a client may ask, and how much it may have open at a time. Knows no web."""
+"""Limits per client: request rate, and simultaneous requests and WebSockets."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from contextlib import contextmanager
 from server.errors import TooManyRequestsError
 
 BURST_S = 2.0
-"""A client that was quiet may ask at once for as much as else comes in so long."""
+"""Size of the burst that an idle client may send, in seconds of the average rate."""
 MOST_CLIENTS = 10_000
-"""Remembered at a time, about 200 bytes each; the one heard from longest ago is forgotten."""
+"""Clients stored at a time, about 200 bytes each; the least recent one is dropped."""
 
 
 class Limits:
-    """Of all clients, each named by a key.
+    """Limits of all clients, each identified by a key.
 
     Args:
-        requests_per_s: On average.
+        requests_per_s: Average number of requests per second.
         connections: Requests and sockets of one client that are open at a time.
         clock: Seconds, never going back.
     """
@@ -37,7 +37,7 @@ class Limits:
         self._connections = connections
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        """What each client has left, and at what time."""
+        """Remaining requests of each client, and the time of that count."""
         self._open: Counter[str] = Counter()  # only those that have something open
 
     @property
@@ -50,7 +50,7 @@ class Limits:
         """Count a request for as long as it is open.
 
         Raises:
-            TooManyRequestsError: If it is one too many.
+            TooManyRequestsError: If the client exceeds a limit.
         """
         self._take(client)
         if self._open[client] >= self._connections:

@@ -1,11 +1,10 @@
-"""Passes: how a router sends a client on to another host without telling anyone its token.
+"""Redirect tokens: a router redirects a client to a host without revealing the client's token.
 
 A browser drops `Authorization` where a redirect leads to another origin, and a WebSocket has none.
-So the redirect's address itself holds a pass, `?pass=...`: signed with the key that router and
-hosts share, good for one host, one request and some seconds, and for no more than what was asked
-for. Addresses end up in logs; by then the pass has been used. With the answer the host gives its
-client a token, for the session's own address and for pictures, that ends no later than the one the
-client came with.
+So the address of the redirect holds a redirect token, `?pass=...`: signed with the key that router
+and hosts share, valid for one host, one request and 30 seconds, and only for the requested scopes.
+Addresses end up in logs, but by then the redirect token has been used. With its response the host
+sends the client a token for the session, which expires no later than the client's original one.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from server.auth.tokens import LONGEST_TOKEN, Tokens
 from server.errors import BadTokenError
 
 PARAMETER = "pass"
-"""Of the address that a client is sent to."""
-PASS_S = 30.0
-"""Long enough for a slow network and clocks that differ by some seconds."""
+"""Query parameter of the redirect's address."""
+REDIRECT_TOKEN_S = 30.0
+"""Lifetime, seconds: enough for a slow network and clocks that differ by some seconds."""
 _LONGEST_STAY_S = 12 * 3600.0
 _AUDIENCE = "telewarp pass to {}"
 
@@ -28,17 +27,17 @@ _AUDIENCE = "telewarp pass to {}"
 def sign_redirect_token(
     tokens: Tokens, grant: Grant, host: str, scopes: Iterable[Scope], streams: Iterable[str] | None
 ) -> str:
-    """Make a pass to a host.
+    """Sign a redirect token for a host.
 
     Args:
         tokens: Signs it.
-        grant: Of whoever is sent there.
+        grant: Grant of the client.
         host: Its public address.
-        scopes: Of these, it holds those that are granted.
-        streams: The only streams it is good for; None for those that are granted.
+        scopes: Requested scopes; the token holds those that are granted.
+        streams: The only streams it is valid for; None for those that are granted.
     """
     given = [scope for scope in scopes if grant.allows(scope)]
-    claims: dict[str, float | str] = {"exp": time.time() + PASS_S, "sub": grant.holder}
+    claims: dict[str, float | str] = {"exp": time.time() + REDIRECT_TOKEN_S, "sub": grant.holder}
     if grant.expires_at is not None:
         claims["until"] = grant.expires_at
     return tokens.sign_claims(
@@ -47,7 +46,7 @@ def sign_redirect_token(
 
 
 class RedirectTokens:
-    """Takes the passes to one host, each once.
+    """Accepts the redirect tokens of one host, each once.
 
     Args:
         tokens: Has the router's signing key.
@@ -58,10 +57,10 @@ class RedirectTokens:
         self._tokens = tokens
         self._audience = _AUDIENCE.format(host)
         self._used: dict[str, float] = {}
-        """By id, until when they would have been good, oldest first."""
+        """Expiry time of used tokens by id, oldest first."""
 
     def take(self, given: str) -> Grant:
-        """What a pass allows; it is good for nothing afterwards.
+        """Return what a redirect token allows, and mark it as used.
 
         Raises:
             BadTokenError: If it is forged, too old, another host's, or has been used.
@@ -74,10 +73,12 @@ class RedirectTokens:
             raise BadTokenError("the pass has been used; ask the router for another")
         self._used[claims.jti] = claims.exp
         grant = claims.grant
-        return Grant(grant.holder, grant.scopes, grant.streams, claims.until, by_pass=True)
+        return Grant(
+            grant.holder, grant.scopes, grant.streams, claims.until, by_redirect_token=True
+        )
 
     def token_for(self, grant: Grant) -> str:
-        """A token for whoever came by a pass, to show at this host from now on."""
+        """Sign a token for this host, for a client that used a redirect token."""
         longest = time.time() + _LONGEST_STAY_S
         expires_at = longest if grant.expires_at is None else min(grant.expires_at, longest)
         return self._tokens.sign_claims(

@@ -1,5 +1,5 @@
-"""Many hosts: which of them a viewer or a stream goes to. Media never crosses them.
+"""Placement of viewers and streams on many hosts.
 
-A host is a whole server. A router answers viewers and publishers with 307 to one of them, and is
-never in the way of a frame.
+A host is a whole server. A router redirects viewers and publishers to one of them with status 307;
+media flows directly between viewer and host.
 """

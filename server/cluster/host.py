@@ -1,4 +1,4 @@
-"""Talks to a host over HTTP: what it tells of itself, and what it is to make."""
+"""HTTP client for a host: reads its load and creates streams on it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from server.protocol.host_load import HeldStream, HostLoad
 
 logger = logging.getLogger(__name__)
 
-BEAT_S = 1.0
+POLL_INTERVAL_S = 1.0
 _ANSWER_S = 2.0
 _TOKEN_MINUTES = 1.0
 
 Renew = Callable[[str, HostLoad], Awaitable[Iterable[HeldStream]]]
-"""Tells the registry of a host; gives what the host is to make."""
+"""Reports the load of a host to the registry; returns the streams that it must create."""
 
 
 class Host:
-    """One host, as its keeper reaches it.
+    """One host, as its supervisor or router reaches it.
 
     Args:
-        address: `http://HOST:PORT`, for the keeper.
-        tokens: Signs the keeper's own tokens; None where none are asked for.
+        address: `http://HOST:PORT`.
+        tokens: Signs the tokens of requests; None if the host requires none.
     """
 
     def __init__(self, address: str, tokens: Tokens | None) -> None:
@@ -36,28 +36,30 @@ class Host:
         self._tokens = tokens
 
     async def load(self) -> HostLoad:
-        """How much room it has.
+        """Return its load.
 
         Raises:
             OSError: If it does not answer, or refuses.
         """
-        return HostLoad.model_validate_json(await asyncio.to_thread(self._ask, "/v1/load", None))
+        return HostLoad.model_validate_json(
+            await asyncio.to_thread(self._request, "/v1/load", None)
+        )
 
     async def make(self, stream: HeldStream) -> None:
-        """Make a stream there, unless there is one.
+        """Create a stream on the host unless it exists.
 
         Raises:
             OSError: If it does not answer, or refuses.
         """
         try:
-            await asyncio.to_thread(self._ask, "/v1/streams", stream.model_dump())
+            await asyncio.to_thread(self._request, "/v1/streams", stream.model_dump())
         except urllib.error.HTTPError as exc:
             with exc:
-                if exc.code != 409:  # there is one
+                if exc.code != 409:  # it exists
                     raise
 
-    async def beat(self, renew: Renew) -> None:
-        """Tell the registry of it once, and make what it is to make.
+    async def poll(self, renew: Renew) -> None:
+        """Report the load once, and create the streams that the registry returns.
 
         Raises:
             OSError: If it does not answer, or refuses.
@@ -67,7 +69,7 @@ class Host:
             logger.info("%s takes over stream %s", self.address, stream.id)
             await self.make(stream)
 
-    def _ask(self, path: str, body: object) -> bytes:
+    def _request(self, path: str, body: object) -> bytes:
         headers = {"Content-Type": "application/json"}
         if self._tokens is not None:
             token = self._tokens.sign([Scope.ADMIN], None, _TOKEN_MINUTES)

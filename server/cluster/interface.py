@@ -1,4 +1,4 @@
-"""Where viewers and streams go, whoever keeps the books."""
+"""Interface of the placement of viewers and streams on hosts."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from server.protocol.host_load import HeldStream
 
 
 class Placement(Protocol):
-    """Picks a host. What each call raises, `Registry` says."""
+    """Picks a host. Each call raises what the method of that name of `Registry` raises."""
 
     async def place_viewer(self, stream_id: str) -> str:
-        """The address of the host for one more viewer of a stream."""
+        """Return the address of the host for one more viewer of a stream."""
 
     async def find_stream(self, stream_id: str) -> str:
-        """The address of the host where a stream is."""
+        """Return the address of the host where a stream is."""
 
     async def place_stream(self, stream_id: str | None) -> str:
-        """The address of the host for a new stream, or for what any host can do."""
+        """Return the address of the host for a new stream, or of any host for None."""
 
     async def hosts(self) -> tuple[HostStatus, ...]:
-        """All hosts that are not lost."""
+        """Return all hosts that are not lost."""
 
     async def streams(self) -> tuple[HeldStream, ...]:
-        """All streams."""
+        """Return all streams."""

@@ -1,4 +1,4 @@
-"""Places on hosts that are listed by name, with the books in this process. Imports no Ray."""
+"""Placement on a list of hosts, with the registry in this process. Imports no Ray."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from server.auth.tokens import Tokens
-from server.cluster.host import BEAT_S, Host
+from server.cluster.host import POLL_INTERVAL_S, Host
 from server.cluster.registry import HostStatus, Registry
 from server.protocol.host_load import HeldStream, HostLoad
 
@@ -17,12 +17,12 @@ logger = logging.getLogger(__name__)
 
 
 class LocalPlacement:
-    """Asks each host every second. `run` must be running.
+    """Polls each host every second, while `run` is running.
 
     Args:
-        addresses: `http://NAME:PORT`; a name may stand for several hosts, all of which are asked.
-        tokens: Signs what the hosts are asked with; None where they ask for no token.
-        registry: The books.
+        addresses: `http://NAME:PORT`; a name may resolve to several hosts, which are all polled.
+        tokens: Signs the tokens of requests; None if the hosts require none.
+        registry: Stores hosts and streams; a new one by default.
     """
 
     def __init__(
@@ -31,57 +31,57 @@ class LocalPlacement:
         self._addresses = addresses
         self._tokens = tokens
         self._registry = registry or Registry()
-        self._silent: set[str] = set()
-        """Hosts that did not answer the last time."""
+        self._unresponsive: set[str] = set()
+        """Hosts that did not answer the last poll."""
 
     async def run(self) -> None:
-        """Keep asking, for ever."""
+        """Poll all hosts until cancelled."""
         while True:
             found = await asyncio.gather(*map(_resolve, self._addresses))
-            async with asyncio.TaskGroup() as asking:
+            async with asyncio.TaskGroup() as polling:
                 for address in {address for addresses in found for address in addresses}:
-                    asking.create_task(self._ask(Host(address, self._tokens)))
-                asking.create_task(asyncio.sleep(BEAT_S))
+                    polling.create_task(self._poll(Host(address, self._tokens)))
+                polling.create_task(asyncio.sleep(POLL_INTERVAL_S))
 
     async def place_viewer(self, stream_id: str) -> str:
-        """See `Placement`."""
+        """Delegate to the registry."""
         return self._registry.place_viewer(stream_id)
 
     async def find_stream(self, stream_id: str) -> str:
-        """See `Placement`."""
+        """Delegate to the registry."""
         return self._registry.find_stream(stream_id)
 
     async def place_stream(self, stream_id: str | None) -> str:
-        """See `Placement`."""
+        """Delegate to the registry."""
         return self._registry.place_stream(stream_id)
 
     async def hosts(self) -> tuple[HostStatus, ...]:
-        """See `Placement`."""
+        """Delegate to the registry."""
         return self._registry.hosts()
 
     async def streams(self) -> tuple[HeldStream, ...]:
-        """See `Placement`."""
+        """Delegate to the registry."""
         return self._registry.streams()
 
-    async def _ask(self, host: Host) -> None:
+    async def _poll(self, host: Host) -> None:
         try:
-            await host.beat(self._renew)
+            await host.poll(self._renew)
         except (OSError, ValueError) as exc:
-            if host.address not in self._silent:  # once, not every second
-                logger.warning("%s does not tell its load: %s", host.address, exc)
-            self._silent.add(host.address)
+            if host.address not in self._unresponsive:  # once, not every second
+                logger.warning("%s does not report its load: %s", host.address, exc)
+            self._unresponsive.add(host.address)
         else:
-            self._silent.discard(host.address)
+            self._unresponsive.discard(host.address)
 
     async def _renew(self, address: str, load: HostLoad) -> tuple[HeldStream, ...]:
         return self._registry.renew(address, load)
 
 
 async def _resolve(address: str) -> list[str]:
-    """All hosts that a name stands for, such as the pods of a headless Kubernetes service."""
+    """Return all hosts that a name resolves to, such as the pods of a headless service."""
     parts = urlsplit(address)
     if parts.scheme != "http" or not parts.hostname:
-        return [address]  # a certificate is good for the name only
+        return [address]  # a certificate is valid for the name only
     try:
         loop = asyncio.get_running_loop()
         port = parts.port or 80

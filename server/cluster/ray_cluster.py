@@ -1,4 +1,4 @@
-"""Places hosts and viewers in a Ray cluster. The one file that imports Ray; no frame passes it.
+"""Placement of hosts and viewers in a Ray cluster. The only file that imports Ray.
 
 A detached, named actor per GPU (per machine without one) is bound to its machine for good and keeps
 a whole server there as a child process, which itself knows nothing of Ray. Another such actor holds
@@ -21,7 +21,7 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from server.cluster.registry import HostStatus, Registry
-from server.cluster.supervisor import HostPlan, HostSupervisor, Seat
+from server.cluster.supervisor import HostPlan, HostSlot, HostSupervisor
 from server.errors import NotReadyError, SettingsError
 from server.protocol.host_load import HeldStream, HostLoad
 
@@ -33,7 +33,7 @@ _HOST = "host-"
 _CONNECT_S = 3.0
 _CALL_S = 10.0
 """Starting an actor's process takes some seconds."""
-_ASK_S = 2.0
+_REQUEST_TIMEOUT_S = 2.0
 _HEAD = "node:__internal_head__"
 """Ray's own name for the machine that leads the cluster."""
 
@@ -62,7 +62,7 @@ class RegistryActor(Registry):
 
 
 class HostActor:
-    """Keeps one host, as an actor on its machine.
+    """Actor that supervises one host on its machine.
 
     Args:
         plan: How the host is started.
@@ -70,41 +70,45 @@ class HostActor:
         registry: The registry's actor.
     """
 
-    def __init__(self, plan: HostPlan, seat: Seat, registry: Any) -> None:
+    def __init__(self, plan: HostPlan, slot: HostSlot, registry: Any) -> None:
         self._registry = registry
-        self._keeper = HostSupervisor(plan, seat)
+        self._supervisor = HostSupervisor(plan, slot)
         # Not by a call of this actor: those end with the program that made them.
-        threading.Thread(target=self._keep, name="keeper", daemon=True).start()
+        threading.Thread(target=self._supervise, name="keeper", daemon=True).start()
 
     def address(self) -> str:
         """Where viewers reach it."""
-        return self._keeper.address
+        return self._supervisor.address
 
     def problem(self) -> str | None:
-        """Why the host does not answer yet, as far as it has said so; None if it answers."""
-        return None if self._keeper.answers else self._keeper.said or "it is still starting"
+        """Return the last log line of a host that does not respond yet; None if it responds."""
+        return (
+            None
+            if self._supervisor.responding
+            else self._supervisor.last_log_line or "it is still starting"
+        )
 
     def drain(self) -> None:
-        """Let it take no more viewers."""
-        self._keeper.draining = True
+        """Stop sending viewers to the host."""
+        self._supervisor.draining = True
 
     def stop(self) -> None:
         """End the host; afterwards the actor may be ended."""
-        self._loop.call_soon_threadsafe(self._keeping.cancel)
-        self._keeper.stop()
+        self._loop.call_soon_threadsafe(self._supervision.cancel)
+        self._supervisor.stop()
 
-    def _keep(self) -> None:
+    def _supervise(self) -> None:
         async def keep() -> None:
             self._loop = asyncio.get_running_loop()
-            self._keeping = asyncio.ensure_future(self._keeper.keep(self._renew))
-            await asyncio.wait([self._keeping])
+            self._supervision = asyncio.ensure_future(self._supervisor.keep(self._renew))
+            await asyncio.wait([self._supervision])
 
         asyncio.run(keep())
 
     async def _renew(self, address: str, load: HostLoad) -> tuple[HeldStream, ...]:
         asked = self._registry.renew.remote(address, load)
         try:
-            return tuple(await asyncio.to_thread(ray.get, asked, timeout=_ASK_S))
+            return tuple(await asyncio.to_thread(ray.get, asked, timeout=_REQUEST_TIMEOUT_S))
         except RayError as exc:
             raise OSError(f"the registry does not answer: {exc}") from exc
 
@@ -117,7 +121,9 @@ def start_hosts(plan: HostPlan, wait_s: float = 60.0) -> dict[str, str | None]:
     """
     registry = _start_registry()
     actors = [
-        _start_host(plan, node, index, registry) for node in _nodes() for index in _places(node)
+        _start_host(plan, node, index, registry)
+        for node in _nodes()
+        for index in _slot_indices(node)
     ]
     waiting = {_get(actor.address.remote()): actor for actor in actors}
     problems: dict[str, str | None] = {}
@@ -140,7 +146,7 @@ def hosts() -> tuple[HostStatus, ...]:
 
 
 def drain(address: str) -> None:
-    """Let a host take no more viewers.
+    """Stop sending viewers to a host.
 
     Raises:
         NotReadyError: If there is no such host, or it does not answer.
@@ -160,34 +166,34 @@ def stop(address: str) -> None:
 
 
 class RayPlacement:
-    """Asks the registry of a Ray cluster; `connect` must have been called."""
+    """Requests placements from the registry of a Ray cluster, after `connect`."""
 
     def __init__(self) -> None:
         self._registry = _find_registry()
 
     async def place_viewer(self, stream_id: str) -> str:
-        """See `Placement`."""
-        return str(await self._ask("place_viewer", stream_id))
+        """Delegate to the registry's actor."""
+        return str(await self._request("place_viewer", stream_id))
 
     async def find_stream(self, stream_id: str) -> str:
-        """See `Placement`."""
-        return str(await self._ask("find_stream", stream_id))
+        """Delegate to the registry's actor."""
+        return str(await self._request("find_stream", stream_id))
 
     async def place_stream(self, stream_id: str | None) -> str:
-        """See `Placement`."""
-        return str(await self._ask("place_stream", stream_id))
+        """Delegate to the registry's actor."""
+        return str(await self._request("place_stream", stream_id))
 
     async def hosts(self) -> tuple[HostStatus, ...]:
-        """See `Placement`."""
-        return tuple(await self._ask("hosts"))
+        """Delegate to the registry's actor."""
+        return tuple(await self._request("hosts"))
 
     async def streams(self) -> tuple[HeldStream, ...]:
-        """See `Placement`."""
-        return tuple(await self._ask("streams"))
+        """Delegate to the registry's actor."""
+        return tuple(await self._request("streams"))
 
-    async def _ask(self, call: str, *arguments: object) -> Any:
-        with _told_apart():
-            async with asyncio.timeout(_ASK_S):
+    async def _request(self, call: str, *arguments: object) -> Any:
+        with _as_telewarp_errors():
+            async with asyncio.timeout(_REQUEST_TIMEOUT_S):
                 return await getattr(self._registry, call).remote(*arguments)
 
 
@@ -195,7 +201,7 @@ def _nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]
 
 
-def _places(node: dict[str, Any]) -> range:
+def _slot_indices(node: dict[str, Any]) -> range:
     return range(int(node["Resources"].get("GPU", 0)) or 1)
 
 
@@ -205,14 +211,14 @@ def _start_registry() -> Any:
 
 
 def _start_host(plan: HostPlan, node: dict[str, Any], index: int, registry: Any) -> Any:
-    seat = Seat(node["NodeManagerAddress"], node["NodeManagerHostname"], index)
+    slot = HostSlot(node["NodeManagerAddress"], node["NodeManagerHostname"], index)
     options = {
         "num_cpus": 0,
         "num_gpus": 1 if node["Resources"].get("GPU", 0) else 0,
         "max_restarts": -1,
         "scheduling_strategy": NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
     }
-    return _start(HostActor, f"{_HOST}{node['NodeID'][:12]}-{index}", options, plan, seat, registry)
+    return _start(HostActor, f"{_HOST}{node['NodeID'][:12]}-{index}", options, plan, slot, registry)
 
 
 def _start(actor: type, name: str, options: dict[str, Any], *arguments: object) -> Any:
@@ -233,7 +239,7 @@ def _find_host(address: str) -> Any:
     for actor in _host_actors():
         try:
             known.append(_get(actor.address.remote()))
-        except NotReadyError:  # its machine is lost; that keeps nobody from the others
+        except NotReadyError:  # its machine is lost; the search continues on the others
             silent += 1
             continue
         if known[-1] == address:
@@ -249,13 +255,13 @@ def _host_actors() -> Iterator[Any]:
 
 
 def _get(asked: Any, seconds: float = _CALL_S) -> Any:
-    with _told_apart():
+    with _as_telewarp_errors():
         return ray.get(asked, timeout=seconds)
 
 
 @contextmanager
-def _told_apart() -> Iterator[None]:
-    """Raise an actor's own errors as they are; what befalls Ray itself, as not being ready."""
+def _as_telewarp_errors() -> Iterator[None]:
+    """Re-raise an actor's own errors unchanged, and errors of Ray as `NotReadyError`."""
     try:
         yield
     except RayTaskError as exc:

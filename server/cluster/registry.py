@@ -1,11 +1,10 @@
-"""Knows all hosts and streams, and picks the host for each viewer. Pure bookkeeping: no network.
+"""Registry of all hosts and streams, which picks the host for each viewer. Uses no network.
 
-All it knows comes with the hosts' own words, once a second; a registry that starts anew knows
-everything again after that long. A host that is silent for a lease's time counts as lost, and what
-it held is given to another.
+Every host reports its load once a second, so a restarted registry is complete again after a second.
+A host whose lease runs out counts as lost, and its streams move to another host.
 
-A stream lives on one host, its home, for its frames must reach whoever draws them; its viewers go
-there too. The demo is on every host, so its viewers go wherever there is room.
+A stream lives on one host, its home, because its frames must reach the process that renders them;
+its viewers are sent there too. The demo is on every host, so its viewers go to the emptiest one.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from server.errors import NotReadyError, PoolBusyError, StreamNotFoundError
 from server.protocol.host_load import HeldStream, HostLoad
 
 LEASE_S = 3.0
-"""A host says something every second."""
+"""Seconds until a host without a report counts as lost; hosts report every second."""
 RESERVED_S = 5.0
-"""Until when a host must have told of a stream whose publisher was sent there."""
+"""Seconds within which a host must report a stream whose publisher was sent there."""
 ORPHANED_S = 60.0
-"""So long a lost host's streams are kept while there is no other host."""
+"""Seconds for which the streams of a lost host are kept while there is no other host."""
 ARRIVE_S = 5.0
-"""A viewer who was sent to a host and has not asked there by then went elsewhere."""
-EVERYWHERE = frozenset({"demo"})
+"""Seconds after which a redirected viewer that has not arrived no longer counts."""
+ON_EVERY_HOST = frozenset({"demo"})
 
 
 @dataclass(eq=False)
@@ -35,7 +34,7 @@ class _Host:
     load: HostLoad
     until: float
     sent: deque[float] = field(default_factory=deque)
-    """When viewers were sent there who have not asked there yet."""
+    """Times at which viewers were redirected there that have not arrived yet."""
 
     @property
     def open(self) -> bool:
@@ -49,7 +48,7 @@ class _Host:
     def full(self) -> bool:
         return self.viewers >= self.load.capacity
 
-    def hear(self, load: HostLoad, now: float) -> None:
+    def update(self, load: HostLoad, now: float) -> None:
         arrived = max(0, load.asked - self.load.asked)
         for _ in range(min(arrived, len(self.sent))):
             self.sent.popleft()
@@ -60,16 +59,16 @@ class _Host:
 
 @dataclass(eq=False)
 class _Home:
-    """Where a stream is, or is going to be."""
+    """The host where a stream is, or is going to be."""
 
     host: str | None
-    """None while its host is lost and there is no other."""
+    """None while its host is lost and no other is open."""
     avatar: str | None = None
-    """Unknown as long as its publisher only was sent there."""
+    """None until the host has reported the stream."""
     seen: bool = False
-    """Whether the host has told of it."""
+    """Whether the host has reported it."""
     until: float = 0.0
-    """Given up then, unless it is seen."""
+    """Time at which it is removed, unless it is seen."""
 
 
 @dataclass(frozen=True)
@@ -97,23 +96,23 @@ class Registry:
         self._homes: dict[str, _Home] = {}
 
     def renew(self, address: str, load: HostLoad) -> tuple[HeldStream, ...]:
-        """Hear a host, and count on it for another `LEASE_S`.
+        """Store the load of a host and renew its lease for `LEASE_S`.
 
         Returns:
-            Streams that it is to make: their host was lost.
+            Streams that it must create, because their host was lost.
         """
         now = self._clock()
         host = self._hosts.get(address)
         if host is not None and host.load.run != load.run:
-            host.until = float("-inf")  # started anew: what it held is gone
-            self._forget_lost(now)
+            host.until = float("-inf")  # restarted: it has lost its streams
+            self._remove_lost(now)
             host = None
         if host is None:
             host = self._hosts[address] = _Host(address, load, now)
-        host.hear(load, now)
+        host.update(load, now)
         host.until = now + LEASE_S
         self._note_streams(address, load.streams)
-        self._forget_lost(now)
+        self._remove_lost(now)
         return tuple(
             HeldStream(id=stream_id, avatar=home.avatar)
             for stream_id, home in self._homes.items()
@@ -121,25 +120,25 @@ class Registry:
         )
 
     def place_viewer(self, stream_id: str) -> str:
-        """The host for one more viewer of a stream.
+        """Return the address of the host for one more viewer of a stream.
 
         Raises:
             StreamNotFoundError: If no host has it.
-            NotReadyError: If its host takes nobody at present.
+            NotReadyError: If no host accepts viewers of it at present.
             PoolBusyError: If there is no room.
         """
         holders = self._holders(stream_id)
-        takers = [host for host in holders if host.open]
-        if not takers:
+        open_hosts = [host for host in holders if host.open]
+        if not open_hosts:
             raise NotReadyError(f"no host shows stream {stream_id!r} at present; try again")
-        host = _emptiest(takers)
+        host = _emptiest(open_hosts)
         if host.full:
             raise PoolBusyError(f"every host that shows stream {stream_id!r} is full")
         host.sent.append(self._clock())
         return host.address
 
     def find_stream(self, stream_id: str) -> str:
-        """The host where a stream is.
+        """Return the address of the host where a stream is.
 
         Raises:
             StreamNotFoundError: If no host has it.
@@ -148,23 +147,23 @@ class Registry:
         return _emptiest(self._holders(stream_id)).address
 
     def place_stream(self, stream_id: str | None = None) -> str:
-        """The host for a new stream; for one that exists, the host that will say so.
+        """Return the address of the host for a new stream, or of the one that already has it.
 
         Raises:
             NotReadyError: If there is no host.
         """
-        self._forget_lost(self._clock())
+        self._remove_lost(self._clock())
         home = self._homes.get(stream_id) if stream_id is not None else None
         if home is not None and home.host is not None:
             return home.host
         address = self._emptiest_of_all().address
-        if stream_id is not None and home is None and stream_id not in EVERYWHERE:
+        if stream_id is not None and home is None and stream_id not in ON_EVERY_HOST:
             self._homes[stream_id] = _Home(address, until=self._clock() + RESERVED_S)
         return address
 
     def hosts(self) -> tuple[HostStatus, ...]:
-        """All hosts that are not lost, by address."""
-        self._forget_lost(self._clock())
+        """Return all hosts that are not lost, by address."""
+        self._remove_lost(self._clock())
         return tuple(
             HostStatus(
                 address,
@@ -178,14 +177,14 @@ class Registry:
         )
 
     def streams(self) -> tuple[HeldStream, ...]:
-        """All streams, each once."""
-        self._forget_lost(self._clock())
+        """Return all streams, each once."""
+        self._remove_lost(self._clock())
         held = (stream for host in self._hosts.values() for stream in host.load.streams)
         return tuple({stream.id: stream for stream in held}.values())
 
     def _holders(self, stream_id: str) -> list[_Host]:
-        self._forget_lost(self._clock())
-        if stream_id in EVERYWHERE:
+        self._remove_lost(self._clock())
+        if stream_id in ON_EVERY_HOST:
             found = [h for h in self._hosts.values() if stream_id in _ids(h.load.streams)]
         else:
             home = self._homes.get(stream_id)
@@ -199,7 +198,7 @@ class Registry:
         return found
 
     def _note_streams(self, address: str, held: Iterable[HeldStream]) -> None:
-        told = {stream.id: stream for stream in held if stream.id not in EVERYWHERE}
+        told = {stream.id: stream for stream in held if stream.id not in ON_EVERY_HOST}
         for stream in told.values():
             home = self._homes.setdefault(stream.id, _Home(address))
             if home.host == address or not home.seen:
@@ -209,7 +208,7 @@ class Registry:
         for stream_id in gone:
             del self._homes[stream_id]
 
-    def _forget_lost(self, now: float) -> None:
+    def _remove_lost(self, now: float) -> None:
         lost = [address for address, host in self._hosts.items() if host.until < now]
         for address in lost:
             del self._hosts[address]
@@ -218,17 +217,17 @@ class Registry:
                 home.host, home.seen, home.until = None, False, now + ORPHANED_S
             if not home.seen and home.until < now:
                 del self._homes[stream_id]
-            elif home.host is None and self._takers():
+            elif home.host is None and self._open_hosts():
                 home.host = self._emptiest_of_all().address
 
-    def _takers(self) -> list[_Host]:
+    def _open_hosts(self) -> list[_Host]:
         return [host for host in self._hosts.values() if host.open]
 
     def _emptiest_of_all(self) -> _Host:
-        takers = self._takers()
-        if not takers:
+        open_hosts = self._open_hosts()
+        if not open_hosts:
             raise NotReadyError("no host is ready; try again")
-        return min(takers, key=lambda host: (self._homes_on(host.address), *_fullness(host)))
+        return min(open_hosts, key=lambda host: (self._homes_on(host.address), *_fullness(host)))
 
     def _homes_on(self, address: str) -> int:
         return sum(home.host == address for home in self._homes.values())

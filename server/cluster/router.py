@@ -1,6 +1,7 @@
-"""The router: the page, and 307 to a host for all else. Holds no state and no frame passes it.
+"""The router: it serves the page and redirects everything else to a host with status 307.
 
-Whoever is sent on gets a pass for that host in the address (`server/auth/redirect_tokens.py`).
+It holds no state and forwards no frames. The address of a redirect contains a redirect token for
+that host (`server/auth/redirect_tokens.py`).
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from server.protocol.messages import parse_stream_request
 
 router = APIRouter()
 
-_WATCH = (Scope.VIEW, Scope.DRIVE)
-_LOOK = (Scope.VIEW, Scope.PUBLISH)
+_VIEW_SCOPES = (Scope.VIEW, Scope.DRIVE)
+_READ_SCOPES = (Scope.VIEW, Scope.PUBLISH)
 _LARGEST_REQUEST = 64 * 1024
 
 
@@ -78,8 +79,8 @@ def _signer(connection: HTTPConnection) -> Tokens | None:
 ThePlacement = Annotated[Placement, Depends(_placement)]
 
 
-class Way:
-    """Sends one client on to a host."""
+class Redirect:
+    """Redirects one client to a host."""
 
     def __init__(self, connection: HTTPConnection, grant: TheGrant) -> None:
         self._connection = connection
@@ -87,7 +88,10 @@ class Way:
         self._tokens = _signer(connection)
 
     def to(self, host: str, *scopes: Scope) -> Response:
-        """307 to the same path of the host, with a pass for these scopes as far as granted."""
+        """Return a 307 to the same path of the host.
+
+        Its redirect token holds those of `scopes` that the client's own token grants.
+        """
         query = list(self._connection.query_params.multi_items())
         if self._tokens is not None:
             stream_id: str | None = self._connection.path_params.get("stream_id")
@@ -101,85 +105,87 @@ class Way:
         return Response(status_code=status.HTTP_307_TEMPORARY_REDIRECT, headers=headers)
 
 
-TheWay = Annotated[Way, Depends()]
+TheRedirect = Annotated[Redirect, Depends()]
 
 
 @router.post("/v1/streams/{stream_id}/whep", dependencies=[needs(Scope.VIEW)])
-async def watch(stream_id: str, placement: ThePlacement, way: TheWay) -> Response:
-    """Send a viewer to the host with the most room."""
-    return way.to(await placement.place_viewer(stream_id), *_WATCH)
+async def watch(stream_id: str, placement: ThePlacement, redirect: TheRedirect) -> Response:
+    """Redirect a viewer to the host with the most free capacity."""
+    return redirect.to(await placement.place_viewer(stream_id), *_VIEW_SCOPES)
 
 
 @router.post("/v1/streams/{stream_id}/queue", dependencies=[needs(Scope.VIEW)])
-async def wait_in_line(stream_id: str) -> None:
-    """A full host has a waiting line; of many hosts, another may have room sooner."""
-    raise PoolBusyError("no waiting line in front of many hosts; ask again")
+async def queue_not_supported(stream_id: str) -> None:
+    """Refuse: only a single full host has a queue; another host may have room sooner."""
+    raise PoolBusyError("a router has no queue; try again")
 
 
 @router.options("/v1/streams/{stream_id}/whep", dependencies=[needs(Scope.VIEW)])
 @router.get("/v1/streams/{stream_id}/snapshot.png", dependencies=[needs(Scope.VIEW)])
-async def look(stream_id: str, placement: ThePlacement, way: TheWay) -> Response:
-    """Send on to where the stream is."""
-    return way.to(await placement.find_stream(stream_id), Scope.VIEW)
+async def redirect_to_stream(
+    stream_id: str, placement: ThePlacement, redirect: TheRedirect
+) -> Response:
+    """Redirect to the host that has the stream."""
+    return redirect.to(await placement.find_stream(stream_id), Scope.VIEW)
 
 
-@router.get("/v1/streams/{stream_id}", dependencies=[needs(*_LOOK)])
-async def describe(stream_id: str, placement: ThePlacement, way: TheWay) -> Response:
-    """Send on to where the stream is."""
-    return way.to(await placement.find_stream(stream_id), *_LOOK)
+@router.get("/v1/streams/{stream_id}", dependencies=[needs(*_READ_SCOPES)])
+async def describe(stream_id: str, placement: ThePlacement, redirect: TheRedirect) -> Response:
+    """Redirect to the host that has the stream."""
+    return redirect.to(await placement.find_stream(stream_id), *_READ_SCOPES)
 
 
 @router.delete("/v1/streams/{stream_id}", dependencies=[needs(Scope.PUBLISH)])
 @router.post("/v1/streams/{stream_id}/frames", dependencies=[needs(Scope.PUBLISH)])
-async def publish(stream_id: str, placement: ThePlacement, way: TheWay) -> Response:
-    """Send a publisher to where the stream is."""
-    return way.to(await placement.find_stream(stream_id), Scope.PUBLISH)
+async def publish(stream_id: str, placement: ThePlacement, redirect: TheRedirect) -> Response:
+    """Redirect a publisher to the host that has the stream."""
+    return redirect.to(await placement.find_stream(stream_id), Scope.PUBLISH)
 
 
 @router.post("/v1/streams", dependencies=[needs(Scope.PUBLISH, limited=True)])
 async def create(
-    request: Request, placement: ThePlacement, way: TheWay, grant: TheGrant
+    request: Request, placement: ThePlacement, redirect: TheRedirect, grant: TheGrant
 ) -> Response:
-    """Send a publisher to the host that is to have its new stream."""
+    """Redirect a publisher to the host chosen for the new stream."""
     wanted = parse_stream_request(await read_body(request, _LARGEST_REQUEST))
     grant.check_stream(wanted.id)
-    return way.to(await placement.place_stream(wanted.id), Scope.PUBLISH)
+    return redirect.to(await placement.place_stream(wanted.id), Scope.PUBLISH)
 
 
-@router.get("/v1/streams", dependencies=[needs(*_LOOK, limited=True)])
+@router.get("/v1/streams", dependencies=[needs(*_READ_SCOPES, limited=True)])
 async def list_streams(placement: ThePlacement, grant: TheGrant) -> list[HeldStream]:
-    """All streams that the token is good for."""
+    """List all streams that the token is valid for."""
     return [stream for stream in await placement.streams() if grant.covers(stream.id)]
 
 
-@router.get("/v1/avatars", dependencies=[needs(*_LOOK, limited=True)])
-@router.get("/v1/avatars/{avatar_id}", dependencies=[needs(*_LOOK, limited=True)])
-async def avatars(placement: ThePlacement, way: TheWay) -> Response:
-    """Send on to any host: all have the same avatars."""
-    return way.to(await placement.place_stream(None), *_LOOK)
+@router.get("/v1/avatars", dependencies=[needs(*_READ_SCOPES, limited=True)])
+@router.get("/v1/avatars/{avatar_id}", dependencies=[needs(*_READ_SCOPES, limited=True)])
+async def avatars(placement: ThePlacement, redirect: TheRedirect) -> Response:
+    """Redirect to any host: all have the same avatars."""
+    return redirect.to(await placement.place_stream(None), *_READ_SCOPES)
 
 
 @router.post("/v1/render", dependencies=[needs(Scope.VIEW)])
-async def render(placement: ThePlacement, way: TheWay) -> Response:
-    """Send on to the host that has the least to do."""
-    return way.to(await placement.place_stream(None), Scope.VIEW)
+async def render(placement: ThePlacement, redirect: TheRedirect) -> Response:
+    """Redirect to the least loaded host."""
+    return redirect.to(await placement.place_stream(None), Scope.VIEW)
 
 
 @router.get("/v1/hosts", dependencies=[needs(Scope.ADMIN)])
 async def list_hosts(placement: ThePlacement) -> tuple[HostStatus, ...]:
-    """All hosts that are not lost."""
+    """List all hosts that respond."""
     return await placement.hosts()
 
 
 @router.get("/healthz", dependencies=[open_to_all()])
 async def healthz() -> Mapping[str, Any]:
-    """200 while the router answers at all."""
+    """Return 200 while the router runs."""
     return {"status": "ok"}
 
 
 @router.get("/readyz", dependencies=[open_to_all()])
 async def readyz(placement: ThePlacement) -> Mapping[str, Any]:
-    """200 once a host takes viewers, 503 before."""
+    """Return 200 once a host accepts viewers, 503 before."""
     taking = [host for host in await placement.hosts() if host.ready and not host.draining]
     if not taking:
         raise NotReadyError("no host is ready")
@@ -188,17 +194,17 @@ async def readyz(placement: ThePlacement) -> Mapping[str, Any]:
 
 @router.websocket("/v1/streams/{stream_id}/frames", dependencies=[needs(Scope.PUBLISH)])
 async def publish_by_socket(
-    socket: WebSocket, stream_id: str, placement: ThePlacement, way: TheWay
+    socket: WebSocket, stream_id: str, placement: ThePlacement, redirect: TheRedirect
 ) -> None:
-    """Send a publisher to where the stream is, before its socket is open."""
-    answer = way.to(await placement.find_stream(stream_id), Scope.PUBLISH)
+    """Redirect a publisher before the WebSocket is accepted."""
+    answer = redirect.to(await placement.find_stream(stream_id), Scope.PUBLISH)
     await socket.send_denial_response(answer)
 
 
 @router.websocket("/v1/streams/{stream_id}/pictures", dependencies=[needs(Scope.VIEW)])
-async def show_pictures(
-    socket: WebSocket, stream_id: str, placement: ThePlacement, way: TheWay
+async def redirect_jpeg_viewer(
+    socket: WebSocket, stream_id: str, placement: ThePlacement, redirect: TheRedirect
 ) -> None:
-    """Send a viewer to the host with the most room, before its socket is open."""
-    answer = way.to(await placement.place_viewer(stream_id), *_WATCH)
+    """Redirect a JPEG viewer before the WebSocket is accepted."""
+    answer = redirect.to(await placement.place_viewer(stream_id), *_VIEW_SCOPES)
     await socket.send_denial_response(answer)

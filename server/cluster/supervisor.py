@@ -1,4 +1,4 @@
-"""Keeps one host running as a child process, and tells the registry of it. Imports no Ray."""
+"""Keep one host running as a child process, and report it to the registry. Imports no Ray."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from server.auth.tokens import Tokens, read_tokens
-from server.cluster.host import BEAT_S, Host, Renew
+from server.cluster.host import POLL_INTERVAL_S, Host, Renew
 from server.protocol.host_load import HeldStream, HostLoad
 from server.settings import ROOT
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 _STOP_S = 10.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0
 _SETTLED_S = 30.0
-"""A host that ran this long did not end of its start: the next one starts at once."""
+"""A host that ran this long did not fail at its start: it is restarted at once."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class HostPlan:
 
 
 @dataclass(frozen=True)
-class Seat:
-    """Where one host of the plan is."""
+class HostSlot:
+    """Machine and index of one host of the plan."""
 
     ip: str
     name: str
@@ -56,23 +56,23 @@ class Seat:
 
 
 class HostSupervisor:
-    """Runs a host, and another whenever it ends.
+    """Runs a host and restarts it whenever it ends.
 
     Args:
         plan: How.
         seat: Where.
     """
 
-    def __init__(self, plan: HostPlan, seat: Seat) -> None:
+    def __init__(self, plan: HostPlan, slot: HostSlot) -> None:
         self.draining = False
-        self.said = ""
+        self.last_log_line = ""
         """The last line of its log."""
-        self.answers = False
-        """Whether it told its load the last time it was asked."""
+        self.responding = False
+        """Whether it answered the last poll."""
         self._plan = plan
-        self._seat = seat
-        self._listen = plan.listen.format(ip=seat.ip)
-        self._port = plan.port + seat.index if plan.port else _free_port(self._listen)
+        self._slot = slot
+        self._listen = plan.listen.format(ip=slot.ip)
+        self._port = plan.port + slot.index if plan.port else _free_port(self._listen)
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
         self._quick_ends = 0
@@ -80,8 +80,8 @@ class HostSupervisor:
 
     @property
     def address(self) -> str:
-        """Where viewers reach it."""
-        ip, name = self._seat.ip, self._seat.name
+        """URL at which viewers reach the host."""
+        ip, name = self._slot.ip, self._slot.name
         return self._plan.public_url.format(ip=ip, port=self._port, name=name)
 
     @property
@@ -90,9 +90,9 @@ class HostSupervisor:
         return self._process is not None and self._process.poll() is None
 
     async def keep(self, renew: Renew) -> None:
-        """Run it until cancelled; tell of it every second while it answers."""
+        """Run the host until cancelled; report it every second while it responds."""
 
-        async def renew_it(_: str, load: HostLoad) -> tuple[HeldStream, ...]:
+        async def renew_with_address(_: str, load: HostLoad) -> tuple[HeldStream, ...]:
             draining = self.draining or load.draining
             told = load.model_copy(update={"address": self.address, "draining": draining})
             return tuple(await renew(self.address, told))
@@ -102,14 +102,14 @@ class HostSupervisor:
                 await self._back_off()
                 self._start()
             try:
-                await self._host.beat(renew_it)
-                self.answers = True
-            except (OSError, ValueError):  # still starting, or gone: its lease runs out
-                self.answers = False
-            await asyncio.sleep(BEAT_S)
+                await self._host.poll(renew_with_address)
+                self.responding = True
+            except (OSError, ValueError):  # still starting, or disconnected: its lease runs out
+                self.responding = False
+            await asyncio.sleep(POLL_INTERVAL_S)
 
     def stop(self) -> None:
-        """End its process in order, or else by force."""
+        """End the process with SIGTERM, or with SIGKILL after a timeout."""
         if self._process is None:
             return
         self._process.terminate()
@@ -118,10 +118,10 @@ class HostSupervisor:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._untie(self._process)
+        self._close_stdin(self._process)
 
     def _start(self) -> None:
-        command = [sys.executable, "-m", "server.cluster.tethered", self._plan.module]
+        command = [sys.executable, "-m", "server.cluster.child_process", self._plan.module]
         options = ["--host", self._listen, "--port", str(self._port)]
         options += ["--public-url", self.address]
         if self._plan.tokens is not None:
@@ -136,17 +136,17 @@ class HostSupervisor:
         )
         logger.info("%s: process %d", self.address, self._process.pid)
         log = self._process.stderr
-        threading.Thread(target=self._listen_to, args=[log], name="log", daemon=True).start()
+        threading.Thread(target=self._forward_log, args=[log], name="log", daemon=True).start()
 
-    def _untie(self, process: subprocess.Popen[bytes]) -> None:
+    def _close_stdin(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdin is not None
         process.stdin.close()
 
-    def _listen_to(self, log: IO[bytes]) -> None:
-        """Pass its log on, and remember the last line for whoever asks why it does not run."""
+    def _forward_log(self, log: IO[bytes]) -> None:
+        """Forward the log of the host, and keep its last line to explain a failed start."""
         with log:
             for line in log:
-                self.said = line.decode(errors="replace").strip() or self.said
+                self.last_log_line = line.decode(errors="replace").strip() or self.last_log_line
                 sys.stderr.buffer.write(line)
                 sys.stderr.flush()
 
@@ -154,7 +154,7 @@ class HostSupervisor:
         if self._process is None:
             return
         logger.warning("%s ended with code %s", self.address, self._process.returncode)
-        self._untie(self._process)
+        self._close_stdin(self._process)
         quick = time.monotonic() - self._started_at < _SETTLED_S
         self._quick_ends = self._quick_ends + 1 if quick else 0
         if self._quick_ends:

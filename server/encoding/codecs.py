@@ -1,4 +1,4 @@
-"""Which codecs viewers are offered, in which order. Knows no connection."""
+"""Video codecs, and the choice of one for a viewer."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from enum import StrEnum
 
 
 class Codec(StrEnum):
-    """What we can send video in; the values are what settings call them."""
+    """Codecs that the server can send; the values are their names in the settings."""
 
     H264 = "h264"
-    """By our own encoder, on the GPU where it has one."""
+    """Encoded by the server, with NVENC where available."""
     VP8 = "vp8"
-    """By aiortc's, for browsers without H.264."""
+    """Encoded by aiortc, for browsers without H.264."""
 
     @property
     def mime_type(self) -> str:
@@ -21,7 +21,7 @@ class Codec(StrEnum):
 
 
 def parse_codecs(text: str) -> tuple[Codec, ...]:
-    """Read names with commas between, the preferred one first.
+    """Parse comma-separated names, the preferred one first.
 
     Raises:
         ValueError: If there are none, unknown ones, or one twice.
@@ -33,5 +33,5 @@ def parse_codecs(text: str) -> tuple[Codec, ...]:
 
 
 def choose_codec(preferred: Sequence[Codec], offered: Collection[str]) -> Codec | None:
-    """The first we prefer of those whose MIME types the viewer offers; None if there is none."""
+    """Return the first preferred codec whose MIME type is offered; None if there is none."""
     return next((codec for codec in preferred if codec.mime_type in offered), None)

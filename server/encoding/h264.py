@@ -1,4 +1,4 @@
-"""H.264 through PyAV, tuned for latency; knows nothing of tracks, sessions or networks.
+"""H.264 through PyAV, tuned for latency.
 
 aiortc's own encoder takes three times as long and starts anew, with a key frame, whenever the
 receiver's estimate of the bandwidth moves. A track that returns `av.Packet` brings its own.
@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 TIME_BASE = Fraction(1, 90_000)
 """RTP's clock for video."""
 _LONGEST_FRAME_S = 0.15
-"""The rate control's buffer: no frame takes longer than this to send at the first bitrate."""
+"""Rate-control buffer: the longest time to send one frame at the initial bitrate, seconds."""
 _FINEST_QUANTISER = 18
-"""Nobody sees a difference below."""
+"""Lower quantisers make no visible difference."""
 _NEVER = 2**30
 _BT601, _BT709, _LIMITED = 6, 1, 1
 """ISO/IEC 23091-2 code points; BT.601's matrix is also what a decoder assumes when untold."""
@@ -34,17 +34,17 @@ OpenCodec = Callable[[int, int, float, int], VideoCodecContext]
 
 
 class H264Encoder:
-    """Pictures in, one H.264 access unit each out: constrained baseline, no B-frames, no delay.
+    """Encodes each frame to one H.264 access unit: constrained baseline, no B-frames, no delay.
 
-    Not safe for two threads at a time; which thread it is does not matter.
+    May be called from any thread, but from only one at a time.
 
     Args:
-        width: Of every picture, in pixels, even.
-        height: Likewise.
+        width: Width of every frame, pixels, even.
+        height: Height of every frame, pixels, even.
         fps: Expected frames per second; only the rate control cares, frames may come at any time.
         bitrate: Target in bits per second.
-        highest_bitrate: What the target can be raised to later.
-        open_codec: Makes the encoder.
+        highest_bitrate: Maximum of the target, bits per second.
+        open_codec: Opens the encoder.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class H264Encoder:
         self._codec.bit_rate = min(value, self._highest_bitrate)
 
     def encode(self, rgb: NDArray[np.uint8], pts: int, key_frame: bool) -> av.Packet[VideoStream]:
-        """Encode one picture.
+        """Encode one frame.
 
         Args:
             rgb: (H, W, 3) uint8.
@@ -105,12 +105,14 @@ def open_x264(width: int, height: int, fps: float, bitrate: int) -> VideoCodecCo
     codec = av.CodecContext.create("libx264", "w")
     assert isinstance(codec, VideoCodecContext)
     prepare(codec, width, height, fps, bitrate)
-    codec.thread_count = 1  # more would cut the picture into slices and fight the warp for cores
+    codec.thread_count = (
+        1  # more would split the frame into slices and compete with the warp for cores
+    )
     codec.options = {
         "preset": "ultrafast",
         "tune": "zerolatency",
-        "forced-idr": "1",  # a picture asked for as I must be one to start decoding from
-        "qmin": str(_FINEST_QUANTISER),  # or a calm face would be sent at full bitrate too
+        "forced-idr": "1",  # a requested I frame must be decodable by itself
+        "qmin": str(_FINEST_QUANTISER),  # otherwise a still face would use the full bitrate too
         "x264-params": "scenecut=0:keyint=infinite",
         **rate_options(bitrate),
     }
@@ -119,7 +121,7 @@ def open_x264(width: int, height: int, fps: float, bitrate: int) -> VideoCodecCo
 
 
 def prepare(codec: VideoCodecContext, width: int, height: int, fps: float, bitrate: int) -> None:
-    """Set what does not depend on who encodes: constrained baseline, no B-frames, our colours."""
+    """Set what all encoders share: constrained baseline, no B-frames, colour space."""
     codec.width = width
     codec.height = height
     codec.pix_fmt = "yuv420p"
@@ -136,10 +138,10 @@ def prepare(codec: VideoCodecContext, width: int, height: int, fps: float, bitra
 
 
 def rate_options(bitrate: int) -> dict[str, str]:
-    """The rate control's; x264 can change the bitrate only where it began as the highest one."""
+    """Return rate-control options; x264 can change a bitrate only if maxrate began equal to it."""
     return {"maxrate": str(bitrate), "bufsize": str(round(bitrate * _LONGEST_FRAME_S))}
 
 
 def default_bitrate(width: int, height: int) -> int:
-    """Bits per second at which a face looks clean: 1.5 Mb/s at 256x256, 3 at 512x512."""
+    """Return the bits per second at which a face looks clean: 1.5 Mb/s at 256x256, 3 at 512x512."""
     return round(1.5e6 * math.sqrt(width * height) / 256)

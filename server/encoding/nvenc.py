@@ -1,4 +1,4 @@
-"""H.264 by an NVIDIA GPU through PyAV, tuned like `encoder.py`, and whether there is one."""
+"""H.264 encoding with NVENC through PyAV, tuned like `h264.py`, and its detection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from server.encoding.h264 import OpenCodec, open_x264, prepare, rate_options
 logger = logging.getLogger(__name__)
 
 _PROBE_SIDE = 256
-"""NVENC takes no pictures much smaller."""
+"""Pixels; NVENC refuses frames that are much smaller."""
 
 
 def open_nvenc(width: int, height: int, fps: float, bitrate: int) -> VideoCodecContext:
@@ -31,7 +31,7 @@ def open_nvenc(width: int, height: int, fps: float, bitrate: int) -> VideoCodecC
 
 
 def nvenc_options(bitrate: int) -> dict[str, str]:
-    """Each picture out before the next goes in, at a steady rate, key frames only when asked for.
+    """Return options for no delay, a constant bitrate, and key frames only on request.
 
     Args:
         bitrate: Bits per second.
@@ -50,7 +50,7 @@ def nvenc_options(bitrate: int) -> dict[str, str]:
 
 @cache
 def choose_h264() -> OpenCodec:
-    """NVENC where there is one, x264 else; tried once, at the start of the server."""
+    """Return NVENC where available, otherwise x264; probed once, at the start."""
     try:
         open_nvenc(_PROBE_SIDE, _PROBE_SIDE, fps=60, bitrate=1_000_000)
     except (av.FFmpegError, av.codec.codec.UnknownCodecError) as exc:

@@ -1,7 +1,7 @@
-"""How many bits a second to send, from what the receiver says it can take.
+"""Rate control: the target bitrate, from the bandwidth estimates of the receiver.
 
 A receiver's estimate (REMB) grows only with what is sent: a calm face at 200 kb/s keeps it at
-300 kb/s for ever. So an estimate above what we send says nothing but "all is well".
+300 kb/s for ever. So an estimate above the sent bitrate only means that there is no congestion.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class RateControl:
         self._sent_bytes = 0
 
     def note_sent(self, size: int, now: float) -> None:
-        """Count `size` bytes that went out at `now` (seconds of any steady clock)."""
+        """Count `size` bytes that were sent at `now` (seconds of any steady clock)."""
         self._sent.append((now, size))
         self._sent_bytes += size
         self._forget(now)
 
     def note_estimate(self, bitrate: int, now: float) -> int:
-        """Take the receiver's estimate in bits per second.
+        """Update the target from the receiver's estimate in bits per second.
 
         Returns:
             The new target.

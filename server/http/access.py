@@ -1,4 +1,4 @@
-"""What every request passes on its way in and out: its token, its client's limits, its headers."""
+"""Middleware of every request: authentication, limits per client and security headers."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ from server.http.whep import TICKET_HEADER
 from server.settings import AccessSettings
 
 Answer = Callable[[HTTPConnection, Exception], Awaitable[Response | None]]
-"""Makes the answer to an error, and sends it itself to a WebSocket."""
+"""Builds the response to an error; sends it itself on a WebSocket."""
 
 
 class AccessMiddleware:
-    """ASGI middleware around everything that is served.
+    """ASGI middleware around the whole application.
 
     Args:
-        app: What is behind it.
-        guard: Says what a connection may do; whether that is enough, routes decide.
-        limits: Of each client; None for none.
-        policy: The headers of answers.
-        answer: Makes the answer to those who are over a limit.
+        app: The application.
+        authenticator: Returns the grant of a connection; routes check its scopes.
+        limits: Limits of each client; None for none.
+        policy: Security headers of responses.
+        answer: Builds the response to clients that exceed a limit.
     """
 
     def __init__(
         self,
         app: ASGIApp,
-        guard: Authenticator,
+        authenticator: Authenticator,
         limits: Limits | None,
         policy: Policy,
         answer: Answer,
     ) -> None:
         self._app = app
-        self._guard = guard
+        self._authenticator = authenticator
         self._limits = limits
         self._policy = policy
         self._answer = answer
@@ -77,9 +77,9 @@ class AccessMiddleware:
     def _identify(self, connection: HTTPConnection) -> str | None:
         found: Grant | TelewarpError
         try:
-            found = self._guard.identify(connection)
+            found = self._authenticator.identify(connection)
         except TelewarpError as exc:
-            found = exc  # raised by the call's rule, if it has one: the page itself is open
+            found = exc  # raised by the route's rule, if it has one: the page needs no token
         remember(connection, found)
         return found.holder if isinstance(found, Grant) else None
 
@@ -93,7 +93,7 @@ class AccessMiddleware:
 
 
 def _with_subprotocol(scope: Scope, send: Send) -> Send:
-    """Take the subprotocol a browser offers beside its token, or it closes the socket again."""
+    """Accept the subprotocol `telewarp`; browsers close a socket whose offers were ignored."""
     if SUBPROTOCOL not in scope.get("subprotocols", ()):
         return send
 
@@ -124,13 +124,13 @@ def install_access(
     Raises:
         SettingsError: As `build_authenticator`.
     """
-    guard, origins = build_authenticator(settings, public_url), settings.origins
-    app.state.passes = guard.passes
+    authenticator, origins = build_authenticator(settings, public_url), settings.origins
+    app.state.redirect_tokens = authenticator.redirect_tokens
     limits = Limits(settings.max_requests_per_s, settings.max_connections)
     app.add_middleware(
         AccessMiddleware,
-        guard=guard,
-        limits=limits if guard.reachable_by_others else None,
+        authenticator=authenticator,
+        limits=limits if authenticator.reachable_by_others else None,
         policy=Policy(origins, reached),
         answer=answer_telewarp_error,
     )

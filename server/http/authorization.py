@@ -1,4 +1,4 @@
-"""What routes declare: which scope they need. The one dependency every call has."""
+"""Authorization of routes: each declares the scopes that it requires."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from server.auth.authentication import grant_of
 from server.auth.grants import Grant, Scope
 
 _LIMITED = {"429": "too many requests; try again after `Retry-After` seconds"}
-_RULED = {"401": "no token, or none that is good", "403": "the token does not allow it"}
+_RULED = {"401": "no valid token", "403": "the token does not allow it"}
 
 
 class Rule(SecurityBase):
-    """Lets a call through if its token has one of the scopes, and is good for its stream.
+    """Allows a request whose token has one of the scopes and is valid for the stream.
 
     The stream is the one of the path (`{stream_id}`).
 
     Args:
-        scopes: One of these is needed.
+        scopes: One of these is required.
         limited: Whether a token that is limited to some streams will do where the path names none.
     """
 
@@ -33,7 +33,7 @@ class Rule(SecurityBase):
         self.model = HTTPBearer(description="See `scripts/make_token.py`.")
 
     async def __call__(self, connection: HTTPConnection) -> None:
-        """Raises `UnauthorizedError` or `ForbiddenError` unless the call is allowed."""
+        """Raise `UnauthorizedError` or `ForbiddenError` unless the request is allowed."""
         grant = grant_of(connection)
         stream_id: str | None = connection.path_params.get("stream_id")
         grant.check_scope(*self.scopes)
@@ -42,19 +42,19 @@ class Rule(SecurityBase):
 
 
 class Open:
-    """Lets everyone through: for what tells nothing and costs nothing."""
+    """Allows every request: for routes that reveal nothing and cost nothing."""
 
     async def __call__(self) -> None:
         """Do nothing."""
 
 
 def needs(*scopes: Scope, limited: bool = False) -> Any:
-    """Declare a call's scopes, one of which is needed: `dependencies=[needs(Scope.VIEW)]`."""
+    """Declare the scopes, one of which a route requires: `dependencies=[needs(Scope.VIEW)]`."""
     return Depends(Rule(*scopes, limited=limited))
 
 
 def open_to_all() -> Any:
-    """Declare that a call needs no token: `dependencies=[open_to_all()]`."""
+    """Declare that a route requires no token: `dependencies=[open_to_all()]`."""
     return Depends(Open())
 
 
@@ -66,11 +66,11 @@ TheGrant = Annotated[Grant, Depends(_grant)]
 
 
 def describe_refusals(schema: dict[str, Any], problem: dict[str, Any]) -> None:
-    """Add to an OpenAPI schema how calls may be refused.
+    """Add the refusals 401, 403 and 429 to an OpenAPI schema.
 
     Args:
         schema: Changed in place.
-        problem: The content of such an answer.
+        problem: The content of such a response.
     """
     for path in schema["paths"].values():
         for operation in path.values():

@@ -1,4 +1,4 @@
-"""What can be shown, and what its messages must look like."""
+"""The avatars that can be rendered."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from server.http.dependencies import ThePool
 
 router = APIRouter(prefix="/v1/avatars", tags=["avatars"])
 
-_LOOK = needs(Scope.VIEW, Scope.PUBLISH, limited=True)
+_CAN_READ = needs(Scope.VIEW, Scope.PUBLISH, limited=True)
 
 
-@router.get("", summary="All avatars", dependencies=[_LOOK])
+@router.get("", summary="All avatars", dependencies=[_CAN_READ])
 async def list_avatars(pool: ThePool) -> list[AvatarInfo]:
-    """The manifests of all avatars that can be shown."""
+    """Return the manifests of all avatars."""
     return list(pool.avatars.values())
 
 
@@ -26,10 +26,10 @@ async def list_avatars(pool: ThePool) -> list[AvatarInfo]:
     "/{avatar_id}",
     summary="One avatar",
     responses=problems(_404="no such avatar"),
-    dependencies=[_LOOK],
+    dependencies=[_CAN_READ],
 )
 async def get_avatar(avatar_id: str, pool: ThePool) -> AvatarInfo:
-    """The manifest of one avatar."""
+    """Return the manifest of one avatar."""
     avatar = pool.avatars.get(avatar_id)
     if avatar is None:
         known = ", ".join(sorted(pool.avatars)) or "none"

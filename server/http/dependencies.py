@@ -61,12 +61,12 @@ def _ice_servers(connection: HTTPConnection) -> IceServers:
     return servers
 
 
-def _passes(connection: HTTPConnection) -> RedirectTokens | None:
-    passes: RedirectTokens | None = connection.app.state.passes
-    return passes
+def _redirect_tokens(connection: HTTPConnection) -> RedirectTokens | None:
+    redirect_tokens: RedirectTokens | None = connection.app.state.redirect_tokens
+    return redirect_tokens
 
 
-def _connect_pictures(connection: HTTPConnection) -> ConnectJpeg:
+def _connect_jpeg(connection: HTTPConnection) -> ConnectJpeg:
     connect: ConnectJpeg = connection.app.state.connect_jpeg
     return connect
 
@@ -78,8 +78,8 @@ TheSessions = Annotated[Sessions, Depends(_sessions)]
 TheAdmission = Annotated[Admission, Depends(_admission)]
 TheLiveRequests = Annotated[StreamingRequests, Depends(_live)]
 TheConnect = Annotated[Connect, Depends(_connect)]
-TheConnectJpeg = Annotated[ConnectJpeg, Depends(_connect_pictures)]
-ThePasses = Annotated[RedirectTokens | None, Depends(_passes)]
+TheConnectJpeg = Annotated[ConnectJpeg, Depends(_connect_jpeg)]
+TheRedirectTokens = Annotated[RedirectTokens | None, Depends(_redirect_tokens)]
 TheIceServers = Annotated[IceServers, Depends(_ice_servers)]
 
 

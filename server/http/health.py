@@ -1,4 +1,4 @@
-"""Is it alive, and can it show anything yet."""
+"""Liveness, readiness, status and metrics."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class ReadyToRender(BaseModel):
     sessions: int
     """Viewers at present."""
     capacity: int
-    """How many there may be."""
+    """Maximum simultaneous viewers."""
     waiting: int
-    """Viewers in the waiting line."""
+    """Queued viewers."""
     problems: list[str]
-    """Workers that are away, and why."""
+    """Workers that are not ready, and why."""
 
 
 class Status(BaseModel):
@@ -43,7 +43,7 @@ class Status(BaseModel):
     sessions: int
     capacity: int
     measured: dict[str, object] | None
-    """What the capacity was found from at the start; null where it was set."""
+    """Measurements that the capacity was computed from; null where it was set."""
     waiting: int
     draining: bool
 
@@ -57,7 +57,9 @@ async def healthz() -> Alive:
 @router.get(
     "/readyz",
     summary="Ready to render",
-    responses=problems(_503="no worker is ready, or the server is going down; says why"),
+    responses=problems(
+        _503="no worker is ready, or the server is shutting down; `detail` says why"
+    ),
     dependencies=[open_to_all()],
 )
 async def readyz(pool: ThePool, admission: TheAdmission) -> ReadyToRender:
@@ -78,11 +80,11 @@ async def readyz(pool: ThePool, admission: TheAdmission) -> ReadyToRender:
 
 @router.get(
     "/v1/status",
-    summary="Places, and what they were found from",
+    summary="Session limit, and its measurement",
     dependencies=[needs(Scope.ADMIN)],
 )
 async def status(admission: TheAdmission) -> Status:
-    """How full the server is, and how it was measured how many viewers it holds."""
+    """Return the number of viewers, the session limit and how it was measured."""
     return Status(
         sessions=admission.admitted,
         capacity=admission.capacity,

@@ -1,4 +1,4 @@
-"""Watching by single pictures over a WebSocket, where WebRTC cannot get through."""
+"""JPEG fallback over a WebSocket, for networks that block WebRTC."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ class _Socket:
         try:
             await self._socket.send_text(text)
         except (WebSocketDisconnect, RuntimeError) as exc:  # the latter once it has been closed
-            raise ConnectionError("the viewer has gone") from exc
+            raise ConnectionError("the viewer has disconnected") from exc
 
     async def send_bytes(self, data: bytes) -> None:
         try:
             await self._socket.send_bytes(data)
         except (WebSocketDisconnect, RuntimeError) as exc:
-            raise ConnectionError("the viewer has gone") from exc
+            raise ConnectionError("the viewer has disconnected") from exc
 
 
 @router.websocket("/{stream_id}/pictures", dependencies=[needs(Scope.VIEW)])
-async def show_pictures(
+async def stream_jpeg(
     socket: WebSocket,
     stream_id: str,
     sessions: TheSessions,
     connect: TheConnectJpeg,
     grant: TheGrant,
 ) -> None:
-    """Show a stream as JPEG pictures, each after a `frame` event as text.
+    """Send a stream as JPEG images, each after a `frame` event as text.
 
-    Views and faces come up the same socket, and `{"type": "shown", "picture": n}` for each
-    picture: only then the next is sent.
+    The viewer sends views and mesh frames on the same socket, and acknowledges each image with
+    `{"type": "shown", "picture": n}`; only then the next is sent.
     """
     await socket.accept()  # first: a browser is not told why a socket was not accepted
     carrier = _Socket(socket)
@@ -73,13 +73,13 @@ async def show_pictures(
 
 
 def _ticket(socket: WebSocket) -> str | None:
-    """Its turn in the waiting line has come. A browser can set no headers of a WebSocket."""
+    """Return the ticket from the subprotocols: a browser can set no headers of a WebSocket."""
     offered = socket.scope.get("subprotocols", ())
     return next((o.removeprefix(_TICKET) for o in offered if o.startswith(_TICKET)), None)
 
 
 async def _read(socket: WebSocket, peer: JpegPeer) -> None:
-    """Hand on what the viewer says until it leaves."""
+    """Pass the viewer's messages to the peer until it disconnects."""
     while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":

@@ -1,4 +1,4 @@
-"""How much room there is here, for a router in front of many hosts."""
+"""Load of this host, for a router in front of many hosts."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from server.protocol.host_load import HeldStream, HostLoad
 
 router = APIRouter(prefix="/v1", tags=["health"])
 _RUN = secrets.token_hex(8)
-"""Of this process: whoever keeps it may start another one within a router's lease."""
+"""Id of this process: a supervisor may restart it within a router's lease."""
 
 
-@router.get("/load", summary="Room and streams of this host", dependencies=[needs(Scope.ADMIN)])
+@router.get("/load", summary="Load and streams of this host", dependencies=[needs(Scope.ADMIN)])
 async def get_load(
     pool: ThePool,
     sessions: TheSessions,
@@ -24,7 +24,7 @@ async def get_load(
     admission: TheAdmission,
     settings: TheSettings,
 ) -> HostLoad:
-    """What a router asks every second."""
+    """Return the load, which a router requests every second."""
     return HostLoad(
         run=_RUN,
         address=settings.public_url,

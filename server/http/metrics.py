@@ -37,7 +37,7 @@ class _Collector:
         status = self._pool.status()
         yield _gauge("ready", "Whether a worker is ready", status.ready)
         yield _counter("refreshes", "Caches made", status.refreshes)
-        yield _counter("renders", "Whole pictures made", status.renders)
+        yield _counter("renders", "Still images rendered", status.renders)
         yield _gauge("waiting_refreshes", "Viewers whose refresh waits", status.pending_refreshes)
         up = GaugeMetricFamily(
             "telewarp_worker_up", "Whether a worker renders", labels=["worker", "device"]
@@ -60,10 +60,12 @@ class _Collector:
 
     def _gpu_metrics(self) -> Iterator[Metric]:
         used = GaugeMetricFamily(
-            "telewarp_gpu_memory_used_bytes", "In use, whoever uses it", labels=["device"]
+            "telewarp_gpu_memory_used_bytes",
+            "GPU memory in use by all processes",
+            labels=["device"],
         )
         total = GaugeMetricFamily(
-            "telewarp_gpu_memory_total_bytes", "What there is", labels=["device"]
+            "telewarp_gpu_memory_total_bytes", "Total GPU memory", labels=["device"]
         )
         for device, memory in self._pool.gpu_memory().items():
             used.add_metric([device], memory.used)
@@ -89,14 +91,16 @@ class _Collector:
         yield _gauge("fps", "Frames a second sent to all viewers", sum(s.fps for s in sessions))
         target = sum(session.target_bitrate or 0 for session in sessions) / 8
         yield _gauge(
-            "video_target_bytes_per_second", "What the encoders of all viewers aim at", target
+            "video_target_bytes_per_second",
+            "Sum of the target bitrates of all viewers, bytes per second",
+            target,
         )
 
     def _admission_metrics(self) -> Iterator[Metric]:
         admission = self._admission
-        yield _gauge("capacity", "Viewers there may be at a time", admission.capacity)
-        yield _gauge("waiting_viewers", "Viewers in the waiting line", admission.queued)
-        yield _gauge("draining", "Whether the server is going down", admission.draining)
+        yield _gauge("capacity", "Maximum simultaneous viewers", admission.capacity)
+        yield _gauge("waiting_viewers", "Queued viewers", admission.queued)
+        yield _gauge("draining", "Whether the server is shutting down", admission.draining)
 
 
 def render(pool: RenderPool, streams: Streams, sessions: Sessions, admission: Admission) -> bytes:

@@ -15,24 +15,24 @@ from server.http.problems import Problem
 from server.protocol.messages import DOCUMENTED
 
 DESCRIPTION = """Post a face's head pose and coefficients to a **stream**; watch it in a browser,
-or from any WHEP player, from wherever your own head is.
+or from any WHEP player, from the position of your own head.
 
 Metres, seconds or `_ms`; right-handed, +X right, +Y up, +Z towards the viewer. Quaternions are
 `[x, y, z, w]`, poses map local to world. The neutral head is at the origin and faces +Z. Errors
-are `application/problem+json` whose `detail` says what was expected and what came.
+are `application/problem+json` whose `detail` says what was expected and what was received.
 
 `WS /v1/streams/{stream_id}/frames` takes the same frames as `POST`, one a text message.
 
 A viewer opens the data channel `view` (unordered, without retransmits) and sends `View` messages
 there, or `MeshMessage` to drive the face itself; on its channel `events` it gets a `frame` event
-for every frame sent, with the view it shows, its RTP timestamp and where the time went, and
-`draining`, with the seconds that are left, before the server goes down.
+for every frame sent, with its view, its RTP timestamp and the time of each stage, and `draining`,
+with the seconds that are left, before the server shuts down.
 
-Where a server is full, viewers wait in a line: `POST /v1/streams/{stream_id}/queue`.
+When the server is full, viewers queue: `POST /v1/streams/{stream_id}/queue`.
 
-Where WebRTC cannot get through, `WS /v1/streams/{stream_id}/pictures` shows the same as JPEG
-pictures: each is a binary message after its `frame` event, and the next comes once the viewer has
-sent `{"type": "shown", "picture": n}`. Views and faces go up the same socket.
+Where WebRTC is blocked, `WS /v1/streams/{stream_id}/pictures` sends the same frames as JPEG images:
+each is a binary message after its `frame` event, and the next is sent once the viewer has sent
+`{"type": "shown", "picture": n}`. Views and mesh frames use the same socket.
 """
 
 

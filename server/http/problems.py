@@ -21,7 +21,7 @@ from server.protocol.messages import describe_errors
 _Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 STATUS: Mapping[type[errors.TelewarpError], int] = {
-    # The first that fits counts, so the special ones stand before their parents.
+    # The first match counts, so subclasses stand before their parents.
     errors.BadMessageError: 400,
     errors.IceRestartError: 422,
     errors.BadOfferError: 400,
@@ -56,7 +56,7 @@ class Problem(BaseModel):
     type: str = "about:blank"
     title: str = Field(description="The status in words")
     status: int
-    detail: str = Field(description="What was expected and what came")
+    detail: str = Field(description="What was expected and what was received")
     reason: str | None = Field(default=None, description="Of a 503 to viewers: full or draining")
     line: int | None = Field(default=None, description="Of a live body: the broken line, from 1")
     accepted: int | None = Field(default=None, description="Of a live body: frames before it")
@@ -65,7 +65,7 @@ class Problem(BaseModel):
 
 
 def answer_errors(app: FastAPI) -> None:
-    """Answer whatever goes wrong with a problem."""
+    """Answer every error with a problem."""
     app.add_exception_handler(errors.TelewarpError, cast("_Handler", answer_telewarp_error))
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(RequestValidationError, _answer_validation)
@@ -73,7 +73,7 @@ def answer_errors(app: FastAPI) -> None:
 
 
 async def answer_telewarp_error(connection: HTTPConnection, error: Exception) -> Response | None:
-    """Say what of `server.errors` went wrong; to a WebSocket that is open, by its close code."""
+    """Answer an error of `server.errors`; an open WebSocket is closed with a close code."""
     assert isinstance(error, errors.TelewarpError)
     kind = next(kind for kind in STATUS if isinstance(error, kind))
     if isinstance(connection, WebSocket) and _is_open(connection):
@@ -89,7 +89,7 @@ async def answer_telewarp_error(connection: HTTPConnection, error: Exception) ->
 
 
 def _extra(error: errors.TelewarpError) -> dict[str, object]:
-    """What a program is to know about an error beside the words."""
+    """Return the fields of a problem that programs read."""
     match error:
         case errors.BadLineError():
             return {
@@ -110,7 +110,7 @@ def _is_open(socket: WebSocket) -> bool:
 
 
 def _headers(error: errors.TelewarpError, retry_after_s: int | None) -> dict[str, str]:
-    """What a client is to know about an error beside the words."""
+    """Return the headers of a problem."""
     if isinstance(error, errors.UnauthorizedError):  # RFC 6750, section 3
         why = ', error="invalid_token"' if isinstance(error, errors.BadTokenError) else ""
         return {"WWW-Authenticate": f'Bearer realm="telewarp"{why}'}
@@ -120,7 +120,7 @@ def _headers(error: errors.TelewarpError, retry_after_s: int | None) -> dict[str
 
 
 async def _answer_http(request: Request, error: Exception) -> Response:
-    """What the frameworks refuse by themselves: unknown paths and methods."""
+    """Answer errors that the framework raises: unknown paths and methods."""
     assert isinstance(error, HTTPException)
     place = f"{request.method} {request.url.path}"
     match error.status_code:
@@ -135,13 +135,13 @@ async def _answer_http(request: Request, error: Exception) -> Response:
 
 
 async def _answer_validation(request: Request, error: Exception) -> Response:
-    """What FastAPI refuses by itself: path and query parameters."""
+    """Answer invalid path and query parameters."""
     assert isinstance(error, RequestValidationError)
     return problem(400, describe_errors(error.errors()))
 
 
 async def _answer_unknown(request: Request, error: Exception) -> Response:
-    """A fault of ours; the traceback is in the log, not in the answer."""
+    """Answer an unexpected exception; its traceback is only in the log."""
     return problem(500, "an internal error, which has been logged")
 
 
@@ -151,7 +151,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
     extra: Mapping[str, object] | None = None,
 ) -> JSONResponse:
-    """An RFC 9457 answer."""
+    """Return an RFC 9457 response."""
     content = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,

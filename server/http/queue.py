@@ -1,4 +1,4 @@
-"""The waiting line of a full server: join it, ask how far one is, leave it."""
+"""The queue of a full server: join it, poll the position, leave it."""
 
 from __future__ import annotations
 
@@ -17,21 +17,26 @@ router = APIRouter(prefix="/v1", tags=["watching"])
 
 
 class QueuePosition(BaseModel):
-    """How a ticket stands."""
+    """Position of a ticket in the queue."""
 
     ticket: str
-    place: Annotated[int, Field(description="1 is the next; 0: its turn has come, so come in")]
-    waiting: Annotated[int, Field(description="Viewers in the line")]
-    ask_after_s: Annotated[float, Field(description="Ask again then, or the place is lost")]
+    place: Annotated[
+        int,
+        Field(description="Queue position, 1 is the next; 0: a session is reserved, connect now"),
+    ]
+    waiting: Annotated[int, Field(description="Queued viewers")]
+    ask_after_s: Annotated[
+        float, Field(description="Seconds until the next poll; without it the position is lost")
+    ]
 
 
 @router.post(
     "/streams/{stream_id}/queue",
-    summary="Wait for a place",
+    summary="Join the queue",
     status_code=status.HTTP_201_CREATED,
     responses=problems(
         _404="no such stream",
-        _503="too many wait already, or the server is going down; try again after `Retry-After`",
+        _503="the queue is full, or the server is shutting down; try again after `Retry-After`",
     ),
     dependencies=[needs(Scope.VIEW)],
 )
@@ -42,11 +47,11 @@ async def join_queue(
     admission: TheAdmission,
     grant: TheGrant,
 ) -> QueuePosition:
-    """Stand at the end of the line that a full server has. `Location` is the ticket.
+    """Join the end of the queue of a full server. `Location` is the address of the ticket.
 
-    Ask for it as often as it says. Once `place` is 0, a place is kept for ten seconds: POST the
+    Poll it every `ask_after_s`. Once `place` is 0, a session is reserved for ten seconds: POST the
     offer again with the header `Telewarp-Ticket`, or open the WebSocket with the subprotocols
-    `telewarp` and `telewarp.ticket.TICKET`. Whoever has no ticket comes after those in the line.
+    `telewarp` and `telewarp.ticket.TICKET`. Viewers without a ticket come after queued viewers.
     """
     queued = admission.join(grant)
     root = request.scope.get("root_path", "")
@@ -56,26 +61,28 @@ async def join_queue(
 
 @router.get(
     "/queue/{ticket}",
-    summary="A place in the line",
+    summary="A position in the queue",
     responses=problems(
-        _404="no such ticket, or it was asked for too late", _503="the server is going down"
+        _404="no such ticket, or it was polled too late", _503="the server is shutting down"
     ),
     dependencies=[needs(Scope.VIEW, limited=True)],
 )
-async def ask_queue(ticket: str, admission: TheAdmission, grant: TheGrant) -> QueuePosition:
-    """How many viewers come before; asking keeps the place."""
+async def get_queue_position(
+    ticket: str, admission: TheAdmission, grant: TheGrant
+) -> QueuePosition:
+    """Return the queue position; polling keeps it."""
     return _describe(admission.poll(ticket, grant))
 
 
 @router.delete(
     "/queue/{ticket}",
-    summary="Leave the line",
+    summary="Leave the queue",
     status_code=status.HTTP_204_NO_CONTENT,
     responses=problems(_404="no such ticket"),
     dependencies=[needs(Scope.VIEW, limited=True)],
 )
 async def leave_queue(ticket: str, admission: TheAdmission, grant: TheGrant) -> None:
-    """Give the place to those behind."""
+    """Give up the queue position."""
     admission.cancel(ticket, grant)
 
 

@@ -1,4 +1,4 @@
-"""Single pictures: of given parameters, or of a stream as it is now."""
+"""Still images: of given parameters, or of the newest frame of a stream."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ router = APIRouter(prefix="/v1", tags=["pictures"])
 
 @router.post(
     "/render",
-    summary="Render one picture",
+    summary="Render one image",
     response_class=Response,
-    responses=described(200, "The picture", PNG)
+    responses=described(200, "The image", PNG)
     | problems(
         _400="what is wrong with the request",
         _404="no such avatar",
@@ -49,7 +49,7 @@ async def render(request: Request, pool: ThePool, settings: TheSettings) -> Resp
     """Render an avatar for given parameters, as a full render or as a warp of a cache.
 
     In mode `warp` the cache is made from `cached`, or from the same state where that is left out,
-    and warped to the state asked for: what a viewer sees while the next cache is being made.
+    and warped to the requested state: what a viewer sees until the next cache is ready.
     """
     require_media_type(request, JSON)
     wanted = parse_render_request(await read_body(request, settings.largest_body))
@@ -66,10 +66,10 @@ async def render(request: Request, pool: ThePool, settings: TheSettings) -> Resp
 
 @router.get(
     "/streams/{stream_id}/snapshot.png",
-    summary="A stream's present picture",
+    summary="Snapshot of a stream",
     tags=["streams"],
     response_class=Response,
-    responses=described(200, "The picture", PNG)
+    responses=described(200, "The image", PNG)
     | problems(_404="no such stream", _503="no worker is free; try again"),
     dependencies=[needs(Scope.VIEW)],
 )
@@ -86,7 +86,7 @@ async def _png_response(rgb: NDArray[np.uint8]) -> Response:
 
 
 def to_png(rgb: NDArray[np.uint8]) -> bytes:
-    """Compress a picture, (H, W, 3) uint8, as PNG."""
+    """Compress an image, (H, W, 3) uint8, as PNG."""
     buffer = BytesIO()
     Image.fromarray(rgb).save(buffer, format="PNG", compress_level=1)
     return buffer.getvalue()

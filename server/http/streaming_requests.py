@@ -1,4 +1,4 @@
-"""Requests that last as long as their sender likes, and how they end when the server does."""
+"""Requests with live bodies of unlimited duration, and their end at shutdown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 
 class StreamingRequests:
-    """All bodies that are still being sent."""
+    """All live bodies that are still being received."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Timeout] = set()
@@ -16,7 +16,7 @@ class StreamingRequests:
 
     @asynccontextmanager
     async def until_ended(self) -> AsyncIterator[None]:
-        """Leave the block early, and quietly, once `end_all` is called."""
+        """Leave the block early, without an error, once `end_all` is called."""
         try:
             async with asyncio.timeout(0 if self._ended else None) as scope:
                 self._running.add(scope)
@@ -29,7 +29,7 @@ class StreamingRequests:
                 raise
 
     def end_all(self) -> None:
-        """Stop reading: the senders get their answer now. For the end of the server."""
+        """Stop reading at shutdown: every sender receives its response now."""
         self._ended = True
         now = asyncio.get_running_loop().time()
         for scope in self._running:

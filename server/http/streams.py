@@ -1,4 +1,4 @@
-"""Publishing a face: streams, and the frames posted to them."""
+"""Publishing: streams, and the frames sent to them."""
 
 from __future__ import annotations
 
@@ -54,15 +54,17 @@ class StreamDescription(BaseModel):
     live: Annotated[bool, Field(description="Whether a publisher holds the face at present")]
     last_seq: Annotated[int | None, Field(description="`seq` of the newest published frame")]
     accepted: int
-    dropped: Annotated[int, Field(description="Frames that came late or twice")]
+    dropped: Annotated[int, Field(description="Frames dropped because they were late or repeated")]
     viewers: int
 
 
-class Tally(BaseModel):
-    """What became of the frames of one request."""
+class PublishResult(BaseModel):
+    """Result of publishing the frames of one request."""
 
     accepted: int = 0
-    dropped: Annotated[int, Field(description="Frames that came late or twice")] = 0
+    dropped: Annotated[
+        int, Field(description="Frames dropped because they were late or repeated")
+    ] = 0
     last_seq: Annotated[int | None, Field(description="`seq` of the stream's newest frame")] = None
 
 
@@ -75,9 +77,9 @@ class _Publisher:
         self._dropped = 0
 
     @property
-    def tally(self) -> Tally:
+    def result(self) -> PublishResult:
         live = self._stream.live
-        return Tally(
+        return PublishResult(
             accepted=self._accepted, dropped=self._dropped, last_seq=live.seq if live else None
         )
 
@@ -99,7 +101,7 @@ class _Publisher:
 
 @router.post(
     "",
-    summary="Make a stream",
+    summary="Create a stream",
     status_code=status.HTTP_201_CREATED,
     responses=problems(
         _400="what is wrong with the request",
@@ -118,7 +120,7 @@ async def create_stream(
     settings: TheSettings,
     grant: TheGrant,
 ) -> StreamDescription:
-    """Make a stream of an avatar, with an id of your choice or a made-up one."""
+    """Create a stream of an avatar, with a given or a random id."""
     if media_type(request):
         require_media_type(request, JSON)
     wanted = parse_stream_request(await read_body(request, settings.largest_body))
@@ -136,7 +138,7 @@ async def create_stream(
 async def list_streams(
     streams: TheStreams, sessions: TheSessions, grant: TheGrant
 ) -> list[StreamDescription]:
-    """All streams that the token is good for, oldest first."""
+    """Return all streams that the token is valid for, oldest first."""
     return [_describe(stream, sessions) for stream in streams.list() if grant.covers(stream.id)]
 
 
@@ -147,7 +149,7 @@ async def list_streams(
     dependencies=[needs(Scope.VIEW, Scope.PUBLISH)],
 )
 async def get_stream(stream: TheStream, sessions: TheSessions) -> StreamDescription:
-    """One stream and what came in so far."""
+    """Return one stream and the counts of its frames."""
     return _describe(stream, sessions)
 
 
@@ -179,7 +181,7 @@ async def delete_stream(stream_id: str, streams: TheStreams) -> None:
 )
 async def post_frames(
     request: Request, stream: TheStream, settings: TheSettings, live: TheLiveRequests
-) -> Tally:
+) -> PublishResult:
     """Publish one frame or an array (JSON), or a live body with one frame a line (NDJSON).
 
     The lines of a live body are applied as they arrive: keep the request open and write a line
@@ -189,11 +191,11 @@ async def post_frames(
     if require_media_type(request, JSON, NDJSON) == NDJSON:
         async with live.until_ended():
             await _publish_lines(request, publisher, settings.longest_line)
-        return publisher.tally
+        return publisher.result
     frames = parse_mesh_frames(await read_body(request, settings.largest_body), settings.max_frames)
     for mesh in _check_all(frames, publisher):
         publisher.publish(mesh)
-    return publisher.tally
+    return publisher.result
 
 
 def _check_all(frames: list[MeshFrame], publisher: _Publisher) -> list[MeshState]:
@@ -213,14 +215,14 @@ async def _publish_lines(request: Request, publisher: _Publisher, longest_line: 
             try:
                 publisher.publish_text(line)
             except BadMessageError as exc:
-                raise BadLineError(str(exc), line=number, **publisher.tally.model_dump()) from exc
+                raise BadLineError(str(exc), line=number, **publisher.result.model_dump()) from exc
     except ClientDisconnect:
-        return  # a publisher that just goes away; what it sent has counted
+        return  # the publisher disconnected; its frames have counted
 
 
 @router.websocket("/{stream_id}/frames", dependencies=[needs(Scope.PUBLISH)])
 async def receive_frames(socket: WebSocket, stream: TheStream) -> None:
-    """Publish frames, one a message. A bad one is answered, and the socket stays open."""
+    """Publish one frame per message. An invalid one gets an error; the socket stays open."""
     await socket.accept()
     publisher = _Publisher(stream)
     try:
@@ -234,7 +236,7 @@ async def receive_frames(socket: WebSocket, stream: TheStream) -> None:
     except StreamClosedError as exc:
         await socket.close(_STREAM_DELETED, str(exc)[:120])
     except WebSocketDisconnect:
-        return  # while it was being answered
+        return  # disconnected while an error was sent
 
 
 async def _publish_message(socket: WebSocket, text: str | bytes, publisher: _Publisher) -> None:
@@ -242,7 +244,7 @@ async def _publish_message(socket: WebSocket, text: str | bytes, publisher: _Pub
         publisher.publish_text(text)
     except BadMessageError as exc:
         await socket.send_json(
-            {"type": "error", "detail": str(exc), **publisher.tally.model_dump()}
+            {"type": "error", "detail": str(exc), **publisher.result.model_dump()}
         )
 
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
-_PRIVATE = {"package.json", "node_modules", "tests"}
+_PRIVATE = {"package.json", "node_modules", "tests", "README.md"}
 
 
 class _ClientPath(Convertor[str]):

@@ -27,7 +27,7 @@ from server.http.dependencies import (
     OwnSession,
     TheConnect,
     TheIceServers,
-    ThePasses,
+    TheRedirectTokens,
     TheSessions,
     TheStream,
 )
@@ -44,13 +44,13 @@ _ETAG = '"ice-1"'
 
 @router.options(
     "/streams/{stream_id}/whep",
-    summary="What WHEP takes here",
+    summary="WHEP options",
     status_code=status.HTTP_204_NO_CONTENT,
     responses=problems(_404="no such stream"),
     dependencies=[needs(Scope.VIEW)],
 )
 async def whep_options(stream: TheStream, response: Response, ice_servers: TheIceServers) -> None:
-    """Say what to POST, and in `Link` headers which STUN and TURN servers to use."""
+    """Return the media type to POST, and STUN and TURN servers in `Link` headers."""
     response.headers["Accept-Post"] = SDP
     response.headers["Allow"] = "OPTIONS, POST"
     _add_ice_servers(response, ice_servers)
@@ -67,8 +67,8 @@ async def whep_options(stream: TheStream, response: Response, ice_servers: TheIc
         _404="no such stream",
         _413="the offer is too large",
         _415="the offer is no SDP",
-        _503="no free place, with `reason` full: wait in the line (`POST .../queue`), or try again "
-        "after `Retry-After` seconds; with `reason` draining: the server is going down",
+        _503="no free session, with `reason` full: join the queue (`POST .../queue`), or try again "
+        "after `Retry-After` seconds; with `reason` draining: the server is shutting down",
     ),
     openapi_extra=body_of(sdp=""),
     dependencies=[needs(Scope.VIEW)],
@@ -80,23 +80,23 @@ async def open_session(
     connect: TheConnect,
     ice_servers: TheIceServers,
     grant: TheGrant,
-    passes: ThePasses,
+    redirect_tokens: TheRedirectTokens,
     ticket: Annotated[
-        str | None, Header(alias=TICKET_HEADER, description="Its turn in the waiting line has come")
+        str | None, Header(alias=TICKET_HEADER, description="Ticket whose queue position is 0")
     ] = None,
 ) -> Response:
     """Answer a viewer's SDP offer and start the video. `Location` names the session.
 
     `Link` headers name STUN and TURN servers (RFC 9725), with credentials for the next hour. A
-    viewer whom a router sent here finds in `Telewarp-Token` the token for the session.
+    viewer that a router redirected here receives a token for the session in `Telewarp-Token`.
     """
     require_media_type(request, SDP)
     offer = await _read_text(request)
     session, answer = await sessions.open(stream.id, connect, offer, grant, ticket)
     location = f"{request.scope.get('root_path', '')}/v1/sessions/{session.id}"
     headers = {"Location": location, "ETag": _ETAG, "Accept-Patch": SDP_FRAGMENT}
-    if grant.by_pass and passes is not None:
-        headers[TOKEN] = passes.token_for(grant)
+    if grant.by_redirect_token and redirect_tokens is not None:
+        headers[TOKEN] = redirect_tokens.token_for(grant)
     response = Response(answer, status.HTTP_201_CREATED, headers, SDP)
     _add_ice_servers(response, ice_servers)
     return response
@@ -122,7 +122,7 @@ async def add_candidates(request: Request, session: OwnSession) -> None:
     expected = request.headers.get("if-match", _ETAG)
     if expected != "*" and _ETAG not in [tag.strip() for tag in expected.split(",")]:
         raise PreconditionError(f"expected If-Match {_ETAG}, got {expected[:60]}")
-    assert session.peer is not None  # it was there before anyone could learn the session's id
+    assert session.peer is not None  # set before the session id is sent
     await session.peer.add_candidates(await _read_text(request))
 
 
@@ -134,7 +134,7 @@ async def add_candidates(request: Request, session: OwnSession) -> None:
     dependencies=[needs(Scope.VIEW, limited=True)],
 )
 async def close_session(session: OwnSession, sessions: TheSessions) -> None:
-    """End a session and free its seat."""
+    """End a session and free its session slot."""
     await sessions.close(session.id)
 
 
@@ -155,13 +155,13 @@ async def list_sessions(sessions: TheSessions) -> list[dict[str, Any]]:
     dependencies=[needs(Scope.VIEW, limited=True)],
 )
 async def get_session(session: OwnSession) -> dict[str, Any]:
-    """Frame rate, cache age, time per stage, drops: what the viewer is really getting."""
+    """Return frame rate, cache age, time per stage and dropped frames of a viewer."""
     return session.stats()
 
 
 def _add_ice_servers(response: Response, ice_servers: IceServers) -> None:
     # A name of its own for each viewer, so that a TURN server can count and limit them.
-    for value in link_values(ice_servers.give_to(f"viewer-{secrets.token_hex(4)}")):
+    for value in link_values(ice_servers.with_credentials_for(f"viewer-{secrets.token_hex(4)}")):
         response.headers.append("Link", value)
 
 

@@ -1,1 +1,1 @@
-"""Reaching a viewer wherever it is: ICE servers, and pictures for who cannot use WebRTC."""
+"""Network addresses: ICE servers, advertised addresses and ports, the listening socket."""

@@ -83,7 +83,7 @@ class IceServers:
         if not (self.username + self.password).isprintable():
             raise SettingsError("expected --turn-username and --turn-password in printable text")
 
-    def give_to(self, name: str, now_s: float | None = None) -> tuple[IceServer, ...]:
+    def with_credentials_for(self, name: str, now_s: float | None = None) -> tuple[IceServer, ...]:
         """The servers, with credentials made out to `name`; in the order they were set."""
         if self.secret:
             expires_at_s = int(now_s if now_s is not None else time.time()) + LIFETIME_S

@@ -1,4 +1,4 @@
-"""What a host tells of itself, for a router to choose by."""
+"""Load report of a host, from which a router chooses."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class HeldStream(BaseModel):
 
 
 class HostLoad(BaseModel):
-    """How much room a host has, and what it holds."""
+    """Load and streams of a host."""
 
     model_config = ConfigDict(frozen=True)
 
-    run: Annotated[str, Field(description="Another one whenever the host was started anew")] = ""
+    run: Annotated[str, Field(description="Random id of the process; changes at every start")] = ""
     address: Annotated[str | None, Field(description="`--public-url`, where viewers reach it")]
     ready: Annotated[bool, Field(description="Whether a worker renders")]
-    draining: Annotated[bool, Field(description="Whether it takes no more viewers")] = False
-    sessions: Annotated[int, Field(description="Viewers at present")]
-    capacity: Annotated[int, Field(description="Most viewers at a time")]
+    draining: Annotated[bool, Field(description="Whether it accepts no more viewers")] = False
+    sessions: Annotated[int, Field(description="Current viewers")]
+    capacity: Annotated[int, Field(description="Maximum simultaneous viewers")]
     asked: Annotated[int, Field(description="Viewers admitted or refused since the start")]
     streams: tuple[HeldStream, ...]

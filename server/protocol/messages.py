@@ -1,9 +1,8 @@
-"""What comes in from outside, as typed and limited messages; the browser's side is `client_web/js`.
+"""Messages from clients, typed and limited; the browser's side is `client_web/js`.
 
-Nothing passes here that a renderer could stumble over: unknown fields, NaN, infinite or huge
-numbers, quaternions that are no rotations, unknown expression names, meshes of another topology.
-Knows no HTTP and no WebRTC. Every parse function raises `BadMessageError` with a text that says
-what was expected and what came.
+Everything that a renderer cannot handle is refused: unknown fields, NaN, infinite or huge numbers,
+and quaternions that are no rotations. Every parse function raises `BadMessageError`, whose text
+says what was expected and what was received.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from server.errors import BadMessageError
 LARGEST_SEQ = 2**53 - 1
 """The largest whole number JavaScript counts to without gaps."""
 FARTHEST_M = 10.0
-"""Nothing in a scene of one head is farther than this from the origin, along any axis."""
+"""Maximum distance of anything from the origin along any axis, metres."""
 LONGEST_CLOCK_MS = 1e15
 """Some 30 000 years: any real clock fits, and sums of clocks stay exact in a double."""
 QUATERNION_TOLERANCE = 0.01
@@ -68,7 +67,7 @@ Quaternion = Annotated[
     AfterValidator(_unit),
     Field(description="Unit quaternion [x, y, z, w]", examples=[[0.0, 0.0, 0.0, 1.0]]),
 ]
-# What an avatar takes, `intake.py` knows.
+# The range of each avatar is checked in `decode.py`.
 Coefficient = Annotated[float, Field(ge=-LARGEST_COEFFICIENT, le=LARGEST_COEFFICIENT)]
 
 
@@ -90,20 +89,20 @@ Expression = Annotated[
 
 
 class Message(BaseModel):
-    """What all messages share: nothing unknown, nothing infinite, no guessing of types."""
+    """Base of all messages: no unknown fields, no infinite numbers, no type coercion."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
 
 class HeadPose(Message):
-    """Where the head is, local to world."""
+    """Pose of the head, local to world."""
 
     rotation: Quaternion = (0.0, 0.0, 0.0, 1.0)
     translation: Point = Field(default=(0.0, 0.0, 0.0), description="Metres")
 
 
 class Eye(Message):
-    """Where the viewer's eye is and where it looks (down its own -Z), local to world."""
+    """Pose of the viewer's eye, local to world; it looks along its own -Z."""
 
     rotation: Quaternion = (0.0, 0.0, 0.0, 1.0)
     position: Point = Field(description="Metres", examples=[[0.0, 0.0, 0.7]])
@@ -151,7 +150,7 @@ class MeshFrame(Face):
 
 
 class View(Message):
-    """Where the viewer looks from, now. Only the newest counts."""
+    """The viewer's current eye pose. Only the newest counts."""
 
     type: Literal["view"]
     seq: Seq
@@ -165,13 +164,13 @@ class View(Message):
 
 
 class MeshMessage(MeshFrame):
-    """A viewer driving the face itself."""
+    """A mesh frame from a viewer that drives the face of its own session."""
 
     type: Literal["mesh"]
 
 
 class Ping(Message):
-    """Asks for the server's clock; answered at once by a `pong` event."""
+    """Requests the server's clock; answered at once by a `pong` event."""
 
     type: Literal["ping"]
     sent_at_ms: ClockMs = Field(description="The viewer's own clock, sent back as is")
@@ -181,7 +180,7 @@ ViewerMessage = Annotated[View | MeshMessage | Ping, Discriminator("type")]
 
 
 class RenderFace(Face):
-    """A `MeshFrame` whose `seq` and clock may be left out: one picture has no order."""
+    """A `MeshFrame` whose `seq` and clock may be left out: a still image has no order."""
 
     seq: Seq = 0
     captured_at_ms: ClockMs | None = None
@@ -205,7 +204,7 @@ class CachedState(Message):
 
 
 class RenderRequest(Message):
-    """One picture of an avatar."""
+    """One image of an avatar."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -229,13 +228,13 @@ class RenderRequest(Message):
 
 
 class StreamRequest(Message):
-    """A stream to be made."""
+    """Request to create a stream."""
 
     avatar: str = Field("default", max_length=128)
     id: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$",
-        description="1 to 64 letters, digits, `-`, `_` or `.`; made up where left out",
+        description="1 to 64 letters, digits, `-`, `_` or `.`; random by default",
     )
 
 
@@ -301,7 +300,7 @@ def _parse(adapter: TypeAdapter[_Parsed], text: str | bytes) -> _Parsed:
 
 
 def describe(error: ValidationError) -> str:
-    """Say in one line what was expected and what came, naming at most three places."""
+    """Return one line with what was expected and received, for at most three fields."""
     return describe_errors(error.errors(include_url=False))
 
 

@@ -1,7 +1,7 @@
-"""Single pictures over a socket, for viewers whom WebRTC cannot reach: the other `Peer`.
+"""JPEG fallback: a `Peer` that sends JPEG images over a socket where WebRTC is blocked.
 
-One picture is under way at a time: the next is drawn when the viewer has said that it shows this
-one. So a slow way shows fewer pictures, each as new as it can be, and nothing queues in between.
+One image is in flight at a time: the next is rendered when the viewer has acknowledged this one.
+A slow network shows fewer images, each as new as possible, and nothing queues in between.
 Knows no WebSocket and no WebRTC.
 """
 
@@ -33,12 +33,12 @@ JPEG = "image/jpeg"
 _QUALITY = 85
 """320x320 takes 9 kB and 0.3 ms; WebP would take 5 kB, and 2 ms of a core for each picture."""
 _STILL_S = 1.0
-"""A still picture is sent again this often, as a sign of life: nothing is lost on a socket."""
+"""An unchanged image is sent again at this interval, seconds, as a keepalive."""
 _CHECK_S = 0.5
 
 
 class ImageShown(Message):
-    """The viewer shows a picture and can take the next."""
+    """The viewer displays an image and can receive the next."""
 
     type: Literal["shown"]
     picture: Seq
@@ -48,9 +48,9 @@ _shown = TypeAdapter(ImageShown)
 
 
 class Socket(Protocol):
-    """What carries the pictures. Both wait while the viewer does not read.
+    """The socket that images are sent on. Both methods wait while the viewer does not read.
 
-    Raise `ConnectionError` when the viewer is gone.
+    Raise `ConnectionError` when the viewer has disconnected.
     """
 
     async def send_text(self, text: str) -> None: ...
@@ -59,7 +59,7 @@ class Socket(Protocol):
 
 
 class JpegPeer:
-    """Sends a session's pictures over a socket until either ends.
+    """Sends the frames of a session as JPEG over a socket until either ends.
 
     Args:
         session: What is shown, and what views go to.
@@ -73,7 +73,7 @@ class JpegPeer:
         self, session: Session, socket: Socket, executor: Executor, silence_s: float
     ) -> None:
         self.ended = asyncio.Event()
-        """Set when no more pictures come."""
+        """Set when no more images are sent."""
         self.failure: TelewarpError | None = None
         """Why, where something went wrong."""
         self._session = session
@@ -83,15 +83,15 @@ class JpegPeer:
         self._channel = ViewerChannel(session, self.send_event)
         self._events: dict[str, Mapping[str, Any]] = {}
         """The newest of each type, to go out with the next picture."""
-        self._under_way = 0
-        """Number of the newest picture, from 1."""
-        self._taken = asyncio.Event()
-        self._last_sign_at = time.monotonic()
+        self._last_sent = 0
+        """Number of the newest image, from 1."""
+        self._displayed = asyncio.Event()
+        self._last_keepalive_at = time.monotonic()
         self._sent_at = float("-inf")
         self._tasks: list[asyncio.Task[None]] = []
 
     async def answer(self, offer: str) -> str:
-        """Start to send pictures.
+        """Start to send images.
 
         Returns:
             Their media type; there is nothing to negotiate.
@@ -123,10 +123,10 @@ class JpegPeer:
 
     def receive(self, text: str | bytes) -> None:
         """Take one message of the viewer: `shown`, or what else it says. It never raises."""
-        self._last_sign_at = time.monotonic()
+        self._last_keepalive_at = time.monotonic()
         with suppress(ValidationError):
-            if _shown.validate_json(text).picture == self._under_way:
-                self._taken.set()
+            if _shown.validate_json(text).picture == self._last_sent:
+                self._displayed.set()
             return
         self._channel.receive(text)
 
@@ -136,16 +136,16 @@ class JpegPeer:
                 frame = await self._next_frame()
                 async with asyncio.timeout(self._silence_s):  # sending waits for who does not read
                     await self._send(frame)
-                    await self._taken.wait()
+                    await self._displayed.wait()
         except TimeoutError:
-            self._end(f"took no picture for {self._silence_s:g} s")
+            self._end(f"acknowledged no image for {self._silence_s:g} s")
         except ConnectionError:
-            self._end("gone")
+            self._end("disconnected")
         except SessionClosedError:
             self._end("ended")
         except TelewarpError as exc:
             self.failure = exc
-            self._end(f"no more pictures: {exc}")
+            self._end(f"no more images: {exc}")
 
     async def _next_frame(self) -> Frame:
         while True:
@@ -159,19 +159,19 @@ class JpegPeer:
         jpeg = await loop.run_in_executor(self._executor, to_jpeg, frame.rgb)
         frame.stages_ms["encode"] = (time.perf_counter() - started) * 1e3
         self._session.note_stage("encode", frame.stages_ms["encode"])
-        self._taken.clear()
-        self._under_way += 1
+        self._displayed.clear()
+        self._last_sent += 1
         self._sent_at = time.monotonic()
         events, self._events = self._events, {}
         for event in events.values():
             await self._socket.send_text(json.dumps(event))
-        facts = frame_event(frame) | {"picture": self._under_way}
+        facts = frame_event(frame) | {"picture": self._last_sent}
         await self._socket.send_text(json.dumps(facts, separators=(",", ":")))
         await self._socket.send_bytes(jpeg)
 
     async def _watch(self) -> None:
-        """A viewer that has gone without a word leaves its socket open for minutes."""
-        while time.monotonic() - self._last_sign_at < self._silence_s:
+        """End the session after a silence; a lost viewer leaves its socket open for minutes."""
+        while time.monotonic() - self._last_keepalive_at < self._silence_s:
             await asyncio.sleep(_CHECK_S)
         self._end(f"silent for {self._silence_s:g} s")
 
@@ -184,11 +184,11 @@ class JpegPeer:
 
 
 ConnectJpeg = Callable[[Session, Socket], JpegPeer]
-"""Makes the picture side of a session."""
+"""Creates the JPEG peer of a session."""
 
 
 def to_jpeg(rgb: RgbImage) -> bytes:
-    """Compress a picture, (H, W, 3) uint8, as JPEG."""
+    """Compress an image, (H, W, 3) uint8, as JPEG."""
     buffer = BytesIO()
     Image.fromarray(rgb).save(buffer, format="JPEG", quality=_QUALITY)
     return buffer.getvalue()

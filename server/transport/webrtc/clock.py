@@ -1,4 +1,4 @@
-"""The server's clock as a viewer is told it: when a frame passed each point.
+"""Server times of a frame, for its `frame` event.
 
 With it, and the pongs of `server/sessions/viewer_channel.py`, a page maps server times to its own
 clock, so that each network direction is measured and not guessed.
@@ -10,7 +10,7 @@ from server.pool.frame import Frame
 
 
 def frame_clock(frame: Frame, sent_at: float) -> dict[str, float | None]:
-    """When a frame passed each point.
+    """Return when a frame passed each stage.
 
     Args:
         frame: As it was encoded.

@@ -1,4 +1,4 @@
-"""What is said over the data channels: views and faces come in, facts about frames go out."""
+"""The data channels: views and mesh frames are received, `frame` events are sent."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ logger = logging.getLogger(__name__)
 VIEW = "view"
 EVENTS = "events"
 _FULL_BUFFER = 64 * 1024
-"""Bytes waiting for a viewer who does not take them; facts about frames are then left out."""
+"""Buffered bytes above which events are dropped, because the viewer does not read them."""
 
 
 class Control:
     """Both data channels of one session.
 
     Args:
-        session: Gets the views and faces.
+        session: Receives the views and mesh frames.
         sign_of_life: Called for every message.
     """
 
-    def __init__(self, session: Session, sign_of_life: Callable[[], None]) -> None:
+    def __init__(self, session: Session, on_keepalive: Callable[[], None]) -> None:
         self._session = session
         self._channel = ViewerChannel(session, self.send)
-        self._sign_of_life = sign_of_life
+        self._note_keepalive = on_keepalive
         self._events: RTCDataChannel | None = None
 
     def attach(self, channel: RTCDataChannel) -> None:
-        """Use a channel the browser has opened, by its label."""
+        """Use a channel that the browser has opened, by its label."""
         if channel.label == VIEW:
             channel.on("message", self.receive)
         elif channel.label == EVENTS:
@@ -54,12 +54,12 @@ class Control:
             channel.close()
 
     def receive(self, text: str | bytes) -> None:
-        """Take one message of the viewer. A bad one is answered; it never raises."""
-        self._sign_of_life()
+        """Handle one message of the viewer; an invalid one gets an error event. Never raises."""
+        self._note_keepalive()
         self._channel.receive(text)
 
     def report(self, frame: Frame, rtp_timestamp: int) -> None:
-        """Tell the viewer which view a frame shows and how it came about."""
+        """Send the `frame` event of a frame: its view, stages and clock."""
         event = frame_event(frame)
         self.send(
             event

@@ -35,47 +35,47 @@ from server.transport.webrtc.aiortc_internals.sender_events import SenderEvents,
 from server.transport.webrtc.aiortc_internals.unused_receiver import drop_bandwidth_estimator
 from server.transport.webrtc.control import Control
 from server.transport.webrtc.ice import parse_fragment, without_hidden_candidates
-from server.transport.webrtc.track import RenderTrack, Vp8Pictures
+from server.transport.webrtc.track import RenderTrack, Vp8Passthrough
 
 logger = logging.getLogger(__name__)
 
 _RTX = "video/rtx"
 _LOWEST_BITRATE = 400_000
 _CHECK_S = 0.5
-_AIORTC_TRIPPED = (
+_AIORTC_ERRORS = (
     *(AssertionError, AttributeError, LookupError, RuntimeError, StopIteration, TypeError),
     ValueError,
 )
-"""aiortc trusts offers to be whole, and ends in one of these over what is missing or odd."""
+"""aiortc does not validate offers, and raises one of these for missing or malformed parts."""
 
 
 @dataclass(frozen=True)
 class PeerOptions:
-    """How all viewers are served."""
+    """Options that all viewers share."""
 
     fps: float
-    """Most frames a second."""
+    """Maximum frames per second."""
     codecs: tuple[Codec, ...]
     """The preferred one first."""
     open_h264: OpenCodec
     start_bitrate: int | None
-    """Bits a second; None for what suits the picture's size."""
+    """Bits per second; None for the default of the frame size."""
     highest_bitrate: int
-    """Bits a second."""
+    """Bits per second."""
     silence_s: float
-    """Without views and RTCP for so long, the viewer is taken to be gone."""
+    """Seconds without views and RTCP after which the viewer counts as disconnected."""
     ice_servers: IceServers
-    """Help on the way to the viewer."""
+    """STUN and TURN servers."""
     reach: Reachability
-    """Where the viewer can reach this machine."""
+    """Advertised address and UDP ports of this machine."""
 
 
 class AiortcPeer:
     """Answers a viewer's offer with the session's video and both data channels.
 
     Args:
-        session: What is shown, and what views go to.
-        options: How.
+        session: Provides frames and receives views.
+        options: Options that all viewers share.
         executor: Threads to encode in, shared by all viewers.
 
     Ends the session when the connection is lost, closed by the viewer, or silent.
@@ -84,15 +84,15 @@ class AiortcPeer:
     def __init__(self, session: Session, options: PeerOptions, executor: Executor) -> None:
         enable_playout_delay()
         enable_loopback_fallback()
-        # None unless set: aiortc's default asks a public one, and waits where there is no internet.
-        servers = as_aiortc(options.ice_servers.give_to("server"))
+        # Never left out: by default aiortc queries a public STUN server, and waits if offline.
+        servers = as_aiortc(options.ice_servers.with_credentials_for("server"))
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         self._session = session
         self._options = options
         self._executor = executor
         self._ended = False
-        self._last_sign_at = time.monotonic()
-        self._control = Control(session, self._sign_of_life)
+        self._last_keepalive_at = time.monotonic()
+        self._control = Control(session, self._note_keepalive)
         self._track: RenderTrack | None = None
         self._encoder: H264Encoder | None = None
         side = session.avatar.resolution
@@ -102,10 +102,10 @@ class AiortcPeer:
         self._watch: asyncio.Task[None] | None = None
 
     async def answer(self, offer_sdp: str) -> str:
-        """Take the viewer's offer.
+        """Answer the viewer's offer.
 
         Returns:
-            The SDP answer, with all our candidates.
+            The SDP answer, with all candidates of the server.
 
         Raises:
             BadOfferError: If the offer cannot be parsed or has no video we could send.
@@ -118,12 +118,12 @@ class AiortcPeer:
         try:
             sender = self._offer_video(video)
             await self._connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-            self._listen(sender)  # only now, since bundling has changed its transport
+            self._listen(sender)  # only now, because bundling has replaced its transport
             gather_within(self._connection, self._options.reach)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except (InvalidAccessError, InvalidStateError, OperationError, ValueError) as exc:
             raise BadOfferError(f"expected an offer we can answer, got one where: {exc}") from exc
-        except _AIORTC_TRIPPED as exc:
+        except _AIORTC_ERRORS as exc:
             raise BadOfferError(
                 "expected an offer with ICE credentials, a DTLS role and fingerprint, a direction "
                 f"and a mid in every section, got one that lacks some ({exc})"
@@ -132,7 +132,7 @@ class AiortcPeer:
         return self._connection.localDescription.sdp
 
     async def add_candidates(self, sdp_fragment: str) -> None:
-        """Take more of the viewer's candidates (trickle ICE).
+        """Add candidates of the viewer (trickle ICE).
 
         Raises:
             BadOfferError: If they cannot be parsed.
@@ -150,20 +150,20 @@ class AiortcPeer:
 
     async def close(self) -> None:
         """End the connection; may be called more than once."""
-        self._ended = True  # we are told to: nobody needs to be told
+        self._ended = True  # so that the session is not ended again
         if self._watch is not None:
             self._watch.cancel()
         try:
             await self._connection.close()
         except AttributeError:
-            # Of an offer it tripped over, aiortc stops what it never started.
+            # After a failed offer, aiortc stops parts that it never started.
             logger.info(
-                "session %s: its connection was not whole when it ended",
+                "session %s: its connection was incomplete when it ended",
                 self._session.id,
                 extra=self._session.log_ids,
             )
         if self._track is not None:
-            self._track.stop()  # where aiortc never started it
+            self._track.stop()  # in case aiortc never started it
         self._track = self._encoder = None
 
     def _offer_video(self, video: MediaDescription) -> RTCRtpSender:
@@ -181,7 +181,7 @@ class AiortcPeer:
             raise BadOfferError(f"expected an offer of {wanted}, got {_names(video)}")
         self._track = RenderTrack(
             self._session,
-            self._build_encoder() if chosen is Codec.H264 else Vp8Pictures(),
+            self._build_encoder() if chosen is Codec.H264 else Vp8Passthrough(),
             self._executor,
             self._video_failed,
         )
@@ -210,9 +210,9 @@ class AiortcPeer:
             sender,
             SenderEvents(
                 packet_sent=self._packet_sent,
-                key_frame_requested=self._key_frame_wanted,
-                bandwidth_estimated=self._estimate,
-                rtcp_received=self._sign_of_life,
+                key_frame_requested=self._key_frame_requested,
+                bandwidth_estimated=self._bandwidth_estimated,
+                rtcp_received=self._note_keepalive,
             ),
         )
 
@@ -223,17 +223,17 @@ class AiortcPeer:
             self._session.note_stage("encode", self._track.newest.stages_ms["encode"])
             self._control.report(self._track.newest, rtp_timestamp)
 
-    def _key_frame_wanted(self) -> None:
+    def _key_frame_requested(self) -> None:
         if self._track is not None:
             self._track.request_key_frame()
 
-    def _estimate(self, bitrate: int) -> None:
+    def _bandwidth_estimated(self, bitrate: int) -> None:
         target = self._rate.note_estimate(bitrate, time.monotonic())
         if self._encoder is not None:
             self._encoder.bitrate = self._session.target_bitrate = target
 
-    def _sign_of_life(self) -> None:
-        self._last_sign_at = time.monotonic()
+    def _note_keepalive(self) -> None:
+        self._last_keepalive_at = time.monotonic()
 
     def _video_failed(self, reason: Exception) -> None:
         self._end(f"no more video: {reason}")
@@ -243,8 +243,8 @@ class AiortcPeer:
             self._end(f"the connection {self._connection.connectionState}")
 
     async def _end_when_silent(self) -> None:
-        """A closed tab says nothing, and ICE notices only after 31 s."""
-        while time.monotonic() - self._last_sign_at < self._options.silence_s:
+        """End the session after a silence: a closed tab sends nothing, and ICE needs 31 s."""
+        while time.monotonic() - self._last_keepalive_at < self._options.silence_s:
             await asyncio.sleep(_CHECK_S)
         self._end(f"silent for {self._options.silence_s:g} s")
 
@@ -262,10 +262,10 @@ def _names(video: MediaDescription) -> str:
 
 
 def _first_video(offer: str) -> MediaDescription:
-    """Refuse what is no offer to receive video, before aiortc stumbles over it."""
+    """Return the first video section; refuse offers that do not receive video."""
     try:
         description = SessionDescription.parse(offer)
-    except _AIORTC_TRIPPED as exc:
+    except _AIORTC_ERRORS as exc:
         raise BadOfferError(f"expected an SDP offer, got {offer[:60]!r}") from exc
     videos = [media for media in description.media if media.kind == "video"]
     if not videos or videos[0].direction not in ("recvonly", "sendrecv"):

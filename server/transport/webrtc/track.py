@@ -1,8 +1,8 @@
-"""The video track: pulls a frame from the session when aiortc wants to send one, and encodes it.
+"""The video track: takes a frame from the session when aiortc requests one, and encodes it.
 
-The next frame may be drawn while one is encoded and sent, so that a late frame holds up the next
-view by its drawing alone; nothing else queues. Encoding happens in a thread; the event loop only
-hands pictures over.
+The next frame may be rendered while one is encoded and sent, so that a late frame delays the next
+view by its render time only; nothing else queues. Frames are encoded in a thread, so that the event
+loop stays free.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from server.pool.frame import Frame
 logger = logging.getLogger(__name__)
 
 KEY_FRAME_INTERVAL_S = 0.1
-"""Before the first view has come, and at most so often when the receiver asks."""
+"""Interval of key frames before the first view, and the minimum when the receiver requests them."""
 _UNASKED_KEY_FRAMES_S = 5.0
-"""A player that only watches never sends a view; by now it has the picture, or it asks."""
+"""A player that only watches never sends a view; after this time it has a frame or sends a PLI."""
 _TICKS_PER_S = 90_000
 _TICK_STEP = 9
 """0.1 ms: browsers keep frame times in whole microseconds and would shift others by a tick."""
@@ -41,7 +41,7 @@ class FrameSource(Protocol):
     async def next_frame(self) -> Frame: ...
 
 
-class PictureEncoder(Protocol):
+class FrameEncoder(Protocol):
     """What the track needs of an encoder; `encode` is called in a thread, one call at a time."""
 
     convert_ms: float
@@ -50,13 +50,13 @@ class PictureEncoder(Protocol):
     def encode(self, rgb: NDArray[np.uint8], pts: int, key_frame: bool) -> Any: ...
 
 
-class Vp8Pictures:
-    """For receivers without H.264: leaves the encoding to aiortc, which does it in VP8."""
+class Vp8Passthrough:
+    """For receivers without H.264: leaves the encoding to aiortc, which uses VP8."""
 
     convert_ms = 0.0
 
     def encode(self, rgb: NDArray[np.uint8], pts: int, key_frame: bool) -> av.VideoFrame:
-        """Wrap one picture; aiortc hears of key-frame requests by itself."""
+        """Wrap one frame; aiortc handles key-frame requests of VP8 itself."""
         frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
         frame.pts = pts
         frame.time_base = TIME_BASE
@@ -64,11 +64,11 @@ class Vp8Pictures:
 
 
 class RenderTrack(MediaStreamTrack):
-    """A session's picture as a track.
+    """The frames of a session as a track.
 
     Args:
-        source: Where frames come from.
-        encoder: Makes packets or frames of them.
+        source: Provides the frames.
+        encoder: Converts them to packets or aiortc frames.
         executor: The threads to encode in.
         on_failure: Called once when the source or the encoder raises; the track has ended then.
     """
@@ -78,26 +78,26 @@ class RenderTrack(MediaStreamTrack):
     def __init__(
         self,
         source: FrameSource,
-        encoder: PictureEncoder,
+        encoder: FrameEncoder,
         executor: Executor,
         on_failure: Callable[[Exception], None],
     ) -> None:
         super().__init__()
         self.newest: Frame | None = None
         self._source = source
-        self._encoder: PictureEncoder | None = encoder
+        self._encoder: FrameEncoder | None = encoder
         self._executor = executor
         self._on_failure = on_failure
         self._next: asyncio.Task[Frame] | None = None
-        self._key_frame_wanted = asyncio.Event()
-        self._key_frame_wanted.set()  # the first of all
+        self._key_frame_requested = asyncio.Event()
+        self._key_frame_requested.set()  # the first of all
         self._last_key_at = -KEY_FRAME_INTERVAL_S
         self._started_at: float | None = None
         self._last_pts = -_TICK_STEP
 
     def request_key_frame(self) -> None:
-        """Make the next frame a key frame, and do not wait for a new picture to come."""
-        self._key_frame_wanted.set()
+        """Make the next frame a key frame, and repeat the newest one if no new frame is ready."""
+        self._key_frame_requested.set()
 
     async def recv(self) -> Any:
         """Wait for the next frame and encode it.
@@ -111,32 +111,32 @@ class RenderTrack(MediaStreamTrack):
         if self.readyState != "live":
             raise MediaStreamError
         try:
-            return await self._encode(await self._picture())
+            return await self._encode(await self._next_frame())
         except SessionClosedError as exc:
             raise MediaStreamError from exc
         except Exception as exc:
-            # Whatever it is: aiortc would end its sender with it and nobody would know.
+            # aiortc would end its sender silently on any exception.
             logger.exception("no more video: rendering or encoding a frame failed")
             self._on_failure(exc)
             raise MediaStreamError from exc
 
     def stop(self) -> None:
-        """End the track; a frame that is still awaited is given up.
+        """End the track and cancel the frame that is awaited.
 
-        Lets go of pictures and encoder: what aiortc leaves of a connection is garbage in circles,
-        and Python may come to it much later.
+        Releases frames and encoder: a closed aiortc connection is cyclic garbage, which Python may
+        collect much later.
         """
         super().stop()
         if self._next is not None and not self._next.cancel() and not self._next.cancelled():
-            self._next.exception()  # fetched, or asyncio would complain that nobody did
+            self._next.exception()  # retrieved, otherwise asyncio logs an unretrieved exception
         self._next = self.newest = self._encoder = None
 
-    async def _picture(self) -> Frame:
-        """The next picture, or the last one again where a key frame is wanted meanwhile."""
+    async def _next_frame(self) -> Frame:
+        """Return the next frame, or the last one again if a key frame is requested meanwhile."""
         if self._next is None:
             self._next = asyncio.ensure_future(self._source.next_frame())
         if self.newest is not None and not self._next.done():
-            wanted = asyncio.ensure_future(self._key_frame_wanted_and_due())
+            wanted = asyncio.ensure_future(self._key_frame_due())
             try:
                 await asyncio.wait((self._next, wanted), return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -147,8 +147,8 @@ class RenderTrack(MediaStreamTrack):
         self._next = asyncio.ensure_future(self._source.next_frame())
         return frame
 
-    async def _key_frame_wanted_and_due(self) -> None:
-        await self._key_frame_wanted.wait()
+    async def _key_frame_due(self) -> None:
+        await self._key_frame_requested.wait()
         await asyncio.sleep(self._last_key_at + KEY_FRAME_INTERVAL_S - time.monotonic())
 
     async def _encode(self, frame: Frame) -> Any:
@@ -169,14 +169,14 @@ class RenderTrack(MediaStreamTrack):
         now = time.monotonic()
         if now - self._last_key_at < KEY_FRAME_INTERVAL_S:
             return False
-        if not self._key_frame_wanted.is_set() and not self._may_show_nothing(frame, now):
+        if not self._key_frame_requested.is_set() and not self._may_be_blank(frame, now):
             return False
-        self._key_frame_wanted.clear()
+        self._key_frame_requested.clear()
         self._last_key_at = now
         return True
 
-    def _may_show_nothing(self, frame: Frame, now: float) -> bool:
-        """A browser that lost the whole first frame stays black and never asks for another."""
+    def _may_be_blank(self, frame: Frame, now: float) -> bool:
+        """Whether the viewer may show nothing: a browser that lost its first frame sends no PLI."""
         started = self._started_at if self._started_at is not None else now
         return frame.view_seq is None and now - started < _UNASKED_KEY_FRAMES_S
 

@@ -87,9 +87,9 @@ def test_others_are_served_with_tokens(file: Path) -> None:
 
 def test_insecure_lets_anyone_in_and_says_so_loudly(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        guard = build_authenticator(Settings(host="0.0.0.0", insecure=True))
+        authenticator = build_authenticator(Settings(host="0.0.0.0", insecure=True))
     assert "ANYONE who reaches 0.0.0.0:8000" in caplog.text
-    assert guard.identify(connection(host="telewarp.example")).holder == "anyone"
+    assert authenticator.identify(connection(host="telewarp.example")).holder == "anyone"
 
 
 # --- without tokens -------------------------------------------------------------------------------
@@ -97,9 +97,11 @@ def test_insecure_lets_anyone_in_and_says_so_loudly(caplog: pytest.LogCaptureFix
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8000", "127.0.0.1:80", "[::1]:8000"])
 def test_without_tokens_this_machine_may_ask(host: str) -> None:
-    guard = build_authenticator(Settings())
-    assert guard.identify(connection(host=host)).allows(Scope.ADMIN)
-    assert guard.identify(connection(host=host, origin=f"http://{host}")).allows(Scope.ADMIN)
+    authenticator = build_authenticator(Settings())
+    assert authenticator.identify(connection(host=host)).allows(Scope.ADMIN)
+    assert authenticator.identify(connection(host=host, origin=f"http://{host}")).allows(
+        Scope.ADMIN
+    )
 
 
 @pytest.mark.parametrize("host", ["attacker.example", "192.168.1.5:8000", "", "[", "127.0.0.1.de"])
@@ -131,10 +133,10 @@ def test_a_token_is_taken_from_the_header_and_never_from_the_address() -> None:
 
 
 def test_even_this_machine_needs_a_token_where_there_are_some(tokens: Tokens) -> None:
-    guard = Authenticator(tokens, False, ())
+    authenticator = Authenticator(tokens, False, ())
     token = tokens.sign([Scope.VIEW], None, 1)
     other_page = connection(authorization=f"Bearer {token}", origin="https://a.example")
-    assert guard.identify(other_page).scopes == {Scope.VIEW}
+    assert authenticator.identify(other_page).scopes == {Scope.VIEW}
 
 
 @pytest.fixture

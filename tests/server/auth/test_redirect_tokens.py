@@ -7,7 +7,7 @@ import time
 import pytest
 
 from server.auth.grants import Grant, Scope
-from server.auth.redirect_tokens import PASS_S, RedirectTokens, sign_redirect_token
+from server.auth.redirect_tokens import REDIRECT_TOKEN_S, RedirectTokens, sign_redirect_token
 from server.auth.tokens import Tokens
 from server.errors import BadTokenError
 
@@ -18,74 +18,80 @@ VIEWER = Grant("studio", frozenset({Scope.VIEW, Scope.PUBLISH}))
 
 
 @pytest.fixture
-def passes() -> RedirectTokens:
+def redirect_tokens() -> RedirectTokens:
     return RedirectTokens(TOKENS, HOST)
 
 
-def test_a_pass_holds_what_was_asked_for_as_far_as_it_was_granted(passes: RedirectTokens) -> None:
-    grant = passes.take(sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"]))
-    assert grant == Grant("studio", frozenset({Scope.VIEW}), frozenset({"me"}), None, by_pass=True)
-    everywhere = passes.take(sign_redirect_token(TOKENS, VIEWER, HOST, [Scope.PUBLISH], None))
+def test_a_pass_holds_what_was_asked_for_as_far_as_it_was_granted(
+    redirect_tokens: RedirectTokens,
+) -> None:
+    grant = redirect_tokens.take(sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"]))
+    assert grant == Grant(
+        "studio", frozenset({Scope.VIEW}), frozenset({"me"}), None, by_redirect_token=True
+    )
+    everywhere = redirect_tokens.take(
+        sign_redirect_token(TOKENS, VIEWER, HOST, [Scope.PUBLISH], None)
+    )
     assert everywhere.streams is None
     limited = Grant("x", frozenset({Scope.ADMIN}), frozenset({"a", "b"}))
-    grant = passes.take(sign_redirect_token(TOKENS, limited, HOST, WATCH, None))
+    grant = redirect_tokens.take(sign_redirect_token(TOKENS, limited, HOST, WATCH, None))
     assert (grant.scopes, grant.streams) == (frozenset(WATCH), frozenset({"a", "b"}))
 
 
-def test_a_pass_is_good_once(passes: RedirectTokens) -> None:
+def test_a_pass_is_good_once(redirect_tokens: RedirectTokens) -> None:
     given = sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"])
-    passes.take(given)
+    redirect_tokens.take(given)
     with pytest.raises(BadTokenError, match="has been used"):
-        passes.take(given)
+        redirect_tokens.take(given)
 
 
-def test_a_pass_is_good_for_one_host_and_is_no_token(passes: RedirectTokens) -> None:
+def test_a_pass_is_good_for_one_host_and_is_no_token(redirect_tokens: RedirectTokens) -> None:
     given = sign_redirect_token(TOKENS, VIEWER, OTHER, WATCH, ["me"])
     with pytest.raises(BadTokenError):
-        passes.take(given)
+        redirect_tokens.take(given)
     with pytest.raises(BadTokenError):
         TOKENS.find(sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"]))
     with pytest.raises(BadTokenError):
-        passes.take(TOKENS.sign(WATCH, ["me"], 1))
+        redirect_tokens.take(TOKENS.sign(WATCH, ["me"], 1))
     with pytest.raises(BadTokenError):
-        passes.take("x" * 10_000)
+        redirect_tokens.take("x" * 10_000)
 
 
 def test_a_pass_is_good_for_seconds(
-    passes: RedirectTokens, monkeypatch: pytest.MonkeyPatch
+    redirect_tokens: RedirectTokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"])
-    early = time.time() - PASS_S - 2
+    early = time.time() - REDIRECT_TOKEN_S - 2
     monkeypatch.setattr(time, "time", lambda: early)
     late = sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"])
     monkeypatch.undo()
-    assert passes.take(given)
+    assert redirect_tokens.take(given)
     with pytest.raises(BadTokenError, match="expired"):
-        passes.take(late)
+        redirect_tokens.take(late)
 
 
 def test_used_passes_are_forgotten_once_they_are_too_old(
-    passes: RedirectTokens, monkeypatch: pytest.MonkeyPatch
+    redirect_tokens: RedirectTokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    passes.take(sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"]))
-    later = time.time() + PASS_S + 1
+    redirect_tokens.take(sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"]))
+    later = time.time() + REDIRECT_TOKEN_S + 1
     monkeypatch.setattr(time, "time", lambda: later)
-    passes.take(sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"]))
-    assert len(passes._used) == 1
+    redirect_tokens.take(sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"]))
+    assert len(redirect_tokens._used) == 1
 
 
 def test_the_token_for_the_host_is_the_same_viewers_and_ends_no_later(
-    passes: RedirectTokens,
+    redirect_tokens: RedirectTokens,
 ) -> None:
     soon = time.time() + 60
     viewer = Grant("studio", frozenset({Scope.VIEW}), None, soon)
-    arrived = passes.take(sign_redirect_token(TOKENS, viewer, HOST, WATCH, ["me"]))
+    arrived = redirect_tokens.take(sign_redirect_token(TOKENS, viewer, HOST, WATCH, ["me"]))
     assert arrived.expires_at == pytest.approx(soon)
-    found = TOKENS.find(passes.token_for(arrived))
+    found = TOKENS.find(redirect_tokens.token_for(arrived))
     assert found.holder == "studio"
     assert found.may_touch(arrived)
     assert (found.scopes, found.streams) == (frozenset({Scope.VIEW}), frozenset({"me"}))
     assert found.expires_at == pytest.approx(soon)
-    lasting = passes.take(sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"]))
-    ends_at = TOKENS.find(passes.token_for(lasting)).expires_at
+    lasting = redirect_tokens.take(sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"]))
+    ends_at = TOKENS.find(redirect_tokens.token_for(lasting)).expires_at
     assert ends_at == pytest.approx(time.time() + 12 * 3600, abs=10)

@@ -17,7 +17,7 @@ from server.auth.tokens import Tokens, read_tokens
 from server.cluster.local import LocalPlacement
 from server.cluster.router import create_router
 from server.cluster.settings import RouterSettings
-from server.cluster.supervisor import HostPlan, HostSupervisor, Seat
+from server.cluster.supervisor import HostPlan, HostSlot, HostSupervisor
 from server.network.listening import listen
 from server.protocol.host_load import HeldStream, HostLoad
 
@@ -47,15 +47,15 @@ async def a_host(file: Path) -> AsyncIterator[HostSupervisor]:
         tokens=file,
         module="tests.server.network.fake_server",
     )
-    keeper = HostSupervisor(plan, Seat("127.0.0.1", "here", 0))
-    keeping = asyncio.create_task(keeper.keep(heard))
+    supervisor = HostSupervisor(plan, HostSlot("127.0.0.1", "here", 0))
+    keeping = asyncio.create_task(supervisor.keep(heard))
     try:
-        yield keeper
+        yield supervisor
     finally:
         keeping.cancel()
         with suppress(asyncio.CancelledError):
             await keeping
-        await asyncio.to_thread(keeper.stop)
+        await asyncio.to_thread(supervisor.stop)
 
 
 @asynccontextmanager
@@ -66,12 +66,12 @@ async def a_router(file: Path, hosts: list[str]) -> AsyncIterator[str]:
         listening = stack.enter_context(listen(settings.host, settings.port))
         app = create_router(settings, placement)
         server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
-        asking = asyncio.create_task(placement.run())
+        polling = asyncio.create_task(placement.run())
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
-            asking.cancel()
+            polling.cancel()
             server.should_exit = True
             await serving
 
@@ -117,9 +117,9 @@ async def test_a_published_stream_outlives_its_host(file: Path) -> None:
             async with asyncio.timeout(3):
                 while len((await router.get("/v1/streams", headers=admin)).json()) < 2:
                     await asyncio.sleep(0.1)  # until its host has told of it
-            keeper = one if one.address == home else other
-            assert keeper._process is not None
-            keeper._process.kill()
+            supervisor = one if one.address == home else other
+            assert supervisor._process is not None
+            supervisor._process.kill()
             async with asyncio.timeout(10):
                 while True:
                     # Sent to the lost one, until its lease ends or it is heard to be a new one.
@@ -131,17 +131,17 @@ async def test_a_published_stream_outlives_its_host(file: Path) -> None:
                     await asyncio.sleep(0.1)
             assert not str(found.url).startswith(home)
             await hosts_at(router, 2)
-            assert keeper.running, "its keeper has started it again"
+            assert supervisor.running, "its keeper has started it again"
             again = await router.get("/v1/hosts", headers=admin)
             assert sum(host["streams"] for host in again.json()) == 3, "two demos and one me"
 
 
 async def test_a_host_whose_keeper_is_gone_ends(file: Path) -> None:
-    async with a_host(file) as keeper:
+    async with a_host(file) as supervisor:
         async with asyncio.timeout(READY_S):
-            while not keeper.answers:
+            while not supervisor.responding:
                 await asyncio.sleep(0.1)
-        process = keeper._process
+        process = supervisor._process
         assert process is not None
         assert process.stdin is not None
         process.stdin.close()  # as the system does when the keeper has died
@@ -152,17 +152,17 @@ async def test_what_a_host_says_before_it_ends_is_kept(file: Path) -> None:
     file.write_text("nonsense =")
     module = "tests.server.network.fake_server"
     plan = HostPlan(("--tokens", str(file)), listen="127.0.0.1", module=module)
-    keeper = HostSupervisor(plan, Seat("127.0.0.1", "here", 0))
+    supervisor = HostSupervisor(plan, HostSlot("127.0.0.1", "here", 0))
 
     async def heard(address: str, load: HostLoad) -> tuple[HeldStream, ...]:
         raise AssertionError("it cannot have told anything")
 
-    keeping = asyncio.create_task(keeper.keep(heard))
+    keeping = asyncio.create_task(supervisor.keep(heard))
     try:
         async with asyncio.timeout(READY_S):
-            while "expected TOML" not in keeper.said:
+            while "expected TOML" not in supervisor.last_log_line:
                 await asyncio.sleep(0.1)
-        assert not keeper.answers
+        assert not supervisor.responding
     finally:
         keeping.cancel()
-        keeper.stop()
+        supervisor.stop()

@@ -221,10 +221,10 @@ async def test_viewers_survive_the_loss_of_a_machine(cluster: Any) -> None:
         assert int(refused.headers["retry-after"]) > 0
         assert all_watch(), "those who watch go on"
     await asyncio.to_thread(ray_cluster.stop, left)
-    await until(lambda: not answers(left), 10, lambda: "the host did not end")
+    await until(lambda: not responding(left), 10, lambda: "the host did not end")
 
 
-def answers(address: str) -> bool:
+def responding(address: str) -> bool:
     parts = urlsplit(address)
     with socket.socket() as probe:
         return probe.connect_ex((parts.hostname, parts.port)) == 0
@@ -235,7 +235,7 @@ async def silent_one(addresses: list[str]) -> str:
     deadline = time.monotonic() + 5
     while True:
         for address in addresses:
-            if not answers(address):
+            if not responding(address):
                 return address
         assert time.monotonic() < deadline, "no host has ended"
         await asyncio.sleep(0.05)

@@ -45,14 +45,14 @@ def test_credentials_are_what_coturn_computes() -> None:
 
 
 def test_a_secret_makes_credentials_that_end_in_an_hour() -> None:
-    stun, turn = IceServers((STUN, TURN), secret="north").give_to("ann", now_s=1_000.5)
+    stun, turn = IceServers((STUN, TURN), secret="north").with_credentials_for("ann", now_s=1_000.5)
     assert stun == IceServer(STUN)
     assert turn.username == f"{1000 + LIFETIME_S}:ann"
     assert (turn.username, turn.credential) == turn_credentials("north", "ann", 1000 + LIFETIME_S)
 
 
 def test_a_fixed_account_is_handed_on() -> None:
-    (turn,) = IceServers((TURN,), username="ann", password="pw").give_to("bob")
+    (turn,) = IceServers((TURN,), username="ann", password="pw").with_credentials_for("bob")
     assert turn == IceServer(TURN, "ann", "pw")
 
 
