@@ -168,7 +168,7 @@ class Worker:
         if self.state == "starting":
             self._kill("stopped while starting")
         else:
-            self._set_deadline(self._timeouts.stop_s, "did not stop when told to")
+            self._set_deadline(self._timeouts.stop_s, "did not stop in time")
             self.send(Stop())
 
     async def _run_process(self) -> None:
