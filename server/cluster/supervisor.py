@@ -59,7 +59,7 @@ class HostSupervisor:
     """Runs a host and restarts it whenever it ends.
 
     Args:
-        plan: How.
+        plan: How hosts are started.
         seat: Where.
     """
 
