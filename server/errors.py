@@ -5,20 +5,20 @@
     │   ├── BadLineError         one line of a live NDJSON body does; earlier lines have counted
     │   └── MayNotDriveError     a mesh frame from a viewer that may only watch
     ├── BadOfferError            an SDP offer or ICE fragment that cannot be used
-    │   └── IceRestartError      a fragment that asks for new ICE credentials
+    │   └── IceRestartError      a fragment with new ICE credentials
     ├── MediaTypeError           a body of a type this call does not take
     ├── LimitError               too many of something, such as streams
     │   ├── TooLargeError        a body or line over its limit
     │   └── TooManyRequestsError a client exceeds its rate or connection limit
     ├── UnauthorizedError        no token
     │   └── BadTokenError        an unknown, forged or expired token
-    ├── ForbiddenError           a token that does not allow it, or a page that may not ask
+    ├── ForbiddenError           a token without the scope, or a page of a foreign origin
     ├── NotFoundError
     │   ├── AvatarNotFoundError
     │   ├── StreamNotFoundError
     │   ├── SessionNotFoundError
     │   └── TicketNotFoundError
-    ├── StreamExistsError        the id asked for is taken
+    ├── StreamExistsError        the requested id is taken
     ├── StreamClosedError        the stream was deleted while something was using it
     ├── SessionClosedError       the session has ended
     ├── PreconditionError        an `If-Match` that names another state than the present one
@@ -27,7 +27,7 @@
     ├── DrainingError            the server ends once its viewers have left
     ├── NotReadyError            no worker is ready yet; worth trying again soon
     ├── RenderError              the renderer failed at a job it had accepted
-    └── SettingsError            the server cannot start as it was told to
+    └── SettingsError            the server cannot start with its settings
 
 `http/problems.py` maps each to a status code. Texts say what was expected and what was received.
 """
@@ -36,7 +36,7 @@ from __future__ import annotations
 
 
 class TelewarpError(Exception):
-    """Root of the tree; `str(error)` is fit to be shown to the person who caused it."""
+    """Root of the tree; `str(error)` may be shown to the client that caused it."""
 
 
 class BadMessageError(TelewarpError):
@@ -47,10 +47,10 @@ class BadLineError(BadMessageError):
     """One line of a live body is broken; the lines before it have counted.
 
     Args:
-        detail: What was expected and what came, without the line number.
+        detail: What was expected and what was received, without the line number.
         line: Number of the broken line, counted from 1.
         accepted: Frames taken from the body before it.
-        dropped: Frames before it that came late or twice.
+        dropped: Frames before it that were late or repeated.
         last_seq: `seq` of the stream's newest frame, None while it has none.
     """
 
@@ -73,7 +73,7 @@ class BadOfferError(TelewarpError):
 
 
 class IceRestartError(BadOfferError):
-    """A fragment asks for new ICE credentials, which needs a new session here."""
+    """A fragment has new ICE credentials, which needs a new session here."""
 
 
 class MediaTypeError(TelewarpError):
@@ -110,11 +110,11 @@ class BadTokenError(UnauthorizedError):
 
 
 class ForbiddenError(TelewarpError):
-    """The token does not allow what was asked for, or the page that asks is a stranger's."""
+    """The token lacks the scope, or the page is of a foreign origin."""
 
 
 class NotFoundError(TelewarpError):
-    """Nothing has the id that was asked for."""
+    """Nothing has the requested id."""
 
 
 class AvatarNotFoundError(NotFoundError):

@@ -5,12 +5,12 @@ The file is TOML, see `scripts/make_token.py`:
     signing_keys = ["..."]      # the first one signs, all of them are accepted
 
     [[token]]
-    name = "studio"             # told in the log, and whose a session is
+    name = "studio"             # logged, and the owner of its sessions
     secret = "..."
     scopes = ["publish"]
-    streams = ["me"]            # all where left out
+    streams = ["me"]            # default: all streams
 
-No text of an error holds a secret.
+No error message contains a secret.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from server.auth.grants import Grant, Scope
 from server.errors import BadTokenError, SettingsError
 
 AUDIENCE = "telewarp"
-"""Of signed tokens, so that the same key's tokens for other programs are of no use here."""
+"""Audience of signed tokens: tokens of the same key for other programs are rejected."""
 LONGEST_TOKEN = 4096
-"""Characters; a longer one is refused unread."""
+"""Characters; a longer one is rejected before it is parsed."""
 _ALGORITHM = "HS256"
 _Secret = Annotated[SecretStr, Field(min_length=16)]
 _SAFE = frozenset(string.ascii_letters + string.digits + "._~-")
-"""What may stand in an address, in `Authorization` and in `Sec-WebSocket-Protocol` alike."""
+"""Characters that are valid in a URL, `Authorization` and `Sec-WebSocket-Protocol`."""
 
 
 class _Listed(BaseModel):
@@ -100,7 +100,7 @@ class Tokens:
         return listed if listed is not None else self.read_signed(token).grant
 
     def _find_listed(self, token: str) -> Grant | None:
-        """Compares with all of them, each in constant time, so that time tells nothing."""
+        """Compare with every listed token in constant time, so that timing reveals nothing."""
         digest, found = _digest(token), None
         for known, grant in self._listed.items():
             if hmac.compare_digest(known, digest):
@@ -108,14 +108,14 @@ class Tokens:
         return found
 
     def read_signed(self, token: str, audience: str = AUDIENCE) -> Claims:
-        """What a signed token says.
+        """Verify a signed token and return its claims.
 
         Args:
-            token: It.
-            audience: Whom it must be meant for.
+            token: The encoded JWT.
+            audience: Required audience.
 
         Raises:
-            BadTokenError: If it is forged, too old, or meant for another.
+            BadTokenError: If it is forged, expired, or for another audience.
         """
         for key in self._signing_keys:
             try:

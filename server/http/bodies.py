@@ -1,7 +1,7 @@
-"""Reading bodies within limits, and telling OpenAPI about them and about errors.
+"""Reading bodies within limits, and describing bodies and errors in OpenAPI.
 
 Bodies are read raw and parsed by `server.protocol.messages`, never by FastAPI: its parser has no
-limit, takes NaN, and guesses types.
+limit, accepts NaN, and coerces types.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ PROBLEM_CONTENT = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}
 
 
 def media_type(request: Request) -> str:
-    """The body's type without its parameters, in lower case; empty where none is named."""
+    """Return the media type of the body in lower case, without parameters; empty if missing."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def require_media_type(request: Request, *expected: str) -> str:
-    """Refuse a body of another type.
+    """Check the media type of the body.
 
     Returns:
         The type.

@@ -93,10 +93,10 @@ TheStream = Annotated[Stream, Depends(_stream)]
 def _own_session(session_id: str, sessions: TheSessions, grant: TheGrant) -> Session:
     session = sessions.get(session_id)
     if not grant.may_touch(session.viewer):
-        # Whoever has found out its address is not told that there is one.
+        # The same answer as for an unknown id, so that ids of other viewers cannot be probed.
         raise SessionNotFoundError(f"no session {session_id!r}, or it has ended")
     return session
 
 
 OwnSession = Annotated[Session, Depends(_own_session)]
-"""One that was opened with the same token; an admin's are all."""
+"""A session that was opened with the same token; an admin may use every session."""

@@ -1,7 +1,7 @@
-"""The API's description for people, from this server alone.
+"""The API documentation page, served without external resources.
 
-Swagger UI (Apache-2.0), as the package `fastapi-offline` (MIT) brings it, on a page of our own:
-FastAPI's has an inline script, which the policy of `server/auth/headers.py` forbids.
+Swagger UI (Apache-2.0) from the package `fastapi-offline` (MIT), in our own page: FastAPI's page has
+an inline script, which the Content-Security-Policy of `server/auth/headers.py` forbids.
 """
 
 from __future__ import annotations

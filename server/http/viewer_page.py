@@ -1,4 +1,4 @@
-"""The viewer page and its parts, as they lie in `client_web`."""
+"""Static files of the viewer page, from `client_web`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PRIVATE = {"package.json", "node_modules", "tests", "README.md"}
 
 
 class _ClientPath(Convertor[str]):
-    """Any path but those of the API, so that these keep their own 404 and 405."""
+    """Matches every path outside the API, so that API paths keep their own 404 and 405."""
 
     regex = r"(?!v1/).*"
 
@@ -30,7 +30,7 @@ register_url_convertor("client", _ClientPath())
 
 
 def viewer_route(folder: Path) -> Route:
-    """Serve the files of a folder, `index.html` for the folder itself."""
+    """Return a route that serves the files of a folder, `index.html` for the folder itself."""
     files = StaticFiles(directory=folder, html=True)
 
     async def serve(request: Request) -> Response:
@@ -38,7 +38,7 @@ def viewer_route(folder: Path) -> Route:
         if path.split("/")[0] in _PRIVATE:
             raise HTTPException(404)
         response = await files.get_response(path or ".", request.scope)
-        # Kept by the browser, but asked for each time: an updated server must not meet old pages.
+        # Cached by the browser but revalidated each time: an updated server needs the new page.
         response.headers["Cache-Control"] = "no-cache"
         return response
 

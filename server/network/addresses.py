@@ -1,4 +1,4 @@
-"""Where viewers can reach this machine: the ports it may use, and the address it is known by."""
+"""Network reachability: the UDP ports that media may use and the advertised address."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Reachability:
-    """How the server's own addresses are offered."""
+    """Restrictions on the server's own ICE candidates."""
 
     udp_ports: range | None = None
     """Ports that media may use; None for any."""
     public_address: str | None = None
-    """Known outside by this address, every port mapped to the same one (1:1 NAT)."""
+    """Advertised address of a 1:1 NAT that maps every port to itself."""
 
 
 def parse_ports(text: str) -> range:
-    """Read `40000-40100`, or one port.
+    """Parse a range of ports such as `40000-40100`, or one port.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If it is not a range of valid ports.
     """
     first, dash, last = text.partition("-")
     try:
@@ -33,9 +33,9 @@ def parse_ports(text: str) -> range:
 
 
 def parse_address(text: str) -> str:
-    """Read an IP address; a name would be looked up by nobody.
+    """Parse an IP address; host names are rejected, since nothing resolves them.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If it is not an IP address.
     """
     return str(ipaddress.ip_address(text))

@@ -1,7 +1,7 @@
-"""STUN and TURN servers: where they are, and short-lived credentials for whoever may use them.
+"""STUN and TURN servers: their addresses and short-lived credentials.
 
-Knows no WebRTC library. TURN credentials follow coturn's `use-auth-secret`: the user name is
-`expiry:name`, the password its HMAC, so that nothing is stored and nothing lasts.
+Independent of the WebRTC library. TURN credentials follow coturn's `use-auth-secret`: the user name
+is `expiry:name`, the password its HMAC, so that no account is stored and every credential expires.
 https://datatracker.ietf.org/doc/html/draft-uberti-behave-turn-rest-00
 """
 
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from server.errors import SettingsError
 
 LIFETIME_S = 3600
-"""A relay asks for credentials when a viewer joins; one that has joined may stay longer."""
+"""Lifetime of credentials. TURN checks them at allocation; an allocation may last longer."""
 _HOST = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])"
 _STUN = re.compile(rf"stuns?:{_HOST}(?::\d{{1,5}})?")
 _TURN = re.compile(rf"turns?:{_HOST}(?::\d{{1,5}})?(?:\?transport=(?:udp|tcp))?")

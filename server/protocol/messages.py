@@ -197,7 +197,7 @@ class RenderView(Message):
 
 
 class CachedState(Message):
-    """The state a cache is made from, before it is warped to the state asked for."""
+    """The state a cache is made from, before it is warped to the requested state."""
 
     frame: RenderFace = RenderFace()
     view: RenderView | None = Field(default=None, description="Default: the avatar's own view")
@@ -288,7 +288,7 @@ def parse_render_request(text: bytes) -> RenderRequest:
 
 
 def parse_stream_request(text: bytes) -> StreamRequest:
-    """Read the body of `POST /v1/streams`; an empty one asks for all defaults."""
+    """Read the body of `POST /v1/streams`; an empty one selects all defaults."""
     return _parse(_stream_request, text if text.strip() else b"{}")
 
 

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 JPEG = "image/jpeg"
 _QUALITY = 85
-"""320x320 takes 9 kB and 0.3 ms; WebP would take 5 kB, and 2 ms of a core for each picture."""
+"""320x320 takes 9 kB and 0.3 ms; WebP would take 5 kB, and 2 ms of a core for each image."""
 _STILL_S = 1.0
 """An unchanged image is sent again at this interval, seconds, as a keepalive."""
 _CHECK_S = 0.5
@@ -65,8 +65,8 @@ class JpegPeer:
         session: What is shown, and what views go to.
         socket: Where to.
         executor: Threads to compress in.
-        silence_s: Without a message for so long, or with a picture that long under way, the viewer
-            is taken to be gone.
+        silence_s: Timeout without a message, or with an unacknowledged image, after which the
+            viewer counts as disconnected.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class JpegPeer:
         self._silence_s = silence_s
         self._channel = ViewerChannel(session, self.send_event)
         self._events: dict[str, Mapping[str, Any]] = {}
-        """The newest of each type, to go out with the next picture."""
+        """The newest of each type, sent with the next image."""
         self._last_sent = 0
         """Number of the newest image, from 1."""
         self._displayed = asyncio.Event()
@@ -111,7 +111,7 @@ class JpegPeer:
         raise BadOfferError("expected a WebRTC session, got one that sends pictures")
 
     def send_event(self, event: Mapping[str, Any]) -> None:
-        """Send an event with the next picture; a newer one of its type takes its place."""
+        """Send an event with the next image; a newer one of its type replaces it."""
         self._events[event["type"]] = event
 
     async def close(self) -> None:
