@@ -1,6 +1,6 @@
 """The API documentation page, served without external resources.
 
-Swagger UI (Apache-2.0) from the package `fastapi-offline` (MIT), in our own page: FastAPI's page has
+Swagger UI (Apache-2.0) from the package `fastapi-offline` (MIT), on our own page: FastAPI's has
 an inline script, which the Content-Security-Policy of `server/auth/headers.py` forbids.
 """
 
