@@ -416,7 +416,7 @@ async def test_who_has_left_holds_neither_encoder_nor_pictures(
     async with a_viewer(client) as viewer:
         await viewer.watch(stream)
         session = served.app.state.sessions.get(viewer.address.rpartition("/")[2])
-        held = [weakref.ref(part) for part in (session.peer._encoder, session._last.rgb)]
+        held = [weakref.ref(part) for part in (session.peer._encoder, session._last_frame.rgb)]
         gc.disable()  # without waiting for its circles to be found
         try:
             await client.delete(viewer.address)
