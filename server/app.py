@@ -18,6 +18,7 @@ from models.contract.avatar_info import AvatarInfo
 from server import errors
 from server.admission.admission import Admission
 from server.admission.capacity import find_capacity
+from server.drivers.drivers import Drivers, check_drivers
 from server.encoding.codecs import parse_codecs
 from server.encoding.nvenc import choose_h264
 from server.http import avatars, health, jpeg_socket, load, queue, render, streams, whep
@@ -71,6 +72,7 @@ def create_app(settings: Settings, pool_factory: PoolFactory | None = None) -> F
     app.state.live = StreamingRequests()
     app.state.ice_servers = settings.ice
     install_access(app, settings, public_url=settings.public_url)
+    check_drivers(settings)
     app.include_router(jpeg_socket.router)
     for router in (
         whep.router,
@@ -128,6 +130,9 @@ async def _run_parts(
         if settings.demo:
             demo = _make_demo(all_streams, pool.avatars)
             _run_in_background(stack, run_idle_animation(demo, settings.fps))
+        drivers = Drivers(settings, all_streams)
+        stack.callback(drivers.close)
+        app.state.drivers = drivers
         app.state.pool = pool
         app.state.streams = all_streams
         app.state.admission = admission

@@ -39,6 +39,7 @@ ORDER = (
     "server.auth",
     "server.pool",
     "server.streams",
+    "server.drivers",
     "server.admission",
     "server.sessions",
     "server.transport",

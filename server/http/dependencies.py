@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection
 
 from server.admission.admission import Admission
 from server.auth.redirect_tokens import RedirectTokens
+from server.drivers.drivers import Drivers
 from server.errors import SessionNotFoundError
 from server.http.authorization import TheGrant
 from server.http.streaming_requests import StreamingRequests
@@ -71,6 +72,11 @@ def _connect_jpeg(connection: HTTPConnection) -> ConnectJpeg:
     return connect
 
 
+def _drivers(connection: HTTPConnection) -> Drivers:
+    drivers: Drivers = connection.app.state.drivers
+    return drivers
+
+
 TheSettings = Annotated[Settings, Depends(_settings)]
 ThePool = Annotated[RenderPool, Depends(_pool)]
 TheStreams = Annotated[Streams, Depends(_streams)]
@@ -81,6 +87,7 @@ TheConnect = Annotated[Connect, Depends(_connect)]
 TheConnectJpeg = Annotated[ConnectJpeg, Depends(_connect_jpeg)]
 TheRedirectTokens = Annotated[RedirectTokens | None, Depends(_redirect_tokens)]
 TheIceServers = Annotated[IceServers, Depends(_ice_servers)]
+TheDrivers = Annotated[Drivers, Depends(_drivers)]
 
 
 def _stream(stream_id: str, streams: TheStreams) -> Stream:

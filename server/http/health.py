@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
+from prometheus_client import generate_latest
 from pydantic import BaseModel
 
 from server.auth.grants import Scope
 from server.errors import NotReadyError
 from server.http.authorization import needs, open_to_all
 from server.http.bodies import problems
-from server.http.dependencies import TheAdmission, ThePool, TheSessions, TheStreams
+from server.http.dependencies import TheAdmission, TheDrivers, ThePool, TheSessions, TheStreams
 from server.http.metrics import CONTENT_TYPE, render
 
 router = APIRouter(tags=["health"])
@@ -101,7 +102,12 @@ async def status(admission: TheAdmission) -> Status:
     dependencies=[needs(Scope.ADMIN)],
 )
 async def metrics(
-    pool: ThePool, streams: TheStreams, sessions: TheSessions, admission: TheAdmission
+    pool: ThePool,
+    streams: TheStreams,
+    sessions: TheSessions,
+    admission: TheAdmission,
+    drivers: TheDrivers,
 ) -> Response:
     """Workers, streams, viewers and caches, as Prometheus reads them."""
-    return Response(render(pool, streams, sessions, admission), media_type=CONTENT_TYPE)
+    text = render(pool, streams, sessions, admission) + generate_latest(drivers.registry)
+    return Response(text, media_type=CONTENT_TYPE)
