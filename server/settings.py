@@ -207,6 +207,18 @@ class Settings(AccessSettings):
     max_subjects: int = Field(
         default=16, ge=1, description="maximum faces of a UDP driver, each with a stream"
     )
+    recordings: Path | None = Field(
+        default=None, description="folder for recordings of streams; default: none can be made"
+    )
+    max_recordings: int = Field(
+        default=100, ge=1, description="maximum recordings that are kept; none is deleted for more"
+    )
+    max_recording_mb: float = Field(
+        default=256.0, gt=0, description="maximum size of a recording, MB; it ends there"
+    )
+    max_recording_s: float = Field(
+        default=3600.0, gt=0, description="maximum length of a recording, seconds; it ends there"
+    )
 
     @field_validator("codecs", "drivers_host", "ice_servers", "public_address", "udp_ports")
     @classmethod

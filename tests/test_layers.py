@@ -40,6 +40,7 @@ ORDER = (
     "server.pool",
     "server.streams",
     "server.drivers",
+    "server.recordings",
     "server.admission",
     "server.sessions",
     "server.transport",

@@ -10,7 +10,14 @@ from server.auth.grants import Scope
 from server.errors import NotReadyError
 from server.http.authorization import needs, open_to_all
 from server.http.bodies import problems
-from server.http.dependencies import TheAdmission, TheDrivers, ThePool, TheSessions, TheStreams
+from server.http.dependencies import (
+    TheAdmission,
+    TheDrivers,
+    ThePool,
+    TheRecordingsIfOn,
+    TheSessions,
+    TheStreams,
+)
 from server.http.metrics import CONTENT_TYPE, render
 
 router = APIRouter(tags=["health"])
@@ -107,7 +114,10 @@ async def metrics(
     sessions: TheSessions,
     admission: TheAdmission,
     drivers: TheDrivers,
+    recordings: TheRecordingsIfOn,
 ) -> Response:
     """Workers, streams, viewers and caches, as Prometheus reads them."""
     text = render(pool, streams, sessions, admission) + generate_latest(drivers.registry)
+    if recordings is not None:
+        text += generate_latest(recordings.registry)
     return Response(text, media_type=CONTENT_TYPE)
