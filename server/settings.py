@@ -193,6 +193,12 @@ class Settings(AccessSettings):
         le=65535,
         description="UDP port for the app Live Link Face, usually 11111; default: none",
     )
+    vmc_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="UDP port for trackers that send VMC (OSC), usually 39539; default: none",
+    )
     drivers_host: str = Field(
         default="127.0.0.1",
         description="IP address on which UDP drivers listen; 0.0.0.0 for every network",

@@ -9,8 +9,9 @@ from prometheus_client import CollectorRegistry, Counter
 from models.contract.arkit import ARKIT_NAMES
 from server.auth.authentication import is_loopback
 from server.drivers import live_link
-from server.drivers.listener import Listener, bind
+from server.drivers.listener import Listener, Read, bind
 from server.drivers.subjects import Subjects
+from server.drivers.vmc import VmcReader
 from server.errors import SettingsError
 from server.settings import Settings
 from server.streams.streams import Streams
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 LIVE_LINK_PER_S = 600.0
 """Packets per second of one IP address: a phone sends 60, a computer may relay several."""
+VMC_PER_S = 12_000.0
+"""Some trackers send each of the 52 coefficients and 55 bones in a packet of its own."""
 
 
 class Drivers:
@@ -43,20 +46,24 @@ class Drivers:
         )
         self.listeners: dict[str, Listener] = {}
         """By name."""
+        self._settings = settings
+        self._streams = streams
         if settings.live_link_port is not None:
-            _check_avatar(settings.drivers_avatar, streams)
-            self._open_live_link(settings, streams)
+            self._open("live_link", settings.live_link_port, live_link.read_packet, LIVE_LINK_PER_S)
+        if settings.vmc_port is not None:
+            self._open("vmc", settings.vmc_port, VmcReader().read_packet, VMC_PER_S)
 
-    def _open_live_link(self, settings: Settings, streams: Streams) -> None:
-        assert settings.live_link_port is not None
-        self.listeners["live_link"] = Listener(
-            "live_link",
-            bind(settings.drivers_host, settings.live_link_port, "--live-link-port"),
-            live_link.read_packet,
-            Subjects(streams, settings.drivers_avatar, settings.max_subjects),
-            LIVE_LINK_PER_S,
-            self._counter,
-        )
+    def _open(self, name: str, port: int, read: Read, packets_per_s: float) -> None:
+        settings = self._settings
+        _check_avatar(settings.drivers_avatar, self._streams)
+        option = f"--{name.replace('_', '-')}-port"
+        try:
+            bound = bind(settings.drivers_host, port, option)
+        except SettingsError:
+            self.close()
+            raise
+        subjects = Subjects(self._streams, settings.drivers_avatar, settings.max_subjects)
+        self.listeners[name] = Listener(name, bound, read, subjects, packets_per_s, self._counter)
 
     def close(self) -> None:
         """Close all sockets; the streams remain."""
@@ -71,7 +78,8 @@ def check_drivers(settings: Settings) -> None:
     Raises:
         SettingsError: If they are not allowed.
     """
-    if settings.live_link_port is None:
+    ports = [port for port in (settings.live_link_port, settings.vmc_port) if port is not None]
+    if not ports:
         return
     if settings.tokens is not None and not settings.drivers_without_tokens:
         raise SettingsError(
@@ -81,7 +89,7 @@ def check_drivers(settings: Settings) -> None:
     if not is_loopback(settings.drivers_host):
         logger.warning(
             "whoever reaches UDP port %s of %s can drive a face: its packets carry no token",
-            settings.live_link_port,
+            " and ".join(map(str, ports)),
             settings.drivers_host,
         )
 

@@ -1,4 +1,4 @@
-"""Packets of the app Live Link Face, built byte by byte from the layout that others documented."""
+"""Packets of trackers, built byte by byte from the layouts that others documented."""
 
 from __future__ import annotations
 
@@ -52,3 +52,34 @@ def metahuman(subject: str = "iPhone", controls: int = 130) -> bytes:
         + struct.pack("<ifii", 100, 0.0, 60, 1)
         + struct.pack(f"<H{controls}H6f", controls, *[500] * controls, *[0.0] * 6)
     )
+
+
+def osc(address: str, *arguments: str | float) -> bytes:
+    """Return an OSC message."""
+
+    def text(value: str) -> bytes:
+        raw = value.encode() + b"\0"
+        return raw + b"\0" * (-len(raw) % 4)
+
+    tags = "".join("s" if isinstance(value, str) else "f" for value in arguments)
+    values = (text(v) if isinstance(v, str) else struct.pack(">f", v) for v in arguments)
+    return text(address) + text("," + tags) + b"".join(values)
+
+
+def bundle(*elements: bytes) -> bytes:
+    """Return an OSC bundle that applies at once."""
+    sized = (len(element).to_bytes(4, "big") + element for element in elements)
+    return b"#bundle\0" + (1).to_bytes(8, "big") + b"".join(sized)
+
+
+def blend(name: str, value: float) -> bytes:
+    """Return a VMC message that sets a coefficient."""
+    return osc("/VMC/Ext/Blend/Val", name, value)
+
+
+APPLY = osc("/VMC/Ext/Blend/Apply")
+
+
+def bone(name: str, *rotation: float) -> bytes:
+    """Return a VMC message that turns a bone; `rotation` is Unity's x, y, z, w."""
+    return osc("/VMC/Ext/Bone/Pos", name, 0.0, 0.1, 0.0, *rotation)

@@ -24,7 +24,7 @@ from server.pool.fake import fake_avatar
 from server.settings import Settings, read_settings
 from server.streams.streams import Streams
 from tests.server.conftest import Served, serving
-from tests.server.drivers.packets import live_link, metahuman
+from tests.server.drivers.packets import APPLY, blend, bone, bundle, live_link, metahuman
 
 PATIENCE_S = 5.0
 EXAMPLE = Path(__file__).parents[3] / "scripts" / "examples" / "send_live_link.py"
@@ -32,7 +32,7 @@ EXAMPLE = Path(__file__).parents[3] / "scripts" / "examples" / "send_live_link.p
 
 @pytest.fixture(scope="module")
 def driven() -> Iterator[Served]:
-    settings = Settings(port=0, workers=1, max_sessions=3, demo=False, live_link_port=0)
+    settings = Settings(port=0, workers=1, max_sessions=3, demo=False, live_link_port=0, vmc_port=0)
     with serving(settings) as running:
         yield running
 
@@ -144,6 +144,23 @@ def test_the_example_replays_a_recording_of_the_app(driven: Served, tmp_path: Pa
     assert stream.newest.expression[names.index("jawLeft")] == 0.75
     assert stream.newest.expression[names.index("jawRight")] == 0
     assert stream.newest.head_rotation[1] == pytest.approx(np.sin(0.1))
+
+
+def test_a_vmc_bundle_moves_the_face(driven: Served, client: httpx2.Client) -> None:
+    port = driven.app.state.drivers.listeners["vmc"].port
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for part in (blend("Joy", 0.5), bone("Head", 0, np.sin(0.2), 0, np.cos(0.2)), APPLY):
+            sender.sendto(part, ("127.0.0.1", port))
+        sender.sendto(bundle(blend("A", 1.0), APPLY), ("127.0.0.1", port))
+        sender.sendto(bundle(b"/broken"), ("127.0.0.1", port))
+    until(lambda: client.get("/v1/streams/vmc").status_code == 200)
+    stream = driven.app.state.streams.get("vmc")
+    names = stream.avatar.expression_names
+    until(lambda: stream.newest.expression[names.index("jawOpen")] == np.float32(0.6))
+    assert stream.newest.expression[names.index("mouthSmileLeft")] == np.float32(0.4)
+    assert stream.newest.head_rotation[1] == pytest.approx(-np.sin(0.2))
+    found = 'telewarp_driver_packets_total{driver="vmc",result="malformed"} 1.0'
+    until(lambda: found in client.get("/metrics").text)
 
 
 def test_nothing_listens_without_the_option(served: Served) -> None:
