@@ -27,6 +27,7 @@ from server.network.addresses import CandidatePolicy, Reachability
 from server.network.ice_servers import IceServers
 from server.sessions.session import Session
 from server.transport.webrtc.aiortc_internals.candidate_gathering import as_aiortc, gather_within
+from server.transport.webrtc.aiortc_internals.inbound_limits import limit_inbound
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
 from server.transport.webrtc.aiortc_internals.playout_delay import enable_playout_delay
 from server.transport.webrtc.aiortc_internals.sender_events import SenderEvents, observe_sender
@@ -127,6 +128,7 @@ class AiortcPeer:
             await self._connection.setRemoteDescription(description)
             self._listen(sender)  # only now, because bundling has replaced its transport
             await self._add(candidates)
+            limit_inbound(self._connection)
             gather_within(self._connection, self._options.reach)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except InvalidStateError as exc:
