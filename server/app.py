@@ -163,6 +163,7 @@ def _webrtc_connector(settings: Settings, executor: Executor) -> Connect:
         silence_s=settings.idle_session_s,
         ice_servers=settings.ice,
         reach=settings.reach,
+        candidates=settings.candidates,
     )
 
     def connect(session: Session) -> Peer:

@@ -15,10 +15,11 @@ from starlette.requests import HTTPConnection
 from starlette.testclient import TestClient
 
 from server.app import create_app, pool_settings
-from server.auth.authentication import Authenticator, build_authenticator, is_loopback, token_of
+from server.auth.authentication import Authenticator, build_authenticator, token_of
 from server.auth.grants import Scope
 from server.auth.tokens import Tokens, read_tokens
 from server.errors import ForbiddenError, SettingsError
+from server.network.addresses import is_loopback
 from server.pool.fake import FakeEngineFactory
 from server.pool.pool import RenderPool
 from server.settings import Settings
