@@ -162,9 +162,10 @@ class AiortcPeer:
                 self._session.id,
                 extra=self._session.log_ids,
             )
-        if self._track is not None:
-            self._track.stop()  # in case aiortc never started it
-        self._track = self._encoder = None
+        finally:
+            if self._track is not None:
+                self._track.stop()  # in case aiortc never started it
+            self._track = self._encoder = None
 
     def _offer_video(self, video: MediaDescription) -> RTCRtpSender:
         """Answer with the first codec of the settings that the viewer has.
