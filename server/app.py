@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
@@ -18,6 +16,7 @@ from models.contract.avatar_info import AvatarInfo
 from server import errors
 from server.admission.admission import Admission
 from server.admission.capacity import find_capacity
+from server.background import BackgroundTasks
 from server.encoding.codecs import parse_codecs
 from server.encoding.nvenc import choose_h264
 from server.http import avatars, health, jpeg_socket, load, queue, render, streams, whep
@@ -119,15 +118,23 @@ async def _run_parts(
         pool = await _start_pool(settings, pool_factory)
         stack.push_async_callback(pool.close)
         all_streams = Streams(pool.avatars, settings.max_streams)
-        _run_in_background(stack, expire_streams(all_streams, settings.idle_stream_s))
+        background = BackgroundTasks()
+        stack.push_async_callback(background.close)
+        background.start(
+            "expire streams", partial(expire_streams, all_streams, settings.idle_stream_s)
+        )
         admission = Admission(settings.max_sessions, settings.max_waiting)
         if settings.max_sessions is None:
-            _run_in_background(stack, find_capacity(pool, admission, settings.fps, executor))
+            background.start(
+                "measure the capacity",
+                partial(find_capacity, pool, admission, settings.fps, executor),
+            )
         sessions = Sessions(all_streams, pool, settings.fps, admission)
         stack.push_async_callback(sessions.close_all)
         if settings.demo:
             demo = _make_demo(all_streams, pool.avatars)
-            _run_in_background(stack, run_idle_animation(demo, settings.fps))
+            background.start("animate the demo", partial(run_idle_animation, demo, settings.fps))
+        app.state.background = background
         app.state.pool = pool
         app.state.streams = all_streams
         app.state.admission = admission
@@ -176,14 +183,3 @@ def _make_demo(all_streams: Streams, known: Mapping[str, AvatarInfo]) -> Stream:
     demo = all_streams.create("default" if "default" in known else next(iter(known)), DEMO)
     demo.permanent = True
     return demo
-
-
-def _run_in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine until the stack is closed."""
-    stack.push_async_callback(_cancel, asyncio.create_task(work))
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

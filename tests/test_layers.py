@@ -32,6 +32,7 @@ ORDER = (
     "server.version",
     "server.errors",
     "server.logs",
+    "server.background",
     "server.protocol",
     "server.network",
     "server.encoding",

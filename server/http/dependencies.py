@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 
 from server.admission.admission import Admission
 from server.auth.redirect_tokens import RedirectTokens
+from server.background import BackgroundTasks
 from server.errors import SessionNotFoundError
 from server.http.authorization import TheGrant
 from server.http.streaming_requests import StreamingRequests
@@ -49,6 +50,11 @@ async def _admission(connection: HTTPConnection) -> Admission:
     return admission
 
 
+async def _background(connection: HTTPConnection) -> BackgroundTasks:
+    background: BackgroundTasks = connection.app.state.background
+    return background
+
+
 async def _connect(connection: HTTPConnection) -> Connect:
     connect: Connect = connection.app.state.connect
     return connect
@@ -78,6 +84,7 @@ TheSettings = Annotated[Settings, Depends(_settings)]
 ThePool = Annotated[RenderPool, Depends(_pool)]
 TheStreams = Annotated[Streams, Depends(_streams)]
 TheSessions = Annotated[Sessions, Depends(_sessions)]
+TheBackground = Annotated[BackgroundTasks, Depends(_background)]
 TheAdmission = Annotated[Admission, Depends(_admission)]
 TheLiveRequests = Annotated[StreamingRequests, Depends(_live)]
 TheConnect = Annotated[Connect, Depends(_connect)]
