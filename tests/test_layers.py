@@ -31,6 +31,7 @@ ORDER = (
     "models.authors",
     "server.version",
     "server.errors",
+    "server.line_writer",
     "server.logs",
     "server.background",
     "server.protocol",

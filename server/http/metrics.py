@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 
 from server.admission.admission import Admission
 from server.background import BackgroundTasks
+from server.logs import lost_lines
 from server.pool.pool import RenderPool
 from server.sessions.registry import Sessions
 from server.streams.streams import Streams
@@ -120,6 +121,7 @@ class _Collector:
             up.add_metric([status.name], status.problem is None)
             failures.add_metric([status.name], status.failures)
         yield from (up, failures)
+        yield _counter("lost_log_lines", "Log lines that could not be written", lost_lines())
 
 
 def render(
