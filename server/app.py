@@ -16,6 +16,7 @@ from models.contract.avatar_info import AvatarInfo
 from server import errors
 from server.admission.admission import Admission
 from server.admission.capacity import find_capacity
+from server.awake_clock import AwakeClock
 from server.background import BackgroundTasks
 from server.encoding.codecs import parse_codecs
 from server.encoding.nvenc import choose_h264
@@ -115,15 +116,17 @@ async def _run_parts(
     async with AsyncExitStack() as stack:
         executor = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="encode")
         stack.callback(executor.shutdown)
-        pool = await _start_pool(settings, pool_factory)
+        clock = AwakeClock()
+        pool = await _start_pool(settings, pool_factory, clock)
         stack.push_async_callback(pool.close)
-        all_streams = Streams(pool.avatars, settings.max_streams)
+        all_streams = Streams(pool.avatars, settings.max_streams, clock.now)
         background = BackgroundTasks()
         stack.push_async_callback(background.close)
+        background.start("run the clock", clock.run)
         background.start(
             "expire streams", partial(expire_streams, all_streams, settings.idle_stream_s)
         )
-        admission = Admission(settings.max_sessions, settings.max_waiting)
+        admission = Admission(settings.max_sessions, settings.max_waiting, clock.now)
         if settings.max_sessions is None:
             background.start(
                 "measure the capacity",
@@ -139,18 +142,20 @@ async def _run_parts(
         app.state.streams = all_streams
         app.state.admission = admission
         app.state.sessions = sessions
-        app.state.connect = _webrtc_connector(settings, executor)
+        app.state.connect = _webrtc_connector(settings, executor, clock)
         app.state.connect_jpeg = partial(
-            JpegPeer, executor=executor, silence_s=settings.idle_session_s
+            JpegPeer, executor=executor, silence_s=settings.idle_session_s, clock=clock.now
         )
         yield
 
 
-async def _start_pool(settings: Settings, pool_factory: PoolFactory) -> RenderPool:
+async def _start_pool(
+    settings: Settings, pool_factory: PoolFactory, clock: AwakeClock
+) -> RenderPool:
     """Load the avatars and start the workers; a failure of either is an error of the settings."""
     try:
         pool = pool_factory(settings)
-        await pool.start()
+        await pool.start(clock.now)
     except Exception as exc:
         logger.debug("the pool did not start", exc_info=exc)
         raise errors.SettingsError(
@@ -160,7 +165,7 @@ async def _start_pool(settings: Settings, pool_factory: PoolFactory) -> RenderPo
     return pool
 
 
-def _webrtc_connector(settings: Settings, executor: Executor) -> Connect:
+def _webrtc_connector(settings: Settings, executor: Executor, clock: AwakeClock) -> Connect:
     options = PeerOptions(
         fps=settings.fps,
         codecs=parse_codecs(settings.codecs),
@@ -168,6 +173,7 @@ def _webrtc_connector(settings: Settings, executor: Executor) -> Connect:
         start_bitrate=settings.start_bitrate_kbps and settings.start_bitrate_kbps * 1000,
         highest_bitrate=settings.max_bitrate_kbps * 1000,
         silence_s=settings.idle_session_s,
+        clock=clock.now,
         ice_servers=settings.ice,
         reach=settings.reach,
     )

@@ -34,6 +34,7 @@ ORDER = (
     "server.line_writer",
     "server.logs",
     "server.background",
+    "server.awake_clock",
     "server.protocol",
     "server.network",
     "server.encoding",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
@@ -78,8 +79,11 @@ class RenderPool:
         self._refreshes = 0
         self._renders = 0
 
-    async def start(self) -> None:
+    async def start(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Start the workers and build the warp engines. Does not wait for the workers.
+
+        Args:
+            clock: Measures the timeouts of the workers, seconds.
 
         Raises:
             Exception: Whatever the factory raises if it cannot load the avatars in this process.
@@ -88,7 +92,7 @@ class RenderPool:
         loop = asyncio.get_running_loop()
         devices = await loop.run_in_executor(None, self._factory.devices, self._settings.devices)
         self._workers = [
-            Worker(settings, self._factory, self, self._settings.timeouts)
+            Worker(settings, self._factory, self, self._settings.timeouts, clock)
             for device in devices
             for settings in self._settings.for_workers(device)
         ]

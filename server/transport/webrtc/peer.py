@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +64,8 @@ class PeerOptions:
     """Bits per second."""
     silence_s: float
     """Seconds without views and RTCP after which the viewer counts as disconnected."""
+    clock: Callable[[], float]
+    """Measures them; stands still while the server does not run."""
     ice_servers: IceServers
     """STUN and TURN servers."""
     reach: Reachability
@@ -91,7 +93,7 @@ class AiortcPeer:
         self._options = options
         self._executor = executor
         self._ended = False
-        self._last_keepalive_at = time.monotonic()
+        self._last_keepalive_at = options.clock()
         self._control = Control(session, self._note_keepalive)
         self._track: RenderTrack | None = None
         self._encoder: H264Encoder | None = None
@@ -234,7 +236,7 @@ class AiortcPeer:
             self._encoder.bitrate = self._session.target_bitrate = target
 
     def _note_keepalive(self) -> None:
-        self._last_keepalive_at = time.monotonic()
+        self._last_keepalive_at = self._options.clock()
 
     def _video_failed(self, reason: Exception) -> None:
         self._end(f"no more video: {reason}")
@@ -245,7 +247,7 @@ class AiortcPeer:
 
     async def _end_when_silent(self) -> None:
         """End the session after a silence: a closed tab sends nothing, and ICE needs 31 s."""
-        while time.monotonic() - self._last_keepalive_at < self._options.silence_s:
+        while self._options.clock() - self._last_keepalive_at < self._options.silence_s:
             await asyncio.sleep(_CHECK_S)
         self._end(f"silent for {self._options.silence_s:g} s")
 
