@@ -29,6 +29,7 @@ from server.network.addresses import Reachability
 from server.network.ice_servers import IceServers
 from server.sessions.session import Session
 from server.transport.webrtc.aiortc_internals.candidate_gathering import as_aiortc, gather_within
+from server.transport.webrtc.aiortc_internals.ice_checks import observe_checks
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
 from server.transport.webrtc.aiortc_internals.playout_delay import enable_playout_delay
 from server.transport.webrtc.aiortc_internals.sender_events import SenderEvents, observe_sender
@@ -42,6 +43,9 @@ logger = logging.getLogger(__name__)
 _RTX = "video/rtx"
 _LOWEST_BITRATE = 400_000
 _CHECK_S = 0.5
+_CONSENT_S = 15.0
+"""Seconds without an ICE check after which a viewer that has received no video counts as
+disconnected: two checks in a row are lost, which are sent at most 6 s apart (RFC 7675)."""
 _AIORTC_ERRORS = (
     *(AssertionError, AttributeError, LookupError, RuntimeError, StopIteration, TypeError),
     ValueError,
@@ -94,6 +98,8 @@ class AiortcPeer:
         self._executor = executor
         self._ended = False
         self._last_keepalive_at = options.clock()
+        self._last_ice_check_at = float("-inf")
+        self._sends_video = False
         self._control = Control(session, self._note_keepalive)
         self._track: RenderTrack | None = None
         self._encoder: H264Encoder | None = None
@@ -218,8 +224,12 @@ class AiortcPeer:
                 rtcp_received=self._note_keepalive,
             ),
         )
+        observe_checks(sender, self._note_ice_check)
 
     def _packet_sent(self, rtp_timestamp: int, ends_frame: bool, size: int) -> None:
+        if not self._sends_video:  # from now on, it can answer with RTCP
+            self._sends_video = True
+            self._note_keepalive()
         self._rate.note_sent(size, time.monotonic())
         self._session.note_sent(size)
         if ends_frame and self._track is not None and self._track.newest is not None:
@@ -238,6 +248,19 @@ class AiortcPeer:
     def _note_keepalive(self) -> None:
         self._last_keepalive_at = self._options.clock()
 
+    def _note_ice_check(self) -> None:
+        self._last_ice_check_at = self._options.clock()
+
+    def _is_silent(self) -> bool:
+        """Whether the viewer counts as disconnected.
+
+        A player without data channels that waits for its first frame can send ICE checks only.
+        """
+        now, silence_s = self._options.clock(), self._options.silence_s
+        if now - self._last_keepalive_at < silence_s:
+            return False
+        return self._sends_video or now - self._last_ice_check_at >= max(silence_s, _CONSENT_S)
+
     def _video_failed(self, reason: Exception) -> None:
         self._end(f"no more video: {reason}")
 
@@ -247,7 +270,7 @@ class AiortcPeer:
 
     async def _end_when_silent(self) -> None:
         """End the session after a silence: a closed tab sends nothing, and ICE needs 31 s."""
-        while self._options.clock() - self._last_keepalive_at < self._options.silence_s:
+        while not self._is_silent():
             await asyncio.sleep(_CHECK_S)
         self._end(f"silent for {self._options.silence_s:g} s")
 
