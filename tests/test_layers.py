@@ -178,7 +178,7 @@ def test_nothing_forbidden_is_imported(folder: str) -> None:
 
 
 @pytest.mark.parametrize("packages", ONLY_HERE)
-def test_only_one_place_of_the_server_imports(packages: tuple[str, ...]) -> None:
+def test_only_one_module_of_the_server_imports(packages: tuple[str, ...]) -> None:
     found = {
         relative(path)
         for path in sources("server")

@@ -58,14 +58,14 @@ class Watched:
 
     viewer: Viewer
     came_at: list[float] = field(default_factory=list)
-    """When its pictures were decoded."""
+    """When its images were decoded."""
 
     async def look_around(self) -> None:
         for seq in range(1, 10_000):
             self.viewer.send_view(seq, seq % 20 / 20)
-            shown = len(self.viewer.pictures)
+            shown = len(self.viewer.images)
             await asyncio.sleep(1 / 30)
-            self.came_at += [time.monotonic()] * (len(self.viewer.pictures) - shown)
+            self.came_at += [time.monotonic()] * (len(self.viewer.images) - shown)
 
     def longest_gap_s(self) -> float:
         return max(
@@ -192,13 +192,13 @@ async def test_events_that_a_viewer_never_takes_do_not_pile_up() -> None:
             sctp = viewer.connection.sctp
             assert sctp is not None
             sctp._handle_data = ignore  # type: ignore[method-assign]  # on this connection only
-            shown = len(viewer.pictures)
+            shown = len(viewer.images)
             for _ in range(40):
                 for _ in range(40):
                     session.peer._control.send({"type": "frame", "filler": "x" * 200})
                 await asyncio.sleep(0.02)
             assert 64 * 1024 < channel.bufferedAmount < 80 * 1024
-            assert len(viewer.pictures) > shown
+            assert len(viewer.images) > shown
             assert (await client.get(viewer.address)).status_code == 200
 
 
@@ -249,7 +249,7 @@ def _fill(path: Path) -> None:
             filler.write(bytes(4096))
 
 
-def test_connections_whose_other_end_is_gone_are_found_out(served: Served) -> None:
+def test_connections_to_a_vanished_peer_time_out(served: Served) -> None:
     # By the kernel: the listening socket's settings go to every connection.
     with socket.create_connection((served.host, served.port)):
         timers = subprocess.run(["ss", "-tnoH", f"sport = :{served.port}"], capture_output=True)

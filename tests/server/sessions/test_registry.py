@@ -274,7 +274,7 @@ async def test_a_new_cache_is_shown_although_nothing_moves() -> None:
         assert late.cache_age_ms == 0.0
 
 
-async def test_stages_say_where_the_time_went() -> None:
+async def test_stages_report_the_time_of_each_step() -> None:
     async with running_server(FakeEngineFactory(warp_s=0.03)) as server:
         session = await server.open()
         await session.next_frame()
@@ -329,7 +329,7 @@ async def test_a_state_the_renderer_refuses_does_not_end_the_session() -> None:
         await until(lambda: session.stats()["failed_frames"] > 0)
         session.set_view(view(2, x=0.3))
         frame = await waiting
-        if frame.repeated:  # the picture before, sent again meanwhile
+        if frame.repeated:  # the image before, sent again meanwhile
             frame = await session.next_frame()
         assert frame.view_seq == 2
 

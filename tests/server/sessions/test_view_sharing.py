@@ -209,7 +209,7 @@ async def test_a_viewer_who_comes_back_joins_again_without_missing_a_frame() -> 
         assert not other.closed
 
 
-async def test_a_viewer_who_passes_by_does_not_join() -> None:
+async def test_a_viewer_that_passes_a_shared_view_does_not_join_it() -> None:
     async with running_server() as server:
         stays, walker = await server.open(), await server.open()
         walker.set_view(view(1, x=0.4))
