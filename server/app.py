@@ -18,9 +18,10 @@ from server.admission.admission import Admission
 from server.admission.capacity import find_capacity
 from server.awake_clock import AwakeClock
 from server.background import BackgroundTasks
+from server.drivers.drivers import Drivers, check_drivers
 from server.encoding.codecs import parse_codecs
 from server.encoding.nvenc import choose_h264
-from server.http import avatars, health, jpeg_socket, load, queue, render, streams, whep
+from server.http import avatars, health, jpeg_socket, load, queue, recordings, render, streams, whep
 from server.http.access import install_access
 from server.http.docs import docs_routes
 from server.http.openapi import DESCRIPTION, openapi
@@ -30,6 +31,8 @@ from server.http.viewer_page import viewer_route
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
 from server.pool.sizing import available_cores, default_warp_threads
+from server.recordings.recordings import RecordingLimits, Recordings
+from server.recordings.replay import Replays
 from server.sessions.registry import Connect, Sessions
 from server.sessions.session import Peer, Session
 from server.settings import Settings
@@ -71,12 +74,14 @@ def create_app(settings: Settings, pool_factory: PoolFactory | None = None) -> F
     app.state.live = StreamingRequests()
     app.state.ice_servers = settings.ice
     install_access(app, settings, public_url=settings.public_url)
+    check_drivers(settings)
     app.include_router(jpeg_socket.router)
     for router in (
         whep.router,
         queue.router,
         streams.router,
         avatars.router,
+        recordings.router,
         render.router,
         health.router,
     ):
@@ -138,6 +143,14 @@ async def _run_parts(
             demo = _make_demo(all_streams, pool.avatars)
             background.start("animate the demo", partial(run_idle_animation, demo, settings.fps))
         app.state.background = background
+        app.state.recordings = _open_recordings(settings)
+        app.state.replays = Replays()
+        stack.push_async_callback(app.state.replays.close)
+        if app.state.recordings is not None:
+            stack.push_async_callback(app.state.recordings.close)
+        drivers = Drivers(settings, all_streams)
+        stack.callback(drivers.close)
+        app.state.drivers = drivers
         app.state.pool = pool
         app.state.streams = all_streams
         app.state.admission = admission
@@ -183,6 +196,17 @@ def _webrtc_connector(settings: Settings, executor: Executor, clock: AwakeClock)
         return AiortcPeer(session, options, executor)
 
     return connect
+
+
+def _open_recordings(settings: Settings) -> Recordings | None:
+    if settings.recordings is None:
+        return None
+    limits = RecordingLimits(
+        size=round(settings.max_recording_mb * 1e6),
+        length_s=settings.max_recording_s,
+        number=settings.max_recordings,
+    )
+    return Recordings(settings.recordings, limits)
 
 
 def _make_demo(all_streams: Streams, known: Mapping[str, AvatarInfo]) -> Stream:

@@ -42,6 +42,8 @@ ORDER = (
     "server.auth",
     "server.pool",
     "server.streams",
+    "server.drivers",
+    "server.recordings",
     "server.admission",
     "server.sessions",
     "server.transport",

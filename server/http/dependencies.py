@@ -13,11 +13,14 @@ from starlette.requests import HTTPConnection
 from server.admission.admission import Admission
 from server.auth.redirect_tokens import RedirectTokens
 from server.background import BackgroundTasks
-from server.errors import SessionNotFoundError
+from server.drivers.drivers import Drivers
+from server.errors import RecordingNotFoundError, SessionNotFoundError
 from server.http.authorization import TheGrant
 from server.http.streaming_requests import StreamingRequests
 from server.network.ice_servers import IceServers
 from server.pool.pool import RenderPool
+from server.recordings.recordings import Recording, Recordings
+from server.recordings.replay import Replays
 from server.sessions.registry import Connect, Sessions
 from server.sessions.session import Session
 from server.settings import Settings
@@ -80,6 +83,28 @@ async def _connect_jpeg(connection: HTTPConnection) -> ConnectJpeg:
     return connect
 
 
+def _drivers(connection: HTTPConnection) -> Drivers:
+    drivers: Drivers = connection.app.state.drivers
+    return drivers
+
+
+def _recordings_if_on(connection: HTTPConnection) -> Recordings | None:
+    recordings: Recordings | None = connection.app.state.recordings
+    return recordings
+
+
+def _recordings(connection: HTTPConnection) -> Recordings:
+    recordings = _recordings_if_on(connection)
+    if recordings is None:
+        raise RecordingNotFoundError("recordings are off: start the server with --recordings DIR")
+    return recordings
+
+
+def _replays(connection: HTTPConnection) -> Replays:
+    replays: Replays = connection.app.state.replays
+    return replays
+
+
 TheSettings = Annotated[Settings, Depends(_settings)]
 ThePool = Annotated[RenderPool, Depends(_pool)]
 TheStreams = Annotated[Streams, Depends(_streams)]
@@ -91,6 +116,10 @@ TheConnect = Annotated[Connect, Depends(_connect)]
 TheConnectJpeg = Annotated[ConnectJpeg, Depends(_connect_jpeg)]
 TheRedirectTokens = Annotated[RedirectTokens | None, Depends(_redirect_tokens)]
 TheIceServers = Annotated[IceServers, Depends(_ice_servers)]
+TheRecordingsIfOn = Annotated[Recordings | None, Depends(_recordings_if_on)]
+TheRecordings = Annotated[Recordings, Depends(_recordings)]
+TheReplays = Annotated[Replays, Depends(_replays)]
+TheDrivers = Annotated[Drivers, Depends(_drivers)]
 
 
 async def _stream(stream_id: str, streams: TheStreams) -> Stream:
@@ -110,3 +139,15 @@ async def _own_session(session_id: str, sessions: TheSessions, grant: TheGrant) 
 
 OwnSession = Annotated[Session, Depends(_own_session)]
 """A session that was opened with the same token; an admin may use every session."""
+
+
+def _own_recording(recording_id: str, recordings: TheRecordings, grant: TheGrant) -> Recording:
+    recording = recordings.get(recording_id)
+    if not grant.covers(recording.header.stream):
+        # The same answer as for an unknown id, so that ids of other streams cannot be probed.
+        raise RecordingNotFoundError(f"no recording {recording_id!r}")
+    return recording
+
+
+OwnRecording = Annotated[Recording, Depends(_own_recording)]
+"""A recording of a stream that the token is valid for."""

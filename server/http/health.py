@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
+from prometheus_client import generate_latest
 from pydantic import BaseModel
 
 from server.auth.grants import Scope
 from server.errors import NotReadyError
 from server.http.authorization import needs, open_to_all
 from server.http.bodies import problems
-from server.http.dependencies import TheAdmission, TheBackground, ThePool, TheSessions, TheStreams
+from server.http.dependencies import (
+    TheAdmission,
+    TheBackground,
+    TheDrivers,
+    ThePool,
+    TheRecordingsIfOn,
+    TheSessions,
+    TheStreams,
+)
 from server.http.metrics import CONTENT_TYPE, render
 
 router = APIRouter(tags=["health"])
@@ -110,7 +119,12 @@ async def metrics(
     sessions: TheSessions,
     admission: TheAdmission,
     background: TheBackground,
+    drivers: TheDrivers,
+    recordings: TheRecordingsIfOn,
 ) -> Response:
     """Workers, streams, viewers and caches, as Prometheus reads them."""
     text = render(pool, streams, sessions, admission, background)
+    text += generate_latest(drivers.registry)
+    if recordings is not None:
+        text += generate_latest(recordings.registry)
     return Response(text, media_type=CONTENT_TYPE)

@@ -238,6 +238,12 @@ class StreamRequest(Message):
     )
 
 
+class ReplayRequest(Message):
+    """Request to replay a recording."""
+
+    stream: str = Field(max_length=64, description="Id of an existing stream without a publisher")
+
+
 class MeshFrameOrFrames(RootModel[MeshFrame | list[MeshFrame]]):
     """One frame, or several in the order they were captured."""
 
@@ -247,6 +253,7 @@ DOCUMENTED: tuple[type[BaseModel], ...] = (
     MeshMessage,
     Ping,
     RenderRequest,
+    ReplayRequest,
     StreamRequest,
     View,
 )
@@ -257,6 +264,7 @@ _mesh_frames = TypeAdapter(list[MeshFrame])
 _viewer_message: TypeAdapter[View | MeshMessage | Ping] = TypeAdapter(ViewerMessage)
 _render_request = TypeAdapter(RenderRequest)
 _stream_request = TypeAdapter(StreamRequest)
+_replay_request = TypeAdapter(ReplayRequest)
 _Parsed = TypeVar("_Parsed")
 
 
@@ -290,6 +298,11 @@ def parse_render_request(text: bytes) -> RenderRequest:
 def parse_stream_request(text: bytes) -> StreamRequest:
     """Read the body of `POST /v1/streams`; an empty one selects all defaults."""
     return _parse(_stream_request, text if text.strip() else b"{}")
+
+
+def parse_replay_request(text: bytes) -> ReplayRequest:
+    """Read the body of `POST /v1/recordings/{id}/replay`."""
+    return _parse(_replay_request, text)
 
 
 def _parse(adapter: TypeAdapter[_Parsed], text: str | bytes) -> _Parsed:

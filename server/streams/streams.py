@@ -67,6 +67,8 @@ class Stream:
     counters: StreamCounters = field(default_factory=StreamCounters)
     watchers: list[Callable[[], None]] = field(default_factory=list)
     """Called after `newest` was replaced. Callbacks must be quick and must not raise."""
+    on_published: list[Callable[[MeshState], None]] = field(default_factory=list)
+    """Called with every mesh frame accepted from a publisher. Must be quick and must not raise."""
     on_deleted: list[Callable[[], None]] = field(default_factory=list)
     """Called once, when the stream is deleted."""
     deleted: bool = False
@@ -106,6 +108,8 @@ class Stream:
         self.live = mesh
         self._used_at = self._idle_clock()
         self.counters.accepted += 1
+        for callback in tuple(self.on_published):
+            callback(mesh)
         self._show(mesh)
         return True
 

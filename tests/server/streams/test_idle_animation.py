@@ -12,10 +12,10 @@ import pytest
 
 from server.pool.fake import EXPRESSION_NAMES, fake_avatar
 from server.protocol.states import neutral_mesh
+from server.streams.head_pose import NECK_M
 from server.streams.idle_animation import (
     BLINK_CLOSE_S,
     BLINK_OPEN_S,
-    NECK_M,
     Face,
     IdleAnimation,
     blend,
