@@ -82,7 +82,7 @@ class RemoteCandidates:
 
     def __init__(self, policy: CandidatePolicy) -> None:
         self.ignored = 0
-        """Usable candidates above `MOST_CANDIDATES`."""
+        """Candidates after the last one that counted; they are not even parsed."""
         self._policy = policy
         self._known: set[tuple[str | None, str, int]] = set()
 
@@ -108,17 +108,14 @@ class RemoteCandidates:
 
     def _usable(self, named: Iterable[NamedCandidate]) -> list[RTCIceCandidate]:
         usable: list[RTCIceCandidate] = []
-        for candidate in (self._parse(n) for n in named):
-            if candidate is None:
-                continue
-            key = (candidate.sdpMid, candidate.ip, candidate.port)
-            if key in self._known:
-                continue
+        for text in named:
             if len(self._known) >= MOST_CANDIDATES:
                 self.ignored += 1
-                continue
-            self._known.add(key)
-            usable.append(candidate)
+            elif (candidate := self._parse(text)) is not None:
+                key = (candidate.sdpMid, candidate.ip, candidate.port)
+                if key not in self._known:
+                    self._known.add(key)
+                    usable.append(candidate)
         return usable
 
     def _parse(self, named: NamedCandidate) -> RTCIceCandidate | None:

@@ -130,11 +130,8 @@ class Negotiation:
         self._offer = offer
         self._accepted = sorted(accepted, key=lambda chosen: chosen.section.index)
         self._by_index = {chosen.section.index: chosen for chosen in self._accepted}
-        whole = (self._known(group) for group in offer.bundles)
-        self._bundle, self._bundled = next(
-            ((known, group) for known, group in zip(whole, offer.bundles, strict=True) if known),
-            ([], ()),
-        )
+        groups = ((self._known(group), group) for group in offer.bundles)
+        self._bundle, self._bundled = next((pair for pair in groups if pair[0]), ([], ()))
         self._check_setup()
         self.sdp = self._write()
         """The offer for aiortc."""

@@ -16,8 +16,9 @@ from server.errors import BadOfferError
 RECEIVING = ("recvonly", "sendrecv")
 """Directions of sections that the offerer receives."""
 DIRECTIONS = ("inactive", "sendonly", *RECEIVING)
-_MOST_LINES = 2000
-"""A browser that offers every codec for audio and video, and data, sends some 250 lines."""
+_LONGEST_SDP = 64 * 1024
+_MOST_LINES = 1000
+"""A browser that offers every codec for audio and video, and data, sends some 250 lines, 10 kB."""
 _MOST_SECTIONS = 32
 _LONGEST_LINE = 2048
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -103,8 +104,10 @@ def read_lines(sdp: str) -> list[tuple[str, str]]:
     """Split SDP, or a part of it, into lines of a type and a value.
 
     Raises:
-        BadOfferError: If there are too many lines, or one is too long or no SDP.
+        BadOfferError: If it is too long, has too many lines, or one is too long or no SDP.
     """
+    if len(sdp) > _LONGEST_SDP:
+        raise BadOfferError(f"expected SDP of at most {_LONGEST_SDP} characters, got {len(sdp)}")
     lines = [line.strip() for line in _LINE_END.split(sdp.removeprefix("\ufeff"))]
     lines = [line for line in lines if line]
     if len(lines) > _MOST_LINES:

@@ -101,12 +101,12 @@ async def test_messages_below_the_limits_all_arrive(pair: Pair) -> None:
 
 async def test_datagrams_above_the_rate_are_dropped_before_decryption(pair: Pair) -> None:
     await pair.connect()
-    handed: list[bytes] = []
+    handed: list[tuple[bytes, int] | None] = []
     queue = pair.ice._queue
     put = queue.put_nowait
 
-    def count(item: tuple[bytes, int]) -> None:
-        handed.append(item[0])
+    def count(item: tuple[bytes, int] | None) -> None:
+        handed.append(item)
         put(item)
 
     cast(Any, queue).put_nowait = count
