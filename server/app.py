@@ -26,6 +26,7 @@ from server.http.docs import docs_routes
 from server.http.openapi import DESCRIPTION, openapi
 from server.http.problems import answer_errors
 from server.http.streaming_requests import StreamingRequests
+from server.http.unread_bodies import UnreadBodies
 from server.http.viewer_page import viewer_route
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
@@ -71,6 +72,7 @@ def create_app(settings: Settings, pool_factory: PoolFactory | None = None) -> F
     app.state.live = StreamingRequests()
     app.state.ice_servers = settings.ice
     install_access(app, settings, public_url=settings.public_url)
+    app.add_middleware(UnreadBodies)  # outermost: it applies to the refusals of the others too
     app.include_router(jpeg_socket.router)
     for router in (
         whep.router,
