@@ -12,6 +12,7 @@ from server.auth.redirect_tokens import RedirectTokens
 from server.errors import SessionNotFoundError
 from server.http.authorization import TheGrant
 from server.http.streaming_requests import StreamingRequests
+from server.network.connections import Connections
 from server.network.ice_servers import IceServers
 from server.pool.pool import RenderPool
 from server.sessions.registry import Connect, Sessions
@@ -66,6 +67,11 @@ def _redirect_tokens(connection: HTTPConnection) -> RedirectTokens | None:
     return redirect_tokens
 
 
+def _connections(connection: HTTPConnection) -> Connections:
+    connections: Connections = connection.app.state.connections
+    return connections
+
+
 def _connect_jpeg(connection: HTTPConnection) -> ConnectJpeg:
     connect: ConnectJpeg = connection.app.state.connect_jpeg
     return connect
@@ -79,6 +85,7 @@ TheAdmission = Annotated[Admission, Depends(_admission)]
 TheLiveRequests = Annotated[StreamingRequests, Depends(_live)]
 TheConnect = Annotated[Connect, Depends(_connect)]
 TheConnectJpeg = Annotated[ConnectJpeg, Depends(_connect_jpeg)]
+TheConnections = Annotated[Connections, Depends(_connections)]
 TheRedirectTokens = Annotated[RedirectTokens | None, Depends(_redirect_tokens)]
 TheIceServers = Annotated[IceServers, Depends(_ice_servers)]
 

@@ -9,7 +9,7 @@ from server.auth.grants import Scope
 from server.errors import NotReadyError
 from server.http.authorization import needs, open_to_all
 from server.http.bodies import problems
-from server.http.dependencies import TheAdmission, ThePool, TheSessions, TheStreams
+from server.http.dependencies import TheAdmission, TheConnections, ThePool, TheSessions, TheStreams
 from server.http.metrics import CONTENT_TYPE, render
 
 router = APIRouter(tags=["health"])
@@ -101,7 +101,12 @@ async def status(admission: TheAdmission) -> Status:
     dependencies=[needs(Scope.ADMIN)],
 )
 async def metrics(
-    pool: ThePool, streams: TheStreams, sessions: TheSessions, admission: TheAdmission
+    pool: ThePool,
+    streams: TheStreams,
+    sessions: TheSessions,
+    admission: TheAdmission,
+    connections: TheConnections,
 ) -> Response:
     """Workers, streams, viewers and caches, as Prometheus reads them."""
-    return Response(render(pool, streams, sessions, admission), media_type=CONTENT_TYPE)
+    found = render(pool, streams, sessions, admission, connections)
+    return Response(found, media_type=CONTENT_TYPE)
