@@ -27,7 +27,9 @@ from server.http.docs import docs_routes
 from server.http.openapi import DESCRIPTION, openapi
 from server.http.problems import answer_errors
 from server.http.streaming_requests import StreamingRequests
+from server.http.unread_bodies import UnreadBodies
 from server.http.viewer_page import viewer_route
+from server.network.connections import Connections, limit_connections
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
 from server.pool.sizing import available_cores, default_warp_threads
@@ -54,12 +56,17 @@ SWITCH_INTERVAL_S = 0.0005
 threads hold up the event loop and add several milliseconds to every frame."""
 
 
-def create_app(settings: Settings, pool_factory: PoolFactory | None = None) -> FastAPI:
+def create_app(
+    settings: Settings,
+    pool_factory: PoolFactory | None = None,
+    connections: Connections | None = None,
+) -> FastAPI:
     """Build the server.
 
     Args:
         settings: Options of the server.
         pool_factory: Creates the pool; by default one of real renderers.
+        connections: Counts the TCP connections, for the metrics; by default none are counted.
     """
     app = FastAPI(
         title="Telewarp",
@@ -73,8 +80,10 @@ def create_app(settings: Settings, pool_factory: PoolFactory | None = None) -> F
     app.state.settings = settings
     app.state.live = StreamingRequests()
     app.state.ice_servers = settings.ice
+    app.state.connections = connections or limit_connections(settings.max_address_connections)
     install_access(app, settings, public_url=settings.public_url)
     check_drivers(settings)
+    app.add_middleware(UnreadBodies)  # outermost: it applies to the refusals of the others too
     app.include_router(jpeg_socket.router)
     for router in (
         whep.router,

@@ -75,6 +75,12 @@ class AccessSettings(BaseSettings):
     max_connections: int = Field(
         default=64, ge=1, description="maximum simultaneous requests and WebSockets of one client"
     )
+    max_address_connections: int = Field(
+        default=512,
+        ge=1,
+        description="maximum TCP connections of one address; the oldest one without a request is "
+        "closed for a newer one",
+    )
     log_level: str = Field(
         default="warning",
         pattern="^(debug|info|warning|error)$",

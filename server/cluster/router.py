@@ -24,6 +24,7 @@ from server.http.access import install_access
 from server.http.authorization import TheGrant, needs, open_to_all
 from server.http.bodies import read_body
 from server.http.problems import answer_errors
+from server.http.unread_bodies import UnreadBodies
 from server.http.viewer_page import viewer_route
 from server.protocol.host_load import HeldStream
 from server.protocol.messages import parse_stream_request
@@ -49,6 +50,7 @@ def create_router(settings: RouterSettings, placement: Placement) -> FastAPI:
     app.state.placement = placement
     app.state.tokens = _signing(settings)
     install_access(app, settings, reached=settings.host_sources)
+    app.add_middleware(UnreadBodies)  # outermost: it applies to the refusals of the others too
     app.include_router(router)
     app.router.routes.append(viewer_route(settings.client))
     answer_errors(app)

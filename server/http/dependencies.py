@@ -17,6 +17,7 @@ from server.drivers.drivers import Drivers
 from server.errors import RecordingNotFoundError, SessionNotFoundError
 from server.http.authorization import TheGrant
 from server.http.streaming_requests import StreamingRequests
+from server.network.connections import Connections
 from server.network.ice_servers import IceServers
 from server.pool.pool import RenderPool
 from server.recordings.recordings import Recording, Recordings
@@ -78,6 +79,11 @@ async def _redirect_tokens(connection: HTTPConnection) -> RedirectTokens | None:
     return redirect_tokens
 
 
+async def _connections(connection: HTTPConnection) -> Connections:
+    connections: Connections = connection.app.state.connections
+    return connections
+
+
 async def _connect_jpeg(connection: HTTPConnection) -> ConnectJpeg:
     connect: ConnectJpeg = connection.app.state.connect_jpeg
     return connect
@@ -114,6 +120,7 @@ TheAdmission = Annotated[Admission, Depends(_admission)]
 TheLiveRequests = Annotated[StreamingRequests, Depends(_live)]
 TheConnect = Annotated[Connect, Depends(_connect)]
 TheConnectJpeg = Annotated[ConnectJpeg, Depends(_connect_jpeg)]
+TheConnections = Annotated[Connections, Depends(_connections)]
 TheRedirectTokens = Annotated[RedirectTokens | None, Depends(_redirect_tokens)]
 TheIceServers = Annotated[IceServers, Depends(_ice_servers)]
 TheRecordingsIfOn = Annotated[Recordings | None, Depends(_recordings_if_on)]

@@ -13,6 +13,7 @@ from server.http.bodies import problems
 from server.http.dependencies import (
     TheAdmission,
     TheBackground,
+    TheConnections,
     TheDrivers,
     ThePool,
     TheRecordingsIfOn,
@@ -119,11 +120,12 @@ async def metrics(
     sessions: TheSessions,
     admission: TheAdmission,
     background: TheBackground,
+    connections: TheConnections,
     drivers: TheDrivers,
     recordings: TheRecordingsIfOn,
 ) -> Response:
     """Workers, streams, viewers and caches, as Prometheus reads them."""
-    text = render(pool, streams, sessions, admission, background)
+    text = render(pool, streams, sessions, admission, background, connections)
     text += generate_latest(drivers.registry)
     if recordings is not None:
         text += generate_latest(recordings.registry)

@@ -12,6 +12,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from server.admission.admission import Admission
 from server.background import BackgroundTasks
 from server.logs import lost_lines
+from server.network.connections import Connections
 from server.pool.pool import RenderPool
 from server.sessions.registry import Sessions
 from server.streams.streams import Streams
@@ -29,9 +30,11 @@ class _Collector:
         sessions: Sessions,
         admission: Admission,
         background: BackgroundTasks,
+        connections: Connections,
     ) -> None:
         self._pool, self._streams, self._sessions = pool, streams, sessions
         self._admission, self._background = admission, background
+        self._connections = connections
 
     def collect(self) -> Iterator[Metric]:
         yield from self._pool_metrics()
@@ -40,6 +43,7 @@ class _Collector:
         yield from self._session_metrics()
         yield from self._admission_metrics()
         yield from self._task_metrics()
+        yield from self._connection_metrics()
 
     def _pool_metrics(self) -> Iterator[Metric]:
         status = self._pool.status()
@@ -123,6 +127,18 @@ class _Collector:
         yield from (up, failures)
         yield _counter("lost_log_lines", "Log lines that could not be written", lost_lines())
 
+    def _connection_metrics(self) -> Iterator[Metric]:
+        connections = self._connections
+        yield _gauge("connections", "Open TCP connections", connections.open)
+        closed = CounterMetricFamily(
+            "telewarp_connections_closed",
+            "TCP connections closed by the limits: refused, replaced (had no request)",
+            labels=["kind"],
+        )
+        closed.add_metric(["refused"], connections.refused)
+        closed.add_metric(["replaced"], connections.replaced)
+        yield closed
+
 
 def render(
     pool: RenderPool,
@@ -130,11 +146,13 @@ def render(
     sessions: Sessions,
     admission: Admission,
     background: BackgroundTasks,
+    connections: Connections,
 ) -> bytes:
     """All metrics now, in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
-    registry.register(_Collector(pool, streams, sessions, admission, background))
+    collector = _Collector(pool, streams, sessions, admission, background, connections)
+    registry.register(collector)
     return generate_latest(registry) + generate_latest(sessions.metrics.registry)
 
 
