@@ -60,11 +60,13 @@ const DECIMALS = 1e4; // an expression value rounded to 0.0001 differs by less t
  * @param {number} seq
  * @param {number} sent_at_ms
  * @param {Pose} eye
+ * @param {number | null} [fov_y_rad] full vertical angle; null for the avatar's own
  * @returns {string}
  */
-export function viewMessage(seq, sent_at_ms, eye) {
+export function viewMessage(seq, sent_at_ms, eye, fov_y_rad = null) {
   const { rotation, position } = eye;
-  return JSON.stringify({ type: "view", seq, sent_at_ms, eye: { rotation, position } });
+  const message = { type: "view", seq, sent_at_ms, eye: { rotation, position } };
+  return JSON.stringify(fov_y_rad === null ? message : { ...message, fov_y_rad });
 }
 
 /**

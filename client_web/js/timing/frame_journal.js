@@ -17,6 +17,7 @@ const MAX_RECORDS = 512; // frames, views and mesh frames each: 8 s at 60 per se
  * @property {number} moved_at_ms when the pose became current: before it was sent, or then
  * @property {number | null} planned_ms when it was to be sent; null if it was not scheduled
  * @property {Pose | null} pose
+ * @property {number | null} fov_y_rad full vertical angle; null for the avatar's own
  *
  * @typedef {object} SentMesh
  * @property {number} seq
@@ -71,9 +72,11 @@ export class FrameJournal {
    * @param {number} [view.moved_at_ms]
    * @param {number | null} [view.planned_ms]
    * @param {Pose | null} [view.pose]
+   * @param {number | null} [view.fov_y_rad]
    */
-  viewSent({ seq, sent_at_ms, moved_at_ms = sent_at_ms, planned_ms = null, pose = null }) {
-    keep(this.#views, seq, { seq, sent_at_ms, moved_at_ms, planned_ms, pose });
+  viewSent({ seq, sent_at_ms, moved_at_ms = sent_at_ms, planned_ms = null, ...view }) {
+    const { pose = null, fov_y_rad = null } = view;
+    keep(this.#views, seq, { seq, sent_at_ms, moved_at_ms, planned_ms, pose, fov_y_rad });
   }
 
   /**
@@ -143,7 +146,12 @@ export class FrameJournal {
 
   /** @returns {Pose | null} the displayed frame's camera; null if this page did not send its view */
   get displayedPose() {
-    return this.#viewOf(this.#displayed?.event)?.pose ?? null;
+    return this.displayedView?.pose ?? null;
+  }
+
+  /** @returns {SentView | null} the displayed frame's view; null if this page did not send it */
+  get displayedView() {
+    return this.#viewOf(this.#displayed?.event);
   }
 
   /** @returns {import("../connection/messages.js").HeadPose | null} the head in the displayed frame */

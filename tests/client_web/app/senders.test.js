@@ -21,7 +21,7 @@ function sending() {
   const orbit = new Orbit();
   const face = new Face(5000);
   face.blinking = false;
-  const viewSender = new ViewSender(orbit, telemetry, send, timers);
+  const viewSender = new ViewSender(orbit, viewpoint, telemetry, send, timers);
   const meshSender = new MeshSender(face, telemetry.journal, send, timers);
   const calls = [];
   const loop = new AnimationLoop(
