@@ -21,11 +21,15 @@ import { LateReprojection } from "./reprojection/late_reprojection.js";
 import { Telemetry } from "./timing/telemetry.js";
 
 const base = new URL(".", location.href);
-const stream = new URLSearchParams(location.search).get("stream") || "demo";
-const endpoint = new URL(`v1/streams/${encodeURIComponent(stream)}/whep`, base);
+const query = new URLSearchParams(location.search);
 const life = new AbortController();
-const elements = frameElements(document);
 const readToken = () => access.takeFrom(location, history);
+
+readToken();
+const publishing = await openPublishing(query.get("publish"));
+const stream = (await publishing?.live) ?? (query.get("stream") || "demo");
+const endpoint = new URL(`v1/streams/${encodeURIComponent(stream)}/whep`, base);
+const elements = frameElements(document);
 const session = () => manager.session;
 const send = (/** @type {string} */ text) => manager.session?.send(text) ?? false;
 
@@ -85,11 +89,28 @@ const toolbar = new Toolbar(document, life.signal, {
   late,
 });
 
-readToken();
 input.listen(toolbar.keys, life.signal);
 backdrop.start(life.signal);
 statistics.start();
 followPage(window, { manager, readToken, life });
-const api = pageApi({ stream, telemetry, state, display, late, input, session }, timers.now);
+publishing?.watch(telemetry);
+const api = pageApi(
+  { stream, telemetry, state, display, late, input, session, publishing },
+  timers.now,
+);
 Object.defineProperty(window, "telewarp", { value: api });
 manager.run();
+
+/**
+ * Open the panel that goes live from a camera. Its modules are loaded only then.
+ *
+ * @param {string | null} name of the stream, "" for none yet; null on a viewer's page
+ */
+async function openPublishing(name) {
+  if (name === null) return null;
+  const { Publishing } = await import("./app/publishing.js");
+  const publishing = new Publishing(document, base, name, timers.now);
+  window.addEventListener("pagehide", () => publishing.close());
+  void publishing.open();
+  return publishing;
+}

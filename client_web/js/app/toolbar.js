@@ -52,6 +52,7 @@ export class Toolbar {
       h: () => this.#toggleHud(),
       c: () => this.#toggleControls(),
       f: () => this.#toggleFullscreen(),
+      l: () => find(this.#page, "#publish-link").click(),
       escape: () => this.#toggleControls(false),
     };
   }

@@ -22,12 +22,14 @@ const MAX_RECORDS = 512; // frames, views and mesh frames each: 8 s at 60 per se
  * @typedef {object} SentMesh
  * @property {number} seq
  * @property {number} sent_at_ms
- * @property {number} moved_at_ms the same as `sent_at_ms`
+ * @property {number} moved_at_ms when the face was like this: before it was sent, or then
+ * @property {Record<string, number>} [stages] durations of stages before it was sent, if known
  *
  * @typedef {object} Origin the oldest movement of this viewer that a frame is the first to show
  * @property {"view" | "mesh"} kind
  * @property {number} sent_at_ms
  * @property {number} moved_at_ms
+ * @property {Record<string, number>} [stages] durations of stages before it was sent
  *
  * @typedef {object} FrameRecord what is known of one frame
  * @property {number} rtp_timestamp
@@ -84,9 +86,11 @@ export class FrameJournal {
    *
    * @param {number} seq
    * @param {number} sent_at_ms
+   * @param {number} [moved_at_ms] when a camera saw the face
+   * @param {Record<string, number>} [stages] what was done between the two, milliseconds by stage
    */
-  meshSent(seq, sent_at_ms) {
-    keep(this.#meshes, seq, { seq, sent_at_ms, moved_at_ms: sent_at_ms });
+  meshSent(seq, sent_at_ms, moved_at_ms = sent_at_ms, stages) {
+    keep(this.#meshes, seq, { seq, sent_at_ms, moved_at_ms, ...(stages && { stages }) });
   }
 
   /**
@@ -211,9 +215,9 @@ export class FrameJournal {
     if (newView && (!newMesh || newView.moved_at_ms <= newMesh.moved_at_ms)) {
       return { kind: "view", sent_at_ms: newView.sent_at_ms, moved_at_ms: newView.moved_at_ms };
     }
-    return (
-      newMesh && { kind: "mesh", sent_at_ms: newMesh.sent_at_ms, moved_at_ms: newMesh.moved_at_ms }
-    );
+    if (!newMesh) return null;
+    const { sent_at_ms, moved_at_ms, stages } = newMesh;
+    return { kind: "mesh", sent_at_ms, moved_at_ms, ...(stages && { stages }) };
   }
 
   /** @param {FrameRecord} record */
