@@ -5,10 +5,13 @@ import { timers } from "./app/browser.js";
 import { createConnection } from "./app/connect.js";
 import { frameElements } from "./app/elements.js";
 import { saveFrames } from "./app/frame_export.js";
+import { openHeadView } from "./app/head_view_setup.js";
 import { ImageDisplay } from "./app/image_display.js";
 import { followPage } from "./app/lifecycle.js";
+import { OffAxisDisplay } from "./app/off_axis_display.js";
 import { pageApi } from "./app/page_api.js";
 import { PageState } from "./app/page_state.js";
+import { openPublishing } from "./app/publish_setup.js";
 import { ServerEvents } from "./app/server_events.js";
 import { stateView } from "./app/state_view.js";
 import { Statistics } from "./app/statistics.js";
@@ -26,7 +29,7 @@ const life = new AbortController();
 const readToken = () => access.takeFrom(location, history);
 
 readToken();
-const publishing = await openPublishing(query.get("publish"));
+const publishing = await openPublishing(document, base, query.get("publish"));
 const stream = (await publishing?.live) ?? (query.get("stream") || "demo");
 const endpoint = new URL(`v1/streams/${encodeURIComponent(stream)}/whep`, base);
 const elements = frameElements(document);
@@ -35,11 +38,11 @@ const send = (/** @type {string} */ text) => manager.session?.send(text) ?? fals
 
 const telemetry = new Telemetry();
 const input = new ViewerInput(document, { telemetry, send, onViewStep: () => late.draw() }, timers);
-const { orbit, face, controls, viewSender } = input;
+const { orbit, viewpoint, face, controls, viewSender } = input;
 const late = new LateReprojection(
   elements,
   telemetry.journal,
-  () => orbit.pose(),
+  () => (viewpoint.following ? telemetry.journal.displayedPose : null) ?? orbit.pose(),
   () => toolbar.lateReprojectionLost(),
 );
 const display = new ImageDisplay(elements, timers, {
@@ -47,16 +50,21 @@ const display = new ImageDisplay(elements, timers, {
     telemetry.restart();
     late.clear();
   },
-  onFrame: (metadata, now_ms) => telemetry.displayed(metadata, now_ms),
+  onFrame: (metadata, now_ms) => {
+    telemetry.displayed(metadata, now_ms);
+    offAxis.frameDisplayed();
+  },
   onVideoFrame: () => late.frameDisplayed(),
   onFirstFrame: () => {
     manager.frameDisplayed();
     backdrop.update();
   },
 });
+const headView = openHeadView(document, { publishing, telemetry, input, elements }, timers);
+const offAxis = new OffAxisDisplay(elements.frame, telemetry.journal, headView.window);
 const backdrop = new Backdrop(document, () => display.element);
 const avatar = new AvatarSetup(stream, base, life.signal, {
-  ...{ orbit, face, controls, late },
+  ...{ orbit, face, controls, late, headWindow: headView.window },
   streamName: find(document, "#stream-name"),
   onReady: () => viewSender.homeKnown(),
 });
@@ -83,6 +91,7 @@ const manager = createConnection(endpoint, {
 const statistics = new Statistics(document, { telemetry, state, display, session }, timers.now);
 const toolbar = new Toolbar(document, life.signal, {
   resetView: () => input.resetView(),
+  followEyes: () => headView.toggle(),
   release: () => input.release(),
   saveFrames: () => saveFrames(document, telemetry.log, stream),
   showStatistics: () => statistics.show(),
@@ -100,17 +109,3 @@ const api = pageApi(
 );
 Object.defineProperty(window, "telewarp", { value: api });
 manager.run();
-
-/**
- * Open the panel that goes live from a camera. Its modules are loaded only then.
- *
- * @param {string | null} name of the stream, "" for none yet; null on a viewer's page
- */
-async function openPublishing(name) {
-  if (name === null) return null;
-  const { Publishing } = await import("./app/publishing.js");
-  const publishing = new Publishing(document, base, name, timers.now);
-  window.addEventListener("pagehide", () => publishing.close());
-  void publishing.open();
-  return publishing;
-}

@@ -42,6 +42,8 @@ export class Publishing {
   /** @type {Avatar[]} */ #avatars = [];
   /** @type {MediaStream | null} */ #camera = null;
   /** @type {FacePublisher | null} */ #faces = null;
+  /** @type {Set<(frame: import("../tracking/face_tracker.js").TrackedFrame) => void>} */
+  #followers = new Set();
   /** @type {PublisherConnection | null} */ #connection = null;
   /** @type {import("../timing/telemetry.js").Telemetry | null} */ #telemetry = null;
   /** The stream whose conflict the user was told about. @type {string | null} */ #warnedOf = null;
@@ -108,6 +110,17 @@ export class Publishing {
     this.#telemetry = telemetry;
     if (this.#faces) this.#faces.journal = telemetry.journal;
     setInterval(() => this.#show(), SHOW_EVERY_MS);
+  }
+
+  /**
+   * Give the tracked frames to another reader too.
+   *
+   * @param {(frame: import("../tracking/face_tracker.js").TrackedFrame) => void} onFace
+   * @returns {{close: () => void}}
+   */
+  followFaces(onFace) {
+    this.#followers.add(onFace);
+    return { close: () => this.#followers.delete(onFace) };
   }
 
   /** Take the next frames for the neutral face. */
@@ -253,6 +266,7 @@ export class Publishing {
   /** @param {import("../tracking/face_tracker.js").TrackedFrame} frame */
   #tracked(frame) {
     this.#faces?.publish(frame); // first: drawing can wait
+    for (const follower of this.#followers) follower(frame);
     this.#panel.preview.draw(frame.face?.landmarks ?? null);
     if (!this.#driver.calibration.measuring) this.#panel.calibrating = false;
   }

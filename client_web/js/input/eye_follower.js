@@ -35,6 +35,11 @@ export class EyeFollower {
     this.#predictor.measured(eyes, captured_ms);
   }
 
+  /** Ease out at once: no more positions will be measured. */
+  release() {
+    if (this.#found_ms !== null) this.#found_ms = Number.NEGATIVE_INFINITY;
+  }
+
   /**
    * Return the view from where the eyes will be when its frame is displayed.
    *
@@ -45,8 +50,9 @@ export class EyeFollower {
   view(at_ms) {
     const eyes = this.#predictor.at(at_ms + this.latency_ms);
     if (!eyes || this.#found_ms === null) return null;
-    this.#ease(at_ms, at_ms - this.#found_ms < HOLD_MS ? 1 : 0);
-    if (this.#strength > 0) return this.#window.view(eyes, smooth(this.#strength));
+    const found = at_ms - this.#found_ms < HOLD_MS;
+    this.#ease(at_ms, found ? 1 : 0);
+    if (found || this.#strength > 0) return this.#window.view(eyes, smooth(this.#strength));
     this.#found_ms = null;
     return null;
   }

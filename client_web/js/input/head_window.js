@@ -3,8 +3,8 @@
 // The camera's place and tilt are not measured: one press while the viewer looks straight at the face
 // defines "in front of the middle". The size of the screen comes from the size of a CSS pixel.
 
-import { FARTHEST, NEAREST, PITCH_LIMIT_RAD, YAW_LIMIT_RAD } from "./orbit.js";
 import { homeWindow, viewThrough } from "../reprojection/screen_window.js";
+import { FARTHEST, NEAREST, PITCH_LIMIT_RAD, YAW_LIMIT_RAD } from "./orbit.js";
 
 /** CSS defines 96 pixels per inch; real screens are within a third of it. */
 export const DEFAULT_PIXEL_M = 0.0254 / 96;
@@ -89,11 +89,7 @@ export class HeadWindow {
    */
   #limited([x, y, z]) {
     const yaw_rad = clamp(Math.atan2(x, z), -YAW_LIMIT_RAD, YAW_LIMIT_RAD);
-    const pitch_rad = clamp(
-      Math.atan2(y, Math.hypot(x, z)),
-      -PITCH_LIMIT_RAD,
-      PITCH_LIMIT_RAD,
-    );
+    const pitch_rad = clamp(Math.atan2(y, Math.hypot(x, z)), -PITCH_LIMIT_RAD, PITCH_LIMIT_RAD);
     const distance_m = clamp(
       Math.hypot(x, y, z),
       NEAREST * this.#distance_m,

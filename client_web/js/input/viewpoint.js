@@ -14,6 +14,7 @@
 export class Viewpoint {
   #orbit;
   /** @type {EyeView | null} */ #eyes = null;
+  #following = false;
 
   /** @param {Pick<import("./orbit.js").Orbit, "pose">} orbit */
   constructor(orbit) {
@@ -27,11 +28,12 @@ export class Viewpoint {
    */
   follow(eyes) {
     this.#eyes = eyes;
+    this.#following = false;
   }
 
-  /** @returns {boolean} whether the viewer's eyes decide, so that the view may change by itself */
+  /** @returns {boolean} whether the last view was that from the eyes, which change by themselves */
   get following() {
-    return this.#eyes !== null;
+    return this.#following;
   }
 
   /**
@@ -41,6 +43,8 @@ export class Viewpoint {
    * @returns {View}
    */
   view(at_ms) {
-    return this.#eyes?.(at_ms) ?? { pose: this.#orbit.pose(), fov_y_rad: null };
+    const view = this.#eyes?.(at_ms) ?? null;
+    this.#following = view !== null;
+    return view ?? { pose: this.#orbit.pose(), fov_y_rad: null };
   }
 }

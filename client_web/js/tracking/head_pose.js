@@ -12,10 +12,10 @@ import { inverse, multiply, rotate } from "../reprojection/quaternion.js";
  * @typedef {import("../connection/messages.js").Vector} Vector
  */
 
-const M_PER_CM = 0.01;
+export const M_PER_CM = 0.01;
 
 /** Between the eyes in MediaPipe's face model: the origin of an avatar's head. Metres. */
-const EYES_M = [0, 0.026, 0.03];
+export const EYES_M = /** @type {Vector} */ ([0, 0.026, 0.03]);
 
 /** The base of the neck in the space of an avatar's head, about which heads turn. As on the server. */
 const NECK_M = /** @type {Vector} */ ([0, -0.145, -0.118]);
@@ -40,7 +40,7 @@ export const REST = Object.freeze({ rotation: [0, 0, 0, 1], translation: [0, 0, 
  */
 export function cameraPose(matrix) {
   const rotation = quaternionOf(matrix);
-  const neck = rotate(rotation, add(/** @type {Vector} */ (EYES_M), NECK_M));
+  const neck = rotate(rotation, add(EYES_M, NECK_M));
   const [x, y, z] = [matrix[12], matrix[13], matrix[14]].map((cm) => cm * M_PER_CM);
   return { rotation, neck_m: add(neck, [x, y, z]) };
 }
@@ -119,7 +119,7 @@ export function unit(quaternion) {
  * @param {readonly number[]} m 4 x 4 by columns; its columns may be scaled alike
  * @returns {Quaternion}
  */
-function quaternionOf(m) {
+export function quaternionOf(m) {
   const scale = Math.cbrt(determinant(m));
   /**
    * @param {number} row

@@ -48,4 +48,3 @@ test("angles and distances stay within what the avatars are trained for", () => 
   const near = head.view([0, 0, -0.1]).pose.position;
   close(near, [0, 0.03, 0.75 * 0.7]);
 });
-
