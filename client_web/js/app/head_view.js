@@ -2,13 +2,14 @@
 // in the page.
 
 import { EyeFollower } from "../input/eye_follower.js";
-import { HeadWindow } from "../input/head_window.js";
+import { HeadWindow, PHONE_PIXEL_M } from "../input/head_window.js";
 import { describeCameraTrouble, describeTrackerTrouble } from "../panels/publish_texts.js";
 import { eyePosition } from "../tracking/eye_position.js";
 import { TrackerTrouble } from "../tracking/tracker_trouble.js";
 import { recallScreen, rememberScreen } from "./remembered_screen.js";
 
 const LATENCY_EVERY_MS = 1000; // the latency is a percentile of many frames and changes slowly
+const HAND_HELD = "(pointer: coarse) and (max-width: 760px)"; // too small for the outline of a card
 const DEFAULT_LATENCY_MS = 50; // until a frame was displayed
 
 /**
@@ -43,6 +44,7 @@ export class HeadView {
   constructor(parts) {
     this.#parts = parts;
     this.#follower = new EyeFollower(this.window);
+    if (globalThis.matchMedia?.(HAND_HELD).matches) this.window.pixel_m = PHONE_PIXEL_M;
     Object.assign(this.window, recallScreen());
     parts.panel.connect({
       center: () => this.center(),

@@ -44,6 +44,7 @@ export function pageApi(parts, now) {
       stream: parts.stream,
       view_seq_sent: viewSender.seq,
       mesh_seq_sent: meshSender.seq,
+      following_eyes: input.viewpoint.following,
       view: { yaw_rad: orbit.yaw_rad, pitch_rad: orbit.pitch_rad, zoom: orbit.zoom },
       driving: face.driving,
       publishing: parts.publishing?.stats ?? null,

@@ -6,8 +6,11 @@
 import { homeWindow, viewThrough } from "../reprojection/screen_window.js";
 import { FARTHEST, NEAREST, PITCH_LIMIT_RAD, YAW_LIMIT_RAD } from "./orbit.js";
 
-/** CSS defines 96 pixels per inch; real screens are within a third of it. */
+/** CSS defines 96 pixels per inch; screens of computers are within a third of it. */
 export const DEFAULT_PIXEL_M = 0.0254 / 96;
+
+/** Phones have about 160 CSS pixels per inch, the unit of Android. */
+export const PHONE_PIXEL_M = 0.0254 / 160;
 
 /** The long side of a bank card, ISO/IEC 7810 ID-1. */
 export const CARD_WIDTH_M = 0.0856;

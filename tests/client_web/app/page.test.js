@@ -209,6 +209,7 @@ test("the page's API keeps the names of states and deliveries that scripts use",
       input: {
         orbit,
         face: { driving: false },
+        viewpoint: { following: false },
         viewSender: { seq: 3, clock: { lead_ms: null } },
         meshSender: { seq: null },
         viewMoved: () => moved++,
