@@ -232,6 +232,39 @@ async def test_the_page_may_do_only_what_it_needs(file: Path) -> None:
         assert (await client.get("/docs")).headers["content-security-policy"] == policy
 
 
+WASM = "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'"
+
+
+async def test_only_the_publish_page_and_the_workers_of_the_tracker_may_compile_wasm(
+    file: Path,
+) -> None:
+    async with running(tokens=file) as client:
+
+        async def policy(path: str) -> str:
+            headers = (await client.get(path)).headers
+            return str(headers["content-security-policy"])
+
+        for path in (
+            "/?publish=me",
+            "/?publish",
+            "/index.html?stream=a&publish=b",
+            "/js/tracking/module_worker.js",
+            "/js/tracking/classic_worker.js",
+        ):
+            assert WASM in await policy(path), path
+            assert "unsafe" not in (await policy(path)).replace("'wasm-unsafe-eval'", ""), path
+        for path in (
+            "/",
+            "/?stream=publish",
+            "/js/main.js?publish=me",
+            "/js/tracking/face_tracker.js",
+            "/v1/streams?publish=me",
+            "/v1/js/tracking/module_worker.jsx",
+            "/docs?publish",
+        ):
+            assert "wasm" not in await policy(path), path
+
+
 PREFLIGHT = {"Access-Control-Request-Method": "POST", "Origin": "https://a.example"}
 
 
