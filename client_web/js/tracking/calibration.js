@@ -6,6 +6,8 @@ import { averagePose, cameraPose } from "./head_pose.js";
 
 const FRAMES = 12; // 0.4 s at 30 per second
 const NOISE = 0.01; // a face at rest is not quite at 0: less than this is rest
+/** What the tracker returns for a closed eye, as measured with the shipped avatars (0.62 to 0.66). */
+const CLOSED = 0.64;
 const MOST_NEUTRAL = 0.7; // a coefficient whose neutral value is higher would hardly be left any range
 
 /**
@@ -85,8 +87,9 @@ export class Calibration {
    * @param {number} value
    */
   #above(name, value) {
-    const neutral = Math.min(this.#neutral[name] ?? 0, MOST_NEUTRAL);
-    return aboveNoise((value - neutral) / (1 - neutral));
+    const full = name.startsWith("eyeBlink") ? CLOSED : 1;
+    const neutral = Math.min(this.#neutral[name] ?? 0, MOST_NEUTRAL * full);
+    return aboveNoise((value - neutral) / (full - neutral));
   }
 
   #finish() {
