@@ -119,7 +119,7 @@ async def test_a_player_without_views_waits_for_its_first_frame_as_long_as_it_is
                 await asyncio.sleep(2.5)
                 assert (await client.get(viewer.address)).json()["state"] == "starting"
                 os.kill(worker.pid, signal.SIGCONT)
-                await viewer.until(lambda: bool(viewer.pictures))
+                await viewer.until(lambda: bool(viewer.images))
                 viewer.cut_off()
                 began = time.monotonic()
                 await viewer.until_ended()
