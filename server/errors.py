@@ -7,6 +7,7 @@
     ├── BadOfferError            an SDP offer or ICE fragment that cannot be used
     │   └── IceRestartError      a fragment with new ICE credentials
     ├── MediaTypeError           a body of a type this call does not take
+    │   └── ContentEncodingError a compressed body
     ├── LimitError               too many of something, such as streams
     │   ├── TooLargeError        a body or line over its limit
     │   └── TooManyRequestsError a client exceeds its rate or connection limit
@@ -80,6 +81,10 @@ class IceRestartError(BadOfferError):
 
 class MediaTypeError(TelewarpError):
     """A body has a type this call does not take."""
+
+
+class ContentEncodingError(MediaTypeError):
+    """A body is compressed."""
 
 
 class LimitError(TelewarpError):

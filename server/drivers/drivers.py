@@ -7,12 +7,12 @@ import logging
 from prometheus_client import CollectorRegistry, Counter
 
 from models.contract.arkit import ARKIT_NAMES
-from server.auth.authentication import is_loopback
 from server.drivers import live_link
 from server.drivers.listener import Listener, Read, bind
 from server.drivers.subjects import Subjects
 from server.drivers.vmc import VmcReader
 from server.errors import SettingsError
+from server.network.addresses import is_loopback
 from server.settings import Settings
 from server.streams.streams import Streams
 

@@ -12,6 +12,8 @@ from server.http.authorization import needs, open_to_all
 from server.http.bodies import problems
 from server.http.dependencies import (
     TheAdmission,
+    TheBackground,
+    TheConnections,
     TheDrivers,
     ThePool,
     TheRecordingsIfOn,
@@ -42,7 +44,7 @@ class ReadyToRender(BaseModel):
     waiting: int
     """Queued viewers."""
     problems: list[str]
-    """Workers that are not ready, and why."""
+    """Workers that are not ready and background tasks that failed, and why."""
 
 
 class Status(BaseModel):
@@ -70,19 +72,23 @@ async def healthz() -> Alive:
     ),
     dependencies=[open_to_all()],
 )
-async def readyz(pool: ThePool, admission: TheAdmission) -> ReadyToRender:
+async def readyz(
+    pool: ThePool, admission: TheAdmission, background: TheBackground
+) -> ReadyToRender:
     """200 once a worker is ready, 503 with the reason before, and when the server is to end."""
     admission.check_open()
     state = pool.status()
     if not state.ready:
         raise NotReadyError(state.reason or "no worker is ready")
     ready = sum(worker.ready for worker in state.workers)
+    states = [(worker.name, worker.problem) for worker in state.workers]
+    states += [(task.name, task.problem) for task in (*state.tasks, *background.statuses)]
     return ReadyToRender(
         workers=ready,
         sessions=admission.admitted,
         capacity=admission.capacity,
         waiting=admission.queued,
-        problems=[f"{worker.name}: {worker.problem}" for worker in state.workers if worker.problem],
+        problems=[f"{name}: {problem}" for name, problem in states if problem],
     )
 
 
@@ -113,11 +119,14 @@ async def metrics(
     streams: TheStreams,
     sessions: TheSessions,
     admission: TheAdmission,
+    background: TheBackground,
+    connections: TheConnections,
     drivers: TheDrivers,
     recordings: TheRecordingsIfOn,
 ) -> Response:
     """Workers, streams, viewers and caches, as Prometheus reads them."""
-    text = render(pool, streams, sessions, admission) + generate_latest(drivers.registry)
+    text = render(pool, streams, sessions, admission, background, connections)
+    text += generate_latest(drivers.registry)
     if recordings is not None:
         text += generate_latest(recordings.registry)
     return Response(text, media_type=CONTENT_TYPE)

@@ -107,6 +107,25 @@ async def test_four_viewers_watch_on_while_their_worker_is_killed_and_comes_back
                 assert newest.age_ms < 1000, "it gets no caches any more"
 
 
+async def test_a_player_without_views_waits_for_its_first_frame_as_long_as_it_is_there() -> None:
+    settings = Settings(port=0, workers=1, demo=False, max_sessions=8, idle_session_s=0.5)
+    with serving(settings) as served:
+        async with httpx2.AsyncClient(base_url=served.url) as client:
+            await client.post("/v1/streams", json={"id": "s"})
+            worker = served.app.state.pool.status().workers[0]
+            os.kill(worker.pid, signal.SIGSTOP)  # no frame for longer than the idle time
+            async with a_viewer(client) as viewer:  # sends no view
+                assert (await viewer.join("s")).status_code == 201
+                await asyncio.sleep(2.5)
+                assert (await client.get(viewer.address)).json()["state"] == "starting"
+                os.kill(worker.pid, signal.SIGCONT)
+                await viewer.until(lambda: bool(viewer.images))
+                viewer.cut_off()
+                began = time.monotonic()
+                await viewer.until_ended()
+                assert time.monotonic() - began < 3, "its presence counts once it has had frames"
+
+
 def test_a_worker_that_is_away_is_named_while_others_render() -> None:
     with serving(Settings(port=0, workers=2, demo=False, max_sessions=8)) as served:
         pool = served.app.state.pool

@@ -15,10 +15,11 @@ from starlette.requests import HTTPConnection
 from starlette.testclient import TestClient
 
 from server.app import create_app, pool_settings
-from server.auth.authentication import Authenticator, build_authenticator, is_loopback, token_of
+from server.auth.authentication import Authenticator, build_authenticator, token_of
 from server.auth.grants import Scope
 from server.auth.tokens import Tokens, read_tokens
 from server.errors import ForbiddenError, SettingsError
+from server.network.addresses import is_loopback
 from server.pool.fake import FakeEngineFactory
 from server.pool.pool import RenderPool
 from server.settings import Settings
@@ -229,6 +230,39 @@ async def test_the_page_may_do_only_what_it_needs(file: Path) -> None:
         missing = await client.get("/v1/nothing")
         assert missing.headers["content-security-policy"] == policy
         assert (await client.get("/docs")).headers["content-security-policy"] == policy
+
+
+WASM = "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'"
+
+
+async def test_only_the_publish_page_and_the_workers_of_the_tracker_may_compile_wasm(
+    file: Path,
+) -> None:
+    async with running(tokens=file) as client:
+
+        async def policy(path: str) -> str:
+            headers = (await client.get(path)).headers
+            return str(headers["content-security-policy"])
+
+        for path in (
+            "/?publish=me",
+            "/?publish",
+            "/index.html?stream=a&publish=b",
+            "/js/tracking/module_worker.js",
+            "/js/tracking/classic_worker.js",
+        ):
+            assert WASM in await policy(path), path
+            assert "unsafe" not in (await policy(path)).replace("'wasm-unsafe-eval'", ""), path
+        for path in (
+            "/",
+            "/?stream=publish",
+            "/js/main.js?publish=me",
+            "/js/tracking/face_tracker.js",
+            "/v1/streams?publish=me",
+            "/v1/js/tracking/module_worker.jsx",
+            "/docs?publish",
+        ):
+            assert "wasm" not in await policy(path), path
 
 
 PREFLIGHT = {"Access-Control-Request-Method": "POST", "Origin": "https://a.example"}
