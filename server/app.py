@@ -18,6 +18,7 @@ from models.contract.avatar_info import AvatarInfo
 from server import errors
 from server.admission.admission import Admission
 from server.admission.capacity import find_capacity
+from server.admission.shares import EVERYTHING, Shares
 from server.encoding.codecs import parse_codecs
 from server.encoding.nvenc import choose_h264
 from server.http import avatars, health, jpeg_socket, load, queue, render, streams, whep
@@ -107,6 +108,15 @@ def pool_settings(settings: Settings) -> PoolSettings:
     )
 
 
+def shares_of(settings: Settings) -> Shares:
+    """Return how much of the server one viewer may take; on its own machine, all of it."""
+    if settings.tokens is not None:
+        return Shares(settings.max_token_share, settings.max_address_share)
+    if settings.insecure:
+        return Shares(None, settings.max_address_share)
+    return EVERYTHING
+
+
 @asynccontextmanager
 async def _run_parts(
     settings: Settings, pool_factory: PoolFactory, app: FastAPI
@@ -120,7 +130,9 @@ async def _run_parts(
         stack.push_async_callback(pool.close)
         all_streams = Streams(pool.avatars, settings.max_streams)
         _run_in_background(stack, expire_streams(all_streams, settings.idle_stream_s))
-        admission = Admission(settings.max_sessions, settings.max_waiting)
+        admission = Admission(
+            settings.max_sessions, settings.max_waiting, shares=shares_of(settings)
+        )
         if settings.max_sessions is None:
             _run_in_background(stack, find_capacity(pool, admission, settings.fps, executor))
         sessions = Sessions(all_streams, pool, settings.fps, admission)

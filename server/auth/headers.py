@@ -8,7 +8,10 @@ from starlette.datastructures import MutableHeaders
 
 TOKEN = "Telewarp-Token"
 """Header of the token that a host sends to a redirected client."""
-EXPOSED = ("Location", "ETag", "Link", "Accept-Patch", "Retry-After", "WWW-Authenticate", TOKEN)
+EXPOSED = (
+    *("Location", "ETag", "Link", "Accept-Patch", "Accept-Post", "Allow", "Retry-After"),
+    *("WWW-Authenticate", TOKEN),
+)
 """Headers that pages of other origins may read; WHEP requires them."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -13,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from server.auth.addresses import behind_proxies, client_address
 from server.auth.authentication import SUBPROTOCOL, Authenticator, build_authenticator, remember
 from server.auth.grants import Grant
 from server.auth.headers import EXPOSED, Policy
@@ -62,8 +64,8 @@ class AccessMiddleware:
             await self._app(scope, receive, send)
 
     async def _serve(self, connection: HTTPConnection, receive: Receive, send: Send) -> None:
-        holder = self._identify(connection)
-        address = connection.client.host if connection.client else ""
+        address = client_address(connection.client.host if connection.client else "")
+        holder = self._identify(connection, address)
         try:
             with (
                 self._limits.request(client_key(address, holder)) if self._limits else nullcontext()
@@ -74,10 +76,10 @@ class AccessMiddleware:
             if answer is not None:
                 await answer(connection.scope, receive, send)
 
-    def _identify(self, connection: HTTPConnection) -> str | None:
+    def _identify(self, connection: HTTPConnection, address: str) -> str | None:
         found: Grant | TelewarpError
         try:
-            found = self._authenticator.identify(connection)
+            found = replace(self._authenticator.identify(connection), address=address)
         except TelewarpError as exc:
             found = exc  # raised by the route's rule, if it has one: the page needs no token
         remember(connection, found)
@@ -135,11 +137,12 @@ def install_access(
         answer=answer_telewarp_error,
     )
     if origins:
-        # Added last, so outermost: a page must be able to read refusals too.
+        # Outside the former: a page must be able to read refusals too.
         app.add_middleware(
             CORSMiddleware,
             allow_origins=origins,
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_methods=["GET", "HEAD", "OPTIONS", "POST", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "If-Match", TICKET_HEADER],
             expose_headers=EXPOSED,
         )
+    app.add_middleware(behind_proxies, trusted=settings.proxies)  # last, so outermost

@@ -42,6 +42,9 @@ logger = logging.getLogger(__name__)
 _RTX = "video/rtx"
 _LOWEST_BITRATE = 400_000
 _CHECK_S = 0.5
+HANDSHAKE_S = 4.0
+"""Seconds from the answer until ICE and DTLS must be complete. A viewer takes well below one, with
+TURN about two; a session whose handshake never ends keeps its slot from others."""
 _AIORTC_ERRORS = (
     *(AssertionError, AttributeError, LookupError, RuntimeError, StopIteration, TypeError),
     ValueError,
@@ -100,6 +103,7 @@ class AiortcPeer:
         self._rate = RateControl(start, min(start, _LOWEST_BITRATE), options.highest_bitrate)
         self._remote_user: str | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._handshake: asyncio.Task[None] | None = None
 
     async def answer(self, offer_sdp: str) -> str:
         """Answer the viewer's offer.
@@ -129,6 +133,7 @@ class AiortcPeer:
                 f"and a mid in every section, got one that lacks some ({exc})"
             ) from exc
         self._watch = asyncio.create_task(self._end_when_silent())
+        self._handshake = asyncio.create_task(self._end_unless_connected())
         return self._connection.localDescription.sdp
 
     async def add_candidates(self, sdp_fragment: str) -> None:
@@ -151,8 +156,9 @@ class AiortcPeer:
     async def close(self) -> None:
         """End the connection; may be called more than once."""
         self._ended = True  # so that the session is not ended again
-        if self._watch is not None:
-            self._watch.cancel()
+        for task in (self._watch, self._handshake):
+            if task is not None:
+                task.cancel()
         try:
             await self._connection.close()
         except AttributeError:
@@ -239,6 +245,8 @@ class AiortcPeer:
         self._end(f"no more video: {reason}")
 
     def _connection_changed(self) -> None:
+        if self._connection.connectionState == "connected":
+            self._session.handshake_complete()
         if self._connection.connectionState in ("failed", "closed"):
             self._end(f"the connection {self._connection.connectionState}")
 
@@ -247,6 +255,11 @@ class AiortcPeer:
         while time.monotonic() - self._last_keepalive_at < self._options.silence_s:
             await asyncio.sleep(_CHECK_S)
         self._end(f"silent for {self._options.silence_s:g} s")
+
+    async def _end_unless_connected(self) -> None:
+        await asyncio.sleep(HANDSHAKE_S)
+        if not self._session.connected:
+            self._end(f"no connection within {HANDSHAKE_S:g} s")
 
     def _end(self, reason: str) -> None:
         if not self._ended:
