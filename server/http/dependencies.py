@@ -92,11 +92,11 @@ TheStream = Annotated[Stream, Depends(_stream)]
 
 def _own_session(session_id: str, sessions: TheSessions, grant: TheGrant) -> Session:
     session = sessions.get(session_id)
-    if not grant.may_touch(session.viewer):
+    if not (grant.may_touch(session.viewer) and grant.covers(session.stream.id)):
         # The same answer as for an unknown id, so that ids of other viewers cannot be probed.
         raise SessionNotFoundError(f"no session {session_id!r}, or it has ended")
     return session
 
 
 OwnSession = Annotated[Session, Depends(_own_session)]
-"""A session that was opened with the same token; an admin may use every session."""
+"""A session that was opened with the same token; an admin may use every session of its streams."""
