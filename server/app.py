@@ -31,6 +31,7 @@ from server.http.viewer_page import viewer_route
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
 from server.pool.sizing import available_cores, default_warp_threads
+from server.sessions.expiry import end_expired_sessions
 from server.sessions.registry import Connect, Sessions
 from server.sessions.session import Peer, Session
 from server.settings import Settings
@@ -137,6 +138,7 @@ async def _run_parts(
             _run_in_background(stack, find_capacity(pool, admission, settings.fps, executor))
         sessions = Sessions(all_streams, pool, settings.fps, admission)
         stack.push_async_callback(sessions.close_all)
+        _run_in_background(stack, end_expired_sessions(sessions))
         if settings.demo:
             demo = _make_demo(all_streams, pool.avatars)
             _run_in_background(stack, run_idle_animation(demo, settings.fps))
