@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
@@ -19,6 +17,8 @@ from server import errors
 from server.admission.admission import Admission
 from server.admission.capacity import find_capacity
 from server.admission.shares import EVERYTHING, Shares
+from server.awake_clock import AwakeClock
+from server.background import BackgroundTasks
 from server.encoding.codecs import parse_codecs
 from server.encoding.nvenc import choose_h264
 from server.http import avatars, health, jpeg_socket, load, queue, render, streams, whep
@@ -127,37 +127,49 @@ async def _run_parts(
     async with AsyncExitStack() as stack:
         executor = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="encode")
         stack.callback(executor.shutdown)
-        pool = await _start_pool(settings, pool_factory)
+        clock = AwakeClock()
+        pool = await _start_pool(settings, pool_factory, clock)
         stack.push_async_callback(pool.close)
-        all_streams = Streams(pool.avatars, settings.max_streams)
-        _run_in_background(stack, expire_streams(all_streams, settings.idle_stream_s))
+        all_streams = Streams(pool.avatars, settings.max_streams, clock.now)
+        background = BackgroundTasks()
+        stack.push_async_callback(background.close)
+        background.start("run the clock", clock.run)
+        background.start(
+            "expire streams", partial(expire_streams, all_streams, settings.idle_stream_s)
+        )
         admission = Admission(
-            settings.max_sessions, settings.max_waiting, shares=shares_of(settings)
+            settings.max_sessions, settings.max_waiting, clock.now, shares_of(settings)
         )
         if settings.max_sessions is None:
-            _run_in_background(stack, find_capacity(pool, admission, settings.fps, executor))
+            background.start(
+                "measure the capacity",
+                partial(find_capacity, pool, admission, settings.fps, executor),
+            )
         sessions = Sessions(all_streams, pool, settings.fps, admission)
         stack.push_async_callback(sessions.close_all)
-        _run_in_background(stack, end_expired_sessions(sessions))
+        background.start("end expired sessions", partial(end_expired_sessions, sessions))
         if settings.demo:
             demo = _make_demo(all_streams, pool.avatars)
-            _run_in_background(stack, run_idle_animation(demo, settings.fps))
+            background.start("animate the demo", partial(run_idle_animation, demo, settings.fps))
+        app.state.background = background
         app.state.pool = pool
         app.state.streams = all_streams
         app.state.admission = admission
         app.state.sessions = sessions
-        app.state.connect = _webrtc_connector(settings, executor)
+        app.state.connect = _webrtc_connector(settings, executor, clock)
         app.state.connect_jpeg = partial(
-            JpegPeer, executor=executor, silence_s=settings.idle_session_s
+            JpegPeer, executor=executor, silence_s=settings.idle_session_s, clock=clock.now
         )
         yield
 
 
-async def _start_pool(settings: Settings, pool_factory: PoolFactory) -> RenderPool:
+async def _start_pool(
+    settings: Settings, pool_factory: PoolFactory, clock: AwakeClock
+) -> RenderPool:
     """Load the avatars and start the workers; a failure of either is an error of the settings."""
     try:
         pool = pool_factory(settings)
-        await pool.start()
+        await pool.start(clock.now)
     except Exception as exc:
         logger.debug("the pool did not start", exc_info=exc)
         raise errors.SettingsError(
@@ -167,7 +179,7 @@ async def _start_pool(settings: Settings, pool_factory: PoolFactory) -> RenderPo
     return pool
 
 
-def _webrtc_connector(settings: Settings, executor: Executor) -> Connect:
+def _webrtc_connector(settings: Settings, executor: Executor, clock: AwakeClock) -> Connect:
     options = PeerOptions(
         fps=settings.fps,
         codecs=parse_codecs(settings.codecs),
@@ -175,8 +187,10 @@ def _webrtc_connector(settings: Settings, executor: Executor) -> Connect:
         start_bitrate=settings.start_bitrate_kbps and settings.start_bitrate_kbps * 1000,
         highest_bitrate=settings.max_bitrate_kbps * 1000,
         silence_s=settings.idle_session_s,
+        clock=clock.now,
         ice_servers=settings.ice,
         reach=settings.reach,
+        candidates=settings.candidates,
     )
 
     def connect(session: Session) -> Peer:
@@ -190,14 +204,3 @@ def _make_demo(all_streams: Streams, known: Mapping[str, AvatarInfo]) -> Stream:
     demo = all_streams.create("default" if "default" in known else next(iter(known)), DEMO)
     demo.permanent = True
     return demo
-
-
-def _run_in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine until the stack is closed."""
-    stack.push_async_callback(_cancel, asyncio.create_task(work))
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

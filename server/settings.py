@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import LiteralString, TypeVar
+from typing import Literal, LiteralString, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -17,7 +17,14 @@ from pydantic_settings import SettingsError as UnreadableSettingsError
 from server.encoding.codecs import parse_codecs
 from server.errors import SettingsError
 from server.logs import LogFormat
-from server.network.addresses import Reachability, parse_address, parse_networks, parse_ports
+from server.network.addresses import (
+    CandidatePolicy,
+    Reachability,
+    is_loopback,
+    parse_address,
+    parse_networks,
+    parse_ports,
+)
 from server.network.ice_servers import IceServers, parse_urls
 from server.protocol.messages import describe
 
@@ -214,6 +221,12 @@ class Settings(AccessSettings):
     udp_ports: str | None = Field(
         default=None, description="UDP ports for video, such as 40000-40100; default: any"
     )
+    private_candidates: Literal["allow", "deny"] = Field(
+        default="allow",
+        description="whether video may go to addresses of local networks that a viewer names; deny "
+        "where all viewers come from the internet: they cannot make the server send datagrams to "
+        "machines of its own network",
+    )
     public_url: str | None = Field(
         default=None,
         pattern=r"^https?://[^/\s]+$",
@@ -253,6 +266,12 @@ class Settings(AccessSettings):
         ports = parse_ports(self.udp_ports) if self.udp_ports is not None else None
         address = parse_address(self.public_address) if self.public_address is not None else None
         return Reachability(ports, address)
+
+    @property
+    def candidates(self) -> CandidatePolicy:
+        """Addresses of viewers that may be contacted."""
+        only_here = self.tokens is None and not self.insecure and is_loopback(self.host)
+        return CandidatePolicy(loopback=only_here, private=self.private_candidates == "allow")
 
     @property
     def largest_body(self) -> int:

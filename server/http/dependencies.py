@@ -1,4 +1,7 @@
-"""The parts of the running server that calls work with, as FastAPI dependencies."""
+"""The parts of the running server that calls work with, as FastAPI dependencies.
+
+All are coroutines: FastAPI runs plain functions in threads, of which slow requests may hold all.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from starlette.requests import HTTPConnection
 
 from server.admission.admission import Admission
 from server.auth.redirect_tokens import RedirectTokens
+from server.background import BackgroundTasks
 from server.errors import SessionNotFoundError
 from server.http.authorization import TheGrant
 from server.http.streaming_requests import StreamingRequests
@@ -21,52 +25,57 @@ from server.streams.streams import Stream, Streams
 from server.transport.jpeg_socket import ConnectJpeg
 
 
-def _settings(connection: HTTPConnection) -> Settings:
+async def _settings(connection: HTTPConnection) -> Settings:
     settings: Settings = connection.app.state.settings
     return settings
 
 
-def _pool(connection: HTTPConnection) -> RenderPool:
+async def _pool(connection: HTTPConnection) -> RenderPool:
     pool: RenderPool = connection.app.state.pool
     return pool
 
 
-def _streams(connection: HTTPConnection) -> Streams:
+async def _streams(connection: HTTPConnection) -> Streams:
     streams: Streams = connection.app.state.streams
     return streams
 
 
-def _sessions(connection: HTTPConnection) -> Sessions:
+async def _sessions(connection: HTTPConnection) -> Sessions:
     sessions: Sessions = connection.app.state.sessions
     return sessions
 
 
-def _admission(connection: HTTPConnection) -> Admission:
+async def _admission(connection: HTTPConnection) -> Admission:
     admission: Admission = connection.app.state.admission
     return admission
 
 
-def _connect(connection: HTTPConnection) -> Connect:
+async def _background(connection: HTTPConnection) -> BackgroundTasks:
+    background: BackgroundTasks = connection.app.state.background
+    return background
+
+
+async def _connect(connection: HTTPConnection) -> Connect:
     connect: Connect = connection.app.state.connect
     return connect
 
 
-def _live(connection: HTTPConnection) -> StreamingRequests:
+async def _live(connection: HTTPConnection) -> StreamingRequests:
     live: StreamingRequests = connection.app.state.live
     return live
 
 
-def _ice_servers(connection: HTTPConnection) -> IceServers:
+async def _ice_servers(connection: HTTPConnection) -> IceServers:
     servers: IceServers = connection.app.state.ice_servers
     return servers
 
 
-def _redirect_tokens(connection: HTTPConnection) -> RedirectTokens | None:
+async def _redirect_tokens(connection: HTTPConnection) -> RedirectTokens | None:
     redirect_tokens: RedirectTokens | None = connection.app.state.redirect_tokens
     return redirect_tokens
 
 
-def _connect_jpeg(connection: HTTPConnection) -> ConnectJpeg:
+async def _connect_jpeg(connection: HTTPConnection) -> ConnectJpeg:
     connect: ConnectJpeg = connection.app.state.connect_jpeg
     return connect
 
@@ -75,6 +84,7 @@ TheSettings = Annotated[Settings, Depends(_settings)]
 ThePool = Annotated[RenderPool, Depends(_pool)]
 TheStreams = Annotated[Streams, Depends(_streams)]
 TheSessions = Annotated[Sessions, Depends(_sessions)]
+TheBackground = Annotated[BackgroundTasks, Depends(_background)]
 TheAdmission = Annotated[Admission, Depends(_admission)]
 TheLiveRequests = Annotated[StreamingRequests, Depends(_live)]
 TheConnect = Annotated[Connect, Depends(_connect)]
@@ -83,14 +93,14 @@ TheRedirectTokens = Annotated[RedirectTokens | None, Depends(_redirect_tokens)]
 TheIceServers = Annotated[IceServers, Depends(_ice_servers)]
 
 
-def _stream(stream_id: str, streams: TheStreams) -> Stream:
+async def _stream(stream_id: str, streams: TheStreams) -> Stream:
     return streams.get(stream_id)
 
 
 TheStream = Annotated[Stream, Depends(_stream)]
 
 
-def _own_session(session_id: str, sessions: TheSessions, grant: TheGrant) -> Session:
+async def _own_session(session_id: str, sessions: TheSessions, grant: TheGrant) -> Session:
     session = sessions.get(session_id)
     if not (grant.may_touch(session.viewer) and grant.covers(session.stream.id)):
         # The same answer as for an unknown id, so that ids of other viewers cannot be probed.

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from server.admission.admission import Admission
+from server.background import BackgroundTasks
 from server.cluster.__main__ import ListSettings
 from server.http.metrics import render
 from server.sessions.registry import Sessions
@@ -137,7 +138,7 @@ async def test_the_scaler_counts_a_metric_that_exists() -> None:
         streams = Streams(pool.avatars)
         admission = Admission()
         sessions = Sessions(streams, pool, 60, admission)
-        told = render(pool, streams, sessions, admission).decode()
+        told = render(pool, streams, sessions, admission, BackgroundTasks()).decode()
     assert f"\n{metric['pods']['metric']['name']} 0.0\n" in told
 
 

@@ -127,7 +127,7 @@ def test_the_interactive_description_needs_nothing_from_elsewhere(http: httpx2.C
     assert "script-src 'self';" in policy
 
 
-async def test_the_viewer_is_served_and_asked_for_each_time(tmp_path: Path) -> None:
+async def test_the_viewer_page_is_served_and_revalidated_on_each_visit(tmp_path: Path) -> None:
     (tmp_path / "js").mkdir()
     (tmp_path / "index.html").write_text("<title>Telewarp</title>")
     (tmp_path / "js" / "main.js").write_text("export {};")

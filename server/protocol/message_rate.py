@@ -1,0 +1,68 @@
+"""How many messages of one sender are parsed: a token bucket that is asked before parsing.
+
+Live input is one deep, so a message above the rate is dropped and counted and a newer one takes its
+place. Only a sender that stays far above the rate for long is worth disconnecting.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+FLOOD_FACTOR = 10.0
+"""A sender at this multiple of its rate floods. A page that catches up after a stall of the network
+sends the messages of some seconds at once, but not for longer than `FLOOD_S`."""
+FLOOD_S = 10.0
+
+
+class MessageRate:
+    """The rate of one sender's messages.
+
+    Args:
+        per_s: Messages per second on average.
+        burst: Messages that a sender may send at once after a pause.
+        clock: Seconds, never going back.
+    """
+
+    def __init__(
+        self, per_s: float, burst: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.dropped = 0
+        """Messages above the rate."""
+        self.flooding = False
+        """Whether the sender was above `FLOOD_FACTOR` times its rate for `FLOOD_S`; never reset."""
+        self._per_s = per_s
+        self._burst = max(1.0, burst)
+        self._clock = clock
+        self._left = self._burst
+        self._counted_at = self._window_began_at = clock()
+        self._in_window = 0
+
+    def take(self) -> bool:
+        """Count a message.
+
+        Returns:
+            Whether it is within the rate; otherwise drop it without parsing it.
+        """
+        now = self._clock()
+        self._left = min(self._burst, self._left + (now - self._counted_at) * self._per_s)
+        self._counted_at = now
+        self._note_flood(now)
+        if self._left < 1.0:
+            self.dropped += 1
+            return False
+        self._left -= 1.0
+        return True
+
+    def wait_s(self) -> float:
+        """Return the time until the next message is within the rate, seconds; 0 if it is now."""
+        left = self._left + (self._clock() - self._counted_at) * self._per_s
+        return max(0.0, (1.0 - left) / self._per_s)
+
+    def _note_flood(self, now: float) -> None:
+        self._in_window += 1
+        elapsed_s = now - self._window_began_at
+        if elapsed_s < FLOOD_S:
+            return
+        self.flooding |= self._in_window > FLOOD_FACTOR * self._per_s * elapsed_s
+        self._window_began_at, self._in_window = now, 0

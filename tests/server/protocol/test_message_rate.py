@@ -1,0 +1,78 @@
+"""The token bucket of messages: what passes, what is counted, and who floods."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.protocol.message_rate import FLOOD_FACTOR, FLOOD_S, MessageRate
+
+
+class Clock:
+    now_s = 50.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def send(rate: MessageRate, clock: Clock, per_s: float, seconds: float) -> int:
+    """Send at a steady rate; return the number of messages that passed."""
+    passed = 0
+    for _ in range(round(per_s * seconds)):
+        clock.now_s += 1 / per_s
+        passed += rate.take()
+    return passed
+
+
+def test_a_burst_passes_and_then_the_rate() -> None:
+    clock = Clock()
+    rate = MessageRate(100, 20, clock)
+    assert sum(rate.take() for _ in range(50)) == 20
+    assert rate.dropped == 30
+    clock.now_s += 0.1
+    assert sum(rate.take() for _ in range(50)) == 10
+    clock.now_s += 60
+    assert sum(rate.take() for _ in range(50)) == 20
+
+
+def test_a_sender_at_its_rate_loses_nothing() -> None:
+    clock = Clock()
+    rate = MessageRate(120, 20, clock)
+    assert send(rate, clock, 120, 30) == 120 * 30
+    assert (rate.dropped, rate.flooding) == (0, False)
+
+
+def test_a_sender_above_its_rate_gets_its_rate_and_the_rest_is_counted() -> None:
+    clock = Clock()
+    rate = MessageRate(100, 10, clock)
+    passed = send(rate, clock, 300, 20)
+    assert passed == pytest.approx(100 * 20 + 10, abs=2)
+    assert rate.dropped == 300 * 20 - passed
+    assert not rate.flooding
+
+
+def test_the_wait_is_the_time_until_the_next_message_passes() -> None:
+    clock = Clock()
+    rate = MessageRate(10, 1, clock)
+    assert rate.wait_s() == 0
+    assert rate.take()
+    assert rate.wait_s() == pytest.approx(0.1)
+    clock.now_s += rate.wait_s() + 1e-9
+    assert rate.take()
+
+
+def test_a_sender_far_above_its_rate_for_long_floods() -> None:
+    clock = Clock()
+    rate = MessageRate(10, 10, clock)
+    send(rate, clock, 10 * FLOOD_FACTOR * 1.5, FLOOD_S * 0.9)
+    assert not rate.flooding, "not for long yet"
+    send(rate, clock, 10 * FLOOD_FACTOR * 1.5, FLOOD_S * 0.2)
+    assert rate.flooding
+
+
+def test_messages_that_a_stall_has_delayed_are_no_flood() -> None:
+    clock = Clock()
+    rate = MessageRate(10, 10, clock)
+    for _ in range(500):
+        rate.take()
+    send(rate, clock, 10, 2 * FLOOD_S)
+    assert not rate.flooding
