@@ -20,7 +20,10 @@ from server.admission.draining import drain
 from server.app import PoolFactory, create_app
 from server.errors import NotReadyError, SettingsError
 from server.http.streaming_requests import StreamingRequests
+from server.line_writer import LineWriter
 from server.logs import LogFormat
+from server.network.connections import Connections, limit_connections
+from server.network.http_protocol import WebSocketProtocol, http_protocol
 from server.network.listening import listen
 from server.pool.pool import RenderPool
 from server.settings import Settings, read_settings
@@ -96,20 +99,26 @@ def main(arguments: list[str], pool_factory: PoolFactory | None = None) -> int:
         log_format = settings.log_format
         level = logging.getLevelNamesMapping()[settings.log_level.upper()]
         logs.configure(log_format, level)
-        with listen(settings.host, settings.port) as listening:
-            return asyncio.run(_serve(settings, listening, pool_factory))
+        connections = limit_connections(settings.max_address_connections)
+        with listen(settings.host, settings.port, connections) as listening:
+            return asyncio.run(_serve(settings, listening, connections, pool_factory))
     except SettingsError as exc:
         _announce(f"Telewarp cannot start: {exc}", log_format, False)
         return 1
 
 
 async def _serve(
-    settings: Settings, listening: socket.socket, pool_factory: PoolFactory | None
+    settings: Settings,
+    listening: socket.socket,
+    connections: Connections,
+    pool_factory: PoolFactory | None,
 ) -> int:
-    app = create_app(settings, pool_factory)
+    app = create_app(settings, pool_factory, connections)
     config = uvicorn.Config(
         app,
         loop="asyncio",
+        http=http_protocol(connections),
+        ws=WebSocketProtocol,
         lifespan="off",  # run here, so that errors at the start are raised here
         log_config=None,
         access_log=False,
@@ -165,7 +174,10 @@ def _announce(text: str, log_format: LogFormat, good: bool) -> None:
     if log_format == "json":
         logs.announce(logger, text, logging.INFO if good else logging.ERROR)
     else:
-        print(text, file=sys.stdout if good else sys.stderr, flush=True)
+        writer = LineWriter(sys.stdout if good else sys.stderr)
+        writer.write(text)
+        if not good:
+            writer.flush()  # the program may end now
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
     ├── BadOfferError            an SDP offer or ICE fragment that cannot be used
     │   └── IceRestartError      a fragment with new ICE credentials
     ├── MediaTypeError           a body of a type this call does not take
+    │   └── ContentEncodingError a compressed body
     ├── LimitError               too many of something, such as streams
     │   ├── TooLargeError        a body or line over its limit
     │   └── TooManyRequestsError a client exceeds its rate or connection limit
@@ -17,6 +18,7 @@
     │   ├── AvatarNotFoundError
     │   ├── StreamNotFoundError
     │   ├── SessionNotFoundError
+    │   ├── RecordingNotFoundError
     │   └── TicketNotFoundError
     ├── StreamExistsError        the requested id is taken
     ├── StreamClosedError        the stream was deleted while something was using it
@@ -26,6 +28,7 @@
     │   └── FullError            every session is in use; the viewer can join the queue
     ├── DrainingError            the server ends once its viewers have left
     ├── NotReadyError            no worker is ready yet; worth trying again soon
+    ├── StorageError             a recording cannot be written or read
     ├── RenderError              the renderer failed at a job it had accepted
     └── SettingsError            the server cannot start with its settings
 
@@ -80,6 +83,10 @@ class MediaTypeError(TelewarpError):
     """A body has a type this call does not take."""
 
 
+class ContentEncodingError(MediaTypeError):
+    """A body is compressed."""
+
+
 class LimitError(TelewarpError):
     """There are as many of something as there may be, such as streams."""
 
@@ -129,6 +136,10 @@ class SessionNotFoundError(NotFoundError):
     """No session has this id, or it has ended."""
 
 
+class RecordingNotFoundError(NotFoundError):
+    """No recording has this id, or the server keeps none."""
+
+
 class TicketNotFoundError(NotFoundError):
     """No ticket has this id, or it has lost its queue position."""
 
@@ -163,6 +174,10 @@ class DrainingError(TelewarpError):
 
 class NotReadyError(TelewarpError):
     """No worker is ready yet; trying again soon should succeed."""
+
+
+class StorageError(TelewarpError):
+    """A recording cannot be written or read: a full disk, a missing right."""
 
 
 class RenderError(TelewarpError):

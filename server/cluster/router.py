@@ -24,6 +24,7 @@ from server.http.access import install_access
 from server.http.authorization import TheGrant, needs, open_to_all
 from server.http.bodies import read_body
 from server.http.problems import answer_errors
+from server.http.unread_bodies import UnreadBodies
 from server.http.viewer_page import viewer_route
 from server.protocol.host_load import HeldStream
 from server.protocol.messages import parse_stream_request
@@ -49,6 +50,7 @@ def create_router(settings: RouterSettings, placement: Placement) -> FastAPI:
     app.state.placement = placement
     app.state.tokens = _signing(settings)
     install_access(app, settings, reached=settings.host_sources)
+    app.add_middleware(UnreadBodies)  # outermost: it applies to the refusals of the others too
     app.include_router(router)
     app.router.routes.append(viewer_route(settings.client))
     answer_errors(app)
@@ -66,7 +68,7 @@ def _signing(settings: RouterSettings) -> Tokens | None:
     return tokens
 
 
-def _placement(connection: HTTPConnection) -> Placement:
+async def _placement(connection: HTTPConnection) -> Placement:
     placement: Placement = connection.app.state.placement
     return placement
 
@@ -82,9 +84,9 @@ ThePlacement = Annotated[Placement, Depends(_placement)]
 class Redirect:
     """Redirects one client to a host."""
 
-    def __init__(self, connection: HTTPConnection, grant: TheGrant) -> None:
+    def __init__(self, connection: HTTPConnection, grant: Grant) -> None:
         self._connection = connection
-        self._grant: Grant = grant
+        self._grant = grant
         self._tokens = _signer(connection)
 
     def to(self, host: str, *scopes: Scope) -> Response:
@@ -105,7 +107,11 @@ class Redirect:
         return Response(status_code=status.HTTP_307_TEMPORARY_REDIRECT, headers=headers)
 
 
-TheRedirect = Annotated[Redirect, Depends()]
+async def _redirect(connection: HTTPConnection, grant: TheGrant) -> Redirect:
+    return Redirect(connection, grant)
+
+
+TheRedirect = Annotated[Redirect, Depends(_redirect)]
 
 
 @router.post("/v1/streams/{stream_id}/whep", dependencies=[needs(Scope.VIEW)])

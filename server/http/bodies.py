@@ -11,7 +11,7 @@ from typing import Any
 
 from fastapi import Request
 
-from server.errors import MediaTypeError, TooLargeError
+from server.errors import ContentEncodingError, MediaTypeError, TooLargeError
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -43,12 +43,25 @@ def require_media_type(request: Request, *expected: str) -> str:
     return got
 
 
+def _require_no_encoding(request: Request) -> None:
+    """Refuse compressed bodies: a small one could decompress to one without bound.
+
+    Raises:
+        ContentEncodingError: If the body has an encoding other than `identity`.
+    """
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise ContentEncodingError(f"expected no Content-Encoding, got {encoding[:60]}")
+
+
 async def read_body(request: Request, largest: int) -> bytes:
     """Read a whole body.
 
     Raises:
+        ContentEncodingError: If it is compressed.
         TooLargeError: As soon as it is known to be larger than `largest` bytes.
     """
+    _require_no_encoding(request)
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > largest:
         raise TooLargeError(f"expected a body of at most {largest} bytes, got {announced}")
@@ -64,8 +77,10 @@ async def read_lines(request: Request, longest: int) -> AsyncIterator[tuple[int,
     """Give a body's lines as they arrive, each with its number from 1; empty ones are left out.
 
     Raises:
+        ContentEncodingError: If it is compressed.
         TooLargeError: If a line is longer than `longest` bytes.
     """
+    _require_no_encoding(request)
     number = 1
     rest = b""
     async for chunk in request.stream():

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
+from starlette.routing import Match
 from starlette.websockets import WebSocketState
 
 from server import errors
@@ -38,10 +39,12 @@ STATUS: Mapping[type[errors.TelewarpError], int] = {
     errors.PoolBusyError: 503,
     errors.DrainingError: 503,
     errors.NotReadyError: 503,
+    errors.StorageError: 507,
     errors.RenderError: 500,
     errors.TelewarpError: 500,
 }
 RETRY_AFTER_S = {errors.PoolBusyError: 5, errors.DrainingError: 5, errors.NotReadyError: 2}
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _CLOSED_FOR = 4000
 """A WebSocket's close code is this plus the status code, in the range left to applications."""
 _LONGEST_REASON = 123
@@ -114,6 +117,8 @@ def _headers(error: errors.TelewarpError, retry_after_s: int | None) -> dict[str
     if isinstance(error, errors.UnauthorizedError):  # RFC 6750, section 3
         why = ', error="invalid_token"' if isinstance(error, errors.BadTokenError) else ""
         return {"WWW-Authenticate": f'Bearer realm="telewarp"{why}'}
+    if isinstance(error, errors.ContentEncodingError):  # RFC 9110, section 15.5.16
+        return {"Accept-Encoding": "identity"}
     if isinstance(error, errors.TooManyRequestsError):
         retry_after_s = error.retry_after_s
     return {"Retry-After": str(retry_after_s)} if retry_after_s else {}
@@ -123,15 +128,27 @@ async def _answer_http(request: Request, error: Exception) -> Response:
     """Answer errors that the framework raises: unknown paths and methods."""
     assert isinstance(error, HTTPException)
     place = f"{request.method} {request.url.path}"
+    headers = error.headers
     match error.status_code:
         case 404:
             detail = f"expected a path of this server (see /docs), got {place}"
         case 405:
-            allowed = (error.headers or {}).get("Allow", "another")
+            allowed = ", ".join(_methods_of(request))
+            headers = {**(headers or {}), "Allow": allowed}
             detail = f"expected the method to be {allowed}, got {place}"
         case _:
             detail = error.detail
-    return problem(error.status_code, detail, error.headers)
+    return problem(error.status_code, detail, headers)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Return all methods of a path; the framework names those of one route only."""
+    routes = request.app.router.routes
+    return [
+        method
+        for method in _METHODS
+        if any(r.matches({**request.scope, "method": method})[0] == Match.FULL for r in routes)
+    ]
 
 
 async def _answer_validation(request: Request, error: Exception) -> Response:

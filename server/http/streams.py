@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Annotated
 
@@ -32,8 +33,9 @@ from server.http.dependencies import (
 from server.protocol.decode import decode_mesh
 from server.protocol.messages import (
     MeshFrame,
+    at_index,
+    each_mesh_frame,
     parse_mesh_frame,
-    parse_mesh_frames,
     parse_stream_request,
 )
 from server.protocol.states import MeshState
@@ -42,6 +44,8 @@ from server.streams.streams import Stream
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
 
+_LONGEST_STEP_S = 0.005
+"""How long the frames of an array are read before others may run; 16 MB of them take a second."""
 _STREAM_DELETED = 4404
 """WebSocket close code, of the range for applications, after HTTP's 404."""
 
@@ -192,20 +196,25 @@ async def post_frames(
         async with live.until_ended():
             await _publish_lines(request, publisher, settings.longest_line)
         return publisher.result
-    frames = parse_mesh_frames(await read_body(request, settings.largest_body), settings.max_frames)
-    for mesh in _check_all(frames, publisher):
+    body = await read_body(request, settings.largest_body)
+    for mesh in await _check_all(body, publisher, settings.max_frames):
         publisher.publish(mesh)
     return publisher.result
 
 
-def _check_all(frames: list[MeshFrame], publisher: _Publisher) -> list[MeshState]:
-    checked = []
-    for index, frame in enumerate(frames):
+async def _check_all(body: bytes, publisher: _Publisher, max_frames: int) -> list[MeshState]:
+    """Check every frame of a body, and let others run in between."""
+    checked: list[MeshState] = []
+    several = body.lstrip().startswith(b"[")
+    pause_at = time.monotonic() + _LONGEST_STEP_S
+    for index, frame in enumerate(each_mesh_frame(body, max_frames)):
         try:
             checked.append(publisher.check(frame))
         except BadMessageError as exc:
-            place = f"{index}." if len(frames) > 1 else ""
-            raise BadMessageError(f"{place}{exc}") from exc
+            raise BadMessageError(at_index(index, exc) if several else str(exc)) from exc
+        if time.monotonic() > pause_at:
+            await asyncio.sleep(0)
+            pause_at = time.monotonic() + _LONGEST_STEP_S
     return checked
 
 

@@ -7,25 +7,31 @@ says what was expected and what was received.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from math import sqrt
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
+    GetCoreSchemaHandler,
     RootModel,
     Tag,
     TypeAdapter,
     ValidationError,
     model_validator,
 )
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
+from pydantic_core.core_schema import no_info_after_validator_function, nullable_schema
 
 from server.errors import BadMessageError
+from server.protocol.json_bounds import check_values, split_array
 
 LARGEST_SEQ = 2**53 - 1
 """The largest whole number JavaScript counts to without gaps."""
@@ -40,7 +46,39 @@ LARGEST_COEFFICIENT = 10.0
 LONGEST_EXPRESSION = 1024
 LONGEST_VERTICES = 8 * 2**20
 """Characters of base64: some 500 000 vertices, above every avatar we know."""
+LONGEST_SMALL_MESSAGE = 4096
+"""Characters of a view, a ping or a request to create a stream; each takes some 200."""
+FRAME_VALUES = LONGEST_EXPRESSION + 64
+"""Values of one mesh frame: its coefficients and everything else."""
+_SMALL_VALUES = 64
 _SHOWN_INPUT = 60
+_BYTE_ORDER_MARK = "\ufeff"
+
+
+class _NullMeans:
+    """Accepts `null` for a value that may be left out; some languages write every field.
+
+    Args:
+        default: The value that `null` stands for.
+    """
+
+    def __init__(self, default: Any) -> None:
+        self._default = default
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return no_info_after_validator_function(self._fill, nullable_schema(handler(source)))
+
+    def _fill(self, value: Any) -> Any:
+        return self._default if value is None else value
+
+
+def _whole(value: Any) -> Any:
+    """Convert 3.0 to 3: an integer of JSON Schema, and all that languages of doubles can write."""
+    if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_SEQ:
+        return int(value)
+    return value
 
 
 def _unit(quaternion: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
@@ -55,7 +93,7 @@ def _unit(quaternion: tuple[float, float, float, float]) -> tuple[float, float, 
     return (x / length, y / length, z / length, w / length)
 
 
-Seq = Annotated[int, Field(ge=0, le=LARGEST_SEQ)]
+Seq = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=LARGEST_SEQ)]
 ClockMs = Annotated[float, Field(ge=-LONGEST_CLOCK_MS, le=LONGEST_CLOCK_MS)]
 Metres = Annotated[float, Field(ge=-FARTHEST_M, le=FARTHEST_M)]
 Point = tuple[Metres, Metres, Metres]
@@ -67,6 +105,10 @@ Quaternion = Annotated[
     AfterValidator(_unit),
     Field(description="Unit quaternion [x, y, z, w]", examples=[[0.0, 0.0, 0.0, 1.0]]),
 ]
+_NO_ROTATION = (0.0, 0.0, 0.0, 1.0)
+_ORIGIN = (0.0, 0.0, 0.0)
+_Rotation = Annotated[Quaternion, _NullMeans(_NO_ROTATION)]
+_AvatarId = Annotated[str, Field(max_length=128), _NullMeans("default")]
 # The range of each avatar is checked in `decode.py`.
 Coefficient = Annotated[float, Field(ge=-LARGEST_COEFFICIENT, le=LARGEST_COEFFICIENT)]
 
@@ -97,21 +139,23 @@ class Message(BaseModel):
 class HeadPose(Message):
     """Pose of the head, local to world."""
 
-    rotation: Quaternion = (0.0, 0.0, 0.0, 1.0)
-    translation: Point = Field(default=(0.0, 0.0, 0.0), description="Metres")
+    rotation: _Rotation = _NO_ROTATION
+    translation: Annotated[Point, _NullMeans(_ORIGIN)] = Field(
+        default=_ORIGIN, description="Metres"
+    )
 
 
 class Eye(Message):
     """Pose of the viewer's eye, local to world; it looks along its own -Z."""
 
-    rotation: Quaternion = (0.0, 0.0, 0.0, 1.0)
+    rotation: _Rotation = _NO_ROTATION
     position: Point = Field(description="Metres", examples=[[0.0, 0.0, 0.7]])
 
 
 class Face(Message):
     """A face at one moment, without the moment."""
 
-    head: HeadPose = HeadPose()
+    head: Annotated[HeadPose, _NullMeans(HeadPose())] = HeadPose()
     expression: Expression | None = Field(
         default=None,
         description="Coefficients, by name or whole in the avatar's order, within its "
@@ -182,15 +226,15 @@ ViewerMessage = Annotated[View | MeshMessage | Ping, Discriminator("type")]
 class RenderFace(Face):
     """A `MeshFrame` whose `seq` and clock may be left out: a still image has no order."""
 
-    seq: Seq = 0
+    seq: Annotated[Seq, _NullMeans(0)] = 0
     captured_at_ms: ClockMs | None = None
 
 
 class RenderView(Message):
     """A `View` whose `type`, `seq` and clock may be left out."""
 
-    type: Literal["view"] = "view"
-    seq: Seq = 0
+    type: Annotated[Literal["view"], _NullMeans("view")] = "view"
+    seq: Annotated[Seq, _NullMeans(0)] = 0
     sent_at_ms: ClockMs | None = None
     eye: Eye
     fov_y_rad: FovRad | None = None
@@ -199,7 +243,7 @@ class RenderView(Message):
 class CachedState(Message):
     """The state a cache is made from, before it is warped to the requested state."""
 
-    frame: RenderFace = RenderFace()
+    frame: Annotated[RenderFace, _NullMeans(RenderFace())] = RenderFace()
     view: RenderView | None = Field(default=None, description="Default: the avatar's own view")
 
 
@@ -217,10 +261,10 @@ class RenderRequest(Message):
         }
     )
 
-    avatar: str = Field("default", max_length=128)
-    frame: RenderFace = RenderFace()
+    avatar: _AvatarId = "default"
+    frame: Annotated[RenderFace, _NullMeans(RenderFace())] = RenderFace()
     view: RenderView | None = Field(default=None, description="Default: the avatar's own view")
-    mode: Literal["full", "warp"] = "full"
+    mode: Annotated[Literal["full", "warp"], _NullMeans("full")] = "full"
     cached: CachedState | None = Field(
         default=None,
         description="In warp mode, what the cache is made from; default the same state",
@@ -230,12 +274,18 @@ class RenderRequest(Message):
 class StreamRequest(Message):
     """Request to create a stream."""
 
-    avatar: str = Field("default", max_length=128)
+    avatar: _AvatarId = "default"
     id: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$",
         description="1 to 64 letters, digits, `-`, `_` or `.`; random by default",
     )
+
+
+class ReplayRequest(Message):
+    """Request to replay a recording."""
+
+    stream: str = Field(max_length=64, description="Id of an existing stream without a publisher")
 
 
 class MeshFrameOrFrames(RootModel[MeshFrame | list[MeshFrame]]):
@@ -247,52 +297,99 @@ DOCUMENTED: tuple[type[BaseModel], ...] = (
     MeshMessage,
     Ping,
     RenderRequest,
+    ReplayRequest,
     StreamRequest,
     View,
 )
 """The messages that bodies and data channels carry, for the API's description."""
 
 _mesh_frame = TypeAdapter(MeshFrame)
-_mesh_frames = TypeAdapter(list[MeshFrame])
 _viewer_message: TypeAdapter[View | MeshMessage | Ping] = TypeAdapter(ViewerMessage)
 _render_request = TypeAdapter(RenderRequest)
 _stream_request = TypeAdapter(StreamRequest)
+_replay_request = TypeAdapter(ReplayRequest)
 _Parsed = TypeVar("_Parsed")
 
 
 def parse_mesh_frame(text: str | bytes) -> MeshFrame:
     """Read one face frame."""
-    return _parse(_mesh_frame, text)
+    return _parse(_mesh_frame, text, FRAME_VALUES)
 
 
 def parse_mesh_frames(text: bytes, largest_count: int) -> list[MeshFrame]:
     """Read one face frame, or an array of at most `largest_count`."""
+    return list(each_mesh_frame(text, largest_count))
+
+
+def each_mesh_frame(text: bytes, largest_count: int) -> Iterator[MeshFrame]:
+    """Read one face frame, or an array of at most `largest_count`, frame by frame.
+
+    A step takes some milliseconds at most, whatever the text, so that a caller can let others run
+    in between. The first error ends it.
+    """
+    text = text.removeprefix(_BYTE_ORDER_MARK.encode())
     if not text.lstrip().startswith(b"["):
-        return [parse_mesh_frame(text)]
-    frames = _parse(_mesh_frames, text)
-    if len(frames) > largest_count:
-        raise BadMessageError(
-            f"expected an array of at most {largest_count} frames, got {len(frames)}"
-        )
-    return frames
+        yield parse_mesh_frame(text)
+        return
+    elements = split_array(text, FRAME_VALUES)
+    for index in range(largest_count):
+        try:
+            element = next(elements, None)
+            if element is None:
+                return
+            frame = parse_mesh_frame(element)
+        except BadMessageError as exc:
+            raise BadMessageError(at_index(index, exc)) from exc
+        yield frame
+    rest = len(list(islice(elements, 2)))
+    if rest:
+        got = largest_count + 1 if rest == 1 else f"more than {largest_count + 1}"
+        raise BadMessageError(f"expected an array of at most {largest_count} frames, got {got}")
+
+
+def at_index(index: int, error: BadMessageError) -> str:
+    """Return the text of an error with the place of its element in an array."""
+    text = str(error)
+    return f"{index}: {text}" if text.startswith("expected ") else f"{index}.{text}"
 
 
 def parse_viewer_message(text: str | bytes) -> View | MeshMessage | Ping:
     """Read one message of the data channel `view`."""
-    return _parse(_viewer_message, text)
+    mesh = b'"mesh"' in text if isinstance(text, bytes) else '"mesh"' in text
+    if len(text) > LONGEST_SMALL_MESSAGE and not mesh:
+        _refuse_length(text)
+    return _parse(_viewer_message, text, FRAME_VALUES)
 
 
 def parse_render_request(text: bytes) -> RenderRequest:
     """Read the body of `POST /v1/render`."""
-    return _parse(_render_request, text)
+    return _parse(_render_request, text, 2 * FRAME_VALUES)
 
 
 def parse_stream_request(text: bytes) -> StreamRequest:
     """Read the body of `POST /v1/streams`; an empty one selects all defaults."""
-    return _parse(_stream_request, text if text.strip() else b"{}")
+    if len(text) > LONGEST_SMALL_MESSAGE:
+        _refuse_length(text)
+    return _parse(_stream_request, text if text.strip() else b"{}", _SMALL_VALUES)
 
 
-def _parse(adapter: TypeAdapter[_Parsed], text: str | bytes) -> _Parsed:
+def parse_replay_request(text: bytes) -> ReplayRequest:
+    """Read the body of `POST /v1/recordings/{id}/replay`."""
+    if len(text) > LONGEST_SMALL_MESSAGE:
+        _refuse_length(text)
+    return _parse(_replay_request, text, _SMALL_VALUES)
+
+
+def _refuse_length(text: str | bytes) -> NoReturn:
+    raise BadMessageError(f"expected at most {LONGEST_SMALL_MESSAGE} characters, got {len(text)}")
+
+
+def _parse(adapter: TypeAdapter[_Parsed], text: str | bytes, most_values: int) -> _Parsed:
+    check_values(text, most_values)
+    if isinstance(text, bytes):
+        text = text.removeprefix(_BYTE_ORDER_MARK.encode())
+    else:
+        text = text.removeprefix(_BYTE_ORDER_MARK)
     try:
         return adapter.validate_json(text)
     except ValidationError as exc:
@@ -314,7 +411,8 @@ def describe_errors(found: Sequence[ErrorDetails]) -> str:
 
 def _describe_one(detail: ErrorDetails) -> str:
     # A union's tags are ours, not part of the message.
-    place = ".".join(str(part) for part in detail["loc"] if part not in ("by name", "whole"))
+    parts = [str(part) for part in detail["loc"] if part not in ("by name", "whole")]
+    place = ".".join(part[:_SHOWN_INPUT] for part in parts)
     return f"{place}: {_expected_and_got(detail)}" if place else _expected_and_got(detail)
 
 
@@ -336,6 +434,11 @@ def _expected_and_got(detail: ErrorDetails) -> str:
 
 
 def shorten(value: Any) -> str:
-    """Show a value from outside without letting it fill a log or an answer."""
-    text = repr(value) if not isinstance(value, str) else repr(value[: 2 * _SHOWN_INPUT])
+    """Show a value from outside in JSON's words, without letting it fill a log or an answer."""
+    if isinstance(value, str):
+        text = repr(value[: 2 * _SHOWN_INPUT])
+    elif value is None or isinstance(value, bool | dict | list):
+        text = json.dumps(value)
+    else:
+        text = repr(value)
     return text if len(text) <= _SHOWN_INPUT else f"{text[:_SHOWN_INPUT]}..."

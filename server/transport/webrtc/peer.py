@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +27,7 @@ from server.network.addresses import CandidatePolicy, Reachability
 from server.network.ice_servers import IceServers
 from server.sessions.session import Session
 from server.transport.webrtc.aiortc_internals.candidate_gathering import as_aiortc, gather_within
+from server.transport.webrtc.aiortc_internals.ice_checks import observe_checks
 from server.transport.webrtc.aiortc_internals.inbound_limits import limit_inbound
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
 from server.transport.webrtc.aiortc_internals.playout_delay import enable_playout_delay
@@ -47,6 +48,9 @@ logger = logging.getLogger(__name__)
 
 _LOWEST_BITRATE = 400_000
 _CHECK_S = 0.5
+_CONSENT_S = 15.0
+"""Seconds without an ICE check after which a viewer that has received no video counts as
+disconnected: two checks in a row are lost, which are sent at most 6 s apart (RFC 7675)."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,8 @@ class PeerOptions:
     """Bits per second."""
     silence_s: float
     """Seconds without views and RTCP after which the viewer counts as disconnected."""
+    clock: Callable[[], float]
+    """Measures them; stands still while the server does not run."""
     ice_servers: IceServers
     """STUN and TURN servers."""
     reach: Reachability
@@ -93,7 +99,9 @@ class AiortcPeer:
         self._options = options
         self._executor = executor
         self._ended = False
-        self._last_keepalive_at = time.monotonic()
+        self._last_keepalive_at = options.clock()
+        self._last_ice_check_at = float("-inf")
+        self._sends_video = False
         self._control = Control(session, self._note_keepalive)
         self._track: RenderTrack | None = None
         self._encoder: H264Encoder | None = None
@@ -167,9 +175,10 @@ class AiortcPeer:
                 self._session.id,
                 extra=self._session.log_ids,
             )
-        if self._track is not None:
-            self._track.stop()  # in case aiortc never started it
-        self._track = self._encoder = None
+        finally:
+            if self._track is not None:
+                self._track.stop()  # in case aiortc never started it
+            self._track = self._encoder = None
 
     async def _add(self, candidates: Sequence[RTCIceCandidate]) -> None:
         assert self._negotiation is not None
@@ -212,8 +221,12 @@ class AiortcPeer:
                 rtcp_received=self._note_keepalive,
             ),
         )
+        observe_checks(sender, self._note_ice_check)
 
     def _packet_sent(self, rtp_timestamp: int, ends_frame: bool, size: int) -> None:
+        if not self._sends_video:  # from now on, it can answer with RTCP
+            self._sends_video = True
+            self._note_keepalive()
         self._rate.note_sent(size, time.monotonic())
         self._session.note_sent(size)
         if ends_frame and self._track is not None and self._track.newest is not None:
@@ -230,7 +243,20 @@ class AiortcPeer:
             self._encoder.bitrate = self._session.target_bitrate = target
 
     def _note_keepalive(self) -> None:
-        self._last_keepalive_at = time.monotonic()
+        self._last_keepalive_at = self._options.clock()
+
+    def _note_ice_check(self) -> None:
+        self._last_ice_check_at = self._options.clock()
+
+    def _is_silent(self) -> bool:
+        """Whether the viewer counts as disconnected.
+
+        A player without data channels that waits for its first frame can send ICE checks only.
+        """
+        now, silence_s = self._options.clock(), self._options.silence_s
+        if now - self._last_keepalive_at < silence_s:
+            return False
+        return self._sends_video or now - self._last_ice_check_at >= max(silence_s, _CONSENT_S)
 
     def _video_failed(self, reason: Exception) -> None:
         self._end(f"no more video: {reason}")
@@ -241,7 +267,7 @@ class AiortcPeer:
 
     async def _end_when_silent(self) -> None:
         """End the session after a silence: a closed tab sends nothing, and ICE needs 31 s."""
-        while time.monotonic() - self._last_keepalive_at < self._options.silence_s:
+        while not self._is_silent():
             await asyncio.sleep(_CHECK_S)
         self._end(f"silent for {self._options.silence_s:g} s")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import http.client
 import json
 import socket
@@ -346,3 +347,48 @@ def test_a_websocket_is_closed_when_its_stream_is_deleted(http: httpx2.Client) -
             socket.recv(timeout=2)
     assert caught.value.rcvd is not None
     assert caught.value.rcvd.code == 4404
+
+
+def test_a_compressed_body_is_refused_with_the_encodings_that_are_taken(
+    http: httpx2.Client, stream: str
+) -> None:
+    for kind in ("application/json", "application/x-ndjson"):
+        answer = http.post(
+            f"/v1/streams/{stream}/frames",
+            content=gzip.compress(frame(1).encode()),
+            headers={"Content-Type": kind, "Content-Encoding": "gzip"},
+        )
+        assert problem(answer)["detail"] == "expected no Content-Encoding, got gzip"
+        assert (answer.status_code, answer.headers["accept-encoding"]) == (415, "identity")
+    assert http.get(f"/v1/streams/{stream}").json()["accepted"] == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/v1/streams/{}", "DELETE, GET"),
+        ("DELETE", "/v1/streams", "GET, POST"),
+        ("GET", "/v1/streams/{}/whep", "OPTIONS, POST"),
+        ("POST", "/index.html", "GET, HEAD"),
+    ],
+)
+def test_a_wrong_method_is_answered_with_all_methods_of_the_path(
+    http: httpx2.Client, stream: str, method: str, path: str, allowed: str
+) -> None:
+    answer = http.request(method, path.format(stream))
+    assert problem(answer)["status"] == 405
+    assert answer.headers["allow"] == allowed
+    assert f"expected the method to be {allowed}, got {method}" in answer.json()["detail"]
+
+
+def test_a_byte_order_mark_before_a_body_is_ignored(http: httpx2.Client, stream: str) -> None:
+    mark = b"\xef\xbb\xbf"
+    body = mark + frame(1).encode() + b"\n"
+    answer = http.post(f"/v1/streams/{stream}/frames", content=body, headers=NDJSON)
+    assert (answer.status_code, answer.json()["accepted"]) == (202, 1)
+    answer = http.post(
+        f"/v1/streams/{stream}/frames",
+        content=mark + f"[{frame(2)}]".encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    assert (answer.status_code, answer.json()["accepted"]) == (202, 1)

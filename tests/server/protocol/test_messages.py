@@ -9,8 +9,10 @@ import pytest
 
 from server.errors import BadMessageError
 from server.protocol.messages import (
+    LONGEST_EXPRESSION,
     MeshMessage,
     View,
+    each_mesh_frame,
     parse_mesh_frame,
     parse_mesh_frames,
     parse_render_request,
@@ -91,7 +93,7 @@ def test_a_quaternion_within_one_percent_is_normalised() -> None:
         ('{"seq": 1, "head": {"rotation": [0, 0, 0, 0]}}', "got length 0"),
         ('{"seq": 1, "head": {"rotation": [1e308, 0, 0, 0]}}', "head.rotation.0: expected less"),
         ('{"seq": 1, "expression": {"jawOpen": 11}}', "expression.jawOpen: expected less than"),
-        ('{"seq": 1, "expression": [0, true]}', "expression.1: expected a valid number, got True"),
+        ('{"seq": 1, "expression": [0, true]}', "expression.1: expected a valid number, got true"),
         (
             '{"seq": 1, "expression": "smile"}',
             "expression: expected an object of name: coefficient, or a list of coefficients, "
@@ -157,7 +159,7 @@ def test_a_render_request_fills_in_what_is_left_out() -> None:
     assert request.cached is None
 
 
-def test_an_empty_stream_request_asks_for_the_defaults() -> None:
+def test_an_empty_stream_request_selects_the_defaults() -> None:
     request = parse_stream_request(b"")
     assert request.avatar == "default"
     assert request.id is None
@@ -167,3 +169,115 @@ def test_an_empty_stream_request_asks_for_the_defaults() -> None:
 def test_a_stream_id_that_would_need_escaping_is_refused(stream_id: str) -> None:
     with pytest.raises(BadMessageError, match=r"^id: "):
         parse_stream_request(json.dumps({"id": stream_id}).encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "seq"), [("3.0", 3), ("1e2", 100), ("9007199254740991.0", 2**53 - 1)]
+)
+def test_a_whole_number_may_be_written_as_a_float(text: str, seq: int) -> None:
+    frame = parse_mesh_frame(f'{{"seq": {text}}}')
+    assert frame.seq == seq
+    assert isinstance(frame.seq, int)
+
+
+@pytest.mark.parametrize("text", ["3.5", "1e300", "-1.0", "1e999", "true", '"3"', "null"])
+def test_what_is_no_whole_number_is_refused(text: str) -> None:
+    assert refusal(f'{{"seq": {text}}}').startswith("seq: expected ")
+
+
+def test_null_stands_for_what_may_be_left_out() -> None:
+    frame = parse_mesh_frame(
+        '{"seq": 1, "head": null, "expression": null, "vertices": null, "captured_at_ms": null}'
+    )
+    assert frame == parse_mesh_frame('{"seq": 1}')
+    turned = parse_mesh_frame('{"seq": 1, "head": {"rotation": null, "translation": null}}')
+    assert turned == frame
+    nulls = dict.fromkeys(("avatar", "frame", "view", "mode", "cached"))
+    assert parse_render_request(json.dumps(nulls).encode()) == parse_render_request(b"{}")
+    assert parse_stream_request(b'{"avatar": null, "id": null}') == parse_stream_request(b"")
+
+
+def test_null_is_refused_where_a_value_is_needed_in_the_words_of_json() -> None:
+    assert refusal('{"seq": null}') == "seq: expected a valid integer, got null"
+    assert refusal('{"seq": 1, "expression": {"jawOpen": [null, false]}}').endswith(
+        "expected a valid number, got [null, false]"
+    )
+
+
+@pytest.mark.parametrize("text", ['\ufeff{"seq": 4}', b'\xef\xbb\xbf{"seq": 4}'])
+def test_a_byte_order_mark_is_ignored(text: str | bytes) -> None:
+    assert parse_mesh_frame(text).seq == 4
+
+
+def test_a_byte_order_mark_before_an_array_is_ignored() -> None:
+    assert [frame.seq for frame in parse_mesh_frames(b'\xef\xbb\xbf[{"seq": 4}]', 1)] == [4]
+
+
+def test_as_many_coefficients_as_may_be_are_taken() -> None:
+    expression = {f"name{number}": 0.5 for number in range(LONGEST_EXPRESSION)}
+    assert len(
+        parse_mesh_frame(json.dumps({"seq": 1, "expression": expression})).expression or ()
+    ) == (LONGEST_EXPRESSION)
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        b'{"frame": {"expression": [' + b"9e9," * 400_000 + b"1]}}",
+        b"{" + b",".join(b'"%x":1' % number for number in range(100_000)) + b"}",
+        b'{"frame":' * 100_000,
+        b"[" * 100_000,
+    ],
+)
+def test_a_text_of_too_many_values_is_refused_before_it_is_validated(bomb: bytes) -> None:
+    for parse in (
+        parse_mesh_frame,
+        parse_render_request,
+        parse_stream_request,
+        parse_viewer_message,
+    ):
+        with pytest.raises(BadMessageError, match=r"expected at most \d+ (values|characters), got"):
+            parse(bomb)
+
+
+def test_an_array_ends_at_its_first_error() -> None:
+    frames = each_mesh_frame(b'[{"seq": 1}, 1' + b", 1" * 500_000 + b"]", 1024)
+    assert next(frames).seq == 1
+    with pytest.raises(BadMessageError, match=r"^1: expected an object, got 1$"):
+        next(frames)
+
+
+def test_an_array_far_over_its_limit_is_not_read_to_its_end() -> None:
+    with pytest.raises(BadMessageError, match="at most 2 frames, got more than 3"):
+        parse_mesh_frames(b"[" + b'{"seq":1},' * 100_000 + b'{"seq":1}]', 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"[", "0: expected JSON, got an array without an end"),
+        (b'[{"seq": 1}', "0: expected JSON, got an array without an end"),
+        (b'[{"seq": 1},]', "1: expected JSON"),
+        (b"[,]", "0: expected JSON"),
+        (b'[{"seq": 1] }', "0: expected JSON"),
+        (b'[{"seq": 1}] {', "got characters after the end of the array"),
+        (b'[{"seq": 1} {"seq": 2}]', "0: expected JSON"),
+        (b'[{"seq": "]', "0: expected JSON, got an array without an end"),
+        (b'[{"se\\"q]": 1}]', "expected no such field"),
+        (b"[[" + b"1," * 2000 + b"1]]", "0: expected at most 1088 values"),
+    ],
+)
+def test_an_array_that_is_no_json_is_refused(text: bytes, said: str) -> None:
+    with pytest.raises(BadMessageError) as caught:
+        parse_mesh_frames(text, 8)
+    assert said in str(caught.value)
+
+
+def test_a_view_has_a_few_kilobytes_and_a_mesh_more() -> None:
+    with pytest.raises(BadMessageError, match="expected at most 4096 characters"):
+        parse_viewer_message(view() + " " * 5000)
+    assert parse_viewer_message('{"type": "mesh", "seq": 1}' + " " * 5000)
+
+
+def test_a_long_name_does_not_fill_the_answer() -> None:
+    assert len(refusal(json.dumps({"seq": 1, "x" * 100_000: 1}))) < 200

@@ -1,0 +1,161 @@
+"""Limits of open TCP connections, in all and of one address, that hold before a request is read.
+
+A connection above a limit replaces the oldest one that has not sent a request. Silent connections
+can therefore not keep others out: they only replace each other.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import resource
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+
+logger = logging.getLogger(__name__)
+
+LOG_INTERVAL_S = 30.0
+_WANTED_DESCRIPTORS = 65_536
+"""More is of no use to one process; some systems have no limit at all."""
+
+
+class Idle(Protocol):
+    """A connection without a request."""
+
+    def abort(self) -> None:
+        """Close it at once."""
+
+
+class Connections:
+    """Counts the open connections of a server.
+
+    Args:
+        most: Maximum in all.
+        per_address: Maximum of one address; of IPv6, of one /64 network.
+        is_proxy: Whether an address is a trusted proxy, which has the connections of many clients.
+        clock: Seconds, never going back.
+    """
+
+    def __init__(
+        self,
+        most: int,
+        per_address: int,
+        is_proxy: Callable[[str], bool] = lambda _: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.refused = 0
+        """Connections that were closed when they were accepted."""
+        self.replaced = 0
+        """Idle connections that were closed in favour of a newer one."""
+        self._most = most
+        self._per_address = min(per_address, most)
+        self._is_proxy = is_proxy
+        self._clock = clock
+        self._open: Counter[str] = Counter()
+        self._idle: dict[Idle, str] = {}
+        """The networks of connections without a request, oldest first."""
+        self._logged_at = float("-inf")
+        self._unlogged = 0
+
+    @property
+    def open(self) -> int:
+        """Number of open connections."""
+        return self._open.total()
+
+    def admit(self, address: str) -> bool:
+        """Count a new connection; call `ended` for it later.
+
+        Returns:
+            Whether it may stay; one that may not is not counted.
+        """
+        network = network_of(address)
+        if self._open[network] >= self._per_address and not self._is_proxy(address):
+            admitted = self._replace_idle(network)
+        else:
+            admitted = self.open < self._most or self._replace_idle(None)
+        if admitted:
+            self._open[network] += 1
+        else:
+            self.refuse()
+        return admitted
+
+    def ended(self, address: str) -> None:
+        """Stop to count a connection."""
+        network = network_of(address)
+        self._open[network] -= 1
+        if not self._open[network]:
+            del self._open[network]
+
+    def begin_idle(self, connection: Idle, address: str) -> None:
+        """Note that a connection waits for a request, and may be replaced."""
+        self._idle.setdefault(connection, network_of(address))
+
+    def end_idle(self, connection: Idle) -> None:
+        """Note that a connection has a request, or has ended."""
+        self._idle.pop(connection, None)
+
+    def refuse(self) -> None:
+        """Count a refused connection; log at most one line per `LOG_INTERVAL_S`."""
+        self.refused += 1
+        self._unlogged += 1
+        now = self._clock()
+        if now - self._logged_at >= LOG_INTERVAL_S:
+            self._logged_at = now
+            logger.warning(
+                "%d new connections refused: %d are open, at most %d may be, %d of one address",
+                *(self._unlogged, self.open, self._most, self._per_address),
+            )
+            self._unlogged = 0
+
+    def _replace_idle(self, network: str | None) -> bool:
+        """Close the oldest idle connection, of a network if one is given."""
+        found = (idle for idle, of in self._idle.items() if network is None or of == network)
+        oldest = next(found, None)
+        if oldest is None:
+            return False
+        self.end_idle(oldest)
+        self.replaced += 1
+        oldest.abort()
+        return True
+
+
+def network_of(address: str) -> str:
+    """Return the address, or the /64 network of an IPv6 address: its owner has all the rest."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if ip.version == 4 or ip.ipv4_mapped:
+        return address
+    return str(ipaddress.ip_network((int(ip), 64), strict=False))
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit of open files to the hard one.
+
+    Returns:
+        The limit.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = hard == resource.RLIM_INFINITY
+    wanted = _WANTED_DESCRIPTORS if unlimited else min(hard, _WANTED_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return wanted
+    return wanted if soft == resource.RLIM_INFINITY else soft
+
+
+def most_connections(descriptors: int) -> int:
+    """Return how many connections leave enough descriptors for video, workers and files."""
+    return max(16, descriptors - max(64, descriptors // 4))
+
+
+def limit_connections(per_address: int) -> Connections:
+    """Return the limits of this process, whose limit of descriptors is raised.
+
+    Args:
+        per_address: Maximum of one address.
+    """
+    return Connections(most_connections(raise_descriptor_limit()), per_address)

@@ -1,0 +1,123 @@
+"""uvicorn's protocols with time limits for requests and bounded reads.
+
+Uses private parts of uvicorn (`cycle`, `flow`): see the bounds in `pyproject.toml`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from server.network.connections import Connections
+
+HEAD_S = 10.0
+"""How long a client may take to send the head of a request."""
+BODY_PAUSE_S = 30.0
+"""How long the sender of a body may pause. Live bodies may pause for any time: TCP keepalive ends
+those whose sender is lost."""
+READ_BYTES = 8192
+"""Bytes parsed in one step of the event loop. asyncio reads 256 kB at a time: as frames or chunks
+of a few bytes they take half a second to parse."""
+_LIVE = b"application/x-ndjson"
+
+
+class HttpProtocol(H11Protocol):
+    """HTTP/1.1 with a limit of the time that a head or a pause in a body takes."""
+
+    limits: Connections | None = None
+    """Is told which connections are idle."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_is_of_head = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for a request."""
+        limit_reads(transport)
+        super().connection_made(transport)
+        self._set_timer()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse data and start the time of what is waited for now."""
+        super().data_received(data)
+        self._set_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request; uvicorn limits the time until its first byte."""
+        super().on_response_complete()
+        self._set_timer()
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self._stop_waiting()
+        self.transport.abort()
+
+    def _set_timer(self) -> None:
+        if self.transport.is_closing() or self.transport.get_protocol() is not self:
+            self._stop_waiting()  # closed, or a WebSocket by now
+        elif self.cycle is None or self.cycle.response_complete:
+            if self.limits is not None and self.client is not None:
+                self.limits.begin_idle(self, self.client[0])
+            if self._timer is None or not self._timer_is_of_head:
+                self._start_timer(HEAD_S, of_head=True)
+        else:
+            self._stop_waiting()
+            if self.cycle.more_body and not self._is_live():
+                self._start_timer(BODY_PAUSE_S, of_head=False)
+
+    def _start_timer(self, seconds: float, of_head: bool) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(seconds, self._expire)
+        self._timer_is_of_head = of_head
+
+    def _stop_waiting(self) -> None:
+        if self.limits is not None:
+            self.limits.end_idle(self)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _is_live(self) -> bool:
+        kind = next((value for name, value in self.headers if name == b"content-type"), b"")
+        return kind.lower().startswith(_LIVE)
+
+    def _expire(self) -> None:
+        self._timer = None
+        if not self._timer_is_of_head and self.flow.read_paused:
+            self._start_timer(BODY_PAUSE_S, of_head=False)  # it waits for us
+        else:
+            self.abort()
+
+
+def http_protocol(connections: Connections) -> type[HttpProtocol]:
+    """Return the protocol whose idle connections may be replaced by newer ones."""
+
+    class Replaceable(HttpProtocol):
+        limits = connections
+
+    return Replaceable
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """WebSocket with bounded reads."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Limit reads."""
+        limit_reads(transport)
+        super().connection_made(transport)
+
+
+def limit_reads(transport: asyncio.BaseTransport) -> None:
+    """Make a transport read at most `READ_BYTES` at a time."""
+    assert isinstance(getattr(transport, "max_size", None), int), "asyncio has renamed max_size"
+    transport.max_size = READ_BYTES  # type: ignore[attr-defined]

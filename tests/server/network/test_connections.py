@@ -1,0 +1,229 @@
+"""Limits of TCP connections: who is let in, who is replaced, what is logged and what is counted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import httpx2
+import pytest
+import uvicorn
+
+from server.network.connections import (
+    LOG_INTERVAL_S,
+    Connections,
+    most_connections,
+    network_of,
+    raise_descriptor_limit,
+)
+from server.network.http_protocol import READ_BYTES, HttpProtocol, limit_reads
+
+ROOT = Path(__file__).parents[3]
+SOFT_LIMIT = 200
+PROGRAM = f"""
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, ({SOFT_LIMIT}, {SOFT_LIMIT}))
+from server import __main__ as program
+from server.app import pool_settings
+from server.network import http_protocol
+from server.pool.fake import FakeEngineFactory
+from server.pool.pool import RenderPool
+
+if __name__ == "__main__":
+    http_protocol.HEAD_S = 2.0
+    http_protocol.BODY_PAUSE_S = 1.0
+    fake = lambda settings: RenderPool(pool_settings(settings), FakeEngineFactory())
+    sys.exit(program.main(sys.argv[1:], fake))
+"""
+
+
+class Clock:
+    now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Silent:
+    """A connection without a request."""
+
+    aborted = False
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def test_an_address_has_its_limit_and_others_have_theirs() -> None:
+    connections = Connections(10, 2)
+    assert [connections.admit("192.0.2.1") for _ in range(3)] == [True, True, False]
+    assert connections.admit("192.0.2.2")
+    assert (connections.open, connections.refused) == (3, 1)
+    connections.ended("192.0.2.1")
+    assert connections.admit("192.0.2.1")
+
+
+def test_a_network_of_ipv6_is_one_address() -> None:
+    assert network_of("2001:db8::1") == network_of("2001:db8::ffff")
+    assert network_of("2001:db8::1") != network_of("2001:db8:0:1::1")
+    assert network_of("::ffff:192.0.2.1") != network_of("::ffff:192.0.2.2")
+
+
+def test_a_proxy_has_no_limit_of_its_own_but_that_of_all() -> None:
+    connections = Connections(3, 1, is_proxy=lambda address: address == "10.0.0.1")
+    assert [connections.admit("10.0.0.1") for _ in range(4)] == [True, True, True, False]
+
+
+def test_a_new_connection_replaces_the_oldest_silent_one_of_its_address() -> None:
+    connections = Connections(10, 2)
+    elsewhere, old, young = Silent(), Silent(), Silent()
+    for silent, address in ((elsewhere, "b"), (old, "a"), (young, "a")):
+        assert connections.admit(address)
+        connections.begin_idle(silent, address)
+    assert connections.admit("a")
+    assert (elsewhere.aborted, old.aborted, young.aborted) == (False, True, False)
+    assert (connections.replaced, connections.refused) == (1, 0)
+
+
+def test_a_connection_with_a_request_is_not_replaced() -> None:
+    connections = Connections(1, 1)
+    busy = Silent()
+    assert connections.admit("a")
+    connections.begin_idle(busy, "a")
+    connections.end_idle(busy)
+    assert not connections.admit("b")
+    assert not busy.aborted
+
+
+def test_refusals_are_logged_once_in_a_while_with_their_count(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = Clock()
+    connections = Connections(1, 1, clock=clock)
+    connections.admit("a")
+    with caplog.at_level(logging.WARNING):
+        for _ in range(1000):
+            connections.admit("a")
+        clock.now_s += LOG_INTERVAL_S
+        connections.admit("a")
+    assert [record.getMessage().split()[0] for record in caplog.records] == ["1", "1000"]
+    assert connections.refused == 1001
+
+
+def test_the_limit_of_descriptors_is_raised_and_some_are_kept() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = raise_descriptor_limit()
+    assert limit == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    assert limit == (min(hard, 65_536) if hard != resource.RLIM_INFINITY else 65_536)
+    assert most_connections(1024) == 768
+    assert most_connections(128) == 64
+
+
+def test_the_parts_of_uvicorn_that_are_used_exist() -> None:
+    config = uvicorn.Config(lambda *_: None, http=HttpProtocol, log_config=None)
+    config.load()
+    state = uvicorn.Server(config).server_state
+    protocol = HttpProtocol(config=config, server_state=state, app_state={}, _loop=object())
+    assert protocol.cycle is None
+    for name in ("flow", "headers", "client", "loop", "on_response_complete"):
+        assert hasattr(protocol, name), f"uvicorn {uvicorn.__version__} has moved {name}"
+
+
+async def test_asyncio_reads_as_little_as_it_is_told() -> None:
+    sizes: list[int] = []
+
+    class Reader(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            limit_reads(transport)
+
+        def data_received(self, data: bytes) -> None:
+            sizes.append(len(data))
+
+    here, there = socket.socketpair()
+    here.setblocking(False)
+    there.sendall(b" " * 50_000)
+    transport, _ = await asyncio.get_running_loop().create_connection(Reader, sock=here)
+    while sum(sizes) < 50_000:
+        await asyncio.sleep(0)
+    transport.close()
+    there.close()
+    assert max(sizes) == READ_BYTES
+
+
+@contextmanager
+def program() -> Iterator[tuple[str, int, subprocess.Popen[str]]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "--port", "0"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().split()[-1]
+            yield url, int(url.rsplit(":", 1)[1]), process
+        finally:
+            process.kill()
+
+
+def closed_within(connection: socket.socket, seconds: float) -> bool:
+    connection.settimeout(seconds)
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+    except TimeoutError:
+        return False
+
+
+def test_more_silent_connections_than_descriptors_keep_nobody_out() -> None:
+    with program() as (url, port, process), ExitStack() as stack:
+        crowd = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), 5))
+            for _ in range(2 * SOFT_LIMIT)
+        ]
+        for half in crowd[::2]:
+            with suppress(OSError):  # refused already
+                half.send(b"GET / HTTP/1.1\r\nHost: x\r\nX-A: ")
+        for _ in range(5):
+            assert httpx2.get(f"{url}/healthz", timeout=5).status_code == 200
+        metrics = httpx2.get(f"{url}/metrics", timeout=5).text
+        assert f"telewarp_connections {most_connections(SOFT_LIMIT)}.0" in metrics
+        assert 'telewarp_connections_closed_total{kind="replaced"}' in metrics
+        process.terminate()
+        _, said = process.communicate(timeout=20)
+    assert len(said.splitlines()) <= 1, said
+
+
+def test_a_head_and_a_body_that_do_not_come_are_given_up_and_a_live_body_is_not() -> None:
+    body = "Host: localhost\r\nContent-Length: 100\r\nContent-Type: application/json\r\n\r\n{"
+    live = (
+        "Host: localhost\r\nTransfer-Encoding: chunked\r\n"
+        "Content-Type: application/x-ndjson\r\n\r\n"
+    )
+    with program() as (_, port, _process), ExitStack() as stack:
+        silent, half_head, half_body, publisher = (
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), 5)) for _ in range(4)
+        )
+        half_head.sendall(b"GET / HTTP/1.1\r\nHost: ")
+        half_body.sendall(f"POST /v1/streams HTTP/1.1\r\n{body}".encode())
+        publisher.sendall(f"POST /v1/streams/demo/frames HTTP/1.1\r\n{live}".encode())
+        started = time.monotonic()
+        assert closed_within(half_body, 3)
+        for _ in range(3):  # a head that trickles is given up too
+            time.sleep(0.3)
+            half_head.send(b"x")
+        assert closed_within(silent, 3)
+        assert closed_within(half_head, 3)
+        assert 1.5 < time.monotonic() - started < 5
+        publisher.sendall(b"0\r\n\r\n")
+        publisher.settimeout(5)
+        assert publisher.recv(100).startswith(b"HTTP/1.1 202 ")
