@@ -16,6 +16,7 @@ from models.contract.avatar_info import AvatarInfo
 from server import errors
 from server.admission.admission import Admission
 from server.admission.capacity import find_capacity
+from server.admission.shares import EVERYTHING, Shares
 from server.awake_clock import AwakeClock
 from server.background import BackgroundTasks
 from server.drivers.drivers import Drivers, check_drivers
@@ -35,6 +36,7 @@ from server.pool.settings import PoolSettings
 from server.pool.sizing import available_cores, default_warp_threads
 from server.recordings.recordings import RecordingLimits, Recordings
 from server.recordings.replay import Replays
+from server.sessions.expiry import end_expired_sessions
 from server.sessions.registry import Connect, Sessions
 from server.sessions.session import Peer, Session
 from server.settings import Settings
@@ -121,6 +123,15 @@ def pool_settings(settings: Settings) -> PoolSettings:
     )
 
 
+def shares_of(settings: Settings) -> Shares:
+    """Return how much of the server one viewer may take; on its own machine, all of it."""
+    if settings.tokens is not None:
+        return Shares(settings.max_token_share, settings.max_address_share)
+    if settings.insecure:
+        return Shares(None, settings.max_address_share)
+    return EVERYTHING
+
+
 @asynccontextmanager
 async def _run_parts(
     settings: Settings, pool_factory: PoolFactory, app: FastAPI
@@ -140,7 +151,9 @@ async def _run_parts(
         background.start(
             "expire streams", partial(expire_streams, all_streams, settings.idle_stream_s)
         )
-        admission = Admission(settings.max_sessions, settings.max_waiting, clock.now)
+        admission = Admission(
+            settings.max_sessions, settings.max_waiting, clock.now, shares_of(settings)
+        )
         if settings.max_sessions is None:
             background.start(
                 "measure the capacity",
@@ -148,6 +161,7 @@ async def _run_parts(
             )
         sessions = Sessions(all_streams, pool, settings.fps, admission)
         stack.push_async_callback(sessions.close_all)
+        background.start("end expired sessions", partial(end_expired_sessions, sessions))
         if settings.demo:
             demo = _make_demo(all_streams, pool.avatars)
             background.start("animate the demo", partial(run_idle_animation, demo, settings.fps))

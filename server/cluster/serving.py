@@ -33,7 +33,13 @@ async def serve(
         background: Runs until the router ends, then is cancelled.
     """
     config = uvicorn.Config(
-        app, loop="asyncio", lifespan="off", log_config=None, access_log=False, server_header=False
+        app,
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # see server/auth/addresses.py: uvicorn believes every local client
     )
     server = _Server(config)
     loop = asyncio.get_running_loop()
