@@ -35,6 +35,8 @@ _QUALITY = 85
 _STILL_S = 1.0
 """An unchanged image is sent again at this interval, seconds, as a keepalive."""
 _CHECK_S = 0.5
+_LONGEST_SHOWN = 256
+"""Characters; a longer message is not parsed twice."""
 
 
 class ImageShown(Message):
@@ -121,14 +123,21 @@ class JpegPeer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def receive(self, text: str | bytes) -> None:
-        """Take one message of the viewer: `shown`, or what else it says. It never raises."""
+    def receive(self, text: str | bytes) -> bool:
+        """Take one message of the viewer: `shown`, or what else it says. It never raises.
+
+        Returns:
+            Whether it was valid.
+        """
         self._last_keepalive_at = time.monotonic()
-        with suppress(ValidationError):
-            if _shown.validate_json(text).picture == self._last_sent:
-                self._displayed.set()
-            return
+        if len(text) <= _LONGEST_SHOWN:
+            with suppress(ValidationError):
+                if _shown.validate_json(text).picture == self._last_sent:
+                    self._displayed.set()
+                return True
+        bad_before = self._channel.bad_messages
         self._channel.receive(text)
+        return self._channel.bad_messages == bad_before
 
     async def _show(self) -> None:
         try:
