@@ -7,6 +7,7 @@
     .venv/bin/python scripts/benchmark.py pool --workers 1 2
     .venv/bin/python scripts/benchmark.py encode
     .venv/bin/python scripts/benchmark.py reprojection
+    .venv/bin/python scripts/benchmark.py camera
 
 `latency` starts a server, opens its page in headless Chromium, moves the view in three ways one
 after the other, and reads the page's statistics. `pose_to_photon_ms` is the time from sampling a
@@ -16,7 +17,9 @@ refresh of the screen. Both are of the first movement; `movements` holds all of 
 a server and adds viewers until their frame rate or latency is worse than that of a single viewer.
 Server, browser and viewers share the cores of this machine. `models` measures the renderer alone,
 `rasterizer` the rasterizer, `pool` the render processes, `encode` the codecs and `reprojection` the
-error of late reprojection. Each benchmark ends with one line of JSON.
+error of late reprojection. `camera` publishes a fake camera from Chromium, which watches its own
+stream, and measures from the camera's frame to the display of the avatar's. Each benchmark ends
+with one line of JSON.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from typing import Annotated
 
 import tyro
 
+from scripts.benchmarking.camera import Camera, camera
 from scripts.benchmarking.encode import Encoders, encoders
 from scripts.benchmarking.latency import Latency, latency
 from scripts.benchmarking.load import Load, load
@@ -34,7 +38,7 @@ from scripts.benchmarking.pool import Pool, pool
 from scripts.benchmarking.rasterizer import Rasterizer, rasterizers
 from scripts.benchmarking.reprojection import Reprojection, reprojection
 
-Subcommand = Latency | Load | Models | Rasterizer | Pool | Encoders | Reprojection
+Subcommand = Latency | Load | Models | Rasterizer | Pool | Encoders | Reprojection | Camera
 
 
 def main(command: Subcommand) -> None:
@@ -54,6 +58,8 @@ def main(command: Subcommand) -> None:
             result = encoders(command)
         case Reprojection():
             result = reprojection(command)
+        case Camera():
+            result = camera(command)
     print(json.dumps(result))
 
 
@@ -64,7 +70,8 @@ Command = Annotated[
     | Annotated[Rasterizer, tyro.conf.subcommand("rasterizer")]
     | Annotated[Pool, tyro.conf.subcommand("pool")]
     | Annotated[Encoders, tyro.conf.subcommand("encode")]
-    | Annotated[Reprojection, tyro.conf.subcommand("reprojection")],
+    | Annotated[Reprojection, tyro.conf.subcommand("reprojection")]
+    | Annotated[Camera, tyro.conf.subcommand("camera")],
     tyro.conf.OmitSubcommandPrefixes,
 ]
 

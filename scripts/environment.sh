@@ -33,3 +33,8 @@ ensure_environment() {
     --constraint scripts/constraints.txt --editable ".[$extra]"
   echo "$wanted" >"$stamp"
 }
+
+# ensure_tracker: installs the browser's face tracker, or says that it could not: only going live from a camera needs it.
+ensure_tracker() {
+  .venv/bin/python scripts/install_tracker.py || true
+}

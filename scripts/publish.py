@@ -1,6 +1,7 @@
-"""Replay a Live Link Face recording (CSV) in real time into a running server's REST endpoint.
+"""Replay a recording in real time into a running server's REST endpoint.
 
-    .venv/bin/python scripts/publish.py RECORDING.csv --stream ROM
+    .venv/bin/python scripts/publish.py RECORDING.csv --stream ROM       # of Live Link Face
+    .venv/bin/python scripts/publish.py RECORDING.ndjson --stream ROM    # of a server
 
 Creates the stream if it does not exist, and posts one mesh frame per row as a streamed NDJSON body,
 in real time. Open http://127.0.0.1:8000/?stream=ROM in a browser to watch it. The environment
@@ -20,9 +21,14 @@ from typing import Annotated
 
 import httpx2
 import tyro
+from pydantic import TypeAdapter
 from tqdm import tqdm
 
+from models.contract.avatar_info import AvatarInfo
 from models.data.motion import RecordingError, read_recording
+from scripts.recorded_stream import timed_frames
+from server.errors import TelewarpError
+from server.recordings.file_format import is_recording
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Arguments:
     """Replay a recording into a stream."""
 
     recording: Annotated[Path, tyro.conf.Positional]
-    """Live Link Face CSV."""
+    """Live Link Face CSV, or a recording that a server made of a stream."""
     stream: str
     """Id of the stream; created if it does not exist."""
     url: str = "http://127.0.0.1:8000"
@@ -38,7 +44,7 @@ class Arguments:
     avatar: str = "default"
     """Avatar of a new stream."""
     fps: float = 30.0
-    """Rows per second."""
+    """Rows per second; recordings of a server have times of their own."""
     start_s: float = 0.0
     """Start position in the recording."""
     loop: bool = False
@@ -63,7 +69,7 @@ def main(arguments: Arguments) -> int:
             )
             print(_describe(response))
             return 0 if response.is_success else 1
-    except RecordingError as error:
+    except (RecordingError, TelewarpError, OSError) as error:
         print(f"publish: {error}", file=sys.stderr)
     except httpx2.ConnectError:
         print(f"publish: no server responds at {arguments.url}", file=sys.stderr)
@@ -89,6 +95,9 @@ def _find_or_create_stream(client: httpx2.Client, arguments: Arguments) -> int:
 
 def _frames(client: httpx2.Client, arguments: Arguments, first_seq: int) -> Iterator[bytes]:
     """Yield one NDJSON line per row, each when it is due."""
+    if is_recording(arguments.recording):
+        yield from _recorded_frames(client, arguments, first_seq)
+        return
     names = client.get(f"/v1/avatars/{arguments.avatar}").json()["expression_names"]
     rows = read_recording(arguments.recording, names)[round(arguments.start_s * arguments.fps) :]
     started, seq = time.monotonic(), first_seq
@@ -99,6 +108,24 @@ def _frames(client: httpx2.Client, arguments: Arguments, first_seq: int) -> Iter
             coefficients = [round(float(value), 4) for value in expression]
             frame = {"seq": seq, "captured_at_ms": due_s * 1000, "expression": coefficients}
             yield json.dumps(frame).encode() + b"\n"
+            seq += 1
+        if not arguments.loop:
+            return
+
+
+def _recorded_frames(
+    client: httpx2.Client, arguments: Arguments, first_seq: int
+) -> Iterator[bytes]:
+    """Yield the frames of a server's recording, each when it is due."""
+    found = client.get(f"/v1/avatars/{arguments.avatar}").json()
+    avatar = TypeAdapter(AvatarInfo).validate_python(found)
+    seq = first_seq
+    while True:
+        started = time.monotonic()
+        frames = timed_frames(arguments.recording, avatar, arguments.start_s)
+        for due_s, frame in tqdm(frames, unit="frame"):
+            time.sleep(max(0.0, started + due_s - time.monotonic()))
+            yield json.dumps({"seq": seq, **frame}).encode() + b"\n"
             seq += 1
         if not arguments.loop:
             return

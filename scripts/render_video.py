@@ -1,10 +1,11 @@
-"""Render a Live Link Face recording (CSV) to an mp4 file with the server's render pool.
+"""Render a recording to an mp4 file with the server's render pool.
 
     .venv/bin/python scripts/render_video.py RECORDING.csv out.mp4
     .venv/bin/python scripts/render_video.py RECORDING.csv out.mp4 --side-by-side --age 8
 
 Each frame is a warp of a cache that is `--age` frames old, as viewers see it. `--side-by-side` adds
-the full render of the same frame to its left.
+the full render of the same frame to its left. The recording is a CSV file of Live Link Face, or one
+that a server made of a stream: that is shown from the avatar's default view, at its own timing.
 """
 
 from __future__ import annotations
@@ -36,10 +37,12 @@ from models.geometry.camera import (
     quaternion_to_matrix,
     rotation_vector_to_quaternion,
 )
+from scripts.recorded_stream import states_at_rate
 from server.errors import TelewarpError
 from server.pool.engine import ModelEngineFactory
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
+from server.recordings.file_format import is_recording
 
 NECK = np.array([0.0, -0.145, -0.118])
 """Point that the head rotates about, metres."""
@@ -50,7 +53,7 @@ class Arguments:
     """Render a recording to a video."""
 
     recording: Annotated[Path, tyro.conf.Positional]
-    """Live Link Face CSV."""
+    """Live Link Face CSV, or a recording that a server made of a stream."""
     out: Annotated[Path, tyro.conf.Positional]
     """mp4 file to write."""
     avatar: str = "default"
@@ -111,6 +114,8 @@ async def _render(arguments: Arguments) -> None:
 
 def _states(arguments: Arguments, info: AvatarInfo) -> list[FrameState]:
     """Return the states of all frames."""
+    if is_recording(arguments.recording):
+        return _recorded_states(arguments, info)
     rows = read_recording(arguments.recording, info.expression_names)
     first = round(arguments.start_s * arguments.fps)
     count = None if arguments.seconds is None else round(arguments.seconds * arguments.fps)
@@ -124,6 +129,18 @@ def _states(arguments: Arguments, info: AvatarInfo) -> list[FrameState]:
         _state(info, expression, index / arguments.fps, sway)
         for index, expression in enumerate(rows)
     ]
+
+
+def _recorded_states(arguments: Arguments, info: AvatarInfo) -> list[FrameState]:
+    """Return the states of all frames of a server's recording."""
+    found = states_at_rate(
+        arguments.recording, info, arguments.fps, arguments.start_s, arguments.seconds
+    )
+    if not found:
+        raise ValueError(
+            f"{arguments.recording}: expected frames after {arguments.start_s} s, got none"
+        )
+    return found
 
 
 def _state(

@@ -5,4 +5,5 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh
 ensure_environment tools
+ensure_tracker
 exec .venv/bin/python -m server "$@"

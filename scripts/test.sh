@@ -22,6 +22,7 @@ ensure_program npm npm
 ensure_program turnserver coturn
 ensure_program ip iproute2
 ensure_program iptables iptables
+ensure_tracker
 
 # One thread per process: the tests start servers and workers, which would compete for the cores.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"

@@ -20,6 +20,7 @@ from server.admission.draining import drain
 from server.app import PoolFactory, create_app
 from server.errors import NotReadyError, SettingsError
 from server.http.streaming_requests import StreamingRequests
+from server.line_writer import LineWriter
 from server.logs import LogFormat
 from server.network.connections import Connections, limit_connections
 from server.network.http_protocol import WebSocketProtocol, http_protocol
@@ -173,7 +174,10 @@ def _announce(text: str, log_format: LogFormat, good: bool) -> None:
     if log_format == "json":
         logs.announce(logger, text, logging.INFO if good else logging.ERROR)
     else:
-        print(text, file=sys.stdout if good else sys.stderr, flush=True)
+        writer = LineWriter(sys.stdout if good else sys.stderr)
+        writer.write(text)
+        if not good:
+            writer.flush()  # the program may end now
 
 
 if __name__ == "__main__":

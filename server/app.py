@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
@@ -18,9 +16,12 @@ from models.contract.avatar_info import AvatarInfo
 from server import errors
 from server.admission.admission import Admission
 from server.admission.capacity import find_capacity
+from server.awake_clock import AwakeClock
+from server.background import BackgroundTasks
+from server.drivers.drivers import Drivers, check_drivers
 from server.encoding.codecs import parse_codecs
 from server.encoding.nvenc import choose_h264
-from server.http import avatars, health, jpeg_socket, load, queue, render, streams, whep
+from server.http import avatars, health, jpeg_socket, load, queue, recordings, render, streams, whep
 from server.http.access import install_access
 from server.http.docs import docs_routes
 from server.http.openapi import DESCRIPTION, openapi
@@ -32,6 +33,8 @@ from server.network.connections import Connections, limit_connections
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
 from server.pool.sizing import available_cores, default_warp_threads
+from server.recordings.recordings import RecordingLimits, Recordings
+from server.recordings.replay import Replays
 from server.sessions.registry import Connect, Sessions
 from server.sessions.session import Peer, Session
 from server.settings import Settings
@@ -79,6 +82,7 @@ def create_app(
     app.state.ice_servers = settings.ice
     app.state.connections = connections or limit_connections(settings.max_address_connections)
     install_access(app, settings, public_url=settings.public_url)
+    check_drivers(settings)
     app.add_middleware(UnreadBodies)  # outermost: it applies to the refusals of the others too
     app.include_router(jpeg_socket.router)
     for router in (
@@ -86,6 +90,7 @@ def create_app(
         queue.router,
         streams.router,
         avatars.router,
+        recordings.router,
         render.router,
         health.router,
     ):
@@ -125,34 +130,54 @@ async def _run_parts(
     async with AsyncExitStack() as stack:
         executor = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="encode")
         stack.callback(executor.shutdown)
-        pool = await _start_pool(settings, pool_factory)
+        clock = AwakeClock()
+        pool = await _start_pool(settings, pool_factory, clock)
         stack.push_async_callback(pool.close)
-        all_streams = Streams(pool.avatars, settings.max_streams)
-        _run_in_background(stack, expire_streams(all_streams, settings.idle_stream_s))
-        admission = Admission(settings.max_sessions, settings.max_waiting)
+        all_streams = Streams(pool.avatars, settings.max_streams, clock.now)
+        background = BackgroundTasks()
+        stack.push_async_callback(background.close)
+        background.start("run the clock", clock.run)
+        background.start(
+            "expire streams", partial(expire_streams, all_streams, settings.idle_stream_s)
+        )
+        admission = Admission(settings.max_sessions, settings.max_waiting, clock.now)
         if settings.max_sessions is None:
-            _run_in_background(stack, find_capacity(pool, admission, settings.fps, executor))
+            background.start(
+                "measure the capacity",
+                partial(find_capacity, pool, admission, settings.fps, executor),
+            )
         sessions = Sessions(all_streams, pool, settings.fps, admission)
         stack.push_async_callback(sessions.close_all)
         if settings.demo:
             demo = _make_demo(all_streams, pool.avatars)
-            _run_in_background(stack, run_idle_animation(demo, settings.fps))
+            background.start("animate the demo", partial(run_idle_animation, demo, settings.fps))
+        app.state.background = background
+        app.state.recordings = _open_recordings(settings)
+        app.state.replays = Replays()
+        stack.push_async_callback(app.state.replays.close)
+        if app.state.recordings is not None:
+            stack.push_async_callback(app.state.recordings.close)
+        drivers = Drivers(settings, all_streams)
+        stack.callback(drivers.close)
+        app.state.drivers = drivers
         app.state.pool = pool
         app.state.streams = all_streams
         app.state.admission = admission
         app.state.sessions = sessions
-        app.state.connect = _webrtc_connector(settings, executor)
+        app.state.connect = _webrtc_connector(settings, executor, clock)
         app.state.connect_jpeg = partial(
-            JpegPeer, executor=executor, silence_s=settings.idle_session_s
+            JpegPeer, executor=executor, silence_s=settings.idle_session_s, clock=clock.now
         )
         yield
 
 
-async def _start_pool(settings: Settings, pool_factory: PoolFactory) -> RenderPool:
+async def _start_pool(
+    settings: Settings, pool_factory: PoolFactory, clock: AwakeClock
+) -> RenderPool:
     """Load the avatars and start the workers; a failure of either is an error of the settings."""
     try:
         pool = pool_factory(settings)
-        await pool.start()
+        await pool.start(clock.now)
     except Exception as exc:
         logger.debug("the pool did not start", exc_info=exc)
         raise errors.SettingsError(
@@ -162,7 +187,7 @@ async def _start_pool(settings: Settings, pool_factory: PoolFactory) -> RenderPo
     return pool
 
 
-def _webrtc_connector(settings: Settings, executor: Executor) -> Connect:
+def _webrtc_connector(settings: Settings, executor: Executor, clock: AwakeClock) -> Connect:
     options = PeerOptions(
         fps=settings.fps,
         codecs=parse_codecs(settings.codecs),
@@ -170,8 +195,10 @@ def _webrtc_connector(settings: Settings, executor: Executor) -> Connect:
         start_bitrate=settings.start_bitrate_kbps and settings.start_bitrate_kbps * 1000,
         highest_bitrate=settings.max_bitrate_kbps * 1000,
         silence_s=settings.idle_session_s,
+        clock=clock.now,
         ice_servers=settings.ice,
         reach=settings.reach,
+        candidates=settings.candidates,
     )
 
     def connect(session: Session) -> Peer:
@@ -180,19 +207,19 @@ def _webrtc_connector(settings: Settings, executor: Executor) -> Connect:
     return connect
 
 
+def _open_recordings(settings: Settings) -> Recordings | None:
+    if settings.recordings is None:
+        return None
+    limits = RecordingLimits(
+        size=round(settings.max_recording_mb * 1e6),
+        length_s=settings.max_recording_s,
+        number=settings.max_recordings,
+    )
+    return Recordings(settings.recordings, limits)
+
+
 def _make_demo(all_streams: Streams, known: Mapping[str, AvatarInfo]) -> Stream:
     """Create a permanent stream of the avatar `default`, or else of the first one."""
     demo = all_streams.create("default" if "default" in known else next(iter(known)), DEMO)
     demo.permanent = True
     return demo
-
-
-def _run_in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine until the stack is closed."""
-    stack.push_async_callback(_cancel, asyncio.create_task(work))
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

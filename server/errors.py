@@ -19,6 +19,7 @@
     │   ├── AvatarNotFoundError
     │   ├── StreamNotFoundError
     │   ├── SessionNotFoundError
+    │   ├── RecordingNotFoundError
     │   └── TicketNotFoundError
     ├── StreamExistsError        the requested id is taken
     ├── StreamClosedError        the stream was deleted while something was using it
@@ -28,6 +29,7 @@
     │   └── FullError            every session is in use; the viewer can join the queue
     ├── DrainingError            the server ends once its viewers have left
     ├── NotReadyError            no worker is ready yet; worth trying again soon
+    ├── StorageError             a recording cannot be written or read
     ├── RenderError              the renderer failed at a job it had accepted
     └── SettingsError            the server cannot start with its settings
 
@@ -139,6 +141,10 @@ class SessionNotFoundError(NotFoundError):
     """No session has this id, or it has ended."""
 
 
+class RecordingNotFoundError(NotFoundError):
+    """No recording has this id, or the server keeps none."""
+
+
 class TicketNotFoundError(NotFoundError):
     """No ticket has this id, or it has lost its queue position."""
 
@@ -173,6 +179,10 @@ class DrainingError(TelewarpError):
 
 class NotReadyError(TelewarpError):
     """No worker is ready yet; trying again soon should succeed."""
+
+
+class StorageError(TelewarpError):
+    """A recording cannot be written or read: a full disk, a missing right."""
 
 
 class RenderError(TelewarpError):

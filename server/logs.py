@@ -1,14 +1,17 @@
 """Log formats: text lines for people, or one JSON object per line for programs.
 
-Used by the server and its workers.
+Used by the server and its workers. Logging never waits for whoever reads the log, and never fails.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import sys
 from datetime import UTC, datetime
 from typing import Literal
+
+from server.line_writer import LineWriter
 
 LogFormat = Literal["text", "json"]
 
@@ -34,6 +37,50 @@ class JsonLines(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False, default=str)
 
 
+class LineHandler(logging.Handler):
+    """Writes records as lines, and says how many were lost once lines are taken again.
+
+    Args:
+        writer: Writes the lines.
+    """
+
+    def __init__(self, writer: LineWriter) -> None:
+        super().__init__()
+        self._writer = writer
+        self._reported = 0
+        """Number of lost lines that the log has mentioned."""
+
+    @property
+    def lost(self) -> int:
+        """Number of records that could not be written."""
+        return self._writer.lost
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Format a record and write it soon."""
+        try:
+            line = self.format(record)
+        except Exception:  # arguments that do not fit the message
+            line = f"{record.levelname} {record.name}: {record.msg!r} with {record.args!r}"
+        if self._writer.working and self.lost > self._reported:
+            self._writer.write(self.format(self._loss()))
+            self._reported = self.lost
+        self._writer.write(line)
+
+    def flush(self) -> None:
+        """Wait for the lines, for at most a second; `logging` calls this at exit."""
+        self._writer.flush()
+
+    def _loss(self) -> logging.LogRecord:
+        text = f"{self.lost - self._reported} lines of the log could not be written"
+        return logging.LogRecord(__name__, logging.WARNING, "", 0, text, (), None)
+
+
+def lost_lines() -> int:
+    """Return the number of records that this process could not write."""
+    handlers = logging.getLogger().handlers
+    return sum(handler.lost for handler in handlers if isinstance(handler, LineHandler))
+
+
 def configure(log_format: LogFormat, level: int, worker: str | None = None) -> None:
     """Set up this process's log, on standard error.
 
@@ -42,7 +89,7 @@ def configure(log_format: LogFormat, level: int, worker: str | None = None) -> N
         level: Of the `logging` module.
         worker: The worker this process is; None for the server.
     """
-    handler = logging.StreamHandler()
+    handler = LineHandler(LineWriter(sys.stderr))
     if log_format == "json":
         handler.setFormatter(JsonLines())
     else:

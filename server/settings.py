@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import LiteralString, TypeVar
+from typing import Literal, LiteralString, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -17,7 +17,13 @@ from pydantic_settings import SettingsError as UnreadableSettingsError
 from server.encoding.codecs import parse_codecs
 from server.errors import SettingsError
 from server.logs import LogFormat
-from server.network.addresses import Reachability, parse_address, parse_ports
+from server.network.addresses import (
+    CandidatePolicy,
+    Reachability,
+    is_loopback,
+    parse_address,
+    parse_ports,
+)
 from server.network.ice_servers import IceServers, parse_urls
 from server.protocol.messages import describe
 
@@ -26,6 +32,7 @@ _PARSERS: dict[str, tuple[Callable[[str], object], LiteralString]] = {
     "codecs": (parse_codecs, "expected h264 and vp8, or one of them, with a comma between"),
     "ice_servers": (parse_urls, "expected stun:HOST or turn:HOST addresses with commas between"),
     "public_address": (parse_address, "expected an IP address"),
+    "drivers_host": (parse_address, "expected an IP address"),
     "udp_ports": (parse_ports, "expected a range of ports such as 40000-40100"),
 }
 """Options with a syntax of their own: the function that parses them, and the error text."""
@@ -186,14 +193,58 @@ class Settings(AccessSettings):
     udp_ports: str | None = Field(
         default=None, description="UDP ports for video, such as 40000-40100; default: any"
     )
+    private_candidates: Literal["allow", "deny"] = Field(
+        default="allow",
+        description="whether video may go to addresses of local networks that a viewer names; deny "
+        "where all viewers come from the internet: they cannot make the server send datagrams to "
+        "machines of its own network",
+    )
     public_url: str | None = Field(
         default=None,
         pattern=r"^https?://[^/\s]+$",
         description="where a router redirects viewers to reach this host: https://gpu7.example.org",
     )
     demo: bool = Field(default=True, description="publish the idle animation as stream `demo`")
+    live_link_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="UDP port for the app Live Link Face, usually 11111; default: none",
+    )
+    vmc_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="UDP port for trackers that send VMC (OSC), usually 39539; default: none",
+    )
+    drivers_host: str = Field(
+        default="127.0.0.1",
+        description="IP address on which UDP drivers listen; 0.0.0.0 for every network",
+    )
+    drivers_avatar: str = Field(
+        default="default", description="avatar of the streams of UDP drivers"
+    )
+    drivers_without_tokens: bool = Field(
+        default=False,
+        description="allow UDP drivers beside --tokens: their packets carry no token",
+    )
+    max_subjects: int = Field(
+        default=16, ge=1, description="maximum faces of a UDP driver, each with a stream"
+    )
+    recordings: Path | None = Field(
+        default=None, description="folder for recordings of streams; default: none can be made"
+    )
+    max_recordings: int = Field(
+        default=100, ge=1, description="maximum recordings that are kept; none is deleted for more"
+    )
+    max_recording_mb: float = Field(
+        default=256.0, gt=0, description="maximum size of a recording, MB; it ends there"
+    )
+    max_recording_s: float = Field(
+        default=3600.0, gt=0, description="maximum length of a recording, seconds; it ends there"
+    )
 
-    @field_validator("codecs", "ice_servers", "public_address", "udp_ports")
+    @field_validator("codecs", "drivers_host", "ice_servers", "public_address", "udp_ports")
     @classmethod
     def _check_form(cls, value: str | None, info: ValidationInfo) -> str | None:
         assert info.field_name is not None
@@ -225,6 +276,12 @@ class Settings(AccessSettings):
         ports = parse_ports(self.udp_ports) if self.udp_ports is not None else None
         address = parse_address(self.public_address) if self.public_address is not None else None
         return Reachability(ports, address)
+
+    @property
+    def candidates(self) -> CandidatePolicy:
+        """Addresses of viewers that may be contacted."""
+        only_here = self.tokens is None and not self.insecure and is_loopback(self.host)
+        return CandidatePolicy(loopback=only_here, private=self.private_candidates == "allow")
 
     @property
     def largest_body(self) -> int:

@@ -55,7 +55,7 @@ def broken(document: Path) -> list[str]:
     return found
 
 
-def test_links_are_told_from_code_and_broken_ones_are_found(tmp_path: Path) -> None:
+def test_links_are_distinguished_from_code_and_broken_ones_are_found(tmp_path: Path) -> None:
     assert links("[a](b) `[c](d)` ![e](f.jpg)\n\n    [g](h)\n") == ["b", "f.jpg"]
     document = tmp_path / "a.md"
     document.write_text("# One: two\n[a](a.md#one-two) [b](#one) [c](c.md) [d](https://d.example)")

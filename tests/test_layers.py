@@ -31,7 +31,10 @@ ORDER = (
     "models.authors",
     "server.version",
     "server.errors",
+    "server.line_writer",
     "server.logs",
+    "server.background",
+    "server.awake_clock",
     "server.protocol",
     "server.network",
     "server.encoding",
@@ -39,6 +42,8 @@ ORDER = (
     "server.auth",
     "server.pool",
     "server.streams",
+    "server.drivers",
+    "server.recordings",
     "server.admission",
     "server.sessions",
     "server.transport",
@@ -175,7 +180,7 @@ def test_nothing_forbidden_is_imported(folder: str) -> None:
 
 
 @pytest.mark.parametrize("packages", ONLY_HERE)
-def test_only_one_place_of_the_server_imports(packages: tuple[str, ...]) -> None:
+def test_only_one_module_of_the_server_imports(packages: tuple[str, ...]) -> None:
     found = {
         relative(path)
         for path in sources("server")

@@ -5,10 +5,13 @@ import { timers } from "./app/browser.js";
 import { createConnection } from "./app/connect.js";
 import { frameElements } from "./app/elements.js";
 import { saveFrames } from "./app/frame_export.js";
+import { openHeadView } from "./app/head_view_setup.js";
 import { ImageDisplay } from "./app/image_display.js";
 import { followPage } from "./app/lifecycle.js";
+import { OffAxisDisplay } from "./app/off_axis_display.js";
 import { pageApi } from "./app/page_api.js";
 import { PageState } from "./app/page_state.js";
+import { openPublishing } from "./app/publish_setup.js";
 import { ServerEvents } from "./app/server_events.js";
 import { stateView } from "./app/state_view.js";
 import { Statistics } from "./app/statistics.js";
@@ -21,21 +24,25 @@ import { LateReprojection } from "./reprojection/late_reprojection.js";
 import { Telemetry } from "./timing/telemetry.js";
 
 const base = new URL(".", location.href);
-const stream = new URLSearchParams(location.search).get("stream") || "demo";
-const endpoint = new URL(`v1/streams/${encodeURIComponent(stream)}/whep`, base);
+const query = new URLSearchParams(location.search);
 const life = new AbortController();
-const elements = frameElements(document);
 const readToken = () => access.takeFrom(location, history);
+
+readToken();
+const publishing = await openPublishing(document, base, query.get("publish"));
+const stream = (await publishing?.live) ?? (query.get("stream") || "demo");
+const endpoint = new URL(`v1/streams/${encodeURIComponent(stream)}/whep`, base);
+const elements = frameElements(document);
 const session = () => manager.session;
 const send = (/** @type {string} */ text) => manager.session?.send(text) ?? false;
 
 const telemetry = new Telemetry();
 const input = new ViewerInput(document, { telemetry, send, onViewStep: () => late.draw() }, timers);
-const { orbit, face, controls, viewSender } = input;
+const { orbit, viewpoint, face, controls, viewSender } = input;
 const late = new LateReprojection(
   elements,
   telemetry.journal,
-  () => orbit.pose(),
+  () => (viewpoint.following ? telemetry.journal.displayedPose : null) ?? orbit.pose(),
   () => toolbar.lateReprojectionLost(),
 );
 const display = new ImageDisplay(elements, timers, {
@@ -43,16 +50,21 @@ const display = new ImageDisplay(elements, timers, {
     telemetry.restart();
     late.clear();
   },
-  onFrame: (metadata, now_ms) => telemetry.displayed(metadata, now_ms),
+  onFrame: (metadata, now_ms) => {
+    telemetry.displayed(metadata, now_ms);
+    offAxis.frameDisplayed();
+  },
   onVideoFrame: () => late.frameDisplayed(),
   onFirstFrame: () => {
     manager.frameDisplayed();
     backdrop.update();
   },
 });
+const headView = openHeadView(document, { publishing, telemetry, input, elements }, timers);
+const offAxis = new OffAxisDisplay(elements.frame, telemetry.journal, headView.window);
 const backdrop = new Backdrop(document, () => display.element);
 const avatar = new AvatarSetup(stream, base, life.signal, {
-  ...{ orbit, face, controls, late },
+  ...{ orbit, face, controls, late, headWindow: headView.window },
   streamName: find(document, "#stream-name"),
   onReady: () => viewSender.homeKnown(),
 });
@@ -79,17 +91,21 @@ const manager = createConnection(endpoint, {
 const statistics = new Statistics(document, { telemetry, state, display, session }, timers.now);
 const toolbar = new Toolbar(document, life.signal, {
   resetView: () => input.resetView(),
+  followEyes: () => headView.toggle(),
   release: () => input.release(),
   saveFrames: () => saveFrames(document, telemetry.log, stream),
   showStatistics: () => statistics.show(),
   late,
 });
 
-readToken();
 input.listen(toolbar.keys, life.signal);
 backdrop.start(life.signal);
 statistics.start();
 followPage(window, { manager, readToken, life });
-const api = pageApi({ stream, telemetry, state, display, late, input, session }, timers.now);
+publishing?.watch(telemetry);
+const api = pageApi(
+  { stream, telemetry, state, display, late, input, session, publishing },
+  timers.now,
+);
 Object.defineProperty(window, "telewarp", { value: api });
 manager.run();

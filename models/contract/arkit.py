@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 _SIDES = ("Left", "Right")
 
 ARKIT_NAMES = (
@@ -23,21 +25,32 @@ ARKIT_NAMES = (
 """In alphabetical order, which is also the order of coefficients in baked head files."""
 
 
+NEUTRAL = "_neutral"
+"""What MediaPipe calls the score of no expression; no coefficient of the face."""
+
+_PREFIX = re.compile(r"^(?:arkit|blendshapes?|bs)\d*(?=[a-z])")
+"""Prefixes of exporters without a dot, in lower case: `BlendShapes_JawOpen`."""
+
+
 def arkit_name(name: str) -> str | None:
     """Return the ARKit name that `name` is a spelling of, or None.
 
-    Case, separators and prefixes up to the last dot do not matter, and `_L` or `_R` at the end
-    means left or right: `EyeBlink_L` and `face.eye_blink_left` are `eyeBlinkLeft`.
+    Case, separators and prefixes do not matter, and `L` or `R` at the end means left or right:
+    `EyeBlink_L`, `blendShapes.eyeBlinkLeft` and `face.eye_blink_left` are `eyeBlinkLeft`.
     """
-    return _BY_KEY.get(_key(name))
+    last = re.split(r"[.:/|]", name.strip())[-1]
+    plain = "".join(letter for letter in last if letter.isalnum()).lower()
+    for key in (plain, _PREFIX.sub("", plain)):
+        if found := _BY_KEY.get(key):
+            return found
+    return None
 
 
-def _key(name: str) -> str:
-    """Reduce a name to lower-case letters and digits, with the side written out."""
-    plain = "".join(letter for letter in name.rsplit(".", 1)[-1] if letter.isalnum())
-    if "_" in name and name[-2:] in ("_L", "_R", "_l", "_r"):
-        plain = plain[:-1] + {"l": "left", "r": "right"}[plain[-1].lower()]
-    return plain.lower()
+def _keys(name: str) -> tuple[str, ...]:
+    """Return the lower-case spellings of an ARKit name: with its side in full, and as a letter."""
+    lower = name.lower()
+    sides = [side for side in _SIDES if name.endswith(side)]
+    return lower, *(lower.removesuffix(side.lower()) + side[0].lower() for side in sides)
 
 
-_BY_KEY = {name.lower(): name for name in ARKIT_NAMES}
+_BY_KEY = {key: name for name in ARKIT_NAMES for key in _keys(name)}

@@ -12,7 +12,6 @@ the server, use another one), and `Origin` must be the server's own.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -23,6 +22,7 @@ from server.auth.grants import ANYONE, Grant
 from server.auth.redirect_tokens import PARAMETER, RedirectTokens
 from server.auth.tokens import Tokens, read_tokens
 from server.errors import ForbiddenError, SettingsError, TelewarpError, UnauthorizedError
+from server.network.addresses import is_loopback
 from server.settings import AccessSettings
 
 logger = logging.getLogger(__name__)
@@ -154,16 +154,6 @@ def grant_of(connection: HTTPConnection) -> Grant:
     if isinstance(found, TelewarpError):
         raise found
     return found
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is a loopback address or `localhost`."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _check_host(connection: HTTPConnection) -> None:

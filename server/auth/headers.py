@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import MutableHeaders, QueryParams
+from starlette.types import Scope
 
 TOKEN = "Telewarp-Token"
 """Header of the token that a host sends to a redirected client."""
 EXPOSED = ("Location", "ETag", "Link", "Accept-Patch", "Retry-After", "WWW-Authenticate", TOKEN)
 """Headers that pages of other origins may read; WHEP requires them."""
+_TRACKER_WORKER = re.compile(r"/js/tracking/(module|classic)_worker\.js$")
 
 
 class Policy:
@@ -23,17 +26,32 @@ class Policy:
 
     def __init__(self, origins: Sequence[str], reached: Sequence[str] = ()) -> None:
         trusted = " ".join(("'self'", *origins))
-        self._page = (
+        self._scripts = (
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
             f"media-src 'self' blob:; connect-src {' '.join((trusted, *reached))}; "
             f"base-uri 'none'; form-action 'none'; frame-ancestors {trusted}"
         )
+        self._scripts_and_wasm = self._scripts.replace(
+            "script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'"
+        )
 
-    def add_to(self, headers: MutableHeaders) -> None:
-        """Add them to the headers of a response."""
-        headers["Content-Security-Policy"] = self._page
+    def add_to(self, headers: MutableHeaders, scope: Scope) -> None:
+        """Add them to the headers of the response to a request."""
+        headers["Content-Security-Policy"] = (
+            self._scripts_and_wasm if _compiles_wasm(scope) else self._scripts
+        )
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Referrer-Policy"] = "no-referrer"
         headers["Cross-Origin-Opener-Policy"] = "same-origin"
         headers["Cross-Origin-Resource-Policy"] = "same-origin"
         headers["Permissions-Policy"] = "camera=(self), microphone=(self), geolocation=()"
+
+
+def _compiles_wasm(scope: Scope) -> bool:
+    """Whether the response may compile WebAssembly: the tracker's workers, which have policies of
+    their own, and the publish page, which runs the tracker itself where no worker starts."""
+    path: str = scope["path"]
+    if _TRACKER_WORKER.search(path):
+        return True
+    is_page = path.endswith(("/", "/index.html"))
+    return is_page and "publish" in QueryParams(scope.get("query_string", b""))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from server.auth.tokens import Tokens
+from server.awake_clock import AwakeClock
 from server.cluster.host import POLL_INTERVAL_S, Host
 from server.cluster.registry import HostStatus, Registry
 from server.protocol.host_load import HeldStream, HostLoad
@@ -30,12 +31,18 @@ class LocalPlacement:
     ) -> None:
         self._addresses = addresses
         self._tokens = tokens
-        self._registry = registry or Registry()
+        self._clock = AwakeClock()
+        self._registry = registry or Registry(self._clock.now)
         self._unresponsive: set[str] = set()
         """Hosts that did not answer the last poll."""
 
     async def run(self) -> None:
         """Poll all hosts until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._clock.run())
+            await self._poll_all()
+
+    async def _poll_all(self) -> None:
         while True:
             found = await asyncio.gather(*map(_resolve, self._addresses))
             async with asyncio.TaskGroup() as polling:

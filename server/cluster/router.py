@@ -68,7 +68,7 @@ def _signing(settings: RouterSettings) -> Tokens | None:
     return tokens
 
 
-def _placement(connection: HTTPConnection) -> Placement:
+async def _placement(connection: HTTPConnection) -> Placement:
     placement: Placement = connection.app.state.placement
     return placement
 
@@ -84,9 +84,9 @@ ThePlacement = Annotated[Placement, Depends(_placement)]
 class Redirect:
     """Redirects one client to a host."""
 
-    def __init__(self, connection: HTTPConnection, grant: TheGrant) -> None:
+    def __init__(self, connection: HTTPConnection, grant: Grant) -> None:
         self._connection = connection
-        self._grant: Grant = grant
+        self._grant = grant
         self._tokens = _signer(connection)
 
     def to(self, host: str, *scopes: Scope) -> Response:
@@ -107,7 +107,11 @@ class Redirect:
         return Response(status_code=status.HTTP_307_TEMPORARY_REDIRECT, headers=headers)
 
 
-TheRedirect = Annotated[Redirect, Depends()]
+async def _redirect(connection: HTTPConnection, grant: TheGrant) -> Redirect:
+    return Redirect(connection, grant)
+
+
+TheRedirect = Annotated[Redirect, Depends(_redirect)]
 
 
 @router.post("/v1/streams/{stream_id}/whep", dependencies=[needs(Scope.VIEW)])

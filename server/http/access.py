@@ -54,9 +54,9 @@ class AccessMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or socket."""
         if scope["type"] == "http":
-            await self._serve(Request(scope, receive), receive, self._with_headers(send))
+            await self._serve(Request(scope, receive), receive, self._with_headers(scope, send))
         elif scope["type"] == "websocket":
-            named = _with_subprotocol(scope, self._with_headers(send))
+            named = _with_subprotocol(scope, self._with_headers(scope, send))
             await self._serve(WebSocket(scope, receive, named), receive, named)
         else:
             await self._app(scope, receive, send)
@@ -83,10 +83,10 @@ class AccessMiddleware:
         remember(connection, found)
         return found.holder if isinstance(found, Grant) else None
 
-    def _with_headers(self, send: Send) -> Send:
+    def _with_headers(self, scope: Scope, send: Send) -> Send:
         async def send_with_headers(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                self._policy.add_to(MutableHeaders(scope=message))
+                self._policy.add_to(MutableHeaders(scope=message), scope)
             await send(message)
 
         return send_with_headers

@@ -1,4 +1,7 @@
-"""The parts of the running server that calls work with, as FastAPI dependencies."""
+"""The parts of the running server that calls work with, as FastAPI dependencies.
+
+All are coroutines: FastAPI runs plain functions in threads, of which slow requests may hold all.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,16 @@ from starlette.requests import HTTPConnection
 
 from server.admission.admission import Admission
 from server.auth.redirect_tokens import RedirectTokens
-from server.errors import SessionNotFoundError
+from server.background import BackgroundTasks
+from server.drivers.drivers import Drivers
+from server.errors import RecordingNotFoundError, SessionNotFoundError
 from server.http.authorization import TheGrant
 from server.http.streaming_requests import StreamingRequests
 from server.network.connections import Connections
 from server.network.ice_servers import IceServers
 from server.pool.pool import RenderPool
+from server.recordings.recordings import Recording, Recordings
+from server.recordings.replay import Replays
 from server.sessions.registry import Connect, Sessions
 from server.sessions.session import Session
 from server.settings import Settings
@@ -22,65 +29,93 @@ from server.streams.streams import Stream, Streams
 from server.transport.jpeg_socket import ConnectJpeg
 
 
-def _settings(connection: HTTPConnection) -> Settings:
+async def _settings(connection: HTTPConnection) -> Settings:
     settings: Settings = connection.app.state.settings
     return settings
 
 
-def _pool(connection: HTTPConnection) -> RenderPool:
+async def _pool(connection: HTTPConnection) -> RenderPool:
     pool: RenderPool = connection.app.state.pool
     return pool
 
 
-def _streams(connection: HTTPConnection) -> Streams:
+async def _streams(connection: HTTPConnection) -> Streams:
     streams: Streams = connection.app.state.streams
     return streams
 
 
-def _sessions(connection: HTTPConnection) -> Sessions:
+async def _sessions(connection: HTTPConnection) -> Sessions:
     sessions: Sessions = connection.app.state.sessions
     return sessions
 
 
-def _admission(connection: HTTPConnection) -> Admission:
+async def _admission(connection: HTTPConnection) -> Admission:
     admission: Admission = connection.app.state.admission
     return admission
 
 
-def _connect(connection: HTTPConnection) -> Connect:
+async def _background(connection: HTTPConnection) -> BackgroundTasks:
+    background: BackgroundTasks = connection.app.state.background
+    return background
+
+
+async def _connect(connection: HTTPConnection) -> Connect:
     connect: Connect = connection.app.state.connect
     return connect
 
 
-def _live(connection: HTTPConnection) -> StreamingRequests:
+async def _live(connection: HTTPConnection) -> StreamingRequests:
     live: StreamingRequests = connection.app.state.live
     return live
 
 
-def _ice_servers(connection: HTTPConnection) -> IceServers:
+async def _ice_servers(connection: HTTPConnection) -> IceServers:
     servers: IceServers = connection.app.state.ice_servers
     return servers
 
 
-def _redirect_tokens(connection: HTTPConnection) -> RedirectTokens | None:
+async def _redirect_tokens(connection: HTTPConnection) -> RedirectTokens | None:
     redirect_tokens: RedirectTokens | None = connection.app.state.redirect_tokens
     return redirect_tokens
 
 
-def _connections(connection: HTTPConnection) -> Connections:
+async def _connections(connection: HTTPConnection) -> Connections:
     connections: Connections = connection.app.state.connections
     return connections
 
 
-def _connect_jpeg(connection: HTTPConnection) -> ConnectJpeg:
+async def _connect_jpeg(connection: HTTPConnection) -> ConnectJpeg:
     connect: ConnectJpeg = connection.app.state.connect_jpeg
     return connect
+
+
+def _drivers(connection: HTTPConnection) -> Drivers:
+    drivers: Drivers = connection.app.state.drivers
+    return drivers
+
+
+def _recordings_if_on(connection: HTTPConnection) -> Recordings | None:
+    recordings: Recordings | None = connection.app.state.recordings
+    return recordings
+
+
+def _recordings(connection: HTTPConnection) -> Recordings:
+    recordings = _recordings_if_on(connection)
+    if recordings is None:
+        raise RecordingNotFoundError("recordings are off: start the server with --recordings DIR")
+    return recordings
+
+
+def _replays(connection: HTTPConnection) -> Replays:
+    replays: Replays = connection.app.state.replays
+    return replays
 
 
 TheSettings = Annotated[Settings, Depends(_settings)]
 ThePool = Annotated[RenderPool, Depends(_pool)]
 TheStreams = Annotated[Streams, Depends(_streams)]
 TheSessions = Annotated[Sessions, Depends(_sessions)]
+TheBackground = Annotated[BackgroundTasks, Depends(_background)]
 TheAdmission = Annotated[Admission, Depends(_admission)]
 TheLiveRequests = Annotated[StreamingRequests, Depends(_live)]
 TheConnect = Annotated[Connect, Depends(_connect)]
@@ -88,16 +123,20 @@ TheConnectJpeg = Annotated[ConnectJpeg, Depends(_connect_jpeg)]
 TheConnections = Annotated[Connections, Depends(_connections)]
 TheRedirectTokens = Annotated[RedirectTokens | None, Depends(_redirect_tokens)]
 TheIceServers = Annotated[IceServers, Depends(_ice_servers)]
+TheRecordingsIfOn = Annotated[Recordings | None, Depends(_recordings_if_on)]
+TheRecordings = Annotated[Recordings, Depends(_recordings)]
+TheReplays = Annotated[Replays, Depends(_replays)]
+TheDrivers = Annotated[Drivers, Depends(_drivers)]
 
 
-def _stream(stream_id: str, streams: TheStreams) -> Stream:
+async def _stream(stream_id: str, streams: TheStreams) -> Stream:
     return streams.get(stream_id)
 
 
 TheStream = Annotated[Stream, Depends(_stream)]
 
 
-def _own_session(session_id: str, sessions: TheSessions, grant: TheGrant) -> Session:
+async def _own_session(session_id: str, sessions: TheSessions, grant: TheGrant) -> Session:
     session = sessions.get(session_id)
     if not grant.may_touch(session.viewer):
         # The same answer as for an unknown id, so that ids of other viewers cannot be probed.
@@ -107,3 +146,15 @@ def _own_session(session_id: str, sessions: TheSessions, grant: TheGrant) -> Ses
 
 OwnSession = Annotated[Session, Depends(_own_session)]
 """A session that was opened with the same token; an admin may use every session."""
+
+
+def _own_recording(recording_id: str, recordings: TheRecordings, grant: TheGrant) -> Recording:
+    recording = recordings.get(recording_id)
+    if not grant.covers(recording.header.stream):
+        # The same answer as for an unknown id, so that ids of other streams cannot be probed.
+        raise RecordingNotFoundError(f"no recording {recording_id!r}")
+    return recording
+
+
+OwnRecording = Annotated[Recording, Depends(_own_recording)]
+"""A recording of a stream that the token is valid for."""

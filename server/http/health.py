@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
+from prometheus_client import generate_latest
 from pydantic import BaseModel
 
 from server.auth.grants import Scope
 from server.errors import NotReadyError
 from server.http.authorization import needs, open_to_all
 from server.http.bodies import problems
-from server.http.dependencies import TheAdmission, TheConnections, ThePool, TheSessions, TheStreams
+from server.http.dependencies import (
+    TheAdmission,
+    TheBackground,
+    TheConnections,
+    TheDrivers,
+    ThePool,
+    TheRecordingsIfOn,
+    TheSessions,
+    TheStreams,
+)
 from server.http.metrics import CONTENT_TYPE, render
 
 router = APIRouter(tags=["health"])
@@ -34,7 +44,7 @@ class ReadyToRender(BaseModel):
     waiting: int
     """Queued viewers."""
     problems: list[str]
-    """Workers that are not ready, and why."""
+    """Workers that are not ready and background tasks that failed, and why."""
 
 
 class Status(BaseModel):
@@ -62,19 +72,23 @@ async def healthz() -> Alive:
     ),
     dependencies=[open_to_all()],
 )
-async def readyz(pool: ThePool, admission: TheAdmission) -> ReadyToRender:
+async def readyz(
+    pool: ThePool, admission: TheAdmission, background: TheBackground
+) -> ReadyToRender:
     """200 once a worker is ready, 503 with the reason before, and when the server is to end."""
     admission.check_open()
     state = pool.status()
     if not state.ready:
         raise NotReadyError(state.reason or "no worker is ready")
     ready = sum(worker.ready for worker in state.workers)
+    states = [(worker.name, worker.problem) for worker in state.workers]
+    states += [(task.name, task.problem) for task in (*state.tasks, *background.statuses)]
     return ReadyToRender(
         workers=ready,
         sessions=admission.admitted,
         capacity=admission.capacity,
         waiting=admission.queued,
-        problems=[f"{worker.name}: {worker.problem}" for worker in state.workers if worker.problem],
+        problems=[f"{name}: {problem}" for name, problem in states if problem],
     )
 
 
@@ -105,8 +119,14 @@ async def metrics(
     streams: TheStreams,
     sessions: TheSessions,
     admission: TheAdmission,
+    background: TheBackground,
     connections: TheConnections,
+    drivers: TheDrivers,
+    recordings: TheRecordingsIfOn,
 ) -> Response:
     """Workers, streams, viewers and caches, as Prometheus reads them."""
-    found = render(pool, streams, sessions, admission, connections)
-    return Response(found, media_type=CONTENT_TYPE)
+    text = render(pool, streams, sessions, admission, background, connections)
+    text += generate_latest(drivers.registry)
+    if recordings is not None:
+        text += generate_latest(recordings.registry)
+    return Response(text, media_type=CONTENT_TYPE)

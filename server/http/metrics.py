@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from server.admission.admission import Admission
+from server.background import BackgroundTasks
+from server.logs import lost_lines
 from server.network.connections import Connections
 from server.pool.pool import RenderPool
 from server.sessions.registry import Sessions
@@ -27,10 +29,11 @@ class _Collector:
         streams: Streams,
         sessions: Sessions,
         admission: Admission,
+        background: BackgroundTasks,
         connections: Connections,
     ) -> None:
         self._pool, self._streams, self._sessions = pool, streams, sessions
-        self._admission = admission
+        self._admission, self._background = admission, background
         self._connections = connections
 
     def collect(self) -> Iterator[Metric]:
@@ -39,6 +42,7 @@ class _Collector:
         yield from self._stream_metrics()
         yield from self._session_metrics()
         yield from self._admission_metrics()
+        yield from self._task_metrics()
         yield from self._connection_metrics()
 
     def _pool_metrics(self) -> Iterator[Metric]:
@@ -110,6 +114,19 @@ class _Collector:
         yield _gauge("waiting_viewers", "Queued viewers", admission.queued)
         yield _gauge("draining", "Whether the server is shutting down", admission.draining)
 
+    def _task_metrics(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily(
+            "telewarp_task_up", "Whether a background task runs or has finished", labels=["task"]
+        )
+        failures = CounterMetricFamily(
+            "telewarp_task_failures", "Failures of background tasks", labels=["task"]
+        )
+        for status in (*self._background.statuses, *self._pool.status().tasks):
+            up.add_metric([status.name], status.problem is None)
+            failures.add_metric([status.name], status.failures)
+        yield from (up, failures)
+        yield _counter("lost_log_lines", "Log lines that could not be written", lost_lines())
+
     def _connection_metrics(self) -> Iterator[Metric]:
         connections = self._connections
         yield _gauge("connections", "Open TCP connections", connections.open)
@@ -128,12 +145,14 @@ def render(
     streams: Streams,
     sessions: Sessions,
     admission: Admission,
+    background: BackgroundTasks,
     connections: Connections,
 ) -> bytes:
     """All metrics now, in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
-    registry.register(_Collector(pool, streams, sessions, admission, connections))
+    collector = _Collector(pool, streams, sessions, admission, background, connections)
+    registry.register(collector)
     return generate_latest(registry) + generate_latest(sessions.metrics.registry)
 
 

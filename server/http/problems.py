@@ -39,6 +39,7 @@ STATUS: Mapping[type[errors.TelewarpError], int] = {
     errors.PoolBusyError: 503,
     errors.DrainingError: 503,
     errors.NotReadyError: 503,
+    errors.StorageError: 507,
     errors.RenderError: 500,
     errors.TelewarpError: 500,
 }

@@ -65,6 +65,7 @@ async def whep_options(stream: TheStream, response: Response, ice_servers: TheIc
     | problems(
         _400="what is wrong with the offer",
         _404="no such stream",
+        _410="the stream was deleted before the answer was ready",
         _413="the offer is too large",
         _415="the offer is no SDP",
         _503="no free session, with `reason` full: join the queue (`POST .../queue`), or try again "

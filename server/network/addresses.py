@@ -1,4 +1,4 @@
-"""Network reachability: the UDP ports that media may use and the advertised address."""
+"""Network reachability: ports and addresses of the server, and those of viewers it may contact."""
 
 from __future__ import annotations
 
@@ -14,6 +14,58 @@ class Reachability:
     """Ports that media may use; None for any."""
     public_address: str | None = None
     """Advertised address of a 1:1 NAT that maps every port to itself."""
+
+
+_PRIVATE = tuple(
+    ipaddress.ip_network(text)
+    for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)
+"""RFC 1918, RFC 6598 and RFC 4193: addresses of local networks."""
+_THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
+"""RFC 1122: Linux sends what goes to 0.0.0.0 to the machine itself."""
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True)
+class CandidatePolicy:
+    """Which addresses of a viewer's ICE candidates the server may send connectivity checks to.
+
+    A viewer names these addresses freely, so that without limits it could make the server send
+    datagrams to services that only the server can reach. Broadcast addresses of the machine's own
+    networks need no rule: the kernel refuses to send to them.
+    """
+
+    loopback: bool = False
+    """Allows the machine itself; right only where nobody else can use the server."""
+    private: bool = True
+    """Allows local networks, in which many viewers are."""
+
+    def normalise(self, text: str) -> str | None:
+        """Return the address to contact, IPv4 where it is mapped into IPv6; None if not allowed."""
+        try:
+            address: Address = ipaddress.ip_address(text)
+        except ValueError:
+            return None  # a host name, which is never resolved
+        if isinstance(address, ipaddress.IPv6Address):
+            if address.scope_id is not None:
+                return None  # names an interface of another machine
+            address = address.ipv4_mapped or address
+        return str(address) if self._allows(address) else None
+
+    def _allows(self, address: Address) -> bool:
+        if address.is_loopback:
+            return self.loopback
+        if any(address in network for network in _PRIVATE):
+            return self.private
+        special = address.is_link_local or address.is_multicast or address.is_unspecified
+        # Reserved: 240.0.0.0/4 with the broadcast address, and the IPv6 prefixes outside of
+        # 2000::/3, among them those that embed IPv4 addresses (::/96, 64:ff9b::/96).
+        if special or address.is_reserved or address in _THIS_NETWORK:
+            return False
+        if isinstance(address, ipaddress.IPv6Address):
+            embedded = address.sixtofour or (address.teredo and address.teredo[1])
+            return not address.is_site_local and (not embedded or self._allows(embedded))
+        return True
 
 
 def parse_ports(text: str) -> range:
@@ -39,3 +91,13 @@ def parse_address(text: str) -> str:
         ValueError: If it is not an IP address.
     """
     return str(ipaddress.ip_address(text))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is a loopback address or `localhost`."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

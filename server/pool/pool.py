@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
@@ -18,6 +19,7 @@ import numpy as np
 from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage
+from server.background import BackgroundTasks
 from server.errors import AvatarNotFoundError, NotReadyError, PoolBusyError
 from server.pool.cache_slots import CacheSlots, FrameSequence
 from server.pool.frame import Frame
@@ -63,7 +65,7 @@ class RenderPool:
         self._factory = factory
         self._avatars: Mapping[str, AvatarInfo] = {}
         self._workers: list[Worker] = []
-        self._supervisors: list[asyncio.Task[None]] = []
+        self._supervision = BackgroundTasks()
         self._warps: dict[str, WarpThread] = {}
         self._slots: dict[int, CacheSlots] = {}
         self._images: dict[str, SharedBlock] = {}
@@ -77,8 +79,11 @@ class RenderPool:
         self._refreshes = 0
         self._renders = 0
 
-    async def start(self) -> None:
+    async def start(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Start the workers and build the warp engines. Does not wait for the workers.
+
+        Args:
+            clock: Measures the timeouts of the workers, seconds.
 
         Raises:
             Exception: Whatever the factory raises if it cannot load the avatars in this process.
@@ -87,11 +92,12 @@ class RenderPool:
         loop = asyncio.get_running_loop()
         devices = await loop.run_in_executor(None, self._factory.devices, self._settings.devices)
         self._workers = [
-            Worker(settings, self._factory, self, self._settings.timeouts)
+            Worker(settings, self._factory, self, self._settings.timeouts, clock)
             for device in devices
             for settings in self._settings.for_workers(device)
         ]
-        self._supervisors = [asyncio.create_task(worker.run()) for worker in self._workers]
+        for worker in self._workers:
+            self._supervision.start(f"supervise {worker.name}", worker.run)
         self._warps = {device: WarpThread(device, self._factory) for device in devices}
         try:
             await asyncio.gather(*(warp.build() for warp in self._warps.values()))
@@ -113,7 +119,7 @@ class RenderPool:
             slots.close()
         for worker in self._workers:
             worker.stop()
-        await asyncio.gather(*self._supervisors)
+        await self._supervision.finish()
         for warp in self._warps.values():
             warp.close()
         # The memory of slots can be freed only now that no worker writes and no warp reads it.
@@ -259,6 +265,7 @@ class RenderPool:
             renders=self._renders,
             pending_refreshes=self._scheduler.pending_refreshes,
             pending_renders=self._scheduler.pending_renders,
+            tasks=self._supervision.statuses,
         )
 
     def worker_ready(self, worker: Worker) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from server.background import TaskStatus
 from server.pool.supervisor import Worker, WorkerState, is_ready
 
 
@@ -55,3 +56,5 @@ class PoolStatus:
     """Single images rendered since the start."""
     pending_refreshes: int
     pending_renders: int
+    tasks: tuple[TaskStatus, ...]
+    """The tasks that supervise the workers."""

@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
@@ -91,6 +92,7 @@ class Worker:
         factory: Builds their engines.
         events: Receives the callbacks.
         timeouts: When to kill a process.
+        clock: Measures these times, seconds; stands still while this process does not run.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class Worker:
         factory: EngineFactory,
         events: WorkerEvents,
         timeouts: Timeouts,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = settings.name
         self.device = settings.device
@@ -113,10 +116,12 @@ class Worker:
         self._factory = factory
         self._events = events
         self._timeouts = timeouts
+        self._clock = clock
         self._channel: PoolChannel | None = None
         self._process: BaseProcess | None = None
         self._job: Job | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        self._deadline_at = 0.0
         self._rest_timer: asyncio.TimerHandle | None = None
         self._ping_timer: asyncio.TimerHandle | None = None
         self._stopping = asyncio.Event()
@@ -303,7 +308,16 @@ class Worker:
         """Kill the process unless `_clear_deadline` is called in time."""
         self._clear_deadline()
         loop = asyncio.get_running_loop()
-        self._deadline = loop.call_later(seconds, self._kill, reason)
+        self._deadline_at = self._clock() + seconds
+        self._deadline = loop.call_later(seconds, self._kill_if_late, reason)
+
+    def _kill_if_late(self, reason: str) -> None:
+        left_s = self._deadline_at - self._clock()
+        if left_s > 0:  # this process was frozen meanwhile: the reply may have arrived
+            loop = asyncio.get_running_loop()
+            self._deadline = loop.call_later(left_s, self._kill_if_late, reason)
+        else:
+            self._kill(reason)
 
     def _clear_deadline(self) -> None:
         if self._deadline is not None:

@@ -282,6 +282,12 @@ class StreamRequest(Message):
     )
 
 
+class ReplayRequest(Message):
+    """Request to replay a recording."""
+
+    stream: str = Field(max_length=64, description="Id of an existing stream without a publisher")
+
+
 class MeshFrameOrFrames(RootModel[MeshFrame | list[MeshFrame]]):
     """One frame, or several in the order they were captured."""
 
@@ -291,6 +297,7 @@ DOCUMENTED: tuple[type[BaseModel], ...] = (
     MeshMessage,
     Ping,
     RenderRequest,
+    ReplayRequest,
     StreamRequest,
     View,
 )
@@ -300,6 +307,7 @@ _mesh_frame = TypeAdapter(MeshFrame)
 _viewer_message: TypeAdapter[View | MeshMessage | Ping] = TypeAdapter(ViewerMessage)
 _render_request = TypeAdapter(RenderRequest)
 _stream_request = TypeAdapter(StreamRequest)
+_replay_request = TypeAdapter(ReplayRequest)
 _Parsed = TypeVar("_Parsed")
 
 
@@ -363,6 +371,13 @@ def parse_stream_request(text: bytes) -> StreamRequest:
     if len(text) > LONGEST_SMALL_MESSAGE:
         _refuse_length(text)
     return _parse(_stream_request, text if text.strip() else b"{}", _SMALL_VALUES)
+
+
+def parse_replay_request(text: bytes) -> ReplayRequest:
+    """Read the body of `POST /v1/recordings/{id}/replay`."""
+    if len(text) > LONGEST_SMALL_MESSAGE:
+        _refuse_length(text)
+    return _parse(_replay_request, text, _SMALL_VALUES)
 
 
 def _refuse_length(text: str | bytes) -> NoReturn:

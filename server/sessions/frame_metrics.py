@@ -59,6 +59,11 @@ class FrameMetrics:
         viewers = Counter(
             "telewarp_viewers", "Viewers: admitted, refused", ["kind"], registry=self.registry
         )
+        self._failed_splits = Counter(
+            "telewarp_failed_splits",
+            "Viewers who had to keep sharing caches with other views, for lack of memory",
+            registry=self.registry,
+        )
         self._waits = Histogram(
             "telewarp_waiting_seconds",
             "How long viewers waited in the queue before they were admitted",
@@ -91,6 +96,10 @@ class FrameMetrics:
     def view(self, accepted: bool) -> None:
         """Count a view, either accepted or dropped because it was late or repeated."""
         self._views[accepted].inc()
+
+    def split_failed(self) -> None:
+        """Count a viewer for whom there was no memory for caches of its own."""
+        self._failed_splits.inc()
 
     def sent(self, size_bytes: int) -> None:
         """Count the payload of a video packet."""

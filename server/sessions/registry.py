@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -160,19 +161,31 @@ class Sessions:
 
     async def close_all(self) -> None:
         """Close all sessions."""
-        await asyncio.gather(*(self._close(session) for session in self.list()))
+        for session in self.list():
+            self._end(session)
         await asyncio.gather(*self._closing)
 
-    def _end(self, session: Session) -> None:
-        task = asyncio.get_running_loop().create_task(self._close(session))
+    async def _close(self, session: Session) -> None:
+        """Close a session completely, even if the caller is cancelled meanwhile."""
+        await asyncio.shield(self._end(session))
+
+    def _end(self, session: Session) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(self._close_parts(session))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+        return task
 
-    async def _close(self, session: Session) -> None:
+    async def _close_parts(self, session: Session) -> None:
+        """Close all parts of a session; log one that fails, and go on with the others."""
         if self._sessions.pop(session.id, None) is None:
             return
-        self._admission.release(self._permits.pop(session.id), session.connected)
-        session.close()
-        if session.peer is not None:
-            await session.peer.close()
+        permit = self._permits.pop(session.id)
+        try:
+            async with AsyncExitStack() as steps:  # runs the last one first
+                if session.peer is not None:
+                    steps.push_async_callback(session.peer.close)
+                steps.callback(session.close)
+                steps.callback(self._admission.release, permit, session.connected)
+        except Exception:
+            logger.exception("session %s: a part did not close", session.id, extra=session.log_ids)
         logger.info("session %s has ended", session.id, extra=session.log_ids)

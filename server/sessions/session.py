@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ from server.auth.grants import Grant, Scope
 from server.errors import (
     MayNotDriveError,
     NotReadyError,
+    PoolBusyError,
     RenderError,
     SessionClosedError,
 )
@@ -81,7 +83,7 @@ class Session:
         pool: RenderPool,
         groups: ViewGroups,
         fps: float,
-        ended: Callable[[Session], None],
+        ended: Callable[[Session], object],
         viewer: Grant,
         metrics: FrameMetrics,
     ) -> None:
@@ -210,6 +212,7 @@ class Session:
             "frames": statistics.frames,
             "repeated_frames": statistics.repeated,
             "failed_frames": statistics.failed,
+            "failed_splits": statistics.failed_splits,
             "fps": self.fps,
             "cache_age_ms": statistics.cache_age_ms.percentiles(),
             "stages_ms": {k: v.percentiles() for k, v in statistics.stages_ms.items()},
@@ -233,15 +236,19 @@ class Session:
             self._ended(self)
 
     def close(self) -> None:
-        """Stop rendering and leave the view group; `next_frame` raises from now on."""
+        """Stop rendering and leave the view group; `next_frame` raises from now on.
+
+        A step that fails does not keep the others from running; its exception is raised at the end.
+        """
         if self.closed:
             return
         self.closed = True
-        self.stream.on_deleted.remove(self.end)
-        self._viewer_state.close()
-        self._membership.close()
         self._last_frame = None
-        self._wake()
+        with ExitStack() as steps:  # runs the last one first
+            steps.callback(self._wake)
+            steps.callback(self._membership.close)
+            steps.callback(self._viewer_state.close)
+            steps.callback(self.stream.on_deleted.remove, self.end)
 
     def _on_change(self) -> None:
         self._changed_at = time.monotonic()
@@ -329,7 +336,7 @@ class Session:
         """
         requested_at, changed_at = time.monotonic(), self._changed_at
         inputs = self._viewer_state.sample()
-        self._membership.update(inputs.state, self._viewer_state.has_own_mesh())
+        self._update_membership(inputs.state)
         slots = self.slots
 
         def sample() -> FrameInputs:
@@ -353,6 +360,20 @@ class Session:
         self._statistics.add(frame)
         self._metrics.rendered(frame.cache_age_ms, frame.stages_ms)
         return frame
+
+    def _update_membership(self, state: FrameState) -> None:
+        try:
+            self._membership.update(state, self._viewer_state.has_own_mesh())
+        except PoolBusyError as exc:
+            if not self._statistics.failed_splits:  # log the first one only; all are counted
+                logger.warning(
+                    "session %s keeps sharing caches with other views: %s",
+                    self.id,
+                    exc,
+                    extra=self.log_ids,
+                )
+            self._statistics.failed_splits += 1
+            self._metrics.split_failed()
 
     @staticmethod
     def _complete(frame: Frame, requested_at: float, changed_at: float) -> None:

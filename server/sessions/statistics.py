@@ -18,6 +18,8 @@ class SessionStatistics:
     repeated: int = 0
     failed: int = 0
     refused_meshes: int = 0
+    failed_splits: int = 0
+    """Splits from a view group for which there was no memory."""
     rate: Rate = field(default_factory=Rate)
     """Frames per second, repeated ones included."""
     refresh_rate: Rate = field(default_factory=Rate)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from math import cos
 from typing import NamedTuple
@@ -38,6 +39,8 @@ the same quality as one that is three frames old for a viewer who walks."""
 JOIN_S = 0.5
 """How long two views must be similar before a viewer begins to join, so that viewers who pass by do
 not; also how long the transition lasts: four crossfades."""
+SPLIT_RETRY_S = 1.0
+"""Pause after a split that failed, so that full memory is not tried for every frame."""
 
 
 @dataclass(eq=False)
@@ -82,6 +85,7 @@ class ViewGroups:
 
         Raises:
             AvatarNotFoundError: If there is no such avatar.
+            PoolBusyError: If there is no memory for the caches.
         """
         group = ViewGroup(self._pool.open_slots(avatar_id), view)
         self._open.append(group)
@@ -106,6 +110,7 @@ class GroupMembership:
 
     Raises:
         AvatarNotFoundError: If there is no such avatar.
+        PoolBusyError: If there is no memory for the caches.
     """
 
     def __init__(
@@ -127,6 +132,8 @@ class GroupMembership:
         self._candidate: ViewGroup | None = None
         """Another group whose view is similar."""
         self._candidate_since = 0.0
+        self._split_after = float("-inf")
+        """When a split may be tried again after one that failed."""
 
     @property
     def slots(self) -> CacheSlots:
@@ -155,28 +162,36 @@ class GroupMembership:
         Args:
             view: The viewer's newest state and view.
             has_own_mesh: Whether the viewer sends its own mesh frames.
+
+        Raises:
+            PoolBusyError: If there is no memory to split. The viewer remains a member, and a later
+                call tries again, at the earliest after `SPLIT_RETRY_S`.
         """
         if self._transition is not None:
             self._continue_transition(self._transition, view, has_own_mesh)
         elif self.viewers > 1:
-            if has_own_mesh or not _similar(view, self._group.view, FAR):
+            far = has_own_mesh or not _similar(view, self._group.view, FAR)
+            if far and time.monotonic() >= self._split_after:
                 self._split(view, has_own_mesh)
         else:
             self._group.view, self._group.has_own_mesh = view, has_own_mesh
             self._consider_join(view, has_own_mesh)
 
     def close(self) -> None:
-        """Leave the group and end a transition."""
-        if self._transition is not None:
-            self._end_transition(self._transition)
-        self._leave(self._group)
+        """Leave the group and end a transition, each even if the other fails."""
+        with ExitStack() as steps:
+            steps.callback(self._leave, self._group)
+            if self._transition is not None:
+                steps.callback(self._end_transition, self._transition)
 
     def _split(self, view: FrameState, has_own_mesh: bool) -> None:
         """Leave the group for a new one, and warp from the old caches until it has its own."""
         left = self._group
+        self._split_after = time.monotonic() + SPLIT_RETRY_S
+        opened = self._groups.open(self._avatar_id, view)  # first: on failure nothing has changed
         self._begin_transition(left, None)
         self._leave(left)
-        self._group = self._join(self._groups.open(self._avatar_id, view))
+        self._group = self._join(opened)
         self._group.has_own_mesh = has_own_mesh
         self._group.slots.sequence.previous = left.slots.sequence
 

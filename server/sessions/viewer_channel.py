@@ -9,11 +9,16 @@ from typing import Any
 from server.errors import BadMessageError
 from server.pool.frame import Frame
 from server.protocol.decode import decode_mesh, decode_view
+from server.protocol.message_rate import MessageRate
 from server.protocol.messages import Ping, View, parse_viewer_message
 from server.sessions.session import Session
 
 _LONGEST_MESSAGE = 256 * 1024
 """Characters. More than the vertices of any avatar that fits into one SCTP message."""
+_RATE_FACTOR = 4.0
+"""Messages per frame: a view, a mesh frame, and room for pings and jitter."""
+_LOWEST_RATE_PER_S = 240.0
+"""Pages send views at the rate of their screen, up to 240 Hz, until a pong names the frame rate."""
 _ERROR_INTERVAL_S = 0.2
 """Interval of error events. A client that sends invalid messages at 60 Hz gets five per second."""
 
@@ -31,10 +36,14 @@ class ViewerChannel:
         self._session = session
         self._send_event = send_event
         self._last_error_at = float("-inf")
+        self._per_s = max(_LOWEST_RATE_PER_S, _RATE_FACTOR * session.max_fps)
+        self._rate = MessageRate(self._per_s, self._per_s)
 
     def receive(self, text: str | bytes) -> None:
         """Handle one message. An invalid one is answered with an error event; never raises."""
         received_at = time.monotonic()
+        if not self._rate.take():
+            return self._refuse(f"expected at most {self._per_s:g} messages per second")
         try:
             if len(text) > _LONGEST_MESSAGE:
                 raise BadMessageError(
@@ -49,6 +58,7 @@ class ViewerChannel:
                 mesh = decode_mesh(message, self._session.avatar, received_at)
                 self._session.set_mesh(mesh)
         except BadMessageError as exc:
+            self._rate.charge_bad()
             self._refuse(str(exc))
 
     def _refuse(self, detail: str) -> None:

@@ -13,19 +13,17 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from math import atan2, cos, pi, sin
+from math import atan2, pi, sin
 
 import numpy as np
 from numpy.typing import NDArray
 
 from server.protocol.states import MeshState
+from server.streams.head_pose import head_rotation, neck_fixed
 from server.streams.streams import LIVE_HOLD_S, Stream
 
 Floats = NDArray[np.float32]
-Vector = tuple[float, float, float]
 
-NECK_M: Vector = (0.0, -0.145, -0.118)
-"""Base of the neck, the pivot of head rotations; measured on the shipped head."""
 EYE_YAW_RAD, EYE_PITCH_RAD = 0.37, 0.30
 """Rotation of an eye at `eyeLook*` = 1; measured on the shipped head."""
 EYE_OFFSET_M, VIEWER_M = 0.031, 0.75
@@ -71,7 +69,7 @@ class IdleAnimation:
         follow = self._gaze(time_s, HEAD_FOLLOWS_S)
         yaw, pitch, roll = self._head_angles(time_s)
         yaw, pitch = yaw + 0.2 * follow[0], pitch + 0.15 * follow[1]
-        rotation = _rotation(yaw, pitch, roll)
+        rotation = head_rotation(yaw, pitch, roll)
         # The eyes compensate for the rotation of the head, so that the gaze stays on its target.
         eyes = gaze[0] - yaw, gaze[1] - pitch
         smile = self._smile(time_s)
@@ -96,10 +94,7 @@ class IdleAnimation:
         """Return (3,) that fixes the base of the neck, apart from sway and breathing; metres."""
         breath = 0.5 + 0.5 * sin(2 * pi * time_s / BREATH_S - 0.6)
         sway = 0.002 * self._slow(time_s, 4), 0.0018 * breath, 0.003 * self._slow(time_s, 5)
-        turned = _rotate(rotation, NECK_M)
-        return np.array(
-            [n - t + s for n, t, s in zip(NECK_M, turned, sway, strict=True)], np.float32
-        )
+        return neck_fixed(rotation, sway)
 
     def _slow(self, time_s: float, channel: int) -> float:
         """Return smooth noise in -1..1 without a period: a sum of incommensurable sines."""
@@ -237,36 +232,6 @@ def _random_numbers(seed: int, event: str, cell: int) -> tuple[float, float, flo
     """Return the four random numbers in 0..1 of a cell."""
     generator = random.Random(f"{seed} {event} {cell}")
     return generator.random(), generator.random(), generator.random(), generator.random()
-
-
-def _rotation(yaw: float, pitch: float, roll: float) -> Floats:
-    """Return the quaternion (4,) of roll, then pitch (down), then yaw (to the face's left)."""
-    sy, cy, sp, cp = sin(yaw / 2), cos(yaw / 2), sin(pitch / 2), cos(pitch / 2)
-    sr, cr = sin(roll / 2), cos(roll / 2)
-    return np.array(
-        [
-            cy * sp * cr + sy * cp * sr,
-            sy * cp * cr - cy * sp * sr,
-            cy * cp * sr - sy * sp * cr,
-            cy * cp * cr + sy * sp * sr,
-        ],
-        np.float32,
-    )
-
-
-def _rotate(quaternion: Floats, vector: Vector) -> Vector:
-    """Rotate a vector by a quaternion.
-
-    Uses plain floats: `numpy.cross` alone would take most of the time of a frame.
-    """
-    qx, qy, qz, w = (float(part) for part in quaternion)
-    x, y, z = vector
-    tx, ty, tz = 2 * (qy * z - qz * y), 2 * (qz * x - qx * z), 2 * (qx * y - qy * x)
-    return (
-        x + w * tx + qy * tz - qz * ty,
-        y + w * ty + qz * tx - qx * tz,
-        z + w * tz + qx * ty - qy * tx,
-    )
 
 
 def to_mesh(face: Face, names: tuple[str, ...], seq: int) -> MeshState:

@@ -58,6 +58,8 @@ class Stream:
     id: str
     avatar: AvatarInfo
     clock: Callable[[], float] = time.monotonic
+    idle_clock: Callable[[], float] | None = None
+    """Measures how long it is unused; by default `clock`."""
     newest: MeshState | None = None
     """The mesh frame to show, from a publisher or the idle animation."""
     live: MeshState | None = None
@@ -65,24 +67,29 @@ class Stream:
     counters: StreamCounters = field(default_factory=StreamCounters)
     watchers: list[Callable[[], None]] = field(default_factory=list)
     """Called after `newest` was replaced. Callbacks must be quick and must not raise."""
+    on_published: list[Callable[[MeshState], None]] = field(default_factory=list)
+    """Called with every mesh frame accepted from a publisher. Must be quick and must not raise."""
     on_deleted: list[Callable[[], None]] = field(default_factory=list)
     """Called once, when the stream is deleted."""
     deleted: bool = False
     permanent: bool = False
     """Whether it never expires."""
+    _idle_clock: Callable[[], float] = field(init=False)
     _used_at: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self._used_at = self.clock()
+        self._idle_clock = self.idle_clock or self.clock
+        self._used_at = self._idle_clock()
 
     def unused_s(self) -> float:
         """Return the time since the last mesh frame from a publisher, or since it was watched.
 
         Only calls of this method record that the stream is watched.
         """
+        now = self._idle_clock()
         if self.watchers:
-            self._used_at = self.clock()
-        return self.clock() - self._used_at
+            self._used_at = now
+        return now - self._used_at
 
     @property
     def is_live(self) -> bool:
@@ -99,8 +106,10 @@ class Stream:
             self.counters.dropped += 1
             return False
         self.live = mesh
-        self._used_at = self.clock()
+        self._used_at = self._idle_clock()
         self.counters.accepted += 1
+        for callback in tuple(self.on_published):
+            callback(mesh)
         self._show(mesh)
         return True
 
@@ -128,10 +137,17 @@ class Streams:
     Args:
         avatars: The avatars that a stream may have, by id.
         max_streams: Maximum number of streams.
+        idle_clock: Measures how long streams are unused, seconds.
     """
 
-    def __init__(self, avatars: Mapping[str, AvatarInfo], max_streams: int = 256) -> None:
+    def __init__(
+        self,
+        avatars: Mapping[str, AvatarInfo],
+        max_streams: int = 256,
+        idle_clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.avatars = avatars
+        self._idle_clock = idle_clock
         self._max_streams = max_streams
         self._streams: dict[str, Stream] = {}
         self._deleted = StreamCounters()
@@ -165,7 +181,7 @@ class Streams:
             raise StreamExistsError(f"stream {stream_id!r} exists already")
         if len(self._streams) >= self._max_streams:
             raise LimitError(f"at most {self._max_streams} streams, all are in use")
-        stream = Stream(stream_id or secrets.token_urlsafe(9), avatar)
+        stream = Stream(stream_id or secrets.token_urlsafe(9), avatar, idle_clock=self._idle_clock)
         self._streams[stream.id] = stream
         return stream
 

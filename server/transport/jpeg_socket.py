@@ -69,10 +69,16 @@ class JpegPeer:
         executor: Threads to compress in.
         silence_s: Timeout without a message, or with an unacknowledged image, after which the
             viewer counts as disconnected.
+        clock: Measures that time; stands still while the server does not run.
     """
 
     def __init__(
-        self, session: Session, socket: Socket, executor: Executor, silence_s: float
+        self,
+        session: Session,
+        socket: Socket,
+        executor: Executor,
+        silence_s: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.ended = asyncio.Event()
         """Set when no more images are sent."""
@@ -82,13 +88,16 @@ class JpegPeer:
         self._socket = socket
         self._executor = executor
         self._silence_s = silence_s
+        self._clock = clock
         self._channel = ViewerChannel(session, self.send_event)
         self._events: dict[str, Mapping[str, Any]] = {}
         """The newest of each type, sent with the next image."""
         self._last_sent = 0
         """Number of the newest image, from 1."""
         self._displayed = asyncio.Event()
-        self._last_keepalive_at = time.monotonic()
+        self._last_keepalive_at = clock()
+        self._unacknowledged_since: float | None = None
+        """When the image in flight was ready; None if there is none."""
         self._sent_at = float("-inf")
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -123,37 +132,33 @@ class JpegPeer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def receive(self, text: str | bytes) -> bool:
-        """Take one message of the viewer: `shown`, or what else it says. It never raises.
-
-        Returns:
-            Whether it was valid.
-        """
-        self._last_keepalive_at = time.monotonic()
+    def receive(self, text: str | bytes) -> None:
+        """Take one message of the viewer: `shown`, or what else it says. It never raises."""
+        self._last_keepalive_at = self._clock()
         if len(text) <= _LONGEST_SHOWN:
             with suppress(ValidationError):
                 if _shown.validate_json(text).picture == self._last_sent:
                     self._displayed.set()
-                return True
-        bad_before = self._channel.bad_messages
+                return
         self._channel.receive(text)
-        return self._channel.bad_messages == bad_before
 
     async def _show(self) -> None:
         try:
             while True:
                 frame = await self._next_frame()
-                async with asyncio.timeout(self._silence_s):  # sending waits for who does not read
-                    await self._send(frame)
-                    await self._displayed.wait()
-        except TimeoutError:
-            self._end(f"acknowledged no image for {self._silence_s:g} s")
+                self._unacknowledged_since = self._clock()
+                await self._send(frame)  # waits for a viewer who does not read
+                await self._displayed.wait()
+                self._unacknowledged_since = None
         except ConnectionError:
             self._end("disconnected")
         except SessionClosedError:
             self._end("ended")
         except TelewarpError as exc:
             self.failure = exc
+            self._end(f"no more images: {exc}")
+        except Exception as exc:
+            logger.exception("no more images: rendering or compressing a frame failed")
             self._end(f"no more images: {exc}")
 
     async def _next_frame(self) -> Frame:
@@ -180,9 +185,13 @@ class JpegPeer:
 
     async def _watch(self) -> None:
         """End the session after a silence; a lost viewer leaves its socket open for minutes."""
-        while time.monotonic() - self._last_keepalive_at < self._silence_s:
+        while True:
+            now, since = self._clock(), self._unacknowledged_since
+            if now - self._last_keepalive_at >= self._silence_s:
+                return self._end(f"silent for {self._silence_s:g} s")
+            if since is not None and now - since >= self._silence_s:
+                return self._end(f"acknowledged no image for {self._silence_s:g} s")
             await asyncio.sleep(_CHECK_S)
-        self._end(f"silent for {self._silence_s:g} s")
 
     def _end(self, reason: str) -> None:
         if not self.ended.is_set():

@@ -211,7 +211,7 @@ _FAILED = pytest.StashKey[bool]()
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember a failed test until its pages are closed, so that they leave a picture behind."""
+    """Remember a failed test until its pages are closed, so that they leave an image behind."""
     report = yield
     if report.when == "call" and report.failed and isinstance(item, pytest.Function):
         item.stash[_FAILED] = True

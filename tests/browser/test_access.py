@@ -71,7 +71,7 @@ def wait_until(page: Page, condition: str) -> None:
         page.wait_for_timeout(100)
 
 
-def test_a_page_without_a_token_asks_for_one_and_takes_it(
+def test_a_page_without_a_token_shows_the_sign_in_and_uses_what_is_entered(
     guarded: Guarded, strict_page: Page
 ) -> None:
     page = strict_page
@@ -107,7 +107,7 @@ def test_a_link_with_a_token_opens_at_once_and_no_longer_shows_it(
     page.get_by_role("button", name="Smile").click()
     wait_until(page, "window.telewarp.stats().mesh_seq_shown !== null")
     page.evaluate("window.telewarp.setView({ yaw_rad: 0.3 })")
-    page.wait_for_timeout(1500)  # until the backdrop has read the picture, once a second
+    page.wait_for_timeout(1500)  # until the backdrop has read the image, once a second
     expect(page.locator("#server-error")).to_be_empty()
     assert page.evaluate("violations") == []
     page.reload()
@@ -115,7 +115,7 @@ def test_a_link_with_a_token_opens_at_once_and_no_longer_shows_it(
     assert token not in guarded.server.log
 
 
-def test_a_viewer_who_may_only_watch_is_told_so_when_driving(
+def test_a_viewer_without_drive_scope_is_told_when_driving(
     guarded: Guarded, open_page: OpenPage
 ) -> None:
     page = open_page(f"{guarded.server.address}/#token={guarded.token(Scope.VIEW)}")

@@ -1,4 +1,4 @@
-"""The viewer in a browser without WebRTC: pictures instead."""
+"""The viewer in a browser without WebRTC: images instead."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-PICTURES = "window.telewarp?.stats().state === 'live' && window.telewarp.stats().way === 'pictures'"
+IMAGES = "window.telewarp?.stats().state === 'live' && window.telewarp.stats().way === 'pictures'"
 
 
-def test_pictures_come_where_webrtc_is_missing(server: Server, open_page: OpenPage) -> None:
+def test_jpeg_frames_are_shown_where_webrtc_is_missing(server: Server, open_page: OpenPage) -> None:
     page = open_page("about:blank")
     page.add_init_script("delete window.RTCPeerConnection")
     page.goto(server.address)
-    page.wait_for_function(PICTURES, timeout=30_000)
+    page.wait_for_function(IMAGES, timeout=30_000)
     expect(page.locator("#way")).to_contain_text("Showing JPEG images")
     expect(page.locator("#notice")).to_be_hidden()
     page.evaluate("window.telewarp.setView({ yaw_rad: 0.3 })")

@@ -1,4 +1,4 @@
-"""Following the eye between frames: the picture moves at once, and to about the right place."""
+"""Following the eye between frames: the image moves at once, and to about the right place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import FloatRect, Page, expect
 
-Picture = NDArray[np.float32]  # (H, W, 3), 0..255
+Screenshot = NDArray[np.float32]  # (H, W, 3), 0..255
 
 pytestmark = pytest.mark.browser
 
@@ -22,14 +22,14 @@ FACE: FloatRect = {
 }  # beside the numbers, at 1280 x 800
 
 
-def on_screen(page: Page) -> Picture:
+def on_screen(page: Page) -> Screenshot:
     """What a person sees of the face, once what was drawn last is there."""
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     png = page.screenshot(clip=FACE)
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), np.float32)
 
 
-def change(before: Picture, after: Picture) -> float:
+def change(before: Screenshot, after: Screenshot) -> float:
     """Mean absolute difference, 0..255."""
     return float(np.abs(before - after).mean())
 
@@ -43,7 +43,7 @@ def hold_still(page: Page) -> None:
     page.wait_for_timeout(2000)
 
 
-def test_between_frames_the_picture_follows_the_eye_and_only_where_switched_on(page: Page) -> None:
+def test_late_reprojection_follows_the_view_between_frames_when_switched_on(page: Page) -> None:
     hold_still(page)
     page.get_by_role("button", name="Where the time goes").click()
     follow = page.get_by_role("switch", name="Follow my movement between frames")

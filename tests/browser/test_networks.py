@@ -27,7 +27,7 @@ from tests.server.network.relay import ADDRESS, divided_network
 pytestmark = pytest.mark.browser
 
 SHOWN_BY = "window.telewarp?.stats().state === 'live' && window.telewarp.stats().way === '{}'"
-PICTURES, VIDEO = SHOWN_BY.format("pictures"), SHOWN_BY.format("webrtc")
+IMAGES, VIDEO = SHOWN_BY.format("pictures"), SHOWN_BY.format("webrtc")
 IN_LINE = "window.telewarp?.stats().state === 'in-line'"
 DROP_UDP = ("PREROUTING", "-t", "raw", "-p", "udp", "-j", "DROP")
 
@@ -63,7 +63,7 @@ def test_the_page_finds_the_relay_by_itself(tmp_path: Path) -> None:
         look_aside(page, yaw_rad=0.3)
 
 
-def test_pictures_come_while_udp_is_blocked_and_video_when_it_is_not(tmp_path: Path) -> None:
+def test_jpeg_frames_are_shown_while_udp_is_blocked_and_video_afterwards(tmp_path: Path) -> None:
     require_namespaces()
     if shutil.which("iptables") is None:
         pytest.skip("no `iptables` program: apt-get install iptables")
@@ -79,7 +79,7 @@ def test_pictures_come_while_udp_is_blocked_and_video_when_it_is_not(tmp_path: P
         ):
             wait_for(log, "showing the face")
             page.goto("http://10.77.3.1:8000")
-            page.wait_for_function(PICTURES, timeout=30_000)
+            page.wait_for_function(IMAGES, timeout=30_000)
             expect(page.locator("#way")).to_contain_text("Showing JPEG images")
             look_aside(page, yaw_rad=0.3)
             net["server"].run("iptables", "-D", *DROP_UDP)
@@ -89,7 +89,7 @@ def test_pictures_come_while_udp_is_blocked_and_video_when_it_is_not(tmp_path: P
             look_aside(page, yaw_rad=-0.3)
 
 
-def test_who_waited_and_is_blocked_gets_pictures_before_those_behind(tmp_path: Path) -> None:
+def test_a_queued_viewer_without_udp_keeps_its_queue_position(tmp_path: Path) -> None:
     require_namespaces()
     if shutil.which("iptables") is None:
         pytest.skip("no `iptables` program: apt-get install iptables")
@@ -107,11 +107,11 @@ def test_who_waited_and_is_blocked_gets_pictures_before_those_behind(tmp_path: P
             browser = first.context.browser
             assert browser is not None
             second, third = (browser.new_page(bypass_csp=True) for _ in range(2))
-            for page, seen in ((first, PICTURES), (second, IN_LINE), (third, IN_LINE)):
+            for page, seen in ((first, IMAGES), (second, IN_LINE), (third, IN_LINE)):
                 page.goto("http://10.77.4.1:8000")
                 page.wait_for_function(seen, timeout=30_000)
             first.close()
-            second.wait_for_function(PICTURES, timeout=30_000)  # by WebRTC first, in vain
+            second.wait_for_function(IMAGES, timeout=30_000)  # by WebRTC first, in vain
             assert third.evaluate(IN_LINE)
             second.close()
-            third.wait_for_function(PICTURES, timeout=30_000)
+            third.wait_for_function(IMAGES, timeout=30_000)

@@ -1,6 +1,6 @@
 """The viewer where places are few or the server goes down: it waits, gets in, moves on, comes back.
 
-The pictures are the fake engine's, so that starting servers takes no time.
+The images are the fake engine's, so that starting servers takes no time.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def title(page: Page, words: str) -> None:
     expect(page.locator("#notice h2")).to_have_text(words, timeout=15_000)
 
 
-def test_viewers_of_a_full_server_are_told_their_place_and_get_in_in_turn(
+def test_viewers_of_a_full_server_see_their_queue_position_and_are_admitted_in_turn(
     start_server: StartServer, open_page: OpenPage, tmp_path: Path
 ) -> None:
     server = start_server("--max-sessions", "1")
@@ -74,7 +74,9 @@ def test_viewers_of_a_full_server_are_told_their_place_and_get_in_in_turn(
     expect(third.locator("#notice")).to_be_hidden()
 
 
-def test_who_leaves_the_line_gives_way(start_server: StartServer, open_page: OpenPage) -> None:
+def test_a_viewer_that_leaves_the_queue_lets_the_next_one_move_up(
+    start_server: StartServer, open_page: OpenPage
+) -> None:
     server = start_server("--max-sessions", "1")
     first = open_page(server.address)
     live(first)
@@ -85,7 +87,7 @@ def test_who_leaves_the_line_gives_way(start_server: StartServer, open_page: Ope
     title(third, "You are next in the queue")
 
 
-def test_a_viewer_of_pictures_waits_and_gets_in_too(
+def test_a_jpeg_viewer_queues_and_is_admitted(
     start_server: StartServer, open_page: OpenPage
 ) -> None:
     server = start_server("--max-sessions", "1")
@@ -113,7 +115,7 @@ def test_a_line_that_is_full_is_said_and_tried_again(
     live(second)
 
 
-def test_viewers_are_told_that_the_server_goes_down_and_are_back_with_it(
+def test_viewers_are_told_of_a_shutdown_and_reconnect(
     start_server: StartServer, open_page: OpenPage, tmp_path: Path
 ) -> None:
     server = start_server("--grace-s", "6")
@@ -133,7 +135,7 @@ def test_viewers_are_told_that_the_server_goes_down_and_are_back_with_it(
     expect(watching.locator("#ending")).to_be_hidden()
 
 
-def test_a_viewer_moves_on_to_another_server_before_its_own_has_gone(
+def test_a_viewer_moves_to_another_server_before_its_own_has_stopped(
     start_server: StartServer, open_page: OpenPage
 ) -> None:
     old, new = start_server("--grace-s", "30"), start_server()

@@ -112,7 +112,7 @@ def test_a_viewer_with_a_token_at_the_router_gets_video_from_the_host(
         time.sleep(0.1)
 
 
-def test_pictures_come_from_the_host_where_video_cannot(
+def test_jpeg_frames_come_from_the_host_where_video_is_blocked(
     cluster: Cluster, open_page: OpenPage
 ) -> None:
     page = open_page("about:blank")

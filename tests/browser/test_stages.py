@@ -55,7 +55,7 @@ def test_the_stages_of_every_frame_make_up_its_pose_to_photon_latency(
     assert len({row["rtp_timestamp"] for row in rows}) == len(rows)
 
 
-def test_the_whole_way_is_on_screen_and_told_to_the_console(page: Page) -> None:
+def test_all_stages_are_on_screen_and_in_the_page_api(page: Page) -> None:
     page.get_by_role("button", name="Where the time goes").click()
     look_around(page, 40)
     for words in ("Drawing the mesh", "Warping the cache", "Encoding", "Waiting for the screen"):

@@ -22,7 +22,7 @@ def notice(page: Page, words: str) -> None:
     expect(page.locator("#notice")).to_contain_text(words, timeout=15_000)
 
 
-def test_a_page_says_that_its_server_is_gone_and_comes_back_with_it(
+def test_a_page_shows_that_its_server_is_gone_and_reconnects(
     small_server: Server, open_page: OpenPage
 ) -> None:
     page = open_page(small_server.address)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.browser.conftest import OpenPage, Server
 
 
-Picture = NDArray[np.float32]  # (H, W, 3), 0..255
+Screenshot = NDArray[np.float32]  # (H, W, 3), 0..255
 
 pytestmark = pytest.mark.browser
 
@@ -36,18 +36,18 @@ _GRAB = """() => {
 
 
 class Box(NamedTuple):
-    """A part of the picture, in shares of its height and width."""
+    """A part of the image, in shares of its height and width."""
 
     top: float
     bottom: float
     left: float
     right: float
 
-    def of(self, picture: Picture) -> Picture:
+    def of(self, image: Screenshot) -> Screenshot:
         """Cut it out."""
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         rows = slice(round(self.top * height), round(self.bottom * height))
-        return picture[rows, round(self.left * width) : round(self.right * width)]
+        return image[rows, round(self.left * width) : round(self.right * width)]
 
 
 MIDDLE = Box(0.3, 0.7, 0.3, 0.7)
@@ -60,18 +60,18 @@ def stats(page: Page) -> dict[str, Any]:
     return told
 
 
-def picture(page: Page) -> Picture:
+def screenshot(page: Page) -> Screenshot:
     """The video's present frame."""
     png = base64.b64decode(page.evaluate(_GRAB))
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), np.float32)
 
 
-def change(before: Picture, after: Picture) -> float:
+def change(before: Screenshot, after: Screenshot) -> float:
     """Mean absolute difference, 0..255."""
     return float(np.abs(before - after).mean())
 
 
-def skin_share(part: Picture) -> float:
+def skin_share(part: Screenshot) -> float:
     """How much of it has the colour of skin, of whatever tone: red over green over blue."""
     red, green, blue = np.moveaxis(part, -1, 0)
     return float(((red > 60) & (red > green + 8) & (green > blue + 3)).mean())
@@ -118,7 +118,7 @@ def drive(page: Page, coefficient: str, value: float) -> None:
 
 
 def test_the_page_shows_a_face_on_a_dark_ground(page: Page) -> None:
-    shown = picture(page)
+    shown = screenshot(page)
     ground = np.concatenate([box.of(shown).reshape(-1, 3) for box in UPPER_CORNERS])
     face = MIDDLE.of(shown)
     assert shown.shape[0] == shown.shape[1] >= 128
@@ -129,7 +129,7 @@ def test_the_page_shows_a_face_on_a_dark_ground(page: Page) -> None:
     assert face.std() > 10, "a face has features"
 
 
-def test_the_picture_fills_the_height_and_stands_in_the_middle(page: Page) -> None:
+def test_the_frame_fills_the_height_and_is_centred(page: Page) -> None:
     video = page.locator("video").bounding_box()
     assert video is not None
     assert video["height"] == video["width"] == pytest.approx(800, abs=2)
@@ -137,19 +137,19 @@ def test_the_picture_fills_the_height_and_stands_in_the_middle(page: Page) -> No
 
 
 def test_the_idle_face_is_alive(page: Page) -> None:
-    pictures = []
+    images = []
     for _ in range(8):
-        pictures.append(MIDDLE.of(picture(page)))
+        images.append(MIDDLE.of(screenshot(page)))
         page.wait_for_timeout(400)
-    changes = [change(pictures[0], later) for later in pictures[1:]]
+    changes = [change(images[0], later) for later in images[1:]]
     assert max(changes) > 0.5
 
 
 def test_the_face_turns_when_it_is_dragged(page: Page) -> None:
     open_controls(page)  # the idle head sways as far as a hand might turn it
-    before = picture(page)
+    before = screenshot(page)
     page.wait_for_timeout(500)
-    by_itself = change(MIDDLE.of(before), MIDDLE.of(picture(page)))
+    by_itself = change(MIDDLE.of(before), MIDDLE.of(screenshot(page)))
     sent = stats(page)["view_seq_sent"]
     page.mouse.move(640, 400)
     page.mouse.down()
@@ -163,7 +163,7 @@ def test_the_face_turns_when_it_is_dragged(page: Page) -> None:
     assert after["view_seq_sent"] >= sent + 10
     assert after["view"]["yaw_rad"] < -0.3, "the face follows the hand, so the eye goes left"
     assert after["view"]["pitch_rad"] > 0.05
-    turned = change(MIDDLE.of(before), MIDDLE.of(picture(page)))
+    turned = change(MIDDLE.of(before), MIDDLE.of(screenshot(page)))
     assert turned > 8
     assert turned > 5 * by_itself
 
@@ -172,21 +172,21 @@ def test_an_open_jaw_opens_the_mouth(server: Server, page: Page) -> None:
     mouth = face_box(server, -0.045, -0.115, 0.03)
     forehead = face_box(server, 0.07, 0.04, 0.03)
     open_controls(page)
-    closed = picture(page)
+    closed = screenshot(page)
     drive(page, "jawOpen", 1)
-    opened = picture(page)
+    opened = screenshot(page)
     expect(page.locator("#driving")).to_be_visible()
     moved = change(mouth.of(closed), mouth.of(opened))
     assert moved > 8
     assert moved > 3 * change(forehead.of(closed), forehead.of(opened))
     drive(page, "jawOpen", 0)
-    assert change(mouth.of(closed), mouth.of(picture(page))) < moved / 3
+    assert change(mouth.of(closed), mouth.of(screenshot(page))) < moved / 3
 
 
 def test_a_released_face_follows_its_stream_again(page: Page) -> None:
     open_controls(page)
     drive(page, "jawOpen", 1)
-    opened = picture(page)
+    opened = screenshot(page)
     page.locator("#driving button").click()
     expect(page.locator("#driving")).to_be_hidden()
     assert stats(page)["driving"] is False
@@ -195,7 +195,7 @@ def test_a_released_face_follows_its_stream_again(page: Page) -> None:
     own = stats(page)["mesh_seq_sent"]
     page.wait_for_timeout(1000)
     assert stats(page)["mesh_seq_sent"] == own
-    assert change(MIDDLE.of(opened), MIDDLE.of(picture(page))) > 1
+    assert change(MIDDLE.of(opened), MIDDLE.of(screenshot(page))) > 1
 
 
 def test_linked_sides_move_together_and_unlinked_ones_do_not(page: Page) -> None:
@@ -269,7 +269,7 @@ def test_a_killed_worker_leaves_the_video_running(server: Server, page: Page) ->
     assert stats(page)["fps_shown"] >= 5
     wait_until_shown(page, "view")
     assert stats(page)["session"] == session
-    assert skin_share(MIDDLE.of(picture(page))) > 0.5
+    assert skin_share(MIDDLE.of(screenshot(page))) > 0.5
     _wait_for_new_workers(server, killed)
 
 
@@ -349,7 +349,7 @@ def _touch(page: Page, path: list[list[tuple[int, int]]]) -> None:
     devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
-def test_a_viewer_who_leaves_gives_the_seat_back_at_once(server: Server, page: Page) -> None:
+def test_a_viewer_that_leaves_frees_its_session_slot_at_once(server: Server, page: Page) -> None:
     session = f"/v1/sessions/{stats(page)['session']}"
     assert server.call(session).status == 200
     page.goto("about:blank")

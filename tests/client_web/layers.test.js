@@ -7,7 +7,16 @@ import { test } from "node:test";
 const ROOT = new URL("../../client_web/js/", import.meta.url);
 
 // From the bottom up; `main.js` is above all of them.
-const ORDER = ["connection", "timing", "reprojection", "input", "panels", "app", "main.js"];
+const ORDER = [
+  "connection",
+  "timing",
+  "reprojection",
+  "tracking",
+  "input",
+  "panels",
+  "app",
+  "main.js",
+];
 
 const IMPORT = /(?:\bfrom |\bimport\()"(\.[^"]+)"/g; // types in JSDoc comments too
 

@@ -74,7 +74,7 @@ def exported() -> set[str]:
     return {sample.name for family in families for sample in family.samples}
 
 
-def test_the_metrics_it_tells_of_exist(exported: set[str]) -> None:
+def test_the_metrics_named_in_the_documents_exist(exported: set[str]) -> None:
     named = set(re.findall(r"`((?:telewarp|process)_\w+)`", (DOCKER / "README.md").read_text()))
     histograms = {name.removesuffix("_bucket") for name in exported if name.endswith("_bucket")}
     assert len(named) > 5
@@ -102,7 +102,7 @@ def metrics_of(expression: str) -> set[str]:
     return set(words) - {"and", "or", "unless", "on", "ignoring", "offset", "bool", "by"}
 
 
-def test_metrics_are_told_from_the_rest_of_an_expression() -> None:
+def test_metric_names_are_found_in_expressions() -> None:
     assert metrics_of('8 * sum by (le, kind) (rate(a_total{job="b",c=~"d"}[5m])) / min(e) > 1') == {
         "a_total",
         "e",

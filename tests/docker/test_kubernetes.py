@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from server.admission.admission import Admission
+from server.background import BackgroundTasks
 from server.cluster.__main__ import ListSettings
 from server.http.metrics import render
 from server.network.connections import Connections
@@ -138,7 +139,8 @@ async def test_the_scaler_counts_a_metric_that_exists() -> None:
         streams = Streams(pool.avatars)
         admission = Admission()
         sessions = Sessions(streams, pool, 60, admission)
-        told = render(pool, streams, sessions, admission, Connections(4, 4)).decode()
+        background, connections = BackgroundTasks(), Connections(4, 4)
+        told = render(pool, streams, sessions, admission, background, connections).decode()
     assert f"\n{metric['pods']['metric']['name']} 0.0\n" in told
 
 

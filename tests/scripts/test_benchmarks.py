@@ -54,7 +54,7 @@ def test_models_are_compared_in_speed_and_image(run: Run) -> None:
         assert row["full_difference"]["largest"] <= 6
 
 
-def test_codecs_that_are_not_here_say_so(run: Run) -> None:
+def test_an_unavailable_codec_is_an_error_with_its_name(run: Run) -> None:
     done = run("benchmark.py", "encode", "--sizes", "64", "--frames", "5")
     assert done.returncode == 0, done.stderr
     rows = {row["codec"]: row for row in last_line(done.stdout)["rows"]}
@@ -76,7 +76,7 @@ def test_viewers_are_added_in_steps_that_grow() -> None:
     assert step_counts(10) == [1, 2, 3, 4, 6, 8, 10]
 
 
-def test_a_load_holds_while_nobody_waits_twice_as_long() -> None:
+def test_a_load_is_sustained_while_no_viewer_waits_twice_a_frame() -> None:
     command, alone = Load(fps=30), a_step()
     assert holds(a_step(fps=27.1, p95_ms=39), alone, command)
     assert not holds(a_step(fps=26.9), alone, command)

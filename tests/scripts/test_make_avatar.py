@@ -79,7 +79,7 @@ def test_a_recipe_or_a_mesh_is_wanted(
     assert "give --recipe, one of default, marcus, or --head FILE" in capsys.readouterr().err
 
 
-def test_without_anny_baking_says_how_to_install_it(
+def test_without_anny_baking_names_the_extra_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "anny", None)

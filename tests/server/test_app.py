@@ -96,6 +96,13 @@ def test_the_description_has_every_call_and_no_dangling_reference(http: httpx2.C
         "GET /v1/sessions/{session_id}",
         "POST /v1/streams/{stream_id}/queue",
         "GET /v1/queue/{ticket}",
+        "POST /v1/streams/{stream_id}/recordings",
+        "GET /v1/recordings",
+        "GET /v1/recordings/{recording_id}",
+        "POST /v1/recordings/{recording_id}/stop",
+        "GET /v1/recordings/{recording_id}/file",
+        "POST /v1/recordings/{recording_id}/replay",
+        "DELETE /v1/recordings/{recording_id}",
         "DELETE /v1/queue/{ticket}",
         "GET /v1/status",
         "POST /v1/render",
@@ -127,7 +134,7 @@ def test_the_interactive_description_needs_nothing_from_elsewhere(http: httpx2.C
     assert "script-src 'self';" in policy
 
 
-async def test_the_viewer_is_served_and_asked_for_each_time(tmp_path: Path) -> None:
+async def test_the_viewer_page_is_served_and_revalidated_on_each_visit(tmp_path: Path) -> None:
     (tmp_path / "js").mkdir()
     (tmp_path / "index.html").write_text("<title>Telewarp</title>")
     (tmp_path / "js" / "main.js").write_text("export {};")

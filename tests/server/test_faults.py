@@ -58,14 +58,14 @@ class Watched:
 
     viewer: Viewer
     came_at: list[float] = field(default_factory=list)
-    """When its pictures were decoded."""
+    """When its images were decoded."""
 
     async def look_around(self) -> None:
         for seq in range(1, 10_000):
             self.viewer.send_view(seq, seq % 20 / 20)
-            shown = len(self.viewer.pictures)
+            shown = len(self.viewer.images)
             await asyncio.sleep(1 / 30)
-            self.came_at += [time.monotonic()] * (len(self.viewer.pictures) - shown)
+            self.came_at += [time.monotonic()] * (len(self.viewer.images) - shown)
 
     def longest_gap_s(self) -> float:
         return max(
@@ -105,6 +105,25 @@ async def test_four_viewers_watch_on_while_their_worker_is_killed_and_comes_back
                 newest = session.slots.ready
                 assert newest is not None
                 assert newest.age_ms < 1000, "it gets no caches any more"
+
+
+async def test_a_player_without_views_waits_for_its_first_frame_as_long_as_it_is_there() -> None:
+    settings = Settings(port=0, workers=1, demo=False, max_sessions=8, idle_session_s=0.5)
+    with serving(settings) as served:
+        async with httpx2.AsyncClient(base_url=served.url) as client:
+            await client.post("/v1/streams", json={"id": "s"})
+            worker = served.app.state.pool.status().workers[0]
+            os.kill(worker.pid, signal.SIGSTOP)  # no frame for longer than the idle time
+            async with a_viewer(client) as viewer:  # sends no view
+                assert (await viewer.join("s")).status_code == 201
+                await asyncio.sleep(2.5)
+                assert (await client.get(viewer.address)).json()["state"] == "starting"
+                os.kill(worker.pid, signal.SIGCONT)
+                await viewer.until(lambda: bool(viewer.images))
+                viewer.cut_off()
+                began = time.monotonic()
+                await viewer.until_ended()
+                assert time.monotonic() - began < 3, "its presence counts once it has had frames"
 
 
 def test_a_worker_that_is_away_is_named_while_others_render() -> None:
@@ -171,13 +190,13 @@ async def test_events_that_a_viewer_never_takes_do_not_pile_up() -> None:
             sctp = viewer.connection.sctp
             assert sctp is not None
             sctp._handle_data = ignore  # type: ignore[method-assign]  # on this connection only
-            shown = len(viewer.pictures)
+            shown = len(viewer.images)
             for _ in range(40):
                 for _ in range(40):
                     session.peer._control.send({"type": "frame", "filler": "x" * 200})
                 await asyncio.sleep(0.02)
             assert 64 * 1024 < channel.bufferedAmount < 80 * 1024
-            assert len(viewer.pictures) > shown
+            assert len(viewer.images) > shown
             assert (await client.get(viewer.address)).status_code == 200
 
 
@@ -228,7 +247,7 @@ def _fill(path: Path) -> None:
             filler.write(bytes(4096))
 
 
-def test_connections_whose_other_end_is_gone_are_found_out(served: Served) -> None:
+def test_connections_to_a_vanished_peer_time_out(served: Served) -> None:
     # By the kernel: the listening socket's settings go to every connection.
     with socket.create_connection((served.host, served.port)):
         timers = subprocess.run(["ss", "-tnoH", f"sport = :{served.port}"], capture_output=True)

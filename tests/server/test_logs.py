@@ -35,7 +35,7 @@ def log() -> Log:
     return Log()
 
 
-def test_a_line_says_when_how_grave_from_where_and_what(log: Log) -> None:
+def test_a_log_line_has_time_level_logger_and_message(log: Log) -> None:
     log.logger.warning("%s \N{SNOWMAN} and \nanother %r", "one", "line")
     (line,) = log.lines
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))

@@ -46,7 +46,7 @@ def open_live_body(url: str) -> http.client.HTTPConnection:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_says_where_the_face_is_and_ends_cleanly_when_told(number: signal.Signals) -> None:
+def test_the_server_prints_its_address_and_exits_cleanly_on_sigterm(number: signal.Signals) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, "--port", "0"],
         cwd=ROOT,
@@ -74,7 +74,7 @@ def test_it_says_where_the_face_is_and_ends_cleanly_when_told(number: signal.Sig
 
 
 class Program:
-    """The program, started with the fake engine and watched by one viewer of pictures."""
+    """The program, started with the fake engine and watched by one viewer of images."""
 
     def __init__(self, process: subprocess.Popen[str], url: str, viewer: ClientConnection) -> None:
         self.process = process
@@ -82,7 +82,7 @@ class Program:
         self.viewer = viewer
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """What the viewer is told, who takes every picture."""
+        """What the viewer is told, who takes every image."""
         while True:
             said = self.viewer.recv(10)
             if isinstance(said, str):
@@ -124,7 +124,7 @@ def watched_program(grace_s: float) -> Iterator[Program]:
             process.kill()
 
 
-def test_when_told_to_end_it_lets_nobody_in_and_waits_for_who_is_there() -> None:
+def test_on_sigterm_the_server_admits_nobody_and_waits_for_its_viewers() -> None:
     with watched_program(grace_s=60) as program:
         program.process.send_signal(signal.SIGTERM)
         told = program.until_told()
@@ -159,7 +159,7 @@ def test_a_signal_to_the_whole_group_leaves_viewers_their_workers() -> None:
         assert program.ends_within(10) == ""
 
 
-def test_who_does_not_leave_in_time_is_not_waited_for() -> None:
+def test_viewers_that_stay_past_the_drain_timeout_are_disconnected() -> None:
     with watched_program(grace_s=1) as program:
         program.process.send_signal(signal.SIGTERM)
         with pytest.raises(ConnectionClosed):
@@ -168,7 +168,7 @@ def test_who_does_not_leave_in_time_is_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_told_twice_it_waits_for_nobody(number: signal.Signals) -> None:
+def test_a_second_sigterm_ends_the_server_at_once(number: signal.Signals) -> None:
     with watched_program(grace_s=60) as program:
         program.process.send_signal(signal.SIGTERM)
         program.until_told()
@@ -176,13 +176,13 @@ def test_told_twice_it_waits_for_nobody(number: signal.Signals) -> None:
         program.ends_within(10)
 
 
-def test_ctrl_c_waits_for_nobody() -> None:
+def test_ctrl_c_ends_the_server_at_once() -> None:
     with watched_program(grace_s=60) as program:
         program.process.send_signal(signal.SIGINT)
         program.ends_within(10)
 
 
-def test_in_json_every_line_is_an_object_and_says_whom_it_is_about() -> None:
+def test_json_logs_have_one_object_per_line_with_the_ids_it_concerns() -> None:
     options = ["--port", "0", "--log-format", "json", "--log-level", "info"]
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *options],

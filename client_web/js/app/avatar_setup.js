@@ -12,6 +12,7 @@ const DEFAULT_STREAM = "demo";
  * @property {Pick<import("../input/face.js").Face, "fit">} face
  * @property {Pick<import("../panels/controls.js").Controls, "setNames">} controls
  * @property {{fov_y_rad: number}} late
+ * @property {Pick<import("../input/head_window.js").HeadWindow, "setHome">} headWindow
  * @property {HTMLElement} streamName
  * @property {() => void} onReady called when everything fits, also if the server does not answer
  */
@@ -36,10 +37,11 @@ export class AvatarSetup {
 
   /** Fetch the avatar and fit the page to it. */
   async load() {
-    const { orbit, face, controls, late, streamName, onReady } = this.#targets;
+    const { orbit, face, controls, late, headWindow, streamName, onReady } = this.#targets;
     const avatar = await this.#fetch();
     if (avatar?.eye_position) orbit.setHome(avatar.eye_position);
     if (avatar?.fov_y_rad) late.fov_y_rad = avatar.fov_y_rad;
+    if (avatar?.eye_position) headWindow.setHome(avatar.eye_position, avatar.fov_y_rad);
     if (avatar?.expression_names) {
       controls.setNames(avatar.expression_names, avatar.expression_range);
       face.fit(avatar.expression_names, avatar.expression_range);

@@ -9,6 +9,7 @@ import { find } from "../panels/dom.js";
  * @property {HTMLCanvasElement} jpeg
  * @property {HTMLCanvasElement} still
  * @property {HTMLCanvasElement} late
+ * @property {HTMLElement} frame the square around them
  * @property {HTMLElement} note explains the JPEG fallback
  */
 
@@ -25,6 +26,7 @@ export function frameElements(page) {
     jpeg: find(page, "#jpeg"),
     still: find(page, "#still"),
     late: find(page, "#late"),
+    frame: find(page, ".frame"),
     note: find(page, "#way"),
   };
 }

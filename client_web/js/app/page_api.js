@@ -18,6 +18,7 @@ const DELIVERY_NAMES = { webrtc: "webrtc", jpeg: "pictures" };
  * @property {Pick<import("../reprojection/late_reprojection.js").LateReprojection, "on">} late
  * @property {import("./viewer_input.js").ViewerInput} input
  * @property {() => {readonly id: string | null} | null} session
+ * @property {{readonly stats: object | null} | null} [publishing] null on a viewer's page
  */
 
 /**
@@ -43,8 +44,10 @@ export function pageApi(parts, now) {
       stream: parts.stream,
       view_seq_sent: viewSender.seq,
       mesh_seq_sent: meshSender.seq,
+      following_eyes: input.viewpoint.following,
       view: { yaw_rad: orbit.yaw_rad, pitch_rad: orbit.pitch_rad, zoom: orbit.zoom },
       driving: face.driving,
+      publishing: parts.publishing?.stats ?? null,
     }),
 
     /**

@@ -6,6 +6,7 @@ import { NO_WEBGL_TEXT } from "../panels/texts.js";
 /**
  * @typedef {object} Actions
  * @property {() => void} resetView
+ * @property {() => void} followEyes switches the head-tracked view on or off
  * @property {() => void} release
  * @property {() => void} saveFrames
  * @property {() => void} showStatistics called when the panel of stages is opened or closed
@@ -40,6 +41,7 @@ export class Toolbar {
     onClick("#details-button", () => this.#toggleDetails());
     onClick("#export-button", actions.saveFrames);
     onClick("#reset-button", actions.resetView);
+    onClick("#head-button", actions.followEyes);
     onClick("#fullscreen-button", () => this.#toggleFullscreen());
     onClick("[data-release]", actions.release);
     this.#lateSwitch.addEventListener("change", () => this.#switchLate(), { signal });
@@ -52,6 +54,8 @@ export class Toolbar {
       h: () => this.#toggleHud(),
       c: () => this.#toggleControls(),
       f: () => this.#toggleFullscreen(),
+      e: this.#actions.followEyes,
+      l: () => find(this.#page, "#publish-link").click(),
       escape: () => this.#toggleControls(false),
     };
   }

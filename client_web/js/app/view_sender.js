@@ -10,6 +10,7 @@ export const MAX_STEP_S = 0.1;
 
 export class ViewSender {
   #orbit;
+  #viewpoint;
   #telemetry;
   #send;
   #timers;
@@ -26,12 +27,14 @@ export class ViewSender {
 
   /**
    * @param {import("../input/orbit.js").Orbit} orbit
+   * @param {import("../input/viewpoint.js").Viewpoint} viewpoint
    * @param {Pick<import("../timing/telemetry.js").Telemetry, "journal" | "transit">} telemetry
    * @param {(text: string) => boolean} send returns whether the message was sent
    * @param {Timers} timers
    */
-  constructor(orbit, telemetry, send, timers) {
+  constructor(orbit, viewpoint, telemetry, send, timers) {
     this.#orbit = orbit;
+    this.#viewpoint = viewpoint;
     this.#telemetry = telemetry;
     this.#send = send;
     this.#timers = timers;
@@ -57,11 +60,11 @@ export class ViewSender {
   send(planned_ms = null) {
     if (!this.#homeKnown) return false;
     const sent_at_ms = this.#timers.now();
-    const pose = this.#orbit.pose();
-    if (!this.#send(viewMessage(this.seq + 1, sent_at_ms, pose))) return false;
+    const { pose, fov_y_rad } = this.#viewpoint.view(sent_at_ms);
+    if (!this.#send(viewMessage(this.seq + 1, sent_at_ms, pose, fov_y_rad))) return false;
     this.seq += 1;
     const moved_at_ms = this.#movedAt_ms ?? sent_at_ms;
-    const view = { seq: this.seq, sent_at_ms, moved_at_ms, planned_ms, pose };
+    const view = { seq: this.seq, sent_at_ms, moved_at_ms, planned_ms, pose, fov_y_rad };
     this.#telemetry.journal.viewSent(view);
     this.#movedAt_ms = null;
     return true;
@@ -94,6 +97,6 @@ export class ViewSender {
   #sendPlanned(planned_ms) {
     if (this.#orbit.moving) this.glide();
     this.send(planned_ms);
-    if (this.#orbit.moving) this.clock.glides();
+    if (this.#orbit.moving || this.#viewpoint.following) this.clock.glides();
   }
 }

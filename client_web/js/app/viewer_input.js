@@ -6,6 +6,7 @@ import { Face } from "../input/face.js";
 import { Gestures } from "../input/gestures.js";
 import { Keyboard } from "../input/keyboard.js";
 import { Orbit } from "../input/orbit.js";
+import { Viewpoint } from "../input/viewpoint.js";
 import { Controls } from "../panels/controls.js";
 import { find } from "../panels/dom.js";
 import { AnimationLoop } from "./animation_loop.js";
@@ -29,6 +30,7 @@ export class ViewerInput {
   #driving;
 
   orbit = new Orbit();
+  viewpoint = new Viewpoint(this.orbit);
 
   // The numbers of a stream's own publisher start near 0: far below the clock.
   face = new Face(Date.now());
@@ -43,7 +45,7 @@ export class ViewerInput {
     this.#page = page;
     this.#timers = timers;
     this.controls = new Controls(find(page, "#controls"), face, () => this.#faceChanged());
-    this.viewSender = new ViewSender(orbit, telemetry, send, timers);
+    this.viewSender = new ViewSender(orbit, this.viewpoint, telemetry, send, timers);
     this.meshSender = new MeshSender(face, telemetry.journal, send, timers);
     const elements = {
       body: page.body,

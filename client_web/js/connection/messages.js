@@ -60,11 +60,13 @@ const DECIMALS = 1e4; // an expression value rounded to 0.0001 differs by less t
  * @param {number} seq
  * @param {number} sent_at_ms
  * @param {Pose} eye
+ * @param {number | null} [fov_y_rad] full vertical angle; null for the avatar's own
  * @returns {string}
  */
-export function viewMessage(seq, sent_at_ms, eye) {
+export function viewMessage(seq, sent_at_ms, eye, fov_y_rad = null) {
   const { rotation, position } = eye;
-  return JSON.stringify({ type: "view", seq, sent_at_ms, eye: { rotation, position } });
+  const message = { type: "view", seq, sent_at_ms, eye: { rotation, position } };
+  return JSON.stringify(fov_y_rad === null ? message : { ...message, fov_y_rad });
 }
 
 /**
@@ -96,6 +98,37 @@ export function meshMessage({ seq, captured_at_ms, expression, head }) {
     ...(head && { head }),
     expression: rounded,
   });
+}
+
+/**
+ * Write a mesh frame for the publisher's route: short, since a camera makes 30 of them per second.
+ *
+ * @param {object} frame
+ * @param {number} frame.seq
+ * @param {number} frame.captured_at_ms this page's clock
+ * @param {HeadPose} frame.head
+ * @param {readonly number[]} frame.expression all coefficients in the avatar's order
+ * @returns {string}
+ */
+export function publishedFrame({ seq, captured_at_ms, head, expression }) {
+  return JSON.stringify({
+    seq,
+    captured_at_ms: rounded(captured_at_ms, 10),
+    head: {
+      rotation: head.rotation.map((part) => rounded(part, 1e4)), // 0.01 degrees
+      translation: head.translation.map((metres) => rounded(metres, 1e4)),
+    },
+    // Finer steps than the tracker's noise would only be longer.
+    expression: expression.map((value) => rounded(value, 1e3)),
+  });
+}
+
+/**
+ * @param {number} value
+ * @param {number} scale
+ */
+function rounded(value, scale) {
+  return Math.round(value * scale) / scale + 0; // no -0
 }
 
 /**

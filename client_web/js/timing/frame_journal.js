@@ -17,16 +17,19 @@ const MAX_RECORDS = 512; // frames, views and mesh frames each: 8 s at 60 per se
  * @property {number} moved_at_ms when the pose became current: before it was sent, or then
  * @property {number | null} planned_ms when it was to be sent; null if it was not scheduled
  * @property {Pose | null} pose
+ * @property {number | null} fov_y_rad full vertical angle; null for the avatar's own
  *
  * @typedef {object} SentMesh
  * @property {number} seq
  * @property {number} sent_at_ms
- * @property {number} moved_at_ms the same as `sent_at_ms`
+ * @property {number} moved_at_ms when the face was like this: before it was sent, or then
+ * @property {Record<string, number>} [stages] durations of stages before it was sent, if known
  *
  * @typedef {object} Origin the oldest movement of this viewer that a frame is the first to show
  * @property {"view" | "mesh"} kind
  * @property {number} sent_at_ms
  * @property {number} moved_at_ms
+ * @property {Record<string, number>} [stages] durations of stages before it was sent
  *
  * @typedef {object} FrameRecord what is known of one frame
  * @property {number} rtp_timestamp
@@ -71,9 +74,11 @@ export class FrameJournal {
    * @param {number} [view.moved_at_ms]
    * @param {number | null} [view.planned_ms]
    * @param {Pose | null} [view.pose]
+   * @param {number | null} [view.fov_y_rad]
    */
-  viewSent({ seq, sent_at_ms, moved_at_ms = sent_at_ms, planned_ms = null, pose = null }) {
-    keep(this.#views, seq, { seq, sent_at_ms, moved_at_ms, planned_ms, pose });
+  viewSent({ seq, sent_at_ms, moved_at_ms = sent_at_ms, planned_ms = null, ...view }) {
+    const { pose = null, fov_y_rad = null } = view;
+    keep(this.#views, seq, { seq, sent_at_ms, moved_at_ms, planned_ms, pose, fov_y_rad });
   }
 
   /**
@@ -81,9 +86,11 @@ export class FrameJournal {
    *
    * @param {number} seq
    * @param {number} sent_at_ms
+   * @param {number} [moved_at_ms] when a camera saw the face
+   * @param {Record<string, number>} [stages] what was done between the two, milliseconds by stage
    */
-  meshSent(seq, sent_at_ms) {
-    keep(this.#meshes, seq, { seq, sent_at_ms, moved_at_ms: sent_at_ms });
+  meshSent(seq, sent_at_ms, moved_at_ms = sent_at_ms, stages) {
+    keep(this.#meshes, seq, { seq, sent_at_ms, moved_at_ms, ...(stages && { stages }) });
   }
 
   /**
@@ -143,7 +150,12 @@ export class FrameJournal {
 
   /** @returns {Pose | null} the displayed frame's camera; null if this page did not send its view */
   get displayedPose() {
-    return this.#viewOf(this.#displayed?.event)?.pose ?? null;
+    return this.displayedView?.pose ?? null;
+  }
+
+  /** @returns {SentView | null} the displayed frame's view; null if this page did not send it */
+  get displayedView() {
+    return this.#viewOf(this.#displayed?.event);
   }
 
   /** @returns {import("../connection/messages.js").HeadPose | null} the head in the displayed frame */
@@ -203,9 +215,9 @@ export class FrameJournal {
     if (newView && (!newMesh || newView.moved_at_ms <= newMesh.moved_at_ms)) {
       return { kind: "view", sent_at_ms: newView.sent_at_ms, moved_at_ms: newView.moved_at_ms };
     }
-    return (
-      newMesh && { kind: "mesh", sent_at_ms: newMesh.sent_at_ms, moved_at_ms: newMesh.moved_at_ms }
-    );
+    if (!newMesh) return null;
+    const { sent_at_ms, moved_at_ms, stages } = newMesh;
+    return { kind: "mesh", sent_at_ms, moved_at_ms, ...(stages && { stages }) };
   }
 
   /** @param {FrameRecord} record */

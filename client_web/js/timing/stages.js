@@ -10,6 +10,9 @@
 
 /** @type {readonly Stage[]} in the order a frame passes them */
 export const STAGES = [
+  { id: "camera", words: "From the camera", colour: "#5a5f86" },
+  { id: "track", words: "Tracking the face", colour: "#7a74a8" },
+  { id: "filter", words: "Smoothing the face", colour: "#68749a" },
   { id: "hold", words: "Waiting to be sent", colour: "#56627c" },
   { id: "uplink", words: "To the server", colour: "#6f8fb5" },
   { id: "wait", words: "Waiting for its turn", colour: "#7c6b5c" },
@@ -62,7 +65,10 @@ export function frameStages(frame, offset_ms) {
  * @returns {StageTimes}
  */
 function beforeSending({ origin }) {
-  return origin ? { hold: origin.sent_at_ms - origin.moved_at_ms } : {};
+  if (!origin) return {};
+  const stages = origin.stages ?? {};
+  const known_ms = Object.values(stages).reduce((sum, ms) => sum + ms, 0);
+  return { ...stages, hold: origin.sent_at_ms - origin.moved_at_ms - known_ms };
 }
 
 /**

@@ -28,7 +28,7 @@ class Control:
 
     Args:
         session: Receives the views and mesh frames.
-        sign_of_life: Called for every message.
+        on_keepalive: Called for every message.
     """
 
     def __init__(self, session: Session, on_keepalive: Callable[[], None]) -> None:

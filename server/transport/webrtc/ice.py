@@ -1,33 +1,43 @@
-"""Parse ICE candidates of offers and fragments, and drop those whose lookup would only cost time.
+"""A viewer's ICE candidates, of its offer and of trickled fragments: parsed, filtered, counted.
 
-A browser hides its addresses behind mDNS names (`.local`), whose lookup takes a second. Without
-them the connection is found as a peer-reflexive candidate, by the checks the browser sends.
+Names are never resolved. A browser hides its addresses behind mDNS names (`.local`), whose lookup
+takes a second; without them the connection is found as a peer-reflexive candidate, by the checks
+that the browser sends.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from aiortc import RTCIceCandidate
-from aiortc.sdp import candidate_from_sdp
 
 from server.errors import BadOfferError
+from server.network.addresses import CandidatePolicy
+from server.transport.webrtc.offer import Offer, read_lines
 
-_CANDIDATE = re.compile(r"^a=candidate:(.+)$")
-_LOCAL_NAME = re.compile(r"\s[^\s]+\.local\s", re.IGNORECASE)
+MOST_CANDIDATES = 20
+"""Of a session. A laptop with two networks, VPN, STUN and TURN has about a dozen; every one costs
+checks to each address of the server."""
+_CANDIDATE = re.compile(
+    r"(?P<foundation>[A-Za-z0-9+/]{1,32}) +(?P<component>\d{1,5}) +(?P<protocol>\S+) +"
+    r"(?P<priority>\d{1,10}) +(?P<address>\S+) +(?P<port>\d{1,5}) +typ +(?P<type>\S+)(?: .*)?"
+)
+"""RFC 8839, section 5.1."""
+_TYPES = ("host", "srflx", "relay")
+_RTP_COMPONENT = 1
+_HIGHEST_PRIORITY = 2**31 - 1
 
 
-def without_hidden_candidates(offer: str) -> str:
-    """Drop an offer's `.local` candidates and its `end-of-candidates` lines."""
-    kept = [line for line in offer.splitlines() if not _is_useless(line)]
-    return "\r\n".join(kept) + "\r\n"
+@dataclass(frozen=True)
+class NamedCandidate:
+    """A candidate line and the section that it belongs to."""
 
-
-def _is_useless(line: str) -> bool:
-    if line.startswith("a=end-of-candidates"):
-        return True
-    return line.startswith("a=candidate:") and _LOCAL_NAME.search(line) is not None
+    mid: str | None
+    """None where none is named."""
+    text: str
+    """Without `a=candidate:`."""
 
 
 @dataclass(frozen=True)
@@ -36,36 +46,96 @@ class Fragment:
 
     user: str | None
     """The ICE user name it belongs to; None where it names none."""
-    candidates: tuple[RTCIceCandidate, ...]
-    """The usable candidates: UDP, with a real address, each with its `sdpMid`."""
+    candidates: tuple[NamedCandidate, ...]
 
 
 def parse_fragment(text: str) -> Fragment:
     """Parse an `application/trickle-ice-sdpfrag` body.
 
     Raises:
-        BadOfferError: If a candidate cannot be parsed, or the body has no SDP lines.
+        BadOfferError: If the body is no SDP or has no attributes.
     """
     user: str | None = None
-    mid = "0"
-    candidates: list[RTCIceCandidate] = []
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not any(line.startswith(("a=", "m=")) for line in lines):
+    mid: str | None = None
+    candidates: list[NamedCandidate] = []
+    if not text.lstrip().startswith(("a=", "m=")):
         raise BadOfferError(f"expected an SDP fragment with a=candidate lines, got {text[:60]!r}")
-    for line in lines:
-        if line.startswith("a=ice-ufrag:"):
-            user = line.removeprefix("a=ice-ufrag:")
-        elif line.startswith("a=mid:"):
-            mid = line.removeprefix("a=mid:")
-        elif (found := _CANDIDATE.match(line)) and not _is_useless(line):
-            candidates.extend(_usable(found[1], mid))
+    for kind, value in read_lines(text):
+        name, _, rest = value.partition(":")
+        if kind == "m":
+            mid = None
+        elif name == "ice-ufrag":
+            user = rest
+        elif name == "mid":
+            mid = rest
+        elif name == "candidate":
+            candidates.append(NamedCandidate(mid, rest))
     return Fragment(user, tuple(candidates))
 
 
-def _usable(text: str, mid: str) -> list[RTCIceCandidate]:
-    try:
-        candidate = candidate_from_sdp(text)
-    except (AssertionError, IndexError, ValueError) as exc:
-        raise BadOfferError(f"expected an ICE candidate, got {text[:80]!r}") from exc
-    candidate.sdpMid = mid
-    return [candidate] if candidate.protocol.lower() == "udp" else []
+class RemoteCandidates:
+    """The candidates of one viewer that may be contacted.
+
+    Args:
+        policy: Which addresses may be.
+    """
+
+    def __init__(self, policy: CandidatePolicy) -> None:
+        self.ignored = 0
+        """Candidates after the last one that counted; they are not even parsed."""
+        self._policy = policy
+        self._known: set[tuple[str | None, str, int]] = set()
+
+    def of_offer(self, offer: Offer) -> list[RTCIceCandidate]:
+        """Return the usable candidates of an offer.
+
+        Raises:
+            BadOfferError: If one cannot be parsed.
+        """
+        return self._usable(
+            NamedCandidate(section.mid, text)
+            for section in offer.sections
+            for text in section.own.get("candidate", ())
+        )
+
+    def of_fragment(self, fragment: Fragment) -> list[RTCIceCandidate]:
+        """Return the usable candidates of a fragment that were not known yet.
+
+        Raises:
+            BadOfferError: If one cannot be parsed.
+        """
+        return self._usable(fragment.candidates)
+
+    def _usable(self, named: Iterable[NamedCandidate]) -> list[RTCIceCandidate]:
+        usable: list[RTCIceCandidate] = []
+        for text in named:
+            if len(self._known) >= MOST_CANDIDATES:
+                self.ignored += 1
+            elif (candidate := self._parse(text)) is not None:
+                key = (candidate.sdpMid, candidate.ip, candidate.port)
+                if key not in self._known:
+                    self._known.add(key)
+                    usable.append(candidate)
+        return usable
+
+    def _parse(self, named: NamedCandidate) -> RTCIceCandidate | None:
+        """Return a candidate; None if it is of no use here: TCP, RTCP, a name, not allowed."""
+        found = _CANDIDATE.fullmatch(named.text.strip())
+        if found is None:
+            raise BadOfferError(f"expected an ICE candidate, got {named.text[:80]!r}")
+        component, port, priority = (int(found[n]) for n in ("component", "port", "priority"))
+        address = self._policy.normalise(found["address"])
+        if found["protocol"].lower() != "udp" or component != _RTP_COMPONENT or address is None:
+            return None
+        if found["type"] not in _TYPES or not 0 < port <= 65535 or priority > _HIGHEST_PRIORITY:
+            return None
+        return RTCIceCandidate(
+            component=component,
+            foundation=found["foundation"],
+            ip=address,
+            port=port,
+            priority=priority,
+            protocol="udp",
+            type=found["type"],
+            sdpMid=named.mid,
+        )

@@ -5,48 +5,52 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
 from aiortc import (
     RTCConfiguration,
+    RTCIceCandidate,
     RTCPeerConnection,
     RTCRtpSender,
     RTCSessionDescription,
 )
-from aiortc.codecs import CODECS
-from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
-from aiortc.rtcpeerconnection import find_common_codecs
-from aiortc.sdp import MediaDescription, SessionDescription
+from aiortc.exceptions import InvalidStateError
 
-from server.encoding.codecs import Codec, choose_codec
+from server.encoding.codecs import Codec
 from server.encoding.h264 import H264Encoder, OpenCodec, default_bitrate
 from server.encoding.rate import RateControl
-from server.errors import BadOfferError, IceRestartError
-from server.network.addresses import Reachability
+from server.errors import IceRestartError, SessionClosedError
+from server.network.addresses import CandidatePolicy, Reachability
 from server.network.ice_servers import IceServers
 from server.sessions.session import Session
 from server.transport.webrtc.aiortc_internals.candidate_gathering import as_aiortc, gather_within
+from server.transport.webrtc.aiortc_internals.ice_checks import observe_checks
+from server.transport.webrtc.aiortc_internals.inbound_limits import limit_inbound
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
 from server.transport.webrtc.aiortc_internals.playout_delay import enable_playout_delay
 from server.transport.webrtc.aiortc_internals.sender_events import SenderEvents, observe_sender
 from server.transport.webrtc.aiortc_internals.unused_receiver import drop_bandwidth_estimator
 from server.transport.webrtc.control import Control
-from server.transport.webrtc.ice import parse_fragment, without_hidden_candidates
+from server.transport.webrtc.ice import RemoteCandidates, parse_fragment
+from server.transport.webrtc.negotiation import (
+    Negotiation,
+    choose_audio,
+    choose_data,
+    choose_video,
+)
+from server.transport.webrtc.offer import parse_offer
 from server.transport.webrtc.track import RenderTrack, Vp8Passthrough
 
 logger = logging.getLogger(__name__)
 
-_RTX = "video/rtx"
 _LOWEST_BITRATE = 400_000
 _CHECK_S = 0.5
-_AIORTC_ERRORS = (
-    *(AssertionError, AttributeError, LookupError, RuntimeError, StopIteration, TypeError),
-    ValueError,
-)
-"""aiortc does not validate offers, and raises one of these for missing or malformed parts."""
+_CONSENT_S = 15.0
+"""Seconds without an ICE check after which a viewer that has received no video counts as
+disconnected: two checks in a row are lost, which are sent at most 6 s apart (RFC 7675)."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +68,14 @@ class PeerOptions:
     """Bits per second."""
     silence_s: float
     """Seconds without views and RTCP after which the viewer counts as disconnected."""
+    clock: Callable[[], float]
+    """Measures them; stands still while the server does not run."""
     ice_servers: IceServers
     """STUN and TURN servers."""
     reach: Reachability
     """Advertised address and UDP ports of this machine."""
+    candidates: CandidatePolicy
+    """Addresses of viewers that may be contacted."""
 
 
 class AiortcPeer:
@@ -91,14 +99,17 @@ class AiortcPeer:
         self._options = options
         self._executor = executor
         self._ended = False
-        self._last_keepalive_at = time.monotonic()
+        self._last_keepalive_at = options.clock()
+        self._last_ice_check_at = float("-inf")
+        self._sends_video = False
         self._control = Control(session, self._note_keepalive)
         self._track: RenderTrack | None = None
         self._encoder: H264Encoder | None = None
         side = session.avatar.resolution
         start = options.start_bitrate or default_bitrate(side, side)
         self._rate = RateControl(start, min(start, _LOWEST_BITRATE), options.highest_bitrate)
-        self._remote_user: str | None = None
+        self._negotiation: Negotiation | None = None
+        self._candidates = RemoteCandidates(options.candidates)
         self._watch: asyncio.Task[None] | None = None
 
     async def answer(self, offer_sdp: str) -> str:
@@ -109,27 +120,29 @@ class AiortcPeer:
 
         Raises:
             BadOfferError: If the offer cannot be parsed or has no video we could send.
+            SessionClosedError: If the session ends meanwhile.
         """
-        offer = without_hidden_candidates(offer_sdp)
-        video = _first_video(offer)
-        self._remote_user = video.ice.usernameFragment if video.ice else None
+        offer = parse_offer(offer_sdp)
+        video, chosen = choose_video(offer, self._options.codecs)
+        accepted = (video, choose_audio(offer), choose_data(offer))
+        negotiation = Negotiation(offer, [section for section in accepted if section is not None])
+        self._negotiation = negotiation
+        candidates = self._candidates.of_offer(offer)
         self._connection.on("datachannel", self._control.attach)
         self._connection.on("connectionstatechange", self._connection_changed)
+        sender = self._add_video(chosen.codec)
+        description = RTCSessionDescription(negotiation.sdp, "offer")
         try:
-            sender = self._offer_video(video)
-            await self._connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+            await self._connection.setRemoteDescription(description)
             self._listen(sender)  # only now, because bundling has replaced its transport
+            await self._add(candidates)
+            limit_inbound(self._connection)
             gather_within(self._connection, self._options.reach)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
-        except (InvalidAccessError, InvalidStateError, OperationError, ValueError) as exc:
-            raise BadOfferError(f"expected an offer we can answer, got one where: {exc}") from exc
-        except _AIORTC_ERRORS as exc:
-            raise BadOfferError(
-                "expected an offer with ICE credentials, a DTLS role and fingerprint, a direction "
-                f"and a mid in every section, got one that lacks some ({exc})"
-            ) from exc
+        except InvalidStateError as exc:
+            raise SessionClosedError("the session ended before its answer was ready") from exc
         self._watch = asyncio.create_task(self._end_when_silent())
-        return self._connection.localDescription.sdp
+        return negotiation.complete(self._connection.localDescription.sdp)
 
     async def add_candidates(self, sdp_fragment: str) -> None:
         """Add candidates of the viewer (trickle ICE).
@@ -138,11 +151,11 @@ class AiortcPeer:
             BadOfferError: If they cannot be parsed.
             IceRestartError: If they belong to another ICE user than the offer.
         """
+        assert self._negotiation is not None, "a session's id is sent only with its answer"
         fragment = parse_fragment(sdp_fragment)
-        if fragment.user not in (None, self._remote_user):
+        if fragment.user is not None and fragment.user not in self._negotiation.ice_users:
             raise IceRestartError("ICE restart is not supported: send a new offer instead")
-        for candidate in fragment.candidates:
-            await self._connection.addIceCandidate(candidate)
+        await self._add(self._candidates.of_fragment(fragment))
 
     def send_event(self, event: Mapping[str, Any]) -> None:
         """Send an event over the channel `events`, or drop it while that is not open."""
@@ -162,34 +175,27 @@ class AiortcPeer:
                 self._session.id,
                 extra=self._session.log_ids,
             )
-        if self._track is not None:
-            self._track.stop()  # in case aiortc never started it
-        self._track = self._encoder = None
+        finally:
+            if self._track is not None:
+                self._track.stop()  # in case aiortc never started it
+            self._track = self._encoder = None
 
-    def _offer_video(self, video: MediaDescription) -> RTCRtpSender:
-        """Answer with the first codec of the settings that the viewer has.
+    async def _add(self, candidates: Sequence[RTCIceCandidate]) -> None:
+        assert self._negotiation is not None
+        for candidate in candidates:
+            candidate.sdpMid = self._negotiation.transport_of(candidate.sdpMid)
+            if candidate.sdpMid is not None:
+                await self._connection.addIceCandidate(candidate)
 
-        Raises:
-            BadOfferError: If it has none of them.
-        """
-        offered = {
-            codec.mimeType for codec in find_common_codecs(CODECS["video"], video.rtp.codecs)
-        }
-        chosen = choose_codec(self._options.codecs, offered)
-        if chosen is None:
-            wanted = " or ".join(self._options.codecs)
-            raise BadOfferError(f"expected an offer of {wanted}, got {_names(video)}")
+    def _add_video(self, codec: Codec) -> RTCRtpSender:
         self._track = RenderTrack(
             self._session,
-            self._build_encoder() if chosen is Codec.H264 else Vp8Passthrough(),
+            self._build_encoder() if codec is Codec.H264 else Vp8Passthrough(),
             self._executor,
             self._video_failed,
         )
         transceiver = self._connection.addTransceiver(self._track, direction="sendonly")
         drop_bandwidth_estimator(transceiver)
-        known = RTCRtpSender.getCapabilities("video").codecs
-        wanted_types = (chosen.mime_type, _RTX)
-        transceiver.setCodecPreferences([c for c in known if c.mimeType in wanted_types])
         return transceiver.sender
 
     def _build_encoder(self) -> H264Encoder:
@@ -215,8 +221,12 @@ class AiortcPeer:
                 rtcp_received=self._note_keepalive,
             ),
         )
+        observe_checks(sender, self._note_ice_check)
 
     def _packet_sent(self, rtp_timestamp: int, ends_frame: bool, size: int) -> None:
+        if not self._sends_video:  # from now on, it can answer with RTCP
+            self._sends_video = True
+            self._note_keepalive()
         self._rate.note_sent(size, time.monotonic())
         self._session.note_sent(size)
         if ends_frame and self._track is not None and self._track.newest is not None:
@@ -233,7 +243,20 @@ class AiortcPeer:
             self._encoder.bitrate = self._session.target_bitrate = target
 
     def _note_keepalive(self) -> None:
-        self._last_keepalive_at = time.monotonic()
+        self._last_keepalive_at = self._options.clock()
+
+    def _note_ice_check(self) -> None:
+        self._last_ice_check_at = self._options.clock()
+
+    def _is_silent(self) -> bool:
+        """Whether the viewer counts as disconnected.
+
+        A player without data channels that waits for its first frame can send ICE checks only.
+        """
+        now, silence_s = self._options.clock(), self._options.silence_s
+        if now - self._last_keepalive_at < silence_s:
+            return False
+        return self._sends_video or now - self._last_ice_check_at >= max(silence_s, _CONSENT_S)
 
     def _video_failed(self, reason: Exception) -> None:
         self._end(f"no more video: {reason}")
@@ -244,7 +267,7 @@ class AiortcPeer:
 
     async def _end_when_silent(self) -> None:
         """End the session after a silence: a closed tab sends nothing, and ICE needs 31 s."""
-        while time.monotonic() - self._last_keepalive_at < self._options.silence_s:
+        while not self._is_silent():
             await asyncio.sleep(_CHECK_S)
         self._end(f"silent for {self._options.silence_s:g} s")
 
@@ -254,21 +277,3 @@ class AiortcPeer:
             session = self._session
             logger.info("session %s: %s", session.id, reason, extra=session.log_ids)
             self._session.end()
-
-
-def _names(video: MediaDescription) -> str:
-    names = dict.fromkeys(codec.mimeType.removeprefix("video/") for codec in video.rtp.codecs)
-    return ", ".join(names) or "no codec"
-
-
-def _first_video(offer: str) -> MediaDescription:
-    """Return the first video section; refuse offers that do not receive video."""
-    try:
-        description = SessionDescription.parse(offer)
-    except _AIORTC_ERRORS as exc:
-        raise BadOfferError(f"expected an SDP offer, got {offer[:60]!r}") from exc
-    videos = [media for media in description.media if media.kind == "video"]
-    if not videos or videos[0].direction not in ("recvonly", "sendrecv"):
-        got = videos[0].direction if videos else "none"
-        raise BadOfferError(f"expected an offer with a recvonly video section, got {got}")
-    return videos[0]

@@ -116,6 +116,7 @@ async function fitted(stream, avatar) {
     face: { fit: (names, range) => calls.push(["face", names, range]) },
     controls: { setNames: (names, range) => calls.push(["controls", names, range]) },
     late: { fov_y_rad: 0.4 },
+    headWindow: { setHome: (position, fov) => calls.push(["window", position, fov]) },
     streamName: { textContent: "" },
     onReady: () => calls.push(["ready"]),
   };
@@ -134,6 +135,7 @@ test("the page is fitted to the avatar before views are sent", async () => {
   const { calls, late, streamName } = await fitted("demo", avatar);
   assert.deepEqual(calls, [
     ["home", [0, 0, 0.7]],
+    ["window", [0, 0, 0.7], 0.5],
     ["controls", ["jawOpen"], [0, 1]],
     ["face", ["jawOpen"], [0, 1]],
     ["ready"],
@@ -207,6 +209,7 @@ test("the page's API keeps the names of states and deliveries that scripts use",
       input: {
         orbit,
         face: { driving: false },
+        viewpoint: { following: false },
         viewSender: { seq: 3, clock: { lead_ms: null } },
         meshSender: { seq: null },
         viewMoved: () => moved++,

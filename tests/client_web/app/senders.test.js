@@ -6,6 +6,7 @@ import { MeshSender } from "../../../client_web/js/app/mesh_sender.js";
 import { ViewSender } from "../../../client_web/js/app/view_sender.js";
 import { Face } from "../../../client_web/js/input/face.js";
 import { Orbit } from "../../../client_web/js/input/orbit.js";
+import { Viewpoint } from "../../../client_web/js/input/viewpoint.js";
 import { Telemetry } from "../../../client_web/js/timing/telemetry.js";
 import { FakeTimers } from "../fakes.js";
 
@@ -21,7 +22,8 @@ function sending() {
   const orbit = new Orbit();
   const face = new Face(5000);
   face.blinking = false;
-  const viewSender = new ViewSender(orbit, telemetry, send, timers);
+  const viewpoint = new Viewpoint(orbit);
+  const viewSender = new ViewSender(orbit, viewpoint, telemetry, send, timers);
   const meshSender = new MeshSender(face, telemetry.journal, send, timers);
   const calls = [];
   const loop = new AnimationLoop(
@@ -32,7 +34,18 @@ function sending() {
     },
     timers,
   );
-  return { timers, telemetry, channel, orbit, face, viewSender, meshSender, loop, calls };
+  return {
+    timers,
+    telemetry,
+    channel,
+    orbit,
+    face,
+    viewSender,
+    meshSender,
+    loop,
+    calls,
+    viewpoint,
+  };
 }
 
 test("no view is sent before the home position is known, and one as soon as it is", () => {
@@ -136,4 +149,21 @@ test("the end of a release is reported", () => {
   for (let i = 0; i < 40; i++) timers.frame();
   assert.deepEqual(calls, ["released"]);
   assert.equal(timers.requested, 0);
+});
+
+test("while the eyes are followed, views with their field of view are sent at every refresh", () => {
+  const { viewSender, channel, timers, viewpoint } = sending();
+  viewSender.homeKnown();
+  const pose = { rotation: [0, 0, 0, 1], position: [0.1, 0, 0.6] };
+  viewpoint.follow(() => ({ pose, fov_y_rad: 0.45 }));
+  viewSender.moved(timers.now_ms);
+  for (let i = 0; i < 30; i++) timers.frame();
+  assert.ok(channel.sent.length > 10, `${channel.sent.length} views`);
+  const last = channel.sent.at(-1);
+  assert.deepEqual([last.eye.position, last.fov_y_rad], [[0.1, 0, 0.6], 0.45]);
+  viewpoint.follow(null);
+  for (let i = 0; i < 5; i++) timers.frame();
+  const sent = channel.sent.length;
+  for (let i = 0; i < 30; i++) timers.frame();
+  assert.ok(channel.sent.length <= sent + 1);
 });

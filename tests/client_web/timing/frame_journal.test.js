@@ -173,6 +173,7 @@ test("a record gathers view, mesh frame, event and display, in whatever order th
     moved_at_ms: 95,
     planned_ms: 99,
     pose: A,
+    fov_y_rad: null,
   });
   assert.deepEqual(frame.mesh, { seq: 5000, sent_at_ms: 98, moved_at_ms: 98 });
   assert.equal(frame.server_sent_ms, 120);

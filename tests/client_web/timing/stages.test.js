@@ -98,9 +98,19 @@ test("an older server's durations are used unchanged", () => {
   assert.deepEqual(stages, { warp: 4 });
 });
 
+const BEFORE_SENDING = { camera: 8, track: 30, filter: 2 };
+
+test("what was done with a camera's frame before it was sent is not counted as waiting", () => {
+  const origin = { kind: "mesh", sent_at_ms: 1000, moved_at_ms: 950, stages: BEFORE_SENDING };
+  const stages = frameStages(frame({ origin }), OFFSET);
+  assert.deepEqual([stages.camera, stages.track, stages.filter, stages.hold], [8, 30, 2, 10]);
+  assert.equal(Math.round(sum(stages)), 80);
+});
+
 test("every stage has words and a colour of its own", () => {
   const known = new Set(STAGES.map(({ id }) => id));
-  assert.deepEqual(new Set(Object.keys(frameStages(frame(), OFFSET))), known);
+  const origin = { kind: "mesh", sent_at_ms: 1000, moved_at_ms: 950, stages: BEFORE_SENDING };
+  assert.deepEqual(new Set(Object.keys(frameStages(frame({ origin }), OFFSET))), known);
   assert.equal(new Set(STAGES.map(({ words }) => words)).size, known.size);
   assert.equal(new Set(STAGES.map(({ colour }) => colour)).size, known.size);
 });

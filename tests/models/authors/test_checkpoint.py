@@ -17,7 +17,7 @@ from tests.models.authors_files import OPTIONS, checkpoint_weights, write_checkp
 Weights = dict[str, Tensor]
 
 
-def test_every_weight_finds_its_place(tmp_path: Path) -> None:
+def test_every_weight_is_mapped_to_a_parameter(tmp_path: Path) -> None:
     weights = checkpoint_weights()
     write_checkpoint(tmp_path / "run", OPTIONS, {"epoch": 3, "model_state_dict": weights})
     networks = read_checkpoint(tmp_path / "run", 53)

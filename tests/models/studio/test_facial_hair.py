@@ -12,7 +12,7 @@ from models.studio.facial_hair import bearded, brow_height, brow_width
 ALONG = np.linspace(0, 1, 11)
 
 
-def test_brows_are_as_high_broad_and_arched_as_the_look_says() -> None:
+def test_brows_follow_height_width_and_arch_of_the_appearance() -> None:
     level = replace(Appearance(), brow_arch=0.0, brow_height_mm=18.0)
     np.testing.assert_allclose(brow_height(ALONG, level), 0.018, atol=1e-7)
     arched = brow_height(ALONG, replace(level, brow_arch=1.0))

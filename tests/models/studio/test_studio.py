@@ -106,7 +106,7 @@ def pupil_column(studio: Studio, state: FrameState) -> float:
     return float((weight * columns).sum() / weight.sum())
 
 
-def test_eyes_look_where_the_coefficients_say(studio: Studio, front: FrameState) -> None:
+def test_eyes_follow_the_gaze_coefficients(studio: Studio, front: FrameState) -> None:
     # The person's left is +X, which a camera in front sees on the right.
     left = expressed(studio.head, front, eyeLookOutLeft=0.9, eyeLookInRight=0.9)
     right = expressed(studio.head, front, eyeLookInLeft=0.9, eyeLookOutRight=0.9)

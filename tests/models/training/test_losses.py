@@ -39,7 +39,7 @@ def test_parts_are_weighed(truth: Truth) -> None:
     assert masked == pytest.approx(unmasked + 0.5 * truth.mask.mean().item(), rel=1e-4)
 
 
-def test_a_trained_distance_takes_the_place_of_structure(truth: Truth) -> None:
+def test_a_trained_distance_replaces_the_structure_term(truth: Truth) -> None:
     def always_three(image: Tensor, other: Tensor) -> Tensor:
         assert image.shape == other.shape == (2, 3, 48, 48)
         return torch.tensor(3.0)

@@ -15,10 +15,11 @@ from starlette.requests import HTTPConnection
 from starlette.testclient import TestClient
 
 from server.app import create_app, pool_settings
-from server.auth.authentication import Authenticator, build_authenticator, is_loopback, token_of
+from server.auth.authentication import Authenticator, build_authenticator, token_of
 from server.auth.grants import Scope
 from server.auth.tokens import Tokens, read_tokens
 from server.errors import ForbiddenError, SettingsError
+from server.network.addresses import is_loopback
 from server.pool.fake import FakeEngineFactory
 from server.pool.pool import RenderPool
 from server.settings import Settings
@@ -85,7 +86,7 @@ def test_others_are_served_with_tokens(file: Path) -> None:
     assert build_authenticator(Settings(host="0.0.0.0", tokens=file)).reachable_by_others
 
 
-def test_insecure_lets_anyone_in_and_says_so_loudly(caplog: pytest.LogCaptureFixture) -> None:
+def test_insecure_admits_everyone_and_logs_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         authenticator = build_authenticator(Settings(host="0.0.0.0", insecure=True))
     assert "ANYONE who reaches 0.0.0.0:8000" in caplog.text
@@ -96,7 +97,7 @@ def test_insecure_lets_anyone_in_and_says_so_loudly(caplog: pytest.LogCaptureFix
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8000", "127.0.0.1:80", "[::1]:8000"])
-def test_without_tokens_this_machine_may_ask(host: str) -> None:
+def test_without_tokens_requests_from_loopback_are_allowed(host: str) -> None:
     authenticator = build_authenticator(Settings())
     assert authenticator.identify(connection(host=host)).allows(Scope.ADMIN)
     assert authenticator.identify(connection(host=host, origin=f"http://{host}")).allows(
@@ -111,7 +112,7 @@ def test_without_tokens_a_name_that_was_pointed_here_is_refused(host: str) -> No
 
 
 @pytest.mark.parametrize("origin", ["https://attacker.example", "null", "http://localhost:9"])
-def test_without_tokens_a_page_of_another_origin_may_not_ask(origin: str) -> None:
+def test_without_tokens_a_page_of_another_origin_is_refused(origin: str) -> None:
     asked = connection(host="localhost:8000", origin=origin)
     with pytest.raises(ForbiddenError, match="expected a page of this server"):
         build_authenticator(Settings()).identify(asked)
@@ -199,7 +200,7 @@ async def test_a_session_is_its_openers_alone(file: Path, tokens: Tokens) -> Non
 # --- limits and headers ---------------------------------------------------------------------------
 
 
-async def test_who_asks_too_often_is_told_when_to_come_again(file: Path, tokens: Tokens) -> None:
+async def test_a_client_above_its_rate_is_told_when_to_retry(file: Path, tokens: Tokens) -> None:
     async with running(tokens=file, max_requests_per_s=0.5) as client:
         assert (await client.get("/healthz")).status_code == 200
         refused = await client.get("/healthz")
@@ -229,6 +230,39 @@ async def test_the_page_may_do_only_what_it_needs(file: Path) -> None:
         missing = await client.get("/v1/nothing")
         assert missing.headers["content-security-policy"] == policy
         assert (await client.get("/docs")).headers["content-security-policy"] == policy
+
+
+WASM = "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'"
+
+
+async def test_only_the_publish_page_and_the_workers_of_the_tracker_may_compile_wasm(
+    file: Path,
+) -> None:
+    async with running(tokens=file) as client:
+
+        async def policy(path: str) -> str:
+            headers = (await client.get(path)).headers
+            return str(headers["content-security-policy"])
+
+        for path in (
+            "/?publish=me",
+            "/?publish",
+            "/index.html?stream=a&publish=b",
+            "/js/tracking/module_worker.js",
+            "/js/tracking/classic_worker.js",
+        ):
+            assert WASM in await policy(path), path
+            assert "unsafe" not in (await policy(path)).replace("'wasm-unsafe-eval'", ""), path
+        for path in (
+            "/",
+            "/?stream=publish",
+            "/js/main.js?publish=me",
+            "/js/tracking/face_tracker.js",
+            "/v1/streams?publish=me",
+            "/v1/js/tracking/module_worker.jsx",
+            "/docs?publish",
+        ):
+            assert "wasm" not in await policy(path), path
 
 
 PREFLIGHT = {"Access-Control-Request-Method": "POST", "Origin": "https://a.example"}

@@ -39,7 +39,7 @@ def test_a_burst_is_let_through_and_then_the_rate() -> None:
     assert ask(limits, "a", 100) == 20
 
 
-def test_a_client_is_told_when_to_come_again_and_one_that_does_is_let_in() -> None:
+def test_a_limited_client_that_waits_for_retry_after_is_admitted() -> None:
     clock = Clock()
     limits = Limits(0.2, 5, clock)
     assert ask(limits, "a", 2) == 1

@@ -22,7 +22,7 @@ def redirect_tokens() -> RedirectTokens:
     return RedirectTokens(TOKENS, HOST)
 
 
-def test_a_pass_holds_what_was_asked_for_as_far_as_it_was_granted(
+def test_a_redirect_token_grants_only_what_was_requested_and_granted(
     redirect_tokens: RedirectTokens,
 ) -> None:
     grant = redirect_tokens.take(sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"]))

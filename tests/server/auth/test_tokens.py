@@ -38,7 +38,7 @@ def signed(key: str = KEY, algorithm: str = "HS256", **claims: Any) -> str:
     return jwt.encode(wanted, key if algorithm != "none" else "", algorithm=algorithm)
 
 
-def test_a_listed_token_allows_what_the_file_says(file: Path) -> None:
+def test_a_listed_token_grants_the_scopes_of_the_file(file: Path) -> None:
     file.write_text(entry(streams='["me", "you"]'))
     grant = read_tokens(file).find(SECRET)
     assert grant.holder == "studio"
@@ -63,7 +63,7 @@ def test_a_huge_token_is_refused_unread(file: Path) -> None:
         read_tokens(file).find("x" * (LONGEST_TOKEN + 1))
 
 
-def test_a_signed_token_allows_what_it_says_and_has_a_holder_of_its_own() -> None:
+def test_a_signed_token_grants_its_own_scopes_and_holder() -> None:
     tokens = Tokens({}, (KEY,))
     one, other = (tokens.find(tokens.sign([Scope.VIEW], ["me"], 1)) for _ in range(2))
     assert (one.scopes, one.streams) == (frozenset({Scope.VIEW}), frozenset({"me"}))

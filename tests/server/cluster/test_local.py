@@ -136,7 +136,7 @@ async def test_a_published_stream_outlives_its_host(file: Path) -> None:
             assert sum(host["streams"] for host in again.json()) == 3, "two demos and one me"
 
 
-async def test_a_host_whose_keeper_is_gone_ends(file: Path) -> None:
+async def test_a_host_ends_with_its_supervisor(file: Path) -> None:
     async with a_host(file) as supervisor:
         async with asyncio.timeout(READY_S):
             while not supervisor.responding:
@@ -148,7 +148,7 @@ async def test_a_host_whose_keeper_is_gone_ends(file: Path) -> None:
         assert await asyncio.to_thread(process.wait, 10) == 0
 
 
-async def test_what_a_host_says_before_it_ends_is_kept(file: Path) -> None:
+async def test_the_last_output_of_a_host_is_kept(file: Path) -> None:
     file.write_text("nonsense =")
     module = "tests.server.network.fake_server"
     plan = HostPlan(("--tokens", str(file)), listen="127.0.0.1", module=module)

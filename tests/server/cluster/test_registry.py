@@ -51,7 +51,7 @@ def place(registry: Registry, viewers: int, stream: str = "demo") -> Counter[str
     return Counter(registry.place_viewer(stream) for _ in range(viewers))
 
 
-def test_a_burst_of_viewers_is_spread_evenly_before_any_host_has_told_of_one(
+def test_a_burst_of_viewers_is_spread_evenly_before_hosts_report_them(
     registry: Registry,
 ) -> None:
     registry.renew(A, load())
@@ -61,7 +61,7 @@ def test_a_burst_of_viewers_is_spread_evenly_before_any_host_has_told_of_one(
         registry.place_viewer("demo")
 
 
-def test_viewers_who_have_arrived_are_not_counted_twice(registry: Registry) -> None:
+def test_redirected_viewers_that_have_connected_are_not_counted_twice(registry: Registry) -> None:
     registry.renew(A, load())
     registry.renew(B, load())
     assert place(registry, 10) == {A: 5, B: 5}
@@ -69,7 +69,9 @@ def test_viewers_who_have_arrived_are_not_counted_twice(registry: Registry) -> N
     assert place(registry, 10) == {A: 5, B: 5}
 
 
-def test_viewers_who_never_arrive_free_their_places(registry: Registry, clock: Clock) -> None:
+def test_redirected_viewers_that_never_connect_free_their_slots(
+    registry: Registry, clock: Clock
+) -> None:
     registry.renew(A, load())
     assert place(registry, 10) == {A: 10}
     clock.now += 6
@@ -179,7 +181,7 @@ def test_a_registry_that_starts_anew_knows_everything_after_one_round() -> None:
     assert anew.place_viewer("demo") == B
 
 
-def test_streams_of_nobody_are_forgotten_in_the_end(registry: Registry, clock: Clock) -> None:
+def test_unused_streams_are_removed_from_the_registry(registry: Registry, clock: Clock) -> None:
     registry.renew(A, load(ME))
     clock.now += LEASE_S + 0.1
     assert registry.hosts() == ()

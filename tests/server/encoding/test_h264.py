@@ -1,4 +1,4 @@
-"""The encoder: what comes out decodes to the picture that went in."""
+"""The encoder: what comes out decodes to the image that went in."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TICKS = 1500  # 60 frames a second
 SPS, PPS, IDR, SLICE = 7, 8, 5, 1
 
 
-def picture(step: int) -> NDArray[np.uint8]:
+def image(step: int) -> NDArray[np.uint8]:
     """(SIDE, SIDE, 3) smooth colours that move with `step`."""
     y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE * 2 * np.pi
     waves = [np.sin(x + step / 10), np.sin(y), np.cos(x + y - step / 7)]
@@ -50,45 +50,45 @@ def psnr_db(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     return float(10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2)))
 
 
-def test_every_picture_comes_back_nearly_the_same() -> None:
+def test_every_decoded_frame_is_close_to_its_source() -> None:
     encoder = build()
-    packets = [encoder.encode(picture(i), i * TICKS, key_frame=i == 0) for i in range(30)]
+    packets = [encoder.encode(image(i), i * TICKS, key_frame=i == 0) for i in range(30)]
     decoded = decode_all(packets)
     assert len(decoded) == 30
-    assert min(psnr_db(rgb, picture(i)) for i, rgb in enumerate(decoded)) > 34
+    assert min(psnr_db(rgb, image(i)) for i, rgb in enumerate(decoded)) > 34
 
 
 def test_time_stamps_pass_through() -> None:
     encoder = build()
-    packets = [encoder.encode(picture(i), i * TICKS + 9, key_frame=False) for i in range(3)]
+    packets = [encoder.encode(image(i), i * TICKS + 9, key_frame=False) for i in range(3)]
     assert [packet.pts for packet in packets] == [9, 1509, 3009]
     assert [packet.dts for packet in packets] == [9, 1509, 3009]
     assert packets[0].time_base.denominator == 90_000
 
 
-def test_only_what_is_asked_for_is_a_key_frame() -> None:
+def test_only_requested_frames_are_key_frames() -> None:
     encoder = build()
-    packets = [encoder.encode(picture(i), i * TICKS, key_frame=i in (0, 7)) for i in range(12)]
+    packets = [encoder.encode(image(i), i * TICKS, key_frame=i in (0, 7)) for i in range(12)]
     assert [i for i, packet in enumerate(packets) if packet.is_keyframe] == [0, 7]
 
 
 def test_a_change_of_scene_is_no_key_frame() -> None:
     encoder = build()
-    encoder.encode(picture(0), 0, key_frame=True)
+    encoder.encode(image(0), 0, key_frame=True)
     assert nal_types(encoder.encode(noise(1), TICKS, key_frame=False)) == [SLICE]
 
 
 def test_decoding_can_start_at_a_key_frame() -> None:
     encoder = build()
-    packets = [encoder.encode(picture(i), i * TICKS, key_frame=i in (0, 5)) for i in range(8)]
+    packets = [encoder.encode(image(i), i * TICKS, key_frame=i in (0, 5)) for i in range(8)]
     assert nal_types(packets[5]) == [SPS, PPS, IDR]
     decoded = decode_all(packets[5:])
     assert len(decoded) == 3
-    assert psnr_db(decoded[0], picture(5)) > 34
+    assert psnr_db(decoded[0], image(5)) > 34
 
 
 def test_the_profile_is_constrained_baseline() -> None:
-    packet = build().encode(picture(0), 0, key_frame=True)
+    packet = build().encode(image(0), 0, key_frame=True)
     sps = next(n for n in AiortcEncoder._split_bitstream(bytes(packet)) if n[0] & 0x1F == SPS)
     assert sps[1] == 66  # baseline
     assert sps[2] & 0x40  # constraint_set1_flag: without its slice groups

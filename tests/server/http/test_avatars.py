@@ -7,7 +7,7 @@ import httpx2
 from server.pool.fake import EXPRESSION_NAMES
 
 
-def test_an_avatars_manifest_says_what_its_messages_must_look_like(http: httpx2.Client) -> None:
+def test_an_avatar_description_states_the_format_of_its_messages(http: httpx2.Client) -> None:
     manifest = http.get("/v1/avatars/default").json()
     assert manifest["expression_names"] == list(EXPRESSION_NAMES)
     assert manifest["vertex_count"] == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
+from inspect import iscoroutinefunction, isroutine
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,9 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from server.app import create_app, pool_settings
 from server.auth.grants import Scope
+from server.cluster.local import LocalPlacement
+from server.cluster.router import create_router
+from server.cluster.settings import RouterSettings
 from server.http.authorization import Open, Rule
 from server.pool.fake import FakeEngineFactory
 from server.pool.pool import RenderPool
@@ -90,6 +94,29 @@ def server(tokens: Path, **settings: Any) -> Any:
 ROUTES = list(all_routes(create_app(Settings()).routes))
 CALLS = [call for route in ROUTES for call in calls_of(route)]
 RULED = [call for call in CALLS if str(call) not in OPEN_CALLS]
+
+
+def callables_of(dependant: Dependant) -> Iterator[Any]:
+    yield dependant.call
+    for child in dependant.dependencies:
+        yield from callables_of(child)
+
+
+@pytest.mark.parametrize("app", ["server", "router"])
+def test_no_route_and_no_dependency_runs_in_a_thread(app: str) -> None:
+    # FastAPI has 40 threads for all plain functions: slow requests could hold every one of them.
+    router = create_router(RouterSettings(), LocalPlacement([], None))
+    routes = ROUTES if app == "server" else list(all_routes(router.routes))
+    called: list[Any] = []
+    for route in routes:
+        if isinstance(route, APIRoute | APIWebSocketRoute):
+            called += callables_of(route.dependant)
+        elif isinstance(route, Route):
+            called.append(route.endpoint)
+    assert len(called) > len(routes)
+    for one in called:
+        run = one if isroutine(one) else type(one).__call__
+        assert iscoroutinefunction(run), f"{one} is not async"
 
 
 def test_every_route_is_a_call_or_an_open_page() -> None:

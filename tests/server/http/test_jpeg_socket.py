@@ -1,4 +1,4 @@
-"""Watching by pictures over a WebSocket: what comes, when, and how it ends."""
+"""Watching by images over a WebSocket: what comes, when, and how it ends."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from tests.server.conftest import Served
 SOON_S = 10.0
 
 
-class PictureViewer:
-    """Takes pictures as a page does."""
+class JpegViewer:
+    """Takes images as a page does."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
         self.session: dict[str, Any] = json.loads(socket.recv(SOON_S))
 
     def take(self) -> tuple[dict[str, Any], Shown]:
-        """Wait for the next picture and its event, without saying that it is shown."""
+        """Wait for the next image and its event, without saying that it is shown."""
         event = json.loads(self.socket.recv(SOON_S))
         assert event["type"] == "frame"
         jpeg = self.socket.recv(SOON_S)
@@ -40,8 +40,8 @@ class PictureViewer:
             rgb = np.asarray(image.convert("RGB"))
         return event, decode_image(rgb[8:-8, 8:-8])
 
-    def shown(self, picture: int) -> None:
-        self.say({"type": "shown", "picture": picture})
+    def shown(self, image: int) -> None:
+        self.say({"type": "shown", "picture": image})
 
     def look(self, seq: int, eye_x: float) -> None:
         eye = {"rotation": [0, 0, 0, 1], "position": [eye_x, 0, 0.7]}
@@ -53,59 +53,59 @@ class PictureViewer:
     def take_until(self, view_seq: int) -> tuple[dict[str, Any], Shown]:
         deadline = time.monotonic() + SOON_S
         while True:
-            event, picture = self.take()
+            event, image = self.take()
             if event["view_seq"] == view_seq:
-                return event, picture
+                return event, image
             assert time.monotonic() < deadline, event
             self.shown(event["picture"])
 
 
 @contextmanager
-def watching(served: Served, stream: str) -> Iterator[PictureViewer]:
+def watching(served: Served, stream: str) -> Iterator[JpegViewer]:
     address = f"ws://{served.host}:{served.port}/v1/streams/{stream}/pictures"
     with connect(address) as socket:
-        yield PictureViewer(socket)
+        yield JpegViewer(socket)
 
 
 @pytest.fixture
-def viewer(served: Served, stream: str) -> Iterator[PictureViewer]:
+def viewer(served: Served, stream: str) -> Iterator[JpegViewer]:
     with watching(served, stream) as viewer:
         yield viewer
 
 
-def test_the_first_message_names_the_session(viewer: PictureViewer, http: httpx2.Client) -> None:
+def test_the_first_message_names_the_session(viewer: JpegViewer, http: httpx2.Client) -> None:
     assert viewer.session["pictures"] == "image/jpeg"
     stats = http.get(f"/v1/sessions/{viewer.session['id']}")
     assert stats.status_code == 200
 
 
-def test_a_picture_shows_the_view_that_was_sent(viewer: PictureViewer) -> None:
+def test_a_jpeg_frame_shows_the_view_that_was_sent(viewer: JpegViewer) -> None:
     first, _ = viewer.take()
     assert first["picture"] == 1
     viewer.look(5, 0.2)
     viewer.shown(1)
-    event, picture = viewer.take_until(5)
+    event, image = viewer.take_until(5)
     assert event["view_sent_at_ms"] == 52.5
     assert {"warp", "encode"} <= event["stages_ms"].keys()
-    assert picture.eye_x == pytest.approx(0.2, abs=0.08)
+    assert image.eye_x == pytest.approx(0.2, abs=0.08)
 
 
-def test_the_viewer_may_drive_the_face(viewer: PictureViewer) -> None:
+def test_the_viewer_may_drive_the_face(viewer: JpegViewer) -> None:
     viewer.take()
     viewer.say({"type": "mesh", "seq": 3, "expression": {"jawOpen": 0.8}})
     viewer.shown(1)
-    event, picture = viewer.take()
+    event, image = viewer.take()
     while event["mesh_seq"] != 3:
         viewer.shown(event["picture"])
-        event, picture = viewer.take()
-    assert picture.jaw_open == pytest.approx(0.8, abs=0.05)
+        event, image = viewer.take()
+    assert image.jaw_open == pytest.approx(0.8, abs=0.05)
 
 
-def test_one_picture_is_under_way_and_the_next_is_the_newest(viewer: PictureViewer) -> None:
+def test_one_jpeg_frame_is_in_flight_and_the_next_is_the_newest(viewer: JpegViewer) -> None:
     viewer.take()
     for seq in range(1, 30):
         viewer.look(seq, seq / 100)
-    viewer.shown(7)  # of a picture there never was
+    viewer.shown(7)  # of an image there never was
     with pytest.raises(TimeoutError):
         viewer.socket.recv(0.3)
     viewer.shown(1)
@@ -113,7 +113,7 @@ def test_one_picture_is_under_way_and_the_next_is_the_newest(viewer: PictureView
     assert (event["picture"], event["view_seq"]) == (2, 29)
 
 
-def test_a_bad_message_is_answered_and_the_pictures_go_on(viewer: PictureViewer) -> None:
+def test_a_bad_message_is_answered_and_frames_continue(viewer: JpegViewer) -> None:
     viewer.take()
     viewer.say({"type": "view", "seq": -1})
     viewer.look(1, 0.1)
@@ -124,7 +124,7 @@ def test_a_bad_message_is_answered_and_the_pictures_go_on(viewer: PictureViewer)
     assert viewer.take()[0]["view_seq"] == 1
 
 
-def test_a_still_picture_comes_again_as_a_sign_of_life(viewer: PictureViewer) -> None:
+def test_an_unchanged_frame_is_repeated_as_keepalive(viewer: JpegViewer) -> None:
     event, _ = viewer.take()
     viewer.shown(1)
     while event["stages_ms"].keys() != {"encode"}:  # caches still come in
@@ -132,29 +132,31 @@ def test_a_still_picture_comes_again_as_a_sign_of_life(viewer: PictureViewer) ->
         viewer.shown(event["picture"])
 
 
-def _read_on(viewer: PictureViewer) -> None:
+def _read_on(viewer: JpegViewer) -> None:
     while True:
         viewer.socket.recv(SOON_S)
 
 
-def closed(viewer: PictureViewer) -> tuple[int, str]:
+def closed(viewer: JpegViewer) -> tuple[int, str]:
     with pytest.raises(ConnectionClosed) as caught:
         _read_on(viewer)
     assert caught.value.rcvd is not None
     return caught.value.rcvd.code, caught.value.rcvd.reason
 
 
-def test_a_deleted_stream_ends_it(viewer: PictureViewer, http: httpx2.Client, stream: str) -> None:
+def test_a_deleted_stream_ends_it(viewer: JpegViewer, http: httpx2.Client, stream: str) -> None:
     viewer.take()
     http.delete(f"/v1/streams/{stream}")
     assert closed(viewer) == (4410, "the session has ended")
 
 
-def test_a_viewer_that_never_takes_a_picture_loses_its_seat(viewer: PictureViewer) -> None:
+def test_a_viewer_that_never_acknowledges_a_frame_is_disconnected(viewer: JpegViewer) -> None:
     assert closed(viewer)[0] == 4410
 
 
-def test_who_leaves_frees_the_seat(served: Served, stream: str, http: httpx2.Client) -> None:
+def test_a_viewer_that_leaves_frees_its_session_slot(
+    served: Served, stream: str, http: httpx2.Client
+) -> None:
     with watching(served, stream) as viewer:
         address = f"/v1/sessions/{viewer.session['id']}"
     deadline = time.monotonic() + SOON_S
@@ -175,7 +177,7 @@ def test_a_stream_that_is_not_there_is_said_by_the_close_code(
         assert "stream 'n" in caught.value.rcvd.reason
 
 
-def test_a_full_server_says_so(served: Served, stream: str) -> None:
+def test_a_full_server_refuses_with_the_reason(served: Served, stream: str) -> None:
     address = f"ws://{served.host}:{served.port}/v1/streams/{stream}/pictures"
     with ExitStack() as stack:
         for _ in range(3):
@@ -188,7 +190,7 @@ def test_a_full_server_says_so(served: Served, stream: str) -> None:
         assert "all 3 places for viewers are taken" in caught.value.rcvd.reason
 
 
-def test_candidates_have_no_place_here(viewer: PictureViewer, http: httpx2.Client) -> None:
+def test_candidates_are_refused_for_jpeg_sessions(viewer: JpegViewer, http: httpx2.Client) -> None:
     answer = http.patch(
         f"/v1/sessions/{viewer.session['id']}",
         content="a=candidate:1 1 udp 1 127.0.0.1 5 typ host",

@@ -20,7 +20,7 @@ PLACES = 3
 
 
 class House:
-    """A server whose places are all taken by viewers of pictures."""
+    """A server whose places are all taken by viewers of images."""
 
     def __init__(self, address: str, stack: ExitStack) -> None:
         self.address = address
@@ -57,7 +57,7 @@ def until_called(http: httpx2.Client, ticket: str) -> None:
     pytest.fail("the turn never came")
 
 
-async def test_a_full_server_says_why_and_when_to_come_again(
+async def test_a_full_server_gives_the_reason_and_retry_after(
     http: httpx2.Client, full: House, stream: str
 ) -> None:
     answer = http.post(f"/v1/streams/{stream}/whep", content=await offer(), headers=SDP)
@@ -66,7 +66,7 @@ async def test_a_full_server_says_why_and_when_to_come_again(
     assert answer.json()["reason"] == "full"
 
 
-async def test_whoever_waits_gets_in_when_its_turn_comes_and_nobody_before(
+async def test_queued_viewers_are_admitted_in_order_and_nobody_before_them(
     http: httpx2.Client, full: House, stream: str
 ) -> None:
     whep = f"/v1/streams/{stream}/whep"
@@ -99,7 +99,7 @@ async def test_whoever_waits_gets_in_when_its_turn_comes_and_nobody_before(
     assert "telewarp_waiting_viewers 0.0" in http.get("/metrics").text
 
 
-def test_a_viewer_of_pictures_brings_the_ticket_as_a_subprotocol(
+def test_a_jpeg_viewer_sends_its_ticket_as_a_subprotocol(
     http: httpx2.Client, full: House, stream: str
 ) -> None:
     joined = http.post(f"/v1/streams/{stream}/queue")
@@ -117,7 +117,7 @@ def test_there_is_no_line_for_a_stream_that_is_not_there(http: httpx2.Client) ->
     refused(http.post("/v1/streams/nowhere/queue"), 404, "no stream 'nowhere'")
 
 
-def test_the_status_says_how_full_it_is(http: httpx2.Client) -> None:
+def test_the_status_reports_sessions_and_queue(http: httpx2.Client) -> None:
     status = http.get("/v1/status").json()
     assert status["capacity"] == PLACES
     assert status["measured"] is None

@@ -1,4 +1,4 @@
-"""Pictures over HTTP; the fake engine paints what it was asked for into them."""
+"""Images over HTTP; the fake engine paints what it was asked for into them."""
 
 from __future__ import annotations
 
@@ -32,33 +32,33 @@ def view(eye_x: float) -> dict[str, Any]:
     return {"type": "view", "seq": 0, "eye": {"position": [eye_x, 0, 0.7]}}
 
 
-def test_a_full_render_shows_the_state_asked_for(http: httpx2.Client) -> None:
+def test_a_full_render_shows_the_requested_state(http: httpx2.Client) -> None:
     body = {"avatar": "default", "frame": face(0.4), "view": view(0.2), "mode": "full"}
-    picture = shown(http.post("/v1/render", json=body))
-    assert picture.jaw_open == pytest.approx(0.4, abs=0.01)
-    assert picture.eye_x == pytest.approx(0.2, abs=0.01)
+    image = shown(http.post("/v1/render", json=body))
+    assert image.jaw_open == pytest.approx(0.4, abs=0.01)
+    assert image.eye_x == pytest.approx(0.2, abs=0.01)
 
 
 def test_a_warp_is_made_from_the_same_state_where_nothing_is_said(http: httpx2.Client) -> None:
     body = {"frame": face(0.4), "view": view(0.2), "mode": "warp"}
-    picture = shown(http.post("/v1/render", json=body))
-    assert picture.jaw_open == pytest.approx(0.4, abs=0.01)
-    assert picture.cached_jaw_open == pytest.approx(0.4, abs=0.01)
+    image = shown(http.post("/v1/render", json=body))
+    assert image.jaw_open == pytest.approx(0.4, abs=0.01)
+    assert image.cached_jaw_open == pytest.approx(0.4, abs=0.01)
 
 
 def test_a_warp_is_made_from_the_cached_state(http: httpx2.Client) -> None:
     cached = {"frame": face(0.8), "view": view(-0.5)}
     body = {"frame": face(0.4), "view": view(0.2), "mode": "warp", "cached": cached}
-    picture = shown(http.post("/v1/render", json=body))
-    assert picture.jaw_open == pytest.approx(0.4, abs=0.01)
-    assert picture.cached_jaw_open == pytest.approx(0.8, abs=0.01)
-    assert picture.cached_eye_x == pytest.approx(-0.5, abs=0.01)
+    image = shown(http.post("/v1/render", json=body))
+    assert image.jaw_open == pytest.approx(0.4, abs=0.01)
+    assert image.cached_jaw_open == pytest.approx(0.8, abs=0.01)
+    assert image.cached_eye_x == pytest.approx(-0.5, abs=0.01)
 
 
 def test_everything_may_be_left_out(http: httpx2.Client) -> None:
-    picture = shown(http.post("/v1/render", json={}))
-    assert picture.jaw_open == 0.0
-    assert picture.eye_x == pytest.approx(0.0, abs=0.01)
+    image = shown(http.post("/v1/render", json={}))
+    assert image.jaw_open == 0.0
+    assert image.eye_x == pytest.approx(0.0, abs=0.01)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ async def session(http: httpx2.Client, stream: str) -> str:
     return address
 
 
-def test_options_say_what_to_post(http: httpx2.Client, stream: str) -> None:
+def test_options_names_the_media_type_to_post(http: httpx2.Client, stream: str) -> None:
     answer = http.options(f"/v1/streams/{stream}/whep")
     assert answer.status_code == 204
     assert answer.headers["accept-post"] == "application/sdp"
@@ -114,7 +114,7 @@ def test_a_fragment_that_is_none_is_refused(http: httpx2.Client, session: str) -
     refused(http.patch(session, content=CANDIDATE, headers=SDP), 415, "trickle-ice-sdpfrag")
 
 
-def test_a_session_nobody_has_is_a_404(http: httpx2.Client) -> None:
+def test_an_unknown_session_is_a_404(http: httpx2.Client) -> None:
     for method in ("GET", "DELETE"):
         refused(http.request(method, "/v1/sessions/nothing"), 404, "no session 'nothing'")
     answer = http.patch("/v1/sessions/nothing", content=CANDIDATE, headers=FRAGMENT)

@@ -170,7 +170,7 @@ def test_a_broken_avatar_is_skipped(
         {"vertex_count": 3},
     ],
 )
-def test_a_wrong_manifest_says_what_is_wrong(
+def test_an_invalid_manifest_is_refused_with_the_reason(
     avatars: Path, tmp_path: Path, wrong: dict[str, Any]
 ) -> None:
     shutil.copytree(avatars / "tiny", tmp_path / "tiny")

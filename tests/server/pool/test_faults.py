@@ -95,7 +95,7 @@ async def test_a_worker_out_of_memory_is_replaced_and_no_other(
         poor, other = (worker.pid for worker in pool.status().workers)
         assert poor is not None
         held = int(Path(f"/proc/{poor}/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.prlimit(poor, resource.RLIMIT_AS, (held, held))  # not a picture more
+        resource.prlimit(poor, resource.RLIMIT_AS, (held, held))  # not an image more
         shown = decode_image(await pool.render("default", fake_state(0.4)))
         assert shown.jaw_open == pytest.approx(0.4, abs=1 / 255)
         await until(lambda: all(worker.ready for worker in pool.status().workers))

@@ -388,7 +388,7 @@ async def test_closing_leaves_no_process_no_memory_and_no_descriptor() -> None:
         rendering = asyncio.ensure_future(pool.render("default", breaking(fake_state())))
         await asyncio.sleep(0.01)
         blocks = mapped_blocks() - before
-        assert len(blocks) == 4  # two lines' slots, and a picture for each worker
+        assert len(blocks) == 4  # two lines' slots, and an image for each worker
     assert not any(alive(process) for process in processes if process)
     assert mapped_blocks() == before
     assert not any(block.exists() for block in blocks)

@@ -77,7 +77,7 @@ def test_there_is_nothing_to_pin_before_the_first_write() -> None:
     assert SlotUsage().pin_newest() is None
 
 
-def test_a_book_retires_only_when_nobody_uses_a_slot() -> None:
+def test_slots_are_freed_only_when_none_is_in_use() -> None:
     usage = SlotUsage()
     slot = write(usage)
     usage.pin_newest()

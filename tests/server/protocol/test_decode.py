@@ -27,7 +27,7 @@ def vertices_text(array: object) -> str:
     return base64.b64encode(np.asarray(array, "<f4").tobytes()).decode()
 
 
-def test_coefficients_by_name_land_at_their_places() -> None:
+def test_coefficients_by_name_are_stored_at_their_indices() -> None:
     frame = parse_mesh_frame('{"seq": 1, "expression": {"jawOpen": 0.25}}')
     coefficients = to_expression(frame, AVATAR)
     assert coefficients.dtype == np.float32
@@ -126,13 +126,13 @@ def test_a_view_becomes_a_view_state() -> None:
     assert state.fov_y_rad is None
 
 
-def test_a_picture_without_view_is_seen_from_the_avatars_own() -> None:
+def test_an_image_without_a_view_uses_the_view_of_the_avatar() -> None:
     state = decode_state(RenderFace(), None, AVATAR)
     np.testing.assert_allclose(state.eye_position, AVATAR.eye_position)
     assert state.fov_y_rad == AVATAR.fov_y_rad
 
 
-def test_a_pictures_view_replaces_the_avatars_own() -> None:
+def test_the_view_of_a_request_replaces_that_of_the_avatar() -> None:
     view = RenderView.model_validate_json('{"eye": {"position": [0.5, 0, 1]}, "fov_y_rad": 0.4}')
     state = decode_state(RenderFace(), view, AVATAR)
     np.testing.assert_array_equal(state.eye_position, [0.5, 0, 1])

@@ -159,7 +159,7 @@ def test_a_render_request_fills_in_what_is_left_out() -> None:
     assert request.cached is None
 
 
-def test_an_empty_stream_request_asks_for_the_defaults() -> None:
+def test_an_empty_stream_request_selects_the_defaults() -> None:
     request = parse_stream_request(b"")
     assert request.avatar == "default"
     assert request.id is None

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -273,7 +274,7 @@ async def test_a_new_cache_is_shown_although_nothing_moves() -> None:
         assert late.cache_age_ms == 0.0
 
 
-async def test_stages_say_where_the_time_went() -> None:
+async def test_stages_report_the_time_of_each_step() -> None:
     async with running_server(FakeEngineFactory(warp_s=0.03)) as server:
         session = await server.open()
         await session.next_frame()
@@ -328,7 +329,7 @@ async def test_a_state_the_renderer_refuses_does_not_end_the_session() -> None:
         await until(lambda: session.stats()["failed_frames"] > 0)
         session.set_view(view(2, x=0.3))
         frame = await waiting
-        if frame.repeated:  # the picture before, sent again meanwhile
+        if frame.repeated:  # the image before, sent again meanwhile
             frame = await session.next_frame()
         assert frame.view_seq == 2
 
@@ -387,6 +388,56 @@ async def test_a_bad_offer_leaves_nothing_behind() -> None:
             await server.sessions.open("unknown", FakePeer, "offer", ANYONE)
         assert server.sessions.list() == ()
         assert server.pool.status().open_slots == 0
+
+
+def fail() -> None:
+    raise OSError("a part that fails")
+
+
+async def fail_later() -> None:
+    fail()
+
+
+@pytest.mark.parametrize("part", ["peer", "viewer state", "membership", "end of the stream"])
+async def test_a_part_that_fails_to_close_leaves_no_session_slot_or_memory_in_use(
+    part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running_server() as server:
+        session = await server.open()
+        await session.next_frame()
+        peer = session.peer
+        assert isinstance(peer, FakePeer)
+        if part == "peer":
+            monkeypatch.setattr(peer, "close", fail_later)
+        elif part == "viewer state":
+            monkeypatch.setattr(session._viewer_state, "close", fail)
+        elif part == "membership":
+            monkeypatch.setattr(session._membership, "_transition", "not a group")
+        else:
+            session.stream.on_deleted.clear()
+        await server.sessions.close(session.id)
+        assert server.admission.admitted == 0
+        assert server.pool.status().open_slots == 0
+        assert server.sessions.list() == ()
+        assert peer.closed == (part != "peer")
+        assert session.stream.watchers == ([] if part != "viewer state" else [ANY])
+        (record,) = (r for r in caplog.records if r.levelname == "ERROR")
+        assert record.exc_info is not None
+        assert "a part did not close" in record.message
+
+
+async def test_a_session_is_closed_completely_if_its_caller_is_cancelled() -> None:
+    async with running_server() as server:
+        session = await server.open()
+        closing = asyncio.create_task(server.sessions.close(session.id))
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        await server.sessions.close_all()
+        assert isinstance(session.peer, FakePeer)
+        assert session.peer.closed == 1
+        assert server.admission.admitted == 0
 
 
 async def test_more_sessions_than_the_limit_are_refused() -> None:

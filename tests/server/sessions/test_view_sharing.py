@@ -14,6 +14,8 @@ import pytest
 
 from server.admission.admission import Admission
 from server.auth.grants import ANYONE
+from server.errors import PoolBusyError
+from server.pool.cache_slots import CacheSlots
 from server.pool.fake import JAW_OPEN, FakeEngineFactory, decode_image, fake_avatar
 from server.pool.frame import Frame
 from server.pool.pool import RenderPool
@@ -49,6 +51,7 @@ class Server:
     pool: RenderPool
     sessions: Sessions
     stream: Stream
+    admission: Admission
 
     async def open(self) -> Session:
         session, _ = await self.sessions.open("s", lambda _: NoPeer(), "offer", ANYONE)
@@ -69,9 +72,10 @@ async def running_server(factory: FakeEngineFactory | None = None) -> AsyncItera
     pool = RenderPool(PoolSettings(workers=1, rest=0), factory or FakeEngineFactory())
     await pool.start()
     streams = Streams(pool.avatars)
-    sessions = Sessions(streams, pool, 200.0, Admission(8))
+    admission = Admission(8)
+    sessions = Sessions(streams, pool, 200.0, admission)
     try:
-        yield Server(pool, sessions, streams.create("default", "s"))
+        yield Server(pool, sessions, streams.create("default", "s"), admission)
     finally:
         await sessions.close_all()
         assert pool.status().open_slots == 0
@@ -156,6 +160,40 @@ async def test_a_viewer_who_moves_away_gets_a_frame_at_once_and_then_its_own_cac
         assert leaves.slots is not stays.slots
 
 
+@pytest.mark.parametrize("how", ["moves away", "sends its own mesh"])
+async def test_a_viewer_for_whom_there_is_no_memory_keeps_its_video_and_splits_later(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view_sharing_module, "SPLIT_RETRY_S", 0.05)
+    async with running_server() as server:
+        stays, leaves = await server.open(), await server.open()
+        await asyncio.gather(stays.next_frame(), leaves.next_frame())
+        open_slots = server.pool.open_slots
+
+        def without_memory(avatar_id: str) -> CacheSlots:
+            raise PoolBusyError("no shared memory for 32.5 MB more")
+
+        monkeypatch.setattr(server.pool, "open_slots", without_memory)
+        for seq in range(1, 4):
+            if how == "moves away":
+                leaves.set_view(view(seq, x=0.5))
+            else:
+                leaves.set_mesh(mesh(seq, 0.5))
+            shown = decode_image((await leaves.next_frame()).rgb)
+            assert (shown.eye_x, shown.jaw_open) == pytest.approx(
+                (0.5, 0) if how == "moves away" else (0, 0.5), abs=STEP
+            )
+            await asyncio.sleep(0.06)
+        assert leaves.slots is stays.slots
+        assert leaves.stats()["failed_splits"] == 3
+        monkeypatch.setattr(server.pool, "open_slots", open_slots)
+        await frames_until_open(server, 2, [stays, leaves])
+        await on_its_own(leaves, stays)
+        await server.sessions.close(leaves.id)
+        assert not server.sessions.list()[0].closed
+    assert server.admission.admitted == 0
+
+
 async def test_a_viewer_who_comes_back_joins_again_without_missing_a_frame() -> None:
     async with running_server() as server:
         one, other = await server.open(), await server.open()
@@ -171,7 +209,7 @@ async def test_a_viewer_who_comes_back_joins_again_without_missing_a_frame() -> 
         assert not other.closed
 
 
-async def test_a_viewer_who_passes_by_does_not_join() -> None:
+async def test_a_viewer_that_passes_a_shared_view_does_not_join_it() -> None:
     async with running_server() as server:
         stays, walker = await server.open(), await server.open()
         walker.set_view(view(1, x=0.4))

@@ -12,10 +12,10 @@ import pytest
 
 from server.pool.fake import EXPRESSION_NAMES, fake_avatar
 from server.protocol.states import neutral_mesh
+from server.streams.head_pose import NECK_M
 from server.streams.idle_animation import (
     BLINK_CLOSE_S,
     BLINK_OPEN_S,
-    NECK_M,
     Face,
     IdleAnimation,
     blend,
@@ -177,7 +177,7 @@ async def test_it_animates_until_a_publisher_comes_and_resumes_from_there() -> N
     await asyncio.wait_for(task, 2)
 
 
-async def test_it_ends_with_its_stream_and_hardly_works_while_nobody_watches() -> None:
+async def test_the_idle_animation_ends_with_its_stream_and_pauses_without_viewers() -> None:
     streams = Streams({"default": fake_avatar()})
     stream = streams.create("default", "demo")
     task = asyncio.ensure_future(run_idle_animation(stream, fps=1000))

@@ -23,6 +23,7 @@ from aiortc import RTCIceServer, RTCPeerConnection
 from server.errors import PoolBusyError
 from server.network.addresses import Reachability
 from server.network.ice_servers import IceServer
+from server.transport.webrtc.aiortc_internals.inbound_limits import ice_connections
 
 logger = logging.getLogger(__name__)
 
@@ -40,10 +41,7 @@ def gather_within(connection: RTCPeerConnection, reach: Reachability) -> None:
 
     Must be called after the remote offer is set and before the local answer is.
     """
-    transports = [t.sender.transport for t in connection.getTransceivers()]
-    if connection.sctp is not None:
-        transports.append(connection.sctp.transport)
-    for ice in {transport.transport.iceGatherer._connection for transport in transports}:
+    for ice in ice_connections(connection):
         ice.get_component_candidates = _Gathering(ice, reach).gather  # type: ignore[method-assign]
 
 

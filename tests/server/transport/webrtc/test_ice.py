@@ -1,30 +1,66 @@
-"""Candidates of offers and fragments are parsed, and useless ones dropped."""
+"""Candidates of offers and fragments are parsed, filtered by address and counted."""
 
 from __future__ import annotations
 
 import pytest
+from aiortc import RTCIceCandidate
 
 from server.errors import BadOfferError
-from server.transport.webrtc.ice import parse_fragment, without_hidden_candidates
+from server.network.addresses import CandidatePolicy
+from server.transport.webrtc.ice import MOST_CANDIDATES, RemoteCandidates, parse_fragment
+from server.transport.webrtc.offer import parse_offer
 
 HOST = "a=candidate:1 1 udp 2113937151 192.168.1.7 50000 typ host"
 HIDDEN = "a=candidate:2 1 udp 2113937151 5c1b-4f.local 50001 typ host generation 0"
 TCP = "a=candidate:3 1 tcp 1518280447 192.168.1.7 9 typ host tcptype active"
+RTCP = "a=candidate:1 2 udp 2113937150 192.168.1.7 50002 typ host"
 
 
-def test_hidden_candidates_and_the_end_of_candidates_are_dropped() -> None:
-    offer = f"v=0\r\nm=video 9\r\n{HOST}\r\n{HIDDEN}\r\na=end-of-candidates\r\na=mid:0\r\n"
-    assert without_hidden_candidates(offer) == f"v=0\r\nm=video 9\r\n{HOST}\r\na=mid:0\r\n"
+def usable(*lines: str, policy: CandidatePolicy | None = None) -> list[RTCIceCandidate]:
+    candidates = RemoteCandidates(policy or CandidatePolicy())
+    return candidates.of_fragment(parse_fragment("\r\n".join(lines)))
+
+
+def test_an_offer_gives_the_candidates_of_each_section() -> None:
+    media = "m=video 9 UDP/TLS/RTP/SAVPF 96"
+    offer = parse_offer("\n".join(["v=0", media, "a=mid:7", HOST, HIDDEN, "a=end-of-candidates"]))
+    found = RemoteCandidates(CandidatePolicy()).of_offer(offer)
+    assert [(c.ip, c.port, c.sdpMid) for c in found] == [("192.168.1.7", 50000, "7")]
 
 
 def test_a_fragment_gives_its_usable_candidates() -> None:
     lines = ["a=ice-ufrag:EsAw", "m=video 9 UDP/TLS/RTP/SAVPF 0", "a=mid:1", HOST, HIDDEN, TCP]
-    fragment = parse_fragment("\r\n".join([*lines, "a=end-of-candidates"]))
-    assert fragment.user == "EsAw"
-    assert [(c.ip, c.port, c.sdpMid) for c in fragment.candidates] == [("192.168.1.7", 50000, "1")]
+    assert parse_fragment("\r\n".join(lines)).user == "EsAw"
+    found = usable(*lines, RTCP, "a=end-of-candidates")
+    assert [(c.ip, c.port, c.sdpMid) for c in found] == [("192.168.1.7", 50000, "1")]
 
 
-@pytest.mark.parametrize("text", ["", "hello", "a=candidate:1 1 udp", "a=candidate:1 1 udp x y z"])
+def test_a_session_has_few_candidates_over_all_fragments() -> None:
+    candidates = RemoteCandidates(CandidatePolicy())
+    taken = 0
+    for fragment in range(5):
+        ports = range(1024 + 15 * fragment, 1039 + 15 * fragment)
+        lines = [f"a=candidate:1 1 udp 1 198.51.100.7 {port} typ host" for port in ports]
+        taken += len(candidates.of_fragment(parse_fragment("\n".join(lines))))
+    assert (taken, candidates.ignored) == (MOST_CANDIDATES, 75 - MOST_CANDIDATES)
+
+
+def test_a_candidate_that_is_repeated_counts_once() -> None:
+    assert len(usable(*[HOST] * 50)) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "hello", "a=candidate:1 1 udp", "a=candidate:1 1 udp x y z", "a=candidate:1 1 udp 1 ::1"],
+)
 def test_a_fragment_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(BadOfferError, match="expected"):
-        parse_fragment(text)
+        usable(text)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["198.51.100.7 0 typ host", "198.51.100.7 65536 typ host", "198.51.100.7 9000 typ prflx"],
+)
+def test_a_candidate_of_no_use_is_ignored(rest: str) -> None:
+    assert usable(f"a=candidate:1 1 UDP 1 {rest}") == []

@@ -45,7 +45,7 @@ class Viewer:
         self.address = ""
         self.answer = ""
         self.events: list[dict[str, Any]] = []
-        self.pictures: list[Shown] = []
+        self.images: list[Shown] = []
         self.packets: list[RtpPacket] = []
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         transceiver = self.connection.addTransceiver("video", direction="recvonly")
@@ -79,12 +79,12 @@ class Viewer:
 
     async def watch(self, stream: str) -> None:
         assert (await self.join(stream)).status_code == 201
-        await self.until(lambda: self.view_channel.readyState == "open" and bool(self.pictures))
+        await self.until(lambda: self.view_channel.readyState == "open" and bool(self.images))
 
     async def until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + SOON_S
         while not condition():
-            assert time.monotonic() < deadline, f"{self.pictures[-3:]} {self.events[-3:]}"
+            assert time.monotonic() < deadline, f"{self.images[-3:]} {self.events[-3:]}"
             await asyncio.sleep(0.01)
 
     async def until_ended(self) -> None:
@@ -112,10 +112,10 @@ class Viewer:
         return [event for event in self.events if event["type"] == kind]
 
     def shows(self, jaw_open: float, eye_x: float) -> bool:
-        """Whether the newest picture is of this state, within what the codec blurs."""
-        if not self.pictures:
+        """Whether the newest image is of this state, within what the codec blurs."""
+        if not self.images:
             return False
-        newest = self.pictures[-1]
+        newest = self.images[-1]
         return abs(newest.jaw_open - jaw_open) < 0.04 and abs(newest.eye_x - eye_x) < 0.08
 
     @property
@@ -142,7 +142,7 @@ class Viewer:
                 frame = await self.receiver.track.recv()
                 assert isinstance(frame, VideoFrame)
                 rgb = frame.to_ndarray(format="rgb24")
-                self.pictures.append(decode_image(_without_edges(rgb)))
+                self.images.append(decode_image(_without_edges(rgb)))
 
     def _watch_packets(self) -> None:
         handle = self.receiver._handle_rtp_packet
@@ -185,7 +185,7 @@ async def publish(client: httpx2.AsyncClient, stream: str, seq: int, jaw_open: f
     assert (await client.post(f"/v1/streams/{stream}/frames", json=body)).status_code == 202
 
 
-async def test_a_viewer_sees_the_published_face_from_its_own_place(
+async def test_a_viewer_sees_the_published_face_from_its_own_view(
     client: httpx2.AsyncClient, stream: str
 ) -> None:
     await publish(client, stream, 1, jaw_open=0.5)
@@ -277,6 +277,22 @@ async def test_many_bad_messages_are_answered_only_now_and_then(
         assert 1 <= len(viewer.of_type("error")) <= 5
 
 
+async def test_views_above_the_rate_are_dropped_unread_and_the_viewer_is_told(
+    client: httpx2.AsyncClient, stream: str
+) -> None:
+    async with a_viewer(client) as viewer:
+        await viewer.watch(stream)
+        for seq in range(1, 601):
+            viewer.send_view(seq, eye_x=0.4)
+        await viewer.until(lambda: bool(viewer.of_type("error")))
+        assert viewer.of_type("error")[0]["detail"] == "expected at most 240 messages per second"
+        await asyncio.sleep(0.5)
+        stats = (await client.get(viewer.address)).json()
+        assert sum(stats["views"].values()) < 500
+        viewer.send_view(1000, eye_x=-0.4)
+        await viewer.until(lambda: viewer.shows(0.0, -0.4))
+
+
 async def test_a_viewer_may_drive_the_face_itself(client: httpx2.AsyncClient, stream: str) -> None:
     await publish(client, stream, 1, jaw_open=0.2)
     async with a_viewer(client) as viewer:
@@ -288,7 +304,7 @@ async def test_a_viewer_may_drive_the_face_itself(client: httpx2.AsyncClient, st
         assert "'jawWide'" in viewer.of_type("error")[0]["detail"]
 
 
-async def test_a_lost_picture_brings_a_key_frame_at_once(
+async def test_a_lost_frame_causes_a_key_frame_at_once(
     client: httpx2.AsyncClient, stream: str
 ) -> None:
     async with a_viewer(client) as viewer:
@@ -298,7 +314,7 @@ async def test_a_lost_picture_brings_a_key_frame_at_once(
         await asyncio.sleep(0.25)
         before = len(viewer.key_frames)
         await asyncio.sleep(0.25)
-        assert len(viewer.key_frames) == before  # a still picture needs none
+        assert len(viewer.key_frames) == before  # a still image needs none
         await viewer.receiver._send_rtcp_pli(viewer.packets[-1].ssrc)
         await viewer.until(lambda: len(viewer.key_frames) == before + 1)
 
@@ -321,7 +337,7 @@ async def test_a_viewer_without_h264_gets_vp8(client: httpx2.AsyncClient, stream
         await viewer.until(lambda: viewer.shows(0.5, 0.4))
 
 
-async def test_a_viewer_with_none_of_our_codecs_is_told_which_they_are(
+async def test_a_viewer_without_a_common_codec_is_told_the_supported_ones(
     client: httpx2.AsyncClient, stream: str
 ) -> None:
     async with a_viewer(client) as viewer:
@@ -359,7 +375,7 @@ async def test_the_bitrate_follows_the_viewers_estimate_without_key_frames(
         assert len(viewer.key_frames) == before
 
 
-async def test_the_answer_prefers_h264_and_asks_for_no_playout_delay(
+async def test_the_answer_prefers_h264_and_requests_no_playout_delay(
     client: httpx2.AsyncClient, stream: str
 ) -> None:
     async with a_viewer(client) as viewer:
@@ -375,7 +391,9 @@ async def test_the_answer_prefers_h264_and_asks_for_no_playout_delay(
         assert "a=sendonly" in viewer.answer
 
 
-async def test_statistics_say_where_the_time_goes(client: httpx2.AsyncClient, stream: str) -> None:
+async def test_statistics_contain_the_time_of_each_stage(
+    client: httpx2.AsyncClient, stream: str
+) -> None:
     async with a_viewer(client) as viewer:
         await viewer.watch(stream)
         for seq in range(1, 20):
@@ -410,7 +428,7 @@ async def test_leaving_ends_the_session(client: httpx2.AsyncClient, stream: str)
         assert gone.headers["content-type"] == "application/problem+json"
 
 
-async def test_who_has_left_holds_neither_encoder_nor_pictures(
+async def test_a_closed_viewer_releases_its_encoder_and_frames(
     served: Served, client: httpx2.AsyncClient, stream: str
 ) -> None:
     async with a_viewer(client) as viewer:
@@ -437,7 +455,7 @@ async def test_a_closed_connection_ends_the_session(
     await viewer.until_ended()
 
 
-async def test_a_viewer_who_never_connects_is_given_up(
+async def test_a_viewer_that_never_connects_is_ended(
     client: httpx2.AsyncClient, stream: str
 ) -> None:
     viewer = Viewer(client)
@@ -458,7 +476,7 @@ async def test_a_player_that_never_sends_a_view_stays_while_it_takes_the_video(
         assert (await client.get(viewer.address)).json()["state"] == "running"
 
 
-async def test_a_viewer_whose_network_is_gone_is_given_up(
+async def test_a_viewer_that_lost_its_network_is_ended(
     client: httpx2.AsyncClient, stream: str
 ) -> None:
     viewer = Viewer(client)

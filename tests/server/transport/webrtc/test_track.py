@@ -135,7 +135,7 @@ async def test_key_frames_repeat_until_a_view_has_come(source: Source, track: Re
     assert keys == [True, True, True, False, False]
 
 
-async def test_a_key_frame_asked_for_does_not_wait_for_a_new_picture(
+async def test_a_requested_key_frame_does_not_wait_for_a_new_frame(
     source: Source, track: RenderTrack
 ) -> None:
     source.frames.put_nowait(rendered())
@@ -148,9 +148,7 @@ async def test_a_key_frame_asked_for_does_not_wait_for_a_new_picture(
     assert second > first
 
 
-async def test_key_frames_asked_for_too_often_are_spaced_out(
-    source: Source, track: RenderTrack
-) -> None:
+async def test_frequent_key_frame_requests_are_spaced(source: Source, track: RenderTrack) -> None:
     began = time.monotonic()  # before the first one, whose time only the track knows
     source.frames.put_nowait(rendered())
     await receive(track)
@@ -160,21 +158,21 @@ async def test_key_frames_asked_for_too_often_are_spaced_out(
     assert time.monotonic() - began >= KEY_FRAME_INTERVAL_S
 
 
-async def test_a_picture_that_comes_meanwhile_is_not_lost(
+async def test_a_frame_that_arrives_during_a_key_frame_is_not_lost(
     source: Source, track: RenderTrack
 ) -> None:
     source.frames.put_nowait(rendered(1))
     await receive(track)
     await asyncio.sleep(KEY_FRAME_INTERVAL_S * 1.1)
     track.request_key_frame()
-    await receive(track)  # the first picture again; the source is still being awaited
+    await receive(track)  # the first image again; the source is still being awaited
     source.frames.put_nowait(rendered(2))
     await receive(track)
     assert track.newest is not None
     assert track.newest.view_seq == 2
 
 
-async def test_the_next_picture_is_drawn_while_one_is_encoded(
+async def test_the_next_frame_is_rendered_while_one_is_encoded(
     source: Source, executor: ThreadPoolExecutor, failures: list[Exception]
 ) -> None:
     track = RenderTrack(source, Slow(), executor, failures.append)

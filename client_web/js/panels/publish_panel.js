@@ -1,0 +1,217 @@
+// The panel that goes live from a camera. Shows and reports; decides nothing.
+
+import { CameraPreview } from "./camera_preview.js";
+import { find } from "./dom.js";
+
+/**
+ * @typedef {object} Choice
+ * @property {string} stream
+ * @property {string} avatar
+ * @property {string} token "" if none was entered
+ *
+ * @typedef {object} PublishActions
+ * @property {(choice: Choice) => void} go
+ * @property {(avatar: string) => void} avatarChosen
+ * @property {() => void} stop
+ * @property {() => void} calibrate
+ * @property {(mirrored: boolean) => void} mirror
+ * @property {(shown: boolean) => void} showMesh
+ * @property {(deviceId: string) => void} useCamera
+ *
+ * @typedef {import("./publish_texts.js").PublishText & {action?: string}} Words
+ */
+
+export class PublishPanel {
+  #element;
+  #actions;
+
+  /** One's own camera. */
+  preview;
+
+  /**
+   * @param {HTMLElement} element
+   * @param {PublishActions} actions
+   */
+  constructor(element, actions) {
+    this.#element = element;
+    this.#actions = actions;
+    this.preview = new CameraPreview(find(element, ".camera"));
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      actions.go(this.choice);
+    });
+    find(element, "[data-stop]").addEventListener("click", actions.stop);
+    find(element, "[data-calibrate]").addEventListener("click", actions.calibrate);
+    const mirror = this.#switch("[data-mirror]");
+    mirror.addEventListener("change", () => actions.mirror(mirror.checked));
+    const mesh = this.#switch("[data-mesh]");
+    mesh.addEventListener("change", () => actions.showMesh(mesh.checked));
+    const cameras = this.#cameras;
+    cameras.addEventListener("change", () => actions.useCamera(cameras.value));
+    // The page's own keys (R, H, F) are letters here.
+    element.addEventListener("keydown", (event) => {
+      if (
+        /** @type {HTMLElement} */ (event.target).matches(
+          "input:not([type=checkbox], [type=radio])",
+        )
+      )
+        event.stopPropagation();
+    });
+  }
+
+  /** @returns {Choice} */
+  get choice() {
+    const data = new FormData(this.#form);
+    /** @param {string} name */
+    const text = (name) => String(data.get(name) ?? "").trim();
+    return { stream: text("stream"), avatar: text("avatar"), token: text("token") };
+  }
+
+  /**
+   * Open the panel.
+   *
+   * @param {{stream: string, mirrored: boolean, mesh: boolean}} remembered
+   */
+  open({ stream, mirrored, mesh }) {
+    this.#element.inert = false;
+    this.#input("stream").value = stream;
+    this.#switch("[data-mirror]").checked = mirrored;
+    this.#switch("[data-mesh]").checked = mesh;
+    this.#input("stream").focus({ preventScroll: true });
+  }
+
+  /**
+   * Show the avatars to choose from.
+   *
+   * @param {readonly {id: string, name: string}[]} avatars
+   * @param {string} chosen
+   */
+  showAvatars(avatars, chosen) {
+    const document = this.#element.ownerDocument;
+    const cards = avatars.map(({ id, name }) => {
+      const label = document.createElement("label");
+      const input = document.createElement("input");
+      const image = document.createElement("img");
+      const text = document.createElement("span");
+      Object.assign(input, { type: "radio", name: "avatar", value: id, checked: id === chosen });
+      input.addEventListener("change", () => this.#actions.avatarChosen(id));
+      image.alt = "";
+      image.dataset.portrait = id;
+      text.textContent = name;
+      label.append(input, image, text);
+      return label;
+    });
+    find(this.#element, "[data-avatars]").replaceChildren(...cards);
+  }
+
+  /**
+   * Show the portrait of an avatar on its card.
+   *
+   * @param {string} avatar
+   * @param {string} address
+   */
+  showPortrait(avatar, address) {
+    /** @type {NodeListOf<HTMLImageElement>} */
+    const images = this.#element.querySelectorAll("img[data-portrait]");
+    for (const image of images) if (image.dataset.portrait === avatar) image.src = address;
+  }
+
+  /** Ask for a token. */
+  askForToken() {
+    find(this.#element, "[data-token]").hidden = false;
+    this.#input("token").focus();
+  }
+
+  /**
+   * Show what is happening, or what is missing.
+   *
+   * @param {Words | null} words null for nothing
+   */
+  tell(words) {
+    find(this.#element, "[data-words]").hidden = !words;
+    find(this.#element, "[data-words-title]").textContent = words?.title ?? "";
+    find(this.#element, "[data-words-detail]").textContent = words?.detail ?? "";
+    const command = find(this.#element, "[data-words-command]");
+    command.textContent = words?.command ?? "";
+    command.hidden = !words?.command;
+    this.#goButton.textContent = words?.action ?? "Go live";
+  }
+
+  /** @param {boolean} busy while the camera, the tracker and the stream are opened */
+  set busy(busy) {
+    this.#goButton.disabled = busy;
+    if (busy) this.#goButton.textContent = "Starting…";
+  }
+
+  /** @param {boolean} live */
+  set live(live) {
+    this.#form.hidden = live;
+    find(this.#element, "[data-live]").hidden = !live;
+    find(this.#element, "[data-live-footer]").hidden = !live;
+    find(this.#element, "h2").textContent = live ? "You are live" : "Go live";
+  }
+
+  /**
+   * Show the cameras, if there is a choice.
+   *
+   * @param {readonly Pick<MediaDeviceInfo, "deviceId" | "label">[]} cameras
+   * @param {string | undefined} used
+   */
+  showCameras(cameras, used) {
+    const options = cameras.map(({ deviceId, label }, index) => {
+      const option = this.#element.ownerDocument.createElement("option");
+      Object.assign(option, {
+        value: deviceId,
+        textContent: label || `Camera ${index + 1}`,
+        selected: deviceId === used,
+      });
+      return option;
+    });
+    this.#cameras.replaceChildren(...options);
+    find(this.#element, "[data-cameras]").hidden = cameras.length < 2;
+  }
+
+  /** @param {boolean} measuring whether the neutral face is being measured */
+  set calibrating(measuring) {
+    const button = /** @type {HTMLButtonElement} */ (find(this.#element, "[data-calibrate]"));
+    button.disabled = measuring;
+    button.textContent = measuring ? "Look straight ahead…" : "Set my neutral face";
+  }
+
+  /**
+   * Show measurements.
+   *
+   * @param {Record<string, string>} texts by field
+   */
+  showMeasured(texts) {
+    for (const [name, text] of Object.entries(texts)) {
+      const field = find(this.#element, `[data-m="${name}"]`);
+      if (field.textContent !== text) field.textContent = text;
+    }
+  }
+
+  /** @param {string} name @returns {HTMLInputElement} */
+  #input(name) {
+    return find(this.#element, `input[name="${name}"]`);
+  }
+
+  /** @param {string} selector @returns {HTMLInputElement} */
+  #switch(selector) {
+    return find(this.#element, selector);
+  }
+
+  /** @returns {HTMLFormElement} */
+  get #form() {
+    return find(this.#element, "[data-setup]");
+  }
+
+  /** @returns {HTMLButtonElement} */
+  get #goButton() {
+    return find(this.#element, "[data-go]");
+  }
+
+  /** @returns {HTMLSelectElement} */
+  get #cameras() {
+    return find(this.#element, "select[name=camera]");
+  }
+}

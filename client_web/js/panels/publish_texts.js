@@ -1,0 +1,120 @@
+// What the publish panel says when something is missing.
+
+/**
+ * @typedef {object} PublishText
+ * @property {string} title
+ * @property {string} detail
+ * @property {string} [command] that helps, for the operator of the server
+ */
+
+const INSTALL = ".venv/bin/python scripts/install_tracker.py";
+
+/** @type {Record<string, PublishText>} by the name of the browser's error */
+const CAMERA_TEXTS = {
+  insecure: {
+    title: "The camera needs a secure address",
+    detail:
+      "Browsers allow it only to pages under https:// and to pages of this machine (http://localhost).",
+  },
+  NotAllowedError: {
+    title: "The camera is blocked",
+    detail:
+      "Allow the camera for this page (usually with the icon beside the address) and try again. An embedding page must allow it too.",
+  },
+  NotFoundError: {
+    title: "No camera was found",
+    detail: "Connect a camera, or switch it on, and try again.",
+  },
+  NotReadableError: {
+    title: "The camera cannot be used",
+    detail: "Another program may be using it. Close that program and try again.",
+  },
+};
+
+/** @type {Record<import("../tracking/tracker_trouble.js").TroubleKind, PublishText>} */
+const TRACKER_TEXTS = {
+  "files-missing": {
+    title: "This server cannot track faces yet",
+    detail: "The face tracker is not installed on it. Its operator installs it with",
+    command: INSTALL,
+  },
+  "no-wasm": {
+    title: "This browser cannot track faces",
+    detail:
+      "WebAssembly is missing or switched off. Please use a current version of Chrome, Edge, Firefox or Safari.",
+  },
+  "wasm-blocked": {
+    title: "The face tracker is blocked",
+    detail:
+      "A Content-Security-Policy forbids WebAssembly here. A proxy in front of the server may replace the server's own policy, which allows it.",
+  },
+  "no-webgl": {
+    title: "This browser cannot track faces",
+    detail:
+      "The tracker reads camera images with WebGL 2, which is missing or switched off. Hardware acceleration in the settings of the browser may switch it on.",
+  },
+  failed: { title: "The face tracker has stopped", detail: "" },
+};
+
+/**
+ * Describe why there is no camera.
+ *
+ * @param {unknown} error of `openCamera`
+ * @returns {PublishText}
+ */
+export function describeCameraTrouble(error) {
+  const { name, message } = /** @type {Error} */ (error);
+  return CAMERA_TEXTS[name] ?? { title: "The camera does not start", detail: message };
+}
+
+/**
+ * Describe why the tracker does not run.
+ *
+ * @param {import("../tracking/tracker_trouble.js").TrackerTrouble} trouble
+ * @returns {PublishText}
+ */
+export function describeTrackerTrouble({ kind, detail }) {
+  const text = TRACKER_TEXTS[kind];
+  return text.detail ? text : { ...text, detail };
+}
+
+/**
+ * Describe why the stream cannot be published.
+ *
+ * @param {import("../connection/trouble.js").Trouble} trouble
+ * @returns {PublishText}
+ */
+export function describePublishTrouble({ kind, detail }) {
+  if (kind === "sign-in") {
+    return {
+      title: detail ? "This token does not allow it" : "This server needs a token",
+      detail: detail || "To publish, enter a token with the scopes publish and view.",
+      command: ".venv/bin/python scripts/make_token.py --scope publish --scope view --minutes 60",
+    };
+  }
+  if (kind === "unreachable" || kind === "lost") {
+    return { title: "The server is not answering", detail: "Trying again." };
+  }
+  return { title: "The server refused the stream", detail };
+}
+
+/**
+ * Describe a stream that exists already.
+ *
+ * @param {{stream: string, kind: "live" | "other-avatar", avatar: string}} conflict
+ * @returns {PublishText & {action: string}}
+ */
+export function describeConflict({ stream, kind, avatar }) {
+  if (kind === "live") {
+    return {
+      title: `Somebody is live as “${stream}”`,
+      detail: "Choose another name, or take over: viewers will see you instead.",
+      action: "Take over",
+    };
+  }
+  return {
+    title: `“${stream}” shows another avatar`,
+    detail: `The stream exists with the avatar “${avatar}”. Choose another name, or go live with that avatar.`,
+    action: `Go live as “${avatar}”`,
+  };
+}

@@ -1,0 +1,77 @@
+"""Replaying recordings: the same mesh frames, at the times at which they were received."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from server.errors import BadMessageError, LimitError
+from server.recordings.file_format import RecordedMesh, read_meshes
+from server.streams.streams import Stream
+
+logger = logging.getLogger(__name__)
+
+MOST_REPLAYS = 16
+"""At a time. Each reads its file line by line, ahead of time by one frame."""
+
+
+class Replays:
+    """The replays of a server: at most one on a stream."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def start(self, path: Path, stream: Stream) -> None:
+        """Begin to replay a recording onto a stream, which ends when the stream is deleted.
+
+        Raises:
+            BadMessageError: If the recording is of a head of another kind, or broken.
+            LimitError: If the stream has a publisher or a replay, or there are too many replays.
+        """
+        if stream.is_live or stream.id in self._tasks:
+            raise LimitError(f"stream {stream.id!r} has a publisher: end it first")
+        if len(self._tasks) >= MOST_REPLAYS:
+            raise LimitError(f"at most {MOST_REPLAYS} replays at a time")
+        meshes = read_meshes(path, stream.avatar)
+        first = next(meshes, None)
+        if first is None:
+            raise BadMessageError("expected a recording with mesh frames, got one without")
+        task = asyncio.create_task(_replay(first, meshes, stream))
+        self._tasks[stream.id] = task
+
+        def cancel() -> None:
+            task.cancel()
+
+        def forget(_: asyncio.Task[None]) -> None:
+            del self._tasks[stream.id]
+            stream.on_deleted.remove(cancel)
+
+        stream.on_deleted.append(cancel)
+        task.add_done_callback(forget)
+
+    async def close(self) -> None:
+        """End all replays."""
+        tasks = tuple(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _replay(first: RecordedMesh, meshes: Iterator[RecordedMesh], stream: Stream) -> None:
+    began = time.monotonic() - first.at_ms / 1e3
+    live = stream.live
+    seq = live.seq + 1 if live is not None else 0
+    frame: RecordedMesh | None = first
+    try:
+        while frame is not None:
+            await asyncio.sleep(max(0.0, began + frame.at_ms / 1e3 - time.monotonic()))
+            stream.publish(replace(frame.mesh, seq=seq, received_at=time.monotonic()))
+            seq += 1
+            # Reading a line takes some 0.1 ms off the event loop, less than switching to it.
+            frame = await asyncio.to_thread(next, meshes, None)
+    except (BadMessageError, OSError) as exc:
+        logger.warning("a replay has ended: %s", exc, extra={"stream": stream.id})

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+
+import { HeadWindow } from "../../../client_web/js/input/head_window.js";
+
+const HOME = [0, 0.03, 0.7];
+const FOV_RAD = 0.4;
+const SIDE_M = 2 * 0.7 * Math.tan(FOV_RAD / 2);
+
+let head;
+beforeEach(() => {
+  head = new HeadWindow();
+  head.setHome(HOME, FOV_RAD);
+  head.side_px = 1000;
+  head.pixel_m = SIDE_M / 1000; // life-size
+});
+
+const close = (got, expected) => {
+  for (const [i, value] of expected.entries()) {
+    assert.ok(Math.abs(got[i] - value) < 1e-6, `expected ${expected}, got ${got}`);
+  }
+};
+
+test("eyes straight ahead at the avatar's own distance give its own view", () => {
+  close(head.view([0, 0, -0.7]).pose.position, HOME);
+});
+
+test("leaning to one's left moves the eye to the left of the screen", () => {
+  // In the camera's space +X is the viewer's left; on the screen it is -X.
+  close(head.view([0.1, 0, -0.69]).pose.position, [-0.1, 0.03, 0.69]);
+});
+
+test("a camera above the screen is calibrated by one press", () => {
+  head.center([0.02, -0.2, -0.6]);
+  close(head.view([0.02, -0.2, -0.7]).pose.position, HOME);
+  close(head.view([0.02, -0.15, -0.7]).pose.position, [0, 0.08, 0.7]);
+});
+
+test("a face shown smaller than life is seen from correspondingly farther away", () => {
+  head.pixel_m = SIDE_M / 1000 / 1.2;
+  close(head.view([0, 0, -0.7]).pose.position, [0, 0.03, 0.84]);
+});
+
+test("angles and distances stay within what the avatars are trained for", () => {
+  const [x, y, z] = head.view([-5, 0, -0.7]).pose.position;
+  close([Math.atan2(x, z)], [(50 * Math.PI) / 180]);
+  assert.ok(Math.abs(Math.hypot(x, y - 0.03, z) - 1.4 * 0.7) < 1e-6);
+  const near = head.view([0, 0, -0.1]).pose.position;
+  close(near, [0, 0.03, 0.75 * 0.7]);
+});

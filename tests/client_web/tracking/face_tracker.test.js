@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import { afterEach, test } from "node:test";
+
+import { startDetector } from "../../../client_web/js/tracking/detectors.js";
+import { FaceTracker } from "../../../client_web/js/tracking/face_tracker.js";
+import { TrackerTrouble, troubleOf } from "../../../client_web/js/tracking/tracker_trouble.js";
+import { settled } from "../fakes.js";
+
+const original = { fetch: globalThis.fetch, VideoFrame: globalThis.VideoFrame };
+
+afterEach(() => Object.assign(globalThis, original));
+
+/** A video whose frames the test delivers, and images that count how many are open. */
+function camera() {
+  const open = new Set();
+  let callback = null;
+  let number = 0;
+  globalThis.fetch = async () => ({ status: 200 });
+  globalThis.VideoFrame = class {
+    number = ++number;
+    constructor() {
+      open.add(this);
+    }
+    close() {
+      open.delete(this);
+    }
+  };
+  const video = {
+    requestVideoFrameCallback: (next) => {
+      callback = next;
+      return 1;
+    },
+    cancelVideoFrameCallback: () => {
+      callback = null;
+    },
+  };
+  const deliver = async (captureTime) => {
+    callback?.(captureTime + 5, { captureTime, presentationTime: captureTime + 3 });
+    await settled();
+  };
+  return { video, deliver, open };
+}
+
+/** A detector that answers when the test says so. */
+function slowDetector() {
+  const waiting = [];
+  const detector = {
+    host: "test",
+    connections: { mesh: new Uint16Array(), contours: new Uint16Array() },
+    closed: false,
+    detect: (image) =>
+      new Promise((resolve, reject) => {
+        waiting.push({
+          number: image.number,
+          answer: (face = null) => {
+            image.close();
+            resolve({ face, tracking_ms: 20 });
+          },
+          reject: (error) => {
+            image.close();
+            reject(error);
+          },
+        });
+      }),
+    close: () => {
+      detector.closed = true;
+    },
+  };
+  return { detector, waiting };
+}
+
+test("the newest frame wins while the tracker is busy, and none stays open", async () => {
+  const { video, deliver, open } = camera();
+  const { detector, waiting } = slowDetector();
+  const seen = [];
+  const tracker = new FaceTracker(
+    { onFace: (frame) => seen.push(frame), onTrouble: assert.fail },
+    async () => detector,
+  );
+  await tracker.start(video);
+  for (const at_ms of [10, 43, 76, 109]) await deliver(at_ms);
+  assert.deepEqual(
+    waiting.map(({ number }) => number),
+    [1],
+  );
+  assert.equal(open.size, 2); // the one in work and the newest
+  waiting[0].answer();
+  await settled();
+  assert.equal(seen[0].capturedAt_ms, 10);
+  assert.equal(waiting[1].number, 4);
+  waiting[1].answer();
+  await settled();
+  assert.equal(seen[1].capturedAt_ms, 109);
+  assert.equal(tracker.delivered, 4);
+  await deliver(142);
+  tracker.stop();
+  waiting[2].answer();
+  await settled();
+  assert.equal(seen.length, 2); // nothing is reported after `stop`
+  await deliver(175);
+  assert.equal(open.size, 0);
+});
+
+test("an error while tracking ends the tracker and is reported once", async () => {
+  const { video, deliver, open } = camera();
+  const { detector, waiting } = slowDetector();
+  const troubles = [];
+  const tracker = new FaceTracker(
+    { onFace: assert.fail, onTrouble: (trouble) => troubles.push(trouble.kind) },
+    async () => detector,
+  );
+  await tracker.start(video);
+  await deliver(10);
+  waiting[0].reject(new Error("emscripten_webgl_create_context failed"));
+  await settled();
+  await deliver(43);
+  assert.deepEqual(troubles, ["no-webgl"]);
+  assert.ok(detector.closed);
+  assert.equal(open.size, 0);
+});
+
+test("a server without the tracker's files is told apart from a tracker that fails", async () => {
+  const { video } = camera();
+  globalThis.fetch = async () => ({ status: 404 });
+  const tracker = new FaceTracker({ onFace: assert.fail, onTrouble: assert.fail }, assert.fail);
+  await assert.rejects(tracker.start(video), (trouble) => trouble.kind === "files-missing");
+});
+
+test("the first way that works runs the tracker", async () => {
+  const tried = [];
+  const fails = async () => {
+    tried.push("module");
+    throw new Error("no module workers");
+  };
+  const works = async (folder) => {
+    tried.push(`classic ${folder}`);
+    return slowDetector().detector;
+  };
+  const detector = await startDetector("files", [fails, works, assert.fail]);
+  assert.equal(detector.host, "test");
+  assert.deepEqual(tried, ["module", "classic files"]);
+  await assert.rejects(startDetector("files", [fails, fails]), /no module workers/);
+});
+
+test("the browser's words tell what is missing", () => {
+  const kind = (text) => troubleOf(new Error(text)).kind;
+  assert.equal(
+    kind(
+      "CompileError: WebAssembly.instantiate(): Compiling or instantiating WebAssembly module violates the following Content Security policy directive",
+    ),
+    "wasm-blocked",
+  );
+  assert.equal(
+    kind("CompileError: call to WebAssembly.instantiate() blocked by CSP"),
+    "wasm-blocked",
+  );
+  assert.equal(kind("Failed to create WebGL canvas context"), "no-webgl");
+  assert.equal(kind("something else"), "failed");
+  assert.equal(troubleOf(new TrackerTrouble("no-wasm")).kind, "no-wasm");
+});

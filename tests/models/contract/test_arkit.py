@@ -1,0 +1,30 @@
+"""The spellings of ARKit's names that exporters write."""
+
+import pytest
+
+from models.contract.arkit import ARKIT_NAMES, arkit_name
+
+
+@pytest.mark.parametrize(
+    ("spelt", "meant"),
+    [
+        ("EYEBLINKLEFT", "eyeBlinkLeft"),
+        ("EyeBlinkL", "eyeBlinkLeft"),
+        ("browDown_r", "browDownRight"),
+        ("Mouth_L", "mouthLeft"),
+        ("blendShapes.JawOpen", "jawOpen"),
+        ("BlendShapes_MouthSmileRight", "mouthSmileRight"),
+        ("blendShape2.noseSneer_L", "noseSneerLeft"),
+        ("head|mouthPucker", "mouthPucker"),
+        (" jawOpen ", "jawOpen"),
+        ("_neutral", None),
+        ("jawOpened", None),
+        ("", None),
+    ],
+)
+def test_a_coefficient_is_known_by_the_spellings_of_exporters(spelt: str, meant: str) -> None:
+    assert arkit_name(spelt) == meant
+
+
+def test_every_name_means_itself() -> None:
+    assert [arkit_name(name) for name in ARKIT_NAMES] == list(ARKIT_NAMES)

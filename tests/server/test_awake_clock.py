@@ -1,0 +1,107 @@
+"""A frozen server has not noticed its viewers' silence: nobody's time runs meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+
+import httpx2
+from websockets.sync.client import connect
+
+from server.awake_clock import LONGEST_GAP_S, TICK_S, AwakeClock
+from server.pool.fake import FakeEngineFactory
+from server.pool.pool import RenderPool
+from server.pool.settings import PoolSettings
+from server.pool.supervisor import Timeouts
+from tests.server.network.network import ROOT, python
+from tests.server.test_line_writer import free_port, wait_until_ready
+
+IDLE_S = 2.0
+
+
+def test_it_runs_as_the_systems_clock_except_for_gaps() -> None:
+    system = [100.0]
+    clock = AwakeClock(lambda: system[0])
+    for step in (0.1, LONGEST_GAP_S, 0.5):
+        before = clock.now()
+        system[0] += step
+        assert abs(clock.now() - before - step) < 1e-9
+    system[0] += 3600
+    woken = clock.now()
+    assert abs(woken - (100 + 0.1 + LONGEST_GAP_S + 0.5 + TICK_S)) < 1e-9
+    assert clock.frozen_s == 3600 - TICK_S
+    system[0] += 0.5
+    assert clock.now() == woken + 0.5
+
+
+async def test_it_ticks_by_itself_so_that_a_long_wait_is_no_gap() -> None:
+    clock = AwakeClock()
+    running = asyncio.create_task(clock.run())
+    before = clock.now()
+    await asyncio.sleep(LONGEST_GAP_S + 0.2)
+    assert clock.now() - before > LONGEST_GAP_S
+    assert clock.frozen_s == 0
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+def test_viewers_stay_when_a_server_wakes_that_was_stopped_for_longer_than_their_time() -> None:
+    port = free_port()
+    options = ["--port", str(port), "--workers", "1", "--max-sessions", "1"]
+    with subprocess.Popen(
+        python("-m", "tests.server.network.fake_server", *options, "--idle-session-s", str(IDLE_S)),
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as server:
+        url = f"http://127.0.0.1:{port}"
+        try:
+            wait_until_ready(url)
+            with connect(f"ws://127.0.0.1:{port}/v1/streams/demo/pictures") as viewer:
+                session = viewer.recv(5)
+                while not isinstance(viewer.recv(5), bytes):
+                    """Until an image is in flight, which this viewer does not acknowledge yet."""
+                ticket = httpx2.post(f"{url}/v1/streams/demo/queue").json()["ticket"]
+                server.send_signal(signal.SIGSTOP)
+                time.sleep(6)  # also longer than a ticket is kept without a poll
+                server.send_signal(signal.SIGCONT)
+                assert httpx2.get(f"{url}/v1/queue/{ticket}").json()["place"] == 1
+                viewer.send('{"type": "shown", "picture": 1}')
+                while not isinstance(viewer.recv(5), bytes):
+                    """Until the next image."""
+                assert '"session"' in str(session)
+                assert len(httpx2.get(f"{url}/v1/sessions").json()) == 1
+        finally:
+            server.send_signal(signal.SIGCONT)
+            server.terminate()
+
+
+async def test_a_worker_that_slept_with_the_server_is_not_killed() -> None:
+    timeouts = Timeouts(ping_s=0.05, pong_s=0.5)
+    pool = RenderPool(PoolSettings(workers=1, timeouts=timeouts), FakeEngineFactory())
+    clock = AwakeClock()
+    ticking = asyncio.create_task(clock.run())
+    await pool.start(clock.now)
+    try:
+        await pool.wait_ready(30)
+        (worker,) = pool.status().workers
+        assert worker.pid is not None
+        os.kill(worker.pid, signal.SIGSTOP)
+        await asyncio.sleep(0.2)  # it has been sent a ping
+        time.sleep(1.5)  # as if this process were stopped too
+        await asyncio.sleep(0)
+        os.kill(worker.pid, signal.SIGCONT)
+        await asyncio.sleep(0.5)
+        (after,) = pool.status().workers
+        assert (after.pid, after.restarts) == (worker.pid, 0)
+        os.kill(worker.pid, signal.SIGSTOP)  # but one that hangs alone is
+        async with asyncio.timeout(10):
+            while pool.status().workers[0].restarts == 0:
+                await asyncio.sleep(0.01)
+    finally:
+        await pool.close()
+        ticking.cancel()

@@ -1,0 +1,237 @@
+"""Every section of an offer is answered: served, or rejected with port 0, or refused in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import httpx2
+import pytest
+from aiortc.sdp import SessionDescription
+
+from tests.server.transport.webrtc.offers import (
+    FINGERPRINT,
+    H264,
+    RTP,
+    TRANSPORT,
+    data,
+    offer,
+    section,
+)
+
+SDP = {"Content-Type": "application/sdp"}
+VIDEO = section("0", *H264)
+Post = Callable[[str], Awaitable[httpx2.Response]]
+
+
+@pytest.fixture
+async def post(http: httpx2.Client, stream: str) -> AsyncIterator[Post]:
+    """Post an offer; sessions end at once, so that there is always a free slot."""
+    async with httpx2.AsyncClient(base_url=http.base_url, timeout=10) as client:
+
+        async def post(sdp: str) -> httpx2.Response:
+            address = f"/v1/streams/{stream}/whep"
+            response = await client.post(address, content=sdp, headers=SDP)
+            if response.status_code == 201:
+                await client.delete(response.headers["location"])
+            return response
+
+        yield post
+
+
+async def answered(post: Post, sdp: str) -> SessionDescription:
+    response = await post(sdp)
+    assert response.status_code == 201, response.text
+    return SessionDescription.parse(response.text)
+
+
+async def refused(post: Post, sdp: str) -> str:
+    response = await post(sdp)
+    assert response.status_code == 400, response.text
+    detail: str = response.json()["detail"]
+    return detail
+
+
+def ports(answer: SessionDescription) -> list[tuple[str, bool]]:
+    return [(media.kind, media.port > 0) for media in answer.media]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        section("1", "a=rtpmap:97 MPEG4-GENERIC/48000/2", media=f"audio 9 {RTP} 97"),
+        section("1", "a=rtpmap:97 opus/48000/2", media=f"audio 0 {RTP} 97"),
+        section("1", "a=rtpmap:99 t140/1000", media=f"text 9 {RTP} 99", direction="inactive"),
+        section("1", *H264),
+        section("1", media="message 9 TCP/TLS/MSRP *", direction=None),
+        data("1", media="application 9 UDP/TLS/BFCP *"),
+        data("1", media="application 0 UDP/DTLS/SCTP webrtc-datachannel"),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+async def test_a_section_that_cannot_be_served_is_rejected_in_its_place(
+    post: Post, other: list[str], first: bool
+) -> None:
+    if other[0].startswith("m=video") and first:
+        other = [line.replace("recvonly", "sendonly") for line in other]
+    sections = [other, VIDEO] if first else [VIDEO, other]
+    answer = await answered(post, offer(*sections, session=["a=group:BUNDLE 1 0"]))
+    rejected, served = (0, 1) if first else (1, 0)
+    assert answer.media[served].kind == "video"
+    assert answer.media[served].port > 0
+    assert answer.media[served].direction == "sendonly"
+    assert answer.media[rejected].port == 0
+    assert answer.media[rejected].rtp.muxId == "1"
+    media = other[0].removeprefix("m=").split(" ")
+    assert [answer.media[rejected].kind, answer.media[rejected].profile] == [media[0], media[2]]
+    assert [group.items for group in answer.group] == [["0"]]
+
+
+@pytest.mark.parametrize("section_direction", [None, "recvonly", "sendrecv"])
+@pytest.mark.parametrize("session_direction", [None, "recvonly", "inactive"])
+async def test_a_direction_is_inherited_from_the_session(
+    post: Post, section_direction: str | None, session_direction: str | None
+) -> None:
+    session = [f"a={session_direction}"] if session_direction else []
+    sdp = offer(section("0", *H264, direction=section_direction), session=session)
+    if section_direction is None and session_direction == "inactive":
+        assert "recvonly video section, got inactive" in await refused(post, sdp)
+    else:
+        assert (await answered(post, sdp)).media[0].direction == "sendonly"
+
+
+@pytest.mark.parametrize("profile", ["42e01f", "42001f", "4d001f", "640c1f", "64001f", "42E034"])
+async def test_every_profile_of_h264_is_served_under_its_payload_type(
+    post: Post, profile: str
+) -> None:
+    fmtp = f"a=fmtp:102 packetization-mode=1;profile-level-id={profile}"
+    answer = await answered(post, offer(section("0", "a=rtpmap:102 H264/90000", fmtp)))
+    (codec,) = answer.media[0].rtp.codecs
+    assert (codec.payloadType, codec.name) == (102, "H264")
+    assert codec.parameters["profile-level-id"] == profile
+    assert codec.parameters["packetization-mode"] == "1"
+
+
+async def test_the_profile_that_is_encoded_is_preferred(post: Post) -> None:
+    lines = [
+        line
+        for number, mode, profile in ((98, 1, "64001f"), (99, 0, "42e01f"), (100, 1, "42e01f"))
+        for line in (
+            f"a=rtpmap:{number} H264/90000",
+            f"a=fmtp:{number} packetization-mode={mode};profile-level-id={profile}",
+        )
+    ]
+    lines += ["a=rtpmap:101 rtx/90000", "a=fmtp:101 apt=100", "a=rtcp-fb:* nack pli"]
+    answer = await answered(post, offer(section("0", *lines, media=f"video 9 {RTP} 98 99 100 101")))
+    assert [codec.payloadType for codec in answer.media[0].rtp.codecs] == [100, 101]
+    assert [f.parameter for f in answer.media[0].rtp.codecs[0].rtcpFeedback] == ["pli"]
+
+
+@pytest.mark.parametrize(
+    ("fmtp", "said"),
+    [
+        ("packetization-mode=0;profile-level-id=42e01f", "got packetization-mode=0"),
+        ("packetization-mode=1;profile-level-id=zzzzzz", "profile-level-id=zzzzzz"),
+    ],
+)
+async def test_h264_that_cannot_be_sent_is_refused_in_words(
+    post: Post, fmtp: str, said: str
+) -> None:
+    lines = ["a=rtpmap:102 H264/90000", f"a=fmtp:102 {fmtp}"]
+    assert said in await refused(post, offer(section("0", *lines)))
+
+
+@pytest.mark.parametrize(("setup", "answer"), [("active", "passive"), ("passive", "active")])
+async def test_the_other_dtls_role_is_taken(post: Post, setup: str, answer: str) -> None:
+    sdp = offer(VIDEO).replace("setup:actpass", f"setup:{setup}")
+    assert f"a=setup:{answer}" in (await post(sdp)).text
+
+
+async def test_transport_attributes_may_be_at_session_level_with_lf_line_ends(post: Post) -> None:
+    sdp = offer(section("0", *H264, transport=()), session=TRANSPORT)
+    answer = await answered(post, sdp.replace("\r\n", "\n"))
+    assert ports(answer) == [("video", True)]
+    assert answer.group == []  # none was offered
+
+
+async def test_a_bundled_section_may_leave_its_transport_to_the_first(post: Post) -> None:
+    rest = section("1", *H264, media=f"video 0 {RTP} 102", transport=("a=bundle-only",))
+    answer = await answered(post, offer(data("0"), rest))
+    assert ports(answer) == [("application", True), ("video", True)]
+    assert [group.items for group in answer.group] == [["0", "1"]]
+
+
+async def test_sections_without_mid_are_answered_without(post: Post) -> None:
+    response = await post(offer(section(None, *H264), data(None), session=()))
+    assert response.status_code == 201
+    assert "a=mid" not in response.text
+    assert "a=group" not in response.text
+    assert ports(SessionDescription.parse(response.text)) == [
+        ("video", True),
+        ("application", True),
+    ]
+
+
+async def test_the_old_form_of_data_channels_is_answered_in_its_form(post: Post) -> None:
+    old = section(
+        "1", "a=sctpmap:5000 webrtc-datachannel 1024", media="application 9 DTLS/SCTP 5000"
+    )
+    answer = await answered(post, offer(VIDEO, old))
+    assert (answer.media[1].profile, answer.media[1].fmt) == ("DTLS/SCTP", ["5000"])
+
+
+async def test_the_protocol_of_a_section_is_answered_as_offered(post: Post) -> None:
+    answer = await answered(post, offer(section("0", *H264, media="video 9 RTP/SAVPF 102")))
+    assert answer.media[0].profile == "RTP/SAVPF"
+
+
+async def test_header_extensions_of_no_use_are_left_out(post: Post) -> None:
+    mid = "urn:ietf:params:rtp-hdrext:sdes:mid"
+    lines = [f"a=extmap:{i} {mid}" for i in (0, 15, 300, 4, 5)] + ["a=extmap:x y", "a=extmap:4 z"]
+    answer = await answered(post, offer(section("0", *H264, *lines)))
+    assert [(e.id, e.uri) for e in answer.media[0].rtp.headerExtensions] == [(4, mid)]
+
+
+def without(*prefixes: str) -> str:
+    """An offer of video that lacks lines."""
+    lines = offer(VIDEO).split("\r\n")
+    return "\r\n".join(line for line in lines if not line.startswith(prefixes))
+
+
+def replacing(old: str, new: str) -> str:
+    """An offer of video with another text."""
+    text = offer(VIDEO)
+    assert old in text
+    return text.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("sdp", "said"),
+    [
+        (without("a=ice-ufrag"), "expected a=ice-ufrag of 4 to 256 .* in section 0 .*, got none"),
+        (without("a=ice-pwd"), "expected a=ice-pwd of 22 to 256 .*, got none"),
+        (without("a=fingerprint"), "expected a=fingerprint of sha-256, .*, got none"),
+        (without("a=setup"), "expected a=setup:actpass, active or passive .*, got none"),
+        (without("a=rtcp-mux"), "expected a=rtcp-mux in section 0 .*, got none"),
+        (without("m="), "expected an SDP offer with sections"),
+        (replacing("ufrag:abcd", "ufrag:abc"), "4 to 256 .*, got 'abc'"),
+        (replacing("ufrag:abcd", "ufrag:" + "a" * 257), "4 to 256 "),
+        (replacing("pwd:abcdefgh", "pwd:ab cdefgh"), r"22 to 256 .*, got '\*{8}'"),
+        (replacing("sha-256", "md5"), "got md5"),
+        (replacing(":AB" * 31, ":AB" * 30), "got sha-256"),
+        (replacing("setup:actpass", "setup:holdconn"), "got 'holdconn'"),
+        (replacing("m=video 9", "m=video 0"), "recvonly video section, got one with port 0"),
+        (replacing("m=video 9", "m=video 70000"), "expected a section such as"),
+        (replacing(RTP, "udp"), "recvonly video section, got udp"),
+        (offer(VIDEO, section("0", *H264)), "different mids, got '0' twice"),
+        (offer(*[VIDEO] * 33), "at most 32 sections, got 33"),
+        (offer(VIDEO + ["a=x"] * 1000), "at most 1000 lines"),
+        (offer(VIDEO + ["a=x:" + "y" * 1000] * 70), "SDP of at most 65536 characters"),
+        (offer([*VIDEO, "a=x:" + "y" * 3000]), "lines of at most 2048 characters"),
+        (offer([*VIDEO, "what is this"]), "expected SDP lines such as 'a=mid:0', got 'what is"),
+        (offer([*VIDEO, "a=candidate:1 1 udp x"]), "expected an ICE candidate, got '1 1 udp x'"),
+        (offer(section("0", *H264, transport=(FINGERPRINT,))), "expected a=ice-ufrag"),
+    ],
+)
+async def test_what_an_offer_lacks_is_named(post: Post, sdp: str, said: str) -> None:
+    assert re.search(said, await refused(post, sdp))
