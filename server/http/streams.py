@@ -30,7 +30,9 @@ from server.http.dependencies import (
     TheStream,
     TheStreams,
 )
+from server.http.paced_messages import let_others_run, paced_messages
 from server.protocol.decode import decode_mesh
+from server.protocol.message_rate import MessageRate
 from server.protocol.messages import (
     MeshFrame,
     at_index,
@@ -40,12 +42,15 @@ from server.protocol.messages import (
 )
 from server.protocol.states import MeshState
 from server.sessions.registry import Sessions
+from server.settings import Settings
 from server.streams.streams import Stream
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
 
 _LONGEST_STEP_S = 0.005
 """How long the frames of an array are read before others may run; 16 MB of them take a second."""
+_FRAMES_PER_S = 500.0
+"""Frames of one publisher that are read; more than twice the rate of any tracker we know."""
 _STREAM_DELETED = 4404
 """WebSocket close code, of the range for applications, after HTTP's 404."""
 
@@ -79,6 +84,11 @@ class _Publisher:
         self._stream = stream
         self._accepted = 0
         self._dropped = 0
+
+    def drop(self) -> None:
+        """Count a frame above the rate."""
+        self._stream.counters.dropped += 1
+        self._dropped += 1
 
     @property
     def result(self) -> PublishResult:
@@ -194,7 +204,7 @@ async def post_frames(
     publisher = _Publisher(stream)
     if require_media_type(request, JSON, NDJSON) == NDJSON:
         async with live.until_ended():
-            await _publish_lines(request, publisher, settings.longest_line)
+            await _publish_lines(request, publisher, settings)
         return publisher.result
     body = await read_body(request, settings.largest_body)
     for mesh in await _check_all(body, publisher, settings.max_frames):
@@ -218,15 +228,31 @@ async def _check_all(body: bytes, publisher: _Publisher, max_frames: int) -> lis
     return checked
 
 
-async def _publish_lines(request: Request, publisher: _Publisher, longest_line: int) -> None:
+async def _publish_lines(request: Request, publisher: _Publisher, settings: Settings) -> None:
+    """Publish lines as they arrive. Above the rate, each replaces the one before it."""
+    rate = MessageRate(_FRAMES_PER_S, settings.max_frames)
+    held: tuple[int, bytes] | None = None
     try:
-        async for number, line in read_lines(request, longest_line):
-            try:
-                publisher.publish_text(line)
-            except BadMessageError as exc:
-                raise BadLineError(str(exc), line=number, **publisher.result.model_dump()) from exc
+        async for number, line in read_lines(request, settings.longest_line):
+            if held is not None:
+                publisher.drop()
+            held = number, line
+            if rate.take():
+                _publish_line(publisher, *held)
+                held = None
+            else:
+                await let_others_run(rate)
     except ClientDisconnect:
         return  # the publisher disconnected; its frames have counted
+    if held is not None:
+        _publish_line(publisher, *held)
+
+
+def _publish_line(publisher: _Publisher, number: int, line: bytes) -> None:
+    try:
+        publisher.publish_text(line)
+    except BadMessageError as exc:
+        raise BadLineError(str(exc), line=number, **publisher.result.model_dump()) from exc
 
 
 @router.websocket("/{stream_id}/frames", dependencies=[needs(Scope.PUBLISH)])
@@ -234,27 +260,36 @@ async def receive_frames(socket: WebSocket, stream: TheStream) -> None:
     """Publish one frame per message. An invalid one gets an error; the socket stays open."""
     await socket.accept()
     publisher = _Publisher(stream)
+    rate = MessageRate(_FRAMES_PER_S, _FRAMES_PER_S)
+    told = False
     try:
-        while True:
-            message = await socket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            await _publish_message(
-                socket, message.get("text") or message.get("bytes") or "", publisher
-            )
+        async for text, within_rate in paced_messages(socket, rate):
+            if within_rate:
+                await _publish_message(socket, text, publisher, rate)
+                continue
+            publisher.drop()
+            if not told:
+                told = True
+                detail = f"expected at most {_FRAMES_PER_S:g} frames per second, got more"
+                await _send_error(socket, detail, publisher)
     except StreamClosedError as exc:
         await socket.close(_STREAM_DELETED, str(exc)[:120])
     except WebSocketDisconnect:
         return  # disconnected while an error was sent
 
 
-async def _publish_message(socket: WebSocket, text: str | bytes, publisher: _Publisher) -> None:
+async def _publish_message(
+    socket: WebSocket, text: str | bytes, publisher: _Publisher, rate: MessageRate
+) -> None:
     try:
         publisher.publish_text(text)
     except BadMessageError as exc:
-        await socket.send_json(
-            {"type": "error", "detail": str(exc), **publisher.result.model_dump()}
-        )
+        rate.charge_bad()
+        await _send_error(socket, str(exc), publisher)
+
+
+async def _send_error(socket: WebSocket, detail: str, publisher: _Publisher) -> None:
+    await socket.send_json({"type": "error", "detail": detail, **publisher.result.model_dump()})
 
 
 def _describe(stream: Stream, sessions: Sessions) -> StreamDescription:

@@ -15,6 +15,10 @@ sends the messages of some seconds at once, but not for longer than `FLOOD_S`.""
 FLOOD_S = 10.0
 
 
+BAD_MESSAGE_COST = 50.0
+"""Messages that an invalid one counts as: with a thousand errors it takes 10 ms to refuse."""
+
+
 class MessageRate:
     """The rate of one sender's messages.
 
@@ -53,6 +57,13 @@ class MessageRate:
             return False
         self._left -= 1.0
         return True
+
+    def charge_bad(self) -> None:
+        """Count a message that was taken and found invalid as `BAD_MESSAGE_COST` messages.
+
+        A single one after a pause costs the sender nothing that it notices.
+        """
+        self._left -= BAD_MESSAGE_COST - 1.0
 
     def wait_s(self) -> float:
         """Return the time until the next message is within the rate, seconds; 0 if it is now."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.protocol.message_rate import FLOOD_FACTOR, FLOOD_S, MessageRate
+from server.protocol.message_rate import BAD_MESSAGE_COST, FLOOD_FACTOR, FLOOD_S, MessageRate
 
 
 class Clock:
@@ -76,3 +76,15 @@ def test_messages_that_a_stall_has_delayed_are_no_flood() -> None:
         rate.take()
     send(rate, clock, 10, 2 * FLOOD_S)
     assert not rate.flooding
+
+
+def test_an_invalid_message_counts_as_many() -> None:
+    clock = Clock()
+    rate = MessageRate(100, 100, clock)
+    bad = 0
+    for _ in range(1000):
+        clock.now_s += 0.01
+        if rate.take():
+            bad += 1
+            rate.charge_bad()
+    assert bad == pytest.approx(10 * 100 / BAD_MESSAGE_COST + 2, abs=1)
