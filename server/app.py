@@ -17,6 +17,7 @@ from server import errors
 from server.admission.admission import Admission
 from server.admission.capacity import find_capacity
 from server.admission.shares import EVERYTHING, Shares
+from server.auth.addresses import among
 from server.awake_clock import AwakeClock
 from server.background import BackgroundTasks
 from server.drivers.drivers import Drivers, check_drivers
@@ -82,7 +83,9 @@ def create_app(
     app.state.settings = settings
     app.state.live = StreamingRequests()
     app.state.ice_servers = settings.ice
-    app.state.connections = connections or limit_connections(settings.max_address_connections)
+    app.state.connections = connections or limit_connections(
+        settings.max_address_connections, among(settings.proxies)
+    )
     install_access(app, settings, public_url=settings.public_url)
     check_drivers(settings)
     app.add_middleware(UnreadBodies)  # outermost: it applies to the refusals of the others too

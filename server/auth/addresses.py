@@ -8,7 +8,7 @@ A server sees the address of the last proxy only; that proxy appends the address
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -45,6 +45,24 @@ def behind_proxies(app: ASGIApp, trusted: Sequence[str]) -> ASGIApp:
     """
     told = ProxyHeadersMiddleware(app, list(trusted)) if trusted else app  # type: ignore[arg-type]
     return PlainAddresses(told)  # type: ignore[arg-type]
+
+
+def among(proxies: Sequence[str]) -> Callable[[str], bool]:
+    """Return a function that says whether an address is one of some proxies.
+
+    Args:
+        proxies: Their addresses and networks.
+    """
+    networks = [ipaddress.ip_network(proxy, strict=False) for proxy in proxies]
+
+    def is_proxy(address: str) -> bool:
+        try:
+            ip = ipaddress.ip_address(_without_mapping(address))
+        except ValueError:
+            return False
+        return any(ip in network for network in networks)
+
+    return is_proxy
 
 
 def client_address(address: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from server.auth.addresses import behind_proxies, client_address
+from server.auth.addresses import among, behind_proxies, client_address
 from server.errors import SettingsError
 from server.settings import read_settings
 
@@ -57,3 +57,12 @@ def test_trusted_proxies_are_addresses_and_networks(given: str) -> None:
     with pytest.raises(SettingsError, match="expected addresses and networks"):
         read_settings([f"--trusted-proxies={given}"])
     assert read_settings(["--trusted-proxies=::1,10.0.0.0/8"]).proxies == ("::1", "10.0.0.0/8")
+
+
+def test_proxies_are_recognized_by_address_and_network() -> None:
+    is_proxy = among(["127.0.0.1", "10.0.0.0/8", "2001:db8::/32"])
+    for proxy in ("127.0.0.1", "10.3.4.5", "::ffff:10.3.4.5", "2001:db8::7"):
+        assert is_proxy(proxy), proxy
+    for other in ("127.0.0.2", "2001:db9::7", "testclient"):
+        assert not is_proxy(other), other
+    assert not among([])("127.0.0.1")

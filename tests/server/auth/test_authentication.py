@@ -122,6 +122,32 @@ def test_without_tokens_a_page_of_another_origin_is_refused(origin: str) -> None
     assert build_authenticator(Settings(allowed_origins="*")).identify(asked)
 
 
+EMBEDDED = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_without_tokens_an_image_in_a_page_of_another_origin_is_refused(site: str) -> None:
+    # Browsers send no Origin for <img>; another port of this machine is "same-site".
+    asked = connection(**{"host": "localhost:8000", **EMBEDDED, "sec-fetch-site": site})
+    with pytest.raises(ForbiddenError, match="got one of another"):
+        build_authenticator(Settings()).identify(asked)
+    assert build_authenticator(Settings(allowed_origins="*")).identify(asked)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "same-origin", "sec-fetch-mode": "no-cors"},
+        {"sec-fetch-site": "none", "sec-fetch-mode": "navigate"},
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"},  # a link
+        {},  # a program
+    ],
+)
+def test_without_tokens_own_pages_links_and_programs_are_allowed(headers: dict[str, str]) -> None:
+    asked = connection(host="localhost:8000", **headers)
+    assert build_authenticator(Settings()).identify(asked)
+
+
 # --- with tokens ----------------------------------------------------------------------------------
 
 
