@@ -284,7 +284,7 @@ async def _publish_message(
     try:
         publisher.publish_text(text)
     except BadMessageError as exc:
-        rate.charge_bad()
+        rate.charge_bad(len(text))
         await _send_error(socket, str(exc), publisher)
 
 

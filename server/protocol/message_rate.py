@@ -14,9 +14,9 @@ FLOOD_FACTOR = 10.0
 sends the messages of some seconds at once, but not for longer than `FLOOD_S`."""
 FLOOD_S = 10.0
 
-
-BAD_MESSAGE_COST = 50.0
-"""Messages that an invalid one counts as: with a thousand errors it takes 10 ms to refuse."""
+BAD_CHARACTERS = 250
+"""An invalid message counts as one more for so many characters: of 12 000 characters with a
+thousand errors, which take 10 ms to find and describe, as some 50."""
 
 
 class MessageRate:
@@ -58,12 +58,15 @@ class MessageRate:
         self._left -= 1.0
         return True
 
-    def charge_bad(self) -> None:
-        """Count a message that was taken and found invalid as `BAD_MESSAGE_COST` messages.
+    def charge_bad(self, length: int) -> None:
+        """Count a message that was taken and found invalid as several, by its length.
 
         A single one after a pause costs the sender nothing that it notices.
+
+        Args:
+            length: Characters or bytes of the message.
         """
-        self._left -= BAD_MESSAGE_COST - 1.0
+        self._left -= length / BAD_CHARACTERS
 
     def wait_s(self) -> float:
         """Return the time until the next message is within the rate, seconds; 0 if it is now."""

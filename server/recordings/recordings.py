@@ -49,6 +49,7 @@ _CAUSES = {
     TOO_LARGE: "size",
 }
 """Reasons for the end of a recording, and their value in the metric; all others are failures."""
+_FAILED = "failed"
 SUFFIX = ".ndjson"
 MOST_AT_ONCE = 16
 """Recordings that are written at a time: each has a thread."""
@@ -173,6 +174,8 @@ class Recordings:
             ["cause"],
             registry=self.registry,
         )
+        for cause in (*_CAUSES.values(), _FAILED):
+            self._ended.labels(cause)  # alerts on a rate need the value before the first end
         Gauge(
             "telewarp_recordings_running", "Recordings that are written", registry=self.registry
         ).set_function(lambda: len(self._running))
@@ -246,10 +249,10 @@ class Recordings:
     def _note_end(self, recording: Recording) -> None:
         del self._running[recording.id]
         assert recording.ended is not None
-        cause = _CAUSES.get(recording.ended, "failed")
+        cause = _CAUSES.get(recording.ended, _FAILED)
         self._ended.labels(cause).inc()
         logger.log(
-            logging.WARNING if cause == "failed" else logging.INFO,
+            logging.WARNING if cause == _FAILED else logging.INFO,
             "recording %s has ended: %s",
             recording.id,
             recording.ended,
