@@ -1,11 +1,13 @@
-"""Replay a recording in real time into a running server's REST endpoint.
+"""Replay a recording of a face in real time into a running server's REST endpoint.
 
     .venv/bin/python scripts/publish.py RECORDING.csv --stream ROM       # of Live Link Face
     .venv/bin/python scripts/publish.py RECORDING.ndjson --stream ROM    # of a server
 
 Creates the stream if it does not exist, and posts one mesh frame per row as a streamed NDJSON body,
-in real time. Open http://127.0.0.1:8000/?stream=ROM in a browser to watch it. The environment
-variable TELEWARP_TOKEN holds the token for a server with authentication.
+at the times of the recording. Reads Live Link Face's CSV and any other table whose header names
+coefficients, MediaPipe's results and other JSON (`models/data/recordings.py`). Open
+http://127.0.0.1:8000/?stream=ROM in a browser to watch it. The environment variable TELEWARP_TOKEN
+holds the token for a server with authentication.
 """
 
 from __future__ import annotations
@@ -17,15 +19,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx2
+import numpy as np
 import tyro
 from pydantic import TypeAdapter
 from tqdm import tqdm
 
 from models.contract.avatar_info import AvatarInfo
-from models.data.motion import RecordingError, read_recording
+from models.data.recordings import Recording, RecordingError, load_recording
 from scripts.recorded_stream import timed_frames
 from server.errors import TelewarpError
 from server.recordings.file_format import is_recording
@@ -36,15 +39,16 @@ class Arguments:
     """Replay a recording into a stream."""
 
     recording: Annotated[Path, tyro.conf.Positional]
-    """Live Link Face CSV, or a recording that a server made of a stream."""
+    """Live Link Face CSV, another table of coefficients, JSON, or a server's recording."""
     stream: str
     """Id of the stream; created if it does not exist."""
     url: str = "http://127.0.0.1:8000"
     """URL of the server."""
     avatar: str = "default"
     """Avatar of a new stream."""
-    fps: float = 30.0
-    """Rows per second; recordings of a server have times of their own."""
+    fps: float | None = None
+    """Rows per second; default: the times in the recording, 30 where it has none. Recordings of a
+    server always have times of their own."""
     start_s: float = 0.0
     """Start position in the recording."""
     loop: bool = False
@@ -99,18 +103,37 @@ def _frames(client: httpx2.Client, arguments: Arguments, first_seq: int) -> Iter
         yield from _recorded_frames(client, arguments, first_seq)
         return
     names = client.get(f"/v1/avatars/{arguments.avatar}").json()["expression_names"]
-    rows = read_recording(arguments.recording, names)[round(arguments.start_s * arguments.fps) :]
-    started, seq = time.monotonic(), first_seq
+    recording = load_recording(arguments.recording, names, arguments.fps)
+    for note in recording.notes:
+        print(f"publish: {arguments.recording.name}: {note}", file=sys.stderr)
+    first = int(np.searchsorted(recording.times_s, arguments.start_s))
+    rows = range(first, len(recording.times_s))
+    if not rows:
+        raise RecordingError(
+            f"{arguments.recording}: expected rows after {arguments.start_s:g} s, got none"
+        )
+    started, loop_s, seq = time.monotonic(), 0.0, first_seq
     while True:
-        for expression in tqdm(rows, unit="frame"):
-            due_s = (seq - first_seq) / arguments.fps
+        for row in tqdm(rows, unit="frame"):
+            due_s = loop_s + float(recording.times_s[row] - recording.times_s[first])
             time.sleep(max(0.0, started + due_s - time.monotonic()))
-            coefficients = [round(float(value), 4) for value in expression]
-            frame = {"seq": seq, "captured_at_ms": due_s * 1000, "expression": coefficients}
-            yield json.dumps(frame).encode() + b"\n"
+            yield json.dumps(_frame(recording, row, seq, due_s)).encode() + b"\n"
             seq += 1
         if not arguments.loop:
             return
+        loop_s = due_s + 1 / recording.fps
+
+
+def _frame(recording: Recording, row: int, seq: int, due_s: float) -> dict[str, Any]:
+    """Return a row as a mesh frame; without `head` where the recording has no pose."""
+    coefficients = [round(float(value), 4) for value in recording.expression[row]]
+    frame = {"seq": seq, "captured_at_ms": due_s * 1000, "expression": coefficients}
+    if recording.rotations is not None:
+        frame["head"] = {
+            "rotation": [round(float(part), 6) for part in recording.rotations[row]],
+            "translation": [round(float(part), 6) for part in recording.translation(row)],
+        }
+    return frame
 
 
 def _recorded_frames(

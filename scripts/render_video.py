@@ -1,11 +1,12 @@
-"""Render a recording to an mp4 file with the server's render pool.
+"""Render a recording of a face to an mp4 file with the server's render pool.
 
     .venv/bin/python scripts/render_video.py RECORDING.csv out.mp4
     .venv/bin/python scripts/render_video.py RECORDING.csv out.mp4 --side-by-side --age 8
 
 Each frame is a warp of a cache that is `--age` frames old, as viewers see it. `--side-by-side` adds
-the full render of the same frame to its left. The recording is a CSV file of Live Link Face, or one
-that a server made of a stream: that is shown from the avatar's default view, at its own timing.
+the full render of the same frame to its left. The video has the frame rate of the recording; while
+it has no rows, the face stands still. `scripts/publish.py` lists the formats. A recording that a
+server made of a stream is shown from the avatar's default view, at 30 frames per second or `--fps`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from fractions import Fraction
-from math import pi, sin
+from math import floor, pi, sin
 from pathlib import Path
 from typing import Annotated
 
@@ -24,14 +25,13 @@ import av
 import numpy as np
 import tyro
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from models.avatar.folder import SHIPPED
 from models.contract.avatar_info import AvatarInfo
-from models.contract.frame_state import FrameState
+from models.contract.frame_state import FloatArray, FrameState
 from models.contract.images import RgbImage
-from models.data.motion import RecordingError, read_recording
+from models.data.recordings import NECK_M, Recording, RecordingError, load_recording
 from models.geometry.camera import (
     look_at,
     quaternion_to_matrix,
@@ -44,8 +44,12 @@ from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
 from server.recordings.file_format import is_recording
 
-NECK = np.array([0.0, -0.145, -0.118])
-"""Point that the head rotates about, metres."""
+MAX_FRAMES = 120 * 3600
+"""An hour at the highest rate: a wrong time in a recording would render for days."""
+RECORDED_FPS = 30.0
+"""Frame rate of a video of a server's recording, whose frames have times of their own."""
+MAX_FPS = 120
+"""Rows that come faster are merged: players do not show more."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Arguments:
     """Render a recording to a video."""
 
     recording: Annotated[Path, tyro.conf.Positional]
-    """Live Link Face CSV, or a recording that a server made of a stream."""
+    """Live Link Face CSV, another table of coefficients, JSON, or a server's recording."""
     out: Annotated[Path, tyro.conf.Positional]
     """mp4 file to write."""
     avatar: str = "default"
@@ -64,14 +68,14 @@ class Arguments:
     """Full render to the left, warp to the right."""
     age: int = 4
     """Age of the cache in frames."""
-    fps: int = 30
-    """Rows of the recording per second."""
+    fps: float | None = None
+    """Rows of the recording per second; default: its own times, 30 where it has none."""
     seconds: float | None = None
     """Duration to render; default: to the end."""
     start_s: float = 0.0
     """Start position in the recording."""
     sway: bool = True
-    """Move head and view slowly: Live Link Face recordings may contain no head motion."""
+    """Move the view slowly, and the head too where the recording contains no head motion."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:0, ..."""
 
@@ -98,9 +102,9 @@ async def _render(arguments: Arguments) -> None:
             known = ", ".join(pool.avatars)
             raise ValueError(f"avatar must be one of {known}, got {arguments.avatar!r}")
         info = pool.avatars[arguments.avatar]
-        states = _states(arguments, info)
+        states, rate = _load(arguments, info)
         with av.open(str(arguments.out), "w") as container:
-            stream = _video_stream(container, arguments, info.resolution)
+            stream = _video_stream(container, arguments, info.resolution, rate)
             images = _render_frames(pool, arguments, states)
             with tqdm(total=len(states), unit="frame") as bar:
                 async for image in images:
@@ -112,29 +116,52 @@ async def _render(arguments: Arguments) -> None:
         await pool.close()
 
 
-def _states(arguments: Arguments, info: AvatarInfo) -> list[FrameState]:
-    """Return the states of all frames."""
+def _load(arguments: Arguments, info: AvatarInfo) -> tuple[list[FrameState], Fraction]:
+    """Return the states of all frames and the frame rate of the video."""
     if is_recording(arguments.recording):
-        return _recorded_states(arguments, info)
-    rows = read_recording(arguments.recording, info.expression_names)
-    first = round(arguments.start_s * arguments.fps)
-    count = None if arguments.seconds is None else round(arguments.seconds * arguments.fps)
-    rows = rows[first:][:count]
-    if len(rows) == 0:
+        rate = Fraction(arguments.fps or RECORDED_FPS).limit_denominator(1001)
+        return _recorded_states(arguments, info, rate), rate
+    recording = load_recording(arguments.recording, info.expression_names, arguments.fps)
+    for note in recording.notes:
+        print(f"render_video: {arguments.recording.name}: {note}", file=sys.stderr)
+    wanted = min(max(recording.fps, 1.0), MAX_FPS)
+    # Times of rows are rounded in most files: a rate near a whole number is that number.
+    whole = round(wanted)
+    fraction = Fraction(whole if abs(wanted - whole) < 0.02 else wanted).limit_denominator(1001)
+    return _states(arguments, info, recording, fraction), fraction
+
+
+def _states(
+    arguments: Arguments, info: AvatarInfo, recording: Recording, rate: Fraction
+) -> list[FrameState]:
+    """Return the states of all frames: of each the newest row at its time."""
+    end_s = float(recording.times_s[-1]) - arguments.start_s
+    count = floor(end_s * rate + 0.5) + 1
+    if arguments.seconds is not None:
+        count = min(count, round(arguments.seconds * rate))
+    if end_s < 0 or count <= 0:
         raise ValueError(
             f"{arguments.recording}: expected rows after {arguments.start_s} s, got none"
         )
+    if count > MAX_FRAMES:
+        raise ValueError(
+            f"{arguments.recording}: expected at most {MAX_FRAMES} frames, got {count}"
+        )
     sway = 1.0 if arguments.sway else 0.0
+    at_s = np.arange(count) / float(rate)
+    # Half a frame of tolerance: rounded times lie on both sides of the video's.
+    newest = recording.times_s - 0.5 / float(rate)
+    rows = np.searchsorted(newest, at_s + arguments.start_s, side="right") - 1
     return [
-        _state(info, expression, index / arguments.fps, sway)
-        for index, expression in enumerate(rows)
+        _state(info, recording, int(row), float(now), sway)
+        for row, now in zip(rows, at_s, strict=True)
     ]
 
 
-def _recorded_states(arguments: Arguments, info: AvatarInfo) -> list[FrameState]:
+def _recorded_states(arguments: Arguments, info: AvatarInfo, rate: Fraction) -> list[FrameState]:
     """Return the states of all frames of a server's recording."""
     found = states_at_rate(
-        arguments.recording, info, arguments.fps, arguments.start_s, arguments.seconds
+        arguments.recording, info, float(rate), arguments.start_s, arguments.seconds
     )
     if not found:
         raise ValueError(
@@ -144,22 +171,30 @@ def _recorded_states(arguments: Arguments, info: AvatarInfo) -> list[FrameState]
 
 
 def _state(
-    info: AvatarInfo, expression: NDArray[np.float32], at_s: float, sway: float
+    info: AvatarInfo, recording: Recording, row: int, at_s: float, sway: float
 ) -> FrameState:
-    turn = np.array([0.06 * sin(2 * pi * at_s / 5.3), 0.22 * sin(2 * pi * at_s / 7.1), 0]) * sway
-    rotation = rotation_vector_to_quaternion(turn)
     side = 0.35 * sin(2 * pi * at_s / 11) * sway
     home = np.array(info.eye_position)
     eye = np.array([home[2] * sin(side), home[1], home[2] * np.cos(side)])
+    rotation = _head_rotation(recording, row, at_s, sway)
     return FrameState(
         head_rotation=rotation,
-        head_translation=(NECK - quaternion_to_matrix(rotation) @ NECK).astype(np.float32),
-        expression=expression,
+        head_translation=(NECK_M - quaternion_to_matrix(rotation) @ NECK_M).astype(np.float32),
+        expression=recording.expression[row],
         vertices=None,
         eye_rotation=look_at(eye, np.array([0, home[1], 0])),
         eye_position=eye.astype(np.float32),
         fov_y_rad=info.fov_y_rad,
     )
+
+
+def _head_rotation(recording: Recording, row: int, at_s: float, sway: float) -> FloatArray:
+    """Return the recorded rotation (4,) of the head; a slow sway where there is none."""
+    if recording.rotations is not None:
+        recorded: FloatArray = recording.rotations[row]
+        return recorded
+    turn = np.array([0.06 * sin(2 * pi * at_s / 5.3), 0.22 * sin(2 * pi * at_s / 7.1), 0]) * sway
+    return rotation_vector_to_quaternion(turn)
 
 
 async def _render_frames(
@@ -188,9 +223,9 @@ async def _render_frame(
 
 
 def _video_stream(
-    container: av.container.OutputContainer, arguments: Arguments, size: int
+    container: av.container.OutputContainer, arguments: Arguments, size: int, rate: Fraction
 ) -> VideoStream:
-    stream = container.add_stream("libx264", rate=Fraction(arguments.fps))
+    stream = container.add_stream("libx264", rate=rate)
     stream.width = size * 2 if arguments.side_by_side else size
     stream.height = size
     stream.pix_fmt = "yuv420p"

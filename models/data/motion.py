@@ -5,7 +5,6 @@ A sequence is about a second of smooth motion; each sequence starts from new ran
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import radians
@@ -17,6 +16,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from models.contract.frame_state import FloatArray, FrameState
+from models.data.recordings import RecordingError as RecordingError
+from models.data.recordings import load_recording
 from models.geometry.camera import look_at, quaternion_to_matrix, rotation_vector_to_quaternion
 
 Floats = NDArray[np.float64]
@@ -42,10 +43,6 @@ _DEFAULT_VIEW_SHARE = 0.125
 """Share of sequences seen from the default view, which most viewers keep."""
 
 
-class RecordingError(ValueError):
-    """A recording is unreadable or has no usable rows."""
-
-
 @dataclass(frozen=True, slots=True)
 class MotionLimits:
     """Limits of the motion of heads and viewers; angles and shifts apply in both directions."""
@@ -64,34 +61,8 @@ class MotionLimits:
 
 
 def read_recording(path: Path, names: Sequence[str]) -> FloatArray:
-    """Read a Live Link Face recording (CSV, 30 rows a second).
-
-    Args:
-        path: The file; its columns are named as ARKit's coefficients, in PascalCase.
-        names: Expression names of the avatar, camelCase.
-
-    Returns:
-        (rows, E) coefficients 0..1, in the order of `names`.
-
-    Raises:
-        RecordingError: If the file is unreadable, lacks every expression, or holds no numbers.
-    """
-    try:
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        # Live Link Face writes JawOpen where ARKit names the coefficient jawOpen.
-        columns = {key[:1].lower() + key[1:]: key for key in (rows[0] if rows else {})}
-        known = [name for name in names if name in columns]
-        if not known:
-            raise RecordingError(f"{path} names no expression of this head")
-        values = np.zeros((len(rows), len(names)), np.float32)
-        for name in known:
-            values[:, list(names).index(name)] = [float(row[columns[name]]) for row in rows]
-    except (OSError, ValueError, TypeError) as exc:
-        raise RecordingError(f"{path} is not a readable recording: {exc}") from exc
-    if not np.isfinite(values).all():
-        raise RecordingError(f"{path} has values that are not finite")
-    return np.clip(values, 0, 1)
+    """Return the expressions (rows, E) of a recording, see `load_recording`."""
+    return load_recording(path, names).expression
 
 
 def smooth_path(

@@ -1,0 +1,223 @@
+"""Recordings of trackers, as they write them: times, names, separators, poses and lost faces."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from models.contract.arkit import ARKIT_NAMES
+from models.data.recordings import Recording, RecordingError, load_recording
+from models.geometry.camera import quaternion_to_matrix
+
+REAL = Path(__file__).parents[4] / "shared" / "data" / "streams" / "llf_alex_rom_3.csv"
+
+
+def read(folder: Path, content: str | bytes, fps: float | None = None) -> Recording:
+    path = folder / "face"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return load_recording(path, ARKIT_NAMES, fps)
+
+
+def table(times: list[str], column: str = "JawOpen", value: str = "0.5") -> str:
+    return f"Timecode,{column}\n" + "".join(f"{time},{value}\n" for time in times)
+
+
+def jaw(recording: Recording) -> list[float]:
+    values: list[float] = recording.expression[:, ARKIT_NAMES.index("jawOpen")].tolist()
+    return values
+
+
+@pytest.mark.parametrize(
+    ("times", "last_s", "fps"),
+    [
+        # 60 rows a second.
+        ([f"10:00:{i // 60:02}:{i % 60:02}.125" for i in range(150)], 149 / 60, 60),
+        # 30 rows a second whose frames count to 59.
+        ([f"10:00:{i // 30:02}:{i % 30 * 2:02}" for i in range(90)], 89 / 30, 30),
+        # The same, shorter than a second.
+        ([f"10:00:00:{i * 2:02}" for i in range(11)], 10 / 30, 30),
+        ([f"00:00:{i // 25:02}:{i % 25:02}" for i in range(100)], 99 / 25, 25),
+        # A gap of three seconds.
+        (["00:00:00:00", "00:00:00:01", "00:00:00:02", "00:00:03:02"], 3 + 2 / 30, 30),
+        # Midnight.
+        (["23:59:59:28", "23:59:59:29", "00:00:00:00"], 2 / 30, 30),
+        # Drop-frame: after 00:00:59;29 comes 00:01:00;02.
+        (["00:00:59;28", "00:00:59;29", "00:01:00;02", "00:01:00;03"], 3 * 1001 / 30000, 29.97),
+        (["00:00:01.000", "00:00:01.050", "00:00:01.100"], 0.1, 20),
+        (["0.0", "0.05", "0.1"], 0.1, 20),
+        (["0", "50", "100"], 0.1, 20),
+    ],
+)
+def test_rows_are_timed_by_the_file(
+    tmp_path: Path, times: list[str], last_s: float, fps: float
+) -> None:
+    recording = read(tmp_path, table(times))
+    assert recording.times_s[-1] == pytest.approx(last_s, abs=1e-4)
+    assert recording.fps == pytest.approx(fps, rel=1e-3)
+    assert recording.notes == ()
+
+
+@pytest.mark.parametrize(
+    "times", [["x", "y", "z"], ["00:00:97", "00:00:98", "00:00:99"], ["1"] * 3]
+)
+def test_rows_without_usable_times_are_30_a_second_and_this_is_said(
+    tmp_path: Path, times: list[str]
+) -> None:
+    recording = read(tmp_path, table(times))
+    assert recording.times_s == pytest.approx([0, 1 / 30, 2 / 30])
+    assert any("no usable times" in note for note in recording.notes)
+
+
+def test_a_given_rate_replaces_the_times(tmp_path: Path) -> None:
+    assert read(tmp_path, table(["0", "1", "2"]), fps=50).times_s == pytest.approx([0, 0.02, 0.04])
+
+
+def test_a_late_row_is_skipped_and_this_is_said(tmp_path: Path) -> None:
+    recording = read(tmp_path, table(["0.0", "0.1", "0.05", "0.2"]))
+    assert recording.times_s == pytest.approx([0, 0.1, 0.2])
+    assert "skipped 1 rows that are no later than one before" in recording.notes
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "jawOpen,other\n0.25,7\n".encode("utf-8-sig"),
+        "JawOpen;x\n0,25;7\n",
+        "jaw_open\tx\n0,25\t7\n",
+        "blendShapes.JawOpen,x\n.25,7\n".encode("utf-16"),
+        "BlendShapes_jawOpen,x\n25e-2,7\n".encode("utf-16-le"),
+        "\n\nJAWOPEN,x\n0.25,7\n\n",
+        json.dumps({"names": ["jawOpen"], "frames": [{"weights": [0.25], "time": 0.1}]}),
+        json.dumps([{"faceBlendshapes": [{"categories": [{"categoryName": "_neutral", "score": 1},
+                    {"categoryName": "jawOpen", "score": 0.25}]}]}]),
+        json.dumps({"results": [{"face_blendshapes": [[{"category_name": "jawOpen",
+                    "score": 0.25}]], "timestamp_ms": 5}]}),
+        json.dumps([[{"categoryName": "jawOpen", "score": 0.25}]]),
+        json.dumps([{"time": 1.5, "blendShapes": {"JawOpen": 0.25}}]),
+        '{"seq": 0, "expression": {"jawOpen": 0.25}}\n{"seq": 1, "expression": {"jawOpen": 0.25}}',
+    ],
+)  # fmt: skip
+def test_layouts_encodings_and_spellings_are_read(tmp_path: Path, content: str | bytes) -> None:
+    assert set(jaw(read(tmp_path, content))) == {0.25}
+
+
+def test_percent_are_scaled_and_this_is_said(tmp_path: Path) -> None:
+    recording = read(tmp_path, "JawOpen,MouthLeft\n100,3\n25,0\n")
+    assert jaw(recording) == [1.0, 0.25]
+    assert "coefficients reach 100: read as percent" in recording.notes
+
+
+def test_rows_without_a_face_are_skipped_and_named(tmp_path: Path) -> None:
+    text = "Timecode,BlendShapeCount,JawOpen\n0.0,52,0.5\n0.1,0\n0.2,0,\n0.3,52,0.25\n"
+    recording = read(tmp_path, text)
+    assert jaw(recording) == [0.5, 0.25]
+    assert recording.times_s == pytest.approx([0, 0.3])
+    assert "skipped 2 rows without a face: 3, 4" in recording.notes
+
+
+def test_columns_that_are_not_used_are_said(tmp_path: Path) -> None:
+    assert read(tmp_path, "jawOpen,_neutral,Mood\n0.5,1,3\n").notes[0] == "not used: Mood"
+
+
+@pytest.mark.parametrize(
+    ("column", "turned"),
+    [
+        # Where the nose (+Z) points, or the top of the head (+Y) for the roll: +X is face-left.
+        ("HeadYaw", ([0, 0, 1], [-np.sin(0.3), 0, np.cos(0.3)])),
+        ("HeadPitch", ([0, 0, 1], [0, -np.sin(0.3), np.cos(0.3)])),
+        ("HeadRoll", ([0, 1, 0], [np.sin(0.3), np.cos(0.3), 0])),
+    ],
+)
+@pytest.mark.parametrize("unit", [1, 180 / np.pi])
+def test_angles_of_the_head_turn_it(
+    tmp_path: Path, column: str, turned: tuple[list[float], list[float]], unit: float
+) -> None:
+    recording = read(tmp_path, f"jawOpen,{column}\n0,{0.3 * unit}\n")
+    assert recording.rotations is not None
+    matrix = quaternion_to_matrix(recording.rotations[0])
+    assert matrix @ turned[0] == pytest.approx(turned[1], abs=1e-5)
+
+
+def test_a_head_that_never_moves_has_no_pose(tmp_path: Path) -> None:
+    assert read(tmp_path, "jawOpen,HeadYaw\n0,0\n0,0\n").rotations is None
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_matrices_of_mediapipe_turn_the_head(tmp_path: Path, flat: bool) -> None:
+    turn = np.eye(4)
+    turn[:3, :3] = quaternion_to_matrix(np.array([0.1, 0.2, 0.3, 0.9], np.float32)) * 1.1
+    turn[:3, 3] = [1, 2, -40]
+    matrix = {"data": turn.T.ravel().tolist()} if flat else turn.tolist()
+    frame = {"blendshapes": {"jawOpen": 0.5}, "facialTransformationMatrixes": [matrix]}
+    recording = read(tmp_path, json.dumps([frame]))
+    assert recording.rotations is not None
+    got = quaternion_to_matrix(recording.rotations[0])
+    assert got == pytest.approx(turn[:3, :3] / 1.1, abs=1e-5)
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="needs ../shared/data")
+def test_gaze_by_the_angles_of_the_eyes_is_that_of_the_coefficients(tmp_path: Path) -> None:
+    lines = [line.split(",") for line in REAL.read_text().splitlines()]
+    kept = [i for i, name in enumerate(lines[0]) if "Look" not in name]
+    text = "\n".join(",".join(line[i] for i in kept) for line in lines)
+    by_angles, whole = read(tmp_path, text), load_recording(REAL, ARKIT_NAMES)
+    for side in ("Left", "Right"):
+        for plus, minus in (("LookUp", "LookDown"), ("LookOut", "LookIn")):
+            columns = [ARKIT_NAMES.index(f"eye{look}{side}") for look in (plus, minus)]
+            a, b = (r.expression[:, columns] @ [1.0, -1.0] for r in (by_angles, whole))
+            assert np.corrcoef(a, b)[0, 1] > 0.99
+            assert np.abs(a - b).max() < 0.2
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("Time,JawOpen\n0,0.5\n1,wide\n", "row 3, JawOpen: expected a number, got 'wide'"),
+        ("JawOpen,MouthLeft\n0.5,0\n0.5\n", "row 3 ends before MouthLeft"),
+        ("JawOpen\ninf\n", "row 2, JawOpen: inf is not finite"),
+        ("JawOpen\n0.5\n4000\n", "row 3: expected coefficients 0..1 or percent, got 4000"),
+        ("BlendShapeCount,JawOpen\n0,\n", "no rows with a face"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"frames": 3}', "expected a list of frames"),
+        ('[{"jawOpen": 1e999}]', "expected a finite number"),
+        ('[{"jawOpen": ' + "9" * 400 + "}]", "expected a finite number"),
+        (b"\xff\xfe\x00\xd8", "no utf-16 text"),
+        (b"JawOpen\n\xff\n", "no utf-8-sig text"),
+    ],
+)
+def test_a_broken_recording_is_refused_in_one_line(
+    tmp_path: Path, content: str | bytes, complaint: str
+) -> None:
+    with pytest.raises(RecordingError, match="not a readable recording") as caught:
+        read(tmp_path, content)
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) - len(str(tmp_path)) < 300
+
+
+JSON_WORDS = [
+    f'"{word}"' for word in ("frames", "weights", "names", "blendshapes", "matrix", "time")
+]
+PIECES = st.sampled_from(
+    [*"\n,;\t\"'{}[]:.%-0195", "jawOpen", "Timecode", "HeadYaw", "nan", "1e999", "00:00:00;02",
+     "null", "\ufeff", "\0", *JSON_WORDS]
+)  # fmt: skip
+
+
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(PIECES, max_size=60), st.booleans())
+def test_any_text_is_read_or_refused(tmp_path: Path, pieces: list[str], headed: bool) -> None:
+    text = ("Timecode,jawOpen,HeadYaw\n" if headed else "") + "".join(pieces)
+    try:
+        recording = read(tmp_path, text)
+    except RecordingError:
+        return
+    assert np.isfinite(recording.expression).all()
+    assert (np.diff(recording.times_s) > 0).all()
