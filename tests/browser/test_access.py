@@ -77,7 +77,7 @@ def test_a_page_without_a_token_shows_the_sign_in_and_uses_what_is_entered(
     page = strict_page
     page.goto(guarded.server.address)
     expect(page.locator("#notice")).to_contain_text("Sign in to watch", timeout=15_000)
-    field = page.get_by_label("Token")
+    field = page.get_by_label("Token", exact=True)
     expect(field).to_be_focused()
     page.keyboard.type("chrf wrong token")  # letters that are keys of the page
     expect(field).to_have_value("chrf wrong token")
