@@ -30,16 +30,14 @@ from server.http.dependencies import (
     TheStream,
     TheStreams,
 )
-from server.protocol.decode import decode_mesh
 from server.protocol.messages import (
-    MeshFrame,
     at_index,
     each_mesh_frame,
-    parse_mesh_frame,
     parse_stream_request,
 )
 from server.protocol.states import MeshState
 from server.sessions.registry import Sessions
+from server.streams.publishing import StreamPublisher
 from server.streams.streams import Stream
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
@@ -72,35 +70,8 @@ class PublishResult(BaseModel):
     last_seq: Annotated[int | None, Field(description="`seq` of the stream's newest frame")] = None
 
 
-class _Publisher:
-    """Puts the frames of one request or socket into a stream, and counts them."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-        self._accepted = 0
-        self._dropped = 0
-
-    @property
-    def result(self) -> PublishResult:
-        live = self._stream.live
-        return PublishResult(
-            accepted=self._accepted, dropped=self._dropped, last_seq=live.seq if live else None
-        )
-
-    def check(self, frame: MeshFrame) -> MeshState:
-        """Raises `BadMessageError` if the frame does not fit the stream's avatar."""
-        return decode_mesh(frame, self._stream.avatar, time.monotonic())
-
-    def publish(self, mesh: MeshState) -> None:
-        if self._stream.deleted:
-            raise StreamClosedError(f"stream {self._stream.id!r} was deleted meanwhile")
-        if self._stream.publish(mesh):
-            self._accepted += 1
-        else:
-            self._dropped += 1
-
-    def publish_text(self, text: str | bytes) -> None:
-        self.publish(self.check(parse_mesh_frame(text)))
+def _result(publisher: StreamPublisher) -> PublishResult:
+    return PublishResult.model_validate(publisher.counts)
 
 
 @router.post(
@@ -191,18 +162,18 @@ async def post_frames(
     The lines of a live body are applied as they arrive: keep the request open and write a line
     per frame. An array counts as a whole or, where one of its frames is wrong, not at all.
     """
-    publisher = _Publisher(stream)
+    publisher = StreamPublisher(stream)
     if require_media_type(request, JSON, NDJSON) == NDJSON:
         async with live.until_ended():
             await _publish_lines(request, publisher, settings.longest_line)
-        return publisher.result
+        return _result(publisher)
     body = await read_body(request, settings.largest_body)
     for mesh in await _check_all(body, publisher, settings.max_frames):
         publisher.publish(mesh)
-    return publisher.result
+    return _result(publisher)
 
 
-async def _check_all(body: bytes, publisher: _Publisher, max_frames: int) -> list[MeshState]:
+async def _check_all(body: bytes, publisher: StreamPublisher, max_frames: int) -> list[MeshState]:
     """Check every frame of a body, and let others run in between."""
     checked: list[MeshState] = []
     several = body.lstrip().startswith(b"[")
@@ -218,13 +189,15 @@ async def _check_all(body: bytes, publisher: _Publisher, max_frames: int) -> lis
     return checked
 
 
-async def _publish_lines(request: Request, publisher: _Publisher, longest_line: int) -> None:
+async def _publish_lines(request: Request, publisher: StreamPublisher, longest_line: int) -> None:
     try:
         async for number, line in read_lines(request, longest_line):
             try:
                 publisher.publish_text(line)
             except BadMessageError as exc:
-                raise BadLineError(str(exc), line=number, **publisher.result.model_dump()) from exc
+                raise BadLineError(
+                    str(exc), line=number, **_result(publisher).model_dump()
+                ) from exc
     except ClientDisconnect:
         return  # the publisher disconnected; its frames have counted
 
@@ -233,7 +206,7 @@ async def _publish_lines(request: Request, publisher: _Publisher, longest_line: 
 async def receive_frames(socket: WebSocket, stream: TheStream) -> None:
     """Publish one frame per message. An invalid one gets an error; the socket stays open."""
     await socket.accept()
-    publisher = _Publisher(stream)
+    publisher = StreamPublisher(stream)
     try:
         while True:
             message = await socket.receive()
@@ -248,12 +221,14 @@ async def receive_frames(socket: WebSocket, stream: TheStream) -> None:
         return  # disconnected while an error was sent
 
 
-async def _publish_message(socket: WebSocket, text: str | bytes, publisher: _Publisher) -> None:
+async def _publish_message(
+    socket: WebSocket, text: str | bytes, publisher: StreamPublisher
+) -> None:
     try:
         publisher.publish_text(text)
     except BadMessageError as exc:
         await socket.send_json(
-            {"type": "error", "detail": str(exc), **publisher.result.model_dump()}
+            {"type": "error", "detail": str(exc), **_result(publisher).model_dump()}
         )
 
 
