@@ -29,11 +29,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from server.auth.addresses import among
 from server.cluster.router import create_router
 from server.cluster.serving import address_of, print_line, serve
 from server.cluster.settings import RouterSettings
 from server.cluster.supervisor import HostPlan
 from server.errors import SettingsError, TelewarpError
+from server.network.connections import limit_connections
 from server.network.listening import listen
 from server.settings import ROOT, read_settings_of
 
@@ -177,9 +179,10 @@ def _router(wanted: argparse.Namespace) -> int:
 
     ray_cluster.connect(wanted.ray)
     app = create_router(settings, ray_cluster.RayPlacement())
-    with listen(settings.host, settings.port) as listening:
+    connections = limit_connections(settings.max_address_connections, among(settings.proxies))
+    with listen(settings.host, settings.port, connections) as listening:
         print_line(f"Telewarp routes at {address_of(listening)}")
-        asyncio.run(serve(app, listening))
+        asyncio.run(serve(app, listening, connections))
     return 0
 
 

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from server import logs
 from server.admission.draining import drain
 from server.app import PoolFactory, create_app
+from server.auth.addresses import among
 from server.errors import NotReadyError, SettingsError
 from server.http.streaming_requests import StreamingRequests
 from server.line_writer import LineWriter
@@ -99,7 +100,7 @@ def main(arguments: list[str], pool_factory: PoolFactory | None = None) -> int:
         log_format = settings.log_format
         level = logging.getLevelNamesMapping()[settings.log_level.upper()]
         logs.configure(log_format, level)
-        connections = limit_connections(settings.max_address_connections)
+        connections = limit_connections(settings.max_address_connections, among(settings.proxies))
         with listen(settings.host, settings.port, connections) as listening:
             return asyncio.run(_serve(settings, listening, connections, pool_factory))
     except SettingsError as exc:
@@ -122,6 +123,7 @@ async def _serve(
         lifespan="off",  # run here, so that errors at the start are raised here
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # see server/auth/addresses.py: uvicorn believes every local client
         ws_max_size=settings.longest_line,
         ws_per_message_deflate=False,  # JPEG is already compressed; it would take 1 ms per image
         timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,

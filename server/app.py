@@ -16,6 +16,8 @@ from models.contract.avatar_info import AvatarInfo
 from server import errors
 from server.admission.admission import Admission
 from server.admission.capacity import find_capacity
+from server.admission.shares import EVERYTHING, Shares
+from server.auth.addresses import among
 from server.awake_clock import AwakeClock
 from server.background import BackgroundTasks
 from server.drivers.drivers import Drivers, check_drivers
@@ -52,6 +54,7 @@ from server.publications.publications import (
 )
 from server.recordings.recordings import RecordingLimits, Recordings
 from server.recordings.replay import Replays
+from server.sessions.expiry import end_expired_sessions
 from server.sessions.registry import Connect, Sessions
 from server.sessions.session import Peer, Session
 from server.settings import Settings
@@ -98,7 +101,9 @@ def create_app(
     app.state.settings = settings
     app.state.live = StreamingRequests()
     app.state.ice_servers = settings.ice
-    app.state.connections = connections or limit_connections(settings.max_address_connections)
+    app.state.connections = connections or limit_connections(
+        settings.max_address_connections, among(settings.proxies)
+    )
     install_access(app, settings, public_url=settings.public_url)
     check_drivers(settings)
     app.add_middleware(UnreadBodies)  # outermost: it applies to the refusals of the others too
@@ -140,6 +145,15 @@ def pool_settings(settings: Settings) -> PoolSettings:
     )
 
 
+def shares_of(settings: Settings) -> Shares:
+    """Return how much of the server one viewer may take; on its own machine, all of it."""
+    if settings.tokens is not None:
+        return Shares(settings.max_token_share, settings.max_address_share)
+    if settings.insecure:
+        return Shares(None, settings.max_address_share)
+    return EVERYTHING
+
+
 @asynccontextmanager
 async def _run_parts(
     settings: Settings, pool_factory: PoolFactory, app: FastAPI
@@ -159,7 +173,9 @@ async def _run_parts(
         background.start(
             "expire streams", partial(expire_streams, all_streams, settings.idle_stream_s)
         )
-        admission = Admission(settings.max_sessions, settings.max_waiting, clock.now)
+        admission = Admission(
+            settings.max_sessions, settings.max_waiting, clock.now, shares_of(settings)
+        )
         if settings.max_sessions is None:
             background.start(
                 "measure the capacity",
@@ -167,6 +183,7 @@ async def _run_parts(
             )
         sessions = Sessions(all_streams, pool, settings.fps, admission)
         stack.push_async_callback(sessions.close_all)
+        background.start("end expired sessions", partial(end_expired_sessions, sessions))
         if settings.demo:
             demo = _make_demo(all_streams, pool.avatars)
             background.start("animate the demo", partial(run_idle_animation, demo, settings.fps))

@@ -10,7 +10,8 @@
     │   └── ContentEncodingError a compressed body
     ├── LimitError               too many of something, such as streams
     │   ├── TooLargeError        a body or line over its limit
-    │   └── TooManyRequestsError a client exceeds its rate or connection limit
+    │   ├── TooManyRequestsError a client exceeds its rate or connection limit
+    │   └── FloodError           a sender is far above its message rate for long
     ├── UnauthorizedError        no token
     │   └── BadTokenError        an unknown, forged or expired token
     ├── ForbiddenError           a token without the scope, or a page of a foreign origin
@@ -108,6 +109,10 @@ class TooManyRequestsError(LimitError):
     def __init__(self, detail: str, retry_after_s: int) -> None:
         super().__init__(detail)
         self.retry_after_s = retry_after_s
+
+
+class FloodError(LimitError):
+    """A sender was far above its message rate for so long that it is disconnected."""
 
 
 class UnauthorizedError(TelewarpError):

@@ -22,6 +22,7 @@ from server.network.addresses import (
     Reachability,
     is_loopback,
     parse_address,
+    parse_networks,
     parse_ports,
 )
 from server.network.ice_servers import IceServers, parse_urls
@@ -81,6 +82,11 @@ class AccessSettings(BaseSettings):
         description="maximum TCP connections of one address; the oldest one without a request is "
         "closed for a newer one",
     )
+    trusted_proxies: str = Field(
+        default="",
+        description="proxies in front of this server, whose X-Forwarded-For and X-Forwarded-Proto "
+        "headers are believed: addresses and networks such as 127.0.0.1,10.0.0.0/8",
+    )
     log_level: str = Field(
         default="warning",
         pattern="^(debug|info|warning|error)$",
@@ -89,6 +95,22 @@ class AccessSettings(BaseSettings):
     log_format: LogFormat = Field(
         default="text", description="text for people, json for programs: one object per line"
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, value: str) -> str:
+        try:
+            parse_networks(value)
+        except ValueError:
+            raise PydanticCustomError(
+                "form", "expected addresses and networks such as 127.0.0.1,10.0.0.0/8"
+            ) from None
+        return value
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """Addresses and networks of proxies in front of this server."""
+        return parse_networks(self.trusted_proxies)
 
     @property
     def origins(self) -> tuple[str, ...]:
@@ -135,6 +157,19 @@ class Settings(AccessSettings):
         ge=0,
         description="maximum queued viewers; when the server is full, viewers queue and see their "
         "position",
+    )
+    max_token_share: float = Field(
+        default=0.75,
+        gt=0,
+        le=1,
+        description="largest part of the viewers, and of the queue, with the same token; 1: all",
+    )
+    max_address_share: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="largest part of the viewers, and of the queue, with the same address and the "
+        "same token, if any; 1: all",
     )
     max_streams: int = Field(default=256, ge=1, description="maximum simultaneous streams")
     max_body_mb: float = Field(default=16.0, gt=0, description="maximum size of a request body, MB")

@@ -8,10 +8,9 @@ import { saveFrames } from "./app/frame_export.js";
 import { openHeadView } from "./app/head_view_setup.js";
 import { ImageDisplay } from "./app/image_display.js";
 import { followPage } from "./app/lifecycle.js";
-import { OffAxisDisplay } from "./app/off_axis_display.js";
 import { pageApi } from "./app/page_api.js";
 import { PageState } from "./app/page_state.js";
-import { openPublishing } from "./app/publish_setup.js";
+import { openStream } from "./app/page_stream.js";
 import { ServerEvents } from "./app/server_events.js";
 import { stateView } from "./app/state_view.js";
 import { Statistics } from "./app/statistics.js";
@@ -23,15 +22,8 @@ import { find } from "./panels/dom.js";
 import { LateReprojection } from "./reprojection/late_reprojection.js";
 import { Telemetry } from "./timing/telemetry.js";
 
-const base = new URL(".", location.href);
-const query = new URLSearchParams(location.search);
 const life = new AbortController();
-const readToken = () => access.takeFrom(location, history);
-
-readToken();
-const publishing = await openPublishing(document, base, query.get("publish"));
-const stream = (await publishing?.live) ?? (query.get("stream") || "demo");
-const endpoint = new URL(`v1/streams/${encodeURIComponent(stream)}/whep`, base);
+const { base, stream, endpoint, publishing, readToken } = await openStream(document);
 const elements = frameElements(document);
 const session = () => manager.session;
 const send = (/** @type {string} */ text) => manager.session?.send(text) ?? false;
@@ -52,7 +44,7 @@ const display = new ImageDisplay(elements, timers, {
   },
   onFrame: (metadata, now_ms) => {
     telemetry.displayed(metadata, now_ms);
-    offAxis.frameDisplayed();
+    headView.frameDisplayed();
   },
   onVideoFrame: () => late.frameDisplayed(),
   onFirstFrame: () => {
@@ -61,7 +53,6 @@ const display = new ImageDisplay(elements, timers, {
   },
 });
 const headView = openHeadView(document, { publishing, telemetry, input, elements }, timers);
-const offAxis = new OffAxisDisplay(elements.frame, telemetry.journal, headView.window);
 const backdrop = new Backdrop(document, () => display.element);
 const avatar = new AvatarSetup(stream, base, life.signal, {
   ...{ orbit, face, controls, late, headWindow: headView.window },
@@ -103,9 +94,6 @@ backdrop.start(life.signal);
 statistics.start();
 followPage(window, { manager, readToken, life });
 publishing?.watch(telemetry);
-const api = pageApi(
-  { stream, telemetry, state, display, late, input, session, publishing },
-  timers.now,
-);
-Object.defineProperty(window, "telewarp", { value: api });
+const parts = { stream, telemetry, state, display, late, input, session, publishing };
+Object.defineProperty(window, "telewarp", { value: pageApi(parts, timers.now) });
 manager.run();

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from server.admission.queue import Ticket, ViewerQueue
+from server.admission.shares import EVERYTHING, Shares
 from server.auth.grants import Grant
 from server.errors import DrainingError, FullError, TicketNotFoundError
 
@@ -14,10 +15,12 @@ _CAPACITY_UNTIL_MEASURED = 1
 """Session limit until the capacity is measured, shortly after the first worker is ready."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AdmissionPermit:
     """A session slot in use, from `Admission.admit` to `Admission.release`."""
 
+    viewer: Grant
+    """Who uses it."""
     ticket: Ticket | None
     """The ticket that the viewer had in the queue; None if it did not queue."""
     waited_s: float
@@ -44,6 +47,7 @@ class Admission:
         max_sessions: Maximum number of sessions; None until the capacity is measured.
         max_queued: Maximum number of tickets in the queue.
         clock: Returns monotonic time, seconds.
+        shares: How much of both one viewer may have.
     """
 
     def __init__(
@@ -51,16 +55,22 @@ class Admission:
         max_sessions: int | None = None,
         max_queued: int = 100,
         clock: Callable[[], float] = time.monotonic,
+        shares: Shares = EVERYTHING,
     ) -> None:
         self.max_sessions = max_sessions
-        self.admitted = 0
-        """Number of session slots in use."""
+        self._permits: set[AdmissionPermit] = set()
         self.measurement: dict[str, object] | None = None
         """The measurement behind the session limit, as JSON values; None if the limit was set."""
         self.draining = False
         """Whether the server is shutting down and admits nobody."""
-        self._queue = ViewerQueue(max_queued, clock)
+        self._queue = ViewerQueue(max_queued, clock, shares)
         self._clock = clock
+        self._shares = shares
+
+    @property
+    def admitted(self) -> int:
+        """Number of session slots in use."""
+        return len(self._permits)
 
     @property
     def capacity(self) -> int:
@@ -83,7 +93,7 @@ class Admission:
         Unknown and expired tickets, and those of other viewers, are ignored.
 
         Raises:
-            FullError: If no session slot is free for this viewer.
+            FullError: If no session slot is free for this viewer, or it has its share of them.
             DrainingError: If the server is shutting down.
         """
         self.check_open()
@@ -91,10 +101,14 @@ class Admission:
         ticket = self._find(viewer, ticket_id)
         if ticket is not None and ticket.reserved_at is not None:
             self._queue.remove(ticket)
-        elif len(self._queue) >= self._free_slots:
+        elif len(self._queue.reserved) >= self._free_slots:
             raise FullError(f"{self._full_message()}, and {len(self._queue)} viewers wait")
-        self.admitted += 1
-        return AdmissionPermit(ticket, self._clock() - ticket.joined_at if ticket else 0.0)
+        elif (excess := self._excess(viewer)) is not None:
+            raise FullError(f"of the places for viewers {excess}")
+        waited_s = self._clock() - ticket.joined_at if ticket else 0.0
+        permit = AdmissionPermit(viewer, ticket, waited_s)
+        self._permits.add(permit)
+        return permit
 
     def release(self, permit: AdmissionPermit, connected: bool) -> None:
         """Free a session slot.
@@ -104,7 +118,7 @@ class Admission:
             connected: Whether the viewer's connection worked. If not, the slot stays reserved for
                 its ticket for `RESERVED_S`, so that it can try another transport.
         """
-        self.admitted -= 1
+        self._permits.remove(permit)
         if permit.ticket is not None and not connected:
             self._queue.requeue(permit.ticket)
 
@@ -112,7 +126,7 @@ class Admission:
         """Add a viewer to the queue.
 
         Raises:
-            FullError: If the queue is full.
+            FullError: If the queue is full, or the viewer has its share of it.
             DrainingError: If the server is shutting down.
         """
         self.check_open()
@@ -154,7 +168,12 @@ class Admission:
         return max(0, self.capacity - self.admitted)
 
     def _update_queue(self) -> None:
-        self._queue.update(self._free_slots)
+        self._queue.update(self._free_slots, lambda viewer: self._excess(viewer) is None)
+
+    def _excess(self, viewer: Grant) -> str | None:
+        """Return why a viewer may have no further session slot, None if it may."""
+        present = [*(permit.viewer for permit in self._permits), *self._queue.reserved]
+        return self._shares.excess(viewer, present, self.capacity)
 
     def _find(self, viewer: Grant, ticket_id: str | None) -> Ticket | None:
         try:

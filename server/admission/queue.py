@@ -1,4 +1,9 @@
-"""The queue of a full server: first come, first served; tickets that are not polled expire.
+"""The queue of a full server: it serves holders in turn; tickets that are not polled expire.
+
+Each ticket gets a number when it joins, and the lowest is next. The first ticket of a holder gets
+the number of the ticket served last, each further one the next number after the one before it. So
+holders alternate however many tickets each has, and nobody who waits is overtaken for ever (this is
+start-time fair queueing, Goyal, Vin and Cheng 1996). Tickets of one holder keep their order.
 
 Pure bookkeeping: independent of sessions and HTTP, with an injected clock.
 """
@@ -7,9 +12,11 @@ from __future__ import annotations
 
 import secrets
 import time
+from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from server.admission.shares import EVERYTHING, Shares
 from server.auth.grants import Grant
 from server.errors import FullError, TicketNotFoundError
 
@@ -32,47 +39,88 @@ class Ticket:
     joined_at: float
     poll_due_at: float
     """When the client should poll again."""
+    turn: int
+    """Its number in the order of service; of equal ones the older ticket is first."""
     reserved_at: float | None = None
     """When a session slot was reserved for it; None before."""
+    retried: bool = False
+    """Whether a connection that was made with it has failed already."""
 
 
 class ViewerQueue:
-    """Tickets in order of arrival.
+    """Tickets in the order in which they are served.
 
     Args:
         max_length: Maximum number of tickets.
         clock: Returns monotonic time, seconds.
+        shares: How many of the tickets one holder may have, and who counts as one.
     """
 
-    def __init__(self, max_length: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        max_length: int,
+        clock: Callable[[], float] = time.monotonic,
+        shares: Shares = EVERYTHING,
+    ) -> None:
         self._max_length = max_length
         self._clock = clock
+        self._shares = shares
         self._tickets: list[Ticket] = []
+        self._served = 0
+        """`turn` of the ticket served last; no ticket that joins gets a lower one."""
+        self._next: dict[str, int] = {}
+        """The next `turn` of each party whose last one is still to come."""
 
     def __len__(self) -> int:
         return len(self._tickets)
 
-    def update(self, free_slots: int) -> None:
-        """Remove expired tickets, and reserve `free_slots` session slots for the first ones."""
+    @property
+    def reserved(self) -> tuple[Grant, ...]:
+        """Holders of the tickets that a session slot is reserved for."""
+        return tuple(t.holder for t in self._tickets if t.reserved_at is not None)
+
+    def update(self, free_slots: int, may_enter: Callable[[Grant], bool]) -> None:
+        """Remove expired tickets, and reserve free session slots for the first ones.
+
+        Args:
+            free_slots: Session slots that are not in use; some may be reserved already.
+            may_enter: Whether a holder may have one more session slot. The tickets of others keep
+                their places, and those behind them go first.
+        """
         now = self._clock()
         self._tickets = [ticket for ticket in self._tickets if not _expired(ticket, now)]
-        for ticket in self._tickets[:free_slots]:
-            if ticket.reserved_at is None:
-                ticket.reserved_at = now
+        left = free_slots - len(self.reserved)
+        for ticket in self._tickets:
+            if left <= 0:
+                return
+            if ticket.reserved_at is None and may_enter(ticket.holder):
+                ticket.reserved_at, left = now, left - 1
+                self._served = max(self._served, ticket.turn)
 
     def join(self, holder: Grant) -> Ticket:
-        """Append a ticket.
+        """Add a ticket.
 
         Raises:
-            FullError: If the queue is full.
+            FullError: If the queue is full, or the holder has its share of it.
         """
         if len(self._tickets) >= self._max_length:
             raise FullError(f"all places are taken, and {self._max_length} viewers wait already")
+        present = (ticket.holder for ticket in self._tickets)
+        excess = self._shares.excess(holder, present, self._max_length)
+        if excess is not None:
+            raise FullError(f"all places are taken, and in the queue {excess}")
         now = self._clock()
-        ticket = Ticket(secrets.token_urlsafe(16), holder, now, now)
-        self._tickets.append(ticket)
+        ticket = Ticket(secrets.token_urlsafe(16), holder, now, now, self._take_turn(holder))
+        insort(self._tickets, ticket, key=lambda other: other.turn)
         self.schedule_poll(ticket)
         return ticket
+
+    def _take_turn(self, holder: Grant) -> int:
+        self._next = {party: turn for party, turn in self._next.items() if turn > self._served}
+        party = self._shares.party(holder)
+        turn = self._next.get(party, self._served)
+        self._next[party] = turn + 1
+        return turn
 
     def find(self, ticket_id: str, requester: Grant) -> Ticket:
         """Return a ticket by id.
@@ -104,7 +152,14 @@ class ViewerQueue:
         self._tickets.remove(ticket)
 
     def requeue(self, ticket: Ticket) -> None:
-        """Put a ticket whose connection failed at the front and reserve a slot for it again."""
+        """Put a ticket whose connection failed at the front and reserve a slot for it again.
+
+        Once only: a viewer has two transports to try, and a slot must not stay reserved for one
+        who never connects.
+        """
+        if ticket.retried:
+            return
+        ticket.retried = True
         ticket.reserved_at = ticket.poll_due_at = self._clock()
         self._tickets.insert(0, ticket)
 

@@ -89,12 +89,30 @@ class Authenticator:
 
     def _check_origin(self, connection: HTTPConnection) -> None:
         origin = connection.headers.get("origin")
-        if origin is None or "*" in self._origins or origin in self._origins:
+        if "*" in self._origins or origin in self._origins:
+            return
+        if origin is None:
+            _check_embedding(connection)
             return
         if urlsplit(origin).netloc != connection.headers.get("host"):
             raise ForbiddenError(
                 f"expected a page of this server, got one of {origin[:100]}; see --allowed-origins"
             )
+
+
+def _check_embedding(connection: HTTPConnection) -> None:
+    """Refuse a request that a page of another origin makes without naming it, as for an image.
+
+    Such a page could show the face, or measure its size. Opening an address is allowed.
+
+    Raises:
+        ForbiddenError: If it is one.
+    """
+    site = connection.headers.get("sec-fetch-site", "none")
+    if site in ("none", "same-origin"):
+        return
+    if connection.headers.get("sec-fetch-mode") != "navigate":
+        raise ForbiddenError(f"expected a page of this server, got one of another ({site})")
 
 
 def build_authenticator(settings: AccessSettings, public_url: str | None = None) -> Authenticator:

@@ -34,6 +34,8 @@ class Grant:
     """Expiry of its token, `time.time()` seconds; None for never."""
     by_redirect_token: bool = False
     """Whether it comes from a redirect token, so that the client needs a new token."""
+    address: str = ""
+    """Address of the client, of IPv6 its /64 network; limits count by it."""
 
     def allows(self, scope: Scope) -> bool:
         """Whether the scope is granted; `admin` is every scope."""

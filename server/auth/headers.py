@@ -10,7 +10,10 @@ from starlette.types import Scope
 
 TOKEN = "Telewarp-Token"
 """Header of the token that a host sends to a redirected client."""
-EXPOSED = ("Location", "ETag", "Link", "Accept-Patch", "Retry-After", "WWW-Authenticate", TOKEN)
+EXPOSED = (
+    *("Location", "ETag", "Link", "Accept-Patch", "Accept-Post", "Allow", "Retry-After"),
+    *("WWW-Authenticate", TOKEN),
+)
 """Headers that pages of other origins may read; WHEP requires them."""
 _TRACKER_WORKER = re.compile(r"/js/tracking/(module|classic)_worker\.js$")
 

@@ -17,12 +17,14 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from server import logs
+from server.auth.addresses import among
 from server.auth.tokens import read_tokens
 from server.cluster.local import LocalPlacement
 from server.cluster.router import create_router
 from server.cluster.serving import address_of, print_line, serve
 from server.cluster.settings import RouterSettings
 from server.errors import SettingsError
+from server.network.connections import limit_connections
 from server.network.listening import listen
 from server.settings import read_settings_of
 
@@ -63,9 +65,10 @@ def main(arguments: list[str]) -> int:
         tokens = read_tokens(settings.tokens) if settings.tokens is not None else None
         placement = LocalPlacement(settings.addresses, tokens)
         app = create_router(settings, placement)
-        with listen(settings.host, settings.port) as listening:
+        connections = limit_connections(settings.max_address_connections, among(settings.proxies))
+        with listen(settings.host, settings.port, connections) as listening:
             print_line(f"Telewarp routes at {address_of(listening)}")
-            asyncio.run(serve(app, listening, placement.run()))
+            asyncio.run(serve(app, listening, connections, placement.run()))
     except SettingsError as exc:
         print_line(f"Telewarp cannot route: {exc}", sys.stderr)
         return 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response, WebSocket, status
 from starlette.requests import HTTPConnection
@@ -102,7 +102,7 @@ class Redirect:
             query.append((PARAMETER, given))
         root = self._connection.scope.get("root_path", "")
         path = self._connection.scope["path"].removeprefix(root)
-        address = host + path + (f"?{urlencode(query)}" if query else "")
+        address = host + quote(path) + (f"?{urlencode(query)}" if query else "")
         headers = {"Location": address, "Cache-Control": "no-store"}
         return Response(status_code=status.HTTP_307_TEMPORARY_REDIRECT, headers=headers)
 

@@ -13,6 +13,9 @@ from typing import Any, TextIO
 import uvicorn
 from fastapi import FastAPI
 
+from server.network.connections import Connections
+from server.network.http_protocol import WebSocketProtocol, http_protocol
+
 
 class _Server(uvicorn.Server):
     """uvicorn without signal handlers; its own would raise the signal again after the end."""
@@ -23,17 +26,29 @@ class _Server(uvicorn.Server):
 
 
 async def serve(
-    app: FastAPI, listening: socket.socket, background: Coroutine[Any, Any, None] | None = None
+    app: FastAPI,
+    listening: socket.socket,
+    connections: Connections,
+    background: Coroutine[Any, Any, None] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Args:
         app: The router.
         listening: The listening socket.
+        connections: The limits of that socket.
         background: Runs until the router ends, then is cancelled.
     """
     config = uvicorn.Config(
-        app, loop="asyncio", lifespan="off", log_config=None, access_log=False, server_header=False
+        app,
+        loop="asyncio",
+        http=http_protocol(connections),
+        ws=WebSocketProtocol,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # see server/auth/addresses.py: uvicorn believes every local client
     )
     server = _Server(config)
     loop = asyncio.get_running_loop()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -13,15 +16,23 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from server.auth.authentication import SUBPROTOCOL, Authenticator, build_authenticator, remember
+from server.auth.addresses import behind_proxies, client_address
+from server.auth.authentication import (
+    SUBPROTOCOL,
+    Authenticator,
+    build_authenticator,
+    grant_of,
+    remember,
+)
 from server.auth.grants import Grant
 from server.auth.headers import EXPOSED, Policy
 from server.auth.limits import Limits, client_key
-from server.errors import TelewarpError, TooManyRequestsError
+from server.errors import BadTokenError, TelewarpError, TooManyRequestsError
 from server.http.problems import answer_telewarp_error
 from server.http.whep import TICKET_HEADER
 from server.settings import AccessSettings
 
+_EXPIRED = "the token has expired; ask for a new one"
 Answer = Callable[[HTTPConnection, Exception], Awaitable[Response | None]]
 """Builds the response to an error; sends it itself on a WebSocket."""
 
@@ -62,22 +73,46 @@ class AccessMiddleware:
             await self._app(scope, receive, send)
 
     async def _serve(self, connection: HTTPConnection, receive: Receive, send: Send) -> None:
-        holder = self._identify(connection)
-        address = connection.client.host if connection.client else ""
+        address = client_address(connection.client.host if connection.client else "")
+        holder = self._identify(connection, address)
         try:
             with (
                 self._limits.request(client_key(address, holder)) if self._limits else nullcontext()
             ):
-                await self._app(connection.scope, receive, send)
+                await self._run_until_expiry(connection, receive, send)
         except TooManyRequestsError as exc:
             answer = await self._answer(connection, exc)
             if answer is not None:
                 await answer(connection.scope, receive, send)
 
-    def _identify(self, connection: HTTPConnection) -> str | None:
+    async def _run_until_expiry(
+        self, connection: HTTPConnection, receive: Receive, send: Send
+    ) -> None:
+        """Run the application, and end sockets and live bodies when their token expires."""
+        begun = False
+
+        async def note_and_send(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            async with asyncio.timeout(_time_left(connection)) as limit:
+                await self._app(connection.scope, receive, note_and_send)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            if begun and isinstance(connection, WebSocket):
+                await send({"type": "websocket.close", "code": 4401, "reason": _EXPIRED})
+            elif not begun:
+                answer = await self._answer(connection, BadTokenError(_EXPIRED))
+                if answer is not None:
+                    await answer(connection.scope, receive, send)
+
+    def _identify(self, connection: HTTPConnection, address: str) -> str | None:
         found: Grant | TelewarpError
         try:
-            found = self._authenticator.identify(connection)
+            found = replace(self._authenticator.identify(connection), address=address)
         except TelewarpError as exc:
             found = exc  # raised by the route's rule, if it has one: the page needs no token
         remember(connection, found)
@@ -90,6 +125,15 @@ class AccessMiddleware:
             await send(message)
 
         return send_with_headers
+
+
+def _time_left(connection: HTTPConnection) -> float | None:
+    """Return the seconds until the token of a connection expires, None for never."""
+    try:
+        expires_at = grant_of(connection).expires_at
+    except TelewarpError:
+        return None  # refused; the route says so
+    return None if expires_at is None else expires_at - time.time()
 
 
 def _with_subprotocol(scope: Scope, send: Send) -> Send:
@@ -135,11 +179,12 @@ def install_access(
         answer=answer_telewarp_error,
     )
     if origins:
-        # Added last, so outermost: a page must be able to read refusals too.
+        # Outside the former: a page must be able to read refusals too.
         app.add_middleware(
             CORSMiddleware,
             allow_origins=origins,
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_methods=["GET", "HEAD", "OPTIONS", "POST", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "If-Match", TICKET_HEADER],
             expose_headers=EXPOSED,
         )
+    app.add_middleware(behind_proxies, trusted=settings.proxies)  # last, so outermost

@@ -94,7 +94,7 @@ async def _connect_jpeg(connection: HTTPConnection) -> ConnectJpeg:
     return connect
 
 
-def _drivers(connection: HTTPConnection) -> Drivers:
+async def _drivers(connection: HTTPConnection) -> Drivers:
     drivers: Drivers = connection.app.state.drivers
     return drivers
 
@@ -109,19 +109,19 @@ async def _connect_publisher(connection: HTTPConnection) -> ConnectPublisher:
     return connect
 
 
-def _recordings_if_on(connection: HTTPConnection) -> Recordings | None:
+async def _recordings_if_on(connection: HTTPConnection) -> Recordings | None:
     recordings: Recordings | None = connection.app.state.recordings
     return recordings
 
 
-def _recordings(connection: HTTPConnection) -> Recordings:
-    recordings = _recordings_if_on(connection)
+async def _recordings(connection: HTTPConnection) -> Recordings:
+    recordings = await _recordings_if_on(connection)
     if recordings is None:
         raise RecordingNotFoundError("recordings are off: start the server with --recordings DIR")
     return recordings
 
 
-def _replays(connection: HTTPConnection) -> Replays:
+async def _replays(connection: HTTPConnection) -> Replays:
     replays: Replays = connection.app.state.replays
     return replays
 
@@ -155,17 +155,19 @@ TheStream = Annotated[Stream, Depends(_stream)]
 
 async def _own_session(session_id: str, sessions: TheSessions, grant: TheGrant) -> Session:
     session = sessions.get(session_id)
-    if not grant.may_touch(session.viewer):
+    if not (grant.may_touch(session.viewer) and grant.covers(session.stream.id)):
         # The same answer as for an unknown id, so that ids of other viewers cannot be probed.
         raise SessionNotFoundError(f"no session {session_id!r}, or it has ended")
     return session
 
 
 OwnSession = Annotated[Session, Depends(_own_session)]
-"""A session that was opened with the same token; an admin may use every session."""
+"""A session that was opened with the same token; an admin may use every session of its streams."""
 
 
-def _own_recording(recording_id: str, recordings: TheRecordings, grant: TheGrant) -> Recording:
+async def _own_recording(
+    recording_id: str, recordings: TheRecordings, grant: TheGrant
+) -> Recording:
     recording = recordings.get(recording_id)
     if not grant.covers(recording.header.stream):
         # The same answer as for an unknown id, so that ids of other streams cannot be probed.

@@ -11,10 +11,15 @@ from server.auth.grants import Scope
 from server.errors import SessionClosedError, SessionNotFoundError
 from server.http.authorization import TheGrant, needs
 from server.http.dependencies import TheConnectJpeg, TheSessions
+from server.http.paced_messages import paced_messages
+from server.protocol.message_rate import MessageRate
 from server.transport.jpeg_socket import JPEG, JpegPeer
 
 router = APIRouter(prefix="/v1/streams", tags=["watching"])
 
+_MESSAGES_PER_S = 500.0
+"""Messages of one viewer that are parsed: a view and a mesh frame per frame at 120 frames per
+second, their acknowledgements, and as many again."""
 _TICKET = "telewarp.ticket."
 """Begins the subprotocol that a ticket comes as."""
 
@@ -68,7 +73,9 @@ async def stream_jpeg(
             task.cancel()
         with suppress(SessionNotFoundError):  # it has ended by itself
             await sessions.close(session.id)
-    if not left:
+    if left:
+        await reading  # raises where the viewer was disconnected for its rate
+    else:
         raise peer.failure or SessionClosedError("the session has ended")
 
 
@@ -79,9 +86,8 @@ def _ticket(socket: WebSocket) -> str | None:
 
 
 async def _read(socket: WebSocket, peer: JpegPeer) -> None:
-    """Pass the viewer's messages to the peer until it disconnects."""
-    while True:
-        message = await socket.receive()
-        if message["type"] == "websocket.disconnect":
-            return
-        peer.receive(message.get("text") or message.get("bytes") or "")
+    """Pass the viewer's messages to the peer until it disconnects; drop those above the rate."""
+    rate = MessageRate(_MESSAGES_PER_S, _MESSAGES_PER_S)
+    async for text, within_rate in paced_messages(socket, rate):
+        if within_rate:
+            peer.receive(text)

@@ -62,6 +62,7 @@ class RecordingDescription(BaseModel):
     status_code=status.HTTP_201_CREATED,
     responses=problems(
         _404="no such stream, or recordings are off",
+        _410="the stream was deleted meanwhile",
         _429="too many recordings; none is deleted to make room",
         _507="the file cannot be written",
     ),
@@ -71,7 +72,7 @@ async def start_recording(
     request: Request, response: Response, stream: TheStream, recordings: TheRecordings
 ) -> RecordingDescription:
     """Begin to record the mesh frames that the stream accepts from publishers."""
-    recording = recordings.start(stream)
+    recording = await recordings.start(stream)
     root = request.scope.get("root_path", "")
     response.headers["Location"] = f"{root}/v1/recordings/{recording.id}"
     return _describe(recording)

@@ -30,6 +30,8 @@ from server.http.dependencies import (
     TheStream,
     TheStreams,
 )
+from server.http.paced_messages import let_others_run, paced_messages
+from server.protocol.message_rate import MessageRate
 from server.protocol.messages import (
     at_index,
     each_mesh_frame,
@@ -37,7 +39,8 @@ from server.protocol.messages import (
 )
 from server.protocol.states import MeshState
 from server.sessions.registry import Sessions
-from server.streams.publishing import StreamPublisher
+from server.settings import Settings
+from server.streams.publishing import FRAMES_PER_S, StreamPublisher
 from server.streams.streams import Stream
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
@@ -165,7 +168,7 @@ async def post_frames(
     publisher = StreamPublisher(stream)
     if require_media_type(request, JSON, NDJSON) == NDJSON:
         async with live.until_ended():
-            await _publish_lines(request, publisher, settings.longest_line)
+            await _publish_lines(request, publisher, settings)
         return _result(publisher)
     body = await read_body(request, settings.largest_body)
     for mesh in await _check_all(body, publisher, settings.max_frames):
@@ -189,17 +192,31 @@ async def _check_all(body: bytes, publisher: StreamPublisher, max_frames: int) -
     return checked
 
 
-async def _publish_lines(request: Request, publisher: StreamPublisher, longest_line: int) -> None:
+async def _publish_lines(request: Request, publisher: StreamPublisher, settings: Settings) -> None:
+    """Publish lines as they arrive. Above the rate, each replaces the one before it."""
+    rate = MessageRate(FRAMES_PER_S, settings.max_frames)
+    held: tuple[int, bytes] | None = None
     try:
-        async for number, line in read_lines(request, longest_line):
-            try:
-                publisher.publish_text(line)
-            except BadMessageError as exc:
-                raise BadLineError(
-                    str(exc), line=number, **_result(publisher).model_dump()
-                ) from exc
+        async for number, line in read_lines(request, settings.longest_line):
+            if held is not None:
+                publisher.drop()
+            held = number, line
+            if rate.take():
+                _publish_line(publisher, *held)
+                held = None
+            else:
+                await let_others_run(rate)
     except ClientDisconnect:
         return  # the publisher disconnected; its frames have counted
+    if held is not None:
+        _publish_line(publisher, *held)
+
+
+def _publish_line(publisher: StreamPublisher, number: int, line: bytes) -> None:
+    try:
+        publisher.publish_text(line)
+    except BadMessageError as exc:
+        raise BadLineError(str(exc), line=number, **publisher.counts) from exc
 
 
 @router.websocket("/{stream_id}/frames", dependencies=[needs(Scope.PUBLISH)])
@@ -207,14 +224,18 @@ async def receive_frames(socket: WebSocket, stream: TheStream) -> None:
     """Publish one frame per message. An invalid one gets an error; the socket stays open."""
     await socket.accept()
     publisher = StreamPublisher(stream)
+    rate = MessageRate(FRAMES_PER_S, FRAMES_PER_S)
+    told = False
     try:
-        while True:
-            message = await socket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            await _publish_message(
-                socket, message.get("text") or message.get("bytes") or "", publisher
-            )
+        async for text, within_rate in paced_messages(socket, rate):
+            if within_rate:
+                await _publish_message(socket, text, publisher, rate)
+                continue
+            publisher.drop()
+            if not told:
+                told = True
+                detail = f"expected at most {FRAMES_PER_S:g} frames per second, got more"
+                await _send_error(socket, detail, publisher)
     except StreamClosedError as exc:
         await socket.close(_STREAM_DELETED, str(exc)[:120])
     except WebSocketDisconnect:
@@ -222,14 +243,17 @@ async def receive_frames(socket: WebSocket, stream: TheStream) -> None:
 
 
 async def _publish_message(
-    socket: WebSocket, text: str | bytes, publisher: StreamPublisher
+    socket: WebSocket, text: str | bytes, publisher: StreamPublisher, rate: MessageRate
 ) -> None:
     try:
         publisher.publish_text(text)
     except BadMessageError as exc:
-        await socket.send_json(
-            {"type": "error", "detail": str(exc), **_result(publisher).model_dump()}
-        )
+        rate.charge_bad(len(text))
+        await _send_error(socket, str(exc), publisher)
+
+
+async def _send_error(socket: WebSocket, detail: str, publisher: StreamPublisher) -> None:
+    await socket.send_json({"type": "error", "detail": detail, **publisher.counts})
 
 
 def _describe(stream: Stream, sessions: Sessions) -> StreamDescription:

@@ -13,6 +13,8 @@ from starlette.staticfiles import StaticFiles
 
 _PRIVATE = {"package.json", "node_modules", "tests", "README.md"}
 
+_NOT_PLAIN = {"", ".", ".."}
+
 
 class _ClientPath(Convertor[str]):
     """Matches every path outside the API, so that API paths keep their own 404 and 405."""
@@ -35,7 +37,9 @@ def viewer_route(folder: Path) -> Route:
 
     async def serve(request: Request) -> Response:
         path: str = request.path_params["path"]
-        if path.split("/")[0] in _PRIVATE:
+        # Only plain paths are served: `./package.json` and `js//../tests` name private files too.
+        parts = path.removesuffix("/").split("/") if path else []
+        if not _PRIVATE.isdisjoint(parts) or any(part in _NOT_PLAIN for part in parts):
             raise HTTPException(404)
         response = await files.get_response(path or ".", request.scope)
         # Cached by the browser but revalidated each time: an updated server needs the new page.

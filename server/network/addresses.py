@@ -93,6 +93,19 @@ def parse_address(text: str) -> str:
     return str(ipaddress.ip_address(text))
 
 
+def parse_networks(text: str) -> tuple[str, ...]:
+    """Parse addresses and networks with commas between, such as `127.0.0.1,10.0.0.0/8`.
+
+    Raises:
+        ValueError: If one is neither, or has bits set that its mask leaves out.
+    """
+    named = (part.strip() for part in text.split(","))
+    networks = (ipaddress.ip_network(name) for name in named if name)
+    return tuple(
+        str(net.network_address) if net.num_addresses == 1 else str(net) for net in networks
+    )
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host is a loopback address or `localhost`."""
     if host == "localhost" or host.endswith(".localhost"):

@@ -152,10 +152,13 @@ def most_connections(descriptors: int) -> int:
     return max(16, descriptors - max(64, descriptors // 4))
 
 
-def limit_connections(per_address: int) -> Connections:
+def limit_connections(
+    per_address: int, is_proxy: Callable[[str], bool] = lambda _: False
+) -> Connections:
     """Return the limits of this process, whose limit of descriptors is raised.
 
     Args:
         per_address: Maximum of one address.
+        is_proxy: Whether an address is a trusted proxy, which has the connections of many clients.
     """
-    return Connections(most_connections(raise_descriptor_limit()), per_address)
+    return Connections(most_connections(raise_descriptor_limit()), per_address, is_proxy)

@@ -14,6 +14,10 @@ FLOOD_FACTOR = 10.0
 sends the messages of some seconds at once, but not for longer than `FLOOD_S`."""
 FLOOD_S = 10.0
 
+BAD_CHARACTERS = 250
+"""An invalid message counts as one more for so many characters: of 12 000 characters with a
+thousand errors, which take 10 ms to find and describe, as some 50."""
+
 
 class MessageRate:
     """The rate of one sender's messages.
@@ -53,6 +57,16 @@ class MessageRate:
             return False
         self._left -= 1.0
         return True
+
+    def charge_bad(self, length: int) -> None:
+        """Count a message that was taken and found invalid as several, by its length.
+
+        A single one after a pause costs the sender nothing that it notices.
+
+        Args:
+            length: Characters or bytes of the message.
+        """
+        self._left -= length / BAD_CHARACTERS
 
     def wait_s(self) -> float:
         """Return the time until the next message is within the rate, seconds; 0 if it is now."""

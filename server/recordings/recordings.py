@@ -21,6 +21,7 @@ from server.errors import (
     RecordingNotFoundError,
     SettingsError,
     StorageError,
+    StreamClosedError,
 )
 from server.protocol.states import MeshState
 from server.recordings.file_format import (
@@ -48,6 +49,7 @@ _CAUSES = {
     TOO_LARGE: "size",
 }
 """Reasons for the end of a recording, and their value in the metric; all others are failures."""
+_FAILED = "failed"
 SUFFIX = ".ndjson"
 MOST_AT_ONCE = 16
 """Recordings that are written at a time: each has a thread."""
@@ -86,33 +88,29 @@ class _Running:
     """Records a stream until it is ended.
 
     Args:
-        recording: What to fill; its file is created.
+        recording: What to fill.
+        writer: Writes its file.
         stream: What to record.
-        limits: Maximum size and length.
+        length_s: Maximum length.
         on_closed: Called once, when the file is complete.
-
-    Raises:
-        OSError: If the file cannot be created.
     """
 
     def __init__(
         self,
         recording: Recording,
+        writer: RecordingWriter,
         stream: Stream,
-        limits: RecordingLimits,
+        length_s: float,
         on_closed: Callable[[], None],
     ) -> None:
         self.recording = recording
         self._on_closed = on_closed
         self._stream = stream
         self._began = time.monotonic()
-        self._loop = asyncio.get_running_loop()
-        self._writer = RecordingWriter(
-            recording.path, encode_header(recording.header), limits.size, self._fail
-        )
+        self._writer = writer
         self._refresh()
         self._closing: asyncio.Task[None] | None = None
-        self._timer = self._loop.call_later(limits.length_s, self.end, TOO_LONG)
+        self._timer = asyncio.get_running_loop().call_later(length_s, self.end, TOO_LONG)
         stream.on_published.append(self._record)
         stream.on_deleted.append(self._on_deleted)
 
@@ -132,10 +130,6 @@ class _Running:
 
     def _on_deleted(self) -> None:
         self.end(STREAM_DELETED)
-
-    def _fail(self, reason: str) -> None:
-        """Take the writer's reason, in its thread."""
-        self._loop.call_soon_threadsafe(self.end, reason)
 
     def end(self, reason: str) -> asyncio.Task[None]:
         """Stop recording; the file is complete when the task is done."""
@@ -171,6 +165,7 @@ class Recordings:
         self._directory = directory
         self._limits = limits
         self._running: dict[str, _Running] = {}
+        self._starting = 0
         self.registry = CollectorRegistry(auto_describe=False)
         """Contains the metrics of recordings only."""
         self._ended = Counter(
@@ -179,6 +174,8 @@ class Recordings:
             ["cause"],
             registry=self.registry,
         )
+        for cause in (*_CAUSES.values(), _FAILED):
+            self._ended.labels(cause)  # alerts on a rate need the value before the first end
         Gauge(
             "telewarp_recordings_running", "Recordings that are written", registry=self.registry
         ).set_function(lambda: len(self._running))
@@ -204,35 +201,58 @@ class Recordings:
             raise RecordingNotFoundError(f"no recording {recording_id!r}")
         return recording
 
-    def start(self, stream: Stream) -> Recording:
+    async def start(self, stream: Stream) -> Recording:
         """Begin to record a stream.
 
         Raises:
             LimitError: If there are too many recordings. None is deleted to make room.
             StorageError: If the file cannot be created.
+            StreamClosedError: If the stream was deleted meanwhile.
         """
-        if len(self._all) >= self._limits.number:
+        if len(self._all) + self._starting >= self._limits.number:
             raise LimitError(f"at most {self._limits.number} recordings: delete one first")
-        if len(self._running) >= MOST_AT_ONCE:
+        if len(self._running) + self._starting >= MOST_AT_ONCE:
             raise LimitError(f"at most {MOST_AT_ONCE} recordings at a time: stop one first")
+        self._starting += 1  # before anything is awaited, so that others count this one
+        # A client that does not wait for the answer must not leave a file that nobody closes.
+        return await asyncio.shield(asyncio.create_task(self._start(stream)))
+
+    async def _start(self, stream: Stream) -> Recording:
         recording_id = secrets.token_hex(8)
         path = self._directory / f"{recording_id}{SUFFIX}"
         recording = Recording(recording_id, path, _header(stream))
+        loop = asyncio.get_running_loop()
+
+        def fail(reason: str) -> None:
+            loop.call_soon_threadsafe(self._fail, recording_id, reason)
+
+        first, size = encode_header(recording.header), self._limits.size
         try:
-            running = _Running(recording, stream, self._limits, partial(self._note_end, recording))
+            writer = await asyncio.to_thread(RecordingWriter, path, first, size, fail)
         except OSError as exc:
             raise StorageError(f"cannot write a recording: {exc.strerror}") from exc
-        self._all[recording_id] = recording
-        self._running[recording_id] = running
+        finally:
+            self._starting -= 1
+        note_end = partial(self._note_end, recording)
+        running = _Running(recording, writer, stream, self._limits.length_s, note_end)
+        self._all[recording_id], self._running[recording_id] = recording, running
+        if stream.deleted:
+            await self.delete(recording_id)
+            raise StreamClosedError(f"stream {stream.id!r} was deleted meanwhile")
         return recording
+
+    def _fail(self, recording_id: str, reason: str) -> None:
+        running = self._running.get(recording_id)
+        if running is not None:
+            running.end(reason)
 
     def _note_end(self, recording: Recording) -> None:
         del self._running[recording.id]
         assert recording.ended is not None
-        cause = _CAUSES.get(recording.ended, "failed")
+        cause = _CAUSES.get(recording.ended, _FAILED)
         self._ended.labels(cause).inc()
         logger.log(
-            logging.WARNING if cause == "failed" else logging.INFO,
+            logging.WARNING if cause == _FAILED else logging.INFO,
             "recording %s has ended: %s",
             recording.id,
             recording.ended,
@@ -261,7 +281,7 @@ class Recordings:
         """
         recording = await self.stop(recording_id, DELETED)
         try:
-            recording.path.unlink(missing_ok=True)
+            await asyncio.to_thread(recording.path.unlink, missing_ok=True)
         except OSError as exc:
             raise StorageError(f"cannot delete the recording: {exc.strerror}") from exc
         self._all.pop(recording_id, None)

@@ -92,6 +92,7 @@ class Session:
         self.viewer = viewer
         self.peer: Peer | None = None
         self.closed = False
+        self._handshake_complete = False
         self.target_bitrate: int | None = None
         """Target of the encoder, bits per second; None until the transport sets it."""
         self._pool = pool
@@ -143,8 +144,12 @@ class Session:
 
     @property
     def connected(self) -> bool:
-        """Whether the connection works: the viewer has sent at least one view."""
-        return self._viewer_state.counters.views > 0
+        """Whether the connection works: its handshake is complete, or a view has come."""
+        return self._handshake_complete or self._viewer_state.counters.views > 0
+
+    def handshake_complete(self) -> None:
+        """Must be called by the peer when it can send to the viewer."""
+        self._handshake_complete = True
 
     def set_view(self, view: ViewState) -> bool:
         """Set the viewer's view. Late and repeated views are dropped and counted.

@@ -58,6 +58,7 @@ class ViewerChannel:
                 mesh = decode_mesh(message, self._session.avatar, received_at)
                 self._session.set_mesh(mesh)
         except BadMessageError as exc:
+            self._rate.charge_bad(len(text))
             self._refuse(str(exc))
 
     def _refuse(self, detail: str) -> None:

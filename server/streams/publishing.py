@@ -10,6 +10,9 @@ from server.protocol.messages import MeshFrame, parse_mesh_frame
 from server.protocol.states import MeshState
 from server.streams.streams import Stream
 
+FRAMES_PER_S = 500.0
+"""Frames of one publisher that are read; more than twice the rate of any tracker we know."""
+
 
 class StreamPublisher:
     """One request, socket or data channel that publishes mesh frames.
@@ -21,7 +24,7 @@ class StreamPublisher:
     def __init__(self, stream: Stream) -> None:
         self.accepted = 0
         self.dropped = 0
-        """Late and repeated frames."""
+        """Late and repeated frames, and those above the rate."""
         self._stream = stream
 
     @property
@@ -54,6 +57,11 @@ class StreamPublisher:
             self.accepted += 1
         else:
             self.dropped += 1
+
+    def drop(self) -> None:
+        """Count a frame above the rate."""
+        self._stream.counters.dropped += 1
+        self.dropped += 1
 
     def publish_text(self, text: str | bytes) -> None:
         """Parse, check and show a frame.

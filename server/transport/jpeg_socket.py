@@ -35,6 +35,8 @@ _QUALITY = 85
 _STILL_S = 1.0
 """An unchanged image is sent again at this interval, seconds, as a keepalive."""
 _CHECK_S = 0.5
+_LONGEST_SHOWN = 256
+"""Characters; a longer message is not parsed twice."""
 
 
 class ImageShown(Message):
@@ -133,10 +135,11 @@ class JpegPeer:
     def receive(self, text: str | bytes) -> None:
         """Take one message of the viewer: `shown`, or what else it says. It never raises."""
         self._last_keepalive_at = self._clock()
-        with suppress(ValidationError):
-            if _shown.validate_json(text).picture == self._last_sent:
-                self._displayed.set()
-            return
+        if len(text) <= _LONGEST_SHOWN:
+            with suppress(ValidationError):
+                if _shown.validate_json(text).picture == self._last_sent:
+                    self._displayed.set()
+                return
         self._channel.receive(text)
 
     async def _show(self) -> None:

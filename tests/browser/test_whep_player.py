@@ -24,7 +24,7 @@ window.client = new WHEPClient();
 window.sdp = {};
 window.client.onOffer = (sdp) => (window.sdp.offer = sdp);
 window.client.onAnswer = (sdp) => (window.sdp.answer = sdp);
-await window.client.view(connection, "/v1/streams/demo/whep");
+await window.client.view(connection, `${location.origin}/v1/streams/demo/whep`);
 </script>"""
 
 

@@ -53,9 +53,10 @@ class Unconnected:
         """Nothing was opened."""
 
 
-async def _metrics_while_watched() -> str:
+async def _metrics_while_watched(recordings: Path) -> str:
     factory = FakeEngineFactory(device_names=("cuda:0",))
-    app = create_app(Settings(max_sessions=2), lambda s: RenderPool(pool_settings(s), factory))
+    settings = Settings(max_sessions=2, recordings=recordings, live_link_port=0)
+    app = create_app(settings, lambda s: RenderPool(pool_settings(s), factory))
     transport = httpx2.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
@@ -67,9 +68,9 @@ async def _metrics_while_watched() -> str:
 
 
 @pytest.fixture(scope="module")
-def exported() -> set[str]:
+def exported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """The names of all samples that a running server with a GPU and a viewer gives."""
-    text = asyncio.run(_metrics_while_watched())
+    text = asyncio.run(_metrics_while_watched(tmp_path_factory.mktemp("recordings")))
     families = text_string_to_metric_families(text)
     return {sample.name for family in families for sample in family.samples}
 

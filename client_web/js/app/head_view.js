@@ -6,6 +6,7 @@ import { HeadWindow, PHONE_PIXEL_M } from "../input/head_window.js";
 import { describeCameraTrouble, describeTrackerTrouble } from "../panels/publish_texts.js";
 import { eyePosition } from "../tracking/eye_position.js";
 import { TrackerTrouble } from "../tracking/tracker_trouble.js";
+import { OffAxisDisplay } from "./off_axis_display.js";
 import { recallScreen, rememberScreen } from "./remembered_screen.js";
 
 const LATENCY_EVERY_MS = 1000; // the latency is a percentile of many frames and changes slowly
@@ -21,6 +22,7 @@ const DEFAULT_LATENCY_MS = 50; // until a frame was displayed
  * @typedef {object} HeadViewParts
  * @property {import("../panels/head_view_panel.js").HeadViewPanel} panel
  * @property {HTMLElement} frame shows the frames; a square
+ * @property {Pick<import("../timing/frame_journal.js").FrameJournal, "displayedView">} journal
  * @property {import("../input/viewpoint.js").Viewpoint} viewpoint
  * @property {(captured_ms: number) => void} viewMoved
  * @property {() => number | null} latency_ms median from sending a view to its display
@@ -32,6 +34,7 @@ const DEFAULT_LATENCY_MS = 50; // until a frame was displayed
 export class HeadView {
   #parts;
   #follower;
+  #display;
   /** @type {Tracking | null} */ #tracking = null;
   /** @type {import("../connection/messages.js").Vector | null} */ #eyes = null;
   #opening = 0;
@@ -44,6 +47,7 @@ export class HeadView {
   constructor(parts) {
     this.#parts = parts;
     this.#follower = new EyeFollower(this.window);
+    this.#display = new OffAxisDisplay(parts.frame, parts.journal, this.window);
     if (globalThis.matchMedia?.(HAND_HELD).matches) this.window.pixel_m = PHONE_PIXEL_M;
     Object.assign(this.window, recallScreen());
     parts.panel.connect({
@@ -56,6 +60,11 @@ export class HeadView {
   /** @returns {boolean} */
   get on() {
     return this.#opening > 0 || this.#tracking !== null;
+  }
+
+  /** Must be called when a frame is displayed. */
+  frameDisplayed() {
+    this.#display.frameDisplayed();
   }
 
   /** Switch on or off. */

@@ -23,9 +23,10 @@ import { HeadView } from "./head_view.js";
 export function openHeadView(page, { publishing, telemetry, input, elements }, timers) {
   const { now } = timers;
   const button = find(page, "#head-button");
-  const headView = new HeadView({
+  return new HeadView({
     panel: new HeadViewPanel(find(page, "#head-view"), button, now),
     frame: elements.frame,
+    journal: telemetry.journal,
     viewpoint: input.viewpoint,
     viewMoved: (captured_ms) => input.viewSender.moved(captured_ms),
     latency_ms: () => telemetry.measured(now()).sent_to_photon_ms.p50,
@@ -33,5 +34,4 @@ export function openHeadView(page, { publishing, telemetry, input, elements }, t
       publishing?.followFaces(onFrame) ?? openFaceSource(page, onFrame, onTrouble),
     now,
   });
-  return headView;
 }

@@ -45,6 +45,7 @@ export function pageApi(parts, now) {
       view_seq_sent: viewSender.seq,
       mesh_seq_sent: meshSender.seq,
       following_eyes: input.viewpoint.following,
+      displayed_eye_m: telemetry.journal.displayedPose?.position ?? null,
       view: { yaw_rad: orbit.yaw_rad, pitch_rad: orbit.pitch_rad, zoom: orbit.zoom },
       driving: face.driving,
       publishing: parts.publishing?.stats ?? null,

@@ -52,6 +52,9 @@ logger = logging.getLogger(__name__)
 
 _LOWEST_BITRATE = 400_000
 _CHECK_S = 0.5
+HANDSHAKE_S = 4.0
+"""Seconds from the answer until ICE and DTLS must be complete. A viewer takes well below one, with
+TURN about two; a session whose handshake never ends keeps its slot from others."""
 _CONSENT_S = 15.0
 """Seconds without an ICE check after which a viewer that has received no video counts as
 disconnected: two checks in a row are lost, which are sent at most 6 s apart (RFC 7675)."""
@@ -117,6 +120,7 @@ class AiortcPeer:
         self._watch: asyncio.Task[None] | None = None
         self._frame_clock = FrameClock()
         self._voice: VoiceForwarder | None = None
+        self._handshake: asyncio.Task[None] | None = None
 
     async def answer(self, offer_sdp: str) -> str:
         """Answer the viewer's offer.
@@ -151,6 +155,7 @@ class AiortcPeer:
         except InvalidStateError as exc:
             raise SessionClosedError("the session ended before its answer was ready") from exc
         self._watch = asyncio.create_task(self._end_when_silent())
+        self._handshake = asyncio.create_task(self._end_unless_connected())
         return negotiation.complete(self._connection.localDescription.sdp)
 
     async def add_candidates(self, sdp_fragment: str) -> None:
@@ -173,8 +178,9 @@ class AiortcPeer:
     async def close(self) -> None:
         """End the connection; may be called more than once."""
         self._ended = True  # so that the session is not ended again
-        if self._watch is not None:
-            self._watch.cancel()
+        for task in (self._watch, self._handshake):
+            if task is not None:
+                task.cancel()
         try:
             await self._connection.close()
         except AttributeError:
@@ -282,6 +288,8 @@ class AiortcPeer:
         self._end(f"no more video: {reason}")
 
     def _connection_changed(self) -> None:
+        if self._connection.connectionState == "connected":
+            self._session.handshake_complete()
         if self._connection.connectionState in ("failed", "closed"):
             self._end(f"the connection {self._connection.connectionState}")
 
@@ -290,6 +298,11 @@ class AiortcPeer:
         while not self._is_silent():
             await asyncio.sleep(_CHECK_S)
         self._end(f"silent for {self._options.silence_s:g} s")
+
+    async def _end_unless_connected(self) -> None:
+        await asyncio.sleep(HANDSHAKE_S)
+        if not self._session.connected:
+            self._end(f"no connection within {HANDSHAKE_S:g} s")
 
     def _end(self, reason: str) -> None:
         if not self._ended:

@@ -30,6 +30,7 @@ from server.network.addresses import CandidatePolicy, Reachability
 from server.network.ice_servers import IceServers
 from server.protocol.message_rate import MessageRate
 from server.publications.publications import Publication
+from server.streams.publishing import FRAMES_PER_S
 from server.streams.voice import VoicePacket
 from server.transport.webrtc.aiortc_internals.candidate_gathering import as_aiortc, gather_within
 from server.transport.webrtc.aiortc_internals.ice_checks import observe_checks
@@ -89,6 +90,7 @@ class AiortcPublisher:
         self._publication = publication
         self._options = options
         self._rate = MessageRate(PACKETS_PER_S, PACKETS_PER_S)
+        self._mesh_rate = MessageRate(FRAMES_PER_S, FRAMES_PER_S)
         self._candidates = RemoteCandidates(options.candidates)
         self._negotiation: Negotiation | None = None
         self._ended = False
@@ -194,10 +196,14 @@ class AiortcPublisher:
 
     def _take_mesh(self, channel: RTCDataChannel, text: str | bytes) -> None:
         self._note_keepalive()
+        if not self._mesh_rate.take():
+            self._publication.mesh.drop()
+            return
         try:
             self._check_length(text)
             self._publication.mesh.publish_text(text)
         except (BadMessageError, TooLargeError) as exc:
+            self._mesh_rate.charge_bad(len(text))
             self._refuse(channel, exc)
         except StreamClosedError as exc:
             self._end(str(exc))

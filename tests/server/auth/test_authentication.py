@@ -122,6 +122,32 @@ def test_without_tokens_a_page_of_another_origin_is_refused(origin: str) -> None
     assert build_authenticator(Settings(allowed_origins="*")).identify(asked)
 
 
+EMBEDDED = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_without_tokens_an_image_in_a_page_of_another_origin_is_refused(site: str) -> None:
+    # Browsers send no Origin for <img>; another port of this machine is "same-site".
+    asked = connection(**{"host": "localhost:8000", **EMBEDDED, "sec-fetch-site": site})
+    with pytest.raises(ForbiddenError, match="got one of another"):
+        build_authenticator(Settings()).identify(asked)
+    assert build_authenticator(Settings(allowed_origins="*")).identify(asked)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "same-origin", "sec-fetch-mode": "no-cors"},
+        {"sec-fetch-site": "none", "sec-fetch-mode": "navigate"},
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"},  # a link
+        {},  # a program
+    ],
+)
+def test_without_tokens_own_pages_links_and_programs_are_allowed(headers: dict[str, str]) -> None:
+    asked = connection(host="localhost:8000", **headers)
+    assert build_authenticator(Settings()).identify(asked)
+
+
 # --- with tokens ----------------------------------------------------------------------------------
 
 
@@ -291,6 +317,35 @@ async def test_pages_of_allowed_origins_may_read_what_whep_needs(
         assert {"Location", "ETag", "Link"} <= set(exposed.split(", "))
         other = await client.get("/healthz", headers={"Origin": "https://b.example"})
         assert "access-control-allow-origin" not in other.headers
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "POST", "PATCH", "DELETE", "GET"])
+async def test_pages_of_allowed_origins_may_use_every_method(file: Path, method: str) -> None:
+    async with running(tokens=file, allowed_origins="*") as client:
+        asked = PREFLIGHT | {"Access-Control-Request-Method": method}
+        preflight = await client.options("/v1/streams/demo/whep", headers=asked)
+        assert preflight.status_code == 200
+        assert method in preflight.headers["access-control-allow-methods"].split(", ")
+
+
+async def test_an_admin_of_one_stream_touches_no_session_of_another(
+    file: Path, tokens: Tokens
+) -> None:
+    from tests.server.http.test_whep import offer
+
+    async with running(tokens=file) as client:
+        admin = bearer(tokens, Scope.ADMIN)
+        await client.post("/v1/streams", json={"id": "me"}, headers=admin)
+        opened = await client.post(
+            "/v1/streams/me/whep", content=await offer(), headers=admin | SDP
+        )
+        session = opened.headers["location"]
+        other = bearer(tokens, Scope.ADMIN, streams=["you"])
+        for method in ("GET", "PATCH", "DELETE"):
+            assert (await client.request(method, session, headers=other)).status_code == 404
+        assert (await client.get("/v1/sessions", headers=other)).status_code == 403
+        of_me = bearer(tokens, Scope.ADMIN, streams=["me"])
+        assert (await client.delete(session, headers=of_me)).status_code == 204
 
 
 async def test_no_token_is_logged(

@@ -392,3 +392,28 @@ def test_a_byte_order_mark_before_a_body_is_ignored(http: httpx2.Client, stream:
         headers={"Content-Type": "application/json"},
     )
     assert (answer.status_code, answer.json()["accepted"]) == (202, 1)
+
+
+def test_of_frames_above_the_rate_the_newest_counts_and_the_others_are_counted(
+    http: httpx2.Client, stream: str
+) -> None:
+    body = lines([frame(number) for number in range(1, 4001)])
+    answer = http.post(f"/v1/streams/{stream}/frames", content=body, headers=NDJSON).json()
+    assert answer["last_seq"] == 4000
+    assert answer["accepted"] + answer["dropped"] == 4000
+    assert answer["dropped"] > 500
+
+
+def test_a_socket_above_the_rate_is_told_once_and_stays_open(
+    http: httpx2.Client, stream: str
+) -> None:
+    with connect(socket_url(http, stream)) as socket:
+        for number in range(3000):
+            socket.send(frame(number))
+        answer = json.loads(socket.recv(timeout=5))
+        assert answer["detail"] == "expected at most 500 frames per second, got more"
+        time.sleep(0.3)  # the rate recovers
+        socket.send(frame(5000))
+        assert last_seq_becomes(http, stream, 5000)
+        with pytest.raises(TimeoutError):
+            socket.recv(timeout=0.1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.protocol.message_rate import FLOOD_FACTOR, FLOOD_S, MessageRate
+from server.protocol.message_rate import BAD_CHARACTERS, FLOOD_FACTOR, FLOOD_S, MessageRate
 
 
 class Clock:
@@ -76,3 +76,24 @@ def test_messages_that_a_stall_has_delayed_are_no_flood() -> None:
         rate.take()
     send(rate, clock, 10, 2 * FLOOD_S)
     assert not rate.flooding
+
+
+@pytest.mark.parametrize("cost", [2, 50])
+def test_an_invalid_message_counts_as_more_the_longer_it_is(cost: int) -> None:
+    clock = Clock()
+    rate = MessageRate(100, 100, clock)
+    bad = 0
+    for _ in range(1000):
+        clock.now_s += 0.01
+        if rate.take():
+            bad += 1
+            rate.charge_bad((cost - 1) * BAD_CHARACTERS)
+    assert bad == pytest.approx(10 * 100 / cost + 100 / cost, abs=2)
+
+
+def test_short_invalid_messages_leave_room_for_a_valid_one() -> None:
+    rate = MessageRate(100, 100, Clock())
+    for _ in range(50):
+        assert rate.take()
+        rate.charge_bad(2)
+    assert rate.take()

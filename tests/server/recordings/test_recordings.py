@@ -17,7 +17,13 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from server.errors import LimitError, RecordingNotFoundError, SettingsError, StorageError
+from server.errors import (
+    LimitError,
+    RecordingNotFoundError,
+    SettingsError,
+    StorageError,
+    StreamClosedError,
+)
 from server.pool.fake import fake_avatar
 from server.protocol.states import MeshState, neutral_mesh
 from server.recordings import writer
@@ -61,7 +67,7 @@ async def ended(recording: Recording) -> None:
 async def test_accepted_frames_are_kept_and_others_not(tmp_path: Path, stream: Stream) -> None:
     recordings = Recordings(tmp_path / "new" / "folder", LIMITS)
     publish(stream, 2)
-    recording = recordings.start(stream)
+    recording = await recordings.start(stream)
     publish(stream, 3, first=10)
     stream.publish(frame(5))  # late
     stream.live = None
@@ -76,13 +82,37 @@ async def test_accepted_frames_are_kept_and_others_not(tmp_path: Path, stream: S
     assert stat.S_IMODE(recording.path.stat().st_mode) == 0o600
 
 
+async def test_a_stream_that_is_deleted_meanwhile_is_not_recorded(
+    tmp_path: Path, streams: Streams, stream: Stream
+) -> None:
+    recordings = Recordings(tmp_path, LIMITS)
+    starting = asyncio.create_task(recordings.start(stream))
+    await asyncio.sleep(0)
+    streams.delete("me")
+    with pytest.raises(StreamClosedError):
+        await starting
+    assert list(tmp_path.iterdir()) == []
+    assert recordings.list() == ()
+
+
+async def test_recordings_that_start_together_keep_to_the_number(
+    tmp_path: Path, stream: Stream
+) -> None:
+    recordings = Recordings(tmp_path, LIMITS)
+    started = await asyncio.gather(
+        *(recordings.start(stream) for _ in range(9)), return_exceptions=True
+    )
+    assert sum(isinstance(each, LimitError) for each in started) == 6
+    await recordings.close()
+
+
 async def test_two_recordings_of_a_stream_do_not_disturb_each_other(
     tmp_path: Path, stream: Stream
 ) -> None:
     recordings = Recordings(tmp_path, LIMITS)
-    first = recordings.start(stream)
+    first = await recordings.start(stream)
     publish(stream, 2)
-    second = recordings.start(stream)
+    second = await recordings.start(stream)
     publish(stream, 2, first=2)
     await recordings.delete(first.id)
     publish(stream, 1, first=4)
@@ -94,18 +124,18 @@ async def test_two_recordings_of_a_stream_do_not_disturb_each_other(
 
 async def test_the_number_is_bounded_and_none_is_deleted(tmp_path: Path, stream: Stream) -> None:
     recordings = Recordings(tmp_path, LIMITS)
-    kept = [recordings.start(stream) for _ in range(3)]
+    kept = [await recordings.start(stream) for _ in range(3)]
     with pytest.raises(LimitError, match="at most 3 recordings: delete one first"):
-        recordings.start(stream)
+        await recordings.start(stream)
     assert all(recording.path.exists() for recording in kept)
     await recordings.delete(kept[0].id)
-    recordings.start(stream)
+    await recordings.start(stream)
     await recordings.close()
 
 
 async def test_it_ends_at_its_maximum_size(tmp_path: Path, stream: Stream) -> None:
     recordings = Recordings(tmp_path, replace(LIMITS, size=5000))
-    recording = recordings.start(stream)
+    recording = await recordings.start(stream)
     publish(stream, 50)
     await ended(recording)
     assert recording.ended == "its maximum size"
@@ -120,14 +150,14 @@ async def test_it_ends_at_its_maximum_length_also_in_silence(
     tmp_path: Path, stream: Stream
 ) -> None:
     recordings = Recordings(tmp_path, replace(LIMITS, length_s=0.05))
-    recording = recordings.start(stream)
+    recording = await recordings.start(stream)
     await ended(recording)
     assert recording.ended == "its maximum length"
 
 
 async def test_it_ends_with_its_stream(tmp_path: Path, streams: Streams, stream: Stream) -> None:
     recordings = Recordings(tmp_path, LIMITS)
-    recording = recordings.start(stream)
+    recording = await recordings.start(stream)
     publish(stream, 2)
     streams.delete("me")
     await ended(recording)
@@ -148,7 +178,7 @@ async def test_a_full_disk_ends_the_recording_and_not_the_stream(
     tmp_path: Path, stream: Stream, small_files: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     recordings = Recordings(tmp_path, LIMITS)
-    recording = recordings.start(stream)
+    recording = await recordings.start(stream)
     publish(stream, 50)
     async with asyncio.timeout(5):
         while recording.ended is None:
@@ -172,7 +202,7 @@ async def test_a_disk_that_is_too_slow_ends_the_recording(
 ) -> None:
     monkeypatch.setattr(writer, "MOST_WAITING", 4)
     recordings = Recordings(tmp_path, LIMITS)
-    recording = recordings.start(stream)
+    recording = await recordings.start(stream)
     publish(stream, 300)  # without leaving the event loop, and so faster than the disk
     assert recording.ended == "the disk was too slow"
     await recordings.close()
@@ -187,14 +217,14 @@ async def test_a_directory_without_room_is_said_at_the_start(
     recordings = Recordings(folder, LIMITS)
     folder.rmdir()
     with pytest.raises(StorageError, match="cannot write a recording: No such file"):
-        recordings.start(stream)
+        await recordings.start(stream)
     assert stream.on_published == []
     assert recordings.list() == ()
 
 
 async def test_recordings_of_earlier_runs_are_found(tmp_path: Path, stream: Stream) -> None:
     before = Recordings(tmp_path, LIMITS)
-    recording = before.start(stream)
+    recording = await before.start(stream)
     publish(stream, 3)
     await before.stop(recording.id)
     (tmp_path / "notes.ndjson").write_text("mine\n")
@@ -218,7 +248,7 @@ from tests.server.recordings.test_recordings import *
 async def main():
     stream = Streams({"default": AVATAR}).create("default", "me")
     recordings = Recordings(Path(sys.argv[1]), LIMITS)
-    recording = recordings.start(stream)
+    recording = await recordings.start(stream)
     for seq in range(40):
         stream.publish(frame(seq))
         await asyncio.sleep(0.002)

@@ -277,22 +277,6 @@ async def test_many_bad_messages_are_answered_only_now_and_then(
         assert 1 <= len(viewer.of_type("error")) <= 5
 
 
-async def test_views_above_the_rate_are_dropped_unread_and_the_viewer_is_told(
-    client: httpx2.AsyncClient, stream: str
-) -> None:
-    async with a_viewer(client) as viewer:
-        await viewer.watch(stream)
-        for seq in range(1, 601):
-            viewer.send_view(seq, eye_x=0.4)
-        await viewer.until(lambda: bool(viewer.of_type("error")))
-        assert viewer.of_type("error")[0]["detail"] == "expected at most 240 messages per second"
-        await asyncio.sleep(0.5)
-        stats = (await client.get(viewer.address)).json()
-        assert sum(stats["views"].values()) < 500
-        viewer.send_view(1000, eye_x=-0.4)
-        await viewer.until(lambda: viewer.shows(0.0, -0.4))
-
-
 async def test_a_viewer_may_drive_the_face_itself(client: httpx2.AsyncClient, stream: str) -> None:
     await publish(client, stream, 1, jaw_open=0.2)
     async with a_viewer(client) as viewer:

@@ -1,0 +1,32 @@
+// The stream that the page's address names, or that the page publishes itself.
+
+import { access } from "../connection/access.js";
+import { openPublishing } from "./publish_setup.js";
+
+const DEFAULT_STREAM = "demo";
+
+/**
+ * @typedef {object} PageStream
+ * @property {URL} base the server's address
+ * @property {string} stream
+ * @property {URL} endpoint where it is watched by WHEP
+ * @property {import("./publishing.js").Publishing | null} publishing null on a viewer's page
+ * @property {() => void} readToken takes the token from the page's address, if there is one
+ */
+
+/**
+ * Read the page's address; on a page that publishes, wait until it is live.
+ *
+ * @param {Document} page
+ * @returns {Promise<PageStream>}
+ */
+export async function openStream(page) {
+  const base = new URL(".", location.href);
+  const query = new URLSearchParams(location.search);
+  const readToken = () => access.takeFrom(location, history);
+  readToken();
+  const publishing = await openPublishing(page, base, query.get("publish"));
+  const stream = (await publishing?.live) ?? (query.get("stream") || DEFAULT_STREAM);
+  const endpoint = new URL(`v1/streams/${encodeURIComponent(stream)}/whep`, base);
+  return { base, stream, endpoint, publishing, readToken };
+}

@@ -1,0 +1,85 @@
+"""Addresses of clients, also behind proxies.
+
+A server sees the address of the last proxy only; that proxy appends the address it sees to
+`X-Forwarded-For`. Everyone can send this header, so it counts only where it comes from a proxy of
+`--trusted-proxies`: the last address in it that is not itself such a proxy is the client's.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Sequence
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+_SUBSCRIBER_BITS = 64
+"""Of an IPv6 address, those that name a network; its owner has all addresses of that network."""
+
+
+class PlainAddresses:
+    """ASGI middleware that writes IPv4 addresses as such where a socket of IPv6 took them.
+
+    Args:
+        app: The application.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a connection on, with its client's address as IPv4 if it is one."""
+        if scope.get("client"):
+            host, port = scope["client"]
+            scope["client"] = (_without_mapping(host), port)
+        await self._app(scope, receive, send)
+
+
+def behind_proxies(app: ASGIApp, trusted: Sequence[str]) -> ASGIApp:
+    """Wrap an application so that its connections have the address and scheme of the client.
+
+    Args:
+        app: The application.
+        trusted: Addresses and networks of proxies whose `X-Forwarded-For` and
+            `X-Forwarded-Proto` are believed; without any, neither header has an effect.
+    """
+    told = ProxyHeadersMiddleware(app, list(trusted)) if trusted else app  # type: ignore[arg-type]
+    return PlainAddresses(told)  # type: ignore[arg-type]
+
+
+def among(proxies: Sequence[str]) -> Callable[[str], bool]:
+    """Return a function that says whether an address is one of some proxies.
+
+    Args:
+        proxies: Their addresses and networks.
+    """
+    networks = [ipaddress.ip_network(proxy, strict=False) for proxy in proxies]
+
+    def is_proxy(address: str) -> bool:
+        try:
+            ip = ipaddress.ip_address(_without_mapping(address))
+        except ValueError:
+            return False
+        return any(ip in network for network in networks)
+
+    return is_proxy
+
+
+def client_address(address: str) -> str:
+    """Return what a client is counted by: its address, or the /64 network of an IPv6 address."""
+    try:
+        ip = ipaddress.ip_address(_without_mapping(address))
+    except ValueError:
+        return address
+    if ip.version == 6:
+        return str(ipaddress.ip_network((int(ip), _SUBSCRIBER_BITS), strict=False))
+    return str(ip)
+
+
+def _without_mapping(address: str) -> str:
+    """Return `1.2.3.4` for `::ffff:1.2.3.4`, and every other address as it is."""
+    try:
+        mapped = ipaddress.IPv6Address(address).ipv4_mapped
+    except ValueError:
+        return address
+    return address if mapped is None else str(mapped)

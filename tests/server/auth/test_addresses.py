@@ -1,0 +1,68 @@
+"""Addresses: `X-Forwarded-For` counts from trusted proxies only; an IPv6 network is one client."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from server.auth.addresses import among, behind_proxies, client_address
+from server.errors import SettingsError
+from server.settings import read_settings
+
+
+async def seen(peer: str, forwarded: str, *trusted: str) -> str:
+    """The address that an application sees of a connection."""
+    found: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        found.append(scope["client"][0])
+
+    scope = {
+        "type": "http",
+        "scheme": "http",
+        "client": (peer, 5),
+        "headers": [(b"x-forwarded-for", forwarded.encode())],
+    }
+    await behind_proxies(app, trusted)(scope, None, None)  # type: ignore[arg-type]
+    return found[0]
+
+
+async def test_by_default_nobody_is_believed() -> None:
+    assert await seen("127.0.0.1", "192.0.2.9") == "127.0.0.1"
+
+
+async def test_the_last_address_that_is_no_trusted_proxy_counts() -> None:
+    trusted = ("127.0.0.1", "10.0.0.0/8")
+    assert await seen("127.0.0.1", "192.0.2.1, 192.0.2.9, 10.1.1.1", *trusted) == "192.0.2.9"
+    assert await seen("::ffff:10.0.0.7", "192.0.2.1, 192.0.2.9", *trusted) == "192.0.2.9"
+    assert await seen("192.0.2.77", "192.0.2.9", *trusted) == "192.0.2.77"
+
+
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:0:1::2", "2001:db8:0:1::/64"),
+        ("2001:db8:0:1:ff::9", "2001:db8:0:1::/64"),
+        ("testclient", "testclient"),
+    ],
+)
+def test_a_client_is_an_address_or_a_network_of_ipv6(address: str, client: str) -> None:
+    assert client_address(address) == client
+
+
+@pytest.mark.parametrize("given", ["*", "proxy.example", "10.0.0.1/8"])
+def test_trusted_proxies_are_addresses_and_networks(given: str) -> None:
+    with pytest.raises(SettingsError, match="expected addresses and networks"):
+        read_settings([f"--trusted-proxies={given}"])
+    assert read_settings(["--trusted-proxies=::1,10.0.0.0/8"]).proxies == ("::1", "10.0.0.0/8")
+
+
+def test_proxies_are_recognized_by_address_and_network() -> None:
+    is_proxy = among(["127.0.0.1", "10.0.0.0/8", "2001:db8::/32"])
+    for proxy in ("127.0.0.1", "10.3.4.5", "::ffff:10.3.4.5", "2001:db8::7"):
+        assert is_proxy(proxy), proxy
+    for other in ("127.0.0.2", "2001:db9::7", "testclient"):
+        assert not is_proxy(other), other
+    assert not among([])("127.0.0.1")

@@ -1,0 +1,47 @@
+"""Which files of the viewer page are served, however a path is written."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from tests.server.conftest import Served
+
+
+def status(served: Served, path: str) -> int:
+    """Request a path as it is written; HTTP clients would resolve its dots."""
+    with socket.create_connection((served.host, served.port), 5) as connection:
+        connection.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+        )
+        return int(connection.recv(100).split()[1])
+
+
+@pytest.mark.parametrize("path", ["/", "/index.html", "/js/main.js", "/j%73/main.js"])
+def test_the_files_of_the_page_are_served(served: Served, path: str) -> None:
+    assert status(served, path) == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/package.json",
+        "/./package.json",
+        "/%2e/package.json",
+        "/%2E%2Fpackage.json",
+        "//package.json",
+        "/js/../package.json",
+        "/js/%2e%2e/package.json",
+        "/js%2F..%2Fpackage.json",
+        "/package%2ejson",
+        "/README.md/",
+        "/../server/app.py",
+        "/%2e%2e/server/app.py",
+        "/..%2fpyproject.toml",
+        "/js/./main.js",
+        "/js/%00",
+    ],
+)
+def test_a_private_file_is_not_served_by_another_spelling(served: Served, path: str) -> None:
+    assert status(served, path) == 404
