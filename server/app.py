@@ -23,7 +23,18 @@ from server.background import BackgroundTasks
 from server.drivers.drivers import Drivers, check_drivers
 from server.encoding.codecs import parse_codecs
 from server.encoding.nvenc import choose_h264
-from server.http import avatars, health, jpeg_socket, load, queue, recordings, render, streams, whep
+from server.http import (
+    avatars,
+    health,
+    jpeg_socket,
+    load,
+    queue,
+    recordings,
+    render,
+    streams,
+    whep,
+    whip,
+)
 from server.http.access import install_access
 from server.http.docs import docs_routes
 from server.http.openapi import DESCRIPTION, openapi
@@ -35,6 +46,12 @@ from server.network.connections import Connections, limit_connections
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
 from server.pool.sizing import available_cores, default_warp_threads
+from server.publications.publications import (
+    ConnectPublisher,
+    Publication,
+    PublicationPeer,
+    Publications,
+)
 from server.recordings.recordings import RecordingLimits, Recordings
 from server.recordings.replay import Replays
 from server.sessions.expiry import end_expired_sessions
@@ -46,6 +63,7 @@ from server.streams.idle_animation import run_idle_animation
 from server.streams.streams import Stream, Streams
 from server.transport.jpeg_socket import JpegPeer
 from server.transport.webrtc.peer import AiortcPeer, PeerOptions
+from server.transport.webrtc.publisher import AiortcPublisher, PublisherOptions
 from server.version import VERSION
 
 logger = logging.getLogger(__name__)
@@ -92,6 +110,7 @@ def create_app(
     app.include_router(jpeg_socket.router)
     for router in (
         whep.router,
+        whip.router,
         queue.router,
         streams.router,
         avatars.router,
@@ -177,6 +196,9 @@ async def _run_parts(
         drivers = Drivers(settings, all_streams)
         stack.callback(drivers.close)
         app.state.drivers = drivers
+        app.state.publications = Publications()
+        stack.push_async_callback(app.state.publications.close_all)
+        app.state.connect_publisher = _publisher_connector(settings, clock)
         app.state.pool = pool
         app.state.streams = all_streams
         app.state.admission = admission
@@ -220,6 +242,22 @@ def _webrtc_connector(settings: Settings, executor: Executor, clock: AwakeClock)
 
     def connect(session: Session) -> Peer:
         return AiortcPeer(session, options, executor)
+
+    return connect
+
+
+def _publisher_connector(settings: Settings, clock: AwakeClock) -> ConnectPublisher:
+    options = PublisherOptions(
+        longest_message=settings.longest_line,
+        silence_s=settings.idle_session_s,
+        clock=clock.now,
+        ice_servers=settings.ice,
+        reach=settings.reach,
+        candidates=settings.candidates,
+    )
+
+    def connect(publication: Publication) -> PublicationPeer:
+        return AiortcPublisher(publication, options)
 
     return connect
 

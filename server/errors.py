@@ -20,8 +20,10 @@
     │   ├── StreamNotFoundError
     │   ├── SessionNotFoundError
     │   ├── RecordingNotFoundError
+    │   ├── PublicationNotFoundError
     │   └── TicketNotFoundError
     ├── StreamExistsError        the requested id is taken
+    ├── VoiceTakenError          another client publishes the voice of the stream
     ├── StreamClosedError        the stream was deleted while something was using it
     ├── SessionClosedError       the session has ended
     ├── PreconditionError        an `If-Match` that names another state than the present one
@@ -145,12 +147,20 @@ class RecordingNotFoundError(NotFoundError):
     """No recording has this id, or the server keeps none."""
 
 
+class PublicationNotFoundError(NotFoundError):
+    """No publication has this id, or it has ended."""
+
+
 class TicketNotFoundError(NotFoundError):
     """No ticket has this id, or it has lost its queue position."""
 
 
 class StreamExistsError(TelewarpError):
     """A stream with this id exists already."""
+
+
+class VoiceTakenError(TelewarpError):
+    """Another client publishes the voice of the stream."""
 
 
 class StreamClosedError(TelewarpError):

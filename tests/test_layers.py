@@ -46,6 +46,7 @@ ORDER = (
     "server.recordings",
     "server.admission",
     "server.sessions",
+    "server.publications",
     "server.transport",
     "server.http",
     "server.cluster",

@@ -141,6 +141,8 @@ async def describe(stream_id: str, placement: ThePlacement, redirect: TheRedirec
     return redirect.to(await placement.find_stream(stream_id), *_READ_SCOPES)
 
 
+@router.options("/v1/streams/{stream_id}/whip", dependencies=[needs(Scope.PUBLISH)])
+@router.post("/v1/streams/{stream_id}/whip", dependencies=[needs(Scope.PUBLISH)])
 @router.delete("/v1/streams/{stream_id}", dependencies=[needs(Scope.PUBLISH)])
 @router.post("/v1/streams/{stream_id}/frames", dependencies=[needs(Scope.PUBLISH)])
 async def publish(stream_id: str, placement: ThePlacement, redirect: TheRedirect) -> Response:

@@ -14,12 +14,17 @@ from server.admission.admission import Admission
 from server.auth.redirect_tokens import RedirectTokens
 from server.background import BackgroundTasks
 from server.drivers.drivers import Drivers
-from server.errors import RecordingNotFoundError, SessionNotFoundError
+from server.errors import (
+    PublicationNotFoundError,
+    RecordingNotFoundError,
+    SessionNotFoundError,
+)
 from server.http.authorization import TheGrant
 from server.http.streaming_requests import StreamingRequests
 from server.network.connections import Connections
 from server.network.ice_servers import IceServers
 from server.pool.pool import RenderPool
+from server.publications.publications import ConnectPublisher, Publication, Publications
 from server.recordings.recordings import Recording, Recordings
 from server.recordings.replay import Replays
 from server.sessions.registry import Connect, Sessions
@@ -94,6 +99,16 @@ async def _drivers(connection: HTTPConnection) -> Drivers:
     return drivers
 
 
+async def _publications(connection: HTTPConnection) -> Publications:
+    publications: Publications = connection.app.state.publications
+    return publications
+
+
+async def _connect_publisher(connection: HTTPConnection) -> ConnectPublisher:
+    connect: ConnectPublisher = connection.app.state.connect_publisher
+    return connect
+
+
 async def _recordings_if_on(connection: HTTPConnection) -> Recordings | None:
     recordings: Recordings | None = connection.app.state.recordings
     return recordings
@@ -126,6 +141,8 @@ TheIceServers = Annotated[IceServers, Depends(_ice_servers)]
 TheRecordingsIfOn = Annotated[Recordings | None, Depends(_recordings_if_on)]
 TheRecordings = Annotated[Recordings, Depends(_recordings)]
 TheReplays = Annotated[Replays, Depends(_replays)]
+ThePublications = Annotated[Publications, Depends(_publications)]
+TheConnectPublisher = Annotated[ConnectPublisher, Depends(_connect_publisher)]
 TheDrivers = Annotated[Drivers, Depends(_drivers)]
 
 
@@ -160,3 +177,17 @@ async def _own_recording(
 
 OwnRecording = Annotated[Recording, Depends(_own_recording)]
 """A recording of a stream that the token is valid for."""
+
+
+async def _own_publication(
+    publication_id: str, publications: ThePublications, grant: TheGrant
+) -> Publication:
+    publication = publications.get(publication_id)
+    if not grant.may_touch(publication.holder):
+        # The same answer as for an unknown id, so that ids of other clients cannot be probed.
+        raise PublicationNotFoundError(f"no publication {publication_id!r}, or it has ended")
+    return publication
+
+
+OwnPublication = Annotated[Publication, Depends(_own_publication)]
+"""A publication that was opened with the same token; an admin may use every one."""

@@ -16,6 +16,7 @@ from server.http.dependencies import (
     TheConnections,
     TheDrivers,
     ThePool,
+    ThePublications,
     TheRecordingsIfOn,
     TheSessions,
     TheStreams,
@@ -123,9 +124,10 @@ async def metrics(
     connections: TheConnections,
     drivers: TheDrivers,
     recordings: TheRecordingsIfOn,
+    publications: ThePublications,
 ) -> Response:
     """Workers, streams, viewers and caches, as Prometheus reads them."""
-    text = render(pool, streams, sessions, admission, background, connections)
+    text = render(pool, streams, sessions, admission, background, connections, publications)
     text += generate_latest(drivers.registry)
     if recordings is not None:
         text += generate_latest(recordings.registry)

@@ -14,6 +14,7 @@ from server.background import BackgroundTasks
 from server.logs import lost_lines
 from server.network.connections import Connections
 from server.pool.pool import RenderPool
+from server.publications.publications import Publications
 from server.sessions.registry import Sessions
 from server.streams.streams import Streams
 
@@ -31,15 +32,17 @@ class _Collector:
         admission: Admission,
         background: BackgroundTasks,
         connections: Connections,
+        publications: Publications,
     ) -> None:
         self._pool, self._streams, self._sessions = pool, streams, sessions
         self._admission, self._background = admission, background
-        self._connections = connections
+        self._connections, self._publications = connections, publications
 
     def collect(self) -> Iterator[Metric]:
         yield from self._pool_metrics()
         yield from self._gpu_metrics()
         yield from self._stream_metrics()
+        yield from self._publication_metrics()
         yield from self._session_metrics()
         yield from self._admission_metrics()
         yield from self._task_metrics()
@@ -97,6 +100,18 @@ class _Collector:
         frames.add_metric(["dropped"], totals.dropped)
         yield frames
 
+    def _publication_metrics(self) -> Iterator[Metric]:
+        yield _gauge("publications", "Publishers by WebRTC", len(self._publications.list()))
+        packets = CounterMetricFamily(
+            "telewarp_voice_packets",
+            "Packets of voice from publishers: received, dropped (above the rate or too large)",
+            labels=["kind"],
+        )
+        totals = self._publications.totals()
+        packets.add_metric(["received"], totals.received)
+        packets.add_metric(["dropped"], totals.dropped)
+        yield packets
+
     def _session_metrics(self) -> Iterator[Metric]:
         sessions = self._sessions.list()
         yield _gauge("sessions", "Viewers", len(sessions))
@@ -147,11 +162,14 @@ def render(
     admission: Admission,
     background: BackgroundTasks,
     connections: Connections,
+    publications: Publications,
 ) -> bytes:
     """All metrics now, in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
-    collector = _Collector(pool, streams, sessions, admission, background, connections)
+    collector = _Collector(
+        pool, streams, sessions, admission, background, connections, publications
+    )
     registry.register(collector)
     return generate_latest(registry) + generate_latest(sessions.metrics.registry)
 

@@ -31,26 +31,22 @@ from server.http.dependencies import (
     TheStreams,
 )
 from server.http.paced_messages import let_others_run, paced_messages
-from server.protocol.decode import decode_mesh
 from server.protocol.message_rate import MessageRate
 from server.protocol.messages import (
-    MeshFrame,
     at_index,
     each_mesh_frame,
-    parse_mesh_frame,
     parse_stream_request,
 )
 from server.protocol.states import MeshState
 from server.sessions.registry import Sessions
 from server.settings import Settings
+from server.streams.publishing import FRAMES_PER_S, StreamPublisher
 from server.streams.streams import Stream
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
 
 _LONGEST_STEP_S = 0.005
 """How long the frames of an array are read before others may run; 16 MB of them take a second."""
-_FRAMES_PER_S = 500.0
-"""Frames of one publisher that are read; more than twice the rate of any tracker we know."""
 _STREAM_DELETED = 4404
 """WebSocket close code, of the range for applications, after HTTP's 404."""
 
@@ -77,40 +73,8 @@ class PublishResult(BaseModel):
     last_seq: Annotated[int | None, Field(description="`seq` of the stream's newest frame")] = None
 
 
-class _Publisher:
-    """Puts the frames of one request or socket into a stream, and counts them."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-        self._accepted = 0
-        self._dropped = 0
-
-    def drop(self) -> None:
-        """Count a frame above the rate."""
-        self._stream.counters.dropped += 1
-        self._dropped += 1
-
-    @property
-    def result(self) -> PublishResult:
-        live = self._stream.live
-        return PublishResult(
-            accepted=self._accepted, dropped=self._dropped, last_seq=live.seq if live else None
-        )
-
-    def check(self, frame: MeshFrame) -> MeshState:
-        """Raises `BadMessageError` if the frame does not fit the stream's avatar."""
-        return decode_mesh(frame, self._stream.avatar, time.monotonic())
-
-    def publish(self, mesh: MeshState) -> None:
-        if self._stream.deleted:
-            raise StreamClosedError(f"stream {self._stream.id!r} was deleted meanwhile")
-        if self._stream.publish(mesh):
-            self._accepted += 1
-        else:
-            self._dropped += 1
-
-    def publish_text(self, text: str | bytes) -> None:
-        self.publish(self.check(parse_mesh_frame(text)))
+def _result(publisher: StreamPublisher) -> PublishResult:
+    return PublishResult.model_validate(publisher.counts)
 
 
 @router.post(
@@ -201,18 +165,18 @@ async def post_frames(
     The lines of a live body are applied as they arrive: keep the request open and write a line
     per frame. An array counts as a whole or, where one of its frames is wrong, not at all.
     """
-    publisher = _Publisher(stream)
+    publisher = StreamPublisher(stream)
     if require_media_type(request, JSON, NDJSON) == NDJSON:
         async with live.until_ended():
             await _publish_lines(request, publisher, settings)
-        return publisher.result
+        return _result(publisher)
     body = await read_body(request, settings.largest_body)
     for mesh in await _check_all(body, publisher, settings.max_frames):
         publisher.publish(mesh)
-    return publisher.result
+    return _result(publisher)
 
 
-async def _check_all(body: bytes, publisher: _Publisher, max_frames: int) -> list[MeshState]:
+async def _check_all(body: bytes, publisher: StreamPublisher, max_frames: int) -> list[MeshState]:
     """Check every frame of a body, and let others run in between."""
     checked: list[MeshState] = []
     several = body.lstrip().startswith(b"[")
@@ -228,9 +192,9 @@ async def _check_all(body: bytes, publisher: _Publisher, max_frames: int) -> lis
     return checked
 
 
-async def _publish_lines(request: Request, publisher: _Publisher, settings: Settings) -> None:
+async def _publish_lines(request: Request, publisher: StreamPublisher, settings: Settings) -> None:
     """Publish lines as they arrive. Above the rate, each replaces the one before it."""
-    rate = MessageRate(_FRAMES_PER_S, settings.max_frames)
+    rate = MessageRate(FRAMES_PER_S, settings.max_frames)
     held: tuple[int, bytes] | None = None
     try:
         async for number, line in read_lines(request, settings.longest_line):
@@ -248,19 +212,19 @@ async def _publish_lines(request: Request, publisher: _Publisher, settings: Sett
         _publish_line(publisher, *held)
 
 
-def _publish_line(publisher: _Publisher, number: int, line: bytes) -> None:
+def _publish_line(publisher: StreamPublisher, number: int, line: bytes) -> None:
     try:
         publisher.publish_text(line)
     except BadMessageError as exc:
-        raise BadLineError(str(exc), line=number, **publisher.result.model_dump()) from exc
+        raise BadLineError(str(exc), line=number, **publisher.counts) from exc
 
 
 @router.websocket("/{stream_id}/frames", dependencies=[needs(Scope.PUBLISH)])
 async def receive_frames(socket: WebSocket, stream: TheStream) -> None:
     """Publish one frame per message. An invalid one gets an error; the socket stays open."""
     await socket.accept()
-    publisher = _Publisher(stream)
-    rate = MessageRate(_FRAMES_PER_S, _FRAMES_PER_S)
+    publisher = StreamPublisher(stream)
+    rate = MessageRate(FRAMES_PER_S, FRAMES_PER_S)
     told = False
     try:
         async for text, within_rate in paced_messages(socket, rate):
@@ -270,7 +234,7 @@ async def receive_frames(socket: WebSocket, stream: TheStream) -> None:
             publisher.drop()
             if not told:
                 told = True
-                detail = f"expected at most {_FRAMES_PER_S:g} frames per second, got more"
+                detail = f"expected at most {FRAMES_PER_S:g} frames per second, got more"
                 await _send_error(socket, detail, publisher)
     except StreamClosedError as exc:
         await socket.close(_STREAM_DELETED, str(exc)[:120])
@@ -279,7 +243,7 @@ async def receive_frames(socket: WebSocket, stream: TheStream) -> None:
 
 
 async def _publish_message(
-    socket: WebSocket, text: str | bytes, publisher: _Publisher, rate: MessageRate
+    socket: WebSocket, text: str | bytes, publisher: StreamPublisher, rate: MessageRate
 ) -> None:
     try:
         publisher.publish_text(text)
@@ -288,8 +252,8 @@ async def _publish_message(
         await _send_error(socket, str(exc), publisher)
 
 
-async def _send_error(socket: WebSocket, detail: str, publisher: _Publisher) -> None:
-    await socket.send_json({"type": "error", "detail": detail, **publisher.result.model_dump()})
+async def _send_error(socket: WebSocket, detail: str, publisher: StreamPublisher) -> None:
+    await socket.send_json({"type": "error", "detail": detail, **publisher.counts})
 
 
 def _describe(stream: Stream, sessions: Sessions) -> StreamDescription:

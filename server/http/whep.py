@@ -5,14 +5,12 @@ Errors of `server.errors` become status codes in `server.app`, so none is caught
 
 from __future__ import annotations
 
-import secrets
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response, status
 
 from server.auth.grants import Scope
 from server.auth.headers import TOKEN
-from server.errors import BadOfferError, PreconditionError
 from server.http.authorization import TheGrant, needs
 from server.http.bodies import (
     SDP,
@@ -20,8 +18,6 @@ from server.http.bodies import (
     body_of,
     described,
     problems,
-    read_body,
-    require_media_type,
 )
 from server.http.dependencies import (
     OwnSession,
@@ -31,15 +27,13 @@ from server.http.dependencies import (
     TheSessions,
     TheStream,
 )
-from server.network.ice_servers import IceServers, link_values
+from server.http.signalling import ETAG, add_ice_servers, describe_post, read_fragment, read_offer
 
 TICKET_HEADER = "Telewarp-Ticket"
 
 router = APIRouter(prefix="/v1", tags=["watching"])
 
-_LARGEST_SDP = 256 * 1024
-_ETAG = '"ice-1"'
-"""Names the session's ICE credentials; they never change, since ICE restart is not supported."""
+_CLIENT = "viewer"
 
 
 @router.options(
@@ -51,9 +45,7 @@ _ETAG = '"ice-1"'
 )
 async def whep_options(stream: TheStream, response: Response, ice_servers: TheIceServers) -> None:
     """Return the media type to POST, and STUN and TURN servers in `Link` headers."""
-    response.headers["Accept-Post"] = SDP
-    response.headers["Allow"] = "OPTIONS, POST"
-    _add_ice_servers(response, ice_servers)
+    describe_post(response, ice_servers, _CLIENT)
 
 
 @router.post(
@@ -91,15 +83,14 @@ async def open_session(
     `Link` headers name STUN and TURN servers (RFC 9725), with credentials for the next hour. A
     viewer that a router redirected here receives a token for the session in `Telewarp-Token`.
     """
-    require_media_type(request, SDP)
-    offer = await _read_text(request)
+    offer = await read_offer(request)
     session, answer = await sessions.open(stream.id, connect, offer, grant, ticket)
     location = f"{request.scope.get('root_path', '')}/v1/sessions/{session.id}"
-    headers = {"Location": location, "ETag": _ETAG, "Accept-Patch": SDP_FRAGMENT}
+    headers = {"Location": location, "ETag": ETAG, "Accept-Patch": SDP_FRAGMENT}
     if grant.by_redirect_token and redirect_tokens is not None:
         headers[TOKEN] = redirect_tokens.token_for(grant)
     response = Response(answer, status.HTTP_201_CREATED, headers, SDP)
-    _add_ice_servers(response, ice_servers)
+    add_ice_servers(response, ice_servers, _CLIENT)
     return response
 
 
@@ -119,12 +110,9 @@ async def open_session(
 )
 async def add_candidates(request: Request, session: OwnSession) -> None:
     """Trickle ICE: take candidates the viewer found after its offer."""
-    require_media_type(request, SDP_FRAGMENT)
-    expected = request.headers.get("if-match", _ETAG)
-    if expected != "*" and _ETAG not in [tag.strip() for tag in expected.split(",")]:
-        raise PreconditionError(f"expected If-Match {_ETAG}, got {expected[:60]}")
+    fragment = await read_fragment(request)
     assert session.peer is not None  # set before the session id is sent
-    await session.peer.add_candidates(await _read_text(request))
+    await session.peer.add_candidates(fragment)
 
 
 @router.delete(
@@ -158,17 +146,3 @@ async def list_sessions(sessions: TheSessions) -> list[dict[str, Any]]:
 async def get_session(session: OwnSession) -> dict[str, Any]:
     """Return frame rate, cache age, time per stage and dropped frames of a viewer."""
     return session.stats()
-
-
-def _add_ice_servers(response: Response, ice_servers: IceServers) -> None:
-    # A name of its own for each viewer, so that a TURN server can count and limit them.
-    for value in link_values(ice_servers.with_credentials_for(f"viewer-{secrets.token_hex(4)}")):
-        response.headers.append("Link", value)
-
-
-async def _read_text(request: Request) -> str:
-    body = await read_body(request, _LARGEST_SDP)
-    try:
-        return body.decode()
-    except UnicodeDecodeError as exc:
-        raise BadOfferError(f"expected SDP in UTF-8, got an error at decoding: {exc}") from exc

@@ -24,6 +24,7 @@ from server.errors import (
     StreamNotFoundError,
 )
 from server.protocol.states import MeshState
+from server.streams.voice import Voice
 
 Floats = NDArray[np.float32]
 
@@ -71,6 +72,7 @@ class Stream:
     """Called with every mesh frame accepted from a publisher. Must be quick and must not raise."""
     on_deleted: list[Callable[[], None]] = field(default_factory=list)
     """Called once, when the stream is deleted."""
+    voice: Voice = field(default_factory=Voice)
     deleted: bool = False
     permanent: bool = False
     """Whether it never expires."""

@@ -15,7 +15,7 @@ from aiortc.rtcdtlstransport import X509_DIGEST_ALGORITHMS
 
 from server.encoding.codecs import Codec
 from server.errors import BadOfferError
-from server.transport.webrtc.offer import RECEIVING, Offer, Section
+from server.transport.webrtc.offer import RECEIVING, SENDING, Offer, Section
 from server.transport.webrtc.video_formats import (
     VideoFormat,
     choose_video_format,
@@ -87,13 +87,31 @@ def choose_video(offer: Offer, preferred: Sequence[Codec]) -> tuple[AcceptedSect
 def choose_audio(offer: Offer) -> AcceptedSection | None:
     """Choose the first section of Opus, as some players fail if it is rejected."""
     for section in offer.of_kind("audio"):
-        opus = [f for f in read_formats(section) if f.is_named("opus") and f.clock_rate == "48000"]
-        if opus and opus[0].channels == "2" and not section.is_rejected and _is_rtp(section):
-            number = str(opus[0].payload_type)
+        if (number := _opus(section)) is not None:
             direction = "recvonly" if section.direction in RECEIVING else "inactive"
-            lines = (f"rtpmap:{number} opus/48000/2", *_extensions(section))
-            return AcceptedSection(section, "UDP/TLS/RTP/SAVPF", (number,), direction, lines)
+            return _accept_audio(section, number, direction)
     return None
+
+
+def choose_voice(offer: Offer) -> AcceptedSection:
+    """Choose the section to receive the voice in: the first that sends Opus.
+
+    The answer asks for in-band error correction, and for no packets in silence (DTX).
+
+    Raises:
+        BadOfferError: If there is none.
+    """
+    for section in offer.of_kind("audio"):
+        number = _opus(section)
+        if number is not None and section.direction in SENDING:
+            ours = f"a=rtpmap:{number} opus/48000/2"
+            wanted = f"{ours}\r\na=fmtp:{number} minptime=10;useinbandfec=1;usedtx=1"
+            return _accept_audio(section, number, "sendonly", {ours: wanted})
+    got = [f"{s.direction} with {_codec_names(s)}" for s in offer.of_kind("audio")[:4]]
+    raise BadOfferError(
+        "expected an offer with a sendonly audio section of opus/48000/2, got "
+        f"{'; '.join(got)[:160] or 'none'}"
+    )
 
 
 def choose_data(offer: Offer) -> AcceptedSection | None:
@@ -227,6 +245,27 @@ class Negotiation:
             muxed = "rtcp-mux" in own or "rtcp-mux-only" in own
             if accepted.direction is not None and not muxed:
                 raise BadOfferError(f"expected a=rtcp-mux in {accepted.section.name}, got none")
+
+
+def _opus(section: Section) -> str | None:
+    """Return the payload type of Opus; None where the section has none to be used."""
+    opus = [f for f in read_formats(section) if f.is_named("opus") and f.clock_rate == "48000"]
+    if opus and opus[0].channels == "2" and not section.is_rejected and _is_rtp(section):
+        return str(opus[0].payload_type)
+    return None
+
+
+def _codec_names(section: Section) -> str:
+    return ", ".join(dict.fromkeys(f.name for f in read_formats(section))) or "no codec"
+
+
+def _accept_audio(
+    section: Section, number: str, direction: str, replaced: Mapping[str, str] | None = None
+) -> AcceptedSection:
+    lines = (f"rtpmap:{number} opus/48000/2", *_extensions(section))
+    return AcceptedSection(
+        section, "UDP/TLS/RTP/SAVPF", (number,), direction, lines, replaced or {}
+    )
 
 
 def _receives(section: Section) -> bool:

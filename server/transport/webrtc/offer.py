@@ -15,6 +15,8 @@ from server.errors import BadOfferError
 
 RECEIVING = ("recvonly", "sendrecv")
 """Directions of sections that the offerer receives."""
+SENDING = ("sendonly", "sendrecv")
+"""Directions of sections that the offerer sends."""
 DIRECTIONS = ("inactive", "sendonly", *RECEIVING)
 _LONGEST_SDP = 64 * 1024
 _MOST_LINES = 1000

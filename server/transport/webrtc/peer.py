@@ -32,9 +32,12 @@ from server.transport.webrtc.aiortc_internals.inbound_limits import limit_inboun
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
 from server.transport.webrtc.aiortc_internals.playout_delay import enable_playout_delay
 from server.transport.webrtc.aiortc_internals.sender_events import SenderEvents, observe_sender
+from server.transport.webrtc.aiortc_internals.sender_reports import report_media_time
 from server.transport.webrtc.aiortc_internals.unused_receiver import drop_bandwidth_estimator
+from server.transport.webrtc.aiortc_internals.voice_sender import send_packets
 from server.transport.webrtc.control import Control
 from server.transport.webrtc.ice import RemoteCandidates, parse_fragment
+from server.transport.webrtc.media_clock import FrameClock
 from server.transport.webrtc.negotiation import (
     Negotiation,
     choose_audio,
@@ -43,6 +46,7 @@ from server.transport.webrtc.negotiation import (
 )
 from server.transport.webrtc.offer import parse_offer
 from server.transport.webrtc.track import RenderTrack, Vp8Passthrough
+from server.transport.webrtc.voice_forwarding import VoiceForwarder
 
 logger = logging.getLogger(__name__)
 
@@ -114,6 +118,8 @@ class AiortcPeer:
         self._negotiation: Negotiation | None = None
         self._candidates = RemoteCandidates(options.candidates)
         self._watch: asyncio.Task[None] | None = None
+        self._frame_clock = FrameClock()
+        self._voice: VoiceForwarder | None = None
         self._handshake: asyncio.Task[None] | None = None
 
     async def answer(self, offer_sdp: str) -> str:
@@ -128,13 +134,16 @@ class AiortcPeer:
         """
         offer = parse_offer(offer_sdp)
         video, chosen = choose_video(offer, self._options.codecs)
-        accepted = (video, choose_audio(offer), choose_data(offer))
+        audio = choose_audio(offer)
+        accepted = (video, audio, choose_data(offer))
         negotiation = Negotiation(offer, [section for section in accepted if section is not None])
         self._negotiation = negotiation
         candidates = self._candidates.of_offer(offer)
         self._connection.on("datachannel", self._control.attach)
         self._connection.on("connectionstatechange", self._connection_changed)
         sender = self._add_video(chosen.codec)
+        if audio is not None and audio.direction == "recvonly":
+            self._add_voice()
         description = RTCSessionDescription(negotiation.sdp, "offer")
         try:
             await self._connection.setRemoteDescription(description)
@@ -184,6 +193,8 @@ class AiortcPeer:
         finally:
             if self._track is not None:
                 self._track.stop()  # in case aiortc never started it
+            if self._voice is not None:
+                self._voice.close()
             self._track = self._encoder = None
 
     async def _add(self, candidates: Sequence[RTCIceCandidate]) -> None:
@@ -203,6 +214,13 @@ class AiortcPeer:
         transceiver = self._connection.addTransceiver(self._track, direction="sendonly")
         drop_bandwidth_estimator(transceiver)
         return transceiver.sender
+
+    def _add_voice(self) -> None:
+        """Send the stream's voice, of the publisher that it has or will have."""
+        self._voice = VoiceForwarder(self._session.stream.voice)
+        transceiver = self._connection.addTransceiver("audio", direction="sendonly")
+        send_packets(transceiver.sender, self._voice.next_packet)
+        report_media_time(transceiver.sender, self._voice.clock.timestamp_at)
 
     def _build_encoder(self) -> H264Encoder:
         side = self._session.avatar.resolution
@@ -228,6 +246,7 @@ class AiortcPeer:
             ),
         )
         observe_checks(sender, self._note_ice_check)
+        report_media_time(sender, self._frame_clock.timestamp_at)
 
     def _packet_sent(self, rtp_timestamp: int, ends_frame: bool, size: int) -> None:
         if not self._sends_video:  # from now on, it can answer with RTCP
@@ -236,6 +255,7 @@ class AiortcPeer:
         self._rate.note_sent(size, time.monotonic())
         self._session.note_sent(size)
         if ends_frame and self._track is not None and self._track.newest is not None:
+            self._frame_clock.note_frame(rtp_timestamp, self._track.newest)
             self._session.note_stage("encode", self._track.newest.stages_ms["encode"])
             self._control.report(self._track.newest, rtp_timestamp)
 

@@ -1,0 +1,1 @@
+"""Publishers by WebRTC: the voice of a stream, and its mesh frames, in one connection."""

@@ -1,0 +1,78 @@
+"""When the content of a track was received, by RTP timestamp: lips and voice are aligned by it."""
+
+from __future__ import annotations
+
+from server.pool.frame import Frame
+from server.protocol.states import MeshState
+
+VIDEO_CLOCK_RATE = 90_000
+_SMOOTHING = 1 / 16
+"""Share of a new observation: jitter of the network is averaged over a third of a second."""
+_LONGEST_ERROR_S = 0.2
+"""Above it the timestamps have jumped, as those of a new source do."""
+_OLDEST_MESH_S = 0.5
+"""A mesh frame that is first shown at a greater age was not live then."""
+
+
+class MediaClock:
+    """The line through pairs of RTP timestamp and moment.
+
+    Args:
+        rate: Ticks per second.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._anchor: tuple[int, float] | None = None
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there was an observation."""
+        return self._anchor is not None
+
+    def note(self, timestamp: int, at: float) -> None:
+        """Observe that what has this RTP timestamp was received at `at`, seconds."""
+        if self._anchor is not None:
+            expected = self._anchor[1] + _signed(timestamp - self._anchor[0]) / self._rate
+            if abs(at - expected) < _LONGEST_ERROR_S:
+                at = expected + (at - expected) * _SMOOTHING
+        self._anchor = timestamp, at
+
+    def timestamp_at(self, at: float) -> int | None:
+        """Return the RTP timestamp of a moment; None before the first observation."""
+        if self._anchor is None:
+            return None
+        timestamp, anchored_at = self._anchor
+        return (timestamp + round((at - anchored_at) * self._rate)) & 0xFFFFFFFF
+
+
+class FrameClock(MediaClock):
+    """A `MediaClock` of rendered frames: of the mesh frames that they show."""
+
+    def __init__(self) -> None:
+        super().__init__(VIDEO_CLOCK_RATE)
+        self._shown: MeshState | None = None
+
+    def note_frame(self, timestamp: int, frame: Frame) -> None:
+        """Observe a frame that was sent.
+
+        It stands for the moment at which its mesh frame was received, if it is the first to show
+        it; until there was such a frame, for the moment at which it was rendered.
+        """
+        mesh, rendered_at = frame.inputs.mesh, frame.rendered_at
+        assert rendered_at is not None, "a frame is sent after it was rendered"
+        is_live = (
+            mesh is not None
+            and mesh is not self._shown
+            and rendered_at - mesh.received_at < _OLDEST_MESH_S
+        )
+        self._shown = mesh
+        if is_live and mesh is not None:
+            self.note(timestamp, mesh.received_at)
+        elif not self.is_set:
+            self.note(timestamp, rendered_at)
+
+
+def _signed(difference: int) -> int:
+    """Return the difference of two 32-bit timestamps, with wrap-around."""
+    return (difference + (1 << 31)) % (1 << 32) - (1 << 31)

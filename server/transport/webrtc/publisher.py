@@ -1,0 +1,249 @@
+"""One publisher's WebRTC connection: receives the voice of a stream, and its mesh frames."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from aiortc import (
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCIceCandidate,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.exceptions import InvalidStateError
+from aiortc.rtp import RtpPacket
+
+from server.errors import (
+    BadMessageError,
+    IceRestartError,
+    StreamClosedError,
+    TelewarpError,
+    TooLargeError,
+)
+from server.network.addresses import CandidatePolicy, Reachability
+from server.network.ice_servers import IceServers
+from server.protocol.message_rate import MessageRate
+from server.publications.publications import Publication
+from server.streams.publishing import FRAMES_PER_S
+from server.streams.voice import VoicePacket
+from server.transport.webrtc.aiortc_internals.candidate_gathering import as_aiortc, gather_within
+from server.transport.webrtc.aiortc_internals.ice_checks import observe_checks
+from server.transport.webrtc.aiortc_internals.inbound_limits import limit_inbound
+from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
+from server.transport.webrtc.aiortc_internals.voice_receiver import take_packets
+from server.transport.webrtc.ice import RemoteCandidates, parse_fragment
+from server.transport.webrtc.negotiation import Negotiation, choose_data, choose_voice
+from server.transport.webrtc.offer import parse_offer
+
+logger = logging.getLogger(__name__)
+
+MESH = "mesh"
+PACKETS_PER_S = 200.0
+"""Of voice: browsers send 50, and 100 where a client asks for packets of 10 ms."""
+LARGEST_PACKET = 1275
+"""Bytes of the largest frame of Opus (RFC 6716, section 3.4)."""
+_FULL_BUFFER = 16 * 1024
+_CHECK_S = 0.5
+_CONSENT_S = 15.0
+"""Seconds without an ICE check after which a silent publisher counts as disconnected (RFC 7675)."""
+
+
+@dataclass(frozen=True)
+class PublisherOptions:
+    """Options that all publishers share."""
+
+    longest_message: int
+    """Bytes of a mesh message."""
+    silence_s: float
+    """Seconds without packets and messages after which a publisher counts as disconnected, if its
+    ICE checks have stopped too."""
+    clock: Callable[[], float]
+    """Measures them; stands still while the server does not run."""
+    ice_servers: IceServers
+    """STUN and TURN servers."""
+    reach: Reachability
+    """Advertised address and UDP ports of this machine."""
+    candidates: CandidatePolicy
+    """Addresses of publishers that may be contacted."""
+
+
+class AiortcPublisher:
+    """Answers a publisher's offer: voice by Opus, and a data channel `mesh` of mesh messages.
+
+    Args:
+        publication: Receives the packets and frames.
+        options: Options that all publishers share.
+
+    Ends the publication when the connection is lost, closed by the publisher, or silent.
+    """
+
+    def __init__(self, publication: Publication, options: PublisherOptions) -> None:
+        enable_loopback_fallback()
+        servers = as_aiortc(options.ice_servers.with_credentials_for("server"))
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+        self._publication = publication
+        self._options = options
+        self._rate = MessageRate(PACKETS_PER_S, PACKETS_PER_S)
+        self._mesh_rate = MessageRate(FRAMES_PER_S, FRAMES_PER_S)
+        self._candidates = RemoteCandidates(options.candidates)
+        self._negotiation: Negotiation | None = None
+        self._ended = False
+        self._last_keepalive_at = self._last_ice_check_at = options.clock()
+        self._watch: asyncio.Task[None] | None = None
+
+    async def answer(self, offer_sdp: str) -> str:
+        """Answer the publisher's offer.
+
+        Returns:
+            The SDP answer, with all candidates of the server; sections other than the voice and
+            the data channels are rejected.
+
+        Raises:
+            BadOfferError: If the offer cannot be parsed or has no voice.
+            StreamClosedError: If the publication ends meanwhile.
+        """
+        offer = parse_offer(offer_sdp)
+        accepted = (choose_voice(offer), choose_data(offer))
+        negotiation = Negotiation(offer, [section for section in accepted if section is not None])
+        self._negotiation = negotiation
+        candidates = self._candidates.of_offer(offer)
+        self._connection.on("datachannel", self._attach)
+        self._connection.on("connectionstatechange", self._connection_changed)
+        try:
+            await self._connection.setRemoteDescription(
+                RTCSessionDescription(negotiation.sdp, "offer")
+            )
+            self._listen()  # only now, because bundling has replaced its transport
+            await self._add(candidates)
+            limit_inbound(self._connection)
+            gather_within(self._connection, self._options.reach)
+            await self._connection.setLocalDescription(await self._connection.createAnswer())
+        except InvalidStateError as exc:
+            raise StreamClosedError("the publication ended before its answer was ready") from exc
+        self._watch = asyncio.create_task(self._end_when_silent())
+        return negotiation.complete(self._connection.localDescription.sdp)
+
+    async def add_candidates(self, sdp_fragment: str) -> None:
+        """Add candidates of the publisher (trickle ICE).
+
+        Raises:
+            BadOfferError: If they cannot be parsed.
+            IceRestartError: If they belong to another ICE user than the offer.
+        """
+        assert self._negotiation is not None, "a publication's id is sent only with its answer"
+        fragment = parse_fragment(sdp_fragment)
+        if fragment.user is not None and fragment.user not in self._negotiation.ice_users:
+            raise IceRestartError("ICE restart is not supported: send a new offer instead")
+        await self._add(self._candidates.of_fragment(fragment))
+
+    async def close(self) -> None:
+        """End the connection; may be called more than once."""
+        self._ended = True  # so that the publication is not ended again
+        if self._watch is not None:
+            self._watch.cancel()
+        try:
+            await self._connection.close()
+        except AttributeError:
+            # After a failed offer, aiortc stops parts that it never started.
+            logger.info("publication %s: its connection was incomplete", self._publication.id)
+
+    async def _add(self, candidates: Sequence[RTCIceCandidate]) -> None:
+        assert self._negotiation is not None
+        for candidate in candidates:
+            candidate.sdpMid = self._negotiation.transport_of(candidate.sdpMid)
+            if candidate.sdpMid is not None:
+                await self._connection.addIceCandidate(candidate)
+
+    def _listen(self) -> None:
+        (transceiver,) = self._connection.getTransceivers()
+        take_packets(transceiver.receiver, self._take_voice, self._note_keepalive)
+        observe_checks(transceiver.sender, self._note_ice_check)
+
+    def _take_voice(self, packet: RtpPacket) -> None:
+        self._note_keepalive()
+        counters = self._publication.voice
+        if not packet.payload:
+            return  # padding, by which a browser probes the bandwidth
+        if len(packet.payload) > LARGEST_PACKET or not self._rate.take():
+            counters.dropped += 1
+            return
+        counters.received += 1
+        self._publication.stream.voice.publish(
+            VoicePacket(
+                packet.payload,
+                packet.ssrc,
+                packet.sequence_number,
+                packet.timestamp,
+                bool(packet.marker),
+                time.monotonic(),
+            )
+        )
+
+    def _attach(self, channel: RTCDataChannel) -> None:
+        if channel.label != MESH:
+            logger.info(
+                "publication %s: no use for channel %r", self._publication.id, channel.label
+            )
+            channel.close()
+            return
+        channel.on("message", lambda text: self._take_mesh(channel, text))
+
+    def _take_mesh(self, channel: RTCDataChannel, text: str | bytes) -> None:
+        self._note_keepalive()
+        if not self._mesh_rate.take():
+            self._publication.mesh.drop()
+            return
+        try:
+            self._check_length(text)
+            self._publication.mesh.publish_text(text)
+        except (BadMessageError, TooLargeError) as exc:
+            self._mesh_rate.charge_bad(len(text))
+            self._refuse(channel, exc)
+        except StreamClosedError as exc:
+            self._end(str(exc))
+
+    def _check_length(self, text: str | bytes) -> None:
+        length = len(text.encode() if isinstance(text, str) else text)
+        if length > self._options.longest_message:
+            raise TooLargeError(
+                f"expected a message of at most {self._options.longest_message} bytes, got {length}"
+            )
+
+    def _refuse(self, channel: RTCDataChannel, error: TelewarpError) -> None:
+        """Tell what is wrong with a message, unless the publisher does not read."""
+        if channel.readyState == "open" and channel.bufferedAmount <= _FULL_BUFFER:
+            answer = {"type": "error", "detail": str(error), **self._publication.mesh.counts}
+            channel.send(json.dumps(answer))
+
+    def _note_keepalive(self) -> None:
+        self._last_keepalive_at = self._options.clock()
+
+    def _note_ice_check(self) -> None:
+        self._last_ice_check_at = self._options.clock()
+
+    def _is_silent(self) -> bool:
+        now, silence_s = self._options.clock(), self._options.silence_s
+        if now - self._last_keepalive_at < silence_s:
+            return False
+        return now - self._last_ice_check_at >= max(silence_s, _CONSENT_S)
+
+    async def _end_when_silent(self) -> None:
+        while not self._is_silent():
+            await asyncio.sleep(_CHECK_S)
+        self._end(f"silent for {self._options.silence_s:g} s")
+
+    def _connection_changed(self) -> None:
+        if self._connection.connectionState in ("failed", "closed"):
+            self._end(f"the connection {self._connection.connectionState}")
+
+    def _end(self, reason: str) -> None:
+        if not self._ended:
+            self._ended = True
+            logger.info("publication %s: %s", self._publication.id, reason)
+            self._publication.end()

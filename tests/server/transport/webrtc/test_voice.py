@@ -1,0 +1,178 @@
+"""A voice's whole way, with aiortc as both browsers: WHIP, the server, WHEP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx2
+import pytest
+
+from server.transport.webrtc.aiortc_internals.sender_reports import ntp_time
+from tests.server.transport.webrtc.voices import Listener, Speaker, until
+
+NTP_SECOND = 1 << 32
+TICKS_20_MS = 960
+
+
+@pytest.fixture
+async def client(http: httpx2.Client) -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(base_url=http.base_url, timeout=10) as client:
+        yield client
+
+
+@asynccontextmanager
+async def a_speaker(client: httpx2.AsyncClient) -> AsyncIterator[Speaker]:
+    speaker = Speaker(client)
+    try:
+        yield speaker
+    finally:
+        await speaker.leave()
+        if speaker.address:
+            await client.delete(speaker.address)
+
+
+@asynccontextmanager
+async def a_listener(client: httpx2.AsyncClient) -> AsyncIterator[Listener]:
+    listener = Listener(client)
+    try:
+        yield listener
+    finally:
+        await listener.leave()
+
+
+async def test_a_viewer_gets_the_payloads_unchanged_with_their_gaps(
+    client: httpx2.AsyncClient, stream: str
+) -> None:
+    async with a_listener(client) as listener, a_speaker(client) as speaker:
+        await listener.watch(stream)  # before there is a voice
+        await speaker.speak(stream)
+        # Number 3 was lost; a silence of 400 ms comes before number 5. Both counters wrap around.
+        sent = [(65534, 0), (65535, 1), (0, 2), (2, 4), (3, 24)]
+        for number, tick in sent:
+            speaker.say(b"%d" % number * 40, number, 2**32 - 1000 + tick * TICKS_20_MS, tick == 24)
+        await until(lambda: len(listener.heard) == len(sent), "no voice")
+    heard = listener.heard
+    assert [p.payload for p in heard] == [b"%d" % number * 40 for number, _ in sent]
+    first = heard[0]
+    ticks = [(p.timestamp - first.timestamp) % 2**32 for p in heard]
+    assert ticks == [tick * TICKS_20_MS for _, tick in sent]
+    assert [(p.sequence_number - first.sequence_number) % 2**16 for p in heard] == [0, 1, 2, 4, 5]
+    assert [p.marker for p in heard] == [1, 0, 0, 0, 1]
+
+
+async def test_reports_of_both_tracks_are_of_one_time_line_and_one_name(
+    client: httpx2.AsyncClient, stream: str
+) -> None:
+    async with a_listener(client) as listener, a_speaker(client) as speaker:
+        await listener.watch(stream)
+        await speaker.speak(stream)
+        arrived_at: list[float] = []
+        for number in range(100):
+            speaker.say(b"voice", number, number * TICKS_20_MS)
+            speaker.mesh.send(json.dumps({"seq": number, "expression": {"jawOpen": 0.5}}))
+            await asyncio.sleep(0.02)
+            arrived_at.append(asyncio.get_running_loop().time())
+        await until(lambda: len({r.ssrc for r in listener.reports}) == 2, "no reports")
+        voice, video = listener.heard[-1], listener.seen[-1]
+        # The loop's clock is `time.monotonic()`, and both ends are in one process.
+        for packet, rate, at in ((voice, 48_000, arrived_at[-1]), (video, 90_000, arrived_at[-1])):
+            report = [r for r in listener.reports if r.ssrc == packet.ssrc][-1].sender_info
+            after_s = ((packet.timestamp - report.rtp_timestamp + 2**31) % 2**32 - 2**31) / rate
+            stands_for = report.ntp_timestamp / NTP_SECOND + after_s
+            assert abs(stands_for - ntp_time(at) / NTP_SECOND) < 0.15
+    assert len(set(listener.names.values())) == 1
+    assert len(listener.names) == 2
+
+
+async def test_the_answer_takes_voice_and_data_and_rejects_video(
+    client: httpx2.AsyncClient, stream: str
+) -> None:
+    async with a_speaker(client) as speaker:
+        speaker.connection.addTransceiver("video", direction="sendonly")
+        answered = await speaker.offer(stream)
+        lines = answered.text.splitlines()
+        ports = {line.split(" ")[0]: line.split(" ")[1] for line in lines if line[:2] == "m="}
+        assert ports["m=video"] == "0"
+        assert ports["m=audio"] != "0"
+        assert ports["m=application"] != "0"
+        assert any("useinbandfec=1;usedtx=1" in line for line in lines)
+        assert "a=recvonly" in lines
+
+
+async def test_mesh_frames_come_by_the_data_channel_and_wrong_ones_are_refused_in_words(
+    client: httpx2.AsyncClient, stream: str
+) -> None:
+    async with a_speaker(client) as speaker:
+        await speaker.speak(stream)
+        speaker.mesh.send(json.dumps({"seq": 7, "expression": {"jawOpen": 0.5}}))
+        speaker.mesh.send(json.dumps({"seq": 8, "expression": {"jawOpne": 0.5}}))
+        speaker.mesh.send(" " * 21_000)  # above `max_line_kb` of the server
+        await until(lambda: len(speaker.answers) == 2, "no errors")
+        described = (await client.get(f"/v1/streams/{stream}")).json()
+        counts = (await client.get(speaker.address)).json()["mesh"]
+    assert (described["last_seq"], described["accepted"], described["live"]) == (7, 1, True)
+    assert counts == {"accepted": 1, "dropped": 0, "last_seq": 7}
+    assert "jawOpne" in speaker.answers[0]["detail"]
+    assert "at most 20000 bytes, got 21000" in speaker.answers[1]["detail"]
+
+
+async def test_a_newer_publication_of_a_client_replaces_the_older_one(
+    client: httpx2.AsyncClient, stream: str
+) -> None:
+    async with a_listener(client) as listener, a_speaker(client) as old, a_speaker(client) as new:
+        await listener.watch(stream)
+        await old.speak(stream)
+        old.say(b"old", 500, 12345)
+        await until(lambda: len(listener.heard) == 1, "no voice")
+        await new.speak(stream)
+        assert (await client.get(old.address)).status_code == 404
+        await until(lambda: old.connection.connectionState == "closed", "not closed")
+        new.say(b"new", 40_000, 99)
+        await until(lambda: len(listener.heard) == 2, "no voice of the newer one")
+    before, after = listener.heard
+    assert after.payload == b"new"
+    assert (after.sequence_number - before.sequence_number) % 2**16 == 1
+    assert 0 < (after.timestamp - before.timestamp) % 2**32 < 10 * 48_000
+
+
+async def test_packets_above_the_limits_are_dropped_and_counted(
+    client: httpx2.AsyncClient, stream: str
+) -> None:
+    async with a_listener(client) as listener, a_speaker(client) as speaker:
+        await listener.watch(stream)
+        await speaker.speak(stream)
+        speaker.say(b"x" * 1276, 1, 0)
+        speaker.say(b"x" * 1275, 2, 960)
+        await until(lambda: len(listener.heard) == 1, "no voice")
+        assert len(listener.heard[0].payload) == 1275
+        for number in range(3, 503):
+            speaker.say(b"flood", number, number * 960)
+        counts = {"dropped": 0}
+        while counts["dropped"] < 51:  # at first, the burst of a second is let through
+            await asyncio.sleep(0.05)
+            counts = (await client.get(speaker.address)).json()["voice"]
+        metrics = (await client.get("/metrics")).text
+    assert 200 <= counts["received"] < 450
+    assert "telewarp_publications 1.0" in metrics
+    assert 'telewarp_voice_packets_total{kind="dropped"}' in metrics
+
+
+@pytest.mark.parametrize("how", ["close", "delete", "stream"])
+async def test_a_publication_ends_and_leaves_the_stream_free(
+    client: httpx2.AsyncClient, stream: str, how: str
+) -> None:
+    async with a_speaker(client) as speaker:
+        await speaker.speak(stream)
+        if how == "close":
+            await speaker.leave()
+        elif how == "delete":
+            assert (await client.delete(speaker.address)).status_code == 204
+        else:
+            await client.delete(f"/v1/streams/{stream}")
+        deadline = asyncio.get_running_loop().time() + 5
+        while (await client.get(speaker.address)).status_code == 200:
+            assert asyncio.get_running_loop().time() < deadline
+            await asyncio.sleep(0.02)
