@@ -216,7 +216,13 @@ def _publish_line(publisher: StreamPublisher, number: int, line: bytes) -> None:
     try:
         publisher.publish_text(line)
     except BadMessageError as exc:
-        raise BadLineError(str(exc), line=number, **publisher.counts) from exc
+        raise BadLineError(
+            str(exc),
+            line=number,
+            accepted=publisher.accepted,
+            dropped=publisher.dropped,
+            last_seq=publisher.last_seq,
+        ) from exc
 
 
 @router.websocket("/{stream_id}/frames", dependencies=[needs(Scope.PUBLISH)])

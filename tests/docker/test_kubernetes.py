@@ -18,6 +18,7 @@ from server.background import BackgroundTasks
 from server.cluster.__main__ import ListSettings
 from server.http.metrics import render
 from server.network.connections import Connections
+from server.publications.publications import Publications
 from server.sessions.registry import Sessions
 from server.settings import Settings
 from server.streams.streams import Streams
@@ -139,8 +140,8 @@ async def test_the_scaler_counts_a_metric_that_exists() -> None:
         streams = Streams(pool.avatars)
         admission = Admission()
         sessions = Sessions(streams, pool, 60, admission)
-        background, connections = BackgroundTasks(), Connections(4, 4)
-        told = render(pool, streams, sessions, admission, background, connections).decode()
+        others = BackgroundTasks(), Connections(4, 4), Publications()
+        told = render(pool, streams, sessions, admission, *others).decode()
     assert f"\n{metric['pods']['metric']['name']} 0.0\n" in told
 
 
