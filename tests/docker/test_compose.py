@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,3 +51,25 @@ def test_server_and_relay_share_a_secret_and_no_port(services: dict[str, dict[st
     first, last = (int(port) for port in environment["TELEWARP_UDP_PORTS"].split("-"))
     assert first < last < 41000
     assert "--min-port=41000" in relay
+
+
+def test_other_images_are_pinned_and_hardened(services: dict[str, dict[str, Any]]) -> None:
+    for name in ("coturn", "prometheus", "grafana"):
+        service = services[name]
+        assert re.search(r":v?\d+\.\d+\.\d+$", service["image"]), name
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "no-new-privileges:true" in service["security_opt"], name
+
+
+def test_grafana_has_no_password_to_guess(services: dict[str, dict[str, Any]]) -> None:
+    environment = services["grafana"]["environment"]
+    assert environment["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
+    assert "GF_SECURITY_ADMIN_PASSWORD" not in environment
+    assert environment["GF_SERVER_HTTP_ADDR"] == "127.0.0.1"
+
+
+def test_the_relay_has_quotas_and_no_tcp(services: dict[str, dict[str, Any]]) -> None:
+    options = set(services["coturn"]["command"])
+    assert {"--no-tcp-relay", "--no-multicast-peers", "--no-cli"} <= options
+    assert {"--user-quota=8", "--total-quota=100", "--max-bps=1500000"} <= options
