@@ -11,6 +11,8 @@ from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage, WarpedImage
 from server.pool.jobs import SlotHandle
 
+CPU = "cpu"
+"""Name of the device that every machine has."""
 SLOT_COUNT = 3
 """Triple buffering: one slot being written, one ready, one being read."""
 
@@ -84,6 +86,13 @@ class Engine(Protocol):
             RenderError: If this state cannot be rendered.
         """
 
+    def probe(self) -> None:
+        """Verify that the device still computes, after an unexpected error of another method.
+
+        Raises:
+            Exception: Whatever the device raises if it has failed.
+        """
+
     def open_fade(self, avatar_id: str, previous: Fade | None = None) -> Fade:
         """Start a crossfade state, or copy another one (`previous`).
 
@@ -118,14 +127,18 @@ class EngineFactory(Protocol):
     def devices(self, wanted: str) -> tuple[str, ...]:
         """Return the devices that `wanted` names: `auto`, `cpu`, `cuda`, `cuda:0,cuda:1`.
 
-        Must not initialize a device.
+        Must not initialize a device. `auto` without a usable GPU is the CPU, which it logs.
 
         Raises:
             ValueError: If this machine has no such device.
         """
 
     def memory(self, device: str) -> DeviceMemory | None:
-        """Return the memory usage of a device that this process uses; None for the CPU."""
+        """Return the memory usage of a device that this process uses; None for the CPU.
+
+        Raises:
+            RuntimeError: If the device has failed.
+        """
 
     def build(self, device: str, threads: int) -> Engine:
         """Load all avatars onto a device, ready to render at full speed.

@@ -8,6 +8,7 @@ warps would only compete for the same cores.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import weakref
 from collections.abc import Callable
@@ -19,10 +20,13 @@ import numpy as np
 from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage
+from server.errors import RenderError
 from server.pool.cache_slots import CacheSlots, CacheView, FrameSequence
 from server.pool.frame import Frame
 from server.pool.interface import Engine, EngineFactory, Fade, SlotMemory
 from server.protocol.states import FrameInputs
+
+logger = logging.getLogger(__name__)
 
 _REUSE_WINDOW_S = 0.008
 """Viewers who request the same image within this time get the same step of a crossfade, even if a
@@ -69,20 +73,22 @@ class WarpThread:
     """Runs warps one after the other, first come, first served.
 
     A viewer requests its next frame only after it has received the last one, so this order serves
-    the viewers in rotation.
+    the viewers in rotation. After a failure of the device it warps no more: `WarpDevice` replaces
+    it.
 
     Args:
         device: The device that holds the caches.
         factory: Builds the engine inside the thread.
+        failed: Called once on the event loop, with the reason, when the device has failed.
     """
 
-    def __init__(self, device: str, factory: EngineFactory) -> None:
+    def __init__(self, device: str, factory: EngineFactory, failed: Callable[[str], None]) -> None:
         self.device = device
-        self.open_slots = 0
-        """Number of open `CacheSlots` on this device."""
         self.warp_ms: float | None = None
         """Moving mean of the warp time; None before the first warp."""
         self._factory = factory
+        self._failed = failed
+        self._broken = False
         self._engine: Engine | None = None
         self._sequences: weakref.WeakKeyDictionary[FrameSequence, _SequenceState] = (
             weakref.WeakKeyDictionary()
@@ -116,12 +122,19 @@ class WarpThread:
             sample: Returns the newest inputs; called in the warp thread just before the warp.
 
         Returns:
-            A future of the frame; of None if there is no cache or the viewer has left.
+            A future of the frame; of None if there is no cache, the viewer has left or the device
+            has failed.
         """
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(
             self._executor, self._warp, slots, sequence, sample, loop, time.perf_counter()
         )
+
+    def suspect(self, error: Exception) -> None:
+        """Find out in the warp thread whether an unexpected error came from the device."""
+        loop = asyncio.get_running_loop()
+        if not self._broken:
+            self._executor.submit(self._note_error, error, loop)
 
     async def benchmark(self, avatar: AvatarInfo, seconds: float) -> WarpBenchmark:
         """Time warps for a moving viewer. Warps of real viewers run in between."""
@@ -162,6 +175,12 @@ class WarpThread:
         self._executor.shutdown(cancel_futures=True)
         self._engine = None
 
+    def abandon(self) -> None:
+        """End the thread after the warps queued so far, which return None, without waiting."""
+        self._executor.shutdown(wait=False)
+        self._engine = None
+        self._sequences.clear()
+
     def _timed_warp(
         self, avatar_id: str, state: FrameState, memory: SlotMemory
     ) -> tuple[RgbImage, float]:
@@ -180,13 +199,34 @@ class WarpThread:
         queue_ms = (time.perf_counter() - submitted_at) * 1e3
         try:
             with slots.reading() as cache:
-                if cache is None or slots.closed or sequence.closed:
+                if cache is None or slots.closed or sequence.closed or self._broken:
                     return None
                 return self._next_frame(slots, sequence, cache, sample(), queue_ms)
+        except RenderError:
+            raise
+        except Exception as exc:
+            if self._note_error(exc, loop):
+                return None
+            raise
         finally:
             # Not in a callback of the future, which may have been cancelled before the warp.
             if slots.needs_resume:
                 loop.call_soon_threadsafe(slots.resume)
+
+    def _note_error(self, error: Exception, loop: asyncio.AbstractEventLoop) -> bool:
+        """Report the device if an error came from it; return whether the device has failed.
+
+        An error that the device survives is a matter of one frame, not of all its viewers.
+        """
+        if self._broken:
+            return True
+        try:
+            self.engine.probe()
+        except Exception:
+            self._broken = True
+            logger.error("%s has failed", self.device, exc_info=error)
+            loop.call_soon_threadsafe(self._failed, f"{type(error).__name__}: {error}")
+        return self._broken
 
     def _update_warp_ms(self, elapsed_ms: float) -> None:
         earlier_ms = elapsed_ms if self.warp_ms is None else self.warp_ms
