@@ -12,8 +12,8 @@ from server.pool.cache_slots import FrameSequence
 from server.pool.interface import DeviceMemory, EngineFactory, SlotMemory
 from server.pool.placing import DeviceLoad, choose_device
 from server.pool.supervisor import Timeouts
+from server.pool.warp_benchmark import WarpBenchmark
 from server.pool.warp_device import DeviceEvents, WarpDevice
-from server.pool.warping import WarpBenchmark
 
 logger = logging.getLogger(__name__)
 

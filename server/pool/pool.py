@@ -42,8 +42,8 @@ from server.pool.settings import PoolSettings
 from server.pool.slot_memory import SharedBlock
 from server.pool.status import DeviceStatus, PoolStatus, WorkerStatus
 from server.pool.supervisor import Worker
+from server.pool.warp_benchmark import WarpBenchmark
 from server.pool.warp_device import WarpDevice
-from server.pool.warping import WarpBenchmark
 from server.protocol.states import FrameInputs
 
 logger = logging.getLogger(__name__)
@@ -79,6 +79,8 @@ class RenderPool:
         self._has_ready = asyncio.Event()
         self.lost = asyncio.Event()
         """Set once no device warps and this process cannot build one again."""
+        self.on_devices_changed: list[Callable[[], None]] = []
+        """Called after a device has failed or works again. Must not raise."""
         self._open = False
         self._refreshes = 0
         self._renders = 0
@@ -326,11 +328,17 @@ class RenderPool:
                 slots.fail_device()
         if self._devices.lost:
             self.lost.set()
+        self._notify()
 
     def device_ready(self, device: WarpDevice) -> None:
         """Use a device again; called by the device."""
         if self.ready:
             self._has_ready.set()
+        self._notify()
+
+    def _notify(self) -> None:
+        for callback in tuple(self.on_devices_changed):
+            callback()
 
     async def _start_devices(self, names: Sequence[str], clock: Callable[[], float]) -> None:
         """Start the workers of devices and build their engines, or those of the CPU for `auto`."""

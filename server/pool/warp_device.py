@@ -18,7 +18,8 @@ from server.pool.cache_slots import CacheSlots, FrameSequence
 from server.pool.frame import Frame
 from server.pool.interface import DeviceMemory, Engine, EngineFactory
 from server.pool.supervisor import Timeouts
-from server.pool.warping import WarpBenchmark, WarpThread
+from server.pool.warp_benchmark import WarpBenchmark
+from server.pool.warping import WarpThread
 from server.protocol.states import FrameInputs
 
 logger = logging.getLogger(__name__)

@@ -15,8 +15,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numpy as np
-
 from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage
@@ -24,6 +22,7 @@ from server.errors import RenderError
 from server.pool.cache_slots import CacheSlots, CacheView, FrameSequence
 from server.pool.frame import Frame
 from server.pool.interface import Engine, EngineFactory, Fade, SlotMemory
+from server.pool.warp_benchmark import WarpBenchmark, WarpTimes, swaying
 from server.protocol.states import FrameInputs
 
 logger = logging.getLogger(__name__)
@@ -35,19 +34,6 @@ _MEAN_WEIGHT = 0.05
 """Weight of the newest value in the moving mean of warp times: about one second of one viewer."""
 _BENCHMARK_IMAGES = 10
 """Images of a benchmark that are kept, to time the encoder with."""
-_VIEWER_SWAY_M = 0.1
-"""Distance that the viewer of a benchmark moves to either side, metres."""
-
-
-@dataclass(frozen=True, eq=False)
-class WarpBenchmark:
-    """Result of timing warps on one device."""
-
-    warp_s: float
-    """Lower quartile, rasterization included. Not the mean, because other work during the start of
-    the server slows some warps down."""
-    images: list[RgbImage]
-    """The last few images, each (H, W, 3) uint8."""
 
 
 @dataclass(eq=False)
@@ -139,7 +125,7 @@ class WarpThread:
     async def benchmark(self, avatar: AvatarInfo, seconds: float) -> WarpBenchmark:
         """Time warps for a moving viewer. Warps of real viewers run in between."""
         loop = asyncio.get_running_loop()
-        times: list[float] = []
+        times: list[WarpTimes] = []
         images: list[RgbImage] = []
         memory = self.engine.allocate(avatar.id)
         try:
@@ -147,20 +133,20 @@ class WarpThread:
                 self._executor,
                 self.engine.refresh,
                 avatar.id,
-                _swaying(avatar, 0.0),
+                swaying(avatar, 0.0),
                 memory.slot(0),
             )
             ends_at = time.monotonic() + seconds
             while not times or time.monotonic() < ends_at:
-                state = _swaying(avatar, len(times) / 10)
-                rgb, elapsed_s = await loop.run_in_executor(
+                state = swaying(avatar, len(times) / 10)
+                rgb, found = await loop.run_in_executor(
                     self._executor, self._timed_warp, avatar.id, state, memory
                 )
-                times.append(elapsed_s)
+                times.append(found)
                 images = [*images[1 - _BENCHMARK_IMAGES :], rgb]
         finally:
             memory.close()
-        return WarpBenchmark(sorted(times)[len(times) // 4], images)
+        return WarpBenchmark.of(times, images)
 
     def close_sequence(self, sequence: FrameSequence) -> None:
         """Drop the crossfade state of a sequence at once, instead of at garbage collection.
@@ -183,10 +169,13 @@ class WarpThread:
 
     def _timed_warp(
         self, avatar_id: str, state: FrameState, memory: SlotMemory
-    ) -> tuple[RgbImage, float]:
-        began = time.perf_counter()
+    ) -> tuple[RgbImage, WarpTimes]:
+        began, thread_began = time.perf_counter(), time.thread_time()
         image = self.engine.warp(avatar_id, state, memory.slot(0))
-        return image.rgb, time.perf_counter() - began
+        thread_s = time.thread_time() - thread_began
+        elapsed_s = time.perf_counter() - began
+        locked_s = max(0.0, thread_s - image.raster_ms / 1e3)
+        return image.rgb, WarpTimes(elapsed_s, thread_s, locked_s)
 
     def _warp(
         self,
@@ -263,17 +252,3 @@ class WarpThread:
             state = self._sequences[sequence] = _SequenceState(fade)
             sequence.previous = None
         return state
-
-
-def _swaying(avatar: AvatarInfo, phase_rad: float) -> FrameState:
-    """Return a neutral face, seen by a viewer who moves from side to side."""
-    x, y, z = avatar.eye_position
-    return FrameState(
-        head_rotation=np.array([0, 0, 0, 1], np.float32),
-        head_translation=np.zeros(3, np.float32),
-        expression=np.zeros(len(avatar.expression_names), np.float32),
-        vertices=None,
-        eye_rotation=np.array([0, 0, 0, 1], np.float32),
-        eye_position=np.array([x + _VIEWER_SWAY_M * np.sin(phase_rad), y, z], np.float32),
-        fov_y_rad=avatar.fov_y_rad,
-    )
