@@ -167,6 +167,11 @@ class ModelEngine:
         slots = CudaSlots if self._device.type == "cuda" else HostSlots
         return slots.attach(handle, *self._layouts[avatar_id])
 
+    def reclaim(self, handle: SlotHandle) -> None:
+        """See `Engine`."""
+        if self._device.type == "cuda":
+            CudaSlots.reclaim(handle)
+
     def refresh(self, avatar_id: str, state: FrameState, slot: Slot) -> None:
         """See `Engine`."""
         with _reject_bad_states():

@@ -152,6 +152,8 @@ class FakeEngineFactory:
     """Devices without memory for caches."""
     rebuilds: bool = True
     """Whether the process that lost a device can use it again; CUDA's sticky errors never end."""
+    reclaimed: list[SlotHandle] = field(default_factory=list)
+    """Handles that engines of this process have reclaimed."""
     lost: set[str] = field(default_factory=set)
     """Devices that this process has lost (`losing_device`) and not built again."""
 
@@ -271,6 +273,10 @@ class FakeEngine:
         """See `Engine`."""
         assert isinstance(handle, str)
         return FakeMemory(SharedBlock.attach(handle), self.layout)
+
+    def reclaim(self, handle: SlotHandle) -> None:
+        """See `Engine`."""
+        self._settings.reclaimed.append(handle)
 
     def refresh(self, avatar_id: str, state: FrameState, slot: Slot) -> None:
         """See `Engine`. Marks the slot as begun first and fills it last, like a real refresh."""

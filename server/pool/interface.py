@@ -79,6 +79,12 @@ class Engine(Protocol):
     def attach(self, avatar_id: str, handle: SlotHandle) -> SlotMemory:
         """Map cache slots that another process has allocated."""
 
+    def reclaim(self, handle: SlotHandle) -> None:
+        """Release a handle whose process has ended or failed to attach it.
+
+        Where the system frees what a process had mapped, there is nothing to do.
+        """
+
     def refresh(self, avatar_id: str, state: FrameState, slot: Slot) -> None:
         """Fill a slot with the cache of a state. On return every process can read it.
 

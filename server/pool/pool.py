@@ -35,6 +35,7 @@ from server.pool.jobs import (
     RefreshJob,
     RenderJob,
     RenderMode,
+    SlotHandle,
 )
 from server.pool.placing import failed_devices
 from server.pool.scheduler import PendingRender, Scheduler
@@ -318,6 +319,11 @@ class RenderPool:
                 render.fail(f"the worker died while rendering it ({worker.problem})")
         self._fail_devices()
         self._dispatch()
+
+    def handle_left(self, worker: Worker, handle: SlotHandle) -> None:
+        """Release memory on behalf of a process that cannot any more; called by the worker."""
+        if self._devices.warps(worker.device):
+            self._devices[worker.device].reclaim(handle)
 
     def device_failed(self, device: WarpDevice) -> None:
         """Report the slots of a device that warps no more; called by the device."""

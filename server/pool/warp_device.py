@@ -17,6 +17,7 @@ from models.contract.avatar_info import AvatarInfo
 from server.pool.cache_slots import CacheSlots, FrameSequence
 from server.pool.frame import Frame
 from server.pool.interface import DeviceMemory, Engine, EngineFactory
+from server.pool.jobs import SlotHandle
 from server.pool.supervisor import Timeouts
 from server.pool.warp_benchmark import WarpBenchmark
 from server.pool.warping import WarpThread
@@ -154,6 +155,15 @@ class WarpDevice:
         """Find out whether an unexpected error came from the device."""
         if self._thread is not None:
             self._thread.suspect(error)
+
+    def reclaim(self, handle: SlotHandle) -> None:
+        """Release a handle of this device's memory, see `Engine.reclaim`."""
+        if self._thread is None:
+            return  # its memory ends with the context of the device
+        try:
+            self.engine.reclaim(handle)
+        except RuntimeError as exc:
+            self.suspect(exc)
 
     def memory(self) -> DeviceMemory | None:
         """Return the memory usage of a GPU; None for the CPU and while the device has failed."""

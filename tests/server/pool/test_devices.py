@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -21,7 +23,7 @@ from server.pool.fake import (
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
 from server.pool.supervisor import Timeouts
-from tests.server.pool.test_pool import READY_S, refreshed, until, warp
+from tests.server.pool.test_pool import READY_S, pid, refreshed, until, warp
 
 GPUS = ("cuda:0", "cuda:1")
 QUICK = Timeouts(backoff_s=0.02, max_backoff_s=0.02)
@@ -177,6 +179,35 @@ async def test_a_gpu_that_was_asked_for_and_cannot_be_built_stops_the_start() ->
     with pytest.raises(RuntimeError, match="cuda:0 is busy or unavailable"):
         await pool.start()
     assert [worker.state for worker in pool.status().workers] == ["stopped"]
+
+
+async def test_handles_of_a_killed_worker_are_reclaimed_and_those_it_closed_are_not() -> None:
+    factory = FakeEngineFactory(device_names=("cuda:0",))
+    async with running(factory) as pool:
+        closed, held = pool.open_slots("default"), pool.open_slots("default")
+        closed_handle, held_handle = closed.memory.handle, held.memory.handle
+        await refreshed(held, 0.5)
+        closed.close()
+        await refreshed(held, 0.6)  # the worker has closed the other by now
+        os.kill(pid(pool), signal.SIGKILL)
+        await until(lambda: not pool.ready)
+        assert factory.reclaimed == [held_handle]
+        assert closed_handle not in factory.reclaimed
+        await pool.wait_ready(READY_S)
+        await refreshed(held, 0.7)
+    assert factory.reclaimed == [held_handle], "a worker that was stopped closes what it holds"
+
+
+async def test_a_handle_that_a_worker_could_not_open_is_reclaimed() -> None:
+    factory = FakeEngineFactory(device_names=("cuda:0",), refresh_s=0.3)
+    async with running(factory) as pool:
+        busy = pool.open_slots("default")
+        busy.request(always(fake_state()))
+        await until(lambda: pool.status().workers[0].state == "busy")
+        left = pool.open_slots("default")  # and is gone before the worker looks
+        handle = left.memory.handle
+        left.close()
+        await until(lambda: factory.reclaimed == [handle])
 
 
 async def test_viewers_go_where_there_is_memory() -> None:
