@@ -164,7 +164,8 @@ async def measure(pool: RenderPool, executor: Executor) -> FrameTimes:
     benchmarks = await pool.benchmark_warps(BENCHMARK_S)
     images = next(iter(benchmarks.values())).images
     loop = asyncio.get_running_loop()
-    encode_s = await loop.run_in_executor(executor, _time_encoding, images)
+    device = next(iter(benchmarks))
+    encode_s = await loop.run_in_executor(executor, _time_encoding, images, device)
     cores = available_cores()
     gpus = {name: benchmark for name, benchmark in benchmarks.items() if name != CPU}
     return FrameTimes(
@@ -177,7 +178,7 @@ async def measure(pool: RenderPool, executor: Executor) -> FrameTimes:
     )
 
 
-def _time_encoding(images: Sequence[RgbImage]) -> float:
+def _time_encoding(images: Sequence[RgbImage], device: str) -> float:
     """Return the median time of a core that encoding an image takes, seconds."""
     height, width = images[0].shape[:2]
     bitrate = default_bitrate(width, height)
@@ -187,7 +188,7 @@ def _time_encoding(images: Sequence[RgbImage]) -> float:
         fps=SMOOTH_FPS,
         bitrate=bitrate,
         highest_bitrate=bitrate,
-        open_codec=choose_h264(),
+        open_codec=choose_h264(device),
     )
     times = []
     for index, image in enumerate(images):
