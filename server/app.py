@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -203,7 +203,7 @@ async def _run_parts(
         app.state.streams = all_streams
         app.state.admission = admission
         app.state.sessions = sessions
-        app.state.connect = _webrtc_connector(settings, executor, clock)
+        app.state.connect = _webrtc_connector(settings, executor, clock, pool.devices)
         app.state.connect_jpeg = partial(
             JpegPeer, executor=executor, silence_s=settings.idle_session_s, clock=clock.now
         )
@@ -226,11 +226,15 @@ async def _start_pool(
     return pool
 
 
-def _webrtc_connector(settings: Settings, executor: Executor, clock: AwakeClock) -> Connect:
+def _webrtc_connector(
+    settings: Settings, executor: Executor, clock: AwakeClock, devices: Sequence[str]
+) -> Connect:
+    for device in devices:
+        choose_h264(device)  # probed now, because it would delay the frames of other viewers
     options = PeerOptions(
         fps=settings.fps,
         codecs=parse_codecs(settings.codecs),
-        open_h264=choose_h264(),
+        open_h264=choose_h264,
         start_bitrate=settings.start_bitrate_kbps and settings.start_bitrate_kbps * 1000,
         highest_bitrate=settings.max_bitrate_kbps * 1000,
         silence_s=settings.idle_session_s,

@@ -31,6 +31,11 @@ _NEVER = 2**30
 _BT601, _BT709, _LIMITED = 6, 1, 1
 """ISO/IEC 23091-2 code points; BT.601's matrix is also what a decoder assumes when untold."""
 
+_RATE_STEPS = {"h264_nvenc": (0.9, 1.3)}
+"""By encoder: changes of the target between these ratios are left out. FFmpeg makes NVENC start
+with a key frame at each change, which takes several times the bits of a frame, and a receiver
+without congestion raises its estimate every second."""
+
 OpenCodec = Callable[[int, int, float, int], VideoCodecContext]
 """Opens an encoder for a width, a height, frames per second and bits per second."""
 
@@ -69,12 +74,18 @@ class H264Encoder:
 
     @property
     def bitrate(self) -> int:
-        """Target in bits per second; setting it takes effect at the next frame, in place."""
+        """Target in bits per second; setting it takes effect at the next frame, in place.
+
+        Encoders that start with a key frame at each change only follow larger ones.
+        """
         return int(self._codec.bit_rate or 0)
 
     @bitrate.setter
     def bitrate(self, value: int) -> None:
-        self._codec.bit_rate = min(value, self._highest_bitrate)
+        target = min(value, self._highest_bitrate)
+        fewer, more = _RATE_STEPS.get(self._codec.name, (1.0, 1.0))
+        if not fewer * self.bitrate < target < more * self.bitrate:
+            self._codec.bit_rate = target
 
     def encode(self, rgb: NDArray[np.uint8], pts: int, key_frame: bool) -> av.Packet[VideoStream]:
         """Encode one frame.
