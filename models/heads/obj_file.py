@@ -107,8 +107,8 @@ class _Rows:
                     raise MeshFileError(f"expected at most {MAX_VERTS} vertices: reduce the mesh")
             case ["vt", u, v, *_]:
                 self.uvs.extend((float(u), float(v)))
-                if len(self.uvs) > 8 * MAX_VERTS:
-                    raise MeshFileError(f"expected at most {4 * MAX_VERTS} texture coordinates")
+                if len(self.uvs) > 4 * MAX_VERTS:
+                    raise MeshFileError(f"expected at most {2 * MAX_VERTS} texture coordinates")
             case ["v" | "vt", *_]:
                 raise ValueError(f"{words[0]} has {len(words) - 1} numbers")
             case [("o" | "g" | "usemtl") as kind, *names]:
