@@ -28,7 +28,7 @@ from models.avatar.folder import SHIPPED
 from models.data.dataset import DatasetError, DatasetInfo, file_sha256
 from models.data.motion import RecordingError
 from models.data.pairs import PairSettings
-from models.heads.glb import MeshFileError
+from models.heads.gltf_file import MeshFileError
 from models.heads.imported import import_head
 from models.heads.recipe import RECIPES
 from models.networks.avatar_networks import NetworkConfig
