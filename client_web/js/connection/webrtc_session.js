@@ -122,6 +122,7 @@ export class WebRtcSession {
     this.#pc.createDataChannel("events").onmessage = ({ data }) => {
       const event = parseEvent(data);
       if (event) this.#events.onEvent(event);
+      if (event?.type === "expired") this.#end(new Trouble("expired", { detail: event.detail }));
     };
     this.#pc.ontrack = ({ track }) => this.#events.onVideo(new MediaStream([track]));
     this.#pc.onconnectionstatechange = () => this.#connectionChanged();
