@@ -5,12 +5,13 @@
 
 import { ascending, PercentileWindow, rank } from "../timing/percentiles.js";
 
-const FACE_AGE_MS = 1500; // forty faces of a camera
+const FACE_AGE_MS = 3000;
 const OFFSET_AGE_MS = 10_000;
 const DECIDE_EVERY_MS = 2000; // the browser takes about a second to stretch the sound
 const DECIDE_OVER_MS = 1500;
 const TOLERANCE_MS = 6; // each change stretches the sound: smaller ones are not worth it
 const LONGEST_HOLD_MS = 500;
+const MIN_FACES = 4; // a busy machine tracks a few per second
 const MIN_SAMPLES = 5;
 
 /**
@@ -46,7 +47,7 @@ export class LipSync {
    */
   voiceHeard(path_ms, now_ms) {
     const recent = this.#faces.filter(({ at_ms }) => now_ms - at_ms <= FACE_AGE_MS);
-    if (recent.length < MIN_SAMPLES) return; // no face was seen
+    if (recent.length < MIN_FACES) return; // no face was seen
     const face_ms = rank(ascending(recent.map((face) => face.path_ms)), 0.5) ?? 0;
     const offset_ms = path_ms - face_ms;
     this.#offsets.add(offset_ms, now_ms);
