@@ -14,11 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.contract.arkit import NEUTRAL
+from models.contract.shown_text import reason
 from models.data.recording_table import RecordingError, Table, canonical
 from models.data.timecode import numbers_in_seconds
 
 Floats = NDArray[np.float64]
 
+_MAX_OBJECTS, _MAX_VALUES = 1_000_000, 6_000_000
+"""Of a recording: some 70 bytes each in memory. MediaPipe writes 53 objects for a frame, others 52
+values and up to three objects."""
 _FRAMES = ("frames", "results", "data", "recording")
 _NAMES = ("names", "blendshape_names", "blendshapeNames", "expression_names")
 _WEIGHTS = (
@@ -57,16 +61,22 @@ def read_json(text: str, wanted: frozenset[str]) -> Table:
 
 
 def _parse(text: str) -> Any:
+    if text.count("{") + text.count("[") > _MAX_OBJECTS or text.count(",") > _MAX_VALUES:
+        raise RecordingError(
+            f"expected JSON of at most {_MAX_OBJECTS} objects and {_MAX_VALUES} values: split it"
+        )
     try:
         return json.loads(text)
     except json.JSONDecodeError as exc:
         lines = [line for line in text.splitlines() if line.strip()]
         if len(lines) < 2 or not all(line.lstrip().startswith("{") for line in lines):
             raise RecordingError(f"it is no JSON: {exc}") from exc
+    except ValueError as exc:  # a number of thousands of digits
+        raise RecordingError(f"it is no JSON: {reason(exc)}") from exc
     try:
         return [json.loads(line) for line in lines]
     except ValueError as exc:
-        raise RecordingError(f"a line is no JSON: {exc}") from exc
+        raise RecordingError(f"a line is no JSON: {reason(exc)}") from exc
 
 
 def _frames(document: Any) -> tuple[list[str] | None, list[Any]]:

@@ -35,6 +35,8 @@ _TIMES = (
 _COUNT = "blendshapecount"
 """Live Link Face: the number of values that follow, 0 in a row without a face."""
 _SEPARATORS = (",", ";", "\t")
+_MAX_ROWS, _MAX_COLUMNS, _MAX_CELLS = 1_000_000, 1000, 14_000_000
+"""Of a table; an hour of Live Link Face at 60 rows a second has 216 000 rows of 63 cells."""
 
 
 class RecordingError(ValueError):
@@ -77,10 +79,16 @@ def read_table(text: str, wanted: frozenset[str]) -> Table:
     Raises:
         RecordingError: If a cell is no finite number; the message names row and column.
     """
+    if text.count("\n") > _MAX_ROWS:
+        raise RecordingError(f"expected at most {_MAX_ROWS} rows: split it")
     lines = text.splitlines()
     first = next((i for i, line in enumerate(lines) if line.strip()), len(lines))
     header_line = lines[first] if first < len(lines) else ""
     separator = max(_SEPARATORS, key=header_line.count)
+    if header_line.count(separator) >= _MAX_COLUMNS:
+        raise RecordingError(f"expected at most {_MAX_COLUMNS} columns")
+    if text.count(separator) > _MAX_CELLS:
+        raise RecordingError(f"expected at most {_MAX_CELLS} cells: split it")
     reader = csv.reader(io.StringIO("\n".join(lines[first:])), delimiter=separator)
     try:
         header = [cell.strip().strip("\ufeff") for cell in next(reader, [])]
