@@ -22,7 +22,7 @@ from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage, WarpedImage
 from models.geometry.head import HeadError
 from models.runtime.crossfade import Crossfade
-from models.runtime.renderer import CachedRenderer
+from models.runtime.renderer import CachedRenderer, Kernels
 from server.errors import RenderError
 from server.pool.interface import DeviceMemory, Fade, Slot, SlotMemory
 from server.pool.jobs import SlotHandle
@@ -39,10 +39,12 @@ class ModelEngineFactory:
     Args:
         avatars: A folder with one folder per avatar.
         warp_threads: Number of threads that share one warp on a CPU.
+        kernels: What warps on GPUs.
     """
 
     avatars: Path
     warp_threads: int = 1
+    kernels: Kernels = "auto"
 
     def devices(self, wanted: str) -> tuple[str, ...]:
         """See `EngineFactory`. Queries the driver for the number of GPUs but initializes none."""
@@ -73,10 +75,12 @@ class ModelEngineFactory:
         torch.set_num_threads(threads)
         if device != "cpu":
             torch.cuda.set_device(device)
-        return ModelEngine(load_renderers(self.avatars, device, self.warp_threads))
+        return ModelEngine(load_renderers(self.avatars, device, self.warp_threads, self.kernels))
 
 
-def load_renderers(folder: Path, device: str, warp_threads: int = 1) -> dict[str, CachedRenderer]:
+def load_renderers(
+    folder: Path, device: str, warp_threads: int = 1, kernels: Kernels = "auto"
+) -> dict[str, CachedRenderer]:
     """Load every avatar of a folder onto a device, ready to render at full speed.
 
     Avatars that cannot be loaded are logged and skipped.
@@ -88,7 +92,7 @@ def load_renderers(folder: Path, device: str, warp_threads: int = 1) -> dict[str
     problems = []
     for manifest in sorted(folder.glob("*/manifest.json")):
         try:
-            renderer = CachedRenderer(load_avatar(manifest.parent), device, warp_threads)
+            renderer = CachedRenderer(load_avatar(manifest.parent), device, warp_threads, kernels)
             renderer.warm_up()
             if renderer.manifest.id in renderers:
                 raise AvatarError(f"{manifest}: there is another avatar {renderer.manifest.id!r}")
