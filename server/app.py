@@ -135,7 +135,8 @@ def build_pool(settings: Settings) -> RenderPool:
     """Return a pool of real renderers; importing the models takes seconds."""
     from server.pool.engine import ModelEngineFactory
 
-    factory = ModelEngineFactory(settings.avatars, default_warp_threads(available_cores()))
+    threads = default_warp_threads(available_cores())
+    factory = ModelEngineFactory(settings.avatars, threads, settings.cuda_kernels)
     return RenderPool(pool_settings(settings), factory)
 
 
