@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -135,7 +135,8 @@ def build_pool(settings: Settings) -> RenderPool:
     """Return a pool of real renderers; importing the models takes seconds."""
     from server.pool.engine import ModelEngineFactory
 
-    factory = ModelEngineFactory(settings.avatars, default_warp_threads(available_cores()))
+    threads = default_warp_threads(available_cores())
+    factory = ModelEngineFactory(settings.avatars, threads, settings.cuda_kernels)
     return RenderPool(pool_settings(settings), factory)
 
 
@@ -208,7 +209,7 @@ async def _run_parts(
         app.state.streams = all_streams
         app.state.admission = admission
         app.state.sessions = sessions
-        app.state.connect = _webrtc_connector(settings, executor, clock)
+        app.state.connect = _webrtc_connector(settings, executor, clock, pool.devices)
         app.state.connect_jpeg = partial(
             JpegPeer, executor=executor, silence_s=settings.idle_session_s, clock=clock.now
         )
@@ -231,11 +232,15 @@ async def _start_pool(
     return pool
 
 
-def _webrtc_connector(settings: Settings, executor: Executor, clock: AwakeClock) -> Connect:
+def _webrtc_connector(
+    settings: Settings, executor: Executor, clock: AwakeClock, devices: Sequence[str]
+) -> Connect:
+    for device in devices:
+        choose_h264(device)  # probed now, because it would delay the frames of other viewers
     options = PeerOptions(
         fps=settings.fps,
         codecs=parse_codecs(settings.codecs),
-        open_h264=choose_h264(),
+        open_h264=choose_h264,
         start_bitrate=settings.start_bitrate_kbps and settings.start_bitrate_kbps * 1000,
         highest_bitrate=settings.max_bitrate_kbps * 1000,
         silence_s=settings.idle_session_s,

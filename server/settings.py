@@ -142,6 +142,11 @@ class Settings(AccessSettings):
         default="auto",
         description="where to render: auto (every GPU, else the CPU), cpu, cuda, or cuda:0,cuda:1",
     )
+    cuda_kernels: Literal["auto", "triton", "torch"] = Field(
+        default="auto",
+        description="what warps on GPUs: triton (fused kernels), torch (slower), or auto: triton "
+        "where it renders what torch does",
+    )
     workers: int | None = Field(
         default=None,
         ge=1,

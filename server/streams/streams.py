@@ -24,7 +24,8 @@ from server.errors import (
     StreamNotFoundError,
 )
 from server.protocol.states import MeshState
-from server.streams.voice import Voice
+from server.streams.capture_clock import CaptureClock
+from server.streams.voice import Voice, VoicePacket
 
 Floats = NDArray[np.float32]
 
@@ -73,6 +74,8 @@ class Stream:
     on_deleted: list[Callable[[], None]] = field(default_factory=list)
     """Called once, when the stream is deleted."""
     voice: Voice = field(default_factory=Voice)
+    capture_clock: CaptureClock = field(default_factory=CaptureClock)
+    """Of its publisher."""
     deleted: bool = False
     permanent: bool = False
     """Whether it never expires."""
@@ -108,12 +111,19 @@ class Stream:
             self.counters.dropped += 1
             return False
         self.live = mesh
+        self.capture_clock.note_face(mesh.captured_at_ms, mesh.received_at)
         self._used_at = self._idle_clock()
         self.counters.accepted += 1
         for callback in tuple(self.on_published):
             callback(mesh)
         self._show(mesh)
         return True
+
+    def publish_voice(self, packet: VoicePacket) -> None:
+        """Let a packet of the publisher's voice be heard."""
+        self.capture_clock.note_voice(packet.captured_at_ms, packet.arrived_at)
+        self._used_at = self._idle_clock()
+        self.voice.publish(packet)
 
     def publish_idle(self, mesh: MeshState) -> bool:
         """Show a mesh frame of the idle animation, unless a publisher controls the stream.
