@@ -261,7 +261,7 @@ def test_an_array_is_split_between_its_elements(text: bytes, seqs: list[int]) ->
 
 
 def test_quotes_and_brackets_inside_strings_end_nothing() -> None:
-    written = [rb'"a\"', rb'"""', rb'"\"],["', rb'"]"', rb'{"a": "}\\"}']
+    written = [rb'"a\\"', rb'"\""', rb'"\\\"],["', rb'"]"', rb'{"a": "}\\\\"}']
     assert list(split_array(b"[" + b",".join(written) + b"]", 8)) == written
 
 
