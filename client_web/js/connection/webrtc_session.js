@@ -15,6 +15,7 @@ const MAX_BUFFERED_BYTES = 65_536; // poses queued behind this much data would a
 /**
  * @typedef {object} SessionEvents
  * @property {(stream: MediaStream) => void} onVideo
+ * @property {(receiver: RTCRtpReceiver) => void} [onVoice] missing on a page that is to hear none
  * @property {(event: import("./messages.js").ServerEvent) => void} onEvent
  * @property {() => void} onReady messages can be sent
  * @property {() => boolean} isVisible whether the page is visible: a hidden one may stop decoding
@@ -116,6 +117,7 @@ export class WebRtcSession {
   #prepare() {
     const { receiver } = this.#pc.addTransceiver("video", { direction: "recvonly" });
     if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0; // lowest latency
+    if (this.#events.onVoice) this.#pc.addTransceiver("audio", { direction: "recvonly" });
     // Unordered and unreliable: a lost pose is replaced by the next one.
     const view = this.#pc.createDataChannel("view", { ordered: false, maxRetransmits: 0 });
     view.onopen = () => this.#events.onReady();
@@ -123,7 +125,10 @@ export class WebRtcSession {
       const event = parseEvent(data);
       if (event) this.#events.onEvent(event);
     };
-    this.#pc.ontrack = ({ track }) => this.#events.onVideo(new MediaStream([track]));
+    this.#pc.ontrack = ({ track, receiver }) => {
+      if (track.kind === "audio") this.#events.onVoice?.(receiver);
+      else this.#events.onVideo(new MediaStream([track]));
+    };
     this.#pc.onconnectionstatechange = () => this.#connectionChanged();
     return view;
   }

@@ -1,4 +1,5 @@
-// WHEP signalling (draft-ietf-wish-whep): SDP over HTTP, one request to join and one to leave.
+// WHEP and WHIP signalling (draft-ietf-wish-whep, RFC 9725): SDP over HTTP, one request to join and one to
+// leave.
 
 import { access } from "./access.js";
 import { iceServers } from "./ice.js";
@@ -16,7 +17,7 @@ import { messageOf, Trouble } from "./trouble.js";
  * it does not know.
  *
  * @param {RTCPeerConnection} pc with its transceivers and data channels already added
- * @param {URL} endpoint the stream's WHEP address
+ * @param {URL} endpoint the stream's WHEP or WHIP address
  * @param {{signal?: AbortSignal, ticket?: string | null, fetch?: Fetch}} [options] `ticket`: of the
  *   queue, once its turn has come
  * @returns {Promise<URL>} the session's address, for `closeSession`
