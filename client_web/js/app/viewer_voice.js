@@ -73,10 +73,12 @@ export class ViewerVoice {
 }
 
 /**
+ * Read how much of a voice has arrived, and how loud it is.
+ *
  * @param {RTCRtpReceiver} receiver
  * @returns {Promise<Heard>}
  */
-async function heardBy(receiver) {
+export async function heardBy(receiver) {
   for (const report of (await receiver.getStats()).values()) {
     if (report.type !== "inbound-rtp") continue;
     return { packets: report.packetsReceived ?? 0, level: report.audioLevel ?? 0 };
