@@ -75,9 +75,12 @@ const onDraining = () => {
   manager.serverDrains();
 };
 const errorLine = find(document, "#server-error");
-const events = new ServerEvents(telemetry, viewSender.clock, errorLine, onDraining);
 // One's own voice, a quarter of a second late, would only disturb.
 const voice = publishing ? null : new ViewerVoice(document, life.signal, timers.now);
+telemetry.onFace = (captured_ms, shown_ms) => voice?.faceShown(captured_ms, shown_ms);
+const events = new ServerEvents(telemetry, viewSender.clock, errorLine, onDraining, (event) =>
+  voice?.clockReceived(event),
+);
 const manager = createConnection(endpoint, {
   ...{ display, state, events, voice, jpegCanvas: elements.jpeg },
   sendView: () => viewSender.send(),

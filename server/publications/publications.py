@@ -62,12 +62,14 @@ class Publication:
         self.mesh = StreamPublisher(self.stream)
 
     def stats(self) -> dict[str, Any]:
-        """Return the counts of its packets and frames."""
+        """Return the counts of its packets and frames, and how long both take to the server."""
+        paths = self.stream.capture_clock.paths
         return {
             "id": self.id,
             "stream": self.stream.id,
             "voice": asdict(self.voice),
             "mesh": self.mesh.counts,
+            "paths": asdict(paths) if paths else None,
         }
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from struct import pack
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, ViewportSize, expect, sync_playwright
 
 from scripts.benchmarking.fake_camera import FPS, camera_flags, render, write_y4m
 from scripts.install_tracker import FOLDER, MODELS, PROGRAM, missing
-from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS, DESKTOP, Server
+from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS, Server
 
 pytestmark = pytest.mark.skipif(
     bool(missing(FOLDER, {**PROGRAM, **MODELS})),
@@ -24,6 +24,7 @@ pytestmark = pytest.mark.skipif(
 
 RATE = 48_000
 LIVE_MS = 60_000
+VIEWPORT: ViewportSize = {"width": 1280, "height": 800}
 # No candidate of the server's answer can be reached.
 WITHOUT_UDP = """
 const apply = RTCPeerConnection.prototype.setRemoteDescription;
@@ -61,7 +62,7 @@ def speaking_browser(server: Server, folder: Path) -> Iterator[BrowserContext]:
             args=[*CHROMIUM_ARGUMENTS, *camera_flags(folder / "face.y4m"), microphone],
         )
         context = browser.new_context(
-            viewport=DESKTOP, permissions=["camera", "microphone"], bypass_csp=True
+            viewport=VIEWPORT, permissions=["camera", "microphone"], bypass_csp=True
         )
         yield context
         browser.close()

@@ -128,6 +128,11 @@ export class CallTable {
     for (const tile of this.#tiles.values()) this.#close(tile);
   }
 
+  /** @returns {boolean} */
+  get #blocked() {
+    return [...this.#tiles.values()].some(({ blocked }) => blocked);
+  }
+
   get #calibration() {
     const { pixel_m, straight } = this.#screen;
     return { pixel_m, ...(straight && { straight }) };
@@ -136,7 +141,7 @@ export class CallTable {
   /** @param {Person} person */
   #open(person) {
     const { base, timers, onBlocked } = this.#parts;
-    const tile = new CallTile(this.#page, base, person, timers, onBlocked);
+    const tile = new CallTile(this.#page, base, person, timers, () => onBlocked(this.#blocked));
     tile.calibrate(this.#calibration);
     this.#tiles.set(person.stream, tile);
     return tile;

@@ -12,8 +12,8 @@ import { ImageDisplay } from "./image_display.js";
 import { OffAxisDisplay } from "./off_axis_display.js";
 import { PageState } from "./page_state.js";
 import { ServerEvents } from "./server_events.js";
-import { TileVoice } from "./tile_voice.js";
 import { ViewSender } from "./view_sender.js";
+import { ViewerVoice } from "./viewer_voice.js";
 
 const HEARTBEAT_MS = 1000; // so that the server knows the viewer is there, and its view
 const PING_EVERY_MS = 500;
@@ -47,7 +47,7 @@ export class CallTile {
    * @param {URL} base the server's address
    * @param {Person} person
    * @param {import("../timing/view_clock.js").Timers} timers
-   * @param {(blocked: boolean) => void} onBlocked whether the browser waits for a click to play the voice
+   * @param {() => void} onBlocked `blocked` may have changed
    */
   constructor(page, base, { stream }, timers, onBlocked) {
     const { telemetry } = this;
@@ -63,16 +63,21 @@ export class CallTile {
     const display = this.#display();
     this.#backdrop = new Backdrop(page, () => display.element, this.panel.element);
     this.#backdrop.start(this.#life.signal);
-    this.#voice = new TileVoice(page.createElement("audio"), {
-      onLevel: (level) => this.panel.showLevel(level, timers.now()),
-      onBlocked,
+    this.#voice = new ViewerVoice(page, this.#life.signal, timers.now, {
+      controls: this.#voiceShown(onBlocked),
+      storage: null, // the voices of a call are not muted one by one
     });
+    telemetry.onFace = (captured_ms, shown_ms) => this.#voice.faceShown(captured_ms, shown_ms);
     this.#state = new PageState(this.#stateView(page), {
       onConnecting: () => this.#load(base),
       onLeavingLive: () => display.keepStill(),
     });
-    const events = new ServerEvents(telemetry, this.#viewSender.clock, { textContent: null }, () =>
-      this.#manager.serverDrains(),
+    const events = new ServerEvents(
+      telemetry,
+      this.#viewSender.clock,
+      { textContent: null },
+      () => this.#manager.serverDrains(),
+      (event) => this.#voice.clockReceived(event),
     );
     const endpoint = new URL(`v1/streams/${encodeURIComponent(stream)}/whep`, base);
     this.#manager = createConnection(endpoint, {
@@ -124,9 +129,14 @@ export class CallTile {
     this.#seat.eyes.release();
   }
 
-  /** Play the voice if the browser waits for a click. Must be called for one. */
+  /** @returns {boolean} whether the browser waits for a click to play the voice */
+  get blocked() {
+    return this.#voice.stats.state === "blocked";
+  }
+
+  /** Play the voice after all. Must be called for a click. */
   unblock() {
-    this.#voice.unblock();
+    if (this.blocked) this.#voice.toggleMute();
   }
 
   /** Try again now, if an attempt is being waited for. */
@@ -143,6 +153,7 @@ export class CallTile {
       displayed_eye_m: this.telemetry.journal.displayedPose?.position ?? null,
       state: this.#state.name,
       stream: this.stream,
+      voice: this.#voice.stats,
     };
   }
 
@@ -150,9 +161,26 @@ export class CallTile {
   close() {
     this.#life.abort();
     this.#manager.close();
-    this.#voice.close();
     for (const interval of this.#intervals) clearInterval(interval);
     this.panel.element.remove();
+  }
+
+  /**
+   * @param {() => void} onBlocked
+   * @returns {import("./viewer_voice.js").VoiceShown}
+   */
+  #voiceShown(onBlocked) {
+    const { panel } = this;
+    const { now } = this.#timers;
+    return {
+      set state(/** @type {import("../panels/voice_controls.js").VoiceState} */ _state) {
+        onBlocked();
+      },
+      set level(/** @type {number} */ level) {
+        panel.showLevel(level, now());
+      },
+      set offset(/** @type {import("../voice/lip_sync.js").VoiceOffset} */ _offset) {},
+    };
   }
 
   #display() {

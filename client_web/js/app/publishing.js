@@ -234,7 +234,9 @@ export class Publishing {
    * @param {Avatar} avatar
    */
   async #publish(stream, avatar) {
-    const faces = new FacePublisher(this.#driver, avatar.expression_names, Date.now(), this.#now);
+    const { timeOrigin } = performance;
+    const names = avatar.expression_names;
+    const faces = new FacePublisher(this.#driver, names, Date.now(), this.#now, timeOrigin);
     const paths = pathsTo(this.#base, stream, () => this.#voice.track);
     this.#connection = new PublisherConnection(stream, avatar.id, {
       streams: this.#streams,

@@ -68,6 +68,7 @@ export class WebRtcSession {
       this.#address = await openSession(this.#pc, endpoint, {
         signal: AbortSignal.any([signal, timeout]),
         ticket,
+        readAnswer: separateVoice,
       });
     } catch (error) {
       if (timeout.aborted) throw new Trouble("unreachable", { detail: "no answer in time" });
@@ -167,4 +168,19 @@ export class WebRtcSession {
     if (now - media.bytesAt_ms > timeout_ms) this.#end(new Trouble("stalled"));
     else if (now - media.framesAt_ms > DECODE_TIMEOUT_MS) this.#end(new Trouble("undecodable"));
   }
+}
+
+/**
+ * Put the voice of an answer into a media stream of its own. The browser would align both tracks of
+ * one stream, and hold the video back where the voice takes longer; this page holds back the voice.
+ *
+ * @param {string} sdp
+ * @returns {string}
+ */
+export function separateVoice(sdp) {
+  const [session, ...sections] = sdp.split(/^(?=m=)/m);
+  const separated = sections.map((section) =>
+    section.startsWith("m=audio") ? section.replace(/^a=msid:\S+/m, "a=msid:voice") : section,
+  );
+  return [session, ...separated].join("");
 }

@@ -10,6 +10,7 @@ import { find } from "./dom.js";
 export class VoiceControls {
   #button;
   #pill;
+  #offset;
 
   /**
    * @param {ParentNode} page
@@ -19,6 +20,7 @@ export class VoiceControls {
   constructor(page, signal, onToggle) {
     this.#button = find(page, "#voice-button");
     this.#pill = find(page, "#unmute");
+    this.#offset = find(page, "[data-voice-offset]");
     this.#button.addEventListener("click", onToggle, { signal });
     find(this.#pill, "button").addEventListener("click", onToggle, { signal });
   }
@@ -34,8 +36,27 @@ export class VoiceControls {
     this.#pill.hidden = state !== "blocked";
   }
 
+  /** @param {import("../voice/lip_sync.js").VoiceOffset} offset */
+  set offset(offset) {
+    const text = offsetText(offset);
+    if (this.#offset.textContent !== text) this.#offset.textContent = text;
+  }
+
   /** @param {number} level 0 to 1 */
   set level(level) {
     this.#button.style.setProperty("--level", level.toFixed(2));
   }
+}
+
+/**
+ * Describe how the voice fits the lips.
+ *
+ * @param {import("../voice/lip_sync.js").VoiceOffset} offset
+ * @returns {string} "" if it was not measured
+ */
+export function offsetText({ p50, p95 }) {
+  if (p50 === null || p95 === null) return "";
+  const rounded = Math.round(p50);
+  const side = rounded < 0 ? "before" : "after";
+  return `Voice ${Math.abs(rounded)} ms ${side} the lips (95 % within ± ${Math.round(p95)} ms)`;
 }

@@ -9,7 +9,7 @@ import { openPublisher } from "../../../client_web/js/app/publisher_path.js";
 import { VoicePlayer } from "../../../client_web/js/app/voice_player.js";
 import { Trouble } from "../../../client_web/js/connection/trouble.js";
 import { NO_MICROPHONE, OwnVoicePanel } from "../../../client_web/js/panels/own_voice_panel.js";
-import { VoiceControls } from "../../../client_web/js/panels/voice_controls.js";
+import { offsetText, VoiceControls } from "../../../client_web/js/panels/voice_controls.js";
 import { FakeDocument, FakeElement, settled } from "../fakes.js";
 
 const denied = () => new DOMException("denied", "NotAllowedError");
@@ -277,4 +277,13 @@ test("a stream without a voice has no buttons, and a blocked one has a clear one
   pill.querySelector("button").click();
   button.click();
   assert.equal(toggled, 2);
+});
+
+test("the offset is told in words, and not before it was measured", () => {
+  assert.equal(offsetText({ p50: null, p95: null, count: 0 }), "");
+  assert.equal(
+    offsetText({ p50: 11.6, p95: 30.4, count: 9 }),
+    "Voice 12 ms after the lips (95 % within ± 30 ms)",
+  );
+  assert.match(offsetText({ p50: -8, p95: 9, count: 9 }), /^Voice 8 ms before the lips/);
 });
