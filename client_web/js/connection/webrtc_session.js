@@ -125,6 +125,7 @@ export class WebRtcSession {
     this.#pc.createDataChannel("events").onmessage = ({ data }) => {
       const event = parseEvent(data);
       if (event) this.#events.onEvent(event);
+      if (event?.type === "expired") this.#end(new Trouble("expired", { detail: event.detail }));
     };
     this.#pc.ontrack = ({ track, receiver }) => {
       if (track.kind === "audio") this.#events.onVoice?.(receiver);
