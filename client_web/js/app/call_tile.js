@@ -17,6 +17,7 @@ import { ViewerVoice } from "./viewer_voice.js";
 
 const HEARTBEAT_MS = 1000; // so that the server knows the viewer is there, and its view
 const PING_EVERY_MS = 500;
+const FPS = 30; // of cameras: faces and eyes do not move more often
 const DEFAULT_LATENCY_MS = 50; // until a frame was displayed
 
 /** @typedef {import("../connection/call_connection.js").Person} Person */
@@ -74,7 +75,7 @@ export class CallTile {
     });
     const events = new ServerEvents(
       telemetry,
-      this.#viewSender.clock,
+      atMost(FPS, this.#viewSender.clock),
       { textContent: null },
       () => this.#manager.serverDrains(),
       (event) => this.#voice.clockReceived(event),
@@ -231,6 +232,24 @@ export class CallTile {
     const received = await session?.received();
     if (received) this.telemetry.received(received.bytes, this.#timers.now());
   }
+}
+
+/**
+ * Limit the frame rate that a server tells to a view clock.
+ *
+ * @param {number} most
+ * @param {{fps: number}} clock
+ */
+function atMost(most, clock) {
+  clock.fps = most;
+  return {
+    get fps() {
+      return clock.fps;
+    },
+    set fps(fps) {
+      clock.fps = Math.min(fps, most);
+    },
+  };
 }
 
 /**
