@@ -20,11 +20,13 @@ from server.admission.shares import EVERYTHING, Shares
 from server.auth.addresses import among
 from server.awake_clock import AwakeClock
 from server.background import BackgroundTasks
+from server.calls.calls import Calls
 from server.drivers.drivers import Drivers, check_drivers
 from server.encoding.codecs import parse_codecs
 from server.encoding.nvenc import choose_h264
 from server.http import (
     avatars,
+    calls,
     health,
     jpeg_socket,
     load,
@@ -78,6 +80,7 @@ ROUTERS = (
     whip.router,
     queue.router,
     streams.router,
+    calls.router,
     avatars.router,
     recordings.router,
     render.router,
@@ -193,6 +196,8 @@ async def _run_parts(
         if settings.demo:
             demo = _make_demo(all_streams, pool.avatars)
             background.start("animate the demo", partial(run_idle_animation, demo, settings.fps))
+        app.state.calls = Calls(all_streams, settings.max_calls, settings.call_grace_s, clock.now)
+        background.start("end abandoned seats", app.state.calls.end_lost)
         app.state.background = background
         app.state.recordings = _open_recordings(settings)
         app.state.replays = Replays()
