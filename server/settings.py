@@ -153,6 +153,13 @@ class Settings(AccessSettings):
         le=64,
         description="render processes per device; default: by device and cores",
     )
+    cores: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="CPU cores that this server may use; default: those that it may run on, which "
+        "several servers of one machine share",
+    )
     threads: int | None = Field(
         default=None,
         ge=1,
