@@ -240,8 +240,9 @@ class _Reader(pickle.Unpickler):
             return _STAND_INS[module, name]
         except KeyError:
             raise PickleError(
-                f"refused: the pickle file names {module}.{name}, which is no array; nothing of it "
-                "was run. Save its arrays as .npz with a program that you trust"
+                f"refused: the pickle file names {shown(f'{module}.{name}', 60)}, which is no "
+                "array; nothing of it was run. Save its arrays as .npz with a program that you "
+                "trust"
             ) from None
 
     def persistent_load(self, pid: Any) -> Any:

@@ -76,6 +76,7 @@ def same_bytes_often() -> bytes:
         (dictionary(sparse(_shape=(2, 2))), "a sparse matrix lacks the array data"),
         (same_bytes_often(), "its arrays have more bytes than the file"),
         (dictionary(b"cchumpy.ch\nCh\n)\x81q\x01}" + text("x") + b"h\x01sb"), "chumpy variable"),
+        (b"\x80\x02c\x00\x1bos\n" + b"x" * 500 + b"\n.", r"names \?\?os\.x{55}\.\.\., which is no"),
         (b"\x80\x02cnumpy\ndtype\n}b.", r"its instructions fail \(TypeError\)"),
     ],
 )
