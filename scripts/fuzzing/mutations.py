@@ -162,7 +162,8 @@ def _npz(data: bytes, random: Random) -> bytes:
         case 3 if arrays[name].size and arrays[name].dtype.kind in "fiu":
             flat = arrays[name].reshape(-1).copy()
             with np.errstate(all="ignore"):
-                changed = np.array(random.choice(_NUMBERS), np.float64).astype(flat.dtype)
+                number = random.choice([n for n in _NUMBERS if not abs(n) > 1e300])
+                changed = np.float64(number).astype(flat.dtype)
             flat[random.randrange(flat.size)] = changed
             arrays[name] = flat.reshape(arrays[name].shape)
         case 4:
