@@ -86,8 +86,8 @@ def voice(command: Voice) -> dict[str, Any]:
             for _ in range(command.rounds)
             for with_voice in (True, False)
         ]
-        sent_kbps = _sent_kbps(publisher)
-    return _summary(runs, sent_kbps)
+        sent = publisher.evaluate("telewarp.stats().publishing")
+    return _summary(runs, sent)
 
 
 @contextmanager
@@ -157,10 +157,6 @@ def _publisher(open_window: OpenWindow, address: str) -> Page:
     return page
 
 
-def _sent_kbps(publisher: Page) -> float:
-    return round(float(publisher.evaluate("telewarp.stats().publishing.sent_kbps")), 1)
-
-
 def _watch(
     open_window: OpenWindow, address: str, publisher: Page, seconds: float, with_voice: bool
 ) -> dict[str, Any]:
@@ -178,7 +174,7 @@ def _watch(
     return {"with_voice": with_voice, "began_ms": began_ms, "told": told, **recorded}
 
 
-def _summary(runs: Sequence[dict[str, Any]], sent_kbps: float) -> dict[str, Any]:
+def _summary(runs: Sequence[dict[str, Any]], sent: dict[str, Any]) -> dict[str, Any]:
     spoken = [run for run in runs if run["with_voice"]]
     offsets = np.concatenate([_offsets(run) for run in spoken])
     return {
@@ -198,7 +194,9 @@ def _summary(runs: Sequence[dict[str, Any]], sent_kbps: float) -> dict[str, Any]
         "face_path_of_rounds_ms": [
             {"with_voice": run["with_voice"], **_percentiles(_face(run))} for run in runs
         ],
-        "mesh_kbps": sent_kbps,
+        "sent_kbps": round(sent["sent_kbps"], 1),
+        "voice_kbps": round(sent["voice_kbps"], 1),
+        "tracked_fps": round(sent["tracked_fps"], 1),
         "cores": os.cpu_count(),
     }
 
