@@ -55,7 +55,8 @@
  *
  * @typedef {{type: "error", detail: string}} ErrorEvent a message of this page was refused
  * @typedef {{type: "draining"}} DrainingEvent the server shuts down soon
- * @typedef {FrameEvent | PongEvent | VoiceEvent | ErrorEvent | DrainingEvent} ServerEvent
+ * @typedef {{type: "expired", detail: string}} ExpiredEvent the token has expired: the session ends
+ * @typedef {FrameEvent | PongEvent | VoiceEvent | ErrorEvent | DrainingEvent | ExpiredEvent} ServerEvent
  */
 
 const DECIMALS = 1e4; // an expression value rounded to 0.0001 differs by less than one grey level
@@ -162,7 +163,9 @@ export function toEvent(message) {
   if (message?.type === "pong" && Number.isFinite(message.sent_at_ms)) return message;
   if (message?.type === "draining") return message;
   if (message?.type === "voice" && Number.isFinite(message.captured_at_ms)) return message;
-  if (message?.type === "error" && typeof message.detail === "string") return message;
+  if (["error", "expired"].includes(message?.type) && typeof message.detail === "string") {
+    return message;
+  }
   return null;
 }
 

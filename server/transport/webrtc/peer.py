@@ -70,7 +70,8 @@ class PeerOptions:
     """Maximum frames per second."""
     codecs: tuple[Codec, ...]
     """The preferred one first."""
-    open_h264: OpenCodec
+    open_h264: Callable[[str], OpenCodec]
+    """Returns what opens the H.264 encoder of frames that a device renders."""
     start_bitrate: int | None
     """Bits per second; None for the default of the frame size."""
     highest_bitrate: int
@@ -239,7 +240,7 @@ class AiortcPeer:
             fps=self._options.fps,
             bitrate=self._rate.target,
             highest_bitrate=self._options.highest_bitrate,
-            open_codec=self._options.open_h264,
+            open_codec=self._options.open_h264(self._session.slots.device),
         )
         self._session.target_bitrate = self._rate.target
         return self._encoder
