@@ -138,7 +138,9 @@ def build_pool(settings: Settings) -> RenderPool:
     """Return a pool of real renderers; importing the models takes seconds."""
     from server.pool.engine import ModelEngineFactory
 
-    factory = ModelEngineFactory(settings.avatars, default_warp_threads(available_cores()))
+    cores = settings.cores or available_cores()
+    threads = default_warp_threads(cores)
+    factory = ModelEngineFactory(settings.avatars, threads, settings.cuda_kernels)
     return RenderPool(pool_settings(settings), factory)
 
 
@@ -147,6 +149,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
     return PoolSettings(
         devices=settings.device,
         workers=settings.workers,
+        cores=settings.cores,
         threads=settings.threads,
         log_level=logging.getLevelNamesMapping()[settings.log_level.upper()],
         log_format=settings.log_format,
@@ -187,7 +190,7 @@ async def _run_parts(
         if settings.max_sessions is None:
             background.start(
                 "measure the capacity",
-                partial(find_capacity, pool, admission, settings.fps, executor),
+                partial(find_capacity, pool, admission, settings.fps, executor, settings.cores),
             )
         sessions = Sessions(all_streams, pool, settings.fps, admission)
         stack.push_async_callback(sessions.close_all)

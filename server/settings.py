@@ -142,11 +142,23 @@ class Settings(AccessSettings):
         default="auto",
         description="where to render: auto (every GPU, else the CPU), cpu, cuda, or cuda:0,cuda:1",
     )
+    cuda_kernels: Literal["auto", "triton", "torch"] = Field(
+        default="auto",
+        description="what warps on GPUs: triton (fused kernels), torch (slower), or auto: triton "
+        "where it renders what torch does",
+    )
     workers: int | None = Field(
         default=None,
         ge=1,
         le=64,
         description="render processes per device; default: by device and cores",
+    )
+    cores: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="CPU cores that this server may use; default: those that it may run on, which "
+        "several servers of one machine share",
     )
     threads: int | None = Field(
         default=None,

@@ -46,6 +46,9 @@ LARGEST_COEFFICIENT = 10.0
 LONGEST_EXPRESSION = 1024
 LONGEST_VERTICES = 8 * 2**20
 """Characters of base64: some 500 000 vertices, above every avatar we know."""
+LONGEST_FRAME = LONGEST_VERTICES + 2**19
+"""Characters of one mesh frame. A text is parsed at once, so this bounds how long that takes: 25 ms
+for spaces or digits alone."""
 LONGEST_SMALL_MESSAGE = 4096
 """Characters of a view, a ping or a request to create a stream; each takes some 200."""
 FRAME_VALUES = LONGEST_EXPRESSION + 64
@@ -313,6 +316,8 @@ _Parsed = TypeVar("_Parsed")
 
 def parse_mesh_frame(text: str | bytes) -> MeshFrame:
     """Read one face frame."""
+    if len(text) > LONGEST_FRAME:
+        _refuse_length(text, LONGEST_FRAME)
     return _parse(_mesh_frame, text, FRAME_VALUES)
 
 
@@ -362,7 +367,9 @@ def parse_viewer_message(text: str | bytes) -> View | MeshMessage | Ping:
 
 
 def parse_render_request(text: bytes) -> RenderRequest:
-    """Read the body of `POST /v1/render`."""
+    """Read the body of `POST /v1/render`; its two frames together are as long as one may be."""
+    if len(text) > LONGEST_FRAME:
+        _refuse_length(text, LONGEST_FRAME)
     return _parse(_render_request, text, 2 * FRAME_VALUES)
 
 
@@ -387,8 +394,8 @@ def parse_small(adapter: TypeAdapter[_Parsed], text: str | bytes) -> _Parsed:
     return _parse(adapter, text, _SMALL_VALUES)
 
 
-def _refuse_length(text: str | bytes) -> NoReturn:
-    raise BadMessageError(f"expected at most {LONGEST_SMALL_MESSAGE} characters, got {len(text)}")
+def _refuse_length(text: str | bytes, longest: int = LONGEST_SMALL_MESSAGE) -> NoReturn:
+    raise BadMessageError(f"expected at most {longest} characters, got {len(text)}")
 
 
 def _parse(adapter: TypeAdapter[_Parsed], text: str | bytes, most_values: int) -> _Parsed:

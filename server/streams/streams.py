@@ -25,7 +25,7 @@ from server.errors import (
 )
 from server.protocol.states import MeshState
 from server.streams.capture_clock import CaptureClock
-from server.streams.voice import Voice
+from server.streams.voice import Voice, VoicePacket
 
 Floats = NDArray[np.float32]
 
@@ -125,6 +125,12 @@ class Stream:
             callback(mesh)
         self._show(mesh)
         return True
+
+    def publish_voice(self, packet: VoicePacket) -> None:
+        """Let a packet of the publisher's voice be heard."""
+        self.capture_clock.note_voice(packet.captured_at_ms, packet.arrived_at)
+        self._used_at = self._idle_clock()
+        self.voice.publish(packet)
 
     def publish_idle(self, mesh: MeshState) -> bool:
         """Show a mesh frame of the idle animation, unless a publisher controls the stream.
