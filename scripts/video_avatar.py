@@ -44,7 +44,6 @@ class VideoArguments:
     consent: str
     out: Path
     hair: str
-    focal_ratio: float | None
     anyway: bool
     size: int
     minutes: float
@@ -169,7 +168,6 @@ def plan(arguments: VideoArguments, clip: Clip, runner: StageRunner) -> list[Sta
         clip,
         folder,
         models / install_tracker.MODEL,
-        arguments.focal_ratio,
         arguments.anyway,
     )
     imaging = ImagingStages(
@@ -179,7 +177,7 @@ def plan(arguments: VideoArguments, clip: Clip, runner: StageRunner) -> list[Sta
     return [
         Stage("inspect", fitting.inspect, (arguments.anyway,), ()),
         Stage("track", fitting.track, (), (folder / "track.npz",)),
-        Stage("identity", fitting.identity, (arguments.focal_ratio,), (folder / "person.npz",)),
+        Stage("identity", fitting.identity, (), (folder / "person.npz",)),
         Stage("pose", fitting.pose, (), (folder / "poses.npz",)),
         Stage(
             "matte",
