@@ -143,6 +143,9 @@ def make(arguments: VideoArguments) -> int:
     except (install_tracker.InstallError, OSError, ValueError) as error:
         report.write({"error": str(error)})
         return 1
+    except SystemExit as ended:  # training that was interrupted, or cannot resume
+        report.write({"error": str(ended)})
+        return 1
     report.write({"avatar": str(arguments.out / "avatar")})
     if arguments.progress == "bar":
         print(f"to serve it: scripts/serve.sh --avatars {arguments.out}")
