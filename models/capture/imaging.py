@@ -224,8 +224,9 @@ class ImagingStages:
         self._describe(part, scene, splits)
         save_sheet(shown, self.folder / "sheets" / "dataset.jpg")
         shutil.rmtree(data, ignore_errors=True)
-        # Training would resume a run on the former dataset.
+        # Training would resume a run on the former dataset, and weights of it fit another head.
         (self.out / "checkpoint.pt").unlink(missing_ok=True)
+        shutil.rmtree(self.out / "avatar", ignore_errors=True)
         part.rename(data)
 
     def _describe(self, part: Path, scene: _Scene, splits: dict[str, list[list[int]]]) -> None:
