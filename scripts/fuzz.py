@@ -183,6 +183,13 @@ def _use(pid: int) -> dict[str, int]:
     return {**memory_mb(pid), "threads": counts["task"], "files": counts["fd"]}
 
 
+@schemathesis.serializer(
+    "application/sdp", "application/trickle-ice-sdpfrag", "application/x-ndjson"
+)
+def _as_text(context: schemathesis.SerializationContext, value: object) -> bytes:
+    return str(value).encode(errors="replace")
+
+
 def _requests(server: Fuzzed, seed: int) -> Iterator[None]:
     """Call all operations in turn until the time is over; yields after each."""
     schema = schemathesis.openapi.from_url(f"{server.address}/openapi.json")
