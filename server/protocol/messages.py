@@ -77,7 +77,7 @@ class _NullMeans:
         return self._default if value is None else value
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
     """Convert 3.0 to 3: an integer of JSON Schema, and all that languages of doubles can write."""
     if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_SEQ:
         return int(value)
@@ -96,7 +96,7 @@ def _unit(quaternion: tuple[float, float, float, float]) -> tuple[float, float, 
     return (x / length, y / length, z / length, w / length)
 
 
-Seq = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=LARGEST_SEQ)]
+Seq = Annotated[int, BeforeValidator(whole), Field(ge=0, le=LARGEST_SEQ)]
 ClockMs = Annotated[float, Field(ge=-LONGEST_CLOCK_MS, le=LONGEST_CLOCK_MS)]
 Metres = Annotated[float, Field(ge=-FARTHEST_M, le=FARTHEST_M)]
 Point = tuple[Metres, Metres, Metres]
@@ -111,7 +111,7 @@ Quaternion = Annotated[
 _NO_ROTATION = (0.0, 0.0, 0.0, 1.0)
 _ORIGIN = (0.0, 0.0, 0.0)
 _Rotation = Annotated[Quaternion, _NullMeans(_NO_ROTATION)]
-_AvatarId = Annotated[str, Field(max_length=128), _NullMeans("default")]
+AvatarId = Annotated[str, Field(max_length=128), _NullMeans("default")]
 # The range of each avatar is checked in `decode.py`.
 Coefficient = Annotated[float, Field(ge=-LARGEST_COEFFICIENT, le=LARGEST_COEFFICIENT)]
 
@@ -264,7 +264,7 @@ class RenderRequest(Message):
         }
     )
 
-    avatar: _AvatarId = "default"
+    avatar: AvatarId = "default"
     frame: Annotated[RenderFace, _NullMeans(RenderFace())] = RenderFace()
     view: RenderView | None = Field(default=None, description="Default: the avatar's own view")
     mode: Annotated[Literal["full", "warp"], _NullMeans("full")] = "full"
@@ -277,7 +277,7 @@ class RenderRequest(Message):
 class StreamRequest(Message):
     """Request to create a stream."""
 
-    avatar: _AvatarId = "default"
+    avatar: AvatarId = "default"
     id: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$",
@@ -375,16 +375,23 @@ def parse_render_request(text: bytes) -> RenderRequest:
 
 def parse_stream_request(text: bytes) -> StreamRequest:
     """Read the body of `POST /v1/streams`; an empty one selects all defaults."""
-    if len(text) > LONGEST_SMALL_MESSAGE:
-        _refuse_length(text)
-    return _parse(_stream_request, text if text.strip() else b"{}", _SMALL_VALUES)
+    return parse_small(_stream_request, text if text.strip() else b"{}")
 
 
 def parse_replay_request(text: bytes) -> ReplayRequest:
     """Read the body of `POST /v1/recordings/{id}/replay`."""
+    return parse_small(_replay_request, text)
+
+
+def parse_small(adapter: TypeAdapter[_Parsed], text: str | bytes) -> _Parsed:
+    """Read a message of at most `LONGEST_SMALL_MESSAGE` characters.
+
+    Raises:
+        BadMessageError: If it is too long or does not fit the adapter's type.
+    """
     if len(text) > LONGEST_SMALL_MESSAGE:
         _refuse_length(text)
-    return _parse(_replay_request, text, _SMALL_VALUES)
+    return _parse(adapter, text, _SMALL_VALUES)
 
 
 def _refuse_length(text: str | bytes, longest: int = LONGEST_SMALL_MESSAGE) -> NoReturn:
