@@ -1,282 +1,204 @@
-"""Fuzz a real server with tokens: send requests that are wrong in every way, for some minutes.
+"""Fuzz the importers: change real files at random, and see how they are read.
 
-    .venv/bin/python scripts/fuzz.py http --minutes 10
-    .venv/bin/python scripts/fuzz.py sdp --minutes 10
+    .venv/bin/python scripts/fuzz.py ../shared/cases models/avatars/default/head.npz --minutes 10
 
-Starts a server. `http` calls every operation of its OpenAPI description with values that fit the
-description and with others (schemathesis); `sdp` sends damaged offers and candidates by WHEP and
-WHIP. Ends with one line of JSON: the number of answers by status, server errors, tracebacks in the
-log, and memory (MB, shared pages counted once), threads and files of the server after a fifth of
-the time and at the end. The exit code is 1 if there was a server error or traceback, or if the
-memory grew by more than 10 %.
+Files are taken by their suffixes, from folders too: meshes (.glb, .gltf, .obj), FLAME's models
+(.pkl, .npz), head files (.npz), recordings (.csv, .json), checkpoints of the paper's authors
+(commandline_args.txt, checkpoints/*.tar). A changed file must be read, or refused in one line
+within 2 s of processor time, and with 300 MB. Everything else is a fault: it is printed, and the
+file is kept in `--keep`. Ends with a line of JSON for each suffix; the exit code is 1 if there were
+faults. The same seed changes the files in the same order.
 """
 
 from __future__ import annotations
 
 import json
-import random
-import re
+import multiprocessing
 import sys
-import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from random import Random
+from typing import Annotated
 
-import httpx2
-import schemathesis
 import tyro
-from hypothesis import HealthCheck, given, settings
-from schemathesis import Case
-from schemathesis.core.result import Ok
 
-from scripts.benchmarking.serving import memory_mb, serve
-from server.auth.grants import Scope
-from server.auth.tokens import read_tokens
+from scripts.fuzzing.importers import IMPORTERS, Outcome, memory_mb, try_file
+from scripts.fuzzing.mutations import mutate
 
-_SETTINGS = "--max-requests-per-s 100000 --max-sessions 8 --idle-session-s 2 --max-streams 64"
-_MOST_GROWTH = 1.1
-_WARM_PART = 0.2
-"""Part of the time after which nothing should grow any more."""
-_EXAMPLES = 25
-"""Calls of one operation before the next one's turn."""
-_MUTATIONS = 6
-"""Most changes of one offer."""
-_BUSY = {"full", "draining"}
-"""Reasons of a 503 that are no error."""
-_SDP = {"Content-Type": "application/sdp"}
-_FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
-_LINES = """v=0
-o=- 1 2 IN IP4 127.0.0.1
-s=-
-t=0 0
-a=group:BUNDLE 0 1 2
-a=ice-ufrag:abcd
-a=ice-pwd:abcdefghijklmnopqrstuvwx
-a=fingerprint:sha-256 FINGERPRINT
-a=setup:actpass
-m=audio 9 UDP/TLS/RTP/SAVPF 111 0
-c=IN IP4 0.0.0.0
-a=mid:0
-a=rtcp-mux
-a=sendrecv
-a=rtpmap:111 opus/48000/2
-a=fmtp:111 minptime=10;useinbandfec=1
-a=candidate:1 1 udp 2130706431 192.0.2.1 50000 typ host
-m=video 9 UDP/TLS/RTP/SAVPF 102 96 97
-c=IN IP4 0.0.0.0
-a=mid:1
-a=rtcp-mux
-a=recvonly
-a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid
-a=rtpmap:102 H264/90000
-a=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f
-a=rtcp-fb:102 nack pli
-a=rtpmap:96 VP8/90000
-a=rtpmap:97 rtx/90000
-a=fmtp:97 apt=96
-a=ssrc:1234 cname:x
-m=application 9 UDP/DTLS/SCTP webrtc-datachannel
-c=IN IP4 0.0.0.0
-a=mid:2
-a=sctp-port:5000
-a=max-message-size:262144
-a=candidate:1 1 udp 1 fe80::1 1024 typ srflx raddr 0.0.0.0 rport 9 generation 0
-a=end-of-candidates""".replace("FINGERPRINT", ":".join(["AB"] * 32)).splitlines()
-_WORDS = (
-    "0",
-    "-1",
-    "65536",
-    "99999999999999999999",
-    "1e9",
-    "",
-    " ",
-    "*",
-    "\u00e9",
-    "\x00",
-    "x" * 300,
-)
-"""What replaces a part of a line."""
+MAX_SECONDS, MAX_MB = 2.0, 300
+"""Of processor time, and of memory beyond what the process has before."""
+_HANG_S = 30.0
+"""After which a reader is ended. Longer than `MAX_SECONDS`, for machines with other work."""
+_MAX_FILE_BYTES = 8 << 20
+"""Of files that are changed: larger ones leave little time for others."""
 
 
 @dataclass(frozen=True)
-class Options:
-    """Fuzz a server."""
+class Arguments:
+    """Fuzz the importers."""
 
-    what: Annotated[Literal["http", "sdp"], tyro.conf.Positional]
-    """What is sent."""
-    minutes: float = 10.0
-    """How long."""
-    seed: int = 0
-    """Selects the damages of `sdp`."""
+    files: Annotated[list[Path], tyro.conf.Positional]
+    """Files to change, or folders of them."""
+    minutes: float = 1.0
+    """Duration."""
+    seed: int | None = None
+    """Seed of the changes; default: a new one, which is printed."""
+    keep: Path = Path("runs/fuzz")
+    """Folder for files that show a fault."""
 
 
 @dataclass
-class Fuzzed:
-    """A server that is fuzzed, and what it has answered."""
+class Tally:
+    """What happened to the files of one suffix."""
 
-    address: str
-    pid: int
-    headers: Mapping[str, str]
-    ends_at: float
-    statuses: Counter[int] = field(default_factory=Counter)
-    errors: list[str] = field(default_factory=list)
+    files: int = 0
+    accepted: int = 0
+    faults: int = 0
+    slowest_s: float = 0.0
+    most_mb: int = 0
+    """Beyond what the process had before the first file."""
 
-    @property
-    def over(self) -> bool:
-        """Whether the time is over."""
-        return time.monotonic() > self.ends_at
-
-    def count(self, status: int, request: str, answer: str) -> None:
-        """Count an answer, and keep the first server errors."""
-        self.statuses[status] += 1
-        busy = status == 503 and json.loads(answer).get("reason") in _BUSY
-        if status >= 500 and not busy and len(self.errors) < 10:
-            self.errors.append(f"{status} {answer[:300]} to {request[:2000]}")
+    def add(self, outcome: Outcome, base_mb: int) -> None:
+        """Count an outcome."""
+        self.files += 1
+        self.accepted += outcome.accepted
+        self.slowest_s = round(max(self.slowest_s, outcome.seconds), 2)
+        self.most_mb = max(self.most_mb, outcome.peak_mb - base_mb)
 
 
-def main(options: Options) -> int:
-    """Run the fuzzer. Returns the exit code."""
-    warm: dict[str, int] | None = None
-    with tempfile.TemporaryDirectory() as folder, _fuzzed(options, Path(folder)) as server:
-        began = time.monotonic()
-        fuzz = {"http": _requests, "sdp": _offers}[options.what]
-        for _ in fuzz(server, options.seed):
-            if warm is None and time.monotonic() - began > options.minutes * 60 * _WARM_PART:
-                warm = _use(server.pid)
-                print(f"warm: {warm}", file=sys.stderr, flush=True)
-        time.sleep(5)  # until the last sessions have ended
-        end = _use(server.pid)
-        result = {
-            "statuses": dict(sorted(server.statuses.items())),
-            "errors": server.errors,
-            "tracebacks": (Path(folder) / "log").read_text().count("Traceback"),
-            "warm": warm,
-            "end": end,
-        }
-    print(json.dumps(result))
-    grown = warm is not None and end["server"] > warm["server"] * _MOST_GROWTH
-    return 1 if result["errors"] or result["tracebacks"] or grown else 0
+class Reader:
+    """A process that reads files, replaced when it hangs or dies.
+
+    Args:
+        examples: Files that it reads before it counts: kernels are compiled at their first use.
+    """
+
+    def __init__(self, examples: list[Path]) -> None:
+        self._context, self._examples = multiprocessing.get_context("spawn"), examples
+        self._start()
+
+    def _start(self) -> None:
+        self._own, other = self._context.Pipe()
+        self._process = self._context.Process(
+            target=_read_files, args=(other, self._examples), daemon=True
+        )
+        self._process.start()
+        other.close()
+        self.first_mb = self.last_mb = int(self._own.recv())
+
+    def read(self, path: Path, source: Path) -> Outcome | str:
+        """Return what happened; a text if the process had to be replaced."""
+        self._own.send((path, source))
+        try:
+            if self._own.poll(_HANG_S):
+                outcome, self.last_mb = self._own.recv()
+                return Outcome(**outcome)
+            problem = f"no answer within {_HANG_S:g} s"
+        except EOFError:
+            self._process.join()
+            problem = f"the process ended with {self._process.exitcode}"
+        self.close()
+        self._start()
+        return problem
+
+    def close(self) -> None:
+        """End the process."""
+        self._own.close()
+        self._process.kill()
+        self._process.join()
 
 
-@contextmanager
-def _fuzzed(options: Options, folder: Path) -> Iterator[Fuzzed]:
-    """Run a server that asks for tokens, with a token for everything."""
-    file = folder / "tokens.toml"
-    file.write_text('signing_keys = ["a key of thirty-two bytes or more"]')
-    token = read_tokens(file).sign([Scope.ADMIN], None, options.minutes + 60)
-    arguments = ["--tokens", str(file), "--recordings", str(folder / "recordings")]
-    with (
-        (folder / "log").open("wb") as log,
-        serve(*arguments, *_SETTINGS.split(), log=log) as (address, pid),
-    ):
-        headers = {"Authorization": f"Bearer {token}"}
-        yield Fuzzed(address, pid, headers, time.monotonic() + options.minutes * 60)
-
-
-def _use(pid: int) -> dict[str, int]:
-    """Return memory, threads and open files of a server."""
-    counts = {name: len(list(Path(f"/proc/{pid}/{name}").iterdir())) for name in ("task", "fd")}
-    return {**memory_mb(pid), "threads": counts["task"], "files": counts["fd"]}
-
-
-@schemathesis.serializer(
-    "application/sdp", "application/trickle-ice-sdpfrag", "application/x-ndjson"
-)
-def _as_text(context: schemathesis.SerializationContext, value: object) -> bytes:
-    return str(value).encode(errors="replace")
-
-
-def _requests(server: Fuzzed, seed: int) -> Iterator[None]:
-    """Call all operations in turn until the time is over; yields after each."""
-    schema = schemathesis.openapi.from_url(f"{server.address}/openapi.json")
-    while not server.over:
-        for found in schema.get_all_operations():
-            assert isinstance(found, Ok)
-            _call(server, found.ok())
-            yield
-            if server.over:
-                return
-
-
-def _call(server: Fuzzed, operation: schemathesis.APIOperation[Any, Any, Any, Any]) -> None:
-    @settings(
-        max_examples=_EXAMPLES,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(case=operation.as_strategy())
-    def call(case: Case[Any]) -> None:
-        if server.over:
+def _read_files(connection: Connection, examples: list[Path]) -> None:
+    """Read files until the connection ends; runs in a process of its own."""
+    for example in examples:
+        try_file(example, example)
+    connection.send(memory_mb("VmRSS"))
+    while True:
+        try:
+            path, source = connection.recv()
+        except EOFError:
             return
-        if "stream_id" in case.path_parameters and case.method.upper() != "DELETE":
-            case.path_parameters["stream_id"] = "demo"
-        answer = case.call(headers=dict(server.headers), timeout=60)
-        server.count(answer.status_code, case.as_curl_command(), answer.text)
-
-    call()
+        connection.send((asdict(try_file(path, source)), memory_mb("VmRSS")))
 
 
-def _offers(server: Fuzzed, seed: int) -> Iterator[None]:
-    """Send damaged offers and fragments until the time is over; yields after each offer."""
-    chance = random.Random(seed)
-    with httpx2.Client(base_url=server.address, headers=server.headers, timeout=60) as http:
-        while not server.over:
-            path = chance.choice(["whep", "whip"])
-            sdp = _damaged(chance)
-            answer = http.post(f"/v1/streams/demo/{path}", content=sdp, headers=_SDP)
-            server.count(answer.status_code, repr(sdp), answer.text)
-            if answer.status_code == 201:
-                _continue(server, http, chance, answer.headers["location"])
-            yield
+@dataclass
+class Session:
+    """A run of the fuzzer."""
+
+    arguments: Arguments
+    tallies: dict[str, Tally] = field(default_factory=dict)
+
+    def run(self, sources: list[Path], seed: int) -> int:
+        """Change and read files until the time is over. Returns the number of faults."""
+        self.arguments.keep.mkdir(parents=True, exist_ok=True)
+        random, reader = Random(seed), Reader(sources)
+        end = time.monotonic() + 60 * self.arguments.minutes
+        for number, source in enumerate(_endless(sources, random)):
+            if time.monotonic() > end:
+                break
+            path = self.arguments.keep / f"{seed}-{number}{source.suffix}"
+            path.write_bytes(mutate(source.read_bytes(), source.suffix, random))
+            self._judge(path, source, reader)
+        growth = reader.last_mb - reader.first_mb
+        reader.close()
+        for suffix, tally in sorted(self.tallies.items()):
+            print(json.dumps({"suffix": suffix, **asdict(tally)}))
+        print(json.dumps({"seed": seed, "growth_mb": growth}))
+        return sum(tally.faults for tally in self.tallies.values())
+
+    def _judge(self, path: Path, source: Path, reader: Reader) -> None:
+        tally = self.tallies.setdefault(source.suffix, Tally())
+        outcome = reader.read(path, source)
+        if isinstance(outcome, Outcome):
+            tally.add(outcome, reader.first_mb)
+            fault = outcome.fault
+            if not outcome.accepted and outcome.seconds > MAX_SECONDS:
+                fault += f"\ntook {outcome.seconds:.1f} s"
+            if outcome.peak_mb - reader.first_mb > MAX_MB:
+                fault += f"\ntook {outcome.peak_mb - reader.first_mb} MB"
+        else:
+            tally.files, fault = tally.files + 1, outcome
+        if fault:
+            tally.faults += 1
+            print(f"{path} (from {source}): {fault.strip()}", flush=True)
+        else:
+            path.unlink()
 
 
-def _continue(server: Fuzzed, http: httpx2.Client, chance: random.Random, session: str) -> None:
-    """Send damaged candidates to a session, and end it more often than not."""
-    for _ in range(chance.randrange(3)):
-        fragment = _damaged(chance)
-        answer = http.patch(session, content=fragment, headers=_FRAGMENT)
-        server.count(answer.status_code, repr(fragment), answer.text)
-    if chance.random() < 0.8:
-        server.statuses[http.delete(session).status_code] += 1
+def _endless(sources: list[Path], random: Random) -> Iterator[Path]:
+    """Yield sources at random, each suffix as often as the others."""
+    suffixes = sorted({source.suffix for source in sources})
+    while True:
+        suffix = random.choice(suffixes)
+        yield random.choice([source for source in sources if source.suffix == suffix])
 
 
-def _damaged(chance: random.Random) -> bytes:
-    """Return an offer with some changes, as text or of its bytes."""
-    lines = list(_LINES)
-    for _ in range(chance.randrange(1, _MUTATIONS)):
-        _damage(lines, chance)
-    sdp = bytearray(chance.choice(["\r\n", "\n"]).join([*lines, ""]).encode())
-    for _ in range(chance.choice([0, 0, 0, 1, 5])):
-        sdp[chance.randrange(len(sdp))] = chance.randrange(256)
-    return bytes(sdp)
+def find_files(given: list[Path]) -> list[Path]:
+    """Return the files, and those of folders, that an importer reads."""
+    found = [p for path in given for p in (sorted(path.rglob("*")) if path.is_dir() else [path])]
+    known = [path for path in found if path.suffix in IMPORTERS and path.is_file()]
+    # Other .txt and .json files are no one's options and no recordings.
+    return [
+        path
+        for path in known
+        if path.stat().st_size <= _MAX_FILE_BYTES
+        and (path.suffix != ".txt" or path.name == "commandline_args.txt")
+    ]
 
 
-def _damage(lines: list[str], chance: random.Random) -> None:
-    """Remove, repeat, move or change one line or one word of it."""
-    if not lines:
-        return
-    at = chance.randrange(len(lines))
-    match chance.randrange(6):
-        case 0:
-            del lines[at]
-        case 1:
-            lines[at:at] = [lines[at]] * chance.choice([1, 1, 2, 50])
-        case 2:
-            lines.insert(chance.randrange(len(lines)), lines.pop(at))
-        case 3:
-            lines[at] = chance.choice("amcovst") + "=" + lines[at].partition("=")[2]
-        case 4:
-            lines[at] += " " + chance.choice(lines)
-        case _:
-            words = re.split(r"([ :/;=])", lines[at])
-            words[chance.randrange(len(words))] = chance.choice(_WORDS)
-            lines[at] = "".join(words)
+def main(arguments: Arguments) -> int:
+    """Run the fuzzer. Returns the exit code."""
+    sources = find_files(arguments.files)
+    if not sources:
+        print(f"fuzz: expected files ending in {', '.join(IMPORTERS)}", file=sys.stderr)
+        return 1
+    seed = Random().randrange(10**6) if arguments.seed is None else arguments.seed
+    print(f"seed {seed}, {len(sources)} files", flush=True)
+    return 1 if Session(arguments).run(sources, seed) else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Options, description=__doc__)))
+    sys.exit(main(tyro.cli(Arguments, description=__doc__)))
