@@ -8,6 +8,7 @@
     .venv/bin/python scripts/benchmark.py encode
     .venv/bin/python scripts/benchmark.py reprojection
     .venv/bin/python scripts/benchmark.py camera
+    .venv/bin/python scripts/benchmark.py devices
 
 `latency` starts a server, opens its page in headless Chromium, moves the view in three ways one
 after the other, and reads the page's statistics. `pose_to_photon_ms` is the time from sampling a
@@ -18,8 +19,9 @@ a server and adds viewers until their frame rate or latency is worse than that o
 Server, browser and viewers share the cores of this machine. `models` measures the renderer alone,
 `rasterizer` the rasterizer, `pool` the render processes, `encode` the codecs and `reprojection` the
 error of late reprojection. `camera` publishes a fake camera from Chromium, which watches its own
-stream, and measures from the camera's frame to the display of the avatar's. Each benchmark ends
-with one line of JSON.
+stream, and measures from the camera's frame to the display of the avatar's. `devices` starts a
+host for each of up to eight fake devices behind a router, with real viewers, and loses one. Each
+benchmark ends with one line of JSON.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from typing import Annotated
 import tyro
 
 from scripts.benchmarking.camera import Camera, camera
+from scripts.benchmarking.devices import Devices, devices
 from scripts.benchmarking.encode import Encoders, encoders
 from scripts.benchmarking.latency import Latency, latency
 from scripts.benchmarking.load import Load, load
@@ -38,7 +41,9 @@ from scripts.benchmarking.pool import Pool, pool
 from scripts.benchmarking.rasterizer import Rasterizer, rasterizers
 from scripts.benchmarking.reprojection import Reprojection, reprojection
 
-Subcommand = Latency | Load | Models | Rasterizer | Pool | Encoders | Reprojection | Camera
+Subcommand = (
+    Latency | Load | Models | Rasterizer | Pool | Encoders | Reprojection | Camera | Devices
+)
 
 
 def main(command: Subcommand) -> None:
@@ -60,6 +65,8 @@ def main(command: Subcommand) -> None:
             result = reprojection(command)
         case Camera():
             result = camera(command)
+        case Devices():
+            result = devices(command)
     print(json.dumps(result))
 
 
@@ -71,7 +78,8 @@ Command = Annotated[
     | Annotated[Pool, tyro.conf.subcommand("pool")]
     | Annotated[Encoders, tyro.conf.subcommand("encode")]
     | Annotated[Reprojection, tyro.conf.subcommand("reprojection")]
-    | Annotated[Camera, tyro.conf.subcommand("camera")],
+    | Annotated[Camera, tyro.conf.subcommand("camera")]
+    | Annotated[Devices, tyro.conf.subcommand("devices")],
     tyro.conf.OmitSubcommandPrefixes,
 ]
 
