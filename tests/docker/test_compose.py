@@ -57,9 +57,8 @@ def test_the_gpu_server_can_encode_and_load_what_it_compiles(
 def test_several_gpus_get_a_host_each_whose_options_exist(
     services: dict[str, dict[str, Any]],
 ) -> None:
-    assert services["gpus"]["entrypoint"] == [
-        *["python", "-m", "server.cluster", "--devices", "cuda"]
-    ]
+    command = ["python", "-m", "server.cluster", "--devices", "cuda"]
+    assert services["gpus"]["entrypoint"] == command
     environment = services["gpus"]["environment"]
     assert environment.items() >= services["gpu"]["environment"].items()
     assert environment["TELEWARP_HOST_URL"].endswith(":{port}")

@@ -112,9 +112,12 @@ def test_devices_are_found_by_another_process_or_refused() -> None:
 
 def test_viewers_must_be_able_to_reach_the_hosts() -> None:
     url, origin = "http://face.example.org:{port}", "http://face.example.org:8000"
-    for given in ({}, {"host_url": url}, {"allowed_origins": origin}):
+    for given_url, given_origin in ((None, None), (url, None), (None, origin)):
+        everywhere = ListSettings(
+            host="0.0.0.0", devices="cuda", host_url=given_url, allowed_origins=given_origin
+        )
         with pytest.raises(SettingsError, match="expected --host-url and --allowed-origins"):
-            ListSettings(host="0.0.0.0", devices="cuda", **given).plan("http://0.0.0.0:8000", ())
+            everywhere.plan("http://0.0.0.0:8000", ())
     named = ListSettings(host="0.0.0.0", devices="cuda", host_url=url, allowed_origins=origin)
     plan = named.plan("http://0.0.0.0:8000", ())
     assert (plan.public_url, plan.options) == (url, ("--allowed-origins", origin))
