@@ -20,11 +20,13 @@ from server.admission.shares import EVERYTHING, Shares
 from server.auth.addresses import among
 from server.awake_clock import AwakeClock
 from server.background import BackgroundTasks
+from server.calls.calls import Calls
 from server.drivers.drivers import Drivers, check_drivers
 from server.encoding.codecs import parse_codecs
 from server.encoding.nvenc import choose_h264
 from server.http import (
     avatars,
+    calls,
     health,
     jpeg_socket,
     load,
@@ -35,8 +37,9 @@ from server.http import (
     whep,
     whip,
 )
-from server.http.access import install_access
+from server.http.access import install_access, methods_of
 from server.http.docs import docs_routes
+from server.http.locations import Locations
 from server.http.openapi import DESCRIPTION, openapi
 from server.http.problems import answer_errors
 from server.http.streaming_requests import StreamingRequests
@@ -71,6 +74,19 @@ logger = logging.getLogger(__name__)
 _Handler = Callable[[Request, Exception], Awaitable[Response]]
 PoolFactory = Callable[[Settings], RenderPool]
 
+ROUTERS = (
+    jpeg_socket.router,
+    whep.router,
+    whip.router,
+    queue.router,
+    streams.router,
+    calls.router,
+    avatars.router,
+    recordings.router,
+    render.router,
+    health.router,
+    load.router,
+)
 DEMO = "demo"
 SWITCH_INTERVAL_S = 0.0005
 """How long a Python thread may keep the interpreter: at the default of 5 ms, encoder and warp
@@ -104,23 +120,15 @@ def create_app(
     app.state.connections = connections or limit_connections(
         settings.max_address_connections, among(settings.proxies)
     )
-    install_access(app, settings, public_url=settings.public_url)
+    page = viewer_route(settings.client)
+    methods = methods_of((page, *(route for router in ROUTERS for route in router.routes)))
+    install_access(app, settings, methods, public_url=settings.public_url)
     check_drivers(settings)
+    app.add_middleware(Locations)
     app.add_middleware(UnreadBodies)  # outermost: it applies to the refusals of the others too
-    app.include_router(jpeg_socket.router)
-    for router in (
-        whep.router,
-        whip.router,
-        queue.router,
-        streams.router,
-        avatars.router,
-        recordings.router,
-        render.router,
-        health.router,
-    ):
+    for router in ROUTERS:
         app.include_router(router)
-    app.include_router(load.router)
-    app.router.routes.extend((*docs_routes(), viewer_route(settings.client)))
+    app.router.routes.extend((*docs_routes(), page))
     answer_errors(app)
     app.openapi = partial(openapi, app)  # type: ignore[method-assign]
     return app
@@ -131,7 +139,8 @@ def build_pool(settings: Settings) -> RenderPool:
     from server.pool.engine import ModelEngineFactory
 
     cores = settings.cores or available_cores()
-    factory = ModelEngineFactory(settings.avatars, default_warp_threads(cores))
+    threads = default_warp_threads(cores)
+    factory = ModelEngineFactory(settings.avatars, threads, settings.cuda_kernels)
     return RenderPool(pool_settings(settings), factory)
 
 
@@ -189,6 +198,8 @@ async def _run_parts(
         if settings.demo:
             demo = _make_demo(all_streams, pool.avatars)
             background.start("animate the demo", partial(run_idle_animation, demo, settings.fps))
+        app.state.calls = Calls(all_streams, settings.max_calls, settings.call_grace_s, clock.now)
+        background.start("end abandoned seats", app.state.calls.end_lost)
         app.state.background = background
         app.state.recordings = _open_recordings(settings)
         app.state.replays = Replays()

@@ -23,8 +23,10 @@ TIME_BASE = Fraction(1, 90_000)
 """RTP's clock for video."""
 _LONGEST_FRAME_S = 0.15
 """Rate-control buffer: the longest time to send one frame at the initial bitrate, seconds."""
-_FINEST_QUANTISER = 18
-"""Lower quantisers make no visible difference."""
+_PRESET = "superfast"
+"""Against `ultrafast` half the bytes at the same error, for 0.4 ms of CPU time at 320x320."""
+_FINEST_QUANTISER = 12
+"""At 18, dark gradients show coloured blocks; from 12 to 10 costs 40 % more bytes for 0.8 dB."""
 _NEVER = 2**30
 _BT601, _BT709, _LIMITED = 6, 1, 1
 """ISO/IEC 23091-2 code points; BT.601's matrix is also what a decoder assumes when untold."""
@@ -111,8 +113,25 @@ class H264Encoder:
         return packets[0]
 
 
-def open_x264(width: int, height: int, fps: float, bitrate: int) -> VideoCodecContext:
-    """Open an encoder on the CPU."""
+def open_x264(
+    width: int,
+    height: int,
+    fps: float,
+    bitrate: int,
+    *,
+    preset: str = _PRESET,
+    finest_quantiser: int = _FINEST_QUANTISER,
+) -> VideoCodecContext:
+    """Open an encoder on the CPU.
+
+    Args:
+        width: Width of every frame, pixels, even.
+        height: Height of every frame, pixels, even.
+        fps: Expected frames per second.
+        bitrate: Target in bits per second.
+        preset: x264's trade of time for bytes.
+        finest_quantiser: A lower quantiser is never chosen.
+    """
     codec = av.CodecContext.create("libx264", "w")
     assert isinstance(codec, VideoCodecContext)
     prepare(codec, width, height, fps, bitrate)
@@ -120,10 +139,10 @@ def open_x264(width: int, height: int, fps: float, bitrate: int) -> VideoCodecCo
         1  # more would split the frame into slices and compete with the warp for cores
     )
     codec.options = {
-        "preset": "ultrafast",
+        "preset": preset,
         "tune": "zerolatency",
         "forced-idr": "1",  # a requested I frame must be decodable by itself
-        "qmin": str(_FINEST_QUANTISER),  # otherwise a still face would use the full bitrate too
+        "qmin": str(finest_quantiser),  # otherwise a still face would use the full bitrate too
         "x264-params": "scenecut=0:keyint=infinite",
         **rate_options(bitrate),
     }

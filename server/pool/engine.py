@@ -23,7 +23,7 @@ from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage, WarpedImage
 from models.geometry.head import HeadError
 from models.runtime.crossfade import Crossfade
-from models.runtime.renderer import CachedRenderer
+from models.runtime.renderer import CachedRenderer, Kernels
 from server.errors import RenderError
 from server.pool.interface import CPU, DeviceMemory, Fade, Slot, SlotMemory
 from server.pool.jobs import SlotHandle
@@ -40,10 +40,12 @@ class ModelEngineFactory:
     Args:
         avatars: A folder with one folder per avatar.
         warp_threads: Number of threads that share one warp on a CPU.
+        kernels: What warps on GPUs.
     """
 
     avatars: Path
     warp_threads: int = 1
+    kernels: Kernels = "auto"
 
     def devices(self, wanted: str) -> tuple[str, ...]:
         """See `EngineFactory`. Queries the driver for the number of GPUs but initializes none."""
@@ -81,7 +83,7 @@ class ModelEngineFactory:
         if device != CPU:
             torch.cuda.set_device(device)
             _probe(torch.device(device))  # otherwise every avatar would be blamed for the GPU
-        return ModelEngine(load_renderers(self.avatars, device, self.warp_threads))
+        return ModelEngine(load_renderers(self.avatars, device, self.warp_threads, self.kernels))
 
 
 def find_gpus() -> tuple[tuple[str, ...], str | None]:
@@ -106,7 +108,9 @@ def _probe(device: torch.device) -> None:
     torch.zeros(1, device=device).add_(1).item()
 
 
-def load_renderers(folder: Path, device: str, warp_threads: int = 1) -> dict[str, CachedRenderer]:
+def load_renderers(
+    folder: Path, device: str, warp_threads: int = 1, kernels: Kernels = "auto"
+) -> dict[str, CachedRenderer]:
     """Load every avatar of a folder onto a device, ready to render at full speed.
 
     Avatars that cannot be loaded are logged and skipped.
@@ -118,7 +122,7 @@ def load_renderers(folder: Path, device: str, warp_threads: int = 1) -> dict[str
     problems = []
     for manifest in sorted(folder.glob("*/manifest.json")):
         try:
-            renderer = CachedRenderer(load_avatar(manifest.parent), device, warp_threads)
+            renderer = CachedRenderer(load_avatar(manifest.parent), device, warp_threads, kernels)
             renderer.warm_up()
             if renderer.manifest.id in renderers:
                 raise AvatarError(f"{manifest}: there is another avatar {renderer.manifest.id!r}")
