@@ -20,6 +20,8 @@ ensure_program chromium chromium
 ensure_program node nodejs
 ensure_program npm npm
 ensure_program turnserver coturn
+ensure_program nginx nginx
+ensure_program caddy caddy
 ensure_program ip iproute2
 ensure_program iptables iptables
 ensure_tracker
@@ -43,15 +45,17 @@ if [ $# -gt 0 ]; then
 fi
 
 # Type checks and the tests that need no quiet machine share the cores; the others measure time and run alone.
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-(set -e; static_checks) >"$log" 2>&1 &
+# Every part runs to its end, and the failures are listed last, where a truncated log still shows them.
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+(set -e; static_checks) >"$logs/checks" 2>&1 &
 checks=$!
-tests=0
-step .venv/bin/python -m pytest -n 2 --dist loadfile -m parallel || tests=$?
-status=0
-wait "$checks" || status=$?
-cat "$log"
-[ "$status" = 0 ] || exit "$status"
-[ "$tests" = 0 ] || exit "$tests"
-step .venv/bin/python -m pytest -m "not parallel"
+failed=()
+step .venv/bin/python -m pytest -n 2 --dist loadfile -m parallel | tee "$logs/parallel" || failed+=("parallel tests")
+wait "$checks" || failed+=("type checks or checks of the client")
+cat "$logs/checks"
+step .venv/bin/python -m pytest -m "not parallel" | tee "$logs/serial" || failed+=("serial tests")
+[ ${#failed[@]} = 0 ] && exit
+printf 'failed: %s\n' "${failed[@]}" >&2
+grep -hE '^(FAILED|ERROR) |error:|^not ok' "$logs"/* >&2 || true
+exit 1

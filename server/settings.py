@@ -26,6 +26,7 @@ from server.network.addresses import (
     parse_ports,
 )
 from server.network.ice_servers import IceServers, parse_urls
+from server.network.origins import parse_origins
 from server.protocol.messages import describe
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -107,6 +108,17 @@ class AccessSettings(BaseSettings):
             ) from None
         return value
 
+    @field_validator("allowed_origins")
+    @classmethod
+    def _check_origins(cls, value: str | None) -> str | None:
+        try:
+            parse_origins(value or "")
+        except ValueError:
+            raise PydanticCustomError(
+                "form", "expected origins such as https://a.example,https://b.example:8443, or *"
+            ) from None
+        return value
+
     @property
     def proxies(self) -> tuple[str, ...]:
         """Addresses and networks of proxies in front of this server."""
@@ -114,9 +126,8 @@ class AccessSettings(BaseSettings):
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """Origins of other web pages that may use this server."""
-        named = (self.allowed_origins or "").split(",")
-        return tuple(origin.strip().rstrip("/") for origin in named if origin.strip())
+        """Origins of other web pages that may use this server, as browsers write them."""
+        return parse_origins(self.allowed_origins or "")
 
 
 class Settings(AccessSettings):

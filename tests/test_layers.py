@@ -26,6 +26,7 @@ ORDER = (
     "models.studio",
     "models.heads",
     "models.data",
+    "models.capture",
     "models.training",
     "models.evaluation",
     "models.authors",
@@ -75,10 +76,10 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
 """Packages that the modules below a folder must not import."""
 ONLY_HERE: dict[tuple[str, ...], tuple[str, ...]] = {
     WEBRTC: ("server/transport/webrtc/",),
-    CODECS: ("server/encoding/", "server/transport/webrtc/"),
+    CODECS: ("server/encoding/", "server/transport/webrtc/", "models/capture/video.py"),
     ("ray",): ("server/cluster/ray_cluster.py",),
 }
-"""Packages of which only these parts of the server know."""
+"""Packages of which only these parts know."""
 TRITON_ONLY_IN = {
     "triton": ("models/kernels/cuda/",),
     "models.kernels.cuda": ("models/kernels/cuda/", "models/runtime/telewarp_cuda.py", "scripts/"),

@@ -5,8 +5,6 @@ Head files are written by `scripts/bake_head.py` and `scripts/import_head.py`.
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +15,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.contract.frame_state import FloatArray, FrameState
+from models.contract.shown_text import shown
 from models.geometry.camera import quaternion_to_matrix, rotation_vector_to_quaternion
 from models.geometry.jaw import FreeJaw
+from models.geometry.npz import is_numeric, length, read_npz
 
 IntArray = NDArray[np.int32]
 
@@ -284,10 +284,8 @@ def load_head(path: Path) -> Head:
         HeadError: If the file is missing, unreadable, incomplete or inconsistent.
     """
     try:
-        # Opened here, because np.load does not close a file that it cannot read.
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {n: file[n] for n in (*_REQUIRED, *_FREE_JAW) if n in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as exc:
+        arrays = read_npz(path, (*_REQUIRED, *_FREE_JAW))
+    except (OSError, ValueError) as exc:
         raise HeadError(f"{path} is not a readable head file: {exc}") from exc
     free_jaw = any(name in arrays for name in _FREE_JAW)
     required = (*_REQUIRED, *_FREE_JAW) if free_jaw else _REQUIRED
@@ -322,16 +320,18 @@ def _free_jaw(arrays: dict[str, NDArray[Any]]) -> FreeJaw:
 
 def _check(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     """Check shapes, finiteness, joint names and index ranges."""
-    vertices, triangles = len(arrays["neutral"]), len(arrays["faces"])
-    expressions = len(arrays["expression_names"])
-    expected = {
+    vertices, triangles = length(arrays["neutral"]), length(arrays["faces"])
+    expressions = length(arrays["expression_names"])
+    expected: dict[str, tuple[int, ...]] = {
         "neutral": (vertices, 3),
         "faces": (triangles, 3),
         "uv_faces": (triangles, 3),
-        "uvs": (len(arrays["uvs"]), 2),
+        "uvs": (length(arrays["uvs"]), 2),
         "deltas": (expressions, vertices, 3),
         "joint_positions": (len(JOINTS), 3),
         "weights": (vertices, len(JOINTS)),
+        "eye_yaw_rad": (),
+        "eye_pitch_rad": (),
         "jaw_open_axis": (3,),
         "jaw_coefficients": (3,),
         "jaw_shifts": (expressions, 3),
@@ -342,10 +342,16 @@ def _check(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
             continue  # an optional array
         if arrays[name].shape != shape:
             raise HeadError(f"{path}: {name} must be {shape}, got {arrays[name].shape}")
+        if not is_numeric(arrays[name]):
+            raise HeadError(f"{path}: {name} must be numbers, got {arrays[name].dtype}")
         if not np.isfinite(arrays[name]).all():
             raise HeadError(f"{path}: {name} has values that are not finite")
+    for name, count in {"expression_names": expressions, "joint_names": len(JOINTS)}.items():
+        if arrays[name].shape != (count,) or arrays[name].dtype.kind != "U":
+            raise HeadError(f"{path}: {name} must be {count} names")
     if tuple(arrays["joint_names"]) != JOINTS:
-        raise HeadError(f"{path}: joint_names must be {JOINTS}, got {tuple(arrays['joint_names'])}")
+        got = ", ".join(shown(name) for name in arrays["joint_names"])
+        raise HeadError(f"{path}: joint_names must be {', '.join(JOINTS)}, got {got}")
     indices = {"faces": vertices, "uv_faces": len(arrays["uvs"]), "jaw_coefficients": expressions}
     for name, count in indices.items():
         values = arrays.get(name, np.zeros(0))

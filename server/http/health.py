@@ -45,7 +45,7 @@ class ReadyToRender(BaseModel):
     waiting: int
     """Queued viewers."""
     problems: list[str]
-    """Workers that are not ready and background tasks that failed, and why."""
+    """Devices and workers that are not ready, background tasks that failed, and why."""
 
 
 class Status(BaseModel):
@@ -82,7 +82,8 @@ async def readyz(
     if not state.ready:
         raise NotReadyError(state.reason or "no worker is ready")
     ready = sum(worker.ready for worker in state.workers)
-    states = [(worker.name, worker.problem) for worker in state.workers]
+    states = [(device.name, device.problem) for device in state.devices]
+    states += [(worker.name, worker.problem) for worker in state.workers]
     states += [(task.name, task.problem) for task in (*state.tasks, *background.statuses)]
     return ReadyToRender(
         workers=ready,

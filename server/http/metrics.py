@@ -40,6 +40,7 @@ class _Collector:
 
     def collect(self) -> Iterator[Metric]:
         yield from self._pool_metrics()
+        yield from self._device_metrics()
         yield from self._gpu_metrics()
         yield from self._stream_metrics()
         yield from self._publication_metrics()
@@ -72,6 +73,25 @@ class _Collector:
             if worker.last_refresh_ms is not None:
                 refresh.add_metric(labels, worker.last_refresh_ms / 1e3)
         yield from (up, restarts, refresh)
+
+    def _device_metrics(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily("telewarp_device_up", "Whether a device warps", labels=["device"])
+        failures = CounterMetricFamily(
+            "telewarp_device_failures", "Failures of a device", labels=["device"]
+        )
+        slots = GaugeMetricFamily(
+            "telewarp_device_caches", "Viewers' caches on a device", labels=["device"]
+        )
+        warp = GaugeMetricFamily(
+            "telewarp_device_warp_seconds", "Moving mean of a device's warps", labels=["device"]
+        )
+        for device in self._pool.status().devices:
+            up.add_metric([device.name], device.working)
+            failures.add_metric([device.name], device.failures)
+            slots.add_metric([device.name], device.open_slots)
+            if device.warp_ms is not None:
+                warp.add_metric([device.name], device.warp_ms / 1e3)
+        yield from (up, failures, slots, warp)
 
     def _gpu_metrics(self) -> Iterator[Metric]:
         used = GaugeMetricFamily(

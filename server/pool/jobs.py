@@ -90,6 +90,15 @@ class Pong:
 
 
 @dataclass(frozen=True)
+class SlotsDetached:
+    """Answer to `DetachSlots`."""
+
+    slots_id: int
+    opened: bool
+    """Whether this process had mapped the memory, and has closed it."""
+
+
+@dataclass(frozen=True)
 class Broken:
     """The engine raised an unexpected exception; the process exits."""
 
@@ -116,4 +125,4 @@ class JobFailed:
 
 Job = RefreshJob | RenderJob
 ToWorker = AttachSlots | DetachSlots | AttachImage | RefreshJob | RenderJob | Ping | Stop
-FromWorker = Ready | BuildFailed | Pong | Broken | JobDone | JobFailed
+FromWorker = Ready | BuildFailed | Pong | SlotsDetached | Broken | JobDone | JobFailed

@@ -152,9 +152,13 @@ class RecordedMesh:
 
 
 def is_recording(path: Path) -> bool:
-    """Whether a file begins like a recording of this server."""
-    with path.open("rb") as file:
-        return f'"format":"{FORMAT}"'.encode() in file.read(256).replace(b" ", b"")
+    """Whether a file begins like a recording of this server; an unreadable file does not."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(256)
+    except OSError:
+        return False
+    return f'"format":"{FORMAT}"'.encode() in beginning.replace(b" ", b"")
 
 
 def read_header(path: Path) -> Header:

@@ -24,6 +24,7 @@ from server.errors import (
     StreamNotFoundError,
 )
 from server.protocol.states import MeshState
+from server.streams.capture_clock import CaptureClock
 from server.streams.voice import Voice
 
 Floats = NDArray[np.float32]
@@ -73,6 +74,8 @@ class Stream:
     on_deleted: list[Callable[[], None]] = field(default_factory=list)
     """Called once, when the stream is deleted."""
     voice: Voice = field(default_factory=Voice)
+    capture_clock: CaptureClock = field(default_factory=CaptureClock)
+    """Of its publisher."""
     deleted: bool = False
     permanent: bool = False
     """Whether it never expires."""
@@ -108,6 +111,7 @@ class Stream:
             self.counters.dropped += 1
             return False
         self.live = mesh
+        self.capture_clock.note_face(mesh.captured_at_ms, mesh.received_at)
         self._used_at = self._idle_clock()
         self.counters.accepted += 1
         for callback in tuple(self.on_published):

@@ -28,6 +28,8 @@ class VoicePacket:
     """Whether it is the first one after a gap of silence."""
     arrived_at: float
     """`time.monotonic()`, seconds."""
+    captured_at_ms: float | None = None
+    """When its sound began, milliseconds since 1970 on the publisher's clock, if it is told."""
 
 
 class Voice:

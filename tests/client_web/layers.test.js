@@ -10,6 +10,7 @@ const ROOT = new URL("../../client_web/js/", import.meta.url);
 const ORDER = [
   "connection",
   "timing",
+  "voice",
   "reprojection",
   "tracking",
   "input",

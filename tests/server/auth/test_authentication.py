@@ -105,6 +105,21 @@ def test_without_tokens_requests_from_loopback_are_allowed(host: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("Face.Example", "https://face.example"),
+        ("face.example:443", "https://face.example"),
+        ("face.example", "http://FACE.example:80"),
+    ],
+)
+def test_a_page_of_this_server_may_be_named_in_every_form(host: str, origin: str) -> None:
+    authenticator = build_authenticator(Settings(insecure=True))
+    assert authenticator.identify(connection(host=host, origin=origin)).allows(Scope.VIEW)
+    allowed = build_authenticator(Settings(allowed_origins=origin.upper()))
+    assert allowed.identify(connection(host="localhost", origin=origin)).allows(Scope.VIEW)
+
+
 @pytest.mark.parametrize("host", ["attacker.example", "192.168.1.5:8000", "", "[", "127.0.0.1.de"])
 def test_without_tokens_a_name_that_was_pointed_here_is_refused(host: str) -> None:
     with pytest.raises(ForbiddenError, match="set --tokens"):

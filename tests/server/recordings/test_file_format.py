@@ -150,3 +150,7 @@ def test_another_file_is_no_recording(file: Path, text: bytes) -> None:
     assert not is_recording(file)
     with pytest.raises(BadMessageError, match="expected a recording"):
         list(read_meshes(file, AVATAR))
+
+
+def test_a_missing_file_is_no_recording(tmp_path: Path) -> None:
+    assert not is_recording(tmp_path / "missing")
