@@ -31,6 +31,7 @@ from models.networks.conditioning import compute_conditioning
 from models.networks.live_inputs import FOREGROUND_MARGIN
 from models.networks.telewarp import FULL_TRUST
 from models.runtime.base import Cache, milliseconds_since
+from models.runtime.deferred_crossfade import MixedCache
 from models.runtime.telewarp_torch import TelewarpTorchRuntime
 
 BATCHES = (1, 2, 4, 8)
@@ -53,6 +54,8 @@ class TelewarpCudaRuntime(TelewarpTorchRuntime):
         device: A CUDA device, or a CPU in Triton's interpreter.
         run: Launches the kernels.
     """
+
+    mixes = True
 
     def __init__(self, avatar: Avatar, device: torch.device, run: Launch = launch) -> None:
         super().__init__(avatar, device)
@@ -120,7 +123,10 @@ class TelewarpCudaRuntime(TelewarpTorchRuntime):
 
 def frame_input(state: FrameState, cache: Cache) -> FrameInput:
     """Return the input of the kernels for a state and the cache of an older one."""
-    return FrameInput(state, compute_conditioning(state), cache, cache)
+    conditioning = compute_conditioning(state)
+    if isinstance(cache, MixedCache):
+        return FrameInput(state, conditioning, cache.older, cache, cache.share)
+    return FrameInput(state, conditioning, cache, cache)
 
 
 @torch.no_grad()

@@ -63,6 +63,8 @@ class TelewarpTorchRuntime:
         device: Where to run them.
     """
 
+    mixes = False
+
     def __init__(self, avatar: Avatar, device: torch.device) -> None:
         assert isinstance(avatar.networks, TelewarpNetworks)
         self.stage = Stage(avatar, device)
