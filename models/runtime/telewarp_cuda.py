@@ -60,7 +60,7 @@ class TelewarpCudaRuntime(TelewarpTorchRuntime):
     def __init__(self, avatar: Avatar, device: torch.device, run: Launch = launch) -> None:
         super().__init__(avatar, device)
         self.model = live_model(self)
-        self._blocks = GPU_BLOCKS if device.type == "cuda" else INTERPRETER_BLOCKS
+        self.blocks = GPU_BLOCKS if device.type == "cuda" else INTERPRETER_BLOCKS
         self._launch = run
         self._renderers: dict[tuple[int, Output], FrameRenderer] = {}
 
@@ -116,7 +116,7 @@ class TelewarpCudaRuntime(TelewarpTorchRuntime):
         key = batch, output
         if key not in self._renderers:
             self._renderers[key] = FrameRenderer(
-                self.model, self.stage.head, batch, output, self._blocks, self._launch
+                self.model, self.stage.head, batch, output, self.blocks, self._launch
             )
         return self._renderers[key]
 
