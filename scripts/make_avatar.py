@@ -37,6 +37,7 @@ from models.avatar.folder import SHIPPED
 from models.data.dataset import DatasetError, DatasetInfo, file_sha256
 from models.data.motion import RecordingError
 from models.data.pairs import PairSettings
+from models.geometry.head import HeadError
 from models.heads.gltf_file import MeshFileError
 from models.heads.imported import import_head
 from models.heads.recipe import RECIPES
@@ -83,7 +84,7 @@ class Arguments:
     recipe: str | None = None
     """Name of the recipe; `--list` prints all."""
     head: Path | None = None
-    """Mesh file to use instead of a recipe: .glb with ARKit's morph targets, or .obj."""
+    """Mesh file to use instead of a recipe: .glb or .gltf with ARKit's morph targets, or .obj."""
     video: Path | None = None
     """Video of a person to use instead of a recipe."""
     name: str | None = None
@@ -164,7 +165,8 @@ def prepare_head(arguments: Arguments) -> Path:
     head, shipped = arguments.folder / "head.npz", SHIPPED / name / "head.npz"
     head.parent.mkdir(parents=True, exist_ok=True)
     if arguments.head is not None:
-        np.savez_compressed(head, allow_pickle=False, **import_head(arguments.head))
+        arrays = import_head(arguments.head, lambda note: print(f"make_avatar: {note}"))
+        np.savez_compressed(head, allow_pickle=False, **arrays)
     elif arguments.baked is not None:
         shutil.copy(arguments.baked, head)
     elif not _is_built_from(head, name):
@@ -322,7 +324,9 @@ def main(arguments: Arguments) -> int:
         head = prepare_head(arguments)
         print("2 of 4: the dataset")
         data = render_images(arguments, head)
-    except (MakeAvatarError, MeshFileError, DatasetError, RecordingError, OSError) as error:
+    except (
+        MakeAvatarError, MeshFileError, HeadError, DatasetError, RecordingError, OSError
+    ) as error:  # fmt: skip
         print(f"make_avatar: {error}", file=sys.stderr)
         return 1
     print("3 of 4: training")

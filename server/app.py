@@ -20,11 +20,13 @@ from server.admission.shares import EVERYTHING, Shares
 from server.auth.addresses import among
 from server.awake_clock import AwakeClock
 from server.background import BackgroundTasks
+from server.calls.calls import Calls
 from server.drivers.drivers import Drivers, check_drivers
 from server.encoding.codecs import parse_codecs
 from server.encoding.nvenc import choose_h264
 from server.http import (
     avatars,
+    calls,
     health,
     jpeg_socket,
     load,
@@ -78,6 +80,7 @@ ROUTERS = (
     whip.router,
     queue.router,
     streams.router,
+    calls.router,
     avatars.router,
     recordings.router,
     render.router,
@@ -135,7 +138,8 @@ def build_pool(settings: Settings) -> RenderPool:
     """Return a pool of real renderers; importing the models takes seconds."""
     from server.pool.engine import ModelEngineFactory
 
-    threads = default_warp_threads(available_cores())
+    cores = settings.cores or available_cores()
+    threads = default_warp_threads(cores)
     factory = ModelEngineFactory(settings.avatars, threads, settings.cuda_kernels)
     return RenderPool(pool_settings(settings), factory)
 
@@ -145,6 +149,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
     return PoolSettings(
         devices=settings.device,
         workers=settings.workers,
+        cores=settings.cores,
         threads=settings.threads,
         log_level=logging.getLevelNamesMapping()[settings.log_level.upper()],
         log_format=settings.log_format,
@@ -185,7 +190,7 @@ async def _run_parts(
         if settings.max_sessions is None:
             background.start(
                 "measure the capacity",
-                partial(find_capacity, pool, admission, settings.fps, executor),
+                partial(find_capacity, pool, admission, settings.fps, executor, settings.cores),
             )
         sessions = Sessions(all_streams, pool, settings.fps, admission)
         stack.push_async_callback(sessions.close_all)
@@ -193,6 +198,8 @@ async def _run_parts(
         if settings.demo:
             demo = _make_demo(all_streams, pool.avatars)
             background.start("animate the demo", partial(run_idle_animation, demo, settings.fps))
+        app.state.calls = Calls(all_streams, settings.max_calls, settings.call_grace_s, clock.now)
+        background.start("end abandoned seats", app.state.calls.end_lost)
         app.state.background = background
         app.state.recordings = _open_recordings(settings)
         app.state.replays = Replays()

@@ -23,6 +23,8 @@
     │   ├── PublicationNotFoundError
     │   └── TicketNotFoundError
     ├── StreamExistsError        the requested id is taken
+    ├── CallFullError            every seat of a call is taken
+    ├── SeatResumedError         the person of a call has come back on another connection
     ├── VoiceTakenError          another client publishes the voice of the stream
     ├── StreamClosedError        the stream was deleted while something was using it
     ├── SessionClosedError       the session has ended
@@ -157,6 +159,14 @@ class TicketNotFoundError(NotFoundError):
 
 class StreamExistsError(TelewarpError):
     """A stream with this id exists already."""
+
+
+class CallFullError(TelewarpError):
+    """Every seat of a call is taken."""
+
+
+class SeatResumedError(TelewarpError):
+    """The person of a call has come back on another connection, which replaces this one."""
 
 
 class VoiceTakenError(TelewarpError):

@@ -153,6 +153,13 @@ class Settings(AccessSettings):
         le=64,
         description="render processes per device; default: by device and cores",
     )
+    cores: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="CPU cores that this server may use; default: those that it may run on, which "
+        "several servers of one machine share",
+    )
     threads: int | None = Field(
         default=None,
         ge=1,
@@ -281,6 +288,14 @@ class Settings(AccessSettings):
     )
     max_subjects: int = Field(
         default=16, ge=1, description="maximum faces of a UDP driver, each with a stream"
+    )
+    max_calls: int = Field(
+        default=64, ge=1, description="maximum simultaneous calls, of up to 4 people each"
+    )
+    call_grace_s: float = Field(
+        default=20.0,
+        ge=0,
+        description="seconds that a call keeps the seat of somebody whose connection was lost",
     )
     recordings: Path | None = Field(
         default=None, description="folder for recordings of streams; default: none can be made"

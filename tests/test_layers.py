@@ -48,6 +48,7 @@ ORDER = (
     "server.admission",
     "server.sessions",
     "server.publications",
+    "server.calls",
     "server.transport",
     "server.http",
     "server.cluster",

@@ -11,6 +11,7 @@ levels each; every level is stored twice, as `texture.layerL.C` and as
 from __future__ import annotations
 
 import json
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,8 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
     """
     try:
         _check_records(path)
-        saved = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of formats, before the error
+            saved = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as exc:  # a broken file can raise anything
         raise CheckpointError(
             f"{path} is not a checkpoint of plain weights: {reason(exc)}"

@@ -15,6 +15,7 @@ from models.contract.shown_text import reason, shown
 
 MAX_BYTES = 192 << 20
 """Of a file, and of all arrays that are read together. Head files have 10 to 50 MB, FLAME's 60."""
+_MODERATE = np.float64(1e6)
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -64,6 +65,11 @@ def read_npy(path: Path) -> NDArray[Any]:
 def is_numeric(array: NDArray[Any]) -> bool:
     """Return whether an array is of real numbers."""
     return array.dtype.kind in "biuf"
+
+
+def is_moderate(array: NDArray[Any]) -> bool:
+    """Return whether an array is of numbers within a million, which float32 can hold and add."""
+    return bool(((array >= -_MODERATE) & (array <= _MODERATE)).all())
 
 
 def length(array: NDArray[Any]) -> int:

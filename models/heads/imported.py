@@ -104,6 +104,13 @@ def import_head(path: Path, report: Callable[[str], None] = _ignore) -> dict[str
         MeshFileError: If the file is unreadable, does not have the size of a head, or its eyes
             cannot be found.
     """
+    arrays = head_arrays(path, report)
+    arrays["occlusion"] = occlusion(arrays).astype(np.float32)
+    return arrays
+
+
+def head_arrays(path: Path, report: Callable[[str], None] = _ignore) -> dict[str, NDArray[Any]]:
+    """Return what `import_head` returns, without the occlusion, which takes most of the time."""
     mesh = read_mesh(path)
     mesh = replace(mesh, deltas=_arkit_deltas(path, mesh.deltas, report))
     try:
@@ -117,9 +124,7 @@ def import_head(path: Path, report: Callable[[str], None] = _ignore) -> dict[str
     origin = anatomy.eyes.mean(axis=0)
     mesh = replace(mesh, verts=mesh.verts - origin)
     anatomy = anatomy._replace(eyes=anatomy.eyes - origin, chin=anatomy.chin - origin)
-    arrays = _assemble(mesh, anatomy)
-    arrays["occlusion"] = occlusion(arrays).astype(np.float32)
-    return arrays
+    return _assemble(mesh, anatomy)
 
 
 def _in_metres(mesh: Mesh) -> Mesh:

@@ -124,18 +124,29 @@ class FrameTimes:
 
 
 async def find_capacity(
-    pool: RenderPool, admission: Admission, fps: float, executor: Executor
+    pool: RenderPool,
+    admission: Admission,
+    fps: float,
+    executor: Executor,
+    cores: int | None = None,
 ) -> None:
     """Measure the capacity and set the session limit, now and whenever a device fails or returns.
 
     Waits for the first worker, because all cores are busy until then.
+
+    Args:
+        pool: The pool to measure.
+        admission: Gets the limit.
+        fps: Maximum frames per second of a viewer.
+        executor: Threads to encode in.
+        cores: Cores that this server may use; None for those that it may run on.
     """
     while not pool.ready:
         try:
             await pool.wait_ready(_WAIT_READY_S)
         except NotReadyError:
             continue  # reported by `readyz`
-    times = await measure(pool, executor)
+    times = await measure(pool, executor, cores)
 
     def update() -> None:
         if pool.devices:
@@ -159,14 +170,14 @@ def _log(times: FrameTimes, capacity: int, fps: float) -> None:
     )
 
 
-async def measure(pool: RenderPool, executor: Executor) -> FrameTimes:
+async def measure(pool: RenderPool, executor: Executor, cores: int | None = None) -> FrameTimes:
     """Time warps and encoding for about half a second."""
     benchmarks = await pool.benchmark_warps(BENCHMARK_S)
     images = next(iter(benchmarks.values())).images
     loop = asyncio.get_running_loop()
     device = next(iter(benchmarks))
     encode_s = await loop.run_in_executor(executor, _time_encoding, images, device)
-    cores = available_cores()
+    cores = cores or available_cores()
     gpus = {name: benchmark for name, benchmark in benchmarks.items() if name != CPU}
     return FrameTimes(
         {name: benchmark.warp_s for name, benchmark in benchmarks.items()},

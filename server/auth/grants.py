@@ -42,8 +42,16 @@ class Grant:
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
     def covers(self, stream_id: str | None) -> bool:
-        """Whether it is valid for a stream, or, for None, for the whole server."""
-        return self.streams is None or stream_id in self.streams
+        """Whether it is valid for a stream, or, for None, for the whole server.
+
+        A grant for a name covers the streams of the call of that name, `NAME:...`, too; no other
+        stream's id contains a colon.
+        """
+        if self.streams is None:
+            return True
+        return stream_id is not None and not self.streams.isdisjoint(
+            (stream_id, stream_id.partition(":")[0])
+        )
 
     def check_scope(self, *scopes: Scope) -> None:
         """Refuse unless one of the scopes is granted.

@@ -165,8 +165,9 @@ async def create(
 
 @router.get("/v1/streams", dependencies=[needs(*_READ_SCOPES, limited=True)])
 async def list_streams(placement: ThePlacement, grant: TheGrant) -> list[HeldStream]:
-    """List all streams that the token is valid for."""
-    return [stream for stream in await placement.streams() if grant.covers(stream.id)]
+    """List all streams that the token is valid for, without those of calls."""
+    streams = await placement.streams()
+    return [stream for stream in streams if grant.covers(stream.id) and ":" not in stream.id]
 
 
 @router.get("/v1/avatars", dependencies=[needs(*_READ_SCOPES, limited=True)])

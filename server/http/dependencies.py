@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 from server.admission.admission import Admission
 from server.auth.redirect_tokens import RedirectTokens
 from server.background import BackgroundTasks
+from server.calls.calls import Calls
 from server.drivers.drivers import Drivers
 from server.errors import (
     PublicationNotFoundError,
@@ -126,6 +127,11 @@ async def _replays(connection: HTTPConnection) -> Replays:
     return replays
 
 
+async def _calls(connection: HTTPConnection) -> Calls:
+    calls: Calls = connection.app.state.calls
+    return calls
+
+
 TheSettings = Annotated[Settings, Depends(_settings)]
 ThePool = Annotated[RenderPool, Depends(_pool)]
 TheStreams = Annotated[Streams, Depends(_streams)]
@@ -144,6 +150,7 @@ TheReplays = Annotated[Replays, Depends(_replays)]
 ThePublications = Annotated[Publications, Depends(_publications)]
 TheConnectPublisher = Annotated[ConnectPublisher, Depends(_connect_publisher)]
 TheDrivers = Annotated[Drivers, Depends(_drivers)]
+TheCalls = Annotated[Calls, Depends(_calls)]
 
 
 async def _stream(stream_id: str, streams: TheStreams) -> Stream:

@@ -13,6 +13,7 @@ from server.http.bodies import problems
 from server.http.dependencies import (
     TheAdmission,
     TheBackground,
+    TheCalls,
     TheConnections,
     TheDrivers,
     ThePool,
@@ -126,9 +127,10 @@ async def metrics(
     drivers: TheDrivers,
     recordings: TheRecordingsIfOn,
     publications: ThePublications,
+    calls: TheCalls,
 ) -> Response:
     """Workers, streams, viewers and caches, as Prometheus reads them."""
-    text = render(pool, streams, sessions, admission, background, connections, publications)
+    text = render(pool, streams, sessions, admission, background, connections, publications, calls)
     text += generate_latest(drivers.registry)
     if recordings is not None:
         text += generate_latest(recordings.registry)

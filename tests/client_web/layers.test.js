@@ -6,7 +6,7 @@ import { test } from "node:test";
 
 const ROOT = new URL("../../client_web/js/", import.meta.url);
 
-// From the bottom up; `main.js` is above all of them.
+// From the bottom up; `main.js` and `call.js` are above all of them.
 const ORDER = [
   "connection",
   "timing",
@@ -17,6 +17,7 @@ const ORDER = [
   "panels",
   "app",
   "main.js",
+  "call.js",
 ];
 
 const IMPORT = /(?:\bfrom |\bimport\()"(\.[^"]+)"/g; // types in JSDoc comments too

@@ -82,6 +82,7 @@ def test_the_description_has_every_call_and_no_dangling_reference(http: httpx2.C
         "GET /readyz",
         "GET /v1/avatars",
         "GET /v1/avatars/{avatar_id}",
+        "GET /v1/calls/{call}",
         "POST /v1/streams",
         "GET /v1/streams",
         "GET /v1/streams/{stream_id}",

@@ -8,7 +8,8 @@ const LOOK_EVERY_MS = 3000;
 
 /**
  * @typedef {object} ConnectionParts
- * @property {import("../connection/published_streams.js").PublishedStreams} streams
+ * @property {Pick<import("../connection/published_streams.js").PublishedStreams,
+ *   "create" | "find">} streams
  * @property {(onEnd: (trouble: Trouble) => void)
  *   => Promise<import("../connection/mesh_publisher.js").MeshPublisher>} open
  * @property {import("./face_publisher.js").FacePublisher} faces

@@ -5,6 +5,7 @@ const KEY = "telewarp.publish";
 /**
  * @typedef {object} Choices
  * @property {string} stream
+ * @property {string} name in calls
  * @property {string} avatar
  * @property {boolean} mirrored
  * @property {boolean} mesh whether the tracked mesh is shown
@@ -15,6 +16,7 @@ const KEY = "telewarp.publish";
 /** @type {Choices} */
 const DEFAULTS = {
   stream: "me",
+  name: "",
   avatar: "default",
   mirrored: true,
   mesh: true,

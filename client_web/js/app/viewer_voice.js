@@ -17,6 +17,8 @@ const SILENT_AFTER_MS = 3000; // in pauses, too, a packet comes every 400 ms (DT
  * @property {number} held_ms how long the browser holds it back
  */
 
+/** @typedef {Pick<VoiceControls, "state" | "level" | "offset">} VoiceShown */
+
 export class ViewerVoice {
   #player;
   #controls;
@@ -31,12 +33,15 @@ export class ViewerVoice {
    * @param {Document} page
    * @param {AbortSignal} signal
    * @param {() => number} now `performance.now`
+   * @param {object} [parts]
+   * @param {VoiceShown} [parts.controls] those of a viewer's page if missing
+   * @param {Pick<Storage, "getItem" | "setItem"> | null} [parts.storage] keeps whether it is muted
    */
-  constructor(page, signal, now) {
+  constructor(page, signal, now, { controls, storage = localStorageOf(page) } = {}) {
     this.#now = now;
-    this.#controls = new VoiceControls(page, signal, () => this.toggleMute());
+    this.#controls = controls ?? new VoiceControls(page, signal, () => this.toggleMute());
     const audio = page.createElement("audio");
-    this.#player = new VoicePlayer(audio, localStorageOf(page), (state) => {
+    this.#player = new VoicePlayer(audio, storage, (state) => {
       this.#controls.state = state;
     });
     const timer = setInterval(() => this.#look(), LOOK_EVERY_MS);

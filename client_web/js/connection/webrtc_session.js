@@ -160,7 +160,8 @@ export class WebRtcSession {
     const now = performance.now();
     const media = this.#media;
     if (bytes !== media.bytes) Object.assign(media, { bytes, bytesAt_ms: now });
-    if (frames !== media.frames || !this.#events.isVisible()) {
+    // Before the first data there is nothing to decode: a busy server may still fill the first cache.
+    if (!bytes || frames !== media.frames || !this.#events.isVisible()) {
       Object.assign(media, { frames, framesAt_ms: now });
     }
     if (!this.#connected) return; // connecting has a timeout of its own

@@ -180,18 +180,15 @@ class AiortcPublisher:
             counters.dropped += 1
             return
         counters.received += 1
-        received_at, captured_at_ms = time.monotonic(), self._capture_times.of(packet)
-        stream = self._publication.stream
-        stream.capture_clock.note_voice(captured_at_ms, received_at)
-        stream.voice.publish(
+        self._publication.stream.publish_voice(
             VoicePacket(
                 packet.payload,
                 packet.ssrc,
                 packet.sequence_number,
                 packet.timestamp,
                 bool(packet.marker),
-                received_at,
-                captured_at_ms,
+                time.monotonic(),
+                self._capture_times.of(packet),
             )
         )
 

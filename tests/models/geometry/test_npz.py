@@ -100,6 +100,7 @@ def test_a_single_array_is_read_within_the_same_bounds(tmp_path: Path) -> None:
         ({"v_template": np.array(1.0)}, r"v_template must be \(0, 3\), got \(\)"),
         ({"shapedirs": np.zeros(3)}, r"shapedirs must be \(726, 3, 0\), got \(3,\)"),
         ({"weights": np.full((726, 5), "x")}, "weights must be numbers, got <U1"),
+        ({"v_template": np.full((726, 3), 1e39)}, "v_template has values beyond a million"),
     ],
 )
 def test_a_flame_file_of_other_arrays_is_explained(
@@ -117,7 +118,8 @@ def test_a_flame_file_of_other_arrays_is_explained(
         ({"expression_names": np.array("x")}, "must be"),
         ({"joint_names": np.zeros(5)}, "joint_names must be 5 names"),
         ({"eye_yaw_rad": np.zeros(2)}, r"eye_yaw_rad must be \(\), got \(2,\)"),
-        ({"weights": np.full((726, 5), "x")}, "weights must be"),
+        ({"weights": np.full((726, 5), "x")}, "weights must be numbers, got <U1"),
+        ({"neutral": np.full((726, 3), 1e39)}, "neutral has values beyond a million"),
     ],
 )
 def test_a_head_file_of_other_arrays_is_explained(

@@ -276,7 +276,7 @@ async def test_the_page_may_do_only_what_it_needs(file: Path) -> None:
 WASM = "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'"
 
 
-async def test_only_the_publish_page_and_the_workers_of_the_tracker_may_compile_wasm(
+async def test_only_pages_that_publish_and_the_workers_of_the_tracker_may_compile_wasm(
     file: Path,
 ) -> None:
     async with running(tokens=file) as client:
@@ -287,6 +287,7 @@ async def test_only_the_publish_page_and_the_workers_of_the_tracker_may_compile_
 
         for path in (
             "/?publish=me",
+            "/?call=us",
             "/?publish",
             "/index.html?stream=a&publish=b",
             "/js/tracking/module_worker.js",
@@ -297,6 +298,7 @@ async def test_only_the_publish_page_and_the_workers_of_the_tracker_may_compile_
         for path in (
             "/",
             "/?stream=publish",
+            "/?stream=call",
             "/js/main.js?publish=me",
             "/js/tracking/face_tracker.js",
             "/v1/streams?publish=me",
