@@ -29,6 +29,7 @@ from server.protocol.states import MeshState
 from server.sessions.session import Session
 from server.streams.voice import VoicePacket
 from server.transport.webrtc.aiortc_internals.candidate_gathering import as_aiortc, gather_within
+from server.transport.webrtc.aiortc_internals.connecting import allow_early_end
 from server.transport.webrtc.aiortc_internals.ice_checks import observe_checks
 from server.transport.webrtc.aiortc_internals.inbound_limits import limit_inbound
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
@@ -105,6 +106,7 @@ class AiortcPeer:
         # Never left out: by default aiortc queries a public STUN server, and waits if offline.
         servers = as_aiortc(options.ice_servers.with_credentials_for("server"))
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+        allow_early_end(self._connection)
         self._session = session
         self._options = options
         self._executor = executor

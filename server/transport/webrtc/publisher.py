@@ -37,6 +37,7 @@ from server.transport.webrtc.aiortc_internals.capture_time import (
     CaptureTimes,
     enable_capture_time,
 )
+from server.transport.webrtc.aiortc_internals.connecting import allow_early_end
 from server.transport.webrtc.aiortc_internals.ice_checks import observe_checks
 from server.transport.webrtc.aiortc_internals.inbound_limits import limit_inbound
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
@@ -92,6 +93,7 @@ class AiortcPublisher:
         enable_loopback_fallback()
         servers = as_aiortc(options.ice_servers.with_credentials_for("server"))
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+        allow_early_end(self._connection)
         self._publication = publication
         self._options = options
         self._rate = MessageRate(PACKETS_PER_S, PACKETS_PER_S)
