@@ -8,6 +8,7 @@
     .venv/bin/python scripts/benchmark.py encode
     .venv/bin/python scripts/benchmark.py reprojection
     .venv/bin/python scripts/benchmark.py camera
+    .venv/bin/python scripts/benchmark.py devices
     .venv/bin/python scripts/benchmark.py voice
     .venv/bin/python scripts/benchmark.py call
 
@@ -24,7 +25,8 @@ stream, and measures from the camera's frame to the display of the avatar's. `vo
 fake microphone too, whose beeps fall on openings of the jaw, and measures at a viewer how far they
 are apart when they are heard and seen; viewers with and without the voice alternate, so that their
 video latencies can be compared. `call` lets two pages meet in a call, both with camera and voice,
-and measures both ways. Each benchmark ends with one line of JSON.
+and measures both ways. `devices` starts a host for each of up to eight fake devices behind a
+router, with real viewers, and loses one. Each benchmark ends with one line of JSON.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ import tyro
 
 from scripts.benchmarking.call import Call, call
 from scripts.benchmarking.camera import Camera, camera
+from scripts.benchmarking.devices import Devices, devices
 from scripts.benchmarking.encode import Encoders, encoders
 from scripts.benchmarking.latency import Latency, latency
 from scripts.benchmarking.load import Load, load
@@ -46,7 +49,17 @@ from scripts.benchmarking.reprojection import Reprojection, reprojection
 from scripts.benchmarking.voice import Voice, voice
 
 Subcommand = (
-    Latency | Load | Models | Rasterizer | Pool | Encoders | Reprojection | Camera | Voice | Call
+    Latency
+    | Load
+    | Models
+    | Rasterizer
+    | Pool
+    | Encoders
+    | Reprojection
+    | Camera
+    | Voice
+    | Call
+    | Devices
 )
 
 
@@ -69,6 +82,8 @@ def main(command: Subcommand) -> None:
             result = reprojection(command)
         case Camera():
             result = camera(command)
+        case Devices():
+            result = devices(command)
         case Voice():
             result = voice(command)
         case Call():
@@ -86,7 +101,8 @@ Command = Annotated[
     | Annotated[Reprojection, tyro.conf.subcommand("reprojection")]
     | Annotated[Camera, tyro.conf.subcommand("camera")]
     | Annotated[Voice, tyro.conf.subcommand("voice")]
-    | Annotated[Call, tyro.conf.subcommand("call")],
+    | Annotated[Call, tyro.conf.subcommand("call")]
+    | Annotated[Devices, tyro.conf.subcommand("devices")],
     tyro.conf.OmitSubcommandPrefixes,
 ]
 

@@ -93,9 +93,6 @@ class Arguments:
     """Statement by which the person in the video agrees to the avatar; kept in its manifest."""
     hair: Literal["short", "tied"] = "short"
     """Hair that the fit to the video starts from: short, or tied at the back."""
-    focal: float | None = None
-    """Focal length of the video's camera in units of the longer side of the image; found by the fit
-    where not given."""
     anyway: bool = False
     """Go on with a video that is short, dark, blurred or shows too little."""
     progress: Literal["bar", "json"] = "bar"
@@ -290,7 +287,6 @@ def make_from_video(arguments: Arguments) -> int:
             consent=arguments.consent,
             out=arguments.out or Path("runs") / video_avatar.identifier(name),
             hair=arguments.hair,
-            focal_ratio=arguments.focal,
             anyway=arguments.anyway,
             size=arguments.size or (VIDEO_QUICK if arguments.quick else VIDEO).size,
             minutes=arguments.minutes or (VIDEO_QUICK if arguments.quick else VIDEO).minutes,

@@ -44,7 +44,6 @@ class VideoArguments:
     consent: str
     out: Path
     hair: str
-    focal_ratio: float | None
     anyway: bool
     size: int
     minutes: float
@@ -144,6 +143,9 @@ def make(arguments: VideoArguments) -> int:
     except (install_tracker.InstallError, OSError, ValueError) as error:
         report.write({"error": str(error)})
         return 1
+    except SystemExit as ended:  # training that was interrupted, or cannot resume
+        report.write({"error": str(ended)})
+        return 1
     report.write({"avatar": str(arguments.out / "avatar")})
     if arguments.progress == "bar":
         print(f"to serve it: scripts/serve.sh --avatars {arguments.out}")
@@ -169,7 +171,6 @@ def plan(arguments: VideoArguments, clip: Clip, runner: StageRunner) -> list[Sta
         clip,
         folder,
         models / install_tracker.MODEL,
-        arguments.focal_ratio,
         arguments.anyway,
     )
     imaging = ImagingStages(
@@ -179,7 +180,7 @@ def plan(arguments: VideoArguments, clip: Clip, runner: StageRunner) -> list[Sta
     return [
         Stage("inspect", fitting.inspect, (arguments.anyway,), ()),
         Stage("track", fitting.track, (), (folder / "track.npz",)),
-        Stage("identity", fitting.identity, (arguments.focal_ratio,), (folder / "person.npz",)),
+        Stage("identity", fitting.identity, (), (folder / "person.npz",)),
         Stage("pose", fitting.pose, (), (folder / "poses.npz",)),
         Stage(
             "matte",

@@ -89,10 +89,10 @@ def find_landmarks(
     points = scale * canonical.points @ rotation.T + shift
     points = points + _bend(points[marks], targets, 1e-4)(points)
     for smoothing in _ROUNDS:
-        found = _closest(points, verts, skin).on(verts)
+        found = closest_points(points, verts, skin).on(verts)
         found[marks] = targets
         points = points + _bend(points, found, smoothing)(points)
-    result = _closest(points, verts, skin)
+    result = closest_points(points, verts, skin)
     for mark, (corners, weights) in rims.items():
         result.corners[mark], result.weights[mark] = corners, weights
     return result
@@ -199,35 +199,48 @@ def _bend(points: Floats, targets: Floats, smoothing: float) -> RBFInterpolator:
     )
 
 
-def _closest(points: Floats, verts: Floats, faces: Ints) -> SurfacePoints:
+def closest_points(points: Floats, verts: Floats, faces: Ints) -> SurfacePoints:
     """Return the closest points of a surface to `points` (n, 3)."""
     corners = verts[faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
     faces, corners = faces[normals[:, 2] > _AWAY], corners[normals[:, 2] > _AWAY]
     _, near = cKDTree(corners.mean(axis=1)).query(points, _NEAREST)
-    chosen, weights = [], []
-    for point, candidates in zip(points, near, strict=True):
-        options = [closest_weights(point, corners[face]) for face in candidates]
-        found = np.array([w @ corners[f] for w, f in zip(options, candidates, strict=True)])
-        best = int(((found - point) ** 2).sum(axis=1).argmin())
-        chosen.append(faces[candidates[best]])
-        weights.append(options[best])
-    return SurfacePoints(np.array(chosen), np.array(weights))
+    weights = closest_weights(points[:, None], corners[near])
+    found = (weights[..., None] * corners[near]).sum(axis=2)
+    best = ((found - points[:, None]) ** 2).sum(axis=2).argmin(axis=1)
+    rows = np.arange(len(points))
+    return SurfacePoints(faces[near[rows, best]], weights[rows, best])
 
 
-def closest_weights(point: Floats, triangle: Floats) -> Floats:
-    """Return (3,) the barycentric weights of a triangle's (3, 3) closest point to `point`."""
-    sides = np.stack([triangle[1] - triangle[0], triangle[2] - triangle[0]], axis=1)
-    solution = np.linalg.lstsq(sides, point - triangle[0], rcond=None)[0]
-    weights = np.array([1 - solution.sum(), *solution])
-    if (weights >= 0).all():
-        return weights
-    options = []
+def closest_weights(points: Floats, triangles: Floats) -> Floats:
+    """Return (..., 3) the barycentric weights of triangles' (..., 3, 3) closest points to points.
+
+    The closest point is the projection onto the plane where that lies inside, else the closest of
+    the three points on the sides.
+    """
+    options = [_plane_weights(points, triangles)]
     for i, j in ((0, 1), (1, 2), (2, 0)):
-        side = triangle[j] - triangle[i]
-        share = np.clip((point - triangle[i]) @ side / (side @ side + 1e-18), 0, 1)
-        option = np.zeros(3)
-        option[i], option[j] = 1 - share, share
+        start, side = triangles[..., i, :], triangles[..., j, :] - triangles[..., i, :]
+        length = (side**2).sum(axis=-1) + 1e-18
+        share = np.clip(((points - start) * side).sum(axis=-1) / length, 0, 1)
+        option = np.zeros((*share.shape, 3))
+        option[..., i], option[..., j] = 1 - share, share
         options.append(option)
-    return min(options, key=lambda option: float(((option @ triangle - point) ** 2).sum()))
+    weights = np.stack(options)  # (4, ..., 3)
+    apart = ((weights[..., None] * triangles).sum(axis=-2) - points) ** 2
+    cost = np.where((weights >= 0).all(axis=-1), apart.sum(axis=-1), np.inf)
+    best = cost.argmin(axis=0)
+    chosen: Floats = np.take_along_axis(weights, best[None, ..., None], axis=0)[0]
+    return chosen
+
+
+def _plane_weights(points: Floats, triangles: Floats) -> Floats:
+    """Return (..., 3) the weights, some negative, of the projections onto triangles' planes."""
+    a, b = (triangles[..., k, :] - triangles[..., 0, :] for k in (1, 2))
+    offset = points - triangles[..., 0, :]
+    aa, ab, bb = ((x * y).sum(axis=-1) for x, y in ((a, a), (a, b), (b, b)))
+    ap, bp = ((x * offset).sum(axis=-1) for x in (a, b))
+    area = aa * bb - ab * ab + 1e-30
+    u, v = (bb * ap - ab * bp) / area, (aa * bp - ab * ap) / area
+    return np.stack([1 - u - v, u, v], axis=-1)

@@ -38,7 +38,8 @@ from models.heads.meshes import Floats
 
 _WORST_RATIO = 2.5
 """Frames whose landmarks are this many times further off than usual are not used."""
-_LEAST_USABLE_S = 4.0
+_LEAST_USABLE = 0.5
+"""Share of usable frames below which a video is refused."""
 
 
 class Poses(NamedTuple):
@@ -68,14 +69,12 @@ class FittingStages:
         clip: The video.
         folder: `OUT/capture`.
         landmarker: MediaPipe's model.
-        focal_ratio: Focal length in units of the longer side of the image; None finds it.
         anyway: Whether to go on where the video shows too little.
     """
 
     clip: Clip
     folder: Path
     landmarker: Path
-    focal_ratio: float | None
     anyway: bool
 
     @property
@@ -85,7 +84,7 @@ class FittingStages:
 
     def inspect(self, advance: Advance) -> None:
         """Look at some frames; refuse a video that cannot be used."""
-        with open_tracker(self.landmarker, self.names, video=False, most_faces=2) as tracker:
+        with open_tracker(self.landmarker, self.names, video=False) as tracker:
             findings = inspect(self.clip, tracker, lambda share: advance(share, ""))
         self._judge(findings, advance)
         chosen = chosen_frames(self.clip, sheet_frames(range(self.clip.count)))
@@ -115,7 +114,6 @@ class FittingStages:
             space.triangles,
             average_identity(space),
             lambda share: advance(share, ""),
-            self.focal_ratio,
         )
         save_person(person, self.folder / "person.npz")
         advance(1.0, f"landmarks are off by {person.error_px:.2f} % of the face's width")
@@ -138,9 +136,10 @@ class FittingStages:
             poses.expressions[frame], poses.errors_px[frame] = pose.expression, errors
             advance((frame + 1) / count, "")
         usable = usable_frames(poses.errors_px)
-        if usable.sum() < _LEAST_USABLE_S * self.clip.fps:
+        if usable.mean() < _LEAST_USABLE:
             raise VideoError(
-                f"Only {usable.sum()} of {count} frames can be used: the head was found in too few."
+                f"The head was found well enough in {usable.sum()} of {count} frames only; keep it "
+                "in view, in even light."
             )
         poses = poses._replace(usable=usable)
         self._save_sheet("pose", usable, self._projected(model, person, poses, seen.scale))

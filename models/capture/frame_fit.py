@@ -165,6 +165,24 @@ def _step(
     return np.concatenate([solved[:, -1] - solved[:, :-1] @ change, change])
 
 
+def shift_to_landmarks(
+    rest: Floats,
+    shapes: Floats,
+    observed: Floats,
+    weights: PointWeights,
+    camera: Camera,
+    pose: Pose,
+) -> Pose:
+    """Return a pose after one Gauss-Newton step of its translation alone; as `fit_frame`."""
+    points = (rest + shapes @ pose.expression) @ pose.rotation.T + pose.translation
+    apart = project(points, camera) - observed
+    gradient = project_gradient(points, camera)
+    weight = weights.points * huber_weights(apart)
+    matrix = np.einsum("n,nij,nik->jk", weight, gradient, gradient)
+    vector = -np.einsum("n,nij,ni->j", weight, gradient, apart)
+    return pose._replace(translation=pose.translation + np.linalg.solve(matrix, vector))
+
+
 def _minus_cross(points: Floats) -> Floats:
     """Return (n, 3, 3) the derivative of turned points (n, 3) by a small rotation vector."""
     x, y, z = points.T

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from models.capture.face_model import FaceModel, Identity
 from models.capture.frame_fit import (
@@ -22,6 +23,7 @@ from models.capture.frame_fit import (
     huber_weights,
     project_gradient,
     residuals,
+    shift_to_landmarks,
 )
 from models.capture.landmarks import CHEEKS, FACE_POINTS, OBSERVED, landmark_weights
 from models.capture.tracker import Track
@@ -36,6 +38,8 @@ _OFFSETS_FROM = 5
 """Rounds of the fit, and the one from which on landmarks may leave the shape space."""
 _FIRST_STEPS, _STEPS = 5, 3
 """Gauss-Newton steps of a frame in the first and in a later round."""
+_SHIFT_STEPS = 3
+"""Gauss-Newton steps of the translation where a rotation is given."""
 _RIDGE = 2.0
 """Weight of the squared coefficients of the shape space, per key frame."""
 _SMOOTH, _SMALL = 1e6, 2e4
@@ -187,13 +191,44 @@ def _rounds(
             for f, pose in zip(frames, poses, strict=True)
         ]  # fmt: skip
         smooth = laplacian if number >= _OFFSETS_FROM else None
-        identity = _better_identity(model, seen, frames, poses, camera, identity, weights, smooth)
+        turned = turned_as_tracked(model, seen, frames, poses, camera, identity, weights)
+        identity = _better_identity(model, seen, frames, turned, camera, identity, weights, smooth)
         rest = model.at_rest(identity)
         apart = [
             residuals(rest, model.expressions, pose, seen.points[f], camera)
             for f, pose in zip(frames, poses, strict=True)
         ]
         yield PersonFit(identity, camera, float(np.median(np.linalg.norm(apart, axis=2))))
+
+
+def turned_as_tracked(
+    model: FaceModel,
+    seen: Observations,
+    frames: Ints,
+    poses: Sequence[Pose],
+    camera: Camera,
+    identity: Identity,
+    weights: PointWeights,
+) -> list[Pose]:
+    """Return poses that turn between frames as MediaPipe's do.
+
+    A flat head that turns further looks nearly the same as a deep one. With the true focal length
+    of a rendered video the fitted head turned 25 % too far; with these turns, 7 %.
+    """
+    tracked = Rotation.from_matrix(seen.rotations[frames])
+    fitted = Rotation.from_matrix(np.array([pose.rotation for pose in poses]))
+    # What MediaPipe calls upright is not what the shape space does: one turn of all frames is free.
+    shared = (tracked.inv() * fitted).mean()
+    rest = model.at_rest(identity)
+    turned = []
+    for frame, pose, rotation in zip(frames, poses, (tracked * shared).as_matrix(), strict=True):
+        pose = pose._replace(rotation=rotation)
+        for _ in range(_SHIFT_STEPS):
+            pose = shift_to_landmarks(
+                rest, model.expressions, seen.points[frame], weights, camera, pose
+            )
+        turned.append(pose)
+    return turned
 
 
 def _better_identity(

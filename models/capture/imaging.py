@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from models.capture.build_head import build_head
 from models.capture.clip import Clip
+from models.capture.errors import VideoError
 from models.capture.fitting import load_person, load_poses
 from models.capture.frame_fit import Camera
 from models.capture.hull import FIT_SIZE, MATTES, deformable, fit_hull
@@ -186,7 +187,13 @@ class ImagingStages:
         advance(0.5, "")
         usable = np.zeros(self.clip.count, bool)
         usable[[n for n, clear in zip(scene.usable, free, strict=True) if clear]] = True
-        self._write_dataset(scene, PixelWeights(head, arrays), divide(usable), advance)
+        splits = divide(usable)
+        if not all(splits.values()):
+            raise VideoError(
+                f"Only {usable.sum()} of {self.clip.count} frames show the body alone, in pieces "
+                "too short to learn from; film again without hands in front of it."
+            )
+        self._write_dataset(scene, PixelWeights(head, arrays), splits, advance)
         write_start(self.prior, scene.unwrapped(np.nonzero(usable)[0].tolist()), self.out / "init")
         hidden = len(scene.usable) - int(usable.sum())
         advance(1.0, f"{hidden} frames with hands or other things before the body are left out")
@@ -217,8 +224,9 @@ class ImagingStages:
         self._describe(part, scene, splits)
         save_sheet(shown, self.folder / "sheets" / "dataset.jpg")
         shutil.rmtree(data, ignore_errors=True)
-        # Training would resume a run on the former dataset.
+        # Training would resume a run on the former dataset, and weights of it fit another head.
         (self.out / "checkpoint.pt").unlink(missing_ok=True)
+        shutil.rmtree(self.out / "avatar", ignore_errors=True)
         part.rename(data)
 
     def _describe(self, part: Path, scene: _Scene, splits: dict[str, list[list[int]]]) -> None:

@@ -32,6 +32,8 @@ def divide(usable: NDArray[np.bool_]) -> dict[str, Sequences]:
     validation = np.zeros(len(usable), bool)
     near = np.zeros(len(usable), bool)
     trained = frames[frames < first_test]
+    if len(trained) == 0:
+        return {"train": [], "val": [], "test": []}
     for block in range(_VALIDATION_BLOCKS):
         at = int(trained[len(trained) * (2 * block + 1) // (2 * _VALIDATION_BLOCKS)])
         validation[at : min(at + _VALIDATION_FRAMES, first_test)] = True

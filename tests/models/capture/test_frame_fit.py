@@ -16,6 +16,7 @@ from models.capture.identity import (
     fit_poses,
     fit_weights,
     smoothness,
+    turned_as_tracked,
 )
 from models.capture.landmarks import FACE_POINTS, IRISES, LIDS, LIPS
 from models.capture.shape_space import load_shape_space
@@ -155,6 +156,27 @@ def test_the_shape_of_a_person_is_found_from_key_frames(model: FaceModel) -> Non
     average_mm = millimetres_apart(model.average[:FACE_POINTS], wanted)
     assert fit_mm < 0.7 * average_mm
     assert fit_mm < 0.8
+
+
+def test_turns_of_key_frames_are_those_of_the_tracker(model: FaceModel) -> None:
+    """A fit that turns a quarter too far is turned back; its own upright and its fit are kept."""
+    identity = average_identity(load_shape_space())
+    rest = model.at_rest(identity)
+    yaws, depth = (-20.0, 0.0, 20.0), np.array([0.01, -0.02, -0.6])
+    truth = [Pose(turned(yaw, 0, 0), depth, np.zeros(len(model.names))) for yaw in yaws]
+    tracked = np.array([pose.rotation @ turned(0, 6, 0) for pose in truth])
+    points = np.array([seen(model, rest, pose) for pose in truth])
+    observed = Observations(points, np.zeros((3, len(model.names))), tracked, (400, 300), 1.0)
+    far = [
+        Pose(turned(1.25 * yaw, 0, 0), depth + np.array([0.01, 0, 0.02]), pose.expression)
+        for yaw, pose in zip(yaws, truth, strict=True)
+    ]
+    better = turned_as_tracked(
+        model, observed, np.arange(3), far, CAMERA, identity, fit_weights(model.names)
+    )
+    for pose, true in zip(better, truth, strict=True):
+        assert degrees_apart(pose.rotation, true.rotation) < 0.3
+        np.testing.assert_allclose(pose.translation, true.translation, atol=2e-3)
 
 
 def test_smooth_offsets_cost_less_than_rough_ones() -> None:

@@ -1,0 +1,82 @@
+"""A "phone video" of a drawn person, rendered by the shipped avatar, whose truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from models.avatar.folder import SHIPPED, load_avatar
+from models.contract.frame_state import FrameState, neutral_state
+from models.geometry.head import Head
+from models.runtime.renderer import CachedRenderer
+
+Bytes = NDArray[np.uint8]
+
+HEAD = SHIPPED / "default" / "head.npz"
+FRAMES = 24
+MOUTH, BLINK, SMILE = "jawOpen", "eyeBlinkLeft", "mouthSmileLeft"
+
+
+@dataclass(frozen=True)
+class PhoneVideo:
+    """The video and its truth."""
+
+    path: Path
+    states: list[FrameState]
+    frames: list[Bytes]
+
+
+def acted_states(head: Head, neutral: FrameState) -> list[FrameState]:
+    """Return a head that turns, talks, blinks and smiles."""
+    names = list(head.expression_names)
+    states = []
+    for number in range(FRAMES):
+        t = number / FRAMES
+        turn = Rotation.from_euler(
+            "YXZ", [18 * np.sin(2 * np.pi * t), 6 * np.sin(4 * np.pi * t), 0], degrees=True
+        )
+        expression = np.zeros(len(names), np.float32)
+        expression[names.index(MOUTH)] = 0.3 - 0.3 * np.cos(6 * np.pi * t)
+        for side in ("Left", "Right"):
+            expression[names.index(f"eyeBlink{side}")] = 0.9 * (number % 8 == 5)
+            expression[names.index(f"mouthSmile{side}")] = 0.8 * max(0, np.sin(2 * np.pi * t))
+        states.append(
+            replace(
+                neutral,
+                head_rotation=turn.as_quat().astype(np.float32),
+                head_translation=(head.neck - turn.apply(head.neck)).astype(np.float32),
+                expression=expression,
+            )
+        )
+    return states
+
+
+def film(folder: Path) -> PhoneVideo:
+    """Render the video and write it to a folder."""
+    avatar = load_avatar(SHIPPED / "default")
+    manifest = avatar.manifest
+    count = len(manifest.expression_names)
+    neutral = neutral_state(count, manifest.eye_position, manifest.fov_y_rad)
+    states = acted_states(avatar.head, neutral)
+    renderer = CachedRenderer(avatar)
+    frames = [renderer.full(state) for state in states]
+    path = folder / "phone.mp4"
+    write_frames(path, frames)
+    return PhoneVideo(path, states, frames)
+
+
+def write_frames(path: Path, frames: Sequence[Bytes], rate: int = 25) -> None:
+    """Write frames as a video in nearly their own quality."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=rate, options={"crf": "12"})
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
+        container.mux(stream.encode())
