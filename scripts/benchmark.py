@@ -8,7 +8,9 @@
     .venv/bin/python scripts/benchmark.py encode
     .venv/bin/python scripts/benchmark.py reprojection
     .venv/bin/python scripts/benchmark.py camera
+    .venv/bin/python scripts/benchmark.py devices
     .venv/bin/python scripts/benchmark.py voice
+    .venv/bin/python scripts/benchmark.py call
 
 `latency` starts a server, opens its page in headless Chromium, moves the view in three ways one
 after the other, and reads the page's statistics. `pose_to_photon_ms` is the time from sampling a
@@ -22,7 +24,9 @@ error of late reprojection. `camera` publishes a fake camera from Chromium, whic
 stream, and measures from the camera's frame to the display of the avatar's. `voice` publishes a
 fake microphone too, whose beeps fall on openings of the jaw, and measures at a viewer how far they
 are apart when they are heard and seen; viewers with and without the voice alternate, so that their
-video latencies can be compared. Each benchmark ends with one line of JSON.
+video latencies can be compared. `call` lets two pages meet in a call, both with camera and voice,
+and measures both ways. `devices` starts a host for each of up to eight fake devices behind a
+router, with real viewers, and loses one. Each benchmark ends with one line of JSON.
 """
 
 from __future__ import annotations
@@ -32,7 +36,9 @@ from typing import Annotated
 
 import tyro
 
+from scripts.benchmarking.call import Call, call
 from scripts.benchmarking.camera import Camera, camera
+from scripts.benchmarking.devices import Devices, devices
 from scripts.benchmarking.encode import Encoders, encoders
 from scripts.benchmarking.latency import Latency, latency
 from scripts.benchmarking.load import Load, load
@@ -42,7 +48,19 @@ from scripts.benchmarking.rasterizer import Rasterizer, rasterizers
 from scripts.benchmarking.reprojection import Reprojection, reprojection
 from scripts.benchmarking.voice import Voice, voice
 
-Subcommand = Latency | Load | Models | Rasterizer | Pool | Encoders | Reprojection | Camera | Voice
+Subcommand = (
+    Latency
+    | Load
+    | Models
+    | Rasterizer
+    | Pool
+    | Encoders
+    | Reprojection
+    | Camera
+    | Voice
+    | Call
+    | Devices
+)
 
 
 def main(command: Subcommand) -> None:
@@ -64,8 +82,12 @@ def main(command: Subcommand) -> None:
             result = reprojection(command)
         case Camera():
             result = camera(command)
+        case Devices():
+            result = devices(command)
         case Voice():
             result = voice(command)
+        case Call():
+            result = call(command)
     print(json.dumps(result))
 
 
@@ -78,7 +100,9 @@ Command = Annotated[
     | Annotated[Encoders, tyro.conf.subcommand("encode")]
     | Annotated[Reprojection, tyro.conf.subcommand("reprojection")]
     | Annotated[Camera, tyro.conf.subcommand("camera")]
-    | Annotated[Voice, tyro.conf.subcommand("voice")],
+    | Annotated[Voice, tyro.conf.subcommand("voice")]
+    | Annotated[Call, tyro.conf.subcommand("call")]
+    | Annotated[Devices, tyro.conf.subcommand("devices")],
     tyro.conf.OmitSubcommandPrefixes,
 ]
 

@@ -139,6 +139,7 @@ async def _serve(
         lifespan="off",  # run here, so that errors at the start are raised here
         log_config=None,
         access_log=False,
+        server_header=False,
         proxy_headers=False,  # see server/auth/addresses.py: uvicorn believes every local client
         ws_max_size=settings.longest_line,
         ws_per_message_deflate=False,  # JPEG is already compressed; it would take 1 ms per image

@@ -83,7 +83,12 @@ ONLY_HERE: dict[tuple[str, ...], tuple[str, ...]] = {
 """Packages of which only these parts know."""
 TRITON_ONLY_IN = {
     "triton": ("models/kernels/cuda/",),
-    "models.kernels.cuda": ("models/kernels/cuda/", "models/runtime/telewarp_cuda.py", "scripts/"),
+    "models.kernels.cuda": (
+        "models/kernels/cuda/",
+        "models/runtime/telewarp_cuda.py",
+        "models/runtime/kernel_check.py",
+        "scripts/",
+    ),
 }
 """Triton is installed where there may be a GPU, so only these places may need it."""
 

@@ -14,11 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.contract.arkit import NEUTRAL
-from models.data.recording_table import RecordingError, Table, canonical
+from models.contract.shown_text import reason, shown
+from models.data.recording_table import MAX_COLUMNS, MAX_ROWS, RecordingError, Table, canonical
 from models.data.timecode import numbers_in_seconds
 
 Floats = NDArray[np.float64]
 
+_MAX_OBJECTS, _MAX_VALUES = 1_000_000, 6_000_000
+"""Of a recording: some 70 bytes each in memory. MediaPipe writes 53 objects for a frame, others 52
+values and up to three objects."""
 _FRAMES = ("frames", "results", "data", "recording")
 _NAMES = ("names", "blendshape_names", "blendshapeNames", "expression_names")
 _WEIGHTS = (
@@ -57,16 +61,24 @@ def read_json(text: str, wanted: frozenset[str]) -> Table:
 
 
 def _parse(text: str) -> Any:
+    if text.count("{") + text.count("[") > _MAX_OBJECTS or text.count(",") > _MAX_VALUES:
+        raise RecordingError(
+            f"expected JSON of at most {_MAX_OBJECTS} objects and {_MAX_VALUES} values: split it"
+        )
     try:
         return json.loads(text)
     except json.JSONDecodeError as exc:
         lines = [line for line in text.splitlines() if line.strip()]
+        if len(lines) > MAX_ROWS:
+            raise RecordingError(f"expected at most {MAX_ROWS} frames: split it") from exc
         if len(lines) < 2 or not all(line.lstrip().startswith("{") for line in lines):
             raise RecordingError(f"it is no JSON: {exc}") from exc
+    except ValueError as exc:  # a number of thousands of digits
+        raise RecordingError(f"it is no JSON: {reason(exc)}") from exc
     try:
         return [json.loads(line) for line in lines]
     except ValueError as exc:
-        raise RecordingError(f"a line is no JSON: {exc}") from exc
+        raise RecordingError(f"a line is no JSON: {reason(exc)}") from exc
 
 
 def _frames(document: Any) -> tuple[list[str] | None, list[Any]]:
@@ -88,9 +100,13 @@ def _first(values: dict[str, Any], names: tuple[str, ...]) -> Any:
 
 
 def _table(names: list[str] | None, frames: list[Any], wanted: frozenset[str]) -> Table:
+    if len(frames) > MAX_ROWS:
+        raise RecordingError(f"expected at most {MAX_ROWS} frames: split it")
     faces = [(i, f, _scores(f, names)) for i, f in enumerate(frames, 1)]
     faces = [(i, frame, scores) for i, frame, scores in faces if scores]
     given = dict.fromkeys(name for _, _, scores in faces for name in scores)
+    if len(given) > MAX_COLUMNS:
+        raise RecordingError(f"expected at most {MAX_COLUMNS} names of coefficients")
     known = {name: canonical(name, wanted) for name in given}
     columns = list(dict.fromkeys(name for name in known.values() if name is not None))
     order = {name: index for index, name in enumerate(columns)}
@@ -100,7 +116,7 @@ def _table(names: list[str] | None, frames: list[Any], wanted: frozenset[str]) -
             if (column := known[name]) is not None:
                 values[row, order[column]] = _finite(score, f"frame {number}, {name[:40]}")
     unused = [name for name, column in known.items() if column is None and name != NEUTRAL]
-    notes = [f"not used: {', '.join(name[:40] for name in unused[:6])}"] if unused else []
+    notes = [f"not used: {', '.join(shown(name) for name in unused[:6])}"] if unused else []
     if len(faces) < len(frames):
         notes.append(f"skipped {len(frames) - len(faces)} frames without a face")
     return Table(

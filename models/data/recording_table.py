@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
-import io
+from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.contract.arkit import NEUTRAL, arkit_name
+from models.contract.shown_text import shown
 from models.data.timecode import seconds_of
 
 Floats = NDArray[np.float64]
@@ -35,6 +37,8 @@ _TIMES = (
 _COUNT = "blendshapecount"
 """Live Link Face: the number of values that follow, 0 in a row without a face."""
 _SEPARATORS = (",", ";", "\t")
+MAX_ROWS, MAX_COLUMNS, _MAX_CELLS = 300_000, 1000, 14_000_000
+"""Of a table; an hour of Live Link Face at 60 rows a second has 216 000 rows of 63 cells."""
 
 
 class RecordingError(ValueError):
@@ -77,17 +81,23 @@ def read_table(text: str, wanted: frozenset[str]) -> Table:
     Raises:
         RecordingError: If a cell is no finite number; the message names row and column.
     """
+    if text.count("\n") > MAX_ROWS:
+        raise RecordingError(f"expected at most {MAX_ROWS} rows: split it")
     lines = text.splitlines()
     first = next((i for i, line in enumerate(lines) if line.strip()), len(lines))
     header_line = lines[first] if first < len(lines) else ""
     separator = max(_SEPARATORS, key=header_line.count)
-    reader = csv.reader(io.StringIO("\n".join(lines[first:])), delimiter=separator)
+    if header_line.count(separator) >= MAX_COLUMNS:
+        raise RecordingError(f"expected at most {MAX_COLUMNS} columns")
+    if text.count(separator) > _MAX_CELLS:
+        raise RecordingError(f"expected at most {_MAX_CELLS} cells: split it")
+    reader = csv.reader(lines[first:], delimiter=separator)
     try:
         header = [cell.strip().strip("\ufeff") for cell in next(reader, [])]
-        cells = [(first + reader.line_num, row) for row in reader if any(map(str.strip, row))]
+        cells = ((first + reader.line_num, row) for row in reader if any(map(str.strip, row)))
+        return _Reader(header, separator, wanted).table(cells)
     except csv.Error as exc:
         raise RecordingError(f"the table is broken: {exc}") from exc
-    return _Reader(header, separator, wanted).table(cells)
 
 
 def _key(name: str) -> str:
@@ -114,16 +124,24 @@ class _Reader:
             if index not in (self._time, self._count) and name not in ("", NEUTRAL)
         ]
 
-    def table(self, cells: list[tuple[int, list[str]]]) -> Table:
-        kept = [(number, row) for number, row in cells if not self._without_face(row)]
+    def table(self, cells: Iterable[tuple[int, list[str]]]) -> Table:
+        """Read rows one by one: as text, an hour of them would take a gigabyte."""
         indices = list(self._columns.values())
-        values = [[self._number(number, row, index) for index in indices] for number, row in kept]
+        kept, lost, times, values = list[int](), list[int](), list[str](), array("d")
+        for number, row in cells:
+            if self._without_face(row):
+                lost.append(number)
+                continue
+            kept.append(number)
+            values.extend(self._number(number, row, index) for index in indices)
+            if self._time is not None:
+                times.append(row[self._time].strip() if self._time < len(row) else "")
         return Table(
             names=list(self._columns),
             values=np.array(values, np.float64).reshape(len(kept), len(indices)),
-            rows=[number for number, _ in kept],
-            times_s=self._times([row for _, row in kept]),
-            notes=self._notes([n for n, row in cells if self._without_face(row)]),
+            rows=kept,
+            times_s=self._times(times),
+            notes=self._notes(lost),
         )
 
     def _without_face(self, row: list[str]) -> bool:
@@ -151,10 +169,9 @@ class _Reader:
             raise RecordingError(f"row {number}, {name}: {text[:20]} is not finite")
         return value
 
-    def _times(self, rows: list[list[str]]) -> Floats | None:
-        if self._time is None or not rows:
+    def _times(self, texts: list[str]) -> Floats | None:
+        if not texts:
             return None
-        texts = [row[self._time].strip() if self._time < len(row) else "" for row in rows]
         if self._comma:
             texts = [text.replace(",", ".") for text in texts]
         return seconds_of(texts)
@@ -171,4 +188,4 @@ class _Reader:
 def _some(names: list[str]) -> str:
     """Join the first few of a list of names."""
     more = f" and {len(names) - 6} more" if len(names) > 6 else ""
-    return ", ".join(name[:40] for name in names[:6]) + more
+    return ", ".join(shown(name) for name in names[:6]) + more

@@ -35,6 +35,8 @@ class Runtime(Protocol):
 
     layout: tuple[TensorSpec, ...]
     """The tensors of a cache."""
+    mixes: bool
+    """Whether `warp` takes a `MixedCache`."""
 
     def refresh(self, state: FrameState, cache: Cache) -> None:
         """Render `state` in full and store its features in `cache`, in place."""

@@ -23,6 +23,8 @@ class PaperRuntime:
         device: Where to run them.
     """
 
+    mixes = False
+
     def __init__(self, avatar: Avatar, device: torch.device) -> None:
         assert isinstance(avatar.networks, PaperNetworks)
         self.stage = Stage(avatar, device)

@@ -15,6 +15,7 @@ from models.contract.images import RgbImage, WarpedImage
 from models.networks.avatar_networks import TelewarpNetworks
 from models.runtime.base import Cache, Runtime, TensorSpec
 from models.runtime.crossfade import Crossfade
+from models.runtime.deferred_crossfade import DeferredCrossfade
 from models.runtime.paper import PaperRuntime
 from models.runtime.telewarp_cpu import TelewarpCpuRuntime
 from models.runtime.telewarp_torch import TelewarpTorchRuntime
@@ -62,6 +63,8 @@ class CachedRenderer:
 
     def crossfade(self) -> Crossfade:
         """Return a crossfade between the caches of one viewer."""
+        if self._runtime.mixes:
+            return DeferredCrossfade(self.allocate_cache(), self.allocate_cache(), self._runtime)
         return Crossfade(self.allocate_cache(), self._runtime)
 
     def refresh(self, state: FrameState, cache: Cache) -> None:

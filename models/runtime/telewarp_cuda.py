@@ -31,6 +31,7 @@ from models.networks.conditioning import compute_conditioning
 from models.networks.live_inputs import FOREGROUND_MARGIN
 from models.networks.telewarp import FULL_TRUST
 from models.runtime.base import Cache, milliseconds_since
+from models.runtime.deferred_crossfade import MixedCache
 from models.runtime.telewarp_torch import TelewarpTorchRuntime
 
 BATCHES = (1, 2, 4, 8)
@@ -54,10 +55,12 @@ class TelewarpCudaRuntime(TelewarpTorchRuntime):
         run: Launches the kernels.
     """
 
+    mixes = True
+
     def __init__(self, avatar: Avatar, device: torch.device, run: Launch = launch) -> None:
         super().__init__(avatar, device)
         self.model = live_model(self)
-        self._blocks = GPU_BLOCKS if device.type == "cuda" else INTERPRETER_BLOCKS
+        self.blocks = GPU_BLOCKS if device.type == "cuda" else INTERPRETER_BLOCKS
         self._launch = run
         self._renderers: dict[tuple[int, Output], FrameRenderer] = {}
 
@@ -113,14 +116,17 @@ class TelewarpCudaRuntime(TelewarpTorchRuntime):
         key = batch, output
         if key not in self._renderers:
             self._renderers[key] = FrameRenderer(
-                self.model, self.stage.head, batch, output, self._blocks, self._launch
+                self.model, self.stage.head, batch, output, self.blocks, self._launch
             )
         return self._renderers[key]
 
 
 def frame_input(state: FrameState, cache: Cache) -> FrameInput:
     """Return the input of the kernels for a state and the cache of an older one."""
-    return FrameInput(state, compute_conditioning(state), cache, cache)
+    conditioning = compute_conditioning(state)
+    if isinstance(cache, MixedCache):
+        return FrameInput(state, conditioning, cache.older, cache, cache.share)
+    return FrameInput(state, conditioning, cache, cache)
 
 
 @torch.no_grad()

@@ -28,6 +28,7 @@ from models.networks.reproject import (
 )
 from models.networks.telewarp import Foreground, cache_features
 from models.runtime.base import Cache, Stage, TensorSpec, milliseconds_since, network_dtype
+from models.runtime.measured_unet import MeasuredUnet
 
 MESH_TENSORS = ("corners", "weights", "points")
 """Tensors of a cache that hold its frame's `Mesh`, by the names of the fields."""
@@ -63,6 +64,8 @@ class TelewarpTorchRuntime:
         device: Where to run them.
     """
 
+    mixes = False
+
     def __init__(self, avatar: Avatar, device: torch.device) -> None:
         assert isinstance(avatar.networks, TelewarpNetworks)
         self.stage = Stage(avatar, device)
@@ -72,8 +75,9 @@ class TelewarpTorchRuntime:
         self.generator, self.warper = networks.generator, networks.warper
         self.features = networks.features.texels().contiguous()
         self.paint = networks.paint.texels().contiguous()
-        self._unet = self.generator.unet.to(self.dtype)
-        lay_out_channels_last(self._unet)
+        unet = self.generator.unet.to(self.dtype)
+        lay_out_channels_last(unet)
+        self._unet = MeasuredUnet(unet)
         # Both convolutions of the cached channels run as one, which reads the features once.
         self._prepare_weight = self._cached_weight()
         biases = [_bias(self.warper.first), _bias(self.warper.second_cached)]

@@ -8,17 +8,24 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 from urllib.request import urlopen
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
-def serve(*arguments: str) -> Iterator[tuple[str, int]]:
-    """Start a server on a free port; yields its address and process id."""
+def serve(*arguments: str, log: IO[bytes] | None = None) -> Iterator[tuple[str, int]]:
+    """Start a server on a free port; yields its address and process id.
+
+    Args:
+        arguments: Its options.
+        log: File for its log; by default standard error.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "server", "--port", "0", *arguments],
         stdout=subprocess.PIPE,
+        stderr=log,
         text=True,
     )
     assert process.stdout is not None

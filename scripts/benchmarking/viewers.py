@@ -110,7 +110,7 @@ class ViewerProcess:
 
 
 @dataclass
-class _Viewer:
+class Viewer:
     """One aiortc client."""
 
     task: Task
@@ -123,6 +123,9 @@ class _Viewer:
     frames: int = 0
     latencies_ms: list[float] = field(default_factory=list)
     session: str = ""
+    """URL of the session."""
+    draining: bool = False
+    """Whether the server has announced its end."""
 
     def __post_init__(self) -> None:
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -143,13 +146,17 @@ class _Viewer:
         )
         if response.status_code != 201:
             return False
-        self.session = response.headers["location"]
+        self.session = str(response.url.join(response.headers["location"]))
         answer = RTCSessionDescription(response.text, "answer")
         await self.connection.setRemoteDescription(answer)
         async with asyncio.timeout(_RESPONSE_TIMEOUT_S / 2):
             while not self.frames or self._views.readyState != "open":
                 await asyncio.sleep(0.02)
         return True
+
+    def turn(self) -> None:
+        """Send one view."""
+        self._send_view()
 
     async def move(self) -> None:
         """Send views until cancelled."""
@@ -195,6 +202,7 @@ class _Viewer:
 
     def _on_event(self, text: str) -> None:
         event = json.loads(text)
+        self.draining |= event["type"] == "draining"
         if event["type"] != "frame" or event["view_seq"] is None:
             return
         received_at = self.received_at.get(event["rtp_timestamp"])
@@ -212,7 +220,7 @@ def _run(task: Task, pipe: Connection) -> None:
 async def _watch(task: Task, pipe: Connection) -> None:
     enable_loopback_fallback()
     async with httpx2.AsyncClient(base_url=task.address, timeout=_RESPONSE_TIMEOUT_S / 2) as http:
-        viewers = [_Viewer(task, task.first + index, http) for index in range(task.count)]
+        viewers = [Viewer(task, task.first + index, http) for index in range(task.count)]
         moving = []
         try:
             accepted = [await viewer.join() for viewer in viewers]

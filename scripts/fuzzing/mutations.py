@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 _NUMBERS: tuple[Any, ...] = (
-    *(0, 1, -1, 3, 255, 65535, 2**31 - 1, 2**31, 2**32, 2**62, 10**12, 10**30),
+    *(0, 1, -1, 3, 255, 65535, 2**31 - 1, 2**31, 2**32, 2**62, 10**12, 10**30, 10**4000),
     *(0.5, -0.0, 1e-30, 1e30, 1e308, float("nan"), float("inf"), float("-inf")),
 )
 _VALUES: tuple[Any, ...] = (*_NUMBERS, None, True, "", "x", "\x1b[31m\n\0", [], {}, [0], {"a": 0})

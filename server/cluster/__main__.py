@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pydantic import Field
@@ -82,13 +82,16 @@ class ListSettings(RouterSettings):
         Raises:
             SettingsError: If viewers could not reach them.
         """
-        if self.host in ("0.0.0.0", "::") and self.host_url is None:
+        everywhere = self.host in ("0.0.0.0", "::")
+        if everywhere and not (self.host_url and self.allowed_origins):
             raise SettingsError(
-                f"expected --host-url, such as http://face.example.org:{{port}}, with --host "
-                f"{self.host}: viewers are sent to the hosts by their addresses"
+                f"expected --host-url and --allowed-origins with --host {self.host}, such as "
+                "http://face.example.org:{port} and http://face.example.org:8000: viewers are sent "
+                "to the hosts, which accept the router's page only"
             )
         shown = f"[{self.host}]" if ":" in self.host else self.host
-        origins = self.allowed_origins or router
+        local = router.replace("127.0.0.1", "localhost")
+        origins = self.allowed_origins or ",".join(dict.fromkeys((router, local)))
         more = ("--insecure",) if self.insecure else ()
         return HostPlan(
             options=("--allowed-origins", origins, *more, *options),
@@ -99,12 +102,17 @@ class ListSettings(RouterSettings):
         )
 
 
-def main(arguments: list[str], module: str = "server.__main__") -> int:
+def main(
+    arguments: list[str],
+    module: str = "server.__main__",
+    find: Callable[[str], Sequence[str]] = find_devices,
+) -> int:
     """Run the router until SIGINT or SIGTERM.
 
     Args:
         arguments: The command line without the program name.
         module: Whose `main` a host of this machine is.
+        find: Returns the devices that an option names.
 
     Returns:
         The exit code of the process.
@@ -118,7 +126,7 @@ def main(arguments: list[str], module: str = "server.__main__") -> int:
             raise SettingsError("expected either --hosts with at least one address or --devices")
         connections = limit_connections(settings.max_address_connections, among(settings.proxies))
         with listen(settings.host, settings.port, connections) as listening:
-            placement = _placement(settings, address_of(listening), options, module)
+            placement = _placement(settings, address_of(listening), options, module, find)
             app = create_router(settings, placement)
             print_line(f"Telewarp routes at {address_of(listening)}")
             asyncio.run(serve(app, listening, connections, placement.run()))
@@ -137,11 +145,15 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _placement(
-    settings: ListSettings, router: str, options: Sequence[str], module: str
+    settings: ListSettings,
+    router: str,
+    options: Sequence[str],
+    module: str,
+    find: Callable[[str], Sequence[str]],
 ) -> LocalPlacement:
     if settings.devices:
         plan = replace(settings.plan(router, options), module=module)
-        devices = find_devices(settings.devices)
+        devices = find(settings.devices)
         return MachinePlacement(plan, devices, settings.host, available_cores())
     tokens = read_tokens(settings.tokens) if settings.tokens is not None else None
     return LocalPlacement(settings.addresses, tokens)

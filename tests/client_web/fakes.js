@@ -84,6 +84,10 @@ export class FakeDocument extends FakeElement {
   createElement() {
     return new FakeElement(this);
   }
+
+  createElementNS() {
+    return new FakeElement(this);
+  }
 }
 
 /** A clock and animation frames that the test advances. */

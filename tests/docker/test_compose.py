@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from server.cluster.__main__ import ListSettings
+
 FILE = Path(__file__).parents[2] / "docker" / "compose.yaml"
 CHECK = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
 
@@ -30,7 +32,7 @@ def test_it_keeps_to_the_specification(tmp_path: Path) -> None:
 
 
 def test_servers_run_without_root_and_write_to_nothing(services: dict[str, dict[str, Any]]) -> None:
-    for name, writable in (("server", "/tmp"), ("gpu", "/tmp:exec")):
+    for name, writable in (("server", "/tmp"), ("gpu", "/tmp:exec"), ("gpus", "/tmp:exec")):
         server = services[name]
         assert server["read_only"] is True, name
         assert server["cap_drop"] == ["ALL"], name
@@ -50,6 +52,18 @@ def test_the_gpu_server_can_encode_and_load_what_it_compiles(
     assert set(environment["NVIDIA_DRIVER_CAPABILITIES"].split(",")) >= {"compute", "video"}
     assert environment["TELEWARP_DEVICE"] == "cuda"
     assert environment.items() >= services["server"]["environment"].items()
+
+
+def test_several_gpus_get_a_host_each_whose_options_exist(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    command = ["python", "-m", "server.cluster", "--devices", "cuda"]
+    assert services["gpus"]["entrypoint"] == command
+    environment = services["gpus"]["environment"]
+    assert environment.items() >= services["gpu"]["environment"].items()
+    assert environment["TELEWARP_HOST_URL"].endswith(":{port}")
+    own = {name.removeprefix("TELEWARP_").lower() for name in environment}
+    assert {"host_url", "allowed_origins"} <= own & ListSettings.model_fields.keys()
 
 
 def test_server_and_relay_share_a_secret_and_no_port(services: dict[str, dict[str, Any]]) -> None:

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from server.app import create_app, pool_settings
 from server.auth.grants import ANYONE
+from server.cluster.__main__ import ListSettings
 from server.pool.fake import FakeEngineFactory
 from server.pool.pool import RenderPool
 from server.sessions.session import Session
@@ -25,7 +26,7 @@ FILES = ("Dockerfile", "compose.yaml", "README.md")
 @pytest.mark.parametrize("name", FILES)
 def test_every_setting_that_is_named_exists(name: str) -> None:
     named = set(re.findall(r"\bTELEWARP_([A-Z_]+)", (DOCKER / name).read_text()))
-    known = {field.upper() for field in Settings.model_fields}
+    known = {field.upper() for field in (*Settings.model_fields, *ListSettings.model_fields)}
     assert named
     assert named <= known
 

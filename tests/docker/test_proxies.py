@@ -50,6 +50,7 @@ async def test_the_page_and_the_documentation_load_what_they_need(
     for path in ("", "js/main.js", "docs", "docs/start.js", "openapi.json", "readyz"):
         answer = await client.get(site + path)
         assert answer.status_code == 200, path
+        assert answer.headers["strict-transport-security"] == "max-age=31536000", path
     moved = await client.get(f"{site}v1/streams/")
     assert moved.is_redirect
     assert str(moved.url.join(moved.headers["location"])) == f"{site}v1/streams"

@@ -10,6 +10,7 @@ import pytest
 from models.avatar.folder import SHIPPED
 from models.avatar.manifest import load_manifest
 from scripts.benchmarking.avatars import resized
+from scripts.benchmarking.devices import _efficiency
 from scripts.benchmarking.load import Load, LoadStep, holds, limit, step_counts
 from tests.scripts.conftest import Run
 
@@ -90,3 +91,9 @@ def test_the_limit_is_the_thread_or_the_cores_that_ran_out_or_else_what_grew() -
     full = a_step(server=1.2, workers=0.4, clients=0.3, encoder=0.8)
     assert limit(alone, full, 2) == "all 2 cores, most of them by: encoder"
     assert limit(alone, a_step(p95_ms=50), 2) == "latency, of which most grew: queue"
+
+
+def test_the_efficiency_of_devices_is_that_of_each_compared_with_one_alone() -> None:
+    rows = [{"devices": 1, "frames_per_s": 10.0}, {"devices": 8, "frames_per_s": 72.0}]
+    assert _efficiency(rows[:1]) == 1.0
+    assert _efficiency(rows) == 0.9

@@ -70,7 +70,9 @@ def test_the_server_prints_its_address_and_exits_cleanly_on_sigterm(number: sign
                 r"Telewarp is showing the face at (http://127\.0\.0\.1:\d+)\n", said
             )
             assert found, said
-            assert httpx2.get(f"{found[1]}/readyz").status_code == 200
+            answer = httpx2.get(f"{found[1]}/readyz")
+            assert answer.status_code == 200
+            assert "server" not in answer.headers, "it would name the software to strangers"
             publisher = open_live_body(found[1])
             process.send_signal(number)
             assert publisher.getresponse().status == 202

@@ -10,7 +10,8 @@ import { PercentileWindow, RateWindow } from "../timing/percentiles.js";
  * @typedef {object} PublishMeasurements
  * @property {number} tracked_fps frames tracked per second
  * @property {number} sent_fps
- * @property {number} sent_kbps
+ * @property {number} sent_kbps of frames and voice, without the headers of the network
+ * @property {number} voice_kbps
  * @property {import("../timing/percentiles.js").Percentiles} tracking_ms to find the face in a frame
  * @property {number} dropped frames that could not be sent at once
  * @property {boolean} face_found
@@ -25,6 +26,7 @@ export class FacePublisher {
   #trackedFrames = new RateWindow();
   #sentFrames = new RateWindow();
   #sentBytes = new RateWindow();
+  #voiceBytes = new RateWindow();
   #counts = { tracked: 0, sent: 0, bytes: 0, dropped: 0 };
   #tracking = new PercentileWindow({ age_ms: 5000 });
   #found = false;
@@ -94,14 +96,26 @@ export class FacePublisher {
   }
 
   /**
+   * Record how much of the voice was sent.
+   *
+   * @param {number} bytes by the present connection so far
+   * @param {number} now_ms
+   */
+  voiceSent(bytes, now_ms) {
+    this.#voiceBytes.add(bytes, now_ms);
+  }
+
+  /**
    * @param {number} now_ms
    * @returns {PublishMeasurements}
    */
   measured(now_ms) {
+    const voice_kbps = kilobits(this.#voiceBytes.rate(now_ms));
     return {
       tracked_fps: this.#trackedFrames.rate(now_ms),
       sent_fps: this.#sentFrames.rate(now_ms),
-      sent_kbps: (this.#sentBytes.rate(now_ms) * 8) / 1000,
+      sent_kbps: kilobits(this.#sentBytes.rate(now_ms)) + voice_kbps,
+      voice_kbps,
       tracking_ms: this.#tracking.summary(now_ms),
       dropped: this.#counts.dropped,
       face_found: this.#found,
@@ -118,4 +132,9 @@ export class FacePublisher {
     this.#sentFrames.add(this.#counts.sent, now_ms);
     this.#sentBytes.add(this.#counts.bytes, now_ms);
   }
+}
+
+/** @param {number} bytes */
+function kilobits(bytes) {
+  return (bytes * 8) / 1000;
 }

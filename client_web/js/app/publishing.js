@@ -337,7 +337,9 @@ export class Publishing {
     rememberChoices(this.#choices);
   }
 
-  #show() {
+  async #show() {
+    const voiceBytes = await this.#connection?.voiceBytes();
+    if (typeof voiceBytes === "number") this.#faces?.voiceSent(voiceBytes, this.#now());
     const measured = this.#faces?.measured(this.#now());
     if (!measured) return;
     const { tracked_fps, tracking_ms, sent_kbps, face_found } = measured;

@@ -86,8 +86,8 @@ class FrameParameters:
         """Length of a row, 8-byte words; rows begin at multiples of 16 bytes."""
         self.host = torch.zeros((batch, self.words), dtype=torch.int64, pin_memory=pinned)
         """(B, words)"""
-        self._wide, self._narrow = (
-            self.host.view(kind).numpy() for kind in (torch.float64, torch.float32)
+        self._wide, self._addresses, self._narrow = (
+            self.host.view(kind).numpy() for kind in (torch.float64, torch.int64, torch.float32)
         )
 
     def fill(self, index: int, frame: FrameInput) -> None:
@@ -119,7 +119,7 @@ class FrameParameters:
             cache[name].data_ptr() for name in MIXED for cache in (frame.older, frame.newer)
         ]
         addresses.append(frame.newer["points"].data_ptr())
-        self.host[index, FIRST.value : POINTS.value + 1] = torch.tensor(addresses)
+        self._addresses[index, FIRST.value : POINTS.value + 1] = addresses
 
     def _fill_pose(self, row: FloatArray, state: FrameState) -> None:
         rotation = quaternion_to_matrix(state.head_rotation).astype(np.float32)

@@ -55,6 +55,15 @@ test("a frame that cannot be sent is dropped: its number is used by the next", (
   assert.equal(faces.measured(131).dropped, 1);
 });
 
+test("the voice counts as sent", () => {
+  const { faces, clock } = publishing();
+  faces.voiceSent(1000, 131);
+  clock.now_ms = 1131;
+  faces.voiceSent(5000, 1131);
+  const { sent_kbps, voice_kbps } = faces.measured(1131);
+  assert.deepEqual([sent_kbps, voice_kbps], [32, 32]);
+});
+
 test("nothing is sent when there is nothing to show", () => {
   const { faces, sent } = publishing(null);
   faces.publish({ ...FRAME, face: null });

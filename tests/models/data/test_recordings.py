@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from models.contract.arkit import ARKIT_NAMES
 from models.data.recordings import Recording, RecordingError, load_recording
 from models.geometry.camera import quaternion_to_matrix
+from tests.models.bounds import within_bounds
 
 REAL = Path(__file__).parents[4] / "shared" / "data" / "streams" / "llf_alex_rom_3.csv"
 
@@ -207,6 +208,36 @@ PIECES = st.sampled_from(
     [*"\n,;\t\"'{}[]:.%-0195", "jawOpen", "Timecode", "HeadYaw", "nan", "1e999", "00:00:00;02",
      "null", "\ufeff", "\0", *JSON_WORDS]
 )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[" + "[]," * 6_000_000 + "0]", "at most 1000000 objects and 6000000 values: split it"),
+        ("{}\n" * 3_000_000, "at most 1000000 objects and 6000000 values: split it"),
+        ('["' + 'a","' * 7_000_000 + '"]', "at most 1000000 objects and 6000000 values: split it"),
+        ("[" * 500_000, "nested too deeply"),
+        ('[{"expression": {"jawOpen": ' + "1" * 10**6 + "}}]", "Exceeds the limit"),
+        ('[{"expression": {"jawOpen": ' + "1" * 4000 + "}}]", "."),
+        ('{"a": 1}\n{"jawOpen": ' + "1" * 10**6 + "}", "Exceeds the limit"),
+        ("JawOpen" + ",x" * 5_000_000 + "\n0.5\n", "at most 1000 columns"),
+        ("JawOpen\n" + "0\n" * 6_000_000, "at most 300000 rows"),
+        ("{}\n" * 400_000, "at most 300000 frames"),
+        ('["' + 'a","' * 400_000 + '"]', "at most 300000 frames"),
+        (json.dumps([{f"x{i}": 0.5 for i in range(2000)}]), "at most 1000 names of coefficients"),
+        ("JawOpen,x\n" + "0" + ",0" * 15_000_000, "at most 14000000 cells"),
+        ('JawOpen\n"' + "a" * 20_000_000, "field larger than field limit"),
+        ("JawOpen\n" + "1" * 400 + "\n", "not finite"),
+    ],
+)
+def test_a_recording_made_to_cost_memory_or_time_is_refused(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    (tmp_path / "r").write_text(content)
+    with within_bounds(), pytest.raises(RecordingError, match=message) as error:
+        load_recording(tmp_path / "r", ARKIT_NAMES)
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < len(str(tmp_path)) + 200
 
 
 @settings(

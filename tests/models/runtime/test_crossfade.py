@@ -7,6 +7,7 @@ import torch
 
 from models.runtime.base import Cache, TensorSpec
 from models.runtime.crossfade import _LONGEST_STEP_S, FADE_S, Crossfade
+from models.runtime.deferred_crossfade import DeferredCrossfade, MixedCache
 
 FRAME_S = FADE_S / 6
 
@@ -41,12 +42,27 @@ def mixer() -> Mixer:
     return Mixer()
 
 
-@pytest.fixture
-def fade(mixer: Mixer) -> Crossfade:
-    return Crossfade(cache(-1.0), mixer)
+@pytest.fixture(params=["in memory", "in the warp"])
+def fade(mixer: Mixer, request: pytest.FixtureRequest) -> Crossfade:
+    if request.param == "in memory":
+        return Crossfade(cache(-1.0), mixer)
+    return DeferredCrossfade(cache(-1.0), cache(-2.0), mixer)
+
+
+def resolve(blended: Cache) -> Cache:
+    """Interpolate a `MixedCache` as a warp does."""
+    if not isinstance(blended, MixedCache):
+        return blended
+    assert (blended["corners"] == blended.older["corners"]).all()
+    mixed = ("features", "uv")
+    return {
+        name: torch.lerp(blended.older[name], tensor, blended.share) if name in mixed else tensor
+        for name, tensor in blended.items()
+    }
 
 
 def value(blended: Cache) -> float:
+    blended = resolve(blended)
     assert (blended["features"] == blended["features"][0, 0]).all()
     assert blended["uv"][0].item() == pytest.approx(blended["features"][0, 0].item(), abs=0.02)
     return blended["uv"][0].item()
@@ -113,7 +129,7 @@ def test_each_new_cache_is_aligned_with_once(fade: Crossfade, mixer: Mixer) -> N
 
 def place(blended: Cache) -> float:
     """Return the value in float32, which bfloat16 rounds from 64 on."""
-    return blended["uv"][0].item()
+    return resolve(blended)["uv"][0].item()
 
 
 def played(fade: Crossfade, interval_s: float, caches: int, starts_s: float = 10.0) -> list[float]:
@@ -162,3 +178,17 @@ def test_after_fast_caches_a_pause_brings_the_crossfade_back(fade: Crossfade) ->
     shown = [place(fade.follow(cache(90.0), 90, 20.0 + FRAME_S * frame)) for frame in range(1, 8)]
     assert 79 < shown[0] < 90
     assert shown[-1] == 90
+
+
+def test_a_deferred_crossfade_passes_over_its_tensors_for_new_caches_only(mixer: Mixer) -> None:
+    fade = DeferredCrossfade(cache(0.0), cache(0.0), mixer)
+    fade.follow(cache(0.0), 1, 10.0)
+    first = fade.follow(cache(6.0), 2, 10.0 + FRAME_S)
+    assert isinstance(first, MixedCache)
+    before = {name: (first[name].clone(), first.older[name].clone()) for name in first}
+    second = fade.follow(cache(6.0), 2, 10.0 + 2 * FRAME_S)
+    assert isinstance(second, MixedCache)
+    assert second.share == pytest.approx(1 / 3)
+    for name, (newer, older) in before.items():
+        assert torch.equal(second[name], newer)
+        assert torch.equal(second.older[name], older)

@@ -15,6 +15,8 @@ from models.avatar.folder import Avatar, load_avatar
 from models.contract.frame_state import FrameState, neutral_state
 from models.geometry.head import HeadError
 from models.runtime import telewarp_cuda, telewarp_torch
+from models.runtime.crossfade import Crossfade
+from models.runtime.deferred_crossfade import DeferredCrossfade
 from models.runtime.renderer import CachedRenderer, gpu_runtime
 from models.runtime.telewarp_cpu import TelewarpCpuRuntime
 from models.runtime.telewarp_cuda import KernelError, TelewarpCudaRuntime
@@ -66,6 +68,25 @@ def test_a_batch_of_frames_of_different_caches_equals_plain_torch(
     np.testing.assert_array_equal(again[1].rgb, made[1].rgb)
 
 
+def test_a_crossfade_in_the_warp_equals_one_in_memory(
+    build_avatar: Build, front: FrameState, turned: FrameState
+) -> None:
+    avatar = build_avatar("live", 0.25)
+    kernels, plain = TelewarpCudaRuntime(avatar, CPU), TelewarpTorchRuntime(avatar, CPU)
+    deferred = DeferredCrossfade(new_cache(plain), new_cache(plain), kernels)
+    in_memory = Crossfade(new_cache(plain), plain)
+    cache = new_cache(plain)
+    own = replace(turned, vertices=avatar.head.shape(turned.expression))
+    for generation, (cached, now_s) in enumerate([(front, 0.0), (turned, 0.5), (front, 0.58)]):
+        plain.refresh(cached, cache)
+        mixed = deferred.follow(cache, generation, now_s)
+        blended = in_memory.follow(cache, generation, now_s)
+    assert deferred.fading
+    got, expected = kernels.warp(own, mixed).rgb, plain.warp(own, blended).rgb
+    assert difference(got, expected).max() <= 1
+    assert difference(expected, plain.warp(own, cache).rgb).mean() > 1
+
+
 def test_a_frame_of_the_shipped_avatar_equals_the_cpus() -> None:
     avatar = load_avatar(DEFAULT)
     m = avatar.manifest
@@ -91,8 +112,12 @@ def test_a_frame_of_the_shipped_avatar_equals_the_cpus() -> None:
 
 
 def test_kernels_are_used_where_they_render_what_torch_does(build_avatar: Build) -> None:
-    runtime = gpu_runtime(build_avatar("live"), CPU, "auto")
-    assert isinstance(runtime, TelewarpCudaRuntime)
+    avatar = build_avatar("live")
+    renderer = CachedRenderer(avatar)
+    assert type(renderer.crossfade()) is Crossfade
+    renderer._runtime = gpu_runtime(avatar, CPU, "auto")
+    assert isinstance(renderer._runtime, TelewarpCudaRuntime)
+    assert isinstance(renderer.crossfade(), DeferredCrossfade)
 
 
 def test_kernels_that_render_something_else_are_left_out_with_a_line_in_the_log(

@@ -268,7 +268,9 @@ async def test_the_page_may_do_only_what_it_needs(file: Path) -> None:
         assert "frame-ancestors 'self'" in policy
         assert "unsafe" not in policy
         assert page.headers["referrer-policy"] == "no-referrer"
+        assert page.headers["cache-control"] == "no-cache"
         missing = await client.get("/v1/nothing")
+        assert missing.headers["cache-control"] == "no-store"
         assert missing.headers["content-security-policy"] == policy
         assert (await client.get("/docs")).headers["content-security-policy"] == policy
 

@@ -23,12 +23,7 @@ from server.errors import SettingsError
 
 ROOT = Path(__file__).parents[3]
 READY_S = 60.0
-PROGRAM = """
-import sys
-from server.cluster import __main__ as program
-program.find_devices = lambda wanted: tuple(wanted.split(","))
-sys.exit(program.main(sys.argv[1:], "scripts.benchmarking.fake_host"))
-"""
+PROGRAM = "scripts.benchmarking.fake_machine"
 
 
 @contextmanager
@@ -36,7 +31,7 @@ def a_machine(devices: str) -> Iterator[str]:
     """A router with a host for each device; the renderers are fakes. Yields its address."""
     options = ["--port", "0", "--first-port", "0", "--devices", devices, "--", "--workers", "1"]
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", PROGRAM, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:
         try:
             assert process.stdout is not None
@@ -116,14 +111,20 @@ def test_devices_are_found_by_another_process_or_refused() -> None:
 
 
 def test_viewers_must_be_able_to_reach_the_hosts() -> None:
-    everywhere = ListSettings(host="0.0.0.0", devices="cuda")
-    with pytest.raises(SettingsError, match="expected --host-url"):
-        everywhere.plan("http://0.0.0.0:8000", ())
-    named = ListSettings(host="0.0.0.0", devices="cuda", host_url="http://face.example.org:{port}")
-    assert named.plan("http://0.0.0.0:8000", ()).public_url == "http://face.example.org:{port}"
+    url, origin = "http://face.example.org:{port}", "http://face.example.org:8000"
+    for given_url, given_origin in ((None, None), (url, None), (None, origin)):
+        everywhere = ListSettings(
+            host="0.0.0.0", devices="cuda", host_url=given_url, allowed_origins=given_origin
+        )
+        with pytest.raises(SettingsError, match="expected --host-url and --allowed-origins"):
+            everywhere.plan("http://0.0.0.0:8000", ())
+    named = ListSettings(host="0.0.0.0", devices="cuda", host_url=url, allowed_origins=origin)
+    plan = named.plan("http://0.0.0.0:8000", ())
+    assert (plan.public_url, plan.options) == (url, ("--allowed-origins", origin))
     local = ListSettings(devices="cuda").plan("http://127.0.0.1:8000", ("--fps", "30"))
     assert local.public_url == "http://127.0.0.1:{port}"
-    assert local.options == ("--allowed-origins", "http://127.0.0.1:8000", "--fps", "30")
+    origins = "http://127.0.0.1:8000,http://localhost:8000"
+    assert local.options == ("--allowed-origins", origins, "--fps", "30")
 
 
 def test_hosts_are_listed_or_started_and_not_both(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,290 @@
+"""Fuzz a real server with tokens: send requests that are wrong in every way, for some minutes.
+
+    .venv/bin/python scripts/fuzz_server.py http --minutes 10
+    .venv/bin/python scripts/fuzz_server.py sdp --minutes 10
+
+Starts a server. `http` calls every operation of its OpenAPI description with values that fit the
+description and with others (schemathesis); `sdp` sends damaged offers and candidates by WHEP and
+WHIP. Ends with one line of JSON: the number of answers by status, server errors, tracebacks in the
+log, and memory (MB, shared pages counted once), threads and files of the server after a fifth of
+the time and at the end. The exit code is 1 if there was a server error or traceback, or if the
+memory grew by more than 10 %.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import httpx2
+import schemathesis
+import tyro
+from hypothesis import HealthCheck, given, settings
+from schemathesis import Case
+from schemathesis.core.result import Ok
+
+from scripts.benchmarking.serving import memory_mb, serve
+from server.auth.grants import Scope
+from server.auth.tokens import read_tokens
+
+_SETTINGS = "--max-requests-per-s 100000 --max-sessions 8 --idle-session-s 2 --max-streams 64"
+_MOST_GROWTH = 1.1
+_WARM_PART = 0.2
+"""Part of the time after which nothing should grow any more."""
+_EXAMPLES = 25
+"""Calls of one operation before the next one's turn."""
+_MUTATIONS = 6
+"""Most changes of one offer."""
+_BUSY = {"full", "draining"}
+"""Reasons of a 503 that are no error."""
+_SDP = {"Content-Type": "application/sdp"}
+_FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
+_LINES = """v=0
+o=- 1 2 IN IP4 127.0.0.1
+s=-
+t=0 0
+a=group:BUNDLE 0 1 2
+a=ice-ufrag:abcd
+a=ice-pwd:abcdefghijklmnopqrstuvwx
+a=fingerprint:sha-256 FINGERPRINT
+a=setup:actpass
+m=audio 9 UDP/TLS/RTP/SAVPF 111 0
+c=IN IP4 0.0.0.0
+a=mid:0
+a=rtcp-mux
+a=sendrecv
+a=rtpmap:111 opus/48000/2
+a=fmtp:111 minptime=10;useinbandfec=1
+a=candidate:1 1 udp 2130706431 192.0.2.1 50000 typ host
+m=video 9 UDP/TLS/RTP/SAVPF 102 96 97
+c=IN IP4 0.0.0.0
+a=mid:1
+a=rtcp-mux
+a=recvonly
+a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid
+a=rtpmap:102 H264/90000
+a=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f
+a=rtcp-fb:102 nack pli
+a=rtpmap:96 VP8/90000
+a=rtpmap:97 rtx/90000
+a=fmtp:97 apt=96
+a=ssrc:1234 cname:x
+m=application 9 UDP/DTLS/SCTP webrtc-datachannel
+c=IN IP4 0.0.0.0
+a=mid:2
+a=sctp-port:5000
+a=max-message-size:262144
+a=candidate:1 1 udp 1 fe80::1 1024 typ srflx raddr 0.0.0.0 rport 9 generation 0
+a=end-of-candidates""".replace("FINGERPRINT", ":".join(["AB"] * 32)).splitlines()
+_WORDS = (
+    "0",
+    "-1",
+    "65536",
+    "99999999999999999999",
+    "1e9",
+    "",
+    " ",
+    "*",
+    "\u00e9",
+    "\x00",
+    "x" * 300,
+)
+"""What replaces a part of a line."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Fuzz a server."""
+
+    what: Annotated[Literal["http", "sdp"], tyro.conf.Positional]
+    """What is sent."""
+    minutes: float = 10.0
+    """How long."""
+    seed: int = 0
+    """Selects the damages of `sdp`."""
+
+
+@dataclass
+class Fuzzed:
+    """A server that is fuzzed, and what it has answered."""
+
+    address: str
+    pid: int
+    headers: Mapping[str, str]
+    ends_at: float
+    statuses: Counter[int] = field(default_factory=Counter)
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def over(self) -> bool:
+        """Whether the time is over."""
+        return time.monotonic() > self.ends_at
+
+    def count(self, status: int, request: str, answer: str) -> None:
+        """Count an answer, and keep the first server errors."""
+        self.statuses[status] += 1
+        busy = status == 503 and json.loads(answer).get("reason") in _BUSY
+        if status >= 500 and not busy and len(self.errors) < 10:
+            self.errors.append(f"{status} {answer[:300]} to {request[:2000]}")
+
+
+def main(options: Options) -> int:
+    """Run the fuzzer. Returns the exit code."""
+    warm: dict[str, int] | None = None
+    with tempfile.TemporaryDirectory() as folder, _fuzzed(options, Path(folder)) as server:
+        began = time.monotonic()
+        fuzz = {"http": _requests, "sdp": _offers}[options.what]
+        for _ in fuzz(server, options.seed):
+            if warm is None and time.monotonic() - began > options.minutes * 60 * _WARM_PART:
+                warm = _use(server.pid)
+                print(f"warm: {warm}", file=sys.stderr, flush=True)
+        time.sleep(5)  # until the last sessions have ended
+        end = _use(server.pid)
+        result = {
+            "statuses": dict(sorted(server.statuses.items())),
+            "errors": server.errors,
+            "tracebacks": _tracebacks((Path(folder) / "log").read_text()),
+            "warm": warm,
+            "end": end,
+        }
+    print(json.dumps(result))
+    grown = warm is not None and end["server"] > warm["server"] * _MOST_GROWTH
+    return 1 if result["errors"] or result["tracebacks"] or grown else 0
+
+
+@contextmanager
+def _fuzzed(options: Options, folder: Path) -> Iterator[Fuzzed]:
+    """Run a server that asks for tokens, with a token for everything."""
+    file = folder / "tokens.toml"
+    file.write_text('signing_keys = ["a key of thirty-two bytes or more"]')
+    token = read_tokens(file).sign([Scope.ADMIN], None, options.minutes + 60)
+    arguments = ["--tokens", str(file), "--recordings", str(folder / "recordings")]
+    with (
+        (folder / "log").open("wb") as log,
+        serve(*arguments, *_SETTINGS.split(), log=log) as (address, pid),
+    ):
+        headers = {"Authorization": f"Bearer {token}"}
+        yield Fuzzed(address, pid, headers, time.monotonic() + options.minutes * 60)
+
+
+def _tracebacks(log: str) -> dict[str, int]:
+    """Return the last lines of the tracebacks in a log, counted; the first one is printed whole."""
+    found = re.findall(r"^Traceback .*\n(?:(?: .*)?\n)*\S.*$", log, re.MULTILINE)
+    if found:
+        print(found[0], file=sys.stderr, flush=True)
+    return dict(Counter(one.rpartition("\n")[2][:200] for one in found))
+
+
+def _use(pid: int) -> dict[str, int]:
+    """Return memory, threads and open files of a server."""
+    counts = {name: len(list(Path(f"/proc/{pid}/{name}").iterdir())) for name in ("task", "fd")}
+    return {**memory_mb(pid), "threads": counts["task"], "files": counts["fd"]}
+
+
+@schemathesis.serializer(
+    "application/sdp", "application/trickle-ice-sdpfrag", "application/x-ndjson"
+)
+def _as_text(context: schemathesis.SerializationContext, value: object) -> bytes:
+    return str(value).encode(errors="replace")
+
+
+def _requests(server: Fuzzed, seed: int) -> Iterator[None]:
+    """Call all operations in turn until the time is over; yields after each."""
+    schema = schemathesis.openapi.from_url(f"{server.address}/openapi.json")
+    while not server.over:
+        for found in schema.get_all_operations():
+            assert isinstance(found, Ok)
+            _call(server, found.ok())
+            yield
+            if server.over:
+                return
+
+
+def _call(server: Fuzzed, operation: schemathesis.APIOperation[Any, Any, Any, Any]) -> None:
+    @settings(
+        max_examples=_EXAMPLES,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy())
+    def call(case: Case[Any]) -> None:
+        if server.over:
+            return
+        if "stream_id" in case.path_parameters and case.method.upper() != "DELETE":
+            case.path_parameters["stream_id"] = "demo"
+        answer = case.call(headers=dict(server.headers), timeout=60)
+        server.count(answer.status_code, case.as_curl_command(), answer.text)
+
+    call()
+
+
+def _offers(server: Fuzzed, seed: int) -> Iterator[None]:
+    """Send damaged offers and fragments until the time is over; yields after each offer."""
+    chance = random.Random(seed)
+    with httpx2.Client(base_url=server.address, headers=server.headers, timeout=60) as http:
+        while not server.over:
+            path = chance.choice(["whep", "whip"])
+            sdp = _damaged(chance)
+            answer = http.post(f"/v1/streams/demo/{path}", content=sdp, headers=_SDP)
+            server.count(answer.status_code, repr(sdp), answer.text)
+            if answer.status_code == 201:
+                _continue(server, http, chance, answer.headers["location"])
+            yield
+
+
+def _continue(server: Fuzzed, http: httpx2.Client, chance: random.Random, session: str) -> None:
+    """Send damaged candidates to a session, and end it more often than not."""
+    for _ in range(chance.randrange(3)):
+        fragment = _damaged(chance)
+        answer = http.patch(session, content=fragment, headers=_FRAGMENT)
+        server.count(answer.status_code, repr(fragment), answer.text)
+    if chance.random() < 0.8:
+        server.statuses[http.delete(session).status_code] += 1
+
+
+def _damaged(chance: random.Random) -> bytes:
+    """Return an offer with some changes, as text or of its bytes."""
+    lines = list(_LINES)
+    for _ in range(chance.randrange(1, _MUTATIONS)):
+        _damage(lines, chance)
+    sdp = bytearray(chance.choice(["\r\n", "\n"]).join([*lines, ""]).encode())
+    for _ in range(chance.choice([0, 0, 0, 1, 5])):
+        sdp[chance.randrange(len(sdp))] = chance.randrange(256)
+    return bytes(sdp)
+
+
+def _damage(lines: list[str], chance: random.Random) -> None:
+    """Remove, repeat, move or change one line or one word of it."""
+    if not lines:
+        return
+    at = chance.randrange(len(lines))
+    match chance.randrange(6):
+        case 0:
+            del lines[at]
+        case 1:
+            lines[at:at] = [lines[at]] * chance.choice([1, 1, 2, 50])
+        case 2:
+            lines.insert(chance.randrange(len(lines)), lines.pop(at))
+        case 3:
+            lines[at] = chance.choice("amcovst") + "=" + lines[at].partition("=")[2]
+        case 4:
+            lines[at] += " " + chance.choice(lines)
+        case _:
+            words = re.split(r"([ :/;=])", lines[at])
+            words[chance.randrange(len(words))] = chance.choice(_WORDS)
+            lines[at] = "".join(words)
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Options, description=__doc__)))

@@ -1,0 +1,35 @@
+"""The comparison of kernels with their twins, as a GPU is checked; here in Triton's interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from models.avatar.folder import Avatar
+from models.runtime import telewarp_cuda, telewarp_torch
+from models.runtime.kernel_check import compare_kernels
+
+CPU = torch.device("cpu")
+
+
+def failed(avatar: Avatar, patch: pytest.MonkeyPatch) -> set[str]:
+    """Return which kernels differ."""
+    # The interpreter cannot multiply bfloat16.
+    patch.setattr(telewarp_torch, "network_dtype", lambda device: torch.float32)
+    compared = compare_kernels(avatar, CPU)
+    assert len(compared) == 11
+    return {name for name, comparison in compared.items() if not comparison.passed}
+
+
+def test_all_kernels_pass_and_a_wrong_one_is_named(
+    build_avatar: Callable[..., Avatar], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    avatar = build_avatar("live")
+    assert failed(avatar, monkeypatch) == set()
+    right = telewarp_cuda.live_model
+    monkeypatch.setattr(
+        telewarp_cuda, "live_model", lambda plain: right(plain)._replace(half_trust=9.0)
+    )
+    assert "trust" in failed(avatar, monkeypatch)

@@ -1,0 +1,28 @@
+"""The choice of how full renders run; CUDA graphs themselves need a GPU."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from models.networks.generator import GeneratorOutput
+from models.runtime.measured_unet import MeasuredUnet, fastest
+
+
+class Doubling(nn.Module):
+    def forward(self, features: Tensor) -> GeneratorOutput:
+        return GeneratorOutput(features * 2, features, features)
+
+
+def test_the_fastest_way_is_chosen_and_of_equals_the_plain_one() -> None:
+    assert fastest({"operators": 1.4, "graph": 0.9}) == "graph"
+    assert fastest({"operators": 0.9, "graph": 1.4}) == "operators"
+    assert fastest({"operators": 1.0, "graph": 1.0}) == "operators"
+
+
+def test_without_a_gpu_the_u_net_runs_operator_by_operator() -> None:
+    unet = MeasuredUnet(Doubling())
+    features = torch.ones(1, 2, 4, 4)
+    first, second = unet(features).output, unet(features * 3).output
+    assert torch.equal(first, features * 2)
+    assert torch.equal(second, features * 6)
