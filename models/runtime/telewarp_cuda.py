@@ -112,6 +112,7 @@ class TelewarpCudaRuntime(TelewarpTorchRuntime):
 
     def renderer(self, frames: int, output: Output) -> FrameRenderer:
         """Return the renderer for a number of frames, 1 to 8."""
+        assert 1 <= frames <= BATCHES[-1], f"expected 1 to {BATCHES[-1]} frames, got {frames}"
         batch = next(size for size in BATCHES if size >= frames)
         key = batch, output
         if key not in self._renderers:

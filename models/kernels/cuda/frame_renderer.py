@@ -74,6 +74,8 @@ class FrameRenderer:
     def prepare(self, frames: Sequence[FrameInput]) -> None:
         """Write the parameters of 1 to B frames.
 
+        Vertices that a state brings are copied to the device here, V x 12 bytes each.
+
         Raises:
             HeadError: If a state does not fit the head.
         """
