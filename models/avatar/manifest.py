@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, fields
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-from models.contract.avatar_info import AvatarInfo
+from models.contract.avatar_info import AvatarInfo, Subject
 from models.networks.avatar_networks import NetworkConfig
 from models.networks.generator import STRIDE
 
 FORMAT = 1
 """Version of the folder's format, incremented when older folders become unreadable."""
 
-_LATER_FIELDS = {"expression_range"}
+_LATER_FIELDS = {"expression_range", "subject"}
 """Fields that were added to this format later, and may be missing."""
 
 
@@ -71,6 +72,7 @@ def _manifest(values: dict[str, Any]) -> Manifest:
             "eye_position": eye,
             "network": _network(values["network"]),
             "expression_range": _range(values.get("expression_range", (0.0, 1.0))),
+            "subject": _subject(values.get("subject")),
         }
     )
     _check_values(manifest)
@@ -108,3 +110,17 @@ def _range(values: Any) -> tuple[float, float]:
     if not low < high:
         raise ValueError(f"expression_range must rise, got {low:g}..{high:g}")
     return low, high
+
+
+def _subject(values: Any) -> Subject | None:
+    """Check the description of a real person; None for a drawn avatar."""
+    if values is None:
+        return None
+    names = {field.name for field in fields(Subject)}
+    if not isinstance(values, dict) or set(values) != names:
+        raise ValueError(f"subject must have the fields {', '.join(sorted(names))}, got {values!r}")
+    for name in sorted(names):
+        if not isinstance(values[name], str) or not values[name].strip():
+            raise ValueError(f"subject.{name} must be a text, got {values[name]!r}")
+    date.fromisoformat(values["created"])
+    return Subject(**values)

@@ -6,6 +6,22 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """The real person whom an avatar shows."""
+
+    __pydantic_config__ = {"use_attribute_docstrings": True}  # noqa: RUF012
+
+    name: str
+    """The person's name."""
+    consent: str
+    """The statement by which the person agreed to the avatar."""
+    origin: str
+    """The video from which the avatar was made: its file name and the first digits of its hash."""
+    created: str
+    """Day on which the avatar was made, YYYY-MM-DD."""
+
+
+@dataclass(frozen=True, slots=True)
 class AvatarInfo:
     """The public part of an avatar's manifest, as `GET /v1/avatars` returns it."""
 
@@ -31,3 +47,5 @@ class AvatarInfo:
     """Default full vertical field of view, radians."""
     expression_range: tuple[float, float] = (0.0, 1.0)
     """Smallest and largest value of a coefficient."""
+    subject: Subject | None = None
+    """The real person whom the avatar shows; none for a drawn one."""
