@@ -23,6 +23,7 @@
     │   ├── PublicationNotFoundError
     │   └── TicketNotFoundError
     ├── StreamExistsError        the requested id is taken
+    ├── AvatarExistsError        an avatar has this id already
     ├── VoiceTakenError          another client publishes the voice of the stream
     ├── StreamClosedError        the stream was deleted while something was using it
     ├── SessionClosedError       the session has ended
@@ -157,6 +158,10 @@ class TicketNotFoundError(NotFoundError):
 
 class StreamExistsError(TelewarpError):
     """A stream with this id exists already."""
+
+
+class AvatarExistsError(TelewarpError):
+    """An avatar with this id exists already."""
 
 
 class VoiceTakenError(TelewarpError):

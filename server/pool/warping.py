@@ -8,11 +8,14 @@ warps would only compete for the same cores.
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +24,7 @@ from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage
 from server.pool.cache_slots import CacheSlots, CacheView, FrameSequence
 from server.pool.frame import Frame
-from server.pool.interface import Engine, EngineFactory, Fade, SlotMemory
+from server.pool.interface import Engine, EngineFactory, Fade, LoadedAvatar, SlotMemory
 from server.protocol.states import FrameInputs
 
 _REUSE_WINDOW_S = 0.008
@@ -31,6 +34,7 @@ _MEAN_WEIGHT = 0.05
 """Weight of the newest value in the moving mean of warp times: about one second of one viewer."""
 _BENCHMARK_IMAGES = 10
 """Images of a benchmark that are kept, to time the encoder with."""
+_LOADING_NICENESS = 19
 _VIEWER_SWAY_M = 0.1
 """Distance that the viewer of a benchmark moves to either side, metres."""
 
@@ -102,6 +106,34 @@ class WarpThread:
         self._engine = await loop.run_in_executor(
             self._executor, self._factory.build, self.device, 1
         )
+
+    async def load(self, folder: Path) -> LoadedAvatar:
+        """Load another avatar while warps go on, in a thread that yields to all others.
+
+        Raises:
+            RenderError: If it cannot be loaded.
+        """
+
+        def load() -> LoadedAvatar:
+            # Of this thread alone (Linux), which ends afterwards: it could not be raised again.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOADING_NICENESS)
+            return self.engine.load(folder)
+
+        executor = ThreadPoolExecutor(1, thread_name_prefix=f"load-{self.device}")
+        try:
+            return await asyncio.get_running_loop().run_in_executor(executor, load)
+        finally:
+            executor.shutdown(wait=False)  # the event loop must not wait for it
+
+    async def add(self, loaded: LoadedAvatar) -> None:
+        """Render a loaded avatar from now on."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._executor, self.engine.add, loaded)
+
+    async def remove(self, avatar_id: str) -> None:
+        """Free an avatar after the warps that are queued."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._executor, self.engine.remove, avatar_id)
 
     def submit(
         self, slots: CacheSlots, sequence: FrameSequence, sample: Callable[[], FrameInputs]
