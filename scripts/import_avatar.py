@@ -11,6 +11,7 @@ archives. With `--progress json` each line on standard output is a JSON object, 
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import shutil
@@ -18,8 +19,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-
-import tyro
 
 from models.avatar.archive import check_avatar, unpack_avatar
 from models.avatar.folder import load_avatar
@@ -34,10 +33,10 @@ _UNUSABLE = 2
 class Arguments:
     """Import an avatar's archive."""
 
-    archive: tyro.conf.Positional[Path]
+    archive: Path
     """The archive."""
     out: Path
-    """Folder of avatars; the avatar becomes the folder `avatar` in it, or one of its id."""
+    """Folder of avatars, which the avatar becomes a folder in."""
     folder: str | None = None
     """Name of the avatar's folder; default: its id."""
     progress: Literal["text", "json"] = "text"
@@ -112,6 +111,18 @@ def folder_name(avatar_id: str) -> str:
     return avatar_id
 
 
+def read_arguments() -> Arguments:
+    """Parse the command line. Without tyro, which the image of the server does not contain."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("archive", type=Path, help="the archive")
+    parser.add_argument("--out", type=Path, required=True, help="folder of avatars")
+    parser.add_argument("--folder", help="name of the avatar's folder; default: its id")
+    parser.add_argument("--progress", choices=("text", "json"), default="text")
+    return Arguments(**vars(parser.parse_args()))
+
+
 def main(arguments: Arguments) -> int:
     """Import the archive. Returns the exit code."""
     report = _Report(arguments.progress == "json")
@@ -128,4 +139,4 @@ def main(arguments: Arguments) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Arguments, description=__doc__)))
+    sys.exit(main(read_arguments()))

@@ -8,11 +8,10 @@ The format is described in models/README.md.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-
-import tyro
 
 from models.avatar.archive import pack_avatar
 from models.avatar.manifest import AvatarError
@@ -22,10 +21,20 @@ from models.avatar.manifest import AvatarError
 class Arguments:
     """Pack an avatar into an archive."""
 
-    avatar: tyro.conf.Positional[Path]
+    avatar: Path
     """Folder of the avatar."""
-    archive: tyro.conf.Positional[Path]
+    archive: Path
     """File to write; an existing one is replaced."""
+
+
+def read_arguments() -> Arguments:
+    """Parse the command line. Without tyro, which the image of the server does not contain."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("avatar", type=Path, help="folder of the avatar")
+    parser.add_argument("archive", type=Path, help="file to write; an existing one is replaced")
+    return Arguments(**vars(parser.parse_args()))
 
 
 def main(arguments: Arguments) -> int:
@@ -40,4 +49,4 @@ def main(arguments: Arguments) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Arguments, description=__doc__)))
+    sys.exit(main(read_arguments()))

@@ -20,6 +20,7 @@
     │   ├── StreamNotFoundError
     │   ├── SessionNotFoundError
     │   ├── RecordingNotFoundError
+    │   ├── AvatarJobNotFoundError
     │   ├── PublicationNotFoundError
     │   └── TicketNotFoundError
     ├── StreamExistsError        the requested id is taken
@@ -32,7 +33,7 @@
     │   └── FullError            every session is in use; the viewer can join the queue
     ├── DrainingError            the server ends once its viewers have left
     ├── NotReadyError            no worker is ready yet; worth trying again soon
-    ├── StorageError             a recording cannot be written or read
+    ├── StorageError             a recording or an avatar cannot be written or read
     ├── RenderError              the renderer failed at a job it had accepted
     └── SettingsError            the server cannot start with its settings
 
@@ -148,6 +149,10 @@ class RecordingNotFoundError(NotFoundError):
     """No recording has this id, or the server keeps none."""
 
 
+class AvatarJobNotFoundError(NotFoundError):
+    """No job that makes an avatar has this id, or the server takes none."""
+
+
 class PublicationNotFoundError(NotFoundError):
     """No publication has this id, or it has ended."""
 
@@ -197,7 +202,7 @@ class NotReadyError(TelewarpError):
 
 
 class StorageError(TelewarpError):
-    """A recording cannot be written or read: a full disk, a missing right."""
+    """A recording or an avatar cannot be written or read: a full disk, a missing right."""
 
 
 class RenderError(TelewarpError):

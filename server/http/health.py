@@ -12,6 +12,7 @@ from server.http.authorization import needs, open_to_all
 from server.http.bodies import problems
 from server.http.dependencies import (
     TheAdmission,
+    TheAvatarJobsIfOn,
     TheBackground,
     TheConnections,
     TheDrivers,
@@ -125,10 +126,13 @@ async def metrics(
     drivers: TheDrivers,
     recordings: TheRecordingsIfOn,
     publications: ThePublications,
+    avatar_jobs: TheAvatarJobsIfOn,
 ) -> Response:
     """Workers, streams, viewers and caches, as Prometheus reads them."""
     text = render(pool, streams, sessions, admission, background, connections, publications)
     text += generate_latest(drivers.registry)
     if recordings is not None:
         text += generate_latest(recordings.registry)
+    if avatar_jobs is not None:
+        text += generate_latest(avatar_jobs.registry)
     return Response(text, media_type=CONTENT_TYPE)

@@ -168,7 +168,7 @@ class RenderPool:
             warps = self._warps.values()
             loaded = await asyncio.gather(*(warp.load(folder) for warp in warps))
             info = loaded[0].info
-            if info.id in self._avatars:
+            if info.id in self._avatars or info.id in self._added:
                 raise AvatarExistsError(f"there is another avatar {info.id!r}")
             self._added.add(info, folder)
             try:
@@ -182,16 +182,20 @@ class RenderPool:
             self._avatars[info.id] = info
             return info
 
-    async def remove_avatar(self, avatar_id: str) -> None:
-        """Free an added avatar in all processes. The caller has ended all sessions that show it.
+    async def remove_avatar(self, avatar_id: str, end_use: Callable[[], None]) -> None:
+        """Free an added avatar in all processes.
+
+        Args:
+            avatar_id: Its id, free for another one once this returns.
+            end_use: Ends all sessions that show it; called once when no new one can begin.
 
         Raises:
             AvatarNotFoundError: If none with this id was added.
         """
-        if avatar_id not in self._added:
+        if avatar_id not in self._added or self._avatars.pop(avatar_id, None) is None:
             raise AvatarNotFoundError(f"no avatar {avatar_id!r} was added")
+        end_use()
         async with self._adding:
-            del self._avatars[avatar_id]
             added = self._added.remove(avatar_id)
             await self._wait_closed(avatar_id)
             await self._unload(added)

@@ -288,11 +288,33 @@ class ReplayRequest(Message):
     stream: str = Field(max_length=64, description="Id of an existing stream without a publisher")
 
 
+class AvatarRequest(Message):
+    """What comes with the file of a new avatar."""
+
+    name: str = Field(
+        min_length=1, max_length=80, pattern=r"\S", description="Name of the person or avatar"
+    )
+    consent: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=2000,
+        pattern=r"\S",
+        description="Of a video: the statement by which the person agrees to the avatar",
+    )
+    id: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="1 to 64 letters, digits, `-` or `_`; default: made from the name, or the one "
+        "in the archive",
+    )
+
+
 class MeshFrameOrFrames(RootModel[MeshFrame | list[MeshFrame]]):
     """One frame, or several in the order they were captured."""
 
 
 DOCUMENTED: tuple[type[BaseModel], ...] = (
+    AvatarRequest,
     MeshFrameOrFrames,
     MeshMessage,
     Ping,
@@ -308,6 +330,7 @@ _viewer_message: TypeAdapter[View | MeshMessage | Ping] = TypeAdapter(ViewerMess
 _render_request = TypeAdapter(RenderRequest)
 _stream_request = TypeAdapter(StreamRequest)
 _replay_request = TypeAdapter(ReplayRequest)
+_avatar_request = TypeAdapter(AvatarRequest)
 _Parsed = TypeVar("_Parsed")
 
 
@@ -378,6 +401,13 @@ def parse_replay_request(text: bytes) -> ReplayRequest:
     if len(text) > LONGEST_SMALL_MESSAGE:
         _refuse_length(text)
     return _parse(_replay_request, text, _SMALL_VALUES)
+
+
+def parse_avatar_request(text: str) -> AvatarRequest:
+    """Read the header `Telewarp-Avatar` of `POST /v1/avatars`."""
+    if len(text) > 2 * LONGEST_SMALL_MESSAGE:
+        raise BadMessageError(f"expected at most {2 * LONGEST_SMALL_MESSAGE} characters")
+    return _parse(_avatar_request, text, _SMALL_VALUES)
 
 
 def _refuse_length(text: str | bytes) -> NoReturn:

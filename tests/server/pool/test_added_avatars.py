@@ -108,10 +108,13 @@ async def test_a_removed_avatar_is_gone_and_its_id_is_free(tmp_path: Path) -> No
     async with running() as pool:
         await pool.add_avatar(folder_of(tmp_path, "me"))
         slots = pool.open_slots("me")
-        removing = asyncio.create_task(pool.remove_avatar("me"))
+        in_use: list[bool] = []
+        removal = pool.remove_avatar("me", lambda: in_use.append("me" in pool.avatars))
+        removing = asyncio.create_task(removal)
         await asyncio.sleep(0.05)
         assert "me" not in pool.avatars
         assert not removing.done(), "a session shows it still"
+        assert in_use == [False]
         slots.close()
         await asyncio.wait_for(removing, 5)
         with pytest.raises(AvatarNotFoundError):
@@ -127,7 +130,7 @@ async def test_an_id_is_added_once_and_avatars_of_the_start_stay(tmp_path: Path)
         with pytest.raises(AvatarExistsError, match="'default'"):
             await pool.add_avatar(folder_of(tmp_path, "default"))
         with pytest.raises(AvatarNotFoundError):
-            await pool.remove_avatar("default")
+            await pool.remove_avatar("default", lambda: None)
         assert list(pool.avatars) == ["default"]
 
 
