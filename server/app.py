@@ -145,6 +145,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
         devices=settings.device,
         workers=settings.workers,
         threads=settings.threads,
+        mark=settings.mark,
         log_level=logging.getLevelNamesMapping()[settings.log_level.upper()],
         log_format=settings.log_format,
     )

@@ -303,6 +303,12 @@ class Settings(AccessSettings):
         default=240.0, gt=0, description="maximum running time of a job, minutes; it fails there"
     )
 
+    mark: Literal["off", "real", "all"] = Field(
+        default="real",
+        description='avatars whose frames carry the visible mark "AI-rendered": none, those of '
+        "real people, or all",
+    )
+
     @field_validator("codecs", "drivers_host", "ice_servers", "public_address", "udp_ports")
     @classmethod
     def _check_form(cls, value: str | None, info: ValidationInfo) -> str | None:

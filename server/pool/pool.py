@@ -44,6 +44,7 @@ from server.pool.jobs import (
     RenderJob,
     RenderMode,
 )
+from server.pool.mark import Mark
 from server.pool.placing import DeviceLoad, choose_device, failed_devices
 from server.pool.scheduler import PendingRender, Scheduler
 from server.pool.settings import PoolSettings
@@ -74,6 +75,7 @@ class RenderPool:
     def __init__(self, settings: PoolSettings, factory: EngineFactory) -> None:
         self._settings = settings
         self._factory = factory
+        self._mark = Mark(settings.mark)
         self._avatars: dict[str, AvatarInfo] = {}
         self._added = AddedAvatars()
         self._adding = asyncio.Lock()
@@ -112,7 +114,7 @@ class RenderPool:
         ]
         for worker in self._workers:
             self._supervision.start(f"supervise {worker.name}", worker.run)
-        self._warps = {device: WarpThread(device, self._factory) for device in devices}
+        self._warps = {device: WarpThread(device, self._factory, self._mark) for device in devices}
         try:
             await asyncio.gather(*(warp.build() for warp in self._warps.values()))
             self._avatars = dict(self._warps[devices[0]].engine.avatars)
@@ -216,6 +218,10 @@ class RenderPool:
         for worker in self._workers:
             if worker.name in added.loaded:
                 worker.send(RemoveAvatar(added.info.id))
+
+    def marks(self, avatar: AvatarInfo) -> bool:
+        """Return whether frames of an avatar carry the visible mark."""
+        return self._mark.applies_to(avatar)
 
     @property
     def ready(self) -> bool:
@@ -516,7 +522,11 @@ class RenderPool:
         if not render.done.done():
             count = int(np.prod(reply.shape))
             rgb = np.frombuffer(self._images[worker.name].buffer, np.uint8, count)
-            render.done.set_result(rgb.reshape(reply.shape).copy())
+            image = rgb.reshape(reply.shape).copy()
+            avatar = self._avatars.get(render.job.avatar_id)  # deleted meanwhile: seen by nobody
+            if avatar is not None:
+                self._mark.draw(avatar, image)
+            render.done.set_result(image)
 
 
 def _receives_slots(worker: Worker, device: str) -> bool:

@@ -25,6 +25,7 @@ from models.contract.images import RgbImage
 from server.pool.cache_slots import CacheSlots, CacheView, FrameSequence
 from server.pool.frame import Frame
 from server.pool.interface import Engine, EngineFactory, Fade, LoadedAvatar, SlotMemory
+from server.pool.mark import Mark
 from server.protocol.states import FrameInputs
 
 _REUSE_WINDOW_S = 0.008
@@ -78,15 +79,17 @@ class WarpThread:
     Args:
         device: The device that holds the caches.
         factory: Builds the engine inside the thread.
+        mark: Drawn into each frame.
     """
 
-    def __init__(self, device: str, factory: EngineFactory) -> None:
+    def __init__(self, device: str, factory: EngineFactory, mark: Mark) -> None:
         self.device = device
         self.open_slots = 0
         """Number of open `CacheSlots` on this device."""
         self.warp_ms: float | None = None
         """Moving mean of the warp time; None before the first warp."""
         self._factory = factory
+        self._mark = mark
         self._engine: Engine | None = None
         self._sequences: weakref.WeakKeyDictionary[FrameSequence, _SequenceState] = (
             weakref.WeakKeyDictionary()
@@ -241,6 +244,7 @@ class WarpThread:
         source = state.fade.follow(cache.slot, generation, now)
         image = self.engine.warp(slots.avatar_id, inputs.state, source)
         self._update_warp_ms(image.raster_ms + image.network_ms)
+        self._mark.draw(self.engine.avatars[slots.avatar_id], image.rgb)
         stages_ms = {"queue": queue_ms, "raster": image.raster_ms, "warp": image.network_ms}
         frame = Frame(inputs, cache, image.rgb, state.fade.fading, stages_ms)
         state.frame, state.warped_at = frame, time.monotonic()

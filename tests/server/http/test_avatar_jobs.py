@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,13 @@ from models.avatar.archive import pack_avatar
 from models.avatar.folder import SHIPPED
 from server.settings import Settings
 from tests.server.conftest import Served, serving
+
+SUBJECT = {
+    "name": "Zoë",
+    "consent": "I agree.",
+    "origin": "zoe.mp4 0f3a",
+    "created": "2026-01-01",
+}
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +49,13 @@ def mine(storing_server: Served) -> Iterator[httpx2.Client]:
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    path = tmp_path_factory.mktemp("archive") / "avatar"
-    pack_avatar(SHIPPED / "default", path)
-    return path.read_bytes()
+    """Of the shipped avatar `default`, said to be a real person."""
+    folder = tmp_path_factory.mktemp("archive")
+    shutil.copytree(SHIPPED / "default", folder / "zoe")
+    manifest = folder / "zoe" / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "subject": SUBJECT}))
+    pack_avatar(folder / "zoe", folder / "packed")
+    return (folder / "packed").read_bytes()
 
 
 def add(client: httpx2.Client, body: bytes, kind: str, **request: Any) -> httpx2.Response:
@@ -74,6 +86,9 @@ def test_an_archive_becomes_an_avatar_that_is_used_and_deleted(
     job = until(mine, path, ended)
     assert (job["state"], job["avatar"], job["error"]) == ("done", "zoe", None)
     assert [each["id"] for each in mine.get("/v1/avatars").json()] == ["default", "zoe"]
+    avatar = mine.get("/v1/avatars/zoe").json()
+    assert (avatar["real_person"], avatar["subject"]) == (True, SUBJECT)
+    assert (avatar["marked"], avatar["deletable"]) == (True, True)
     mine.post("/v1/streams", json={"avatar": "zoe", "id": "hers"})
     assert mine.get("/v1/streams/hers/snapshot.png").status_code == 200
     again = add(mine, archive, "application/zip", name="Zoë", id="zoe")
