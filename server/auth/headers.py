@@ -52,9 +52,10 @@ class Policy:
 
 def _compiles_wasm(scope: Scope) -> bool:
     """Whether the response may compile WebAssembly: the tracker's workers, which have policies of
-    their own, and the publish page, which runs the tracker itself where no worker starts."""
+    their own, and the pages for publishing and capture, which run the tracker itself where no worker starts."""
     path: str = scope["path"]
     if _TRACKER_WORKER.search(path):
         return True
     is_page = path.endswith(("/", "/index.html"))
-    return is_page and "publish" in QueryParams(scope.get("query_string", b""))
+    query = QueryParams(scope.get("query_string", b""))
+    return is_page and ("publish" in query or "capture" in query)
