@@ -8,6 +8,7 @@
     .venv/bin/python scripts/benchmark.py encode
     .venv/bin/python scripts/benchmark.py reprojection
     .venv/bin/python scripts/benchmark.py camera
+    .venv/bin/python scripts/benchmark.py voice
 
 `latency` starts a server, opens its page in headless Chromium, moves the view in three ways one
 after the other, and reads the page's statistics. `pose_to_photon_ms` is the time from sampling a
@@ -18,8 +19,10 @@ a server and adds viewers until their frame rate or latency is worse than that o
 Server, browser and viewers share the cores of this machine. `models` measures the renderer alone,
 `rasterizer` the rasterizer, `pool` the render processes, `encode` the codecs and `reprojection` the
 error of late reprojection. `camera` publishes a fake camera from Chromium, which watches its own
-stream, and measures from the camera's frame to the display of the avatar's. Each benchmark ends
-with one line of JSON.
+stream, and measures from the camera's frame to the display of the avatar's. `voice` publishes a
+fake microphone too, whose beeps fall on openings of the jaw, and measures at a viewer how far they
+are apart when they are heard and seen; viewers with and without the voice alternate, so that their
+video latencies can be compared. Each benchmark ends with one line of JSON.
 """
 
 from __future__ import annotations
@@ -37,8 +40,9 @@ from scripts.benchmarking.models import Models, models
 from scripts.benchmarking.pool import Pool, pool
 from scripts.benchmarking.rasterizer import Rasterizer, rasterizers
 from scripts.benchmarking.reprojection import Reprojection, reprojection
+from scripts.benchmarking.voice import Voice, voice
 
-Subcommand = Latency | Load | Models | Rasterizer | Pool | Encoders | Reprojection | Camera
+Subcommand = Latency | Load | Models | Rasterizer | Pool | Encoders | Reprojection | Camera | Voice
 
 
 def main(command: Subcommand) -> None:
@@ -60,6 +64,8 @@ def main(command: Subcommand) -> None:
             result = reprojection(command)
         case Camera():
             result = camera(command)
+        case Voice():
+            result = voice(command)
     print(json.dumps(result))
 
 
@@ -71,7 +77,8 @@ Command = Annotated[
     | Annotated[Pool, tyro.conf.subcommand("pool")]
     | Annotated[Encoders, tyro.conf.subcommand("encode")]
     | Annotated[Reprojection, tyro.conf.subcommand("reprojection")]
-    | Annotated[Camera, tyro.conf.subcommand("camera")],
+    | Annotated[Camera, tyro.conf.subcommand("camera")]
+    | Annotated[Voice, tyro.conf.subcommand("voice")],
     tyro.conf.OmitSubcommandPrefixes,
 ]
 

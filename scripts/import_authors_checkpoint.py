@@ -39,6 +39,7 @@ from models.geometry.flame import (
     load_texture_space,
 )
 from models.geometry.head import HeadError, load_head
+from models.geometry.npz import read_npy
 from models.networks.avatar_networks import FlamePaperNetworks
 from models.networks.generator import STRIDE
 
@@ -112,7 +113,7 @@ def _write_avatar(arguments: Arguments, networks: FlamePaperNetworks) -> FlamePa
         raise ValueError(f"resolution must be a multiple of {STRIDE}, got {arguments.resolution}")
     networks.standardize_by(*map(torch.from_numpy, read_statistics(arguments.statistics)))
     space = load_texture_space(arguments.uvs) if arguments.uvs else None
-    shape = np.load(arguments.shape).reshape(-1) if arguments.shape else None
+    shape = read_npy(arguments.shape).reshape(-1) if arguments.shape else None
     arrays = flame_head(load_flame(arguments.flame), shape, space)
     background = _background(arguments)
     arguments.out.mkdir(parents=True, exist_ok=True)

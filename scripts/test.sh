@@ -20,6 +20,8 @@ ensure_program chromium chromium
 ensure_program node nodejs
 ensure_program npm npm
 ensure_program turnserver coturn
+ensure_program nginx nginx
+ensure_program caddy caddy
 ensure_program ip iproute2
 ensure_program iptables iptables
 ensure_tracker

@@ -19,15 +19,18 @@ in `RUN/avatar`; `tensorboard --logdir RUN` shows the progress.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import tyro
 
+from models.contract.avatar_info import Subject
 from models.networks.avatar_networks import build_networks
 from models.training.objective import PairObjective, WarpObjective
 from models.training.run import RunArguments, run_training
+from models.training.trainer import Progress
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,18 @@ class Arguments(RunArguments):
     steps are faster and minimize the loss of the warp only."""
 
 
-def main(arguments: Arguments) -> None:
-    """Train to the end, or until interrupted."""
+def main(
+    arguments: Arguments,
+    subject: Subject | None = None,
+    report: Callable[[Progress], None] | None = None,
+) -> None:
+    """Train to the end, or until interrupted.
+
+    Args:
+        arguments: Arguments of the script.
+        subject: The real person whom the dataset shows.
+        report: Called after each step, in place of a progress bar.
+    """
     objective = PairObjective if arguments.stage == "all" else WarpObjective
     if arguments.stage == "warp" and arguments.init is None:
         sys.exit("train: --stage warp needs --init, the avatar whose warp to train")
@@ -52,6 +65,8 @@ def main(arguments: Arguments) -> None:
         lambda networks, config, vgg16: objective(
             networks, config.loss, config.mixed_precision, vgg16
         ),
+        subject,
+        report,
     )
 
 

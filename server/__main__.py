@@ -39,6 +39,8 @@ _FIRST_WORKER_S = 120.0
 class _Server(uvicorn.Server):
     """uvicorn, ended by signals with exit code 0; SIGTERM lets viewers leave first.
 
+    It also ends, with exit code 1, when the last device is lost.
+
     Args:
         config: uvicorn's own.
         app: What it serves.
@@ -50,6 +52,8 @@ class _Server(uvicorn.Server):
         self._app = app
         self._grace_s = grace_s
         self._draining: asyncio.Task[None] | None = None
+        self.device_lost = False
+        """Whether the server ended because no device could render any more."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Drain at a first SIGTERM, end at a first SIGINT; at a second signal, end at once."""
@@ -58,6 +62,18 @@ class _Server(uvicorn.Server):
             self._draining = asyncio.create_task(self._drain())
             return
         self.force_exit = not first
+        self._end()
+
+    async def end_when_lost(self) -> None:
+        """End once no device can render in this process any more.
+
+        The context of a GPU that has failed ends only with its process, so whatever supervises the
+        server has to start another.
+        """
+        pool: RenderPool = self._app.state.pool
+        await pool.lost.wait()
+        self.device_lost = True
+        logger.error("no device can be used by this process any more, ending: %s", pool.reason)
         self._end()
 
     async def _drain(self) -> None:
@@ -131,14 +147,18 @@ async def _serve(
     async with app.router.lifespan_context(app):
         _freeze_loaded_objects()  # only now: starting the parts is what loads the models
         server = _Server(config, app, settings.grace_s)
-        announcing = asyncio.create_task(_announce_address(app, server, listening))
+        tasks = [
+            asyncio.create_task(_announce_address(app, server, listening)),
+            asyncio.create_task(server.end_when_lost()),
+        ]
         try:
             await server.serve(sockets=[listening])
         finally:
-            announcing.cancel()
-            with suppress(asyncio.CancelledError):
-                await announcing
-    return 0
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+    return 1 if server.device_lost else 0
 
 
 def _freeze_loaded_objects() -> None:

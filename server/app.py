@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -23,12 +23,14 @@ from server.avatar_store.jobs import AvatarJobs, StoreLimits
 from server.avatar_store.store import AvatarStore
 from server.awake_clock import AwakeClock
 from server.background import BackgroundTasks
+from server.calls.calls import Calls
 from server.drivers.drivers import Drivers, check_drivers
 from server.encoding.codecs import parse_codecs
 from server.encoding.nvenc import choose_h264
 from server.http import (
     avatar_jobs,
     avatars,
+    calls,
     health,
     jpeg_socket,
     load,
@@ -39,8 +41,9 @@ from server.http import (
     whep,
     whip,
 )
-from server.http.access import install_access
+from server.http.access import install_access, methods_of
 from server.http.docs import docs_routes
+from server.http.locations import Locations
 from server.http.openapi import DESCRIPTION, openapi
 from server.http.problems import answer_errors
 from server.http.streaming_requests import StreamingRequests
@@ -75,6 +78,20 @@ logger = logging.getLogger(__name__)
 _Handler = Callable[[Request, Exception], Awaitable[Response]]
 PoolFactory = Callable[[Settings], RenderPool]
 
+ROUTERS = (
+    jpeg_socket.router,
+    whep.router,
+    whip.router,
+    queue.router,
+    streams.router,
+    calls.router,
+    avatar_jobs.router,  # before `avatars`, whose paths match too
+    avatars.router,
+    recordings.router,
+    render.router,
+    health.router,
+    load.router,
+)
 DEMO = "demo"
 SWITCH_INTERVAL_S = 0.0005
 """How long a Python thread may keep the interpreter: at the default of 5 ms, encoder and warp
@@ -108,24 +125,15 @@ def create_app(
     app.state.connections = connections or limit_connections(
         settings.max_address_connections, among(settings.proxies)
     )
-    install_access(app, settings, public_url=settings.public_url)
+    page = viewer_route(settings.client)
+    methods = methods_of((page, *(route for router in ROUTERS for route in router.routes)))
+    install_access(app, settings, methods, public_url=settings.public_url)
     check_drivers(settings)
+    app.add_middleware(Locations)
     app.add_middleware(UnreadBodies)  # outermost: it applies to the refusals of the others too
-    app.include_router(jpeg_socket.router)
-    for router in (
-        whep.router,
-        whip.router,
-        queue.router,
-        streams.router,
-        avatar_jobs.router,  # before `avatars`, whose paths match too
-        avatars.router,
-        recordings.router,
-        render.router,
-        health.router,
-    ):
+    for router in ROUTERS:
         app.include_router(router)
-    app.include_router(load.router)
-    app.router.routes.extend((*docs_routes(), viewer_route(settings.client)))
+    app.router.routes.extend((*docs_routes(), page))
     answer_errors(app)
     app.openapi = partial(openapi, app)  # type: ignore[method-assign]
     return app
@@ -135,7 +143,9 @@ def build_pool(settings: Settings) -> RenderPool:
     """Return a pool of real renderers; importing the models takes seconds."""
     from server.pool.engine import ModelEngineFactory
 
-    factory = ModelEngineFactory(settings.avatars, default_warp_threads(available_cores()))
+    cores = settings.cores or available_cores()
+    threads = default_warp_threads(cores)
+    factory = ModelEngineFactory(settings.avatars, threads, settings.cuda_kernels)
     return RenderPool(pool_settings(settings), factory)
 
 
@@ -144,6 +154,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
     return PoolSettings(
         devices=settings.device,
         workers=settings.workers,
+        cores=settings.cores,
         threads=settings.threads,
         mark=settings.mark,
         log_level=logging.getLevelNamesMapping()[settings.log_level.upper()],
@@ -190,7 +201,7 @@ async def _run_parts(
         if settings.max_sessions is None:
             background.start(
                 "measure the capacity",
-                partial(find_capacity, pool, admission, settings.fps, executor),
+                partial(find_capacity, pool, admission, settings.fps, executor, settings.cores),
             )
         sessions = Sessions(all_streams, pool, settings.fps, admission)
         stack.push_async_callback(sessions.close_all)
@@ -198,6 +209,8 @@ async def _run_parts(
         if settings.demo:
             demo = _make_demo(all_streams, pool.avatars)
             background.start("animate the demo", partial(run_idle_animation, demo, settings.fps))
+        app.state.calls = Calls(all_streams, settings.max_calls, settings.call_grace_s, clock.now)
+        background.start("end abandoned seats", app.state.calls.end_lost)
         app.state.background = background
         app.state.recordings = _open_recordings(settings)
         app.state.replays = Replays()
@@ -214,7 +227,7 @@ async def _run_parts(
         app.state.streams = all_streams
         app.state.admission = admission
         app.state.sessions = sessions
-        app.state.connect = _webrtc_connector(settings, executor, clock)
+        app.state.connect = _webrtc_connector(settings, executor, clock, pool.devices)
         app.state.connect_jpeg = partial(
             JpegPeer, executor=executor, silence_s=settings.idle_session_s, clock=clock.now
         )
@@ -237,11 +250,15 @@ async def _start_pool(
     return pool
 
 
-def _webrtc_connector(settings: Settings, executor: Executor, clock: AwakeClock) -> Connect:
+def _webrtc_connector(
+    settings: Settings, executor: Executor, clock: AwakeClock, devices: Sequence[str]
+) -> Connect:
+    for device in devices:
+        choose_h264(device)  # probed now, because it would delay the frames of other viewers
     options = PeerOptions(
         fps=settings.fps,
         codecs=parse_codecs(settings.codecs),
-        open_h264=choose_h264(),
+        open_h264=choose_h264,
         start_bitrate=settings.start_bitrate_kbps and settings.start_bitrate_kbps * 1000,
         highest_bitrate=settings.max_bitrate_kbps * 1000,
         silence_s=settings.idle_session_s,

@@ -25,6 +25,8 @@
     │   └── TicketNotFoundError
     ├── StreamExistsError        the requested id is taken
     ├── AvatarExistsError        an avatar has this id already
+    ├── CallFullError            every seat of a call is taken
+    ├── SeatResumedError         the person of a call has come back on another connection
     ├── VoiceTakenError          another client publishes the voice of the stream
     ├── StreamClosedError        the stream was deleted while something was using it
     ├── SessionClosedError       the session has ended
@@ -167,6 +169,14 @@ class StreamExistsError(TelewarpError):
 
 class AvatarExistsError(TelewarpError):
     """An avatar with this id exists already."""
+
+
+class CallFullError(TelewarpError):
+    """Every seat of a call is taken."""
+
+
+class SeatResumedError(TelewarpError):
+    """The person of a call has come back on another connection, which replaces this one."""
 
 
 class VoiceTakenError(TelewarpError):

@@ -26,6 +26,7 @@ from server.network.addresses import (
     parse_ports,
 )
 from server.network.ice_servers import IceServers, parse_urls
+from server.network.origins import parse_origins
 from server.protocol.messages import describe
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -107,6 +108,17 @@ class AccessSettings(BaseSettings):
             ) from None
         return value
 
+    @field_validator("allowed_origins")
+    @classmethod
+    def _check_origins(cls, value: str | None) -> str | None:
+        try:
+            parse_origins(value or "")
+        except ValueError:
+            raise PydanticCustomError(
+                "form", "expected origins such as https://a.example,https://b.example:8443, or *"
+            ) from None
+        return value
+
     @property
     def proxies(self) -> tuple[str, ...]:
         """Addresses and networks of proxies in front of this server."""
@@ -114,9 +126,8 @@ class AccessSettings(BaseSettings):
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """Origins of other web pages that may use this server."""
-        named = (self.allowed_origins or "").split(",")
-        return tuple(origin.strip().rstrip("/") for origin in named if origin.strip())
+        """Origins of other web pages that may use this server, as browsers write them."""
+        return parse_origins(self.allowed_origins or "")
 
 
 class Settings(AccessSettings):
@@ -131,11 +142,23 @@ class Settings(AccessSettings):
         default="auto",
         description="where to render: auto (every GPU, else the CPU), cpu, cuda, or cuda:0,cuda:1",
     )
+    cuda_kernels: Literal["auto", "triton", "torch"] = Field(
+        default="auto",
+        description="what warps on GPUs: triton (fused kernels), torch (slower), or auto: triton "
+        "where it renders what torch does",
+    )
     workers: int | None = Field(
         default=None,
         ge=1,
         le=64,
         description="render processes per device; default: by device and cores",
+    )
+    cores: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="CPU cores that this server may use; default: those that it may run on, which "
+        "several servers of one machine share",
     )
     threads: int | None = Field(
         default=None,
@@ -265,6 +288,14 @@ class Settings(AccessSettings):
     )
     max_subjects: int = Field(
         default=16, ge=1, description="maximum faces of a UDP driver, each with a stream"
+    )
+    max_calls: int = Field(
+        default=64, ge=1, description="maximum simultaneous calls, of up to 4 people each"
+    )
+    call_grace_s: float = Field(
+        default=20.0,
+        ge=0,
+        description="seconds that a call keeps the seat of somebody whose connection was lost",
     )
     recordings: Path | None = Field(
         default=None, description="folder for recordings of streams; default: none can be made"

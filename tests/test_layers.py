@@ -26,6 +26,7 @@ ORDER = (
     "models.studio",
     "models.heads",
     "models.data",
+    "models.capture",
     "models.training",
     "models.evaluation",
     "models.authors",
@@ -48,6 +49,7 @@ ORDER = (
     "server.admission",
     "server.sessions",
     "server.publications",
+    "server.calls",
     "server.transport",
     "server.http",
     "server.cluster",
@@ -76,10 +78,15 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
 """Packages that the modules below a folder must not import."""
 ONLY_HERE: dict[tuple[str, ...], tuple[str, ...]] = {
     WEBRTC: ("server/transport/webrtc/",),
-    CODECS: ("server/encoding/", "server/transport/webrtc/"),
+    CODECS: ("server/encoding/", "server/transport/webrtc/", "models/capture/video.py"),
     ("ray",): ("server/cluster/ray_cluster.py",),
 }
-"""Packages of which only these parts of the server know."""
+"""Packages of which only these parts know."""
+TRITON_ONLY_IN = {
+    "triton": ("models/kernels/cuda/",),
+    "models.kernels.cuda": ("models/kernels/cuda/", "models/runtime/telewarp_cuda.py", "scripts/"),
+}
+"""Triton is installed where there may be a GPU, so only these places may need it."""
 
 
 def sources(folder: str) -> list[Path]:
@@ -201,3 +208,16 @@ def test_the_server_shares_only_the_contract_with_the_models() -> None:
         if below(name, ("models",)) and not below(name, ("models.contract",))
     }
     assert found == set(SERVER_MAY_IMPORT_MODELS)
+
+
+@pytest.mark.parametrize(("package", "places"), TRITON_ONLY_IN.items())
+def test_only_few_modules_need_triton(package: str, places: tuple[str, ...]) -> None:
+    found = {
+        relative(path)
+        for top in ("models", "server", "scripts")
+        for path in sources(top)
+        for name in imports(path.read_text())
+        if below(name, (package,))
+    }
+    assert found, f"nothing imports {package} at all: the rule is out of date"
+    assert {path for path in found if not path.startswith(places)} == set()

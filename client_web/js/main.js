@@ -16,6 +16,7 @@ import { stateView } from "./app/state_view.js";
 import { Statistics } from "./app/statistics.js";
 import { Toolbar } from "./app/toolbar.js";
 import { ViewerInput } from "./app/viewer_input.js";
+import { ViewerVoice } from "./app/viewer_voice.js";
 import { access } from "./connection/access.js";
 import { Backdrop } from "./panels/backdrop.js";
 import { find } from "./panels/dom.js";
@@ -74,9 +75,14 @@ const onDraining = () => {
   manager.serverDrains();
 };
 const errorLine = find(document, "#server-error");
-const events = new ServerEvents(telemetry, viewSender.clock, errorLine, onDraining);
+// One's own voice, a quarter of a second late, would only disturb.
+const voice = publishing ? null : new ViewerVoice(document, life.signal, timers.now);
+telemetry.onFace = (captured_ms, shown_ms) => voice?.faceShown(captured_ms, shown_ms);
+const events = new ServerEvents(telemetry, viewSender.clock, errorLine, onDraining, (event) =>
+  voice?.clockReceived(event),
+);
 const manager = createConnection(endpoint, {
-  ...{ display, state, events, jpegCanvas: elements.jpeg },
+  ...{ display, state, events, voice, jpegCanvas: elements.jpeg },
   sendView: () => viewSender.send(),
 });
 const statistics = new Statistics(document, { telemetry, state, display, session }, timers.now);
@@ -84,6 +90,7 @@ const toolbar = new Toolbar(document, life.signal, {
   resetView: () => input.resetView(),
   followEyes: () => headView.toggle(),
   release: () => input.release(),
+  mute: () => (publishing ?? voice)?.toggleMute(),
   saveFrames: () => saveFrames(document, telemetry.log, stream),
   showStatistics: () => statistics.show(),
   late,
@@ -94,6 +101,6 @@ backdrop.start(life.signal);
 statistics.start();
 followPage(window, { manager, readToken, life });
 publishing?.watch(telemetry);
-const parts = { stream, telemetry, state, display, late, input, session, publishing };
+const parts = { stream, telemetry, state, display, late, input, session, publishing, voice };
 Object.defineProperty(window, "telewarp", { value: pageApi(parts, timers.now) });
 manager.run();

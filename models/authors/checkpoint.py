@@ -11,13 +11,15 @@ levels each; every level is stored twice, as `texture.layerL.C` and as
 from __future__ import annotations
 
 import json
-import pickle
+import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from models.contract.shown_text import reason, shown
 from models.networks.avatar_networks import FlamePaperNetworks, NetworkConfig
 
 LEVELS = 4
@@ -47,7 +49,9 @@ _OPTIONS: dict[str, Any] = {
 }
 """Options that our implementation supports; other values would build other networks."""
 
-_SIZES = ("network_size", "texture_dim", "texturew", "textureh")
+_SIZES = {"network_size": 2, "texture_dim": 64, "texturew": 4096, "textureh": 4096}
+"""Greatest values; the authors' networks have 1, 16 and 512 at most."""
+_MAX_OPTIONS_BYTES = 1 << 20
 
 
 class CheckpointError(ValueError):
@@ -69,6 +73,10 @@ def read_checkpoint(folder: Path, expressions: int, file: Path | None = None) ->
     options = _read_options(folder / "commandline_args.txt")
     path = file or _find_checkpoint(folder / "checkpoints")
     weights = _read_weights(path)
+    # The networks are built from options, which could ask for any size.
+    texels = int(options["texture_dim"]) * int(options["texturew"]) ** 2
+    if texels > sum(weight.numel() for weight in weights.values()):
+        raise CheckpointError(f"{path} holds no texture of the size in commandline_args.txt")
     networks = FlamePaperNetworks(_network_config(options, expressions))
     _fill(path, networks, weights)
     return networks.eval().requires_grad_(False)
@@ -76,17 +84,24 @@ def read_checkpoint(folder: Path, expressions: int, file: Path | None = None) ->
 
 def _read_options(path: Path) -> dict[str, Any]:
     try:
+        if path.stat().st_size > _MAX_OPTIONS_BYTES:
+            raise ValueError(f"expected at most {_MAX_OPTIONS_BYTES >> 20} MB")
         options = json.loads(path.read_text())
-    except (OSError, ValueError) as exc:
-        raise CheckpointError(f"{path} is not the JSON of a training's options: {exc}") from exc
+    except (OSError, ValueError, RecursionError) as exc:
+        raise CheckpointError(
+            f"{path} is not the JSON of a training's options: {reason(exc)}"
+        ) from exc
     if not isinstance(options, dict):
         raise CheckpointError(f"{path} must hold a JSON object, got {type(options).__name__}")
     for name, expected in _OPTIONS.items():
         if name in options and options[name] != expected:
-            raise CheckpointError(f"{path}: {name} must be {expected}, got {options[name]!r}")
-    for name in _SIZES:
-        if not isinstance(options.get(name), int | float) or options[name] <= 0:
-            raise CheckpointError(f"{path}: {name} must be a number, got {options.get(name)!r}")
+            raise CheckpointError(f"{path}: {name} must be {expected}, got {shown(options[name])}")
+    for name, most in _SIZES.items():
+        value = options.get(name)
+        if not isinstance(value, int | float):
+            raise CheckpointError(f"{path}: {name} must be a number, got {shown(value)}")
+        if not 0 < value <= most:
+            raise CheckpointError(f"{path}: {name} must be above 0, up to {most}, got {value:g}")
     # `NeuralTexture` is square.
     if options["texturew"] != options["textureh"]:
         raise CheckpointError(
@@ -111,18 +126,45 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
     The authors' last checkpoint pickles whole modules; loading it would run code, so it is refused.
     """
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as exc:
-        reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
-        raise CheckpointError(f"{path} is not a checkpoint of plain weights: {reason}") from exc
+        _check_records(path)
+        with warnings.catch_warnings(action="ignore"):  # of formats, before the error
+            saved = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as exc:  # a broken file can raise anything
+        raise CheckpointError(
+            f"{path} is not a checkpoint of plain weights: {reason(exc)}"
+        ) from exc
     state = saved.get("model_state_dict") if isinstance(saved, dict) else None
     if not isinstance(state, dict):
         raise CheckpointError(f"{path} must hold a dictionary with model_state_dict")
     weights = {str(key).removeprefix("module."): value for key, value in state.items()}
+    left = 2 * path.stat().st_size  # each level of the texture counts twice
     for name, value in weights.items():
-        if not isinstance(value, Tensor) or not torch.isfinite(value).all():
-            raise CheckpointError(f"{path}: {name} must be a tensor of finite numbers")
+        left -= value.nbytes if _is_whole(value) else 0
+        if left < 0:
+            raise CheckpointError(f"{path}: its weights have more bytes than the file")
+        if not (_is_whole(value) and torch.isfinite(value).all()):
+            raise CheckpointError(f"{path}: {shown(name)} must be a tensor of finite numbers")
     return weights
+
+
+def _check_records(path: Path) -> None:
+    """Refuse compressed records, which could inflate to any size; torch writes none."""
+    if not zipfile.is_zipfile(path):
+        return  # the format before torch 1.6
+    with zipfile.ZipFile(path) as archive:
+        for record in archive.infolist():
+            if record.compress_type != zipfile.ZIP_STORED:
+                raise ValueError("expected records that are not compressed")
+
+
+def _is_whole(value: Any) -> bool:
+    """Return whether a value is a plain tensor that has a number in memory for each element.
+
+    Others show the same numbers any number of times.
+    """
+    if not isinstance(value, Tensor) or value.layout != torch.strided or value.device.type != "cpu":
+        return False
+    return value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
 
 def _network_config(options: dict[str, Any], expressions: int) -> NetworkConfig:
@@ -150,7 +192,9 @@ def _fill(path: Path, networks: FlamePaperNetworks, weights: dict[str, Tensor]) 
         wanted[name].copy_(torch.cat(parts, dim=1) if len(theirs) > 1 else parts[0])
     _drop_twins(path, networks.config, weights, unread)
     if unread:
-        raise CheckpointError(f"{path}: {len(unread)} unknown keys, the first is {min(unread)!r}")
+        raise CheckpointError(
+            f"{path}: {len(unread)} unknown keys, the first is {shown(min(unread))!r}"
+        )
 
 
 def _pop(path: Path, unread: dict[str, Tensor], key: str, shape: tuple[int, ...]) -> Tensor:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from models.geometry.npz import read_npz
 from models.networks.avatar_networks import FlamePaperNetworks
 from models.networks.frame_batch import FrameBatch
 from models.networks.paper import PaperCache
@@ -44,8 +44,7 @@ def load_case(path: Path) -> dict[str, Tensor]:
         CaseError: If the file is unreadable or lacks arrays.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            case = {name: torch.from_numpy(file[name]) for name in file.files}
+        case = {name: torch.from_numpy(a) for name, a in read_npz(path, CASE_ARRAYS).items()}
     except (OSError, ValueError, TypeError) as exc:
         raise CaseError(f"{path} is not a readable case: {exc}") from exc
     missing = [name for name in CASE_ARRAYS if name not in case]

@@ -26,6 +26,7 @@ from PIL import Image, UnidentifiedImageError
 from models.data.dataset import DatasetError
 from models.data.samples import Sample, Truth, image_tensor
 from models.geometry.gbuffer import Window
+from models.geometry.npz import read_npz
 from models.networks.avatar_networks import FLAME_CONDITIONING_SIZE
 from models.networks.frame_batch import FrameBatch
 from models.networks.generator import STRIDE
@@ -203,8 +204,8 @@ def read_statistics(path: Path) -> Statistics:
     if path.is_dir():
         return AuthorsSplit(path, "train").statistics
     try:
-        with np.load(path, allow_pickle=False) as file:
-            given = Statistics(*(file[name].astype(np.float32) for name in Statistics._fields))
+        arrays = read_npz(path, Statistics._fields)
+        given = Statistics(*(arrays[name].astype(np.float32) for name in Statistics._fields))
     except (OSError, ValueError, KeyError) as exc:
         raise DatasetError(f"{path} holds no mean and deviation: {exc}") from exc
     for name, values in given._asdict().items():

@@ -4,6 +4,8 @@
     DIR/background.npy            (H, W, 3) u8, sRGB
     DIR/<split>/rgb.npy           (N, H, W, 3) u8, composited on the background
     DIR/<split>/mask.npy          (N, H, W) u8, coverage
+    DIR/<split>/weight.npy        (N, H, W) u8, optional: weight of each pixel in the loss, in units
+                                  of 1/`WEIGHT_UNIT`
     DIR/<split>/states.npz        the fields of `FrameState`, stacked; `sequence` (N,), `step` (N,)
 
 Frames of a sequence are stored one after the other, 1/fps apart. Images are memory-mapped: any
@@ -13,7 +15,7 @@ number of processes may read them, each only the pages it uses.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -29,6 +31,8 @@ States = Sequence[FrameState]
 
 VERSION = 1
 SPLITS = ("train", "val", "test")
+WEIGHT_UNIT = 64
+"""Value of a pixel that counts once, in the file of weights."""
 
 _FIELDS = ("head_rotation", "head_translation", "expression", "eye_rotation", "eye_position")
 
@@ -86,13 +90,16 @@ def file_sha256(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()
 
 
-def create_split(folder: Path, sequences: Sequence[States], size: int) -> None:
+def create_split(
+    folder: Path, sequences: Sequence[States], size: int, *, weighted: bool = False
+) -> None:
     """Create a split on disk: write all states and allocate the arrays of images.
 
     Args:
         folder: `DIR/<split>`, which must not exist yet.
         sequences: States of the frames of each sequence.
         size: Rows and columns of the images.
+        weighted: Whether the split has weights of pixels too.
 
     Raises:
         DatasetError: If the folder exists.
@@ -109,13 +116,18 @@ def create_split(folder: Path, sequences: Sequence[States], size: int) -> None:
     fields["step"] = np.concatenate([np.arange(n, dtype=np.int32) for n in lengths])
     np.savez(folder / "states.npz", allow_pickle=False, **fields)
     # Allocated at full size, so that worker processes can write frames in any order.
-    for name, shape in (("rgb", (size, size, 3)), ("mask", (size, size))):
+    shapes: dict[str, tuple[int, ...]] = {"rgb": (size, size, 3), "mask": (size, size)}
+    if weighted:
+        shapes["weight"] = (size, size)
+    for name, shape in shapes.items():
         np.lib.format.open_memmap(
             folder / f"{name}.npy", mode="w+", dtype=np.uint8, shape=(len(states), *shape)
         ).flush()
 
 
-def write_frame(folder: Path, index: int, rgb: Bytes, mask: Bytes) -> None:
+def write_frame(
+    folder: Path, index: int, rgb: Bytes, mask: Bytes, weight: Bytes | None = None
+) -> None:
     """Write the image and mask of one frame. Processes may write different frames at once.
 
     Args:
@@ -123,10 +135,12 @@ def write_frame(folder: Path, index: int, rgb: Bytes, mask: Bytes) -> None:
         index: Index of the frame in the split.
         rgb: (H, W, 3) u8, sRGB.
         mask: (H, W) coverage, u8.
+        weight: (H, W) u8, of a split with weights.
     """
-    for name, image in (("rgb", rgb), ("mask", mask)):
-        images = np.load(folder / f"{name}.npy", mmap_mode="r+")
-        images[index] = image
+    images = {"rgb": rgb, "mask": mask} | ({} if weight is None else {"weight": weight})
+    for name, image in images.items():
+        stored = np.load(folder / f"{name}.npy", mmap_mode="r+")
+        stored[index] = image
 
 
 class SplitReader:
@@ -151,6 +165,8 @@ class SplitReader:
             self.background: Bytes = np.load(folder / "background.npy")
             self._rgb = np.load(folder / split / "rgb.npy", mmap_mode="r")
             self._mask = np.load(folder / split / "mask.npy", mmap_mode="r")
+            weights = folder / split / "weight.npy"
+            self._weight = np.load(weights, mmap_mode="r") if weights.exists() else None
             with np.load(folder / split / "states.npz", allow_pickle=False) as file:
                 self._states = {name: file[name] for name in file.files}
         except (OSError, ValueError) as exc:
@@ -179,6 +195,12 @@ class SplitReader:
         """Return the state of one frame, without reading its image."""
         fields = {name: self._states[name][index] for name in _FIELDS}
         return FrameState(**fields, fov_y_rad=float(self._states["fov_y_rad"][index]))
+
+    @property
+    def weights(self) -> Callable[[int], Bytes] | None:
+        """Reads the weights (H, W) u8 of a frame by its index; None for a split without."""
+        stored = self._weight
+        return None if stored is None else lambda index: np.array(stored[index])
 
     def older(self, index: int, age: int) -> int:
         """Return the index `age` frames before `index`, at least the first of its sequence."""

@@ -5,13 +5,16 @@ Live frames use the same code, so training and serving see the same inputs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from models.contract.frame_state import FrameState
+from models.data.dataset import WEIGHT_UNIT
 from models.data.samples import Sample, Truth, image_tensor
 from models.geometry.gbuffer import Window, render_gbuffer
 from models.geometry.head import Head
@@ -43,10 +46,13 @@ class RenderedSplit:
     Args:
         frames: States and images.
         head: Head that the images show.
+        weights: Reads the weights (H, W) u8 of a frame's pixels in the loss; None for equal ones.
     """
 
-    def __init__(self, frames: Frames, head: Head) -> None:
-        self._frames, self._head = frames, head
+    def __init__(
+        self, frames: Frames, head: Head, weights: Callable[[int], Bytes] | None = None
+    ) -> None:
+        self._frames, self._head, self._weights = frames, head, weights
         self.background = frames.background
 
     def __len__(self) -> int:
@@ -58,7 +64,8 @@ class RenderedSplit:
 
     def frame(self, index: int) -> RenderedFrame:
         """Read a frame."""
-        return RenderedFrame(self._head, self.background, *self._frames.frame(index))
+        weight = None if self._weights is None else self._weights(index)
+        return RenderedFrame(self._head, self.background, *self._frames.frame(index), weight)
 
 
 class RenderedFrame:
@@ -70,12 +77,19 @@ class RenderedFrame:
         state: State of the frame.
         rgb: (H, W, 3) image, u8.
         mask: (H, W) coverage, u8.
+        weight: (H, W) weights in the loss, in units of 1/`WEIGHT_UNIT`, u8, or None.
     """
 
     def __init__(
-        self, head: Head, background: Bytes, state: FrameState, rgb: Bytes, mask: Bytes
+        self,
+        head: Head,
+        background: Bytes,
+        state: FrameState,
+        rgb: Bytes,
+        mask: Bytes,
+        weight: Bytes | None = None,
     ) -> None:
-        self.mask = mask
+        self.mask, self._weight = mask, weight
         self._head, self._background, self._state, self._rgb = head, background, state, rgb
 
     def sample(self, window: Window | None = None) -> Sample:
@@ -87,4 +101,10 @@ class RenderedFrame:
         frame = frame_batch(buffers, compute_conditioning(self._state), window)
         coverage = torch.from_numpy(self.mask[part].astype(np.float32) / 255)[None, None]
         rgb, background = (image_tensor(p[part]) for p in (self._rgb, self._background))
-        return Sample(frame, Truth(rgb, coverage, background))
+        return Sample(frame, Truth(rgb, coverage, background, self._weight_of(part)))
+
+    def _weight_of(self, part: tuple[slice, slice]) -> Tensor | None:
+        if self._weight is None:
+            return None
+        weight = self._weight[part].astype(np.float32) / WEIGHT_UNIT
+        return torch.from_numpy(weight)[None, None]

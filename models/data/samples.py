@@ -22,6 +22,8 @@ class Truth(NamedTuple):
     """(B, 1, H, W) coverage in 0..1."""
     background: Tensor
     """(B, 3, H, W) in 0..1."""
+    weight: Tensor | None = None
+    """(B, 1, H, W) of each pixel in the loss, 0 or more; None counts every pixel once."""
 
 
 class Sample(NamedTuple):
@@ -47,16 +49,23 @@ def image_tensor(rgb: NDArray[np.uint8]) -> Tensor:
 
 def collate(samples: Sequence[Sample]) -> Sample:
     """Concatenate samples along the batch dimension."""
+    truths = [s.truth for s in samples]
+    weights = [truth.weight for truth in truths if truth.weight is not None]
+    assert len(weights) in (0, len(truths))  # a split has weights for all frames or for none
     return Sample(
         FrameBatch.concatenate([s.frame for s in samples]),
-        Truth(*(torch.cat(parts) for parts in zip(*(s.truth for s in samples), strict=True))),
+        Truth(
+            torch.cat([truth.rgb for truth in truths]),
+            torch.cat([truth.mask for truth in truths]),
+            torch.cat([truth.background for truth in truths]),
+            torch.cat(weights) if weights else None,
+        ),
     )
 
 
 def move(sample: Sample, device: torch.device) -> Sample:
     """Copy a sample to a device."""
     frame, truth = sample
-    return Sample(
-        frame.to(device),
-        type(truth)(*(part.to(device, non_blocking=True) for part in truth)),
-    )
+    rgb, mask, background = (part.to(device, non_blocking=True) for part in truth[:3])
+    weight = None if truth.weight is None else truth.weight.to(device, non_blocking=True)
+    return Sample(frame.to(device), Truth(rgb, mask, background, weight))

@@ -55,7 +55,7 @@ class RenderedDataset:
 
     def __init__(self, folder: Path, head: Head) -> None:
         frames = SplitReader(folder, "train")
-        self.train: Split = RenderedSplit(frames, head)
+        self.train: Split = RenderedSplit(frames, head, frames.weights)
         self.validation: Split = RenderedSplit(SplitReader(folder, "val"), head)
         self.size, self.eye_position = frames.size, frames.eye_position
         self.fov_y_rad = frames.fov_y_rad

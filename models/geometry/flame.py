@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.contract.frame_state import FloatArray
+from models.contract.shown_text import reason
 from models.geometry.head import JOINTS, Head, HeadError
 from models.geometry.jaw import JAW_COEFFICIENTS
+from models.geometry.npz import is_moderate, is_numeric, length, read_npz
 from models.geometry.plain_pickle import PickleError, read_plain_pickle
 from models.geometry.unwrap import unroll
 
@@ -31,6 +33,8 @@ _FIRST_EXPRESSION = 300
 """Index of the first expression in files with all 400 components (300 shapes, 100 expressions).
 Smaller files hold `SHAPES` shapes, then expressions."""
 _REQUIRED = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f")
+_MAX_OBJ_BYTES = 64 << 20
+"""Of a texture layout; that of FLAME has 2 MB."""
 _PARENTS = (0, 1, 1, 1)
 """Parent joints of neck, jaw, left and right eye in FLAME's kinematic tree."""
 
@@ -126,14 +130,20 @@ def load_texture_space(path: Path) -> TextureSpace:
         if path.suffix == ".obj":
             uvs, uv_faces = _obj_layout(path)
         else:
-            with np.load(path, allow_pickle=False) as file:
-                uvs, uv_faces = file["vt"], file["ft"]
-    except (OSError, ValueError, KeyError, IndexError) as exc:
-        raise HeadError(f"{path} is not a readable texture layout (vt, ft): {exc}") from exc
+            file = read_npz(path, ("vt", "ft"))
+            uvs, uv_faces = file["vt"], file["ft"]
+    except KeyError as exc:
+        raise HeadError(f"{path} is not a readable texture layout: it lacks {exc}") from exc
+    except (OSError, ValueError, IndexError, OverflowError) as exc:
+        raise HeadError(f"{path} is not a readable texture layout (vt, ft): {reason(exc)}") from exc
     if uvs.ndim != 2 or uvs.shape[1] < 2 or uv_faces.ndim != 2 or uv_faces.shape[1] != 3:
         raise HeadError(
             f"{path}: vt must be (T, 2) and ft (F, 3), got {uvs.shape} and {uv_faces.shape}"
         )
+    if not (is_numeric(uvs) and is_numeric(uv_faces) and is_moderate(uvs)):
+        raise HeadError(f"{path}: vt and ft must be finite numbers")
+    if uv_faces.size and not 0 <= uv_faces.min() <= uv_faces.max() < len(uvs):
+        raise HeadError(f"{path}: ft must index 0..{len(uvs) - 1}")
     upright = uvs[:, :2].astype(np.float32) * [1, -1] + [0, 1]  # v points up in such files
     return TextureSpace(upright.astype(np.float32), uv_faces.astype(np.int32))
 
@@ -198,8 +208,7 @@ def _read(path: Path) -> dict[str, Any]:
     """Read all arrays of a `.npz` or pickle file."""
     try:
         if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                return {name: file[name] for name in file.files}
+            return dict(read_npz(path, _REQUIRED))
         return read_plain_pickle(path)
     except PickleError as exc:
         raise HeadError(str(exc)) from exc
@@ -212,7 +221,7 @@ def _check(path: Path, arrays: dict[str, Any]) -> None:
     missing = [name for name in _REQUIRED if not isinstance(arrays.get(name), np.ndarray)]
     if missing:
         raise HeadError(f"{path} is not a FLAME file: it lacks {', '.join(missing)}")
-    vertices, components = len(arrays["v_template"]), arrays["shapedirs"].shape[-1]
+    vertices, components = length(arrays["v_template"]), (*arrays["shapedirs"].shape, 0, 0, 0)[2]
     expected = {
         "v_template": (vertices, 3),
         "shapedirs": (vertices, 3, components),
@@ -220,13 +229,17 @@ def _check(path: Path, arrays: dict[str, Any]) -> None:
         "J_regressor": (5, vertices),
         "weights": (vertices, 5),
         "kintree_table": (2, 5),
-        "f": (len(arrays["f"]), 3),
+        "f": (length(arrays["f"]), 3),
     }
     for name, shape in expected.items():
         if arrays[name].shape != shape:
             raise HeadError(f"{path}: {name} must be {shape}, got {arrays[name].shape}")
+        if not is_numeric(arrays[name]):
+            raise HeadError(f"{path}: {name} must be numbers, got {arrays[name].dtype}")
         if not np.isfinite(arrays[name]).all():
             raise HeadError(f"{path}: {name} has values that are not finite")
+        if name not in ("kintree_table", "f") and not is_moderate(arrays[name]):
+            raise HeadError(f"{path}: {name} has values beyond a million")
     parents = tuple(arrays["kintree_table"][0, 1:].astype(np.int64).tolist())
     if parents != _PARENTS:
         raise HeadError(
@@ -257,9 +270,18 @@ def _check_topology(space: TextureSpace, model: FlameModel) -> TextureSpace:
 
 def _obj_layout(path: Path) -> tuple[Doubles, NDArray[np.int64]]:
     """Read texture vertices (T, 2) and their indices per triangle (F, 3) from an `.obj` file."""
-    lines = [line.split() for line in path.read_text().splitlines()]
-    uvs = [[float(x) for x in words[1:3]] for words in lines if words[:1] == ["vt"]]
-    # Corners are written v/vt or v/vt/vn, and indices start at 1.
-    corners = [words[1:] for words in lines if words[:1] == ["f"]]
-    faces = [[int(corner.split("/")[1]) - 1 for corner in words] for words in corners]
-    return np.array(uvs), np.array(faces)
+    if path.stat().st_size > _MAX_OBJ_BYTES:
+        raise ValueError(f"expected at most {_MAX_OBJ_BYTES >> 20} MB")
+    uvs: list[list[float]] = []
+    faces: list[list[int]] = []
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            match line.split(maxsplit=4):
+                case ["vt", u, v, *_]:
+                    uvs.append([float(u), float(v)])
+                case ["f", a, b, c]:
+                    # Corners are written v/vt or v/vt/vn, and indices start at 1.
+                    faces.append([int(corner.split("/")[1]) - 1 for corner in (a, b, c)])
+                case ["f", *_]:
+                    raise ValueError("expected triangles")
+    return np.array(uvs, np.float64), np.array(faces, np.int64)

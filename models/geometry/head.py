@@ -5,20 +5,20 @@ Head files are written by `scripts/bake_head.py` and `scripts/import_head.py`.
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from models.contract.frame_state import FloatArray, FrameState
+from models.contract.shown_text import shown
 from models.geometry.camera import quaternion_to_matrix, rotation_vector_to_quaternion
 from models.geometry.jaw import FreeJaw
+from models.geometry.npz import is_moderate, is_numeric, length, read_npz
 
 IntArray = NDArray[np.int32]
 
@@ -45,6 +45,17 @@ _FREE_JAW = ("jaw_coefficients", "jaw_shifts", "jaw_correctives")
 
 class HeadError(ValueError):
     """A head file is invalid, or coefficients or vertices do not fit a head."""
+
+
+class JointPose(NamedTuple):
+    """How an expression moves jaw, left eye and right eye, in head space."""
+
+    rotations: FloatArray
+    """(3, 3, 3) rotation matrices."""
+    centres: FloatArray
+    """(3, 3) metres: the joints that they rotate about."""
+    correctives: FloatArray
+    """Coefficients of `FreeJaw.correctives`; none for other jaws."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,22 +104,43 @@ class Head:
         Raises:
             HeadError: If the number of coefficients is not this head's.
         """
+        self._check_expression(expression)
+        verts = _blend(self.neutral, self.deltas, expression)
+        joints = self.joints(expression)
+        if self.free_jaw is not None:
+            # Correctives apply before the rotation, as in FLAME.
+            verts = _blend(verts, self.free_jaw.correctives, joints.correctives)
+        # Body and head, the first two joints, are part of the pose and not of the expression.
+        _rotate_about_joints(verts, self.weights[:, 2:], joints.rotations, joints.centres)
+        return verts
+
+    def joints(self, expression: FloatArray) -> JointPose:
+        """Compute how an expression (E,) moves jaw and eyes."""
+        rotations, centres = self._joint_rotations(expression), self.joint_positions[2:]
+        if self.free_jaw is None:
+            return JointPose(rotations, centres, np.zeros(0, np.float32))
+        rotations[0] = self.free_jaw.rotation(expression)
+        jaw_feature = (rotations[0] - np.eye(3, dtype=np.float32)).reshape(-1)
+        centres = centres.copy()  # a view of this head's own joints
+        centres[0] += self.free_jaw.shift(expression)
+        return JointPose(rotations, centres, jaw_feature)
+
+    def check(self, state: FrameState) -> None:
+        """Check that `pose` can pose a state.
+
+        Raises:
+            HeadError: If the state's coefficients or vertices do not fit this head.
+        """
+        if state.vertices is None:
+            self._check_expression(state.expression)
+        elif state.vertices.shape != self.neutral.shape:
+            raise HeadError(f"vertices must be {self.neutral.shape}, got {state.vertices.shape}")
+
+    def _check_expression(self, expression: FloatArray) -> None:
         if expression.shape != (len(self.expression_names),):
             raise HeadError(
                 f"expression must be ({len(self.expression_names)},), got {expression.shape}"
             )
-        verts = _blend(self.neutral, self.deltas, expression)
-        rotations, centres = self._joint_rotations(expression), self.joint_positions[2:]
-        if self.free_jaw is not None:
-            rotations[0] = self.free_jaw.rotation(expression)
-            jaw_feature = (rotations[0] - np.eye(3, dtype=np.float32)).reshape(-1)
-            # Correctives apply before the rotation, as in FLAME.
-            verts = _blend(verts, self.free_jaw.correctives, jaw_feature)
-            centres = centres.copy()  # a view of this head's own joints
-            centres[0] += self.free_jaw.shift(expression)
-        # Body and head, the first two joints, are part of the pose and not of the expression.
-        _rotate_about_joints(verts, self.weights[:, 2:], rotations, centres)
-        return verts
 
     def pose(self, state: FrameState) -> FloatArray:
         """Compute the vertices of a state, in the world.
@@ -128,10 +160,7 @@ class Head:
         """
         rotation = quaternion_to_matrix(state.head_rotation).astype(np.float32)
         if state.vertices is not None:
-            if state.vertices.shape != self.neutral.shape:
-                raise HeadError(
-                    f"vertices must be {self.neutral.shape}, got {state.vertices.shape}"
-                )
+            self.check(state)
             # The sender has posed them already, neck and body included.
             no_body = np.zeros((len(state.vertices), 1), np.float32)
             return _to_world(state.vertices, rotation, state.head_translation, no_body, self.neck)
@@ -255,10 +284,8 @@ def load_head(path: Path) -> Head:
         HeadError: If the file is missing, unreadable, incomplete or inconsistent.
     """
     try:
-        # Opened here, because np.load does not close a file that it cannot read.
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {n: file[n] for n in (*_REQUIRED, *_FREE_JAW) if n in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as exc:
+        arrays = read_npz(path, (*_REQUIRED, *_FREE_JAW))
+    except (OSError, ValueError) as exc:
         raise HeadError(f"{path} is not a readable head file: {exc}") from exc
     free_jaw = any(name in arrays for name in _FREE_JAW)
     required = (*_REQUIRED, *_FREE_JAW) if free_jaw else _REQUIRED
@@ -293,16 +320,18 @@ def _free_jaw(arrays: dict[str, NDArray[Any]]) -> FreeJaw:
 
 def _check(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     """Check shapes, finiteness, joint names and index ranges."""
-    vertices, triangles = len(arrays["neutral"]), len(arrays["faces"])
-    expressions = len(arrays["expression_names"])
-    expected = {
+    vertices, triangles = length(arrays["neutral"]), length(arrays["faces"])
+    expressions = length(arrays["expression_names"])
+    expected: dict[str, tuple[int, ...]] = {
         "neutral": (vertices, 3),
         "faces": (triangles, 3),
         "uv_faces": (triangles, 3),
-        "uvs": (len(arrays["uvs"]), 2),
+        "uvs": (length(arrays["uvs"]), 2),
         "deltas": (expressions, vertices, 3),
         "joint_positions": (len(JOINTS), 3),
         "weights": (vertices, len(JOINTS)),
+        "eye_yaw_rad": (),
+        "eye_pitch_rad": (),
         "jaw_open_axis": (3,),
         "jaw_coefficients": (3,),
         "jaw_shifts": (expressions, 3),
@@ -313,10 +342,18 @@ def _check(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
             continue  # an optional array
         if arrays[name].shape != shape:
             raise HeadError(f"{path}: {name} must be {shape}, got {arrays[name].shape}")
+        if not is_numeric(arrays[name]):
+            raise HeadError(f"{path}: {name} must be numbers, got {arrays[name].dtype}")
         if not np.isfinite(arrays[name]).all():
             raise HeadError(f"{path}: {name} has values that are not finite")
+        if not is_moderate(arrays[name]):
+            raise HeadError(f"{path}: {name} has values beyond a million")
+    for name, count in {"expression_names": expressions, "joint_names": len(JOINTS)}.items():
+        if arrays[name].shape != (count,) or arrays[name].dtype.kind != "U":
+            raise HeadError(f"{path}: {name} must be {count} names")
     if tuple(arrays["joint_names"]) != JOINTS:
-        raise HeadError(f"{path}: joint_names must be {JOINTS}, got {tuple(arrays['joint_names'])}")
+        got = ", ".join(shown(name) for name in arrays["joint_names"])
+        raise HeadError(f"{path}: joint_names must be {', '.join(JOINTS)}, got {got}")
     indices = {"faces": vertices, "uv_faces": len(arrays["uvs"]), "jaw_coefficients": expressions}
     for name, count in indices.items():
         values = arrays.get(name, np.zeros(0))

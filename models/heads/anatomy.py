@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.heads.glb import MeshFileError
+from models.heads.gltf_file import MeshFileError
 from models.heads.holes import find_loops, perimeter, weld
 from models.heads.mesh_files import Mesh
 from models.heads.meshes import Floats, Ints, fit_sphere
@@ -31,12 +31,16 @@ EYEBALL_M = 0.012
 """Radius of an adult's eyeball."""
 _LARGEST_HOLE_M = 0.25
 """Longest perimeter of an eye or a mouth; the outline of a face or neck is longer."""
+_MOST_HOLES = 100
+"""Of the longest holes, among which those of the eyes are sought."""
 _EYEBALLS_M = (0.007, 0.02)
 """Least and greatest radius of a ball that may be an eyeball."""
-_MEDIAPIPE = 468
+_MOST_BALLS = 100
+"""Pieces that are compared with an eyeball."""
+MEDIAPIPE = 468
 """Vertices of MediaPipe's canonical face mesh; below, indices of its landmarks."""
-_MEDIAPIPE_EYES = ((263, 362, 386, 374), (33, 133, 159, 145))
-_MEDIAPIPE_LIPS = (
+MEDIAPIPE_EYES = ((263, 362, 386, 374), (33, 133, 159, 145))
+MEDIAPIPE_LIPS = (
     *(61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185),
     *(78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191),
 )
@@ -78,7 +82,7 @@ def find_anatomy(mesh: Mesh) -> Anatomy:
     eyes, radius = _place_eyes(mesh, eyeballs, lids)
     below = [h for h in holes if _is_mouth(mesh.verts[h].mean(axis=0), eyes)]
     mouth = max(below, key=lambda h: perimeter(mesh.verts, h), default=None)
-    landmarks = np.array(_MEDIAPIPE_LIPS if len(mesh.verts) == _MEDIAPIPE else (), np.int64)
+    landmarks = np.array(MEDIAPIPE_LIPS if len(mesh.verts) == MEDIAPIPE else (), np.int64)
     lips = landmarks if mouth is None else mouth
     return Anatomy(eyes, radius, eyeballs, lids, mouth, lips, holes, _find_chin(mesh, eyes))
 
@@ -120,9 +124,21 @@ def _find_eyeballs(mesh: Mesh) -> Ints:
     called = np.array([part_material(name) == "eye" for name in mesh.part_names])[mesh.parts]
     if called.any():
         return np.nonzero(called)[0]
-    piece = _pieces(mesh)[mesh.faces[:, 0]]
-    balls = [p for p in np.unique(piece) if _is_eyeball(mesh, piece == p)]
+    label = _pieces(mesh)
+    piece = label[mesh.faces[:, 0]]
+    balls = [p for p in _small_pieces(mesh.verts, label) if _is_eyeball(mesh, piece == p)]
     return np.nonzero(np.isin(piece, balls))[0] if len(balls) == 2 else np.zeros(0, np.int64)
+
+
+def _small_pieces(verts: Floats, label: Ints) -> Ints:
+    """Return the labels of the pieces that have the size of an eyeball, at most `_MOST_BALLS`."""
+    low, high = np.full((len(verts), 3), np.inf), np.full((len(verts), 3), -np.inf)
+    np.minimum.at(low, label, verts)
+    np.maximum.at(high, label, verts)
+    least, greatest = _EYEBALLS_M
+    sides = (high - low).max(axis=1)
+    fits = (sides > least) & (sides < 3 * greatest)
+    return np.nonzero(fits)[0][:_MOST_BALLS]
 
 
 def _is_eyeball(mesh: Mesh, chosen: Ints) -> bool:
@@ -151,6 +167,7 @@ def _pieces(mesh: Mesh) -> Ints:
 
 def _eye_holes(verts: Floats, holes: list[Ints]) -> list[Ints]:
     """Return the two holes that mirror each other best, the left one first; [] if none do."""
+    holes = sorted(holes, key=lambda h: -perimeter(verts, h))[:_MOST_HOLES]
     middles = [verts[h].mean(axis=0) for h in holes]
     best: tuple[float, list[Ints]] = (0.01, [])
     for one, left in zip(middles, holes, strict=True):
@@ -169,8 +186,8 @@ def _place_eyes(mesh: Mesh, eyeballs: Ints, lids: list[Ints]) -> tuple[Floats, f
         if min(len(side) for side in sides) >= 4:
             fits = [fit_sphere(mesh.verts[side]) for side in sides]
             return np.array([centre for centre, _ in fits]), float(np.mean([r for _, r in fits]))
-    if not lids and len(mesh.verts) == _MEDIAPIPE:
-        lids = [np.array(eye) for eye in _MEDIAPIPE_EYES]
+    if not lids and len(mesh.verts) == MEDIAPIPE:
+        lids = [np.array(eye) for eye in MEDIAPIPE_EYES]
     if not lids:
         raise MeshFileError(
             "cannot find the eyes: name the eyeballs' material or node 'eye', or leave two holes "
@@ -194,6 +211,7 @@ def _find_chin(mesh: Mesh, eyes: Floats) -> Floats:
     if "jawOpen" in mesh.deltas:
         chin: Floats = mesh.verts[np.argmax(np.linalg.norm(mesh.deltas["jawOpen"], axis=1))]
         return chin
-    front = mesh.verts[mesh.verts[:, 2] > eyes[:, 2].mean() - 0.02]
+    in_front = mesh.verts[:, 2] > eyes[:, 2].mean() - 0.02
+    front = mesh.verts[in_front] if in_front.any() else mesh.verts
     lowest: Floats = front[np.argmin(front[:, 1])]
     return lowest

@@ -28,7 +28,7 @@ _RINGS_DEG = np.array([0, 7, 13, 18, 21, 24, 30, 42, 60, 85])
 _SEGMENTS = 20
 _DISK_DEG, _DISK_RADII = (0, 24, 85), (0, 0.52, 1)
 """Radius in the texture by angle: the iris gets half of the disk's."""
-_CORNEA_M, _CORNEA_END_RAD = 0.0006, radians(25)
+CORNEA_M, _CORNEA_END_RAD = 0.0006, radians(25)
 """How far the cornea stands out of the sphere, and where it ends. Chosen by eye."""
 
 
@@ -48,7 +48,7 @@ def eyeball(centre: Floats, radius: float, side: str) -> Part:
     """
     theta = np.radians(_RINGS_DEG)
     reach = np.interp(_RINGS_DEG, _DISK_DEG, _DISK_RADII)
-    cornea = _CORNEA_M * (1 - smoothstep(0, _CORNEA_END_RAD, theta))
+    cornea = CORNEA_M * (1 - smoothstep(0, _CORNEA_END_RAD, theta))
     around = np.arange(_SEGMENTS) * 2 * pi / _SEGMENTS
     ring = np.stack([np.cos(around), np.sin(around)], axis=1)
     verts, uvs = [[0, 0, radius + cornea[0]]], [[0.0, 0.0]]

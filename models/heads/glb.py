@@ -1,4 +1,4 @@
-"""Reads a GLB file's triangles, texture coordinates, morph targets and base colour images.
+"""Reads a glTF file's triangles, texture coordinates, morph targets and base colour images.
 
 trimesh drops morph targets, other readers leave accessors to their caller. The subset of glTF 2.0
 (khronos.org/gltf) that a head needs is small enough to be read here.
@@ -6,30 +6,33 @@ trimesh drops morph targets, other readers leave accessors to their caller. The 
 
 from __future__ import annotations
 
-import io
-import json
-import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from models.contract.frame_state import FloatArray
+from models.contract.shown_text import reason, shown
 from models.geometry.camera import quaternion_to_matrix
+from models.heads.gltf_accessors import Accessors
+from models.heads.gltf_file import GltfFile, MeshFileError, not_supported, read_gltf_file
+from models.heads.gltf_images import Images
+from models.heads.meshes import Floats, Ints
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-
-_COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
-_COUNTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
-_UNREADABLE = ("KHR_draco_mesh_compression", "EXT_meshopt_compression")
-
-
-class MeshFileError(ValueError):
-    """A mesh file is unreadable, or its mesh cannot be a head."""
+_SUPPORTED = frozenset(
+    {"KHR_mesh_quantization", "KHR_texture_transform", "KHR_lights_punctual", "EXT_texture_webp"}
+)
+"""Extensions that a file may require, beside those of materials, which do not change a shape."""
+MAX_VERTS, MAX_TRIANGLES = 250_000, 500_000
+"""Of a mesh, in any format. Detailed scans have 100 000 vertices."""
+_MAX_NODES = 20_000
+_MAX_PARTS = 2000
+"""Primitives, each as often as the scene shows it. Heads have up to some hundreds."""
+_MAX_COORDINATE = 1e6
+"""In any unit: further away, float32 cannot tell vertices apart."""
 
 
 @dataclass
@@ -43,7 +46,7 @@ class Primitive:
     uvs: Floats | None  # (n, 2), v downwards
     material: int
     """Number in the file; -1 for none."""
-    deltas: dict[str, Floats] = field(default_factory=dict)  # (n, 3) by name
+    deltas: dict[str, FloatArray] = field(default_factory=dict)  # (n, 3) by name
     image: NDArray[np.uint8] | None = None
     """(h, w, 3) sRGB base colour texture."""
 
@@ -51,148 +54,214 @@ class Primitive:
 def read_glb(path: Path) -> list[Primitive]:
     """Read all triangles of a file's scene.
 
+    Args:
+        path: A `.glb` file, or a `.gltf` file whose buffers and images are inside it or its folder.
+
     Raises:
-        MeshFileError: If the file is not a GLB 2.0 file, is broken or compressed, or holds no
-            triangles.
+        MeshFileError: If the file is no glTF 2.0 file, is broken, needs an extension that is not
+            supported, is too large, or holds no triangles.
     """
     try:
-        primitives = _Glb(path.read_bytes()).primitives()
+        with np.errstate(all="ignore"):  # what is not finite is refused
+            primitives = _Scene(read_gltf_file(path)).primitives()
     except MeshFileError as exc:
         raise MeshFileError(f"{path}: {exc}") from exc
-    except (OSError, ValueError, KeyError, IndexError, TypeError, struct.error) as exc:
-        raise MeshFileError(f"{path} is not a readable GLB file: {exc!r}") from exc
+    except OSError as exc:
+        raise MeshFileError(f"{path} is not a readable GLB file: {exc.strerror}") from exc
+    except KeyError as exc:
+        raise MeshFileError(f"{path} is not a readable GLB file: it lacks {reason(exc)}") from exc
+    except IndexError as exc:
+        raise MeshFileError(
+            f"{path} is not a readable GLB file: it refers to what it does not hold"
+        ) from exc
+    except Exception as exc:  # JSON of any kind can lie where an object is expected
+        raise MeshFileError(
+            f"{path} is not a readable GLB file: its JSON is not glTF's: {reason(exc)}"
+        ) from exc
     if not primitives:
         raise MeshFileError(f"{path} holds no triangles")
     return primitives
 
 
-class _Glb:
-    def __init__(self, data: bytes) -> None:
-        magic, version, _ = struct.unpack_from("<4sII", data)
-        if magic != b"glTF" or version != 2:
-            raise MeshFileError("expected a binary glTF 2.0 file")
-        chunks, offset = {}, 12
-        while offset + 8 <= len(data):
-            length, kind = struct.unpack_from("<I4s", data, offset)
-            chunks[kind] = data[offset + 8 : offset + 8 + length]
-            offset += 8 + length
-        self._json: dict[str, Any] = json.loads(chunks[b"JSON"])
-        self._binary = chunks.get(b"BIN\0", b"")
-        for name in self._json.get("extensionsRequired", ()):
-            if name in _UNREADABLE:
-                raise MeshFileError(f"it needs {name}: save it without compression")
+class _Scene:
+    def __init__(self, file: GltfFile) -> None:
+        self._json = file.document
+        self._accessors, self._images = Accessors(file), Images(file)
+        self._verts_left, self._triangles_left = MAX_VERTS, MAX_TRIANGLES
+        for name in self._json.get("extensionsRequired") or ():
+            if name not in _SUPPORTED and not str(name).startswith("KHR_materials_"):
+                raise not_supported(name)
 
     def primitives(self) -> list[Primitive]:
         """Return all triangles of the scene, in world space."""
-        scene = self._json.get("scene", 0)
-        scenes = self._json.get("scenes")
-        roots = scenes[scene]["nodes"] if scenes else range(len(self._json["nodes"]))
-        return [part for node in roots for part in self._node(node, np.eye(4))]
-
-    def _node(self, index: int, parent: Floats) -> list[Primitive]:
-        node = self._json["nodes"][index]
-        world = parent @ _matrix(node)
-        parts = []
-        if "mesh" in node:
+        self._worlds = self._transforms()
+        found: list[Primitive] = []
+        for index in self._worlds:
+            node = self._json["nodes"][index]
+            if "mesh" not in node:
+                continue
             mesh = self._json["meshes"][node["mesh"]]
-            for primitive in mesh["primitives"]:
-                if primitive.get("mode", _TRIANGLES) in (_TRIANGLES, _STRIP, _FAN):
-                    parts.append(self._primitive(node, mesh, primitive, world))
-        for child in node.get("children", ()):
-            parts += self._node(child, world)
-        return parts
+            for given in mesh["primitives"]:
+                if given.get("mode", _TRIANGLES) in (_TRIANGLES, _STRIP, _FAN):
+                    found.append(self._primitive(index, mesh, given))
+                if len(found) > _MAX_PARTS:
+                    raise MeshFileError(f"expected at most {_MAX_PARTS} parts: join them")
+        return [primitive for primitive in found if len(primitive.faces)]
 
-    def _primitive(
-        self, node: dict[str, Any], mesh: dict[str, Any], given: dict[str, Any], world: Floats
-    ) -> Primitive:
-        attributes = given["attributes"]
-        verts = self.accessor(attributes["POSITION"])
-        indices = np.arange(len(verts))
-        if "indices" in given:
-            indices = self.accessor(given["indices"]).astype(np.int64).reshape(-1)
-        faces = _triangles(indices, given.get("mode", _TRIANGLES))
+    def _transforms(self) -> dict[int, Floats]:
+        """Return the transform (4, 4) to the world of each node of the scene, in order."""
+        nodes, scenes = self._json.get("nodes") or [], self._json.get("scenes")
+        if len(nodes) > _MAX_NODES:
+            raise MeshFileError(f"expected at most {_MAX_NODES} nodes, got {len(nodes)}")
+        if scenes:
+            roots = scenes[self._json.get("scene", 0)].get("nodes") or []
+        else:
+            children = {child for node in nodes for child in node.get("children") or ()}
+            roots = [index for index in range(len(nodes)) if index not in children]
+        if nodes and not roots:
+            raise MeshFileError("expected a tree of nodes, got none at its root")
+        worlds: dict[int, Floats] = {}
+        waiting = [(index, np.eye(4)) for index in reversed(roots)]
+        while waiting:
+            index, parent = waiting.pop()
+            # Nodes form a tree. Others could hold a mesh 2^depth times, or never end.
+            if index in worlds:
+                raise MeshFileError(f"expected a tree of nodes, got node {index} twice")
+            worlds[index] = parent @ _matrix(nodes[index])
+            below = reversed(nodes[index].get("children") or ())
+            waiting += [(child, worlds[index]) for child in below]
+        return worlds
+
+    def _primitive(self, index: int, mesh: dict[str, Any], given: dict[str, Any]) -> Primitive:
+        if "KHR_draco_mesh_compression" in (given.get("extensions") or ()):
+            raise not_supported("KHR_draco_mesh_compression")
+        node, attributes = self._json["nodes"][index], given["attributes"]
+        verts = self._positions(attributes["POSITION"])
+        if "skin" in node and "JOINTS_0" in attributes:
+            skin = self._json["skins"][node["skin"]]
+            transforms = self._skin(skin, attributes, len(verts))
+        else:
+            transforms = np.broadcast_to(self._worlds[index], (len(verts), 4, 4))
+        faces = self._faces(given, len(verts))
         # A mirroring transform turns the winding around.
-        if np.linalg.det(world[:3, :3]) < 0:
+        if len(verts) and np.linalg.det(transforms[0, :3, :3]) < 0:
             faces = faces[:, ::-1]
         material = self._json["materials"][given["material"]] if "material" in given else {}
         names = (material.get("name"), mesh.get("name"), node.get("name"))
-        surface = material.get("pbrMetallicRoughness", {})
-        uvs = attributes.get("TEXCOORD_0")
+        texture = (material.get("pbrMetallicRoughness") or {}).get("baseColorTexture")
+        placed = _turned(transforms, verts) + transforms[:, :3, 3]
+        if not (np.abs(placed) < _MAX_COORDINATE).all():
+            raise MeshFileError(f"expected vertices within {_MAX_COORDINATE:g} units")
+        uvs, image = self._painted(attributes, texture, len(verts))
         return Primitive(
-            name=" ".join(name for name in names if name),
-            verts=verts @ world[:3, :3].T + world[:3, 3],
+            name=" ".join(str(name) for name in names if name),
+            verts=placed,
             faces=faces,
-            uvs=None if uvs is None else self.accessor(uvs),
-            deltas=self._deltas(mesh, given, world),
-            material=given.get("material", -1),
-            image=self._image(surface.get("baseColorTexture")),
+            uvs=uvs,
+            deltas=self._deltas(mesh, given, transforms),
+            material=int(given.get("material", -1)),
+            image=image,
         )
+
+    def _positions(self, index: int) -> Floats:
+        rows = self._accessors.count(index)
+        self._verts_left -= rows
+        if self._verts_left < 0:
+            raise MeshFileError(f"expected at most {MAX_VERTS} vertices: reduce the mesh")
+        return self._accessors.vectors(index, 3, rows)
+
+    def _faces(self, given: dict[str, Any], verts: int) -> Ints:
+        """Return the triangles (f, 3) of a primitive."""
+        corners = self._accessors.count(given["indices"]) if "indices" in given else verts
+        mode = given.get("mode", _TRIANGLES)
+        self._triangles_left -= corners // 3 if mode == _TRIANGLES else corners
+        if self._triangles_left < 0:
+            raise MeshFileError(f"expected at most {MAX_TRIANGLES} triangles: reduce the mesh")
+        if "indices" in given:
+            return _triangles(self._accessors.indices(given["indices"], verts), mode)
+        return _triangles(np.arange(verts), mode)
+
+    def _painted(
+        self, attributes: dict[str, int], texture: dict[str, Any] | None, verts: int
+    ) -> tuple[Floats | None, NDArray[np.uint8] | None]:
+        """Return the texture coordinates (n, 2) and the image of a primitive; None without one."""
+        if "TEXCOORD_0" not in attributes:
+            return None, None
+        uvs = self._accessors.vectors(attributes["TEXCOORD_0"], 2, verts)
+        if texture is None:
+            return uvs, None
+        change = (texture.get("extensions") or {}).get("KHR_texture_transform") or {}
+        if change.get("texCoord", texture.get("texCoord", 0)) != 0:
+            return uvs, None
+        return _changed(uvs, change), self._images.of(texture)
+
+    def _skin(self, skin: dict[str, Any], attributes: dict[str, int], verts: int) -> Floats:
+        """Return the transform (n, 4, 4) of each vertex to the world, by joints at rest."""
+        missing = [joint for joint in skin["joints"] if joint not in self._worlds]
+        if missing:
+            raise MeshFileError(f"joint {shown(missing[0])} is not in the scene")
+        joints = np.stack([self._worlds[joint] for joint in skin["joints"]])
+        if "inverseBindMatrices" in skin:
+            bound = self._accessors.values(skin["inverseBindMatrices"]).reshape(-1, 4, 4)
+            if len(bound) < len(joints):
+                raise MeshFileError(f"expected {len(joints)} matrices of a skin, got {len(bound)}")
+            joints = joints @ bound[: len(joints)].transpose(0, 2, 1)
+        transforms, total = np.zeros((verts, 4, 4)), np.zeros(verts)
+        for number in range(4):  # exporters write up to eight joints per vertex, four in each set
+            if f"JOINTS_{number}" not in attributes:
+                break
+            which = self._accessors.vectors(attributes[f"JOINTS_{number}"], 4, verts)
+            weights = self._accessors.vectors(attributes[f"WEIGHTS_{number}"], 4, verts)
+            if which.size and not 0 <= which.min() <= which.max() < len(joints):
+                raise MeshFileError(f"joints of vertices must be below {len(joints)}")
+            for column in range(4):
+                own = joints[which[:, column].astype(np.int64)]
+                transforms += own * weights[:, column, None, None]
+            total += weights.sum(axis=1)
+        if not (total > 0).all():
+            raise MeshFileError("expected every vertex of a skin to follow a joint")
+        return transforms / total[:, None, None]
 
     def _deltas(
-        self, mesh: dict[str, Any], given: dict[str, Any], world: Floats
-    ) -> dict[str, Floats]:
-        targets = given.get("targets", [])
-        names = mesh.get("extras", {}).get("targetNames") or [f"target{i}" for i in range(99)]
-        if len(names) < len(targets):
-            raise MeshFileError(f"expected {len(targets)} names of morph targets, got {len(names)}")
-        return {
-            name: self.accessor(target["POSITION"]) @ world[:3, :3].T
-            for name, target in zip(names, targets, strict=False)
-            if "POSITION" in target
-        }
+        self, mesh: dict[str, Any], given: dict[str, Any], transforms: Floats
+    ) -> dict[str, FloatArray]:
+        targets = given.get("targets") or []
+        deltas = {}
+        for name, target in zip(self._target_names(mesh, given, targets), targets, strict=True):
+            if "POSITION" in target:
+                delta = self._accessors.vectors(target["POSITION"], 3, len(transforms))
+                deltas[name] = _turned(transforms, delta).astype(np.float32)
+        return deltas
 
-    def accessor(self, index: int) -> Floats:
-        """Return (count, components) of an accessor, which may be strided, normalised or sparse."""
-        accessor = self._json["accessors"][index]
-        kind, count = accessor["componentType"], accessor["count"]
-        width = _COUNTS[accessor["type"]]
-        values = np.zeros((count, width))
-        if "bufferView" in accessor:
-            values = self._view(
-                accessor["bufferView"], accessor.get("byteOffset", 0), kind, count, width
-            )
-        if "sparse" in accessor:
-            sparse = accessor["sparse"]
-            where, what = sparse["indices"], sparse["values"]
-            rows = self._view(
-                where["bufferView"], where.get("byteOffset", 0), where["componentType"],
-                sparse["count"], 1,
-            ).astype(np.int64)[:, 0]  # fmt: skip
-            values[rows] = self._view(
-                what["bufferView"], what.get("byteOffset", 0), kind, sparse["count"], width
-            )
-        if accessor.get("normalized"):
-            limit = np.iinfo(np.dtype(_COMPONENTS[kind])).max
-            values = np.maximum(values / limit, -1)
-        return values
+    def _target_names(
+        self, mesh: dict[str, Any], given: dict[str, Any], targets: list[dict[str, int]]
+    ) -> list[str]:
+        """Return the names of morph targets: of the mesh, of the primitive or of accessors."""
+        for owner in (mesh, given):
+            names = (owner.get("extras") or {}).get("targetNames")
+            if names and not (isinstance(names, list) and len(names) >= len(targets)):
+                count = len(names) if isinstance(names, list) else 0
+                raise MeshFileError(f"expected {len(targets)} names of morph targets, got {count}")
+            if names:
+                return [str(name) for name in names[: len(targets)]]
+        named = [self._accessors.name(t["POSITION"]) if "POSITION" in t else None for t in targets]
+        return [name or f"target{index}" for index, name in enumerate(named)]
 
-    def _view(self, index: int, offset: int, kind: int, count: int, width: int) -> Floats:
-        view = self._json["bufferViews"][index]
-        if view.get("buffer", 0) != 0 or "uri" in self._json["buffers"][0]:
-            raise MeshFileError("it refers to other files: save everything into one GLB")
-        item = np.dtype(_COMPONENTS[kind])
-        start = view.get("byteOffset", 0) + offset
-        stride = view.get("byteStride", item.itemsize * width)
-        end = view.get("byteOffset", 0) + view["byteLength"]
-        # Checked here: np.ndarray would read past the end of the view, into other data.
-        if start + stride * (count - 1) + item.itemsize * width > min(end, len(self._binary)):
-            raise MeshFileError(f"buffer view {index} is shorter than what is read from it")
-        array: NDArray[Any] = np.ndarray(
-            (count, width), item, self._binary, start, (stride, item.itemsize)
-        )
-        return array.astype(np.float64)
 
-    def _image(self, texture: dict[str, Any] | None) -> NDArray[np.uint8] | None:
-        """Return a material's base colour image; None where it lies outside of the file."""
-        if texture is None or texture.get("texCoord", 0) != 0:
-            return None
-        source = self._json["images"][self._json["textures"][texture["index"]]["source"]]
-        if "bufferView" not in source:
-            return None
-        view = self._json["bufferViews"][source["bufferView"]]
-        start = view.get("byteOffset", 0)
-        with Image.open(io.BytesIO(self._binary[start : start + view["byteLength"]])) as file:
-            return np.array(file.convert("RGB"))
+def _changed(uvs: Floats, change: dict[str, Any]) -> Floats:
+    """Return texture coordinates after KHR_texture_transform."""
+    if not change:
+        return uvs
+    angle = float(change.get("rotation", 0))
+    cos, sin = np.cos(angle), np.sin(angle)
+    scaled = uvs * np.array(change.get("scale", (1, 1)), float)
+    turned = scaled @ np.array([[cos, sin], [-sin, cos]]).T
+    return np.asarray(turned + np.array(change.get("offset", (0, 0)), float))
+
+
+def _turned(transforms: Floats, vectors: Floats) -> Floats:
+    """Return vectors (n, 3) turned by a transform (n, 4, 4) each."""
+    return np.asarray(np.einsum("nij,nj->ni", transforms[:, :3, :3], vectors))
 
 
 def _matrix(node: dict[str, Any]) -> Floats:
@@ -210,6 +279,8 @@ def _triangles(indices: Ints, mode: int) -> Ints:
     """Return the triangles (f, 3) of a list, a strip or a fan."""
     if mode == _TRIANGLES:
         return indices[: len(indices) // 3 * 3].reshape(-1, 3)
+    if len(indices) < 3:
+        return np.zeros((0, 3), np.int64)
     if mode == _FAN:
         first = np.full(len(indices) - 2, indices[0])
         return np.stack([first, indices[1:-1], indices[2:]], axis=1)

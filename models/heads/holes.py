@@ -10,8 +10,11 @@ from __future__ import annotations
 import numpy as np
 import trimesh
 
+from models.heads.gltf_file import MeshFileError
 from models.heads.meshes import Floats, Ints
 
+_MAX_OPEN_EDGES = 50_000
+"""Scans with hair have some thousands."""
 _WELD_DIGITS = 5
 """Decimals of metres that welded vertices share: 0.01 mm, below the detail of any scan."""
 
@@ -32,6 +35,9 @@ def find_loops(verts: Floats, faces: Ints) -> list[Ints]:
     Args:
         verts: (V, 3) metres.
         faces: (F, 3).
+
+    Raises:
+        MeshFileError: If the triangles are not connected.
     """
     label = weld(verts)
     vertex = np.zeros(label.max() + 1, np.int64)
@@ -44,6 +50,11 @@ def find_loops(verts: Floats, faces: Ints) -> list[Ints]:
     # opposite is open; the missing surface runs through it the other way.
     keys = edges[:, 0] * count + edges[:, 1]
     single = ~np.isin(keys, edges[:, 1] * count + edges[:, 0]) & (edges[:, 0] != edges[:, 1])
+    if np.count_nonzero(single) > _MAX_OPEN_EDGES:
+        raise MeshFileError(
+            f"expected a surface, got {np.count_nonzero(single)} edges of one triangle only: merge "
+            "vertices by distance"
+        )
     following = {int(b): int(a) for a, b in edges[single]}
     loops = []
     while following:

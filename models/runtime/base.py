@@ -85,7 +85,9 @@ def network_dtype(device: torch.device) -> torch.dtype:
     """Return the fastest precision for convolutions on a device without a visible difference."""
     # Without instructions for bfloat16 the alternatives are faster.
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        # `torch.cuda.is_bf16_supported` is also true where bfloat16 is emulated (before Ampere).
+        ampere = torch.cuda.get_device_capability(device) >= (8, 0)
+        return torch.bfloat16 if ampere else torch.float16
     return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
 import torch
 
 from models.avatar.folder import Avatar
@@ -14,6 +19,11 @@ from models.runtime.paper import PaperRuntime
 from models.runtime.telewarp_cpu import TelewarpCpuRuntime
 from models.runtime.telewarp_torch import TelewarpTorchRuntime
 
+logger = logging.getLogger(__name__)
+
+Kernels = Literal["auto", "triton", "torch"]
+"""What warps on GPUs: the kernels of `kernels/cuda`, plain torch, or the first that works."""
+
 
 class CachedRenderer:
     """Renders an avatar on a device.
@@ -24,12 +34,19 @@ class CachedRenderer:
         avatar: The avatar.
         device: `cpu`, `cuda`, `cuda:1`, ...
         warp_threads: Number of threads that render one warp together; on CPUs only.
+        kernels: What warps; on GPUs only.
     """
 
-    def __init__(self, avatar: Avatar, device: str = "cpu", warp_threads: int = 1) -> None:
+    def __init__(
+        self,
+        avatar: Avatar,
+        device: str = "cpu",
+        warp_threads: int = 1,
+        kernels: Kernels = "auto",
+    ) -> None:
         self.manifest = avatar.manifest
         self.device = torch.device(device)
-        self._runtime = _build_runtime(avatar, self.device, warp_threads)
+        self._runtime = _build_runtime(avatar, self.device, warp_threads, kernels)
 
     @property
     def cache_layout(self) -> tuple[TensorSpec, ...]:
@@ -81,10 +98,44 @@ class CachedRenderer:
         self.full(state)
 
 
-def _build_runtime(avatar: Avatar, device: torch.device, warp_threads: int) -> Runtime:
+def _build_runtime(
+    avatar: Avatar, device: torch.device, warp_threads: int, kernels: Kernels
+) -> Runtime:
     """Return the runtime for an avatar's networks on a device."""
     if not isinstance(avatar.networks, TelewarpNetworks):
         return PaperRuntime(avatar, device)
     if device.type == "cpu":
         return TelewarpCpuRuntime(avatar, warp_threads)
-    return TelewarpTorchRuntime(avatar, device)
+    return gpu_runtime(avatar, device, kernels)
+
+
+def gpu_runtime(avatar: Avatar, device: torch.device, kernels: Kernels) -> Runtime:
+    """Return the runtime for our networks on a GPU.
+
+    `auto` uses the Triton kernels if one frame of theirs equals plain torch's on this device.
+
+    Raises:
+        Exception: Whatever prevents `triton`: no such package, no C compiler, an old GPU.
+    """
+    if kernels == "torch":
+        return TelewarpTorchRuntime(avatar, device)
+    try:
+        # Imported here, because triton is installed only where there may be a GPU.
+        from models.runtime.telewarp_cuda import TelewarpCudaRuntime
+
+        runtime = TelewarpCudaRuntime(avatar, device)
+        runtime.check(*_test_states(avatar))
+    except Exception as exc:
+        if kernels == "triton":
+            raise
+        # Slower but right; package, compiler, driver and GPU fail in too many ways to list.
+        logger.warning("plain torch warps on %s: %s: %s", device, type(exc).__name__, exc)
+        return TelewarpTorchRuntime(avatar, device)
+    return runtime
+
+
+def _test_states(avatar: Avatar) -> tuple[FrameState, FrameState]:
+    """Return the neutral face, and the same head turned."""
+    m = avatar.manifest
+    front = neutral_state(len(m.expression_names), m.eye_position, m.fov_y_rad)
+    return front, replace(front, head_rotation=np.array([0, 0.1, 0, 0.995], np.float32))

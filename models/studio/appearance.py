@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from models.geometry.head import HeadError
+from models.geometry.npz import read_npz
 
 Rgb = tuple[float, float, float]
 
@@ -102,7 +103,7 @@ def load_appearance(head_file: Path) -> Appearance:
         HeadError: If the file is unreadable, or its appearance is invalid.
     """
     try:
-        with np.load(head_file, allow_pickle=False) as file:
-            return appearance_from_json(str(file["look"])) if "look" in file.files else Appearance()
+        arrays = read_npz(head_file, ("look",))
+        return appearance_from_json(str(arrays["look"])) if "look" in arrays else Appearance()
     except (OSError, ValueError) as exc:
         raise HeadError(f"{head_file} holds no readable look: {exc}") from exc

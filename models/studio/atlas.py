@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.geometry.head import HeadError, vertex_normals
+from models.geometry.npz import read_npz
 from models.geometry.rasterizer_numba import barycentrics, rasterize
 
 Floats = NDArray[np.float32]
@@ -60,18 +61,21 @@ def load_studio_data(path: Path) -> StudioData:
     Raises:
         HeadError: If the file was not made for painting.
     """
-    with np.load(path, allow_pickle=False) as file:
-        missing = [key for key in _STUDIO_KEYS if key not in file.files]
-        if missing:
-            raise HeadError(f"{path} cannot be painted: it lacks {', '.join(missing)}")
-        return StudioData(
-            materials=file["materials"],
-            material_names=tuple(str(name) for name in file["material_names"]),
-            masks=file["masks"].astype(np.float32),
-            mask_names=tuple(str(name) for name in file["mask_names"]),
-            occlusion=file["occlusion"].astype(np.float32),
-            base_colour=file["base_colour"] if "base_colour" in file.files else None,
-        )
+    try:
+        arrays = read_npz(path, (*_STUDIO_KEYS, "base_colour"))
+    except (OSError, ValueError) as exc:
+        raise HeadError(f"{path} is not a readable head file: {exc}") from exc
+    missing = [key for key in _STUDIO_KEYS if key not in arrays]
+    if missing:
+        raise HeadError(f"{path} cannot be painted: it lacks {', '.join(missing)}")
+    return StudioData(
+        materials=arrays["materials"],
+        material_names=tuple(str(name) for name in arrays["material_names"]),
+        masks=arrays["masks"].astype(np.float32),
+        mask_names=tuple(str(name) for name in arrays["mask_names"]),
+        occlusion=arrays["occlusion"].astype(np.float32),
+        base_colour=arrays.get("base_colour"),
+    )
 
 
 def find_texels(

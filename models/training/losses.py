@@ -45,6 +45,8 @@ class LossWeights:
 class ImageLoss:
     """L1 and perceptual distance of a composited image, and L1 of its mask.
 
+    Pixels count by their weight, where the truth has one.
+
     Args:
         weights: Weights of the parts.
         vgg16: Trained distance that replaces `structure_distance`.
@@ -56,9 +58,15 @@ class ImageLoss:
     def __call__(self, image: Foreground, truth: Truth) -> Tensor:
         """Return the loss, a scalar."""
         composed = image.over(truth.background)
-        total = (composed - truth.rgb).abs().mean()
-        mask = (torch.sigmoid(image.mask_logit) - truth.mask).abs().mean()
-        return total + self._perceptual(composed, truth.rgb) + self._weights.mask * mask
+        error = (composed - truth.rgb).abs()
+        mask = (torch.sigmoid(image.mask_logit) - truth.mask).abs()
+        if truth.weight is not None:
+            counted = truth.weight.clamp(max=1)
+            error, mask = error * truth.weight, mask * counted
+            # Pixels that do not count take the truth, so that no window of SSIM sees an error.
+            composed = torch.lerp(truth.rgb, composed, counted)
+        perceptual = self._perceptual(composed, truth.rgb)
+        return error.mean() + perceptual + self._weights.mask * mask.mean()
 
     def _perceptual(self, image: Tensor, truth: Tensor) -> Tensor:
         weights = self._weights
@@ -94,4 +102,6 @@ def texture_loss(colour: Tensor, truth: Truth) -> Tensor:
     """Compute the L1 distance of the texture's colours (B, 3, H, W) to the image on the head."""
     # Pixels of the silhouette mix in the background; the texture must not learn it.
     inside = (truth.mask > _FULL_COVERAGE).to(colour.dtype)
+    if truth.weight is not None:
+        inside = inside * truth.weight
     return ((colour - truth.rgb).abs() * inside).mean()

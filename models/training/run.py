@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from models.avatar.folder import SHIPPED
 from models.avatar.manifest import Manifest
+from models.contract.avatar_info import Subject
 from models.data.dataset import DatasetError
 from models.data.processes import Processes
 from models.data.splits import Dataset, Format, load_dataset
@@ -71,8 +72,17 @@ def run_training(
     arguments: RunArguments,
     build_networks: Callable[[TrainConfig], Networks],
     build_objective: BuildObjective,
+    subject: Subject | None = None,
+    report: Callable[[Progress], None] | None = None,
 ) -> None:
     """Train to the end, or until interrupted, with a progress bar.
+
+    Args:
+        arguments: Arguments of the run.
+        build_networks: Builds the networks from the settings.
+        build_objective: Builds the objective that trains them.
+        subject: The real person whom the dataset shows, for the manifest.
+        report: Called after each step, in place of a progress bar.
 
     Raises:
         SystemExit: If an argument is invalid, or the run was interrupted.
@@ -83,14 +93,17 @@ def run_training(
     with join_processes(arguments.train.device) as (processes, device):
         arguments = replace(arguments, train=replace(arguments.train, device=device))
         try:
-            trainer = build_trainer(arguments, build_networks, build_objective, processes)
+            trainer = build_trainer(arguments, build_networks, build_objective, processes, subject)
         except (
             DatasetError, HeadError, InitializationError, RunError, WeightsError, ValueError,
             OSError,
         ) as error:  # fmt: skip
             sys.exit(f"{name}: {error}")
         try:
-            _train(trainer, show_progress=processes.first)
+            if report is not None:
+                trainer.run(report)
+            else:
+                _train(trainer, show_progress=processes.first)
         except KeyboardInterrupt:
             sys.exit(
                 f"interrupted at batch {trainer.step}; "
@@ -105,6 +118,7 @@ def build_trainer(
     build_networks: Callable[[TrainConfig], Networks],
     build_objective: BuildObjective,
     processes: Processes,
+    subject: Subject | None = None,
 ) -> Trainer:
     """Load head and dataset, build the networks, and set up a trainer.
 
@@ -113,6 +127,7 @@ def build_trainer(
         build_networks: Builds the networks from the settings.
         build_objective: Builds the objective that trains them.
         processes: Rank of this process among those that train together.
+        subject: The real person whom the dataset shows, for the manifest.
 
     Raises:
         DatasetError, HeadError, InitializationError, RunError, WeightsError, ValueError, OSError:
@@ -147,7 +162,7 @@ def build_trainer(
         dataset.train,
         dataset.validation,
         head,
-        _manifest(arguments, head, dataset, network),
+        replace(_manifest(arguments, head, dataset, network), subject=subject),
         arguments.run,
         processes,
     )

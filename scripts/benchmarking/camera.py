@@ -84,6 +84,7 @@ def _live_page(address: str, video: Path) -> Iterator[Page]:
         page = context.pages[0]
         page.goto(f"{address}/?publish={_STREAM}")
         page.wait_for_selector("[data-avatars] input:checked", state="attached")
+        page.select_option("select[name=microphone]", "none")
         page.click("[data-go]")
         page.wait_for_function("window.telewarp?.stats().fps_shown > 5", timeout=120_000)
         yield page

@@ -1,19 +1,28 @@
-"""Milliseconds and bytes per frame of every codec that this machine runs, on a moving view."""
+"""Time, bytes and errors per frame of every codec that this machine runs, on a moving view.
+
+All encoders of a size take turns frame by frame, so that other work on the machine affects them
+alike. Times are CPU time of the thread, for NVENC what the CPU spends on it. x264 runs twice: with
+the settings of the server, and with the fastest ones.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
 import av
+import numpy as np
 import torch
-from aiortc.codecs.vpx import Vp8Encoder
+from aiortc.codecs.vpx import Vp8Encoder, VpxPayloadDescriptor
 from av.error import FFmpegError
+from av.video.codeccontext import VideoCodecContext
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from numpy.typing import NDArray
 
 from models.avatar.folder import SHIPPED
 from models.contract.images import RgbImage
@@ -23,18 +32,23 @@ from server.encoding.h264 import TIME_BASE, H264Encoder, OpenCodec, default_bitr
 from server.encoding.nvenc import open_nvenc
 from server.transport.webrtc.track import Vp8Passthrough
 
-Encode = Callable[[RgbImage, int, bool], int]
+Encode = Callable[[RgbImage, int, bool], bytes]
 """Encodes an image, given its time in ticks and whether it is a key frame; returns its bytes."""
 
 _FPS = 60
 _TICKS = TIME_BASE.denominator // _FPS
 _WARM_UP = 5
 """Frames not measured: the key frame, and the first ones, which allocate buffers."""
+_LUMA = np.array([65.481, 128.553, 24.966]) / 255
+_BLACK = 16
+"""Luma of black; with `_LUMA` from RGB to 8-bit luma of limited range, ITU-R BT.601."""
+_DARK = 68
+"""Luma below which a pixel counts as dark: the background and hair of the avatars."""
 
 
 @dataclass(frozen=True)
 class Encoders:
-    """Milliseconds per frame from RGB to bytes, and from RGB to YUV, by codec and size."""
+    """CPU milliseconds, bytes and errors per frame, by codec and size."""
 
     avatar: Path = SHIPPED / "default"
     """Avatar folder."""
@@ -44,19 +58,59 @@ class Encoders:
     """Number of frames per measurement."""
 
 
+@dataclass
+class _Measured:
+    """One encoder, with the decoder that receives its frames."""
+
+    encode: Encode
+    decoder: VideoCodecContext
+    cpu_ms: list[float] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    errors: list[float] = field(default_factory=list)
+    """Mean squared error of luma, by frame."""
+    dark_errors: list[float] = field(default_factory=list)
+    """The same for dark pixels."""
+
+    def take(self, rgb: RgbImage, index: int) -> None:
+        """Encode, decode and measure one frame."""
+        started = time.thread_time()
+        data = self.encode(rgb, index * _TICKS, index == 0)
+        cpu_ms = (time.thread_time() - started) * 1e3
+        frames = self.decoder.decode(av.Packet(data))
+        if index < _WARM_UP:
+            return
+        self.cpu_ms.append(cpu_ms)
+        self.sizes.append(len(data))
+        for frame in frames:
+            self._compare(rgb, frame.to_ndarray()[: len(rgb)])
+
+    def _compare(self, sent: RgbImage, shown: NDArray[Any]) -> None:
+        # Luma as decoded: a conversion to RGB would add errors of its own, larger than the coder's.
+        luma = sent @ _LUMA + _BLACK
+        squared = np.square(shown - luma)
+        self.errors.append(float(squared.mean()))
+        dark = squared[luma < _DARK]
+        if dark.size:
+            self.dark_errors.append(float(dark.mean()))
+
+    def row(self) -> dict[str, float]:
+        """Return the medians."""
+        return {
+            "cpu_ms": round(median(self.cpu_ms), 3),
+            "bytes": round(mean(self.sizes)),
+            "luma_db": _decibels(self.errors),
+            "dark_db": _decibels(self.dark_errors),
+        }
+
+
 def encoders(command: Encoders) -> dict[str, Any]:
     """Run the benchmark."""
     torch.set_num_threads(1)
     rows: list[dict[str, Any]] = []
     for size in command.sizes:
         images = _render_images(command.avatar, size, command.frames + _WARM_UP)
-        for codec, build in {"x264": _x264, "vp8": _vp8, "nvenc": _nvenc}.items():
-            try:
-                encoder = build(size)
-            except (FFmpegError, ValueError) as exc:
-                rows.append({"codec": codec, "size": size, "missing": str(exc)})
-                continue
-            rows.append({"codec": codec, "size": size, **_measure(encoder, images)})
+        rows += _measure(images, size)
+        rows.append({"codec": "rgb_to_yuv", "size": size, "cpu_ms": _conversion_ms(images)})
     for row in rows:
         print(" ".join(f"{name} {value}" for name, value in row.items()))
     return {"fps": _FPS, "rows": rows}
@@ -71,23 +125,39 @@ def _render_images(avatar: Path, size: int, count: int) -> list[RgbImage]:
     ]
 
 
-def _measure(encode: Encode, images: list[RgbImage]) -> dict[str, float]:
-    reformatter = VideoReformatter()
-    convert_ms, frame_ms, sizes = [], [], []
+def _measure(images: list[RgbImage], size: int) -> list[dict[str, Any]]:
+    """Return a row per encoder."""
+    running: dict[str, _Measured] = {}
+    rows: list[dict[str, Any]] = []
+    for codec, build in _ENCODERS.items():
+        try:
+            running[codec] = _Measured(build(size), _decoder(codec))
+        except (FFmpegError, ValueError) as exc:
+            rows.append({"codec": codec, "size": size, "missing": str(exc)})
     for index, rgb in enumerate(images):
-        started = time.perf_counter()
+        for measured in running.values():
+            measured.take(rgb, index)
+    return [{"codec": codec, "size": size, **m.row()} for codec, m in running.items()] + rows
+
+
+def _decoder(codec: str) -> VideoCodecContext:
+    decoder = av.CodecContext.create("vp8" if codec == "vp8" else "h264", "r")
+    assert isinstance(decoder, VideoCodecContext)
+    return decoder
+
+
+def _decibels(errors: list[float]) -> float:
+    return round(float(10 * np.log10(255**2 / mean(errors))), 2)
+
+
+def _conversion_ms(images: list[RgbImage]) -> float:
+    """Return the CPU time from RGB to YUV, which is part of every encoder's time."""
+    reformatter, times = VideoReformatter(), []
+    for rgb in images:
+        started = time.thread_time()
         _to_yuv(reformatter, rgb)
-        converted = time.perf_counter()
-        size = encode(rgb, index * _TICKS, index == 0)
-        if index >= _WARM_UP:
-            convert_ms.append((converted - started) * 1e3)
-            frame_ms.append((time.perf_counter() - converted) * 1e3)
-            sizes.append(size)
-    return {
-        "frame_ms": round(median(frame_ms), 3),
-        "rgb_to_yuv_ms": round(median(convert_ms), 3),
-        "bytes": round(mean(sizes)),
-    }
+        times.append((time.thread_time() - started) * 1e3)
+    return round(median(times), 3)
 
 
 def _to_yuv(reformatter: VideoReformatter, rgb: RgbImage) -> av.VideoFrame:
@@ -106,6 +176,10 @@ def _x264(size: int) -> Encode:
     return _h264(size, open_x264)
 
 
+def _x264_fastest(size: int) -> Encode:
+    return _h264(size, partial(open_x264, preset="ultrafast", finest_quantiser=18))
+
+
 def _nvenc(size: int) -> Encode:
     """Open NVIDIA's encoder, which fails at once without such a GPU."""
     return _h264(size, open_nvenc)
@@ -116,15 +190,23 @@ def _h264(size: int, open_codec: OpenCodec) -> Encode:
     encoder = H264Encoder(
         size, size, fps=_FPS, bitrate=bitrate, highest_bitrate=bitrate, open_codec=open_codec
     )
-    return lambda rgb, pts, is_key: encoder.encode(rgb, pts, is_key).size
+    return lambda rgb, pts, is_key: bytes(encoder.encode(rgb, pts, is_key))
 
 
 def _vp8(size: int) -> Encode:
     images, encoder = Vp8Passthrough(), Vp8Encoder()
     encoder.target_bitrate = default_bitrate(size, size)
 
-    def encode(rgb: RgbImage, pts: int, is_key: bool) -> int:
+    def encode(rgb: RgbImage, pts: int, is_key: bool) -> bytes:
         payloads, _ = encoder.encode(images.encode(rgb, pts, is_key), is_key)
-        return sum(map(len, payloads))
+        return b"".join(VpxPayloadDescriptor.parse(payload)[1] for payload in payloads)
 
     return encode
+
+
+_ENCODERS: dict[str, Callable[[int], Encode]] = {
+    "x264": _x264,
+    "x264_ultrafast": _x264_fastest,
+    "vp8": _vp8,
+    "nvenc": _nvenc,
+}

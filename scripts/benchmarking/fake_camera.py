@@ -50,13 +50,13 @@ def moving_face(address: str) -> list[Image.Image]:
     return images + images[::-1]
 
 
-def write_y4m(file: Path, images: Iterable[Image.Image | av.VideoFrame]) -> None:
-    """Write images of one size as a YUV4MPEG2 file of `FPS` images per second."""
+def write_y4m(file: Path, images: Iterable[Image.Image | av.VideoFrame], fps: int = FPS) -> None:
+    """Write images of one size as a YUV4MPEG2 file of `fps` images per second."""
     with file.open("wb") as out:
         for index, image in enumerate(images):
             frame = _to_frame(image)
             if index == 0:
-                header = f"YUV4MPEG2 W{frame.width} H{frame.height} F{FPS}:1 Ip A1:1 C420jpeg\n"
+                header = f"YUV4MPEG2 W{frame.width} H{frame.height} F{fps}:1 Ip A1:1 C420jpeg\n"
                 out.write(header.encode())
             out.write(b"FRAME\n")
             for plane in frame.planes:

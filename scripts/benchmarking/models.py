@@ -22,7 +22,7 @@ from models.contract.images import RgbImage
 from models.networks.avatar_networks import Variant, build_networks
 from models.networks.frame_batch import FrameBatch
 from models.runtime.base import Stage
-from models.runtime.renderer import CachedRenderer
+from models.runtime.renderer import CachedRenderer, Kernels
 from scripts.benchmarking.avatars import front, load_resized, swaying
 from scripts.benchmarking.timing import interleaved_ms
 
@@ -39,6 +39,8 @@ class Models:
     """Rows and columns of their frames."""
     device: str = "cpu"
     """PyTorch device, such as cuda."""
+    kernels: Kernels = "auto"
+    """What warps on a GPU."""
     threads: int = 1
     """CPU threads."""
     rounds: int = 15
@@ -96,7 +98,7 @@ def _compare(avatar: Avatar, device: torch.device, command: Models, weights: str
     m = avatar.manifest
     before, now = front(m), swaying(m, 0.5)
     began = time.perf_counter()
-    ours = CachedRenderer(avatar, command.device, command.threads)
+    ours = CachedRenderer(avatar, command.device, command.threads, command.kernels)
     ours.warm_up()
     start_s = time.perf_counter() - began
     cache = ours.allocate_cache()

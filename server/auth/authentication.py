@@ -23,6 +23,7 @@ from server.auth.redirect_tokens import PARAMETER, RedirectTokens
 from server.auth.tokens import Tokens, read_tokens
 from server.errors import ForbiddenError, SettingsError, TelewarpError, UnauthorizedError
 from server.network.addresses import is_loopback
+from server.network.origins import is_among, is_page_of
 from server.settings import AccessSettings
 
 logger = logging.getLogger(__name__)
@@ -89,12 +90,13 @@ class Authenticator:
 
     def _check_origin(self, connection: HTTPConnection) -> None:
         origin = connection.headers.get("origin")
-        if "*" in self._origins or origin in self._origins:
+        if "*" in self._origins:
             return
         if origin is None:
             _check_embedding(connection)
             return
-        if urlsplit(origin).netloc != connection.headers.get("host"):
+        host = connection.headers.get("host", "")
+        if not is_among(origin, self._origins) and not is_page_of(origin, host):
             raise ForbiddenError(
                 f"expected a page of this server, got one of {origin[:100]}; see --allowed-origins"
             )

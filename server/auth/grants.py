@@ -18,7 +18,7 @@ class Scope(StrEnum):
     DRIVE = "drive"
     """Drive the face of one's own session instead of its stream."""
     ADMIN = "admin"
-    """All scopes, statistics of the server, and other clients' sessions."""
+    """All scopes, and other clients' sessions; on all streams also statistics of the server."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,16 @@ class Grant:
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
     def covers(self, stream_id: str | None) -> bool:
-        """Whether it is valid for a stream, or, for None, for the whole server."""
-        return self.streams is None or stream_id in self.streams
+        """Whether it is valid for a stream, or, for None, for the whole server.
+
+        A grant for a name covers the streams of the call of that name, `NAME:...`, too; no other
+        stream's id contains a colon.
+        """
+        if self.streams is None:
+            return True
+        return stream_id is not None and not self.streams.isdisjoint(
+            (stream_id, stream_id.partition(":")[0])
+        )
 
     def check_scope(self, *scopes: Scope) -> None:
         """Refuse unless one of the scopes is granted.
@@ -66,9 +74,16 @@ class Grant:
             limited = ", ".join(sorted(self.streams or ())) or "none"
             raise ForbiddenError(f"expected a token for {what}, got one for: {limited}")
 
-    def may_touch(self, other: Grant) -> bool:
-        """Whether it may access a session that was opened with the other grant."""
-        return self.holder == other.holder or Scope.ADMIN in self.scopes
+    def may_touch(self, other: Grant, stream_id: str | None = None) -> bool:
+        """Whether it may access what another grant opened: a session, publication or ticket.
+
+        Args:
+            other: The grant that opened it.
+            stream_id: The stream it belongs to; None if it belongs to none, as a ticket.
+        """
+        if self.holder == other.holder:
+            return stream_id is None or self.covers(stream_id)
+        return Scope.ADMIN in self.scopes and self.covers(stream_id)
 
 
 ANYONE = Grant("anyone", frozenset(Scope))

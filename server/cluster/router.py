@@ -20,9 +20,10 @@ from server.cluster.interface import Placement
 from server.cluster.registry import HostStatus
 from server.cluster.settings import RouterSettings
 from server.errors import NotReadyError, PoolBusyError, SettingsError
-from server.http.access import install_access
+from server.http.access import install_access, methods_of
 from server.http.authorization import TheGrant, needs, open_to_all
 from server.http.bodies import read_body
+from server.http.locations import Locations
 from server.http.problems import answer_errors
 from server.http.unread_bodies import UnreadBodies
 from server.http.viewer_page import viewer_route
@@ -49,10 +50,12 @@ def create_router(settings: RouterSettings, placement: Placement) -> FastAPI:
     app = FastAPI(title="Telewarp router", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.placement = placement
     app.state.tokens = _signing(settings)
-    install_access(app, settings, reached=settings.host_sources)
+    page = viewer_route(settings.client)
+    install_access(app, settings, methods_of((page, *router.routes)), reached=settings.host_sources)
+    app.add_middleware(Locations)
     app.add_middleware(UnreadBodies)  # outermost: it applies to the refusals of the others too
     app.include_router(router)
-    app.router.routes.append(viewer_route(settings.client))
+    app.router.routes.append(page)
     answer_errors(app)
     return app
 
@@ -162,8 +165,9 @@ async def create(
 
 @router.get("/v1/streams", dependencies=[needs(*_READ_SCOPES, limited=True)])
 async def list_streams(placement: ThePlacement, grant: TheGrant) -> list[HeldStream]:
-    """List all streams that the token is valid for."""
-    return [stream for stream in await placement.streams() if grant.covers(stream.id)]
+    """List all streams that the token is valid for, without those of calls."""
+    streams = await placement.streams()
+    return [stream for stream in streams if grant.covers(stream.id) and ":" not in stream.id]
 
 
 @router.get("/v1/avatars", dependencies=[needs(*_READ_SCOPES, limited=True)])

@@ -23,11 +23,18 @@ TIME_BASE = Fraction(1, 90_000)
 """RTP's clock for video."""
 _LONGEST_FRAME_S = 0.15
 """Rate-control buffer: the longest time to send one frame at the initial bitrate, seconds."""
-_FINEST_QUANTISER = 18
-"""Lower quantisers make no visible difference."""
+_PRESET = "superfast"
+"""Against `ultrafast` half the bytes at the same error, for 0.4 ms of CPU time at 320x320."""
+_FINEST_QUANTISER = 12
+"""At 18, dark gradients show coloured blocks; from 12 to 10 costs 40 % more bytes for 0.8 dB."""
 _NEVER = 2**30
 _BT601, _BT709, _LIMITED = 6, 1, 1
 """ISO/IEC 23091-2 code points; BT.601's matrix is also what a decoder assumes when untold."""
+
+_RATE_STEPS = {"h264_nvenc": (0.9, 1.3)}
+"""By encoder: changes of the target between these ratios are left out. FFmpeg makes NVENC start
+with a key frame at each change, which takes several times the bits of a frame, and a receiver
+without congestion raises its estimate every second."""
 
 OpenCodec = Callable[[int, int, float, int], VideoCodecContext]
 """Opens an encoder for a width, a height, frames per second and bits per second."""
@@ -67,12 +74,18 @@ class H264Encoder:
 
     @property
     def bitrate(self) -> int:
-        """Target in bits per second; setting it takes effect at the next frame, in place."""
+        """Target in bits per second; setting it takes effect at the next frame, in place.
+
+        Encoders that start with a key frame at each change only follow larger ones.
+        """
         return int(self._codec.bit_rate or 0)
 
     @bitrate.setter
     def bitrate(self, value: int) -> None:
-        self._codec.bit_rate = min(value, self._highest_bitrate)
+        target = min(value, self._highest_bitrate)
+        fewer, more = _RATE_STEPS.get(self._codec.name, (1.0, 1.0))
+        if not fewer * self.bitrate < target < more * self.bitrate:
+            self._codec.bit_rate = target
 
     def encode(self, rgb: NDArray[np.uint8], pts: int, key_frame: bool) -> av.Packet[VideoStream]:
         """Encode one frame.
@@ -100,8 +113,25 @@ class H264Encoder:
         return packets[0]
 
 
-def open_x264(width: int, height: int, fps: float, bitrate: int) -> VideoCodecContext:
-    """Open an encoder on the CPU."""
+def open_x264(
+    width: int,
+    height: int,
+    fps: float,
+    bitrate: int,
+    *,
+    preset: str = _PRESET,
+    finest_quantiser: int = _FINEST_QUANTISER,
+) -> VideoCodecContext:
+    """Open an encoder on the CPU.
+
+    Args:
+        width: Width of every frame, pixels, even.
+        height: Height of every frame, pixels, even.
+        fps: Expected frames per second.
+        bitrate: Target in bits per second.
+        preset: x264's trade of time for bytes.
+        finest_quantiser: A lower quantiser is never chosen.
+    """
     codec = av.CodecContext.create("libx264", "w")
     assert isinstance(codec, VideoCodecContext)
     prepare(codec, width, height, fps, bitrate)
@@ -109,10 +139,10 @@ def open_x264(width: int, height: int, fps: float, bitrate: int) -> VideoCodecCo
         1  # more would split the frame into slices and compete with the warp for cores
     )
     codec.options = {
-        "preset": "ultrafast",
+        "preset": preset,
         "tune": "zerolatency",
         "forced-idr": "1",  # a requested I frame must be decodable by itself
-        "qmin": str(_FINEST_QUANTISER),  # otherwise a still face would use the full bitrate too
+        "qmin": str(finest_quantiser),  # otherwise a still face would use the full bitrate too
         "x264-params": "scenecut=0:keyint=infinite",
         **rate_options(bitrate),
     }

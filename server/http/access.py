@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -13,6 +13,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
@@ -31,6 +32,7 @@ from server.errors import BadTokenError, TelewarpError, TooManyRequestsError
 from server.http.avatar_jobs import AVATAR_HEADER
 from server.http.problems import answer_telewarp_error
 from server.http.whep import TICKET_HEADER
+from server.network.origins import is_among
 from server.settings import AccessSettings
 
 _EXPIRED = "the token has expired; ask for a new one"
@@ -150,9 +152,23 @@ def _with_subprotocol(scope: Scope, send: Send) -> Send:
     return send_with_subprotocol
 
 
+class _Cors(CORSMiddleware):
+    """CORS for origins in any form that means the same: `https://A.example:443` too."""
+
+    def is_allowed_origin(self, origin: str) -> bool:
+        """Whether pages of an origin may read responses."""
+        return self.allow_all_origins or is_among(origin, self.allow_origins)
+
+
+def methods_of(routes: Iterable[BaseRoute]) -> frozenset[str]:
+    """Return the methods of all routes."""
+    return frozenset(method for route in routes for method in getattr(route, "methods", None) or ())
+
+
 def install_access(
     app: FastAPI,
     settings: AccessSettings,
+    methods: Collection[str],
     *,
     public_url: str | None = None,
     reached: Sequence[str] = (),
@@ -162,6 +178,7 @@ def install_access(
     Args:
         app: The application to protect.
         settings: Options of the access.
+        methods: Methods of the routes, which pages of the allowed origins may use.
         public_url: URL of this host, for which a router signs redirect tokens; None if there is no
             router.
         reached: Other hosts that the page may connect to, as sources of a Content-Security-Policy.
@@ -182,9 +199,9 @@ def install_access(
     if origins:
         # Outside the former: a page must be able to read refusals too.
         app.add_middleware(
-            CORSMiddleware,
+            _Cors,
             allow_origins=origins,
-            allow_methods=["GET", "HEAD", "OPTIONS", "POST", "PATCH", "DELETE"],
+            allow_methods=sorted(methods),
             allow_headers=[
                 "Authorization",
                 "Content-Type",

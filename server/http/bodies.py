@@ -81,18 +81,19 @@ async def read_lines(request: Request, longest: int) -> AsyncIterator[tuple[int,
         TooLargeError: If a line is longer than `longest` bytes.
     """
     require_no_encoding(request)
-    number = 1
+    read = 0
     rest = b""
     async for chunk in request.stream():
         *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
+        for number, line in enumerate(lines, read + 1):
+            if not line.strip():
+                continue  # before anything else: one chunk may have 65 000 of them
             _check_length(line, number, longest)
-            if line.strip():
-                yield number, line
-            number += 1
-        _check_length(rest, number, longest)
+            yield number, line
+        read += len(lines)
+        _check_length(rest, read + 1, longest)
     if rest.strip():
-        yield number, rest
+        yield read + 1, rest
 
 
 def _check_length(line: bytes, number: int, longest: int) -> None:

@@ -15,6 +15,7 @@ from server.auth.redirect_tokens import RedirectTokens
 from server.avatar_store.jobs import AvatarJobs
 from server.avatar_store.store import AvatarStore
 from server.background import BackgroundTasks
+from server.calls.calls import Calls
 from server.drivers.drivers import Drivers
 from server.errors import (
     AvatarJobNotFoundError,
@@ -156,6 +157,11 @@ async def _replays(connection: HTTPConnection) -> Replays:
     return replays
 
 
+async def _calls(connection: HTTPConnection) -> Calls:
+    calls: Calls = connection.app.state.calls
+    return calls
+
+
 TheSettings = Annotated[Settings, Depends(_settings)]
 ThePool = Annotated[RenderPool, Depends(_pool)]
 TheStreams = Annotated[Streams, Depends(_streams)]
@@ -178,6 +184,7 @@ TheReplays = Annotated[Replays, Depends(_replays)]
 ThePublications = Annotated[Publications, Depends(_publications)]
 TheConnectPublisher = Annotated[ConnectPublisher, Depends(_connect_publisher)]
 TheDrivers = Annotated[Drivers, Depends(_drivers)]
+TheCalls = Annotated[Calls, Depends(_calls)]
 
 
 async def _stream(stream_id: str, streams: TheStreams) -> Stream:
@@ -189,7 +196,7 @@ TheStream = Annotated[Stream, Depends(_stream)]
 
 async def _own_session(session_id: str, sessions: TheSessions, grant: TheGrant) -> Session:
     session = sessions.get(session_id)
-    if not (grant.may_touch(session.viewer) and grant.covers(session.stream.id)):
+    if not grant.may_touch(session.viewer, session.stream.id):
         # The same answer as for an unknown id, so that ids of other viewers cannot be probed.
         raise SessionNotFoundError(f"no session {session_id!r}, or it has ended")
     return session
@@ -217,11 +224,11 @@ async def _own_publication(
     publication_id: str, publications: ThePublications, grant: TheGrant
 ) -> Publication:
     publication = publications.get(publication_id)
-    if not grant.may_touch(publication.holder):
+    if not grant.may_touch(publication.holder, publication.stream.id):
         # The same answer as for an unknown id, so that ids of other clients cannot be probed.
         raise PublicationNotFoundError(f"no publication {publication_id!r}, or it has ended")
     return publication
 
 
 OwnPublication = Annotated[Publication, Depends(_own_publication)]
-"""A publication that was opened with the same token; an admin may use every one."""
+"""A publication that was opened with the same token; an admin may use all of its streams."""

@@ -14,6 +14,7 @@ from server.http.dependencies import (
     TheAdmission,
     TheAvatarJobsIfOn,
     TheBackground,
+    TheCalls,
     TheConnections,
     TheDrivers,
     ThePool,
@@ -46,7 +47,7 @@ class ReadyToRender(BaseModel):
     waiting: int
     """Queued viewers."""
     problems: list[str]
-    """Workers that are not ready and background tasks that failed, and why."""
+    """Devices and workers that are not ready, background tasks that failed, and why."""
 
 
 class Status(BaseModel):
@@ -83,7 +84,8 @@ async def readyz(
     if not state.ready:
         raise NotReadyError(state.reason or "no worker is ready")
     ready = sum(worker.ready for worker in state.workers)
-    states = [(worker.name, worker.problem) for worker in state.workers]
+    states = [(device.name, device.problem) for device in state.devices]
+    states += [(worker.name, worker.problem) for worker in state.workers]
     states += [(task.name, task.problem) for task in (*state.tasks, *background.statuses)]
     return ReadyToRender(
         workers=ready,
@@ -127,9 +129,10 @@ async def metrics(
     recordings: TheRecordingsIfOn,
     publications: ThePublications,
     avatar_jobs: TheAvatarJobsIfOn,
+    calls: TheCalls,
 ) -> Response:
     """Workers, streams, viewers and caches, as Prometheus reads them."""
-    text = render(pool, streams, sessions, admission, background, connections, publications)
+    text = render(pool, streams, sessions, admission, background, connections, publications, calls)
     text += generate_latest(drivers.registry)
     if recordings is not None:
         text += generate_latest(recordings.registry)

@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 
 from server.admission.admission import Admission
 from server.background import BackgroundTasks
+from server.calls.calls import Calls
 from server.logs import lost_lines
 from server.network.connections import Connections
 from server.pool.pool import RenderPool
@@ -33,16 +34,21 @@ class _Collector:
         background: BackgroundTasks,
         connections: Connections,
         publications: Publications,
+        calls: Calls,
     ) -> None:
         self._pool, self._streams, self._sessions = pool, streams, sessions
         self._admission, self._background = admission, background
         self._connections, self._publications = connections, publications
+        self._calls = calls
 
     def collect(self) -> Iterator[Metric]:
         yield from self._pool_metrics()
+        yield from self._device_metrics()
         yield from self._gpu_metrics()
         yield from self._stream_metrics()
         yield from self._publication_metrics()
+        yield _gauge("calls", "Calls", self._calls.number)
+        yield _gauge("call_people", "People with a seat in a call", self._calls.people)
         yield from self._session_metrics()
         yield from self._admission_metrics()
         yield from self._task_metrics()
@@ -72,6 +78,25 @@ class _Collector:
             if worker.last_refresh_ms is not None:
                 refresh.add_metric(labels, worker.last_refresh_ms / 1e3)
         yield from (up, restarts, refresh)
+
+    def _device_metrics(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily("telewarp_device_up", "Whether a device warps", labels=["device"])
+        failures = CounterMetricFamily(
+            "telewarp_device_failures", "Failures of a device", labels=["device"]
+        )
+        slots = GaugeMetricFamily(
+            "telewarp_device_caches", "Viewers' caches on a device", labels=["device"]
+        )
+        warp = GaugeMetricFamily(
+            "telewarp_device_warp_seconds", "Moving mean of a device's warps", labels=["device"]
+        )
+        for device in self._pool.status().devices:
+            up.add_metric([device.name], device.working)
+            failures.add_metric([device.name], device.failures)
+            slots.add_metric([device.name], device.open_slots)
+            if device.warp_ms is not None:
+                warp.add_metric([device.name], device.warp_ms / 1e3)
+        yield from (up, failures, slots, warp)
 
     def _gpu_metrics(self) -> Iterator[Metric]:
         used = GaugeMetricFamily(
@@ -163,12 +188,13 @@ def render(
     background: BackgroundTasks,
     connections: Connections,
     publications: Publications,
+    calls: Calls,
 ) -> bytes:
     """All metrics now, in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
     collector = _Collector(
-        pool, streams, sessions, admission, background, connections, publications
+        pool, streams, sessions, admission, background, connections, publications, calls
     )
     registry.register(collector)
     return generate_latest(registry) + generate_latest(sessions.metrics.registry)

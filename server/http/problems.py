@@ -34,6 +34,8 @@ STATUS: Mapping[type[errors.TelewarpError], int] = {
     errors.NotFoundError: 404,
     errors.StreamExistsError: 409,
     errors.AvatarExistsError: 409,
+    errors.CallFullError: 409,
+    errors.SeatResumedError: 409,
     errors.VoiceTakenError: 409,
     errors.StreamClosedError: 410,
     errors.SessionClosedError: 410,

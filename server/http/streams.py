@@ -116,8 +116,12 @@ async def create_stream(
 async def list_streams(
     streams: TheStreams, sessions: TheSessions, grant: TheGrant
 ) -> list[StreamDescription]:
-    """Return all streams that the token is valid for, oldest first."""
-    return [_describe(stream, sessions) for stream in streams.list() if grant.covers(stream.id)]
+    """Return all streams that the token is valid for, oldest first; of calls, to admins only."""
+    return [
+        _describe(stream, sessions)
+        for stream in streams.list()
+        if grant.covers(stream.id) and (grant.allows(Scope.ADMIN) or not stream.is_of_call)
+    ]
 
 
 @router.get(

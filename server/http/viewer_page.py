@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 _PRIVATE = {"package.json", "node_modules", "tests", "README.md"}
 
+_CALL_PAGE = "call.html"
 _NOT_PLAIN = {"", ".", ".."}
 
 
@@ -32,7 +33,10 @@ register_url_convertor("client", _ClientPath())
 
 
 def viewer_route(folder: Path) -> Route:
-    """Return a route that serves the files of a folder, `index.html` for the folder itself."""
+    """Return a route that serves the files of a folder, a page for the folder itself.
+
+    The page is `index.html`, or that of calls where the query names one (`/?call=NAME`).
+    """
     files = StaticFiles(directory=folder, html=True)
 
     async def serve(request: Request) -> Response:
@@ -41,6 +45,8 @@ def viewer_route(folder: Path) -> Route:
         parts = path.removesuffix("/").split("/") if path else []
         if not _PRIVATE.isdisjoint(parts) or any(part in _NOT_PLAIN for part in parts):
             raise HTTPException(404)
+        if not path and "call" in request.query_params:
+            path = _CALL_PAGE
         response = await files.get_response(path or ".", request.scope)
         # Cached by the browser but revalidated each time: an updated server needs the new page.
         response.headers["Cache-Control"] = "no-cache"

@@ -6,6 +6,7 @@ The only module of the pool that imports the models.
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,9 +23,9 @@ from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage, WarpedImage
 from models.geometry.head import HeadError
 from models.runtime.crossfade import Crossfade
-from models.runtime.renderer import CachedRenderer
+from models.runtime.renderer import CachedRenderer, Kernels
 from server.errors import RenderError
-from server.pool.interface import DeviceMemory, Fade, LoadedAvatar, Slot, SlotMemory
+from server.pool.interface import CPU, DeviceMemory, Fade, LoadedAvatar, Slot, SlotMemory
 from server.pool.jobs import SlotHandle
 from server.pool.slot_memory import ArraySpec, SlotLayout
 from server.pool.tensor_slots import CudaSlots, Dtypes, HostSlots
@@ -51,27 +52,34 @@ class ModelEngineFactory:
     Args:
         avatars: A folder with one folder per avatar.
         warp_threads: Number of threads that share one warp on a CPU.
+        kernels: What warps on GPUs.
     """
 
     avatars: Path
     warp_threads: int = 1
+    kernels: Kernels = "auto"
 
     def devices(self, wanted: str) -> tuple[str, ...]:
         """See `EngineFactory`. Queries the driver for the number of GPUs but initializes none."""
-        gpus = tuple(f"cuda:{index}" for index in range(torch.cuda.device_count()))
+        gpus, problem = find_gpus()
         if wanted == "auto":
-            return gpus or ("cpu",)
+            if not gpus:
+                logger.info("no GPU can be used (%s): rendering on the CPU", problem)
+            return gpus or (CPU,)
         if wanted == "cuda" and gpus:
             return gpus
         chosen = tuple(dict.fromkeys(name.strip() for name in wanted.split(",")))
-        if unknown := [name for name in chosen if name not in ("cpu", *gpus)]:
-            here = ", ".join(("auto", "cpu", *gpus))
-            raise ValueError(f"device must be one of {here} here, got {', '.join(unknown)!r}")
+        if unknown := [name for name in chosen if name not in (CPU, *gpus)]:
+            here = ", ".join(("auto", CPU, *gpus))
+            reason = f" ({problem})" if problem else ""
+            raise ValueError(
+                f"device must be one of {here} here, got {', '.join(unknown)!r}{reason}"
+            )
         return chosen
 
     def memory(self, device: str) -> DeviceMemory | None:
         """See `EngineFactory`."""
-        if device == "cpu":
+        if device == CPU:
             return None
         free, total = torch.cuda.mem_get_info(device)
         return DeviceMemory(total - free, total)
@@ -81,15 +89,41 @@ class ModelEngineFactory:
 
         Raises:
             AvatarError: If no avatar can be loaded.
+            RuntimeError: If the GPU cannot be used.
         """
         torch.set_num_threads(threads)
-        if device != "cpu":
+        if device != CPU:
             torch.cuda.set_device(device)
-        renderers = load_renderers(self.avatars, device, self.warp_threads)
-        return ModelEngine(renderers, self.warp_threads)
+            _probe(torch.device(device))  # otherwise every avatar would be blamed for the GPU
+        renderers = load_renderers(self.avatars, device, self.warp_threads, self.kernels)
+        return ModelEngine(renderers, self.warp_threads, self.kernels)
 
 
-def load_renderers(folder: Path, device: str, warp_threads: int = 1) -> dict[str, CachedRenderer]:
+def find_gpus() -> tuple[tuple[str, ...], str | None]:
+    """Return the GPUs that torch can use, and why there are none; initializes none.
+
+    The number alone does not tell: a driver that is too old for this build of torch still reports
+    its GPUs.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        usable = torch.cuda.is_available()
+    if usable:
+        return tuple(f"cuda:{index}" for index in range(torch.cuda.device_count())), None
+    if torch.version.cuda is None:
+        return (), "this build of torch has no CUDA"
+    reasons = [str(warning.message).split(" (Triggered internally")[0] for warning in caught]
+    return (), "; ".join(reasons) or "none was found"
+
+
+def _probe(device: torch.device) -> None:
+    """Compute something on a GPU; raises what CUDA raises if it has failed."""
+    torch.zeros(1, device=device).add_(1).item()
+
+
+def load_renderers(
+    folder: Path, device: str, warp_threads: int = 1, kernels: Kernels = "auto"
+) -> dict[str, CachedRenderer]:
     """Load every avatar of a folder onto a device, ready to render at full speed.
 
     Avatars that cannot be loaded are logged and skipped.
@@ -101,7 +135,7 @@ def load_renderers(folder: Path, device: str, warp_threads: int = 1) -> dict[str
     problems = []
     for manifest in sorted(folder.glob("*/manifest.json")):
         try:
-            renderer = CachedRenderer(load_avatar(manifest.parent), device, warp_threads)
+            renderer = CachedRenderer(load_avatar(manifest.parent), device, warp_threads, kernels)
             renderer.warm_up()
             if renderer.manifest.id in renderers:
                 raise AvatarError(f"{manifest}: there is another avatar {renderer.manifest.id!r}")
@@ -126,11 +160,17 @@ class ModelEngine:
     Args:
         renderers: Renderers by avatar id, all on one device.
         warp_threads: Number of threads that share one warp on a CPU, for avatars added later.
+        kernels: See `CachedRenderer`, for avatars added later.
     """
 
-    def __init__(self, renderers: Mapping[str, CachedRenderer], warp_threads: int = 1) -> None:
+    def __init__(
+        self,
+        renderers: Mapping[str, CachedRenderer],
+        warp_threads: int = 1,
+        kernels: Kernels = "auto",
+    ) -> None:
         self._renderers = dict(renderers)
-        self._warp_threads = warp_threads
+        self._warp_threads, self._kernels = warp_threads, kernels
         self._avatars: dict[str, AvatarInfo] = {k: r.manifest for k, r in renderers.items()}
         self._layouts = {k: _slot_layout(r) for k, r in renderers.items()}
         self._device = next(iter(renderers.values())).device
@@ -152,12 +192,22 @@ class ModelEngine:
         slots = CudaSlots if self._device.type == "cuda" else HostSlots
         return slots.attach(handle, *self._layouts[avatar_id])
 
+    def reclaim(self, handle: SlotHandle) -> None:
+        """See `Engine`."""
+        if self._device.type == "cuda":
+            CudaSlots.reclaim(handle)
+
     def refresh(self, avatar_id: str, state: FrameState, slot: Slot) -> None:
         """See `Engine`."""
         with _reject_bad_states():
             self._renderers[avatar_id].refresh(state, _cache(slot))
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
+
+    def probe(self) -> None:
+        """See `Engine`."""
+        if self._device.type == "cuda":
+            _probe(self._device)
 
     def open_fade(self, avatar_id: str, previous: Fade | None = None) -> Fade:
         """See `Engine`."""
@@ -187,7 +237,9 @@ class ModelEngine:
     def load(self, folder: Path) -> LoadedRenderer:
         """See `Engine`."""
         try:
-            renderer = CachedRenderer(load_avatar(folder), str(self._device), self._warp_threads)
+            renderer = CachedRenderer(
+                load_avatar(folder), str(self._device), self._warp_threads, self._kernels
+            )
         except AvatarError as exc:
             raise RenderError(str(exc)) from exc
         renderer.warm_up()

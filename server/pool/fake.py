@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from models.contract.avatar_info import AvatarInfo, Subject
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage, WarpedImage
-from server.errors import RenderError
+from server.errors import PoolBusyError, RenderError
 from server.pool.interface import DeviceMemory, Fade, LoadedAvatar, Slot
 from server.pool.jobs import SlotHandle
 from server.pool.slot_memory import ArraySpec, SharedBlock, SlotLayout
 
-FOV_FAILS, FOV_BREAKS, FOV_HANGS = 2.1, 2.2, 2.3
+FOV_FAILS, FOV_BREAKS, FOV_HANGS, FOV_LOSES_DEVICE = 2.1, 2.2, 2.3, 2.4
 """Fields of view that no avatar uses; each one triggers a fault."""
 JAW_OPEN = 17
 """Index of `jawOpen` in the expression coefficients."""
@@ -102,6 +102,11 @@ def hanging(state: FrameState) -> FrameState:
     return replace(state, fov_y_rad=FOV_HANGS)
 
 
+def losing_device(state: FrameState) -> FrameState:
+    """Return a copy of the state that makes the device fail, as an illegal access on a GPU does."""
+    return replace(state, fov_y_rad=FOV_LOSES_DEVICE)
+
+
 @dataclass(frozen=True)
 class Shown:
     """The numbers encoded in a fake image, each accurate to 1/255."""
@@ -150,6 +155,16 @@ class FakeEngineFactory:
     """The devices that `auto` selects."""
     broken_devices: tuple[str, ...] = ()
     """Devices whose workers cannot build the engine."""
+    missing_devices: tuple[str, ...] = ()
+    """Devices on which no process can build the engine."""
+    full_devices: tuple[str, ...] = ()
+    """Devices without memory for caches."""
+    rebuilds: bool = True
+    """Whether the process that lost a device can use it again; CUDA's sticky errors never end."""
+    reclaimed: list[SlotHandle] = field(default_factory=list)
+    """Handles that engines of this process have reclaimed."""
+    lost: set[str] = field(default_factory=set)
+    """Devices that this process has lost (`losing_device`) and not built again."""
 
     def devices(self, wanted: str) -> tuple[str, ...]:
         """See `EngineFactory`."""
@@ -160,7 +175,13 @@ class FakeEngineFactory:
 
     def memory(self, device: str) -> DeviceMemory | None:
         """See `EngineFactory`."""
+        self.check(device)
         return None if device == "cpu" else DeviceMemory(used=3 << 30, total=80 << 30)
+
+    def check(self, device: str) -> None:
+        """Raise what CUDA raises, from every call, once a device is lost."""
+        if device in self.lost:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     def build(self, device: str, threads: int) -> FakeEngine:
         """See `EngineFactory`."""
@@ -168,10 +189,15 @@ class FakeEngineFactory:
         in_worker = parent_process() is not None
         if in_worker and self.exits_in_workers:
             os._exit(3)
+        if self.rebuilds:
+            self.lost.discard(device)
+        self.check(device)
+        if device in self.missing_devices:
+            raise RuntimeError(f"CUDA error: {device} is busy or unavailable")
         broken = device in self.broken_devices
         if not (self.builds_in_workers and not broken if in_worker else self.builds_in_server):
             raise RuntimeError(f"no memory left on {device}")
-        return FakeEngine(self)
+        return FakeEngine(self, device)
 
 
 @dataclass
@@ -231,12 +257,13 @@ class FakeEngine:
 
     Args:
         settings: Durations and faults.
+        device: What it renders on.
     """
 
     layout = SlotLayout([ArraySpec("begun", (1,), 4), ArraySpec("values", (2,), 4)])
 
-    def __init__(self, settings: FakeEngineFactory) -> None:
-        self._settings = settings
+    def __init__(self, settings: FakeEngineFactory, device: str = "cpu") -> None:
+        self._settings, self._device = settings, device
         self._avatars = {avatar.id: avatar for avatar in settings.avatars}
 
     @property
@@ -246,12 +273,19 @@ class FakeEngine:
 
     def allocate(self, avatar_id: str) -> FakeMemory:
         """See `Engine`."""
+        self.probe()
+        if self._device in self._settings.full_devices:
+            raise PoolBusyError(f"no memory for 1.0 MB on {self._device}")
         return FakeMemory(SharedBlock.create(self.layout.nbytes), self.layout)
 
     def attach(self, avatar_id: str, handle: SlotHandle) -> FakeMemory:
         """See `Engine`."""
         assert isinstance(handle, str)
         return FakeMemory(SharedBlock.attach(handle), self.layout)
+
+    def reclaim(self, handle: SlotHandle) -> None:
+        """See `Engine`."""
+        self._settings.reclaimed.append(handle)
 
     def refresh(self, avatar_id: str, state: FrameState, slot: Slot) -> None:
         """See `Engine`. Marks the slot as begun first and fills it last, like a real refresh."""
@@ -260,6 +294,10 @@ class FakeEngine:
         _inject_fault(state)
         time.sleep(self._settings.refresh_s)
         slot["values"][:] = _encode_state(state)
+
+    def probe(self) -> None:
+        """See `Engine`."""
+        self._settings.check(self._device)
 
     def open_fade(self, avatar_id: str, previous: Fade | None = None) -> Fade:
         """See `Engine`."""
@@ -271,6 +309,9 @@ class FakeEngine:
         Raises:
             AssertionError: If the slot was written during the warp.
         """
+        if state.fov_y_rad == FOV_LOSES_DEVICE:
+            self._settings.lost.add(self._device)
+        self.probe()
         begun, cached = slot["begun"].copy(), slot["values"].copy()
         began = time.perf_counter()
         _inject_fault(state)

@@ -12,6 +12,8 @@ from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage, WarpedImage
 from server.pool.jobs import SlotHandle
 
+CPU = "cpu"
+"""Name of the device that every machine has."""
 SLOT_COUNT = 3
 """Triple buffering: one slot being written, one ready, one being read."""
 
@@ -86,11 +88,24 @@ class Engine(Protocol):
     def attach(self, avatar_id: str, handle: SlotHandle) -> SlotMemory:
         """Map cache slots that another process has allocated."""
 
+    def reclaim(self, handle: SlotHandle) -> None:
+        """Release a handle whose process has ended or failed to attach it.
+
+        Where the system frees what a process had mapped, there is nothing to do.
+        """
+
     def refresh(self, avatar_id: str, state: FrameState, slot: Slot) -> None:
         """Fill a slot with the cache of a state. On return every process can read it.
 
         Raises:
             RenderError: If this state cannot be rendered.
+        """
+
+    def probe(self) -> None:
+        """Verify that the device still computes, after an unexpected error of another method.
+
+        Raises:
+            Exception: Whatever the device raises if it has failed.
         """
 
     def open_fade(self, avatar_id: str, previous: Fade | None = None) -> Fade:
@@ -142,14 +157,18 @@ class EngineFactory(Protocol):
     def devices(self, wanted: str) -> tuple[str, ...]:
         """Return the devices that `wanted` names: `auto`, `cpu`, `cuda`, `cuda:0,cuda:1`.
 
-        Must not initialize a device.
+        Must not initialize a device. `auto` without a usable GPU is the CPU, which it logs.
 
         Raises:
             ValueError: If this machine has no such device.
         """
 
     def memory(self, device: str) -> DeviceMemory | None:
-        """Return the memory usage of a device that this process uses; None for the CPU."""
+        """Return the memory usage of a device that this process uses; None for the CPU.
+
+        Raises:
+            RuntimeError: If the device has failed.
+        """
 
     def build(self, device: str, threads: int) -> Engine:
         """Load all avatars onto a device, ready to render at full speed.

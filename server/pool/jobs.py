@@ -107,6 +107,15 @@ class Pong:
 
 
 @dataclass(frozen=True)
+class SlotsDetached:
+    """Answer to `DetachSlots`."""
+
+    slots_id: int
+    opened: bool
+    """Whether this process had mapped the memory, and has closed it."""
+
+
+@dataclass(frozen=True)
 class Broken:
     """The engine raised an unexpected exception; the process exits."""
 
@@ -133,4 +142,4 @@ class JobFailed:
 
 Job = RefreshJob | RenderJob | LoadJob
 ToWorker = AttachSlots | DetachSlots | AttachImage | RemoveAvatar | Job | Ping | Stop
-FromWorker = Ready | BuildFailed | Pong | Broken | JobDone | JobFailed
+FromWorker = Ready | BuildFailed | Pong | SlotsDetached | Broken | JobDone | JobFailed

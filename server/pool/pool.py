@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -26,11 +26,13 @@ from server.errors import (
     AvatarNotFoundError,
     NotReadyError,
     PoolBusyError,
+    RenderError,
 )
 from server.pool.added_avatars import AddedAvatar, AddedAvatars
 from server.pool.cache_slots import CacheSlots, FrameSequence
+from server.pool.devices import Devices
 from server.pool.frame import Frame
-from server.pool.interface import DeviceMemory, EngineFactory
+from server.pool.interface import CPU, DeviceMemory, EngineFactory
 from server.pool.jobs import (
     AttachImage,
     AttachSlots,
@@ -43,15 +45,17 @@ from server.pool.jobs import (
     RemoveAvatar,
     RenderJob,
     RenderMode,
+    SlotHandle,
 )
 from server.pool.mark import Mark
-from server.pool.placing import DeviceLoad, choose_device, failed_devices
+from server.pool.placing import failed_devices
 from server.pool.scheduler import PendingRender, Scheduler
 from server.pool.settings import PoolSettings
 from server.pool.slot_memory import SharedBlock
-from server.pool.status import PoolStatus, WorkerStatus
+from server.pool.status import DeviceStatus, PoolStatus, WorkerStatus
 from server.pool.supervisor import Worker
-from server.pool.warping import WarpBenchmark, WarpThread
+from server.pool.warp_benchmark import WarpBenchmark
+from server.pool.warp_device import WarpDevice
 from server.protocol.states import FrameInputs
 
 logger = logging.getLogger(__name__)
@@ -82,7 +86,7 @@ class RenderPool:
         self._slots_closed = asyncio.Event()
         self._workers: list[Worker] = []
         self._supervision = BackgroundTasks()
-        self._warps: dict[str, WarpThread] = {}
+        self._devices = Devices((), factory, self, settings.timeouts, self._mark)
         self._slots: dict[int, CacheSlots] = {}
         self._images: dict[str, SharedBlock] = {}
         """By worker name: shared memory that the worker writes single images to."""
@@ -91,12 +95,19 @@ class RenderPool:
         """By job id: what the workers are busy with."""
         self._ids = itertools.count(1)
         self._has_ready = asyncio.Event()
+        self.lost = asyncio.Event()
+        """Set once no device warps and this process cannot build one again."""
+        self.on_devices_changed: list[Callable[[], None]] = []
+        """Called after a device has failed or works again. Must not raise."""
         self._open = False
         self._refreshes = 0
         self._renders = 0
 
     async def start(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Start the workers and build the warp engines. Does not wait for the workers.
+
+        GPUs that cannot be built are left out until they can. Where none can, device `auto` is the
+        CPU.
 
         Args:
             clock: Measures the timeouts of the workers, seconds.
@@ -106,23 +117,18 @@ class RenderPool:
             PoolBusyError: If there is no shared memory for single images.
         """
         loop = asyncio.get_running_loop()
-        devices = await loop.run_in_executor(None, self._factory.devices, self._settings.devices)
-        self._workers = [
-            Worker(settings, self._factory, self, self._settings.timeouts, clock)
-            for device in devices
-            for settings in self._settings.for_workers(device)
-        ]
-        for worker in self._workers:
-            self._supervision.start(f"supervise {worker.name}", worker.run)
-        self._warps = {device: WarpThread(device, self._factory, self._mark) for device in devices}
+        wanted = self._settings.devices
+        names = await loop.run_in_executor(None, self._factory.devices, wanted)
         try:
-            await asyncio.gather(*(warp.build() for warp in self._warps.values()))
-            self._avatars = dict(self._warps[devices[0]].engine.avatars)
+            await self._start_devices(names, clock)
+            self._avatars = dict(self._devices.avatars)
             self._create_image_blocks()
         except BaseException:
             await self.close()
             raise
         self._open = True
+        for device in self._devices.all:
+            self._supervision.start(f"keep {device.name} warping", device.run)
         for worker in self._workers:
             if worker.state == "idle":
                 self.worker_ready(worker)
@@ -133,11 +139,9 @@ class RenderPool:
         open_slots = tuple(self._slots.values())
         for slots in open_slots:
             slots.close()
-        for worker in self._workers:
-            worker.stop()
+        self._stop_devices()
         await self._supervision.finish()
-        for warp in self._warps.values():
-            warp.close()
+        self._devices.close()
         # The memory of slots can be freed only now that no worker writes and no warp reads it.
         for slots in open_slots:
             slots.resume()
@@ -167,15 +171,17 @@ class RenderPool:
             AvatarExistsError: If there is an avatar with its id.
         """
         async with self._adding:
-            warps = self._warps.values()
+            warps = self._devices.working
             loaded = await asyncio.gather(*(warp.load(folder) for warp in warps))
+            if not loaded:
+                raise RenderError("no device works at present")
             info = loaded[0].info
             if info.id in self._avatars or info.id in self._added:
                 raise AvatarExistsError(f"there is another avatar {info.id!r}")
             self._added.add(info, folder)
             try:
                 for warp, avatar in zip(warps, loaded, strict=True):
-                    await warp.add(avatar)
+                    await warp.add(avatar, folder)
                 self._dispatch()
                 await self._added.wait_loaded(info.id, self._workers)
             except BaseException:
@@ -213,7 +219,7 @@ class RenderPool:
             logger.error("avatar %s is freed although it is still in use", avatar_id)
 
     async def _unload(self, added: AddedAvatar) -> None:
-        for warp in self._warps.values():
+        for warp in self._devices.all:
             await warp.remove(added.info.id)
         for worker in self._workers:
             if worker.name in added.loaded:
@@ -225,20 +231,31 @@ class RenderPool:
 
     @property
     def ready(self) -> bool:
-        """Whether at least one worker accepts jobs."""
-        return self._open and any(worker.ready for worker in self._workers)
+        """Whether at least one worker accepts jobs, on a device that warps."""
+        return self._open and any(
+            worker.ready and self._devices.warps(worker.device) for worker in self._workers
+        )
 
     @property
     def failing(self) -> bool:
         """Whether every worker has failed several times in a row, so that waiting is pointless."""
-        return not self.ready and all(worker.failing for worker in self._workers)
+        failing = (
+            worker.failing or not self._devices.warps(worker.device) for worker in self._workers
+        )
+        return not self.ready and all(failing)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that warp at present."""
+        return tuple(device.name for device in self._devices.working)
 
     @property
     def reason(self) -> str | None:
         """Why the pool is not ready; None if it is."""
         if self.ready:
             return None
-        problems = [f"{w.name}: {w.problem}" for w in self._workers if w.problem]
+        problems = [f"{d.name}: {d.problem}" for d in self._devices.all if d.problem]
+        problems += [f"{w.name}: {w.problem}" for w in self._workers if w.problem]
         return "; ".join(problems) if problems else "the render workers are still starting"
 
     async def wait_ready(self, timeout_s: float) -> None:
@@ -258,17 +275,19 @@ class RenderPool:
 
         Raises:
             AvatarNotFoundError: If there is no such avatar.
+            NotReadyError: If no device can warp it at present.
             PoolBusyError: If there is no memory for the caches.
         """
         self._find_avatar(avatar_id)
-        warp = self._warps[choose_device(self._loads())]
-        memory = warp.engine.allocate(avatar_id)
-        slots = CacheSlots(next(self._ids), avatar_id, warp.device, memory, self._slots_changed)
-        warp.open_slots += 1
+        if not self._devices.working:
+            raise NotReadyError(self.reason or "no device warps")
+        device, memory = self._devices.allocate(avatar_id, self._usable)
+        slots = CacheSlots(next(self._ids), avatar_id, device.name, memory, self._slots_changed)
+        device.open_slots += 1
         self._slots[slots.id] = slots
         for worker in self._workers:
             if _receives_slots(worker, slots.device):
-                _attach(worker, slots)
+                self._attach(worker, slots)
         return slots
 
     def submit_warp(
@@ -283,17 +302,14 @@ class RenderPool:
 
         Returns:
             A future of the frame, with the stages `queue`, `raster` and `warp`, or of None if
-            there is no cache. It raises RenderError if the renderer refuses the state.
+            there is no cache or the device has failed. It raises RenderError if the renderer
+            refuses the state.
         """
-        return self._warps[slots.device].submit(slots, sequence, sample)
+        return self._devices[slots.device].submit(slots, sequence, sample)
 
     async def benchmark_warps(self, seconds: float) -> dict[str, WarpBenchmark]:
         """Time warps of the avatar with the highest resolution on all devices in parallel."""
-        avatar = max(self._avatars.values(), key=lambda avatar: avatar.resolution)
-        benchmarks = await asyncio.gather(
-            *(warp.benchmark(avatar, seconds) for warp in self._warps.values())
-        )
-        return dict(zip(self._warps, benchmarks, strict=True))
+        return await self._devices.benchmark(seconds)
 
     async def render(
         self,
@@ -338,14 +354,14 @@ class RenderPool:
 
     def gpu_memory(self) -> dict[str, DeviceMemory]:
         """Return the memory usage of each GPU."""
-        found = {device: self._factory.memory(device) for device in self._warps}
-        return {device: memory for device, memory in found.items() if memory is not None}
+        return self._devices.memory()
 
     def status(self) -> PoolStatus:
         """Return the current state of the pool and its workers."""
         return PoolStatus(
             ready=self.ready,
             reason=self.reason,
+            devices=tuple(DeviceStatus.of(device) for device in self._devices.all),
             workers=tuple(WorkerStatus.of(worker) for worker in self._workers),
             open_slots=len(self._slots),
             refreshes=self._refreshes,
@@ -362,8 +378,9 @@ class RenderPool:
         worker.send(AttachImage(self._images[worker.name].name))
         for slots in self._slots.values():
             if slots.device == worker.device:
-                _attach(worker, slots)
-        self._has_ready.set()
+                self._attach(worker, slots)
+        if self.ready:
+            self._has_ready.set()
         self._dispatch()
 
     def worker_done(self, worker: Worker, job: Job, reply: JobDone | JobFailed) -> None:
@@ -396,18 +413,75 @@ class RenderPool:
         self._fail_devices()
         self._dispatch()
 
-    def _loads(self) -> list[DeviceLoad]:
-        usable = {worker.device for worker in self._workers if not worker.failing}
-        return [
-            DeviceLoad(warp.device, warp.open_slots, warp.warp_ms, warp.device in usable)
-            for warp in self._warps.values()
+    def handle_left(self, worker: Worker, handle: SlotHandle) -> None:
+        """Release memory on behalf of a process that cannot any more; called by the worker."""
+        if self._devices.warps(worker.device):
+            self._devices[worker.device].reclaim(handle)
+
+    def device_failed(self, device: WarpDevice) -> None:
+        """Report the slots of a device that warps no more; called by the device."""
+        if not self.ready:
+            self._has_ready.clear()
+        for slots in tuple(self._slots.values()):
+            if slots.device == device.name and not slots.device_failed:
+                slots.fail_device()
+        if self._devices.lost:
+            self.lost.set()
+        self._notify()
+
+    def device_ready(self, device: WarpDevice) -> None:
+        """Use a device again; called by the device."""
+        if self.ready:
+            self._has_ready.set()
+        self._notify()
+
+    def _notify(self) -> None:
+        for callback in tuple(self.on_devices_changed):
+            callback()
+
+    async def _start_devices(self, names: Sequence[str], clock: Callable[[], float]) -> None:
+        """Start the workers of devices and build their engines, or those of the CPU for `auto`."""
+        self._devices = Devices(names, self._factory, self, self._settings.timeouts, self._mark)
+        self._workers = [
+            Worker(settings, self._factory, self, self._settings.timeouts, clock)
+            for name in names
+            for settings in self._settings.for_workers(name)
         ]
+        for worker in self._workers:
+            self._supervision.start(f"supervise {worker.name}", worker.run)
+        try:
+            await self._devices.build()
+        except Exception as exc:
+            if self._settings.devices != "auto" or CPU in names:
+                raise
+            logger.warning("no GPU can be used (%s): rendering on the CPU", exc)
+            self._stop_devices()
+            await self._start_devices((CPU,), clock)
+
+    def _stop_devices(self) -> None:
+        for worker in self._workers:
+            worker.stop()
+        self._devices.stop()
+
+    @property
+    def _usable(self) -> set[str]:
+        """Devices with a worker that is ready or may become so."""
+        return {worker.device for worker in self._workers if not worker.failing}
+
+    def _attach(self, worker: Worker, slots: CacheSlots) -> None:
+        try:
+            # Each worker needs its own handle: a CUDA-IPC handle can be opened only once.
+            handle = slots.memory.handle
+        except RuntimeError as exc:
+            self._devices[slots.device].suspect(exc)
+        else:
+            worker.send(AttachSlots(slots.id, slots.avatar_id, handle))
 
     def _fail_devices(self) -> None:
         """Report slots on devices that keep failing, if another device works."""
-        failed = failed_devices(self._loads()) if self._open else set()
+        failed = failed_devices(self._devices.loads(self._usable)) if self._open else set()
         for slots in tuple(self._slots.values()):
-            if slots.device in failed:
+            if slots.device in failed and not slots.device_failed:
                 logger.warning("cache slots %d: device %s has failed", slots.id, slots.device)
                 slots.fail_device()
 
@@ -435,10 +509,8 @@ class RenderPool:
         del self._slots[slots.id]
         self._slots_closed.set()
         self._scheduler.remove_refresh(slots)
-        self._warps[slots.device].open_slots -= 1
-        # On all devices: the sequence may have used the caches of other slots.
-        for warp in self._warps.values():
-            warp.close_sequence(slots.sequence)
+        self._devices[slots.device].open_slots -= 1
+        self._devices.close_sequence(slots.sequence)
         for worker in self._workers:
             if _receives_slots(worker, slots.device):
                 worker.send(DetachSlots(slots.id))
@@ -497,7 +569,7 @@ class RenderPool:
         for slots in self._slots.values():
             # Those of a process that ended: this one could not attach them before.
             if slots.avatar_id == load.avatar_id and slots.device == worker.device:
-                _attach(worker, slots)
+                self._attach(worker, slots)
 
     def _enlarge_image_block(self, worker: Worker) -> None:
         """Give a worker without a job a block that holds images of every avatar.
@@ -531,8 +603,3 @@ class RenderPool:
 
 def _receives_slots(worker: Worker, device: str) -> bool:
     return worker.device == device and worker.ready
-
-
-def _attach(worker: Worker, slots: CacheSlots) -> None:
-    # Each worker needs its own handle: a CUDA-IPC handle can be opened only once.
-    worker.send(AttachSlots(slots.id, slots.avatar_id, slots.memory.handle))

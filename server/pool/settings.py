@@ -20,6 +20,8 @@ class PoolSettings:
     """`auto` (all CUDA devices, otherwise the CPU), `cpu`, `cuda`, or a list: `cuda:0,cuda:1`."""
     workers: int | None = None
     """Number per device; None for a default that fits the machine."""
+    cores: int | None = None
+    """Cores of the machine that this server may use; None for those that it may run on."""
     threads: int | None = None
     """Number per CPU worker; None for a default that fits the machine."""
     max_pending_renders: int = 8
@@ -38,7 +40,7 @@ class PoolSettings:
 
     def for_workers(self, device: str) -> list[WorkerSettings]:
         """Return the settings of each worker process of a device."""
-        size = default_size(device, available_cores())
+        size = default_size(device, self.cores or available_cores())
         on_cpu = device == "cpu"
         return [
             WorkerSettings(

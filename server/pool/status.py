@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from server.background import TaskStatus
 from server.pool.supervisor import Worker, WorkerState, is_ready
+from server.pool.warp_device import WarpDevice
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,42 @@ class WorkerStatus:
 
 
 @dataclass(frozen=True)
+class DeviceStatus:
+    """State of one device at one moment."""
+
+    name: str
+    working: bool
+    """Whether it warps."""
+    failures: int
+    """Number of failures since the start."""
+    problem: str | None
+    """Why it does not warp; None while it does."""
+    open_slots: int
+    """Number of open `CacheSlots` on it."""
+    warp_ms: float | None
+    """Moving mean of the warp time; None before the first warp."""
+
+    @classmethod
+    def of(cls, device: WarpDevice) -> DeviceStatus:
+        """Copy the state of a device."""
+        return cls(
+            name=device.name,
+            working=device.working,
+            failures=device.failures,
+            problem=device.problem,
+            open_slots=device.open_slots,
+            warp_ms=device.warp_ms,
+        )
+
+
+@dataclass(frozen=True)
 class PoolStatus:
     """State of the pool at one moment."""
 
     ready: bool
     reason: str | None
     """Why the pool is not ready; None if it is."""
+    devices: tuple[DeviceStatus, ...]
     workers: tuple[WorkerStatus, ...]
     open_slots: int
     """Number of open `CacheSlots`."""

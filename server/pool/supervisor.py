@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 from server.pool.channel import PoolChannel
 from server.pool.interface import EngineFactory
 from server.pool.jobs import (
+    AttachSlots,
     Broken,
     BuildFailed,
     Job,
@@ -26,6 +27,8 @@ from server.pool.jobs import (
     Pong,
     Ready,
     RefreshJob,
+    SlotHandle,
+    SlotsDetached,
     Stop,
     ToWorker,
 )
@@ -84,6 +87,9 @@ class WorkerEvents(Protocol):
     def worker_died(self, worker: Worker, job: Job | None) -> None:
         """The process has ended while busy with `job`; it no longer writes to shared memory."""
 
+    def handle_left(self, worker: Worker, handle: SlotHandle) -> None:
+        """A handle was sent to a process that has ended, or did not open it."""
+
 
 class Worker:
     """A worker of the pool; each of its processes replaces the one before.
@@ -121,6 +127,8 @@ class Worker:
         self._channel: PoolChannel | None = None
         self._process: BaseProcess | None = None
         self._job: Job | None = None
+        self._handles: dict[int, SlotHandle] = {}
+        """By slots: handles that the current process holds or is about to open."""
         self._deadline: asyncio.TimerHandle | None = None
         self._deadline_at = 0.0
         self._rest_timer: asyncio.TimerHandle | None = None
@@ -166,8 +174,10 @@ class Worker:
         self.send(job)
 
     def send(self, message: ToWorker) -> None:
-        """Send a message without a reply; dropped while no process runs."""
+        """Send a message; dropped while no process runs."""
         if self._channel is not None:
+            if isinstance(message, AttachSlots):
+                self._handles[message.slots_id] = message.handle
             self._channel.send(message)
 
     def stop(self) -> None:
@@ -239,6 +249,9 @@ class Worker:
             self._channel.close()
         job, self._job, self._channel, self.pid = self._job, None, None, None
         self.state = "dead"
+        handles, self._handles = self._handles, {}
+        for handle in handles.values():
+            self._events.handle_left(self, handle)
         self._events.worker_died(self, job)
 
     async def _back_off(self) -> None:
@@ -263,6 +276,10 @@ class Worker:
                 self._end_reason = f"the engine could not be built: {message.reason}"
             case Broken():
                 self._end_reason = f"the engine broke: {message.reason}"
+            case SlotsDetached():
+                handle = self._handles.pop(message.slots_id)
+                if not message.opened:
+                    self._events.handle_left(self, handle)
             case Pong():
                 self._on_pong()
             case JobDone() | JobFailed():

@@ -8,6 +8,7 @@ and a warp finishes reading before it releases its slot.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 import torch
@@ -18,6 +19,8 @@ from server.errors import PoolBusyError
 from server.pool.interface import SLOT_COUNT, Slot
 from server.pool.jobs import SlotHandle
 from server.pool.slot_memory import SharedBlock, SlotLayout
+
+logger = logging.getLogger(__name__)
 
 Dtypes = Mapping[str, torch.dtype]
 """Element type of each array, by name."""
@@ -101,6 +104,19 @@ class CudaSlots:
         rebuild, arguments = handle
         return cls(rebuild(*arguments), layout, dtypes)
 
+    @staticmethod
+    def reclaim(handle: SlotHandle) -> None:
+        """Take back the reference that a handle counts for, in the process that allocated.
+
+        torch keeps the memory of a handle until the process that opened it has closed it. One that
+        was killed never does, and its cache slots would stay allocated after their viewer has left.
+        """
+        assert isinstance(handle, tuple)
+        _, arguments = handle
+        *_, counter_name, counter_index, _, _ = arguments  # see `rebuild_cuda_tensor`
+        torch.UntypedStorage._release_ipc_counter(counter_name, counter_index, device="cuda")
+        torch.cuda.ipc_collect()
+
     @property
     def handle(self) -> SlotHandle:
         """See `SlotMemory`. A CUDA-IPC handle; torch counts references, so open it exactly once."""
@@ -115,7 +131,10 @@ class CudaSlots:
         """See `SlotMemory`."""
         _drop_views(self._slots)
         self._whole = None
-        torch.cuda.ipc_collect()
+        try:
+            torch.cuda.ipc_collect()
+        except RuntimeError as exc:  # the device has failed: its memory ends with its context
+            logger.warning("the memory of cache slots was not returned: %s", exc)
 
 
 def _slot_views(whole: Tensor, layout: SlotLayout, dtypes: Dtypes) -> list[dict[str, Tensor]]:

@@ -8,6 +8,7 @@ warps would only compete for the same cores.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 import time
@@ -17,16 +18,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage
+from server.errors import RenderError
 from server.pool.cache_slots import CacheSlots, CacheView, FrameSequence
 from server.pool.frame import Frame
 from server.pool.interface import Engine, EngineFactory, Fade, LoadedAvatar, SlotMemory
 from server.pool.mark import Mark
+from server.pool.warp_benchmark import WarpBenchmark, WarpTimes, swaying
 from server.protocol.states import FrameInputs
+
+logger = logging.getLogger(__name__)
 
 _REUSE_WINDOW_S = 0.008
 """Viewers who request the same image within this time get the same step of a crossfade, even if a
@@ -36,19 +39,6 @@ _MEAN_WEIGHT = 0.05
 _BENCHMARK_IMAGES = 10
 """Images of a benchmark that are kept, to time the encoder with."""
 _LOADING_NICENESS = 19
-_VIEWER_SWAY_M = 0.1
-"""Distance that the viewer of a benchmark moves to either side, metres."""
-
-
-@dataclass(frozen=True, eq=False)
-class WarpBenchmark:
-    """Result of timing warps on one device."""
-
-    warp_s: float
-    """Lower quartile, rasterization included. Not the mean, because other work during the start of
-    the server slows some warps down."""
-    images: list[RgbImage]
-    """The last few images, each (H, W, 3) uint8."""
 
 
 @dataclass(eq=False)
@@ -74,22 +64,30 @@ class WarpThread:
     """Runs warps one after the other, first come, first served.
 
     A viewer requests its next frame only after it has received the last one, so this order serves
-    the viewers in rotation.
+    the viewers in rotation. After a failure of the device it warps no more: `WarpDevice` replaces
+    it.
 
     Args:
         device: The device that holds the caches.
         factory: Builds the engine inside the thread.
+        failed: Called once on the event loop, with the reason, when the device has failed.
         mark: Drawn into each frame.
     """
 
-    def __init__(self, device: str, factory: EngineFactory, mark: Mark) -> None:
+    def __init__(
+        self,
+        device: str,
+        factory: EngineFactory,
+        failed: Callable[[str], None],
+        mark: Mark,
+    ) -> None:
         self.device = device
-        self.open_slots = 0
-        """Number of open `CacheSlots` on this device."""
         self.warp_ms: float | None = None
         """Moving mean of the warp time; None before the first warp."""
         self._factory = factory
+        self._failed = failed
         self._mark = mark
+        self._broken = False
         self._engine: Engine | None = None
         self._sequences: weakref.WeakKeyDictionary[FrameSequence, _SequenceState] = (
             weakref.WeakKeyDictionary()
@@ -151,17 +149,24 @@ class WarpThread:
             sample: Returns the newest inputs; called in the warp thread just before the warp.
 
         Returns:
-            A future of the frame; of None if there is no cache or the viewer has left.
+            A future of the frame; of None if there is no cache, the viewer has left or the device
+            has failed.
         """
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(
             self._executor, self._warp, slots, sequence, sample, loop, time.perf_counter()
         )
 
+    def suspect(self, error: Exception) -> None:
+        """Find out in the warp thread whether an unexpected error came from the device."""
+        loop = asyncio.get_running_loop()
+        if not self._broken:
+            self._executor.submit(self._note_error, error, loop)
+
     async def benchmark(self, avatar: AvatarInfo, seconds: float) -> WarpBenchmark:
         """Time warps for a moving viewer. Warps of real viewers run in between."""
         loop = asyncio.get_running_loop()
-        times: list[float] = []
+        times: list[WarpTimes] = []
         images: list[RgbImage] = []
         memory = self.engine.allocate(avatar.id)
         try:
@@ -169,20 +174,20 @@ class WarpThread:
                 self._executor,
                 self.engine.refresh,
                 avatar.id,
-                _swaying(avatar, 0.0),
+                swaying(avatar, 0.0),
                 memory.slot(0),
             )
             ends_at = time.monotonic() + seconds
             while not times or time.monotonic() < ends_at:
-                state = _swaying(avatar, len(times) / 10)
-                rgb, elapsed_s = await loop.run_in_executor(
+                state = swaying(avatar, len(times) / 10)
+                rgb, found = await loop.run_in_executor(
                     self._executor, self._timed_warp, avatar.id, state, memory
                 )
-                times.append(elapsed_s)
+                times.append(found)
                 images = [*images[1 - _BENCHMARK_IMAGES :], rgb]
         finally:
             memory.close()
-        return WarpBenchmark(sorted(times)[len(times) // 4], images)
+        return WarpBenchmark.of(times, images)
 
     def close_sequence(self, sequence: FrameSequence) -> None:
         """Drop the crossfade state of a sequence at once, instead of at garbage collection.
@@ -197,12 +202,21 @@ class WarpThread:
         self._executor.shutdown(cancel_futures=True)
         self._engine = None
 
+    def abandon(self) -> None:
+        """End the thread after the warps queued so far, which return None, without waiting."""
+        self._executor.shutdown(wait=False)
+        self._engine = None
+        self._sequences.clear()
+
     def _timed_warp(
         self, avatar_id: str, state: FrameState, memory: SlotMemory
-    ) -> tuple[RgbImage, float]:
-        began = time.perf_counter()
+    ) -> tuple[RgbImage, WarpTimes]:
+        began, thread_began = time.perf_counter(), time.thread_time()
         image = self.engine.warp(avatar_id, state, memory.slot(0))
-        return image.rgb, time.perf_counter() - began
+        thread_s = time.thread_time() - thread_began
+        elapsed_s = time.perf_counter() - began
+        locked_s = max(0.0, thread_s - image.raster_ms / 1e3)
+        return image.rgb, WarpTimes(elapsed_s, thread_s, locked_s)
 
     def _warp(
         self,
@@ -215,13 +229,34 @@ class WarpThread:
         queue_ms = (time.perf_counter() - submitted_at) * 1e3
         try:
             with slots.reading() as cache:
-                if cache is None or slots.closed or sequence.closed:
+                if cache is None or slots.closed or sequence.closed or self._broken:
                     return None
                 return self._next_frame(slots, sequence, cache, sample(), queue_ms)
+        except RenderError:
+            raise
+        except Exception as exc:
+            if self._note_error(exc, loop):
+                return None
+            raise
         finally:
             # Not in a callback of the future, which may have been cancelled before the warp.
             if slots.needs_resume:
                 loop.call_soon_threadsafe(slots.resume)
+
+    def _note_error(self, error: Exception, loop: asyncio.AbstractEventLoop) -> bool:
+        """Report the device if an error came from it; return whether the device has failed.
+
+        An error that the device survives is a matter of one frame, not of all its viewers.
+        """
+        if self._broken:
+            return True
+        try:
+            self.engine.probe()
+        except Exception:
+            self._broken = True
+            logger.error("%s has failed", self.device, exc_info=error)
+            loop.call_soon_threadsafe(self._failed, f"{type(error).__name__}: {error}")
+        return self._broken
 
     def _update_warp_ms(self, elapsed_ms: float) -> None:
         earlier_ms = elapsed_ms if self.warp_ms is None else self.warp_ms
@@ -259,17 +294,3 @@ class WarpThread:
             state = self._sequences[sequence] = _SequenceState(fade)
             sequence.previous = None
         return state
-
-
-def _swaying(avatar: AvatarInfo, phase_rad: float) -> FrameState:
-    """Return a neutral face, seen by a viewer who moves from side to side."""
-    x, y, z = avatar.eye_position
-    return FrameState(
-        head_rotation=np.array([0, 0, 0, 1], np.float32),
-        head_translation=np.zeros(3, np.float32),
-        expression=np.zeros(len(avatar.expression_names), np.float32),
-        vertices=None,
-        eye_rotation=np.array([0, 0, 0, 1], np.float32),
-        eye_position=np.array([x + _VIEWER_SWAY_M * np.sin(phase_rad), y, z], np.float32),
-        fov_y_rad=avatar.fov_y_rad,
-    )

@@ -40,6 +40,7 @@ from server.pool.jobs import (
     RefreshJob,
     RemoveAvatar,
     RenderJob,
+    SlotsDetached,
     Stop,
 )
 from server.pool.slot_memory import SharedBlock
@@ -118,7 +119,9 @@ def serve(engine: Engine, channel: WorkerChannel) -> None:
     except (EOFError, BrokenPipeError):
         logger.info("the server has ended, stopping")
     finally:
-        handler.close()
+        for reply in handler.close():
+            with suppress(OSError):  # the server may have ended
+                channel.send(reply)
 
 
 class _JobHandler:
@@ -129,16 +132,14 @@ class _JobHandler:
         self._slots: dict[int, tuple[str, SlotMemory]] = {}
         self._image: SharedBlock | None = None
 
-    def handle(self, message: object) -> JobDone | JobFailed | Pong | None:
+    def handle(self, message: object) -> JobDone | JobFailed | Pong | SlotsDetached | None:
         match message:
             case Ping():
                 return Pong()
             case AttachSlots():
                 self._attach(message)
-            case DetachSlots() if message.slots_id in self._slots:
-                self._slots.pop(message.slots_id)[1].close()
             case DetachSlots():
-                pass  # closed before this process could attach it
+                return SlotsDetached(message.slots_id, self._detach(message.slots_id))
             case AttachImage():
                 self._attach_image(message)
             case RemoveAvatar():
@@ -166,12 +167,20 @@ class _JobHandler:
             self._image.close()
         self._image = SharedBlock.attach(message.name)
 
-    def close(self) -> None:
-        for _, memory in self._slots.values():
-            memory.close()
-        self._slots.clear()
+    def _detach(self, slots_id: int) -> bool:
+        if slots_id not in self._slots:
+            return False  # closed before this process could attach it
+        self._slots.pop(slots_id)[1].close()
+        return True
+
+    def close(self) -> list[SlotsDetached]:
+        """Unmap all memory; return what the server has to know of it."""
+        replies = [
+            SlotsDetached(slots_id, self._detach(slots_id)) for slots_id in list(self._slots)
+        ]
         if self._image is not None:
             self._image.close()
+        return replies
 
     def _run_job(self, job: Job) -> JobDone | JobFailed:
         began = time.perf_counter()

@@ -46,6 +46,9 @@ LARGEST_COEFFICIENT = 10.0
 LONGEST_EXPRESSION = 1024
 LONGEST_VERTICES = 8 * 2**20
 """Characters of base64: some 500 000 vertices, above every avatar we know."""
+LONGEST_FRAME = LONGEST_VERTICES + 2**19
+"""Characters of one mesh frame. A text is parsed at once, so this bounds how long that takes: 25 ms
+for spaces or digits alone."""
 LONGEST_SMALL_MESSAGE = 4096
 """Characters of a view, a ping or a request to create a stream; each takes some 200."""
 FRAME_VALUES = LONGEST_EXPRESSION + 64
@@ -74,7 +77,7 @@ class _NullMeans:
         return self._default if value is None else value
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
     """Convert 3.0 to 3: an integer of JSON Schema, and all that languages of doubles can write."""
     if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_SEQ:
         return int(value)
@@ -93,7 +96,7 @@ def _unit(quaternion: tuple[float, float, float, float]) -> tuple[float, float, 
     return (x / length, y / length, z / length, w / length)
 
 
-Seq = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=LARGEST_SEQ)]
+Seq = Annotated[int, BeforeValidator(whole), Field(ge=0, le=LARGEST_SEQ)]
 ClockMs = Annotated[float, Field(ge=-LONGEST_CLOCK_MS, le=LONGEST_CLOCK_MS)]
 Metres = Annotated[float, Field(ge=-FARTHEST_M, le=FARTHEST_M)]
 Point = tuple[Metres, Metres, Metres]
@@ -108,7 +111,7 @@ Quaternion = Annotated[
 _NO_ROTATION = (0.0, 0.0, 0.0, 1.0)
 _ORIGIN = (0.0, 0.0, 0.0)
 _Rotation = Annotated[Quaternion, _NullMeans(_NO_ROTATION)]
-_AvatarId = Annotated[str, Field(max_length=128), _NullMeans("default")]
+AvatarId = Annotated[str, Field(max_length=128), _NullMeans("default")]
 # The range of each avatar is checked in `decode.py`.
 Coefficient = Annotated[float, Field(ge=-LARGEST_COEFFICIENT, le=LARGEST_COEFFICIENT)]
 
@@ -261,7 +264,7 @@ class RenderRequest(Message):
         }
     )
 
-    avatar: _AvatarId = "default"
+    avatar: AvatarId = "default"
     frame: Annotated[RenderFace, _NullMeans(RenderFace())] = RenderFace()
     view: RenderView | None = Field(default=None, description="Default: the avatar's own view")
     mode: Annotated[Literal["full", "warp"], _NullMeans("full")] = "full"
@@ -274,7 +277,7 @@ class RenderRequest(Message):
 class StreamRequest(Message):
     """Request to create a stream."""
 
-    avatar: _AvatarId = "default"
+    avatar: AvatarId = "default"
     id: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$",
@@ -336,6 +339,8 @@ _Parsed = TypeVar("_Parsed")
 
 def parse_mesh_frame(text: str | bytes) -> MeshFrame:
     """Read one face frame."""
+    if len(text) > LONGEST_FRAME:
+        _refuse_length(text, LONGEST_FRAME)
     return _parse(_mesh_frame, text, FRAME_VALUES)
 
 
@@ -385,33 +390,42 @@ def parse_viewer_message(text: str | bytes) -> View | MeshMessage | Ping:
 
 
 def parse_render_request(text: bytes) -> RenderRequest:
-    """Read the body of `POST /v1/render`."""
+    """Read the body of `POST /v1/render`; its two frames together are as long as one may be."""
+    if len(text) > LONGEST_FRAME:
+        _refuse_length(text, LONGEST_FRAME)
     return _parse(_render_request, text, 2 * FRAME_VALUES)
 
 
 def parse_stream_request(text: bytes) -> StreamRequest:
     """Read the body of `POST /v1/streams`; an empty one selects all defaults."""
-    if len(text) > LONGEST_SMALL_MESSAGE:
-        _refuse_length(text)
-    return _parse(_stream_request, text if text.strip() else b"{}", _SMALL_VALUES)
+    return parse_small(_stream_request, text if text.strip() else b"{}")
 
 
 def parse_replay_request(text: bytes) -> ReplayRequest:
     """Read the body of `POST /v1/recordings/{id}/replay`."""
+    return parse_small(_replay_request, text)
+
+
+def parse_small(adapter: TypeAdapter[_Parsed], text: str | bytes) -> _Parsed:
+    """Read a message of at most `LONGEST_SMALL_MESSAGE` characters.
+
+    Raises:
+        BadMessageError: If it is too long or does not fit the adapter's type.
+    """
     if len(text) > LONGEST_SMALL_MESSAGE:
         _refuse_length(text)
-    return _parse(_replay_request, text, _SMALL_VALUES)
+    return _parse(adapter, text, _SMALL_VALUES)
 
 
 def parse_avatar_request(text: str) -> AvatarRequest:
     """Read the header `Telewarp-Avatar` of `POST /v1/avatars`."""
     if len(text) > 2 * LONGEST_SMALL_MESSAGE:
-        raise BadMessageError(f"expected at most {2 * LONGEST_SMALL_MESSAGE} characters")
+        _refuse_length(text, 2 * LONGEST_SMALL_MESSAGE)
     return _parse(_avatar_request, text, _SMALL_VALUES)
 
 
-def _refuse_length(text: str | bytes) -> NoReturn:
-    raise BadMessageError(f"expected at most {LONGEST_SMALL_MESSAGE} characters, got {len(text)}")
+def _refuse_length(text: str | bytes, longest: int = LONGEST_SMALL_MESSAGE) -> NoReturn:
+    raise BadMessageError(f"expected at most {longest} characters, got {len(text)}")
 
 
 def _parse(adapter: TypeAdapter[_Parsed], text: str | bytes, most_values: int) -> _Parsed:

@@ -62,12 +62,14 @@ class Publication:
         self.mesh = StreamPublisher(self.stream)
 
     def stats(self) -> dict[str, Any]:
-        """Return the counts of its packets and frames."""
+        """Return the counts of its packets and frames, and how long both take to the server."""
+        paths = self.stream.capture_clock.paths
         return {
             "id": self.id,
             "stream": self.stream.id,
             "voice": asdict(self.voice),
             "mesh": self.mesh.counts,
+            "paths": asdict(paths) if paths else None,
         }
 
 
@@ -157,7 +159,7 @@ class Publications:
 
     def _check_free(self, stream: Stream, grant: Grant) -> None:
         present = self._by_stream.get(stream)
-        if present is not None and not grant.may_touch(present.holder):
+        if present is not None and not grant.may_touch(present.holder, stream.id):
             raise VoiceTakenError(
                 f"expected a stream without a voice, got {stream.id!r}, whose voice another client "
                 "publishes; it is free once that client has left"

@@ -2,7 +2,7 @@
 
     {"format": "telewarp-recording", "version": 1, "stream": "me", "avatar": "default", ...}
     {"type": "mesh", "at_ms": 0.0, "seq": 17, "head": {...}, "expression": [...]}
-    {"type": "voice", "at_ms": 3.5, "rtp_timestamp": 960, "opus": "<base64>"}
+    {"type": "voice", "at_ms": 3.5, "rtp_timestamp": 960, "sequence_number": 7, "opus": "<base64>"}
     {"type": "end", "reason": "stopped", "at_ms": 5012.2, "frames": 300}
 
 `at_ms` is the time since the first line, on the server's monotonic clock. Numbers are written with
@@ -38,9 +38,12 @@ from server.protocol.messages import (
     describe,
 )
 from server.protocol.states import MeshState
+from server.streams.voice import VoicePacket
 
 FORMAT = "telewarp-recording"
 VERSION = 1
+_PACKET_TICKS = 960
+"""20 ms, the length of a packet where its number was not recorded."""
 MEDIA_TYPE = "application/x-ndjson"
 LONGEST_LINE = LONGEST_VERTICES + 65536
 """Bytes: a mesh frame with as many vertices as a message may have."""
@@ -95,6 +98,12 @@ class VoiceLine(Message):
     captured_at_ms: ClockMs | None = None
     rtp_timestamp: int = Field(ge=0, lt=2**32)
     """Of the clock of Opus, 48 kHz."""
+    source: int = Field(default=0, ge=0, lt=2**32)
+    """Numbers and timestamps continue only within a source."""
+    sequence_number: int | None = Field(default=None, ge=0, lt=2**16)
+    """One that is left out is of a packet that was lost on its way to the server."""
+    marker: bool = False
+    """Whether it is the first one after a pause."""
     opus: str
     """Base64 of one packet (RFC 6716)."""
 
@@ -136,6 +145,20 @@ def encode_mesh(mesh: MeshState, at_ms: float) -> bytes:
     return json.dumps(line, separators=(",", ":")).encode() + b"\n"
 
 
+def encode_voice(packet: VoicePacket, at_ms: float) -> bytes:
+    """Return the line of a packet of the voice, with its newline."""
+    line = VoiceLine(
+        at_ms=round(at_ms, 3),
+        captured_at_ms=packet.captured_at_ms,
+        rtp_timestamp=packet.timestamp,
+        source=packet.source,
+        sequence_number=packet.sequence_number,
+        marker=packet.marker,
+        opus=base64.b64encode(packet.payload).decode(),
+    )
+    return line.model_dump_json(exclude_none=True).encode() + b"\n"
+
+
 def encode_end(reason: str, at_ms: float, frames: int) -> bytes:
     """Return the last line, with its newline."""
     end = EndLine(reason=reason, at_ms=round(at_ms, 3), frames=frames)
@@ -149,6 +172,15 @@ class RecordedMesh:
     at_ms: float
     """Since the recording began."""
     mesh: MeshState
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedVoice:
+    """A packet of the voice and when the server received it."""
+
+    at_ms: float
+    """Since the recording began."""
+    packet: VoicePacket
 
 
 def is_recording(path: Path) -> bool:
@@ -223,7 +255,22 @@ def _parse(text: bytes, number: int) -> Line | None:
 
 
 def read_meshes(path: Path, avatar: AvatarInfo) -> Iterator[RecordedMesh]:
-    """Yield the mesh frames of a recording as an avatar shows them.
+    """Yield the mesh frames of a recording as an avatar shows them; otherwise as `read_all`."""
+    return (line for line in read_all(path, avatar) if isinstance(line, RecordedMesh))
+
+
+def read_voice(path: Path) -> Iterator[RecordedVoice]:
+    """Yield the packets of the voice.
+
+    Raises:
+        BadMessageError: If the file is no recording, or broken.
+        OSError: If the file cannot be read.
+    """
+    return (_to_voice(line) for line in read_lines(path) if isinstance(line, VoiceLine))
+
+
+def read_all(path: Path, avatar: AvatarInfo) -> Iterator[RecordedMesh | RecordedVoice]:
+    """Yield the mesh frames of a recording as an avatar shows them, and the packets of the voice.
 
     Args:
         path: The file.
@@ -241,6 +288,8 @@ def read_meshes(path: Path, avatar: AvatarInfo) -> Iterator[RecordedMesh]:
     for line in read_lines(path):
         if isinstance(line, MeshLine):
             yield RecordedMesh(line.at_ms, _to_mesh(line, len(recorded), order, avatar))
+        elif isinstance(line, VoiceLine):
+            yield _to_voice(line)
 
 
 def _to_mesh(
@@ -260,6 +309,24 @@ def _to_mesh(
         expression=np.clip(np.array(values, np.float32), *avatar.expression_range),
         vertices=None if line.vertices is None else _to_vertices(line.vertices, avatar),
     )
+
+
+def _to_voice(line: VoiceLine) -> RecordedVoice:
+    try:
+        payload = base64.b64decode(line.opus, validate=True)
+    except ValueError as exc:
+        raise BadMessageError(f"opus: expected base64, got an error: {exc}") from exc
+    number = line.sequence_number
+    packet = VoicePacket(
+        payload,
+        line.source,
+        line.rtp_timestamp // _PACKET_TICKS & 0xFFFF if number is None else number,
+        line.rtp_timestamp,
+        line.marker,
+        line.at_ms / 1e3,
+        line.captured_at_ms,
+    )
+    return RecordedVoice(line.at_ms, packet)
 
 
 def _to_vertices(text: str, avatar: AvatarInfo) -> FloatArray:

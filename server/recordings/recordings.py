@@ -29,11 +29,13 @@ from server.recordings.file_format import (
     encode_end,
     encode_header,
     encode_mesh,
+    encode_voice,
     read_end,
     read_header,
 )
-from server.recordings.writer import TOO_LARGE, RecordingWriter
+from server.recordings.writer import TOO_LARGE, Line, RecordingWriter
 from server.streams.streams import Stream
+from server.streams.voice import VoicePacket
 
 logger = logging.getLogger(__name__)
 
@@ -112,21 +114,33 @@ class _Running:
         self._closing: asyncio.Task[None] | None = None
         self._timer = asyncio.get_running_loop().call_later(length_s, self.end, TOO_LONG)
         stream.on_published.append(self._record)
+        stream.voice.listeners.append(self._record_voice)
         stream.on_deleted.append(self._on_deleted)
 
     def _refresh(self) -> None:
         self.recording.size = self._writer.size
 
     def _record(self, mesh: MeshState) -> None:
+        at_ms = self._at_ms(mesh.received_at)
+        if self._write(partial(encode_mesh, mesh, at_ms), at_ms):
+            assert self.recording.frames is not None
+            self.recording.frames += 1
+
+    def _record_voice(self, packet: VoicePacket) -> None:
+        at_ms = self._at_ms(packet.arrived_at)
+        self._write(partial(encode_voice, packet, at_ms), at_ms)
+
+    def _at_ms(self, received_at: float) -> float:
         # Received a little earlier than published: a frame of before the start counts from it.
-        at_ms = max(0.0, 1e3 * (mesh.received_at - self._began))
-        if not self._writer.write(partial(encode_mesh, mesh, at_ms)):
+        return max(0.0, 1e3 * (received_at - self._began))
+
+    def _write(self, line: Line, at_ms: float) -> bool:
+        if not self._writer.write(line):
             self.end("the disk was too slow")
-            return
-        assert self.recording.frames is not None
-        self.recording.frames += 1
+            return False
         self.recording.length_s = at_ms / 1e3
         self._refresh()
+        return True
 
     def _on_deleted(self) -> None:
         self.end(STREAM_DELETED)
@@ -136,6 +150,7 @@ class _Running:
         if self._closing is None:
             self._timer.cancel()
             self._stream.on_published.remove(self._record)
+            self._stream.voice.listeners.remove(self._record_voice)
             self._stream.on_deleted.remove(self._on_deleted)
             self.recording.ended = reason
             self._closing = asyncio.create_task(self._close(reason))

@@ -1,19 +1,23 @@
-"""Replaying recordings: the same mesh frames, at the times at which they were received."""
+"""Replaying recordings: the same mesh frames and voice, at the times they were received at."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from server.errors import BadMessageError, LimitError
-from server.recordings.file_format import RecordedMesh, read_meshes
+from server.recordings.file_format import RecordedMesh, RecordedVoice, read_all
 from server.streams.streams import Stream
+from server.streams.voice import VoicePacket
 
 logger = logging.getLogger(__name__)
+
+Recorded = RecordedMesh | RecordedVoice
 
 MOST_REPLAYS = 16
 """At a time. Each reads its file line by line, ahead of time by one frame."""
@@ -32,15 +36,15 @@ class Replays:
             BadMessageError: If the recording is of a head of another kind, or broken.
             LimitError: If the stream has a publisher or a replay, or there are too many replays.
         """
-        if stream.is_live or stream.id in self._tasks:
+        if stream.is_live or stream.voice.is_spoken() or stream.id in self._tasks:
             raise LimitError(f"stream {stream.id!r} has a publisher: end it first")
         if len(self._tasks) >= MOST_REPLAYS:
             raise LimitError(f"at most {MOST_REPLAYS} replays at a time")
-        meshes = read_meshes(path, stream.avatar)
-        first = next(meshes, None)
+        lines = read_all(path, stream.avatar)
+        first = next(lines, None)
         if first is None:
             raise BadMessageError("expected a recording with mesh frames, got one without")
-        task = asyncio.create_task(_replay(first, meshes, stream))
+        task = asyncio.create_task(_replay(first, lines, stream))
         self._tasks[stream.id] = task
 
         def cancel() -> None:
@@ -61,17 +65,40 @@ class Replays:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _replay(first: RecordedMesh, meshes: Iterator[RecordedMesh], stream: Stream) -> None:
+async def _replay(first: Recorded, lines: Iterator[Recorded], stream: Stream) -> None:
     began = time.monotonic() - first.at_ms / 1e3
     live = stream.live
     seq = live.seq + 1 if live is not None else 0
-    frame: RecordedMesh | None = first
+    voice = _ReplayedVoice(stream)
+    line: Recorded | None = first
     try:
-        while frame is not None:
-            await asyncio.sleep(max(0.0, began + frame.at_ms / 1e3 - time.monotonic()))
-            stream.publish(replace(frame.mesh, seq=seq, received_at=time.monotonic()))
-            seq += 1
+        while line is not None:
+            await asyncio.sleep(max(0.0, began + line.at_ms / 1e3 - time.monotonic()))
+            if isinstance(line, RecordedVoice):
+                voice.publish(line.packet)
+            else:
+                stream.publish(replace(line.mesh, seq=seq, received_at=time.monotonic()))
+                seq += 1
             # Reading a line takes some 0.1 ms off the event loop, less than switching to it.
-            frame = await asyncio.to_thread(next, meshes, None)
+            line = await asyncio.to_thread(next, lines, None)
     except (BadMessageError, OSError) as exc:
         logger.warning("a replay has ended: %s", exc, extra={"stream": stream.id})
+
+
+class _ReplayedVoice:
+    """Publishes recorded packets as those of a source of its own."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._offset = secrets.randbits(32)
+        self._source: int | None = None
+
+    def publish(self, packet: VoicePacket) -> None:
+        """Let a packet be heard, unless somebody else speaks: two voices would tear each other."""
+        if self._stream.voice.is_spoken(self._source):
+            return
+        # Two replays of one recording must not look like one source that goes back in time.
+        self._source = (packet.source + self._offset) & 0xFFFFFFFF
+        self._stream.publish_voice(
+            replace(packet, source=self._source, arrived_at=time.monotonic())
+        )

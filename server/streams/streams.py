@@ -24,7 +24,8 @@ from server.errors import (
     StreamNotFoundError,
 )
 from server.protocol.states import MeshState
-from server.streams.voice import Voice
+from server.streams.capture_clock import CaptureClock
+from server.streams.voice import Voice, VoicePacket
 
 Floats = NDArray[np.float32]
 
@@ -33,6 +34,8 @@ LIVE_HOLD_S = 2.0
 resumes,
 and a sequence that restarts at 0 is accepted as that of a new publisher."""
 _STREAM_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
+_OF_CALL = ":"
+"""Stands between a call's name and the rest of its streams' ids. No other id contains it."""
 
 
 @dataclass
@@ -73,6 +76,8 @@ class Stream:
     on_deleted: list[Callable[[], None]] = field(default_factory=list)
     """Called once, when the stream is deleted."""
     voice: Voice = field(default_factory=Voice)
+    capture_clock: CaptureClock = field(default_factory=CaptureClock)
+    """Of its publisher."""
     deleted: bool = False
     permanent: bool = False
     """Whether it never expires."""
@@ -82,6 +87,11 @@ class Stream:
     def __post_init__(self) -> None:
         self._idle_clock = self.idle_clock or self.clock
         self._used_at = self._idle_clock()
+
+    @property
+    def is_of_call(self) -> bool:
+        """Whether it belongs to a call: only those who take part are told its id."""
+        return _OF_CALL in self.id
 
     def unused_s(self) -> float:
         """Return the time since the last mesh frame from a publisher, or since it was watched.
@@ -108,12 +118,19 @@ class Stream:
             self.counters.dropped += 1
             return False
         self.live = mesh
+        self.capture_clock.note_face(mesh.captured_at_ms, mesh.received_at)
         self._used_at = self._idle_clock()
         self.counters.accepted += 1
         for callback in tuple(self.on_published):
             callback(mesh)
         self._show(mesh)
         return True
+
+    def publish_voice(self, packet: VoicePacket) -> None:
+        """Let a packet of the publisher's voice be heard."""
+        self.capture_clock.note_voice(packet.captured_at_ms, packet.arrived_at)
+        self._used_at = self._idle_clock()
+        self.voice.publish(packet)
 
     def publish_idle(self, mesh: MeshState) -> bool:
         """Show a mesh frame of the idle animation, unless a publisher controls the stream.
@@ -131,6 +148,19 @@ class Stream:
         self.newest = mesh
         for watcher in tuple(self.watchers):
             watcher()
+
+
+def check_id(given: str, what: str) -> None:
+    """Check the form of a stream's id or a call's name.
+
+    Raises:
+        BadMessageError: If it is too long or contains characters that are not allowed.
+    """
+    if not _STREAM_ID.fullmatch(given):
+        raise BadMessageError(
+            f"{what} must be 1 to 64 letters, digits, '-', '_' or '.' and not begin with '.', "
+            f"got {given[:80]!r}"
+        )
 
 
 class Streams:
@@ -172,11 +202,22 @@ class Streams:
             StreamExistsError: If the id is taken.
             LimitError: If there are too many streams.
         """
-        if stream_id is not None and not _STREAM_ID.fullmatch(stream_id):
-            raise BadMessageError(
-                "stream id must be 1 to 64 letters, digits, '-', '_' or '.' and not begin with "
-                f"'.', got {stream_id[:80]!r}"
-            )
+        if stream_id is not None:
+            check_id(stream_id, "stream id")
+        return self._add(avatar_id, stream_id or secrets.token_urlsafe(9))
+
+    def create_of_call(self, avatar_id: str, call: str) -> Stream:
+        """Create a stream of a call, with an id that nobody can guess; it never expires.
+
+        Raises:
+            AvatarNotFoundError: If there is no such avatar.
+            LimitError: If there are too many streams.
+        """
+        stream = self._add(avatar_id, f"{call}{_OF_CALL}{secrets.token_urlsafe(9)}")
+        stream.permanent = True
+        return stream
+
+    def _add(self, avatar_id: str, stream_id: str) -> Stream:
         avatar = self.avatars.get(avatar_id)
         if avatar is None:
             known = ", ".join(sorted(self.avatars)) or "none"
@@ -185,7 +226,7 @@ class Streams:
             raise StreamExistsError(f"stream {stream_id!r} exists already")
         if len(self._streams) >= self._max_streams:
             raise LimitError(f"at most {self._max_streams} streams, all are in use")
-        stream = Stream(stream_id or secrets.token_urlsafe(9), avatar, idle_clock=self._idle_clock)
+        stream = Stream(stream_id, avatar, idle_clock=self._idle_clock)
         self._streams[stream.id] = stream
         self._reasons.pop(stream.id, None)
         return stream

@@ -6,9 +6,12 @@ adds neither delay nor loss, and silence (DTX) and in-band error correction stay
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+HOLD_S = 2.0
+"""How long a source has a stream's voice after its last packet; pauses have one every 0.4 s."""
 CLOCK_RATE = 48_000
 """Of the timestamps of Opus, at every sampling rate (RFC 7587, section 4.1)."""
 
@@ -28,6 +31,8 @@ class VoicePacket:
     """Whether it is the first one after a gap of silence."""
     arrived_at: float
     """`time.monotonic()`, seconds."""
+    captured_at_ms: float | None = None
+    """When its sound began, milliseconds since 1970 on the publisher's clock, if it is told."""
 
 
 class Voice:
@@ -36,8 +41,17 @@ class Voice:
     def __init__(self) -> None:
         self.listeners: list[Callable[[VoicePacket], None]] = []
         """Called with every packet. Must be quick and must not raise."""
+        self._newest: VoicePacket | None = None
+
+    def is_spoken(self, source: int | None = None) -> bool:
+        """Return whether somebody speaks at present, other than `source` if one is given."""
+        newest = self._newest
+        if newest is None or newest.source == source:
+            return False
+        return time.monotonic() - newest.arrived_at < HOLD_S
 
     def publish(self, packet: VoicePacket) -> None:
         """Pass a packet on."""
+        self._newest = packet
         for listener in tuple(self.listeners):
             listener(packet)

@@ -97,6 +97,7 @@ def camera_page(server: Server, video: Path, path: str) -> Iterator[Page]:
 
 def go_live(page: Page) -> None:
     expect(page.locator("[data-avatars] input:checked")).to_have_count(1, timeout=20_000)
+    page.locator("select[name=microphone]").select_option("none")
     page.locator("[data-go]").click()
     expect(page.locator("body")).to_have_class(re.compile(r"\bpublishing\b"), timeout=_LIVE_MS)
 

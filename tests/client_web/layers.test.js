@@ -6,16 +6,18 @@ import { test } from "node:test";
 
 const ROOT = new URL("../../client_web/js/", import.meta.url);
 
-// From the bottom up; `main.js` is above all of them.
+// From the bottom up; `main.js` and `call.js` are above all of them.
 const ORDER = [
   "connection",
   "timing",
+  "voice",
   "reprojection",
   "tracking",
   "input",
   "panels",
   "app",
   "main.js",
+  "call.js",
 ];
 
 const IMPORT = /(?:\bfrom |\bimport\()"(\.[^"]+)"/g; // types in JSDoc comments too

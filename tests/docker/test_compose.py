@@ -30,17 +30,26 @@ def test_it_keeps_to_the_specification(tmp_path: Path) -> None:
 
 
 def test_servers_run_without_root_and_write_to_nothing(services: dict[str, dict[str, Any]]) -> None:
-    for name in ("server", "gpu"):
+    for name, writable in (("server", "/tmp"), ("gpu", "/tmp:exec")):
         server = services[name]
         assert server["read_only"] is True, name
         assert server["cap_drop"] == ["ALL"], name
-        assert server["tmpfs"] == ["/tmp"], name
+        assert server["tmpfs"] == [writable], name
         assert "no-new-privileges:true" in server["security_opt"], name
 
 
 def test_the_gpu_server_gets_all_gpus(services: dict[str, dict[str, Any]]) -> None:
     (device,) = services["gpu"]["deploy"]["resources"]["reservations"]["devices"]
     assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
+
+
+def test_the_gpu_server_can_encode_and_load_what_it_compiles(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    environment = services["gpu"]["environment"]
+    assert set(environment["NVIDIA_DRIVER_CAPABILITIES"].split(",")) >= {"compute", "video"}
+    assert environment["TELEWARP_DEVICE"] == "cuda"
+    assert environment.items() >= services["server"]["environment"].items()
 
 
 def test_server_and_relay_share_a_secret_and_no_port(services: dict[str, dict[str, Any]]) -> None:

@@ -41,6 +41,17 @@ def test_everything_the_image_copies_exists_and_reaches_the_engine() -> None:
         assert f"!{source}" in passed, source
 
 
+def test_the_cuda_image_asks_for_the_drivers_encoder_and_starts_on_gpus() -> None:
+    stages = re.split(r"^FROM ", (DOCKER / "Dockerfile").read_text(), flags=re.M)
+    (cuda,) = (stage for stage in stages if stage.startswith("server AS cuda"))
+    settings = dict(re.findall(r"([A-Z_]+)=(\S+)", cuda))
+    assert set(settings["NVIDIA_DRIVER_CAPABILITIES"].split(",")) >= {"compute", "utility", "video"}
+    assert settings["TELEWARP_DEVICE"] == "cuda"
+    assert settings["TRITON_CACHE_DIR"].startswith("/tmp/"), "the only folder that can be written"
+    assert "gcc" in cuda
+    assert cuda.rindex("USER 10001") > cuda.rindex("USER root")
+
+
 class Unconnected:
     """A peer whose frames are pulled by the test."""
 

@@ -15,6 +15,7 @@ import yaml
 
 from server.admission.admission import Admission
 from server.background import BackgroundTasks
+from server.calls.calls import Calls
 from server.cluster.__main__ import ListSettings
 from server.http.metrics import render
 from server.network.connections import Connections
@@ -140,7 +141,7 @@ async def test_the_scaler_counts_a_metric_that_exists() -> None:
         streams = Streams(pool.avatars)
         admission = Admission()
         sessions = Sessions(streams, pool, 60, admission)
-        others = BackgroundTasks(), Connections(4, 4), Publications()
+        others = BackgroundTasks(), Connections(4, 4), Publications(), Calls(streams, 1, 1)
         told = render(pool, streams, sessions, admission, *others).decode()
     assert f"\n{metric['pods']['metric']['name']} 0.0\n" in told
 

@@ -18,6 +18,7 @@ from models.contract.frame_state import FrameState, neutral_state
 from models.geometry.head import Head
 from models.networks.avatar_networks import NetworkConfig, Variant, build_networks
 from models.training.initialization import initialize
+from tests.models import interpreter  # noqa: F401 - before any test imports triton
 
 EYE = (0.0, 0.0, 0.8)
 FOV = 0.5
@@ -59,13 +60,13 @@ def ball() -> Head:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def front() -> FrameState:
     """The neutral ball from the front."""
     return neutral_state(4, EYE, FOV)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def turned(front: FrameState) -> FrameState:
     """The ball turned, stretched and seen from the side."""
     return replace(
@@ -78,7 +79,7 @@ def turned(front: FrameState) -> FrameState:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def build_avatar(ball: Head) -> Callable[..., Avatar]:
     """Build avatars with random weights, such that every part of the networks has an effect."""
 

@@ -16,7 +16,8 @@ from models.contract.frame_state import FrameState, neutral_state
 from models.geometry.flame import COEFFICIENT_NAMES
 from models.geometry.head import load_head
 from models.heads.anatomy import part_material
-from models.heads.glb import MeshFileError, read_glb
+from models.heads.glb import read_glb
+from models.heads.gltf_file import MeshFileError
 from models.heads.holes import find_loops
 from models.heads.imported import import_head
 from models.heads.mesh_files import read_mesh
@@ -264,7 +265,7 @@ def test_a_mesh_that_cannot_be_a_head_is_rejected(
 
 
 def test_other_files_are_rejected(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(MeshFileError, match=r"must be a \.glb or an \.obj file"):
+    with pytest.raises(MeshFileError, match=r"must be a \.glb, \.gltf or \.obj file"):
         import_head(tmp_path / "head.fbx")
     (tmp_path / "broken.obj").write_text("v 0 0 0\nf 1 2 3\n")
     with pytest.raises(MeshFileError, match="faces must index its 1 vertices"):

@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from server.app import PoolFactory, create_app, pool_settings
+from server.network.http_protocol import WebSocketProtocol, http_protocol
 from server.network.listening import listen
 from server.pool.fake import FakeEngineFactory
 from server.pool.pool import RenderPool
@@ -31,6 +32,8 @@ class Served:
     app: FastAPI
     host: str
     port: int
+    loop: asyncio.AbstractEventLoop
+    """Runs in a thread of its own."""
 
     @property
     def url(self) -> str:
@@ -42,14 +45,25 @@ def fake_pool(settings: Settings) -> RenderPool:
 
 
 async def _serve(
-    app: FastAPI, listening: socket.socket, started: Future[None], stop: threading.Event
+    app: FastAPI,
+    listening: socket.socket,
+    started: Future[asyncio.AbstractEventLoop],
+    stop: threading.Event,
 ) -> None:
     async with app.router.lifespan_context(app):
         await app.state.pool.wait_ready(READY_S)
-        config = uvicorn.Config(app, lifespan="off", log_config=None, ws_max_size=20_000)
+        longest = app.state.settings.longest_line
+        config = uvicorn.Config(
+            app,
+            http=http_protocol(app.state.connections),
+            ws=WebSocketProtocol,
+            lifespan="off",
+            log_config=None,
+            ws_max_size=longest,
+        )
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
-        started.set_result(None)
+        started.set_result(asyncio.get_running_loop())
         await asyncio.to_thread(stop.wait)
         server.should_exit = True
         await serving
@@ -60,7 +74,7 @@ def serving(settings: Settings, pool_factory: PoolFactory = fake_pool) -> Iterat
     """Run a server in a thread until the block ends."""
     app = create_app(settings, pool_factory)
     listening = listen(settings.host, settings.port)
-    started: Future[None] = Future()
+    started: Future[asyncio.AbstractEventLoop] = Future()
     stop = threading.Event()
 
     def run() -> None:
@@ -74,9 +88,9 @@ def serving(settings: Settings, pool_factory: PoolFactory = fake_pool) -> Iterat
     thread = threading.Thread(target=run, name="server")
     thread.start()
     try:
-        started.result(READY_S + 10)
+        loop = started.result(READY_S + 10)
         host, port = listening.getsockname()
-        yield Served(app, host, port)
+        yield Served(app, host, port, loop)
     finally:
         stop.set()
         thread.join(20)

@@ -139,6 +139,41 @@ def test_a_worker_that_is_away_is_named_while_others_render() -> None:
         until(lambda: httpx2.get(f"{served.url}/readyz").json()["workers"] == 2)
 
 
+async def test_a_lost_gpu_takes_its_viewers_with_it_and_no_others() -> None:
+    factory = FakeEngineFactory(device_names=("cuda:0", "cuda:1"), rebuilds=False)
+    settings = Settings(port=0, workers=1, demo=False, max_sessions=8)
+    with serving(settings, of_engines(factory)) as served:
+        pool, sessions = served.app.state.pool, served.app.state.sessions
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(httpx2.AsyncClient(base_url=served.url))
+            viewers = []
+            for stream in ("a", "b"):
+                await client.post("/v1/streams", json={"id": stream})
+                viewers.append(await stack.enter_async_context(a_viewer(client)))
+                await viewers[-1].watch(stream)
+            assert [s.slots.device for s in sessions.list()] == ["cuda:0", "cuda:1"]
+            moves = [asyncio.create_task(Watched(v).look_around()) for v in viewers]
+            factory.lost.add("cuda:0")
+            await viewers[0].until_ended()
+            assert [s.slots.device for s in sessions.list()] == ["cuda:1"]
+            shown = len(viewers[1].images)
+            await viewers[1].until(lambda: len(viewers[1].images) > shown + 10)
+            ready = (await client.get("/readyz")).json()
+            metrics = (await client.get("/metrics")).text
+            again = await stack.enter_async_context(a_viewer(client))
+            await again.watch("a")
+            assert [s.slots.device for s in sessions.list()] == ["cuda:1", "cuda:1"]
+            for move in moves:
+                move.cancel()
+    problem = ready["problems"][0]
+    assert re.match(r"cuda:0: .*illegal memory access", problem), problem
+    assert 'telewarp_device_up{device="cuda:0"} 0.0' in metrics
+    assert 'telewarp_device_up{device="cuda:1"} 1.0' in metrics
+    assert re.search(r'telewarp_device_failures_total{device="cuda:0"} [1-9]', metrics)
+    assert 'telewarp_gpu_memory_used_bytes{device="cuda:0"}' not in metrics
+    assert pool.status().devices[1].failures == 0
+
+
 class Deaf:
     """The socket of a viewer whose network takes nothing any more, once greeted."""
 

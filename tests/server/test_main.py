@@ -36,6 +36,15 @@ if __name__ == "__main__":
 """
 
 
+PROGRAM_THAT_LOSES_ITS_GPU = """
+import signal
+LOST = set()
+signal.signal(signal.SIGUSR1, lambda *_: LOST.add("cuda:0"))
+""" + PROGRAM.replace(
+    "FakeEngineFactory()", 'FakeEngineFactory(device_names=("cuda:0",), rebuilds=False, lost=LOST)'
+)
+
+
 def open_live_body(url: str) -> http.client.HTTPConnection:
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
     connection.putrequest("POST", "/v1/streams/demo/frames")
@@ -213,6 +222,27 @@ def test_json_logs_have_one_object_per_line_with_the_ids_it_concerns() -> None:
     assert {line["stream"] for line in about.values()} == {"demo"}
     (ready,) = (line for line in said if "is ready" in line["message"])
     assert (ready["worker"], ready["level"]) == ("cpu-0", "info")
+
+
+def test_a_server_whose_only_gpu_is_lost_ends_so_that_another_process_can_use_it() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM_THAT_LOSES_ITS_GPU, "--port", "0"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().split()[-1]
+            process.send_signal(signal.SIGUSR1)
+            assert httpx2.get(f"{url}/metrics").status_code == 200  # asks the GPU for its memory
+            _, complaints = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert process.returncode == 1
+    assert "no device can be used by this process any more, ending: cuda:0: " in complaints
+    assert "illegal memory access" in complaints
 
 
 def test_a_taken_port_is_explained(capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,6 +37,7 @@ def test_the_environment_is_read_and_the_command_line_wins(
         (["--port", "x"], "port: expected a valid integer"),
         (["--port", "70000"], "port: expected less than or equal to 65535, got '70000'"),
         (["--fps", "0"], "fps: expected greater than or equal to 1"),
+        (["--allowed-origins", "a.example"], "allowed_origins: expected origins such as https://"),
         (["--log-level", "loud"], "log_level: "),
         (["--ice-servers", "turn"], "ice_servers: expected stun:HOST or turn:HOST addresses"),
         (["--udp-ports", "9-5"], "udp_ports: expected a range of ports such as 40000-40100, got"),

@@ -11,6 +11,7 @@ import { WebRtcSession } from "../connection/webrtc_session.js";
  * @property {HTMLCanvasElement} jpegCanvas
  * @property {import("./page_state.js").PageState} state
  * @property {import("./server_events.js").ServerEvents} events
+ * @property {{receive: (receiver: RTCRtpReceiver) => void} | null} voice null to hear none
  * @property {() => void} sendView sends the first view of a session
  */
 
@@ -21,7 +22,10 @@ import { WebRtcSession } from "../connection/webrtc_session.js";
  * @param {Receivers} receivers
  * @returns {ConnectionManager}
  */
-export function createConnection(endpoint, { display, jpegCanvas, state, events, sendView }) {
+export function createConnection(
+  endpoint,
+  { display, jpegCanvas, state, events, voice, sendView },
+) {
   /** @param {import("../connection/messages.js").ServerEvent} event */
   const onEvent = (event) => events.receive(event);
   const jpegEvents = {
@@ -45,6 +49,7 @@ export function createConnection(endpoint, { display, jpegCanvas, state, events,
     },
     {
       onVideo: (stream) => display.showVideo(stream),
+      ...(voice && { onVoice: (receiver) => voice.receive(receiver) }),
       onEvent,
       onReady: sendView,
       isVisible: () => document.visibilityState === "visible",

@@ -19,6 +19,7 @@ import { PercentileWindow, RateWindow } from "../timing/percentiles.js";
 export class FacePublisher {
   #driver;
   #now;
+  #origin_ms;
   #seq;
   /** @type {readonly string[]} */ #names;
   #trackedFrames = new RateWindow();
@@ -43,12 +44,15 @@ export class FacePublisher {
    * @param {readonly string[]} names coefficients in the avatar's order
    * @param {number} firstSeq above those of any publisher before, so that this one takes over
    * @param {() => number} now `performance.now`
+   * @param {number} [origin_ms] `performance.timeOrigin`: capture times are sent in milliseconds since
+   *   1970, the browser's clock of the voice, so that the server can compare both
    */
-  constructor(driver, names, firstSeq, now) {
+  constructor(driver, names, firstSeq, now, origin_ms = 0) {
     this.#driver = driver;
     this.#names = names;
     this.#seq = firstSeq;
     this.#now = now;
+    this.#origin_ms = origin_ms;
   }
 
   /** @returns {number} `seq` of the last frame that was sent */
@@ -71,7 +75,7 @@ export class FacePublisher {
     if (!pose) return;
     const text = publishedFrame({
       seq: this.#seq + 1,
-      captured_at_ms: capturedAt_ms,
+      captured_at_ms: this.#origin_ms + capturedAt_ms,
       head: pose.head,
       expression: this.#names.map((name) => pose.expression[name] ?? 0),
     });

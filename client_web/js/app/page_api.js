@@ -19,6 +19,7 @@ const DELIVERY_NAMES = { webrtc: "webrtc", jpeg: "pictures" };
  * @property {import("./viewer_input.js").ViewerInput} input
  * @property {() => {readonly id: string | null} | null} session
  * @property {{readonly stats: object | null} | null} [publishing] null on a viewer's page
+ * @property {{readonly stats: object} | null} [voice] null on a page that publishes
  */
 
 /**
@@ -49,6 +50,7 @@ export function pageApi(parts, now) {
       view: { yaw_rad: orbit.yaw_rad, pitch_rad: orbit.pitch_rad, zoom: orbit.zoom },
       driving: face.driving,
       publishing: parts.publishing?.stats ?? null,
+      voice: parts.voice?.stats ?? null,
     }),
 
     /**

@@ -1,25 +1,30 @@
 // Goes live from a camera: asks what to publish, opens camera, tracker and stream, and keeps them.
 
 import { access } from "../connection/access.js";
-import { openMeshPublisher } from "../connection/mesh_publisher.js";
 import { PublishedStreams } from "../connection/published_streams.js";
 import { Trouble } from "../connection/trouble.js";
 import { find } from "../panels/dom.js";
+import { OwnVoicePanel } from "../panels/own_voice_panel.js";
 import { PublishPanel } from "../panels/publish_panel.js";
 import {
   describeCameraTrouble,
   describeConflict,
   describePublishTrouble,
   describeTrackerTrouble,
+  describeVoiceTrouble,
 } from "../panels/publish_texts.js";
 import { ShareLink } from "../panels/share_link.js";
-import { listCameras, openCamera } from "../tracking/camera.js";
 import { FaceDriver } from "../tracking/face_driver.js";
 import { FaceTracker } from "../tracking/face_tracker.js";
 import { TrackerTrouble } from "../tracking/tracker_trouble.js";
+import { listMicrophones, openMicrophone } from "../voice/microphone.js";
+import { SoundLevel } from "../voice/sound_level.js";
 import { FacePublisher } from "./face_publisher.js";
+import { OwnCamera } from "./own_camera.js";
+import { OwnVoice } from "./own_voice.js";
 import { Portraits } from "./portraits.js";
 import { PublisherConnection } from "./publisher_connection.js";
+import { openPublisher, pathsTo } from "./publisher_path.js";
 import { recallChoices, rememberChoices } from "./remembered_choices.js";
 import { claimStream } from "./stream_claim.js";
 
@@ -38,9 +43,11 @@ export class Publishing {
   #share;
   #driver = new FaceDriver();
   #tracker;
+  #camera;
+  #voice;
+  #voicePanel;
   #choices;
   /** @type {Avatar[]} */ #avatars = [];
-  /** @type {MediaStream | null} */ #camera = null;
   /** @type {FacePublisher | null} */ #faces = null;
   /** @type {Set<(frame: import("../tracking/face_tracker.js").TrackedFrame) => void>} */
   #followers = new Set();
@@ -82,6 +89,14 @@ export class Publishing {
       onFace: (frame) => this.#tracked(frame),
       onTrouble: (trouble) => this.#panel.tell(describeTrackerTrouble(trouble)),
     });
+    this.#camera = new OwnCamera(this.#panel, this.#tracker);
+    this.#voicePanel = new OwnVoicePanel(element, {
+      choose: (microphone) => this.#useMicrophone(microphone),
+      mute: () => this.toggleMute(),
+    });
+    const meter = (/** @type {MediaStream} */ microphone) => new SoundLevel(microphone);
+    const devices = { open: openMicrophone, list: listMicrophones, meter };
+    this.#voice = new OwnVoice(this.#voicePanel, devices, () => this.#connection?.useVoice());
     /** @type {Promise<string>} */
     this.live = new Promise((resolve) => {
       this.#onLive = resolve;
@@ -98,6 +113,8 @@ export class Publishing {
       if (key.toLowerCase() === "n" && !(ctrlKey || metaKey || altKey)) this.calibrate();
     });
     void this.#tracker.load().catch(() => {}); // told when the user goes live
+    const microphones = await listMicrophones().catch(() => []); // insecure: told then, too
+    this.#voicePanel.show(microphones, this.#choices.microphone);
     await this.#loadAvatars();
   }
 
@@ -130,23 +147,32 @@ export class Publishing {
     this.#panel.calibrating = true;
   }
 
+  /** Mute one's own microphone, or end that. */
+  toggleMute() {
+    this.#voice.toggleMute();
+  }
+
   /** Stop publishing and go back to the choices. */
   stop() {
     this.close();
     this.#page.location.reload();
   }
 
-  /** Close camera, tracker and connection. */
+  /** Close camera, microphone, tracker and connection. */
   close() {
     this.#connection?.close();
     this.#tracker.close();
-    for (const track of this.#camera?.getTracks() ?? []) track.stop();
+    this.#camera.close();
+    this.#voice.close();
   }
 
   /** @returns {object | null} for `window.telewarp` */
   get stats() {
     const measured = this.#faces?.measured(this.#now());
-    return measured ? { ...measured, tracker: this.#tracker.host } : null;
+    if (!measured) return null;
+    const { muted, level } = this.#voice;
+    const voice = this.#connection?.canSpeak ? { muted, level } : null;
+    return { ...measured, tracker: this.#tracker.host, voice };
   }
 
   async #loadAvatars() {
@@ -197,31 +223,10 @@ export class Publishing {
     const avatar = this.#avatars.find(({ id }) => id === (conflict?.avatar ?? wanted));
     if (!avatar)
       throw new Trouble("refused", { detail: `the avatar of “${stream}” is not driven by a face` });
-    await this.#openCamera(this.#choices.camera);
+    await this.#camera.open(this.#choices.camera);
+    await this.#voice.use(this.#voicePanel.choice);
     await this.#publish(stream, avatar);
     this.#enterLive(stream, avatar.id);
-  }
-
-  /** @param {string | undefined} deviceId */
-  async #openCamera(deviceId) {
-    const { preview } = this.#panel;
-    preview.showOff("Waiting for your camera…");
-    try {
-      this.#camera = await openCamera(deviceId).catch((error) => {
-        if (!deviceId || error.name === "NotAllowedError") throw error;
-        return openCamera(); // the remembered camera is not connected
-      });
-      await preview.show(this.#camera);
-      await this.#tracker.start(preview.video);
-    } catch (error) {
-      for (const track of this.#camera?.getTracks() ?? []) track.stop();
-      preview.showOff("Your camera is off");
-      throw error;
-    }
-    preview.connections = this.#tracker.connections;
-    const [track] = this.#camera.getVideoTracks();
-    track.onended = () => this.#panel.tell(describeCameraTrouble({ name: "NotReadableError" }));
-    this.#panel.showCameras(await listCameras(), track.getSettings().deviceId);
   }
 
   /**
@@ -229,14 +234,19 @@ export class Publishing {
    * @param {Avatar} avatar
    */
   async #publish(stream, avatar) {
-    const faces = new FacePublisher(this.#driver, avatar.expression_names, Date.now(), this.#now);
+    const { timeOrigin } = performance;
+    const names = avatar.expression_names;
+    const faces = new FacePublisher(this.#driver, names, Date.now(), this.#now, timeOrigin);
+    const paths = pathsTo(this.#base, stream, () => this.#voice.track);
     this.#connection = new PublisherConnection(stream, avatar.id, {
       streams: this.#streams,
       faces,
+      voice: () => this.#voice.track,
       open: (onEnd) =>
-        openMeshPublisher(this.#base, stream, {
+        openPublisher(paths, this.#voice.track !== null, {
           onEnd,
           onRefused: (detail) => this.#refused(detail),
+          onVoice: (trouble) => this.#voicePanel.tell(trouble && describeVoiceTrouble(trouble)),
         }),
       onTrouble: (trouble) => this.#panel.tell(trouble && describePublishTrouble(trouble)),
       onTakenOver: () => this.#takenOver(stream),
@@ -310,10 +320,15 @@ export class Publishing {
 
   /** @param {string} camera device id */
   async #useCamera(camera) {
-    for (const track of this.#camera?.getTracks() ?? []) track.stop();
     this.#driver.calibration.clear(); // it was measured with another camera
     this.#remember({ camera });
-    await this.#openCamera(camera).catch((error) => this.#tellTrouble(error));
+    await this.#camera.open(camera).catch((error) => this.#tellTrouble(error));
+  }
+
+  /** @param {string} microphone device id, "" or `NO_MICROPHONE` */
+  async #useMicrophone(microphone) {
+    this.#remember({ microphone });
+    if (this.#faces) await this.#voice.use(microphone); // else when the user goes live
   }
 
   /** @param {Partial<import("./remembered_choices.js").Choices>} choices */

@@ -5,14 +5,23 @@ const KEY = "telewarp.publish";
 /**
  * @typedef {object} Choices
  * @property {string} stream
+ * @property {string} name in calls
  * @property {string} avatar
  * @property {boolean} mirrored
  * @property {boolean} mesh whether the tracked mesh is shown
  * @property {string} [camera] device id
+ * @property {string} microphone device id, "" for the default, or `NO_MICROPHONE`
  */
 
 /** @type {Choices} */
-const DEFAULTS = { stream: "me", avatar: "default", mirrored: true, mesh: true };
+const DEFAULTS = {
+  stream: "me",
+  name: "",
+  avatar: "default",
+  mirrored: true,
+  mesh: true,
+  microphone: "",
+};
 
 /** @returns {Choices} */
 export function recallChoices() {

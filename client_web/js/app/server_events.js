@@ -7,6 +7,7 @@ export class ServerEvents {
   #viewClock;
   #errorLine;
   #onDraining;
+  #onVoice;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #errorTimer;
 
   /**
@@ -15,12 +16,14 @@ export class ServerEvents {
    * @param {{fps: number}} viewClock
    * @param {{textContent: string | null}} errorLine shows the server's error messages
    * @param {() => void} onDraining
+   * @param {(event: import("../connection/messages.js").VoiceEvent) => void} [onVoice]
    */
-  constructor(telemetry, viewClock, errorLine, onDraining) {
+  constructor(telemetry, viewClock, errorLine, onDraining, onVoice = () => {}) {
     this.#telemetry = telemetry;
     this.#viewClock = viewClock;
     this.#errorLine = errorLine;
     this.#onDraining = onDraining;
+    this.#onVoice = onVoice;
   }
 
   /**
@@ -34,6 +37,7 @@ export class ServerEvents {
       this.#telemetry.pongReceived(event, performance.now());
       this.#viewClock.fps = event.fps ?? this.#viewClock.fps;
     }
+    if (event.type === "voice") this.#onVoice(event);
     if (event.type === "error") this.#showError(event.detail);
     if (event.type === "draining") this.#onDraining();
   }

@@ -8,6 +8,7 @@ import { NO_WEBGL_TEXT } from "../panels/texts.js";
  * @property {() => void} resetView
  * @property {() => void} followEyes switches the head-tracked view on or off
  * @property {() => void} release
+ * @property {() => void} mute switches the sound, or one's own microphone on a page that publishes
  * @property {() => void} saveFrames
  * @property {() => void} showStatistics called when the panel of stages is opened or closed
  * @property {Pick<import("../reprojection/late_reprojection.js").LateReprojection,
@@ -55,6 +56,7 @@ export class Toolbar {
       c: () => this.#toggleControls(),
       f: () => this.#toggleFullscreen(),
       e: this.#actions.followEyes,
+      m: this.#actions.mute,
       l: () => find(this.#page, "#publish-link").click(),
       escape: () => this.#toggleControls(false),
     };

@@ -160,7 +160,10 @@ export class ConnectionManager {
       if (trouble?.kind !== "full") this.#delivery = "webrtc";
       return trouble ?? new Trouble("lost");
     }
-    return this.#watchUntilReplaced(session, this.#retries);
+    const ended = await this.#watchUntilReplaced(session, this.#retries);
+    // The next answer tells why a token is refused, which browsers hide for a WebSocket.
+    if (ended.kind === "expired") this.#delivery = "webrtc";
+    return ended;
   }
 
   /**

@@ -25,6 +25,7 @@ export function mayUseJpeg(trouble) {
 export class Candidate {
   #events;
   /** @type {MediaStream | null} */ #stream = null;
+  /** @type {RTCRtpReceiver | null} */ #voice = null;
   #adopted = false;
 
   /** @param {SessionEvents} events */
@@ -34,8 +35,15 @@ export class Candidate {
 
   /** @returns {SessionEvents} for the session in the background */
   get events() {
+    const { onVoice } = this.#events;
     return {
       ...this.#events,
+      ...(onVoice && {
+        onVoice: (/** @type {RTCRtpReceiver} */ receiver) => {
+          this.#voice = receiver;
+          if (this.#adopted) onVoice(receiver);
+        },
+      }),
       onVideo: (stream) => {
         this.#stream = stream;
         if (this.#adopted) this.#events.onVideo(stream);
@@ -53,6 +61,7 @@ export class Candidate {
   adopt() {
     this.#adopted = true;
     if (this.#stream) this.#events.onVideo(this.#stream);
+    if (this.#voice) this.#events.onVoice?.(this.#voice);
     this.#events.onReady();
   }
 }

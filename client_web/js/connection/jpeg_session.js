@@ -167,8 +167,10 @@ export class JpegSession {
    * @param {string} reason
    */
   #closeReason(socket, code, reason) {
-    if (this.id !== null) return new Trouble("lost", { detail: reason });
     const facts = { status: code - CLOSE_CODE_BASE, detail: reason };
+    if (this.id !== null) {
+      return new Trouble(facts.status === 401 ? "expired" : "lost", { detail: reason });
+    }
     if (facts.status === 404) return new Trouble("unknown-stream", facts);
     if (facts.status === 503) {
       // The server may also be starting or shutting down: the answer to joining the queue states which.

@@ -13,6 +13,9 @@ const OPEN_TIMEOUT_MS = 10_000;
  * @typedef {object} MeshPublisher
  * @property {(text: string) => boolean} send a frame now or never; returns whether it was sent
  * @property {() => void} close
+ * @property {(track: MediaStreamTrack | null) => Promise<void>} [useVoice] sends another voice, or
+ *   none; missing where the connection cannot send one
+ * @property {() => Promise<number>} [voiceBytes] of voice sent so far, without headers
  *
  * @typedef {object} PublisherEvents
  * @property {(trouble: Trouble) => void} onEnd the connection has ended by itself

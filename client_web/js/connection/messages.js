@@ -37,6 +37,7 @@
  * @typedef {object} ServerTimes milliseconds on the server's clock
  * @property {number | null} view_received
  * @property {number | null} mesh_received
+ * @property {number | null} mesh_captured
  * @property {number | null} drawn
  * @property {number} encoded
  * @property {number} sent
@@ -47,9 +48,15 @@
  * @property {number} received_at_ms the server's clock
  * @property {number} [fps] highest frame rate the server renders
  *
+ * @typedef {object} VoiceEvent when the sound of a packet of the voice was captured
+ * @property {"voice"} type
+ * @property {number} rtp_timestamp 48 kHz
+ * @property {number} captured_at_ms the server's clock
+ *
  * @typedef {{type: "error", detail: string}} ErrorEvent a message of this page was refused
  * @typedef {{type: "draining"}} DrainingEvent the server shuts down soon
- * @typedef {FrameEvent | PongEvent | ErrorEvent | DrainingEvent} ServerEvent
+ * @typedef {{type: "expired", detail: string}} ExpiredEvent the token has expired: the session ends
+ * @typedef {FrameEvent | PongEvent | VoiceEvent | ErrorEvent | DrainingEvent | ExpiredEvent} ServerEvent
  */
 
 const DECIMALS = 1e4; // an expression value rounded to 0.0001 differs by less than one grey level
@@ -155,7 +162,10 @@ export function toEvent(message) {
   if (message?.type === "frame" && Number.isInteger(message.rtp_timestamp)) return message;
   if (message?.type === "pong" && Number.isFinite(message.sent_at_ms)) return message;
   if (message?.type === "draining") return message;
-  if (message?.type === "error" && typeof message.detail === "string") return message;
+  if (message?.type === "voice" && Number.isFinite(message.captured_at_ms)) return message;
+  if (["error", "expired"].includes(message?.type) && typeof message.detail === "string") {
+    return message;
+  }
   return null;
 }
 

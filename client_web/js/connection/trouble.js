@@ -2,7 +2,7 @@
 
 /**
  * @typedef {"unsupported" | "unreachable" | "unknown-stream" | "full" | "ending" | "not-ready"
- *   | "sign-in" | "refused" | "blocked" | "lost" | "stalled" | "undecodable"} TroubleKind
+ *   | "sign-in" | "expired" | "refused" | "blocked" | "lost" | "stalled" | "undecodable"} TroubleKind
  *
  * @typedef {object} TroubleFacts
  * @property {string} [detail] the server's or the browser's own words
@@ -29,9 +29,17 @@ export class Trouble extends Error {
   }
 }
 
-// These do not pass sooner when nothing is sent, so the wait does not grow.
+// These do not pass sooner when nothing is sent, so the wait does not grow. An expired token is tried
+// at once: behind a router it was the host's, and the page's own is still valid. If not, the server
+// refuses it, and the page asks for another one.
 /** @type {Partial<Record<TroubleKind, number>>} */
-const CONSTANT_WAIT_S = { "unknown-stream": 5, refused: 10, blocked: 6, undecodable: 10 };
+const CONSTANT_WAIT_S = {
+  "unknown-stream": 5,
+  expired: 0,
+  refused: 10,
+  blocked: 6,
+  undecodable: 10,
+};
 
 /**
  * Return how long to wait before the next attempt.

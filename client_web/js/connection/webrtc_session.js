@@ -15,6 +15,7 @@ const MAX_BUFFERED_BYTES = 65_536; // poses queued behind this much data would a
 /**
  * @typedef {object} SessionEvents
  * @property {(stream: MediaStream) => void} onVideo
+ * @property {(receiver: RTCRtpReceiver) => void} [onVoice] missing on a page that is to hear none
  * @property {(event: import("./messages.js").ServerEvent) => void} onEvent
  * @property {() => void} onReady messages can be sent
  * @property {() => boolean} isVisible whether the page is visible: a hidden one may stop decoding
@@ -67,6 +68,7 @@ export class WebRtcSession {
       this.#address = await openSession(this.#pc, endpoint, {
         signal: AbortSignal.any([signal, timeout]),
         ticket,
+        readAnswer: separateVoice,
       });
     } catch (error) {
       if (timeout.aborted) throw new Trouble("unreachable", { detail: "no answer in time" });
@@ -116,14 +118,19 @@ export class WebRtcSession {
   #prepare() {
     const { receiver } = this.#pc.addTransceiver("video", { direction: "recvonly" });
     if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0; // lowest latency
+    if (this.#events.onVoice) this.#pc.addTransceiver("audio", { direction: "recvonly" });
     // Unordered and unreliable: a lost pose is replaced by the next one.
     const view = this.#pc.createDataChannel("view", { ordered: false, maxRetransmits: 0 });
     view.onopen = () => this.#events.onReady();
     this.#pc.createDataChannel("events").onmessage = ({ data }) => {
       const event = parseEvent(data);
       if (event) this.#events.onEvent(event);
+      if (event?.type === "expired") this.#end(new Trouble("expired", { detail: event.detail }));
     };
-    this.#pc.ontrack = ({ track }) => this.#events.onVideo(new MediaStream([track]));
+    this.#pc.ontrack = ({ track, receiver }) => {
+      if (track.kind === "audio") this.#events.onVoice?.(receiver);
+      else this.#events.onVideo(new MediaStream([track]));
+    };
     this.#pc.onconnectionstatechange = () => this.#connectionChanged();
     return view;
   }
@@ -153,7 +160,8 @@ export class WebRtcSession {
     const now = performance.now();
     const media = this.#media;
     if (bytes !== media.bytes) Object.assign(media, { bytes, bytesAt_ms: now });
-    if (frames !== media.frames || !this.#events.isVisible()) {
+    // Before the first data there is nothing to decode: a busy server may still fill the first cache.
+    if (!bytes || frames !== media.frames || !this.#events.isVisible()) {
       Object.assign(media, { frames, framesAt_ms: now });
     }
     if (!this.#connected) return; // connecting has a timeout of its own
@@ -161,4 +169,19 @@ export class WebRtcSession {
     if (now - media.bytesAt_ms > timeout_ms) this.#end(new Trouble("stalled"));
     else if (now - media.framesAt_ms > DECODE_TIMEOUT_MS) this.#end(new Trouble("undecodable"));
   }
+}
+
+/**
+ * Put the voice of an answer into a media stream of its own. The browser would align both tracks of
+ * one stream, and hold the video back where the voice takes longer; this page holds back the voice.
+ *
+ * @param {string} sdp
+ * @returns {string}
+ */
+export function separateVoice(sdp) {
+  const [session, ...sections] = sdp.split(/^(?=m=)/m);
+  const separated = sections.map((section) =>
+    section.startsWith("m=audio") ? section.replace(/^a=msid:\S+/m, "a=msid:voice") : section,
+  );
+  return [session, ...separated].join("");
 }

@@ -1,4 +1,5 @@
-// WHEP signalling (draft-ietf-wish-whep): SDP over HTTP, one request to join and one to leave.
+// WHEP and WHIP signalling (draft-ietf-wish-whep, RFC 9725): SDP over HTTP, one request to join and one to
+// leave.
 
 import { access } from "./access.js";
 import { iceServers } from "./ice.js";
@@ -16,16 +17,17 @@ import { messageOf, Trouble } from "./trouble.js";
  * it does not know.
  *
  * @param {RTCPeerConnection} pc with its transceivers and data channels already added
- * @param {URL} endpoint the stream's WHEP address
- * @param {{signal?: AbortSignal, ticket?: string | null, fetch?: Fetch}} [options] `ticket`: of the
- *   queue, once its turn has come
+ * @param {URL} endpoint the stream's WHEP or WHIP address
+ * @param {{signal?: AbortSignal, ticket?: string | null, fetch?: Fetch,
+ *   readAnswer?: (sdp: string) => string}} [options] `ticket`: of the queue, once its turn has come;
+ *   `readAnswer`: returns what is applied of the answer
  * @returns {Promise<URL>} the session's address, for `closeSession`
  * @throws {Trouble} if the server cannot be reached or refuses
  */
 export async function openSession(
   pc,
   endpoint,
-  { signal, ticket = null, fetch = access.fetch } = {},
+  { signal, ticket = null, fetch = access.fetch, readAnswer = (sdp) => sdp } = {},
 ) {
   const offer = await pc.createOffer();
   const response = await post(fetch, endpoint, offer.sdp ?? "", signal, ticket);
@@ -42,7 +44,7 @@ export async function openSession(
       sendCandidates(pc, session, fetch);
     }
     await pc.setLocalDescription(offer);
-    await pc.setRemoteDescription({ type: "answer", sdp: await response.text() });
+    await pc.setRemoteDescription({ type: "answer", sdp: readAnswer(await response.text()) });
     signal?.throwIfAborted();
   } catch (error) {
     await closeSession(session, { fetch }); // otherwise the server renders until it times out

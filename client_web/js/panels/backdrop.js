@@ -1,4 +1,4 @@
-// Gives the page the colour of the image's own background, so that the video has no visible edge.
+// Gives the page, or a tile of it, the colour of the image's own background, so that the video has no visible edge.
 
 const SIDE_PX = 24; // of the small copy that the border's colour is read from
 const UPDATE_EVERY_MS = 1000;
@@ -9,12 +9,13 @@ export class Backdrop {
   #context;
 
   /**
-   * @param {Document} page whose custom property `--studio` receives the colour
+   * @param {Document} page
    * @param {() => HTMLVideoElement | HTMLCanvasElement} image returns the displayed image
+   * @param {HTMLElement} [element] whose custom property `--studio` receives the colour
    */
-  constructor(page, image) {
+  constructor(page, image, element = page.documentElement) {
     this.#image = image;
-    this.#element = page.documentElement;
+    this.#element = element;
     const canvas = page.createElement("canvas");
     canvas.width = SIDE_PX;
     canvas.height = SIDE_PX;

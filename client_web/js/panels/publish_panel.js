@@ -1,5 +1,6 @@
 // The panel that goes live from a camera. Shows and reports; decides nothing.
 
+import { AvatarCards } from "./avatar_cards.js";
 import { CameraPreview } from "./camera_preview.js";
 import { find } from "./dom.js";
 
@@ -23,7 +24,7 @@ import { find } from "./dom.js";
 
 export class PublishPanel {
   #element;
-  #actions;
+  #cards;
 
   /** One's own camera. */
   preview;
@@ -34,7 +35,7 @@ export class PublishPanel {
    */
   constructor(element, actions) {
     this.#element = element;
-    this.#actions = actions;
+    this.#cards = new AvatarCards(element, actions.avatarChosen);
     this.preview = new CameraPreview(find(element, ".camera"));
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -87,21 +88,7 @@ export class PublishPanel {
    * @param {string} chosen
    */
   showAvatars(avatars, chosen) {
-    const document = this.#element.ownerDocument;
-    const cards = avatars.map(({ id, name }) => {
-      const label = document.createElement("label");
-      const input = document.createElement("input");
-      const image = document.createElement("img");
-      const text = document.createElement("span");
-      Object.assign(input, { type: "radio", name: "avatar", value: id, checked: id === chosen });
-      input.addEventListener("change", () => this.#actions.avatarChosen(id));
-      image.alt = "";
-      image.dataset.portrait = id;
-      text.textContent = name;
-      label.append(input, image, text);
-      return label;
-    });
-    find(this.#element, "[data-avatars]").replaceChildren(...cards);
+    this.#cards.show(avatars, chosen);
   }
 
   /**
@@ -111,9 +98,7 @@ export class PublishPanel {
    * @param {string} address
    */
   showPortrait(avatar, address) {
-    /** @type {NodeListOf<HTMLImageElement>} */
-    const images = this.#element.querySelectorAll("img[data-portrait]");
-    for (const image of images) if (image.dataset.portrait === avatar) image.src = address;
+    this.#cards.showPortrait(avatar, address);
   }
 
   /** Ask for a token. */

@@ -31,6 +31,35 @@ const CAMERA_TEXTS = {
   },
 };
 
+/** @type {Record<string, PublishText>} by the name of the browser's error */
+const MICROPHONE_TEXTS = {
+  insecure: {
+    title: "The microphone needs a secure address",
+    detail: "Browsers allow it only under https:// and on this machine. Your face is sent.",
+  },
+  NotAllowedError: {
+    title: "The microphone is blocked",
+    detail:
+      "Your face is sent without your voice. Allow the microphone for this page, then choose it again.",
+  },
+  NotFoundError: {
+    title: "No microphone was found",
+    detail: "Your face is sent without your voice. Connect a microphone, then choose it.",
+  },
+  NotReadableError: {
+    title: "The microphone cannot be used",
+    detail:
+      "Your face is sent without your voice. Another program may be using it, or it was unplugged.",
+  },
+};
+
+/** @type {Partial<Record<import("../connection/trouble.js").TroubleKind, string>>} */
+const VOICE_TEXTS = {
+  blocked:
+    "A firewall, a VPN or a browser setting may block WebRTC (UDP). Your face is sent without your voice.",
+  unsupported: "This browser has no WebRTC. Your face is sent without your voice.",
+};
+
 /** @type {Record<import("../tracking/tracker_trouble.js").TroubleKind, PublishText>} */
 const TRACKER_TEXTS = {
   "files-missing": {
@@ -65,6 +94,34 @@ const TRACKER_TEXTS = {
 export function describeCameraTrouble(error) {
   const { name, message } = /** @type {Error} */ (error);
   return CAMERA_TEXTS[name] ?? { title: "The camera does not start", detail: message };
+}
+
+/**
+ * Describe why there is no microphone.
+ *
+ * @param {unknown} error of `openMicrophone`
+ * @returns {PublishText}
+ */
+export function describeMicrophoneTrouble(error) {
+  const { name, message } = /** @type {Error} */ (error);
+  return MICROPHONE_TEXTS[name] ?? { title: "The microphone does not start", detail: message };
+}
+
+/**
+ * Describe why the voice is not sent although there is a microphone.
+ *
+ * @param {import("../connection/trouble.js").Trouble} trouble
+ * @returns {PublishText}
+ */
+export function describeVoiceTrouble({ kind, status, detail }) {
+  const title = "Your voice is not sent";
+  if (status === 409) {
+    return {
+      title,
+      detail: "Somebody else publishes the voice of this stream. Your face is sent.",
+    };
+  }
+  return { title, detail: VOICE_TEXTS[kind] ?? `The server answers: ${detail || kind}.` };
 }
 
 /**

@@ -70,6 +70,8 @@ export function describeTrouble(trouble, { stream, host }) {
           sentence(trouble.detail) ||
           "You need a token to watch this stream. Please ask the operator of the server for one.",
       };
+    case "expired":
+      return { title: "The token has expired", detail: "Asking the server again." };
     case "refused":
       return {
         title:

@@ -40,6 +40,7 @@ export class Telemetry {
   /** @type {Map<string, PercentileWindow>} */ #serverStages = new Map();
   #measurable = true;
   #serverErrors = 0;
+  /** @type {number | null} */ #faceShown = null;
   #clock = new ServerClock();
 
   /** Every frame displayed in the last minutes. */
@@ -47,6 +48,14 @@ export class Telemetry {
 
   /** Transit times of views. */
   transit = new Transit();
+
+  /**
+   * Called for the first displayed frame of each mesh frame, with the latter's time of capture on the
+   * server's clock and the former's time of display on this page's.
+   *
+   * @type {(captured_at_ms: number, displayed_at_ms: number) => void}
+   */
+  onFace = () => {};
 
   /** One record per frame. What is sent must be recorded here. */
   journal = new FrameJournal((frame, skipped) => this.#measure(frame, skipped));
@@ -172,6 +181,7 @@ export class Telemetry {
   #measure(frame, skipped) {
     const { event, displayed_at_ms, origin } = frame;
     this.transit.displayed(frame, skipped);
+    this.#tellFace(frame);
     const latency_ms = origin ? displayed_at_ms - origin.moved_at_ms : null;
     if (origin && latency_ms !== null) {
       this.#poseToPhoton.add(latency_ms, displayed_at_ms);
@@ -192,6 +202,14 @@ export class Telemetry {
       clock_error_ms: clock?.error_ms ?? null,
       stages: frameStages(frame, clock?.offset_ms ?? null),
     });
+  }
+
+  /** @param {DisplayedFrame} frame */
+  #tellFace({ event, displayed_at_ms }) {
+    const captured_at_ms = event.clock_ms?.mesh_captured ?? null;
+    if (captured_at_ms === null || event.mesh_seq === this.#faceShown) return;
+    this.#faceShown = event.mesh_seq ?? null;
+    this.onFace(captured_at_ms, displayed_at_ms);
   }
 
   /**

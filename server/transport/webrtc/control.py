@@ -22,6 +22,9 @@ EVENTS = "events"
 _FULL_BUFFER = 64 * 1024
 """Buffered bytes above which events are dropped, because the viewer does not read them."""
 
+_VOICE_INTERVAL_S = 0.25
+"""Seconds between `voice` events: in between, the page counts on by the RTP timestamps."""
+
 
 class Control:
     """Both data channels of one session.
@@ -36,6 +39,7 @@ class Control:
         self._channel = ViewerChannel(session, self.send)
         self._note_keepalive = on_keepalive
         self._events: RTCDataChannel | None = None
+        self._voice_reported_at = float("-inf")
 
     def attach(self, channel: RTCDataChannel) -> None:
         """Use a channel that the browser has opened, by its label."""
@@ -58,16 +62,38 @@ class Control:
         self._note_keepalive()
         self._channel.receive(text)
 
-    def report(self, frame: Frame, rtp_timestamp: int) -> None:
-        """Send the `frame` event of a frame: its view, stages and clock."""
+    def report(self, frame: Frame, rtp_timestamp: int, captured_at: float | None) -> None:
+        """Send the `frame` event of a frame: its view, stages and clock.
+
+        Args:
+            frame: As it was encoded.
+            rtp_timestamp: Of its packets.
+            captured_at: When the mesh frame that it shows was captured, seconds.
+        """
         event = frame_event(frame)
         self.send(
             event
             | {
                 "rtp_timestamp": rtp_timestamp,
                 "convert_ms": round(frame.convert_ms, 2),
-                "clock_ms": frame_clock(frame, time.monotonic()),
+                "clock_ms": frame_clock(frame, time.monotonic(), captured_at),
             }
+        )
+
+    def report_voice(self, rtp_timestamp: int, captured_at: float) -> None:
+        """Tell which RTP timestamp of the voice was captured when, but not for every packet.
+
+        Args:
+            rtp_timestamp: 48 kHz.
+            captured_at: Seconds.
+        """
+        now = time.monotonic()
+        if now - self._voice_reported_at < _VOICE_INTERVAL_S:
+            return
+        self._voice_reported_at = now
+        captured_at_ms = round(captured_at * 1e3, 2)
+        self.send(
+            {"type": "voice", "rtp_timestamp": rtp_timestamp, "captured_at_ms": captured_at_ms}
         )
 
     def send(self, event: Mapping[str, Any]) -> None:

@@ -1,6 +1,8 @@
-"""When the content of a track was received, by RTP timestamp: lips and voice are aligned by it."""
+"""When the content of a track was captured, by RTP timestamp: lips and voice are aligned by it."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from server.pool.frame import Frame
 from server.protocol.states import MeshState
@@ -26,12 +28,12 @@ class MediaClock:
         self._anchor: tuple[int, float] | None = None
 
     @property
-    def is_set(self) -> bool:
-        """Whether there was an observation."""
-        return self._anchor is not None
+    def anchor(self) -> tuple[int, float] | None:
+        """A pair on the line, near the last observation; None before the first one."""
+        return self._anchor
 
     def note(self, timestamp: int, at: float) -> None:
-        """Observe that what has this RTP timestamp was received at `at`, seconds."""
+        """Observe that what has this RTP timestamp was captured at `at`, seconds."""
         if self._anchor is not None:
             expected = self._anchor[1] + _signed(timestamp - self._anchor[0]) / self._rate
             if abs(at - expected) < _LONGEST_ERROR_S:
@@ -47,16 +49,21 @@ class MediaClock:
 
 
 class FrameClock(MediaClock):
-    """A `MediaClock` of rendered frames: of the mesh frames that they show."""
+    """A `MediaClock` of rendered frames: of the mesh frames that they show.
 
-    def __init__(self) -> None:
+    Args:
+        captured_at: Returns when a mesh frame was captured, `time.monotonic()` seconds.
+    """
+
+    def __init__(self, captured_at: Callable[[MeshState], float]) -> None:
         super().__init__(VIDEO_CLOCK_RATE)
+        self._captured_at = captured_at
         self._shown: MeshState | None = None
 
     def note_frame(self, timestamp: int, frame: Frame) -> None:
         """Observe a frame that was sent.
 
-        It stands for the moment at which its mesh frame was received, if it is the first to show
+        It stands for the moment at which its mesh frame was captured, if it is the first to show
         it; until there was such a frame, for the moment at which it was rendered.
         """
         mesh, rendered_at = frame.inputs.mesh, frame.rendered_at
@@ -68,8 +75,8 @@ class FrameClock(MediaClock):
         )
         self._shown = mesh
         if is_live and mesh is not None:
-            self.note(timestamp, mesh.received_at)
-        elif not self.is_set:
+            self.note(timestamp, self._captured_at(mesh))
+        elif self.anchor is None:
             self.note(timestamp, rendered_at)
 
 

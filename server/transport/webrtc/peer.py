@@ -25,7 +25,9 @@ from server.encoding.rate import RateControl
 from server.errors import IceRestartError, SessionClosedError
 from server.network.addresses import CandidatePolicy, Reachability
 from server.network.ice_servers import IceServers
+from server.protocol.states import MeshState
 from server.sessions.session import Session
+from server.streams.voice import VoicePacket
 from server.transport.webrtc.aiortc_internals.candidate_gathering import as_aiortc, gather_within
 from server.transport.webrtc.aiortc_internals.ice_checks import observe_checks
 from server.transport.webrtc.aiortc_internals.inbound_limits import limit_inbound
@@ -68,7 +70,8 @@ class PeerOptions:
     """Maximum frames per second."""
     codecs: tuple[Codec, ...]
     """The preferred one first."""
-    open_h264: OpenCodec
+    open_h264: Callable[[str], OpenCodec]
+    """Returns what opens the H.264 encoder of frames that a device renders."""
     start_bitrate: int | None
     """Bits per second; None for the default of the frame size."""
     highest_bitrate: int
@@ -118,7 +121,7 @@ class AiortcPeer:
         self._negotiation: Negotiation | None = None
         self._candidates = RemoteCandidates(options.candidates)
         self._watch: asyncio.Task[None] | None = None
-        self._frame_clock = FrameClock()
+        self._frame_clock = FrameClock(self._captured_at)
         self._voice: VoiceForwarder | None = None
         self._handshake: asyncio.Task[None] | None = None
 
@@ -217,10 +220,17 @@ class AiortcPeer:
 
     def _add_voice(self) -> None:
         """Send the stream's voice, of the publisher that it has or will have."""
-        self._voice = VoiceForwarder(self._session.stream.voice)
+        self._voice = VoiceForwarder(
+            self._session.stream.voice, self._captured_at, self._control.report_voice
+        )
         transceiver = self._connection.addTransceiver("audio", direction="sendonly")
         send_packets(transceiver.sender, self._voice.next_packet)
         report_media_time(transceiver.sender, self._voice.clock.timestamp_at)
+
+    def _captured_at(self, what: MeshState | VoicePacket) -> float:
+        clock = self._session.stream.capture_clock
+        received_at = what.received_at if isinstance(what, MeshState) else what.arrived_at
+        return clock.captured_at(what.captured_at_ms, received_at)
 
     def _build_encoder(self) -> H264Encoder:
         side = self._session.avatar.resolution
@@ -230,7 +240,7 @@ class AiortcPeer:
             fps=self._options.fps,
             bitrate=self._rate.target,
             highest_bitrate=self._options.highest_bitrate,
-            open_codec=self._options.open_h264,
+            open_codec=self._options.open_h264(self._session.slots.device),
         )
         self._session.target_bitrate = self._rate.target
         return self._encoder
@@ -257,7 +267,9 @@ class AiortcPeer:
         if ends_frame and self._track is not None and self._track.newest is not None:
             self._frame_clock.note_frame(rtp_timestamp, self._track.newest)
             self._session.note_stage("encode", self._track.newest.stages_ms["encode"])
-            self._control.report(self._track.newest, rtp_timestamp)
+            mesh = self._track.newest.inputs.mesh
+            captured_at = self._captured_at(mesh) if mesh else None
+            self._control.report(self._track.newest, rtp_timestamp, captured_at)
 
     def _key_frame_requested(self) -> None:
         if self._track is not None:

@@ -33,6 +33,10 @@ from server.publications.publications import Publication
 from server.streams.publishing import FRAMES_PER_S
 from server.streams.voice import VoicePacket
 from server.transport.webrtc.aiortc_internals.candidate_gathering import as_aiortc, gather_within
+from server.transport.webrtc.aiortc_internals.capture_time import (
+    CaptureTimes,
+    enable_capture_time,
+)
 from server.transport.webrtc.aiortc_internals.ice_checks import observe_checks
 from server.transport.webrtc.aiortc_internals.inbound_limits import limit_inbound
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
@@ -84,12 +88,14 @@ class AiortcPublisher:
     """
 
     def __init__(self, publication: Publication, options: PublisherOptions) -> None:
+        enable_capture_time()
         enable_loopback_fallback()
         servers = as_aiortc(options.ice_servers.with_credentials_for("server"))
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         self._publication = publication
         self._options = options
         self._rate = MessageRate(PACKETS_PER_S, PACKETS_PER_S)
+        self._capture_times = CaptureTimes()
         self._mesh_rate = MessageRate(FRAMES_PER_S, FRAMES_PER_S)
         self._candidates = RemoteCandidates(options.candidates)
         self._negotiation: Negotiation | None = None
@@ -174,7 +180,7 @@ class AiortcPublisher:
             counters.dropped += 1
             return
         counters.received += 1
-        self._publication.stream.voice.publish(
+        self._publication.stream.publish_voice(
             VoicePacket(
                 packet.payload,
                 packet.ssrc,
@@ -182,6 +188,7 @@ class AiortcPublisher:
                 packet.timestamp,
                 bool(packet.marker),
                 time.monotonic(),
+                self._capture_times.of(packet),
             )
         )
 

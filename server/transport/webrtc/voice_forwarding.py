@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
+from collections.abc import Callable
 
 from server.streams.voice import CLOCK_RATE, Voice, VoicePacket
 from server.transport.webrtc.aiortc_internals.voice_sender import OutgoingPacket
@@ -70,11 +71,20 @@ class VoiceForwarder:
 
     Args:
         voice: Of the stream that the viewer watches.
+        captured_at: Returns when a packet was captured, `time.monotonic()` seconds.
+        on_sent: Called with each packet's RTP timestamp and capture time, as the viewer gets it.
     """
 
-    def __init__(self, voice: Voice) -> None:
+    def __init__(
+        self,
+        voice: Voice,
+        captured_at: Callable[[VoicePacket], float],
+        on_sent: Callable[[int, float], None],
+    ) -> None:
         self.clock = MediaClock(CLOCK_RATE)
         """Of the packets as the viewer gets them."""
+        self._captured_at = captured_at
+        self._on_sent = on_sent
         self._voice = voice
         self._renumbering = Renumbering()
         self._waiting: deque[VoicePacket] = deque(maxlen=MOST_WAITING)
@@ -88,7 +98,9 @@ class VoiceForwarder:
             await self._arrived.wait()
         packet = self._waiting.popleft()
         outgoing = self._renumbering.next(packet)
-        self.clock.note(outgoing.timestamp, packet.arrived_at)
+        self.clock.note(outgoing.timestamp, self._captured_at(packet))
+        assert self.clock.anchor is not None  # it was just noted
+        self._on_sent(*self.clock.anchor)
         return outgoing
 
     def close(self) -> None:

@@ -12,7 +12,9 @@ function receiving() {
   };
   const viewClock = { fps: 60 };
   const errorLine = { textContent: "" };
-  const events = new ServerEvents(telemetry, viewClock, errorLine, () => calls.push("draining"));
+  const onVoice = ({ rtp_timestamp }) => calls.push(`voice ${rtp_timestamp}`);
+  const onDraining = () => calls.push("draining");
+  const events = new ServerEvents(telemetry, viewClock, errorLine, onDraining, onVoice);
   return { events, calls, viewClock, errorLine };
 }
 
@@ -22,7 +24,8 @@ test("events reach whom they concern", () => {
   events.receive({ type: "pong", sent_at_ms: 5, received_at_ms: 6, fps: 30 });
   events.receive({ type: "pong", sent_at_ms: 7, received_at_ms: 8 });
   events.receive({ type: "draining" });
-  assert.deepEqual(calls, ["frame 9", "pong 5", "pong 7", "draining"]);
+  events.receive({ type: "voice", rtp_timestamp: 3, captured_at_ms: 5 });
+  assert.deepEqual(calls, ["frame 9", "pong 5", "pong 7", "draining", "voice 3"]);
   assert.equal(viewClock.fps, 30);
 });
 

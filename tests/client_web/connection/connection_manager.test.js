@@ -96,6 +96,18 @@ test("after any other trouble it waits before it tries again", async () => {
   manager.close();
 });
 
+test("when a token expires the server is asked again at once, by a request that it can answer", async () => {
+  const { manager, made, reported } = watch();
+  await settled();
+  made[0].end(new Trouble("blocked"));
+  await settled();
+  made[1].end(new Trouble("expired"));
+  await until(() => made[2]);
+  assert.deepEqual(reported.slice(3), ["waiting: expired", "connecting", "webrtc"]);
+  assert.equal(made[2].kind, "webrtc");
+  manager.close();
+});
+
 test("video replaces the JPEG fallback once it connects, and its events are held back until then", async () => {
   const { manager, made, reported } = watch();
   await settled();

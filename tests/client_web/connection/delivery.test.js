@@ -35,6 +35,17 @@ test("a candidate's events are held back until it is adopted", () => {
   assert.equal(events.isVisible(), true);
 });
 
+test("a candidate's voice is held back with its video, where one is to be heard", () => {
+  const heard = [];
+  const parts = { onVideo: () => {}, onEvent: () => {}, onReady: () => {}, isVisible: () => true };
+  const candidate = new Candidate({ ...parts, onVoice: (receiver) => heard.push(receiver) });
+  candidate.events.onVoice("early");
+  assert.deepEqual(heard, []);
+  candidate.adopt();
+  assert.deepEqual(heard, ["early"]);
+  assert.equal("onVoice" in new Candidate(parts).events, false);
+});
+
 /** Tell whether a promise is fulfilled. */
 async function isDone(promise) {
   let done = false;

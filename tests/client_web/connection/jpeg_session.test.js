@@ -130,6 +130,16 @@ test("an open session that closes was lost; nothing is sent into a slow or close
   session.close();
 });
 
+test("an open session is closed with 4401 when its token expires", async () => {
+  const { session, opened, socket } = opening();
+  socket.receive({ type: "session", id: "abc" });
+  await opened;
+  socket.onclose({ code: 4401, reason: "the token has expired" });
+  const { kind, detail } = await session.ended;
+  assert.deepEqual([kind, detail], ["expired", "the token has expired"]);
+  session.close();
+});
+
 test("a browser without WebSocket is not supported", () => {
   delete globalThis.WebSocket;
   assert.throws(() => new JpegSession({}, {}), { kind: "unsupported" });

@@ -13,6 +13,7 @@ test("waits for a lost server grow, waits for a missing stream do not", () => {
   const waits = (kind) => [1, 2, 3].map(() => waitAfter(new Trouble(kind), backoff));
   assert.deepEqual(waits("unreachable"), [0.5, 1, 2]);
   assert.deepEqual(waits("unknown-stream"), [5, 5, 5]);
+  assert.deepEqual(waits("expired"), [0, 0, 0]);
 });
 
 test("without a token there is no other attempt until there is one", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-
+import { separateVoice } from "../../../client_web/js/connection/webrtc_session.js";
 import { closeSession, openSession } from "../../../client_web/js/connection/whep.js";
 
 const ENDPOINT = new URL("http://server.test/v1/streams/demo/whep");
@@ -189,4 +189,21 @@ test("a session on a host chosen by a router is ended there, with the token that
     globalThis.fetch = real;
   }
   assert.equal(requests[1].headers.get("Authorization"), "Bearer given");
+});
+
+test("the voice is applied as a stream of its own, which the browser does not align with the video", async () => {
+  const answer = [
+    "v=0",
+    "m=video 9 UDP/TLS/RTP/SAVPF 96",
+    "a=msid:one video0",
+    "m=audio 9 UDP/TLS/RTP/SAVPF 111",
+    "a=msid:one audio0",
+    "m=application 9 UDP/DTLS/SCTP webrtc-datachannel",
+    "",
+  ].join("\r\n");
+  const pc = new FakePeerConnection();
+  const location = { Location: "/v1/sessions/abc" };
+  const { fetch } = fakeFetch(() => new Response(answer, { status: 201, headers: location }));
+  await openSession(pc, ENDPOINT, { fetch, readAnswer: separateVoice });
+  assert.equal(pc.answer.sdp, answer.replace("a=msid:one audio0", "a=msid:voice audio0"));
 });

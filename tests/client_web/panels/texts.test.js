@@ -13,6 +13,7 @@ const KINDS = [
   "ending",
   "not-ready",
   "sign-in",
+  "expired",
   "refused",
   "blocked",
   "lost",

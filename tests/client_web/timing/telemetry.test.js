@@ -66,3 +66,28 @@ test("answered pings tell the server's clock until the session ends", () => {
   telemetry.restart();
   assert.equal(telemetry.measured(12).clock, null);
 });
+
+test("each face is told once, when its first frame is displayed", () => {
+  const telemetry = new Telemetry();
+  const told = [];
+  telemetry.onFace = (captured_ms, shown_ms) => told.push([captured_ms, shown_ms]);
+  for (const [i, mesh_seq, mesh_captured] of [
+    [1, null, null],
+    [2, 7, 1000],
+    [3, 7, 1000],
+    [4, 9, 1066],
+  ]) {
+    telemetry.eventReceived(
+      { type: "frame", rtp_timestamp: i, mesh_seq, clock_ms: { mesh_captured } },
+      i * 20,
+    );
+    telemetry.displayed(
+      { presentedFrames: i, expectedDisplayTime: i * 20 + 9, rtpTimestamp: i },
+      i * 20,
+    );
+  }
+  assert.deepEqual(told, [
+    [1000, 49],
+    [1066, 89],
+  ]);
+});

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,12 +92,66 @@ def test_other_weights_are_explained(
         ({"use_instance_norm": 1}, "use_instance_norm must be False, got 1"),
         ({"textureh": 16}, "textures must be square, got 32x16"),
         ({"network_size": None}, "network_size must be a number, got None"),
+        ({"network_size": float("nan")}, "network_size must be above 0, up to 2, got nan"),
+        ({"network_size": 1e9}, r"network_size must be above 0, up to 2, got 1e\+09"),
+        ({"texturew": 10**9, "textureh": 10**9}, "texturew must be above 0, up to 4096"),
+        ({"texturew": 4096, "textureh": 4096}, "holds no texture of the size in command"),
+        ({"cache_layer": "x\x1b" * 100}, r"cache_layer must be 3, got (x\?){20}\.\.\.$"),
     ],
 )
 def test_other_options_are_explained(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     write_checkpoint(tmp_path / "run", OPTIONS | options, {"model_state_dict": {}})
     with pytest.raises(CheckpointError, match=message):
         read_checkpoint(tmp_path / "run", 53)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "1" * 10_000, " " * 2_000_000])
+def test_options_that_are_no_json_of_theirs_are_explained(tmp_path: Path, text: str) -> None:
+    write_checkpoint(tmp_path / "run", OPTIONS, {})
+    (tmp_path / "run" / "commandline_args.txt").write_text(text)
+    with pytest.raises(CheckpointError, match="not the JSON of a training's options: "):
+        read_checkpoint(tmp_path / "run", 53)
+
+
+def test_weights_that_show_the_same_numbers_again_are_refused(tmp_path: Path) -> None:
+    endless = torch.zeros(1).expand(10**11)
+    write_checkpoint(tmp_path / "a", OPTIONS, {"model_state_dict": {"a": endless}})
+    with pytest.raises(CheckpointError, match="a must be a tensor of finite numbers"):
+        read_checkpoint(tmp_path / "a", 53)
+    often = dict.fromkeys(map(str, range(100)), torch.zeros(100_000))
+    write_checkpoint(tmp_path / "b", OPTIONS, {"model_state_dict": often})
+    with pytest.raises(CheckpointError, match="its weights have more bytes than the file"):
+        read_checkpoint(tmp_path / "b", 53)
+
+
+@pytest.mark.parametrize(
+    "saved", [torch.zeros(2).to_sparse(), torch.zeros(2, device="meta"), "text", None]
+)
+def test_weights_of_another_kind_are_refused(tmp_path: Path, saved: object) -> None:
+    write_checkpoint(tmp_path / "run", OPTIONS, {"model_state_dict": {"a\n": saved}})
+    with pytest.raises(CheckpointError, match=r"a\? must be a tensor of finite numbers"):
+        read_checkpoint(tmp_path / "run", 53)
+
+
+def test_compressed_records_are_refused(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "run", OPTIONS, {"model_state_dict": checkpoint_weights()})
+    path = tmp_path / "run" / "checkpoints" / "best_val_psnr.tar"
+    with zipfile.ZipFile(path) as archive:
+        records = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in records.items():
+            archive.writestr(name, data)
+    with pytest.raises(CheckpointError, match="expected records that are not compressed"):
+        read_checkpoint(tmp_path / "run", 53)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x02}q\x00.", b"\0" * 1000])
+def test_a_file_that_is_no_checkpoint_is_explained(tmp_path: Path, content: bytes) -> None:
+    write_checkpoint(tmp_path / "run", OPTIONS, {})
+    (tmp_path / "run" / "checkpoints" / "best_val_psnr.tar").write_bytes(content)
+    with pytest.raises(CheckpointError, match="not a checkpoint of plain weights") as error:
+        read_checkpoint(tmp_path / "run", 53)
+    assert str(error.value).isprintable()
 
 
 def test_a_folder_that_is_none_of_theirs_is_explained(tmp_path: Path) -> None:

@@ -67,6 +67,18 @@ def test_frames_come_back_as_they_were_written(folder: Path) -> None:
     assert (frames.size, frames.eye_position, frames.fov_y_rad) == (SIZE, (0.0, 0.0, 0.8), 0.5)
 
 
+def test_weights_of_pixels_come_back_where_there_are_any(folder: Path) -> None:
+    assert SplitReader(folder, "train").weights is None
+    create_split(folder / "val", [[moment(0), moment(1)]], SIZE, weighted=True)
+    image = np.zeros((SIZE, SIZE, 3), np.uint8)
+    for index in range(2):
+        write_frame(folder / "val", index, image, image[..., 0], image[..., 0] + 64 * index)
+    replace(DatasetInfo.read(folder), counts={"val": 2}).write(folder)
+    weights = SplitReader(folder, "val").weights
+    assert weights is not None
+    assert [int(weights(index).mean()) for index in range(2)] == [0, 64]
+
+
 def test_an_older_frame_stays_in_its_sequence(folder: Path) -> None:
     frames = SplitReader(folder, "train")
     assert [frames.older(2, age) for age in (0, 1, 2, 9)] == [2, 1, 0, 0]

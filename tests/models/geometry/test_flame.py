@@ -211,6 +211,12 @@ def test_a_texture_layout_is_taken_where_it_fits(npz: Path, tmp_path: Path) -> N
     (tmp_path / "t.obj").write_text("v 0 0 0\nf 1 1 1\n")
     with pytest.raises(HeadError, match="not a readable texture layout"):
         load_texture_space(tmp_path / "t.obj")
+    (tmp_path / "t.obj").write_text("vt 0 0\nf 1/1 1/2 1/1\n")
+    with pytest.raises(HeadError, match=r"ft must index 0\.\.0"):
+        load_texture_space(tmp_path / "t.obj")
+    (tmp_path / "t.obj").write_text(f"vt 0 0\nf 1/1 1/1 1/{10**30}\n")
+    with pytest.raises(HeadError, match="too large"):
+        load_texture_space(tmp_path / "t.obj")
 
 
 def test_an_unrolled_head_has_no_triangle_across_the_texture(npz: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models.runtime.base import Cache, TensorSpec
-from models.runtime.crossfade import FADE_S, Crossfade
+from models.runtime.crossfade import _LONGEST_STEP_S, FADE_S, Crossfade
 
 FRAME_S = FADE_S / 6
 
@@ -109,3 +109,56 @@ def test_each_new_cache_is_aligned_with_once(fade: Crossfade, mixer: Mixer) -> N
     blended = fade.follow(cache(3.0), 3, 10.0 + FRAME_S * 4)
     assert mixer.aligned == [(1, 2), (2, 3)]
     assert (blended["corners"] == 3).all()
+
+
+def place(blended: Cache) -> float:
+    """Return the value in float32, which bfloat16 rounds from 64 on."""
+    return blended["uv"][0].item()
+
+
+def played(fade: Crossfade, interval_s: float, caches: int, starts_s: float = 10.0) -> list[float]:
+    """Follow caches of the values 0, 1, 2, ... with one frame each; return what is shown."""
+    return [
+        place(fade.follow(cache(float(index)), index, starts_s + index * interval_s))
+        for index in range(caches)
+    ]
+
+
+@pytest.mark.parametrize("interval_s", [1 / 60, 1 / 30])
+def test_caches_that_come_as_fast_as_frames_are_shown_at_once(
+    fade: Crossfade, mixer: Mixer, interval_s: float
+) -> None:
+    shown = played(fade, interval_s, caches=80)
+    assert shown[-20:] == [float(index) for index in range(60, 80)]
+    assert not fade.fading
+    assert len(mixer.aligned) < 60, "a cache that is swapped in is still resampled"
+
+
+@pytest.mark.parametrize("interval_s", [0.05, 0.08, 0.15])
+def test_at_the_interval_of_cpu_workers_a_crossfade_keeps_its_whole_duration(
+    fade: Crossfade, interval_s: float
+) -> None:
+    played(fade, interval_s, caches=30)
+    begins_s = 10.0 + 29 * interval_s
+    fade.follow(cache(30.0), 30, begins_s + interval_s)
+    fade.follow(cache(30.0), 30, begins_s + interval_s + FADE_S - _LONGEST_STEP_S - 0.001)
+    assert fade.fading
+    fade.follow(cache(30.0), 30, begins_s + interval_s + FADE_S)
+    assert not fade.fading
+
+
+def test_the_duration_grows_with_the_interval(mixer: Mixer) -> None:
+    lags = []
+    for interval_s in (0.033, 0.038, 0.042, 0.047, 0.051):
+        shown = played(Crossfade(cache(-1.0), mixer), interval_s, caches=60)
+        lags.append(59 - shown[-1])
+    assert lags[0] == 0
+    assert lags == sorted(lags)
+    assert lags[-1] > 2
+
+
+def test_after_fast_caches_a_pause_brings_the_crossfade_back(fade: Crossfade) -> None:
+    played(fade, 1 / 60, caches=80)
+    shown = [place(fade.follow(cache(90.0), 90, 20.0 + FRAME_S * frame)) for frame in range(1, 8)]
+    assert 79 < shown[0] < 90
+    assert shown[-1] == 90

@@ -5,7 +5,7 @@ from torch import Tensor
 from models.data.samples import Truth
 from models.metrics.image_quality import ssim
 from models.networks.telewarp import Foreground
-from models.training.losses import ImageLoss, LossWeights, structure_distance
+from models.training.losses import ImageLoss, LossWeights, structure_distance, texture_loss
 
 
 @pytest.fixture
@@ -56,3 +56,31 @@ def test_structure_is_compared_at_several_resolutions(truth: Truth) -> None:
     assert structure_distance(noisy, truth.rgb, 2) < 0.6 * structure_distance(noisy, truth.rgb, 1)
     # At 12x12 the window still fits, at 6x6 it does not: a fourth resolution changes nothing.
     assert structure_distance(noisy, truth.rgb, 3) == structure_distance(noisy, truth.rgb, 4)
+
+
+def test_pixels_without_weight_cost_nothing(truth: Truth) -> None:
+    weight = torch.ones(2, 1, 48, 48)
+    weight[:, :, 10:20, 10:20] = 0
+    rgb = truth.rgb.clone()
+    rgb[:, :, 10:20, 10:20] = 0.9
+    image = exact(truth)._replace(rgb=rgb)
+    loss = ImageLoss(LossWeights())
+    assert loss(image, truth).item() > 0.02
+    assert loss(image, truth._replace(weight=weight)).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_a_weight_multiplies_the_error_of_its_pixels(truth: Truth) -> None:
+    rgb = truth.rgb.clone()
+    rgb[:, :, 10:20, 10:20] += 0.1
+    image = exact(truth)._replace(rgb=rgb)
+    loss = ImageLoss(LossWeights(structure=0, mask=0))
+    weight = torch.full((2, 1, 48, 48), 3.0)
+    once = loss(image, truth).item()
+    assert loss(image, truth._replace(weight=weight)).item() == pytest.approx(3 * once, rel=1e-5)
+
+
+def test_the_texture_does_not_learn_pixels_without_weight(truth: Truth) -> None:
+    wrong = truth.rgb + 0.2
+    none = truth._replace(weight=torch.zeros(2, 1, 48, 48))
+    assert texture_loss(wrong, truth).item() > 0.05
+    assert texture_loss(wrong, none).item() == 0

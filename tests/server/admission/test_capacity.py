@@ -16,8 +16,10 @@ from server.auth.grants import ANYONE
 from server.pool.fake import FakeEngineFactory, fake_avatar
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
+from server.pool.supervisor import Timeouts
 from server.sessions.registry import Sessions
 from server.streams.streams import Streams
+from tests.server.pool.test_pool import until
 
 
 def times(warp_s: Mapping[str, float], encode_s: float = 0.001, cores: int = 16) -> FrameTimes:
@@ -43,6 +45,49 @@ def test_on_a_cpu_the_warp_shares_the_cores_with_the_rest() -> None:
 def test_however_many_gpus_one_event_loop_sends_it_all() -> None:
     gpus = {f"cuda:{index}": 0.001 for index in range(8)}
     assert times(gpus, cores=128).frames_per_s == pytest.approx(1 / 0.0012)
+
+
+def test_launching_work_on_gpus_takes_the_event_loops_time() -> None:
+    gpus = {f"cuda:{index}": 0.001 for index in range(8)}
+    found = FrameTimes(gpus, 0.001, 128, 2, locked_s=dict.fromkeys(gpus, 0.0018))
+    assert found.frames_per_s == pytest.approx(1 / 0.003)
+    assert found.limit == "event loop"
+
+
+def test_the_cores_that_warps_on_gpus_take_are_counted() -> None:
+    gpus = {f"cuda:{index}": 0.004 for index in range(8)}
+    found = FrameTimes(gpus, 0.001, 2, 2, thread_s=dict.fromkeys(gpus, 0.0028))
+    # (2.8 + 1 + 1.2) ms of two cores, whatever the number of GPUs.
+    assert found.frames_per_s == pytest.approx(400)
+    assert found.limit == "cores"
+    assert found.on(["cuda:0"]).frames_per_s == pytest.approx(250)
+    assert found.on(["cuda:0"]).limit == "devices"
+
+
+def test_a_device_that_was_not_timed_counts_as_the_slowest_one() -> None:
+    found = times({"cuda:0": 0.01, "cuda:1": 0.02}).on(["cuda:0", "cuda:2", "cuda:3"])
+    assert found.warp_s == {"cuda:0": 0.01, "cuda:2": 0.02, "cuda:3": 0.02}
+
+
+async def test_the_session_limit_shrinks_with_a_lost_device_and_grows_again() -> None:
+    factory = FakeEngineFactory(device_names=("cuda:0", "cuda:1"), warp_s=0.02, rebuilds=False)
+    pool = RenderPool(PoolSettings(workers=1, timeouts=Timeouts(backoff_s=0.05)), factory)
+    await pool.start()
+    admission = Admission()
+    try:
+        await pool.wait_ready(20)
+        with ThreadPoolExecutor(1) as executor:
+            await find_capacity(pool, admission, 5.0, executor)
+        both = admission.capacity
+        factory.lost.add("cuda:0")
+        pool.gpu_memory()
+        await until(lambda: pool.devices == ("cuda:1",))
+        assert both // 2 <= admission.capacity <= both // 2 + 1 < both
+        factory.lost.clear()
+        await until(lambda: len(pool.devices) == 2)
+        assert admission.capacity == both
+    finally:
+        await pool.close()
 
 
 def test_a_lower_frame_rate_allows_more_viewers_and_a_higher_one_not_fewer() -> None:
@@ -88,7 +133,10 @@ async def test_capacity_is_measured_while_a_viewer_watches(monkeypatch: pytest.M
     await pool.close()
     assert 1 <= admission.capacity <= 2  # 100 warps a second at most
     assert admission.measurement is not None
-    assert admission.measurement.keys() == {"warp_ms", "encode_ms", "cores"}
+    assert admission.measurement.keys() == {
+        *("warp_ms", "encode_ms", "cores"),
+        *("frames_per_s", "limit"),
+    }
 
 
 class Unconnected:

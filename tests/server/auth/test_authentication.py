@@ -105,6 +105,21 @@ def test_without_tokens_requests_from_loopback_are_allowed(host: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("Face.Example", "https://face.example"),
+        ("face.example:443", "https://face.example"),
+        ("face.example", "http://FACE.example:80"),
+    ],
+)
+def test_a_page_of_this_server_may_be_named_in_every_form(host: str, origin: str) -> None:
+    authenticator = build_authenticator(Settings(insecure=True))
+    assert authenticator.identify(connection(host=host, origin=origin)).allows(Scope.VIEW)
+    allowed = build_authenticator(Settings(allowed_origins=origin.upper()))
+    assert allowed.identify(connection(host="localhost", origin=origin)).allows(Scope.VIEW)
+
+
 @pytest.mark.parametrize("host", ["attacker.example", "192.168.1.5:8000", "", "[", "127.0.0.1.de"])
 def test_without_tokens_a_name_that_was_pointed_here_is_refused(host: str) -> None:
     with pytest.raises(ForbiddenError, match="set --tokens"):
@@ -261,7 +276,7 @@ async def test_the_page_may_do_only_what_it_needs(file: Path) -> None:
 WASM = "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'"
 
 
-async def test_only_the_publish_page_and_the_workers_of_the_tracker_may_compile_wasm(
+async def test_only_pages_that_publish_and_the_workers_of_the_tracker_may_compile_wasm(
     file: Path,
 ) -> None:
     async with running(tokens=file) as client:
@@ -272,6 +287,7 @@ async def test_only_the_publish_page_and_the_workers_of_the_tracker_may_compile_
 
         for path in (
             "/?publish=me",
+            "/?call=us",
             "/?publish",
             "/index.html?stream=a&publish=b",
             "/js/tracking/module_worker.js",
@@ -282,6 +298,7 @@ async def test_only_the_publish_page_and_the_workers_of_the_tracker_may_compile_
         for path in (
             "/",
             "/?stream=publish",
+            "/?stream=call",
             "/js/main.js?publish=me",
             "/js/tracking/face_tracker.js",
             "/v1/streams?publish=me",

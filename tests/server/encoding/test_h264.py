@@ -25,9 +25,9 @@ def image(step: int) -> NDArray[np.uint8]:
 
 
 def noise(step: int) -> NDArray[np.uint8]:
-    """(SIDE, SIDE, 3) blocks that have nothing to do with those of other steps."""
-    small = np.random.default_rng(step).integers(0, 256, (SIDE // 8, SIDE // 8, 3), np.uint8)
-    return small.repeat(8, axis=0).repeat(8, axis=1)
+    """(SIDE, SIDE, 3) blocks of 4x4, too costly for any bitrate here, new at every step."""
+    small = np.random.default_rng(step).integers(0, 256, (SIDE // 4, SIDE // 4, 3), np.uint8)
+    return small.repeat(4, axis=0).repeat(4, axis=1)
 
 
 def build(bitrate: int = 1_500_000, highest_bitrate: int = 4_000_000) -> H264Encoder:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+from server.encoding import h264
 from server.encoding.h264 import H264Encoder, open_x264
-from server.encoding.nvenc import choose_h264, nvenc_options, open_nvenc
+from server.encoding.nvenc import choose_h264, nvenc_options, open_nvenc, open_or_x264
 
 
 def test_without_a_gpu_x264_encodes_and_one_line_is_logged(
@@ -22,7 +24,48 @@ def test_without_a_gpu_x264_encodes_and_one_line_is_logged(
         assert choose_h264() is open_x264
         assert choose_h264() is open_x264
     assert len(caplog.records) == 1
-    assert "no NVENC here" in caplog.text
+    assert "no NVENC for cpu" in caplog.text
+
+
+def test_a_session_that_nvenc_refuses_is_encoded_by_x264(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here, whose encoder may take the session")
+    encoder = H264Encoder(
+        128,
+        128,
+        fps=60,
+        bitrate=1_000_000,
+        highest_bitrate=2_000_000,
+        open_codec=partial(open_or_x264, open_nvenc),
+    )
+    image = np.full((128, 128, 3), 90, np.uint8)
+    assert encoder.encode(image, 0, key_frame=True).is_keyframe
+    assert "NVENC takes no more sessions" in caplog.text
+
+
+def test_each_gpu_encodes_its_own_frames_for_the_profile_that_is_negotiated() -> None:
+    assert nvenc_options(1_000_000, gpu=3)["gpu"] == "3"
+    assert nvenc_options(1_000_000)["gpu"] == "any"
+    assert nvenc_options(1_000_000)["profile"] == "baseline"
+
+
+def test_an_encoder_that_restarts_with_the_bitrate_follows_in_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(h264._RATE_STEPS, "libx264", h264._RATE_STEPS["h264_nvenc"])
+    encoder = H264Encoder(
+        128, 128, fps=60, bitrate=1_000_000, highest_bitrate=4_000_000, open_codec=open_x264
+    )
+    followed = []
+    for target in (1_150_000, 1_320_000, 1_520_000, 1_750_000, 1_700_000, 1_100_000, 9_000_000):
+        encoder.bitrate = target
+        followed.append(encoder.bitrate)
+    assert followed == [
+        *(1_000_000, 1_320_000, 1_320_000, 1_750_000, 1_750_000, 1_100_000),
+        4_000_000,
+    ]
 
 
 def test_a_frame_waits_for_no_other_and_the_rate_is_kept() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 
+import httpx2
 import pytest
 
 from tests.server.conftest import Served
@@ -45,3 +46,10 @@ def test_the_files_of_the_page_are_served(served: Served, path: str) -> None:
 )
 def test_a_private_file_is_not_served_by_another_spelling(served: Served, path: str) -> None:
     assert status(served, path) == 404
+
+
+def test_the_page_of_calls_is_served_where_the_query_names_one(http: httpx2.Client) -> None:
+    for path in ("/?call=us", "/?call", "/call.html"):
+        assert 'src="js/call.js"' in http.get(path).text, path
+    for path in ("/", "/?stream=call", "/index.html?call=us"):
+        assert 'src="js/main.js"' in http.get(path).text, path

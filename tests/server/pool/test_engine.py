@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import shutil
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -117,6 +119,62 @@ def test_devices_are_named_or_refused(avatars: Path) -> None:
         factory.devices("cuda:99")
     expected = tuple(f"cuda:{i}" for i in range(torch.cuda.device_count())) or ("cpu",)
     assert factory.devices("auto") == expected
+
+
+def pretend_gpus(
+    monkeypatch: pytest.MonkeyPatch, count: int, warning: str | None = None, build: str = "13.0"
+) -> None:
+    """Make torch report what it reports where a driver counts `count` GPUs."""
+
+    def is_available() -> bool:
+        if warning is not None:
+            warnings.warn(
+                f"{warning} (Triggered internally at CUDAFunctions.cpp:119.)", stacklevel=2
+            )
+        return count > 0 and warning is None
+
+    monkeypatch.setattr(torch.cuda, "is_available", is_available)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.setattr(torch.version, "cuda", build)
+
+
+OLD_DRIVER = (
+    "CUDA initialization: The NVIDIA driver on your system is too old (found version 11040)."
+)
+
+
+def test_gpus_of_a_driver_that_is_too_old_are_not_used_and_the_log_says_why_once(
+    avatars: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pretend_gpus(monkeypatch, 2, OLD_DRIVER)
+    factory = ModelEngineFactory(avatars)
+    with caplog.at_level(logging.INFO, "server.pool.engine"):
+        assert factory.devices("auto") == ("cpu",)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"no GPU can be used ({OLD_DRIVER}): rendering on the CPU"
+    ]
+    with pytest.raises(ValueError, match=r"one of auto, cpu here, got 'cuda' \(.*too old"):
+        factory.devices("cuda")
+
+
+def test_all_gpus_are_used_where_the_driver_can(
+    avatars: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend_gpus(monkeypatch, 2)
+    factory = ModelEngineFactory(avatars)
+    assert factory.devices("auto") == factory.devices("cuda") == ("cuda:0", "cuda:1")
+    assert factory.devices("cuda:1") == ("cuda:1",)
+    with pytest.raises(ValueError, match="auto, cpu, cuda:0, cuda:1 here, got 'cuda:2'"):
+        factory.devices("cuda:1,cuda:2")
+
+
+def test_without_a_gpu_one_line_says_that_the_cpu_renders(
+    avatars: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pretend_gpus(monkeypatch, 0)
+    with caplog.at_level(logging.INFO, "server.pool.engine"):
+        assert ModelEngineFactory(avatars).devices("auto") == ("cpu",)
+    assert caplog.text.count("no GPU can be used (none was found): rendering on the CPU") == 1
 
 
 def test_the_cpu_has_no_memory_of_its_own(avatars: Path) -> None:

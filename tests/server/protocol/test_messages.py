@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from server.errors import BadMessageError
+from server.protocol.json_bounds import split_array
 from server.protocol.messages import (
     LONGEST_EXPRESSION,
     MeshMessage,
@@ -245,6 +246,23 @@ def test_an_array_ends_at_its_first_error() -> None:
     assert next(frames).seq == 1
     with pytest.raises(BadMessageError, match=r"^1: expected an object, got 1$"):
         next(frames)
+
+
+@pytest.mark.parametrize(
+    ("text", "seqs"),
+    [
+        (rb'[{"seq": 1, "expression": {}}, {"seq": 2}]', [1, 2]),
+        (b"[ ]", []),
+        (b'[{"seq": 1}' + b" " * 60_000 + b"]", [1]),
+    ],
+)
+def test_an_array_is_split_between_its_elements(text: bytes, seqs: list[int]) -> None:
+    assert [frame.seq for frame in parse_mesh_frames(text, 8)] == seqs
+
+
+def test_quotes_and_brackets_inside_strings_end_nothing() -> None:
+    written = [rb'"a\\"', rb'"\""', rb'"\\\"],["', rb'"]"', rb'{"a": "}\\\\"}']
+    assert list(split_array(b"[" + b",".join(written) + b"]", 8)) == written
 
 
 def test_an_array_far_over_its_limit_is_not_read_to_its_end() -> None:

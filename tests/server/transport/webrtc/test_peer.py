@@ -21,6 +21,7 @@ from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtpPacket, pack_remb_fci
 from av import VideoFrame
 
 from server.pool.fake import Shown, decode_image
+from server.transport.webrtc import peer
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
 from server.transport.webrtc.aiortc_internals.playout_delay import (
     PLAYOUT_DELAY_URI,
@@ -448,6 +449,22 @@ async def test_a_viewer_that_never_connects_is_ended(
     response = await client.post(f"/v1/streams/{stream}/whep", content=offer, headers=SDP)
     viewer.address = response.headers["location"]
     await viewer.until_ended()
+    await viewer.leave()
+
+
+async def test_an_unfinished_handshake_frees_its_slot_before_silence_would(
+    client: httpx2.AsyncClient, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert peer.HANDSHAKE_S <= 4, "otherwise offers without a viewer hold the slots of others"
+    monkeypatch.setattr(peer, "HANDSHAKE_S", 0.3)
+    began = time.monotonic()
+    viewer = Viewer(client)
+    await viewer.connection.setLocalDescription(await viewer.connection.createOffer())
+    offer = viewer.connection.localDescription.sdp
+    response = await client.post(f"/v1/streams/{stream}/whep", content=offer, headers=SDP)
+    viewer.address = response.headers["location"]
+    await viewer.until_ended()
+    assert time.monotonic() - began < 2, "silence would end it after 2.5 s"
     await viewer.leave()
 
 

@@ -1,0 +1,123 @@
+// Publishes one's own face and voice to the stream of one's seat.
+
+import { FaceDriver } from "../tracking/face_driver.js";
+import { FacePublisher } from "./face_publisher.js";
+import { PublisherConnection } from "./publisher_connection.js";
+import { openPublisher, pathsTo } from "./publisher_path.js";
+
+const KEPT = 900; // faces whose capture time is remembered: 30 s
+
+/**
+ * @typedef {import("../tracking/face_tracker.js").TrackedFrame} TrackedFrame
+ * @typedef {import("../connection/trouble.js").Trouble} Trouble
+ *
+ * @typedef {object} CallPublisherEvents
+ * @property {(trouble: Trouble | null) => void} onTrouble the connection was lost; null: it is back
+ * @property {(trouble: Trouble | null) => void} onVoice whether the voice is sent: null, or why not
+ * @property {(detail: string) => void} onRefused the server refused a frame
+ */
+
+export class CallPublisher {
+  #base;
+  #voice;
+  #events;
+  #now;
+  #driver = new FaceDriver();
+  /** @type {FacePublisher | null} */ #faces = null;
+  /** @type {PublisherConnection | null} */ #connection = null;
+  /** @type {Map<number, number>} capture time by `seq` */ #captured = new Map();
+
+  /** The stream that is published. @type {string | null} */
+  stream = null;
+
+  /**
+   * @param {URL} base the server's address
+   * @param {() => MediaStreamTrack | null} voice the present microphone's track
+   * @param {CallPublisherEvents} events
+   * @param {() => number} now `performance.now`
+   */
+  constructor(base, voice, events, now) {
+    this.#base = base;
+    this.#voice = voice;
+    this.#events = events;
+    this.#now = now;
+    this.#driver.mirrored = false; // the others see a person, not a mirror
+  }
+
+  /**
+   * Publish to a stream instead of the one before.
+   *
+   * @param {string} stream
+   * @param {import("../connection/avatars.js").Avatar} avatar that it shows
+   * @throws {Trouble} if that fails; afterwards it is tried again and again
+   */
+  async open(stream, avatar) {
+    this.#connection?.close();
+    this.stream = stream;
+    const faces = new FacePublisher(this.#driver, avatar.expression_names, Date.now(), this.#now);
+    faces.journal = { meshSent: (seq, _sent_ms, captured_ms) => this.#sent(seq, captured_ms) };
+    this.#faces = faces;
+    const { onTrouble, onVoice, onRefused } = this.#events;
+    const paths = pathsTo(this.#base, stream, this.#voice);
+    this.#connection = new PublisherConnection(stream, avatar.id, {
+      // The stream belongs to the seat: it is neither created here nor taken over by others.
+      streams: { create: async () => true, find: async () => null },
+      faces,
+      voice: this.#voice,
+      open: (onEnd) => openPublisher(paths, this.#voice() !== null, { onEnd, onRefused, onVoice }),
+      onTrouble,
+      onTakenOver: () => {},
+    });
+    await this.#connection.open();
+  }
+
+  /** Send the voice of the present microphone instead of the one before. */
+  useVoice() {
+    void this.#connection?.useVoice();
+  }
+
+  /** @param {TrackedFrame} frame */
+  publish(frame) {
+    this.#faces?.publish(frame);
+  }
+
+  /** Take the next frames for the neutral face. */
+  calibrate() {
+    this.#driver.calibration.begin();
+  }
+
+  /** @returns {boolean} whether the neutral face is being measured */
+  get calibrating() {
+    return this.#driver.calibration.measuring;
+  }
+
+  /** @returns {readonly [number, number][]} `seq` and capture time of the last faces sent, page clock */
+  get captured() {
+    return [...this.#captured];
+  }
+
+  /** @returns {Promise<object | null>} for `window.telewarp` */
+  async stats() {
+    if (!this.#faces) return null;
+    const voice_bytes = (await this.#connection?.voiceBytes()) ?? null;
+    return { ...this.#faces.measured(this.#now()), voice_bytes };
+  }
+
+  /** Publish no longer. */
+  close() {
+    this.#connection?.close();
+    this.#connection = null;
+    this.#faces = null;
+  }
+
+  /**
+   * @param {number} seq
+   * @param {number | undefined} captured_ms
+   */
+  #sent(seq, captured_ms) {
+    this.#captured.set(seq, captured_ms ?? this.#now());
+    if (this.#captured.size > KEPT) {
+      this.#captured.delete(/** @type {number} */ (this.#captured.keys().next().value));
+    }
+  }
+}

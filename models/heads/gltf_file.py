@@ -1,0 +1,166 @@
+"""Opens glTF 2.0 files: the JSON document and the bytes of its buffer views.
+
+A `.glb` file holds both. The buffers of a `.gltf` file are data URIs, or files of its folder.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from models.contract.shown_text import reason, shown
+
+MAX_BYTES = 256 * 2**20
+"""Of a file and its buffers together; the heads of scanners have tens of megabytes."""
+_MAX_JSON_BYTES = 64 * 2**20
+"""Of the document, which can hold its buffers."""
+_MAX_JSON_VALUES = 1_000_000
+"""Of the document: each needs some 100 bytes as a Python object. Heads have some thousands."""
+_DECODE = "npx @gltf-transform/cli copy IN OUT"
+_ADVICE = {
+    "KHR_draco_mesh_compression": f"decompress it, for example by {_DECODE}",
+    "EXT_meshopt_compression": f"decompress it, for example by {_DECODE}",
+    "KHR_meshopt_compression": f"decompress it, for example by {_DECODE}",
+    "KHR_texture_basisu": "save its textures as PNG or JPEG, for example by "
+    "npx @gltf-transform/cli ktxdecompress IN OUT",
+}
+
+
+class MeshFileError(ValueError):
+    """A mesh file is unreadable, or its mesh cannot be a head."""
+
+
+def not_supported(extension: object) -> MeshFileError:
+    """Return the error for an extension that a file needs, with what to do about it."""
+    name = shown(extension, 60)
+    return MeshFileError(f"it needs {name}: {_ADVICE.get(name, 'save it without this extension')}")
+
+
+class GltfFile:
+    """A document and its buffers.
+
+    Args:
+        document: The JSON document.
+        binary: The binary chunk of a `.glb` file.
+        folder: Where buffers of a `.gltf` file may lie; None for a `.glb` file.
+    """
+
+    def __init__(self, document: dict[str, Any], binary: memoryview, folder: Path | None) -> None:
+        self.document = document
+        self._binary, self._folder = binary, folder
+        self._buffers: dict[int, memoryview] = {}
+        self._left = MAX_BYTES
+
+    def view(self, index: int) -> memoryview:
+        """Return the bytes of a buffer view.
+
+        Raises:
+            MeshFileError: If it is not inside its buffer, is compressed, or its buffer is missing.
+        """
+        view = self.document["bufferViews"][index]
+        for name in view.get("extensions") or ():
+            if "meshopt" in name:
+                raise not_supported(name)
+        data = self._buffer(view.get("buffer", 0))
+        start = whole(view.get("byteOffset", 0), f"byteOffset of buffer view {index}")
+        length = whole(view["byteLength"], f"byteLength of buffer view {index}")
+        if start + length > len(data):
+            raise MeshFileError(f"buffer view {index} ends after its buffer of {len(data)} bytes")
+        return data[start : start + length]
+
+    def image(self, described: dict[str, Any]) -> memoryview | None:
+        """Return the bytes of an image file; None where a `.glb` file names another file."""
+        if "bufferView" in described:
+            return self.view(described["bufferView"])
+        uri = str(described["uri"])
+        return None if self._is_outside(uri) else self._load(uri)
+
+    def _buffer(self, index: int) -> memoryview:
+        if index not in self._buffers:
+            uri = self.document["buffers"][index].get("uri")
+            if uri is not None and self._is_outside(str(uri)):
+                raise MeshFileError("it refers to other files: save everything into one GLB")
+            self._buffers[index] = self._binary if uri is None else self._load(str(uri))
+        return self._buffers[index]
+
+    def _is_outside(self, uri: str) -> bool:
+        return self._folder is None and not uri.startswith("data:")
+
+    def _load(self, uri: str) -> memoryview:
+        """Return a data URI's bytes, or those of a file inside the folder."""
+        if uri.startswith("data:"):
+            try:
+                data = base64.b64decode(uri.partition(",")[2], validate=True)
+            except ValueError as exc:
+                raise MeshFileError(f"a data URI is no base64: {shown(exc)}") from exc
+        else:
+            data = self._read(uri)
+        self._left -= len(data)
+        if self._left < 0:
+            raise MeshFileError(f"expected buffers of at most {MAX_BYTES >> 20} MB together")
+        return memoryview(data)
+
+    def _read(self, uri: str) -> bytes:
+        assert self._folder is not None
+        folder = self._folder.resolve()
+        named = unquote(uri)
+        path = (folder / named).resolve() if named.isprintable() else folder
+        if not path.is_relative_to(folder) or not path.is_file():
+            raise MeshFileError(f"expected {shown(uri, 60)!r} as a file inside its folder")
+        if path.stat().st_size > self._left:
+            raise MeshFileError(f"expected buffers of at most {MAX_BYTES >> 20} MB together")
+        return path.read_bytes()
+
+
+def read_gltf_file(path: Path) -> GltfFile:
+    """Open a `.glb` or `.gltf` file.
+
+    Raises:
+        MeshFileError: If it is no glTF 2.0 file or too large.
+        OSError: If it cannot be read.
+    """
+    if path.stat().st_size > MAX_BYTES:
+        raise MeshFileError(f"expected at most {MAX_BYTES >> 20} MB")
+    data = path.read_bytes()
+    if path.suffix.lower() == ".gltf":
+        return GltfFile(_parse(data), memoryview(b""), path.parent)
+    if len(data) < 20 or data[:8] != struct.pack("<4sI", b"glTF", 2):
+        raise MeshFileError("not a readable GLB file: expected a binary glTF 2.0 file")
+    chunks: dict[bytes, memoryview] = {}
+    offset = 12
+    while offset + 8 <= len(data):
+        length, kind = struct.unpack_from("<I4s", data, offset)
+        chunks.setdefault(kind, memoryview(data)[offset + 8 : offset + 8 + length])
+        offset += 8 + length
+    if b"JSON" not in chunks:
+        raise MeshFileError("expected a JSON chunk, got none")
+    return GltfFile(_parse(bytes(chunks[b"JSON"])), chunks.get(b"BIN\0", memoryview(b"")), None)
+
+
+def whole(value: Any, name: str) -> int:
+    """Return a number of the file that must be whole and not negative."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise MeshFileError(f"{name}: expected a whole number from 0, got {shown(value)}")
+    return value
+
+
+def _parse(data: bytes) -> dict[str, Any]:
+    if len(data) > _MAX_JSON_BYTES:
+        raise MeshFileError(f"expected JSON of at most {_MAX_JSON_BYTES >> 20} MB")
+    if sum(data.count(mark) for mark in (b",", b"[", b"{")) > _MAX_JSON_VALUES:
+        raise MeshFileError(f"expected JSON of at most {_MAX_JSON_VALUES} values")
+    try:
+        document = json.loads(data)
+    except UnicodeDecodeError as exc:
+        raise MeshFileError(f"its JSON is no UTF-8: {exc.reason} at byte {exc.start}") from exc
+    except ValueError as exc:
+        raise MeshFileError(f"its JSON is broken: {reason(exc)}") from exc
+    except RecursionError:
+        raise MeshFileError("its JSON is nested too deeply") from None
+    if not isinstance(document, dict):
+        raise MeshFileError(f"expected a JSON object, got {type(document).__name__}")
+    return document

@@ -1,0 +1,129 @@
+"""From the output of the convolutions to 8-bit pixels. Plain twins: `PaintOver`,
+`Foreground.over`, `Stage.compose`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import triton
+import triton.language as tl
+
+from models.contract.channels import OUTPUT_CHANNELS
+from models.geometry.gbuffer import SOFT_MAX
+from models.kernels.cuda.begin_frame import EMPTY_KEY
+from models.kernels.cuda.surface import corner_weights, texels_around, texture_position
+
+PAINT_STRIDE = tl.constexpr(8)
+"""Floats per texel of the paint texture: albedo (3), mask logit, gloss, padding."""
+_OUTPUTS = tl.constexpr(4 * OUTPUT_CHANNELS)
+# Where in the outputs of the convolutions each channel's 2x2 pixels begin (pixel shuffle).
+_MASK_LOGIT = tl.constexpr(4 * 3)
+_ALBEDO_GAIN = tl.constexpr(4 * 4)
+_GLOSS_GAIN = tl.constexpr(4 * 7)
+_SOFT_MAX = tl.constexpr(SOFT_MAX)
+
+
+@triton.jit
+def compose(
+    keys: tl.tensor,
+    soft: tl.tensor,
+    xy: tl.tensor,
+    inverse: tl.tensor,
+    vertices: tl.tensor,
+    faces: tl.tensor,
+    uvs: tl.tensor,
+    uv_faces: tl.tensor,
+    paint: tl.tensor,
+    paint_high: tl.tensor,
+    paint_wide: tl.tensor,
+    smooth: tl.tensor,
+    active: tl.tensor,
+    background: tl.tensor,
+    slope: tl.tensor,
+    offset: tl.tensor,
+    size: tl.tensor,
+    rgb: tl.tensor,
+    block: tl.constexpr,
+) -> None:
+    """Apply pixel shuffle, paint, mask and background, and round to 8 bits.
+
+    Grid: (H W / block, B).
+
+    Args:
+        keys: (B, H, W) of `rasterize`.
+        soft: (B, H, W) of `resolve`.
+        xy: (B, V, 2) of `begin_frame`.
+        inverse: (B, V) of the same.
+        vertices: V.
+        faces: (F, 3).
+        uvs: (T, 2).
+        uv_faces: (F, 3).
+        paint: (h, w, 8) paint texture.
+        paint_high: h.
+        paint_wide: w.
+        smooth: (B, H/2, W/2, 32) of `convolve`.
+        active: (B, 2, H/2) of `extend`; outside of it there is only background.
+        background: (H, W, 3) uint8.
+        slope: Of the mask's logit over the soft coverage.
+        offset: Of the same.
+        size: Rows and columns of the image.
+        rgb: (B, H, W, 3) uint8, filled.
+        block: Pixels of a program.
+    """
+    frame = tl.program_id(1)
+    half, pixels = size // 2, size * size
+    i = tl.program_id(0) * block + tl.arange(0, block)
+    real = i < pixels
+    y, x = i // size, i % size
+    hy, hx = y // 2, x // 2
+    active += frame * 2 * half
+    left = tl.load(active + hy, mask=real, other=0)
+    on = real & (hx >= left) & (hx < tl.load(active + half + hy, mask=real, other=0))
+    key = tl.load(keys + frame * pixels + i, mask=on, other=EMPTY_KEY)
+    seen = key != EMPTY_KEY
+    f = tl.where(seen, key & 0xFFFFFFFF, 0).to(tl.int32)
+    _, _, _, wa, wb, wc = corner_weights(
+        xy + frame * vertices * 2, inverse + frame * vertices, faces, f, x, y, seen
+    )
+    u = texture_position(uvs, uv_faces, f, wa, wb, wc, 0)
+    v = texture_position(uvs, uv_faces, f, wa, wb, wc, 1)
+    x0, x1, fx = texels_around(u, paint_wide)
+    y0, y1, fy = texels_around(v, paint_high)
+    above, below = paint + y0 * paint_wide * PAINT_STRIDE, paint + y1 * paint_wide * PAINT_STRIDE
+    x0, x1 = x0 * PAINT_STRIDE, x1 * PAINT_STRIDE
+    made = smooth + ((frame * half + hy) * half + hx) * _OUTPUTS + 2 * (y % 2) + x % 2
+    logit = tl.load(made + _MASK_LOGIT, mask=on, other=0.0)
+    logit += _texel(above, below, x0, x1, fx, fy, 3, seen)
+    covered = tl.load(soft + frame * pixels + i, mask=on, other=0).to(tl.float32)
+    logit += slope * (covered / _SOFT_MAX) + offset
+    mask = tl.where(on, 1 / (1 + tl.exp(-logit)), 0.0)
+    gloss = _texel(above, below, x0, x1, fx, fy, 4, seen)
+    gloss *= tl.load(made + _GLOSS_GAIN, mask=on, other=0.0)
+    for k in tl.static_range(3):
+        gain = 1 + tl.load(made + _ALBEDO_GAIN + 4 * k, mask=on, other=0.0)
+        colour = tl.load(made + 4 * k, mask=on, other=0.0)
+        colour += gain * _texel(above, below, x0, x1, fx, fy, k, seen) + gloss
+        behind = tl.load(background + i * 3 + k, mask=real, other=0).to(tl.float32)
+        value = mask * colour * 255 + (1 - mask) * behind
+        value = tl.minimum(tl.maximum(value, 0.0), 255.0)
+        tl.store(rgb + (frame * pixels + i) * 3 + k, (value + 0.5).to(tl.uint8), mask=real)
+
+
+@triton.jit
+def _texel(
+    above: tl.tensor,
+    below: tl.tensor,
+    x0: tl.tensor,
+    x1: tl.tensor,
+    fx: tl.tensor,
+    fy: tl.tensor,
+    channel: tl.constexpr,
+    seen: tl.tensor,
+) -> Any:
+    """Look one channel of the paint texture up bilinearly; 0 off the head."""
+    upper = tl.load(above + x0 + channel, mask=seen, other=0.0) * (1 - fx)
+    upper += tl.load(above + x1 + channel, mask=seen, other=0.0) * fx
+    lower = tl.load(below + x0 + channel, mask=seen, other=0.0) * (1 - fx)
+    lower += tl.load(below + x1 + channel, mask=seen, other=0.0) * fx
+    return upper * (1 - fy) + lower * fy

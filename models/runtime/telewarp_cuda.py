@@ -1,0 +1,181 @@
+"""Our networks on an NVIDIA GPU: warps through the kernels of `kernels/cuda`, full renders through
+torch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.avatar.folder import Avatar
+from models.contract.channels import CAMERA_SIZE, POSE_SIZE
+from models.contract.frame_state import FloatArray, FrameState
+from models.contract.images import WarpedImage
+from models.geometry.head import Head
+from models.geometry.spherical_harmonics import BASES
+from models.kernels.cuda.blocks import GPU_BLOCKS, INTERPRETER_BLOCKS
+from models.kernels.cuda.compose import PAINT_STRIDE
+from models.kernels.cuda.frame_renderer import FrameRenderer, Output
+from models.kernels.cuda.launch import Launch, launch
+from models.kernels.cuda.live_path import LiveModel, pack_hidden_weight, pack_live_weight
+from models.kernels.cuda.parameters import FrameInput
+from models.kernels.cuda.vertex_normals import adjacent_faces
+from models.networks.conditioning import compute_conditioning
+from models.networks.live_inputs import FOREGROUND_MARGIN
+from models.networks.telewarp import FULL_TRUST
+from models.runtime.base import Cache, milliseconds_since
+from models.runtime.telewarp_torch import TelewarpTorchRuntime
+
+BATCHES = (1, 2, 4, 8)
+"""Numbers of frames for which there is a graph; others take the next larger one."""
+
+LARGEST_DIFFERENCE = 0.5
+"""Largest mean difference from plain torch, in 8-bit levels. Measured in the interpreter: 0.003 in
+float32; convolutions in bfloat16 differ by 0.05 between two forms of the same warp on a CPU."""
+
+
+class KernelError(RuntimeError):
+    """The kernels render other images than plain torch."""
+
+
+class TelewarpCudaRuntime(TelewarpTorchRuntime):
+    """The same results as `TelewarpTorchRuntime`, with warps of eight launches and no waiting.
+
+    Args:
+        avatar: An avatar with our networks.
+        device: A CUDA device, or a CPU in Triton's interpreter.
+        run: Launches the kernels.
+    """
+
+    def __init__(self, avatar: Avatar, device: torch.device, run: Launch = launch) -> None:
+        super().__init__(avatar, device)
+        self.model = live_model(self)
+        self._blocks = GPU_BLOCKS if device.type == "cuda" else INTERPRETER_BLOCKS
+        self._launch = run
+        self._renderers: dict[tuple[int, Output], FrameRenderer] = {}
+
+    def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
+        """Warp an older state's cache to `state`."""
+        return self.warp_batch([(state, cache)])[0]
+
+    def warp_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedImage]:
+        """Warp 1 to 8 caches, of any viewers, in one run of the kernels.
+
+        Args:
+            frames: The state of each frame, and the cache of an older one.
+
+        Returns:
+            The images. Rasterization and network are one graph, so the time of both counts as the
+            network's, and that of the host's preparation as the rasterizer's.
+
+        Raises:
+            HeadError: If a state does not fit the avatar's head; then nothing is rendered.
+        """
+        started = time.perf_counter()
+        renderer = self.renderer(len(frames), Output.RGB)
+        renderer.prepare([frame_input(*frame) for frame in frames])
+        prepared_ms = milliseconds_since(started)
+        images = renderer.render()
+        # Copies, because the caller keeps the image and the next frame overwrites it.
+        rgb = [images[index].numpy().copy() for index in range(len(frames))]
+        render_ms = milliseconds_since(started) - prepared_ms
+        return [WarpedImage(image, prepared_ms, render_ms) for image in rgb]
+
+    def check(self, cached: FrameState, now: FrameState) -> None:
+        """Warp the cache of one state to another by the kernels and by plain torch.
+
+        Raises:
+            KernelError: If the images differ by more than rounding.
+        """
+        cache = {
+            name: torch.zeros(shape, dtype=dtype, device=self.stage.device)
+            for name, shape, dtype, _ in self.layout
+        }
+        self.refresh(cached, cache)
+        got, expected = self.warp(now, cache).rgb, super().warp(now, cache).rgb
+        apart = float(np.abs(got.astype(np.int16) - expected).mean())
+        if apart > LARGEST_DIFFERENCE:
+            raise KernelError(
+                f"expected images within {LARGEST_DIFFERENCE} levels of plain torch's, "
+                f"got {apart:.2f} on average"
+            )
+
+    def renderer(self, frames: int, output: Output) -> FrameRenderer:
+        """Return the renderer for a number of frames, 1 to 8."""
+        batch = next(size for size in BATCHES if size >= frames)
+        key = batch, output
+        if key not in self._renderers:
+            self._renderers[key] = FrameRenderer(
+                self.model, self.stage.head, batch, output, self._blocks, self._launch
+            )
+        return self._renderers[key]
+
+
+def frame_input(state: FrameState, cache: Cache) -> FrameInput:
+    """Return the input of the kernels for a state and the cache of an older one."""
+    return FrameInput(state, compute_conditioning(state), cache, cache)
+
+
+@torch.no_grad()
+def live_model(runtime: TelewarpTorchRuntime) -> LiveModel:
+    """Collect what the kernels read of an avatar, on the runtime's device."""
+    device, head, warper = runtime.stage.device, runtime.stage.head, runtime.warper
+    linear, share = warper.motion.linear, warper.from_motion
+    harmonic, now, change = _motion_weights(linear.weight)
+    paint_over = runtime.generator.paint_over
+    paint = _channels_last(runtime.paint)
+
+    def on_device(array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(device)
+
+    return LiveModel(
+        neutral=on_device(head.neutral), deltas=on_device(_deltas(head)),
+        weights=on_device(head.weights), faces=on_device(head.faces), uvs=on_device(head.uvs),
+        uv_faces=on_device(head.uv_faces),
+        adjacent=on_device(adjacent_faces(head.faces, len(head.neutral))),
+        features=_channels_last(runtime.features),
+        paint=F.pad(paint, (0, PAINT_STRIDE.value - paint.shape[2])).contiguous(),
+        live_weight=pack_live_weight(runtime.live_weight),
+        hidden_weight=pack_hidden_weight(runtime.hidden_weight),
+        change_weight=change, now_weight=now, harmonic_weight=harmonic, code_bias=linear.bias,
+        share_weight=share.weight.contiguous(), share_bias=share.bias,
+        background=on_device(runtime.stage.background_rgb),
+        half_trust=warper.half_trust.item(), full_trust=FULL_TRUST,
+        slope=paint_over.slope.item(), offset=paint_over.offset.item(), margin=FOREGROUND_MARGIN,
+    )  # fmt: skip
+
+
+def _deltas(head: Head) -> FloatArray:
+    """Return the blend shapes (E, V * 3), followed by those of a free jaw."""
+    if head.free_jaw is None:
+        return head.deltas
+    return np.concatenate([head.deltas, head.free_jaw.correctives])
+
+
+def _motion_weights(weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Split the weights (32, N) of `MotionCode` by what they apply to.
+
+    Returns:
+        (32, 9) for the harmonics, (32, K) for the conditioning and (32, K) for its change.
+    """
+    expression = (weight.shape[1] - BASES - 2 * (POSE_SIZE + CAMERA_SIZE)) // 2
+    harmonic, pose, pose_change, camera_change, camera, now, change = weight.split(
+        [BASES, POSE_SIZE, POSE_SIZE, CAMERA_SIZE, CAMERA_SIZE, expression, expression], dim=1
+    )
+    return (
+        harmonic.contiguous(),
+        torch.cat([pose, camera, now], dim=1),
+        torch.cat([pose_change, camera_change, change], dim=1),
+    )
+
+
+def _channels_last(texels: Tensor) -> Tensor:
+    """Return (1, C, h, w) texels as (h, w, C)."""
+    return texels[0].permute(1, 2, 0).contiguous()

@@ -1,0 +1,257 @@
+"""Offset between voice and lips at a viewer: Chromium publishes a fake camera and microphone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import urllib.request
+import wave
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from math import pi, sin
+from pathlib import Path
+from struct import pack
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from playwright.sync_api import Page, sync_playwright
+
+from models.avatar.folder import SHIPPED
+from scripts.benchmarking.avatars import resized
+from scripts.benchmarking.fake_camera import FPS, camera_flags, render, write_y4m
+from scripts.benchmarking.latency import CHROMIUM_FLAGS
+from scripts.benchmarking.serving import serve
+from scripts.install_tracker import FOLDER, MODELS, PROGRAM, missing
+
+PROBES = Path(__file__).with_name("voice_probes.js")
+_STREAM = "benchmark"
+_RATE = 48_000
+_SOUND_AT_ONCE = "--autoplay-policy=no-user-gesture-required"
+_PERIOD_S = 1
+_BEEP_S = 0.15
+_JAW = (0.0, 0.35, 0.7) + (0.7,) * 5 + (0.35,)
+"""Opening of the jaw in the frames from a beep's on; closed in the others of the period."""
+_HALF_OPEN = 0.5
+"""Of the greatest opening that the tracker has seen."""
+_SETTLE_S = 12.0
+"""Until the page has aligned the voice, and video latency is steady."""
+_LARGEST_MS = 500.0
+"""Between a beep and a jaw's opening that belong together, half a period."""
+
+OpenWindow = Callable[..., Page]
+Times = NDArray[np.float64]
+"""Milliseconds."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How far the voice is from the lips at a viewer, and what the voice costs the video."""
+
+    seconds: float = 15.0
+    """Duration of each measurement, after 12 s to settle."""
+    rounds: int = 2
+    """Measurements with the voice; between them, as many without it."""
+    fps: float = 30.0
+    """Greatest frame rate of the server."""
+    avatars: Path = SHIPPED
+    """Folder with one folder per avatar."""
+    size: int | None = None
+    """Rows and columns of the frames, a multiple of 32; default: those of the avatar."""
+
+
+def voice(command: Voice) -> dict[str, Any]:
+    """Run the benchmark."""
+    if missing(FOLDER, {**PROGRAM, **MODELS}):
+        raise SystemExit(
+            "benchmark: expected the face tracker in client_web/vendor, got none; "
+            "run .venv/bin/python scripts/install_tracker.py"
+        )
+    with (
+        resized(command.avatars, command.size) as avatars,
+        serve("--fps", str(command.fps), "--avatars", str(avatars), "--max-sessions", "4") as (
+            address,
+            _,
+        ),
+        tempfile.TemporaryDirectory() as scratch,
+        _browser(address, Path(scratch)) as open_window,
+    ):
+        publisher = _publisher(open_window, address)
+        runs = [
+            _watch(open_window, address, publisher, command.seconds, with_voice)
+            for _ in range(command.rounds)
+            for with_voice in (True, False)
+        ]
+        sent_kbps = _sent_kbps(publisher)
+    return _summary(runs, sent_kbps)
+
+
+@contextmanager
+def _browser(address: str, scratch: Path) -> Iterator[OpenWindow]:
+    """Yield what opens a page in a window of its own: one behind another is not tracked in."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        raise SystemExit(
+            "benchmark: expected chromium on the path, got none; "
+            "on Debian and Ubuntu: apt install chromium"
+        )
+    video, sound = scratch / "camera.y4m", scratch / "microphone.wav"
+    write_y4m(video, _speaking_face(address))
+    _write_beeps(sound)
+    flags = [*CHROMIUM_FLAGS, *camera_flags(video), f"--use-file-for-fake-audio-capture={sound}"]
+    names = _get(f"{address}/v1/avatars/default")["expression_names"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=[*flags, _SOUND_AT_ONCE]
+        )
+
+        def open_window(more: str = "") -> Page:
+            context = browser.new_context(
+                bypass_csp=True, permissions=["camera", "microphone"],
+                viewport={"width": 1280, "height": 800},
+            )  # fmt: skip
+            context.add_init_script(f"window.jawIndex = {names.index('jawOpen')}; {more}")
+            context.add_init_script(path=PROBES)
+            return context.new_page()
+
+        yield open_window
+        browser.close()
+
+
+def _speaking_face(address: str) -> list[Any]:
+    images = {jaw: render(address, {"expression": {"jawOpen": jaw}}) for jaw in set(_JAW)}
+    opening = [images[jaw] for jaw in _JAW]
+    return opening + [images[0.0]] * (_PERIOD_S * FPS - len(opening))
+
+
+def _write_beeps(file: Path) -> None:
+    def sample(index: int) -> int:
+        if index >= _BEEP_S * _RATE:
+            return 0
+        # A vowel's harmonics: the browser's noise suppression takes a pure tone for noise.
+        phase = 2 * pi * 160 * index / _RATE
+        return int(9000 * sum(sin(phase * n) / n for n in range(1, 6)))
+
+    with wave.open(str(file), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(_RATE)
+        out.writeframes(b"".join(pack("<h", sample(i)) for i in range(_PERIOD_S * _RATE)))
+
+
+def _get(address: str) -> Any:
+    with urllib.request.urlopen(address, timeout=30) as response:
+        return json.load(response)
+
+
+def _publisher(open_window: OpenWindow, address: str) -> Page:
+    page = open_window()
+    page.goto(f"{address}/?publish={_STREAM}")
+    page.wait_for_selector("[data-avatars] input:checked", state="attached")
+    page.click("[data-go]")
+    page.wait_for_function("window.telewarp?.stats().fps_shown > 2", timeout=120_000)
+    return page
+
+
+def _sent_kbps(publisher: Page) -> float:
+    return round(float(publisher.evaluate("telewarp.stats().publishing.sent_kbps")), 1)
+
+
+def _watch(
+    open_window: OpenWindow, address: str, publisher: Page, seconds: float, with_voice: bool
+) -> dict[str, Any]:
+    """Open a viewer, and return what both pages recorded while it was measured."""
+    page = open_window("" if with_voice else "window.withoutVoice = true;")
+    page.goto(f"{address}/?stream={_STREAM}")
+    page.wait_for_function("window.telewarp?.stats().fps_shown > 2", timeout=60_000)
+    page.wait_for_timeout(_SETTLE_S * 1000)
+    began_ms = page.evaluate("performance.timeOrigin + performance.now()")
+    page.wait_for_timeout(seconds * 1000)
+    recorded = {**publisher.evaluate("voiceProbes")}
+    recorded |= {name: page.evaluate("voiceProbes")[name] for name in ("shown", "heard")}
+    told = page.evaluate("telewarp.stats().voice") if with_voice else None
+    page.context.close()
+    return {"with_voice": with_voice, "began_ms": began_ms, "told": told, **recorded}
+
+
+def _summary(runs: Sequence[dict[str, Any]], sent_kbps: float) -> dict[str, Any]:
+    spoken = [run for run in runs if run["with_voice"]]
+    offsets = np.concatenate([_offsets(run) for run in spoken])
+    return {
+        "voice_after_lips_ms": {
+            "p50": _rank(offsets, 50),
+            "p95_absolute": _rank(np.abs(offsets), 95),
+            "beeps": len(offsets),
+        },
+        "page_shows_ms": [
+            {q: run["told"]["offset_ms"][q] for q in ("p50", "p95")} for run in spoken
+        ],
+        "voice_path_ms": _percentiles([d for run in spoken for d in _voice_path(run)]),
+        "face_path_ms": {
+            name: _percentiles([d for run in runs if run["with_voice"] is on for d in _face(run)])
+            for name, on in (("with_voice", True), ("without_voice", False))
+        },
+        "face_path_of_rounds_ms": [
+            {"with_voice": run["with_voice"], **_percentiles(_face(run))} for run in runs
+        ],
+        "mesh_kbps": sent_kbps,
+        "cores": os.cpu_count(),
+    }
+
+
+def _offsets(run: dict[str, Any]) -> Times:
+    """Return how much later than the jaw's opening each beep arrives, ms."""
+    first_shown = dict(reversed(run["shown"]))
+    seen = [(first_shown[seq], jaw) for seq, _, jaw in run["meshes"] if seq in first_shown]
+    told = [(at, jaw) for _, at, jaw in run["meshes"]]
+    after = _pair(run["heard"], _openings(seen), run["began_ms"])
+    before = _pair(run["captured"], _openings(told), run["began_ms"] - 2000)
+    # What the camera and the microphone were apart at the source is no fault of the way.
+    return after - np.median(before)
+
+
+def _openings(jaws: Sequence[tuple[float, float]]) -> list[float]:
+    """Return when the jaw passes half of its greatest opening, between two frames."""
+    level = _HALF_OPEN * max(jaw for _, jaw in jaws)
+    return [
+        at + (level - jaw) / (next_jaw - jaw) * (next_at - at)
+        for (at, jaw), (next_at, next_jaw) in pairwise(jaws)
+        if jaw < level <= next_jaw
+    ]
+
+
+def _pair(beeps: Sequence[float], openings: Sequence[float], since_ms: float) -> Times:
+    """Return each beep minus the opening nearest to it, ms."""
+    jaws = np.array(openings)
+    nearest = [beep - jaws[np.abs(jaws - beep).argmin()] for beep in beeps if beep > since_ms]
+    return np.array([apart for apart in nearest if abs(apart) < _LARGEST_MS])
+
+
+def _voice_path(run: dict[str, Any]) -> list[float]:
+    """Return how long each beep takes from the microphone to the loudspeaker, ms."""
+    captured = np.array(run["captured"])
+    late = [
+        heard - captured[captured < heard]
+        for heard in run["heard"]
+        if heard > run["began_ms"] and (captured < heard).any()
+    ]
+    return [float(delays.min()) for delays in late]
+
+
+def _face(run: dict[str, Any]) -> list[float]:
+    """Return how long each face takes from the camera to the screen, ms."""
+    captured = {seq: at for seq, at, _ in run["meshes"]}
+    first_shown = {seq: at for seq, at in reversed(run["shown"]) if at > run["began_ms"]}
+    return [at - captured[seq] for seq, at in first_shown.items() if seq in captured]
+
+
+def _percentiles(values: Sequence[float]) -> dict[str, float]:
+    return {"p50": _rank(np.array(values), 50), "p95": _rank(np.array(values), 95)}
+
+
+def _rank(values: Times, percent: float) -> float:
+    return round(float(np.percentile(values, percent)), 1)

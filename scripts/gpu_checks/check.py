@@ -1,0 +1,61 @@
+"""What a check is given, and what it may return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Values = dict[str, Any]
+"""Measurements by name, as JSON values."""
+
+
+class SkipError(Exception):
+    """The check cannot run here; the text says why."""
+
+
+class WrongError(Exception):
+    """The check found something wrong; the text says what was expected and found.
+
+    Args:
+        text: What was expected and found.
+        values: Measurements so far.
+    """
+
+    def __init__(self, text: str, values: Values | None = None) -> None:
+        super().__init__(text)
+        self.values = values or {}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is checked."""
+
+    device: str
+    """`cuda:0`, or `cpu` for a dry run."""
+    rounds: int
+    """Repetitions of a measurement."""
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether this is not a dry run."""
+        return self.device != "cpu"
+
+    def require_gpu(self, what: str) -> None:
+        """Skip the rest of a check in a dry run; `what` it would do.
+
+        Raises:
+            SkipError: Without a GPU.
+        """
+        if not self.is_gpu:
+            raise SkipError(f"needs a GPU: {what}")
+
+
+Check = Callable[[Target], Values]
+"""Returns its measurements; raises SkipError, WrongError, or whatever goes wrong."""
+
+
+def expect(holds: bool, text: str, values: Values) -> None:
+    """Raise a `WrongError` unless something holds."""
+    if not holds:
+        raise WrongError(text, values)

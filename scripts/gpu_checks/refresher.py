@@ -1,0 +1,26 @@
+"""Refresh caches on a device until killed: `python -m scripts.gpu_checks.refresher cuda:0`."""
+
+from __future__ import annotations
+
+import sys
+
+from scripts.gpu_checks.plain_files import provide_missing_packages
+
+if __name__ == "__main__":
+    provide_missing_packages()
+    import torch
+
+    from models.avatar.folder import SHIPPED, load_avatar
+    from models.runtime.renderer import CachedRenderer
+    from scripts.benchmarking.avatars import front
+
+    device = sys.argv[1]
+    torch.set_num_threads(1)
+    renderer = CachedRenderer(load_avatar(SHIPPED / "default"), device)
+    renderer.warm_up()
+    cache, state = renderer.allocate_cache(), front(renderer.manifest)
+    print("refreshing", flush=True)
+    while True:
+        renderer.refresh(state, cache)
+        if device != "cpu":
+            torch.cuda.synchronize(device)

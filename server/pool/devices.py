@@ -1,0 +1,156 @@
+"""All devices of the pool: built together, failing alone, and the choice of one for a viewer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping, Sequence
+
+from models.contract.avatar_info import AvatarInfo
+from server.errors import NotReadyError, PoolBusyError
+from server.pool.cache_slots import FrameSequence
+from server.pool.interface import DeviceMemory, EngineFactory, SlotMemory
+from server.pool.mark import Mark
+from server.pool.placing import DeviceLoad, choose_device
+from server.pool.supervisor import Timeouts
+from server.pool.warp_benchmark import WarpBenchmark
+from server.pool.warp_device import DeviceEvents, WarpDevice
+
+logger = logging.getLogger(__name__)
+
+
+class Devices:
+    """The devices that warp, and those that have failed.
+
+    Args:
+        names: `cpu`, or `cuda:0`, `cuda:1`, ...
+        factory: Builds their engines.
+        events: Receives the callbacks of each.
+        timeouts: See `WarpDevice`.
+        mark: Drawn into each frame.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        factory: EngineFactory,
+        events: DeviceEvents,
+        timeouts: Timeouts,
+        mark: Mark,
+    ) -> None:
+        self._all = {name: WarpDevice(name, factory, events, timeouts, mark) for name in names}
+
+    async def build(self) -> None:
+        """Build all engines; devices that cannot be built are logged and left out.
+
+        Raises:
+            Exception: Why the first device could not be built, if none could.
+        """
+        results = await asyncio.gather(
+            *(device.build() for device in self.all), return_exceptions=True
+        )
+        problems = [problem for problem in results if isinstance(problem, BaseException)]
+        if not self.working:
+            raise problems[0]
+        for device in self.all:
+            if device.problem is not None:
+                logger.error("%s is left out: %s", device.name, device.problem)
+
+    def __getitem__(self, name: str) -> WarpDevice:
+        """Return a device."""
+        return self._all[name]
+
+    @property
+    def all(self) -> tuple[WarpDevice, ...]:
+        """All devices, in the order of their names at the start."""
+        return tuple(self._all.values())
+
+    @property
+    def working(self) -> tuple[WarpDevice, ...]:
+        """The devices that warp at present."""
+        return tuple(device for device in self.all if device.working)
+
+    @property
+    def lost(self) -> bool:
+        """Whether no device warps and this process cannot build one again."""
+        return all(not device.working and device.lost for device in self.all)
+
+    @property
+    def avatars(self) -> Mapping[str, AvatarInfo]:
+        """The avatars of all devices that warp, by id."""
+        return {
+            avatar_id: avatar
+            for device in self.working
+            for avatar_id, avatar in device.engine.avatars.items()
+        }
+
+    def warps(self, name: str) -> bool:
+        """Return whether a device warps."""
+        return name in self._all and self._all[name].working
+
+    def loads(self, usable: Collection[str], avatar_id: str | None = None) -> list[DeviceLoad]:
+        """Return the loads of the devices that warp, or of those of them that have an avatar.
+
+        Args:
+            usable: Devices with a worker that is ready or may become so.
+            avatar_id: The avatar; None for any.
+        """
+        return [
+            DeviceLoad(device.name, device.open_slots, device.warp_ms, device.name in usable)
+            for device in self.working
+            if avatar_id is None or avatar_id in device.engine.avatars
+        ]
+
+    def allocate(self, avatar_id: str, usable: Collection[str]) -> tuple[WarpDevice, SlotMemory]:
+        """Allocate cache slots on the least loaded device that can.
+
+        Args:
+            avatar_id: The avatar of the caches.
+            usable: See `loads`.
+
+        Raises:
+            NotReadyError: If no device warps this avatar at present.
+            PoolBusyError: If there is no memory.
+        """
+        loads = self.loads(usable, avatar_id)
+        error: Exception = NotReadyError(f"no device warps avatar {avatar_id!r} at present")
+        while loads:
+            device = self[choose_device(loads)]
+            try:
+                return device, device.engine.allocate(avatar_id)
+            except PoolBusyError as exc:
+                error = exc
+            except RuntimeError as exc:
+                device.suspect(exc)
+                error = NotReadyError(f"{device.name}: {exc}")
+            loads = [load for load in loads if load.device != device.name]
+        raise error
+
+    async def benchmark(self, seconds: float) -> dict[str, WarpBenchmark]:
+        """Time warps of the avatar with the highest resolution on all devices in parallel."""
+        devices = self.working
+        largest = [max(d.engine.avatars.values(), key=lambda a: a.resolution) for d in devices]
+        benchmarks = await asyncio.gather(
+            *(d.benchmark(avatar, seconds) for d, avatar in zip(devices, largest, strict=True))
+        )
+        return {device.name: found for device, found in zip(devices, benchmarks, strict=True)}
+
+    def memory(self) -> dict[str, DeviceMemory]:
+        """Return the memory usage of each GPU that works."""
+        found = {device.name: device.memory() for device in self.all}
+        return {name: memory for name, memory in found.items() if memory is not None}
+
+    def close_sequence(self, sequence: FrameSequence) -> None:
+        """Drop the crossfade states of a sequence, which may have used several devices."""
+        for device in self.all:
+            device.close_sequence(sequence)
+
+    def stop(self) -> None:
+        """Build no device again."""
+        for device in self.all:
+            device.stop()
+
+    def close(self) -> None:
+        """Wait for the warps in progress and end the threads."""
+        for device in self.all:
+            device.close()

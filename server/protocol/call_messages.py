@@ -1,0 +1,79 @@
+"""Messages of a call's WebSocket, from the page to the server."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, TypeAdapter
+from pydantic_core import PydanticCustomError
+
+from server.protocol.messages import AvatarId, Message, parse_small, whole
+
+SEATS = 4
+"""Of a table."""
+LONGEST_NAME = 40
+WIDEST_RAD = 1.5
+"""Largest angle between the middle of a person's screen and something on it."""
+_JOINER = "\u200d"
+"""Joins the parts of an emoji; the only invisible character that a name may have."""
+
+
+def _person_name(value: str) -> str:
+    name = " ".join(value.split())
+    if not 1 <= len(name) <= LONGEST_NAME or not all(c.isprintable() or c == _JOINER for c in name):
+        raise PydanticCustomError(
+            "person_name", f"expected a name of 1 to {LONGEST_NAME} visible characters"
+        )
+    return name
+
+
+Seat = Annotated[int, BeforeValidator(whole), Field(ge=0, lt=SEATS)]
+Angle = Annotated[float, Field(ge=-WIDEST_RAD, le=WIDEST_RAD)]
+
+
+class Join(Message):
+    """The first message: take a seat, or the one left before."""
+
+    type: Literal["join"]
+    name: Annotated[str, AfterValidator(_person_name)]
+    avatar: AvatarId = "default"
+    resume: Annotated[str, Field(max_length=64)] | None = None
+    """Secret of the seat that one had, to have it again."""
+
+
+class Direction(Message):
+    """Where a person sees another one: the angles from straight ahead."""
+
+    seat: Seat
+    """Of the one who is seen."""
+    yaw_rad: Angle
+    """To the left of the person who looks."""
+    pitch_rad: Angle
+    """Upwards."""
+
+
+class PersonState(Message):
+    """What a person changes while seated; what is missing stays."""
+
+    type: Literal["state"]
+    muted: bool | None = None
+    directions: Annotated[tuple[Direction, ...], Field(max_length=SEATS - 1)] | None = None
+
+
+class Leave(Message):
+    """Give up the seat; a connection that ends without it keeps the seat for a while."""
+
+    type: Literal["leave"]
+
+
+CallMessage = Annotated[Join | PersonState | Leave, Discriminator("type")]
+_call_message: TypeAdapter[Join | PersonState | Leave] = TypeAdapter(CallMessage)
+
+
+def parse_call_message(text: str | bytes) -> Join | PersonState | Leave:
+    """Read one message of a call's WebSocket.
+
+    Raises:
+        BadMessageError: If it is none.
+    """
+    return parse_small(_call_message, text)

@@ -1,0 +1,105 @@
+"""When the face and the voice of a publisher were captured, on the server's clock.
+
+Both carry capture times of the publisher's clock. How far that clock is from the server's is
+unknown, because no packet tells how long it was under way; but what is unknown is the same for
+both, so that the two stay as far apart as they were captured. The least delay stands for none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BUCKET_S = 5.0
+"""The least delay is that of the last one to two buckets: clocks drift apart, by 50 us per second.
+"""
+SAME_CLOCK_S = 1.0
+"""Capture times are of one clock if the least delays of face and voice differ by less."""
+_LONGEST_DELAY_S = 2.0
+"""Above it, or below the least one by as much, another clock has begun."""
+_SMOOTHING = 1 / 32
+
+
+class Delays:
+    """Arrival minus capture of one kind of packet: a delay, and the offset between both clocks."""
+
+    def __init__(self) -> None:
+        self.mean: float | None = None
+        """Of about the last second, seconds."""
+        self._least: list[float] = []
+        """Of the present bucket and of the one before it."""
+        self._bucket_ends = 0.0
+
+    @property
+    def least(self) -> float | None:
+        """The least of the last buckets, seconds; None before the first one."""
+        return min(self._least, default=None)
+
+    def note(self, captured_at: float, received_at: float) -> None:
+        """Observe a packet; both times in seconds, each of its own clock."""
+        delay = received_at - captured_at
+        least = self.least
+        if least is None or abs(delay - least) > _LONGEST_DELAY_S:
+            self._least, self.mean, self._bucket_ends = [delay], delay, received_at + BUCKET_S
+            return
+        if received_at >= self._bucket_ends:
+            self._least = [delay, self._least[0]]
+            self._bucket_ends = received_at + BUCKET_S
+        self._least[0] = min(self._least[0], delay)
+        assert self.mean is not None  # set with the first one
+        self.mean += (delay - self.mean) * _SMOOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Mean times from capture to arrival; the faster one's least is 0."""
+
+    face_ms: float
+    voice_ms: float
+
+
+class CaptureClock:
+    """Capture times of one stream's publisher."""
+
+    def __init__(self) -> None:
+        self._face = Delays()
+        self._voice = Delays()
+
+    def note_face(self, captured_at_ms: float | None, received_at: float) -> None:
+        """Observe a mesh frame. Times as in `MeshState`."""
+        if captured_at_ms is not None:
+            self._face.note(captured_at_ms / 1e3, received_at)
+
+    def note_voice(self, captured_at_ms: float | None, received_at: float) -> None:
+        """Observe a packet of the voice. Times as in `VoicePacket`."""
+        if captured_at_ms is not None:
+            self._voice.note(captured_at_ms / 1e3, received_at)
+
+    @property
+    def paths(self) -> Paths | None:
+        """How long face and voice take to the server; None unless both tell one clock's times."""
+        offset = self._offset
+        if offset is None or self._face.mean is None or self._voice.mean is None:
+            return None
+        return Paths((self._face.mean - offset) * 1e3, (self._voice.mean - offset) * 1e3)
+
+    def captured_at(self, captured_at_ms: float | None, received_at: float) -> float:
+        """Return when something was captured, `time.monotonic()` seconds.
+
+        Of the face or the voice; `received_at` where that is unknown. So for both or for neither,
+        since the two are compared.
+        """
+        offset = self._offset
+        if captured_at_ms is None or offset is None:
+            return received_at
+        captured_at = captured_at_ms / 1e3 + offset
+        if not received_at - _LONGEST_DELAY_S < captured_at <= received_at + 1e-3:
+            return received_at  # of another clock, such as a viewer's who drives the face
+        return captured_at
+
+    @property
+    def _offset(self) -> float | None:
+        """The server's clock minus the publisher's."""
+        face, voice = self._face.least, self._voice.least
+        if face is None or voice is None or abs(face - voice) >= SAME_CLOCK_S:
+            return None
+        return min(face, voice)

@@ -1,0 +1,94 @@
+"""Make aiortc read the header extension by which a publisher tells when a sound was captured.
+
+https://webrtc.googlesource.com/src/+/refs/heads/main/docs/native-code/rtp-hdrext/abs-capture-time
+aiortc does not know the extension.
+"""
+
+from __future__ import annotations
+
+from struct import unpack
+
+import aiortc.codecs
+import aiortc.rtp
+from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpParameters
+from aiortc.rtp import RtpPacket
+
+from server.streams.voice import CLOCK_RATE
+from server.transport.webrtc.aiortc_internals.playout_delay import (
+    PlayoutDelayMap,
+    enable_playout_delay,
+)
+
+CAPTURE_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
+_LENGTHS = (8, 16)
+"""Bytes, without and with the offset between the clocks of sender and capture system."""
+_NTP_FRACTION = 1 << 32
+_NTP_TO_UNIX_S = 2_208_988_800
+"""From 1900 to 1970 (RFC 5905)."""
+
+
+class CaptureTimeMap(PlayoutDelayMap):
+    """Extend the map of header extensions: received packets carry their capture time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._capture_time_id: int | None = None
+
+    def configure(self, parameters: RTCRtpParameters) -> None:
+        """Store the negotiated extension ids."""
+        super().configure(parameters)
+        for extension in parameters.headerExtensions:
+            if extension.uri == CAPTURE_TIME_URI:
+                self._capture_time_id = extension.id
+
+    def get(self, extension_profile: int, extension_value: bytes) -> aiortc.rtp.HeaderExtensions:
+        """Read the extensions of one packet."""
+        values = super().get(extension_profile, extension_value)
+        for number, value in aiortc.rtp.unpack_header_extensions(
+            extension_profile, extension_value
+        ):
+            if number == self._capture_time_id and len(value) in _LENGTHS:
+                (values.abs_capture_time,) = unpack("!Q", value[:8])  # type: ignore[attr-defined]
+        return values
+
+
+def enable_capture_time() -> None:
+    """Make every later connection negotiate and read the extension.
+
+    Calling this again changes nothing.
+    """
+    enable_playout_delay()
+    known = aiortc.codecs.HEADER_EXTENSIONS["audio"]
+    if any(extension.uri == CAPTURE_TIME_URI for extension in known):
+        return
+    # Audio and video share one id space when they are bundled.
+    taken = {
+        extension.id for group in aiortc.codecs.HEADER_EXTENSIONS.values() for extension in group
+    }
+    # RFC 8285: one-byte header extensions have the ids 1 to 14.
+    free = next(number for number in range(1, 15) if number not in taken)
+    known.append(RTCRtpHeaderExtensionParameters(id=free, uri=CAPTURE_TIME_URI))
+    aiortc.rtp.HeaderExtensionsMap = CaptureTimeMap  # type: ignore[misc]
+
+
+class CaptureTimes:
+    """Capture times of all packets of a voice, of which only some carry theirs."""
+
+    def __init__(self) -> None:
+        self._told: tuple[int, int, float] | None = None
+
+    def of(self, packet: RtpPacket) -> float | None:
+        """Return when a packet's sound began to be captured.
+
+        Returns:
+            Milliseconds since 1970 on the publisher's clock; None if its source has told none.
+        """
+        ntp: int | None = getattr(packet.extensions, "abs_capture_time", None)
+        if ntp:
+            told_ms = (ntp / _NTP_FRACTION - _NTP_TO_UNIX_S) * 1e3
+            self._told = packet.ssrc, packet.timestamp, told_ms
+        if self._told is None or self._told[0] != packet.ssrc:
+            return None
+        _, timestamp, told_ms = self._told
+        ticks = (packet.timestamp - timestamp + (1 << 31)) % (1 << 32) - (1 << 31)
+        return told_ms + ticks / CLOCK_RATE * 1e3

@@ -1,0 +1,131 @@
+"""A voice from one page to another: a fake microphone, WHIP, the server, WHEP, a loudspeaker."""
+
+from __future__ import annotations
+
+import re
+import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import pi, sin
+from pathlib import Path
+from struct import pack
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, ViewportSize, expect, sync_playwright
+
+from scripts.benchmarking.fake_camera import FPS, camera_flags, render, write_y4m
+from scripts.install_tracker import FOLDER, MODELS, PROGRAM, missing
+from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS, Server
+
+pytestmark = pytest.mark.skipif(
+    bool(missing(FOLDER, {**PROGRAM, **MODELS})),
+    reason="the face tracker is not installed: .venv/bin/python scripts/install_tracker.py",
+)
+
+RATE = 48_000
+LIVE_MS = 60_000
+VIEWPORT: ViewportSize = {"width": 1280, "height": 800}
+# No candidate of the server's answer can be reached.
+WITHOUT_UDP = """
+const apply = RTCPeerConnection.prototype.setRemoteDescription;
+RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
+  if (location.hash === "#blocked" && !sdp.includes("m=video"))
+    sdp = sdp.replace(/a=candidate.*\\r\\n/g, "");
+  return apply.call(this, { type, sdp });
+};
+"""
+
+
+def write_tone(file: Path) -> None:
+    """A tone of 440 Hz in every other half second."""
+    samples = (
+        int(9000 * sin(2 * pi * 440 * i / RATE)) if i < RATE // 2 else 0 for i in range(RATE)
+    )
+    with wave.open(str(file), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(RATE)
+        out.writeframes(b"".join(pack("<h", sample) for sample in samples))
+
+
+@contextmanager
+def speaking_browser(server: Server, folder: Path) -> Iterator[BrowserContext]:
+    """A browser with a camera that shows the avatar at rest, and a microphone with a tone."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"no Chromium at {CHROMIUM}: apt-get install chromium")
+    write_y4m(folder / "face.y4m", [render(server.address, {})] * FPS)
+    write_tone(folder / "tone.wav")
+    microphone = f"--use-file-for-fake-audio-capture={folder / 'tone.wav'}"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[*CHROMIUM_ARGUMENTS, *camera_flags(folder / "face.y4m"), microphone],
+        )
+        context = browser.new_context(
+            viewport=VIEWPORT, permissions=["camera", "microphone"], bypass_csp=True
+        )
+        yield context
+        browser.close()
+
+
+def go_live(page: Page, address: str) -> None:
+    page.goto(address)
+    expect(page.locator("[data-avatars] input:checked")).to_have_count(1, timeout=20_000)
+    page.locator("[data-go]").click()
+    expect(page.locator("body")).to_have_class(re.compile(r"\bpublishing\b"), timeout=LIVE_MS)
+
+
+def wait_for(page: Page, condition: str, timeout: float = 20_000) -> None:
+    """Wait by polling: a page behind another one gets no animation frames."""
+    page.wait_for_function(condition, polling=100, timeout=timeout)
+
+
+def test_a_voice_is_heard_muted_and_gone_with_its_publisher(server: Server, tmp_path: Path) -> None:
+    with speaking_browser(server, tmp_path) as context:
+        viewer, publisher = context.new_page(), context.new_page()
+        server.call("/v1/streams", {"avatar": "default", "id": "speaker"})
+        viewer.goto(f"{server.address}/?stream=speaker")
+        wait_for(viewer, "window.telewarp?.stats().state === 'live'", timeout=30_000)
+        button = viewer.locator("#voice-button")
+        expect(button).to_be_hidden()
+
+        go_live(publisher, f"{server.address}/?publish=speaker")
+        heard = "telewarp.stats().voice.level > 0.6"
+        wait_for(viewer, heard)
+        expect(button).to_be_visible()
+        assert publisher.evaluate("telewarp.stats().publishing.voice.muted") is False
+        wait_for(publisher, "telewarp.stats().publishing.voice.level > 0.6")
+        expect(publisher.locator("[data-voice-words]")).to_be_hidden()
+        assert server.call("/v1/streams/speaker").json["live"] is True  # by the same connection
+
+        publisher.keyboard.press("m")
+        expect(publisher.locator("[data-mute]")).to_have_attribute("aria-pressed", "true")
+        wait_for(viewer, "telewarp.stats().voice.level === 0")
+        viewer.wait_for_timeout(700)  # longer than the tone's pause
+        assert viewer.evaluate("telewarp.stats().voice.level") == 0
+        publisher.keyboard.press("m")
+        wait_for(viewer, heard)
+
+        viewer.keyboard.press("m")
+        expect(button).to_have_attribute("aria-pressed", "true")
+        assert viewer.evaluate("localStorage.getItem('telewarp.voice')") == "muted"
+        viewer.keyboard.press("m")
+        expect(button).to_have_attribute("aria-pressed", "false")
+
+        publisher.close()
+        expect(button).to_be_hidden(timeout=10_000)
+
+
+def test_a_voice_that_is_blocked_is_told_and_the_face_goes_on(
+    server: Server, tmp_path: Path
+) -> None:
+    with speaking_browser(server, tmp_path) as context:
+        page = context.new_page()
+        page.add_init_script(WITHOUT_UDP)
+        go_live(page, f"{server.address}/?publish=unheard#blocked")
+        words = page.locator("[data-voice-words]")
+        expect(words).to_contain_text("Your voice is not sent")
+        expect(words).to_contain_text("WebRTC (UDP)")
+        wait_for(page, "telewarp.stats().publishing.sent_fps > 0")
+        assert page.evaluate("telewarp.stats().publishing.voice") is None
+        assert server.call("/v1/streams/unheard").json["accepted"] > 0

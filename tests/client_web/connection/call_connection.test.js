@@ -1,0 +1,185 @@
+// The connection to a call: joining, coming back to the same seat, and what ends it.
+
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, mock, test } from "node:test";
+
+import { CallConnection, fetchPeople } from "../../../client_web/js/connection/call_connection.js";
+import { callLink } from "../../../client_web/js/panels/call_bar.js";
+import { describeCallTrouble, describePeople } from "../../../client_web/js/panels/call_texts.js";
+import { settled } from "../fakes.js";
+
+const BASE = new URL("https://a.example/telewarp/");
+const SEAT = { type: "joined", seat: 2, seats: 4, stream: "us:x", resume: "secret" };
+
+/** The server's end of a WebSocket. */
+class FakeSocket {
+  static made = [];
+  readyState = 1;
+  sent = [];
+
+  constructor(address) {
+    this.address = String(address);
+    FakeSocket.made.push(this);
+  }
+
+  send(text) {
+    this.sent.push(JSON.parse(text));
+  }
+
+  close(code = 1005, reason = "") {
+    this.readyState = 3;
+    this.onclose?.({ code, reason });
+  }
+
+  receive(message) {
+    this.onmessage({ data: JSON.stringify(message) });
+  }
+
+  /** Open it and grant a seat. */
+  seat(seat = SEAT) {
+    this.onopen();
+    this.receive(seat);
+  }
+}
+
+class FakeStorage {
+  items = new Map();
+  getItem = (key) => this.items.get(key) ?? null;
+  setItem = (key, value) => void this.items.set(key, value);
+  removeItem = (key) => void this.items.delete(key);
+}
+
+const original = globalThis.WebSocket;
+beforeEach(() => {
+  FakeSocket.made = [];
+  globalThis.WebSocket = FakeSocket;
+  mock.timers.enable({ apis: ["setTimeout"] });
+});
+afterEach(() => {
+  globalThis.WebSocket = original;
+  mock.timers.reset();
+});
+
+function calling(storage = new FakeStorage()) {
+  const heard = [];
+  const connection = new CallConnection(
+    BASE,
+    "us",
+    {
+      onSeat: ({ seat }) => heard.push(["seat", seat]),
+      onRoster: (people) => heard.push(["roster", people.length]),
+      onLost: ({ kind }) => heard.push(["lost", kind]),
+      onEnd: ({ status }) => heard.push(["end", status]),
+    },
+    storage,
+  );
+  return { connection, heard, storage };
+}
+
+const self = { name: "Ada", avatar: "default" };
+
+/** Join, and return the socket of the first seat. */
+async function join(connection) {
+  const joined = connection.join(self);
+  const socket = FakeSocket.made.at(-1);
+  socket.seat();
+  await joined;
+  return socket;
+}
+
+test("a seat is asked for by name and avatar, and the roster is heard", async () => {
+  const { connection, heard, storage } = calling();
+  const socket = await join(connection);
+  assert.equal(socket.address, "wss://a.example/telewarp/v1/calls/us");
+  assert.deepEqual(socket.sent, [{ type: "join", name: "Ada", avatar: "default" }]);
+  socket.receive({ type: "roster", people: [{}, {}] });
+  assert.deepEqual(heard, [
+    ["seat", 2],
+    ["roster", 2],
+  ]);
+  assert.equal(storage.getItem("telewarp.call.us"), "secret");
+});
+
+test("a lost connection comes back with the secret and tells its state again", async () => {
+  const { connection, heard } = calling();
+  const socket = await join(connection);
+  connection.update({ muted: true });
+  connection.update({ directions: [] });
+  socket.close(1006);
+  mock.timers.tick(1000);
+  FakeSocket.made[1].seat();
+  assert.deepEqual(FakeSocket.made[1].sent, [
+    { type: "join", name: "Ada", avatar: "default", resume: "secret" },
+    { type: "state", muted: true, directions: [] },
+  ]);
+  assert.deepEqual(heard.slice(1), [
+    ["lost", "unreachable"],
+    ["seat", 2],
+  ]);
+});
+
+test("it is tried again while the server does not answer, and ends when it refuses", async () => {
+  const { connection, heard } = calling();
+  (await join(connection)).close(1006);
+  for (const code of [1006, 1006, 4409]) {
+    mock.timers.tick(20_000);
+    FakeSocket.made.at(-1).close(code, "full");
+    await settled();
+  }
+  assert.deepEqual(
+    heard.slice(1).map(([what]) => what),
+    ["lost", "lost", "lost", "end"],
+  );
+  mock.timers.tick(60_000);
+  assert.equal(FakeSocket.made.length, 4);
+});
+
+test("a refusal to join is thrown with its status and words", async () => {
+  const { connection } = calling();
+  const joined = connection.join(self);
+  FakeSocket.made[0].close(4409, "it is full");
+  await assert.rejects(joined, { kind: "refused", status: 409, detail: "it is full" });
+  const again = connection.join(self);
+  FakeSocket.made[1].close(4403, "no scope");
+  await assert.rejects(again, { kind: "sign-in" });
+});
+
+test("leaving gives the seat up and forgets the secret; closing keeps both", async () => {
+  const left = calling();
+  const socket = await join(left.connection);
+  left.connection.leave();
+  left.connection.leave();
+  assert.deepEqual(socket.sent.at(-1), { type: "leave" });
+  assert.equal(socket.sent.length, 2);
+  assert.equal(left.storage.getItem("telewarp.call.us"), null);
+  const closed = calling();
+  await join(closed.connection);
+  closed.connection.close();
+  assert.equal(closed.storage.getItem("telewarp.call.us"), "secret");
+  mock.timers.tick(60_000);
+  assert.equal(FakeSocket.made.length, 2);
+  assert.deepEqual(closed.heard, [["seat", 2]]);
+});
+
+test("who is there is told in words, and unknown where the server does not tell", async () => {
+  const answer = (ok, people) => async () => ({ ok, json: async () => ({ people }) });
+  assert.deepEqual(await fetchPeople(BASE, "us", answer(true, [{ name: "Ada" }])), [
+    { name: "Ada" },
+  ]);
+  assert.equal(await fetchPeople(BASE, "us", answer(false)), null);
+  const named = (...names) => describePeople(names.map((name) => ({ name })));
+  assert.equal(named(), "Nobody is here yet.");
+  assert.equal(named("Ada"), "Ada is here.");
+  assert.equal(named("Ada", "Bo", "Cy"), "Ada, Bo and Cy are here.");
+});
+
+test("troubles are told in words, and the link holds no token", () => {
+  const full = describeCallTrouble({ kind: "refused", status: 409, detail: "it is full" }, "us");
+  assert.deepEqual(full, { title: "There is no free seat", detail: "It is full." });
+  const token = describeCallTrouble({ kind: "sign-in", status: 401, detail: "" }, "us");
+  assert.match(token.command, /--scope publish --scope view --stream us/);
+  assert.equal(
+    callLink("https://a.example/t/?call=us&x=1#token=secret", "us"),
+    "https://a.example/t/?call=us",
+  );
+});

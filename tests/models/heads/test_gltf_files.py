@@ -1,0 +1,326 @@
+"""glTF files as exporters write them: names, skins, quantization, `.gltf` with its buffers."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.heads.glb import Primitive, read_glb
+from models.heads.gltf_file import MeshFileError
+from models.heads.imported import import_head
+from tests.models.heads.gltf_files import POSITIONS, TRIANGLE, Json, glb, triangle, write_triangle
+
+CORNERS = np.frombuffer(TRIANGLE, "<f4").reshape(3, 3)
+MOVED = CORNERS + 5
+
+
+def read(path: Path, document: Json, *parts: bytes) -> Primitive:
+    """Write a file whose buffer views are `parts`, and read its only primitive."""
+    views: list[Json] = []
+    binary = b""
+    for part in parts:
+        views.append({"buffer": 0, "byteOffset": len(binary), "byteLength": len(part)})
+        binary += part + b"\0" * (-len(part) % 4)
+    document = {**document, "bufferViews": views, "buffers": [{"byteLength": len(binary)}]}
+    path.write_bytes(glb(document, binary))
+    (primitive,) = read_glb(path)
+    return primitive
+
+
+def with_targets(
+    mesh: Json | None = None, primitive: Json | None = None, accessor: Json | None = None
+) -> Json:
+    """Return a triangle with a morph target, and further members where names may be."""
+    target = {"attributes": {"POSITION": 0}, "targets": [{"POSITION": 1}]}
+    return triangle(
+        meshes=[{"primitives": [target | (primitive or {})]} | (mesh or {})],
+        accessors=[POSITIONS, POSITIONS | {"bufferView": 1} | (accessor or {})],
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"mesh": {"extras": {"targetNames": ["jawOpen"]}}}, "jawOpen"),
+        ({"primitive": {"extras": {"targetNames": ["jawOpen"]}}}, "jawOpen"),
+        ({"accessor": {"name": "jawOpen"}}, "jawOpen"),
+        ({"mesh": {"extras": None}, "accessor": {"name": "jawOpen"}}, "jawOpen"),
+        ({"mesh": {"extras": {"targetNames": None}}, "accessor": {"name": None}}, "target0"),
+        ({}, "target0"),
+    ],
+)
+def test_names_of_morph_targets_are_found_where_exporters_put_them(
+    tmp_path: Path, given: dict[str, Json], name: str
+) -> None:
+    part = read(tmp_path / "f.glb", with_targets(**given), TRIANGLE, MOVED.tobytes())
+    assert list(part.deltas) == [name]
+    np.testing.assert_array_equal(part.deltas[name], MOVED)
+
+
+@pytest.mark.parametrize("names", [[], "jawOpen", {"a": 1}])
+def test_names_that_are_no_list_of_as_many_are_refused(tmp_path: Path, names: Any) -> None:
+    document = with_targets(mesh={"extras": {"targetNames": names}})
+    if not names:  # an empty list says no more than none
+        assert list(read(tmp_path / "f.glb", document, TRIANGLE, TRIANGLE).deltas) == ["target0"]
+        return
+    with pytest.raises(MeshFileError, match="expected 1 names of morph targets, got 0"):
+        read(tmp_path / "f.glb", document, TRIANGLE, TRIANGLE)
+
+
+def test_morph_targets_without_an_arkit_name_are_listed(tmp_path: Path) -> None:
+    names = ["Smile\x1b[31m", "Blink\nLeft", "x" * 300]
+    targets = [{"POSITION": 0}] * 3
+    document = triangle(
+        meshes=[
+            {
+                "primitives": [{"attributes": {"POSITION": 0}, "targets": targets}],
+                "extras": {"targetNames": names},
+            }
+        ]
+    )
+    path = tmp_path / "f.glb"
+    path.write_bytes(glb(document, TRIANGLE))
+    with pytest.raises(
+        MeshFileError, match=r"got Smile\?\[31m, Blink\?Left, x{40}\.\.\.$"
+    ) as error:
+        import_head(path)
+    assert str(error.value).isprintable()
+
+
+def skinned(**skin: Any) -> Json:
+    """A triangle on two joints; its node's own transform does not count."""
+    attributes = {"POSITION": 0, "JOINTS_0": 1, "WEIGHTS_0": 2}
+    targets = [{"POSITION": 0}]
+    return triangle(
+        scene=0,
+        scenes=[{"nodes": [0, 1]}],
+        nodes=[
+            {"mesh": 0, "skin": 0, "translation": [100, 0, 0]},
+            {"children": [2], "translation": [0, 1, 0]},
+            {"translation": [0, 2, 0], "rotation": [0, 0, 0.5**0.5, 0.5**0.5]},
+        ],
+        skins=[{"joints": [1, 2], **skin}],
+        meshes=[{"primitives": [{"attributes": attributes, "targets": targets}]}],
+        accessors=[
+            POSITIONS,
+            {"bufferView": 1, "componentType": 5121, "count": 3, "type": "VEC4"},
+            {"bufferView": 2, "componentType": 5126, "count": 3, "type": "VEC4"},
+            {"bufferView": 3, "componentType": 5126, "count": 2, "type": "MAT4"},
+        ],
+    )
+
+
+JOINTS = np.array([[0, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]], "u1").tobytes()
+WEIGHTS = np.array([[1, 0, 0, 0], [2, 0, 0, 0], [0.5, 0.5, 0, 0]], "<f4").tobytes()
+BIND = [np.eye(4), np.eye(4)]
+BIND[0][:3, 3], BIND[1][:3, 3] = [0, 0, -1], [0, 0, 7]
+MATRICES = np.stack([matrix.T for matrix in BIND]).astype("<f4").tobytes()
+
+
+def test_a_skinned_mesh_stands_where_its_joints_are(tmp_path: Path) -> None:
+    bound = skinned(inverseBindMatrices=3)
+    part = read(tmp_path / "f.glb", bound, TRIANGLE, JOINTS, WEIGHTS, MATRICES)
+    # The root is 1 above the origin; its child 2 above that, turned by 90 degrees about z.
+    root, turned = np.array([0, 1, -1]), np.array([0, 3, 7])
+    x, y, _ = np.eye(3)
+    halfway = (y + root + turned - x) / 2
+    # (1, 0, 0) is turned to (0, 1, 0).
+    np.testing.assert_allclose(part.verts, [CORNERS[0] + root, y + turned, halfway], atol=1e-6)
+    np.testing.assert_allclose(part.deltas["target0"][1], [0, 1, 0], atol=1e-6)
+    unbound = read(tmp_path / "f.glb", skinned(), TRIANGLE, JOINTS, WEIGHTS, MATRICES)
+    np.testing.assert_allclose(unbound.verts[0], [0, 1, 0], atol=1e-6)
+
+
+def test_eight_joints_of_a_vertex_count(tmp_path: Path) -> None:
+    document = skinned()
+    attributes = document["meshes"][0]["primitives"][0]["attributes"]
+    attributes |= {"JOINTS_1": 4, "WEIGHTS_1": 5}
+    document["accessors"] += [
+        {"bufferView": 4, "componentType": 5121, "count": 3, "type": "VEC4"},
+        {"bufferView": 5, "componentType": 5126, "count": 3, "type": "VEC4"},
+    ]
+    others = np.array([[1, 0, 0, 0]] * 3, "u1").tobytes()
+    weights = np.array([[1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]], "<f4").tobytes()
+    part = read(tmp_path / "f.glb", document, TRIANGLE, JOINTS, WEIGHTS, MATRICES, others, weights)
+    np.testing.assert_allclose(part.verts[0], [0, 2, 0], atol=1e-6)  # between 1 and 3
+
+
+def test_a_quantized_mesh_has_its_size_from_its_skin(tmp_path: Path) -> None:
+    document = skinned(inverseBindMatrices=3)
+    document["accessors"][0] = POSITIONS | {"componentType": 5122, "normalized": True}
+    scale = np.diag([0.25, 0.25, 0.25, 1])
+    matrices = np.stack([scale.T, scale.T]).astype("<f4").tobytes()
+    packed = np.array([[0, 0, 0], [32767, 0, 0], [0, 32767, 0]], "<i2").tobytes()
+    part = read(tmp_path / "f.glb", document, packed, JOINTS, WEIGHTS, matrices)
+    expected = np.array([[0, 1, 0], [0, 3.25, 0]])
+    np.testing.assert_allclose(part.verts[:2], expected, atol=1e-6)
+
+
+def split(path: Path, binary: bytes, **members: Any) -> Path:
+    path.write_text(json.dumps(triangle(binary, **members)))
+    return path
+
+
+def test_a_gltf_file_finds_its_buffers(tmp_path: Path) -> None:
+    (tmp_path / "my head.bin").write_bytes(TRIANGLE)
+    inside = "data:application/octet-stream;base64," + base64.b64encode(TRIANGLE).decode()
+    for uri in ("my%20head.bin", "./my head.bin", inside):
+        path = split(tmp_path / "f.gltf", TRIANGLE, buffers=[{"byteLength": 36, "uri": uri}])
+        (part,) = read_glb(path)
+        np.testing.assert_array_equal(part.verts, CORNERS)
+    write_triangle(tmp_path / "f.glb", buffers=[{"byteLength": 36, "uri": inside}])
+    np.testing.assert_array_equal(read_glb(tmp_path / "f.glb")[0].verts, CORNERS)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "../secret.bin",
+        "%2e%2e/secret.bin",
+        "link.bin",
+        "sub/../../secret.bin",
+        "/dev/zero",
+        "file:///etc/passwd",
+        "missing.bin",
+        "a%00b",
+        "",
+        "x" * 5000,
+    ],
+)
+def test_a_gltf_file_reads_nothing_outside_of_its_folder(tmp_path: Path, uri: str) -> None:
+    folder = tmp_path / "inside"
+    folder.mkdir()
+    (tmp_path / "secret.bin").write_bytes(TRIANGLE)
+    (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
+    path = split(folder / "f.gltf", TRIANGLE, buffers=[{"byteLength": 36, "uri": uri}])
+    with pytest.raises(MeshFileError, match=r"as a file inside its folder|too long") as error:
+        read_glb(path)
+    assert len(str(error.value)) < len(str(path)) + 150
+
+
+def test_a_glb_file_that_needs_others_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "f.bin").write_bytes(TRIANGLE)
+    path = write_triangle(tmp_path / "f.glb", buffers=[{"byteLength": 36, "uri": "f.bin"}])
+    with pytest.raises(MeshFileError, match="save everything into one GLB"):
+        read_glb(path)
+
+
+UVS = np.array([[0, 0], [1, 0], [0, 1]], "<f4").tobytes()
+
+
+def painted(texture: Json, **parts: Any) -> Json:
+    attributes = {"POSITION": 0, "TEXCOORD_0": 1}
+    return triangle(
+        meshes=[{"primitives": [{"attributes": attributes, "material": 0}]}],
+        materials=[{"pbrMetallicRoughness": {"baseColorTexture": {"index": 0, **texture}}}],
+        accessors=[POSITIONS, POSITIONS | {"bufferView": 1, "type": "VEC2"}],
+        **parts,
+    )
+
+
+def encoded(kind: str) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (4, 2), (200, 10, 10)).save(out, kind)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_base_colour_images_of_all_kinds_are_read(tmp_path: Path, kind: str) -> None:
+    named = {"extensions": {"EXT_texture_webp": {"source": 0}}} if kind == "WEBP" else {"source": 0}
+    document = painted({}, textures=[named], images=[{"bufferView": 2}])
+    part = read(tmp_path / "f.glb", document, TRIANGLE, UVS, encoded(kind))
+    assert part.image is not None
+    assert part.image.shape == (2, 4, 3)
+    assert abs(int(part.image[0, 0, 0]) - 200) < 12
+
+
+def test_a_texture_transform_moves_the_coordinates(tmp_path: Path) -> None:
+    change = {"offset": [0.5, 0.25], "scale": [0.5, 0.25], "rotation": np.pi / 2}
+    document = painted(
+        {"extensions": {"KHR_texture_transform": change}},
+        textures=[{"source": 0}],
+        images=[{"bufferView": 2}],
+        extensionsRequired=["KHR_texture_transform"],
+    )
+    part = read(tmp_path / "f.glb", document, TRIANGLE, UVS, encoded("PNG"))
+    # The extension's matrix: offset * rotation * scale, which turns (u, 0) to (0, -u).
+    assert part.uvs is not None
+    np.testing.assert_allclose(part.uvs, [[0.5, 0.25], [0.5, -0.25], [0.75, 0.25]], atol=1e-6)
+
+
+def test_images_beside_a_gltf_file_are_read(tmp_path: Path) -> None:
+    (tmp_path / "skin.png").write_bytes(encoded("PNG"))
+    binary = TRIANGLE + UVS
+    (tmp_path / "f.bin").write_bytes(binary)
+    document = painted({}, textures=[{"source": 0}], images=[{"uri": "skin.png"}])
+    document["bufferViews"] = [
+        {"byteLength": 36},
+        {"byteOffset": 36, "byteLength": len(UVS)},
+    ]
+    document["buffers"] = [{"byteLength": len(binary), "uri": "f.bin"}]
+    (tmp_path / "f.gltf").write_text(json.dumps(document))
+    (part,) = read_glb(tmp_path / "f.gltf")
+    assert part.image is not None
+    assert part.image.shape == (2, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (
+            triangle(extensionsRequired=["KHR_draco_mesh_compression"]),
+            r"it needs KHR_draco_mesh_compression: decompress it, for example by npx @gltf-tr",
+        ),
+        (
+            triangle(
+                bufferViews=[{"byteLength": 36, "extensions": {"EXT_meshopt_compression": {}}}]
+            ),
+            "it needs EXT_meshopt_compression: decompress it, for example by npx",
+        ),
+        (
+            painted({}, textures=[{"extensions": {"KHR_texture_basisu": {"source": 0}}}]),
+            "it needs KHR_texture_basisu: save its textures as PNG or JPEG",
+        ),
+        (triangle(extensionsRequired=["X" * 500]), r"it needs X{60}\.\.\.: save it without"),
+    ],
+)
+def test_what_is_not_supported_is_named_with_what_to_do(
+    tmp_path: Path, document: Json, message: str
+) -> None:
+    path = tmp_path / "f.glb"
+    binary = TRIANGLE + UVS
+    if len(document["accessors"]) > 1:
+        document["bufferViews"] = [{"byteLength": 36}, {"byteOffset": 36, "byteLength": 24}]
+    path.write_bytes(glb(document, binary))
+    with pytest.raises(MeshFileError, match=message):
+        read_glb(path)
+
+
+def test_extensions_of_materials_and_lights_are_no_obstacle(tmp_path: Path) -> None:
+    write_triangle(
+        tmp_path / "f.glb",
+        extensionsRequired=["KHR_materials_clearcoat", "KHR_lights_punctual"],
+    )
+    np.testing.assert_array_equal(read_glb(tmp_path / "f.glb")[0].verts, CORNERS)
+
+
+def test_strips_and_fans_are_triangles(tmp_path: Path) -> None:
+    corners = struct.pack("<12f", 0, 0, 0, 1, 0, 0, 0, 1, 0, 1, 1, 0)
+    accessor = POSITIONS | {"count": 4}
+    for mode, expected in ((5, [[0, 1, 2], [3, 2, 1]]), (6, [[0, 1, 2], [0, 2, 3]])):
+        primitive = {"attributes": {"POSITION": 0}, "mode": mode}
+        path = write_triangle(
+            tmp_path / "f.glb",
+            corners,
+            accessors=[accessor],
+            meshes=[{"primitives": [primitive]}],
+        )
+        np.testing.assert_array_equal(read_glb(path)[0].faces, expected)

@@ -1,0 +1,120 @@
+"""Whole frames of the CUDA kernels, in Triton's interpreter, against torch and numba."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.avatar.folder import Avatar, load_avatar
+from models.contract.frame_state import FrameState, neutral_state
+from models.geometry.head import HeadError
+from models.runtime import telewarp_cuda, telewarp_torch
+from models.runtime.renderer import CachedRenderer, gpu_runtime
+from models.runtime.telewarp_cpu import TelewarpCpuRuntime
+from models.runtime.telewarp_cuda import KernelError, TelewarpCudaRuntime
+from models.runtime.telewarp_torch import TelewarpTorchRuntime
+
+Build = Callable[..., Avatar]
+CPU = torch.device("cpu")
+DEFAULT = Path(__file__).resolve().parents[3] / "models/avatars/default"
+
+
+@pytest.fixture(autouse=True)
+def float32() -> Iterator[None]:
+    """Networks in float32: the interpreter cannot multiply bfloat16."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(telewarp_torch, "network_dtype", lambda device: torch.float32)
+        yield
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    levels: np.ndarray = np.abs(one.astype(int) - other.astype(int))
+    return levels
+
+
+def new_cache(runtime: TelewarpTorchRuntime) -> dict[str, torch.Tensor]:
+    return {spec.name: torch.zeros(spec.shape, dtype=spec.dtype) for spec in runtime.layout}
+
+
+def test_a_batch_of_frames_of_different_caches_equals_plain_torch(
+    build_avatar: Build, front: FrameState, turned: FrameState
+) -> None:
+    avatar = build_avatar("live", 0.25)
+    kernels, plain = TelewarpCudaRuntime(avatar, CPU), TelewarpTorchRuntime(avatar, CPU)
+    caches = [new_cache(plain), new_cache(plain)]
+    plain.refresh(front, caches[0])
+    plain.refresh(turned, caches[1])
+    own = replace(front, vertices=avatar.head.shape(turned.expression))
+    states = [turned, own, front]
+    frames = list(zip(states, [caches[0], caches[1], caches[1]], strict=True))
+    made = kernels.warp_batch(frames)
+    expected = [plain.warp(*frame).rgb for frame in frames]
+    for got, wanted in zip(made, expected, strict=True):
+        # The plain twin blends shapes with fused multiplications: some vertices snap elsewhere.
+        assert (difference(got.rgb, wanted) > 1).mean() < 0.005
+        assert difference(got.rgb, wanted).mean() < 0.05
+    assert difference(expected[1], expected[2]).mean() > 1
+    with pytest.raises(HeadError, match="expression must be"):
+        kernels.warp(replace(front, expression=np.zeros(3, np.float32)), caches[0])
+    again = kernels.warp_batch(frames[:2])  # in the place of one frame fewer
+    np.testing.assert_array_equal(again[1].rgb, made[1].rgb)
+
+
+def test_a_frame_of_the_shipped_avatar_equals_the_cpus() -> None:
+    avatar = load_avatar(DEFAULT)
+    m = avatar.manifest
+    front = neutral_state(len(m.expression_names), m.eye_position, m.fov_y_rad)
+    expression = front.expression.copy()
+    expression[m.expression_names.index("jawOpen")] = 0.4
+    expression[m.expression_names.index("eyeLookDownLeft")] = 0.3
+    turned = replace(
+        front,
+        expression=expression,
+        head_rotation=np.array([0.02, 0.125, 0.01, 0.99], np.float32),
+        head_translation=np.array([0.01, 0.005, 0.02], np.float32),
+    )
+    cpu = TelewarpCpuRuntime(avatar, 1)
+    cache = new_cache(cpu)
+    cpu.refresh(front, cache)
+    expected = cpu.warp(turned, cache).rgb
+    got = TelewarpCudaRuntime(avatar, CPU).warp(turned, cache).rgb
+    # All but the pixels at edges of triangles whose vertices snapped elsewhere.
+    assert (difference(got, expected) > 1).mean() < 0.001
+    assert difference(got, expected).mean() < 0.02
+    assert difference(expected, cpu.warp(front, cache).rgb).mean() > 2
+
+
+def test_kernels_are_used_where_they_render_what_torch_does(build_avatar: Build) -> None:
+    runtime = gpu_runtime(build_avatar("live"), CPU, "auto")
+    assert isinstance(runtime, TelewarpCudaRuntime)
+
+
+def test_kernels_that_render_something_else_are_left_out_with_a_line_in_the_log(
+    build_avatar: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = telewarp_cuda.live_model
+    monkeypatch.setattr(
+        telewarp_cuda, "live_model", lambda runtime: wrong(runtime)._replace(offset=3.0)
+    )
+    avatar = build_avatar("live")
+    with caplog.at_level(logging.WARNING):
+        runtime = gpu_runtime(avatar, CPU, "auto")
+    assert type(runtime) is TelewarpTorchRuntime
+    assert "plain torch warps on cpu: KernelError: expected images within 0.5 levels" in caplog.text
+    with pytest.raises(KernelError, match="on average"):
+        gpu_runtime(avatar, CPU, "triton")
+
+
+def test_plain_torch_can_be_asked_for(build_avatar: Build) -> None:
+    assert type(gpu_runtime(build_avatar("live"), CPU, "torch")) is TelewarpTorchRuntime
+
+
+def test_on_a_cpu_the_choice_has_no_effect(build_avatar: Build) -> None:
+    renderer = CachedRenderer(build_avatar("live"), "cpu", kernels="triton")
+    assert isinstance(renderer._runtime, TelewarpCpuRuntime)

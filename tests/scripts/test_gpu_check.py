@@ -1,0 +1,88 @@
+"""The check of a GPU, as far as it goes without one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from models.avatar.folder import SHIPPED
+from scripts import gpu_check
+from scripts.gpu_check import STEPS, Step, main
+from scripts.gpu_checks.__main__ import find_check
+from scripts.gpu_checks.check import SkipError, Target, WrongError, expect
+from scripts.gpu_checks.plain_files import load_weights, provide_missing_packages
+
+
+def test_a_dry_run_writes_what_it_would_check_and_why_it_does_not(tmp_path: Path) -> None:
+    out = tmp_path / "results.json"
+    steps = ["versions", "illegal_access"]
+    assert main(["--dry-run", "--only", *steps, "--out", str(out)]) == 0
+    results = json.loads(out.read_text())
+    assert (results["device"], results["dry_run"]) == ("cpu", True)
+    assert list(results["checks"]) == steps
+    versions, illegal = (results["checks"][name] for name in steps)
+    assert versions["values"]["torch"] == torch.__version__
+    assert illegal["result"].startswith("SKIP: needs a GPU: a kernel that reads out of bounds")
+
+
+def test_a_check_that_hangs_or_dies_costs_only_itself(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(gpu_check, "STEPS", (Step("versions", 0.05, ""), Step("nonsense", 60, "")))
+    out = tmp_path / "results.json"
+    assert main(["--dry-run", "--out", str(out)]) == 1
+    checks = json.loads(out.read_text())["checks"]
+    assert checks["versions"]["result"] == "FAILED: not done within 0.2 s"
+    assert "KeyError: 'nonsense'" in checks["nonsense"]["result"]
+
+
+def test_all_checks_exist_and_each_has_a_limit() -> None:
+    assert all(callable(find_check(step.name)) for step in STEPS)
+    assert max(step.limit_s for step in STEPS) <= 100
+
+
+def test_without_time_left_the_rest_is_skipped(tmp_path: Path) -> None:
+    out = tmp_path / "results.json"
+    main(["--dry-run", "--only", "pool", "--limit-s", "0", "--out", str(out)])
+    assert json.loads(out.read_text())["checks"]["pool"]["result"] == "SKIP: no time is left"
+
+
+def test_weights_are_read_without_their_library_as_with_it() -> None:
+    path = SHIPPED / "default" / "weights.safetensors"
+    expected, read = load_file(path), load_weights(path)
+    assert read.keys() == expected.keys()
+    assert all(torch.equal(read[name], expected[name]) for name in expected)
+
+
+def test_an_avatar_is_loaded_without_pillow_and_safetensors() -> None:
+    program = """
+import sys, importlib.util
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name: None if name in ("PIL", "safetensors") else find(name)
+from scripts.gpu_checks import plain_files
+plain_files.find_spec = importlib.util.find_spec
+assert plain_files.provide_missing_packages() == ["safetensors", "PIL"]
+from models.avatar.folder import SHIPPED, load_avatar
+avatar = load_avatar(SHIPPED / "default")
+print(avatar.background.shape, sorted(name for name in sys.modules if name.startswith("PIL.")))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "(320, 320, 3) []\n"
+    assert provide_missing_packages() == [], "here both are installed"
+
+
+def test_a_check_says_what_it_expected() -> None:
+    with pytest.raises(WrongError, match="expected 1, got 2") as raised:
+        expect(np.False_ == np.True_, "expected 1, got 2", {"found": 2})
+    assert raised.value.values == {"found": 2}
+    with pytest.raises(SkipError, match="needs a GPU: to burn"):
+        Target("cpu", 1).require_gpu("to burn")

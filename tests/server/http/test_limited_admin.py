@@ -1,0 +1,76 @@
+"""An admin of some streams stays in them, on every route there is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx2
+import pytest
+
+from tests.server.http.test_every_route import RULED, Call, bearer, server, tokens
+from tests.server.http.test_whep import SDP, offer
+
+__all__ = ["tokens"]
+
+PUBLIC = {"GET /v1/avatars", "GET /v1/avatars/{avatar_id}"}
+"""Of no stream: every token may read them."""
+LISTS = {"GET /v1/streams", "GET /v1/recordings"}
+"""Without what belongs to other streams."""
+
+
+class Opened(NamedTuple):
+    """A server on which others have opened one of each for the stream `theirs`."""
+
+    client: httpx2.AsyncClient
+    ids: dict[str, str]
+
+    def path(self, call: Call) -> str:
+        return re.sub(r"\{(.*?)\}", lambda name: self.ids[name[1]], call.path)
+
+    async def answer(self, call: Call, token: str) -> httpx2.Response:
+        body: Any = {"id": "theirs"} if call.path == "/v1/streams" else None
+        return await self.client.request(
+            call.method, self.path(call), headers=bearer(token), json=body
+        )
+
+
+@pytest.fixture
+async def opened(tokens: Path, tmp_path: Path) -> AsyncIterator[Opened]:
+    app = server(tokens, max_sessions=1, recordings=tmp_path)
+    transport = httpx2.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=transport, base_url="http://telewarp.example") as client,
+    ):
+        client.headers.update(bearer("admin"))
+        await client.post("/v1/streams", json={"id": "theirs"})
+        stream = "/v1/streams/theirs"
+        made = {
+            "session_id": await client.post(f"{stream}/whep", content=await offer(), headers=SDP),
+            "ticket": await client.post(f"{stream}/queue"),
+            "recording_id": await client.post(f"{stream}/recordings"),
+            "publication_id": await client.post(
+                f"{stream}/whip", content=await offer("sendonly", "audio"), headers=SDP
+            ),
+        }
+        ids = {name: answer.headers["location"].rsplit("/", 1)[1] for name, answer in made.items()}
+        yield Opened(client, ids | {"stream_id": "theirs", "avatar_id": "default"})
+
+
+async def test_an_admin_of_another_stream_reaches_nothing_of_this_one(opened: Opened) -> None:
+    for call in RULED:
+        if call.method == "WS" or str(call) in PUBLIC:
+            continue  # sockets are refused as in `test_every_route`
+        answer = await opened.answer(call, "other")
+        if str(call) in LISTS:
+            assert answer.json() == [], str(call)
+        else:
+            assert answer.status_code in (403, 404), (str(call), answer.text)
+    reading = [call for call in RULED if call.method == "GET" and "{" in call.path]
+    assert len(reading) >= 8
+    for call in reading:
+        # A snapshot takes a worker, which need not be ready yet.
+        assert (await opened.answer(call, "admin")).status_code in (200, 503), f"{call} is gone"
