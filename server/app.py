@@ -18,6 +18,9 @@ from server.admission.admission import Admission
 from server.admission.capacity import find_capacity
 from server.admission.shares import EVERYTHING, Shares
 from server.auth.addresses import among
+from server.avatar_store.command import JobLimits
+from server.avatar_store.jobs import AvatarJobs, StoreLimits
+from server.avatar_store.store import AvatarStore
 from server.awake_clock import AwakeClock
 from server.background import BackgroundTasks
 from server.calls.calls import Calls
@@ -25,6 +28,7 @@ from server.drivers.drivers import Drivers, check_drivers
 from server.encoding.codecs import parse_codecs
 from server.encoding.nvenc import choose_h264
 from server.http import (
+    avatar_jobs,
     avatars,
     calls,
     health,
@@ -81,6 +85,7 @@ ROUTERS = (
     queue.router,
     streams.router,
     calls.router,
+    avatar_jobs.router,  # before `avatars`, whose paths match too
     avatars.router,
     recordings.router,
     render.router,
@@ -151,6 +156,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
         workers=settings.workers,
         cores=settings.cores,
         threads=settings.threads,
+        mark=settings.mark,
         log_level=logging.getLevelNamesMapping()[settings.log_level.upper()],
         log_format=settings.log_format,
     )
@@ -184,6 +190,11 @@ async def _run_parts(
         background.start(
             "expire streams", partial(expire_streams, all_streams, settings.idle_stream_s)
         )
+        store = app.state.avatar_store = _open_avatar_store(settings, pool, all_streams)
+        jobs = app.state.avatar_jobs = _open_avatar_jobs(settings, store)
+        if store is not None and jobs is not None:
+            await store.restore()  # before whatever names an avatar
+            background.start("make avatars", jobs.run)
         admission = Admission(
             settings.max_sessions, settings.max_waiting, clock.now, shares_of(settings)
         )
@@ -288,6 +299,30 @@ def _open_recordings(settings: Settings) -> Recordings | None:
         number=settings.max_recordings,
     )
     return Recordings(settings.recordings, limits)
+
+
+def _open_avatar_store(
+    settings: Settings, pool: RenderPool, all_streams: Streams
+) -> AvatarStore | None:
+    if settings.avatar_store is None:
+        return None
+    return AvatarStore(settings.avatar_store, pool, all_streams)
+
+
+def _open_avatar_jobs(settings: Settings, store: AvatarStore | None) -> AvatarJobs | None:
+    if settings.avatar_store is None or store is None:
+        return None
+    limits = StoreLimits(
+        avatars=settings.max_avatars,
+        jobs=settings.max_avatar_jobs,
+        upload=round(settings.max_upload_mb * 1e6),
+        job=JobLimits(
+            disk=round(settings.max_job_disk_mb * 1e6),
+            memory=round(settings.max_job_memory_mb * 1e6),
+            time_s=60 * settings.max_job_minutes,
+        ),
+    )
+    return AvatarJobs(settings.avatar_store, store, limits)
 
 
 def _make_demo(all_streams: Streams, known: Mapping[str, AvatarInfo]) -> Stream:

@@ -20,9 +20,11 @@
     │   ├── StreamNotFoundError
     │   ├── SessionNotFoundError
     │   ├── RecordingNotFoundError
+    │   ├── AvatarJobNotFoundError
     │   ├── PublicationNotFoundError
     │   └── TicketNotFoundError
     ├── StreamExistsError        the requested id is taken
+    ├── AvatarExistsError        an avatar has this id already
     ├── CallFullError            every seat of a call is taken
     ├── SeatResumedError         the person of a call has come back on another connection
     ├── VoiceTakenError          another client publishes the voice of the stream
@@ -33,7 +35,7 @@
     │   └── FullError            every session is in use; the viewer can join the queue
     ├── DrainingError            the server ends once its viewers have left
     ├── NotReadyError            no worker is ready yet; worth trying again soon
-    ├── StorageError             a recording cannot be written or read
+    ├── StorageError             a recording or an avatar cannot be written or read
     ├── RenderError              the renderer failed at a job it had accepted
     └── SettingsError            the server cannot start with its settings
 
@@ -149,6 +151,10 @@ class RecordingNotFoundError(NotFoundError):
     """No recording has this id, or the server keeps none."""
 
 
+class AvatarJobNotFoundError(NotFoundError):
+    """No job that makes an avatar has this id, or the server takes none."""
+
+
 class PublicationNotFoundError(NotFoundError):
     """No publication has this id, or it has ended."""
 
@@ -159,6 +165,10 @@ class TicketNotFoundError(NotFoundError):
 
 class StreamExistsError(TelewarpError):
     """A stream with this id exists already."""
+
+
+class AvatarExistsError(TelewarpError):
+    """An avatar with this id exists already."""
 
 
 class CallFullError(TelewarpError):
@@ -202,7 +212,7 @@ class NotReadyError(TelewarpError):
 
 
 class StorageError(TelewarpError):
-    """A recording cannot be written or read: a full disk, a missing right."""
+    """A recording or an avatar cannot be written or read: a full disk, a missing right."""
 
 
 class RenderError(TelewarpError):

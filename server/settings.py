@@ -310,6 +310,36 @@ class Settings(AccessSettings):
         default=3600.0, gt=0, description="maximum length of a recording, seconds; it ends there"
     )
 
+    avatar_store: Path | None = Field(
+        default=None,
+        description="folder for avatars that are uploaded or made from videos while the server "
+        "runs; default: none can be added",
+    )
+    max_avatars: int = Field(
+        default=20, ge=1, description="maximum avatars in --avatar-store, those in work included"
+    )
+    max_avatar_jobs: int = Field(
+        default=4, ge=1, description="maximum jobs that upload, wait or run; one runs at a time"
+    )
+    max_upload_mb: float = Field(
+        default=1024.0, gt=0, description="maximum size of a video or an archive, MB"
+    )
+    max_job_disk_mb: float = Field(
+        default=20_000.0, gt=0, description="maximum disk space of a job, MB; it fails there"
+    )
+    max_job_memory_mb: float = Field(
+        default=8192.0, gt=0, description="maximum memory of each process of a job, MB"
+    )
+    max_job_minutes: float = Field(
+        default=240.0, gt=0, description="maximum running time of a job, minutes; it fails there"
+    )
+
+    mark: Literal["off", "real", "all"] = Field(
+        default="real",
+        description='avatars whose frames carry the visible mark "AI-rendered": none, those of '
+        "real people, or all",
+    )
+
     @field_validator("codecs", "drivers_host", "ice_servers", "public_address", "udp_ports")
     @classmethod
     def _check_form(cls, value: str | None, info: ValidationInfo) -> str | None:

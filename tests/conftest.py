@@ -14,6 +14,7 @@ PARALLEL = (
     "tests/scripts/test_importing_",
     "tests/scripts/test_make_avatar",
     "tests/scripts/test_making_an_avatar",
+    "tests/scripts/test_pack_avatar",
     "tests/scripts/test_train",
     "tests/server/auth/",
     "tests/server/encoding/",

@@ -45,6 +45,7 @@ ORDER = (
     "server.streams",
     "server.drivers",
     "server.recordings",
+    "server.avatar_store",
     "server.admission",
     "server.sessions",
     "server.publications",

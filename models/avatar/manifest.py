@@ -45,7 +45,7 @@ def load_manifest(folder: Path) -> Manifest:
     path = folder / "manifest.json"
     try:
         values = json.loads(path.read_text())
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:
         raise AvatarError(f"{path} is not a readable manifest: {exc}") from exc
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise AvatarError(f"{path} must be a manifest of format {FORMAT}")

@@ -54,10 +54,11 @@ class Policy:
 
 def _compiles_wasm(scope: Scope) -> bool:
     """Whether the response may compile WebAssembly: the tracker's workers, which have policies of
-    their own, and the pages that publish, which run the tracker where no worker starts."""
+    their own, and the pages for publishing, calls and capture, which run the tracker where no
+    worker starts."""
     path: str = scope["path"]
     if _TRACKER_WORKER.search(path):
         return True
     is_page = path.endswith(("/", "/index.html", "/call.html"))
     query = QueryParams(scope.get("query_string", b""))
-    return is_page and ("publish" in query or "call" in query)
+    return is_page and any(name in query for name in ("publish", "call", "capture"))

@@ -29,6 +29,7 @@ from server.auth.grants import Grant
 from server.auth.headers import EXPOSED, Policy
 from server.auth.limits import Limits, client_key
 from server.errors import BadTokenError, TelewarpError, TooManyRequestsError
+from server.http.avatar_jobs import AVATAR_HEADER
 from server.http.problems import answer_telewarp_error
 from server.http.whep import TICKET_HEADER
 from server.network.origins import is_among
@@ -201,7 +202,14 @@ def install_access(
             _Cors,
             allow_origins=origins,
             allow_methods=sorted(methods),
-            allow_headers=["Authorization", "Content-Type", "If-Match", TICKET_HEADER],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "If-Match",
+                "If-None-Match",
+                TICKET_HEADER,
+                AVATAR_HEADER,
+            ],
             expose_headers=EXPOSED,
         )
     app.add_middleware(behind_proxies, trusted=settings.proxies)  # last, so outermost

@@ -43,7 +43,7 @@ def require_media_type(request: Request, *expected: str) -> str:
     return got
 
 
-def _require_no_encoding(request: Request) -> None:
+def require_no_encoding(request: Request) -> None:
     """Refuse compressed bodies: a small one could decompress to one without bound.
 
     Raises:
@@ -61,7 +61,7 @@ async def read_body(request: Request, largest: int) -> bytes:
         ContentEncodingError: If it is compressed.
         TooLargeError: As soon as it is known to be larger than `largest` bytes.
     """
-    _require_no_encoding(request)
+    require_no_encoding(request)
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > largest:
         raise TooLargeError(f"expected a body of at most {largest} bytes, got {announced}")
@@ -80,7 +80,7 @@ async def read_lines(request: Request, longest: int) -> AsyncIterator[tuple[int,
         ContentEncodingError: If it is compressed.
         TooLargeError: If a line is longer than `longest` bytes.
     """
-    _require_no_encoding(request)
+    require_no_encoding(request)
     read = 0
     rest = b""
     async for chunk in request.stream():

@@ -12,10 +12,14 @@ from starlette.requests import HTTPConnection
 
 from server.admission.admission import Admission
 from server.auth.redirect_tokens import RedirectTokens
+from server.avatar_store.jobs import AvatarJobs
+from server.avatar_store.store import AvatarStore
 from server.background import BackgroundTasks
 from server.calls.calls import Calls
 from server.drivers.drivers import Drivers
 from server.errors import (
+    AvatarJobNotFoundError,
+    AvatarNotFoundError,
     PublicationNotFoundError,
     RecordingNotFoundError,
     SessionNotFoundError,
@@ -33,6 +37,8 @@ from server.sessions.session import Session
 from server.settings import Settings
 from server.streams.streams import Stream, Streams
 from server.transport.jpeg_socket import ConnectJpeg
+
+_STORE_IS_OFF = "start the server with --avatar-store DIR"
 
 
 async def _settings(connection: HTTPConnection) -> Settings:
@@ -122,6 +128,30 @@ async def _recordings(connection: HTTPConnection) -> Recordings:
     return recordings
 
 
+async def _avatar_store_if_on(connection: HTTPConnection) -> AvatarStore | None:
+    store: AvatarStore | None = connection.app.state.avatar_store
+    return store
+
+
+async def _avatar_store(connection: HTTPConnection) -> AvatarStore:
+    store = await _avatar_store_if_on(connection)
+    if store is None:
+        raise AvatarNotFoundError(f"no avatar can be deleted: {_STORE_IS_OFF}")
+    return store
+
+
+async def _avatar_jobs_if_on(connection: HTTPConnection) -> AvatarJobs | None:
+    jobs: AvatarJobs | None = connection.app.state.avatar_jobs
+    return jobs
+
+
+async def _avatar_jobs(connection: HTTPConnection) -> AvatarJobs:
+    jobs = await _avatar_jobs_if_on(connection)
+    if jobs is None:
+        raise AvatarJobNotFoundError(f"no avatar can be added: {_STORE_IS_OFF}")
+    return jobs
+
+
 async def _replays(connection: HTTPConnection) -> Replays:
     replays: Replays = connection.app.state.replays
     return replays
@@ -146,6 +176,10 @@ TheRedirectTokens = Annotated[RedirectTokens | None, Depends(_redirect_tokens)]
 TheIceServers = Annotated[IceServers, Depends(_ice_servers)]
 TheRecordingsIfOn = Annotated[Recordings | None, Depends(_recordings_if_on)]
 TheRecordings = Annotated[Recordings, Depends(_recordings)]
+TheAvatarStore = Annotated[AvatarStore, Depends(_avatar_store)]
+TheAvatarStoreIfOn = Annotated[AvatarStore | None, Depends(_avatar_store_if_on)]
+TheAvatarJobs = Annotated[AvatarJobs, Depends(_avatar_jobs)]
+TheAvatarJobsIfOn = Annotated[AvatarJobs | None, Depends(_avatar_jobs_if_on)]
 TheReplays = Annotated[Replays, Depends(_replays)]
 ThePublications = Annotated[Publications, Depends(_publications)]
 TheConnectPublisher = Annotated[ConnectPublisher, Depends(_connect_publisher)]

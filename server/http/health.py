@@ -12,6 +12,7 @@ from server.http.authorization import needs, open_to_all
 from server.http.bodies import problems
 from server.http.dependencies import (
     TheAdmission,
+    TheAvatarJobsIfOn,
     TheBackground,
     TheCalls,
     TheConnections,
@@ -127,6 +128,7 @@ async def metrics(
     drivers: TheDrivers,
     recordings: TheRecordingsIfOn,
     publications: ThePublications,
+    avatar_jobs: TheAvatarJobsIfOn,
     calls: TheCalls,
 ) -> Response:
     """Workers, streams, viewers and caches, as Prometheus reads them."""
@@ -134,4 +136,6 @@ async def metrics(
     text += generate_latest(drivers.registry)
     if recordings is not None:
         text += generate_latest(recordings.registry)
+    if avatar_jobs is not None:
+        text += generate_latest(avatar_jobs.registry)
     return Response(text, media_type=CONTENT_TYPE)

@@ -33,6 +33,7 @@ STATUS: Mapping[type[errors.TelewarpError], int] = {
     errors.ForbiddenError: 403,
     errors.NotFoundError: 404,
     errors.StreamExistsError: 409,
+    errors.AvatarExistsError: 409,
     errors.CallFullError: 409,
     errors.SeatResumedError: 409,
     errors.VoiceTakenError: 409,

@@ -10,6 +10,7 @@ from models.contract.avatar_info import AvatarInfo
 from server.errors import NotReadyError, PoolBusyError
 from server.pool.cache_slots import FrameSequence
 from server.pool.interface import DeviceMemory, EngineFactory, SlotMemory
+from server.pool.mark import Mark
 from server.pool.placing import DeviceLoad, choose_device
 from server.pool.supervisor import Timeouts
 from server.pool.warp_benchmark import WarpBenchmark
@@ -26,12 +27,18 @@ class Devices:
         factory: Builds their engines.
         events: Receives the callbacks of each.
         timeouts: See `WarpDevice`.
+        mark: Drawn into each frame.
     """
 
     def __init__(
-        self, names: Sequence[str], factory: EngineFactory, events: DeviceEvents, timeouts: Timeouts
+        self,
+        names: Sequence[str],
+        factory: EngineFactory,
+        events: DeviceEvents,
+        timeouts: Timeouts,
+        mark: Mark,
     ) -> None:
-        self._all = {name: WarpDevice(name, factory, events, timeouts) for name in names}
+        self._all = {name: WarpDevice(name, factory, events, timeouts, mark) for name in names}
 
     async def build(self) -> None:
         """Build all engines; devices that cannot be built are logged and left out.

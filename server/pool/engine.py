@@ -25,12 +25,24 @@ from models.geometry.head import HeadError
 from models.runtime.crossfade import Crossfade
 from models.runtime.renderer import CachedRenderer, Kernels
 from server.errors import RenderError
-from server.pool.interface import CPU, DeviceMemory, Fade, Slot, SlotMemory
+from server.pool.interface import CPU, DeviceMemory, Fade, LoadedAvatar, Slot, SlotMemory
 from server.pool.jobs import SlotHandle
 from server.pool.slot_memory import ArraySpec, SlotLayout
 from server.pool.tensor_slots import CudaSlots, Dtypes, HostSlots
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoadedRenderer:
+    """An avatar on the device of one engine; see `LoadedAvatar`."""
+
+    renderer: CachedRenderer
+
+    @property
+    def info(self) -> AvatarInfo:
+        """Its manifest."""
+        return self.renderer.manifest
 
 
 @dataclass(frozen=True)
@@ -83,7 +95,8 @@ class ModelEngineFactory:
         if device != CPU:
             torch.cuda.set_device(device)
             _probe(torch.device(device))  # otherwise every avatar would be blamed for the GPU
-        return ModelEngine(load_renderers(self.avatars, device, self.warp_threads, self.kernels))
+        renderers = load_renderers(self.avatars, device, self.warp_threads, self.kernels)
+        return ModelEngine(renderers, self.warp_threads, self.kernels)
 
 
 def find_gpus() -> tuple[tuple[str, ...], str | None]:
@@ -146,11 +159,19 @@ class ModelEngine:
 
     Args:
         renderers: Renderers by avatar id, all on one device.
+        warp_threads: Number of threads that share one warp on a CPU, for avatars added later.
+        kernels: See `CachedRenderer`, for avatars added later.
     """
 
-    def __init__(self, renderers: Mapping[str, CachedRenderer]) -> None:
-        self._renderers = renderers
-        self._avatars = {k: r.manifest for k, r in renderers.items()}
+    def __init__(
+        self,
+        renderers: Mapping[str, CachedRenderer],
+        warp_threads: int = 1,
+        kernels: Kernels = "auto",
+    ) -> None:
+        self._renderers = dict(renderers)
+        self._warp_threads, self._kernels = warp_threads, kernels
+        self._avatars: dict[str, AvatarInfo] = {k: r.manifest for k, r in renderers.items()}
         self._layouts = {k: _slot_layout(r) for k, r in renderers.items()}
         self._device = next(iter(renderers.values())).device
 
@@ -212,6 +233,30 @@ class ModelEngine:
             cache = renderer.allocate_cache()
             renderer.refresh(cached, cache)
             return renderer.warp(state, cache).rgb
+
+    def load(self, folder: Path) -> LoadedRenderer:
+        """See `Engine`."""
+        try:
+            renderer = CachedRenderer(
+                load_avatar(folder), str(self._device), self._warp_threads, self._kernels
+            )
+        except AvatarError as exc:
+            raise RenderError(str(exc)) from exc
+        renderer.warm_up()
+        return LoadedRenderer(renderer)
+
+    def add(self, loaded: LoadedAvatar) -> None:
+        """See `Engine`."""
+        renderer = cast(LoadedRenderer, loaded).renderer
+        avatar_id = renderer.manifest.id
+        self._layouts[avatar_id] = _slot_layout(renderer)
+        self._renderers[avatar_id] = renderer
+        self._avatars[avatar_id] = renderer.manifest
+
+    def remove(self, avatar_id: str) -> None:
+        """See `Engine`."""
+        for kept in (self._avatars, self._renderers, self._layouts):
+            kept.pop(avatar_id, None)
 
 
 @contextmanager

@@ -7,21 +7,23 @@ two of the state it shows and two of the state of its cache. Faults are part of 
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from multiprocessing import parent_process
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.contract.avatar_info import AvatarInfo
+from models.contract.avatar_info import AvatarInfo, Subject
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage, WarpedImage
 from server.errors import PoolBusyError, RenderError
-from server.pool.interface import DeviceMemory, Fade, Slot
+from server.pool.interface import DeviceMemory, Fade, LoadedAvatar, Slot
 from server.pool.jobs import SlotHandle
 from server.pool.slot_memory import ArraySpec, SharedBlock, SlotLayout
 
@@ -119,6 +121,13 @@ def decode_image(rgb: RgbImage) -> Shown:
     """Recover the numbers that an image encodes."""
     top, bottom = rgb[0, 0].astype(float) / 255, rgb[-1, 0].astype(float) / 255
     return Shown(top[0], 2 * top[1] - 1, bottom[0], 2 * bottom[1] - 1)
+
+
+@dataclass(frozen=True)
+class FakeLoaded:
+    """See `LoadedAvatar`."""
+
+    info: AvatarInfo
 
 
 @dataclass(frozen=True)
@@ -321,6 +330,27 @@ class FakeEngine:
         _inject_fault(state)
         time.sleep(self._settings.full_s)
         return self._encode_image(avatar_id, _encode_state(state), _encode_state(cached))
+
+    def load(self, folder: Path) -> FakeLoaded:
+        """See `Engine`. Reads `id`, `resolution` and a fault from the folder's manifest."""
+        values = json.loads((folder / "manifest.json").read_text())
+        time.sleep(values.get("load_s", 0))
+        in_worker = parent_process() is not None
+        if in_worker and values.get("exits_in_workers"):
+            os._exit(3)
+        if values.get("fails") or (in_worker and values.get("fails_in_workers")):
+            raise RenderError("this avatar was made to fail")
+        avatar = fake_avatar(values["id"], values.get("resolution", 64))
+        subject = values.get("subject")
+        return FakeLoaded(replace(avatar, subject=subject and Subject(**subject)))
+
+    def add(self, loaded: LoadedAvatar) -> None:
+        """See `Engine`."""
+        self._avatars[loaded.info.id] = loaded.info
+
+    def remove(self, avatar_id: str) -> None:
+        """See `Engine`."""
+        self._avatars.pop(avatar_id, None)
 
     def _encode_image(
         self, avatar_id: str, values: NDArray[np.float32], cached: NDArray[np.float32]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from models.contract.avatar_info import AvatarInfo
@@ -60,6 +61,14 @@ class Fade(Protocol):
         Returns:
             The slot to warp from, valid until the next call.
         """
+
+
+class LoadedAvatar(Protocol):
+    """An avatar that one engine has loaded; opaque apart from its description."""
+
+    @property
+    def info(self) -> AvatarInfo:
+        """Its description."""
 
 
 class Engine(Protocol):
@@ -125,6 +134,21 @@ class Engine(Protocol):
         Raises:
             RenderError: If one of the states cannot be rendered.
         """
+
+    def load(self, folder: Path) -> LoadedAvatar:
+        """Load another avatar, ready to render at full speed, for `add`.
+
+        May be called in another thread while this engine renders.
+
+        Raises:
+            RenderError: If it cannot be loaded.
+        """
+
+    def add(self, loaded: LoadedAvatar) -> None:
+        """Render another avatar from now on."""
+
+    def remove(self, avatar_id: str) -> None:
+        """Free an avatar. None of its slots is in use; their memory is closed separately."""
 
 
 class EngineFactory(Protocol):

@@ -6,6 +6,7 @@ Images and caches stay in memory that both sides have mapped (`slot_memory.py`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from models.contract.frame_state import FrameState
@@ -61,6 +62,22 @@ class RenderJob:
 
 
 @dataclass(frozen=True)
+class LoadJob:
+    """Load another avatar."""
+
+    id: int
+    avatar_id: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class RemoveAvatar:
+    """Free an avatar that a `LoadJob` has loaded."""
+
+    avatar_id: str
+
+
+@dataclass(frozen=True)
 class Ping:
     """Request a `Pong` as a keepalive."""
 
@@ -112,7 +129,7 @@ class JobDone:
     job_id: int
     elapsed_ms: float
     shape: tuple[int, ...] = ()
-    """Shape (H, W, 3) of the image in the image block; empty for a refresh."""
+    """Shape (H, W, 3) of the image in the image block; empty for other jobs."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +140,6 @@ class JobFailed:
     detail: str
 
 
-Job = RefreshJob | RenderJob
-ToWorker = AttachSlots | DetachSlots | AttachImage | RefreshJob | RenderJob | Ping | Stop
+Job = RefreshJob | RenderJob | LoadJob
+ToWorker = AttachSlots | DetachSlots | AttachImage | RemoveAvatar | Job | Ping | Stop
 FromWorker = Ready | BuildFailed | Pong | SlotsDetached | Broken | JobDone | JobFailed

@@ -12,6 +12,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -20,7 +21,14 @@ from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage
 from server.background import BackgroundTasks
-from server.errors import AvatarNotFoundError, NotReadyError, PoolBusyError
+from server.errors import (
+    AvatarExistsError,
+    AvatarNotFoundError,
+    NotReadyError,
+    PoolBusyError,
+    RenderError,
+)
+from server.pool.added_avatars import AddedAvatar, AddedAvatars
 from server.pool.cache_slots import CacheSlots, FrameSequence
 from server.pool.devices import Devices
 from server.pool.frame import Frame
@@ -32,11 +40,14 @@ from server.pool.jobs import (
     Job,
     JobDone,
     JobFailed,
+    LoadJob,
     RefreshJob,
+    RemoveAvatar,
     RenderJob,
     RenderMode,
     SlotHandle,
 )
+from server.pool.mark import Mark
 from server.pool.placing import failed_devices
 from server.pool.scheduler import PendingRender, Scheduler
 from server.pool.settings import PoolSettings
@@ -51,6 +62,8 @@ logger = logging.getLogger(__name__)
 
 _MAX_ATTEMPTS = 2
 """Workers that an image may be sent to. After two deaths the image is assumed to be the cause."""
+_CLOSING_TIMEOUT_S = 10.0
+"""Longest time from the end of a session to the end of its connection."""
 _RENDER_TIMEOUT_S = 20.0
 """Longest time from the request of a single image to its result."""
 
@@ -66,15 +79,19 @@ class RenderPool:
     def __init__(self, settings: PoolSettings, factory: EngineFactory) -> None:
         self._settings = settings
         self._factory = factory
-        self._avatars: Mapping[str, AvatarInfo] = {}
+        self._mark = Mark(settings.mark)
+        self._avatars: dict[str, AvatarInfo] = {}
+        self._added = AddedAvatars()
+        self._adding = asyncio.Lock()
+        self._slots_closed = asyncio.Event()
         self._workers: list[Worker] = []
         self._supervision = BackgroundTasks()
-        self._devices = Devices((), factory, self, settings.timeouts)
+        self._devices = Devices((), factory, self, settings.timeouts, self._mark)
         self._slots: dict[int, CacheSlots] = {}
         self._images: dict[str, SharedBlock] = {}
         """By worker name: shared memory that the worker writes single images to."""
         self._scheduler = Scheduler(settings.max_pending_renders)
-        self._in_progress: dict[int, CacheSlots | PendingRender] = {}
+        self._in_progress: dict[int, CacheSlots | PendingRender | LoadJob] = {}
         """By job id: what the workers are busy with."""
         self._ids = itertools.count(1)
         self._has_ready = asyncio.Event()
@@ -104,7 +121,7 @@ class RenderPool:
         names = await loop.run_in_executor(None, self._factory.devices, wanted)
         try:
             await self._start_devices(names, clock)
-            self._avatars = self._devices.avatars
+            self._avatars = dict(self._devices.avatars)
             self._create_image_blocks()
         except BaseException:
             await self.close()
@@ -136,8 +153,81 @@ class RenderPool:
 
     @property
     def avatars(self) -> Mapping[str, AvatarInfo]:
-        """The avatars that can be rendered, by id; empty before `start`."""
+        """The avatars that can be rendered, by id, always up to date; empty before `start`."""
         return MappingProxyType(self._avatars)
+
+    async def add_avatar(self, folder: Path) -> AvatarInfo:
+        """Load another avatar in all processes; it can be used once this returns.
+
+        Viewers get frames all the time. A worker gives none of them a new cache while it loads the
+        avatar.
+
+        Args:
+            folder: The avatar's folder, which exists until `remove_avatar`. No earlier one of this
+                pool had the same path.
+
+        Raises:
+            RenderError: If it cannot be loaded; all that was loaded is freed.
+            AvatarExistsError: If there is an avatar with its id.
+        """
+        async with self._adding:
+            warps = self._devices.working
+            loaded = await asyncio.gather(*(warp.load(folder) for warp in warps))
+            if not loaded:
+                raise RenderError("no device works at present")
+            info = loaded[0].info
+            if info.id in self._avatars or info.id in self._added:
+                raise AvatarExistsError(f"there is another avatar {info.id!r}")
+            self._added.add(info, folder)
+            try:
+                for warp, avatar in zip(warps, loaded, strict=True):
+                    await warp.add(avatar, folder)
+                self._dispatch()
+                await self._added.wait_loaded(info.id, self._workers)
+            except BaseException:
+                await self._unload(self._added.remove(info.id))
+                raise
+            self._avatars[info.id] = info
+            return info
+
+    async def remove_avatar(self, avatar_id: str, end_use: Callable[[], None]) -> None:
+        """Free an added avatar in all processes.
+
+        Args:
+            avatar_id: Its id, free for another one once this returns.
+            end_use: Ends all sessions that show it; called once when no new one can begin.
+
+        Raises:
+            AvatarNotFoundError: If none with this id was added.
+        """
+        if avatar_id not in self._added or self._avatars.pop(avatar_id, None) is None:
+            raise AvatarNotFoundError(f"no avatar {avatar_id!r} was added")
+        end_use()
+        async with self._adding:
+            added = self._added.remove(avatar_id)
+            await self._wait_closed(avatar_id)
+            await self._unload(added)
+
+    async def _wait_closed(self, avatar_id: str) -> None:
+        """Wait until the slots of an avatar are closed."""
+        try:
+            async with asyncio.timeout(_CLOSING_TIMEOUT_S):
+                while any(slots.avatar_id == avatar_id for slots in self._slots.values()):
+                    self._slots_closed.clear()
+                    await self._slots_closed.wait()
+        except TimeoutError:
+            logger.error("avatar %s is freed although it is still in use", avatar_id)
+
+    async def _unload(self, added: AddedAvatar) -> None:
+        for warp in self._devices.all:
+            await warp.remove(added.info.id)
+        for worker in self._workers:
+            if worker.name in added.loaded:
+                worker.send(RemoveAvatar(added.info.id))
+
+    def marks(self, avatar: AvatarInfo) -> bool:
+        """Return whether frames of an avatar carry the visible mark."""
+        return self._mark.applies_to(avatar)
 
     @property
     def ready(self) -> bool:
@@ -300,6 +390,8 @@ class RenderPool:
                 self._finish_refresh(slots, reply)
             case PendingRender() as render:
                 self._finish_render(render, worker, reply)
+            case LoadJob() as load:
+                self._finish_load(load, worker, reply)
         self._dispatch()
 
     def worker_rested(self, worker: Worker) -> None:
@@ -310,6 +402,7 @@ class RenderPool:
         """Retry the job of a worker whose process has ended; called by the worker."""
         if not self.ready:
             self._has_ready.clear()
+        self._added.process_ended(worker, job if isinstance(job, LoadJob) else None)
         match self._in_progress.pop(job.id) if job is not None else None:
             case CacheSlots() as slots:
                 self._retry_refresh(slots)
@@ -348,7 +441,7 @@ class RenderPool:
 
     async def _start_devices(self, names: Sequence[str], clock: Callable[[], float]) -> None:
         """Start the workers of devices and build their engines, or those of the CPU for `auto`."""
-        self._devices = Devices(names, self._factory, self, self._settings.timeouts)
+        self._devices = Devices(names, self._factory, self, self._settings.timeouts, self._mark)
         self._workers = [
             Worker(settings, self._factory, self, self._settings.timeouts, clock)
             for name in names
@@ -393,9 +486,13 @@ class RenderPool:
                 slots.fail_device()
 
     def _create_image_blocks(self) -> None:
-        side = max((avatar.resolution for avatar in self._avatars.values()), default=1)
         for worker in self._workers:
-            self._images[worker.name] = SharedBlock.create(side * side * 3)
+            self._images[worker.name] = SharedBlock.create(self._image_nbytes())
+
+    def _image_nbytes(self) -> int:
+        """Return the size of the largest image, bytes."""
+        avatars = (*self._avatars.values(), *self._added.infos)
+        return max((avatar.resolution**2 * 3 for avatar in avatars), default=1)
 
     def _find_avatar(self, avatar_id: str) -> AvatarInfo:
         avatar = self._avatars.get(avatar_id)
@@ -410,6 +507,7 @@ class RenderPool:
             self._dispatch()
             return
         del self._slots[slots.id]
+        self._slots_closed.set()
         self._scheduler.remove_refresh(slots)
         self._devices[slots.device].open_slots -= 1
         self._devices.close_sequence(slots.sequence)
@@ -421,6 +519,11 @@ class RenderPool:
         """Assign the next job to every idle worker."""
         for worker in self._workers:
             if not worker.free or not self._open:
+                continue
+            if (added := self._added.next_load(worker)) is not None:
+                load = LoadJob(next(self._ids), added.info.id, added.folder)
+                self._in_progress[load.id] = load
+                worker.assign(load)
                 continue
             match self._scheduler.next_job(worker.device):
                 case CacheSlots() as slots:
@@ -453,6 +556,34 @@ class RenderPool:
         self._refreshes += 1
         slots.finish_refresh()
 
+    def _finish_load(self, load: LoadJob, worker: Worker, reply: JobDone | JobFailed) -> None:
+        """Let a worker render an avatar that it has loaded."""
+        if isinstance(reply, JobDone):
+            try:
+                self._enlarge_image_block(worker)
+            except PoolBusyError as exc:
+                reply = JobFailed(load.id, str(exc))
+        if not self._added.finish(worker, load, reply):
+            worker.send(RemoveAvatar(load.avatar_id))
+            return
+        for slots in self._slots.values():
+            # Those of a process that ended: this one could not attach them before.
+            if slots.avatar_id == load.avatar_id and slots.device == worker.device:
+                self._attach(worker, slots)
+
+    def _enlarge_image_block(self, worker: Worker) -> None:
+        """Give a worker without a job a block that holds images of every avatar.
+
+        Raises:
+            PoolBusyError: If there is not enough shared memory.
+        """
+        needed = self._image_nbytes()
+        if len(self._images[worker.name].buffer) < needed:
+            block = SharedBlock.create(needed)
+            self._images[worker.name].close()
+            self._images[worker.name] = block
+            worker.send(AttachImage(block.name))
+
     def _finish_render(
         self, render: PendingRender, worker: Worker, reply: JobDone | JobFailed
     ) -> None:
@@ -463,7 +594,11 @@ class RenderPool:
         if not render.done.done():
             count = int(np.prod(reply.shape))
             rgb = np.frombuffer(self._images[worker.name].buffer, np.uint8, count)
-            render.done.set_result(rgb.reshape(reply.shape).copy())
+            image = rgb.reshape(reply.shape).copy()
+            avatar = self._avatars.get(render.job.avatar_id)  # deleted meanwhile: seen by nobody
+            if avatar is not None:
+                self._mark.draw(avatar, image)
+            render.done.set_result(image)
 
 
 def _receives_slots(worker: Worker, device: str) -> bool:

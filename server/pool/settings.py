@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass, field
 
 from server.logs import LogFormat
+from server.pool.mark import MarkedAvatars
 from server.pool.sizing import available_cores, default_size
 from server.pool.supervisor import Timeouts
 from server.pool.worker import WorkerSettings
@@ -31,6 +32,8 @@ class PoolSettings:
     """Pause of a CPU worker after each refresh, in durations of the refresh. Even at low priority
     workers take memory bandwidth (and, on shared cores, half a core) from the warp, and an older
     cache hardly changes the frames. A measured trade-off: see the README."""
+    mark: MarkedAvatars = "off"
+    """Avatars whose frames are marked as rendered."""
     log_level: int = logging.INFO
     log_format: LogFormat = "text"
     timeouts: Timeouts = field(default_factory=Timeouts)

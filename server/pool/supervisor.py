@@ -22,6 +22,7 @@ from server.pool.jobs import (
     Job,
     JobDone,
     JobFailed,
+    LoadJob,
     Ping,
     Pong,
     Ready,
@@ -48,7 +49,7 @@ class Timeouts:
     """Timeouts after which a worker process is killed, and delays between restarts."""
 
     start_s: float = 120.0
-    """Building an engine: imports, loading weights, compiling kernels."""
+    """Building an engine: imports, loading weights, compiling kernels; also loading one avatar."""
     job_s: float = 10.0
     """One job. A full render takes well below one second even on a slow machine."""
     ping_s: float = 5.0
@@ -167,7 +168,9 @@ class Worker:
         """Send a job to the worker, which must be free."""
         assert self.free
         self.state, self._job = "busy", job
-        self._set_deadline(self._timeouts.job_s, f"hung for {self._timeouts.job_s:g} s on a job")
+        timeouts = self._timeouts
+        seconds = timeouts.start_s if isinstance(job, LoadJob) else timeouts.job_s
+        self._set_deadline(seconds, f"hung for {seconds:g} s on a job")
         self.send(job)
 
     def send(self, message: ToWorker) -> None:

@@ -11,13 +11,16 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Protocol
 
 from models.contract.avatar_info import AvatarInfo
+from server.errors import RenderError
 from server.pool.cache_slots import CacheSlots, FrameSequence
 from server.pool.frame import Frame
-from server.pool.interface import DeviceMemory, Engine, EngineFactory
+from server.pool.interface import DeviceMemory, Engine, EngineFactory, LoadedAvatar
 from server.pool.jobs import SlotHandle
+from server.pool.mark import Mark
 from server.pool.supervisor import Timeouts
 from server.pool.warp_benchmark import WarpBenchmark
 from server.pool.warping import WarpThread
@@ -47,10 +50,16 @@ class WarpDevice:
         factory: Builds the engines.
         events: Receives the callbacks.
         timeouts: Pauses between attempts to build an engine, and when a device counts as stable.
+        mark: Drawn into each frame.
     """
 
     def __init__(
-        self, name: str, factory: EngineFactory, events: DeviceEvents, timeouts: Timeouts
+        self,
+        name: str,
+        factory: EngineFactory,
+        events: DeviceEvents,
+        timeouts: Timeouts,
+        mark: Mark,
     ) -> None:
         self.name = name
         self.open_slots = 0
@@ -60,6 +69,9 @@ class WarpDevice:
         self.problem: str | None = None
         """Why it does not warp; None while it does, and before the first engine is built."""
         self._factory, self._events, self._timeouts = factory, events, timeouts
+        self._mark = mark
+        self._added: dict[str, Path] = {}
+        """Folders of avatars that were added, for the next engine."""
         self._thread: WarpThread | None = None
         self._failures_in_a_row = 0
         self._failed_builds = 0
@@ -98,9 +110,10 @@ class WarpDevice:
         Raises:
             Exception: What the factory raises; it is the `problem` then.
         """
-        thread = WarpThread(self.name, self._factory, self._fail)
+        thread = WarpThread(self.name, self._factory, self._fail, self._mark)
         try:
             await thread.build()
+            await self._load_added(thread)
         except BaseException as exc:
             thread.abandon()
             if isinstance(exc, Exception):
@@ -120,6 +133,30 @@ class WarpDevice:
             await self._back_off()
             if not self._stopping.is_set():
                 await self._rebuild()
+
+    async def load(self, folder: Path) -> LoadedAvatar:
+        """Load another avatar, see `WarpThread.load`; requires `working`."""
+        return await self._working_thread.load(folder)
+
+    async def add(self, loaded: LoadedAvatar, folder: Path) -> None:
+        """Render a loaded avatar from now on, and after the engine is built again."""
+        self._added[loaded.info.id] = folder
+        if self._thread is not None:
+            await self._thread.add(loaded)
+
+    async def remove(self, avatar_id: str) -> None:
+        """Free an avatar that was added."""
+        self._added.pop(avatar_id, None)
+        if self._thread is not None:
+            await self._thread.remove(avatar_id)
+
+    async def _load_added(self, thread: WarpThread) -> None:
+        """Give a new engine the avatars that were added to the one before."""
+        for avatar_id, folder in tuple(self._added.items()):
+            try:
+                await thread.add(await thread.load(folder))
+            except RenderError as exc:
+                logger.error("%s: avatar %s is left out: %s", self.name, avatar_id, exc)
 
     def stop(self) -> None:
         """Make `run` return."""

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import threading
 import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FrameState
@@ -21,7 +24,8 @@ from models.contract.images import RgbImage
 from server.errors import RenderError
 from server.pool.cache_slots import CacheSlots, CacheView, FrameSequence
 from server.pool.frame import Frame
-from server.pool.interface import Engine, EngineFactory, Fade, SlotMemory
+from server.pool.interface import Engine, EngineFactory, Fade, LoadedAvatar, SlotMemory
+from server.pool.mark import Mark
 from server.pool.warp_benchmark import WarpBenchmark, WarpTimes, swaying
 from server.protocol.states import FrameInputs
 
@@ -34,6 +38,7 @@ _MEAN_WEIGHT = 0.05
 """Weight of the newest value in the moving mean of warp times: about one second of one viewer."""
 _BENCHMARK_IMAGES = 10
 """Images of a benchmark that are kept, to time the encoder with."""
+_LOADING_NICENESS = 19
 
 
 @dataclass(eq=False)
@@ -66,14 +71,22 @@ class WarpThread:
         device: The device that holds the caches.
         factory: Builds the engine inside the thread.
         failed: Called once on the event loop, with the reason, when the device has failed.
+        mark: Drawn into each frame.
     """
 
-    def __init__(self, device: str, factory: EngineFactory, failed: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        device: str,
+        factory: EngineFactory,
+        failed: Callable[[str], None],
+        mark: Mark,
+    ) -> None:
         self.device = device
         self.warp_ms: float | None = None
         """Moving mean of the warp time; None before the first warp."""
         self._factory = factory
         self._failed = failed
+        self._mark = mark
         self._broken = False
         self._engine: Engine | None = None
         self._sequences: weakref.WeakKeyDictionary[FrameSequence, _SequenceState] = (
@@ -94,6 +107,34 @@ class WarpThread:
         self._engine = await loop.run_in_executor(
             self._executor, self._factory.build, self.device, 1
         )
+
+    async def load(self, folder: Path) -> LoadedAvatar:
+        """Load another avatar while warps go on, in a thread that yields to all others.
+
+        Raises:
+            RenderError: If it cannot be loaded.
+        """
+
+        def load() -> LoadedAvatar:
+            # Of this thread alone (Linux), which ends afterwards: it could not be raised again.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOADING_NICENESS)
+            return self.engine.load(folder)
+
+        executor = ThreadPoolExecutor(1, thread_name_prefix=f"load-{self.device}")
+        try:
+            return await asyncio.get_running_loop().run_in_executor(executor, load)
+        finally:
+            executor.shutdown(wait=False)  # the event loop must not wait for it
+
+    async def add(self, loaded: LoadedAvatar) -> None:
+        """Render a loaded avatar from now on."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._executor, self.engine.add, loaded)
+
+    async def remove(self, avatar_id: str) -> None:
+        """Free an avatar after the warps that are queued."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._executor, self.engine.remove, avatar_id)
 
     def submit(
         self, slots: CacheSlots, sequence: FrameSequence, sample: Callable[[], FrameInputs]
@@ -238,6 +279,7 @@ class WarpThread:
         source = state.fade.follow(cache.slot, generation, now)
         image = self.engine.warp(slots.avatar_id, inputs.state, source)
         self._update_warp_ms(image.raster_ms + image.network_ms)
+        self._mark.draw(self.engine.avatars[slots.avatar_id], image.rgb)
         stages_ms = {"queue": queue_ms, "raster": image.raster_ms, "warp": image.network_ms}
         frame = Frame(inputs, cache, image.rgb, state.fade.fading, stages_ms)
         state.frame, state.warped_at = frame, time.monotonic()

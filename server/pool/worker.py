@@ -33,10 +33,12 @@ from server.pool.jobs import (
     Job,
     JobDone,
     JobFailed,
+    LoadJob,
     Ping,
     Pong,
     Ready,
     RefreshJob,
+    RemoveAvatar,
     RenderJob,
     SlotsDetached,
     Stop,
@@ -139,8 +141,10 @@ class _JobHandler:
             case DetachSlots():
                 return SlotsDetached(message.slots_id, self._detach(message.slots_id))
             case AttachImage():
-                self._image = SharedBlock.attach(message.name)
-            case RefreshJob() | RenderJob():
+                self._attach_image(message)
+            case RemoveAvatar():
+                self._engine.remove(message.avatar_id)
+            case RefreshJob() | RenderJob() | LoadJob():
                 return self._run_job(message)
             case _:
                 raise AssertionError(f"unknown message {message!r}")
@@ -157,6 +161,11 @@ class _JobHandler:
             logger.debug("cache slots %d are closed already", message.slots_id)
             return
         self._slots[message.slots_id] = message.avatar_id, memory
+
+    def _attach_image(self, message: AttachImage) -> None:
+        if self._image is not None:
+            self._image.close()
+        self._image = SharedBlock.attach(message.name)
 
     def _detach(self, slots_id: int) -> bool:
         if slots_id not in self._slots:
@@ -176,11 +185,21 @@ class _JobHandler:
     def _run_job(self, job: Job) -> JobDone | JobFailed:
         began = time.perf_counter()
         try:
-            shape = self._refresh(job) if isinstance(job, RefreshJob) else self._render(job)
+            shape = self._run(job)
         except RenderError as exc:
             logger.debug("job %d failed: %s", job.id, exc)
             return JobFailed(job.id, str(exc))
         return JobDone(job.id, (time.perf_counter() - began) * 1e3, shape)
+
+    def _run(self, job: Job) -> tuple[int, ...]:
+        match job:
+            case RefreshJob():
+                return self._refresh(job)
+            case RenderJob():
+                return self._render(job)
+            case LoadJob():
+                self._engine.add(self._engine.load(job.folder))
+                return ()
 
     def _refresh(self, job: RefreshJob) -> tuple[int, ...]:
         if job.slots_id not in self._slots:

@@ -291,11 +291,33 @@ class ReplayRequest(Message):
     stream: str = Field(max_length=64, description="Id of an existing stream without a publisher")
 
 
+class AvatarRequest(Message):
+    """What comes with the file of a new avatar."""
+
+    name: str = Field(
+        min_length=1, max_length=80, pattern=r"\S", description="Name of the person or avatar"
+    )
+    consent: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=2000,
+        pattern=r"\S",
+        description="Of a video: the statement by which the person agrees to the avatar",
+    )
+    id: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="1 to 64 letters, digits, `-` or `_`; default: made from the name, or the one "
+        "in the archive",
+    )
+
+
 class MeshFrameOrFrames(RootModel[MeshFrame | list[MeshFrame]]):
     """One frame, or several in the order they were captured."""
 
 
 DOCUMENTED: tuple[type[BaseModel], ...] = (
+    AvatarRequest,
     MeshFrameOrFrames,
     MeshMessage,
     Ping,
@@ -311,6 +333,7 @@ _viewer_message: TypeAdapter[View | MeshMessage | Ping] = TypeAdapter(ViewerMess
 _render_request = TypeAdapter(RenderRequest)
 _stream_request = TypeAdapter(StreamRequest)
 _replay_request = TypeAdapter(ReplayRequest)
+_avatar_request = TypeAdapter(AvatarRequest)
 _Parsed = TypeVar("_Parsed")
 
 
@@ -392,6 +415,13 @@ def parse_small(adapter: TypeAdapter[_Parsed], text: str | bytes) -> _Parsed:
     if len(text) > LONGEST_SMALL_MESSAGE:
         _refuse_length(text)
     return _parse(adapter, text, _SMALL_VALUES)
+
+
+def parse_avatar_request(text: str) -> AvatarRequest:
+    """Read the header `Telewarp-Avatar` of `POST /v1/avatars`."""
+    if len(text) > 2 * LONGEST_SMALL_MESSAGE:
+        _refuse_length(text, 2 * LONGEST_SMALL_MESSAGE)
+    return _parse(_avatar_request, text, _SMALL_VALUES)
 
 
 def _refuse_length(text: str | bytes, longest: int = LONGEST_SMALL_MESSAGE) -> NoReturn:

@@ -182,6 +182,8 @@ class Streams:
         self._idle_clock = idle_clock
         self._max_streams = max_streams
         self._streams: dict[str, Stream] = {}
+        self._reasons: dict[str, str] = {}
+        """Why streams were deleted, the newest last; of at most `max_streams`."""
         self._deleted = StreamCounters()
 
     def totals(self) -> StreamCounters:
@@ -226,6 +228,7 @@ class Streams:
             raise LimitError(f"at most {self._max_streams} streams, all are in use")
         stream = Stream(stream_id, avatar, idle_clock=self._idle_clock)
         self._streams[stream.id] = stream
+        self._reasons.pop(stream.id, None)
         return stream
 
     def get(self, stream_id: str) -> Stream:
@@ -236,7 +239,9 @@ class Streams:
         """
         stream = self._streams.get(stream_id)
         if stream is None:
-            raise StreamNotFoundError(f"no stream {stream_id!r}")
+            reason = self._reasons.get(stream_id)
+            because = f": {reason}" if reason else ""
+            raise StreamNotFoundError(f"no stream {stream_id!r}{because}")
         return stream
 
     def list(self) -> tuple[Stream, ...]:
@@ -251,8 +256,12 @@ class Streams:
         ages_s = [(stream, stream.unused_s()) for stream in self._streams.values()]
         return tuple(s for s, age_s in ages_s if age_s > seconds and not s.permanent)
 
-    def delete(self, stream_id: str) -> None:
+    def delete(self, stream_id: str, reason: str | None = None) -> None:
         """Delete a stream and end its sessions.
+
+        Args:
+            stream_id: Its id.
+            reason: Why, for those who ask for it afterwards.
 
         Raises:
             StreamNotFoundError: If there is no such stream.
@@ -260,6 +269,10 @@ class Streams:
         stream = self.get(stream_id)
         del self._streams[stream_id]
         self._deleted.add(stream.counters)
+        if reason is not None:
+            self._reasons[stream_id] = reason
+            while len(self._reasons) > self._max_streams:
+                del self._reasons[next(iter(self._reasons))]
         stream.deleted = True
         for callback in tuple(stream.on_deleted):
             callback()

@@ -1,6 +1,7 @@
 // The stream that the page's address names, or that the page publishes itself.
 
 import { access } from "../connection/access.js";
+import { openCapture } from "./capture_setup.js";
 import { openPublishing } from "./publish_setup.js";
 
 const DEFAULT_STREAM = "demo";
@@ -25,6 +26,11 @@ export async function openStream(page) {
   const query = new URLSearchParams(location.search);
   const readToken = () => access.takeFrom(location, history);
   readToken();
+  const person = query.get("capture");
+  if (person !== null) {
+    await openCapture(page, base, person);
+    await new Promise(() => {}); // that page watches no stream
+  }
   const publishing = await openPublishing(page, base, query.get("publish"));
   const stream = (await publishing?.live) ?? (query.get("stream") || DEFAULT_STREAM);
   const endpoint = new URL(`v1/streams/${encodeURIComponent(stream)}/whep`, base);

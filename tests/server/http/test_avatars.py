@@ -26,3 +26,10 @@ def test_an_unknown_avatar_is_a_404_that_names_the_known(http: httpx2.Client) ->
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"] == "no avatar 'nobody'; there are: default"
+
+
+def test_what_must_be_said_about_frames_is_machine_readable(http: httpx2.Client) -> None:
+    avatar = http.get("/v1/avatars/default").json()
+    assert (avatar["real_person"], avatar["subject"]) == (False, None)
+    assert (avatar["marked"], avatar["deletable"]) == (False, False)
+    assert avatar["digital_source_type"].endswith("/digitalsourcetype/trainedAlgorithmicMedia")

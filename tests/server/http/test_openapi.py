@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from schemathesis import Case
 from schemathesis.core.result import Ok
 
+from server.http.avatar_jobs import ARCHIVE, VIDEOS
 from server.settings import Settings
 from tests.server.conftest import serving
 
@@ -20,15 +21,25 @@ _EXAMPLES = 8
 
 
 @schemathesis.serializer(
-    "application/sdp", "application/trickle-ice-sdpfrag", "application/x-ndjson"
+    "application/sdp",
+    "application/trickle-ice-sdpfrag",
+    "application/x-ndjson",
+    ARCHIVE,
+    *VIDEOS,
 )
 def _as_text(context: schemathesis.SerializationContext, value: object) -> bytes:
     return str(value).encode(errors="replace")
 
 
 @pytest.fixture(scope="module")
-def schema() -> Iterator[schemathesis.BaseSchema]:
-    with serving(Settings(port=0, workers=1, max_sessions=3, idle_session_s=2)) as served:
+def schema(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[schemathesis.BaseSchema]:
+    store = tmp_path_factory.mktemp("store")
+    settings = Settings(
+        port=0, workers=1, max_sessions=3, idle_session_s=2, avatar_store=store, max_avatar_jobs=1
+    )
+    with serving(settings) as served:
         yield schemathesis.openapi.from_url(f"{served.url}/openapi.json")
 
 

@@ -1,0 +1,67 @@
+"""The visible mark: on the frames that it is for, legible, and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.contract.avatar_info import Subject
+from server.pool.fake import FakeEngineFactory, fake_avatar, fake_state
+from server.pool.mark import Mark, MarkedAvatars
+from server.pool.pool import RenderPool
+from server.pool.settings import PoolSettings
+from tests.server.pool.test_pool import refreshed, warp
+
+DRAWN = fake_avatar("drawn", 320)
+REAL = replace(DRAWN, id="real", subject=Subject("Me", "I agree.", "me.mp4 0f3a", "2026-01-01"))
+
+
+@pytest.mark.parametrize(
+    ("marked", "drawn", "real"), [("off", False, False), ("real", False, True), ("all", True, True)]
+)
+def test_the_setting_selects_the_avatars(marked: MarkedAvatars, drawn: bool, real: bool) -> None:
+    for avatar, expected in ((DRAWN, drawn), (REAL, real)):
+        image = np.full((320, 320, 3), 90, np.uint8)
+        Mark(marked).draw(avatar, image)
+        assert Mark(marked).applies_to(avatar) == expected
+        assert bool((image != 90).any()) == expected
+
+
+@pytest.mark.parametrize("side", [64, 192, 320, 512])
+@pytest.mark.parametrize("grey", [0, 128, 255])
+def test_it_is_small_and_has_contrast_on_every_background(side: int, grey: int) -> None:
+    image = np.full((side, side, 3), grey, np.uint8)
+    Mark("all").draw(DRAWN, image)
+    rows, columns = np.nonzero((image != grey).any(2))
+    assert rows.min() > 0.7 * side, "in the bottom left corner"
+    assert rows.max() < side - 1
+    assert columns.min() > 0
+    assert (rows.max() - rows.min()) >= 9
+    label = image[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    dark, bright = (float(value) / 255 for value in np.percentile(label, [10, 99.5]))
+    assert (bright**2.2 + 0.05) / (dark**2.2 + 0.05) > 4.5, "as WCAG asks of text"
+    if side >= 192:
+        assert label.size < 0.04 * image.size
+
+
+async def test_frames_and_images_of_marked_avatars_carry_it() -> None:
+    settings = PoolSettings(workers=1, rest=0, mark="real")
+    pool = RenderPool(settings, FakeEngineFactory(avatars=(DRAWN, REAL)))
+    await pool.start()
+    try:
+        await pool.wait_ready(20)
+        marks: dict[str, Any] = {}
+        for avatar in ("drawn", "real"):
+            slots = pool.open_slots(avatar)
+            await refreshed(slots, 0.25)
+            frame = await warp(pool, slots, fake_state(0.25))
+            assert frame is not None
+            image = await pool.render(avatar, fake_state(0.25))
+            marks[avatar] = [bool(each[200:, :, 2].any()) for each in (frame.rgb, image)]
+            slots.close()
+        assert marks == {"drawn": [False, False], "real": [True, True]}
+    finally:
+        await pool.close()
