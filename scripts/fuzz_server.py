@@ -224,7 +224,8 @@ def _call(server: Fuzzed, operation: schemathesis.APIOperation[Any, Any, Any, An
         if "stream_id" in case.path_parameters and case.method.upper() != "DELETE":
             case.path_parameters["stream_id"] = "demo"
         answer = case.call(headers=dict(server.headers), timeout=60)
-        server.count(answer.status_code, case.as_curl_command(), answer.text)
+        text = answer.content.decode(errors="replace")
+        server.count(answer.status_code, case.as_curl_command(), text)
 
     call()
 
