@@ -25,6 +25,7 @@ ensure_program caddy caddy
 ensure_program ip iproute2
 ensure_program iptables iptables
 ensure_tracker
+.venv/bin/python scripts/install_tracker.py --capture || true # without it, the tests of videos are skipped
 
 # One thread per process: the tests start servers and workers, which would compete for the cores.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
