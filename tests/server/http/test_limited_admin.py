@@ -57,7 +57,9 @@ async def opened(tokens: Path, tmp_path: Path) -> AsyncIterator[Opened]:
             ),
         }
         ids = {name: answer.headers["location"].rsplit("/", 1)[1] for name, answer in made.items()}
-        yield Opened(client, ids | {"stream_id": "theirs", "avatar_id": "default"})
+        yield Opened(
+            client, ids | {"stream_id": "theirs", "avatar_id": "default", "call": "theirs"}
+        )
 
 
 async def test_an_admin_of_another_stream_reaches_nothing_of_this_one(opened: Opened) -> None:
