@@ -82,7 +82,8 @@ export function describeJobTrouble({ kind, status, detail }) {
  * @param {import("../connection/avatar_jobs.js").AvatarJob} job
  * @returns {{title: string, detail: string, share: number}} share of the whole, 0..1
  */
-export function describeJob({ state, position, stage_index, stages, fraction, message, error }) {
+export function describeJob(job) {
+  const { state, position, stage, stage_index, stages, fraction, message, error } = job;
   if (state === "failed") return { title: "No avatar was made", detail: error ?? "", share: 0 };
   if (state === "done") return { title: "Your avatar is ready", detail: "", share: 1 };
   if (state !== "running") {
@@ -90,6 +91,7 @@ export function describeJob({ state, position, stage_index, stages, fraction, me
     const detail = before ? `${before} before it` : "It begins soon.";
     return { title: "Waiting for its turn", detail, share: 0 };
   }
+  if (!stage) return { title: "Starting", detail: "This takes up to a minute.", share: 0 };
   const share = (Math.min(stage_index, stages - 1) + fraction) / stages;
   return {
     title: `Step ${Math.min(stage_index + 1, stages)} of ${stages}`,

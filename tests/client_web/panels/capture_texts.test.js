@@ -46,6 +46,7 @@ test("the progress of a job is one share of the whole", () => {
     detail: "tracks the face",
     share: 0.375,
   });
+  assert.equal(describeJob({ ...JOB, stage: "", stages: 1 }).title, "Starting");
   assert.equal(describeJob({ ...JOB, state: "waiting", position: 3 }).detail, "2 before it");
   const failed = describeJob({ ...JOB, state: "failed", error: "two faces" });
   assert.deepEqual(failed, { title: "No avatar was made", detail: "two faces", share: 0 });
