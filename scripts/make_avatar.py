@@ -311,7 +311,7 @@ def main(arguments: Arguments) -> int:
     if not known:
         names = ", ".join(RECIPES)
         print(
-            f"make_avatar: give --video FILE, --recipe, one of {names}, or --head FILE",
+            f"make_avatar: give --recipe, one of {names}, or --head FILE, or --video FILE",
             file=sys.stderr,
         )
         return 1
