@@ -144,12 +144,13 @@ export class Capturing {
     this.#video = video;
     const { covered } = this.#coverage;
     this.#panel.showCoverage(covered);
-    this.#panel.showRecording(URL.createObjectURL(video), describeMissing(covered));
+    this.#panel.showRecording(video, describeMissing(covered));
     this.#panel.phase = "review";
   }
 
   #again() {
     this.#video = null;
+    this.#panel.discardRecording();
     this.#job = null;
     this.#coverage = new Coverage();
     this.#panel.tell(null);
@@ -186,6 +187,7 @@ export class Capturing {
     while (!this.#ending.signal.aborted) {
       this.#panel.showProgress(describeJob(job));
       if (job.state === "done" || job.state === "failed") {
+        this.#panel.discardRecording();
         this.#panel.showResult(job.avatar);
         this.#panel.phase = "ended";
         return;

@@ -130,15 +130,28 @@ export class CapturePanel {
   /**
    * Show the recording.
    *
-   * @param {string} address
+   * @param {Blob} recording
    * @param {string} missing "" if nothing is
    */
-  showRecording(address, missing) {
-    /** @type {HTMLVideoElement} */ (find(this.#element, "[data-recording]")).src = address;
+  showRecording(recording, missing) {
+    this.discardRecording();
+    const video = this.#element.ownerDocument.createElement("video");
+    video.controls = video.muted = video.playsInline = true;
+    video.ariaLabel = "Your recording";
+    video.src = URL.createObjectURL(recording);
+    find(this.#element, "[data-recording]").append(video);
     const text = missing
       ? `Not seen: ${missing}. The avatar will be better with it.`
       : "Everything was seen.";
     this.#text("[data-missing]", text);
+  }
+
+  /** Let the browser free the recording that is shown, if there is one. */
+  discardRecording() {
+    const video = this.#element.querySelector("[data-recording] video");
+    if (!video) return;
+    URL.revokeObjectURL(/** @type {HTMLVideoElement} */ (video).src);
+    video.remove();
   }
 
   /** @param {{title: string, detail: string, share: number}} progress */
