@@ -135,7 +135,7 @@ def test_a_tracked_face_arrives_with_its_sides_and_turns_and_asks_nobody_else(
         sent = SentFrames(page, names)
         page.reload()
         go_live(page)
-        seen = page.locator("[data-seen]")
+        seen = page.locator("#publish [data-seen]")
         loop_s = (len(PHASES) * PHASE_FRAMES + 2 * FPS) / FPS
 
         # As in a mirror, the default: the person's left is the avatar's right.
@@ -215,7 +215,7 @@ def test_the_mouth_of_a_recorded_person_moves_the_avatar(
 
 def test_what_is_missing_is_told_in_words(server: Server, avatar_video: Path) -> None:
     with camera_page(server, avatar_video, "/?publish=words") as page:
-        words = page.locator("[data-words]")
+        words = page.locator("#publish [data-words]")
 
         # The model is not on the server.
         page.route("**/face_landmarker.task", lambda route: route.fulfill(status=404))

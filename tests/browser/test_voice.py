@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,6 +67,11 @@ def speaking_browser(server: Server, folder: Path) -> Iterator[BrowserContext]:
         )
         yield context
         browser.close()
+    # The sessions of a browser that was closed end when their connections time out. Other tests
+    # count sessions of the same server.
+    deadline = time.monotonic() + 20
+    while server.call("/v1/sessions").json and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def go_live(page: Page, address: str) -> None:

@@ -124,7 +124,7 @@ async def test_the_supervision_of_a_worker_goes_on_after_a_fault_of_its_own(
 
         monkeypatch.setattr(worker, "_back_off", fail_once)
         worker._kill("by the test")
-        (task,) = pool.status().tasks
+        (task,) = (task for task in pool.status().tasks if task.name.startswith("supervise"))
         await until(lambda: task.failures == 1)
         await pool.wait_ready(30)
         assert task.problem is None

@@ -58,7 +58,9 @@ async def opened(tokens: Path, tmp_path: Path) -> AsyncIterator[Opened]:
         }
         ids = {name: answer.headers["location"].rsplit("/", 1)[1] for name, answer in made.items()}
         yield Opened(
-            client, ids | {"stream_id": "theirs", "avatar_id": "default", "call": "theirs"}
+            client,
+            ids
+            | {"stream_id": "theirs", "avatar_id": "default", "call": "theirs", "job_id": "none"},
         )
 
 
@@ -71,7 +73,11 @@ async def test_an_admin_of_another_stream_reaches_nothing_of_this_one(opened: Op
             assert answer.json() == [], str(call)
         else:
             assert answer.status_code in (403, 404), (str(call), answer.text)
-    reading = [call for call in RULED if call.method == "GET" and "{" in call.path]
+    reading = [
+        call
+        for call in RULED
+        if call.method == "GET" and "{" in call.path and "job_id" not in call.path
+    ]
     assert len(reading) >= 8
     for call in reading:
         # A snapshot takes a worker, which need not be ready yet.

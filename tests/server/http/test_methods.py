@@ -29,13 +29,20 @@ def router() -> Any:
     return create_router(RouterSettings(allowed_origins=ORIGIN), LocalPlacement([], None))
 
 
+def is_call(path: str) -> bool:
+    return path.startswith("/v1/")
+
+
 def methods(app: Any) -> Mapping[str, set[str]]:
-    """The methods of each path, without those of pages that also have no API route."""
+    """The methods of each path, of all routes that match it, without those of pages alone."""
+    routes = [route for route in all_routes(app.routes) if isinstance(route, APIRoute | Route)]
     found: dict[str, set[str]] = defaultdict(set)
-    for route in all_routes(app.routes):
-        if isinstance(route, APIRoute | Route):
-            path = route.path.replace("{path:client}", "index.html")
-            found[path.replace("{", "").replace("}", "")] |= set(route.methods or ())
+    for route in routes:
+        path = route.path.replace("{path:client}", "index.html")
+        path = path.replace("{", "").replace("}", "")
+        for other in routes:
+            if other.path_regex.match(path) and is_call(other.path) == is_call(path):
+                found[path] |= set(other.methods or ())
     return found
 
 
