@@ -100,8 +100,12 @@ def test_a_voice_is_heard_muted_and_gone_with_its_publisher(server: Server, tmp_
 
         go_live(publisher, f"{server.address}/?publish=speaker")
         heard = "telewarp.stats().voice.level > 0.6"
-        wait_for(viewer, heard)
+        wait_for(viewer, "telewarp.stats().voice.state !== 'silent'")
         expect(button).to_be_visible()
+        # Chromium lets a page that nobody has touched play sound in some runs and not in others.
+        if viewer.evaluate("telewarp.stats().voice.state") == "blocked":
+            button.click()
+        wait_for(viewer, heard)
         assert publisher.evaluate("telewarp.stats().publishing.voice.muted") is False
         wait_for(publisher, "telewarp.stats().publishing.voice.level > 0.6")
         expect(publisher.locator("[data-voice-words]")).to_be_hidden()
