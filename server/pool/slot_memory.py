@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -13,6 +14,8 @@ from multiprocessing.shared_memory import SharedMemory
 
 from server.errors import PoolBusyError
 from server.pool.interface import SLOT_COUNT
+
+logger = logging.getLogger(__name__)
 
 _ALIGNMENT = 64
 """Bytes: a cache line of the CPU, and its widest vector load (AVX-512)."""
@@ -102,7 +105,11 @@ class SharedBlock:
     def close(self) -> None:
         """Unmap the block, and free it if this process created it."""
         if self._owned:
-            self._memory.unlink()
+            try:
+                self._memory.unlink()
+            except FileNotFoundError:
+                # Closing goes on: the pool has more to close than this block.
+                logger.warning("shared memory %s had been removed already", self._memory.name)
         self._memory.close()
 
     def _claim(self) -> None:

@@ -118,3 +118,14 @@ def test_closing_an_attached_block_does_not_free_it_but_closing_the_owned_one_do
     ours.close()
     with pytest.raises(FileNotFoundError):
         SharedMemory(ours.name)
+
+
+def test_a_block_that_was_removed_is_closed_with_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ours = SharedBlock.create(100)
+    remover = SharedMemory(ours.name)
+    remover.unlink()
+    remover.close()
+    ours.close()
+    assert f"shared memory {ours.name} had been removed already" in caplog.text
