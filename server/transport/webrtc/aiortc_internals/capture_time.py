@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from struct import unpack
 
-import aiortc.codecs
 import aiortc.rtp
-from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpParameters
+from aiortc.rtcrtpparameters import RTCRtpParameters
 from aiortc.rtp import RtpPacket
 
 from server.streams.voice import CLOCK_RATE
+from server.transport.webrtc.aiortc_internals.header_extensions import add_header_extension
 from server.transport.webrtc.aiortc_internals.playout_delay import (
     PlayoutDelayMap,
     enable_playout_delay,
@@ -53,22 +53,9 @@ class CaptureTimeMap(PlayoutDelayMap):
 
 
 def enable_capture_time() -> None:
-    """Make every later connection negotiate and read the extension.
-
-    Calling this again changes nothing.
-    """
+    """Make every later connection negotiate and read the extension; again, it changes nothing."""
     enable_playout_delay()
-    known = aiortc.codecs.HEADER_EXTENSIONS["audio"]
-    if any(extension.uri == CAPTURE_TIME_URI for extension in known):
-        return
-    # Audio and video share one id space when they are bundled.
-    taken = {
-        extension.id for group in aiortc.codecs.HEADER_EXTENSIONS.values() for extension in group
-    }
-    # RFC 8285: one-byte header extensions have the ids 1 to 14.
-    free = next(number for number in range(1, 15) if number not in taken)
-    known.append(RTCRtpHeaderExtensionParameters(id=free, uri=CAPTURE_TIME_URI))
-    aiortc.rtp.HeaderExtensionsMap = CaptureTimeMap  # type: ignore[misc]
+    add_header_extension("audio", CAPTURE_TIME_URI, CaptureTimeMap)
 
 
 class CaptureTimes:

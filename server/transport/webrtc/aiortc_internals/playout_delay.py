@@ -7,9 +7,10 @@ https://webrtc.googlesource.com/src/+/refs/heads/main/docs/native-code/rtp-hdrex
 
 from __future__ import annotations
 
-import aiortc.codecs
 import aiortc.rtp
-from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpParameters
+from aiortc.rtcrtpparameters import RTCRtpParameters
+
+from server.transport.webrtc.aiortc_internals.header_extensions import add_header_extension
 
 PLAYOUT_DELAY_URI = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 NO_DELAY = b"\x00\x00\x00"
@@ -45,19 +46,5 @@ class PlayoutDelayMap(aiortc.rtp.HeaderExtensionsMap):
 
 
 def enable_playout_delay() -> None:
-    """Make every later connection negotiate and send the extension.
-
-    aiortc's senders look up `aiortc.rtp.HeaderExtensionsMap` when they are created, so replacing
-    that name is enough. Calling this again changes nothing.
-    """
-    known = aiortc.codecs.HEADER_EXTENSIONS["video"]
-    if any(extension.uri == PLAYOUT_DELAY_URI for extension in known):
-        return
-    # Audio and video share one id space when they are bundled.
-    taken = {
-        extension.id for group in aiortc.codecs.HEADER_EXTENSIONS.values() for extension in group
-    }
-    # RFC 8285: one-byte header extensions have the ids 1 to 14.
-    free = next(number for number in range(1, 15) if number not in taken)
-    known.append(RTCRtpHeaderExtensionParameters(id=free, uri=PLAYOUT_DELAY_URI))
-    aiortc.rtp.HeaderExtensionsMap = PlayoutDelayMap  # type: ignore[misc]
+    """Make every later connection negotiate and send the extension; again, it changes nothing."""
+    add_header_extension("video", PLAYOUT_DELAY_URI, PlayoutDelayMap)

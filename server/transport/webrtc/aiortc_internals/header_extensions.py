@@ -1,0 +1,35 @@
+"""Header extensions that aiortc does not know, negotiated beside its own."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import aiortc.codecs
+import aiortc.rtp
+from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters
+
+
+def add_header_extension(
+    kind: Literal["audio", "video"], uri: str, header_map: type[aiortc.rtp.HeaderExtensionsMap]
+) -> None:
+    """Make every later connection negotiate an extension, by a map that knows it.
+
+    aiortc looks up `aiortc.rtp.HeaderExtensionsMap` when it creates senders and receivers, so
+    replacing that name is enough. Adding the same extension again changes nothing.
+
+    Args:
+        kind: The media that it is offered and answered for.
+        uri: Names the extension in SDP.
+        header_map: Reads or writes it, beside all that were added before.
+    """
+    known = aiortc.codecs.HEADER_EXTENSIONS[kind]
+    if any(extension.uri == uri for extension in known):
+        return
+    # Audio and video share one id space when they are bundled.
+    taken = {
+        extension.id for group in aiortc.codecs.HEADER_EXTENSIONS.values() for extension in group
+    }
+    # RFC 8285: one-byte header extensions have the ids 1 to 14.
+    free = next(number for number in range(1, 15) if number not in taken)
+    known.append(RTCRtpHeaderExtensionParameters(id=free, uri=uri))
+    aiortc.rtp.HeaderExtensionsMap = header_map  # type: ignore[misc]
