@@ -17,10 +17,14 @@ from playwright.sync_api import Page, sync_playwright
 
 from models.avatar.folder import SHIPPED
 from scripts.benchmarking.avatars import resized
-from scripts.benchmarking.fake_camera import camera_flags, moving_face, write_y4m
+from scripts.benchmarking.fake_camera import (
+    camera_flags,
+    moving_face,
+    require_tracker,
+    write_y4m,
+)
 from scripts.benchmarking.latency import CHROMIUM_FLAGS
 from scripts.benchmarking.serving import serve
-from scripts.install_tracker import FOLDER, MODELS, PROGRAM, missing
 
 _WARM_UP_S = 10
 _STREAM = "benchmark"
@@ -46,11 +50,7 @@ class Camera:
 
 def camera(command: Camera) -> dict[str, Any]:
     """Run the benchmark."""
-    if missing(FOLDER, {**PROGRAM, **MODELS}):
-        raise SystemExit(
-            "benchmark: expected the face tracker in client_web/vendor, got none; "
-            "run .venv/bin/python scripts/install_tracker.py"
-        )
+    require_tracker()
     with (
         resized(command.avatars, command.size) as avatars,
         serve("--fps", str(command.fps), "--avatars", str(avatars)) as (address, _),

@@ -13,10 +13,21 @@ from typing import Any
 import av
 from PIL import Image
 
+from scripts.install_tracker import FOLDER, MODELS, PROGRAM, missing
+
 FPS = 30
 _TIMEOUT_S = 60.0
 _IMAGES = 30
 """Of the moving face, shown forwards and backwards: a loop of two seconds."""
+
+
+def require_tracker() -> None:
+    """End the benchmark with what to do if the browser's face tracker is not installed."""
+    if missing(FOLDER, {**PROGRAM, **MODELS}):
+        raise SystemExit(
+            "benchmark: expected the face tracker in client_web/vendor, got none; "
+            "run .venv/bin/python scripts/install_tracker.py"
+        )
 
 
 def camera_flags(video: Path) -> list[str]:

@@ -23,10 +23,15 @@ from playwright.sync_api import Page, sync_playwright
 
 from models.avatar.folder import SHIPPED
 from scripts.benchmarking.avatars import resized
-from scripts.benchmarking.fake_camera import FPS, camera_flags, render, write_y4m
+from scripts.benchmarking.fake_camera import (
+    FPS,
+    camera_flags,
+    render,
+    require_tracker,
+    write_y4m,
+)
 from scripts.benchmarking.latency import CHROMIUM_FLAGS
 from scripts.benchmarking.serving import serve
-from scripts.install_tracker import FOLDER, MODELS, PROGRAM, missing
 
 PROBES = Path(__file__).with_name("voice_probes.js")
 _STREAM = "benchmark"
@@ -86,11 +91,8 @@ class Voice:
 
 def voice(command: Voice) -> dict[str, Any]:
     """Run the benchmark."""
-    if command.tracker and missing(FOLDER, {**PROGRAM, **MODELS}):
-        raise SystemExit(
-            "benchmark: expected the face tracker in client_web/vendor, got none; "
-            "run .venv/bin/python scripts/install_tracker.py"
-        )
+    if command.tracker:
+        require_tracker()
     with (
         resized(command.avatars, command.size) as avatars,
         serve("--fps", str(command.fps), "--avatars", str(avatars), "--max-sessions", "4") as (
