@@ -14,7 +14,7 @@ from models.heads.eyes import EYE_POSITION, eye_part, lash_part
 from models.heads.face import mouth_parts, skin_parts
 from models.heads.hair import hair_parts
 from models.heads.meshes import Floats, fit_sphere
-from models.heads.parts import JOINTS, MASKS, Part
+from models.heads.parts import JOINTS, MASKS, Part, joined_geometry
 from models.heads.source import EYE_PITCH_RAD, EYE_YAW_RAD, Source
 from models.studio.materials import MATERIALS
 
@@ -77,20 +77,11 @@ def assemble(source: Source) -> dict[str, NDArray[Any]]:
         *cloth_parts(source),
     ]
     parts = fit_boxes(parts)
-    starts = np.cumsum([0] + [len(part.verts) for part in parts])
-    uv_starts = np.cumsum([0] + [len(part.uvs) for part in parts])
     materials = [np.full(len(p.faces), MATERIALS.index(p.material), np.uint8) for p in parts]
     bones = source.bones
     eyes = [fit_sphere(source.verts[np.unique(source.quads[f"helper-{s}-eye"])])[0] for s in "lr"]
     return {
-        "neutral": np.concatenate([p.verts for p in parts]).astype(np.float32),
-        "faces": np.concatenate([p.faces + s for p, s in zip(parts, starts, strict=False)]).astype(
-            np.int32
-        ),
-        "uvs": np.concatenate([p.uvs for p in parts]).astype(np.float32),
-        "uv_faces": np.concatenate(
-            [p.uv_faces + s for p, s in zip(parts, uv_starts, strict=False)]
-        ).astype(np.int32),
+        **joined_geometry(parts),
         "expression_names": np.array(source.names),
         "deltas": np.concatenate([p.deltas for p in parts], axis=1).astype(np.float16),
         "joint_names": np.array(JOINTS),

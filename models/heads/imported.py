@@ -32,7 +32,7 @@ from models.heads.mesh_files import Mesh, read_mesh
 from models.heads.meshes import Floats, Ints, smooth_normals, smoothstep
 from models.heads.occlusion import occlusion
 from models.heads.orientation import turn_upright
-from models.heads.parts import JOINTS, MASKS, Part, joint_weights, rigid_part
+from models.heads.parts import JOINTS, MASKS, Part, joined_geometry, joint_weights, rigid_part
 from models.heads.source import EYE_PITCH_RAD, EYE_YAW_RAD
 from models.studio.appearance import Appearance
 from models.studio.materials import MATERIALS
@@ -185,18 +185,9 @@ def _assemble(mesh: Mesh, anatomy: Anatomy) -> dict[str, NDArray[Any]]:
     closed = len(own.faces) - (len(mesh.faces) - len(anatomy.eyeballs))
     kept = np.delete(materials, anatomy.eyeballs)
     added = [np.full(len(p.faces), MATERIALS.index(p.material), np.uint8) for p in parts[1:]]
-    starts = np.cumsum([0] + [len(p.verts) for p in parts])
-    uv_starts = np.cumsum([0] + [len(p.uvs) for p in parts])
     expressions = len(mesh.deltas)
     return {
-        "neutral": np.concatenate([p.verts for p in parts]).astype(np.float32),
-        "faces": np.concatenate([p.faces + s for p, s in zip(parts, starts, strict=False)]).astype(
-            np.int32
-        ),
-        "uvs": np.concatenate([p.uvs for p in parts]).astype(np.float32),
-        "uv_faces": np.concatenate(
-            [p.uv_faces + s for p, s in zip(parts, uv_starts, strict=False)]
-        ).astype(np.int32),
+        **joined_geometry(parts),
         "expression_names": np.array(list(mesh.deltas), dtype=np.str_),
         "deltas": np.concatenate([p.deltas[:expressions] for p in parts], axis=1).astype(
             np.float32

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.heads.meshes import Floats, Ints, compact, triangulate
 from models.heads.source import Source, above_hairline, body_weight
@@ -28,6 +31,27 @@ class Part:
     deltas: Floats  # (52, n, 3)
     weights: Floats  # (n, 5)
     masks: Floats  # (n, len(MASKS))
+
+
+def joined_geometry(parts: Sequence[Part]) -> dict[str, NDArray[Any]]:
+    """Return vertices and texture coordinates of all parts, with the faces that index them.
+
+    Returns:
+        `neutral` (V, 3) and `uvs` (T, 2) float32, `faces` and `uv_faces` (F, 3) int32, as in a head
+        file.
+    """
+    starts = np.cumsum([0] + [len(part.verts) for part in parts])
+    uv_starts = np.cumsum([0] + [len(part.uvs) for part in parts])
+    return {
+        "neutral": np.concatenate([p.verts for p in parts]).astype(np.float32),
+        "faces": np.concatenate([p.faces + s for p, s in zip(parts, starts, strict=False)]).astype(
+            np.int32
+        ),
+        "uvs": np.concatenate([p.uvs for p in parts]).astype(np.float32),
+        "uv_faces": np.concatenate(
+            [p.uv_faces + s for p, s in zip(parts, uv_starts, strict=False)]
+        ).astype(np.int32),
+    }
 
 
 def joint_weights(body: Floats) -> Floats:
