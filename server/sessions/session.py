@@ -30,9 +30,8 @@ from server.pool.cache_slots import CacheSlots
 from server.pool.frame import Frame
 from server.pool.pool import RenderPool
 from server.protocol.states import FrameInputs, MeshState, ViewState
-from server.sessions.frame_metrics import FrameMetrics
 from server.sessions.pacing import FramePacing
-from server.sessions.statistics import SessionStatistics
+from server.sessions.statistics import FrameMetrics, SessionStatistics
 from server.sessions.view_sharing import GroupMembership, ViewGroups
 from server.sessions.viewer_state import ViewerState
 from server.streams.streams import Stream
@@ -108,7 +107,7 @@ class Session:
         except BaseException:
             self._viewer_state.close()
             raise
-        self._statistics = SessionStatistics()
+        self._statistics = SessionStatistics(metrics)
         self._metrics = metrics
         self._changed_at = time.monotonic()
         self._refreshed = (0, 0)
@@ -198,8 +197,7 @@ class Session:
 
     def note_stage(self, stage: str, elapsed_ms: float) -> None:
         """Add the time of a later stage, such as `encode`, to the statistics."""
-        self._statistics.stages_ms[stage].add(elapsed_ms)
-        self._metrics.stage(stage, elapsed_ms)
+        self._statistics.stage(stage, elapsed_ms)
 
     def note_sent(self, size_bytes: int) -> None:
         """Count bytes of video that have been sent."""
@@ -214,13 +212,7 @@ class Session:
             "avatar": self.avatar.id,
             "state": "closed" if self.closed else "running" if self._last_frame else "starting",
             "target_kbps": self.target_bitrate and round(self.target_bitrate / 1000),
-            "frames": statistics.frames,
-            "repeated_frames": statistics.repeated,
-            "failed_frames": statistics.failed,
-            "failed_splits": statistics.failed_splits,
-            "fps": self.fps,
-            "cache_age_ms": statistics.cache_age_ms.percentiles(),
-            "stages_ms": {k: v.percentiles() for k, v in statistics.stages_ms.items()},
+            **statistics.of_frames(),
             "views": {"accepted": counters.views, "dropped": counters.views_dropped},
             "meshes": {
                 "accepted": counters.meshes,
@@ -362,8 +354,7 @@ class Session:
         self._displayed = frame.inputs.revision, slots.id, frame.cache.generation
         self._fading = frame.fading
         self._last_frame = frame
-        self._statistics.add(frame)
-        self._metrics.rendered(frame.cache_age_ms, frame.stages_ms)
+        self._statistics.rendered(frame)
         return frame
 
     def _update_membership(self, state: FrameState) -> None:
@@ -377,8 +368,7 @@ class Session:
                     exc,
                     extra=self.log_ids,
                 )
-            self._statistics.failed_splits += 1
-            self._metrics.split_failed()
+            self._statistics.split_failed()
 
     @staticmethod
     def _complete(frame: Frame, requested_at: float, changed_at: float) -> None:
@@ -395,17 +385,14 @@ class Session:
         frame.cache_age_ms = 0.0 if current else frame.cache.age_ms
 
     def _note_failure(self, inputs: FrameInputs, exc: RenderError) -> None:
-        if not self._statistics.failed:  # log the first one only; all are counted
+        if not self._statistics.failed_frames:  # log the first one only; all are counted
             logger.warning("session %s: a frame failed: %s", self.id, exc, extra=self.log_ids)
-        self._statistics.failed += 1
-        self._metrics.failed()
+        self._statistics.failed()
         self._displayed = self._version(inputs.revision)
         self._fading = False
 
     def _repeat(self, last: Frame) -> Frame:
         """Return a copy of the last frame, which still shows the newest state."""
-        self._statistics.repeated += 1
-        self._metrics.repeated()
-        self._statistics.rate.count()
+        self._statistics.repeated()
         age_ms = last.cache.age_ms if last.cache_age_ms else 0.0
         return replace(last, cache_age_ms=age_ms, stages_ms={}, repeated=True)
