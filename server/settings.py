@@ -27,7 +27,7 @@ from server.network.addresses import (
 )
 from server.network.ice_servers import IceServers, parse_urls
 from server.network.origins import parse_origins
-from server.protocol.messages import describe
+from server.protocol.json_text import describe
 
 ROOT = Path(__file__).resolve().parent.parent
 _PARSERS: dict[str, tuple[Callable[[str], object], LiteralString]] = {
