@@ -1,6 +1,6 @@
 """Options of the server, from the command line or the environment, as one `Settings`.
 
-They are read once, in `server.__main__` or a test, and passed down from `create_app`.
+They are read once, in `server.command` or a test, and passed down from `create_app`.
 """
 
 from __future__ import annotations

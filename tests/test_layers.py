@@ -54,6 +54,7 @@ ORDER = (
     "server.http",
     "server.cluster",
     "server.app",
+    "server.command",
     "server.__main__",
     "scripts",
     "tests",

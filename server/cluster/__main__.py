@@ -104,7 +104,7 @@ class ListSettings(RouterSettings):
 
 def main(
     arguments: list[str],
-    module: str = "server.__main__",
+    module: str = "server.command",
     find: Callable[[str], Sequence[str]] = find_devices,
 ) -> int:
     """Run the router until SIGINT or SIGTERM.

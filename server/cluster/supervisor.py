@@ -41,7 +41,7 @@ class HostPlan:
     """How viewers reach a host: `{ip}`, `{port}` and `{name}` (the machine's) are put in."""
     tokens: Path | None = None
     """The file of tokens, at the same place on every machine."""
-    module: str = "server.__main__"
+    module: str = "server.command"
     """Whose `main` is run."""
 
 
