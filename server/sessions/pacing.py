@@ -44,6 +44,7 @@ class FramePacing:
 
     def frame_begins(self, now_s: float) -> None:
         """Record the start of any other frame."""
+        # Not before now: time without frames is not saved up for a burst.
         self._frame_schedule_s = max(self._frame_schedule_s, now_s) + self._interval_s
 
     @property

@@ -117,6 +117,8 @@ class Session:
         self._fading = False
         """Whether the crossfade to that cache is still in progress."""
         self._last_frame: Frame | None = None
+        # A future and not an Event: a timer and a change may both end the same wait, and the next
+        # wait starts without a stale signal.
         self._wakeup: asyncio.Future[None] | None = None
         stream.on_deleted.append(self.end)
         self._request_refresh()  # now, so that the first cache is rendered during negotiation
@@ -264,6 +266,8 @@ class Session:
         slots = self._membership.refresh_slots
         if self._refreshed == (slots.id, self._viewer_state.revision):
             return
+        # A cache of exactly this state makes a refresh useless: nothing would differ in the next
+        # frame.
         ready = slots.ready
         if ready is None or not ready.state.same_image(self._viewer_state.sample().state):
             slots.request(partial(self._sample_for_refresh, slots.id))
@@ -333,6 +337,8 @@ class Session:
         """
         requested_at, changed_at = time.monotonic(), self._changed_at
         inputs = self._viewer_state.sample()
+        # Before `slots` is read, because a split or a join changes which caches the frame is warped
+        # from.
         self._update_membership(inputs.state)
         slots = self.slots
 
@@ -375,12 +381,14 @@ class Session:
         """Add the stages `wait` and `hand_over` and the cache age."""
         frame.rendered_at = time.monotonic()
         elapsed_ms = (frame.rendered_at - requested_at) * 1e3
+        # What the stages of the warp thread do not account for was spent between the threads.
         in_warp_thread_ms = sum(frame.stages_ms.values())
         frame.stages_ms = {
             "wait": (requested_at - changed_at) * 1e3,
             **frame.stages_ms,
             "hand_over": max(0.0, elapsed_ms - in_warp_thread_ms),
         }
+        # An old cache of a state that has not changed since is as good as a new one.
         current = frame.cache.state.same_image(frame.inputs.state)
         frame.cache_age_ms = 0.0 if current else frame.cache.age_ms
 
@@ -395,4 +403,5 @@ class Session:
         """Return a copy of the last frame, which still shows the newest state."""
         self._statistics.repeated()
         age_ms = last.cache.age_ms if last.cache_age_ms else 0.0
+        # Without stages, so that a repeated frame does not count in the percentiles a second time.
         return replace(last, cache_age_ms=age_ms, stages_ms={}, repeated=True)

@@ -48,6 +48,7 @@ class RecentPercentiles:
         """Return `p50` and `p95`; None if there are no values."""
         if not self._values:
             return {"p50": None, "p95": None}
+        # One call for both, because each sorts its input.
         p50, p95 = np.percentile(np.fromiter(self._values, float), (50, 95))
         return {"p50": round(float(p50), 2), "p95": round(float(p95), 2)}
 
@@ -75,6 +76,7 @@ class Rate:
         now = self._clock()
         while self._times and self._times[0] <= now - self._span_s:
             self._times.popleft()
+        # A session that is younger than the span would otherwise seem to be slow.
         span_s = min(self._span_s, now - self._began)
         return round(len(self._times) / span_s, 2) if span_s > 0 else 0.0
 

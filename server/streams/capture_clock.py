@@ -42,6 +42,7 @@ class Delays:
             self._least, self.mean, self._bucket_ends = [delay], delay, received_at + BUCKET_S
             return
         if received_at >= self._bucket_ends:
+            # Two buckets instead of a window of single delays: the same bound in constant memory.
             self._least = [delay, self._least[0]]
             self._bucket_ends = received_at + BUCKET_S
         self._least[0] = min(self._least[0], delay)

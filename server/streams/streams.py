@@ -114,9 +114,12 @@ class Stream:
         Returns:
             Whether it was accepted; otherwise it is counted as dropped.
         """
+        # Only while it is live: after a pause, a publisher that has started anew counts from 0
+        # again.
         if self.live is not None and mesh.seq <= self.live.seq and self.is_live:
             self.counters.dropped += 1
             return False
+        # Before the callbacks: what they read must be the state with this frame.
         self.live = mesh
         self.capture_clock.note_face(mesh.captured_at_ms, mesh.received_at)
         self._used_at = self._idle_clock()
@@ -146,6 +149,7 @@ class Stream:
 
     def _show(self, mesh: MeshState) -> None:
         self.newest = mesh
+        # A copy, because a watcher may leave while it is called.
         for watcher in tuple(self.watchers):
             watcher()
 

@@ -82,6 +82,7 @@ def _has_room(ice: Connection, addr: tuple[str, int]) -> bool:
     known = ice._remote_candidates
     if len(known) < MOST_REMOTE_CANDIDATES:
         return True
+    # A known address may go on: consent checks of the working pair come from it.
     return any((c._network_host, c.port) == addr for c in known)
 
 

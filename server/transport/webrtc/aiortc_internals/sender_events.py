@@ -70,6 +70,7 @@ def _observe_packets(sender: RTCRtpSender, events: SenderEvents) -> None:
 
     async def send(data: bytes) -> None:
         nonlocal newest
+        # Sent first: what is noted here must not delay the packet.
         await send_rtp(data)
         if is_rtcp(data):
             return
@@ -77,6 +78,8 @@ def _observe_packets(sender: RTCRtpSender, events: SenderEvents) -> None:
         if ssrc != sender._ssrc or not _is_after(sequence_number, newest):
             return  # a retransmission
         newest = sequence_number
+        # The highest bit of the second byte is the marker, which ends a frame (RFC 3550, section
+        # 5.1).
         events.packet_sent(timestamp, bool(data[1] & 0x80), len(data))
 
     transport._send_rtp = send  # type: ignore[method-assign]
@@ -99,4 +102,5 @@ def _retransmit_twice(sender: RTCRtpSender) -> None:
 
 def _is_after(sequence_number: int, newest: int | None) -> bool:
     """Whether a 16-bit sequence number is newer, with wrap-around."""
+    # Numbers within the next half of the circle are ahead, the others behind (RFC 1982).
     return newest is None or 0 < (sequence_number - newest) & 0xFFFF < 0x8000

@@ -36,6 +36,7 @@ def take_packets(
             if len(statistics) >= MOST_SOURCES:
                 return
             statistics[packet.ssrc] = StreamStatistics(CLOCK_RATE)
+        # The method that is replaced counted them, and receiver reports tell the counts.
         statistics[packet.ssrc].add(packet)
         packet_received(packet)
 

@@ -37,6 +37,7 @@ def send_packets(
     """
 
     async def run(codec: RTCRtpCodecParameters) -> None:
+        # `RTCRtpSender.stop` waits for this event, and for `rtp_exited`, without a limit.
         sender._RTCRtpSender__rtp_started.set()  # type: ignore[attr-defined]
         try:
             while True:
@@ -61,6 +62,7 @@ async def _send(
         ssrc=sender._ssrc,
         payload=outgoing.payload,
     )
+    # 24 bits of NTP time with 18 fractional bits, as the extension is defined.
     packet.extensions.abs_send_time = (clock.current_ntp_time() >> 14) & 0x00FFFFFF
     packet.extensions.mid = sender._RTCRtpSender__mid  # type: ignore[attr-defined]
     extensions = sender._RTCRtpSender__rtp_header_extensions_map  # type: ignore[attr-defined]
