@@ -42,7 +42,7 @@ def gather_within(connection: RTCPeerConnection, reach: Reachability) -> None:
     Must be called after the remote offer is set and before the local answer is.
     """
     for ice in ice_connections(connection):
-        ice.get_component_candidates = _Gathering(ice, reach).gather  # type: ignore[method-assign]
+        ice.get_component_candidates = _Gathering(ice, reach).gather  # type: ignore[method-assign]  # replaced, of this object only
 
 
 class _Gathering:

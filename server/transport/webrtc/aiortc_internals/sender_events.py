@@ -59,8 +59,8 @@ def _observe_feedback(sender: RTCRtpSender, events: SenderEvents) -> None:
         events.key_frame_requested()
         send_keyframe()  # for tracks that aiortc encodes itself
 
-    sender._handle_rtcp_packet = handle  # type: ignore[method-assign]
-    sender._send_keyframe = request_key_frame  # type: ignore[method-assign]
+    sender._handle_rtcp_packet = handle  # type: ignore[method-assign]  # replaced, of this object only
+    sender._send_keyframe = request_key_frame  # type: ignore[method-assign]  # replaced, of this object only
 
 
 def _observe_packets(sender: RTCRtpSender, events: SenderEvents) -> None:
@@ -82,7 +82,7 @@ def _observe_packets(sender: RTCRtpSender, events: SenderEvents) -> None:
         # 5.1).
         events.packet_sent(timestamp, bool(data[1] & 0x80), len(data))
 
-    transport._send_rtp = send  # type: ignore[method-assign]
+    transport._send_rtp = send  # type: ignore[method-assign]  # replaced, of this object only
 
 
 def _retransmit_twice(sender: RTCRtpSender) -> None:
@@ -97,7 +97,7 @@ def _retransmit_twice(sender: RTCRtpSender) -> None:
         await retransmit(sequence_number)
         await retransmit(sequence_number)
 
-    sender._retransmit = twice  # type: ignore[method-assign]
+    sender._retransmit = twice  # type: ignore[method-assign]  # replaced, of this object only
 
 
 def _is_after(sequence_number: int, newest: int | None) -> bool:
