@@ -34,7 +34,7 @@ class StreamPublisher:
 
     @property
     def counts(self) -> dict[str, int | None]:
-        """What publishers are told about their frames."""
+        """Counts that are sent to the publisher."""
         return {"accepted": self.accepted, "dropped": self.dropped, "last_seq": self.last_seq}
 
     def check(self, frame: MeshFrame) -> MeshState:

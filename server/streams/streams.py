@@ -31,8 +31,7 @@ Floats = NDArray[np.float32]
 
 LIVE_HOLD_S = 2.0
 """How long a publisher controls the stream after its last mesh frame. Then the idle animation
-resumes,
-and a sequence that restarts at 0 is accepted as that of a new publisher."""
+resumes, and a sequence that restarts at 0 is accepted as that of a new publisher."""
 _STREAM_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
 _OF_CALL = ":"
 """Stands between a call's name and the rest of its streams' ids. No other id contains it."""

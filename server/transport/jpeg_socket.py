@@ -2,7 +2,7 @@
 
 One image is in flight at a time: the next is rendered when the viewer has acknowledged this one.
 A slow network shows fewer images, each as new as possible, and nothing queues in between.
-Knows no WebSocket and no WebRTC.
+Independent of the WebSocket library and of WebRTC.
 """
 
 from __future__ import annotations

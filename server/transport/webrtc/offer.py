@@ -70,7 +70,7 @@ class Section:
 
     @property
     def name(self) -> str:
-        """What error messages call it."""
+        """Its name in error messages."""
         return f"section {self.index} ({self.kind})"
 
     def values(self, name: str) -> tuple[str, ...]:
