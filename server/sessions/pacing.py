@@ -6,8 +6,8 @@ _TOLERANCE = 1.03
 """Ratio of the permitted to the nominal frame rate. A screen of 60.3 Hz sends views slightly faster
 than 60 per second; at exactly 60 each one would wait longer than the one before, up to a frame."""
 _MAX_LEAD = 2.0
-"""How early a frame may begin, in intervals, after late or bunched views. The warp thread still runs
-them one after the other. With a smaller value, one late view delays those after it for a second."""
+"""How early a frame may begin, in intervals, after late or bunched views. Warps still run one after
+the other. With a smaller value, one late view delays those after it for a second."""
 _IDLE_AFTER = 1.5
 """Intervals without a view after which the viewer counts as not moving."""
 

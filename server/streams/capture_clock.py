@@ -20,7 +20,7 @@ _SMOOTHING = 1 / 32
 
 
 class Delays:
-    """Arrival minus capture of one kind of packet: the delay plus the offset between both clocks."""
+    """Arrival minus capture of one kind of packet: its delay plus the offset of the clocks."""
 
     def __init__(self) -> None:
         self.mean: float | None = None
