@@ -183,9 +183,7 @@ def test_json_logs_have_one_object_per_line_with_the_ids_it_concerns() -> None:
 def test_a_server_whose_only_gpu_is_lost_ends_so_that_another_process_can_use_it() -> None:
     with running(PROGRAM_THAT_LOSES_ITS_GPU) as program:
         program.process.send_signal(signal.SIGUSR1)
-        assert (
-            httpx2.get(f"{program.url}/metrics").status_code == 200
-        )  # asks for its memory
+        assert httpx2.get(f"{program.url}/metrics").status_code == 200  # asks for its memory
         _, complaints = program.process.communicate(timeout=20)
     assert program.process.returncode == 1
     assert "no device can be used by this process any more, ending: cuda:0: " in complaints

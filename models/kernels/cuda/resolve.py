@@ -105,6 +105,7 @@ def resolve(
     keys += frame * size * size
     key, x, y, count = _first_covered(keys, size, hy, hx, real)
     seen = count > 0
+    # The lower half of a key is the triangle, the upper half its depth, see `rasterize`.
     f = tl.where(seen, key & 0xFFFFFFFF, 0).to(tl.int32)
     soft_sum = _soften(keys, soft + frame * size * size, size, hy, hx, real)
     _extend_row(extents + frame * 3 * half, half, hy, hx, soft_sum, seen, real)
