@@ -40,6 +40,7 @@ ORDER = (
     "server.protocol",
     "server.network",
     "server.encoding",
+    "server.access_settings",
     "server.settings",
     "server.auth",
     "server.pool",

@@ -125,7 +125,7 @@ def _compose(
     left: int,
     rgb: NDArray[np.uint8],
 ) -> None:
-    """Do what `compose` says, for plain arrays."""
+    """`compose` on plain arrays, as numba needs them."""
     one, white = np.float32(1), np.float32(255)
     slope, offset = outline[0] / np.float32(SOFT_MAX), outline[1]
     columns = background.shape[1]

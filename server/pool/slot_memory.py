@@ -115,7 +115,7 @@ class SharedBlock:
     def _claim(self) -> None:
         """Commit all pages now. Otherwise a later write without free pages kills the process."""
         try:
-            os.posix_fallocate(self._memory._fd, 0, self._memory.size)  # type: ignore[attr-defined]
+            os.posix_fallocate(self._memory._fd, 0, self._memory.size)  # type: ignore[attr-defined]  # private: its file descriptor
         except OSError:
             self.close()
             raise
