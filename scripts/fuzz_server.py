@@ -36,8 +36,12 @@ from schemathesis.core.result import Ok
 from scripts.benchmarking.serving import memory_mb, serve
 from server.auth.grants import Scope
 from server.auth.tokens import read_tokens
+from server.http.avatar_jobs import ARCHIVE, VIDEOS
 
-_SETTINGS = "--max-requests-per-s 100000 --max-sessions 8 --idle-session-s 2 --max-streams 64"
+_SETTINGS = (
+    "--max-requests-per-s 100000 --max-sessions 8 --idle-session-s 2 --max-streams 64"
+    " --max-avatar-jobs 1 --max-upload-mb 1"
+)
 _MOST_GROWTH = 1.1
 _WARM_PART = 0.2
 """Part of the time after which nothing should grow any more."""
@@ -47,6 +51,14 @@ _MUTATIONS = 6
 """Most changes of one offer."""
 _BUSY = {"full", "draining"}
 """Reasons of a 503 that are no error."""
+TEXT_TYPES = (
+    "application/sdp",
+    "application/trickle-ice-sdpfrag",
+    "application/x-ndjson",
+    ARCHIVE,
+    *VIDEOS,
+)
+"""Types of bodies that are sent as text; schemathesis knows no other than JSON by itself."""
 _SDP = {"Content-Type": "application/sdp"}
 _FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
 _LINES = """v=0
@@ -169,6 +181,7 @@ def _fuzzed(options: Options, folder: Path) -> Iterator[Fuzzed]:
     file.write_text('signing_keys = ["a key of thirty-two bytes or more"]')
     token = read_tokens(file).sign([Scope.ADMIN], None, options.minutes + 60)
     arguments = ["--tokens", str(file), "--recordings", str(folder / "recordings")]
+    arguments += ["--avatar-store", str(folder / "store")]
     with (
         (folder / "log").open("wb") as log,
         serve(*arguments, *_SETTINGS.split(), log=log) as (address, pid),
@@ -191,9 +204,7 @@ def _use(pid: int) -> dict[str, int]:
     return {**memory_mb(pid), "threads": counts["task"], "files": counts["fd"]}
 
 
-@schemathesis.serializer(
-    "application/sdp", "application/trickle-ice-sdpfrag", "application/x-ndjson"
-)
+@schemathesis.serializer(*TEXT_TYPES)
 def _as_text(context: schemathesis.SerializationContext, value: object) -> bytes:
     return str(value).encode(errors="replace")
 
