@@ -45,6 +45,9 @@ _SETTINGS = (
 _MOST_GROWTH = 1.1
 _WARM_PART = 0.2
 """Part of the time after which nothing should grow any more."""
+_ANSWER_S = 400.0
+"""A request that takes longer ends the run. Long, because the run may be stopped meanwhile, to
+leave the machine to a measurement."""
 _EXAMPLES = 25
 """Calls of one operation before the next one's turn."""
 _MUTATIONS = 6
@@ -234,7 +237,7 @@ def _call(server: Fuzzed, operation: schemathesis.APIOperation[Any, Any, Any, An
             return
         if "stream_id" in case.path_parameters and case.method.upper() != "DELETE":
             case.path_parameters["stream_id"] = "demo"
-        answer = case.call(headers=dict(server.headers), timeout=60)
+        answer = case.call(headers=dict(server.headers), timeout=_ANSWER_S)
         text = answer.content.decode(errors="replace")
         server.count(answer.status_code, case.as_curl_command(), text)
 
@@ -244,7 +247,7 @@ def _call(server: Fuzzed, operation: schemathesis.APIOperation[Any, Any, Any, An
 def _offers(server: Fuzzed, seed: int) -> Iterator[None]:
     """Send damaged offers and fragments until the time is over; yields after each offer."""
     chance = random.Random(seed)
-    with httpx2.Client(base_url=server.address, headers=server.headers, timeout=60) as http:
+    with httpx2.Client(base_url=server.address, headers=server.headers, timeout=_ANSWER_S) as http:
         while not server.over:
             path = chance.choice(["whep", "whip"])
             sdp = _damaged(chance)
