@@ -54,7 +54,9 @@ export class CallPublisher {
   async open(stream, avatar) {
     this.#connection?.close();
     this.stream = stream;
-    const faces = new FacePublisher(this.#driver, avatar.expression_names, Date.now(), this.#now);
+    const { expression_names: names } = avatar;
+    const { timeOrigin } = performance;
+    const faces = new FacePublisher(this.#driver, names, Date.now(), this.#now, timeOrigin);
     faces.journal = { meshSent: (seq, _sent_ms, captured_ms) => this.#sent(seq, captured_ms) };
     this.#faces = faces;
     const { onTrouble, onVoice, onRefused } = this.#events;

@@ -201,24 +201,24 @@ class AiortcPublisher:
             )
             channel.close()
             return
-        channel.on("message", lambda text: self._take_mesh(channel, text))
+        channel.on("message", lambda message: self._take_mesh(channel, message))
 
-    def _take_mesh(self, channel: RTCDataChannel, text: str | bytes) -> None:
+    def _take_mesh(self, channel: RTCDataChannel, message: str | bytes) -> None:
         self._note_keepalive()
         if not self._mesh_rate.take():
             self._publication.mesh.drop()
             return
         try:
-            self._check_length(text)
-            self._publication.mesh.publish_text(text)
+            self._check_length(message)
+            self._publication.mesh.publish_message(message)
         except (BadMessageError, TooLargeError) as exc:
-            self._mesh_rate.charge_bad(len(text))
+            self._mesh_rate.charge_bad(len(message))
             self._refuse(channel, exc)
         except StreamClosedError as exc:
             self._end(str(exc))
 
-    def _check_length(self, text: str | bytes) -> None:
-        length = len(text.encode() if isinstance(text, str) else text)
+    def _check_length(self, message: str | bytes) -> None:
+        length = len(message.encode() if isinstance(message, str) else message)
         if length > self._options.longest_message:
             raise TooLargeError(
                 f"expected a message of at most {self._options.longest_message} bytes, got {length}"
