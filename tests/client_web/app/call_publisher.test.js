@@ -47,12 +47,11 @@ afterEach(() => {
 test("faces of a call carry capture times of the clock of the voice: since 1970", async () => {
   const events = { onTrouble() {}, onVoice() {}, onRefused() {} };
   const publisher = new CallPublisher(
-    new URL("http://server.test/"),
     () => null,
     events,
     () => 2131,
   );
-  await publisher.open("us:abc", AVATAR);
+  await publisher.open({ stream: "us:abc", host: new URL("http://server.test/") }, AVATAR);
   await settled();
   publisher.publish({ ...FRAME, face: { coefficients: { jawOpen: 0.5 }, matrix: IDENTITY } });
   const [socket] = sockets;
