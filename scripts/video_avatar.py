@@ -244,11 +244,12 @@ def train_config(arguments: VideoArguments) -> TrainConfig:
     """Return the settings of training on a video."""
     return TrainConfig(
         network=NetworkConfig(network_size=arguments.network_size),
-        pairs=PairSettings(batch=8, max_age=8, crop=min(192, arguments.size // 32 * 32)),
+        pairs=PairSettings(batch=4, max_age=8, crop=min(192, arguments.size // 32 * 32)),
         steps=1_000_000,  # more than any machine takes: `minutes` ends the run
         minutes=arguments.minutes,
         average_decay=0.995,  # a run has hundreds of steps, not thousands
-        validate_every=100,
+        validate_every=150,
+        validation_frames=9,  # on a CPU one takes as long as a quarter of a step
         device=arguments.device,
     )
 
