@@ -34,7 +34,8 @@ def rim_of_the_neck(arrays: dict[str, NDArray[Any]]) -> NDArray[np.int64]:
     """Return the vertices at the lower edge of the skin."""
     rim = edge_vertices(arrays["faces"][arrays["materials"] == MATERIALS.index("skin")])
     near = np.abs(above_collar(arrays["neutral"][rim].astype(np.float64), BASE)) < 0.02
-    return rim[near & (np.abs(arrays["neutral"][rim, 1]) > 0.1)]
+    lower: NDArray[np.int64] = rim[near & (arrays["neutral"][rim, 1] < -0.1)]
+    return lower
 
 
 def test_skin_and_cloth_meet_all_around_the_neck_and_move_alike(
