@@ -187,6 +187,10 @@ class RayPlacement:
         """Delegate to the registry's actor."""
         return str(await self._request("place_stream", stream_id))
 
+    async def place_call(self, call: str) -> str:
+        """Delegate to the registry's actor."""
+        return str(await self._request("place_call", call))
+
     async def hosts(self) -> tuple[HostStatus, ...]:
         """Delegate to the registry's actor."""
         return tuple(await self._request("hosts"))

@@ -234,9 +234,9 @@ async def receive_frames(socket: WebSocket, stream: TheStream) -> None:
     rate = MessageRate(FRAMES_PER_S, FRAMES_PER_S)
     told = False
     try:
-        async for text, within_rate in paced_messages(socket, rate):
+        async for message, within_rate in paced_messages(socket, rate):
             if within_rate:
-                await _publish_message(socket, text, publisher, rate)
+                await _publish_message(socket, message, publisher, rate)
                 continue
             publisher.drop()
             if not told:
@@ -250,12 +250,12 @@ async def receive_frames(socket: WebSocket, stream: TheStream) -> None:
 
 
 async def _publish_message(
-    socket: WebSocket, text: str | bytes, publisher: StreamPublisher, rate: MessageRate
+    socket: WebSocket, message: str | bytes, publisher: StreamPublisher, rate: MessageRate
 ) -> None:
     try:
-        publisher.publish_text(text)
+        publisher.publish_message(message)
     except BadMessageError as exc:
-        rate.charge_bad(len(text))
+        rate.charge_bad(len(message))
         await _send_error(socket, str(exc), publisher)
 
 

@@ -7,6 +7,7 @@ import time
 from server.errors import StreamClosedError
 from server.protocol.decode import decode_mesh
 from server.protocol.messages import MeshFrame, parse_mesh_frame
+from server.protocol.packed_mesh import is_packed, unpack_mesh
 from server.protocol.states import MeshState
 from server.streams.streams import Stream
 
@@ -72,3 +73,15 @@ class StreamPublisher:
             StreamClosedError: If the stream was deleted.
         """
         self.publish(self.check(parse_mesh_frame(text)))
+
+    def publish_message(self, message: str | bytes) -> None:
+        """Like `publish_text`, of a message that may also be a packed frame.
+
+        Raises:
+            BadMessageError: If it is no mesh frame or does not fit the stream's avatar.
+            StreamClosedError: If the stream was deleted.
+        """
+        if isinstance(message, bytes) and is_packed(message):
+            self.publish(self.check(unpack_mesh(message)))
+        else:
+            self.publish_text(message)
