@@ -133,7 +133,7 @@ def _fill_inputs(
                     for i in range(values.shape[0]):
                         flat[here + i] = from_float(values[i], inputs)
                 continue
-            # Of the four pixels: covered ones give the values, the others only weaken them.
+            # The first covered pixel gives the values, the share of covered ones scales them.
             share = np.float32(count) * np.float32(0.25)
             f = triangle[y, x]
             a, b, c = corner_weights(x, y, f, xy, inverse_depth, faces)

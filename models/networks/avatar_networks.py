@@ -208,8 +208,7 @@ class PaperNetworks(nn.Module):
         return FullRender(image, made.cache, features[:, :COLOUR_CHANNELS])
 
     def warp(self, cache: PaperCache, cached: FrameBatch, now: FrameBatch) -> Foreground:
-        # Pixel by pixel, without reprojection: the paper tells its warp how far the surface has
-        # moved.
+        # Pixel by pixel, without reprojection, as in the paper.
         change = (now.uv - cached.uv).permute(0, 3, 1, 2)
         conditioning = (
             self.split_conditioning(now.conditioning_vector),

@@ -113,8 +113,6 @@ class Generator(nn.Module):
 
     def _blurred(self, x: Tensor) -> Tensor:
         """Low-pass each channel."""
-        # In the type of the features: under autocast they are bfloat16, and the buffer stays
-        # float32.
         kernel = self.low_pass.to(x.dtype).expand(x.shape[1], 1, 3, 3)
         return F.conv2d(x, kernel, padding=1, groups=x.shape[1])
 
