@@ -62,8 +62,9 @@ from server.publications.publications import (
 from server.recordings.recordings import RecordingLimits, Recordings
 from server.recordings.replay import Replays
 from server.sessions.expiry import end_expired_sessions
+from server.sessions.peer import Peer
 from server.sessions.registry import Connect, Sessions
-from server.sessions.session import Peer, Session
+from server.sessions.session import Session
 from server.settings import Settings
 from server.streams.expiry import expire_streams
 from server.streams.idle_animation import run_idle_animation

@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FrameState
@@ -31,6 +31,7 @@ from server.pool.frame import Frame
 from server.pool.pool import RenderPool
 from server.protocol.states import FrameInputs, MeshState, ViewState
 from server.sessions.pacing import FramePacing
+from server.sessions.peer import Peer
 from server.sessions.statistics import FrameMetrics, SessionStatistics
 from server.sessions.view_sharing import GroupMembership, ViewGroups
 from server.sessions.viewer_state import ViewerState
@@ -43,22 +44,6 @@ REPEAT_INTERVAL_S = 0.1
 that was lost."""
 FIRST_CACHE_TIMEOUT_S = 20.0
 """Longest time that the first frame waits for its cache."""
-
-
-class Peer(Protocol):
-    """The WebRTC side of a session."""
-
-    async def answer(self, offer_sdp: str) -> str:
-        """Answer the viewer's SDP offer and start to pull frames."""
-
-    async def add_candidates(self, sdp_fragment: str) -> None:
-        """Add trickled ICE candidates."""
-
-    def send_event(self, event: Mapping[str, Any]) -> None:
-        """Send an event to the viewer, or drop it if no channel is open."""
-
-    async def close(self) -> None:
-        """Close the connection and stop pulling frames."""
 
 
 class Session:
