@@ -96,6 +96,24 @@ export class HeadWindow {
     return viewThrough(/** @type {Vector} */ (eye), this.#window);
   }
 
+  /**
+   * Return the view from an eye in the avatar's world, as a headset tells where it is.
+   *
+   * @param {Vector} offset from where the avatar's own view is, metres
+   * @returns {import("../reprojection/screen_window.js").WindowView}
+   */
+  viewFrom([x, y, z]) {
+    const within = this.#limited([x, y, z + this.#distance_m]);
+    const eye = this.#window.center.map((middle, i) => middle + within[i]);
+    return viewThrough(/** @type {Vector} */ (eye), this.#window);
+  }
+
+  /** @returns {Vector} eye of the avatar's own view, metres */
+  get home() {
+    const [x, y, z] = this.#window.center;
+    return [x, y, z + this.#distance_m];
+  }
+
   /** How much larger the avatar's world is than the room in front of the screen. */
   get #scale() {
     return (2 * this.#window.half_m) / (this.side_px * this.pixel_m);

@@ -57,3 +57,11 @@ test("eyes in a direction see the face from there at the avatar's own distance",
   const { position } = head.view(eyes).pose;
   close(position, [0.7 * Math.sin(yaw_rad), 0.03, 0.7 * Math.cos(yaw_rad)]);
 });
+
+test("an eye of a headset is where the headset tells, within what avatars are trained for", () => {
+  close(head.home, HOME);
+  close(head.viewFrom([0, 0, 0]).pose.position, HOME);
+  close(head.viewFrom([0.0315, 0.05, -0.1]).pose.position, [0.0315, 0.08, 0.6]);
+  const { position } = head.viewFrom([3, 0, -0.7]).pose; // beside the face
+  assert.ok(Math.abs(Math.atan2(position[0], position[2]) - (50 * Math.PI) / 180) < 1e-6);
+});
