@@ -28,7 +28,7 @@ from server.http.problems import answer_errors
 from server.http.unread_bodies import UnreadBodies
 from server.http.viewer_page import viewer_route
 from server.protocol.host_load import HeldStream, call_of
-from server.protocol.messages import parse_stream_request
+from server.protocol.requests import parse_stream_request
 from server.streams.streams import check_id
 
 router = APIRouter()

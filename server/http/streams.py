@@ -32,11 +32,8 @@ from server.http.dependencies import (
 )
 from server.http.paced_messages import let_others_run, paced_messages
 from server.protocol.message_rate import MessageRate
-from server.protocol.messages import (
-    at_index,
-    each_mesh_frame,
-    parse_stream_request,
-)
+from server.protocol.messages import at_index, each_mesh_frame
+from server.protocol.requests import parse_stream_request
 from server.protocol.states import MeshState
 from server.sessions.registry import Sessions
 from server.settings import Settings

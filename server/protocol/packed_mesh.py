@@ -23,7 +23,8 @@ from sys import byteorder
 from pydantic import ValidationError
 
 from server.errors import BadMessageError
-from server.protocol.messages import MeshFrame, describe
+from server.protocol.json_text import describe
+from server.protocol.messages import MeshFrame
 
 VERSION = 1
 """First byte. JSON never begins with it."""

@@ -35,7 +35,7 @@ class StreamPublisher:
 
     @property
     def counts(self) -> dict[str, int | None]:
-        """What publishers are told about their frames."""
+        """Counts that are sent to the publisher."""
         return {"accepted": self.accepted, "dropped": self.dropped, "last_seq": self.last_seq}
 
     def check(self, frame: MeshFrame) -> MeshState:
@@ -61,6 +61,7 @@ class StreamPublisher:
 
     def drop(self) -> None:
         """Count a frame above the rate."""
+        # In both: the publisher is told of its own frames, the operator of the stream's.
         self._stream.counters.dropped += 1
         self.dropped += 1
 

@@ -178,6 +178,8 @@ class AiortcPublisher:
         counters = self._publication.voice
         if not packet.payload:
             return  # padding, by which a browser probes the bandwidth
+        # The length first: a packet that cannot be Opus takes nothing of the rate of those that
+        # can.
         if len(packet.payload) > LARGEST_PACKET or not self._rate.take():
             counters.dropped += 1
             return
@@ -205,6 +207,8 @@ class AiortcPublisher:
 
     def _take_mesh(self, channel: RTCDataChannel, message: str | bytes) -> None:
         self._note_keepalive()
+        # Dropped and not refused: a tracker that is too fast is no error, and its newest frame
+        # still counts.
         if not self._mesh_rate.take():
             self._publication.mesh.drop()
             return
@@ -218,6 +222,7 @@ class AiortcPublisher:
             self._end(str(exc))
 
     def _check_length(self, message: str | bytes) -> None:
+        # In bytes, as for WebSockets and NDJSON bodies; a character takes up to four.
         length = len(message.encode() if isinstance(message, str) else message)
         if length > self._options.longest_message:
             raise TooLargeError(
