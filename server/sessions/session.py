@@ -91,6 +91,8 @@ class Session:
         self.viewer = viewer
         self.peer: Peer | None = None
         self.closed = False
+        self.ended_because: str | None = None
+        """What to tell the viewer at the end, where there is something to tell."""
         self._handshake_complete = False
         self.target_bitrate: int | None = None
         """Target of the encoder, bits per second; None until the transport sets it."""
@@ -120,7 +122,7 @@ class Session:
         # A future and not an Event: a timer and a change may both end the same wait, and the next
         # wait starts without a stale signal.
         self._wakeup: asyncio.Future[None] | None = None
-        stream.on_deleted.append(self.end)
+        stream.on_deleted.append(self._on_stream_deleted)
         self._request_refresh()  # now, so that the first cache is rendered during negotiation
 
     @property
@@ -247,7 +249,12 @@ class Session:
             steps.callback(self._wake)
             steps.callback(self._membership.close)
             steps.callback(self._viewer_state.close)
-            steps.callback(self.stream.on_deleted.remove, self.end)
+            steps.callback(self.stream.on_deleted.remove, self._on_stream_deleted)
+
+    def _on_stream_deleted(self) -> None:
+        reason = self.stream.deleted_because
+        self.ended_because = f"the stream was deleted{f': {reason}' if reason else ''}"
+        self.end()
 
     def _on_change(self) -> None:
         self._changed_at = time.monotonic()
