@@ -61,6 +61,11 @@ class VersionedValue:
         place[_HEADER.size : _HEADER.size + len(value)] = value
         place[: _HEADER.size] = _HEADER.pack(version, len(value), _checksum(version, value))
 
+    def clear(self) -> None:
+        """Drop all versions, before the first of another value; nobody reads meanwhile."""
+        for place in self._places:
+            place[: _HEADER.size] = _HEADER.pack(0, 0, 0)
+
     def read(self) -> tuple[int, bytes]:
         """Return the newest version and its value.
 
@@ -164,6 +169,7 @@ class RingEntry:
 
     def offer(self) -> None:
         """Make the entry ready for a new frame, before its inputs are written."""
+        self._inputs.clear()
         self._flag[0] = 0
 
     def write_state(self, version: int, state: FrameState) -> None:

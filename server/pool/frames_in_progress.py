@@ -121,7 +121,7 @@ class FramesInProgress:
 
     def made(self, message: FrameMade) -> None:
         """Return a frame to its session."""
-        frame = self._in_ring.pop(message.frame_id)
+        frame = self._in_ring[message.frame_id]
         inputs = frame.versions[message.version - 1]
         queue_ms = (message.begun_at - frame.submitted_at) * 1e3
         if message.reused:
@@ -139,6 +139,7 @@ class FramesInProgress:
                 warp_ms=message.warp_ms,
             )
         self._end(frame)
+        del self._in_ring[message.frame_id]
         frame.slots.lost_frames = 0
         frame.answer(found)
         self.send_waiting()

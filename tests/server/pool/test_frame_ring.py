@@ -125,6 +125,19 @@ def test_an_entry_carries_inputs_one_way_and_an_image_the_other() -> None:
     ring.close()
 
 
+def test_an_entry_forgets_the_inputs_of_the_frame_before() -> None:
+    ring = FrameRing.create(LAYOUT)
+    entry = ring.entries[0]
+    for version in (1, 2, 3):
+        entry.write_state(version, fake_state(version / 10))
+    assert entry.take_state()[0] == 3
+    entry.offer()
+    entry.write_state(1, fake_state(0.9))
+    version, state = entry.take_state()
+    assert (version, round(float(state.expression[17]), 3)) == (1, 0.9)
+    ring.close()
+
+
 def test_a_state_that_fits_no_avatar_is_refused_and_the_one_before_stays() -> None:
     ring = FrameRing.create(LAYOUT)
     entry = ring.entries[0]

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,23 @@ async def test_inputs_that_change_while_a_frame_waits_are_shown() -> None:
         assert decode_image(frame.rgb).jaw_open == pytest.approx(0.28, abs=STEP)
         newest.append(inputs(9, 0.9))
         waiting.inputs_changed()  # too late, and harmless
+
+
+async def test_inputs_of_an_earlier_frame_are_never_shown_again() -> None:
+    async with running(FakeEngineFactory(warp_s=0.002)) as pool:
+        slots = pool.open_slots("default")
+        await refreshed(slots, 0.8)
+        for number in range(1, 40):
+            newest = [inputs(number, number / 50)]
+            waiting = pool.submit_warp(slots, slots.sequence, partial(newest.__getitem__, -1))
+            for change in range(number % 4):
+                newest.append(inputs(number, (number + 0.3 * change) / 50))
+                waiting.inputs_changed()
+            frame = await waiting
+            assert frame is not None
+            assert frame.inputs in newest
+            shown = float(frame.inputs.state.expression[17])
+            assert decode_image(frame.rgb).jaw_open == pytest.approx(shown, abs=STEP)
 
 
 def inputs(revision: int, jaw_open: float) -> FrameInputs:
