@@ -36,9 +36,6 @@ _MOST_FINGERPRINTS = 8
 _SETUPS = ("actpass", "active", "passive")
 _REMB = "goog-remb"
 _FEEDBACK = frozenset({"nack", "nack pli", "ccm fir", _REMB})
-# An extension for one direction (`/sendonly`) is left out: aiortc ignores the direction.
-_EXTENSION = re.compile(r"(\d{1,2})(?:/sendrecv)? +(\S+)")
-_EXTENSION_IDS = range(1, 15)  # one-byte header extensions (RFC 8285, section 4.2)
 _RTP = re.compile(r"(?:UDP/TLS/|TCP/DTLS/|TCP/TLS/)?RTP/S?AVPF?")
 _SCTP = ("UDP/DTLS/SCTP", "TCP/DTLS/SCTP")
 _OLD_SCTP = "DTLS/SCTP"
