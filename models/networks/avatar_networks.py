@@ -122,7 +122,7 @@ class TelewarpNetworks(nn.Module):
         """Return the live inputs of a frame, for generator and warp."""
         view = frame.conditioning.pose[:, :3]
         features, paint = self.features.texels(), self.paint.texels()
-        return live_inputs(features, paint, frame.uv, frame.surface, view)
+        return live_inputs(features, paint, frame.uv, frame.surface, view, frame.blend)
 
     def full(self, frame: FrameBatch) -> FullRender:
         inputs = self.inputs(frame)
