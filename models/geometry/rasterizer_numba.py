@@ -72,7 +72,7 @@ def _project(
     height: float,
     width: float,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Do what `project` says, for a camera given by its matrices."""
+    """`project` for a camera given by its matrices."""
     # In float64, because snapped positions must equal those of the reference rasterizer.
     count = verts.shape[0]
     xy = np.zeros((count, 2), np.int64)

@@ -164,9 +164,9 @@ def _blend_pixels(
     cover: NDArray[np.uint8],
 ) -> None:
     """Turn crossings into blends and cover, and clear them."""
-    blend[:] = 0
     for y in range(triangle.shape[0]):
         for x in range(triangle.shape[1]):
+            blend[y, x] = 0
             cover[y, x] = COVER_MAX if triangle[y, x] >= 0 else 0
     for index in crossed:
         pixel, axis = index // 2, index % 2

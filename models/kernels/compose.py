@@ -128,7 +128,7 @@ def _compose(
     left: int,
     rgb: NDArray[np.uint8],
 ) -> None:
-    """Do what `compose` says, for plain arrays."""
+    """`compose` on plain arrays, as numba needs them."""
     one, white = np.float32(1), np.float32(255)
     slope, offset = outline[0] / np.float32(SOFT_MAX), outline[1]
     columns = background.shape[1]
@@ -142,8 +142,8 @@ def _compose(
         begin, end = 2 * active_left[y // 2], 2 * active_right[y // 2]
         if begin >= end:
             begin, end = columns, columns
-        rgb[y, :begin] = background[y, :begin]
-        rgb[y, end:] = background[y, end:]
+        _copy_pixels(y, 0, begin, background, rgb)
+        _copy_pixels(y, end, columns, background, rgb)
         # Several loops over a row instead of one, so that the CPU has the loads of many texels
         # under way at once.
         _find_texels(
@@ -161,8 +161,7 @@ def _compose(
             logit += slope * np.float32(soft[y, x]) + offset
             # Skips most of a row's exponentials, as most pixels are well inside or outside.
             if logit < -_CERTAIN_LOGIT:
-                for k in range(3):
-                    rgb[y, x, k] = background[y, x, k]
+                _copy_pixels(y, x, x + 1, background, rgb)
                 continue
             mask = one if logit > _CERTAIN_LOGIT else one / (one + np.exp(-logit))
             gloss = to_float(smooth[sy, sx, _GLOSS_GAIN + part]) * paint[x, 4]
@@ -172,6 +171,17 @@ def _compose(
                 value = mask * colour * white + (one - mask) * np.float32(background[y, x, k])
                 value = min(max(value, np.float32(0)), white)
                 rgb[y, x, k] = np.uint8(value + np.float32(0.5))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _copy_pixels(
+    y: int, begin: int, end: int, background: NDArray[np.uint8], rgb: NDArray[np.uint8]
+) -> None:
+    # A loop, because numba compiles the assignment of a slice, with its checks of the shapes and
+    # the messages of these, for 5 s at the first start.
+    for x in range(begin, end):
+        for k in range(3):
+            rgb[y, x, k] = background[y, x, k]
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")

@@ -107,7 +107,7 @@ def _fill_inputs(
     bottom: int,
     inputs: NetworkArray,
 ) -> None:
-    """Do what `fill_inputs` says, for plain arrays.
+    """`fill_inputs` on plain arrays, as numba needs them.
 
     One loop on purpose: barycentric weights, texture, normal and flow of a pixel share what they
     read, and its values go to memory once.

@@ -33,7 +33,7 @@ _WIDE_INTS = ir.VectorType(_INT, OUTPUTS)
 _WIDE_FLOATS = ir.VectorType(_FLOAT, OUTPUTS)
 
 
-class _BFloat(ir.types._BaseFloatType):  # type: ignore[misc]
+class _BFloat(ir.types._BaseFloatType):  # type: ignore[misc]  # llvmlite has no types
     """LLVM's bfloat16 type, which llvmlite lacks."""
 
     null = "0.0"

@@ -59,7 +59,8 @@ class TrainConfig:
     minutes: float | None = None
     """Time limit; the learning rate schedule follows it. For machines of unknown speed."""
     mixed_precision: bool = True
-    """Whether networks run under bfloat16 autocast; losses are always float32."""
+    """Whether networks run under bfloat16 autocast, on devices that have instructions for it;
+    losses are always float32."""
     average_decay: float = 0.999
     """Decay of the exponential moving average of the weights, which is validated and saved."""
     validate_every: int = 500

@@ -80,7 +80,7 @@ def write_y4m(file: Path, images: Iterable[Image.Image | av.VideoFrame], fps: in
 def _to_frame(image: Image.Image | av.VideoFrame) -> av.VideoFrame:
     if isinstance(image, av.VideoFrame):
         return image.reformat(format="yuv420p")
-    frame: av.VideoFrame = av.VideoFrame.from_image(image)  # type: ignore[no-untyped-call]
+    frame: av.VideoFrame = av.VideoFrame.from_image(image)  # type: ignore[no-untyped-call]  # PyAV has no types for it
     return frame.reformat(format="yuv420p")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 from models.contract.avatar_info import AvatarInfo
 from server.errors import NotReadyError, PoolBusyError
@@ -23,7 +24,6 @@ class Devices:
     """The devices that warp, and those that have failed.
 
     Args:
-        names: `cpu`, or `cuda:0`, `cuda:1`, ...
         factory: Builds their engines.
         events: Receives the callbacks of each.
         timeouts: See `WarpDevice`.
@@ -32,20 +32,28 @@ class Devices:
 
     def __init__(
         self,
-        names: Sequence[str],
         factory: EngineFactory,
         events: DeviceEvents,
         timeouts: Timeouts,
         mark: Mark,
     ) -> None:
-        self._all = {name: WarpDevice(name, factory, events, timeouts, mark) for name in names}
+        self._make = partial(
+            WarpDevice, factory=factory, events=events, timeouts=timeouts, mark=mark
+        )
+        self._all: dict[str, WarpDevice] = {}
 
-    async def build(self) -> None:
-        """Build all engines; devices that cannot be built are logged and left out.
+    async def build(self, names: Sequence[str]) -> None:
+        """Build the engines of some devices in place of those before.
+
+        Those that cannot be built are logged and left out.
+
+        Args:
+            names: `cpu`, or `cuda:0`, `cuda:1`, ...
 
         Raises:
             Exception: Why the first device could not be built, if none could.
         """
+        self._all = {name: self._make(name) for name in names}
         results = await asyncio.gather(
             *(device.build() for device in self.all), return_exceptions=True
         )

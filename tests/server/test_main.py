@@ -20,12 +20,12 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from server.__main__ import main
+from server.command import main
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import sys
-from server.__main__ import main
+from server.command import main
 from server.app import pool_settings
 from server.pool.fake import FakeEngineFactory
 from server.pool.pool import RenderPool

@@ -1,7 +1,8 @@
 // The page of a call: the lobby, then the seat, the table and one's own camera and microphone.
 
 import { access } from "../connection/access.js";
-import { CallConnection, fetchPeople } from "../connection/call_connection.js";
+import { CallConnection } from "../connection/call_connection.js";
+import { findCall } from "../connection/call_host.js";
 import { PublishedStreams } from "../connection/published_streams.js";
 import { Trouble } from "../connection/trouble.js";
 import { CallBar } from "../panels/call_bar.js";
@@ -101,13 +102,12 @@ export class CallPage {
       () => this.#voiceChanged(),
     );
     this.#publisher = new CallPublisher(
-      base,
       () => this.#voice.track,
       this.#publisherEvents(),
       timers.now,
     );
     this.table = new CallTable(page, {
-      ...{ element: find(page, "#table"), base, timers },
+      ...{ element: find(page, "#table"), timers },
       onDirections: (directions) => this.#connection?.update({ directions }),
       onBlocked: (blocked) => {
         this.#bar.blocked = blocked;
@@ -119,7 +119,7 @@ export class CallPage {
   async open() {
     const { call } = this;
     this.#lobby.open({ call, name: this.#choices.name });
-    if (call) void fetchPeople(this.#base, call).then((people) => this.#lobby.showPeople(people));
+    if (call) void this.#showPeople(call);
     this.#voicePanel.show(await microphones(), this.#choices.microphone);
     void this.#openCamera(this.#choices.camera);
     await this.#loadAvatars().catch((error) => this.#tellTrouble(error));
@@ -191,6 +191,12 @@ export class CallPage {
     void this.#portraits.load(ids, chosen);
   }
 
+  /** @param {string} call */
+  async #showPeople(call) {
+    const found = await findCall(this.#base, call).catch(() => null); // told when one joins
+    this.#lobby.showPeople(found?.people ?? null);
+  }
+
   /** @param {import("../panels/call_lobby.js").CallChoice} choice */
   async #join({ call, name, avatar, token }) {
     if (token) access.use(token);
@@ -246,7 +252,7 @@ export class CallPage {
     this.#tell(null);
     const avatar = this.#avatars.find(({ id }) => id === this.#choices.avatar);
     if (!avatar || this.#publisher.stream === seat.stream) return;
-    this.#publisher.open(seat.stream, avatar).catch((error) => this.#tellTrouble(error));
+    this.#publisher.open(seat, avatar).catch((error) => this.#tellTrouble(error));
   }
 
   #publisherEvents() {

@@ -31,7 +31,7 @@ SOFT_LIMIT = 200
 PROGRAM = f"""
 import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, ({SOFT_LIMIT}, {SOFT_LIMIT}))
-from server import __main__ as program
+from server import command as program
 from server.app import pool_settings
 from server.network import http_protocol
 from server.pool.fake import FakeEngineFactory

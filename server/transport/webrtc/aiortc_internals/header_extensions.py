@@ -32,4 +32,4 @@ def add_header_extension(
     # RFC 8285: one-byte header extensions have the ids 1 to 14.
     free = next(number for number in range(1, 15) if number not in taken)
     known.append(RTCRtpHeaderExtensionParameters(id=free, uri=uri))
-    aiortc.rtp.HeaderExtensionsMap = header_map  # type: ignore[misc]
+    aiortc.rtp.HeaderExtensionsMap = header_map  # type: ignore[misc]  # a class, replaced for all connections

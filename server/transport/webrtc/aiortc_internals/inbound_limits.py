@@ -64,7 +64,7 @@ def _limit_datagrams(ice: Connection) -> None:
         if rate.take() and ice._queue.qsize() < MOST_QUEUED:
             receive(data, component)
 
-    ice.data_received = limited  # type: ignore[method-assign]
+    ice.data_received = limited  # type: ignore[method-assign]  # replaced, of this object only
 
 
 def _limit_checks(ice: Connection) -> None:
@@ -75,13 +75,14 @@ def _limit_checks(ice: Connection) -> None:
         if rate.take() and _has_room(ice, addr):
             receive(message, addr, protocol)
 
-    ice.request_received = limited  # type: ignore[method-assign]
+    ice.request_received = limited  # type: ignore[method-assign]  # replaced, of this object only
 
 
 def _has_room(ice: Connection, addr: tuple[str, int]) -> bool:
     known = ice._remote_candidates
     if len(known) < MOST_REMOTE_CANDIDATES:
         return True
+    # A known address may go on: consent checks of the working pair come from it.
     return any((c._network_host, c.port) == addr for c in known)
 
 
@@ -94,7 +95,7 @@ def _limit_chunks(sctp: RTCSctpTransport) -> None:
         if rate.take() and all(_fits(sctp, chunk)):
             await receive(chunk)
 
-    sctp._receive_data_chunk = limited  # type: ignore[method-assign]
+    sctp._receive_data_chunk = limited  # type: ignore[method-assign]  # replaced, of this object only
 
 
 def _fits(sctp: RTCSctpTransport, chunk: DataChunk) -> Iterator[bool]:
@@ -116,4 +117,4 @@ def _limit_channels(sctp: RTCSctpTransport) -> None:
         except (AssertionError, StructError, UnicodeDecodeError) as exc:
             logger.info("ignored a malformed data channel message: %s", exc)
 
-    sctp._data_channel_receive = limited  # type: ignore[method-assign]
+    sctp._data_channel_receive = limited  # type: ignore[method-assign]  # replaced, of this object only
