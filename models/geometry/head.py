@@ -6,7 +6,7 @@ Head files are written by `scripts/bake_head.py` and `scripts/import_head.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from models.contract.frame_state import FloatArray, FrameState
 from models.contract.shown_text import shown
 from models.geometry.camera import quaternion_to_matrix, rotation_vector_to_quaternion
 from models.geometry.jaw import FreeJaw
+from models.geometry.mesh_edges import MeshEdges, find_mesh_edges
 from models.geometry.npz import is_moderate, is_numeric, length, read_npz
 
 IntArray = NDArray[np.int32]
@@ -85,6 +86,12 @@ class Head:
     """(3,) rotation vector of the jaw at `jawOpen` = 1, radians."""
     free_jaw: FreeJaw | None = None
     """For heads whose jaw has three degrees of freedom; replaces `jaw_open_axis`."""
+    edges: MeshEdges = field(init=False)
+    """Of `faces`."""
+
+    def __post_init__(self) -> None:
+        """Find the edges of the mesh, once for all frames."""
+        object.__setattr__(self, "edges", find_mesh_edges(self.faces))
 
     @property
     def neck(self) -> FloatArray:

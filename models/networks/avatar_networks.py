@@ -124,7 +124,7 @@ class TelewarpNetworks(nn.Module):
         # The pyramids are added up once, so that every lookup reads one texture, as on the latency
         # path.
         features, paint = self.features.texels(), self.paint.texels()
-        return live_inputs(features, paint, frame.uv, frame.surface, view)
+        return live_inputs(features, paint, frame.uv, frame.surface, view, frame.blend)
 
     def full(self, frame: FrameBatch) -> FullRender:
         inputs = self.inputs(frame)

@@ -61,6 +61,7 @@ def begin_frame(
     inverse: tl.tensor,
     size: tl.tensor,
     keys: tl.tensor,
+    crossings: tl.tensor,
     extents: tl.tensor,
     change_weight: tl.tensor,
     now_weight: tl.tensor,
@@ -101,6 +102,7 @@ def begin_frame(
         inverse: (B, V) filled, float64, 1/metres.
         size: Rows and columns of the image.
         keys: (B, H, W) int64, set to `EMPTY_KEY`.
+        crossings: (B, H, W, 2) int32, see `cross_edges`; set to 0.
         extents: (B, 3, H/2) int32, see `resolve`; set to W/2, -1 and 0.
         change_weight: (32, K) weights of the motion code for the change of conditioning.
         now_weight: (32, K) for the conditioning.
@@ -144,6 +146,9 @@ def begin_frame(
         i = (part - posing) * clear + tl.arange(0, clear)
         half = size // 2
         tl.store(keys + frame * size * size + i, EMPTY_KEY, mask=i < size * size)
+        crossing = crossings + (frame * size * size + i) * 2
+        tl.store(crossing, 0, mask=i < size * size)
+        tl.store(crossing + 1, 0, mask=i < size * size)
         start = tl.where(i < half, half, tl.where(i < 2 * half, -1, 0))
         tl.store(extents + frame * 3 * half + i, start, mask=i < 3 * half)
     else:
