@@ -164,6 +164,7 @@ class Negotiation:
         self._accepted = sorted(accepted, key=lambda chosen: chosen.section.index)
         self._by_index = {chosen.section.index: chosen for chosen in self._accepted}
         groups = ((self._known(group), group) for group in offer.bundles)
+        # The first group of which a section is accepted: aiortc looks at one group only.
         self._bundle, self._bundled = next((pair for pair in groups if pair[0]), ([], ()))
         self._check_setup()
         self.sdp = self._write()
@@ -185,6 +186,7 @@ class Negotiation:
         """
         bundled = mid is None or any(section.mid == mid for section in self._bundled)
         if bundled and self._bundle:
+            # aiortc takes candidates of a shared transport under the mid of its first section only.
             return self._bundle[0].mid
         known = [a.mid for a in self._accepted]
         if mid is None:
@@ -193,6 +195,7 @@ class Negotiation:
 
     def complete(self, answer: str) -> str:
         """Turn aiortc's answer to `sdp` into the answer to the offer."""
+        # Split in front of each `m=`; what precedes the first one is the session's part.
         session, *media = re.split(r"(?m)^(?=m=)", answer)
         head = [line for line in session.splitlines() if not line.startswith("a=group:")]
         mids = [a.section.mid for a in self._bundle]
@@ -241,6 +244,7 @@ class Negotiation:
         if accepted.direction is not None:
             attributes += [accepted.direction, "rtcp-mux"]
         lines = (f"a={attribute}" for attribute in (*attributes, *accepted.attributes))
+        # Port 9 and 0.0.0.0 mean that the candidates tell the address (RFC 9429, section 5.2.1).
         return [f"m={kind} 9 {accepted.protocol} {formats}", "c=IN IP4 0.0.0.0", *lines]
 
     def _transport_values(self, accepted: AcceptedSection, name: str) -> tuple[str, ...]:
@@ -395,6 +399,7 @@ def _fingerprints(section: Section, values: tuple[str, ...]) -> tuple[str, ...]:
         m
         for m in found
         if (hashed := X509_DIGEST_ALGORITHMS.get(m[1].lower())) is not None
+        # Two digits and a colon per byte, without the last colon.
         and len(m[2]) == 3 * hashed.digest_size - 1
     ]
     if not usable:

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.contract.images import RgbImage
-from server import __main__ as program
+from server import command as program
 from server.app import pool_settings
 from server.pool.fake import FakeEngine, FakeEngineFactory, fake_avatar
+from server.pool.interface import Purpose
 from server.pool.pool import RenderPool
 from server.settings import Settings
 
@@ -46,9 +47,9 @@ class NoisyEngine(FakeEngine):
 class NoisyEngineFactory(FakeEngineFactory):
     """Builds noisy engines."""
 
-    def build(self, device: str, threads: int) -> NoisyEngine:
+    def build(self, device: str, threads: int, purpose: Purpose) -> NoisyEngine:
         """See `EngineFactory`."""
-        return NoisyEngine(self, device)
+        return NoisyEngine(self, device, purpose)
 
 
 def build_pool(settings: Settings) -> RenderPool:

@@ -30,7 +30,7 @@ def add_header_extension(
         return
     known.append(RTCRtpHeaderExtensionParameters(id=_id_for(uri), uri=uri))
     if header_map is not None:
-        aiortc.rtp.HeaderExtensionsMap = header_map  # type: ignore[misc]
+        aiortc.rtp.HeaderExtensionsMap = header_map  # type: ignore[misc]  # a class, replaced for all
 
 
 def _id_for(uri: str) -> int:

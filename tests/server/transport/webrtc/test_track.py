@@ -27,7 +27,7 @@ def rendered(view_seq: int | None = 1) -> Frame:
     if view_seq is not None:
         view = ViewState(view_seq, None, 0.0, state.eye_rotation, state.eye_position)
     inputs = FrameInputs(revision=1, view=view, mesh=None, state=state)
-    return Frame(inputs, CacheView(1, 0.0, state, {}), np.zeros((16, 16, 3), np.uint8), False)
+    return Frame(inputs, CacheView(1, 0.0, state, 0), np.zeros((16, 16, 3), np.uint8), False)
 
 
 class Source:
