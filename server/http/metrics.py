@@ -147,6 +147,12 @@ class _Collector:
             "Sum of the target bitrates of all viewers, bytes per second",
             target,
         )
+        known = [session.network for session in sessions if session.network is not None]
+        yield _gauge(
+            "network_estimate_bytes_per_second",
+            "Sum of what the networks of all viewers carry, where they report it",
+            sum(network.estimate for network in known) / 8,
+        )
 
     def _admission_metrics(self) -> Iterator[Metric]:
         admission = self._admission

@@ -31,6 +31,7 @@ from server.pool.carrier import Warping
 from server.pool.frame import Frame
 from server.pool.pool import RenderPool
 from server.protocol.states import FrameInputs, MeshState, ViewState
+from server.sessions.network_figures import NetworkFigures
 from server.sessions.pacing import FramePacing
 from server.sessions.peer import Peer
 from server.sessions.statistics import FrameMetrics, SessionStatistics
@@ -82,6 +83,8 @@ class Session:
         self._handshake_complete = False
         self.target_bitrate: int | None = None
         """Target of the encoder, bits per second; None until the transport sets it."""
+        self.network: NetworkFigures | None = None
+        """As the viewer has reported last; None for one that does not report."""
         self._pool = pool
         self.max_fps = fps
         self._pacing = FramePacing(fps)
@@ -195,6 +198,11 @@ class Session:
         """Count bytes of video that have been sent."""
         self._metrics.sent(size_bytes)
 
+    def note_network(self, figures: NetworkFigures) -> None:
+        """Store what the viewer has reported of the network."""
+        self.network = figures
+        self._statistics.network(figures)
+
     def stats(self) -> dict[str, Any]:
         """Return the state, and statistics of about the last ten seconds, as JSON values."""
         statistics, counters = self._statistics, self._viewer_state.counters
@@ -204,6 +212,7 @@ class Session:
             "avatar": self.avatar.id,
             "state": "closed" if self.closed else "running" if self._last_frame else "starting",
             "target_kbps": self.target_bitrate and round(self.target_bitrate / 1000),
+            "network": self.network and self.network.as_json(),
             **statistics.of_frames(),
             "views": {"accepted": counters.views, "dropped": counters.views_dropped},
             "meshes": {

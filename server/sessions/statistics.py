@@ -16,6 +16,7 @@ import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from server.pool.frame import Frame
+from server.sessions.network_figures import NetworkFigures
 
 _WINDOW = 600
 """Number of values: ten seconds at 60 frames per second."""
@@ -26,6 +27,8 @@ _STAGE_BOUNDS_S = (
 """Finest around the frame interval at 60 frames per second."""
 _CACHE_AGE_BOUNDS_S = (0.0, 0.017, 0.033, 0.067, 0.133, 0.267, 0.533, 1.0, 2.0, 5.0)
 """From 1 to 16 frames at 30 frames per second, the ages that the evaluation covers, and beyond."""
+_QUEUEING_BOUNDS_S = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""From a free network to one that is not followed; 50 ms is the goal behind a bottleneck."""
 _QUEUE_BOUNDS_S = (0.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0)
 """From no wait to half an hour, when viewers have given up."""
 
@@ -130,6 +133,19 @@ class FrameMetrics:
             buckets=_QUEUE_BOUNDS_S,
             registry=self.registry,
         )
+        packets = Counter(
+            "telewarp_network_packets",
+            "Packets that viewers have reported on: arrived, lost",
+            ["kind"],
+            registry=self.registry,
+        )
+        self._arrived, self._lost = packets.labels("arrived"), packets.labels("lost")
+        self._queueing = Histogram(
+            "telewarp_queueing_delay_seconds",
+            "How long packets queued on their way to a viewer, at each report",
+            buckets=_QUEUEING_BOUNDS_S,
+            registry=self.registry,
+        )
         self._admitted, self._refused = viewers.labels("admitted"), viewers.labels("refused")
         self.viewer_requests = 0
         """Number of viewers admitted or refused."""
@@ -144,6 +160,12 @@ class FrameMetrics:
     def stage(self, name: str, elapsed_ms: float) -> None:
         """Record the time of a stage."""
         self._stages.labels(name).observe(elapsed_ms / 1e3)
+
+    def network(self, figures: NetworkFigures) -> None:
+        """Count the packets of a viewer's report and record the queueing delay."""
+        self._arrived.inc(figures.reported - figures.lost)
+        self._lost.inc(figures.lost)
+        self._queueing.observe(figures.queue_s)
 
     def repeated(self) -> None:
         """Count a frame that was sent again because nothing changed."""
@@ -229,6 +251,10 @@ class SessionStatistics:
         """Record the time of a stage after the warp, such as `encode`."""
         self._stages_ms[name].add(elapsed_ms)
         self._metrics.stage(name, elapsed_ms)
+
+    def network(self, figures: NetworkFigures) -> None:
+        """Count what the viewer has reported of the network."""
+        self._metrics.network(figures)
 
     def of_frames(self) -> dict[str, Any]:
         """Return counts, and percentiles of about the last ten seconds, as JSON values."""

@@ -12,7 +12,7 @@ export class ServerEvents {
 
   /**
    * @param {Pick<import("../timing/telemetry.js").Telemetry,
-   *   "eventReceived" | "pongReceived" | "serverError">} telemetry
+   *   "eventReceived" | "pongReceived" | "networkReceived" | "serverError">} telemetry
    * @param {{fps: number}} viewClock
    * @param {{textContent: string | null}} errorLine shows the server's error messages
    * @param {() => void} onDraining
@@ -37,6 +37,7 @@ export class ServerEvents {
       this.#telemetry.pongReceived(event, performance.now());
       this.#viewClock.fps = event.fps ?? this.#viewClock.fps;
     }
+    if (event.type === "network") this.#telemetry.networkReceived(event, performance.now());
     if (event.type === "voice") this.#onVoice(event);
     if (event.type === "error") this.#showError(event.detail);
     if (event.type === "draining") this.#onDraining();

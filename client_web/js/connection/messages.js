@@ -53,14 +53,22 @@
  * @property {number} rtp_timestamp 48 kHz
  * @property {number} captured_at_ms the server's clock
  *
+ * @typedef {object} NetworkEvent what the server knows of the network to this page; once a second
+ * @property {"network"} type
+ * @property {number} estimate_kbps what it carries without queueing
+ * @property {number} loss part of the last second's packets, 0 to 1
+ * @property {number} queue_ms how long packets queue on the way
+ * @property {number} round_trip_ms without queueing
+ *
  * @typedef {{type: "error", detail: string}} ErrorEvent a message of this page was refused
  * @typedef {{type: "draining"}} DrainingEvent the server shuts down soon
  * @typedef {{type: "expired", detail: string}} ExpiredEvent the token has expired: the session ends
  * @typedef {{type: "ended", detail: string}} EndedEvent the stream was deleted: the session ends
- * @typedef {FrameEvent | PongEvent | VoiceEvent | ErrorEvent | DrainingEvent | ExpiredEvent
- *   | EndedEvent} ServerEvent
+ * @typedef {FrameEvent | PongEvent | VoiceEvent | NetworkEvent | ErrorEvent | DrainingEvent
+ *   | ExpiredEvent | EndedEvent} ServerEvent
  */
 
+const NETWORK_FIELDS = ["estimate_kbps", "loss", "queue_ms", "round_trip_ms"];
 const DECIMALS = 1e4; // an expression value rounded to 0.0001 differs by less than one grey level
 
 /**
@@ -134,6 +142,12 @@ export function toEvent(message) {
   if (message?.type === "pong" && Number.isFinite(message.sent_at_ms)) return message;
   if (message?.type === "draining") return message;
   if (message?.type === "voice" && Number.isFinite(message.captured_at_ms)) return message;
+  if (
+    message?.type === "network" &&
+    NETWORK_FIELDS.every((name) => Number.isFinite(message[name]))
+  ) {
+    return message;
+  }
   if (["error", "expired", "ended"].includes(message?.type) && typeof message.detail === "string") {
     return message;
   }

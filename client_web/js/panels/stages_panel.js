@@ -19,13 +19,15 @@ export class StagesPanel {
   #element;
   #list;
   #note;
+  #network;
   #plot;
 
-  /** @param {HTMLElement} element contains `canvas`, `[data-stages]`, `[data-clock]` */
+  /** @param {HTMLElement} element contains `canvas`, `[data-stages]`, `[data-clock]`, `[data-network]` */
   constructor(element) {
     this.#element = element;
     this.#list = find(element, "[data-stages]");
     this.#note = find(element, "[data-clock]");
+    this.#network = find(element, "[data-network]");
     this.#plot = new StagePlot(find(element, "canvas"));
   }
 
@@ -46,6 +48,7 @@ export class StagesPanel {
       ...rows.map((row) => rowElement(this.#list.ownerDocument, row, longest_ms)),
     );
     this.#note.textContent = note(measured, recent.length);
+    this.#network.textContent = networkText(measured);
   }
 }
 
@@ -76,6 +79,19 @@ function note({ clock, latency_measurable }, frames) {
   if (!clock) return "";
   const error = clock.error_ms < MIN_SHOWN_MS ? "0.1" : clock.error_ms.toFixed(1);
   return `Clocks compared by ping (${clock.round_trip_ms.toFixed(1)} ms): to and from the server ± ${error} ms`;
+}
+
+/**
+ * Return what is known of the network.
+ *
+ * @param {Pick<Measurements, "network">} measured
+ * @returns {string} empty where nothing is known
+ */
+export function networkText({ network }) {
+  if (!network) return "";
+  const { estimate_kbps, loss, queue_ms } = network;
+  const carried = (estimate_kbps / 1000).toFixed(1);
+  return `Network: ${carried} Mb/s, ${(loss * 100).toFixed(0)} % lost, ${queue_ms.toFixed(0)} ms queued`;
 }
 
 /**

@@ -10,6 +10,7 @@ import { Transit } from "./transit.js";
 const BITRATE_SPAN_MS = 4000;
 const CACHE_AGE_SAMPLES = 1200; // 20 s at 60 per second: one per frame, unlike latency
 const STAGE_AGE_MS = 5000;
+const NETWORK_VALID_MS = 3000; // of events that come once a second
 
 /**
  * @typedef {import("./percentiles.js").Percentiles} Percentiles
@@ -22,6 +23,8 @@ const STAGE_AGE_MS = 5000;
  * @property {Percentiles} cache_age_ms
  * @property {number} bitrate_kbps
  * @property {Record<string, number>} stages_ms medians on the server
+ * @property {import("../connection/messages.js").NetworkEvent | null} network null where the server
+ *   does not tell
  * @property {import("./server_clock.js").ClockEstimate | null} clock null before the first pong
  * @property {number | null} view_seq_shown
  * @property {number | null} mesh_seq_shown
@@ -40,6 +43,8 @@ export class Telemetry {
   /** @type {Map<string, PercentileWindow>} */ #serverStages = new Map();
   #measurable = true;
   #serverErrors = 0;
+  /** @type {{event: import("../connection/messages.js").NetworkEvent, received_at_ms: number} | null} */
+  #network = null;
   /** @type {number | null} */ #faceShown = null;
   #clock = new ServerClock();
 
@@ -108,6 +113,16 @@ export class Telemetry {
     this.#clock.add(pong, now_ms);
   }
 
+  /**
+   * Record what the server knows of the network.
+   *
+   * @param {import("../connection/messages.js").NetworkEvent} event
+   * @param {number} now_ms
+   */
+  networkReceived(event, now_ms) {
+    this.#network = { event, received_at_ms: now_ms };
+  }
+
   /** Count a message that the server refused. */
   serverError() {
     this.#serverErrors += 1;
@@ -133,6 +148,7 @@ export class Telemetry {
     this.#sentToPhoton.clear();
     this.#serverStages.clear();
     this.#clock.clear();
+    this.#network = null;
     this.log.clear();
   }
 
@@ -157,6 +173,7 @@ export class Telemetry {
       cache_age_ms: this.#cacheAge.summary(now_ms),
       bitrate_kbps: (this.#bytes.rate(now_ms) * 8) / 1000,
       stages_ms,
+      network: this.#recentNetwork(now_ms),
       clock: this.#clock.estimate,
       view_seq_shown: this.journal.viewShown,
       mesh_seq_shown: this.journal.meshShown,
@@ -172,6 +189,12 @@ export class Telemetry {
    */
   frameStages(now_ms) {
     return stagePercentiles(this.log.since(now_ms - RECENT_MS));
+  }
+
+  /** @param {number} now_ms */
+  #recentNetwork(now_ms) {
+    const recent = this.#network && now_ms - this.#network.received_at_ms < NETWORK_VALID_MS;
+    return recent ? (this.#network?.event ?? null) : null;
   }
 
   /**

@@ -11,6 +11,7 @@ from typing import Any
 from aiortc import RTCDataChannel
 
 from server.pool.frame import Frame
+from server.sessions.network_figures import NetworkFigures
 from server.sessions.session import Session
 from server.sessions.viewer_channel import ViewerChannel, frame_event
 
@@ -23,6 +24,9 @@ _FULL_BUFFER = 64 * 1024
 
 _VOICE_INTERVAL_S = 0.25
 """Seconds between `voice` events: in between, the page counts on by the RTP timestamps."""
+
+_NETWORK_INTERVAL_S = 1.0
+"""Seconds between `network` events; a person reads them."""
 
 
 class Control:
@@ -39,6 +43,7 @@ class Control:
         self._note_keepalive = on_keepalive
         self._events: RTCDataChannel | None = None
         self._voice_reported_at = float("-inf")
+        self._network_reported_at = float("-inf")
 
     def attach(self, channel: RTCDataChannel) -> None:
         """Use a channel that the browser has opened, by its label."""
@@ -94,6 +99,13 @@ class Control:
         self.send(
             {"type": "voice", "rtp_timestamp": rtp_timestamp, "captured_at_ms": captured_at_ms}
         )
+
+    def report_network(self, figures: NetworkFigures) -> None:
+        """Tell what is known of the network to the viewer, but not at every report."""
+        now = time.monotonic()
+        if now - self._network_reported_at >= _NETWORK_INTERVAL_S:
+            self._network_reported_at = now
+            self.send({"type": "network", **figures.as_json()})
 
     def send(self, event: Mapping[str, Any]) -> None:
         """Send an event; it is dropped while there is no open channel, or one that is full."""

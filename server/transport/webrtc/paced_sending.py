@@ -11,11 +11,12 @@ from aiortc import RTCRtpSender
 
 from server.errors import BadMessageError
 from server.protocol.message_rate import MessageRate
+from server.sessions.network_figures import NetworkFigures
 from server.transport.webrtc.aiortc_internals.transport_feedback import (
     NumberedTransport,
     TransportEvents,
 )
-from server.transport.webrtc.congestion.control import CongestionControl, NetworkFigures
+from server.transport.webrtc.congestion.control import CongestionControl
 from server.transport.webrtc.congestion.feedback import parse_feedback
 from server.transport.webrtc.congestion.probes import FEWEST_PACKETS
 

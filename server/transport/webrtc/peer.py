@@ -26,6 +26,7 @@ from server.errors import IceRestartError, SessionClosedError
 from server.network.addresses import CandidatePolicy, Reachability
 from server.network.ice_servers import IceServers
 from server.protocol.states import MeshState
+from server.sessions.network_figures import NetworkFigures
 from server.sessions.session import Session
 from server.streams.voice import VoicePacket
 from server.transport.webrtc.aiortc_internals.candidate_gathering import as_aiortc, gather_within
@@ -39,7 +40,7 @@ from server.transport.webrtc.aiortc_internals.sender_reports import report_media
 from server.transport.webrtc.aiortc_internals.transport_feedback import enable_transport_numbers
 from server.transport.webrtc.aiortc_internals.unused_receiver import drop_bandwidth_estimator
 from server.transport.webrtc.aiortc_internals.voice_sender import send_packets
-from server.transport.webrtc.congestion.control import CongestionControl, NetworkFigures
+from server.transport.webrtc.congestion.control import CongestionControl
 from server.transport.webrtc.control import Control
 from server.transport.webrtc.ice import RemoteCandidates, parse_fragment
 from server.transport.webrtc.media_clock import FrameClock
@@ -311,6 +312,8 @@ class AiortcPeer:
 
     def _network_reported(self, target: int, figures: NetworkFigures) -> None:
         self._note_keepalive()
+        self._session.note_network(figures)
+        self._control.report_network(figures)
         self._aim_at(target)
 
     def _aim_at(self, bitrate: int) -> None:

@@ -8,6 +8,7 @@ function receiving() {
   const telemetry = {
     eventReceived: ({ rtp_timestamp }) => calls.push(`frame ${rtp_timestamp}`),
     pongReceived: ({ sent_at_ms }) => calls.push(`pong ${sent_at_ms}`),
+    networkReceived: ({ estimate_kbps }) => calls.push(`network ${estimate_kbps}`),
     serverError: () => calls.push("error"),
   };
   const viewClock = { fps: 60 };
@@ -25,7 +26,8 @@ test("events reach whom they concern", () => {
   events.receive({ type: "pong", sent_at_ms: 7, received_at_ms: 8 });
   events.receive({ type: "draining" });
   events.receive({ type: "voice", rtp_timestamp: 3, captured_at_ms: 5 });
-  assert.deepEqual(calls, ["frame 9", "pong 5", "pong 7", "draining", "voice 3"]);
+  events.receive({ type: "network", estimate_kbps: 1900, loss: 0, queue_ms: 1, round_trip_ms: 9 });
+  assert.deepEqual(calls, ["frame 9", "pong 5", "pong 7", "draining", "voice 3", "network 1900"]);
   assert.equal(viewClock.fps, 30);
 });
 

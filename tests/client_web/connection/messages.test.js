@@ -53,6 +53,15 @@ test("unknown events are ignored", () => {
   assert.equal(parseEvent('{"type":"expired"}'), null);
   assert.equal(parseEvent('{"type":"ended","detail":"deleted"}').detail, "deleted");
   assert.equal(parseEvent('{"type":"voice","rtp_timestamp":7}'), null);
+  assert.equal(parseEvent('{"type":"network","estimate_kbps":1900,"loss":null}'), null);
+  const network = {
+    type: "network",
+    estimate_kbps: 1900,
+    loss: 0.01,
+    queue_ms: 3,
+    round_trip_ms: 20,
+  };
+  assert.deepEqual(parseEvent(JSON.stringify(network)), network);
   const voice = parseEvent('{"type":"voice","rtp_timestamp":7,"captured_at_ms":9.5}');
   assert.equal(voice.captured_at_ms, 9.5);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { tableRows } from "../../../client_web/js/panels/stages_panel.js";
+import { networkText, tableRows } from "../../../client_web/js/panels/stages_panel.js";
 
 test("the table shows what was measured in the order a frame passes it", () => {
   const summaries = {
@@ -28,4 +28,16 @@ test("where no frame's stages are known the server's medians are shown", () => {
       ["Encoding", null],
     ],
   );
+});
+
+test("the network is told in one line, and nothing where nothing is known", () => {
+  const network = {
+    type: "network",
+    estimate_kbps: 1940,
+    loss: 0.014,
+    queue_ms: 3.4,
+    round_trip_ms: 20,
+  };
+  assert.equal(networkText({ network }), "Network: 1.9 Mb/s, 1 % lost, 3 ms queued");
+  assert.equal(networkText({ network: null }), "");
 });

@@ -91,3 +91,15 @@ test("each face is told once, when its first frame is displayed", () => {
     [1066, 89],
   ]);
 });
+
+test("what is known of the network is forgotten when the server tells no more", () => {
+  const telemetry = new Telemetry();
+  assert.equal(telemetry.measured(0).network, null);
+  const event = { type: "network", estimate_kbps: 1900, loss: 0, queue_ms: 3, round_trip_ms: 20 };
+  telemetry.networkReceived(event, 1000);
+  assert.equal(telemetry.measured(3900).network, event);
+  assert.equal(telemetry.measured(4100).network, null);
+  telemetry.networkReceived(event, 5000);
+  telemetry.restart();
+  assert.equal(telemetry.measured(5100).network, null);
+});

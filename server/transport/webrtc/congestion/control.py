@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 
+from server.sessions.network_figures import NetworkFigures
 from server.transport.webrtc.congestion.arrivals import Loss, QueuedRun, QueueingDelay, Throughput
 from server.transport.webrtc.congestion.bandwidth import BandwidthEstimate, NetworkState
 from server.transport.webrtc.congestion.delay_trend import DelayTrend
@@ -26,18 +26,6 @@ _SILENCE_S = 0.5
 """Without reports while packets are sent; two of libwebrtc's longest intervals between reports."""
 _LONGEST_AWAKE_S = 0.1
 _SMOOTHING = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkFigures:
-    """What is shown of a connection."""
-
-    estimate: int
-    """Bits per second."""
-    loss: float
-    """0 to 1."""
-    queue_s: float
-    round_trip_s: float
 
 
 class CongestionControl:
@@ -62,6 +50,8 @@ class CongestionControl:
         self._overhead = _Overhead()
         self._queue_s = self._round_trip_s = 0.0
         self._interval_s = _FIRST_INTERVAL_S
+        self._named: list[SentPacket] = []
+        """Packets of the last report."""
         self._reported_at: float | None = None
         self._silent_s = 0.0
         self._sent_at: float | None = None
@@ -70,7 +60,12 @@ class CongestionControl:
     def figures(self) -> NetworkFigures:
         """What is known of the network."""
         return NetworkFigures(
-            self._estimate.bits_per_s, self._loss.fraction, self._queue_s, self._round_trip_s
+            estimate=self._estimate.bits_per_s,
+            loss=self._loss.fraction,
+            queue_s=self._queue_s,
+            round_trip_s=self._round_trip_s,
+            reported=len(self._named),
+            lost=sum(packet.arrived_at is None for packet in self._named),
         )
 
     def encoder_target(self, now: float) -> int:
@@ -116,7 +111,7 @@ class CongestionControl:
 
     def reported(self, feedback: TransportFeedback, now: float) -> None:
         """Take a report into account."""
-        named = self._sent.report(feedback)
+        named = self._named = self._sent.report(feedback)
         if not named:
             return
         self._note_report(named, now)

@@ -15,6 +15,8 @@ only key frames exceed."""
 _CONGESTED_BURST_S = 0.005
 LONGEST_DEBT_S = 0.25
 """Retransmissions beyond it are dropped: the receiver asks again after a round trip."""
+CONGESTED_DEBT_S = 0.05
+"""The same after congestion: what a full queue has dropped must not fill it again."""
 
 
 class Pacer:
@@ -23,6 +25,7 @@ class Pacer:
     def __init__(self, bits_per_s: int) -> None:
         self._rate = _FREE * bits_per_s
         self._burst_s = _BURST_S
+        self._longest_debt_s = LONGEST_DEBT_S
         self._debt_s = 0.0
         self._at: float | None = None
 
@@ -37,6 +40,7 @@ class Pacer:
         self._debt_s *= self._rate / rate
         self._rate = rate
         self._burst_s = _CONGESTED_BURST_S if congested else _BURST_S
+        self._longest_debt_s = CONGESTED_DEBT_S if congested else LONGEST_DEBT_S
 
     def wait_s(self, now: float) -> float:
         """Return the seconds until the next packet may be sent; 0 for now."""
@@ -44,7 +48,7 @@ class Pacer:
 
     def may_retransmit(self, now: float) -> bool:
         """Whether there is room for a packet that is sent again."""
-        return self._debt(now) < LONGEST_DEBT_S
+        return self._debt(now) < self._longest_debt_s
 
     def sent(self, size: int, now: float) -> None:
         """Count a packet of `size` bytes."""

@@ -155,3 +155,23 @@ async def test_what_comes_with_a_report_is_handled(client: httpx2.AsyncClient, s
         pli = RtcpPsfbPacket(RTCP_PSFB_PLI, ssrc=1, media_ssrc=viewer.packets[-1].ssrc)
         await viewer.send_rtcp(rtcp(report_of(0, [1.0])) + bytes(pli))
         await viewer.until(lambda: len(viewer.key_frames) > before)
+
+
+async def test_what_a_viewer_reports_is_in_statistics_metrics_and_events(
+    client: httpx2.AsyncClient, stream: str
+) -> None:
+    async with reporting(client, stream, lambda _: 0.0) as viewer:
+        await look_around(viewer, 0.5)
+        await viewer.until(lambda: bool(viewer.of_type("network")))
+        network = (await client.get(viewer.address)).json()["network"]
+        metrics = (await client.get("/metrics")).text
+        event = viewer.of_type("network")[-1]
+    assert network.keys() == {"estimate_kbps", "loss", "queue_ms", "round_trip_ms"}
+    assert event.keys() == {"type", *network}
+    assert network["estimate_kbps"] > 300
+    assert 0 <= network["queue_ms"] < 100
+    lines = (line.rpartition(" ") for line in metrics.splitlines() if line.startswith("telewarp"))
+    found = {name: float(value) for name, _, value in lines}
+    assert found["telewarp_network_estimate_bytes_per_second"] > 30_000
+    assert found['telewarp_network_packets_total{kind="arrived"}'] > 10
+    assert found["telewarp_queueing_delay_seconds_count"] > 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.transport.webrtc.congestion.pacer import LONGEST_DEBT_S, Pacer
+from server.transport.webrtc.congestion.pacer import CONGESTED_DEBT_S, LONGEST_DEBT_S, Pacer
 
 
 def test_a_frame_of_the_usual_size_leaves_at_once() -> None:
@@ -47,3 +47,13 @@ def test_retransmissions_have_room_until_the_debt_is_long() -> None:
     pacer.sent(1000, 0.0)
     assert not pacer.may_retransmit(0.0)
     assert pacer.may_retransmit(0.1)
+
+
+def test_after_congestion_retransmissions_keep_to_the_pacing_rate() -> None:
+    pacer, sent = Pacer(2_000_000), 0
+    pacer.set_rate(400_000, congested=True)
+    for millisecond in range(1000):
+        if pacer.may_retransmit(millisecond / 1000):
+            pacer.sent(1250, millisecond / 1000)
+            sent += 1
+    assert sent * 1250 * 8 == pytest.approx(500_000 * (1 + CONGESTED_DEBT_S), rel=0.05)
