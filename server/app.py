@@ -136,7 +136,7 @@ def create_app(
         app.include_router(router)
     app.router.routes.extend((*docs_routes(), page))
     answer_errors(app)
-    app.openapi = partial(openapi, app)  # type: ignore[method-assign]
+    app.openapi = partial(openapi, app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 
 

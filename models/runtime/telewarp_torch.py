@@ -214,7 +214,7 @@ class TelewarpTorchRuntime:
     def _inputs(self, frame: FrameBatch) -> LiveInputs:
         """Return the live inputs of a frame."""
         view = frame.conditioning.pose[:, :3]
-        return live_inputs(self.features, self.paint, frame.uv, frame.surface, view)
+        return live_inputs(self.features, self.paint, frame.uv, frame.surface, view, frame.blend)
 
     def _cached_weight(self) -> Tensor:
         """Return the weights of both convolutions for cached channels, to be applied as one."""

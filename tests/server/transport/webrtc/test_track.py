@@ -96,6 +96,71 @@ def track(
     track.stop()
 
 
+async def test_no_frame_begins_before_the_network_has_room(
+    source: Source, executor: ThreadPoolExecutor, failures: list[Exception]
+) -> None:
+    room = asyncio.Event()
+
+    async def until_room() -> None:
+        await room.wait()
+
+    track = RenderTrack(source, Recorder(), executor, failures.append, until_room)
+    source.frames.put_nowait(rendered())
+    waiting = asyncio.create_task(track.recv())
+    await asyncio.sleep(0.02)
+    assert not waiting.done()
+    room.set()
+    await asyncio.wait_for(waiting, 1)
+    track.stop()
+
+
+async def test_a_frame_that_waited_for_the_network_is_replaced_by_a_newer_one(
+    source: Source, executor: ThreadPoolExecutor, failures: list[Exception]
+) -> None:
+    room = asyncio.Event()
+    room.set()
+
+    async def until_room() -> None:
+        await room.wait()
+
+    track = RenderTrack(source, Recorder(), executor, failures.append, until_room)
+    first, late, newest = (rendered(view_seq) for view_seq in (1, 2, 3))
+    source.frames.put_nowait(first)
+    await receive(track)
+    room.clear()
+    source.frames.put_nowait(late)
+    waiting = asyncio.create_task(track.recv())
+    await asyncio.sleep(0.06)
+    source.frames.put_nowait(newest)
+    room.set()
+    await asyncio.wait_for(waiting, 1)
+    assert track.newest is newest
+    track.stop()
+
+
+async def test_a_session_that_ends_while_the_network_has_no_room_ends_the_track(
+    source: Source, executor: ThreadPoolExecutor, failures: list[Exception]
+) -> None:
+    room = asyncio.Event()
+    room.set()
+
+    async def until_room() -> None:
+        await room.wait()
+
+    track = RenderTrack(source, Recorder(), executor, failures.append, until_room)
+    source.frames.put_nowait(rendered())
+    await receive(track)
+    room.clear()
+    source.frames.put_nowait(SessionClosedError("ended"))
+    waiting = asyncio.create_task(track.recv())
+    await asyncio.sleep(0.06)
+    room.set()
+    with pytest.raises(MediaStreamError):
+        await asyncio.wait_for(waiting, 1)
+    assert failures == []
+    track.stop()
+
+
 async def receive(track: RenderTrack, within_s: float = 1.0) -> tuple[int, bool]:
     pts, is_key = await asyncio.wait_for(track.recv(), within_s)
     return pts, is_key
