@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from server.access_settings import ROOT
 from server.cluster.local import LocalPlacement
 from server.cluster.supervisor import HostPlan, HostSlot, HostSupervisor
 from server.errors import SettingsError
