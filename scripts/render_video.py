@@ -42,7 +42,7 @@ from models.geometry.camera import (
 from scripts.recorded_stream import states_at_rate
 from scripts.recorded_voice import Samples, voice_samples
 from server.errors import TelewarpError
-from server.pool.engine import ModelEngineFactory
+from server.pool.engine_factory import ModelEngineFactory
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
 from server.recordings.file_format import is_recording

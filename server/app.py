@@ -50,6 +50,7 @@ from server.http.streaming_requests import StreamingRequests
 from server.http.unread_bodies import UnreadBodies
 from server.http.viewer_page import viewer_route
 from server.network.connections import Connections, limit_connections
+from server.pool.engine_factory import ModelEngineFactory
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
 from server.pool.sizing import available_cores, default_warp_threads
@@ -141,9 +142,7 @@ def create_app(
 
 
 def build_pool(settings: Settings) -> RenderPool:
-    """Return a pool of real renderers; importing the models takes seconds."""
-    from server.pool.engine import ModelEngineFactory
-
+    """Return a pool of real renderers."""
     cores = settings.cores or available_cores()
     threads = default_warp_threads(cores)
     factory = ModelEngineFactory(settings.avatars, threads, settings.cuda_kernels)

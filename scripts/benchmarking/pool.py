@@ -14,7 +14,7 @@ from models.contract.frame_state import FrameState
 from scripts.benchmarking.avatars import resized, swaying
 from scripts.benchmarking.timing import percentiles
 from server.pool.cache_slots import CacheSlots
-from server.pool.engine import ModelEngineFactory
+from server.pool.engine_factory import ModelEngineFactory
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
 

@@ -49,9 +49,9 @@ try:
     torch.zeros(4, device=device)[torch.tensor([1 << 40], device=device)].sum().item()
 except RuntimeError as exc:
     print("error:", str(exc).splitlines()[0])
-from server.pool.engine import _probe
+from server.pool.engine import probe
 try:
-    _probe(device)
+    probe(device)
 except RuntimeError as exc:
     print("probe:", str(exc).splitlines()[0])
 """

@@ -20,7 +20,8 @@ from scripts.benchmarking.avatars import swaying
 from scripts.gpu_checks.check import Target, Values, expect
 from scripts.gpu_checks.plain_files import provide_missing_packages
 from server.pool.cache_slots import CacheSlots
-from server.pool.engine import ModelEngine, ModelEngineFactory
+from server.pool.engine import ModelEngine
+from server.pool.engine_factory import ModelEngineFactory
 from server.pool.interface import Purpose
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings

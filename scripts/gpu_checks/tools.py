@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +11,8 @@ import sys
 from scripts.gpu_checks.check import SkipError, Target, Values, expect
 
 _LONGEST_S = 50
+_SIZE, _INTERPRETED_SIZE = 512, 64
+"""Rows and columns of the frames; the interpreter takes a second per kernel."""
 
 
 def encoder(target: Target) -> Values:
@@ -37,16 +39,27 @@ def encoder(target: Target) -> Values:
 
 
 def kernels(target: Target) -> Values:
-    """Compare the kernels with their plain twins on the device."""
-    folder = "tests/models/kernels/cuda"
-    if importlib.util.find_spec("models.kernels.cuda") is None:
-        raise SkipError(f"no kernels for GPUs; would run {folder} on the device")
-    if importlib.util.find_spec("pytest") is None:
-        raise SkipError(f"needs pytest; would run {folder}")
-    command = [sys.executable, "-m", "pytest", "-q", "-x", folder]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_LONGEST_S)
-    values: Values = {"said": done.stdout.strip().splitlines()[-1:]}
-    expect(done.returncode == 0, f"expected green tests, got {done.stdout[-2000:]}", values)
+    """Compare what each kernel fills with its plain twin; without a GPU, in the interpreter."""
+    if not target.is_gpu:
+        os.environ["TRITON_INTERPRET"] = "1"  # read when triton is imported
+    try:
+        kernel_check = importlib.import_module("models.runtime.kernel_check")
+    except ImportError as exc:
+        raise SkipError(f"no kernels for GPUs: {exc}") from exc
+    import torch
+
+    from models.avatar.folder import SHIPPED
+    from models.runtime.base import network_dtype
+    from scripts.benchmarking.avatars import load_resized
+
+    device = torch.device(target.device)
+    if not target.is_gpu and network_dtype(device) is not torch.float32:
+        raise SkipError("the interpreter cannot multiply bfloat16, which this CPU would use")
+    avatar = load_resized(SHIPPED / "default", _SIZE if target.is_gpu else _INTERPRETED_SIZE)
+    compared = kernel_check.compare_kernels(avatar, device)
+    values: Values = {name: f"{c.largest:.2g} of {c.allowed:g}" for name, c in compared.items()}
+    wrong = [name for name, comparison in compared.items() if not comparison.passed]
+    expect(not wrong, f"expected the plain twins' results, got others in {wrong}", values)
     return values
 
 

@@ -1,53 +1,36 @@
 """One host per device of this machine, started and supervised by the router itself.
 
 A process has one event loop and one interpreter lock, so several GPUs need several processes to be
-used fully, and a GPU that fails takes only its own process with it. The router imports no torch: a
-short-lived process finds the devices.
+used fully, and a GPU that fails takes only its own process with it. The router imports no torch.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from server.access_settings import ROOT
 from server.cluster.local import LocalPlacement
 from server.cluster.supervisor import HostPlan, HostSlot, HostSupervisor
 from server.errors import SettingsError
+from server.pool.engine_factory import ModelEngineFactory
 from server.protocol.host_load import HeldStream, HostLoad
 
 logger = logging.getLogger(__name__)
 
-_FIND_S = 120.0
-_FIND = """
-import json, sys
-from pathlib import Path
-from server.pool.engine import ModelEngineFactory
-try:
-    print(json.dumps(ModelEngineFactory(Path()).devices(sys.argv[1])))
-except ValueError as exc:
-    sys.exit(str(exc))
-"""
-
 
 def find_devices(wanted: str) -> tuple[str, ...]:
-    """Return the devices that `wanted` names, in another process.
+    """Return the devices that `wanted` names.
 
     Raises:
         SettingsError: If this machine has no such device.
     """
-    command = [sys.executable, "-c", _FIND, wanted]
-    found = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=_FIND_S
-    )
-    if found.returncode:
-        raise SettingsError(f"devices: {found.stderr.strip()}")
-    return tuple(json.loads(found.stdout))
+    try:
+        return ModelEngineFactory(Path()).devices(wanted)
+    except ValueError as exc:
+        raise SettingsError(f"devices: {exc}") from exc
 
 
 class MachinePlacement(LocalPlacement):

@@ -12,9 +12,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 from socket import socket
 
+from models.contract.avatar_info import AvatarInfo
 from server.errors import PoolBusyError, RenderError
 from server.pool.channel import WorkerChannel
 from server.pool.device_messages import (
@@ -179,7 +181,8 @@ class _Handler:
             self._channel.send(message)
 
     def _describe(self, avatar_id: str) -> DeviceAvatar:
-        return DeviceAvatar(self._engine.avatars[avatar_id], self._engine.slot_layout(avatar_id))
+        info = _plain(self._engine.avatars[avatar_id])
+        return DeviceAvatar(info, self._engine.slot_layout(avatar_id))
 
     def _attach_ring(self, message: AttachRing) -> None:
         if self._ring is not None:
@@ -217,7 +220,7 @@ class _Handler:
                 logger.exception("%s could not be loaded", folder.name)
             return FolderLoaded(load_id, None, str(exc))
         self._loaded[load_id] = loaded
-        return FolderLoaded(load_id, loaded.info)
+        return FolderLoaded(load_id, _plain(loaded.info))
 
     def _use_loaded(self, load_id: int) -> None:
         loaded = self._loaded.pop(load_id)
@@ -328,3 +331,8 @@ class _Handler:
             self._benchmark = None
             self._send(BenchmarkDone(benchmark.result()))
             benchmark.close()
+
+
+def _plain(info: AvatarInfo) -> AvatarInfo:
+    """Return a description without what an engine adds, which the server has no modules for."""
+    return AvatarInfo(**{field.name: getattr(info, field.name) for field in fields(AvatarInfo)})

@@ -45,61 +45,37 @@ class LoadedRenderer:
         return self.renderer.manifest
 
 
-@dataclass(frozen=True)
-class ModelEngineFactory:
-    """Builds engines of the avatars in a folder; picklable.
+def build_engine(
+    avatars: Path,
+    device: str,
+    threads: int,
+    purpose: Purpose,
+    warp_threads: int = 1,
+    kernels: Kernels = "auto",
+) -> ModelEngine:
+    """Build the engine of `ModelEngineFactory`.
 
-    Args:
-        avatars: A folder with one folder per avatar.
-        warp_threads: Number of threads that share one warp on a CPU.
-        kernels: What warps on GPUs.
+    Raises:
+        AvatarError: If no avatar can be loaded.
+        RuntimeError: If the GPU cannot be used.
     """
+    torch.set_num_threads(threads)
+    if device != CPU:
+        torch.cuda.set_device(device)
+        probe(torch.device(device))  # otherwise every avatar would be blamed for the GPU
+    renderers = load_renderers(avatars, device, warp_threads, kernels)
+    if purpose == "warp":
+        for renderer in renderers.values():
+            renderer.warm_up_batches()
+    return ModelEngine(renderers, warp_threads, kernels)
 
-    avatars: Path
-    warp_threads: int = 1
-    kernels: Kernels = "auto"
 
-    def devices(self, wanted: str) -> tuple[str, ...]:
-        """See `EngineFactory`. Queries the driver for the number of GPUs but initializes none."""
-        gpus, problem = find_gpus()
-        if wanted == "auto":
-            if not gpus:
-                logger.info("no GPU can be used (%s): rendering on the CPU", problem)
-            return gpus or (CPU,)
-        if wanted == "cuda" and gpus:
-            return gpus
-        chosen = tuple(dict.fromkeys(name.strip() for name in wanted.split(",")))
-        if unknown := [name for name in chosen if name not in (CPU, *gpus)]:
-            here = ", ".join(("auto", CPU, *gpus))
-            reason = f" ({problem})" if problem else ""
-            raise ValueError(
-                f"device must be one of {here} here, got {', '.join(unknown)!r}{reason}"
-            )
-        return chosen
-
-    def memory(self, device: str) -> DeviceMemory | None:
-        """See `EngineFactory`."""
-        if device == CPU:
-            return None
-        free, total = torch.cuda.mem_get_info(device)
-        return DeviceMemory(total - free, total)
-
-    def build(self, device: str, threads: int, purpose: Purpose) -> ModelEngine:
-        """See `EngineFactory`.
-
-        Raises:
-            AvatarError: If no avatar can be loaded.
-            RuntimeError: If the GPU cannot be used.
-        """
-        torch.set_num_threads(threads)
-        if device != CPU:
-            torch.cuda.set_device(device)
-            _probe(torch.device(device))  # otherwise every avatar would be blamed for the GPU
-        renderers = load_renderers(self.avatars, device, self.warp_threads, self.kernels)
-        if purpose == "warp":
-            for renderer in renderers.values():
-                renderer.warm_up_batches()
-        return ModelEngine(renderers, self.warp_threads, self.kernels)
+def device_memory(device: str) -> DeviceMemory | None:
+    """Return the memory usage of a device that this process uses; None for the CPU."""
+    if device == CPU:
+        return None
+    free, total = torch.cuda.mem_get_info(device)
+    return DeviceMemory(total - free, total)
 
 
 def find_gpus() -> tuple[tuple[str, ...], str | None]:
@@ -119,7 +95,7 @@ def find_gpus() -> tuple[tuple[str, ...], str | None]:
     return (), "; ".join(reasons) or "none was found"
 
 
-def _probe(device: torch.device) -> None:
+def probe(device: torch.device) -> None:
     """Compute something on a GPU; raises what CUDA raises if it has failed."""
     torch.zeros(1, device=device).add_(1).item()
 
@@ -218,7 +194,7 @@ class ModelEngine:
     def probe(self) -> None:
         """See `Engine`."""
         if self._device.type == "cuda":
-            _probe(self._device)
+            probe(self._device)
 
     def open_fade(self, avatar_id: str, previous: Fade | None = None) -> Fade:
         """See `Engine`."""

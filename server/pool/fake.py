@@ -22,6 +22,7 @@ from models.contract.avatar_info import AvatarInfo, Subject
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage, WarpedImage
 from server.errors import PoolBusyError, RenderError
+from server.pool.fake_memory import FakeFade, FakeMemory
 from server.pool.interface import CPU, DeviceMemory, Fade, LoadedAvatar, Purpose, Slot
 from server.pool.jobs import SlotHandle
 from server.pool.slot_memory import ArraySpec, SharedBlock, SlotLayout
@@ -204,58 +205,6 @@ class FakeEngineFactory:
         if not (self.builds_in_workers and not broken if in_worker else self.builds_in_server):
             raise RuntimeError(f"no memory left on {device}")
         return FakeEngine(self, device, purpose)
-
-
-@dataclass
-class FakeMemory:
-    """Cache slots in one process: arrays over a shared block."""
-
-    block: SharedBlock
-    layout: SlotLayout
-    _slots: dict[int, dict[str, NDArray[np.float32]]] = field(default_factory=dict)
-
-    @property
-    def handle(self) -> SlotHandle:
-        """See `SlotMemory`."""
-        return self.block.name
-
-    def slot(self, index: int) -> Slot:
-        """See `SlotMemory`."""
-        if index not in self._slots:
-            self._slots[index] = {
-                spec.name: np.ndarray(
-                    spec.shape,
-                    np.float32,
-                    self.block.buffer,
-                    self.layout.offset(index, spec.name),
-                )
-                for spec in self.layout.specs
-            }
-        return self._slots[index]
-
-    def close(self) -> None:
-        """See `SlotMemory`."""
-        for arrays in self._slots.values():
-            arrays.clear()  # any remaining view would keep the block mapped
-        self._slots.clear()
-        self.block.close()
-
-
-@dataclass
-class FakeFade:
-    """Keeps the duration of a crossfade but shows every new cache at once."""
-
-    fade_s: float
-    fading: bool = False
-    _generation: int | None = None
-    _ends_s: float = 0.0
-
-    def follow(self, newest: Slot, generation: int, now_s: float) -> Slot:
-        """See `Fade`."""
-        if self._generation not in (None, generation):
-            self._ends_s = now_s + self.fade_s
-        self._generation, self.fading = generation, now_s < self._ends_s
-        return newest
 
 
 class FakeEngine:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from models.contract.avatar_info import AvatarInfo
@@ -21,13 +23,16 @@ class ImageBlocks:
         """Make blocks from now on large enough for images of an avatar."""
         self._needed = max(self._needed, avatar.resolution**2 * 3)
 
-    def create(self, worker: str) -> None:
-        """Allocate the block of a worker.
+    def create(self, avatars: Iterable[AvatarInfo], workers: Iterable[str]) -> None:
+        """Allocate a block for each worker, with room for images of these avatars.
 
         Raises:
             PoolBusyError: If there is not enough shared memory.
         """
-        self._blocks[worker] = SharedBlock.create(self._needed)
+        for avatar in avatars:
+            self.announce(avatar)
+        for worker in workers:
+            self._blocks[worker] = SharedBlock.create(self._needed)
 
     def name(self, worker: str) -> str:
         """Return the name of the block of a worker, for `AttachImage`."""

@@ -114,7 +114,7 @@ class RenderPool:
         try:
             await self._start_devices(names, clock)
             self._avatars.update(self._devices.avatars)
-            self._create_image_blocks()
+            self._images.create(self._avatars.values(), [worker.name for worker in self._workers])
         except BaseException:
             await self.close()
             raise
@@ -249,11 +249,7 @@ class RenderPool:
         return self._devices[slots.device].submit(slots, sequence, sample)
 
     async def wait_warps(self, slots: CacheSlots) -> bool:
-        """Wait until the device of some slots warps.
-
-        Returns:
-            Whether frames can be warped from them; otherwise they have failed or are closed.
-        """
+        """Wait until the device of some slots warps; return False if they fail or are closed."""
         device = self._devices[slots.device]
         while self._open and not (slots.closed or slots.device_failed):
             if device.working:
@@ -374,9 +370,8 @@ class RenderPool:
         """Start the workers of devices and build their engines, or those of the CPU for `auto`."""
         self._workers.start(names, clock)
         try:
-            await self._devices.build(
-                names, Carriers(self._settings, self._factory, self._mark, clock).make
-            )
+            carriers = Carriers(self._settings, self._factory, self._mark, clock)
+            await self._devices.build(names, carriers.make)
         except Exception as exc:
             if self._settings.devices != "auto" or CPU in names:
                 raise
@@ -387,12 +382,6 @@ class RenderPool:
     def _stop_devices(self) -> None:
         self._workers.stop()
         self._devices.stop()
-
-    def _create_image_blocks(self) -> None:
-        for avatar in self._avatars.values():
-            self._images.announce(avatar)
-        for worker in self._workers:
-            self._images.create(worker.name)
 
     def _find_avatar(self, avatar_id: str) -> AvatarInfo:
         avatar = self._avatars.get(avatar_id)

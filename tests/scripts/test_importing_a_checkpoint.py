@@ -22,7 +22,7 @@ from models.avatar.folder import load_avatar
 from models.contract.frame_state import FrameState, neutral_state
 from models.runtime.flame_conditioning import FlameConditioning
 from models.runtime.renderer import CachedRenderer
-from server.pool.engine import ModelEngineFactory
+from server.pool.engine_factory import ModelEngineFactory
 from tests.models.authors_files import (
     OPTIONS,
     checkpoint_weights,

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from server.errors import AvatarExistsError, AvatarNotFoundError, RenderError
-from server.pool.engine import ModelEngineFactory
+from server.pool.engine_factory import ModelEngineFactory
 from server.pool.fake import FakeEngineFactory, decode_image, fake_state
 from server.pool.pool import RenderPool
 from server.pool.supervisor import Timeouts

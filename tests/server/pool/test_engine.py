@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import shutil
+import subprocess
+import sys
 import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,10 +27,12 @@ from models.geometry.head import load_head
 from models.networks.avatar_networks import NetworkConfig, build_networks
 from models.runtime.crossfade import FADE_S
 from server.errors import RenderError
-from server.pool.engine import ModelEngine, ModelEngineFactory
+from server.pool.engine import ModelEngine, find_gpus
+from server.pool.engine_factory import ModelEngineFactory, choose_devices, find_gpus_elsewhere
 from server.pool.fake import always
 from server.pool.pool import RenderPool
-from server.pool.settings import PoolSettings
+from server.pool.settings import PoolSettings, WarpPlace
+from tests.conftest import ROOT
 from tests.server.pool.test_pool import warp
 
 SIZE = 64
@@ -121,6 +128,12 @@ def test_devices_are_named_or_refused(avatars: Path) -> None:
     assert factory.devices("auto") == expected
 
 
+def test_gpus_are_looked_for_in_another_process_where_there_is_a_driver(tmp_path: Path) -> None:
+    assert find_gpus_elsewhere(tmp_path) == ((), "none was found")
+    (tmp_path / "nvidia0").touch()
+    assert find_gpus_elsewhere(tmp_path) == find_gpus()
+
+
 def pretend_gpus(
     monkeypatch: pytest.MonkeyPatch, count: int, warning: str | None = None, build: str = "13.0"
 ) -> None:
@@ -144,36 +157,35 @@ OLD_DRIVER = (
 
 
 def test_gpus_of_a_driver_that_is_too_old_are_not_used_and_the_log_says_why_once(
-    avatars: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     pretend_gpus(monkeypatch, 2, OLD_DRIVER)
-    factory = ModelEngineFactory(avatars)
-    with caplog.at_level(logging.INFO, "server.pool.engine"):
-        assert factory.devices("auto") == ("cpu",)
+    found = find_gpus()
+    with caplog.at_level(logging.INFO, "server.pool.engine_factory"):
+        assert choose_devices("auto", *found) == ("cpu",)
     assert [record.getMessage() for record in caplog.records] == [
         f"no GPU can be used ({OLD_DRIVER}): rendering on the CPU"
     ]
     with pytest.raises(ValueError, match=r"one of auto, cpu here, got 'cuda' \(.*too old"):
-        factory.devices("cuda")
+        choose_devices("cuda", *found)
 
 
-def test_all_gpus_are_used_where_the_driver_can(
-    avatars: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_gpus_are_used_where_the_driver_can(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_gpus(monkeypatch, 2)
-    factory = ModelEngineFactory(avatars)
-    assert factory.devices("auto") == factory.devices("cuda") == ("cuda:0", "cuda:1")
-    assert factory.devices("cuda:1") == ("cuda:1",)
+    found = find_gpus()
+    both = ("cuda:0", "cuda:1")
+    assert choose_devices("auto", *found) == choose_devices("cuda", *found) == both
+    assert choose_devices("cuda:1", *found) == ("cuda:1",)
     with pytest.raises(ValueError, match="auto, cpu, cuda:0, cuda:1 here, got 'cuda:2'"):
-        factory.devices("cuda:1,cuda:2")
+        choose_devices("cuda:1,cuda:2", *found)
 
 
 def test_without_a_gpu_one_line_says_that_the_cpu_renders(
-    avatars: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     pretend_gpus(monkeypatch, 0)
-    with caplog.at_level(logging.INFO, "server.pool.engine"):
-        assert ModelEngineFactory(avatars).devices("auto") == ("cpu",)
+    with caplog.at_level(logging.INFO, "server.pool.engine_factory"):
+        assert choose_devices("auto", *find_gpus()) == ("cpu",)
     assert caplog.text.count("no GPU can be used (none was found): rendering on the CPU") == 1
 
 
@@ -247,15 +259,23 @@ def test_of_two_avatars_with_one_id_the_first_counts(
     assert "avatar b is skipped: " in caplog.text
 
 
-async def test_real_workers_fill_caches_that_the_server_warps(
-    avatars: Path, engine: ModelEngine
-) -> None:
-    pool = RenderPool(
-        PoolSettings(devices="cpu", workers=1, threads=1), ModelEngineFactory(avatars)
-    )
+@asynccontextmanager
+async def running(avatars: Path, warp_in: WarpPlace) -> AsyncIterator[RenderPool]:
+    settings = PoolSettings(devices="cpu", workers=1, threads=1, warp_in=warp_in)
+    pool = RenderPool(settings, ModelEngineFactory(avatars))
     await pool.start()
     try:
         await pool.wait_ready(60)
+        yield pool
+    finally:
+        await pool.close()
+
+
+@pytest.mark.parametrize("warp_in", ["thread", "process"])
+async def test_real_workers_fill_caches_that_both_carriers_warp_to_the_bit(
+    avatars: Path, engine: ModelEngine, warp_in: WarpPlace
+) -> None:
+    async with running(avatars, warp_in) as pool:
         slots = pool.open_slots("tiny")
         swapped = asyncio.Event()
         slots.on_ready.append(swapped.set)
@@ -268,17 +288,53 @@ async def test_real_workers_fill_caches_that_the_server_warps(
         assert np.array_equal(full, engine.full("tiny", state(0.1)))
         with pytest.raises(RenderError):
             await pool.render("tiny", replace(state(), vertices=np.zeros((7, 3), np.float32)))
-    finally:
-        await pool.close()
 
 
-async def test_a_new_cache_comes_in_by_and_by(avatars: Path, engine: ModelEngine) -> None:
-    pool = RenderPool(
-        PoolSettings(devices="cpu", workers=1, threads=1), ModelEngineFactory(avatars)
-    )
+_SERVER_PROCESS = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from server.pool.engine_factory import ModelEngineFactory
+from server.pool.pool import RenderPool
+from server.pool.settings import PoolSettings
+
+async def main(avatars):
+    settings = PoolSettings(devices="cpu", workers=1, threads=1, warp_in="process")
+    pool = RenderPool(settings, ModelEngineFactory(avatars))
     await pool.start()
-    try:
-        await pool.wait_ready(60)
+    device, = pool._devices.all
+    os.kill(device._carrier.pid, signal.SIGKILL)
+    while device.working:
+        await asyncio.sleep(0.01)
+    while not device.working:
+        await asyncio.sleep(0.01)
+    print(*({"torch", "numba", "triton"} & sys.modules.keys()))
+    await pool.close()
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+def test_a_server_that_warps_in_a_process_loads_no_torch_also_after_a_kill(
+    avatars: Path, tmp_path: Path
+) -> None:
+    script = tmp_path / "server_process.py"
+    script.write_text(_SERVER_PROCESS)
+    done = subprocess.run(
+        [sys.executable, script, avatars],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("warp_in", ["thread", "process"])
+async def test_a_new_cache_comes_in_by_and_by(
+    avatars: Path, engine: ModelEngine, warp_in: WarpPlace
+) -> None:
+    async with running(avatars, warp_in) as pool:
         slots = pool.open_slots("tiny")
         swapped = asyncio.Event()
         slots.on_ready.append(swapped.set)
@@ -301,5 +357,3 @@ async def test_a_new_cache_comes_in_by_and_by(avatars: Path, engine: ModelEngine
         assert last is not None
         assert not last.fading
         assert np.array_equal(last.rgb, after)
-    finally:
-        await pool.close()
