@@ -127,6 +127,8 @@ class Head:
         if self.free_jaw is None:
             return JointPose(rotations, centres, np.zeros(0, np.float32))
         rotations[0] = self.free_jaw.rotation(expression)
+        # Pose correctives are linear in the rotation matrix minus identity (SMPL, Loper et al.
+        # 2015; FLAME does the same).
         jaw_feature = (rotations[0] - np.eye(3, dtype=np.float32)).reshape(-1)
         centres = centres.copy()  # a view of this head's own joints
         centres[0] += self.free_jaw.shift(expression)
@@ -226,6 +228,7 @@ def _to_world(
         turned_neck = np.float32(0)
         for j in range(3):
             turned_neck += rotation[k, j] * neck[j]
+        # How far the base of the neck moves: the body follows it without turning.
         shift = turned_neck + translation[k] - neck[k]
         for v in range(verts.shape[0]):
             head = translation[k]
@@ -307,6 +310,7 @@ def load_head(path: Path) -> Head:
         uvs=np.ascontiguousarray(arrays["uvs"], np.float32),
         uv_faces=np.ascontiguousarray(arrays["uv_faces"], np.int32),
         expression_names=tuple(str(name) for name in arrays["expression_names"]),
+        # Flat, so that `_blend` adds a coefficient's deltas in one loop.
         deltas=arrays["deltas"].astype(np.float32).reshape(len(arrays["deltas"]), vertices * 3),
         joint_positions=np.ascontiguousarray(arrays["joint_positions"], np.float32),
         weights=np.ascontiguousarray(arrays["weights"], np.float32),

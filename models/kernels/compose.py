@@ -66,6 +66,7 @@ def find_active_region(
                 last[row] = max(last[row], x // 2)
                 break
     left, right = np.zeros(rows, np.int32), np.zeros(rows, np.int32)
+    # The same margin upwards and sideways: the max-pooling of the plain form has a square window.
     for row in range(rows):
         low, high = columns, -1
         for near in range(max(row - margin, 0), min(row + margin + 1, rows)):
@@ -141,6 +142,7 @@ def _compose(
         sy = y // 2 - top
         begin, end = 2 * active_left[y // 2], 2 * active_right[y // 2]
         if begin >= end:
+            # Nothing is active: the whole row is background.
             begin, end = columns, columns
         _copy_pixels(y, 0, begin, background, rgb)
         _copy_pixels(y, end, columns, background, rgb)
@@ -156,6 +158,7 @@ def _compose(
             mixed, corner, share_x, share_y, beside, paint,
         )  # fmt: skip
         for x in range(begin, end):
+            # Pixel shuffle: the four pixels of a 2x2 block are four adjacent outputs.
             sx, part = x // 2 - left, 2 * (y % 2) + x % 2
             logit = to_float(smooth[sy, sx, _MASK_LOGIT + part]) + paint[x, 3]
             logit += slope * np.float32(soft[y, x]) + offset
@@ -170,6 +173,7 @@ def _compose(
                 colour = to_float(smooth[sy, sx, 4 * k + part]) + gain * paint[x, k] + gloss
                 value = mask * colour * white + (one - mask) * np.float32(background[y, x, k])
                 value = min(max(value, np.float32(0)), white)
+                # The conversion truncates, so half a unit more rounds.
                 rgb[y, x, k] = np.uint8(value + np.float32(0.5))
 
 

@@ -67,6 +67,7 @@ def frame_batch(
         conditioning: (K,) its conditioning vector.
         window: The window that the buffers are a crop of; the whole image by default.
     """
+    # Halved, because features are reprojected at half resolution.
     origin = (window.left / 2, window.top / 2) if window else (0.0, 0.0)
     return FrameBatch(
         torch.from_numpy(buffers.uv)[None],

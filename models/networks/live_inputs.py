@@ -139,6 +139,7 @@ def find_active_region(soft: Tensor) -> Tensor:
     Returns:
         (B, 1, H, W) bool.
     """
+    # First to half resolution, at which the margin is measured and the kernels work.
     near = F.max_pool2d(F.max_pool2d(soft, 2), 2 * FOREGROUND_MARGIN + 1, 1, FOREGROUND_MARGIN) > 0
     from_left = near.int().cummax(dim=3).values
     from_right = near.int().flip(3).cummax(dim=3).values.flip(3)

@@ -56,6 +56,7 @@ class TelewarpCudaRuntime(TelewarpTorchRuntime):
     """
 
     mixes = True
+    largest_batch = BATCHES[-1]
 
     def __init__(self, avatar: Avatar, device: torch.device, run: Launch = launch) -> None:
         super().__init__(avatar, device)

@@ -17,8 +17,6 @@ from scripts.install_tracker import FOLDER, MODELS, PROGRAM, missing
 
 FPS = 30
 _TIMEOUT_S = 60.0
-_IMAGES = 30
-"""Of the moving face, shown forwards and backwards: a loop of two seconds."""
 
 
 def require_tracker() -> None:
@@ -55,9 +53,9 @@ def render(address: str, face: dict[str, Any]) -> Image.Image:
         return Image.open(io.BytesIO(response.read())).convert("RGB")
 
 
-def moving_face(address: str) -> list[Image.Image]:
-    """Render a face that turns, speaks and blinks."""
-    images = [render(address, _face(index / _IMAGES)) for index in range(_IMAGES)]
+def moving_face(address: str, fps: int = FPS) -> list[Image.Image]:
+    """Render a face that turns, speaks and blinks, and back again: a loop of two seconds."""
+    images = [render(address, _face(index / fps)) for index in range(fps)]
     return images + images[::-1]
 
 

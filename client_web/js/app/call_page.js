@@ -16,6 +16,7 @@ import {
   describeTrackerTrouble,
   describeVoiceTrouble,
 } from "../panels/publish_texts.js";
+import { showWords } from "../panels/words.js";
 import { FaceTracker } from "../tracking/face_tracker.js";
 import { TrackerTrouble } from "../tracking/tracker_trouble.js";
 import { listMicrophones, openMicrophone } from "../voice/microphone.js";
@@ -77,7 +78,7 @@ export class CallPage {
       join: (choice) => this.#join(choice),
       avatarChosen: (avatar) => this.#portraits.choose(avatar),
     });
-    this.#portraits = new Portraits(this.#streams, this.#lobby, find(page, "#portrait"));
+    this.#portraits = new Portraits(this.#streams, this.#lobby.cards, find(page, "#portrait"));
     this.#bar = new CallBar(page, {
       leave: () => this.leave(),
       calibrate: () => this.calibrate(),
@@ -187,7 +188,7 @@ export class CallPage {
     const known = this.#avatars.some(({ id }) => id === this.#choices.avatar);
     const chosen = known ? this.#choices.avatar : (this.#avatars[0]?.id ?? "");
     const ids = this.#avatars.map(({ id }) => id);
-    this.#lobby.showAvatars(this.#avatars, chosen);
+    this.#lobby.cards.show(this.#avatars, chosen);
     void this.#portraits.load(ids, chosen);
   }
 
@@ -331,12 +332,7 @@ export class CallPage {
 
   /** @param {PublishText | null} words null for nothing */
   #tell(words) {
-    find(this.#page, "[data-words]").hidden = !words;
-    find(this.#page, "[data-words-title]").textContent = words?.title ?? "";
-    find(this.#page, "[data-words-detail]").textContent = words?.detail ?? "";
-    const command = find(this.#page, "[data-words-command]");
-    command.textContent = words?.command ?? "";
-    command.hidden = !words?.command;
+    showWords(this.#page, words);
   }
 
   /** @param {Partial<import("./remembered_choices.js").Choices>} choices */

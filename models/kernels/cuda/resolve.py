@@ -107,6 +107,7 @@ def resolve(
     keys += frame * size * size
     key, x, y, count = _first_covered(keys, size, hy, hx, real)
     seen = count > 0
+    # The lower half of a key is the triangle, the upper half its depth, see `rasterize`.
     f = tl.where(seen, key & 0xFFFFFFFF, 0).to(tl.int32)
     pixels = frame * size * size
     soft_sum = _soften(cover + pixels, soft + pixels, size, hy, hx, real)
