@@ -36,17 +36,32 @@ from schemathesis.core.result import Ok
 from scripts.benchmarking.serving import memory_mb, serve
 from server.auth.grants import Scope
 from server.auth.tokens import read_tokens
+from server.http.avatar_jobs import ARCHIVE, VIDEOS
 
-_SETTINGS = "--max-requests-per-s 100000 --max-sessions 8 --idle-session-s 2 --max-streams 64"
+_SETTINGS = (
+    "--max-requests-per-s 100000 --max-sessions 8 --idle-session-s 2 --max-streams 64"
+    " --max-avatar-jobs 1 --max-upload-mb 1"
+)
 _MOST_GROWTH = 1.1
 _WARM_PART = 0.2
 """Part of the time after which nothing should grow any more."""
+_ANSWER_S = 400.0
+"""A request that takes longer ends the run. Long, because the run may be stopped meanwhile, to
+leave the machine to a measurement."""
 _EXAMPLES = 25
 """Calls of one operation before the next one's turn."""
 _MUTATIONS = 6
 """Most changes of one offer."""
 _BUSY = {"full", "draining"}
 """Reasons of a 503 that are no error."""
+TEXT_TYPES = (
+    "application/sdp",
+    "application/trickle-ice-sdpfrag",
+    "application/x-ndjson",
+    ARCHIVE,
+    *VIDEOS,
+)
+"""Types of bodies that are sent as text; schemathesis knows no other than JSON by itself."""
 _SDP = {"Content-Type": "application/sdp"}
 _FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
 _LINES = """v=0
@@ -169,6 +184,7 @@ def _fuzzed(options: Options, folder: Path) -> Iterator[Fuzzed]:
     file.write_text('signing_keys = ["a key of thirty-two bytes or more"]')
     token = read_tokens(file).sign([Scope.ADMIN], None, options.minutes + 60)
     arguments = ["--tokens", str(file), "--recordings", str(folder / "recordings")]
+    arguments += ["--avatar-store", str(folder / "store")]
     with (
         (folder / "log").open("wb") as log,
         serve(*arguments, *_SETTINGS.split(), log=log) as (address, pid),
@@ -191,9 +207,7 @@ def _use(pid: int) -> dict[str, int]:
     return {**memory_mb(pid), "threads": counts["task"], "files": counts["fd"]}
 
 
-@schemathesis.serializer(
-    "application/sdp", "application/trickle-ice-sdpfrag", "application/x-ndjson"
-)
+@schemathesis.serializer(*TEXT_TYPES)
 def _as_text(context: schemathesis.SerializationContext, value: object) -> bytes:
     return str(value).encode(errors="replace")
 
@@ -223,7 +237,7 @@ def _call(server: Fuzzed, operation: schemathesis.APIOperation[Any, Any, Any, An
             return
         if "stream_id" in case.path_parameters and case.method.upper() != "DELETE":
             case.path_parameters["stream_id"] = "demo"
-        answer = case.call(headers=dict(server.headers), timeout=60)
+        answer = case.call(headers=dict(server.headers), timeout=_ANSWER_S)
         text = answer.content.decode(errors="replace")
         server.count(answer.status_code, case.as_curl_command(), text)
 
@@ -233,7 +247,7 @@ def _call(server: Fuzzed, operation: schemathesis.APIOperation[Any, Any, Any, An
 def _offers(server: Fuzzed, seed: int) -> Iterator[None]:
     """Send damaged offers and fragments until the time is over; yields after each offer."""
     chance = random.Random(seed)
-    with httpx2.Client(base_url=server.address, headers=server.headers, timeout=60) as http:
+    with httpx2.Client(base_url=server.address, headers=server.headers, timeout=_ANSWER_S) as http:
         while not server.over:
             path = chance.choice(["whep", "whip"])
             sdp = _damaged(chance)

@@ -4,11 +4,12 @@
     .venv/bin/python scripts/soak.py --cycles 100000 --limit-s 3600 --faults-every 20
 
 Starts a server. In every cycle a viewer connects by WebRTC, waits for a frame and disconnects;
-every fifth one does not end its session, like a viewer who loses the network. With `--faults-every`
-a worker is killed regularly, and a publisher sends invalid data or disconnects in the middle of a
-line. Ends with one line of JSON: the number of viewers without a frame, and the server's memory
-(MB, shared pages counted once), threads, open files and shared memory blocks after the first tenth
-and at the end.
+every fourth one leaves before its first frame, and every fifth one does not end its session, like a
+viewer who loses the network. With `--faults-every` a worker is killed regularly, and a publisher
+sends invalid data or disconnects in the middle of a line. Ends with one line of JSON: the number of
+viewers who waited for a frame and got none, and the server's memory (MB, shared pages counted
+once), threads, open files and shared memory blocks after the first tenth, every `--report-s` and at
+the end.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ _FIRST_FRAME_S = 20.0
 """Timeout for the first frame of a viewer."""
 _ABANDON_EVERY = 5
 """Every so many viewers, one does not end its session."""
+_LEAVE_EARLY_EVERY = 4
+"""Every so many viewers, one does not wait for a frame."""
 _IDLE_S = 5.0
 """Timeout after which the server ends sessions without messages."""
 _MAX_SESSIONS = 32
@@ -55,6 +58,10 @@ class Options:
     """Start no further cycle after this time."""
     faults_every: int = 0
     """Cycles between faults; 0 for no faults."""
+    report_s: float = 900.0
+    """Interval at which the use of resources is noted."""
+    pause_s: float = 0.0
+    """Pause between two viewers, where other programs need the machine too."""
 
 
 def main(options: Options) -> int:
@@ -73,18 +80,23 @@ async def _soak(options: Options, address: str, pid: int) -> dict[str, Any]:
     began = time.monotonic()
     done = failed = faults = 0
     early: dict[str, int] | None = None
+    reports: list[dict[str, int]] = []
     async with httpx2.AsyncClient(base_url=address, timeout=30) as http:
         while done < options.cycles and time.monotonic() - began < options.limit_s:
-            failed += not await _visit(http, end_session=done % _ABANDON_EVERY != 0)
+            failed += not await _visit(http, done)
             done += 1
             if options.faults_every and done % options.faults_every == 0:
                 faults += 1
                 _cause_fault(faults, address, pid)
             if done == max(1, options.cycles // 10):
-                await asyncio.sleep(_IDLE_S + 1)
-                early = _resource_use(pid)
+                early = await _rest_and_look(pid)
                 print(f"after {done} cycles: {early}", flush=True)
-        await asyncio.sleep(_IDLE_S + 1)  # timeout of the last abandoned session
+            elapsed_s = round(time.monotonic() - began)
+            if elapsed_s >= options.report_s * (len(reports) + 1):
+                reports.append({"at_s": elapsed_s, "viewers": done, **await _rest_and_look(pid)})
+                print(reports[-1], flush=True)
+            await asyncio.sleep(options.pause_s)
+        end = await _rest_and_look(pid)
         sessions = (await http.get("/v1/sessions")).json()
     return {
         "cycles": done,
@@ -93,12 +105,23 @@ async def _soak(options: Options, address: str, pid: int) -> dict[str, Any]:
         "seconds": round(time.monotonic() - began),
         "sessions_left": len(sessions),
         "early": early,
-        "end": _resource_use(pid),
+        "reports": reports,
+        "end": end,
     }
 
 
-async def _visit(http: httpx2.AsyncClient, end_session: bool) -> bool:
-    """Connect, wait for a frame and disconnect. Returns whether a frame was received."""
+async def _rest_and_look(pid: int) -> dict[str, int]:
+    """Return the use of resources after the timeout of the last abandoned session."""
+    await asyncio.sleep(_IDLE_S + 1)
+    return _resource_use(pid)
+
+
+async def _visit(http: httpx2.AsyncClient, number: int) -> bool:
+    """Connect, wait for a frame and disconnect, as the viewer of this number does.
+
+    Returns:
+        Whether a frame was received, or none was waited for.
+    """
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     video = connection.addTransceiver("video", direction="recvonly")
     keepalive = asyncio.create_task(_keep_alive(connection.createDataChannel("view")))
@@ -114,13 +137,14 @@ async def _visit(http: httpx2.AsyncClient, end_session: bool) -> bool:
             return False
         session = answer.headers["location"]
         await connection.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
-        await asyncio.wait_for(video.receiver.track.recv(), _FIRST_FRAME_S)
+        if number % _LEAVE_EARLY_EVERY != 1:
+            await asyncio.wait_for(video.receiver.track.recv(), _FIRST_FRAME_S)
         return True
     except (TimeoutError, MediaStreamError):
         return False
     finally:
         keepalive.cancel()
-        if session and end_session:
+        if session and number % _ABANDON_EVERY != 0:
             await http.delete(session)
         await connection.close()
 

@@ -143,7 +143,7 @@ def fit_hull(
 
     Args:
         head: The head.
-        part: What moves of it.
+        part: The part that moves.
         states: Of frames.
         mattes: Where the person covers these frames, square.
     """

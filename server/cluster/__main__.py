@@ -21,6 +21,7 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from server import logs
+from server.access_settings import read_settings_of
 from server.auth.addresses import among
 from server.auth.tokens import read_tokens
 from server.cluster.local import LocalPlacement
@@ -33,7 +34,6 @@ from server.errors import SettingsError
 from server.network.connections import limit_connections
 from server.network.listening import listen
 from server.pool.sizing import available_cores
-from server.settings import read_settings_of
 
 FIRST_PORT = 8100
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from server.access_settings import ROOT
 from server.auth.tokens import Tokens, read_tokens
 from server.cluster.host import POLL_INTERVAL_S, Host, Renew
 from server.protocol.host_load import HeldStream, HostLoad
-from server.settings import ROOT
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from server.http.authorization import needs
 from server.http.bodies import problems, require_media_type, require_no_encoding
 from server.http.dependencies import TheAvatarJobs, TheAvatarStore, ThePool
 from server.pool.pool import RenderPool
-from server.protocol.messages import AvatarRequest, parse_avatar_request
+from server.protocol.requests import AvatarRequest, parse_avatar_request
 
 router = APIRouter(prefix="/v1/avatars", tags=["avatars"])
 

@@ -17,7 +17,7 @@ from starlette.websockets import WebSocketState
 
 from server import errors
 from server.http.bodies import PROBLEM
-from server.protocol.messages import describe_errors
+from server.protocol.json_text import describe_errors
 
 _Handler = Callable[[Request, Exception], Awaitable[Response]]
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
+import mmap
 import os
-import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
 
 from server.errors import PoolBusyError
 from server.pool.interface import SLOT_COUNT
@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 _ALIGNMENT = 64
 """Bytes: a cache line of the CPU, and its widest vector load (AVX-512)."""
+_FOLDER = Path("/dev/shm")
+"""Where `shm_open` keeps shared memory on Linux (shm_overview(7))."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,8 @@ def _aligned(nbytes: int) -> int:
 class SharedBlock:
     """Shared memory mapped by several processes; the process that created it frees it."""
 
-    def __init__(self, memory: SharedMemory, owned: bool) -> None:
+    def __init__(self, memory: SharedMemory | _AttachedMemory) -> None:
         self._memory = memory
-        self._owned = owned
 
     @classmethod
     def create(cls, nbytes: int) -> SharedBlock:
@@ -77,8 +78,9 @@ class SharedBlock:
             PoolBusyError: If there is not enough shared memory.
         """
         try:
-            block = cls(SharedMemory(create=True, size=nbytes), owned=True)
-            block._claim()
+            memory = SharedMemory(create=True, size=nbytes)
+            block = cls(memory)
+            block._claim(memory)
         except OSError as exc:
             raise PoolBusyError(
                 f"no shared memory for {nbytes / 1e6:.1f} MB more: {exc.strerror} (/dev/shm)"
@@ -87,8 +89,13 @@ class SharedBlock:
 
     @classmethod
     def attach(cls, name: str) -> SharedBlock:
-        """Map a block that another process has created."""
-        return cls(_open_untracked(name), owned=False)
+        """Map a block that another process has created.
+
+        Raises:
+            FileNotFoundError: If it has been freed.
+            OSError: If this process has no memory to map it; the block stays as it is.
+        """
+        return cls(_AttachedMemory(name))
 
     @property
     def name(self) -> str:
@@ -104,7 +111,7 @@ class SharedBlock:
 
     def close(self) -> None:
         """Unmap the block, and free it if this process created it."""
-        if self._owned:
+        if isinstance(self._memory, SharedMemory):
             try:
                 self._memory.unlink()
             except FileNotFoundError:
@@ -112,29 +119,42 @@ class SharedBlock:
                 logger.warning("shared memory %s had been removed already", self._memory.name)
         self._memory.close()
 
-    def _claim(self) -> None:
+    def _claim(self, memory: SharedMemory) -> None:
         """Commit all pages now. Otherwise a later write without free pages kills the process."""
         try:
-            os.posix_fallocate(self._memory._fd, 0, self._memory.size)  # type: ignore[attr-defined]
+            os.posix_fallocate(memory._fd, 0, memory.size)  # type: ignore[attr-defined]  # private: its descriptor
         except OSError:
             self.close()
             raise
 
 
-def _open_untracked(name: str) -> SharedMemory:
-    """Map shared memory without making the resource tracker responsible for it.
+class _AttachedMemory:
+    """A block of another process, mapped without `SharedMemory`.
 
-    All processes of the server share one tracker. A registration here would race with the owner's
-    `unlink` and could leave a stale name in the tracker.
+    `SharedMemory` removes a block that it fails to map, so a worker without memory would take the
+    caches of a viewer from the server and all other workers. Before Python 3.13 it also registers
+    the block with the resource tracker, which all processes of a server share: the owner's `unlink`
+    could come first and leave a stale name there.
+
+    Args:
+        name: Of the block.
     """
-    if sys.version_info >= (3, 13):
-        return SharedMemory(name, track=False)
-    register = resource_tracker.register
-    resource_tracker.register = lambda name, rtype: None
-    try:
-        return SharedMemory(name)
-    finally:
-        resource_tracker.register = register
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        descriptor = os.open(_FOLDER / name, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            self._mapping = mmap.mmap(descriptor, 0)
+        finally:
+            os.close(descriptor)
+        self.buf: memoryview | None = memoryview(self._mapping)
+
+    def close(self) -> None:
+        """Unmap the block; again, it does nothing."""
+        if self.buf is not None:
+            self.buf.release()
+            self.buf = None
+            self._mapping.close()
 
 
 class SlotUsage:

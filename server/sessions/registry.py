@@ -14,8 +14,8 @@ from server.admission.admission import Admission, AdmissionPermit
 from server.auth.grants import Grant
 from server.errors import NotReadyError, SessionNotFoundError, TelewarpError
 from server.pool.pool import RenderPool
-from server.sessions.frame_metrics import FrameMetrics
 from server.sessions.session import Peer, Session
+from server.sessions.statistics import FrameMetrics
 from server.sessions.view_sharing import ViewGroups
 from server.streams.streams import Stream, Streams
 

@@ -110,37 +110,6 @@ export function meshMessage({ seq, captured_at_ms, expression, head }) {
 }
 
 /**
- * Write a mesh frame for the publisher's route: short, since a camera makes 30 of them per second.
- *
- * @param {object} frame
- * @param {number} frame.seq
- * @param {number} frame.captured_at_ms this page's clock
- * @param {HeadPose} frame.head
- * @param {readonly number[]} frame.expression all coefficients in the avatar's order
- * @returns {string}
- */
-export function publishedFrame({ seq, captured_at_ms, head, expression }) {
-  return JSON.stringify({
-    seq,
-    captured_at_ms: rounded(captured_at_ms, 10),
-    head: {
-      rotation: head.rotation.map((part) => rounded(part, 1e4)), // 0.01 degrees
-      translation: head.translation.map((metres) => rounded(metres, 1e4)),
-    },
-    // Finer steps than the tracker's noise would only be longer.
-    expression: expression.map((value) => rounded(value, 1e3)),
-  });
-}
-
-/**
- * @param {number} value
- * @param {number} scale
- */
-function rounded(value, scale) {
-  return Math.round(value * scale) / scale + 0; // no -0
-}
-
-/**
  * Parse JSON that comes from outside.
  *
  * @param {string} text

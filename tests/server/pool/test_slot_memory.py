@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
+import errno
+import signal
+import subprocess
+import sys
 from itertools import pairwise
 from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
 
 import pytest
 
 from server.pool.slot_memory import ArraySpec, SharedBlock, SlotLayout, SlotUsage
+
+FOLDER = Path("/dev/shm")
+ATTACHING = """
+import os, resource, signal, sys
+from server.pool.slot_memory import SharedBlock
+
+name, ending = sys.argv[1:]
+if ending == "no memory":
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(open("/proc/self/statm").read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.setrlimit(resource.RLIMIT_AS, (used + (8 << 20), most))
+    try:
+        SharedBlock.attach(name)
+    except OSError as exc:
+        sys.exit(exc.errno)
+block = SharedBlock.attach(name)
+if ending == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def attach_in_a_process(block: SharedBlock, ending: str) -> int:
+    """Attach a block in a process with a resource tracker of its own; returns its exit code."""
+    command = [sys.executable, "-c", ATTACHING, block.name, ending]
+    return subprocess.run(command, timeout=30, check=False).returncode
 
 
 def write(usage: SlotUsage) -> int:
@@ -129,3 +159,27 @@ def test_a_block_that_was_removed_is_closed_with_a_warning(
     remover.close()
     ours.close()
     assert f"shared memory {ours.name} had been removed already" in caplog.text
+
+
+def test_a_process_without_memory_to_map_a_block_leaves_it_to_the_others() -> None:
+    ours = SharedBlock.create(64 << 20)
+    assert attach_in_a_process(ours, "no memory") == errno.ENOMEM
+    assert (FOLDER / ours.name).exists()
+    ours.close()
+
+
+@pytest.mark.parametrize("ending", ["killed", "exits"])
+def test_a_process_that_ends_leaves_the_blocks_it_has_attached(ending: str) -> None:
+    ours = SharedBlock.create(100)
+    code = attach_in_a_process(ours, ending)
+    assert code == (-signal.SIGKILL if ending == "killed" else 0)
+    assert (FOLDER / ours.name).exists()
+    ours.close()
+
+
+def test_a_closed_block_can_be_closed_again() -> None:
+    ours = SharedBlock.create(100)
+    theirs = SharedBlock.attach(ours.name)
+    theirs.close()
+    theirs.close()
+    ours.close()

@@ -23,7 +23,10 @@ from aiortc import RTCIceServer, RTCPeerConnection
 from server.errors import PoolBusyError
 from server.network.addresses import Reachability
 from server.network.ice_servers import IceServer
-from server.transport.webrtc.aiortc_internals.inbound_limits import ice_connections
+from server.transport.webrtc.aiortc_internals.inbound_limits import (
+    LimitedStunProtocol,
+    ice_connections,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +45,7 @@ def gather_within(connection: RTCPeerConnection, reach: Reachability) -> None:
     Must be called after the remote offer is set and before the local answer is.
     """
     for ice in ice_connections(connection):
-        ice.get_component_candidates = _Gathering(ice, reach).gather  # type: ignore[method-assign]
+        ice.get_component_candidates = _Gathering(ice, reach).gather  # type: ignore[method-assign]  # replaced, of this object only
 
 
 class _Gathering:
@@ -62,6 +65,7 @@ class _Gathering:
             PoolBusyError: If all ports of the range are in use.
         """
         hosts = await self._open_all(component, addresses)
+        # Without addresses, aioice gathers from the TURN server only.
         relayed = self._gather_upstream(component, [], min(timeout, _STUN_TIMEOUT_S))
         found = await asyncio.gather(relayed, *(self._public_candidates(host) for host in hosts))
         return [host.local_candidate for host in hosts] + [c for part in found for c in part]
@@ -90,7 +94,7 @@ class _Gathering:
         for port in self._ports():
             try:
                 _, protocol = await loop.create_datagram_endpoint(
-                    lambda: StunProtocol(self._ice), local_addr=(address, port)
+                    lambda: LimitedStunProtocol(self._ice), local_addr=(address, port)
                 )
             except OSError as exc:
                 if exc.errno != errno.EADDRINUSE:
@@ -103,6 +107,7 @@ class _Gathering:
         """Return the ports in the order to try; a random start spreads the load over the range."""
         ports = self._reach.udp_ports
         if ports is None:
+            # Port 0 lets the system choose.
             return [0]
         first = random.randrange(len(ports))
         return [*ports[first:], *ports[:first]]
@@ -114,6 +119,7 @@ class _Gathering:
         public = self._reach.public_address
         if public is not None and ipaddress.ip_address(public).version == version:
             return [_public_candidate(local, public)]
+        # aioice looks the STUN server up by `gethostbyname`, which knows IPv4 only.
         if self._ice.stun_server is None or version != 4:
             return []
         with suppress(TimeoutError, TransactionError, OSError):
