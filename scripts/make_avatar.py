@@ -72,6 +72,8 @@ class Preset:
 
 FULL = Preset((175, 10, 20), size=384, resolution=320, minutes=70, measured_frames=60)
 VIDEO = Preset((0, 0, 0), size=320, resolution=320, minutes=20, measured_frames=30)
+LEAST_STEPS = 400
+"""Of training on a video for the default time; two idle cores take twice as many."""
 VIDEO_QUICK = Preset((0, 0, 0), size=192, resolution=192, minutes=1, measured_frames=8)
 """Of a video; its length gives the number of sequences."""
 QUICK = Preset((16, 2, 3), size=192, resolution=192, minutes=4, measured_frames=8)
@@ -117,7 +119,8 @@ class Arguments:
     network_size: float = 0.25
     """Width n of the networks."""
     minutes: float | None = None
-    """Duration of training; default: 70, with --quick 4."""
+    """Duration of training; default: 70, with --quick 4. Of a video: 20, longer on a machine that
+    is too busy for 400 steps, and with --quick 1."""
     device: str = "cpu"
     """PyTorch device to train on."""
     threads: int = 0
@@ -290,6 +293,7 @@ def make_from_video(arguments: Arguments) -> int:
             anyway=arguments.anyway,
             size=arguments.size or (VIDEO_QUICK if arguments.quick else VIDEO).size,
             minutes=arguments.minutes or (VIDEO_QUICK if arguments.quick else VIDEO).minutes,
+            least_steps=0 if arguments.quick or arguments.minutes else LEAST_STEPS,
             measured_frames=(VIDEO_QUICK if arguments.quick else VIDEO).measured_frames,
             network_size=arguments.network_size,
             device=arguments.device,

@@ -49,6 +49,7 @@ class VideoArguments:
     anyway: bool
     size: int
     minutes: float
+    least_steps: int
     measured_frames: int
     network_size: float
     device: str
@@ -249,6 +250,7 @@ def train_config(arguments: VideoArguments) -> TrainConfig:
         pairs=PairSettings(batch=4, max_age=8, crop=min(192, arguments.size // 32 * 32)),
         steps=1_000_000,  # more than any machine takes: `minutes` ends the run
         minutes=arguments.minutes,
+        least_steps=arguments.least_steps,
         average_decay=0.995,  # a run has hundreds of steps, not thousands
         validate_every=150,
         validation_frames=9,  # on a CPU one takes as long as a quarter of a step

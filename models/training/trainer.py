@@ -58,6 +58,9 @@ class TrainConfig:
     """Number of batches."""
     minutes: float | None = None
     """Time limit; the learning rate schedule follows it. For machines of unknown speed."""
+    least_steps: int = 0
+    """Steps that are taken even if they need more than `minutes`: a busy machine takes few in any
+    given time, and its avatar would be blurred."""
     mixed_precision: bool = True
     """Whether networks run under bfloat16 autocast, on devices that have instructions for it;
     losses are always float32."""
@@ -150,9 +153,15 @@ class Trainer:
 
     @property
     def fraction(self) -> float:
-        """Finished part of the run, 0..1, by steps or by time, whichever is greater."""
-        by_time = self._seconds / (self.config.minutes * 60) if self.config.minutes else 0.0
-        return min(1.0, max(self.step / self.config.steps, by_time))
+        """Finished part of the run, 0..1, by steps or by time, whichever is greater.
+
+        Time alone does not finish it before `least_steps`.
+        """
+        config = self.config
+        by_time = self._seconds / (config.minutes * 60) if config.minutes else 0.0
+        if config.least_steps:
+            by_time = min(by_time, self.step / config.least_steps)
+        return min(1.0, max(self.step / config.steps, by_time))
 
     def _loop(
         self,

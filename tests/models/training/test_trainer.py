@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,22 @@ def test_a_continued_run_takes_the_steps_it_would_have_taken(
     assert [p.losses for p in rest] == [p.losses for p in whole[20:]]
     for one, other in zip(first.average.parameters(), second.average.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(("least_steps", "expected"), [(0, 1), (3, 3)])
+def test_a_busy_machine_takes_the_least_steps_however_short_the_time(
+    frames: Ball,
+    ball: Head,
+    build_avatar: Callable[[Variant], Avatar],
+    tmp_path: Path,
+    least_steps: int,
+    expected: int,
+) -> None:
+    run = trainer(frames, ball, build_avatar, "live", 100, tmp_path)
+    run.config = replace(run.config, minutes=1e-6, least_steps=least_steps)
+    fractions: list[float] = []
+    run.run(lambda progress: fractions.append(progress.fraction))
+    assert fractions == pytest.approx([(step + 1) / expected for step in range(expected)])
 
 
 def test_the_same_seed_gives_the_same_weights(
