@@ -153,6 +153,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
     """Return the settings of the pool."""
     return PoolSettings(
         devices=settings.device,
+        warp_in=settings.warp_in,
         workers=settings.workers,
         cores=settings.cores,
         threads=settings.threads,

@@ -51,6 +51,11 @@ class Settings(AccessSettings):
         description="what warps on GPUs: triton (fused kernels), torch (slower), or auto: triton "
         "where it renders what torch does",
     )
+    warp_in: Literal["auto", "thread", "process"] = Field(
+        default="auto",
+        description="where a device warps: in a thread of the server or in a process of its own; "
+        "auto: a thread for the CPU, a process for each GPU",
+    )
     workers: int | None = Field(
         default=None,
         ge=1,

@@ -82,6 +82,8 @@ def _project(
         x = rotation[0, 0] * px + rotation[0, 1] * py + rotation[0, 2] * pz + translation[0]
         y = rotation[1, 0] * px + rotation[1, 1] * py + rotation[1, 2] * pz + translation[1]
         z = rotation[2, 0] * px + rotation[2, 1] * py + rotation[2, 2] * pz + translation[2]
+        # Cameras look along -Z; a vertex nearer than that keeps 1/depth = 0, which culls its
+        # triangles.
         if -z <= NEAR_M:
             continue
         inverse[v] = -1.0 / z

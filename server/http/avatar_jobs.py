@@ -70,6 +70,7 @@ _BODY: dict[str, Any] = {
         _413="the file is too large",
         _415="the file is neither a video nor an archive",
         _429="too many jobs or avatars",
+        _501="this server lacks what a job for a video needs: it takes archives only",
         _507="the disk is full",
     ),
     openapi_extra=_BODY,

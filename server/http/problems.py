@@ -44,6 +44,7 @@ STATUS: Mapping[type[errors.TelewarpError], int] = {
     errors.DrainingError: 503,
     errors.NotReadyError: 503,
     errors.StorageError: 507,
+    errors.UnequippedError: 501,
     errors.RenderError: 500,
     errors.TelewarpError: 500,
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 
 from server.pool.cache_slots import CacheSlots
 from server.pool.devices import Devices
-from server.pool.jobs import AttachSlots
+from server.pool.jobs import AttachSlots, SlotHandle
 from server.pool.supervisor import Worker
 from server.pool.workers import Workers
 
@@ -67,17 +67,33 @@ class OpenSlots:
         """Notify the owners of slots on devices that have failed."""
         for slots in self:
             if slots.device in devices and not slots.device_failed:
-                logger.warning("cache slots %d: device %s has failed", slots.id, slots.device)
-                slots.fail_device()
+                self.fail_one(slots)
+
+    def fail_one(self, slots: CacheSlots) -> None:
+        """Notify the owner of slots that cannot be used any more."""
+        logger.warning("cache slots %d: device %s has failed", slots.id, slots.device)
+        slots.fail_device()
 
     def _attach(self, worker: Worker, slots: CacheSlots) -> None:
+        """Send a worker its own handle: a CUDA-IPC handle can be opened only once."""
+        process = worker.pid
+
+        def receive(handle: SlotHandle | None) -> None:
+            slots.exports -= 1
+            if handle is None:
+                self.fail_one(slots)
+            elif slots.closed or worker.pid != process:
+                self._devices[slots.device].reclaim(handle)
+            else:
+                worker.send(AttachSlots(slots.id, slots.avatar_id, handle))
+                slots.resume()
+
+        slots.exports += 1
         try:
-            # Each worker needs its own handle: a CUDA-IPC handle can be opened only once.
-            handle = slots.memory.handle
+            slots.memory.export(receive)
         except RuntimeError as exc:
+            slots.exports -= 1
             self._devices[slots.device].suspect(exc)
-        else:
-            worker.send(AttachSlots(slots.id, slots.avatar_id, handle))
 
     def _on_change(self, slots: CacheSlots) -> None:
         if not slots.closed:

@@ -23,9 +23,10 @@ from server.errors import AvatarNotFoundError, NotReadyError
 from server.pool.added_avatars import AddedAvatars
 from server.pool.avatar_changes import AvatarChanges
 from server.pool.cache_slots import CacheSlots, FrameSequence
+from server.pool.carrier import Warping
+from server.pool.carriers import Carriers
 from server.pool.devices import Devices
 from server.pool.dispatcher import Dispatcher
-from server.pool.frame import Frame
 from server.pool.image_blocks import ImageBlocks
 from server.pool.interface import CPU, DeviceMemory, EngineFactory
 from server.pool.jobs import (
@@ -57,7 +58,7 @@ class RenderPool:
 
     Args:
         settings: Devices, worker processes and limits.
-        factory: Builds the engines, in this process for the warp and in every worker.
+        factory: Builds the engines, in every worker and wherever the devices warp.
     """
 
     def __init__(self, settings: PoolSettings, factory: EngineFactory) -> None:
@@ -73,7 +74,7 @@ class RenderPool:
         """Called after a device has failed or works again. Must not raise."""
         self._open = False
         self._supervision = BackgroundTasks()
-        self._devices = Devices(factory, self, settings.timeouts, self._mark)
+        self._devices = Devices(self, settings.timeouts)
         self._workers = Workers(settings, factory, self, self._supervision)
         self._images = ImageBlocks()
         self._scheduler = Scheduler(settings.max_pending_renders)
@@ -132,7 +133,7 @@ class RenderPool:
             slots.close()
         self._stop_devices()
         await self._supervision.finish()
-        self._devices.close()
+        await self._devices.close()
         # The memory of slots can be freed only now that no worker writes and no warp reads it.
         for slots in open_slots:
             slots.resume()
@@ -232,20 +233,33 @@ class RenderPool:
 
     def submit_warp(
         self, slots: CacheSlots, sequence: FrameSequence, sample: Callable[[], FrameInputs]
-    ) -> asyncio.Future[Frame | None]:
+    ) -> Warping:
         """Warp the newest cache to the newest inputs.
 
         Args:
             slots: Hold the cache.
             sequence: The sequence that the frame belongs to, usually `slots.sequence`.
-            sample: Returns the newest inputs; the warp thread calls it just before the warp.
+            sample: Returns the newest inputs; thread-safe. Those that are newest when the warp
+                begins are shown, if `Warping.inputs_changed` is called at each change.
 
         Returns:
-            A future of the frame, with the stages `queue`, `raster` and `warp`, or of None if
-            there is no cache or the device has failed. It raises RenderError if the renderer
-            refuses the state.
+            The frame, with the stages `queue`, `raster` and `warp`; None if there is no cache or
+            the device has failed. It raises RenderError if the renderer refuses the state.
         """
         return self._devices[slots.device].submit(slots, sequence, sample)
+
+    async def wait_warps(self, slots: CacheSlots) -> bool:
+        """Wait until the device of some slots warps.
+
+        Returns:
+            Whether frames can be warped from them; otherwise they have failed or are closed.
+        """
+        device = self._devices[slots.device]
+        while self._open and not (slots.closed or slots.device_failed):
+            if device.working:
+                return True
+            await device.wait_turn()
+        return False
 
     async def benchmark_warps(self, seconds: float) -> dict[str, WarpBenchmark]:
         """Time warps of the avatar with the highest resolution on all devices in parallel."""
@@ -340,7 +354,8 @@ class RenderPool:
         """Report the slots of a device that warps no more; called by the device."""
         if not self.ready:
             self._has_ready.clear()
-        self._slots.fail({device.name})
+        if not device.keeps_slots:
+            self._slots.fail({device.name})
         if self._devices.lost:
             self.lost.set()
         self._notify()
@@ -359,7 +374,9 @@ class RenderPool:
         """Start the workers of devices and build their engines, or those of the CPU for `auto`."""
         self._workers.start(names, clock)
         try:
-            await self._devices.build(names)
+            await self._devices.build(
+                names, Carriers(self._settings, self._factory, self._mark, clock).make
+            )
         except Exception as exc:
             if self._settings.devices != "auto" or CPU in names:
                 raise

@@ -58,6 +58,14 @@ class MessageRate:
         self._left -= 1.0
         return True
 
+    def charge(self, messages: float) -> None:
+        """Count messages beside those that were taken; the next ones wait until they are made up.
+
+        Args:
+            messages: How many, whether they were handled or dropped.
+        """
+        self._left -= messages
+
     def charge_bad(self, length: int) -> None:
         """Count a message that was taken and found invalid as several, by its length.
 
@@ -66,7 +74,7 @@ class MessageRate:
         Args:
             length: Characters or bytes of the message.
         """
-        self._left -= length / BAD_CHARACTERS
+        self.charge(length / BAD_CHARACTERS)
 
     def wait_s(self) -> float:
         """Return the time until the next message is within the rate, seconds; 0 if it is now."""

@@ -27,6 +27,7 @@ from server.errors import (
     SessionClosedError,
 )
 from server.pool.cache_slots import CacheSlots
+from server.pool.carrier import Warping
 from server.pool.frame import Frame
 from server.pool.pool import RenderPool
 from server.protocol.states import FrameInputs, MeshState, ViewState
@@ -91,6 +92,8 @@ class Session:
         self.viewer = viewer
         self.peer: Peer | None = None
         self.closed = False
+        self.ended_because: str | None = None
+        """What to tell the viewer at the end, where there is something to tell."""
         self._handshake_complete = False
         self.target_bitrate: int | None = None
         """Target of the encoder, bits per second; None until the transport sets it."""
@@ -120,7 +123,9 @@ class Session:
         # A future and not an Event: a timer and a change may both end the same wait, and the next
         # wait starts without a stale signal.
         self._wakeup: asyncio.Future[None] | None = None
-        stream.on_deleted.append(self.end)
+        self._warping: Warping | None = None
+        """The frame that is being warped."""
+        stream.on_deleted.append(self._on_stream_deleted)
         self._request_refresh()  # now, so that the first cache is rendered during negotiation
 
     @property
@@ -247,10 +252,17 @@ class Session:
             steps.callback(self._wake)
             steps.callback(self._membership.close)
             steps.callback(self._viewer_state.close)
-            steps.callback(self.stream.on_deleted.remove, self.end)
+            steps.callback(self.stream.on_deleted.remove, self._on_stream_deleted)
+
+    def _on_stream_deleted(self) -> None:
+        reason = self.stream.deleted_because
+        self.ended_because = f"the stream was deleted{f': {reason}' if reason else ''}"
+        self.end()
 
     def _on_change(self) -> None:
         self._changed_at = time.monotonic()
+        if self._warping is not None:
+            self._warping.inputs_changed()
         self._wake()
 
     def _on_cache(self) -> None:
@@ -333,7 +345,7 @@ class Session:
         """Warp the newest cache to the newest inputs.
 
         Returns:
-            The frame; None if the renderer refuses the state.
+            The frame; None if the renderer refuses the state, or its device was replaced.
         """
         requested_at, changed_at = time.monotonic(), self._changed_at
         inputs = self._viewer_state.sample()
@@ -347,21 +359,34 @@ class Session:
             inputs = self._viewer_state.sample()
             return inputs
 
-        warping = self._pool.submit_warp(slots, self._membership.sequence, sample)
+        self._warping = self._pool.submit_warp(slots, self._membership.sequence, sample)
         self._request_refresh()  # concurrently with the warp
         try:
-            frame = await warping
+            frame = await self._warping
         except RenderError as exc:
             self._note_failure(inputs, exc)
             return None
+        finally:
+            self._warping = None
         if frame is None:
-            raise SessionClosedError(f"session {self.id} has ended")
+            await self._wait_for_device(slots)
+            return None
         self._complete(frame, requested_at, changed_at)
         self._displayed = frame.inputs.revision, slots.id, frame.cache.generation
         self._fading = frame.fading
         self._last_frame = frame
         self._statistics.rendered(frame)
         return frame
+
+    async def _wait_for_device(self, slots: CacheSlots) -> None:
+        """Wait until the device that has failed in the middle of a frame warps again.
+
+        Raises:
+            SessionClosedError: If the session or its caches have ended.
+        """
+        usable = not self.closed and await self._pool.wait_warps(slots)
+        if self.closed or not usable:
+            raise SessionClosedError(f"session {self.id} has ended")
 
     def _update_membership(self, state: FrameState) -> None:
         try:

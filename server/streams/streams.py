@@ -78,6 +78,8 @@ class Stream:
     capture_clock: CaptureClock = field(default_factory=CaptureClock)
     """Of its publisher."""
     deleted: bool = False
+    deleted_because: str | None = None
+    """Why it was deleted, where whoever deleted it said so."""
     permanent: bool = False
     """Whether it never expires."""
     _idle_clock: Callable[[], float] = field(init=False)
@@ -264,7 +266,7 @@ class Streams:
 
         Args:
             stream_id: Its id.
-            reason: Why, for those who ask for it afterwards.
+            reason: Why, for its viewers and for those who ask for it afterwards.
 
         Raises:
             StreamNotFoundError: If there is no such stream.
@@ -276,6 +278,6 @@ class Streams:
             self._reasons[stream_id] = reason
             while len(self._reasons) > self._max_streams:
                 del self._reasons[next(iter(self._reasons))]
-        stream.deleted = True
+        stream.deleted, stream.deleted_because = True, reason
         for callback in tuple(stream.on_deleted):
             callback()

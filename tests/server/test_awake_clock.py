@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import httpx2
 from websockets.sync.client import connect
@@ -19,6 +20,7 @@ from server.pool.settings import PoolSettings
 from server.pool.supervisor import Timeouts
 from tests.server.network.network import ROOT, python
 from tests.server.test_line_writer import free_port, wait_until_ready
+from tests.server.transport.webrtc.test_peer import Viewer
 
 IDLE_S = 2.0
 
@@ -50,7 +52,9 @@ async def test_it_ticks_by_itself_so_that_a_long_wait_is_no_gap() -> None:
         await running
 
 
-def test_viewers_stay_when_a_server_wakes_that_was_stopped_for_longer_than_their_time() -> None:
+@contextmanager
+def fake_server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A server process that can be stopped; its address and the process."""
     port = free_port()
     options = ["--port", str(port), "--workers", "1", "--max-sessions", "1"]
     with subprocess.Popen(
@@ -58,26 +62,65 @@ def test_viewers_stay_when_a_server_wakes_that_was_stopped_for_longer_than_their
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     ) as server:
-        url = f"http://127.0.0.1:{port}"
         try:
-            wait_until_ready(url)
-            with connect(f"ws://127.0.0.1:{port}/v1/streams/demo/pictures") as viewer:
-                session = viewer.recv(5)
-                while not isinstance(viewer.recv(5), bytes):
-                    """Until an image is in flight, which this viewer does not acknowledge yet."""
-                ticket = httpx2.post(f"{url}/v1/streams/demo/queue").json()["ticket"]
-                server.send_signal(signal.SIGSTOP)
-                time.sleep(6)  # also longer than a ticket is kept without a poll
-                server.send_signal(signal.SIGCONT)
-                assert httpx2.get(f"{url}/v1/queue/{ticket}").json()["place"] == 1
-                viewer.send('{"type": "shown", "picture": 1}')
-                while not isinstance(viewer.recv(5), bytes):
-                    """Until the next image."""
-                assert '"session"' in str(session)
-                assert len(httpx2.get(f"{url}/v1/sessions").json()) == 1
+            wait_until_ready(f"http://127.0.0.1:{port}")
+            yield f"http://127.0.0.1:{port}", server
         finally:
             server.send_signal(signal.SIGCONT)
             server.terminate()
+
+
+def test_viewers_stay_when_a_server_wakes_that_was_stopped_for_longer_than_their_time() -> None:
+    with (
+        fake_server() as (url, server),
+        connect(f"{url.replace('http', 'ws')}/v1/streams/demo/pictures") as viewer,
+    ):
+        session = viewer.recv(5)
+        while not isinstance(viewer.recv(5), bytes):
+            """Until an image is in flight, which this viewer does not acknowledge yet."""
+        ticket = httpx2.post(f"{url}/v1/streams/demo/queue").json()["ticket"]
+        server.send_signal(signal.SIGSTOP)
+        time.sleep(6)  # also longer than a ticket is kept without a poll
+        server.send_signal(signal.SIGCONT)
+        assert httpx2.get(f"{url}/v1/queue/{ticket}").json()["place"] == 1
+        viewer.send('{"type": "shown", "picture": 1}')
+        while not isinstance(viewer.recv(5), bytes):
+            """Until the next image."""
+        assert '"session"' in str(session)
+        assert len(httpx2.get(f"{url}/v1/sessions").json()) == 1
+
+
+async def test_a_moving_viewer_gets_as_many_frames_as_before_at_once_after_waking() -> None:
+    with fake_server() as (url, server):
+        async with httpx2.AsyncClient(base_url=url, timeout=10) as http:
+            viewer = Viewer(http)
+            await viewer.watch("demo")
+            moving = asyncio.create_task(move(viewer))
+            try:
+                before = await frames_within(viewer, 1.5)
+                server.send_signal(signal.SIGSTOP)
+                await asyncio.sleep(4)
+                server.send_signal(signal.SIGCONT)
+                after = await frames_within(viewer, 1.5)
+            finally:
+                moving.cancel()
+                await viewer.leave()
+    assert before > 15
+    assert after > before / 2
+
+
+async def move(viewer: Viewer) -> None:
+    """Send views at 30 Hz, also while nobody answers."""
+    for seq in range(1, 10_000):
+        viewer.send_view(seq, seq % 50 / 500)
+        await asyncio.sleep(1 / 30)
+
+
+async def frames_within(viewer: Viewer, seconds: float) -> int:
+    """Return how many frames arrive, each of which ends with a marked packet."""
+    first = len(viewer.packets)
+    await asyncio.sleep(seconds)
+    return sum(packet.marker for packet in viewer.packets[first:])
 
 
 async def test_a_worker_that_slept_with_the_server_is_not_killed() -> None:

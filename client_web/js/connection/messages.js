@@ -56,7 +56,9 @@
  * @typedef {{type: "error", detail: string}} ErrorEvent a message of this page was refused
  * @typedef {{type: "draining"}} DrainingEvent the server shuts down soon
  * @typedef {{type: "expired", detail: string}} ExpiredEvent the token has expired: the session ends
- * @typedef {FrameEvent | PongEvent | VoiceEvent | ErrorEvent | DrainingEvent | ExpiredEvent} ServerEvent
+ * @typedef {{type: "ended", detail: string}} EndedEvent the stream was deleted: the session ends
+ * @typedef {FrameEvent | PongEvent | VoiceEvent | ErrorEvent | DrainingEvent | ExpiredEvent
+ *   | EndedEvent} ServerEvent
  */
 
 const DECIMALS = 1e4; // an expression value rounded to 0.0001 differs by less than one grey level
@@ -132,7 +134,7 @@ export function toEvent(message) {
   if (message?.type === "pong" && Number.isFinite(message.sent_at_ms)) return message;
   if (message?.type === "draining") return message;
   if (message?.type === "voice" && Number.isFinite(message.captured_at_ms)) return message;
-  if (["error", "expired"].includes(message?.type) && typeof message.detail === "string") {
+  if (["error", "expired", "ended"].includes(message?.type) && typeof message.detail === "string") {
     return message;
   }
   return null;

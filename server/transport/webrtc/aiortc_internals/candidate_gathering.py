@@ -23,7 +23,10 @@ from aiortc import RTCIceServer, RTCPeerConnection
 from server.errors import PoolBusyError
 from server.network.addresses import Reachability
 from server.network.ice_servers import IceServer
-from server.transport.webrtc.aiortc_internals.inbound_limits import ice_connections
+from server.transport.webrtc.aiortc_internals.inbound_limits import (
+    LimitedStunProtocol,
+    ice_connections,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +94,7 @@ class _Gathering:
         for port in self._ports():
             try:
                 _, protocol = await loop.create_datagram_endpoint(
-                    lambda: StunProtocol(self._ice), local_addr=(address, port)
+                    lambda: LimitedStunProtocol(self._ice), local_addr=(address, port)
                 )
             except OSError as exc:
                 if exc.errno != errno.EADDRINUSE:

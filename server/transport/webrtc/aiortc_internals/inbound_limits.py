@@ -7,18 +7,17 @@ sends it again, or gives it up, and slows down.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+from contextlib import suppress
 from struct import error as StructError
+from typing import Any
 
 from aioice import Connection, stun
 from aioice.ice import StunProtocol
-from aiortc import RTCPeerConnection, RTCSctpTransport
-from aiortc.rtcsctptransport import DataChunk, tsn_plus_one
+from aiortc import RTCPeerConnection
 
 from server.protocol.message_rate import MessageRate
-
-logger = logging.getLogger(__name__)
+from server.transport.webrtc.aiortc_internals.rtcp_limits import limit_feedback
+from server.transport.webrtc.aiortc_internals.sctp_limits import limit_sctp
 
 DATAGRAMS_PER_S = 1000.0
 """Of a viewer who sends views and acknowledges events at 60 Hz there are some 200."""
@@ -28,11 +27,20 @@ MOST_QUEUED = 1000
 """Datagrams; they queue while the DTLS transport is not started."""
 MOST_REMOTE_CANDIDATES = 40
 """With peer-reflexive ones: every port that a viewer sends authenticated checks from is one."""
-MOST_CHANNELS = 16
-MOST_STREAMS = 64
-"""SCTP streams that have received data; each data channel has one."""
-MOST_GAPS = 1024
-"""Chunks received beyond a gap: aiortc sorts all of them for each acknowledgement."""
+MOST_BYTES = 1500
+"""Of a datagram. Browsers send 1200, and aiortc reads no more of DTLS. A STUN message of 64 kB
+costs 50 ms to parse, and needs no credentials."""
+
+
+class LimitedStunProtocol(StunProtocol):
+    """A UDP port that whoever finds it can send to."""
+
+    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
+        """Take a datagram, unless it is too large or a malformed STUN message."""
+        if len(data) <= MOST_BYTES:
+            # Of an attribute that is too short. Raised, it would be in the log with a traceback.
+            with suppress(StructError):
+                super().datagram_received(data, addr)
 
 
 def ice_connections(connection: RTCPeerConnection) -> set[Connection]:
@@ -51,9 +59,9 @@ def limit_inbound(connection: RTCPeerConnection) -> None:
     for ice in ice_connections(connection):
         _limit_datagrams(ice)
         _limit_checks(ice)
+    limit_feedback([transceiver.sender for transceiver in connection.getTransceivers()])
     if connection.sctp is not None:
-        _limit_chunks(connection.sctp)
-        _limit_channels(connection.sctp)
+        limit_sctp(connection.sctp)
 
 
 def _limit_datagrams(ice: Connection) -> None:
@@ -84,37 +92,3 @@ def _has_room(ice: Connection, addr: tuple[str, int]) -> bool:
         return True
     # A known address may go on: consent checks of the working pair come from it.
     return any((c._network_host, c.port) == addr for c in known)
-
-
-def _limit_chunks(sctp: RTCSctpTransport) -> None:
-    """Limit the data chunks, of which a packet can hold dozens, and what waits for missing ones."""
-    rate = MessageRate(DATAGRAMS_PER_S, DATAGRAMS_PER_S)
-    receive = sctp._receive_data_chunk
-
-    async def limited(chunk: DataChunk) -> None:
-        if rate.take() and all(_fits(sctp, chunk)):
-            await receive(chunk)
-
-    sctp._receive_data_chunk = limited  # type: ignore[method-assign]  # replaced, of this object only
-
-
-def _fits(sctp: RTCSctpTransport, chunk: DataChunk) -> Iterator[bool]:
-    next_tsn = tsn_plus_one(sctp._last_received_tsn or 0)
-    yield chunk.tsn == next_tsn or len(sctp._sack_misordered) < MOST_GAPS
-    yield chunk.stream_id in sctp._inbound_streams or len(sctp._inbound_streams) < MOST_STREAMS
-    yield sctp._advertised_rwnd > 0  # otherwise the sender ignores the window it was told
-
-
-def _limit_channels(sctp: RTCSctpTransport) -> None:
-    """Ignore channels above the limit, and messages that would end the whole connection."""
-    receive = sctp._data_channel_receive
-
-    async def limited(stream_id: int, pp_id: int, data: bytes) -> None:
-        if stream_id not in sctp._data_channels and len(sctp._data_channels) >= MOST_CHANNELS:
-            return
-        try:
-            await receive(stream_id, pp_id, data)
-        except (AssertionError, StructError, UnicodeDecodeError) as exc:
-            logger.info("ignored a malformed data channel message: %s", exc)
-
-    sctp._data_channel_receive = limited  # type: ignore[method-assign]  # replaced, of this object only

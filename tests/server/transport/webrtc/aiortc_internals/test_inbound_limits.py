@@ -1,29 +1,59 @@
-"""What one viewer sends costs a bounded amount: datagrams, checks, SCTP chunks and channels."""
+"""What one viewer sends costs a bounded amount: datagrams, checks, feedback, SCTP and channels."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
 from aioice import Candidate, Connection, stun
-from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSctpTransport
-from aiortc.rtcsctptransport import DataChunk
+from aioice.ice import StunProtocol
+from aiortc import (
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCDtlsTransport,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSctpTransport,
+)
+from aiortc.rtcsctptransport import (
+    Chunk,
+    DataChunk,
+    ForwardTsnChunk,
+    HeartbeatAckChunk,
+    HeartbeatChunk,
+    InitChunk,
+    ReconfigChunk,
+    SackChunk,
+    serialize_packet,
+)
+from aiortc.rtp import RTCP_RTPFB_NACK, RtcpRtpfbPacket
+from google_crc32c import value as crc32c
 
 from server.transport.webrtc.aiortc_internals.inbound_limits import (
     CHECKS_PER_S,
     DATAGRAMS_PER_S,
-    MOST_CHANNELS,
-    MOST_GAPS,
     MOST_QUEUED,
     MOST_REMOTE_CANDIDATES,
-    MOST_STREAMS,
+    LimitedStunProtocol,
     ice_connections,
     limit_inbound,
 )
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
+from server.transport.webrtc.aiortc_internals.rtcp_limits import (
+    FEEDBACK_BYTES_PER_S,
+    RETRANSMISSIONS_PER_S,
+    limit_feedback,
+)
+from server.transport.webrtc.aiortc_internals.sctp_limits import (
+    CHUNKS_PER_S,
+    MOST_CHANNELS,
+    MOST_GAPS,
+    MOST_STREAMS,
+)
 from tests.server.transport.webrtc.aiortc_internals.upstream import (
     assert_attribute,
     assert_signature,
@@ -53,7 +83,7 @@ class Pair:
         limit_inbound(self.server)
         await self.server.setLocalDescription(await self.server.createAnswer())
         await self.viewer.setRemoteDescription(self.server.localDescription)
-        await self.until(lambda: bool(self.channels))
+        await self.until(lambda: bool(self.channels) and channel.readyState == "open")
         return channel
 
     async def until(self, condition: Any) -> None:
@@ -89,6 +119,43 @@ def chunk(tsn: int, stream: int = 0, flags: int = WHOLE, data: bytes = b"x") -> 
     made = DataChunk(flags)
     made.tsn, made.stream_id, made.protocol, made.user_data = tsn, stream, STRING, data
     return made
+
+
+class Raw(Chunk):
+    """A chunk of any kind and content."""
+
+    def __init__(self, kind: int, body: bytes) -> None:
+        super().__init__(0, body)
+        self.type = kind
+
+
+ENDING = {6, 7, 8, 14}
+"""Kinds of chunks that end a connection, as its peer may."""
+
+
+def packet(sctp: RTCSctpTransport, *chunks: Chunk) -> bytes:
+    """Return a packet of the viewer's."""
+    head = serialize_packet(5000, 5000, sctp._local_verification_tag, chunks[0])
+    data = head[:8] + bytes(4) + b"".join(bytes(chunk) for chunk in chunks)
+    checksum: int = crc32c(data)
+    return data[:8] + checksum.to_bytes(4, "little") + data[12:]
+
+
+def stun_request(attributes: bytes) -> bytes:
+    """Return a binding request with these attributes."""
+    head = b"\x00\x01" + len(attributes).to_bytes(2, "big") + b"\x21\x12\xa4\x42"
+    return head + bytes(12) + attributes
+
+
+def count_packets(sctp: RTCSctpTransport) -> list[Chunk]:
+    """Send nothing any more; the chunks that would be."""
+    sent: list[Chunk] = []
+
+    async def count(chunk: Chunk) -> None:
+        sent.append(chunk)
+
+    sctp._send_chunk = count  # type: ignore[method-assign]
+    return sent
 
 
 async def test_messages_below_the_limits_all_arrive(pair: Pair) -> None:
@@ -145,16 +212,124 @@ async def test_gaps_streams_and_fragments_are_bounded(pair: Pair) -> None:
     cast(Any, sctp)._send_sack = _nothing
     first = (sctp._last_received_tsn or 0) + 10
     for i in range(2 * MOST_STREAMS):
-        await sctp._receive_data_chunk(chunk((first + 2 * i) % 2**32, stream=i))
+        await sctp._receive_chunk(chunk((first + 2 * i) % 2**32, stream=i))
     assert len(sctp._inbound_streams) == MOST_STREAMS
     sctp._sack_misordered.update(range(first + 9000, first + 9000 + MOST_GAPS))
     held = len(sctp._sack_misordered)
-    await sctp._receive_data_chunk(chunk((first + 20_000) % 2**32))
+    await sctp._receive_chunk(chunk((first + 20_000) % 2**32))
     assert len(sctp._sack_misordered) == held
     sctp._sack_misordered.clear()
     sctp._advertised_rwnd = 0
-    await sctp._receive_data_chunk(chunk((first + 30_000) % 2**32))
+    await sctp._receive_chunk(chunk((first + 30_000) % 2**32))
     assert not sctp._sack_misordered
+
+
+@pytest.mark.parametrize("gaps", [[(1, 65_535)] * 290, [(5, 4)], [(0, 1)]])
+async def test_an_acknowledgement_of_chunks_that_were_never_sent_costs_nothing(
+    pair: Pair, gaps: list[tuple[int, int]]
+) -> None:
+    channel = await pair.connect()
+    sack = SackChunk()
+    sack.cumulative_tsn = (pair.sctp._local_tsn - 1) % 2**32
+    sack.gaps = gaps
+    began_s = time.process_time()
+    await pair.sctp._handle_data(packet(pair.sctp, sack))
+    assert time.process_time() - began_s < 0.05
+    channel.send("still here")
+    await pair.until(lambda: pair.messages == ["still here"])
+
+
+async def test_a_reset_of_many_streams_at_once_is_not_answered(pair: Pair) -> None:
+    await pair.connect()
+    sent = count_packets(pair.sctp)
+    reset = ReconfigChunk()
+    reset.params = [(13, b"\x00\x00\x00\x01" * 3 + b"\x00\x09")] * 60
+    await pair.sctp._handle_data(packet(pair.sctp, reset))
+    assert sent == []
+
+
+async def test_skipping_many_streams_does_not_make_them(pair: Pair) -> None:
+    await pair.connect()
+    skip = ForwardTsnChunk()
+    skip.cumulative_tsn = (pair.sctp._last_received_tsn or 0) + 1
+    skip.streams = [(stream, 1) for stream in range(1000, 1280)]
+    await pair.sctp._handle_data(packet(pair.sctp, skip))
+    assert len(pair.sctp._inbound_streams) <= MOST_STREAMS
+
+
+async def test_the_answers_to_many_heartbeats_are_limited(pair: Pair) -> None:
+    await pair.connect()
+    sent = count_packets(pair.sctp)
+    bomb = packet(pair.sctp, *[HeartbeatChunk()] * 290)
+    began_s, process_s = time.monotonic(), time.process_time()
+    for _ in range(1000):
+        await pair.sctp._handle_data(bomb)
+    seconds = time.monotonic() - began_s
+    assert 0.5 * CHUNKS_PER_S < len(sent) <= CHUNKS_PER_S * (1 + seconds)
+    # Parsing all of them would take longer than a second.
+    assert time.process_time() - process_s < 0.5 * (1 + seconds)
+
+
+async def test_malformed_packets_do_not_end_the_connection(pair: Pair) -> None:
+    await pair.connect()
+    tag = pair.sctp._local_verification_tag
+    chance = random.Random(0)
+    for kind in sorted({*range(16), 130, 192}):
+        for length in (0, 1, 4, 7, 12, 13, 20):
+            body = Raw(kind, chance.randbytes(length))
+            if kind not in ENDING:
+                await pair.sctp._handle_data(serialize_packet(5000, 5000, tag, body))
+    await pair.sctp._handle_data(packet(pair.sctp, HeartbeatChunk(), InitChunk()))
+    assert pair.sctp._association_state == pair.sctp.State.ESTABLISHED
+    sent = count_packets(pair.sctp)
+    await pair.sctp._handle_data(packet(pair.sctp, HeartbeatChunk()))
+    assert HeartbeatAckChunk in {type(chunk) for chunk in sent}
+
+
+async def test_packets_requested_again_are_sent_at_a_limited_rate(pair: Pair) -> None:
+    pair.server.addTransceiver("video", direction="sendonly")
+    pair.viewer.addTransceiver("video", direction="recvonly")
+    await pair.connect()
+    sender = pair.server.getTransceivers()[0].sender
+    sent: list[int] = []
+
+    async def count(sequence_number: int) -> None:
+        sent.append(sequence_number)
+
+    sender._retransmit = count  # type: ignore[method-assign]
+    limit_feedback([sender])
+    lost = [number for first in range(0, 65_000, 17) for number in range(first, first + 17)]
+    nack = RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=0, media_ssrc=sender._ssrc, lost=lost[:4000])
+    handled: list[int] = []
+    handle = sender._handle_rtcp_packet
+
+    async def note(feedback: Any) -> None:
+        handled.append(len(bytes(feedback)))
+        await handle(feedback)
+
+    cast(Any, sender)._handle_rtcp_packet = note
+    began_s = time.monotonic()
+    for _ in range(100):
+        await sender.transport._handle_rtcp_data(bytes(nack))
+    seconds = time.monotonic() - began_s
+    assert 0.5 * RETRANSMISSIONS_PER_S < len(sent) <= RETRANSMISSIONS_PER_S * (1 + seconds)
+    most_bytes = FEEDBACK_BYTES_PER_S * (1 + seconds) + len(bytes(nack))
+    assert 0 < sum(handled) <= most_bytes
+
+
+STUN_LARGE = stun_request(b"\x00\x25\x00\x00" * 16_383)
+STUN_SHORT_PRIORITY = stun_request(b"\x00\x24\x00\x01" + bytes(4))
+
+
+@pytest.mark.parametrize("datagram", [STUN_LARGE, STUN_SHORT_PRIORITY], ids=["64 kB", "short"])
+async def test_a_strangers_datagram_is_dropped_at_once_and_without_an_exception(
+    pair: Pair, datagram: bytes
+) -> None:
+    await pair.connect()
+    port = LimitedStunProtocol(pair.ice)
+    began_s = time.process_time()
+    port.datagram_received(datagram, ("192.0.2.1", 9))
+    assert time.process_time() - began_s < 0.005
 
 
 async def test_many_channels_are_ignored_and_the_first_goes_on(pair: Pair) -> None:
@@ -190,7 +365,11 @@ async def test_upstream_has_what_the_limits_replace(pair: Pair) -> None:
     assert_signature(Connection, "data_received", ("self", "data", "component"))
     assert_signature(Connection, "request_received", ("self", "message", "addr", "protocol"))
     sctp = RTCSctpTransport
-    assert_signature(sctp, "_receive_data_chunk", ("self", "chunk"), is_async=True)
+    assert_signature(sctp, "_receive_chunk", ("self", "chunk"), is_async=True)
+    assert_signature(sctp, "_handle_data", ("self", "data"), is_async=True)
+    assert_signature(RTCDtlsTransport, "_handle_rtcp_data", ("self", "data"), is_async=True)
+    assert_signature(RTCRtpSender, "_retransmit", ("self", "sequence_number"), is_async=True)
+    assert_signature(StunProtocol, "datagram_received", ("self", "data", "addr"))
     arguments = ("self", "stream_id", "pp_id", "data")
     assert_signature(sctp, "_data_channel_receive", arguments, is_async=True)
     assert_attribute(pair.ice, "_queue", asyncio.Queue)
