@@ -154,7 +154,7 @@ export class Headset {
         await session.end();
         throw error;
       });
-      this.#parts.button.setAttribute("aria-pressed", "true");
+      this.#parts.button.setAttribute("aria-pressed", String(this.#session !== null));
     } catch (error) {
       const { message } = /** @type {Error} */ (error);
       this.#parts.tell(`The headset did not start: ${message}`);
@@ -174,6 +174,7 @@ export class Headset {
     const space = await session.requestReferenceSpace("local");
     const { head, openEyes } = this.#parts;
     const scene = new WindowScene(gl);
+    if (this.#session !== session) return; // it was taken off meanwhile
     this.#shown = new HeadsetSession(session, space, layer, scene, head, openEyes());
   }
 

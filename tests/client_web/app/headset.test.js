@@ -162,6 +162,15 @@ test("taking it off closes both eyes, and it can be put on again", async () => {
   assert.equal(session.ended, 2);
 });
 
+test("a headset that is taken off before it shows anything opens no eyes", async () => {
+  const { headset, session, eyes } = wearing();
+  session.requestReferenceSpace = async () => void (await session.end());
+  await headset.toggle();
+  assert.equal(headset.stats, null);
+  assert.equal(session.next, null);
+  assert.deepEqual([eyes[0].looked, eyes[0].closed], [[], 0]);
+});
+
 test("why it does not start is told, and nothing stays open", async () => {
   const refused = wearing({ refused: true });
   await refused.headset.toggle();
