@@ -337,19 +337,19 @@ class Session:
         """Warp the newest cache to the newest inputs.
 
         Returns:
-            The frame; None if the renderer refuses the state.
+            The frame; None if the renderer refuses the state, or the caches were left meanwhile.
         """
         requested_at, changed_at = time.monotonic(), self._changed_at
         inputs = self._viewer_state.sample()
         self._update_membership(inputs.state)
-        slots = self.slots
+        slots, sequence = self.slots, self._membership.sequence
 
         def sample() -> FrameInputs:
             nonlocal inputs  # a failure is reported for the inputs sampled last
             inputs = self._viewer_state.sample()
             return inputs
 
-        warping = self._pool.submit_warp(slots, self._membership.sequence, sample)
+        warping = self._pool.submit_warp(slots, sequence, sample)
         self._request_refresh()  # concurrently with the warp
         try:
             frame = await warping
@@ -357,7 +357,10 @@ class Session:
             self._note_failure(inputs, exc)
             return None
         if frame is None:
-            raise SessionClosedError(f"session {self.id} has ended")
+            if self.closed or (slots, sequence) == (self.slots, self._membership.sequence):
+                raise SessionClosedError(f"session {self.id} has ended")
+            # A transition ended while the warp was queued, and nobody else used its caches.
+            return None
         self._complete(frame, requested_at, changed_at)
         self._displayed = frame.inputs.revision, slots.id, frame.cache.generation
         self._fading = frame.fading
