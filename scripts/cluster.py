@@ -29,6 +29,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from server.access_settings import ROOT, read_settings_of
 from server.auth.addresses import among
 from server.cluster.router import create_router
 from server.cluster.serving import address_of, print_line, serve
@@ -37,7 +38,6 @@ from server.cluster.supervisor import HostPlan
 from server.errors import SettingsError, TelewarpError
 from server.network.connections import limit_connections
 from server.network.listening import listen
-from server.settings import ROOT, read_settings_of
 
 RAY_PORT = 6379
 FIRST_PORT = 8100

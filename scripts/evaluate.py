@@ -6,19 +6,22 @@
 
 Ground truth is resampled to the resolution of the avatar. Prints L1, PSNR, SSIM and FLIP of the
 full render, of the warp from caches of several ages, of the stale full render of these ages, and of
-a baseline (see `scripts/train_baseline.py`); then the differences of consecutive frames at cache
-swaps and around them. Writes `evaluation.json` and `evaluation.png` to the folder of the avatar,
-and ends with one line of JSON. LPIPS needs weights that do not come with the project.
+a baseline (see `scripts/train_baseline.py`); PSNR by region of the person (face, eyes, mouth, hair,
+clothes, background), where the head file tells regions; then the differences of consecutive frames
+at cache swaps and around them. Writes `evaluation.json` and `evaluation.png` to the folder of the
+avatar, and ends with one line of JSON. LPIPS needs weights that do not come with the project.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import numpy as np
 import torch
@@ -43,6 +46,8 @@ from models.evaluation.evaluation import (
     state_sequences,
 )
 from models.evaluation.flicker import SwapFlicker, hold_head_and_eye
+from models.evaluation.regions import RegionScorer
+from models.heads.regions import load_regions
 from models.metrics.vgg import WeightsError, load_lpips
 from models.runtime.renderer import CachedRenderer
 
@@ -66,6 +71,8 @@ class Arguments:
     """Cache ages in frames at 30 frames/s."""
     frames: int = 60
     """Number of frames, spread evenly over the split."""
+    minutes: float | None = None
+    """Stop after this time; the frames measured until then are spread over the split too."""
     swap_periods: tuple[int, ...] = (8, 20)
     """Durations of a refresh, in frames at 60 frames/s, to measure cache-swap flicker with."""
     vgg16: Path | None = None
@@ -80,16 +87,22 @@ class Arguments:
     """File for an image of some frames: truth, full render, warp and stale full render."""
 
 
-def main(arguments: Arguments) -> int:
-    """Evaluate. Returns the exit code."""
+def main(arguments: Arguments, advance: Callable[[float], None] | None = None) -> int:
+    """Evaluate. Returns the exit code.
+
+    Args:
+        arguments: What to evaluate.
+        advance: Called with the finished share, 0..1, in place of a progress bar.
+    """
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     try:
-        result, sheet = _measure(arguments)
+        result, sheet = _measure(arguments, advance)
     except (AvatarError, DatasetError, WeightsError, ValueError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 1
     _print_scores(result)
+    _print_regions(result)
     _print_swaps("recorded motion", result.swap)
     _print_swaps("only the expression changes", result.swap_still)
     line = {"split": arguments.split, "frames": result.frames, **result.to_json()}
@@ -101,15 +114,26 @@ def main(arguments: Arguments) -> int:
     return 0
 
 
-def _measure(arguments: Arguments) -> tuple[Evaluation, Image.Image]:
-    renderer = CachedRenderer(load_avatar(arguments.avatar), arguments.device)
+def _measure(
+    arguments: Arguments, advance: Callable[[float], None] | None
+) -> tuple[Evaluation, Image.Image]:
+    avatar = load_avatar(arguments.avatar)
+    renderer = CachedRenderer(avatar, arguments.device)
+    regions = load_regions(avatar.head, arguments.avatar / "head.npz")
     frames = SplitReader(arguments.dataset, arguments.split)
     measured = held_out_frames(
         frames, arguments.ages, arguments.frames, renderer.manifest.resolution
     )
     scorer, baseline = _scorer(arguments), _baseline(arguments, renderer.manifest.resolution)
-    with tqdm(total=len(measured), unit="frame") as bar:
-        result = evaluate(renderer, measured, scorer, baseline, bar.update)
+    with _Progress(len(measured), arguments.minutes, advance) as progress:
+        result = evaluate(
+            renderer,
+            measured,
+            scorer,
+            baseline,
+            None if regions is None else RegionScorer(regions),
+            progress,
+        )
     moving = state_sequences(frames)
     still = [hold_head_and_eye(states) for states in moving]
     periods = arguments.swap_periods
@@ -119,6 +143,30 @@ def _measure(arguments: Arguments) -> tuple[Evaluation, Image.Image]:
         swap_still=flicker(renderer, still, periods),
     )
     return result, _contact_sheet(renderer, measured)
+
+
+class _Progress:
+    """Reports each frame, and tells whether there is time for another."""
+
+    def __init__(
+        self, frames: int, minutes: float | None, advance: Callable[[float], None] | None
+    ) -> None:
+        self._bar = tqdm(total=frames, unit="frame", disable=advance is not None)
+        self._frames, self._advance, self._done = frames, advance, 0
+        self._ends_at = time.monotonic() + (inf if minutes is None else minutes * 60)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.close()
+
+    def __call__(self) -> bool:
+        self._done += 1
+        self._bar.update()
+        if self._advance is not None:
+            self._advance(self._done / self._frames)
+        return time.monotonic() < self._ends_at
 
 
 def _scorer(arguments: Arguments) -> Scorer:
@@ -166,6 +214,19 @@ def _change(full: Score, score: Score) -> str:
         f"{name.upper()} {(score[name] / full[name] - 1) * 100:+.1f} %" for name in ("psnr", "ssim")
     ]
     return "" if score is full else "   " + ", ".join(changes)
+
+
+def _print_regions(result: Evaluation) -> None:
+    """Print the PSNR of each region, one way to render in each row."""
+    if not result.regions:
+        return
+    print("PSNR by region; below the names, the share of the image that each covers")
+    print(f"{'':14}" + "".join(f"{name:>11}" for name in result.regions))
+    print(f"{'':14}" + "".join(f"{each.share:11.1%}" for each in result.regions.values()))
+    for way in next(iter(result.regions.values())).psnr:
+        label = "full render" if way == "full" else way.replace(" ", ", age ")
+        values = (f"{each.psnr[way]:11.2f}" for each in result.regions.values())
+        print(f"{label:14}" + "".join(values))
 
 
 def _print_swaps(motion: str, swaps: dict[int, SwapFlicker | None]) -> None:

@@ -71,7 +71,7 @@ class Preset:
 
 
 FULL = Preset((175, 10, 20), size=384, resolution=320, minutes=70, measured_frames=60)
-VIDEO = Preset((0, 0, 0), size=320, resolution=320, minutes=20, measured_frames=60)
+VIDEO = Preset((0, 0, 0), size=320, resolution=320, minutes=20, measured_frames=30)
 VIDEO_QUICK = Preset((0, 0, 0), size=192, resolution=192, minutes=1, measured_frames=8)
 """Of a video; its length gives the number of sequences."""
 QUICK = Preset((16, 2, 3), size=192, resolution=192, minutes=4, measured_frames=8)

@@ -135,7 +135,7 @@ def create_app(
         app.include_router(router)
     app.router.routes.extend((*docs_routes(), page))
     answer_errors(app)
-    app.openapi = partial(openapi, app)  # type: ignore[method-assign]
+    app.openapi = partial(openapi, app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 
 
@@ -153,6 +153,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
     """Return the settings of the pool."""
     return PoolSettings(
         devices=settings.device,
+        warp_in=settings.warp_in,
         workers=settings.workers,
         cores=settings.cores,
         threads=settings.threads,

@@ -36,6 +36,7 @@
     ├── DrainingError            the server ends once its viewers have left
     ├── NotReadyError            no worker is ready yet; worth trying again soon
     ├── StorageError             a recording or an avatar cannot be written or read
+    ├── UnequippedError          this installation lacks programs that the request needs
     ├── RenderError              the renderer failed at a job it had accepted
     └── SettingsError            the server cannot start with its settings
 
@@ -213,6 +214,10 @@ class NotReadyError(TelewarpError):
 
 class StorageError(TelewarpError):
     """A recording or an avatar cannot be written or read: a full disk, a missing right."""
+
+
+class UnequippedError(TelewarpError):
+    """This installation lacks programs that the request needs; the text says which."""
 
 
 class RenderError(TelewarpError):

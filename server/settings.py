@@ -1,35 +1,29 @@
 """Options of the server, from the command line or the environment, as one `Settings`.
 
-They are read once, in `server.__main__` or a test, and passed down from `create_app`.
+They are read once, in `server.command` or a test, and passed down from `create_app`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, LiteralString, TypeVar
+from typing import Literal, LiteralString
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
-from pydantic_settings import SettingsError as UnreadableSettingsError
+from pydantic_settings import SettingsConfigDict
 
+from server.access_settings import ROOT, AccessSettings, read_settings_of
 from server.encoding.codecs import parse_codecs
-from server.errors import SettingsError
-from server.logs import LogFormat
 from server.network.addresses import (
     CandidatePolicy,
     Reachability,
     is_loopback,
     parse_address,
-    parse_networks,
     parse_ports,
 )
 from server.network.ice_servers import IceServers, parse_urls
-from server.network.origins import parse_origins
-from server.protocol.messages import describe
 
-ROOT = Path(__file__).resolve().parent.parent
 _PARSERS: dict[str, tuple[Callable[[str], object], LiteralString]] = {
     "codecs": (parse_codecs, "expected h264 and vp8, or one of them, with a comma between"),
     "ice_servers": (parse_urls, "expected stun:HOST or turn:HOST addresses with commas between"),
@@ -38,96 +32,6 @@ _PARSERS: dict[str, tuple[Callable[[str], object], LiteralString]] = {
     "udp_ports": (parse_ports, "expected a range of ports such as 40000-40100"),
 }
 """Options with a syntax of their own: the function that parses them, and the error text."""
-
-
-class AccessSettings(BaseSettings):
-    """Options that a server and a router share: address, page, authentication, limits, log."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="TELEWARP_",
-        frozen=True,
-        cli_kebab_case=True,
-        cli_avoid_json=True,
-        cli_hide_none_type=True,
-        cli_implicit_flags=True,
-        cli_shortcuts={"port": "p"},
-    )
-
-    host: str = Field(
-        default="127.0.0.1", description="address to listen on; 0.0.0.0 for every network"
-    )
-    port: int = Field(
-        default=8000, ge=0, le=65535, description="port to listen on; 0 chooses a free one"
-    )
-    client: Path = Field(default=ROOT / "client_web", description="folder of the viewer page")
-    tokens: Path | None = Field(
-        default=None,
-        description="file of tokens, see scripts/make_token.py; required to serve other machines",
-    )
-    insecure: bool = Field(
-        default=False, description="serve other machines without tokens: every client may do all"
-    )
-    allowed_origins: str | None = Field(
-        default=None,
-        description="web pages of other origins that may use this server: https://a.example,..., *",
-    )
-    max_requests_per_s: float = Field(
-        default=100.0, gt=0, description="maximum requests per second of one client, on average"
-    )
-    max_connections: int = Field(
-        default=64, ge=1, description="maximum simultaneous requests and WebSockets of one client"
-    )
-    max_address_connections: int = Field(
-        default=512,
-        ge=1,
-        description="maximum TCP connections of one address; the oldest one without a request is "
-        "closed for a newer one",
-    )
-    trusted_proxies: str = Field(
-        default="",
-        description="proxies in front of this server, whose X-Forwarded-For and X-Forwarded-Proto "
-        "headers are believed: addresses and networks such as 127.0.0.1,10.0.0.0/8",
-    )
-    log_level: str = Field(
-        default="warning",
-        pattern="^(debug|info|warning|error)$",
-        description="debug, info, warning or error",
-    )
-    log_format: LogFormat = Field(
-        default="text", description="text for people, json for programs: one object per line"
-    )
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _check_proxies(cls, value: str) -> str:
-        try:
-            parse_networks(value)
-        except ValueError:
-            raise PydanticCustomError(
-                "form", "expected addresses and networks such as 127.0.0.1,10.0.0.0/8"
-            ) from None
-        return value
-
-    @field_validator("allowed_origins")
-    @classmethod
-    def _check_origins(cls, value: str | None) -> str | None:
-        try:
-            parse_origins(value or "")
-        except ValueError:
-            raise PydanticCustomError(
-                "form", "expected origins such as https://a.example,https://b.example:8443, or *"
-            ) from None
-        return value
-
-    @property
-    def proxies(self) -> tuple[str, ...]:
-        """Addresses and networks of proxies in front of this server."""
-        return parse_networks(self.trusted_proxies)
-
-    @property
-    def origins(self) -> tuple[str, ...]:
-        """Origins of other web pages that may use this server, as browsers write them."""
-        return parse_origins(self.allowed_origins or "")
 
 
 class Settings(AccessSettings):
@@ -146,6 +50,11 @@ class Settings(AccessSettings):
         default="auto",
         description="what warps on GPUs: triton (fused kernels), torch (slower), or auto: triton "
         "where it renders what torch does",
+    )
+    warp_in: Literal["auto", "thread", "process"] = Field(
+        default="auto",
+        description="where a device warps: in a thread of the server or in a process of its own; "
+        "auto: a thread for the CPU, a process for each GPU",
     )
     workers: int | None = Field(
         default=None,
@@ -390,9 +299,6 @@ class Settings(AccessSettings):
         return round(self.max_line_kb * 1e3)
 
 
-Kind = TypeVar("Kind", bound=BaseSettings)
-
-
 def read_settings(arguments: Sequence[str]) -> Settings:
     """Parse the server's command line and environment.
 
@@ -401,22 +307,3 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         SystemExit: On `--help` and on unknown options.
     """
     return read_settings_of(Settings, arguments)
-
-
-def read_settings_of(kind: type[Kind], arguments: Sequence[str]) -> Kind:
-    """Parse the command line and environment of a program with another settings class.
-
-    Args:
-        kind: The class, which names the options.
-        arguments: The command line without the program name.
-
-    Raises:
-        SettingsError: If a value is wrong; the text names it.
-        SystemExit: On `--help` and on unknown options.
-    """
-    try:
-        return CliApp.run(kind, list(arguments), cli_show_env_vars=False)
-    except ValidationError as exc:
-        raise SettingsError(describe(exc)) from exc
-    except UnreadableSettingsError as exc:
-        raise SettingsError(str(exc)) from exc

@@ -8,24 +8,43 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-PARALLEL = (
-    "tests/models/",
-    "tests/docker/",
-    "tests/scripts/test_importing_",
-    "tests/scripts/test_make_avatar",
-    "tests/scripts/test_making_an_avatar",
-    "tests/scripts/test_pack_avatar",
-    "tests/scripts/test_train",
-    "tests/server/auth/",
-    "tests/server/encoding/",
-    "tests/server/protocol/",
-    "tests/test_",
+SERIAL = (
+    "tests/browser/test_stages.py",
+    "tests/scripts/test_soak.py",
+    "tests/server/cluster/test_ray_cluster.py",
+    "tests/server/network/test_bad_wire.py",
+    "tests/server/sessions/test_registry.py",
+    "tests/server/sessions/test_view_sharing.py",
+    "tests/server/test_loop_blocks.py",
+    "tests/server/test_overload.py",
 )
-"""Paths of tests that depend neither on real time nor on an idle machine."""
+"""Paths of tests that measure times or rates, or load the machine so much that others fail."""
+
+LONGEST = (
+    "tests/models/runtime/",
+    "tests/browser/test_queue.py",
+    "tests/browser/test_networks.py",
+    "tests/browser/test_viewer.py",
+    "tests/scripts/test_m",
+    "tests/scripts/test_importing",
+    "tests/browser/",
+    "tests/server/cluster/",
+)
+"""Paths of the tests that take longest. They start first, so that both cores end together."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by their path, so that a new test of these folders needs nothing."""
+    """Mark tests by their path, so that a new file needs nothing, and order them."""
     for item in items:
-        if item.path.relative_to(ROOT).as_posix().startswith(PARALLEL):
+        if not _path(item).startswith(SERIAL):
             item.add_marker(pytest.mark.parallel)
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    path = _path(item)
+    return next((rank for rank, part in enumerate(LONGEST) if path.startswith(part)), len(LONGEST))
+
+
+def _path(item: pytest.Item) -> str:
+    return item.path.relative_to(ROOT).as_posix()

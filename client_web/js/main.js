@@ -6,6 +6,7 @@ import { createConnection } from "./app/connect.js";
 import { frameElements } from "./app/elements.js";
 import { saveFrames } from "./app/frame_export.js";
 import { openHeadView } from "./app/head_view_setup.js";
+import { openHeadset } from "./app/headset_setup.js";
 import { ImageDisplay } from "./app/image_display.js";
 import { followPage } from "./app/lifecycle.js";
 import { pageApi } from "./app/page_api.js";
@@ -54,6 +55,7 @@ const display = new ImageDisplay(elements, timers, {
   },
 });
 const headView = openHeadView(document, { publishing, telemetry, input, elements }, timers);
+const headset = openHeadset(document, { endpoint, display, telemetry, input, headView }, timers);
 const backdrop = new Backdrop(document, () => display.element);
 const avatar = new AvatarSetup(stream, base, life.signal, {
   ...{ orbit, face, controls, late, headWindow: headView.window },
@@ -88,7 +90,8 @@ const manager = createConnection(endpoint, {
 const statistics = new Statistics(document, { telemetry, state, display, session }, timers.now);
 const toolbar = new Toolbar(document, life.signal, {
   resetView: () => input.resetView(),
-  followEyes: () => headView.toggle(),
+  followEyes: () => headView.toggle("camera"),
+  followTilt: () => headView.toggle("tilt"),
   release: () => input.release(),
   mute: () => (publishing ?? voice)?.toggleMute(),
   saveFrames: () => saveFrames(document, telemetry.log, stream),
@@ -101,6 +104,7 @@ backdrop.start(life.signal);
 statistics.start();
 followPage(window, { manager, readToken, life });
 publishing?.watch(telemetry);
-const parts = { stream, telemetry, state, display, late, input, session, publishing, voice };
+const shown = { stream, telemetry, state, display, late, headset };
+const parts = { ...shown, input, session, publishing, voice };
 Object.defineProperty(window, "telewarp", { value: pageApi(parts, timers.now) });
 manager.run();

@@ -73,7 +73,7 @@ def save_avatar(folder: Path, avatar: Avatar) -> None:
 
     Args:
         folder: Created if missing.
-        avatar: What to write.
+        avatar: The avatar to write.
     """
     folder.mkdir(parents=True, exist_ok=True)
     networks = avatar.networks

@@ -111,7 +111,7 @@ def fit_frame(
         observed: (n, 2) pixels.
         weights: Of landmarks and prior.
         camera: The camera.
-        start: Where to start.
+        start: Initial values.
         prior: (E,) coefficients that are likely.
         rounds: Gauss-Newton steps.
     """

@@ -1,8 +1,11 @@
-"""Fits the hulls of hair and clothes to mattes: few numbers, by the overlap of outlines."""
+"""Fits the hulls of hair and clothes to mattes: few numbers, by the overlap of outlines.
+
+Hair first, then the body: each has few parameters, and the outlines of both hardly meet.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -10,19 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from models.capture.shape_space import BASE
 from models.contract.frame_state import FrameState
 from models.geometry import rasterizer_numba
 from models.geometry.gbuffer import pose_geometry
 from models.geometry.head import Head
 from models.heads.meshes import Floats, smoothstep
 from models.heads.parts import MASKS
-from models.heads.source import HAIR_CENTRE
+from models.heads.source import HAIR_CENTRE, above_collar
 from models.studio.materials import MATERIALS
 
 FIT_SIZE = 160
 """Rows and columns of the mattes that are compared."""
 MATTES = 16
-_EVALUATIONS = 700
+_EVALUATIONS = 350
+"""Of the hair, and again of the body."""
 _FIRST_STEP = 0.8
 """Size of the first simplex, in units of the parameters."""
 _RIDGE = 5e-4
@@ -33,7 +38,9 @@ _HAIR_STARTS = (-0.002, 0.03)
 """Metres above the hairline between which the hair begins to follow the fit."""
 _SHOULDER_FROM_M, _SHOULDER_M = 0.05, 0.08
 """Distance from the middle where shoulders begin, and over which they do."""
-_HAIR_PARAMETERS, _BODY_PARAMETERS = 5, 4
+_BODY_STARTS_M = 0.07
+"""Below the collar's plane the body follows the fit in full; at the plane it meets the neck."""
+_HAIR_PARAMETERS, _BODY_PARAMETERS = 5, 6
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,8 @@ class Deformable:
     cloth: NDArray[np.bool_]
     """(V,) vertices of clothes."""
     above_hairline: Floats
+    """(V,) metres."""
+    below_collar: Floats
     """(V,) metres."""
 
 
@@ -68,31 +77,50 @@ def deformable(arrays: dict[str, NDArray[Any]]) -> Deformable:
         marked[material] = np.zeros(len(arrays["neutral"]), bool)
         marked[material][faces] = True
     above = arrays["masks"][:, MASKS.index("hair")].astype(np.float64)
-    return Deformable(arrays["neutral"].astype(np.float64), marked["hair"], marked["cloth"], above)
+    verts = arrays["neutral"].astype(np.float64)
+    return Deformable(verts, marked["hair"], marked["cloth"], above, -above_collar(verts, BASE))
 
 
-def moved(part: Deformable, parameters: Floats) -> Floats:
-    """Return (V, 3) the vertices for the parameters of hair and body.
+def with_hair_moved(part: Deformable, hair: Floats) -> Floats:
+    """Return (V, 3) the vertices for the parameters of the hair.
 
     Args:
         part: The head.
-        parameters: (9,): of the hair, its distance from the skull in all directions, upwards, to
-            the left, above (again, for a flat top) and to the front; of the body, the width of the
-            shoulders, their height in the middle, their slope and their distance to the front.
+        hair: (5,) its distance from the skull in all directions, upwards, to the left, above
+            (again, for a flat top) and to the front.
     """
-    hair, body = parameters[:_HAIR_PARAMETERS], parameters[_HAIR_PARAMETERS:]
     verts = part.verts.copy()
     offset = verts[part.hair] - HAIR_CENTRE
     out = offset / np.linalg.norm(offset, axis=1, keepdims=True)
     shapes = np.stack([np.ones(len(out)), out[:, 1], out[:, 0], out[:, 1] ** 2, out[:, 2]], axis=1)
     begins = smoothstep(*_HAIR_STARTS, part.above_hairline[part.hair])
     verts[part.hair] += out * (shapes @ hair * _HAIR_UNIT_M * begins)[:, None]
+    return verts
+
+
+def with_body_moved(part: Deformable, body: Floats) -> Floats:
+    """Return (V, 3) the vertices for the parameters of the body.
+
+    Args:
+        part: The head.
+        body: (6,) width of the shoulders, height of the body below the neck, slope of the
+            shoulders, their distance to the front, how much higher the left one is, and how far the
+            body lies to the left.
+    """
+    verts = part.verts.copy()
     points = verts[part.cloth]
     outer = smoothstep(0.0, 1.0, (np.abs(points[:, 0]) - _SHOULDER_FROM_M) / _SHOULDER_M)
-    points[:, 0] *= 1 + body[0] * outer
-    points[:, 1] += (body[1] + 2 * body[2] * outer) * _BODY_UNIT_M
-    points[:, 2] += body[3] * outer * _BODY_UNIT_M
-    verts[part.cloth] = points
+    below = smoothstep(0.0, _BODY_STARTS_M, part.below_collar[part.cloth])
+    left = np.sign(points[:, 0]) * outer
+    shift = np.stack(
+        [
+            points[:, 0] * outer * body[0] / _BODY_UNIT_M + body[5],
+            body[1] + 2 * body[2] * outer + body[4] * left,
+            body[3] * outer,
+        ],
+        axis=1,
+    )
+    verts[part.cloth] += shift * below[:, None] * _BODY_UNIT_M
     return verts
 
 
@@ -115,28 +143,37 @@ def fit_hull(
 
     Args:
         head: The head.
-        part: What moves of it.
+        part: The part that moves.
         states: Of frames.
         mattes: Where the person covers these frames, square.
     """
 
-    def mismatch(parameters: Floats) -> float:
-        shaped = replace(head, neutral=moved(part, parameters).astype(np.float32))
+    def mismatch(verts: Floats) -> float:
+        shaped = replace(head, neutral=verts.astype(np.float32))
         shares = [
             (outline(shaped, state, len(matte)) != matte).sum() / max(1, matte.sum())
             for state, matte in zip(states, mattes, strict=True)
         ]
         return float(np.mean(shares))
 
-    def cost(parameters: Floats) -> float:
-        return mismatch(parameters) + _RIDGE * float((parameters**2).sum())
+    before = mismatch(part.verts)
+    for move, count in ((with_hair_moved, _HAIR_PARAMETERS), (with_body_moved, _BODY_PARAMETERS)):
+        part = replace(part, verts=_best(part, move, count, mismatch))
+    return HullFit(part.verts, before, mismatch(part.verts))
 
-    start = np.zeros(_HAIR_PARAMETERS + _BODY_PARAMETERS)
-    simplex = np.vstack([start, start + _FIRST_STEP * np.eye(len(start))])
-    best = minimize(
-        cost,
-        start,
-        method="Nelder-Mead",
-        options={"maxfev": _EVALUATIONS, "initial_simplex": simplex},
-    ).x
-    return HullFit(moved(part, best), mismatch(start), mismatch(best))
+
+def _best(
+    part: Deformable,
+    move: Callable[[Deformable, Floats], Floats],
+    count: int,
+    mismatch: Callable[[Floats], float],
+) -> Floats:
+    """Return the vertices (V, 3) for the best of `count` parameters."""
+
+    def cost(parameters: Floats) -> float:
+        return mismatch(move(part, parameters)) + _RIDGE * float((parameters**2).sum())
+
+    start = np.zeros(count)
+    simplex = np.vstack([start, start + _FIRST_STEP * np.eye(count)])
+    options = {"maxfev": _EVALUATIONS, "initial_simplex": simplex, "fatol": 1e-5}
+    return move(part, minimize(cost, start, method="Nelder-Mead", options=options).x)

@@ -36,7 +36,7 @@ from models.capture.stages import Advance
 from models.capture.start import write_start
 from models.capture.texture import Unwrapped
 from models.capture.tracker import Track
-from models.capture.weights import PixelWeights
+from models.capture.weights import pixel_weights
 from models.capture.world import World, place_world
 from models.contract.frame_state import FrameState
 from models.data.dataset import (
@@ -48,6 +48,7 @@ from models.data.dataset import (
     write_frame,
 )
 from models.geometry.head import Head, load_head
+from models.heads.regions import HeadRegions
 
 Bytes = NDArray[np.uint8]
 
@@ -165,12 +166,11 @@ class ImagingStages:
 
     def _head_sheet(self, head: Head, arrays: dict[str, NDArray[Any]]) -> None:
         frames = np.load(self.folder / "frames.npy", mmap_mode="r")
-        poses, weights = load_poses(self._poses), PixelWeights(head, arrays)
+        poses, regions = load_poses(self._poses), HeadRegions(head, arrays)
         images = []
         for n in sheet_frames(np.nonzero(poses.usable)[0].tolist()):
-            triangle = weights.triangles(self.world.state(poses.pose(n)), self.size)
-            part = np.where(triangle >= 0, arrays["materials"][np.maximum(triangle, 0)], 255)
-            images.append(with_edges(np.array(frames[n]), part))
+            shown = regions.shown(self.world.state(poses.pose(n)), self.size)
+            images.append(with_edges(np.array(frames[n]), shown))
         save_sheet(images, self.folder / "sheets" / "head.jpg")
 
     def dataset(self, advance: Advance) -> None:
@@ -193,7 +193,7 @@ class ImagingStages:
                 f"Only {usable.sum()} of {self.clip.count} frames show the body alone, in pieces "
                 "too short to learn from; film again without hands in front of it."
             )
-        self._write_dataset(scene, PixelWeights(head, arrays), splits, advance)
+        self._write_dataset(scene, HeadRegions(head, arrays), splits, advance)
         write_start(self.prior, scene.unwrapped(np.nonzero(usable)[0].tolist()), self.out / "init")
         hidden = len(scene.usable) - int(usable.sum())
         advance(1.0, f"{hidden} frames with hands or other things before the body are left out")
@@ -201,7 +201,7 @@ class ImagingStages:
     def _write_dataset(
         self,
         scene: _Scene,
-        weights: PixelWeights,
+        regions: HeadRegions,
         splits: dict[str, list[list[int]]],
         advance: Advance,
     ) -> None:
@@ -215,7 +215,7 @@ class ImagingStages:
             create_split(part / split, states, self.size, weighted=True)
             for index, n in enumerate(n for sequence in sequences for n in sequence):
                 state, rgb, coverage = scene.frame(n)
-                weight = weights.weights(state, coverage)
+                weight = pixel_weights(regions, state, coverage)
                 write_frame(part / split, index, rgb, coverage, weight)
                 done += 1
                 advance(0.5 + 0.45 * done / total, "")

@@ -61,7 +61,7 @@ BASE = Recipe(
     rest={},
     hair=HAIR_CUTS["short"],
     look=Appearance(),
-    neckline="crew",
+    neckline="painted",
     collar_drop_mm=14.0,
 )
 

@@ -20,6 +20,7 @@ from models.contract.images import RgbImage
 from models.data.dataset import SplitReader
 from models.data.samples import image_tensor
 from models.evaluation.flicker import SwapFlicker, double_rate, measure_swaps, play
+from models.evaluation.regions import RegionScore, RegionScorer
 from models.metrics.image_quality import psnr, ssim
 from models.metrics.vgg import Lpips
 from models.runtime.renderer import CachedRenderer
@@ -68,6 +69,8 @@ class Evaluation:
     """By duration of a refresh in frames at 60 frames/s; None where no sequence is long enough."""
     swap_still: dict[int, SwapFlicker | None] = field(default_factory=dict)
     """The same with head pose and view held still."""
+    regions: dict[str, RegionScore] = field(default_factory=dict)
+    """By name of the region; none for heads that do not tell their regions."""
 
     def loss_percent(self) -> dict[int, Score]:
         """Return the loss of PSNR and SSIM of the warp against the full render, percent, by age."""
@@ -85,6 +88,10 @@ class Evaluation:
             "loss_percent": {
                 str(age): {name: round(value, 2) for name, value in score.items()}
                 for age, score in self.loss_percent().items()
+            },
+            "regions": {
+                name: {"share": round(score.share, 4), "psnr": _rounded(score.psnr)}
+                for name, score in self.regions.items()
             },
         }
 
@@ -157,7 +164,8 @@ def evaluate(
     measured: Sequence[HeldOutFrame],
     scorer: Scorer,
     baseline: Baseline | None = None,
-    advance: Callable[[], object] = lambda: None,
+    regions: RegionScorer | None = None,
+    advance: Callable[[], bool] = lambda: True,
 ) -> Evaluation:
     """Measure everything except flicker.
 
@@ -166,26 +174,39 @@ def evaluate(
         measured: Frames, all with the same ages.
         scorer: Computes the metrics.
         baseline: Baseline of the same size as the avatar, optional.
-        advance: Called after each frame.
+        regions: Measures regions too, optional.
+        advance: Called after each frame; returns whether there is time for another. The frames that
+            were measured until then are spread over all.
     """
     scores: dict[str, list[Score]] = defaultdict(list)
     cache = renderer.allocate_cache()
-    for frame in measured:
-        for name, image in _render_each_way(renderer, frame, cache):
-            scores[name].append(scorer(image, frame.truth))
+    for number in spread_order(len(measured)):
+        frame = measured[number]
+        images = dict(_render_each_way(renderer, frame, cache))
         if baseline is not None:
-            image = baseline.image(frame.state, frame.previous)
-            scores["baseline"].append(scorer(image, frame.truth))
-        advance()
+            images["baseline"] = baseline.image(frame.state, frame.previous)
+        for name, image in images.items():
+            scores[name].append(scorer(image, frame.truth))
+        if regions is not None:
+            regions.add(frame.state, images, frame.truth)
+        if not advance():
+            break
     means = {name: _mean(values) for name, values in scores.items()}
     ages = list(measured[0].older)
     return Evaluation(
-        frames=len(measured),
+        frames=len(scores["full"]),
         full=means["full"],
         warp={age: means[f"warp {age}"] for age in ages},
         stale={age: means[f"stale {age}"] for age in ages},
         baseline=means.get("baseline"),
+        regions=regions.scores() if regions is not None else {},
     )
+
+
+def spread_order(count: int) -> list[int]:
+    """Return 0..count-1 in an order whose every beginning is spread over all of them."""
+    digits = max(1, (count - 1).bit_length())
+    return sorted(range(count), key=lambda index: int(f"{index:0{digits}b}"[::-1], 2))
 
 
 def flicker(

@@ -16,12 +16,15 @@ from models.contract.frame_state import FloatArray, FrameState
 from models.geometry import rasterizer, rasterizer_numba
 from models.geometry.camera import focal_px, quaternion_to_matrix
 from models.geometry.head import Head, vertex_normals
+from models.geometry.silhouettes import COVER_MAX
+from models.geometry.silhouettes import blend_edges as blend_edges_plain
+from models.geometry.silhouettes_numba import allocate_edges, blend_edges
 from models.geometry.surface_points import VisiblePoints, find_visible_points, screen_points
 
 SURFACE_CHANNELS = 8
 """Soft coverage, normal (3), reflection vector (3), cosine: the channels of `GBuffer.surface`."""
-SOFT_MAX = 16
-"""Sum of the weights of the 3x3 tent filter (1 2 1 by 1 2 1) that softens coverage."""
+SOFT_MAX = 16 * COVER_MAX
+"""Greatest soft coverage: a 3x3 tent filter (1 2 1 by 1 2 1) of cover."""
 _TINY = 1e-12
 """Least length that a vector is divided by: degenerate normals become 0, not NaN."""
 
@@ -40,6 +43,8 @@ class GBuffer(NamedTuple):
     """Surface points of the same window, at half resolution."""
     points: FloatArray
     """(V, 3) vertices on screen in the whole image, as `screen_points` returns them."""
+    blend: NDArray[np.uint8]
+    """(H, W) how pixels mix at silhouettes, as `EdgeBlends.blend`."""
 
 
 class Geometry(NamedTuple):
@@ -60,8 +65,10 @@ class RasterizedHead(NamedTuple):
 
     triangle: NDArray[np.int32]
     """(H, W) visible triangles, -1 off the head."""
+    blend: NDArray[np.uint8]
+    """(H, W) how pixels mix at silhouettes, as `EdgeBlends.blend`."""
     soft: NDArray[np.uint8]
-    """(H, W) their softened coverage, see `soften_rows`."""
+    """(H, W) softened cover, see `soften_rows`."""
     geometry: Geometry
     head: Head
     """Gives the topology."""
@@ -126,10 +133,12 @@ def render_gbuffer(
     top, left, height, width = window or Window(0, 0, size, size)
     uv = np.zeros((height, width, 2), np.float32)
     surface = np.zeros((height, width, SURFACE_CHANNELS), np.float32)
-    soft = np.zeros((size, size), np.uint8)
+    edges, soft = allocate_edges(size), np.zeros((size, size), np.uint8)
+    blend_edges(head.edges, head.faces, geometry.xy, geometry.inverse_depth, *fragments, edges)
     # Softened before cropping: pixels at the edge of a window need their neighbours outside of it.
-    soften_rows(fragments.triangle, 0, size, soft)
-    surface[..., 0] = soft[top : top + height, left : left + width] / np.float32(SOFT_MAX)
+    soften_rows(edges.cover, 0, size, soft)
+    crop = np.s_[top : top + height, left : left + width]
+    surface[..., 0] = soft[crop] / np.float32(SOFT_MAX)
     _resolve(
         fragments.triangle, *geometry, head.faces, head.uvs, head.uv_faces, top, left, uv, surface
     )
@@ -139,14 +148,16 @@ def render_gbuffer(
     # The window starts at an even row and column, so no 2x2 pixels straddle its edge.
     half = np.s_[top // 2 : (top + height) // 2, left // 2 : (left + width) // 2]
     points = screen_points(geometry.xy, geometry.inverse_depth)
-    return GBuffer(uv, surface, VisiblePoints(visible.corners[half], visible.weights[half]), points)
+    visible = VisiblePoints(visible.corners[half], visible.weights[half])
+    return GBuffer(uv, surface, visible, points, edges.blend[crop])
 
 
 def render_gbuffer_plain(head: Head, state: FrameState, size: int) -> GBuffer:
     """Rasterize the whole image with the plain rasterizer, as a reference for `render_gbuffer`."""
     verts = head.pose(state)
     xy, inverse_depth = rasterizer.project(verts, state, size, size)
-    triangle = rasterizer.rasterize(xy, inverse_depth, head.faces, size, size).triangle
+    fragments = rasterizer.rasterize(xy, inverse_depth, head.faces, size, size)
+    triangle = fragments.triangle
     weights = rasterizer.barycentrics(triangle, xy, inverse_depth, head.faces)[..., None]
     mask = triangle >= 0
     normals = vertex_normals(verts, head.faces)
@@ -159,8 +170,9 @@ def render_gbuffer_plain(head: Head, state: FrameState, size: int) -> GBuffer:
     reflection = 2 * facing * normal - to_eye
     directions = np.concatenate([normal, reflection, facing], axis=-1)
     covered = mask[..., None]
+    blend, cover = blend_edges_plain(head.edges, head.faces, xy, inverse_depth, fragments)
     # "edge", because a head that leaves the image has no outline at the image's edge.
-    padded = np.pad(mask.astype(float), 1, mode="edge")
+    padded = np.pad(cover.astype(float), 1, mode="edge")
     across = padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]
     soft = (across[:-2] + 2 * across[1:-1] + across[2:]) / SOFT_MAX
     surface = np.concatenate([soft[..., None], np.where(covered, directions, 0)], axis=-1)
@@ -171,6 +183,7 @@ def render_gbuffer_plain(head: Head, state: FrameState, size: int) -> GBuffer:
         surface.astype(np.float32),
         VisiblePoints(corners.astype(np.int32), first_weights.astype(np.float32)),
         screen_points(xy, inverse_depth),
+        blend,
     )
 
 
@@ -200,30 +213,24 @@ def _unit(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 @njit(cache=True, nogil=True)
-def soften_rows(
-    triangle: NDArray[np.int32], top: int, bottom: int, soft: NDArray[np.uint8]
-) -> None:
-    """Blur the coverage mask with a 3x3 tent filter.
+def soften_rows(cover: NDArray[np.uint8], top: int, bottom: int, soft: NDArray[np.uint8]) -> None:
+    """Blur the cover of pixels with a 3x3 tent filter.
 
-    Networks need it to render smooth outlines: the centre of a pixel being covered does not tell
-    how far away the outline is, the number of covered neighbours does.
+    Networks need it to render smooth outlines: the cover of a pixel tells how far away the outline
+    is only where it passes through that pixel, the cover of its neighbours tells it further away.
 
     Args:
-        triangle: (H, W) visible triangles, -1 off the head. One row beyond either end is read.
+        cover: (H, W) of `EdgeBlends.cover`. One row beyond either end is read.
         top: The first row.
         bottom: The row after the last.
         soft: (H, W) filled in these rows with 0..`SOFT_MAX`.
     """
-    height, width = triangle.shape
+    height, width = cover.shape
     column = np.zeros(width + 2, np.uint8)
     for y in range(top, bottom):
         above, below = max(y - 1, 0), min(y + 1, height - 1)
         for x in range(width):
-            column[x + 1] = (
-                np.uint8(triangle[above, x] >= 0)
-                + 2 * np.uint8(triangle[y, x] >= 0)
-                + np.uint8(triangle[below, x] >= 0)
-            )
+            column[x + 1] = cover[above, x] + 2 * cover[y, x] + cover[below, x]
         # Repeated, because a head that leaves the image has no outline at the image's edge.
         column[0], column[width + 1] = column[1], column[width]
         for x in range(width):

@@ -6,7 +6,7 @@ Head files are written by `scripts/bake_head.py` and `scripts/import_head.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from models.contract.frame_state import FloatArray, FrameState
 from models.contract.shown_text import shown
 from models.geometry.camera import quaternion_to_matrix, rotation_vector_to_quaternion
 from models.geometry.jaw import FreeJaw
+from models.geometry.mesh_edges import MeshEdges, find_mesh_edges
 from models.geometry.npz import is_moderate, is_numeric, length, read_npz
 
 IntArray = NDArray[np.int32]
@@ -85,6 +86,12 @@ class Head:
     """(3,) rotation vector of the jaw at `jawOpen` = 1, radians."""
     free_jaw: FreeJaw | None = None
     """For heads whose jaw has three degrees of freedom; replaces `jaw_open_axis`."""
+    edges: MeshEdges = field(init=False)
+    """Of `faces`."""
+
+    def __post_init__(self) -> None:
+        """Find the edges of the mesh, once for all frames."""
+        object.__setattr__(self, "edges", find_mesh_edges(self.faces))
 
     @property
     def neck(self) -> FloatArray:
@@ -120,6 +127,8 @@ class Head:
         if self.free_jaw is None:
             return JointPose(rotations, centres, np.zeros(0, np.float32))
         rotations[0] = self.free_jaw.rotation(expression)
+        # Pose correctives are linear in the rotation matrix minus identity (SMPL, Loper et al.
+        # 2015; FLAME does the same).
         jaw_feature = (rotations[0] - np.eye(3, dtype=np.float32)).reshape(-1)
         centres = centres.copy()  # a view of this head's own joints
         centres[0] += self.free_jaw.shift(expression)
@@ -219,6 +228,7 @@ def _to_world(
         turned_neck = np.float32(0)
         for j in range(3):
             turned_neck += rotation[k, j] * neck[j]
+        # How far the base of the neck moves: the body follows it without turning.
         shift = turned_neck + translation[k] - neck[k]
         for v in range(verts.shape[0]):
             head = translation[k]
@@ -300,6 +310,7 @@ def load_head(path: Path) -> Head:
         uvs=np.ascontiguousarray(arrays["uvs"], np.float32),
         uv_faces=np.ascontiguousarray(arrays["uv_faces"], np.int32),
         expression_names=tuple(str(name) for name in arrays["expression_names"]),
+        # Flat, so that `_blend` adds a coefficient's deltas in one loop.
         deltas=arrays["deltas"].astype(np.float32).reshape(len(arrays["deltas"]), vertices * 3),
         joint_positions=np.ascontiguousarray(arrays["joint_positions"], np.float32),
         weights=np.ascontiguousarray(arrays["weights"], np.float32),

@@ -29,7 +29,7 @@ def read_npz(path: Path, names: Collection[str]) -> dict[str, NDArray[Any]]:
 
     Args:
         path: The file.
-        names: What to read where it is there.
+        names: Arrays to read; missing ones are left out.
 
     Raises:
         ValueError: If it is no such file, or its arrays are larger than `MAX_BYTES`.

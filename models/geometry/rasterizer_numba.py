@@ -72,7 +72,7 @@ def _project(
     height: float,
     width: float,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Do what `project` says, for a camera given by its matrices."""
+    """`project` for a camera given by its matrices."""
     # In float64, because snapped positions must equal those of the reference rasterizer.
     count = verts.shape[0]
     xy = np.zeros((count, 2), np.int64)
@@ -82,6 +82,8 @@ def _project(
         x = rotation[0, 0] * px + rotation[0, 1] * py + rotation[0, 2] * pz + translation[0]
         y = rotation[1, 0] * px + rotation[1, 1] * py + rotation[1, 2] * pz + translation[1]
         z = rotation[2, 0] * px + rotation[2, 1] * py + rotation[2, 2] * pz + translation[2]
+        # Cameras look along -Z; a vertex nearer than that keeps 1/depth = 0, which culls its
+        # triangles.
         if -z <= NEAR_M:
             continue
         inverse[v] = -1.0 / z

@@ -104,6 +104,7 @@ def _fill_visible_points(
             y, x, count = first_covered(triangle, hy, hx)
             if count:
                 f = triangle[y, x]
-                corners[hy, hx] = faces[f]
+                for k in range(3):  # the assignment of a row takes numba 4 s longer to compile
+                    corners[hy, hx, k] = faces[f, k]
                 a, b, c = corner_weights(x, y, f, xy, inverse_depth, faces)
                 weights[hy, hx, 0], weights[hy, hx, 1], weights[hy, hx, 2] = a, b, c

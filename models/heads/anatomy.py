@@ -12,8 +12,7 @@ import numpy as np
 
 from models.heads.gltf_file import MeshFileError
 from models.heads.holes import find_loops, perimeter, weld
-from models.heads.mesh_files import Mesh
-from models.heads.meshes import Floats, Ints, fit_sphere
+from models.heads.meshes import Floats, Ints, Mesh, fit_sphere
 
 MATERIAL_WORDS = (
     ("lash", ("lash",)),

@@ -1,22 +1,23 @@
-"""Models a jumper with a collar, so that the head does not float.
+"""Models a jumper with or without a collar, so that the head does not float.
 
 Distances are metres; those without a source are chosen by eye on renders.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from math import pi
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.heads.meshes import Floats, Ints, relax, smooth_normals, triangulate
+from models.heads.meshes import Floats, Ints, relax, smooth_normals, smoothstep, triangulate
 from models.heads.parts import Part, joint_weights, rigid_part, source_part
 from models.heads.recipe import Neckline, Recipe
 from models.heads.source import Source, above_collar, collar_height
 
-_PROFILES: dict[Neckline, list[tuple[float, float]]] = {
+_PROFILES: Mapping[Neckline, list[tuple[float, float]]] = {
     # metres above the collar's plane, and outwards from the skin
     "rolled": [
         (-0.036, 0.001),
@@ -41,24 +42,61 @@ NECK_AXIS = np.array([0.0, 0.0, -0.085])
 """A point on the axis of the neck, around which the collar is laid."""
 _CLOTH_M = 0.0045
 """How far the jumper stands off the skin."""
+_TORSO_SMOOTH_M = (0.01, 0.06)
+"""Below the collar's plane, between which a torso without collar turns into cloth."""
 _SEGMENTS = 32
 """Of the collar, around the neck."""
 _SMOOTHING = np.array([1, 4, 6, 4, 1]) / 16
 """Binomial weights along the rings of the collar, which follow the coarse mesh otherwise."""
 
 
+def above_clothes(source: Source) -> NDArray[np.bool_]:
+    """Return (Q,) which quads of the body clothes leave bare.
+
+    A collar covers the edge of the skin; without one the skin ends exactly where the cloth begins.
+    """
+    above = above_collar(source.verts, source.recipe)[source.quads["body"]]
+    bare: NDArray[np.bool_] = above.mean(1) > 0 if _is_painted(source) else above.max(1) > -0.016
+    return bare
+
+
 def cloth_parts(source: Source) -> list[Part]:
-    """Return a jumper, the surface of the torso pushed outwards, and a ribbed collar."""
+    """Return a jumper, the surface of the torso, and a ribbed collar unless it is painted."""
+    return [_torso(source)] if _is_painted(source) else [_jumper(source), collar_part(source)]
+
+
+def _is_painted(source: Source) -> bool:
+    return source.recipe.neckline == "painted"
+
+
+def _torso(source: Source) -> Part:
+    """Return the torso below the neck, which continues the neck's surface without a step.
+
+    It moves with the neck's own weights, and is smoothed and pushed outwards like cloth only
+    further down, so that it meets the skin in every pose.
+    """
+    torso = _cut(source, ~above_clothes(source))
+    below = -above_collar(torso.verts, source.recipe)
+    amount = smoothstep(*_TORSO_SMOOTH_M, below)
+    smooth = relax(torso.verts, torso.faces, 4, 0.5 * amount)
+    push = smooth_normals(smooth, torso.faces) * _CLOTH_M * amount[:, None]
+    return replace(torso, verts=smooth + push, masks=torso.masks * 0)
+
+
+def _cut(source: Source, chosen: NDArray[np.bool_]) -> Part:
+    """Return the chosen quads (Q,) of the body, down and out to where no view shows their hem."""
     quads, uv_quads = source.quads["body"], source.uv_quads["body"]
     points = source.verts[quads]
-    # Down and out to where no view of the training data shows its hem.
-    keep = above_collar(source.verts, source.recipe)[quads].min(1) < -0.004
     aside = np.abs(points[..., 0]).max(1)
-    keep &= (points[..., 1].min(1) > np.where(aside > 0.16, -0.56, -0.37)) & (aside < 0.56)
+    keep = chosen & (points[..., 1].min(1) > np.where(aside > 0.16, -0.56, -0.37)) & (aside < 0.56)
     keep &= (points[..., 1].max(1) > -0.2) | _ever_seen(points)
-    jumper = source_part(
-        source, "cloth", "cloth", quads[keep], uv_quads[keep], source.uvs * [1, -1]
-    )
+    return source_part(source, "cloth", "cloth", quads[keep], uv_quads[keep], source.uvs * [1, -1])
+
+
+def _jumper(source: Source) -> Part:
+    """Return the torso below the collar, pushed outwards."""
+    above = above_collar(source.verts, source.recipe)[source.quads["body"]]
+    jumper = _cut(source, above.min(1) < -0.004)
     # Where the collar's plane cuts through a quad it ends at the plane, not above.
     top = collar_height(jumper.verts[:, 2], source.recipe) - 0.004
     jumper.verts[:, 1] = np.minimum(jumper.verts[:, 1], top)
@@ -66,10 +104,9 @@ def cloth_parts(source: Source) -> list[Part]:
     smooth = relax(jumper.verts, jumper.faces, 4, np.full(len(jumper.verts), 0.5))
     weights = joint_weights(np.ones(len(push)))
     empty = np.zeros_like(jumper.deltas)
-    jumper = replace(
+    return replace(
         jumper, verts=smooth + push, weights=weights, deltas=empty, masks=jumper.masks * 0
     )
-    return [jumper, collar_part(source)]
 
 
 def _ever_seen(quads: Floats) -> NDArray[np.bool_]:

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from models.heads.clothes import above_clothes
 from models.heads.meshes import Floats, uv_islands
 from models.heads.parts import Part, joint_weights, source_part
-from models.heads.source import Source, above_collar, above_hairline
+from models.heads.source import Source, above_hairline
 from models.heads.teeth import teeth_part
 
 _SOCKET_QUADS = 293
@@ -30,9 +31,7 @@ def skin_parts(source: Source) -> list[Part]:
     middle = source.verts[quads].mean(1)
     hair = above_hairline(source.verts, source.recipe.hair)[quads].min(1)
     ear = source.masks["ears"][quads].max(1) > 0.3
-    shown = (above_collar(source.verts, source.recipe)[quads].max(1) > -0.016) & (
-        (hair < 0.007) | ear
-    )
+    shown = above_clothes(source) & ((hair < 0.007) | ear)
     nose = np.argmax(
         np.where(np.abs(middle[:, 0]) < 0.02, middle[:, 2], -1) - np.abs(middle[:, 1] + 0.03)
     )

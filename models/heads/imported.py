@@ -28,8 +28,8 @@ from models.heads.anatomy import Anatomy, find_anatomy, fit_jaw, part_material
 from models.heads.eyes import eyeball
 from models.heads.gltf_file import MeshFileError
 from models.heads.holes import patch
-from models.heads.mesh_files import Mesh, read_mesh
-from models.heads.meshes import Floats, Ints, smooth_normals, smoothstep
+from models.heads.mesh_files import read_mesh
+from models.heads.meshes import Floats, Ints, Mesh, smooth_normals, smoothstep
 from models.heads.occlusion import occlusion
 from models.heads.orientation import turn_upright
 from models.heads.parts import JOINTS, MASKS, Part, joined_geometry, joint_weights, rigid_part

@@ -5,7 +5,6 @@ Vertices keep the order of the file, so that a publisher can send the vertices o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,27 +16,11 @@ from models.geometry.unwrap import unroll
 from models.heads.glb import Primitive, read_glb
 from models.heads.gltf_accessors import MAX_VALUES
 from models.heads.gltf_file import MeshFileError
-from models.heads.meshes import Floats, Ints
-from models.heads.obj_file import ObjFile, read_obj_file
+from models.heads.meshes import Floats, Ints, Mesh
+from models.heads.obj_file import read_obj_file
 
 _IMAGE_TEXELS = 1024
 """Rows and columns of the joined base colour image."""
-
-
-@dataclass
-class Mesh:
-    """Triangles of one file."""
-
-    verts: Floats  # (V, 3)
-    faces: Ints  # (F, 3)
-    uvs: Floats | None  # (T, 2), v downwards
-    uv_faces: Ints | None  # (F, 3)
-    part_names: list[str]
-    """Names of the parts in the file."""
-    parts: Ints  # (F,) index into part_names
-    deltas: dict[str, FloatArray] = field(default_factory=dict)  # (V, 3) by name
-    image: NDArray[np.uint8] | None = None
-    """(h, w, 4) sRGB base colour and whether there is one (0 or 255), laid out by `uvs`."""
 
 
 def read_mesh(path: Path) -> Mesh:
@@ -50,7 +33,7 @@ def read_mesh(path: Path) -> Mesh:
         case ".glb" | ".gltf":
             return _join(path, read_glb(path))
         case ".obj":
-            return _from_obj(read_obj_file(path))
+            return read_obj_file(path)
     raise MeshFileError(f"{path} must be a .glb, .gltf or .obj file")
 
 
@@ -121,14 +104,3 @@ class _Cells:
                 part[..., :3] = np.array(Image.fromarray(primitive.image).resize((texels, texels)))
                 part[..., 3] = 255
         return joined if joined[..., 3].any() else None
-
-
-def _from_obj(file: ObjFile) -> Mesh:
-    return Mesh(
-        verts=file.verts,
-        faces=file.faces,
-        uvs=file.uvs,
-        uv_faces=file.uv_faces,
-        part_names=file.part_names,
-        parts=file.parts,
-    )

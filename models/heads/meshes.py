@@ -1,14 +1,33 @@
-"""Operations on meshes of any kind: fits, normals, smoothing, subdivision, strips."""
+"""A mesh as a file describes it, and operations on any: fits, normals, smoothing, subdivision."""
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.contract.frame_state import FloatArray
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+
+@dataclass
+class Mesh:
+    """Triangles of one file."""
+
+    verts: Floats  # (V, 3)
+    faces: Ints  # (F, 3)
+    uvs: Floats | None  # (T, 2), v downwards
+    uv_faces: Ints | None  # (F, 3)
+    part_names: list[str]
+    """Names of the parts in the file."""
+    parts: Ints  # (F,) index into part_names
+    deltas: dict[str, FloatArray] = field(default_factory=dict)  # (V, 3) by name
+    image: NDArray[np.uint8] | None = None
+    """(h, w, 4) sRGB base colour and whether there is one (0 or 255), laid out by `uvs`."""
 
 
 def fit_sphere(points: Floats) -> tuple[Floats, float]:

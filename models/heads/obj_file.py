@@ -7,7 +7,6 @@ answers an index out of range with an IndexError.
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import numpy as np
 from models.contract.shown_text import reason
 from models.heads.glb import MAX_TRIANGLES, MAX_VERTS
 from models.heads.gltf_file import MAX_BYTES, MeshFileError
-from models.heads.meshes import Floats, Ints
+from models.heads.meshes import Mesh
 
 _MAX_CORNERS = 1000
 """Of a polygon."""
@@ -26,21 +25,8 @@ _MAX_PARTS = 10_000
 _MAX_COORDINATE = 1e6
 
 
-@dataclass(frozen=True)
-class ObjFile:
-    """The content of an OBJ file."""
-
-    verts: Floats  # (V, 3)
-    faces: Ints  # (F, 3)
-    uvs: Floats | None  # (T, 2), v downwards
-    uv_faces: Ints | None  # (F, 3)
-    part_names: list[str]
-    """By object, group and material."""
-    parts: Ints  # (F,) index into part_names
-
-
-def read_obj_file(path: Path) -> ObjFile:
-    """Read an OBJ file.
+def read_obj_file(path: Path) -> Mesh:
+    """Read an OBJ file; its parts are named by object, group and material.
 
     Raises:
         MeshFileError: If it is unreadable, too large, or holds no triangles.
@@ -64,7 +50,7 @@ def read_obj_file(path: Path) -> ObjFile:
         raise MeshFileError(f"{path}: faces must index its {len(verts)} vertices")
     laid_out = len(uvs) > 0 and 0 <= index[..., 1].min() <= index[..., 1].max() < len(uvs)
     laid_out = laid_out and bool((np.abs(uvs) < _MAX_COORDINATE).all())
-    return ObjFile(
+    return Mesh(
         verts=verts,
         faces=index[..., 0],
         uvs=uvs * [1, -1] + [0, 1] if laid_out else None,

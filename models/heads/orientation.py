@@ -11,8 +11,7 @@ import numpy as np
 
 from models.heads.anatomy import MEDIAPIPE, MEDIAPIPE_EYES, MEDIAPIPE_LIPS, part_material
 from models.heads.holes import find_loops, perimeter
-from models.heads.mesh_files import Mesh
-from models.heads.meshes import Floats
+from models.heads.meshes import Floats, Mesh
 
 _UPPER, _LOWER = ("eye", "brow"), ("mouth", "jaw", "tongue")
 """How the names of expressions of the upper and of the lower face start."""

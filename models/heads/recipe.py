@@ -11,7 +11,7 @@ from typing import Literal
 from models.studio.appearance import Appearance
 
 HairStyle = Literal["bun", "cropped"]
-Neckline = Literal["rolled", "crew"]
+Neckline = Literal["rolled", "crew", "painted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ class Recipe:
     brow_fullness: float = 1.0
     lash_mm: float = 8.0
     neckline: Neckline = "rolled"
+    """"painted": neck and torso are one surface without a collar, and colours alone show where
+    clothes begin. For people whose neckline is not known."""
     collar_drop_mm: float = 0.0
     """How much lower the collar is than the rolled one."""
     mouth_shift_mm: Mapping[str, tuple[float, float, float]] = field(

@@ -54,7 +54,7 @@ def from_float(value: Any, array: Any) -> Any:
 def _to_float(value: types.Type) -> Callable[[Any], Any]:
     # bfloat16 is the upper half of a float32.
     if value == types.uint16:
-        return lambda value: _float_of_bits(np.uint32(value) << np.uint32(16))  # type: ignore[call-arg]
+        return lambda value: _float_of_bits(np.uint32(value) << np.uint32(16))  # type: ignore[call-arg]  # numba passes the typing context
     return lambda value: value
 
 
@@ -63,7 +63,7 @@ def _from_float(value: types.Type, array: types.Array) -> Callable[[Any, Any], A
     if array.dtype == types.uint16:
         # Round half away from zero: torch's half to even would cost more operations per value.
         return lambda value, array: np.uint16(
-            (_bits_of_float(value) + np.uint32(0x8000)) >> np.uint32(16)  # type: ignore[call-arg]
+            (_bits_of_float(value) + np.uint32(0x8000)) >> np.uint32(16)  # type: ignore[call-arg]  # numba passes the typing context
         )
     return lambda value, array: value
 

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from models.contract.frame_state import FloatArray
 from models.geometry.gbuffer import SOFT_MAX, RasterizedHead
 from models.geometry.rasterizer_numba import texture_span
+from models.geometry.silhouettes import SHARE_UNIT
+from models.geometry.silhouettes_numba import neighbour
 from models.kernels.bfloat16 import NetworkArray, to_float
 from models.kernels.texels import Texels, sample_row
 from models.kernels.vectors import TEXELS
@@ -64,6 +66,7 @@ def find_active_region(
                 last[row] = max(last[row], x // 2)
                 break
     left, right = np.zeros(rows, np.int32), np.zeros(rows, np.int32)
+    # The same margin upwards and sideways: the max-pooling of the plain form has a square window.
     for row in range(rows):
         low, high = columns, -1
         for near in range(max(row - margin, 0), min(row + margin + 1, rows)):
@@ -100,8 +103,8 @@ def compose(
     """
     geometry, head = raster.geometry, raster.head
     _compose(
-        smooth, raster.triangle, raster.soft, geometry.xy, geometry.inverse_depth, head.faces,
-        head.uvs, head.uv_faces, *paint, outline, *active, background, top, left, rgb,
+        smooth, *raster[:3], geometry.xy, geometry.inverse_depth, head.faces, head.uvs,
+        head.uv_faces, *paint, outline, *active, background, top, left, rgb,
     )  # fmt: skip
 
 
@@ -109,6 +112,7 @@ def compose(
 def _compose(
     smooth: NetworkArray,
     triangle: NDArray[np.int32],
+    blend: NDArray[np.uint8],
     soft: NDArray[np.uint8],
     xy: NDArray[np.int64],
     inverse_depth: NDArray[np.float64],
@@ -125,35 +129,42 @@ def _compose(
     left: int,
     rgb: NDArray[np.uint8],
 ) -> None:
-    """Do what `compose` says, for plain arrays."""
+    """`compose` on plain arrays, as numba needs them."""
     one, white = np.float32(1), np.float32(255)
     slope, offset = outline[0] / np.float32(SOFT_MAX), outline[1]
     columns = background.shape[1]
     paint = np.empty((columns, TEXELS), np.float32)
+    mixed = np.empty(columns, np.int64)
     corner = np.empty(columns, np.int64)
     share_x, share_y = np.empty(columns, np.float32), np.empty(columns, np.float32)
+    beside = np.empty((columns, TEXELS), np.float32)
     for y in range(2 * top, 2 * (top + smooth.shape[0])):
         sy = y // 2 - top
         begin, end = 2 * active_left[y // 2], 2 * active_right[y // 2]
         if begin >= end:
+            # Nothing is active: the whole row is background.
             begin, end = columns, columns
-        rgb[y, :begin] = background[y, :begin]
-        rgb[y, end:] = background[y, end:]
-        # Three loops over a row instead of one, so that the CPU has the loads of many texels under
-        # way at once.
+        _copy_pixels(y, 0, begin, background, rgb)
+        _copy_pixels(y, end, columns, background, rgb)
+        # Several loops over a row instead of one, so that the CPU has the loads of many texels
+        # under way at once.
         _find_texels(
             y, begin, end, triangle, xy, inverse_depth, faces, uvs, uv_faces, texels,
             corner, share_x, share_y,
         )  # fmt: skip
         sample_row(begin, end, texels, step, corner, share_x, share_y, paint)
+        _mix_row(
+            y, begin, end, blend, triangle, xy, inverse_depth, faces, uvs, uv_faces, texels, step,
+            mixed, corner, share_x, share_y, beside, paint,
+        )  # fmt: skip
         for x in range(begin, end):
+            # Pixel shuffle: the four pixels of a 2x2 block are four adjacent outputs.
             sx, part = x // 2 - left, 2 * (y % 2) + x % 2
             logit = to_float(smooth[sy, sx, _MASK_LOGIT + part]) + paint[x, 3]
             logit += slope * np.float32(soft[y, x]) + offset
             # Skips most of a row's exponentials, as most pixels are well inside or outside.
             if logit < -_CERTAIN_LOGIT:
-                for k in range(3):
-                    rgb[y, x, k] = background[y, x, k]
+                _copy_pixels(y, x, x + 1, background, rgb)
                 continue
             mask = one if logit > _CERTAIN_LOGIT else one / (one + np.exp(-logit))
             gloss = to_float(smooth[sy, sx, _GLOSS_GAIN + part]) * paint[x, 4]
@@ -162,7 +173,19 @@ def _compose(
                 colour = to_float(smooth[sy, sx, 4 * k + part]) + gain * paint[x, k] + gloss
                 value = mask * colour * white + (one - mask) * np.float32(background[y, x, k])
                 value = min(max(value, np.float32(0)), white)
+                # The conversion truncates, so half a unit more rounds.
                 rgb[y, x, k] = np.uint8(value + np.float32(0.5))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _copy_pixels(
+    y: int, begin: int, end: int, background: NDArray[np.uint8], rgb: NDArray[np.uint8]
+) -> None:
+    # A loop, because numba compiles the assignment of a slice, with its checks of the shapes and
+    # the messages of these, for 5 s at the first start.
+    for x in range(begin, end):
+        for k in range(3):
+            rgb[y, x, k] = background[y, x, k]
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
@@ -198,7 +221,6 @@ def _find_texels(
         share_x: (W,) filled: position beyond that texel to the right, texels.
         share_y: (W,) filled: position beyond that texel downwards, texels.
     """
-    height, width, channels = texels.shape
     before = -1
     u0, ux, v0, vx, w0, wx = 0.0, 0.0, 0.0, 0.0, 1.0, 0.0
     for x in range(begin, end):
@@ -210,9 +232,90 @@ def _find_texels(
             before = f
             u0, ux, v0, vx, w0, wx = texture_span(y, f, xy, inverse_depth, faces, uvs, uv_faces)
         w = 1 / (w0 + wx * x)
-        tx = min(max((u0 + ux * x) * w * width - 0.5, 0.0), width - 1.0)
-        ty = min(max((v0 + vx * x) * w * height - 0.5, 0.0), height - 1.0)
-        # Not the last texel, whose right or lower neighbour would be outside; the share is 1 there.
-        x0, y0 = min(int(tx), width - 2), min(int(ty), height - 2)
-        corner[x] = (y0 * width + x0) * channels
-        share_x[x], share_y[x] = np.float32(tx - x0), np.float32(ty - y0)
+        corner[x], share_x[x], share_y[x] = _texels_around(
+            (u0 + ux * x) * w, (v0 + vx * x) * w, texels
+        )
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy", inline="always")
+def _texels_around(
+    u: float, v: float, texels: NDArray[np.int16]
+) -> tuple[int, np.float32, np.float32]:
+    """Find the four texels around texture coordinates in 0..1.
+
+    Returns:
+        Index of the upper left one in the flat texture, and the position beyond it to the right and
+        downwards, texels.
+    """
+    height, width, channels = texels.shape
+    tx = min(max(u * width - 0.5, 0.0), width - 1.0)
+    ty = min(max(v * height - 0.5, 0.0), height - 1.0)
+    # Not the last texel, whose right or lower neighbour would be outside; the share is 1 there.
+    x0, y0 = min(int(tx), width - 2), min(int(ty), height - 2)
+    return (y0 * width + x0) * channels, np.float32(tx - x0), np.float32(ty - y0)
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _mix_row(
+    y: int,
+    begin: int,
+    end: int,
+    blend: NDArray[np.uint8],
+    triangle: NDArray[np.int32],
+    xy: NDArray[np.int64],
+    inverse_depth: NDArray[np.float64],
+    faces: NDArray[np.int32],
+    uvs: FloatArray,
+    uv_faces: NDArray[np.int32],
+    texels: NDArray[np.int16],
+    step: FloatArray,
+    mixed: NDArray[np.int64],
+    corner: NDArray[np.int64],
+    share_x: FloatArray,
+    share_y: FloatArray,
+    beside: FloatArray,
+    paint: FloatArray,
+) -> None:
+    """Mix the paint of a row's pixels at silhouettes with that of their neighbours.
+
+    Args:
+        y: The row.
+        begin: The first pixel.
+        end: The pixel after the last.
+        blend: (H, W) of `EdgeBlends.blend`.
+        triangle: (H, W) as `_find_texels`, like the next five.
+        xy: (V, 2)
+        inverse_depth: (V,)
+        faces: (F, 3)
+        uvs: (T, 2)
+        uv_faces: (F, 3)
+        texels: (h, w, 8) of the paint texture.
+        step: (8,) of its `Texels.step`.
+        mixed: (W,) work space, like the next four.
+        corner: (W,)
+        share_x: (W,)
+        share_y: (W,)
+        beside: (W, 8)
+        paint: (W, 8) changed.
+    """
+    count = 0
+    for x in range(begin, end):
+        if blend[y, x]:
+            mixed[count] = x
+            count += 1
+    for i in range(count):
+        ny, nx = neighbour(y, mixed[i], int(blend[y, mixed[i]]))
+        f = triangle[ny, nx]
+        corner[i] = -1
+        if f >= 0:
+            u0, ux, v0, vx, w0, wx = texture_span(ny, f, xy, inverse_depth, faces, uvs, uv_faces)
+            w = 1 / (w0 + wx * nx)
+            corner[i], share_x[i], share_y[i] = _texels_around(
+                (u0 + ux * nx) * w, (v0 + vx * nx) * w, texels
+            )
+    sample_row(0, count, texels, step, corner, share_x, share_y, beside)
+    for i in range(count):
+        x = mixed[i]
+        share = np.float32(blend[y, x] >> 2) / np.float32(SHARE_UNIT)
+        for k in range(TEXELS):
+            paint[x, k] += share * (beside[i, k] - paint[x, k])

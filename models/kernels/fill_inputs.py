@@ -107,7 +107,7 @@ def _fill_inputs(
     bottom: int,
     inputs: NetworkArray,
 ) -> None:
-    """Do what `fill_inputs` says, for plain arrays.
+    """`fill_inputs` on plain arrays, as numba needs them.
 
     One loop on purpose: barycentric weights, texture, normal and flow of a pixel share what they
     read, and its values go to memory once.
@@ -133,6 +133,7 @@ def _fill_inputs(
                     for i in range(values.shape[0]):
                         flat[here + i] = from_float(values[i], inputs)
                 continue
+            # The first covered pixel gives the values, the share of covered ones scales them.
             share = np.float32(count) * np.float32(0.25)
             f = triangle[y, x]
             a, b, c = corner_weights(x, y, f, xy, inverse_depth, faces)
@@ -149,6 +150,7 @@ def _fill_inputs(
                 values[channels + 4 + i] = reflection[i] * share
             values[channels + 7] = facing * share
             ox, oy = project_point(faces[f, 0], faces[f, 1], faces[f, 2], a, b, c, cached_points)
+            # (x, y) is a pixel of the full image, its older position one at half resolution.
             dx, dy = np.float32(ox - 0.5 * (x + 0.5)), np.float32(oy - 0.5 * (y + 0.5))
             flow[hy, hx, 0], flow[hy, hx, 1] = dx, dy
             cy = nearest_pixel(float(hy + 0.5 + dy), cached_uv.shape[0])

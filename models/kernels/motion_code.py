@@ -41,7 +41,9 @@ def channel_scale(conditioning: FloatArray, channels: int) -> FloatArray:
         (C,) as `harmonic_scale`.
     """
     scale = np.ones(channels, np.float32)
-    scale[COLOUR_CHANNELS : COLOUR_CHANNELS + BASES] = _harmonics(conditioning[:3])
+    harmonics = _harmonics(conditioning[:3])
+    for i in range(BASES):  # the assignment of a slice takes numba 4 s longer to compile
+        scale[COLOUR_CHANNELS + i] = harmonics[i]
     return scale
 
 

@@ -71,6 +71,7 @@ def find_flow(
     for y in range(flow.shape[0]):
         for x in range(flow.shape[1]):
             a, b, c = weights[y, x, 0], weights[y, x, 1], weights[y, x, 2]
+            # Weights add up to 1 on the head and are 0 off it.
             if a + b + c < 0.5:
                 flow[y, x, 0] = NOT_VISIBLE
                 continue
@@ -152,6 +153,7 @@ def reproject_sum(
             py, px = y + flow[row, columns[x], 1], x + flow[row, columns[x], 0]
             oy, ox = nearest_pixel(py + 0.5, height), nearest_pixel(px + 0.5, width)
             py, px = min(max(py, 0.0), height - 1.0), min(max(px, 0.0), width - 1.0)
+            # Truncation is floor here: both are clamped to 0 and above.
             y0, x0 = int(py), int(px)
             y1, x1 = min(y0 + 1, height - 1), min(x0 + 1, width - 1)
             v, u = np.float32(py - y0), np.float32(px - x0)
@@ -181,6 +183,8 @@ def _find_flow_pixels(flow: FloatArray, y: int, left: int, columns: NDArray[np.i
         Their row.
     """
     row = _nearest_row(flow, y)
+    # From the first column of the row, because the nearest pixel on the head may lie left of the
+    # active ones.
     before = -1
     for x in range(flow.shape[1]):
         if flow[row, x, 0] != NOT_VISIBLE:
@@ -190,6 +194,7 @@ def _find_flow_pixels(flow: FloatArray, y: int, left: int, columns: NDArray[np.i
     for x in range(flow.shape[1] - 1, left - 1, -1):
         if flow[row, x, 0] != NOT_VISIBLE:
             after = x
+        # Of two at the same distance the left one, as in the plain form.
         if columns[x] < 0 or (after >= 0 and after - x < x - columns[x]):
             columns[x] = after
     return row

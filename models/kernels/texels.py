@@ -39,6 +39,7 @@ def quantize(texels: FloatArray) -> Texels:
     step = np.maximum(np.abs(texels).max(axis=(0, 1)) / _INT16_MAX, _TINY).astype(np.float32)
     values = np.zeros((*texels.shape[:2], channels), np.int16)
     values[..., : texels.shape[2]] = np.round(texels / step)
+    # Padded channels have a step of 0, so whatever is computed for them is 0.
     return Texels(values, np.pad(step, (0, channels - len(step))))
 
 

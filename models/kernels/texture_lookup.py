@@ -38,6 +38,8 @@ class _LookUp(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, texels: Tensor, uv: Tensor, scale: Tensor, coverage: Tensor) -> Tensor:
         ctx.save_for_backward(uv, scale, coverage)
+        # Their shape only: the lookup is linear in the texels, so its gradient does not depend on
+        # them.
         ctx.texels = texels.shape
         features = np.zeros((*coverage.shape, texels.shape[2]), np.float32)
         _gather(

@@ -33,7 +33,7 @@ _WIDE_INTS = ir.VectorType(_INT, OUTPUTS)
 _WIDE_FLOATS = ir.VectorType(_FLOAT, OUTPUTS)
 
 
-class _BFloat(ir.types._BaseFloatType):  # type: ignore[misc]
+class _BFloat(ir.types._BaseFloatType):  # type: ignore[misc]  # llvmlite has no types
     """LLVM's bfloat16 type, which llvmlite lacks."""
 
     null = "0.0"
@@ -48,6 +48,7 @@ def _for_compiled_code(generate: Any) -> Any:
     return intrinsic(generate)
 
 
+# Its types are singletons; llvmlite does the same for its own floating-point types.
 _BFloat._create_instance()
 _PAIRS = ir.VectorType(_BFloat(), 2 * _LANES)
 
@@ -86,6 +87,7 @@ def add_products(
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         _, start, stride, _, weight_start, pairs, _, sums_start = arguments
         data = [_data(context, builder, signature, arguments, n) for n in (0, 3, 6)]
+        # As int32, because a pair of bfloat16 is loaded and broadcast as one value.
         values, matrix = (builder.bitcast(part, _INT.as_pointer()) for part in data[:2])
         positions = [
             builder.add(sums_start, _INDEX(_LANES * n)) for n in range(PIXELS * OUTPUTS // _LANES)
@@ -142,6 +144,7 @@ def widen_and_add(
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         data, terms, out = (_data(context, builder, signature, arguments, n) for n in (0, 2, 4))
         narrow = _load(builder, data, arguments[1], _SHORTS, 2)
+        # bfloat16 is the upper half of a float32.
         sixteen = ir.Constant(_WIDE_INTS, [16] * OUTPUTS)
         high = builder.shl(builder.zext(narrow, _WIDE_INTS), sixteen)
         value = builder.bitcast(high, _WIDE_FLOATS)

@@ -96,6 +96,7 @@ def convolve(
     """
     columns, channels = inputs.shape[1], inputs.shape[2]
     hidden, width = first.shape[2], first.shape[1]
+    # In pairs of channels, as `add_products` counts them.
     taps = 3 * channels // 2
     flat, out = inputs.reshape(-1), smooth.reshape(-1)
     first_cached, second_cached = first.reshape(-1), second.reshape(-1)

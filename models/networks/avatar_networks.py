@@ -121,8 +121,10 @@ class TelewarpNetworks(nn.Module):
     def inputs(self, frame: FrameBatch) -> LiveInputs:
         """Return the live inputs of a frame, for generator and warp."""
         view = frame.conditioning.pose[:, :3]
+        # The pyramids are added up once, so that every lookup reads one texture, as on the latency
+        # path.
         features, paint = self.features.texels(), self.paint.texels()
-        return live_inputs(features, paint, frame.uv, frame.surface, view)
+        return live_inputs(features, paint, frame.uv, frame.surface, view, frame.blend)
 
     def full(self, frame: FrameBatch) -> FullRender:
         inputs = self.inputs(frame)
@@ -206,6 +208,7 @@ class PaperNetworks(nn.Module):
         return FullRender(image, made.cache, features[:, :COLOUR_CHANNELS])
 
     def warp(self, cache: PaperCache, cached: FrameBatch, now: FrameBatch) -> Foreground:
+        # Pixel by pixel, without reprojection, as in the paper.
         change = (now.uv - cached.uv).permute(0, 3, 1, 2)
         conditioning = (
             self.split_conditioning(now.conditioning_vector),

@@ -25,6 +25,9 @@ class FrameBatch(NamedTuple):
     """(B, K), as `compute_conditioning` returns it, or FLAME's (see `FlamePaperNetworks`)."""
     mesh: Mesh | None = None
     """Surface points for reprojection; the paper's networks need none."""
+    blend: Tensor | None = None
+    """(B, H, W) uint8: how pixels mix at silhouettes, as `GBuffer.blend`; None for UV maps without
+    a mesh."""
 
     @property
     def conditioning(self) -> Conditioning:
@@ -37,11 +40,12 @@ class FrameBatch(NamedTuple):
         mesh = self.mesh
         if mesh is not None:
             mesh = Mesh(*(part.to(device, non_blocking=True) for part in mesh))
-        return FrameBatch(uv, surface, conditioning, mesh)
+        blend = None if self.blend is None else self.blend.to(device, non_blocking=True)
+        return FrameBatch(uv, surface, conditioning, mesh, blend)
 
     @staticmethod
     def concatenate(frames: Sequence[FrameBatch]) -> FrameBatch:
-        """Concatenate batches; all or none must have a mesh."""
+        """Concatenate batches; all or none must have a mesh and blends."""
         uv, surface, conditioning = (
             torch.cat(parts) for parts in zip(*(frame[:3] for frame in frames), strict=True)
         )
@@ -49,7 +53,8 @@ class FrameBatch(NamedTuple):
         mesh = None
         if meshes:
             mesh = Mesh(*(torch.cat(parts) for parts in zip(*meshes, strict=True)))
-        return FrameBatch(uv, surface, conditioning, mesh)
+        blends = [frame.blend for frame in frames if frame.blend is not None]
+        return FrameBatch(uv, surface, conditioning, mesh, torch.cat(blends) if blends else None)
 
 
 def frame_batch(
@@ -62,6 +67,7 @@ def frame_batch(
         conditioning: (K,) its conditioning vector.
         window: The window that the buffers are a crop of; the whole image by default.
     """
+    # Halved, because features are reprojected at half resolution.
     origin = (window.left / 2, window.top / 2) if window else (0.0, 0.0)
     return FrameBatch(
         torch.from_numpy(buffers.uv)[None],
@@ -73,4 +79,5 @@ def frame_batch(
             torch.from_numpy(buffers.points)[None],
             torch.tensor([origin]),
         ),
+        torch.from_numpy(buffers.blend)[None],
     )

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.geometry.gbuffer import SURFACE_CHANNELS
+from models.geometry.silhouettes import DIRECTIONS, SHARE_UNIT
 from models.kernels.texture_lookup import look_up
 from models.networks.texture import harmonic_scale, sample_texels
 
@@ -36,7 +37,8 @@ class LiveInputs(NamedTuple):
     """The live inputs of a batch of frames."""
 
     paint: Tensor
-    """(B, 5, H, W) paint texture, 0 off the head."""
+    """(B, 5, H, W) paint texture, 0 off the head. Pixels at silhouettes hold the mean of both
+    surfaces, by the share of each."""
     coverage: Tensor
     """(B, 1, H, W) soft coverage, 0..1."""
     half_res: Tensor
@@ -58,7 +60,12 @@ def live_channels(texture_channels: int) -> int:
 
 
 def live_inputs(
-    features: Tensor, paint: Tensor, uv: Tensor, surface: Tensor, view: Tensor
+    features: Tensor,
+    paint: Tensor,
+    uv: Tensor,
+    surface: Tensor,
+    view: Tensor,
+    blend: Tensor | None = None,
 ) -> LiveInputs:
     """Look up both textures and gather the live inputs of a batch of frames.
 
@@ -68,6 +75,7 @@ def live_inputs(
         uv: (B, H, W, 2) UV map in [-1, 1], 0 off the head.
         surface: (B, 8, H, W) as `GBuffer.surface`, channels first.
         view: (B, 3) unit direction from head to eye, head space.
+        blend: (B, H, W) how pixels mix at silhouettes, as `GBuffer.blend`; None for not at all.
 
     Returns:
         The inputs, with L = C + 8.
@@ -86,14 +94,37 @@ def live_inputs(
     )
     ones = scale.new_ones(len(scale), PAINT)
     soft = surface[:, :1]
+    painted = _scaled_lookup(paint, uv, ones, mask)
     return LiveInputs(
-        paint=_scaled_lookup(paint, uv, ones, mask),
+        paint=painted if blend is None else mix_at_silhouettes(painted, blend),
         coverage=soft,
         half_res=half_res,
         uv=first[:, :2],
         covered=(share > 0).to(uv.dtype),
         active=find_active_region(soft),
     )
+
+
+def mix_at_silhouettes(values: Tensor, blend: Tensor) -> Tensor:
+    """Mix pixels with the neighbours that they share with another surface.
+
+    Args:
+        values: (B, C, H, W)
+        blend: (B, H, W) uint8 as `GBuffer.blend`. Of a crop, whose edge a neighbour may be beyond,
+            the pixel itself takes the neighbour's place.
+
+    Returns:
+        (B, C, H, W).
+    """
+    share = ((blend >> 2).to(values.dtype) / SHARE_UNIT)[:, None]
+    direction = (blend & 3)[:, None]
+    padded = F.pad(values, (1, 1, 1, 1), mode="replicate")
+    height, width = values.shape[2:]
+    mixed = values * (1 - share)
+    for index, (dy, dx) in enumerate(DIRECTIONS):
+        beside = padded[:, :, 1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width]
+        mixed = mixed + beside * (share * (direction == index))
+    return mixed
 
 
 def find_active_region(soft: Tensor) -> Tensor:
@@ -108,6 +139,7 @@ def find_active_region(soft: Tensor) -> Tensor:
     Returns:
         (B, 1, H, W) bool.
     """
+    # First to half resolution, at which the margin is measured and the kernels work.
     near = F.max_pool2d(F.max_pool2d(soft, 2), 2 * FOREGROUND_MARGIN + 1, 1, FOREGROUND_MARGIN) > 0
     from_left = near.int().cummax(dim=3).values
     from_right = near.int().flip(3).cummax(dim=3).values.flip(3)

@@ -25,6 +25,7 @@ class MotionCode(nn.Module):
 
     def __init__(self, pose: int, camera: int, expression: int) -> None:
         super().__init__()
+        # Each twice, as it is and as the change since; the harmonics are of the current view only.
         self.linear = nn.Linear(BASES + 2 * (pose + camera + expression), CODE)
 
     def forward(self, now: Conditioning, cached: Conditioning) -> Tensor:

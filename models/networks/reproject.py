@@ -40,6 +40,7 @@ def find_source_positions(now: Mesh, points: Tensor, origin: Tensor) -> Tensor:
         (B, h, w, 2) x, y in the older window, pixels; the centre of its first pixel is (0.5, 0.5).
     """
     covered = now.weights.sum(dim=3) > 0.5
+    # Both by the same weights, so that their rounding cancels where nothing has moved.
     flow = _project(now, points) - _project(now, now.points)
     # Barycentric weights are 0 off the head, where both projections are meaningless.
     flow = torch.where(covered[..., None], flow, 0)
@@ -94,6 +95,7 @@ def reproject_bilinear(features: Tensor, positions: Tensor) -> Tensor:
     """
     height, width = features.shape[2:]
     size = torch.tensor([width, height], device=positions.device)
+    # -1 and 1 are the outer edges of the image (`align_corners=False`).
     grid = (positions * 2 / size - 1).to(features.dtype)
     return F.grid_sample(features, grid, padding_mode="border", align_corners=False)
 

@@ -116,6 +116,7 @@ class PaintOver(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.slope = nn.Parameter(torch.tensor(MASK_SLOPE))
+        # With it the mask starts at one half where the soft coverage is one half.
         self.offset = nn.Parameter(torch.tensor(-MASK_SLOPE / 2))
 
     def forward(self, smooth: Tensor, inputs: LiveInputs) -> Foreground:
@@ -125,6 +126,8 @@ class PaintOver(nn.Module):
             smooth: (B, 32, H/2, W/2) from convolutions: 8 channels, each as 2x2 pixels.
             inputs: Live inputs of the frame.
         """
+        # Channels of `made`: colour 0 to 2, mask logit 3, gain of the albedo 4 to 6, gain of the
+        # gloss 7.
         made, paint = F.pixel_shuffle(smooth, 2), inputs.paint
         rgb = made[:, :3] + (1 + made[:, 4:7]) * paint[:, :3] + made[:, 7:] * paint[:, 4:]
         outline = self.slope * inputs.coverage + self.offset
@@ -145,6 +148,7 @@ class TelewarpGenerator(nn.Module):
         self.unet = Generator(
             live_channels,
             network_size,
+            # Not halving, as the paper's does: the inputs are at half resolution already.
             first=lambda i, o: nn.Conv2d(i, o, 3, padding=1),
             last=lambda i: nn.Conv2d(i, 4 * OUTPUT_CHANNELS + EXTRA, 3, padding=1),
             normalize=False,
@@ -212,6 +216,7 @@ class TelewarpWarp(nn.Module):
         assert self.first.bias is not None
         assert self.second_cached.bias is not None
         bias = torch.cat([self.first.bias, self.second_cached.bias])
+        # One convolution for both: they read the same features.
         made = F.conv2d(cache.features, weight, bias, padding=1)
         first, second = made.split([self.hidden, 4 * OUTPUT_CHANNELS], dim=1)
         inputs = cache.inputs

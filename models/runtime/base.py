@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -37,6 +38,8 @@ class Runtime(Protocol):
     """The tensors of a cache."""
     mixes: bool
     """Whether `warp` takes a `MixedCache`."""
+    largest_batch: int
+    """Number of frames that one call of `warp_batch` renders faster than one by one."""
 
     def refresh(self, state: FrameState, cache: Cache) -> None:
         """Render `state` in full and store its features in `cache`, in place."""
@@ -46,6 +49,9 @@ class Runtime(Protocol):
 
     def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
         """Warp an older state's cache to `state`."""
+
+    def warp_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedImage]:
+        """Warp 1 to `largest_batch` caches, of any viewers, to the states beside them."""
 
     def align(self, cache: Cache, newer: Cache) -> None:
         """Reproject `cache` in place to the frame of `newer`, so that both can be interpolated."""

@@ -21,6 +21,7 @@ from models.contract.frame_state import FrameState, neutral_state
 from models.geometry import rasterizer_numba
 from models.geometry.gbuffer import SOFT_MAX
 from models.geometry.head import vertex_normals
+from models.geometry.silhouettes_numba import allocate_edges, blend_edges
 from models.kernels.cuda.begin_frame import EMPTY_KEY
 from models.kernels.cuda.live_path import LiveBuffers, LivePath
 from models.kernels.cuda.parameters import FrameParameters
@@ -112,13 +113,16 @@ def _compare_geometry(
     head, size = plain.stage.head, plain.stage.size
     world = head.pose(state)
     xy, inverse = rasterizer_numba.project(world, state, size, size)
-    triangle = rasterizer_numba.rasterize(xy, inverse, head.faces, size, size).triangle
+    fragments = rasterizer_numba.rasterize(xy, inverse, head.faces, size, size)
+    edges = allocate_edges(size)
+    blend_edges(head.edges, head.faces, xy, inverse, *fragments, edges)
     keys = filled.keys[0]
     seen = torch.where(keys == EMPTY_KEY.value, -1, keys & 0xFFFFFFFF)
     yield "vertices", _compare(filled.world[0], world, _EXACT)
     yield "positions on screen", _compare(filled.xy[0], xy, _EXACT)
     yield "normals", _compare(filled.normals[0], vertex_normals(world, head.faces), _EXACT)
-    yield "triangles", _compare(seen, triangle, _EXACT)
+    yield "triangles", _compare(seen, fragments.triangle, _EXACT)
+    yield "blends at silhouettes", _compare(filled.blend[0], edges.blend, _EXACT)
 
 
 def _compare_inputs(
@@ -134,7 +138,10 @@ def _compare_inputs(
     expected = inputs.half_res[0].permute(1, 2, 0)
     live = filled.live[0, 1:-1, 1:-1, : expected.shape[2]]
     rounding = torch.finfo(dtype).eps * float(expected.abs().max())
-    yield "soft coverage", _compare(filled.soft[0], inputs.coverage[0, 0] * SOFT_MAX, _EXACT)
+    yield (
+        "soft coverage",
+        _compare(filled.soft[0], (inputs.coverage[0, 0] * SOFT_MAX).round(), _EXACT),
+    )
     yield "live inputs", _compare(live, expected, max(rounding, 2 * _FLOAT32))
     assert frame.mesh is not None
     positions = find_source_positions(frame.mesh, cache["points"][None], frame.mesh.origin)

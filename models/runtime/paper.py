@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Sequence
 
 import torch
 
@@ -24,6 +25,7 @@ class PaperRuntime:
     """
 
     mixes = False
+    largest_batch = 1
 
     def __init__(self, avatar: Avatar, device: torch.device) -> None:
         assert isinstance(avatar.networks, PaperNetworks)
@@ -53,6 +55,10 @@ class PaperRuntime:
     def full(self, state: FrameState) -> RgbImage:
         """Render `state` in full, (H, W, 3)."""
         return self.stage.compose(self._networks.full(self.stage.frame(state)).image)
+
+    def warp_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedImage]:
+        """Warp caches one by one."""
+        return [self.warp(state, cache) for state, cache in frames]
 
     @torch.inference_mode()
     def warp(self, state: FrameState, cache: Cache) -> WarpedImage:

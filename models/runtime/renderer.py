@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -91,11 +92,36 @@ class CachedRenderer:
         """
         return self._runtime.warp(state, cache)
 
+    @property
+    def largest_batch(self) -> int:
+        """Number of frames that one call of `warp_batch` renders faster than one by one."""
+        return self._runtime.largest_batch
+
+    def warp_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedImage]:
+        """Warp 1 to `largest_batch` caches, of any viewers, each as `warp` does.
+
+        Raises:
+            HeadError: If a state does not fit the avatar's head; then nothing is rendered.
+        """
+        return self._runtime.warp_batch(frames)
+
+    def warm_up_batches(self) -> None:
+        """Run a batch of each size once, as `warm_up` does for other operations."""
+        if self.largest_batch == 1:
+            return
+        state, cache = self._neutral, self.allocate_cache()
+        self.refresh(state, cache)
+        for size in range(2, self.largest_batch + 1):
+            self.warp_batch([(state, cache)] * size)
+
+    @property
+    def _neutral(self) -> FrameState:
+        m = self.manifest
+        return neutral_state(len(m.expression_names), m.eye_position, m.fov_y_rad)
+
     def warm_up(self) -> None:
         """Run each operation once, so that no later frame waits for compilation or set-up."""
-        m = self.manifest
-        state = neutral_state(len(m.expression_names), m.eye_position, m.fov_y_rad)
-        cache = self.allocate_cache()
+        state, cache = self._neutral, self.allocate_cache()
         self.refresh(state, cache)
         self.warp(state, cache)
         self.full(state)

@@ -27,6 +27,7 @@ from models.contract.frame_state import FloatArray, FrameState
 from models.contract.images import RgbImage, WarpedImage
 from models.geometry.gbuffer import RasterizedHead, pose_geometry, soften_rows
 from models.geometry.rasterizer_numba import rasterize_rows
+from models.geometry.silhouettes_numba import allocate_edges, blend_edges
 from models.kernels.bfloat16 import NetworkArray, bits_of, network_array
 from models.kernels.compose import ActiveRegion, compose, find_active_region
 from models.kernels.fill_inputs import INPUT_PADDING, allocate_inputs, fill_inputs
@@ -123,6 +124,7 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         self._triangle = np.empty((size, size), np.int32)
         self._depth = np.empty((size, size), np.float32)
         self._soft = np.empty((size, size), np.uint8)
+        self._edges = allocate_edges(size)
 
     @torch.inference_mode()
     def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
@@ -132,7 +134,9 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         conditioning, cached = compute_conditioning(state), cache["conditioning"].numpy()
         geometry = pose_geometry(self.stage.head, state, size)
         inputs = _Inputs(
-            RasterizedHead(self._triangle, self._soft, geometry, self.stage.head),
+            RasterizedHead(
+                self._triangle, self._edges.blend, self._soft, geometry, self.stage.head
+            ),
             channel_scale(conditioning, self._channels),
             motion_share(conditioning, cached, *self._motion),
             self._trust(conditioning, cached),
@@ -141,6 +145,7 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         )
         # All bands finish a step before the next one: it reads a row beyond its band.
         self._for_all_bands(self._rasterize, inputs)
+        self._blend_edges(inputs.raster)
         self._for_all_bands(self._fill, inputs)
         active = ActiveRegion(*find_active_region(self._soft, FOREGROUND_MARGIN))
         raster_ms = milliseconds_since(started)
@@ -182,7 +187,7 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
 
     def _rasterize(self, band: _Band, inputs: _Inputs) -> None:
         """Rasterize a band."""
-        triangle, _, geometry, head = inputs.raster
+        triangle, geometry, head = self._triangle, inputs.raster.geometry, inputs.raster.head
         rows = slice(2 * band.top, 2 * band.bottom)
         triangle[rows] = -1
         self._depth[rows] = 0
@@ -191,9 +196,17 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
             triangle, self._depth,
         )  # fmt: skip
 
+    def _blend_edges(self, raster: RasterizedHead) -> None:
+        """Find how pixels mix at silhouettes; not in bands, because edges cross them."""
+        geometry, head = raster.geometry, raster.head
+        blend_edges(
+            head.edges, head.faces, geometry.xy, geometry.inverse_depth,
+            self._triangle, self._depth, self._edges,
+        )  # fmt: skip
+
     def _fill(self, band: _Band, inputs: _Inputs) -> None:
         """Compute soft coverage, live inputs and flow of a band."""
-        soften_rows(self._triangle, 2 * band.top, 2 * band.bottom, self._soft)
+        soften_rows(self._edges.cover, 2 * band.top, 2 * band.bottom, self._soft)
         fill_inputs(
             network_array(self._live), inputs.raster, self._feature_texels, inputs.scale,
             inputs.cache["uv"].numpy(), inputs.cache["points"].numpy(), self._flow, *band,

@@ -47,7 +47,7 @@ class KernelError(RuntimeError):
 
 
 class TelewarpCudaRuntime(TelewarpTorchRuntime):
-    """The same results as `TelewarpTorchRuntime`, with warps of eight launches and no waiting.
+    """The same results as `TelewarpTorchRuntime`, with warps of ten launches and no waiting.
 
     Args:
         avatar: An avatar with our networks.
@@ -56,6 +56,7 @@ class TelewarpCudaRuntime(TelewarpTorchRuntime):
     """
 
     mixes = True
+    largest_batch = BATCHES[-1]
 
     def __init__(self, avatar: Avatar, device: torch.device, run: Launch = launch) -> None:
         super().__init__(avatar, device)
@@ -145,7 +146,8 @@ def live_model(runtime: TelewarpTorchRuntime) -> LiveModel:
     return LiveModel(
         neutral=on_device(head.neutral), deltas=on_device(_deltas(head)),
         weights=on_device(head.weights), faces=on_device(head.faces), uvs=on_device(head.uvs),
-        uv_faces=on_device(head.uv_faces),
+        uv_faces=on_device(head.uv_faces), ends=on_device(head.edges.ends),
+        along=on_device(head.edges.along), against=on_device(head.edges.against),
         adjacent=on_device(adjacent_faces(head.faces, len(head.neutral))),
         features=_channels_last(runtime.features),
         paint=F.pad(paint, (0, PAINT_STRIDE.value - paint.shape[2])).contiguous(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -65,6 +65,7 @@ class TelewarpTorchRuntime:
     """
 
     mixes = False
+    largest_batch = 1
 
     def __init__(self, avatar: Avatar, device: torch.device) -> None:
         assert isinstance(avatar.networks, TelewarpNetworks)
@@ -131,6 +132,10 @@ class TelewarpTorchRuntime:
         inputs = self._inputs(self.stage.frame(state))
         made = self._unet(self._channels_last(inputs.half_res)).output[:, : 4 * OUTPUT_CHANNELS]
         return self.stage.compose(self.generator.paint_over(made.float(), inputs))
+
+    def warp_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedImage]:
+        """Warp caches one by one."""
+        return [self.warp(state, cache) for state, cache in frames]
 
     @torch.inference_mode()
     def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
@@ -209,7 +214,7 @@ class TelewarpTorchRuntime:
     def _inputs(self, frame: FrameBatch) -> LiveInputs:
         """Return the live inputs of a frame."""
         view = frame.conditioning.pose[:, :3]
-        return live_inputs(self.features, self.paint, frame.uv, frame.surface, view)
+        return live_inputs(self.features, self.paint, frame.uv, frame.surface, view, frame.blend)
 
     def _cached_weight(self) -> Tensor:
         """Return the weights of both convolutions for cached channels, to be applied as one."""

@@ -59,7 +59,8 @@ class TrainConfig:
     minutes: float | None = None
     """Time limit; the learning rate schedule follows it. For machines of unknown speed."""
     mixed_precision: bool = True
-    """Whether networks run under bfloat16 autocast; losses are always float32."""
+    """Whether networks run under bfloat16 autocast, on devices that have instructions for it;
+    losses are always float32."""
     average_decay: float = 0.999
     """Decay of the exponential moving average of the weights, which is validated and saved."""
     validate_every: int = 500
@@ -186,6 +187,7 @@ class Trainer:
 
     def _train_step(self, pair: SamplePair) -> dict[str, float]:
         rates = self.config.rates
+        # By the finished part and not by steps, because a run may be limited by time.
         set_rates(self._optimizer, rates.schedule, self.fraction)
         self._optimizer.zero_grad(set_to_none=True)
         losses = self._losses(SamplePair(*(move(sample, self._device) for sample in pair)))
@@ -196,6 +198,7 @@ class Trainer:
                 f"expected a finite loss, got {total.item()} at step {self.step}"
             )
         total.backward()
+        # After `backward`, which with several processes has averaged the gradients: all clip alike.
         nn.utils.clip_grad_norm_(self.networks.parameters(), rates.clip)
         self._optimizer.step()
         self._update_average()

@@ -17,8 +17,6 @@ from scripts.install_tracker import FOLDER, MODELS, PROGRAM, missing
 
 FPS = 30
 _TIMEOUT_S = 60.0
-_IMAGES = 30
-"""Of the moving face, shown forwards and backwards: a loop of two seconds."""
 
 
 def require_tracker() -> None:
@@ -55,9 +53,9 @@ def render(address: str, face: dict[str, Any]) -> Image.Image:
         return Image.open(io.BytesIO(response.read())).convert("RGB")
 
 
-def moving_face(address: str) -> list[Image.Image]:
-    """Render a face that turns, speaks and blinks."""
-    images = [render(address, _face(index / _IMAGES)) for index in range(_IMAGES)]
+def moving_face(address: str, fps: int = FPS) -> list[Image.Image]:
+    """Render a face that turns, speaks and blinks, and back again: a loop of two seconds."""
+    images = [render(address, _face(index / fps)) for index in range(fps)]
     return images + images[::-1]
 
 
@@ -80,7 +78,7 @@ def write_y4m(file: Path, images: Iterable[Image.Image | av.VideoFrame], fps: in
 def _to_frame(image: Image.Image | av.VideoFrame) -> av.VideoFrame:
     if isinstance(image, av.VideoFrame):
         return image.reformat(format="yuv420p")
-    frame: av.VideoFrame = av.VideoFrame.from_image(image)  # type: ignore[no-untyped-call]
+    frame: av.VideoFrame = av.VideoFrame.from_image(image)  # type: ignore[no-untyped-call]  # PyAV has no types for it
     return frame.reformat(format="yuv420p")
 
 

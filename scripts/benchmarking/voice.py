@@ -52,6 +52,8 @@ _TRACKING_MS = 60
 _MAKE_FACES = """async ({ stream, late_ms }) => {
   const { WhipSession } = await import("/js/connection/whip_session.js");
   const { openMicrophone } = await import("/js/voice/microphone.js");
+  const { packedMesh } = await import("/js/connection/packed_mesh.js");
+  const head = { rotation: [0, 0, 0, 1], translation: [0, 0, 0] };
   const microphone = await openMicrophone();
   const session = new WhipSession(microphone.getAudioTracks()[0], {});
   await session.open(new URL(`/v1/streams/${stream}/whip`, location.href));
@@ -61,7 +63,7 @@ _MAKE_FACES = """async ({ stream, late_ms }) => {
     const phase_ms = (captured_at_ms - (voiceProbes.captured[0] ?? 0)) % 1000;
     const expression = Array(52).fill(0);
     expression[jawIndex] = Math.max(0, Math.min(0.7, phase_ms / 100, (400 - phase_ms) / 100));
-    const frame = JSON.stringify({ seq: ++seq, captured_at_ms, expression });
+    const frame = packedMesh({ seq: ++seq, captured_at_ms, head, expression });
     setTimeout(() => session.send(frame), late_ms);
   }, 33);
 }"""

@@ -26,12 +26,13 @@ function keepOnset(list, at_ms) {
 // --- the page that publishes ---------------------------------------------------------------------
 
 const { send } = RTCDataChannel.prototype;
-RTCDataChannel.prototype.send = function (text) {
+RTCDataChannel.prototype.send = function (message) {
   if (this.label === "mesh") {
-    const { seq, captured_at_ms, expression } = JSON.parse(text);
-    probes.meshes.push([seq, captured_at_ms, expression[window.jawIndex]]);
+    const frame = new DataView(message); // packed, see server/protocol/packed_mesh.py
+    const jaw = frame.getInt16(31 + 2 * window.jawIndex, true) / 2000;
+    probes.meshes.push([Number(frame.getBigUint64(1, true)), frame.getFloat64(9, true), jaw]);
   }
-  return send.call(this, text);
+  return send.call(this, message);
 };
 
 const { getUserMedia } = MediaDevices.prototype;

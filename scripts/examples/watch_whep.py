@@ -43,7 +43,7 @@ async def watch(url: str, stream: str, count: int, file: str | None) -> None:
             print(f"{count} frames of {frame.width}x{frame.height} in {seconds:.1f} s")
             if file is not None:
                 # PyAV leaves `to_image` untyped.
-                frame.to_image().save(file)  # type: ignore[no-untyped-call]
+                frame.to_image().save(file)  # type: ignore[no-untyped-call]  # PyAV has no types for it
         finally:
             await client.delete(session)
             await connection.close()

@@ -21,6 +21,7 @@ from scripts.gpu_checks.check import Target, Values, expect
 from scripts.gpu_checks.plain_files import provide_missing_packages
 from server.pool.cache_slots import CacheSlots
 from server.pool.engine import ModelEngine, ModelEngineFactory
+from server.pool.interface import Purpose
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
 from server.protocol.states import FrameInputs
@@ -35,10 +36,10 @@ _LEFT_MB = 64.0
 class Factory(ModelEngineFactory):
     """Builds engines in processes that have torch, Triton and numba only."""
 
-    def build(self, device: str, threads: int) -> ModelEngine:
+    def build(self, device: str, threads: int, purpose: Purpose) -> ModelEngine:
         """See `ModelEngineFactory`."""
         provide_missing_packages()
-        return super().build(device, threads)
+        return super().build(device, threads, purpose)
 
 
 def pool(target: Target) -> Values:

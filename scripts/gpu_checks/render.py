@@ -118,7 +118,7 @@ def refreshing_process(device: str) -> Iterator[None]:
 
 def _urgent_stream(target: Target) -> torch.cuda.Stream:
     """A stream whose kernels start before those of other streams that wait."""
-    return torch.cuda.Stream(target.device, priority=-1)  # type: ignore[no-untyped-call]
+    return torch.cuda.Stream(target.device, priority=-1)  # type: ignore[no-untyped-call]  # torch has no types for it
 
 
 @contextmanager
@@ -129,7 +129,7 @@ def _refreshing_thread(target: Target) -> Iterator[None]:
     done = threading.Event()
 
     def refresh() -> None:
-        stream = torch.cuda.Stream(target.device)  # type: ignore[no-untyped-call]
+        stream = torch.cuda.Stream(target.device)  # type: ignore[no-untyped-call]  # torch has no types for it
         with torch.cuda.stream(stream):
             while not done.is_set():
                 renderer.refresh(states[0], cache)

@@ -32,7 +32,7 @@ class Shares:
         """Return which limit one more place for a viewer would exceed, None if it has room.
 
         Args:
-            viewer: Who wants a place.
+            viewer: The viewer to be admitted.
             present: Who holds the places that are taken, one entry per place.
             places: How many there are, free ones included.
 

@@ -18,13 +18,13 @@ from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
+from server.access_settings import AccessSettings
 from server.auth.grants import ANYONE, Grant
 from server.auth.redirect_tokens import PARAMETER, RedirectTokens
 from server.auth.tokens import Tokens, read_tokens
 from server.errors import ForbiddenError, SettingsError, TelewarpError, UnauthorizedError
 from server.network.addresses import is_loopback
 from server.network.origins import is_among, is_page_of
-from server.settings import AccessSettings
 
 logger = logging.getLogger(__name__)
 

@@ -42,7 +42,7 @@ class Limits:
 
     @property
     def clients(self) -> int:
-        """How many are remembered."""
+        """Number of clients that are remembered."""
         return len(self._buckets)
 
     @contextmanager

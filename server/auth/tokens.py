@@ -1,11 +1,11 @@
-"""Tokens: secrets listed in a file, and short-lived ones signed with a key of that file.
+"""Tokens: secrets listed in a file, and short-lived tokens signed with a key from that file.
 
 The file is TOML, see `scripts/make_token.py`:
 
     signing_keys = ["..."]      # the first one signs, all of them are accepted
 
     [[token]]
-    name = "studio"             # logged, and the owner of its sessions
+    name = "studio"             # appears in the log; owns the sessions that it opens
     secret = "..."
     scopes = ["publish"]
     streams = ["me"]            # default: all streams
@@ -58,30 +58,30 @@ class _File(BaseModel):
 
 
 class Claims(BaseModel):
-    """What a signed token says; `exp` and `aud` are checked by PyJWT."""
+    """The claims of a signed token. PyJWT checks `exp` and `aud`."""
 
     exp: float
     jti: Annotated[str, Field(min_length=8, max_length=128)]
     scope: Annotated[str, Field(max_length=256)]
     streams: frozenset[str] | None = None
     sub: Annotated[str | None, Field(max_length=160)] = None
-    """Whose token it was made from, where it was made from another."""
+    """Holder of the token that it was derived from; None if it was not derived from one."""
     until: float | None = None
-    """Of a pass: when the token that it was given for expires."""
+    """Of a redirect token: expiry of the token that it stands for."""
 
     @property
     def grant(self) -> Grant:
-        """What it allows."""
+        """The permissions of the token."""
         scopes = frozenset(Scope(name) for name in self.scope.split())
         return Grant(self.sub or f"signed {self.jti}", scopes, self.streams, self.exp)
 
 
 class Tokens:
-    """All tokens that are good.
+    """All valid tokens.
 
     Args:
         listed: Grants by the SHA-256 digest of their secret.
-        signing_keys: Of signed tokens; the first one signs.
+        signing_keys: Keys of signed tokens; the first one signs new tokens.
     """
 
     def __init__(self, listed: dict[bytes, Grant], signing_keys: tuple[str, ...] = ()) -> None:
@@ -89,10 +89,10 @@ class Tokens:
         self._signing_keys = signing_keys
 
     def find(self, token: str) -> Grant:
-        """What a token allows.
+        """Return the permissions of a token.
 
         Raises:
-            BadTokenError: If it is unknown, forged or too old.
+            BadTokenError: If it is unknown, forged or expired.
         """
         if len(token) > LONGEST_TOKEN:
             raise BadTokenError(f"expected a token of at most {LONGEST_TOKEN} characters")
@@ -127,24 +127,24 @@ class Tokens:
                     options={"require": ["exp", "aud", "jti"]},
                 )
                 read = Claims.model_validate(claims)
-                _ = read.grant  # scopes that do not exist
+                _ = read.grant  # raises if a scope does not exist
                 return read
             except jwt.ExpiredSignatureError as exc:
                 raise BadTokenError("the token has expired; ask for a new one") from exc
             except jwt.InvalidSignatureError:
-                continue  # perhaps another key's
+                continue  # it may be signed with another key
             except (jwt.InvalidTokenError, ValidationError, ValueError):
                 break
-        # Not from the cause: it may quote what is secret.
+        # Without the cause, which may quote a secret.
         raise BadTokenError("expected a token of this server, got another") from None
 
     def sign(self, scopes: Iterable[Scope], streams: Iterable[str] | None, minutes: float) -> str:
         """Make a short-lived token.
 
         Args:
-            scopes: What it allows.
-            streams: The only streams it is good for; None for all.
-            minutes: How long.
+            scopes: Permissions of the token.
+            streams: Streams that it is restricted to; None for all.
+            minutes: Lifetime.
 
         Raises:
             SettingsError: If the file has no signing key.
@@ -159,12 +159,12 @@ class Tokens:
         audience: str = AUDIENCE,
         **claims: float | str,
     ) -> str:
-        """Make a signed token that says more than `sign` does.
+        """Make a signed token with additional claims.
 
         Args:
-            scopes: What it allows.
-            streams: The only streams it is good for; None for all.
-            audience: Whom it is meant for.
+            scopes: Permissions of the token.
+            streams: Streams that it is restricted to; None for all.
+            audience: The program that accepts it.
             claims: `exp`, and others of `Claims`.
 
         Raises:
@@ -192,14 +192,14 @@ def read_tokens(file: Path) -> Tokens:
     """Read the file of tokens.
 
     Raises:
-        SettingsError: If it cannot be used; the text says why and holds no secret.
+        SettingsError: If the file cannot be used; the message contains no secret.
     """
     try:
         content = _File.model_validate(tomllib.loads(file.read_text()))
     except OSError as exc:
         raise SettingsError(f"cannot read tokens {file}: {exc.strerror or exc}") from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        # Without the cause's words, which quote the line.
+        # Without the cause, which quotes the line.
         raise SettingsError(f"tokens {file}: expected TOML, got something else") from None
     except ValidationError as exc:
         raise SettingsError(f"tokens {file}: {_what_is_wrong(exc)}") from None

@@ -20,8 +20,6 @@ from server.avatar_store.job import LONGEST_TEXT, Job, JobKind, Progress
 logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
-_UNUSABLE = 2
-"""Exit code of a command whose input cannot be used; its last line says why."""
 _LONGEST_LINE = 1 << 16
 _LOGGED = 2000
 """Bytes of a command's log that are copied to the log of the server."""
@@ -185,7 +183,7 @@ def _result(last: dict[str, object], code: int | None, folder: Path) -> Path:
         if avatar.is_relative_to(folder.resolve()) and (avatar / "manifest.json").is_file():
             return avatar
         raise JobFailedError("the job reported an avatar that it has not made")
-    if code == _UNUSABLE and "error" in last:
+    if code != 0 and "error" in last:  # in words: of the input, or of what the command lacks
         raise JobFailedError(str(last["error"])[:LONGEST_TEXT])
     log = _end_of_log(folder)
     logger.error("job %s ended with code %s: ...%s", folder.name, code, log)

@@ -23,7 +23,8 @@ from server.avatar_store.command import (
     command_line,
     run_command,
 )
-from server.avatar_store.job import Job, Progress, load_job
+from server.avatar_store.job import Job, JobKind, Progress, load_job
+from server.avatar_store.requirements import lacking
 from server.avatar_store.store import AvatarStore
 from server.errors import (
     AvatarJobNotFoundError,
@@ -32,6 +33,7 @@ from server.errors import (
     StorageError,
     TelewarpError,
     TooLargeError,
+    UnequippedError,
 )
 
 logger = logging.getLogger(__name__)
@@ -107,6 +109,7 @@ class AvatarJobs:
         store: Takes the avatars that jobs make.
         limits: Of disk, memory, time and number.
         make_command: Returns the command of a job.
+        lacking: Returns what the installation lacks for a kind of job, or None.
 
     Raises:
         SettingsError: If the folder cannot be used.
@@ -118,9 +121,10 @@ class AvatarJobs:
         store: AvatarStore,
         limits: StoreLimits,
         make_command: CommandLine = command_line,
+        lacking: Callable[[JobKind], str | None] = lacking,
     ) -> None:
         self._folder, self._store, self._limits = folder / "jobs", store, limits
-        self._make_command = make_command
+        self._make_command, self._lacking = make_command, lacking
         self._jobs: dict[str, Job] = {}
         self._uploads: dict[str, Upload] = {}
         self._running: tuple[Job, asyncio.Task[None]] | None = None
@@ -175,7 +179,10 @@ class AvatarJobs:
             LimitError: If there are too many jobs or avatars.
             TooLargeError: If the file is too large.
             StorageError: If there is no space.
+            UnequippedError: If the installation cannot make an avatar of such a file.
         """
+        if (reason := self._lacking(job.kind)) is not None:
+            raise UnequippedError(reason)
         unfinished = len(self._unfinished())
         if unfinished >= self._limits.jobs:
             raise LimitError(f"at most {self._limits.jobs} jobs at a time: wait, or delete one")

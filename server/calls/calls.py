@@ -96,12 +96,12 @@ class Calls:
 
     @property
     def number(self) -> int:
-        """How many calls there are."""
+        """Number of calls."""
         return len(self._calls)
 
     @property
     def people(self) -> int:
-        """How many people have a seat, in all calls."""
+        """Number of people with a seat, in all calls."""
         return sum(map(len, self._calls.values()))
 
     def roster(self, call: str) -> list[Person]:

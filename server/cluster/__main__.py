@@ -21,6 +21,7 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from server import logs
+from server.access_settings import read_settings_of
 from server.auth.addresses import among
 from server.auth.tokens import read_tokens
 from server.cluster.local import LocalPlacement
@@ -33,7 +34,6 @@ from server.errors import SettingsError
 from server.network.connections import limit_connections
 from server.network.listening import listen
 from server.pool.sizing import available_cores
-from server.settings import read_settings_of
 
 FIRST_PORT = 8100
 
@@ -104,7 +104,7 @@ class ListSettings(RouterSettings):
 
 def main(
     arguments: list[str],
-    module: str = "server.__main__",
+    module: str = "server.command",
     find: Callable[[str], Sequence[str]] = find_devices,
 ) -> int:
     """Run the router until SIGINT or SIGTERM.

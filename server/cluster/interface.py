@@ -20,6 +20,9 @@ class Placement(Protocol):
     async def place_stream(self, stream_id: str | None) -> str:
         """Return the address of the host for a new stream, or of any host for None."""
 
+    async def place_call(self, call: str) -> str:
+        """Return the address of the host where a call is, or is to begin."""
+
     async def hosts(self) -> tuple[HostStatus, ...]:
         """Return all hosts that are not lost."""
 

@@ -62,6 +62,10 @@ class LocalPlacement:
         """Delegate to the registry."""
         return self._registry.place_stream(stream_id)
 
+    async def place_call(self, call: str) -> str:
+        """Delegate to the registry."""
+        return self._registry.place_call(call)
+
     async def hosts(self) -> tuple[HostStatus, ...]:
         """Delegate to the registry."""
         return self._registry.hosts()

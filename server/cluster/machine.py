@@ -15,11 +15,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
+from server.access_settings import ROOT
 from server.cluster.local import LocalPlacement
 from server.cluster.supervisor import HostPlan, HostSlot, HostSupervisor
 from server.errors import SettingsError
 from server.protocol.host_load import HeldStream, HostLoad
-from server.settings import ROOT
 
 logger = logging.getLogger(__name__)
 

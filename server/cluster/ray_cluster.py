@@ -1,8 +1,8 @@
 """Placement of hosts and viewers in a Ray cluster. The only file that imports Ray.
 
-A detached, named actor per GPU (per machine without one) is bound to its machine for good and keeps
-a whole server there as a child process, which itself knows nothing of Ray. Another such actor holds
-the registry; a router asks it.
+One detached, named actor per GPU (or per machine without a GPU) is pinned to its machine and
+supervises a complete server there, in a child process that does not use Ray. Another detached actor
+holds the registry, which routers query.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ _HEAD = "node:__internal_head__"
 
 
 def connect(address: str) -> None:
-    """Join a Ray cluster as a client of it.
+    """Connect to a Ray cluster as a client.
 
     Args:
         address: `HOST:PORT` of its head.
 
     Raises:
-        SettingsError: If there is none. Ray itself would wait for minutes.
+        SettingsError: If none answers there; Ray itself would wait for minutes.
     """
     host, _, port = address.rpartition(":")
     try:
@@ -65,19 +65,19 @@ class HostActor:
     """Actor that supervises one host on its machine.
 
     Args:
-        plan: How the host is started.
-        seat: Where.
-        registry: The registry's actor.
+        plan: Command and options of the host.
+        slot: The machine and the GPU that it uses.
+        registry: The actor of the registry.
     """
 
     def __init__(self, plan: HostPlan, slot: HostSlot, registry: Any) -> None:
         self._registry = registry
         self._supervisor = HostSupervisor(plan, slot)
-        # Not by a call of this actor: those end with the program that made them.
-        threading.Thread(target=self._supervise, name="keeper", daemon=True).start()
+        # Not in a call of this actor: Ray ends a call with the program that made it.
+        threading.Thread(target=self._supervise, name="supervise", daemon=True).start()
 
     def address(self) -> str:
-        """Where viewers reach it."""
+        """Return the address at which viewers reach the host."""
         return self._supervisor.address
 
     def problem(self) -> str | None:
@@ -93,7 +93,7 @@ class HostActor:
         self._supervisor.draining = True
 
     def stop(self) -> None:
-        """End the host; afterwards the actor may be ended."""
+        """Stop the host; the actor may be killed afterwards."""
         self._loop.call_soon_threadsafe(self._supervision.cancel)
         self._supervisor.stop()
 
@@ -114,10 +114,14 @@ class HostActor:
 
 
 def start_hosts(plan: HostPlan, wait_s: float = 60.0) -> dict[str, str | None]:
-    """Start a host per GPU, per machine without one, wherever there is none yet.
+    """Start the missing hosts: one per GPU, or one per machine without a GPU.
+
+    Args:
+        plan: Command and options of the hosts.
+        wait_s: Longest time to wait until all of them respond.
 
     Returns:
-        The addresses of all hosts, each with why it does not answer, if it does not by then.
+        By address of each host, why it does not respond yet; None if it responds.
     """
     registry = _start_registry()
     actors = [
@@ -136,7 +140,7 @@ def start_hosts(plan: HostPlan, wait_s: float = 60.0) -> dict[str, str | None]:
 
 
 def hosts() -> tuple[HostStatus, ...]:
-    """All hosts that are not lost.
+    """Return all hosts that are not lost.
 
     Raises:
         NotReadyError: If no hosts were ever started, or the cluster does not answer.
@@ -155,7 +159,7 @@ def drain(address: str) -> None:
 
 
 def stop(address: str) -> None:
-    """End a host and its actor.
+    """Stop a host and kill its actor.
 
     Raises:
         NotReadyError: If there is no such host, or it does not answer.
@@ -182,6 +186,10 @@ class RayPlacement:
     async def place_stream(self, stream_id: str | None) -> str:
         """Delegate to the registry's actor."""
         return str(await self._request("place_stream", stream_id))
+
+    async def place_call(self, call: str) -> str:
+        """Delegate to the registry's actor."""
+        return str(await self._request("place_call", call))
 
     async def hosts(self) -> tuple[HostStatus, ...]:
         """Delegate to the registry's actor."""

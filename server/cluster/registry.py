@@ -5,6 +5,9 @@ A host whose lease runs out counts as lost, and its streams move to another host
 
 A stream lives on one host, its home, because its frames must reach the process that renders them;
 its viewers are sent there too. The demo is on every host, so its viewers go to the emptiest one.
+
+A call and its streams are on one host as well. When that is lost the call is, too: its people come
+back through the router, together on another host, where they get new streams.
 """
 
 from __future__ import annotations
@@ -14,13 +17,14 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from server.cluster.call_hosts import CallHosts
 from server.errors import NotReadyError, PoolBusyError, StreamNotFoundError
-from server.protocol.host_load import HeldStream, HostLoad
+from server.protocol.host_load import HeldStream, HostLoad, call_of
 
 LEASE_S = 3.0
 """Seconds until a host without a report counts as lost; hosts report every second."""
 RESERVED_S = 5.0
-"""Seconds within which a host must report a stream whose publisher was sent there."""
+"""Seconds within which a host must report a stream whose publisher was sent there, or a call."""
 ORPHANED_S = 60.0
 """Seconds for which the streams of a lost host are kept while there is no other host."""
 ARRIVE_S = 5.0
@@ -94,6 +98,7 @@ class Registry:
         self._clock = clock
         self._hosts: dict[str, _Host] = {}
         self._homes: dict[str, _Home] = {}
+        self._calls = CallHosts()
 
     def renew(self, address: str, load: HostLoad) -> tuple[HeldStream, ...]:
         """Store the load of a host and renew its lease for `LEASE_S`.
@@ -161,6 +166,18 @@ class Registry:
             self._homes[stream_id] = _Home(address, until=self._clock() + RESERVED_S)
         return address
 
+    def place_call(self, call: str) -> str:
+        """Return the address of the host where a call is, or is to begin.
+
+        Raises:
+            NotReadyError: If there is no host.
+        """
+        now = self._clock()
+        self._remove_lost(now)
+        address = self._calls.find(call, self._loads()) or self._emptiest_for_call().address
+        self._calls.reserve(call, address, now + RESERVED_S)
+        return address
+
     def hosts(self) -> tuple[HostStatus, ...]:
         """Return all hosts that are not lost, by address."""
         self._remove_lost(self._clock())
@@ -184,7 +201,13 @@ class Registry:
 
     def _holders(self, stream_id: str) -> list[_Host]:
         self._remove_lost(self._clock())
-        if stream_id in ON_EVERY_HOST:
+        call = call_of(stream_id)
+        if call is not None:
+            address = self._calls.find(call, self._loads())
+            if address is None:
+                raise StreamNotFoundError(f"no stream {stream_id!r}")
+            found = [self._hosts[address]]  # the one to say whether it has this stream of the call
+        elif stream_id in ON_EVERY_HOST:
             found = [h for h in self._hosts.values() if stream_id in _ids(h.load.streams)]
         else:
             home = self._homes.get(stream_id)
@@ -198,7 +221,7 @@ class Registry:
         return found
 
     def _note_streams(self, address: str, held: Iterable[HeldStream]) -> None:
-        told = {stream.id: stream for stream in held if stream.id not in ON_EVERY_HOST}
+        told = {stream.id: stream for stream in held if _has_home(stream.id)}
         for stream in told.values():
             home = self._homes.setdefault(stream.id, _Home(address))
             if home.host == address or not home.seen:
@@ -209,6 +232,7 @@ class Registry:
             del self._homes[stream_id]
 
     def _remove_lost(self, now: float) -> None:
+        self._calls.forget_old(now)
         lost = [address for address, host in self._hosts.items() if host.until < now]
         for address in lost:
             del self._hosts[address]
@@ -224,13 +248,33 @@ class Registry:
         return [host for host in self._hosts.values() if host.open]
 
     def _emptiest_of_all(self) -> _Host:
+        return min(
+            self._some_open_hosts(),
+            key=lambda host: (self._homes_on(host.address), *_fullness(host)),
+        )
+
+    def _emptiest_for_call(self) -> _Host:
+        def fullness(host: _Host) -> tuple[float, str]:
+            expected = self._calls.expected_viewers(host.address)
+            return (host.viewers + expected) / max(1, host.load.capacity), host.address
+
+        return min(self._some_open_hosts(), key=fullness)
+
+    def _some_open_hosts(self) -> list[_Host]:
         open_hosts = self._open_hosts()
         if not open_hosts:
             raise NotReadyError("no host is ready; try again")
-        return min(open_hosts, key=lambda host: (self._homes_on(host.address), *_fullness(host)))
+        return open_hosts
+
+    def _loads(self) -> dict[str, HostLoad]:
+        return {address: host.load for address, host in self._hosts.items()}
 
     def _homes_on(self, address: str) -> int:
         return sum(home.host == address for home in self._homes.values())
+
+
+def _has_home(stream_id: str) -> bool:
+    return stream_id not in ON_EVERY_HOST and call_of(stream_id) is None
 
 
 def _ids(streams: Iterable[HeldStream]) -> set[str]:

@@ -27,8 +27,9 @@ from server.http.locations import Locations
 from server.http.problems import answer_errors
 from server.http.unread_bodies import UnreadBodies
 from server.http.viewer_page import viewer_route
-from server.protocol.host_load import HeldStream
-from server.protocol.messages import parse_stream_request
+from server.protocol.host_load import HeldStream, call_of
+from server.protocol.requests import parse_stream_request
+from server.streams.streams import check_id
 
 router = APIRouter()
 
@@ -99,8 +100,9 @@ class Redirect:
         """
         query = list(self._connection.query_params.multi_items())
         if self._tokens is not None:
-            stream_id: str | None = self._connection.path_params.get("stream_id")
-            streams = None if stream_id is None else [stream_id]
+            parameters = self._connection.path_params
+            name: str | None = parameters.get("stream_id") or parameters.get("call")
+            streams = None if name is None else [name]
             given = sign_redirect_token(self._tokens, self._grant, host, scopes, streams)
             query.append((PARAMETER, given))
         root = self._connection.scope.get("root_path", "")
@@ -167,7 +169,17 @@ async def create(
 async def list_streams(placement: ThePlacement, grant: TheGrant) -> list[HeldStream]:
     """List all streams that the token is valid for, without those of calls."""
     streams = await placement.streams()
-    return [stream for stream in streams if grant.covers(stream.id) and ":" not in stream.id]
+    return [stream for stream in streams if grant.covers(stream.id) and call_of(stream.id) is None]
+
+
+@router.get("/v1/calls/{call}", dependencies=[needs(*_READ_SCOPES, limited=True)])
+async def find_call(
+    call: str, placement: ThePlacement, redirect: TheRedirect, grant: TheGrant
+) -> Response:
+    """Redirect to the host of the call, where the page then takes a seat."""
+    check_id(call, "name of a call")
+    grant.check_stream(call)
+    return redirect.to(await placement.place_call(call), *_READ_SCOPES)
 
 
 @router.get("/v1/avatars", dependencies=[needs(*_READ_SCOPES, limited=True)])
@@ -219,4 +231,18 @@ async def redirect_jpeg_viewer(
 ) -> None:
     """Redirect a JPEG viewer before the WebSocket is accepted."""
     answer = redirect.to(await placement.place_viewer(stream_id), *_VIEW_SCOPES)
+    await socket.send_denial_response(answer)
+
+
+@router.websocket("/v1/calls/{call}", dependencies=[needs(Scope.PUBLISH, limited=True)])
+async def redirect_to_call(
+    socket: WebSocket, call: str, placement: ThePlacement, redirect: TheRedirect, grant: TheGrant
+) -> None:
+    """Redirect somebody who takes part before the WebSocket is accepted.
+
+    Browsers do not follow: a page asks `GET` for the host first.
+    """
+    check_id(call, "name of a call")
+    grant.check_stream(call)
+    answer = redirect.to(await placement.place_call(call), *_READ_SCOPES)
     await socket.send_denial_response(answer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from server.settings import AccessSettings
+from server.access_settings import AccessSettings
 
 
 class RouterSettings(AccessSettings):

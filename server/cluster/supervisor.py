@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from server.access_settings import ROOT
 from server.auth.tokens import Tokens, read_tokens
 from server.cluster.host import POLL_INTERVAL_S, Host, Renew
 from server.protocol.host_load import HeldStream, HostLoad
-from server.settings import ROOT
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class HostPlan:
     """How viewers reach a host: `{ip}`, `{port}` and `{name}` (the machine's) are put in."""
     tokens: Path | None = None
     """The file of tokens, at the same place on every machine."""
-    module: str = "server.__main__"
+    module: str = "server.command"
     """Whose `main` is run."""
 
 

@@ -38,8 +38,8 @@ def to_mesh(face: DrivenFace, avatar: AvatarInfo, seq: int, received_at: float) 
     face must not stop at a smile of 1.1.
 
     Args:
-        face: What the tracker sent.
-        avatar: Whose coefficients count.
+        face: The face as the tracker sent it.
+        avatar: The avatar, which determines names and order of the coefficients.
         seq: Number of the mesh frame.
         received_at: `time.monotonic()`, seconds.
     """

@@ -16,7 +16,7 @@ class Codec(StrEnum):
 
     @property
     def mime_type(self) -> str:
-        """As SDP and aiortc name it."""
+        """Its name in SDP and aiortc."""
         return f"video/{self.upper()}"
 
 

@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from server.access_settings import AccessSettings
 from server.auth.addresses import behind_proxies, client_address
 from server.auth.authentication import (
     SUBPROTOCOL,
@@ -33,7 +34,6 @@ from server.http.avatar_jobs import AVATAR_HEADER
 from server.http.problems import answer_telewarp_error
 from server.http.whep import TICKET_HEADER
 from server.network.origins import is_among
-from server.settings import AccessSettings
 
 _EXPIRED = "the token has expired; ask for a new one"
 Answer = Callable[[HTTPConnection, Exception], Awaitable[Response | None]]

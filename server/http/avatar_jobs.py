@@ -17,7 +17,7 @@ from server.http.authorization import needs
 from server.http.bodies import problems, require_media_type, require_no_encoding
 from server.http.dependencies import TheAvatarJobs, TheAvatarStore, ThePool
 from server.pool.pool import RenderPool
-from server.protocol.messages import AvatarRequest, parse_avatar_request
+from server.protocol.requests import AvatarRequest, parse_avatar_request
 
 router = APIRouter(prefix="/v1/avatars", tags=["avatars"])
 
@@ -70,6 +70,7 @@ _BODY: dict[str, Any] = {
         _413="the file is too large",
         _415="the file is neither a video nor an archive",
         _429="too many jobs or avatars",
+        _501="this server lacks what a job for a video needs: it takes archives only",
         _507="the disk is full",
     ),
     openapi_extra=_BODY,

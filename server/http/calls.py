@@ -7,15 +7,16 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Response, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, Field
 
 from server.auth.grants import Scope
+from server.auth.headers import TOKEN
 from server.calls.calls import Calls, Connection, Person
 from server.errors import BadMessageError, DrainingError
 from server.http.authorization import TheGrant, needs
 from server.http.bodies import problems
-from server.http.dependencies import TheAdmission, TheCalls
+from server.http.dependencies import TheAdmission, TheCalls, TheRedirectTokens
 from server.http.paced_messages import paced_messages
 from server.protocol.call_messages import SEATS, Join, Leave, parse_call_message
 from server.protocol.message_rate import MessageRate
@@ -49,9 +50,16 @@ class CallDescription(BaseModel):
     responses=problems(_400="the name is none"),
     dependencies=[needs(Scope.VIEW, Scope.PUBLISH, limited=True)],
 )
-async def describe_call(call: str, calls: TheCalls, grant: TheGrant) -> CallDescription:
-    """Return who takes part; nobody where no such call is held, because anyone may begin it."""
+async def describe_call(
+    call: str, calls: TheCalls, grant: TheGrant, response: Response, tokens: TheRedirectTokens
+) -> CallDescription:
+    """Return who takes part; nobody where no such call is held, because anyone may begin it.
+
+    A page that a router redirected here receives a token for the call in `Telewarp-Token`.
+    """
     grant.check_stream(call)
+    if grant.by_redirect_token and tokens is not None:
+        response.headers[TOKEN] = tokens.token_for(grant)
     people = [PersonInCall.model_validate(person.describe()) for person in calls.roster(call)]
     return CallDescription(call=call, people=people)
 

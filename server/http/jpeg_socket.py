@@ -76,7 +76,8 @@ async def stream_jpeg(
     if left:
         await reading  # raises where the viewer was disconnected for its rate
     else:
-        raise peer.failure or SessionClosedError("the session has ended")
+        reason = session.ended_because or "the session has ended"
+        raise peer.failure or SessionClosedError(reason)
 
 
 def _ticket(socket: WebSocket) -> str | None:

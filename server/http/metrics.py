@@ -1,5 +1,5 @@
 """What operators watch, in Prometheus' format: the state of the parts, read off at each scrape, and
-what `server/sessions/frame_metrics.py` has counted since the start.
+what `server/sessions/statistics.py` has counted since the start.
 """
 
 from __future__ import annotations

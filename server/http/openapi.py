@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 from server.http.authorization import describe_refusals
 from server.http.bodies import PROBLEM_CONTENT
 from server.http.problems import Problem
-from server.protocol.messages import DOCUMENTED
+from server.protocol.requests import DOCUMENTED
 
 DESCRIPTION = """Post a face's head pose and coefficients to a **stream**; watch it in a browser,
 or from any WHEP player, from the position of your own head.

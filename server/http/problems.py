@@ -17,7 +17,7 @@ from starlette.websockets import WebSocketState
 
 from server import errors
 from server.http.bodies import PROBLEM
-from server.protocol.messages import describe_errors
+from server.protocol.json_text import describe_errors
 
 _Handler = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -44,6 +44,7 @@ STATUS: Mapping[type[errors.TelewarpError], int] = {
     errors.DrainingError: 503,
     errors.NotReadyError: 503,
     errors.StorageError: 507,
+    errors.UnequippedError: 501,
     errors.RenderError: 500,
     errors.TelewarpError: 500,
 }

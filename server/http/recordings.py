@@ -31,7 +31,7 @@ from server.http.dependencies import (
     TheStream,
     TheStreams,
 )
-from server.protocol.messages import parse_replay_request
+from server.protocol.requests import parse_replay_request
 from server.recordings.recordings import Recording
 
 router = APIRouter(prefix="/v1", tags=["recordings"])

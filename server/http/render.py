@@ -24,7 +24,7 @@ from server.http.bodies import (
 )
 from server.http.dependencies import ThePool, TheSettings, TheStream
 from server.protocol.decode import decode_state
-from server.protocol.messages import parse_render_request
+from server.protocol.requests import parse_render_request
 from server.protocol.states import frame_state, neutral_mesh
 
 router = APIRouter(prefix="/v1", tags=["pictures"])

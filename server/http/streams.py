@@ -32,11 +32,8 @@ from server.http.dependencies import (
 )
 from server.http.paced_messages import let_others_run, paced_messages
 from server.protocol.message_rate import MessageRate
-from server.protocol.messages import (
-    at_index,
-    each_mesh_frame,
-    parse_stream_request,
-)
+from server.protocol.messages import at_index, each_mesh_frame
+from server.protocol.requests import parse_stream_request
 from server.protocol.states import MeshState
 from server.sessions.registry import Sessions
 from server.settings import Settings
@@ -237,9 +234,9 @@ async def receive_frames(socket: WebSocket, stream: TheStream) -> None:
     rate = MessageRate(FRAMES_PER_S, FRAMES_PER_S)
     told = False
     try:
-        async for text, within_rate in paced_messages(socket, rate):
+        async for message, within_rate in paced_messages(socket, rate):
             if within_rate:
-                await _publish_message(socket, text, publisher, rate)
+                await _publish_message(socket, message, publisher, rate)
                 continue
             publisher.drop()
             if not told:
@@ -253,12 +250,12 @@ async def receive_frames(socket: WebSocket, stream: TheStream) -> None:
 
 
 async def _publish_message(
-    socket: WebSocket, text: str | bytes, publisher: StreamPublisher, rate: MessageRate
+    socket: WebSocket, message: str | bytes, publisher: StreamPublisher, rate: MessageRate
 ) -> None:
     try:
-        publisher.publish_text(text)
+        publisher.publish_message(message)
     except BadMessageError as exc:
-        rate.charge_bad(len(text))
+        rate.charge_bad(len(message))
         await _send_error(socket, str(exc), publisher)
 
 

@@ -35,7 +35,7 @@ class HttpProtocol(H11Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_is_of_head = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows the type, too
         """Wait for a request."""
         limit_reads(transport)
         super().connection_made(transport)
@@ -120,4 +120,4 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 def limit_reads(transport: asyncio.BaseTransport) -> None:
     """Make a transport read at most `READ_BYTES` at a time."""
     assert isinstance(getattr(transport, "max_size", None), int), "asyncio has renamed max_size"
-    transport.max_size = READ_BYTES  # type: ignore[attr-defined]
+    transport.max_size = READ_BYTES  # type: ignore[attr-defined]  # of selector transports; not in the type

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 
 from models.contract.frame_state import FrameState
-from server.pool.interface import Slot, SlotMemory
+from server.pool.interface import ServerMemory
 from server.pool.slot_memory import SlotUsage
 
 _RETRY_PAUSE_S = 1.0
@@ -29,13 +30,16 @@ class CacheView:
     made_at: float
     """When its state was sampled: `time.monotonic()`, seconds."""
     state: FrameState
-    slot: Slot
-    """Its arrays; may be read only inside `CacheSlots.reading`."""
+    slot: int
+    """Which slot holds it; its arrays may be read only while it is pinned."""
 
     @property
     def age_ms(self) -> float:
         """Time since its state was sampled."""
         return (time.monotonic() - self.made_at) * 1e3
+
+
+_sequence_ids = count(1)
 
 
 class FrameSequence:
@@ -47,6 +51,7 @@ class FrameSequence:
     """
 
     def __init__(self, previous: FrameSequence | None = None) -> None:
+        self.id = next(_sequence_ids)
         self.previous = previous
         self.closed = False
 
@@ -80,7 +85,7 @@ class CacheSlots:
         slots_id: int,
         avatar_id: str,
         device: str,
-        memory: SlotMemory,
+        memory: ServerMemory,
         changed: Callable[[CacheSlots], None],
     ) -> None:
         self.id = slots_id
@@ -97,6 +102,10 @@ class CacheSlots:
         """Number of refreshes whose state the renderer refused."""
         self.closed = False
         self.device_failed = False
+        self.exports = 0
+        """Number of handles that workers have yet to be sent; no refresh begins before."""
+        self.lost_frames = 0
+        """Number of device processes in a row that ended while they made a frame of these slots."""
         self._changed = changed
         self._usage = SlotUsage()
         self._views: dict[int, CacheView] = {}
@@ -130,20 +139,30 @@ class CacheSlots:
         if self.can_refresh:
             self._changed(self)
 
-    @contextmanager
-    def reading(self) -> Iterator[CacheView | None]:
-        """Pin the newest cache, so that it is not overwritten; None before the first.
+    def pin(self) -> CacheView | None:
+        """Protect the newest cache from being overwritten until `unpin`; None before the first.
 
-        Thread-safe. If `needs_resume` is true afterwards, the event loop must call `resume`.
+        Thread-safe.
         """
         pinned = self._usage.pin_newest()
-        if pinned is None:
-            yield None
-            return
+        return None if pinned is None else self._views[pinned]
+
+    def unpin(self, cache: CacheView) -> None:
+        """Undo one `pin`. If `needs_resume` is true then, the event loop must call `resume`.
+
+        Thread-safe.
+        """
+        self._usage.unpin(cache.slot)
+
+    @contextmanager
+    def reading(self) -> Iterator[CacheView | None]:
+        """Pin the newest cache for a while; see `pin` and `unpin`."""
+        cache = self.pin()
         try:
-            yield self._views[pinned]
+            yield cache
         finally:
-            self._usage.unpin(pinned)
+            if cache is not None:
+                self.unpin(cache)
 
     @property
     def needs_resume(self) -> bool:
@@ -177,7 +196,7 @@ class CacheSlots:
     @property
     def can_refresh(self) -> bool:
         """Whether a request is pending, a slot is free for it and refreshes are not paused."""
-        if self._pending is None or self._in_progress is not None:
+        if self._pending is None or self._in_progress is not None or self.exports:
             return False
         return self._usage.can_write and time.monotonic() >= self._paused_until
 
@@ -199,7 +218,7 @@ class CacheSlots:
         self._in_progress = None
         self._worker_deaths = 0
         self._views[refresh.slot] = CacheView(
-            self.generation + 1, refresh.made_at, refresh.state, self.memory.slot(refresh.slot)
+            self.generation + 1, refresh.made_at, refresh.state, refresh.slot
         )
         self._usage.finish_write()
         for callback in tuple(self.on_ready):

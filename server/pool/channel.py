@@ -10,7 +10,8 @@ import asyncio
 import pickle
 import struct
 from collections.abc import Callable, Iterator
-from socket import socket
+from contextlib import suppress
+from socket import MSG_DONTWAIT, socket
 
 _HEADER = struct.Struct("!I")
 _CHUNK = 1 << 16
@@ -64,14 +65,34 @@ class WorkerChannel:
             EOFError: If the other process has ended.
         """
         while not self._received:
-            try:
-                data = self._sock.recv(_CHUNK)
-            except ConnectionResetError:
-                data = b""
-            if not data:
-                raise EOFError("the other end of the channel is closed")
-            self._received.extend(self._decoder.feed(data))
+            self._read(0)
         return self._received.pop(0)
+
+    def receive_all(self, wait: bool) -> list[object]:
+        """Return all messages that have arrived.
+
+        Args:
+            wait: Whether to wait for the first one; otherwise there may be none.
+
+        Raises:
+            EOFError: If the other process has ended.
+        """
+        with suppress(BlockingIOError):
+            while wait and not self._received:
+                self._read(0)
+            while True:
+                self._read(MSG_DONTWAIT)
+        received, self._received = self._received, []
+        return received
+
+    def _read(self, flags: int) -> None:
+        try:
+            data = self._sock.recv(_CHUNK, flags)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            raise EOFError("the other end of the channel is closed")
+        self._received.extend(self._decoder.feed(data))
 
 
 class PoolChannel(asyncio.Protocol):

@@ -9,12 +9,11 @@ from collections.abc import Collection, Mapping, Sequence
 from models.contract.avatar_info import AvatarInfo
 from server.errors import NotReadyError, PoolBusyError
 from server.pool.cache_slots import FrameSequence
-from server.pool.interface import DeviceMemory, EngineFactory, SlotMemory
-from server.pool.mark import Mark
+from server.pool.interface import DeviceMemory, ServerMemory
 from server.pool.placing import DeviceLoad, choose_device
 from server.pool.supervisor import Timeouts
 from server.pool.warp_benchmark import WarpBenchmark
-from server.pool.warp_device import DeviceEvents, WarpDevice
+from server.pool.warp_device import DeviceEvents, MakeCarrier, WarpDevice
 
 logger = logging.getLogger(__name__)
 
@@ -23,29 +22,29 @@ class Devices:
     """The devices that warp, and those that have failed.
 
     Args:
-        names: `cpu`, or `cuda:0`, `cuda:1`, ...
-        factory: Builds their engines.
         events: Receives the callbacks of each.
         timeouts: See `WarpDevice`.
-        mark: Drawn into each frame.
     """
 
-    def __init__(
-        self,
-        names: Sequence[str],
-        factory: EngineFactory,
-        events: DeviceEvents,
-        timeouts: Timeouts,
-        mark: Mark,
-    ) -> None:
-        self._all = {name: WarpDevice(name, factory, events, timeouts, mark) for name in names}
+    def __init__(self, events: DeviceEvents, timeouts: Timeouts) -> None:
+        self._events, self._timeouts = events, timeouts
+        self._all: dict[str, WarpDevice] = {}
 
-    async def build(self) -> None:
-        """Build all engines; devices that cannot be built are logged and left out.
+    async def build(self, names: Sequence[str], make_carrier: MakeCarrier) -> None:
+        """Build the engines of some devices in place of those before.
+
+        Those that cannot be built are logged and left out.
+
+        Args:
+            names: `cpu`, or `cuda:0`, `cuda:1`, ...
+            make_carrier: See `WarpDevice`.
 
         Raises:
             Exception: Why the first device could not be built, if none could.
         """
+        self._all = {
+            name: WarpDevice(name, make_carrier, self._events, self._timeouts) for name in names
+        }
         results = await asyncio.gather(
             *(device.build() for device in self.all), return_exceptions=True
         )
@@ -81,7 +80,7 @@ class Devices:
         return {
             avatar_id: avatar
             for device in self.working
-            for avatar_id, avatar in device.engine.avatars.items()
+            for avatar_id, avatar in device.avatars.items()
         }
 
     def warps(self, name: str) -> bool:
@@ -98,10 +97,10 @@ class Devices:
         return [
             DeviceLoad(device.name, device.open_slots, device.warp_ms, device.name in usable)
             for device in self.working
-            if avatar_id is None or avatar_id in device.engine.avatars
+            if avatar_id is None or avatar_id in device.avatars
         ]
 
-    def allocate(self, avatar_id: str, usable: Collection[str]) -> tuple[WarpDevice, SlotMemory]:
+    def allocate(self, avatar_id: str, usable: Collection[str]) -> tuple[WarpDevice, ServerMemory]:
         """Allocate cache slots on the least loaded device that can.
 
         Args:
@@ -117,7 +116,7 @@ class Devices:
         while loads:
             device = self[choose_device(loads)]
             try:
-                return device, device.engine.allocate(avatar_id)
+                return device, device.allocate(avatar_id)
             except PoolBusyError as exc:
                 error = exc
             except RuntimeError as exc:
@@ -129,7 +128,7 @@ class Devices:
     async def benchmark(self, seconds: float) -> dict[str, WarpBenchmark]:
         """Time warps of the avatar with the highest resolution on all devices in parallel."""
         devices = self.working
-        largest = [max(d.engine.avatars.values(), key=lambda a: a.resolution) for d in devices]
+        largest = [max(d.avatars.values(), key=lambda a: a.resolution) for d in devices]
         benchmarks = await asyncio.gather(
             *(d.benchmark(avatar, seconds) for d, avatar in zip(devices, largest, strict=True))
         )
@@ -150,7 +149,6 @@ class Devices:
         for device in self.all:
             device.stop()
 
-    def close(self) -> None:
-        """Wait for the warps in progress and end the threads."""
-        for device in self.all:
-            device.close()
+    async def close(self) -> None:
+        """Wait for the warps in progress and end the threads and processes."""
+        await asyncio.gather(*(device.close() for device in self.all))

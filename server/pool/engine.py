@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from models.geometry.head import HeadError
 from models.runtime.crossfade import Crossfade
 from models.runtime.renderer import CachedRenderer, Kernels
 from server.errors import RenderError
-from server.pool.interface import CPU, DeviceMemory, Fade, LoadedAvatar, Slot, SlotMemory
+from server.pool.interface import CPU, DeviceMemory, Fade, LoadedAvatar, Purpose, Slot, SlotMemory
 from server.pool.jobs import SlotHandle
 from server.pool.slot_memory import ArraySpec, SlotLayout
 from server.pool.tensor_slots import CudaSlots, Dtypes, HostSlots
@@ -84,7 +84,7 @@ class ModelEngineFactory:
         free, total = torch.cuda.mem_get_info(device)
         return DeviceMemory(total - free, total)
 
-    def build(self, device: str, threads: int) -> ModelEngine:
+    def build(self, device: str, threads: int, purpose: Purpose) -> ModelEngine:
         """See `EngineFactory`.
 
         Raises:
@@ -96,6 +96,9 @@ class ModelEngineFactory:
             torch.cuda.set_device(device)
             _probe(torch.device(device))  # otherwise every avatar would be blamed for the GPU
         renderers = load_renderers(self.avatars, device, self.warp_threads, self.kernels)
+        if purpose == "warp":
+            for renderer in renderers.values():
+                renderer.warm_up_batches()
         return ModelEngine(renderers, self.warp_threads, self.kernels)
 
 
@@ -197,6 +200,14 @@ class ModelEngine:
         if self._device.type == "cuda":
             CudaSlots.reclaim(handle)
 
+    def slot_layout(self, avatar_id: str) -> SlotLayout | None:
+        """See `Engine`."""
+        return None if self._device.type == "cuda" else self._layouts[avatar_id][0]
+
+    def largest_batch(self, avatar_id: str) -> int:
+        """See `Engine`."""
+        return self._renderers[avatar_id].largest_batch
+
     def refresh(self, avatar_id: str, state: FrameState, slot: Slot) -> None:
         """See `Engine`."""
         with _reject_bad_states():
@@ -220,6 +231,15 @@ class ModelEngine:
         """See `Engine`."""
         with _reject_bad_states():
             return self._renderers[avatar_id].warp(state, _cache(slot))
+
+    def warp_batch(
+        self, avatar_id: str, frames: Sequence[tuple[FrameState, Slot]]
+    ) -> list[WarpedImage]:
+        """See `Engine`."""
+        with _reject_bad_states():
+            return self._renderers[avatar_id].warp_batch(
+                [(state, _cache(slot)) for state, slot in frames]
+            )
 
     def full(self, avatar_id: str, state: FrameState) -> RgbImage:
         """See `Engine`."""

@@ -10,10 +10,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
-from multiprocessing import parent_process
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +22,11 @@ from models.contract.avatar_info import AvatarInfo, Subject
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage, WarpedImage
 from server.errors import PoolBusyError, RenderError
-from server.pool.interface import DeviceMemory, Fade, LoadedAvatar, Slot
+from server.pool.interface import CPU, DeviceMemory, Fade, LoadedAvatar, Purpose, Slot
 from server.pool.jobs import SlotHandle
 from server.pool.slot_memory import ArraySpec, SharedBlock, SlotLayout
 
-FOV_FAILS, FOV_BREAKS, FOV_HANGS, FOV_LOSES_DEVICE = 2.1, 2.2, 2.3, 2.4
+FOV_FAILS, FOV_BREAKS, FOV_HANGS, FOV_LOSES_DEVICE, FOV_EXHAUSTS = 2.1, 2.2, 2.3, 2.4, 2.5
 """Fields of view that no avatar uses; each one triggers a fault."""
 JAW_OPEN = 17
 """Index of `jawOpen` in the expression coefficients."""
@@ -107,6 +106,11 @@ def losing_device(state: FrameState) -> FrameState:
     return replace(state, fov_y_rad=FOV_LOSES_DEVICE)
 
 
+def exhausting(state: FrameState) -> FrameState:
+    """Return a copy of the state that asks for more memory than there is."""
+    return replace(state, fov_y_rad=FOV_EXHAUSTS)
+
+
 @dataclass(frozen=True)
 class Shown:
     """The numbers encoded in a fake image, each accurate to 1/255."""
@@ -146,7 +150,7 @@ class FakeEngineFactory:
     build_s: float = 0.0
     """Duration of building an engine."""
     builds_in_server: bool = True
-    """Whether the engine can be built in the server, for warps."""
+    """Whether the engine can be built for warps."""
     builds_in_workers: bool = True
     """Whether it can be built in workers."""
     exits_in_workers: bool = False
@@ -159,6 +163,8 @@ class FakeEngineFactory:
     """Devices on which no process can build the engine."""
     full_devices: tuple[str, ...] = ()
     """Devices without memory for caches."""
+    batch: int = 1
+    """Number of frames that one call of `warp_batch` takes."""
     rebuilds: bool = True
     """Whether the process that lost a device can use it again; CUDA's sticky errors never end."""
     reclaimed: list[SlotHandle] = field(default_factory=list)
@@ -183,10 +189,10 @@ class FakeEngineFactory:
         if device in self.lost:
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    def build(self, device: str, threads: int) -> FakeEngine:
+    def build(self, device: str, threads: int, purpose: Purpose) -> FakeEngine:
         """See `EngineFactory`."""
         time.sleep(self.build_s)
-        in_worker = parent_process() is not None
+        in_worker = purpose == "refresh"
         if in_worker and self.exits_in_workers:
             os._exit(3)
         if self.rebuilds:
@@ -197,7 +203,7 @@ class FakeEngineFactory:
         broken = device in self.broken_devices
         if not (self.builds_in_workers and not broken if in_worker else self.builds_in_server):
             raise RuntimeError(f"no memory left on {device}")
-        return FakeEngine(self, device)
+        return FakeEngine(self, device, purpose)
 
 
 @dataclass
@@ -258,12 +264,15 @@ class FakeEngine:
     Args:
         settings: Durations and faults.
         device: What it renders on.
+        purpose: Whether it is a worker's.
     """
 
     layout = SlotLayout([ArraySpec("begun", (1,), 4), ArraySpec("values", (2,), 4)])
 
-    def __init__(self, settings: FakeEngineFactory, device: str = "cpu") -> None:
-        self._settings, self._device = settings, device
+    def __init__(
+        self, settings: FakeEngineFactory, device: str = "cpu", purpose: Purpose = "warp"
+    ) -> None:
+        self._settings, self._device, self._purpose = settings, device, purpose
         self._avatars = {avatar.id: avatar for avatar in settings.avatars}
 
     @property
@@ -286,6 +295,14 @@ class FakeEngine:
     def reclaim(self, handle: SlotHandle) -> None:
         """See `Engine`."""
         self._settings.reclaimed.append(handle)
+
+    def slot_layout(self, avatar_id: str) -> SlotLayout | None:
+        """See `Engine`. GPUs allocate their own memory."""
+        return self.layout if self._device == CPU else None
+
+    def largest_batch(self, avatar_id: str) -> int:
+        """See `Engine`."""
+        return self._settings.batch
 
     def refresh(self, avatar_id: str, state: FrameState, slot: Slot) -> None:
         """See `Engine`. Marks the slot as begun first and fills it last, like a real refresh."""
@@ -321,6 +338,17 @@ class FakeEngine:
         rgb = self._encode_image(avatar_id, _encode_state(state), cached)
         return WarpedImage(rgb, 0.0, (time.perf_counter() - began) * 1e3)
 
+    def warp_batch(
+        self, avatar_id: str, frames: Sequence[tuple[FrameState, Slot]]
+    ) -> list[WarpedImage]:
+        """See `Engine`. Takes as long as one warp; one state that fails fails all."""
+        for state, _ in frames:
+            _inject_fault(state)
+        time.sleep(self._settings.warp_s)
+        quick = FakeEngine(replace(self._settings, warp_s=0.0), self._device)
+        quick._avatars = self._avatars
+        return [quick.warp(avatar_id, state, slot) for state, slot in frames]
+
     def full(self, avatar_id: str, state: FrameState) -> RgbImage:
         """See `Engine`."""
         return self.warp_from(avatar_id, state, state)
@@ -335,7 +363,7 @@ class FakeEngine:
         """See `Engine`. Reads `id`, `resolution` and a fault from the folder's manifest."""
         values = json.loads((folder / "manifest.json").read_text())
         time.sleep(values.get("load_s", 0))
-        in_worker = parent_process() is not None
+        in_worker = self._purpose == "refresh"
         if in_worker and values.get("exits_in_workers"):
             os._exit(3)
         if values.get("fails") or (in_worker and values.get("fails_in_workers")):
@@ -372,6 +400,8 @@ def _inject_fault(state: FrameState) -> None:
     """Trigger the fault of a state, if it has one."""
     if state.fov_y_rad == FOV_FAILS:
         raise RenderError("this state was made to fail")
+    if state.fov_y_rad == FOV_EXHAUSTS:
+        np.zeros(1 << 60, np.uint8)
     if state.fov_y_rad == FOV_BREAKS:
         raise RuntimeError("this state was made to break the engine")
     while state.fov_y_rad == FOV_HANGS:

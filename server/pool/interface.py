@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage, WarpedImage
 from server.pool.jobs import SlotHandle
 
+if TYPE_CHECKING:
+    from server.pool.slot_memory import SlotLayout
+
 CPU = "cpu"
 """Name of the device that every machine has."""
 SLOT_COUNT = 3
 """Triple buffering: one slot being written, one ready, one being read."""
+
+Purpose = Literal["refresh", "warp"]
+"""What an engine does most: full renders in a worker, or warps of all viewers of a device."""
 
 Slot = Mapping[str, Any]
 """One cache: named arrays or tensors in preallocated memory."""
@@ -41,6 +47,23 @@ class SlotMemory(Protocol):
 
     def close(self) -> None:
         """Unmap the memory, and free it in the process that allocated it. No slot may be in use."""
+
+
+class ServerMemory(Protocol):
+    """The memory of one viewer's cache slots, as the server sees it."""
+
+    def slot(self, index: int) -> Slot:
+        """Return the arrays of slot `index`; only where the server itself warps."""
+
+    def export(self, receive: Callable[[SlotHandle | None], None]) -> None:
+        """Pass a handle for one worker to `receive`, at once or soon; None if there is no memory.
+
+        Raises:
+            RuntimeError: If the device has failed.
+        """
+
+    def close(self) -> None:
+        """Free the memory once nobody uses it. No slot may be in use."""
 
 
 class Fade(Protocol):
@@ -94,6 +117,15 @@ class Engine(Protocol):
         Where the system frees what a process had mapped, there is nothing to do.
         """
 
+    def slot_layout(self, avatar_id: str) -> SlotLayout | None:
+        """Return the layout of cache slots that any process may allocate in shared memory.
+
+        None where only a process that uses the device can allocate them.
+        """
+
+    def largest_batch(self, avatar_id: str) -> int:
+        """Return the number of frames that one call of `warp_batch` renders faster than alone."""
+
     def refresh(self, avatar_id: str, state: FrameState, slot: Slot) -> None:
         """Fill a slot with the cache of a state. On return every process can read it.
 
@@ -119,6 +151,15 @@ class Engine(Protocol):
 
         Raises:
             RenderError: If this state cannot be rendered.
+        """
+
+    def warp_batch(
+        self, avatar_id: str, frames: Sequence[tuple[FrameState, Slot]]
+    ) -> list[WarpedImage]:
+        """Warp up to `largest_batch` caches at once, see `warp`.
+
+        Raises:
+            RenderError: If one of the states cannot be rendered; then nothing is rendered.
         """
 
     def full(self, avatar_id: str, state: FrameState) -> RgbImage:
@@ -170,10 +211,11 @@ class EngineFactory(Protocol):
             RuntimeError: If the device has failed.
         """
 
-    def build(self, device: str, threads: int) -> Engine:
+    def build(self, device: str, threads: int, purpose: Purpose) -> Engine:
         """Load all avatars onto a device, ready to render at full speed.
 
         Args:
             device: One of `devices(...)`.
             threads: Number of threads that the engine may compute with.
+            purpose: What it is prepared for.
         """

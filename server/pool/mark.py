@@ -45,7 +45,7 @@ class Mark:
         """Draw the label into the bottom left corner of an image, in place, if it is due.
 
         Args:
-            avatar: Whom the image shows.
+            avatar: The avatar in the image.
             rgb: (H, W, 3) uint8.
         """
         if not self.applies_to(avatar):

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from typing import Literal
 
 from server.logs import LogFormat
+from server.pool.interface import CPU
 from server.pool.mark import MarkedAvatars
+from server.pool.process_setup import ProcessSettings
 from server.pool.sizing import available_cores, default_size
 from server.pool.supervisor import Timeouts
 from server.pool.worker import WorkerSettings
+
+WarpPlace = Literal["auto", "thread", "process"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,9 @@ class PoolSettings:
     """Number per CPU worker; None for a default that fits the machine."""
     max_pending_renders: int = 8
     """Limit of pending single images; further requests are refused."""
+    warp_in: WarpPlace = "auto"
+    """Where devices warp: in a `thread` of the server or in a `process` of their own; `auto` is a
+    thread for the CPU and a process for each GPU."""
     niceness: int = 10
     """Added to the niceness of CPU workers, so that warps and encoders get the cores first."""
     rest: float = 1.0
@@ -37,6 +45,22 @@ class PoolSettings:
     log_level: int = logging.INFO
     log_format: LogFormat = "text"
     timeouts: Timeouts = field(default_factory=Timeouts)
+
+    def warps_in_process(self, device: str) -> bool:
+        """Return whether a device warps in a process of its own."""
+        return self.warp_in == "process" or (self.warp_in == "auto" and device != CPU)
+
+    def for_warps(self, device: str) -> ProcessSettings:
+        """Return the settings of the process in which a device warps."""
+        return ProcessSettings(
+            name=f"{device}-warp",
+            device=device,
+            # The encoders, the event loop and the workers need the other cores.
+            threads=1,
+            niceness=0,
+            log_level=self.log_level,
+            log_format=self.log_format,
+        )
 
     def for_workers(self, device: str) -> list[WorkerSettings]:
         """Return the settings of each worker process of a device."""

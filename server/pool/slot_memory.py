@@ -122,7 +122,7 @@ class SharedBlock:
     def _claim(self, memory: SharedMemory) -> None:
         """Commit all pages now. Otherwise a later write without free pages kills the process."""
         try:
-            os.posix_fallocate(memory._fd, 0, memory.size)  # type: ignore[attr-defined]
+            os.posix_fallocate(memory._fd, 0, memory.size)  # type: ignore[attr-defined]  # private: its descriptor
         except OSError:
             self.close()
             raise

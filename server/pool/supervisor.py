@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import multiprocessing
-import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
 from typing import Literal, Protocol
 
-from server.pool.channel import PoolChannel
 from server.pool.interface import EngineFactory
 from server.pool.jobs import (
     AttachSlots,
@@ -32,6 +28,7 @@ from server.pool.jobs import (
     Stop,
     ToWorker,
 )
+from server.pool.supervised_process import SupervisedProcess
 from server.pool.worker import WorkerSettings, run
 
 logger = logging.getLogger(__name__)
@@ -52,6 +49,9 @@ class Timeouts:
     """Building an engine: imports, loading weights, compiling kernels; also loading one avatar."""
     job_s: float = 10.0
     """One job. A full render takes well below one second even on a slow machine."""
+    warp_s: float = 2.0
+    """Anything from a device process, which makes frames or has been sent a ping: a frame takes
+    some milliseconds, and nobody sees another one meanwhile."""
     ping_s: float = 5.0
     """Interval of keepalive pings to an idle worker."""
     pong_s: float = 5.0
@@ -124,13 +124,10 @@ class Worker:
         self._events = events
         self._timeouts = timeouts
         self._clock = clock
-        self._channel: PoolChannel | None = None
-        self._process: BaseProcess | None = None
+        self._process: SupervisedProcess | None = None
         self._job: Job | None = None
         self._handles: dict[int, SlotHandle] = {}
         """By slots: handles that the current process holds or is about to open."""
-        self._deadline: asyncio.TimerHandle | None = None
-        self._deadline_at = 0.0
         self._rest_timer: asyncio.TimerHandle | None = None
         self._ping_timer: asyncio.TimerHandle | None = None
         self._stopping = asyncio.Event()
@@ -138,7 +135,6 @@ class Worker:
         """Number of jobs that the current process has finished."""
         self._failures = 0
         """Number of consecutive processes that were not stable (`Timeouts.stable_s`)."""
-        self._end_reason: str | None = None
 
     @property
     def failing(self) -> bool:
@@ -175,10 +171,10 @@ class Worker:
 
     def send(self, message: ToWorker) -> None:
         """Send a message; dropped while no process runs."""
-        if self._channel is not None:
+        if self._process is not None:
             if isinstance(message, AttachSlots):
                 self._handles[message.slots_id] = message.handle
-            self._channel.send(message)
+            self._process.send(message)
 
     def stop(self) -> None:
         """Make `run` return: send `Stop` to the process, and kill it after a timeout."""
@@ -192,7 +188,7 @@ class Worker:
     async def _run_process(self) -> None:
         """Run one process from its start to its end."""
         began = time.monotonic()
-        self.state, self._end_reason, self._finished = "starting", None, 0
+        self.state, self._finished = "starting", 0
         try:
             await self._start_and_wait()
         except OSError as exc:
@@ -204,50 +200,29 @@ class Worker:
         self._failures = 0 if stable and self._finished else self._failures + 1
 
     async def _start_and_wait(self) -> None:
-        disconnected = asyncio.Event()
-        ours, theirs = socket.socketpair()
-        context = multiprocessing.get_context("spawn")
-        with theirs:
-            self._channel = await PoolChannel.open(ours, self._on_message, disconnected.set)
-            self._process = context.Process(
-                target=run,
-                args=(self._settings, self._factory, theirs),
-                name=self.name,
-                daemon=True,
-            )
-            # Spawning takes milliseconds, which would delay the frames of all viewers.
-            await asyncio.get_running_loop().run_in_executor(None, self._process.start)
-        self.pid = self._process.pid
+        process = SupervisedProcess(self.name, self._on_message, self._clock)
+        self._process = process
+        await process.start(run, self._settings, self._factory)
+        self.pid = process.pid
         self._set_deadline(self._timeouts.start_s, "took too long to start")
         if self._stopping.is_set():
             self._kill("stopped while starting")
-        await disconnected.wait()
+        await process.wait()
 
     async def _clean_up(self) -> None:
         """Make sure that the process has ended, release its resources and notify the owner."""
-        self._clear_deadline()
         for timer in (self._rest_timer, self._ping_timer):
             if timer is not None:
                 timer.cancel()
         self._rest_timer = self._ping_timer = None
-        process, self._process = self._process, None
-        if process is not None and process.pid is not None:
-            process.kill()
-            await asyncio.get_running_loop().run_in_executor(None, process.join)
-            if not self._stopping.is_set():
-                self.problem = self._end_reason or f"the process ended with code {process.exitcode}"
-                logger.warning(
-                    "%s (process %d): %s",
-                    self.name,
-                    process.pid,
-                    self.problem,
-                    extra=self._log_ids,
-                )
-            if process.exitcode is not None:
-                process.close()
-        if self._channel is not None:
-            self._channel.close()
-        job, self._job, self._channel, self.pid = self._job, None, None, None
+        process = self._process
+        reason = await process.finish() if process is not None else None
+        if reason is not None and not self._stopping.is_set():
+            self.problem = reason
+            logger.warning(
+                "%s (process %d): %s", self.name, self.pid or 0, reason, extra=self._log_ids
+            )
+        job, self._job, self._process, self.pid = self._job, None, None, None
         self.state = "dead"
         handles, self._handles = self._handles, {}
         for handle in handles.values():
@@ -273,9 +248,9 @@ class Worker:
                 self._ping_later()
                 self._events.worker_ready(self)
             case BuildFailed():
-                self._end_reason = f"the engine could not be built: {message.reason}"
+                self._note_end(f"the engine could not be built: {message.reason}")
             case Broken():
-                self._end_reason = f"the engine broke: {message.reason}"
+                self._note_end(f"the engine broke: {message.reason}")
             case SlotsDetached():
                 handle = self._handles.pop(message.slots_id)
                 if not message.opened:
@@ -315,7 +290,7 @@ class Worker:
     def _ping(self) -> None:
         """Check that an idle process still responds; a busy one has the deadline of its job."""
         self._ping_later()
-        if self.state == "idle" and self._deadline is None:
+        if self.state == "idle" and self._process is not None and not self._process.has_deadline:
             seconds = self._timeouts.pong_s
             self._set_deadline(seconds, f"hung: no answer for {seconds:g} s")
             self.send(Ping())
@@ -326,25 +301,17 @@ class Worker:
 
     def _set_deadline(self, seconds: float, reason: str) -> None:
         """Kill the process unless `_clear_deadline` is called in time."""
-        self._clear_deadline()
-        loop = asyncio.get_running_loop()
-        self._deadline_at = self._clock() + seconds
-        self._deadline = loop.call_later(seconds, self._kill_if_late, reason)
-
-    def _kill_if_late(self, reason: str) -> None:
-        left_s = self._deadline_at - self._clock()
-        if left_s > 0:  # this process was frozen meanwhile: the reply may have arrived
-            loop = asyncio.get_running_loop()
-            self._deadline = loop.call_later(left_s, self._kill_if_late, reason)
-        else:
-            self._kill(reason)
+        if self._process is not None:
+            self._process.set_deadline(seconds, reason)
 
     def _clear_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        if self._process is not None:
+            self._process.clear_deadline()
 
     def _kill(self, reason: str) -> None:
-        if self._process is not None and self._process.pid is not None:
-            self._end_reason = reason
-            self._process.kill()
+        if self._process is not None:
+            self._process.kill(reason)
+
+    def _note_end(self, reason: str) -> None:
+        if self._process is not None:
+            self._process.end_reason = reason

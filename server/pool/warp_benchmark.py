@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +10,12 @@ import numpy as np
 from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage
+from server.pool.interface import Engine
 
 _VIEWER_SWAY_M = 0.1
 """Distance that the viewer of a benchmark moves to either side, metres."""
+_IMAGES = 10
+"""Images that are kept, to time the encoder with."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,47 @@ class WarpBenchmark:
             _lower_quartile([time.locked_s for time in times]),
             images,
         )
+
+
+class BenchmarkRun:
+    """Warps for a moving viewer, one at a time; used by the thread that warps.
+
+    Args:
+        engine: Warps.
+        avatar: The avatar.
+
+    Raises:
+        PoolBusyError: If there is no memory for a cache.
+    """
+
+    def __init__(self, engine: Engine, avatar: AvatarInfo) -> None:
+        self._engine, self._avatar = engine, avatar
+        self._times: list[WarpTimes] = []
+        self._images: list[RgbImage] = []
+        self._memory = engine.allocate(avatar.id)
+
+    def refresh(self) -> None:
+        """Fill the cache that is warped."""
+        self._engine.refresh(self._avatar.id, swaying(self._avatar, 0.0), self._memory.slot(0))
+
+    def warp(self) -> None:
+        """Time one warp."""
+        state = swaying(self._avatar, len(self._times) / 10)
+        began, thread_began = time.perf_counter(), time.thread_time()
+        image = self._engine.warp(self._avatar.id, state, self._memory.slot(0))
+        thread_s = time.thread_time() - thread_began
+        elapsed_s = time.perf_counter() - began
+        locked_s = max(0.0, thread_s - image.raster_ms / 1e3)
+        self._times.append(WarpTimes(elapsed_s, thread_s, locked_s))
+        self._images = [*self._images[1 - _IMAGES :], image.rgb]
+
+    def result(self) -> WarpBenchmark:
+        """Summarize the warps so far, at least one."""
+        return WarpBenchmark.of(self._times, self._images)
+
+    def close(self) -> None:
+        """Free the cache."""
+        self._memory.close()
 
 
 def swaying(avatar: AvatarInfo, phase_rad: float) -> FrameState:

@@ -1,15 +1,16 @@
-"""One device of the pool: its warp thread, and a new one whenever the device fails.
+"""One device of the pool: what warps on it, and a new one whenever the device fails.
 
 A CUDA error that leaves its context unusable is raised by every later call of the process, so
-nothing but a new process can use that GPU again (`lost`). After other errors, such as memory that
-another program held during the start, the device is built again.
+nothing but a new process can use that GPU again: a new device process, or, where a thread warps, a
+new server (`lost`). After other errors, such as memory that another program held during the start,
+the device is built again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -17,16 +18,17 @@ from typing import Protocol
 from models.contract.avatar_info import AvatarInfo
 from server.errors import RenderError
 from server.pool.cache_slots import CacheSlots, FrameSequence
-from server.pool.frame import Frame
-from server.pool.interface import DeviceMemory, Engine, EngineFactory, LoadedAvatar
+from server.pool.carrier import Carrier, Warping
+from server.pool.interface import DeviceMemory, LoadedAvatar, ServerMemory
 from server.pool.jobs import SlotHandle
-from server.pool.mark import Mark
 from server.pool.supervisor import Timeouts
 from server.pool.warp_benchmark import WarpBenchmark
-from server.pool.warping import WarpThread
 from server.protocol.states import FrameInputs
 
 logger = logging.getLogger(__name__)
+
+MakeCarrier = Callable[[str, Callable[[str], None]], Carrier]
+"""Returns what warps on a device, from its name and what to call with the reason of a failure."""
 
 _HOPELESS = 3
 """Failed attempts in a row to build an engine after which only a new process can help."""
@@ -47,19 +49,13 @@ class WarpDevice:
 
     Args:
         name: `cpu`, `cuda:0`, ...
-        factory: Builds the engines.
+        make_carrier: Called for each attempt to build the device.
         events: Receives the callbacks.
         timeouts: Pauses between attempts to build an engine, and when a device counts as stable.
-        mark: Drawn into each frame.
     """
 
     def __init__(
-        self,
-        name: str,
-        factory: EngineFactory,
-        events: DeviceEvents,
-        timeouts: Timeouts,
-        mark: Mark,
+        self, name: str, make_carrier: MakeCarrier, events: DeviceEvents, timeouts: Timeouts
     ) -> None:
         self.name = name
         self.open_slots = 0
@@ -68,21 +64,28 @@ class WarpDevice:
         """Number of failures since the start."""
         self.problem: str | None = None
         """Why it does not warp; None while it does, and before the first engine is built."""
-        self._factory, self._events, self._timeouts = factory, events, timeouts
-        self._mark = mark
+        self._make_carrier, self._events, self._timeouts = make_carrier, events, timeouts
         self._added: dict[str, Path] = {}
         """Folders of avatars that were added, for the next engine."""
-        self._thread: WarpThread | None = None
+        self._carrier: Carrier | None = None
+        """What warps; None while the device does not work."""
         self._failures_in_a_row = 0
         self._failed_builds = 0
         self._ready_at = 0.0
         self._changed = asyncio.Event()
+        self._turn = asyncio.Event()
+        self._keeps_slots = False
         self._stopping = asyncio.Event()
 
     @property
     def working(self) -> bool:
         """Whether it warps."""
-        return self._thread is not None
+        return self._carrier is not None
+
+    @property
+    def keeps_slots(self) -> bool:
+        """Whether cache slots outlive a failure that the device is about to recover from."""
+        return self._keeps_slots and not self._failed_builds
 
     @property
     def lost(self) -> bool:
@@ -90,38 +93,40 @@ class WarpDevice:
         return self._failed_builds >= _HOPELESS
 
     @property
-    def engine(self) -> Engine:
-        """The engine; requires `working`."""
-        return self._working_thread.engine
+    def avatars(self) -> Mapping[str, AvatarInfo]:
+        """The avatars that it warps; requires `working`."""
+        return self._working_carrier.avatars
 
     @property
     def warp_ms(self) -> float | None:
         """Moving mean of the warp time; None before the first warp."""
-        return self._thread.warp_ms if self._thread is not None else None
+        return self._carrier.warp_ms if self._carrier is not None else None
 
     @property
-    def _working_thread(self) -> WarpThread:
-        assert self._thread is not None, f"{self.name} does not warp: {self.problem}"
-        return self._thread
+    def _working_carrier(self) -> Carrier:
+        assert self._carrier is not None, f"{self.name} does not warp: {self.problem}"
+        return self._carrier
 
     async def build(self) -> None:
-        """Build the engine in a new warp thread.
+        """Build the engine anew.
 
         Raises:
             Exception: What the factory raises; it is the `problem` then.
         """
-        thread = WarpThread(self.name, self._factory, self._fail, self._mark)
+        carrier = self._make_carrier(self.name, self._fail)
         try:
-            await thread.build()
-            await self._load_added(thread)
+            await carrier.build()
+            await self._load_added(carrier)
         except BaseException as exc:
-            thread.abandon()
+            carrier.abandon()
             if isinstance(exc, Exception):
                 self._failed_builds += 1
                 self._note_failure(f"the engine could not be built: {exc}")
             raise
-        self._thread, self.problem, self._failed_builds = thread, None, 0
+        self._carrier, self.problem, self._failed_builds = carrier, None, 0
+        self._keeps_slots = carrier.keeps_slots
         self._ready_at = asyncio.get_running_loop().time()
+        self._turn.set()
 
     async def run(self) -> None:
         """Build the engine again after each failure, until `stop`."""
@@ -134,27 +139,36 @@ class WarpDevice:
             if not self._stopping.is_set():
                 await self._rebuild()
 
+    async def wait_turn(self) -> None:
+        """Wait until it begins or ceases to warp, fails to be built, or is stopped."""
+        self._turn.clear()
+        await self._turn.wait()
+
+    def allocate(self, avatar_id: str) -> ServerMemory:
+        """Allocate cache slots, see `Carrier.allocate`; requires `working`."""
+        return self._working_carrier.allocate(avatar_id)
+
     async def load(self, folder: Path) -> LoadedAvatar:
-        """Load another avatar, see `WarpThread.load`; requires `working`."""
-        return await self._working_thread.load(folder)
+        """Load another avatar, see `Carrier.load`; requires `working`."""
+        return await self._working_carrier.load(folder)
 
     async def add(self, loaded: LoadedAvatar, folder: Path) -> None:
         """Render a loaded avatar from now on, and after the engine is built again."""
         self._added[loaded.info.id] = folder
-        if self._thread is not None:
-            await self._thread.add(loaded)
+        if self._carrier is not None:
+            await self._carrier.add(loaded)
 
     async def remove(self, avatar_id: str) -> None:
         """Free an avatar that was added."""
         self._added.pop(avatar_id, None)
-        if self._thread is not None:
-            await self._thread.remove(avatar_id)
+        if self._carrier is not None:
+            await self._carrier.remove(avatar_id)
 
-    async def _load_added(self, thread: WarpThread) -> None:
+    async def _load_added(self, carrier: Carrier) -> None:
         """Give a new engine the avatars that were added to the one before."""
         for avatar_id, folder in tuple(self._added.items()):
             try:
-                await thread.add(await thread.load(folder))
+                await carrier.add(await carrier.load(folder))
             except RenderError as exc:
                 logger.error("%s: avatar %s is left out: %s", self.name, avatar_id, exc)
 
@@ -162,64 +176,63 @@ class WarpDevice:
         """Make `run` return."""
         self._stopping.set()
         self._changed.set()
+        self._turn.set()
 
-    def close(self) -> None:
-        """Wait for the warp in progress, cancel queued ones and end the thread."""
-        if self._thread is not None:
-            self._thread.close()
-            self._thread = None
+    async def close(self) -> None:
+        """Wait for the warp in progress, cancel queued ones and end what warps."""
+        carrier, self._carrier = self._carrier, None
+        if carrier is not None:
+            await carrier.close()
 
     def submit(
         self, slots: CacheSlots, sequence: FrameSequence, sample: Callable[[], FrameInputs]
-    ) -> asyncio.Future[Frame | None]:
-        """Queue a warp, see `WarpThread.submit`; None for slots of an engine that has failed."""
-        if self._thread is None or slots.device_failed:
-            nothing: asyncio.Future[Frame | None] = asyncio.get_running_loop().create_future()
-            nothing.set_result(None)
-            return nothing
-        return self._thread.submit(slots, sequence, sample)
+    ) -> Warping:
+        """Queue a warp, see `Carrier.submit`; None while the device does not work."""
+        if self._carrier is None or slots.device_failed:
+            return Warping.nothing()
+        return self._carrier.submit(slots, sequence, sample)
 
     async def benchmark(self, avatar: AvatarInfo, seconds: float) -> WarpBenchmark:
-        """Time warps, see `WarpThread.benchmark`; requires `working`."""
-        return await self._working_thread.benchmark(avatar, seconds)
+        """Time warps, see `Carrier.benchmark`; requires `working`."""
+        return await self._working_carrier.benchmark(avatar, seconds)
 
     def close_sequence(self, sequence: FrameSequence) -> None:
         """Drop the crossfade state of a sequence."""
-        if self._thread is not None:
-            self._thread.close_sequence(sequence)
+        if self._carrier is not None:
+            self._carrier.close_sequence(sequence)
 
     def suspect(self, error: Exception) -> None:
         """Find out whether an unexpected error came from the device."""
-        if self._thread is not None:
-            self._thread.suspect(error)
+        if self._carrier is not None:
+            self._carrier.suspect(error)
 
     def reclaim(self, handle: SlotHandle) -> None:
         """Release a handle of this device's memory, see `Engine.reclaim`."""
-        if self._thread is None:
+        if self._carrier is None:
             return  # its memory ends with the context of the device
         try:
-            self.engine.reclaim(handle)
+            self._carrier.reclaim(handle)
         except RuntimeError as exc:
             self.suspect(exc)
 
     def memory(self) -> DeviceMemory | None:
         """Return the memory usage of a GPU; None for the CPU and while the device has failed."""
-        if not self.working:
+        if self._carrier is None:
             return None
         try:
-            return self._factory.memory(self.name)
+            return self._carrier.memory()
         except RuntimeError as exc:
             self.suspect(exc)
             return None
 
     def _fail(self, reason: str) -> None:
-        """Replace the thread; called on the event loop when the device has failed."""
+        """Replace what warps; called on the event loop when the device has failed."""
         loop = asyncio.get_running_loop()
         stable = loop.time() - self._ready_at >= self._timeouts.stable_s
         self._failures_in_a_row = 0 if stable else self._failures_in_a_row
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            thread.abandon()
+        carrier, self._carrier = self._carrier, None
+        if carrier is not None:
+            carrier.abandon()
         self._note_failure(f"the device has failed: {reason}")
 
     def _note_failure(self, problem: str) -> None:
@@ -228,6 +241,7 @@ class WarpDevice:
         self.problem = problem
         self._changed.set()
         self._events.device_failed(self)
+        self._turn.set()
 
     async def _rebuild(self) -> None:
         try:

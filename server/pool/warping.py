@@ -12,60 +12,63 @@ import logging
 import os
 import threading
 import time
-import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from models.contract.avatar_info import AvatarInfo
-from models.contract.frame_state import FrameState
-from models.contract.images import RgbImage
 from server.errors import RenderError
 from server.pool.cache_slots import CacheSlots, CacheView, FrameSequence
+from server.pool.carrier import Warping
+from server.pool.finished_frame import mean_ms, new_frame, same_frame, unique_generation
 from server.pool.frame import Frame
-from server.pool.interface import Engine, EngineFactory, Fade, LoadedAvatar, SlotMemory
+from server.pool.frame_maker import FrameMaker, FrameRequest
+from server.pool.interface import (
+    DeviceMemory,
+    Engine,
+    EngineFactory,
+    LoadedAvatar,
+    Slot,
+    SlotMemory,
+)
+from server.pool.jobs import SlotHandle
 from server.pool.mark import Mark
-from server.pool.warp_benchmark import WarpBenchmark, WarpTimes, swaying
+from server.pool.warp_benchmark import BenchmarkRun, WarpBenchmark
 from server.protocol.states import FrameInputs
 
 logger = logging.getLogger(__name__)
 
-_REUSE_WINDOW_S = 0.008
-"""Viewers who request the same image within this time get the same step of a crossfade, even if a
-new cache was finished in between: half a frame at 60 frames per second."""
-_MEAN_WEIGHT = 0.05
-"""Weight of the newest value in the moving mean of warp times: about one second of one viewer."""
-_BENCHMARK_IMAGES = 10
-"""Images of a benchmark that are kept, to time the encoder with."""
 _LOADING_NICENESS = 19
 
 
-@dataclass(eq=False)
-class _SequenceState:
-    """What is kept of a frame sequence from one frame to the next."""
+class ThreadMemory:
+    """Cache slots in the memory of this process, as the server sees them; see `ServerMemory`.
 
-    fade: Fade
-    frame: Frame | None = None
-    """The newest frame."""
-    warped_at: float = 0.0
+    Args:
+        memory: The memory of the engine in this process.
+    """
 
-    def reusable(self, state: FrameState, cache: CacheView, now: float) -> Frame | None:
-        """Return the newest frame if warping again would give the same image."""
-        if self.frame is None:
-            return None
-        changing = self.frame.fading or self.frame.cache is not cache
-        if changing and now - self.warped_at > _REUSE_WINDOW_S:
-            return None
-        return self.frame if self.frame.inputs.state.same_image(state) else None
+    def __init__(self, memory: SlotMemory) -> None:
+        self._memory = memory
+
+    def slot(self, index: int) -> Slot:
+        """See `ServerMemory`."""
+        return self._memory.slot(index)
+
+    def export(self, receive: Callable[[SlotHandle | None], None]) -> None:
+        """See `ServerMemory`."""
+        receive(self._memory.handle)
+
+    def close(self) -> None:
+        """See `ServerMemory`."""
+        self._memory.close()
 
 
 class WarpThread:
-    """Runs warps one after the other, first come, first served.
+    """Runs warps one after the other; see `Carrier`.
 
-    A viewer requests its next frame only after it has received the last one, so this order serves
-    the viewers in rotation. After a failure of the device it warps no more: `WarpDevice` replaces
-    it.
+    After a failure of the device it warps no more: `WarpDevice` replaces it.
 
     Args:
         device: The device that holds the caches.
@@ -83,15 +86,15 @@ class WarpThread:
     ) -> None:
         self.device = device
         self.warp_ms: float | None = None
-        """Moving mean of the warp time; None before the first warp."""
+        """See `Carrier`."""
         self._factory = factory
         self._failed = failed
         self._mark = mark
         self._broken = False
         self._engine: Engine | None = None
-        self._sequences: weakref.WeakKeyDictionary[FrameSequence, _SequenceState] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._maker: FrameMaker[FrameSequence] | None = None
+        self._newest: WeakKeyDictionary[FrameSequence, Frame] = WeakKeyDictionary()
+        """The newest frame of each sequence."""
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"warp-{device}")
 
     @property
@@ -100,13 +103,36 @@ class WarpThread:
         assert self._engine is not None
         return self._engine
 
+    @property
+    def avatars(self) -> Mapping[str, AvatarInfo]:
+        """See `Carrier`."""
+        return self.engine.avatars
+
+    @property
+    def keeps_slots(self) -> bool:
+        """See `Carrier`."""
+        return False
+
     async def build(self) -> None:
         """Build the engine; raises what the factory raises."""
         loop = asyncio.get_running_loop()
         # One thread: the encoder, the event loop and the workers need the other cores.
         self._engine = await loop.run_in_executor(
-            self._executor, self._factory.build, self.device, 1
+            self._executor, self._factory.build, self.device, 1, "warp"
         )
+        self._maker = FrameMaker(self._engine, self._mark, WeakKeyDictionary())
+
+    def allocate(self, avatar_id: str) -> ThreadMemory:
+        """See `Carrier`."""
+        return ThreadMemory(self.engine.allocate(avatar_id))
+
+    def reclaim(self, handle: SlotHandle) -> None:
+        """See `Carrier`."""
+        self.engine.reclaim(handle)
+
+    def memory(self) -> DeviceMemory | None:
+        """See `Carrier`."""
+        return self._factory.memory(self.device)
 
     async def load(self, folder: Path) -> LoadedAvatar:
         """Load another avatar while warps go on, in a thread that yields to all others.
@@ -138,24 +164,13 @@ class WarpThread:
 
     def submit(
         self, slots: CacheSlots, sequence: FrameSequence, sample: Callable[[], FrameInputs]
-    ) -> asyncio.Future[Frame | None]:
-        """Queue a warp of the newest cache to the newest inputs.
-
-        If the newest frame of the sequence shows the same image, that image is returned again.
-
-        Args:
-            slots: Hold the cache.
-            sequence: The sequence that the frame belongs to.
-            sample: Returns the newest inputs; called in the warp thread just before the warp.
-
-        Returns:
-            A future of the frame; of None if there is no cache, the viewer has left or the device
-            has failed.
-        """
+    ) -> Warping:
+        """See `Carrier`. `sample` is called in the warp thread just before the warp."""
         loop = asyncio.get_running_loop()
-        return loop.run_in_executor(
+        frame = loop.run_in_executor(
             self._executor, self._warp, slots, sequence, sample, loop, time.perf_counter()
         )
+        return Warping(frame, lambda: None)
 
     def suspect(self, error: Exception) -> None:
         """Find out in the warp thread whether an unexpected error came from the device."""
@@ -166,57 +181,34 @@ class WarpThread:
     async def benchmark(self, avatar: AvatarInfo, seconds: float) -> WarpBenchmark:
         """Time warps for a moving viewer. Warps of real viewers run in between."""
         loop = asyncio.get_running_loop()
-        times: list[WarpTimes] = []
-        images: list[RgbImage] = []
-        memory = self.engine.allocate(avatar.id)
+        run = BenchmarkRun(self.engine, avatar)
         try:
-            await loop.run_in_executor(
-                self._executor,
-                self.engine.refresh,
-                avatar.id,
-                swaying(avatar, 0.0),
-                memory.slot(0),
-            )
+            await loop.run_in_executor(self._executor, run.refresh)
             ends_at = time.monotonic() + seconds
-            while not times or time.monotonic() < ends_at:
-                state = swaying(avatar, len(times) / 10)
-                rgb, found = await loop.run_in_executor(
-                    self._executor, self._timed_warp, avatar.id, state, memory
-                )
-                times.append(found)
-                images = [*images[1 - _BENCHMARK_IMAGES :], rgb]
+            await loop.run_in_executor(self._executor, run.warp)
+            while time.monotonic() < ends_at:
+                await loop.run_in_executor(self._executor, run.warp)
         finally:
-            memory.close()
-        return WarpBenchmark.of(times, images)
+            run.close()
+        return run.result()
 
     def close_sequence(self, sequence: FrameSequence) -> None:
-        """Drop the crossfade state of a sequence at once, instead of at garbage collection.
-
-        The state holds the memory of a whole cache.
-        """
+        """See `Carrier`. Otherwise the state would be dropped at garbage collection."""
         sequence.closed = True
-        self._sequences.pop(sequence, None)
+        self._newest.pop(sequence, None)
+        if self._maker is not None:
+            self._maker.close(sequence)
 
-    def close(self) -> None:
-        """Wait for the warp in progress, cancel queued ones and end the thread."""
+    async def close(self) -> None:
+        """See `Carrier`."""
         self._executor.shutdown(cancel_futures=True)
-        self._engine = None
+        self._engine = self._maker = None
 
     def abandon(self) -> None:
-        """End the thread after the warps queued so far, which return None, without waiting."""
+        """See `Carrier`. The thread ends after the warps queued so far."""
         self._executor.shutdown(wait=False)
-        self._engine = None
-        self._sequences.clear()
-
-    def _timed_warp(
-        self, avatar_id: str, state: FrameState, memory: SlotMemory
-    ) -> tuple[RgbImage, WarpTimes]:
-        began, thread_began = time.perf_counter(), time.thread_time()
-        image = self.engine.warp(avatar_id, state, memory.slot(0))
-        thread_s = time.thread_time() - thread_began
-        elapsed_s = time.perf_counter() - began
-        locked_s = max(0.0, thread_s - image.raster_ms / 1e3)
-        return image.rgb, WarpTimes(elapsed_s, thread_s, locked_s)
+        self._engine = self._maker = None
+        self._newest.clear()
 
     def _warp(
         self,
@@ -258,10 +250,6 @@ class WarpThread:
             loop.call_soon_threadsafe(self._failed, f"{type(error).__name__}: {error}")
         return self._broken
 
-    def _update_warp_ms(self, elapsed_ms: float) -> None:
-        earlier_ms = elapsed_ms if self.warp_ms is None else self.warp_ms
-        self.warp_ms = earlier_ms + _MEAN_WEIGHT * (elapsed_ms - earlier_ms)
-
     def _next_frame(
         self,
         slots: CacheSlots,
@@ -270,27 +258,27 @@ class WarpThread:
         inputs: FrameInputs,
         queue_ms: float,
     ) -> Frame:
-        state, now = self._sequence_state(sequence, slots.avatar_id), time.monotonic()
-        if same := state.reusable(inputs.state, cache, now):
-            stages_ms = {"queue": queue_ms, "raster": 0.0, "warp": 0.0}
-            return Frame(inputs, same.cache, same.rgb, same.fading, stages_ms)
-        # Unique among all slots, because a sequence may move from one to another.
-        generation = (slots.id << 32) + cache.generation
-        source = state.fade.follow(cache.slot, generation, now)
-        image = self.engine.warp(slots.avatar_id, inputs.state, source)
-        self._update_warp_ms(image.raster_ms + image.network_ms)
-        self._mark.draw(self.engine.avatars[slots.avatar_id], image.rgb)
-        stages_ms = {"queue": queue_ms, "raster": image.raster_ms, "warp": image.network_ms}
-        frame = Frame(inputs, cache, image.rgb, state.fade.fading, stages_ms)
-        state.frame, state.warped_at = frame, time.monotonic()
+        assert self._maker is not None
+        previous, sequence.previous = sequence.previous, None
+        request = FrameRequest(
+            sequence,
+            previous,
+            slots.avatar_id,
+            inputs.state,
+            slots.memory.slot(cache.slot),
+            unique_generation(slots, cache),
+        )
+        made = self._maker.make(request)
+        if made.reused:
+            return same_frame(self._newest[sequence], inputs, queue_ms)
+        self.warp_ms = mean_ms(self.warp_ms, made.raster_ms + made.warp_ms)
+        frame = self._newest[sequence] = new_frame(
+            inputs,
+            cache,
+            made.rgb,
+            fading=made.fading,
+            queue_ms=queue_ms,
+            raster_ms=made.raster_ms,
+            warp_ms=made.warp_ms,
+        )
         return frame
-
-    def _sequence_state(self, sequence: FrameSequence, avatar_id: str) -> _SequenceState:
-        """Return the state of a sequence; a new one continues the fade of `sequence.previous`."""
-        state = self._sequences.get(sequence)
-        if state is None:
-            previous = self._sequences.get(sequence.previous) if sequence.previous else None
-            fade = self.engine.open_fade(avatar_id, previous.fade if previous else None)
-            state = self._sequences[sequence] = _SequenceState(fade)
-            sequence.previous = None
-        return state

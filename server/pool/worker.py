@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import connection, parent_process
 from socket import socket
 
 import numpy as np
 
 from models.contract.images import RgbImage
-from server import logs
 from server.errors import RenderError
-from server.logs import LogFormat
 from server.pool.channel import WorkerChannel
 from server.pool.interface import Engine, EngineFactory, SlotMemory
 from server.pool.jobs import (
@@ -43,26 +38,21 @@ from server.pool.jobs import (
     SlotsDetached,
     Stop,
 )
+from server.pool.process_setup import ProcessSettings, set_up
 from server.pool.slot_memory import SharedBlock
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class WorkerSettings:
-    """Settings of a render process."""
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings(ProcessSettings):
+    """Settings of a render process.
 
-    name: str
-    """Name for logs and status, such as `cpu-0`."""
-    device: str
-    threads: int
-    niceness: int
-    """Added to the niceness of the process, so that refreshes do not slow the server down."""
+    Its niceness keeps refreshes from slowing the server down.
+    """
+
     rest: float
     """Pause after each refresh, in durations of the refresh."""
-    log_level: int
-    """Level of the `logging` module."""
-    log_format: LogFormat = "text"
 
 
 def run(settings: WorkerSettings, factory: EngineFactory, sock: socket) -> None:
@@ -71,10 +61,10 @@ def run(settings: WorkerSettings, factory: EngineFactory, sock: socket) -> None:
     Any exception other than `RenderError` ends the process: after a CUDA fault the context is
     unusable, so the pool starts a new process.
     """
-    _configure_process(settings)
+    set_up(settings)
     channel = WorkerChannel(sock)
     try:
-        engine = factory.build(settings.device, settings.threads)
+        engine = factory.build(settings.device, settings.threads, "refresh")
     except Exception as exc:
         logger.exception("%s: the engine could not be built", settings.name)
         channel.send(BuildFailed(f"{type(exc).__name__}: {exc}"))
@@ -87,25 +77,6 @@ def run(settings: WorkerSettings, factory: EngineFactory, sock: socket) -> None:
         with suppress(OSError):  # the server may have ended
             channel.send(Broken(f"{type(exc).__name__}: {exc}"))
         raise SystemExit(1) from exc
-
-
-def _configure_process(settings: WorkerSettings) -> None:
-    # Ctrl-C, and often SIGTERM, reach the whole process group. The workers must outlive them: they
-    # keep rendering while the server drains, and the server stops them afterwards.
-    os.setpgrp()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logs.configure(settings.log_format, settings.log_level, settings.name)
-    if settings.niceness:
-        os.nice(settings.niceness)
-    threading.Thread(target=_exit_with_parent, name="parent-watch", daemon=True).start()
-
-
-def _exit_with_parent() -> None:
-    """Exit once the server process has ended, even during a job."""
-    parent = parent_process()
-    assert parent is not None
-    connection.wait([parent.sentinel])
-    os._exit(1)
 
 
 def serve(engine: Engine, channel: WorkerChannel) -> None:

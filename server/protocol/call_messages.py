@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, TypeAdapter
 from pydantic_core import PydanticCustomError
 
-from server.protocol.messages import AvatarId, Message, parse_small, whole
+from server.protocol.json_text import parse_small
+from server.protocol.messages import AvatarId, Message, whole
 
 SEATS = 4
 """Of a table."""

@@ -12,15 +12,9 @@ from numpy.typing import NDArray
 from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FrameState
 from server.errors import BadMessageError
-from server.protocol.messages import (
-    FARTHEST_M,
-    Face,
-    MeshFrame,
-    RenderFace,
-    RenderView,
-    View,
-    shorten,
-)
+from server.protocol.json_text import shorten
+from server.protocol.messages import FARTHEST_M, Face, MeshFrame, View
+from server.protocol.requests import RenderFace, RenderView
 from server.protocol.states import MeshState, ViewState, frame_state
 
 Floats = NDArray[np.float32]

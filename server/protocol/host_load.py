@@ -7,6 +7,12 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 
+def call_of(stream_id: str) -> str | None:
+    """Return the name of the call that a stream belongs to; None if it belongs to none."""
+    name, colon, _ = stream_id.partition(":")  # no other id contains a colon
+    return name if colon else None
+
+
 class HeldStream(BaseModel):
     """A stream that a host holds."""
 

@@ -27,6 +27,7 @@ from pydantic_core import PydanticCustomError
 from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FloatArray
 from server.errors import BadMessageError
+from server.protocol.json_text import describe
 from server.protocol.messages import (
     LONGEST_EXPRESSION,
     LONGEST_VERTICES,
@@ -35,7 +36,6 @@ from server.protocol.messages import (
     Message,
     Point,
     Seq,
-    describe,
 )
 from server.protocol.states import MeshState
 from server.streams.voice import VoicePacket

@@ -6,9 +6,8 @@ _TOLERANCE = 1.03
 """Ratio of the permitted to the nominal frame rate. A screen of 60.3 Hz sends views slightly faster
 than 60 per second; at exactly 60 each one would wait longer than the one before, up to a frame."""
 _MAX_LEAD = 2.0
-"""How early a frame may begin, in intervals, after late or bunched views. The warp thread still
-runs
-them one after the other. With a smaller value, one late view delays those after it for a second."""
+"""How early a frame may begin, in intervals, after late or bunched views. Warps still run one after
+the other. With a smaller value, one late view delays those after it for a second."""
 _IDLE_AFTER = 1.5
 """Intervals without a view after which the viewer counts as not moving."""
 
@@ -44,15 +43,16 @@ class FramePacing:
 
     def frame_begins(self, now_s: float) -> None:
         """Record the start of any other frame."""
+        # Not before now: time without frames is not saved up for a burst.
         self._frame_schedule_s = max(self._frame_schedule_s, now_s) + self._interval_s
 
     @property
     def view_due_at_s(self) -> float:
-        """When a frame that shows a new view may begin, seconds."""
+        """Earliest time at which a frame that shows a new view may begin, seconds."""
         return self._view_schedule_s - _MAX_LEAD * self._interval_s
 
     @property
     def due_at_s(self) -> float:
-        """When a frame for any other change may begin, seconds."""
+        """Earliest time at which a frame for any other change may begin, seconds."""
         idle_at = self._moved_at + _IDLE_AFTER * self._interval_s
         return max(self._frame_schedule_s - _MAX_LEAD * self._interval_s, idle_at)

@@ -14,8 +14,8 @@ from server.admission.admission import Admission, AdmissionPermit
 from server.auth.grants import Grant
 from server.errors import NotReadyError, SessionNotFoundError, TelewarpError
 from server.pool.pool import RenderPool
-from server.sessions.frame_metrics import FrameMetrics
 from server.sessions.session import Peer, Session
+from server.sessions.statistics import FrameMetrics
 from server.sessions.view_sharing import ViewGroups
 from server.streams.streams import Stream, Streams
 
@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 Connect = Callable[[Session], Peer]
 """Creates the WebRTC side of a session."""
+_NOTICE_S = 0.3
+"""Between the event that says why a session ends and its end, so that the event is delivered."""
 
 
 class Sessions:
@@ -184,8 +186,16 @@ class Sessions:
             async with AsyncExitStack() as steps:  # runs the last one first
                 if session.peer is not None:
                     steps.push_async_callback(session.peer.close)
+                    if session.ended_because is not None:
+                        steps.push_async_callback(_say, session.peer, session.ended_because)
                 steps.callback(session.close)
                 steps.callback(self._admission.release, permit, session.connected)
         except Exception:
             logger.exception("session %s: a part did not close", session.id, extra=session.log_ids)
         logger.info("session %s has ended", session.id, extra=session.log_ids)
+
+
+async def _say(peer: Peer, reason: str) -> None:
+    """Tell a viewer why the session ends, and wait until the event is delivered."""
+    peer.send_event({"type": "ended", "detail": reason})
+    await asyncio.sleep(_NOTICE_S)

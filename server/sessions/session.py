@@ -27,12 +27,12 @@ from server.errors import (
     SessionClosedError,
 )
 from server.pool.cache_slots import CacheSlots
+from server.pool.carrier import Warping
 from server.pool.frame import Frame
 from server.pool.pool import RenderPool
 from server.protocol.states import FrameInputs, MeshState, ViewState
-from server.sessions.frame_metrics import FrameMetrics
 from server.sessions.pacing import FramePacing
-from server.sessions.statistics import SessionStatistics
+from server.sessions.statistics import FrameMetrics, SessionStatistics
 from server.sessions.view_sharing import GroupMembership, ViewGroups
 from server.sessions.viewer_state import ViewerState
 from server.streams.streams import Stream
@@ -92,6 +92,8 @@ class Session:
         self.viewer = viewer
         self.peer: Peer | None = None
         self.closed = False
+        self.ended_because: str | None = None
+        """What to tell the viewer at the end, where there is something to tell."""
         self._handshake_complete = False
         self.target_bitrate: int | None = None
         """Target of the encoder, bits per second; None until the transport sets it."""
@@ -108,7 +110,7 @@ class Session:
         except BaseException:
             self._viewer_state.close()
             raise
-        self._statistics = SessionStatistics()
+        self._statistics = SessionStatistics(metrics)
         self._metrics = metrics
         self._changed_at = time.monotonic()
         self._refreshed = (0, 0)
@@ -118,8 +120,12 @@ class Session:
         self._fading = False
         """Whether the crossfade to that cache is still in progress."""
         self._last_frame: Frame | None = None
+        # A future and not an Event: a timer and a change may both end the same wait, and the next
+        # wait starts without a stale signal.
         self._wakeup: asyncio.Future[None] | None = None
-        stream.on_deleted.append(self.end)
+        self._warping: Warping | None = None
+        """The frame that is being warped."""
+        stream.on_deleted.append(self._on_stream_deleted)
         self._request_refresh()  # now, so that the first cache is rendered during negotiation
 
     @property
@@ -198,8 +204,7 @@ class Session:
 
     def note_stage(self, stage: str, elapsed_ms: float) -> None:
         """Add the time of a later stage, such as `encode`, to the statistics."""
-        self._statistics.stages_ms[stage].add(elapsed_ms)
-        self._metrics.stage(stage, elapsed_ms)
+        self._statistics.stage(stage, elapsed_ms)
 
     def note_sent(self, size_bytes: int) -> None:
         """Count bytes of video that have been sent."""
@@ -214,13 +219,7 @@ class Session:
             "avatar": self.avatar.id,
             "state": "closed" if self.closed else "running" if self._last_frame else "starting",
             "target_kbps": self.target_bitrate and round(self.target_bitrate / 1000),
-            "frames": statistics.frames,
-            "repeated_frames": statistics.repeated,
-            "failed_frames": statistics.failed,
-            "failed_splits": statistics.failed_splits,
-            "fps": self.fps,
-            "cache_age_ms": statistics.cache_age_ms.percentiles(),
-            "stages_ms": {k: v.percentiles() for k, v in statistics.stages_ms.items()},
+            **statistics.of_frames(),
             "views": {"accepted": counters.views, "dropped": counters.views_dropped},
             "meshes": {
                 "accepted": counters.meshes,
@@ -253,10 +252,17 @@ class Session:
             steps.callback(self._wake)
             steps.callback(self._membership.close)
             steps.callback(self._viewer_state.close)
-            steps.callback(self.stream.on_deleted.remove, self.end)
+            steps.callback(self.stream.on_deleted.remove, self._on_stream_deleted)
+
+    def _on_stream_deleted(self) -> None:
+        reason = self.stream.deleted_because
+        self.ended_because = f"the stream was deleted{f': {reason}' if reason else ''}"
+        self.end()
 
     def _on_change(self) -> None:
         self._changed_at = time.monotonic()
+        if self._warping is not None:
+            self._warping.inputs_changed()
         self._wake()
 
     def _on_cache(self) -> None:
@@ -272,6 +278,8 @@ class Session:
         slots = self._membership.refresh_slots
         if self._refreshed == (slots.id, self._viewer_state.revision):
             return
+        # A cache of exactly this state makes a refresh useless: nothing would differ in the next
+        # frame.
         ready = slots.ready
         if ready is None or not ready.state.same_image(self._viewer_state.sample().state):
             slots.request(partial(self._sample_for_refresh, slots.id))
@@ -337,10 +345,13 @@ class Session:
         """Warp the newest cache to the newest inputs.
 
         Returns:
-            The frame; None if the renderer refuses the state, or the caches were left meanwhile.
+            The frame; None if the renderer refuses the state, its device was replaced, or the
+            caches were left meanwhile.
         """
         requested_at, changed_at = time.monotonic(), self._changed_at
         inputs = self._viewer_state.sample()
+        # Before `slots` is read, because a split or a join changes which caches the frame is warped
+        # from.
         self._update_membership(inputs.state)
         slots, sequence = self.slots, self._membership.sequence
 
@@ -349,25 +360,37 @@ class Session:
             inputs = self._viewer_state.sample()
             return inputs
 
-        warping = self._pool.submit_warp(slots, sequence, sample)
+        self._warping = self._pool.submit_warp(slots, sequence, sample)
         self._request_refresh()  # concurrently with the warp
         try:
-            frame = await warping
+            frame = await self._warping
         except RenderError as exc:
             self._note_failure(inputs, exc)
             return None
+        finally:
+            self._warping = None
         if frame is None:
+            # Otherwise a transition has ended while the warp was queued, and nobody else used its
+            # caches: the next frame is warped from others.
             if self.closed or (slots, sequence) == (self.slots, self._membership.sequence):
-                raise SessionClosedError(f"session {self.id} has ended")
-            # A transition ended while the warp was queued, and nobody else used its caches.
+                await self._wait_for_device(slots)
             return None
         self._complete(frame, requested_at, changed_at)
         self._displayed = frame.inputs.revision, slots.id, frame.cache.generation
         self._fading = frame.fading
         self._last_frame = frame
-        self._statistics.add(frame)
-        self._metrics.rendered(frame.cache_age_ms, frame.stages_ms)
+        self._statistics.rendered(frame)
         return frame
+
+    async def _wait_for_device(self, slots: CacheSlots) -> None:
+        """Wait until the device that has failed in the middle of a frame warps again.
+
+        Raises:
+            SessionClosedError: If the session or its caches have ended.
+        """
+        usable = not self.closed and await self._pool.wait_warps(slots)
+        if self.closed or not usable:
+            raise SessionClosedError(f"session {self.id} has ended")
 
     def _update_membership(self, state: FrameState) -> None:
         try:
@@ -380,35 +403,34 @@ class Session:
                     exc,
                     extra=self.log_ids,
                 )
-            self._statistics.failed_splits += 1
-            self._metrics.split_failed()
+            self._statistics.split_failed()
 
     @staticmethod
     def _complete(frame: Frame, requested_at: float, changed_at: float) -> None:
         """Add the stages `wait` and `hand_over` and the cache age."""
         frame.rendered_at = time.monotonic()
         elapsed_ms = (frame.rendered_at - requested_at) * 1e3
+        # What the stages of the warp thread do not account for was spent between the threads.
         in_warp_thread_ms = sum(frame.stages_ms.values())
         frame.stages_ms = {
             "wait": (requested_at - changed_at) * 1e3,
             **frame.stages_ms,
             "hand_over": max(0.0, elapsed_ms - in_warp_thread_ms),
         }
+        # An old cache of a state that has not changed since is as good as a new one.
         current = frame.cache.state.same_image(frame.inputs.state)
         frame.cache_age_ms = 0.0 if current else frame.cache.age_ms
 
     def _note_failure(self, inputs: FrameInputs, exc: RenderError) -> None:
-        if not self._statistics.failed:  # log the first one only; all are counted
+        if not self._statistics.failed_frames:  # log the first one only; all are counted
             logger.warning("session %s: a frame failed: %s", self.id, exc, extra=self.log_ids)
-        self._statistics.failed += 1
-        self._metrics.failed()
+        self._statistics.failed()
         self._displayed = self._version(inputs.revision)
         self._fading = False
 
     def _repeat(self, last: Frame) -> Frame:
         """Return a copy of the last frame, which still shows the newest state."""
-        self._statistics.repeated += 1
-        self._metrics.repeated()
-        self._statistics.rate.count()
+        self._statistics.repeated()
         age_ms = last.cache.age_ms if last.cache_age_ms else 0.0
+        # Without stages, so that a repeated frame does not count in the percentiles a second time.
         return replace(last, cache_age_ms=age_ms, stages_ms={}, repeated=True)

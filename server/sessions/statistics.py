@@ -1,38 +1,243 @@
-"""Statistics of one session: counters since its start, and percentiles of its recent frames."""
+"""Statistics of frames: of one session, and of all sessions since the start of the server.
+
+Those of a session are counters and percentiles of its recent frames. Those of the server are
+Prometheus counters and histograms; they outlive the sessions, so that rates and quantiles over any
+time span can be queried. Recording a frame takes about 15 microseconds.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, field
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from server.pool.frame import Frame
-from server.sessions.recent import Rate, RecentPercentiles
+
+_WINDOW = 600
+"""Number of values: ten seconds at 60 frames per second."""
+_STAGE_BOUNDS_S = (
+    *(0.0005, 0.001, 0.002, 0.004, 0.006, 0.008, 0.012, 0.016),
+    *(0.024, 0.033, 0.05, 0.1, 0.25, 1.0),
+)
+"""Finest around the frame interval at 60 frames per second."""
+_CACHE_AGE_BOUNDS_S = (0.0, 0.017, 0.033, 0.067, 0.133, 0.267, 0.533, 1.0, 2.0, 5.0)
+"""From 1 to 16 frames at 30 frames per second, the ages that the evaluation covers, and beyond."""
+_QUEUE_BOUNDS_S = (0.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0)
+"""From no wait to half an hour, when viewers have given up."""
 
 
-@dataclass
+class RecentPercentiles:
+    """Computes percentiles of the newest values.
+
+    Args:
+        size: Number of values to keep.
+    """
+
+    def __init__(self, size: int = _WINDOW) -> None:
+        self._values: deque[float] = deque(maxlen=size)
+
+    def add(self, value: float) -> None:
+        """Add a value, replacing the oldest one."""
+        self._values.append(value)
+
+    def percentiles(self) -> dict[str, float | None]:
+        """Return `p50` and `p95`; None if there are no values."""
+        if not self._values:
+            return {"p50": None, "p95": None}
+        # One call for both, because each sorts its input.
+        p50, p95 = np.percentile(np.fromiter(self._values, float), (50, 95))
+        return {"p50": round(float(p50), 2), "p95": round(float(p95), 2)}
+
+
+class Rate:
+    """Counts events per second over a short time span.
+
+    Args:
+        span_s: Length of the time span.
+        clock: Returns monotonic time, seconds.
+    """
+
+    def __init__(self, span_s: float = 2.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._span_s = span_s
+        self._clock = clock
+        self._times: deque[float] = deque(maxlen=_WINDOW)
+        self._began = clock()
+
+    def count(self) -> None:
+        """Count an event at the current time."""
+        self._times.append(self._clock())
+
+    def per_s(self) -> float:
+        """Return events per second over the span, or since the start if that is shorter."""
+        now = self._clock()
+        while self._times and self._times[0] <= now - self._span_s:
+            self._times.popleft()
+        # A session that is younger than the span would otherwise seem to be slow.
+        span_s = min(self._span_s, now - self._began)
+        return round(len(self._times) / span_s, 2) if span_s > 0 else 0.0
+
+
+class FrameMetrics:
+    """Metrics of all sessions, closed ones included."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+        """Contains these metrics only."""
+        self._stages = Histogram(
+            "telewarp_stage_seconds",
+            "How long each stage of a frame took",
+            ["stage"],
+            buckets=_STAGE_BOUNDS_S,
+            registry=self.registry,
+        )
+        self._ages = Histogram(
+            "telewarp_cache_age_seconds",
+            "How old the cache was that a frame was made from",
+            buckets=_CACHE_AGE_BOUNDS_S,
+            registry=self.registry,
+        )
+        frames = Counter(
+            "telewarp_frames", "Frames: drawn, repeated, failed", ["kind"], registry=self.registry
+        )
+        self._rendered = frames.labels("drawn")
+        self._repeated = frames.labels("repeated")
+        self._failed = frames.labels("failed")
+        self._sent_bytes = Counter(
+            "telewarp_video_bytes", "Video sent to viewers, RTP payloads", registry=self.registry
+        )
+        views = Counter(
+            "telewarp_views",
+            "Viewers' poses: accepted, dropped (late or repeated)",
+            ["kind"],
+            registry=self.registry,
+        )
+        self._views = {True: views.labels("accepted"), False: views.labels("dropped")}
+        viewers = Counter(
+            "telewarp_viewers", "Viewers: admitted, refused", ["kind"], registry=self.registry
+        )
+        self._failed_splits = Counter(
+            "telewarp_failed_splits",
+            "Viewers who had to keep sharing caches with other views, for lack of memory",
+            registry=self.registry,
+        )
+        self._waits = Histogram(
+            "telewarp_waiting_seconds",
+            "How long viewers waited in the queue before they were admitted",
+            buckets=_QUEUE_BOUNDS_S,
+            registry=self.registry,
+        )
+        self._admitted, self._refused = viewers.labels("admitted"), viewers.labels("refused")
+        self.viewer_requests = 0
+        """Number of viewers admitted or refused."""
+
+    def rendered(self, cache_age_ms: float, stages_ms: Mapping[str, float]) -> None:
+        """Count a new frame and record its cache age and stages."""
+        self._rendered.inc()
+        self._ages.observe(cache_age_ms / 1e3)
+        for stage, elapsed_ms in stages_ms.items():
+            self.stage(stage, elapsed_ms)
+
+    def stage(self, name: str, elapsed_ms: float) -> None:
+        """Record the time of a stage."""
+        self._stages.labels(name).observe(elapsed_ms / 1e3)
+
+    def repeated(self) -> None:
+        """Count a frame that was sent again because nothing changed."""
+        self._repeated.inc()
+
+    def failed(self) -> None:
+        """Count a frame that could not be rendered."""
+        self._failed.inc()
+
+    def view(self, accepted: bool) -> None:
+        """Count a view, either accepted or dropped because it was late or repeated."""
+        self._views[accepted].inc()
+
+    def split_failed(self) -> None:
+        """Count a viewer for whom there was no memory for caches of its own."""
+        self._failed_splits.inc()
+
+    def sent(self, size_bytes: int) -> None:
+        """Count the payload of a video packet."""
+        self._sent_bytes.inc(size_bytes)
+
+    def admitted(self, waited_s: float) -> None:
+        """Count an admitted viewer and record its time in the queue."""
+        self.viewer_requests += 1
+        self._admitted.inc()
+        self._waits.observe(waited_s)
+
+    def refused(self) -> None:
+        """Count a viewer who was refused because the server is full or not ready."""
+        self.viewer_requests += 1
+        self._refused.inc()
+
+
 class SessionStatistics:
-    """What a session has sent and refused."""
+    """What one session has sent and refused. Frames are counted for the server, too.
 
-    frames: int = 0
-    """New frames, without repeated ones."""
-    repeated: int = 0
-    failed: int = 0
-    refused_meshes: int = 0
-    failed_splits: int = 0
-    """Splits from a view group for which there was no memory."""
-    rate: Rate = field(default_factory=Rate)
-    """Frames per second, repeated ones included."""
-    refresh_rate: Rate = field(default_factory=Rate)
-    """New caches per second."""
-    cache_age_ms: RecentPercentiles = field(default_factory=RecentPercentiles)
-    stages_ms: defaultdict[str, RecentPercentiles] = field(
-        default_factory=lambda: defaultdict(RecentPercentiles)
-    )
+    Args:
+        metrics: The server's.
+    """
 
-    def add(self, frame: Frame) -> None:
+    def __init__(self, metrics: FrameMetrics) -> None:
+        self.frames = 0
+        """New frames, without repeated ones."""
+        self.repeated_frames = 0
+        self.failed_frames = 0
+        self.refused_meshes = 0
+        self.failed_splits = 0
+        """Splits from a view group for which there was no memory."""
+        self.rate = Rate()
+        """Frames per second, repeated ones included."""
+        self.refresh_rate = Rate()
+        """New caches per second."""
+        self._metrics = metrics
+        self._cache_age_ms = RecentPercentiles()
+        self._stages_ms: defaultdict[str, RecentPercentiles] = defaultdict(RecentPercentiles)
+
+    def rendered(self, frame: Frame) -> None:
         """Count a new frame, its cache age and its stages."""
         self.frames += 1
         self.rate.count()
-        self.cache_age_ms.add(frame.cache_age_ms)
+        self._cache_age_ms.add(frame.cache_age_ms)
         for stage, elapsed_ms in frame.stages_ms.items():
-            self.stages_ms[stage].add(elapsed_ms)
+            self._stages_ms[stage].add(elapsed_ms)
+        self._metrics.rendered(frame.cache_age_ms, frame.stages_ms)
+
+    def repeated(self) -> None:
+        """Count a frame that was sent again because nothing changed."""
+        self.repeated_frames += 1
+        self.rate.count()
+        self._metrics.repeated()
+
+    def failed(self) -> None:
+        """Count a frame that could not be rendered."""
+        self.failed_frames += 1
+        self._metrics.failed()
+
+    def split_failed(self) -> None:
+        """Count a split for which there was no memory."""
+        self.failed_splits += 1
+        self._metrics.split_failed()
+
+    def stage(self, name: str, elapsed_ms: float) -> None:
+        """Record the time of a stage after the warp, such as `encode`."""
+        self._stages_ms[name].add(elapsed_ms)
+        self._metrics.stage(name, elapsed_ms)
+
+    def of_frames(self) -> dict[str, Any]:
+        """Return counts, and percentiles of about the last ten seconds, as JSON values."""
+        return {
+            "frames": self.frames,
+            "repeated_frames": self.repeated_frames,
+            "failed_frames": self.failed_frames,
+            "failed_splits": self.failed_splits,
+            "fps": self.rate.per_s(),
+            "cache_age_ms": self._cache_age_ms.percentiles(),
+            "stages_ms": {name: found.percentiles() for name, found in self._stages_ms.items()},
+        }

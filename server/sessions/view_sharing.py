@@ -74,6 +74,8 @@ class ViewGroups:
         for group in self._open:
             if group is exclude or group.has_own_mesh or not group.viewers:
                 continue
+            # Its caches will not be refreshed any more; the viewer gets others on a device that
+            # works.
             if group.slots.device_failed:
                 continue
             if _similar(view, group.view, NEAR):
@@ -170,6 +172,8 @@ class GroupMembership:
         if self._transition is not None:
             self._continue_transition(self._transition, view, has_own_mesh)
         elif self.viewers > 1:
+            # With a wider tolerance than for a join: a viewer at the limit would split and join in
+            # turn.
             far = has_own_mesh or not _similar(view, self._group.view, FAR)
             if far and time.monotonic() >= self._split_after:
                 self._split(view, has_own_mesh)
@@ -201,6 +205,7 @@ class GroupMembership:
         now = time.monotonic()
         if similar is not self._candidate:
             self._candidate, self._candidate_since = similar, now
+        # Without a cache there is nothing to warp the transition from.
         if similar is None or similar.slots.ready is None:
             return
         if now - self._candidate_since >= JOIN_S:
@@ -214,6 +219,8 @@ class GroupMembership:
         if has_own_mesh or not other.viewers or not _similar(view, other.view, FAR):
             self._end_transition(other)
         elif time.monotonic() >= self._joins_at:
+            # The other group is still subscribed as a transient one, so it cannot be closed in
+            # between.
             self._leave(self._group)
             self._group = self._join(other)
             self._end_transition(other)

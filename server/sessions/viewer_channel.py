@@ -42,6 +42,7 @@ class ViewerChannel:
     def receive(self, text: str | bytes) -> None:
         """Handle one message. An invalid one is answered with an error event; never raises."""
         received_at = time.monotonic()
+        # Before anything is parsed, because parsing is what a flood would make expensive.
         if not self._rate.take():
             return self._refuse(f"expected at most {self._per_s:g} messages per second")
         try:

@@ -1,8 +1,8 @@
 """When the face and the voice of a publisher were captured, on the server's clock.
 
-Both carry capture times of the publisher's clock. How far that clock is from the server's is
-unknown, because no packet tells how long it was under way; but what is unknown is the same for
-both, so that the two stay as far apart as they were captured. The least delay stands for none.
+Both carry capture times of the publisher's clock. The offset between that clock and the server's is
+unknown, because no packet says how long it travelled. The unknown part is the same for face and
+voice, so their distance in time is preserved. The smallest delay observed is taken as no delay.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SMOOTHING = 1 / 32
 
 
 class Delays:
-    """Arrival minus capture of one kind of packet: a delay, and the offset between both clocks."""
+    """Arrival minus capture of one kind of packet: its delay plus the offset of the clocks."""
 
     def __init__(self) -> None:
         self.mean: float | None = None
@@ -42,6 +42,7 @@ class Delays:
             self._least, self.mean, self._bucket_ends = [delay], delay, received_at + BUCKET_S
             return
         if received_at >= self._bucket_ends:
+            # Two buckets instead of a window of single delays: the same bound in constant memory.
             self._least = [delay, self._least[0]]
             self._bucket_ends = received_at + BUCKET_S
         self._least[0] = min(self._least[0], delay)
@@ -76,7 +77,7 @@ class CaptureClock:
 
     @property
     def paths(self) -> Paths | None:
-        """How long face and voice take to the server; None unless both tell one clock's times."""
+        """Mean delays of face and voice; None unless both carry times of the same clock."""
         offset = self._offset
         if offset is None or self._face.mean is None or self._voice.mean is None:
             return None
@@ -85,8 +86,8 @@ class CaptureClock:
     def captured_at(self, captured_at_ms: float | None, received_at: float) -> float:
         """Return when something was captured, `time.monotonic()` seconds.
 
-        Of the face or the voice; `received_at` where that is unknown. So for both or for neither,
-        since the two are compared.
+        Applies to face and voice. If the offset is unknown, it is `received_at` for both of them,
+        because the two are compared.
         """
         offset = self._offset
         if captured_at_ms is None or offset is None:

@@ -21,4 +21,5 @@ async def expire_streams(streams: Streams, idle_s: float) -> None:
             ids = {"stream": stream.id}
             logger.info("stream %s was not used for %g s", stream.id, idle_s, extra=ids)
             streams.delete(stream.id)
+        # At least every 30 s, because only these checks notice that a stream is watched.
         await asyncio.sleep(min(idle_s / _CHECKS_PER_LIFETIME, _MAX_INTERVAL_S))

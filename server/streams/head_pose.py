@@ -1,4 +1,4 @@
-"""Head poses from angles: what a driver knows is how the head is turned, not where it is.
+"""Head poses from angles, for drivers that know the rotation of the head but not its position.
 
 Axes as in `models/geometry/camera.py`: +X to the left of the face, +Y up, +Z out of the face.
 """

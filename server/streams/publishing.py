@@ -7,6 +7,7 @@ import time
 from server.errors import StreamClosedError
 from server.protocol.decode import decode_mesh
 from server.protocol.messages import MeshFrame, parse_mesh_frame
+from server.protocol.packed_mesh import is_packed, unpack_mesh
 from server.protocol.states import MeshState
 from server.streams.streams import Stream
 
@@ -34,7 +35,7 @@ class StreamPublisher:
 
     @property
     def counts(self) -> dict[str, int | None]:
-        """What publishers are told about their frames."""
+        """Counts that are sent to the publisher."""
         return {"accepted": self.accepted, "dropped": self.dropped, "last_seq": self.last_seq}
 
     def check(self, frame: MeshFrame) -> MeshState:
@@ -60,6 +61,7 @@ class StreamPublisher:
 
     def drop(self) -> None:
         """Count a frame above the rate."""
+        # In both: the publisher is told of its own frames, the operator of the stream's.
         self._stream.counters.dropped += 1
         self.dropped += 1
 
@@ -71,3 +73,15 @@ class StreamPublisher:
             StreamClosedError: If the stream was deleted.
         """
         self.publish(self.check(parse_mesh_frame(text)))
+
+    def publish_message(self, message: str | bytes) -> None:
+        """Like `publish_text`, of a message that may also be a packed frame.
+
+        Raises:
+            BadMessageError: If it is no mesh frame or does not fit the stream's avatar.
+            StreamClosedError: If the stream was deleted.
+        """
+        if isinstance(message, bytes) and is_packed(message):
+            self.publish(self.check(unpack_mesh(message)))
+        else:
+            self.publish_text(message)

@@ -31,8 +31,7 @@ Floats = NDArray[np.float32]
 
 LIVE_HOLD_S = 2.0
 """How long a publisher controls the stream after its last mesh frame. Then the idle animation
-resumes,
-and a sequence that restarts at 0 is accepted as that of a new publisher."""
+resumes, and a sequence that restarts at 0 is accepted as that of a new publisher."""
 _STREAM_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
 _OF_CALL = ":"
 """Stands between a call's name and the rest of its streams' ids. No other id contains it."""
@@ -79,6 +78,8 @@ class Stream:
     capture_clock: CaptureClock = field(default_factory=CaptureClock)
     """Of its publisher."""
     deleted: bool = False
+    deleted_because: str | None = None
+    """Why it was deleted, where whoever deleted it said so."""
     permanent: bool = False
     """Whether it never expires."""
     _idle_clock: Callable[[], float] = field(init=False)
@@ -114,9 +115,12 @@ class Stream:
         Returns:
             Whether it was accepted; otherwise it is counted as dropped.
         """
+        # Only while it is live: after a pause, a publisher that has started anew counts from 0
+        # again.
         if self.live is not None and mesh.seq <= self.live.seq and self.is_live:
             self.counters.dropped += 1
             return False
+        # Before the callbacks: what they read must be the state with this frame.
         self.live = mesh
         self.capture_clock.note_face(mesh.captured_at_ms, mesh.received_at)
         self._used_at = self._idle_clock()
@@ -146,6 +150,7 @@ class Stream:
 
     def _show(self, mesh: MeshState) -> None:
         self.newest = mesh
+        # A copy, because a watcher may leave while it is called.
         for watcher in tuple(self.watchers):
             watcher()
 
@@ -261,7 +266,7 @@ class Streams:
 
         Args:
             stream_id: Its id.
-            reason: Why, for those who ask for it afterwards.
+            reason: Why, for its viewers and for those who ask for it afterwards.
 
         Raises:
             StreamNotFoundError: If there is no such stream.
@@ -273,6 +278,6 @@ class Streams:
             self._reasons[stream_id] = reason
             while len(self._reasons) > self._max_streams:
                 del self._reasons[next(iter(self._reasons))]
-        stream.deleted = True
+        stream.deleted, stream.deleted_because = True, reason
         for callback in tuple(stream.on_deleted):
             callback()

@@ -2,7 +2,7 @@
 
 One image is in flight at a time: the next is rendered when the viewer has acknowledged this one.
 A slow network shows fewer images, each as new as possible, and nothing queues in between.
-Knows no WebSocket and no WebRTC.
+Independent of the WebSocket library and of WebRTC.
 """
 
 from __future__ import annotations
@@ -164,6 +164,7 @@ class JpegPeer:
     async def _next_frame(self) -> Frame:
         while True:
             frame = await self._session.next_frame()
+            # A repeated frame costs a video codec some bytes, and a JPEG its full size.
             if not frame.repeated or time.monotonic() - self._sent_at >= _STILL_S:
                 return frame
 
@@ -176,6 +177,7 @@ class JpegPeer:
         self._displayed.clear()
         self._last_sent += 1
         self._sent_at = time.monotonic()
+        # Taken out before the first await: an event that comes meanwhile belongs to the next image.
         events, self._events = self._events, {}
         for event in events.values():
             await self._socket.send_text(json.dumps(event))

@@ -6,7 +6,6 @@ compared with them, and no image of a person is needed.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
 from scripts.benchmarking.fake_camera import FPS, camera_flags, render, write_y4m
 from scripts.install_tracker import FOLDER, MODELS, PROGRAM, missing
+from server.protocol.packed_mesh import unpack_mesh
 from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS, Server
 
 pytestmark = pytest.mark.skipif(
@@ -62,11 +62,13 @@ class SentFrames:
         self._names = names
         page.on("websocket", lambda socket: socket.on("framesent", self._add))
 
-    def _add(self, text: str | bytes) -> None:
-        frame = json.loads(text)
-        self.bytes += len(text)
-        values = dict(zip(self._names, frame["expression"], strict=True))
-        self.frames.append({**frame, "expression": values})
+    def _add(self, message: str | bytes) -> None:
+        assert isinstance(message, bytes)
+        frame = unpack_mesh(message)
+        self.bytes += len(message)
+        assert isinstance(frame.expression, list)
+        values = dict(zip(self._names, frame.expression, strict=True))
+        self.frames.append({**frame.model_dump(), "expression": values})
 
     def largest(self, name: str) -> float:
         return max(float(frame["expression"][name]) for frame in self.frames)
@@ -209,7 +211,7 @@ def test_the_mouth_of_a_recorded_person_moves_the_avatar(
         assert max(jaw) - min(jaw) > 0.2
         lids = [frame["expression"]["eyeBlinkLeft"] for frame in sent.frames]
         assert max(lids) - min(lids) > 0.1
-        assert sent.bytes / len(sent.frames) < 480  # 115 kb/s at 30 per second
+        assert sent.bytes / len(sent.frames) == 135  # 32 kb/s at 30 per second
         assert server.call("/v1/streams/person").json["accepted"] >= len(sent.frames)
 
 

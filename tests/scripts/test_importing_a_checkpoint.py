@@ -101,7 +101,7 @@ def test_an_imported_avatar_is_rendered_and_served(avatar: Path) -> None:
     assert images[0].shape == (64, 64, 3)
     assert images[0].std() > 5
     assert difference(*images) > 0.3
-    engine = ModelEngineFactory(avatar.parent).build("cpu", 1)
+    engine = ModelEngineFactory(avatar.parent).build("cpu", 1, "warp")
     assert engine.avatars["imported"].expression_names[-3:] == ("jawX", "jawY", "jawZ")
     assert engine.avatars["imported"].expression_range == (-5.0, 5.0)
 

@@ -49,9 +49,10 @@ async def _serve(
     listening: socket.socket,
     started: Future[asyncio.AbstractEventLoop],
     stop: threading.Event,
+    ready_s: float,
 ) -> None:
     async with app.router.lifespan_context(app):
-        await app.state.pool.wait_ready(READY_S)
+        await app.state.pool.wait_ready(ready_s)
         longest = app.state.settings.longest_line
         config = uvicorn.Config(
             app,
@@ -70,8 +71,10 @@ async def _serve(
 
 
 @contextmanager
-def serving(settings: Settings, pool_factory: PoolFactory = fake_pool) -> Iterator[Served]:
-    """Run a server in a thread until the block ends."""
+def serving(
+    settings: Settings, pool_factory: PoolFactory = fake_pool, ready_s: float = READY_S
+) -> Iterator[Served]:
+    """Run a server in a thread until the block ends; it must be ready within `ready_s`."""
     app = create_app(settings, pool_factory)
     listening = listen(settings.host, settings.port)
     started: Future[asyncio.AbstractEventLoop] = Future()
@@ -79,7 +82,7 @@ def serving(settings: Settings, pool_factory: PoolFactory = fake_pool) -> Iterat
 
     def run() -> None:
         try:
-            asyncio.run(_serve(app, listening, started, stop))
+            asyncio.run(_serve(app, listening, started, stop, ready_s))
         except BaseException as exc:
             if not started.done():
                 started.set_exception(exc)
@@ -88,7 +91,7 @@ def serving(settings: Settings, pool_factory: PoolFactory = fake_pool) -> Iterat
     thread = threading.Thread(target=run, name="server")
     thread.start()
     try:
-        loop = started.result(READY_S + 10)
+        loop = started.result(ready_s + 10)
         host, port = listening.getsockname()
         yield Served(app, host, port, loop)
     finally:

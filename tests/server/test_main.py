@@ -9,10 +9,8 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -20,28 +18,17 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from server.__main__ import main
+from server.command import main
+from tests.server.fake_program import running, source, starting
 
-ROOT = Path(__file__).parents[2]
-PROGRAM = """
-import sys
-from server.__main__ import main
-from server.app import pool_settings
-from server.pool.fake import FakeEngineFactory
-from server.pool.pool import RenderPool
-
-if __name__ == "__main__":
-    fake = lambda settings: RenderPool(pool_settings(settings), FakeEngineFactory())
-    sys.exit(main(sys.argv[1:], fake))
-"""
-
-
-PROGRAM_THAT_LOSES_ITS_GPU = """
+PROGRAM = source()
+PROGRAM_THAT_LOSES_ITS_GPU = source(
+    """
 import signal
 LOST = set()
 signal.signal(signal.SIGUSR1, lambda *_: LOST.add("cuda:0"))
-""" + PROGRAM.replace(
-    "FakeEngineFactory()", 'FakeEngineFactory(device_names=("cuda:0",), rebuilds=False, lost=LOST)'
+""",
+    'FakeEngineFactory(device_names=("cuda:0",), rebuilds=False, lost=LOST)',
 )
 
 
@@ -56,32 +43,21 @@ def open_live_body(url: str) -> http.client.HTTPConnection:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_server_prints_its_address_and_exits_cleanly_on_sigterm(number: signal.Signals) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, "--port", "0"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            said = process.stdout.readline()
-            found = re.fullmatch(
-                r"Telewarp is showing the face at (http://127\.0\.0\.1:\d+)\n", said
-            )
-            assert found, said
-            answer = httpx2.get(f"{found[1]}/readyz")
-            assert answer.status_code == 200
-            assert "server" not in answer.headers, "it would name the software to strangers"
-            publisher = open_live_body(found[1])
-            process.send_signal(number)
-            assert publisher.getresponse().status == 202
-            publisher.close()
-            _, complaints = process.communicate(timeout=20)
-        finally:
-            process.kill()
+    with running(PROGRAM) as program:
+        found = re.fullmatch(
+            r"Telewarp is showing the face at (http://127\.0\.0\.1:\d+)\n", program.said
+        )
+        assert found, program.said
+        answer = httpx2.get(f"{found[1]}/readyz")
+        assert answer.status_code == 200
+        assert "server" not in answer.headers, "it would name the software to strangers"
+        publisher = open_live_body(found[1])
+        program.process.send_signal(number)
+        assert publisher.getresponse().status == 202
+        publisher.close()
+        _, complaints = program.process.communicate(timeout=20)
     assert complaints == ""
-    assert process.returncode == 0
+    assert program.process.returncode == 0
 
 
 class Program:
@@ -115,24 +91,12 @@ class Program:
 
 @contextmanager
 def watched_program(grace_s: float) -> Iterator[Program]:
-    with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, "--port", "0", "--grace-s", str(grace_s)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        process_group=0,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            url = process.stdout.readline().split()[-1]
-            address = url.replace("http", "ws") + "/v1/streams/demo/pictures"
-            with connect(address) as viewer:
-                program = Program(process, url, viewer)
-                assert next(program.events())["type"] == "session"
-                yield program
-        finally:
-            process.kill()
+    with running(PROGRAM, "--grace-s", str(grace_s), group=0) as started:
+        address = started.url.replace("http", "ws") + "/v1/streams/demo/pictures"
+        with connect(address) as viewer:
+            program = Program(started.process, started.url, viewer)
+            assert next(program.events())["type"] == "session"
+            yield program
 
 
 def test_on_sigterm_the_server_admits_nobody_and_waits_for_its_viewers() -> None:
@@ -194,27 +158,17 @@ def test_ctrl_c_ends_the_server_at_once() -> None:
 
 
 def test_json_logs_have_one_object_per_line_with_the_ids_it_concerns() -> None:
-    options = ["--port", "0", "--log-format", "json", "--log-level", "info"]
-    with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *options],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stderr is not None
-            said: list[dict[str, str]] = []
-            while not said or "showing the face at" not in said[-1]["message"]:
-                said.append(json.loads(process.stderr.readline()))
-            url = said[-1]["message"].split()[-1]
-            address = url.replace("http", "ws") + "/v1/streams/demo/pictures"
-            with connect(address) as viewer:
-                session = json.loads(viewer.recv(10))["id"]
-            process.send_signal(signal.SIGTERM)
-            printed, rest = process.communicate(timeout=20)
-        finally:
-            process.kill()
+    with starting(PROGRAM, "--log-format", "json", "--log-level", "info") as process:
+        assert process.stderr is not None
+        said: list[dict[str, str]] = []
+        while not said or "showing the face at" not in said[-1]["message"]:
+            said.append(json.loads(process.stderr.readline()))
+        url = said[-1]["message"].split()[-1]
+        address = url.replace("http", "ws") + "/v1/streams/demo/pictures"
+        with connect(address) as viewer:
+            session = json.loads(viewer.recv(10))["id"]
+        process.send_signal(signal.SIGTERM)
+        printed, rest = process.communicate(timeout=20)
     assert printed == ""
     said += [json.loads(line) for line in rest.splitlines()]
     assert all(line.keys() >= {"time", "level", "logger", "message"} for line in said)
@@ -227,22 +181,11 @@ def test_json_logs_have_one_object_per_line_with_the_ids_it_concerns() -> None:
 
 
 def test_a_server_whose_only_gpu_is_lost_ends_so_that_another_process_can_use_it() -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM_THAT_LOSES_ITS_GPU, "--port", "0"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            url = process.stdout.readline().split()[-1]
-            process.send_signal(signal.SIGUSR1)
-            assert httpx2.get(f"{url}/metrics").status_code == 200  # asks the GPU for its memory
-            _, complaints = process.communicate(timeout=20)
-        finally:
-            process.kill()
-    assert process.returncode == 1
+    with running(PROGRAM_THAT_LOSES_ITS_GPU) as program:
+        program.process.send_signal(signal.SIGUSR1)
+        assert httpx2.get(f"{program.url}/metrics").status_code == 200  # asks for its memory
+        _, complaints = program.process.communicate(timeout=20)
+    assert program.process.returncode == 1
     assert "no device can be used by this process any more, ending: cuda:0: " in complaints
     assert "illegal memory access" in complaints
 

@@ -1,7 +1,8 @@
 // The page of a call: the lobby, then the seat, the table and one's own camera and microphone.
 
 import { access } from "../connection/access.js";
-import { CallConnection, fetchPeople } from "../connection/call_connection.js";
+import { CallConnection } from "../connection/call_connection.js";
+import { findCall } from "../connection/call_host.js";
 import { PublishedStreams } from "../connection/published_streams.js";
 import { Trouble } from "../connection/trouble.js";
 import { CallBar } from "../panels/call_bar.js";
@@ -15,6 +16,7 @@ import {
   describeTrackerTrouble,
   describeVoiceTrouble,
 } from "../panels/publish_texts.js";
+import { showWords } from "../panels/words.js";
 import { FaceTracker } from "../tracking/face_tracker.js";
 import { TrackerTrouble } from "../tracking/tracker_trouble.js";
 import { listMicrophones, openMicrophone } from "../voice/microphone.js";
@@ -76,7 +78,7 @@ export class CallPage {
       join: (choice) => this.#join(choice),
       avatarChosen: (avatar) => this.#portraits.choose(avatar),
     });
-    this.#portraits = new Portraits(this.#streams, this.#lobby, find(page, "#portrait"));
+    this.#portraits = new Portraits(this.#streams, this.#lobby.cards, find(page, "#portrait"));
     this.#bar = new CallBar(page, {
       leave: () => this.leave(),
       calibrate: () => this.calibrate(),
@@ -101,13 +103,12 @@ export class CallPage {
       () => this.#voiceChanged(),
     );
     this.#publisher = new CallPublisher(
-      base,
       () => this.#voice.track,
       this.#publisherEvents(),
       timers.now,
     );
     this.table = new CallTable(page, {
-      ...{ element: find(page, "#table"), base, timers },
+      ...{ element: find(page, "#table"), timers },
       onDirections: (directions) => this.#connection?.update({ directions }),
       onBlocked: (blocked) => {
         this.#bar.blocked = blocked;
@@ -119,7 +120,7 @@ export class CallPage {
   async open() {
     const { call } = this;
     this.#lobby.open({ call, name: this.#choices.name });
-    if (call) void fetchPeople(this.#base, call).then((people) => this.#lobby.showPeople(people));
+    if (call) void this.#showPeople(call);
     this.#voicePanel.show(await microphones(), this.#choices.microphone);
     void this.#openCamera(this.#choices.camera);
     await this.#loadAvatars().catch((error) => this.#tellTrouble(error));
@@ -187,8 +188,14 @@ export class CallPage {
     const known = this.#avatars.some(({ id }) => id === this.#choices.avatar);
     const chosen = known ? this.#choices.avatar : (this.#avatars[0]?.id ?? "");
     const ids = this.#avatars.map(({ id }) => id);
-    this.#lobby.showAvatars(this.#avatars, chosen);
+    this.#lobby.cards.show(this.#avatars, chosen);
     void this.#portraits.load(ids, chosen);
+  }
+
+  /** @param {string} call */
+  async #showPeople(call) {
+    const found = await findCall(this.#base, call).catch(() => null); // told when one joins
+    this.#lobby.showPeople(found?.people ?? null);
   }
 
   /** @param {import("../panels/call_lobby.js").CallChoice} choice */
@@ -246,7 +253,7 @@ export class CallPage {
     this.#tell(null);
     const avatar = this.#avatars.find(({ id }) => id === this.#choices.avatar);
     if (!avatar || this.#publisher.stream === seat.stream) return;
-    this.#publisher.open(seat.stream, avatar).catch((error) => this.#tellTrouble(error));
+    this.#publisher.open(seat, avatar).catch((error) => this.#tellTrouble(error));
   }
 
   #publisherEvents() {
@@ -325,12 +332,7 @@ export class CallPage {
 
   /** @param {PublishText | null} words null for nothing */
   #tell(words) {
-    find(this.#page, "[data-words]").hidden = !words;
-    find(this.#page, "[data-words-title]").textContent = words?.title ?? "";
-    find(this.#page, "[data-words-detail]").textContent = words?.detail ?? "";
-    const command = find(this.#page, "[data-words-command]");
-    command.textContent = words?.command ?? "";
-    command.hidden = !words?.command;
+    showWords(this.#page, words);
   }
 
   /** @param {Partial<import("./remembered_choices.js").Choices>} choices */

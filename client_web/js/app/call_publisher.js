@@ -18,7 +18,6 @@ const KEPT = 900; // faces whose capture time is remembered: 30 s
  */
 
 export class CallPublisher {
-  #base;
   #voice;
   #events;
   #now;
@@ -31,13 +30,11 @@ export class CallPublisher {
   stream = null;
 
   /**
-   * @param {URL} base the server's address
    * @param {() => MediaStreamTrack | null} voice the present microphone's track
    * @param {CallPublisherEvents} events
    * @param {() => number} now `performance.now`
    */
-  constructor(base, voice, events, now) {
-    this.#base = base;
+  constructor(voice, events, now) {
     this.#voice = voice;
     this.#events = events;
     this.#now = now;
@@ -45,20 +42,22 @@ export class CallPublisher {
   }
 
   /**
-   * Publish to a stream instead of the one before.
+   * Publish to the stream of a seat instead of the one before.
    *
-   * @param {string} stream
+   * @param {Pick<import("../connection/call_connection.js").Seat, "stream" | "host">} seat
    * @param {import("../connection/avatars.js").Avatar} avatar that it shows
    * @throws {Trouble} if that fails; afterwards it is tried again and again
    */
-  async open(stream, avatar) {
+  async open({ stream, host }, avatar) {
     this.#connection?.close();
     this.stream = stream;
-    const faces = new FacePublisher(this.#driver, avatar.expression_names, Date.now(), this.#now);
+    const { expression_names: names } = avatar;
+    const { timeOrigin } = performance;
+    const faces = new FacePublisher(this.#driver, names, Date.now(), this.#now, timeOrigin);
     faces.journal = { meshSent: (seq, _sent_ms, captured_ms) => this.#sent(seq, captured_ms) };
     this.#faces = faces;
     const { onTrouble, onVoice, onRefused } = this.#events;
-    const paths = pathsTo(this.#base, stream, this.#voice);
+    const paths = pathsTo(host, stream, this.#voice);
     this.#connection = new PublisherConnection(stream, avatar.id, {
       // The stream belongs to the seat: it is neither created here nor taken over by others.
       streams: { create: async () => true, find: async () => null },

@@ -16,7 +16,6 @@ const SETTLED_MS = 200; // after a change of the layout
  *
  * @typedef {object} TableParts
  * @property {HTMLElement} element gets the tiles
- * @property {URL} base the server's address
  * @property {import("../timing/view_clock.js").Timers} timers
  * @property {(directions: Direction[]) => void} onDirections they have changed
  * @property {(blocked: boolean) => void} onBlocked whether the browser holds voices back until a click
@@ -58,13 +57,13 @@ export class CallTable {
    * @param {readonly Person[]} people oneself included
    * @param {import("../connection/call_connection.js").Seat} own
    */
-  show(people, { seat, seats }) {
+  show(people, { seat, seats, host }) {
     this.#others = leftToRight(people, seat, seats);
     const present = new Set(this.#others.map(({ stream }) => stream));
     for (const [stream, tile] of this.#tiles) if (!present.has(stream)) this.#close(tile);
     const { element } = this.#parts;
     this.#others.forEach((person, place) => {
-      const tile = this.#tiles.get(person.stream) ?? this.#open(person);
+      const tile = this.#tiles.get(person.stream) ?? this.#open(person, host);
       tile.show(person, directionTowards(person, seat, people, seats));
       // A tile that stays where it is must not be moved: its video would pause.
       const there = element.children[place];
@@ -138,10 +137,13 @@ export class CallTable {
     return { pixel_m, ...(straight && { straight }) };
   }
 
-  /** @param {Person} person */
-  #open(person) {
-    const { base, timers, onBlocked } = this.#parts;
-    const tile = new CallTile(this.#page, base, person, timers, () => onBlocked(this.#blocked));
+  /**
+   * @param {Person} person
+   * @param {URL} host
+   */
+  #open(person, host) {
+    const { timers, onBlocked } = this.#parts;
+    const tile = new CallTile(this.#page, host, person, timers, () => onBlocked(this.#blocked));
     tile.calibrate(this.#calibration);
     this.#tiles.set(person.stream, tile);
     return tile;

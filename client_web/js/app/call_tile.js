@@ -45,12 +45,12 @@ export class CallTile {
 
   /**
    * @param {Document} page
-   * @param {URL} base the server's address
+   * @param {URL} host the address of the server that the call is on
    * @param {Person} person
    * @param {import("../timing/view_clock.js").Timers} timers
    * @param {() => void} onBlocked `blocked` may have changed
    */
-  constructor(page, base, { stream }, timers, onBlocked) {
+  constructor(page, host, { stream }, timers, onBlocked) {
     const { telemetry } = this;
     const seat = this.#seat;
     this.stream = stream;
@@ -70,7 +70,7 @@ export class CallTile {
     });
     telemetry.onFace = (captured_ms, shown_ms) => this.#voice.faceShown(captured_ms, shown_ms);
     this.#state = new PageState(this.#stateView(page), {
-      onConnecting: () => this.#load(base),
+      onConnecting: () => this.#load(host),
       onLeavingLive: () => display.keepStill(),
     });
     const events = new ServerEvents(
@@ -80,7 +80,7 @@ export class CallTile {
       () => this.#manager.serverDrains(),
       (event) => this.#voice.clockReceived(event),
     );
-    const endpoint = new URL(`v1/streams/${encodeURIComponent(stream)}/whep`, base);
+    const endpoint = new URL(`v1/streams/${encodeURIComponent(stream)}/whep`, host);
     this.#manager = createConnection(endpoint, {
       ...{ display, jpegCanvas: this.panel.jpeg, state: this.#state, events, voice: this.#voice },
       sendView: () => this.#viewSender.send(),
@@ -216,9 +216,9 @@ export class CallTile {
     };
   }
 
-  /** @param {URL} base */
-  async #load(base) {
-    const avatar = await fetchAvatar(this.stream, base, { signal: this.#life.signal });
+  /** @param {URL} host */
+  async #load(host) {
+    const avatar = await fetchAvatar(this.stream, host, { signal: this.#life.signal });
     if (avatar?.eye_position) this.#seat.setHome(avatar.eye_position, avatar.fov_y_rad);
     this.#viewSender.homeKnown();
   }

@@ -1,6 +1,6 @@
 // Sends the tracked face to a stream, as it is now: a frame that cannot be sent at once is dropped.
 
-import { publishedFrame } from "../connection/messages.js";
+import { packedMesh } from "../connection/packed_mesh.js";
 import { PercentileWindow, RateWindow } from "../timing/percentiles.js";
 
 /**
@@ -46,10 +46,10 @@ export class FacePublisher {
    * @param {readonly string[]} names coefficients in the avatar's order
    * @param {number} firstSeq above those of any publisher before, so that this one takes over
    * @param {() => number} now `performance.now`
-   * @param {number} [origin_ms] `performance.timeOrigin`: capture times are sent in milliseconds since
+   * @param {number} origin_ms `performance.timeOrigin`: capture times are sent in milliseconds since
    *   1970, the browser's clock of the voice, so that the server can compare both
    */
-  constructor(driver, names, firstSeq, now, origin_ms = 0) {
+  constructor(driver, names, firstSeq, now, origin_ms) {
     this.#driver = driver;
     this.#names = names;
     this.#seq = firstSeq;
@@ -75,19 +75,19 @@ export class FacePublisher {
     this.#tracking.add(tracking_ms, now_ms);
     const pose = this.#driver.next(face, capturedAt_ms);
     if (!pose) return;
-    const text = publishedFrame({
+    const message = packedMesh({
       seq: this.#seq + 1,
       captured_at_ms: this.#origin_ms + capturedAt_ms,
       head: pose.head,
       expression: this.#names.map((name) => pose.expression[name] ?? 0),
     });
-    if (!this.publisher?.send(text)) {
+    if (!this.publisher?.send(message)) {
       this.#counts.dropped += 1;
       return;
     }
     this.#seq += 1;
     const sent_ms = this.#now();
-    this.#count(text.length, sent_ms);
+    this.#count(message.byteLength, sent_ms);
     this.journal?.meshSent(this.#seq, sent_ms, capturedAt_ms, {
       camera: arrivedAt_ms - capturedAt_ms,
       track: trackedAt_ms - arrivedAt_ms,

@@ -1,23 +1,31 @@
-// Shows the face from where the viewer's own eyes are, seen by their webcam. The camera's image stays
-// in the page.
+// Shows the face from where the viewer's own eyes are: seen by their webcam, whose image stays in the
+// page, or told by how they hold their phone.
 
 import { EyeFollower } from "../input/eye_follower.js";
 import { HeadWindow, PHONE_PIXEL_M } from "../input/head_window.js";
 import { describeCameraTrouble, describeTrackerTrouble } from "../panels/publish_texts.js";
-import { eyePosition } from "../tracking/eye_position.js";
+import { describeSensorTrouble } from "../panels/tilt_texts.js";
 import { TrackerTrouble } from "../tracking/tracker_trouble.js";
 import { OffAxisDisplay } from "./off_axis_display.js";
 import { recallScreen, rememberScreen } from "./remembered_screen.js";
+import { SensorTrouble } from "./tilt_source.js";
 
 const LATENCY_EVERY_MS = 1000; // the latency is a percentile of many frames and changes slowly
 const HAND_HELD = "(pointer: coarse) and (max-width: 760px)"; // too small for the outline of a card
 const DEFAULT_LATENCY_MS = 50; // until a frame was displayed
 
 /**
- * @typedef {import("../tracking/face_tracker.js").TrackedFrame} TrackedFrame
+ * @typedef {import("../connection/messages.js").Vector} Vector
+ * @typedef {import("../panels/head_view_panel.js").EyeSource} EyeSource
  *
  * @typedef {object} Tracking
  * @property {() => void} close
+ * @property {() => void} [center] takes the present position for the one in front; missing where the
+ *   calibration of the screen is for that
+ *
+ * @typedef {(onEyes: (eyes: Vector | null, at_ms: number) => void,
+ *   onTrouble: (error: unknown) => void) => Promise<Tracking>} OpenEyes `eyes` are in the space of a
+ *   camera, metres; null while they are not seen
  *
  * @typedef {object} HeadViewParts
  * @property {import("../panels/head_view_panel.js").HeadViewPanel} panel
@@ -26,8 +34,7 @@ const DEFAULT_LATENCY_MS = 50; // until a frame was displayed
  * @property {import("../input/viewpoint.js").Viewpoint} viewpoint
  * @property {(captured_ms: number) => void} viewMoved
  * @property {() => number | null} latency_ms median from sending a view to its display
- * @property {(onFrame: (frame: TrackedFrame) => void, onTrouble: (error: unknown) => void)
- *   => Promise<Tracking>} track opens camera and tracker
+ * @property {Record<EyeSource, OpenEyes>} sources
  * @property {() => number} now
  */
 
@@ -36,8 +43,10 @@ export class HeadView {
   #follower;
   #display;
   /** @type {Tracking | null} */ #tracking = null;
-  /** @type {import("../connection/messages.js").Vector | null} */ #eyes = null;
+  /** @type {Vector | null} */ #eyes = null;
+  #opened = 0;
   #opening = 0;
+  /** @type {EyeSource} that was opened last */ #source = "camera";
   #latencyAt_ms = Number.NEGATIVE_INFINITY;
 
   /** The screen as a window; knows the avatar's own view. */
@@ -67,21 +76,33 @@ export class HeadView {
     this.#display.frameDisplayed();
   }
 
-  /** Switch on or off. */
-  toggle() {
-    if (this.on) this.stop();
-    else void this.start();
+  /**
+   * Switch on, off, or to another source.
+   *
+   * @param {EyeSource} source
+   */
+  toggle(source) {
+    if (this.on && this.#source === source) this.stop();
+    else void this.start(source);
   }
 
-  /** Open the camera and follow the viewer's eyes. */
-  async start() {
-    const { panel, track, viewpoint } = this.#parts;
-    panel.open(this.window.pixel_m);
-    this.#opening += 1;
-    const opening = this.#opening;
+  /**
+   * Follow the viewer's eyes.
+   *
+   * @param {EyeSource} source tells where they are
+   */
+  async start(source) {
+    const { panel, sources, viewpoint } = this.#parts;
+    if (this.on) this.stop();
+    this.#source = source;
+    this.#measureFrame();
+    panel.open(source, this.window.pixel_m);
+    this.#opened += 1;
+    const opening = this.#opened;
+    this.#opening = opening;
     try {
-      const tracking = await track(
-        (frame) => this.#tracked(frame),
+      const tracking = await sources[source](
+        (eyes, at_ms) => this.#seen(eyes, at_ms),
         (error) => this.#failed(error),
       );
       if (this.#opening !== opening) {
@@ -95,7 +116,7 @@ export class HeadView {
     }
   }
 
-  /** Close the camera; the view returns to the avatar's own. */
+  /** Close the source; the view returns to the avatar's own. */
   stop() {
     this.#end();
     this.#parts.panel.close();
@@ -104,20 +125,30 @@ export class HeadView {
   /** Take the present position of the eyes as in front of the middle of the frame. */
   center() {
     if (!this.#eyes) return;
-    this.window.center(this.#eyes);
-    this.#remember();
+    if (this.#tracking?.center) this.#tracking.center();
+    else {
+      this.window.center(this.#eyes);
+      this.#remember();
+    }
     this.#parts.panel.say("centered");
   }
 
-  /** @param {TrackedFrame} frame */
-  #tracked({ face, capturedAt_ms }) {
-    this.#parts.panel.say(face ? "following" : "no face");
-    if (!face) return;
-    this.#eyes = eyePosition(face.matrix);
-    this.window.side_px = this.#parts.frame.clientWidth || this.window.side_px;
+  /**
+   * @param {Vector | null} eyes
+   * @param {number} at_ms
+   */
+  #seen(eyes, at_ms) {
+    this.#parts.panel.say(eyes ? "following" : "no face");
+    if (!eyes) return;
+    this.#eyes = eyes;
+    this.#measureFrame();
     this.#follower.latency_ms = this.#latency_ms();
-    this.#follower.measured(this.#eyes, capturedAt_ms);
-    this.#parts.viewMoved(capturedAt_ms);
+    this.#follower.measured(eyes, at_ms);
+    this.#parts.viewMoved(at_ms);
+  }
+
+  #measureFrame() {
+    this.window.side_px = this.#parts.frame.clientWidth || this.window.side_px;
   }
 
   #latency_ms() {
@@ -131,11 +162,7 @@ export class HeadView {
   /** @param {unknown} error */
   #failed(error) {
     this.#end();
-    const text =
-      error instanceof TrackerTrouble
-        ? describeTrackerTrouble(error)
-        : describeCameraTrouble(error);
-    this.#parts.panel.fail(text);
+    this.#parts.panel.fail(describe(error));
   }
 
   #end() {
@@ -156,4 +183,11 @@ export class HeadView {
     const { pixel_m, straight } = this.window;
     rememberScreen({ pixel_m, straight });
   }
+}
+
+/** @param {unknown} error */
+function describe(error) {
+  if (error instanceof TrackerTrouble) return describeTrackerTrouble(error);
+  if (error instanceof SensorTrouble) return describeSensorTrouble(error);
+  return describeCameraTrouble(error);
 }

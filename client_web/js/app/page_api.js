@@ -16,6 +16,7 @@ const DELIVERY_NAMES = { webrtc: "webrtc", jpeg: "pictures" };
  * @property {import("./page_state.js").PageState} state
  * @property {Pick<import("./image_display.js").ImageDisplay, "delivery">} display
  * @property {Pick<import("../reprojection/late_reprojection.js").LateReprojection, "on">} late
+ * @property {{readonly stats: object | null} | null} [headset]
  * @property {import("./viewer_input.js").ViewerInput} input
  * @property {() => {readonly id: string | null} | null} session
  * @property {{readonly stats: object | null} | null} [publishing] null on a viewer's page
@@ -51,6 +52,7 @@ export function pageApi(parts, now) {
       driving: face.driving,
       publishing: parts.publishing?.stats ?? null,
       voice: parts.voice?.stats ?? null,
+      headset: parts.headset?.stats ?? null,
     }),
 
     /**

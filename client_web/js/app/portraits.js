@@ -2,19 +2,19 @@
 
 export class Portraits {
   #streams;
-  #panel;
+  #cards;
   #stage;
   /** @type {Map<string, string>} address by avatar */ #addresses = new Map();
   #chosen = "";
 
   /**
    * @param {Pick<import("../connection/published_streams.js").PublishedStreams, "portrait">} streams
-   * @param {Pick<import("../panels/publish_panel.js").PublishPanel, "showPortrait">} panel
+   * @param {Pick<import("../panels/avatar_cards.js").AvatarCards, "showPortrait">} cards
    * @param {HTMLImageElement} stage
    */
-  constructor(streams, panel, stage) {
+  constructor(streams, cards, stage) {
     this.#streams = streams;
-    this.#panel = panel;
+    this.#cards = cards;
     this.#stage = stage;
   }
 
@@ -32,7 +32,7 @@ export class Portraits {
       if (!portrait) continue;
       const address = URL.createObjectURL(portrait);
       this.#addresses.set(id, address);
-      this.#panel.showPortrait(id, address);
+      this.#cards.showPortrait(id, address);
       if (id === this.#chosen) this.choose(id);
     }
   }

@@ -81,7 +81,7 @@ export class Publishing {
       showMesh: (shown) => this.#showMesh(shown),
       useCamera: (deviceId) => this.#useCamera(deviceId),
     });
-    this.#portraits = new Portraits(this.#streams, this.#panel, find(page, "#portrait"));
+    this.#portraits = new Portraits(this.#streams, this.#panel.cards, find(page, "#portrait"));
     this.#share = new ShareLink(element, page.location.href, (token, id) =>
       this.#streams.tokenKind(token, id),
     );
@@ -185,7 +185,7 @@ export class Publishing {
     }
     const known = this.#avatars.some(({ id }) => id === this.#choices.avatar);
     const chosen = known ? this.#choices.avatar : (this.#avatars[0]?.id ?? "");
-    this.#panel.showAvatars(this.#avatars, chosen);
+    this.#panel.cards.show(this.#avatars, chosen);
     await this.#portraits.load(
       this.#avatars.map(({ id }) => id),
       chosen,

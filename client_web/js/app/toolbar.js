@@ -7,6 +7,7 @@ import { NO_WEBGL_TEXT } from "../panels/texts.js";
  * @typedef {object} Actions
  * @property {() => void} resetView
  * @property {() => void} followEyes switches the head-tracked view on or off
+ * @property {() => void} followTilt likewise, the view that follows how the phone is held
  * @property {() => void} release
  * @property {() => void} mute switches the sound, or one's own microphone on a page that publishes
  * @property {() => void} saveFrames
@@ -43,6 +44,7 @@ export class Toolbar {
     onClick("#export-button", actions.saveFrames);
     onClick("#reset-button", actions.resetView);
     onClick("#head-button", actions.followEyes);
+    onClick("#tilt-button", actions.followTilt);
     onClick("#fullscreen-button", () => this.#toggleFullscreen());
     onClick("[data-release]", actions.release);
     this.#lateSwitch.addEventListener("change", () => this.#switchLate(), { signal });

@@ -13,8 +13,8 @@ export class Access {
   #origin;
   /** @type {Map<string, string>} tokens issued by hosts behind a router, by the host's origin */
   #hostTokens = new Map();
-  /** @type {URL | null} where the last session was opened; behind a router, another host */
-  #sessionAddress = null;
+  /** @type {Map<string, URL>} where sessions were opened, by endpoint; behind a router, another host */
+  #sessionAddresses = new Map();
 
   /**
    * @param {string} origin the server's. The token is sent to no other origin; hosts that a router
@@ -55,23 +55,34 @@ export class Access {
   /**
    * Remember where a session was opened.
    *
+   * @param {URL} endpoint where it was requested
    * @param {URL} address the address after all redirects
    * @param {string | null} token issued by that host, if any
    */
-  sessionOpened(address, token) {
-    this.#sessionAddress = address;
-    if (token) this.#hostTokens.set(address.origin, token);
+  sessionOpened(endpoint, address, token) {
+    this.#sessionAddresses.set(endpoint.href, address);
+    this.hostFound(address, token);
   }
 
   /**
-   * Return an address next to the endpoint, on the host where the last session was opened.
+   * Remember the token of a host that a router redirected to.
+   *
+   * @param {URL} address on the host
+   * @param {string | null} token issued by it, if any
+   */
+  hostFound({ origin }, token) {
+    if (token) this.#hostTokens.set(origin, token);
+  }
+
+  /**
+   * Return an address next to an endpoint, on the host where its last session was opened.
    *
    * @param {string} name last part of the path
    * @param {URL} endpoint where sessions are requested
    * @returns {URL}
    */
   beside(name, endpoint) {
-    return new URL(name, this.#sessionAddress ?? endpoint);
+    return new URL(name, this.#sessionAddresses.get(endpoint.href) ?? endpoint);
   }
 
   /**

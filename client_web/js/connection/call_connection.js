@@ -3,6 +3,7 @@
 
 import { access } from "./access.js";
 import { Backoff } from "./backoff.js";
+import { findCall } from "./call_host.js";
 import { parseJson } from "./messages.js";
 import { Trouble } from "./trouble.js";
 
@@ -31,6 +32,7 @@ const FINAL = [400, 401, 403, 404, 409, 410, 429]; // statuses for which trying 
  * @property {number} seats of the table
  * @property {string} stream to publish to
  * @property {string} resume secret with which the seat is had again
+ * @property {URL} host the server that the call is on; behind a router, another one than the page's
  *
  * @typedef {object} CallEvents
  * @property {(seat: Seat) => void} onSeat a seat was taken; the same one after a lost connection, but
@@ -41,7 +43,8 @@ const FINAL = [400, 401, 403, 404, 409, 410, 429]; // statuses for which trying 
  */
 
 export class CallConnection {
-  #address;
+  #base;
+  #call;
   #events;
   #storage;
   #key;
@@ -61,8 +64,8 @@ export class CallConnection {
    * @param {Backoff} [backoff]
    */
   constructor(base, call, events, storage, backoff = new Backoff()) {
-    this.#address = new URL(`v1/calls/${encodeURIComponent(call)}`, base);
-    this.#address.protocol = this.#address.protocol === "https:" ? "wss:" : "ws:";
+    this.#base = base;
+    this.#call = call;
     this.#events = events;
     this.#storage = storage;
     this.#key = `telewarp.call.${call}`;
@@ -114,8 +117,19 @@ export class CallConnection {
    * @returns {Promise<void>} when a seat was taken
    * @throws {Trouble}
    */
-  #open() {
-    const socket = new WebSocket(this.#address, access.subprotocols(this.#address));
+  async #open() {
+    const { host, address } = await findCall(this.#base, this.#call);
+    if (this.#over) return; // it was left meanwhile
+    address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
+    await this.#takeSeat(new WebSocket(address, access.subprotocols(address)), host);
+  }
+
+  /**
+   * @param {WebSocket} socket
+   * @param {URL} host
+   * @returns {Promise<void>}
+   */
+  #takeSeat(socket, host) {
     this.#socket = socket;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => socket.close(), JOIN_TIMEOUT_MS);
@@ -129,7 +143,7 @@ export class CallConnection {
         if (message?.type === "joined") {
           clearTimeout(timer);
           seated = true;
-          this.#seated(message);
+          this.#seated({ ...message, host });
           resolve();
         }
         if (message?.type === "roster") this.#events.onRoster(message.people);
@@ -155,7 +169,7 @@ export class CallConnection {
   /** @param {Trouble} trouble */
   #ended(trouble) {
     if (this.#over) return;
-    if (FINAL.includes(trouble.status)) {
+    if (FINAL.includes(trouble.status) && trouble.retry_after_s === null) {
       this.#over = true;
       this.#events.onEnd(trouble);
       return;
@@ -165,20 +179,6 @@ export class CallConnection {
       this.#open().catch((error) => this.#ended(error));
     }, this.#backoff.next() * 1000);
   }
-}
-
-/**
- * Return who is in a call.
- *
- * @param {URL} base the server's address
- * @param {string} call
- * @param {typeof globalThis.fetch} [fetch]
- * @returns {Promise<{name: string}[] | null>} null if the server does not tell
- */
-export async function fetchPeople(base, call, fetch = access.fetch) {
-  const address = new URL(`v1/calls/${encodeURIComponent(call)}`, base);
-  const answer = await fetch(address).catch(() => null);
-  return answer?.ok ? (await answer.json()).people : null;
 }
 
 /**

@@ -5,13 +5,13 @@ import { parseJson } from "./messages.js";
 import { Trouble } from "./trouble.js";
 
 const OPEN = 1; // `WebSocket.OPEN`
-const MAX_BUFFERED_BYTES = 4096; // ten frames: what waits behind them would arrive too old
+const MAX_BUFFERED_BYTES = 1500; // ten frames: what waits behind them would arrive too old
 const CLOSE_CODE_BASE = 4000; // the server closes with this plus the HTTP status it would answer
 const OPEN_TIMEOUT_MS = 10_000;
 
 /**
  * @typedef {object} MeshPublisher
- * @property {(text: string) => boolean} send a frame now or never; returns whether it was sent
+ * @property {(message: ArrayBuffer) => boolean} send a frame now or never; returns whether it was sent
  * @property {() => void} close
  * @property {(track: MediaStreamTrack | null) => Promise<void>} [useVoice] sends another voice, or
  *   none; missing where the connection cannot send one
@@ -50,9 +50,9 @@ export async function openMeshPublisher(base, stream, { onEnd, onRefused }) {
   };
   return {
     close,
-    send: (text) => {
+    send: (message) => {
       if (socket.readyState !== OPEN || socket.bufferedAmount > MAX_BUFFERED_BYTES) return false;
-      socket.send(text);
+      socket.send(message);
       return true;
     },
   };

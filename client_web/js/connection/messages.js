@@ -56,7 +56,9 @@
  * @typedef {{type: "error", detail: string}} ErrorEvent a message of this page was refused
  * @typedef {{type: "draining"}} DrainingEvent the server shuts down soon
  * @typedef {{type: "expired", detail: string}} ExpiredEvent the token has expired: the session ends
- * @typedef {FrameEvent | PongEvent | VoiceEvent | ErrorEvent | DrainingEvent | ExpiredEvent} ServerEvent
+ * @typedef {{type: "ended", detail: string}} EndedEvent the stream was deleted: the session ends
+ * @typedef {FrameEvent | PongEvent | VoiceEvent | ErrorEvent | DrainingEvent | ExpiredEvent
+ *   | EndedEvent} ServerEvent
  */
 
 const DECIMALS = 1e4; // an expression value rounded to 0.0001 differs by less than one grey level
@@ -108,37 +110,6 @@ export function meshMessage({ seq, captured_at_ms, expression, head }) {
 }
 
 /**
- * Write a mesh frame for the publisher's route: short, since a camera makes 30 of them per second.
- *
- * @param {object} frame
- * @param {number} frame.seq
- * @param {number} frame.captured_at_ms this page's clock
- * @param {HeadPose} frame.head
- * @param {readonly number[]} frame.expression all coefficients in the avatar's order
- * @returns {string}
- */
-export function publishedFrame({ seq, captured_at_ms, head, expression }) {
-  return JSON.stringify({
-    seq,
-    captured_at_ms: rounded(captured_at_ms, 10),
-    head: {
-      rotation: head.rotation.map((part) => rounded(part, 1e4)), // 0.01 degrees
-      translation: head.translation.map((metres) => rounded(metres, 1e4)),
-    },
-    // Finer steps than the tracker's noise would only be longer.
-    expression: expression.map((value) => rounded(value, 1e3)),
-  });
-}
-
-/**
- * @param {number} value
- * @param {number} scale
- */
-function rounded(value, scale) {
-  return Math.round(value * scale) / scale + 0; // no -0
-}
-
-/**
  * Parse JSON that comes from outside.
  *
  * @param {string} text
@@ -163,7 +134,7 @@ export function toEvent(message) {
   if (message?.type === "pong" && Number.isFinite(message.sent_at_ms)) return message;
   if (message?.type === "draining") return message;
   if (message?.type === "voice" && Number.isFinite(message.captured_at_ms)) return message;
-  if (["error", "expired"].includes(message?.type) && typeof message.detail === "string") {
+  if (["error", "expired", "ended"].includes(message?.type) && typeof message.detail === "string") {
     return message;
   }
   return null;

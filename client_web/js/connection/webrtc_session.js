@@ -126,6 +126,7 @@ export class WebRtcSession {
       const event = parseEvent(data);
       if (event) this.#events.onEvent(event);
       if (event?.type === "expired") this.#end(new Trouble("expired", { detail: event.detail }));
+      if (event?.type === "ended") this.#end(new Trouble("unknown-stream", { detail: event.detail }));
     };
     this.#pc.ontrack = ({ track, receiver }) => {
       if (track.kind === "audio") this.#events.onVoice?.(receiver);

@@ -35,7 +35,7 @@ export async function openSession(
   // A redirect may have moved the session to another host: `Location` is relative to that one.
   const host = new URL(response.url || endpoint);
   const session = new URL(response.headers.get("Location") ?? "", host);
-  access.sessionOpened(host, response.headers.get("Telewarp-Token"));
+  access.sessionOpened(endpoint, host, response.headers.get("Telewarp-Token"));
   try {
     const servers = iceServers(response.headers.get("Link"));
     if (servers.length) {

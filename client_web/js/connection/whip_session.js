@@ -7,7 +7,7 @@ import { closeSession, openSession } from "./whep.js";
 const ANSWER_TIMEOUT_MS = 12_000;
 const CONNECT_TIMEOUT_MS = 5_000; // then the mesh frames go by WebSocket
 const DISCONNECTED_TIMEOUT_MS = 4_000; // a change of networks heals within it, or not at all
-const MAX_BUFFERED_BYTES = 4096; // ten frames: what waits behind them would arrive too old
+const MAX_BUFFERED_BYTES = 1500; // ten frames: what waits behind them would arrive too old
 const VOICE_BITRATE = 32_000; // full-band speech (RFC 7587, section 3.1.1)
 const CAPTURE_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
 
@@ -91,13 +91,13 @@ export class WhipSession {
   /**
    * Send a frame now or never: a late one is worthless.
    *
-   * @param {string} text
+   * @param {ArrayBuffer} message
    * @returns {boolean} whether it was sent
    */
-  send(text) {
+  send(message) {
     const { readyState, bufferedAmount } = this.#mesh;
     if (readyState !== "open" || bufferedAmount > MAX_BUFFERED_BYTES) return false;
-    this.#mesh.send(text);
+    this.#mesh.send(message);
     return true;
   }
 

@@ -66,6 +66,18 @@ export class HeadWindow {
   }
 
   /**
+   * Return eyes that see the face as large as the avatar's own view shows it.
+   *
+   * @param {Vector} direction from the middle of the frame: right, up, to the front; of length one
+   * @returns {Vector} in the camera's space, metres
+   */
+  eyesTowards([right, up, front]) {
+    const distance_m = this.#distance_m / this.#scale;
+    const [straightX, straightY] = this.#straight;
+    return [-(right * distance_m + straightX), up * distance_m + straightY, -front * distance_m];
+  }
+
+  /**
    * Return the view from the viewer's eyes.
    *
    * @param {Vector} eyes in the camera's space, metres
@@ -74,7 +86,7 @@ export class HeadWindow {
    */
   view([x, y, z], strength = 1) {
     const [straightX, straightY] = this.#straight;
-    const scale = (2 * this.#window.half_m) / (this.side_px * this.pixel_m);
+    const scale = this.#scale;
     const offset = /** @type {Vector} */ ([-x - straightX, y - straightY, -z]);
     const within = this.#limited(/** @type {Vector} */ (offset.map((part) => part * scale)));
     const home = [0, 0, this.#distance_m];
@@ -82,6 +94,29 @@ export class HeadWindow {
       (middle, i) => middle + home[i] + strength * (within[i] - home[i]),
     );
     return viewThrough(/** @type {Vector} */ (eye), this.#window);
+  }
+
+  /**
+   * Return the view from an eye in the avatar's world, as a headset tells where it is.
+   *
+   * @param {Vector} offset from where the avatar's own view is, metres
+   * @returns {import("../reprojection/screen_window.js").WindowView}
+   */
+  viewFrom([x, y, z]) {
+    const within = this.#limited([x, y, z + this.#distance_m]);
+    const eye = this.#window.center.map((middle, i) => middle + within[i]);
+    return viewThrough(/** @type {Vector} */ (eye), this.#window);
+  }
+
+  /** @returns {Vector} eye of the avatar's own view, metres */
+  get home() {
+    const [x, y, z] = this.#window.center;
+    return [x, y, z + this.#distance_m];
+  }
+
+  /** How much larger the avatar's world is than the room in front of the screen. */
+  get #scale() {
+    return (2 * this.#window.half_m) / (this.side_px * this.pixel_m);
   }
 
   /**

@@ -3,6 +3,7 @@
 import { AvatarCards } from "./avatar_cards.js";
 import { describePeople } from "./call_texts.js";
 import { find } from "./dom.js";
+import { SetupForm } from "./setup_form.js";
 
 /**
  * @typedef {object} CallChoice
@@ -14,7 +15,10 @@ import { find } from "./dom.js";
 
 export class CallLobby {
   #element;
-  #cards;
+  #form;
+
+  /** The avatars to choose from. */
+  cards;
 
   /**
    * @param {HTMLElement} element
@@ -24,21 +28,16 @@ export class CallLobby {
    */
   constructor(element, { join, avatarChosen }) {
     this.#element = element;
-    this.#cards = new AvatarCards(element, avatarChosen);
-    this.#form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      join(this.choice);
-    });
+    this.cards = new AvatarCards(element, avatarChosen);
+    this.#form = new SetupForm(element, () => join(this.choice));
   }
 
   /** @returns {CallChoice} */
   get choice() {
-    const data = new FormData(this.#form);
-    /** @param {string} name */
-    const text = (name) => String(data.get(name) ?? "").trim();
+    const form = this.#form;
     return {
-      ...{ call: text("call"), name: text("name") },
-      ...{ avatar: text("avatar"), token: text("token") },
+      ...{ call: form.text("call"), name: form.text("name") },
+      ...{ avatar: form.text("avatar"), token: form.text("token") },
     };
   }
 
@@ -48,10 +47,10 @@ export class CallLobby {
    * @param {{call: string, name: string}} known
    */
   open({ call, name }) {
-    this.#input("call").value = call;
+    this.#form.input("call").value = call;
     find(this.#element, "[data-call]").hidden = call !== "";
-    this.#input("name").value = name;
-    this.#input(call ? "name" : "call").focus({ preventScroll: true });
+    this.#form.input("name").value = name;
+    this.#form.input(call ? "name" : "call").focus({ preventScroll: true });
   }
 
   /** @param {readonly {name: string}[] | null} people null if that is not known */
@@ -60,28 +59,9 @@ export class CallLobby {
     find(this.#element, "[data-people]").textContent = text;
   }
 
-  /**
-   * Show the avatars to choose from.
-   *
-   * @param {readonly {id: string, name: string}[]} avatars
-   * @param {string} chosen
-   */
-  showAvatars(avatars, chosen) {
-    this.#cards.show(avatars, chosen);
-  }
-
-  /**
-   * @param {string} avatar
-   * @param {string} address
-   */
-  showPortrait(avatar, address) {
-    this.#cards.showPortrait(avatar, address);
-  }
-
   /** Ask for a token. */
   askForToken() {
-    find(this.#element, "[data-token]").hidden = false;
-    this.#input("token").focus();
+    this.#form.askForToken();
   }
 
   /** @param {boolean} busy while the seat is being taken */
@@ -89,15 +69,5 @@ export class CallLobby {
     const button = /** @type {HTMLButtonElement} */ (find(this.#element, "[data-go]"));
     button.disabled = busy;
     button.textContent = busy ? "Joining…" : "Join";
-  }
-
-  /** @returns {HTMLFormElement} */
-  get #form() {
-    return find(this.#element, "[data-setup]");
-  }
-
-  /** @param {string} name @returns {HTMLInputElement} */
-  #input(name) {
-    return find(this.#element, `input[name="${name}"]`);
   }
 }

@@ -3,6 +3,8 @@
 import { CameraPreview } from "./camera_preview.js";
 import { consentOf, EXPRESSION_TEXTS } from "./capture_texts.js";
 import { find } from "./dom.js";
+import { SetupForm } from "./setup_form.js";
+import { showWords } from "./words.js";
 
 /**
  * @typedef {"consent" | "recording" | "review" | "job" | "ended"} Phase
@@ -22,6 +24,7 @@ import { find } from "./dom.js";
 
 export class CapturePanel {
   #element;
+  #form;
 
   /** One's own camera. */
   preview;
@@ -35,19 +38,16 @@ export class CapturePanel {
     this.#element = element;
     this.preview = new CameraPreview(find(element, ".camera"));
     this.preview.mirrored = true;
-    const name = this.#input("name");
+    this.#form = new SetupForm(element, () => {
+      showConsent();
+      const consent = find(element, "[data-consent]").textContent ?? "";
+      actions.begin({ name: this.#form.text("name"), consent, token: this.#form.text("token") });
+    });
+    const name = this.#form.input("name");
     const showConsent = () => {
       this.#text("[data-consent]", consentOf(name.value.trim() || "…", day));
     };
     name.addEventListener("input", showConsent);
-    /** @type {HTMLFormElement} */
-    const form = find(element, "form");
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      showConsent();
-      const consent = find(element, "[data-consent]").textContent ?? "";
-      actions.begin({ name: name.value.trim(), consent, token: this.#input("token").value.trim() });
-    });
     for (const action of /** @type {const} */ (["finish", "upload", "again", "remove"])) {
       for (const button of element.querySelectorAll(`[data-do=${action}]`)) {
         button.addEventListener("click", () => actions[action]());
@@ -59,8 +59,8 @@ export class CapturePanel {
   /** @param {string} name from the page's address */
   open(name) {
     this.#element.hidden = false;
-    this.#input("name").value = name;
-    this.#input("name").dispatchEvent(new Event("input"));
+    this.#form.input("name").value = name;
+    this.#form.input("name").dispatchEvent(new Event("input"));
     this.phase = "consent";
   }
 
@@ -83,8 +83,7 @@ export class CapturePanel {
 
   /** Ask for a token. */
   askForToken() {
-    find(this.#element, "[data-token]").hidden = false;
-    this.#input("token").focus();
+    this.#form.askForToken();
   }
 
   /**
@@ -93,11 +92,7 @@ export class CapturePanel {
    * @param {import("./publish_texts.js").PublishText | null} words null for nothing
    */
   tell(words) {
-    find(this.#element, "[data-words]").hidden = !words;
-    this.#text("[data-words-title]", words?.title ?? "");
-    this.#text("[data-words-detail]", words?.detail ?? "");
-    this.#text("[data-words-command]", words?.command ?? "");
-    find(this.#element, "[data-words-command]").hidden = !words?.command;
+    showWords(this.#element, words);
   }
 
   /**
@@ -192,10 +187,5 @@ export class CapturePanel {
   #text(selector, text) {
     const element = find(this.#element, selector);
     if (element.textContent !== text) element.textContent = text; // announced when it changes
-  }
-
-  /** @param {string} name @returns {HTMLInputElement} */
-  #input(name) {
-    return find(this.#element, `input[name="${name}"]`);
   }
 }

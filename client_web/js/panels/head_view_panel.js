@@ -1,18 +1,27 @@
-// The panel of the head-tracked view: what it sees, and its calibration.
+// The panel of the head-tracked view: what is seen of the viewer, and the calibration.
 
 import { CARD_WIDTH_M, DEFAULT_PIXEL_M } from "../input/head_window.js";
 import { find } from "./dom.js";
 
-const STATES = {
+const CAMERA_STATES = {
   opening: "Starting your camera…",
   following: "Following your eyes",
   "no face": "Looking for your face…",
   centered: "Centred",
 };
+const STATES = {
+  camera: CAMERA_STATES,
+  tilt: {
+    ...CAMERA_STATES,
+    opening: "Waiting for the sensors…",
+    following: "Tilt your phone to look around",
+  },
+};
 const CENTERED_SHOWN_MS = 1500;
 
 /**
- * @typedef {keyof typeof STATES} HeadViewState
+ * @typedef {keyof typeof STATES} EyeSource what tells where the viewer's eyes are
+ * @typedef {keyof typeof CAMERA_STATES} HeadViewState
  *
  * @typedef {object} HeadViewActions
  * @property {() => void} center
@@ -22,19 +31,20 @@ const CENTERED_SHOWN_MS = 1500;
 
 export class HeadViewPanel {
   #element;
-  #button;
+  #buttons;
   #now;
+  /** @type {EyeSource} */ #source = "camera";
   #heldUntil_ms = 0;
   #said = "";
 
   /**
    * @param {HTMLElement} element
-   * @param {HTMLElement} button opens and closes it
+   * @param {Record<EyeSource, HTMLElement>} buttons open and close it
    * @param {() => number} now
    */
-  constructor(element, button, now) {
+  constructor(element, buttons, now) {
     this.#element = element;
-    this.#button = button;
+    this.#buttons = buttons;
     this.#now = now;
   }
 
@@ -51,9 +61,12 @@ export class HeadViewPanel {
   /**
    * Open the panel.
    *
+   * @param {EyeSource} source
    * @param {number} pixel_m side of a CSS pixel
    */
-  open(pixel_m) {
+  open(source, pixel_m) {
+    this.#source = source;
+    this.#element.classList.toggle("tilt", source === "tilt");
     this.#show(true);
     this.#size.value = String(Math.round(CARD_WIDTH_M / (pixel_m || DEFAULT_PIXEL_M)));
     this.#showCard();
@@ -68,7 +81,7 @@ export class HeadViewPanel {
   }
 
   /**
-   * Show what the camera sees.
+   * Show what is seen of the viewer.
    *
    * @param {HeadViewState} state
    */
@@ -76,7 +89,7 @@ export class HeadViewPanel {
     if (state !== "centered" && this.#now() < this.#heldUntil_ms) return;
     if (state === "centered") this.#heldUntil_ms = this.#now() + CENTERED_SHOWN_MS;
     this.#element.classList.toggle("found", state === "following" || state === "centered");
-    this.#write(STATES[state], "");
+    this.#write(STATES[this.#source][state], "");
   }
 
   /**
@@ -85,7 +98,7 @@ export class HeadViewPanel {
    * @param {import("./publish_texts.js").PublishText} text
    */
   fail({ title, detail, command }) {
-    this.#button.setAttribute("aria-pressed", "false");
+    this.#pressed(false);
     this.#element.classList.add("failed");
     this.#element.classList.remove("found");
     this.#write(title, command ? `${detail} ${command}` : detail);
@@ -103,7 +116,12 @@ export class HeadViewPanel {
   /** @param {boolean} open */
   #show(open) {
     this.#element.hidden = !open;
-    this.#button.setAttribute("aria-pressed", String(open));
+    this.#pressed(open);
+  }
+
+  /** @param {boolean} on */
+  #pressed(on) {
+    this.#buttons[this.#source].setAttribute("aria-pressed", String(on));
   }
 
   /**

@@ -3,6 +3,8 @@
 import { AvatarCards } from "./avatar_cards.js";
 import { CameraPreview } from "./camera_preview.js";
 import { find } from "./dom.js";
+import { SetupForm } from "./setup_form.js";
+import { showWords } from "./words.js";
 
 /**
  * @typedef {object} Choice
@@ -24,7 +26,10 @@ import { find } from "./dom.js";
 
 export class PublishPanel {
   #element;
-  #cards;
+  #form;
+
+  /** The avatars to choose from. */
+  cards;
 
   /** One's own camera. */
   preview;
@@ -35,12 +40,9 @@ export class PublishPanel {
    */
   constructor(element, actions) {
     this.#element = element;
-    this.#cards = new AvatarCards(element, actions.avatarChosen);
+    this.cards = new AvatarCards(element, actions.avatarChosen);
     this.preview = new CameraPreview(find(element, ".camera"));
-    this.#form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      actions.go(this.choice);
-    });
+    this.#form = new SetupForm(element, () => actions.go(this.choice));
     find(element, "[data-stop]").addEventListener("click", actions.stop);
     find(element, "[data-calibrate]").addEventListener("click", actions.calibrate);
     const mirror = this.#switch("[data-mirror]");
@@ -62,10 +64,8 @@ export class PublishPanel {
 
   /** @returns {Choice} */
   get choice() {
-    const data = new FormData(this.#form);
-    /** @param {string} name */
-    const text = (name) => String(data.get(name) ?? "").trim();
-    return { stream: text("stream"), avatar: text("avatar"), token: text("token") };
+    const form = this.#form;
+    return { stream: form.text("stream"), avatar: form.text("avatar"), token: form.text("token") };
   }
 
   /**
@@ -75,36 +75,15 @@ export class PublishPanel {
    */
   open({ stream, mirrored, mesh }) {
     this.#element.inert = false;
-    this.#input("stream").value = stream;
+    this.#form.input("stream").value = stream;
     this.#switch("[data-mirror]").checked = mirrored;
     this.#switch("[data-mesh]").checked = mesh;
-    this.#input("stream").focus({ preventScroll: true });
-  }
-
-  /**
-   * Show the avatars to choose from.
-   *
-   * @param {readonly {id: string, name: string}[]} avatars
-   * @param {string} chosen
-   */
-  showAvatars(avatars, chosen) {
-    this.#cards.show(avatars, chosen);
-  }
-
-  /**
-   * Show the portrait of an avatar on its card.
-   *
-   * @param {string} avatar
-   * @param {string} address
-   */
-  showPortrait(avatar, address) {
-    this.#cards.showPortrait(avatar, address);
+    this.#form.input("stream").focus({ preventScroll: true });
   }
 
   /** Ask for a token. */
   askForToken() {
-    find(this.#element, "[data-token]").hidden = false;
-    this.#input("token").focus();
+    this.#form.askForToken();
   }
 
   /**
@@ -113,12 +92,7 @@ export class PublishPanel {
    * @param {Words | null} words null for nothing
    */
   tell(words) {
-    find(this.#element, "[data-words]").hidden = !words;
-    find(this.#element, "[data-words-title]").textContent = words?.title ?? "";
-    find(this.#element, "[data-words-detail]").textContent = words?.detail ?? "";
-    const command = find(this.#element, "[data-words-command]");
-    command.textContent = words?.command ?? "";
-    command.hidden = !words?.command;
+    showWords(this.#element, words);
     this.#goButton.textContent = words?.action ?? "Go live";
   }
 
@@ -175,19 +149,9 @@ export class PublishPanel {
     }
   }
 
-  /** @param {string} name @returns {HTMLInputElement} */
-  #input(name) {
-    return find(this.#element, `input[name="${name}"]`);
-  }
-
   /** @param {string} selector @returns {HTMLInputElement} */
   #switch(selector) {
     return find(this.#element, selector);
-  }
-
-  /** @returns {HTMLFormElement} */
-  get #form() {
-    return find(this.#element, "[data-setup]");
   }
 
   /** @returns {HTMLButtonElement} */

@@ -7,6 +7,8 @@
 export const DRAINING_TEXT =
   "The server is shutting down soon. This page looks for another server and reconnects automatically.";
 export const JPEG_TEXT = "WebRTC video is blocked here. Showing JPEG images instead.";
+/** The end of the server's words about a stream whose avatar was deleted. */
+const AVATAR_DELETED = "its avatar was deleted";
 export const NO_WEBGL_TEXT = "Following your movement needs WebGL";
 
 /**
@@ -46,7 +48,9 @@ export function describeTrouble(trouble, { stream, host }) {
     case "unknown-stream":
       return {
         title: `There is no stream called “${stream}”`,
-        detail: "It may not have started yet. This page keeps looking for it.",
+        detail: trouble.detail.endsWith(AVATAR_DELETED)
+          ? "Its avatar was deleted."
+          : "It may not have started yet. This page keeps looking for it.",
       };
     case "full":
       return {

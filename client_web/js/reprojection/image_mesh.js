@@ -1,5 +1,7 @@
 // Draws an image as a triangle mesh whose vertices can be moved, with WebGL. Knows nothing of poses.
 
+import { addAttribute, linearTexture, linkProgram } from "./webgl.js";
+
 const CELLS = 40; // per side; fine enough that straight edges show no corners
 const EXTENT = 1.25; // the mesh goes beyond the image, so that its border extends where it shrinks
 
@@ -19,8 +21,6 @@ void main() {
   gl_FragColor = vec4(texture2D(image, texel).rgb, 1.0);
 }`;
 
-/** @typedef {WebGLRenderingContext} Gl */
-
 export class ImageMesh {
   #gl;
   #moved;
@@ -38,7 +38,7 @@ export class ImageMesh {
     const gl = canvas.getContext("webgl", { alpha: false, antialias: false });
     if (!gl) throw new Error("expected a WebGL context, got none");
     this.#gl = gl;
-    const program = linkProgram(gl);
+    const program = linkProgram(gl, VERTEX_SHADER, FRAGMENT_SHADER);
     gl.useProgram(program);
     addAttribute(gl, program, "source", this.sourcePositions, gl.STATIC_DRAW);
     this.#moved = addAttribute(gl, program, "moved", this.sourcePositions, gl.DYNAMIC_DRAW);
@@ -105,60 +105,4 @@ export function gridIndices() {
     }
   }
   return new Uint16Array(indices);
-}
-
-/** @param {Gl} gl */
-function linkProgram(gl) {
-  const program = gl.createProgram();
-  addShader(gl, program, gl.VERTEX_SHADER, VERTEX_SHADER);
-  addShader(gl, program, gl.FRAGMENT_SHADER, FRAGMENT_SHADER);
-  gl.linkProgram(program);
-  if (!gl.getProgramParameter(program, gl.LINK_STATUS)) {
-    throw new Error(`WebGL: ${gl.getProgramInfoLog(program)}`);
-  }
-  return program;
-}
-
-/**
- * @param {Gl} gl
- * @param {WebGLProgram} program
- * @param {number} kind
- * @param {string} source
- */
-function addShader(gl, program, kind, source) {
-  const shader = gl.createShader(kind);
-  if (!shader) return; // the context is lost: linking fails and reports it
-  gl.shaderSource(shader, source);
-  gl.compileShader(shader);
-  gl.attachShader(program, shader);
-}
-
-/**
- * @param {Gl} gl
- * @param {WebGLProgram} program
- * @param {string} name
- * @param {Float32Array} values
- * @param {number} usage
- */
-function addAttribute(gl, program, name, values, usage) {
-  const buffer = gl.createBuffer();
-  gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
-  gl.bufferData(gl.ARRAY_BUFFER, values, usage);
-  const location = gl.getAttribLocation(program, name);
-  gl.enableVertexAttribArray(location);
-  gl.vertexAttribPointer(location, 2, gl.FLOAT, false, 0, 0);
-  return buffer;
-}
-
-/** @param {Gl} gl */
-function linearTexture(gl) {
-  const texture = gl.createTexture();
-  gl.bindTexture(gl.TEXTURE_2D, texture);
-  for (const side of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T]) {
-    gl.texParameteri(gl.TEXTURE_2D, side, gl.CLAMP_TO_EDGE);
-  }
-  for (const filter of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) {
-    gl.texParameteri(gl.TEXTURE_2D, filter, gl.LINEAR);
-  }
-  return texture;
 }

@@ -5,7 +5,7 @@
 // view and the off-axis view of the same eye differ by a rotation of the camera only, so a homography
 // of the image turns one into the other exactly, at every depth.
 
-import { fromYawPitchRoll, rotate } from "./quaternion.js";
+import { fromYawPitchRoll, inverse, rotate } from "./quaternion.js";
 
 const MARGIN = 1.02; // the rendered view is this much larger than the window, so that no edge shows
 
@@ -80,6 +80,29 @@ export function imageToWindow({ pose, fov_y_rad }, window) {
 }
 
 /**
+ * Return where the points of the window lie in a view's image: the inverse of `imageToWindow`.
+ *
+ * @param {WindowView} view
+ * @param {ScreenWindow} window
+ * @returns {Homography} from the window (x right, y up, -1..1) to the image (likewise); the third
+ *   coordinate is positive in front of the eye
+ */
+export function windowToImage({ pose, fov_y_rad }, { center, half_m }) {
+  const edge = Math.tan(fov_y_rad / 2);
+  const turn = inverse(pose.rotation);
+  const columns = [
+    rotate(turn, [half_m, 0, 0]),
+    rotate(turn, [0, half_m, 0]),
+    rotate(turn, difference(center, pose.position)),
+  ];
+  return [
+    ...columns.map(([x]) => x),
+    ...columns.map(([, y]) => y),
+    ...columns.map(([, , z]) => -z * edge),
+  ];
+}
+
+/**
  * Write a homography as a CSS transform about the middle of a square element.
  *
  * @param {Homography} map from -1..1 to -1..1, y up
@@ -113,8 +136,8 @@ function corners({ center: [x, y], half_m }) {
  * @param {Pose} pose
  * @param {Vector} point
  */
-function inCamera({ rotation: [x, y, z, w], position }, point) {
-  const [right, up, back] = rotate([-x, -y, -z, w], difference(point, position));
+function inCamera({ rotation, position }, point) {
+  const [right, up, back] = rotate(inverse(rotation), difference(point, position));
   return [right / -back, up / -back];
 }
 

@@ -61,6 +61,7 @@ def begin_frame(
     inverse: tl.tensor,
     size: tl.tensor,
     keys: tl.tensor,
+    crossings: tl.tensor,
     extents: tl.tensor,
     change_weight: tl.tensor,
     now_weight: tl.tensor,
@@ -101,6 +102,7 @@ def begin_frame(
         inverse: (B, V) filled, float64, 1/metres.
         size: Rows and columns of the image.
         keys: (B, H, W) int64, set to `EMPTY_KEY`.
+        crossings: (B, H, W, 2) int32, see `cross_edges`; set to 0.
         extents: (B, 3, H/2) int32, see `resolve`; set to W/2, -1 and 0.
         change_weight: (32, K) weights of the motion code for the change of conditioning.
         now_weight: (32, K) for the conditioning.
@@ -139,9 +141,14 @@ def begin_frame(
         tl.store(out + 2, z, mask=real)
         _project(wide, x, y, z, size, xy + (first + v) * 2, inverse + first + v, real)
     elif part < posing + tl.cdiv(size * size, clear):
+        # The extents are far fewer than the keys, so the first of these programs clear them beside
+        # the keys.
         i = (part - posing) * clear + tl.arange(0, clear)
         half = size // 2
         tl.store(keys + frame * size * size + i, EMPTY_KEY, mask=i < size * size)
+        crossing = crossings + (frame * size * size + i) * 2
+        tl.store(crossing, 0, mask=i < size * size)
+        tl.store(crossing + 1, 0, mask=i < size * size)
         start = tl.where(i < half, half, tl.where(i < 2 * half, -1, 0))
         tl.store(extents + frame * 3 * half + i, start, mask=i < 3 * half)
     else:
@@ -259,6 +266,8 @@ def _project(
     up = _turned(camera + 3, x, y, z) + tl.load(shift + 1)
     back = _turned(camera + 6, x, y, z) + tl.load(shift + 2)
     seen = -back > _NEAR
+    # Both branches are computed: -1 stands for depths whose quotient is not used, so that none is
+    # 0.
     near = tl.where(seen, -1.0 / tl.where(seen, back, -1.0), 0.0)
     focal = tl.load(wide + FOCAL)
     half = size * 0.5
@@ -310,6 +319,7 @@ def _motion(
     parts = tl.load(now_weight + at, mask=both, other=0.0) * now[None, :]
     parts += tl.load(change_weight + at, mask=both, other=0.0) * change[None, :]
     code = tl.load(code_bias + o) + tl.sum(parts, axis=1)
+    # Nine bases, rounded up: Triton's ranges have powers of two as lengths.
     b = tl.arange(0, 16)
     bases = tl.load(narrow + HARMONICS + b, mask=b < _BASES, other=0.0)
     few = (b < _BASES)[None, :] & (o[:, None] >= 0)

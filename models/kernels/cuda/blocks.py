@@ -18,6 +18,8 @@ class Blocks(NamedTuple):
     """Pixels of each of them that are tested at once."""
     parts: int
     """Programs that share the pixels of the same triangles, so that large ones take no longer."""
+    edges: int
+    """Edges of a program of `cross_edges`."""
     half: int
     """Pixels at half resolution of a program of `resolve`."""
     columns: int
@@ -27,7 +29,7 @@ class Blocks(NamedTuple):
     tile_columns: int
     """Columns of a tile; at least 16 pixels together, the least that tensor cores take."""
     pixels: int
-    """Pixels of a program of `compose`."""
+    """Pixels of a program of `blend_edges` and `compose`."""
     chroma: int
     """2x2 pixels of a program of `to_nv12`."""
 
@@ -39,6 +41,7 @@ GPU_BLOCKS = Blocks(
     triangles=32,
     fragments=8,
     parts=4,
+    edges=128,
     half=64,
     columns=16,
     tile_rows=4,
@@ -54,6 +57,7 @@ INTERPRETER_BLOCKS = Blocks(
     triangles=2048,
     fragments=64,
     parts=1,
+    edges=1 << 15,
     half=8192,
     columns=256,
     tile_rows=32,

@@ -11,7 +11,9 @@ import triton.language as tl
 
 from models.contract.channels import OUTPUT_CHANNELS
 from models.geometry.gbuffer import SOFT_MAX
+from models.geometry.silhouettes import SHARE_UNIT
 from models.kernels.cuda.begin_frame import EMPTY_KEY
+from models.kernels.cuda.blend_edges import neighbour
 from models.kernels.cuda.surface import corner_weights, texels_around, texture_position
 
 PAINT_STRIDE = tl.constexpr(8)
@@ -22,11 +24,13 @@ _MASK_LOGIT = tl.constexpr(4 * 3)
 _ALBEDO_GAIN = tl.constexpr(4 * 4)
 _GLOSS_GAIN = tl.constexpr(4 * 7)
 _SOFT_MAX = tl.constexpr(SOFT_MAX)
+_SHARE_UNIT = tl.constexpr(SHARE_UNIT)
 
 
 @triton.jit
 def compose(
     keys: tl.tensor,
+    blend: tl.tensor,
     soft: tl.tensor,
     xy: tl.tensor,
     inverse: tl.tensor,
@@ -52,6 +56,7 @@ def compose(
 
     Args:
         keys: (B, H, W) of `rasterize`.
+        blend: (B, H, W) of `blend_edges`.
         soft: (B, H, W) of `resolve`.
         xy: (B, V, 2) of `begin_frame`.
         inverse: (B, V) of the same.
@@ -80,34 +85,76 @@ def compose(
     active += frame * 2 * half
     left = tl.load(active + hy, mask=real, other=0)
     on = real & (hx >= left) & (hx < tl.load(active + half + hy, mask=real, other=0))
-    key = tl.load(keys + frame * pixels + i, mask=on, other=EMPTY_KEY)
-    seen = key != EMPTY_KEY
-    f = tl.where(seen, key & 0xFFFFFFFF, 0).to(tl.int32)
-    _, _, _, wa, wb, wc = corner_weights(
-        xy + frame * vertices * 2, inverse + frame * vertices, faces, f, x, y, seen
+    keys += frame * pixels
+    xy += frame * vertices * 2
+    inverse += frame * vertices
+    red, green, blue, paint_logit, paint_gloss = _paint(
+        keys, xy, inverse, faces, uvs, uv_faces, paint, paint_high, paint_wide, size, i, on
     )
-    u = texture_position(uvs, uv_faces, f, wa, wb, wc, 0)
-    v = texture_position(uvs, uv_faces, f, wa, wb, wc, 1)
-    x0, x1, fx = texels_around(u, paint_wide)
-    y0, y1, fy = texels_around(v, paint_high)
-    above, below = paint + y0 * paint_wide * PAINT_STRIDE, paint + y1 * paint_wide * PAINT_STRIDE
-    x0, x1 = x0 * PAINT_STRIDE, x1 * PAINT_STRIDE
+    code = tl.load(blend + frame * pixels + i, mask=on, other=0).to(tl.int32)
+    mixed = on & (code > 0)
+    beside = tl.where(mixed, i + neighbour(code, size), 0)
+    red_2, green_2, blue_2, logit_2, gloss_2 = _paint(
+        keys, xy, inverse, faces, uvs, uv_faces, paint, paint_high, paint_wide, size, beside, mixed
+    )
+    share = (code >> 2).to(tl.float32) / _SHARE_UNIT
+    albedo = (
+        red + share * (red_2 - red),
+        green + share * (green_2 - green),
+        blue + share * (blue_2 - blue),
+    )
+    paint_logit += share * (logit_2 - paint_logit)
+    paint_gloss += share * (gloss_2 - paint_gloss)
     made = smooth + ((frame * half + hy) * half + hx) * _OUTPUTS + 2 * (y % 2) + x % 2
     logit = tl.load(made + _MASK_LOGIT, mask=on, other=0.0)
-    logit += _texel(above, below, x0, x1, fx, fy, 3, seen)
+    logit += paint_logit
     covered = tl.load(soft + frame * pixels + i, mask=on, other=0).to(tl.float32)
     logit += slope * (covered / _SOFT_MAX) + offset
     mask = tl.where(on, 1 / (1 + tl.exp(-logit)), 0.0)
-    gloss = _texel(above, below, x0, x1, fx, fy, 4, seen)
-    gloss *= tl.load(made + _GLOSS_GAIN, mask=on, other=0.0)
+    gloss = paint_gloss * tl.load(made + _GLOSS_GAIN, mask=on, other=0.0)
     for k in tl.static_range(3):
         gain = 1 + tl.load(made + _ALBEDO_GAIN + 4 * k, mask=on, other=0.0)
         colour = tl.load(made + 4 * k, mask=on, other=0.0)
-        colour += gain * _texel(above, below, x0, x1, fx, fy, k, seen) + gloss
+        colour += gain * albedo[k] + gloss
         behind = tl.load(background + i * 3 + k, mask=real, other=0).to(tl.float32)
         value = mask * colour * 255 + (1 - mask) * behind
         value = tl.minimum(tl.maximum(value, 0.0), 255.0)
         tl.store(rgb + (frame * pixels + i) * 3 + k, (value + 0.5).to(tl.uint8), mask=real)
+
+
+@triton.jit
+def _paint(
+    keys: tl.tensor,
+    xy: tl.tensor,
+    inverse: tl.tensor,
+    faces: tl.tensor,
+    uvs: tl.tensor,
+    uv_faces: tl.tensor,
+    paint: tl.tensor,
+    high: tl.tensor,
+    wide: tl.tensor,
+    size: tl.tensor,
+    pixel: tl.tensor,
+    on: tl.tensor,
+) -> Any:
+    """Return the paint of some pixels of the flat image: albedo (3), mask logit, gloss."""
+    key = tl.load(keys + pixel, mask=on, other=EMPTY_KEY)
+    seen = key != EMPTY_KEY
+    f = tl.where(seen, key & 0xFFFFFFFF, 0).to(tl.int32)
+    _, _, _, wa, wb, wc = corner_weights(xy, inverse, faces, f, pixel % size, pixel // size, seen)
+    u = texture_position(uvs, uv_faces, f, wa, wb, wc, 0)
+    v = texture_position(uvs, uv_faces, f, wa, wb, wc, 1)
+    x0, x1, fx = texels_around(u, wide)
+    y0, y1, fy = texels_around(v, high)
+    above, below = paint + y0 * wide * PAINT_STRIDE, paint + y1 * wide * PAINT_STRIDE
+    x0, x1 = x0 * PAINT_STRIDE, x1 * PAINT_STRIDE
+    return (
+        _texel(above, below, x0, x1, fx, fy, 0, seen),
+        _texel(above, below, x0, x1, fx, fy, 1, seen),
+        _texel(above, below, x0, x1, fx, fy, 2, seen),
+        _texel(above, below, x0, x1, fx, fy, 3, seen),
+        _texel(above, below, x0, x1, fx, fy, 4, seen),
+    )
 
 
 @triton.jit

@@ -1,6 +1,6 @@
 """The live path of one avatar on one device: from the parameters of some frames to their images.
 
-Eight launches to NV12, seven to RGB, whatever the number of frames. All buffers are allocated once,
+Ten launches to NV12, nine to RGB, whatever the number of frames. All buffers are allocated once,
 nothing is copied but the parameters, and the host waits for nothing, so a CUDA graph can hold it.
 """
 
@@ -16,9 +16,11 @@ from torch import Tensor
 from models.contract.channels import OUTPUT_CHANNELS
 from models.geometry.gbuffer import SURFACE_CHANNELS
 from models.kernels.cuda.begin_frame import begin_frame
+from models.kernels.cuda.blend_edges import blend_edges
 from models.kernels.cuda.blocks import GPU_BLOCKS, Blocks
 from models.kernels.cuda.compose import compose
 from models.kernels.cuda.convolve import convolve
+from models.kernels.cuda.cross_edges import cross_edges
 from models.kernels.cuda.extend import extend
 from models.kernels.cuda.launch import Launch, launch
 from models.kernels.cuda.rasterize import rasterize
@@ -54,6 +56,12 @@ class LiveModel(NamedTuple):
     """(T, 2)"""
     uv_faces: Tensor
     """(F, 3)"""
+    ends: Tensor
+    """(E, 2) of `MeshEdges`, like the next two."""
+    along: Tensor
+    """(E, 2)"""
+    against: Tensor
+    """(E, 2)"""
     adjacent: Tensor
     """(N, V) of `adjacent_faces`."""
     features: Tensor
@@ -103,6 +111,12 @@ class LiveBuffers(NamedTuple):
     """(B, V, 3)"""
     keys: Tensor
     """(B, H, W) int64, see `rasterize`."""
+    crossings: Tensor
+    """(B, H, W, 2) int32, see `cross_edges`."""
+    blend: Tensor
+    """(B, H, W) uint8, as `EdgeBlends`, like the next."""
+    cover: Tensor
+    """(B, H, W) uint8."""
     soft: Tensor
     """(B, H, W) uint8, 0..`SOFT_MAX`."""
     live: Tensor
@@ -163,6 +177,8 @@ class LivePath:
         self.begin()
         self.normals()
         self.rasterize()
+        self.cross_edges()
+        self.blend_edges()
         self.resolve()
         self.extend()
         self.convolve()
@@ -193,7 +209,8 @@ class LivePath:
             begin_frame, (programs, self._batch),
             *self._typed_parameters, self._words,
             m.neutral, m.deltas, m.weights, self.own_vertices, vertices, coefficients,
-            b.world, b.xy, b.inverse, self.size, b.keys, b.extents,
+            b.world, b.xy, b.inverse, self.size, b.keys, b.crossings,
+            b.extents,
             m.change_weight, m.now_weight, m.harmonic_weight, m.code_bias, m.share_weight,
             m.share_bias, conditioning, self._hidden, m.half_trust, m.full_trust, b.code, b.trust,
             block=blocks.vertices, clear=blocks.clear,
@@ -221,6 +238,23 @@ class LivePath:
             block=blocks.triangles, fragments=blocks.fragments, parts=blocks.parts, **_EXACT,
         )  # fmt: skip
 
+    def cross_edges(self) -> None:
+        """Launch `cross_edges`."""
+        m, b, block = self._model, self.buffers, self._blocks.edges
+        self._run(
+            cross_edges, (triton.cdiv(len(m.ends), block), self._batch),
+            b.xy, b.inverse, m.faces, m.ends, m.along, m.against, len(m.ends), len(m.faces),
+            len(m.neutral), b.keys, self.size, b.crossings, block=block, **_EXACT,
+        )  # fmt: skip
+
+    def blend_edges(self) -> None:
+        """Launch `blend_edges`."""
+        b, block = self.buffers, self._blocks.pixels
+        self._run(
+            blend_edges, (triton.cdiv(self.size**2, block), self._batch),
+            b.keys, b.crossings, self.size, b.blend, b.cover, block=block,
+        )  # fmt: skip
+
     def resolve(self) -> None:
         """Launch `resolve`."""
         m, b, block = self._model, self.buffers, self._blocks.half
@@ -229,7 +263,7 @@ class LivePath:
             resolve, (triton.cdiv(self._half**2, block), self._batch),
             *self._typed_parameters, self._words, b.keys, b.xy, b.inverse, b.normals,
             len(m.neutral), m.faces, m.uvs, m.uv_faces, m.features, high, wide, self.size,
-            b.soft, b.live, b.flow, b.extents,
+            b.cover, b.soft, b.live, b.flow, b.extents,
             block=block, features=features, lanes=triton.next_power_of_2(features),
             channels=b.live.shape[3], dtype=_TRITON_TYPES[b.live.dtype],
         )  # fmt: skip
@@ -264,7 +298,7 @@ class LivePath:
         high, wide = m.paint.shape[:2]
         self._run(
             compose, (triton.cdiv(self.size**2, block), self._batch),
-            b.keys, b.soft, b.xy, b.inverse, len(m.neutral), m.faces, m.uvs, m.uv_faces,
+            b.keys, b.blend, b.soft, b.xy, b.inverse, len(m.neutral), m.faces, m.uvs, m.uv_faces,
             m.paint, high, wide, b.smooth, b.active, m.background, m.slope, m.offset, self.size,
             b.rgb, block=block,
         )  # fmt: skip
@@ -306,6 +340,9 @@ def _allocate(model: LiveModel, batch: int, size: int) -> LiveBuffers:
         inverse=zeros(vertices, dtype=torch.float64),
         normals=zeros(vertices, 3),
         keys=zeros(size, size, dtype=torch.int64),
+        crossings=zeros(size, size, 2, dtype=torch.int32),
+        blend=zeros(size, size, dtype=torch.uint8),
+        cover=zeros(size, size, dtype=torch.uint8),
         soft=zeros(size, size, dtype=torch.uint8),
         live=zeros(half + 2, half + 2, channels, dtype=model.live_weight.dtype),
         flow=zeros(half, half, 2),

@@ -54,6 +54,7 @@ def resolve(
     texels_high: tl.tensor,
     texels_wide: tl.tensor,
     size: tl.tensor,
+    cover: tl.tensor,
     soft: tl.tensor,
     live: tl.tensor,
     flow: tl.tensor,
@@ -85,6 +86,7 @@ def resolve(
         texels_high: h.
         texels_wide: w.
         size: Rows and columns of the image.
+        cover: (B, H, W) of `blend_edges`.
         soft: (B, H, W) uint8 filled with 0..`SOFT_MAX`.
         live: (B, H/2 + 2, W/2 + 2, P) filled but for the border and the padded channels, which must
             be 0.
@@ -105,8 +107,10 @@ def resolve(
     keys += frame * size * size
     key, x, y, count = _first_covered(keys, size, hy, hx, real)
     seen = count > 0
+    # The lower half of a key is the triangle, the upper half its depth, see `rasterize`.
     f = tl.where(seen, key & 0xFFFFFFFF, 0).to(tl.int32)
-    soft_sum = _soften(keys, soft + frame * size * size, size, hy, hx, real)
+    pixels = frame * size * size
+    soft_sum = _soften(cover + pixels, soft + pixels, size, hy, hx, real)
     _extend_row(extents + frame * 3 * half, half, hy, hx, soft_sum, seen, real)
 
     xy += frame * vertices * 2
@@ -184,7 +188,12 @@ def _first_covered(
 
 @triton.jit
 def _soften(
-    keys: tl.tensor, soft: tl.tensor, size: tl.tensor, hy: tl.tensor, hx: tl.tensor, real: tl.tensor
+    cover: tl.tensor,
+    soft: tl.tensor,
+    size: tl.tensor,
+    hy: tl.tensor,
+    hx: tl.tensor,
+    real: tl.tensor,
 ) -> Any:
     """Store the soft coverage of each 2x2 pixels, and return their sum."""
     s00, s01, s10, s11 = hx * 0, hx * 0, hx * 0, hx * 0
@@ -193,13 +202,12 @@ def _soften(
         # Repeated, because a head that leaves the image has no outline at the image's edge.
         ny = tl.minimum(tl.maximum(2 * hy + r, 0), size - 1)
         nx = tl.minimum(tl.maximum(2 * hx + q, 0), size - 1)
-        key = tl.load(keys + ny * size + nx, mask=real, other=EMPTY_KEY)
-        on = (key != EMPTY_KEY).to(tl.int32)
+        here = tl.load(cover + ny * size + nx, mask=real, other=0).to(tl.int32)
         # The weights of a tent: 1 2 1 by 1 2 1.
-        s00 += on * (max(2 - r * r, 0) * max(2 - q * q, 0))
-        s01 += on * (max(2 - r * r, 0) * max(2 - (q - 1) * (q - 1), 0))
-        s10 += on * (max(2 - (r - 1) * (r - 1), 0) * max(2 - q * q, 0))
-        s11 += on * (max(2 - (r - 1) * (r - 1), 0) * max(2 - (q - 1) * (q - 1), 0))
+        s00 += here * (max(2 - r * r, 0) * max(2 - q * q, 0))
+        s01 += here * (max(2 - r * r, 0) * max(2 - (q - 1) * (q - 1), 0))
+        s10 += here * (max(2 - (r - 1) * (r - 1), 0) * max(2 - q * q, 0))
+        s11 += here * (max(2 - (r - 1) * (r - 1), 0) * max(2 - (q - 1) * (q - 1), 0))
     upper = soft + 2 * hy * size + 2 * hx
     tl.store(upper, s00.to(tl.uint8), mask=real)
     tl.store(upper + 1, s01.to(tl.uint8), mask=real)

@@ -13,7 +13,6 @@ from aiortc import RTCDataChannel
 from server.pool.frame import Frame
 from server.sessions.session import Session
 from server.sessions.viewer_channel import ViewerChannel, frame_event
-from server.transport.webrtc.clock import frame_clock
 
 logger = logging.getLogger(__name__)
 
@@ -103,3 +102,30 @@ class Control:
             return
         if channel.bufferedAmount <= _FULL_BUFFER:
             channel.send(json.dumps(event, separators=(",", ":")))
+
+
+def frame_clock(frame: Frame, sent_at: float, captured_at: float | None) -> dict[str, float | None]:
+    """Return when a frame passed each stage, by the server's clock.
+
+    With it, and the pongs of `server/sessions/viewer_channel.py`, a page maps server times to its
+    own clock, so that each network direction is measured and not guessed.
+
+    Args:
+        frame: As it was encoded.
+        sent_at: When its last packet had gone out, seconds.
+        captured_at: When the mesh frame that it shows was captured, seconds.
+
+    Returns:
+        `view_received`, `mesh_received` and `mesh_captured` (of what it shows, None where there is
+        none), `drawn`, `encoded`, `sent`: `time.monotonic()` in milliseconds.
+    """
+    view, mesh = frame.inputs.view, frame.inputs.mesh
+    moments = {
+        "view_received": view.received_at if view else None,
+        "mesh_received": mesh.received_at if mesh else None,
+        "mesh_captured": captured_at,
+        "drawn": frame.rendered_at,
+        "encoded": frame.encoded_at,
+        "sent": sent_at,
+    }
+    return {name: None if at is None else round(at * 1e3, 2) for name, at in moments.items()}

@@ -109,6 +109,7 @@ class RemoteCandidates:
     def _usable(self, named: Iterable[NamedCandidate]) -> list[RTCIceCandidate]:
         usable: list[RTCIceCandidate] = []
         for text in named:
+            # Counted before parsing, so that those above the limit cost next to nothing.
             if len(self._known) >= MOST_CANDIDATES:
                 self.ignored += 1
             elif (candidate := self._parse(text)) is not None:
@@ -125,6 +126,7 @@ class RemoteCandidates:
             raise BadOfferError(f"expected an ICE candidate, got {named.text[:80]!r}")
         component, port, priority = (int(found[n]) for n in ("component", "port", "priority"))
         address = self._policy.normalise(found["address"])
+        # Not errors: browsers offer TCP candidates and mDNS names beside those that are of use.
         if found["protocol"].lower() != "udp" or component != _RTP_COMPONENT or address is None:
             return None
         if found["type"] not in _TYPES or not 0 < port <= 65535 or priority > _HIGHEST_PRIORITY:

@@ -36,6 +36,8 @@ class MediaClock:
         """Observe that what has this RTP timestamp was captured at `at`, seconds."""
         if self._anchor is not None:
             expected = self._anchor[1] + _signed(timestamp - self._anchor[0]) / self._rate
+            # Smoothed only near the line: a jump is a fact about the source and must not be
+            # averaged away.
             if abs(at - expected) < _LONGEST_ERROR_S:
                 at = expected + (at - expected) * _SMOOTHING
         self._anchor = timestamp, at
@@ -68,6 +70,8 @@ class FrameClock(MediaClock):
         """
         mesh, rendered_at = frame.inputs.mesh, frame.rendered_at
         assert rendered_at is not None, "a frame is sent after it was rendered"
+        # A frame that repeats a mesh frame, or shows an old one, says nothing about its capture
+        # time.
         is_live = (
             mesh is not None
             and mesh is not self._shown

@@ -15,8 +15,15 @@ from aiortc.rtcdtlstransport import X509_DIGEST_ALGORITHMS
 
 from server.encoding.codecs import Codec
 from server.errors import BadOfferError
+from server.transport.webrtc.header_extensions import (
+    TRANSPORT_CC,
+    TRANSPORT_CC_URI,
+    read_extensions,
+    transport_cc_id,
+)
 from server.transport.webrtc.offer import RECEIVING, SENDING, Offer, Section
 from server.transport.webrtc.video_formats import (
+    Format,
     VideoFormat,
     choose_video_format,
     read_formats,
@@ -27,9 +34,8 @@ _ICE_PASSWORD = re.compile(r"[A-Za-z0-9+/]{22,256}")
 _FINGERPRINT = re.compile(r"(\S+) +((?:[0-9A-Fa-f]{2}:)*[0-9A-Fa-f]{2})")
 _MOST_FINGERPRINTS = 8
 _SETUPS = ("actpass", "active", "passive")
-_FEEDBACK = frozenset({"nack", "nack pli", "ccm fir", "goog-remb"})
-_EXTENSION = re.compile(r"(\d{1,2})(?:/sendrecv)? +(\S+)")
-_EXTENSION_IDS = range(1, 15)  # one-byte header extensions (RFC 8285, section 4.2)
+_REMB = "goog-remb"
+_FEEDBACK = frozenset({"nack", "nack pli", "ccm fir", _REMB})
 _RTP = re.compile(r"(?:UDP/TLS/|TCP/DTLS/|TCP/TLS/)?RTP/S?AVPF?")
 _SCTP = ("UDP/DTLS/SCTP", "TCP/DTLS/SCTP")
 _OLD_SCTP = "DTLS/SCTP"
@@ -54,6 +60,8 @@ class AcceptedSection:
     """Of its formats, without `a=`."""
     replaced: Mapping[str, str] = field(default_factory=dict)
     """Texts of aiortc's answer and what the answer has instead."""
+    transport_cc: int | None = None
+    """Id of the header extension that numbers its packets for feedback; None without."""
 
     @property
     def mid(self) -> str:
@@ -84,12 +92,20 @@ def choose_video(offer: Offer, preferred: Sequence[Codec]) -> tuple[AcceptedSect
     raise refused
 
 
-def choose_audio(offer: Offer) -> AcceptedSection | None:
-    """Choose the first section of Opus, as some players fail if it is rejected."""
+def choose_audio(offer: Offer, transport_cc: int | None = None) -> AcceptedSection | None:
+    """Choose the first section of Opus, as some players fail if it is rejected.
+
+    Args:
+        offer: The offer.
+        transport_cc: Id of the extension that numbers the packets of the video, which share their
+            transport and their numbers; None without.
+    """
     for section in offer.of_kind("audio"):
-        if (number := _opus(section)) is not None:
+        if (opus := _opus(section)) is not None:
             direction = "recvonly" if section.direction in RECEIVING else "inactive"
-            return _accept_audio(section, number, direction)
+            offered = transport_cc_id(section, opus.feedback)
+            numbered = offered if offered == transport_cc else None
+            return _accept_audio(section, opus, direction, numbered)
     return None
 
 
@@ -102,11 +118,10 @@ def choose_voice(offer: Offer) -> AcceptedSection:
         BadOfferError: If there is none.
     """
     for section in offer.of_kind("audio"):
-        number = _opus(section)
-        if number is not None and section.direction in SENDING:
-            ours = f"a=rtpmap:{number} opus/48000/2"
-            wanted = f"{ours}\r\na=fmtp:{number} minptime=10;useinbandfec=1;usedtx=1"
-            return _accept_audio(section, number, "sendonly", {ours: wanted})
+        opus = _opus(section)
+        if opus is not None and section.direction in SENDING:
+            parameters = f"fmtp:{opus.payload_type} minptime=10;useinbandfec=1;usedtx=1"
+            return _accept_audio(section, opus, "sendonly", None, parameters)
     got = [f"{s.direction} with {_codec_names(s)}" for s in offer.of_kind("audio")[:4]]
     raise BadOfferError(
         "expected an offer with a sendonly audio section of opus/48000/2, got "
@@ -149,6 +164,7 @@ class Negotiation:
         self._accepted = sorted(accepted, key=lambda chosen: chosen.section.index)
         self._by_index = {chosen.section.index: chosen for chosen in self._accepted}
         groups = ((self._known(group), group) for group in offer.bundles)
+        # The first group of which a section is accepted: aiortc looks at one group only.
         self._bundle, self._bundled = next((pair for pair in groups if pair[0]), ([], ()))
         self._check_setup()
         self.sdp = self._write()
@@ -170,6 +186,7 @@ class Negotiation:
         """
         bundled = mid is None or any(section.mid == mid for section in self._bundled)
         if bundled and self._bundle:
+            # aiortc takes candidates of a shared transport under the mid of its first section only.
             return self._bundle[0].mid
         known = [a.mid for a in self._accepted]
         if mid is None:
@@ -178,6 +195,7 @@ class Negotiation:
 
     def complete(self, answer: str) -> str:
         """Turn aiortc's answer to `sdp` into the answer to the offer."""
+        # Split in front of each `m=`; what precedes the first one is the session's part.
         session, *media = re.split(r"(?m)^(?=m=)", answer)
         head = [line for line in session.splitlines() if not line.startswith("a=group:")]
         mids = [a.section.mid for a in self._bundle]
@@ -226,6 +244,7 @@ class Negotiation:
         if accepted.direction is not None:
             attributes += [accepted.direction, "rtcp-mux"]
         lines = (f"a={attribute}" for attribute in (*attributes, *accepted.attributes))
+        # Port 9 and 0.0.0.0 mean that the candidates tell the address (RFC 9429, section 5.2.1).
         return [f"m={kind} 9 {accepted.protocol} {formats}", "c=IN IP4 0.0.0.0", *lines]
 
     def _transport_values(self, accepted: AcceptedSection, name: str) -> tuple[str, ...]:
@@ -247,11 +266,11 @@ class Negotiation:
                 raise BadOfferError(f"expected a=rtcp-mux in {accepted.section.name}, got none")
 
 
-def _opus(section: Section) -> str | None:
-    """Return the payload type of Opus; None where the section has none to be used."""
+def _opus(section: Section) -> Format | None:
+    """Return the format of Opus; None where the section has none to be used."""
     opus = [f for f in read_formats(section) if f.is_named("opus") and f.clock_rate == "48000"]
     if opus and opus[0].channels == "2" and not section.is_rejected and _is_rtp(section):
-        return str(opus[0].payload_type)
+        return opus[0]
     return None
 
 
@@ -260,11 +279,14 @@ def _codec_names(section: Section) -> str:
 
 
 def _accept_audio(
-    section: Section, number: str, direction: str, replaced: Mapping[str, str] | None = None
+    section: Section, opus: Format, direction: str, transport_cc: int | None, *answered: str
 ) -> AcceptedSection:
-    lines = (f"rtpmap:{number} opus/48000/2", *_extensions(section))
+    number = opus.payload_type
+    rtpmap = f"rtpmap:{number} opus/48000/2"
+    lines = (rtpmap, *_extensions(section, transport_cc))
+    replaced = _with_lines(rtpmap, *answered, *_reports(number, transport_cc))
     return AcceptedSection(
-        section, "UDP/TLS/RTP/SAVPF", (number,), direction, lines, replaced or {}
+        section, "UDP/TLS/RTP/SAVPF", (str(number),), direction, lines, replaced, transport_cc
     )
 
 
@@ -287,34 +309,51 @@ def _unusable(offer: Offer) -> str:
 
 def _accept_video(section: Section, chosen: VideoFormat) -> AcceptedSection:
     number = chosen.format.payload_type
-    lines = [f"rtpmap:{number} {chosen.codec.upper()}/90000"]
+    rtpmap = f"rtpmap:{number} {chosen.codec.upper()}/90000"
+    lines = [rtpmap]
     replaced: dict[str, str] = {}
+    # VP8 is encoded by aiortc, which knows the receiver's estimate (REMB) only.
+    transport_cc = None
     if chosen.codec is Codec.H264:
         ours = "profile-level-id=42e01f"
         lines.append(f"fmtp:{number} level-asymmetry-allowed=1;packetization-mode=1;{ours}")
         replaced = {ours: f"profile-level-id={chosen.profile}"}
-    wanted = [f for f in dict.fromkeys(chosen.format.feedback) if f in _FEEDBACK]
+        transport_cc = transport_cc_id(section, chosen.format.feedback)
+    unused = {_REMB} if transport_cc is not None else set()
+    wanted = [f for f in dict.fromkeys(chosen.format.feedback) if f in _FEEDBACK - unused]
     lines += [f"rtcp-fb:{number} {feedback}" for feedback in wanted]
     formats = [str(number)]
     if chosen.retransmission is not None:
         formats.append(str(chosen.retransmission))
         lines.append(f"rtpmap:{chosen.retransmission} rtx/90000")
         lines.append(f"fmtp:{chosen.retransmission} apt={number}")
-    lines += _extensions(section)
+    lines += _extensions(section, transport_cc)
+    replaced |= _with_lines(rtpmap, *_reports(number, transport_cc))
     return AcceptedSection(
-        section, "UDP/TLS/RTP/SAVPF", tuple(formats), "recvonly", tuple(lines), replaced
+        *(section, "UDP/TLS/RTP/SAVPF", tuple(formats), "recvonly", tuple(lines)),
+        replaced,
+        transport_cc,
     )
 
 
-def _extensions(section: Section) -> list[str]:
-    """Return `extmap` attributes that aiortc can use: one of each id and URI."""
-    ids: dict[int, str] = {}
-    for value in section.values("extmap"):
-        found = _EXTENSION.match(value)
-        if found is None or int(found[1]) not in _EXTENSION_IDS or found[2] in ids.values():
-            continue
-        ids.setdefault(int(found[1]), found[2])
-    return [f"extmap:{number} {uri}" for number, uri in ids.items()]
+def _extensions(section: Section, transport_cc: int | None) -> list[str]:
+    """Return `extmap` attributes; without numbers that nobody would report on."""
+    return [
+        f"extmap:{number} {uri}"
+        for number, uri in read_extensions(section).items()
+        if transport_cc is not None or uri != TRANSPORT_CC_URI
+    ]
+
+
+def _reports(number: int, transport_cc: int | None) -> list[str]:
+    return [] if transport_cc is None else [f"rtcp-fb:{number} {TRANSPORT_CC}"]
+
+
+def _with_lines(attribute: str, *more: str) -> dict[str, str]:
+    """Return the replacement that adds attributes, which aiortc would not answer, after another."""
+    if not more:
+        return {}
+    return {f"a={attribute}": "\r\n".join(f"a={line}" for line in (attribute, *more))}
 
 
 def _reject(section: Section) -> list[str]:
@@ -360,6 +399,7 @@ def _fingerprints(section: Section, values: tuple[str, ...]) -> tuple[str, ...]:
         m
         for m in found
         if (hashed := X509_DIGEST_ALGORITHMS.get(m[1].lower())) is not None
+        # Two digits and a colon per byte, without the last colon.
         and len(m[2]) == 3 * hashed.digest_size - 1
     ]
     if not usable:

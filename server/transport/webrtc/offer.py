@@ -70,7 +70,7 @@ class Section:
 
     @property
     def name(self) -> str:
-        """What error messages call it."""
+        """Its name in error messages."""
         return f"section {self.index} ({self.kind})"
 
     def values(self, name: str) -> tuple[str, ...]:
@@ -110,6 +110,7 @@ def read_lines(sdp: str) -> list[tuple[str, str]]:
     """
     if len(sdp) > _LONGEST_SDP:
         raise BadOfferError(f"expected SDP of at most {_LONGEST_SDP} characters, got {len(sdp)}")
+    # Bounded before and after the split, so that no pattern sees an unbounded text.
     lines = [line.strip() for line in _LINE_END.split(sdp.removeprefix("\ufeff"))]
     lines = [line for line in lines if line]
     if len(lines) > _MOST_LINES:

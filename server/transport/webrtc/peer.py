@@ -36,24 +36,31 @@ from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fa
 from server.transport.webrtc.aiortc_internals.playout_delay import enable_playout_delay
 from server.transport.webrtc.aiortc_internals.sender_events import SenderEvents, observe_sender
 from server.transport.webrtc.aiortc_internals.sender_reports import report_media_time
+from server.transport.webrtc.aiortc_internals.transport_feedback import enable_transport_numbers
 from server.transport.webrtc.aiortc_internals.unused_receiver import drop_bandwidth_estimator
 from server.transport.webrtc.aiortc_internals.voice_sender import send_packets
+from server.transport.webrtc.congestion.control import CongestionControl, NetworkFigures
 from server.transport.webrtc.control import Control
 from server.transport.webrtc.ice import RemoteCandidates, parse_fragment
 from server.transport.webrtc.media_clock import FrameClock
 from server.transport.webrtc.negotiation import (
+    AcceptedSection,
     Negotiation,
     choose_audio,
     choose_data,
     choose_video,
 )
 from server.transport.webrtc.offer import parse_offer
-from server.transport.webrtc.track import RenderTrack, Vp8Passthrough
+from server.transport.webrtc.paced_sending import PacedSending
+from server.transport.webrtc.track import RenderTrack, Vp8Passthrough, at_once
 from server.transport.webrtc.voice_forwarding import VoiceForwarder
 
 logger = logging.getLogger(__name__)
 
 _LOWEST_BITRATE = 400_000
+"""By the receiver's estimate (REMB), which is a rough one."""
+_LOWEST_ESTIMATE = 100_000
+"""By transport-wide feedback: a face of few frames that moves, beside its voice."""
 _CHECK_S = 0.5
 HANDSHAKE_S = 4.0
 """Seconds from the answer until ICE and DTLS must be complete. A viewer takes well below one, with
@@ -102,6 +109,7 @@ class AiortcPeer:
 
     def __init__(self, session: Session, options: PeerOptions, executor: Executor) -> None:
         enable_playout_delay()
+        enable_transport_numbers()
         enable_loopback_fallback()
         # Never left out: by default aiortc queries a public STUN server, and waits if offline.
         servers = as_aiortc(options.ice_servers.with_credentials_for("server"))
@@ -118,8 +126,10 @@ class AiortcPeer:
         self._track: RenderTrack | None = None
         self._encoder: H264Encoder | None = None
         side = session.avatar.resolution
-        start = options.start_bitrate or default_bitrate(side, side)
-        self._rate = RateControl(start, min(start, _LOWEST_BITRATE), options.highest_bitrate)
+        self._start = options.start_bitrate or default_bitrate(side, side)
+        lowest = min(self._start, _LOWEST_BITRATE)
+        self._rate = RateControl(self._start, lowest, options.highest_bitrate)
+        self._paced: PacedSending | None = None
         self._negotiation: Negotiation | None = None
         self._candidates = RemoteCandidates(options.candidates)
         self._watch: asyncio.Task[None] | None = None
@@ -139,19 +149,23 @@ class AiortcPeer:
         """
         offer = parse_offer(offer_sdp)
         video, chosen = choose_video(offer, self._options.codecs)
-        audio = choose_audio(offer)
+        audio = choose_audio(offer, video.transport_cc)
         accepted = (video, audio, choose_data(offer))
         negotiation = Negotiation(offer, [section for section in accepted if section is not None])
         self._negotiation = negotiation
         candidates = self._candidates.of_offer(offer)
         self._connection.on("datachannel", self._control.attach)
         self._connection.on("connectionstatechange", self._connection_changed)
+        if video.transport_cc is not None:
+            self._paced = PacedSending(self._congestion_control(), self._network_reported)
         sender = self._add_video(chosen.codec)
         if audio is not None and audio.direction == "recvonly":
             self._add_voice()
         description = RTCSessionDescription(negotiation.sdp, "offer")
         try:
             await self._connection.setRemoteDescription(description)
+            if self._paced is not None and video.transport_cc is not None:
+                self._paced.attach(sender, self._numbered(sender, audio), video.transport_cc)
             self._listen(sender)  # only now, because bundling has replaced its transport
             await self._add(candidates)
             limit_inbound(self._connection)
@@ -200,6 +214,8 @@ class AiortcPeer:
                 self._track.stop()  # in case aiortc never started it
             if self._voice is not None:
                 self._voice.close()
+            if self._paced is not None:
+                self._paced.close()
             self._track = self._encoder = None
 
     async def _add(self, candidates: Sequence[RTCIceCandidate]) -> None:
@@ -215,6 +231,7 @@ class AiortcPeer:
             self._build_encoder() if codec is Codec.H264 else Vp8Passthrough(),
             self._executor,
             self._video_failed,
+            at_once if self._paced is None else self._paced.until_room,
         )
         transceiver = self._connection.addTransceiver(self._track, direction="sendonly")
         drop_bandwidth_estimator(transceiver)
@@ -228,6 +245,17 @@ class AiortcPeer:
         transceiver = self._connection.addTransceiver("audio", direction="sendonly")
         send_packets(transceiver.sender, self._voice.next_packet)
         report_media_time(transceiver.sender, self._voice.clock.timestamp_at)
+
+    def _congestion_control(self) -> CongestionControl:
+        lowest = min(self._start, _LOWEST_ESTIMATE)
+        return CongestionControl(self._start, lowest, self._options.highest_bitrate)
+
+    def _numbered(self, video: RTCRtpSender, audio: AcceptedSection | None) -> list[RTCRtpSender]:
+        """Return the senders whose packets share the numbers of the video's."""
+        if audio is None or audio.transport_cc is None:
+            return [video]
+        senders = self._connection.getSenders()
+        return [sender for sender in senders if sender.transport is video.transport]
 
     def _captured_at(self, what: MeshState | VoicePacket) -> float:
         clock = self._session.stream.capture_clock
@@ -278,9 +306,16 @@ class AiortcPeer:
             self._track.request_key_frame()
 
     def _bandwidth_estimated(self, bitrate: int) -> None:
-        target = self._rate.note_estimate(bitrate, time.monotonic())
+        if self._paced is None:
+            self._aim_at(self._rate.note_estimate(bitrate, time.monotonic()))
+
+    def _network_reported(self, target: int, figures: NetworkFigures) -> None:
+        self._note_keepalive()
+        self._aim_at(target)
+
+    def _aim_at(self, bitrate: int) -> None:
         if self._encoder is not None:
-            self._encoder.bitrate = self._session.target_bitrate = target
+            self._encoder.bitrate = self._session.target_bitrate = bitrate
 
     def _note_keepalive(self) -> None:
         self._last_keepalive_at = self._options.clock()

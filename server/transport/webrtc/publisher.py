@@ -178,6 +178,8 @@ class AiortcPublisher:
         counters = self._publication.voice
         if not packet.payload:
             return  # padding, by which a browser probes the bandwidth
+        # The length first: a packet that cannot be Opus takes nothing of the rate of those that
+        # can.
         if len(packet.payload) > LARGEST_PACKET or not self._rate.take():
             counters.dropped += 1
             return
@@ -201,24 +203,27 @@ class AiortcPublisher:
             )
             channel.close()
             return
-        channel.on("message", lambda text: self._take_mesh(channel, text))
+        channel.on("message", lambda message: self._take_mesh(channel, message))
 
-    def _take_mesh(self, channel: RTCDataChannel, text: str | bytes) -> None:
+    def _take_mesh(self, channel: RTCDataChannel, message: str | bytes) -> None:
         self._note_keepalive()
+        # Dropped and not refused: a tracker that is too fast is no error, and its newest frame
+        # still counts.
         if not self._mesh_rate.take():
             self._publication.mesh.drop()
             return
         try:
-            self._check_length(text)
-            self._publication.mesh.publish_text(text)
+            self._check_length(message)
+            self._publication.mesh.publish_message(message)
         except (BadMessageError, TooLargeError) as exc:
-            self._mesh_rate.charge_bad(len(text))
+            self._mesh_rate.charge_bad(len(message))
             self._refuse(channel, exc)
         except StreamClosedError as exc:
             self._end(str(exc))
 
-    def _check_length(self, text: str | bytes) -> None:
-        length = len(text.encode() if isinstance(text, str) else text)
+    def _check_length(self, message: str | bytes) -> None:
+        # In bytes, as for WebSockets and NDJSON bodies; a character takes up to four.
+        length = len(message.encode() if isinstance(message, str) else message)
         if length > self._options.longest_message:
             raise TooLargeError(
                 f"expected a message of at most {self._options.longest_message} bytes, got {length}"

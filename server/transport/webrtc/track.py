@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from typing import Any, Protocol
 
@@ -30,6 +30,8 @@ KEY_FRAME_INTERVAL_S = 0.1
 """Interval of key frames before the first view, and the minimum when the receiver requests them."""
 _UNASKED_KEY_FRAMES_S = 5.0
 """A player that only watches never sends a view; after this time it has a frame or sends a PLI."""
+_STALE_S = 1 / 30
+"""A frame that has waited longer for the network is replaced by a newer one."""
 _TICKS_PER_S = 90_000
 _TICK_STEP = 9
 """0.1 ms: browsers keep frame times in whole microseconds and would shift others by a tick."""
@@ -63,6 +65,10 @@ class Vp8Passthrough:
         return frame
 
 
+async def at_once() -> None:
+    """Wait for nothing."""
+
+
 class RenderTrack(MediaStreamTrack):
     """The frames of a session as a track.
 
@@ -71,6 +77,7 @@ class RenderTrack(MediaStreamTrack):
         encoder: Converts them to packets or aiortc frames.
         executor: The threads to encode in.
         on_failure: Called once when the source or the encoder raises; the track has ended then.
+        until_room: Waits until the network takes another frame; by default it always does.
     """
 
     kind = "video"
@@ -81,6 +88,7 @@ class RenderTrack(MediaStreamTrack):
         encoder: FrameEncoder,
         executor: Executor,
         on_failure: Callable[[Exception], None],
+        until_room: Callable[[], Awaitable[None]] = at_once,
     ) -> None:
         super().__init__()
         self.newest: Frame | None = None
@@ -88,6 +96,7 @@ class RenderTrack(MediaStreamTrack):
         self._encoder: FrameEncoder | None = encoder
         self._executor = executor
         self._on_failure = on_failure
+        self._until_room = until_room
         self._next: asyncio.Task[Frame] | None = None
         self._key_frame_requested = asyncio.Event()
         self._key_frame_requested.set()  # the first of all
@@ -111,6 +120,7 @@ class RenderTrack(MediaStreamTrack):
         if self.readyState != "live":
             raise MediaStreamError
         try:
+            await self._wait_for_room()
             return await self._encode(await self._next_frame())
         except SessionClosedError as exc:
             raise MediaStreamError from exc
@@ -130,6 +140,14 @@ class RenderTrack(MediaStreamTrack):
         if self._next is not None and not self._next.cancel() and not self._next.cancelled():
             self._next.exception()  # retrieved, otherwise asyncio logs an unretrieved exception
         self._next = self.newest = self._encoder = None
+
+    async def _wait_for_room(self) -> None:
+        began = time.monotonic()
+        await self._until_room()
+        waited_s = time.monotonic() - began
+        if waited_s > _STALE_S and self._next is not None and self._next.done():
+            self._next.result()  # raises if there is no next one
+            self._next = None
 
     async def _next_frame(self) -> Frame:
         """Return the next frame, or the last one again if a key frame is requested meanwhile."""

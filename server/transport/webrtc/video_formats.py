@@ -69,6 +69,7 @@ def read_formats(section: Section) -> list[Format]:
     for key, text in _by_type(section, "rtcp-fb"):
         feedback.setdefault(key, []).append(text)
     found = [_RTPMAP.fullmatch(value) for value in section.own.get("rtpmap", ())]
+    # Reversed, so that the first of several definitions of a payload type counts.
     known = {m[1]: m for m in reversed(found) if m is not None}
     return [
         Format(
@@ -77,6 +78,7 @@ def read_formats(section: Section) -> list[Format]:
             known[number][3],
             known[number][4] or "1",
             parameters.get(number, {}),
+            # `*` stands for all payload types (RFC 4585, section 4.2).
             tuple(feedback.get(number, []) + feedback.get("*", [])),
         )
         for number in dict.fromkeys(section.formats)

@@ -61,6 +61,8 @@ class Renumbering:
             self._sequence_offset -= packet.sequence_number
             self._timestamp_offset -= packet.timestamp
             return
+        # By the times of arrival, since the timestamps of two sources have nothing in common; at
+        # least one tick, because a timestamp must not repeat.
         passed = max(1, round((packet.arrived_at - newest.arrived_at) * CLOCK_RATE))
         self._sequence_offset += newest.sequence_number + 1 - packet.sequence_number
         self._timestamp_offset += newest.timestamp + passed - packet.timestamp
@@ -87,6 +89,7 @@ class VoiceForwarder:
         self._on_sent = on_sent
         self._voice = voice
         self._renumbering = Renumbering()
+        # A full deque drops its oldest packet: the voice skips instead of falling behind the face.
         self._waiting: deque[VoicePacket] = deque(maxlen=MOST_WAITING)
         self._arrived = asyncio.Event()
         voice.listeners.append(self._take)

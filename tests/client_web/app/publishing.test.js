@@ -6,12 +6,14 @@ import { mock, test } from "node:test";
 import { FacePublisher } from "../../../client_web/js/app/face_publisher.js";
 import { PublisherConnection } from "../../../client_web/js/app/publisher_connection.js";
 import { claimStream } from "../../../client_web/js/app/stream_claim.js";
+import { packedMesh } from "../../../client_web/js/connection/packed_mesh.js";
 import { Trouble } from "../../../client_web/js/connection/trouble.js";
 import { viewerLink } from "../../../client_web/js/panels/share_link.js";
 import { Telemetry } from "../../../client_web/js/timing/telemetry.js";
 import { settled } from "../fakes.js";
 
 const REST = { rotation: [0, 0, 0, 1], translation: [0, 0, 0] };
+const ORIGIN_MS = 1764408000000; // of the page, in milliseconds since 1970
 const FRAME = {
   face: {},
   capturedAt_ms: 100,
@@ -25,11 +27,12 @@ function publishing(pose = { expression: { jawOpen: 0.12345 }, head: REST }) {
   const sent = [];
   const clock = { now_ms: 131 };
   const driver = { next: () => pose };
-  const faces = new FacePublisher(driver, ["browInnerUp", "jawOpen"], 500, () => clock.now_ms);
+  const names = ["browInnerUp", "jawOpen"];
+  const faces = new FacePublisher(driver, names, 500, () => clock.now_ms, ORIGIN_MS);
   const channel = { open: true };
   faces.publisher = {
-    send: (text) => {
-      if (channel.open) sent.push(JSON.parse(text));
+    send: (message) => {
+      if (channel.open) sent.push(Buffer.from(message));
       return channel.open;
     },
     close: () => {
@@ -42,7 +45,9 @@ function publishing(pose = { expression: { jawOpen: 0.12345 }, head: REST }) {
 test("a face is sent in the avatar's order with the time of the camera's frame", () => {
   const { faces, sent } = publishing();
   faces.publish(FRAME);
-  assert.deepEqual(sent, [{ seq: 501, captured_at_ms: 100, head: REST, expression: [0, 0.123] }]);
+  const expression = [0, 0.12345];
+  const frame = { seq: 501, captured_at_ms: ORIGIN_MS + 100, head: REST, expression };
+  assert.deepEqual(sent, [Buffer.from(packedMesh(frame))]);
 });
 
 test("a frame that cannot be sent is dropped: its number is used by the next", () => {
@@ -51,7 +56,7 @@ test("a frame that cannot be sent is dropped: its number is used by the next", (
   faces.publish(FRAME);
   channel.open = true;
   faces.publish(FRAME);
-  assert.equal(sent[0].seq, 501);
+  assert.equal(sent[0].readBigUInt64LE(1), 501n);
   assert.equal(faces.measured(131).dropped, 1);
 });
 

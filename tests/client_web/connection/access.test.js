@@ -86,7 +86,10 @@ test("a host that a router redirected to gets the token it issued, and no other"
     String(access.beside("pictures", endpoint)),
     `${ORIGIN}/behind/v1/streams/me/pictures`,
   );
-  access.sessionOpened(new URL("/v1/streams/me/whep?pass=p", host), "given");
+  access.sessionOpened(endpoint, new URL("/v1/streams/me/whep?pass=p", host), "given");
+  // On a page of several sessions each has an address of its own.
+  const other = new URL("/behind/v1/streams/you/whep", ORIGIN);
+  access.sessionOpened(other, new URL("/v1/streams/you/whep", host), null);
   const brought = await authorizations(
     access,
     `${host}/v1/sessions/abc`,

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 
-import { CallConnection, fetchPeople } from "../../../client_web/js/connection/call_connection.js";
+import { CallConnection } from "../../../client_web/js/connection/call_connection.js";
+import { findCall } from "../../../client_web/js/connection/call_host.js";
 import { callLink } from "../../../client_web/js/panels/call_bar.js";
 import { describeCallTrouble, describePeople } from "../../../client_web/js/panels/call_texts.js";
 import { settled } from "../fakes.js";
@@ -17,8 +18,9 @@ class FakeSocket {
   readyState = 1;
   sent = [];
 
-  constructor(address) {
+  constructor(address, protocols) {
     this.address = String(address);
+    this.protocols = protocols;
     FakeSocket.made.push(this);
   }
 
@@ -49,16 +51,33 @@ class FakeStorage {
   removeItem = (key) => void this.items.delete(key);
 }
 
-const original = globalThis.WebSocket;
+const original = { WebSocket: globalThis.WebSocket, fetch: globalThis.fetch };
+/** What the server answers when it is asked for the call. */
+let answer;
 beforeEach(() => {
   FakeSocket.made = [];
+  answer = (url) => found(url);
   globalThis.WebSocket = FakeSocket;
+  globalThis.fetch = async (url) => answer(url);
   mock.timers.enable({ apis: ["setTimeout"] });
 });
 afterEach(() => {
-  globalThis.WebSocket = original;
+  Object.assign(globalThis, original);
   mock.timers.reset();
 });
+
+/** An answer to the question where a call is. */
+function found(url, people = [], headers = {}) {
+  const response = Response.json({ people }, { headers });
+  Object.defineProperty(response, "url", { value: String(url) });
+  return response;
+}
+
+/** Wait until a socket is opened, after the server was asked where the call is. */
+async function opened() {
+  for (let i = 0; i < 4; i++) await settled();
+  return FakeSocket.made.at(-1);
+}
 
 function calling(storage = new FakeStorage()) {
   const heard = [];
@@ -81,7 +100,7 @@ const self = { name: "Ada", avatar: "default" };
 /** Join, and return the socket of the first seat. */
 async function join(connection) {
   const joined = connection.join(self);
-  const socket = FakeSocket.made.at(-1);
+  const socket = await opened();
   socket.seat();
   await joined;
   return socket;
@@ -107,7 +126,7 @@ test("a lost connection comes back with the secret and tells its state again", a
   connection.update({ directions: [] });
   socket.close(1006);
   mock.timers.tick(1000);
-  FakeSocket.made[1].seat();
+  (await opened()).seat();
   assert.deepEqual(FakeSocket.made[1].sent, [
     { type: "join", name: "Ada", avatar: "default", resume: "secret" },
     { type: "state", muted: true, directions: [] },
@@ -123,7 +142,7 @@ test("it is tried again while the server does not answer, and ends when it refus
   (await join(connection)).close(1006);
   for (const code of [1006, 1006, 4409]) {
     mock.timers.tick(20_000);
-    FakeSocket.made.at(-1).close(code, "full");
+    (await opened()).close(code, "full");
     await settled();
   }
   assert.deepEqual(
@@ -137,10 +156,10 @@ test("it is tried again while the server does not answer, and ends when it refus
 test("a refusal to join is thrown with its status and words", async () => {
   const { connection } = calling();
   const joined = connection.join(self);
-  FakeSocket.made[0].close(4409, "it is full");
+  (await opened()).close(4409, "it is full");
   await assert.rejects(joined, { kind: "refused", status: 409, detail: "it is full" });
   const again = connection.join(self);
-  FakeSocket.made[1].close(4403, "no scope");
+  (await opened()).close(4403, "no scope");
   await assert.rejects(again, { kind: "sign-in" });
 });
 
@@ -161,12 +180,57 @@ test("leaving gives the seat up and forgets the secret; closing keeps both", asy
   assert.deepEqual(closed.heard, [["seat", 2]]);
 });
 
-test("who is there is told in words, and unknown where the server does not tell", async () => {
-  const answer = (ok, people) => async () => ({ ok, json: async () => ({ people }) });
-  assert.deepEqual(await fetchPeople(BASE, "us", answer(true, [{ name: "Ada" }])), [
-    { name: "Ada" },
+test("behind a router the seat is taken on the host that has the call, with its token", async () => {
+  const host = "https://gpu7.example:8100";
+  answer = () => found(`${host}/v1/calls/us?pass=once`, [], { "Telewarp-Token": "given" });
+  const seats = [];
+  const events = { onSeat: (seat) => seats.push(seat), onLost() {}, onRoster() {}, onEnd() {} };
+  const connection = new CallConnection(BASE, "us", events, null);
+  const socket = await join(connection);
+  assert.equal(socket.address, "wss://gpu7.example:8100/v1/calls/us");
+  assert.deepEqual(socket.protocols, ["telewarp", "telewarp.token.given"]);
+  assert.equal(String(seats[0].host), `${host}/`);
+  // Its host is lost: the router is asked again.
+  answer = () => found("https://gpu8.example:8100/v1/calls/us?pass=other");
+  socket.close(1006);
+  mock.timers.tick(1000);
+  assert.equal((await opened()).address, "wss://gpu8.example:8100/v1/calls/us");
+  FakeSocket.made[1].seat();
+  assert.equal(String(seats[1].host), "https://gpu8.example:8100/");
+});
+
+test("a server that is asked too often is asked again later; a token too little ends it", async () => {
+  const { connection, heard } = calling();
+  const socket = await join(connection);
+  const headers = { "Retry-After": "1" };
+  answer = () => Response.json({ detail: "too many" }, { status: 429, headers });
+  socket.close(1006);
+  mock.timers.tick(1000);
+  await opened();
+  answer = () => Response.json({ detail: "expired" }, { status: 403 });
+  mock.timers.tick(20_000);
+  await opened();
+  assert.deepEqual(heard.slice(1), [
+    ["lost", "unreachable"],
+    ["lost", "refused"],
+    ["end", 403],
   ]);
-  assert.equal(await fetchPeople(BASE, "us", answer(false)), null);
+  mock.timers.tick(60_000);
+  await opened();
+  assert.equal(FakeSocket.made.length, 1);
+});
+
+test("a call is found with those who are in it, at the server's own path", async () => {
+  const fetch = async (url) => found(url, [{ name: "Ada" }]);
+  const { host, address, people } = await findCall(BASE, "us", fetch);
+  assert.equal(String(host), String(BASE));
+  assert.equal(String(address), "https://a.example/telewarp/v1/calls/us");
+  assert.deepEqual(people, [{ name: "Ada" }]);
+  const down = async () => Promise.reject(new TypeError("refused"));
+  await assert.rejects(findCall(BASE, "us", down), { kind: "unreachable" });
+});
+
+test("who is there is told in words", () => {
   const named = (...names) => describePeople(names.map((name) => ({ name })));
   assert.equal(named(), "Nobody is here yet.");
   assert.equal(named("Ada"), "Ada is here.");

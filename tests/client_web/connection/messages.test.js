@@ -51,6 +51,7 @@ test("unknown events are ignored", () => {
   assert.equal(parseEvent('{"type":"error","detail":"no"}').detail, "no");
   assert.equal(parseEvent('{"type":"expired","detail":"old"}').type, "expired");
   assert.equal(parseEvent('{"type":"expired"}'), null);
+  assert.equal(parseEvent('{"type":"ended","detail":"deleted"}').detail, "deleted");
   assert.equal(parseEvent('{"type":"voice","rtp_timestamp":7}'), null);
   const voice = parseEvent('{"type":"voice","rtp_timestamp":7,"captured_at_ms":9.5}');
   assert.equal(voice.captured_at_ms, 9.5);

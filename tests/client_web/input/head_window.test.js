@@ -48,3 +48,20 @@ test("angles and distances stay within what the avatars are trained for", () => 
   const near = head.view([0, 0, -0.1]).pose.position;
   close(near, [0, 0.03, 0.75 * 0.7]);
 });
+
+test("eyes in a direction see the face from there at the avatar's own distance", () => {
+  head.center([0.02, -0.2, -0.6]); // of a camera, which has nothing to do with it
+  head.pixel_m = SIDE_M / 1000 / 4; // a phone
+  const yaw_rad = 0.3;
+  const eyes = head.eyesTowards([Math.sin(yaw_rad), 0, Math.cos(yaw_rad)]);
+  const { position } = head.view(eyes).pose;
+  close(position, [0.7 * Math.sin(yaw_rad), 0.03, 0.7 * Math.cos(yaw_rad)]);
+});
+
+test("an eye of a headset is where the headset tells, within what avatars are trained for", () => {
+  close(head.home, HOME);
+  close(head.viewFrom([0, 0, 0]).pose.position, HOME);
+  close(head.viewFrom([0.0315, 0.05, -0.1]).pose.position, [0.0315, 0.08, 0.6]);
+  const { position } = head.viewFrom([3, 0, -0.7]).pose; // beside the face
+  assert.ok(Math.abs(Math.atan2(position[0], position[2]) - (50 * Math.PI) / 180) < 1e-6);
+});

@@ -32,6 +32,18 @@ test("the texts name the stream and the server", () => {
   assert.match(describeTrouble(new Trouble("unreachable"), SOURCE).detail, /example\.org/);
 });
 
+test("viewers of a deleted avatar are told so, and others that a stream may begin", () => {
+  for (const detail of [
+    "the stream was deleted: its avatar was deleted",
+    "no stream 'anna': its avatar was deleted",
+  ]) {
+    const gone = new Trouble("unknown-stream", { detail });
+    assert.equal(describeTrouble(gone, SOURCE).detail, "Its avatar was deleted.");
+  }
+  const later = new Trouble("unknown-stream", { detail: "no stream 'anna'" });
+  assert.match(describeTrouble(later, SOURCE).detail, /may not have started/);
+});
+
 test("the server's own words are passed on as a sentence", () => {
   const full = new Trouble("full", { detail: "all 32 sessions are in use" });
   assert.equal(describeTrouble(full, SOURCE).detail, "All 32 sessions are in use.");

@@ -7,6 +7,7 @@ import {
   homeWindow,
   imageToWindow,
   viewThrough,
+  windowToImage,
 } from "../../../client_web/js/reprojection/screen_window.js";
 
 const HOME = [0.01, 0.03, 0.7];
@@ -89,5 +90,23 @@ test("the transform for CSS moves pixels as the homography moves points", () => 
     const moved = [(m[0] * px + m[4] * py + m[12]) / w, (m[1] * px + m[5] * py + m[13]) / w];
     const [tx, ty] = apply(map, [x, y]);
     close(moved, [(tx * side_px) / 2, (-ty * side_px) / 2], 1e-3);
+  }
+});
+
+test("a point of the window lies in the image where the eye sees it, in front of the eye", () => {
+  const [cx, cy, cz] = WINDOW.center;
+  for (const eye of EYES) {
+    const view = viewThrough(eye, WINDOW);
+    const map = windowToImage(view, WINDOW);
+    for (const [x, y] of [
+      [0, 0],
+      [0.7, -0.4],
+      [-1, 1],
+    ]) {
+      const point = [cx + x * WINDOW.half_m, cy + y * WINDOW.half_m, cz];
+      close(apply(map, [x, y]), project(view, point));
+      close(apply(imageToWindow(view, WINDOW), apply(map, [x, y])), [x, y]);
+      assert.ok(map[6] * x + map[7] * y + map[8] > 0);
+    }
   }
 });

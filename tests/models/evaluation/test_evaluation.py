@@ -13,10 +13,23 @@ from PIL import Image
 from models.avatar.folder import Avatar
 from models.contract.frame_state import FrameState
 from models.evaluation.chart import draw_chart
-from models.evaluation.evaluation import Evaluation, HeldOutFrame, Scorer, evaluate, flicker, flip
+from models.evaluation.evaluation import (
+    Evaluation,
+    HeldOutFrame,
+    Scorer,
+    evaluate,
+    flicker,
+    flip,
+    spread_order,
+)
 from models.evaluation.flicker import double_rate
+from models.evaluation.regions import RegionScorer
+from models.geometry.head import Head
+from models.heads.parts import MASKS
+from models.heads.regions import HeadRegions, Region
 from models.networks.avatar_networks import Variant
 from models.runtime.renderer import CachedRenderer
+from models.studio.materials import MATERIALS
 
 
 @pytest.fixture
@@ -60,6 +73,46 @@ def test_each_way_gets_its_own_score(
         assert result.warp[age]["l1"] == pytest.approx(apart, rel=1e-5)
     assert result.baseline is not None
     assert result.baseline["ssim"] < 0.5
+
+
+def test_evaluation_stops_when_its_time_is_over(
+    renderer: CachedRenderer, front: FrameState, turned: FrameState
+) -> None:
+    moment = HeldOutFrame(turned, front, {1: front}, renderer.full(turned))
+    answers = iter([True, True, False])
+    result = evaluate(renderer, [moment] * 8, Scorer(), advance=lambda: next(answers))
+    assert result.frames == 3
+
+
+def test_frames_measured_before_the_end_are_spread_over_all() -> None:
+    order = spread_order(60)
+    assert sorted(order) == list(range(60))
+    for count in (4, 8, 16):
+        gaps = np.diff(sorted(order[:count]))
+        assert gaps.max() <= 2 * 64 / count
+    assert spread_order(1) == [0]
+
+
+def test_regions_are_measured_where_the_new_frame_shows_them(
+    ball: Head, renderer: CachedRenderer, front: FrameState, turned: FrameState
+) -> None:
+    low = ball.neutral[ball.faces][..., 1].max(axis=1) < 0
+    materials = np.where(low, MATERIALS.index("cloth"), MATERIALS.index("skin")).astype(np.uint8)
+    masks = np.zeros((len(ball.neutral), len(MASKS)), np.float32)
+    regions = HeadRegions(ball, {"faces": ball.faces, "materials": materials, "masks": masks})
+    shown = regions.shown(turned, renderer.manifest.resolution)
+    truth = renderer.full(turned)
+    wrong = truth.copy()
+    wrong[shown == Region.CLOTHES] ^= 255
+    scorer = RegionScorer(regions)
+    scorer.add(turned, {"full": truth, "warp 8": wrong}, truth)
+    scores = scorer.scores()
+    assert list(scores) == ["face", "clothes", "background"]
+    assert scores["face"].psnr == pytest.approx({"full": 100, "warp 8": 100})
+    assert scores["clothes"].psnr["full"] == pytest.approx(100)
+    off = ((wrong.astype(float) - truth) / 255)[shown == Region.CLOTHES]
+    assert scores["clothes"].psnr["warp 8"] == pytest.approx(-10 * np.log10((off**2).mean()))
+    assert scores["clothes"].share == pytest.approx((shown == Region.CLOTHES).mean())
 
 
 def test_losses_are_relative_to_the_full_render_and_worse_is_positive() -> None:

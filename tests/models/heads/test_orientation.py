@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from models.contract.arkit import arkit_name
 from models.heads.imported import import_head
-from models.heads.mesh_files import Mesh, read_mesh
+from models.heads.mesh_files import read_mesh
+from models.heads.meshes import Mesh
 from models.heads.orientation import turn_upright
 from tests.scripts.conftest import ROOT
 from tests.scripts.mesh_files import write_face_obj, write_head_glb

@@ -19,7 +19,7 @@ def failed(avatar: Avatar, patch: pytest.MonkeyPatch) -> set[str]:
     # The interpreter cannot multiply bfloat16.
     patch.setattr(telewarp_torch, "network_dtype", lambda device: torch.float32)
     compared = compare_kernels(avatar, CPU)
-    assert len(compared) == 11
+    assert len(compared) == 12
     return {name for name, comparison in compared.items() if not comparison.passed}
 
 

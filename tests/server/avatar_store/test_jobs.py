@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from server.avatar_store.command import JobLimits
-from server.avatar_store.job import Job
+from server.avatar_store.job import Job, JobKind
 from server.avatar_store.jobs import AvatarJobs, StoreLimits
 from server.avatar_store.store import AvatarStore
 from server.errors import (
@@ -28,6 +28,7 @@ from server.errors import (
     LimitError,
     StreamNotFoundError,
     TooLargeError,
+    UnequippedError,
 )
 from server.pool.pool import RenderPool
 from server.streams.streams import Streams
@@ -58,7 +59,7 @@ if "memory" in order: bytearray(order["memory"])
 if (out / "resumed").exists(): order.pop("sleep", None)
 (out / "resumed").touch()
 time.sleep(order.get("sleep", 0))
-if "error" in order: say(error=order["error"]); sys.exit(2)
+if "error" in order: say(error=order["error"]); sys.exit(order.get("code", 2))
 if "code" in order: sys.exit(order["code"])
 avatar = pathlib.Path(order.get("elsewhere", out / "avatar"))
 avatar.mkdir(exist_ok=True)
@@ -95,12 +96,16 @@ class Parts:
 
 
 @asynccontextmanager
-async def parts(folder: Path, limits: StoreLimits = LIMITS) -> AsyncIterator[Parts]:
+async def parts(
+    folder: Path,
+    limits: StoreLimits = LIMITS,
+    lacking: Callable[[JobKind], str | None] = lambda kind: None,
+) -> AsyncIterator[Parts]:
     """Run a server's parts until the block ends, as it does on SIGTERM."""
     async with running() as pool:
         streams = Streams(pool.avatars)
         store = AvatarStore(folder, pool, streams)
-        jobs = AvatarJobs(folder, store, limits, scripted)
+        jobs = AvatarJobs(folder, store, limits, scripted, lacking)
         await store.restore()
         work = asyncio.create_task(jobs.run())
         try:
@@ -142,6 +147,7 @@ async def test_a_job_makes_an_avatar_that_is_served_and_nothing_else_is_kept(
 FAILURES: tuple[tuple[dict[str, Any], str], ...] = (
     ({"error": "two faces"}, "two faces"),
     ({"code": 2}, "ended with code 2; the log of the server"),
+    ({"error": "no network", "code": 1}, "no network"),
     ({"elsewhere": "/proc"}, "ended with code 1; the log of the server"),
     ({"memory": 8_000_000_000}, "needed more memory"),
     ({"id": "default"}, "there is another avatar 'default'"),
@@ -263,6 +269,19 @@ async def test_a_deleted_avatar_is_gone_with_its_streams_and_files(tmp_path: Pat
             await all_.store.delete("me")
         with pytest.raises(ForbiddenError, match="belongs to --avatars"):
             await all_.store.delete("default")
+
+
+async def test_a_job_that_cannot_run_is_refused_before_its_upload(tmp_path: Path) -> None:
+    def no_videos(kind: JobKind) -> str | None:
+        return "expected mediapipe to be installed" if kind == "video" else None
+
+    async with parts(tmp_path / "store", lacking=no_videos) as all_:
+        with pytest.raises(UnequippedError, match="expected mediapipe"):
+            await all_.submit()
+        assert all_.jobs.list() == ()
+        assert list((tmp_path / "store" / "jobs").iterdir()) == []
+        upload = all_.jobs.begin_upload(Job("archive", "Me", "", None), None)
+        await all_.jobs.abort_upload(upload)
 
 
 def test_the_command_ends_when_the_server_is_killed(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tests.test_layers import ROOT, below, imports, relative, sources
 MAY_IMPORT_RAY = {"server/cluster/ray_cluster.py"}
 PROGRAM = """
 import sys
-import server.__main__, server.app, server.cluster.__main__, server.cluster.supervisor
+import server.command, server.app, server.cluster.__main__, server.cluster.supervisor
 server.app.create_app(server.settings.Settings())
 print(sorted(name for name in sys.modules if name.split(".")[0] == "ray"))
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -11,6 +12,8 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 import uvicorn
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from server.auth.grants import Scope
 from server.auth.tokens import Tokens, read_tokens
@@ -134,6 +137,56 @@ async def test_a_published_stream_outlives_its_host(file: Path) -> None:
             assert supervisor.running, "its keeper has started it again"
             again = await router.get("/v1/hosts", headers=admin)
             assert sum(host["streams"] for host in again.json()) == 3, "two demos and one me"
+
+
+async def test_people_meet_on_one_host_and_again_on_another_when_it_is_lost(file: Path) -> None:
+    tokens = read_tokens(file)
+    token = tokens.sign([Scope.PUBLISH, Scope.VIEW], ["us"], 5)
+
+    async def find(router: httpx2.AsyncClient) -> httpx2.Response:
+        """As a page does, which drops its token where a redirect leads to another origin."""
+        headers = {"Authorization": f"Bearer {token}"}
+        sent = await router.get("/v1/calls/us", headers=headers)
+        assert sent.status_code == 307
+        return await router.get(sent.headers["location"])
+
+    async def join(found: httpx2.Response, name: str) -> ClientConnection:
+        address = str(found.url.copy_with(scheme="ws", query=None))
+        given = f"telewarp.token.{found.headers['telewarp-token']}"
+        socket = await connect(address, subprotocols=[Subprotocol("telewarp"), Subprotocol(given)])
+        await socket.send(json.dumps({"type": "join", "name": name}))
+        assert json.loads(await socket.recv())["type"] == "joined"
+        return socket
+
+    async with a_host(file) as one, a_host(file) as other:
+        addresses = [one.address, other.address]
+        async with a_router(file, addresses) as address, httpx2.AsyncClient(base_url=address) as r:
+            await hosts_at(r, 2)
+            ada = await join(await find(r), "Ada")
+            bo = await join(await find(r), "Bo")
+            people = json.loads(await bo.recv())["people"]
+            assert [person["name"] for person in people] == ["Ada", "Bo"]
+            home = str(bo.request and bo.request.headers["Host"])
+            elsewhere = await r.get("/v1/calls/them", headers={"Authorization": f"Bearer {token}"})
+            assert elsewhere.status_code == 403
+
+            supervisor = one if one.address.endswith(home) else other
+            assert supervisor._process is not None
+            supervisor._process.kill()
+            await asyncio.gather(ada.wait_closed(), bo.wait_closed())
+            async with asyncio.timeout(10):
+                while True:  # sent to the lost one until its lease ends
+                    with suppress(httpx2.TransportError):
+                        found = await find(r)
+                        break
+                    await asyncio.sleep(0.1)
+            ada, bo = await join(found, "Ada"), await join(await find(r), "Bo")
+            people = json.loads(await bo.recv())["people"]
+            assert [person["name"] for person in people] == ["Ada", "Bo"]
+            assert bo.request is not None
+            assert bo.request.headers["Host"] != home
+            await ada.close()
+            await bo.close()
 
 
 async def test_a_host_ends_with_its_supervisor(file: Path) -> None:

@@ -15,6 +15,11 @@ DEMO = HeldStream(id="demo", avatar="default")
 ME = HeldStream(id="me", avatar="anna")
 
 
+def people(call: str, number: int) -> list[HeldStream]:
+    """The streams of those who take part in a call."""
+    return [HeldStream(id=f"{call}:{seat}", avatar="anna") for seat in range(number)]
+
+
 class Clock:
     now = 100.0
 
@@ -202,3 +207,63 @@ def test_a_host_that_was_started_anew_within_its_lease_has_lost_its_streams(
     assert registry.renew(B, load()) == (ME,)
     registry.renew(B, load(ME))
     assert registry.find_stream("me") == B
+
+
+def test_all_who_come_to_a_call_are_sent_to_one_host(registry: Registry, clock: Clock) -> None:
+    registry.renew(A, load(sessions=1))
+    registry.renew(B, load())
+    assert registry.place_call("us") == B
+    registry.renew(B, load(sessions=9))  # full before it reports the first of them
+    assert registry.place_call("us") == B
+    registry.renew(B, load(*people("us", 1), sessions=10))
+    clock.now += RESERVED_S + 0.1
+    registry.renew(A, load())
+    registry.renew(B, load(*people("us", 1), sessions=10))
+    assert registry.place_call("us") == B
+    assert registry.place_call("them") == A
+    assert registry.find_stream("us:0") == B
+    with pytest.raises(StreamNotFoundError, match="'we:0'"):
+        registry.find_stream("we:0")
+
+
+def test_a_call_to_which_nobody_came_is_forgotten(registry: Registry, clock: Clock) -> None:
+    registry.renew(A, load(sessions=1))
+    registry.renew(B, load())
+    assert registry.place_call("us") == B
+    clock.now += RESERVED_S + 0.1
+    registry.renew(A, load())
+    registry.renew(B, load(sessions=1))
+    assert registry.place_call("us") == A
+
+
+def test_calls_that_begin_at_once_are_spread(registry: Registry) -> None:
+    registry.renew(A, load(sessions=4))
+    registry.renew(B, load())
+    assert Counter(registry.place_call(f"call-{i}") for i in range(6)) == {A: 2, B: 4}
+
+
+def test_the_streams_of_a_call_are_not_made_on_another_host_where_nobody_knows_them(
+    registry: Registry, clock: Clock
+) -> None:
+    registry.renew(A, load(*people("us", 2), ME))
+    clock.now += LEASE_S + 0.1
+    assert registry.renew(B, load()) == (ME,)
+    with pytest.raises(StreamNotFoundError):
+        registry.find_stream("us:0")
+    assert registry.place_call("us") == B, "where they meet again"
+
+
+def test_of_two_hosts_with_a_call_the_one_with_more_people_counts(registry: Registry) -> None:
+    registry.renew(A, load(*people("us", 2)))
+    registry.renew(B, load(*people("us", 1)))
+    assert registry.place_call("us") == A
+    registry.renew(A, load())
+    assert registry.place_call("us") == B
+
+
+def test_a_call_cannot_begin_without_a_host(registry: Registry) -> None:
+    registry.renew(A, load(draining=True))
+    with pytest.raises(NotReadyError):
+        registry.place_call("us")
+    registry.renew(A, load(*people("us", 1), draining=True))
+    assert registry.place_call("us") == A, "it is the one to say that it is shutting down"

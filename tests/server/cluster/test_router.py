@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from starlette.testclient import TestClient
+from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from server.cluster.registry import HostStatus
 from server.cluster.router import create_router
@@ -25,6 +25,9 @@ class OneHost:
         return HOST
 
     async def place_stream(self, stream_id: str | None) -> str:
+        return HOST
+
+    async def place_call(self, call: str) -> str:
         return HOST
 
     async def hosts(self) -> tuple[HostStatus, ...]:
@@ -61,3 +64,18 @@ def test_the_address_of_a_redirect_is_quoted(sent: str, head: dict[str, str]) ->
     assert unquote(parts.path) == f"/v1/streams/{unquote(sent)}"
     assert (parts.query, parts.fragment) == ("a=b+c", "")
     assert "set-cookie" not in answer.headers
+
+
+def test_a_call_is_redirected_to_its_host_and_a_wrong_name_is_not() -> None:
+    client = TestClient(create_router(RouterSettings(), OneHost()), base_url="http://localhost")
+    answer = client.get("/v1/calls/us", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (307, f"{HOST}/v1/calls/us")
+    with (
+        pytest.raises(WebSocketDenialResponse) as denied,
+        client.websocket_connect("/v1/calls/us", headers={"Host": "localhost"}),
+    ):
+        pass
+    assert denied.value.headers["location"] == f"{HOST}/v1/calls/us"
+    wrong = client.get("/v1/calls/us:them", follow_redirects=False)
+    assert wrong.status_code == 400
+    assert wrong.json()["detail"].startswith("name of a call must be 1 to 64 letters")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from server.access_settings import read_settings_of
 from server.cluster.__main__ import ListSettings
 from server.cluster.settings import RouterSettings
-from server.settings import read_settings_of
 
 
 def test_options_are_read() -> None:

@@ -71,6 +71,10 @@ def until(client: httpx2.Client, path: str, true: Callable[[dict[str, Any]], boo
     return found
 
 
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 def ended(job: dict[str, Any]) -> bool:
     return job["state"] in ("done", "failed")
 
@@ -101,7 +105,7 @@ def test_an_archive_becomes_an_avatar_that_is_used_and_deleted(
     )
     assert mine.get(path).status_code == 404
     assert mine.get("/v1/avatars/zoe").status_code == 404
-    assert [file for file in store.rglob("*") if file.is_file()] == []
+    assert files(store) == []
 
 
 def test_a_bad_archive_fails_in_words_and_can_be_polled_cheaply(
@@ -143,7 +147,7 @@ def test_a_wrong_request_is_refused_in_words_and_stores_nothing(
     answer = add(mine, b"face", kind, **request_)
     assert (answer.status_code, reason in answer.json()["detail"]) == (status, True), answer.text
     assert mine.get("/v1/avatars/jobs").json() == []
-    assert [file for file in store.rglob("*") if file.is_file()] == []
+    assert files(store) == []
 
 
 def test_a_file_over_the_limit_is_refused(mine: httpx2.Client, store: Path) -> None:
@@ -158,7 +162,7 @@ def test_a_file_over_the_limit_is_refused(mine: httpx2.Client, store: Path) -> N
     headers = {"Content-Type": "application/zip", "Telewarp-Avatar": '{"name": "Me"}'}
     answer = mine.post("/v1/avatars", content=chunks(), headers=headers)
     assert (answer.status_code, "got more" in answer.text) == (413, True)
-    assert [file for file in store.rglob("*") if file.is_file()] == []
+    assert files(store) == []
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(storing_server: Served, store: Path) -> None:
@@ -170,8 +174,8 @@ def test_an_upload_that_breaks_off_leaves_nothing(storing_server: Served, store:
     with httpx2.Client(base_url=storing_server.url) as client:
         with pytest.raises(ConnectionError):
             client.post("/v1/avatars", content=half(), headers=headers)
-        until(client, "/v1/avatars/jobs", lambda jobs: not jobs)
-    assert [file for file in store.rglob("*") if file.is_file()] == []
+        # A job is no longer listed when its files begin to be deleted.
+        until(client, "/v1/avatars/jobs", lambda jobs: not jobs and not files(store))
 
 
 def test_avatars_of_the_start_cannot_be_deleted(mine: httpx2.Client) -> None:

@@ -16,14 +16,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from server.errors import BadMessageError
-from server.protocol.messages import (
-    DOCUMENTED,
-    parse_mesh_frame,
-    parse_mesh_frames,
-    parse_render_request,
-    parse_stream_request,
-    parse_viewer_message,
-)
+from server.protocol.messages import parse_mesh_frame, parse_mesh_frames, parse_viewer_message
+from server.protocol.requests import DOCUMENTED, parse_render_request, parse_stream_request
 
 SDP = {"Content-Type": "application/sdp"}
 FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}

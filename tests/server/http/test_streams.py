@@ -9,6 +9,7 @@ import json
 import socket
 import time
 from collections.abc import Iterable, Iterator
+from struct import pack
 from typing import Any
 
 import httpx2
@@ -298,6 +299,19 @@ def test_frames_come_over_a_websocket(http: httpx2.Client, stream: str) -> None:
         socket.send(frame(1))
         socket.send(frame(2))
         assert last_seq_becomes(http, stream, 2)
+
+
+def test_a_binary_message_is_a_packed_frame_or_json(http: httpx2.Client, stream: str) -> None:
+    packed = pack("<BQd7h52h", 1, 8, 12.5, 0, 0, 0, 32767, 0, 0, 0, *[500] * 52)
+    with connect(socket_url(http, stream)) as socket:
+        socket.send(packed)
+        assert last_seq_becomes(http, stream, 8)
+        socket.send(frame(9).encode())
+        assert last_seq_becomes(http, stream, 9)
+        socket.send(packed[:-1])
+        answer = json.loads(socket.recv(timeout=2))
+        assert answer["detail"].startswith("expected a packed frame of 31 bytes and 2 for each")
+        assert (answer["accepted"], answer["last_seq"]) == (2, 9)
 
 
 def test_a_bad_message_on_a_websocket_is_answered_and_the_socket_lives_on(

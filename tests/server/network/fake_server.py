@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from server import __main__ as program
+from server import command as program
 from server.app import pool_settings
 from server.pool.fake import FakeEngineFactory
 from server.pool.pool import RenderPool

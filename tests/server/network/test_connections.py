@@ -7,11 +7,9 @@ import logging
 import resource
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -25,24 +23,18 @@ from server.network.connections import (
     raise_descriptor_limit,
 )
 from server.network.http_protocol import READ_BYTES, HttpProtocol, limit_reads
+from tests.server.fake_program import running, source
 
-ROOT = Path(__file__).parents[3]
 SOFT_LIMIT = 200
-PROGRAM = f"""
-import resource, sys
-resource.setrlimit(resource.RLIMIT_NOFILE, ({SOFT_LIMIT}, {SOFT_LIMIT}))
-from server import __main__ as program
-from server.app import pool_settings
+PROGRAM = source(
+    f"""
+import resource
 from server.network import http_protocol
-from server.pool.fake import FakeEngineFactory
-from server.pool.pool import RenderPool
-
-if __name__ == "__main__":
-    http_protocol.HEAD_S = 2.0
-    http_protocol.BODY_PAUSE_S = 1.0
-    fake = lambda settings: RenderPool(pool_settings(settings), FakeEngineFactory())
-    sys.exit(program.main(sys.argv[1:], fake))
+resource.setrlimit(resource.RLIMIT_NOFILE, ({SOFT_LIMIT}, {SOFT_LIMIT}))
+http_protocol.HEAD_S = 2.0
+http_protocol.BODY_PAUSE_S = 1.0
 """
+)
 
 
 class Clock:
@@ -159,19 +151,8 @@ async def test_asyncio_reads_as_little_as_it_is_told() -> None:
 
 @contextmanager
 def program() -> Iterator[tuple[str, int, subprocess.Popen[str]]]:
-    with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, "--port", "0"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            url = process.stdout.readline().split()[-1]
-            yield url, int(url.rsplit(":", 1)[1]), process
-        finally:
-            process.kill()
+    with running(PROGRAM) as started:
+        yield started.url, int(started.url.rsplit(":", 1)[1]), started.process
 
 
 def closed_within(connection: socket.socket, seconds: float) -> bool:

@@ -139,7 +139,7 @@ def test_the_engine_frees_what_it_has_loaded(avatars: Path, tmp_path: Path) -> N
     shutil.copytree(avatars / "tiny", folder)
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps({**manifest, "id": "me"}))
-    engine = ModelEngineFactory(avatars).build("cpu", 1)
+    engine = ModelEngineFactory(avatars).build("cpu", 1, "warp")
     loaded = engine.load(folder)
     engine.add(loaded)
     assert np.array_equal(engine.full("me", state(0.2)), engine.full("tiny", state(0.2)))

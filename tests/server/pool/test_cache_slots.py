@@ -8,6 +8,7 @@ import pytest
 
 from server.pool.cache_slots import CacheSlots
 from server.pool.fake import FakeEngine, FakeEngineFactory, always, fake_state
+from server.pool.warping import ThreadMemory
 
 
 class Owner:
@@ -16,7 +17,8 @@ class Owner:
     def __init__(self) -> None:
         self.engine = FakeEngine(FakeEngineFactory())
         self.calls = 0
-        self.memory = self.engine.allocate("default")
+        self.allocated = self.engine.allocate("default")
+        self.memory = ThreadMemory(self.allocated)
         self.slots = CacheSlots(1, "default", "cpu", self.memory, self._changed)
 
     def _changed(self, slots: CacheSlots) -> None:
@@ -39,7 +41,7 @@ def owner() -> Owner:
 
 def freed(owner: Owner) -> bool:
     try:
-        owner.memory.block.attach(owner.memory.block.name).close()
+        owner.allocated.block.attach(owner.allocated.block.name).close()
     except FileNotFoundError:
         return True
     return False
@@ -132,7 +134,7 @@ def test_a_cache_being_read_keeps_its_contents(owner: Owner) -> None:
         for jaw_open in (0.6, 0.7, 0.8, 0.9):
             owner.slots.request(always(fake_state(jaw_open)))
             owner.refresh()
-        assert cache.slot["values"][0] == 0.5
+        assert owner.memory.slot(cache.slot)["values"][0] == 0.5
     owner.slots.close()
 
 

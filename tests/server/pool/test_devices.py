@@ -1,4 +1,4 @@
-"""Devices that fail: who loses frames, who does not, and when a device is used again."""
+"""Devices that fail where a thread warps: who loses frames, and when a device is used again."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from server.errors import NotReadyError
+from server.pool.cache_slots import CacheSlots
 from server.pool.fake import (
     FakeEngineFactory,
     always,
@@ -20,6 +21,7 @@ from server.pool.fake import (
     fake_state,
     losing_device,
 )
+from server.pool.jobs import SlotHandle
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
 from server.pool.supervisor import Timeouts
@@ -33,13 +35,20 @@ QUICK = Timeouts(backoff_s=0.02, max_backoff_s=0.02)
 async def running(
     factory: FakeEngineFactory, devices: str = "auto", timeouts: Timeouts = QUICK
 ) -> AsyncIterator[RenderPool]:
-    pool = RenderPool(PoolSettings(devices=devices, workers=1, timeouts=timeouts), factory)
+    settings = PoolSettings(devices=devices, workers=1, warp_in="thread", timeouts=timeouts)
+    pool = RenderPool(settings, factory)
     await pool.start()
     try:
         await until(lambda: all(w.ready or w.problem for w in pool.status().workers))
         yield pool
     finally:
         await pool.close()
+
+
+def handle_of(slots: CacheSlots) -> SlotHandle | None:
+    handles: list[SlotHandle | None] = []
+    slots.memory.export(handles.append)
+    return handles[0]
 
 
 async def test_a_device_error_takes_the_slots_of_that_device_and_of_no_other() -> None:
@@ -175,7 +184,7 @@ async def test_without_a_gpu_that_can_be_built_auto_is_the_cpu_and_says_so_once(
 
 async def test_a_gpu_that_was_asked_for_and_cannot_be_built_stops_the_start() -> None:
     factory = FakeEngineFactory(device_names=GPUS, missing_devices=GPUS)
-    pool = RenderPool(PoolSettings(devices="cuda:0", workers=1), factory)
+    pool = RenderPool(PoolSettings(devices="cuda:0", workers=1, warp_in="thread"), factory)
     with pytest.raises(RuntimeError, match="cuda:0 is busy or unavailable"):
         await pool.start()
     assert [worker.state for worker in pool.status().workers] == ["stopped"]
@@ -185,7 +194,7 @@ async def test_handles_of_a_killed_worker_are_reclaimed_and_those_it_closed_are_
     factory = FakeEngineFactory(device_names=("cuda:0",))
     async with running(factory) as pool:
         closed, held = pool.open_slots("default"), pool.open_slots("default")
-        closed_handle, held_handle = closed.memory.handle, held.memory.handle
+        closed_handle, held_handle = handle_of(closed), handle_of(held)
         await refreshed(held, 0.5)
         closed.close()
         await refreshed(held, 0.6)  # the worker has closed the other by now
@@ -205,7 +214,7 @@ async def test_a_handle_that_a_worker_could_not_open_is_reclaimed() -> None:
         busy.request(always(fake_state()))
         await until(lambda: pool.status().workers[0].state == "busy")
         left = pool.open_slots("default")  # and is gone before the worker looks
-        handle = left.memory.handle
+        handle = handle_of(left)
         left.close()
         await until(lambda: factory.reclaimed == [handle])
 

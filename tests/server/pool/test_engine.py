@@ -60,7 +60,7 @@ def avatars(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def engine(avatars: Path) -> ModelEngine:
-    return ModelEngineFactory(avatars).build("cpu", 1)
+    return ModelEngineFactory(avatars).build("cpu", 1, "warp")
 
 
 def state(yaw: float = 0.0) -> FrameState:
@@ -183,7 +183,7 @@ def test_the_cpu_has_no_memory_of_its_own(avatars: Path) -> None:
 
 def test_a_folder_without_avatars_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AvatarError, match=r"must hold at least one avatar: no folder"):
-        ModelEngineFactory(tmp_path).build("cpu", 1)
+        ModelEngineFactory(tmp_path).build("cpu", 1, "warp")
 
 
 def spoil(path: Path, how: str) -> None:
@@ -208,9 +208,9 @@ def test_a_broken_avatar_is_skipped(
     shutil.copytree(avatars / "tiny", tmp_path / "broken")
     spoil(tmp_path / "broken" / file, how)
     with pytest.raises(AvatarError, match=f"at least one avatar: .*{file}"):
-        ModelEngineFactory(tmp_path).build("cpu", 1)
+        ModelEngineFactory(tmp_path).build("cpu", 1, "warp")
     shutil.copytree(avatars / "tiny", tmp_path / "tiny")
-    assert set(ModelEngineFactory(tmp_path).build("cpu", 1).avatars) == {"tiny"}
+    assert set(ModelEngineFactory(tmp_path).build("cpu", 1, "warp").avatars) == {"tiny"}
     assert "avatar broken is skipped: " in caplog.text
 
 
@@ -235,7 +235,7 @@ def test_an_invalid_manifest_is_refused_with_the_reason(
     manifest = tmp_path / "tiny" / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | wrong))
     with pytest.raises(AvatarError, match=rf"tiny.*(?:{next(iter(wrong))}|vertices|expression)"):
-        ModelEngineFactory(tmp_path).build("cpu", 1)
+        ModelEngineFactory(tmp_path).build("cpu", 1, "warp")
 
 
 def test_of_two_avatars_with_one_id_the_first_counts(
@@ -243,7 +243,7 @@ def test_of_two_avatars_with_one_id_the_first_counts(
 ) -> None:
     for name in ("a", "b"):
         shutil.copytree(avatars / "tiny", tmp_path / name)
-    assert set(ModelEngineFactory(tmp_path).build("cpu", 1).avatars) == {"tiny"}
+    assert set(ModelEngineFactory(tmp_path).build("cpu", 1, "warp").avatars) == {"tiny"}
     assert "avatar b is skipped: " in caplog.text
 
 

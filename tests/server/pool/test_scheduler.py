@@ -12,6 +12,7 @@ from server.pool.cache_slots import CacheSlots
 from server.pool.fake import FakeEngine, FakeEngineFactory, always, fake_state
 from server.pool.jobs import RenderJob
 from server.pool.scheduler import PendingRender, Scheduler
+from server.pool.warping import ThreadMemory
 
 
 class Setup:
@@ -22,7 +23,13 @@ class Setup:
         self.scheduler = Scheduler(max_pending=3)
         self.loop = asyncio.new_event_loop()
         self.all_slots = [
-            CacheSlots(index, "default", "cpu", engine.allocate("default"), lambda slots: None)
+            CacheSlots(
+                index,
+                "default",
+                "cpu",
+                ThreadMemory(engine.allocate("default")),
+                lambda slots: None,
+            )
             for index in range(3)
         ]
 

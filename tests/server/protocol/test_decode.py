@@ -18,7 +18,8 @@ from server.protocol.decode import (
     to_expression,
     to_vertices,
 )
-from server.protocol.messages import MeshFrame, RenderFace, RenderView, View, parse_mesh_frame
+from server.protocol.messages import MeshFrame, View, parse_mesh_frame
+from server.protocol.requests import RenderFace, RenderView
 
 AVATAR = fake_avatar()  # four vertices
 

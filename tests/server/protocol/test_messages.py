@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from server.errors import BadMessageError
-from server.protocol.json_bounds import split_array
+from server.protocol.json_text import split_array
 from server.protocol.messages import (
     LONGEST_EXPRESSION,
     MeshMessage,
@@ -16,10 +16,9 @@ from server.protocol.messages import (
     each_mesh_frame,
     parse_mesh_frame,
     parse_mesh_frames,
-    parse_render_request,
-    parse_stream_request,
     parse_viewer_message,
 )
+from server.protocol.requests import parse_render_request, parse_stream_request
 
 
 def view(**changes: Any) -> str:

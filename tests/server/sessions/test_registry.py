@@ -54,6 +54,7 @@ class FakePeer:
         self.session = session
         self.fragments: list[str] = []
         self.closed = 0
+        self.events: list[Mapping[str, Any]] = []
 
     async def answer(self, offer_sdp: str) -> str:
         await asyncio.sleep(0)
@@ -65,7 +66,8 @@ class FakePeer:
         self.fragments.append(sdp_fragment)
 
     def send_event(self, event: Mapping[str, Any]) -> None:
-        """No viewer receives events."""
+        assert not self.closed
+        self.events.append(event)
 
     async def close(self) -> None:
         self.closed += 1
@@ -488,6 +490,23 @@ async def test_a_peer_that_ends_and_a_deleted_stream_end_their_sessions() -> Non
         await until(lambda: server.sessions.list() == ())
         assert first.closed
         assert second.closed
+
+
+async def test_viewers_are_told_why_their_stream_was_deleted_before_they_are_cut_off() -> None:
+    async with running_server() as server:
+        session, other = await server.open(), await server.open()
+        other.end()
+        await until(lambda: server.sessions.list() == (session,))
+        server.streams.delete("s", "its avatar was deleted")
+        await until(lambda: session.closed)
+        assert isinstance(session.peer, FakePeer)
+        assert session.peer.closed == 0  # the event is on its way
+        await server.sessions.close_all()
+        assert session.peer.closed == 1
+        detail = "the stream was deleted: its avatar was deleted"
+        assert session.peer.events == [{"type": "ended", "detail": detail}]
+        assert isinstance(other.peer, FakePeer)
+        assert other.peer.events == []
 
 
 async def test_nobody_is_admitted_while_workers_cannot_start() -> None:

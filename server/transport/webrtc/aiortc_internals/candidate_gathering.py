@@ -45,7 +45,7 @@ def gather_within(connection: RTCPeerConnection, reach: Reachability) -> None:
     Must be called after the remote offer is set and before the local answer is.
     """
     for ice in ice_connections(connection):
-        ice.get_component_candidates = _Gathering(ice, reach).gather  # type: ignore[method-assign]
+        ice.get_component_candidates = _Gathering(ice, reach).gather  # type: ignore[method-assign]  # replaced, of this object only
 
 
 class _Gathering:
@@ -65,6 +65,7 @@ class _Gathering:
             PoolBusyError: If all ports of the range are in use.
         """
         hosts = await self._open_all(component, addresses)
+        # Without addresses, aioice gathers from the TURN server only.
         relayed = self._gather_upstream(component, [], min(timeout, _STUN_TIMEOUT_S))
         found = await asyncio.gather(relayed, *(self._public_candidates(host) for host in hosts))
         return [host.local_candidate for host in hosts] + [c for part in found for c in part]
@@ -106,6 +107,7 @@ class _Gathering:
         """Return the ports in the order to try; a random start spreads the load over the range."""
         ports = self._reach.udp_ports
         if ports is None:
+            # Port 0 lets the system choose.
             return [0]
         first = random.randrange(len(ports))
         return [*ports[first:], *ports[:first]]
@@ -117,6 +119,7 @@ class _Gathering:
         public = self._reach.public_address
         if public is not None and ipaddress.ip_address(public).version == version:
             return [_public_candidate(local, public)]
+        # aioice looks the STUN server up by `gethostbyname`, which knows IPv4 only.
         if self._ice.stun_server is None or version != 4:
             return []
         with suppress(TimeoutError, TransactionError, OSError):

@@ -47,8 +47,9 @@ class CaptureTimeMap(PlayoutDelayMap):
         for number, value in aiortc.rtp.unpack_header_extensions(
             extension_profile, extension_value
         ):
+            # Another length is no capture time; the packet is of use without.
             if number == self._capture_time_id and len(value) in _LENGTHS:
-                (values.abs_capture_time,) = unpack("!Q", value[:8])  # type: ignore[attr-defined]
+                (values.abs_capture_time,) = unpack("!Q", value[:8])  # type: ignore[attr-defined]  # a field that aiortc lacks
         return values
 
 

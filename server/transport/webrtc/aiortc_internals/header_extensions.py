@@ -10,7 +10,9 @@ from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters
 
 
 def add_header_extension(
-    kind: Literal["audio", "video"], uri: str, header_map: type[aiortc.rtp.HeaderExtensionsMap]
+    kind: Literal["audio", "video"],
+    uri: str,
+    header_map: type[aiortc.rtp.HeaderExtensionsMap] | None = None,
 ) -> None:
     """Make every later connection negotiate an extension, by a map that knows it.
 
@@ -20,16 +22,25 @@ def add_header_extension(
     Args:
         kind: The media that it is offered and answered for.
         uri: Names the extension in SDP.
-        header_map: Reads or writes it, beside all that were added before.
+        header_map: Reads or writes it, beside all that were added before; None for an extension
+            that aiortc reads and writes, but does not negotiate.
     """
     known = aiortc.codecs.HEADER_EXTENSIONS[kind]
     if any(extension.uri == uri for extension in known):
         return
-    # Audio and video share one id space when they are bundled.
-    taken = {
-        extension.id for group in aiortc.codecs.HEADER_EXTENSIONS.values() for extension in group
-    }
+    known.append(RTCRtpHeaderExtensionParameters(id=_id_for(uri), uri=uri))
+    if header_map is not None:
+        aiortc.rtp.HeaderExtensionsMap = header_map  # type: ignore[misc]  # a class, replaced for all
+
+
+def _id_for(uri: str) -> int:
+    """Return the id that the other media has for an extension, or a free one.
+
+    Audio and video share one id space when they are bundled, in which an extension has one id.
+    """
+    groups = aiortc.codecs.HEADER_EXTENSIONS.values()
+    taken = {extension.id: extension.uri for group in groups for extension in group}
+    same = (number for number, other in taken.items() if other == uri)
     # RFC 8285: one-byte header extensions have the ids 1 to 14.
-    free = next(number for number in range(1, 15) if number not in taken)
-    known.append(RTCRtpHeaderExtensionParameters(id=free, uri=uri))
-    aiortc.rtp.HeaderExtensionsMap = header_map  # type: ignore[misc]
+    free = (number for number in range(1, 15) if number not in taken)
+    return next(same, None) or next(free)

@@ -24,4 +24,4 @@ def observe_checks(sender: RTCRtpSender, check_received: Callable[[], None]) -> 
         check_received()
         check_incoming(message, addr, protocol)
 
-    connection.check_incoming = check  # type: ignore[method-assign]
+    connection.check_incoming = check  # type: ignore[method-assign]  # replaced, of this object only

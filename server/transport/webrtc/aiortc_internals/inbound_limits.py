@@ -72,7 +72,7 @@ def _limit_datagrams(ice: Connection) -> None:
         if rate.take() and ice._queue.qsize() < MOST_QUEUED:
             receive(data, component)
 
-    ice.data_received = limited  # type: ignore[method-assign]
+    ice.data_received = limited  # type: ignore[method-assign]  # replaced, of this object only
 
 
 def _limit_checks(ice: Connection) -> None:
@@ -83,11 +83,12 @@ def _limit_checks(ice: Connection) -> None:
         if rate.take() and _has_room(ice, addr):
             receive(message, addr, protocol)
 
-    ice.request_received = limited  # type: ignore[method-assign]
+    ice.request_received = limited  # type: ignore[method-assign]  # replaced, of this object only
 
 
 def _has_room(ice: Connection, addr: tuple[str, int]) -> bool:
     known = ice._remote_candidates
     if len(known) < MOST_REMOTE_CANDIDATES:
         return True
+    # A known address may go on: consent checks of the working pair come from it.
     return any((c._network_host, c.port) == addr for c in known)

@@ -18,5 +18,5 @@ def enable_loopback_fallback() -> None:
     def with_loopback(use_ipv4: bool, use_ipv6: bool) -> list[str]:
         return get_host_addresses(use_ipv4=use_ipv4, use_ipv6=use_ipv6) or ["127.0.0.1"]
 
-    with_loopback.offers_loopback = True  # type: ignore[attr-defined]
+    with_loopback.offers_loopback = True  # type: ignore[attr-defined]  # marks the function as replaced
     aioice.ice.get_host_addresses = with_loopback

@@ -59,8 +59,8 @@ def _observe_feedback(sender: RTCRtpSender, events: SenderEvents) -> None:
         events.key_frame_requested()
         send_keyframe()  # for tracks that aiortc encodes itself
 
-    sender._handle_rtcp_packet = handle  # type: ignore[method-assign]
-    sender._send_keyframe = request_key_frame  # type: ignore[method-assign]
+    sender._handle_rtcp_packet = handle  # type: ignore[method-assign]  # replaced, of this object only
+    sender._send_keyframe = request_key_frame  # type: ignore[method-assign]  # replaced, of this object only
 
 
 def _observe_packets(sender: RTCRtpSender, events: SenderEvents) -> None:
@@ -70,6 +70,7 @@ def _observe_packets(sender: RTCRtpSender, events: SenderEvents) -> None:
 
     async def send(data: bytes) -> None:
         nonlocal newest
+        # Sent first: what is noted here must not delay the packet.
         await send_rtp(data)
         if is_rtcp(data):
             return
@@ -77,9 +78,11 @@ def _observe_packets(sender: RTCRtpSender, events: SenderEvents) -> None:
         if ssrc != sender._ssrc or not _is_after(sequence_number, newest):
             return  # a retransmission
         newest = sequence_number
+        # The highest bit of the second byte is the marker, which ends a frame (RFC 3550, section
+        # 5.1).
         events.packet_sent(timestamp, bool(data[1] & 0x80), len(data))
 
-    transport._send_rtp = send  # type: ignore[method-assign]
+    transport._send_rtp = send  # type: ignore[method-assign]  # replaced, of this object only
 
 
 def _retransmit_twice(sender: RTCRtpSender) -> None:
@@ -94,9 +97,10 @@ def _retransmit_twice(sender: RTCRtpSender) -> None:
         await retransmit(sequence_number)
         await retransmit(sequence_number)
 
-    sender._retransmit = twice  # type: ignore[method-assign]
+    sender._retransmit = twice  # type: ignore[method-assign]  # replaced, of this object only
 
 
 def _is_after(sequence_number: int, newest: int | None) -> bool:
     """Whether a 16-bit sequence number is newer, with wrap-around."""
+    # Numbers within the next half of the circle are ahead, the others behind (RFC 1982).
     return newest is None or 0 < (sequence_number - newest) & 0xFFFF < 0x8000

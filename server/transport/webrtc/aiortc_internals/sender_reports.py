@@ -55,7 +55,7 @@ def report_media_time(
                     packet.sender_info, ntp_timestamp=ntp, rtp_timestamp=timestamp
                 )
                 # By which aiortc finds the receiver's answer, for the round-trip time.
-                sender._RTCRtpSender__lsr = (ntp >> 16) & 0xFFFFFFFF  # type: ignore[attr-defined]
+                sender._RTCRtpSender__lsr = (ntp >> 16) & 0xFFFFFFFF  # type: ignore[attr-defined]  # private
         await send_rtcp(packets)
 
-    sender._send_rtcp = send  # type: ignore[method-assign]
+    sender._send_rtcp = send  # type: ignore[method-assign]  # replaced, of this object only

@@ -11,4 +11,4 @@ def drop_bandwidth_estimator(transceiver: RTCRtpTransceiver) -> None:
     It holds three quarters of all Python objects of a connection, and aiortc skips an estimator
     that is None.
     """
-    transceiver.receiver._RTCRtpReceiver__remote_bitrate_estimator = None  # type: ignore[attr-defined]
+    transceiver.receiver._RTCRtpReceiver__remote_bitrate_estimator = None  # type: ignore[attr-defined]  # private

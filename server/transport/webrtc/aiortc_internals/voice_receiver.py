@@ -28,7 +28,7 @@ def take_packets(
     Receiver reports go on: the packets are counted as aiortc counts them. Those of sources beyond
     the limit are dropped.
     """
-    statistics: dict[int, StreamStatistics] = receiver._RTCRtpReceiver__remote_streams  # type: ignore[attr-defined]
+    statistics: dict[int, StreamStatistics] = receiver._RTCRtpReceiver__remote_streams  # type: ignore[attr-defined]  # private
     handle_rtcp = receiver._handle_rtcp_packet
 
     async def take(packet: RtpPacket, arrival_time_ms: int) -> None:
@@ -36,6 +36,7 @@ def take_packets(
             if len(statistics) >= MOST_SOURCES:
                 return
             statistics[packet.ssrc] = StreamStatistics(CLOCK_RATE)
+        # The method that is replaced counted them, and receiver reports tell the counts.
         statistics[packet.ssrc].add(packet)
         packet_received(packet)
 
@@ -43,5 +44,5 @@ def take_packets(
         rtcp_received()
         await handle_rtcp(packet)
 
-    receiver._handle_rtp_packet = take  # type: ignore[method-assign]
-    receiver._handle_rtcp_packet = note  # type: ignore[method-assign]
+    receiver._handle_rtp_packet = take  # type: ignore[method-assign]  # replaced, of this object only
+    receiver._handle_rtcp_packet = note  # type: ignore[method-assign]  # replaced, of this object only

@@ -37,16 +37,17 @@ def send_packets(
     """
 
     async def run(codec: RTCRtpCodecParameters) -> None:
-        sender._RTCRtpSender__rtp_started.set()  # type: ignore[attr-defined]
+        # `RTCRtpSender.stop` waits for this event, and for `rtp_exited`, without a limit.
+        sender._RTCRtpSender__rtp_started.set()  # type: ignore[attr-defined]  # private
         try:
             while True:
                 await _send(sender, codec, await next_packet())
         except (asyncio.CancelledError, ConnectionError):
             pass  # the sender has stopped, or its connection has ended
         finally:
-            sender._RTCRtpSender__rtp_exited.set()  # type: ignore[attr-defined]
+            sender._RTCRtpSender__rtp_exited.set()  # type: ignore[attr-defined]  # private
 
-    sender._run_rtp = run  # type: ignore[method-assign]
+    sender._run_rtp = run  # type: ignore[method-assign]  # replaced, of this object only
 
 
 async def _send(
@@ -61,9 +62,10 @@ async def _send(
         ssrc=sender._ssrc,
         payload=outgoing.payload,
     )
+    # 24 bits of NTP time with 18 fractional bits, as the extension is defined.
     packet.extensions.abs_send_time = (clock.current_ntp_time() >> 14) & 0x00FFFFFF
-    packet.extensions.mid = sender._RTCRtpSender__mid  # type: ignore[attr-defined]
-    extensions = sender._RTCRtpSender__rtp_header_extensions_map  # type: ignore[attr-defined]
+    packet.extensions.mid = sender._RTCRtpSender__mid  # type: ignore[attr-defined]  # private
+    extensions = sender._RTCRtpSender__rtp_header_extensions_map  # type: ignore[attr-defined]  # private
     await sender.transport._send_rtp(packet.serialize(extensions))
-    sender._RTCRtpSender__packet_count += 1  # type: ignore[attr-defined]
-    sender._RTCRtpSender__octet_count += len(outgoing.payload)  # type: ignore[attr-defined]
+    sender._RTCRtpSender__packet_count += 1  # type: ignore[attr-defined]  # private
+    sender._RTCRtpSender__octet_count += len(outgoing.payload)  # type: ignore[attr-defined]  # private

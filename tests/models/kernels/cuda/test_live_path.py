@@ -18,11 +18,14 @@ from models.runtime.telewarp_cuda import live_model
 from tests.models.kernels.cuda.conftest import Rendered, plain_runtime
 
 SHIPPED = Path(__file__).resolve().parents[4] / "models/avatars"
-ORDER = ["begin_frame", "vertex_normals", "rasterize", "resolve", "extend", "convolve", "compose"]
+ORDER = [
+    "begin_frame", "vertex_normals", "rasterize", "cross_edges", "blend_edges", "resolve", "extend",
+    "convolve", "compose",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("batch", [1, 8])
-def test_a_batch_of_frames_takes_eight_launches_and_one_allocation_of_buffers(
+def test_a_batch_of_frames_takes_ten_launches_and_one_allocation_of_buffers(
     rendered: Rendered, batch: int
 ) -> None:
     recorder = LaunchRecorder()

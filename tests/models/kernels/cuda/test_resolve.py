@@ -38,7 +38,7 @@ def test_the_uv_change_equals_the_plain_one(rendered: Rendered) -> None:
 
 
 def test_soft_coverage_equals_the_plain_one_to_the_bit(rendered: Rendered) -> None:
-    expected = plain_inputs(rendered).coverage[0, 0] * SOFT_MAX
+    expected = (plain_inputs(rendered).coverage[0, 0] * SOFT_MAX).round()
     np.testing.assert_array_equal(rendered.buffers.soft[0], expected.byte())
     assert len(np.unique(expected)) > 10
 

@@ -9,6 +9,7 @@ import httpx2
 import pytest
 from aiortc.sdp import SessionDescription
 
+from server.transport.webrtc.header_extensions import TRANSPORT_CC_URI
 from tests.server.transport.webrtc.offers import (
     FINGERPRINT,
     H264,
@@ -19,6 +20,9 @@ from tests.server.transport.webrtc.offers import (
     section,
 )
 
+REMB, REPORTS = "a=rtcp-fb:102 goog-remb", "a=rtcp-fb:102 transport-cc"
+NUMBERS = f"a=extmap:5 {TRANSPORT_CC_URI}"
+OPUS = ("a=rtpmap:111 opus/48000/2", "a=rtcp-fb:111 transport-cc")
 SDP = {"Content-Type": "application/sdp"}
 VIDEO = section("0", *H264)
 Post = Callable[[str], Awaitable[httpx2.Response]]
@@ -235,3 +239,47 @@ def replacing(old: str, new: str) -> str:
 )
 async def test_what_an_offer_lacks_is_named(post: Post, sdp: str, said: str) -> None:
     assert re.search(said, await refused(post, sdp))
+
+
+async def test_feedback_of_the_whole_transport_replaces_the_receivers_estimate(post: Post) -> None:
+    answer = (await post(offer(section("0", *H264, REMB, REPORTS, NUMBERS)))).text
+    assert REPORTS in answer
+    assert NUMBERS in answer
+    assert "goog-remb" not in answer
+
+
+@pytest.mark.parametrize("missing", [REPORTS, NUMBERS])
+async def test_without_one_half_of_transport_wide_feedback_the_estimate_stays(
+    post: Post, missing: str
+) -> None:
+    lines = [line for line in (REMB, REPORTS, NUMBERS) if line != missing]
+    answer = (await post(offer(section("0", *H264, *lines)))).text
+    assert REMB in answer
+    assert "transport-cc" not in answer
+    assert TRANSPORT_CC_URI not in answer
+
+
+async def test_vp8_which_aiortc_encodes_keeps_the_estimate(post: Post) -> None:
+    lines = (line.replace("102", "96") for line in ("a=rtpmap:102 VP8/90000", REMB, REPORTS))
+    answer = (await post(offer(section("0", *lines, NUMBERS, media=f"video 9 {RTP} 96")))).text
+    assert "a=rtcp-fb:96 goog-remb" in answer
+    assert "transport-cc" not in answer
+
+
+@pytest.mark.parametrize(
+    ("video", "audio", "numbered"),
+    [
+        ((REPORTS, NUMBERS), (NUMBERS,), True),
+        ((REPORTS, NUMBERS), (NUMBERS.replace(":5", ":6"),), False),
+        ((REPORTS, NUMBERS), (), False),
+        ((REPORTS,), (NUMBERS,), False),
+    ],
+)
+async def test_voice_is_numbered_with_the_video_only(
+    post: Post, video: tuple[str, ...], audio: tuple[str, ...], numbered: bool
+) -> None:
+    voice = section("1", *OPUS, *audio, media=f"audio 9 {RTP} 111")
+    answer = (await post(offer(section("0", *H264, *video), voice))).text
+    answered = answer.partition("m=audio")[2]
+    assert ("a=rtcp-fb:111 transport-cc" in answered) is numbered
+    assert (TRANSPORT_CC_URI in answered) is numbered

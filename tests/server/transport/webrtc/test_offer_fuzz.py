@@ -73,7 +73,8 @@ def offers(draw: st.DrawFn) -> str:
 def negotiated(text: str) -> tuple[Offer, list[AcceptedSection], Negotiation]:
     found = parse_offer(text)
     video, _ = choose_video(found, tuple(Codec))
-    accepted = [s for s in (video, choose_audio(found), choose_data(found)) if s is not None]
+    audio = choose_audio(found, video.transport_cc)
+    accepted = [s for s in (video, audio, choose_data(found)) if s is not None]
     negotiation = Negotiation(found, accepted)
     RemoteCandidates(CandidatePolicy()).of_offer(found)
     return found, accepted, negotiation

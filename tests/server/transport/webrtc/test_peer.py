@@ -491,12 +491,15 @@ async def test_a_viewer_that_lost_its_network_is_ended(
     await viewer.leave()
 
 
-async def test_a_deleted_stream_ends_its_sessions(client: httpx2.AsyncClient) -> None:
+async def test_viewers_of_a_deleted_stream_are_told_and_ended(
+    client: httpx2.AsyncClient,
+) -> None:
     stream = (await client.post("/v1/streams")).json()["id"]
     async with a_viewer(client) as viewer:
         await viewer.watch(stream)
         await client.delete(f"/v1/streams/{stream}")
         await viewer.until_ended()
+        assert viewer.of_type("ended") == [{"type": "ended", "detail": "the stream was deleted"}]
 
 
 async def test_no_more_viewers_than_seats(client: httpx2.AsyncClient, stream: str) -> None:

@@ -27,7 +27,7 @@ def rendered(view_seq: int | None = 1) -> Frame:
     if view_seq is not None:
         view = ViewState(view_seq, None, 0.0, state.eye_rotation, state.eye_position)
     inputs = FrameInputs(revision=1, view=view, mesh=None, state=state)
-    return Frame(inputs, CacheView(1, 0.0, state, {}), np.zeros((16, 16, 3), np.uint8), False)
+    return Frame(inputs, CacheView(1, 0.0, state, 0), np.zeros((16, 16, 3), np.uint8), False)
 
 
 class Source:
@@ -93,6 +93,71 @@ def track(
 ) -> Iterator[RenderTrack]:
     track = RenderTrack(source, Recorder(), executor, failures.append)
     yield track
+    track.stop()
+
+
+async def test_no_frame_begins_before_the_network_has_room(
+    source: Source, executor: ThreadPoolExecutor, failures: list[Exception]
+) -> None:
+    room = asyncio.Event()
+
+    async def until_room() -> None:
+        await room.wait()
+
+    track = RenderTrack(source, Recorder(), executor, failures.append, until_room)
+    source.frames.put_nowait(rendered())
+    waiting = asyncio.create_task(track.recv())
+    await asyncio.sleep(0.02)
+    assert not waiting.done()
+    room.set()
+    await asyncio.wait_for(waiting, 1)
+    track.stop()
+
+
+async def test_a_frame_that_waited_for_the_network_is_replaced_by_a_newer_one(
+    source: Source, executor: ThreadPoolExecutor, failures: list[Exception]
+) -> None:
+    room = asyncio.Event()
+    room.set()
+
+    async def until_room() -> None:
+        await room.wait()
+
+    track = RenderTrack(source, Recorder(), executor, failures.append, until_room)
+    first, late, newest = (rendered(view_seq) for view_seq in (1, 2, 3))
+    source.frames.put_nowait(first)
+    await receive(track)
+    room.clear()
+    source.frames.put_nowait(late)
+    waiting = asyncio.create_task(track.recv())
+    await asyncio.sleep(0.06)
+    source.frames.put_nowait(newest)
+    room.set()
+    await asyncio.wait_for(waiting, 1)
+    assert track.newest is newest
+    track.stop()
+
+
+async def test_a_session_that_ends_while_the_network_has_no_room_ends_the_track(
+    source: Source, executor: ThreadPoolExecutor, failures: list[Exception]
+) -> None:
+    room = asyncio.Event()
+    room.set()
+
+    async def until_room() -> None:
+        await room.wait()
+
+    track = RenderTrack(source, Recorder(), executor, failures.append, until_room)
+    source.frames.put_nowait(rendered())
+    await receive(track)
+    room.clear()
+    source.frames.put_nowait(SessionClosedError("ended"))
+    waiting = asyncio.create_task(track.recv())
+    await asyncio.sleep(0.06)
+    room.set()
+    with pytest.raises(MediaStreamError):
+        await asyncio.wait_for(waiting, 1)
+    assert failures == []
     track.stop()
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from struct import pack
 
 import httpx2
 import pytest
@@ -107,14 +108,15 @@ async def test_mesh_frames_come_by_the_data_channel_and_wrong_ones_are_refused_i
 ) -> None:
     async with a_speaker(client) as speaker:
         await speaker.speak(stream)
+        speaker.mesh.send(pack("<BQd7h52h", 1, 6, 12.5, 0, 0, 0, 32767, 0, 0, 0, *[500] * 52))
         speaker.mesh.send(json.dumps({"seq": 7, "expression": {"jawOpen": 0.5}}))
         speaker.mesh.send(json.dumps({"seq": 8, "expression": {"jawOpne": 0.5}}))
         speaker.mesh.send(" " * 21_000)  # above `max_line_kb` of the server
         await until(lambda: len(speaker.answers) == 2, "no errors")
         described = (await client.get(f"/v1/streams/{stream}")).json()
         counts = (await client.get(speaker.address)).json()["mesh"]
-    assert (described["last_seq"], described["accepted"], described["live"]) == (7, 1, True)
-    assert counts == {"accepted": 1, "dropped": 0, "last_seq": 7}
+    assert (described["last_seq"], described["accepted"], described["live"]) == (7, 2, True)
+    assert counts == {"accepted": 2, "dropped": 0, "last_seq": 7}
     assert "jawOpne" in speaker.answers[0]["detail"]
     assert "at most 20000 bytes, got 21000" in speaker.answers[1]["detail"]
 

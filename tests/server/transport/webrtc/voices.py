@@ -113,4 +113,4 @@ class Listener:
                     self.names[chunk.ssrc] = str(chunk.items)
             return route(packet)
 
-        router.route_rtcp = keep  # type: ignore[method-assign]
+        router.route_rtcp = keep  # type: ignore[method-assign]  # counts reports

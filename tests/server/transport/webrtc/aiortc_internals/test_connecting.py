@@ -33,7 +33,7 @@ async def test_a_transport_that_is_closed_before_it_starts_raises_nothing(
 ) -> None:
     connection, transport = await answering()
     assert_signature(connection, CONNECT, (), is_async=True)
-    set_state = transport._RTCIceTransport__setState  # type: ignore[attr-defined]
+    set_state = transport._RTCIceTransport__setState  # type: ignore[attr-defined]  # private: as a lost network sets it
     set_state("closed")  # as while it is being stopped
     with pytest.raises(InvalidStateError):
         await getattr(connection, CONNECT)()

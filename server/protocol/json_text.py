@@ -1,4 +1,4 @@
-"""Bounds of JSON texts that are checked before a text is parsed.
+"""JSON texts of clients: bounds that are checked before parsing, and errors in one line.
 
 A validator reports every error of a text, and each takes 10 microseconds and a kilobyte: 16 MB of
 ones where objects are expected took 49 seconds. Counting characters takes a millisecond.
@@ -6,11 +6,18 @@ ones where objects are expected took 49 seconds. Counting characters takes a mil
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from server.errors import BadMessageError
 
+LONGEST_SMALL_MESSAGE = 4096
+"""Characters of a view, a ping or a request to create a stream; each takes some 200."""
 MOST_ESCAPES = 2**18
 """Backslashes of a text: 16 MB of base64 have as many where `/` is written as `\\/`."""
 LONGEST_GAP = 2**16
@@ -19,6 +26,50 @@ takes 5 ns each. Strings take a tenth of that."""
 _MARK = re.compile(rb'["\[\]{},]')
 _ESCAPED = (rb"\\", rb"\"")
 """A backslash and a quote inside a string, in the order in which they must be replaced."""
+_SMALL_VALUES = 64
+_SHOWN_INPUT = 60
+BYTE_ORDER_MARK = "\ufeff"
+"""Some programs write it in front of a text."""
+_Parsed = TypeVar("_Parsed")
+
+
+def parse_small(
+    adapter: TypeAdapter[_Parsed], text: str | bytes, longest: int = LONGEST_SMALL_MESSAGE
+) -> _Parsed:
+    """Read a message of few values and at most `longest` characters.
+
+    Raises:
+        BadMessageError: If it is too long or does not fit the adapter's type.
+    """
+    check_length(text, longest)
+    return parse(adapter, text, _SMALL_VALUES)
+
+
+def parse(adapter: TypeAdapter[_Parsed], text: str | bytes, most_values: int) -> _Parsed:
+    """Read a text of at most `most_values` values.
+
+    Raises:
+        BadMessageError: If it has more, or does not fit the adapter's type.
+    """
+    check_values(text, most_values)
+    if isinstance(text, bytes):
+        text = text.removeprefix(BYTE_ORDER_MARK.encode())
+    else:
+        text = text.removeprefix(BYTE_ORDER_MARK)
+    try:
+        return adapter.validate_json(text)
+    except ValidationError as exc:
+        raise BadMessageError(describe(exc)) from exc
+
+
+def check_length(text: str | bytes, longest: int) -> None:
+    """Check the number of characters.
+
+    Raises:
+        BadMessageError: If there are more than `longest`.
+    """
+    if len(text) > longest:
+        raise BadMessageError(f"expected at most {longest} characters, got {len(text)}")
 
 
 def check_values(text: str | bytes, most: int) -> None:
@@ -117,3 +168,51 @@ def _last(text: bytes, begin: int, end: re.Match[bytes]) -> Iterator[bytes]:
     element = text[begin : end.start()]
     if element.strip() or text[:begin].strip() != b"[":
         yield element
+
+
+def describe(error: ValidationError) -> str:
+    """Return one line with what was expected and received, for at most three fields."""
+    return describe_errors(error.errors(include_url=False))
+
+
+def describe_errors(found: Sequence[ErrorDetails]) -> str:
+    """Like `describe`, of the errors themselves."""
+    lines = [_describe_one(detail) for detail in found[:3]]
+    if len(found) > 3:
+        lines.append(f"and {len(found) - 3} more")
+    return "; ".join(lines)
+
+
+def _describe_one(detail: ErrorDetails) -> str:
+    # A union's tags are ours, not part of the message.
+    parts = [str(part) for part in detail["loc"] if part not in ("by name", "whole")]
+    place = ".".join(part[:_SHOWN_INPUT] for part in parts)
+    return f"{place}: {_expected_and_got(detail)}" if place else _expected_and_got(detail)
+
+
+def _expected_and_got(detail: ErrorDetails) -> str:
+    message = detail["msg"]
+    match detail["type"]:
+        case "missing":
+            return "expected a value, got nothing"
+        case "extra_forbidden":
+            return "expected no such field"
+        case "json_invalid":
+            return f"expected JSON, got an error: {message.removeprefix('Invalid JSON: ')}"
+        case "quaternion" | "face":
+            return message
+    expected = message.replace("Input should be", "expected", 1)
+    if not expected.startswith("expected"):
+        expected = f"expected otherwise: {message}"
+    return f"{expected}, got {shorten(detail['input'])}"
+
+
+def shorten(value: Any) -> str:
+    """Show a value from outside in JSON's words, without letting it fill a log or an answer."""
+    if isinstance(value, str):
+        text = repr(value[: 2 * _SHOWN_INPUT])
+    elif value is None or isinstance(value, bool | dict | list):
+        text = json.dumps(value)
+    else:
+        text = repr(value)
+    return text if len(text) <= _SHOWN_INPUT else f"{text[:_SHOWN_INPUT]}..."

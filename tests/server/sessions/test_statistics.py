@@ -1,11 +1,11 @@
-"""What is counted of frames, as Prometheus reads it."""
+"""What is counted of frames: in the statistics of a session, and as Prometheus reads it."""
 
 from __future__ import annotations
 
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from server.sessions.frame_metrics import FrameMetrics
+from server.sessions.statistics import FrameMetrics, Rate, RecentPercentiles
 
 
 def samples(metrics: FrameMetrics) -> dict[tuple[str, str], float]:
@@ -56,3 +56,35 @@ def test_what_else_happens_is_counted_by_kind() -> None:
     assert found["telewarp_waiting_seconds_bucket", "15.0"] == 1
     assert found["telewarp_views_total", "accepted"] == 1
     assert found["telewarp_views_total", "dropped"] == 2
+
+
+def test_percentiles_are_of_the_newest_values_only() -> None:
+    window = RecentPercentiles(size=101)
+    for value in (1e6, *range(101)):
+        window.add(value)
+    assert window.percentiles() == {"p50": 50.0, "p95": 95.0}
+
+
+def test_there_are_no_percentiles_of_nothing() -> None:
+    assert RecentPercentiles().percentiles() == {"p50": None, "p95": None}
+
+
+def test_a_rate_counts_what_happened_within_its_span() -> None:
+    now = 10.0
+    rate = Rate(span_s=2.0, clock=lambda: now)
+    assert rate.per_s() == 0.0
+    for _ in range(30):
+        now += 0.25
+        rate.count()
+    assert rate.per_s() == 4.0
+    now += 5
+    assert rate.per_s() == 0.0
+
+
+def test_a_young_rate_counts_from_its_beginning() -> None:
+    now = 0.0
+    rate = Rate(span_s=2.0, clock=lambda: now)
+    for _ in range(4):
+        now += 0.25
+        rate.count()
+    assert rate.per_s() == 4.0

@@ -1,0 +1,195 @@
+"""Messages between the server and a device process: plain, picklable data without pixels.
+
+Images and inputs are in the ring (`frame_ring.py`), caches in the memory of cache slots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.contract.avatar_info import AvatarInfo
+from server.pool.frame_ring import RingLayout
+from server.pool.interface import DeviceMemory
+from server.pool.jobs import SlotHandle
+from server.pool.slot_memory import SlotLayout
+from server.pool.warp_benchmark import WarpBenchmark
+
+
+@dataclass(frozen=True)
+class AttachRing:
+    """Map the ring, in place of the one before; no frame is in progress."""
+
+    name: str
+    layout: RingLayout
+
+
+@dataclass(frozen=True)
+class OpenMemory:
+    """Map the memory of cache slots, or allocate it where only the device process can."""
+
+    memory_id: int
+    avatar_id: str
+    handle: SlotHandle | None
+    """None to allocate."""
+
+
+@dataclass(frozen=True)
+class ExportMemory:
+    """Request a handle of allocated memory, for one worker."""
+
+    memory_id: int
+    export_id: int
+
+
+@dataclass(frozen=True)
+class ReclaimHandle:
+    """Release a handle whose worker has ended or failed to open it."""
+
+    handle: SlotHandle
+
+
+@dataclass(frozen=True)
+class CloseMemory:
+    """Unmap or free the memory of cache slots; no frame of them is in progress."""
+
+    memory_id: int
+
+
+@dataclass(frozen=True)
+class WarpFrame:
+    """Make the frame whose inputs are in an entry of the ring."""
+
+    frame_id: int
+    entry: int
+    memory_id: int
+    slot: int
+    generation: int
+    sequence: int
+    previous: int | None
+    """See `FrameRequest`."""
+
+
+@dataclass(frozen=True)
+class CloseSequence:
+    """Forget a sequence of frames."""
+
+    sequence: int
+
+
+@dataclass(frozen=True)
+class LoadFolder:
+    """Load another avatar while frames go on."""
+
+    load_id: int
+    folder: Path
+
+
+@dataclass(frozen=True)
+class UseLoaded:
+    """Render an avatar that was loaded, from now on."""
+
+    load_id: int
+
+
+@dataclass(frozen=True)
+class BenchmarkWarps:
+    """Time warps of an avatar between the frames of viewers."""
+
+    avatar_id: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class DeviceAvatar:
+    """An avatar that a device process has loaded."""
+
+    info: AvatarInfo
+    layout: SlotLayout | None
+    """Of its cache slots, which the server allocates in shared memory; None where only the device
+    process can allocate them."""
+
+
+@dataclass(frozen=True)
+class DeviceReady:
+    """The engine is built; the process makes frames."""
+
+    pid: int
+    avatars: Mapping[str, DeviceAvatar]
+
+
+@dataclass(frozen=True)
+class DevicePong:
+    """Answer to `Ping`."""
+
+    memory: DeviceMemory | None
+
+
+@dataclass(frozen=True)
+class MemoryRefused:
+    """There is no memory for cache slots."""
+
+    memory_id: int
+    detail: str
+
+
+@dataclass(frozen=True)
+class MemoryExported:
+    """Answer to `ExportMemory`; the handle is None if the memory could not be allocated."""
+
+    export_id: int
+    handle: SlotHandle | None
+
+
+@dataclass(frozen=True)
+class FrameMade:
+    """The image of a frame is in its entry."""
+
+    frame_id: int
+    version: int
+    """Version of the inputs that it shows."""
+    shape: tuple[int, int, int]
+    fading: bool
+    reused: bool
+    """Whether it is the previous frame of the sequence again; then there is no image."""
+    begun_at: float
+    """`time.perf_counter()`, which all processes of a machine share, seconds."""
+    raster_ms: float
+    warp_ms: float
+
+
+@dataclass(frozen=True)
+class FrameFailed:
+    """A frame could not be made; the process continues."""
+
+    frame_id: int
+    version: int
+    refused: bool
+    """Whether the renderer has refused the state; otherwise it is an unexpected error."""
+    detail: str
+
+
+@dataclass(frozen=True)
+class FolderLoaded:
+    """Answer to `LoadFolder`."""
+
+    load_id: int
+    info: AvatarInfo | None
+    """None if it cannot be loaded."""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class LoadedUsed:
+    """Answer to `UseLoaded`."""
+
+    load_id: int
+    avatar: DeviceAvatar
+
+
+@dataclass(frozen=True)
+class BenchmarkDone:
+    """Answer to `BenchmarkWarps`."""
+
+    benchmark: WarpBenchmark

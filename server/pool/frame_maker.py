@@ -1,0 +1,171 @@
+"""Makes the frames of sequences from caches: crossfades, reuse of equal images, the visible mark.
+
+The same in a thread of the server and in a device process, so that both show the same frames.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from models.contract.frame_state import FloatArray, FrameState
+from models.contract.images import RgbImage, WarpedImage
+from server.pool.interface import Engine, Fade, Slot
+from server.pool.mark import Mark
+
+_REUSE_WINDOW_S = 0.008
+"""Viewers who request the same image within this time get the same step of a crossfade, even if a
+new cache was finished in between: half a frame at 60 frames per second."""
+
+Key = TypeVar("Key")
+"""Identifies a sequence of frames."""
+
+
+@dataclass(frozen=True, eq=False)
+class FrameRequest(Generic[Key]):
+    """The inputs of one frame."""
+
+    sequence: Key
+    previous: Key | None
+    """The sequence whose crossfade this one continues, if this is its first frame."""
+    avatar_id: str
+    state: FrameState
+    slot: Slot
+    """The newest cache."""
+    generation: int
+    """Identifies that cache among all caches of all viewers."""
+
+
+@dataclass(frozen=True, eq=False)
+class MadeFrame:
+    """One frame, and the time that each stage took."""
+
+    rgb: RgbImage
+    """(H, W, 3) uint8."""
+    fading: bool
+    """Whether the crossfade to the newest cache is still in progress."""
+    raster_ms: float
+    warp_ms: float
+    reused: bool = False
+    """Whether it is the previous frame of the sequence again, warped from the cache of that one."""
+
+
+@dataclass(eq=False)
+class SequenceState:
+    """What is kept of a sequence from one frame to the next."""
+
+    fade: Fade
+    newest: MadeFrame | None = None
+    state: FrameState | None = None
+    """What the newest frame shows."""
+    generation: int = 0
+    """Cache that it was warped from."""
+    warped_at: float = 0.0
+
+    def source(self, request: FrameRequest[Key], now: float) -> Slot:
+        """Return what to warp from: the newest cache, or a mix with the one before."""
+        return self.fade.follow(request.slot, request.generation, now)
+
+    def reusable(self, request: FrameRequest[Key], now: float) -> MadeFrame | None:
+        """Return the newest frame if warping again would give the same image."""
+        if self.newest is None or self.state is None:
+            return None
+        changing = self.newest.fading or self.generation != request.generation
+        if changing and now - self.warped_at > _REUSE_WINDOW_S:
+            return None
+        return self.newest if equal(self.state, request.state) else None
+
+
+class FrameMaker(Generic[Key]):
+    """Makes frames on one device; used by one thread.
+
+    Args:
+        engine: Warps them.
+        mark: Drawn into each.
+        sequences: Where the states of sequences are kept.
+    """
+
+    def __init__(
+        self, engine: Engine, mark: Mark, sequences: MutableMapping[Key, SequenceState]
+    ) -> None:
+        self._engine, self._mark, self._sequences = engine, mark, sequences
+
+    def make(self, request: FrameRequest[Key]) -> MadeFrame:
+        """Make a frame, or return the one before if it would be the same.
+
+        Raises:
+            RenderError: If the state cannot be rendered.
+        """
+        state, now = self._open(request), time.monotonic()
+        if same := _again(state.reusable(request, now)):
+            return same
+        image = self._engine.warp(request.avatar_id, request.state, state.source(request, now))
+        return self._finish(request, state, image)
+
+    def make_batch(self, requests: Sequence[FrameRequest[Key]]) -> list[MadeFrame]:
+        """Make frames of different sequences of one avatar at once.
+
+        Raises:
+            RenderError: If one of the states cannot be rendered; then none is.
+        """
+        now = time.monotonic()
+        states = [self._open(request) for request in requests]
+        made = [_again(state.reusable(r, now)) for state, r in zip(states, requests, strict=True)]
+        new = [index for index, frame in enumerate(made) if frame is None]
+        if new:
+            frames = [(requests[i].state, states[i].source(requests[i], now)) for i in new]
+            images = self._engine.warp_batch(requests[0].avatar_id, frames)
+            for i, image in zip(new, images, strict=True):
+                made[i] = self._finish(requests[i], states[i], image)
+        return [frame for frame in made if frame is not None]
+
+    def close(self, sequence: Key) -> None:
+        """Forget a sequence, whose crossfade holds the memory of a whole cache."""
+        self._sequences.pop(sequence, None)
+
+    def _finish(
+        self, request: FrameRequest[Key], state: SequenceState, image: WarpedImage
+    ) -> MadeFrame:
+        self._mark.draw(self._engine.avatars[request.avatar_id], image.rgb)
+        made = MadeFrame(image.rgb, state.fade.fading, image.raster_ms, image.network_ms)
+        state.newest, state.state, state.generation = made, request.state, request.generation
+        state.warped_at = time.monotonic()
+        return made
+
+    def _open(self, request: FrameRequest[Key]) -> SequenceState:
+        """Return the state of a sequence; a new one continues the fade of the one before."""
+        state = self._sequences.get(request.sequence)
+        if state is None:
+            previous = request.previous
+            before = self._sequences.get(previous) if previous is not None else None
+            fade = self._engine.open_fade(request.avatar_id, before.fade if before else None)
+            state = self._sequences[request.sequence] = SequenceState(fade)
+        return state
+
+
+def _again(frame: MadeFrame | None) -> MadeFrame | None:
+    """Return a frame as one that is shown again, which takes no time."""
+    return None if frame is None else replace(frame, raster_ms=0.0, warp_ms=0.0, reused=True)
+
+
+def equal(one: FrameState, other: FrameState) -> bool:
+    """Return whether two states have equal values, as those of other processes may."""
+    return one.fov_y_rad == other.fov_y_rad and all(
+        mine is yours or (mine is not None and yours is not None and np.array_equal(mine, yours))
+        for mine, yours in zip(_arrays(one), _arrays(other), strict=True)
+    )
+
+
+def _arrays(state: FrameState) -> tuple[FloatArray | None, ...]:
+    return (
+        state.eye_position,
+        state.eye_rotation,
+        state.head_rotation,
+        state.head_translation,
+        state.expression,
+        state.vertices,
+    )

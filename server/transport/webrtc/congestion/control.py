@@ -1,0 +1,216 @@
+"""Congestion control of one connection: what was sent and reported, and what may be sent."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from server.transport.webrtc.congestion.arrivals import Loss, QueuedRun, QueueingDelay, Throughput
+from server.transport.webrtc.congestion.bandwidth import BandwidthEstimate, NetworkState
+from server.transport.webrtc.congestion.delay_trend import DelayTrend
+from server.transport.webrtc.congestion.feedback import TransportFeedback
+from server.transport.webrtc.congestion.pacer import Pacer
+from server.transport.webrtc.congestion.packet_groups import PacketGroups
+from server.transport.webrtc.congestion.probes import Probes
+from server.transport.webrtc.congestion.sent_packets import SentPacket, SentPackets
+
+_NEWEST = 4
+"""Packets of which the least delayed one tells the queue: one late thread is none."""
+_OVERHEAD_S = 1.0
+_MOST_OVERHEAD = 0.5
+_QUEUE_S, _FREE_QUEUE_S = 0.03, 0.15
+"""Queueing delay above which no frame begins: after congestion, and before any, when a large frame
+looks like a queue until it is reported."""
+_FIRST_INTERVAL_S = 0.1
+_SILENCE_S = 0.5
+"""Without reports while packets are sent; two of libwebrtc's longest intervals between reports."""
+_LONGEST_AWAKE_S = 0.1
+_SMOOTHING = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFigures:
+    """What is shown of a connection."""
+
+    estimate: int
+    """Bits per second."""
+    loss: float
+    """0 to 1."""
+    queue_s: float
+    round_trip_s: float
+
+
+class CongestionControl:
+    """Decides how much a connection sends, and when.
+
+    Args:
+        start: First estimate, bits per second.
+        lowest: Never less.
+        highest: Never more.
+    """
+
+    def __init__(self, start: int, lowest: int, highest: int) -> None:
+        self._sent = SentPackets()
+        self._groups, self._trend = PacketGroups(), DelayTrend()
+        self._throughput, self._delay, self._loss = Throughput(), QueueingDelay(), Loss()
+        self._queued = QueuedRun()
+        self._delays: deque[float] = deque(maxlen=_NEWEST)
+        self._estimate = BandwidthEstimate(start, lowest, highest)
+        self._lowest = lowest
+        self._probes = Probes()
+        self._pacer = Pacer(self._estimate.bits_per_s)
+        self._overhead = _Overhead()
+        self._queue_s = self._round_trip_s = 0.0
+        self._interval_s = _FIRST_INTERVAL_S
+        self._reported_at: float | None = None
+        self._silent_s = 0.0
+        self._sent_at: float | None = None
+
+    @property
+    def figures(self) -> NetworkFigures:
+        """What is known of the network."""
+        return NetworkFigures(
+            self._estimate.bits_per_s, self._loss.fraction, self._queue_s, self._round_trip_s
+        )
+
+    def encoder_target(self, now: float) -> int:
+        """Return the bits per second for frames: the estimate without everything else."""
+        estimate = self._estimate.bits_per_s
+        other = min(self._overhead.bits_per_s(now), round(_MOST_OVERHEAD * estimate))
+        return max(estimate - other, self._lowest)
+
+    def sent(self, now: float, size: int, of_frame: int = 0, probe: int | None = None) -> int:
+        """Count a packet that is being sent.
+
+        Args:
+            now: Seconds.
+            size: Bytes on the wire.
+            of_frame: How many of them the encoder made.
+            probe: The probe that it belongs to.
+
+        Returns:
+            Its transport-wide number, 16 bits.
+        """
+        self._pacer.sent(size, now)
+        if probe is None:
+            self._overhead.add(now, size - of_frame)
+        self._note_silence(now)
+        return self._sent.add(now, size, probe)
+
+    def wait_s(self, now: float) -> float:
+        """Return the seconds until the next packet of a frame may be sent."""
+        return self._pacer.wait_s(now)
+
+    def may_retransmit(self, now: float) -> bool:
+        """Whether a packet may be sent again."""
+        return self._pacer.may_retransmit(now)
+
+    def has_room(self, now: float) -> bool:
+        """Whether a frame may begin: otherwise it would queue behind those before it."""
+        oldest = self._sent.oldest_in_flight()
+        if oldest is None or self._reported_at is None or now - self._reported_at > _SILENCE_S:
+            return True
+        queue_s = _QUEUE_S if self._estimate.is_congested(now) else _FREE_QUEUE_S
+        seconds = self._round_trip_s + self._interval_s + queue_s
+        return self._sent.bytes_in_flight * 8 <= seconds * self._estimate.bits_per_s
+
+    def reported(self, feedback: TransportFeedback, now: float) -> None:
+        """Take a report into account."""
+        named = self._sent.report(feedback)
+        if not named:
+            return
+        self._note_report(named, now)
+        for packet in named:
+            self._loss.add(packet)
+            if packet.arrived_at is not None:
+                self._add_arrival(packet)
+        self._update(named, now)
+
+    def begin_probe(self, now: float) -> tuple[int, int, int] | None:
+        """Return number, bits per second and bytes of a probe to be sent now; mostly None."""
+        estimate = self._estimate
+        size = self._probes.due(now, estimate.bits_per_s, estimate.goal)
+        if size is None or self._probes.current is None:
+            return None
+        return (*self._probes.current, size)
+
+    def _update(self, named: list[SentPacket], now: float) -> None:
+        before = self._estimate.bits_per_s
+        state = NetworkState(
+            self._trend.usage,
+            self._queue_s,
+            self._throughput.bits_per_s(),
+            self._queued.bits_per_s(),
+            self._loss.fraction,
+            self._round_trip_s,
+        )
+        self._estimate.update(state, now)
+        if self._estimate.bits_per_s < before:
+            self._probes.congested(now)
+            self._loss.counts_from = now
+        measured = self._probes.reported(named, now)
+        if measured is not None:
+            self._estimate.probed(measured)
+        self._follow(now)
+
+    def _follow(self, now: float) -> None:
+        estimate = self._estimate
+        self._pacer.set_rate(estimate.bits_per_s, congested=estimate.is_congested(now))
+
+    def _add_arrival(self, packet: SentPacket) -> None:
+        self._throughput.add(packet)
+        self._delay.add(packet)
+        self._queued.add(packet, self._delay.seconds)
+        self._delays.append(self._delay.seconds)
+        self._queue_s = min(self._delays)
+        delta = self._groups.add(packet)
+        if delta is not None:
+            self._trend.add(delta)
+
+    def _note_report(self, named: list[SentPacket], now: float) -> None:
+        """Measure the shortest time until a report, and the time between reports."""
+        round_trip_s = now - named[-1].sent_at
+        if self._reported_at is None:
+            self._round_trip_s = round_trip_s
+        else:
+            between = min(now - self._reported_at, _SILENCE_S)
+            self._interval_s += _SMOOTHING * (between - self._interval_s)
+            # Without the queue, which the round trip would otherwise make room for.
+            unqueued = max(0.0, round_trip_s - self._queue_s)
+            self._round_trip_s += _SMOOTHING * (unqueued - self._round_trip_s)
+        self._reported_at, self._silent_s = now, 0.0
+
+    def _note_silence(self, now: float) -> None:
+        """Lower the estimate when reports stop; time at which nothing is sent does not count.
+
+        So a process that was frozen does not take the reports that wait for it as missing.
+        """
+        if self._sent_at is not None and self._sent.bytes_in_flight:
+            self._silent_s += min(now - self._sent_at, _LONGEST_AWAKE_S)
+        self._sent_at = now
+        if self._silent_s > _SILENCE_S and self._reported_at is not None:
+            self._silent_s = 0.0
+            self._estimate.silent(now)
+            self._probes.congested(now)
+            self._follow(now)
+
+
+class _Overhead:
+    """Bits per second that are no frames: headers, voice, retransmissions."""
+
+    def __init__(self) -> None:
+        self._sizes: deque[tuple[float, int]] = deque()
+        self._bytes = 0
+
+    def add(self, now: float, size: int) -> None:
+        self._sizes.append((now, size))
+        self._bytes += size
+        self._forget(now)
+
+    def bits_per_s(self, now: float) -> int:
+        self._forget(now)
+        return round(self._bytes * 8 / _OVERHEAD_S)
+
+    def _forget(self, now: float) -> None:
+        while self._sizes and self._sizes[0][0] < now - _OVERHEAD_S:
+            self._bytes -= self._sizes.popleft()[1]

@@ -1,0 +1,68 @@
+"""Fitting the hulls of hair and body to outlines whose truth is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.capture.build_head import build_head
+from models.capture.face_model import average_identity
+from models.capture.hull import deformable, fit_hull, outline, with_body_moved, with_hair_moved
+from models.capture.shape_space import load_shape_space
+from models.contract.frame_state import FrameState
+from models.geometry.head import Head, load_head
+
+SIZE = 80
+
+
+@pytest.fixture(scope="module")
+def arrays() -> dict[str, NDArray[Any]]:
+    space = load_shape_space()
+    return build_head(space, average_identity(space), "short")
+
+
+@pytest.fixture(scope="module")
+def head(arrays: dict[str, NDArray[Any]], tmp_path_factory: pytest.TempPathFactory) -> Head:
+    path: Path = tmp_path_factory.mktemp("hull") / "head.npz"
+    np.savez(path, allow_pickle=False, **arrays)
+    return load_head(path)
+
+
+def view(head: Head, yaw_rad: float) -> FrameState:
+    return FrameState(
+        head_rotation=np.array([0, np.sin(yaw_rad / 2), 0, np.cos(yaw_rad / 2)], np.float32),
+        head_translation=np.zeros(3, np.float32),
+        expression=np.zeros(len(head.expression_names), np.float32),
+        eye_rotation=np.array([0, 0, 0, 1], np.float32),
+        eye_position=np.array([0, -0.05, 0.8], np.float32),
+        fov_y_rad=0.6,
+    )
+
+
+def test_uneven_shoulders_and_high_hair_are_found(
+    head: Head, arrays: dict[str, NDArray[Any]]
+) -> None:
+    part = deformable(arrays)
+    person = with_hair_moved(part, np.array([0.3, 0.8, 0.4, 0.0, 0.0]))
+    person = with_body_moved(
+        replace(part, verts=person), np.array([-0.3, -0.4, 0.5, 0.0, 0.6, -0.4])
+    )
+    states = [view(head, yaw) for yaw in (-0.3, 0.2)]
+    truth = replace(head, neutral=person.astype(np.float32))
+    fit = fit_hull(head, part, states, [outline(truth, state, SIZE) for state in states])
+    assert fit.before > 0.1
+    assert fit.after < 0.025
+
+
+def test_the_body_moves_without_tearing_off_the_neck(arrays: dict[str, NDArray[Any]]) -> None:
+    part = deformable(arrays)
+    moved = with_body_moved(part, np.array([-0.3, -2.0, 1.0, 1.0, 1.0, 1.0]))
+    distance = np.linalg.norm(moved - part.verts, axis=1)
+    assert distance[part.below_collar < 0].max() == 0
+    assert distance[part.below_collar < 0.01].max() < 0.01
+    assert distance.max() > 0.1

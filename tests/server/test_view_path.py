@@ -1,0 +1,73 @@
+"""The way of a view through the code, with the shipped avatar: what an engineer must read."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import httpx2
+import pytest
+
+from server.app import build_pool
+from server.pool.cache_slots import CacheSlots
+from server.settings import Settings
+from tests.server.conftest import serving
+from tests.server.transport.webrtc.test_peer import Viewer
+from tests.server.view_path import files_of, traced
+
+MOST_FILES = 44
+"""Files of server/ and models/; lower it when the way gets shorter."""
+VIEWS = 5
+STEP_M = 0.004
+"""Of the eye, from view to view."""
+READY_S = 100.0
+"""A first start compiles its kernels."""
+
+
+class Watcher(Viewer):
+    """Receives packets and events, and decodes nothing."""
+
+    async def _receive(self) -> None:
+        """Leave the images in the receiver, which keeps few."""
+
+
+async def _frames_of_views(watcher: Watcher) -> list[int]:
+    """Send views one after the other; return the RTP timestamps of the frames that show them."""
+    timestamps = []
+    for seq in range(1, VIEWS + 1):
+        watcher.send_view(seq, seq * STEP_M)
+        await watcher.until(partial(_has_seen, watcher, seq))
+        timestamps.append(_timestamps_of(watcher, seq)[0])
+    return timestamps
+
+
+def _has_seen(watcher: Watcher, view_seq: int) -> bool:
+    return bool(_timestamps_of(watcher, view_seq))
+
+
+def _timestamps_of(watcher: Watcher, view_seq: int) -> list[int]:
+    frames = watcher.of_type("frame")
+    return [frame["rtp_timestamp"] for frame in frames if frame["view_seq"] == view_seq]
+
+
+@pytest.mark.slow
+async def test_a_view_passes_through_few_files_on_its_way_to_a_packet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = Settings(port=0, workers=1, device="cpu", demo=False, max_sessions=1)
+    with traced(monkeypatch) as path, serving(settings, build_pool, READY_S) as served:
+        async with httpx2.AsyncClient(base_url=served.url, timeout=10) as client:
+            await client.post("/v1/streams", json={"id": "me"})
+            watcher = Watcher(client, "video/H264")
+            assert (await watcher.join("me")).status_code == 201
+            try:
+                await watcher.until(lambda: len(watcher.of_type("frame")) > 1)
+                # Full renders leave the way of a view here, so none is requested from now on.
+                monkeypatch.setattr(CacheSlots, "request", lambda *_: None)
+                shown = await _frames_of_views(watcher)
+            finally:
+                await watcher.leave()
+    # What runs for each view; other tasks of the event loop run during some of them only.
+    found = files_of(frozenset.intersection(*(path.by_timestamp[at] for at in shown)))
+    for file, functions in found.items():
+        print(f"{file}: {', '.join(functions)}")  # noqa: T201
+    assert len(found) <= MOST_FILES, "\n".join(found)

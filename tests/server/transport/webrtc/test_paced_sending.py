@@ -1,0 +1,157 @@
+"""A viewer's reports move the bitrate of its video, whatever they contain."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+from aiortc.rtp import RTCP_PSFB_PLI, RtcpPsfbPacket, RtpPacket
+
+from server.transport.webrtc.aiortc_internals.transport_feedback import enable_transport_numbers
+from tests.server.transport.webrtc.congestion.reports import report_of, rtcp
+from tests.server.transport.webrtc.test_peer import Viewer, client
+
+__all__ = ["client"]
+_REPORT_S = 0.06
+
+
+class ReportingViewer(Viewer):
+    """A viewer that reports on all packets, as a browser does.
+
+    Args:
+        http: Reaches the server.
+        delay_s: Added to the arrival of each packet, by how many have arrived.
+    """
+
+    def __init__(self, http: httpx2.AsyncClient, delay_s: Callable[[int], float]) -> None:
+        enable_transport_numbers()
+        super().__init__(http)
+        self._delay_s = delay_s
+        self._arrived: dict[int, float] = {}
+        self._reporting: asyncio.Task[None] | None = None
+
+    async def join(self, stream: str) -> httpx2.Response:
+        create_offer = self.connection.createOffer
+
+        async def with_reports() -> Any:
+            offer = await create_offer()
+            offer.sdp = _with_reports(offer.sdp)
+            return offer
+
+        self.connection.createOffer = with_reports  # type: ignore[method-assign]
+        response = await super().join(stream)
+        self._reporting = asyncio.create_task(self._report())
+        return response
+
+    async def leave(self) -> None:
+        if self._reporting is not None:
+            self._reporting.cancel()
+        await super().leave()
+
+    async def send_rtcp(self, data: bytes) -> None:
+        await self.receiver.transport._send_rtp(data)
+
+    def numbers(self) -> list[int]:
+        return [packet.extensions.transport_sequence_number or 0 for packet in self.packets]
+
+    async def _report(self) -> None:
+        loop, seen = asyncio.get_running_loop(), 0
+        while True:
+            await asyncio.sleep(_REPORT_S)
+            fresh: list[RtpPacket] = self.packets[seen:]
+            if not fresh:
+                continue
+            numbers = [packet.extensions.transport_sequence_number for packet in fresh]
+            if numbers[0] is None:
+                continue
+            arrivals: list[float | None] = [
+                loop.time() + self._delay_s(seen + i) for i in range(len(fresh))
+            ]
+            seen += len(fresh)
+            await self.send_rtcp(rtcp(report_of(numbers[0], arrivals)))
+
+
+def _with_reports(sdp: str) -> str:
+    lines = []
+    for line in sdp.splitlines():
+        lines.append(line)
+        if line.startswith("a=rtpmap:") and "H264" in line:
+            number = line.removeprefix("a=rtpmap:").partition(" ")[0]
+            lines.append(f"a=rtcp-fb:{number} transport-cc")
+    return "\r\n".join(lines) + "\r\n"
+
+
+@asynccontextmanager
+async def reporting(
+    client: httpx2.AsyncClient, stream: str, delay_s: Callable[[int], float]
+) -> AsyncIterator[ReportingViewer]:
+    viewer = ReportingViewer(client, delay_s)
+    try:
+        await viewer.watch(stream)
+        yield viewer
+    finally:
+        await viewer.leave()
+
+
+async def look_around(viewer: Viewer, seconds: float) -> None:
+    for seq in range(1, round(seconds * 50)):
+        viewer.send_view(seq, eye_x=seq % 40 / 50)
+        await asyncio.sleep(0.02)
+
+
+async def target_kbps(client: httpx2.AsyncClient, viewer: Viewer) -> int:
+    target: int = (await client.get(viewer.address)).json()["target_kbps"]
+    return target
+
+
+async def test_packets_are_numbered_without_gaps(client: httpx2.AsyncClient, stream: str) -> None:
+    async with reporting(client, stream, lambda _: 0.0) as viewer:
+        await look_around(viewer, 0.5)
+        numbers = viewer.numbers()
+    assert "transport-cc" in viewer.answer
+    assert len(numbers) > 10
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+async def test_delays_that_grow_lower_the_target(client: httpx2.AsyncClient, stream: str) -> None:
+    async with reporting(client, stream, lambda count: count * 0.02) as viewer:
+        before = await target_kbps(client, viewer)
+        await look_around(viewer, 1.5)
+        after = await target_kbps(client, viewer)
+    assert before > 300
+    assert after < 0.7 * before
+
+
+async def test_delays_that_do_not_grow_leave_the_target(
+    client: httpx2.AsyncClient, stream: str
+) -> None:
+    async with reporting(client, stream, lambda _: 0.05) as viewer:
+        before = await target_kbps(client, viewer)
+        await look_around(viewer, 1.0)
+        assert await target_kbps(client, viewer) > 0.8 * before
+
+
+async def test_malformed_reports_end_nothing_and_count_for_nothing(
+    client: httpx2.AsyncClient, stream: str
+) -> None:
+    dice = random.Random(4)
+    async with reporting(client, stream, lambda _: 0.0) as viewer:
+        before = await target_kbps(client, viewer)
+        for _ in range(300):
+            await viewer.send_rtcp(rtcp(dice.randbytes(dice.randrange(1, 60))))
+        await look_around(viewer, 0.3)
+        assert (await client.get(viewer.address)).json()["state"] == "running"
+        assert await target_kbps(client, viewer) > 0.8 * before
+
+
+async def test_what_comes_with_a_report_is_handled(client: httpx2.AsyncClient, stream: str) -> None:
+    async with reporting(client, stream, lambda _: 0.0) as viewer:
+        await look_around(viewer, 0.3)
+        before = len(viewer.key_frames)
+        pli = RtcpPsfbPacket(RTCP_PSFB_PLI, ssrc=1, media_ssrc=viewer.packets[-1].ssrc)
+        await viewer.send_rtcp(rtcp(report_of(0, [1.0])) + bytes(pli))
+        await viewer.until(lambda: len(viewer.key_frames) > before)
