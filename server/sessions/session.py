@@ -339,21 +339,22 @@ class Session:
         """Warp the newest cache to the newest inputs.
 
         Returns:
-            The frame; None if the renderer refuses the state, or its device was replaced.
+            The frame; None if the renderer refuses the state, its device was replaced, or the
+            caches were left meanwhile.
         """
         requested_at, changed_at = time.monotonic(), self._changed_at
         inputs = self._viewer_state.sample()
         # Before `slots` is read, because a split or a join changes which caches the frame is warped
         # from.
         self._update_membership(inputs.state)
-        slots = self.slots
+        slots, sequence = self.slots, self._membership.sequence
 
         def sample() -> FrameInputs:
             nonlocal inputs  # a failure is reported for the inputs sampled last
             inputs = self._viewer_state.sample()
             return inputs
 
-        self._warping = self._pool.submit_warp(slots, self._membership.sequence, sample)
+        self._warping = self._pool.submit_warp(slots, sequence, sample)
         self._request_refresh()  # concurrently with the warp
         try:
             frame = await self._warping
@@ -363,7 +364,10 @@ class Session:
         finally:
             self._warping = None
         if frame is None:
-            await self._wait_for_device(slots)
+            # Otherwise a transition has ended while the warp was queued, and nobody else used its
+            # caches: the next frame is warped from others.
+            if self.closed or (slots, sequence) == (self.slots, self._membership.sequence):
+                await self._wait_for_device(slots)
             return None
         self._complete(frame, requested_at, changed_at)
         self._displayed = frame.inputs.revision, slots.id, frame.cache.generation

@@ -254,6 +254,29 @@ async def test_after_either_viewer_leaves_the_other_keeps_its_frames(first: int)
         await frames_until_open(server, 1, [left])
 
 
+async def test_a_viewer_whose_shared_caches_close_before_its_queued_warp_keeps_its_video() -> None:
+    async with running_server(FakeEngineFactory(warp_s=0.3, refresh_s=0.1)) as server:
+        stays, leaves, other = [await server.open() for _ in range(3)]
+        other.set_view(view(1, x=-0.5))
+        await asyncio.gather(*(session.next_frame() for session in (stays, leaves, other)))
+        await on_its_own(other, stays)
+        other.set_view(view(2, x=-0.6))
+        busy = asyncio.create_task(other.next_frame())  # the next warp waits for this one
+        await asyncio.sleep(0.02)
+        leaves.set_view(view(1, x=0.5))
+        shown = asyncio.create_task(leaves.next_frame())
+        await asyncio.sleep(0.02)
+        shared = stays.slots
+        assert leaves.slots is shared
+        await server.sessions.close(stays.id)
+        assert not shared.closed
+        async with asyncio.timeout(20):
+            frame = await shown
+        assert shared.closed
+        assert decode_image(frame.rgb).eye_x == pytest.approx(0.5, abs=STEP)
+        await busy
+
+
 async def test_each_frame_of_a_crossfade_is_warped_anew() -> None:
     async with running_server(FakeEngineFactory(fade_s=1.0)) as server:
         session = await server.open()
