@@ -32,7 +32,7 @@ def _limit_bytes(transport: RTCDtlsTransport) -> None:
             rate.charge(len(data))
             await handle(data)
 
-    transport._handle_rtcp_data = limited  # type: ignore[method-assign]
+    transport._handle_rtcp_data = limited  # type: ignore[method-assign]  # of this object only
 
 
 def _limit_retransmissions(sender: RTCRtpSender) -> None:
@@ -43,4 +43,4 @@ def _limit_retransmissions(sender: RTCRtpSender) -> None:
         if rate.take():
             await retransmit(sequence_number)
 
-    sender._retransmit = limited  # type: ignore[method-assign]
+    sender._retransmit = limited  # type: ignore[method-assign]  # of this object only

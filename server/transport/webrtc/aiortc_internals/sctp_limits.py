@@ -63,8 +63,8 @@ def _limit_packets(sctp: RTCSctpTransport) -> None:
         elif all(_fits(sctp, chunk)):
             await receive(chunk)
 
-    sctp._handle_data = limited  # type: ignore[method-assign]
-    sctp._receive_chunk = limited_chunk  # type: ignore[method-assign]
+    sctp._handle_data = limited  # type: ignore[method-assign]  # of this object only
+    sctp._receive_chunk = limited_chunk  # type: ignore[method-assign]  # of this object only
 
 
 def _fits(sctp: RTCSctpTransport, chunk: Chunk) -> Iterator[bool]:
@@ -101,4 +101,4 @@ def _limit_channels(sctp: RTCSctpTransport) -> None:
         except (AssertionError, StructError, UnicodeDecodeError) as exc:
             logger.info("ignored a malformed data channel message: %s", exc)
 
-    sctp._data_channel_receive = limited  # type: ignore[method-assign]
+    sctp._data_channel_receive = limited  # type: ignore[method-assign]  # of this object only
