@@ -10,7 +10,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 SERIAL = (
     "tests/browser/test_congestion.py",
+    "tests/browser/test_queue.py",
     "tests/browser/test_stages.py",
+    "tests/browser/test_viewer.py",
     "tests/scripts/test_soak.py",
     "tests/server/cluster/test_ray_cluster.py",
     "tests/server/network/test_bad_wire.py",
@@ -24,9 +26,7 @@ SERIAL = (
 
 LONGEST = (
     "tests/models/runtime/",
-    "tests/browser/test_queue.py",
     "tests/browser/test_networks.py",
-    "tests/browser/test_viewer.py",
     "tests/scripts/test_m",
     "tests/scripts/test_importing",
     "tests/browser/",

@@ -141,7 +141,7 @@ def test_a_worker_that_is_away_is_named_while_others_render() -> None:
 
 async def test_a_lost_gpu_takes_its_viewers_with_it_and_no_others() -> None:
     factory = FakeEngineFactory(device_names=("cuda:0", "cuda:1"), rebuilds=False)
-    settings = Settings(port=0, workers=1, demo=False, max_sessions=8)
+    settings = Settings(port=0, workers=1, demo=False, max_sessions=8, warp_in="thread")
     with serving(settings, of_engines(factory)) as served:
         pool, sessions = served.app.state.pool, served.app.state.sessions
         async with AsyncExitStack() as stack:

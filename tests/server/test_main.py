@@ -180,8 +180,8 @@ def test_json_logs_have_one_object_per_line_with_the_ids_it_concerns() -> None:
     assert (ready["worker"], ready["level"]) == ("cpu-0", "info")
 
 
-def test_a_server_whose_only_gpu_is_lost_ends_so_that_another_process_can_use_it() -> None:
-    with running(PROGRAM_THAT_LOSES_ITS_GPU) as program:
+def test_a_server_that_warps_and_loses_its_only_gpu_ends_so_that_another_can_use_it() -> None:
+    with running(PROGRAM_THAT_LOSES_ITS_GPU, "--warp-in", "thread") as program:
         program.process.send_signal(signal.SIGUSR1)
         assert httpx2.get(f"{program.url}/metrics").status_code == 200  # asks for its memory
         _, complaints = program.process.communicate(timeout=20)

@@ -71,7 +71,9 @@ def test_a_device_that_was_not_timed_counts_as_the_slowest_one() -> None:
 
 async def test_the_session_limit_shrinks_with_a_lost_device_and_grows_again() -> None:
     factory = FakeEngineFactory(device_names=("cuda:0", "cuda:1"), warp_s=0.02, rebuilds=False)
-    pool = RenderPool(PoolSettings(workers=1, timeouts=Timeouts(backoff_s=0.05)), factory)
+    timeouts = Timeouts(backoff_s=0.05)
+    settings = PoolSettings(workers=1, warp_in="thread", timeouts=timeouts)
+    pool = RenderPool(settings, factory)
     await pool.start()
     admission = Admission()
     try:

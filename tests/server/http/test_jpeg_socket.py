@@ -147,7 +147,7 @@ def closed(viewer: JpegViewer) -> tuple[int, str]:
 def test_a_deleted_stream_ends_it(viewer: JpegViewer, http: httpx2.Client, stream: str) -> None:
     viewer.take()
     http.delete(f"/v1/streams/{stream}")
-    assert closed(viewer) == (4410, "the session has ended")
+    assert closed(viewer) == (4410, "the stream was deleted")
 
 
 def test_a_viewer_that_never_acknowledges_a_frame_is_disconnected(viewer: JpegViewer) -> None:
