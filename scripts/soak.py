@@ -73,17 +73,19 @@ def main(options: Options) -> int:
     ):
         result = asyncio.run(_soak(options, address, pid))
     print(json.dumps(result))
-    return 1 if result["failed"] else 0
+    return 1 if result["failures"] else 0
 
 
 async def _soak(options: Options, address: str, pid: int) -> dict[str, Any]:
     began = time.monotonic()
-    done = failed = faults = 0
+    done = faults = 0
+    failures: list[str] = []
     early: dict[str, int] | None = None
     reports: list[dict[str, int]] = []
     async with httpx2.AsyncClient(base_url=address, timeout=30) as http:
         while done < options.cycles and time.monotonic() - began < options.limit_s:
-            failed += not await _visit(http, done)
+            if failure := await _visit(http, done):
+                failures.append(f"viewer {done}: {failure}")
             done += 1
             if options.faults_every and done % options.faults_every == 0:
                 faults += 1
@@ -100,7 +102,7 @@ async def _soak(options: Options, address: str, pid: int) -> dict[str, Any]:
         sessions = (await http.get("/v1/sessions")).json()
     return {
         "cycles": done,
-        "failed": failed,
+        "failures": failures,
         "faults": faults,
         "seconds": round(time.monotonic() - began),
         "sessions_left": len(sessions),
@@ -116,11 +118,11 @@ async def _rest_and_look(pid: int) -> dict[str, int]:
     return _resource_use(pid)
 
 
-async def _visit(http: httpx2.AsyncClient, number: int) -> bool:
+async def _visit(http: httpx2.AsyncClient, number: int) -> str | None:
     """Connect, wait for a frame and disconnect, as the viewer of this number does.
 
     Returns:
-        Whether a frame was received, or none was waited for.
+        Why no frame was received; None if one was, or none was waited for.
     """
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     video = connection.addTransceiver("video", direction="recvonly")
@@ -128,25 +130,38 @@ async def _visit(http: httpx2.AsyncClient, number: int) -> bool:
     session = ""
     try:
         await connection.setLocalDescription(await connection.createOffer())
-        answer = await http.post(
-            "/v1/streams/demo/whep",
-            content=connection.localDescription.sdp,
-            headers={"Content-Type": "application/sdp"},
-        )
+        answer = await _offer(http, connection.localDescription.sdp)
         if answer.status_code != 201:
-            return False
+            return f"status {answer.status_code}: {answer.text}"
         session = answer.headers["location"]
         await connection.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
         if number % _LEAVE_EARLY_EVERY != 1:
             await asyncio.wait_for(video.receiver.track.recv(), _FIRST_FRAME_S)
-        return True
-    except (TimeoutError, MediaStreamError):
-        return False
+        return None
+    except TimeoutError:
+        return f"no frame within {_FIRST_FRAME_S:g} s"
+    except MediaStreamError:
+        return "the video has ended"
     finally:
         keepalive.cancel()
         if session and number % _ABANDON_EVERY != 0:
             await http.delete(session)
         await connection.close()
+
+
+async def _offer(http: httpx2.AsyncClient, sdp: str) -> httpx2.Response:
+    """Post an offer as the page does: again while the server says when to try again.
+
+    It does for a moment after a worker has been killed twice in a row.
+    """
+    headers = {"Content-Type": "application/sdp"}
+    deadline = time.monotonic() + _FIRST_FRAME_S
+    while True:
+        answer = await http.post("/v1/streams/demo/whep", content=sdp, headers=headers)
+        pause_s = float(answer.headers.get("Retry-After", "inf"))
+        if answer.status_code != 503 or time.monotonic() + pause_s > deadline:
+            return answer
+        await asyncio.sleep(pause_s)
 
 
 async def _keep_alive(channel: RTCDataChannel) -> None:

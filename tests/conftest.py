@@ -26,13 +26,14 @@ SERIAL = (
 
 LONGEST = (
     "tests/models/runtime/",
-    "tests/browser/test_networks.py",
-    "tests/scripts/test_m",
-    "tests/scripts/test_importing",
+    "tests/models/studio/",
     "tests/browser/",
+    "tests/scripts/test_importing",
+    "tests/scripts/test_m",
     "tests/server/cluster/",
 )
-"""Paths of the tests that take longest. They start first, so that both cores end together."""
+"""Paths of the tests that take longest. They start first, so that both cores end together; before
+all others those that compile the kernels, for which a program that a test starts has no time."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

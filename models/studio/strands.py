@@ -93,9 +93,10 @@ def anchor_frames(verts: Floats, faces: NDArray[np.int32], anchors: NDArray[np.i
         n = 1 / sqrt(max(nx * nx + ny * ny + nz * nz, 1e-24))
         u = 1 / sqrt(max(ux * ux + uy * uy + uz * uz, 1e-24))
         nx, ny, nz, ux, uy, uz = nx * n, ny * n, nz * n, ux * u, uy * u, uz * u
-        frames[i, 0] = np.array([ux, ny * uz - nz * uy, nx])
-        frames[i, 1] = np.array([uy, nz * ux - nx * uz, ny])
-        frames[i, 2] = np.array([uz, nx * uy - ny * ux, nz])
+        # One by one: numba compiles the assignment of a row for 2 s longer.
+        frames[i, 0, 0], frames[i, 0, 1], frames[i, 0, 2] = ux, ny * uz - nz * uy, nx
+        frames[i, 1, 0], frames[i, 1, 1], frames[i, 1, 2] = uy, nz * ux - nx * uz, ny
+        frames[i, 2, 0], frames[i, 2, 1], frames[i, 2, 2] = uz, nx * uy - ny * ux, nz
     return frames
 
 
