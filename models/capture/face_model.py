@@ -6,7 +6,7 @@ turns of an eye.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -38,12 +38,6 @@ class FaceModel:
         points: Floats = self.average + self.shapes @ identity.shapes
         points[:FACE_POINTS] += identity.offsets
         return points
-
-    def with_expressions(self, deltas: Floats) -> FaceModel:
-        """Return the model with (468, 3, E) added to the expressions of the skin."""
-        changed = self.expressions.copy()
-        changed[:FACE_POINTS] += deltas
-        return replace(self, expressions=changed)
 
 
 @dataclass(frozen=True)

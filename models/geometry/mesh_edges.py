@@ -23,7 +23,7 @@ class MeshEdges(NamedTuple):
     """(E, 2) triangles that contain the edge from its first vertex to its second; F, the number of
     triangles, where there are fewer than two."""
     against: Integers
-    """(E, 2) triangles that contain it in the opposite direction, likewise."""
+    """(E, 2) triangles that contain it in the opposite direction; F where there are fewer."""
 
 
 def find_mesh_edges(faces: Integers) -> MeshEdges:

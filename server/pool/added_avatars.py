@@ -59,11 +59,6 @@ class AddedAvatars:
     def __init__(self) -> None:
         self._avatars: dict[str, AddedAvatar] = {}
 
-    @property
-    def infos(self) -> tuple[AvatarInfo, ...]:
-        """The descriptions of all."""
-        return tuple(added.info for added in self._avatars.values())
-
     def __contains__(self, avatar_id: str) -> bool:
         return avatar_id in self._avatars
 

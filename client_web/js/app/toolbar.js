@@ -7,7 +7,7 @@ import { NO_WEBGL_TEXT } from "../panels/texts.js";
  * @typedef {object} Actions
  * @property {() => void} resetView
  * @property {() => void} followEyes switches the head-tracked view on or off
- * @property {() => void} followTilt likewise, the view that follows how the phone is held
+ * @property {() => void} followTilt switches the view that follows the tilt of a phone on or off
  * @property {() => void} release
  * @property {() => void} mute switches the sound, or one's own microphone on a page that publishes
  * @property {() => void} saveFrames

@@ -74,10 +74,6 @@ class BandwidthEstimate:
         """Whether there was congestion in the last seconds."""
         return now - max(self._decreased_at, self._lost_at) < _RECENT_S
 
-    def decreased_s_ago(self, now: float) -> float:
-        """Return the seconds since the last decrease; infinite if there was none."""
-        return now - max(self._decreased_at, self._lost_at)
-
     def update(self, state: NetworkState, now: float) -> None:
         """Take the next report into account."""
         passed_s = 0.0 if self._updated_at is None else now - self._updated_at
