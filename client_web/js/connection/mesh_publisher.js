@@ -1,6 +1,7 @@
 // Sends mesh frames to a stream over a WebSocket.
 
 import { access } from "./access.js";
+import { findHost } from "./host.js";
 import { parseJson } from "./messages.js";
 import { Trouble } from "./trouble.js";
 
@@ -32,7 +33,8 @@ const OPEN_TIMEOUT_MS = 10_000;
  * @throws {Trouble} if the server cannot be reached or refuses
  */
 export async function openMeshPublisher(base, stream, { onEnd, onRefused }) {
-  const address = new URL(`v1/streams/${encodeURIComponent(stream)}/frames`, base);
+  const { address } = await findHost(base, `v1/streams/${encodeURIComponent(stream)}`);
+  address.pathname += "/frames";
   address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
   const socket = new WebSocket(address, access.subprotocols(address));
   socket.onmessage = ({ data }) => {
