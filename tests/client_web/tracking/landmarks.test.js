@@ -34,12 +34,13 @@ test("without WebGL 2 the tracker says so before it loads anything", async () =>
 });
 
 test("the context that was asked for is given back, and the tracker is loaded", async () => {
-  let lost = 0;
-  canvases({ getExtension: () => ({ loseContext: () => void (lost += 1) }) });
+  const asked = [];
+  const lost = { loseContext: () => asked.push("lost") };
+  canvases({ getExtension: (name) => asked.push(name) && lost });
   const bundle = {
     FilesetResolver: { forVisionTasks: async (folder, asModule) => [folder, asModule] },
     FaceLandmarker: { createFromOptions: async (files) => files },
   };
   assert.deepEqual(await load(bundle, "files", true), ["files/wasm", true]);
-  assert.equal(lost, 1);
+  assert.deepEqual(asked, ["WEBGL_lose_context", "lost"]);
 });
