@@ -6,7 +6,7 @@ import { parseJson } from "./messages.js";
 import { Trouble } from "./trouble.js";
 
 const OPEN = 1; // `WebSocket.OPEN`
-const MAX_BUFFERED_BYTES = 1500; // ten frames: what waits behind them would arrive too old
+const MOST_WAITING_BYTES = 135; // one frame
 const CLOSE_CODE_BASE = 4000; // the server closes with this plus the HTTP status it would answer
 const OPEN_TIMEOUT_MS = 10_000;
 
@@ -53,7 +53,7 @@ export async function openMeshPublisher(base, stream, { onEnd, onRefused }) {
   return {
     close,
     send: (message) => {
-      if (socket.readyState !== OPEN || socket.bufferedAmount > MAX_BUFFERED_BYTES) return false;
+      if (socket.readyState !== OPEN || socket.bufferedAmount > MOST_WAITING_BYTES) return false;
       socket.send(message);
       return true;
     },
