@@ -59,7 +59,8 @@ test("faces of a call carry capture times of the clock of the voice: since 1970"
     new DataView(socket.sent[0]).getFloat64(9, true),
     performance.timeOrigin + FRAME.capturedAt_ms,
   );
-  assert.equal(publisher.captured[0][1], FRAME.capturedAt_ms);
+  const [face] = publisher.sentFaces.values();
+  assert.deepEqual(face, { captured_ms: FRAME.capturedAt_ms, sent_ms: 2131 });
   publisher.close();
   assert.ok(socket.closed);
 });
