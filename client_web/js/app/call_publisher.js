@@ -24,7 +24,8 @@ export class CallPublisher {
   #driver = new FaceDriver();
   /** @type {FacePublisher | null} */ #faces = null;
   /** @type {PublisherConnection | null} */ #connection = null;
-  /** @type {Map<number, {captured_ms: number, sent_ms: number}>} by `seq` */ #sentFaces = new Map();
+  /** @type {Map<number, {captured_ms: number, sent_ms: number}>} by `seq` */
+  #sentFaces = new Map();
 
   /** The stream that is published. @type {string | null} */
   stream = null;
