@@ -49,13 +49,15 @@ class MeshState:
         )
 
     def _same_face(self, other: MeshState) -> bool:
-        # The largest array last: of a face that moves, the small ones differ already.
+        if self.vertices is None or other.vertices is None:
+            same = self.vertices is other.vertices
+        else:
+            same = np.array_equal(self.vertices, other.vertices)
         return (
-            np.array_equal(self.head_rotation, other.head_rotation)
+            same
+            and np.array_equal(self.head_rotation, other.head_rotation)
             and np.array_equal(self.head_translation, other.head_translation)
             and np.array_equal(self.expression, other.expression)
-            and (self.vertices is None) == (other.vertices is None)
-            and (other.vertices is None or np.array_equal(self.vertices, other.vertices))
         )
 
 
