@@ -12,6 +12,7 @@
     .venv/bin/python scripts/benchmark.py devices
     .venv/bin/python scripts/benchmark.py voice
     .venv/bin/python scripts/benchmark.py call
+    .venv/bin/python scripts/benchmark.py sharpness
 
 `latency` starts a server, opens its page in headless Chromium, moves the view in three ways one
 after the other, and reads the page's statistics. `pose_to_photon_ms` is the time from sampling a
@@ -27,8 +28,9 @@ the display of the avatar's. `voice` publishes a fake microphone too, whose beep
 of the jaw, and measures at a viewer how far they are apart when they are heard and seen; viewers
 with and without the voice alternate, so that their video latencies can be compared. `call` lets two
 pages meet in a call, both with camera and voice, and measures both ways. `devices` starts a host
-for each of up to eight fake devices behind a router, with real viewers, and loses one. Each
-benchmark ends with one line of JSON.
+for each of up to eight fake devices behind a router, with real viewers, and loses one. `sharpness`
+compares still faces, as video and as refined stills, with the studio's image at the size of a
+screen. Each benchmark ends with one line of JSON.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ from scripts.benchmarking.models import Models, models
 from scripts.benchmarking.pool import Pool, pool
 from scripts.benchmarking.rasterizer import Rasterizer, rasterizers
 from scripts.benchmarking.reprojection import Reprojection, reprojection
+from scripts.benchmarking.sharpness import Sharpness, sharpness
 from scripts.benchmarking.voice import Voice, voice
 
 Subcommand = (
@@ -64,6 +67,7 @@ Subcommand = (
     | Voice
     | Call
     | Devices
+    | Sharpness
 )
 
 
@@ -90,6 +94,8 @@ def main(command: Subcommand) -> None:
             result = camera(command)
         case Devices():
             result = devices(command)
+        case Sharpness():
+            result = sharpness(command)
         case Voice():
             result = voice(command)
         case Call():
@@ -109,7 +115,8 @@ Command = Annotated[
     | Annotated[Camera, tyro.conf.subcommand("camera")]
     | Annotated[Voice, tyro.conf.subcommand("voice")]
     | Annotated[Call, tyro.conf.subcommand("call")]
-    | Annotated[Devices, tyro.conf.subcommand("devices")],
+    | Annotated[Devices, tyro.conf.subcommand("devices")]
+    | Annotated[Sharpness, tyro.conf.subcommand("sharpness")],
     tyro.conf.OmitSubcommandPrefixes,
 ]
 

@@ -169,7 +169,7 @@ def _measure(
 
 
 def _summary(rows: list[list[float]]) -> dict[str, Any]:
-    outline, outline_moving, inner, inner_moving, quality = np.mean(rows, axis=0)
+    outline, outline_moving, inner, inner_moving, quality = np.mean(rows, axis=0).tolist()
     return {
         "outlines_px": {"still": round(outline, 3), "moving": round(outline_moving, 3)},
         "inner_edges_px": {"still": round(inner, 3), "moving": round(inner_moving, 3)},

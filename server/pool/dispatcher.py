@@ -76,14 +76,14 @@ class Dispatcher:
             if worker.free and self.open:
                 self._assign_next(worker)
 
-    async def render(self, job: RenderJob) -> RgbImage:
-        """Render a single image; see `RenderPool.render`.
+    async def render(self, job: RenderJob, spare: bool = False) -> RgbImage:
+        """Render a single image; see `RenderPool.render` and `RenderPool.render_spare`.
 
         Raises:
             PoolBusyError: If too many images are pending, or the image was not done in time.
             RenderError: If the image cannot be rendered.
         """
-        render = PendingRender(job, asyncio.get_running_loop().create_future())
+        render = PendingRender(job, asyncio.get_running_loop().create_future(), spare)
         self._scheduler.queue_render(render)
         self.dispatch()
         try:

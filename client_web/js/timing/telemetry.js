@@ -62,6 +62,13 @@ export class Telemetry {
    */
   onFace = () => {};
 
+  /**
+   * Called for each displayed frame once its event has arrived.
+   *
+   * @type {(frame: DisplayedFrame) => void}
+   */
+  onDisplayed = () => {};
+
   /** One record per frame. What is sent must be recorded here. */
   journal = new FrameJournal((frame, skipped) => this.#measure(frame, skipped));
 
@@ -205,6 +212,7 @@ export class Telemetry {
     const { event, displayed_at_ms, origin } = frame;
     this.transit.displayed(frame, skipped);
     this.#tellFace(frame);
+    this.onDisplayed(frame);
     const latency_ms = origin ? displayed_at_ms - origin.moved_at_ms : null;
     if (origin && latency_ms !== null) {
       this.#poseToPhoton.add(latency_ms, displayed_at_ms);
