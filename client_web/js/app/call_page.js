@@ -258,7 +258,7 @@ export class CallPage {
 
   #publisherEvents() {
     return {
-      onTrouble: () => {}, // the connection to the call tells the same
+      onTrouble: () => {}, // the connection to the call reports the same
       onVoice: (/** @type {Trouble | null} */ trouble) =>
         this.#voicePanel.tell(trouble && describeVoiceTrouble(trouble)),
       onRefused: (/** @type {string} */ detail) =>

@@ -78,6 +78,11 @@ export class WebRtcSession {
     this.#startChecks();
   }
 
+  /** @returns {URL | null} where the session is on the server; null before the answer */
+  get address() {
+    return this.#address;
+  }
+
   /** @returns {string | null} the session's id on the server */
   get id() {
     return this.#address?.pathname.split("/").at(-1) ?? null;

@@ -1,4 +1,4 @@
-// Tracks the face in a video: frames of the camera in, faces out. Knows no avatar and no server.
+// Tracks the face in a video: frames of the camera in, faces out. Independent of avatar and server.
 
 import { CameraFrames } from "./camera_frames.js";
 import { startDetector } from "./detectors.js";

@@ -35,7 +35,7 @@ costs 50 ms to parse, and needs no credentials."""
 
 
 class LimitedStunProtocol(StunProtocol):
-    """A UDP port that whoever finds it can send to."""
+    """A UDP port that anyone can send to."""
 
     _waiting: WaitingDatagrams | None = None
 
