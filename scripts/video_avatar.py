@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from models.avatar.folder import SHIPPED
 from models.capture.clip import Clip, open_clip
-from models.capture.errors import VideoError
+from models.capture.errors import VideoError, WeakVideoError
 from models.capture.fitting import FittingStages
 from models.capture.imaging import ImagingStages
 from models.capture.stages import Advance, Stage, StageRunner
@@ -142,6 +142,8 @@ def make(arguments: VideoArguments) -> int:
             _run(arguments, report)
     except VideoError as error:
         report.write({"error": str(error)})
+        if isinstance(error, WeakVideoError) and arguments.progress == "bar":
+            print("--anyway goes on with this video.", file=sys.stderr)
         return UNUSABLE
     except (install_tracker.InstallError, OSError, ValueError) as error:
         report.write({"error": str(error)})

@@ -212,7 +212,7 @@ class Settings(AccessSettings):
     call_grace_s: float = Field(
         default=20.0,
         ge=0,
-        description="seconds that a call keeps the seat of somebody whose connection was lost",
+        description="seconds that a call keeps the seat of a participant whose connection was lost",
     )
     recordings: Path | None = Field(
         default=None, description="folder for recordings of streams; default: none can be made"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.capture.clip import Clip
-from models.capture.errors import VideoError
+from models.capture.errors import VideoError, WeakVideoError
 from models.capture.tracker import FaceTracker, Track
 from models.contract.images import RgbImage
 
@@ -48,6 +48,10 @@ _MOST_MISSING = 2
 _THUMBNAIL = (32, 24)
 _CUT_LEVELS, _CUT_RATIO = 12.0, 8.0
 """A cut changes the thumbnail by more than this many levels, and than this times the usual."""
+_JUMP = 0.15
+"""A cut within one scene moves the face in one frame by this much of its width more than in the two
+frames before and after. Fast motion lasts for several frames: 0.12 in the clip of the tests."""
+_JUMP_AROUND = 2
 
 
 Severity = Literal["note", "weak", "useless"]
@@ -216,6 +220,19 @@ def find_cuts(thumbnails: Sequence[NDArray[np.uint8]]) -> list[int]:
     return [int(frame) + 1 for frame in np.nonzero(change > limit)[0]]
 
 
+def find_jumps(track: Track) -> list[int]:
+    """Return the frames in which the face is suddenly elsewhere: cuts between similar images."""
+    if not track.found.any():
+        return []
+    moved = np.linalg.norm(np.diff(track.landmarks, axis=0), axis=2).mean(axis=1)
+    # A face that is lost and found again is no jump.
+    moved = np.nan_to_num(moved) / max(float(np.median(track.face_widths())), 1.0)
+    around = np.pad(moved, _JUMP_AROUND)
+    others = [d for d in range(2 * _JUMP_AROUND + 1) if d != _JUMP_AROUND]
+    usual = np.max([around[d : d + len(moved)] for d in others], axis=0)
+    return [int(frame) + 1 for frame in np.nonzero(moved - usual > _JUMP)[0]]
+
+
 def judge_track(
     track: Track, names: Sequence[str], fps: float, cuts: Sequence[int]
 ) -> list[Finding]:
@@ -241,13 +258,20 @@ def judge_track(
         )
     missing = missing_expressions(track, names)
     if missing:
-        findings.append(
-            Finding(
-                f"The face never seems to {', '.join(missing)}: the avatar will guess these.",
-                "weak" if len(missing) > _MOST_MISSING else "note",
-            )
-        )
+        findings.append(_guessed(missing))
     return findings
+
+
+def _guessed(missing: Sequence[str]) -> Finding:
+    """Return what to say about expressions that a video does not show."""
+    never = f"The face never seems to {', '.join(missing)}"
+    if len(missing) <= _MOST_MISSING:
+        return Finding(f"{never}: the avatar will guess these.", "note")
+    return Finding(
+        f"{never}; expected all but {_MOST_MISSING} of {len(EXPRESSIONS)}. Film these too, as "
+        "clearly as for someone across a room.",
+        "weak",
+    )
 
 
 def yaw_range_deg(track: Track) -> float:
@@ -274,9 +298,12 @@ def refuse(findings: Sequence[Finding], *, weak_too: bool) -> None:
     """Raise what speaks against a video.
 
     Raises:
-        VideoError: If it is useless, or weak and `weak_too`.
+        VideoError: If it is useless.
+        WeakVideoError: If it is only weak, and `weak_too`.
     """
     refused = {"useless", "weak"} if weak_too else {"useless"}
-    texts = [finding.text for finding in findings if finding.severity in refused]
-    if texts:
-        raise VideoError(" ".join(texts))
+    against = [finding for finding in findings if finding.severity in refused]
+    if against:
+        useless = any(finding.severity == "useless" for finding in against)
+        error = VideoError if useless else WeakVideoError
+        raise error(" ".join(finding.text for finding in against))

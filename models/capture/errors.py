@@ -5,3 +5,7 @@ from __future__ import annotations
 
 class VideoError(ValueError):
     """The video cannot be used; the message says in words what to film differently."""
+
+
+class WeakVideoError(VideoError):
+    """A video gives a poor avatar; whoever wants that all the same may go on."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from models.capture.checks import (
     Finding,
     find_cuts,
+    find_jumps,
     inspect,
     judge_track,
     refuse,
@@ -100,7 +101,8 @@ class FittingStages:
                 thumbnails.append(thumbnail(frame.rgb))
                 advance((frame.number + 1) / self.clip.count, "")
         track = recorder.track
-        self._judge(judge_track(track, self.names, self.clip.fps, find_cuts(thumbnails)), advance)
+        cuts = sorted({*find_cuts(thumbnails), *find_jumps(track)})
+        self._judge(judge_track(track, self.names, self.clip.fps, cuts), advance)
         self._save_sheet("track", track.found, track.landmarks)
         track.save(self.folder / "track.npz")
 

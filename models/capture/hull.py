@@ -1,6 +1,7 @@
 """Fits the hulls of hair and clothes to mattes: few numbers, by the overlap of outlines.
 
-Hair first, then the body: each has few parameters, and the outlines of both hardly meet.
+Hair first, then the body: each has few parameters, and the outlines of both hardly meet. Tufts of
+the hair come last (`hair_outline.py`).
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
+from scipy.spatial import cKDTree
 
-from models.capture.shape_space import BASE
+from models.capture.hair_outline import hair_shift
 from models.contract.frame_state import FrameState
 from models.geometry import rasterizer_numba
 from models.geometry.gbuffer import pose_geometry
 from models.geometry.head import Head
 from models.heads.meshes import Floats, smoothstep
 from models.heads.parts import MASKS
-from models.heads.source import HAIR_CENTRE, above_collar
+from models.heads.source import HAIR_CENTRE
 from models.studio.materials import MATERIALS
 
 FIT_SIZE = 160
@@ -28,8 +30,9 @@ FIT_SIZE = 160
 MATTES = 16
 _EVALUATIONS = 350
 """Of the hair, and again of the body."""
-_FIRST_STEP = 0.8
-"""Size of the first simplex, in units of the parameters."""
+_FIRST_STEPS = (0.4, 0.8)
+"""Sizes of the first simplex, in units of the parameters. Each alone ends beside the best fit for
+some people."""
 _RIDGE = 5e-4
 """Cost of a squared parameter, as a share of the person's area."""
 _HAIR_UNIT_M, _BODY_UNIT_M = 0.02, 0.05
@@ -39,8 +42,10 @@ _HAIR_STARTS = (-0.002, 0.03)
 _SHOULDER_FROM_M, _SHOULDER_M = 0.05, 0.08
 """Distance from the middle where shoulders begin, and over which they do."""
 _BODY_STARTS_M = 0.07
-"""Below the collar's plane the body follows the fit in full; at the plane it meets the neck."""
+"""This far from the skin the body follows the fit in full; where it meets the skin it stays."""
 _HAIR_PARAMETERS, _BODY_PARAMETERS = 5, 6
+_OUTLINE_ROUNDS = 2
+"""Of moving hair onto the outline; more gain nothing on frames beside the fitted ones."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,8 @@ class Deformable:
     """(V,) vertices of clothes."""
     above_hairline: Floats
     """(V,) metres."""
-    below_collar: Floats
-    """(V,) metres."""
+    from_skin: Floats
+    """(V,) metres to the nearest vertex of skin: 0 on the seam of clothes and neck."""
 
 
 class HullFit(NamedTuple):
@@ -72,13 +77,14 @@ class HullFit(NamedTuple):
 def deformable(arrays: dict[str, NDArray[Any]]) -> Deformable:
     """Return what moves of the arrays of a head file."""
     marked = {}
-    for material in ("hair", "cloth"):
+    for material in ("hair", "cloth", "skin"):
         faces = arrays["faces"][arrays["materials"] == MATERIALS.index(material)]
         marked[material] = np.zeros(len(arrays["neutral"]), bool)
         marked[material][faces] = True
     above = arrays["masks"][:, MASKS.index("hair")].astype(np.float64)
     verts = arrays["neutral"].astype(np.float64)
-    return Deformable(verts, marked["hair"], marked["cloth"], above, -above_collar(verts, BASE))
+    from_skin, _ = cKDTree(verts[marked["skin"]]).query(verts)
+    return Deformable(verts, marked["hair"], marked["cloth"], above, from_skin)
 
 
 def with_hair_moved(part: Deformable, hair: Floats) -> Floats:
@@ -89,13 +95,29 @@ def with_hair_moved(part: Deformable, hair: Floats) -> Floats:
         hair: (5,) its distance from the skull in all directions, upwards, to the left, above
             (again, for a flat top) and to the front.
     """
-    verts = part.verts.copy()
-    offset = verts[part.hair] - HAIR_CENTRE
-    out = offset / np.linalg.norm(offset, axis=1, keepdims=True)
+    out = _from_skull(part)
     shapes = np.stack([np.ones(len(out)), out[:, 1], out[:, 0], out[:, 1] ** 2, out[:, 2]], axis=1)
+    return with_hair_shifted(part, shapes @ hair * _HAIR_UNIT_M)
+
+
+def with_hair_shifted(part: Deformable, metres: Floats) -> Floats:
+    """Return (V, 3) the vertices, those of the hair moved away from the skull.
+
+    Args:
+        part: The head.
+        metres: (h,) of the vertices of hair. Less of it counts near the hairline, where hair meets
+            the skin.
+    """
+    verts = part.verts.copy()
     begins = smoothstep(*_HAIR_STARTS, part.above_hairline[part.hair])
-    verts[part.hair] += out * (shapes @ hair * _HAIR_UNIT_M * begins)[:, None]
+    verts[part.hair] += _from_skull(part) * (metres * begins)[:, None]
     return verts
+
+
+def _from_skull(part: Deformable) -> Floats:
+    """Return (h, 3) the unit directions from the middle of the skull to the vertices of hair."""
+    offset = part.verts[part.hair] - HAIR_CENTRE
+    return np.asarray(offset / np.linalg.norm(offset, axis=1, keepdims=True))
 
 
 def with_body_moved(part: Deformable, body: Floats) -> Floats:
@@ -110,7 +132,7 @@ def with_body_moved(part: Deformable, body: Floats) -> Floats:
     verts = part.verts.copy()
     points = verts[part.cloth]
     outer = smoothstep(0.0, 1.0, (np.abs(points[:, 0]) - _SHOULDER_FROM_M) / _SHOULDER_M)
-    below = smoothstep(0.0, _BODY_STARTS_M, part.below_collar[part.cloth])
+    below = smoothstep(0.0, _BODY_STARTS_M, part.from_skin[part.cloth])
     left = np.sign(points[:, 0]) * outer
     shift = np.stack(
         [
@@ -149,7 +171,7 @@ def fit_hull(
     """
 
     def mismatch(verts: Floats) -> float:
-        shaped = replace(head, neutral=verts.astype(np.float32))
+        shaped = head.with_neutral(verts.astype(np.float32))
         shares = [
             (outline(shaped, state, len(matte)) != matte).sum() / max(1, matte.sum())
             for state, matte in zip(states, mattes, strict=True)
@@ -159,6 +181,10 @@ def fit_hull(
     before = mismatch(part.verts)
     for move, count in ((with_hair_moved, _HAIR_PARAMETERS), (with_body_moved, _BODY_PARAMETERS)):
         part = replace(part, verts=_best(part, move, count, mismatch))
+    for _ in range(_OUTLINE_ROUNDS):
+        shaped = head.with_neutral(part.verts.astype(np.float32))
+        shift = hair_shift(shaped, part.hair, states, mattes)
+        part = replace(part, verts=with_hair_shifted(part, shift[part.hair]))
     return HullFit(part.verts, before, mismatch(part.verts))
 
 
@@ -173,7 +199,10 @@ def _best(
     def cost(parameters: Floats) -> float:
         return mismatch(move(part, parameters)) + _RIDGE * float((parameters**2).sum())
 
-    start = np.zeros(count)
-    simplex = np.vstack([start, start + _FIRST_STEP * np.eye(count)])
-    options = {"maxfev": _EVALUATIONS, "initial_simplex": simplex, "fatol": 1e-5}
-    return move(part, minimize(cost, start, method="Nelder-Mead", options=options).x)
+    def search(first_step: float) -> OptimizeResult:
+        simplex = np.vstack([np.zeros(count), first_step * np.eye(count)])
+        options = {"maxfev": _EVALUATIONS, "initial_simplex": simplex, "fatol": 1e-5}
+        return minimize(cost, simplex[0], method="Nelder-Mead", options=options)
+
+    best = min(map(search, _FIRST_STEPS), key=lambda found: float(found.fun))
+    return move(part, best.x)

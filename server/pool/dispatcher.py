@@ -1,4 +1,4 @@
-"""Gives each free worker its next job, and each result to whoever waits for it."""
+"""Gives each free worker its next job, and each result to its caller."""
 
 from __future__ import annotations
 
@@ -189,6 +189,6 @@ class Dispatcher:
         if not render.done.done():
             image = self._images.read(worker.name, reply.shape)
             avatar = self._find_avatar(render.job.avatar_id)
-            if avatar is not None:  # deleted meanwhile: seen by nobody
+            if avatar is not None:  # deleted meanwhile: not shown
                 self._mark.draw(avatar, image)
             render.done.set_result(image)

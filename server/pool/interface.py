@@ -63,7 +63,7 @@ class ServerMemory(Protocol):
         """
 
     def close(self) -> None:
-        """Free the memory once nobody uses it. No slot may be in use."""
+        """Free the memory once it is unused. No slot may be in use."""
 
 
 class Fade(Protocol):

@@ -1,6 +1,6 @@
 """A session: one viewer who pulls frames of the newest state as fast as the track sends them.
 
-A session knows WebRTC only through `Peer`. Its path of a frame sets the latency of the product:
+A session uses WebRTC only through `Peer`. Its path of a frame sets the latency of the product:
 from a change of the inputs to the finished frame there is a single thread handover, to the warp
 thread and back.
 """
@@ -56,7 +56,7 @@ class Session:
     """One viewer of one stream: its state, its membership in a view group and its frames.
 
     Args:
-        session_id: Identifies the session in URLs; anyone who knows it may end the session.
+        session_id: Identifies the session in URLs; anyone who has it may end the session.
         stream: The stream to show.
         pool: Renders the frames.
         groups: The view groups of the stream.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from scripts import make_avatar
+from models.capture.errors import WeakVideoError
+from scripts import make_avatar, video_avatar
 from scripts.install_tracker import FOLDER, MODELS, SEGMENTERS, missing
 from scripts.video_avatar import BarReport, JsonReport, identifier
 from tests.models.capture.phone_video import write_frames
@@ -47,6 +49,21 @@ def test_a_video_without_a_face_is_refused_with_code_2(
     assert isinstance(last, dict)
     assert "No face was found in 30 of 30 frames" in last["error"]
     assert "expected at least 8 s" in last["error"]
+
+
+def test_a_weak_video_names_the_option_to_go_on(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def weak(*_: object) -> None:
+        raise WeakVideoError("The face is too dark.")
+
+    monkeypatch.setattr(video_avatar, "_run", weak)
+    arguments = make_avatar.Arguments(video=tmp_path / "me.mp4", out=tmp_path)
+    assert make_avatar.main(arguments) == 2
+    assert capsys.readouterr().err == "The face is too dark.\n--anyway goes on with this video.\n"
+    # A server, which reads JSON, has no such option.
+    assert make_avatar.main(replace(arguments, progress="json")) == 2
+    assert capsys.readouterr().err == ""
 
 
 def test_progress_is_one_line_per_percent_and_message() -> None:

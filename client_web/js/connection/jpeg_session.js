@@ -9,7 +9,7 @@ import { Trouble } from "./trouble.js";
 const SILENCE_TIMEOUT_MS = 6_000; // the server repeats a still image every second
 const FIRST_IMAGE_TIMEOUT_MS = 25_000; // a busy server may take this long to fill the first cache
 const CHECK_EVERY_MS = 500;
-const MAX_BUFFERED_BYTES = 65_536; // poses queued behind this much data would arrive too old
+const MOST_WAITING_BYTES = 4096; // twenty views: what waits behind them would arrive too old
 const CLOSE_CODE_BASE = 4000; // the server closes with this plus the HTTP status it would answer
 const OPEN = 1; // `WebSocket.OPEN`
 
@@ -88,7 +88,7 @@ export class JpegSession {
    */
   send(text) {
     const socket = this.#socket;
-    if (socket?.readyState !== OPEN || socket.bufferedAmount > MAX_BUFFERED_BYTES) return false;
+    if (socket?.readyState !== OPEN || socket.bufferedAmount > MOST_WAITING_BYTES) return false;
     socket.send(text);
     return true;
   }

@@ -54,7 +54,7 @@
  * @property {number} rtp_timestamp 48 kHz
  * @property {number} captured_at_ms the server's clock
  *
- * @typedef {object} NetworkEvent what the server knows of the network to this page; once a second
+ * @typedef {object} NetworkEvent the server's measurements of the network to this page; once a second
  * @property {"network"} type
  * @property {number} estimate_kbps what it carries without queueing
  * @property {number} loss part of the last second's packets, 0 to 1
@@ -143,7 +143,7 @@ export function parseJson(text) {
 }
 
 /**
- * Check that a parsed message is an event this page knows.
+ * Check that a parsed message is an event that this page handles.
  *
  * @param {any} message
  * @returns {ServerEvent | null} null for unknown events, so that a newer server may send more

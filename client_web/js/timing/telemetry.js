@@ -1,4 +1,4 @@
-// What the viewer gets: frame rate, latency, cache age, bitrate, stages. Knows no page and no clock.
+// What the viewer gets: frame rate, latency, cache age, bitrate, stages. Independent of page and clock.
 
 import { FrameJournal } from "./frame_journal.js";
 import { FrameLog, RECENT_MS, stagePercentiles } from "./frame_log.js";
@@ -121,7 +121,7 @@ export class Telemetry {
   }
 
   /**
-   * Record what the server knows of the network.
+   * Record the server's measurements of the network.
    *
    * @param {import("../connection/messages.js").NetworkEvent} event
    * @param {number} now_ms

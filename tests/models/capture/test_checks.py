@@ -12,6 +12,7 @@ import pytest
 from models.capture.checks import (
     Sample,
     find_cuts,
+    find_jumps,
     inspect,
     judge_samples,
     judge_track,
@@ -21,7 +22,7 @@ from models.capture.checks import (
     yaw_range_deg,
 )
 from models.capture.clip import Clip, open_clip
-from models.capture.errors import VideoError
+from models.capture.errors import VideoError, WeakVideoError
 from models.capture.fitting import FittingStages
 from models.capture.segmenter import largest_part, open_segmenter
 from models.capture.shape_space import load_shape_space
@@ -51,8 +52,9 @@ def test_bad_images_are_refused_in_words(sample: Sample, words: str) -> None:
 
 def test_a_weak_video_is_accepted_where_it_is_wanted_and_a_useless_one_never() -> None:
     refuse(judge_samples([GOOD._replace(luma=20)] * 9), weak_too=False)
-    with pytest.raises(VideoError, match="No face"):
+    with pytest.raises(VideoError, match="No face") as refused:
         refuse(judge_samples([Sample(0, 0, 0, 0)] * 9), weak_too=False)
+    assert not isinstance(refused.value, WeakVideoError)
 
 
 def track_of(yaw_deg: float, names: tuple[str, ...], count: int = 60) -> Track:
@@ -83,7 +85,9 @@ def test_missing_expressions_are_named() -> None:
     assert missing_expressions(few, names) == ["open the mouth"]
     refuse(judge_track(few, names, 25, []), weak_too=True)  # one may be missing
     none = replace(full, coefficients=np.zeros_like(still))
-    with pytest.raises(VideoError, match="never seems to open the mouth, blink, smile"):
+    with pytest.raises(
+        WeakVideoError, match=r"never seems to open the mouth, blink, .* Film these"
+    ):
         refuse(judge_track(none, names, 25, []), weak_too=True)
 
 
@@ -104,6 +108,18 @@ def test_a_cut_is_found_and_fast_motion_is_not_one() -> None:
     bright = np.clip(np.asarray(smooth[1], int) + 60, 0, 255).astype(np.uint8)
     cut = [*moving[:10], *[np.roll(bright, s, axis=1) for s in range(0, 20, 2)]]
     assert find_cuts([thumbnail(np.asarray(f)) for f in cut]) == [10]
+
+
+def test_a_cut_within_one_scene_is_found_and_fast_motion_is_not_one() -> None:
+    track = track_of(20, load_shape_space().source.names, 20)
+    face = np.random.default_rng(0).uniform(0, 100, (478, 2)).astype(np.float32)
+    # Still, elsewhere at once, then fast to the other side.
+    x = [0] * 4 + list(range(-120, 121, 30)) + [120] * 7
+    for landmarks, shift in zip(track.landmarks, x, strict=True):
+        landmarks[:] = face + np.array([shift, 0])
+    assert find_jumps(track) == [4]
+    track.landmarks[4:8] = np.nan
+    assert find_jumps(track) == []
 
 
 def test_facts_of_the_file_are_told(phone_video: PhoneVideo, landmarker: Path) -> None:

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from models.capture.build_head import build_head
 from models.capture.face_model import average_identity
-from models.capture.hull import deformable, fit_hull, outline, with_body_moved, with_hair_moved
+from models.capture.hair_outline import hair_shift
+from models.capture.hull import (
+    deformable,
+    fit_hull,
+    outline,
+    with_body_moved,
+    with_hair_moved,
+    with_hair_shifted,
+)
 from models.capture.shape_space import load_shape_space
 from models.contract.frame_state import FrameState
 from models.geometry.head import Head, load_head
@@ -53,7 +61,7 @@ def test_uneven_shoulders_and_high_hair_are_found(
         replace(part, verts=person), np.array([-0.3, -0.4, 0.5, 0.0, 0.6, -0.4])
     )
     states = [view(head, yaw) for yaw in (-0.3, 0.2)]
-    truth = replace(head, neutral=person.astype(np.float32))
+    truth = head.with_neutral(person.astype(np.float32))
     fit = fit_hull(head, part, states, [outline(truth, state, SIZE) for state in states])
     assert fit.before > 0.1
     assert fit.after < 0.025
@@ -63,6 +71,22 @@ def test_the_body_moves_without_tearing_off_the_neck(arrays: dict[str, NDArray[A
     part = deformable(arrays)
     moved = with_body_moved(part, np.array([-0.3, -2.0, 1.0, 1.0, 1.0, 1.0]))
     distance = np.linalg.norm(moved - part.verts, axis=1)
-    assert distance[part.below_collar < 0].max() == 0
-    assert distance[part.below_collar < 0.01].max() < 0.01
+    seam = part.cloth & (part.from_skin < 1e-6)
+    assert seam.sum() == 48
+    assert distance[seam].max() < 1e-6
+    assert distance[part.from_skin < 0.01].max() < 0.01
     assert distance.max() > 0.1
+
+
+def test_a_tuft_beside_the_crown_is_found(head: Head, arrays: dict[str, NDArray[Any]]) -> None:
+    part = deformable(arrays)
+    highest = part.verts[part.hair][:, 1].argmax()
+    place = part.verts[part.hair][highest] + [0.05, 0, 0]
+    apart = np.linalg.norm(part.verts[part.hair] - place, axis=1)
+    tuft = 0.02 * np.exp(-0.5 * (apart / 0.03) ** 2)
+    truth = head.with_neutral(with_hair_shifted(part, tuft).astype(np.float32))
+    states = [view(head, yaw) for yaw in (-0.2, 0.0, 0.2)]
+    mattes = [outline(truth, state, 2 * SIZE) for state in states]
+    shift = hair_shift(head, part.hair, states, mattes)[part.hair]
+    assert shift[apart.argmin()] > 0.007
+    assert np.abs(shift[apart > 0.08]).max() < 0.002
