@@ -4,6 +4,7 @@
     .venv/bin/python scripts/benchmark.py load --viewers 16
     .venv/bin/python scripts/benchmark.py models
     .venv/bin/python scripts/benchmark.py rasterizer
+    .venv/bin/python scripts/benchmark.py edges
     .venv/bin/python scripts/benchmark.py pool --workers 1 2
     .venv/bin/python scripts/benchmark.py encode
     .venv/bin/python scripts/benchmark.py reprojection
@@ -11,6 +12,7 @@
     .venv/bin/python scripts/benchmark.py devices
     .venv/bin/python scripts/benchmark.py voice
     .venv/bin/python scripts/benchmark.py call
+    .venv/bin/python scripts/benchmark.py sharpness
 
 `latency` starts a server, opens its page in headless Chromium, moves the view in three ways one
 after the other, and reads the page's statistics. `pose_to_photon_ms` is the time from sampling a
@@ -19,14 +21,16 @@ pose to the display of the first video frame rendered for it, matched by RTP tim
 refresh of the screen. Both are of the first movement; `movements` holds all of them. `load` starts
 a server and adds viewers until their frame rate or latency is worse than that of a single viewer.
 Server, browser and viewers share the cores of this machine. `models` measures the renderer alone,
-`rasterizer` the rasterizer, `pool` the render processes, `encode` the codecs and `reprojection` the
-error of late reprojection. `camera` publishes a fake camera from Chromium, which watches its own
-stream, and measures from the camera's frame to the display of the avatar's. `voice` publishes a
-fake microphone too, whose beeps fall on openings of the jaw, and measures at a viewer how far they
-are apart when they are heard and seen; viewers with and without the voice alternate, so that their
-video latencies can be compared. `call` lets two pages meet in a call, both with camera and voice,
-and measures both ways. `devices` starts a host for each of up to eight fake devices behind a
-router, with real viewers, and loses one. Each benchmark ends with one line of JSON.
+`rasterizer` the rasterizer, `edges` how much outlines and inner edges step, `pool` the render
+processes, `encode` the codecs and `reprojection` the error of late reprojection. `camera` publishes
+a fake camera from Chromium, which watches its own stream, and measures from the camera's frame to
+the display of the avatar's. `voice` publishes a fake microphone too, whose beeps fall on openings
+of the jaw, and measures at a viewer how far they are apart when they are heard and seen; viewers
+with and without the voice alternate, so that their video latencies can be compared. `call` lets two
+pages meet in a call, both with camera and voice, and measures both ways. `devices` starts a host
+for each of up to eight fake devices behind a router, with real viewers, and loses one. `sharpness`
+compares still faces, as video and as refined stills, with the studio's image at the size of a
+screen. Each benchmark ends with one line of JSON.
 """
 
 from __future__ import annotations
@@ -39,6 +43,7 @@ import tyro
 from scripts.benchmarking.call import Call, call
 from scripts.benchmarking.camera import Camera, camera
 from scripts.benchmarking.devices import Devices, devices
+from scripts.benchmarking.edges import Edges, edges
 from scripts.benchmarking.encode import Encoders, encoders
 from scripts.benchmarking.latency import Latency, latency
 from scripts.benchmarking.load import Load, load
@@ -46,6 +51,7 @@ from scripts.benchmarking.models import Models, models
 from scripts.benchmarking.pool import Pool, pool
 from scripts.benchmarking.rasterizer import Rasterizer, rasterizers
 from scripts.benchmarking.reprojection import Reprojection, reprojection
+from scripts.benchmarking.sharpness import Sharpness, sharpness
 from scripts.benchmarking.voice import Voice, voice
 
 Subcommand = (
@@ -53,6 +59,7 @@ Subcommand = (
     | Load
     | Models
     | Rasterizer
+    | Edges
     | Pool
     | Encoders
     | Reprojection
@@ -60,6 +67,7 @@ Subcommand = (
     | Voice
     | Call
     | Devices
+    | Sharpness
 )
 
 
@@ -74,6 +82,8 @@ def main(command: Subcommand) -> None:
             result = models(command)
         case Rasterizer():
             result = rasterizers(command)
+        case Edges():
+            result = edges(command)
         case Pool():
             result = pool(command)
         case Encoders():
@@ -84,6 +94,8 @@ def main(command: Subcommand) -> None:
             result = camera(command)
         case Devices():
             result = devices(command)
+        case Sharpness():
+            result = sharpness(command)
         case Voice():
             result = voice(command)
         case Call():
@@ -96,13 +108,15 @@ Command = Annotated[
     | Annotated[Load, tyro.conf.subcommand("load")]
     | Annotated[Models, tyro.conf.subcommand("models")]
     | Annotated[Rasterizer, tyro.conf.subcommand("rasterizer")]
+    | Annotated[Edges, tyro.conf.subcommand("edges")]
     | Annotated[Pool, tyro.conf.subcommand("pool")]
     | Annotated[Encoders, tyro.conf.subcommand("encode")]
     | Annotated[Reprojection, tyro.conf.subcommand("reprojection")]
     | Annotated[Camera, tyro.conf.subcommand("camera")]
     | Annotated[Voice, tyro.conf.subcommand("voice")]
     | Annotated[Call, tyro.conf.subcommand("call")]
-    | Annotated[Devices, tyro.conf.subcommand("devices")],
+    | Annotated[Devices, tyro.conf.subcommand("devices")]
+    | Annotated[Sharpness, tyro.conf.subcommand("sharpness")],
     tyro.conf.OmitSubcommandPrefixes,
 ]
 

@@ -7,7 +7,7 @@
 Ground truth is resampled to the resolution of the avatar. Prints L1, PSNR, SSIM and FLIP of the
 full render, of the warp from caches of several ages, of the stale full render of these ages, and of
 a baseline (see `scripts/train_baseline.py`); PSNR by region of the person (face, eyes, mouth, hair,
-clothes, background), where the head file tells regions; then the differences of consecutive frames
+clothes, background), where the head file has regions; then the differences of consecutive frames
 at cache swaps and around them. Writes `evaluation.json` and `evaluation.png` to the folder of the
 avatar, and ends with one line of JSON. LPIPS needs weights that do not come with the project.
 """
@@ -146,7 +146,7 @@ def _measure(
 
 
 class _Progress:
-    """Reports each frame, and tells whether there is time for another."""
+    """Reports each frame, and returns whether there is time for another."""
 
     def __init__(
         self, frames: int, minutes: float | None, advance: Callable[[float], None] | None

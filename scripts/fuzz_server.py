@@ -61,7 +61,7 @@ TEXT_TYPES = (
     ARCHIVE,
     *VIDEOS,
 )
-"""Types of bodies that are sent as text; schemathesis knows no other than JSON by itself."""
+"""Types of bodies that are sent as text; schemathesis sends no other than JSON by itself."""
 _SDP = {"Content-Type": "application/sdp"}
 _FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
 _LINES = """v=0

@@ -46,14 +46,15 @@ if [ $# -gt 0 ]; then
 fi
 
 # Type checks and the tests that need no quiet machine share the cores; the others measure time and run alone. The
-# longest files come first (tests/conftest.py), which xdist would reorder by their number of tests.
+# longest files come first, and one process runs all tests with a browser (tests/conftest.py). xdist would reorder the
+# files by their number of tests. The checks only use what the tests leave.
 # Every part runs to its end, and the failures are listed last, where a truncated log still shows them.
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
-(set -e; static_checks) >"$logs/checks" 2>&1 &
+(set -e; renice -n 10 $BASHPID >/dev/null; static_checks) >"$logs/checks" 2>&1 &
 checks=$!
 failed=()
-step .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m parallel | tee "$logs/parallel" || failed+=("parallel tests")
+step .venv/bin/python -m pytest -n 2 --no-loadscope-reorder -m parallel | tee "$logs/parallel" || failed+=("parallel tests")
 wait "$checks" || failed+=("type checks or checks of the client")
 cat "$logs/checks"
 step .venv/bin/python -m pytest -m "not parallel" | tee "$logs/serial" || failed+=("serial tests")

@@ -37,6 +37,7 @@ from server.http import (
     queue,
     recordings,
     render,
+    stills,
     streams,
     whep,
     whip,
@@ -66,6 +67,7 @@ from server.sessions.expiry import end_expired_sessions
 from server.sessions.peer import Peer
 from server.sessions.registry import Connect, Sessions
 from server.sessions.session import Session
+from server.sessions.stills import Stills
 from server.settings import Settings
 from server.streams.expiry import expire_streams
 from server.streams.idle_animation import run_idle_animation
@@ -91,6 +93,7 @@ ROUTERS = (
     avatars.router,
     recordings.router,
     render.router,
+    stills.router,
     health.router,
     load.router,
 )
@@ -157,6 +160,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
         workers=settings.workers,
         cores=settings.cores,
         threads=settings.threads,
+        largest_image=settings.max_still_size,
         mark=settings.mark,
         log_level=logging.getLevelNamesMapping()[settings.log_level.upper()],
         log_format=settings.log_format,
@@ -204,7 +208,8 @@ async def _run_parts(
                 "measure the capacity",
                 partial(find_capacity, pool, admission, settings.fps, executor, settings.cores),
             )
-        sessions = Sessions(all_streams, pool, settings.fps, admission)
+        all_stills = Stills(pool, settings.max_still_size, executor)
+        sessions = Sessions(all_streams, pool, settings.fps, admission, all_stills)
         stack.push_async_callback(sessions.close_all)
         background.start("end expired sessions", partial(end_expired_sessions, sessions))
         if settings.demo:

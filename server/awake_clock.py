@@ -15,10 +15,10 @@ callback of the event loop takes as long."""
 class AwakeClock:
     """Monotonic time without the times at which this process was frozen.
 
-    Whoever sends keepalives to a frozen process was not silent. On waking, timers are due before
-    the keepalives that have arrived meanwhile are read, so with the system's clock every timeout
-    would fire. This one counts a freeze as a single tick, which leaves each timeout what it had
-    left before.
+    A client that sends keepalives to a frozen process is not silent. On waking, timers are due
+    before the keepalives that have arrived meanwhile are read, so with the system's clock every
+    timeout would fire. This one counts a freeze as a single tick, which leaves each timeout what it
+    had left before.
 
     Args:
         clock: Returns monotonic time, seconds.

@@ -148,6 +148,10 @@ class SessionNotFoundError(NotFoundError):
     """No session has this id, or it has ended."""
 
 
+class StillNotFoundError(NotFoundError):
+    """A session has no refined still with this number, or has moved since."""
+
+
 class RecordingNotFoundError(NotFoundError):
     """No recording has this id, or the server keeps none."""
 

@@ -1,6 +1,6 @@
 """Log formats: text lines for people, or one JSON object per line for programs.
 
-Used by the server and its workers. Logging never waits for whoever reads the log, and never fails.
+Used by the server and its workers. Logging never waits for the reader of the log, and never fails.
 """
 
 from __future__ import annotations

@@ -124,6 +124,14 @@ class Settings(AccessSettings):
     max_bitrate_kbps: int = Field(
         default=8000, ge=100, description="maximum video bitrate per viewer, kbit/s"
     )
+    max_still_size: int = Field(
+        default=512,
+        ge=0,
+        le=2048,
+        multiple_of=32,
+        description="largest refined still, rows and columns; images that do not move are shown as "
+        "full renders of up to this size; 0: never",
+    )
     idle_session_s: float = Field(
         default=10.0, gt=0, description="seconds without a keepalive after which a session ends"
     )
@@ -204,7 +212,7 @@ class Settings(AccessSettings):
     call_grace_s: float = Field(
         default=20.0,
         ge=0,
-        description="seconds that a call keeps the seat of somebody whose connection was lost",
+        description="seconds that a call keeps the seat of a participant whose connection was lost",
     )
     recordings: Path | None = Field(
         default=None, description="folder for recordings of streams; default: none can be made"

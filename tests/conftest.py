@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -22,12 +24,15 @@ SERIAL = (
     "tests/server/test_loop_blocks.py",
     "tests/server/test_overload.py",
 )
-"""Paths of tests that measure times or rates, or load the machine so much that others fail."""
+"""Paths of tests that measure times or rates, or load the machine so much that others fail. Single
+tests of other files, which measure a time, have the mark `alone`."""
+
+BROWSER = "tests/browser"
 
 LONGEST = (
     "tests/models/runtime/",
+    f"{BROWSER}/",
     "tests/models/studio/",
-    "tests/browser/",
     "tests/scripts/test_importing",
     "tests/scripts/test_m",
     "tests/server/cluster/",
@@ -36,10 +41,28 @@ LONGEST = (
 all others those that compile the kernels, for which a program that a test starts has no time."""
 
 
+class OneBrowser(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
+    """Gives each process whole files of tests, and all files that drive a browser to one process.
+
+    Two browsers, which render in software, and their two servers want more than two cores; pages
+    then take longer for everything than users and tests wait.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return BROWSER if file.startswith(f"{BROWSER}/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneBrowser:
+    """See `OneBrowser`; used by `pytest -n`."""
+    return OneBrowser(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by their path, so that a new file needs nothing, and order them."""
     for item in items:
-        if not _path(item).startswith(SERIAL):
+        alone = item.get_closest_marker("alone") is not None
+        if not alone and not _path(item).startswith(SERIAL):
             item.add_marker(pytest.mark.parallel)
     items.sort(key=_rank)
 

@@ -3,6 +3,7 @@
 import { AvatarSetup } from "./app/avatar_setup.js";
 import { timers } from "./app/browser.js";
 import { createConnection } from "./app/connect.js";
+import { DisplaySize } from "./app/display_size.js";
 import { frameElements } from "./app/elements.js";
 import { saveFrames } from "./app/frame_export.js";
 import { openHeadView } from "./app/head_view_setup.js";
@@ -12,6 +13,7 @@ import { followPage } from "./app/lifecycle.js";
 import { pageApi } from "./app/page_api.js";
 import { PageState } from "./app/page_state.js";
 import { openStream } from "./app/page_stream.js";
+import { RefinedImage } from "./app/refined_image.js";
 import { ServerEvents } from "./app/server_events.js";
 import { stateView } from "./app/state_view.js";
 import { Statistics } from "./app/statistics.js";
@@ -19,6 +21,7 @@ import { Toolbar } from "./app/toolbar.js";
 import { ViewerInput } from "./app/viewer_input.js";
 import { ViewerVoice } from "./app/viewer_voice.js";
 import { access } from "./connection/access.js";
+import { loadStill } from "./connection/stills.js";
 import { Backdrop } from "./panels/backdrop.js";
 import { find } from "./panels/dom.js";
 import { LateReprojection } from "./reprojection/late_reprojection.js";
@@ -39,10 +42,21 @@ const late = new LateReprojection(
   () => (viewpoint.following ? telemetry.journal.displayedPose : null) ?? orbit.pose(),
   () => toolbar.lateReprojectionLost(),
 );
+const displaySize = new DisplaySize(elements.frame, send, () => devicePixelRatio);
+const refined = new RefinedImage(elements, {
+  load: async (number, signal) => {
+    const address = session()?.address;
+    return address ? loadStill(address, number, signal) : null;
+  },
+  size_px: () => displaySize.size_px,
+});
+telemetry.onDisplayed = ({ event, displayed_at_ms }) =>
+  refined.frameDisplayed(event.still ?? null, displayed_at_ms);
 const display = new ImageDisplay(elements, timers, {
   onSession: () => {
     telemetry.restart();
     late.clear();
+    refined.clear();
   },
   onFrame: (metadata, now_ms) => {
     telemetry.displayed(metadata, now_ms);
@@ -85,7 +99,10 @@ const events = new ServerEvents(telemetry, viewSender.clock, errorLine, onDraini
 );
 const manager = createConnection(endpoint, {
   ...{ display, state, events, voice, jpegCanvas: elements.jpeg },
-  sendView: () => viewSender.send(),
+  sendView: () => {
+    viewSender.send();
+    displaySize.send();
+  },
 });
 const statistics = new Statistics(document, { telemetry, state, display, session }, timers.now);
 const toolbar = new Toolbar(document, life.signal, {
@@ -102,9 +119,10 @@ const toolbar = new Toolbar(document, life.signal, {
 input.listen(toolbar.keys, life.signal);
 backdrop.start(life.signal);
 statistics.start();
+displaySize.follow(window, life.signal);
 followPage(window, { manager, readToken, life });
 publishing?.watch(telemetry);
-const shown = { stream, telemetry, state, display, late, headset };
+const shown = { stream, telemetry, state, display, late, refined, headset };
 const parts = { ...shown, input, session, publishing, voice };
 Object.defineProperty(window, "telewarp", { value: pageApi(parts, timers.now) });
 manager.run();

@@ -49,8 +49,14 @@ _OPTIONS: dict[str, Any] = {
 }
 """Options that our implementation supports; other values would build other networks."""
 
-_SIZES = {"network_size": 2, "texture_dim": 64, "texturew": 4096, "textureh": 4096}
-"""Greatest values; the authors' networks have 1, 16 and 512 at most."""
+_SIZES = {
+    "network_size": (1 / 64, 2),
+    "texture_dim": (1, 64),
+    "texturew": (1 << (LEVELS - 1), 4096),
+    "textureh": (1 << (LEVELS - 1), 4096),
+}
+"""Least and greatest values. The least ones leave a channel to each layer and a texel to each level
+of the texture; the authors' networks have 1, 16 and 512 at most."""
 _MAX_OPTIONS_BYTES = 1 << 20
 
 
@@ -96,12 +102,14 @@ def _read_options(path: Path) -> dict[str, Any]:
     for name, expected in _OPTIONS.items():
         if name in options and options[name] != expected:
             raise CheckpointError(f"{path}: {name} must be {expected}, got {shown(options[name])}")
-    for name, most in _SIZES.items():
+    for name, (least, most) in _SIZES.items():
         value = options.get(name)
         if not isinstance(value, int | float):
             raise CheckpointError(f"{path}: {name} must be a number, got {shown(value)}")
-        if not 0 < value <= most:
-            raise CheckpointError(f"{path}: {name} must be above 0, up to {most}, got {value:g}")
+        if not least <= value <= most:
+            raise CheckpointError(
+                f"{path}: {name} must be from {least} to {most}, got {shown(value)}"
+            )
     # `NeuralTexture` is square.
     if options["texturew"] != options["textureh"]:
         raise CheckpointError(

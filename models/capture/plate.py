@@ -24,7 +24,7 @@ _CLEAR = 8
 """Coverage (u8) up to which a pixel is background."""
 _INPAINT_PX = 7
 _USABLE_LEVELS = (20, 235)
-"""Levels of the plate between which a ratio tells the gain: darker ones are noise, brighter ones
+"""Levels of the plate between which a ratio measures the gain: darker ones are noise, brighter ones
 clipped."""
 _LEAST_PIXELS = 500
 """Of background, below which a frame keeps a gain of 1."""

@@ -1,6 +1,6 @@
 """Decodes a video into upright RGB frames with their times.
 
-The only module of `models/` that knows a codec library.
+The only module of `models/` that imports a codec library.
 """
 
 from __future__ import annotations

@@ -216,8 +216,9 @@ def _unit(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
 def soften_rows(cover: NDArray[np.uint8], top: int, bottom: int, soft: NDArray[np.uint8]) -> None:
     """Blur the cover of pixels with a 3x3 tent filter.
 
-    Networks need it to render smooth outlines: the cover of a pixel tells how far away the outline
-    is only where it passes through that pixel, the cover of its neighbours tells it further away.
+    Networks need it to render smooth outlines: the cover of a pixel gives the distance of the
+    outline only where that passes through the pixel; the cover of its neighbours does so further
+    away.
 
     Args:
         cover: (H, W) of `EdgeBlends.cover`. One row beyond either end is read.

@@ -85,20 +85,6 @@ def compact(quads: Ints) -> tuple[Ints, Ints]:
     return used, flat.reshape(quads.shape)
 
 
-def subdivide(values: Floats, quads: Ints) -> tuple[Floats, Ints]:
-    """Split each quad into four; `values` (n, k) are interpolated linearly."""
-    edges = np.stack([quads, np.roll(quads, -1, 1)], axis=-1)
-    unique, flat = np.unique(np.sort(edges, axis=-1).reshape(-1, 2), axis=0, return_inverse=True)
-    middle = len(values) + flat.reshape(quads.shape)
-    centre = len(values) + len(unique) + np.arange(len(quads))
-    grown = np.concatenate([values, values[unique].mean(1), values[quads].mean(1)])
-    split = [
-        np.stack([quads[:, i], middle[:, i], centre, middle[:, (i - 1) % 4]], axis=1)
-        for i in range(4)
-    ]
-    return grown, np.concatenate(split)
-
-
 def uv_islands(uv_quads: Ints, count: int) -> Ints:
     """Return (Q,) the label of the UV island that each quad belongs to."""
     # Labels spread to the lowest of each island; following labels of labels halves the distance

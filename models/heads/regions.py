@@ -44,7 +44,7 @@ _MASKED = 0.5
 
 
 class HeadRegions:
-    """Tells the regions of a head's triangles and of what images of it show.
+    """Finds the regions of a head's triangles and of what images of it show.
 
     Args:
         head: The head.

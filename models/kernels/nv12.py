@@ -26,7 +26,7 @@ def rgb_to_nv12(rgb: Tensor) -> Tensor:
         rgb: (H, W, 3) uint8, H and W even.
 
     Returns:
-        (3 H/2, W) uint8: H rows of luma, then H/2 rows of both chromas by turns, the means of 2x2
+        (3 H/2, W) uint8: H rows of luma, then H/2 rows of interleaved chroma, the means of 2x2
         pixels.
     """
     colours = rgb.int()

@@ -1,6 +1,6 @@
 """The neural texture's lookup for training on a CPU: channels last, covered pixels only.
 
-Equals `sample_texels` times scale and coverage. Torch's `grid_sample` wants channels first, visits
+Equals `sample_texels` times scale and coverage. Torch's `grid_sample` needs channels first, visits
 every pixel, and needs three more passes over full-resolution features for the scaling.
 """
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from models.avatar.folder import Avatar
@@ -14,6 +16,7 @@ from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage, WarpedImage
 from models.geometry.gbuffer import render_gbuffer
 from models.networks.frame_batch import FrameBatch, frame_batch
+from models.networks.generator import STRIDE
 from models.networks.telewarp import Foreground
 from models.runtime.flame_conditioning import conditioning_function
 
@@ -44,8 +47,8 @@ class Runtime(Protocol):
     def refresh(self, state: FrameState, cache: Cache) -> None:
         """Render `state` in full and store its features in `cache`, in place."""
 
-    def full(self, state: FrameState) -> RgbImage:
-        """Render `state` in full, (H, W, 3)."""
+    def full(self, state: FrameState, size: int | None = None) -> RgbImage:
+        """Render `state` in full, (H, W, 3), with `size` rows; None for the avatar's resolution."""
 
     def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
         """Warp an older state's cache to `state`."""
@@ -72,6 +75,28 @@ class Stage:
         self.background_rgb = avatar.background
         background = torch.from_numpy(avatar.background).permute(2, 0, 1)[None]
         self.background = background.to(device).float() / 255
+        self._other_size: Stage | None = None
+
+    def at(self, size: int | None) -> Stage:
+        """Return a stage of the same avatar whose frames have `size` rows, a multiple of 32.
+
+        The newest other size is kept, so that calls of one size in a row prepare it once.
+        """
+        if size is None or size == self.size:
+            return self
+        if self._other_size is None or self._other_size.size != size:
+            self._other_size = self._resized(size)
+        return self._other_size
+
+    def _resized(self, size: int) -> Stage:
+        assert size % STRIDE == 0, f"expected a multiple of {STRIDE}, got {size}"
+        other = copy.copy(self)
+        other.size, other._other_size = size, None
+        other.background = F.interpolate(
+            self.background, (size, size), mode="bicubic", align_corners=False, antialias=True
+        ).clamp(0, 1)
+        other.background_rgb = other.rounded(other.background)
+        return other
 
     def frame(self, state: FrameState) -> FrameBatch:
         """Rasterize a state into a batch of one frame.
@@ -84,9 +109,13 @@ class Stage:
 
     def compose(self, foreground: Foreground) -> RgbImage:
         """Composite the head over the background, rounded to 8 bits."""
+        return self.rounded(foreground.over(self.background).clamp(0, 1))
+
+    @staticmethod
+    def rounded(image: Tensor) -> RgbImage:
+        """Return an image (1, 3, H, W) in 0..1 as 8 bits (H, W, 3)."""
         # byte() truncates, + 0.5 makes it round.
-        image = foreground.over(self.background)[0].clamp(0, 1) * 255 + 0.5
-        return image.byte().permute(1, 2, 0).contiguous().cpu().numpy()
+        return (image[0] * 255 + 0.5).byte().permute(1, 2, 0).contiguous().cpu().numpy()
 
 
 def network_dtype(device: torch.device) -> torch.dtype:

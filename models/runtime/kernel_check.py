@@ -102,7 +102,7 @@ def _fill(runtime: TelewarpCudaRuntime, state: FrameState, cache: Cache) -> Live
     path.own_vertices[0].copy_(torch.from_numpy(state.vertices))
     path.parameters.copy_(parameters.host)
     path.render()
-    path.convert()
+    path.compose_nv12()
     return LiveBuffers(*(buffer.cpu() for buffer in path.buffers))
 
 

@@ -27,18 +27,21 @@ class MeasuredUnet:
     """Runs a U-Net operator by operator or as a CUDA graph. Used by one thread at a time.
 
     Args:
-        unet: The U-Net, on its device. All inputs must have the same shape.
+        unet: The U-Net, on its device. Only inputs of the first one's shape run as a graph.
     """
 
     def __init__(self, unet: nn.Module) -> None:
         self._unet = unet
         self._chosen: RunUnet | None = None
+        self._shape: torch.Size | None = None
 
     def __call__(self, features: Tensor) -> GeneratorOutput:
         """Render; with a graph, the output is overwritten by the next call."""
         if self._chosen is None:
-            self._chosen = self._choose(features)
-        return self._chosen(features)
+            self._chosen, self._shape = self._choose(features), features.shape
+        run = self._chosen if features.shape == self._shape else self._unet
+        output: GeneratorOutput = run(features)
+        return output
 
     def _choose(self, features: Tensor) -> RunUnet:
         """Time the ways on a GPU; elsewhere there is only one."""

@@ -52,9 +52,10 @@ class PaperRuntime:
         cache["conditioning"].copy_(frame.conditioning_vector)
 
     @torch.inference_mode()
-    def full(self, state: FrameState) -> RgbImage:
-        """Render `state` in full, (H, W, 3)."""
-        return self.stage.compose(self._networks.full(self.stage.frame(state)).image)
+    def full(self, state: FrameState, size: int | None = None) -> RgbImage:
+        """Render `state` in full, see `Runtime.full`."""
+        stage = self.stage.at(size)
+        return stage.compose(self._networks.full(stage.frame(state)).image)
 
     def warp_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedImage]:
         """Warp caches one by one."""

@@ -76,13 +76,17 @@ class CachedRenderer:
         """
         self._runtime.refresh(state, cache)
 
-    def full(self, state: FrameState) -> RgbImage:
+    def full(self, state: FrameState, size: int | None = None) -> RgbImage:
         """Render `state` in full, (H, W, 3) RGB.
+
+        Args:
+            state: What to render.
+            size: Rows and columns, a multiple of 32; None for the avatar's resolution.
 
         Raises:
             HeadError: If the state does not fit the avatar's head.
         """
-        return self._runtime.full(state)
+        return self._runtime.full(state, size)
 
     def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
         """Warp the cache of an older state to `state`.

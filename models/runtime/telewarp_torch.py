@@ -127,11 +127,12 @@ class TelewarpTorchRuntime:
         return self.convolve(whole, live, code, shares)[0]
 
     @torch.inference_mode()
-    def full(self, state: FrameState) -> RgbImage:
-        """Render `state` in full, (H, W, 3)."""
-        inputs = self._inputs(self.stage.frame(state))
+    def full(self, state: FrameState, size: int | None = None) -> RgbImage:
+        """Render `state` in full, see `Runtime.full`."""
+        stage = self.stage.at(size)
+        inputs = self._inputs(stage.frame(state))
         made = self._unet(self._channels_last(inputs.half_res)).output[:, : 4 * OUTPUT_CHANNELS]
-        return self.stage.compose(self.generator.paint_over(made.float(), inputs))
+        return stage.compose(self.generator.paint_over(made.float(), inputs))
 
     def warp_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedImage]:
         """Warp caches one by one."""

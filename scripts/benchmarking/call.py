@@ -75,7 +75,7 @@ def call(command: Call) -> dict[str, Any]:
             used_s = cpu_s(pid) + sum(map(cpu_s, children(pid)))
             samples = _samples(pages, command.seconds)
             used_s = cpu_s(pid) + sum(map(cpu_s, children(pid))) - used_s
-            ways = [_latencies(pages[way], pages[1 - way], way) for way in (0, 1)]
+            ways = [_paths(pages[way], pages[1 - way], way) for way in (0, 1)]
             if command.screenshot:
                 pages[0].screenshot(path=command.screenshot)
     return {
@@ -127,32 +127,47 @@ def _samples(pages: Sequence[Page], seconds: float) -> list[list[dict[str, Any]]
     return samples
 
 
-def _latencies(sender: Page, receiver: Page, seat: int) -> list[float]:
+def _paths(sender: Page, receiver: Page, seat: int) -> dict[str, list[float]]:
     """Return how long faces took from the sender's camera to the receiver's screen, ms.
 
     Both pages are on one machine, so that their clocks are one.
     """
     captured = dict(sender.evaluate("window.telewarp.capturedFaces()"))
+    sent = dict(sender.evaluate("window.telewarp.sentFaces()"))
     displayed = receiver.evaluate(f"window.telewarp.displayedFaces({seat})")
-    return sorted(at - captured[seq] for seq, at in displayed if seq in captured)
+    known = [(seq, at) for seq, at in displayed if seq in captured]
+    return {
+        "camera_to_photon_ms": [at - captured[seq] for seq, at in known],
+        # By the browser's camera and the tracker; the rest is the network's, the server's and the
+        # display's.
+        "camera_to_sent_ms": [sent[seq] - captured[seq] for seq, _ in known],
+        "sent_to_photon_ms": [at - sent[seq] for seq, at in known],
+    }
 
 
-def _seen(samples: list[dict[str, Any]], seat: int, latencies: list[float]) -> dict[str, Any]:
+def _seen(
+    samples: list[dict[str, Any]], seat: int, paths: dict[str, list[float]]
+) -> dict[str, Any]:
     """Summarize what a page has shown of the person on a seat."""
     tiles = [sample["tiles"][str(seat)] for sample in samples]
     offsets = [tile["voice"]["offset_ms"] for tile in tiles]
     heard = [offset for offset in offsets if offset["p50"] is not None]
     return {
-        "camera_to_photon_ms": {
-            f"p{q}": round(latencies[min(len(latencies) * q // 100, len(latencies) - 1)], 1)
-            for q in (50, 95)
-            if latencies
-        },
-        "faces_shown": len(latencies),
+        **{name: _percentiles(sorted(times)) for name, times in paths.items()},
+        "faces_shown": len(paths["camera_to_photon_ms"]),
         "fps_shown": round(median(tile["fps_shown"] for tile in tiles), 1),
         "view_to_photon_ms": tiles[-1]["sent_to_photon_ms"],
         "voice_offset_ms": heard[-1] if heard else None,
         "received_video_kbps": round(median(tile["bitrate_kbps"] for tile in tiles), 1),
+    }
+
+
+def _percentiles(ascending: Sequence[float]) -> dict[str, float]:
+    last = len(ascending) - 1
+    return {
+        f"p{q}": round(ascending[min(len(ascending) * q // 100, last)], 1)
+        for q in (50, 95)
+        if ascending
     }
 
 

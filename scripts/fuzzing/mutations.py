@@ -32,7 +32,7 @@ def mutate(data: bytes, suffix: str, random: Random) -> bytes:
 
     Args:
         data: The file.
-        suffix: Its suffix, which tells its structure.
+        suffix: Its suffix, which determines its structure.
         random: Decides what is changed.
     """
     inside = _STRUCTURES.get(suffix)

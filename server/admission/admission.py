@@ -62,7 +62,7 @@ class Admission:
         self.measurement: dict[str, object] | None = None
         """The measurement behind the session limit, as JSON values; None if the limit was set."""
         self.draining = False
-        """Whether the server is shutting down and admits nobody."""
+        """Whether the server is shutting down and admits no viewers."""
         self._queue = ViewerQueue(max_queued, clock, shares)
         self._clock = clock
         self._shares = shares

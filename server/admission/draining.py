@@ -1,4 +1,4 @@
-"""Graceful shutdown: admits nobody, notifies the viewers and waits until they have left."""
+"""Graceful shutdown: admits no viewers, notifies the viewers and waits until they have left."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Each ticket gets a number when it joins, and the lowest is next. The first ticket of a holder gets
 the number of the ticket served last, each further one the next number after the one before it. So
-holders alternate however many tickets each has, and nobody who waits is overtaken for ever (this is
+holders alternate however many tickets each has, and none that waits is overtaken for ever (this is
 start-time fair queueing, Goyal, Vin and Cheng 1996). Tickets of one holder keep their order.
 
 Pure bookkeeping: independent of sessions and HTTP, with an injected clock.

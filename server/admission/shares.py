@@ -1,9 +1,9 @@
 """Shares of a limited number of places: how many one token, and one of its addresses, may hold.
 
-A quarter of the session slots and of the queue stays free of any one token, so that nobody who was
-given a token can keep the holders of other tokens out. A token may be known to many (a link that
-was passed on), so one address gets a part of its share only. Addresses alone are not limited where
-there are tokens: an office or a proxy has one address for many people.
+A quarter of the session slots and of the queue stays free of any one token, so that no client with
+one token can keep the holders of other tokens out. Many clients may have the same token (a link
+that was passed on), so one address gets a part of its share only. Addresses alone are not limited
+where there are tokens: an office or a proxy has one address for many people.
 """
 
 from __future__ import annotations

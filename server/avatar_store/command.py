@@ -29,7 +29,7 @@ _CHECK_S = 2.0
 
 
 class JobFailedError(Exception):
-    """A job cannot make an avatar; the text is for whoever started it."""
+    """A job cannot make an avatar; the text is for the client that started it."""
 
 
 NICENESS: Mapping[JobKind, int] = {"archive": 10, "video": 19}

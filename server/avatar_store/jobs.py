@@ -276,7 +276,7 @@ class AvatarJobs:
 
     def _recover_job(self, job: Job) -> None:
         folder = self._folder / job.id
-        if job.state == "uploading":  # nobody can send the rest
+        if job.state == "uploading":  # the rest can no longer be sent
             shutil.rmtree(folder)
             return
         self._jobs[job.id] = job

@@ -71,11 +71,6 @@ class AvatarStore:
         """Return whether the avatar of a job is in the store."""
         return (self._avatars / job_id / "manifest.json").is_file()
 
-    def id_of(self, job_id: str) -> str | None:
-        """Return the id of the avatar that a job has made, if it is in the store."""
-        folder = self._avatars / job_id
-        return next((key for key, value in self._folders.items() if value == folder), None)
-
     async def restore(self) -> None:
         """Serve the avatars of earlier runs; one that cannot be loaded is logged and kept."""
         for folder in sorted(self._avatars.iterdir(), key=lambda path: path.stat().st_mtime):

@@ -1,6 +1,6 @@
 """All calls, by name: who sits where, and who has lost the connection for a moment.
 
-A call exists while somebody has a seat in it. Everybody in it has a stream of their own, which ends
+A call exists while at least one participant has a seat. Each has a stream of their own, which ends
 when they leave. Independent of messages, HTTP and the renderer; used from the event loop only.
 """
 
@@ -42,7 +42,7 @@ class Connection:
 
 @dataclass(eq=False)
 class Person:
-    """Somebody with a seat."""
+    """A participant: has a seat."""
 
     call: str
     seat: int
@@ -59,7 +59,7 @@ class Person:
     """Secret with which another connection gets the same seat."""
 
     def describe(self) -> dict[str, Any]:
-        """Return what the others are told."""
+        """Return what is sent to the others."""
         return {
             "seat": self.seat,
             "name": self.name,
@@ -105,7 +105,7 @@ class Calls:
         return sum(map(len, self._calls.values()))
 
     def roster(self, call: str) -> list[Person]:
-        """Return who has a seat in a call, by seat; nobody if it does not exist.
+        """Return the participants of a call, by seat; empty if it does not exist.
 
         Raises:
             BadMessageError: If the name is none.
@@ -114,7 +114,7 @@ class Calls:
         return [person for _, person in sorted(self._calls.get(call, {}).items())]
 
     def join(self, call: str, wanted: Join) -> Person:
-        """Give somebody a seat, or the seat that they had.
+        """Give a participant a seat, or the seat that they had.
 
         Raises:
             BadMessageError: If the name of the call is none.
@@ -191,7 +191,7 @@ class Calls:
         return preferred if preferred in free else free[0]
 
     def _remove(self, person: Person) -> None:
-        """Forget somebody whose stream was deleted."""
+        """Remove a participant whose stream was deleted."""
         people = self._calls[person.call]
         del people[person.seat]
         if not people:

@@ -37,7 +37,7 @@ class CallHosts:
         return reserved.host if reserved is not None and reserved.host in loads else None
 
     def reserve(self, call: str, host: str, until: float) -> None:
-        """Remember that somebody was sent to a host, which reports their stream later."""
+        """Remember that a participant was sent to a host, which reports their stream later."""
         self._reserved[call] = _Reservation(host, until)
 
     def expected_viewers(self, host: str) -> int:

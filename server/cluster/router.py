@@ -238,7 +238,7 @@ async def redirect_jpeg_viewer(
 async def redirect_to_call(
     socket: WebSocket, call: str, placement: ThePlacement, redirect: TheRedirect, grant: TheGrant
 ) -> None:
-    """Redirect somebody who takes part before the WebSocket is accepted.
+    """Redirect a participant before the WebSocket is accepted.
 
     Browsers do not follow: a page asks `GET` for the host first.
     """

@@ -84,11 +84,11 @@ def check_drivers(settings: Settings) -> None:
     if settings.tokens is not None and not settings.drivers_without_tokens:
         raise SettingsError(
             "packets of UDP drivers carry no token, so expected --drivers-without-tokens beside "
-            "--tokens: whoever reaches their port can then drive a face"
+            "--tokens: anyone who reaches their port can then drive a face"
         )
     if not is_loopback(settings.drivers_host):
         logger.warning(
-            "whoever reaches UDP port %s of %s can drive a face: its packets carry no token",
+            "anyone who reaches UDP port %s of %s can drive a face: its packets carry no token",
             " and ".join(map(str, ports)),
             settings.drivers_host,
         )

@@ -16,7 +16,7 @@ from server.errors import BadMessageError
 
 _BUNDLE = b"#bundle\0"
 _BUNDLE_HEAD = len(_BUNDLE) + 8
-"""Bytes before the elements: the name, and a time at which nobody waits to apply a live face."""
+"""Bytes before the elements: the name, and a time, which is ignored: live faces apply at once."""
 DEEPEST = 4
 """Bundles in bundles; trackers send one level."""
 

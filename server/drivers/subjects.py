@@ -32,7 +32,7 @@ class Outcome(StrEnum):
     LATE = "late"
     """Overtaken by a newer one."""
     NO_FACE = "no_face"
-    """The tracker sees nobody, or sends something that moves no face."""
+    """The tracker sees no face, or sends nothing that moves one."""
     MALFORMED = "malformed"
     LIMITED = "limited"
     """Above the rate of its sender."""
@@ -117,7 +117,7 @@ class Subjects:
         del self._subjects[stream_id]
 
     def _make_room(self) -> None:
-        """Delete the stream of the subject that has been silent for longest, if nobody watches it.
+        """Delete the stream of the subject that has been silent for longest, if it has no viewers.
 
         Raises:
             LimitError: If there is none.

@@ -25,7 +25,7 @@ from server.errors import BadMessageError
 PORT = 39539
 """The usual port of a program that shows what a tracker sends."""
 SUBJECT = "vmc"
-"""The protocol names nobody: one performer sends to one port."""
+"""The protocol has no names: one performer sends to one port."""
 VALUE, APPLY, BONE = "/VMC/Ext/Blend/Val", "/VMC/Ext/Blend/Apply", "/VMC/Ext/Bone/Pos"
 SIGNATURES = {VALUE: "sf", APPLY: "", BONE: "sfffffff"}
 CHAIN = ("Spine", "Chest", "UpperChest", "Neck", "Head")

@@ -1,1 +1,1 @@
-"""Video and image encoders; none of them knows about sessions."""
+"""Video and image encoders; independent of sessions."""

@@ -28,7 +28,7 @@ _FIRST_MESSAGE_S = 10.0
 
 
 class PersonInCall(BaseModel):
-    """Somebody who takes part, as those who do not are told."""
+    """A participant, as reported to clients outside of the call."""
 
     seat: int
     name: str
@@ -53,7 +53,7 @@ class CallDescription(BaseModel):
 async def describe_call(
     call: str, calls: TheCalls, grant: TheGrant, response: Response, tokens: TheRedirectTokens
 ) -> CallDescription:
-    """Return who takes part; nobody where no such call is held, because anyone may begin it.
+    """Return the participants; empty if there is no such call, because anyone may begin it.
 
     A page that a router redirected here receives a token for the call in `Telewarp-Token`.
     """

@@ -25,7 +25,7 @@ _TICKET = "telewarp.ticket."
 
 
 class _Socket:
-    """One viewer's WebSocket, for a peer that knows none."""
+    """One viewer's WebSocket, for a peer that is independent of the transport."""
 
     def __init__(self, socket: WebSocket) -> None:
         self._socket = socket

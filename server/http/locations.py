@@ -5,7 +5,7 @@ not say so. The path `/v1/sessions/ID` would then lead out of the server. A refe
 relative to the request, `../../../v1/sessions/ID`, is right below every path (RFC 3986, section
 5.2), but only for clients that resolve it. Pages do, and so do HTTP libraries; scripts often append
 the `Location` to the address of the server, which a path allows. They run beside the server rather
-than behind a proxy, so whoever reaches it directly gets the path.
+than behind a proxy, so a client that reaches it directly gets the path.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Errors as `application/problem+json` (RFC 9457); the one place that knows their status codes."""
+"""Errors as `application/problem+json` (RFC 9457); the one place with their status codes."""
 
 from __future__ import annotations
 

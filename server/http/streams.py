@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
 from server.auth.grants import Scope
+from server.auth.headers import TOKEN
 from server.errors import BadLineError, BadMessageError, StreamClosedError
 from server.http.authorization import TheGrant, needs
 from server.http.bodies import (
@@ -25,6 +26,7 @@ from server.http.bodies import (
 )
 from server.http.dependencies import (
     TheLiveRequests,
+    TheRedirectTokens,
     TheSessions,
     TheSettings,
     TheStream,
@@ -127,8 +129,20 @@ async def list_streams(
     responses=problems(_404="no such stream"),
     dependencies=[needs(Scope.VIEW, Scope.PUBLISH)],
 )
-async def get_stream(stream: TheStream, sessions: TheSessions) -> StreamDescription:
-    """Return one stream and the counts of its frames."""
+async def get_stream(
+    stream: TheStream,
+    sessions: TheSessions,
+    grant: TheGrant,
+    response: Response,
+    tokens: TheRedirectTokens,
+) -> StreamDescription:
+    """Return one stream and the counts of its frames.
+
+    A page that a router redirected here receives a token for the stream in `Telewarp-Token`: before
+    it opens a WebSocket, whose redirects browsers do not follow.
+    """
+    if grant.by_redirect_token and tokens is not None:
+        response.headers[TOKEN] = tokens.token_for(grant)
     return _describe(stream, sessions)
 
 

@@ -53,7 +53,7 @@ class _Body:
         announced = headers.get("content-length", "")
         self._length = int(announced) if announced.isdigit() else None
         self._waiting = headers.get("expect", "").lower() == "100-continue"
-        """Whether the client sends nothing before it is told to continue."""
+        """Whether the client waits for `100 Continue` before it sends the body."""
         self._ended = not self._length and "transfer-encoding" not in headers
 
     async def receive(self) -> Message:

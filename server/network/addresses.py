@@ -36,7 +36,7 @@ class CandidatePolicy:
     """
 
     loopback: bool = False
-    """Allows the machine itself; right only where nobody else can use the server."""
+    """Allows the machine itself; right only where no other machine can reach the server."""
     private: bool = True
     """Allows local networks, in which many viewers are."""
 

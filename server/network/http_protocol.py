@@ -28,7 +28,7 @@ class HttpProtocol(H11Protocol):
     """HTTP/1.1 with a limit of the time that a head or a pause in a body takes."""
 
     limits: Connections | None = None
-    """Is told which connections are idle."""
+    """Receives which connections are idle."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

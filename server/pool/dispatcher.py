@@ -1,4 +1,4 @@
-"""Gives each free worker its next job, and each result to whoever waits for it."""
+"""Gives each free worker its next job, and each result to its caller."""
 
 from __future__ import annotations
 
@@ -76,14 +76,14 @@ class Dispatcher:
             if worker.free and self.open:
                 self._assign_next(worker)
 
-    async def render(self, job: RenderJob) -> RgbImage:
-        """Render a single image; see `RenderPool.render`.
+    async def render(self, job: RenderJob, spare: bool = False) -> RgbImage:
+        """Render a single image; see `RenderPool.render` and `RenderPool.render_spare`.
 
         Raises:
             PoolBusyError: If too many images are pending, or the image was not done in time.
             RenderError: If the image cannot be rendered.
         """
-        render = PendingRender(job, asyncio.get_running_loop().create_future())
+        render = PendingRender(job, asyncio.get_running_loop().create_future(), spare)
         self._scheduler.queue_render(render)
         self.dispatch()
         try:
@@ -189,6 +189,6 @@ class Dispatcher:
         if not render.done.done():
             image = self._images.read(worker.name, reply.shape)
             avatar = self._find_avatar(render.job.avatar_id)
-            if avatar is not None:  # deleted meanwhile: seen by nobody
+            if avatar is not None:  # deleted meanwhile: not shown
                 self._mark.draw(avatar, image)
             render.done.set_result(image)

@@ -217,10 +217,14 @@ class ModelEngine:
                 [(state, _cache(slot)) for state, slot in frames]
             )
 
-    def full(self, avatar_id: str, state: FrameState) -> RgbImage:
+    def full(self, avatar_id: str, state: FrameState, size: int | None = None) -> RgbImage:
         """See `Engine`."""
-        with _reject_bad_states():
-            return self._renderers[avatar_id].full(state)
+        try:
+            with _reject_bad_states():
+                return self._renderers[avatar_id].full(state, size)
+        except torch.OutOfMemoryError as exc:
+            # Of a size that nobody has rendered before: not the end of what the worker can do.
+            raise RenderError(f"no memory for an image of {size} rows") from exc
 
     def warp_from(self, avatar_id: str, state: FrameState, cached: FrameState) -> RgbImage:
         """See `Engine`."""

@@ -298,9 +298,12 @@ class FakeEngine:
         quick._avatars = self._avatars
         return [quick.warp(avatar_id, state, slot) for state, slot in frames]
 
-    def full(self, avatar_id: str, state: FrameState) -> RgbImage:
+    def full(self, avatar_id: str, state: FrameState, size: int | None = None) -> RgbImage:
         """See `Engine`."""
-        return self.warp_from(avatar_id, state, state)
+        rgb = self.warp_from(avatar_id, state, state)
+        side = size or len(rgb)
+        # Of any size, because all rows of a half are alike.
+        return np.repeat(rgb[[0, -1], :1], side // 2, 0).repeat(side, 1)
 
     def warp_from(self, avatar_id: str, state: FrameState, cached: FrameState) -> RgbImage:
         """See `Engine`."""

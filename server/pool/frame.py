@@ -33,6 +33,8 @@ class Frame:
     """Age of the state of the cache; 0 while that state is still current."""
     repeated: bool = False
     """Whether it is the previous frame again, because nothing has changed."""
+    still: int | None = None
+    """Number of the refined still that shows the same; None without one."""
     rendered_at: float | None = None
     """When the session received it; all `*_at` are `time.monotonic()`, seconds."""
     pts: int = 0

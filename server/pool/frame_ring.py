@@ -62,7 +62,7 @@ class VersionedValue:
         place[: _HEADER.size] = _HEADER.pack(version, len(value), _checksum(version, value))
 
     def clear(self) -> None:
-        """Drop all versions, before the first of another value; nobody reads meanwhile."""
+        """Drop all versions, before the first of another value; there is no reader meanwhile."""
         for place in self._places:
             place[: _HEADER.size] = _HEADER.pack(0, 0, 0)
 

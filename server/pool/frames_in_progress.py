@@ -205,7 +205,7 @@ class FramesInProgress:
         return self._ring.entries[frame.entry]
 
     def _begin(self, frame: PendingFrame) -> None:
-        """Put a frame into the ring, unless nobody waits for it or there is no cache."""
+        """Put a frame into the ring, unless its caller has given up or there is no cache."""
         slots, sequence = frame.slots, frame.sequence
         cache = None
         if not (frame.done.done() or slots.closed or sequence.closed):

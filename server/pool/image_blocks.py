@@ -12,11 +12,15 @@ from server.pool.slot_memory import SharedBlock
 
 
 class ImageBlocks:
-    """The blocks of all workers, each as large as the largest image that was announced."""
+    """The blocks of all workers, each as large as the largest image that was announced.
 
-    def __init__(self) -> None:
+    Args:
+        largest_image: Rows and columns of the largest image apart from those of avatars.
+    """
+
+    def __init__(self, largest_image: int = 0) -> None:
         self._blocks: dict[str, SharedBlock] = {}
-        self._needed = 1
+        self._needed = max(1, largest_image**2 * 3)
         """Bytes of the largest image."""
 
     def announce(self, avatar: AvatarInfo) -> None:

@@ -63,7 +63,7 @@ class ServerMemory(Protocol):
         """
 
     def close(self) -> None:
-        """Free the memory once nobody uses it. No slot may be in use."""
+        """Free the memory once it is unused. No slot may be in use."""
 
 
 class Fade(Protocol):
@@ -162,11 +162,16 @@ class Engine(Protocol):
             RenderError: If one of the states cannot be rendered; then nothing is rendered.
         """
 
-    def full(self, avatar_id: str, state: FrameState) -> RgbImage:
+    def full(self, avatar_id: str, state: FrameState, size: int | None = None) -> RgbImage:
         """Render a state without a cache; return (H, W, 3) uint8.
 
+        Args:
+            avatar_id: The avatar.
+            state: What to render.
+            size: Rows and columns, a multiple of 32; None for the avatar's resolution.
+
         Raises:
-            RenderError: If this state cannot be rendered.
+            RenderError: If this state cannot be rendered, or there is no memory for the size.
         """
 
     def warp_from(self, avatar_id: str, state: FrameState, cached: FrameState) -> RgbImage:

@@ -59,6 +59,8 @@ class RenderJob:
     mode: RenderMode
     cached_state: FrameState | None
     """In mode `warp`, the state of the cache; None for `state` itself."""
+    size: int | None = None
+    """In mode `full`, rows and columns, a multiple of 32; None for the avatar's resolution."""
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ class RenderPool:
         self._supervision = BackgroundTasks()
         self._devices = Devices(self, settings.timeouts)
         self._workers = Workers(settings, factory, self, self._supervision)
-        self._images = ImageBlocks()
+        self._images = ImageBlocks(settings.largest_image)
         self._scheduler = Scheduler(settings.max_pending_renders)
         added = AddedAvatars()
         self._dispatcher = Dispatcher(
@@ -285,11 +285,27 @@ class RenderPool:
             PoolBusyError: If too many images are pending, or the image was not done in time.
             RenderError: If the image cannot be rendered.
         """
-        self._find_avatar(avatar_id)
-        if not self.ready:
-            raise NotReadyError(self.reason or "no worker is ready")
+        self._check_renders(avatar_id)
         job = RenderJob(next(self._ids), avatar_id, state, mode, cached_state)
         return await self._dispatcher.render(job)
+
+    async def render_spare(self, avatar_id: str, state: FrameState, size: int) -> RgbImage:
+        """Render a single image in full while no worker has anything else to do.
+
+        Args:
+            avatar_id: The avatar to render.
+            state: Its state and the view.
+            size: Rows and columns, a multiple of 32, at most `PoolSettings.largest_image`.
+
+        Returns:
+            (size, size, 3) uint8.
+
+        Raises:
+            TelewarpError: As `render`.
+        """
+        self._check_renders(avatar_id)
+        job = RenderJob(next(self._ids), avatar_id, state, "full", None, size)
+        return await self._dispatcher.render(job, spare=True)
 
     def gpu_memory(self) -> dict[str, DeviceMemory]:
         """Return the memory usage of each GPU."""
@@ -382,6 +398,12 @@ class RenderPool:
     def _stop_devices(self) -> None:
         self._workers.stop()
         self._devices.stop()
+
+    def _check_renders(self, avatar_id: str) -> None:
+        """Raise what prevents single images of an avatar."""
+        self._find_avatar(avatar_id)
+        if not self.ready:
+            raise NotReadyError(self.reason or "no worker is ready")
 
     def _find_avatar(self, avatar_id: str) -> AvatarInfo:
         avatar = self._avatars.get(avatar_id)

@@ -94,7 +94,7 @@ class ProcessCarrier:
         """Usage of the GPU, as the process said last."""
         self._ids = count(1)
         self._answers: dict[object, asyncio.Future[object]] = {}
-        """By what was asked for: answers that somebody waits for."""
+        """By what was asked for: the answers awaited."""
         self._ping_timer: asyncio.TimerHandle | None = None
 
     @property

@@ -18,6 +18,8 @@ class PendingRender:
 
     job: RenderJob
     done: asyncio.Future[RgbImage]
+    spare: bool = False
+    """Whether it is rendered only while nothing else is to be done."""
     attempts: int = 0
     """Number of workers that the job has been sent to."""
 
@@ -32,22 +34,23 @@ class Scheduler:
 
     Each `CacheSlots` has at most one entry in the queue of its device and returns to the end after
     each refresh (round robin). If both refreshes and images are pending, they alternate, so
-    neither starves the other.
+    neither starves the other. Spare images wait until there is neither.
 
     Args:
-        max_pending: Maximum number of pending images.
+        max_pending: Maximum number of pending images, and of pending spare ones.
     """
 
     def __init__(self, max_pending: int) -> None:
         self._max_pending = max_pending
         self._refreshes: dict[str, deque[CacheSlots]] = {}
         self._renders: deque[PendingRender] = deque()
+        self._spare: deque[PendingRender] = deque()
         self._render_next = False
 
     @property
     def pending_renders(self) -> int:
         """Number of images that no worker has started."""
-        return len(self._renders)
+        return len(self._renders) + len(self._spare)
 
     @property
     def pending_refreshes(self) -> int:
@@ -72,23 +75,26 @@ class Scheduler:
         Raises:
             PoolBusyError: If the queue is full.
         """
-        if len(self._renders) >= self._max_pending:
+        queue = self._queue(render)
+        if len(queue) >= self._max_pending:
             raise PoolBusyError(f"{self._max_pending} images are waiting to be rendered already")
-        self._renders.append(render)
+        queue.append(render)
 
     def requeue_render(self, render: PendingRender) -> None:
         """Put an image whose worker died at the front of the queue."""
-        self._renders.appendleft(render)
+        self._queue(render).appendleft(render)
 
     def discard_render(self, render: PendingRender) -> None:
         """Remove an image that is no longer needed, if it is still in the queue."""
-        if render in self._renders:
-            self._renders.remove(render)
+        queue = self._queue(render)
+        if render in queue:
+            queue.remove(render)
 
     def drain_renders(self) -> list[PendingRender]:
         """Remove and return all pending images."""
-        renders = list(self._renders)
+        renders = [*self._renders, *self._spare]
         self._renders.clear()
+        self._spare.clear()
         return renders
 
     def next_job(self, device: str) -> CacheSlots | PendingRender | None:
@@ -100,7 +106,12 @@ class Scheduler:
         if slots is not None:
             self._refreshes[device].popleft()
             self._render_next = True
+        elif self._spare:
+            return self._spare.popleft()
         return slots
+
+    def _queue(self, render: PendingRender) -> deque[PendingRender]:
+        return self._spare if render.spare else self._renders
 
     def _peek_refresh(self, device: str) -> CacheSlots | None:
         """Return the first refreshable slots, and drop those before them from the queue.

@@ -51,7 +51,7 @@ class Timeouts:
     """One job. A full render takes well below one second even on a slow machine."""
     warp_s: float = 2.0
     """Anything from a device process, which makes frames or has been sent a ping: a frame takes
-    some milliseconds, and nobody sees another one meanwhile."""
+    some milliseconds, and no other is visible meanwhile."""
     ping_s: float = 5.0
     """Interval of keepalive pings to an idle worker."""
     pong_s: float = 5.0

@@ -189,5 +189,5 @@ class _JobHandler:
         if job.avatar_id not in self._engine.avatars:
             raise RenderError(f"avatar {job.avatar_id!r} could not be loaded by this worker")
         if job.mode == "full":
-            return self._engine.full(job.avatar_id, job.state)
+            return self._engine.full(job.avatar_id, job.state, job.size)
         return self._engine.warp_from(job.avatar_id, job.state, job.cached_state or job.state)

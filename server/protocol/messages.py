@@ -47,6 +47,8 @@ QUATERNION_TOLERANCE = 0.01
 """Quaternions this close to unit length are normalised, others refused."""
 LARGEST_COEFFICIENT = 10.0
 """Above those of every avatar we know: ARKit's end at 1, FLAME's at some 5."""
+LARGEST_DISPLAY_PX = 16384
+"""Twice the height of an 8K screen, and as far as browsers go with a canvas."""
 LONGEST_EXPRESSION = 1024
 LONGEST_VERTICES = 8 * 2**20
 """Characters of base64: some 500 000 vertices, above every avatar we know."""
@@ -220,7 +222,16 @@ class Ping(Message):
     sent_at_ms: ClockMs = Field(description="The viewer's own clock, sent back as is")
 
 
-ViewerMessage = Annotated[View | MeshMessage | Ping, Discriminator("type")]
+class Display(Message):
+    """How large the viewer shows the frames. Who never tells gets no refined stills."""
+
+    type: Literal["display"]
+    size_px: Annotated[int, BeforeValidator(whole)] = Field(
+        ge=1, le=LARGEST_DISPLAY_PX, description="Rows of the square frame, in the screen's pixels"
+    )
+
+
+ViewerMessage = Annotated[View | MeshMessage | Ping | Display, Discriminator("type")]
 
 
 class MeshFrameOrFrames(RootModel[MeshFrame | list[MeshFrame]]):
@@ -228,7 +239,7 @@ class MeshFrameOrFrames(RootModel[MeshFrame | list[MeshFrame]]):
 
 
 _mesh_frame = TypeAdapter(MeshFrame)
-_viewer_message: TypeAdapter[View | MeshMessage | Ping] = TypeAdapter(ViewerMessage)
+_viewer_message: TypeAdapter[View | MeshMessage | Ping | Display] = TypeAdapter(ViewerMessage)
 
 
 def parse_mesh_frame(text: str | bytes) -> MeshFrame:
@@ -274,7 +285,7 @@ def at_index(index: int, error: BadMessageError) -> str:
     return f"{index}: {text}" if text.startswith("expected ") else f"{index}.{text}"
 
 
-def parse_viewer_message(text: str | bytes) -> View | MeshMessage | Ping:
+def parse_viewer_message(text: str | bytes) -> View | MeshMessage | Ping | Display:
     """Read one message of the data channel `view`."""
     mesh = b'"mesh"' in text if isinstance(text, bytes) else '"mesh"' in text
     if not mesh:

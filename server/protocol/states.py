@@ -6,7 +6,7 @@ Newest wins: each of these is replaced as a whole and never changed in place.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,6 +31,34 @@ class MeshState:
     """(E,) coefficients in the avatar's order."""
     vertices: FloatArray | None = None
     """(V, 3) posed in head space; replaces `expression` where given."""
+
+    def sharing(self, previous: MeshState | None) -> MeshState:
+        """Return this mesh frame with the arrays of the one before, if they hold the same face.
+
+        By these arrays everybody sees that nothing has moved (`FrameState.same_image`): no cache is
+        made anew, and the image is refined.
+        """
+        if previous is None or not self._same_face(previous):
+            return self
+        return replace(
+            self,
+            head_rotation=previous.head_rotation,
+            head_translation=previous.head_translation,
+            expression=previous.expression,
+            vertices=previous.vertices,
+        )
+
+    def _same_face(self, other: MeshState) -> bool:
+        if self.vertices is None or other.vertices is None:
+            same = self.vertices is other.vertices
+        else:
+            same = np.array_equal(self.vertices, other.vertices)
+        return (
+            same
+            and np.array_equal(self.head_rotation, other.head_rotation)
+            and np.array_equal(self.head_translation, other.head_translation)
+            and np.array_equal(self.expression, other.expression)
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -77,7 +77,7 @@ class Recording:
     path: Path
     header: Header
     frames: int | None = 0
-    """Mesh frames; None if the file was cut off, so that nobody has counted."""
+    """Mesh frames; None if the file was cut off before they were counted."""
     length_s: float | None = 0.0
     """Up to its end; None if the file was cut off."""
     ended: str | None = None
@@ -229,7 +229,7 @@ class Recordings:
         if len(self._running) + self._starting >= MOST_AT_ONCE:
             raise LimitError(f"at most {MOST_AT_ONCE} recordings at a time: stop one first")
         self._starting += 1  # before anything is awaited, so that others count this one
-        # A client that does not wait for the answer must not leave a file that nobody closes.
+        # A client that does not wait for the answer must not leave an open file.
         return await asyncio.shield(asyncio.create_task(self._start(stream)))
 
     async def _start(self, stream: Stream) -> Recording:

@@ -94,7 +94,7 @@ class _ReplayedVoice:
         self._source: int | None = None
 
     def publish(self, packet: VoicePacket) -> None:
-        """Let a packet be heard, unless somebody else speaks: two voices would tear each other."""
+        """Forward a packet unless another source is speaking: two voices would tear each other."""
         if self._stream.voice.is_spoken(self._source):
             return
         # Two replays of one recording must not look like one source that goes back in time.

@@ -1,4 +1,4 @@
-"""What a transport knows of the network to its viewer."""
+"""Measurements by a transport of the network to its viewer."""
 
 from __future__ import annotations
 

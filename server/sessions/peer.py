@@ -1,4 +1,4 @@
-"""What a session knows of its transport: WebRTC or the JPEG fallback implements it."""
+"""A session's interface to its transport, which WebRTC and the JPEG fallback implement."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from server.pool.pool import RenderPool
 from server.sessions.peer import Peer
 from server.sessions.session import Session
 from server.sessions.statistics import FrameMetrics
+from server.sessions.stills import Stills
 from server.sessions.view_sharing import ViewGroups
 from server.streams.streams import Stream, Streams
 
@@ -36,10 +37,16 @@ class Sessions:
         pool: Renders the frames.
         fps: Maximum number of frames per second and session.
         admission: Limits the number of sessions.
+        stills: Renders refined stills; None for none.
     """
 
     def __init__(
-        self, streams: Streams, pool: RenderPool, fps: float, admission: Admission
+        self,
+        streams: Streams,
+        pool: RenderPool,
+        fps: float,
+        admission: Admission,
+        stills: Stills | None = None,
     ) -> None:
         self.metrics = FrameMetrics()
         """Metrics of all sessions since the start."""
@@ -47,6 +54,7 @@ class Sessions:
         self._streams = streams
         self._fps = fps
         self._admission = admission
+        self._stills = stills
         self._sessions: dict[str, Session] = {}
         self._permits: dict[str, AdmissionPermit] = {}
         """By session id."""
@@ -120,6 +128,7 @@ class Sessions:
             self._end,
             viewer,
             self.metrics,
+            self._stills,
         )
 
     def get(self, session_id: str) -> Session:

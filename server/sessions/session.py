@@ -1,6 +1,6 @@
 """A session: one viewer who pulls frames of the newest state as fast as the track sends them.
 
-A session knows WebRTC only through `Peer`. Its path of a frame sets the latency of the product:
+A session uses WebRTC only through `Peer`. Its path of a frame sets the latency of the product:
 from a change of the inputs to the finished frame there is a single thread handover, to the warp
 thread and back.
 """
@@ -25,6 +25,8 @@ from server.errors import (
     PoolBusyError,
     RenderError,
     SessionClosedError,
+    StillNotFoundError,
+    TelewarpError,
 )
 from server.pool.cache_slots import CacheSlots
 from server.pool.carrier import Warping
@@ -34,7 +36,9 @@ from server.protocol.states import FrameInputs, MeshState, ViewState
 from server.sessions.network_figures import NetworkFigures
 from server.sessions.pacing import FramePacing
 from server.sessions.peer import Peer
+from server.sessions.refinement import RefinedStill, Refinement
 from server.sessions.statistics import FrameMetrics, SessionStatistics
+from server.sessions.stills import Stills
 from server.sessions.view_sharing import GroupMembership, ViewGroups
 from server.sessions.viewer_state import ViewerState
 from server.streams.streams import Stream
@@ -52,7 +56,7 @@ class Session:
     """One viewer of one stream: its state, its membership in a view group and its frames.
 
     Args:
-        session_id: Identifies the session in URLs; anyone who knows it may end the session.
+        session_id: Identifies the session in URLs; anyone who has it may end the session.
         stream: The stream to show.
         pool: Renders the frames.
         groups: The view groups of the stream.
@@ -60,6 +64,7 @@ class Session:
         ended: Called by `end`.
         viewer: The viewer's identity and scopes.
         metrics: Shared by all sessions.
+        stills: Renders refined stills; None for none.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class Session:
         ended: Callable[[Session], object],
         viewer: Grant,
         metrics: FrameMetrics,
+        stills: Stills | None = None,
     ) -> None:
         self.id = session_id
         self.stream = stream
@@ -113,6 +119,11 @@ class Session:
         self._wakeup: asyncio.Future[None] | None = None
         self._warping: Warping | None = None
         """The frame that is being warped."""
+        self._stills = stills
+        self._refinement: Refinement | None = None
+        """None until the viewer tells how large it shows the frames."""
+        self._announces = False
+        """Whether a frame must tell at once that a still is ready."""
         stream.on_deleted.append(self._on_stream_deleted)
         self._request_refresh()  # now, so that the first cache is rendered during negotiation
 
@@ -171,6 +182,30 @@ class Session:
             raise MayNotDriveError("expected views only: your token has no scope drive")
         return self._viewer_state.set_mesh(mesh)
 
+    def set_display(self, size_px: int) -> None:
+        """Refine still images from now on, for a display with this many rows."""
+        if self._stills is None or not self._stills.enabled or self.closed:
+            return
+        if self._refinement is None:
+            self._refinement = Refinement(
+                self.avatar, self._stills, self._on_still, self._note_failed_still
+            )
+        if size_px != self._refinement.display_px:
+            self._refinement.display_px = size_px
+            self._refinement.restart()
+
+    def take_still(self, number: int) -> RefinedStill:
+        """Return the refined still that the newest frames have named.
+
+        Raises:
+            StillNotFoundError: If there is none with this number, or something has moved since.
+        """
+        still = None if self._refinement is None else self._refinement.still
+        if still is None or still.number != number:
+            raise StillNotFoundError(f"no still {number}, or the face has moved since")
+        self._statistics.still_sent(len(still.jpeg))
+        return still
+
     async def next_frame(self) -> Frame:
         """Wait for a change and warp a new frame; at most one caller at a time.
 
@@ -184,11 +219,12 @@ class Session:
         await self._wait_for_first_cache()
         while True:
             await self._wait_until_due()
+            self._announces = False
             if self._last_frame is not None and not self._has_changes():
-                return self._repeat(self._last_frame)
+                return self._refined(self._repeat(self._last_frame))
             frame = await self._render()
             if frame is not None:
-                return frame
+                return self._refined(frame)
 
     def note_stage(self, stage: str, elapsed_ms: float) -> None:
         """Add the time of a later stage, such as `encode`, to the statistics."""
@@ -220,6 +256,7 @@ class Session:
                 "dropped": counters.meshes_dropped,
                 "refused": statistics.refused_meshes,
             },
+            "stills": {"sent": statistics.stills, "failed": statistics.failed_stills},
             "refreshes": {
                 "done": self.slots.generation,
                 "failed": self.slots.failed_refreshes,
@@ -246,6 +283,8 @@ class Session:
             steps.callback(self._wake)
             steps.callback(self._membership.close)
             steps.callback(self._viewer_state.close)
+            if self._refinement is not None:
+                steps.callback(self._refinement.close)
             steps.callback(self.stream.on_deleted.remove, self._on_stream_deleted)
 
     def _on_stream_deleted(self) -> None:
@@ -262,6 +301,20 @@ class Session:
     def _on_cache(self) -> None:
         self._statistics.refresh_rate.count()
         self._on_change()
+
+    def _on_still(self) -> None:
+        self._announces = True
+        self._wake()
+
+    def _note_failed_still(self, exc: TelewarpError) -> None:
+        if not self._statistics.failed_stills:  # log the first one only; all are counted
+            logger.warning("session %s: a still failed: %s", self.id, exc, extra=self.log_ids)
+        self._statistics.still_failed()
+
+    def _refined(self, frame: Frame) -> Frame:
+        if self._refinement is not None:
+            frame.still = self._refinement.frame_shows(frame.inputs.state)
+        return frame
 
     def _wake(self) -> None:
         if self._wakeup is not None and not self._wakeup.done():
@@ -304,7 +357,7 @@ class Session:
         repeat_at = now_s() + REPEAT_INTERVAL_S
         while not self.closed:
             due_at = self._changes_due_at() if self._has_changes() else repeat_at
-            if now_s() >= due_at:
+            if now_s() >= due_at or (self._announces and not self._has_changes()):
                 break
             await self._sleep_until(due_at)
         if self.closed:

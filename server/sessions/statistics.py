@@ -112,6 +112,13 @@ class FrameMetrics:
         self._sent_bytes = Counter(
             "telewarp_video_bytes", "Video sent to viewers, RTP payloads", registry=self.registry
         )
+        stills = Counter(
+            "telewarp_stills", "Refined stills: sent, failed", ["kind"], registry=self.registry
+        )
+        self._sent_stills, self._failed_stills = stills.labels("sent"), stills.labels("failed")
+        self._still_bytes = Counter(
+            "telewarp_still_bytes", "Refined stills sent to viewers", registry=self.registry
+        )
         views = Counter(
             "telewarp_views",
             "Viewers' poses: accepted, dropped (late or repeated)",
@@ -183,6 +190,15 @@ class FrameMetrics:
         """Count a viewer for whom there was no memory for caches of its own."""
         self._failed_splits.inc()
 
+    def still_sent(self, size_bytes: int) -> None:
+        """Count a refined still that a viewer has fetched, and its bytes."""
+        self._sent_stills.inc()
+        self._still_bytes.inc(size_bytes)
+
+    def still_failed(self) -> None:
+        """Count a refined still that could not be rendered."""
+        self._failed_stills.inc()
+
     def sent(self, size_bytes: int) -> None:
         """Count the payload of a video packet."""
         self._sent_bytes.inc(size_bytes)
@@ -212,6 +228,9 @@ class SessionStatistics:
         self.repeated_frames = 0
         self.failed_frames = 0
         self.refused_meshes = 0
+        self.stills = 0
+        """Refined stills that the viewer has fetched."""
+        self.failed_stills = 0
         self.failed_splits = 0
         """Splits from a view group for which there was no memory."""
         self.rate = Rate()
@@ -241,6 +260,16 @@ class SessionStatistics:
         """Count a frame that could not be rendered."""
         self.failed_frames += 1
         self._metrics.failed()
+
+    def still_sent(self, size_bytes: int) -> None:
+        """Count a refined still that the viewer has fetched."""
+        self.stills += 1
+        self._metrics.still_sent(size_bytes)
+
+    def still_failed(self) -> None:
+        """Count a refined still that could not be rendered."""
+        self.failed_stills += 1
+        self._metrics.still_failed()
 
     def split_failed(self) -> None:
         """Count a split for which there was no memory."""

@@ -55,7 +55,7 @@ class ViewGroup:
     transient_viewers: int = 0
     """Number of viewers who use the caches only during a transition."""
     has_own_mesh: bool = False
-    """Whether its only member sends its own mesh frames; nobody may join then."""
+    """Whether its only member sends its own mesh frames; no other may join then."""
 
 
 class ViewGroups:
@@ -94,7 +94,7 @@ class ViewGroups:
         return group
 
     def close_if_unused(self, group: ViewGroup) -> None:
-        """Close a group and its cache slots if nobody uses them."""
+        """Close a group and its cache slots if they are unused."""
         if not group.viewers + group.transient_viewers:
             self._open.remove(group)
             group.slots.close()

@@ -10,7 +10,7 @@ from server.errors import BadMessageError
 from server.pool.frame import Frame
 from server.protocol.decode import decode_mesh, decode_view
 from server.protocol.message_rate import MessageRate
-from server.protocol.messages import Ping, View, parse_viewer_message
+from server.protocol.messages import Display, Ping, View, parse_viewer_message
 from server.sessions.session import Session
 
 _LONGEST_MESSAGE = 256 * 1024
@@ -55,6 +55,8 @@ class ViewerChannel:
                 self._send_event(pong(message, received_at, self._session.max_fps))
             elif isinstance(message, View):
                 self._session.set_view(decode_view(message, received_at))
+            elif isinstance(message, Display):
+                self._session.set_display(message.size_px)
             else:
                 mesh = decode_mesh(message, self._session.avatar, received_at)
                 self._session.set_mesh(mesh)
@@ -103,4 +105,5 @@ def frame_event(frame: Frame) -> dict[str, Any]:
         "view_sent_at_ms": frame.view_sent_at_ms,
         "cache_age_ms": round(frame.cache_age_ms, 2),
         "stages_ms": {stage: round(ms, 2) for stage, ms in frame.stages_ms.items()},
+        **({} if frame.still is None else {"still": frame.still}),
     }

@@ -84,7 +84,7 @@ class ViewerState:
         if own is not None and mesh.seq <= own.seq and self.has_own_mesh():
             self.counters.meshes_dropped += 1
             return False
-        self._own_mesh = mesh
+        self._own_mesh = mesh.sharing(own)
         self.counters.meshes += 1
         if self._own_mesh_timer is None:
             self._check_own_mesh()

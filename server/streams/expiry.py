@@ -1,4 +1,4 @@
-"""Expiry of streams that nobody publishes to or watches."""
+"""Expiry of streams without publisher and viewer."""
 
 from __future__ import annotations
 

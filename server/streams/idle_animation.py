@@ -1,4 +1,4 @@
-"""The idle animation: natural small movements of a face while nobody publishes to its stream.
+"""The idle animation: natural small movements of a face while its stream has no publisher.
 
 A face depends only on the seed and the time, so any frame can be computed without the frames before
 it. Irregular events are placed on a grid of time cells: each cell of an event draws its own random
@@ -38,7 +38,7 @@ BREATH_S = 4.3
 RESUME_BLEND_S = 1.0
 """Duration of the blend from a publisher's last mesh frame to the animation."""
 UNWATCHED_INTERVAL_S = 0.2
-"""Interval between frames while nobody watches."""
+"""Interval between frames while there is no viewer."""
 
 
 @dataclass(frozen=True, eq=False)

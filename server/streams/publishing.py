@@ -61,7 +61,7 @@ class StreamPublisher:
 
     def drop(self) -> None:
         """Count a frame above the rate."""
-        # In both: the publisher is told of its own frames, the operator of the stream's.
+        # In both: the publisher sees its own frames, the operator those of the stream.
         self._stream.counters.dropped += 1
         self.dropped += 1
 

@@ -79,7 +79,7 @@ class Stream:
     """Of its publisher."""
     deleted: bool = False
     deleted_because: str | None = None
-    """Why it was deleted, where whoever deleted it said so."""
+    """Why it was deleted, if the caller gave a reason."""
     permanent: bool = False
     """Whether it never expires."""
     _idle_clock: Callable[[], float] = field(init=False)
@@ -91,7 +91,7 @@ class Stream:
 
     @property
     def is_of_call(self) -> bool:
-        """Whether it belongs to a call: only those who take part are told its id."""
+        """Whether it belongs to a call: only its participants get its id."""
         return _OF_CALL in self.id
 
     def unused_s(self) -> float:
@@ -149,7 +149,7 @@ class Stream:
         return True
 
     def _show(self, mesh: MeshState) -> None:
-        self.newest = mesh
+        self.newest = mesh.sharing(self.newest)
         # A copy, because a watcher may leave while it is called.
         for watcher in tuple(self.watchers):
             watcher()
@@ -212,7 +212,7 @@ class Streams:
         return self._add(avatar_id, stream_id or secrets.token_urlsafe(9))
 
     def create_of_call(self, avatar_id: str, call: str) -> Stream:
-        """Create a stream of a call, with an id that nobody can guess; it never expires.
+        """Create a stream of a call, with an id that cannot be guessed; it never expires.
 
         Raises:
             AvatarNotFoundError: If there is no such avatar.
@@ -254,7 +254,7 @@ class Streams:
         return tuple(self._streams.values())
 
     def unused(self, seconds: float) -> tuple[Stream, ...]:
-        """Return the streams that nobody has published to or watched for `seconds`.
+        """Return the streams without publisher and viewer for `seconds`.
 
         Must be called regularly, because only these calls record that a stream is watched.
         """

@@ -32,7 +32,7 @@ class VoicePacket:
     arrived_at: float
     """`time.monotonic()`, seconds."""
     captured_at_ms: float | None = None
-    """When its sound began, milliseconds since 1970 on the publisher's clock, if it is told."""
+    """When its sound began, milliseconds since 1970 on the publisher's clock, if sent."""
 
 
 class Voice:
@@ -44,7 +44,7 @@ class Voice:
         self._newest: VoicePacket | None = None
 
     def is_spoken(self, source: int | None = None) -> bool:
-        """Return whether somebody speaks at present, other than `source` if one is given."""
+        """Return whether a voice is present, other than `source` if one is given."""
         newest = self._newest
         if newest is None or newest.source == source:
             return False

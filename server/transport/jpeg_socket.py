@@ -94,6 +94,8 @@ class JpegPeer:
         """The newest of each type, sent with the next image."""
         self._last_sent = 0
         """Number of the newest image, from 1."""
+        self._last_still: int | None = None
+        """The refined still that its event names."""
         self._displayed = asyncio.Event()
         self._last_keepalive_at = clock()
         self._unacknowledged_since: float | None = None
@@ -165,7 +167,8 @@ class JpegPeer:
         while True:
             frame = await self._session.next_frame()
             # A repeated frame costs a video codec some bytes, and a JPEG its full size.
-            if not frame.repeated or time.monotonic() - self._sent_at >= _STILL_S:
+            keepalive = time.monotonic() - self._sent_at >= _STILL_S
+            if not frame.repeated or keepalive or frame.still != self._last_still:
                 return frame
 
     async def _send(self, frame: Frame) -> None:
@@ -176,6 +179,7 @@ class JpegPeer:
         self._session.note_stage("encode", frame.stages_ms["encode"])
         self._displayed.clear()
         self._last_sent += 1
+        self._last_still = frame.still
         self._sent_at = time.monotonic()
         # Taken out before the first await: an event that comes meanwhile belongs to the next image.
         events, self._events = self._events, {}

@@ -24,6 +24,30 @@ pytestmark = pytest.mark.browser
 
 LIVE = "window.telewarp?.stats().state === 'live' && window.telewarp.stats().way === '{}'"
 _READY_S = 60.0
+FRAME = """
+  const { packedMesh } = await import("/js/connection/packed_mesh.js");
+  const head = { rotation: [0, 0, 0, 1], translation: [0, 0, 0] };
+  const captured_at_ms = Date.now();
+  const expression = Array(52).fill(0);
+  const frame = packedMesh({ seq: captured_at_ms, captured_at_ms, head, expression });
+"""
+STATUS_OF = """async (address) => {
+  const { access } = await import("/js/connection/access.js");
+  return (await access.fetch(address)).status;
+}"""
+PUBLISH_BY_VOICE = f"""async () => {{
+  const {{ WhipSession }} = await import("/js/connection/whip_session.js");
+  window.whip = new WhipSession(null, {{}});
+  await window.whip.open(new URL("/v1/streams/demo/whip", location.href));
+  {FRAME}
+  window.whip.send(frame);
+}}"""
+PUBLISH_BY_SOCKET = f"""async () => {{
+  const {{ openMeshPublisher }} = await import("/js/connection/mesh_publisher.js");
+  const publisher = await openMeshPublisher(new URL("/", location.href), "demo", {{}});
+  {FRAME}
+  publisher.send(frame);
+}}"""
 
 
 class Cluster(NamedTuple):
@@ -122,6 +146,43 @@ def test_jpeg_frames_come_from_the_host_where_video_is_blocked(
     )
     page.goto(f"{cluster.router}/#token={cluster.token(Scope.VIEW)}")
     page.wait_for_function(LIVE.format("pictures"), timeout=30_000)
+
+
+def test_a_page_publishes_to_the_host_with_and_without_a_voice_while_it_watches(
+    cluster: Cluster, open_page: OpenPage
+) -> None:
+    token = cluster.token(Scope.VIEW, Scope.PUBLISH)
+    page = open_page("about:blank")
+    answers: dict[str, int] = {}
+    page.on(
+        "response",
+        lambda answer: answers.update({f"{answer.request.method} {answer.url}": answer.status}),
+    )
+    page.goto(f"{cluster.router}/#token={token}")
+    page.wait_for_function(LIVE.format("webrtc"), timeout=30_000)
+    page.evaluate(PUBLISH_BY_VOICE)  # a publication is opened after the session
+    stream = f"{cluster.host}/v1/streams/demo"
+    assert wait_for_frames(cluster, stream, 1)
+    page.evaluate(PUBLISH_BY_SOCKET)
+    assert wait_for_frames(cluster, stream, 2)
+    (session,) = cluster.call("GET", f"{cluster.host}/v1/sessions", Scope.ADMIN).json()
+    assert page.evaluate(STATUS_OF, f"{cluster.host}/v1/sessions/{session['id']}") == 200
+    page.evaluate("window.whip.close()")
+    deadline = time.monotonic() + 10
+    while not (ended := [status for way, status in answers.items() if way.startswith("DELETE")]):
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(50)
+    assert ended == [204]
+
+
+def wait_for_frames(cluster: Cluster, stream: str, count: int) -> bool:
+    """Wait until a stream has accepted so many frames; return whether it has."""
+    deadline = time.monotonic() + 5
+    while cluster.call("GET", stream, Scope.VIEW).json()["accepted"] < count:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def test_a_viewer_without_a_token_gets_no_further_than_the_router(cluster: Cluster) -> None:

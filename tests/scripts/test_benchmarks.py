@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from models.avatar.folder import SHIPPED
+from models.avatar.folder import SHIPPED, load_avatar
 from models.avatar.manifest import load_manifest
-from scripts.benchmarking.avatars import resized
+from scripts.benchmarking.avatars import front, resized
 from scripts.benchmarking.devices import _efficiency
+from scripts.benchmarking.edges import edge_kinds
 from scripts.benchmarking.load import Load, LoadStep, holds, limit, step_counts
 from tests.scripts.conftest import Run
 
@@ -53,6 +54,15 @@ def test_models_are_compared_in_speed_and_image(run: Run) -> None:
         assert row["full_ratio"] == pytest.approx(row["full_plain_ms"] / row["full_ms"], rel=0.01)
         assert row["warp_difference"]["largest"] <= 6
         assert row["full_difference"]["largest"] <= 6
+
+
+def test_outlines_and_inner_edges_are_apart() -> None:
+    avatar = load_avatar(SHIPPED / "default")
+    outlines, inner = edge_kinds(avatar.head, front(avatar.manifest), 96)
+    assert (outlines * inner).sum() == 0
+    # The head is as wide as half of the image: two outlines of five pixels in every row.
+    assert 96 * 5 < outlines.sum() < 96 * 25
+    assert 50 < inner.sum() < 96 * 20
 
 
 def test_an_unavailable_codec_is_an_error_with_its_name(run: Run) -> None:

@@ -73,6 +73,7 @@ class Watched:
         )
 
 
+@pytest.mark.alone
 async def test_four_viewers_watch_on_while_their_worker_is_killed_and_comes_back() -> None:
     settings = Settings(port=0, workers=1, demo=False, max_sessions=8)
     with serving(settings, of_engines(FakeEngineFactory(refresh_s=0.1))) as served:
@@ -107,6 +108,7 @@ async def test_four_viewers_watch_on_while_their_worker_is_killed_and_comes_back
                 assert newest.age_ms < 1000, "it gets no caches any more"
 
 
+@pytest.mark.alone
 async def test_a_player_without_views_waits_for_its_first_frame_as_long_as_it_is_there() -> None:
     settings = Settings(port=0, workers=1, demo=False, max_sessions=8, idle_session_s=0.5)
     with serving(settings) as served:

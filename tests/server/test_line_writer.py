@@ -63,6 +63,7 @@ def test_lines_come_in_order_and_are_there_after_a_flush() -> None:
     assert writer.lost == 0
 
 
+@pytest.mark.alone
 def test_a_full_pipe_makes_nobody_wait_and_says_later_how_many_lines_it_missed() -> None:
     with small_pipe() as pipe:
         writer = LineWriter(pipe.writer)

@@ -15,7 +15,15 @@ export function callApi(page) {
      *
      * @returns {[number, number][]} `seq`, and milliseconds since 1970
      */
-    capturedFaces: () => page.captured.map(([seq, at_ms]) => [seq, epoch(at_ms)]),
+    capturedFaces: () =>
+      [...page.sentFaces].map(([seq, { captured_ms }]) => [seq, epoch(captured_ms)]),
+
+    /**
+     * Return when the last faces were sent by this page.
+     *
+     * @returns {[number, number][]} `seq`, and milliseconds since 1970
+     */
+    sentFaces: () => [...page.sentFaces].map(([seq, { sent_ms }]) => [seq, epoch(sent_ms)]),
 
     /**
      * Return when faces of another person were displayed first.

@@ -143,9 +143,9 @@ export class CallPage {
     };
   }
 
-  /** @returns {readonly [number, number][]} `seq` and capture time of the faces sent, page clock */
-  get captured() {
-    return this.#publisher.captured;
+  /** @returns {CallPublisher["sentFaces"]} when they were captured and sent, page clock */
+  get sentFaces() {
+    return this.#publisher.sentFaces;
   }
 
   /** Mute the microphone, or end that. */
@@ -258,7 +258,7 @@ export class CallPage {
 
   #publisherEvents() {
     return {
-      onTrouble: () => {}, // the connection to the call tells the same
+      onTrouble: () => {}, // the connection to the call reports the same
       onVoice: (/** @type {Trouble | null} */ trouble) =>
         this.#voicePanel.tell(trouble && describeVoiceTrouble(trouble)),
       onRefused: (/** @type {string} */ detail) =>

@@ -5,7 +5,7 @@ import { FacePublisher } from "./face_publisher.js";
 import { PublisherConnection } from "./publisher_connection.js";
 import { openPublisher, pathsTo } from "./publisher_path.js";
 
-const KEPT = 900; // faces whose capture time is remembered: 30 s
+const KEPT = 900; // faces whose times are remembered: 30 s
 
 /**
  * @typedef {import("../tracking/face_tracker.js").TrackedFrame} TrackedFrame
@@ -24,7 +24,8 @@ export class CallPublisher {
   #driver = new FaceDriver();
   /** @type {FacePublisher | null} */ #faces = null;
   /** @type {PublisherConnection | null} */ #connection = null;
-  /** @type {Map<number, number>} capture time by `seq` */ #captured = new Map();
+  /** @type {Map<number, {captured_ms: number, sent_ms: number}>} by `seq` */
+  #sentFaces = new Map();
 
   /** The stream that is published. @type {string | null} */
   stream = null;
@@ -54,7 +55,9 @@ export class CallPublisher {
     const { expression_names: names } = avatar;
     const { timeOrigin } = performance;
     const faces = new FacePublisher(this.#driver, names, Date.now(), this.#now, timeOrigin);
-    faces.journal = { meshSent: (seq, _sent_ms, captured_ms) => this.#sent(seq, captured_ms) };
+    faces.journal = {
+      meshSent: (seq, sent_ms, captured_ms) => this.#sent(seq, sent_ms, captured_ms),
+    };
     this.#faces = faces;
     const { onTrouble, onVoice, onRefused } = this.#events;
     const paths = pathsTo(host, stream, this.#voice);
@@ -90,9 +93,9 @@ export class CallPublisher {
     return this.#driver.calibration.measuring;
   }
 
-  /** @returns {readonly [number, number][]} `seq` and capture time of the last faces sent, page clock */
-  get captured() {
-    return [...this.#captured];
+  /** @returns {ReadonlyMap<number, {captured_ms: number, sent_ms: number}>} the last faces by `seq` */
+  get sentFaces() {
+    return this.#sentFaces;
   }
 
   /** @returns {Promise<object | null>} for `window.telewarp` */
@@ -111,12 +114,13 @@ export class CallPublisher {
 
   /**
    * @param {number} seq
+   * @param {number} sent_ms
    * @param {number | undefined} captured_ms
    */
-  #sent(seq, captured_ms) {
-    this.#captured.set(seq, captured_ms ?? this.#now());
-    if (this.#captured.size > KEPT) {
-      this.#captured.delete(/** @type {number} */ (this.#captured.keys().next().value));
+  #sent(seq, sent_ms, captured_ms) {
+    this.#sentFaces.set(seq, { captured_ms: captured_ms ?? this.#now(), sent_ms });
+    if (this.#sentFaces.size > KEPT) {
+      this.#sentFaces.delete(/** @type {number} */ (this.#sentFaces.keys().next().value));
     }
   }
 }

@@ -120,7 +120,7 @@ export class CallTable {
     return (person && this.#tiles.get(person.stream)) ?? null;
   }
 
-  /** Watch nobody any longer. */
+  /** Stop watching everyone. */
   close() {
     this.#observer.disconnect();
     clearTimeout(this.#settling);

@@ -15,7 +15,7 @@ import { ServerEvents } from "./server_events.js";
 import { ViewSender } from "./view_sender.js";
 import { ViewerVoice } from "./viewer_voice.js";
 
-const HEARTBEAT_MS = 1000; // so that the server knows the viewer is there, and its view
+const HEARTBEAT_MS = 1000; // keepalive, with the current view
 const PING_EVERY_MS = 500;
 const FPS = 30; // of cameras: faces and eyes do not move more often
 const DEFAULT_LATENCY_MS = 50; // until a frame was displayed
@@ -235,7 +235,7 @@ export class CallTile {
 }
 
 /**
- * Limit the frame rate that a server tells to a view clock.
+ * Limit the frame rate that a server sends to a view clock.
  *
  * @param {number} most
  * @param {{fps: number}} clock

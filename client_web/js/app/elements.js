@@ -9,6 +9,7 @@ import { find } from "../panels/dom.js";
  * @property {HTMLCanvasElement} jpeg
  * @property {HTMLCanvasElement} still
  * @property {HTMLCanvasElement} late
+ * @property {HTMLCanvasElement} refined
  * @property {HTMLElement} frame the square around them
  * @property {HTMLElement} note explains the JPEG fallback
  */
@@ -26,6 +27,7 @@ export function frameElements(page) {
     jpeg: find(page, "#jpeg"),
     still: find(page, "#still"),
     late: find(page, "#late"),
+    refined: find(page, "#refined"),
     frame: find(page, ".frame"),
     note: find(page, "#way"),
   };

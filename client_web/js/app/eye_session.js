@@ -81,7 +81,7 @@ export function openEyeSession(page, endpoint, timers) {
     onVideoFrame: () => {},
     onFirstFrame: () => manager.frameDisplayed(),
   });
-  const unseen = { show: () => {} }; // the page's own session tells the same troubles
+  const unseen = { show: () => {} }; // the page's own session reports the same problems
   const state = new PageState(
     { body, draining, notice: unseen, signIn: unseen },
     { onConnecting: () => {}, onLeavingLive: () => {} },
@@ -94,7 +94,7 @@ export function openEyeSession(page, endpoint, timers) {
     ...{ display, jpegCanvas: jpeg, state, events, voice: null },
     sendView: () => viewSender.send(),
   });
-  viewSender.homeKnown(); // the headset tells all views
+  viewSender.homeKnown(); // all views come from the headset
   void manager.run();
   const { journal } = telemetry;
   const close = () => manager.close();

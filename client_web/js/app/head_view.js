@@ -49,7 +49,7 @@ export class HeadView {
   /** @type {EyeSource} that was opened last */ #source = "camera";
   #latencyAt_ms = Number.NEGATIVE_INFINITY;
 
-  /** The screen as a window; knows the avatar's own view. */
+  /** The screen as a window; has the avatar's own view. */
   window = new HeadWindow();
 
   /** @param {HeadViewParts} parts */
@@ -89,7 +89,7 @@ export class HeadView {
   /**
    * Follow the viewer's eyes.
    *
-   * @param {EyeSource} source tells where they are
+   * @param {EyeSource} source measures where they are
    */
   async start(source) {
     const { panel, sources, viewpoint } = this.#parts;

@@ -26,7 +26,7 @@ export function openHeadset(page, { endpoint, display, telemetry, input, headVie
     button: find(page, "#headset-button"),
     head: headView.window,
     openEyes: () => {
-      headView.stop(); // it is the headset that tells where the eyes are
+      headView.stop(); // the headset measures where the eyes are
       const close = () => void viewSender.send(); // the view returns to the avatar's own
       return [
         new HeadsetEye({ display, journal, viewpoint, viewSender, close }),

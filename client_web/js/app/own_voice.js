@@ -50,7 +50,7 @@ export class OwnVoice {
   }
 
   /**
-   * Open a microphone instead of the present one. If that fails, it is told, and there is no voice.
+   * Open a microphone instead of the present one. If that fails, the failure is reported and there is no voice.
    *
    * @param {string} choice a device id, "" for the default, or `NO_MICROPHONE`
    */

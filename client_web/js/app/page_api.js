@@ -16,6 +16,7 @@ const DELIVERY_NAMES = { webrtc: "webrtc", jpeg: "pictures" };
  * @property {import("./page_state.js").PageState} state
  * @property {Pick<import("./image_display.js").ImageDisplay, "delivery">} display
  * @property {Pick<import("../reprojection/late_reprojection.js").LateReprojection, "on">} late
+ * @property {Pick<import("./refined_image.js").RefinedImage, "shown" | "visible">} [refined]
  * @property {{readonly stats: object | null} | null} [headset]
  * @property {import("./viewer_input.js").ViewerInput} input
  * @property {() => {readonly id: string | null} | null} session
@@ -37,6 +38,9 @@ export function pageApi(parts, now) {
     stats: () => ({
       ...telemetry.measured(now()),
       late_reprojection: parts.late.on,
+      refined: parts.refined
+        ? { visible: parts.refined.visible, shown: parts.refined.shown }
+        : null,
       view_lead_ms: viewSender.clock.lead_ms,
       frame_stages_ms: telemetry.frameStages(now()),
       state: STATE_NAMES[state.name],

@@ -1,4 +1,4 @@
-// Keeps a publisher connected to its stream: reconnects, and notices when somebody else takes over.
+// Keeps a publisher connected to its stream: reconnects, and notices when another publisher takes over.
 
 import { Backoff } from "../connection/backoff.js";
 import { Trouble } from "../connection/trouble.js";
@@ -104,7 +104,7 @@ export class PublisherConnection {
   }
 
   async #reconnect() {
-    await this.#lookForOthers(); // whoever takes over the voice ends this one's connection
+    await this.#lookForOthers(); // another publisher that takes over the voice ends this connection
     if (this.#closed) return;
     try {
       await claimStream(this.#parts.streams, this.#stream, this.#avatar);

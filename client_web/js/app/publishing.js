@@ -286,7 +286,7 @@ export class Publishing {
     this.close();
     this.#panel.preview.showOff("Your camera is off");
     this.#panel.tell({
-      title: "Somebody else has taken over",
+      title: "Another publisher has taken over",
       detail: `“${stream}” now shows another publisher. Press Stop to go back.`,
     });
   }

@@ -20,7 +20,7 @@
 export async function claimStream(streams, stream, avatar) {
   if (await streams.create(stream, avatar)) return null;
   const existing = await streams.find(stream);
-  // It was deleted in between: nobody has it.
+  // It was deleted in between: it has no publisher.
   if (!existing) return claimStream(streams, stream, avatar);
   if (existing.live) return { stream, kind: "live", avatar: existing.avatar };
   if (existing.avatar !== avatar) return { stream, kind: "other-avatar", avatar: existing.avatar };

@@ -14,7 +14,7 @@ import { Driving } from "./driving.js";
 import { MeshSender } from "./mesh_sender.js";
 import { ViewSender } from "./view_sender.js";
 
-const HEARTBEAT_MS = 1000; // so that the server knows the viewer is there, and its view
+const HEARTBEAT_MS = 1000; // keepalive, with the current view
 
 /**
  * @typedef {object} Output

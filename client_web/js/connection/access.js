@@ -13,8 +13,18 @@ export class Access {
   #origin;
   /** @type {Map<string, string>} tokens issued by hosts behind a router, by the host's origin */
   #hostTokens = new Map();
-  /** @type {Map<string, URL>} where sessions were opened, by endpoint; behind a router, another host */
-  #sessionAddresses = new Map();
+  /**
+   * Tokens issued for one address alone: a host gives a viewer and a publisher different ones.
+   *
+   * @type {Map<string, string>}
+   */
+  #addressTokens = new Map();
+  /**
+   * Where sessions were opened, by endpoint; behind a router, another host.
+   *
+   * @type {Map<string, {address: URL, token: string | null}>}
+   */
+  #opened = new Map();
 
   /**
    * @param {string} origin the server's. The token is sent to no other origin; hosts that a router
@@ -57,11 +67,21 @@ export class Access {
    *
    * @param {URL} endpoint where it was requested
    * @param {URL} address the address after all redirects
+   * @param {URL} session its own address
    * @param {string | null} token issued by that host, if any
    */
-  sessionOpened(endpoint, address, token) {
-    this.#sessionAddresses.set(endpoint.href, address);
-    this.hostFound(address, token);
+  sessionOpened(endpoint, address, session, token) {
+    this.#opened.set(endpoint.href, { address, token });
+    if (token) this.#addressTokens.set(keyOf(session), token);
+  }
+
+  /**
+   * Forget a session that has ended.
+   *
+   * @param {URL} session its address
+   */
+  sessionClosed(session) {
+    this.#addressTokens.delete(keyOf(session));
   }
 
   /**
@@ -82,7 +102,10 @@ export class Access {
    * @returns {URL}
    */
   beside(name, endpoint) {
-    return new URL(name, this.#sessionAddresses.get(endpoint.href) ?? endpoint);
+    const { address, token } = this.#opened.get(endpoint.href) ?? { address: endpoint };
+    const found = new URL(name, address);
+    if (token) this.#addressTokens.set(keyOf(found), token);
+    return found;
   }
 
   /**
@@ -92,8 +115,7 @@ export class Access {
    */
   fetch = (resource, options = {}) => {
     const headers = new Headers(options.headers);
-    const { origin } = new URL(String(resource), this.#origin || undefined);
-    const token = this.#tokenFor(origin);
+    const token = this.#tokenFor(new URL(String(resource), this.#origin || undefined));
     if (token) headers.set("Authorization", `Bearer ${token}`);
     return globalThis.fetch(resource, { ...options, headers });
   };
@@ -105,18 +127,25 @@ export class Access {
    * @param {string | null} [ticket] of the queue
    * @returns {string[]}
    */
-  subprotocols({ origin }, ticket = null) {
-    const token = this.#tokenFor(origin.replace(/^ws/, "http"));
+  subprotocols(address, ticket = null) {
+    const token = this.#tokenFor(new URL(address.href.replace(/^ws/, "http")));
     const carried = [];
     if (token) carried.push(`${SUBPROTOCOL}.token.${token}`);
     if (ticket) carried.push(`${SUBPROTOCOL}.ticket.${ticket}`);
     return carried.length ? [SUBPROTOCOL, ...carried] : [];
   }
 
-  /** @param {string} origin */
-  #tokenFor(origin) {
-    return origin === this.#origin ? this.#token : this.#hostTokens.get(origin);
+  /** @param {URL} address */
+  #tokenFor(address) {
+    const { origin } = address;
+    if (origin === this.#origin) return this.#token;
+    return this.#addressTokens.get(keyOf(address)) ?? this.#hostTokens.get(origin);
   }
+}
+
+/** @param {URL} address */
+function keyOf({ origin, pathname }) {
+  return origin + pathname;
 }
 
 /**

@@ -1,4 +1,4 @@
-// The connection to a call: takes a seat, tells the server what changes, and hears who else is there.
+// The connection to a call: takes a seat, sends what changes, and receives who else is there.
 // When it is lost, it comes back to the same seat.
 
 import { access } from "./access.js";
@@ -13,7 +13,7 @@ const JOIN_TIMEOUT_MS = 10_000;
 const FINAL = [400, 401, 403, 404, 409, 410, 429]; // statuses for which trying again changes nothing
 
 /**
- * @typedef {object} Direction where somebody sees another person, angles from straight ahead
+ * @typedef {object} Direction where a participant sees another one, angles from straight ahead
  * @property {number} seat of the one who is seen
  * @property {number} yaw_rad to the left of the one who looks
  * @property {number} pitch_rad upwards
@@ -162,7 +162,7 @@ export class CallConnection {
     this.#storage?.setItem(this.#key, seat.resume);
     this.#backoff.reset();
     this.#events.onSeat(seat);
-    // A new seat knows nothing of what was told before.
+    // A new seat has nothing of what was sent before.
     if (Object.keys(this.#state).length) this.#send({ type: "state", ...this.#state });
   }
 

@@ -161,7 +161,7 @@ export class ConnectionManager {
       return trouble ?? new Trouble("lost");
     }
     const ended = await this.#watchUntilReplaced(session, this.#retries);
-    // The next answer tells why a token is refused, which browsers hide for a WebSocket.
+    // The next answer says why a token is refused, which browsers hide for a WebSocket.
     if (ended.kind === "expired") this.#delivery = "webrtc";
     return ended;
   }

@@ -9,7 +9,7 @@ import { Trouble } from "./trouble.js";
 const SILENCE_TIMEOUT_MS = 6_000; // the server repeats a still image every second
 const FIRST_IMAGE_TIMEOUT_MS = 25_000; // a busy server may take this long to fill the first cache
 const CHECK_EVERY_MS = 500;
-const MAX_BUFFERED_BYTES = 65_536; // poses queued behind this much data would arrive too old
+const MOST_WAITING_BYTES = 4096; // twenty views: what waits behind them would arrive too old
 const CLOSE_CODE_BASE = 4000; // the server closes with this plus the HTTP status it would answer
 const OPEN = 1; // `WebSocket.OPEN`
 
@@ -23,6 +23,7 @@ const OPEN = 1; // `WebSocket.OPEN`
 export class JpegSession {
   #canvas;
   #events;
+  /** @type {URL | undefined} */ #httpAddress;
   /** @type {WebSocket | null} */ #socket = null;
   /** @type {(trouble: Trouble) => void} */ #end = () => {};
   /** @type {ReturnType<typeof setInterval> | undefined} */ #timer;
@@ -34,6 +35,9 @@ export class JpegSession {
 
   /** @type {string | null} the session's id on the server */
   id = null;
+
+  /** @type {URL | null} where the session is on the server; null before the server has told its id */
+  address = null;
 
   /** @type {Promise<Trouble>} resolves with the reason when the session is over */
   ended;
@@ -60,7 +64,8 @@ export class JpegSession {
    * @throws {Trouble} if the server cannot be reached or refuses
    */
   async open(endpoint, signal, ticket = null) {
-    const address = socketAddress(endpoint);
+    this.#httpAddress = access.beside("pictures", endpoint);
+    const address = socketAddress(this.#httpAddress);
     const socket = new WebSocket(address, access.subprotocols(address, ticket));
     this.#socket = socket;
     /** @type {Promise<void>} */
@@ -83,7 +88,7 @@ export class JpegSession {
    */
   send(text) {
     const socket = this.#socket;
-    if (socket?.readyState !== OPEN || socket.bufferedAmount > MAX_BUFFERED_BYTES) return false;
+    if (socket?.readyState !== OPEN || socket.bufferedAmount > MOST_WAITING_BYTES) return false;
     socket.send(text);
     return true;
   }
@@ -115,6 +120,7 @@ export class JpegSession {
     const message = parseJson(data);
     if (message?.type === "session") {
       this.id = message.id;
+      this.address = new URL(`../../sessions/${message.id}`, this.#httpAddress);
       opened();
       return;
     }
@@ -186,10 +192,10 @@ export class JpegSession {
  * Return the WebSocket's address, on the host where video would come from: unlike `fetch`, a
  * WebSocket follows no redirect.
  *
- * @param {URL} endpoint
+ * @param {URL} httpAddress
  */
-function socketAddress(endpoint) {
-  const address = access.beside("pictures", endpoint);
+function socketAddress(httpAddress) {
+  const address = new URL(httpAddress);
   address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
   return address;
 }

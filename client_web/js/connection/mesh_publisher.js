@@ -1,11 +1,12 @@
 // Sends mesh frames to a stream over a WebSocket.
 
 import { access } from "./access.js";
+import { findHost } from "./host.js";
 import { parseJson } from "./messages.js";
 import { Trouble } from "./trouble.js";
 
 const OPEN = 1; // `WebSocket.OPEN`
-const MAX_BUFFERED_BYTES = 1500; // ten frames: what waits behind them would arrive too old
+const MOST_WAITING_BYTES = 135; // one frame
 const CLOSE_CODE_BASE = 4000; // the server closes with this plus the HTTP status it would answer
 const OPEN_TIMEOUT_MS = 10_000;
 
@@ -32,7 +33,8 @@ const OPEN_TIMEOUT_MS = 10_000;
  * @throws {Trouble} if the server cannot be reached or refuses
  */
 export async function openMeshPublisher(base, stream, { onEnd, onRefused }) {
-  const address = new URL(`v1/streams/${encodeURIComponent(stream)}/frames`, base);
+  const { address } = await findHost(base, `v1/streams/${encodeURIComponent(stream)}`);
+  address.pathname += "/frames";
   address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
   const socket = new WebSocket(address, access.subprotocols(address));
   socket.onmessage = ({ data }) => {
@@ -51,7 +53,7 @@ export async function openMeshPublisher(base, stream, { onEnd, onRefused }) {
   return {
     close,
     send: (message) => {
-      if (socket.readyState !== OPEN || socket.bufferedAmount > MAX_BUFFERED_BYTES) return false;
+      if (socket.readyState !== OPEN || socket.bufferedAmount > MOST_WAITING_BYTES) return false;
       socket.send(message);
       return true;
     },

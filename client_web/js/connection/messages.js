@@ -33,6 +33,7 @@
  * @property {Record<string, number>} [stages_ms] durations on the server
  * @property {number} [convert_ms] colour conversion, a part of `stages_ms.encode`
  * @property {Partial<ServerTimes>} [clock_ms] when the frame passed each point, server's clock
+ * @property {number} [still] number of the refined still that shows the same; missing without one
  *
  * @typedef {object} ServerTimes milliseconds on the server's clock
  * @property {number | null} view_received
@@ -53,7 +54,7 @@
  * @property {number} rtp_timestamp 48 kHz
  * @property {number} captured_at_ms the server's clock
  *
- * @typedef {object} NetworkEvent what the server knows of the network to this page; once a second
+ * @typedef {object} NetworkEvent the server's measurements of the network to this page; once a second
  * @property {"network"} type
  * @property {number} estimate_kbps what it carries without queueing
  * @property {number} loss part of the last second's packets, 0 to 1
@@ -84,6 +85,16 @@ export function viewMessage(seq, sent_at_ms, eye, fov_y_rad = null) {
   const { rotation, position } = eye;
   const message = { type: "view", seq, sent_at_ms, eye: { rotation, position } };
   return JSON.stringify(fov_y_rad === null ? message : { ...message, fov_y_rad });
+}
+
+/**
+ * Write a `display` message.
+ *
+ * @param {number} size_px rows of the frame on the screen, in the screen's own pixels
+ * @returns {string}
+ */
+export function displayMessage(size_px) {
+  return JSON.stringify({ type: "display", size_px });
 }
 
 /**
@@ -132,7 +143,7 @@ export function parseJson(text) {
 }
 
 /**
- * Check that a parsed message is an event this page knows.
+ * Check that a parsed message is an event that this page handles.
  *
  * @param {any} message
  * @returns {ServerEvent | null} null for unknown events, so that a newer server may send more

@@ -94,7 +94,7 @@ export class PublishedStreams {
     const address = new URL(`v1/streams/${encodeURIComponent(id)}`, this.#base);
     const headers = { Authorization: `Bearer ${token}` };
     if (!(await globalThis.fetch(address, { headers })).ok) return "refused";
-    // A body of no frames changes nothing, but tells whether the token may publish.
+    // A body of no frames changes nothing, but shows whether the token may publish.
     const frames = new URL(`${address.pathname}/frames`, address);
     const body = { method: "POST", body: "[]", headers: { ...headers, ...JSON_TYPE } };
     return (await globalThis.fetch(frames, body)).status === 403 ? "view" : "publish";

@@ -1,5 +1,6 @@
 // One WebRTC session with the server, from offer to end. A session is never reused.
 
+import { LiveChannel } from "./live_channel.js";
 import { parseEvent } from "./messages.js";
 import { Trouble } from "./trouble.js";
 import { closeSession, openSession } from "./whep.js";
@@ -10,7 +11,7 @@ const SILENCE_TIMEOUT_MS = 3_000; // the server repeats its frame every 100 ms w
 const FIRST_FRAME_TIMEOUT_MS = 25_000; // a busy server may take this long to fill the first cache
 const DECODE_TIMEOUT_MS = 6_000; // data arrives but no frame is decoded
 const CHECK_EVERY_MS = 500;
-const MAX_BUFFERED_BYTES = 65_536; // poses queued behind this much data would arrive too old
+const MOST_WAITING_BYTES = 400; // two views
 
 /**
  * @typedef {object} SessionEvents
@@ -77,6 +78,11 @@ export class WebRtcSession {
     this.#startChecks();
   }
 
+  /** @returns {URL | null} where the session is on the server; null before the answer */
+  get address() {
+    return this.#address;
+  }
+
   /** @returns {string | null} the session's id on the server */
   get id() {
     return this.#address?.pathname.split("/").at(-1) ?? null;
@@ -89,11 +95,7 @@ export class WebRtcSession {
    * @returns {boolean} whether it was sent
    */
   send(text) {
-    if (this.#view.readyState !== "open" || this.#view.bufferedAmount > MAX_BUFFERED_BYTES) {
-      return false;
-    }
-    this.#view.send(text);
-    return true;
+    return this.#view.send(text);
   }
 
   /** @returns {Promise<{bytes: number, frames: number}>} video received so far */
@@ -122,6 +124,7 @@ export class WebRtcSession {
     // Unordered and unreliable: a lost pose is replaced by the next one.
     const view = this.#pc.createDataChannel("view", { ordered: false, maxRetransmits: 0 });
     view.onopen = () => this.#events.onReady();
+    const live = new LiveChannel(view, MOST_WAITING_BYTES, () => this.#events.onReady());
     this.#pc.createDataChannel("events").onmessage = ({ data }) => {
       const event = parseEvent(data);
       if (event) this.#events.onEvent(event);
@@ -134,7 +137,7 @@ export class WebRtcSession {
       else this.#events.onVideo(new MediaStream([track]));
     };
     this.#pc.onconnectionstatechange = () => this.#connectionChanged();
-    return view;
+    return live;
   }
 
   #connectionChanged() {

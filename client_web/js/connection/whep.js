@@ -35,7 +35,7 @@ export async function openSession(
   // A redirect may have moved the session to another host: `Location` is relative to that one.
   const host = new URL(response.url || endpoint);
   const session = new URL(response.headers.get("Location") ?? "", host);
-  access.sessionOpened(endpoint, host, response.headers.get("Telewarp-Token"));
+  access.sessionOpened(endpoint, host, session, response.headers.get("Telewarp-Token"));
   try {
     const servers = iceServers(response.headers.get("Link"));
     if (servers.length) {
@@ -66,6 +66,7 @@ export async function closeSession(session, { fetch = access.fetch } = {}) {
   } catch {
     // The server is down, and its sessions have ended with it.
   }
+  access.sessionClosed(session);
 }
 
 /**

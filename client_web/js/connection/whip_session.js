@@ -1,5 +1,6 @@
 // Publishes a voice, and the mesh frames beside it, over one WebRTC connection (WHIP, RFC 9725).
 
+import { LiveChannel } from "./live_channel.js";
 import { parseJson } from "./messages.js";
 import { Trouble } from "./trouble.js";
 import { closeSession, openSession } from "./whep.js";
@@ -7,7 +8,7 @@ import { closeSession, openSession } from "./whep.js";
 const ANSWER_TIMEOUT_MS = 12_000;
 const CONNECT_TIMEOUT_MS = 5_000; // then the mesh frames go by WebSocket
 const DISCONNECTED_TIMEOUT_MS = 4_000; // a change of networks heals within it, or not at all
-const MAX_BUFFERED_BYTES = 1500; // ten frames: what waits behind them would arrive too old
+const MOST_WAITING_BYTES = 135; // one frame
 const VOICE_BITRATE = 32_000; // full-band speech (RFC 7587, section 3.1.1)
 const CAPTURE_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
 
@@ -27,6 +28,7 @@ const CAPTURE_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-captu
 export class WhipSession {
   #pc;
   #mesh;
+  #frames;
   #voice;
   #events;
   /** @type {URL | null} */ #address = null;
@@ -56,6 +58,7 @@ export class WhipSession {
     this.#voice = transceiver.sender;
     // Unordered and unreliable: a lost frame is replaced by the next one.
     this.#mesh = this.#pc.createDataChannel("mesh", { ordered: false, maxRetransmits: 0 });
+    this.#frames = new LiveChannel(this.#mesh, MOST_WAITING_BYTES);
     this.#mesh.onopen = () => {
       this.#open = true;
       this.#connect();
@@ -95,10 +98,7 @@ export class WhipSession {
    * @returns {boolean} whether it was sent
    */
   send(message) {
-    const { readyState, bufferedAmount } = this.#mesh;
-    if (readyState !== "open" || bufferedAmount > MAX_BUFFERED_BYTES) return false;
-    this.#mesh.send(message);
-    return true;
+    return this.#frames.send(message);
   }
 
   /**

@@ -1,5 +1,5 @@
 // The face while this viewer drives it: the values of the sliders, the animation from one expression
-// to the next, and the mesh frames that are sent. Knows no sliders and no channel.
+// to the next, and the mesh frames that are sent. Independent of sliders and channels.
 
 import { fromYawPitchRoll } from "../reprojection/quaternion.js";
 import { blend, blink } from "./presets.js";

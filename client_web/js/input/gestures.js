@@ -1,4 +1,4 @@
-// Pointer and wheel gestures that move the camera. Knows its element, not the network.
+// Pointer and wheel gestures that move the camera. Uses its element, independent of the network.
 
 const TURN_RAD = 1.9; // for a drag across the whole element
 const THROW_SPAN_MS = 90; // a thrown view keeps its mean speed over this time

@@ -97,7 +97,7 @@ export class HeadWindow {
   }
 
   /**
-   * Return the view from an eye in the avatar's world, as a headset tells where it is.
+   * Return the view from an eye in the avatar's world, as a headset measures it.
    *
    * @param {Vector} offset from where the avatar's own view is, metres
    * @returns {import("../reprojection/screen_window.js").WindowView}

@@ -1,4 +1,4 @@
-// The camera, which orbits the face: how input moves it and how it glides on. Knows nothing of the
+// The camera, which orbits the face: how input moves it and how it glides on. Independent of the
 // page, of time, or of the network.
 
 import { fromYawPitchRoll, rotate } from "../reprojection/quaternion.js";

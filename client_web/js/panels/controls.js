@@ -1,4 +1,4 @@
-// The panel of presets and sliders that drives the face. Knows its elements, not the network.
+// The panel of presets and sliders that drives the face. Reads its elements, independent of the network.
 
 import { groupCoefficients } from "../input/coefficients.js";
 import { PERFORMANCES, PRESETS } from "../input/presets.js";

@@ -20,7 +20,7 @@ const STATES = {
 const CENTERED_SHOWN_MS = 1500;
 
 /**
- * @typedef {keyof typeof STATES} EyeSource what tells where the viewer's eyes are
+ * @typedef {keyof typeof STATES} EyeSource what measures where the viewer's eyes are
  * @typedef {keyof typeof CAMERA_STATES} HeadViewState
  *
  * @typedef {object} HeadViewActions

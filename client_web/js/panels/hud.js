@@ -1,4 +1,4 @@
-// The bar of statistics. Knows its elements, measures nothing itself.
+// The bar of statistics. Writes to its elements, measures nothing itself.
 
 /** @typedef {import("../timing/telemetry.js").Measurements} Measurements */
 

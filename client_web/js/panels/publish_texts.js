@@ -118,7 +118,7 @@ export function describeVoiceTrouble({ kind, status, detail }) {
   if (status === 409) {
     return {
       title,
-      detail: "Somebody else publishes the voice of this stream. Your face is sent.",
+      detail: "Another publisher sends the voice of this stream. Your face is sent.",
     };
   }
   return { title, detail: VOICE_TEXTS[kind] ?? `The server answers: ${detail || kind}.` };

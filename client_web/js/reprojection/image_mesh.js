@@ -1,4 +1,4 @@
-// Draws an image as a triangle mesh whose vertices can be moved, with WebGL. Knows nothing of poses.
+// Draws an image as a triangle mesh whose vertices can be moved, with WebGL. Independent of poses.
 
 import { addAttribute, linearTexture, linkProgram } from "./webgl.js";
 

@@ -31,7 +31,7 @@ export class LateReprojection {
   /**
    * @param {{video: HTMLVideoElement, late: HTMLCanvasElement}} elements `late` covers the video; it
    *   is visible only with class `shown`
-   * @param {Displayed} displayed knows the poses of the displayed frame
+   * @param {Displayed} displayed has the poses of the displayed frame
    * @param {() => Pose} newestPose
    * @param {() => void} onLost called when the browser has taken WebGL away and this is off again
    */

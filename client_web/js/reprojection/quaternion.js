@@ -1,4 +1,4 @@
-// Rotations as quaternions [x, y, z, w], the way every message writes them. Knows nothing of cameras.
+// Rotations as quaternions [x, y, z, w], the way every message writes them. Independent of cameras.
 
 /** @typedef {import("../connection/messages.js").Quaternion} Quaternion */
 /** @typedef {import("../connection/messages.js").Vector} Vector */

@@ -32,7 +32,7 @@ void main() {
  * @typedef {import("../connection/messages.js").Vector} Vector
  * @typedef {import("./screen_window.js").ScreenWindow} ScreenWindow
  *
- * @typedef {object} Camera of one eye, as WebXR tells it
+ * @typedef {object} Camera of one eye, as WebXR reports it
  * @property {ArrayLike<number>} projection 4 x 4 by columns
  * @property {ArrayLike<number>} view from the room to the eye, 4 x 4 by columns
  * @property {{x: number, y: number, width: number, height: number}} viewport pixels

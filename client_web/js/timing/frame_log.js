@@ -114,7 +114,7 @@ function csvCell(value) {
  * Return percentiles by stage.
  *
  * @param {readonly FrameRow[]} rows
- * @returns {StageSummaries} in the order of `STAGES`, without stages that no row knows
+ * @returns {StageSummaries} in the order of `STAGES`, without stages that no row has
  */
 export function stagePercentiles(rows) {
   /** @type {StageSummaries} */

@@ -1,4 +1,4 @@
-// What the viewer gets: frame rate, latency, cache age, bitrate, stages. Knows no page and no clock.
+// What the viewer gets: frame rate, latency, cache age, bitrate, stages. Independent of page and clock.
 
 import { FrameJournal } from "./frame_journal.js";
 import { FrameLog, RECENT_MS, stagePercentiles } from "./frame_log.js";
@@ -62,6 +62,13 @@ export class Telemetry {
    */
   onFace = () => {};
 
+  /**
+   * Called for each displayed frame once its event has arrived.
+   *
+   * @type {(frame: DisplayedFrame) => void}
+   */
+  onDisplayed = () => {};
+
   /** One record per frame. What is sent must be recorded here. */
   journal = new FrameJournal((frame, skipped) => this.#measure(frame, skipped));
 
@@ -114,7 +121,7 @@ export class Telemetry {
   }
 
   /**
-   * Record what the server knows of the network.
+   * Record the server's measurements of the network.
    *
    * @param {import("../connection/messages.js").NetworkEvent} event
    * @param {number} now_ms
@@ -205,6 +212,7 @@ export class Telemetry {
     const { event, displayed_at_ms, origin } = frame;
     this.transit.displayed(frame, skipped);
     this.#tellFace(frame);
+    this.onDisplayed(frame);
     const latency_ms = origin ? displayed_at_ms - origin.moved_at_ms : null;
     if (origin && latency_ms !== null) {
       this.#poseToPhoton.add(latency_ms, displayed_at_ms);

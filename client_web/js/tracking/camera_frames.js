@@ -1,8 +1,8 @@
-// The frames of a playing video, one deep: the newest replaces one that nobody has taken.
+// The frames of a playing video, one deep: the newest replaces one that was not taken.
 
 /**
  * @typedef {object} CameraFrame
- * @property {ImageBitmap | VideoFrame} image closed by whoever takes it
+ * @property {ImageBitmap | VideoFrame} image closed by its receiver
  * @property {number} capturedAt_ms when the camera took it, this page's clock
  * @property {number} arrivedAt_ms when this page got it
  */

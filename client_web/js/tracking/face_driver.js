@@ -1,5 +1,5 @@
 // From tracked frames to the faces of an avatar: calibration, mirror, filter, and what happens while
-// the face is lost. Knows no server.
+// the face is lost. Independent of the server.
 
 import { mirroredName } from "./arkit.js";
 import { Calibration } from "./calibration.js";

@@ -1,10 +1,12 @@
-// Tracks the face in a video: frames of the camera in, faces out. Knows no avatar and no server.
+// Tracks the face in a video: frames of the camera in, faces out. Independent of avatar and server.
 
 import { CameraFrames } from "./camera_frames.js";
 import { startDetector } from "./detectors.js";
 import { TrackerTrouble, troubleOf } from "./tracker_trouble.js";
+import { TrackingPace } from "./tracking_pace.js";
 
 const FOLDER = new URL("../../vendor/mediapipe", import.meta.url).href;
+const SHORTEST_REST_MS = 1; // timers are no finer
 
 /**
  * @typedef {import("./detectors.js").Face} Face
@@ -21,6 +23,8 @@ export class FaceTracker {
   #onFace;
   #onTrouble;
   #start;
+  #pause;
+  #pace = new TrackingPace(globalThis.navigator?.hardwareConcurrency ?? 1);
   /** @type {import("./detectors.js").Detector | null} */ #detector = null;
   /** @type {CameraFrames | null} */ #frames = null;
 
@@ -29,11 +33,13 @@ export class FaceTracker {
    * @param {(frame: TrackedFrame) => void} events.onFace called for every tracked frame
    * @param {(trouble: TrackerTrouble) => void} events.onTrouble the tracker has ended by itself
    * @param {(folder: string) => Promise<import("./detectors.js").Detector>} [start]
+   * @param {(rest_ms: number) => Promise<unknown>} [pause]
    */
-  constructor({ onFace, onTrouble }, start = startDetector) {
+  constructor({ onFace, onTrouble }, start = startDetector, pause = wait) {
     this.#onFace = onFace;
     this.#onTrouble = onTrouble;
     this.#start = start;
+    this.#pause = pause;
   }
 
   /** @returns {import("./detectors.js").Connections | null} lines between landmarks */
@@ -97,21 +103,26 @@ export class FaceTracker {
         image.close();
         return;
       }
+      const began_ms = performance.now();
       try {
         const detection = await detector.detect(image, arrivedAt_ms);
         if (this.#frames !== frames) return;
-        this.#onFace({
-          ...detection,
-          capturedAt_ms,
-          arrivedAt_ms,
-          trackedAt_ms: performance.now(),
-        });
+        const trackedAt_ms = performance.now();
+        this.#onFace({ ...detection, capturedAt_ms, arrivedAt_ms, trackedAt_ms });
       } catch (error) {
         this.close();
         this.#onTrouble(troubleOf(error));
+        return;
       }
+      const rest_ms = this.#pace.rest(performance.now() - began_ms);
+      if (rest_ms >= SHORTEST_REST_MS) await this.#pause(rest_ms);
     }
   }
+}
+
+/** @param {number} rest_ms */
+function wait(rest_ms) {
+  return new Promise((resolve) => setTimeout(resolve, rest_ms));
 }
 
 /** @throws {TrackerTrouble} if the browser or the server lacks what the tracker needs */

@@ -6,13 +6,29 @@
   const OVERLAY = ["TESSELATION", "CONTOURS", "LEFT_IRIS", "RIGHT_IRIS"];
 
   /**
+   * MediaPipe reads images with WebGL 2, but tells that it has none only at the first image. Workers may
+   * have none where the page has it.
+   */
+  const requireWebGl = () => {
+    const canvas =
+      typeof OffscreenCanvas === "function"
+        ? new OffscreenCanvas(1, 1)
+        : globalThis.document?.createElement("canvas");
+    const context = canvas?.getContext("webgl2");
+    if (!context) throw new Error("expected WebGL 2, got none");
+    context.getExtension("WEBGL_lose_context")?.loseContext();
+  };
+
+  /**
    * Load the program and the model.
    *
    * @param {any} bundle MediaPipe's module
    * @param {string} folder address of its files
    * @param {boolean} asModule whether the caller is a module worker
+   * @throws {Error} without WebGL 2
    */
   const load = async (bundle, folder, asModule) => {
+    requireWebGl();
     const files = await bundle.FilesetResolver.forVisionTasks(`${folder}/wasm`, asModule);
     return bundle.FaceLandmarker.createFromOptions(files, {
       baseOptions: { modelAssetPath: `${folder}/${MODEL}`, delegate: "CPU" },

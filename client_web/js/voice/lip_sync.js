@@ -1,5 +1,5 @@
 // Keeps the voice with the lips: measures how long each takes from its capture until it is seen or
-// heard, and tells how long the browser must hold the voice back. The video is never held back: a
+// heard, and computes how long the browser must delay the voice. The video is never held back: a
 // voice that is a little late disturbs less than an early one (ITU-R BT.1359), and much less than a
 // late face.
 

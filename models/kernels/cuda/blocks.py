@@ -31,7 +31,7 @@ class Blocks(NamedTuple):
     pixels: int
     """Pixels of a program of `blend_edges` and `compose`."""
     chroma: int
-    """2x2 pixels of a program of `to_nv12`."""
+    """2x2 pixels of a program of `compose_nv12`."""
 
 
 GPU_BLOCKS = Blocks(

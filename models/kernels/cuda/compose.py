@@ -1,5 +1,5 @@
-"""From the output of the convolutions to 8-bit pixels. Plain twins: `PaintOver`,
-`Foreground.over`, `Stage.compose`.
+"""From the output of the convolutions to 8-bit pixels, RGB or NV12. Plain twins: `PaintOver`,
+`Foreground.over`, `Stage.compose`, `kernels.nv12.rgb_to_nv12`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from models.geometry.gbuffer import SOFT_MAX
 from models.geometry.silhouettes import SHARE_UNIT
 from models.kernels.cuda.begin_frame import EMPTY_KEY
 from models.kernels.cuda.blend_edges import neighbour
+from models.kernels.cuda.nv12 import chroma_of, luma_of
 from models.kernels.cuda.surface import corner_weights, texels_around, texture_position
 
 PAINT_STRIDE = tl.constexpr(8)
@@ -76,11 +77,120 @@ def compose(
         rgb: (B, H, W, 3) uint8, filled.
         block: Pixels of a program.
     """
-    frame = tl.program_id(1)
-    half, pixels = size // 2, size * size
     i = tl.program_id(0) * block + tl.arange(0, block)
-    real = i < pixels
-    y, x = i // size, i % size
+    real = i < size * size
+    red, green, blue = _colours(
+        i // size, i % size, real, tl.program_id(1),
+        keys, blend, soft, xy, inverse, vertices, faces, uvs, uv_faces, paint, paint_high,
+        paint_wide, smooth, active, background, slope, offset, size,
+    )  # fmt: skip
+    at = rgb + (tl.program_id(1) * size * size + i) * 3
+    tl.store(at, red, mask=real)
+    tl.store(at + 1, green, mask=real)
+    tl.store(at + 2, blue, mask=real)
+
+
+@triton.jit
+def compose_nv12(
+    keys: tl.tensor,
+    blend: tl.tensor,
+    soft: tl.tensor,
+    xy: tl.tensor,
+    inverse: tl.tensor,
+    vertices: tl.tensor,
+    faces: tl.tensor,
+    uvs: tl.tensor,
+    uv_faces: tl.tensor,
+    paint: tl.tensor,
+    paint_high: tl.tensor,
+    paint_wide: tl.tensor,
+    smooth: tl.tensor,
+    active: tl.tensor,
+    background: tl.tensor,
+    slope: tl.tensor,
+    offset: tl.tensor,
+    size: tl.tensor,
+    nv12: tl.tensor,
+    block: tl.constexpr,
+) -> None:
+    """Do what `compose` does, and convert to NV12 what it would store.
+
+    Grid: (H/2 W/2 / block, B).
+
+    Args:
+        keys: (B, H, W) of `rasterize`.
+        blend: (B, H, W) of `blend_edges`.
+        soft: (B, H, W) of `resolve`.
+        xy: (B, V, 2) of `begin_frame`.
+        inverse: (B, V) of the same.
+        vertices: V.
+        faces: (F, 3).
+        uvs: (T, 2).
+        uv_faces: (F, 3).
+        paint: (h, w, 8) paint texture.
+        paint_high: h.
+        paint_wide: w.
+        smooth: (B, H/2, W/2, 32) of `convolve`.
+        active: (B, 2, H/2) of `extend`; outside of it there is only background.
+        background: (H, W, 3) uint8.
+        slope: Of the mask's logit over the soft coverage.
+        offset: Of the same.
+        size: Rows and columns of the image.
+        nv12: (B, 3 H/2, W) uint8, filled: H rows of luma, then H/2 rows of interleaved chroma.
+        block: 2x2 pixels of a program.
+    """
+    half = size // 2
+    i = tl.program_id(0) * block + tl.arange(0, block)
+    real = i < half * half
+    y, x = i // half * 2, i % half * 2
+    out = nv12 + tl.program_id(1) * size * (size + half)
+    reds, greens, blues = i * 0, i * 0, i * 0
+    # Not unrolled: four times as much code would take four times as long to compile.
+    for n in range(4):
+        red, green, blue = _colours(
+            y + n // 2, x + n % 2, real, tl.program_id(1),
+            keys, blend, soft, xy, inverse, vertices, faces, uvs, uv_faces, paint, paint_high,
+            paint_wide, smooth, active, background, slope, offset, size,
+        )  # fmt: skip
+        r, g, b = red.to(tl.int32), green.to(tl.int32), blue.to(tl.int32)
+        tl.store(out + (y + n // 2) * size + x + n % 2, luma_of(r, g, b), mask=real)
+        reds += r
+        greens += g
+        blues += b
+    first, second = chroma_of(reds, greens, blues)
+    out += size * size + y // 2 * size + x
+    tl.store(out, first, mask=real)
+    tl.store(out + 1, second, mask=real)
+
+
+@triton.jit
+def _colours(
+    y: tl.tensor,
+    x: tl.tensor,
+    real: tl.tensor,
+    frame: tl.tensor,
+    keys: tl.tensor,
+    blend: tl.tensor,
+    soft: tl.tensor,
+    xy: tl.tensor,
+    inverse: tl.tensor,
+    vertices: tl.tensor,
+    faces: tl.tensor,
+    uvs: tl.tensor,
+    uv_faces: tl.tensor,
+    paint: tl.tensor,
+    paint_high: tl.tensor,
+    paint_wide: tl.tensor,
+    smooth: tl.tensor,
+    active: tl.tensor,
+    background: tl.tensor,
+    slope: tl.tensor,
+    offset: tl.tensor,
+    size: tl.tensor,
+) -> Any:
+    """Return red, green and blue (uint8) of some pixels; arguments of `compose`."""
+    half, pixels = size // 2, size * size
+    i = y * size + x
     hy, hx = y // 2, x // 2
     active += frame * 2 * half
     left = tl.load(active + hy, mask=real, other=0)
@@ -98,28 +208,42 @@ def compose(
         keys, xy, inverse, faces, uvs, uv_faces, paint, paint_high, paint_wide, size, beside, mixed
     )
     share = (code >> 2).to(tl.float32) / _SHARE_UNIT
-    albedo = (
-        red + share * (red_2 - red),
-        green + share * (green_2 - green),
-        blue + share * (blue_2 - blue),
-    )
     paint_logit += share * (logit_2 - paint_logit)
-    paint_gloss += share * (gloss_2 - paint_gloss)
+    gloss = paint_gloss + share * (gloss_2 - paint_gloss)
     made = smooth + ((frame * half + hy) * half + hx) * _OUTPUTS + 2 * (y % 2) + x % 2
     logit = tl.load(made + _MASK_LOGIT, mask=on, other=0.0)
     logit += paint_logit
     covered = tl.load(soft + frame * pixels + i, mask=on, other=0).to(tl.float32)
     logit += slope * (covered / _SOFT_MAX) + offset
     mask = tl.where(on, 1 / (1 + tl.exp(-logit)), 0.0)
-    gloss = paint_gloss * tl.load(made + _GLOSS_GAIN, mask=on, other=0.0)
-    for k in tl.static_range(3):
-        gain = 1 + tl.load(made + _ALBEDO_GAIN + 4 * k, mask=on, other=0.0)
-        colour = tl.load(made + 4 * k, mask=on, other=0.0)
-        colour += gain * albedo[k] + gloss
-        behind = tl.load(background + i * 3 + k, mask=real, other=0).to(tl.float32)
-        value = mask * colour * 255 + (1 - mask) * behind
-        value = tl.minimum(tl.maximum(value, 0.0), 255.0)
-        tl.store(rgb + (frame * pixels + i) * 3 + k, (value + 0.5).to(tl.uint8), mask=real)
+    gloss *= tl.load(made + _GLOSS_GAIN, mask=on, other=0.0)
+    behind = background + i * 3
+    return (
+        _channel(red + share * (red_2 - red), gloss, mask, made, behind, 0, on, real),
+        _channel(green + share * (green_2 - green), gloss, mask, made, behind, 1, on, real),
+        _channel(blue + share * (blue_2 - blue), gloss, mask, made, behind, 2, on, real),
+    )
+
+
+@triton.jit
+def _channel(
+    albedo: tl.tensor,
+    gloss: tl.tensor,
+    mask: tl.tensor,
+    made: tl.tensor,
+    behind: tl.tensor,
+    channel: tl.constexpr,
+    on: tl.tensor,
+    real: tl.tensor,
+) -> Any:
+    """Return one colour (uint8) of some pixels, over the background."""
+    gain = 1 + tl.load(made + _ALBEDO_GAIN + 4 * channel, mask=on, other=0.0)
+    colour = tl.load(made + 4 * channel, mask=on, other=0.0)
+    colour += gain * albedo + gloss
+    backdrop = tl.load(behind + channel, mask=real, other=0).to(tl.float32)
+    value = mask * colour * 255 + (1 - mask) * backdrop
+    value = tl.minimum(tl.maximum(value, 0.0), 255.0)
+    return (value + 0.5).to(tl.uint8)
 
 
 @triton.jit

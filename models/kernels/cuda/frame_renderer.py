@@ -107,9 +107,10 @@ class FrameRenderer:
 
     def _run_once(self) -> None:
         self._path.parameters.copy_(self._parameters.host, non_blocking=True)
-        self._path.render()
         if self._output is Output.NV12:
-            self._path.convert()
+            self._path.render_nv12()
+        else:
+            self._path.render()
         self._images.copy_(self._source, non_blocking=True)
 
     def _capture(self) -> torch.cuda.CUDAGraph:

@@ -48,7 +48,7 @@ class Launched(NamedTuple):
 
 @dataclass
 class LaunchRecorder:
-    """Records launches and hands them on, by default to nobody.
+    """Records launches and passes them on if there is another launcher.
 
     Args:
         then: What else to do with each launch.

@@ -1,6 +1,6 @@
 """The live path of one avatar on one device: from the parameters of some frames to their images.
 
-Ten launches to NV12, nine to RGB, whatever the number of frames. All buffers are allocated once,
+Eight launches, to RGB or to NV12, whatever the number of frames. All buffers are allocated once,
 nothing is copied but the parameters, and the host waits for nothing, so a CUDA graph can hold it.
 """
 
@@ -18,15 +18,13 @@ from models.geometry.gbuffer import SURFACE_CHANNELS
 from models.kernels.cuda.begin_frame import begin_frame
 from models.kernels.cuda.blend_edges import blend_edges
 from models.kernels.cuda.blocks import GPU_BLOCKS, Blocks
-from models.kernels.cuda.compose import compose
+from models.kernels.cuda.compose import compose, compose_nv12
 from models.kernels.cuda.convolve import convolve
 from models.kernels.cuda.cross_edges import cross_edges
+from models.kernels.cuda.draw import draw
 from models.kernels.cuda.extend import extend
-from models.kernels.cuda.launch import Launch, launch
-from models.kernels.cuda.rasterize import rasterize
+from models.kernels.cuda.launch import Argument, Launch, launch
 from models.kernels.cuda.resolve import resolve
-from models.kernels.cuda.to_nv12 import to_nv12
-from models.kernels.cuda.vertex_normals import vertex_normals
 
 _TRITON_TYPES = {
     torch.float32: tl.float32,
@@ -174,23 +172,22 @@ class LivePath:
 
     def render(self) -> None:
         """Launch the kernels that fill `buffers.rgb` for the parameters."""
+        self._warp()
+        self.compose()
+
+    def render_nv12(self) -> None:
+        """Launch the kernels that fill `buffers.nv12` for the parameters."""
+        self._warp()
+        self.compose_nv12()
+
+    def _warp(self) -> None:
         self.begin()
-        self.normals()
-        self.rasterize()
+        self.draw()
         self.cross_edges()
         self.blend_edges()
         self.resolve()
         self.extend()
         self.convolve()
-        self.compose()
-
-    def convert(self) -> None:
-        """Launch the kernel that fills `buffers.nv12` with what `render` has filled."""
-        block = self._blocks.chroma
-        self._run(
-            to_nv12, (triton.cdiv(self._half**2, block), self._batch),
-            self.buffers.rgb, self.size, self.buffers.nv12, block=block,
-        )  # fmt: skip
 
     @property
     def _typed_parameters(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -218,24 +215,18 @@ class LivePath:
             outputs=triton.next_power_of_2(self._hidden), dtype=tl.float32, **_EXACT,
         )  # fmt: skip
 
-    def normals(self) -> None:
-        """Launch `vertex_normals`."""
-        m, b, block = self._model, self.buffers, self._blocks.vertices
-        vertices, most = len(m.neutral), len(m.adjacent)
-        self._run(
-            vertex_normals, (triton.cdiv(vertices, block), self._batch),
-            b.world, m.faces, m.adjacent, most, vertices, b.normals,
-            block=block, **_EXACT,
-        )  # fmt: skip
-
-    def rasterize(self) -> None:
-        """Launch `rasterize`."""
+    def draw(self) -> None:
+        """Launch `draw`."""
         m, b, blocks = self._model, self.buffers, self._blocks
-        triangles, vertices = len(m.faces), len(m.neutral)
+        triangles, vertices, most = len(m.faces), len(m.neutral), len(m.adjacent)
+        programs = triton.cdiv(triangles, blocks.triangles)
+        programs += triton.cdiv(triton.cdiv(vertices, blocks.vertices), blocks.parts)
         self._run(
-            rasterize, (triton.cdiv(triangles, blocks.triangles), blocks.parts, self._batch),
+            draw, (programs, blocks.parts, self._batch),
             b.xy, b.inverse, m.faces, b.keys, triangles, vertices, self.size,
-            block=blocks.triangles, fragments=blocks.fragments, parts=blocks.parts, **_EXACT,
+            b.world, m.adjacent, most, b.normals,
+            block=blocks.triangles, fragments=blocks.fragments, parts=blocks.parts,
+            vertex_block=blocks.vertices, **_EXACT,
         )  # fmt: skip
 
     def cross_edges(self) -> None:
@@ -294,13 +285,28 @@ class LivePath:
 
     def compose(self) -> None:
         """Launch `compose`."""
-        m, b, block = self._model, self.buffers, self._blocks.pixels
-        high, wide = m.paint.shape[:2]
+        block = self._blocks.pixels
         self._run(
             compose, (triton.cdiv(self.size**2, block), self._batch),
+            *self._composed, self.buffers.rgb, block=block,
+        )  # fmt: skip
+
+    def compose_nv12(self) -> None:
+        """Launch `compose_nv12`."""
+        block = self._blocks.chroma
+        self._run(
+            compose_nv12, (triton.cdiv(self._half**2, block), self._batch),
+            *self._composed, self.buffers.nv12, block=block,
+        )  # fmt: skip
+
+    @property
+    def _composed(self) -> tuple[Argument, ...]:
+        """The arguments of both kernels that compose."""
+        m, b = self._model, self.buffers
+        high, wide = m.paint.shape[:2]
+        return (
             b.keys, b.blend, b.soft, b.xy, b.inverse, len(m.neutral), m.faces, m.uvs, m.uv_faces,
             m.paint, high, wide, b.smooth, b.active, m.background, m.slope, m.offset, self.size,
-            b.rgb, block=block,
         )  # fmt: skip
 
 

@@ -55,7 +55,7 @@ class Usage(NamedTuple):
 
 
 def record_launches(model: LiveModel, words: int) -> list[Launched]:
-    """Return the launches of a frame, without running them.
+    """Return the launches of a frame to both formats, without running them.
 
     Args:
         model: An avatar.
@@ -68,7 +68,7 @@ def record_launches(model: LiveModel, words: int) -> list[Launched]:
     recorder = LaunchRecorder()
     path = LivePath(nowhere, 1, words, run=recorder)
     path.render()
-    path.convert()
+    path.compose_nv12()
     return recorder.launched
 
 

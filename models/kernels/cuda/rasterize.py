@@ -35,6 +35,8 @@ def rasterize(
 ) -> None:
     """Find the nearest triangle at each pixel's centre.
 
+    A part of the launch of `draw`, which runs alone as well.
+
     Grid: (triangles / block, parts, B).
 
     Args:

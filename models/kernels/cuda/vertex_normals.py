@@ -35,6 +35,8 @@ def adjacent_faces(faces: NDArray[np.int32], vertices: int) -> NDArray[np.int32]
 
 @triton.jit
 def vertex_normals(
+    program: tl.tensor,
+    frame: tl.tensor,
     world: tl.tensor,
     faces: tl.tensor,
     adjacent: tl.tensor,
@@ -45,9 +47,11 @@ def vertex_normals(
 ) -> None:
     """Compute unit normals, weighted by the areas of the faces.
 
-    Grid: (vertices / block, B).
+    A part of the launch of `draw`.
 
     Args:
+        program: Which vertices: the first is this times `block`.
+        frame: Which frame.
         world: (B, V, 3) of `begin_frame`.
         faces: (F, 3).
         adjacent: (N, V) of `adjacent_faces`.
@@ -56,9 +60,9 @@ def vertex_normals(
         normals: (B, V, 3) filled; zero for vertices without a face.
         block: Vertices of a program.
     """
-    v = tl.program_id(0) * block + tl.arange(0, block)
+    v = program * block + tl.arange(0, block)
     real = v < vertices
-    world += tl.program_id(1) * vertices * 3
+    world += frame * vertices * 3
     x = tl.zeros([block], tl.float32)
     y = tl.zeros([block], tl.float32)
     z = tl.zeros([block], tl.float32)
@@ -75,7 +79,7 @@ def vertex_normals(
         z += ux * wy - uy * wx
     length = tl.sqrt_rn(x * x + y * y + z * z)
     length = tl.where(length > 0, length, 1.0)
-    out = normals + (tl.program_id(1) * vertices + v) * 3
+    out = normals + (frame * vertices + v) * 3
     tl.store(out, tl.div_rn(x, length), mask=real)
     tl.store(out + 1, tl.div_rn(y, length), mask=real)
     tl.store(out + 2, tl.div_rn(z, length), mask=real)

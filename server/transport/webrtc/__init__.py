@@ -1,1 +1,1 @@
-"""WebRTC by aiortc: the only folder that knows it. Routes and sessions see the `Peer` protocol."""
+"""WebRTC by aiortc, which only this folder imports. Routes and sessions use the `Peer` protocol."""

@@ -48,11 +48,11 @@ _ICE_LITE = "ice-lite"
 
 @dataclass(frozen=True)
 class AcceptedSection:
-    """A section to be answered, as aiortc is told of it."""
+    """A section to be answered, as given to aiortc."""
 
     section: Section
     protocol: str
-    """The protocol that aiortc is told; the answer has the offered one."""
+    """The protocol given to aiortc; the answer has the offered one."""
     formats: tuple[str, ...]
     direction: str | None
     """As offered to aiortc; None for data channels."""
@@ -176,7 +176,7 @@ class Negotiation:
         return frozenset(self._transport_values(a, "ice-ufrag")[0] for a in self._accepted)
 
     def transport_of(self, mid: str | None) -> str | None:
-        """Return the mid that aiortc knows the transport of a section by.
+        """Return the mid by which aiortc finds the transport of a section.
 
         Args:
             mid: An offered mid; None for the first section.
@@ -312,7 +312,7 @@ def _accept_video(section: Section, chosen: VideoFormat) -> AcceptedSection:
     rtpmap = f"rtpmap:{number} {chosen.codec.upper()}/90000"
     lines = [rtpmap]
     replaced: dict[str, str] = {}
-    # VP8 is encoded by aiortc, which knows the receiver's estimate (REMB) only.
+    # VP8 is encoded by aiortc, which uses the receiver's estimate (REMB) only.
     transport_cc = None
     if chosen.codec is Codec.H264:
         ours = "profile-level-id=42e01f"
@@ -337,7 +337,7 @@ def _accept_video(section: Section, chosen: VideoFormat) -> AcceptedSection:
 
 
 def _extensions(section: Section, transport_cc: int | None) -> list[str]:
-    """Return `extmap` attributes; without numbers that nobody would report on."""
+    """Return `extmap` attributes; without numbers that no feedback would name."""
     return [
         f"extmap:{number} {uri}"
         for number, uri in read_extensions(section).items()

@@ -13,7 +13,7 @@ const FRAME = {
   tracking_ms: 25,
 };
 const IDENTITY = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, -50, 1];
-const real = globalThis.WebSocket;
+const real = { WebSocket: globalThis.WebSocket, fetch: globalThis.fetch };
 const sockets = [];
 
 class FakeSocket {
@@ -39,10 +39,9 @@ class FakeSocket {
 beforeEach(() => {
   sockets.length = 0;
   globalThis.WebSocket = FakeSocket;
+  globalThis.fetch = async () => Response.json({ id: "us:abc" });
 });
-afterEach(() => {
-  globalThis.WebSocket = real;
-});
+afterEach(() => Object.assign(globalThis, real));
 
 test("faces of a call carry capture times of the clock of the voice: since 1970", async () => {
   const events = { onTrouble() {}, onVoice() {}, onRefused() {} };
@@ -60,7 +59,8 @@ test("faces of a call carry capture times of the clock of the voice: since 1970"
     new DataView(socket.sent[0]).getFloat64(9, true),
     performance.timeOrigin + FRAME.capturedAt_ms,
   );
-  assert.equal(publisher.captured[0][1], FRAME.capturedAt_ms);
+  const [face] = publisher.sentFaces.values();
+  assert.deepEqual(face, { captured_ms: FRAME.capturedAt_ms, sent_ms: 2131 });
   publisher.close();
   assert.ok(socket.closed);
 });

@@ -86,10 +86,13 @@ test("a host that a router redirected to gets the token it issued, and no other"
     String(access.beside("pictures", endpoint)),
     `${ORIGIN}/behind/v1/streams/me/pictures`,
   );
-  access.sessionOpened(endpoint, new URL("/v1/streams/me/whep?pass=p", host), "given");
-  // On a page of several sessions each has an address of its own.
-  const other = new URL("/behind/v1/streams/you/whep", ORIGIN);
-  access.sessionOpened(other, new URL("/v1/streams/you/whep", host), null);
+  access.hostFound(new URL("/v1/calls/us", host), "given");
+  access.sessionOpened(
+    endpoint,
+    new URL("/v1/streams/me/whep?pass=p", host),
+    new URL("/v1/sessions/abc", host),
+    null,
+  );
   const brought = await authorizations(
     access,
     `${host}/v1/sessions/abc`,
@@ -102,4 +105,29 @@ test("a host that a router redirected to gets the token it issued, and no other"
     "telewarp.token.given",
   ]);
   assert.equal(String(access.beside("pictures", endpoint)), `${host}/v1/streams/me/pictures`);
+});
+
+test("each session on a host keeps the token it was given, and what lies beside it has it too", async () => {
+  const access = new Access(ORIGIN, null);
+  const host = "http://gpu7.example:8001";
+  const opened = (kind, id, token) => {
+    const endpoint = new URL(`/v1/streams/me/${kind}`, ORIGIN);
+    const session = new URL(`/v1/${id}`, host);
+    access.sessionOpened(endpoint, new URL(`${endpoint.pathname}?pass=p`, host), session, token);
+    return { endpoint, session };
+  };
+  const whip = opened("whip", "publications/1", "to publish");
+  const whep = opened("whep", "sessions/1", "to watch");
+  assert.deepEqual(await authorizations(access, whip.session, whep.session), [
+    "Bearer to publish",
+    "Bearer to watch",
+  ]);
+  const pictures = access.beside("pictures", whep.endpoint);
+  pictures.protocol = "ws:";
+  assert.deepEqual(access.subprotocols(pictures), ["telewarp", "telewarp.token.to watch"]);
+  access.sessionClosed(whip.session);
+  assert.deepEqual(await authorizations(access, whip.session, whep.session), [
+    null,
+    "Bearer to watch",
+  ]);
 });

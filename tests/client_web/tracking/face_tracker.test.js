@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { afterEach, test } from "node:test";
+import { afterEach, mock, test } from "node:test";
 
 import { startDetector } from "../../../client_web/js/tracking/detectors.js";
 import { FaceTracker } from "../../../client_web/js/tracking/face_tracker.js";
@@ -8,7 +8,10 @@ import { settled } from "../fakes.js";
 
 const original = { fetch: globalThis.fetch, VideoFrame: globalThis.VideoFrame };
 
-afterEach(() => Object.assign(globalThis, original));
+afterEach(() => {
+  mock.restoreAll();
+  Object.assign(globalThis, original);
+});
 
 /** A video whose frames the test delivers, and images that count how many are open. */
 function camera() {
@@ -76,6 +79,7 @@ test("the newest frame wins while the tracker is busy, and none stays open", asy
   const tracker = new FaceTracker(
     { onFace: (frame) => seen.push(frame), onTrouble: assert.fail },
     async () => detector,
+    async () => {},
   );
   await tracker.start(video);
   for (const at_ms of [10, 43, 76, 109]) await deliver(at_ms);
@@ -99,6 +103,38 @@ test("the newest frame wins while the tracker is busy, and none stays open", asy
   assert.equal(seen.length, 2); // nothing is reported after `stop`
   await deliver(175);
   assert.equal(open.size, 0);
+});
+
+test("the tracker rests in proportion to what it took, and then sees the newest frame", async () => {
+  const { video, deliver } = camera();
+  const { detector, waiting } = slowDetector();
+  let now_ms = 0;
+  mock.method(performance, "now", () => now_ms);
+  const rests = [];
+  let wake = () => {};
+  const tracker = new FaceTracker(
+    { onFace: () => {}, onTrouble: assert.fail },
+    async () => detector,
+    (rest_ms) => {
+      rests.push(rest_ms);
+      return new Promise((resolve) => {
+        wake = resolve;
+      });
+    },
+  );
+  await tracker.start(video);
+  await deliver(10);
+  now_ms += 80;
+  waiting[0].answer();
+  await settled();
+  assert.equal(rests.length, 1);
+  assert.ok(rests[0] >= 39 && rests[0] <= 80, `${rests[0]} of 80 ms`);
+  for (const at_ms of [90, 123, 156]) await deliver(at_ms);
+  assert.equal(waiting.length, 1); // it rests, although there is a frame
+  wake();
+  await settled();
+  assert.equal(waiting[1].number, 4);
+  tracker.close();
 });
 
 test("an error while tracking ends the tracker and is reported once", async () => {

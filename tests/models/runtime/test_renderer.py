@@ -1,6 +1,7 @@
 """Whole frames of the runtimes against the plain networks in float32."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -179,3 +180,19 @@ def test_weights_of_other_networks_are_refused(build_avatar: Build, tmp_path: Pa
     (tmp_path / "manifest.json").write_text(manifest.replace("0.125", "0.25"))
     with pytest.raises(AvatarError, match="does not fit the manifest's networks"):
         load_avatar(tmp_path)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_full_render_of_another_size_equals_that_of_an_avatar_of_this_size(
+    build_avatar: Build, turned: FrameState, variant: Variant
+) -> None:
+    avatar = build_avatar(variant)
+    size = avatar.manifest.resolution + 32
+    flat = np.full((size, size, 3), 90, np.uint8)
+    own = flat[: avatar.manifest.resolution, : avatar.manifest.resolution]
+    larger = replace(avatar, manifest=replace(avatar.manifest, resolution=size), background=flat)
+    renderer = CachedRenderer(replace(avatar, background=own))
+    before = renderer.full(turned)
+    got = renderer.full(turned, size)
+    assert difference(got, CachedRenderer(larger).full(turned)).max() <= 1
+    np.testing.assert_array_equal(renderer.full(turned), before)

@@ -101,6 +101,7 @@ def test_the_capacity_is_at_least_one() -> None:
     assert times({"cpu": 2.0}, cores=1).viewers(fps=60) == 1
 
 
+@pytest.mark.alone
 async def test_a_warp_is_measured_on_every_device_and_takes_what_it_takes() -> None:
     factory = FakeEngineFactory(
         (fake_avatar("a", 32), fake_avatar("b", 64)), warp_s=0.02, device_names=("cuda:0", "cuda:1")

@@ -204,7 +204,7 @@ def test_tokens_and_drivers_need_an_explicit_option(tmp_path: Path) -> None:
 
 def test_a_public_address_of_the_drivers_is_warned_about(caplog: pytest.LogCaptureFixture) -> None:
     create_app(read_settings(["--live-link-port", "11111", "--drivers-host", "0.0.0.0"]))
-    assert "whoever reaches UDP port 11111 of 0.0.0.0 can drive a face" in caplog.text
+    assert "anyone who reaches UDP port 11111 of 0.0.0.0 can drive a face" in caplog.text
 
 
 def test_the_address_of_the_drivers_is_checked() -> None:

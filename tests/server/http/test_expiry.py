@@ -37,6 +37,7 @@ def short(tokens: Tokens, seconds: float) -> dict[str, str]:
     return {"Authorization": f"Bearer {signed}"}
 
 
+@pytest.mark.alone
 async def test_everything_opened_with_a_token_ends_with_it(guarded: Served, file: Path) -> None:
     tokens = read_tokens(file)
     headers, began = short(tokens, 2.0), time.monotonic()

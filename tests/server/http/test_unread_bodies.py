@@ -88,6 +88,7 @@ def test_a_refusal_of_a_body_of_unknown_length_reaches_its_sender(guarded: Serve
     assert exchange(guarded, request, chunk, b"0\r\n\r\n").startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.alone
 def test_who_asks_first_is_refused_at_once_and_sends_nothing(guarded: Served) -> None:
     request = head(
         f"POST {FRAMES}", JSON, f"Content-Length: {LARGE}", "Expect: 100-continue",
@@ -100,6 +101,7 @@ def test_who_asks_first_is_refused_at_once_and_sends_nothing(guarded: Served) ->
     assert time.monotonic() - started < 2
 
 
+@pytest.mark.alone
 def test_an_empty_refused_request_is_answered_at_once(guarded: Served) -> None:
     started = time.monotonic()
     answer = exchange(guarded, head("GET /v1/streams", "Connection: close"))

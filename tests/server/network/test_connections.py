@@ -184,6 +184,7 @@ def test_more_silent_connections_than_descriptors_keep_nobody_out() -> None:
     assert len(said.splitlines()) <= 1, said
 
 
+@pytest.mark.alone
 def test_a_head_and_a_body_that_do_not_come_are_given_up_and_a_live_body_is_not() -> None:
     body = "Host: localhost\r\nContent-Length: 100\r\nContent-Type: application/json\r\n\r\n{"
     live = (

@@ -323,6 +323,7 @@ def test_quick_deaths_in_a_row_are_answered_with_longer_and_longer_waits() -> No
     assert waits == [0.0, 0.0, 0.5, 1.0, 2.0, 3.0, 3.0]
 
 
+@pytest.mark.alone
 async def test_a_worker_that_dies_without_a_word_is_reported_and_its_wait_can_be_ended() -> None:
     timeouts = Timeouts(backoff_s=60, max_backoff_s=60)
     pool = RenderPool(
@@ -398,6 +399,7 @@ async def test_closing_leaves_no_process_no_memory_and_no_descriptor() -> None:
         await rendering
 
 
+@pytest.mark.alone
 async def test_closing_while_workers_start_does_not_wait_for_them() -> None:
     pool = RenderPool(PoolSettings(workers=2), FakeEngineFactory())
     await pool.start()

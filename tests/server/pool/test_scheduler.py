@@ -33,10 +33,10 @@ class Setup:
             for index in range(3)
         ]
 
-    def render(self, avatar_id: str) -> PendingRender:
+    def render(self, avatar_id: str, spare: bool = False) -> PendingRender:
         """Return an image that can be told from others by its avatar."""
         job = RenderJob(0, avatar_id, fake_state(), "full", None)
-        return PendingRender(job, self.loop.create_future())
+        return PendingRender(job, self.loop.create_future(), spare)
 
     def queue_refresh(self, *indices: int) -> None:
         for index in indices:
@@ -113,3 +113,21 @@ def test_slots_of_other_devices_wait_for_their_own_workers(three: Setup) -> None
     three.queue_refresh(0)
     assert three.scheduler.next_job("cuda:0") is None
     assert three.scheduler.pending_refreshes == 1
+
+
+def test_spare_images_wait_until_nothing_else_is_to_be_done(three: Setup) -> None:
+    three.scheduler.queue_render(three.render("spare", spare=True))
+    three.queue_refresh(0)
+    three.scheduler.queue_render(three.render("image"))
+    three.queue_refresh(1)
+    assert [three.next_job() for _ in range(5)] == [0, "image", 1, "spare", None]
+
+
+def test_a_spare_image_can_be_discarded_and_put_back(three: Setup) -> None:
+    first, second = three.render("first", spare=True), three.render("second", spare=True)
+    for render in (first, second):
+        three.scheduler.queue_render(render)
+    three.scheduler.discard_render(first)
+    assert three.scheduler.pending_renders == 1
+    three.scheduler.requeue_render(first)
+    assert [three.next_job() for _ in range(3)] == ["first", "second", None]

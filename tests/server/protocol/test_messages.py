@@ -11,6 +11,7 @@ from server.errors import BadMessageError
 from server.protocol.json_text import split_array
 from server.protocol.messages import (
     LONGEST_EXPRESSION,
+    Display,
     MeshMessage,
     View,
     each_mesh_frame,
@@ -38,6 +39,19 @@ def test_a_view_is_read() -> None:
     assert message.seq == 5
     assert message.eye.position == (0.0, 0.1, 0.7)
     assert message.fov_y_rad == 0.5
+
+
+@pytest.mark.parametrize(("size", "expected"), [(1, 1), (2532, 2532), (800.0, 800)])
+def test_a_display_tells_its_pixels(size: float, expected: int) -> None:
+    message = parse_viewer_message(json.dumps({"type": "display", "size_px": size}))
+    assert isinstance(message, Display)
+    assert message.size_px == expected
+
+
+@pytest.mark.parametrize("size", [0, -5, 16385, 1e300, 800.5, "800", None, True])
+def test_a_display_of_no_size_is_refused(size: object) -> None:
+    with pytest.raises(BadMessageError, match="size_px"):
+        parse_viewer_message(json.dumps({"type": "display", "size_px": size}))
 
 
 def test_a_mesh_message_is_a_frame_with_a_type() -> None:

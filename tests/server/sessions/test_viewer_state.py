@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -134,3 +135,29 @@ def test_a_closed_viewer_state_no_longer_watches_its_stream(watched: Watched) ->
     assert len(watched.stream.watchers) == 2
     other.close()
     assert len(watched.stream.watchers) == 1
+
+
+@pytest.mark.parametrize("own", [False, True])
+async def test_a_face_that_is_sent_again_unchanged_is_the_same_image(own: bool) -> None:
+    watched = Watched()
+    send = watched.viewer_state.set_mesh if own else watched.stream.publish
+    vertices = np.arange(12, dtype=np.float32).reshape(4, 3)
+    states = []
+    for sent in (
+        mesh(1, 0.3),
+        mesh(2, 0.3),
+        replace(mesh(3, 0.3), head_translation=np.full(3, 0.1, np.float32)),
+        mesh(4, 0.3),
+        mesh(5, 0.4),
+        replace(mesh(6, 0.4), vertices=vertices),
+        replace(mesh(7, 0.4), vertices=vertices.copy()),
+        replace(mesh(8, 0.4), vertices=vertices + 1),
+    ):
+        send(sent)
+        inputs = watched.viewer_state.sample()
+        assert inputs.mesh is not None
+        assert inputs.mesh.seq == sent.seq
+        states.append(inputs.state)
+    same = [one.same_image(other) for one, other in pairwise(states)]
+    assert same == [True, False, False, False, False, True, False]
+    watched.viewer_state.close()

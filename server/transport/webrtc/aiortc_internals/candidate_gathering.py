@@ -119,7 +119,7 @@ class _Gathering:
         public = self._reach.public_address
         if public is not None and ipaddress.ip_address(public).version == version:
             return [_public_candidate(local, public)]
-        # aioice looks the STUN server up by `gethostbyname`, which knows IPv4 only.
+        # aioice looks the STUN server up by `gethostbyname`, which supports IPv4 only.
         if self._ice.stun_server is None or version != 4:
             return []
         with suppress(TimeoutError, TransactionError, OSError):

@@ -1,4 +1,4 @@
-"""Make aiortc read the header extension by which a publisher tells when a sound was captured.
+"""Make aiortc read the header extension in which a publisher sends the capture time of its sound.
 
 https://webrtc.googlesource.com/src/+/refs/heads/main/docs/native-code/rtp-hdrext/abs-capture-time
 aiortc does not know the extension.

@@ -15,7 +15,7 @@ _CONNECT = "_RTCPeerConnection__connect"
 def allow_early_end(connection: RTCPeerConnection) -> None:
     """Make a connection that is closed while it connects end without an exception.
 
-    aiortc connects its transports one after the other, in a task that nobody waits for. If the
+    aiortc connects its transports one after the other, in a task that is never awaited. If the
     connection is closed meanwhile, the next transport is closed already: starting it raises, and
     the log shows a traceback without a fault behind it.
     """

@@ -14,7 +14,7 @@ def add_header_extension(
     uri: str,
     header_map: type[aiortc.rtp.HeaderExtensionsMap] | None = None,
 ) -> None:
-    """Make every later connection negotiate an extension, by a map that knows it.
+    """Make every later connection negotiate an extension, by a map that has it.
 
     aiortc looks up `aiortc.rtp.HeaderExtensionsMap` when it creates senders and receivers, so
     replacing that name is enough. Adding the same extension again changes nothing.

@@ -33,7 +33,7 @@ costs 50 ms to parse, and needs no credentials."""
 
 
 class LimitedStunProtocol(StunProtocol):
-    """A UDP port that whoever finds it can send to."""
+    """A UDP port that anyone can send to."""
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         """Take a datagram, unless it is too large or a malformed STUN message."""

@@ -15,7 +15,7 @@ from server.transport.webrtc.congestion.probes import Probes
 from server.transport.webrtc.congestion.sent_packets import SentPacket, SentPackets
 
 _NEWEST = 4
-"""Packets of which the least delayed one tells the queue: one late thread is none."""
+"""Packets whose least delay measures the queue: one late thread is no queue."""
 _OVERHEAD_S = 1.0
 _MOST_OVERHEAD = 0.5
 _QUEUE_S, _FREE_QUEUE_S = 0.03, 0.15

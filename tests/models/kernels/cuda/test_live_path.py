@@ -19,22 +19,29 @@ from tests.models.kernels.cuda.conftest import Rendered, plain_runtime
 
 SHIPPED = Path(__file__).resolve().parents[4] / "models/avatars"
 ORDER = [
-    "begin_frame", "vertex_normals", "rasterize", "cross_edges", "blend_edges", "resolve", "extend",
-    "convolve", "compose",
+    "begin_frame", "draw", "cross_edges", "blend_edges", "resolve", "extend", "convolve",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("batch", [1, 8])
-def test_a_batch_of_frames_takes_ten_launches_and_one_allocation_of_buffers(
-    rendered: Rendered, batch: int
+@pytest.mark.parametrize(
+    ("batch", "output", "last"),
+    [
+        (1, Output.RGB, "compose"),
+        (1, Output.NV12, "compose_nv12"),
+        (8, Output.NV12, "compose_nv12"),
+    ],
+)
+def test_a_batch_of_frames_takes_eight_launches_and_one_allocation_of_buffers(
+    rendered: Rendered, batch: int, output: Output, last: str
 ) -> None:
     recorder = LaunchRecorder()
     head = rendered.plain.stage.head
-    renderer = FrameRenderer(rendered.model, head, batch, Output.NV12, INTERPRETER_BLOCKS, recorder)
+    renderer = FrameRenderer(rendered.model, head, batch, output, INTERPRETER_BLOCKS, recorder)
     conditioning = compute_conditioning(rendered.state)
     renderer.prepare([FrameInput(rendered.state, conditioning, rendered.cache, rendered.cache)])
     renderer.render()
-    assert [launched.name for launched in recorder.launched] == [*ORDER, "to_nv12"]
+    assert [launched.name for launched in recorder.launched] == [*ORDER, last]
+    assert len(recorder.launched) == 8
     assert all(launched.grid[-1] == batch for launched in recorder.launched)
     addresses = [tensor_addresses(launched.arguments) for launched in recorder.launched]
     renderer.render()

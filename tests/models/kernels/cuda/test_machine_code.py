@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[4]
 KERNELS = [
-    "begin_frame", "vertex_normals", "rasterize", "cross_edges", "blend_edges", "resolve", "extend",
-    "convolve", "compose", "to_nv12",
+    "begin_frame", "draw", "cross_edges", "blend_edges", "resolve", "extend", "convolve", "compose",
+    "compose_nv12",
 ]  # fmt: skip
 
 

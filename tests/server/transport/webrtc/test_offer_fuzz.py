@@ -149,6 +149,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", BOMBS)
 def test_no_offer_holds_the_event_loop(kind: str) -> None:
     took_s = []

@@ -452,6 +452,7 @@ async def test_a_viewer_that_never_connects_is_ended(
     await viewer.leave()
 
 
+@pytest.mark.alone
 async def test_an_unfinished_handshake_frees_its_slot_before_silence_would(
     client: httpx2.AsyncClient, stream: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -477,6 +478,7 @@ async def test_a_player_that_never_sends_a_view_stays_while_it_takes_the_video(
         assert (await client.get(viewer.address)).json()["state"] == "running"
 
 
+@pytest.mark.alone
 async def test_a_viewer_that_lost_its_network_is_ended(
     client: httpx2.AsyncClient, stream: str
 ) -> None:

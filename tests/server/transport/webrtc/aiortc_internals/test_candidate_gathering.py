@@ -133,6 +133,7 @@ class SilentServer(asyncio.DatagramProtocol):
     """Receives datagrams and answers none."""
 
 
+@pytest.mark.alone
 async def test_servers_that_do_not_answer_delay_the_answer_only_briefly(
     viewer: RTCPeerConnection,
 ) -> None:

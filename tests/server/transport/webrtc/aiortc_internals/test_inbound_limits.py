@@ -224,6 +224,7 @@ async def test_gaps_streams_and_fragments_are_bounded(pair: Pair) -> None:
     assert not sctp._sack_misordered
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("gaps", [[(1, 65_535)] * 290, [(5, 4)], [(0, 1)]])
 async def test_an_acknowledgement_of_chunks_that_were_never_sent_costs_nothing(
     pair: Pair, gaps: list[tuple[int, int]]
@@ -257,6 +258,7 @@ async def test_skipping_many_streams_does_not_make_them(pair: Pair) -> None:
     assert len(pair.sctp._inbound_streams) <= MOST_STREAMS
 
 
+@pytest.mark.alone
 async def test_the_answers_to_many_heartbeats_are_limited(pair: Pair) -> None:
     await pair.connect()
     sent = count_packets(pair.sctp)
@@ -321,6 +323,7 @@ STUN_LARGE = stun_request(b"\x00\x25\x00\x00" * 16_383)
 STUN_SHORT_PRIORITY = stun_request(b"\x00\x24\x00\x01" + bytes(4))
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("datagram", [STUN_LARGE, STUN_SHORT_PRIORITY], ids=["64 kB", "short"])
 async def test_a_strangers_datagram_is_dropped_at_once_and_without_an_exception(
     pair: Pair, datagram: bytes

@@ -188,6 +188,7 @@ async def test_packets_without_the_extension_leave_as_they_are() -> None:
         assert setting.recorder.sent == []
 
 
+@pytest.mark.alone
 async def test_a_packet_of_a_frame_waits_and_others_do_not() -> None:
     async with a_sender() as setting:
         setting.recorder.wait_s = 0.05

@@ -57,6 +57,7 @@ def test_malformed_feedback_is_refused_in_words(fci: bytes, message: str) -> Non
         parse_feedback(fci)
 
 
+@pytest.mark.alone
 def test_no_bytes_raise_anything_else_or_take_long() -> None:
     dice = random.Random(7)
     whole = report(100, 40, [run(1, 20), two_bits(1, 2, 0, 1), run(1, 13)], bytes(range(40)))

@@ -1,0 +1,110 @@
+"""Refined stills: full renders at the size of a viewer's display, for faces that do not move.
+
+Viewers who see the same at the same size share one. The size follows the display, up to a limit,
+and what the machine carries: while an image is rendered, its worker fills no cache, which the first
+frames after a movement would miss.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from models.contract.avatar_info import AvatarInfo
+from models.contract.frame_state import FrameState
+from server.encoding.still import compress_still
+from server.pool.pool import RenderPool
+
+SMALLEST_SIZE = 256
+"""Below it a face in a small tile loses its features, and saves nothing worth it."""
+STEP = 32
+"""Sizes are multiples of what the networks divide an image by."""
+LONGEST_RENDER_MS = 400.0
+"""Stills that would take longer are rendered smaller, down to the avatar's own resolution: the
+first cache after a movement may be late by this time."""
+
+
+@dataclass(eq=False)
+class _Shared:
+    """A still that is being rendered, and those who wait for it."""
+
+    avatar_id: str
+    state: FrameState
+    size: int
+    image: asyncio.Task[bytes]
+    waiting: int = 0
+
+
+class Stills:
+    """Renders refined stills for all sessions.
+
+    Args:
+        pool: Renders the images.
+        largest: Rows and columns of the largest still; 0 for none.
+        executor: Threads to compress in; None for the event loop's.
+    """
+
+    def __init__(self, pool: RenderPool, largest: int, executor: Executor | None = None) -> None:
+        self._pool, self._largest, self._executor = pool, largest, executor
+        self._shared: list[_Shared] = []
+
+    @property
+    def enabled(self) -> bool:
+        """Whether any still is rendered."""
+        return self._largest > 0
+
+    def size_for(self, avatar: AvatarInfo, display_px: int) -> int:
+        """Return the rows and columns of a still.
+
+        Args:
+            avatar: What it shows.
+            display_px: Rows of the frame on the display, in its own pixels.
+        """
+        wanted = -(-display_px // STEP) * STEP
+        return min(max(min(wanted, self._carried(avatar)), SMALLEST_SIZE), self._largest)
+
+    def _carried(self, avatar: AvatarInfo) -> int:
+        """Return the size that takes `LONGEST_RENDER_MS`, at least the avatar's resolution.
+
+        A refresh is the same work at that resolution, and its newest time includes what else the
+        machine does at present.
+        """
+        workers = self._pool.status().workers
+        slowest_ms = max((worker.last_refresh_ms or 0.0 for worker in workers), default=0.0)
+        if not slowest_ms:
+            return avatar.resolution
+        scale = (LONGEST_RENDER_MS / slowest_ms) ** 0.5
+        return max(int(scale * avatar.resolution) // STEP * STEP, avatar.resolution)
+
+    async def render(self, avatar_id: str, state: FrameState, size: int) -> bytes:
+        """Return a still as JPEG. Calls for the same image at the same time share one render.
+
+        Raises:
+            TelewarpError: If it cannot be rendered now.
+        """
+        shared = self._find(avatar_id, state, size)
+        if shared is None:
+            task = asyncio.ensure_future(self._make(avatar_id, state, size))
+            shared = _Shared(avatar_id, state, size, task)
+            self._shared.append(shared)
+        shared.waiting += 1
+        try:
+            return await asyncio.shield(shared.image)
+        finally:
+            shared.waiting -= 1
+            if not shared.waiting:
+                shared.image.cancel()
+                self._shared.remove(shared)
+
+    def _find(self, avatar_id: str, state: FrameState, size: int) -> _Shared | None:
+        for shared in self._shared:
+            same = (shared.avatar_id, shared.size) == (avatar_id, size)
+            if same and shared.state.same_image(state):
+                return shared
+        return None
+
+    async def _make(self, avatar_id: str, state: FrameState, size: int) -> bytes:
+        rgb = await self._pool.render_spare(avatar_id, state, size)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, compress_still, rgb)

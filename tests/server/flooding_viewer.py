@@ -1,0 +1,54 @@
+"""A viewer with aiortc that sends views as fast as it can: `-m`, the server's address.
+
+Prints a line when its data channel is open and the flood begins; goes on until it is ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from itertools import count
+
+import httpx2
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
+
+_AT_ONCE = 50
+"""Messages between two turns of the own event loop, which has acknowledgements to read."""
+_NO_LIMIT = 1 << 30
+"""Bytes in flight: who floods does not slow down when packets are lost."""
+
+
+async def flood(address: str) -> None:
+    """Connect and send until the process is ended."""
+    enable_loopback_fallback()
+    connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    connection.addTransceiver("video", direction="recvonly")
+    views = connection.createDataChannel("view", ordered=False, maxRetransmits=0)
+    opened = asyncio.Event()
+    views.on("open", opened.set)
+    async with httpx2.AsyncClient(base_url=address, timeout=20) as http:
+        await connection.setLocalDescription(await connection.createOffer())
+        answer = await http.post(
+            "/v1/streams/demo/whep",
+            content=connection.localDescription.sdp,
+            headers={"Content-Type": "application/sdp"},
+        )
+    answer.raise_for_status()
+    await connection.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
+    await opened.wait()
+    sys.stdout.write("flooding\n")
+    sys.stdout.flush()
+    for number in count(1):
+        eye = {"position": [number % 60 / 300 - 0.1, 0, 0.7]}
+        views.send(json.dumps({"type": "view", "seq": number, "eye": eye}))
+        if number % _AT_ONCE == 0:
+            assert connection.sctp is not None
+            connection.sctp._cwnd = _NO_LIMIT
+            await asyncio.sleep(0)
+
+
+if __name__ == "__main__":
+    asyncio.run(flood(sys.argv[1]))
