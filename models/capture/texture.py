@@ -53,8 +53,8 @@ class Unwrapped:
     def colours(self, otherwise: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Return (512, 512, 3) colours in 0..1; unseen texels take those of their surroundings.
 
-        Of the same part, as far as any of it was seen: the sides of the hair lie beside skin and
-        clothes in the texture, and would turn grey in views that were not filmed.
+        Of the same part, as far as any of it was seen: the torso lies between hair and mouth in the
+        texture, and its lower end would be black or brown.
 
         Args:
             otherwise: (512, 512, 3) colours of unseen texels, where not NaN.
