@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-import httpx2
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -26,8 +25,7 @@ from tests.server.conftest import Served, serving
 from tests.server.loop_probe import measured
 
 LONGEST_S = 0.05
-FLOOD = 300
-"""Views; a page sends them at 60 Hz."""
+FLOOD_S = 1.0
 TRIES = 3
 """The least of some tries counts: collections of garbage come at any time."""
 JSON, NDJSON = "application/json", "application/x-ndjson"
@@ -138,27 +136,18 @@ def test_no_message_blocks_the_loop(server: Served, path: str, message: str) -> 
     assert min(longest_s) <= LONGEST_S, longest_s
 
 
-def views_of(server: Served) -> int:
-    """Views that the only session has received."""
-    (session,) = httpx2.get(f"{server.url}/v1/sessions").json()
-    return int(sum(session["views"].values()))
-
-
 def test_a_flood_over_a_data_channel_does_not_block_the_loop(server: Served) -> None:
     program = [sys.executable, "-m", flooding_viewer.__name__, server.url]
     with subprocess.Popen(program, stdout=subprocess.PIPE) as flooder:
         try:
             assert flooder.stdout is not None
             assert flooder.stdout.readline() == b"flooding\n"
-            deadline, longest_s = time.monotonic() + 60, list[float]()
+            longest_s: list[float] = []
             while min(longest_s, default=1) > LONGEST_S and len(longest_s) < TRIES:
-                before = views_of(server)
                 with measured(server.loop) as blocks:
-                    while views_of(server) - before < FLOOD:
-                        assert flooder.poll() is None, "the flooder ended early"
-                        assert time.monotonic() < deadline, "the flood has stopped"
-                        time.sleep(0.1)
+                    time.sleep(FLOOD_S)
                 longest_s.append(blocks.longest_s)
+            assert flooder.poll() is None, "the flooder ended early"
         finally:
             flooder.kill()
     assert min(longest_s) <= LONGEST_S, longest_s
