@@ -3,8 +3,8 @@
 Datagrams queue twice, in arrival order: in the kernel, from which asyncio takes one at each turn of
 the event loop, and in aioice until aiortc takes them. A publisher sends some 60 per second. Where
 the loop turns more slowly, the kernel's buffer holds five seconds of them for good, and refuses the
-newest: faces and voices come that much late. So all that have come are taken from the kernel at
-once, and what has waited too long in aioice is dropped. To SCTP and RTP it was lost.
+newest: faces and voices come that much late. So several are taken from the kernel at each turn,
+and what has waited too long in aioice is dropped. To SCTP and RTP it was lost.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 LONGEST_WAIT_S = 0.25
-"""A face that is later is a new one's place; a voice packet is concealed by then."""
-MOST_AT_ONCE = 16
-"""Datagrams of one port per turn of the event loop: a flood must not keep the others waiting."""
+"""By then the next face has come, and the listener's browser has concealed the voice packet."""
+MOST_AT_ONCE = 4
+"""Datagrams of one port per turn of the event loop, beside asyncio's one. A flood must not keep the
+others waiting; of 16 at once, so many met the limit of the rate that its connection ended."""
 _DTLS_DATA = 23
 """Content type of application data (RFC 9147, section 4.1). Handshakes and alerts are kept."""
 _RTP = range(128, 192)

@@ -84,7 +84,7 @@ async def test_what_waits_in_the_kernel_is_taken_in_few_turns_of_the_loop() -> N
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for data in sent:
             sender.sendto(data, address)
-        for _ in range(8):
+        for _ in range(16):
             await asyncio.sleep(0)
     assert receiver.received == sent
     await port.close()
