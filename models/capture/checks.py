@@ -264,7 +264,8 @@ def judge_track(
 
 def _guessed(missing: Sequence[str]) -> Finding:
     """Return what to say about expressions that a video does not show."""
-    never = f"The face never seems to {', '.join(missing)}"
+    named = " or ".join([", ".join(missing[:-1]), missing[-1]] if missing[1:] else missing)
+    never = f"The face never seems to {named}"
     if len(missing) <= _MOST_MISSING:
         return Finding(f"{never}: the avatar will guess these.", "note")
     return Finding(

@@ -16,13 +16,14 @@ from scipy.optimize import OptimizeResult, minimize
 from scipy.spatial import cKDTree
 
 from models.capture.hair_outline import hair_shift
+from models.capture.shape_space import BASE
 from models.contract.frame_state import FrameState
 from models.geometry import rasterizer_numba
 from models.geometry.gbuffer import pose_geometry
 from models.geometry.head import Head
 from models.heads.meshes import Floats, smoothstep
 from models.heads.parts import MASKS
-from models.heads.source import HAIR_CENTRE
+from models.heads.source import HAIR_CENTRE, above_collar
 from models.studio.materials import MATERIALS
 
 FIT_SIZE = 160
@@ -42,7 +43,13 @@ _HAIR_STARTS = (-0.002, 0.03)
 _SHOULDER_FROM_M, _SHOULDER_M = 0.05, 0.08
 """Distance from the middle where shoulders begin, and over which they do."""
 _BODY_STARTS_M = 0.07
-"""This far from the skin the body follows the fit in full; where it meets the skin it stays."""
+"""Below the collar's plane the body follows the fit in full; at the plane it meets the neck."""
+_MOST_RISE = 0.6
+"""Of its distance to the collar's plane that the chest may rise: outlines do not tell the fit that
+it has folded over the neck. Shoulders are beside the neck and rise freely."""
+_SEAM_M = 0.02
+"""This far from the skin clothes are free of it; on the seam, which is not quite in the collar's
+plane, they stay with it."""
 _HAIR_PARAMETERS, _BODY_PARAMETERS = 5, 6
 _OUTLINE_ROUNDS = 2
 """Of moving hair onto the outline; more gain nothing on frames beside the fitted ones."""
@@ -59,6 +66,8 @@ class Deformable:
     cloth: NDArray[np.bool_]
     """(V,) vertices of clothes."""
     above_hairline: Floats
+    """(V,) metres."""
+    below_collar: Floats
     """(V,) metres."""
     from_skin: Floats
     """(V,) metres to the nearest vertex of skin: 0 on the seam of clothes and neck."""
@@ -84,7 +93,8 @@ def deformable(arrays: dict[str, NDArray[Any]]) -> Deformable:
     above = arrays["masks"][:, MASKS.index("hair")].astype(np.float64)
     verts = arrays["neutral"].astype(np.float64)
     from_skin, _ = cKDTree(verts[marked["skin"]]).query(verts)
-    return Deformable(verts, marked["hair"], marked["cloth"], above, from_skin)
+    below = -above_collar(verts, BASE)
+    return Deformable(verts, marked["hair"], marked["cloth"], above, below, from_skin)
 
 
 def with_hair_moved(part: Deformable, hair: Floats) -> Floats:
@@ -132,7 +142,9 @@ def with_body_moved(part: Deformable, body: Floats) -> Floats:
     verts = part.verts.copy()
     points = verts[part.cloth]
     outer = smoothstep(0.0, 1.0, (np.abs(points[:, 0]) - _SHOULDER_FROM_M) / _SHOULDER_M)
-    below = smoothstep(0.0, _BODY_STARTS_M, part.from_skin[part.cloth])
+    below = part.below_collar[part.cloth]
+    free = smoothstep(0.0, _BODY_STARTS_M, below)
+    free *= smoothstep(0.0, _SEAM_M, part.from_skin[part.cloth])
     left = np.sign(points[:, 0]) * outer
     shift = np.stack(
         [
@@ -142,7 +154,10 @@ def with_body_moved(part: Deformable, body: Floats) -> Floats:
         ],
         axis=1,
     )
-    verts[part.cloth] += shift * below[:, None] * _BODY_UNIT_M
+    shift *= free[:, None] * _BODY_UNIT_M
+    unfolded = np.minimum(shift[:, 1], _MOST_RISE * np.maximum(below, 0))
+    shift[:, 1] = outer * shift[:, 1] + (1 - outer) * unfolded
+    verts[part.cloth] += shift
     return verts
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from models.contract.frame_state import FrameState
 from models.geometry.gbuffer import render_gbuffer
 from models.geometry.head import Head
+from models.heads.assembly import BOXES
 
 Bytes = NDArray[np.uint8]
 
@@ -52,6 +53,9 @@ class Unwrapped:
     def colours(self, otherwise: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Return (512, 512, 3) colours in 0..1; unseen texels take those of their surroundings.
 
+        Of the same part, as far as any of it was seen: the torso lies between hair and mouth in the
+        texture, and its lower end would be black or brown.
+
         Args:
             otherwise: (512, 512, 3) colours of unseen texels, where not NaN.
         """
@@ -59,7 +63,15 @@ class Unwrapped:
         if otherwise is not None:
             given = ~self.seen() & np.isfinite(otherwise[..., 0])
             total[given, :3], total[given, 3] = otherwise[given], 1.0
-        return _fill(total).astype(np.float32)
+        colours = _fill(total)
+        for box in BOXES.values():
+            u, v, width, height = (round(value * TEXTURE_SIZE) for value in box)
+            part = np.s_[v : v + height, u : u + width]
+            own = np.zeros_like(total)
+            own[part] = total[part]
+            if own[..., 3].any():
+                colours[part] = _fill(own)[part]
+        return colours.astype(np.float32)
 
 
 def _fill(total: NDArray[np.float64]) -> NDArray[np.float64]:

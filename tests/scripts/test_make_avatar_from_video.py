@@ -66,6 +66,16 @@ def test_a_weak_video_names_the_option_to_go_on(
     assert capsys.readouterr().err == ""
 
 
+def test_an_interruption_loses_a_small_part_of_the_training(tmp_path: Path) -> None:
+    arguments = video_avatar.VideoArguments(
+        video=tmp_path / "me.mp4", name="Me", consent="", out=tmp_path, hair="short", anyway=False,
+        size=320, minutes=20, least_steps=make_avatar.LEAST_STEPS, measured_frames=8,
+        network_size=0.25, device="cpu", threads=1, progress="bar",
+    )  # fmt: skip
+    lost = video_avatar.train_config(arguments).checkpoint_every
+    assert lost * 10 < make_avatar.LEAST_STEPS
+
+
 def test_progress_is_one_line_per_percent_and_message() -> None:
     stream = io.StringIO()
     report = JsonReport(stream, 9)

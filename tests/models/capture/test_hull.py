@@ -74,8 +74,18 @@ def test_the_body_moves_without_tearing_off_the_neck(arrays: dict[str, NDArray[A
     seam = part.cloth & (part.from_skin < 1e-6)
     assert seam.sum() == 48
     assert distance[seam].max() < 1e-6
-    assert distance[part.from_skin < 0.01].max() < 0.01
+    assert distance[part.below_collar < 0].max() == 0
+    assert distance[part.below_collar < 0.01].max() < 0.01
     assert distance.max() > 0.1
+
+
+def test_a_raised_body_does_not_fold_over_the_neck(arrays: dict[str, NDArray[Any]]) -> None:
+    part = deformable(arrays)
+    moved = with_body_moved(part, np.array([0.0, 3.0, 0.0, 0.0, 0.0, 0.0]))
+    chest = part.cloth & (np.abs(part.verts[:, 0]) < 0.05) & (part.below_collar > 0)
+    rise = (moved - part.verts)[:, 1]
+    assert rise.max() > 0.1
+    assert (rise[chest] < 0.7 * part.below_collar[chest]).all()
 
 
 def test_a_tuft_beside_the_crown_is_found(head: Head, arrays: dict[str, NDArray[Any]]) -> None:

@@ -1,0 +1,35 @@
+"""The mean colours of a person's frames in the texture."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.capture.texture import TEXTURE_SIZE, Unwrapped
+from models.contract.frame_state import neutral_state
+from models.geometry.head import load_head
+from models.heads.assembly import BOXES
+from models.heads.regions import Region, load_regions
+from tests.models.capture.phone_video import HEAD
+
+COLOURS = {Region.HAIR: 0, Region.CLOTHES: 255}
+
+
+@pytest.mark.parametrize(("box", "region"), [("hair", Region.HAIR), ("cloth", Region.CLOTHES)])
+def test_parts_that_were_never_seen_take_no_colour_of_their_neighbours(
+    box: str, region: Region
+) -> None:
+    head = load_head(HEAD)
+    state, size = neutral_state(len(head.expression_names), (0, -0.05, 0.9), 0.5), 96
+    regions = load_regions(head, HEAD)
+    assert regions is not None
+    shown = regions.shown(state, size)
+    image = np.full((size, size, 3), 127, np.uint8)
+    for each, colour in COLOURS.items():
+        image[shown == each] = colour
+    unwrapped = Unwrapped(head)
+    unwrapped.add(state, image, np.where(shown == Region.BACKGROUND, 0, 255).astype(np.uint8))
+    u, v, width, height = (round(value * TEXTURE_SIZE) for value in BOXES[box])
+    part = np.s_[v : v + height, u : u + width]
+    assert not unwrapped.seen()[part].all()
+    assert np.abs(unwrapped.colours()[part] - COLOURS[region] / 255).max() < 0.01
