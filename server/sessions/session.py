@@ -312,7 +312,7 @@ class Session:
         self._statistics.still_failed()
 
     def _refined(self, frame: Frame) -> Frame:
-        if self._refinement is not None:
+        if self._refinement is not None and not self.closed:  # it may have ended meanwhile
             frame.still = self._refinement.frame_shows(frame.inputs.state)
         return frame
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from types import SimpleNamespace
@@ -18,13 +18,19 @@ from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage
 from server.admission.admission import Admission
 from server.auth.grants import ANYONE
-from server.errors import PoolBusyError, RenderError, StillNotFoundError, TelewarpError
+from server.errors import (
+    PoolBusyError,
+    RenderError,
+    SessionClosedError,
+    StillNotFoundError,
+    TelewarpError,
+)
 from server.pool.fake import FakeEngineFactory, decode_image, fake_avatar, fake_state
 from server.pool.frame import Frame
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
 from server.sessions import refinement
-from server.sessions.refinement import Refinement
+from server.sessions.refinement import STILL_AFTER_S, Refinement
 from server.sessions.registry import Sessions
 from server.sessions.session import Session
 from server.sessions.stills import LONGEST_RENDER_MS, Stills
@@ -244,6 +250,22 @@ async def test_frames_name_a_still_of_the_displays_size_while_they_show_the_same
             pass
         assert session.take_still(3).size == LARGEST
         assert session.stats()["stills"] == {"sent": 2, "failed": 0}
+
+
+async def test_a_frame_that_is_done_after_the_session_has_ended_begins_no_still() -> None:
+    async with watching(LARGEST) as viewer:
+        session = viewer.session
+        session.set_display(300)
+        last = await session.next_frame()
+        session.set_view(view(1, x=0.5))
+        frame = asyncio.ensure_future(session.next_frame())
+        await asyncio.sleep(0)
+        session.close()
+        with suppress(SessionClosedError):
+            assert (await frame).still is None
+        assert last.still is None
+        await asyncio.sleep(2 * STILL_AFTER_S)
+        assert viewer.pool.status().renders == 0
 
 
 async def test_nothing_is_rendered_where_stills_are_switched_off() -> None:
