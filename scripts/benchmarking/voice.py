@@ -43,8 +43,10 @@ _JAW = (0.0, 0.35, 0.7) + (0.7,) * 5 + (0.35,)
 """Opening of the jaw in the frames from a beep's on; closed in the others of the period."""
 _HALF_OPEN = 0.5
 """Of the greatest opening that the tracker has seen."""
-_SETTLE_S = 12.0
-"""Until the page has aligned the voice, and video latency is steady."""
+_ALIGN_S = 12.0
+"""Until the page has aligned the voice."""
+_SETTLE_S = 4.0
+"""Until the latency of a video without a voice is steady."""
 _LARGEST_MS = 500.0
 """Between a beep and a jaw's opening that belong together, half a period."""
 
@@ -77,7 +79,7 @@ class Voice:
     """How far the voice is from the lips at a viewer, and what the voice costs the video."""
 
     seconds: float = 15.0
-    """Duration of each measurement, after 12 s to settle."""
+    """Duration of each measurement, after 12 s to align the voice, or 4 s without one."""
     rounds: int = 2
     """Measurements with the voice; between them, as many without it."""
     fps: float = 30.0
@@ -188,7 +190,7 @@ def _watch(
     page = open_window("" if with_voice else "window.withoutVoice = true;")
     page.goto(f"{address}/?stream={_STREAM}")
     page.wait_for_function("window.telewarp?.stats().fps_shown > 2", timeout=60_000)
-    page.wait_for_timeout(_SETTLE_S * 1000)
+    page.wait_for_timeout((_ALIGN_S if with_voice else _SETTLE_S) * 1000)
     began_ms = page.evaluate("performance.timeOrigin + performance.now()")
     page.wait_for_timeout(seconds * 1000)
     recorded = {**publisher.evaluate("voiceProbes")}
@@ -221,7 +223,7 @@ def _sent(publishing: dict[str, Any] | None) -> dict[str, float]:
 
 def _summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     spoken = [run for run in runs if run["with_voice"]]
-    offsets = np.concatenate([_offsets(run) for run in spoken])
+    offsets = np.concatenate([_offsets(run) for run in spoken])  # empty where nothing was heard
     return {
         "voice_after_lips_ms": {
             "p50": _rank(offsets, 50),
@@ -237,7 +239,12 @@ def _summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
             for name, on in (("with_voice", True), ("without_voice", False))
         },
         "face_path_of_rounds_ms": [
-            {"with_voice": run["with_voice"], **_percentiles(_face(run))} for run in runs
+            {
+                "with_voice": run["with_voice"],
+                **_percentiles(_face(run)),
+                "until_sent": _percentiles(_tracked(run)),
+            }
+            for run in runs
         ],
         "cores": os.cpu_count(),
     }
@@ -246,17 +253,19 @@ def _summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _offsets(run: dict[str, Any]) -> Times:
     """Return how much later than the jaw's opening each beep arrives, ms."""
     first_shown = dict(reversed(run["shown"]))
-    seen = [(first_shown[seq], jaw) for seq, _, jaw in run["meshes"] if seq in first_shown]
-    told = [(at, jaw) for _, at, jaw in run["meshes"]]
+    seen = [(first_shown[seq], jaw) for seq, _, jaw, _ in run["meshes"] if seq in first_shown]
+    told = [(at, jaw) for _, at, jaw, _ in run["meshes"]]
     after = _pair(run["heard"], _openings(seen), run["began_ms"])
     before = _pair(run["captured"], _openings(told), run["began_ms"] - 2000)
+    if not len(before):
+        return np.empty(0)
     # What the camera and the microphone were apart at the source is no fault of the way.
     return after - np.median(before)
 
 
 def _openings(jaws: Sequence[tuple[float, float]]) -> list[float]:
     """Return when the jaw passes half of its greatest opening, between two frames."""
-    level = _HALF_OPEN * max(jaw for _, jaw in jaws)
+    level = _HALF_OPEN * max((jaw for _, jaw in jaws), default=0.0)
     return [
         at + (level - jaw) / (next_jaw - jaw) * (next_at - at)
         for (at, jaw), (next_at, next_jaw) in pairwise(jaws)
@@ -265,7 +274,9 @@ def _openings(jaws: Sequence[tuple[float, float]]) -> list[float]:
 
 
 def _pair(beeps: Sequence[float], openings: Sequence[float], since_ms: float) -> Times:
-    """Return each beep minus the opening nearest to it, ms."""
+    """Return each beep minus the opening nearest to it, ms; a busy machine may show none."""
+    if not openings:
+        return np.empty(0)
     jaws = np.array(openings)
     nearest = [beep - jaws[np.abs(jaws - beep).argmin()] for beep in beeps if beep > since_ms]
     return np.array([apart for apart in nearest if abs(apart) < _LARGEST_MS])
@@ -284,14 +295,19 @@ def _voice_path(run: dict[str, Any]) -> list[float]:
 
 def _face(run: dict[str, Any]) -> list[float]:
     """Return how long each face takes from the camera to the screen, ms."""
-    captured = {seq: at for seq, at, _ in run["meshes"]}
+    captured = {seq: at for seq, at, _, _ in run["meshes"]}
     first_shown = {seq: at for seq, at in reversed(run["shown"]) if at > run["began_ms"]}
     return [at - captured[seq] for seq, at in first_shown.items() if seq in captured]
 
 
-def _percentiles(values: Sequence[float]) -> dict[str, float]:
+def _tracked(run: dict[str, Any]) -> list[float]:
+    """Return how long each face takes from the camera until it is sent, ms."""
+    return [sent - at for _, at, _, sent in run["meshes"] if at > run["began_ms"]]
+
+
+def _percentiles(values: Sequence[float]) -> dict[str, float | None]:
     return {"p50": _rank(np.array(values), 50), "p95": _rank(np.array(values), 95)}
 
 
-def _rank(values: Times, percent: float) -> float:
-    return round(float(np.percentile(values, percent)), 1)
+def _rank(values: Times, percent: float) -> float | None:
+    return round(float(np.percentile(values, percent)), 1) if len(values) else None

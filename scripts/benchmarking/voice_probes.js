@@ -2,7 +2,7 @@
 // All times are in milliseconds since 1970, which both pages of one browser share.
 
 const probes = {
-  /** Mesh frames as they are sent: number, capture of the camera's frame, opening of the jaw. */
+  /** Mesh frames: number, capture of the camera's frame, opening of the jaw, when it was sent. */
   meshes: [],
   /** Beeps as the microphone's samples arrive. */
   captured: [],
@@ -30,7 +30,8 @@ RTCDataChannel.prototype.send = function (message) {
   if (this.label === "mesh") {
     const frame = new DataView(message); // packed, see server/protocol/packed_mesh.py
     const jaw = frame.getInt16(31 + 2 * window.jawIndex, true) / 2000;
-    probes.meshes.push([Number(frame.getBigUint64(1, true)), frame.getFloat64(9, true), jaw]);
+    const seq = Number(frame.getBigUint64(1, true));
+    probes.meshes.push([seq, frame.getFloat64(9, true), jaw, now()]);
   }
   return send.call(this, message);
 };

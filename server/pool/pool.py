@@ -290,7 +290,7 @@ class RenderPool:
         return await self._dispatcher.render(job)
 
     async def render_spare(self, avatar_id: str, state: FrameState, size: int) -> RgbImage:
-        """Render a single image in full while no worker has anything else to do.
+        """Render a single image in full that may wait while workers fill caches.
 
         Args:
             avatar_id: The avatar to render.

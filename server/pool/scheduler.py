@@ -11,6 +11,10 @@ from server.errors import PoolBusyError, RenderError
 from server.pool.cache_slots import CacheSlots
 from server.pool.jobs import RenderJob
 
+MOST_BEFORE_SPARE = 5
+"""Refreshes after which a spare image is next: caches of viewers who move become a little older
+meanwhile, but nobody waits for as long as anybody moves."""
+
 
 @dataclass(eq=False)
 class PendingRender:
@@ -19,7 +23,7 @@ class PendingRender:
     job: RenderJob
     done: asyncio.Future[RgbImage]
     spare: bool = False
-    """Whether it is rendered only while nothing else is to be done."""
+    """Whether it may wait while other work is to be done."""
     attempts: int = 0
     """Number of workers that the job has been sent to."""
 
@@ -34,7 +38,8 @@ class Scheduler:
 
     Each `CacheSlots` has at most one entry in the queue of its device and returns to the end after
     each refresh (round robin). If both refreshes and images are pending, they alternate, so
-    neither starves the other. Spare images wait until there is neither.
+    neither starves the other. Spare images wait until there is neither, or `MOST_BEFORE_SPARE`
+    refreshes were made since the last one: a viewer who moves would otherwise hold them off.
 
     Args:
         max_pending: Maximum number of pending images, and of pending spare ones.
@@ -46,6 +51,7 @@ class Scheduler:
         self._renders: deque[PendingRender] = deque()
         self._spare: deque[PendingRender] = deque()
         self._render_next = False
+        self._refreshes_before_spare = MOST_BEFORE_SPARE
 
     @property
     def pending_renders(self) -> int:
@@ -103,11 +109,13 @@ class Scheduler:
         if self._renders and (self._render_next or slots is None):
             self._render_next = False
             return self._renders.popleft()
+        if self._spare and (slots is None or not self._refreshes_before_spare):
+            self._refreshes_before_spare = MOST_BEFORE_SPARE
+            return self._spare.popleft()
         if slots is not None:
             self._refreshes[device].popleft()
             self._render_next = True
-        elif self._spare:
-            return self._spare.popleft()
+            self._refreshes_before_spare = max(0, self._refreshes_before_spare - 1)
         return slots
 
     def _queue(self, render: PendingRender) -> deque[PendingRender]:

@@ -99,6 +99,8 @@ class Refinement:
 
     async def _refine(self, state: FrameState) -> None:
         size = self._stills.size_for(self._avatar, self.display_px)
+        if size is None:
+            return
         try:
             jpeg = await self._stills.render(self._avatar.id, state, size)
         except TelewarpError as exc:

@@ -54,15 +54,16 @@ class Stills:
         """Whether any still is rendered."""
         return self._largest > 0
 
-    def size_for(self, avatar: AvatarInfo, display_px: int) -> int:
-        """Return the rows and columns of a still.
+    def size_for(self, avatar: AvatarInfo, display_px: int) -> int | None:
+        """Return the rows and columns of a still; None where the frames themselves are sharper.
 
         Args:
             avatar: What it shows.
             display_px: Rows of the frame on the display, in its own pixels.
         """
-        wanted = -(-display_px // STEP) * STEP
-        return min(max(min(wanted, self._carried(avatar)), SMALLEST_SIZE), self._largest)
+        wanted = max(-(-display_px // STEP) * STEP, SMALLEST_SIZE)
+        size = min(wanted, self._carried(avatar), self._largest)
+        return size if size >= min(wanted, avatar.resolution) else None
 
     def _carried(self, avatar: AvatarInfo) -> int:
         """Return the size that takes `LONGEST_RENDER_MS`, at least the avatar's resolution.

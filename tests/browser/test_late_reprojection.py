@@ -40,6 +40,7 @@ def hold_still(page: Page) -> None:
     page.get_by_role("switch", name="Blink by itself").uncheck()
     page.get_by_role("button", name="Neutral").click()
     page.keyboard.press("Escape")
+    page.add_style_tag(content="#refined { visibility: hidden }")  # what is tried moves the video
     page.wait_for_timeout(2000)
 
 

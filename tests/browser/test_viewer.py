@@ -25,12 +25,12 @@ Screenshot = NDArray[np.float32]  # (H, W, 3), 0..255
 pytestmark = pytest.mark.browser
 
 LIVE = "window.telewarp?.stats().state === 'live'"
-_GRAB = """() => {
-  const video = document.querySelector('video');
+_GRAB = """(selector) => {
+  const shown = document.querySelector(selector);
   const canvas = document.createElement('canvas');
-  canvas.width = video.videoWidth;
-  canvas.height = video.videoHeight;
-  canvas.getContext('2d').drawImage(video, 0, 0);
+  canvas.width = shown.videoWidth ?? shown.width;
+  canvas.height = shown.videoHeight ?? shown.height;
+  canvas.getContext('2d').drawImage(shown, 0, 0);
   return canvas.toDataURL('image/png').split(',')[1];
 }"""
 
@@ -60,9 +60,9 @@ def stats(page: Page) -> dict[str, Any]:
     return told
 
 
-def screenshot(page: Page) -> Screenshot:
-    """The video's present frame."""
-    png = base64.b64decode(page.evaluate(_GRAB))
+def screenshot(page: Page, selector: str = "video") -> Screenshot:
+    """The present frame of the video, or what a canvas shows."""
+    png = base64.b64decode(page.evaluate(_GRAB, selector))
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), np.float32)
 
 
@@ -166,6 +166,19 @@ def test_the_face_turns_when_it_is_dragged(page: Page) -> None:
     turned = change(MIDDLE.of(before), MIDDLE.of(screenshot(page)))
     assert turned > 8
     assert turned > 5 * by_itself
+
+
+def test_a_face_at_rest_is_refined_until_it_moves(page: Page) -> None:
+    open_controls(page)
+    page.wait_for_function("window.telewarp.stats().refined.visible", timeout=60_000)
+    page.wait_for_timeout(500)  # the crossfade to the newest cache ends
+    video, refined = screenshot(page), screenshot(page, "#refined")
+    assert refined.shape[0] >= page.evaluate("document.querySelector('.frame').clientHeight")
+    enlarged = Image.fromarray(video.astype(np.uint8)).resize(refined.shape[1::-1])
+    assert change(MIDDLE.of(np.asarray(enlarged, np.float32)), MIDDLE.of(refined)) < 6
+    page.evaluate("window.telewarp.setView({ yaw_rad: 0.2 })")
+    page.wait_for_function("!window.telewarp.stats().refined.visible", timeout=15_000, polling=5)
+    wait_until_shown(page, "view")
 
 
 def test_an_open_jaw_opens_the_mouth(server: Server, page: Page) -> None:

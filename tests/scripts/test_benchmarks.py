@@ -13,6 +13,7 @@ from scripts.benchmarking.avatars import front, resized
 from scripts.benchmarking.devices import _efficiency
 from scripts.benchmarking.edges import edge_kinds
 from scripts.benchmarking.load import Load, LoadStep, holds, limit, step_counts
+from scripts.benchmarking.voice import _summary
 from tests.scripts.conftest import Run
 
 IDLE = {
@@ -108,3 +109,36 @@ def test_the_efficiency_of_devices_is_that_of_each_compared_with_one_alone() -> 
     rows = [{"devices": 1, "frames_per_s": 10.0}, {"devices": 8, "frames_per_s": 72.0}]
     assert _efficiency(rows[:1]) == 1.0
     assert _efficiency(rows) == 0.9
+
+
+def voice_run(*, with_voice: bool, late_ms: float = 0.0) -> dict[str, Any]:
+    """What both pages record of three beeps: faces are sent after 60 ms and shown after 100."""
+    faces = [(1000.0 * beep + at, jaw) for beep in range(3) for at, jaw in ((0, 0.0), (40, 0.7))]
+    meshes = [[seq, at, jaw, at + 60] for seq, (at, jaw) in enumerate(faces)]
+    opened = [1000.0 * beep + 20 for beep in range(3)]  # between the two frames
+    return {
+        "with_voice": with_voice,
+        "began_ms": 1.0,
+        "told": {"offset_ms": {"p50": late_ms, "p95": late_ms}} if with_voice else None,
+        "meshes": meshes,
+        "shown": [[seq, at + 100] for seq, at, _, _ in meshes],
+        "captured": opened,
+        "heard": [at + 100 + late_ms for at in opened] if with_voice else [],
+    }
+
+
+def test_the_voice_benchmark_tells_how_much_later_than_the_jaw_a_beep_is() -> None:
+    runs = [voice_run(with_voice=True, late_ms=30), voice_run(with_voice=False)]
+    summary = _summary(runs)
+    assert summary["voice_after_lips_ms"] == {"p50": 30.0, "p95_absolute": 30.0, "beeps": 3}
+    assert summary["voice_path_ms"] == {"p50": 130.0, "p95": 130.0}
+    assert summary["face_path_ms"]["without_voice"] == {"p50": 100.0, "p95": 100.0}
+    assert summary["face_path_of_rounds_ms"][0]["until_sent"] == {"p50": 60.0, "p95": 60.0}
+
+
+def test_the_voice_benchmark_ends_although_a_busy_machine_has_shown_and_played_nothing() -> None:
+    nothing: dict[str, Any] = {"meshes": [], "shown": [], "captured": [], "heard": []}
+    runs = [voice_run(with_voice=on) | nothing for on in (True, False)]
+    summary = _summary(runs)
+    assert summary["voice_after_lips_ms"] == {"p50": None, "p95_absolute": None, "beeps": 0}
+    assert summary["face_path_ms"]["with_voice"] == {"p50": None, "p95": None}

@@ -105,6 +105,7 @@ def test_the_description_has_every_call_and_no_dangling_reference(http: httpx2.C
         "DELETE /v1/sessions/{session_id}",
         "GET /v1/sessions",
         "GET /v1/sessions/{session_id}",
+        "GET /v1/sessions/{session_id}/stills/{number}",
         "POST /v1/streams/{stream_id}/queue",
         "GET /v1/queue/{ticket}",
         "POST /v1/streams/{stream_id}/recordings",

@@ -14,7 +14,8 @@ export class Access {
   /** @type {Map<string, string>} tokens issued by hosts behind a router, by the host's origin */
   #hostTokens = new Map();
   /**
-   * Tokens issued for one address alone: a host gives a viewer and a publisher different ones.
+   * Tokens issued for one address, and what is below it: a host gives a viewer and a publisher different
+   * ones.
    *
    * @type {Map<string, string>}
    */
@@ -72,6 +73,17 @@ export class Access {
    */
   sessionOpened(endpoint, address, session, token) {
     this.#opened.set(endpoint.href, { address, token });
+    if (token) this.#addressTokens.set(keyOf(session), token);
+  }
+
+  /**
+   * Remember a session that was opened by another address: it has the same token.
+   *
+   * @param {URL} session its own address
+   * @param {URL} address that opened it
+   */
+  sessionNamed(session, address) {
+    const token = this.#addressTokens.get(keyOf(address));
     if (token) this.#addressTokens.set(keyOf(session), token);
   }
 
@@ -139,7 +151,11 @@ export class Access {
   #tokenFor(address) {
     const { origin } = address;
     if (origin === this.#origin) return this.#token;
-    return this.#addressTokens.get(keyOf(address)) ?? this.#hostTokens.get(origin);
+    const key = keyOf(address);
+    for (const [known, token] of this.#addressTokens) {
+      if (key === known || key.startsWith(`${known}/`)) return token;
+    }
+    return this.#hostTokens.get(origin);
   }
 }
 

@@ -102,6 +102,7 @@ export class JpegSession {
   close() {
     clearInterval(this.#timer);
     this.#socket?.close();
+    if (this.address) access.sessionClosed(this.address);
     this.#end(new Trouble("lost"));
   }
 
@@ -120,7 +121,7 @@ export class JpegSession {
     const message = parseJson(data);
     if (message?.type === "session") {
       this.id = message.id;
-      this.address = new URL(`../../sessions/${message.id}`, this.#httpAddress);
+      this.address = this.#sessionAddress(message.id);
       opened();
       return;
     }
@@ -131,6 +132,14 @@ export class JpegSession {
     }
     const event = toEvent(message);
     if (event) this.#events.onEvent(event);
+  }
+
+  /** @param {string} id */
+  #sessionAddress(id) {
+    const opened = /** @type {URL} */ (this.#httpAddress);
+    const address = new URL(`../../sessions/${id}`, opened);
+    access.sessionNamed(address, opened);
+    return address;
   }
 
   /**

@@ -21,6 +21,9 @@ VIEW = "view"
 EVENTS = "events"
 _FULL_BUFFER = 64 * 1024
 """Buffered bytes above which events are dropped, because the viewer does not read them."""
+_MOST_WAITING_FRAMES = 4 * 1024
+"""Buffered bytes, ten events, above which a frame gets none. A viewer on a busy machine
+acknowledges late: each event would come seconds after its frame, and never catch up."""
 
 _VOICE_INTERVAL_S = 0.25
 """Seconds between `voice` events: in between, the page counts on by the RTP timestamps."""
@@ -67,13 +70,15 @@ class Control:
         self._channel.receive(text)
 
     def report(self, frame: Frame, rtp_timestamp: int, captured_at: float | None) -> None:
-        """Send the `frame` event of a frame: its view, stages and clock.
+        """Send the `frame` event of a frame, unless too many wait: its view, stages and clock.
 
         Args:
             frame: As it was encoded.
             rtp_timestamp: Of its packets.
             captured_at: When the mesh frame that it shows was captured, seconds.
         """
+        if self._events is None or self._events.bufferedAmount > _MOST_WAITING_FRAMES:
+            return
         event = frame_event(frame)
         self.send(
             event

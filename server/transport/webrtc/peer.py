@@ -31,6 +31,7 @@ from server.sessions.session import Session
 from server.streams.voice import VoicePacket
 from server.transport.webrtc.aiortc_internals.candidate_gathering import as_aiortc, gather_within
 from server.transport.webrtc.aiortc_internals.connecting import allow_early_end
+from server.transport.webrtc.aiortc_internals.dtls_ciphers import accept_rsa
 from server.transport.webrtc.aiortc_internals.ice_checks import observe_checks
 from server.transport.webrtc.aiortc_internals.inbound_limits import limit_inbound
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
@@ -116,6 +117,7 @@ class AiortcPeer:
         servers = as_aiortc(options.ice_servers.with_credentials_for("server"))
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         allow_early_end(self._connection)
+        accept_rsa(self._connection)
         self._session = session
         self._options = options
         self._executor = executor

@@ -38,6 +38,7 @@ from server.transport.webrtc.aiortc_internals.capture_time import (
     enable_capture_time,
 )
 from server.transport.webrtc.aiortc_internals.connecting import allow_early_end
+from server.transport.webrtc.aiortc_internals.dtls_ciphers import accept_rsa
 from server.transport.webrtc.aiortc_internals.ice_checks import observe_checks
 from server.transport.webrtc.aiortc_internals.inbound_limits import limit_inbound
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
@@ -94,6 +95,7 @@ class AiortcPublisher:
         servers = as_aiortc(options.ice_servers.with_credentials_for("server"))
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         allow_early_end(self._connection)
+        accept_rsa(self._connection)
         self._publication = publication
         self._options = options
         self._rate = MessageRate(PACKETS_PER_S, PACKETS_PER_S)

@@ -21,7 +21,7 @@ from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
 from server.encoding.h264 import TIME_BASE
-from server.errors import SessionClosedError
+from server.errors import SessionClosedError, TelewarpError
 from server.pool.frame import Frame
 
 logger = logging.getLogger(__name__)
@@ -126,7 +126,10 @@ class RenderTrack(MediaStreamTrack):
             raise MediaStreamError from exc
         except Exception as exc:
             # aiortc would end its sender silently on any exception.
-            logger.exception("no more video: rendering or encoding a frame failed")
+            if isinstance(exc, TelewarpError):  # no fault of the program, so no traceback
+                logger.warning("no more video: %s", exc)
+            else:
+                logger.exception("no more video: rendering or encoding a frame failed")
             self._on_failure(exc)
             raise MediaStreamError from exc
 

@@ -131,3 +131,20 @@ test("each session on a host keeps the token it was given, and what lies beside 
     "Bearer to watch",
   ]);
 });
+
+test("what is below a session has its token, however the session was opened", async () => {
+  const access = new Access(ORIGIN, null);
+  const host = "http://gpu7.example:8001";
+  const endpoint = new URL("/v1/streams/me/whep", ORIGIN);
+  const [session, later] = [1, 12].map((id) => new URL(`/v1/sessions/${id}`, host));
+  access.sessionOpened(endpoint, new URL(endpoint.pathname, host), session, "to watch");
+  const still = new URL(`${session.href}/stills/3`);
+  // Not that of another session, whose id begins alike.
+  assert.deepEqual(await authorizations(access, still, later), ["Bearer to watch", null]);
+  access.sessionNamed(later, access.beside("pictures", endpoint));
+  assert.deepEqual(await authorizations(access, new URL(`${later.href}/stills/1`)), [
+    "Bearer to watch",
+  ]);
+  access.sessionClosed(later);
+  assert.deepEqual(await authorizations(access, later), [null]);
+});

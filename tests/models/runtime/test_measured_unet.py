@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -26,3 +27,14 @@ def test_without_a_gpu_the_u_net_runs_operator_by_operator() -> None:
     first, second = unet(features).output, unet(features * 3).output
     assert torch.equal(first, features * 2)
     assert torch.equal(second, features * 6)
+
+
+def test_only_images_of_the_first_ones_size_run_as_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    def graph(features: Tensor) -> GeneratorOutput:
+        return GeneratorOutput(features * 5, features, features)
+
+    monkeypatch.setattr(MeasuredUnet, "_choose", lambda unet, features: graph)
+    unet = MeasuredUnet(Doubling())
+    small, large = torch.ones(1, 2, 4, 4), torch.ones(1, 2, 8, 8)
+    factors = [unet(features).output.mean().item() for features in (small, large, small)]
+    assert factors == [5, 2, 5]

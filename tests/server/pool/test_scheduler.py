@@ -11,7 +11,7 @@ from server.errors import PoolBusyError
 from server.pool.cache_slots import CacheSlots
 from server.pool.fake import FakeEngine, FakeEngineFactory, always, fake_state
 from server.pool.jobs import RenderJob
-from server.pool.scheduler import PendingRender, Scheduler
+from server.pool.scheduler import MOST_BEFORE_SPARE, PendingRender, Scheduler
 from server.pool.warping import ThreadMemory
 
 
@@ -121,6 +121,17 @@ def test_spare_images_wait_until_nothing_else_is_to_be_done(three: Setup) -> Non
     three.scheduler.queue_render(three.render("image"))
     three.queue_refresh(1)
     assert [three.next_job() for _ in range(5)] == [0, "image", 1, "spare", None]
+
+
+def test_a_viewer_who_keeps_moving_does_not_hold_off_spare_images(three: Setup) -> None:
+    order = []
+    for name in ("first", "second"):
+        three.scheduler.queue_render(three.render(name, spare=True))
+    for _ in range(2 * MOST_BEFORE_SPARE + 2):
+        three.queue_refresh(0)
+        order.append(three.next_job())
+    refreshes = [0] * MOST_BEFORE_SPARE
+    assert order == [*refreshes, "first", *refreshes, "second"]
 
 
 def test_a_spare_image_can_be_discarded_and_put_back(three: Setup) -> None:

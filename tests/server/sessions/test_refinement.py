@@ -181,6 +181,12 @@ async def test_the_size_follows_display_limit_and_what_a_refresh_takes(
     assert stills_of(Images(refresh_ms)).size_for(AVATAR, display_px) == expected
 
 
+async def test_no_still_is_blurrier_than_the_frames() -> None:
+    stills, sharp = stills_of(Images()), replace(AVATAR, resolution=LARGEST + 32)
+    assert stills.size_for(sharp, display_px=800) is None
+    assert stills.size_for(sharp, display_px=400) == 416
+
+
 class Watching(NamedTuple):
     """A session of a running server, and its stream."""
 

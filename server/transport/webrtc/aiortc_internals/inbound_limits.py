@@ -7,6 +7,7 @@ sends it again, or gives it up, and slows down.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from struct import error as StructError
 from typing import Any
@@ -16,6 +17,7 @@ from aioice.ice import StunProtocol
 from aiortc import RTCPeerConnection
 
 from server.protocol.message_rate import MessageRate
+from server.transport.webrtc.aiortc_internals.fresh_datagrams import FreshQueue, WaitingDatagrams
 from server.transport.webrtc.aiortc_internals.rtcp_limits import limit_feedback
 from server.transport.webrtc.aiortc_internals.sctp_limits import limit_sctp
 
@@ -35,7 +37,26 @@ costs 50 ms to parse, and needs no credentials."""
 class LimitedStunProtocol(StunProtocol):
     """A UDP port that anyone can send to."""
 
+    _waiting: WaitingDatagrams | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to receive."""
+        super().connection_made(transport)
+        self._waiting = WaitingDatagrams(transport, MOST_BYTES + 1)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Receive no more."""
+        if self._waiting is not None:
+            self._waiting.close()
+        super().connection_lost(exc)
+
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
+        """Take a datagram, and those that wait behind it."""
+        self._take(data, addr)
+        for next_data, sender in self._waiting or ():
+            self._take(next_data, sender)
+
+    def _take(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         """Take a datagram, unless it is too large or a malformed STUN message."""
         if len(data) <= MOST_BYTES:
             # Of an attribute that is too short. Raised, it would be in the log with a traceback.
@@ -66,6 +87,7 @@ def limit_inbound(connection: RTCPeerConnection) -> None:
 
 def _limit_datagrams(ice: Connection) -> None:
     rate = MessageRate(DATAGRAMS_PER_S, DATAGRAMS_PER_S)
+    ice._queue = FreshQueue()  # nothing has arrived, and nobody waits for it
     receive = ice.data_received
 
     def limited(data: bytes, component: int) -> None:

@@ -13,7 +13,7 @@ import pytest
 from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
-from server.errors import SessionClosedError
+from server.errors import NotReadyError, SessionClosedError
 from server.pool.cache_slots import CacheView
 from server.pool.fake import fake_state
 from server.pool.frame import Frame
@@ -285,6 +285,21 @@ async def test_a_failing_encoder_is_reported(
     with pytest.raises(MediaStreamError):
         await receive(track)
     assert [str(failure) for failure in failures] == ["no encoder here"]
+
+
+async def test_a_reason_for_no_more_video_is_logged_in_one_line(
+    source: Source,
+    track: RenderTrack,
+    failures: list[Exception],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    source.frames.put_nowait(NotReadyError("no frame within 20 s: the worker is away"))
+    with pytest.raises(MediaStreamError):
+        await receive(track)
+    assert [str(failure) for failure in failures] == ["no frame within 20 s: the worker is away"]
+    (logged,) = caplog.records
+    assert (logged.levelname, logged.exc_info) == ("WARNING", None)
+    assert logged.getMessage() == "no more video: no frame within 20 s: the worker is away"
 
 
 async def test_a_stopped_track_gives_no_more_frames(source: Source, track: RenderTrack) -> None:

@@ -64,6 +64,7 @@ async def test_a_viewer_gets_the_payloads_unchanged_with_their_gaps(
     assert [p.marker for p in heard] == [1, 0, 0, 0, 1]
 
 
+@pytest.mark.alone
 async def test_reports_of_both_tracks_are_of_one_time_line_and_one_name(
     client: httpx2.AsyncClient, stream: str
 ) -> None:

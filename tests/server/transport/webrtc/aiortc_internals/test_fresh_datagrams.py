@@ -1,0 +1,91 @@
+"""Datagrams of an overloaded server: few wait, and the newest is among those that are handled."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import cast
+
+from aioice import Candidate, Connection
+
+from server.transport.webrtc.aiortc_internals.fresh_datagrams import LONGEST_WAIT_S, FreshQueue
+from server.transport.webrtc.aiortc_internals.inbound_limits import LimitedStunProtocol
+
+RTP, SCTP, HANDSHAKE = bytes([128]), bytes([23]), bytes([22])
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def numbered(kind: bytes, number: int) -> tuple[bytes, int]:
+    return kind + number.to_bytes(2, "big"), 1
+
+
+def test_a_server_that_handles_a_third_of_what_comes_is_never_later_than_the_longest_wait() -> None:
+    clock = Clock()
+    queue = FreshQueue(clock)
+    latest, handled, longest = 0.0, 0, 0
+    for step in range(600):  # ten seconds of a publisher
+        clock.now = step / 60
+        queue.put_nowait(numbered(RTP if step % 6 else SCTP, step))
+        longest = max(longest, queue.qsize())
+        if step % 3 == 0:
+            item = queue.get_nowait()
+            assert item is not None
+            handled += 1
+            latest = max(latest, clock.now - int.from_bytes(item[0][1:], "big") / 60)
+    assert handled == 200
+    assert latest <= LONGEST_WAIT_S + 1e-9
+    assert longest <= 60 * LONGEST_WAIT_S + 3  # those of the last wait, and of one step
+
+
+def test_handshakes_the_end_and_the_newest_datagram_are_handled_however_late() -> None:
+    clock = Clock()
+    queue = FreshQueue(clock)
+    for number in range(5):
+        queue.put_nowait(numbered(RTP, number))
+    queue.put_nowait(numbered(HANDSHAKE, 5))
+    queue.put_nowait(numbered(SCTP, 6))
+    queue.put_nowait(None)
+    queue.put_nowait(numbered(RTP, 7))
+    clock.now = 60.0
+    taken = [queue.get_nowait() for _ in range(queue.qsize() - 6)]
+    assert taken == [numbered(HANDSHAKE, 5), None, numbered(RTP, 7)]
+    assert queue.empty()
+
+
+class Receiver:
+    """As much of an ICE connection as a port needs."""
+
+    def __init__(self) -> None:
+        self.received: list[bytes] = []
+
+    def data_received(self, data: bytes, component: int) -> None:
+        self.received.append(data)
+
+    def protocol_lost(self, protocol: object) -> None: ...
+
+
+async def test_what_waits_in_the_kernel_is_taken_in_few_turns_of_the_loop() -> None:
+    receiver = Receiver()
+    _, port = await asyncio.get_running_loop().create_datagram_endpoint(
+        lambda: LimitedStunProtocol(cast("Connection", receiver)), local_addr=("127.0.0.1", 0)
+    )
+    port.local_candidate = cast("Candidate", type("Candidate", (), {"component": 1}))
+    address = port.transport.get_extra_info("sockname")
+    await asyncio.sleep(0)
+    sent = [numbered(RTP, number)[0] for number in range(64)]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for data in sent:
+            sender.sendto(data, address)
+        for _ in range(8):
+            await asyncio.sleep(0)
+    assert receiver.received == sent
+    await port.close()
+    assert port.transport.is_closing()
