@@ -18,7 +18,7 @@ from tests.scripts.conftest import Run
 from tests.scripts.mesh_files import write_head_glb
 
 TINY = (
-    "--recipe", "default", "--quick", "--sequences", 2, 1, 1, "--size", 64, "--resolution", 64,
+    "--recipe", "default", "--quick", "--sequences", 1, 1, 1, "--size", 64, "--resolution", 64,
     "--network-size", 0.0625, "--minutes", 0.05, "--threads", 1, "--workers", 1,
 )  # fmt: skip
 
