@@ -1,4 +1,8 @@
-"""A spawned process with a channel, which is killed if it misses a deadline."""
+"""A spawned process with a channel, which is killed if it misses a deadline.
+
+A deadline leaves out the time for which the process waited for a core: on a machine with too much
+work it is slow, and to replace it would add a start to that work.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from server.pool.channel import PoolChannel
+from server.pool.run_queue import waited_s
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +28,7 @@ class SupervisedProcess:
         name: Name for the system and the log.
         on_message: Called with each message of the process.
         clock: Measures the deadlines, seconds; stands still while this process does not run.
+        waited: Returns for how long a process, by its id, has waited for a core, seconds.
     """
 
     def __init__(
@@ -30,16 +36,18 @@ class SupervisedProcess:
         name: str,
         on_message: Callable[[object], None],
         clock: Callable[[], float] = time.monotonic,
+        waited: Callable[[int], float] = waited_s,
     ) -> None:
         self.name = name
         self.end_reason: str | None = None
         """Why it ended or is about to end, as far as that is known."""
-        self._on_message, self._clock = on_message, clock
+        self._on_message, self._clock, self._waited = on_message, clock, waited
         self._disconnected = asyncio.Event()
         self._channel: PoolChannel | None = None
         self._process: BaseProcess | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._deadline_at = 0.0
+        """In seconds of `_own_time`."""
 
     @property
     def pid(self) -> int | None:
@@ -81,10 +89,10 @@ class SupervisedProcess:
         await self._disconnected.wait()
 
     def set_deadline(self, seconds: float, reason: str) -> None:
-        """Kill the process unless `clear_deadline` is called in time."""
+        """Kill the process unless `clear_deadline` is called in time, see the module."""
         self.clear_deadline()
         loop = asyncio.get_running_loop()
-        self._deadline_at = self._clock() + seconds
+        self._deadline_at = self._own_time() + seconds
         self._deadline = loop.call_later(seconds, self._kill_if_late, reason)
 
     def clear_deadline(self) -> None:
@@ -120,9 +128,13 @@ class SupervisedProcess:
         return reason
 
     def _kill_if_late(self, reason: str) -> None:
-        left_s = self._deadline_at - self._clock()
-        if left_s > 0:  # this process was frozen meanwhile: the reply may have arrived
+        left_s = self._deadline_at - self._own_time()
+        if left_s > 0:  # either process had no core meanwhile: the reply may have arrived
             loop = asyncio.get_running_loop()
             self._deadline = loop.call_later(left_s, self._kill_if_late, reason)
         else:
             self.kill(reason)
+
+    def _own_time(self) -> float:
+        """Return the time for which the process ran, slept or was blocked, from any start."""
+        return self._clock() - (self._waited(self.pid) if self.pid is not None else 0.0)

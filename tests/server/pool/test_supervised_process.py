@@ -1,0 +1,73 @@
+"""Deadlines of processes: of those that hang, and of those that only wait for a core."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from socket import socket
+
+import pytest
+
+from server.pool.run_queue import waited_s
+from server.pool.supervised_process import SupervisedProcess
+
+SPIN = "import os, time; os.sched_setaffinity(0, {%d})\nwhile True: pass"
+
+
+def sleep(channel: socket) -> None:
+    """Hang: answer nothing, and use no core."""
+    time.sleep(60)
+
+
+class Waiting:
+    """Stands in for the run queue: a process that waits from now until it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.since: float | None = time.monotonic()
+        self._before = 0.0
+
+    def __call__(self, pid: int) -> float:
+        return self._before + (time.monotonic() - self.since if self.since is not None else 0)
+
+    def end(self) -> None:
+        self._before, self.since = self(0), None
+
+
+async def test_a_process_that_hangs_is_killed_at_its_deadline() -> None:
+    process = SupervisedProcess("hangs", print)
+    await process.start(sleep)
+    process.set_deadline(0.1, "hung for 0.1 s")
+    await asyncio.wait_for(process.wait(), 30)
+    assert await process.finish() == "hung for 0.1 s"
+
+
+async def test_a_process_that_waits_for_a_core_is_not_killed_until_it_has_had_its_time() -> None:
+    waiting = Waiting()
+    process = SupervisedProcess("waits", print, waited=waiting)
+    await process.start(sleep)
+    process.set_deadline(0.1, "hung for 0.1 s")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(process.wait(), 0.5)
+    assert process.has_deadline
+    waiting.end()
+    await asyncio.wait_for(process.wait(), 30)
+    assert await process.finish() == "hung for 0.1 s"
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/schedstat"), reason="needs Linux's schedstat")
+def test_the_wait_for_a_core_is_counted() -> None:
+    core = min(os.sched_getaffinity(0))
+    spinning = [subprocess.Popen([sys.executable, "-c", SPIN % core]) for _ in range(2)]
+    try:
+        until = time.monotonic() + 30
+        while min(waited_s(process.pid) for process in spinning) < 0.1:
+            assert time.monotonic() < until, "both cannot have had the core all the time"
+            time.sleep(0.02)
+    finally:
+        for process in spinning:
+            process.kill()
+            process.wait()
+    assert waited_s(spinning[0].pid) == 0.0, "it has ended"
