@@ -18,6 +18,7 @@ from server.pool.pool import RenderPool
 from server.publications.publications import Publications
 from server.sessions.registry import Sessions
 from server.streams.streams import Streams
+from server.transport.webrtc.aiortc_internals.dropped_datagrams import dropped_datagrams
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -184,6 +185,14 @@ class _Collector:
         closed.add_metric(["refused"], connections.refused)
         closed.add_metric(["replaced"], connections.replaced)
         yield closed
+        dropped = CounterMetricFamily(
+            "telewarp_dropped_datagrams",
+            "Datagrams of WebRTC dropped: late (the server is overloaded), rate (above the limit)",
+            labels=["reason"],
+        )
+        for reason, count in dropped_datagrams().items():
+            dropped.add_metric([reason], count)
+        yield dropped
 
 
 def render(

@@ -17,6 +17,7 @@ from aioice.ice import StunProtocol
 from aiortc import RTCPeerConnection
 
 from server.protocol.message_rate import MessageRate
+from server.transport.webrtc.aiortc_internals.dropped_datagrams import note_dropped
 from server.transport.webrtc.aiortc_internals.fresh_datagrams import FreshQueue, WaitingDatagrams
 from server.transport.webrtc.aiortc_internals.rtcp_limits import limit_feedback
 from server.transport.webrtc.aiortc_internals.sctp_limits import limit_sctp
@@ -87,12 +88,14 @@ def limit_inbound(connection: RTCPeerConnection) -> None:
 
 def _limit_datagrams(ice: Connection) -> None:
     rate = MessageRate(DATAGRAMS_PER_S, DATAGRAMS_PER_S)
-    ice._queue = FreshQueue()  # nothing has arrived, and nobody waits for it
+    ice._queue = FreshQueue()  # nothing has arrived yet
     receive = ice.data_received
 
     def limited(data: bytes, component: int) -> None:
         if rate.take() and ice._queue.qsize() < MOST_QUEUED:
             receive(data, component)
+        else:
+            note_dropped("rate")
 
     ice.data_received = limited  # type: ignore[method-assign]  # replaced, of this object only
 

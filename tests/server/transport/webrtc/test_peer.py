@@ -399,6 +399,7 @@ async def test_statistics_contain_the_time_of_each_stage(
         assert 'telewarp_stage_seconds_bucket{le="0.008",stage="warp"}' in metrics
         assert 'telewarp_stage_seconds_bucket{le="0.008",stage="encode"}' in metrics
         assert 'telewarp_cache_age_seconds_bucket{le="0.033"}' in metrics
+        assert 'telewarp_dropped_datagrams_total{reason="late"}' in metrics
         sent = re.search(r"^telewarp_video_bytes_total (\S+)$", metrics, re.M)
         assert sent
         assert float(sent[1]) > 1000

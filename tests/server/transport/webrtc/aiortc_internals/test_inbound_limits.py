@@ -33,6 +33,7 @@ from aiortc.rtcsctptransport import (
 from aiortc.rtp import RTCP_RTPFB_NACK, RtcpRtpfbPacket
 from google_crc32c import value as crc32c
 
+from server.transport.webrtc.aiortc_internals.dropped_datagrams import dropped_datagrams
 from server.transport.webrtc.aiortc_internals.inbound_limits import (
     CHECKS_PER_S,
     DATAGRAMS_PER_S,
@@ -177,8 +178,10 @@ async def test_datagrams_above_the_rate_are_dropped_before_decryption(pair: Pair
         put(item)
 
     cast(Any, queue).put_nowait = count
-    for _ in range(5 * int(DATAGRAMS_PER_S)):
+    sent, before = 5 * int(DATAGRAMS_PER_S), dropped_datagrams()["rate"]
+    for _ in range(sent):
         pair.ice.data_received(b"\x00", 1)
+    assert dropped_datagrams()["rate"] - before == sent - len(handed)
     assert 0.5 * DATAGRAMS_PER_S < len(handed) < 1.2 * DATAGRAMS_PER_S
 
 
