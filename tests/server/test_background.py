@@ -85,7 +85,8 @@ async def test_the_capacity_is_measured_once_there_is_memory_for_it(
         return create(nbytes)
 
     monkeypatch.setattr(SharedBlock, "create", create_unless_full)
-    async with running(Settings(workers=1, demo=False), FakeEngineFactory()) as client:
+    settings = Settings(workers=1, demo=False, max_still_size=0)  # no larger block for stills
+    async with running(settings, FakeEngineFactory()) as client:
 
         async def problems() -> list[str]:
             answer = await client.get("/readyz")

@@ -243,7 +243,9 @@ def little_shared_memory(folder: Path) -> Iterator[tuple[str, Path]]:
     if shutil.which("unshare") is None or os.getuid():
         pytest.skip("needs root and `unshare` to give a server a small /dev/shm")
     mount = "mount -t tmpfs -o size=256k tmpfs /dev/shm && exec"
-    program = python("-m", "tests.server.network.fake_server", "--port", "0", "--workers", "1")
+    # Without stills, whose block for an image would not fit.
+    options = "--port", "0", "--workers", "1", "--max-still-size", "0"
+    program = python("-m", "tests.server.network.fake_server", *options)
     log = folder / "server.txt"
     with log.open("wb") as out:
         server = subprocess.Popen(
