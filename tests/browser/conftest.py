@@ -181,7 +181,9 @@ def open_page(
 
     def open_page(address: str, **options: Any) -> Page:
         # Playwright waits by `eval` in the page, which the page's policy forbids.
-        context = browser.new_context(**{"viewport": DESKTOP, "bypass_csp": True, **options})
+        # Chromium, which draws in software here, needs a whole core for any animation of the page.
+        defaults = {"viewport": DESKTOP, "bypass_csp": True, "reduced_motion": "reduce"}
+        context = browser.new_context(**{**defaults, **options})
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))

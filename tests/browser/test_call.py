@@ -91,7 +91,7 @@ def test_two_people_meet_see_each_other_come_back_and_leave(
     errors: list[str] = []
 
     def open_page(script: str, **options: Any) -> Page:
-        context = camera_browser.new_context(viewport=VIEWPORT, **options)
+        context = camera_browser.new_context(viewport=VIEWPORT, reduced_motion="reduce", **options)
         context.add_init_script(script)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))

@@ -87,7 +87,9 @@ def camera_page(server: Server, video: Path, path: str) -> Iterator[Page]:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=[*CHROMIUM_ARGUMENTS, *camera_flags(video)]
         )
-        context = browser.new_context(viewport=VIEWPORT, permissions=["camera"])
+        context = browser.new_context(
+            viewport=VIEWPORT, permissions=["camera"], reduced_motion="reduce"
+        )
         page = context.new_page()
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))

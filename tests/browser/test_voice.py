@@ -66,7 +66,10 @@ def speaking_browser(server: Server, folder: Path) -> Iterator[BrowserContext]:
             args=[*CHROMIUM_ARGUMENTS, *camera_flags(folder / "face.y4m"), microphone],
         )
         context = browser.new_context(
-            viewport=VIEWPORT, permissions=["camera", "microphone"], bypass_csp=True
+            reduced_motion="reduce",
+            viewport=VIEWPORT,
+            permissions=["camera", "microphone"],
+            bypass_csp=True,
         )
         yield context
         browser.close()

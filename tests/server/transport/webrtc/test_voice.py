@@ -71,16 +71,16 @@ async def test_reports_of_both_tracks_are_of_one_time_line_and_one_name(
     async with a_listener(client) as listener, a_speaker(client) as speaker:
         await listener.watch(stream)
         await speaker.speak(stream)
-        arrived_at: list[float] = []
         for number in range(100):
             speaker.say(b"voice", number, number * TICKS_20_MS)
             speaker.mesh.send(json.dumps({"seq": number, "expression": {"jawOpen": 0.5}}))
             await asyncio.sleep(0.02)
-            arrived_at.append(asyncio.get_running_loop().time())
+        # Video goes on meanwhile: each packet is compared with its own arrival.
         await until(lambda: len({r.ssrc for r in listener.reports}) == 2, "no reports")
         voice, video = listener.heard[-1], listener.seen[-1]
         # The loop's clock is `time.monotonic()`, and both ends are in one process.
-        for packet, rate, at in ((voice, 48_000, arrived_at[-1]), (video, 90_000, arrived_at[-1])):
+        for packet, rate in ((voice, 48_000), (video, 90_000)):
+            at = listener.arrived_at[packet.ssrc]
             report = [r for r in listener.reports if r.ssrc == packet.ssrc][-1].sender_info
             after_s = ((packet.timestamp - report.rtp_timestamp + 2**31) % 2**32 - 2**31) / rate
             stands_for = report.ntp_timestamp / NTP_SECOND + after_s

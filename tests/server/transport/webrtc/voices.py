@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -78,14 +79,16 @@ class Listener:
         self.http = http
         self.heard: list[RtpPacket] = []
         self.seen: list[RtpPacket] = []
+        self.arrived_at: dict[int, float] = {}
+        """When the newest packet of each SSRC arrived, seconds of the event loop's clock."""
         self.reports: list[RtcpSrPacket] = []
         self.names: dict[int, str] = {}
         self.answer = ""
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         audio = self.connection.addTransceiver("audio", direction="recvonly").receiver
         video = self.connection.addTransceiver("video", direction="recvonly").receiver
-        take_packets(audio, self.heard.append, lambda: None)
-        take_packets(video, self.seen.append, lambda: None)
+        take_packets(audio, partial(self._keep, self.heard), lambda: None)
+        take_packets(video, partial(self._keep, self.seen), lambda: None)
 
     async def watch(self, stream: str) -> None:
         await self.connection.setLocalDescription(await self.connection.createOffer())
@@ -100,6 +103,10 @@ class Listener:
 
     async def leave(self) -> None:
         await self.connection.close()
+
+    def _keep(self, packets: list[RtpPacket], packet: RtpPacket) -> None:
+        packets.append(packet)
+        self.arrived_at[packet.ssrc] = asyncio.get_running_loop().time()
 
     def _keep_reports(self) -> None:
         router = self.connection.getTransceivers()[0].receiver.transport._rtp_router
