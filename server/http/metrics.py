@@ -14,11 +14,11 @@ from server.background import BackgroundTasks
 from server.calls.calls import Calls
 from server.logs import lost_lines
 from server.network.connections import Connections
+from server.network.dropped_datagrams import dropped_datagrams
 from server.pool.pool import RenderPool
 from server.publications.publications import Publications
 from server.sessions.registry import Sessions
 from server.streams.streams import Streams
-from server.transport.webrtc.aiortc_internals.dropped_datagrams import dropped_datagrams
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

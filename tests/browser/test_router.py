@@ -172,7 +172,9 @@ def test_a_page_publishes_to_the_host_with_and_without_a_voice_while_it_watches(
     while not (ended := [status for way, status in answers.items() if way.startswith("DELETE")]):
         assert time.monotonic() < deadline
         page.wait_for_timeout(50)
-    assert ended == [204]
+    # With another token it would be 401. The connection is closed as well: where the server has
+    # noticed that first, there is nothing left to delete.
+    assert ended in ([204], [404])
 
 
 def wait_for_frames(cluster: Cluster, stream: str, count: int) -> bool:

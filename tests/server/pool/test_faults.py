@@ -94,6 +94,8 @@ async def test_a_worker_out_of_memory_is_replaced_and_no_other(
         await until(lambda: all(worker.state == "idle" for worker in pool.status().workers))
         poor, other = (worker.pid for worker in pool.status().workers)
         assert poor is not None
+        # Only then is a render the next that needs memory.
+        await until(lambda: "/dev/shm/" in Path(f"/proc/{poor}/maps").read_text())
         held = int(Path(f"/proc/{poor}/statm").read_text().split()[0]) * resource.getpagesize()
         resource.prlimit(poor, resource.RLIMIT_AS, (held, held))  # not an image more
         shown = decode_image(await pool.render("default", fake_state(0.4)))

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from server.transport.webrtc.aiortc_internals.dropped_datagrams import note_dropped
+from server.network.dropped_datagrams import note_dropped
 
 LONGEST_WAIT_S = 0.25
 """By then the next face has come, and the listener's browser has concealed the voice packet."""

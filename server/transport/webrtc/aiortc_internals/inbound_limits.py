@@ -16,8 +16,8 @@ from aioice import Connection, stun
 from aioice.ice import StunProtocol
 from aiortc import RTCPeerConnection
 
+from server.network.dropped_datagrams import note_dropped
 from server.protocol.message_rate import MessageRate
-from server.transport.webrtc.aiortc_internals.dropped_datagrams import note_dropped
 from server.transport.webrtc.aiortc_internals.fresh_datagrams import FreshQueue, WaitingDatagrams
 from server.transport.webrtc.aiortc_internals.rtcp_limits import limit_feedback
 from server.transport.webrtc.aiortc_internals.sctp_limits import limit_sctp

@@ -8,7 +8,7 @@ from typing import cast
 
 from aioice import Candidate, Connection
 
-from server.transport.webrtc.aiortc_internals.dropped_datagrams import dropped_datagrams
+from server.network.dropped_datagrams import dropped_datagrams
 from server.transport.webrtc.aiortc_internals.fresh_datagrams import LONGEST_WAIT_S, FreshQueue
 from server.transport.webrtc.aiortc_internals.inbound_limits import LimitedStunProtocol
 

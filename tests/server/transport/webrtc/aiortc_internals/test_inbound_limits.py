@@ -33,7 +33,7 @@ from aiortc.rtcsctptransport import (
 from aiortc.rtp import RTCP_RTPFB_NACK, RtcpRtpfbPacket
 from google_crc32c import value as crc32c
 
-from server.transport.webrtc.aiortc_internals.dropped_datagrams import dropped_datagrams
+from server.network.dropped_datagrams import dropped_datagrams
 from server.transport.webrtc.aiortc_internals.inbound_limits import (
     CHECKS_PER_S,
     DATAGRAMS_PER_S,
