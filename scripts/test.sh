@@ -54,10 +54,17 @@ trap 'rm -rf "$logs"' EXIT
 (set -e; renice -n 10 $BASHPID >/dev/null; static_checks) >"$logs/checks" 2>&1 &
 checks=$!
 failed=()
-step .venv/bin/python -m pytest -n 2 --no-loadscope-reorder -m parallel | tee "$logs/parallel" || failed+=("parallel tests")
+step .venv/bin/python -m pytest -n 2 --no-loadscope-reorder -m parallel | tee "$logs/parallel" || parallel_failed=1
 wait "$checks" || failed+=("type checks or checks of the client")
 cat "$logs/checks"
+# Beside others a test may have too little of two cores. What failed there has to pass alone, and is named at the end.
+unstable=()
+if [ -n "${parallel_failed:-}" ]; then
+  mapfile -t unstable < <(grep -E '^(FAILED|ERROR) ' "$logs/parallel")
+  step .venv/bin/python -m pytest -m parallel --last-failed --last-failed-no-failures none | tee "$logs/again" || failed+=("parallel tests")
+fi
 step .venv/bin/python -m pytest -m "not parallel" | tee "$logs/serial" || failed+=("serial tests")
+[ ${#unstable[@]} = 0 ] || printf 'failed beside other tests: %s\n' "${unstable[@]}" >&2
 [ ${#failed[@]} = 0 ] && exit
 printf 'failed: %s\n' "${failed[@]}" >&2
 grep -hE '^(FAILED|ERROR) |error:|^not ok' "$logs"/* >&2 || true
