@@ -29,6 +29,7 @@ from models.authors.checkpoint import CheckpointError, read_checkpoint
 from models.authors.verification import CaseError, load_case, verify
 from models.avatar.folder import Avatar, load_avatar, save_avatar
 from models.avatar.manifest import AvatarError, Manifest
+from models.contract.images import STRIDE
 from models.data.authors_dataset import AuthorsSplit, read_statistics
 from models.data.dataset import DatasetError
 from models.geometry.flame import (
@@ -41,7 +42,6 @@ from models.geometry.flame import (
 from models.geometry.head import HeadError, load_head
 from models.geometry.npz import read_npy
 from models.networks.avatar_networks import FlamePaperNetworks
-from models.networks.generator import STRIDE
 
 
 @dataclass(frozen=True)

@@ -208,7 +208,8 @@ async def _run_parts(
                 "measure the capacity",
                 partial(find_capacity, pool, admission, settings.fps, executor, settings.cores),
             )
-        all_stills = Stills(pool, settings.max_still_size, executor)
+        largest = settings.max_still_size
+        all_stills = Stills(pool, largest, executor) if largest else None
         sessions = Sessions(all_streams, pool, settings.fps, admission, all_stills)
         stack.push_async_callback(sessions.close_all)
         background.start("end expired sessions", partial(end_expired_sessions, sessions))

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
+from models.contract.images import STRIDE
 from server.access_settings import ROOT, AccessSettings, read_settings_of
 from server.encoding.codecs import parse_codecs
 from server.network.addresses import (
@@ -128,7 +129,7 @@ class Settings(AccessSettings):
         default=512,
         ge=0,
         le=2048,
-        multiple_of=32,
+        multiple_of=STRIDE,
         description="largest refined still, rows and columns; images that do not move are shown as "
         "full renders of up to this size; 0: never",
     )

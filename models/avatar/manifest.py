@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from models.contract.avatar_info import AvatarInfo, Subject
+from models.contract.images import STRIDE
 from models.networks.avatar_networks import NetworkConfig
-from models.networks.generator import STRIDE
 
 FORMAT = 1
 """Version of the folder's format, incremented when older folders become unreadable."""

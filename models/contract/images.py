@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+STRIDE = 32
+"""Image sizes must be multiples of it: the generator halves features five times."""
 RgbImage = NDArray[np.uint8]
 """(H, W, 3) uint8, RGB."""
 

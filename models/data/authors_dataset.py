@@ -23,13 +23,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from models.contract.images import STRIDE
 from models.data.dataset import DatasetError
 from models.data.samples import Sample, Truth, image_tensor
 from models.geometry.gbuffer import Window
 from models.geometry.npz import read_npz
 from models.networks.avatar_networks import FLAME_CONDITIONING_SIZE
 from models.networks.frame_batch import FrameBatch
-from models.networks.generator import STRIDE
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from models.contract.images import STRIDE
 from models.data.processes import ALONE, Processes
 from models.data.samples import Sample, SamplePair, collate
 from models.geometry.gbuffer import Window
-from models.networks.generator import STRIDE
 
 _PREFETCHED_BATCHES = 4
 _MASK_STEP = 8

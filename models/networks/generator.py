@@ -12,8 +12,6 @@ from torch import Tensor, nn
 
 LOW_PASS_SIGMA = 2.0
 """Sigma of the 3x3 Gaussian on the bottleneck, pixels there; the paper's."""
-STRIDE = 32
-"""Image sizes must be multiples of it: features are halved five times."""
 _LEAK = 0.2
 """Slope of LeakyReLU below 0; the paper's."""
 
@@ -87,7 +85,7 @@ class Generator(nn.Module):
         self.register_buffer("low_pass", _gaussian3(LOW_PASS_SIGMA), persistent=False)
 
     def forward(self, features: Tensor) -> GeneratorOutput:
-        """Render a batch of images of H x W pixels, both divisible by `STRIDE`.
+        """Render a batch of images of H x W pixels, both divisible by `contract.images.STRIDE`.
 
         Args:
             features: (B, in_channels, H, W) if `first` halves the resolution, as the paper's, else

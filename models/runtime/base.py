@@ -13,10 +13,9 @@ from torch import Tensor
 
 from models.avatar.folder import Avatar
 from models.contract.frame_state import FrameState
-from models.contract.images import RgbImage, WarpedImage
+from models.contract.images import STRIDE, RgbImage, WarpedImage
 from models.geometry.gbuffer import render_gbuffer
 from models.networks.frame_batch import FrameBatch, frame_batch
-from models.networks.generator import STRIDE
 from models.networks.telewarp import Foreground
 from models.runtime.flame_conditioning import conditioning_function
 

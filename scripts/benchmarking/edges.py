@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,8 +16,8 @@ from tqdm import tqdm
 
 from models.avatar.folder import SHIPPED
 from models.contract.frame_state import FrameState
-from models.contract.images import RgbImage
 from models.data.motion import read_recording
+from models.data.samples import image_tensor
 from models.evaluation.flicker import interpolate_halfway
 from models.geometry.head import Head
 from models.geometry.rasterizer_numba import project, rasterize
@@ -75,7 +76,9 @@ def edges(command: Edges) -> dict[str, Any]:
     renderer = CachedRenderer(avatar, "cpu", 1)
     studio = load_studio(command.avatar / "head.npz", command.size, command.samples)
     rows: dict[str, list[list[float]]] = {"full": [], "warp": []}
-    for moment in tqdm(_moments(command), desc="edges", leave=False):
+    for moment in tqdm(
+        _moments(command, avatar.manifest.expression_names), desc="edges", leave=False
+    ):
         truths = _rendered(studio, moment)
         kinds = edge_kinds(avatar.head, moment.state, command.size)
         for name, images in _images(renderer, moment).items():
@@ -123,12 +126,11 @@ def _around(samples: NDArray[np.bool_]) -> Tensor:
     return F.max_pool2d(pixels, 2 * _REACH_PX + 1, 1, _REACH_PX)
 
 
-def _moments(command: Edges) -> list[Moment]:
+def _moments(command: Edges, names: Sequence[str]) -> list[Moment]:
     head = command.avatar / "head.npz"
     arguments = Arguments(out=Path(), head=head, test=command.frames, recording=command.recording)
     recording = None
     if command.recording is not None:
-        names = load_resized(command.avatar, command.size).manifest.expression_names
         recording = read_recording(command.recording, names)
     middle = arguments.length // 2
     moments = []
@@ -143,7 +145,7 @@ def _moments(command: Edges) -> list[Moment]:
 def _rendered(studio: Studio, moment: Moment) -> tuple[Tensor, Tensor]:
     """Return the ground truth of both frames."""
     first, second = moment.state, moment.next_state
-    return _tensor(studio.render(first).rgb), _tensor(studio.render(second).rgb)
+    return image_tensor(studio.render(first).rgb), image_tensor(studio.render(second).rgb)
 
 
 def _images(renderer: CachedRenderer, moment: Moment) -> dict[str, tuple[Tensor, Tensor]]:
@@ -153,8 +155,8 @@ def _images(renderer: CachedRenderer, moment: Moment) -> dict[str, tuple[Tensor,
     renderer.refresh(moment.cached, cache)
     warped = [renderer.warp(state, cache).rgb for state in (first, second)]
     return {
-        "full": (_tensor(renderer.full(first)), _tensor(renderer.full(second))),
-        "warp": (_tensor(warped[0]), _tensor(warped[1])),
+        "full": (image_tensor(renderer.full(first)), image_tensor(renderer.full(second))),
+        "warp": (image_tensor(warped[0]), image_tensor(warped[1])),
     }
 
 
@@ -175,8 +177,3 @@ def _summary(rows: list[list[float]]) -> dict[str, Any]:
         "inner_edges_px": {"still": round(inner, 3), "moving": round(inner_moving, 3)},
         "psnr_db": round(quality, 2),
     }
-
-
-def _tensor(rgb: RgbImage) -> Tensor:
-    """Return an image as (1, 3, H, W) in 0..1."""
-    return torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1)[None].float() / 255

@@ -223,8 +223,9 @@ class ModelEngine:
             with _reject_bad_states():
                 return self._renderers[avatar_id].full(state, size)
         except torch.OutOfMemoryError as exc:
-            # Of a size that nobody has rendered before: not the end of what the worker can do.
-            raise RenderError(f"no memory for an image of {size} rows") from exc
+            # Other sizes still fit: not the end of what the worker can do.
+            rows = size or self.avatars[avatar_id].resolution
+            raise RenderError(f"no memory for an image of {rows} rows") from exc
 
     def warp_from(self, avatar_id: str, state: FrameState, cached: FrameState) -> RgbImage:
         """See `Engine`."""

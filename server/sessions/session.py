@@ -184,7 +184,7 @@ class Session:
 
     def set_display(self, size_px: int) -> None:
         """Refine still images from now on, for a display with this many rows."""
-        if self._stills is None or not self._stills.enabled or self.closed:
+        if self._stills is None or self.closed:
             return
         if self._refinement is None:
             self._refinement = Refinement(

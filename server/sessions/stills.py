@@ -13,13 +13,12 @@ from dataclasses import dataclass
 
 from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FrameState
+from models.contract.images import STRIDE
 from server.encoding.still import compress_still
 from server.pool.pool import RenderPool
 
 SMALLEST_SIZE = 256
 """Below it a face in a small tile loses its features, and saves nothing worth it."""
-STEP = 32
-"""Sizes are multiples of what the networks divide an image by."""
 LONGEST_RENDER_MS = 400.0
 """Stills that would take longer are rendered smaller, down to the avatar's own resolution: the
 first cache after a movement may be late by this time."""
@@ -41,18 +40,13 @@ class Stills:
 
     Args:
         pool: Renders the images.
-        largest: Rows and columns of the largest still; 0 for none.
+        largest: Rows and columns of the largest still.
         executor: Threads to compress in; None for the event loop's.
     """
 
     def __init__(self, pool: RenderPool, largest: int, executor: Executor | None = None) -> None:
         self._pool, self._largest, self._executor = pool, largest, executor
         self._shared: list[_Shared] = []
-
-    @property
-    def enabled(self) -> bool:
-        """Whether any still is rendered."""
-        return self._largest > 0
 
     def size_for(self, avatar: AvatarInfo, display_px: int) -> int | None:
         """Return the rows and columns of a still; None where the frames themselves are sharper.
@@ -61,7 +55,7 @@ class Stills:
             avatar: What it shows.
             display_px: Rows of the frame on the display, in its own pixels.
         """
-        wanted = max(-(-display_px // STEP) * STEP, SMALLEST_SIZE)
+        wanted = max(-(-display_px // STRIDE) * STRIDE, SMALLEST_SIZE)
         size = min(wanted, self._carried(avatar), self._largest)
         return size if size >= min(wanted, avatar.resolution) else None
 
@@ -76,7 +70,7 @@ class Stills:
         if not slowest_ms:
             return avatar.resolution
         scale = (LONGEST_RENDER_MS / slowest_ms) ** 0.5
-        return max(int(scale * avatar.resolution) // STEP * STEP, avatar.resolution)
+        return max(int(scale * avatar.resolution) // STRIDE * STRIDE, avatar.resolution)
 
     async def render(self, avatar_id: str, state: FrameState, size: int) -> bytes:
         """Return a still as JPEG. Calls for the same image at the same time share one render.

@@ -10,10 +10,10 @@ import json
 import sys
 from itertools import count
 
-import httpx2
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCPeerConnection
 
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
+from tests.server.network.whep_offer import connect
 
 _AT_ONCE = 50
 """Messages between two turns of the own event loop, which has acknowledgements to read."""
@@ -29,15 +29,7 @@ async def flood(address: str) -> None:
     views = connection.createDataChannel("view", ordered=False, maxRetransmits=0)
     opened = asyncio.Event()
     views.on("open", opened.set)
-    async with httpx2.AsyncClient(base_url=address, timeout=20) as http:
-        await connection.setLocalDescription(await connection.createOffer())
-        answer = await http.post(
-            "/v1/streams/demo/whep",
-            content=connection.localDescription.sdp,
-            headers={"Content-Type": "application/sdp"},
-        )
-    answer.raise_for_status()
-    await connection.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
+    await connect(connection, address)
     await opened.wait()
     sys.stdout.write("flooding\n")
     sys.stdout.flush()

@@ -11,16 +11,15 @@ import sys
 import time
 from contextlib import suppress
 
-import httpx2
 from aiortc import (
     RTCConfiguration,
     RTCDataChannel,
     RTCPeerConnection,
-    RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamError
 
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
+from tests.server.network.whep_offer import connect
 
 _VIEW_S = 1 / 30
 
@@ -31,15 +30,7 @@ async def watch(address: str) -> None:
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     receiver = connection.addTransceiver("video", direction="recvonly").receiver
     views = connection.createDataChannel("view", ordered=False, maxRetransmits=0)
-    async with httpx2.AsyncClient(base_url=address, timeout=20) as http:
-        await connection.setLocalDescription(await connection.createOffer())
-        answer = await http.post(
-            "/v1/streams/demo/whep",
-            content=connection.localDescription.sdp,
-            headers={"Content-Type": "application/sdp"},
-        )
-    answer.raise_for_status()
-    await connection.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
+    await connect(connection, address)
     looking = asyncio.create_task(_look_around(views))
     with suppress(MediaStreamError):
         while True:

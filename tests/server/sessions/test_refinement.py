@@ -215,7 +215,8 @@ async def watching(largest: int) -> AsyncIterator[Watching]:
     pool = RenderPool(PoolSettings(workers=1, rest=0, largest_image=largest), factory)
     await pool.start()
     streams = Streams(pool.avatars)
-    sessions = Sessions(streams, pool, 200.0, Admission(4), Stills(pool, largest))
+    stills = Stills(pool, largest) if largest else None
+    sessions = Sessions(streams, pool, 200.0, Admission(4), stills)
     stream = streams.create("default", "s")
     try:
         session, _ = await sessions.open("s", FakePeer, "offer", ANYONE)
