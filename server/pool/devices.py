@@ -22,15 +22,16 @@ class Devices:
     """The devices that warp, and those that have failed.
 
     Args:
-        events: Receives the callbacks of each.
         timeouts: See `WarpDevice`.
     """
 
-    def __init__(self, events: DeviceEvents, timeouts: Timeouts) -> None:
-        self._events, self._timeouts = events, timeouts
+    def __init__(self, timeouts: Timeouts) -> None:
+        self._timeouts = timeouts
         self._all: dict[str, WarpDevice] = {}
 
-    async def build(self, names: Sequence[str], make_carrier: MakeCarrier) -> None:
+    async def build(
+        self, names: Sequence[str], make_carrier: MakeCarrier, events: DeviceEvents
+    ) -> None:
         """Build the engines of some devices in place of those before.
 
         Those that cannot be built are logged and left out.
@@ -38,13 +39,12 @@ class Devices:
         Args:
             names: `cpu`, or `cuda:0`, `cuda:1`, ...
             make_carrier: See `WarpDevice`.
+            events: Receives the callbacks of each.
 
         Raises:
             Exception: Why the first device could not be built, if none could.
         """
-        self._all = {
-            name: WarpDevice(name, make_carrier, self._events, self._timeouts) for name in names
-        }
+        self._all = {name: WarpDevice(name, make_carrier, events, self._timeouts) for name in names}
         results = await asyncio.gather(
             *(device.build() for device in self.all), return_exceptions=True
         )

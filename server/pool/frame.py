@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
 
 from models.contract.images import RgbImage
 from server.pool.cache_slots import CacheView
@@ -57,3 +58,29 @@ class Frame:
     def view_sent_at_ms(self) -> float | None:
         """The viewer's own clock when it sent that view."""
         return self.inputs.view.sent_at_ms if self.inputs.view else None
+
+    def complete(self, requested_at: float, changed_at: float) -> None:
+        """Add the stages `wait` and `hand_over` and the cache age, when the session receives it.
+
+        Args:
+            requested_at: When the session requested the warp.
+            changed_at: When the newest input before that changed.
+        """
+        self.rendered_at = time.monotonic()
+        elapsed_ms = (self.rendered_at - requested_at) * 1e3
+        # What the stages of the warp thread do not account for was spent between the threads.
+        in_warp_thread_ms = sum(self.stages_ms.values())
+        self.stages_ms = {
+            "wait": (requested_at - changed_at) * 1e3,
+            **self.stages_ms,
+            "hand_over": max(0.0, elapsed_ms - in_warp_thread_ms),
+        }
+        # An old cache of a state that has not changed since is as good as a new one.
+        current = self.cache.state.same_image(self.inputs.state)
+        self.cache_age_ms = 0.0 if current else self.cache.age_ms
+
+    def repeat(self) -> Frame:
+        """Return a copy to be sent again, as it still shows the newest state."""
+        age_ms = self.cache.age_ms if self.cache_age_ms else 0.0
+        # Without stages, so that a repeated frame does not count in the percentiles a second time.
+        return replace(self, cache_age_ms=age_ms, stages_ms={}, repeated=True)

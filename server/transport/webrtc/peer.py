@@ -29,6 +29,12 @@ from server.protocol.states import MeshState
 from server.sessions.network_figures import NetworkFigures
 from server.sessions.session import Session
 from server.streams.voice import VoicePacket
+from server.transport.webrtc.accepted_sections import (
+    AcceptedSection,
+    choose_audio,
+    choose_data,
+    choose_video,
+)
 from server.transport.webrtc.aiortc_internals.candidate_gathering import as_aiortc, gather_within
 from server.transport.webrtc.aiortc_internals.connecting import allow_early_end
 from server.transport.webrtc.aiortc_internals.dtls_ciphers import accept_rsa
@@ -48,13 +54,7 @@ from server.transport.webrtc.congestion.control import CongestionControl
 from server.transport.webrtc.control import Control
 from server.transport.webrtc.ice import RemoteCandidates, parse_fragment
 from server.transport.webrtc.media_clock import FrameClock
-from server.transport.webrtc.negotiation import (
-    AcceptedSection,
-    Negotiation,
-    choose_audio,
-    choose_data,
-    choose_video,
-)
+from server.transport.webrtc.negotiation import Negotiation
 from server.transport.webrtc.offer import parse_offer
 from server.transport.webrtc.paced_sending import PacedSending
 from server.transport.webrtc.track import RenderTrack, Vp8Passthrough, at_once

@@ -32,6 +32,7 @@ from server.protocol.message_rate import MessageRate
 from server.publications.publications import Publication
 from server.streams.publishing import FRAMES_PER_S
 from server.streams.voice import VoicePacket
+from server.transport.webrtc.accepted_sections import choose_data, choose_voice
 from server.transport.webrtc.aiortc_internals.candidate_gathering import as_aiortc, gather_within
 from server.transport.webrtc.aiortc_internals.capture_time import (
     CaptureTimes,
@@ -47,7 +48,7 @@ from server.transport.webrtc.aiortc_internals.inbound_limits import (
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
 from server.transport.webrtc.aiortc_internals.voice_receiver import take_packets
 from server.transport.webrtc.ice import RemoteCandidates, parse_fragment
-from server.transport.webrtc.negotiation import Negotiation, choose_data, choose_voice
+from server.transport.webrtc.negotiation import Negotiation
 from server.transport.webrtc.offer import parse_offer
 
 logger = logging.getLogger(__name__)
