@@ -27,7 +27,7 @@ from models.networks.reproject import (
     reproject_nearest,
 )
 from models.networks.telewarp import Foreground, cache_features
-from models.runtime.base import Cache, Stage, TensorSpec, milliseconds_since, network_dtype
+from models.runtime.base import Cache, Stage, TensorSpec, network_dtype
 from models.runtime.measured_unet import MeasuredUnet
 
 MESH_TENSORS = ("corners", "weights", "points")
@@ -143,10 +143,11 @@ class TelewarpTorchRuntime:
         """Warp an older state's cache to `state`."""
         started = time.perf_counter()
         frame = self.stage.frame(state)
-        raster_ms = milliseconds_since(started)
+        rasterized = time.perf_counter()
         foreground = self._warp(frame, cache)
         rgb = self.stage.compose(foreground)
-        return WarpedImage(rgb, raster_ms, milliseconds_since(started) - raster_ms)
+        network_ms = (time.perf_counter() - rasterized) * 1e3
+        return WarpedImage(rgb, (rasterized - started) * 1e3, network_ms)
 
     @torch.inference_mode()
     def align(self, cache: Cache, newer: Cache) -> None:

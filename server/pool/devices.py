@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from models.contract.avatar_info import AvatarInfo
 from server.errors import NotReadyError, PoolBusyError
-from server.pool.cache_slots import FrameSequence
+from server.pool.frame import FrameSequence
 from server.pool.interface import DeviceMemory, ServerMemory
 from server.pool.placing import DeviceLoad, choose_device
 from server.pool.supervisor import Timeouts

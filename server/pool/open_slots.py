@@ -50,7 +50,7 @@ class OpenSlots:
             PoolBusyError: If there is no memory.
         """
         device, memory = self._devices.allocate(avatar_id, self._workers.usable_devices)
-        slots = CacheSlots(slots_id, avatar_id, device.name, memory, self._on_change)
+        slots = CacheSlots(slots_id, avatar_id, device.name, memory, self._on_change, device.submit)
         device.open_slots += 1
         self._open[slots_id] = slots
         for worker in self._workers.ready_on(device.name):

@@ -17,8 +17,9 @@ from typing import Protocol
 
 from models.contract.avatar_info import AvatarInfo
 from server.errors import RenderError
-from server.pool.cache_slots import CacheSlots, FrameSequence
-from server.pool.carrier import Carrier, Warping
+from server.pool.cache_slots import CacheSlots
+from server.pool.carrier import Carrier
+from server.pool.frame import FrameSequence, Warping
 from server.pool.interface import DeviceMemory, LoadedAvatar, ServerMemory
 from server.pool.jobs import SlotHandle
 from server.pool.supervisor import Timeouts

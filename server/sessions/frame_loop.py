@@ -15,8 +15,7 @@ from functools import partial
 from models.contract.frame_state import FrameState
 from server.errors import NotReadyError, PoolBusyError, RenderError, SessionClosedError
 from server.pool.cache_slots import CacheSlots
-from server.pool.carrier import Warping
-from server.pool.frame import Frame
+from server.pool.frame import Frame, Warping
 from server.pool.pool import RenderPool
 from server.protocol.states import FrameInputs
 from server.sessions.pacing import FramePacing, Wakeup
@@ -183,7 +182,7 @@ class FrameLoop:
             inputs = self._viewer_state.sample()
             return inputs
 
-        self._warping = self._pool.submit_warp(slots, sequence, sample)
+        self._warping = slots.warp(sequence, sample)
         self.request_refresh()  # concurrently with the warp
         try:
             frame = await self._warping

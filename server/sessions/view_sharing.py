@@ -21,7 +21,8 @@ from typing import NamedTuple
 import numpy as np
 
 from models.contract.frame_state import FrameState
-from server.pool.cache_slots import CacheSlots, FrameSequence
+from server.pool.cache_slots import CacheSlots
+from server.pool.frame import FrameSequence
 from server.pool.pool import RenderPool
 
 
