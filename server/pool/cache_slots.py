@@ -16,7 +16,7 @@ from server.protocol.states import FrameInputs
 _RETRY_PAUSE_S = 1.0
 """Pause after two workers in a row died in refreshes of the same slots. Doubles with each further
 death, so that one viewer's state cannot take the workers away from all others."""
-_MAX_RETRY_PAUSE_S = 30.0
+_MAX_RETRY_PAUSE_S = 30.0  # as `Timeouts.max_backoff_s`
 
 Sample = Callable[[], FrameState]
 """Returns the newest state at the moment of the call."""
@@ -123,6 +123,7 @@ class CacheSlots:
 
     def unique_generation(self, cache: CacheView) -> int:
         """Return a number of a cache among all slots, because a sequence may move between them."""
+        # 32 bits for the caches of one viewer, of which there are at most some 30 a second.
         return (self.id << 32) + cache.generation
 
     def pin(self) -> CacheView | None:
@@ -203,6 +204,7 @@ class CacheSlots:
         assert refresh is not None
         self._in_progress = None
         self._worker_deaths = 0
+        # Before the slot becomes the newest: from then on the warp thread looks its view up.
         self._views[refresh.slot] = CacheView(
             self.generation + 1, refresh.made_at, refresh.state, refresh.slot
         )

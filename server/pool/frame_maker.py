@@ -133,7 +133,7 @@ class FrameMaker(Generic[Key]):
         self._mark.draw(self._engine.avatars[request.avatar_id], image.rgb)
         made = MadeFrame(image.rgb, state.fade.fading, image.raster_ms, image.network_ms)
         state.newest, state.state, state.generation = made, request.state, request.generation
-        state.warped_at = time.monotonic()
+        state.warped_at = time.monotonic()  # after the warp: viewers who share it ask from now on
         return made
 
     def _open(self, request: FrameRequest[Key]) -> SequenceState:

@@ -88,6 +88,7 @@ class OpenSlots:
                 worker.send(AttachSlots(slots.id, slots.avatar_id, handle))
                 slots.resume()
 
+        # Counted before, because memory of this process calls `receive` at once.
         slots.exports += 1
         try:
             slots.memory.export(receive)

@@ -38,7 +38,7 @@ from server.protocol.states import FrameInputs
 
 logger = logging.getLogger(__name__)
 
-_LOADING_NICENESS = 19
+_LOADING_NICENESS = 19  # the lowest priority of Linux (sched(7))
 
 
 class ThreadMemory:
@@ -221,6 +221,7 @@ class WarpThread:
     ) -> Frame | None:
         queue_ms = (time.perf_counter() - submitted_at) * 1e3
         try:
+            # Pinned here and not at `submit`, for the newest cache when the warp runs.
             with slots.reading() as cache:
                 if cache is None or slots.closed or sequence.closed or self._broken:
                     return None

@@ -194,6 +194,7 @@ class GroupMembership:
         left = self._group
         self._split_after = time.monotonic() + SPLIT_RETRY_S
         opened = self._groups.open(self._avatar_id, view)  # first: on failure nothing has changed
+        # Before leaving: a group without members and transients is closed.
         self._begin_transition(left, None)
         self._leave(left)
         self._group = self._join(opened)
