@@ -119,7 +119,7 @@ class Devices:
                 return device, device.allocate(avatar_id)
             except PoolBusyError as exc:
                 error = exc
-            except RuntimeError as exc:
+            except RuntimeError as exc:  # as CUDA raises for whatever is wrong with a GPU
                 device.suspect(exc)
                 error = NotReadyError(f"{device.name}: {exc}")
             loads = [load for load in loads if load.device != device.name]

@@ -74,6 +74,7 @@ class SequenceState:
         """Return the newest frame if warping again would give the same image."""
         if self.newest is None or self.state is None:
             return None
+        # Otherwise the next frame differs, however equal the states are.
         changing = self.newest.fading or self.generation != request.generation
         if changing and now - self.warped_at > _REUSE_WINDOW_S:
             return None
@@ -101,6 +102,7 @@ class FrameMaker(Generic[Key]):
             RenderError: If the state cannot be rendered.
         """
         state, now = self._open(request), time.monotonic()
+        # Before `source`, which advances the crossfade by a step that no frame would show.
         if same := _again(state.reusable(request, now)):
             return same
         image = self._engine.warp(request.avatar_id, request.state, state.source(request, now))

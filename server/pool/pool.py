@@ -103,6 +103,7 @@ class RenderPool:
         except BaseException:
             await self.close()
             raise
+        # Only now: until here workers that were ready early had no block for images to attach.
         self._dispatcher.open = True
         for device in self._devices.all:
             self._supervision.start(f"keep {device.name} warping", device.run)
@@ -116,6 +117,7 @@ class RenderPool:
         open_slots = tuple(self._slots)
         for slots in open_slots:
             slots.close()
+        # Tasks end before devices close: a device must not be built again meanwhile.
         self._stop_devices()
         await self._supervision.finish()
         await self._devices.close()
