@@ -89,6 +89,7 @@ class Stage:
     def _resized(self, size: int) -> Stage:
         assert size % STRIDE == 0, f"expected a multiple of {STRIDE}, got {size}"
         other = copy.copy(self)
+        # Without the other size of this one: a stage would hold a chain of all sizes before.
         other.size, other._other_size = size, None
         other.background = F.interpolate(
             self.background, (size, size), mode="bicubic", align_corners=False, antialias=True

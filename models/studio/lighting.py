@@ -64,7 +64,7 @@ from models.studio.texture_channels import (
 
 _SHADOW_BIAS_M, _SHADOW_BIAS_EYE_M = 0.0025, 0.004
 """Larger for eyes: the lids' mesh must not shade them, `eyelid_shade` does. Chosen by eye."""
-_MIN_VIEW_COSINE = 0.02
+_MIN_VIEW_COSINE = 0.02  # surfaces seen edge-on must not divide by 0
 
 
 class Surface(NamedTuple):
