@@ -39,7 +39,10 @@ from server.transport.webrtc.aiortc_internals.candidate_gathering import as_aior
 from server.transport.webrtc.aiortc_internals.connecting import allow_early_end
 from server.transport.webrtc.aiortc_internals.dtls_ciphers import accept_rsa
 from server.transport.webrtc.aiortc_internals.ice_checks import observe_checks
-from server.transport.webrtc.aiortc_internals.inbound_limits import limit_inbound
+from server.transport.webrtc.aiortc_internals.inbound_limits import (
+    VIEWER_DATAGRAMS_PER_S,
+    limit_inbound,
+)
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
 from server.transport.webrtc.aiortc_internals.playout_delay import enable_playout_delay
 from server.transport.webrtc.aiortc_internals.sender_events import SenderEvents, observe_sender
@@ -173,7 +176,7 @@ class AiortcPeer:
                 self._paced.attach(sender, self._numbered(sender, audio), video.transport_cc)
             self._listen(sender)  # only now, because bundling has replaced its transport
             await self._add(candidates)
-            limit_inbound(self._connection)
+            limit_inbound(self._connection, VIEWER_DATAGRAMS_PER_S)
             gather_within(self._connection, self._options.reach)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except InvalidStateError as exc:
