@@ -17,11 +17,6 @@ from tests.server.view_path import ROOT, files_of, traced
 
 MOST_FILES = 44
 """Files of server/ and models/; lower it when the way gets shorter."""
-OTHER_CPUS = {
-    "models/kernels/warp_convolution.py",  # with products of bfloat16
-    "models/runtime/telewarp_torch.py",  # without
-}
-"""Files of which a machine passes one; CONTRIBUTING.md lists both."""
 VIEWS = 10
 STEP_M = 0.004
 """Of the eye, from view to view."""
@@ -87,4 +82,4 @@ async def test_a_view_passes_through_few_files_on_its_way_to_a_packet(
     for file, functions in found.items():
         print(f"{file}: {', '.join(functions)}")  # noqa: T201
     assert len(found) <= MOST_FILES, "\n".join(found)
-    assert set(found) | OTHER_CPUS == _files_in_document()
+    assert set(found) == _files_in_document()
