@@ -337,8 +337,24 @@ def _draw(
                     continue
                 alpha = min(high, row + 1.0) - max(low, np.float64(row))
                 alpha = _OPACITY * min(max(alpha, 0.0), 1.0)
-                keep = 1.0 - alpha
-                for k in range(3):
-                    hue = shaded[c0, k] + share * (shaded[c1, k] - shaded[c0, k])
-                    colour[y, x, k] = keep * colour[y, x, k] + alpha * hue
-                cover[y, x] = keep * cover[y, x] + alpha
+                _blend(y, x, alpha, shaded, c0, c1, share, colour, cover)
+
+
+@njit(cache=True, nogil=True, fastmath=True, inline="always")
+def _blend(
+    y: int,
+    x: int,
+    alpha: float,
+    shaded: Floats,
+    first: int,
+    second: int,
+    share: float,
+    colour: Floats,
+    cover: Floats,
+) -> None:
+    """Blend a sample with the colour at `share` of the way from the first point to the second."""
+    keep = 1.0 - alpha
+    for k in range(3):
+        hue = shaded[first, k] + share * (shaded[second, k] - shaded[first, k])
+        colour[y, x, k] = keep * colour[y, x, k] + alpha * hue
+    cover[y, x] = keep * cover[y, x] + alpha
