@@ -39,7 +39,7 @@ from models.networks.conditioning import compute_conditioning
 from models.networks.live_inputs import FOREGROUND_MARGIN, live_channels
 from models.networks.motion import gather_weights
 from models.networks.telewarp import FULL_TRUST
-from models.runtime.base import Cache, milliseconds_since
+from models.runtime.base import Cache
 from models.runtime.telewarp_torch import (
     MESH_TENSORS,
     Box,
@@ -150,9 +150,10 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         self._blend_edges(inputs.raster)
         self._for_all_bands(self._fill, inputs)
         active = ActiveRegion(*find_active_region(self._soft, FOREGROUND_MARGIN))
-        raster_ms = milliseconds_since(started)
+        rasterized = time.perf_counter()
         self._for_all_bands(partial(self._render, active), inputs)
-        return WarpedImage(inputs.rgb, raster_ms, milliseconds_since(started) - raster_ms)
+        network_ms = (time.perf_counter() - rasterized) * 1e3
+        return WarpedImage(inputs.rgb, (rasterized - started) * 1e3, network_ms)
 
     @torch.inference_mode()
     def align(self, cache: Cache, newer: Cache) -> None:

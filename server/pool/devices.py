@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from models.contract.avatar_info import AvatarInfo
 from server.errors import NotReadyError, PoolBusyError
-from server.pool.cache_slots import FrameSequence
+from server.pool.frame import FrameSequence
 from server.pool.interface import DeviceMemory, ServerMemory
 from server.pool.placing import DeviceLoad, choose_device
 from server.pool.supervisor import Timeouts
@@ -119,7 +119,7 @@ class Devices:
                 return device, device.allocate(avatar_id)
             except PoolBusyError as exc:
                 error = exc
-            except RuntimeError as exc:
+            except RuntimeError as exc:  # as CUDA raises for whatever is wrong with a GPU
                 device.suspect(exc)
                 error = NotReadyError(f"{device.name}: {exc}")
             loads = [load for load in loads if load.device != device.name]

@@ -22,8 +22,7 @@ from server.background import BackgroundTasks
 from server.errors import AvatarNotFoundError, NotReadyError
 from server.pool.added_avatars import AddedAvatars
 from server.pool.avatar_changes import AvatarChanges
-from server.pool.cache_slots import CacheSlots, FrameSequence
-from server.pool.carrier import Warping
+from server.pool.cache_slots import CacheSlots
 from server.pool.carriers import Carriers
 from server.pool.devices import Devices
 from server.pool.dispatcher import Dispatcher
@@ -38,7 +37,6 @@ from server.pool.settings import PoolSettings
 from server.pool.status import DeviceStatus, PoolStatus, WorkerStatus
 from server.pool.warp_benchmark import WarpBenchmark
 from server.pool.workers import Workers
-from server.protocol.states import FrameInputs
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +103,7 @@ class RenderPool:
         except BaseException:
             await self.close()
             raise
+        # Only now: until here workers that were ready early had no block for images to attach.
         self._dispatcher.open = True
         for device in self._devices.all:
             self._supervision.start(f"keep {device.name} warping", device.run)
@@ -118,6 +117,7 @@ class RenderPool:
         open_slots = tuple(self._slots)
         for slots in open_slots:
             slots.close()
+        # Tasks end before devices close: a device must not be built again meanwhile.
         self._stop_devices()
         await self._supervision.finish()
         await self._devices.close()
@@ -214,23 +214,6 @@ class RenderPool:
         if not self._devices.working:
             raise NotReadyError(self.reason or "no device warps")
         return self._slots.open(next(self._ids), avatar_id)
-
-    def submit_warp(
-        self, slots: CacheSlots, sequence: FrameSequence, sample: Callable[[], FrameInputs]
-    ) -> Warping:
-        """Warp the newest cache to the newest inputs.
-
-        Args:
-            slots: Hold the cache.
-            sequence: The sequence that the frame belongs to, usually `slots.sequence`.
-            sample: Returns the newest inputs; thread-safe. Those that are newest when the warp
-                begins are shown, if `Warping.inputs_changed` is called at each change.
-
-        Returns:
-            The frame, with the stages `queue`, `raster` and `warp`; None if there is no cache or
-            the device has failed. It raises RenderError if the renderer refuses the state.
-        """
-        return self._devices[slots.device].submit(slots, sequence, sample)
 
     async def wait_warps(self, slots: CacheSlots) -> bool:
         """Wait until the device of some slots warps; return False if they fail or are closed."""

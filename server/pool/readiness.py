@@ -84,6 +84,7 @@ class Readiness:
         """Attach all open slots of the device to a new process."""
         if not self._dispatcher.open:
             return  # `RenderPool.start` calls this again once the avatars are loaded
+        # Before any job: messages to a process are handled in order.
         worker.send(AttachImage(self._images.name(worker.name)))
         self._slots.attach(worker)
         self._note_ready()
@@ -104,6 +105,7 @@ class Readiness:
     def worker_died(self, worker: Worker, job: Job | None) -> None:
         """Retry the job of a worker whose process has ended."""
         self._note_ready()
+        # First, so that slots which fail below have no refresh in progress.
         self._dispatcher.retry(worker, job)
         if self._dispatcher.open:
             # Those of a device that keeps failing go elsewhere, if another works.

@@ -15,8 +15,7 @@ from functools import partial
 from models.contract.frame_state import FrameState
 from server.errors import NotReadyError, PoolBusyError, RenderError, SessionClosedError
 from server.pool.cache_slots import CacheSlots
-from server.pool.carrier import Warping
-from server.pool.frame import Frame
+from server.pool.frame import Frame, Warping
 from server.pool.pool import RenderPool
 from server.protocol.states import FrameInputs
 from server.sessions.pacing import FramePacing, Wakeup
@@ -100,6 +99,7 @@ class FrameLoop:
         await self._wait_for_first_cache()
         while True:
             await self._wait_until_due()
+            # Here and not after the warp: a still that becomes ready during it is named later.
             self._still_is_new = False
             if self.newest is not None and not self._has_changes():
                 self._statistics.repeated()
@@ -145,6 +145,7 @@ class FrameLoop:
         now_s = asyncio.get_running_loop().time
         repeat_at = now_s() + REPEAT_INTERVAL_S
         while not self.closed:
+            # Anew after each wake-up: the change that ended the sleep may be due earlier.
             due_at = self._changes_due_at() if self._has_changes() else repeat_at
             if now_s() >= due_at or (self._still_is_new and not self._has_changes()):
                 break
@@ -171,6 +172,7 @@ class FrameLoop:
             The frame; None if the renderer refuses the state, its device was replaced, or the
             caches were left meanwhile.
         """
+        # Both before the warp, during which more inputs may change.
         requested_at, changed_at = time.monotonic(), self._changed_at
         inputs = self._viewer_state.sample()
         # Before `slots` is read, because a split or a join changes which caches the frame is warped
@@ -183,7 +185,7 @@ class FrameLoop:
             inputs = self._viewer_state.sample()
             return inputs
 
-        self._warping = self._pool.submit_warp(slots, sequence, sample)
+        self._warping = slots.warp(sequence, sample)
         self.request_refresh()  # concurrently with the warp
         try:
             frame = await self._warping
@@ -200,6 +202,7 @@ class FrameLoop:
                 await self._wait_for_device(slots)
             return None
         frame.complete(requested_at, changed_at)
+        # Of the frame, and not of now: what has changed during the warp is not displayed yet.
         self._displayed = frame.inputs.revision, slots.id, frame.cache.generation
         self._fading = frame.fading
         self.newest = frame
@@ -240,6 +243,7 @@ class FrameLoop:
         if not self._statistics.failed_frames:  # log the first one only; all are counted
             logger.warning("session %s: a frame failed: %s", session_id, exc, extra=self._log_ids)
         self._statistics.failed()
+        # As if displayed, so that the same inputs are not tried again before something changes.
         self._displayed = self._version(inputs.revision)
         self._fading = False
 

@@ -115,6 +115,7 @@ class Refinement:
                 # Of others the state may be the cause, which ends the workers that render it.
                 self._begin_in(RETRY_S)
             return
+        # Not reached if something moved meanwhile: `restart` cancels this task.
         self._count += 1
         self._still = RefinedStill(self._count, size, jpeg)
         self._on_ready()

@@ -73,6 +73,7 @@ class Session:
         self.max_fps = fps
         self._pacing = FramePacing(fps)
         self._ended = ended
+        # First, as the default view decides which group is joined.
         self._viewer_state = ViewerState(stream, self._on_change)
         try:
             view = self._viewer_state.sample().state

@@ -67,6 +67,7 @@ _LOWEST_BITRATE = 400_000
 _LOWEST_ESTIMATE = 100_000
 """By transport-wide feedback: a face of few frames that moves, beside its voice."""
 _CHECK_S = 0.5
+"""Between checks for silence, whose limits are seconds."""
 HANDSHAKE_S = 4.0
 """Seconds from the answer until ICE and DTLS must be complete. A viewer takes well below one, with
 TURN about two; a session whose handshake never ends keeps its slot from others."""
@@ -170,6 +171,7 @@ class AiortcPeer:
         description = RTCSessionDescription(negotiation.sdp, "offer")
         try:
             await self._connection.setRemoteDescription(description)
+            # Before `_listen`, whose wrappers then see the packets as they leave.
             if self._paced is not None and video.transport_cc is not None:
                 self._paced.attach(sender, self._numbered(sender, audio), video.transport_cc)
             self._listen(sender)  # only now, because bundling has replaced its transport
