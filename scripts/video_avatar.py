@@ -12,17 +12,21 @@ from datetime import date
 from pathlib import Path
 from typing import Literal, TextIO
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
 from models.avatar.folder import SHIPPED
 from models.capture.clip import Clip, open_clip
+from models.capture.completion import complete_avatar
 from models.capture.errors import VideoError, WeakVideoError
 from models.capture.fitting import FittingStages
 from models.capture.imaging import ImagingStages
 from models.capture.stages import Advance, Stage, StageRunner
+from models.capture.start import SEEN
 from models.contract.avatar_info import Subject
 from models.data.pairs import PairSettings
+from models.geometry.head import load_head
 from models.networks.avatar_networks import NetworkConfig
 from models.training.trainer import Progress, TrainConfig
 from scripts import contact_sheet, evaluate, install_tracker, train
@@ -194,7 +198,7 @@ def plan(arguments: VideoArguments, clip: Clip, runner: StageRunner) -> list[Sta
             tuple(folder / name for name in ("frames.npy", "mattes.npy", "light.npz")),
         ),
         Stage("head", imaging.head, (arguments.hair,), (out / "head.npz",)),
-        Stage("dataset", imaging.dataset, (), (out / "data", out / "init")),
+        Stage("dataset", imaging.dataset, (), (out / "data", out / "init" / SEEN)),
         Stage(
             "train",
             lambda advance: _train(arguments, _subject(arguments, runner), advance),
@@ -243,6 +247,8 @@ def _train(arguments: VideoArguments, subject: Subject, advance: Advance) -> Non
         subject,
         report,
     )
+    seen = np.load(arguments.out / "init" / SEEN)
+    complete_avatar(arguments.out / "avatar", load_head(arguments.out / "head.npz"), seen)
 
 
 def train_config(arguments: VideoArguments) -> TrainConfig:
