@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -30,6 +30,7 @@ from models.geometry.head import load_head
 from models.networks.avatar_networks import NetworkConfig
 from models.training.trainer import Progress, TrainConfig
 from scripts import contact_sheet, evaluate, install_tracker, train
+from scripts.preview import Preview, serve_at
 
 UNUSABLE = 2
 """Exit code of a video that cannot be used."""
@@ -59,6 +60,7 @@ class VideoArguments:
     device: str
     threads: int
     progress: Literal["bar", "json"]
+    preview: int | None = None
 
 
 def identifier(name: str) -> str:
@@ -225,12 +227,32 @@ def _subject(arguments: VideoArguments, runner: StageRunner) -> Subject:
 
 
 def _train(arguments: VideoArguments, subject: Subject, advance: Advance) -> None:
-    def report(progress: Progress) -> None:
-        minutes = progress.seconds_left / 60
-        advance(progress.fraction, "")
-        if progress.step % 50 == 0:
-            advance(progress.fraction, f"step {progress.step}, {minutes:.0f} min left")
+    with ExitStack() as stack:
+        update = _preview(arguments, stack)
 
+        def report(progress: Progress) -> None:
+            minutes = progress.seconds_left / 60
+            advance(progress.fraction, update())
+            if progress.step % 50 == 0:
+                advance(progress.fraction, f"step {progress.step}, {minutes:.0f} min left")
+
+        _run_training(arguments, subject, report)
+    seen = np.load(arguments.out / "init" / SEEN)
+    complete_avatar(arguments.out / "avatar", load_head(arguments.out / "head.npz"), seen)
+
+
+def _preview(arguments: VideoArguments, stack: ExitStack) -> Callable[[], str]:
+    """Return what updates the preview, and says what has changed."""
+    if arguments.preview is None:
+        return lambda: ""
+    out, command = arguments.out, serve_at(arguments.preview)
+    preview = Preview(out / "avatar", out / "preview", out / "preview.log", command)
+    return stack.enter_context(preview).update
+
+
+def _run_training(
+    arguments: VideoArguments, subject: Subject, report: Callable[[Progress], None]
+) -> None:
     train.main(
         train.Arguments(
             data=arguments.out / "data",
@@ -247,8 +269,6 @@ def _train(arguments: VideoArguments, subject: Subject, advance: Advance) -> Non
         subject,
         report,
     )
-    seen = np.load(arguments.out / "init" / SEEN)
-    complete_avatar(arguments.out / "avatar", load_head(arguments.out / "head.npz"), seen)
 
 
 def train_config(arguments: VideoArguments) -> TrainConfig:
