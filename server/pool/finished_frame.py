@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.contract.images import RgbImage
+from models.contract.images import Nv12Image
 from server.pool.cache_slots import CacheSlots, CacheView
 from server.pool.frame import Frame
 from server.protocol.states import FrameInputs
@@ -14,7 +14,7 @@ _MEAN_WEIGHT = 0.05
 def new_frame(
     inputs: FrameInputs,
     cache: CacheView,
-    rgb: RgbImage,
+    nv12: Nv12Image,
     *,
     fading: bool,
     queue_ms: float,
@@ -23,13 +23,13 @@ def new_frame(
 ) -> Frame:
     """Return the record of a frame that was warped."""
     stages_ms = {"queue": queue_ms, "raster": raster_ms, "warp": warp_ms}
-    return Frame(inputs, cache, rgb, fading, stages_ms)
+    return Frame(inputs, cache, nv12, fading, stages_ms)
 
 
 def same_frame(newest: Frame, inputs: FrameInputs, queue_ms: float) -> Frame:
     """Return the record of a frame that shows the newest image of its sequence again."""
     stages_ms = {"queue": queue_ms, "raster": 0.0, "warp": 0.0}
-    return Frame(inputs, newest.cache, newest.rgb, newest.fading, stages_ms)
+    return Frame(inputs, newest.cache, newest.nv12, newest.fading, stages_ms)
 
 
 def mean_ms(mean: float | None, newest_ms: float) -> float:

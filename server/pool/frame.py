@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from models.contract.images import RgbImage
+from models.contract.images import Nv12Image
 from server.pool.cache_slots import CacheView
 from server.protocol.states import FrameInputs
 
@@ -21,14 +21,14 @@ class Frame:
     """The mesh frame and view that it shows."""
     cache: CacheView
     """The newest cache that it was warped from; its arrays may have been overwritten since."""
-    rgb: RgbImage
-    """(H, W, 3) uint8; viewers with the same view may share the array."""
+    nv12: Nv12Image
+    """(3 H/2, W) uint8; viewers with the same view may share the array."""
     fading: bool
     """Whether the crossfade to that cache is still in progress, so that the next frame differs."""
     stages_ms: dict[str, float] = field(default_factory=dict)
     """Milliseconds by stage: `wait` (from the newest input change to the warp request: pacing and
     the track), `queue` (other viewers' warps), `raster`, `warp`, `hand_over` (between threads),
-    `encode` (RGB to YUV conversion included)."""
+    `encode`."""
     cache_age_ms: float = 0.0
     """Age of the state of the cache; 0 while that state is still current."""
     repeated: bool = False
@@ -39,8 +39,6 @@ class Frame:
     """When the session received it; all `*_at` are `time.monotonic()`, seconds."""
     pts: int = 0
     """Presentation time, in ticks of the RTP clock (90 kHz)."""
-    convert_ms: float = 0.0
-    """Share of `encode` spent in the conversion from RGB to YUV."""
     encoded_at: float | None = None
 
     @property

@@ -275,7 +275,7 @@ class WarpThread:
         frame = self._newest[sequence] = new_frame(
             inputs,
             cache,
-            made.rgb,
+            made.nv12,
             fading=made.fading,
             queue_ms=queue_ms,
             raster_ms=made.raster_ms,
