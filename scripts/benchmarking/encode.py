@@ -2,7 +2,7 @@
 
 All encoders of a size take turns frame by frame, so that other work on the machine affects them
 alike. Times are CPU time of the thread, for NVENC what the CPU spends on it. x264 runs twice: with
-the settings of the server, and with the fastest ones. `rgb_to_nv12` is what the conversion of a
+the settings of the server, and with the fastest ones. `rgb_to_yuv` is what the conversion of a
 composed image would cost by libswscale, which none of the times contains.
 """
 
@@ -109,7 +109,7 @@ def encoders(command: Encoders) -> dict[str, Any]:
     for size in command.sizes:
         frames = _render(command.avatar, size, command.frames + _WARM_UP)
         rows += _measure(frames, size)
-        rows.append({"codec": "rgb_to_nv12", "size": size, "cpu_ms": _conversion_ms(frames)})
+        rows.append({"codec": "rgb_to_yuv", "size": size, "cpu_ms": _conversion_ms(frames)})
     for row in rows:
         print(" ".join(f"{name} {value}" for name, value in row.items()))
     return {"fps": _FPS, "rows": rows}
