@@ -17,7 +17,7 @@ from torch import Tensor
 from models.avatar.folder import Avatar
 from models.contract.channels import CAMERA_SIZE, POSE_SIZE
 from models.contract.frame_state import FloatArray, FrameState
-from models.contract.images import WarpedImage
+from models.contract.images import WarpedImage, WarpedNv12
 from models.geometry.head import Head
 from models.geometry.spherical_harmonics import BASES
 from models.kernels.cuda.blocks import GPU_BLOCKS, INTERPRETER_BLOCKS
@@ -47,7 +47,7 @@ class KernelError(RuntimeError):
 
 
 class TelewarpCudaRuntime(TelewarpTorchRuntime):
-    """The same results as `TelewarpTorchRuntime`, with warps of ten launches and no waiting.
+    """The same results as `TelewarpTorchRuntime`, with warps of eight launches and no waiting.
 
     Args:
         avatar: An avatar with our networks.
@@ -67,30 +67,45 @@ class TelewarpCudaRuntime(TelewarpTorchRuntime):
 
     def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
         """Warp an older state's cache to `state`."""
-        return self.warp_batch([(state, cache)])[0]
+        (rgb,), *times_ms = self._render([(state, cache)], Output.RGB)
+        return WarpedImage(rgb, *times_ms)
 
-    def warp_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedImage]:
+    def warp_nv12(self, state: FrameState, cache: Cache) -> WarpedNv12:
+        """Warp an older state's cache to `state`, see `Runtime.warp_nv12`."""
+        return self.warp_nv12_batch([(state, cache)])[0]
+
+    def warp_nv12_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedNv12]:
         """Warp 1 to 8 caches, of any viewers, in one run of the kernels.
 
         Args:
             frames: The state of each frame, and the cache of an older one.
 
         Returns:
-            The images. Rasterization and network are one graph, so the time of both counts as the
-            network's, and that of the host's preparation as the rasterizer's.
+            The images.
 
         Raises:
             HeadError: If a state does not fit the avatar's head; then nothing is rendered.
         """
+        images, *times_ms = self._render(frames, Output.NV12)
+        return [WarpedNv12(image, *times_ms) for image in images]
+
+    def _render(
+        self, frames: Sequence[tuple[FrameState, Cache]], output: Output
+    ) -> tuple[list[NDArray[np.uint8]], float, float]:
+        """Return the images of some frames, and the times of `WarpedImage`.
+
+        Rasterization and network are one graph, so the time of both counts as the network's, and
+        that of the host's preparation as the rasterizer's.
+        """
         started = time.perf_counter()
-        renderer = self.renderer(len(frames), Output.RGB)
+        renderer = self.renderer(len(frames), output)
         renderer.prepare([frame_input(*frame) for frame in frames])
         prepared = time.perf_counter()
         images = renderer.render()
         # Copies, because the caller keeps the image and the next frame overwrites it.
-        rgb = [images[index].numpy().copy() for index in range(len(frames))]
+        made = [images[index].numpy().copy() for index in range(len(frames))]
         render_ms = (time.perf_counter() - prepared) * 1e3
-        return [WarpedImage(image, (prepared - started) * 1e3, render_ms) for image in rgb]
+        return made, (prepared - started) * 1e3, render_ms
 
     def check(self, cached: FrameState, now: FrameState) -> None:
         """Warp the cache of one state to another by the kernels and by plain torch.

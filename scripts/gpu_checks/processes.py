@@ -15,7 +15,7 @@ import torch
 
 from models.avatar.folder import SHIPPED, load_avatar
 from models.contract.frame_state import FrameState
-from models.contract.images import RgbImage
+from models.contract.images import Nv12Image
 from scripts.benchmarking.avatars import swaying
 from scripts.gpu_checks.check import Target, Values, expect
 from scripts.gpu_checks.plain_files import provide_missing_packages
@@ -131,11 +131,11 @@ async def _refresh(slots: CacheSlots, state: FrameState) -> None:
     await _until(lambda: slots.generation > generation)
 
 
-async def _warp(pool: RenderPool, slots: CacheSlots, state: FrameState) -> RgbImage:
+async def _warp(pool: RenderPool, slots: CacheSlots, state: FrameState) -> Nv12Image:
     inputs = FrameInputs(revision=1, view=None, mesh=None, state=state)
     frame = await slots.warp(slots.sequence, lambda: inputs)
     assert frame is not None
-    return frame.rgb
+    return frame.nv12
 
 
 async def _until(condition: Callable[[], bool], timeout_s: float = _STEP_S) -> None:

@@ -20,7 +20,7 @@ from models.avatar.folder import load_avatar
 from models.avatar.manifest import AvatarError
 from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FrameState
-from models.contract.images import RgbImage, WarpedImage
+from models.contract.images import RgbImage, WarpedNv12
 from models.geometry.head import HeadError
 from models.runtime.crossfade import Crossfade
 from models.runtime.renderer import CachedRenderer, Kernels
@@ -203,17 +203,17 @@ class ModelEngine:
             return cast(Fade, cast(Crossfade, previous).copy())
         return cast(Fade, self._renderers[avatar_id].crossfade())
 
-    def warp(self, avatar_id: str, state: FrameState, slot: Slot) -> WarpedImage:
+    def warp(self, avatar_id: str, state: FrameState, slot: Slot) -> WarpedNv12:
         """See `Engine`."""
         with _reject_bad_states():
-            return self._renderers[avatar_id].warp(state, _cache(slot))
+            return self._renderers[avatar_id].warp_nv12(state, _cache(slot))
 
     def warp_batch(
         self, avatar_id: str, frames: Sequence[tuple[FrameState, Slot]]
-    ) -> list[WarpedImage]:
+    ) -> list[WarpedNv12]:
         """See `Engine`."""
         with _reject_bad_states():
-            return self._renderers[avatar_id].warp_batch(
+            return self._renderers[avatar_id].warp_nv12_batch(
                 [(state, _cache(slot)) for state, slot in frames]
             )
 

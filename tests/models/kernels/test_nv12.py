@@ -1,4 +1,4 @@
-"""The conversion to NV12 against exact arithmetic and the encoder's own conversion."""
+"""The conversion to NV12 against exact arithmetic and libswscale's."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from models.kernels.nv12 import rgb_to_nv12
+from models.kernels.nv12_numba import convert_to_nv12
 
 BT601 = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112], [112, -93.786, -18.214]])
 
@@ -42,3 +43,9 @@ def test_nv12_equals_what_the_encoder_is_given_today() -> None:
     apart = rgb_to_nv12(rgb).numpy().astype(int) - frame.to_ndarray().astype(int)
     assert np.abs(apart).max() <= 2
     assert abs(apart.mean()) < 0.6
+
+
+def test_the_kernel_on_a_cpu_equals_plain_torch_to_the_bit() -> None:
+    rgb = torch.randint(0, 256, (64, 96, 3), dtype=torch.uint8)
+    rgb[:16], rgb[16:32] = 0, 255
+    np.testing.assert_array_equal(convert_to_nv12(rgb.numpy()), rgb_to_nv12(rgb))
