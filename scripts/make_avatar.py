@@ -99,6 +99,9 @@ class Arguments:
     """Go on with a video that is short, dark, blurred or shows too little."""
     progress: Literal["bar", "json"] = "bar"
     """Of a video: print a progress bar, or one JSON object per line."""
+    preview: int | None = None
+    """Of a video: port of this machine at which the viewer shows the avatar while it trains. The
+    server starts again with each better avatar, and takes time from training."""
     list: bool = False
     """Print the recipes and exit."""
     out: Path | None = None
@@ -299,6 +302,7 @@ def make_from_video(arguments: Arguments) -> int:
             device=arguments.device,
             threads=arguments.threads,
             progress=arguments.progress,
+            preview=arguments.preview,
         )
     )
 

@@ -6,26 +6,31 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Literal, TextIO
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
 from models.avatar.folder import SHIPPED
 from models.capture.clip import Clip, open_clip
+from models.capture.completion import complete_avatar
 from models.capture.errors import VideoError, WeakVideoError
 from models.capture.fitting import FittingStages
 from models.capture.imaging import ImagingStages
 from models.capture.stages import Advance, Stage, StageRunner
+from models.capture.start import SEEN
 from models.contract.avatar_info import Subject
 from models.data.pairs import PairSettings
+from models.geometry.head import load_head
 from models.networks.avatar_networks import NetworkConfig
 from models.training.trainer import Progress, TrainConfig
 from scripts import contact_sheet, evaluate, install_tracker, train
+from scripts.preview import Preview, serve_at
 
 UNUSABLE = 2
 """Exit code of a video that cannot be used."""
@@ -55,6 +60,7 @@ class VideoArguments:
     device: str
     threads: int
     progress: Literal["bar", "json"]
+    preview: int | None = None
 
 
 def identifier(name: str) -> str:
@@ -194,7 +200,7 @@ def plan(arguments: VideoArguments, clip: Clip, runner: StageRunner) -> list[Sta
             tuple(folder / name for name in ("frames.npy", "mattes.npy", "light.npz")),
         ),
         Stage("head", imaging.head, (arguments.hair,), (out / "head.npz",)),
-        Stage("dataset", imaging.dataset, (), (out / "data", out / "init")),
+        Stage("dataset", imaging.dataset, (), (out / "data", out / "init" / SEEN)),
         Stage(
             "train",
             lambda advance: _train(arguments, _subject(arguments, runner), advance),
@@ -221,12 +227,32 @@ def _subject(arguments: VideoArguments, runner: StageRunner) -> Subject:
 
 
 def _train(arguments: VideoArguments, subject: Subject, advance: Advance) -> None:
-    def report(progress: Progress) -> None:
-        minutes = progress.seconds_left / 60
-        advance(progress.fraction, "")
-        if progress.step % 50 == 0:
-            advance(progress.fraction, f"step {progress.step}, {minutes:.0f} min left")
+    with ExitStack() as stack:
+        update = _preview(arguments, stack)
 
+        def report(progress: Progress) -> None:
+            minutes = progress.seconds_left / 60
+            advance(progress.fraction, update())
+            if progress.step % 50 == 0:
+                advance(progress.fraction, f"step {progress.step}, {minutes:.0f} min left")
+
+        _run_training(arguments, subject, report)
+    seen = np.load(arguments.out / "init" / SEEN)
+    complete_avatar(arguments.out / "avatar", load_head(arguments.out / "head.npz"), seen)
+
+
+def _preview(arguments: VideoArguments, stack: ExitStack) -> Callable[[], str]:
+    """Return what updates the preview, and says what has changed."""
+    if arguments.preview is None:
+        return lambda: ""
+    out, command = arguments.out, serve_at(arguments.preview)
+    preview = Preview(out / "avatar", out / "preview", out / "preview.log", command)
+    return stack.enter_context(preview).update
+
+
+def _run_training(
+    arguments: VideoArguments, subject: Subject, report: Callable[[Progress], None]
+) -> None:
     train.main(
         train.Arguments(
             data=arguments.out / "data",

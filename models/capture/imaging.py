@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +35,7 @@ from models.capture.splits import divide
 from models.capture.stages import Advance
 from models.capture.start import write_start
 from models.capture.texture import Unwrapped
+from models.capture.torso import Steadied, TorsoMotion, track_torso
 from models.capture.tracker import Track
 from models.capture.weights import pixel_weights
 from models.capture.world import World, place_world
@@ -180,11 +181,11 @@ class ImagingStages:
             arrays = {name: file[name] for name in ("materials", "masks", "faces")}
         scene = _Scene(self, head)
         unwrapped = scene.unwrapped(scene.usable)
-        advance(0.2, "")
+        advance(0.1, "")
         free = Occluders(head, arrays["materials"], unwrapped).free_of_hands(
-            scene.frames(scene.usable), lambda: advance(0.2, "")
+            scene.frames(scene.usable), lambda: advance(0.1, "")
         )
-        advance(0.5, "")
+        advance(0.3, "")
         usable = np.zeros(self.clip.count, bool)
         usable[[n for n, clear in zip(scene.usable, free, strict=True) if clear]] = True
         splits = divide(usable)
@@ -193,6 +194,7 @@ class ImagingStages:
                 f"Only {usable.sum()} of {self.clip.count} frames show the body alone, in pieces "
                 "too short to learn from; film again without hands in front of it."
             )
+        scene.steady(np.nonzero(usable)[0].tolist(), lambda share: advance(0.3 + 0.2 * share, ""))
         self._write_dataset(scene, HeadRegions(head, arrays), splits, advance)
         write_start(self.prior, scene.unwrapped(np.nonzero(usable)[0].tolist()), self.out / "init")
         hidden = len(scene.usable) - int(usable.sum())
@@ -214,8 +216,9 @@ class ImagingStages:
             states = [[scene.state(n) for n in sequence] for sequence in sequences]
             create_split(part / split, states, self.size, weighted=True)
             for index, n in enumerate(n for sequence in sequences for n in sequence):
-                state, rgb, coverage = scene.frame(n)
-                weight = pixel_weights(regions, state, coverage)
+                state = scene.state(n)
+                rgb, coverage, known = scene.steadied(n)
+                weight = pixel_weights(regions, state, coverage) * known
                 write_frame(part / split, index, rgb, coverage, weight)
                 done += 1
                 advance(0.5 + 0.45 * done / total, "")
@@ -260,11 +263,21 @@ class _Scene:
         with np.load(folder / "light.npz", allow_pickle=False) as file:
             self.plate, self._gains = file["rgb"], file["gains"]
         self._poses = load_poses(folder / "poses.npz")
+        self._motion = TorsoMotion.none(len(self._frames))
         self.usable: list[int] = np.nonzero(self._poses.usable)[0].tolist()
 
     def state(self, n: int) -> FrameState:
         """Return the state of a frame."""
         return self._world.state(self._poses.pose(n))
+
+    def steady(self, numbers: list[int], advance: Callable[[float], None]) -> None:
+        """Track the torso in some of the frames, for `steadied`."""
+        self._motion = track_torso(self.head, self.frame, numbers, len(self._frames), advance)
+
+    def steadied(self, n: int) -> Steadied:
+        """Return a frame with its torso where the mesh carries it."""
+        state, rgb, coverage = self.frame(n)
+        return self._motion.steadied(self.head, state, n, (rgb, coverage), self.plate)
 
     def frame(self, n: int) -> tuple[FrameState, Bytes, Bytes]:
         """Return state, image and coverage of a frame."""
@@ -280,5 +293,5 @@ class _Scene:
         """Return the mean colour of some of the frames, in the texture."""
         unwrapped = Unwrapped(self.head)
         for n in numbers[:: max(1, len(numbers) // _UNWRAPPED_FRAMES)]:
-            unwrapped.add(*self.frame(n))
+            unwrapped.add(self.state(n), *self.steadied(n)[:2])
         return unwrapped

@@ -13,6 +13,8 @@ from safetensors.torch import load_file, save_file
 from models.capture.texture import TEXTURE_SIZE, Unwrapped
 from models.heads.assembly import BOXES
 
+SEEN = "seen.npy"
+"""Which texels the video shows well, (512, 512) bool: a file of the folder, for `completion.py`."""
 _PAINT = "paint.levels.0"
 """Key of the texture whose first three channels are colours."""
 _INNER = ("mouth", "tongue", "upperTeeth", "lowerTeeth", "eyeLeft", "eyeRight")
@@ -36,6 +38,7 @@ def write_start(prior: Path, unwrapped: Unwrapped, out: Path) -> None:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     save_file(weights, out / "weights.safetensors")
+    np.save(out / SEEN, unwrapped.well_seen())
 
 
 def _inner_colours(given: NDArray[np.float32], unwrapped: Unwrapped) -> NDArray[np.float32]:

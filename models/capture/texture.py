@@ -18,6 +18,8 @@ _LEAST_FACING = 0.25
 """Cosine to the view direction below which a pixel is too slanted to take its colour."""
 _COVERED = 250
 """Coverage (u8) from which on a pixel shows the person alone."""
+_WELL = 0.2
+"""Of the median weight of a texel, from which on it is seen well."""
 _SPLATS = (-0.3, 0.3)
 """Offsets in texels at which a pixel is written, so that few texels are missed."""
 
@@ -49,6 +51,15 @@ class Unwrapped:
     def seen(self) -> NDArray[np.bool_]:
         """Return (512, 512) which texels any frame showed."""
         return self._sum[..., 3] > 1e-6
+
+    def well_seen(self) -> NDArray[np.bool_]:
+        """Return (512, 512) which texels frames showed often and from the front.
+
+        Others are seen at a slant alone, at the outline, where pixels hold some background too.
+        """
+        weight = self._sum[..., 3]
+        usual = float(np.median(weight[self.seen()])) if self.seen().any() else 0.0
+        return np.asarray(self.seen() & (weight >= _WELL * usual))
 
     def colours(self, otherwise: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Return (512, 512, 3) colours in 0..1; unseen texels take those of their surroundings.

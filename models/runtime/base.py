@@ -94,6 +94,7 @@ class Stage:
     def _resized(self, size: int) -> Stage:
         assert size % STRIDE == 0, f"expected a multiple of {STRIDE}, got {size}"
         other = copy.copy(self)
+        # Without the other size of this one: a stage would hold a chain of all sizes before.
         other.size, other._other_size = size, None
         other.background = F.interpolate(
             self.background, (size, size), mode="bicubic", align_corners=False, antialias=True
@@ -135,9 +136,5 @@ def as_nv12(warped: WarpedImage) -> WarpedNv12:
     """Convert a frame of a runtime that composes RGB."""
     started = time.perf_counter()
     nv12 = convert_to_nv12(warped.rgb)
-    return WarpedNv12(nv12, warped.raster_ms, warped.network_ms + milliseconds_since(started))
-
-
-def milliseconds_since(started: float) -> float:
-    """Return the time since `time.perf_counter()` returned `started`, milliseconds."""
-    return (time.perf_counter() - started) * 1000
+    convert_ms = (time.perf_counter() - started) * 1e3
+    return WarpedNv12(nv12, warped.raster_ms, warped.network_ms + convert_ms)

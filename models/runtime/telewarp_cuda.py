@@ -30,7 +30,7 @@ from models.kernels.cuda.vertex_normals import adjacent_faces
 from models.networks.conditioning import compute_conditioning
 from models.networks.live_inputs import FOREGROUND_MARGIN
 from models.networks.telewarp import FULL_TRUST
-from models.runtime.base import Cache, as_nv12, milliseconds_since
+from models.runtime.base import Cache, as_nv12
 from models.runtime.deferred_crossfade import MixedCache
 from models.runtime.telewarp_torch import TelewarpTorchRuntime
 
@@ -100,11 +100,12 @@ class TelewarpCudaRuntime(TelewarpTorchRuntime):
         started = time.perf_counter()
         renderer = self.renderer(len(frames), output)
         renderer.prepare([frame_input(*frame) for frame in frames])
-        prepared_ms = milliseconds_since(started)
+        prepared = time.perf_counter()
         images = renderer.render()
         # Copies, because the caller keeps the image and the next frame overwrites it.
         made = [images[index].numpy().copy() for index in range(len(frames))]
-        return made, prepared_ms, milliseconds_since(started) - prepared_ms
+        render_ms = (time.perf_counter() - prepared) * 1e3
+        return made, (prepared - started) * 1e3, render_ms
 
     def check(self, cached: FrameState, now: FrameState) -> None:
         """Warp the cache of one state to another, to NV12, by the kernels and by plain torch.

@@ -134,7 +134,7 @@ async def _refresh(slots: CacheSlots, state: FrameState) -> None:
 
 async def _warp(pool: RenderPool, slots: CacheSlots, state: FrameState) -> Nv12Image:
     inputs = FrameInputs(revision=1, view=None, mesh=None, state=state)
-    frame = await pool.submit_warp(slots, slots.sequence, lambda: inputs)
+    frame = await slots.warp(slots.sequence, lambda: inputs)
     assert frame is not None
     return frame.nv12
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -33,3 +35,21 @@ def test_parts_that_were_never_seen_take_no_colour_of_their_neighbours(
     part = np.s_[v : v + height, u : u + width]
     assert not unwrapped.seen()[part].all()
     assert np.abs(unwrapped.colours()[part] - COLOURS[region] / 255).max() < 0.01
+
+
+def test_texels_seen_at_a_slant_alone_are_not_seen_well() -> None:
+    head = load_head(HEAD)
+    unwrapped = Unwrapped(head)
+    assert not unwrapped.well_seen().any()
+    size = 96
+    for yaw_rad in (0.0, 0.0, 0.0, 0.5):
+        state = neutral_state(len(head.expression_names), (0, -0.05, 0.9), 0.5)
+        turn = np.array([0, np.sin(yaw_rad / 2), 0, np.cos(yaw_rad / 2)], np.float32)
+        state = replace(state, head_rotation=turn)
+        full = np.full((size, size), 255, np.uint8)
+        unwrapped.add(state, np.zeros((size, size, 3), np.uint8), full)
+    seen, well = unwrapped.seen(), unwrapped.well_seen()
+    u, v, width, height = (round(value * TEXTURE_SIZE) for value in BOXES["hair"])
+    hair = np.s_[v : v + height, u : u + width]
+    assert seen[well].all()
+    assert 0.2 < well[hair].sum() / seen[hair].sum() < 0.9

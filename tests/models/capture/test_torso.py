@@ -1,0 +1,116 @@
+"""Steadying a torso that moves against the head, on the shipped avatar."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.avatar.folder import SHIPPED, load_avatar
+from models.capture.torso import Steadied, TorsoMotion, TorsoTracker, similarity, track_torso
+from models.contract.frame_state import FrameState, neutral_state
+from models.geometry.head import Head
+from models.heads.regions import HeadRegions, Region, load_regions
+from models.runtime.renderer import CachedRenderer
+
+Bytes = NDArray[np.uint8]
+SHIFT_PX = np.array([6, 4])
+
+
+class Filmed(NamedTuple):
+    """A person who moves the torso by `SHIFT_PX` in the second of two frames."""
+
+    head: Head
+    regions: HeadRegions
+    state: FrameState
+    frames: list[tuple[Bytes, Bytes]]
+    plate: Bytes
+
+    @property
+    def clothes(self) -> NDArray[np.bool_]:
+        """(H, W) inside of the clothes of both frames."""
+        inside: NDArray[np.bool_] = (
+            self.regions.shown(self.state, len(self.plate)) == Region.CLOTHES
+        )
+        return inside & np.roll(inside, SHIFT_PX, (1, 0))
+
+    def steadied(self, motion: TorsoMotion) -> list[Steadied]:
+        """Return both frames steadied."""
+        return [
+            motion.steadied(self.head, self.state, n, frame, self.plate)
+            for n, frame in enumerate(self.frames)
+        ]
+
+
+@pytest.fixture(scope="module")
+def filmed() -> Filmed:
+    avatar = load_avatar(SHIPPED / "default")
+    manifest, head = avatar.manifest, avatar.head
+    regions = load_regions(head, SHIPPED / "default" / "head.npz")
+    assert regions is not None
+    state = neutral_state(len(manifest.expression_names), manifest.eye_position, manifest.fov_y_rad)
+    image = CachedRenderer(avatar).full(state)
+    shown = regions.shown(state, len(image))
+    coverage = np.where(shown != Region.BACKGROUND, 255, 0).astype(np.uint8)
+    plate = np.full_like(image, 90)
+    image = np.where(coverage[..., None] > 0, image, plate)
+    away = np.tile(np.eye(3), (1, 1, 1))
+    away[0, :2, 2] = -SHIFT_PX / len(image)
+    moved = TorsoMotion(away).steadied(head, state, 0, (image, coverage), plate)
+    frames = [(image, coverage), (moved.rgb, moved.coverage)]
+    return Filmed(head, regions, state, frames, plate)
+
+
+def test_the_shift_of_the_torso_is_found(filmed: Filmed) -> None:
+    tracker = TorsoTracker(filmed.head, filmed.state, *filmed.frames[0])
+    found = tracker.apart(filmed.state, *filmed.frames[1])
+    assert found is not None
+    middle = np.array([0.5, 0.9, 1])
+    shift = (similarity(found) @ middle - middle)[:2] * len(filmed.plate)
+    # The neck between head and torso, which is compared too, moves less.
+    assert np.abs(shift - SHIFT_PX).max() < 2.5
+
+
+def test_a_torso_in_motion_shows_the_same_in_all_steadied_frames(filmed: Filmed) -> None:
+    motion = track_torso(
+        filmed.head, lambda n: (filmed.state, *filmed.frames[n]), [0, 1], 2, lambda _: None
+    )
+    steadied = filmed.steadied(motion)
+    inside = filmed.clothes & steadied[0].known & steadied[1].known
+    before = _apart(filmed.frames[0][0], filmed.frames[1][0])[inside].mean()
+    after = _apart(steadied[0].rgb, steadied[1].rgb)[inside].mean()
+    assert after < 0.6 * before
+
+
+def test_the_head_stays_as_it_is(filmed: Filmed) -> None:
+    maps = np.tile(np.eye(3), (2, 1, 1))
+    maps[1, 0, 2] = 0.03
+    moved = filmed.steadied(TorsoMotion(maps))[1]
+    face = filmed.regions.shown(filmed.state, len(filmed.plate)) == Region.EYES
+    assert face.any()
+    assert np.array_equal(moved.rgb[face], filmed.frames[1][0][face])
+    assert not np.array_equal(moved.rgb[filmed.clothes], filmed.frames[1][0][filmed.clothes])
+
+
+def test_what_lay_outside_of_the_image_is_not_known(filmed: Filmed) -> None:
+    maps = np.tile(np.eye(3), (2, 1, 1))
+    maps[0, 1, 2] = 0.05
+    known = filmed.steadied(TorsoMotion(maps))[0].known
+    rows = int(0.05 * len(known))
+    torso = filmed.clothes[-1]
+    assert torso.any()
+    assert not known[-rows + 1 :, torso].any()
+    assert known[-2 * rows, torso].all()
+
+
+def test_a_frame_without_a_torso_is_not_moved(filmed: Filmed) -> None:
+    empty = (np.zeros_like(filmed.plate), np.zeros(filmed.plate.shape[:2], np.uint8))
+    tracker = TorsoTracker(filmed.head, filmed.state, *filmed.frames[0])
+    assert tracker.apart(filmed.state, *empty) is None
+
+
+def _apart(one: Bytes, other: Bytes) -> NDArray[np.float64]:
+    apart: NDArray[np.float64] = np.abs(one.astype(np.float64) - other).mean(axis=2)
+    return apart

@@ -1,0 +1,74 @@
+"""Serving an avatar while it trains, with a program in place of the server that tells its start."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from scripts.preview import Command, Preview, serve_at
+
+STARTED = "print('started with', sys.argv[1], flush=True)"
+
+
+def program(code: str) -> Command:
+    return lambda folder: [sys.executable, "-c", f"import sys, time\n{code}", str(folder)]
+
+
+def save(avatar: Path, weights: bytes) -> None:
+    avatar.mkdir(exist_ok=True)
+    (avatar / "weights.safetensors").write_bytes(weights)
+
+
+def wait_for(log: Path, starts: int) -> None:
+    deadline = time.monotonic() + 60
+    while not log.exists() or log.read_text().count("started with") < starts:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def avatar(tmp_path: Path) -> Path:
+    return tmp_path / "avatar"
+
+
+def test_each_better_avatar_is_served_from_a_copy_and_the_last_server_ends(
+    tmp_path: Path, avatar: Path
+) -> None:
+    folder, log = tmp_path / "preview", tmp_path / "log"
+    command = program(f"{STARTED}\ntime.sleep(600)")
+    with Preview(avatar, folder, log, command) as preview:
+        assert preview.update() == ""
+        save(avatar, b"first")
+        assert preview.update() == "the preview shows the best avatar so far"
+        wait_for(log, 1)
+        save(avatar, b"second")
+        assert (folder / "avatar" / "weights.safetensors").read_bytes() == b"first"
+        assert preview.update() != ""
+        assert preview.update() == ""
+        assert (folder / "avatar" / "weights.safetensors").read_bytes() == b"second"
+        wait_for(log, 2)
+        server = preview.server
+        assert server is not None
+    assert server.returncode is not None
+    assert not folder.exists()
+
+
+def test_a_server_that_cannot_start_is_reported_once(tmp_path: Path, avatar: Path) -> None:
+    save(avatar, b"first")
+    with Preview(avatar, tmp_path / "preview", tmp_path / "log", program("sys.exit(3)")) as preview:
+        preview.update()
+        assert preview.server is not None
+        preview.server.wait()
+        assert preview.update() == (
+            f"the server of the preview ended with code 3; {tmp_path / 'log'} says why"
+        )
+        assert preview.update() == ""
+
+
+def test_the_server_serves_the_folder_at_the_port() -> None:
+    command = serve_at(8690)(Path("somewhere"))
+    assert command[command.index("--avatars") + 1] == "somewhere"
+    assert command[command.index("--port") + 1] == "8690"
