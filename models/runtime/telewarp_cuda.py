@@ -30,7 +30,7 @@ from models.kernels.cuda.vertex_normals import adjacent_faces
 from models.networks.conditioning import compute_conditioning
 from models.networks.live_inputs import FOREGROUND_MARGIN
 from models.networks.telewarp import FULL_TRUST
-from models.runtime.base import Cache
+from models.runtime.base import Cache, as_nv12
 from models.runtime.deferred_crossfade import MixedCache
 from models.runtime.telewarp_torch import TelewarpTorchRuntime
 
@@ -108,7 +108,7 @@ class TelewarpCudaRuntime(TelewarpTorchRuntime):
         return made, (prepared - started) * 1e3, render_ms
 
     def check(self, cached: FrameState, now: FrameState) -> None:
-        """Warp the cache of one state to another by the kernels and by plain torch.
+        """Warp the cache of one state to another, to NV12, by the kernels and by plain torch.
 
         Raises:
             KernelError: If the images differ by more than rounding.
@@ -118,7 +118,7 @@ class TelewarpCudaRuntime(TelewarpTorchRuntime):
             for name, shape, dtype, _ in self.layout
         }
         self.refresh(cached, cache)
-        got, expected = self.warp(now, cache).rgb, super().warp(now, cache).rgb
+        got, expected = self.warp_nv12(now, cache).nv12, as_nv12(super().warp(now, cache)).nv12
         apart = float(np.abs(got.astype(np.int16) - expected).mean())
         if apart > LARGEST_DIFFERENCE:
             raise KernelError(

@@ -28,7 +28,7 @@ from models.kernels.nv12_numba import convert_to_nv12
 from models.networks.avatar_networks import NetworkConfig, build_networks
 from models.runtime.crossfade import FADE_S
 from server.errors import RenderError
-from server.pool.engine import ModelEngine, find_gpus
+from server.pool.engine import ModelEngine, find_gpus, sleep_until_done
 from server.pool.engine_factory import ModelEngineFactory, choose_devices, find_gpus_elsewhere
 from server.pool.fake import always
 from server.pool.pool import RenderPool
@@ -359,3 +359,24 @@ async def test_a_new_cache_comes_in_by_and_by(
         assert last is not None
         assert not last.fading
         assert np.array_equal(last.nv12, after)
+
+
+def test_a_refresh_on_a_gpu_is_waited_for_asleep_and_before_it_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+
+    class Event:
+        def __init__(self, *, blocking: bool) -> None:
+            said.append("blocking" if blocking else "spinning")
+
+        def record(self, stream: str) -> None:
+            said.append(f"recorded in {stream}")
+
+        def synchronize(self) -> None:
+            said.append("done")
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"the stream of {device}")
+    sleep_until_done(torch.device("cuda:1"))
+    assert said == ["blocking", "recorded in the stream of cuda:1", "done"]
