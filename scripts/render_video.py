@@ -89,12 +89,21 @@ class Arguments:
 def main(arguments: Arguments) -> int:
     """Render. Returns the exit code."""
     try:
+        _require(arguments.recording)
         asyncio.run(_render(arguments))
     except (RecordingError, TelewarpError, ValueError, OSError) as error:
         print(f"render_video: {error}", file=sys.stderr)
         return 1
     print(f"wrote {arguments.out}")
     return 0
+
+
+def _require(recording: Path) -> None:
+    """Raise `RecordingError` if a recording cannot be opened: before a pool starts for it."""
+    try:
+        recording.open("rb").close()
+    except OSError as error:
+        raise RecordingError(f"{recording} is not a readable recording: {error.strerror}") from None
 
 
 async def _render(arguments: Arguments) -> None:

@@ -189,56 +189,76 @@ async def _run_parts(
         pool = await _start_pool(settings, pool_factory, clock)
         stack.push_async_callback(pool.close)
         all_streams = Streams(pool.avatars, settings.max_streams, clock.now)
-        background = BackgroundTasks()
+        background = app.state.background = BackgroundTasks()
         stack.push_async_callback(background.close)
         background.start("run the clock", clock.run)
         background.start(
             "expire streams", partial(expire_streams, all_streams, settings.idle_stream_s)
         )
-        store = app.state.avatar_store = _open_avatar_store(settings, pool, all_streams)
-        jobs = app.state.avatar_jobs = _open_avatar_jobs(settings, store)
-        if store is not None and jobs is not None:
-            await store.restore()  # before whatever names an avatar
-            background.start("make avatars", jobs.run)
-        admission = Admission(
-            settings.max_sessions, settings.max_waiting, clock.now, shares_of(settings)
-        )
-        if settings.max_sessions is None:
-            background.start(
-                "measure the capacity",
-                partial(find_capacity, pool, admission, settings.fps, executor, settings.cores),
-            )
+        app.state.pool, app.state.streams = pool, all_streams
+        await _start_avatar_store(settings, app)
+        admission = app.state.admission = _open_admission(settings, app, clock, executor)
         largest = settings.max_still_size
         all_stills = Stills(pool, largest, executor) if largest else None
         sessions = Sessions(all_streams, pool, settings.fps, admission, all_stills)
         stack.push_async_callback(sessions.close_all)
+        app.state.sessions = sessions
         background.start("end expired sessions", partial(end_expired_sessions, sessions))
         if settings.demo:
             demo = _make_demo(all_streams, pool.avatars)
             background.start("animate the demo", partial(run_idle_animation, demo, settings.fps))
-        app.state.calls = Calls(all_streams, settings.max_calls, settings.call_grace_s, clock.now)
-        background.start("end abandoned seats", app.state.calls.end_lost)
-        app.state.background = background
-        app.state.recordings = _open_recordings(settings)
-        app.state.replays = Replays()
-        stack.push_async_callback(app.state.replays.close)
-        if app.state.recordings is not None:
-            stack.push_async_callback(app.state.recordings.close)
-        drivers = Drivers(settings, all_streams)
-        stack.callback(drivers.close)
-        app.state.drivers = drivers
-        app.state.publications = Publications()
-        stack.push_async_callback(app.state.publications.close_all)
-        app.state.connect_publisher = _publisher_connector(settings, clock)
-        app.state.pool = pool
-        app.state.streams = all_streams
-        app.state.admission = admission
-        app.state.sessions = sessions
+        _open_publishing(settings, app, clock, stack)
         app.state.connect = _webrtc_connector(settings, executor, clock, pool.devices)
         app.state.connect_jpeg = partial(
             JpegPeer, executor=executor, silence_s=settings.idle_session_s, clock=clock.now
         )
         yield
+
+
+async def _start_avatar_store(settings: Settings, app: FastAPI) -> None:
+    """Load the avatars of the store, and go on with the jobs that make some."""
+    store = _open_avatar_store(settings, app.state.pool, app.state.streams)
+    jobs = _open_avatar_jobs(settings, store)
+    app.state.avatar_store, app.state.avatar_jobs = store, jobs
+    if store is not None and jobs is not None:
+        await store.restore()  # before whatever names an avatar
+        app.state.background.start("make avatars", jobs.run)
+
+
+def _open_admission(
+    settings: Settings, app: FastAPI, clock: AwakeClock, executor: Executor
+) -> Admission:
+    """Return the admission, whose limit is measured unless it is set."""
+    admission = Admission(
+        settings.max_sessions, settings.max_waiting, clock.now, shares_of(settings)
+    )
+    if settings.max_sessions is None:
+        app.state.background.start(
+            "measure the capacity",
+            partial(
+                find_capacity, app.state.pool, admission, settings.fps, executor, settings.cores
+            ),
+        )
+    return admission
+
+
+def _open_publishing(
+    settings: Settings, app: FastAPI, clock: AwakeClock, stack: AsyncExitStack
+) -> None:
+    """Open what drives streams: calls, recordings, drivers and publications."""
+    all_streams: Streams = app.state.streams
+    app.state.calls = Calls(all_streams, settings.max_calls, settings.call_grace_s, clock.now)
+    app.state.background.start("end abandoned seats", app.state.calls.end_lost)
+    app.state.recordings = _open_recordings(settings)
+    app.state.replays = Replays()
+    stack.push_async_callback(app.state.replays.close)
+    if app.state.recordings is not None:
+        stack.push_async_callback(app.state.recordings.close)
+    app.state.drivers = Drivers(settings, all_streams)
+    stack.callback(app.state.drivers.close)
+    app.state.publications = Publications()
+    stack.push_async_callback(app.state.publications.close_all)
+    app.state.connect_publisher = _publisher_connector(settings, clock)
 
 
 async def _start_pool(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
+
+from tests.warm_python import WarmPython
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -74,3 +77,11 @@ def _rank(item: pytest.Item) -> int:
 
 def _path(item: pytest.Item) -> str:
     return item.path.relative_to(ROOT).as_posix()
+
+
+@pytest.fixture(scope="session")
+def warm_python() -> Iterator[WarmPython]:
+    """Starts programs without importing their libraries anew."""
+    warm = WarmPython()
+    yield warm
+    warm.close()

@@ -91,6 +91,7 @@ def pose_geometry(head: Head, state: FrameState, size: int) -> Geometry:
     """
     verts = head.pose(state)
     xy, inverse_depth = rasterizer_numba.project(verts, state, size, size)
+    # Of the posed mesh: jaw, eyes and neck turn with their own joints.
     normals = vertex_normals(verts, head.faces)
     return Geometry(xy, inverse_depth, normals, view_direction_matrix(state, size))
 

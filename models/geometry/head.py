@@ -193,6 +193,7 @@ class Head:
         vectors = [jaw]
         for side, outwards in (("Left", 1.0), ("Right", -1.0)):  # the person's left is +X
             out = value(f"eyeLookOut{side}") - value(f"eyeLookIn{side}")
+            # About +Y: a positive yaw turns an eye towards +X, outwards for the left one alone.
             yaw = outwards * out * self.eye_yaw_rad
             pitch = (value(f"eyeLookDown{side}") - value(f"eyeLookUp{side}")) * self.eye_pitch_rad
             vectors.append(np.array([pitch, yaw, 0], np.float32))

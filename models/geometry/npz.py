@@ -16,6 +16,7 @@ from models.contract.shown_text import reason, shown
 MAX_BYTES = 192 << 20
 """Of a file, and of all arrays that are read together. Head files have 10 to 50 MB, FLAME's 60."""
 _MODERATE = np.float64(1e6)
+# Readers of the format's versions; the third is for names of fields, which no array here has.
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,

@@ -16,7 +16,7 @@ from torch import Tensor
 from models.contract.frame_state import FloatArray, FrameState
 from models.geometry.camera import to_screen
 
-SUBPIXEL_BITS = 8
+SUBPIXEL_BITS = 8  # as GPUs snap positions too
 SUBPIXELS = 1 << SUBPIXEL_BITS
 """Screen positions are integers in units of 1/256 pixel."""
 CENTRE = SUBPIXELS // 2

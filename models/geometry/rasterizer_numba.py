@@ -89,6 +89,7 @@ def _project(
         inverse[v] = -1.0 / z
         sx = width / 2 + focal * x * inverse[v]
         sy = height / 2 - focal * y * inverse[v]
+        # Clamped, so that products of two differences fit 64 bits.
         xy[v, 0] = floor(min(max(sx, -LIMIT_PX), LIMIT_PX) * SUBPIXELS + 0.5)
         xy[v, 1] = floor(min(max(sy, -LIMIT_PX), LIMIT_PX) * SUBPIXELS + 0.5)
     return xy, inverse
@@ -156,6 +157,7 @@ def rasterize_rows(
             ea, eb, ec = ea_row, eb_row, ec_row
             for x in range(x0, x1 + 1):
                 if ((ea - ta) | (eb - tb) | (ec - tc)) >= 0:  # one branch: all three signs at once
+                    # 1/depth, unlike depth, is linear on the screen: the areas weigh it.
                     w = np.float32((ea * wa + eb * wb + ec * wc) / area)
                     # Strictly nearer: of equals the lower index, which came first, stays.
                     if w > inverse[y, x]:

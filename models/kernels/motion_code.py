@@ -76,6 +76,7 @@ def motion_share(
         _harmonics(now[:3]), now[:pose], change[:pose], change[pose:rest], now[pose:rest],
         now[rest:], change[rest:],
     )  # fmt: skip
+    # float32 zero: with a Python 0 numba would compute in float64 from here on.
     code = np.maximum(_linear(np.concatenate(parts), code_weight, code_bias), np.float32(0))
     return _linear(code, share_weight, share_bias)
 

@@ -16,7 +16,7 @@ from models.contract.frame_state import FloatArray
 from models.kernels.texture_lookup import bilinear_corners
 from models.kernels.vectors import TEXELS, mix_texels
 
-_INT16_MAX = 32767
+_INT16_MAX = 32767  # -32768 is not used: one step serves both signs
 _TINY = 1e-12
 """Least step: channels that are 0 everywhere must not divide by 0."""
 

@@ -1,7 +1,7 @@
 """Vector instructions for numba kernels, where its compiler does not generate them by itself.
 
-Numba has no vector types, so each of these functions emits a loop body as LLVM instructions. None
-checks bounds. They are called from compiled code with all arguments but `context`.
+Each of these functions emits a loop body. They are called from compiled code with all arguments but
+`context`. Those of the convolutions take bfloat16; `float_vectors.py` has them for float32.
 """
 
 from __future__ import annotations
@@ -11,26 +11,32 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+
+from models.kernels.llvm_vectors import (
+    FLOAT,
+    INDEX,
+    INT,
+    OUTPUTS,
+    broadcast,
+    data_of,
+    for_compiled_code,
+    load,
+    store,
+)
 
 PIXELS = 8
 """Pixels per call of `add_products`. Times `OUTPUTS` that is 256 sums, which stay in 16 vector
 registers."""
-OUTPUTS = 32
-"""Outputs per pixel of `add_products`: two vectors of float32."""
 TEXELS = 8
 """Channels per call of `mix_texels`: one vector of float32 in AVX2."""
 
 _LANES = 16
 """float32 values in a 512-bit vector."""
-_INT = ir.IntType(32)
-_INDEX = ir.IntType(64)
-_FLOAT = ir.FloatType()
-_FLOATS = ir.VectorType(_FLOAT, _LANES)
-_INTS = ir.VectorType(_INT, _LANES)
+_FLOATS = ir.VectorType(FLOAT, _LANES)
+_INTS = ir.VectorType(INT, _LANES)
 _SHORTS = ir.VectorType(ir.IntType(16), OUTPUTS)
-_WIDE_INTS = ir.VectorType(_INT, OUTPUTS)
-_WIDE_FLOATS = ir.VectorType(_FLOAT, OUTPUTS)
+_WIDE_INTS = ir.VectorType(INT, OUTPUTS)
+_WIDE_FLOATS = ir.VectorType(FLOAT, OUTPUTS)
 
 
 class _BFloat(ir.types._BaseFloatType):  # type: ignore[misc]  # llvmlite has no types
@@ -43,17 +49,12 @@ class _BFloat(ir.types._BaseFloatType):  # type: ignore[misc]  # llvmlite has no
         return "bfloat"
 
 
-def _for_compiled_code(generate: Any) -> Any:
-    """Decorate as `intrinsic`, whose own type annotations do not fit the callers' arguments."""
-    return intrinsic(generate)
-
-
 # Its types are singletons; llvmlite does the same for its own floating-point types.
 _BFloat._create_instance()
 _PAIRS = ir.VectorType(_BFloat(), 2 * _LANES)
 
 
-@_for_compiled_code
+@for_compiled_code
 def add_products(
     context: Any,
     inputs: types.Array,
@@ -86,38 +87,38 @@ def add_products(
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         _, start, stride, _, weight_start, pairs, _, sums_start = arguments
-        data = [_data(context, builder, signature, arguments, n) for n in (0, 3, 6)]
+        data = [data_of(context, builder, signature, arguments, n) for n in (0, 3, 6)]
         # As int32, because a pair of bfloat16 is loaded and broadcast as one value.
-        values, matrix = (builder.bitcast(part, _INT.as_pointer()) for part in data[:2])
+        values, matrix = (builder.bitcast(part, INT.as_pointer()) for part in data[:2])
         positions = [
-            builder.add(sums_start, _INDEX(_LANES * n)) for n in range(PIXELS * OUTPUTS // _LANES)
+            builder.add(sums_start, INDEX(_LANES * n)) for n in range(PIXELS * OUTPUTS // _LANES)
         ]
         # LLVM keeps these in registers for the whole loop.
         totals = [cgutils.alloca_once(builder, _FLOATS) for _ in positions]
         for position, total in zip(positions, totals, strict=True):
-            builder.store(_load(builder, data[2], position, _FLOATS, 4), total)
-        pixels = [builder.add(start, builder.mul(stride, _INDEX(p))) for p in range(PIXELS)]
-        with cgutils.for_range(builder, pairs, intp=_INDEX) as loop:
-            row = builder.mul(builder.add(weight_start, loop.index), _INDEX(OUTPUTS))
+            builder.store(load(builder, data[2], position, _FLOATS, 4), total)
+        pixels = [builder.add(start, builder.mul(stride, INDEX(p))) for p in range(PIXELS)]
+        with cgutils.for_range(builder, pairs, intp=INDEX) as loop:
+            row = builder.mul(builder.add(weight_start, loop.index), INDEX(OUTPUTS))
             halves = [
-                _load(builder, matrix, builder.add(row, _INDEX(offset)), _INTS, 4)
+                load(builder, matrix, builder.add(row, INDEX(offset)), _INTS, 4)
                 for offset in range(0, OUTPUTS, _LANES)
             ]
             for p, pixel in enumerate(pixels):
                 # align=2: channels are 2 bytes, so a pair may start at any even address.
                 pair = builder.load(builder.gep(values, [builder.add(pixel, loop.index)]), align=2)
-                broadcast = _broadcast(builder, pair)
+                lanes = broadcast(builder, pair, _LANES)
                 for h, half in enumerate(halves):
                     total = totals[p * len(halves) + h]
-                    _add_product(builder, total, half, broadcast)
+                    _add_product(builder, total, half, lanes)
         for position, total in zip(positions, totals, strict=True):
-            _store(builder, builder.load(total), data[2], position, 4)
+            store(builder, builder.load(total), data[2], position, 4)
         return context.get_dummy_value()
 
     return signature, generate
 
 
-@_for_compiled_code
+@for_compiled_code
 def widen_and_add(
     context: Any,
     bits: types.Array,
@@ -142,20 +143,20 @@ def widen_and_add(
     signature = types.void(bits, index, added, index, sums, index)
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        data, terms, out = (_data(context, builder, signature, arguments, n) for n in (0, 2, 4))
-        narrow = _load(builder, data, arguments[1], _SHORTS, 2)
+        data, terms, out = (data_of(context, builder, signature, arguments, n) for n in (0, 2, 4))
+        narrow = load(builder, data, arguments[1], _SHORTS, 2)
         # bfloat16 is the upper half of a float32.
         sixteen = ir.Constant(_WIDE_INTS, [16] * OUTPUTS)
         high = builder.shl(builder.zext(narrow, _WIDE_INTS), sixteen)
         value = builder.bitcast(high, _WIDE_FLOATS)
-        value = builder.fadd(value, _load(builder, terms, arguments[3], _WIDE_FLOATS, 4))
-        _store(builder, value, out, arguments[5], 4)
+        value = builder.fadd(value, load(builder, terms, arguments[3], _WIDE_FLOATS, 4))
+        store(builder, value, out, arguments[5], 4)
         return context.get_dummy_value()
 
     return signature, generate
 
 
-@_for_compiled_code
+@for_compiled_code
 def rectify_and_narrow(
     context: Any,
     sums: types.Array,
@@ -175,8 +176,8 @@ def rectify_and_narrow(
     signature = types.void(sums, types.intp, bits, types.intp)
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        data, out = (_data(context, builder, signature, arguments, n) for n in (0, 2))
-        value = _load(builder, data, arguments[1], _WIDE_FLOATS, 4)
+        data, out = (data_of(context, builder, signature, arguments, n) for n in (0, 2))
+        value = load(builder, data, arguments[1], _WIDE_FLOATS, 4)
         zeros = ir.Constant(_WIDE_FLOATS, None)
         # Ordered comparison: NaN becomes 0 instead of spreading over the image.
         value = builder.select(builder.fcmp_ordered(">", value, zeros), value, zeros)
@@ -185,13 +186,13 @@ def rectify_and_narrow(
             builder.bitcast(value, _WIDE_INTS), ir.Constant(_WIDE_INTS, [0x8000] * OUTPUTS)
         )
         high = builder.lshr(rounded, ir.Constant(_WIDE_INTS, [16] * OUTPUTS))
-        _store(builder, builder.trunc(high, _SHORTS), out, arguments[3], 2)
+        store(builder, builder.trunc(high, _SHORTS), out, arguments[3], 2)
         return context.get_dummy_value()
 
     return signature, generate
 
 
-@_for_compiled_code
+@for_compiled_code
 def mix_texels(
     context: Any,
     texels: types.Array,
@@ -222,44 +223,20 @@ def mix_texels(
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         _, corners, weights, _, scale_start, _, mixed_start = arguments
-        data, factors, out = (_data(context, builder, signature, arguments, n) for n in (0, 3, 5))
-        shorts, floats = ir.VectorType(ir.IntType(16), TEXELS), ir.VectorType(_FLOAT, TEXELS)
+        data, factors, out = (data_of(context, builder, signature, arguments, n) for n in (0, 3, 5))
+        shorts, floats = ir.VectorType(ir.IntType(16), TEXELS), ir.VectorType(FLOAT, TEXELS)
         total = ir.Constant(floats, None)
         for n in range(4):
-            texel = _load(builder, data, builder.extract_value(corners, n), shorts, 2)
-            weight = _broadcast(builder, builder.extract_value(weights, n), TEXELS)
+            texel = load(builder, data, builder.extract_value(corners, n), shorts, 2)
+            weight = broadcast(builder, builder.extract_value(weights, n), TEXELS)
             # "fast" lets LLVM fuse the multiplication with the addition.
             share = builder.fmul(builder.sitofp(texel, floats), weight, flags=("fast",))
             total = builder.fadd(total, share, flags=("fast",))
-        total = builder.fmul(total, _load(builder, factors, scale_start, floats, 4))
-        _store(builder, total, out, mixed_start, 4)
+        total = builder.fmul(total, load(builder, factors, scale_start, floats, 4))
+        store(builder, total, out, mixed_start, 4)
         return context.get_dummy_value()
 
     return signature, generate
-
-
-def _data(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any, n: int) -> Any:
-    """Return a pointer to the data of argument `n`, an array."""
-    return context.make_array(signature.args[n])(context, builder, arguments[n]).data
-
-
-def _load(builder: ir.IRBuilder, data: Any, position: Any, kind: ir.VectorType, align: int) -> Any:
-    """Load a vector; `align` is that of one element in bytes, the only one arrays guarantee."""
-    pointer = builder.bitcast(builder.gep(data, [position]), kind.as_pointer())
-    return builder.load(pointer, align=align)
-
-
-def _store(builder: ir.IRBuilder, value: Any, data: Any, position: Any, align: int) -> None:
-    """Store a vector; `align` as for `_load`."""
-    pointer = builder.bitcast(builder.gep(data, [position]), value.type.as_pointer())
-    builder.store(value, pointer, align=align)
-
-
-def _broadcast(builder: ir.IRBuilder, value: Any, lanes: int = _LANES) -> Any:
-    """Return a vector with the same value in all lanes."""
-    undefined = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
-    first = builder.insert_element(undefined, value, _INT(0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_INT, lanes), None))
 
 
 def _add_product(builder: ir.IRBuilder, total: Any, left: Any, right: Any) -> None:

@@ -1,43 +1,49 @@
-"""The warp's two convolutions on a CPU with AVX512-BF16, fused into one kernel.
+"""The warp's two convolutions on a CPU, fused into one kernel.
 
 The same in plain torch: `TelewarpTorchRuntime.convolve`. oneDNN computes the products as fast, but
 needs copied inputs, more passes over memory to add to its outputs, and rectangles. Here each row is
 only as wide as its active columns, and pixels without coverage around them skip the products.
 Releases the interpreter lock, uses one core.
+
+Compiled per element type: bfloat16 for CPUs with AVX512-BF16, which multiplies pairs, or float32.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numba import njit
+from numba import njit, types
+from numba.extending import overload
 from numpy.typing import NDArray
 from torch import Tensor
 
 from models.contract.channels import OUTPUT_CHANNELS
 from models.contract.frame_state import FloatArray
-from models.kernels.bfloat16 import Bits, NetworkArray, bits_of
-from models.kernels.vectors import OUTPUTS, PIXELS, add_products, rectify_and_narrow, widen_and_add
+from models.kernels import float_vectors, vectors
+from models.kernels.bfloat16 import NetworkArray, network_array
+from models.kernels.llvm_vectors import OUTPUTS
 
 
 class Kernels(NamedTuple):
-    """The warp's weights in the layout of `add_products`."""
+    """The warp's weights in the layout of `add_products` or `add_floats`."""
 
-    live: Bits
+    live: NetworkArray
     """(hidden / 32, 3, 3 P, 32): per 32 outputs and kernel row, weights of the P channels of three
-    pixels, as pairs."""
-    hidden: Bits
-    """(hidden, 32) weights of the second convolution, as pairs."""
+    pixels; bfloat16 as pairs."""
+    hidden: NetworkArray
+    """(hidden, 32) weights of the second convolution; bfloat16 as pairs."""
 
 
-def pack_kernels(live: Tensor, hidden: Tensor) -> Kernels:
+def pack_kernels(live: Tensor, hidden: Tensor, dtype: torch.dtype) -> Kernels:
     """Arrange the weights of both convolutions for `convolve`.
 
     Args:
         live: (hidden, P, 3, 3), P even and hidden a multiple of 32.
         hidden: (32, hidden, 1, 1).
+        dtype: bfloat16 or float32.
     """
     outputs, channels = live.shape[:2]
     assert outputs % OUTPUTS == 0
@@ -45,30 +51,105 @@ def pack_kernels(live: Tensor, hidden: Tensor) -> Kernels:
     assert len(hidden) == OUTPUTS == 4 * OUTPUT_CHANNELS
     # The channels of three neighbouring pixels are adjacent in memory, so a kernel row is one sum.
     rows = live.permute(2, 3, 1, 0).reshape(3, 3 * channels, outputs // OUTPUTS, OUTPUTS)
-    return Kernels(_as_pairs(rows.permute(2, 0, 1, 3)), _as_pairs(hidden[:, :, 0, 0].T))
+    both = rows.permute(2, 0, 1, 3), hidden[:, :, 0, 0].T
+    arrange = _as_pairs if dtype == torch.bfloat16 else torch.Tensor.contiguous
+    return Kernels(*(network_array(arrange(weights.to(dtype))) for weights in both))
 
 
-def _as_pairs(weights: Tensor) -> Bits:
+def _as_pairs(weights: Tensor) -> Tensor:
     """Rearrange (..., K, 32) so that weights 2k and 2k + 1 of an output are adjacent."""
     *many, inputs, outputs = weights.shape
     pairs = weights.reshape(*many, inputs // 2, 2, outputs).transpose(-1, -2)
-    return bits_of(pairs.reshape(weights.shape).to(torch.bfloat16).contiguous())
+    return pairs.reshape(weights.shape).contiguous()
 
 
-def can_convolve(hidden: int, dtype: torch.dtype) -> bool:
-    """Return whether `convolve` supports networks of this width and precision."""
-    return dtype == torch.bfloat16 and hidden % OUTPUTS == 0
+def can_convolve(hidden: int) -> bool:
+    """Return whether `convolve` supports networks of this width."""
+    return hidden % OUTPUTS == 0
+
+
+def _in_compiled_code(name: str) -> Any:
+    raise TypeError(f"expected a call in compiled code, got one in Python: {name}")
+
+
+def _pixels_at_once(inputs: Any) -> Any:
+    """Return the pixels per call of `_add_products`."""
+    return _in_compiled_code("_pixels_at_once")
+
+
+def _values_at_once(inputs: Any) -> Any:
+    """Return the channels in a unit of `_add_products`: a pair of bfloat16, or one float32."""
+    return _in_compiled_code("_values_at_once")
+
+
+def _add_products(*arguments: Any) -> Any:
+    """See `vectors.add_products` and `float_vectors.add_floats`."""
+    return _in_compiled_code("_add_products")
+
+
+def _add_cached(*arguments: Any) -> Any:
+    """See `vectors.widen_and_add` and `float_vectors.add_terms`."""
+    return _in_compiled_code("_add_cached")
+
+
+def _rectify(*arguments: Any) -> Any:
+    """See `vectors.rectify_and_narrow` and `float_vectors.rectify`."""
+    return _in_compiled_code("_rectify")
+
+
+# `strict=False`: the stubs above have other arguments than the implementations.
+@overload(_pixels_at_once, inline="always", strict=False)
+def _pixels_at_once_of(inputs: types.Array) -> Callable[[Any], int]:
+    pixels = vectors.PIXELS if inputs.dtype == types.uint16 else float_vectors.PIXELS
+    return lambda inputs: pixels
+
+
+@overload(_values_at_once, inline="always", strict=False)
+def _values_at_once_of(inputs: types.Array) -> Callable[[Any], int]:
+    values = 2 if inputs.dtype == types.uint16 else 1
+    return lambda inputs: values
+
+
+@overload(_add_products, inline="always", strict=False)
+def _add_products_of(
+    inputs: types.Array, start: Any, stride: Any, weights: Any, row: Any, count: Any, sums: Any,
+    sums_start: Any,
+) -> Callable[..., None]:  # fmt: skip
+    add = vectors.add_products if inputs.dtype == types.uint16 else float_vectors.add_floats
+    return lambda inputs, start, stride, weights, row, count, sums, sums_start: add(
+        inputs, start, stride, weights, row, count, sums, sums_start
+    )
+
+
+@overload(_add_cached, inline="always", strict=False)
+def _add_cached_of(
+    cached: types.Array, start: Any, added: Any, added_start: Any, sums: Any, sums_start: Any
+) -> Callable[..., None]:
+    add = vectors.widen_and_add if cached.dtype == types.uint16 else float_vectors.add_terms
+    return lambda cached, start, added, added_start, sums, sums_start: add(
+        cached, start, added, added_start, sums, sums_start
+    )
+
+
+@overload(_rectify, inline="always", strict=False)
+def _rectify_of(
+    sums: Any, sums_start: Any, values: types.Array, values_start: Any
+) -> Callable[..., None]:
+    rectify = vectors.rectify_and_narrow if values.dtype == types.uint16 else float_vectors.rectify
+    return lambda sums, sums_start, values, values_start: rectify(
+        sums, sums_start, values, values_start
+    )
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def convolve(
-    inputs: Bits,
+    inputs: NetworkArray,
     coverage: int,
-    first: Bits,
-    second: Bits,
+    first: NetworkArray,
+    second: NetworkArray,
     code: FloatArray,
-    live_kernel: Bits,
-    hidden_kernel: Bits,
+    live_kernel: NetworkArray,
+    hidden_kernel: NetworkArray,
     active_left: NDArray[np.int32],
     active_right: NDArray[np.int32],
     top: int,
@@ -77,7 +158,7 @@ def convolve(
 ) -> None:
     """Convolve the active region of some rows.
 
-    One loop for both convolutions on purpose: the hidden channels of eight pixels stay in the
+    One loop for both convolutions on purpose: the hidden channels of a few pixels stay in the
     first-level cache between them, and never go to memory.
 
     Args:
@@ -96,47 +177,49 @@ def convolve(
     """
     columns, channels = inputs.shape[1], inputs.shape[2]
     hidden, width = first.shape[2], first.shape[1]
-    # In pairs of channels, as `add_products` counts them.
-    taps = 3 * channels // 2
+    pixels, unit = _pixels_at_once(inputs), _values_at_once(inputs)
+    # In units of channels, as `_add_products` counts them.
+    taps = 3 * channels // unit
     flat, out = inputs.reshape(-1), smooth.reshape(-1)
     first_cached, second_cached = first.reshape(-1), second.reshape(-1)
     live_weights, hidden_weights = live_kernel.reshape(-1), hidden_kernel.reshape(-1)
-    sums = np.empty(PIXELS * OUTPUTS, np.float32)
+    sums = np.empty(pixels * OUTPUTS, np.float32)
     zeros = np.zeros(OUTPUTS, np.float32)
-    inner = np.empty(PIXELS * hidden, np.uint16)
+    inner = np.empty(pixels * hidden, inputs.dtype)
     for y in range(top, bottom):
-        for start in range(active_left[y], active_right[y], PIXELS):
+        for start in range(active_left[y], active_right[y], pixels):
             # The last block is moved to the left to end at the image's edge; computing pixels twice
             # gives the same values.
-            x = min(start, width - PIXELS)
+            x = min(start, width - pixels)
             pixel = y * width + x
-            live = _any_covered(inputs, coverage, y, x)
+            live = _any_covered(inputs, coverage, y, x, pixels)
             for block in range(hidden // OUTPUTS):
                 outputs = block * OUTPUTS
-                for p in range(PIXELS):
+                for p in range(pixels):
                     begin = (pixel + p) * hidden + outputs
-                    widen_and_add(first_cached, begin, code, outputs, sums, p * OUTPUTS)
+                    _add_cached(first_cached, begin, code, outputs, sums, p * OUTPUTS)
                 # Elsewhere only cache and motion code contribute, and all live channels are 0.
                 if live:
                     for row in range(3):
-                        left = ((y + row) * columns + x) * channels // 2
-                        add_products(
-                            flat, left, channels // 2, live_weights, (3 * block + row) * taps,
+                        left = ((y + row) * columns + x) * channels // unit
+                        _add_products(
+                            flat, left, channels // unit, live_weights, (3 * block + row) * taps,
                             taps, sums, 0,
                         )  # fmt: skip
-                for p in range(PIXELS):
-                    rectify_and_narrow(sums, p * OUTPUTS, inner, p * hidden + outputs)
+                for p in range(pixels):
+                    _rectify(sums, p * OUTPUTS, inner, p * hidden + outputs)
             to = ((y - top) * smooth.shape[1] + x) * OUTPUTS
-            for p in range(PIXELS):
-                widen_and_add(second_cached, (pixel + p) * OUTPUTS, zeros, 0, out, to + p * OUTPUTS)
-            add_products(inner, 0, hidden // 2, hidden_weights, 0, hidden // 2, out, to)
+            for p in range(pixels):
+                _add_cached(second_cached, (pixel + p) * OUTPUTS, zeros, 0, out, to + p * OUTPUTS)
+            count = hidden // unit
+            _add_products(inner, 0, count, hidden_weights, 0, count, out, to)
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _any_covered(inputs: NetworkArray, coverage: int, y: int, x: int) -> bool:
-    """Return whether the 3x3 neighbourhood of any of `PIXELS` pixels from (y, x) is covered."""
-    any_bits = 0  # zero in bfloat16 has no bits set
+def _any_covered(inputs: NetworkArray, coverage: int, y: int, x: int, pixels: int) -> bool:
+    """Return whether the 3x3 neighbourhood of any of some pixels from (y, x) is covered."""
     for row in range(y, y + 3):  # inputs begin at the second row and column
-        for column in range(x, x + PIXELS + 2):
-            any_bits |= inputs[row, column, coverage]
-    return any_bits != 0
+        for column in range(x, x + pixels + 2):
+            if inputs[row, column, coverage] != 0:  # zero in bfloat16 has no bits set
+                return True
+    return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -90,6 +89,7 @@ class Stage:
     def _resized(self, size: int) -> Stage:
         assert size % STRIDE == 0, f"expected a multiple of {STRIDE}, got {size}"
         other = copy.copy(self)
+        # Without the other size of this one: a stage would hold a chain of all sizes before.
         other.size, other._other_size = size, None
         other.background = F.interpolate(
             self.background, (size, size), mode="bicubic", align_corners=False, antialias=True
@@ -125,8 +125,3 @@ def network_dtype(device: torch.device) -> torch.dtype:
         ampere = torch.cuda.get_device_capability(device) >= (8, 0)
         return torch.bfloat16 if ampere else torch.float16
     return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
-
-
-def milliseconds_since(started: float) -> float:
-    """Return the time since `time.perf_counter()` returned `started`, milliseconds."""
-    return (time.perf_counter() - started) * 1000

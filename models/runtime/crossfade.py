@@ -109,6 +109,7 @@ class Crossfade:
         else:
             # Also sets the tensors that cannot be interpolated to the newest cache's.
             self._align(self._blended, newest)
+            # The first step counts from the last frame, so that it shows the new cache already.
             self._last_s = max(self._last_s, now_s - _LONGEST_STEP_S)
             self._ends_s = self._last_s + duration_s
 

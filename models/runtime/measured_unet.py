@@ -69,6 +69,8 @@ class GraphedUnet:
         self._features = features.clone(memory_format=torch.preserve_format)
         stream = torch.cuda.Stream(features.device)
         stream.wait_stream(torch.cuda.current_stream(features.device))
+        # On a side stream and before the capture, as torch's notes on CUDA graphs ask for: set-up
+        # and the choice of algorithms must not be captured.
         with torch.cuda.stream(stream):
             for _ in range(_WARM_UPS):
                 unet(self._features)

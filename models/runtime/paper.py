@@ -13,7 +13,7 @@ from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage, WarpedImage
 from models.networks.avatar_networks import PaperNetworks
 from models.networks.paper import SKIP, PreparedPaperCache
-from models.runtime.base import Cache, Stage, TensorSpec, milliseconds_since
+from models.runtime.base import Cache, Stage, TensorSpec
 
 
 class PaperRuntime:
@@ -66,7 +66,7 @@ class PaperRuntime:
         """Warp an older state's cache to `state`."""
         started = time.perf_counter()
         frame = self.stage.frame(state)
-        raster_ms = milliseconds_since(started)
+        rasterized = time.perf_counter()
         prepared = PreparedPaperCache(cache["first"], cache["skip_4"], cache["skip_5"])
         change = (frame.uv - cache["uv"]).permute(0, 3, 1, 2)
         now, cached = (
@@ -75,7 +75,8 @@ class PaperRuntime:
         )
         made = self._networks.warper.warp(prepared, change, now, cached)
         rgb = self.stage.compose(self._networks.denormalize(*made))
-        return WarpedImage(rgb, raster_ms, milliseconds_since(started) - raster_ms)
+        network_ms = (time.perf_counter() - rasterized) * 1e3
+        return WarpedImage(rgb, (rasterized - started) * 1e3, network_ms)
 
     def align(self, cache: Cache, newer: Cache) -> None:
         """Do nothing: the paper's features are not reprojected."""

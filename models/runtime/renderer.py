@@ -126,6 +126,7 @@ class CachedRenderer:
     def warm_up(self) -> None:
         """Run each operation once, so that no later frame waits for compilation or set-up."""
         state, cache = self._neutral, self.allocate_cache()
+        # In this order: the warp reads what the refresh has stored.
         self.refresh(state, cache)
         self.warp(state, cache)
         self.full(state)

@@ -1,7 +1,7 @@
 """Our networks on a CPU: warps through fused kernels (`kernels/`), full renders through torch.
 
-Where the CPU multiplies bfloat16, the convolutions of a warp run in a kernel too
-(`kernels/warp_convolution.py`), else in oneDNN.
+The convolutions of a warp run in a kernel too (`kernels/warp_convolution.py`), unless a network's
+width is none that the kernel supports; then in oneDNN.
 
 A warp is rendered in bands of rows, by as many threads as the renderer may use, because the latency
 of a frame matters. All kernels release the interpreter lock.
@@ -28,7 +28,7 @@ from models.contract.images import RgbImage, WarpedImage
 from models.geometry.gbuffer import RasterizedHead, pose_geometry, soften_rows
 from models.geometry.rasterizer_numba import rasterize_rows
 from models.geometry.silhouettes_numba import allocate_edges, blend_edges
-from models.kernels.bfloat16 import NetworkArray, bits_of, network_array
+from models.kernels.bfloat16 import NetworkArray, network_array
 from models.kernels.compose import ActiveRegion, compose, find_active_region
 from models.kernels.fill_inputs import INPUT_PADDING, allocate_inputs, fill_inputs
 from models.kernels.motion_code import channel_scale, motion_share
@@ -39,7 +39,7 @@ from models.networks.conditioning import compute_conditioning
 from models.networks.live_inputs import FOREGROUND_MARGIN, live_channels
 from models.networks.motion import gather_weights
 from models.networks.telewarp import FULL_TRUST
-from models.runtime.base import Cache, milliseconds_since
+from models.runtime.base import Cache
 from models.runtime.telewarp_torch import (
     MESH_TENSORS,
     Box,
@@ -99,7 +99,7 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         paint_over, self._half_trust = self.generator.paint_over, warper.half_trust.item()
         self._outline = np.array([paint_over.slope, paint_over.offset], np.float32)
         self._channels = self.features.shape[1]
-        self._multiplies = can_convolve(warper.hidden, self.dtype)
+        self._multiplies = can_convolve(warper.hidden)
         # Our own kernel needs pairs of channels, oneDNN whole blocks.
         multiple = 2 if self._multiplies else INPUT_PADDING
         live = live_channels(self._channels)
@@ -107,7 +107,9 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         padding = self._live.shape[2] - warper.live_weight.shape[1]
         padded = F.pad(warper.live_weight, (0, 0, 0, 0, 0, padding))
         self.live_weight = self._channels_last(padded)
-        self._kernels = pack_kernels(padded, warper.second.weight) if self._multiplies else None
+        self._kernels = (
+            pack_kernels(padded, warper.second.weight, self.dtype) if self._multiplies else None
+        )
         self._allocate_buffers(self.stage.size, warper.hidden)
         count = threads * _BANDS_PER_THREAD if threads > 1 else 1
         self._bands = _split(self.stage.size // 2, count)
@@ -148,9 +150,10 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         self._blend_edges(inputs.raster)
         self._for_all_bands(self._fill, inputs)
         active = ActiveRegion(*find_active_region(self._soft, FOREGROUND_MARGIN))
-        raster_ms = milliseconds_since(started)
+        rasterized = time.perf_counter()
         self._for_all_bands(partial(self._render, active), inputs)
-        return WarpedImage(inputs.rgb, raster_ms, milliseconds_since(started) - raster_ms)
+        network_ms = (time.perf_counter() - rasterized) * 1e3
+        return WarpedImage(inputs.rgb, (rasterized - started) * 1e3, network_ms)
 
     @torch.inference_mode()
     def align(self, cache: Cache, newer: Cache) -> None:
@@ -236,8 +239,9 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         rows = self._smooth[band.top : band.bottom]
         assert self._kernels is not None
         convolve(
-            bits_of(self._live), self._channels, bits_of(self._reprojected.first),
-            bits_of(self._reprojected.second), inputs.code, *self._kernels, *active, *band, rows,
+            network_array(self._live), self._channels, network_array(self._reprojected.first),
+            network_array(self._reprojected.second), inputs.code, *self._kernels, *active, *band,
+            rows,
         )  # fmt: skip
         return _Smooth(rows, 0)
 

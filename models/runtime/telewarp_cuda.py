@@ -30,7 +30,7 @@ from models.kernels.cuda.vertex_normals import adjacent_faces
 from models.networks.conditioning import compute_conditioning
 from models.networks.live_inputs import FOREGROUND_MARGIN
 from models.networks.telewarp import FULL_TRUST
-from models.runtime.base import Cache, milliseconds_since
+from models.runtime.base import Cache
 from models.runtime.deferred_crossfade import MixedCache
 from models.runtime.telewarp_torch import TelewarpTorchRuntime
 
@@ -85,12 +85,12 @@ class TelewarpCudaRuntime(TelewarpTorchRuntime):
         started = time.perf_counter()
         renderer = self.renderer(len(frames), Output.RGB)
         renderer.prepare([frame_input(*frame) for frame in frames])
-        prepared_ms = milliseconds_since(started)
+        prepared = time.perf_counter()
         images = renderer.render()
         # Copies, because the caller keeps the image and the next frame overwrites it.
         rgb = [images[index].numpy().copy() for index in range(len(frames))]
-        render_ms = milliseconds_since(started) - prepared_ms
-        return [WarpedImage(image, prepared_ms, render_ms) for image in rgb]
+        render_ms = (time.perf_counter() - prepared) * 1e3
+        return [WarpedImage(image, (prepared - started) * 1e3, render_ms) for image in rgb]
 
     def check(self, cached: FrameState, now: FrameState) -> None:
         """Warp the cache of one state to another by the kernels and by plain torch.

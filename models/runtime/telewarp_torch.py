@@ -27,7 +27,7 @@ from models.networks.reproject import (
     reproject_nearest,
 )
 from models.networks.telewarp import Foreground, cache_features
-from models.runtime.base import Cache, Stage, TensorSpec, milliseconds_since, network_dtype
+from models.runtime.base import Cache, Stage, TensorSpec, network_dtype
 from models.runtime.measured_unet import MeasuredUnet
 
 MESH_TENSORS = ("corners", "weights", "points")
@@ -87,6 +87,7 @@ class TelewarpTorchRuntime:
         self.hidden_weight = self._channels_last(self.warper.second.weight)
         half, hidden = self.stage.size // 2, self.warper.hidden
         conditioning = POSE_SIZE + CAMERA_SIZE + avatar.networks.config.expressions
+        # Channels last: a warp reads whole pixels at positions that the flow scatters.
         self.layout: tuple[TensorSpec, ...] = (
             TensorSpec("first", (half, half, hidden), self.dtype),
             TensorSpec("second", (half, half, 4 * OUTPUT_CHANNELS), self.dtype),
@@ -119,6 +120,7 @@ class TelewarpTorchRuntime:
 
     def _warp_of_same_frame(self, inputs: LiveInputs, cached: Conditioning, cache: Cache) -> Tensor:
         """Return (H/2, W/2, 32): a warp of the cached frame to itself, without residual."""
+        # Cache and frame are the same, so the UV map does not change between them.
         live = torch.cat([inputs.half_res, torch.zeros_like(inputs.uv)], dim=1)
         padding = self.live_weight.shape[1] - live.shape[1]
         live = self._channels_last(F.pad(live, (0, 0, 0, 0, 0, padding)))
@@ -143,10 +145,11 @@ class TelewarpTorchRuntime:
         """Warp an older state's cache to `state`."""
         started = time.perf_counter()
         frame = self.stage.frame(state)
-        raster_ms = milliseconds_since(started)
+        rasterized = time.perf_counter()
         foreground = self._warp(frame, cache)
         rgb = self.stage.compose(foreground)
-        return WarpedImage(rgb, raster_ms, milliseconds_since(started) - raster_ms)
+        network_ms = (time.perf_counter() - rasterized) * 1e3
+        return WarpedImage(rgb, (rasterized - started) * 1e3, network_ms)
 
     @torch.inference_mode()
     def align(self, cache: Cache, newer: Cache) -> None:
@@ -156,7 +159,7 @@ class TelewarpTorchRuntime:
         positions = _source_positions(Mesh(corners, weights, points, origin), cache)
         for name in ("first", "second", "uv"):
             cache[name].copy_(_reprojected(reproject_nearest, cache[name], positions))
-        residual = cache["residual"].float()
+        residual = cache["residual"].float()  # interpolated below, in float32 as by the kernels
         cache["residual"].copy_(_reprojected(reproject_bilinear, residual, positions))
         for name in MESH_TENSORS:
             cache[name].copy_(newer[name])

@@ -34,12 +34,12 @@ _SINE_OF_IRIS = 0.354
 """Sine of `IRIS_RAD`."""
 _BOWL = 0.9
 """Slope of the iris at its rim, as a tangent: steeper than a real one, chosen by eye."""
-_USUAL_RADIUS_M = 0.012
+_USUAL_RADIUS_M = 0.012  # an adult's eyeball has a diameter of 24 mm
 _CORNEA_M = 0.0081
 """Radius of the cornea's curve."""
 _REFRACTION = 1.0 / 1.336
 """Ratio of refractive indices, of air to aqueous humour."""
-_CORNEA_END = 0.46
+_CORNEA_END = 0.46  # just beyond the end of `_LIMBUS`: nothing further out is computed
 _LIMBUS = (0.27, 0.45)
 """Sines of the angles at which the cornea's curve begins to blend into the eyeball's, and ends."""
 
@@ -132,6 +132,7 @@ def tilt_by_cornea(p0: float, p1: float, p2: float, ball: Doubles, n: Doubles) -
     # Smoothly from the cornea's curve to the eyeball's, around the limbus.
     t = min(max((away - _LIMBUS[0]) / (_LIMBUS[1] - _LIMBUS[0]), 0.0), 1.0)
     share = 1.0 - t * t * (3.0 - 2.0 * t)
+    # Below 1, beyond which the sphere of the cornea has no surface.
     sine = min(lateral / _CORNEA_M, 0.9)
     sine = share * sine + (1.0 - share) * away
     cosine = sqrt(1.0 - sine * sine)

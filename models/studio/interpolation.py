@@ -21,7 +21,7 @@ MIN_FOLD = 0.01
 """Wrinkles folded less are not visible and are skipped."""
 _SUBPIXELS = 256
 """Units of the rasterizer's screen positions per sample."""
-_MIN_SQUARED_LENGTH = 1e-12
+_MIN_SQUARED_LENGTH = 1e-12  # of vectors that are normalised: none must divide by 0
 
 
 @njit(cache=True, nogil=True, inline="always")

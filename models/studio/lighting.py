@@ -64,7 +64,7 @@ from models.studio.texture_channels import (
 
 _SHADOW_BIAS_M, _SHADOW_BIAS_EYE_M = 0.0025, 0.004
 """Larger for eyes: the lids' mesh must not shade them, `eyelid_shade` does. Chosen by eye."""
-_MIN_VIEW_COSINE = 0.02
+_MIN_VIEW_COSINE = 0.02  # surfaces seen edge-on must not divide by 0
 
 
 class Surface(NamedTuple):
@@ -165,13 +165,10 @@ def shade(surface: Surface, lights: Lights, pose: Pose, light: Light) -> None:
             open_sky = blend(occlusion, corners, weights)
             wet = 0.0
             if material == EYE:
-                p0, p1, p2 = point
                 ball = nearest_eyeball(point, eyeballs)
                 open_sky = eyelid_shade(point, ball, head_rotation)
                 cornea[0], cornea[1], cornea[2] = smooth
-                wet = tilt_by_cornea(p0, p1, p2, ball, cornea)
-                if wet > ON_IRIS:
-                    u, v = refract_into_iris(p0, p1, p2, ball, cornea, to_viewer, iris)
+                wet, u, v = _look_into_eye(point, ball, to_viewer, u, v, cornea, iris)
             # Only skin has the channels after the common ones.
             sample_texture(maps, u, v, CHANNELS if material == SKIN else COMMON_CHANNELS, texel)
             fold = blend(folded, corners, weights) if material == SKIN else 0.0
@@ -191,15 +188,44 @@ def shade(surface: Surface, lights: Lights, pose: Pose, light: Light) -> None:
                 open_sky,
                 crevice,
                 expose_sample(material, open_sky, crevice, lit, forward),
-                Paint(
-                    (texel[0], texel[1], texel[2]),
-                    texel[ROUGHNESS],
-                    texel[SPECULAR],
-                    texel[THINNESS],
-                    fold * texel[FOLD_DEPTH] if fold > MIN_FOLD else 0.0,
-                ),
+                _paint_of(texel, fold),
             )
             _light_sample(local, lamps, y, x, albedo, irradiance, specular)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _look_into_eye(
+    point: Vector,
+    ball: Doubles,
+    to_viewer: Vector,
+    u: float,
+    v: float,
+    cornea: Doubles,
+    iris: Doubles,
+) -> tuple[float, float, float]:
+    """Tilt the normal `cornea` by the cornea, and follow the view through it to the iris.
+
+    Returns:
+        Share of the cornea's curve, as `tilt_by_cornea`, and the texture coordinates that are seen:
+        `u` and `v` beside the iris.
+    """
+    p0, p1, p2 = point
+    wet = tilt_by_cornea(p0, p1, p2, ball, cornea)
+    if wet > ON_IRIS:
+        u, v = refract_into_iris(p0, p1, p2, ball, cornea, to_viewer, iris)
+    return wet, u, v
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _paint_of(texel: Floats, fold: float) -> Paint:
+    """Return the paint of a texel; `fold` is how far its wrinkle is folded."""
+    return Paint(
+        (texel[0], texel[1], texel[2]),
+        texel[ROUGHNESS],
+        texel[SPECULAR],
+        texel[THINNESS],
+        fold * texel[FOLD_DEPTH] if fold > MIN_FOLD else 0.0,
+    )
 
 
 @njit(cache=True, nogil=True, inline="always")

@@ -72,38 +72,13 @@ def draw_strands(
         cover: (H, W) 0..1; drawn over in place.
     """
     height, width = cover.shape
-    rotation = quaternion_to_matrix(state.head_rotation)
-    translation = np.asarray(state.head_translation, np.float64)
-    frames = anchor_frames(verts, head.faces, strands.anchors)
-    points = pose_strands(
-        strands.points,
-        strands.starts,
-        strands.kinds,
-        strands.rest,
-        verts[head.faces[strands.anchors]].mean(1, dtype=np.float32),
-        frames,
-        rotation,
-        translation,
-    )
+    points = _posed_points(strands, head, state, verts)
     xy, inverse_depth = project(points, state, width, height)
-    skull = rotation @ _SKULL + translation
-    shaded = np.empty_like(points)
     visible = _find_visible(xy, inverse_depth, mesh_inverse_depth, strands.starts)
-    _light(
-        points,
-        visible,
-        strands.starts,
-        strands.kinds,
-        strands.colours,
-        strands.open_sky,
-        skull,
-        np.asarray(state.eye_position, np.float64),
-        lights.shadow,
-        lights.world_to_shadow,
-        lights.lamps,
-        shaded,
-    )
+    shaded = _lit_points(strands, state, points, visible, lights)
     segments, owners = _segments(strands.starts, visible)
+    # Farthest first, as each is blended over those before; stable, so that equal ones do not
+    # change places between two frames.
     order = np.argsort(inverse_depth[segments], kind="stable")
     focal = height / 2 / np.tan(state.fov_y_rad / 2)
     _draw(
@@ -120,6 +95,47 @@ def draw_strands(
         colour,
         cover,
     )
+
+
+def _posed_points(strands: Strands, head: Head, state: FrameState, verts: Floats) -> Floats:
+    """Return the points (M, 3) of all strands, world."""
+    return pose_strands(
+        strands.points,
+        strands.starts,
+        strands.kinds,
+        strands.rest,
+        verts[head.faces[strands.anchors]].mean(1, dtype=np.float32),
+        anchor_frames(verts, head.faces, strands.anchors),
+        quaternion_to_matrix(state.head_rotation),
+        np.asarray(state.head_translation, np.float64),
+    )
+
+
+def _lit_points(
+    strands: Strands,
+    state: FrameState,
+    points: Floats,
+    visible: NDArray[np.bool_],
+    lights: Lights,
+) -> Floats:
+    """Return the colours (M, 3) of visible points, sRGB 0..1; undefined elsewhere."""
+    rotation = quaternion_to_matrix(state.head_rotation)
+    shaded = np.empty_like(points)
+    _light(
+        points,
+        visible,
+        strands.starts,
+        strands.kinds,
+        strands.colours,
+        strands.open_sky,
+        rotation @ _SKULL + np.asarray(state.head_translation, np.float64),
+        np.asarray(state.eye_position, np.float64),
+        lights.shadow,
+        lights.world_to_shadow,
+        lights.lamps,
+        shaded,
+    )
+    return shaded
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -321,8 +337,24 @@ def _draw(
                     continue
                 alpha = min(high, row + 1.0) - max(low, np.float64(row))
                 alpha = _OPACITY * min(max(alpha, 0.0), 1.0)
-                keep = 1.0 - alpha
-                for k in range(3):
-                    hue = shaded[c0, k] + share * (shaded[c1, k] - shaded[c0, k])
-                    colour[y, x, k] = keep * colour[y, x, k] + alpha * hue
-                cover[y, x] = keep * cover[y, x] + alpha
+                _blend(y, x, alpha, shaded, c0, c1, share, colour, cover)
+
+
+@njit(cache=True, nogil=True, fastmath=True, inline="always")
+def _blend(
+    y: int,
+    x: int,
+    alpha: float,
+    shaded: Floats,
+    first: int,
+    second: int,
+    share: float,
+    colour: Floats,
+    cover: Floats,
+) -> None:
+    """Blend a sample with the colour at `share` of the way from the first point to the second."""
+    keep = 1.0 - alpha
+    for k in range(3):
+        hue = shaded[first, k] + share * (shaded[second, k] - shaded[first, k])
+        colour[y, x, k] = keep * colour[y, x, k] + alpha * hue
+    cover[y, x] = keep * cover[y, x] + alpha

@@ -133,7 +133,7 @@ async def _refresh(slots: CacheSlots, state: FrameState) -> None:
 
 async def _warp(pool: RenderPool, slots: CacheSlots, state: FrameState) -> RgbImage:
     inputs = FrameInputs(revision=1, view=None, mesh=None, state=state)
-    frame = await pool.submit_warp(slots, slots.sequence, lambda: inputs)
+    frame = await slots.warp(slots.sequence, lambda: inputs)
     assert frame is not None
     return frame.rgb
 

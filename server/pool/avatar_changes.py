@@ -85,6 +85,7 @@ class AvatarChanges:
         """Free an added avatar in all processes; see `RenderPool.remove_avatar`."""
         if avatar_id not in self._added or self._avatars.pop(avatar_id, None) is None:
             raise AvatarNotFoundError(f"no avatar {avatar_id!r} was added")
+        # Outside the lock: sessions end at once, also while another avatar is being loaded.
         end_use()
         async with self._changing:
             added = self._added.remove(avatar_id)

@@ -6,54 +6,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 
 from models.contract.frame_state import FrameState
+from server.pool.frame import CacheView, FrameSequence, Warping
 from server.pool.interface import ServerMemory
 from server.pool.slot_memory import SlotUsage
+from server.protocol.states import FrameInputs
 
 _RETRY_PAUSE_S = 1.0
 """Pause after two workers in a row died in refreshes of the same slots. Doubles with each further
 death, so that one viewer's state cannot take the workers away from all others."""
-_MAX_RETRY_PAUSE_S = 30.0
+_MAX_RETRY_PAUSE_S = 30.0  # as `Timeouts.max_backoff_s`
 
 Sample = Callable[[], FrameState]
 """Returns the newest state at the moment of the call."""
-
-
-@dataclass(frozen=True, eq=False)
-class CacheView:
-    """A finished cache."""
-
-    generation: int
-    """1 for the first cache of a viewer, increasing by 1."""
-    made_at: float
-    """When its state was sampled: `time.monotonic()`, seconds."""
-    state: FrameState
-    slot: int
-    """Which slot holds it; its arrays may be read only while it is pinned."""
-
-    @property
-    def age_ms(self) -> float:
-        """Time since its state was sampled."""
-        return (time.monotonic() - self.made_at) * 1e3
-
-
-_sequence_ids = count(1)
-
-
-class FrameSequence:
-    """Identifies a sequence of frames; the warp thread keeps the crossfade state of each.
-
-    Args:
-        previous: The sequence whose crossfade state this one continues, so that the viewer sees
-            no jump at its first frame.
-    """
-
-    def __init__(self, previous: FrameSequence | None = None) -> None:
-        self.id = next(_sequence_ids)
-        self.previous = previous
-        self.closed = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +44,7 @@ class CacheSlots:
         device: The device that holds the memory.
         memory: The memory of the slots, closed by this object.
         changed: Called when a refresh may have become possible, and by `close`.
+        submit: Queues a warp on that device, see `WarpDevice.submit`.
     """
 
     def __init__(
@@ -87,6 +54,7 @@ class CacheSlots:
         device: str,
         memory: ServerMemory,
         changed: Callable[[CacheSlots], None],
+        submit: Submit,
     ) -> None:
         self.id = slots_id
         self.avatar_id = avatar_id
@@ -106,7 +74,7 @@ class CacheSlots:
         """Number of handles that workers have yet to be sent; no refresh begins before."""
         self.lost_frames = 0
         """Number of device processes in a row that ended while they made a frame of these slots."""
-        self._changed = changed
+        self._changed, self._submit = changed, submit
         self._usage = SlotUsage()
         self._views: dict[int, CacheView] = {}
         self._pending: Sample | None = None
@@ -138,6 +106,25 @@ class CacheSlots:
         self._pending = sample
         if self.can_refresh:
             self._changed(self)
+
+    def warp(self, sequence: FrameSequence, sample: Callable[[], FrameInputs]) -> Warping:
+        """Warp the newest cache to the newest inputs.
+
+        Args:
+            sequence: The sequence that the frame belongs to, usually `self.sequence`.
+            sample: Returns the newest inputs; thread-safe. Those that are newest when the warp
+                begins are shown, if `Warping.inputs_changed` is called at each change.
+
+        Returns:
+            The frame, with the stages `queue`, `raster` and `warp`; None if there is no cache or
+            the device has failed. It raises RenderError if the renderer refuses the state.
+        """
+        return self._submit(self, sequence, sample)
+
+    def unique_generation(self, cache: CacheView) -> int:
+        """Return a number of a cache among all slots, because a sequence may move between them."""
+        # 32 bits for the caches of one viewer, of which there are at most some 30 a second.
+        return (self.id << 32) + cache.generation
 
     def pin(self) -> CacheView | None:
         """Protect the newest cache from being overwritten until `unpin`; None before the first.
@@ -217,6 +204,7 @@ class CacheSlots:
         assert refresh is not None
         self._in_progress = None
         self._worker_deaths = 0
+        # Before the slot becomes the newest: from then on the warp thread looks its view up.
         self._views[refresh.slot] = CacheView(
             self.generation + 1, refresh.made_at, refresh.state, refresh.slot
         )
@@ -259,3 +247,7 @@ class CacheSlots:
 
 def _pause_s(deaths: int) -> float:
     return 0.0 if deaths < 2 else min(_RETRY_PAUSE_S * 2.0 ** (deaths - 2), _MAX_RETRY_PAUSE_S)
+
+
+Submit = Callable[[CacheSlots, FrameSequence, Callable[[], FrameInputs]], Warping]
+"""Queues a warp of some slots."""

@@ -4,49 +4,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from models.contract.avatar_info import AvatarInfo
-from server.pool.cache_slots import CacheSlots, FrameSequence
-from server.pool.frame import Frame
+from server.pool.cache_slots import CacheSlots
+from server.pool.frame import FrameSequence, Warping
 from server.pool.interface import DeviceMemory, LoadedAvatar, ServerMemory
 from server.pool.jobs import SlotHandle
 from server.pool.warp_benchmark import WarpBenchmark
 from server.protocol.states import FrameInputs
-
-
-class Warping:
-    """A frame that was requested; await it for the result.
-
-    Args:
-        frame: The frame, see `Carrier.submit`.
-        inputs_changed: See the method.
-    """
-
-    def __init__(
-        self, frame: asyncio.Future[Frame | None], inputs_changed: Callable[[], None]
-    ) -> None:
-        self.frame = frame
-        self._inputs_changed = inputs_changed
-
-    @classmethod
-    def nothing(cls) -> Warping:
-        """Return a request that is answered already: there is no frame."""
-        frame: asyncio.Future[Frame | None] = asyncio.get_running_loop().create_future()
-        frame.set_result(None)
-        return cls(frame, lambda: None)
-
-    def __await__(self) -> Generator[object, None, Frame | None]:
-        """Wait for the frame."""
-        return self.frame.__await__()
-
-    def inputs_changed(self) -> None:
-        """Show the newest inputs if the warp has not begun; on the event loop."""
-        if not self.frame.done():
-            self._inputs_changed()
 
 
 class Carrier(Protocol):

@@ -38,6 +38,7 @@ class Decoder:
             if len(self._buffer) < end:
                 return
             payload = bytes(self._buffer[_HEADER.size : end])
+            # Before the message is yielded: its handler may raise, and must not get it again.
             del self._buffer[:end]
             yield pickle.loads(payload)
 
@@ -89,7 +90,7 @@ class WorkerChannel:
         try:
             data = self._sock.recv(_CHUNK, flags)
         except ConnectionResetError:
-            data = b""
+            data = b""  # ended with messages of ours unread: an end like any other
         if not data:
             raise EOFError("the other end of the channel is closed")
         self._received.extend(self._decoder.feed(data))
@@ -126,7 +127,7 @@ class PoolChannel(asyncio.Protocol):
     def close(self) -> None:
         """Close the channel at once; unsent messages are dropped."""
         if self._transport is not None:
-            self._transport.abort()
+            self._transport.abort()  # `close` would wait for a process that may not read any more
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Store the transport (called by asyncio)."""

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from models.contract.avatar_info import AvatarInfo
 from server.errors import NotReadyError, PoolBusyError
-from server.pool.cache_slots import FrameSequence
+from server.pool.frame import FrameSequence
 from server.pool.interface import DeviceMemory, ServerMemory
 from server.pool.placing import DeviceLoad, choose_device
 from server.pool.supervisor import Timeouts
@@ -22,15 +22,16 @@ class Devices:
     """The devices that warp, and those that have failed.
 
     Args:
-        events: Receives the callbacks of each.
         timeouts: See `WarpDevice`.
     """
 
-    def __init__(self, events: DeviceEvents, timeouts: Timeouts) -> None:
-        self._events, self._timeouts = events, timeouts
+    def __init__(self, timeouts: Timeouts) -> None:
+        self._timeouts = timeouts
         self._all: dict[str, WarpDevice] = {}
 
-    async def build(self, names: Sequence[str], make_carrier: MakeCarrier) -> None:
+    async def build(
+        self, names: Sequence[str], make_carrier: MakeCarrier, events: DeviceEvents
+    ) -> None:
         """Build the engines of some devices in place of those before.
 
         Those that cannot be built are logged and left out.
@@ -38,13 +39,12 @@ class Devices:
         Args:
             names: `cpu`, or `cuda:0`, `cuda:1`, ...
             make_carrier: See `WarpDevice`.
+            events: Receives the callbacks of each.
 
         Raises:
             Exception: Why the first device could not be built, if none could.
         """
-        self._all = {
-            name: WarpDevice(name, make_carrier, self._events, self._timeouts) for name in names
-        }
+        self._all = {name: WarpDevice(name, make_carrier, events, self._timeouts) for name in names}
         results = await asyncio.gather(
             *(device.build() for device in self.all), return_exceptions=True
         )
@@ -119,7 +119,7 @@ class Devices:
                 return device, device.allocate(avatar_id)
             except PoolBusyError as exc:
                 error = exc
-            except RuntimeError as exc:
+            except RuntimeError as exc:  # as CUDA raises for whatever is wrong with a GPU
                 device.suspect(exc)
                 error = NotReadyError(f"{device.name}: {exc}")
             loads = [load for load in loads if load.device != device.name]

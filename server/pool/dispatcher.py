@@ -169,6 +169,7 @@ class Dispatcher:
     def _finish_load(self, load: LoadJob, worker: Worker, reply: JobDone | JobFailed) -> bool:
         """Let a worker render an avatar that it has loaded; return whether it can and has to."""
         if isinstance(reply, JobDone):
+            # Only now: the worker has no job that could be writing to the smaller block.
             try:
                 if self._images.enlarge(worker.name):
                     worker.send(AttachImage(self._images.name(worker.name)))
@@ -186,7 +187,7 @@ class Dispatcher:
             render.fail(reply.detail)
             return
         self.renders += 1
-        if not render.done.done():
+        if not render.done.done():  # otherwise its caller has given up
             image = self._images.read(worker.name, reply.shape)
             avatar = self._find_avatar(render.job.avatar_id)
             if avatar is not None:  # deleted meanwhile: not shown

@@ -59,12 +59,12 @@ def build_engine(
         AvatarError: If no avatar can be loaded.
         RuntimeError: If the GPU cannot be used.
     """
-    torch.set_num_threads(threads)
+    torch.set_num_threads(threads)  # of this process; before the first operator starts the threads
     if device != CPU:
         torch.cuda.set_device(device)
         probe(torch.device(device))  # otherwise every avatar would be blamed for the GPU
     renderers = load_renderers(avatars, device, warp_threads, kernels)
-    if purpose == "warp":
+    if purpose == "warp":  # workers warp single images only, which need no batches
         for renderer in renderers.values():
             renderer.warm_up_batches()
     return ModelEngine(renderers, warp_threads, kernels)

@@ -1,12 +1,54 @@
-"""The record of one frame, which collects its stage times between the warp and the packet."""
+"""The records of a frame: what it is warped from, the request for it, and what it has become."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import asyncio
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
+from itertools import count
 
+from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage
-from server.pool.cache_slots import CacheView
 from server.protocol.states import FrameInputs
+
+_MEAN_WEIGHT = 0.05
+"""Weight of the newest value in the moving mean of warp times: about one second of one viewer."""
+
+
+@dataclass(frozen=True, eq=False)
+class CacheView:
+    """A finished cache."""
+
+    generation: int
+    """1 for the first cache of a viewer, increasing by 1."""
+    made_at: float
+    """When its state was sampled: `time.monotonic()`, seconds."""
+    state: FrameState
+    slot: int
+    """Which slot holds it; its arrays may be read only while it is pinned."""
+
+    @property
+    def age_ms(self) -> float:
+        """Time since its state was sampled."""
+        return (time.monotonic() - self.made_at) * 1e3
+
+
+_sequence_ids = count(1)
+
+
+class FrameSequence:
+    """Identifies a sequence of frames; the warp thread keeps the crossfade state of each.
+
+    Args:
+        previous: The sequence whose crossfade state this one continues, so that the viewer sees
+            no jump at its first frame.
+    """
+
+    def __init__(self, previous: FrameSequence | None = None) -> None:
+        self.id = next(_sequence_ids)
+        self.previous = previous
+        self.closed = False
 
 
 @dataclass(eq=False, slots=True)
@@ -57,3 +99,87 @@ class Frame:
     def view_sent_at_ms(self) -> float | None:
         """The viewer's own clock when it sent that view."""
         return self.inputs.view.sent_at_ms if self.inputs.view else None
+
+    @classmethod
+    def warped(
+        cls,
+        inputs: FrameInputs,
+        cache: CacheView,
+        rgb: RgbImage,
+        *,
+        fading: bool,
+        queue_ms: float,
+        raster_ms: float,
+        warp_ms: float,
+    ) -> Frame:
+        """Return the record of a frame that a device has made."""
+        stages_ms = {"queue": queue_ms, "raster": raster_ms, "warp": warp_ms}
+        return cls(inputs, cache, rgb, fading, stages_ms)
+
+    def reused(self, inputs: FrameInputs, queue_ms: float) -> Frame:
+        """Return the record of a frame that shows the image of this one, its sequence's newest."""
+        stages_ms = {"queue": queue_ms, "raster": 0.0, "warp": 0.0}
+        return Frame(inputs, self.cache, self.rgb, self.fading, stages_ms)
+
+    def complete(self, requested_at: float, changed_at: float) -> None:
+        """Add the stages `wait` and `hand_over` and the cache age, when the session receives it.
+
+        Args:
+            requested_at: When the session requested the warp.
+            changed_at: When the newest input before that changed.
+        """
+        self.rendered_at = time.monotonic()
+        elapsed_ms = (self.rendered_at - requested_at) * 1e3
+        # What the stages of the warp thread do not account for was spent between the threads.
+        in_warp_thread_ms = sum(self.stages_ms.values())
+        self.stages_ms = {
+            "wait": (requested_at - changed_at) * 1e3,
+            **self.stages_ms,
+            "hand_over": max(0.0, elapsed_ms - in_warp_thread_ms),
+        }
+        # An old cache of a state that has not changed since is as good as a new one.
+        current = self.cache.state.same_image(self.inputs.state)
+        self.cache_age_ms = 0.0 if current else self.cache.age_ms
+
+    def repeat(self) -> Frame:
+        """Return a copy to be sent again, as it still shows the newest state."""
+        age_ms = self.cache.age_ms if self.cache_age_ms else 0.0
+        # Without stages, so that a repeated frame does not count in the percentiles a second time.
+        return replace(self, cache_age_ms=age_ms, stages_ms={}, repeated=True)
+
+
+class Warping:
+    """A frame that was requested; await it for the result.
+
+    Args:
+        frame: The frame, see `CacheSlots.warp`.
+        inputs_changed: See the method.
+    """
+
+    def __init__(
+        self, frame: asyncio.Future[Frame | None], inputs_changed: Callable[[], None]
+    ) -> None:
+        self.frame = frame
+        self._inputs_changed = inputs_changed
+
+    @classmethod
+    def nothing(cls) -> Warping:
+        """Return a request that is answered already: there is no frame."""
+        frame: asyncio.Future[Frame | None] = asyncio.get_running_loop().create_future()
+        frame.set_result(None)
+        return cls(frame, lambda: None)
+
+    def __await__(self) -> Generator[object, None, Frame | None]:
+        """Wait for the frame."""
+        return self.frame.__await__()
+
+    def inputs_changed(self) -> None:
+        """Show the newest inputs if the warp has not begun; on the event loop."""
+        if not self.frame.done():
+            self._inputs_changed()
+
+
+def mean_warp_ms(mean: float | None, frame: Frame) -> float:
+    """Return the moving mean of a device's warp times after one more frame, `Frame.warped`."""
+    newest_ms = frame.stages_ms["raster"] + frame.stages_ms["warp"]
+    return newest_ms if mean is None else mean + _MEAN_WEIGHT * (newest_ms - mean)

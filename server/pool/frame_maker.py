@@ -74,6 +74,7 @@ class SequenceState:
         """Return the newest frame if warping again would give the same image."""
         if self.newest is None or self.state is None:
             return None
+        # Otherwise the next frame differs, however equal the states are.
         changing = self.newest.fading or self.generation != request.generation
         if changing and now - self.warped_at > _REUSE_WINDOW_S:
             return None
@@ -101,6 +102,7 @@ class FrameMaker(Generic[Key]):
             RenderError: If the state cannot be rendered.
         """
         state, now = self._open(request), time.monotonic()
+        # Before `source`, which advances the crossfade by a step that no frame would show.
         if same := _again(state.reusable(request, now)):
             return same
         image = self._engine.warp(request.avatar_id, request.state, state.source(request, now))
@@ -133,7 +135,7 @@ class FrameMaker(Generic[Key]):
         self._mark.draw(self._engine.avatars[request.avatar_id], image.rgb)
         made = MadeFrame(image.rgb, state.fade.fading, image.raster_ms, image.network_ms)
         state.newest, state.state, state.generation = made, request.state, request.generation
-        state.warped_at = time.monotonic()
+        state.warped_at = time.monotonic()  # after the warp: viewers who share it ask from now on
         return made
 
     def _open(self, request: FrameRequest[Key]) -> SequenceState:

@@ -13,12 +13,10 @@ from itertools import count
 from weakref import WeakKeyDictionary
 
 from server.errors import RenderError
-from server.pool.cache_slots import CacheSlots, CacheView, FrameSequence
-from server.pool.carrier import Warping
+from server.pool.cache_slots import CacheSlots
 from server.pool.device_memory import RemoteMemory, Send
 from server.pool.device_messages import AttachRing, FrameFailed, FrameMade, WarpFrame
-from server.pool.finished_frame import mean_ms, new_frame, same_frame, unique_generation
-from server.pool.frame import Frame
+from server.pool.frame import CacheView, Frame, FrameSequence, Warping, mean_warp_ms
 from server.pool.frame_ring import FrameRing, RingEntry, RingLayout
 from server.protocol.states import FrameInputs
 
@@ -125,11 +123,10 @@ class FramesInProgress:
         inputs = frame.versions[message.version - 1]
         queue_ms = (message.begun_at - frame.submitted_at) * 1e3
         if message.reused:
-            found = same_frame(self._newest[frame.sequence], inputs, queue_ms)
+            found = self._newest[frame.sequence].reused(inputs, queue_ms)
         else:
             assert frame.cache is not None
-            self.warp_ms = mean_ms(self.warp_ms, message.raster_ms + message.warp_ms)
-            found = self._newest[frame.sequence] = new_frame(
+            found = self._newest[frame.sequence] = Frame.warped(
                 inputs,
                 frame.cache,
                 self._entry(frame).read_image(message.shape),
@@ -138,6 +135,7 @@ class FramesInProgress:
                 raster_ms=message.raster_ms,
                 warp_ms=message.warp_ms,
             )
+            self.warp_ms = mean_warp_ms(self.warp_ms, found)
         self._end(frame)
         del self._in_ring[message.frame_id]
         frame.slots.lost_frames = 0
@@ -231,7 +229,7 @@ class FramesInProgress:
                 frame.entry,
                 slots.memory.id,
                 cache.slot,
-                unique_generation(slots, cache),
+                slots.unique_generation(cache),
                 sequence.id,
                 previous.id if previous is not None else None,
             )

@@ -53,6 +53,7 @@ class ImageBlocks:
         """
         if len(self._blocks[worker].buffer) >= self._needed:
             return False
+        # First, so that the worker keeps its block if there is no memory for a larger one.
         block = SharedBlock.create(self._needed)
         self._blocks[worker].close()
         self._blocks[worker] = block
@@ -62,7 +63,7 @@ class ImageBlocks:
         """Return a copy of the image (H, W, 3) that a worker has written."""
         count = int(np.prod(shape))
         rgb = np.frombuffer(self._blocks[worker].buffer, np.uint8, count)
-        return rgb.reshape(shape).copy()
+        return rgb.reshape(shape).copy()  # the next job overwrites the block
 
     def close(self) -> None:
         """Free all blocks."""

@@ -20,10 +20,10 @@ TEXT = "AI-rendered"
 _TEXT_HEIGHT = 0.044
 """Font size as a share of the image's height: 14 pixels at 320, which video at 0.3 Mb/s keeps
 legible."""
-_SMALLEST_FONT = 9
-_MARGIN = 0.025
-_BACKGROUND, _INK = 18, 236
-_BACKGROUND_ALPHA, _INK_ALPHA = 190, 245
+_SMALLEST_FONT = 9  # pixels
+_MARGIN = 0.025  # of the image's height
+_BACKGROUND, _INK = 18, 236  # grey levels
+_BACKGROUND_ALPHA, _INK_ALPHA = 190, 245  # of 255
 _SUPERSAMPLING = 4
 
 
@@ -56,6 +56,7 @@ class Mark:
         rows = slice(height - margin - len(keep), height - margin)
         # An image smaller than the label shows the part that it has room for.
         area = rgb[rows, margin : min(width, margin + keep.shape[1])]
+        # Weights of 8 bits: uint16 holds 255 * 256.
         area[:] = (area * keep[:, : area.shape[1]] + add[:, : area.shape[1]]) >> 8
 
 

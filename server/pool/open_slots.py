@@ -50,7 +50,7 @@ class OpenSlots:
             PoolBusyError: If there is no memory.
         """
         device, memory = self._devices.allocate(avatar_id, self._workers.usable_devices)
-        slots = CacheSlots(slots_id, avatar_id, device.name, memory, self._on_change)
+        slots = CacheSlots(slots_id, avatar_id, device.name, memory, self._on_change, device.submit)
         device.open_slots += 1
         self._open[slots_id] = slots
         for worker in self._workers.ready_on(device.name):
@@ -88,6 +88,7 @@ class OpenSlots:
                 worker.send(AttachSlots(slots.id, slots.avatar_id, handle))
                 slots.resume()
 
+        # Counted before, because memory of this process calls `receive` at once.
         slots.exports += 1
         try:
             slots.memory.export(receive)

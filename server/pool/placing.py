@@ -36,6 +36,7 @@ class DeviceLoad:
 def choose_device(loads: Sequence[DeviceLoad]) -> str:
     """Return the device for a new viewer; the first one among equals."""
     known_ms = [load.warp_ms for load in loads if load.warp_ms is not None]
+    # For a device that has not warped yet; any value where none has, as only ratios count then.
     typical_ms = median(known_ms) if known_ms else 1.0
     usable = [load for load in loads if load.usable] or loads
     return min(usable, key=lambda load: (_round_ms(load, typical_ms), load.open_slots)).device

@@ -22,33 +22,21 @@ from server.background import BackgroundTasks
 from server.errors import AvatarNotFoundError, NotReadyError
 from server.pool.added_avatars import AddedAvatars
 from server.pool.avatar_changes import AvatarChanges
-from server.pool.cache_slots import CacheSlots, FrameSequence
-from server.pool.carrier import Warping
+from server.pool.cache_slots import CacheSlots
 from server.pool.carriers import Carriers
 from server.pool.devices import Devices
 from server.pool.dispatcher import Dispatcher
 from server.pool.image_blocks import ImageBlocks
 from server.pool.interface import CPU, DeviceMemory, EngineFactory
-from server.pool.jobs import (
-    AttachImage,
-    Job,
-    JobDone,
-    JobFailed,
-    RenderJob,
-    RenderMode,
-    SlotHandle,
-)
+from server.pool.jobs import RenderJob, RenderMode
 from server.pool.mark import Mark
 from server.pool.open_slots import OpenSlots
-from server.pool.placing import failed_devices
+from server.pool.readiness import Readiness
 from server.pool.scheduler import Scheduler
 from server.pool.settings import PoolSettings
 from server.pool.status import DeviceStatus, PoolStatus, WorkerStatus
-from server.pool.supervisor import Worker
 from server.pool.warp_benchmark import WarpBenchmark
-from server.pool.warp_device import WarpDevice
 from server.pool.workers import Workers
-from server.protocol.states import FrameInputs
 
 logger = logging.getLogger(__name__)
 
@@ -67,15 +55,9 @@ class RenderPool:
         self._mark = Mark(settings.mark)
         self._avatars: dict[str, AvatarInfo] = {}
         self._ids = itertools.count(1)
-        self._has_ready = asyncio.Event()
-        self.lost = asyncio.Event()
-        """Set once no device warps and this process cannot build one again."""
-        self.on_devices_changed: list[Callable[[], None]] = []
-        """Called after a device has failed or works again. Must not raise."""
-        self._open = False
         self._supervision = BackgroundTasks()
-        self._devices = Devices(self, settings.timeouts)
-        self._workers = Workers(settings, factory, self, self._supervision)
+        self._devices = Devices(settings.timeouts)
+        self._workers = Workers(settings, factory, self._supervision)
         self._images = ImageBlocks(settings.largest_image)
         self._scheduler = Scheduler(settings.max_pending_renders)
         added = AddedAvatars()
@@ -93,6 +75,9 @@ class RenderPool:
         )
         self._changes = AvatarChanges(
             self._avatars, added, self._devices, self._workers, self._images, self._slots
+        )
+        self._readiness = Readiness(
+            self._devices, self._workers, self._dispatcher, self._slots, self._images
         )
 
     async def start(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -118,19 +103,21 @@ class RenderPool:
         except BaseException:
             await self.close()
             raise
-        self._open = self._dispatcher.open = True
+        # Only now: until here workers that were ready early had no block for images to attach.
+        self._dispatcher.open = True
         for device in self._devices.all:
             self._supervision.start(f"keep {device.name} warping", device.run)
         for worker in self._workers:
             if worker.state == "idle":
-                self.worker_ready(worker)
+                self._readiness.worker_ready(worker)
 
     async def close(self) -> None:
         """Stop all processes and threads of the pool and free its shared memory."""
-        self._open = self._dispatcher.open = False
+        self._dispatcher.open = False
         open_slots = tuple(self._slots)
         for slots in open_slots:
             slots.close()
+        # Tasks end before devices close: a device must not be built again meanwhile.
         self._stop_devices()
         await self._supervision.finish()
         await self._devices.close()
@@ -180,17 +167,12 @@ class RenderPool:
     @property
     def ready(self) -> bool:
         """Whether at least one worker accepts jobs, on a device that warps."""
-        return self._open and any(
-            worker.ready and self._devices.warps(worker.device) for worker in self._workers
-        )
+        return self._readiness.ready
 
     @property
     def failing(self) -> bool:
         """Whether every worker has failed several times in a row, so that waiting is pointless."""
-        failing = (
-            worker.failing or not self._devices.warps(worker.device) for worker in self._workers
-        )
-        return not self.ready and all(failing)
+        return self._readiness.failing
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -200,11 +182,17 @@ class RenderPool:
     @property
     def reason(self) -> str | None:
         """Why the pool is not ready; None if it is."""
-        if self.ready:
-            return None
-        problems = [f"{d.name}: {d.problem}" for d in self._devices.all if d.problem]
-        problems += [f"{w.name}: {w.problem}" for w in self._workers if w.problem]
-        return "; ".join(problems) if problems else "the render workers are still starting"
+        return self._readiness.reason
+
+    @property
+    def lost(self) -> asyncio.Event:
+        """Set once no device warps and this process cannot build one again."""
+        return self._readiness.lost
+
+    @property
+    def on_devices_changed(self) -> list[Callable[[], None]]:
+        """Called after a device has failed or works again. Must not raise."""
+        return self._readiness.on_devices_changed
 
     async def wait_ready(self, timeout_s: float) -> None:
         """Wait for the first worker.
@@ -212,11 +200,7 @@ class RenderPool:
         Raises:
             NotReadyError: If no worker is ready after `timeout_s`.
         """
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._has_ready.wait()
-        except TimeoutError as exc:
-            raise NotReadyError(self.reason or "no worker is ready") from exc
+        await self._readiness.wait(timeout_s)
 
     def open_slots(self, avatar_id: str) -> CacheSlots:
         """Allocate cache slots on the least loaded device; the caller closes them.
@@ -231,27 +215,10 @@ class RenderPool:
             raise NotReadyError(self.reason or "no device warps")
         return self._slots.open(next(self._ids), avatar_id)
 
-    def submit_warp(
-        self, slots: CacheSlots, sequence: FrameSequence, sample: Callable[[], FrameInputs]
-    ) -> Warping:
-        """Warp the newest cache to the newest inputs.
-
-        Args:
-            slots: Hold the cache.
-            sequence: The sequence that the frame belongs to, usually `slots.sequence`.
-            sample: Returns the newest inputs; thread-safe. Those that are newest when the warp
-                begins are shown, if `Warping.inputs_changed` is called at each change.
-
-        Returns:
-            The frame, with the stages `queue`, `raster` and `warp`; None if there is no cache or
-            the device has failed. It raises RenderError if the renderer refuses the state.
-        """
-        return self._devices[slots.device].submit(slots, sequence, sample)
-
     async def wait_warps(self, slots: CacheSlots) -> bool:
         """Wait until the device of some slots warps; return False if they fail or are closed."""
         device = self._devices[slots.device]
-        while self._open and not (slots.closed or slots.device_failed):
+        while self._dispatcher.open and not (slots.closed or slots.device_failed):
             if device.working:
                 return True
             await device.wait_turn()
@@ -326,68 +293,12 @@ class RenderPool:
             tasks=self._supervision.statuses,
         )
 
-    def worker_ready(self, worker: Worker) -> None:
-        """Attach all open slots of the device to a new process; called by the worker."""
-        if not self._open:
-            return  # `start` calls this again once the avatars are loaded
-        worker.send(AttachImage(self._images.name(worker.name)))
-        self._slots.attach(worker)
-        if self.ready:
-            self._has_ready.set()
-        self._dispatcher.dispatch()
-
-    def worker_done(self, worker: Worker, job: Job, reply: JobDone | JobFailed) -> None:
-        """Process the result of a job and assign the next one; called by the worker."""
-        loaded = self._dispatcher.finish(worker, job, reply)
-        if loaded is not None:
-            # Of slots of a process that ended: this one could not attach them before.
-            self._slots.attach(worker, loaded)
-        self._dispatcher.dispatch()
-
-    def worker_rested(self, worker: Worker) -> None:
-        """Assign the next job after the pause of a worker; called by the worker."""
-        self._dispatcher.dispatch()
-
-    def worker_died(self, worker: Worker, job: Job | None) -> None:
-        """Retry the job of a worker whose process has ended; called by the worker."""
-        if not self.ready:
-            self._has_ready.clear()
-        self._dispatcher.retry(worker, job)
-        if self._open:  # those of a device that keeps failing go elsewhere, if another works
-            self._slots.fail(failed_devices(self._devices.loads(self._workers.usable_devices)))
-        self._dispatcher.dispatch()
-
-    def handle_left(self, worker: Worker, handle: SlotHandle) -> None:
-        """Release memory on behalf of a process that cannot any more; called by the worker."""
-        if self._devices.warps(worker.device):
-            self._devices[worker.device].reclaim(handle)
-
-    def device_failed(self, device: WarpDevice) -> None:
-        """Report the slots of a device that warps no more; called by the device."""
-        if not self.ready:
-            self._has_ready.clear()
-        if not device.keeps_slots:
-            self._slots.fail({device.name})
-        if self._devices.lost:
-            self.lost.set()
-        self._notify()
-
-    def device_ready(self, device: WarpDevice) -> None:
-        """Use a device again; called by the device."""
-        if self.ready:
-            self._has_ready.set()
-        self._notify()
-
-    def _notify(self) -> None:
-        for callback in tuple(self.on_devices_changed):
-            callback()
-
     async def _start_devices(self, names: Sequence[str], clock: Callable[[], float]) -> None:
         """Start the workers of devices and build their engines, or those of the CPU for `auto`."""
-        self._workers.start(names, clock)
+        self._workers.start(names, self._readiness, clock)
         try:
             carriers = Carriers(self._settings, self._factory, self._mark, clock)
-            await self._devices.build(names, carriers.make)
+            await self._devices.build(names, carriers.make, self._readiness)
         except Exception as exc:
             if self._settings.devices != "auto" or CPU in names:
                 raise

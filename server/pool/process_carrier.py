@@ -17,8 +17,7 @@ from pathlib import Path
 
 from models.contract.avatar_info import AvatarInfo
 from server.errors import RenderError
-from server.pool.cache_slots import CacheSlots, FrameSequence
-from server.pool.carrier import Warping
+from server.pool.cache_slots import CacheSlots
 from server.pool.device_memory import RemoteMemories, RemoteMemory
 from server.pool.device_messages import (
     BenchmarkDone,
@@ -38,6 +37,7 @@ from server.pool.device_messages import (
     UseLoaded,
 )
 from server.pool.device_process import run
+from server.pool.frame import FrameSequence, Warping
 from server.pool.frame_ring import RingLayout
 from server.pool.frames_in_progress import FramesInProgress
 from server.pool.interface import DeviceMemory, EngineFactory, LoadedAvatar

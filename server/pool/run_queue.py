@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-_NS = 1e-9
+_NS = 1e-9  # seconds
 _MOST_BYTES = 64
 """Three numbers of at most 20 digits."""
 

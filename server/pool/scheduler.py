@@ -113,7 +113,7 @@ class Scheduler:
             self._refreshes_before_spare = MOST_BEFORE_SPARE
             return self._spare.popleft()
         if slots is not None:
-            self._refreshes[device].popleft()
+            self._refreshes[device].popleft()  # its pending request is begun by the caller
             self._render_next = True
             self._refreshes_before_spare = max(0, self._refreshes_before_spare - 1)
         return slots

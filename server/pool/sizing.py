@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 _CORES_PER_WORKER = 4
 """A full render of a small network gains little from more threads; a second viewer gains more from
-a
-second worker."""
+a second worker."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ class SlotLayout:
         end = 0
         for spec in self.specs:
             self._offsets[spec.name] = end
-            end = _aligned(end + spec.nbytes)
+            end = _aligned(end + spec.nbytes)  # each array begins aligned, the next slot too
         self._slot_nbytes = end
         self.nbytes = end * SLOT_COUNT
 
@@ -111,6 +111,7 @@ class SharedBlock:
 
     def close(self) -> None:
         """Unmap the block, and free it if this process created it."""
+        # Unlinked first: processes that have mapped the block keep it, and no other can map it.
         if isinstance(self._memory, SharedMemory):
             try:
                 self._memory.unlink()

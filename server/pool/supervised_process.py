@@ -70,6 +70,7 @@ class SupervisedProcess:
             OSError: If it cannot be started.
         """
         ours, theirs = socket.socketpair()
+        # Not "fork": threads and CUDA contexts do not survive in the child.
         context = multiprocessing.get_context("spawn")
         with theirs:
             self._channel = await PoolChannel.open(ours, self._on_message, self._disconnected.set)
@@ -120,7 +121,7 @@ class SupervisedProcess:
             process.kill()
             await asyncio.get_running_loop().run_in_executor(None, process.join)
             reason = self.end_reason or f"the process ended with code {process.exitcode}"
-            if process.exitcode is not None:
+            if process.exitcode is not None:  # else `close` raises, as the process still runs
                 process.close()
         if self._channel is not None:
             self._channel.close()

@@ -224,6 +224,7 @@ class Worker:
             )
         job, self._job, self._process, self.pid = self._job, None, None, None
         self.state = "dead"
+        # Before the next process can be sent handles of its own.
         handles, self._handles = self._handles, {}
         for handle in handles.values():
             self._events.handle_left(self, handle)
@@ -271,6 +272,7 @@ class Worker:
         self._finished += 1
         if isinstance(job, RefreshJob) and isinstance(reply, JobDone):
             self.last_refresh_ms = reply.elapsed_ms
+            # First, because `worker_done` assigns the next job to every worker that does not rest.
             self._rest(self._settings.rest * reply.elapsed_ms / 1000)
         self._events.worker_done(self, job, reply)
 

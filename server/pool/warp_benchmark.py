@@ -78,7 +78,9 @@ class BenchmarkRun:
 
     def warp(self) -> None:
         """Time one warp."""
+        # A tenth of a radian per frame: 30 per second are half a sway per second, and no two equal.
         state = swaying(self._avatar, len(self._times) / 10)
+        # The inner pair of clocks is the thread's, so that reading the other does not count in it.
         began, thread_began = time.perf_counter(), time.thread_time()
         image = self._engine.warp(self._avatar.id, state, self._memory.slot(0))
         thread_s = time.thread_time() - thread_began

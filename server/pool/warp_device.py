@@ -17,8 +17,9 @@ from typing import Protocol
 
 from models.contract.avatar_info import AvatarInfo
 from server.errors import RenderError
-from server.pool.cache_slots import CacheSlots, FrameSequence
-from server.pool.carrier import Carrier, Warping
+from server.pool.cache_slots import CacheSlots
+from server.pool.carrier import Carrier
+from server.pool.frame import FrameSequence, Warping
 from server.pool.interface import DeviceMemory, LoadedAvatar, ServerMemory
 from server.pool.jobs import SlotHandle
 from server.pool.supervisor import Timeouts
@@ -123,6 +124,7 @@ class WarpDevice:
                 self._failed_builds += 1
                 self._note_failure(f"the engine could not be built: {exc}")
             raise
+        # Only what is complete is used: until now `submit` answers that there is no frame.
         self._carrier, self.problem, self._failed_builds = carrier, None, 0
         self._keeps_slots = carrier.keeps_slots
         self._ready_at = asyncio.get_running_loop().time()
@@ -228,6 +230,7 @@ class WarpDevice:
     def _fail(self, reason: str) -> None:
         """Replace what warps; called on the event loop when the device has failed."""
         loop = asyncio.get_running_loop()
+        # Before this failure is counted: after a stable time it is the first in a row.
         stable = loop.time() - self._ready_at >= self._timeouts.stable_s
         self._failures_in_a_row = 0 if stable else self._failures_in_a_row
         carrier, self._carrier = self._carrier, None

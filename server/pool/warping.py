@@ -19,12 +19,11 @@ from weakref import WeakKeyDictionary
 
 from models.contract.avatar_info import AvatarInfo
 from server.errors import RenderError
-from server.pool.cache_slots import CacheSlots, CacheView, FrameSequence
-from server.pool.carrier import Warping
-from server.pool.finished_frame import mean_ms, new_frame, same_frame, unique_generation
-from server.pool.frame import Frame
+from server.pool.cache_slots import CacheSlots
+from server.pool.frame import CacheView, Frame, FrameSequence, Warping, mean_warp_ms
 from server.pool.frame_maker import FrameMaker, FrameRequest
 from server.pool.interface import (
+    SLOT_COUNT,
     DeviceMemory,
     Engine,
     EngineFactory,
@@ -39,7 +38,7 @@ from server.protocol.states import FrameInputs
 
 logger = logging.getLogger(__name__)
 
-_LOADING_NICENESS = 19
+_LOADING_NICENESS = 19  # the lowest priority of Linux (sched(7))
 
 
 class ThreadMemory:
@@ -51,10 +50,12 @@ class ThreadMemory:
 
     def __init__(self, memory: SlotMemory) -> None:
         self._memory = memory
+        # Looked up once, as each frame needs one; `SlotMemory.close` empties them.
+        self._slots = [memory.slot(index) for index in range(SLOT_COUNT)]
 
     def slot(self, index: int) -> Slot:
         """See `ServerMemory`."""
-        return self._memory.slot(index)
+        return self._slots[index]
 
     def export(self, receive: Callable[[SlotHandle | None], None]) -> None:
         """See `ServerMemory`."""
@@ -220,6 +221,7 @@ class WarpThread:
     ) -> Frame | None:
         queue_ms = (time.perf_counter() - submitted_at) * 1e3
         try:
+            # Pinned here and not at `submit`, for the newest cache when the warp runs.
             with slots.reading() as cache:
                 if cache is None or slots.closed or sequence.closed or self._broken:
                     return None
@@ -266,13 +268,12 @@ class WarpThread:
             slots.avatar_id,
             inputs.state,
             slots.memory.slot(cache.slot),
-            unique_generation(slots, cache),
+            slots.unique_generation(cache),
         )
         made = self._maker.make(request)
         if made.reused:
-            return same_frame(self._newest[sequence], inputs, queue_ms)
-        self.warp_ms = mean_ms(self.warp_ms, made.raster_ms + made.warp_ms)
-        frame = self._newest[sequence] = new_frame(
+            return self._newest[sequence].reused(inputs, queue_ms)
+        frame = self._newest[sequence] = Frame.warped(
             inputs,
             cache,
             made.rgb,
@@ -281,4 +282,5 @@ class WarpThread:
             raster_ms=made.raster_ms,
             warp_ms=made.warp_ms,
         )
+        self.warp_ms = mean_warp_ms(self.warp_ms, frame)
         return frame

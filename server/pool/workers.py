@@ -19,7 +19,6 @@ class Workers:
     Args:
         settings: Their number and settings.
         factory: Builds their engines.
-        events: Receives the callbacks of each.
         supervision: The tasks that keep them running.
     """
 
@@ -27,11 +26,9 @@ class Workers:
         self,
         settings: PoolSettings,
         factory: EngineFactory,
-        events: WorkerEvents,
         supervision: BackgroundTasks,
     ) -> None:
-        self._settings, self._factory = settings, factory
-        self._events, self._supervision = events, supervision
+        self._settings, self._factory, self._supervision = settings, factory, supervision
         self._all: list[Worker] = []
 
     def __iter__(self) -> Iterator[Worker]:
@@ -42,15 +39,21 @@ class Workers:
         """Devices with a worker that is ready or may become so."""
         return {worker.device for worker in self._all if not worker.failing}
 
-    def start(self, devices: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
+    def start(
+        self,
+        devices: Sequence[str],
+        events: WorkerEvents,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Start the workers of some devices in place of those before, which were stopped.
 
         Args:
             devices: Their names.
+            events: Receives the callbacks of each.
             clock: Measures the timeouts of the workers, seconds.
         """
         self._all = [
-            Worker(settings, self._factory, self._events, self._settings.timeouts, clock)
+            Worker(settings, self._factory, events, self._settings.timeouts, clock)
             for device in devices
             for settings in self._settings.for_workers(device)
         ]

@@ -1,6 +1,8 @@
-"""Frame pacing: when the next frame of a viewer may begin. The caller passes in the time."""
+"""When the next frame of a viewer may begin, and the sleep until then or until a change."""
 
 from __future__ import annotations
+
+import asyncio
 
 _TOLERANCE = 1.03
 """Ratio of the permitted to the nominal frame rate. A screen of 60.3 Hz sends views slightly faster
@@ -14,6 +16,8 @@ _IDLE_AFTER = 1.5
 
 class FramePacing:
     """Permits at most `fps` frames per second on average and aligns them with the viewer's views.
+
+    The caller passes in the time.
 
     The view clock of the client sends each view at the moment from which its frame reaches the
     screen just in time. Mesh frames arrive at other times, and a frame started for one of them
@@ -56,3 +60,28 @@ class FramePacing:
         """Earliest time at which a frame for any other change may begin, seconds."""
         idle_at = self._moved_at + _IDLE_AFTER * self._interval_s
         return max(self._frame_schedule_s - _MAX_LEAD * self._interval_s, idle_at)
+
+
+class Wakeup:
+    """A sleep that a change ends early; of one task at a time."""
+
+    def __init__(self) -> None:
+        # A future and not an Event: a timer and a change may both end the same sleep, and the next
+        # one starts without a stale signal.
+        self._woken: asyncio.Future[None] | None = None
+
+    async def sleep_until(self, due_at_s: float) -> None:
+        """Sleep until `due_at_s`, by the clock of the event loop, or until `wake` is called."""
+        loop = asyncio.get_running_loop()
+        self._woken = loop.create_future()
+        timer = loop.call_at(due_at_s, self.wake)
+        try:
+            await self._woken
+        finally:
+            timer.cancel()
+            self._woken = None
+
+    def wake(self) -> None:
+        """End the sleep, if there is one."""
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)

@@ -54,7 +54,7 @@ class Refinement:
         on_failed: Callable[[TelewarpError], None],
     ) -> None:
         self.display_px = 0
-        """Rows of the frame on the display; set before the first frame."""
+        """Rows of the frame on the display; 0 until the viewer tells."""
         self._avatar, self._stills = avatar, stills
         self._on_ready, self._on_failed = on_ready, on_failed
         self._state: FrameState | None = None
@@ -68,6 +68,12 @@ class Refinement:
     def still(self) -> RefinedStill | None:
         """The still of what the newest frame shows; None until it is ready."""
         return self._still
+
+    def set_display(self, size_px: int) -> None:
+        """Refine for a display with this many rows from now on."""
+        if size_px != self.display_px:
+            self.display_px = size_px
+            self.restart()
 
     def frame_shows(self, state: FrameState) -> int | None:
         """Take note of a frame; return the number of the still that shows the same, if any."""
@@ -109,6 +115,7 @@ class Refinement:
                 # Of others the state may be the cause, which ends the workers that render it.
                 self._begin_in(RETRY_S)
             return
+        # Not reached if something moved meanwhile: `restart` cancels this task.
         self._count += 1
         self._still = RefinedStill(self._count, size, jpeg)
         self._on_ready()

@@ -89,12 +89,14 @@ class Sessions:
             TelewarpError: If the peer cannot use the offer.
         """
         stream = self._streams.get(stream_id)
+        # Before anything is allocated: a viewer who is refused costs nothing.
         permit = self._admit(viewer, ticket)
         try:
             session = self._make(stream, viewer)
         except BaseException:
             self._admission.release(permit, connected=False)
             raise
+        # Before the answer: whatever fails from here on is closed like any other session.
         self._sessions[session.id], self._permits[session.id] = session, permit
         try:
             session.peer = connect(session)
@@ -194,6 +196,8 @@ class Sessions:
         permit = self._permits.pop(session.id)
         try:
             async with AsyncExitStack() as steps:  # runs the last one first
+                # In the other order: the session slot is free at once, and the connection, whose
+                # end takes time, is closed last.
                 if session.peer is not None:
                     steps.push_async_callback(session.peer.close)
                     if session.ended_because is not None:

@@ -90,6 +90,14 @@ class FrameMetrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
         """Contains these metrics only."""
+        self.viewer_requests = 0
+        """Number of viewers admitted or refused."""
+        self._count_frames()
+        self._count_viewers()
+        self._count_network()
+
+    def _count_frames(self) -> None:
+        """Create the metrics of frames and stills."""
         self._stages = Histogram(
             "telewarp_stage_seconds",
             "How long each stage of a frame took",
@@ -103,32 +111,26 @@ class FrameMetrics:
             buckets=_CACHE_AGE_BOUNDS_S,
             registry=self.registry,
         )
-        frames = Counter(
-            "telewarp_frames", "Frames: drawn, repeated, failed", ["kind"], registry=self.registry
-        )
-        self._rendered = frames.labels("drawn")
-        self._repeated = frames.labels("repeated")
+        frames = self._kinds("telewarp_frames", "Frames: drawn, repeated, failed")
+        self._rendered, self._repeated = frames.labels("drawn"), frames.labels("repeated")
         self._failed = frames.labels("failed")
         self._sent_bytes = Counter(
             "telewarp_video_bytes", "Video sent to viewers, RTP payloads", registry=self.registry
         )
-        stills = Counter(
-            "telewarp_stills", "Refined stills: sent, failed", ["kind"], registry=self.registry
-        )
+        stills = self._kinds("telewarp_stills", "Refined stills: sent, failed")
         self._sent_stills, self._failed_stills = stills.labels("sent"), stills.labels("failed")
         self._still_bytes = Counter(
             "telewarp_still_bytes", "Refined stills sent to viewers", registry=self.registry
         )
-        views = Counter(
-            "telewarp_views",
-            "Viewers' poses: accepted, dropped (late or repeated)",
-            ["kind"],
-            registry=self.registry,
+
+    def _count_viewers(self) -> None:
+        """Create the metrics of viewers and of what they send."""
+        views = self._kinds(
+            "telewarp_views", "Viewers' poses: accepted, dropped (late or repeated)"
         )
         self._views = {True: views.labels("accepted"), False: views.labels("dropped")}
-        viewers = Counter(
-            "telewarp_viewers", "Viewers: admitted, refused", ["kind"], registry=self.registry
-        )
+        viewers = self._kinds("telewarp_viewers", "Viewers: admitted, refused")
+        self._admitted, self._refused = viewers.labels("admitted"), viewers.labels("refused")
         self._failed_splits = Counter(
             "telewarp_failed_splits",
             "Viewers who had to keep sharing caches with other views, for lack of memory",
@@ -140,11 +142,11 @@ class FrameMetrics:
             buckets=_QUEUE_BOUNDS_S,
             registry=self.registry,
         )
-        packets = Counter(
-            "telewarp_network_packets",
-            "Packets that viewers have reported on: arrived, lost",
-            ["kind"],
-            registry=self.registry,
+
+    def _count_network(self) -> None:
+        """Create the metrics of the viewers' networks."""
+        packets = self._kinds(
+            "telewarp_network_packets", "Packets that viewers have reported on: arrived, lost"
         )
         self._arrived, self._lost = packets.labels("arrived"), packets.labels("lost")
         self._queueing = Histogram(
@@ -153,9 +155,9 @@ class FrameMetrics:
             buckets=_QUEUEING_BOUNDS_S,
             registry=self.registry,
         )
-        self._admitted, self._refused = viewers.labels("admitted"), viewers.labels("refused")
-        self.viewer_requests = 0
-        """Number of viewers admitted or refused."""
+
+    def _kinds(self, name: str, description: str) -> Counter:
+        return Counter(name, description, ["kind"], registry=self.registry)
 
     def rendered(self, cache_age_ms: float, stages_ms: Mapping[str, float]) -> None:
         """Count a new frame and record its cache age and stages."""

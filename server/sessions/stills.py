@@ -69,6 +69,7 @@ class Stills:
         slowest_ms = max((worker.last_refresh_ms or 0.0 for worker in workers), default=0.0)
         if not slowest_ms:
             return avatar.resolution
+        # The time of a render grows with its pixels, the square of its size.
         scale = (LONGEST_RENDER_MS / slowest_ms) ** 0.5
         return max(int(scale * avatar.resolution) // STRIDE * STRIDE, avatar.resolution)
 

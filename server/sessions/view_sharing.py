@@ -21,7 +21,8 @@ from typing import NamedTuple
 import numpy as np
 
 from models.contract.frame_state import FrameState
-from server.pool.cache_slots import CacheSlots, FrameSequence
+from server.pool.cache_slots import CacheSlots
+from server.pool.frame import FrameSequence
 from server.pool.pool import RenderPool
 
 
@@ -193,6 +194,7 @@ class GroupMembership:
         left = self._group
         self._split_after = time.monotonic() + SPLIT_RETRY_S
         opened = self._groups.open(self._avatar_id, view)  # first: on failure nothing has changed
+        # Before leaving: a group without members and transients is closed.
         self._begin_transition(left, None)
         self._leave(left)
         self._group = self._join(opened)

@@ -41,6 +41,7 @@ class ViewerChannel:
 
     def receive(self, text: str | bytes) -> None:
         """Handle one message. An invalid one is answered with an error event; never raises."""
+        # First, since a ping measures the network alone: parsing must not count in it.
         received_at = time.monotonic()
         # Before anything is parsed, because parsing is what a flood would make expensive.
         if not self._rate.take():

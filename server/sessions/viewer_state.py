@@ -86,6 +86,7 @@ class ViewerState:
             return False
         self._own_mesh = mesh.sharing(own)
         self.counters.meshes += 1
+        # One timer for all mesh frames: it checks the age of the newest when it ends.
         if self._own_mesh_timer is None:
             self._check_own_mesh()
         self._touch()
@@ -129,6 +130,8 @@ class ViewerState:
             return
         left_s = self._own_mesh.received_at + LIVE_HOLD_S - time.monotonic()
         loop = asyncio.get_running_loop()
+        # A millisecond later: asyncio calls timers up to its clock's resolution early, and the mesh
+        # frame would still be shown then.
         self._own_mesh_timer = loop.call_later(left_s + 1e-3, self._check_own_mesh)
 
     def _compose(self) -> FrameInputs:

@@ -11,7 +11,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -21,6 +20,8 @@ from typing import Any, NamedTuple
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.warm_python import Started, WarmPython
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = Path("/usr/bin/chromium")
@@ -52,23 +53,22 @@ class Server:
 
     program: tuple[str, ...] = ("-m", "server")
 
-    def __init__(self, log: Path, *arguments: str) -> None:
+    def __init__(self, python: WarmPython, log: Path, *arguments: str) -> None:
+        self._python = python
         self.port = _free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self._log = log
         self._arguments = arguments
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Started | None = None
 
     def start(self) -> None:
         """Start it and wait until it can render."""
-        command = [sys.executable, *self.program, "--port", str(self.port), *self._arguments]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command,
-                cwd=ROOT,
+            self._process = self._python.start(
+                *(*self.program, "--port", self.port, *self._arguments),
+                environment={**os.environ, "OMP_NUM_THREADS": "1"},
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
             )
         deadline = time.monotonic() + _READY_S
         while not self._ready():
@@ -134,9 +134,10 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory, warm_python: WarmPython) -> Iterator[Server]:
     """A server with the settings anyone gets, but for the places: this machine is shared."""
-    server = Server(tmp_path_factory.mktemp("server") / "log.txt", "--max-sessions", "8")
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    server = Server(warm_python, log, "--max-sessions", "8")
     try:
         server.start()
         yield server
@@ -145,9 +146,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def small_server(tmp_path: Path) -> Iterator[Server]:
+def small_server(tmp_path: Path, warm_python: WarmPython) -> Iterator[Server]:
     """A server of its own with a single seat."""
-    server = Server(tmp_path / "log.txt", "--max-sessions", "1")
+    server = Server(warm_python, tmp_path / "log.txt", "--max-sessions", "1")
     try:
         server.start()
         yield server

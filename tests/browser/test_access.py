@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 from server.auth.grants import Scope
 from server.auth.tokens import Tokens, read_tokens
 from tests.browser.conftest import Server
+from tests.warm_python import WarmPython
 
 if TYPE_CHECKING:
     from tests.browser.conftest import OpenPage
@@ -40,14 +41,13 @@ class Guarded(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+def guarded(tmp_path_factory: pytest.TempPathFactory, warm_python: WarmPython) -> Iterator[Guarded]:
     """A server that serves only those who have a token."""
     folder: Path = tmp_path_factory.mktemp("guarded")
     file = folder / "tokens.toml"
     file.write_text('signing_keys = ["a key of thirty-two bytes or more"]')
-    server = Server(
-        folder / "log.txt", "--tokens", str(file), "--log-level", "debug", "--max-sessions", "8"
-    )
+    options = ("--tokens", str(file), "--log-level", "debug", "--max-sessions", "8")
+    server = Server(warm_python, folder / "log.txt", *options)
     try:
         server.start()
         yield Guarded(server, read_tokens(file))

@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Server
+from tests.warm_python import WarmPython
 
 if TYPE_CHECKING:
     from tests.browser.conftest import OpenPage
@@ -29,12 +30,12 @@ StartServer = Callable[..., Server]
 
 
 @pytest.fixture
-def start_server(tmp_path: Path) -> Iterator[StartServer]:
+def start_server(tmp_path: Path, warm_python: WarmPython) -> Iterator[StartServer]:
     """Start servers with the fake engine."""
     servers: list[Server] = []
 
     def start(*arguments: str) -> Server:
-        server = Server(tmp_path / f"log{len(servers)}.txt", *arguments)
+        server = Server(warm_python, tmp_path / f"log{len(servers)}.txt", *arguments)
         server.program = FAKE
         servers.append(server)
         server.start()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +13,8 @@ from playwright.sync_api import Request
 
 from server.auth.grants import Scope
 from server.auth.tokens import Tokens, read_tokens
-from tests.browser.conftest import ROOT, _free_port
+from tests.browser.conftest import _free_port
+from tests.warm_python import WarmPython
 
 if TYPE_CHECKING:
     from tests.browser.conftest import OpenPage
@@ -66,7 +65,7 @@ class Cluster(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(tmp_path_factory: pytest.TempPathFactory, warm_python: WarmPython) -> Iterator[Cluster]:
     folder: Path = tmp_path_factory.mktemp("cluster")
     file = folder / "tokens.toml"
     file.write_text('signing_keys = ["a key of thirty-two bytes or more"]')
@@ -79,9 +78,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     ]
     with (folder / "log.txt").open("wb") as log:
         processes = [
-            subprocess.Popen(
-                [sys.executable, "-m", *command.split()], cwd=ROOT, stdout=log, stderr=log
-            )
+            warm_python.start("-m", *command.split(), stdout=log, stderr=log)
             for command in commands
         ]
         try:

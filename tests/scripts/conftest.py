@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from math import pi, sin
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from models.avatar.folder import SHIPPED
 from models.geometry.head import load_head
+from tests.warm_python import WarmPython
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -36,18 +36,17 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path, warm_python: WarmPython) -> Run:
     """Runs a script with arguments, in a folder of its own."""
 
     def call(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, ROOT / "scripts" / script, *map(str, arguments)],
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        return warm_python.run(
+            ROOT / "scripts" / script,
+            *arguments,
             cwd=tmp_path,
-            capture_output=True,
-            text=True,
+            environment=environment,
             timeout=110,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            check=False,
         )
 
     return call

@@ -18,6 +18,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS, Server
+from tests.warm_python import WarmPython
 
 EXAMPLES = Path(__file__).parents[2] / "scripts" / "examples"
 ANYWHERE = re.compile(r"http://127\.0\.0\.1:8000")
@@ -55,9 +56,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, site: Site) -> Iterator[Server]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, site: Site, warm_python: WarmPython
+) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("server") / "log.txt"
-    server = Server(log, "--max-sessions", "4", "--allowed-origins", site.origin)
+    server = Server(warm_python, log, "--max-sessions", "4", "--allowed-origins", site.origin)
     try:
         server.start()
         yield server

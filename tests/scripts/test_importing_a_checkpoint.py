@@ -31,6 +31,7 @@ from tests.models.authors_files import (
 )
 from tests.models.flame_file import write_flame_npz
 from tests.scripts.conftest import ROOT, Run
+from tests.warm_python import WarmPython, pipe
 
 GOLDEN = ROOT.parent / "shared" / "golden"
 
@@ -107,15 +108,13 @@ def test_an_imported_avatar_is_rendered_and_served(avatar: Path) -> None:
 
 
 @contextmanager
-def server(avatars: Path) -> Iterator[httpx2.Client]:
+def server(python: WarmPython, avatars: Path) -> Iterator[httpx2.Client]:
     """The program with these avatars, ready."""
-    command = [sys.executable, "-m", "server", "--port", "0", "--workers", "1", "--device", "cpu"]
-    with subprocess.Popen(
-        [*command, "--avatars", avatars], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as process:
+    options = ("--port", "0", "--workers", "1", "--device", "cpu", "--avatars", avatars)
+    with pipe() as (said, out):
+        process = python.start("-m", "server", *options, stdout=out)
         try:
-            assert process.stdout is not None
-            address = process.stdout.readline().split()[-1]
+            address = said.readline().split()[-1]
             with httpx2.Client(base_url=address, timeout=60) as http:
                 until = time.monotonic() + 60
                 while http.get("/readyz").status_code != 200 and time.monotonic() < until:
@@ -123,12 +122,12 @@ def server(avatars: Path) -> Iterator[httpx2.Client]:
                 yield http
         finally:
             process.terminate()
-            process.communicate(timeout=20)
+            process.wait(20)
 
 
 @pytest.mark.slow
-def test_an_imported_avatar_is_served_over_http(avatar: Path) -> None:
-    with server(avatar.parent) as http:
+def test_an_imported_avatar_is_served_over_http(avatar: Path, warm_python: WarmPython) -> None:
+    with server(warm_python, avatar.parent) as http:
         manifest = http.get("/v1/avatars/imported").json()
         assert manifest["expression_range"] == [-5, 5]
         made = http.post("/v1/streams", json={"avatar": "imported", "id": "me"})

@@ -1,8 +1,6 @@
 """A recording in a video, and in a running server, with the avatar that ships."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
@@ -12,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.scripts.conftest import Run
+from tests.warm_python import WarmPython, pipe
 
 
 @pytest.mark.slow
@@ -33,14 +32,13 @@ def test_a_recording_becomes_a_video_with_both_ways_side_by_side(
 
 
 @pytest.fixture
-def address() -> Iterator[str]:
+def address(warm_python: WarmPython) -> Iterator[str]:
     """A running server."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "server", "--port", "0"], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().split()[-1]
+    with pipe() as (said, out):
+        process = warm_python.start("-m", "server", "--port", "0", stdout=out)
+        yield said.readline().split()[-1]
         process.terminate()
+        process.wait(20)
 
 
 @pytest.mark.slow

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,9 +17,9 @@ from server.pool.fake import FakeEngineFactory
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
 from server.pool.supervisor import Timeouts
-from tests.server.network.network import ROOT, python
 from tests.server.test_line_writer import free_port, wait_until_ready
 from tests.server.transport.webrtc.test_peer import Viewer
+from tests.warm_python import Started, WarmPython
 
 IDLE_S = 2.0
 
@@ -53,26 +52,25 @@ async def test_it_ticks_by_itself_so_that_a_long_wait_is_no_gap() -> None:
 
 
 @contextmanager
-def fake_server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def fake_server(python: WarmPython) -> Iterator[tuple[str, Started]]:
     """A server process that can be stopped; its address and the process."""
     port = free_port()
-    options = ["--port", str(port), "--workers", "1", "--max-sessions", "1"]
-    with subprocess.Popen(
-        python("-m", "tests.server.network.fake_server", *options, "--idle-session-s", str(IDLE_S)),
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    ) as server:
-        try:
-            wait_until_ready(f"http://127.0.0.1:{port}")
-            yield f"http://127.0.0.1:{port}", server
-        finally:
-            server.send_signal(signal.SIGCONT)
-            server.terminate()
+    options = ["--port", port, "--workers", 1, "--max-sessions", 1, "--idle-session-s", IDLE_S]
+    server = python.start("-m", "tests.server.network.fake_server", *options)
+    try:
+        wait_until_ready(f"http://127.0.0.1:{port}")
+        yield f"http://127.0.0.1:{port}", server
+    finally:
+        server.send_signal(signal.SIGCONT)
+        server.terminate()
+        server.wait(20)
 
 
-def test_viewers_stay_when_a_server_wakes_that_was_stopped_for_longer_than_their_time() -> None:
+def test_viewers_stay_when_a_server_wakes_that_was_stopped_for_longer_than_their_time(
+    warm_python: WarmPython,
+) -> None:
     with (
-        fake_server() as (url, server),
+        fake_server(warm_python) as (url, server),
         connect(f"{url.replace('http', 'ws')}/v1/streams/demo/pictures") as viewer,
     ):
         session = viewer.recv(5)
@@ -90,8 +88,10 @@ def test_viewers_stay_when_a_server_wakes_that_was_stopped_for_longer_than_their
         assert len(httpx2.get(f"{url}/v1/sessions").json()) == 1
 
 
-async def test_a_moving_viewer_gets_as_many_frames_as_before_at_once_after_waking() -> None:
-    with fake_server() as (url, server):
+async def test_a_moving_viewer_gets_as_many_frames_as_before_at_once_after_waking(
+    warm_python: WarmPython,
+) -> None:
+    with fake_server(warm_python) as (url, server):
         async with httpx2.AsyncClient(base_url=url, timeout=10) as http:
             viewer = Viewer(http)
             await viewer.watch("demo")

@@ -9,7 +9,6 @@ import logging
 import os
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from websockets.sync.client import connect
 
 from server.line_writer import LineWriter
 from server.logs import JsonLines, LineHandler
-from tests.server.network.network import ROOT, python
+from tests.warm_python import WarmPython
 
 
 @dataclass
@@ -120,34 +119,34 @@ def lost_lines(url: str) -> float:
 
 
 @pytest.mark.parametrize("log", ["full pipe", "closed pipe", "full disk"])
-def test_the_server_serves_and_ends_while_its_log_takes_nothing(log: str) -> None:
+def test_the_server_serves_and_ends_while_its_log_takes_nothing(
+    log: str, warm_python: WarmPython
+) -> None:
     port = free_port()
     options = ["--port", str(port), "--workers", "1", "--max-sessions", "2", "--log-level", "debug"]
     with small_pipe() as pipe, open("/dev/full", "w") as full:
         out = full if log == "full disk" else pipe.writer
         if log == "closed pipe":
             os.close(pipe.reader)
-        with subprocess.Popen(
-            python("-m", "tests.server.network.fake_server", *options),
-            cwd=ROOT, stdout=out, stderr=out, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        ) as server:  # fmt: skip
-            try:
-                url = f"http://127.0.0.1:{port}"
-                wait_until_ready(url)
-                with connect(f"ws://127.0.0.1:{port}/v1/streams/demo/pictures") as viewer:
-                    shown = 0
-                    while shown < 20:
-                        said = viewer.recv(5)
-                        if isinstance(said, bytes):
-                            shown += 1
-                            viewer.send(json.dumps({"type": "shown", "picture": shown}))
-                assert httpx2.get(f"{url}/readyz").json()["problems"] == []
-                if log != "full pipe":  # there, lines wait first
-                    assert lost_lines(url) > 10
-                server.send_signal(signal.SIGTERM)
-                assert server.wait(15) == 0
-            finally:
-                server.kill()
+        program = ("-m", "tests.server.network.fake_server", *options)
+        server = warm_python.start(*program, stdout=out, stderr=out)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            wait_until_ready(url)
+            with connect(f"ws://127.0.0.1:{port}/v1/streams/demo/pictures") as viewer:
+                shown = 0
+                while shown < 20:
+                    said = viewer.recv(5)
+                    if isinstance(said, bytes):
+                        shown += 1
+                        viewer.send(json.dumps({"type": "shown", "picture": shown}))
+            assert httpx2.get(f"{url}/readyz").json()["problems"] == []
+            if log != "full pipe":  # there, lines wait first
+                assert lost_lines(url) > 10
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(15) == 0
+        finally:
+            server.kill()
 
 
 def wait_until_ready(url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 import httpx2
@@ -12,9 +13,9 @@ from server.pool.cache_slots import CacheSlots
 from server.settings import Settings
 from tests.server.conftest import serving
 from tests.server.transport.webrtc.test_peer import Viewer
-from tests.server.view_path import files_of, traced
+from tests.server.view_path import ROOT, files_of, traced
 
-MOST_FILES = 49
+MOST_FILES = 44
 """Files of server/ and models/; lower it when the way gets shorter."""
 VIEWS = 10
 STEP_M = 0.004
@@ -49,6 +50,14 @@ def _timestamps_of(watcher: Watcher, view_seq: int) -> list[int]:
     return [frame["rtp_timestamp"] for frame in frames if frame["view_seq"] == view_seq]
 
 
+def _files_in_document() -> set[str]:
+    """Return the files in the table of CONTRIBUTING.md."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    _, _, section = text.partition("### The way of a view\n")
+    table, _, _ = section.partition("\n## ")
+    return set(re.findall(r"^\| `([^`]+\.py)` \|", table, re.MULTILINE))
+
+
 @pytest.mark.alone  # beside others, events of a second fall into every view
 @pytest.mark.slow
 @pytest.mark.timeout(READY_S + 60)
@@ -73,3 +82,4 @@ async def test_a_view_passes_through_few_files_on_its_way_to_a_packet(
     for file, functions in found.items():
         print(f"{file}: {', '.join(functions)}")  # noqa: T201
     assert len(found) <= MOST_FILES, "\n".join(found)
+    assert set(found) == _files_in_document()

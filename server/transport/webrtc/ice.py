@@ -26,8 +26,8 @@ _CANDIDATE = re.compile(
 )
 """RFC 8839, section 5.1."""
 _TYPES = ("host", "srflx", "relay")
-_RTP_COMPONENT = 1
-_HIGHEST_PRIORITY = 2**31 - 1
+_RTP_COMPONENT = 1  # RFC 8839, section 5.1; RTCP shares it (`rtcp-mux`)
+_HIGHEST_PRIORITY = 2**31 - 1  # RFC 8445, section 5.1.2
 
 
 @dataclass(frozen=True)

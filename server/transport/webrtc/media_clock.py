@@ -7,7 +7,7 @@ from collections.abc import Callable
 from server.pool.frame import Frame
 from server.protocol.states import MeshState
 
-VIDEO_CLOCK_RATE = 90_000
+VIDEO_CLOCK_RATE = 90_000  # RTP ticks per second (RFC 6184, section 5.1; RFC 7741 for VP8)
 _SMOOTHING = 1 / 16
 """Share of a new observation: jitter of the network is averaged over a third of a second."""
 _LONGEST_ERROR_S = 0.2
@@ -47,7 +47,7 @@ class MediaClock:
         if self._anchor is None:
             return None
         timestamp, anchored_at = self._anchor
-        return (timestamp + round((at - anchored_at) * self._rate)) & 0xFFFFFFFF
+        return (timestamp + round((at - anchored_at) * self._rate)) & 0xFFFFFFFF  # 32 bits of RTP
 
 
 class FrameClock(MediaClock):

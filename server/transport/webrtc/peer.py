@@ -29,11 +29,20 @@ from server.protocol.states import MeshState
 from server.sessions.network_figures import NetworkFigures
 from server.sessions.session import Session
 from server.streams.voice import VoicePacket
+from server.transport.webrtc.accepted_sections import (
+    AcceptedSection,
+    choose_audio,
+    choose_data,
+    choose_video,
+)
 from server.transport.webrtc.aiortc_internals.candidate_gathering import as_aiortc, gather_within
 from server.transport.webrtc.aiortc_internals.connecting import allow_early_end
 from server.transport.webrtc.aiortc_internals.dtls_ciphers import accept_rsa
 from server.transport.webrtc.aiortc_internals.ice_checks import observe_checks
-from server.transport.webrtc.aiortc_internals.inbound_limits import limit_inbound
+from server.transport.webrtc.aiortc_internals.inbound_limits import (
+    VIEWER_DATAGRAMS_PER_S,
+    limit_inbound,
+)
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
 from server.transport.webrtc.aiortc_internals.playout_delay import enable_playout_delay
 from server.transport.webrtc.aiortc_internals.sender_events import SenderEvents, observe_sender
@@ -45,13 +54,7 @@ from server.transport.webrtc.congestion.control import CongestionControl
 from server.transport.webrtc.control import Control
 from server.transport.webrtc.ice import RemoteCandidates, parse_fragment
 from server.transport.webrtc.media_clock import FrameClock
-from server.transport.webrtc.negotiation import (
-    AcceptedSection,
-    Negotiation,
-    choose_audio,
-    choose_data,
-    choose_video,
-)
+from server.transport.webrtc.negotiation import Negotiation
 from server.transport.webrtc.offer import parse_offer
 from server.transport.webrtc.paced_sending import PacedSending
 from server.transport.webrtc.track import RenderTrack, Vp8Passthrough, at_once
@@ -64,6 +67,7 @@ _LOWEST_BITRATE = 400_000
 _LOWEST_ESTIMATE = 100_000
 """By transport-wide feedback: a face of few frames that moves, beside its voice."""
 _CHECK_S = 0.5
+"""Between checks for silence, whose limits are seconds."""
 HANDSHAKE_S = 4.0
 """Seconds from the answer until ICE and DTLS must be complete. A viewer takes well below one, with
 TURN about two; a session whose handshake never ends keeps its slot from others."""
@@ -167,11 +171,12 @@ class AiortcPeer:
         description = RTCSessionDescription(negotiation.sdp, "offer")
         try:
             await self._connection.setRemoteDescription(description)
+            # Before `_listen`, whose wrappers then see the packets as they leave.
             if self._paced is not None and video.transport_cc is not None:
                 self._paced.attach(sender, self._numbered(sender, audio), video.transport_cc)
             self._listen(sender)  # only now, because bundling has replaced its transport
             await self._add(candidates)
-            limit_inbound(self._connection)
+            limit_inbound(self._connection, VIEWER_DATAGRAMS_PER_S)
             gather_within(self._connection, self._options.reach)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except InvalidStateError as exc:

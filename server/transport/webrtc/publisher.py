@@ -32,6 +32,7 @@ from server.protocol.message_rate import MessageRate
 from server.publications.publications import Publication
 from server.streams.publishing import FRAMES_PER_S
 from server.streams.voice import VoicePacket
+from server.transport.webrtc.accepted_sections import choose_data, choose_voice
 from server.transport.webrtc.aiortc_internals.candidate_gathering import as_aiortc, gather_within
 from server.transport.webrtc.aiortc_internals.capture_time import (
     CaptureTimes,
@@ -40,11 +41,14 @@ from server.transport.webrtc.aiortc_internals.capture_time import (
 from server.transport.webrtc.aiortc_internals.connecting import allow_early_end
 from server.transport.webrtc.aiortc_internals.dtls_ciphers import accept_rsa
 from server.transport.webrtc.aiortc_internals.ice_checks import observe_checks
-from server.transport.webrtc.aiortc_internals.inbound_limits import limit_inbound
+from server.transport.webrtc.aiortc_internals.inbound_limits import (
+    PUBLISHER_DATAGRAMS_PER_S,
+    limit_inbound,
+)
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
 from server.transport.webrtc.aiortc_internals.voice_receiver import take_packets
 from server.transport.webrtc.ice import RemoteCandidates, parse_fragment
-from server.transport.webrtc.negotiation import Negotiation, choose_data, choose_voice
+from server.transport.webrtc.negotiation import Negotiation
 from server.transport.webrtc.offer import parse_offer
 
 logger = logging.getLogger(__name__)
@@ -131,7 +135,7 @@ class AiortcPublisher:
             )
             self._listen()  # only now, because bundling has replaced its transport
             await self._add(candidates)
-            limit_inbound(self._connection)
+            limit_inbound(self._connection, PUBLISHER_DATAGRAMS_PER_S)
             gather_within(self._connection, self._options.reach)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except InvalidStateError as exc:

@@ -32,7 +32,7 @@ _UNASKED_KEY_FRAMES_S = 5.0
 """A player that only watches never sends a view; after this time it has a frame or sends a PLI."""
 _STALE_S = 1 / 30
 """A frame that has waited longer for the network is replaced by a newer one."""
-_TICKS_PER_S = 90_000
+_TICKS_PER_S = TIME_BASE.denominator
 _TICK_STEP = 9
 """0.1 ms: browsers keep frame times in whole microseconds and would shift others by a tick."""
 
@@ -164,7 +164,9 @@ class RenderTrack(MediaStreamTrack):
                 wanted.cancel()
             if not self._next.done():
                 return self.newest
+        # Shielded: a cancelled `recv` must not take the frame with it that the next call returns.
         frame = await asyncio.shield(self._next)
+        # Begun before this one is encoded, so that both overlap.
         self._next = asyncio.ensure_future(self._source.next_frame())
         return frame
 
@@ -198,7 +200,7 @@ class RenderTrack(MediaStreamTrack):
 
     def _may_be_blank(self, frame: Frame, now: float) -> bool:
         """Whether the viewer may show nothing: a browser that lost its first frame sends no PLI."""
-        started = self._started_at if self._started_at is not None else now
+        started = self._started_at if self._started_at is not None else now  # set by `_next_pts`
         return frame.view_seq is None and now - started < _UNASKED_KEY_FRAMES_S
 
     def _next_pts(self) -> int:

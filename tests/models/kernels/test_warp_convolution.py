@@ -5,12 +5,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.kernels.bfloat16 import bits_of
+from models.kernels.bfloat16 import network_array
 from models.kernels.fill_inputs import allocate_inputs
 from models.kernels.warp_convolution import can_convolve, convolve, pack_kernels
 from models.runtime.base import network_dtype
 
-pytestmark = pytest.mark.skipif(
+needs_bfloat16 = pytest.mark.skipif(
     network_dtype(torch.device("cpu")) != torch.bfloat16, reason="needs AVX512-BF16"
 )
 
@@ -25,7 +25,10 @@ def small_integers(*shape: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("hidden", [32, 96])
-def test_both_convolutions_equal_torchs_up_to_the_edges(hidden: int) -> None:
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, pytest.param(torch.bfloat16, marks=needs_bfloat16)]
+)
+def test_both_convolutions_equal_torchs_up_to_the_edges(hidden: int, dtype: torch.dtype) -> None:
     torch.manual_seed(hidden)
     live = small_integers(1, CHANNELS, SIDE, SIDE)
     live[:, :, :, 10:14] = 0
@@ -36,10 +39,10 @@ def test_both_convolutions_equal_torchs_up_to_the_edges(hidden: int) -> None:
     code = small_integers(hidden)
 
     made = F.conv2d(live, weight, code, padding=1)[0] + first.permute(2, 0, 1)
-    made = F.relu(made).bfloat16().float()  # rounded between the convolutions, as in the kernel
+    made = F.relu(made).to(dtype).float()  # rounded between the convolutions, as in the kernel
     expected = F.conv2d(made[None], second_weight)[0].permute(1, 2, 0) + second
 
-    inputs = allocate_inputs(2 * SIDE, CHANNELS - 2, 2, torch.bfloat16)
+    inputs = allocate_inputs(2 * SIDE, CHANNELS - 2, 2, dtype)
     inputs[1 : SIDE + 1, 1 : SIDE + 1] = live[0].permute(1, 2, 0)
     left = np.arange(SIDE, dtype=np.int32) % 7
     right = np.array([SIDE - row % 5 for row in range(SIDE)], np.int32)
@@ -47,9 +50,9 @@ def test_both_convolutions_equal_torchs_up_to_the_edges(hidden: int) -> None:
     got = np.full((SIDE, SIDE, 32), np.nan, np.float32)
     for top, bottom in ((0, 7), (7, SIDE)):
         convolve(
-            bits_of(inputs), COVERAGE, bits_of(first.bfloat16()), bits_of(second.bfloat16()),
-            code.numpy(), *pack_kernels(weight, second_weight), left, right, top, bottom,
-            got[top:bottom],
+            network_array(inputs), COVERAGE, network_array(first.to(dtype)),
+            network_array(second.to(dtype)), code.numpy(),
+            *pack_kernels(weight, second_weight, dtype), left, right, top, bottom, got[top:bottom],
         )  # fmt: skip
     for row in range(SIDE):
         within = slice(left[row], right[row])
@@ -57,7 +60,6 @@ def test_both_convolutions_equal_torchs_up_to_the_edges(hidden: int) -> None:
     assert np.isnan(got[5]).all()
 
 
-def test_other_widths_and_precisions_are_not_supported() -> None:
-    assert can_convolve(64, torch.bfloat16)
-    assert not can_convolve(16, torch.bfloat16)
-    assert not can_convolve(64, torch.float32)
+def test_other_widths_are_not_supported() -> None:
+    assert can_convolve(64)
+    assert not can_convolve(16)

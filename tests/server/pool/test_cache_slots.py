@@ -8,6 +8,7 @@ import pytest
 
 from server.pool.cache_slots import CacheSlots
 from server.pool.fake import FakeEngine, FakeEngineFactory, always, fake_state
+from server.pool.frame import Warping
 from server.pool.warping import ThreadMemory
 
 
@@ -19,7 +20,9 @@ class Owner:
         self.calls = 0
         self.allocated = self.engine.allocate("default")
         self.memory = ThreadMemory(self.allocated)
-        self.slots = CacheSlots(1, "default", "cpu", self.memory, self._changed)
+        self.slots = CacheSlots(
+            1, "default", "cpu", self.memory, self._changed, lambda *_: Warping.nothing()
+        )
 
     def _changed(self, slots: CacheSlots) -> None:
         self.calls += 1

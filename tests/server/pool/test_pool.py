@@ -70,7 +70,7 @@ async def until(condition: Callable[[], bool], timeout_s: float = READY_S) -> No
 async def warp(pool: RenderPool, slots: CacheSlots, state: FrameState) -> Frame | None:
     """Warp the newest cache to a state."""
     inputs = FrameInputs(revision=1, view=None, mesh=None, state=state)
-    return await pool.submit_warp(slots, slots.sequence, lambda: inputs)
+    return await slots.warp(slots.sequence, lambda: inputs)
 
 
 async def refreshed(slots: CacheSlots, jaw_open: float) -> None:

@@ -96,7 +96,7 @@ async def test_inputs_that_change_while_a_frame_waits_are_shown() -> None:
         first = asyncio.ensure_future(warp(pool, slots, fake_state(0.1)))
         await asyncio.sleep(0.02)  # so that the process is busy with it
         newest = [inputs(1, 0.2)]
-        waiting = pool.submit_warp(slots, slots.sequence, lambda: newest[-1])
+        waiting = slots.warp(slots.sequence, lambda: newest[-1])
         for revision in range(2, 9):
             newest.append(inputs(revision, 0.2 + revision / 100))
             waiting.inputs_changed()
@@ -115,7 +115,7 @@ async def test_inputs_of_an_earlier_frame_are_never_shown_again() -> None:
         await refreshed(slots, 0.8)
         for number in range(1, 40):
             newest = [inputs(number, number / 50)]
-            waiting = pool.submit_warp(slots, slots.sequence, partial(newest.__getitem__, -1))
+            waiting = slots.warp(slots.sequence, partial(newest.__getitem__, -1))
             for change in range(number % 4):
                 newest.append(inputs(number, (number + 0.3 * change) / 50))
                 waiting.inputs_changed()

@@ -10,6 +10,7 @@ import pytest
 from server.errors import PoolBusyError
 from server.pool.cache_slots import CacheSlots
 from server.pool.fake import FakeEngine, FakeEngineFactory, always, fake_state
+from server.pool.frame import Warping
 from server.pool.jobs import RenderJob
 from server.pool.scheduler import MOST_BEFORE_SPARE, PendingRender, Scheduler
 from server.pool.warping import ThreadMemory
@@ -29,6 +30,7 @@ class Setup:
                 "cpu",
                 ThreadMemory(engine.allocate("default")),
                 lambda slots: None,
+                lambda *_: Warping.nothing(),
             )
             for index in range(3)
         ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from server.sessions.pacing import FramePacing
+from server.sessions.pacing import FramePacing, Wakeup
 
 
 def evenly(per_s: float, seconds: float, jitter_s: float = 0.0) -> Iterator[float]:
@@ -78,3 +79,17 @@ def test_mesh_frames_do_not_delay_views_and_use_the_remaining_rate() -> None:
         pace.view_frame_begins(time_s)
     assert max(waits) <= 0
     assert 15 * 20 <= faces <= 22 * 20
+
+
+async def test_a_change_ends_a_sleep_and_leaves_nothing_for_the_next_one() -> None:
+    wakeup, loop = Wakeup(), asyncio.get_running_loop()
+    wakeup.wake()  # while nothing sleeps
+    asleep = asyncio.ensure_future(wakeup.sleep_until(loop.time() + 60))
+    await asyncio.sleep(0)
+    assert not asleep.done()
+    wakeup.wake()
+    wakeup.wake()
+    await asleep
+    due_at = loop.time() + 0.01
+    await wakeup.sleep_until(due_at)
+    assert loop.time() >= due_at

@@ -38,7 +38,7 @@ from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
 from server.pool.supervisor import Timeouts
 from server.protocol.states import MeshState, ViewState, neutral_mesh
-from server.sessions import session as session_module
+from server.sessions import frame_loop
 from server.sessions.registry import Sessions
 from server.sessions.session import Session
 from server.streams.streams import Stream, Streams
@@ -154,7 +154,7 @@ async def test_the_first_frame_comes_as_soon_as_the_first_cache_is_there() -> No
 
 
 async def test_the_first_frame_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "FIRST_CACHE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(frame_loop, "FIRST_CACHE_TIMEOUT_S", 0.1)
     async with running_server(FakeEngineFactory(refresh_s=1.0)) as server:
         session = await server.open()
         with pytest.raises(NotReadyError, match=r"no frame within 0\.1 s"):

@@ -22,7 +22,7 @@ from server.transport.webrtc.aiortc_internals.playout_delay import (
 CAPTURE_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
 _LENGTHS = (8, 16)
 """Bytes, without and with the offset between the clocks of sender and capture system."""
-_NTP_FRACTION = 1 << 32
+_NTP_FRACTION = 1 << 32  # units of a 64-bit NTP timestamp per second
 _NTP_TO_UNIX_S = 2_208_988_800
 """From 1900 to 1970 (RFC 5905)."""
 
@@ -78,5 +78,6 @@ class CaptureTimes:
         if self._told is None or self._told[0] != packet.ssrc:
             return None
         _, timestamp, told_ms = self._told
+        # RTP timestamps have 32 bits and wrap around: the shorter way between both.
         ticks = (packet.timestamp - timestamp + (1 << 31)) % (1 << 32) - (1 << 31)
         return told_ms + ticks / CLOCK_RATE * 1e3

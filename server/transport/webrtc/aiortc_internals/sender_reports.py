@@ -16,7 +16,7 @@ from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket
 
 _STARTED_AT = time.monotonic()
 _STARTED_AT_NTP = clock.current_ntp_time()
-_NTP_FRACTION = 1 << 32
+_NTP_FRACTION = 1 << 32  # units of a 64-bit NTP timestamp per second
 
 
 def ntp_time(at: float) -> int:
@@ -55,6 +55,7 @@ def report_media_time(
                     packet.sender_info, ntp_timestamp=ntp, rtp_timestamp=timestamp
                 )
                 # By which aiortc finds the receiver's answer, for the round-trip time.
+                # The middle 32 bits of the NTP time are the compact form (RFC 3550, section 4).
                 sender._RTCRtpSender__lsr = (ntp >> 16) & 0xFFFFFFFF  # type: ignore[attr-defined]  # private
         await send_rtcp(packets)
 

@@ -20,9 +20,9 @@ from server.transport.webrtc.header_extensions import TRANSPORT_CC_URI
 
 LOWER_LAYERS = 8 + 20 + 10
 """Bytes of UDP, IPv4 and the tag of SRTP, which are on the wire too."""
-_FORMAT = 15
-_SOURCES = 8
-_ONE_BYTE_PROFILE = 0xBEDE
+_FORMAT = 15  # of transport-layer feedback (RTPFB): transport-wide numbers
+_SOURCES = 8  # bytes of the two SSRCs in front of the report (RFC 4585, section 6.1)
+_ONE_BYTE_PROFILE = 0xBEDE  # RFC 8285, section 4.2
 _NUMBER = Struct("!H")
 _EXTENSIONS_MAP = "_RTCRtpSender__rtp_header_extensions_map"
 _RTX_TYPE = "_RTCRtpSender__rtx_payload_type"
@@ -98,6 +98,7 @@ class NumberedTransport:
         """
         assert self._newest is not None, "nothing was sent yet"
         history = self._video._RTCRtpSender__rtp_history  # type: ignore[attr-defined]
+        # Of the newer half of the history: frames overwrite the older one while a probe is sent.
         number = (self._newest - packet % min(len(history), RTP_HISTORY_SIZE // 2)) & 0xFFFF
         self._probe, self._probed = probe, 0
         try:
@@ -170,6 +171,7 @@ def _leave_room_for_number(sender: RTCRtpSender) -> None:
 
 def _find_extension(data: bytes, extension_id: int) -> tuple[int | None, int]:
     """Return where the value of an extension begins, if the packet has it, and the payload."""
+    # 12 bytes, then 4 for each contributing source; bit 4 announces extensions (RFC 3550, 5.1).
     place = 12 + 4 * (data[0] & 0x0F)
     if not data[0] & 0x10:
         return None, place
@@ -178,6 +180,7 @@ def _find_extension(data: bytes, extension_id: int) -> tuple[int | None, int]:
     while profile == _ONE_BYTE_PROFILE and place < end:
         if data[place] >> 4 == extension_id:
             return place + 1, end
+        # An id and the length less one share a byte; a byte of zero is padding.
         place += 2 + (data[place] & 0x0F) if data[place] else 1
     return None, end
 

@@ -35,7 +35,7 @@ def take_packets(
         if packet.ssrc not in statistics:
             if len(statistics) >= MOST_SOURCES:
                 return
-            statistics[packet.ssrc] = StreamStatistics(CLOCK_RATE)
+            statistics[packet.ssrc] = StreamStatistics(CLOCK_RATE)  # the rate scales its jitter
         # The method that is replaced counted them, and receiver reports tell the counts.
         statistics[packet.ssrc].add(packet)
         packet_received(packet)

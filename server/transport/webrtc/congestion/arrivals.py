@@ -9,13 +9,15 @@ from server.transport.webrtc.congestion.sent_packets import SentPacket
 _THROUGHPUT_S = 0.25
 """Window of the throughput. libwebrtc's is 150 ms; browsers report every 50 to 250 ms."""
 _QUEUED_S = 0.02
+"""Queueing delay from which on a packet counts as queued."""
 _SHORTEST_RUN_S = 0.04
 """Jitter of threads is shorter: what one held up arrives at once when it goes on."""
-_FEWEST_QUEUED = 4
+_FEWEST_QUEUED = 4  # packets of a run
 _GROWING = 1.2
 """Packets that arrive as slowly as they were sent tell nothing of what the network could carry."""
 _FEWEST_PACKETS = 8
 _LONGEST_THROUGHPUT_S = 1.0
+"""A sender of few packets gets a longer window, of so many packets, but no longer than this."""
 _LOSS_S = 1.0
 """Window of the loss; that of RTCP receiver reports, by which libwebrtc measures it."""
 _BASE_S = 10.0
@@ -71,6 +73,7 @@ class QueuedRun:
         if queue_s < _QUEUED_S:
             self._packets.clear()
             self._bytes = 0
+        # Also the last one that did not queue: the time until the next ends at its arrival.
         self._packets.append(packet)
         self._bytes += packet.size
         while self._spans()[1] > _THROUGHPUT_S:
@@ -110,6 +113,7 @@ class QueueingDelay:
         """Measure a packet that has arrived."""
         assert packet.arrived_at is not None
         travelled = packet.arrived_at - packet.sent_at
+        # A packet that travelled longer than a later one is never the lowest of a window again.
         while self._lowest and self._lowest[-1][1] >= travelled:
             self._lowest.pop()
         self._lowest.append((packet.sent_at, travelled))

@@ -31,8 +31,9 @@ _LOSS_SHARE = 0.5
 """Section 6: above 10 % lost the estimate falls by half of that share, above 2 % it stays."""
 _LOSS_RESPONSE_S = 0.3
 """libwebrtc's `kBweDecreaseInterval`."""
+# As libwebrtc's `AimdRateControl`: without reports nothing shows that more would have arrived.
 _LONGEST_RAISE_S = 1.0
-_RECENT_S = 10.0
+_RECENT_S = 10.0  # while it lasts, the pacer and `has_room` let little queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class BandwidthEstimate:
             self._decrease(state, now)
         elif state.loss > _HIGH_LOSS:
             self._decrease_by_loss(state.loss, now)
+        # Not while the queue drains, which section 5.5 calls the state "hold".
         elif state.usage is Usage.NORMAL and state.loss < _LOW_LOSS:
             self._increase(state, min(passed_s, _LONGEST_RAISE_S))
 

@@ -17,15 +17,20 @@ from server.transport.webrtc.congestion.sent_packets import SentPacket, SentPack
 _NEWEST = 4
 """Packets whose least delay measures the queue: one late thread is no queue."""
 _OVERHEAD_S = 1.0
+"""Window in which everything but frames is counted."""
 _MOST_OVERHEAD = 0.5
+"""Share of the estimate: the retransmissions of one bad second leave the frames at least half."""
 _QUEUE_S, _FREE_QUEUE_S = 0.03, 0.15
 """Queueing delay above which no frame begins: after congestion, and before any, when a large frame
 looks like a queue until it is reported."""
 _FIRST_INTERVAL_S = 0.1
+"""Between reports, until two have come: browsers send one every 50 to 250 ms."""
 _SILENCE_S = 0.5
 """Without reports while packets are sent; two of libwebrtc's longest intervals between reports."""
 _LONGEST_AWAKE_S = 0.1
+"""Counted of the time between two packets: the rest of a longer one was a pause of ours."""
 _SMOOTHING = 0.2
+"""Weight of the newest value in the means of the round trip and of the interval of reports."""
 
 
 class CongestionControl:
@@ -105,6 +110,7 @@ class CongestionControl:
         oldest = self._sent.oldest_in_flight()
         if oldest is None or self._reported_at is None or now - self._reported_at > _SILENCE_S:
             return True
+        # What is on its way or arrived is in flight for a round trip, and until the next report.
         queue_s = _QUEUE_S if self._estimate.is_congested(now) else _FREE_QUEUE_S
         seconds = self._round_trip_s + self._interval_s + queue_s
         return self._sent.bytes_in_flight * 8 <= seconds * self._estimate.bits_per_s
@@ -141,6 +147,7 @@ class CongestionControl:
         )
         self._estimate.update(state, now)
         if self._estimate.bits_per_s < before:
+            # First, so that a probe whose packets caused the decrease is not read below.
             self._probes.congested(now)
             self._loss.counts_from = now
         measured = self._probes.reported(named, now)

@@ -11,19 +11,20 @@ from enum import Enum, auto
 
 from server.transport.webrtc.congestion.packet_groups import GroupDelta
 
-_WINDOW = 20
+_WINDOW = 20  # groups of packets, `kDefaultTrendlineWindowSize`
 _SMALLEST_WINDOW = 5
 """Ours: at 30 frames per second, 20 groups are two thirds of a second, too long for a first
 estimate after a start or a pause."""
-_SMOOTHING = 0.9
-_GAIN = 4.0
-_MOST_DELTAS = 60
+_SMOOTHING = 0.9  # share of the earlier delays, `kDefaultTrendlineSmoothingCoeff`
+_GAIN = 4.0  # `kDefaultTrendlineThresholdGain`
+_MOST_DELTAS = 60  # `kMinNumDeltas`: the slope of a young trend counts for less
 _FIRST_THRESHOLD_MS = 12.5
 _SMALLEST_THRESHOLD_MS, _LARGEST_THRESHOLD_MS = 6.0, 600.0
 _RAISE, _LOWER = 0.0087, 0.039
 """Adaptation of the threshold, per millisecond (draft section 5.4: K_u and K_d)."""
+# `kMaxAdaptOffsetMs`: a sudden drop of the network must not raise the threshold that detects it.
 _LARGEST_ADAPTATION_MS = 15.0
-_LONGEST_STEP_MS = 100.0
+_LONGEST_STEP_MS = 100.0  # `kMaxTimeDeltaMs`: a pause between two deltas is no time of adaptation
 _OVERUSE_S = 0.01
 """The trend must stay above the threshold for it (section 5.4)."""
 _PAUSE_S = 1.0
@@ -59,6 +60,7 @@ class DelayTrend:
             self._reset()
             return
         self._deltas = min(self._deltas + 1, _MOST_DELTAS)
+        # Differences alone: the clocks of both ends have no common origin.
         self._delay_ms += (delta.arrived_s - delta.sent_s) * 1e3
         self._smoothed_ms += (1 - _SMOOTHING) * (self._delay_ms - self._smoothed_ms)
         self._points.append((delta.arrived_at * 1e3, self._smoothed_ms))
@@ -95,6 +97,7 @@ class DelayTrend:
     def _adapt(self, trend_ms: float, at: float) -> None:
         """Move the threshold towards the trend, so that jitter does not look like congestion."""
         passed_ms = 0.0 if self._adapted_at is None else (at - self._adapted_at) * 1e3
+        # Before the return below, so that a spike's time is not made up for after it.
         self._adapted_at = at
         if trend_ms > self._threshold_ms + _LARGEST_ADAPTATION_MS:
             return

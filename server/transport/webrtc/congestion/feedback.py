@@ -15,9 +15,11 @@ from server.errors import BadMessageError
 MOST_PACKETS = 4096
 """Of a report. A browser reports every 50 to 250 ms, in which a viewer is sent some hundred; the
 field allows 65 535, and each costs time."""
-_HEADER = 8
-_REFERENCE_S = 0.064
-_TICK_S = 0.00025
+_HEADER = 8  # bytes: first number, count, time of reference, number of the report
+_REFERENCE_S = 0.064  # unit of the time of reference
+_TICK_S = 0.00025  # unit of the deltas
+# A chunk has 16 bits. Run: 0, two bits of a status, 13 of its length. Vector: 1, one bit for the
+# size of a status, then 14 or 7 of them.
 _RUN_LENGTH = 13
 _ONE_BIT_SYMBOLS = 14
 _TWO_BIT_SYMBOLS = 7
@@ -52,6 +54,7 @@ def parse_feedback(fci: bytes) -> TransportFeedback:
     """
     if len(fci) < _HEADER:
         raise BadMessageError(f"expected feedback of at least {_HEADER} bytes, got {len(fci)}")
+    # The last 32 bits are the time of reference, 24 bits, and the number of the report, 8 bits.
     base, packets, reference = unpack_from("!HHI", fci)
     if not 0 < packets <= MOST_PACKETS:
         raise BadMessageError(f"expected feedback of 1 to {MOST_PACKETS} packets, got {packets}")
@@ -95,6 +98,7 @@ def _read_arrivals(fci: bytes, offset: int, symbols: list[int]) -> Iterator[floa
             continue
         if symbol == _RESERVED:
             raise BadMessageError("expected a status of 0, 1 or 2, got the reserved 3")
+        # A small delta is unsigned, a large one signed: packets may arrive in another order.
         size, form = (1, "!B") if symbol == _SMALL_DELTA else (2, "!h")
         if offset + size > len(fci):
             raise BadMessageError("expected a delta for each packet that arrived, got fewer")

@@ -13,6 +13,7 @@ _BURST_S = 0.04
 """Sent at once; libwebrtc's burst interval. At the first bitrate of 320x320 these are 23 kB, which
 only key frames exceed."""
 _CONGESTED_BURST_S = 0.005
+"""The same while congested: what leaves at once only joins the queue."""
 LONGEST_DEBT_S = 0.25
 """Retransmissions beyond it are dropped: the receiver asks again after a round trip."""
 CONGESTED_DEBT_S = 0.05
@@ -37,7 +38,7 @@ class Pacer:
             congested: Whether there was congestion lately.
         """
         rate = (_CONGESTED if congested else _FREE) * bits_per_s
-        self._debt_s *= self._rate / rate
+        self._debt_s *= self._rate / rate  # the same bytes take longer at a lower rate
         self._rate = rate
         self._burst_s = _CONGESTED_BURST_S if congested else _BURST_S
         self._longest_debt_s = CONGESTED_DEBT_S if congested else LONGEST_DEBT_S

@@ -18,10 +18,12 @@ _DURATION_S = 0.02
 FEWEST_PACKETS = 5
 """libwebrtc: 15 ms and 5 packets."""
 _FEWEST_ARRIVED = 0.8
+"""Part of its packets without which a probe tells nothing: `kMinReceivedProbesRatio`."""
 _UNSATURATED = 0.9
-"""Arriving at less than this part of the sent rate, the probe has met the limit of the network."""
+"""Arriving at less than this part of the sent rate, the probe has met the limit of the network:
+`kMinRatioForUnsaturatedLink`."""
 _UTILISED = 0.95
-"""Part of such a measured limit that is used."""
+"""Part of such a measured limit that is used: `kTargetUtilizationFraction`."""
 _FIRST_S, _LONGEST_S = 2.0, 5.0
 """Seconds between a decrease and the first probe, and between probes that fail. Each may queue for
 some 40 ms."""
@@ -66,6 +68,7 @@ class Probes:
         if estimate >= goal:
             self._next_at, self._interval_s = None, _FIRST_S
             return None
+        # Enough for the goal, of which a probe that meets the limit measures `_UTILISED`.
         bits_per_s = round(min(_FACTOR * estimate, goal / _UTILISED))
         self._count += 1
         self._probe = _Probe(self._count, bits_per_s, now, [])
@@ -123,4 +126,5 @@ def _measure(probe: _Probe) -> int | None:
 def _rate(moments: list[float], sizes: list[int]) -> float:
     """Return bits per second from the first packet to the last, which ends the time."""
     seconds = max(moments) - min(moments)
+    # Without the first packet, whose own time lies before the span.
     return (sum(sizes) - sizes[0]) * 8 / seconds if seconds > 0 else math.inf

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from server.encoding.codecs import Codec
 from server.errors import BadOfferError
 from server.network.addresses import CandidatePolicy
-from server.transport.webrtc.ice import RemoteCandidates, parse_fragment
-from server.transport.webrtc.negotiation import (
+from server.transport.webrtc.accepted_sections import (
     AcceptedSection,
-    Negotiation,
     choose_audio,
     choose_data,
     choose_video,
 )
+from server.transport.webrtc.ice import RemoteCandidates, parse_fragment
+from server.transport.webrtc.negotiation import Negotiation
 from server.transport.webrtc.offer import Offer, parse_offer
 from tests.server.transport.webrtc.offers import H264, RTP, data, offer, section
 

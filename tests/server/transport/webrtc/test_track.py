@@ -14,9 +14,8 @@ from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
 from server.errors import NotReadyError, SessionClosedError
-from server.pool.cache_slots import CacheView
 from server.pool.fake import fake_state
-from server.pool.frame import Frame
+from server.pool.frame import CacheView, Frame
 from server.protocol.states import FrameInputs, ViewState
 from server.transport.webrtc.track import KEY_FRAME_INTERVAL_S, RenderTrack
 
