@@ -13,6 +13,7 @@
     .venv/bin/python scripts/benchmark.py voice
     .venv/bin/python scripts/benchmark.py call
     .venv/bin/python scripts/benchmark.py sharpness
+    .venv/bin/python scripts/benchmark.py handover
 
 `latency` starts a server, opens its page in headless Chromium, moves the view in three ways one
 after the other, and reads the page's statistics. `pose_to_photon_ms` is the time from sampling a
@@ -30,7 +31,8 @@ with and without the voice alternate, so that their video latencies can be compa
 pages meet in a call, both with camera and voice, and measures both ways. `devices` starts a host
 for each of up to eight fake devices behind a router, with real viewers, and loses one. `sharpness`
 compares still faces, as video and as refined stills, with the studio's image at the size of a
-screen. Each benchmark ends with one line of JSON.
+screen. `handover` times frames from the warp through the ring to the packet. Each benchmark ends
+with one line of JSON.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ from scripts.benchmarking.camera import Camera, camera
 from scripts.benchmarking.devices import Devices, devices
 from scripts.benchmarking.edges import Edges, edges
 from scripts.benchmarking.encode import Encoders, encoders
+from scripts.benchmarking.handover import Handover, handover
 from scripts.benchmarking.latency import Latency, latency
 from scripts.benchmarking.load import Load, load
 from scripts.benchmarking.models import Models, models
@@ -68,6 +71,7 @@ Subcommand = (
     | Call
     | Devices
     | Sharpness
+    | Handover
 )
 
 
@@ -100,6 +104,8 @@ def main(command: Subcommand) -> None:
             result = voice(command)
         case Call():
             result = call(command)
+        case Handover():
+            result = handover(command)
     print(json.dumps(result))
 
 
@@ -116,7 +122,8 @@ Command = Annotated[
     | Annotated[Voice, tyro.conf.subcommand("voice")]
     | Annotated[Call, tyro.conf.subcommand("call")]
     | Annotated[Devices, tyro.conf.subcommand("devices")]
-    | Annotated[Sharpness, tyro.conf.subcommand("sharpness")],
+    | Annotated[Sharpness, tyro.conf.subcommand("sharpness")]
+    | Annotated[Handover, tyro.conf.subcommand("handover")],
     tyro.conf.OmitSubcommandPrefixes,
 ]
 

@@ -76,6 +76,36 @@ def find_active_region(
     return left, right
 
 
+class RowBuffers(NamedTuple):
+    """Work space for the pixels of a row."""
+
+    paint: FloatArray
+    """(W, 8)"""
+    mixed: NDArray[np.int64]
+    """(W,)"""
+    corner: NDArray[np.int64]
+    """(W,)"""
+    share_x: FloatArray
+    """(W,)"""
+    share_y: FloatArray
+    """(W,)"""
+    beside: FloatArray
+    """(W, 8)"""
+
+
+@njit(cache=True, nogil=True)
+def allocate_row(columns: int) -> RowBuffers:
+    """Allocate the work space of `compose_row`."""
+    return RowBuffers(
+        np.empty((columns, TEXELS), np.float32),
+        np.empty(columns, np.int64),
+        np.empty(columns, np.int64),
+        np.empty(columns, np.float32),
+        np.empty(columns, np.float32),
+        np.empty((columns, TEXELS), np.float32),
+    )
+
+
 def compose(
     smooth: NetworkArray,
     raster: RasterizedHead,
@@ -130,62 +160,116 @@ def _compose(
     rgb: NDArray[np.uint8],
 ) -> None:
     """`compose` on plain arrays, as numba needs them."""
+    columns = background.shape[1]
+    buffers = allocate_row(columns)
+    for y in range(2 * top, 2 * (top + smooth.shape[0])):
+        begin, end = active_pixels(y // 2, columns, active_left, active_right)
+        _copy_pixels(y, 0, begin, background, rgb[y])
+        _copy_pixels(y, end, columns, background, rgb[y])
+        compose_row(
+            y, begin, end, smooth[y // 2 - top], triangle, blend, soft, xy, inverse_depth, faces,
+            uvs, uv_faces, texels, step, outline, background, left, buffers, rgb[y],
+        )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, inline="always")
+def active_pixels(
+    row: int, columns: int, active_left: NDArray[np.int32], active_right: NDArray[np.int32]
+) -> tuple[int, int]:
+    """Return the active pixels of a row at half resolution, of `columns` at full resolution."""
+    begin, end = 2 * active_left[row], 2 * active_right[row]
+    # Nothing is active: the whole row is background.
+    return (begin, end) if begin < end else (columns, columns)
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def compose_row(
+    y: int,
+    begin: int,
+    end: int,
+    smooth: NetworkArray,
+    triangle: NDArray[np.int32],
+    blend: NDArray[np.uint8],
+    soft: NDArray[np.uint8],
+    xy: NDArray[np.int64],
+    inverse_depth: NDArray[np.float64],
+    faces: NDArray[np.int32],
+    uvs: FloatArray,
+    uv_faces: NDArray[np.int32],
+    texels: NDArray[np.int16],
+    step: FloatArray,
+    outline: FloatArray,
+    background: NDArray[np.uint8],
+    left: int,
+    buffers: RowBuffers,
+    colours: NDArray[np.uint8],
+) -> None:
+    """Compose some pixels of a row of the image.
+
+    Args:
+        y: The row.
+        begin: The first pixel.
+        end: The pixel after the last.
+        smooth: (w, 32) row of the output of the convolutions.
+        triangle: (H, W) of `RasterizedHead`, like the next two.
+        blend: (H, W)
+        soft: (H, W)
+        xy: (V, 2) of `Geometry`, like the next.
+        inverse_depth: (V,)
+        faces: (F, 3) of the head, like the next two.
+        uvs: (T, 2)
+        uv_faces: (F, 3)
+        texels: (h, w, 8) of the paint texture.
+        step: (8,) of the same.
+        outline: See `compose`, like the next two.
+        background: (H, W, 3)
+        left: First column of `smooth`, at half resolution.
+        buffers: Work space.
+        colours: (W, 3) RGB of the row, filled in these pixels.
+    """
     one, white = np.float32(1), np.float32(255)
     slope, offset = outline[0] / np.float32(SOFT_MAX), outline[1]
-    columns = background.shape[1]
-    paint = np.empty((columns, TEXELS), np.float32)
-    mixed = np.empty(columns, np.int64)
-    corner = np.empty(columns, np.int64)
-    share_x, share_y = np.empty(columns, np.float32), np.empty(columns, np.float32)
-    beside = np.empty((columns, TEXELS), np.float32)
-    for y in range(2 * top, 2 * (top + smooth.shape[0])):
-        sy = y // 2 - top
-        begin, end = 2 * active_left[y // 2], 2 * active_right[y // 2]
-        if begin >= end:
-            # Nothing is active: the whole row is background.
-            begin, end = columns, columns
-        _copy_pixels(y, 0, begin, background, rgb)
-        _copy_pixels(y, end, columns, background, rgb)
-        # Several loops over a row instead of one, so that the CPU has the loads of many texels
-        # under way at once.
-        _find_texels(
-            y, begin, end, triangle, xy, inverse_depth, faces, uvs, uv_faces, texels,
-            corner, share_x, share_y,
-        )  # fmt: skip
-        sample_row(begin, end, texels, step, corner, share_x, share_y, paint)
-        _mix_row(
-            y, begin, end, blend, triangle, xy, inverse_depth, faces, uvs, uv_faces, texels, step,
-            mixed, corner, share_x, share_y, beside, paint,
-        )  # fmt: skip
-        for x in range(begin, end):
-            # Pixel shuffle: the four pixels of a 2x2 block are four adjacent outputs.
-            sx, part = x // 2 - left, 2 * (y % 2) + x % 2
-            logit = to_float(smooth[sy, sx, _MASK_LOGIT + part]) + paint[x, 3]
-            logit += slope * np.float32(soft[y, x]) + offset
-            # Skips most of a row's exponentials, as most pixels are well inside or outside.
-            if logit < -_CERTAIN_LOGIT:
-                _copy_pixels(y, x, x + 1, background, rgb)
-                continue
-            mask = one if logit > _CERTAIN_LOGIT else one / (one + np.exp(-logit))
-            gloss = to_float(smooth[sy, sx, _GLOSS_GAIN + part]) * paint[x, 4]
-            for k in range(3):
-                gain = one + to_float(smooth[sy, sx, _ALBEDO_GAIN + 4 * k + part])
-                colour = to_float(smooth[sy, sx, 4 * k + part]) + gain * paint[x, k] + gloss
-                value = mask * colour * white + (one - mask) * np.float32(background[y, x, k])
-                value = min(max(value, np.float32(0)), white)
-                # The conversion truncates, so half a unit more rounds.
-                rgb[y, x, k] = np.uint8(value + np.float32(0.5))
+    paint, mixed, corner, share_x, share_y, beside = buffers
+    # Several loops over a row instead of one, so that the CPU has the loads of many texels
+    # under way at once.
+    _find_texels(
+        y, begin, end, triangle, xy, inverse_depth, faces, uvs, uv_faces, texels,
+        corner, share_x, share_y,
+    )  # fmt: skip
+    sample_row(begin, end, texels, step, corner, share_x, share_y, paint)
+    _mix_row(
+        y, begin, end, blend, triangle, xy, inverse_depth, faces, uvs, uv_faces, texels, step,
+        mixed, corner, share_x, share_y, beside, paint,
+    )  # fmt: skip
+    for x in range(begin, end):
+        # Pixel shuffle: the four pixels of a 2x2 block are four adjacent outputs.
+        sx, part = x // 2 - left, 2 * (y % 2) + x % 2
+        logit = to_float(smooth[sx, _MASK_LOGIT + part]) + paint[x, 3]
+        logit += slope * np.float32(soft[y, x]) + offset
+        # Skips most of a row's exponentials, as most pixels are well inside or outside.
+        if logit < -_CERTAIN_LOGIT:
+            _copy_pixels(y, x, x + 1, background, colours)
+            continue
+        mask = one if logit > _CERTAIN_LOGIT else one / (one + np.exp(-logit))
+        gloss = to_float(smooth[sx, _GLOSS_GAIN + part]) * paint[x, 4]
+        for k in range(3):
+            gain = one + to_float(smooth[sx, _ALBEDO_GAIN + 4 * k + part])
+            colour = to_float(smooth[sx, 4 * k + part]) + gain * paint[x, k] + gloss
+            value = mask * colour * white + (one - mask) * np.float32(background[y, x, k])
+            value = min(max(value, np.float32(0)), white)
+            # The conversion truncates, so half a unit more rounds.
+            colours[x, k] = np.uint8(value + np.float32(0.5))
 
 
 @njit(cache=True, nogil=True, inline="always")
 def _copy_pixels(
-    y: int, begin: int, end: int, background: NDArray[np.uint8], rgb: NDArray[np.uint8]
+    y: int, begin: int, end: int, background: NDArray[np.uint8], row: NDArray[np.uint8]
 ) -> None:
     # A loop, because numba compiles the assignment of a slice, with its checks of the shapes and
     # the messages of these, for 5 s at the first start.
     for x in range(begin, end):
         for k in range(3):
-            rgb[y, x, k] = background[y, x, k]
+            row[x, k] = background[y, x, k]
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -12,8 +13,9 @@ from torch import Tensor
 
 from models.avatar.folder import Avatar
 from models.contract.frame_state import FrameState
-from models.contract.images import STRIDE, RgbImage, WarpedImage
+from models.contract.images import STRIDE, RgbImage, WarpedImage, WarpedNv12
 from models.geometry.gbuffer import render_gbuffer
+from models.kernels.nv12_numba import convert_to_nv12
 from models.networks.frame_batch import FrameBatch, frame_batch
 from models.networks.telewarp import Foreground
 from models.runtime.flame_conditioning import conditioning_function
@@ -40,7 +42,7 @@ class Runtime(Protocol):
     mixes: bool
     """Whether `warp` takes a `MixedCache`."""
     largest_batch: int
-    """Number of frames that one call of `warp_batch` renders faster than one by one."""
+    """Number of frames that one call of `warp_nv12_batch` renders faster than one by one."""
 
     def refresh(self, state: FrameState, cache: Cache) -> None:
         """Render `state` in full and store its features in `cache`, in place."""
@@ -51,7 +53,10 @@ class Runtime(Protocol):
     def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
         """Warp an older state's cache to `state`."""
 
-    def warp_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedImage]:
+    def warp_nv12(self, state: FrameState, cache: Cache) -> WarpedNv12:
+        """Warp an older state's cache to `state`, to NV12: what `warp` returns, converted."""
+
+    def warp_nv12_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedNv12]:
         """Warp 1 to `largest_batch` caches, of any viewers, to the states beside them."""
 
     def align(self, cache: Cache, newer: Cache) -> None:
@@ -125,3 +130,11 @@ def network_dtype(device: torch.device) -> torch.dtype:
         ampere = torch.cuda.get_device_capability(device) >= (8, 0)
         return torch.bfloat16 if ampere else torch.float16
     return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+
+
+def as_nv12(warped: WarpedImage) -> WarpedNv12:
+    """Convert a frame of a runtime that composes RGB."""
+    started = time.perf_counter()
+    nv12 = convert_to_nv12(warped.rgb)
+    convert_ms = (time.perf_counter() - started) * 1e3
+    return WarpedNv12(nv12, warped.raster_ms, warped.network_ms + convert_ms)

@@ -10,10 +10,10 @@ import torch
 
 from models.avatar.folder import Avatar
 from models.contract.frame_state import FrameState
-from models.contract.images import RgbImage, WarpedImage
+from models.contract.images import RgbImage, WarpedImage, WarpedNv12
 from models.networks.avatar_networks import PaperNetworks
 from models.networks.paper import SKIP, PreparedPaperCache
-from models.runtime.base import Cache, Stage, TensorSpec
+from models.runtime.base import Cache, Stage, TensorSpec, as_nv12
 
 
 class PaperRuntime:
@@ -57,9 +57,13 @@ class PaperRuntime:
         stage = self.stage.at(size)
         return stage.compose(self._networks.full(stage.frame(state)).image)
 
-    def warp_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedImage]:
+    def warp_nv12(self, state: FrameState, cache: Cache) -> WarpedNv12:
+        """Warp an older state's cache to `state`, see `Runtime.warp_nv12`."""
+        return as_nv12(self.warp(state, cache))
+
+    def warp_nv12_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedNv12]:
         """Warp caches one by one."""
-        return [self.warp(state, cache) for state, cache in frames]
+        return [self.warp_nv12(state, cache) for state, cache in frames]
 
     @torch.inference_mode()
     def warp(self, state: FrameState, cache: Cache) -> WarpedImage:

@@ -12,7 +12,7 @@ import torch
 
 from models.avatar.folder import Avatar
 from models.contract.frame_state import FrameState, neutral_state
-from models.contract.images import RgbImage, WarpedImage
+from models.contract.images import RgbImage, WarpedImage, WarpedNv12
 from models.networks.avatar_networks import TelewarpNetworks
 from models.runtime.base import Cache, Runtime, TensorSpec
 from models.runtime.crossfade import Crossfade
@@ -96,18 +96,26 @@ class CachedRenderer:
         """
         return self._runtime.warp(state, cache)
 
+    def warp_nv12(self, state: FrameState, cache: Cache) -> WarpedNv12:
+        """Warp the cache of an older state to `state`, to NV12: what `warp` returns, converted.
+
+        Raises:
+            HeadError: If the state does not fit the avatar's head.
+        """
+        return self._runtime.warp_nv12(state, cache)
+
     @property
     def largest_batch(self) -> int:
-        """Number of frames that one call of `warp_batch` renders faster than one by one."""
+        """Number of frames that one call of `warp_nv12_batch` renders faster than one by one."""
         return self._runtime.largest_batch
 
-    def warp_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedImage]:
-        """Warp 1 to `largest_batch` caches, of any viewers, each as `warp` does.
+    def warp_nv12_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedNv12]:
+        """Warp 1 to `largest_batch` caches, of any viewers, each as `warp_nv12` does.
 
         Raises:
             HeadError: If a state does not fit the avatar's head; then nothing is rendered.
         """
-        return self._runtime.warp_batch(frames)
+        return self._runtime.warp_nv12_batch(frames)
 
     def warm_up_batches(self) -> None:
         """Run a batch of each size once, as `warm_up` does for other operations."""
@@ -116,7 +124,7 @@ class CachedRenderer:
         state, cache = self._neutral, self.allocate_cache()
         self.refresh(state, cache)
         for size in range(2, self.largest_batch + 1):
-            self.warp_batch([(state, cache)] * size)
+            self.warp_nv12_batch([(state, cache)] * size)
 
     @property
     def _neutral(self) -> FrameState:
@@ -129,6 +137,7 @@ class CachedRenderer:
         # In this order: the warp reads what the refresh has stored.
         self.refresh(state, cache)
         self.warp(state, cache)
+        self.warp_nv12(state, cache)
         self.full(state)
 
 

@@ -24,14 +24,16 @@ from torch import Tensor
 from models.avatar.folder import Avatar
 from models.contract.channels import OUTPUT_CHANNELS, POSE_SIZE
 from models.contract.frame_state import FloatArray, FrameState
-from models.contract.images import RgbImage, WarpedImage
+from models.contract.images import Nv12Image, RgbImage, WarpedImage, WarpedNv12
 from models.geometry.gbuffer import RasterizedHead, pose_geometry, soften_rows
 from models.geometry.rasterizer_numba import rasterize_rows
 from models.geometry.silhouettes_numba import allocate_edges, blend_edges
 from models.kernels.bfloat16 import NetworkArray, network_array
 from models.kernels.compose import ActiveRegion, compose, find_active_region
+from models.kernels.compose_nv12 import compose_nv12
 from models.kernels.fill_inputs import INPUT_PADDING, allocate_inputs, fill_inputs
 from models.kernels.motion_code import channel_scale, motion_share
+from models.kernels.nv12_numba import convert_to_nv12
 from models.kernels.reproject_features import find_flow, reproject_nearest, reproject_sum
 from models.kernels.texels import quantize
 from models.kernels.warp_convolution import can_convolve, convolve, pack_kernels
@@ -69,8 +71,6 @@ class _Inputs(NamedTuple):
     trust: float
     """Weight of the residual, as `TelewarpWarp.trust`."""
     cache: Cache
-    rgb: RgbImage
-    """(H, W, 3), filled."""
 
 
 class _Smooth(NamedTuple):
@@ -80,6 +80,10 @@ class _Smooth(NamedTuple):
     """(rows, columns, 32)"""
     left: int
     """The first of the columns."""
+
+
+Compose = Callable[[ActiveRegion, _Band, _Inputs, _Smooth], None]
+"""Composes a band into the image of a frame."""
 
 
 class TelewarpCpuRuntime(TelewarpTorchRuntime):
@@ -94,6 +98,7 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         super().__init__(avatar, torch.device("cpu"))
         self._feature_texels = quantize(_as_array(self.features))
         self._paint_texels = quantize(_as_array(self.paint))
+        self._background_nv12 = convert_to_nv12(self.stage.background_rgb)
         warper = self.warper
         self._motion = gather_weights(warper.motion, warper.from_motion)
         paint_over, self._half_trust = self.generator.paint_over, warper.half_trust.item()
@@ -128,13 +133,27 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         self._soft = np.empty((size, size), np.uint8)
         self._edges = allocate_edges(size)
 
-    @torch.inference_mode()
     def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
         """Warp an older state's cache to `state`."""
-        started = time.perf_counter()
         size = self.stage.size
+        rgb = np.empty((size, size, 3), np.uint8)  # anew, because the caller keeps it
+        return WarpedImage(rgb, *self._warp_into(partial(self._compose, rgb), state, cache))
+
+    def warp_nv12(self, state: FrameState, cache: Cache) -> WarpedNv12:
+        """Warp an older state's cache to `state`, see `Runtime.warp_nv12`."""
+        nv12 = np.empty_like(self._background_nv12)
+        return WarpedNv12(nv12, *self._warp_into(partial(self._compose_nv12, nv12), state, cache))
+
+    @torch.inference_mode()
+    def _warp_into(self, compose: Compose, state: FrameState, cache: Cache) -> tuple[float, float]:
+        """Warp a cache, and compose each band of the frame.
+
+        Returns:
+            The times of `WarpedImage`.
+        """
+        started = time.perf_counter()
         conditioning, cached = compute_conditioning(state), cache["conditioning"].numpy()
-        geometry = pose_geometry(self.stage.head, state, size)
+        geometry = pose_geometry(self.stage.head, state, self.stage.size)
         inputs = _Inputs(
             RasterizedHead(
                 self._triangle, self._edges.blend, self._soft, geometry, self.stage.head
@@ -143,7 +162,6 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
             motion_share(conditioning, cached, *self._motion),
             self._trust(conditioning, cached),
             cache,
-            np.empty((size, size, 3), np.uint8),  # anew, because the caller keeps it
         )
         # All bands finish a step before the next one: it reads a row beyond its band.
         self._for_all_bands(self._rasterize, inputs)
@@ -151,9 +169,8 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         self._for_all_bands(self._fill, inputs)
         active = ActiveRegion(*find_active_region(self._soft, FOREGROUND_MARGIN))
         rasterized = time.perf_counter()
-        self._for_all_bands(partial(self._render, active), inputs)
-        network_ms = (time.perf_counter() - rasterized) * 1e3
-        return WarpedImage(inputs.rgb, (rasterized - started) * 1e3, network_ms)
+        self._for_all_bands(partial(self._render, compose, active), inputs)
+        return (rasterized - started) * 1e3, (time.perf_counter() - rasterized) * 1e3
 
     @torch.inference_mode()
     def align(self, cache: Cache, newer: Cache) -> None:
@@ -215,14 +232,28 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
             inputs.cache["uv"].numpy(), inputs.cache["points"].numpy(), self._flow, *band,
         )  # fmt: skip
 
-    def _render(self, active: ActiveRegion, band: _Band, inputs: _Inputs) -> None:
+    def _render(self, compose: Compose, active: ActiveRegion, band: _Band, inputs: _Inputs) -> None:
         """Reproject the cache, convolve and compose a band."""
         self._reproject(active, band, inputs)
         convolve_band = self._convolve_by_kernel if self._multiplies else self._convolve_by_torch
-        smooth = convolve_band(active, band, inputs)
+        compose(active, band, inputs, convolve_band(active, band, inputs))
+
+    def _compose(
+        self, rgb: RgbImage, active: ActiveRegion, band: _Band, inputs: _Inputs, smooth: _Smooth
+    ) -> None:
+        """Compose a band of an RGB image."""
         compose(
             smooth.values, inputs.raster, self._paint_texels, self._outline, active,
-            self.stage.background_rgb, band.top, smooth.left, inputs.rgb,
+            self.stage.background_rgb, band.top, smooth.left, rgb,
+        )  # fmt: skip
+
+    def _compose_nv12(
+        self, nv12: Nv12Image, active: ActiveRegion, band: _Band, inputs: _Inputs, smooth: _Smooth
+    ) -> None:
+        """Compose a band of an NV12 image."""
+        compose_nv12(
+            smooth.values, inputs.raster, self._paint_texels, self._outline, active,
+            self.stage.background_rgb, self._background_nv12, band.top, smooth.left, nv12,
         )  # fmt: skip
 
     def _reproject(self, active: ActiveRegion, band: _Band, inputs: _Inputs) -> None:

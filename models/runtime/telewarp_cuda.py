@@ -17,7 +17,7 @@ from torch import Tensor
 from models.avatar.folder import Avatar
 from models.contract.channels import CAMERA_SIZE, POSE_SIZE
 from models.contract.frame_state import FloatArray, FrameState
-from models.contract.images import WarpedImage
+from models.contract.images import WarpedImage, WarpedNv12
 from models.geometry.head import Head
 from models.geometry.spherical_harmonics import BASES
 from models.kernels.cuda.blocks import GPU_BLOCKS, INTERPRETER_BLOCKS
@@ -30,7 +30,7 @@ from models.kernels.cuda.vertex_normals import adjacent_faces
 from models.networks.conditioning import compute_conditioning
 from models.networks.live_inputs import FOREGROUND_MARGIN
 from models.networks.telewarp import FULL_TRUST
-from models.runtime.base import Cache
+from models.runtime.base import Cache, as_nv12
 from models.runtime.deferred_crossfade import MixedCache
 from models.runtime.telewarp_torch import TelewarpTorchRuntime
 
@@ -47,7 +47,7 @@ class KernelError(RuntimeError):
 
 
 class TelewarpCudaRuntime(TelewarpTorchRuntime):
-    """The same results as `TelewarpTorchRuntime`, with warps of ten launches and no waiting.
+    """The same results as `TelewarpTorchRuntime`, with warps of eight launches and no waiting.
 
     Args:
         avatar: An avatar with our networks.
@@ -67,33 +67,48 @@ class TelewarpCudaRuntime(TelewarpTorchRuntime):
 
     def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
         """Warp an older state's cache to `state`."""
-        return self.warp_batch([(state, cache)])[0]
+        (rgb,), *times_ms = self._render([(state, cache)], Output.RGB)
+        return WarpedImage(rgb, *times_ms)
 
-    def warp_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedImage]:
+    def warp_nv12(self, state: FrameState, cache: Cache) -> WarpedNv12:
+        """Warp an older state's cache to `state`, see `Runtime.warp_nv12`."""
+        return self.warp_nv12_batch([(state, cache)])[0]
+
+    def warp_nv12_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedNv12]:
         """Warp 1 to 8 caches, of any viewers, in one run of the kernels.
 
         Args:
             frames: The state of each frame, and the cache of an older one.
 
         Returns:
-            The images. Rasterization and network are one graph, so the time of both counts as the
-            network's, and that of the host's preparation as the rasterizer's.
+            The images.
 
         Raises:
             HeadError: If a state does not fit the avatar's head; then nothing is rendered.
         """
+        images, *times_ms = self._render(frames, Output.NV12)
+        return [WarpedNv12(image, *times_ms) for image in images]
+
+    def _render(
+        self, frames: Sequence[tuple[FrameState, Cache]], output: Output
+    ) -> tuple[list[NDArray[np.uint8]], float, float]:
+        """Return the images of some frames, and the times of `WarpedImage`.
+
+        Rasterization and network are one graph, so the time of both counts as the network's, and
+        that of the host's preparation as the rasterizer's.
+        """
         started = time.perf_counter()
-        renderer = self.renderer(len(frames), Output.RGB)
+        renderer = self.renderer(len(frames), output)
         renderer.prepare([frame_input(*frame) for frame in frames])
         prepared = time.perf_counter()
         images = renderer.render()
         # Copies, because the caller keeps the image and the next frame overwrites it.
-        rgb = [images[index].numpy().copy() for index in range(len(frames))]
+        made = [images[index].numpy().copy() for index in range(len(frames))]
         render_ms = (time.perf_counter() - prepared) * 1e3
-        return [WarpedImage(image, (prepared - started) * 1e3, render_ms) for image in rgb]
+        return made, (prepared - started) * 1e3, render_ms
 
     def check(self, cached: FrameState, now: FrameState) -> None:
-        """Warp the cache of one state to another by the kernels and by plain torch.
+        """Warp the cache of one state to another, to NV12, by the kernels and by plain torch.
 
         Raises:
             KernelError: If the images differ by more than rounding.
@@ -103,7 +118,7 @@ class TelewarpCudaRuntime(TelewarpTorchRuntime):
             for name, shape, dtype, _ in self.layout
         }
         self.refresh(cached, cache)
-        got, expected = self.warp(now, cache).rgb, super().warp(now, cache).rgb
+        got, expected = self.warp_nv12(now, cache).nv12, as_nv12(super().warp(now, cache)).nv12
         apart = float(np.abs(got.astype(np.int16) - expected).mean())
         if apart > LARGEST_DIFFERENCE:
             raise KernelError(

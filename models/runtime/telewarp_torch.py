@@ -14,7 +14,7 @@ from torch import Tensor
 from models.avatar.folder import Avatar
 from models.contract.channels import CAMERA_SIZE, OUTPUT_CHANNELS, POSE_SIZE
 from models.contract.frame_state import FrameState
-from models.contract.images import RgbImage, WarpedImage
+from models.contract.images import RgbImage, WarpedImage, WarpedNv12
 from models.networks.avatar_networks import TelewarpNetworks
 from models.networks.conditioning import Conditioning, split_conditioning
 from models.networks.frame_batch import FrameBatch
@@ -27,7 +27,13 @@ from models.networks.reproject import (
     reproject_nearest,
 )
 from models.networks.telewarp import Foreground, cache_features
-from models.runtime.base import Cache, Stage, TensorSpec, network_dtype
+from models.runtime.base import (
+    Cache,
+    Stage,
+    TensorSpec,
+    as_nv12,
+    network_dtype,
+)
 from models.runtime.measured_unet import MeasuredUnet
 
 MESH_TENSORS = ("corners", "weights", "points")
@@ -136,9 +142,13 @@ class TelewarpTorchRuntime:
         made = self._unet(self._channels_last(inputs.half_res)).output[:, : 4 * OUTPUT_CHANNELS]
         return stage.compose(self.generator.paint_over(made.float(), inputs))
 
-    def warp_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedImage]:
+    def warp_nv12(self, state: FrameState, cache: Cache) -> WarpedNv12:
+        """Warp an older state's cache to `state`, see `Runtime.warp_nv12`."""
+        return as_nv12(self.warp(state, cache))
+
+    def warp_nv12_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedNv12]:
         """Warp caches one by one."""
-        return [self.warp(state, cache) for state, cache in frames]
+        return [self.warp_nv12(state, cache) for state, cache in frames]
 
     @torch.inference_mode()
     def warp(self, state: FrameState, cache: Cache) -> WarpedImage:

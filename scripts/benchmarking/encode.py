@@ -2,7 +2,8 @@
 
 All encoders of a size take turns frame by frame, so that other work on the machine affects them
 alike. Times are CPU time of the thread, for NVENC what the CPU spends on it. x264 runs twice: with
-the settings of the server, and with the fastest ones.
+the settings of the server, and with the fastest ones. `rgb_to_yuv` is what the conversion of a
+composed image would cost by libswscale, which none of the times contains.
 """
 
 from __future__ import annotations
@@ -25,23 +26,21 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from models.avatar.folder import SHIPPED
-from models.contract.images import RgbImage
+from models.contract.images import Nv12Image, RgbImage
 from models.runtime.renderer import CachedRenderer
 from scripts.benchmarking.avatars import front, load_resized, swaying
-from server.encoding.h264 import TIME_BASE, H264Encoder, OpenCodec, default_bitrate, open_x264
+from server.encoding.h264 import H264Encoder, OpenCodec, default_bitrate, open_x264
 from server.encoding.nvenc import open_nvenc
+from server.encoding.video_frame import PIXELS, TIME_BASE, to_rgb
 from server.transport.webrtc.track import Vp8Passthrough
 
-Encode = Callable[[RgbImage, int, bool], bytes]
+Encode = Callable[[Nv12Image, int, bool], bytes]
 """Encodes an image, given its time in ticks and whether it is a key frame; returns its bytes."""
 
 _FPS = 60
 _TICKS = TIME_BASE.denominator // _FPS
 _WARM_UP = 5
 """Frames not measured: the key frame, and the first ones, which allocate buffers."""
-_LUMA = np.array([65.481, 128.553, 24.966]) / 255
-_BLACK = 16
-"""Luma of black; with `_LUMA` from RGB to 8-bit luma of limited range, ITU-R BT.601."""
 _DARK = 68
 """Luma below which a pixel counts as dark: the background and hair of the avatars."""
 
@@ -71,10 +70,10 @@ class _Measured:
     dark_errors: list[float] = field(default_factory=list)
     """The same for dark pixels."""
 
-    def take(self, rgb: RgbImage, index: int) -> None:
+    def take(self, nv12: Nv12Image, index: int) -> None:
         """Encode, decode and measure one frame."""
         started = time.thread_time()
-        data = self.encode(rgb, index * _TICKS, index == 0)
+        data = self.encode(nv12, index * _TICKS, index == 0)
         cpu_ms = (time.thread_time() - started) * 1e3
         frames = self.decoder.decode(av.Packet(data))
         if index < _WARM_UP:
@@ -82,14 +81,14 @@ class _Measured:
         self.cpu_ms.append(cpu_ms)
         self.sizes.append(len(data))
         for frame in frames:
-            self._compare(rgb, frame.to_ndarray()[: len(rgb)])
+            luma = slice(0, len(nv12) * 2 // 3)
+            self._compare(nv12[luma], frame.to_ndarray()[luma])
 
-    def _compare(self, sent: RgbImage, shown: NDArray[Any]) -> None:
+    def _compare(self, sent: NDArray[Any], shown: NDArray[Any]) -> None:
         # Luma as decoded: a conversion to RGB would add errors of its own, larger than the coder's.
-        luma = sent @ _LUMA + _BLACK
-        squared = np.square(shown - luma)
+        squared = np.square(shown.astype(float) - sent)
         self.errors.append(float(squared.mean()))
-        dark = squared[luma < _DARK]
+        dark = squared[sent < _DARK]
         if dark.size:
             self.dark_errors.append(float(dark.mean()))
 
@@ -108,24 +107,25 @@ def encoders(command: Encoders) -> dict[str, Any]:
     torch.set_num_threads(1)
     rows: list[dict[str, Any]] = []
     for size in command.sizes:
-        images = _render_images(command.avatar, size, command.frames + _WARM_UP)
-        rows += _measure(images, size)
-        rows.append({"codec": "rgb_to_yuv", "size": size, "cpu_ms": _conversion_ms(images)})
+        frames = _render(command.avatar, size, command.frames + _WARM_UP)
+        rows += _measure(frames, size)
+        rows.append({"codec": "rgb_to_yuv", "size": size, "cpu_ms": _conversion_ms(frames)})
     for row in rows:
         print(" ".join(f"{name} {value}" for name, value in row.items()))
     return {"fps": _FPS, "rows": rows}
 
 
-def _render_images(avatar: Path, size: int, count: int) -> list[RgbImage]:
+def _render(avatar: Path, size: int, count: int) -> list[Nv12Image]:
     renderer = CachedRenderer(load_resized(avatar, size))
     cache = renderer.allocate_cache()
     renderer.refresh(front(renderer.manifest), cache)
     return [
-        renderer.warp(swaying(renderer.manifest, index / _FPS), cache).rgb for index in range(count)
+        renderer.warp_nv12(swaying(renderer.manifest, index / _FPS), cache).nv12
+        for index in range(count)
     ]
 
 
-def _measure(images: list[RgbImage], size: int) -> list[dict[str, Any]]:
+def _measure(frames: list[Nv12Image], size: int) -> list[dict[str, Any]]:
     """Return a row per encoder."""
     running: dict[str, _Measured] = {}
     rows: list[dict[str, Any]] = []
@@ -134,9 +134,9 @@ def _measure(images: list[RgbImage], size: int) -> list[dict[str, Any]]:
             running[codec] = _Measured(build(size), _decoder(codec))
         except (FFmpegError, ValueError) as exc:
             rows.append({"codec": codec, "size": size, "missing": str(exc)})
-    for index, rgb in enumerate(images):
+    for index, nv12 in enumerate(frames):
         for measured in running.values():
-            measured.take(rgb, index)
+            measured.take(nv12, index)
     return [{"codec": codec, "size": size, **m.row()} for codec, m in running.items()] + rows
 
 
@@ -150,20 +150,20 @@ def _decibels(errors: list[float]) -> float:
     return round(float(10 * np.log10(255**2 / mean(errors))), 2)
 
 
-def _conversion_ms(images: list[RgbImage]) -> float:
-    """Return the CPU time from RGB to YUV, which is part of every encoder's time."""
+def _conversion_ms(frames: list[Nv12Image]) -> float:
+    """Return the CPU time of the conversion by libswscale."""
     reformatter, times = VideoReformatter(), []
-    for rgb in images:
+    for rgb in map(to_rgb, frames):
         started = time.thread_time()
-        _to_yuv(reformatter, rgb)
+        _to_nv12(reformatter, rgb)
         times.append((time.thread_time() - started) * 1e3)
     return round(median(times), 3)
 
 
-def _to_yuv(reformatter: VideoReformatter, rgb: RgbImage) -> av.VideoFrame:
+def _to_nv12(reformatter: VideoReformatter, rgb: RgbImage) -> av.VideoFrame:
     frame = reformatter.reformat(
         av.VideoFrame.from_ndarray(rgb, format="rgb24"),
-        format="yuv420p",
+        format=PIXELS,
         dst_colorspace=Colorspace.ITU601,
         dst_color_range=ColorRange.MPEG,
         threads=1,
@@ -190,15 +190,15 @@ def _h264(size: int, open_codec: OpenCodec) -> Encode:
     encoder = H264Encoder(
         size, size, fps=_FPS, bitrate=bitrate, highest_bitrate=bitrate, open_codec=open_codec
     )
-    return lambda rgb, pts, is_key: bytes(encoder.encode(rgb, pts, is_key))
+    return lambda nv12, pts, is_key: bytes(encoder.encode(nv12, pts, is_key))
 
 
 def _vp8(size: int) -> Encode:
-    images, encoder = Vp8Passthrough(), Vp8Encoder()
+    frames, encoder = Vp8Passthrough(), Vp8Encoder()
     encoder.target_bitrate = default_bitrate(size, size)
 
-    def encode(rgb: RgbImage, pts: int, is_key: bool) -> bytes:
-        payloads, _ = encoder.encode(images.encode(rgb, pts, is_key), is_key)
+    def encode(nv12: Nv12Image, pts: int, is_key: bool) -> bytes:
+        payloads, _ = encoder.encode(frames.encode(nv12, pts, is_key), is_key)
         return b"".join(VpxPayloadDescriptor.parse(payload)[1] for payload in payloads)
 
     return encode

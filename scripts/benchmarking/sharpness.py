@@ -27,11 +27,13 @@ from models.avatar.manifest import Manifest
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage
 from models.evaluation.evaluation import Scorer
+from models.kernels.nv12_numba import convert_to_nv12
 from models.runtime.renderer import CachedRenderer
 from models.studio.studio import load_studio
 from scripts.benchmarking.avatars import front, load_resized
-from server.encoding.h264 import TIME_BASE, H264Encoder, default_bitrate, open_x264
+from server.encoding.h264 import H264Encoder, default_bitrate, open_x264
 from server.encoding.still import compress_still
+from server.encoding.video_frame import TIME_BASE
 
 _FACES: tuple[tuple[float, dict[str, float]], ...] = (
     (0.0, {}),
@@ -117,9 +119,9 @@ def _through_video(rgb: RgbImage, screen: int) -> tuple[RgbImage, int]:
     )
     decoder = av.CodecContext.create("h264", "r")
     assert isinstance(decoder, VideoCodecContext)
-    shown, count = rgb, 0
+    shown, count, nv12 = rgb, 0, convert_to_nv12(rgb)
     for index in range(_SETTLED):
-        packet = encoder.encode(rgb, index * TIME_BASE.denominator // _FPS, index == 0)
+        packet = encoder.encode(nv12, index * TIME_BASE.denominator // _FPS, index == 0)
         count += packet.size
         for frame in decoder.decode(packet):
             shown = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)

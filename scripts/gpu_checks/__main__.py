@@ -40,6 +40,7 @@ MODULES = {
     "beside": "render",
     "pool": "processes",
     "viewers": "processes",
+    "counts": "counts",
     "kernels": "tools",
     "encoder": "tools",
     "sanitizer": "tools",

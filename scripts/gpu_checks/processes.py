@@ -15,7 +15,7 @@ import torch
 
 from models.avatar.folder import SHIPPED, load_avatar
 from models.contract.frame_state import FrameState
-from models.contract.images import RgbImage
+from models.contract.images import Nv12Image
 from scripts.benchmarking.avatars import swaying
 from scripts.gpu_checks.check import Target, Values, expect
 from scripts.gpu_checks.plain_files import provide_missing_packages
@@ -85,8 +85,9 @@ async def _viewers(target: Target) -> Values:
     async with _running(target) as pool:
         await _come_and_go(pool, 5)  # so that both processes have what they keep anyway
         before = _used_mb(target)
-        await _come_and_go(pool, _VIEWERS if target.is_gpu else _DRY_VIEWERS)
-        values: Values = {"before_mb": before, "after_mb": _used_mb(target)}
+        count = _VIEWERS if target.is_gpu else _DRY_VIEWERS
+        await _come_and_go(pool, count)
+        values: Values = {"viewers": count, "before_mb": before, "after_mb": _used_mb(target)}
         worker = pool.status().workers[0]
         assert worker.pid is not None
         held = [pool.open_slots("default") for _ in range(5)]
@@ -99,7 +100,7 @@ async def _viewers(target: Target) -> Values:
         await _until(lambda: pool.ready, _START_S)
         await _come_and_go(pool, 5)
         values["after_kill_mb"] = _used_mb(target)
-    if target.is_gpu:
+    if before is not None:
         grown = max(values["after_mb"], values["after_kill_mb"]) - before
         expect(grown <= _LEFT_MB, f"expected at most {_LEFT_MB:g} MB more, got {grown:g}", values)
     return values
@@ -131,11 +132,11 @@ async def _refresh(slots: CacheSlots, state: FrameState) -> None:
     await _until(lambda: slots.generation > generation)
 
 
-async def _warp(pool: RenderPool, slots: CacheSlots, state: FrameState) -> RgbImage:
+async def _warp(pool: RenderPool, slots: CacheSlots, state: FrameState) -> Nv12Image:
     inputs = FrameInputs(revision=1, view=None, mesh=None, state=state)
     frame = await slots.warp(slots.sequence, lambda: inputs)
     assert frame is not None
-    return frame.rgb
+    return frame.nv12
 
 
 async def _until(condition: Callable[[], bool], timeout_s: float = _STEP_S) -> None:
@@ -151,9 +152,10 @@ def _state(time_s: float) -> FrameState:
 _MANIFEST = load_avatar(SHIPPED / "default").manifest
 
 
-def _used_mb(target: Target) -> float:
+def _used_mb(target: Target) -> float | None:
+    """Return the memory in use on a GPU; None on a CPU, whose caches are no memory of a device."""
     if not target.is_gpu:
-        return 0.0
+        return None
     torch.cuda.empty_cache()
     free, total = torch.cuda.mem_get_info(target.device)
     return round((total - free) / 1e6, 1)

@@ -52,14 +52,14 @@ def speed(target: Target) -> Values:
     cache, states = renderer.allocate_cache(), _states(renderer)
     renderer.refresh(states[0], cache)
     calls: dict[str, Callable[[FrameState], object]] = {
-        "warp": lambda state: renderer.warp(state, cache),
+        "warp": lambda state: renderer.warp_nv12(state, cache),
         "refresh": lambda state: renderer.refresh(state, cache),
         "full": renderer.full,
     }
     values: Values = {"size": renderer.manifest.resolution}
     for name, call in calls.items():
         values[f"{name}_ms"] = percentiles(_times_ms(call, states, target))
-    values["per_warp"] = _profile(lambda: renderer.warp(states[1], cache), target)
+    values["per_warp"] = _profile(lambda: renderer.warp_nv12(states[1], cache), target)
     return values
 
 
@@ -83,7 +83,7 @@ def batches(target: Target) -> Values:
 
 
 def _warp_batch(runtime: Any, frames: list[tuple[FrameState, Cache]], _: FrameState) -> None:
-    runtime.warp_batch(frames)
+    runtime.warp_nv12_batch(frames)
 
 
 def beside(target: Target) -> Values:
@@ -92,7 +92,7 @@ def beside(target: Target) -> Values:
     renderer.warm_up()
     cache, states = renderer.allocate_cache(), _states(renderer)
     renderer.refresh(states[0], cache)
-    measure = partial(_times_ms, lambda state: renderer.warp(state, cache), states, target)
+    measure = partial(_times_ms, lambda state: renderer.warp_nv12(state, cache), states, target)
     values: Values = {"alone_ms": percentiles(measure())}
     with refreshing_process(target.device):
         values["beside_process_ms"] = percentiles(measure())

@@ -32,7 +32,7 @@ def encoder(target: Target) -> Values:
         highest_bitrate=3_000_000,
         open_codec=nvenc.choose_h264(target.device),
     )
-    packet = encoder.encode(np.full((256, 256, 3), 90, np.uint8), 0, key_frame=True)
+    packet = encoder.encode(np.full((384, 256), 128, np.uint8), 0, key_frame=True)
     values: Values = {"encoder": encoder._codec.name, "bytes": packet.size}
     expect(packet.is_keyframe, "expected a key frame", values)
     return values

@@ -17,7 +17,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from statistics import median
 
-from models.contract.images import RgbImage
+from models.contract.images import Nv12Image
 from server.admission.admission import Admission
 from server.encoding.h264 import H264Encoder, default_bitrate
 from server.encoding.nvenc import choose_h264
@@ -188,9 +188,10 @@ async def measure(pool: RenderPool, executor: Executor, cores: int | None = None
     )
 
 
-def _time_encoding(images: Sequence[RgbImage], device: str) -> float:
+def _time_encoding(images: Sequence[Nv12Image], device: str) -> float:
     """Return the median time of a core that encoding an image takes, seconds."""
-    height, width = images[0].shape[:2]
+    width = images[0].shape[1]
+    height = len(images[0]) * 2 // 3
     bitrate = default_bitrate(width, height)
     encoder = H264Encoder(
         width,

@@ -7,20 +7,17 @@ receiver's estimate of the bandwidth moves. A track that returns `av.Packet` bri
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from fractions import Fraction
 
 import av
-import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
-TIME_BASE = Fraction(1, 90_000)
-"""RTP's clock for video."""
+from models.contract.images import Nv12Image
+from server.encoding.video_frame import PIXELS, TIME_BASE, video_frame
+
 _LONGEST_FRAME_S = 0.15
 """Rate-control buffer: the longest time to send one frame at the initial bitrate, seconds."""
 _PRESET = "superfast"
@@ -66,10 +63,7 @@ class H264Encoder:
     ) -> None:
         self.width = width
         self.height = height
-        self.convert_ms = 0.0
-        """How much of the last call of `encode` went into the conversion from RGB to YUV."""
         self._highest_bitrate = highest_bitrate
-        self._to_yuv = VideoReformatter()
         self._codec = open_codec(width, height, fps, min(bitrate, highest_bitrate))
 
     @property
@@ -87,26 +81,15 @@ class H264Encoder:
         if not fewer * self.bitrate < target < more * self.bitrate:
             self._codec.bit_rate = target
 
-    def encode(self, rgb: NDArray[np.uint8], pts: int, key_frame: bool) -> av.Packet[VideoStream]:
+    def encode(self, nv12: Nv12Image, pts: int, key_frame: bool) -> av.Packet[VideoStream]:
         """Encode one frame.
 
         Args:
-            rgb: (H, W, 3) uint8.
+            nv12: (3 H/2, W) uint8.
             pts: In 1/90000 s, larger than the one before.
             key_frame: Make it decodable by itself, with the parameter sets in front.
         """
-        started = time.perf_counter()
-        frame = self._to_yuv.reformat(
-            av.VideoFrame.from_ndarray(rgb, format="rgb24"),
-            format="yuv420p",
-            dst_colorspace=Colorspace.ITU601,
-            dst_color_range=ColorRange.MPEG,
-            threads=1,
-        )
-        assert frame is not None
-        self.convert_ms = (time.perf_counter() - started) * 1e3
-        frame.pts = pts
-        frame.time_base = TIME_BASE
+        frame = video_frame(nv12, pts)
         frame.pict_type = PictureType.I if key_frame else PictureType.NONE
         packets = self._codec.encode(frame)
         assert len(packets) == 1, f"zerolatency means one packet a frame, got {len(packets)}"
@@ -154,7 +137,7 @@ def prepare(codec: VideoCodecContext, width: int, height: int, fps: float, bitra
     """Set what all encoders share: constrained baseline, no B-frames, colour space."""
     codec.width = width
     codec.height = height
-    codec.pix_fmt = "yuv420p"
+    codec.pix_fmt = PIXELS
     codec.time_base = TIME_BASE
     codec.framerate = Fraction(fps).limit_denominator(1000)
     codec.bit_rate = bitrate

@@ -149,7 +149,8 @@ class FrameMade:
     frame_id: int
     version: int
     """Version of the inputs that it shows."""
-    shape: tuple[int, int, int]
+    shape: tuple[int, int]
+    """(3 H/2, W)"""
     fading: bool
     reused: bool
     """Whether it is the previous frame of the sequence again; then there is no image."""

@@ -302,13 +302,13 @@ class _Handler:
         message, version, _, begun_at = taken
         assert self._ring is not None
         if not made.reused:
-            self._ring.entries[message.entry].write_image(made.rgb)
-        height, width, colours = made.rgb.shape
+            self._ring.entries[message.entry].write_image(made.nv12)
+        rows, columns = made.nv12.shape
         self._send(
             FrameMade(
                 message.frame_id,
                 version,
-                (height, width, colours),
+                (rows, columns),
                 made.fading,
                 made.reused,
                 begun_at,

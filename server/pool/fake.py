@@ -1,8 +1,8 @@
 """A fake engine for tests: real processes and real shared memory, but images that tests can decode.
 
-Imports no torch, so that its workers start quickly. An image encodes four numbers (`decode_image`):
-two of the state it shows and two of the state of its cache. Faults are part of the state
-(`failing`, `breaking`, `hanging`), so that they occur in whichever process renders it.
+Imports no torch, so that its workers start quickly. An image encodes four numbers (`decode_image`,
+`decode_frame`): two of the state it shows and two of the state of its cache. Faults are part of the
+state (`failing`, `breaking`, `hanging`), so that they occur in whichever process renders it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from models.contract.avatar_info import AvatarInfo, Subject
 from models.contract.frame_state import FrameState
-from models.contract.images import RgbImage, WarpedImage
+from models.contract.images import Nv12Image, RgbImage, WarpedNv12
 from server.errors import PoolBusyError, RenderError
 from server.pool.fake_memory import FakeFade, FakeMemory
 from server.pool.interface import CPU, DeviceMemory, Fade, LoadedAvatar, Purpose, Slot
@@ -31,6 +31,9 @@ FOV_FAILS, FOV_BREAKS, FOV_HANGS, FOV_LOSES_DEVICE, FOV_EXHAUSTS = 2.1, 2.2, 2.3
 """Fields of view that no avatar uses; each one triggers a fault."""
 JAW_OPEN = 17
 """Index of `jawOpen` in the expression coefficients."""
+
+_BLACK, _WHITE, _NO_COLOUR = 16, 235, 128
+"""Luma of black and white, and chroma of greys, in limited range."""
 
 _SIDES = ("Left", "Right")
 EXPRESSION_NAMES = (
@@ -114,7 +117,7 @@ def exhausting(state: FrameState) -> FrameState:
 
 @dataclass(frozen=True)
 class Shown:
-    """The numbers encoded in a fake image, each accurate to 1/255."""
+    """The numbers encoded in a fake image, each the grey of a quarter, accurate to 1/255."""
 
     jaw_open: float
     eye_x: float
@@ -123,9 +126,20 @@ class Shown:
 
 
 def decode_image(rgb: RgbImage) -> Shown:
-    """Recover the numbers that an image encodes."""
-    top, bottom = rgb[0, 0].astype(float) / 255, rgb[-1, 0].astype(float) / 255
-    return Shown(top[0], 2 * top[1] - 1, bottom[0], 2 * bottom[1] - 1)
+    """Recover the numbers that an image (H, W, 3) encodes."""
+    return _decode(rgb.mean(axis=2) / 255)
+
+
+def decode_frame(nv12: Nv12Image) -> Shown:
+    """Recover the numbers that a frame (3 H/2, W) encodes."""
+    luma = nv12[: len(nv12) * 2 // 3].astype(float)
+    return _decode((luma - _BLACK) / (_WHITE - _BLACK))
+
+
+def _decode(grey: NDArray[np.float64]) -> Shown:
+    """Return the numbers of a grey image (H, W) in 0..1."""
+    (jaw, eye), (cached_jaw, cached_eye) = grey[[0, -1]][:, [0, -1]].tolist()
+    return Shown(jaw, 2 * eye - 1, cached_jaw, 2 * cached_eye - 1)
 
 
 @dataclass(frozen=True)
@@ -208,7 +222,7 @@ class FakeEngineFactory:
 
 
 class FakeEngine:
-    """Renders flat colours instead of faces.
+    """Renders flat greys instead of faces.
 
     Args:
         settings: Durations and faults.
@@ -269,7 +283,7 @@ class FakeEngine:
         """See `Engine`."""
         return copy(previous) if previous else FakeFade(self._settings.fade_s)
 
-    def warp(self, avatar_id: str, state: FrameState, slot: Slot) -> WarpedImage:
+    def warp(self, avatar_id: str, state: FrameState, slot: Slot) -> WarpedNv12:
         """See `Engine`.
 
         Raises:
@@ -284,12 +298,12 @@ class FakeEngine:
         time.sleep(self._settings.warp_s)
         assert not np.isnan(cached).any(), "the slot was being written when the warp began"
         assert slot["begun"][0] == begun[0], "the slot was written while it was read"
-        rgb = self._encode_image(avatar_id, _encode_state(state), cached)
-        return WarpedImage(rgb, 0.0, (time.perf_counter() - began) * 1e3)
+        nv12 = self._encode_frame(avatar_id, _encode_state(state), cached)
+        return WarpedNv12(nv12, 0.0, (time.perf_counter() - began) * 1e3)
 
     def warp_batch(
         self, avatar_id: str, frames: Sequence[tuple[FrameState, Slot]]
-    ) -> list[WarpedImage]:
+    ) -> list[WarpedNv12]:
         """See `Engine`. Takes as long as one warp; one state that fails fails all."""
         for state, _ in frames:
             _inject_fault(state)
@@ -302,8 +316,8 @@ class FakeEngine:
         """See `Engine`."""
         rgb = self.warp_from(avatar_id, state, state)
         side = size or len(rgb)
-        # Of any size, because all rows of a half are alike.
-        return np.repeat(rgb[[0, -1], :1], side // 2, 0).repeat(side, 1)
+        # Of any size, because all pixels of a quarter are alike.
+        return rgb[[0, -1]][:, [0, -1]].repeat(side // 2, 0).repeat(side // 2, 1)
 
     def warp_from(self, avatar_id: str, state: FrameState, cached: FrameState) -> RgbImage:
         """See `Engine`."""
@@ -335,11 +349,23 @@ class FakeEngine:
     def _encode_image(
         self, avatar_id: str, values: NDArray[np.float32], cached: NDArray[np.float32]
     ) -> RgbImage:
-        side = self._avatars[avatar_id].resolution
-        rgb = np.zeros((side, side, 3), np.uint8)
-        rgb[: side // 2, :, :2] = np.rint(values * 255)
-        rgb[side // 2 :, :, :2] = np.rint(cached * 255)
-        return rgb
+        grey = np.rint(255 * self._quarters(avatar_id, values, cached)).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, 2)
+
+    def _encode_frame(
+        self, avatar_id: str, values: NDArray[np.float32], cached: NDArray[np.float32]
+    ) -> Nv12Image:
+        grey = self._quarters(avatar_id, values, cached)
+        nv12 = np.full((len(grey) * 3 // 2, len(grey)), _NO_COLOUR, np.uint8)
+        nv12[: len(grey)] = np.rint(_BLACK + (_WHITE - _BLACK) * grey)
+        return nv12
+
+    def _quarters(
+        self, avatar_id: str, values: NDArray[np.float32], cached: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return a grey image (H, W) in 0..1: two numbers above, two below."""
+        half = self._avatars[avatar_id].resolution // 2
+        return np.array([values, cached]).repeat(half, 0).repeat(half, 1)
 
 
 def _encode_state(state: FrameState) -> NDArray[np.float32]:

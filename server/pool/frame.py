@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 from models.contract.frame_state import FrameState
-from models.contract.images import RgbImage
+from models.contract.images import Nv12Image
 from server.protocol.states import FrameInputs
 
 _MEAN_WEIGHT = 0.05
@@ -63,14 +63,14 @@ class Frame:
     """The mesh frame and view that it shows."""
     cache: CacheView
     """The newest cache that it was warped from; its arrays may have been overwritten since."""
-    rgb: RgbImage
-    """(H, W, 3) uint8; viewers with the same view may share the array."""
+    nv12: Nv12Image
+    """(3 H/2, W) uint8; viewers with the same view may share the array."""
     fading: bool
     """Whether the crossfade to that cache is still in progress, so that the next frame differs."""
     stages_ms: dict[str, float] = field(default_factory=dict)
     """Milliseconds by stage: `wait` (from the newest input change to the warp request: pacing and
     the track), `queue` (other viewers' warps), `raster`, `warp`, `hand_over` (between threads),
-    `encode` (RGB to YUV conversion included)."""
+    `encode`."""
     cache_age_ms: float = 0.0
     """Age of the state of the cache; 0 while that state is still current."""
     repeated: bool = False
@@ -81,8 +81,6 @@ class Frame:
     """When the session received it; all `*_at` are `time.monotonic()`, seconds."""
     pts: int = 0
     """Presentation time, in ticks of the RTP clock (90 kHz)."""
-    convert_ms: float = 0.0
-    """Share of `encode` spent in the conversion from RGB to YUV."""
     encoded_at: float | None = None
 
     @property
@@ -105,7 +103,7 @@ class Frame:
         cls,
         inputs: FrameInputs,
         cache: CacheView,
-        rgb: RgbImage,
+        nv12: Nv12Image,
         *,
         fading: bool,
         queue_ms: float,
@@ -114,12 +112,12 @@ class Frame:
     ) -> Frame:
         """Return the record of a frame that a device has made."""
         stages_ms = {"queue": queue_ms, "raster": raster_ms, "warp": warp_ms}
-        return cls(inputs, cache, rgb, fading, stages_ms)
+        return cls(inputs, cache, nv12, fading, stages_ms)
 
     def reused(self, inputs: FrameInputs, queue_ms: float) -> Frame:
         """Return the record of a frame that shows the image of this one, its sequence's newest."""
         stages_ms = {"queue": queue_ms, "raster": 0.0, "warp": 0.0}
-        return Frame(inputs, self.cache, self.rgb, self.fading, stages_ms)
+        return Frame(inputs, self.cache, self.nv12, self.fading, stages_ms)
 
     def complete(self, requested_at: float, changed_at: float) -> None:
         """Add the stages `wait` and `hand_over` and the cache age, when the session receives it.

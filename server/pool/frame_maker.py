@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from models.contract.frame_state import FloatArray, FrameState
-from models.contract.images import RgbImage, WarpedImage
+from models.contract.images import Nv12Image, WarpedNv12
 from server.pool.interface import Engine, Fade, Slot
 from server.pool.mark import Mark
 
@@ -44,8 +44,8 @@ class FrameRequest(Generic[Key]):
 class MadeFrame:
     """One frame, and the time that each stage took."""
 
-    rgb: RgbImage
-    """(H, W, 3) uint8."""
+    nv12: Nv12Image
+    """(3 H/2, W) uint8."""
     fading: bool
     """Whether the crossfade to the newest cache is still in progress."""
     raster_ms: float
@@ -130,10 +130,10 @@ class FrameMaker(Generic[Key]):
         self._sequences.pop(sequence, None)
 
     def _finish(
-        self, request: FrameRequest[Key], state: SequenceState, image: WarpedImage
+        self, request: FrameRequest[Key], state: SequenceState, image: WarpedNv12
     ) -> MadeFrame:
-        self._mark.draw(self._engine.avatars[request.avatar_id], image.rgb)
-        made = MadeFrame(image.rgb, state.fade.fading, image.raster_ms, image.network_ms)
+        self._mark.draw_nv12(self._engine.avatars[request.avatar_id], image.nv12)
+        made = MadeFrame(image.nv12, state.fade.fading, image.raster_ms, image.network_ms)
         state.newest, state.state, state.generation = made, request.state, request.generation
         state.warped_at = time.monotonic()  # after the warp: viewers who share it ask from now on
         return made

@@ -17,7 +17,7 @@ import numpy as np
 
 from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FloatArray, FrameState
-from models.contract.images import RgbImage
+from models.contract.images import Nv12Image
 from server.errors import RenderError
 from server.pool.slot_memory import SharedBlock
 
@@ -112,7 +112,7 @@ class RingLayout:
         found = tuple(avatars)
         return cls(
             max(encoded_nbytes(len(a.expression_names), a.vertex_count) for a in found),
-            max(a.resolution**2 * 3 for a in found),
+            max(a.resolution**2 * 3 // 2 for a in found),
         )
 
     @property
@@ -189,13 +189,13 @@ class RingEntry:
         self._flag[0] = 1
         return version, decode_state(value)
 
-    def write_image(self, rgb: RgbImage) -> None:
+    def write_image(self, nv12: Nv12Image) -> None:
         """Store the image of the frame."""
-        np.frombuffer(self._image, np.uint8, rgb.size)[:] = rgb.reshape(-1)
+        np.frombuffer(self._image, np.uint8, nv12.size)[:] = nv12.reshape(-1)
 
-    def read_image(self, shape: tuple[int, int, int]) -> RgbImage:
+    def read_image(self, shape: tuple[int, int]) -> Nv12Image:
         """Return a copy of the image, so that the entry can carry the next frame."""
-        count = shape[0] * shape[1] * shape[2]
+        count = shape[0] * shape[1]
         return np.frombuffer(self._image, np.uint8, count).reshape(shape).copy()
 
     def release(self) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FrameState
-from models.contract.images import RgbImage, WarpedImage
+from models.contract.images import RgbImage, WarpedNv12
 from server.pool.jobs import SlotHandle
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Engine(Protocol):
         Its memory is freed when it is garbage-collected.
         """
 
-    def warp(self, avatar_id: str, state: FrameState, slot: Slot) -> WarpedImage:
+    def warp(self, avatar_id: str, state: FrameState, slot: Slot) -> WarpedNv12:
         """Warp a cache to a state. On return the slot is no longer read.
 
         Raises:
@@ -155,7 +155,7 @@ class Engine(Protocol):
 
     def warp_batch(
         self, avatar_id: str, frames: Sequence[tuple[FrameState, Slot]]
-    ) -> list[WarpedImage]:
+    ) -> list[WarpedNv12]:
         """Warp up to `largest_batch` caches at once, see `warp`.
 
         Raises:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from models.contract.avatar_info import AvatarInfo
-from models.contract.images import RgbImage
+from models.contract.images import Nv12Image, RgbImage
 
 MarkedAvatars = Literal["off", "real", "all"]
 """Avatars whose frames are marked: none, those of real people, or all."""
@@ -25,6 +25,8 @@ _MARGIN = 0.025  # of the image's height
 _BACKGROUND, _INK = 18, 236  # grey levels
 _BACKGROUND_ALPHA, _INK_ALPHA = 190, 245  # of 255
 _SUPERSAMPLING = 4
+_BLACK, _LUMA_PER_GREY, _NO_COLOUR = 16, 219 / 255, 128
+"""Luma of black, its growth with greys, and chroma of greys, in limited range."""
 
 
 @dataclass(frozen=True)
@@ -48,30 +50,70 @@ class Mark:
             avatar: The avatar in the image.
             rgb: (H, W, 3) uint8.
         """
+        if self.applies_to(avatar):
+            label = _label(len(rgb))
+            _mix(rgb, label.bottom, label.margin, label.keep[..., None], label.ink[..., None])
+
+    def draw_nv12(self, avatar: AvatarInfo, nv12: Nv12Image) -> None:
+        """Do what `draw` does, to a frame of video.
+
+        Args:
+            avatar: The avatar in the image.
+            nv12: (3 H/2, W) uint8.
+        """
         if not self.applies_to(avatar):
             return
-        height, width = rgb.shape[:2]
-        keep, add = _label(height)
-        margin = round(_MARGIN * height)
-        rows = slice(height - margin - len(keep), height - margin)
-        # An image smaller than the label shows the part that it has room for.
-        area = rgb[rows, margin : min(width, margin + keep.shape[1])]
-        # Weights of 8 bits: uint16 holds 255 * 256.
-        area[:] = (area * keep[:, : area.shape[1]] + add[:, : area.shape[1]]) >> 8
+        height = len(nv12) * 2 // 3
+        label = _label(height)
+        luma, chroma = nv12[:height], nv12[height:]
+        _mix(luma, label.bottom, label.margin, label.keep, label.luma)
+        _mix(chroma, label.bottom // 2, label.margin, label.chroma_keep, label.chroma)
+
+
+class _Label(NamedTuple):
+    """The label for images of one height: what they are multiplied with, and what is added.
+
+    All of it times 256; even sizes and an even place, because video has half the resolution in
+    colour.
+    """
+
+    margin: int
+    """The first column."""
+    bottom: int
+    """The row after the last."""
+    keep: NDArray[np.uint16]
+    """(h, w) what colours and luma are multiplied with."""
+    ink: NDArray[np.uint16]
+    """(h, w) what is added to each colour."""
+    luma: NDArray[np.uint16]
+    """(h, w) what is added to luma."""
+    chroma_keep: NDArray[np.uint16]
+    """(h/2, w) what both chromas, by turns, are multiplied with."""
+    chroma: NDArray[np.uint16]
+    """(h/2, w) what is added to them."""
+
+
+def _mix(
+    image: NDArray[np.uint8],
+    bottom: int,
+    left: int,
+    keep: NDArray[np.uint16],
+    add: NDArray[np.uint16],
+) -> None:
+    """Mix a label into an image (H, W) or (H, W, 3), in place."""
+    # An image smaller than the label shows the part that it has room for.
+    area = image[bottom - len(keep) : bottom, left : left + keep.shape[1]]
+    columns = area.shape[1]
+    area[:] = (area * keep[:, :columns] + add[:, :columns]) >> 8
 
 
 @lru_cache(maxsize=16)
-def _label(height: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-    """Return what an image of this height is multiplied with, and what is added, both times 256.
-
-    Returns:
-        Two arrays (h, w, 3) uint16, alike in all colours, which numpy is faster with than with one.
-    """
+def _label(height: int) -> _Label:
+    """Draw the label for images of this height."""
     size = max(_SMALLEST_FONT, round(_TEXT_HEIGHT * height))
     font = ImageFont.load_default(size * _SUPERSAMPLING)
     left, top, right, bottom = font.getbbox(TEXT)
     pad = 0.45 * size * _SUPERSAMPLING
-    # Even sizes, because video has half the resolution in colour.
     w, h = (2 * round(s / _SUPERSAMPLING / 2) for s in (right - left + 2 * pad, bottom - top + pad))
     label = Image.new("LA", (w * _SUPERSAMPLING, h * _SUPERSAMPLING), (_BACKGROUND, 0))
     pen = ImageDraw.Draw(label)
@@ -83,5 +125,15 @@ def _label(height: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     values = np.asarray(label, np.float32).reshape(h, _SUPERSAMPLING, w, _SUPERSAMPLING, 2)
     alpha = (values[..., 1] / 255).mean((1, 3))
     ink = (values[..., 0] * values[..., 1] / 255).mean((1, 3))
-    keep = np.repeat(np.rint(256 * (1 - alpha)).astype(np.uint16)[..., None], 3, 2)
-    return keep, np.repeat(np.floor(256 * ink).astype(np.uint16)[..., None], 3, 2)
+    margin = 2 * round(_MARGIN * height / 2)
+    chroma_keep = 1 - alpha.reshape(h // 2, 2, w // 2, 2).mean((1, 3)).repeat(2, 1)
+    keep = np.rint(256 * (1 - alpha)).astype(np.uint16)
+    return _Label(
+        margin=margin,
+        bottom=height - margin,
+        keep=keep,
+        ink=np.floor(256 * ink).astype(np.uint16),
+        luma=np.floor(_BLACK * (256 - keep) + _LUMA_PER_GREY * 256 * ink).astype(np.uint16),
+        chroma_keep=np.rint(256 * chroma_keep).astype(np.uint16),
+        chroma=_NO_COLOUR * (256 - np.rint(256 * chroma_keep)).astype(np.uint16),
+    )

@@ -9,7 +9,7 @@ import numpy as np
 
 from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FrameState
-from models.contract.images import RgbImage
+from models.contract.images import Nv12Image
 from server.pool.interface import Engine
 
 _VIEWER_SWAY_M = 0.1
@@ -41,11 +41,11 @@ class WarpBenchmark:
     warp_s: float
     thread_s: float
     locked_s: float
-    images: list[RgbImage]
-    """The last few images, each (H, W, 3) uint8."""
+    images: list[Nv12Image]
+    """The last few images, each (3 H/2, W) uint8."""
 
     @classmethod
-    def of(cls, times: list[WarpTimes], images: list[RgbImage]) -> WarpBenchmark:
+    def of(cls, times: list[WarpTimes], images: list[Nv12Image]) -> WarpBenchmark:
         """Summarize the times of warps; `images` are the last few of theirs."""
         return cls(
             _lower_quartile([time.elapsed_s for time in times]),
@@ -69,7 +69,7 @@ class BenchmarkRun:
     def __init__(self, engine: Engine, avatar: AvatarInfo) -> None:
         self._engine, self._avatar = engine, avatar
         self._times: list[WarpTimes] = []
-        self._images: list[RgbImage] = []
+        self._images: list[Nv12Image] = []
         self._memory = engine.allocate(avatar.id)
 
     def refresh(self) -> None:
@@ -87,7 +87,7 @@ class BenchmarkRun:
         elapsed_s = time.perf_counter() - began
         locked_s = max(0.0, thread_s - image.raster_ms / 1e3)
         self._times.append(WarpTimes(elapsed_s, thread_s, locked_s))
-        self._images = [*self._images[1 - _IMAGES :], image.rgb]
+        self._images = [*self._images[1 - _IMAGES :], image.nv12]
 
     def result(self) -> WarpBenchmark:
         """Summarize the warps so far, at least one."""

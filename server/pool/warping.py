@@ -276,7 +276,7 @@ class WarpThread:
         frame = self._newest[sequence] = Frame.warped(
             inputs,
             cache,
-            made.rgb,
+            made.nv12,
             fading=made.fading,
             queue_ms=queue_ms,
             raster_ms=made.raster_ms,

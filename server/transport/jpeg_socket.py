@@ -20,7 +20,8 @@ from typing import Any, Literal, Protocol
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from models.contract.images import RgbImage
+from models.contract.images import Nv12Image
+from server.encoding.video_frame import to_rgb
 from server.errors import BadOfferError, SessionClosedError, TelewarpError
 from server.pool.frame import Frame
 from server.protocol.messages import Message, Seq
@@ -174,7 +175,7 @@ class JpegPeer:
     async def _send(self, frame: Frame) -> None:
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
-        jpeg = await loop.run_in_executor(self._executor, to_jpeg, frame.rgb)
+        jpeg = await loop.run_in_executor(self._executor, to_jpeg, frame.nv12)
         frame.stages_ms["encode"] = (time.perf_counter() - started) * 1e3
         self._session.note_stage("encode", frame.stages_ms["encode"])
         self._displayed.clear()
@@ -211,8 +212,8 @@ ConnectJpeg = Callable[[Session, Socket], JpegPeer]
 """Creates the JPEG peer of a session."""
 
 
-def to_jpeg(rgb: RgbImage) -> bytes:
-    """Compress an image, (H, W, 3) uint8, as JPEG."""
+def to_jpeg(nv12: Nv12Image) -> bytes:
+    """Compress a frame, (3 H/2, W) uint8, as JPEG, whose colours have half the resolution too."""
     buffer = BytesIO()
-    Image.fromarray(rgb).save(buffer, format="JPEG", quality=_QUALITY)
+    Image.fromarray(to_rgb(nv12)).save(buffer, format="JPEG", quality=_QUALITY)
     return buffer.getvalue()

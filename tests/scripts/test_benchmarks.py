@@ -12,6 +12,7 @@ from models.avatar.manifest import load_manifest
 from scripts.benchmarking.avatars import front, resized
 from scripts.benchmarking.devices import _efficiency
 from scripts.benchmarking.edges import edge_kinds
+from scripts.benchmarking.handover import Handover, handover
 from scripts.benchmarking.load import Load, LoadStep, holds, limit, step_counts
 from scripts.benchmarking.voice import _summary
 from tests.scripts.conftest import Run
@@ -74,6 +75,14 @@ def test_an_unavailable_codec_is_an_error_with_its_name(run: Run) -> None:
     assert rows.pop("rgb_to_yuv")["cpu_ms"] > 0
     for row in rows.values():
         assert "missing" in row or (row["bytes"] > 0 and row["cpu_ms"] > 0 and row["luma_db"] > 30)
+
+
+def test_frames_are_handed_over_in_half_the_bytes() -> None:
+    result = handover(Handover(frames=1))
+    assert (result["rgb"]["bytes"], result["nv12"]["bytes"]) == (307_200, 153_600)
+    for way in ("rgb", "nv12"):
+        row = result[way]
+        assert row["server_ms"] == pytest.approx(row["ring_read_ms"] + row["encode_ms"], abs=0.002)
 
 
 def test_avatars_are_drawn_at_another_size() -> None:

@@ -32,6 +32,14 @@ def test_a_dry_run_writes_what_it_would_check_and_why_it_does_not(tmp_path: Path
     assert illegal["result"].startswith("SKIP: needs a GPU: a kernel that reads out of bounds")
 
 
+def test_launches_and_bytes_of_a_frame_are_counted_without_a_gpu() -> None:
+    """Less is better: change these together with the table in RESULTS.md."""
+    assert find_check("counts")(Target("cpu", 1)) == {
+        "rgb": {"launches": 8, "copies": 2, "bytes_to": 768, "bytes_back": 307_200},
+        "nv12": {"launches": 8, "copies": 2, "bytes_to": 768, "bytes_back": 153_600},
+    }
+
+
 def test_a_check_that_hangs_or_dies_costs_only_itself(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

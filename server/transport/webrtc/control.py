@@ -84,7 +84,7 @@ class Control:
             event
             | {
                 "rtp_timestamp": rtp_timestamp,
-                "convert_ms": round(frame.convert_ms, 2),
+                "convert_ms": 0.0,  # frames are rendered as encoders take them
                 "clock_ms": frame_clock(frame, time.monotonic(), captured_at),
             }
         )

@@ -15,12 +15,11 @@ from concurrent.futures import Executor
 from typing import Any, Protocol
 
 import av
-import numpy as np
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
-from numpy.typing import NDArray
 
-from server.encoding.h264 import TIME_BASE
+from models.contract.images import Nv12Image
+from server.encoding.video_frame import TIME_BASE, video_frame
 from server.errors import SessionClosedError, TelewarpError
 from server.pool.frame import Frame
 
@@ -46,23 +45,15 @@ class FrameSource(Protocol):
 class FrameEncoder(Protocol):
     """What the track needs of an encoder; `encode` is called in a thread, one call at a time."""
 
-    convert_ms: float
-    """How much of the last call went into the conversion from RGB to YUV."""
-
-    def encode(self, rgb: NDArray[np.uint8], pts: int, key_frame: bool) -> Any: ...
+    def encode(self, nv12: Nv12Image, pts: int, key_frame: bool) -> Any: ...
 
 
 class Vp8Passthrough:
     """For receivers without H.264: leaves the encoding to aiortc, which uses VP8."""
 
-    convert_ms = 0.0
-
-    def encode(self, rgb: NDArray[np.uint8], pts: int, key_frame: bool) -> av.VideoFrame:
+    def encode(self, nv12: Nv12Image, pts: int, key_frame: bool) -> av.VideoFrame:
         """Wrap one frame; aiortc handles key-frame requests of VP8 itself."""
-        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
-        frame.pts = pts
-        frame.time_base = TIME_BASE
-        return frame
+        return video_frame(nv12, pts)
 
 
 async def at_once() -> None:
@@ -181,10 +172,10 @@ class RenderTrack(MediaStreamTrack):
         is_key, frame.pts = self._is_key(frame), self._next_pts()
         started = time.perf_counter()
         encoded = await asyncio.get_running_loop().run_in_executor(
-            self._executor, encoder.encode, frame.rgb, frame.pts, is_key
+            self._executor, encoder.encode, frame.nv12, frame.pts, is_key
         )
         frame.stages_ms["encode"] = (time.perf_counter() - started) * 1e3
-        frame.convert_ms, frame.encoded_at = encoder.convert_ms, time.monotonic()
+        frame.encoded_at = time.monotonic()
         self.newest = frame
         return encoded
 

@@ -15,6 +15,8 @@ from models.geometry.head import Head
 from models.geometry.rasterizer_numba import rasterize
 from models.geometry.silhouettes_numba import allocate_edges, blend_edges
 from models.kernels.compose import ActiveRegion, compose, find_active_region
+from models.kernels.compose_nv12 import compose_nv12
+from models.kernels.nv12 import rgb_to_nv12
 from models.kernels.texels import quantize
 from models.networks.live_inputs import FOREGROUND_MARGIN
 from models.runtime.telewarp_torch import TelewarpTorchRuntime
@@ -22,7 +24,7 @@ from tests.models.conftest import SIZE
 
 
 @torch.inference_mode()
-def test_images_equal_plain_torchs_also_at_silhouettes(
+def test_images_equal_plain_torchs_also_at_silhouettes_and_nv12_is_theirs(
     build_avatar: Callable[..., Avatar], ball: Head, turned: FrameState
 ) -> None:
     plain = TelewarpTorchRuntime(build_avatar("live"), torch.device("cpu"))
@@ -35,17 +37,23 @@ def test_images_equal_plain_torchs_also_at_silhouettes(
     paint_over = plain.generator.paint_over
     active = ActiveRegion(*find_active_region(raster.soft, FOREGROUND_MARGIN))
     rgb = np.zeros((SIZE, SIZE, 3), np.uint8)
-    compose(
+    given = (
         np.ascontiguousarray(smooth[0].permute(1, 2, 0).numpy()), raster,
         quantize(plain.paint[0].permute(1, 2, 0).numpy()),
         np.array([paint_over.slope, paint_over.offset], np.float32), active,
-        plain.stage.background_rgb, 0, 0, rgb,
+        plain.stage.background_rgb,
     )  # fmt: skip
+    compose(*given, 0, 0, rgb)
     apart = np.abs(rgb.astype(int) - expected.astype(int))
     # Rounding to 8 bits, and texels quantized to 16.
     assert apart.max() <= 1
     assert (raster.blend > 0).sum() > 60
     assert apart[raster.blend > 0].mean() < 0.05
+
+    nv12 = np.zeros((SIZE * 3 // 2, SIZE), np.uint8)
+    background = rgb_to_nv12(torch.from_numpy(plain.stage.background_rgb)).numpy()
+    compose_nv12(*given, background, 0, 0, nv12)
+    np.testing.assert_array_equal(nv12, rgb_to_nv12(torch.from_numpy(rgb)))
 
 
 def rasterized(head: Head, state: FrameState) -> RasterizedHead:

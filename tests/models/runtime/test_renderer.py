@@ -12,6 +12,7 @@ from models.avatar.folder import Avatar, load_avatar, save_avatar
 from models.avatar.manifest import AvatarError
 from models.contract.frame_state import FrameState
 from models.geometry.head import HeadError
+from models.kernels.nv12 import rgb_to_nv12
 from models.networks.avatar_networks import Variant
 from models.runtime.base import Stage
 from models.runtime.renderer import CachedRenderer
@@ -50,6 +51,8 @@ def test_a_runtimes_warp_equals_the_plain_networks(
     # bfloat16 convolutions: three significant digits.
     assert difference(got, expected).max() <= 8
     assert difference(got, expected).mean() < 0.5
+    video = renderer.warp_nv12(turned, cache).nv12
+    np.testing.assert_array_equal(video, rgb_to_nv12(torch.from_numpy(got)))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -115,7 +115,7 @@ async def test_a_warp_is_measured_on_every_device_and_takes_what_it_takes() -> N
     assert found.warp_s.keys() == {"cuda:0", "cuda:1"}
     assert all(0.02 <= warp_s < 0.2 for warp_s in found.warp_s.values())
     assert 0 < found.encode_s < 0.1
-    assert benchmarks["cuda:1"].images[0].shape == (64, 64, 3)
+    assert benchmarks["cuda:1"].images[0].shape == (96, 64)
 
 
 async def test_capacity_is_measured_while_a_viewer_watches(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 from aiortc.codecs.h264 import H264Encoder as AiortcEncoder
 from numpy.typing import NDArray
 
+from models.kernels.nv12_numba import convert_to_nv12
 from server.encoding.h264 import H264Encoder, default_bitrate, open_x264
 
 SIDE = 128
@@ -22,6 +23,11 @@ def image(step: int) -> NDArray[np.uint8]:
     y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE * 2 * np.pi
     waves = [np.sin(x + step / 10), np.sin(y), np.cos(x + y - step / 7)]
     return np.rint(127.5 + 90 * np.stack(waves, axis=-1)).astype(np.uint8)
+
+
+def nv12(step: int) -> NDArray[np.uint8]:
+    """(3 SIDE/2, SIDE) the same, as a renderer hands it over."""
+    return convert_to_nv12(image(step))
 
 
 def noise(step: int) -> NDArray[np.uint8]:
@@ -52,7 +58,7 @@ def psnr_db(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
 
 def test_every_decoded_frame_is_close_to_its_source() -> None:
     encoder = build()
-    packets = [encoder.encode(image(i), i * TICKS, key_frame=i == 0) for i in range(30)]
+    packets = [encoder.encode(nv12(i), i * TICKS, key_frame=i == 0) for i in range(30)]
     decoded = decode_all(packets)
     assert len(decoded) == 30
     assert min(psnr_db(rgb, image(i)) for i, rgb in enumerate(decoded)) > 34
@@ -60,7 +66,7 @@ def test_every_decoded_frame_is_close_to_its_source() -> None:
 
 def test_time_stamps_pass_through() -> None:
     encoder = build()
-    packets = [encoder.encode(image(i), i * TICKS + 9, key_frame=False) for i in range(3)]
+    packets = [encoder.encode(nv12(i), i * TICKS + 9, key_frame=False) for i in range(3)]
     assert [packet.pts for packet in packets] == [9, 1509, 3009]
     assert [packet.dts for packet in packets] == [9, 1509, 3009]
     assert packets[0].time_base.denominator == 90_000
@@ -68,19 +74,19 @@ def test_time_stamps_pass_through() -> None:
 
 def test_only_requested_frames_are_key_frames() -> None:
     encoder = build()
-    packets = [encoder.encode(image(i), i * TICKS, key_frame=i in (0, 7)) for i in range(12)]
+    packets = [encoder.encode(nv12(i), i * TICKS, key_frame=i in (0, 7)) for i in range(12)]
     assert [i for i, packet in enumerate(packets) if packet.is_keyframe] == [0, 7]
 
 
 def test_a_change_of_scene_is_no_key_frame() -> None:
     encoder = build()
-    encoder.encode(image(0), 0, key_frame=True)
-    assert nal_types(encoder.encode(noise(1), TICKS, key_frame=False)) == [SLICE]
+    encoder.encode(nv12(0), 0, key_frame=True)
+    assert nal_types(encoder.encode(convert_to_nv12(noise(1)), TICKS, key_frame=False)) == [SLICE]
 
 
 def test_decoding_can_start_at_a_key_frame() -> None:
     encoder = build()
-    packets = [encoder.encode(image(i), i * TICKS, key_frame=i in (0, 5)) for i in range(8)]
+    packets = [encoder.encode(nv12(i), i * TICKS, key_frame=i in (0, 5)) for i in range(8)]
     assert nal_types(packets[5]) == [SPS, PPS, IDR]
     decoded = decode_all(packets[5:])
     assert len(decoded) == 3
@@ -88,7 +94,7 @@ def test_decoding_can_start_at_a_key_frame() -> None:
 
 
 def test_the_profile_is_constrained_baseline() -> None:
-    packet = build().encode(image(0), 0, key_frame=True)
+    packet = build().encode(nv12(0), 0, key_frame=True)
     sps = next(n for n in AiortcEncoder._split_bitstream(bytes(packet)) if n[0] & 0x1F == SPS)
     assert sps[1] == 66  # baseline
     assert sps[2] & 0x40  # constraint_set1_flag: without its slice groups
@@ -98,11 +104,14 @@ def test_the_bitrate_changes_in_place() -> None:
     encoder = build(bitrate=3_000_000)
 
     def megabits_per_s(first: int) -> float:
-        packets = [encoder.encode(noise(i), i * TICKS, False) for i in range(first, first + 60)]
+        packets = [
+            encoder.encode(convert_to_nv12(noise(i)), i * TICKS, False)
+            for i in range(first, first + 60)
+        ]
         assert not any(packet.is_keyframe for packet in packets)
         return sum(packet.size for packet in packets[30:]) * 8 / 0.5 / 1e6
 
-    encoder.encode(noise(0), 0, key_frame=True)
+    encoder.encode(convert_to_nv12(noise(0)), 0, key_frame=True)
     assert megabits_per_s(1) == pytest.approx(3.0, rel=0.25)
     encoder.bitrate = 800_000
     assert encoder.bitrate == 800_000

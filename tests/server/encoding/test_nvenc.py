@@ -40,7 +40,7 @@ def test_a_session_that_nvenc_refuses_is_encoded_by_x264(
         highest_bitrate=2_000_000,
         open_codec=partial(open_or_x264, open_nvenc),
     )
-    image = np.full((128, 128, 3), 90, np.uint8)
+    image = np.full((192, 128), 90, np.uint8)
     assert encoder.encode(image, 0, key_frame=True).is_keyframe
     assert "NVENC takes no more sessions" in caplog.text
 
@@ -80,6 +80,6 @@ def test_a_gpu_encodes_one_packet_per_frame_and_key_frames_on_request() -> None:
     encoder = H264Encoder(
         256, 256, fps=60, bitrate=2_000_000, highest_bitrate=4_000_000, open_codec=open_nvenc
     )
-    image = np.random.default_rng(1).integers(0, 255, (256, 256, 3), np.uint8)
+    image = np.random.default_rng(1).integers(16, 236, (384, 256), np.uint8)
     packets = [encoder.encode(image, 1500 * i, key_frame=i in (0, 5)) for i in range(8)]
     assert [i for i, packet in enumerate(packets) if packet.is_keyframe] == [0, 5]

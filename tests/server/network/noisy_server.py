@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.contract.images import RgbImage
+from models.contract.images import Nv12Image
 from server import command as program
 from server.app import pool_settings
 from server.pool.fake import FakeEngine, FakeEngineFactory, fake_avatar
@@ -22,6 +22,7 @@ from server.settings import Settings
 
 SIDE = 320
 _MARGIN = 64
+_LARGE = SIDE + 2 * _MARGIN
 _GRAIN = 4
 """Pixels: coarser than noise of a sensor, as hair and skin are."""
 
@@ -29,18 +30,35 @@ _GRAIN = 4
 class NoisyEngine(FakeEngine):
     """Shows a part of a large random texture."""
 
-    _texture: NDArray[np.uint8] | None = None
+    _texture: Nv12Image | None = None
 
-    def _encode_image(
+    def _encode_frame(
         self, avatar_id: str, values: NDArray[np.float32], cached: NDArray[np.float32]
-    ) -> RgbImage:
+    ) -> Nv12Image:
         if self._texture is None:
-            cells = (SIDE + 2 * _MARGIN) // _GRAIN
-            coarse = np.random.default_rng(1).integers(0, 256, (cells, cells, 3), np.uint8)
-            self._texture = coarse.repeat(_GRAIN, 0).repeat(_GRAIN, 1)
+            self._texture = _random_texture()
         now = time.monotonic()
-        across, down = (round(_MARGIN * (1 + np.sin(now * speed))) for speed in (1.3, 1.7))
-        return np.ascontiguousarray(self._texture[down : down + SIDE, across : across + SIDE])
+        # Even, because chroma has half the rows and takes turns.
+        across, down = (round(_MARGIN / 2 * (1 + np.sin(now * s))) * 2 for s in (1.3, 1.7))
+        luma, chroma = self._texture[:_LARGE], self._texture[_LARGE:]
+        columns = slice(across, across + SIDE)
+        return np.concatenate(
+            [luma[down : down + SIDE, columns], chroma[down // 2 : (down + SIDE) // 2, columns]]
+        )
+
+
+def _random_texture() -> Nv12Image:
+    """Return grains of random luma and chroma, larger than a frame."""
+    rng, cells = np.random.default_rng(1), _LARGE // _GRAIN
+    luma = rng.integers(16, 236, (cells, cells), np.uint8)
+    chroma = rng.integers(16, 241, (cells, cells, 2), np.uint8)
+    half = _GRAIN // 2
+    return np.concatenate(
+        [
+            luma.repeat(_GRAIN, 0).repeat(_GRAIN, 1),
+            chroma.repeat(half, 0).repeat(half, 1).reshape(_LARGE // 2, _LARGE),
+        ]
+    )
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import pytest
 
 from server.errors import AvatarExistsError, AvatarNotFoundError, RenderError
 from server.pool.engine_factory import ModelEngineFactory
-from server.pool.fake import FakeEngineFactory, decode_image, fake_state
+from server.pool.fake import FakeEngineFactory, decode_frame, decode_image, fake_state
 from server.pool.pool import RenderPool
 from server.pool.supervisor import Timeouts
 from tests.server.pool.test_engine import avatars, state
@@ -52,7 +52,7 @@ async def test_an_added_avatar_is_rendered_by_running_workers(tmp_path: Path) ->
         await refreshed(slots, 0.25)
         frame = await warp(pool, slots, fake_state(0.5))
         assert frame is not None
-        assert decode_image(frame.rgb).cached_jaw_open == pytest.approx(0.25, abs=0.01)
+        assert decode_frame(frame.nv12).cached_jaw_open == pytest.approx(0.25, abs=0.01)
         slots.close()
         assert pid(pool) == before
 

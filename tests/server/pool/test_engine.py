@@ -24,10 +24,11 @@ from models.avatar.folder import SHIPPED, Avatar, save_avatar
 from models.avatar.manifest import AvatarError, Manifest
 from models.contract.frame_state import FrameState
 from models.geometry.head import load_head
+from models.kernels.nv12_numba import convert_to_nv12
 from models.networks.avatar_networks import NetworkConfig, build_networks
 from models.runtime.crossfade import FADE_S
 from server.errors import RenderError
-from server.pool.engine import ModelEngine, find_gpus
+from server.pool.engine import ModelEngine, find_gpus, sleep_until_done
 from server.pool.engine_factory import ModelEngineFactory, choose_devices, find_gpus_elsewhere
 from server.pool.fake import always
 from server.pool.pool import RenderPool
@@ -95,9 +96,7 @@ def test_a_cache_made_through_one_mapping_is_warped_through_another(engine: Mode
     engine.refresh("tiny", state(0.3), theirs.slot(2))
     image = engine.warp("tiny", state(0.0), ours.slot(2))
     expected = engine.warp_from("tiny", state(0.0), state(0.3))
-    assert image.rgb.shape == (SIZE, SIZE, 3)
-    assert image.rgb.dtype == np.uint8
-    assert np.array_equal(image.rgb, expected)
+    assert np.array_equal(image.nv12, convert_to_nv12(expected))
     other = engine.warp_from("tiny", state(0.0), state(-0.3))
     assert not np.array_equal(other, expected), "the cache makes no difference"
     assert not any(tensor.any() for tensor in ours.slot(1).values())
@@ -283,7 +282,8 @@ async def test_real_workers_fill_caches_that_both_carriers_warp_to_the_bit(
         await asyncio.wait_for(swapped.wait(), 20)
         frame = await warp(pool, slots, state(0.1))
         assert frame is not None
-        assert np.array_equal(frame.rgb, engine.warp_from("tiny", state(0.1), state(0.2)))
+        expected = engine.warp_from("tiny", state(0.1), state(0.2))
+        assert np.array_equal(frame.nv12, convert_to_nv12(expected))
         full = await pool.render("tiny", state(0.1))
         assert np.array_equal(full, engine.full("tiny", state(0.1)))
         with pytest.raises(RenderError):
@@ -345,10 +345,12 @@ async def test_a_new_cache_comes_in_by_and_by(
             await asyncio.wait_for(swapped.wait(), 20)
             frame = await warp(pool, slots, state())
             assert frame is not None
-            images.append(frame.rgb)
+            images.append(frame.nv12)
         assert frame is not None
         assert frame.fading
-        before, after = (engine.warp_from("tiny", state(), state(yaw)) for yaw in (0.3, -0.3))
+        before, after = (
+            convert_to_nv12(engine.warp_from("tiny", state(), state(yaw))) for yaw in (0.3, -0.3)
+        )
         assert np.array_equal(images[0], before)
         assert not np.array_equal(images[1], before)
         assert not np.array_equal(images[1], after)
@@ -356,4 +358,25 @@ async def test_a_new_cache_comes_in_by_and_by(
         last = await warp(pool, slots, state())
         assert last is not None
         assert not last.fading
-        assert np.array_equal(last.rgb, after)
+        assert np.array_equal(last.nv12, after)
+
+
+def test_a_refresh_on_a_gpu_is_waited_for_asleep_and_before_it_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+
+    class Event:
+        def __init__(self, *, blocking: bool) -> None:
+            said.append("blocking" if blocking else "spinning")
+
+        def record(self, stream: str) -> None:
+            said.append(f"recorded in {stream}")
+
+        def synchronize(self) -> None:
+            said.append("done")
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"the stream of {device}")
+    sleep_until_done(torch.device("cuda:1"))
+    assert said == ["blocking", "recorded in the stream of cuda:1", "done"]

@@ -23,7 +23,7 @@ from server.pool.frame_ring import (
 )
 from server.pool.slot_memory import SharedBlock
 
-LAYOUT = RingLayout(state_nbytes=encoded_nbytes(52, 4), image_nbytes=8 * 8 * 3, entries=2)
+LAYOUT = RingLayout(state_nbytes=encoded_nbytes(52, 4), image_nbytes=12 * 8, entries=2)
 
 
 def random_state(vertices: int) -> FrameState:
@@ -115,11 +115,11 @@ def test_an_entry_carries_inputs_one_way_and_an_image_the_other() -> None:
     version, state = theirs.take_state()
     assert (version, state.expression[17]) == (2, 0.5)
     assert ours.begun
-    rgb = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
-    theirs.write_image(rgb)
-    image = ours.read_image((8, 8, 3))
-    theirs.write_image(np.zeros_like(rgb))
-    assert np.array_equal(image, rgb), "a copy, which the next frame does not change"
+    nv12 = np.arange(12 * 8, dtype=np.uint8).reshape(12, 8)
+    theirs.write_image(nv12)
+    image = ours.read_image((12, 8))
+    theirs.write_image(np.zeros_like(nv12))
+    assert np.array_equal(image, nv12), "a copy, which the next frame does not change"
     assert not ring.entries[0].begun
     other.close()
     ring.close()
@@ -151,7 +151,7 @@ def test_a_state_that_fits_no_avatar_is_refused_and_the_one_before_stays() -> No
 def test_a_ring_has_room_for_the_largest_avatar_and_joins_others() -> None:
     small, large = fake_avatar(resolution=64), fake_avatar("large", resolution=128)
     layout = RingLayout.for_avatars([small, large])
-    assert layout.image_nbytes == 128 * 128 * 3
+    assert layout.image_nbytes == 128 * 128 * 3 // 2
     assert layout.holds(RingLayout.for_avatars([small]))
     assert not RingLayout.for_avatars([small]).holds(layout)
     assert RingLayout.for_avatars([small]).joined(layout) == layout

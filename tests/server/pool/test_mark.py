@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from models.contract.avatar_info import Subject
+from models.kernels.nv12_numba import convert_to_nv12
 from server.pool.fake import FakeEngineFactory, fake_avatar, fake_state
 from server.pool.mark import Mark, MarkedAvatars
 from server.pool.pool import RenderPool
@@ -47,6 +48,17 @@ def test_it_is_small_and_has_contrast_on_every_background(side: int, grey: int) 
         assert label.size < 0.04 * image.size
 
 
+@pytest.mark.parametrize("side", [64, 192, 320])
+def test_frames_of_video_carry_the_same_label_as_images(side: int) -> None:
+    rgb = np.full((side, side, 3), (200, 90, 40), np.uint8)
+    nv12 = convert_to_nv12(rgb)
+    Mark("all").draw(DRAWN, rgb)
+    Mark("all").draw_nv12(DRAWN, nv12)
+    expected = convert_to_nv12(rgb)
+    assert np.abs(nv12.astype(int) - expected).max() <= 1
+    assert len(np.unique(expected)) > 20
+
+
 async def test_frames_and_images_of_marked_avatars_carry_it() -> None:
     settings = PoolSettings(workers=1, rest=0, mark="real")
     pool = RenderPool(settings, FakeEngineFactory(avatars=(DRAWN, REAL)))
@@ -60,7 +72,8 @@ async def test_frames_and_images_of_marked_avatars_carry_it() -> None:
             frame = await warp(pool, slots, fake_state(0.25))
             assert frame is not None
             image = await pool.render(avatar, fake_state(0.25))
-            marks[avatar] = [bool(each[200:, :, 2].any()) for each in (frame.rgb, image)]
+            luma = frame.nv12[:320]
+            marks[avatar] = [bool(np.ptp(each[200:, :160])) for each in (luma, image)]
             slots.close()
         assert marks == {"drawn": [False, False], "real": [True, True]}
     finally:

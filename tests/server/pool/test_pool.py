@@ -22,6 +22,7 @@ from server.pool.fake import (
     FakeEngineFactory,
     always,
     breaking,
+    decode_frame,
     decode_image,
     failing,
     fake_state,
@@ -109,7 +110,7 @@ async def test_a_warp_shows_the_requested_state_from_the_cache_of_a_worker() -> 
         await refreshed(slots, 0.8)
         frame = await warp(pool, slots, fake_state(0.2, eye_x=0.5))
         assert frame is not None
-        shown = decode_image(frame.rgb)
+        shown = decode_frame(frame.nv12)
         assert shown.jaw_open == pytest.approx(0.2, abs=STEP)
         assert shown.eye_x == pytest.approx(0.5, abs=2 * STEP)
         assert shown.cached_jaw_open == pytest.approx(0.8, abs=STEP)
@@ -159,7 +160,7 @@ async def test_viewers_share_the_worker_but_not_their_caches() -> None:
         for index, slots in enumerate(all_slots):
             frame = await warp(pool, slots, fake_state())
             assert frame is not None
-            assert decode_image(frame.rgb).cached_jaw_open == pytest.approx(index / 4, abs=STEP)
+            assert decode_frame(frame.nv12).cached_jaw_open == pytest.approx(index / 4, abs=STEP)
 
 
 async def test_a_killed_worker_is_replaced_and_warps_continue_meanwhile() -> None:
@@ -173,7 +174,7 @@ async def test_a_killed_worker_is_replaced_and_warps_continue_meanwhile() -> Non
         slots.request(always(fake_state(0.7)))
         frame = await warp(pool, slots, fake_state())
         assert frame is not None
-        assert decode_image(frame.rgb).cached_jaw_open == pytest.approx(0.5, abs=STEP)
+        assert decode_frame(frame.nv12).cached_jaw_open == pytest.approx(0.5, abs=STEP)
         await until(lambda: slots.generation == 2)
         assert cached_jaw_open(slots) == pytest.approx(0.7)
         worker = pool.status().workers[0]

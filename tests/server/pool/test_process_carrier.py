@@ -19,7 +19,7 @@ from server.pool.cache_slots import CacheSlots
 from server.pool.fake import (
     FakeEngineFactory,
     breaking,
-    decode_image,
+    decode_frame,
     exhausting,
     failing,
     fake_state,
@@ -81,7 +81,7 @@ async def test_a_warp_shows_the_requested_state_from_the_cache_of_a_worker() -> 
         await refreshed(slots, 0.8)
         frame = await warp(pool, slots, fake_state(0.2, eye_x=0.5))
         assert frame is not None
-        shown = decode_image(frame.rgb)
+        shown = decode_frame(frame.nv12)
         assert shown.jaw_open == pytest.approx(0.2, abs=STEP)
         assert shown.eye_x == pytest.approx(0.5, abs=2 * STEP)
         assert shown.cached_jaw_open == pytest.approx(0.8, abs=STEP)
@@ -104,7 +104,7 @@ async def test_inputs_that_change_while_a_frame_waits_are_shown() -> None:
         frame = await waiting
         assert frame is not None
         assert frame.inputs is newest[-1]
-        assert decode_image(frame.rgb).jaw_open == pytest.approx(0.28, abs=STEP)
+        assert decode_frame(frame.nv12).jaw_open == pytest.approx(0.28, abs=STEP)
         newest.append(inputs(9, 0.9))
         waiting.inputs_changed()  # too late, and harmless
 
@@ -123,7 +123,7 @@ async def test_inputs_of_an_earlier_frame_are_never_shown_again() -> None:
             assert frame is not None
             assert frame.inputs in newest
             shown = float(frame.inputs.state.expression[17])
-            assert decode_image(frame.rgb).jaw_open == pytest.approx(shown, abs=STEP)
+            assert decode_frame(frame.nv12).jaw_open == pytest.approx(shown, abs=STEP)
 
 
 def inputs(revision: int, jaw_open: float) -> FrameInputs:
@@ -140,7 +140,7 @@ async def test_more_viewers_than_the_ring_has_entries_are_served_in_order() -> N
         async def watch(index: int) -> None:
             frame = await warp(pool, viewers[index], fake_state(index / 20))
             assert frame is not None
-            assert decode_image(frame.rgb).jaw_open == pytest.approx(index / 20, abs=STEP)
+            assert decode_frame(frame.nv12).jaw_open == pytest.approx(index / 20, abs=STEP)
             order.append(index)
 
         await asyncio.gather(*map(watch, range(len(viewers))))
@@ -161,7 +161,7 @@ async def test_viewers_that_are_due_are_warped_at_once() -> None:
             *(warp(pool, slots, fake_state(i / 10)) for i, slots in enumerate(viewers))
         )
         assert loop.time() - began < 0.1 * len(viewers)
-        assert [decode_image(f.rgb).jaw_open for f in frames if f is not None] == pytest.approx(
+        assert [decode_frame(f.nv12).jaw_open for f in frames if f is not None] == pytest.approx(
             [i / 10 for i in range(6)], abs=STEP
         )
         assert await busy is not None
@@ -192,7 +192,7 @@ async def test_viewers_with_the_same_inputs_share_an_image() -> None:
         other = await warp(pool, slots, fake_state(0.4))
         assert one is not None
         assert other is not None
-        assert other.rgb is one.rgb
+        assert other.nv12 is one.nv12
         assert other.stages_ms["warp"] == 0
 
 
@@ -222,7 +222,7 @@ async def test_viewers_keep_their_caches_and_see_frames_again_after(
         assert slots.generation == 1, "the same cache as before"
         frame = await warp(pool, slots, fake_state(0.3))
         assert frame is not None
-        assert decode_image(frame.rgb).cached_jaw_open == pytest.approx(0.8, abs=STEP)
+        assert decode_frame(frame.nv12).cached_jaw_open == pytest.approx(0.8, abs=STEP)
         assert not alive(ended)
         assert pool.ready
         (device,) = pool.status().devices
@@ -286,7 +286,7 @@ async def test_a_worker_that_is_replaced_gets_handles_from_the_device_process() 
         await refreshed(slots, 0.7)
         frame = await warp(pool, slots, fake_state())
         assert frame is not None
-        assert decode_image(frame.rgb).cached_jaw_open == pytest.approx(0.7, abs=STEP)
+        assert decode_frame(frame.nv12).cached_jaw_open == pytest.approx(0.7, abs=STEP)
 
 
 async def test_an_engine_that_cannot_be_built_says_why_and_leaves_no_process() -> None:
@@ -303,7 +303,7 @@ async def test_the_capacity_is_measured_in_the_process() -> None:
         found = (await pool.benchmark_warps(0.1))["cpu"]
         assert 0.01 <= found.warp_s < 0.1
         assert found.locked_s == 0
-        assert found.images[0].shape == (64, 64, 3)
+        assert found.images[0].shape == (96, 64)
 
 
 async def test_an_avatar_that_is_added_is_warped_also_by_the_next_process(tmp_path: Path) -> None:
@@ -316,7 +316,7 @@ async def test_an_avatar_that_is_added_is_warped_also_by_the_next_process(tmp_pa
         await refreshed(slots, 0.5)
         frame = await warp(pool, slots, fake_state())
         assert frame is not None
-        assert frame.rgb.shape == (128, 128, 3)
+        assert frame.nv12.shape == (192, 128)
         os.kill(device_pid(pool), signal.SIGKILL)
         await until(lambda: not pool.ready)
         await warped_again(pool, slots)
@@ -346,7 +346,7 @@ async def test_both_carriers_show_the_same_frames_to_the_bit() -> None:
         slots = pool.open_slots("default")
         await refreshed(slots, 0.37)
         made = [await warp(pool, slots, fake_state(i / 7, i / 9)) for i in range(5)]
-        frames[place] = np.stack([frame.rgb for frame in made if frame is not None])
+        frames[place] = np.stack([frame.nv12 for frame in made if frame is not None])
         await pool.close()
     assert np.array_equal(frames["thread"], frames["process"])
 

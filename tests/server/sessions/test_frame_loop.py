@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from server.errors import NotReadyError
-from server.pool.fake import FOV_FAILS, FakeEngineFactory, decode_image
+from server.pool.fake import FOV_FAILS, FakeEngineFactory, decode_frame
 from server.sessions import frame_loop
 from tests.server.sessions.fake_server import mesh, running_server, settled, until, view
 
@@ -32,7 +32,7 @@ async def test_the_first_frame_comes_as_soon_as_the_first_cache_is_there() -> No
         assert not frame.repeated
         assert (frame.view_seq, frame.mesh_seq, frame.view_sent_at_ms) == (None, None, None)
         assert frame.cache_age_ms == 0.0
-        assert frame.rgb.shape == (64, 64, 3)
+        assert frame.nv12.shape == (96, 64)
 
 
 async def test_the_first_frame_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +52,7 @@ async def test_a_frame_shows_the_newest_view_and_face_and_names_them() -> None:
             server.stream.publish(mesh(10 + seq, seq / 10))
         frame = await session.next_frame()
         assert (frame.view_seq, frame.view_sent_at_ms, frame.mesh_seq) == (5, 7.5, 15)
-        shown = decode_image(frame.rgb)
+        shown = decode_frame(frame.nv12)
         assert shown.eye_x == pytest.approx(0.5, abs=STEP)
         assert shown.jaw_open == pytest.approx(0.5, abs=STEP)
 
@@ -135,7 +135,7 @@ async def test_an_unchanged_frame_is_repeated_every_100_ms_without_a_warp() -> N
         one, other = await session.next_frame(), await session.next_frame()
         assert 0.15 < time.monotonic() - began < 0.5
         assert one.repeated
-        assert other.rgb is one.rgb
+        assert other.nv12 is one.nv12
         assert other.stages_ms == {}
         assert server.pool.status().refreshes == 1, (
             "a state that is cached already was cached again"
@@ -148,13 +148,13 @@ async def test_a_new_cache_is_shown_although_nothing_moves() -> None:
         await session.next_frame()
         server.stream.publish(mesh(1, 0.8))
         early = await session.next_frame()
-        assert decode_image(early.rgb).cached_jaw_open == pytest.approx(0.0, abs=STEP)
+        assert decode_frame(early.nv12).cached_jaw_open == pytest.approx(0.0, abs=STEP)
         assert early.cache_age_ms > 0
         late = await session.next_frame()
         while late.repeated:
             assert late.cache_age_ms > early.cache_age_ms
             late = await session.next_frame()
-        assert decode_image(late.rgb).cached_jaw_open == pytest.approx(0.8, abs=STEP)
+        assert decode_frame(late.nv12).cached_jaw_open == pytest.approx(0.8, abs=STEP)
         assert late.cache_age_ms == 0.0
 
 

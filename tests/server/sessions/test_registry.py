@@ -18,7 +18,7 @@ from server.errors import (
     StreamNotFoundError,
     TicketNotFoundError,
 )
-from server.pool.fake import FakeEngineFactory, decode_image, fake_avatar
+from server.pool.fake import FakeEngineFactory, decode_frame, fake_avatar
 from server.pool.supervisor import Timeouts
 from tests.server.sessions.fake_server import FakePeer, mesh, running_server, until, view
 
@@ -33,8 +33,8 @@ async def test_a_viewer_may_drive_the_face() -> None:
         assert session.set_mesh(mesh(7, 0.9))
         driven, watched = await session.next_frame(), await other.next_frame()
         assert driven.mesh_seq == 7
-        assert decode_image(driven.rgb).jaw_open == pytest.approx(0.9, abs=STEP)
-        assert decode_image(watched.rgb).jaw_open == pytest.approx(0.2, abs=STEP)
+        assert decode_frame(driven.nv12).jaw_open == pytest.approx(0.9, abs=STEP)
+        assert decode_frame(watched.nv12).jaw_open == pytest.approx(0.2, abs=STEP)
 
 
 async def test_statistics_are_of_this_session() -> None:

@@ -16,7 +16,7 @@ from server.admission.admission import Admission
 from server.auth.grants import ANYONE
 from server.errors import PoolBusyError
 from server.pool.cache_slots import CacheSlots
-from server.pool.fake import JAW_OPEN, FakeEngineFactory, decode_image, fake_avatar
+from server.pool.fake import JAW_OPEN, FakeEngineFactory, decode_frame, fake_avatar
 from server.pool.frame import Frame
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
@@ -126,7 +126,7 @@ async def test_viewers_of_an_equal_view_share_caches_and_images() -> None:
             server.stream.publish(mesh(seq, seq / 10))
             for frame in await asyncio.gather(*(session.next_frame() for session in crowd)):
                 assert frame.mesh_seq == seq
-                assert decode_image(frame.rgb).jaw_open == pytest.approx(seq / 10, abs=STEP)
+                assert decode_frame(frame.nv12).jaw_open == pytest.approx(seq / 10, abs=STEP)
                 drawn += frame.stages_ms["warp"] > 0
         assert 5 <= drawn <= 5 + crowd[0].slots.generation - generation
 
@@ -136,7 +136,7 @@ async def test_a_similar_view_shares_the_caches_but_gets_its_own_image() -> None
         one, other = await server.open(), await server.open()
         await one.next_frame()
         other.set_view(view(1, x=0.009))
-        shown = decode_image((await other.next_frame()).rgb)
+        shown = decode_frame((await other.next_frame()).nv12)
         assert shown.eye_x == pytest.approx(0.009, abs=STEP)
         assert server.open_slots == 1
 
@@ -147,13 +147,13 @@ async def test_a_viewer_who_moves_away_gets_a_frame_at_once_and_then_its_own_cac
         await asyncio.gather(stays.next_frame(), leaves.next_frame())
         leaves.set_view(view(1, x=0.5))
         began = time.monotonic()
-        first = decode_image((await leaves.next_frame()).rgb)
+        first = decode_frame((await leaves.next_frame()).nv12)
         assert time.monotonic() - began < 0.09, "it waited for its own cache"
         assert first.eye_x == pytest.approx(0.5, abs=STEP)
         assert first.cached_eye_x == pytest.approx(0, abs=STEP)
         async with asyncio.timeout(20):
-            while decode_image((await leaves.next_frame()).rgb).cached_eye_x < 0.4:
-                assert decode_image((await stays.next_frame()).rgb).eye_x == pytest.approx(
+            while decode_frame((await leaves.next_frame()).nv12).cached_eye_x < 0.4:
+                assert decode_frame((await stays.next_frame()).nv12).eye_x == pytest.approx(
                     0, abs=STEP
                 )
         assert server.open_slots == 2
@@ -179,7 +179,7 @@ async def test_a_viewer_for_whom_there_is_no_memory_keeps_its_video_and_splits_l
                 leaves.set_view(view(seq, x=0.5))
             else:
                 leaves.set_mesh(mesh(seq, 0.5))
-            shown = decode_image((await leaves.next_frame()).rgb)
+            shown = decode_frame((await leaves.next_frame()).nv12)
             assert (shown.eye_x, shown.jaw_open) == pytest.approx(
                 (0.5, 0) if how == "moves away" else (0, 0.5), abs=STEP
             )
@@ -218,7 +218,7 @@ async def test_a_viewer_that_passes_a_shared_view_does_not_join_it() -> None:
         before = stays.slots, walker.slots
         for seq, x in enumerate((0.3, 0.01, 0.0, -0.01, -0.3), start=2):
             walker.set_view(view(seq, x=x))
-            shown = decode_image((await walker.next_frame()).rgb)
+            shown = decode_frame((await walker.next_frame()).nv12)
             assert shown.eye_x == pytest.approx(x, abs=STEP)
             assert (stays.slots, walker.slots) == before
         assert server.open_slots == 2
@@ -229,13 +229,15 @@ async def test_a_viewers_own_mesh_is_not_shown_to_others() -> None:
         one, other = await server.open(), await server.open()
         await asyncio.gather(one.next_frame(), other.next_frame())
         other.set_mesh(mesh(1, 0.9))
-        assert decode_image((await other.next_frame()).rgb).jaw_open == pytest.approx(0.9, abs=STEP)
+        assert decode_frame((await other.next_frame()).nv12).jaw_open == pytest.approx(
+            0.9, abs=STEP
+        )
         async with asyncio.timeout(20):
-            while decode_image((await other.next_frame()).rgb).cached_jaw_open < 0.8:
+            while decode_frame((await other.next_frame()).nv12).cached_jaw_open < 0.8:
                 pass
         assert server.open_slots == 2
         server.stream.publish(mesh(1, 0.1))
-        seen = decode_image((await one.next_frame()).rgb)
+        seen = decode_frame((await one.next_frame()).nv12)
         assert (seen.jaw_open, seen.cached_jaw_open) < (0.2, 0.2)
 
 
@@ -249,7 +251,7 @@ async def test_after_either_viewer_leaves_the_other_keeps_its_frames(first: int)
         await server.sessions.close(crowd[first].id)
         left = crowd[1 - first]
         server.stream.publish(mesh(1, 0.4))
-        shown = decode_image((await left.next_frame()).rgb)
+        shown = decode_frame((await left.next_frame()).nv12)
         assert shown.jaw_open == pytest.approx(0.4, abs=STEP)
         await frames_until_open(server, 1, [left])
 
@@ -273,7 +275,7 @@ async def test_a_viewer_whose_shared_caches_close_before_its_queued_warp_keeps_i
         async with asyncio.timeout(20):
             frame = await shown
         assert shared.closed
-        assert decode_image(frame.rgb).eye_x == pytest.approx(0.5, abs=STEP)
+        assert decode_frame(frame.nv12).eye_x == pytest.approx(0.5, abs=STEP)
         await busy
 
 
@@ -291,4 +293,4 @@ async def test_each_frame_of_a_crossfade_is_warped_anew() -> None:
         other = await session.next_frame()
         assert not one.repeated
         assert not other.repeated
-        assert other.rgb is not one.rgb
+        assert other.nv12 is not one.nv12

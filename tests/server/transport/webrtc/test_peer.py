@@ -420,7 +420,7 @@ async def test_a_closed_viewer_releases_its_encoder_and_frames(
     async with a_viewer(client) as viewer:
         await viewer.watch(stream)
         session = served.app.state.sessions.get(viewer.address.rpartition("/")[2])
-        held = [weakref.ref(part) for part in (session.peer._encoder, session._frames.newest.rgb)]
+        held = [weakref.ref(part) for part in (session.peer._encoder, session._frames.newest.nv12)]
         gc.disable()  # without waiting for its circles to be found
         try:
             await client.delete(viewer.address)

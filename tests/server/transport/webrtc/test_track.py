@@ -26,7 +26,7 @@ def rendered(view_seq: int | None = 1) -> Frame:
     if view_seq is not None:
         view = ViewState(view_seq, None, 0.0, state.eye_rotation, state.eye_position)
     inputs = FrameInputs(revision=1, view=view, mesh=None, state=state)
-    return Frame(inputs, CacheView(1, 0.0, state, 0), np.zeros((16, 16, 3), np.uint8), False)
+    return Frame(inputs, CacheView(1, 0.0, state, 0), np.zeros((24, 16), np.uint8), False)
 
 
 class Source:
@@ -45,18 +45,14 @@ class Source:
 class Recorder:
     """An encoder that only says what it was asked for."""
 
-    convert_ms = 0.0
-
-    def encode(self, rgb: NDArray[np.uint8], pts: int, key_frame: bool) -> tuple[int, bool]:
+    def encode(self, nv12: NDArray[np.uint8], pts: int, key_frame: bool) -> tuple[int, bool]:
         return pts, key_frame
 
 
 class Slow:
     """An encoder that takes its time."""
 
-    convert_ms = 0.0
-
-    def encode(self, rgb: NDArray[np.uint8], pts: int, key_frame: bool) -> tuple[int, bool]:
+    def encode(self, nv12: NDArray[np.uint8], pts: int, key_frame: bool) -> tuple[int, bool]:
         time.sleep(0.1)
         return pts, key_frame
 
@@ -64,9 +60,7 @@ class Slow:
 class Broken:
     """An encoder that fails."""
 
-    convert_ms = 0.0
-
-    def encode(self, rgb: NDArray[np.uint8], pts: int, key_frame: bool) -> tuple[int, bool]:
+    def encode(self, nv12: NDArray[np.uint8], pts: int, key_frame: bool) -> tuple[int, bool]:
         raise RuntimeError("no encoder here")
 
 
