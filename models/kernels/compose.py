@@ -19,6 +19,7 @@ from models.geometry.rasterizer_numba import texture_span
 from models.geometry.silhouettes import SHARE_UNIT
 from models.geometry.silhouettes_numba import neighbour
 from models.kernels.bfloat16 import NetworkArray, to_float
+from models.kernels.fill_inputs import ActiveRegion
 from models.kernels.texels import Texels, sample_row
 from models.kernels.vectors import TEXELS
 
@@ -29,51 +30,6 @@ _GLOSS_GAIN = 4 * 7
 
 _CERTAIN_LOGIT = 7
 """Mask logits beyond +-7 count as 0 or 1: a mask below 1/1000 changes no 8-bit value by one."""
-
-
-class ActiveRegion(NamedTuple):
-    """The columns of each row, at half resolution, in which the head may be visible."""
-
-    left: NDArray[np.int32]
-    """(H/2,) first column."""
-    right: NDArray[np.int32]
-    """(H/2,) column after the last; not above `left` in rows without any."""
-
-
-@njit(cache=True, nogil=True)
-def find_active_region(
-    soft: NDArray[np.uint8], margin: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Find the active region of a frame, as `networks.live_inputs.find_active_region` does.
-
-    Args:
-        soft: (H, W) softened coverage.
-        margin: How far beyond the covered pixels the mask may reach, pixels at half resolution.
-
-    Returns:
-        The fields of an `ActiveRegion`.
-    """
-    rows, columns = soft.shape[0] // 2, soft.shape[1] // 2
-    first, last = np.full(rows, columns, np.int32), np.full(rows, -1, np.int32)
-    for y in range(soft.shape[0]):
-        row = y // 2
-        for x in range(soft.shape[1]):
-            if soft[y, x]:
-                first[row] = min(first[row], x // 2)
-                break
-        for x in range(soft.shape[1] - 1, -1, -1):
-            if soft[y, x]:
-                last[row] = max(last[row], x // 2)
-                break
-    left, right = np.zeros(rows, np.int32), np.zeros(rows, np.int32)
-    # The same margin upwards and sideways: the max-pooling of the plain form has a square window.
-    for row in range(rows):
-        low, high = columns, -1
-        for near in range(max(row - margin, 0), min(row + margin + 1, rows)):
-            low, high = min(low, first[near]), max(high, last[near])
-        if high >= 0:
-            left[row], right[row] = max(low - margin, 0), min(high + margin + 1, columns)
-    return left, right
 
 
 class RowBuffers(NamedTuple):

@@ -8,6 +8,8 @@ Releases the interpreter lock, uses one core.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numba import njit
@@ -161,3 +163,48 @@ def _fill_inputs(
             values[live + 1] = np.float32(v) * both - cached_uv[cy, cx, 1]
             for i in range(values.shape[0]):
                 flat[here + i] = from_float(values[i], inputs)
+
+
+class ActiveRegion(NamedTuple):
+    """The columns of each row, at half resolution, in which the head may be visible."""
+
+    left: NDArray[np.int32]
+    """(H/2,) first column."""
+    right: NDArray[np.int32]
+    """(H/2,) column after the last; not above `left` in rows without any."""
+
+
+@njit(cache=True, nogil=True)
+def find_active_region(
+    soft: NDArray[np.uint8], margin: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Find the active region of a frame, as `networks.live_inputs.find_active_region` does.
+
+    Args:
+        soft: (H, W) softened coverage.
+        margin: How far beyond the covered pixels the mask may reach, pixels at half resolution.
+
+    Returns:
+        The fields of an `ActiveRegion`.
+    """
+    rows, columns = soft.shape[0] // 2, soft.shape[1] // 2
+    first, last = np.full(rows, columns, np.int32), np.full(rows, -1, np.int32)
+    for y in range(soft.shape[0]):
+        row = y // 2
+        for x in range(soft.shape[1]):
+            if soft[y, x]:
+                first[row] = min(first[row], x // 2)
+                break
+        for x in range(soft.shape[1] - 1, -1, -1):
+            if soft[y, x]:
+                last[row] = max(last[row], x // 2)
+                break
+    left, right = np.zeros(rows, np.int32), np.zeros(rows, np.int32)
+    # The same margin upwards and sideways: the max-pooling of the plain form has a square window.
+    for row in range(rows):
+        low, high = columns, -1
+        for near in range(max(row - margin, 0), min(row + margin + 1, rows)):
+            low, high = min(low, first[near]), max(high, last[near])
+        if high >= 0:
+            left[row], right[row] = max(low - margin, 0), min(high + margin + 1, columns)
+    return left, right

@@ -29,9 +29,15 @@ from models.geometry.gbuffer import RasterizedHead, pose_geometry, soften_rows
 from models.geometry.rasterizer_numba import rasterize_rows
 from models.geometry.silhouettes_numba import allocate_edges, blend_edges
 from models.kernels.bfloat16 import NetworkArray, network_array
-from models.kernels.compose import ActiveRegion, compose, find_active_region
+from models.kernels.compose import compose
 from models.kernels.compose_nv12 import compose_nv12
-from models.kernels.fill_inputs import INPUT_PADDING, allocate_inputs, fill_inputs
+from models.kernels.fill_inputs import (
+    INPUT_PADDING,
+    ActiveRegion,
+    allocate_inputs,
+    fill_inputs,
+    find_active_region,
+)
 from models.kernels.motion_code import channel_scale, motion_share
 from models.kernels.nv12_numba import convert_to_nv12
 from models.kernels.reproject_features import find_flow, reproject_nearest, reproject_sum

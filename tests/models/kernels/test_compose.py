@@ -14,8 +14,9 @@ from models.geometry.gbuffer import RasterizedHead, pose_geometry, soften_rows
 from models.geometry.head import Head
 from models.geometry.rasterizer_numba import rasterize
 from models.geometry.silhouettes_numba import allocate_edges, blend_edges
-from models.kernels.compose import ActiveRegion, compose, find_active_region
+from models.kernels.compose import compose
 from models.kernels.compose_nv12 import compose_nv12
+from models.kernels.fill_inputs import ActiveRegion, find_active_region
 from models.kernels.nv12 import rgb_to_nv12
 from models.kernels.texels import quantize
 from models.networks.live_inputs import FOREGROUND_MARGIN
