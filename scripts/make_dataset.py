@@ -13,7 +13,7 @@ from __future__ import annotations
 import multiprocessing
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -124,7 +124,7 @@ def _studio(head: Path, size: int) -> Studio:
 def render_sequence(
     head: Path, size: int, folder: Path, first: int, states: list[FrameState]
 ) -> int:
-    """Render the frames of one sequence into the folder of a split; runs in a worker process."""
+    """Render the frames of one sequence into the folder of a split; runs in a worker."""
     studio = _studio(head, size)
     for offset, state in enumerate(states):
         image = studio.render(state)
@@ -180,9 +180,8 @@ def _render_splits(arguments: Arguments, recording: FloatArray | None) -> dict[s
     for split, sequences in plans.items():
         create_split(arguments.out / split, sequences, arguments.size)
     counts = {split: sum(map(len, sequences)) for split, sequences in plans.items()}
-    spawn = multiprocessing.get_context("spawn")
     with (
-        ProcessPoolExecutor(arguments.workers, mp_context=spawn) as pool,
+        _executor(arguments.workers) as pool,
         tqdm(total=sum(counts.values()), unit="frame") as bar,
     ):
         jobs = [
@@ -200,6 +199,13 @@ def _render_splits(arguments: Arguments, recording: FloatArray | None) -> dict[s
         for job in jobs:
             bar.update(job.result())
     return counts
+
+
+def _executor(workers: int) -> Executor:
+    """Return what renders sequences; one worker needs no process, which would import torch anew."""
+    if workers == 1:
+        return ThreadPoolExecutor(1)
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
 
 
 def contact_sheet(folder: Path, columns: int = 8, rows: int = 6) -> Image.Image:

@@ -54,6 +54,11 @@ trap 'rm -rf "$logs"' EXIT
 (set -e; renice -n 10 $BASHPID >/dev/null; static_checks) >"$logs/checks" 2>&1 &
 checks=$!
 failed=()
+# Otherwise the first servers and tests would all compile them at once, each for itself.
+step .venv/bin/python -c '
+from models.avatar.folder import SHIPPED, load_avatar
+from models.runtime.renderer import CachedRenderer
+CachedRenderer(load_avatar(SHIPPED / "default"), "cpu", 1).warm_up()'
 step .venv/bin/python -m pytest -n 2 --no-loadscope-reorder -m parallel | tee "$logs/parallel" || parallel_failed=1
 wait "$checks" || failed+=("type checks or checks of the client")
 cat "$logs/checks"

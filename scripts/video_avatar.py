@@ -275,7 +275,8 @@ def train_config(arguments: VideoArguments) -> TrainConfig:
     """Return the settings of training on a video."""
     return TrainConfig(
         network=NetworkConfig(network_size=arguments.network_size),
-        pairs=PairSettings(batch=4, max_age=8, crop=min(192, arguments.size // 32 * 32)),
+        # Older caches than viewers see: pairs in which the head turns fast are rare in a video.
+        pairs=PairSettings(batch=4, max_age=16, crop=min(192, arguments.size // 32 * 32)),
         steps=1_000_000,  # more than any machine takes: `minutes` ends the run
         minutes=arguments.minutes,
         least_steps=arguments.least_steps,

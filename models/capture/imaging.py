@@ -34,8 +34,9 @@ from models.capture.sheets import save_sheet, sheet_frames, with_edges, with_tin
 from models.capture.splits import divide
 from models.capture.stages import Advance
 from models.capture.start import write_start
+from models.capture.steady import Steadied, TorsoMotion
 from models.capture.texture import Unwrapped
-from models.capture.torso import Steadied, TorsoMotion, track_torso
+from models.capture.torso import track_torso
 from models.capture.tracker import Track
 from models.capture.weights import pixel_weights
 from models.capture.world import World, place_world

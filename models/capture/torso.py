@@ -1,33 +1,28 @@
-"""Steadies the torso: moves the clothes in each frame to where the mesh carries them.
+"""Tracks the torso, which moves by itself, beside the mesh.
 
 The mesh of the clothes follows the base of the neck without turning (`Head.pose`); real shoulders
 move by themselves. Colours of all frames would blur on the mesh. So the real torso is tracked, as a
-shift, a scale and a rotation in the image beside the motion of the mesh, and the part of each frame
-that shows it is moved by the difference to the mesh; the neck in between follows by its weights. On
-average nothing moves.
+shift, a scale and a rotation in the image beside the motion of the mesh, and `steady.py` moves the
+part of each frame that shows it by the difference. On average nothing moves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple, Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.optimize import OptimizeResult, least_squares
 
+from models.capture.steady import Mask, TorsoMotion, body_share, for_pixels
 from models.contract.frame_state import FrameState
-from models.geometry import rasterizer_numba
-from models.geometry.gbuffer import Geometry, pose_geometry
+from models.geometry.gbuffer import pose_geometry
 from models.geometry.head import Head
 from models.geometry.rasterizer import SUBPIXELS
 from models.heads.meshes import Floats
 
 Bytes = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
 
 _SIZE = 160
 """Rows and columns of the images that are compared."""
@@ -40,8 +35,6 @@ _BODY = 0.9
 """Share of the body's motion from which on a vertex belongs to the torso."""
 _NECKLINE = 0.5
 """The same for a pixel that is compared: the neckline is the clearest line of most clothes."""
-_HEAD = 0.1
-"""Share up to which a pixel belongs to the head."""
 _STEPS = 25
 """Greatest number of steps of a search."""
 _USUAL_LEVELS = 20.0
@@ -57,32 +50,6 @@ _PROBE_PX = 0.25
 """Difference of a parameter from which a derivative is taken."""
 _MOST_PX = 16.0
 """Of each parameter."""
-_UNSURE = 0.015
-"""Width of the edge of a frame, in units of its side, that is not moved into the image: some videos
-have lines there."""
-_SOFT_PX = 2.0
-"""Standard deviation by which the share is smoothed between neck and clothes."""
-
-
-class Steadied(NamedTuple):
-    """A frame whose torso was moved."""
-
-    rgb: Bytes
-    """(H, W, 3)."""
-    coverage: Bytes
-    """(H, W) of the person."""
-    known: Mask
-    """(H, W) False where the frame does not show what was moved here: it lay outside of the image,
-    or behind the head."""
-
-
-def body_share(head: Head, geometry: Geometry, size: int) -> Floats:
-    """Return (size, size) how far each pixel moves with the body, 0..1; NaN off the mesh."""
-    xy, depth = geometry.xy, geometry.inverse_depth
-    triangle = rasterizer_numba.rasterize(xy, depth, head.faces, size, size).triangle
-    weights = rasterizer_numba.barycentrics(triangle, xy, depth, head.faces)
-    share = (weights * head.weights[:, 0][head.faces[triangle]]).sum(axis=2)
-    return np.asarray(np.where(triangle >= 0, share, np.nan), np.float64)
 
 
 class TorsoTracker:
@@ -109,7 +76,10 @@ class TorsoTracker:
         near = np.asarray(cv2.dilate(clothes, np.ones((2 * _AROUND_PX + 1,) * 2, np.uint8)))
         # Shifted, another frame may have nothing at the edges of the image.
         near[-_EDGE_PX:], near[:, :_EDGE_PX], near[:, -_EDGE_PX:] = 0, 0, 0
-        self._near: Mask = near > 0
+        self._box = _box_around(near > 0)
+        self._near: Mask = near[self._box] > 0
+        self._corner = np.eye(3)
+        self._corner[:2, 2] = [self._box[1].start, self._box[0].start]
 
     def by_mesh(self, state: FrameState) -> Floats:
         """Return the map of the mesh's torso from the reference to a state."""
@@ -131,14 +101,16 @@ class TorsoTracker:
         Returns:
             (4,) for `similarity`; None where the torso is not found.
         """
-        start = _for_pixels(self.by_mesh(state), _SIZE)[:2]
-        seen = _warped(_grey(rgb, coverage), start)
         if not self._near.any():
             return None
+        whole = (_SIZE, _SIZE)
+        seen = _warped(_grey(rgb, coverage), for_pixels(self.by_mesh(state), _SIZE), whole)
+        reference = self._reference[self._box]
 
         def errors(four: Floats) -> Floats:
-            moved = _warped(seen, _for_pixels(similarity(four), _SIZE)[:2])
-            return np.asarray((moved - self._reference)[self._near] / _USUAL_LEVELS, np.float64)
+            matrix = for_pixels(similarity(four), _SIZE) @ self._corner
+            apart = _warped(seen, matrix, reference.shape) - reference
+            return np.asarray(apart[self._near] / _USUAL_LEVELS, np.float64)
 
         best = _search(errors, np.zeros(4) if like is None else like)
         if best.cost > _ALIKE * self._near.sum() and like is not None:
@@ -149,56 +121,6 @@ class TorsoTracker:
     def _points(self, state: FrameState) -> Floats:
         xy = pose_geometry(self._head, state, _SIZE).xy[self._torso]
         return np.asarray(xy / (SUBPIXELS * _SIZE), np.float64)
-
-
-@dataclass(frozen=True)
-class TorsoMotion:
-    """How the torso moves against the mesh in each frame."""
-
-    maps: Floats
-    """(N, 3, 3) from where the mesh carries the torso to where the frame shows it, in units of the
-    image's side; identity where it was not found."""
-
-    @classmethod
-    def none(cls, count: int) -> Self:
-        """Return no motion, for all frames."""
-        return cls(np.tile(np.eye(3), (count, 1, 1)))
-
-    def steadied(
-        self, head: Head, state: FrameState, number: int, frame: tuple[Bytes, Bytes], plate: Bytes
-    ) -> Steadied:
-        """Return a frame with its torso moved.
-
-        Args:
-            head: The head.
-            state: Of the frame.
-            number: Of the frame.
-            frame: Its image (H, W, 3), and its coverage (H, W).
-            plate: (H, W, 3) the background, which appears where the torso moves away.
-        """
-        rgb, coverage = frame
-        size = len(rgb)
-        share = body_share(head, pose_geometry(head, state, size), size)
-        amount = _spread(share)
-        rows, columns = np.mgrid[:size, :size]
-        pixels = np.stack([columns, rows, np.ones_like(rows)], axis=-1).astype(np.float64)
-        shift = pixels @ (_for_pixels(self.maps[number], size) - np.eye(3))[:2].T
-        source = (pixels[..., :2] + amount[..., None] * shift).astype(np.float32)
-        moved_rgb, moved_plate = _sample(rgb, source), _sample(plate, source)
-        moved = _sample(coverage, source)
-        uncovered = (1 - moved / 255.0)[..., None] * (plate.astype(np.float64) - moved_plate)
-        # Where no person is before or after, the background alone is seen, and that is known.
-        room = _UNSURE * size
-        inside = ((source >= room) & (source <= size - 1 - room)).all(axis=-1)
-        inside |= (moved == 0) | (np.abs(shift).max(axis=-1) * amount < 0.5)
-        nearest = np.clip(np.rint(source), 0, size - 1).astype(int)
-        # False off the mesh: there the matte decides.
-        behind = (share <= _HEAD)[nearest[..., 1], nearest[..., 0]]
-        return Steadied(
-            np.clip(moved_rgb + uncovered + 0.5, 0, 255).astype(np.uint8),
-            moved,
-            inside & ~(behind & (amount > _HEAD)),
-        )
 
 
 def similarity(four: Floats) -> Floats:
@@ -260,17 +182,6 @@ def _middle(states: list[FrameState], numbers: list[int]) -> int:
     return numbers[int(np.argmin(apart))]
 
 
-def _spread(share: Floats) -> Floats:
-    """Return (H, W) the share of all pixels: off the mesh that of the nearest one on it."""
-    off = np.isnan(share)
-    if off.all():
-        return np.zeros_like(share)
-    nearest = distance_transform_edt(off, return_distances=False, return_indices=True)
-    full = share[tuple(nearest)]
-    # The head itself stays as it is.
-    return np.asarray(np.where(full <= 0, 0.0, gaussian_filter(full, _SOFT_PX)))
-
-
 def _grey(rgb: Bytes, coverage: Bytes) -> NDArray[np.float32]:
     """Return (_SIZE, _SIZE) the person's brightness on black."""
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32) * (coverage / 255.0)
@@ -278,21 +189,17 @@ def _grey(rgb: Bytes, coverage: Bytes) -> NDArray[np.float32]:
     return np.asarray(cv2.GaussianBlur(small, (0, 0), _BLUR_PX), np.float32)
 
 
-def _for_pixels(matrix: Floats, size: int) -> Floats:
-    """Return a map of positions as one of OpenCV's pixels, whose centres are whole numbers."""
-    scale = np.array([[size, 0, -0.5], [0, size, -0.5], [0, 0, 1]])
-    return np.asarray(scale @ matrix @ np.linalg.inv(scale))
-
-
-def _warped(image: NDArray[np.float32], matrix: Floats) -> NDArray[np.float32]:
-    """Return an image at its pixels mapped by a matrix (2, 3); 0 outside of it."""
+def _warped(
+    image: NDArray[np.float32], matrix: Floats, shape: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """Return (H, W) an image at pixels mapped by a matrix (3, 3); 0 outside of it."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    moved = cv2.warpAffine(image, matrix, image.shape[::-1], flags=flags)
-    return np.asarray(moved, np.float32)
+    return np.asarray(cv2.warpAffine(image, matrix[:2], shape[::-1], flags=flags), np.float32)
 
 
-def _sample(image: Bytes, source: NDArray[np.float32]) -> Bytes:
-    """Return an image sampled at (H, W, 2) pixels."""
-    columns, rows = np.moveaxis(source, -1, 0)
-    sampled = cv2.remap(image, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(sampled, np.uint8)
+def _box_around(mask: Mask) -> tuple[slice, slice]:
+    """Return the rows and columns that a mask needs; none for an empty one."""
+    rows, columns = (np.nonzero(mask.any(axis=axis))[0] for axis in (1, 0))
+    if len(rows) == 0:
+        return slice(0, 0), slice(0, 0)
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)

@@ -20,6 +20,7 @@ from models.kernels.llvm_vectors import (
     data_of,
     for_compiled_code,
     load,
+    rectified,
     store,
 )
 
@@ -161,9 +162,7 @@ def rectify(
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         data, out = (data_of(context, builder, signature, arguments, n) for n in (0, 2))
         value = load(builder, data, arguments[1], _WIDE_FLOATS, 4)
-        zeros = ir.Constant(_WIDE_FLOATS, None)
-        # Ordered comparison: NaN becomes 0 instead of spreading over the image.
-        value = builder.select(builder.fcmp_ordered(">", value, zeros), value, zeros)
+        value = rectified(builder, value)
         store(builder, value, out, arguments[3], 4)
         return context.get_dummy_value()
 

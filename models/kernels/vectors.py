@@ -21,6 +21,7 @@ from models.kernels.llvm_vectors import (
     data_of,
     for_compiled_code,
     load,
+    rectified,
     store,
 )
 
@@ -178,9 +179,7 @@ def rectify_and_narrow(
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         data, out = (data_of(context, builder, signature, arguments, n) for n in (0, 2))
         value = load(builder, data, arguments[1], _WIDE_FLOATS, 4)
-        zeros = ir.Constant(_WIDE_FLOATS, None)
-        # Ordered comparison: NaN becomes 0 instead of spreading over the image.
-        value = builder.select(builder.fcmp_ordered(">", value, zeros), value, zeros)
+        value = rectified(builder, value)
         # Round half away from zero, as `bfloat16.from_float` does.
         rounded = builder.add(
             builder.bitcast(value, _WIDE_INTS), ir.Constant(_WIDE_INTS, [0x8000] * OUTPUTS)

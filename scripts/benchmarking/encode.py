@@ -162,12 +162,13 @@ def _conversion_ms(frames: list[Nv12Image]) -> float:
     reformatter, times = VideoReformatter(), []
     for rgb in map(to_rgb, frames):
         started = time.thread_time()
-        _to_nv12(reformatter, rgb)
+        libswscale_nv12(reformatter, rgb)
         times.append((time.thread_time() - started) * 1e3)
     return round(median(times), 3)
 
 
-def _to_nv12(reformatter: VideoReformatter, rgb: RgbImage) -> av.VideoFrame:
+def libswscale_nv12(reformatter: VideoReformatter, rgb: RgbImage) -> av.VideoFrame:
+    """Convert an image by libswscale, as encoders would do it."""
     frame = reformatter.reformat(
         av.VideoFrame.from_ndarray(rgb, format="rgb24"),
         format=PIXELS,

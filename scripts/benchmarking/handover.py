@@ -16,16 +16,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import av
 import numpy as np
 import torch
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.reformatter import VideoReformatter
 
 from models.avatar.folder import SHIPPED, load_avatar
 from models.contract.images import Nv12Image, RgbImage
 from models.runtime.renderer import CachedRenderer
 from scripts.benchmarking.avatars import front, swaying
-from server.encoding.h264 import PIXELS, TIME_BASE, H264Encoder, default_bitrate, open_x264
+from scripts.benchmarking.encode import libswscale_nv12
+from server.encoding.h264 import TIME_BASE, H264Encoder, default_bitrate, open_x264
 from server.pool.frame_ring import FrameRing, RingLayout
 
 _FPS = 60
@@ -134,12 +134,4 @@ def handover(command: Handover) -> dict[str, Any]:
 
 def _converted(reformatter: VideoReformatter, rgb: RgbImage) -> Nv12Image:
     """Convert by libswscale."""
-    frame = reformatter.reformat(
-        av.VideoFrame.from_ndarray(rgb, format="rgb24"),
-        format=PIXELS,
-        dst_colorspace=Colorspace.ITU601,
-        dst_color_range=ColorRange.MPEG,
-        threads=1,
-    )
-    assert frame is not None
-    return np.asarray(frame.to_ndarray(), np.uint8)
+    return np.asarray(libswscale_nv12(reformatter, rgb).to_ndarray(), np.uint8)

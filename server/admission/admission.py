@@ -118,6 +118,7 @@ class Admission:
             connected: Whether the viewer's connection worked. If not, the slot stays reserved for
                 its ticket for `RESERVED_S`, so that it can try another transport.
         """
+        # First: the slot that is reserved again below is this one.
         self._permits.remove(permit)
         if permit.ticket is not None and not connected:
             self._queue.requeue(permit.ticket)
@@ -132,7 +133,7 @@ class Admission:
         self.check_open()
         self._update_queue()
         ticket = self._queue.join(viewer)
-        self._update_queue()
+        self._update_queue()  # once more: a slot may be free for the new ticket at once
         return self._status(ticket)
 
     def poll(self, ticket_id: str, viewer: Grant) -> TicketStatus:

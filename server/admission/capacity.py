@@ -36,8 +36,7 @@ _LOOP_S = 0.0012
 """Event loop time per frame: 3.5 % of a core at 30 frames per second (load table in the README)."""
 _USABLE_SHARE = 0.6
 """Share of the measured throughput that viewers may use. The rest is for workers and the system,
-and
-because warps are slower under load. Gives three viewers on the two cores of the README."""
+and because warps are slower under load. Gives three viewers on the two cores of the README."""
 _WAIT_READY_S = 60.0
 
 
@@ -154,7 +153,7 @@ async def find_capacity(
             admission.set_capacity(now.viewers(fps), now.describe())
             _log(now, admission.capacity, fps)
 
-    update()
+    update()  # also for what changed during the measurement
     pool.on_devices_changed.append(update)
 
 
@@ -205,6 +204,7 @@ def _time_encoding(images: Sequence[Nv12Image], device: str) -> float:
     times = []
     for index, image in enumerate(images):
         began = time.thread_time()  # x264 encodes in the calling thread
+        # 3000 ticks of 90 kHz: the images of a video of `SMOOTH_FPS`.
         encoder.encode(image, 3000 * index, key_frame=index == 0)
         times.append(time.thread_time() - began)
     return median(times)

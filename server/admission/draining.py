@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 _NOTIFY_EVERY_S = 1.0
 """Interval of notifications, which a new viewer cannot receive before its channel is open."""
-_CHECK_S = 0.1
+_CHECK_S = 0.1  # a restart waits at most this much longer than for the last viewer
 
 
 async def drain(
@@ -33,7 +33,7 @@ async def drain(
     while admission.admitted and now() < ends_at:
         if now() >= notify_at:
             notify({"type": "draining", "ends_in_s": round(ends_at - now(), 1)})
-            notify_at += _NOTIFY_EVERY_S
+            notify_at += _NOTIFY_EVERY_S  # not from now on, so that delays do not add up
         await asyncio.sleep(_CHECK_S)
     if admission.admitted:
         logger.warning("shutting down with %d viewers still connected", admission.admitted)

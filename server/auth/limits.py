@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from server.auth.addresses import client_address
 from server.errors import TooManyRequestsError
 
 BURST_S = 2.0
@@ -67,6 +67,7 @@ class Limits:
 
     def _take(self, client: str) -> None:
         now = self._clock()
+        # Taken out and put in again below: the least recent client comes first.
         left, since = self._buckets.pop(client, (self._burst, now))
         left = min(self._burst, left + (now - since) * self._rate)
         refused = left < 1
@@ -86,10 +87,4 @@ def client_key(address: str, holder: str | None) -> str:
     Both, since many may share one address (a proxy, an office) or one token (a link that was passed
     on). Of an IPv6 address the network counts: its owner has all the rest.
     """
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return f"{address} {holder or ''}"
-    if ip.version == 6:
-        ip = ipaddress.ip_network((int(ip), 64), strict=False).network_address
-    return f"{ip} {holder or ''}"
+    return f"{client_address(address)} {holder or ''}"

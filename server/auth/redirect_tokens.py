@@ -20,7 +20,7 @@ PARAMETER = "pass"
 """Query parameter of the redirect's address."""
 REDIRECT_TOKEN_S = 30.0
 """Lifetime, seconds: enough for a slow network and clocks that differ by some seconds."""
-_LONGEST_STAY_S = 12 * 3600.0
+_LONGEST_STAY_S = 12 * 3600.0  # of a client whose own token never expires
 _AUDIENCE = "telewarp pass to {}"
 
 
@@ -88,4 +88,4 @@ class RedirectTokens:
     def _forget_old(self) -> None:
         now = time.time()
         while self._used and (oldest := next(iter(self._used))) and self._used[oldest] < now:
-            del self._used[oldest]
+            del self._used[oldest]  # refused by its age from now on

@@ -26,8 +26,8 @@ takes 5 ns each. Strings take a tenth of that."""
 _MARK = re.compile(rb'["\[\]{},]')
 _ESCAPED = (rb"\\", rb"\"")
 """A backslash and a quote inside a string, in the order in which they must be replaced."""
-_SMALL_VALUES = 64
-_SHOWN_INPUT = 60
+_SMALL_VALUES = 64  # a view has some fifteen, objects and arrays included
+_SHOWN_INPUT = 60  # characters of what was received, in an error
 BYTE_ORDER_MARK = "\ufeff"
 """Some programs write it in front of a text."""
 _Parsed = TypeVar("_Parsed")

@@ -28,6 +28,7 @@ from server.protocol.messages import MeshFrame
 
 VERSION = 1
 """First byte. JSON never begins with it."""
+# The largest values of an int16 are 1, 3.3 m and 16, beyond all that trackers send.
 ROTATION_STEP = 1 / 32767
 TRANSLATION_STEP_M = 1e-4
 COEFFICIENT_STEP = 5e-4
@@ -71,6 +72,6 @@ def unpack_mesh(message: bytes) -> MeshFrame:
 
 def _coefficients(packed: bytes) -> list[float]:
     steps = array("h", packed)
-    if byteorder == "big":
+    if byteorder == "big":  # `array` reads numbers as the machine stores them
         steps.byteswap()
     return [step * COEFFICIENT_STEP for step in steps]

@@ -37,7 +37,7 @@ class FrameLoop:
     """Warps a frame whenever one is due and requests the refreshes of its caches.
 
     Args:
-        pool: Warps the frames.
+        pool: Tells why there is no first cache, and when a device that has failed warps again.
         viewer_state: What the frames show.
         membership: Which caches they are warped from.
         pacing: When the next one may begin.

@@ -272,6 +272,7 @@ class Streams:
             StreamNotFoundError: If there is no such stream.
         """
         stream = self.get(stream_id)
+        # First: its sessions end below, and must not find it again.
         del self._streams[stream_id]
         self._deleted.add(stream.counters)
         if reason is not None:

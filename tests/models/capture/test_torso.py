@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from models.avatar.folder import SHIPPED, load_avatar
-from models.capture.torso import Steadied, TorsoMotion, TorsoTracker, similarity, track_torso
+from models.capture.steady import Steadied, TorsoMotion
+from models.capture.torso import TorsoTracker, similarity, track_torso
 from models.contract.frame_state import FrameState, neutral_state
 from models.geometry.head import Head
 from models.heads.regions import HeadRegions, Region, load_regions
