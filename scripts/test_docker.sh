@@ -2,7 +2,7 @@
 # Builds the image and tests it as docker/README.md runs it: without root, read-only, with tokens. Posts a stream,
 # watches it in Chromium, and stops the container. Needs a Docker engine; reads BASE_IMAGE and DOCKER_HOST from the
 # environment. With --start-engine (as root) it starts an engine and creates a base image if there are none.
-# With --cuda it builds the target for NVIDIA GPUs instead (10 GB of disk) and inspects it, which needs no GPU.
+# With --cuda it builds the target for NVIDIA GPUs instead (20 GB of disk) and inspects it, which needs no GPU.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh

@@ -29,9 +29,16 @@ from models.avatar.folder import SHIPPED
 from models.contract.images import Nv12Image, RgbImage
 from models.runtime.renderer import CachedRenderer
 from scripts.benchmarking.avatars import front, load_resized, swaying
-from server.encoding.h264 import H264Encoder, OpenCodec, default_bitrate, open_x264
+from server.encoding.h264 import (
+    PIXELS,
+    TIME_BASE,
+    H264Encoder,
+    OpenCodec,
+    default_bitrate,
+    open_x264,
+)
+from server.encoding.nv12 import to_rgb
 from server.encoding.nvenc import open_nvenc
-from server.encoding.video_frame import PIXELS, TIME_BASE, to_rgb
 from server.transport.webrtc.track import Vp8Passthrough
 
 Encode = Callable[[Nv12Image, int, bool], bytes]

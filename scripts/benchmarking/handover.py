@@ -25,8 +25,7 @@ from models.contract.images import Nv12Image, RgbImage
 from models.runtime.renderer import CachedRenderer
 from scripts.benchmarking.avatars import front, swaying
 from scripts.benchmarking.encode import libswscale_nv12
-from server.encoding.h264 import H264Encoder, default_bitrate, open_x264
-from server.encoding.video_frame import TIME_BASE
+from server.encoding.h264 import TIME_BASE, H264Encoder, default_bitrate, open_x264
 from server.pool.frame_ring import FrameRing, RingLayout
 
 _FPS = 60

@@ -31,9 +31,8 @@ from models.kernels.nv12_numba import convert_to_nv12
 from models.runtime.renderer import CachedRenderer
 from models.studio.studio import load_studio
 from scripts.benchmarking.avatars import front, load_resized
-from server.encoding.h264 import H264Encoder, default_bitrate, open_x264
+from server.encoding.h264 import TIME_BASE, H264Encoder, default_bitrate, open_x264
 from server.encoding.still import compress_still
-from server.encoding.video_frame import TIME_BASE
 
 _FACES: tuple[tuple[float, dict[str, float]], ...] = (
     (0.0, {}),

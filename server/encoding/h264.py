@@ -16,8 +16,11 @@ from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from models.contract.images import Nv12Image
-from server.encoding.video_frame import PIXELS, TIME_BASE, video_frame
 
+TIME_BASE = Fraction(1, 90_000)
+"""RTP's clock for video."""
+PIXELS = "nv12"
+"""FFmpeg's name of the format of frames; x264 and NVENC take it as it is."""
 _LONGEST_FRAME_S = 0.15
 """Rate-control buffer: the longest time to send one frame at the initial bitrate, seconds."""
 _PRESET = "superfast"
@@ -94,6 +97,19 @@ class H264Encoder:
         packets = self._codec.encode(frame)
         assert len(packets) == 1, f"zerolatency means one packet a frame, got {len(packets)}"
         return packets[0]
+
+
+def video_frame(nv12: Nv12Image, pts: int) -> av.VideoFrame:
+    """Return a frame that shares the memory of an image.
+
+    Args:
+        nv12: (3 H/2, W) uint8; must not change while the frame is used.
+        pts: In 1/90000 s.
+    """
+    frame = av.VideoFrame.from_numpy_buffer(nv12, format=PIXELS)
+    frame.pts = pts
+    frame.time_base = TIME_BASE
+    return frame
 
 
 def open_x264(

@@ -21,7 +21,7 @@ from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from models.contract.images import Nv12Image
-from server.encoding.video_frame import to_rgb
+from server.encoding.nv12 import to_rgb
 from server.errors import BadOfferError, SessionClosedError, TelewarpError
 from server.pool.frame import Frame
 from server.protocol.messages import Message, Seq

@@ -19,7 +19,7 @@ from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
 from models.contract.images import Nv12Image
-from server.encoding.video_frame import TIME_BASE, video_frame
+from server.encoding.h264 import TIME_BASE, video_frame
 from server.errors import SessionClosedError, TelewarpError
 from server.pool.frame import Frame
 

@@ -11,7 +11,7 @@ from aiortc.codecs.h264 import H264Encoder as AiortcEncoder
 from numpy.typing import NDArray
 
 from models.kernels.nv12_numba import convert_to_nv12
-from server.encoding.h264 import H264Encoder, default_bitrate, open_x264
+from server.encoding.h264 import PIXELS, H264Encoder, default_bitrate, open_x264, video_frame
 
 SIDE = 128
 TICKS = 1500  # 60 frames a second
@@ -62,6 +62,15 @@ def test_every_decoded_frame_is_close_to_its_source() -> None:
     decoded = decode_all(packets)
     assert len(decoded) == 30
     assert min(psnr_db(rgb, image(i)) for i, rgb in enumerate(decoded)) > 34
+
+
+def test_a_frame_is_the_image_and_not_a_copy() -> None:
+    given = np.arange(24 * 16, dtype=np.uint8).reshape(24, 16)
+    frame = video_frame(given, 9000)
+    assert (frame.width, frame.height, frame.format.name) == (16, 16, PIXELS)
+    assert float(frame.time or 0) == 0.1
+    given[0, 0] = 77
+    np.testing.assert_array_equal(frame.to_ndarray(), given)
 
 
 def test_time_stamps_pass_through() -> None:
