@@ -18,10 +18,10 @@ Command = Callable[[Path], list[str]]
 
 
 def serve_at(port: int) -> Command:
-    """Return what serves a folder of avatars at a port of this machine."""
+    """Return what serves a folder of avatars at a port of this machine, until its input ends."""
     return lambda folder: [
-        *(sys.executable, "-m", "server", "--avatars", str(folder)),
-        *("--port", str(port), "--workers", "1"),
+        *(sys.executable, "-m", "server.cluster.child_process", "server.command"),
+        *("--avatars", str(folder), "--port", str(port), "--workers", "1"),
     ]
 
 
@@ -63,7 +63,8 @@ class Preview:
             self._start()
             return "the preview shows the best avatar so far"
         if self.server is not None and self.server.poll() is not None:
-            code, self.server = self.server.returncode, None
+            code = self.server.returncode
+            self._end()
             return f"the server of the preview ended with code {code}; {self._log} says why"
         return ""
 
@@ -76,7 +77,8 @@ class Preview:
             self.server = subprocess.Popen(
                 self._command(self._folder),
                 cwd=ROOT,
-                stdin=subprocess.DEVNULL,
+                # The system closes it if this process is killed, and the server ends then too.
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -84,6 +86,8 @@ class Preview:
     def _end(self) -> None:
         if self.server is None:
             return
+        assert self.server.stdin is not None
+        self.server.stdin.close()
         self.server.terminate()
         try:
             self.server.wait(_GRACE_S)

@@ -72,3 +72,20 @@ def test_the_server_serves_the_folder_at_the_port() -> None:
     command = serve_at(8690)(Path("somewhere"))
     assert command[command.index("--avatars") + 1] == "somewhere"
     assert command[command.index("--port") + 1] == "8690"
+
+
+def test_the_input_of_the_server_ends_with_the_process_that_trains(
+    tmp_path: Path, avatar: Path
+) -> None:
+    save(avatar, b"first")
+    log = tmp_path / "log"
+    command = program(f"{STARTED}\nsys.stdin.read()\nprint('input ended', flush=True)")
+    with Preview(avatar, tmp_path / "preview", log, command) as preview:
+        preview.update()
+        wait_for(log, 1)
+        server = preview.server
+        assert server is not None
+        assert server.stdin is not None
+        server.stdin.close()  # as the system does when a process is killed
+        assert server.wait(60) == 0
+        assert "input ended" in log.read_text()
