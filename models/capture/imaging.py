@@ -195,9 +195,11 @@ class ImagingStages:
                 f"Only {usable.sum()} of {self.clip.count} frames show the body alone, in pieces "
                 "too short to learn from; film again without hands in front of it."
             )
-        scene.steady(np.nonzero(usable)[0].tolist(), lambda share: advance(0.3 + 0.2 * share, ""))
+        # Held-out frames stay as they were filmed, and start no colours either.
+        trained = [n for sequence in splits["train"] for n in sequence]
+        scene.steady(trained, lambda share: advance(0.3 + 0.2 * share, ""))
         self._write_dataset(scene, HeadRegions(head, arrays), splits, advance)
-        write_start(self.prior, scene.unwrapped(np.nonzero(usable)[0].tolist()), self.out / "init")
+        write_start(self.prior, scene.unwrapped(trained), self.out / "init")
         hidden = len(scene.usable) - int(usable.sum())
         advance(1.0, f"{hidden} frames with hands or other things before the body are left out")
 
@@ -272,7 +274,7 @@ class _Scene:
         return self._world.state(self._poses.pose(n))
 
     def steady(self, numbers: list[int], advance: Callable[[float], None]) -> None:
-        """Track the torso in some of the frames, for `steadied`."""
+        """Track the torso in some of the frames; `steadied` moves it in these."""
         self._motion = track_torso(self.head, self.frame, numbers, len(self._frames), advance)
 
     def steadied(self, n: int) -> Steadied:

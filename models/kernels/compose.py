@@ -19,7 +19,7 @@ from models.geometry.rasterizer_numba import texture_span
 from models.geometry.silhouettes import SHARE_UNIT
 from models.geometry.silhouettes_numba import neighbour
 from models.kernels.bfloat16 import NetworkArray, to_float
-from models.kernels.fill_inputs import ActiveRegion
+from models.kernels.fill_inputs import ActiveRegion, active_pixels
 from models.kernels.texels import Texels, sample_row
 from models.kernels.vectors import TEXELS
 
@@ -126,16 +126,6 @@ def _compose(
             y, begin, end, smooth[y // 2 - top], triangle, blend, soft, xy, inverse_depth, faces,
             uvs, uv_faces, texels, step, outline, background, left, buffers, rgb[y],
         )  # fmt: skip
-
-
-@njit(cache=True, nogil=True, inline="always")
-def active_pixels(
-    row: int, columns: int, active_left: NDArray[np.int32], active_right: NDArray[np.int32]
-) -> tuple[int, int]:
-    """Return the active pixels of a row at half resolution, of `columns` at full resolution."""
-    begin, end = 2 * active_left[row], 2 * active_right[row]
-    # Nothing is active: the whole row is background.
-    return (begin, end) if begin < end else (columns, columns)
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")

@@ -15,8 +15,8 @@ from models.contract.frame_state import FloatArray
 from models.contract.images import Nv12Image
 from models.geometry.gbuffer import RasterizedHead
 from models.kernels.bfloat16 import NetworkArray
-from models.kernels.compose import active_pixels, allocate_row, compose_row
-from models.kernels.fill_inputs import ActiveRegion
+from models.kernels.compose import allocate_row, compose_row
+from models.kernels.fill_inputs import ActiveRegion, active_pixels
 from models.kernels.nv12_numba import convert_rows
 from models.kernels.texels import Texels
 

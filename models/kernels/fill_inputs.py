@@ -1,4 +1,5 @@
-"""The live inputs of our warp on a CPU: from rasterized triangles to the input of its convolutions.
+"""The live inputs of our warp on a CPU: from rasterized triangles to the input of its convolutions,
+and the region in which they are needed.
 
 The same in plain torch: `networks/live_inputs.py`. Between two frames of a viewer other work evicts
 our memory from the CPU's caches, so the cost is the memory touched: all values of a pixel are
@@ -34,6 +35,61 @@ from models.kernels.texels import Texels, round_up, sample_all_channels
 INPUT_PADDING = 16
 """Channels of the input are padded to a multiple of this for oneDNN: its convolution works in such
 blocks, and would otherwise copy the input to pad it."""
+
+
+class ActiveRegion(NamedTuple):
+    """The columns of each row, at half resolution, in which the head may be visible."""
+
+    left: NDArray[np.int32]
+    """(H/2,) first column."""
+    right: NDArray[np.int32]
+    """(H/2,) column after the last; not above `left` in rows without any."""
+
+
+@njit(cache=True, nogil=True)
+def find_active_region(
+    soft: NDArray[np.uint8], margin: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Find the active region of a frame, as `networks.live_inputs.find_active_region` does.
+
+    Args:
+        soft: (H, W) softened coverage.
+        margin: How far beyond the covered pixels the mask may reach, pixels at half resolution.
+
+    Returns:
+        The fields of an `ActiveRegion`.
+    """
+    rows, columns = soft.shape[0] // 2, soft.shape[1] // 2
+    first, last = np.full(rows, columns, np.int32), np.full(rows, -1, np.int32)
+    for y in range(soft.shape[0]):
+        row = y // 2
+        for x in range(soft.shape[1]):
+            if soft[y, x]:
+                first[row] = min(first[row], x // 2)
+                break
+        for x in range(soft.shape[1] - 1, -1, -1):
+            if soft[y, x]:
+                last[row] = max(last[row], x // 2)
+                break
+    left, right = np.zeros(rows, np.int32), np.zeros(rows, np.int32)
+    # The same margin upwards and sideways: the max-pooling of the plain form has a square window.
+    for row in range(rows):
+        low, high = columns, -1
+        for near in range(max(row - margin, 0), min(row + margin + 1, rows)):
+            low, high = min(low, first[near]), max(high, last[near])
+        if high >= 0:
+            left[row], right[row] = max(low - margin, 0), min(high + margin + 1, columns)
+    return left, right
+
+
+@njit(cache=True, nogil=True, inline="always")
+def active_pixels(
+    row: int, columns: int, active_left: NDArray[np.int32], active_right: NDArray[np.int32]
+) -> tuple[int, int]:
+    """Return the active pixels of a row at half resolution, of `columns` at full resolution."""
+    begin, end = 2 * active_left[row], 2 * active_right[row]
+    # Nothing is active: the whole row is background.
+    return (begin, end) if begin < end else (columns, columns)
 
 
 def allocate_inputs(size: int, live: int, multiple: int, dtype: torch.dtype) -> Tensor:
@@ -163,48 +219,3 @@ def _fill_inputs(
             values[live + 1] = np.float32(v) * both - cached_uv[cy, cx, 1]
             for i in range(values.shape[0]):
                 flat[here + i] = from_float(values[i], inputs)
-
-
-class ActiveRegion(NamedTuple):
-    """The columns of each row, at half resolution, in which the head may be visible."""
-
-    left: NDArray[np.int32]
-    """(H/2,) first column."""
-    right: NDArray[np.int32]
-    """(H/2,) column after the last; not above `left` in rows without any."""
-
-
-@njit(cache=True, nogil=True)
-def find_active_region(
-    soft: NDArray[np.uint8], margin: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Find the active region of a frame, as `networks.live_inputs.find_active_region` does.
-
-    Args:
-        soft: (H, W) softened coverage.
-        margin: How far beyond the covered pixels the mask may reach, pixels at half resolution.
-
-    Returns:
-        The fields of an `ActiveRegion`.
-    """
-    rows, columns = soft.shape[0] // 2, soft.shape[1] // 2
-    first, last = np.full(rows, columns, np.int32), np.full(rows, -1, np.int32)
-    for y in range(soft.shape[0]):
-        row = y // 2
-        for x in range(soft.shape[1]):
-            if soft[y, x]:
-                first[row] = min(first[row], x // 2)
-                break
-        for x in range(soft.shape[1] - 1, -1, -1):
-            if soft[y, x]:
-                last[row] = max(last[row], x // 2)
-                break
-    left, right = np.zeros(rows, np.int32), np.zeros(rows, np.int32)
-    # The same margin upwards and sideways: the max-pooling of the plain form has a square window.
-    for row in range(rows):
-        low, high = columns, -1
-        for near in range(max(row - margin, 0), min(row + margin + 1, rows)):
-            low, high = min(low, first[near]), max(high, last[near])
-        if high >= 0:
-            left[row], right[row] = max(low - margin, 0), min(high + margin + 1, columns)
-    return left, right

@@ -13,8 +13,7 @@ from collections.abc import Callable, Sequence
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-_SUBSCRIBER_BITS = 64
-"""Of an IPv6 address, those that name a network; its owner has all addresses of that network."""
+from server.network.addresses import without_mapping
 
 
 class PlainAddresses:
@@ -31,7 +30,7 @@ class PlainAddresses:
         """Pass a connection on, with its client's address as IPv4 if it is one."""
         if scope.get("client"):
             host, port = scope["client"]
-            scope["client"] = (_without_mapping(host), port)
+            scope["client"] = (without_mapping(host), port)
         await self._app(scope, receive, send)
 
 
@@ -57,29 +56,9 @@ def among(proxies: Sequence[str]) -> Callable[[str], bool]:
 
     def is_proxy(address: str) -> bool:
         try:
-            ip = ipaddress.ip_address(_without_mapping(address))
+            ip = ipaddress.ip_address(without_mapping(address))
         except ValueError:
             return False
         return any(ip in network for network in networks)
 
     return is_proxy
-
-
-def client_address(address: str) -> str:
-    """Return what a client is counted by: its address, or the /64 network of an IPv6 address."""
-    try:
-        ip = ipaddress.ip_address(_without_mapping(address))
-    except ValueError:
-        return address
-    if ip.version == 6:
-        return str(ipaddress.ip_network((int(ip), _SUBSCRIBER_BITS), strict=False))
-    return str(ip)
-
-
-def _without_mapping(address: str) -> str:
-    """Return `1.2.3.4` for `::ffff:1.2.3.4`, and every other address as it is."""
-    try:
-        mapped = ipaddress.IPv6Address(address).ipv4_mapped
-    except ValueError:
-        return address
-    return address if mapped is None else str(mapped)

@@ -8,8 +8,8 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from server.auth.addresses import client_address
 from server.errors import TooManyRequestsError
+from server.network.addresses import client_address
 
 BURST_S = 2.0
 """Size of the burst that an idle client may send, in seconds of the average rate."""

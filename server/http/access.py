@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from server.access_settings import AccessSettings
-from server.auth.addresses import behind_proxies, client_address
+from server.auth.addresses import behind_proxies
 from server.auth.authentication import (
     SUBPROTOCOL,
     Authenticator,
@@ -33,6 +33,7 @@ from server.errors import BadTokenError, TelewarpError, TooManyRequestsError
 from server.http.avatar_jobs import AVATAR_HEADER
 from server.http.problems import answer_telewarp_error
 from server.http.whep import TICKET_HEADER
+from server.network.addresses import client_address
 from server.network.origins import is_among
 
 _EXPIRED = "the token has expired; ask for a new one"

@@ -1,4 +1,4 @@
-"""Network reachability: ports and addresses of the server, and those of viewers it may contact."""
+"""Addresses: ports and addresses of the server, those of viewers it may contact, and of clients."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ _PRIVATE = tuple(
 """RFC 1918, RFC 6598 and RFC 4193: addresses of local networks."""
 _THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
 """RFC 1122: Linux sends what goes to 0.0.0.0 to the machine itself."""
+_SUBSCRIBER_BITS = 64
+"""Of an IPv6 address, those that name a network; its owner has all addresses of that network."""
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -114,3 +116,23 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def client_address(address: str) -> str:
+    """Return what a client is counted by: its address, or the /64 network of an IPv6 address."""
+    try:
+        ip = ipaddress.ip_address(without_mapping(address))
+    except ValueError:
+        return address
+    if ip.version == 6:
+        return str(ipaddress.ip_network((int(ip), _SUBSCRIBER_BITS), strict=False))
+    return str(ip)
+
+
+def without_mapping(address: str) -> str:
+    """Return `1.2.3.4` for `::ffff:1.2.3.4`, and every other address as it is."""
+    try:
+        mapped = ipaddress.IPv6Address(address).ipv4_mapped
+    except ValueError:
+        return address
+    return address if mapped is None else str(mapped)

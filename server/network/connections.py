@@ -6,13 +6,14 @@ can therefore not keep others out: they only replace each other.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import resource
 import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
+
+from server.network.addresses import client_address
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class Connections:
         Returns:
             Whether it may stay; one that may not is not counted.
         """
-        network = network_of(address)
+        network = client_address(address)
         if self._open[network] >= self._per_address and not self._is_proxy(address):
             admitted = self._replace_idle(network)
         else:
@@ -83,14 +84,14 @@ class Connections:
 
     def ended(self, address: str) -> None:
         """Stop to count a connection."""
-        network = network_of(address)
+        network = client_address(address)
         self._open[network] -= 1
         if not self._open[network]:
             del self._open[network]
 
     def begin_idle(self, connection: Idle, address: str) -> None:
         """Note that a connection waits for a request, and may be replaced."""
-        self._idle.setdefault(connection, network_of(address))
+        self._idle.setdefault(connection, client_address(address))
 
     def end_idle(self, connection: Idle) -> None:
         """Note that a connection has a request, or has ended."""
@@ -119,17 +120,6 @@ class Connections:
         self.replaced += 1
         oldest.abort()
         return True
-
-
-def network_of(address: str) -> str:
-    """Return the address, or the /64 network of an IPv6 address: its owner has all the rest."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if ip.version == 4 or ip.ipv4_mapped:
-        return address
-    return str(ipaddress.ip_network((int(ip), 64), strict=False))
 
 
 def raise_descriptor_limit() -> int:

@@ -73,6 +73,8 @@ class AvatarChanges:
             try:
                 for warp, avatar in zip(warps, loaded, strict=True):
                     await warp.add(avatar, folder)
+                for warp in set(self._devices.all).difference(warps):
+                    await warp.follow(info.id, folder)
                 dispatch()
                 await self._added.wait_loaded(info.id, self._workers)
             except BaseException:

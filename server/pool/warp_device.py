@@ -160,6 +160,16 @@ class WarpDevice:
         if self._carrier is not None:
             await self._carrier.add(loaded)
 
+    async def follow(self, avatar_id: str, folder: Path) -> None:
+        """Render an avatar that was added on other devices while this one did not warp.
+
+        Raises:
+            RenderError: If it warps again meanwhile, and cannot load the avatar.
+        """
+        self._added[avatar_id] = folder
+        if self._carrier is not None:
+            await self._carrier.add(await self._carrier.load(folder))
+
     async def remove(self, avatar_id: str) -> None:
         """Free an avatar that was added."""
         self._added.pop(avatar_id, None)
@@ -167,10 +177,13 @@ class WarpDevice:
             await self._carrier.remove(avatar_id)
 
     async def _load_added(self, carrier: Carrier) -> None:
-        """Give a new engine the avatars that were added to the one before."""
-        for avatar_id, folder in tuple(self._added.items()):
+        """Give a new engine the avatars that were added, also those that are meanwhile."""
+        tried: set[str] = set()
+        while missing := self._added.keys() - tried:
+            avatar_id = missing.pop()
+            tried.add(avatar_id)
             try:
-                await carrier.add(await carrier.load(folder))
+                await carrier.add(await carrier.load(self._added[avatar_id]))
             except RenderError as exc:
                 logger.error("%s: avatar %s is left out: %s", self.name, avatar_id, exc)
 

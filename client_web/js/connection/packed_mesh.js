@@ -2,9 +2,11 @@
 // the layout.
 
 const VERSION = 1;
+// An int16 then holds a rotation's 1, 3.3 m and coefficients to 16: more is clamped.
 const ROTATIONS_PER_UNIT = 32_767;
 const TRANSLATIONS_PER_M = 1e4;
 const COEFFICIENTS_PER_UNIT = 2000;
+// Bytes: unaligned, which a DataView allows and a typed array does not.
 const SEQ_AT = 1;
 const CAPTURED_AT = 9;
 const POSE_AT = 17;

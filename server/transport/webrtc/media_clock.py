@@ -35,7 +35,7 @@ class MediaClock:
     def note(self, timestamp: int, at: float) -> None:
         """Observe that what has this RTP timestamp was captured at `at`, seconds."""
         if self._anchor is not None:
-            expected = self._anchor[1] + _signed(timestamp - self._anchor[0]) / self._rate
+            expected = self._anchor[1] + wrapped(timestamp - self._anchor[0], 32) / self._rate
             # Smoothed only near the line: a jump is a fact about the source and must not be
             # averaged away.
             if abs(at - expected) < _LONGEST_ERROR_S:
@@ -84,6 +84,7 @@ class FrameClock(MediaClock):
             self.note(timestamp, rendered_at)
 
 
-def _signed(difference: int) -> int:
-    """Return the difference of two 32-bit timestamps, with wrap-around."""
-    return (difference + (1 << 31)) % (1 << 32) - (1 << 31)
+def wrapped(difference: int, bits: int) -> int:
+    """Return the difference of two counters that wrap around: the shorter way between them."""
+    half = 1 << (bits - 1)
+    return (difference + half) % (1 << bits) - half

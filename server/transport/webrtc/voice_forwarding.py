@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from server.streams.voice import CLOCK_RATE, Voice, VoicePacket
 from server.transport.webrtc.aiortc_internals.voice_sender import OutgoingPacket
-from server.transport.webrtc.media_clock import MediaClock
+from server.transport.webrtc.media_clock import MediaClock, wrapped
 
 MOST_WAITING = 25
 """Packets that a viewer's connection has not taken yet, half a second; older ones are dropped."""
@@ -118,5 +118,4 @@ class VoiceForwarder:
 
 def _ahead(packet: VoicePacket, other: VoicePacket) -> int:
     """Return the difference of two 16-bit sequence numbers, with wrap-around."""
-    difference = packet.sequence_number - other.sequence_number
-    return (difference + (1 << 15)) % (1 << 16) - (1 << 15)
+    return wrapped(packet.sequence_number - other.sequence_number, 16)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from server.auth.addresses import among, behind_proxies, client_address
+from server.auth.addresses import among, behind_proxies
 from server.errors import SettingsError
+from server.network.addresses import client_address
 from server.settings import read_settings
 
 

@@ -9,7 +9,7 @@ import pytest
 from server.auth.grants import Grant, Scope
 from server.errors import MayNotDriveError
 from server.transport.webrtc.control import Control
-from tests.server.sessions.test_registry import FakePeer, mesh, running_server, view
+from tests.server.sessions.fake_server import FakePeer, mesh, running_server, view
 
 WATCHING = Grant("watcher", frozenset({Scope.VIEW}))
 DRIVING = Grant("driver", frozenset({Scope.VIEW, Scope.DRIVE}))

@@ -15,11 +15,11 @@ import httpx2
 import pytest
 import uvicorn
 
+from server.network.addresses import client_address
 from server.network.connections import (
     LOG_INTERVAL_S,
     Connections,
     most_connections,
-    network_of,
     raise_descriptor_limit,
 )
 from server.network.http_protocol import READ_BYTES, HttpProtocol, limit_reads
@@ -63,9 +63,9 @@ def test_an_address_has_its_limit_and_others_have_theirs() -> None:
 
 
 def test_a_network_of_ipv6_is_one_address() -> None:
-    assert network_of("2001:db8::1") == network_of("2001:db8::ffff")
-    assert network_of("2001:db8::1") != network_of("2001:db8:0:1::1")
-    assert network_of("::ffff:192.0.2.1") != network_of("::ffff:192.0.2.2")
+    assert client_address("2001:db8::1") == client_address("2001:db8::ffff")
+    assert client_address("2001:db8::1") != client_address("2001:db8:0:1::1")
+    assert client_address("::ffff:192.0.2.1") != client_address("::ffff:192.0.2.2")
 
 
 def test_a_proxy_has_no_limit_of_its_own_but_that_of_all() -> None:

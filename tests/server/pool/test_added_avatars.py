@@ -17,9 +17,17 @@ import pytest
 
 from server.errors import AvatarExistsError, AvatarNotFoundError, RenderError
 from server.pool.engine_factory import ModelEngineFactory
-from server.pool.fake import FakeEngineFactory, decode_frame, decode_image, fake_state
+from server.pool.fake import (
+    FakeEngineFactory,
+    decode_frame,
+    decode_image,
+    fake_state,
+    losing_device,
+)
 from server.pool.pool import RenderPool
 from server.pool.supervisor import Timeouts
+from tests.server.pool.test_devices import GPUS
+from tests.server.pool.test_devices import running as running_devices
 from tests.server.pool.test_engine import avatars, state
 from tests.server.pool.test_pool import pid, refreshed, running, until, warp
 
@@ -81,6 +89,25 @@ async def test_a_new_process_loads_added_avatars_before_it_refreshes(tmp_path: P
         assert slots.failed_refreshes == 0
         assert await shown(pool, "me") == pytest.approx(0.5, abs=0.01)
         slots.close()
+
+
+async def test_a_device_that_failed_when_an_avatar_was_added_has_it_when_it_is_back(
+    tmp_path: Path,
+) -> None:
+    factory = FakeEngineFactory(device_names=GPUS, rebuilds=False)
+    async with running_devices(factory) as pool:
+        failed = pool.open_slots("default")
+        await refreshed(failed, 0.5)
+        await warp(pool, failed, losing_device(fake_state()))
+        await until(lambda: not pool.status().devices[0].working)
+        await pool.add_avatar(folder_of(tmp_path, "me"))
+        factory.lost.clear()
+        await until(lambda: pool.status().devices[0].working)
+        slots = [pool.open_slots("me") for _ in GPUS]
+        assert {opened.device for opened in slots} == set(GPUS)
+        for opened in slots:
+            await refreshed(opened, 0.25)
+            assert await warp(pool, opened, fake_state()) is not None
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ from server.sessions.registry import Sessions
 from server.sessions.session import Session
 from server.sessions.stills import LONGEST_RENDER_MS, Stills
 from server.streams.streams import Stream, Streams
-from tests.server.sessions.test_registry import FakePeer, mesh, until, view
+from tests.server.sessions.fake_server import FakePeer, mesh, until, view
 
 LARGEST = 512
 AVATAR = replace(fake_avatar(), resolution=320)

@@ -1,21 +1,12 @@
-"""Sessions over a real pool with the fake engine: pacing, newest wins, the first frame, the end."""
+"""Sessions over a real pool with the fake engine: their opening, statistics and end."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from typing import Any
 from unittest.mock import ANY
 
-import numpy as np
 import pytest
 
-from server.admission.admission import Admission
 from server.auth.grants import ANYONE
 from server.errors import (
     AvatarNotFoundError,
@@ -27,267 +18,12 @@ from server.errors import (
     StreamNotFoundError,
     TicketNotFoundError,
 )
-from server.pool.fake import (
-    FOV_FAILS,
-    JAW_OPEN,
-    FakeEngineFactory,
-    decode_frame,
-    fake_avatar,
-)
-from server.pool.pool import RenderPool
-from server.pool.settings import PoolSettings
+from server.pool.fake import FakeEngineFactory, decode_frame, fake_avatar
 from server.pool.supervisor import Timeouts
-from server.protocol.states import MeshState, ViewState, neutral_mesh
-from server.sessions import frame_loop
-from server.sessions.registry import Sessions
-from server.sessions.session import Session
-from server.streams.streams import Stream, Streams
+from tests.server.sessions.fake_server import FakePeer, mesh, running_server, until, view
 
 STEP = 2 / 255
 """Accuracy of the numbers in an image."""
-
-
-class FakePeer:
-    """The WebRTC side, without WebRTC."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.fragments: list[str] = []
-        self.closed = 0
-        self.events: list[Mapping[str, Any]] = []
-
-    async def answer(self, offer_sdp: str) -> str:
-        await asyncio.sleep(0)
-        if not offer_sdp:
-            raise BadOfferError("expected SDP, got nothing")
-        return f"answer to {offer_sdp}"
-
-    async def add_candidates(self, sdp_fragment: str) -> None:
-        self.fragments.append(sdp_fragment)
-
-    def send_event(self, event: Mapping[str, Any]) -> None:
-        assert not self.closed
-        self.events.append(event)
-
-    async def close(self) -> None:
-        self.closed += 1
-
-
-@dataclass
-class Server:
-    """Everything a session needs."""
-
-    pool: RenderPool
-    streams: Streams
-    sessions: Sessions
-    admission: Admission
-    stream: Stream
-
-    async def open(self) -> Session:
-        session, _ = await self.sessions.open("s", FakePeer, "offer", ANYONE)
-        return session
-
-
-@asynccontextmanager
-async def running_server(
-    factory: FakeEngineFactory | None = None,
-    fps: float = 200.0,
-    max_sessions: int = 4,
-    timeouts: Timeouts | None = None,
-) -> AsyncIterator[Server]:
-    settings = PoolSettings(workers=1, timeouts=timeouts or Timeouts())
-    pool = RenderPool(settings, factory or FakeEngineFactory())
-    await pool.start()
-    streams = Streams(pool.avatars)
-    admission = Admission(max_sessions)
-    sessions = Sessions(streams, pool, fps, admission)
-    try:
-        yield Server(pool, streams, sessions, admission, streams.create("default", "s"))
-    finally:
-        await sessions.close_all()
-        await pool.close()
-
-
-def view(seq: int, x: float = 0.0, fov_y_rad: float | None = None) -> ViewState:
-    return ViewState(
-        seq=seq,
-        sent_at_ms=1.5 * seq,
-        received_at=time.monotonic(),
-        eye_rotation=np.array([0, 0, 0, 1], np.float32),
-        eye_position=np.array([x, 0, 0.7], np.float32),
-        fov_y_rad=fov_y_rad,
-    )
-
-
-def mesh(seq: int, jaw_open: float = 0.0) -> MeshState:
-    expression = np.zeros(52, np.float32)
-    expression[JAW_OPEN] = jaw_open
-    neutral = neutral_mesh(fake_avatar())
-    return replace(neutral, seq=seq, expression=expression, received_at=time.monotonic())
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.002)
-
-
-async def settled(session: Session) -> None:
-    """Pull frames until nothing is new any more."""
-    async with asyncio.timeout(20):
-        while not (await session.next_frame()).repeated:
-            pass
-
-
-async def test_the_first_frame_comes_as_soon_as_the_first_cache_is_there() -> None:
-    async with running_server() as server:  # the worker is still starting
-        session = await server.open()
-        began = time.monotonic()
-        frame = await session.next_frame()
-        ready = session.slots.ready
-        assert ready is not None
-        assert time.monotonic() - began < 10
-        assert not frame.repeated
-        assert (frame.view_seq, frame.mesh_seq, frame.view_sent_at_ms) == (None, None, None)
-        assert frame.cache_age_ms == 0.0
-        assert frame.nv12.shape == (96, 64)
-
-
-async def test_the_first_frame_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame_loop, "FIRST_CACHE_TIMEOUT_S", 0.1)
-    async with running_server(FakeEngineFactory(refresh_s=1.0)) as server:
-        session = await server.open()
-        with pytest.raises(NotReadyError, match=r"no frame within 0\.1 s"):
-            await session.next_frame()
-
-
-async def test_a_frame_shows_the_newest_view_and_face_and_names_them() -> None:
-    async with running_server() as server:
-        session = await server.open()
-        await session.next_frame()
-        for seq in range(1, 6):
-            session.set_view(view(seq, x=seq / 10))
-            server.stream.publish(mesh(10 + seq, seq / 10))
-        frame = await session.next_frame()
-        assert (frame.view_seq, frame.view_sent_at_ms, frame.mesh_seq) == (5, 7.5, 15)
-        shown = decode_frame(frame.nv12)
-        assert shown.eye_x == pytest.approx(0.5, abs=STEP)
-        assert shown.jaw_open == pytest.approx(0.5, abs=STEP)
-
-
-async def test_a_change_wakes_a_waiting_session_at_once() -> None:
-    async with running_server() as server:
-        session = await server.open()
-        await settled(session)
-        delays = []
-        for seq in range(1, 8):
-            waiting = asyncio.ensure_future(session.next_frame())
-            await asyncio.sleep(0.02)
-            began = time.monotonic()
-            session.set_view(view(seq, x=0.01 * seq))
-            frame = await waiting
-            delays.append(time.monotonic() - began)
-            assert frame.view_seq == seq
-            await settled(session)
-        assert sorted(delays)[len(delays) // 2] < 0.01
-
-
-async def test_the_view_is_sampled_when_the_warp_begins_not_when_it_was_requested() -> None:
-    async with running_server(FakeEngineFactory(warp_s=0.15)) as server:
-        first, second = await server.open(), await server.open()
-        await until(lambda: first.slots.generation > 0 and second.slots.generation > 0)
-        ahead = asyncio.ensure_future(first.next_frame())
-        await asyncio.sleep(0.01)
-        behind = asyncio.ensure_future(second.next_frame())
-        await asyncio.sleep(0.01)
-        second.set_view(view(1, x=0.5))  # while the other one's warp has the thread
-        await ahead
-        frame = await behind
-        assert frame.view_seq == 1
-        assert frame.stages_ms["queue"] > 50
-
-
-async def test_the_frame_rate_does_not_exceed_its_maximum() -> None:
-    async with running_server(fps=50) as server:
-        session = await server.open()
-        await session.next_frame()
-        began, frames, seq = time.monotonic(), 0, 0
-
-        async def update() -> None:
-            nonlocal seq
-            while True:
-                seq += 1
-                session.set_view(view(seq, x=0.001 * (seq % 100)))
-                await asyncio.sleep(0.002)
-
-        moving = asyncio.ensure_future(update())
-        while time.monotonic() - began < 1.0:
-            await session.next_frame()
-            frames += 1
-        moving.cancel()
-        assert 35 <= frames <= 56
-
-
-async def test_mesh_frames_do_not_delay_the_frames_of_new_views() -> None:
-    async with running_server(fps=20) as server:
-        session = await server.open()
-        await settled(session)
-        waits_ms = []
-        for seq in range(1, 12):
-            waiting = asyncio.ensure_future(session.next_frame())
-            session.set_view(view(seq, x=0.01 * seq))
-            frame = await waiting
-            assert frame.view_seq == seq
-            waits_ms.append(frame.stages_ms["wait"])
-            await asyncio.sleep(0.025)
-            server.stream.publish(mesh(seq, 0.05 * seq))
-            await asyncio.sleep(0.025)
-        assert np.median(waits_ms[1:]) < 5
-
-
-async def test_an_unchanged_frame_is_repeated_every_100_ms_without_a_warp() -> None:
-    async with running_server() as server:
-        session = await server.open()
-        await settled(session)
-        began = time.monotonic()
-        one, other = await session.next_frame(), await session.next_frame()
-        assert 0.15 < time.monotonic() - began < 0.5
-        assert one.repeated
-        assert other.nv12 is one.nv12
-        assert other.stages_ms == {}
-        assert server.pool.status().refreshes == 1, (
-            "a state that is cached already was cached again"
-        )
-
-
-async def test_a_new_cache_is_shown_although_nothing_moves() -> None:
-    async with running_server(FakeEngineFactory(refresh_s=0.15)) as server:
-        session = await server.open()
-        await session.next_frame()
-        server.stream.publish(mesh(1, 0.8))
-        early = await session.next_frame()
-        assert decode_frame(early.nv12).cached_jaw_open == pytest.approx(0.0, abs=STEP)
-        assert early.cache_age_ms > 0
-        late = await session.next_frame()
-        while late.repeated:
-            assert late.cache_age_ms > early.cache_age_ms
-            late = await session.next_frame()
-        assert decode_frame(late.nv12).cached_jaw_open == pytest.approx(0.8, abs=STEP)
-        assert late.cache_age_ms == 0.0
-
-
-async def test_stages_report_the_time_of_each_step() -> None:
-    async with running_server(FakeEngineFactory(warp_s=0.03)) as server:
-        session = await server.open()
-        await session.next_frame()
-        session.set_view(view(1, x=0.3))
-        began = time.monotonic()
-        frame = await session.next_frame()
-        elapsed_ms = (time.monotonic() - began) * 1e3
-        assert set(frame.stages_ms) == {"wait", "queue", "raster", "warp", "hand_over"}
-        assert 30 <= frame.stages_ms["warp"] <= elapsed_ms
-        assert min(frame.stages_ms.values()) >= 0
-        assert sum(frame.stages_ms.values()) == pytest.approx(elapsed_ms, abs=15)
 
 
 async def test_a_viewer_may_drive_the_face() -> None:
@@ -299,41 +35,6 @@ async def test_a_viewer_may_drive_the_face() -> None:
         assert driven.mesh_seq == 7
         assert decode_frame(driven.nv12).jaw_open == pytest.approx(0.9, abs=STEP)
         assert decode_frame(watched.nv12).jaw_open == pytest.approx(0.2, abs=STEP)
-
-
-async def test_video_goes_on_while_the_worker_is_killed_and_comes_back() -> None:
-    async with running_server() as server:
-        session = await server.open()
-        await session.next_frame()
-        worker = server.pool.status().workers[0].pid
-        assert worker is not None
-        os.kill(worker, signal.SIGKILL)
-        generation, seq, longest = session.slots.generation, 0, 0.0
-        began = time.monotonic()
-        while session.slots.generation < generation + 3 and time.monotonic() - began < 20:
-            seq += 1
-            session.set_view(view(seq, x=0.001 * (seq % 500)))
-            before = time.monotonic()
-            frame = await session.next_frame()
-            longest = max(longest, time.monotonic() - before)
-            assert frame.view_seq == seq
-        assert session.slots.generation >= generation + 3
-        assert longest < 0.3
-        assert server.pool.status().workers[0].restarts == 1
-
-
-async def test_a_state_the_renderer_refuses_does_not_end_the_session() -> None:
-    async with running_server() as server:
-        session = await server.open()
-        await session.next_frame()
-        session.set_view(view(1, fov_y_rad=FOV_FAILS))
-        waiting = asyncio.ensure_future(session.next_frame())
-        await until(lambda: session.stats()["failed_frames"] > 0)
-        session.set_view(view(2, x=0.3))
-        frame = await waiting
-        if frame.repeated:  # the image before, sent again meanwhile
-            frame = await session.next_frame()
-        assert frame.view_seq == 2
 
 
 async def test_statistics_are_of_this_session() -> None:
@@ -517,19 +218,3 @@ async def test_nobody_is_admitted_while_workers_cannot_start() -> None:
         with pytest.raises(NotReadyError, match="no memory left"):
             await server.open()
         assert server.sessions.list() == ()
-
-
-async def test_new_frames_are_rendered_during_a_crossfade_although_nothing_moves() -> None:
-    fade_s = 0.4
-    async with running_server(FakeEngineFactory(fade_s=fade_s)) as server:
-        session = await server.open()
-        await settled(session)
-        generation = session.slots.generation
-        session.set_view(view(1, x=0.2))  # asks for a new cache with its frame
-        await session.next_frame()
-        await until(lambda: session.slots.generation > generation)
-        began, drawn = time.monotonic(), 0
-        while not (await session.next_frame()).repeated:
-            drawn += 1
-        assert drawn > 5
-        assert time.monotonic() - began > fade_s

@@ -18,6 +18,7 @@ from server.transport.webrtc.aiortc_internals.playout_delay import (
     PlayoutDelayMap,
     enable_playout_delay,
 )
+from server.transport.webrtc.media_clock import wrapped
 
 CAPTURE_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
 _LENGTHS = (8, 16)
@@ -78,6 +79,5 @@ class CaptureTimes:
         if self._told is None or self._told[0] != packet.ssrc:
             return None
         _, timestamp, told_ms = self._told
-        # RTP timestamps have 32 bits and wrap around: the shorter way between both.
-        ticks = (packet.timestamp - timestamp + (1 << 31)) % (1 << 32) - (1 << 31)
+        ticks = wrapped(packet.timestamp - timestamp, 32)
         return told_ms + ticks / CLOCK_RATE * 1e3

@@ -14,6 +14,7 @@ from typing import Any
 
 from aiortc import RTCRtpSender
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, is_rtcp, unpack_remb_fci
+from aiortc.utils import uint16_gt
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,9 @@ def _observe_packets(sender: RTCRtpSender, events: SenderEvents) -> None:
         if is_rtcp(data):
             return
         sequence_number, timestamp, ssrc = unpack_from("!HLL", data, 2)
-        if ssrc != sender._ssrc or not _is_after(sequence_number, newest):
-            return  # a retransmission
+        # A number that is not newer belongs to a retransmission.
+        if ssrc != sender._ssrc or not (newest is None or uint16_gt(sequence_number, newest)):
+            return
         newest = sequence_number
         # The highest bit of the second byte is the marker, which ends a frame (RFC 3550, section
         # 5.1).
@@ -98,9 +100,3 @@ def _retransmit_twice(sender: RTCRtpSender) -> None:
         await retransmit(sequence_number)
 
     sender._retransmit = twice  # type: ignore[method-assign]  # replaced, of this object only
-
-
-def _is_after(sequence_number: int, newest: int | None) -> bool:
-    """Whether a 16-bit sequence number is newer, with wrap-around."""
-    # Numbers within the next half of the circle are ahead, the others behind (RFC 1982).
-    return newest is None or 0 < (sequence_number - newest) & 0xFFFF < 0x8000

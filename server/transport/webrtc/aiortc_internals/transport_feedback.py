@@ -14,6 +14,7 @@ from struct import Struct, unpack_from
 
 from aiortc import RTCRtpSender
 from aiortc.rtp import RTCP_HEADER_LENGTH, RTCP_RTPFB, RTP_HISTORY_SIZE, HeaderExtensions, is_rtcp
+from aiortc.utils import uint16_gt
 
 from server.transport.webrtc.aiortc_internals.header_extensions import add_header_extension
 from server.transport.webrtc.header_extensions import TRANSPORT_CC_URI
@@ -124,7 +125,7 @@ class NumberedTransport:
 
         aiortc sends those from the task that reads the reports.
         """
-        return self._newest is None or 0 < (number - self._newest) & 0xFFFF < 0x8000
+        return self._newest is None or uint16_gt(number, self._newest)
 
     def _numbered(self, data: bytes, *, of_frame: bool) -> bytes:
         place, header = _find_extension(data, self._extension_id)

@@ -141,6 +141,7 @@ async def test_a_newer_publication_of_a_client_replaces_the_older_one(
     assert 0 < (after.timestamp - before.timestamp) % 2**32 < 10 * 48_000
 
 
+@pytest.mark.alone  # a loop that turns too slowly drops packets as late, before they are counted
 async def test_packets_above_the_limits_are_dropped_and_counted(
     client: httpx2.AsyncClient, stream: str
 ) -> None:
