@@ -1,4 +1,4 @@
-"""RGB to NV12 in integers, as the encoders of `server/encoding` convert: BT.601, limited range."""
+"""RGB to NV12 in integers: BT.601, limited range. The plain twin of kernels that fill NV12."""
 
 from __future__ import annotations
 
