@@ -39,45 +39,49 @@ RTCDataChannel.prototype.send = function (message) {
 const { getUserMedia } = MediaDevices.prototype;
 MediaDevices.prototype.getUserMedia = async function (wanted) {
   const stream = await getUserMedia.call(this, wanted);
-  for (const track of stream.getAudioTracks()) void listen(track.clone());
+  for (const track of stream.getAudioTracks()) void listen(track.clone(), probes.captured, (duration_ms) => -duration_ms);
   return stream;
 };
 
-/** Find beeps in a microphone: its last sample was captured when its buffer arrives, at best. */
-async function listen(track) {
+/**
+ * Find the beginnings of beeps.
+ *
+ * Buffers arrive late, never early: the earliest arrival, compared with its own clock, is the time
+ * of all.
+ *
+ * @param {MediaStreamTrack} track
+ * @param {number[]} list
+ * @param {(duration_ms: number) => number} offset_ms from a buffer's arrival to the time of its
+ *   first sample. A microphone's last sample is captured when its buffer arrives; a received
+ *   buffer's first one is heard when the samples before it have left the loudspeaker.
+ */
+async function listen(track, list, offset_ms) {
   const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
-  let offset_ms = Infinity;
+  let clock_ms = Infinity;
   for (;;) {
     const { value: data, done } = await reader.read();
     if (done) return;
     const samples = new Float32Array(data.numberOfFrames);
     data.copyTo(samples, { planeIndex: 0, format: "f32-planar" });
     const began_ms = data.timestamp / 1000;
-    const duration_ms = data.duration / 1000;
-    offset_ms = Math.min(offset_ms, now() - began_ms - duration_ms);
+    clock_ms = Math.min(clock_ms, now() - began_ms);
     const loud = samples.findIndex((sample) => Math.abs(sample) > LOUD);
-    const at_ms = offset_ms + began_ms + (Math.max(0, loud) / data.sampleRate) * 1000;
-    if (loud >= 0) keepOnset(probes.captured, at_ms);
+    const within_ms = (Math.max(0, loud) / data.sampleRate) * 1000;
+    const at_ms = clock_ms + began_ms + within_ms + offset_ms(data.duration / 1000);
+    if (loud >= 0) keepOnset(list, at_ms);
     data.close();
   }
 }
 
 // --- the page that watches -----------------------------------------------------------------------
 
-const DETECTOR = `registerProcessor("detector", class extends AudioWorkletProcessor {
-  process([[samples]]) {
-    const loud = samples?.findIndex((sample) => Math.abs(sample) > ${LOUD}) ?? -1;
-    if (loud >= 0) this.port.postMessage(currentTime + loud / sampleRate);
-    return true;
-  }
-});`;
 const displayed = new Map();
 const { addTransceiver, createDataChannel } = RTCPeerConnection.prototype;
 
 RTCPeerConnection.prototype.addTransceiver = function (kind, options) {
   const wanted = kind !== "audio" || !window.withoutVoice;
   const transceiver = wanted ? addTransceiver.call(this, kind, options) : {};
-  if (kind === "video") this.addEventListener("track", (event) => watch(event));
+  if (kind === "video") this.addEventListener("track", ({ track }) => watch(this, track));
   return transceiver;
 };
 
@@ -100,20 +104,21 @@ function keepFrame(rtpTimestamp, part) {
   if (frame.mesh_seq && frame.at_ms) probes.shown.push([frame.mesh_seq, frame.at_ms]);
 }
 
-async function watch({ track }) {
-  if (track.kind === "video") return void watchVideo();
-  const context = new AudioContext();
-  const source = context.createMediaStreamSource(new MediaStream([track]));
-  const code = URL.createObjectURL(new Blob([DETECTOR], { type: "text/javascript" }));
-  await context.audioWorklet.addModule(code);
-  const detector = new AudioWorkletNode(context, "detector");
-  detector.port.onmessage = ({ data: at_s }) => {
-    const { contextTime, performanceTime } = context.getOutputTimestamp();
-    if (!contextTime) return; // nothing has left the loudspeaker yet
-    const at_ms = performanceTime + (at_s - contextTime) * 1000;
-    keepOnset(probes.heard, performance.timeOrigin + at_ms);
-  };
-  source.connect(detector);
+function watch(connection, track) {
+  if (track.kind === "video") return watchVideo();
+  // The page's <audio> plays the track. Through an AudioContext it would be 10 ms later.
+  let playout_ms = 0;
+  let before = { totalPlayoutDelay: 0, totalSamplesCount: 0 };
+  setInterval(async () => {
+    for (const stats of (await connection.getStats()).values()) {
+      if (stats.type !== "media-playout") continue;
+      const samples = stats.totalSamplesCount - before.totalSamplesCount;
+      const delay_s = stats.totalPlayoutDelay - before.totalPlayoutDelay;
+      if (samples > 0) playout_ms = (delay_s / samples) * 1000;
+      before = stats;
+    }
+  }, 200);
+  void listen(track.clone(), probes.heard, () => playout_ms);
 }
 
 function watchVideo() {
