@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 pytestmark = pytest.mark.browser
 
 STAGES = (
-    "hold", "uplink", "wait", "queue", "raster", "warp", "hand_over", "convert", "encode", "send",
+    "hold", "uplink", "wait", "queue", "raster", "warp", "hand_over", "encode", "send",
     "downlink", "buffer", "decode", "screen",
 )  # fmt: skip
 

@@ -31,7 +31,6 @@
  * @property {HeadPose | null} [head] pose of the head in the frame
  * @property {number | null} [cache_age_ms] age of the cached full render it was warped from
  * @property {Record<string, number>} [stages_ms] durations on the server
- * @property {number} [convert_ms] colour conversion, a part of `stages_ms.encode`
  * @property {Partial<ServerTimes>} [clock_ms] when the frame passed each point, server's clock
  * @property {number} [still] number of the refined still that shows the same; missing without one
  *

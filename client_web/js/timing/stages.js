@@ -20,7 +20,6 @@ export const STAGES = [
   { id: "raster", words: "Drawing the mesh", colour: "#a58468" },
   { id: "warp", words: "Warping the cache", colour: "#e3b98f" },
   { id: "hand_over", words: "Between threads", colour: "#9b8371" },
-  { id: "convert", words: "Converting colours", colour: "#b98e72" },
   { id: "encode", words: "Encoding", colour: "#cf9f78" },
   { id: "send", words: "Packing", colour: "#7d8596" },
   { id: "downlink", words: "From the server", colour: "#87a5c9" },
@@ -89,13 +88,9 @@ function uplink({ origin }, received_ms, offset_ms) {
  * @returns {StageTimes}
  */
 function onServer({ event }, times, received_ms) {
-  const { stages_ms = {}, convert_ms = 0 } = event;
+  const { stages_ms = {} } = event;
   const encode_ms = stages_ms.encode ?? 0;
-  const encoded = {
-    convert: convert_ms,
-    encode: encode_ms - convert_ms,
-    send: times.sent - times.encoded,
-  };
+  const encoded = { encode: encode_ms, send: times.sent - times.encoded };
   const encodeBegan_ms = times.encoded - encode_ms;
   // A repeated frame was not rendered for this event.
   if (stages_ms.raster === undefined || times.drawn === null) {

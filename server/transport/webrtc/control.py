@@ -84,7 +84,6 @@ class Control:
             event
             | {
                 "rtp_timestamp": rtp_timestamp,
-                "convert_ms": 0.0,  # frames are rendered as encoders take them
                 "clock_ms": frame_clock(frame, time.monotonic(), captured_at),
             }
         )

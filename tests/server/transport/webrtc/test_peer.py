@@ -218,7 +218,6 @@ async def test_every_frame_has_an_event_with_its_rtp_timestamp(
     assert first["mesh_seq"] == 7
     assert first["cache_age_ms"] >= 0
     assert first["stages_ms"].keys() >= {"wait", "raster", "warp", "encode"}
-    assert 0 <= first["convert_ms"] <= first["stages_ms"]["encode"]
     passed = [first["clock_ms"][p] for p in ("view_received", "drawn", "encoded", "sent")]
     assert passed == sorted(passed)
 
