@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,11 +34,18 @@ signal.signal(signal.SIGUSR1, lambda *_: LOST.add("cuda:0"))
 
 
 def open_live_body(url: str) -> http.client.HTTPConnection:
+    """Open a live body, and send a frame that the server has taken when this returns."""
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
     connection.putrequest("POST", "/v1/streams/demo/frames")
     connection.putheader("Content-Type", "application/x-ndjson")
     connection.putheader("Transfer-Encoding", "chunked")
     connection.endheaders()
+    line = b'{"seq": 1, "expression": {"jawOpen": 0.5}}\n'
+    connection.send(b"%x\r\n%s\r\n" % (len(line), line))
+    deadline = time.monotonic() + 10
+    while not httpx2.get(f"{url}/v1/streams/demo").json()["accepted"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     return connection
 
 

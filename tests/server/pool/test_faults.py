@@ -103,7 +103,7 @@ async def test_a_worker_out_of_memory_is_replaced_and_no_other(
         await until(lambda: all(worker.ready for worker in pool.status().workers))
         assert [worker.restarts for worker in pool.status().workers] == [1, 0]
         assert pool.status().workers[1].pid == other
-    assert "Unable to allocate 12.0 MiB" in caplog.text
+    assert "MemoryError: Unable to allocate 16.0 MiB" in caplog.text
 
 
 def test_a_block_that_does_not_fit_is_refused_and_leaves_nothing() -> None:
