@@ -199,6 +199,7 @@ OBJ_BOMBS: dict[str, tuple[Callable[[], str], str]] = {
 }
 
 
+@pytest.mark.alone  # bounds its processor time, which beside other tests may be twice as long
 @pytest.mark.parametrize("name", OBJ_BOMBS)
 def test_an_obj_bomb_is_refused(tmp_path: Path, name: str) -> None:
     make, message = OBJ_BOMBS[name]
