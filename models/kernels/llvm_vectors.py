@@ -1,4 +1,4 @@
-"""What the vector instructions of `vectors.py` and `float_vectors.py` have in common.
+"""What the vector instructions of `vectors.py` and `float_products.py` have in common.
 
 Numba has no vector types, so they emit LLVM's instructions. None checks bounds.
 """
@@ -45,10 +45,3 @@ def broadcast(builder: ir.IRBuilder, value: Any, lanes: int) -> Any:
     undefined = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
     first = builder.insert_element(undefined, value, INT(0))
     return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(INT, lanes), None))
-
-
-def rectified(builder: ir.IRBuilder, value: Any) -> Any:
-    """Return the ReLU of a vector of floats."""
-    zeros = ir.Constant(value.type, None)
-    # Ordered comparison: NaN becomes 0 instead of spreading over the image.
-    return builder.select(builder.fcmp_ordered(">", value, zeros), value, zeros)

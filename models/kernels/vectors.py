@@ -1,7 +1,8 @@
 """Vector instructions for numba kernels, where its compiler does not generate them by itself.
 
 Each of these functions emits a loop body. They are called from compiled code with all arguments but
-`context`. Those of the convolutions take bfloat16; `float_vectors.py` has them for float32.
+`context`. Those of the convolutions take the elements of a `NetworkArray`: bits of bfloat16, or
+float32.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
+from models.kernels import float_products
 from models.kernels.llvm_vectors import (
     FLOAT,
     INDEX,
@@ -21,13 +23,12 @@ from models.kernels.llvm_vectors import (
     data_of,
     for_compiled_code,
     load,
-    rectified,
     store,
 )
 
 PIXELS = 8
-"""Pixels per call of `add_products`. Times `OUTPUTS` that is 256 sums, which stay in 16 vector
-registers."""
+"""Pixels per call of `add_products` of bfloat16. Times `OUTPUTS` that is 256 sums, which stay in 16
+vector registers."""
 TEXELS = 8
 """Channels per call of `mix_texels`: one vector of float32 in AVX2."""
 
@@ -63,93 +64,99 @@ def add_products(
     stride: types.Integer,
     weights: types.Array,
     weight_start: types.Integer,
-    pairs: types.Integer,
+    count: types.Integer,
     sums: types.Array,
     sums_start: types.Integer,
 ) -> Any:
-    """Add products of bfloat16 pairs to the 32 sums of 8 pixels (AVX512-BF16).
+    """Add products to the 32 sums of some pixels.
 
-    `sums[s + 32 p + o] += weights[w + k][o] . inputs[i + stride p + k]` for all p < 8, o < 32 and
-    k < `pairs`, where . multiplies a pair by a pair and adds the two products.
+    `sums[s + 32 p + o] += weights[w + k][o] . inputs[i + stride p + k]` for all p < `PIXELS`,
+    o < 32 and k < `count`. Of bfloat16, a unit of inputs and weights is a pair, and . multiplies a
+    pair by a pair and adds the two products (AVX512-BF16); of float32, it is a value, and p is less
+    than `float_products.PIXELS`.
 
     Args:
         context: Numba's typing context; not an argument of callers.
-        inputs: Contiguous bits of bfloat16.
-        start: i, in pairs: the first pixel.
-        stride: Distance from pixel to pixel, in pairs.
-        weights: Contiguous bits of bfloat16, (K, 32) pairs.
+        inputs: Contiguous bits of bfloat16, or float32.
+        start: i, in units: the first pixel.
+        stride: Distance from pixel to pixel, in units.
+        weights: Contiguous, of the same type, (K, 32) units.
         weight_start: w, rows of `weights`.
-        pairs: Number of pairs to sum over.
+        count: Number of units to sum over.
         sums: Contiguous float32.
         sums_start: s, index in `sums`.
     """
     index = types.intp
     signature = types.void(inputs, index, index, weights, index, index, sums, index)
+    return signature, _add_pairs if _is_bfloat16(inputs) else float_products.add_floats
 
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        _, start, stride, _, weight_start, pairs, _, sums_start = arguments
-        data = [data_of(context, builder, signature, arguments, n) for n in (0, 3, 6)]
-        # As int32, because a pair of bfloat16 is loaded and broadcast as one value.
-        values, matrix = (builder.bitcast(part, INT.as_pointer()) for part in data[:2])
-        positions = [
-            builder.add(sums_start, INDEX(_LANES * n)) for n in range(PIXELS * OUTPUTS // _LANES)
+
+def _add_pairs(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+    """Generate `add_products` for bfloat16; arguments as numba passes them."""
+    _, start, stride, _, weight_start, count, _, sums_start = arguments
+    data = [data_of(context, builder, signature, arguments, n) for n in (0, 3, 6)]
+    # As int32, because a pair of bfloat16 is loaded and broadcast as one value.
+    values, matrix = (builder.bitcast(part, INT.as_pointer()) for part in data[:2])
+    positions = [
+        builder.add(sums_start, INDEX(_LANES * n)) for n in range(PIXELS * OUTPUTS // _LANES)
+    ]
+    # LLVM keeps these in registers for the whole loop.
+    totals = [cgutils.alloca_once(builder, _FLOATS) for _ in positions]
+    for position, total in zip(positions, totals, strict=True):
+        builder.store(load(builder, data[2], position, _FLOATS, 4), total)
+    pixels = [builder.add(start, builder.mul(stride, INDEX(p))) for p in range(PIXELS)]
+    with cgutils.for_range(builder, count, intp=INDEX) as loop:
+        row = builder.mul(builder.add(weight_start, loop.index), INDEX(OUTPUTS))
+        halves = [
+            load(builder, matrix, builder.add(row, INDEX(offset)), _INTS, 4)
+            for offset in range(0, OUTPUTS, _LANES)
         ]
-        # LLVM keeps these in registers for the whole loop.
-        totals = [cgutils.alloca_once(builder, _FLOATS) for _ in positions]
-        for position, total in zip(positions, totals, strict=True):
-            builder.store(load(builder, data[2], position, _FLOATS, 4), total)
-        pixels = [builder.add(start, builder.mul(stride, INDEX(p))) for p in range(PIXELS)]
-        with cgutils.for_range(builder, pairs, intp=INDEX) as loop:
-            row = builder.mul(builder.add(weight_start, loop.index), INDEX(OUTPUTS))
-            halves = [
-                load(builder, matrix, builder.add(row, INDEX(offset)), _INTS, 4)
-                for offset in range(0, OUTPUTS, _LANES)
-            ]
-            for p, pixel in enumerate(pixels):
-                # align=2: channels are 2 bytes, so a pair may start at any even address.
-                pair = builder.load(builder.gep(values, [builder.add(pixel, loop.index)]), align=2)
-                lanes = broadcast(builder, pair, _LANES)
-                for h, half in enumerate(halves):
-                    total = totals[p * len(halves) + h]
-                    _add_product(builder, total, half, lanes)
-        for position, total in zip(positions, totals, strict=True):
-            store(builder, builder.load(total), data[2], position, 4)
-        return context.get_dummy_value()
-
-    return signature, generate
+        for p, pixel in enumerate(pixels):
+            # align=2: channels are 2 bytes, so a pair may start at any even address.
+            pair = builder.load(builder.gep(values, [builder.add(pixel, loop.index)]), align=2)
+            lanes = broadcast(builder, pair, _LANES)
+            for h, half in enumerate(halves):
+                total = totals[p * len(halves) + h]
+                _add_product(builder, total, half, lanes)
+    for position, total in zip(positions, totals, strict=True):
+        store(builder, builder.load(total), data[2], position, 4)
+    return context.get_dummy_value()
 
 
 @for_compiled_code
 def widen_and_add(
     context: Any,
-    bits: types.Array,
-    bits_start: types.Integer,
+    values: types.Array,
+    values_start: types.Integer,
     added: types.Array,
     added_start: types.Integer,
     sums: types.Array,
     sums_start: types.Integer,
 ) -> Any:
-    """Compute 32 sums of a bfloat16 and a float32.
+    """Compute 32 sums of a value and a float32.
 
     Args:
         context: Numba's typing context; not an argument of callers.
-        bits: Contiguous bits of bfloat16.
-        bits_start: Index of the first value.
+        values: Contiguous bits of bfloat16, or float32.
+        values_start: Index of the first value.
         added: Contiguous float32.
         added_start: Index of the first value.
         sums: Contiguous float32, filled.
         sums_start: Index of the first value.
     """
     index = types.intp
-    signature = types.void(bits, index, added, index, sums, index)
+    signature = types.void(values, index, added, index, sums, index)
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         data, terms, out = (data_of(context, builder, signature, arguments, n) for n in (0, 2, 4))
-        narrow = load(builder, data, arguments[1], _SHORTS, 2)
-        # bfloat16 is the upper half of a float32.
-        sixteen = ir.Constant(_WIDE_INTS, [16] * OUTPUTS)
-        high = builder.shl(builder.zext(narrow, _WIDE_INTS), sixteen)
-        value = builder.bitcast(high, _WIDE_FLOATS)
+        if _is_bfloat16(values):
+            narrow = load(builder, data, arguments[1], _SHORTS, 2)
+            # bfloat16 is the upper half of a float32.
+            sixteen = ir.Constant(_WIDE_INTS, [16] * OUTPUTS)
+            high = builder.shl(builder.zext(narrow, _WIDE_INTS), sixteen)
+            value = builder.bitcast(high, _WIDE_FLOATS)
+        else:
+            value = load(builder, data, arguments[1], _WIDE_FLOATS, 4)
         value = builder.fadd(value, load(builder, terms, arguments[3], _WIDE_FLOATS, 4))
         store(builder, value, out, arguments[5], 4)
         return context.get_dummy_value()
@@ -162,30 +169,35 @@ def rectify_and_narrow(
     context: Any,
     sums: types.Array,
     sums_start: types.Integer,
-    bits: types.Array,
-    bits_start: types.Integer,
+    values: types.Array,
+    values_start: types.Integer,
 ) -> Any:
-    """Compute the ReLU of 32 float32 values, rounded to bfloat16.
+    """Compute the ReLU of 32 float32 values, rounded to the elements of an array.
 
     Args:
         context: Numba's typing context; not an argument of callers.
         sums: Contiguous float32.
         sums_start: Index of the first value.
-        bits: Contiguous bits of bfloat16, filled.
-        bits_start: Index of the first value.
+        values: Contiguous bits of bfloat16, or float32, filled.
+        values_start: Index of the first value.
     """
-    signature = types.void(sums, types.intp, bits, types.intp)
+    signature = types.void(sums, types.intp, values, types.intp)
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         data, out = (data_of(context, builder, signature, arguments, n) for n in (0, 2))
         value = load(builder, data, arguments[1], _WIDE_FLOATS, 4)
-        value = rectified(builder, value)
-        # Round half away from zero, as `bfloat16.from_float` does.
-        rounded = builder.add(
-            builder.bitcast(value, _WIDE_INTS), ir.Constant(_WIDE_INTS, [0x8000] * OUTPUTS)
-        )
-        high = builder.lshr(rounded, ir.Constant(_WIDE_INTS, [16] * OUTPUTS))
-        store(builder, builder.trunc(high, _SHORTS), out, arguments[3], 2)
+        zeros = ir.Constant(_WIDE_FLOATS, None)
+        # Ordered comparison: NaN becomes 0 instead of spreading over the image.
+        value = builder.select(builder.fcmp_ordered(">", value, zeros), value, zeros)
+        if _is_bfloat16(values):
+            # Round half away from zero, as `bfloat16.from_float` does.
+            rounded = builder.add(
+                builder.bitcast(value, _WIDE_INTS), ir.Constant(_WIDE_INTS, [0x8000] * OUTPUTS)
+            )
+            high = builder.lshr(rounded, ir.Constant(_WIDE_INTS, [16] * OUTPUTS))
+            store(builder, builder.trunc(high, _SHORTS), out, arguments[3], 2)
+        else:
+            store(builder, value, out, arguments[3], 4)
         return context.get_dummy_value()
 
     return signature, generate
@@ -247,3 +259,8 @@ def _add_product(builder: ir.IRBuilder, total: Any, left: Any, right: Any) -> No
     )
     factors = [builder.bitcast(side, _PAIRS) for side in (left, right)]
     builder.store(builder.call(instruction, [builder.load(total), *factors]), total)
+
+
+def _is_bfloat16(array: types.Array) -> bool:
+    """Return whether a `NetworkArray` holds bits of bfloat16."""
+    return bool(array.dtype == types.uint16)

@@ -22,13 +22,14 @@ from torch import Tensor
 
 from models.contract.channels import OUTPUT_CHANNELS
 from models.contract.frame_state import FloatArray
-from models.kernels import float_vectors, vectors
+from models.kernels import float_products
 from models.kernels.bfloat16 import NetworkArray, network_array
 from models.kernels.llvm_vectors import OUTPUTS
+from models.kernels.vectors import PIXELS, add_products, rectify_and_narrow, widen_and_add
 
 
 class Kernels(NamedTuple):
-    """The warp's weights in the layout of `add_products` or `add_floats`."""
+    """The warp's weights in the layout of `add_products`."""
 
     live: NetworkArray
     """(hidden / 32, 3, 3 P, 32): per 32 outputs and kernel row, weights of the P channels of three
@@ -68,39 +69,20 @@ def can_convolve(hidden: int) -> bool:
     return hidden % OUTPUTS == 0
 
 
-def _in_compiled_code(name: str) -> Any:
-    raise TypeError(f"expected a call in compiled code, got one in Python: {name}")
-
-
 def _pixels_at_once(inputs: Any) -> Any:
-    """Return the pixels per call of `_add_products`."""
-    return _in_compiled_code("_pixels_at_once")
+    """Return the pixels per call of `add_products`; in compiled code only."""
+    raise TypeError("expected a call in compiled code, got one in Python: _pixels_at_once")
 
 
 def _values_at_once(inputs: Any) -> Any:
-    """Return the channels in a unit of `_add_products`: a pair of bfloat16, or one float32."""
-    return _in_compiled_code("_values_at_once")
+    """Return the channels in a unit of `add_products`; in compiled code only."""
+    raise TypeError("expected a call in compiled code, got one in Python: _values_at_once")
 
 
-def _add_products(*arguments: Any) -> Any:
-    """See `vectors.add_products` and `float_vectors.add_floats`."""
-    return _in_compiled_code("_add_products")
-
-
-def _add_cached(*arguments: Any) -> Any:
-    """See `vectors.widen_and_add` and `float_vectors.add_terms`."""
-    return _in_compiled_code("_add_cached")
-
-
-def _rectify(*arguments: Any) -> Any:
-    """See `vectors.rectify_and_narrow` and `float_vectors.rectify`."""
-    return _in_compiled_code("_rectify")
-
-
-# `strict=False`: the stubs above have other arguments than the implementations.
+# `strict=False`: the stubs above have other annotations than the implementations.
 @overload(_pixels_at_once, inline="always", strict=False)
 def _pixels_at_once_of(inputs: types.Array) -> Callable[[Any], int]:
-    pixels = vectors.PIXELS if inputs.dtype == types.uint16 else float_vectors.PIXELS
+    pixels = PIXELS if inputs.dtype == types.uint16 else float_products.PIXELS
     return lambda inputs: pixels
 
 
@@ -108,37 +90,6 @@ def _pixels_at_once_of(inputs: types.Array) -> Callable[[Any], int]:
 def _values_at_once_of(inputs: types.Array) -> Callable[[Any], int]:
     values = 2 if inputs.dtype == types.uint16 else 1
     return lambda inputs: values
-
-
-@overload(_add_products, inline="always", strict=False)
-def _add_products_of(
-    inputs: types.Array, start: Any, stride: Any, weights: Any, row: Any, count: Any, sums: Any,
-    sums_start: Any,
-) -> Callable[..., None]:  # fmt: skip
-    add = vectors.add_products if inputs.dtype == types.uint16 else float_vectors.add_floats
-    return lambda inputs, start, stride, weights, row, count, sums, sums_start: add(
-        inputs, start, stride, weights, row, count, sums, sums_start
-    )
-
-
-@overload(_add_cached, inline="always", strict=False)
-def _add_cached_of(
-    cached: types.Array, start: Any, added: Any, added_start: Any, sums: Any, sums_start: Any
-) -> Callable[..., None]:
-    add = vectors.widen_and_add if cached.dtype == types.uint16 else float_vectors.add_terms
-    return lambda cached, start, added, added_start, sums, sums_start: add(
-        cached, start, added, added_start, sums, sums_start
-    )
-
-
-@overload(_rectify, inline="always", strict=False)
-def _rectify_of(
-    sums: Any, sums_start: Any, values: types.Array, values_start: Any
-) -> Callable[..., None]:
-    rectify = vectors.rectify_and_narrow if values.dtype == types.uint16 else float_vectors.rectify
-    return lambda sums, sums_start, values, values_start: rectify(
-        sums, sums_start, values, values_start
-    )
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
@@ -178,7 +129,7 @@ def convolve(
     columns, channels = inputs.shape[1], inputs.shape[2]
     hidden, width = first.shape[2], first.shape[1]
     pixels, unit = _pixels_at_once(inputs), _values_at_once(inputs)
-    # In units of channels, as `_add_products` counts them.
+    # In units of channels, as `add_products` counts them.
     taps = 3 * channels // unit
     flat, out = inputs.reshape(-1), smooth.reshape(-1)
     first_cached, second_cached = first.reshape(-1), second.reshape(-1)
@@ -197,22 +148,22 @@ def convolve(
                 outputs = block * OUTPUTS
                 for p in range(pixels):
                     begin = (pixel + p) * hidden + outputs
-                    _add_cached(first_cached, begin, code, outputs, sums, p * OUTPUTS)
+                    widen_and_add(first_cached, begin, code, outputs, sums, p * OUTPUTS)
                 # Elsewhere only cache and motion code contribute, and all live channels are 0.
                 if live:
                     for row in range(3):
                         left = ((y + row) * columns + x) * channels // unit
-                        _add_products(
+                        add_products(
                             flat, left, channels // unit, live_weights, (3 * block + row) * taps,
                             taps, sums, 0,
                         )  # fmt: skip
                 for p in range(pixels):
-                    _rectify(sums, p * OUTPUTS, inner, p * hidden + outputs)
+                    rectify_and_narrow(sums, p * OUTPUTS, inner, p * hidden + outputs)
             to = ((y - top) * smooth.shape[1] + x) * OUTPUTS
             for p in range(pixels):
-                _add_cached(second_cached, (pixel + p) * OUTPUTS, zeros, 0, out, to + p * OUTPUTS)
+                widen_and_add(second_cached, (pixel + p) * OUTPUTS, zeros, 0, out, to + p * OUTPUTS)
             count = hidden // unit
-            _add_products(inner, 0, count, hidden_weights, 0, count, out, to)
+            add_products(inner, 0, count, hidden_weights, 0, count, out, to)
 
 
 @njit(cache=True, nogil=True, inline="always")
