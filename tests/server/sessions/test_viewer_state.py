@@ -12,22 +12,12 @@ import numpy as np
 import pytest
 
 from server.pool.fake import JAW_OPEN, fake_avatar
-from server.protocol.states import MeshState, ViewState, neutral_mesh
+from server.protocol.states import MeshState, neutral_mesh
 from server.sessions.viewer_state import ViewerState
 from server.streams.streams import LIVE_HOLD_S, Stream
+from tests.server.sessions.fake_server import view
 
 AVATAR = fake_avatar()
-
-
-def view(seq: int, x: float = 0.1, fov_y_rad: float | None = None) -> ViewState:
-    return ViewState(
-        seq=seq,
-        sent_at_ms=1.5 * seq,
-        received_at=time.monotonic(),
-        eye_rotation=np.array([0, 0, 0, 1], np.float32),
-        eye_position=np.array([x, 0, 0.7], np.float32),
-        fov_y_rad=fov_y_rad,
-    )
 
 
 def mesh(seq: int, jaw_open: float = 0.0, age_s: float = 0.0) -> MeshState:
