@@ -18,6 +18,27 @@ Nv12Image = NDArray[np.uint8]
 pixels, by turns; BT.601, limited range. Half the bytes of RGB."""
 
 
+Layers = NDArray[np.uint8]
+"""(H, W, 4) uint8, a head without background: the colours of the head, not multiplied with its
+coverage, and the coverage."""
+
+LAYER_GAP = 16
+"""Rows between the two images of a layered frame: a macroblock, so that no block, interpolation or
+loop filter of the video mixes both."""
+
+
+def layered_rows(size: int) -> int:
+    """Return the rows of a layered frame: NV12 of a head without background.
+
+    Its upper `size` rows are the colours of the head, which continue beyond its outline; its lower
+    `size` rows are the coverage as luma, 16 to 235. Half of the gap between continues either.
+
+    Args:
+        size: Rows and columns of the head's image.
+    """
+    return 2 * size + LAYER_GAP
+
+
 class WarpedImage(NamedTuple):
     """An image warped from a cache, and the time each stage took."""
 

@@ -7,7 +7,7 @@ background. Releases the interpreter lock, uses one core.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -28,7 +28,7 @@ _MASK_LOGIT = 4 * 3
 _ALBEDO_GAIN = 4 * 4
 _GLOSS_GAIN = 4 * 7
 
-_CERTAIN_LOGIT = 7
+CERTAIN_LOGIT = 7
 """Mask logits beyond +-7 count as 0 or 1: a mask below 1/1000 changes no 8-bit value by one."""
 
 
@@ -175,9 +175,48 @@ def compose_row(
     """
     one, white = np.float32(1), np.float32(255)
     slope, offset = outline[0] / np.float32(SOFT_MAX), outline[1]
+    paint = paint_row(
+        y, begin, end, triangle, blend, xy, inverse_depth, faces, uvs, uv_faces, texels, step,
+        buffers,
+    )  # fmt: skip
+    for x in range(begin, end):
+        # Pixel shuffle: the four pixels of a 2x2 block are four adjacent outputs.
+        sx, part = x // 2 - left, 2 * (y % 2) + x % 2
+        logit = mask_logit(smooth, paint, sx, part, x)
+        logit += slope * np.float32(soft[y, x]) + offset
+        # Skips most of a row's exponentials, as most pixels are well inside or outside.
+        if logit < -CERTAIN_LOGIT:
+            _copy_pixels(y, x, x + 1, background, colours)
+            continue
+        mask = one if logit > CERTAIN_LOGIT else one / (one + np.exp(-logit))
+        gloss = gloss_of(smooth, paint, sx, part, x)
+        for k in range(3):
+            colour = matt_colour(smooth, paint, sx, part, x, k) + gloss
+            value = mask * colour * white + (one - mask) * np.float32(background[y, x, k])
+            value = min(max(value, np.float32(0)), white)
+            # The conversion truncates, so half a unit more rounds.
+            colours[x, k] = np.uint8(value + np.float32(0.5))
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def paint_row(
+    y: int,
+    begin: int,
+    end: int,
+    triangle: NDArray[np.int32],
+    blend: NDArray[np.uint8],
+    xy: NDArray[np.int64],
+    inverse_depth: NDArray[np.float64],
+    faces: NDArray[np.int32],
+    uvs: FloatArray,
+    uv_faces: NDArray[np.int32],
+    texels: NDArray[np.int16],
+    step: FloatArray,
+    buffers: RowBuffers,
+) -> FloatArray:
+    """Return the paint (W, 8) of some pixels of a row; arguments as `compose_row`."""
     paint, mixed, corner, share_x, share_y, beside = buffers
-    # Several loops over a row instead of one, so that the CPU has the loads of many texels
-    # under way at once.
+    # Several loops, so that the CPU has the loads of many texels under way at once.
     _find_texels(
         y, begin, end, triangle, xy, inverse_depth, faces, uvs, uv_faces, texels,
         corner, share_x, share_y,
@@ -187,24 +226,34 @@ def compose_row(
         y, begin, end, blend, triangle, xy, inverse_depth, faces, uvs, uv_faces, texels, step,
         mixed, corner, share_x, share_y, beside, paint,
     )  # fmt: skip
-    for x in range(begin, end):
-        # Pixel shuffle: the four pixels of a 2x2 block are four adjacent outputs.
-        sx, part = x // 2 - left, 2 * (y % 2) + x % 2
-        logit = to_float(smooth[sx, _MASK_LOGIT + part]) + paint[x, 3]
-        logit += slope * np.float32(soft[y, x]) + offset
-        # Skips most of a row's exponentials, as most pixels are well inside or outside.
-        if logit < -_CERTAIN_LOGIT:
-            _copy_pixels(y, x, x + 1, background, colours)
-            continue
-        mask = one if logit > _CERTAIN_LOGIT else one / (one + np.exp(-logit))
-        gloss = to_float(smooth[sx, _GLOSS_GAIN + part]) * paint[x, 4]
-        for k in range(3):
-            gain = one + to_float(smooth[sx, _ALBEDO_GAIN + 4 * k + part])
-            colour = to_float(smooth[sx, 4 * k + part]) + gain * paint[x, k] + gloss
-            value = mask * colour * white + (one - mask) * np.float32(background[y, x, k])
-            value = min(max(value, np.float32(0)), white)
-            # The conversion truncates, so half a unit more rounds.
-            colours[x, k] = np.uint8(value + np.float32(0.5))
+    return paint
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy", inline="always")
+def mask_logit(smooth: NetworkArray, paint: FloatArray, sx: int, part: int, x: int) -> Any:
+    """Return the mask logit of a pixel before that of its soft coverage.
+
+    Args:
+        smooth: (w, 32) row of the output of the convolutions.
+        paint: (W, 8) of `paint_row`.
+        sx: Column of `smooth`.
+        part: Which of its 2x2 pixels.
+        x: Column of the image.
+    """
+    return to_float(smooth[sx, _MASK_LOGIT + part]) + paint[x, 3]
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy", inline="always")
+def gloss_of(smooth: NetworkArray, paint: FloatArray, sx: int, part: int, x: int) -> Any:
+    """Return the gloss of a pixel, a part of all its colours; arguments as `mask_logit`."""
+    return to_float(smooth[sx, _GLOSS_GAIN + part]) * paint[x, 4]
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy", inline="always")
+def matt_colour(smooth: NetworkArray, paint: FloatArray, sx: int, part: int, x: int, k: int) -> Any:
+    """Return colour `k` of a pixel without its gloss; other arguments as `mask_logit`."""
+    gain = np.float32(1) + to_float(smooth[sx, _ALBEDO_GAIN + 4 * k + part])
+    return to_float(smooth[sx, 4 * k + part]) + gain * paint[x, k]
 
 
 @njit(cache=True, nogil=True, inline="always")

@@ -12,9 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.avatar.folder import Avatar
+from models.contract.backdrop import Backdrop
 from models.contract.frame_state import FrameState
 from models.contract.images import STRIDE, RgbImage, WarpedImage, WarpedNv12
 from models.geometry.gbuffer import render_gbuffer
+from models.kernels.layers import extend_colours, finish, layers_of, over_colour
 from models.kernels.nv12_numba import convert_to_nv12
 from models.networks.frame_batch import FrameBatch, frame_batch
 from models.networks.telewarp import Foreground
@@ -47,14 +49,27 @@ class Runtime(Protocol):
     def refresh(self, state: FrameState, cache: Cache) -> None:
         """Render `state` in full and store its features in `cache`, in place."""
 
-    def full(self, state: FrameState, size: int | None = None) -> RgbImage:
-        """Render `state` in full, (H, W, 3), with `size` rows; None for the avatar's resolution."""
+    def full(
+        self, state: FrameState, size: int | None = None, backdrop: Backdrop | None = None
+    ) -> RgbImage:
+        """Render `state` in full, (H, W, 3), or (H, W, 4) over nothing; see `Stage.compose`.
+
+        Args:
+            state: What to render.
+            size: Rows and columns; None for the avatar's resolution.
+            backdrop: None for the avatar's background.
+        """
 
     def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
         """Warp an older state's cache to `state`."""
 
-    def warp_nv12(self, state: FrameState, cache: Cache) -> WarpedNv12:
-        """Warp an older state's cache to `state`, to NV12: what `warp` returns, converted."""
+    def warp_nv12(
+        self, state: FrameState, cache: Cache, backdrop: Backdrop | None = None
+    ) -> WarpedNv12:
+        """Warp an older state's cache to `state`, to NV12: what `warp` returns, converted.
+
+        Over a backdrop: what `kernels.layers.finish` returns.
+        """
 
     def warp_nv12_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedNv12]:
         """Warp 1 to `largest_batch` caches, of any viewers, to the states beside them."""
@@ -111,9 +126,28 @@ class Stage:
         buffers = render_gbuffer(self.head, state, self.size)
         return frame_batch(buffers, self._compute_conditioning(state)).to(self.device)
 
-    def compose(self, foreground: Foreground) -> RgbImage:
-        """Composite the head over the background, rounded to 8 bits."""
-        return self.rounded(foreground.over(self.background).clamp(0, 1))
+    def compose(self, foreground: Foreground, backdrop: Backdrop | None = None) -> RgbImage:
+        """Composite the head over a background, rounded to 8 bits.
+
+        Args:
+            foreground: The head.
+            backdrop: None for the avatar's background.
+
+        Returns:
+            (H, W, 3); over nothing (H, W, 4): continued colours, not multiplied, and coverage.
+        """
+        if backdrop is None:
+            return self.rounded(foreground.over(self.background).clamp(0, 1))
+        layers = self.layers(foreground)
+        if backdrop.colour is not None:
+            return over_colour(layers, backdrop.colour).numpy()
+        return torch.dstack([extend_colours(layers), layers[..., 3]]).numpy()
+
+    @staticmethod
+    def layers(foreground: Foreground) -> Tensor:
+        """Return the layers (H, W, 4) uint8 of a head, see `kernels.layers`, on the CPU."""
+        mask = torch.sigmoid(foreground.mask_logit)
+        return layers_of(foreground.rgb[0].permute(1, 2, 0), mask[0, 0]).cpu()
 
     @staticmethod
     def rounded(image: Tensor) -> RgbImage:
@@ -130,6 +164,23 @@ def network_dtype(device: torch.device) -> torch.dtype:
         ampere = torch.cuda.get_device_capability(device) >= (8, 0)
         return torch.bfloat16 if ampere else torch.float16
     return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+
+
+def finished(
+    stage: Stage, foreground: Foreground, backdrop: Backdrop, started: float, rasterized: float
+) -> WarpedNv12:
+    """Return a frame of a runtime in plain torch over a backdrop.
+
+    Args:
+        stage: The avatar's.
+        foreground: The warped head.
+        backdrop: What is behind it.
+        started: When the frame was begun, `time.perf_counter()`, seconds.
+        rasterized: When it was rasterized.
+    """
+    nv12 = finish(stage.layers(foreground), backdrop).numpy()
+    network_ms = (time.perf_counter() - rasterized) * 1e3
+    return WarpedNv12(nv12, (rasterized - started) * 1e3, network_ms)
 
 
 def as_nv12(warped: WarpedImage) -> WarpedNv12:

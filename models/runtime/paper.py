@@ -9,11 +9,14 @@ from collections.abc import Sequence
 import torch
 
 from models.avatar.folder import Avatar
+from models.contract.backdrop import Backdrop
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage, WarpedImage, WarpedNv12
 from models.networks.avatar_networks import PaperNetworks
+from models.networks.frame_batch import FrameBatch
 from models.networks.paper import SKIP, PreparedPaperCache
-from models.runtime.base import Cache, Stage, TensorSpec, as_nv12
+from models.networks.telewarp import Foreground
+from models.runtime.base import Cache, Stage, TensorSpec, as_nv12, finished
 
 
 class PaperRuntime:
@@ -52,14 +55,24 @@ class PaperRuntime:
         cache["conditioning"].copy_(frame.conditioning_vector)
 
     @torch.inference_mode()
-    def full(self, state: FrameState, size: int | None = None) -> RgbImage:
+    def full(
+        self, state: FrameState, size: int | None = None, backdrop: Backdrop | None = None
+    ) -> RgbImage:
         """Render `state` in full, see `Runtime.full`."""
         stage = self.stage.at(size)
-        return stage.compose(self._networks.full(stage.frame(state)).image)
+        return stage.compose(self._networks.full(stage.frame(state)).image, backdrop)
 
-    def warp_nv12(self, state: FrameState, cache: Cache) -> WarpedNv12:
+    @torch.inference_mode()
+    def warp_nv12(
+        self, state: FrameState, cache: Cache, backdrop: Backdrop | None = None
+    ) -> WarpedNv12:
         """Warp an older state's cache to `state`, see `Runtime.warp_nv12`."""
-        return as_nv12(self.warp(state, cache))
+        if backdrop is None:
+            return as_nv12(self.warp(state, cache))
+        started = time.perf_counter()
+        frame = self.stage.frame(state)
+        rasterized = time.perf_counter()
+        return finished(self.stage, self._warp(frame, cache), backdrop, started, rasterized)
 
     def warp_nv12_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedNv12]:
         """Warp caches one by one."""
@@ -71,6 +84,12 @@ class PaperRuntime:
         started = time.perf_counter()
         frame = self.stage.frame(state)
         rasterized = time.perf_counter()
+        rgb = self.stage.compose(self._warp(frame, cache))
+        network_ms = (time.perf_counter() - rasterized) * 1e3
+        return WarpedImage(rgb, (rasterized - started) * 1e3, network_ms)
+
+    def _warp(self, frame: FrameBatch, cache: Cache) -> Foreground:
+        """Warp a cache to a frame."""
         prepared = PreparedPaperCache(cache["first"], cache["skip_4"], cache["skip_5"])
         change = (frame.uv - cache["uv"]).permute(0, 3, 1, 2)
         now, cached = (
@@ -78,9 +97,7 @@ class PaperRuntime:
             self._networks.split_conditioning(cache["conditioning"]),
         )
         made = self._networks.warper.warp(prepared, change, now, cached)
-        rgb = self.stage.compose(self._networks.denormalize(*made))
-        network_ms = (time.perf_counter() - rasterized) * 1e3
-        return WarpedImage(rgb, (rasterized - started) * 1e3, network_ms)
+        return self._networks.denormalize(*made)
 
     def align(self, cache: Cache, newer: Cache) -> None:
         """Do nothing: the paper's features are not reprojected."""

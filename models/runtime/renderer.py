@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from models.avatar.folder import Avatar
+from models.contract.backdrop import TRANSPARENT, Backdrop
 from models.contract.frame_state import FrameState, neutral_state
 from models.contract.images import RgbImage, WarpedImage, WarpedNv12
 from models.networks.avatar_networks import TelewarpNetworks
@@ -76,17 +77,21 @@ class CachedRenderer:
         """
         self._runtime.refresh(state, cache)
 
-    def full(self, state: FrameState, size: int | None = None) -> RgbImage:
+    def full(
+        self, state: FrameState, size: int | None = None, backdrop: Backdrop | None = None
+    ) -> RgbImage:
         """Render `state` in full, (H, W, 3) RGB.
 
         Args:
             state: What to render.
             size: Rows and columns, a multiple of 32; None for the avatar's resolution.
+            backdrop: What is behind the head: over nothing the image is (H, W, 4), its colours not
+                multiplied with its coverage. None for the avatar's background.
 
         Raises:
             HeadError: If the state does not fit the avatar's head.
         """
-        return self._runtime.full(state, size)
+        return self._runtime.full(state, size, backdrop)
 
     def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
         """Warp the cache of an older state to `state`.
@@ -96,13 +101,21 @@ class CachedRenderer:
         """
         return self._runtime.warp(state, cache)
 
-    def warp_nv12(self, state: FrameState, cache: Cache) -> WarpedNv12:
+    def warp_nv12(
+        self, state: FrameState, cache: Cache, backdrop: Backdrop | None = None
+    ) -> WarpedNv12:
         """Warp the cache of an older state to `state`, to NV12: what `warp` returns, converted.
+
+        Args:
+            state: What to show.
+            cache: The cache.
+            backdrop: What is behind the head; over nothing the frame is layered, see
+                `contract.images.layered_rows`. None for the avatar's background.
 
         Raises:
             HeadError: If the state does not fit the avatar's head.
         """
-        return self._runtime.warp_nv12(state, cache)
+        return self._runtime.warp_nv12(state, cache, backdrop)
 
     @property
     def largest_batch(self) -> int:
@@ -138,6 +151,8 @@ class CachedRenderer:
         self.refresh(state, cache)
         self.warp(state, cache)
         self.warp_nv12(state, cache)
+        for backdrop in (TRANSPARENT, Backdrop((0, 0, 0))):
+            self.warp_nv12(state, cache, backdrop)
         self.full(state)
 
 

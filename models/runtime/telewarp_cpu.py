@@ -22,14 +22,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.avatar.folder import Avatar
+from models.contract.backdrop import Backdrop
 from models.contract.channels import OUTPUT_CHANNELS, POSE_SIZE
 from models.contract.frame_state import FloatArray, FrameState
-from models.contract.images import Nv12Image, RgbImage, WarpedImage, WarpedNv12
+from models.contract.images import Layers, Nv12Image, RgbImage, WarpedImage, WarpedNv12
 from models.geometry.gbuffer import RasterizedHead, pose_geometry, soften_rows
 from models.geometry.rasterizer_numba import rasterize_rows
 from models.geometry.silhouettes_numba import allocate_edges, blend_edges
 from models.kernels.bfloat16 import NetworkArray, network_array
 from models.kernels.compose import compose
+from models.kernels.compose_layers import compose_layers
 from models.kernels.compose_nv12 import compose_nv12
 from models.kernels.fill_inputs import (
     INPUT_PADDING,
@@ -38,6 +40,7 @@ from models.kernels.fill_inputs import (
     fill_inputs,
     find_active_region,
 )
+from models.kernels.layers_numba import allocate_levels, finish
 from models.kernels.motion_code import channel_scale, motion_share
 from models.kernels.nv12_numba import convert_to_nv12
 from models.kernels.reproject_features import find_flow, reproject_nearest, reproject_sum
@@ -138,6 +141,8 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         self._depth = np.empty((size, size), np.float32)
         self._soft = np.empty((size, size), np.uint8)
         self._edges = allocate_edges(size)
+        self._layers = np.empty((size, size, 4), np.uint8)
+        self._levels = allocate_levels(size)
 
     def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
         """Warp an older state's cache to `state`."""
@@ -145,10 +150,22 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         rgb = np.empty((size, size, 3), np.uint8)  # anew, because the caller keeps it
         return WarpedImage(rgb, *self._warp_into(partial(self._compose, rgb), state, cache))
 
-    def warp_nv12(self, state: FrameState, cache: Cache) -> WarpedNv12:
+    def warp_nv12(
+        self, state: FrameState, cache: Cache, backdrop: Backdrop | None = None
+    ) -> WarpedNv12:
         """Warp an older state's cache to `state`, see `Runtime.warp_nv12`."""
+        if backdrop is not None:
+            return self._warp_over(state, cache, backdrop)
         nv12 = np.empty_like(self._background_nv12)
         return WarpedNv12(nv12, *self._warp_into(partial(self._compose_nv12, nv12), state, cache))
+
+    def _warp_over(self, state: FrameState, cache: Cache, backdrop: Backdrop) -> WarpedNv12:
+        """Warp a cache to a frame over a backdrop."""
+        compose = partial(self._compose_layers, self._layers)
+        raster_ms, network_ms = self._warp_into(compose, state, cache)
+        composed = time.perf_counter()
+        nv12 = finish(self._layers, backdrop, self._levels)
+        return WarpedNv12(nv12, raster_ms, network_ms + (time.perf_counter() - composed) * 1e3)
 
     @torch.inference_mode()
     def _warp_into(self, compose: Compose, state: FrameState, cache: Cache) -> tuple[float, float]:
@@ -260,6 +277,15 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         compose_nv12(
             smooth.values, inputs.raster, self._paint_texels, self._outline, active,
             self.stage.background_rgb, self._background_nv12, band.top, smooth.left, nv12,
+        )  # fmt: skip
+
+    def _compose_layers(
+        self, layers: Layers, active: ActiveRegion, band: _Band, inputs: _Inputs, smooth: _Smooth
+    ) -> None:
+        """Compose a band of a head without background."""
+        compose_layers(
+            smooth.values, inputs.raster, self._paint_texels, self._outline, active, band.top,
+            smooth.left, layers,
         )  # fmt: skip
 
     def _reproject(self, active: ActiveRegion, band: _Band, inputs: _Inputs) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.avatar.folder import Avatar
+from models.contract.backdrop import Backdrop
 from models.contract.channels import CAMERA_SIZE, POSE_SIZE
 from models.contract.frame_state import FloatArray, FrameState
 from models.contract.images import WarpedImage, WarpedNv12
@@ -70,9 +71,22 @@ class TelewarpCudaRuntime(TelewarpTorchRuntime):
         (rgb,), *times_ms = self._render([(state, cache)], Output.RGB)
         return WarpedImage(rgb, *times_ms)
 
-    def warp_nv12(self, state: FrameState, cache: Cache) -> WarpedNv12:
+    def warp_nv12(
+        self, state: FrameState, cache: Cache, backdrop: Backdrop | None = None
+    ) -> WarpedNv12:
         """Warp an older state's cache to `state`, see `Runtime.warp_nv12`."""
+        if backdrop is not None:
+            return super().warp_nv12(state, self._interpolated(cache), backdrop)
         return self.warp_nv12_batch([(state, cache)])[0]
+
+    def _interpolated(self, cache: Cache) -> Cache:
+        """Return the tensors of one cache for plain torch, which takes no `MixedCache`."""
+        if not isinstance(cache, MixedCache) or cache.share >= 1:
+            return cache
+        return {
+            name: cache.older[name].lerp(cache[name], cache.share) if mixes else cache[name]
+            for name, _, _, mixes in self.layout
+        }
 
     def warp_nv12_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedNv12]:
         """Warp 1 to 8 caches, of any viewers, in one run of the kernels.

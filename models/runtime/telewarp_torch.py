@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.avatar.folder import Avatar
+from models.contract.backdrop import Backdrop
 from models.contract.channels import CAMERA_SIZE, OUTPUT_CHANNELS, POSE_SIZE
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage, WarpedImage, WarpedNv12
@@ -32,6 +33,7 @@ from models.runtime.base import (
     Stage,
     TensorSpec,
     as_nv12,
+    finished,
     network_dtype,
 )
 from models.runtime.measured_unet import MeasuredUnet
@@ -135,16 +137,26 @@ class TelewarpTorchRuntime:
         return self.convolve(whole, live, code, shares)[0]
 
     @torch.inference_mode()
-    def full(self, state: FrameState, size: int | None = None) -> RgbImage:
+    def full(
+        self, state: FrameState, size: int | None = None, backdrop: Backdrop | None = None
+    ) -> RgbImage:
         """Render `state` in full, see `Runtime.full`."""
         stage = self.stage.at(size)
         inputs = self._inputs(stage.frame(state))
         made = self._unet(self._channels_last(inputs.half_res)).output[:, : 4 * OUTPUT_CHANNELS]
-        return stage.compose(self.generator.paint_over(made.float(), inputs))
+        return stage.compose(self.generator.paint_over(made.float(), inputs), backdrop)
 
-    def warp_nv12(self, state: FrameState, cache: Cache) -> WarpedNv12:
+    @torch.inference_mode()
+    def warp_nv12(
+        self, state: FrameState, cache: Cache, backdrop: Backdrop | None = None
+    ) -> WarpedNv12:
         """Warp an older state's cache to `state`, see `Runtime.warp_nv12`."""
-        return as_nv12(self.warp(state, cache))
+        if backdrop is None:
+            return as_nv12(self.warp(state, cache))
+        started = time.perf_counter()
+        frame = self.stage.frame(state)
+        rasterized = time.perf_counter()
+        return finished(self.stage, self._warp(frame, cache), backdrop, started, rasterized)
 
     def warp_nv12_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedNv12]:
         """Warp caches one by one."""

@@ -10,8 +10,11 @@ import torch
 
 from models.avatar.folder import Avatar, load_avatar, save_avatar
 from models.avatar.manifest import AvatarError
+from models.contract.backdrop import TRANSPARENT, Backdrop
 from models.contract.frame_state import FrameState
+from models.contract.images import layered_rows
 from models.geometry.head import HeadError
+from models.kernels.layers import finish
 from models.kernels.nv12 import rgb_to_nv12
 from models.networks.avatar_networks import Variant
 from models.runtime.base import Stage
@@ -30,6 +33,14 @@ def plain_warp(avatar: Avatar, cached: FrameState, now: FrameState) -> np.ndarra
     with torch.inference_mode():
         cache = avatar.networks.full(older).cache
         return stage.compose(avatar.networks.warp(cache, older, newer))
+
+
+def plain_layers(avatar: Avatar, cached: FrameState, now: FrameState) -> torch.Tensor:
+    stage = Stage(avatar, torch.device("cpu"))
+    older, newer = stage.frame(cached), stage.frame(now)
+    with torch.inference_mode():
+        cache = avatar.networks.full(older).cache
+        return stage.layers(avatar.networks.warp(cache, older, newer))
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -53,6 +64,15 @@ def test_a_runtimes_warp_equals_the_plain_networks(
     assert difference(got, expected).mean() < 0.5
     video = renderer.warp_nv12(turned, cache).nv12
     np.testing.assert_array_equal(video, rgb_to_nv12(torch.from_numpy(got)))
+    layers = plain_layers(avatar, front, turned)
+    for backdrop in (TRANSPARENT, Backdrop((0, 177, 64))):
+        over = renderer.warp_nv12(turned, cache, backdrop).nv12
+        expected_over = finish(layers, backdrop).numpy()
+        assert expected_over.std() > 10
+        # The colour of a pixel that counts little is worth that much less.
+        assert difference(over, expected_over).max() <= 12
+        assert difference(over, expected_over).mean() < 0.5
+        assert over.shape[0] * 2 // 3 == (64 if backdrop.colour else layered_rows(64))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -199,3 +219,17 @@ def test_a_full_render_of_another_size_equals_that_of_an_avatar_of_this_size(
     got = renderer.full(turned, size)
     assert difference(got, CachedRenderer(larger).full(turned)).max() <= 1
     np.testing.assert_array_equal(renderer.full(turned), before)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_full_render_over_nothing_brings_its_coverage(
+    build_avatar: Build, turned: FrameState, variant: Variant
+) -> None:
+    renderer = CachedRenderer(build_avatar(variant))
+    own, clear = renderer.full(turned), renderer.full(turned, None, TRANSPARENT)
+    assert clear.shape == (*own.shape[:2], 4)
+    cover = clear[..., 3:].astype(int)
+    assert cover.std() > 5
+    green = np.array([0, 177, 64])
+    mixed = (cover * clear[..., :3] + (255 - cover) * green + 127) // 255
+    np.testing.assert_array_equal(renderer.full(turned, None, Backdrop((0, 177, 64))), mixed)
