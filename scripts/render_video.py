@@ -225,9 +225,12 @@ def _state(
     home = np.array(info.eye_position)
     eye = np.array([home[2] * sin(side), home[1], home[2] * np.cos(side)])
     rotation = _head_rotation(recording, row, at_s, sway)
+    moved = NECK_M - quaternion_to_matrix(rotation) @ NECK_M
+    if recording.translations is not None:
+        moved = recording.translation(row)
     return FrameState(
         head_rotation=rotation,
-        head_translation=(NECK_M - quaternion_to_matrix(rotation) @ NECK_M).astype(np.float32),
+        head_translation=moved.astype(np.float32),
         expression=recording.expression[row],
         vertices=None,
         eye_rotation=look_at(eye, np.array([0, home[1], 0])),

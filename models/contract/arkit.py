@@ -28,21 +28,29 @@ ARKIT_NAMES = (
 NEUTRAL = "_neutral"
 """What MediaPipe calls the score of no expression; no coefficient of the face."""
 
-_PREFIX = re.compile(r"^(?:arkit|blendshapes?|bs)\d*(?=[a-z])")
-"""Prefixes of exporters without a dot, in lower case: `BlendShapes_JawOpen`."""
+_PREFIX = re.compile(r"^(?:(?:arkit|blendshapes?|bs)\d*|a\d\d)(?=[a-z])")
+"""Prefixes of exporters without a dot, in lower case: `BlendShapes_JawOpen`, and the numbers of
+Reallusion's characters: `A25_Jaw_Open`."""
+_SEPARATOR = re.compile(r"[.:/|]")
+_LONGEST, _MOST_PREFIXES = 200, 4
+"""Last characters of a name, and parts in front of it, that are looked at: names are strangers'."""
 
 
 def arkit_name(name: str) -> str | None:
     """Return the ARKit name that `name` is a spelling of, or None.
 
     Case, separators and prefixes do not matter, and `L` or `R` at the end means left or right:
-    `EyeBlink_L`, `blendShapes.eyeBlinkLeft` and `face.eye_blink_left` are `eyeBlinkLeft`.
+    `EyeBlink_L`, `eyeBlink.L`, `blendShapes.eyeBlinkLeft` and `face.eye_blink_left` are
+    `eyeBlinkLeft`.
     """
-    last = re.split(r"[.:/|]", name.strip())[-1]
-    plain = "".join(letter for letter in last if letter.isalnum()).lower()
-    for key in (plain, _PREFIX.sub("", plain)):
-        if found := _BY_KEY.get(key):
-            return found
+    name = name[-_LONGEST:]
+    ends = [found.end() for found in _SEPARATOR.finditer(name)]
+    # The whole name first: in Blender a dot separates the side.
+    for start in (0, *ends[-_MOST_PREFIXES:]):
+        plain = "".join(letter for letter in name[start:] if letter.isalnum()).lower()
+        for key in (plain, _PREFIX.sub("", plain)):
+            if found_name := _BY_KEY.get(key):
+                return found_name
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -23,20 +24,35 @@ ANGLES = tuple(
 )
 """Columns of Live Link Face, radians."""
 _ANGLE_KEYS = {name.lower(): name for name in ANGLES}
-_TIMES = (
-    "timecode",
-    "timestamp",
-    "timestampms",
-    "timestamps",
-    "time",
-    "timems",
-    "times",
-    "seconds",
+TIMES = (
+    *(
+        "capturedatms",
+        "timecode",
+        "timestamp",
+        "timestampms",
+        "timestampus",
+        "timestampns",
+        "timestamps",
+    ),
+    *("time", "timems", "timeus", "timens", "times", "timesec", "timeseconds", "timemilliseconds"),
+    *("t", "seconds", "elapsed", "elapsedms", "elapseds", "elapsedtime", "datetime", "unixtime"),
 )
 """Names of time columns, in the order in which they are preferred; compared without separators."""
+_MOST_TIMES = 3
+"""Columns of times that are kept, of which the first usable one counts."""
+_UNITS = {"milliseconds": 1e-3, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "sec": 1.0, "seconds": 1.0}
+"""Seconds of a unit that ends the name of a time column."""
 _COUNT = "blendshapecount"
 """Live Link Face: the number of values that follow, 0 in a row without a face."""
-_SEPARATORS = (",", ";", "\t")
+_SEPARATORS = (",", ";", "\t", "|")
+_EXCEL_SEPARATOR = re.compile(r"sep=(.)\s*", re.IGNORECASE)
+"""A line in front of a table by which Excel is told the separator."""
+_LINES_BEFORE_HEADER = 20
+"""Titles and comments, at most."""
+_LONGEST_NAME = 200
+_LONGEST_HEADER = 1 << 18
+"""Characters of a line in which names are sought."""
+_LINE_END = re.compile(r"\r\n|\r|\n")
 MAX_ROWS, MAX_COLUMNS, _MAX_CELLS = 300_000, 1000, 14_000_000
 """Of a table; an hour of Live Link Face at 60 rows a second has 216 000 rows of 63 cells."""
 
@@ -57,8 +73,12 @@ class Table:
     """Where each row is in the file, from 1; the header of a table is row 1."""
     times_s: Floats | None = None
     """(rows,), or None where the file has no usable time."""
+    fps: float | None = None
+    """Rows per second, where the file states them."""
     rotations: Floats | None = None
-    """(rows, 3, 3) of the head, where the file has matrices."""
+    """(rows, 3, 3) of the head, where the file has matrices or quaternions."""
+    translations: Floats | None = None
+    """(rows, 3) of the head in metres, where the file has them as the server takes them."""
     notes: list[str] = field(default_factory=list)
     """What was skipped or is not used."""
 
@@ -68,7 +88,7 @@ def canonical(name: str, wanted: frozenset[str]) -> str | None:
     plain = name.strip()
     if plain in wanted:
         return plain
-    return arkit_name(plain) or _ANGLE_KEYS.get(_key(plain))
+    return arkit_name(plain) or _ANGLE_KEYS.get(plain_key(plain))
 
 
 def read_table(text: str, wanted: frozenset[str]) -> Table:
@@ -81,27 +101,68 @@ def read_table(text: str, wanted: frozenset[str]) -> Table:
     Raises:
         RecordingError: If a cell is no finite number; the message names row and column.
     """
-    if text.count("\n") > MAX_ROWS:
+    if count_lines(text) > MAX_ROWS:
         raise RecordingError(f"expected at most {MAX_ROWS} rows: split it")
-    lines = text.splitlines()
-    first = next((i for i, line in enumerate(lines) if line.strip()), len(lines))
-    header_line = lines[first] if first < len(lines) else ""
-    separator = max(_SEPARATORS, key=header_line.count)
-    if header_line.count(separator) >= MAX_COLUMNS:
-        raise RecordingError(f"expected at most {MAX_COLUMNS} columns")
-    if text.count(separator) > _MAX_CELLS:
+    lines = _LINE_END.split(text)
+    header = _find_header(lines, wanted)
+    if text.count(header.separator) > _MAX_CELLS:
         raise RecordingError(f"expected at most {_MAX_CELLS} cells: split it")
-    reader = csv.reader(lines[first:], delimiter=separator)
+    reader = csv.reader(lines[header.line :], delimiter=header.separator)
     try:
-        header = [cell.strip().strip("\ufeff") for cell in next(reader, [])]
-        cells = ((first + reader.line_num, row) for row in reader if any(map(str.strip, row)))
-        return _Reader(header, separator, wanted).table(cells)
+        names = [cell.strip().strip("\ufeff") for cell in next(reader, [])]
+        cells = ((header.line + reader.line_num, row) for row in reader if any(map(str.strip, row)))
+        table = _Reader(names, header.separator, wanted).table(cells)
     except csv.Error as exc:
         raise RecordingError(f"the table is broken: {exc}") from exc
+    if header.skipped:
+        table.notes.append(f"not used: {header.skipped} lines before the names of the columns")
+    return table
 
 
-def _key(name: str) -> str:
-    return "".join(letter for letter in name.lower() if letter.isalnum())
+def count_lines(text: str) -> int:
+    """Return the number of line ends: CRLF, CR or LF."""
+    return text.count("\n") + text.count("\r") - text.count("\r\n")
+
+
+@dataclass(frozen=True)
+class _Header:
+    line: int
+    """Index among the lines."""
+    separator: str
+    skipped: int
+    """Lines before it that say anything."""
+
+
+def _find_header(lines: list[str], wanted: frozenset[str]) -> _Header:
+    """Return where the names of columns are: the first line that names a coefficient, else any."""
+    named: str | None = None
+    found: list[_Header] = []
+    for index, line in enumerate(lines):
+        if not line.strip():
+            continue
+        if (told := _EXCEL_SEPARATOR.fullmatch(line.strip(' "\ufeff'))) and not found:
+            named = told[1]
+            continue
+        separator = named or max(_SEPARATORS, key=line.count)
+        found.append(_Header(index, separator, len(found)))
+        if line.count(separator) >= MAX_COLUMNS:
+            raise RecordingError(f"expected at most {MAX_COLUMNS} columns")
+        if len(found) > _LINES_BEFORE_HEADER or len(line) > _LONGEST_HEADER:
+            break
+        cells = (cell.strip(' "\ufeff') for cell in line.split(separator))
+        if any(canonical(cell, wanted) is not None for cell in cells):
+            return found[-1]
+    return found[0] if found else _Header(len(lines), ",", 0)
+
+
+def plain_key(name: str) -> str:
+    """Return a name by which columns are compared: without case, separators and brackets."""
+    return "".join(letter for letter in name[:_LONGEST_NAME].lower() if letter.isalnum())
+
+
+def unit_of(name: str) -> float | None:
+    """Return the seconds of the unit that ends a name of `TIMES`, or None."""
+    return next((size for end, size in _UNITS.items() if name.endswith(end)), None)
 
 
 class _Reader:
@@ -115,38 +176,47 @@ class _Reader:
                 self._columns[known] = index
             else:
                 unused.append((index, name))
-        keys = {_key(name): index for index, name in reversed(unused)}
-        self._time = next((keys[name] for name in _TIMES if name in keys), None)
+        keys = {plain_key(name): index for index, name in reversed(unused)}
+        self._times = {name: keys[name] for name in TIMES if name in keys}
         self._count = keys.get(_COUNT)
         self._unused = [
-            name
+            (index, name)
             for index, name in unused
-            if index not in (self._time, self._count) and name not in ("", NEUTRAL)
+            if index != self._count and name not in ("", NEUTRAL)
         ]
 
     def table(self, cells: Iterable[tuple[int, list[str]]]) -> Table:
         """Read rows one by one: as text, an hour of them would take a gigabyte."""
         indices = list(self._columns.values())
-        kept, lost, times, values = list[int](), list[int](), list[str](), array("d")
+        kept, lost, values = list[int](), list[int](), array("d")
+        times: dict[str, list[str]] = {name: [] for name in list(self._times)[:_MOST_TIMES]}
         for number, row in cells:
+            if any(map(str.strip, row[len(self._header) :])):
+                # Decimal commas between commas, or names that are not those of the columns.
+                raise RecordingError(
+                    f"row {number} has {len(row)} cells under {len(self._header)} names"
+                )
             if self._without_face(row):
                 lost.append(number)
                 continue
             kept.append(number)
             values.extend(self._number(number, row, index) for index in indices)
-            if self._time is not None:
-                times.append(row[self._time].strip() if self._time < len(row) else "")
+            for name, texts in times.items():
+                index = self._times[name]
+                texts.append(row[index].strip() if index < len(row) else "")
+        used, seconds = self._seconds(times)
+        untimed = next((t.count("") for n, t in times.items() if self._times[n] == used), 0)
         return Table(
             names=list(self._columns),
             values=np.array(values, np.float64).reshape(len(kept), len(indices)),
             rows=kept,
-            times_s=self._times(times),
-            notes=self._notes(lost),
+            times_s=seconds,
+            notes=[*self._notes(lost, used), *untimed_note(untimed)],
         )
 
     def _without_face(self, row: list[str]) -> bool:
         """Return whether a row holds no values: trackers write such rows while no face is seen."""
-        if self._count is not None and self._count < len(row) and row[self._count].strip() == "0":
+        if self._count is not None and self._count < len(row) and _is_zero(row[self._count]):
             return True
         return not any(i < len(row) and row[i].strip() for i in self._columns.values())
 
@@ -159,8 +229,9 @@ class _Reader:
         text = row[index].strip()
         if self._comma:
             text = text.replace(",", ".")
+        percent = text.endswith("%")
         try:
-            value = float(text.removesuffix("%"))
+            value = float(text.removesuffix("%")) / (100 if percent else 1)
         except ValueError:
             raise RecordingError(
                 f"row {number}, {name}: expected a number, got {text[:20]!r}"
@@ -169,20 +240,33 @@ class _Reader:
             raise RecordingError(f"row {number}, {name}: {text[:20]} is not finite")
         return value
 
-    def _times(self, texts: list[str]) -> Floats | None:
-        if not texts:
-            return None
-        if self._comma:
-            texts = [text.replace(",", ".") for text in texts]
-        return seconds_of(texts)
+    def _seconds(self, columns: dict[str, list[str]]) -> tuple[int | None, Floats | None]:
+        """Return which column gives usable times, and these; the names are in order."""
+        for name, texts in columns.items():
+            if self._comma:
+                texts = [text.replace(",", ".") for text in texts]
+            times = seconds_of(texts, unit_of(name))
+            if times is not None and (len(times) < 2 or np.ptp(times) > 0):
+                return self._times[name], times
+        return None, None
 
-    def _notes(self, lost: list[int]) -> list[str]:
+    def _notes(self, lost: list[int], time: int | None) -> list[str]:
         notes = []
-        if self._unused:
-            notes.append(f"not used: {_some(self._unused)}")
+        unused = [name for index, name in self._unused if index != time]
+        if unused:
+            notes.append(f"not used: {_some(unused)}")
         if lost:
             notes.append(f"skipped {len(lost)} rows without a face: {_some(list(map(str, lost)))}")
         return notes
+
+
+def untimed_note(rows: int) -> list[str]:
+    """Return a note on rows whose time is taken from their neighbours; none of no rows."""
+    return [f"{rows} rows without a time lie between their neighbours"] if rows else []
+
+
+def _is_zero(text: str) -> bool:
+    return text.strip().rstrip("0") in ("", "0.", ".") and bool(text.strip())
 
 
 def _some(names: list[str]) -> str:

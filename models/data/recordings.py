@@ -28,6 +28,8 @@ DEFAULT_FPS = 30.0
 """Rows per second of a recording without times."""
 MAX_BYTES = 256 * 2**20
 """An hour of Live Link Face at 60 rows a second has 180 MB."""
+_MAX_OTHER_BYTES = 64 * 2**20
+"""The same for texts with other characters than ASCII's, UTF-16 included."""
 _PERCENT_FROM, _PERCENT_TO = 5.0, 130.0
 """Recordings whose greatest coefficient lies between these are in percent. Trackers overshoot 1,
 and 100, by a third at most."""
@@ -50,6 +52,8 @@ class Recording:
     """(rows, 4) quaternions of the head, None if the file has no pose, or one that never moves."""
     notes: tuple[str, ...]
     """One line for each thing in the file that is not used or was changed."""
+    translations: FloatArray | None = None
+    """(rows, 3) of the head in metres, None if the file has none."""
 
     @property
     def fps(self) -> float:
@@ -59,7 +63,9 @@ class Recording:
         return float(1 / np.median(np.diff(self.times_s)))
 
     def translation(self, row: int) -> Floats:
-        """Return the translation (3,) of the head that keeps the base of its neck in place."""
+        """Return the translation (3,) of the head: the file's, or that which keeps its neck."""
+        if self.translations is not None:
+            return np.asarray(self.translations[row], np.float64)
         if self.rotations is None:
             return np.zeros(3)
         turned: Floats = NECK_M - quaternion_to_matrix(self.rotations[row]) @ NECK_M
@@ -93,11 +99,12 @@ def _load(path: Path, names: list[str], fps: float | None) -> Recording:
     notes = list(table.notes)
     expression = _expression(table, names, notes)
     kept, times = _times(table, fps, notes)
-    quaternions = _head(table, notes)
+    quaternions, moved = _head(table, notes), table.translations
     return Recording(
         times_s=times - times[0],
         expression=expression[kept].astype(np.float32),
         rotations=None if quaternions is None else quaternions[kept].astype(np.float32),
+        translations=moved[kept].astype(np.float32) if moved is not None else None,
         notes=tuple(notes),
     )
 
@@ -108,6 +115,13 @@ def _decode(path: Path) -> str:
     if size > MAX_BYTES:
         raise RecordingError(f"expected at most {MAX_BYTES >> 20} MB, got {size >> 20} MB")
     data = path.read_bytes()
+    if data[:4] == b"glTF":
+        raise RecordingError("it is a GLB file: expected a table (CSV) or JSON")
+    # Such a text needs up to 4 bytes in memory for each of its own.
+    if size > _MAX_OTHER_BYTES and not data.isascii():
+        raise RecordingError(
+            f"expected at most {_MAX_OTHER_BYTES >> 20} MB of text that is not all ASCII"
+        )
     encoding = "utf-8-sig"
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         encoding = "utf-16"
@@ -220,11 +234,43 @@ def _times(table: Table, fps: float | None, notes: list[str]) -> tuple[NDArray[n
     if fps is None and table.times_s is not None and count > 1:
         # A row that is no later than one before it repeats it, or comes late.
         latest = np.maximum.accumulate(table.times_s)
-        kept = np.flatnonzero(np.diff(latest, prepend=-np.inf) > 0)
-        if len(kept) * 2 > count:
+        repeats = np.append(False, (np.diff(table.values, axis=0) == 0).all(axis=1))
+        kept = np.flatnonzero((table.times_s == latest) & ~(repeats & _shares_time(latest)))
+        times, shared = _spread(table.times_s[kept])
+        late = int((table.times_s < latest).sum())
+        if times is not None and late * 2 < count:
+            if shared:
+                notes.append(f"spread {shared} rows that have the time of the row before")
             if len(kept) < count:
                 notes.append(f"skipped {count - len(kept)} rows that are no later than one before")
-            return kept, table.times_s[kept]
+            return kept, times
+    fps = fps or table.fps
     if fps is None and count > 1:
         notes.append(f"no usable times in the file: {DEFAULT_FPS:g} rows per second")
     return np.arange(count), np.arange(count) / (fps or DEFAULT_FPS)
+
+
+def _shares_time(times: Floats) -> NDArray[np.bool_]:
+    """Return (rows,) whether a row has the time of the row before."""
+    return np.asarray(np.diff(times, prepend=np.nan) == 0)
+
+
+def _spread(times: Floats) -> tuple[Floats | None, int]:
+    """Give rows that share a time, as rounded times do, times up to the next one.
+
+    Returns:
+        Times (rows,) that rise; None where all are the same. And how many were changed.
+    """
+    first = np.flatnonzero(~_shares_time(times))
+    if len(first) < 2:
+        return (None, 0) if len(times) > 1 else (times, 0)
+    if len(first) == len(times):
+        return times, 0
+    sizes = np.diff(np.append(first, len(times)))
+    steps = np.append(np.diff(times[first]), 0.0)
+    # The last time goes on at the usual pace. A pause does not spread what came before it.
+    usual = float(np.median(steps[:-1] / sizes[:-1]))
+    each = np.minimum(steps / sizes, usual)
+    each[-1] = usual
+    inside = np.arange(len(times)) - np.repeat(first, sizes)
+    return times + inside * np.repeat(each, sizes), len(times) - len(first)

@@ -226,9 +226,11 @@ class _Scene:
         self, mesh: dict[str, Any], given: dict[str, Any], transforms: Floats
     ) -> dict[str, FloatArray]:
         targets = given.get("targets") or []
-        deltas = {}
+        deltas: dict[str, FloatArray] = {}
         for name, target in zip(self._target_names(mesh, given, targets), targets, strict=True):
             if "POSITION" in target:
+                if name in deltas:
+                    name = f"{name} ({len(deltas)})"  # the first of several of one name counts
                 delta = self._accessors.vectors(target["POSITION"], 3, len(transforms))
                 deltas[name] = _turned(transforms, delta).astype(np.float32)
         return deltas

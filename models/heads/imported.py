@@ -112,7 +112,7 @@ def import_head(path: Path, report: Callable[[str], None] = _ignore) -> dict[str
 def head_arrays(path: Path, report: Callable[[str], None] = _ignore) -> dict[str, NDArray[Any]]:
     """Return what `import_head` returns, without the occlusion, which takes most of the time."""
     mesh = read_mesh(path)
-    mesh = replace(mesh, deltas=_arkit_deltas(path, mesh.deltas, report))
+    mesh = replace(mesh, deltas=arkit_deltas(path, mesh.deltas, report))
     try:
         mesh, turned = turn_upright(mesh)
         if turned is not None:
@@ -155,18 +155,28 @@ def _outwards(mesh: Mesh) -> Mesh:
     return replace(mesh, faces=mesh.faces[:, ::-1], uv_faces=uv_faces)
 
 
-def _arkit_deltas(
+def arkit_deltas(
     path: Path, given: dict[str, FloatArray], report: Callable[[str], None]
 ) -> dict[str, FloatArray]:
-    """Return the expressions with an ARKit name, by that name and in the order of all names."""
-    named = {arkit_name(name): delta for name, delta in given.items()}
-    unknown = [shown(name) for name in given if arkit_name(name) is None]
-    found = f"{', '.join(unknown[:6])}{' ...' if len(unknown) > 6 else ''}"
-    if given and len(unknown) == len(given):
+    """Return the expressions with an ARKit name, by that name and in the order of all names.
+
+    Parts of one head have targets of their own, with names that can differ by a prefix: together
+    they are one expression. Of several that move the same vertices the first one counts.
+    """
+    named: dict[str, FloatArray] = {}
+    unused = []
+    for given_name, delta in given.items():
+        name = arkit_name(given_name)
+        if name is None or (name in named and (named[name].any(1) & delta.any(1)).any()):
+            unused.append(shown(given_name))
+        else:
+            named[name] = named[name] + delta if name in named else delta
+    found = f"{', '.join(unused[:6])}{' ...' if len(unused) > 6 else ''}"
+    if given and not named:
         raise MeshFileError(
             f"{path}: expected morph targets with ARKit's names, such as jawOpen, got {found}"
         )
-    if unknown:
+    if unused:
         report(f"morph targets that are not used: {found}")
     return {name: named[name] for name in ARKIT_NAMES if name in named}
 

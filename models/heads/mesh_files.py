@@ -69,9 +69,23 @@ def _no_delta(primitive: Primitive) -> FloatArray:
 def _layout(primitive: Primitive) -> tuple[Floats, Ints]:
     """Return the texture coordinates of a primitive, unrolled where the file has none."""
     if primitive.uvs is not None:
-        return primitive.uvs, primitive.faces
+        return _in_one_tile(primitive.uvs), primitive.faces
     uvs, uv_faces = unroll(primitive.verts.astype(np.float32), primitive.faces.astype(np.int32))
     return uvs.astype(np.float64), uv_faces.astype(np.int64)
+
+
+def _in_one_tile(uvs: Floats) -> Floats:
+    """Move texture coordinates by whole tiles to 0..1, as far as they lie in one.
+
+    Samplers repeat a texture unless told otherwise, and parts of a head often lie in tiles of their
+    own (UDIM). What spans several tiles stays as it is.
+    """
+    if not len(uvs) or (uvs.min() >= 0 and uvs.max() <= 1):
+        return uvs
+    slack = 1e-3  # of coordinates that touch the border of their tile
+    tile = np.floor(uvs.min(axis=0) + slack)
+    moved = np.asarray(uvs - tile)
+    return moved if moved.max() <= 1 + slack else uvs
 
 
 class _Cells:

@@ -77,9 +77,14 @@ class _Rows:
         if path.stat().st_size > MAX_BYTES:
             raise MeshFileError(f"expected at most {MAX_BYTES >> 20} MB")
         # Names and comments may be in any encoding; numbers are ASCII.
-        with path.open(encoding="utf-8", errors="replace") as file:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
             while line := file.readline(_MAX_LINE):
-                if len(line) == _MAX_LINE:
+                while line.rstrip().endswith("\\") and len(line) < _MAX_LINE:
+                    more = file.readline(_MAX_LINE)
+                    line = line.rstrip().removesuffix("\\") + " " + more
+                    if not more:
+                        break
+                if len(line) >= _MAX_LINE:
                     raise MeshFileError(f"expected lines of less than {_MAX_LINE} characters")
                 self._add(line.split())
         if not self.verts:

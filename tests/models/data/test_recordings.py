@@ -52,6 +52,13 @@ def jaw(recording: Recording) -> list[float]:
         (["00:00:01.000", "00:00:01.050", "00:00:01.100"], 0.1, 20),
         (["0.0", "0.05", "0.1"], 0.1, 20),
         (["0", "50", "100"], 0.1, 20),
+        # Drop-frame at 59.94, and at 29.97 by a program that writes no `;`.
+        (["00:00:59;59", "00:01:00;04", "00:01:00;05", "00:01:01;00"], 57 * 1.001 / 60, 59.94),
+        (["00:00:59:28", "00:00:59:29", "00:01:00:02", "00:01:00:03"], 3 * 1001 / 30000, 29.97),
+        # Microseconds and nanoseconds, dates.
+        (["1700000000000000", "1700000000020000", "1700000000040000"], 0.04, 50),
+        (["1700000000000000000", "1700000000020000000"], 0.02, 50),
+        (["2024-05-01T10:00:00.25Z", "2024-05-01T10:00:00.50Z"], 0.25, 4),
     ],
 )
 def test_rows_are_timed_by_the_file(
@@ -85,8 +92,75 @@ def test_a_late_row_is_skipped_and_this_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("rows", "last_s", "note"),
+    [
+        # Each row twice.
+        ("0.0,0.1\n0.0,0.1\n0.1,0.2\n0.1,0.2\n", 0.1, "skipped 2 rows that are no later"),
+        # Times that are rounded to 30 a second, of 60 rows a second.
+        ("0.0,0.1\n0.0,0.2\n0.1,0.3\n0.1,0.4\n", 0.15, "spread 2 rows that have the time"),
+        # No time in a row, inside and at the end.
+        ("0.0,0.1\n,0.2\n0.2,0.3\n", 0.2, "1 rows without a time lie between"),
+        ("0.0,0.1\n0.1,0.2\n,0.3\n", 0.2, "1 rows without a time lie between"),
+    ],
+)
+def test_rows_that_share_or_lack_a_time_keep_the_pace(
+    tmp_path: Path, rows: str, last_s: float, note: str
+) -> None:
+    recording = read(tmp_path, f"Time,JawOpen\n{rows}")
+    assert recording.times_s[-1] == pytest.approx(last_s)
+    assert len(recording.notes) == 1
+    assert note in recording.notes[0]
+
+
+def test_a_second_column_of_times_counts_where_the_first_stands_still(tmp_path: Path) -> None:
+    text = "Timecode,Timestamp_ms,JawOpen\n00:00:00:00,0,0.1\n00:00:00:00,1,0.2\n"
+    recording = read(tmp_path, text)
+    assert recording.times_s == pytest.approx([0, 0.001])
+    assert recording.notes == ("not used: Timecode",)
+
+
+@pytest.mark.parametrize("fps", [60, 25.0])
+def test_frames_without_times_have_the_rate_that_the_file_states(
+    tmp_path: Path, fps: float
+) -> None:
+    document = {"frameRate": fps, "frames": [{"jawOpen": 0.1}, {"jawOpen": 0.2}]}
+    assert read(tmp_path, json.dumps(document)).times_s == pytest.approx([0, 1 / fps])
+
+
+def test_frames_as_the_server_takes_them_keep_their_head(tmp_path: Path) -> None:
+    head = {"rotation": [0, 0.6, 0, 0.8], "translation": [0.1, 0, 0]}
+    lines = [{"seq": 0, "head": head, "expression": {"EyeBlink_L": 0.5}, "captured_at_ms": 0},
+             {"seq": 1, "expression": {"EyeBlink_L": 0.5}, "captured_at_ms": 20}]  # fmt: skip
+    recording = read(tmp_path, "\n".join(map(json.dumps, lines)))
+    assert recording.rotations is not None
+    assert recording.rotations == pytest.approx(np.array([head["rotation"]] * 2))
+    assert recording.translation(1) == pytest.approx(head["translation"])
+    assert recording.fps == pytest.approx(50)
+    assert recording.notes == ("1 frames without a pose of the head keep the one before",)
+
+
+def test_what_is_not_used_of_json_is_said(tmp_path: Path) -> None:
+    face = {"categories": [{"categoryName": "jawOpen", "score": 0.5}]}
+    frame = {"frame": 3, "faceBlendshapes": [face, face], "headYaw": 0.2, "eyes": {"x": 1}}
+    recording = read(tmp_path, json.dumps([frame]))
+    assert recording.rotations is not None
+    assert recording.notes == (
+        "not used: eyes",
+        "1 frames have several faces: the first is used",
+    )
+
+
+@pytest.mark.parametrize(
     "content",
     [
+        "sep=;\r\nx;JawOpen\r\n7;0,25\r\n".encode("utf-16"),
+        '"sep=|"\nx|"JawOpen"\n7|0.25\n',
+        "JawOpen,x\r0.25,7\r",
+        "# A take, of 2024\nSubject: me\n\nJawOpen,x,\n0.25,7,\n",
+        "JawOpen,x\n25%,7\n",
+        "A25_Jaw_Open,eyeBlink.L\n0.25,0\n",
+        '{"seq": 0, "expression": {"jawOpen": 0.25}}',
+        json.dumps({"data": {"frames": [{"jawOpen": 0.25}, None, {"weights": []}]}}),
         "jawOpen,other\n0.25,7\n".encode("utf-8-sig"),
         "JawOpen;x\n0,25;7\n",
         "jaw_open\tx\n0,25\t7\n",
@@ -180,6 +254,9 @@ def test_gaze_by_the_angles_of_the_eyes_is_that_of_the_coefficients(tmp_path: Pa
     [
         ("Time,JawOpen\n0,0.5\n1,wide\n", "row 3, JawOpen: expected a number, got 'wide'"),
         ("JawOpen,MouthLeft\n0.5,0\n0.5\n", "row 3 ends before MouthLeft"),
+        ("JawOpen,MouthLeft\n0,5,0,25\n", "row 2 has 4 cells under 2 names"),
+        ("info,phone\nbs,jawOpen\nk,0,0.1,0.2\n", "row 3 has 4 cells under 2 names"),
+        (b"glTF\x02\0\0\0", "it is a GLB file: expected a table (CSV) or JSON"),
         ("JawOpen\ninf\n", "row 2, JawOpen: inf is not finite"),
         ("JawOpen\n0.5\n4000\n", "row 3: expected coefficients 0..1 or percent, got 4000"),
         ("BlendShapeCount,JawOpen\n0,\n", "no rows with a face"),
@@ -223,6 +300,9 @@ PIECES = st.sampled_from(
         ("JawOpen" + ",x" * 5_000_000 + "\n0.5\n", "at most 1000 columns"),
         ("JawOpen\n" + "0\n" * 6_000_000, "at most 300000 rows"),
         ("{}\n" * 400_000, "at most 300000 frames"),
+        ("JawOpen\r" + "0\r" * 6_000_000, "at most 300000 rows"),
+        ("{" + "\n" * 60_000_000, "at most 300000 frames"),
+        ("\U0001f600" + "x" * 70_000_000, "at most 64 MB of text that is not all ASCII"),
         ('["' + 'a","' * 400_000 + '"]', "at most 300000 frames"),
         (json.dumps([{f"x{i}": 0.5 for i in range(2000)}]), "at most 1000 names of coefficients"),
         ("JawOpen,x\n" + "0" + ",0" * 15_000_000, "at most 14000000 cells"),

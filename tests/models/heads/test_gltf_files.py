@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from PIL import Image
 
 from models.heads.glb import Primitive, read_glb
 from models.heads.gltf_file import MeshFileError
-from models.heads.imported import import_head
+from models.heads.imported import arkit_deltas, import_head
+from models.heads.mesh_files import read_mesh
 from tests.models.heads.gltf_files import POSITIONS, TRIANGLE, Json, glb, triangle, write_triangle
 
 CORNERS = np.frombuffer(TRIANGLE, "<f4").reshape(3, 3)
@@ -324,3 +326,55 @@ def test_strips_and_fans_are_triangles(tmp_path: Path) -> None:
             meshes=[{"primitives": [primitive]}],
         )
         np.testing.assert_array_equal(read_glb(path)[0].faces, expected)
+
+
+def two_parts(first: list[str], second: list[str]) -> Json:
+    """Return a document of two triangles, each a mesh with morph targets of these names."""
+    meshes = [
+        {
+            "primitives": [{"attributes": {"POSITION": 0}, "targets": [{"POSITION": 1}] * len(n)}],
+            "extras": {"targetNames": n},
+        }
+        for n in (first, second)
+    ]
+    document = triangle(nodes=[{"mesh": 0}, {"mesh": 1}], meshes=meshes)
+    return document | {"accessors": [POSITIONS, POSITIONS | {"bufferView": 1}]}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "moved", "note"),
+    [
+        # Maya numbers the nodes of the parts; a part may have more targets than another.
+        (["blendShape1.jawOpen"], ["blendShape2.jawOpen", "b.mouthLeft"], [6, 3], None),
+        (["jawOpen"], ["jawOpen"], [6], None),
+        # Two targets of one part: the first one counts.
+        (["jawOpen", "jawOpen"], ["JawOpen"], [6], r"not used: jawOpen \(1\)"),
+        (["eyeBlink.L", "EyeBlink_L", "x"], ["y"], [3], "not used: EyeBlink_L, x, y"),
+    ],
+)
+def test_targets_of_several_parts_are_one_expression(
+    tmp_path: Path, first: list[str], second: list[str], moved: list[int], note: str | None
+) -> None:
+    path, notes = tmp_path / "f.glb", list[str]()
+    binary = TRIANGLE + MOVED.tobytes()
+    document = two_parts(first, second) | {
+        "bufferViews": [{"byteLength": 36}, {"byteOffset": 36, "byteLength": 36}],
+        "buffers": [{"byteLength": 72}],
+    }
+    path.write_bytes(glb(document, binary))
+    deltas = arkit_deltas(path, read_mesh(path).deltas, notes.append)
+    assert [int(delta.any(1).sum()) for delta in deltas.values()] == moved
+    assert len(notes) == (note is not None)
+    assert note is None or re.search(note, notes[0])
+
+
+@pytest.mark.parametrize("tile", [(0, 0), (1, 0), (-3, 1)])
+def test_a_layout_in_another_tile_of_its_texture_is_moved(
+    tmp_path: Path, tile: tuple[int, int]
+) -> None:
+    placed = (np.frombuffer(UVS, "<f4").reshape(3, 2) + tile).astype("<f4").tobytes()
+    document = painted({}, textures=[{"source": 0}], images=[{"bufferView": 2}])
+    read(tmp_path / "f.glb", document, TRIANGLE, placed, encoded("PNG"))
+    mesh = read_mesh(tmp_path / "f.glb")
+    assert mesh.uvs is not None
+    np.testing.assert_allclose(mesh.uvs, [[0, 0], [1, 0], [0, 1]], atol=1e-6)
