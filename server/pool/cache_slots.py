@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from models.contract.backdrop import Backdrop
 from models.contract.frame_state import FrameState
 from server.pool.frame import CacheView, FrameSequence, Warping
 from server.pool.interface import ServerMemory
@@ -32,6 +33,14 @@ class Refresh:
     made_at: float
 
 
+@dataclass(eq=False)
+class _UsedSequence:
+    """The sequence of frames over one backdrop, and the number of viewers who use it."""
+
+    sequence: FrameSequence
+    users: int = 0
+
+
 class CacheSlots:
     """Triple-buffered caches with at most one refresh in progress and one pending request.
 
@@ -45,6 +54,7 @@ class CacheSlots:
         memory: The memory of the slots, closed by this object.
         changed: Called when a refresh may have become possible, and by `close`.
         submit: Queues a warp on that device, see `WarpDevice.submit`.
+        close_sequence: Drops what that device keeps of a sequence.
     """
 
     def __init__(
@@ -55,13 +65,15 @@ class CacheSlots:
         memory: ServerMemory,
         changed: Callable[[CacheSlots], None],
         submit: Submit,
+        close_sequence: Callable[[FrameSequence], None],
     ) -> None:
         self.id = slots_id
         self.avatar_id = avatar_id
         self.device = device
         self.memory = memory
         self.sequence = FrameSequence()
-        """The default sequence of frames warped from these caches."""
+        """The frames warped from these caches over the avatar's background."""
+        self._over: dict[Backdrop, _UsedSequence] = {}
         self.on_ready: list[Callable[[], None]] = []
         """Called after each new cache. Callbacks must be quick and must not raise."""
         self.on_device_failed: list[Callable[[], None]] = []
@@ -74,7 +86,7 @@ class CacheSlots:
         """Number of handles that workers have yet to be sent; no refresh begins before."""
         self.lost_frames = 0
         """Number of device processes in a row that ended while they made a frame of these slots."""
-        self._changed, self._submit = changed, submit
+        self._changed, self._submit, self._close_sequence = changed, submit, close_sequence
         self._usage = SlotUsage()
         self._views: dict[int, CacheView] = {}
         self._pending: Sample | None = None
@@ -106,6 +118,30 @@ class CacheSlots:
         self._pending = sample
         if self.can_refresh:
             self._changed(self)
+
+    def use_sequence(self, backdrop: Backdrop | None) -> FrameSequence:
+        """Return the sequence of frames over a backdrop, the same for all viewers.
+
+        Each call needs one of `release_sequence`: viewers may ask for any number of colours, and
+        the crossfade of a sequence holds the memory of a cache.
+        """
+        if backdrop is None:
+            return self.sequence
+        used = self._over.get(backdrop)
+        if used is None:
+            used = self._over[backdrop] = _UsedSequence(FrameSequence(backdrop=backdrop))
+        used.users += 1
+        return used.sequence
+
+    def release_sequence(self, sequence: FrameSequence) -> None:
+        """Drop a sequence of `use_sequence`, if it has no other users."""
+        if sequence.backdrop is None:  # kept until these slots are closed
+            return
+        used = self._over[sequence.backdrop]
+        used.users -= 1
+        if not used.users:
+            del self._over[sequence.backdrop]
+            self._close_sequence(sequence)
 
     def warp(self, sequence: FrameSequence, sample: Callable[[], FrameInputs]) -> Warping:
         """Warp the newest cache to the newest inputs.
@@ -177,6 +213,8 @@ class CacheSlots:
         self._pending = None
         self.on_ready.clear()
         self.on_device_failed.clear()
+        for sequence in (self.sequence, *(used.sequence for used in self._over.values())):
+            self._close_sequence(sequence)
         self._changed(self)
         self._free_if_unused()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.contract.avatar_info import AvatarInfo
+from models.contract.backdrop import Backdrop
 from server.pool.frame_ring import RingLayout
 from server.pool.interface import DeviceMemory
 from server.pool.jobs import SlotHandle
@@ -68,7 +69,8 @@ class WarpFrame:
     generation: int
     sequence: int
     previous: int | None
-    """See `FrameRequest`."""
+    """See `FrameRequest`, like the next."""
+    backdrop: Backdrop | None
 
 
 @dataclass(frozen=True)

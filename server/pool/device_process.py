@@ -239,12 +239,17 @@ class _Handler:
                 self._make_one(taken)
 
     def _next_batch(self, due: list[WarpFrame]) -> list[WarpFrame]:
-        """Return the first frames that can be made at once: one avatar, different sequences."""
+        """Return the first frames that can be made at once: one avatar, different sequences.
+
+        Frames over another backdrop are made one by one: kernels for several compose none.
+        """
         avatar_id = self._avatar_of(due[0])
-        largest = self._engine.largest_batch(avatar_id) if avatar_id is not None else 1
+        largest = 1
+        if avatar_id is not None and due[0].backdrop is None:
+            largest = self._engine.largest_batch(avatar_id)
         batch = due[:1]
         for message in due[1:largest]:
-            if self._avatar_of(message) != avatar_id:
+            if self._avatar_of(message) != avatar_id or message.backdrop is not None:
                 break
             if message.sequence in {other.sequence for other in batch}:
                 break
@@ -270,6 +275,7 @@ class _Handler:
             state,
             memory.slot(message.slot),
             message.generation,
+            message.backdrop,
         )
         return message, version, request, time.perf_counter()
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from models.avatar.folder import load_avatar
 from models.avatar.manifest import AvatarError
 from models.contract.avatar_info import AvatarInfo
+from models.contract.backdrop import Backdrop
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage, WarpedNv12
 from models.geometry.head import HeadError
@@ -214,10 +215,12 @@ class ModelEngine:
             return cast(Fade, cast(Crossfade, previous).copy())
         return cast(Fade, self._renderers[avatar_id].crossfade())
 
-    def warp(self, avatar_id: str, state: FrameState, slot: Slot) -> WarpedNv12:
+    def warp(
+        self, avatar_id: str, state: FrameState, slot: Slot, backdrop: Backdrop | None = None
+    ) -> WarpedNv12:
         """See `Engine`."""
         with _reject_bad_states():
-            return self._renderers[avatar_id].warp_nv12(state, _cache(slot))
+            return self._renderers[avatar_id].warp_nv12(state, _cache(slot), backdrop)
 
     def warp_batch(
         self, avatar_id: str, frames: Sequence[tuple[FrameState, Slot]]

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.contract.avatar_info import AvatarInfo, Subject
+from models.contract.backdrop import TRANSPARENT, Backdrop
 from models.contract.frame_state import FrameState
-from models.contract.images import Nv12Image, RgbImage, WarpedNv12
+from models.contract.images import LAYER_GAP, Nv12Image, RgbImage, WarpedNv12, layered_rows
 from server.errors import PoolBusyError, RenderError
 from server.pool.fake_memory import FakeFade, FakeMemory
 from server.pool.interface import CPU, DeviceMemory, Fade, LoadedAvatar, Purpose, Slot
@@ -283,8 +284,10 @@ class FakeEngine:
         """See `Engine`."""
         return copy(previous) if previous else FakeFade(self._settings.fade_s)
 
-    def warp(self, avatar_id: str, state: FrameState, slot: Slot) -> WarpedNv12:
-        """See `Engine`.
+    def warp(
+        self, avatar_id: str, state: FrameState, slot: Slot, backdrop: Backdrop | None = None
+    ) -> WarpedNv12:
+        """See `Engine`. Over a backdrop see `_over`.
 
         Raises:
             AssertionError: If the slot was written during the warp.
@@ -299,6 +302,8 @@ class FakeEngine:
         assert not np.isnan(cached).any(), "the slot was being written when the warp began"
         assert slot["begun"][0] == begun[0], "the slot was written while it was read"
         nv12 = self._encode_frame(avatar_id, _encode_state(state), cached)
+        if backdrop is not None:
+            nv12 = _over(nv12, backdrop)
         return WarpedNv12(nv12, 0.0, (time.perf_counter() - began) * 1e3)
 
     def warp_batch(
@@ -366,6 +371,23 @@ class FakeEngine:
         """Return a grey image (H, W) in 0..1: two numbers above, two below."""
         half = self._avatars[avatar_id].resolution // 2
         return np.array([values, cached]).repeat(half, 0).repeat(half, 1)
+
+
+def _over(nv12: Nv12Image, backdrop: Backdrop) -> Nv12Image:
+    """Return a frame over a backdrop: an edge of one colour, or a head that covers all.
+
+    The edge is two rows in the middle, which `decode_frame` does not read.
+    """
+    size = nv12.shape[1]
+    if backdrop != TRANSPARENT:
+        assert backdrop.colour is not None
+        nv12[size // 2 - 1 : size // 2 + 1] = np.rint(_BLACK + 219 / 255 * backdrop.colour[1])
+        return nv12
+    rows = layered_rows(size)
+    layered = np.full((rows * 3 // 2, size), _NO_COLOUR, np.uint8)
+    layered[:size], layered[size:rows] = nv12[:size], _BLACK
+    layered[size + LAYER_GAP : rows] = _WHITE
+    return layered
 
 
 def _encode_state(state: FrameState) -> NDArray[np.float32]:

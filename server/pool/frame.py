@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from itertools import count
 
+from models.contract.backdrop import Backdrop
 from models.contract.frame_state import FrameState
 from models.contract.images import Nv12Image
 from server.protocol.states import FrameInputs
@@ -43,10 +44,14 @@ class FrameSequence:
     Args:
         previous: The sequence whose crossfade state this one continues, so that the viewer sees
             no jump at its first frame.
+        backdrop: What is behind the head in its frames; None for the avatar's background.
     """
 
-    def __init__(self, previous: FrameSequence | None = None) -> None:
+    def __init__(
+        self, previous: FrameSequence | None = None, backdrop: Backdrop | None = None
+    ) -> None:
         self.id = next(_sequence_ids)
+        self.backdrop = backdrop
         self.previous = previous
         self.closed = False
 
@@ -64,7 +69,8 @@ class Frame:
     cache: CacheView
     """The newest cache that it was warped from; its arrays may have been overwritten since."""
     nv12: Nv12Image
-    """(3 H/2, W) uint8; viewers with the same view may share the array."""
+    """(3 H/2, W) uint8; viewers with the same view may share the array. H is W, but larger over
+    nothing, see `images.layered_rows`."""
     fading: bool
     """Whether the crossfade to that cache is still in progress, so that the next frame differs."""
     stages_ms: dict[str, float] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from models.contract.backdrop import TRANSPARENT, Backdrop
 from models.contract.frame_state import FloatArray, FrameState
 from models.contract.images import Nv12Image, WarpedNv12
 from server.pool.interface import Engine, Fade, Slot
@@ -38,6 +39,8 @@ class FrameRequest(Generic[Key]):
     """The newest cache."""
     generation: int
     """Identifies that cache among all caches of all viewers."""
+    backdrop: Backdrop | None = None
+    """What is behind the head; None for the avatar's background."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +108,12 @@ class FrameMaker(Generic[Key]):
         # Before `source`, which advances the crossfade by a step that no frame would show.
         if same := _again(state.reusable(request, now)):
             return same
-        image = self._engine.warp(request.avatar_id, request.state, state.source(request, now))
+        source = state.source(request, now)
+        image = self._engine.warp(request.avatar_id, request.state, source, request.backdrop)
         return self._finish(request, state, image)
 
     def make_batch(self, requests: Sequence[FrameRequest[Key]]) -> list[MadeFrame]:
-        """Make frames of different sequences of one avatar at once.
+        """Make frames of different sequences of one avatar at once, all over its background.
 
         Raises:
             RenderError: If one of the states cannot be rendered; then none is.
@@ -132,7 +136,8 @@ class FrameMaker(Generic[Key]):
     def _finish(
         self, request: FrameRequest[Key], state: SequenceState, image: WarpedNv12
     ) -> MadeFrame:
-        self._mark.draw_nv12(self._engine.avatars[request.avatar_id], image.nv12)
+        avatar, layered = self._engine.avatars[request.avatar_id], request.backdrop == TRANSPARENT
+        self._mark.draw_nv12(avatar, image.nv12, layered)
         made = MadeFrame(image.nv12, state.fade.fading, image.raster_ms, image.network_ms)
         state.newest, state.state, state.generation = made, request.state, request.generation
         state.warped_at = time.monotonic()  # after the warp: viewers who share it ask from now on

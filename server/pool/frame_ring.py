@@ -17,7 +17,7 @@ import numpy as np
 
 from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FloatArray, FrameState
-from models.contract.images import Nv12Image
+from models.contract.images import Nv12Image, layered_rows
 from server.errors import RenderError
 from server.pool.slot_memory import SharedBlock
 
@@ -108,11 +108,14 @@ class RingLayout:
 
     @classmethod
     def for_avatars(cls, avatars: Iterable[AvatarInfo]) -> RingLayout:
-        """Return a layout that has room for frames of every avatar, at least one."""
+        """Return a layout that has room for frames of every avatar, at least one.
+
+        Also for layered ones, which are the largest: pages of memory that none uses stay unmapped.
+        """
         found = tuple(avatars)
         return cls(
             max(encoded_nbytes(len(a.expression_names), a.vertex_count) for a in found),
-            max(a.resolution**2 * 3 // 2 for a in found),
+            max(a.resolution * layered_rows(a.resolution) * 3 // 2 for a in found),
         )
 
     @property

@@ -123,7 +123,9 @@ class FramesInProgress:
         inputs = frame.versions[message.version - 1]
         queue_ms = (message.begun_at - frame.submitted_at) * 1e3
         if message.reused:
-            found = self._newest[frame.sequence].reused(inputs, queue_ms)
+            # None if the sequence was closed meanwhile, and nobody waits for its frame.
+            before = self._newest.get(frame.sequence)
+            found = before and before.reused(inputs, queue_ms)
         else:
             assert frame.cache is not None
             found = self._newest[frame.sequence] = Frame.warped(
@@ -232,6 +234,7 @@ class FramesInProgress:
                 slots.unique_generation(cache),
                 sequence.id,
                 previous.id if previous is not None else None,
+                sequence.backdrop,
             )
         )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from models.contract.avatar_info import AvatarInfo
+from models.contract.backdrop import Backdrop
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage, WarpedNv12
 from server.pool.jobs import SlotHandle
@@ -146,8 +147,17 @@ class Engine(Protocol):
         Its memory is freed when it is garbage-collected.
         """
 
-    def warp(self, avatar_id: str, state: FrameState, slot: Slot) -> WarpedNv12:
+    def warp(
+        self, avatar_id: str, state: FrameState, slot: Slot, backdrop: Backdrop | None = None
+    ) -> WarpedNv12:
         """Warp a cache to a state. On return the slot is no longer read.
+
+        Args:
+            avatar_id: The avatar.
+            state: What to show.
+            slot: The cache.
+            backdrop: What is behind the head; None for the avatar's background. Over nothing the
+                image is layered, see `images.layered_rows`.
 
         Raises:
             RenderError: If this state cannot be rendered.

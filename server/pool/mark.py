@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from models.contract.avatar_info import AvatarInfo
-from models.contract.images import Nv12Image, RgbImage
+from models.contract.images import LAYER_GAP, Nv12Image, RgbImage
 
 MarkedAvatars = Literal["off", "real", "all"]
 """Avatars whose frames are marked: none, those of real people, or all."""
@@ -25,8 +25,8 @@ _MARGIN = 0.025  # of the image's height
 _BACKGROUND, _INK = 18, 236  # grey levels
 _BACKGROUND_ALPHA, _INK_ALPHA = 190, 245  # of 255
 _SUPERSAMPLING = 4
-_BLACK, _LUMA_PER_GREY, _NO_COLOUR = 16, 219 / 255, 128
-"""Luma of black, its growth with greys, and chroma of greys, in limited range."""
+_BLACK, _LUMA_RANGE, _LUMA_PER_GREY, _NO_COLOUR = 16, 219, 219 / 255, 128
+"""Luma of black, its range, its growth with greys, and chroma of greys, in limited range."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,21 @@ class Mark:
             label = _label(len(rgb))
             _mix(rgb, label.bottom, label.margin, label.keep[..., None], label.ink[..., None])
 
-    def draw_nv12(self, avatar: AvatarInfo, nv12: Nv12Image) -> None:
+    def draw_nv12(self, avatar: AvatarInfo, nv12: Nv12Image, layered: bool = False) -> None:
         """Do what `draw` does, to a frame of video.
 
         Args:
             avatar: The avatar in the image.
             nv12: (3 H/2, W) uint8.
+            layered: Whether the image holds colours and coverage, see `images.layered_rows`. The
+                label then is part of both, so that it shows wherever the head is put.
         """
         if not self.applies_to(avatar):
             return
         height = len(nv12) * 2 // 3
+        if layered:
+            _draw_layered(nv12, height, _label(nv12.shape[1]))
+            return
         label = _label(height)
         luma, chroma = nv12[:height], nv12[height:]
         _mix(luma, label.bottom, label.margin, label.keep, label.luma)
@@ -105,6 +110,43 @@ def _mix(
     area = image[bottom - len(keep) : bottom, left : left + keep.shape[1]]
     columns = area.shape[1]
     area[:] = (area * keep[:, :columns] + add[:, :columns]) >> 8
+
+
+def _draw_layered(nv12: Nv12Image, height: int, label: _Label) -> None:
+    """Draw a label into a layered frame with this many rows of luma, in place."""
+    rows, columns = label.keep.shape
+    across = slice(label.margin, label.margin + columns)
+    below = nv12.shape[1] + LAYER_GAP
+    luma = nv12[label.bottom - rows : label.bottom, across]
+    chroma = nv12[height + (label.bottom - rows) // 2 : height + label.bottom // 2, across]
+    mask = nv12[below + label.bottom - rows : below + label.bottom, across]
+    columns = luma.shape[1]  # an image smaller than the label shows a part of it
+    shares = (mask - np.float32(_BLACK)) / np.float32(_LUMA_RANGE)
+    cover = np.asarray(np.clip(shares, 0, 1), np.float32)
+    whole = _put_over(luma, cover, label.keep[:, :columns], label.luma[:, :columns])
+    halves = cover.reshape(rows // 2, 2, columns // 2, 2).mean((1, 3), dtype=np.float32)
+    _put_over(
+        chroma, halves.repeat(2, 1), label.chroma_keep[:, :columns], label.chroma[:, :columns]
+    )
+    mask[:] = np.rint(_BLACK + _LUMA_RANGE * whole)
+
+
+def _put_over(
+    values: NDArray[np.uint8],
+    cover: NDArray[np.float32],
+    keep: NDArray[np.uint16],
+    add: NDArray[np.uint16],
+) -> NDArray[np.float32]:
+    """Put a label over colours that are covered in part, in place; return what is covered then.
+
+    Colours are not multiplied with their coverage, before and after: beside the head, where a
+    frame's colours continue, the label alone counts.
+    """
+    left = cover * keep / 256
+    covered = np.asarray(1 - keep / 256 + left, np.float32)
+    mixed = (add / 256 + left * values) / np.maximum(covered, 1e-6)
+    values[:] = np.where(keep < 256, np.rint(mixed), values)
+    return covered
 
 
 @lru_cache(maxsize=16)

@@ -50,7 +50,16 @@ class OpenSlots:
             PoolBusyError: If there is no memory.
         """
         device, memory = self._devices.allocate(avatar_id, self._workers.usable_devices)
-        slots = CacheSlots(slots_id, avatar_id, device.name, memory, self._on_change, device.submit)
+        slots = CacheSlots(
+            slots_id,
+            avatar_id,
+            device.name,
+            memory,
+            self._on_change,
+            device.submit,
+            # Of all devices: a viewer who splits or joins takes its sequence to another one.
+            self._devices.close_sequence,
+        )
         device.open_slots += 1
         self._open[slots_id] = slots
         for worker in self._workers.ready_on(device.name):
@@ -102,6 +111,5 @@ class OpenSlots:
             return
         del self._open[slots.id]
         self._devices[slots.device].open_slots -= 1
-        self._devices.close_sequence(slots.sequence)
         self._workers.detach(slots)
         self._closed(slots)

@@ -259,7 +259,7 @@ class WarpThread:
         cache: CacheView,
         inputs: FrameInputs,
         queue_ms: float,
-    ) -> Frame:
+    ) -> Frame | None:
         assert self._maker is not None
         previous, sequence.previous = sequence.previous, None
         request = FrameRequest(
@@ -269,10 +269,13 @@ class WarpThread:
             inputs.state,
             slots.memory.slot(cache.slot),
             slots.unique_generation(cache),
+            sequence.backdrop,
         )
         made = self._maker.make(request)
         if made.reused:
-            return self._newest[sequence].reused(inputs, queue_ms)
+            # None if the sequence was closed meanwhile, and nobody waits for its frame.
+            before = self._newest.get(sequence)
+            return before and before.reused(inputs, queue_ms)
         frame = self._newest[sequence] = Frame.warped(
             inputs,
             cache,

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from models.contract.backdrop import Backdrop
 from server.admission.admission import Admission, AdmissionPermit
 from server.auth.grants import Grant
 from server.errors import NotReadyError, SessionNotFoundError, TelewarpError
@@ -68,6 +69,7 @@ class Sessions:
         offer: str,
         viewer: Grant,
         ticket: str | None = None,
+        backdrop: Backdrop | None = None,
     ) -> tuple[Session, str]:
         """Open a session and answer the viewer's offer.
 
@@ -77,6 +79,7 @@ class Sessions:
             offer: The viewer's SDP offer.
             viewer: The viewer's identity; only it (or an admin) may change or end the session.
             ticket: Id of a queue ticket; uses the session slot that is reserved for it.
+            backdrop: What is behind the head; None for the avatar's background.
 
         Returns:
             The session and the SDP answer.
@@ -92,7 +95,7 @@ class Sessions:
         # Before anything is allocated: a viewer who is refused costs nothing.
         permit = self._admit(viewer, ticket)
         try:
-            session = self._make(stream, viewer)
+            session = self._make(stream, viewer, backdrop)
         except BaseException:
             self._admission.release(permit, connected=False)
             raise
@@ -117,7 +120,7 @@ class Sessions:
             self.metrics.refused()
             raise
 
-    def _make(self, stream: Stream, viewer: Grant) -> Session:
+    def _make(self, stream: Stream, viewer: Grant, backdrop: Backdrop | None) -> Session:
         session_id = secrets.token_urlsafe(16)
         if stream not in self._groups:
             self._groups[stream] = ViewGroups(self._pool)
@@ -131,6 +134,7 @@ class Sessions:
             viewer,
             self.metrics,
             self._stills,
+            backdrop,
         )
 
     def get(self, session_id: str) -> Session:

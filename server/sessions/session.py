@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from models.contract.avatar_info import AvatarInfo
+from models.contract.backdrop import Backdrop, frame_rows
 from server.auth.grants import Grant, Scope
 from server.errors import MayNotDriveError, StillNotFoundError, TelewarpError
 from server.pool.cache_slots import CacheSlots
@@ -45,6 +46,8 @@ class Session:
         viewer: The viewer's identity and scopes.
         metrics: Shared by all sessions.
         stills: Renders refined stills; None for none.
+        backdrop: What is behind the head; None for the avatar's background. Stills are of that
+            background, so a session with another one has none.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Session:
         viewer: Grant,
         metrics: FrameMetrics,
         stills: Stills | None = None,
+        backdrop: Backdrop | None = None,
     ) -> None:
         self.id = session_id
         self.stream = stream
@@ -65,6 +69,7 @@ class Session:
         self.peer: Peer | None = None
         self.ended_because: str | None = None
         """What to tell the viewer at the end, where there is something to tell."""
+        self.backdrop = backdrop
         self._handshake_complete = False
         self.target_bitrate: int | None = None
         """Target of the encoder, bits per second; None until the transport sets it."""
@@ -78,7 +83,7 @@ class Session:
         try:
             view = self._viewer_state.sample().state
             self._membership = GroupMembership(
-                groups, stream.avatar.id, view, self._on_cache, self.end
+                groups, stream.avatar.id, view, self._on_cache, self.end, backdrop
             )
         except BaseException:
             self._viewer_state.close()
@@ -87,7 +92,7 @@ class Session:
         self._metrics = metrics
         self._refinement = (
             None
-            if stills is None
+            if stills is None or backdrop is not None
             else Refinement(self.avatar, stills, self._on_still, self._note_failed_still)
         )
         self._frames = FrameLoop(
@@ -117,6 +122,12 @@ class Session:
     def avatar(self) -> AvatarInfo:
         """The avatar of the stream."""
         return self.stream.avatar
+
+    @property
+    def frame_size(self) -> tuple[int, int]:
+        """Columns and rows of its frames of video."""
+        side = self.avatar.resolution
+        return side, frame_rows(side, self.backdrop)
 
     @property
     def log_ids(self) -> dict[str, str]:

@@ -17,9 +17,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from math import cos
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from models.contract.backdrop import Backdrop
 from models.contract.frame_state import FrameState
 from server.pool.cache_slots import CacheSlots
 from server.pool.frame import FrameSequence
@@ -110,6 +112,8 @@ class GroupMembership:
         view: The viewer's first view.
         on_cache: Called after each new cache of the group.
         on_device_failed: Called if the device of the caches has failed.
+        backdrop: What is behind the head in the viewer's frames; None for the avatar's background.
+            Viewers with different ones share caches, but no frames.
 
     Raises:
         AvatarNotFoundError: If there is no such avatar.
@@ -123,10 +127,14 @@ class GroupMembership:
         view: FrameState,
         on_cache: Callable[[], None],
         on_device_failed: Callable[[], None],
+        backdrop: Backdrop | None = None,
     ) -> None:
         self._groups = groups
         self._avatar_id = avatar_id
         self._on_cache, self._on_device_failed = on_cache, on_device_failed
+        self._backdrop = backdrop
+        self._sequences: WeakKeyDictionary[ViewGroup, FrameSequence] = WeakKeyDictionary()
+        """Of the viewer's group, also once it is closed, and of a transition."""
         self._group = self._join(groups.find_similar(view) or groups.open(avatar_id, view))
         self._transition: ViewGroup | None = None
         """During a transition, the group to warp from: the one left, or the one to be joined."""
@@ -152,7 +160,7 @@ class GroupMembership:
     @property
     def sequence(self) -> FrameSequence:
         """The frame sequence of the viewer."""
-        return self._group.slots.sequence
+        return self._sequences[self._group]
 
     @property
     def viewers(self) -> int:
@@ -199,7 +207,7 @@ class GroupMembership:
         self._leave(left)
         self._group = self._join(opened)
         self._group.has_own_mesh = has_own_mesh
-        self._group.slots.sequence.previous = left.slots.sequence
+        self.sequence.previous = self._sequences[left]
 
     def _consider_join(self, view: FrameState, has_own_mesh: bool) -> None:
         """Begin to join another group whose view has been similar for `JOIN_S`."""
@@ -253,11 +261,13 @@ class GroupMembership:
         self._unsubscribe(group)
 
     def _subscribe(self, group: ViewGroup) -> None:
+        self._sequences[group] = group.slots.use_sequence(self._backdrop)
         group.slots.on_ready.append(self._on_ready)
         group.slots.on_device_failed.append(self._on_device_failed)
 
     def _unsubscribe(self, group: ViewGroup) -> None:
         if not group.slots.closed:  # the pool may have been closed first
+            group.slots.release_sequence(self._sequences[group])
             group.slots.on_ready.remove(self._on_ready)
             group.slots.on_device_failed.remove(self._on_device_failed)
         self._groups.close_if_unused(group)

@@ -132,8 +132,7 @@ class AiortcPeer:
         self._control = Control(session, self._note_keepalive)
         self._track: RenderTrack | None = None
         self._encoder: H264Encoder | None = None
-        side = session.avatar.resolution
-        self._start = options.start_bitrate or default_bitrate(side, side)
+        self._start = options.start_bitrate or default_bitrate(*session.frame_size)
         lowest = min(self._start, _LOWEST_BITRATE)
         self._rate = RateControl(self._start, lowest, options.highest_bitrate)
         self._paced: PacedSending | None = None
@@ -271,10 +270,8 @@ class AiortcPeer:
         return clock.captured_at(what.captured_at_ms, received_at)
 
     def _build_encoder(self) -> H264Encoder:
-        side = self._session.avatar.resolution
         self._encoder = H264Encoder(
-            side,
-            side,
+            *self._session.frame_size,
             fps=self._options.fps,
             bitrate=self._rate.target,
             highest_bitrate=self._options.highest_bitrate,

@@ -6,9 +6,10 @@ import time
 
 import pytest
 
+from models.contract.backdrop import TRANSPARENT, Backdrop
 from server.pool.cache_slots import CacheSlots
 from server.pool.fake import FakeEngine, FakeEngineFactory, always, fake_state
-from server.pool.frame import Warping
+from server.pool.frame import FrameSequence, Warping
 from server.pool.warping import ThreadMemory
 
 
@@ -20,8 +21,15 @@ class Owner:
         self.calls = 0
         self.allocated = self.engine.allocate("default")
         self.memory = ThreadMemory(self.allocated)
+        self.closed_sequences: list[FrameSequence] = []
         self.slots = CacheSlots(
-            1, "default", "cpu", self.memory, self._changed, lambda *_: Warping.nothing()
+            1,
+            "default",
+            "cpu",
+            self.memory,
+            self._changed,
+            lambda *_: Warping.nothing(),
+            self.closed_sequences.append,
         )
 
     def _changed(self, slots: CacheSlots) -> None:
@@ -162,3 +170,24 @@ def test_slots_closed_during_a_refresh_are_freed_afterwards(owner: Owner) -> Non
     assert not freed(owner)
     owner.slots.finish_refresh()
     assert freed(owner)
+
+
+def test_viewers_over_one_backdrop_share_a_sequence_that_ends_with_the_last(owner: Owner) -> None:
+    slots, green = owner.slots, Backdrop((0, 177, 64))
+    first, second = slots.use_sequence(green), slots.use_sequence(green)
+    clear = slots.use_sequence(TRANSPARENT)
+    assert first is second
+    assert [first.backdrop, clear.backdrop] == [green, TRANSPARENT]
+    assert slots.use_sequence(None) is slots.sequence
+    slots.release_sequence(slots.sequence)
+    slots.release_sequence(first)
+    assert owner.closed_sequences == []
+    slots.release_sequence(second)
+    assert owner.closed_sequences == [first]
+    assert slots.use_sequence(green) is not first
+    slots.close()
+    assert {sequence.backdrop for sequence in owner.closed_sequences[1:]} == {
+        None,
+        green,
+        TRANSPARENT,
+    }

@@ -22,7 +22,9 @@ import torch
 
 from models.avatar.folder import SHIPPED, Avatar, save_avatar
 from models.avatar.manifest import AvatarError, Manifest
+from models.contract.backdrop import TRANSPARENT
 from models.contract.frame_state import FrameState
+from models.contract.images import layered_rows
 from models.geometry.head import load_head
 from models.kernels.nv12_numba import convert_to_nv12
 from models.networks.avatar_networks import NetworkConfig, build_networks
@@ -97,6 +99,8 @@ def test_a_cache_made_through_one_mapping_is_warped_through_another(engine: Mode
     image = engine.warp("tiny", state(0.0), ours.slot(2))
     expected = engine.warp_from("tiny", state(0.0), state(0.3))
     assert np.array_equal(image.nv12, convert_to_nv12(expected))
+    clear = engine.warp("tiny", state(0.0), ours.slot(2), TRANSPARENT)
+    assert clear.nv12.shape == (layered_rows(SIZE) * 3 // 2, SIZE)
     other = engine.warp_from("tiny", state(0.0), state(-0.3))
     assert not np.array_equal(other, expected), "the cache makes no difference"
     assert not any(tensor.any() for tensor in ours.slot(1).values())

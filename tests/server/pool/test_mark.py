@@ -7,8 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from models.contract.avatar_info import Subject
+from models.contract.backdrop import TRANSPARENT
+from models.contract.images import LAYER_GAP, Nv12Image, RgbImage, layered_rows
+from models.kernels.layers import finish
 from models.kernels.nv12_numba import convert_to_nv12
 from server.pool.fake import FakeEngineFactory, fake_avatar, fake_state
 from server.pool.mark import Mark, MarkedAvatars
@@ -46,6 +50,35 @@ def test_it_is_small_and_has_contrast_on_every_background(side: int, grey: int) 
     assert (bright**2.2 + 0.05) / (dark**2.2 + 0.05) > 4.5, "as WCAG asks of text"
     if side >= 192:
         assert label.size < 0.04 * image.size
+
+
+@pytest.mark.parametrize("side", [64, 320])
+@pytest.mark.parametrize("background", [0, 255])
+def test_a_layered_frame_carries_the_label_in_its_colours_and_its_coverage(
+    side: int, background: int
+) -> None:
+    """Composed over a page, it looks like the label over the composed image."""
+    head = torch.empty((side, side, 4), dtype=torch.uint8)
+    head[...] = torch.tensor([90, 90, 90, 0], dtype=torch.uint8)
+    head[..., 3] = 255 * (torch.arange(side) > side // 5)  # covers the right part of the label
+    frame = finish(head, TRANSPARENT).numpy()
+    expected = _composed(frame, side, background)
+    Mark("all").draw(DRAWN, expected)
+    Mark("all").draw_nv12(DRAWN, frame, layered=True)
+    got = _composed(frame, side, background)
+    apart = np.abs(got.astype(int) - expected)
+    assert apart.max() <= 3
+    assert (got != background).any(2)[:, : side // 5].any(), "beside the head, too"
+
+
+def _composed(frame: Nv12Image, side: int, background: int) -> RgbImage:
+    """Put a layered frame of greys over a page of one grey, as a viewer does."""
+    rows = layered_rows(side)
+    luma, mask = frame[:side].astype(float), frame[side + LAYER_GAP : rows].astype(float)
+    cover = (mask - 16) / 219
+    grey = cover * (luma - 16) / 219 * 255 + (1 - cover) * background
+    composed: RgbImage = np.rint(grey).astype(np.uint8)[..., None].repeat(3, 2)
+    return composed
 
 
 @pytest.mark.parametrize("side", [64, 192, 320])

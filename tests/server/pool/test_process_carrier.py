@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.contract.backdrop import TRANSPARENT, Backdrop
+from models.contract.images import layered_rows
 from server.errors import NotReadyError, RenderError
 from server.pool.cache_slots import CacheSlots
 from server.pool.fake import (
@@ -26,6 +28,7 @@ from server.pool.fake import (
     hanging,
     losing_device,
 )
+from server.pool.frame import FrameSequence
 from server.pool.frame_ring import RING_ENTRIES
 from server.pool.pool import RenderPool
 from server.pool.process_carrier import ProcessCarrier
@@ -87,6 +90,22 @@ async def test_a_warp_shows_the_requested_state_from_the_cache_of_a_worker() -> 
         assert shown.cached_jaw_open == pytest.approx(0.8, abs=STEP)
         assert frame.cache.generation == 1
         assert frame.stages_ms.keys() == {"queue", "raster", "warp"}
+
+
+async def test_frames_over_backdrops_are_made_beside_batches_of_others() -> None:
+    async with running(FakeEngineFactory(warp_s=0.02, batch=4)) as pool:
+        slots = pool.open_slots("default")
+        await refreshed(slots, 0.8)
+        backdrops = [None, TRANSPARENT, Backdrop((0, 255, 0)), None, Backdrop((0, 0, 0))]
+        sequences = [slots.use_sequence(backdrop) for backdrop in backdrops]
+        sequences[3] = FrameSequence()
+        made = await asyncio.gather(*(slots.warp(s, partial(inputs, 1, 0.2)) for s in sequences))
+        frames = [frame.nv12 for frame in made if frame is not None]
+        tall = layered_rows(64)
+        assert [len(frame) * 2 // 3 for frame in frames] == [64, tall, 64, 64, 64]
+        assert [frame[32, 0] for frame in (frames[2], frames[4])] == [235, 16]
+        assert decode_frame(frames[0]) == decode_frame(frames[3])
+        assert (frames[1][:64] == frames[0][:64]).all()
 
 
 async def test_inputs_that_change_while_a_frame_waits_are_shown() -> None:

@@ -31,6 +31,7 @@ class Setup:
                 ThreadMemory(engine.allocate("default")),
                 lambda slots: None,
                 lambda *_: Warping.nothing(),
+                lambda _: None,
             )
             for index in range(3)
         ]

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.contract.backdrop import TRANSPARENT, Backdrop
+from models.contract.images import layered_rows
 from server.admission.admission import Admission
 from server.auth.grants import ANYONE
 from server.errors import PoolBusyError
@@ -53,8 +55,10 @@ class Server:
     stream: Stream
     admission: Admission
 
-    async def open(self) -> Session:
-        session, _ = await self.sessions.open("s", lambda _: NoPeer(), "offer", ANYONE)
+    async def open(self, backdrop: Backdrop | None = None) -> Session:
+        session, _ = await self.sessions.open(
+            "s", lambda _: NoPeer(), "offer", ANYONE, backdrop=backdrop
+        )
         return session
 
     @property
@@ -294,3 +298,37 @@ async def test_each_frame_of_a_crossfade_is_warped_anew() -> None:
         assert not one.repeated
         assert not other.repeated
         assert other.nv12 is not one.nv12
+
+
+async def test_viewers_with_different_backdrops_share_caches_and_no_frames() -> None:
+    green = Backdrop((0, 177, 64))
+    async with running_server() as server:
+        own = await server.open()
+        over = [await server.open(green), await server.open(green)]
+        clear = await server.open(TRANSPARENT)
+        assert server.open_slots == 1
+        plain = await own.next_frame()
+        first, second = [await session.next_frame() for session in over]
+        layered = await clear.next_frame()
+        assert first.nv12 is second.nv12
+        assert first.nv12.shape == plain.nv12.shape
+        assert (first.nv12 != plain.nv12).any()
+        assert layered.nv12.shape == (layered_rows(64) * 3 // 2, 64)
+        for session in over:
+            await server.sessions.close(session.id)
+        assert (await own.next_frame()).nv12.shape == plain.nv12.shape
+
+
+async def test_a_viewer_keeps_its_backdrop_when_it_splits_and_joins() -> None:
+    async with running_server() as server:
+        own, clear = await server.open(), await server.open(TRANSPARENT)
+        await asyncio.gather(own.next_frame(), clear.next_frame())
+        clear.set_view(view(1, x=0.5))
+        frames = await frames_until_open(server, 2, [own, clear])
+        clear.set_view(view(2, x=0.0))
+        frames += await frames_until_open(server, 1, [own, clear])
+        assert clear.slots is own.slots
+        frames += await asyncio.gather(own.next_frame(), clear.next_frame())
+        rows = layered_rows(64) * 3 // 2
+        assert {len(frame.nv12) for frame in frames[::2]} == {96}
+        assert {len(frame.nv12) for frame in frames[1::2]} == {rows}
