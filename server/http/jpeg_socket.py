@@ -12,6 +12,7 @@ from server.errors import SessionClosedError, SessionNotFoundError
 from server.http.authorization import TheGrant, needs
 from server.http.dependencies import TheConnectJpeg, TheSessions
 from server.http.paced_messages import paced_messages
+from server.protocol.background import parse_background
 from server.protocol.message_rate import MessageRate
 from server.transport.jpeg_socket import JPEG, JpegPeer
 
@@ -50,16 +51,20 @@ async def stream_jpeg(
     sessions: TheSessions,
     connect: TheConnectJpeg,
     grant: TheGrant,
+    background: str | None = None,
 ) -> None:
     """Send a stream as JPEG images, each after a `frame` event as text.
+
+    `background` of the address is that of WHEP; over nothing each image is layered as a frame is.
 
     The viewer sends views and mesh frames on the same socket, and acknowledges each image with
     `{"type": "shown", "picture": n}`; only then the next is sent.
     """
     await socket.accept()  # first: a browser is not told why a socket was not accepted
     carrier = _Socket(socket)
+    backdrop = parse_background(background)
     session, _ = await sessions.open(
-        stream_id, lambda session: connect(session, carrier), JPEG, grant, _ticket(socket)
+        stream_id, lambda session: connect(session, carrier), JPEG, grant, _ticket(socket), backdrop
     )
     peer = session.peer
     assert isinstance(peer, JpegPeer)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, Response, status
+from fastapi import APIRouter, Header, Query, Request, Response, status
 
 from server.auth.grants import Scope
 from server.auth.headers import TOKEN
@@ -28,7 +28,13 @@ from server.http.dependencies import (
     TheStream,
 )
 from server.http.signalling import ETAG, add_ice_servers, describe_post, read_fragment, read_offer
+from server.protocol.background import parse_background
 
+BACKGROUND = (
+    "What is behind the head: `RRGGBB`, one colour, or `transparent`; default: the avatar's own "
+    "background. Frames over nothing have 2 H + 16 rows: the H rows of the head's colours, which "
+    "continue beyond its outline, a gap, and H rows whose luma is its coverage."
+)
 TICKET_HEADER = "Telewarp-Ticket"
 
 router = APIRouter(prefix="/v1", tags=["watching"])
@@ -55,7 +61,7 @@ async def whep_options(stream: TheStream, response: Response, ice_servers: TheIc
     response_class=Response,
     responses=described(201, "The SDP answer", SDP)
     | problems(
-        _400="what is wrong with the offer",
+        _400="what is wrong with the offer or the background",
         _404="no such stream",
         _410="the stream was deleted before the answer was ready",
         _413="the offer is too large",
@@ -77,14 +83,18 @@ async def open_session(
     ticket: Annotated[
         str | None, Header(alias=TICKET_HEADER, description="Ticket whose queue position is 0")
     ] = None,
+    background: Annotated[
+        str | None, Query(description=BACKGROUND, examples=["00b140", "transparent"])
+    ] = None,
 ) -> Response:
     """Answer a viewer's SDP offer and start the video. `Location` names the session.
 
     `Link` headers name STUN and TURN servers (RFC 9725), with credentials for the next hour. A
     viewer that a router redirected here receives a token for the session in `Telewarp-Token`.
     """
+    backdrop = parse_background(background)
     offer = await read_offer(request)
-    session, answer = await sessions.open(stream.id, connect, offer, grant, ticket)
+    session, answer = await sessions.open(stream.id, connect, offer, grant, ticket, backdrop)
     location = f"{request.scope.get('root_path', '')}/v1/sessions/{session.id}"
     headers = {"Location": location, "ETag": ETAG, "Accept-Patch": SDP_FRAGMENT}
     if grant.by_redirect_token and redirect_tokens is not None:

@@ -61,8 +61,8 @@ class JpegViewer:
 
 
 @contextmanager
-def watching(served: Served, stream: str) -> Iterator[JpegViewer]:
-    address = f"ws://{served.host}:{served.port}/v1/streams/{stream}/pictures"
+def watching(served: Served, stream: str, query: str = "") -> Iterator[JpegViewer]:
+    address = f"ws://{served.host}:{served.port}/v1/streams/{stream}/pictures{query}"
     with connect(address) as socket:
         yield JpegViewer(socket)
 
@@ -88,6 +88,30 @@ def test_a_jpeg_frame_shows_the_view_that_was_sent(viewer: JpegViewer) -> None:
     assert event["view_sent_at_ms"] == 52.5
     assert {"warp", "encode"} <= event["stages_ms"].keys()
     assert image.eye_x == pytest.approx(0.2, abs=0.08)
+
+
+@pytest.mark.parametrize(
+    ("background", "rows", "middle"), [("transparent", 144, 0), ("00FF00", 64, 255)]
+)
+def test_images_have_the_background_that_the_address_names(
+    served: Served, stream: str, background: str, rows: int, middle: int
+) -> None:
+    with watching(served, stream, f"?background={background}") as viewer:
+        assert json.loads(viewer.socket.recv(SOON_S))["type"] == "frame"
+        jpeg = viewer.socket.recv(SOON_S)
+        assert isinstance(jpeg, bytes)
+        with Image.open(io.BytesIO(jpeg)) as image:
+            assert image.size == (64, rows)
+            assert image.convert("L").getpixel((32, rows // 2)) == pytest.approx(middle, abs=12)
+
+
+def test_a_background_that_is_none_is_refused_in_words(served: Served, stream: str) -> None:
+    address = f"ws://{served.host}:{served.port}/v1/streams/{stream}/pictures?background=green"
+    with connect(address) as socket, pytest.raises(ConnectionClosed) as closed:
+        socket.recv(SOON_S)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4400
+    assert "expected six hexadecimal digits" in closed.value.rcvd.reason
 
 
 def test_the_viewer_may_drive_the_face(viewer: JpegViewer) -> None:

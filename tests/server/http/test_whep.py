@@ -69,6 +69,16 @@ async def test_an_offer_without_a_codec_of_ours_is_refused(
     refused(answer, 400, "expected an offer of h264 or vp8")
 
 
+@pytest.mark.parametrize("text", ["", "green", "00b14", "00b1400", "#00b140", "Transparent"])
+async def test_a_background_that_is_none_is_refused_in_words(
+    http: httpx2.Client, stream: str, text: str
+) -> None:
+    address = f"/v1/streams/{stream}/whep"
+    answer = http.post(address, params={"background": text}, content=await offer(), headers=SDP)
+    refused(answer, 400, f"expected six hexadecimal digits, RRGGBB, or transparent, got {text!r}")
+    assert http.get(f"/v1/streams/{stream}").json()["viewers"] == 0
+
+
 def test_a_huge_offer_is_refused(http: httpx2.Client, stream: str) -> None:
     answer = http.post(f"/v1/streams/{stream}/whep", content=b"a" * 300_000, headers=SDP)
     refused(answer, 413, "expected a body of at most 262144 bytes")

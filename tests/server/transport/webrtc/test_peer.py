@@ -20,6 +20,7 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtpPacket, pack_remb_fci
 from av import VideoFrame
 
+from models.contract.images import layered_rows
 from server.pool.fake import Shown, decode_image
 from server.transport.webrtc import peer
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
@@ -43,10 +44,11 @@ class Viewer:
         enable_playout_delay()
         enable_loopback_fallback()
         self.http = http
-        self.address = ""
+        self.address, self.query = "", ""
         self.answer = ""
         self.events: list[dict[str, Any]] = []
         self.images: list[Shown] = []
+        self.size = 0, 0
         self.packets: list[RtpPacket] = []
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         transceiver = self.connection.addTransceiver("video", direction="recvonly")
@@ -66,7 +68,7 @@ class Viewer:
     async def join(self, stream: str) -> httpx2.Response:
         await self.connection.setLocalDescription(await self.connection.createOffer())
         response = await self.http.post(
-            f"/v1/streams/{stream}/whep",
+            f"/v1/streams/{stream}/whep{self.query}",
             content=self.connection.localDescription.sdp,
             headers=SDP,
         )
@@ -143,7 +145,9 @@ class Viewer:
                 frame = await self.receiver.track.recv()
                 assert isinstance(frame, VideoFrame)
                 rgb = frame.to_ndarray(format="rgb24")
-                self.images.append(decode_image(_without_edges(rgb)))
+                self.size = frame.width, frame.height
+                # The upper square of a layered frame.
+                self.images.append(decode_image(_without_edges(rgb[: frame.width])))
 
     def _watch_packets(self) -> None:
         handle = self.receiver._handle_rtp_packet
@@ -319,6 +323,19 @@ async def test_a_viewer_without_h264_gets_vp8(client: httpx2.AsyncClient, stream
         assert "H264" not in viewer.answer
         viewer.send_view(1, eye_x=0.4)
         await viewer.until(lambda: viewer.shows(0.5, 0.4))
+
+
+@pytest.mark.parametrize("codec", [None, "video/VP8"])
+async def test_a_viewer_may_ask_for_the_head_over_nothing(
+    client: httpx2.AsyncClient, stream: str, codec: str | None
+) -> None:
+    await publish(client, stream, 1, jaw_open=0.5)
+    async with a_viewer(client, codec) as viewer:
+        viewer.query = "?background=transparent"
+        await viewer.watch(stream)
+        viewer.send_view(1, eye_x=0.4)
+        await viewer.until(lambda: viewer.shows(0.5, 0.4))
+        assert viewer.size == (64, layered_rows(64))
 
 
 async def test_a_viewer_without_a_common_codec_is_told_the_supported_ones(
