@@ -11,6 +11,7 @@ import { openHeadset } from "./app/headset_setup.js";
 import { ImageDisplay } from "./app/image_display.js";
 import { followPage } from "./app/lifecycle.js";
 import { pageApi } from "./app/page_api.js";
+import { PageBackground } from "./app/page_background.js";
 import { PageState } from "./app/page_state.js";
 import { openStream } from "./app/page_stream.js";
 import { RefinedImage } from "./app/refined_image.js";
@@ -22,14 +23,17 @@ import { ViewerInput } from "./app/viewer_input.js";
 import { ViewerVoice } from "./app/viewer_voice.js";
 import { access } from "./connection/access.js";
 import { loadStill } from "./connection/stills.js";
-import { Backdrop } from "./panels/backdrop.js";
 import { find } from "./panels/dom.js";
 import { LateReprojection } from "./reprojection/late_reprojection.js";
 import { Telemetry } from "./timing/telemetry.js";
 
 const life = new AbortController();
-const { base, stream, endpoint, publishing, readToken } = await openStream(document);
+const { base, stream, endpoint, publishing, readToken, ...wanted } = await openStream(document);
 const elements = frameElements(document);
+const errorLine = find(document, "#server-error");
+const background = new PageBackground(document, elements, wanted.background, (words) => {
+  errorLine.textContent = words;
+});
 const session = () => manager.session;
 const send = (/** @type {string} */ text) => manager.session?.send(text) ?? false;
 
@@ -62,15 +66,19 @@ const display = new ImageDisplay(elements, timers, {
     telemetry.displayed(metadata, now_ms);
     headView.frameDisplayed();
   },
-  onVideoFrame: () => late.frameDisplayed(),
+  onVideoFrame: () => {
+    background.frameDisplayed(elements.video);
+    late.frameDisplayed();
+  },
+  onJpegDrawn: () => background.frameDisplayed(elements.jpeg),
   onFirstFrame: () => {
     manager.frameDisplayed();
-    backdrop.update();
+    backgroundSeen();
   },
 });
 const headView = openHeadView(document, { publishing, telemetry, input, elements }, timers);
 const headset = openHeadset(document, { endpoint, display, telemetry, input, headView }, timers);
-const backdrop = new Backdrop(document, () => display.element);
+const backgroundSeen = background.follow(() => display.element, life.signal);
 const avatar = new AvatarSetup(stream, base, life.signal, {
   ...{ orbit, face, controls, late, headWindow: headView.window },
   streamName: find(document, "#stream-name"),
@@ -90,14 +98,13 @@ const onDraining = () => {
   state.serverDrains();
   manager.serverDrains();
 };
-const errorLine = find(document, "#server-error");
 // One's own voice, a quarter of a second late, would only disturb.
 const voice = publishing ? null : new ViewerVoice(document, life.signal, timers.now);
 telemetry.onFace = (captured_ms, shown_ms) => voice?.faceShown(captured_ms, shown_ms);
 const events = new ServerEvents(telemetry, viewSender.clock, errorLine, onDraining, (event) =>
   voice?.clockReceived(event),
 );
-const manager = createConnection(endpoint, {
+const manager = createConnection(background.of(endpoint), {
   ...{ display, state, events, voice, jpegCanvas: elements.jpeg },
   sendView: () => {
     viewSender.send();
@@ -117,7 +124,6 @@ const toolbar = new Toolbar(document, life.signal, {
 });
 
 input.listen(toolbar.keys, life.signal);
-backdrop.start(life.signal);
 statistics.start();
 displaySize.follow(window, life.signal);
 followPage(window, { manager, readToken, life });

@@ -51,6 +51,8 @@ class Box(NamedTuple):
 
 
 MIDDLE = Box(0.3, 0.7, 0.3, 0.7)
+FACE = Box(0.35, 0.6, 0.4, 0.6)
+SQUARE = {"width": 360, "height": 360}
 UPPER_CORNERS = (Box(0, 0.08, 0, 0.08), Box(0, 0.08, 0.92, 1))
 
 
@@ -370,3 +372,34 @@ def test_a_viewer_that_leaves_frees_its_session_slot_at_once(server: Server, pag
     while server.call(session).status == 200:
         assert time.monotonic() < until, "the session lives on"
         time.sleep(0.1)
+
+
+def test_a_head_over_nothing_leaves_the_page_around_it_transparent(
+    server: Server, open_page: OpenPage
+) -> None:
+    page = open_page(f"{server.address}/?background=transparent", viewport=SQUARE)
+    image = _alone(page)
+    cover = image[..., 3]
+    for corner in UPPER_CORNERS:
+        assert corner.of(cover).max() == 0, "neither a veil nor a part of the page's interface"
+    assert FACE.of(cover).min() == 255
+    assert skin_share(MIDDLE.of(image[..., :3])) > 0.6
+    assert cover[-1, 180], "the shoulders reach the edge"
+
+
+def test_a_head_over_a_colour_can_be_keyed(server: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{server.address}/?background=00b140", viewport=SQUARE)
+    image = _alone(page)[..., :3]
+    for corner in UPPER_CORNERS:
+        assert np.abs(corner.of(image) - (0, 177, 64)).max() <= 4
+    assert skin_share(MIDDLE.of(image)) > 0.6
+    green = (image[..., 1] > 1.5 * image[..., 0]) & (image[..., 1] > 1.5 * image[..., 2])
+    assert 0.3 < green.mean() < 0.8
+
+
+def _alone(page: Page) -> Screenshot:
+    """What the page shows without a background of the browser's: (H, W, 4)."""
+    page.wait_for_function(LIVE, timeout=30_000)
+    page.wait_for_timeout(700)  # it fades in
+    png = page.screenshot(omit_background=True)
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"), np.float32)

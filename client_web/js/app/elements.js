@@ -10,6 +10,7 @@ import { find } from "../panels/dom.js";
  * @property {HTMLCanvasElement} still
  * @property {HTMLCanvasElement} late
  * @property {HTMLCanvasElement} refined
+ * @property {HTMLCanvasElement} clear shows the head over nothing
  * @property {HTMLElement} frame the square around them
  * @property {HTMLElement} note explains the JPEG fallback
  */
@@ -28,6 +29,7 @@ export function frameElements(page) {
     still: find(page, "#still"),
     late: find(page, "#late"),
     refined: find(page, "#refined"),
+    clear: find(page, "#clear"),
     frame: find(page, ".frame"),
     note: find(page, "#way"),
   };

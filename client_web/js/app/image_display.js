@@ -18,6 +18,7 @@ import { JPEG_TEXT } from "../panels/texts.js";
  * @property {(metadata: VideoFrameCallbackMetadata | JpegMetadata, now_ms: number) => void} onFrame
  *   called for each displayed frame
  * @property {() => void} onVideoFrame called after `onFrame` for frames of the video
+ * @property {() => void} [onJpegDrawn] called for each image that is drawn on the canvas
  * @property {(delivery: Delivery) => void} onFirstFrame called for the first frame of each session
  *
  * @typedef {object} JpegMetadata what is known of a displayed JPEG image
@@ -92,6 +93,7 @@ export class ImageDisplay {
    * @param {number} image its number
    */
   imageDrawn(image) {
+    this.#listeners.onJpegDrawn?.();
     // The first animation frame paints the canvas. When the second begins, it is on the screen.
     this.#timers.requestFrame(() =>
       this.#timers.requestFrame((now_ms) => {

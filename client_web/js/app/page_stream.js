@@ -11,6 +11,7 @@ const DEFAULT_STREAM = "demo";
  * @property {URL} base the server's address
  * @property {string} stream
  * @property {URL} endpoint where it is watched by WHEP
+ * @property {string | null} background what to show behind the head; null for the avatar's own
  * @property {import("./publishing.js").Publishing | null} publishing null on a viewer's page
  * @property {() => void} readToken takes the token from the page's address, if there is one
  */
@@ -34,5 +35,7 @@ export async function openStream(page) {
   const publishing = await openPublishing(page, base, query.get("publish"));
   const stream = (await publishing?.live) ?? (query.get("stream") || DEFAULT_STREAM);
   const endpoint = new URL(`v1/streams/${encodeURIComponent(stream)}/whep`, base);
-  return { base, stream, endpoint, publishing, readToken };
+  // Whoever publishes sees the avatar as most viewers do, beside the publish panel.
+  const background = publishing ? null : query.get("background");
+  return { base, stream, endpoint, background, publishing, readToken };
 }

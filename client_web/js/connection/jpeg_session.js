@@ -65,6 +65,8 @@ export class JpegSession {
    */
   async open(endpoint, signal, ticket = null) {
     this.#httpAddress = access.beside("pictures", endpoint);
+    const background = endpoint.searchParams.get("background");
+    if (background !== null) this.#httpAddress.searchParams.set("background", background);
     const address = socketAddress(this.#httpAddress);
     const socket = new WebSocket(address, access.subprotocols(address, ticket));
     this.#socket = socket;

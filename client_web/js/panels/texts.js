@@ -10,6 +10,8 @@ export const JPEG_TEXT = "WebRTC video is blocked here. Showing JPEG images inst
 /** The end of the server's words about a stream whose avatar was deleted. */
 const AVATAR_DELETED = "its avatar was deleted";
 export const NO_WEBGL_TEXT = "Following your movement needs WebGL";
+export const NO_TRANSPARENCY_TEXT =
+  "A transparent background needs WebGL and requestVideoFrameCallback, which this browser does not provide.";
 
 /**
  * Describe a position in the queue.

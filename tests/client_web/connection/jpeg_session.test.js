@@ -40,7 +40,7 @@ afterEach(() => {
   delete globalThis.createImageBitmap;
 });
 
-function opening(ticket = null) {
+function opening(ticket = null, endpoint = ENDPOINT) {
   const received = [];
   const drawn = [];
   const canvas = { width: 0, height: 0, getContext: () => ({ drawImage: () => {} }) };
@@ -49,7 +49,7 @@ function opening(ticket = null) {
     onReady: () => received.push("ready"),
     onImage: (image) => drawn.push(image),
   });
-  const opened = session.open(ENDPOINT, new AbortController().signal, ticket);
+  const opened = session.open(endpoint, new AbortController().signal, ticket);
   return { session, opened, received, drawn, canvas, socket: FakeSocket.last };
 }
 
@@ -61,6 +61,16 @@ test("opens a WebSocket next to the endpoint, with the ticket", async () => {
   await opened;
   assert.equal(session.id, "abc");
   assert.deepEqual(received, ["ready"]);
+  session.close();
+});
+
+test("asks for the background that the endpoint names", async () => {
+  const endpoint = new URL("?background=00b140", ENDPOINT);
+  const { session, opened, socket } = opening(null, endpoint);
+  assert.equal(socket.url, "wss://server.test/v1/streams/demo/pictures?background=00b140");
+  socket.receive({ type: "session", id: "abc" });
+  await opened;
+  assert.equal(session.address.href, "https://server.test/v1/sessions/abc");
   session.close();
 });
 
