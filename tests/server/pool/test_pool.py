@@ -372,6 +372,8 @@ async def test_slots_go_to_the_device_with_the_fewest() -> None:
         assert pool.open_slots("default").device == "cuda:1"
         for slots in all_slots[2:]:
             await refreshed(slots, 0.3)
+        # Nor did slots that closed before their memory was exported to the worker end it.
+        assert [worker.restarts for worker in pool.status().workers] == [0, 0]
 
 
 async def test_closing_leaves_no_process_no_memory_and_no_descriptor() -> None:
