@@ -193,6 +193,17 @@ async def test_the_request_under_way_is_made_again_when_its_worker_dies() -> Non
         assert cached_jaw_open(slots) == pytest.approx(0.4)
 
 
+async def test_requests_of_several_viewers_wait_for_a_new_worker_and_none_is_lost() -> None:
+    async with running() as pool:
+        all_slots = [pool.open_slots("default") for _ in range(4)]
+        os.kill(pid(pool), signal.SIGKILL)
+        for number, slots in enumerate(all_slots):
+            slots.request(always(fake_state(number / 10)))
+        await until(lambda: pool.status().workers[0].restarts == 1)
+        await until(lambda: all(slots.ready for slots in all_slots))
+        assert [slots.failed_refreshes for slots in all_slots] == [0] * 4
+
+
 async def test_a_hung_worker_is_killed_and_replaced() -> None:
     async with running(timeouts=Timeouts(job_s=0.2)) as pool:
         slots = pool.open_slots("default")
