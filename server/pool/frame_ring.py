@@ -73,9 +73,14 @@ class VersionedValue:
             RuntimeError: If there is none.
         """
         for _ in range(_ATTEMPTS):
-            found = [self._read(place) for place in self._places]
-            if whole := [value for value in found if value is not None]:
-                return max(whole)
+            # Chosen before anything is copied. Of two copies, made one after the other, the first
+            # can be outdated and the second half written: it would be older than the one before.
+            newest = max(self._places, key=_version)
+            if (found := self._read(newest)) is not None:
+                return found
+        whole = [found for place in self._places if (found := self._read(place)) is not None]
+        if whole:
+            return max(whole)
         raise RuntimeError("the inputs of a frame are damaged")
 
     def release(self) -> None:
@@ -90,6 +95,11 @@ class VersionedValue:
             return None
         value = bytes(place[_HEADER.size : _HEADER.size + length])
         return (version, value) if _checksum(version, value) == checksum else None
+
+
+def _version(place: memoryview) -> int:
+    version: int = _HEADER.unpack_from(place)[0]
+    return version
 
 
 def _checksum(version: int, value: bytes) -> int:

@@ -63,14 +63,13 @@ class OpenSlots:
         device.open_slots += 1
         self._open[slots_id] = slots
         for worker in self._workers.ready_on(device.name):
-            self._attach(worker, slots)
+            self._attach(worker, [slots])
         return slots
 
     def attach(self, worker: Worker, avatar_id: str | None = None) -> None:
         """Make a process map the slots of its device, or those of them that are of one avatar."""
-        for slots in self:
-            if slots.device == worker.device and avatar_id in (None, slots.avatar_id):
-                self._attach(worker, slots)
+        matching = [slots for slots in self if slots.device == worker.device]
+        self._attach(worker, [s for s in matching if avatar_id in (None, s.avatar_id)])
 
     def fail(self, devices: Collection[str]) -> None:
         """Notify the owners of slots on devices that have failed."""
@@ -83,8 +82,16 @@ class OpenSlots:
         logger.warning("cache slots %d: device %s has failed", slots.id, slots.device)
         slots.fail_device()
 
-    def _attach(self, worker: Worker, slots: CacheSlots) -> None:
-        """Send a worker its own handle: a CUDA-IPC handle can be opened only once."""
+    def _attach(self, worker: Worker, all_slots: list[CacheSlots]) -> None:
+        """Send a worker a handle of its own for each: a CUDA-IPC handle can be opened only once."""
+        # All counted before the first, which is sent at once where the memory is this process's:
+        # the worker would be sent a refresh of others that it has not been told of.
+        for slots in all_slots:
+            slots.exports += 1
+        for slots in all_slots:
+            self._export(worker, slots)
+
+    def _export(self, worker: Worker, slots: CacheSlots) -> None:
         process = worker.pid
 
         def receive(handle: SlotHandle | None) -> None:
@@ -97,8 +104,6 @@ class OpenSlots:
                 worker.send(AttachSlots(slots.id, slots.avatar_id, handle))
                 slots.resume()
 
-        # Counted before, because memory of this process calls `receive` at once.
-        slots.exports += 1
         try:
             slots.memory.export(receive)
         except RuntimeError as exc:

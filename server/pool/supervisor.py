@@ -15,6 +15,7 @@ from server.pool.jobs import (
     AttachSlots,
     Broken,
     BuildFailed,
+    DetachSlots,
     Job,
     JobDone,
     JobFailed,
@@ -171,10 +172,14 @@ class Worker:
 
     def send(self, message: ToWorker) -> None:
         """Send a message; dropped while no process runs."""
-        if self._process is not None:
-            if isinstance(message, AttachSlots):
+        if self._process is None:
+            return
+        match message:
+            case AttachSlots():
                 self._handles[message.slots_id] = message.handle
-            self._process.send(message)
+            case DetachSlots() if message.slots_id not in self._handles:
+                return  # closed before a handle of theirs was exported
+        self._process.send(message)
 
     def stop(self) -> None:
         """Make `run` return: send `Stop` to the process, and kill it after a timeout."""

@@ -9,6 +9,7 @@ import difflib
 import numpy as np
 from numpy.typing import NDArray
 
+from models.contract.arkit import NEUTRAL, arkit_name
 from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FrameState
 from server.errors import BadMessageError
@@ -91,11 +92,27 @@ def to_expression(face: Face, avatar: AvatarInfo) -> Floats:
             )
         return _within(avatar, np.asarray(face.expression, dtype=np.float32))
     coefficients = np.zeros(len(names), dtype=np.float32)
-    for name, value in (face.expression or {}).items():
-        if name not in names:
-            raise BadMessageError(_unknown_expression(name, avatar))
+    given: dict[str, str] = {}
+    for spelled, value in (face.expression or {}).items():
+        if spelled == NEUTRAL:
+            continue
+        name = _known_expression(spelled, avatar)
+        if (other := given.setdefault(name, spelled)) != spelled:
+            raise BadMessageError(
+                f"expression: expected {name} once, got {shorten(other)} and {shorten(spelled)}"
+            )
         coefficients[names.index(name)] = value
     return _within(avatar, coefficients)
+
+
+def _known_expression(name: str, avatar: AvatarInfo) -> str:
+    """Return which of the avatar's names is meant: trackers spell those of ARKit differently."""
+    if name in avatar.expression_names:
+        return name
+    arkit = arkit_name(name)
+    if arkit not in avatar.expression_names:
+        raise BadMessageError(_unknown_expression(name, avatar))
+    return arkit
 
 
 def _within(avatar: AvatarInfo, coefficients: Floats) -> Floats:

@@ -161,7 +161,8 @@ class Face(Message):
     expression: Expression | None = Field(
         default=None,
         description="Coefficients, by name or whole in the avatar's order, within its "
-        "`expression_range` (0..1 but for FLAME's); default neutral",
+        "`expression_range` (0..1 but for FLAME's); default neutral. Names of ARKit in other "
+        "spellings (`EyeBlink_L`, `blendShapes.eyeBlinkLeft`) are known",
         examples=[{"jawOpen": 0.3}],
     )
     vertices: Annotated[str, Field(max_length=LONGEST_VERTICES)] | None = Field(

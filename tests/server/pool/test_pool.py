@@ -193,6 +193,17 @@ async def test_the_request_under_way_is_made_again_when_its_worker_dies() -> Non
         assert cached_jaw_open(slots) == pytest.approx(0.4)
 
 
+async def test_requests_of_several_viewers_wait_for_a_new_worker_and_none_is_lost() -> None:
+    async with running() as pool:
+        all_slots = [pool.open_slots("default") for _ in range(4)]
+        os.kill(pid(pool), signal.SIGKILL)
+        for number, slots in enumerate(all_slots):
+            slots.request(always(fake_state(number / 10)))
+        await until(lambda: pool.status().workers[0].restarts == 1)
+        await until(lambda: all(slots.ready for slots in all_slots))
+        assert [slots.failed_refreshes for slots in all_slots] == [0] * 4
+
+
 async def test_a_hung_worker_is_killed_and_replaced() -> None:
     async with running(timeouts=Timeouts(job_s=0.2)) as pool:
         slots = pool.open_slots("default")
@@ -372,6 +383,8 @@ async def test_slots_go_to_the_device_with_the_fewest() -> None:
         assert pool.open_slots("default").device == "cuda:1"
         for slots in all_slots[2:]:
             await refreshed(slots, 0.3)
+        # Nor did slots that closed before their memory was exported to the worker end it.
+        assert [worker.restarts for worker in pool.status().workers] == [0, 0]
 
 
 async def test_closing_leaves_no_process_no_memory_and_no_descriptor() -> None:

@@ -75,7 +75,20 @@ def test_a_list_of_another_length_is_refused() -> None:
         to_expression(MeshFrame(seq=1, expression=[0.0, 0.0, 0.0]), AVATAR)
 
 
-@pytest.mark.parametrize("name", ["jawopen", "jaw_open", "JawOpen", "jawOpn"])
+@pytest.mark.parametrize("name", ["jawopen", "jaw_open", "JawOpen", "blendShape1.jawOpen"])
+def test_other_spellings_of_a_name_are_known(name: str) -> None:
+    frame = MeshFrame(seq=1, expression={name: 0.5, "_neutral": 0.9})
+    expression = to_expression(frame, AVATAR)
+    assert expression[JAW_OPEN] == 0.5
+    assert np.count_nonzero(expression) == 1
+
+
+def test_two_spellings_of_one_name_are_refused() -> None:
+    with pytest.raises(BadMessageError, match="expected jawOpen once, got 'JawOpen' and 'jawOpen'"):
+        to_expression(MeshFrame(seq=1, expression={"JawOpen": 0.5, "jawOpen": 0.1}), AVATAR)
+
+
+@pytest.mark.parametrize("name", ["jawOpn", "jaw_opened"])
 def test_an_unknown_name_is_refused_and_the_nearest_suggested(name: str) -> None:
     with pytest.raises(BadMessageError, match=f"got '{name}'; did you mean 'jawOpen'"):
         to_expression(MeshFrame(seq=1, expression={name: 0.5}), AVATAR)
