@@ -47,6 +47,7 @@ from server.http.docs import docs_routes
 from server.http.locations import Locations
 from server.http.openapi import DESCRIPTION, openapi
 from server.http.problems import answer_errors
+from server.http.request_forms import RequestForms
 from server.http.streaming_requests import StreamingRequests
 from server.http.unread_bodies import UnreadBodies
 from server.http.viewer_page import viewer_route
@@ -135,7 +136,8 @@ def create_app(
     install_access(app, settings, methods, public_url=settings.public_url)
     check_drivers(settings)
     app.add_middleware(Locations)
-    app.add_middleware(UnreadBodies)  # outermost: it applies to the refusals of the others too
+    app.add_middleware(UnreadBodies)  # outermost but one: for the refusals of the others too
+    app.add_middleware(RequestForms)
     for router in ROUTERS:
         app.include_router(router)
     app.router.routes.extend((*docs_routes(), page))

@@ -24,8 +24,9 @@ from server.http.streaming_requests import StreamingRequests
 from server.line_writer import LineWriter
 from server.logs import LogFormat
 from server.network.connections import Connections, limit_connections
-from server.network.http_protocol import WebSocketProtocol, http_protocol
+from server.network.http_protocol import http_protocol
 from server.network.listening import listen
+from server.network.websocket_protocol import WebSocketProtocol
 from server.pool.pool import RenderPool
 from server.settings import Settings, read_settings
 

@@ -25,6 +25,7 @@ from server.http.authorization import TheGrant, needs, open_to_all
 from server.http.bodies import read_body
 from server.http.locations import Locations
 from server.http.problems import answer_errors
+from server.http.request_forms import RequestForms
 from server.http.unread_bodies import UnreadBodies
 from server.http.viewer_page import viewer_route
 from server.protocol.host_load import HeldStream, call_of
@@ -54,7 +55,8 @@ def create_router(settings: RouterSettings, placement: Placement) -> FastAPI:
     page = viewer_route(settings.client)
     install_access(app, settings, methods_of((page, *router.routes)), reached=settings.host_sources)
     app.add_middleware(Locations)
-    app.add_middleware(UnreadBodies)  # outermost: it applies to the refusals of the others too
+    app.add_middleware(UnreadBodies)  # outermost but one: for the refusals of the others too
+    app.add_middleware(RequestForms)
     app.include_router(router)
     app.router.routes.append(page)
     answer_errors(app)

@@ -14,7 +14,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from server.network.connections import Connections
-from server.network.http_protocol import WebSocketProtocol, http_protocol
+from server.network.http_protocol import http_protocol
+from server.network.websocket_protocol import WebSocketProtocol
 
 
 class _Server(uvicorn.Server):

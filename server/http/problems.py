@@ -11,8 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketState
 
 from server import errors
@@ -77,7 +78,9 @@ def answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(errors.TelewarpError, cast("_Handler", answer_telewarp_error))
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(RequestValidationError, _answer_validation)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
     app.add_exception_handler(Exception, _answer_unknown)
+    app.router.default = _not_found
 
 
 async def answer_telewarp_error(connection: HTTPConnection, error: Exception) -> Response | None:
@@ -152,7 +155,12 @@ def _methods_of(request: Request) -> list[str]:
     return [
         method
         for method in _METHODS
-        if any(r.matches({**request.scope, "method": method})[0] == Match.FULL for r in routes)
+        # HEAD is answered wherever GET is, see `RequestForms`.
+        if any(
+            r.matches({**request.scope, "method": "GET" if method == "HEAD" else method})[0]
+            == Match.FULL
+            for r in routes
+        )
     ]
 
 
@@ -160,6 +168,19 @@ async def _answer_validation(request: Request, error: Exception) -> Response:
     """Answer invalid path and query parameters."""
     assert isinstance(error, RequestValidationError)
     return problem(400, describe_errors(error.errors()))
+
+
+async def _answer_nobody(request: Request, error: Exception) -> Response:
+    """End a request whose client disconnected within the body: no fault of the server."""
+    return problem(400, "expected the whole body, got a part")
+
+
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse paths without a route; the framework gives no reason to a WebSocket."""
+    if scope["type"] != "websocket":
+        raise HTTPException(404)
+    detail = f"expected a path of this server (see /docs), got a WebSocket at {scope['path']}"
+    await WebSocket(scope, receive, send).send_denial_response(problem(404, detail))
 
 
 async def _answer_unknown(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""uvicorn's protocols with time limits for requests and bounded reads.
+"""uvicorn's HTTP protocol with time limits for requests, bounded reads, and refusals in words.
 
 Uses private parts of uvicorn (`cycle`, `flow`): see the bounds in `pyproject.toml`.
 """
@@ -6,10 +6,14 @@ Uses private parts of uvicorn (`cycle`, `flow`): see the bounds in `pyproject.to
 from __future__ import annotations
 
 import asyncio
+import json
+import re
+import sys
+from http import HTTPStatus
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from server.network.connections import Connections
 
@@ -21,7 +25,12 @@ those whose sender is lost."""
 READ_BYTES = 8192
 """Bytes parsed in one step of the event loop. asyncio reads 256 kB at a time: as frames or chunks
 of a few bytes they take half a second to parse."""
+REFUSED_S = 1.0
+"""How long what follows an invalid request is read and dropped. A connection that is closed while
+bytes are unread is reset, and the client may never see why it was refused."""
 _LIVE = b"application/x-ndjson"
+_QUOTED = re.compile(r": (?:b|bytearray\(b)['\"]")
+"""Begins what h11 quotes of a request, which may be a secret."""
 
 
 class HttpProtocol(H11Protocol):
@@ -34,6 +43,7 @@ class HttpProtocol(H11Protocol):
         super().__init__(*args, **options)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_is_of_head = False
+        self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows the type, too
         """Wait for a request."""
@@ -43,8 +53,36 @@ class HttpProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse data and start the time of what is waited for now."""
+        if self._refused:
+            return
+        if self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
+            data = data.lstrip(b"\r\n")  # some clients send a line end after a body (RFC 9112, 2.2)
         super().data_received(data)
-        self._set_timer()
+        if not self._refused:
+            self._set_timer()
+
+    def send_400_response(self, msg: str) -> None:
+        """Say why a request is no valid HTTP; uvicorn calls this where it catches h11's error."""
+        self._stop_waiting()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True  # nothing of its body follows
+            self.cycle.message_event.set()
+            if self.cycle.response_started:
+                self.transport.close()
+                return
+        error = sys.exception()
+        hint = error.error_status_hint if isinstance(error, h11.RemoteProtocolError) else 400
+        # h11 suggests 501 for other transfer codings, but the fault is the client's: 400 will do.
+        status = hint if hint < 500 else 400
+        why = _QUOTED.split(str(error or msg))[0]
+        self.transport.write(refusal(HTTPStatus(status), f"expected valid HTTP/1.1, got: {why}"))
+        self._refused = True
+        self.transport.write_eof()
+        self.loop.call_later(REFUSED_S, self.transport.close)
+
+    def _should_upgrade(self) -> bool:
+        # A server may ignore an upgrade (RFC 9110, 7.8); WebSockets begin with GET (RFC 6455, 4.1).
+        return self.scope["method"] == "GET" and super()._should_upgrade()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
@@ -108,16 +146,27 @@ def http_protocol(connections: Connections) -> type[HttpProtocol]:
     return Replaceable
 
 
-class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """WebSocket with bounded reads."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Limit reads."""
-        limit_reads(transport)
-        super().connection_made(transport)
-
-
 def limit_reads(transport: asyncio.BaseTransport) -> None:
     """Make a transport read at most `READ_BYTES` at a time."""
     assert isinstance(getattr(transport, "max_size", None), int), "asyncio has renamed max_size"
     transport.max_size = READ_BYTES  # type: ignore[attr-defined]  # of selector transports; not in the type
+
+
+def refusal(status: HTTPStatus, detail: str) -> bytes:
+    """Return a response to a request that does not reach the application.
+
+    Returns:
+        Its bytes; the connection must be closed after them.
+    """
+    content = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": int(status),
+        "detail": detail,
+    }
+    body = json.dumps(content).encode()
+    head = (
+        f"HTTP/1.1 {status:d} {status.phrase}\r\nContent-Type: application/problem+json\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body

@@ -16,8 +16,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from server.app import PoolFactory, create_app, pool_settings
-from server.network.http_protocol import WebSocketProtocol, http_protocol
+from server.network.http_protocol import http_protocol
 from server.network.listening import listen
+from server.network.websocket_protocol import WebSocketProtocol
 from server.pool.fake import FakeEngineFactory
 from server.pool.pool import RenderPool
 from server.settings import Settings

@@ -380,8 +380,8 @@ def test_a_compressed_body_is_refused_with_the_encodings_that_are_taken(
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/v1/streams/{}", "DELETE, GET"),
-        ("DELETE", "/v1/streams", "GET, POST"),
+        ("PUT", "/v1/streams/{}", "DELETE, GET, HEAD"),
+        ("DELETE", "/v1/streams", "GET, HEAD, POST"),
         ("GET", "/v1/streams/{}/whep", "OPTIONS, POST"),
         ("POST", "/index.html", "GET, HEAD"),
     ],
