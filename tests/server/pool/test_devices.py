@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 
@@ -98,7 +99,7 @@ async def test_a_device_that_can_be_built_again_is_used_again() -> None:
             await refreshed(slots, 0.5)
             assert await warp(pool, slots, losing_device(fake_state())) is None
             # Not until the pool is not ready: it can be ready again before that is looked at.
-            await until(lambda: slots.device_failed)
+            await until(partial(getattr, slots, "device_failed"))
             slots.close()
             await pool.wait_ready(READY_S)
             assert pool.status().devices[0].failures == failures
