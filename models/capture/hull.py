@@ -1,7 +1,7 @@
 """Fits the hulls of hair and clothes to mattes: few numbers, by the overlap of outlines.
 
 Hair first, then the body: each has few parameters, and the outlines of both hardly meet. Tufts of
-the hair come last (`hair_outline.py`).
+the hair and the ears come last (`outline_shift.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, minimize
 from scipy.spatial import cKDTree
 
-from models.capture.hair_outline import hair_shift
+from models.capture.outline_shift import outline_shift
 from models.capture.shape_space import BASE
 from models.contract.frame_state import FrameState
 from models.geometry import rasterizer_numba
@@ -50,9 +50,13 @@ it has folded over the neck. Shoulders are beside the neck and rise freely."""
 _SEAM_M = 0.02
 """This far from the skin clothes are free of it; on the seam, which is not quite in the collar's
 plane, they stay with it."""
+_EAR = 0.5
+"""Value of the mask of ears from which on a vertex is one of theirs."""
+_EAR_ROOT_M = 0.012
+"""Over this distance from the cheek an ear begins to follow the outline: its root stays."""
 _HAIR_PARAMETERS, _BODY_PARAMETERS = 5, 6
 _OUTLINE_ROUNDS = 2
-"""Of moving hair onto the outline; more gain nothing on frames beside the fitted ones."""
+"""Of moving hair and ears onto the outline; more gain nothing on frames beside the fitted ones."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +69,16 @@ class Deformable:
     """(V,) vertices of hair."""
     cloth: NDArray[np.bool_]
     """(V,) vertices of clothes."""
+    ears: NDArray[np.bool_]
+    """(V,) vertices of the ears' skin."""
     above_hairline: Floats
     """(V,) metres."""
     below_collar: Floats
     """(V,) metres."""
     from_skin: Floats
     """(V,) metres to the nearest vertex of skin: 0 on the seam of clothes and neck."""
+    from_cheek: Floats
+    """(V,) metres to the nearest vertex of skin that is not the ears'."""
 
 
 class HullFit(NamedTuple):
@@ -94,7 +102,11 @@ def deformable(arrays: dict[str, NDArray[Any]]) -> Deformable:
     verts = arrays["neutral"].astype(np.float64)
     from_skin, _ = cKDTree(verts[marked["skin"]]).query(verts)
     below = -above_collar(verts, BASE)
-    return Deformable(verts, marked["hair"], marked["cloth"], above, below, from_skin)
+    ears = marked["skin"] & (arrays["masks"][:, MASKS.index("ears")] > _EAR)
+    from_cheek, _ = cKDTree(verts[marked["skin"] & ~ears]).query(verts)
+    return Deformable(
+        verts, marked["hair"], marked["cloth"], ears, above, below, from_skin, from_cheek
+    )
 
 
 def with_hair_moved(part: Deformable, hair: Floats) -> Floats:
@@ -105,28 +117,29 @@ def with_hair_moved(part: Deformable, hair: Floats) -> Floats:
         hair: (5,) its distance from the skull in all directions, upwards, to the left, above
             (again, for a flat top) and to the front.
     """
-    out = _from_skull(part)
+    out = _from_skull(part)[part.hair]
     shapes = np.stack([np.ones(len(out)), out[:, 1], out[:, 0], out[:, 1] ** 2, out[:, 2]], axis=1)
-    return with_hair_shifted(part, shapes @ hair * _HAIR_UNIT_M)
+    metres = np.zeros(len(part.verts))
+    metres[part.hair] = shapes @ hair * _HAIR_UNIT_M
+    return with_outline_shifted(part, metres)
 
 
-def with_hair_shifted(part: Deformable, metres: Floats) -> Floats:
-    """Return (V, 3) the vertices, those of the hair moved away from the skull.
+def with_outline_shifted(part: Deformable, metres: Floats) -> Floats:
+    """Return (V, 3) the vertices, those of hair and ears moved away from the skull.
 
     Args:
         part: The head.
-        metres: (h,) of the vertices of hair. Less of it counts near the hairline, where hair meets
-            the skin.
+        metres: (V,) of the vertices. Less of it counts near the hairline and at the roots of the
+            ears, where they meet the skin; nothing counts of other vertices.
     """
-    verts = part.verts.copy()
-    begins = smoothstep(*_HAIR_STARTS, part.above_hairline[part.hair])
-    verts[part.hair] += _from_skull(part) * (metres * begins)[:, None]
-    return verts
+    free = np.where(part.hair, smoothstep(*_HAIR_STARTS, part.above_hairline), 0.0)
+    free[part.ears] = smoothstep(0.0, _EAR_ROOT_M, part.from_cheek[part.ears])
+    return np.asarray(part.verts + _from_skull(part) * (metres * free)[:, None])
 
 
 def _from_skull(part: Deformable) -> Floats:
-    """Return (h, 3) the unit directions from the middle of the skull to the vertices of hair."""
-    offset = part.verts[part.hair] - HAIR_CENTRE
+    """Return (V, 3) the unit directions from the middle of the skull to the vertices."""
+    offset = part.verts - HAIR_CENTRE
     return np.asarray(offset / np.linalg.norm(offset, axis=1, keepdims=True))
 
 
@@ -196,11 +209,23 @@ def fit_hull(
     before = mismatch(part.verts)
     for move, count in ((with_hair_moved, _HAIR_PARAMETERS), (with_body_moved, _BODY_PARAMETERS)):
         part = replace(part, verts=_best(part, move, count, mismatch))
+    verts = with_outlines_met(head, part, states, mattes)
+    return HullFit(verts, before, mismatch(verts))
+
+
+def with_outlines_met(
+    head: Head,
+    part: Deformable,
+    states: Sequence[FrameState],
+    mattes: Sequence[NDArray[np.bool_]],
+) -> Floats:
+    """Return (V, 3) the vertices, those of hair and ears moved to cover mattes; as `fit_hull`."""
     for _ in range(_OUTLINE_ROUNDS):
         shaped = head.with_neutral(part.verts.astype(np.float32))
-        shift = hair_shift(shaped, part.hair, states, mattes)
-        part = replace(part, verts=with_hair_shifted(part, shift[part.hair]))
-    return HullFit(part.verts, before, mismatch(part.verts))
+        # Apart: hair above an ear would follow the ear.
+        shift = sum(outline_shift(shaped, each, states, mattes) for each in (part.hair, part.ears))
+        part = replace(part, verts=with_outline_shifted(part, np.asarray(shift)))
+    return part.verts
 
 
 def _best(

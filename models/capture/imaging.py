@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.capture.build_head import build_head
+from models.capture.carried import carried
 from models.capture.clip import Clip
 from models.capture.errors import VideoError
 from models.capture.fitting import load_person, load_poses
@@ -222,6 +223,9 @@ class ImagingStages:
                 state = scene.state(n)
                 rgb, coverage, known = scene.steadied(n)
                 weight = pixel_weights(regions, state, coverage) * known
+                if split == "train":
+                    # Held-out frames stay as they were filmed.
+                    rgb, coverage = carried(scene.head, state, (rgb, coverage), scene.plate)
                 write_frame(part / split, index, rgb, coverage, weight)
                 done += 1
                 advance(0.5 + 0.45 * done / total, "")

@@ -26,6 +26,8 @@ from tests.models.capture.phone_video import HEAD
 FRAMES, SIZE = 150, 96
 SHIFT = 0.04
 """Of the torso, in units of the image's side, up and down by turns of ten frames."""
+TUFT = np.s_[2:7, 44:52]
+"""Rows and columns beside the head's mesh that show hair."""
 POSITION = np.array([0, 0.05, -0.9])
 WORLD = World(
     Camera(190.0, SIZE / 2, SIZE / 2), Crop(SIZE / 2, SIZE / 2, SIZE), SIZE, np.eye(3), POSITION
@@ -77,6 +79,8 @@ def filmed(pose: Pose) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     striped = np.broadcast_to(stripes[:, None, None], image.shape)
     image = np.where((shown == Region.CLOTHES)[..., None], striped, image)
     coverage = np.where(shown == Region.BACKGROUND, 0, 255).astype(np.uint8)
+    assert not coverage[TUFT].any()
+    image[TUFT], coverage[TUFT] = 30, 255
     maps = np.tile(np.eye(3), (2, 1, 1))
     maps[:, 1, 2] = SHIFT / 2, -SHIFT / 2
     both = [TorsoMotion(maps).steadied(head, state, n, (image, coverage), plate) for n in (0, 1)]
@@ -101,6 +105,14 @@ def test_held_out_frames_are_as_they_were_filmed(made: Path) -> None:
     for split in ("val", "test"):
         reader = SplitReader(made / "data", split)
         assert all(reader.frame(n)[1].tobytes() in filmed_once for n in range(len(reader)))
+
+
+def test_hair_beside_the_mesh_is_left_out_of_training_frames_alone(made: Path) -> None:
+    shown = {"train": (90, 0), "val": (30, 255), "test": (30, 255)}
+    for split, (level, covered) in shown.items():
+        _, rgb, coverage = SplitReader(made / "data", split).frame(0)
+        assert np.abs(rgb[TUFT].astype(int) - level).max() <= 1
+        assert (coverage[TUFT] == covered).all()
 
 
 def test_the_start_says_which_texels_the_video_shows_well(made: Path) -> None:

@@ -1,8 +1,9 @@
-"""Moves the outline of the hair onto mattes: tufts that the few numbers of a hull miss.
+"""Moves the outline of hair and ears onto mattes: what the few numbers of a hull miss.
 
-Where the outline of the mesh lies beside that of the matte, the hair near this place moves in or
-out along the direction from the skull, by the mean distance over all frames that show the place as
-an outline. Hair that no frame shows as an outline stays.
+Where the outline of the mesh lies beside that of the matte, what is near this place moves in or out
+along the direction from the skull. Frames differ: most of them shall lie within the mesh, since the
+warp cannot carry along what is beside it, while texels of the mesh that show the background in some
+frames learn to be transparent. What no frame shows as an outline stays.
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ _SIGMA_M = 0.008
 _NEIGHBOURS_M = 3 * _SIGMA_M
 _HELD = 2.0
 """Weight of staying in place, against 1 of each frame that shows a vertex at the outline."""
+_WITHIN = 0.7
+"""Share of the frames whose matte shall end within the mesh."""
+_MARGIN_M = 0.001
+"""Between the matte and the outline of the mesh: about a pixel of a frame of 320."""
 _MOST_M = 0.03
 
 
@@ -49,40 +54,50 @@ class Reaches(NamedTuple):
     """(n,) outwards; negative where the matte ends inside of the mesh."""
 
 
-def hair_shift(
-    head: Head, hair: Mask, states: Sequence[FrameState], mattes: Sequence[Mask]
+def outline_shift(
+    head: Head, movable: Mask, states: Sequence[FrameState], mattes: Sequence[Mask]
 ) -> Floats:
-    """Return how far hair has to move outwards for its outlines to meet the mattes.
+    """Return how far vertices have to move outwards for most mattes to end within the mesh.
 
     Args:
         head: The head.
-        hair: (V,) vertices of hair.
+        movable: (V,) vertices that may move.
         states: Of frames.
         mattes: Where the person covers these frames, square.
 
     Returns:
         (V,) metres away from the skull; 0 for other vertices.
     """
-    found = [outline_reaches(head, hair, *frame) for frame in zip(states, mattes, strict=True)]
+    found = [outline_reaches(head, movable, *frame) for frame in zip(states, mattes, strict=True)]
     vertices = np.concatenate([reaches.vertices for reaches in found])
-    metres = np.concatenate([reaches.metres for reaches in found])
-    shift = np.zeros(len(hair))
-    moved = np.nonzero(hair)[0]
+    metres = np.concatenate([reaches.metres for reaches in found]) + _MARGIN_M
+    shift = np.zeros(len(movable))
+    moved = np.nonzero(movable)[0]
     if len(vertices) and len(moved):
         near = cKDTree(head.neutral[vertices]).query_ball_point(head.neutral[moved], _NEIGHBOURS_M)
         for vertex, samples in zip(moved, near, strict=True):
             apart = np.linalg.norm(head.neutral[vertices[samples]] - head.neutral[vertex], axis=1)
             weight = np.exp(-0.5 * (apart / _SIGMA_M) ** 2)
-            shift[vertex] = weight @ metres[samples] / (weight.sum() + _HELD)
+            share = weight.sum() / (weight.sum() + _HELD)
+            shift[vertex] = share * _quantile(metres[samples], weight)
     return np.clip(shift, -_MOST_M, _MOST_M)
 
 
-def outline_reaches(head: Head, hair: Mask, state: FrameState, matte: Mask) -> Reaches:
+def _quantile(values: Floats, weights: Floats) -> float:
+    """Return the value below which `_WITHIN` of the weight lies; 0 of no values."""
+    if not len(values):
+        return 0.0
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order])
+    return float(values[order[np.searchsorted(reached, _WITHIN * reached[-1])]])
+
+
+def outline_reaches(head: Head, movable: Mask, state: FrameState, matte: Mask) -> Reaches:
     """Measure one frame.
 
     Args:
         head: The head.
-        hair: (V,) vertices of hair.
+        movable: (V,) vertices that may move.
         state: Of the frame.
         matte: (S, S) where the person covers the frame.
     """
@@ -93,7 +108,7 @@ def outline_reaches(head: Head, hair: Mask, state: FrameState, matte: Mask) -> R
     ).mask.astype(np.uint8)
     # Centres of pixels lie at .5 on screen.
     at = geometry.xy / SUBPIXELS - 0.5
-    inside = hair & (at > _SEARCHED_PX).all(axis=1) & (at < size - 1 - _SEARCHED_PX).all(axis=1)
+    inside = movable & (at > _SEARCHED_PX).all(axis=1) & (at < size - 1 - _SEARCHED_PX).all(axis=1)
     distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
     vertices = np.nonzero(inside)[0]
     row, column = np.round(at[vertices]).astype(int).T[::-1]
@@ -122,6 +137,6 @@ def _reach_px(at: Floats, outwards: Floats, matte: Mask) -> Floats:
     covered, free = ends[0], ~ends[1]
     grown = np.logical_and.accumulate(covered, axis=1).sum(axis=1) * _STEP_PX
     shrunk = np.logical_and.accumulate(free, axis=1).sum(axis=1) * _STEP_PX
-    # Outlines that the search does not find, as beside ears, move nothing.
+    # Outlines that the search does not find, as between ears and neck, move nothing.
     grown[covered.all(axis=1)], shrunk[free.all(axis=1)] = 0, 0
     return np.asarray(np.where(covered[:, 0], grown, -shrunk))
