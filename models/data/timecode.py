@@ -50,7 +50,7 @@ def seconds_of(texts: Sequence[str], unit: float | None = None) -> Floats | None
     return None
 
 
-def numbers_in_seconds(values: Floats, unit: float | None = None) -> Floats:
+def _in_seconds(values: Floats, unit: float | None = None) -> Floats:
     """Return numbers in seconds, of a unit that is given or judged by their steps."""
     if unit is None:
         steps = np.diff(values)
@@ -129,7 +129,7 @@ def _numbers(texts: Sequence[str], unit: float | None) -> Floats | None:
         values = np.array([float(text) for text in texts])
     except ValueError:
         return None
-    return numbers_in_seconds(values, unit) if np.isfinite(values).all() else None
+    return _in_seconds(values, unit) if np.isfinite(values).all() else None
 
 
 def _across_midnight(times: Floats) -> Floats:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -16,8 +15,7 @@ from models.contract.backdrop import Backdrop
 from models.contract.frame_state import FrameState
 from models.contract.images import STRIDE, RgbImage, WarpedImage, WarpedNv12
 from models.geometry.gbuffer import render_gbuffer
-from models.kernels.layers import extend_colours, finish, layers_of, over_colour
-from models.kernels.nv12_numba import convert_to_nv12
+from models.kernels.layers import extend_colours, layers_of, over_colour
 from models.networks.frame_batch import FrameBatch, frame_batch
 from models.networks.telewarp import Foreground
 from models.runtime.flame_conditioning import conditioning_function
@@ -164,28 +162,3 @@ def network_dtype(device: torch.device) -> torch.dtype:
         ampere = torch.cuda.get_device_capability(device) >= (8, 0)
         return torch.bfloat16 if ampere else torch.float16
     return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
-
-
-def finished(
-    stage: Stage, foreground: Foreground, backdrop: Backdrop, started: float, rasterized: float
-) -> WarpedNv12:
-    """Return a frame of a runtime in plain torch over a backdrop.
-
-    Args:
-        stage: The avatar's.
-        foreground: The warped head.
-        backdrop: What is behind it.
-        started: When the frame was begun, `time.perf_counter()`, seconds.
-        rasterized: When it was rasterized.
-    """
-    nv12 = finish(stage.layers(foreground), backdrop).numpy()
-    network_ms = (time.perf_counter() - rasterized) * 1e3
-    return WarpedNv12(nv12, (rasterized - started) * 1e3, network_ms)
-
-
-def as_nv12(warped: WarpedImage) -> WarpedNv12:
-    """Convert a frame of a runtime that composes RGB."""
-    started = time.perf_counter()
-    nv12 = convert_to_nv12(warped.rgb)
-    convert_ms = (time.perf_counter() - started) * 1e3
-    return WarpedNv12(nv12, warped.raster_ms, warped.network_ms + convert_ms)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import copy
-import time
-from collections.abc import Sequence
 
 import torch
 
 from models.avatar.folder import Avatar
 from models.contract.backdrop import Backdrop
 from models.contract.frame_state import FrameState
-from models.contract.images import RgbImage, WarpedImage, WarpedNv12
+from models.contract.images import RgbImage
 from models.networks.avatar_networks import PaperNetworks
 from models.networks.frame_batch import FrameBatch
 from models.networks.paper import SKIP, PreparedPaperCache
 from models.networks.telewarp import Foreground
-from models.runtime.base import Cache, Stage, TensorSpec, as_nv12, finished
+from models.runtime.base import Cache, Stage, TensorSpec
+from models.runtime.plain_frames import PlainFrames
 
 
-class PaperRuntime:
+class PaperRuntime(PlainFrames):
     """Full renders and split warps of `PaperNetworks`.
 
     Args:
@@ -61,32 +60,6 @@ class PaperRuntime:
         """Render `state` in full, see `Runtime.full`."""
         stage = self.stage.at(size)
         return stage.compose(self._networks.full(stage.frame(state)).image, backdrop)
-
-    @torch.inference_mode()
-    def warp_nv12(
-        self, state: FrameState, cache: Cache, backdrop: Backdrop | None = None
-    ) -> WarpedNv12:
-        """Warp an older state's cache to `state`, see `Runtime.warp_nv12`."""
-        if backdrop is None:
-            return as_nv12(self.warp(state, cache))
-        started = time.perf_counter()
-        frame = self.stage.frame(state)
-        rasterized = time.perf_counter()
-        return finished(self.stage, self._warp(frame, cache), backdrop, started, rasterized)
-
-    def warp_nv12_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedNv12]:
-        """Warp caches one by one."""
-        return [self.warp_nv12(state, cache) for state, cache in frames]
-
-    @torch.inference_mode()
-    def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
-        """Warp an older state's cache to `state`."""
-        started = time.perf_counter()
-        frame = self.stage.frame(state)
-        rasterized = time.perf_counter()
-        rgb = self.stage.compose(self._warp(frame, cache))
-        network_ms = (time.perf_counter() - rasterized) * 1e3
-        return WarpedImage(rgb, (rasterized - started) * 1e3, network_ms)
 
     def _warp(self, frame: FrameBatch, cache: Cache) -> Foreground:
         """Warp a cache to a frame."""

@@ -31,8 +31,9 @@ from models.kernels.cuda.vertex_normals import adjacent_faces
 from models.networks.conditioning import compute_conditioning
 from models.networks.live_inputs import FOREGROUND_MARGIN
 from models.networks.telewarp import FULL_TRUST
-from models.runtime.base import Cache, as_nv12
+from models.runtime.base import Cache
 from models.runtime.deferred_crossfade import MixedCache
+from models.runtime.plain_frames import as_nv12
 from models.runtime.telewarp_torch import TelewarpTorchRuntime
 
 BATCHES = (1, 2, 4, 8)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -15,7 +14,7 @@ from models.avatar.folder import Avatar
 from models.contract.backdrop import Backdrop
 from models.contract.channels import CAMERA_SIZE, OUTPUT_CHANNELS, POSE_SIZE
 from models.contract.frame_state import FrameState
-from models.contract.images import RgbImage, WarpedImage, WarpedNv12
+from models.contract.images import RgbImage
 from models.networks.avatar_networks import TelewarpNetworks
 from models.networks.conditioning import Conditioning, split_conditioning
 from models.networks.frame_batch import FrameBatch
@@ -28,15 +27,9 @@ from models.networks.reproject import (
     reproject_nearest,
 )
 from models.networks.telewarp import Foreground, cache_features
-from models.runtime.base import (
-    Cache,
-    Stage,
-    TensorSpec,
-    as_nv12,
-    finished,
-    network_dtype,
-)
+from models.runtime.base import Cache, Stage, TensorSpec, network_dtype
 from models.runtime.measured_unet import MeasuredUnet
+from models.runtime.plain_frames import PlainFrames
 
 MESH_TENSORS = ("corners", "weights", "points")
 """Tensors of a cache that hold its frame's `Mesh`, by the names of the fields."""
@@ -62,7 +55,7 @@ class Box(NamedTuple):
     """The column after the last."""
 
 
-class TelewarpTorchRuntime:
+class TelewarpTorchRuntime(PlainFrames):
     """Full renders and split warps of `TelewarpNetworks`.
 
     Convolutions run in `network_dtype`; textures, paint and composition in float32.
@@ -145,33 +138,6 @@ class TelewarpTorchRuntime:
         inputs = self._inputs(stage.frame(state))
         made = self._unet(self._channels_last(inputs.half_res)).output[:, : 4 * OUTPUT_CHANNELS]
         return stage.compose(self.generator.paint_over(made.float(), inputs), backdrop)
-
-    @torch.inference_mode()
-    def warp_nv12(
-        self, state: FrameState, cache: Cache, backdrop: Backdrop | None = None
-    ) -> WarpedNv12:
-        """Warp an older state's cache to `state`, see `Runtime.warp_nv12`."""
-        if backdrop is None:
-            return as_nv12(self.warp(state, cache))
-        started = time.perf_counter()
-        frame = self.stage.frame(state)
-        rasterized = time.perf_counter()
-        return finished(self.stage, self._warp(frame, cache), backdrop, started, rasterized)
-
-    def warp_nv12_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedNv12]:
-        """Warp caches one by one."""
-        return [self.warp_nv12(state, cache) for state, cache in frames]
-
-    @torch.inference_mode()
-    def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
-        """Warp an older state's cache to `state`."""
-        started = time.perf_counter()
-        frame = self.stage.frame(state)
-        rasterized = time.perf_counter()
-        foreground = self._warp(frame, cache)
-        rgb = self.stage.compose(foreground)
-        network_ms = (time.perf_counter() - rasterized) * 1e3
-        return WarpedImage(rgb, (rasterized - started) * 1e3, network_ms)
 
     @torch.inference_mode()
     def align(self, cache: Cache, newer: Cache) -> None:

@@ -1,0 +1,72 @@
+"""Frames of runtimes that warp in plain torch: rasterized, warped and composed one by one."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import torch
+
+from models.contract.backdrop import Backdrop
+from models.contract.frame_state import FrameState
+from models.contract.images import WarpedImage, WarpedNv12
+from models.kernels.layers import finish
+from models.kernels.nv12_numba import convert_to_nv12
+from models.networks.frame_batch import FrameBatch
+from models.networks.telewarp import Foreground
+from models.runtime.base import Cache, Stage
+
+Image = TypeVar("Image")
+
+
+class PlainFrames(ABC):
+    """The warps of `Runtime`, from what a subclass's networks make of a frame."""
+
+    stage: Stage
+
+    @torch.inference_mode()
+    def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
+        """Warp an older state's cache to `state`."""
+        return WarpedImage(*self._composed(self.stage.compose, state, cache))
+
+    @torch.inference_mode()
+    def warp_nv12(
+        self, state: FrameState, cache: Cache, backdrop: Backdrop | None = None
+    ) -> WarpedNv12:
+        """Warp an older state's cache to `state`, see `Runtime.warp_nv12`."""
+        if backdrop is None:
+            return as_nv12(self.warp(state, cache))
+        return WarpedNv12(
+            *self._composed(
+                lambda head: finish(self.stage.layers(head), backdrop).numpy(), state, cache
+            )
+        )
+
+    def warp_nv12_batch(self, frames: Sequence[tuple[FrameState, Cache]]) -> list[WarpedNv12]:
+        """Warp caches one by one."""
+        return [self.warp_nv12(state, cache) for state, cache in frames]
+
+    @abstractmethod
+    def _warp(self, frame: FrameBatch, cache: Cache) -> Foreground:
+        """Warp a cache to a frame."""
+
+    def _composed(
+        self, compose: Callable[[Foreground], Image], state: FrameState, cache: Cache
+    ) -> tuple[Image, float, float]:
+        """Return a frame, and the times of `WarpedImage`."""
+        started = time.perf_counter()
+        frame = self.stage.frame(state)
+        rasterized = time.perf_counter()
+        image = compose(self._warp(frame, cache))
+        network_ms = (time.perf_counter() - rasterized) * 1e3
+        return image, (rasterized - started) * 1e3, network_ms
+
+
+def as_nv12(warped: WarpedImage) -> WarpedNv12:
+    """Convert a frame of a runtime that composes RGB."""
+    started = time.perf_counter()
+    nv12 = convert_to_nv12(warped.rgb)
+    convert_ms = (time.perf_counter() - started) * 1e3
+    return WarpedNv12(nv12, warped.raster_ms, warped.network_ms + convert_ms)
