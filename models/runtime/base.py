@@ -37,12 +37,14 @@ class TensorSpec(NamedTuple):
 class Runtime(Protocol):
     """Renders one kind of networks on a device. Used by one thread at a time."""
 
-    layout: tuple[TensorSpec, ...]
-    """The tensors of a cache."""
     mixes: bool
     """Whether `warp` takes a `MixedCache`."""
     largest_batch: int
     """Number of frames that one call of `warp_nv12_batch` renders faster than one by one."""
+
+    @property
+    def layout(self) -> tuple[TensorSpec, ...]:
+        """The tensors of a cache."""
 
     def refresh(self, state: FrameState, cache: Cache) -> None:
         """Render `state` in full and store its features in `cache`, in place."""
@@ -75,6 +77,12 @@ class Runtime(Protocol):
     def align(self, cache: Cache, newer: Cache) -> None:
         """Reproject `cache` in place to the frame of `newer`, so that both can be interpolated."""
 
+    def resized(self, size: int) -> Runtime:
+        """Return a runtime of the same networks whose caches and frames have `size` rows.
+
+        Networks and textures are shared, so both must be used by the same thread.
+        """
+
 
 class Stage:
     """Rasterizes an avatar's frames for its networks, and composes their output.
@@ -101,10 +109,11 @@ class Stage:
         if size is None or size == self.size:
             return self
         if self._other_size is None or self._other_size.size != size:
-            self._other_size = self._resized(size)
+            self._other_size = self.resized(size)
         return self._other_size
 
-    def _resized(self, size: int) -> Stage:
+    def resized(self, size: int) -> Stage:
+        """Return a stage of the same avatar whose frames have `size` rows, a multiple of 32."""
         assert size % STRIDE == 0, f"expected a multiple of {STRIDE}, got {size}"
         other = copy.copy(self)
         # Without the other size of this one: a stage would hold a chain of all sizes before.

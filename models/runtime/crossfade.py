@@ -39,7 +39,9 @@ and a dozen of them change everything."""
 class Mixer(Protocol):
     """The part of `Runtime` that a crossfade needs."""
 
-    layout: tuple[TensorSpec, ...]
+    @property
+    def layout(self) -> tuple[TensorSpec, ...]:
+        """See `Runtime`."""
 
     def align(self, cache: Cache, newer: Cache) -> None:
         """Reproject `cache` in place to the frame of `newer`, see `Runtime.align`."""

@@ -43,6 +43,10 @@ class MeasuredUnet:
         output: GeneratorOutput = run(features)
         return output
 
+    def anew(self) -> MeasuredUnet:
+        """Return another one of the same U-Net, to be measured with inputs of another shape."""
+        return MeasuredUnet(self._unet)
+
     def _choose(self, features: Tensor) -> RunUnet:
         """Time the ways on a GPU; elsewhere there is only one."""
         if features.device.type != "cuda":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Self
 
 import torch
 
@@ -34,14 +35,24 @@ class PaperRuntime(PlainFrames):
         self.stage = Stage(avatar, device)
         # A copy, because moving a module to a device changes it in place.
         self._networks = copy.deepcopy(avatar.networks).to(device)
+
+    @property
+    def layout(self) -> tuple[TensorSpec, ...]:
+        """See `Runtime`."""
         size, hidden = self.stage.size, self._networks.warper.first.out_channels
-        self.layout: tuple[TensorSpec, ...] = (
+        return (
             TensorSpec("first", (1, hidden, size // 2, size // 2), torch.float32),
             TensorSpec("skip_4", (1, SKIP, size // 4, size // 4), torch.float32),
             TensorSpec("skip_5", (1, SKIP, size // 2, size // 2), torch.float32),
             TensorSpec("uv", (1, size, size, 2), torch.float32),
             TensorSpec("conditioning", (1, self._networks.conditioning_size), torch.float32),
         )
+
+    def resized(self, size: int) -> Self:
+        """See `Runtime`."""
+        other = copy.copy(self)
+        other.stage = self.stage.resized(size)
+        return other
 
     @torch.inference_mode()
     def refresh(self, state: FrameState, cache: Cache) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -50,6 +51,18 @@ class CachedRenderer:
         self.manifest = avatar.manifest
         self.device = torch.device(device)
         self._runtime = _build_runtime(avatar, self.device, warp_threads, kernels)
+
+    def resized(self, size: int) -> CachedRenderer:
+        """Return a renderer of the same avatar whose caches and frames have `size` rows.
+
+        Both share the networks, and must be used by the same thread.
+
+        Args:
+            size: Rows and columns, a multiple of 32.
+        """
+        other = copy.copy(self)
+        other._runtime = self._runtime.resized(size)
+        return other
 
     @property
     def cache_layout(self) -> tuple[TensorSpec, ...]:

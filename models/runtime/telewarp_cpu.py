@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -107,7 +107,6 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         super().__init__(avatar, torch.device("cpu"))
         self._feature_texels = quantize(_as_array(self.features))
         self._paint_texels = quantize(_as_array(self.paint))
-        self._background_nv12 = convert_to_nv12(self.stage.background_rgb)
         warper = self.warper
         self._motion = gather_weights(warper.motion, warper.from_motion)
         paint_over, self._half_trust = self.generator.paint_over, warper.half_trust.item()
@@ -115,23 +114,33 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         self._channels = self.features.shape[1]
         self._multiplies = can_convolve(warper.hidden)
         # Our own kernel needs pairs of channels, oneDNN whole blocks.
-        multiple = 2 if self._multiplies else INPUT_PADDING
-        live = live_channels(self._channels)
-        self._live = allocate_inputs(self.stage.size, live, multiple, self.dtype)
+        self._multiple = 2 if self._multiplies else INPUT_PADDING
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads, "warp-band") if threads > 1 else None
+        self._allocate_buffers()
         padding = self._live.shape[2] - warper.live_weight.shape[1]
         padded = F.pad(warper.live_weight, (0, 0, 0, 0, 0, padding))
         self.live_weight = self._channels_last(padded)
         self._kernels = (
             pack_kernels(padded, warper.second.weight, self.dtype) if self._multiplies else None
         )
-        self._allocate_buffers(self.stage.size, warper.hidden)
-        count = threads * _BANDS_PER_THREAD if threads > 1 else 1
-        self._bands = _split(self.stage.size // 2, count)
-        self._pool = ThreadPoolExecutor(threads, "warp-band") if threads > 1 else None
 
-    def _allocate_buffers(self, size: int, hidden: int) -> None:
-        """Allocate the buffers that every warp fills anew."""
+    def resized(self, size: int) -> Self:
+        """See `Runtime`."""
+        other = super().resized(size)
+        other._allocate_buffers()
+        return other
+
+    def _allocate_buffers(self) -> None:
+        """Allocate the buffers that every warp fills anew, and what else depends on the size."""
+        size, hidden = self.stage.size, self.warper.hidden
         half, outputs = size // 2, 4 * OUTPUT_CHANNELS
+        self._background_nv12 = convert_to_nv12(self.stage.background_rgb)
+        self._live = allocate_inputs(
+            size, live_channels(self._channels), self._multiple, self.dtype
+        )
+        threads = self._threads
+        self._bands = _split(half, threads * _BANDS_PER_THREAD if threads > 1 else 1)
         self._flow = np.empty((half, half, 2), np.float32)
         self._reprojected = ReprojectedShares(
             *(torch.zeros((half, half, width), dtype=self.dtype) for width in (hidden, outputs))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -66,6 +66,14 @@ class TelewarpCudaRuntime(TelewarpTorchRuntime):
         self.blocks = GPU_BLOCKS if device.type == "cuda" else INTERPRETER_BLOCKS
         self._launch = run
         self._renderers: dict[tuple[int, Output], FrameRenderer] = {}
+
+    def resized(self, size: int) -> Self:
+        """See `Runtime`. Its kernels are compiled, and its graphs captured, at their first use."""
+        other = super().resized(size)
+        background = torch.from_numpy(other.stage.background_rgb).to(self.stage.device)
+        other.model = self.model._replace(background=background)
+        other._renderers = {}
+        return other
 
     def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
         """Warp an older state's cache to `state`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -86,19 +86,30 @@ class TelewarpTorchRuntime(PlainFrames):
         self._prepare_bias = torch.cat(biases).to(self.dtype)
         self.live_weight = self._channels_last(self.warper.live_weight)
         self.hidden_weight = self._channels_last(self.warper.second.weight)
+        self._conditioning = POSE_SIZE + CAMERA_SIZE + avatar.networks.config.expressions
+
+    @property
+    def layout(self) -> tuple[TensorSpec, ...]:
+        """See `Runtime`."""
         half, hidden = self.stage.size // 2, self.warper.hidden
-        conditioning = POSE_SIZE + CAMERA_SIZE + avatar.networks.config.expressions
         # Channels last: a warp reads whole pixels at positions that the flow scatters.
-        self.layout: tuple[TensorSpec, ...] = (
+        return (
             TensorSpec("first", (half, half, hidden), self.dtype),
             TensorSpec("second", (half, half, 4 * OUTPUT_CHANNELS), self.dtype),
             TensorSpec("residual", (half, half, 4 * OUTPUT_CHANNELS), self.dtype),
             TensorSpec("uv", (half, half, 3), torch.float32),
-            TensorSpec("conditioning", (conditioning,), torch.float32),
-            TensorSpec("points", (len(avatar.head.neutral), 3), torch.float32, mixes=False),
+            TensorSpec("conditioning", (self._conditioning,), torch.float32),
+            TensorSpec("points", (len(self.stage.head.neutral), 3), torch.float32, mixes=False),
             TensorSpec("corners", (half, half, 3), torch.int32, mixes=False),
             TensorSpec("weights", (half, half, 3), torch.float32, mixes=False),
         )
+
+    def resized(self, size: int) -> Self:
+        """See `Runtime`."""
+        other = copy.copy(self)
+        other.stage = self.stage.resized(size)
+        other._unet = self._unet.anew()  # a graph of a GPU is of one size
+        return other
 
     @torch.inference_mode()
     def refresh(self, state: FrameState, cache: Cache) -> None:

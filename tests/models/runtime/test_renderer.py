@@ -48,6 +48,14 @@ def difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return levels
 
 
+def frames_of(renderer: CachedRenderer, cached: FrameState, now: FrameState) -> list[np.ndarray]:
+    """Return warps of a cache, as a crossfade gives it, over the background and over nothing."""
+    cache = renderer.allocate_cache()
+    renderer.refresh(cached, cache)
+    source = renderer.crossfade().follow(cache, 1, 0.0)
+    return [renderer.warp_nv12(now, source, over).nv12 for over in (None, TRANSPARENT)]
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_runtimes_warp_equals_the_plain_networks(
     build_avatar: Build, front: FrameState, turned: FrameState, variant: Variant
@@ -219,6 +227,31 @@ def test_a_full_render_of_another_size_equals_that_of_an_avatar_of_this_size(
     got = renderer.full(turned, size)
     assert difference(got, CachedRenderer(larger).full(turned)).max() <= 1
     np.testing.assert_array_equal(renderer.full(turned), before)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("step", [-32, 32])
+def test_a_resized_renderer_warps_as_that_of_an_avatar_of_this_size(
+    build_avatar: Build, front: FrameState, turned: FrameState, variant: Variant, step: int
+) -> None:
+    avatar = build_avatar(variant)
+    own = avatar.manifest.resolution
+    flat = np.full((own + 32, own + 32, 3), 90, np.uint8)
+    avatar = replace(avatar, background=flat[:own, :own])
+    other = own + step
+    manifest = replace(avatar.manifest, resolution=other)
+    native = CachedRenderer(replace(avatar, manifest=manifest, background=flat[:other, :other]))
+    renderer = CachedRenderer(avatar, warp_threads=2)
+    cache = renderer.allocate_cache()
+    renderer.refresh(front, cache)
+    before = renderer.warp_nv12(turned, cache).nv12
+    resized = renderer.resized(other)
+    assert resized.cache_layout == native.cache_layout
+    got, expected = (frames_of(one, front, turned) for one in (resized, native))
+    assert [len(frame) * 2 // 3 for frame in got] == [other, layered_rows(other)]
+    assert all(difference(*pair).max() <= 1 for pair in zip(got, expected, strict=True))
+    # Buffers are its own: what the first one renders has not changed by a bit.
+    np.testing.assert_array_equal(renderer.warp_nv12(turned, cache).nv12, before)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

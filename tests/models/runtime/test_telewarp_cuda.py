@@ -89,6 +89,21 @@ def test_a_crossfade_in_the_warp_equals_one_in_memory(
     assert difference(expected, plain.warp(own, cache).rgb).mean() > 1
 
 
+def test_frames_of_another_size_equal_plain_torch(
+    build_avatar: Build, front: FrameState, turned: FrameState
+) -> None:
+    avatar = build_avatar("live", 0.25)
+    kernels = TelewarpCudaRuntime(avatar, CPU).resized(32)
+    plain = TelewarpTorchRuntime(avatar, CPU).resized(32)
+    cache = new_cache(plain)
+    plain.refresh(front, cache)
+    got, expected = kernels.warp(turned, cache).rgb, plain.warp(turned, cache).rgb
+    assert got.shape == (32, 32, 3)
+    # The kernels blend with the background in 8 bits, which has been interpolated to this size.
+    assert (difference(got, expected) > 1).mean() < 0.005
+    assert expected.std() > 10
+
+
 def test_a_frame_of_the_shipped_avatar_equals_the_cpus() -> None:
     avatar = load_avatar(DEFAULT)
     m = avatar.manifest
