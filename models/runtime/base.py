@@ -37,6 +37,8 @@ class TensorSpec(NamedTuple):
 class Runtime(Protocol):
     """Renders one kind of networks on a device. Used by one thread at a time."""
 
+    stage: Stage
+    """Rasterizes and composes its frames."""
     mixes: bool
     """Whether `warp` takes a `MixedCache`."""
     largest_batch: int
@@ -45,6 +47,9 @@ class Runtime(Protocol):
     @property
     def layout(self) -> tuple[TensorSpec, ...]:
         """The tensors of a cache."""
+
+    def layout_at(self, size: int) -> tuple[TensorSpec, ...]:
+        """Return the tensors of a cache of frames with `size` rows."""
 
     def refresh(self, state: FrameState, cache: Cache) -> None:
         """Render `state` in full and store its features in `cache`, in place."""

@@ -39,7 +39,11 @@ class PaperRuntime(PlainFrames):
     @property
     def layout(self) -> tuple[TensorSpec, ...]:
         """See `Runtime`."""
-        size, hidden = self.stage.size, self._networks.warper.first.out_channels
+        return self.layout_at(self.stage.size)
+
+    def layout_at(self, size: int) -> tuple[TensorSpec, ...]:
+        """See `Runtime`."""
+        hidden = self._networks.warper.first.out_channels
         return (
             TensorSpec("first", (1, hidden, size // 2, size // 2), torch.float32),
             TensorSpec("skip_4", (1, SKIP, size // 4, size // 4), torch.float32),

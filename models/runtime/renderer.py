@@ -65,9 +65,18 @@ class CachedRenderer:
         return other
 
     @property
+    def size(self) -> int:
+        """Rows and columns of its frames."""
+        return self._runtime.stage.size
+
+    @property
     def cache_layout(self) -> tuple[TensorSpec, ...]:
         """The tensors of a cache."""
         return self._runtime.layout
+
+    def cache_layout_at(self, size: int) -> tuple[TensorSpec, ...]:
+        """Return the tensors of a cache of `resized(size)`, which need not be built."""
+        return self._runtime.layout_at(size)
 
     def allocate_cache(self) -> Cache:
         """Allocate the tensors of one cache, zeroed, on this renderer's device."""

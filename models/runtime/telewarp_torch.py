@@ -91,7 +91,11 @@ class TelewarpTorchRuntime(PlainFrames):
     @property
     def layout(self) -> tuple[TensorSpec, ...]:
         """See `Runtime`."""
-        half, hidden = self.stage.size // 2, self.warper.hidden
+        return self.layout_at(self.stage.size)
+
+    def layout_at(self, size: int) -> tuple[TensorSpec, ...]:
+        """See `Runtime`."""
+        half, hidden = size // 2, self.warper.hidden
         # Channels last: a warp reads whole pixels at positions that the flow scatters.
         return (
             TensorSpec("first", (half, half, hidden), self.dtype),

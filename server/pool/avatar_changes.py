@@ -98,7 +98,7 @@ class AvatarChanges:
         """Wait until the slots of an avatar are closed."""
         try:
             async with asyncio.timeout(_CLOSING_TIMEOUT_S):
-                while any(slots.avatar_id == avatar_id for slots in self._open_slots):
+                while any(slots.rendition.avatar_id == avatar_id for slots in self._open_slots):
                     self._slots_closed.clear()
                     await self._slots_closed.wait()
         except TimeoutError:

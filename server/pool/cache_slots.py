@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from models.contract.backdrop import Backdrop
 from models.contract.frame_state import FrameState
+from models.contract.rendition import Rendition
 from server.pool.frame import CacheView, FrameSequence, Warping
 from server.pool.interface import ServerMemory
 from server.pool.slot_memory import SlotUsage
@@ -49,7 +50,7 @@ class CacheSlots:
 
     Args:
         slots_id: Identifies the slots in messages to workers.
-        avatar_id: The avatar that the caches are of.
+        rendition: What the caches are of.
         device: The device that holds the memory.
         memory: The memory of the slots, closed by this object.
         changed: Called when a refresh may have become possible, and by `close`.
@@ -60,7 +61,7 @@ class CacheSlots:
     def __init__(
         self,
         slots_id: int,
-        avatar_id: str,
+        rendition: Rendition,
         device: str,
         memory: ServerMemory,
         changed: Callable[[CacheSlots], None],
@@ -68,7 +69,7 @@ class CacheSlots:
         close_sequence: Callable[[FrameSequence], None],
     ) -> None:
         self.id = slots_id
-        self.avatar_id = avatar_id
+        self.rendition = rendition
         self.device = device
         self.memory = memory
         self.sequence = FrameSequence()

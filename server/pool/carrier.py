@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from models.contract.avatar_info import AvatarInfo
+from models.contract.rendition import Rendition
 from server.pool.cache_slots import CacheSlots
 from server.pool.frame import FrameSequence, Warping
 from server.pool.interface import DeviceMemory, LoadedAvatar, ServerMemory
@@ -38,7 +39,7 @@ class Carrier(Protocol):
     async def build(self) -> None:
         """Build the engine; raises what prevents it."""
 
-    def allocate(self, avatar_id: str) -> ServerMemory:
+    def allocate(self, rendition: Rendition) -> ServerMemory:
         """Allocate cache slots.
 
         Raises:
@@ -94,7 +95,7 @@ class Carrier(Protocol):
     def suspect(self, error: Exception) -> None:
         """Find out whether an unexpected error came from the device."""
 
-    async def benchmark(self, avatar: AvatarInfo, seconds: float) -> WarpBenchmark:
+    async def benchmark(self, rendition: Rendition, seconds: float) -> WarpBenchmark:
         """Time warps for a moving viewer. Warps of real viewers run in between."""
 
     def close_sequence(self, sequence: FrameSequence) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import count
 
+from models.contract.rendition import Rendition
 from server.pool.device_messages import (
     CloseMemory,
     ExportMemory,
@@ -26,15 +27,19 @@ class RemoteMemory:
 
     Args:
         memory_id: Identifies it in messages.
-        avatar_id: The avatar of the caches.
+        rendition: What the caches are of.
         block: Its shared memory; None where the process allocates it.
         memories: All memory of the device.
     """
 
     def __init__(
-        self, memory_id: int, avatar_id: str, block: SharedBlock | None, memories: RemoteMemories
+        self,
+        memory_id: int,
+        rendition: Rendition,
+        block: SharedBlock | None,
+        memories: RemoteMemories,
     ) -> None:
-        self.id, self.avatar_id, self.block = memory_id, avatar_id, block
+        self.id, self.rendition, self.block = memory_id, rendition, block
         self._memories = memories
 
     def slot(self, index: int) -> Slot:
@@ -67,18 +72,18 @@ class RemoteMemories:
         self._exports: dict[int, Callable[[SlotHandle | None], None]] = {}
         """By export: who gets the handle."""
 
-    def open(self, avatar_id: str, layout: SlotLayout | None) -> RemoteMemory:
-        """Open memory for slots of an avatar.
+    def open(self, rendition: Rendition, layout: SlotLayout | None) -> RemoteMemory:
+        """Open memory for slots.
 
         Args:
-            avatar_id: The avatar.
+            rendition: What the caches are of.
             layout: Of shared memory; None where the process allocates.
 
         Raises:
             PoolBusyError: If there is not enough shared memory.
         """
         block = SharedBlock.create(layout.nbytes) if layout is not None else None
-        memory = RemoteMemory(next(self._ids), avatar_id, block, self)
+        memory = RemoteMemory(next(self._ids), rendition, block, self)
         self._open[memory.id] = memory
         self._announce(memory)
         return memory
@@ -86,7 +91,7 @@ class RemoteMemories:
     def announce_all(self, avatar_id: str) -> None:
         """Tell a process that has loaded an avatar of its memory that outlived the one before."""
         for memory in self._open.values():
-            if memory.avatar_id == avatar_id:
+            if memory.rendition.avatar_id == avatar_id:
                 self._announce(memory)
 
     def process_ended(self) -> None:
@@ -120,4 +125,4 @@ class RemoteMemories:
 
     def _announce(self, memory: RemoteMemory) -> None:
         handle = memory.block.name if memory.block is not None else None
-        self._send(OpenMemory(memory.id, memory.avatar_id, handle))
+        self._send(OpenMemory(memory.id, memory.rendition, handle))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from models.contract.avatar_info import AvatarInfo
 from models.contract.backdrop import Backdrop
+from models.contract.rendition import Rendition
 from server.pool.frame_ring import RingLayout
 from server.pool.interface import DeviceMemory
 from server.pool.jobs import SlotHandle
@@ -31,7 +32,7 @@ class OpenMemory:
     """Map the memory of cache slots, or allocate it where only the device process can."""
 
     memory_id: int
-    avatar_id: str
+    rendition: Rendition
     handle: SlotHandle | None
     """None to allocate."""
 
@@ -97,9 +98,9 @@ class UseLoaded:
 
 @dataclass(frozen=True)
 class BenchmarkWarps:
-    """Time warps of an avatar between the frames of viewers."""
+    """Time warps between the frames of viewers."""
 
-    avatar_id: str
+    rendition: Rendition
     seconds: float
 
 
@@ -108,9 +109,9 @@ class DeviceAvatar:
     """An avatar that a device process has loaded."""
 
     info: AvatarInfo
-    layout: SlotLayout | None
-    """Of its cache slots, which the server allocates in shared memory; None where only the device
-    process can allocate them."""
+    layouts: Mapping[int, SlotLayout] | None
+    """Of its cache slots by the size of frames, which the server allocates in shared memory; None
+    where only the device process can allocate them."""
 
 
 @dataclass(frozen=True)

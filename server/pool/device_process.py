@@ -17,6 +17,7 @@ from pathlib import Path
 from socket import socket
 
 from models.contract.avatar_info import AvatarInfo
+from models.contract.rendition import Rendition
 from server.errors import PoolBusyError, RenderError
 from server.pool.channel import WorkerChannel
 from server.pool.device_messages import (
@@ -118,7 +119,7 @@ class _Handler:
         sequences: dict[int, SequenceState] = {}
         self._maker = FrameMaker(engine, mark, sequences)
         self._ring: FrameRing | None = None
-        self._memories: dict[int, tuple[str, SlotMemory]] = {}
+        self._memories: dict[int, tuple[Rendition, SlotMemory]] = {}
         self._loaded: dict[int, LoadedAvatar] = {}
         self._benchmark: tuple[BenchmarkRun, float] | None = None
         """A benchmark in progress, and when it ends."""
@@ -182,7 +183,7 @@ class _Handler:
 
     def _describe(self, avatar_id: str) -> DeviceAvatar:
         info = _plain(self._engine.avatars[avatar_id])
-        return DeviceAvatar(info, self._engine.slot_layout(avatar_id))
+        return DeviceAvatar(info, self._engine.slot_layouts(avatar_id))
 
     def _attach_ring(self, message: AttachRing) -> None:
         if self._ring is not None:
@@ -192,15 +193,15 @@ class _Handler:
     def _open_memory(self, message: OpenMemory) -> None:
         try:
             if message.handle is None:
-                memory = self._engine.allocate(message.avatar_id)
+                memory = self._engine.allocate(message.rendition)
             else:
-                memory = self._engine.attach(message.avatar_id, message.handle)
+                memory = self._engine.attach(message.rendition, message.handle)
         except PoolBusyError as exc:
             self._send(MemoryRefused(message.memory_id, str(exc)))
         except FileNotFoundError:  # the viewer has left meanwhile
             logger.debug("memory %d is closed already", message.memory_id)
         else:
-            self._memories[message.memory_id] = message.avatar_id, memory
+            self._memories[message.memory_id] = message.rendition, memory
 
     def _export_memory(self, message: ExportMemory) -> None:
         found = self._memories.get(message.memory_id)
@@ -239,24 +240,24 @@ class _Handler:
                 self._make_one(taken)
 
     def _next_batch(self, due: list[WarpFrame]) -> list[WarpFrame]:
-        """Return the first frames that can be made at once: one avatar, different sequences.
+        """Return the first frames that can be made at once: one rendition, different sequences.
 
         Frames over another backdrop are made one by one: kernels for several compose none.
         """
-        avatar_id = self._avatar_of(due[0])
+        rendition = self._rendition_of(due[0])
         largest = 1
-        if avatar_id is not None and due[0].backdrop is None:
-            largest = self._engine.largest_batch(avatar_id)
+        if rendition is not None and due[0].backdrop is None:
+            largest = self._engine.largest_batch(rendition)
         batch = due[:1]
         for message in due[1:largest]:
-            if self._avatar_of(message) != avatar_id or message.backdrop is not None:
+            if self._rendition_of(message) != rendition or message.backdrop is not None:
                 break
             if message.sequence in {other.sequence for other in batch}:
                 break
             batch.append(message)
         return batch
 
-    def _avatar_of(self, message: WarpFrame) -> str | None:
+    def _rendition_of(self, message: WarpFrame) -> Rendition | None:
         found = self._memories.get(message.memory_id)
         return found[0] if found is not None else None
 
@@ -267,11 +268,11 @@ class _Handler:
         if message.memory_id not in self._memories:
             self._send(FrameFailed(message.frame_id, version, True, "it has no cache slots"))
             return None
-        avatar_id, memory = self._memories[message.memory_id]
+        rendition, memory = self._memories[message.memory_id]
         request = FrameRequest(
             message.sequence,
             message.previous,
-            avatar_id,
+            rendition,
             state,
             memory.slot(message.slot),
             message.generation,
@@ -324,7 +325,7 @@ class _Handler:
         )
 
     def _begin_benchmark(self, message: BenchmarkWarps) -> None:
-        benchmark = BenchmarkRun(self._engine, self._engine.avatars[message.avatar_id])
+        benchmark = BenchmarkRun(self._engine, message.rendition)
         benchmark.refresh()
         self._benchmark = benchmark, time.monotonic() + message.seconds
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 
 from models.contract.avatar_info import AvatarInfo
+from models.contract.rendition import Rendition, sizes_up_to
 from server.errors import NotReadyError, PoolBusyError
 from server.pool.frame import FrameSequence
 from server.pool.interface import DeviceMemory, ServerMemory
@@ -100,23 +101,26 @@ class Devices:
             if avatar_id is None or avatar_id in device.avatars
         ]
 
-    def allocate(self, avatar_id: str, usable: Collection[str]) -> tuple[WarpDevice, ServerMemory]:
+    def allocate(
+        self, rendition: Rendition, usable: Collection[str]
+    ) -> tuple[WarpDevice, ServerMemory]:
         """Allocate cache slots on the least loaded device that can.
 
         Args:
-            avatar_id: The avatar of the caches.
+            rendition: What the caches are of.
             usable: See `loads`.
 
         Raises:
             NotReadyError: If no device warps this avatar at present.
             PoolBusyError: If there is no memory.
         """
+        avatar_id = rendition.avatar_id
         loads = self.loads(usable, avatar_id)
         error: Exception = NotReadyError(f"no device warps avatar {avatar_id!r} at present")
         while loads:
             device = self[choose_device(loads)]
             try:
-                return device, device.allocate(avatar_id)
+                return device, device.allocate(rendition)
             except PoolBusyError as exc:
                 error = exc
             except RuntimeError as exc:  # as CUDA raises for whatever is wrong with a GPU
@@ -125,12 +129,18 @@ class Devices:
             loads = [load for load in loads if load.device != device.name]
         raise error
 
-    async def benchmark(self, seconds: float) -> dict[str, WarpBenchmark]:
-        """Time warps of the avatar with the highest resolution on all devices in parallel."""
+    async def benchmark(
+        self, seconds: float, largest: int | None = None
+    ) -> dict[str, WarpBenchmark]:
+        """Time warps of the largest frames on all devices in parallel.
+
+        Args:
+            seconds: How long.
+            largest: See `PoolSettings.largest_frame`.
+        """
         devices = self.working
-        largest = [max(d.avatars.values(), key=lambda a: a.resolution) for d in devices]
         benchmarks = await asyncio.gather(
-            *(d.benchmark(avatar, seconds) for d, avatar in zip(devices, largest, strict=True))
+            *(d.benchmark(_largest(d.avatars, largest), seconds) for d in devices)
         )
         return {device.name: found for device, found in zip(devices, benchmarks, strict=True)}
 
@@ -152,3 +162,10 @@ class Devices:
     async def close(self) -> None:
         """Wait for the warps in progress and end the threads and processes."""
         await asyncio.gather(*(device.close() for device in self.all))
+
+
+def _largest(avatars: Mapping[str, AvatarInfo], largest: int | None) -> Rendition:
+    """Return the rendition with the largest frames, of equals the first."""
+    sizes = {key: sizes_up_to(avatar.resolution, largest)[-1] for key, avatar in avatars.items()}
+    found = max(sizes, key=sizes.__getitem__)
+    return Rendition(found, sizes[found])

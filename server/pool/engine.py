@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -22,14 +23,16 @@ from models.contract.avatar_info import AvatarInfo
 from models.contract.backdrop import Backdrop
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage, WarpedNv12
+from models.contract.rendition import FRAME_SIZES, Rendition
 from models.geometry.head import HeadError
 from models.runtime.crossfade import Crossfade
 from models.runtime.renderer import CachedRenderer, Kernels
+from models.runtime.sized_renderers import SizedRenderers
 from server.errors import RenderError
 from server.pool.interface import CPU, DeviceMemory, Fade, LoadedAvatar, Purpose, Slot, SlotMemory
 from server.pool.jobs import SlotHandle
 from server.pool.slot_memory import ArraySpec, SlotLayout
-from server.pool.tensor_slots import CudaSlots, Dtypes, HostSlots
+from server.pool.tensor_slots import CountedSlots, CudaSlots, Dtypes, HostSlots
 
 logger = logging.getLogger(__name__)
 
@@ -160,10 +163,10 @@ class ModelEngine:
         warp_threads: int = 1,
         kernels: Kernels = "auto",
     ) -> None:
-        self._renderers = dict(renderers)
+        self._renderers = {k: SizedRenderers(renderer) for k, renderer in renderers.items()}
         self._warp_threads, self._kernels = warp_threads, kernels
         self._avatars: dict[str, AvatarInfo] = {k: r.manifest for k, r in renderers.items()}
-        self._layouts = {k: _slot_layout(r) for k, r in renderers.items()}
+        self._layouts = {k: _slot_layouts(r) for k, r in renderers.items()}
         self._device = next(iter(renderers.values())).device
 
     @property
@@ -171,35 +174,44 @@ class ModelEngine:
         """See `Engine`."""
         return self._avatars
 
-    def allocate(self, avatar_id: str) -> SlotMemory:
+    def allocate(self, rendition: Rendition) -> SlotMemory:
         """See `Engine`."""
-        layout, dtypes = self._layouts[avatar_id]
+        layout, dtypes = self._layouts[rendition.avatar_id][rendition.size]
         if self._device.type == "cuda":
-            return CudaSlots.allocate(self._device, layout, dtypes)
-        return HostSlots.allocate(layout, dtypes)
+            return self._counted(rendition, CudaSlots.allocate(self._device, layout, dtypes))
+        return self._counted(rendition, HostSlots.allocate(layout, dtypes))
 
-    def attach(self, avatar_id: str, handle: SlotHandle) -> SlotMemory:
+    def attach(self, rendition: Rendition, handle: SlotHandle) -> SlotMemory:
         """See `Engine`."""
         slots = CudaSlots if self._device.type == "cuda" else HostSlots
-        return slots.attach(handle, *self._layouts[avatar_id])
+        layout, dtypes = self._layouts[rendition.avatar_id][rendition.size]
+        return self._counted(rendition, slots.attach(handle, layout, dtypes))
+
+    def _counted(self, rendition: Rendition, slots: SlotMemory) -> SlotMemory:
+        """Keep the renderer of a size as long as some of its slots are open."""
+        renderers = self._renderers[rendition.avatar_id]
+        renderers.begin_use(rendition.size)
+        return CountedSlots(slots, partial(renderers.end_use, rendition.size))
 
     def reclaim(self, handle: SlotHandle) -> None:
         """See `Engine`."""
         if self._device.type == "cuda":
             CudaSlots.reclaim(handle)
 
-    def slot_layout(self, avatar_id: str) -> SlotLayout | None:
+    def slot_layouts(self, avatar_id: str) -> Mapping[int, SlotLayout] | None:
         """See `Engine`."""
-        return None if self._device.type == "cuda" else self._layouts[avatar_id][0]
+        if self._device.type == "cuda":
+            return None
+        return {size: layout for size, (layout, _) in self._layouts[avatar_id].items()}
 
-    def largest_batch(self, avatar_id: str) -> int:
+    def largest_batch(self, rendition: Rendition) -> int:
         """See `Engine`."""
-        return self._renderers[avatar_id].largest_batch
+        return self._renderers[rendition.avatar_id].own.largest_batch
 
-    def refresh(self, avatar_id: str, state: FrameState, slot: Slot) -> None:
+    def refresh(self, rendition: Rendition, state: FrameState, slot: Slot) -> None:
         """See `Engine`."""
         with _reject_bad_states():
-            self._renderers[avatar_id].refresh(state, _cache(slot))
+            self._at(rendition).refresh(state, _cache(slot))
         if self._device.type == "cuda":
             sleep_until_done(self._device)
 
@@ -208,26 +220,26 @@ class ModelEngine:
         if self._device.type == "cuda":
             probe(self._device)
 
-    def open_fade(self, avatar_id: str, previous: Fade | None = None) -> Fade:
+    def open_fade(self, rendition: Rendition, previous: Fade | None = None) -> Fade:
         """See `Engine`."""
         # `Crossfade` works on tensors, which is what the slots of this engine hold (`_cache`).
         if previous is not None:
             return cast(Fade, cast(Crossfade, previous).copy())
-        return cast(Fade, self._renderers[avatar_id].crossfade())
+        return cast(Fade, self._at(rendition).crossfade())
 
     def warp(
-        self, avatar_id: str, state: FrameState, slot: Slot, backdrop: Backdrop | None = None
+        self, rendition: Rendition, state: FrameState, slot: Slot, backdrop: Backdrop | None = None
     ) -> WarpedNv12:
         """See `Engine`."""
         with _reject_bad_states():
-            return self._renderers[avatar_id].warp_nv12(state, _cache(slot), backdrop)
+            return self._at(rendition).warp_nv12(state, _cache(slot), backdrop)
 
     def warp_batch(
-        self, avatar_id: str, frames: Sequence[tuple[FrameState, Slot]]
+        self, rendition: Rendition, frames: Sequence[tuple[FrameState, Slot]]
     ) -> list[WarpedNv12]:
         """See `Engine`."""
         with _reject_bad_states():
-            return self._renderers[avatar_id].warp_nv12_batch(
+            return self._at(rendition).warp_nv12_batch(
                 [(state, _cache(slot)) for state, slot in frames]
             )
 
@@ -235,7 +247,7 @@ class ModelEngine:
         """See `Engine`."""
         try:
             with _reject_bad_states():
-                return self._renderers[avatar_id].full(state, size)
+                return self._renderers[avatar_id].own.full(state, size)
         except torch.OutOfMemoryError as exc:
             # Other sizes still fit: not the end of what the worker can do.
             rows = size or self.avatars[avatar_id].resolution
@@ -243,7 +255,7 @@ class ModelEngine:
 
     def warp_from(self, avatar_id: str, state: FrameState, cached: FrameState) -> RgbImage:
         """See `Engine`."""
-        renderer = self._renderers[avatar_id]
+        renderer = self._renderers[avatar_id].own
         with _reject_bad_states():
             cache = renderer.allocate_cache()
             renderer.refresh(cached, cache)
@@ -264,14 +276,17 @@ class ModelEngine:
         """See `Engine`."""
         renderer = cast(LoadedRenderer, loaded).renderer
         avatar_id = renderer.manifest.id
-        self._layouts[avatar_id] = _slot_layout(renderer)
-        self._renderers[avatar_id] = renderer
+        self._layouts[avatar_id] = _slot_layouts(renderer)
+        self._renderers[avatar_id] = SizedRenderers(renderer)
         self._avatars[avatar_id] = renderer.manifest
 
     def remove(self, avatar_id: str) -> None:
         """See `Engine`."""
         for kept in (self._avatars, self._renderers, self._layouts):
             kept.pop(avatar_id, None)
+
+    def _at(self, rendition: Rendition) -> CachedRenderer:
+        return self._renderers[rendition.avatar_id].at(rendition.size)
 
 
 @contextmanager
@@ -287,7 +302,12 @@ def _cache(slot: Slot) -> dict[str, Tensor]:
     return cast(dict[str, Tensor], slot)  # allocated by tensor_slots.py
 
 
-def _slot_layout(renderer: CachedRenderer) -> tuple[SlotLayout, Dtypes]:
-    specs = renderer.cache_layout
+def _slot_layouts(renderer: CachedRenderer) -> dict[int, tuple[SlotLayout, Dtypes]]:
+    """Return the layouts of slots for all sizes of frames."""
+    return {size: _slot_layout(renderer, size) for size in (renderer.size, *FRAME_SIZES)}
+
+
+def _slot_layout(renderer: CachedRenderer, size: int) -> tuple[SlotLayout, Dtypes]:
+    specs = renderer.cache_layout_at(size)
     arrays = [ArraySpec(spec.name, spec.shape, spec.dtype.itemsize) for spec in specs]
     return SlotLayout(arrays), {spec.name: spec.dtype for spec in specs}

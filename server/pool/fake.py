@@ -19,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.contract.avatar_info import AvatarInfo, Subject
-from models.contract.backdrop import TRANSPARENT, Backdrop
+from models.contract.backdrop import Backdrop
 from models.contract.frame_state import FrameState
-from models.contract.images import LAYER_GAP, Nv12Image, RgbImage, WarpedNv12, layered_rows
+from models.contract.images import Nv12Image, RgbImage, WarpedNv12
+from models.contract.rendition import FRAME_SIZES, Rendition
 from server.errors import PoolBusyError, RenderError
+from server.pool.fake_images import BLACK, WHITE, Numbers, encode_frame, encode_image, put_over
 from server.pool.fake_memory import FakeFade, FakeMemory
 from server.pool.interface import CPU, DeviceMemory, Fade, LoadedAvatar, Purpose, Slot
 from server.pool.jobs import SlotHandle
@@ -32,9 +34,6 @@ FOV_FAILS, FOV_BREAKS, FOV_HANGS, FOV_LOSES_DEVICE, FOV_EXHAUSTS = 2.1, 2.2, 2.3
 """Fields of view that no avatar uses; each one triggers a fault."""
 JAW_OPEN = 17
 """Index of `jawOpen` in the expression coefficients."""
-
-_BLACK, _WHITE, _NO_COLOUR = 16, 235, 128
-"""Luma of black and white, and chroma of greys, in limited range."""
 
 _SIDES = ("Left", "Right")
 EXPRESSION_NAMES = (
@@ -134,7 +133,7 @@ def decode_image(rgb: RgbImage) -> Shown:
 def decode_frame(nv12: Nv12Image) -> Shown:
     """Recover the numbers that a frame (3 H/2, W) encodes."""
     luma = nv12[: len(nv12) * 2 // 3].astype(float)
-    return _decode((luma - _BLACK) / (_WHITE - _BLACK))
+    return _decode((luma - BLACK) / (WHITE - BLACK))
 
 
 def _decode(grey: NDArray[np.float64]) -> Shown:
@@ -231,7 +230,9 @@ class FakeEngine:
         purpose: Whether it is a worker's.
     """
 
-    layout = SlotLayout([ArraySpec("begun", (1,), 4), ArraySpec("values", (2,), 4)])
+    layout = SlotLayout(
+        [ArraySpec("begun", (1,), 4), ArraySpec("size", (1,), 4), ArraySpec("values", (2,), 4)]
+    )
 
     def __init__(
         self, settings: FakeEngineFactory, device: str = "cpu", purpose: Purpose = "warp"
@@ -244,14 +245,14 @@ class FakeEngine:
         """See `Engine`."""
         return self._avatars
 
-    def allocate(self, avatar_id: str) -> FakeMemory:
+    def allocate(self, rendition: Rendition) -> FakeMemory:
         """See `Engine`."""
         self.probe()
         if self._device in self._settings.full_devices:
             raise PoolBusyError(f"no memory for 1.0 MB on {self._device}")
         return FakeMemory(SharedBlock.create(self.layout.nbytes), self.layout)
 
-    def attach(self, avatar_id: str, handle: SlotHandle) -> FakeMemory:
+    def attach(self, rendition: Rendition, handle: SlotHandle) -> FakeMemory:
         """See `Engine`."""
         assert isinstance(handle, str)
         return FakeMemory(SharedBlock.attach(handle), self.layout)
@@ -260,34 +261,40 @@ class FakeEngine:
         """See `Engine`."""
         self._settings.reclaimed.append(handle)
 
-    def slot_layout(self, avatar_id: str) -> SlotLayout | None:
+    def slot_layouts(self, avatar_id: str) -> Mapping[int, SlotLayout] | None:
         """See `Engine`. GPUs allocate their own memory."""
-        return self.layout if self._device == CPU else None
+        sizes = (self._avatars[avatar_id].resolution, *FRAME_SIZES)
+        return dict.fromkeys(sizes, self.layout) if self._device == CPU else None
 
-    def largest_batch(self, avatar_id: str) -> int:
+    def largest_batch(self, rendition: Rendition) -> int:
         """See `Engine`."""
         return self._settings.batch
 
-    def refresh(self, avatar_id: str, state: FrameState, slot: Slot) -> None:
+    def refresh(self, rendition: Rendition, state: FrameState, slot: Slot) -> None:
         """See `Engine`. Marks the slot as begun first and fills it last, like a real refresh."""
         slot["begun"][0] += 1
         slot["values"][:] = np.nan
         _inject_fault(state)
         time.sleep(self._settings.refresh_s)
+        slot["size"][0] = rendition.size
         slot["values"][:] = _encode_state(state)
 
     def probe(self) -> None:
         """See `Engine`."""
         self._settings.check(self._device)
 
-    def open_fade(self, avatar_id: str, previous: Fade | None = None) -> Fade:
+    def open_fade(self, rendition: Rendition, previous: Fade | None = None) -> Fade:
         """See `Engine`."""
-        return copy(previous) if previous else FakeFade(self._settings.fade_s)
+        if previous is None:
+            return FakeFade(rendition.size, self._settings.fade_s)
+        assert isinstance(previous, FakeFade)
+        assert previous.size == rendition.size, "a crossfade is between caches of one size"
+        return copy(previous)
 
     def warp(
-        self, avatar_id: str, state: FrameState, slot: Slot, backdrop: Backdrop | None = None
+        self, rendition: Rendition, state: FrameState, slot: Slot, backdrop: Backdrop | None = None
     ) -> WarpedNv12:
-        """See `Engine`. Over a backdrop see `_over`.
+        """See `Engine`. Over a backdrop see `put_over`.
 
         Raises:
             AssertionError: If the slot was written during the warp.
@@ -301,13 +308,14 @@ class FakeEngine:
         time.sleep(self._settings.warp_s)
         assert not np.isnan(cached).any(), "the slot was being written when the warp began"
         assert slot["begun"][0] == begun[0], "the slot was written while it was read"
-        nv12 = self._encode_frame(avatar_id, _encode_state(state), cached)
+        assert slot["size"][0] == rendition.size, "the slot holds a cache of another size"
+        nv12 = self._encode_frame(rendition.size, _encode_state(state), cached)
         if backdrop is not None:
-            nv12 = _over(nv12, backdrop)
+            nv12 = put_over(nv12, backdrop)
         return WarpedNv12(nv12, 0.0, (time.perf_counter() - began) * 1e3)
 
     def warp_batch(
-        self, avatar_id: str, frames: Sequence[tuple[FrameState, Slot]]
+        self, rendition: Rendition, frames: Sequence[tuple[FrameState, Slot]]
     ) -> list[WarpedNv12]:
         """See `Engine`. Takes as long as one warp; one state that fails fails all."""
         for state, _ in frames:
@@ -315,7 +323,7 @@ class FakeEngine:
         time.sleep(self._settings.warp_s)
         quick = FakeEngine(replace(self._settings, warp_s=0.0), self._device)
         quick._avatars = self._avatars
-        return [quick.warp(avatar_id, state, slot) for state, slot in frames]
+        return [quick.warp(rendition, state, slot) for state, slot in frames]
 
     def full(self, avatar_id: str, state: FrameState, size: int | None = None) -> RgbImage:
         """See `Engine`."""
@@ -328,7 +336,8 @@ class FakeEngine:
         """See `Engine`."""
         _inject_fault(state)
         time.sleep(self._settings.full_s)
-        return self._encode_image(avatar_id, _encode_state(state), _encode_state(cached))
+        size = self._avatars[avatar_id].resolution
+        return encode_image(size, _encode_state(state), _encode_state(cached))
 
     def load(self, folder: Path) -> FakeLoaded:
         """See `Engine`. Reads `id`, `resolution` and a fault from the folder's manifest."""
@@ -351,43 +360,9 @@ class FakeEngine:
         """See `Engine`."""
         self._avatars.pop(avatar_id, None)
 
-    def _encode_image(
-        self, avatar_id: str, values: NDArray[np.float32], cached: NDArray[np.float32]
-    ) -> RgbImage:
-        grey = np.rint(255 * self._quarters(avatar_id, values, cached)).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, 2)
-
-    def _encode_frame(
-        self, avatar_id: str, values: NDArray[np.float32], cached: NDArray[np.float32]
-    ) -> Nv12Image:
-        grey = self._quarters(avatar_id, values, cached)
-        nv12 = np.full((len(grey) * 3 // 2, len(grey)), _NO_COLOUR, np.uint8)
-        nv12[: len(grey)] = np.rint(_BLACK + (_WHITE - _BLACK) * grey)
-        return nv12
-
-    def _quarters(
-        self, avatar_id: str, values: NDArray[np.float32], cached: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """Return a grey image (H, W) in 0..1: two numbers above, two below."""
-        half = self._avatars[avatar_id].resolution // 2
-        return np.array([values, cached]).repeat(half, 0).repeat(half, 1)
-
-
-def _over(nv12: Nv12Image, backdrop: Backdrop) -> Nv12Image:
-    """Return a frame over a backdrop: an edge of one colour, or a head that covers all.
-
-    The edge is two rows in the middle, which `decode_frame` does not read.
-    """
-    size = nv12.shape[1]
-    if backdrop != TRANSPARENT:
-        assert backdrop.colour is not None
-        nv12[size // 2 - 1 : size // 2 + 1] = np.rint(_BLACK + 219 / 255 * backdrop.colour[1])
-        return nv12
-    rows = layered_rows(size)
-    layered = np.full((rows * 3 // 2, size), _NO_COLOUR, np.uint8)
-    layered[:size], layered[size:rows] = nv12[:size], _BLACK
-    layered[size + LAYER_GAP : rows] = _WHITE
-    return layered
+    def _encode_frame(self, size: int, values: Numbers, cached: Numbers) -> Nv12Image:
+        """Return the image of a frame."""
+        return encode_frame(size, values, cached)
 
 
 def _encode_state(state: FrameState) -> NDArray[np.float32]:

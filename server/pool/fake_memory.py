@@ -51,6 +51,7 @@ class FakeMemory:
 class FakeFade:
     """Keeps the duration of a crossfade but shows every new cache at once."""
 
+    size: int
     fade_s: float
     fading: bool = False
     _generation: int | None = None
@@ -60,5 +61,6 @@ class FakeFade:
         """See `Fade`."""
         if self._generation not in (None, generation):
             self._ends_s = now_s + self.fade_s
+        assert newest["size"][0] == self.size, "the slot holds a cache of another size"
         self._generation, self.fading = generation, now_s < self._ends_s
         return newest

@@ -15,6 +15,7 @@ import numpy as np
 from models.contract.backdrop import TRANSPARENT, Backdrop
 from models.contract.frame_state import FloatArray, FrameState
 from models.contract.images import Nv12Image, WarpedNv12
+from models.contract.rendition import Rendition
 from server.pool.interface import Engine, Fade, Slot
 from server.pool.mark import Mark
 
@@ -32,8 +33,9 @@ class FrameRequest(Generic[Key]):
 
     sequence: Key
     previous: Key | None
-    """The sequence whose crossfade this one continues, if this is its first frame."""
-    avatar_id: str
+    """The sequence whose crossfade this one continues, if this is its first frame; of the same
+    rendition."""
+    rendition: Rendition
     state: FrameState
     slot: Slot
     """The newest cache."""
@@ -109,11 +111,11 @@ class FrameMaker(Generic[Key]):
         if same := _again(state.reusable(request, now)):
             return same
         source = state.source(request, now)
-        image = self._engine.warp(request.avatar_id, request.state, source, request.backdrop)
+        image = self._engine.warp(request.rendition, request.state, source, request.backdrop)
         return self._finish(request, state, image)
 
     def make_batch(self, requests: Sequence[FrameRequest[Key]]) -> list[MadeFrame]:
-        """Make frames of different sequences of one avatar at once, all over its background.
+        """Make frames of different sequences of one rendition at once, all over its background.
 
         Raises:
             RenderError: If one of the states cannot be rendered; then none is.
@@ -124,7 +126,7 @@ class FrameMaker(Generic[Key]):
         new = [index for index, frame in enumerate(made) if frame is None]
         if new:
             frames = [(requests[i].state, states[i].source(requests[i], now)) for i in new]
-            images = self._engine.warp_batch(requests[0].avatar_id, frames)
+            images = self._engine.warp_batch(requests[0].rendition, frames)
             for i, image in zip(new, images, strict=True):
                 made[i] = self._finish(requests[i], states[i], image)
         return [frame for frame in made if frame is not None]
@@ -136,7 +138,8 @@ class FrameMaker(Generic[Key]):
     def _finish(
         self, request: FrameRequest[Key], state: SequenceState, image: WarpedNv12
     ) -> MadeFrame:
-        avatar, layered = self._engine.avatars[request.avatar_id], request.backdrop == TRANSPARENT
+        avatar = self._engine.avatars[request.rendition.avatar_id]
+        layered = request.backdrop == TRANSPARENT
         self._mark.draw_nv12(avatar, image.nv12, layered)
         made = MadeFrame(image.nv12, state.fade.fading, image.raster_ms, image.network_ms)
         state.newest, state.state, state.generation = made, request.state, request.generation
@@ -149,7 +152,7 @@ class FrameMaker(Generic[Key]):
         if state is None:
             previous = request.previous
             before = self._sequences.get(previous) if previous is not None else None
-            fade = self._engine.open_fade(request.avatar_id, before.fade if before else None)
+            fade = self._engine.open_fade(request.rendition, before.fade if before else None)
             state = self._sequences[request.sequence] = SequenceState(fade)
         return state
 

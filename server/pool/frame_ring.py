@@ -117,15 +117,20 @@ class RingLayout:
     entries: int = RING_ENTRIES
 
     @classmethod
-    def for_avatars(cls, avatars: Iterable[AvatarInfo]) -> RingLayout:
+    def for_frames(cls, avatars: Iterable[AvatarInfo], size: int = 0) -> RingLayout:
         """Return a layout that has room for frames of every avatar, at least one.
 
         Also for layered ones, which are the largest: pages of memory that none uses stay unmapped.
+
+        Args:
+            avatars: The avatars.
+            size: Rows and columns of other frames than those of the avatars' resolution.
         """
         found = tuple(avatars)
+        largest = max(size, *(avatar.resolution for avatar in found))
         return cls(
             max(encoded_nbytes(len(a.expression_names), a.vertex_count) for a in found),
-            max(a.resolution * layered_rows(a.resolution) * 3 // 2 for a in found),
+            largest * layered_rows(largest) * 3 // 2,
         )
 
     @property

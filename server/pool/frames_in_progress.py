@@ -94,7 +94,7 @@ class FramesInProgress:
         self._replace_ring()
 
     def make_room(self, layout: RingLayout) -> None:
-        """Use a ring with room for other avatars too, once the frames in the ring are made."""
+        """Use a ring with room for other frames too, once those in the ring are made."""
         if self._layout is None or not self._layout.holds(layout):
             self._layout = layout if self._layout is None else self._layout.joined(layout)
 
@@ -185,7 +185,7 @@ class FramesInProgress:
 
     @property
     def _ring_is_small(self) -> bool:
-        """Whether another avatar needs larger entries."""
+        """Whether other frames need larger entries."""
         ring, layout = self._ring, self._layout
         return ring is not None and layout is not None and not ring.layout.holds(layout)
 

@@ -11,6 +11,7 @@ from models.contract.avatar_info import AvatarInfo
 from models.contract.backdrop import Backdrop
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage, WarpedNv12
+from models.contract.rendition import Rendition
 from server.pool.jobs import SlotHandle
 
 if TYPE_CHECKING:
@@ -102,14 +103,16 @@ class Engine(Protocol):
     def avatars(self) -> Mapping[str, AvatarInfo]:
         """The avatars that can be rendered, by id."""
 
-    def allocate(self, avatar_id: str) -> SlotMemory:
+    def allocate(self, rendition: Rendition) -> SlotMemory:
         """Allocate cache slots that other processes can map.
+
+        What else frames of this size need is kept until the last of their slots are closed.
 
         Raises:
             PoolBusyError: If there is not enough memory.
         """
 
-    def attach(self, avatar_id: str, handle: SlotHandle) -> SlotMemory:
+    def attach(self, rendition: Rendition, handle: SlotHandle) -> SlotMemory:
         """Map cache slots that another process has allocated."""
 
     def reclaim(self, handle: SlotHandle) -> None:
@@ -118,16 +121,16 @@ class Engine(Protocol):
         Where the system frees what a process had mapped, there is nothing to do.
         """
 
-    def slot_layout(self, avatar_id: str) -> SlotLayout | None:
-        """Return the layout of cache slots that any process may allocate in shared memory.
+    def slot_layouts(self, avatar_id: str) -> Mapping[int, SlotLayout] | None:
+        """Return the layouts of cache slots that any process may allocate in shared memory.
 
-        None where only a process that uses the device can allocate them.
+        By the size of frames; None where only a process that uses the device can allocate them.
         """
 
-    def largest_batch(self, avatar_id: str) -> int:
+    def largest_batch(self, rendition: Rendition) -> int:
         """Return the number of frames that one call of `warp_batch` renders faster than alone."""
 
-    def refresh(self, avatar_id: str, state: FrameState, slot: Slot) -> None:
+    def refresh(self, rendition: Rendition, state: FrameState, slot: Slot) -> None:
         """Fill a slot with the cache of a state. On return every process can read it.
 
         Raises:
@@ -141,19 +144,19 @@ class Engine(Protocol):
             Exception: Whatever the device raises if it has failed.
         """
 
-    def open_fade(self, avatar_id: str, previous: Fade | None = None) -> Fade:
-        """Start a crossfade state, or copy another one (`previous`).
+    def open_fade(self, rendition: Rendition, previous: Fade | None = None) -> Fade:
+        """Start a crossfade state, or copy another one (`previous`) of the same rendition.
 
         Its memory is freed when it is garbage-collected.
         """
 
     def warp(
-        self, avatar_id: str, state: FrameState, slot: Slot, backdrop: Backdrop | None = None
+        self, rendition: Rendition, state: FrameState, slot: Slot, backdrop: Backdrop | None = None
     ) -> WarpedNv12:
         """Warp a cache to a state. On return the slot is no longer read.
 
         Args:
-            avatar_id: The avatar.
+            rendition: The avatar, and the size of the frame.
             state: What to show.
             slot: The cache.
             backdrop: What is behind the head; None for the avatar's background. Over nothing the
@@ -164,7 +167,7 @@ class Engine(Protocol):
         """
 
     def warp_batch(
-        self, avatar_id: str, frames: Sequence[tuple[FrameState, Slot]]
+        self, rendition: Rendition, frames: Sequence[tuple[FrameState, Slot]]
     ) -> list[WarpedNv12]:
         """Warp up to `largest_batch` caches at once, see `warp`.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from models.contract.frame_state import FrameState
+from models.contract.rendition import Rendition
 
 RenderMode = Literal["full", "warp"]
 SlotHandle = object
@@ -21,7 +22,7 @@ class AttachSlots:
     """Map the memory of newly opened cache slots."""
 
     slots_id: int
-    avatar_id: str
+    rendition: Rendition
     handle: SlotHandle
 
 

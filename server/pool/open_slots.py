@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterator
 
+from models.contract.rendition import Rendition
 from server.pool.cache_slots import CacheSlots
 from server.pool.devices import Devices
 from server.pool.jobs import AttachSlots, SlotHandle
@@ -42,17 +43,17 @@ class OpenSlots:
         """Iterate over the slots of this moment."""
         return iter(tuple(self._open.values()))
 
-    def open(self, slots_id: int, avatar_id: str) -> CacheSlots:
+    def open(self, slots_id: int, rendition: Rendition) -> CacheSlots:
         """Allocate slots on the least loaded device.
 
         Raises:
             NotReadyError: If no device warps this avatar at present.
             PoolBusyError: If there is no memory.
         """
-        device, memory = self._devices.allocate(avatar_id, self._workers.usable_devices)
+        device, memory = self._devices.allocate(rendition, self._workers.usable_devices)
         slots = CacheSlots(
             slots_id,
-            avatar_id,
+            rendition,
             device.name,
             memory,
             self._on_change,
@@ -69,7 +70,7 @@ class OpenSlots:
     def attach(self, worker: Worker, avatar_id: str | None = None) -> None:
         """Make a process map the slots of its device, or those of them that are of one avatar."""
         matching = [slots for slots in self if slots.device == worker.device]
-        self._attach(worker, [s for s in matching if avatar_id in (None, s.avatar_id)])
+        self._attach(worker, [s for s in matching if avatar_id in (None, s.rendition.avatar_id)])
 
     def fail(self, devices: Collection[str]) -> None:
         """Notify the owners of slots on devices that have failed."""
@@ -101,7 +102,7 @@ class OpenSlots:
             elif slots.closed or worker.pid != process:
                 self._devices[slots.device].reclaim(handle)
             else:
-                worker.send(AttachSlots(slots.id, slots.avatar_id, handle))
+                worker.send(AttachSlots(slots.id, slots.rendition, handle))
                 slots.resume()
 
         try:

@@ -18,6 +18,7 @@ from types import MappingProxyType
 from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage
+from models.contract.rendition import Rendition, sizes_up_to
 from server.background import BackgroundTasks
 from server.errors import AvatarNotFoundError, NotReadyError
 from server.pool.added_avatars import AddedAvatars
@@ -202,18 +203,26 @@ class RenderPool:
         """
         await self._readiness.wait(timeout_s)
 
-    def open_slots(self, avatar_id: str) -> CacheSlots:
+    def sizes(self, avatar: AvatarInfo) -> tuple[int, ...]:
+        """Return the sizes of an avatar's frames, rows and columns, in increasing order."""
+        return sizes_up_to(avatar.resolution, self._settings.largest_frame)
+
+    def open_slots(self, avatar_id: str, size: int | None = None) -> CacheSlots:
         """Allocate cache slots on the least loaded device; the caller closes them.
+
+        Args:
+            avatar_id: The avatar.
+            size: Rows and columns of its frames, one of `sizes`; None for the avatar's resolution.
 
         Raises:
             AvatarNotFoundError: If there is no such avatar.
             NotReadyError: If no device can warp it at present.
             PoolBusyError: If there is no memory for the caches.
         """
-        self._find_avatar(avatar_id)
+        avatar = self._find_avatar(avatar_id)
         if not self._devices.working:
             raise NotReadyError(self.reason or "no device warps")
-        return self._slots.open(next(self._ids), avatar_id)
+        return self._slots.open(next(self._ids), Rendition(avatar_id, size or avatar.resolution))
 
     async def wait_warps(self, slots: CacheSlots) -> bool:
         """Wait until the device of some slots warps; return False if they fail or are closed."""
@@ -225,8 +234,8 @@ class RenderPool:
         return False
 
     async def benchmark_warps(self, seconds: float) -> dict[str, WarpBenchmark]:
-        """Time warps of the avatar with the highest resolution on all devices in parallel."""
-        return await self._devices.benchmark(seconds)
+        """Time warps of the largest frames on all devices in parallel."""
+        return await self._devices.benchmark(seconds, self._settings.largest_frame)
 
     async def render(
         self,

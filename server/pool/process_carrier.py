@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 
 from models.contract.avatar_info import AvatarInfo
+from models.contract.rendition import Rendition
 from server.errors import RenderError
 from server.pool.cache_slots import CacheSlots
 from server.pool.device_memory import RemoteMemories, RemoteMemory
@@ -110,7 +111,7 @@ class ProcessCarrier:
     @property
     def keeps_slots(self) -> bool:
         """See `Carrier`."""
-        return all(avatar.layout is not None for avatar in self._avatars.values())
+        return all(avatar.layouts is not None for avatar in self._avatars.values())
 
     @property
     def pid(self) -> int | None:
@@ -132,7 +133,7 @@ class ProcessCarrier:
             message = await ready
             assert isinstance(message, DeviceReady)
             self._avatars = dict(message.avatars)
-            self._frames.process_ready(RingLayout.for_avatars(self.avatars.values()))
+            self._frames.process_ready(RingLayout.for_frames(self.avatars.values()))
         except BaseException:
             self.abandon()
             await self._life
@@ -144,9 +145,12 @@ class ProcessCarrier:
         self._ping()
         logger.info("%s (process %d) is ready", self._settings.name, message.pid)
 
-    def allocate(self, avatar_id: str) -> RemoteMemory:
+    def allocate(self, rendition: Rendition) -> RemoteMemory:
         """See `Carrier`."""
-        return self._memories.open(avatar_id, self._avatars[avatar_id].layout)
+        avatar = self._avatars[rendition.avatar_id]
+        self._frames.make_room(RingLayout.for_frames([avatar.info], rendition.size))
+        layout = None if avatar.layouts is None else avatar.layouts[rendition.size]
+        return self._memories.open(rendition, layout)
 
     def reclaim(self, handle: SlotHandle) -> None:
         """See `Carrier`."""
@@ -174,7 +178,7 @@ class ProcessCarrier:
         self._send(UseLoaded(loaded.load_id))
         used = await answer
         assert isinstance(used, LoadedUsed)
-        self._frames.make_room(RingLayout.for_avatars([loaded.info]))
+        self._frames.make_room(RingLayout.for_frames([loaded.info]))
         self._avatars[loaded.info.id] = used.avatar
         self._memories.announce_all(loaded.info.id)
 
@@ -198,10 +202,10 @@ class ProcessCarrier:
     def suspect(self, error: Exception) -> None:
         """See `Carrier`. The process finds out itself."""
 
-    async def benchmark(self, avatar: AvatarInfo, seconds: float) -> WarpBenchmark:
+    async def benchmark(self, rendition: Rendition, seconds: float) -> WarpBenchmark:
         """See `Carrier`. No call holds the interpreter lock of the server."""
         answer = self._expect(BenchmarkDone)
-        self._send(BenchmarkWarps(avatar.id, seconds))
+        self._send(BenchmarkWarps(rendition, seconds))
         done = await answer
         assert isinstance(done, BenchmarkDone)
         return replace(done.benchmark, locked_s=0.0)

@@ -9,14 +9,14 @@ and a warp finishes reading before it releases its slot.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import reduce_tensor
 
 from server.errors import PoolBusyError
-from server.pool.interface import SLOT_COUNT, Slot
+from server.pool.interface import SLOT_COUNT, Slot, SlotMemory
 from server.pool.jobs import SlotHandle
 from server.pool.slot_memory import SharedBlock, SlotLayout
 
@@ -135,6 +135,32 @@ class CudaSlots:
             torch.cuda.ipc_collect()
         except RuntimeError as exc:  # the device has failed: its memory ends with its context
             logger.warning("the memory of cache slots was not returned: %s", exc)
+
+
+class CountedSlots:
+    """Slots whose end is noted.
+
+    Args:
+        slots: The slots.
+        ended: Called once when they have been closed.
+    """
+
+    def __init__(self, slots: SlotMemory, ended: Callable[[], None]) -> None:
+        self._slots, self._ended = slots, ended
+
+    @property
+    def handle(self) -> SlotHandle:
+        """See `SlotMemory`."""
+        return self._slots.handle
+
+    def slot(self, index: int) -> Slot:
+        """See `SlotMemory`."""
+        return self._slots.slot(index)
+
+    def close(self) -> None:
+        """See `SlotMemory`."""
+        self._slots.close()
+        self._ended()
 
 
 def _slot_views(whole: Tensor, layout: SlotLayout, dtypes: Dtypes) -> list[dict[str, Tensor]]:

@@ -10,6 +10,7 @@ import numpy as np
 from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FrameState
 from models.contract.images import Nv12Image
+from models.contract.rendition import Rendition
 from server.pool.interface import Engine
 
 _VIEWER_SWAY_M = 0.1
@@ -60,21 +61,22 @@ class BenchmarkRun:
 
     Args:
         engine: Warps.
-        avatar: The avatar.
+        rendition: What it warps.
 
     Raises:
         PoolBusyError: If there is no memory for a cache.
     """
 
-    def __init__(self, engine: Engine, avatar: AvatarInfo) -> None:
-        self._engine, self._avatar = engine, avatar
+    def __init__(self, engine: Engine, rendition: Rendition) -> None:
+        self._engine, self._rendition = engine, rendition
+        self._avatar = engine.avatars[rendition.avatar_id]
         self._times: list[WarpTimes] = []
         self._images: list[Nv12Image] = []
-        self._memory = engine.allocate(avatar.id)
+        self._memory = engine.allocate(rendition)
 
     def refresh(self) -> None:
         """Fill the cache that is warped."""
-        self._engine.refresh(self._avatar.id, swaying(self._avatar, 0.0), self._memory.slot(0))
+        self._engine.refresh(self._rendition, swaying(self._avatar, 0.0), self._memory.slot(0))
 
     def warp(self) -> None:
         """Time one warp."""
@@ -82,7 +84,7 @@ class BenchmarkRun:
         state = swaying(self._avatar, len(self._times) / 10)
         # The inner pair of clocks is the thread's, so that reading the other does not count in it.
         began, thread_began = time.perf_counter(), time.thread_time()
-        image = self._engine.warp(self._avatar.id, state, self._memory.slot(0))
+        image = self._engine.warp(self._rendition, state, self._memory.slot(0))
         thread_s = time.thread_time() - thread_began
         elapsed_s = time.perf_counter() - began
         locked_s = max(0.0, thread_s - image.raster_ms / 1e3)

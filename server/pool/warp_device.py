@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from models.contract.avatar_info import AvatarInfo
+from models.contract.rendition import Rendition
 from server.errors import RenderError
 from server.pool.cache_slots import CacheSlots
 from server.pool.carrier import Carrier
@@ -146,9 +147,9 @@ class WarpDevice:
         self._turn.clear()
         await self._turn.wait()
 
-    def allocate(self, avatar_id: str) -> ServerMemory:
+    def allocate(self, rendition: Rendition) -> ServerMemory:
         """Allocate cache slots, see `Carrier.allocate`; requires `working`."""
-        return self._working_carrier.allocate(avatar_id)
+        return self._working_carrier.allocate(rendition)
 
     async def load(self, folder: Path) -> LoadedAvatar:
         """Load another avatar, see `Carrier.load`; requires `working`."""
@@ -207,9 +208,9 @@ class WarpDevice:
             return Warping.nothing()
         return self._carrier.submit(slots, sequence, sample)
 
-    async def benchmark(self, avatar: AvatarInfo, seconds: float) -> WarpBenchmark:
+    async def benchmark(self, rendition: Rendition, seconds: float) -> WarpBenchmark:
         """Time warps, see `Carrier.benchmark`; requires `working`."""
-        return await self._working_carrier.benchmark(avatar, seconds)
+        return await self._working_carrier.benchmark(rendition, seconds)
 
     def close_sequence(self, sequence: FrameSequence) -> None:
         """Drop the crossfade state of a sequence."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from models.contract.avatar_info import AvatarInfo
+from models.contract.rendition import Rendition
 from server.errors import RenderError
 from server.pool.cache_slots import CacheSlots
 from server.pool.frame import CacheView, Frame, FrameSequence, Warping, mean_warp_ms
@@ -123,9 +124,9 @@ class WarpThread:
         )
         self._maker = FrameMaker(self._engine, self._mark, WeakKeyDictionary())
 
-    def allocate(self, avatar_id: str) -> ThreadMemory:
+    def allocate(self, rendition: Rendition) -> ThreadMemory:
         """See `Carrier`."""
-        return ThreadMemory(self.engine.allocate(avatar_id))
+        return ThreadMemory(self.engine.allocate(rendition))
 
     def reclaim(self, handle: SlotHandle) -> None:
         """See `Carrier`."""
@@ -179,10 +180,10 @@ class WarpThread:
         if not self._broken:
             self._executor.submit(self._note_error, error, loop)
 
-    async def benchmark(self, avatar: AvatarInfo, seconds: float) -> WarpBenchmark:
+    async def benchmark(self, rendition: Rendition, seconds: float) -> WarpBenchmark:
         """Time warps for a moving viewer. Warps of real viewers run in between."""
         loop = asyncio.get_running_loop()
-        run = BenchmarkRun(self.engine, avatar)
+        run = BenchmarkRun(self.engine, rendition)
         try:
             await loop.run_in_executor(self._executor, run.refresh)
             ends_at = time.monotonic() + seconds
@@ -265,7 +266,7 @@ class WarpThread:
         request = FrameRequest(
             sequence,
             previous,
-            slots.avatar_id,
+            slots.rendition,
             inputs.state,
             slots.memory.slot(cache.slot),
             slots.unique_generation(cache),

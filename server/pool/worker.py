@@ -16,6 +16,7 @@ from socket import socket
 import numpy as np
 
 from models.contract.images import RgbImage
+from models.contract.rendition import Rendition
 from server.errors import RenderError
 from server.pool.channel import WorkerChannel
 from server.pool.interface import Engine, EngineFactory, SlotMemory
@@ -102,7 +103,7 @@ class _JobHandler:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._slots: dict[int, tuple[str, SlotMemory]] = {}
+        self._slots: dict[int, tuple[Rendition, SlotMemory]] = {}
         self._image: SharedBlock | None = None
 
     def handle(self, message: object) -> JobDone | JobFailed | Pong | SlotsDetached | None:
@@ -124,16 +125,16 @@ class _JobHandler:
         return None
 
     def _attach(self, message: AttachSlots) -> None:
-        if message.avatar_id not in self._engine.avatars:
+        if message.rendition.avatar_id not in self._engine.avatars:
             return  # not loaded by this process; its jobs fail with that reason
         try:
-            memory = self._engine.attach(message.avatar_id, message.handle)
+            memory = self._engine.attach(message.rendition, message.handle)
         except FileNotFoundError:
             # The viewer left while this process was busy. No job for these slots can follow,
             # because the pool frees them only when none is in progress.
             logger.debug("cache slots %d are closed already", message.slots_id)
             return
-        self._slots[message.slots_id] = message.avatar_id, memory
+        self._slots[message.slots_id] = message.rendition, memory
 
     def _attach_image(self, message: AttachImage) -> None:
         if self._image is not None:
@@ -177,8 +178,8 @@ class _JobHandler:
     def _refresh(self, job: RefreshJob) -> tuple[int, ...]:
         if job.slots_id not in self._slots:
             raise RenderError("its avatar could not be loaded by this worker")
-        avatar_id, memory = self._slots[job.slots_id]
-        self._engine.refresh(avatar_id, job.state, memory.slot(job.slot))
+        rendition, memory = self._slots[job.slots_id]
+        self._engine.refresh(rendition, job.state, memory.slot(job.slot))
         return ()
 
     def _render(self, job: RenderJob) -> tuple[int, ...]:

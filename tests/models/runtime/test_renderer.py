@@ -246,7 +246,8 @@ def test_a_resized_renderer_warps_as_that_of_an_avatar_of_this_size(
     renderer.refresh(front, cache)
     before = renderer.warp_nv12(turned, cache).nv12
     resized = renderer.resized(other)
-    assert resized.cache_layout == native.cache_layout
+    assert resized.size == other
+    assert renderer.cache_layout_at(other) == resized.cache_layout == native.cache_layout
     got, expected = (frames_of(one, front, turned) for one in (resized, native))
     assert [len(frame) * 2 // 3 for frame in got] == [other, layered_rows(other)]
     assert all(difference(*pair).max() <= 1 for pair in zip(got, expected, strict=True))

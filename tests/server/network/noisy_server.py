@@ -10,12 +10,12 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.contract.images import Nv12Image
 from server import command as program
 from server.app import pool_settings
 from server.pool.fake import FakeEngine, FakeEngineFactory, fake_avatar
+from server.pool.fake_images import Numbers
 from server.pool.interface import Purpose
 from server.pool.pool import RenderPool
 from server.settings import Settings
@@ -32,18 +32,16 @@ class NoisyEngine(FakeEngine):
 
     _texture: Nv12Image | None = None
 
-    def _encode_frame(
-        self, avatar_id: str, values: NDArray[np.float32], cached: NDArray[np.float32]
-    ) -> Nv12Image:
+    def _encode_frame(self, size: int, values: Numbers, cached: Numbers) -> Nv12Image:
         if self._texture is None:
             self._texture = _random_texture()
         now = time.monotonic()
         # Even, because chroma has half the rows and takes turns.
         across, down = (round(_MARGIN / 2 * (1 + np.sin(now * s))) * 2 for s in (1.3, 1.7))
         luma, chroma = self._texture[:_LARGE], self._texture[_LARGE:]
-        columns = slice(across, across + SIDE)
+        columns = slice(across, across + size)
         return np.concatenate(
-            [luma[down : down + SIDE, columns], chroma[down // 2 : (down + SIDE) // 2, columns]]
+            [luma[down : down + size, columns], chroma[down // 2 : (down + size) // 2, columns]]
         )
 
 

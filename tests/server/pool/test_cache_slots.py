@@ -7,10 +7,13 @@ import time
 import pytest
 
 from models.contract.backdrop import TRANSPARENT, Backdrop
+from models.contract.rendition import Rendition
 from server.pool.cache_slots import CacheSlots
 from server.pool.fake import FakeEngine, FakeEngineFactory, always, fake_state
 from server.pool.frame import FrameSequence, Warping
 from server.pool.warping import ThreadMemory
+
+RENDITION = Rendition("default", 64)
 
 
 class Owner:
@@ -19,12 +22,12 @@ class Owner:
     def __init__(self) -> None:
         self.engine = FakeEngine(FakeEngineFactory())
         self.calls = 0
-        self.allocated = self.engine.allocate("default")
+        self.allocated = self.engine.allocate(RENDITION)
         self.memory = ThreadMemory(self.allocated)
         self.closed_sequences: list[FrameSequence] = []
         self.slots = CacheSlots(
             1,
-            "default",
+            RENDITION,
             "cpu",
             self.memory,
             self._changed,
@@ -38,7 +41,7 @@ class Owner:
     def refresh(self) -> float:
         """Complete the pending refresh; return its number."""
         refresh = self.slots.begin_refresh()
-        self.engine.refresh("default", refresh.state, self.memory.slot(refresh.slot))
+        self.engine.refresh(RENDITION, refresh.state, self.memory.slot(refresh.slot))
         self.slots.finish_refresh()
         ready = self.slots.ready
         assert ready is not None
@@ -91,7 +94,7 @@ def test_the_age_of_a_cache_counts_from_when_its_state_was_sampled(owner: Owner)
     refresh = owner.slots.begin_refresh()
     after = time.monotonic()
     time.sleep(0.02)
-    owner.engine.refresh("default", refresh.state, owner.memory.slot(refresh.slot))
+    owner.engine.refresh(RENDITION, refresh.state, owner.memory.slot(refresh.slot))
     owner.slots.finish_refresh()
     assert owner.slots.ready is not None
     assert before <= owner.slots.ready.made_at <= after

@@ -25,6 +25,7 @@ from models.avatar.manifest import AvatarError, Manifest
 from models.contract.backdrop import TRANSPARENT
 from models.contract.frame_state import FrameState
 from models.contract.images import layered_rows
+from models.contract.rendition import Rendition
 from models.geometry.head import load_head
 from models.kernels.nv12_numba import convert_to_nv12
 from models.networks.avatar_networks import NetworkConfig, build_networks
@@ -39,6 +40,7 @@ from tests.conftest import ROOT
 from tests.server.pool.test_pool import warp
 
 SIZE = 64
+RENDITION = Rendition("tiny", SIZE)
 
 
 @pytest.fixture(scope="module")
@@ -93,19 +95,41 @@ def test_the_engine_reports_the_manifest(engine: ModelEngine) -> None:
 
 
 def test_a_cache_made_through_one_mapping_is_warped_through_another(engine: ModelEngine) -> None:
-    ours = engine.allocate("tiny")
-    theirs = engine.attach("tiny", ours.handle)
-    engine.refresh("tiny", state(0.3), theirs.slot(2))
-    image = engine.warp("tiny", state(0.0), ours.slot(2))
+    ours = engine.allocate(RENDITION)
+    theirs = engine.attach(RENDITION, ours.handle)
+    engine.refresh(RENDITION, state(0.3), theirs.slot(2))
+    image = engine.warp(RENDITION, state(0.0), ours.slot(2))
     expected = engine.warp_from("tiny", state(0.0), state(0.3))
     assert np.array_equal(image.nv12, convert_to_nv12(expected))
-    clear = engine.warp("tiny", state(0.0), ours.slot(2), TRANSPARENT)
+    clear = engine.warp(RENDITION, state(0.0), ours.slot(2), TRANSPARENT)
     assert clear.nv12.shape == (layered_rows(SIZE) * 3 // 2, SIZE)
     other = engine.warp_from("tiny", state(0.0), state(-0.3))
     assert not np.array_equal(other, expected), "the cache makes no difference"
     assert not any(tensor.any() for tensor in ours.slot(1).values())
     theirs.close()
     ours.close()
+
+
+def test_frames_of_another_size_come_from_slots_of_that_size(engine: ModelEngine) -> None:
+    other = Rendition("tiny", 256)
+    slots, own = engine.allocate(other), engine.allocate(RENDITION)
+    layouts = engine.slot_layouts("tiny")
+    assert layouts is not None
+    assert layouts[256].nbytes > 8 * layouts[SIZE].nbytes, "16 times the pixels, and the mesh"
+    for rendition, memory in ((other, slots), (RENDITION, own)):
+        engine.refresh(rendition, state(0.3), memory.slot(0))
+        image = engine.warp(rendition, state(0.3), memory.slot(0)).nv12
+        assert image.shape == (rendition.size * 3 // 2, rendition.size)
+        # The same face: mean luma of quarters.
+        luma = image[: rendition.size].reshape(2, rendition.size // 2, 2, -1).mean((1, 3))
+        if rendition is other:
+            larger = luma
+    np.testing.assert_allclose(luma, larger, atol=3)
+    renderers = engine._renderers["tiny"]
+    assert 256 in renderers.sizes
+    slots.close()
+    own.close()
+    assert list(renderers.sizes) == [SIZE], "the buffers of a size without slots are kept"
 
 
 def test_a_full_render_follows_the_state_and_nothing_else(engine: ModelEngine) -> None:

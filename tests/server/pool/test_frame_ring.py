@@ -150,11 +150,12 @@ def test_a_state_that_fits_no_avatar_is_refused_and_the_one_before_stays() -> No
 
 def test_a_ring_has_room_for_the_largest_avatar_and_joins_others() -> None:
     small, large = fake_avatar(resolution=64), fake_avatar("large", resolution=128)
-    layout = RingLayout.for_avatars([small, large])
+    layout = RingLayout.for_frames([small, large])
     assert layout.image_nbytes == 128 * (2 * 128 + 16) * 3 // 2, "also layered frames"
-    assert layout.holds(RingLayout.for_avatars([small]))
-    assert not RingLayout.for_avatars([small]).holds(layout)
-    assert RingLayout.for_avatars([small]).joined(layout) == layout
+    assert layout.holds(RingLayout.for_frames([small]))
+    assert not RingLayout.for_frames([small]).holds(layout)
+    assert RingLayout.for_frames([small]).joined(layout) == layout
+    assert RingLayout.for_frames([small], 128) == layout, "a small avatar in larger frames"
 
 
 def test_a_ring_that_does_not_fit_is_refused_and_one_that_is_closed_leaves_nothing() -> None:

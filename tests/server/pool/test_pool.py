@@ -116,6 +116,12 @@ async def test_a_warp_shows_the_requested_state_from_the_cache_of_a_worker() -> 
         assert shown.cached_jaw_open == pytest.approx(0.8, abs=STEP)
         assert frame.cache.generation == 1
         assert pool.status().refreshes == 1
+        larger = pool.open_slots("default", 256)
+        await refreshed(larger, 0.6)
+        frame = await warp(pool, larger, fake_state(0.2))
+        assert frame is not None
+        assert frame.nv12.shape == (384, 256)
+        assert decode_frame(frame.nv12).cached_jaw_open == pytest.approx(0.6, abs=STEP)
 
 
 async def test_newest_wins_while_a_slow_worker_is_busy() -> None:

@@ -92,14 +92,21 @@ async def test_a_warp_shows_the_requested_state_from_the_cache_of_a_worker() -> 
         assert frame.stages_ms.keys() == {"queue", "raster", "warp"}
 
 
-async def test_frames_over_backdrops_are_made_beside_batches_of_others() -> None:
+async def test_frames_over_backdrops_and_of_other_sizes_are_made_beside_batches() -> None:
     async with running(FakeEngineFactory(warp_s=0.02, batch=4)) as pool:
-        slots = pool.open_slots("default")
+        slots, larger = pool.open_slots("default"), pool.open_slots("default", 256)
         await refreshed(slots, 0.8)
+        await refreshed(larger, 0.8)
         backdrops = [None, TRANSPARENT, Backdrop((0, 255, 0)), None, Backdrop((0, 0, 0))]
         sequences = [slots.use_sequence(backdrop) for backdrop in backdrops]
         sequences[3] = FrameSequence()
-        made = await asyncio.gather(*(slots.warp(s, partial(inputs, 1, 0.2)) for s in sequences))
+        asked = [(slots, sequence) for sequence in sequences]
+        asked.insert(1, (larger, larger.sequence))
+        sample = partial(inputs, 1, 0.2)
+        made = await asyncio.gather(*(one.warp(sequence, sample) for one, sequence in asked))
+        large = made.pop(1)
+        assert large is not None
+        assert large.nv12.shape == (384, 256), "larger than the ring had room for at first"
         frames = [frame.nv12 for frame in made if frame is not None]
         tall = layered_rows(64)
         assert [len(frame) * 2 // 3 for frame in frames] == [64, tall, 64, 64, 64]

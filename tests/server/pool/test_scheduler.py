@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from models.contract.rendition import Rendition
 from server.errors import PoolBusyError
 from server.pool.cache_slots import CacheSlots
 from server.pool.fake import FakeEngine, FakeEngineFactory, always, fake_state
@@ -14,6 +15,8 @@ from server.pool.frame import Warping
 from server.pool.jobs import RenderJob
 from server.pool.scheduler import MOST_BEFORE_SPARE, PendingRender, Scheduler
 from server.pool.warping import ThreadMemory
+
+RENDITION = Rendition("default", 64)
 
 
 class Setup:
@@ -26,9 +29,9 @@ class Setup:
         self.all_slots = [
             CacheSlots(
                 index,
-                "default",
+                RENDITION,
                 "cpu",
-                ThreadMemory(engine.allocate("default")),
+                ThreadMemory(engine.allocate(RENDITION)),
                 lambda slots: None,
                 lambda *_: Warping.nothing(),
                 lambda _: None,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from models.contract.rendition import Rendition
 from server.pool.channel import WorkerChannel
 from server.pool.fake import FakeEngine, FakeEngineFactory, decode_image, failing, fake_state
 from server.pool.jobs import (
@@ -25,6 +26,8 @@ from server.pool.jobs import (
 )
 from server.pool.slot_memory import SharedBlock
 from server.pool.worker import serve
+
+RENDITION = Rendition("default", 64)
 
 
 class Served:
@@ -59,8 +62,8 @@ def worker() -> Iterator[Served]:
 
 
 def test_a_refresh_fills_the_slot_that_the_server_has_mapped(worker: Served) -> None:
-    memory = worker.engine.allocate("default")
-    worker.channel.send(AttachSlots(7, "default", memory.handle))
+    memory = worker.engine.allocate(RENDITION)
+    worker.channel.send(AttachSlots(7, RENDITION, memory.handle))
     reply = worker.run(RefreshJob(1, 7, 2, fake_state(0.25)))
     assert isinstance(reply, JobDone)
     assert reply.job_id == 1
@@ -98,8 +101,8 @@ def test_a_failed_job_does_not_end_the_worker(worker: Served) -> None:
 
 def test_jobs_of_an_avatar_that_this_worker_could_not_load_fail_alone(worker: Served) -> None:
     # It was whole when the server started, and broken when this worker did.
-    memory = worker.engine.allocate("default")
-    worker.channel.send(AttachSlots(1, "ghost", memory.handle))
+    memory = worker.engine.allocate(RENDITION)
+    worker.channel.send(AttachSlots(1, Rendition("ghost", 64), memory.handle))
     refreshed = worker.run(RefreshJob(1, 1, 0, fake_state()))
     assert refreshed == JobFailed(1, "its avatar could not be loaded by this worker")
     rendered = worker.run(RenderJob(2, "ghost", fake_state(), "full", None))
