@@ -14,6 +14,7 @@
     .venv/bin/python scripts/benchmark.py call
     .venv/bin/python scripts/benchmark.py sharpness
     .venv/bin/python scripts/benchmark.py handover
+    .venv/bin/python scripts/benchmark.py sizes
 
 `latency` starts a server, opens its page in headless Chromium, moves the view in three ways one
 after the other, and reads the page's statistics. `pose_to_photon_ms` is the time from sampling a
@@ -31,8 +32,8 @@ with and without the voice alternate, so that their video latencies can be compa
 pages meet in a call, both with camera and voice, and measures both ways. `devices` starts a host
 for each of up to eight fake devices behind a router, with real viewers, and loses one. `sharpness`
 compares still faces, as video and as refined stills, with the studio's image at the size of a
-screen. `handover` times frames from the warp through the ring to the packet. Each benchmark ends
-with one line of JSON.
+screen. `handover` times frames from the warp through the ring to the packet. `sizes` times warps
+and refreshes of frames of several sizes. Each benchmark ends with one line of JSON.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ from scripts.benchmarking.pool import Pool, pool
 from scripts.benchmarking.rasterizer import Rasterizer, rasterizers
 from scripts.benchmarking.reprojection import Reprojection, reprojection
 from scripts.benchmarking.sharpness import Sharpness, sharpness
+from scripts.benchmarking.sizes import Sizes, sizes
 from scripts.benchmarking.voice import Voice, voice
 
 Subcommand = (
@@ -72,6 +74,7 @@ Subcommand = (
     | Devices
     | Sharpness
     | Handover
+    | Sizes
 )
 
 
@@ -106,6 +109,8 @@ def main(command: Subcommand) -> None:
             result = call(command)
         case Handover():
             result = handover(command)
+        case Sizes():
+            result = sizes(command)
     print(json.dumps(result))
 
 
@@ -123,7 +128,8 @@ Command = Annotated[
     | Annotated[Call, tyro.conf.subcommand("call")]
     | Annotated[Devices, tyro.conf.subcommand("devices")]
     | Annotated[Sharpness, tyro.conf.subcommand("sharpness")]
-    | Annotated[Handover, tyro.conf.subcommand("handover")],
+    | Annotated[Handover, tyro.conf.subcommand("handover")]
+    | Annotated[Sizes, tyro.conf.subcommand("sizes")],
     tyro.conf.OmitSubcommandPrefixes,
 ]
 

@@ -162,6 +162,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
         workers=settings.workers,
         cores=settings.cores,
         threads=settings.threads,
+        largest_frame=settings.max_frame_size,
         largest_image=settings.max_still_size,
         mark=settings.mark,
         log_level=logging.getLevelNamesMapping()[settings.log_level.upper()],

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
 from models.contract.images import STRIDE
+from models.contract.rendition import FRAME_SIZES
 from server.access_settings import ROOT, AccessSettings, read_settings_of
 from server.encoding.codecs import parse_codecs
 from server.network.addresses import (
@@ -120,10 +121,15 @@ class Settings(AccessSettings):
     start_bitrate_kbps: int | None = Field(
         default=None,
         ge=100,
-        description="initial video bitrate, kbit/s; default: by the resolution of the avatar",
+        description="initial video bitrate, kbit/s; default: by the size of the frames",
     )
     max_bitrate_kbps: int = Field(
         default=8000, ge=100, description="maximum video bitrate per viewer, kbit/s"
+    )
+    max_frame_size: int | None = Field(
+        default=None,
+        description="largest frames of video, rows and columns: 256, 320, 384, 512, 640 or 768; "
+        "each viewer gets what its display needs; default: the avatar's own resolution",
     )
     max_still_size: int = Field(
         default=512,
@@ -268,6 +274,14 @@ class Settings(AccessSettings):
                 parse(value)
         except ValueError:
             raise PydanticCustomError("form", form) from None
+        return value
+
+    @field_validator("max_frame_size")
+    @classmethod
+    def _check_frame_size(cls, value: int | None) -> int | None:
+        if value is not None and value not in FRAME_SIZES:
+            sizes = ", ".join(map(str, FRAME_SIZES))
+            raise PydanticCustomError("size", "expected one of {sizes}", {"sizes": sizes})
         return value
 
     @property

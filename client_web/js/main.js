@@ -110,6 +110,7 @@ const manager = createConnection(background.of(endpoint), {
     viewSender.send();
     displaySize.send();
   },
+  display_px: () => displaySize.size_px,
 });
 const statistics = new Statistics(document, { telemetry, state, display, session }, timers.now);
 const toolbar = new Toolbar(document, life.signal, {

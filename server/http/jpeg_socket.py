@@ -13,6 +13,7 @@ from server.http.authorization import TheGrant, needs
 from server.http.dependencies import TheConnectJpeg, TheSessions
 from server.http.paced_messages import paced_messages
 from server.protocol.background import parse_background
+from server.protocol.display import parse_display
 from server.protocol.message_rate import MessageRate
 from server.transport.jpeg_socket import JPEG, JpegPeer
 
@@ -52,19 +53,27 @@ async def stream_jpeg(
     connect: TheConnectJpeg,
     grant: TheGrant,
     background: str | None = None,
+    display: str | None = None,
 ) -> None:
     """Send a stream as JPEG images, each after a `frame` event as text.
 
-    `background` of the address is that of WHEP; over nothing each image is layered as a frame is.
+    `background` and `display` of the address are those of WHEP; over nothing each image is layered
+    as a frame is.
 
     The viewer sends views and mesh frames on the same socket, and acknowledges each image with
     `{"type": "shown", "picture": n}`; only then the next is sent.
     """
     await socket.accept()  # first: a browser is not told why a socket was not accepted
     carrier = _Socket(socket)
-    backdrop = parse_background(background)
+    backdrop, display_px = parse_background(background), parse_display(display)
     session, _ = await sessions.open(
-        stream_id, lambda session: connect(session, carrier), JPEG, grant, _ticket(socket), backdrop
+        stream_id,
+        lambda session: connect(session, carrier),
+        JPEG,
+        grant,
+        _ticket(socket),
+        backdrop,
+        display_px,
     )
     peer = session.peer
     assert isinstance(peer, JpegPeer)

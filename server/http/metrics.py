@@ -4,6 +4,7 @@ what `server/sessions/statistics.py` has counted since the start.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -141,6 +142,12 @@ class _Collector:
     def _session_metrics(self) -> Iterator[Metric]:
         sessions = self._sessions.list()
         yield _gauge("sessions", "Viewers", len(sessions))
+        sizes = GaugeMetricFamily(
+            "telewarp_sessions_by_size", "Viewers by the rows of their frames", labels=["size"]
+        )
+        for size, viewers in sorted(Counter(session.size for session in sessions).items()):
+            sizes.add_metric([str(size)], viewers)
+        yield sizes
         yield _gauge("fps", "Frames a second sent to all viewers", sum(s.fps for s in sessions))
         target = sum(session.target_bitrate or 0 for session in sessions) / 8
         yield _gauge(

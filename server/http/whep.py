@@ -29,11 +29,16 @@ from server.http.dependencies import (
 )
 from server.http.signalling import ETAG, add_ice_servers, describe_post, read_fragment, read_offer
 from server.protocol.background import parse_background
+from server.protocol.display import parse_display
 
 BACKGROUND = (
     "What is behind the head: `RRGGBB`, one colour, or `transparent`; default: the avatar's own "
     "background. Frames over nothing have 2 H + 16 rows: the H rows of the head's colours, which "
     "continue beyond its outline, a gap, and H rows whose luma is its coverage."
+)
+DISPLAY = (
+    "Rows of the square frame on the viewer's screen, in the screen's own pixels: frames have the "
+    "smallest size that is enlarged at most by a tenth there; default: the avatar's resolution."
 )
 TICKET_HEADER = "Telewarp-Ticket"
 
@@ -61,7 +66,7 @@ async def whep_options(stream: TheStream, response: Response, ice_servers: TheIc
     response_class=Response,
     responses=described(201, "The SDP answer", SDP)
     | problems(
-        _400="what is wrong with the offer or the background",
+        _400="what is wrong with the offer, the background or the display",
         _404="no such stream",
         _410="the stream was deleted before the answer was ready",
         _413="the offer is too large",
@@ -86,15 +91,18 @@ async def open_session(
     background: Annotated[
         str | None, Query(description=BACKGROUND, examples=["00b140", "transparent"])
     ] = None,
+    display: Annotated[str | None, Query(description=DISPLAY, examples=["480"])] = None,
 ) -> Response:
     """Answer a viewer's SDP offer and start the video. `Location` names the session.
 
     `Link` headers name STUN and TURN servers (RFC 9725), with credentials for the next hour. A
     viewer that a router redirected here receives a token for the session in `Telewarp-Token`.
     """
-    backdrop = parse_background(background)
+    backdrop, display_px = parse_background(background), parse_display(display)
     offer = await read_offer(request)
-    session, answer = await sessions.open(stream.id, connect, offer, grant, ticket, backdrop)
+    session, answer = await sessions.open(
+        stream.id, connect, offer, grant, ticket, backdrop, display_px
+    )
     location = f"{request.scope.get('root_path', '')}/v1/sessions/{session.id}"
     headers = {"Location": location, "ETag": ETAG, "Accept-Patch": SDP_FRAGMENT}
     if grant.by_redirect_token and redirect_tokens is not None:

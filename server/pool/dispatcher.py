@@ -138,7 +138,8 @@ class Dispatcher:
         match self._scheduler.next_job(worker.device):
             case CacheSlots() as slots:
                 refresh = slots.begin_refresh()
-                job = RefreshJob(self._next_id(), slots.id, refresh.slot, refresh.state)
+                size = slots.rendition.size
+                job = RefreshJob(self._next_id(), slots.id, refresh.slot, refresh.state, size)
                 self._in_progress[job.id] = slots
                 worker.assign(job)
             case PendingRender() as render:

@@ -48,6 +48,8 @@ class RefreshJob:
     slots_id: int
     slot: int
     state: FrameState
+    size: int
+    """Rows of the slots' frames."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,8 @@ class WorkerStatus:
     state: WorkerState
     restarts: int
     last_refresh_ms: float | None
+    last_refresh_size: int
+    """Rows of the frames of that refresh."""
     problem: str | None
     """Why its last process ended; None once another process is ready."""
 
@@ -32,6 +34,7 @@ class WorkerStatus:
             state=worker.state,
             restarts=worker.restarts,
             last_refresh_ms=worker.last_refresh_ms,
+            last_refresh_size=worker.last_refresh_size,
             problem=worker.problem,
         )
 

@@ -117,6 +117,8 @@ class Worker:
         self.pid: int | None = None
         self.restarts = 0
         self.last_refresh_ms: float | None = None
+        self.last_refresh_size = 0
+        """Rows of the frames of that refresh."""
         self.problem: str | None = None
         """Why the last process ended; None once another process is ready."""
         self._log_ids = {"worker": self.name}
@@ -276,7 +278,7 @@ class Worker:
         self.state = "idle"
         self._finished += 1
         if isinstance(job, RefreshJob) and isinstance(reply, JobDone):
-            self.last_refresh_ms = reply.elapsed_ms
+            self.last_refresh_ms, self.last_refresh_size = reply.elapsed_ms, job.size
             # First, because `worker_done` assigns the next job to every worker that does not rest.
             self._rest(self._settings.rest * reply.elapsed_ms / 1000)
         self._events.worker_done(self, job, reply)

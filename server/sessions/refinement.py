@@ -41,6 +41,7 @@ class Refinement:
 
     Args:
         avatar: The avatar of the stream.
+        frame_px: Returns the rows of its frames.
         stills: Renders the stills.
         on_ready: Called when a still is ready; must not raise.
         on_failed: Called with the reason when one cannot be rendered; must not raise.
@@ -49,13 +50,14 @@ class Refinement:
     def __init__(
         self,
         avatar: AvatarInfo,
+        frame_px: Callable[[], int],
         stills: Stills,
         on_ready: Callable[[], None],
         on_failed: Callable[[TelewarpError], None],
     ) -> None:
         self.display_px = 0
         """Rows of the frame on the display; 0 until the viewer tells."""
-        self._avatar, self._stills = avatar, stills
+        self._avatar, self._frame_px, self._stills = avatar, frame_px, stills
         self._on_ready, self._on_failed = on_ready, on_failed
         self._state: FrameState | None = None
         """What the newest frame shows."""
@@ -104,7 +106,7 @@ class Refinement:
             self._task = asyncio.ensure_future(self._refine(self._state))
 
     async def _refine(self, state: FrameState) -> None:
-        size = self._stills.size_for(self._avatar, self.display_px)
+        size = self._stills.size_for(self._avatar, self._frame_px(), self.display_px)
         if size is None:
             return
         try:

@@ -70,6 +70,7 @@ class Sessions:
         viewer: Grant,
         ticket: str | None = None,
         backdrop: Backdrop | None = None,
+        display_px: int = 0,
     ) -> tuple[Session, str]:
         """Open a session and answer the viewer's offer.
 
@@ -80,6 +81,7 @@ class Sessions:
             viewer: The viewer's identity; only it (or an admin) may change or end the session.
             ticket: Id of a queue ticket; uses the session slot that is reserved for it.
             backdrop: What is behind the head; None for the avatar's background.
+            display_px: Rows of the frame on the viewer's screen; 0: unknown.
 
         Returns:
             The session and the SDP answer.
@@ -95,7 +97,7 @@ class Sessions:
         # Before anything is allocated: a viewer who is refused costs nothing.
         permit = self._admit(viewer, ticket)
         try:
-            session = self._make(stream, viewer, backdrop)
+            session = self._make(stream, viewer, backdrop, display_px)
         except BaseException:
             self._admission.release(permit, connected=False)
             raise
@@ -120,7 +122,9 @@ class Sessions:
             self.metrics.refused()
             raise
 
-    def _make(self, stream: Stream, viewer: Grant, backdrop: Backdrop | None) -> Session:
+    def _make(
+        self, stream: Stream, viewer: Grant, backdrop: Backdrop | None, display_px: int
+    ) -> Session:
         session_id = secrets.token_urlsafe(16)
         if stream not in self._groups:
             self._groups[stream] = ViewGroups(self._pool)
@@ -135,6 +139,7 @@ class Sessions:
             self.metrics,
             self._stills,
             backdrop,
+            display_px,
         )
 
     def get(self, session_id: str) -> Session:

@@ -13,6 +13,7 @@ from typing import Any
 
 from models.contract.avatar_info import AvatarInfo
 from models.contract.backdrop import Backdrop, frame_rows
+from models.contract.rendition import Rendition
 from server.auth.grants import Grant, Scope
 from server.errors import MayNotDriveError, StillNotFoundError, TelewarpError
 from server.pool.cache_slots import CacheSlots
@@ -20,6 +21,7 @@ from server.pool.frame import Frame
 from server.pool.pool import RenderPool
 from server.protocol.states import MeshState, ViewState
 from server.sessions.frame_loop import FrameLoop
+from server.sessions.frame_size import choose_size
 from server.sessions.network_figures import NetworkFigures
 from server.sessions.pacing import FramePacing
 from server.sessions.peer import Peer
@@ -48,6 +50,8 @@ class Session:
         stills: Renders refined stills; None for none.
         backdrop: What is behind the head; None for the avatar's background. Stills are of that
             background, so a session with another one has none.
+        display_px: Rows of the frame on the viewer's screen, which decide the size of the frames;
+            0: unknown.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class Session:
         metrics: FrameMetrics,
         stills: Stills | None = None,
         backdrop: Backdrop | None = None,
+        display_px: int = 0,
     ) -> None:
         self.id = session_id
         self.stream = stream
@@ -82,8 +87,10 @@ class Session:
         self._viewer_state = ViewerState(stream, self._on_change)
         try:
             view = self._viewer_state.sample().state
+            size = choose_size(pool.sizes(self.avatar), self.avatar.resolution, display_px)
+            shown = Rendition(self.avatar.id, size)
             self._membership = GroupMembership(
-                groups, stream.avatar.id, view, self._on_cache, self.end, backdrop
+                groups, shown, view, self._on_cache, self.end, backdrop
             )
         except BaseException:
             self._viewer_state.close()
@@ -93,7 +100,13 @@ class Session:
         self._refinement = (
             None
             if stills is None or backdrop is not None
-            else Refinement(self.avatar, stills, self._on_still, self._note_failed_still)
+            else Refinement(
+                self.avatar,
+                lambda: self.size,
+                stills,
+                self._on_still,
+                self._note_failed_still,
+            )
         )
         self._frames = FrameLoop(
             pool,
@@ -124,10 +137,14 @@ class Session:
         return self.stream.avatar
 
     @property
+    def size(self) -> int:
+        """Rows and columns of the head's image in its frames."""
+        return self._membership.size
+
+    @property
     def frame_size(self) -> tuple[int, int]:
         """Columns and rows of its frames of video."""
-        side = self.avatar.resolution
-        return side, frame_rows(side, self.backdrop)
+        return self.size, frame_rows(self.size, self.backdrop)
 
     @property
     def log_ids(self) -> dict[str, str]:
@@ -224,6 +241,7 @@ class Session:
             "id": self.id,
             "stream": self.stream.id,
             "avatar": self.avatar.id,
+            "size": self.size,
             "state": "closed" if self.closed else "running" if self._frames.newest else "starting",
             "target_kbps": self.target_bitrate and round(self.target_bitrate / 1000),
             "network": self.network and self.network.as_json(),

@@ -48,30 +48,31 @@ class Stills:
         self._pool, self._largest, self._executor = pool, largest, executor
         self._shared: list[_Shared] = []
 
-    def size_for(self, avatar: AvatarInfo, display_px: int) -> int | None:
+    def size_for(self, avatar: AvatarInfo, frame_px: int, display_px: int) -> int | None:
         """Return the rows and columns of a still; None where the frames themselves are sharper.
 
         Args:
             avatar: What it shows.
+            frame_px: Rows of the frames.
             display_px: Rows of the frame on the display, in its own pixels.
         """
         wanted = max(-(-display_px // STRIDE) * STRIDE, SMALLEST_SIZE)
         size = min(wanted, self._carried(avatar), self._largest)
-        return size if size >= min(wanted, avatar.resolution) else None
+        return size if size >= min(wanted, frame_px) else None
 
     def _carried(self, avatar: AvatarInfo) -> int:
         """Return the size that takes `LONGEST_RENDER_MS`, at least the avatar's resolution.
 
-        A refresh is the same work at that resolution, and its newest time includes what else the
-        machine does at present.
+        A refresh is the same work at the size of its frames, and its newest time includes what else
+        the machine does at present.
         """
-        workers = self._pool.status().workers
-        slowest_ms = max((worker.last_refresh_ms or 0.0 for worker in workers), default=0.0)
-        if not slowest_ms:
-            return avatar.resolution
         # The time of a render grows with its pixels, the square of its size.
-        scale = (LONGEST_RENDER_MS / slowest_ms) ** 0.5
-        return max(int(scale * avatar.resolution) // STRIDE * STRIDE, avatar.resolution)
+        carried = [
+            (LONGEST_RENDER_MS / worker.last_refresh_ms) ** 0.5 * worker.last_refresh_size
+            for worker in self._pool.status().workers
+            if worker.last_refresh_ms
+        ]
+        return max(int(min(carried, default=0)) // STRIDE * STRIDE, avatar.resolution)
 
     async def render(self, avatar_id: str, state: FrameState, size: int) -> bytes:
         """Return a still as JPEG. Calls for the same image at the same time share one render.

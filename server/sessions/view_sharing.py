@@ -1,4 +1,5 @@
-"""View groups: viewers of one stream with nearly the same view share the caches of one group.
+"""View groups: viewers of one stream with nearly the same view, and frames of one size, share the
+caches of one group.
 
 Members of a group share its full renders and every frame that would be the same, so that many
 viewers who do not move cost little more than one. A viewer who moves away gets caches of its own,
@@ -23,6 +24,7 @@ import numpy as np
 
 from models.contract.backdrop import Backdrop
 from models.contract.frame_state import FrameState
+from models.contract.rendition import Rendition
 from server.pool.cache_slots import CacheSlots
 from server.pool.frame import FrameSequence
 from server.pool.pool import RenderPool
@@ -72,10 +74,20 @@ class ViewGroups:
         self._pool = pool
         self._open: list[ViewGroup] = []
 
-    def find_similar(self, view: FrameState, exclude: ViewGroup | None = None) -> ViewGroup | None:
-        """Return a group other than `exclude` whose view is similar; None if there is none."""
+    def find_similar(
+        self, size: int, view: FrameState, exclude: ViewGroup | None = None
+    ) -> ViewGroup | None:
+        """Return a group other than `exclude` whose view is similar; None if there is none.
+
+        Args:
+            size: Rows of its frames.
+            view: The view.
+            exclude: A group that is not returned.
+        """
         for group in self._open:
             if group is exclude or group.has_own_mesh or not group.viewers:
+                continue
+            if group.slots.rendition.size != size:
                 continue
             # Its caches will not be refreshed any more; the viewer gets others on a device that
             # works.
@@ -85,14 +97,18 @@ class ViewGroups:
                 return group
         return None
 
-    def open(self, avatar_id: str, view: FrameState) -> ViewGroup:
+    def open(self, rendition: Rendition, view: FrameState) -> ViewGroup:
         """Open a group without members.
+
+        Args:
+            rendition: What its caches are of.
+            view: Its view.
 
         Raises:
             AvatarNotFoundError: If there is no such avatar.
             PoolBusyError: If there is no memory for the caches.
         """
-        group = ViewGroup(self._pool.open_slots(avatar_id), view)
+        group = ViewGroup(self._pool.open_slots(*rendition), view)
         self._open.append(group)
         return group
 
@@ -108,7 +124,7 @@ class GroupMembership:
 
     Args:
         groups: The groups of the stream.
-        avatar_id: The avatar of the stream.
+        rendition: The avatar of the stream, and the size of the viewer's frames.
         view: The viewer's first view.
         on_cache: Called after each new cache of the group.
         on_device_failed: Called if the device of the caches has failed.
@@ -123,19 +139,20 @@ class GroupMembership:
     def __init__(
         self,
         groups: ViewGroups,
-        avatar_id: str,
+        rendition: Rendition,
         view: FrameState,
         on_cache: Callable[[], None],
         on_device_failed: Callable[[], None],
         backdrop: Backdrop | None = None,
     ) -> None:
         self._groups = groups
-        self._avatar_id = avatar_id
+        self._rendition = rendition
         self._on_cache, self._on_device_failed = on_cache, on_device_failed
         self._backdrop = backdrop
         self._sequences: WeakKeyDictionary[ViewGroup, FrameSequence] = WeakKeyDictionary()
         """Of the viewer's group, also once it is closed, and of a transition."""
-        self._group = self._join(groups.find_similar(view) or groups.open(avatar_id, view))
+        similar = groups.find_similar(rendition.size, view)
+        self._group = self._join(similar or groups.open(rendition, view))
         self._transition: ViewGroup | None = None
         """During a transition, the group to warp from: the one left, or the one to be joined."""
         self._joins_at: float | None = None
@@ -161,6 +178,11 @@ class GroupMembership:
     def sequence(self) -> FrameSequence:
         """The frame sequence of the viewer."""
         return self._sequences[self._group]
+
+    @property
+    def size(self) -> int:
+        """Rows and columns of the viewer's frames."""
+        return self.slots.rendition.size
 
     @property
     def viewers(self) -> int:
@@ -201,7 +223,7 @@ class GroupMembership:
         """Leave the group for a new one, and warp from the old caches until it has its own."""
         left = self._group
         self._split_after = time.monotonic() + SPLIT_RETRY_S
-        opened = self._groups.open(self._avatar_id, view)  # first: on failure nothing has changed
+        opened = self._groups.open(self._rendition, view)  # first: on failure nothing has changed
         # Before leaving: a group without members and transients is closed.
         self._begin_transition(left, None)
         self._leave(left)
@@ -211,7 +233,9 @@ class GroupMembership:
 
     def _consider_join(self, view: FrameState, has_own_mesh: bool) -> None:
         """Begin to join another group whose view has been similar for `JOIN_S`."""
-        similar = None if has_own_mesh else self._groups.find_similar(view, exclude=self._group)
+        similar = None
+        if not has_own_mesh:
+            similar = self._groups.find_similar(self._rendition.size, view, exclude=self._group)
         now = time.monotonic()
         if similar is not self._candidate:
             self._candidate, self._candidate_since = similar, now

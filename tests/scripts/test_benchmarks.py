@@ -14,6 +14,7 @@ from scripts.benchmarking.devices import _efficiency
 from scripts.benchmarking.edges import edge_kinds
 from scripts.benchmarking.handover import Handover, handover
 from scripts.benchmarking.load import Load, LoadStep, holds, limit, step_counts
+from scripts.benchmarking.sizes import Sizes, sizes
 from scripts.benchmarking.voice import _summary
 from tests.scripts.conftest import Run
 
@@ -83,6 +84,15 @@ def test_frames_are_handed_over_in_half_the_bytes() -> None:
     for way in ("rgb", "nv12"):
         row = result[way]
         assert row["server_ms"] == pytest.approx(row["ring_read_ms"] + row["encode_ms"], abs=0.002)
+
+
+def test_larger_frames_cost_more() -> None:
+    result = sizes(Sizes(sizes=(64, 128), rounds=1))
+    small, large = result["rows"]
+    assert (small["size"], large["size"]) == (64, 128)
+    assert min(small["warp_ms"], large["warp_ms"]) > 0  # most of both poses the mesh
+    for what in ("refresh_ms", "caches_mb"):
+        assert 0 < small[what] < large[what]
 
 
 def test_avatars_are_drawn_at_another_size() -> None:

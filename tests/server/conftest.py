@@ -107,6 +107,7 @@ def served() -> Iterator[Served]:
         port=0,
         workers=1,
         max_sessions=3,
+        max_frame_size=320,
         max_streams=40,
         max_body_mb=0.1,
         max_line_kb=20,

@@ -43,6 +43,7 @@ def test_the_environment_is_read_and_the_command_line_wins(
         (["--udp-ports", "9-5"], "udp_ports: expected a range of ports such as 40000-40100, got"),
         (["--codecs", "h265"], "codecs: expected h264 and vp8, or one of them"),
         (["--start-bitrate-kbps", "5"], "start_bitrate_kbps: expected greater than or equal to"),
+        (["--max-frame-size", "300"], "max_frame_size: expected one of 256, 320, 384, 512, 640"),
         (["--public-address", "home"], "public_address: expected an IP address, got 'home'"),
     ],
 )

@@ -62,14 +62,20 @@ export class CallTable {
     const present = new Set(this.#others.map(({ stream }) => stream));
     for (const [stream, tile] of this.#tiles) if (!present.has(stream)) this.#close(tile);
     const { element } = this.#parts;
+    /** @type {CallTile[]} */ const opened = [];
     this.#others.forEach((person, place) => {
-      const tile = this.#tiles.get(person.stream) ?? this.#open(person, host);
+      let tile = this.#tiles.get(person.stream);
+      if (!tile) {
+        tile = this.#open(person, host);
+        opened.push(tile);
+      }
       tile.show(person, directionTowards(person, seat, people, seats));
       // A tile that stays where it is must not be moved: its video would pause.
       const there = element.children[place];
       if (there !== tile.panel.element) element.insertBefore(tile.panel.element, there ?? null);
     });
     element.dataset.others = String(this.#others.length);
+    for (const tile of opened) tile.start();
     this.#layoutChanged();
   }
 

@@ -8,6 +8,7 @@ import { Backdrop } from "../panels/backdrop.js";
 import { CallTilePanel } from "../panels/call_tile_panel.js";
 import { Telemetry } from "../timing/telemetry.js";
 import { createConnection } from "./connect.js";
+import { DisplaySize } from "./display_size.js";
 import { ImageDisplay } from "./image_display.js";
 import { OffAxisDisplay } from "./off_axis_display.js";
 import { PageState } from "./page_state.js";
@@ -60,6 +61,7 @@ export class CallTile {
     viewpoint.follow((at_ms) => seat.view(at_ms));
     const send = (/** @type {string} */ text) => this.#manager?.session?.send(text) ?? false;
     this.#viewSender = new ViewSender(seat.orbit, viewpoint, telemetry, send, timers);
+    const displaySize = new DisplaySize(this.panel.frame, send, () => devicePixelRatio);
     this.#offAxis = new OffAxisDisplay(this.panel.frame, displayedIn(seat, telemetry), seat.window);
     const display = this.#display();
     this.#backdrop = new Backdrop(page, () => display.element, this.panel.element);
@@ -84,11 +86,16 @@ export class CallTile {
     this.#manager = createConnection(endpoint, {
       ...{ display, jpegCanvas: this.panel.jpeg, state: this.#state, events, voice: this.#voice },
       sendView: () => this.#viewSender.send(),
+      display_px: () => displaySize.size_px,
     });
     this.#intervals = [
       setInterval(() => this.#viewSender.send(), HEARTBEAT_MS),
       setInterval(() => this.#measure(), PING_EVERY_MS),
     ];
+  }
+
+  /** Connect. Must be called once the tile is in its place, whose size decides that of the frames. */
+  start() {
     void this.#manager.run();
   }
 

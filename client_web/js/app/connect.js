@@ -13,6 +13,7 @@ import { WebRtcSession } from "../connection/webrtc_session.js";
  * @property {import("./server_events.js").ServerEvents} events
  * @property {{receive: (receiver: RTCRtpReceiver) => void} | null} voice null to hear none
  * @property {() => void} sendView sends the first view of a session
+ * @property {() => number} [display_px] rows of the frame on the screen, in its own pixels; 0: unknown
  */
 
 /**
@@ -24,7 +25,7 @@ import { WebRtcSession } from "../connection/webrtc_session.js";
  */
 export function createConnection(
   endpoint,
-  { display, jpegCanvas, state, events, voice, sendView },
+  { display, jpegCanvas, state, events, voice, sendView, display_px = () => 0 },
 ) {
   /** @param {import("../connection/messages.js").ServerEvent} event */
   const onEvent = (event) => events.receive(event);
@@ -40,7 +41,7 @@ export function createConnection(
     {
       webrtc: (sessionEvents) => new WebRtcSession(sessionEvents),
       jpeg: () => new JpegSession(jpegCanvas, jpegEvents),
-      open: (session, signal, ticket) => session.open(endpoint, signal, ticket),
+      open: (session, signal, ticket) => session.open(endpoint, signal, ticket, display_px()),
       queue: new Queue(),
       onState: (next) => state.enter(next),
       onDelivery: (delivery) => {

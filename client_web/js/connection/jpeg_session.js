@@ -5,6 +5,7 @@ import { access } from "./access.js";
 import { parseJson, toEvent } from "./messages.js";
 import { queueAddress } from "./refusal.js";
 import { Trouble } from "./trouble.js";
+import { shownAt } from "./whep.js";
 
 const SILENCE_TIMEOUT_MS = 6_000; // the server repeats a still image every second
 const FIRST_IMAGE_TIMEOUT_MS = 25_000; // a busy server may take this long to fill the first cache
@@ -61,13 +62,14 @@ export class JpegSession {
    * @param {URL} endpoint the stream's WHEP address; the WebSocket is next to it
    * @param {AbortSignal} signal gives up
    * @param {string | null} [ticket] of the queue
+   * @param {number} [display_px] rows of the frame on the screen, in its own pixels; 0: unknown
    * @throws {Trouble} if the server cannot be reached or refuses
    */
-  async open(endpoint, signal, ticket = null) {
+  async open(endpoint, signal, ticket = null, display_px = 0) {
     this.#httpAddress = access.beside("pictures", endpoint);
     const background = endpoint.searchParams.get("background");
     if (background !== null) this.#httpAddress.searchParams.set("background", background);
-    const address = socketAddress(this.#httpAddress);
+    const address = socketAddress(shownAt(this.#httpAddress, display_px));
     const socket = new WebSocket(address, access.subprotocols(address, ticket));
     this.#socket = socket;
     /** @type {Promise<void>} */

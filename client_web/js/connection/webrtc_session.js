@@ -61,14 +61,16 @@ export class WebRtcSession {
    * @param {URL} endpoint the stream's WHEP address
    * @param {AbortSignal} signal gives up
    * @param {string | null} [ticket] of the queue
+   * @param {number} [display_px] rows of the frame on the screen, in its own pixels; 0: unknown
    * @throws {Trouble} if the server cannot be reached or refuses
    */
-  async open(endpoint, signal, ticket = null) {
+  async open(endpoint, signal, ticket = null, display_px = 0) {
     const timeout = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
     try {
       this.#address = await openSession(this.#pc, endpoint, {
         signal: AbortSignal.any([signal, timeout]),
         ticket,
+        display_px,
         readAnswer: separateVoice,
       });
     } catch (error) {

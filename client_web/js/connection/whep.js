@@ -18,19 +18,20 @@ import { messageOf, Trouble } from "./trouble.js";
  *
  * @param {RTCPeerConnection} pc with its transceivers and data channels already added
  * @param {URL} endpoint the stream's WHEP or WHIP address
- * @param {{signal?: AbortSignal, ticket?: string | null, fetch?: Fetch,
+ * @param {{signal?: AbortSignal, ticket?: string | null, display_px?: number, fetch?: Fetch,
  *   readAnswer?: (sdp: string) => string}} [options] `ticket`: of the queue, once its turn has come;
- *   `readAnswer`: returns what is applied of the answer
+ *   `display_px`: see `shownAt`; `readAnswer`: returns what is applied of the answer
  * @returns {Promise<URL>} the session's address, for `closeSession`
  * @throws {Trouble} if the server cannot be reached or refuses
  */
 export async function openSession(
   pc,
   endpoint,
-  { signal, ticket = null, fetch = access.fetch, readAnswer = (sdp) => sdp } = {},
+  { signal, ticket = null, display_px = 0, fetch = access.fetch, readAnswer = (sdp) => sdp } = {},
 ) {
   const offer = await pc.createOffer();
-  const response = await post(fetch, endpoint, offer.sdp ?? "", signal, ticket);
+  const address = shownAt(endpoint, display_px);
+  const response = await post(fetch, address, offer.sdp ?? "", signal, ticket);
   if (response.status !== 201) throw await refusal(response, endpoint);
   // A redirect may have moved the session to another host: `Location` is relative to that one.
   const host = new URL(response.url || endpoint);
@@ -51,6 +52,19 @@ export async function openSession(
     throw error;
   }
   return session;
+}
+
+/**
+ * Return the address at which frames for a display are requested.
+ *
+ * @param {URL} endpoint
+ * @param {number} display_px rows of the frame on the screen, in the screen's own pixels; 0: unknown
+ * @returns {URL}
+ */
+export function shownAt(endpoint, display_px) {
+  const address = new URL(endpoint);
+  if (display_px > 0) address.searchParams.set("display", String(display_px));
+  return address;
 }
 
 /**

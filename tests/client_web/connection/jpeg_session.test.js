@@ -40,7 +40,7 @@ afterEach(() => {
   delete globalThis.createImageBitmap;
 });
 
-function opening(ticket = null, endpoint = ENDPOINT) {
+function opening(ticket = null, endpoint = ENDPOINT, display_px = 0) {
   const received = [];
   const drawn = [];
   const canvas = { width: 0, height: 0, getContext: () => ({ drawImage: () => {} }) };
@@ -49,7 +49,7 @@ function opening(ticket = null, endpoint = ENDPOINT) {
     onReady: () => received.push("ready"),
     onImage: (image) => drawn.push(image),
   });
-  const opened = session.open(endpoint, new AbortController().signal, ticket);
+  const opened = session.open(endpoint, new AbortController().signal, ticket, display_px);
   return { session, opened, received, drawn, canvas, socket: FakeSocket.last };
 }
 
@@ -62,6 +62,13 @@ test("opens a WebSocket next to the endpoint, with the ticket", async () => {
   assert.equal(session.id, "abc");
   assert.deepEqual(received, ["ready"]);
   session.close();
+});
+
+test("asks for frames of the size of the display", async () => {
+  const { session, opened, socket } = opening(null, ENDPOINT, 300);
+  assert.equal(socket.url, "wss://server.test/v1/streams/demo/pictures?display=300");
+  session.close();
+  await assert.rejects(opened);
 });
 
 test("asks for the background that the endpoint names", async () => {

@@ -52,12 +52,21 @@ const problem =
   () =>
     Response.json({ detail, ...more }, { status, headers });
 
+test("the address of the offer names the size of the display", async () => {
+  const { fetch, requests } = fakeFetch(created);
+  const endpoint = new URL("?background=transparent", ENDPOINT);
+  await openSession(new FakePeerConnection(), endpoint, { fetch, display_px: 780 });
+  assert.equal(requests[0].url, `${endpoint}&display=780`);
+  assert.equal(endpoint.searchParams.has("display"), false, "the caller's address has changed");
+});
+
 test("posts the offer at once and applies the answer", async () => {
   const pc = new FakePeerConnection();
   const { fetch, requests } = fakeFetch(created);
   const session = await openSession(pc, ENDPOINT, { fetch });
   assert.equal(String(session), "http://server.test/v1/sessions/abc");
   assert.equal(requests[0].body, "the offer");
+  assert.equal(requests[0].url, String(ENDPOINT), "the size of the display is not known");
   assert.equal(requests[0].headers["Content-Type"], "application/sdp");
   assert.deepEqual(pc.answer, { type: "answer", sdp: "the answer" });
 });

@@ -91,27 +91,39 @@ def test_a_jpeg_frame_shows_the_view_that_was_sent(viewer: JpegViewer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("background", "rows", "middle"), [("transparent", 144, 0), ("00FF00", 64, 255)]
+    ("query", "columns", "rows", "middle"),
+    [
+        ("background=transparent", 64, 144, 0),
+        ("background=00FF00", 64, 64, 255),
+        ("background=00FF00&display=200", 256, 256, 255),
+    ],
 )
-def test_images_have_the_background_that_the_address_names(
-    served: Served, stream: str, background: str, rows: int, middle: int
+def test_images_have_the_background_and_the_size_that_the_address_asks_for(
+    served: Served, stream: str, query: str, columns: int, rows: int, middle: int
 ) -> None:
-    with watching(served, stream, f"?background={background}") as viewer:
+    with watching(served, stream, f"?{query}") as viewer:
         assert json.loads(viewer.socket.recv(SOON_S))["type"] == "frame"
         jpeg = viewer.socket.recv(SOON_S)
         assert isinstance(jpeg, bytes)
         with Image.open(io.BytesIO(jpeg)) as image:
-            assert image.size == (64, rows)
-            assert image.convert("L").getpixel((32, rows // 2)) == pytest.approx(middle, abs=12)
+            assert image.size == (columns, rows)
+            shown = image.convert("L").getpixel((columns // 2, rows // 2))
+            assert shown == pytest.approx(middle, abs=12)
 
 
-def test_a_background_that_is_none_is_refused_in_words(served: Served, stream: str) -> None:
-    address = f"ws://{served.host}:{served.port}/v1/streams/{stream}/pictures?background=green"
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [("background=green", "expected six hexadecimal digits"), ("display=0", "display: expected a")],
+)
+def test_an_address_that_asks_for_what_there_is_not_is_refused_in_words(
+    served: Served, stream: str, query: str, words: str
+) -> None:
+    address = f"ws://{served.host}:{served.port}/v1/streams/{stream}/pictures?{query}"
     with connect(address) as socket, pytest.raises(ConnectionClosed) as closed:
         socket.recv(SOON_S)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4400
-    assert "expected six hexadecimal digits" in closed.value.rcvd.reason
+    assert words in closed.value.rcvd.reason
 
 
 def test_the_viewer_may_drive_the_face(viewer: JpegViewer) -> None:

@@ -79,6 +79,16 @@ async def test_a_background_that_is_none_is_refused_in_words(
     assert http.get(f"/v1/streams/{stream}").json()["viewers"] == 0
 
 
+@pytest.mark.parametrize("text", ["", "0", "-1", "3.5", "16385", "123456", "big", "\u0663"])
+async def test_a_display_of_no_size_is_refused_in_words(
+    http: httpx2.Client, stream: str, text: str
+) -> None:
+    address = f"/v1/streams/{stream}/whep"
+    answer = http.post(address, params={"display": text}, content=await offer(), headers=SDP)
+    refused(answer, 400, f"display: expected a number from 1 to 16384, got {text!r}")
+    assert http.get(f"/v1/streams/{stream}").json()["viewers"] == 0
+
+
 def test_a_huge_offer_is_refused(http: httpx2.Client, stream: str) -> None:
     answer = http.post(f"/v1/streams/{stream}/whep", content=b"a" * 300_000, headers=SDP)
     refused(answer, 413, "expected a body of at most 262144 bytes")

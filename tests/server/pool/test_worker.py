@@ -64,7 +64,7 @@ def worker() -> Iterator[Served]:
 def test_a_refresh_fills_the_slot_that_the_server_has_mapped(worker: Served) -> None:
     memory = worker.engine.allocate(RENDITION)
     worker.channel.send(AttachSlots(7, RENDITION, memory.handle))
-    reply = worker.run(RefreshJob(1, 7, 2, fake_state(0.25)))
+    reply = worker.run(RefreshJob(1, 7, 2, fake_state(0.25), 64))
     assert isinstance(reply, JobDone)
     assert reply.job_id == 1
     assert [memory.slot(slot)["values"][0] for slot in range(3)] == [0, 0, 0.25]
@@ -103,7 +103,7 @@ def test_jobs_of_an_avatar_that_this_worker_could_not_load_fail_alone(worker: Se
     # It was whole when the server started, and broken when this worker did.
     memory = worker.engine.allocate(RENDITION)
     worker.channel.send(AttachSlots(1, Rendition("ghost", 64), memory.handle))
-    refreshed = worker.run(RefreshJob(1, 1, 0, fake_state()))
+    refreshed = worker.run(RefreshJob(1, 1, 0, fake_state(), 64))
     assert refreshed == JobFailed(1, "its avatar could not be loaded by this worker")
     rendered = worker.run(RenderJob(2, "ghost", fake_state(), "full", None))
     assert rendered == JobFailed(2, "avatar 'ghost' could not be loaded by this worker")

@@ -46,12 +46,14 @@ class Images:
     """Stands for the workers: notes what is to be rendered, and renders it when told to."""
 
     refresh_ms: float | None = 1.0
+    refresh_px: int = 320
     error: TelewarpError | None = None
     asked: list[tuple[FrameState, int]] = field(default_factory=list)
     may_finish: asyncio.Event = field(default_factory=asyncio.Event)
 
     def status(self) -> SimpleNamespace:
-        return SimpleNamespace(workers=[SimpleNamespace(last_refresh_ms=self.refresh_ms)])
+        worker = SimpleNamespace(last_refresh_ms=self.refresh_ms, last_refresh_size=self.refresh_px)
+        return SimpleNamespace(workers=[worker])
 
     async def render_spare(self, avatar_id: str, state: FrameState, size: int) -> RgbImage:
         self.asked.append((state, size))
@@ -66,8 +68,11 @@ class Refined:
 
     def __init__(self, stills: Stills, display_px: int = 300) -> None:
         self.ready = 0
+        self.frame_px = AVATAR.resolution
         self.failures: list[TelewarpError] = []
-        self.refinement = Refinement(AVATAR, stills, self._note_ready, self.failures.append)
+        self.refinement = Refinement(
+            AVATAR, lambda: self.frame_px, stills, self._note_ready, self.failures.append
+        )
         self.refinement.display_px = display_px
 
     def _note_ready(self) -> None:
@@ -184,13 +189,20 @@ async def test_a_still_for_which_no_worker_was_free_is_tried_again(
 async def test_the_size_follows_display_limit_and_what_a_refresh_takes(
     display_px: int, refresh_ms: float | None, expected: int
 ) -> None:
-    assert stills_of(Images(refresh_ms)).size_for(AVATAR, display_px) == expected
+    assert stills_of(Images(refresh_ms)).size_for(AVATAR, 320, display_px) == expected
+
+
+async def test_a_refresh_of_smaller_frames_tells_what_a_still_takes() -> None:
+    # A quarter of the pixels of a still of 512, in a quarter of the time that it may take.
+    stills = stills_of(Images(LONGEST_RENDER_MS / 4, refresh_px=256))
+    assert stills.size_for(AVATAR, 256, 4000) == 512
 
 
 async def test_no_still_is_blurrier_than_the_frames() -> None:
     stills, sharp = stills_of(Images()), replace(AVATAR, resolution=LARGEST + 32)
-    assert stills.size_for(sharp, display_px=800) is None
-    assert stills.size_for(sharp, display_px=400) == 416
+    assert stills.size_for(sharp, LARGEST + 32, display_px=800) is None
+    assert stills.size_for(sharp, LARGEST + 32, display_px=400) == 416
+    assert stills.size_for(AVATAR, 768, display_px=800) is None
 
 
 class Watching(NamedTuple):

@@ -55,9 +55,9 @@ class Server:
     stream: Stream
     admission: Admission
 
-    async def open(self, backdrop: Backdrop | None = None) -> Session:
+    async def open(self, backdrop: Backdrop | None = None, display_px: int = 0) -> Session:
         session, _ = await self.sessions.open(
-            "s", lambda _: NoPeer(), "offer", ANYONE, backdrop=backdrop
+            "s", lambda _: NoPeer(), "offer", ANYONE, backdrop=backdrop, display_px=display_px
         )
         return session
 
@@ -73,7 +73,8 @@ def quick_to_join(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def running_server(factory: FakeEngineFactory | None = None) -> AsyncIterator[Server]:
-    pool = RenderPool(PoolSettings(workers=1, rest=0), factory or FakeEngineFactory())
+    settings = PoolSettings(workers=1, rest=0, largest_frame=320)
+    pool = RenderPool(settings, factory or FakeEngineFactory())
     await pool.start()
     streams = Streams(pool.avatars)
     admission = Admission(8)
@@ -174,7 +175,7 @@ async def test_a_viewer_for_whom_there_is_no_memory_keeps_its_video_and_splits_l
         await asyncio.gather(stays.next_frame(), leaves.next_frame())
         open_slots = server.pool.open_slots
 
-        def without_memory(avatar_id: str) -> CacheSlots:
+        def without_memory(avatar_id: str, size: int) -> CacheSlots:
             raise PoolBusyError("no shared memory for 32.5 MB more")
 
         monkeypatch.setattr(server.pool, "open_slots", without_memory)
@@ -317,6 +318,23 @@ async def test_viewers_with_different_backdrops_share_caches_and_no_frames() -> 
         for session in over:
             await server.sessions.close(session.id)
         assert (await own.next_frame()).nv12.shape == plain.nv12.shape
+
+
+async def test_only_viewers_with_frames_of_one_size_share_caches() -> None:
+    async with running_server() as server:
+        own, small, other = [await server.open(display_px=px) for px in (0, 200, 256)]
+        assert server.open_slots == 2
+        assert small.slots is other.slots
+        frames = await asyncio.gather(*(s.next_frame() for s in (own, small, other)))
+        assert [frame.nv12.shape[1] for frame in frames] == [64, 256, 256]
+        assert frames[1].nv12 is frames[2].nv12
+        # A viewer who moves away and back keeps the size, and joins those of its own only.
+        other.set_view(view(1, x=0.5))
+        await frames_until_open(server, 3, [own, small, other])
+        other.set_view(view(2, x=0.0))
+        frames = await frames_until_open(server, 2, [own, small, other])
+        assert small.slots is other.slots
+        assert {frame.nv12.shape[1] for frame in frames[2::3]} == {256}
 
 
 async def test_a_viewer_keeps_its_backdrop_when_it_splits_and_joins() -> None:

@@ -1,0 +1,27 @@
+"""The size of a viewer's display, as addresses name it."""
+
+from __future__ import annotations
+
+import re
+
+from server.errors import BadMessageError
+from server.protocol.messages import LARGEST_DISPLAY_PX
+
+_NUMBER = re.compile("[0-9]{1,5}")
+_SHOWN = 40
+"""Characters of a wrong value that its error repeats."""
+
+
+def parse_display(text: str | None) -> int:
+    """Return the rows of the frame on the viewer's screen that `?display=` names; 0 without it.
+
+    Raises:
+        BadMessageError: If it is no number from 1 to `LARGEST_DISPLAY_PX`.
+    """
+    if text is None:
+        return 0
+    if _NUMBER.fullmatch(text) and 1 <= int(text) <= LARGEST_DISPLAY_PX:
+        return int(text)
+    raise BadMessageError(
+        f"display: expected a number from 1 to {LARGEST_DISPLAY_PX}, got {text[:_SHOWN]!r}"
+    )
