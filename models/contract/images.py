@@ -17,6 +17,11 @@ Nv12Image = NDArray[np.uint8]
 """(3 H/2, W) uint8, what video encoders take: H rows of luma, then H/2 rows of both chromas of 2x2
 pixels, by turns; BT.601, limited range. Half the bytes of RGB."""
 
+BLACK_LUMA, WHITE_LUMA = 16, 235
+"""Luma of black and white in limited range."""
+GREY_CHROMA = 128
+"""Both chromas of greys."""
+
 
 Layers = NDArray[np.uint8]
 """(H, W, 4) uint8, a head without background: the colours of the head, not multiplied with its
@@ -31,7 +36,8 @@ def layered_rows(size: int) -> int:
     """Return the rows of a layered frame: NV12 of a head without background.
 
     Its upper `size` rows are the colours of the head, which continue beyond its outline; its lower
-    `size` rows are the coverage as luma, 16 to 235. Half of the gap between continues either.
+    `size` rows are the coverage as luma, `BLACK_LUMA` to `WHITE_LUMA`. Half of the gap between
+    continues either.
 
     Args:
         size: Rows and columns of the head's image.

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.contract.backdrop import Backdrop
-from models.contract.images import LAYER_GAP
+from models.contract.images import BLACK_LUMA, GREY_CHROMA, LAYER_GAP, WHITE_LUMA
 from models.kernels.nv12 import rgb_to_nv12
 
 LEVELS = 4
@@ -26,10 +26,6 @@ GREY = 128
 LEAST_MASK, MASK_SCALE = 1 / 64, 64 / 62
 """Masks up to 1/64 from 0 or 1 count as these: networks leave some thousandths beside the head,
 which would be a veil over another background."""
-NO_COVERAGE, FULL_COVERAGE = 16, 235
-"""Luma of black and white in limited range."""
-NO_COLOUR = 128
-"""Chroma of greys."""
 
 
 def layers_of(rgb: Tensor, mask: Tensor) -> Tensor:
@@ -103,10 +99,10 @@ def over_nothing(layers: Tensor) -> Tensor:
     height, width, _ = layers.shape
     above = rgb_to_nv12(extend_colours(layers))
     luma, chroma = above[:height], above[height:]
-    span = FULL_COVERAGE - NO_COVERAGE
-    coverage = (NO_COVERAGE + (layers[..., 3].int() * span + 127) // 255).byte()
+    span = WHITE_LUMA - BLACK_LUMA
+    coverage = (BLACK_LUMA + (layers[..., 3].int() * span + 127) // 255).byte()
     half = LAYER_GAP // 2
-    no_colour = torch.full((half // 2 + height // 2, width), NO_COLOUR, dtype=torch.uint8)
+    no_colour = torch.full((half // 2 + height // 2, width), GREY_CHROMA, dtype=torch.uint8)
     parts = [
         luma, luma[-1:].expand(half, -1), coverage[:1].expand(half, -1), coverage,
         chroma, chroma[-1:].expand(half // 2, -1), no_colour,

@@ -13,8 +13,17 @@ from numpy.typing import NDArray
 
 from models.contract.backdrop import Backdrop
 from models.contract.frame_state import FloatArray
-from models.contract.images import LAYER_GAP, Layers, Nv12Image, RgbImage, layered_rows
-from models.kernels.layers import FULL_COVERAGE, GREY, LEVELS, NO_COLOUR, NO_COVERAGE
+from models.contract.images import (
+    BLACK_LUMA,
+    GREY_CHROMA,
+    LAYER_GAP,
+    WHITE_LUMA,
+    Layers,
+    Nv12Image,
+    RgbImage,
+    layered_rows,
+)
+from models.kernels.layers import GREY, LEVELS
 from models.kernels.nv12_numba import convert_rows, convert_to_nv12
 
 
@@ -216,10 +225,10 @@ def _stack(rgb: NDArray[np.uint8], layers: NDArray[np.uint8], nv12: NDArray[np.u
     for row in range(size // 2):
         rows = slice(2 * row, 2 * row + 2)
         convert_rows(rgb[rows], 0, size, nv12[rows], nv12[chroma + row])
-    span = FULL_COVERAGE - NO_COVERAGE
+    span = WHITE_LUMA - BLACK_LUMA
     for y in range(size):
         for x in range(size):
-            nv12[below + y, x] = NO_COVERAGE + (np.int32(layers[y, x, 3]) * span + 127) // 255
+            nv12[below + y, x] = BLACK_LUMA + (np.int32(layers[y, x, 3]) * span + 127) // 255
     for row in range(half):
         for x in range(size):
             nv12[size + row, x] = nv12[size - 1, x]
@@ -227,4 +236,4 @@ def _stack(rgb: NDArray[np.uint8], layers: NDArray[np.uint8], nv12: NDArray[np.u
     for row in range(size // 2, nv12.shape[0] - chroma):
         last = row < size // 2 + half // 2
         for x in range(size):
-            nv12[chroma + row, x] = nv12[chroma + size // 2 - 1, x] if last else NO_COLOUR
+            nv12[chroma + row, x] = nv12[chroma + size // 2 - 1, x] if last else GREY_CHROMA

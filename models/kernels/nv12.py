@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from models.contract.images import BLACK_LUMA, GREY_CHROMA
+
 BITS = 15
 """Fractional bits of the matrix: sums of four pixels times a weight fit 32 bits."""
 LUMA = (8414, 16519, 3208)
@@ -13,9 +15,9 @@ BLUE = (-4857, -9535, 14392)
 """-37.797, -74.203 and 112 over 255; they add to 0, so that grey has no colour."""
 RED = (14392, -12051, -2341)
 """112, -93.786 and -18.214 over 255."""
-LUMA_OFFSET = (16 << BITS) + (1 << (BITS - 1))
+LUMA_OFFSET = (BLACK_LUMA << BITS) + (1 << (BITS - 1))
 """Luma of black, and half a unit for rounding."""
-CHROMA_OFFSET = (128 << (BITS + 2)) + (1 << (BITS + 1))
+CHROMA_OFFSET = (GREY_CHROMA << (BITS + 2)) + (1 << (BITS + 1))
 """Chroma of grey and half a unit, for sums of four pixels."""
 
 

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from models.contract.avatar_info import AvatarInfo
-from models.contract.images import LAYER_GAP, Nv12Image, RgbImage
+from models.contract.images import (
+    BLACK_LUMA,
+    GREY_CHROMA,
+    LAYER_GAP,
+    WHITE_LUMA,
+    Nv12Image,
+    RgbImage,
+)
 
 MarkedAvatars = Literal["off", "real", "all"]
 """Avatars whose frames are marked: none, those of real people, or all."""
@@ -25,8 +32,8 @@ _MARGIN = 0.025  # of the image's height
 _BACKGROUND, _INK = 18, 236  # grey levels
 _BACKGROUND_ALPHA, _INK_ALPHA = 190, 245  # of 255
 _SUPERSAMPLING = 4
-_BLACK, _LUMA_RANGE, _LUMA_PER_GREY, _NO_COLOUR = 16, 219, 219 / 255, 128
-"""Luma of black, its range, its growth with greys, and chroma of greys, in limited range."""
+_LUMA_RANGE = WHITE_LUMA - BLACK_LUMA
+_LUMA_PER_GREY = _LUMA_RANGE / 255
 
 
 @dataclass(frozen=True)
@@ -121,14 +128,14 @@ def _draw_layered(nv12: Nv12Image, height: int, label: _Label) -> None:
     chroma = nv12[height + (label.bottom - rows) // 2 : height + label.bottom // 2, across]
     mask = nv12[below + label.bottom - rows : below + label.bottom, across]
     columns = luma.shape[1]  # an image smaller than the label shows a part of it
-    shares = (mask - np.float32(_BLACK)) / np.float32(_LUMA_RANGE)
+    shares = (mask - np.float32(BLACK_LUMA)) / np.float32(_LUMA_RANGE)
     cover = np.asarray(np.clip(shares, 0, 1), np.float32)
     whole = _put_over(luma, cover, label.keep[:, :columns], label.luma[:, :columns])
     halves = cover.reshape(rows // 2, 2, columns // 2, 2).mean((1, 3), dtype=np.float32)
     _put_over(
         chroma, halves.repeat(2, 1), label.chroma_keep[:, :columns], label.chroma[:, :columns]
     )
-    mask[:] = np.rint(_BLACK + _LUMA_RANGE * whole)
+    mask[:] = np.rint(BLACK_LUMA + _LUMA_RANGE * whole)
 
 
 def _put_over(
@@ -175,7 +182,7 @@ def _label(height: int) -> _Label:
         bottom=height - margin,
         keep=keep,
         ink=np.floor(256 * ink).astype(np.uint16),
-        luma=np.floor(_BLACK * (256 - keep) + _LUMA_PER_GREY * 256 * ink).astype(np.uint16),
+        luma=np.floor(BLACK_LUMA * (256 - keep) + _LUMA_PER_GREY * 256 * ink).astype(np.uint16),
         chroma_keep=np.rint(256 * chroma_keep).astype(np.uint16),
-        chroma=_NO_COLOUR * (256 - np.rint(256 * chroma_keep)).astype(np.uint16),
+        chroma=GREY_CHROMA * (256 - np.rint(256 * chroma_keep)).astype(np.uint16),
     )
