@@ -46,8 +46,8 @@ class H264Encoder:
     May be called from any thread, but from only one at a time.
 
     Args:
-        width: Width of every frame, pixels, even.
-        height: Height of every frame, pixels, even.
+        width: Width of the first frames, pixels, even.
+        height: Height of the first frames, pixels, even.
         fps: Expected frames per second; only the rate control cares, frames may come at any time.
         bitrate: Target in bits per second.
         highest_bitrate: Maximum of the target, bits per second.
@@ -67,6 +67,7 @@ class H264Encoder:
         self.width = width
         self.height = height
         self._highest_bitrate = highest_bitrate
+        self._fps, self._open_codec = fps, open_codec
         self._codec = open_codec(width, height, fps, min(bitrate, highest_bitrate))
 
     @property
@@ -85,18 +86,30 @@ class H264Encoder:
             self._codec.bit_rate = target
 
     def encode(self, nv12: Nv12Image, pts: int, key_frame: bool) -> av.Packet[VideoStream]:
-        """Encode one frame.
+        """Encode one frame. One of another size than the one before begins with a key frame.
 
         Args:
             nv12: (3 H/2, W) uint8.
             pts: In 1/90000 s, larger than the one before.
             key_frame: Make it decodable by itself, with the parameter sets in front.
         """
+        if self._fit(nv12):
+            key_frame = True
         frame = video_frame(nv12, pts)
         frame.pict_type = PictureType.I if key_frame else PictureType.NONE
         packets = self._codec.encode(frame)
         assert len(packets) == 1, f"zerolatency means one packet a frame, got {len(packets)}"
         return packets[0]
+
+    def _fit(self, nv12: Nv12Image) -> bool:
+        """Open the encoder anew if a frame has another size; return whether it has."""
+        rows, width = nv12.shape
+        height = rows * 2 // 3
+        if (width, height) == (self.width, self.height):
+            return False
+        self._codec = self._open_codec(width, height, self._fps, self.bitrate)
+        self.width, self.height = width, height
+        return True
 
 
 def video_frame(nv12: Nv12Image, pts: int) -> av.VideoFrame:

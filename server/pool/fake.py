@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from models.contract.avatar_info import AvatarInfo, Subject
 from models.contract.backdrop import Backdrop
 from models.contract.frame_state import FrameState
-from models.contract.images import Nv12Image, RgbImage, WarpedNv12
+from models.contract.images import BLACK_LUMA, WHITE_LUMA, Nv12Image, RgbImage, WarpedNv12
 from models.contract.rendition import FRAME_SIZES, Rendition
 from server.errors import PoolBusyError, RenderError
-from server.pool.fake_images import BLACK, WHITE, Numbers, encode_frame, encode_image, put_over
+from server.pool.fake_images import Numbers, encode_frame, encode_image, put_over
 from server.pool.fake_memory import FakeFade, FakeMemory
 from server.pool.interface import CPU, DeviceMemory, Fade, LoadedAvatar, Purpose, Slot
 from server.pool.jobs import SlotHandle
@@ -133,7 +133,7 @@ def decode_image(rgb: RgbImage) -> Shown:
 def decode_frame(nv12: Nv12Image) -> Shown:
     """Recover the numbers that a frame (3 H/2, W) encodes."""
     luma = nv12[: len(nv12) * 2 // 3].astype(float)
-    return _decode((luma - BLACK) / (WHITE - BLACK))
+    return _decode((luma - BLACK_LUMA) / (WHITE_LUMA - BLACK_LUMA))
 
 
 def _decode(grey: NDArray[np.float64]) -> Shown:

@@ -6,10 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.contract.backdrop import TRANSPARENT, Backdrop
-from models.contract.images import LAYER_GAP, Nv12Image, RgbImage, layered_rows
+from models.contract.images import (
+    BLACK_LUMA,
+    LAYER_GAP,
+    WHITE_LUMA,
+    Nv12Image,
+    RgbImage,
+    layered_rows,
+)
 
-BLACK, WHITE, NO_COLOUR = 16, 235, 128
-"""Luma of black and white, and chroma of greys, in limited range."""
+_NO_COLOUR = 128
+"""Chroma of greys."""
 
 Numbers = NDArray[np.float32]
 """(2,) in 0..1."""
@@ -23,8 +30,8 @@ def encode_image(size: int, values: Numbers, cached: Numbers) -> RgbImage:
 
 def encode_frame(size: int, values: Numbers, cached: Numbers) -> Nv12Image:
     """Return a frame of video (3 size/2, size), as `encode_image`."""
-    nv12 = np.full((size * 3 // 2, size), NO_COLOUR, np.uint8)
-    nv12[:size] = np.rint(BLACK + (WHITE - BLACK) * _quarters(size, values, cached))
+    nv12 = np.full((size * 3 // 2, size), _NO_COLOUR, np.uint8)
+    nv12[:size] = np.rint(BLACK_LUMA + (WHITE_LUMA - BLACK_LUMA) * _quarters(size, values, cached))
     return nv12
 
 
@@ -36,12 +43,13 @@ def put_over(nv12: Nv12Image, backdrop: Backdrop) -> Nv12Image:
     size = nv12.shape[1]
     if backdrop != TRANSPARENT:
         assert backdrop.colour is not None
-        nv12[size // 2 - 1 : size // 2 + 1] = np.rint(BLACK + 219 / 255 * backdrop.colour[1])
+        luma = BLACK_LUMA + (WHITE_LUMA - BLACK_LUMA) / 255 * backdrop.colour[1]
+        nv12[size // 2 - 1 : size // 2 + 1] = np.rint(luma)
         return nv12
     rows = layered_rows(size)
-    layered = np.full((rows * 3 // 2, size), NO_COLOUR, np.uint8)
-    layered[:size], layered[size:rows] = nv12[:size], BLACK
-    layered[size + LAYER_GAP : rows] = WHITE
+    layered = np.full((rows * 3 // 2, size), _NO_COLOUR, np.uint8)
+    layered[:size], layered[size:rows] = nv12[:size], BLACK_LUMA
+    layered[size + LAYER_GAP : rows] = WHITE_LUMA
     return layered
 
 

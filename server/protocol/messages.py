@@ -224,12 +224,16 @@ class Ping(Message):
 
 
 class Display(Message):
-    """How large the viewer shows the frames. Who never tells gets no refined stills."""
+    """How large the viewer shows the frames: frames and refined stills follow.
+
+    Who never tells gets no stills.
+    """
 
     type: Literal["display"]
     size_px: Annotated[int, BeforeValidator(whole)] = Field(
         ge=1, le=LARGEST_DISPLAY_PX, description="Rows of the square frame, in the screen's pixels"
     )
+    stills: bool = Field(default=True, description="Whether refined stills are shown")
 
 
 ViewerMessage = Annotated[View | MeshMessage | Ping | Display, Discriminator("type")]

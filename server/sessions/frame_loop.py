@@ -125,7 +125,8 @@ class FrameLoop:
         return sampled.state
 
     def _has_changes(self) -> bool:
-        return self._fading or self._displayed != self._version(self._viewer_state.revision)
+        displayed = self._displayed == self._version(self._viewer_state.revision)
+        return self._fading or not displayed or self._membership.must_move
 
     def _version(self, revision: int) -> tuple[int, int, int]:
         slots = self._membership.slots

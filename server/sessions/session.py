@@ -21,7 +21,7 @@ from server.pool.frame import Frame
 from server.pool.pool import RenderPool
 from server.protocol.states import MeshState, ViewState
 from server.sessions.frame_loop import FrameLoop
-from server.sessions.frame_size import choose_size
+from server.sessions.frame_size import FrameSize
 from server.sessions.network_figures import NetworkFigures
 from server.sessions.pacing import FramePacing
 from server.sessions.peer import Peer
@@ -87,8 +87,10 @@ class Session:
         self._viewer_state = ViewerState(stream, self._on_change)
         try:
             view = self._viewer_state.sample().state
-            size = choose_size(pool.sizes(self.avatar), self.avatar.resolution, display_px)
-            shown = Rendition(self.avatar.id, size)
+            self._frame_size = FrameSize(
+                pool.sizes(self.avatar), self.avatar.resolution, display_px, self._on_size
+            )
+            shown = Rendition(self.avatar.id, self._frame_size.size)
             self._membership = GroupMembership(
                 groups, shown, view, self._on_cache, self.end, backdrop
             )
@@ -191,9 +193,17 @@ class Session:
             raise MayNotDriveError("expected views only: your token has no scope drive")
         return self._viewer_state.set_mesh(mesh)
 
-    def set_display(self, size_px: int) -> None:
-        """Refine still images from now on, for a display with this many rows."""
-        if self._refinement is not None and not self.closed:
+    def set_display(self, size_px: int, stills: bool = True) -> None:
+        """Render for a display with this many rows from now on.
+
+        Args:
+            size_px: Rows of the frame on the viewer's screen.
+            stills: Whether images that do not move are refined from now on.
+        """
+        if self.closed:
+            return
+        self._frame_size.set_display(size_px)
+        if self._refinement is not None and stills:
             self._refinement.set_display(size_px)
 
     def take_still(self, number: int) -> RefinedStill:
@@ -277,6 +287,7 @@ class Session:
         with ExitStack() as steps:  # runs the last one first
             steps.callback(self._membership.close)
             steps.callback(self._viewer_state.close)
+            steps.callback(self._frame_size.close)
             if self._refinement is not None:
                 steps.callback(self._refinement.close)
             steps.callback(self.stream.on_deleted.remove, self._on_stream_deleted)
@@ -291,6 +302,10 @@ class Session:
 
     def _on_cache(self) -> None:
         self._statistics.refresh_rate.count()
+        self._frames.inputs_changed()
+
+    def _on_size(self) -> None:
+        self._membership.resize(self._frame_size.size)
         self._frames.inputs_changed()
 
     def _on_still(self) -> None:

@@ -5,7 +5,8 @@ Members of a group share its full renders and every frame that would be the same
 viewers who do not move cost little more than one. A viewer who moves away gets caches of its own,
 and one who comes close to another group joins it. Both transitions are seamless: after a split,
 frames are warped from the old group's caches until the new ones are ready; before a join, they are
-warped from the other group's caches until the crossfade shows only those.
+warped from the other group's caches until the crossfade shows only those. A viewer whose frames get
+another size moves to a group of that size, and sees the old one until there is a cache of the new.
 
 Independent of streams, sessions and WebRTC. Used from the event loop only.
 """
@@ -177,7 +178,11 @@ class GroupMembership:
     @property
     def sequence(self) -> FrameSequence:
         """The frame sequence of the viewer."""
-        return self._sequences[self._group]
+        transition, group = self._transition, self._group
+        # Frames of a sequence are of one size, because a crossfade is.
+        if transition is not None and transition.slots.rendition != group.slots.rendition:
+            group = transition
+        return self._sequences[group]
 
     @property
     def size(self) -> int:
@@ -188,6 +193,16 @@ class GroupMembership:
     def viewers(self) -> int:
         """Number of members of the viewer's group."""
         return self._group.viewers
+
+    def resize(self, size: int) -> None:
+        """Have frames of another size, as soon as `update` and a cache of that size permit."""
+        self._rendition = self._rendition._replace(size=size)
+
+    @property
+    def must_move(self) -> bool:
+        """Whether `update` would move to caches of another size."""
+        moved = self._group.slots.rendition == self._rendition
+        return not moved and self._transition is None and time.monotonic() >= self._split_after
 
     def update(self, view: FrameState, has_own_mesh: bool) -> None:
         """Split from the group, join another one or continue a transition, as the view requires.
@@ -202,6 +217,8 @@ class GroupMembership:
         """
         if self._transition is not None:
             self._continue_transition(self._transition, view, has_own_mesh)
+        elif self.must_move:
+            self._change_size(view, has_own_mesh)
         elif self.viewers > 1:
             # With a wider tolerance than for a join: a viewer at the limit would split and join in
             # turn.
@@ -222,14 +239,31 @@ class GroupMembership:
     def _split(self, view: FrameState, has_own_mesh: bool) -> None:
         """Leave the group for a new one, and warp from the old caches until it has its own."""
         left = self._group
+        self._move_to(self._open(view, has_own_mesh))
+        self.sequence.previous = self._sequences[left]
+
+    def _change_size(self, view: FrameState, has_own_mesh: bool) -> None:
+        """Leave the group for one of another size: that of a similar view, or a new one."""
+        similar = None
+        if not has_own_mesh:
+            similar = self._groups.find_similar(self._rendition.size, view)
+        self._move_to(similar or self._open(view, has_own_mesh))
+        if self._transition is not None and self._group.slots.ready is not None:
+            self._end_transition(self._transition)
+
+    def _open(self, view: FrameState, has_own_mesh: bool) -> ViewGroup:
         self._split_after = time.monotonic() + SPLIT_RETRY_S
-        opened = self._groups.open(self._rendition, view)  # first: on failure nothing has changed
+        opened = self._groups.open(self._rendition, view)
+        opened.has_own_mesh = has_own_mesh
+        return opened
+
+    def _move_to(self, group: ViewGroup) -> None:
+        """Leave the group for another one, and warp from the old caches until that has its own."""
+        left = self._group
         # Before leaving: a group without members and transients is closed.
         self._begin_transition(left, None)
         self._leave(left)
-        self._group = self._join(opened)
-        self._group.has_own_mesh = has_own_mesh
-        self.sequence.previous = self._sequences[left]
+        self._group = self._join(group)
 
     def _consider_join(self, view: FrameState, has_own_mesh: bool) -> None:
         """Begin to join another group whose view has been similar for `JOIN_S`."""
@@ -247,7 +281,8 @@ class GroupMembership:
 
     def _continue_transition(self, other: ViewGroup, view: FrameState, has_own_mesh: bool) -> None:
         """Join the other group once it is time, or stay if the view has moved away again."""
-        self._group.view, self._group.has_own_mesh = view, has_own_mesh
+        if self.viewers == 1:
+            self._group.view, self._group.has_own_mesh = view, has_own_mesh
         if self._joins_at is None:
             return
         if has_own_mesh or not other.viewers or not _similar(view, other.view, FAR):

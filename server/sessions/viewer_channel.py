@@ -57,7 +57,7 @@ class ViewerChannel:
             elif isinstance(message, View):
                 self._session.set_view(decode_view(message, received_at))
             elif isinstance(message, Display):
-                self._session.set_display(message.size_px)
+                self._session.set_display(message.size_px, message.stills)
             else:
                 mesh = decode_mesh(message, self._session.avatar, received_at)
                 self._session.set_mesh(mesh)

@@ -395,6 +395,13 @@ def test_a_head_over_a_colour_can_be_keyed(server: Server, open_page: OpenPage) 
     assert skin_share(MIDDLE.of(image)) > 0.6
     green = (image[..., 1] > 1.5 * image[..., 0]) & (image[..., 1] > 1.5 * image[..., 2])
     assert 0.3 < green.mean() < 0.8
+    columns = "document.querySelector('video').videoWidth"
+    assert page.evaluate(columns) == 320
+    page.set_viewport_size({"width": 240, "height": 240})
+    page.wait_for_function(f"{columns} === 256", timeout=30_000)
+    smaller = _alone(page)[..., :3]
+    assert len(smaller) == 240
+    assert skin_share(smaller[80:160, 80:160]) > 0.6
 
 
 def _alone(page: Page) -> Screenshot:

@@ -61,7 +61,7 @@ export class CallTile {
     viewpoint.follow((at_ms) => seat.view(at_ms));
     const send = (/** @type {string} */ text) => this.#manager?.session?.send(text) ?? false;
     this.#viewSender = new ViewSender(seat.orbit, viewpoint, telemetry, send, timers);
-    const displaySize = new DisplaySize(this.panel.frame, send, () => devicePixelRatio);
+    const displaySize = new DisplaySize(this.panel.frame, send, () => devicePixelRatio, false);
     this.#offAxis = new OffAxisDisplay(this.panel.frame, displayedIn(seat, telemetry), seat.window);
     const display = this.#display();
     this.#backdrop = new Backdrop(page, () => display.element, this.panel.element);
@@ -85,9 +85,13 @@ export class CallTile {
     const endpoint = new URL(`v1/streams/${encodeURIComponent(stream)}/whep`, host);
     this.#manager = createConnection(endpoint, {
       ...{ display, jpegCanvas: this.panel.jpeg, state: this.#state, events, voice: this.#voice },
-      sendView: () => this.#viewSender.send(),
+      sendView: () => {
+        this.#viewSender.send();
+        displaySize.send();
+      },
       display_px: () => displaySize.size_px,
     });
+    displaySize.follow(window, this.#life.signal);
     this.#intervals = [
       setInterval(() => this.#viewSender.send(), HEARTBEAT_MS),
       setInterval(() => this.#measure(), PING_EVERY_MS),

@@ -1,5 +1,5 @@
-// Tells the server how many pixels of the screen the frames cover, so that images which do not move
-// are refined to that size.
+// Tells the server how many pixels of the screen the frames cover: frames, and images which do not move,
+// are rendered in a size that suits it.
 
 import { displayMessage } from "../connection/messages.js";
 
@@ -10,17 +10,20 @@ export class DisplaySize {
   #frame;
   #send;
   #pixelRatio;
+  #stills;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
 
   /**
    * @param {Pick<HTMLElement, "clientHeight">} frame the square that shows the frames
    * @param {(text: string) => boolean} send
    * @param {() => number} pixelRatio `devicePixelRatio`
+   * @param {boolean} [stills] whether refined stills are shown
    */
-  constructor(frame, send, pixelRatio) {
+  constructor(frame, send, pixelRatio, stills = true) {
     this.#frame = frame;
     this.#send = send;
     this.#pixelRatio = pixelRatio;
+    this.#stills = stills;
   }
 
   /** @returns {number} rows of the frame, in the screen's own pixels; 0 while it is hidden */
@@ -30,7 +33,7 @@ export class DisplaySize {
 
   /** Tell the size now; a new session does not know it. */
   send() {
-    if (this.size_px) this.#send(displayMessage(this.size_px));
+    if (this.size_px) this.#send(displayMessage(this.size_px, this.#stills));
   }
 
   /** Must be called when the frame or the density of the screen may have changed. */

@@ -90,10 +90,11 @@ export function viewMessage(seq, sent_at_ms, eye, fov_y_rad = null) {
  * Write a `display` message.
  *
  * @param {number} size_px rows of the frame on the screen, in the screen's own pixels
+ * @param {boolean} [stills] whether refined stills are shown
  * @returns {string}
  */
-export function displayMessage(size_px) {
-  return JSON.stringify({ type: "display", size_px });
+export function displayMessage(size_px, stills = true) {
+  return JSON.stringify({ type: "display", size_px, ...(!stills && { stills }) });
 }
 
 /**

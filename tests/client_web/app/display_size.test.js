@@ -24,6 +24,17 @@ test("the size is told in the pixels of the screen, and once after the last chan
   assert.deepEqual(sent.slice(1), [{ type: "display", size_px: 1800 }]);
 });
 
+test("a page that shows no stills says so", () => {
+  /** @type {any[]} */ const sent = [];
+  new DisplaySize(
+    { clientHeight: 100 },
+    (text) => sent.push(JSON.parse(text)) > 0,
+    () => 2,
+    false,
+  ).send();
+  assert.deepEqual(sent, [{ type: "display", size_px: 200, stills: false }]);
+});
+
 test("nothing is told while the frame is hidden", () => {
   /** @type {string[]} */ const sent = [];
   new DisplaySize(

@@ -102,6 +102,20 @@ def test_decoding_can_start_at_a_key_frame() -> None:
     assert psnr_db(decoded[0], image(5)) > 34
 
 
+def test_frames_of_another_size_begin_with_a_key_frame_at_the_same_bitrate() -> None:
+    encoder = build()
+    encoder.bitrate = 900_000
+    halves = np.ascontiguousarray(image(1)[::2, ::2])
+    frames = [nv12(0), convert_to_nv12(halves), convert_to_nv12(halves), nv12(3)]
+    packets = [encoder.encode(f, TICKS * i, key_frame=i == 0) for i, f in enumerate(frames)]
+    types = [nal_types(packet) for packet in packets]
+    assert [SPS in found and IDR in found for found in types] == [True, True, False, True]
+    decoded = decode_all(packets)
+    assert [len(frame) for frame in decoded] == [SIDE, SIDE // 2, SIDE // 2, SIDE]
+    assert psnr_db(decoded[2], halves) > 28
+    assert encoder.bitrate == 900_000
+
+
 def test_the_profile_is_constrained_baseline() -> None:
     packet = build().encode(nv12(0), 0, key_frame=True)
     sps = next(n for n in AiortcEncoder._split_bitstream(bytes(packet)) if n[0] & 0x1F == SPS)

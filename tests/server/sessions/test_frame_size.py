@@ -1,9 +1,13 @@
-"""The size of frames for a display."""
+"""The size of frames for a display, and how it follows one that changes."""
+
+import asyncio
 
 import pytest
 
 from models.contract.rendition import FRAME_SIZES, sizes_up_to
-from server.sessions.frame_size import choose_size
+from server.sessions import frame_size
+from server.sessions.frame_size import FrameSize, choose_size
+from tests.server.sessions.fake_server import until
 
 
 @pytest.mark.parametrize(
@@ -43,3 +47,48 @@ def test_a_display_gets_the_smallest_size_that_is_not_enlarged_visibly(
     display_px: int, largest: int | None, expected: int
 ) -> None:
     assert choose_size(sizes_up_to(320, largest), 320, display_px) == expected
+
+
+class Followed:
+    """A size, and those that it has had."""
+
+    def __init__(self, display_px: int) -> None:
+        self.sizes: list[int] = []
+        self.size = FrameSize(sizes_up_to(320, 768), 320, display_px, self._changed)
+
+    def _changed(self) -> None:
+        self.sizes.append(self.size.size)
+
+
+async def test_a_display_at_the_limit_does_not_change_the_size_again_and_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(frame_size, "CHANGE_INTERVAL_S", 0.0)
+    followed = Followed(281)
+    for display_px in (281, 283, 281, 283, 281, 257):
+        followed.size.set_display(display_px)
+        await asyncio.sleep(0.002)
+    assert followed.sizes == [320]
+    followed.size.set_display(256)
+    await until(lambda: followed.sizes == [320, 256])
+    followed.size.set_display(2000)
+    await until(lambda: followed.sizes == [320, 256, 768])
+
+
+async def test_of_several_displays_within_a_while_the_newest_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(frame_size, "CHANGE_INTERVAL_S", 0.2)
+    followed, loop = Followed(300), asyncio.get_running_loop()
+    followed.size.set_display(600)
+    await until(lambda: followed.sizes == [640])
+    changed_at = loop.time()
+    for display_px in (200, 700, 380):
+        followed.size.set_display(display_px)
+    await until(lambda: len(followed.sizes) == 2)
+    assert followed.sizes == [640, 384]
+    assert loop.time() - changed_at >= 0.15
+    followed.size.set_display(700)
+    followed.size.close()
+    await asyncio.sleep(0.25)
+    assert followed.sizes == [640, 384], "a session that has ended is followed"

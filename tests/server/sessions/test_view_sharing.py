@@ -23,6 +23,7 @@ from server.pool.frame import Frame
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
 from server.protocol.states import MeshState, ViewState, neutral_mesh
+from server.sessions import frame_size
 from server.sessions import view_sharing as view_sharing_module
 from server.sessions.registry import Sessions
 from server.sessions.session import Session
@@ -335,6 +336,61 @@ async def test_only_viewers_with_frames_of_one_size_share_caches() -> None:
         frames = await frames_until_open(server, 2, [own, small, other])
         assert small.slots is other.slots
         assert {frame.nv12.shape[1] for frame in frames[2::3]} == {256}
+
+
+async def widths_until(width: int, session: Session) -> list[int]:
+    """Return the columns of frames until one has so many."""
+    widths: list[int] = []
+    async with asyncio.timeout(20):
+        while not widths or widths[-1] != width:
+            widths.append((await session.next_frame()).nv12.shape[1])
+    return widths
+
+
+async def test_a_viewer_whose_display_changes_sees_the_old_size_until_there_is_a_cache(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(frame_size, "CHANGE_INTERVAL_S", 0.05)
+    async with running_server(FakeEngineFactory(refresh_s=0.1, fade_s=0.2)) as server:
+        stays, resized = [await server.open(display_px=200) for _ in range(2)]
+        await asyncio.gather(stays.next_frame(), resized.next_frame())
+        assert server.open_slots == 1
+        resized.set_display(300)
+        resized.set_view(view(1, x=0.004))
+        widths = await widths_until(320, resized)
+        assert set(widths[:-1]) == {256}, "nothing was shown while the first cache was made"
+        assert (resized.size, stays.size, server.open_slots) == (320, 256, 2)
+        stays.set_view(view(1, x=0.002))
+        assert (await stays.next_frame()).nv12.shape[1] == 256
+        # Back to caches that are there: at once, also while nothing else changes.
+        resized.set_display(256)
+        assert set(await widths_until(256, resized)) <= {256, 320}
+        assert resized.slots is stays.slots
+        assert server.open_slots == 1
+        frame = await resized.next_frame()
+        assert decode_frame(frame.nv12).eye_x == pytest.approx(0.004, abs=STEP)
+
+
+async def test_a_viewer_for_whose_larger_frames_there_is_no_memory_keeps_the_old_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(view_sharing_module, "SPLIT_RETRY_S", 0.05)
+    async with running_server() as server:
+        session = await server.open(display_px=200)
+        await session.next_frame()
+        open_slots = server.pool.open_slots
+
+        def without_memory(avatar_id: str, size: int) -> CacheSlots:
+            raise PoolBusyError("no shared memory for 17.8 MB more")
+
+        monkeypatch.setattr(server.pool, "open_slots", without_memory)
+        session.set_display(300)
+        async with asyncio.timeout(20):
+            while not session.stats()["failed_splits"]:
+                assert (await session.next_frame()).nv12.shape[1] == 256
+        monkeypatch.setattr(server.pool, "open_slots", open_slots)
+        assert set((await widths_until(320, session))[:-1]) <= {256}
+        assert server.open_slots == 1
 
 
 async def test_a_viewer_keeps_its_backdrop_when_it_splits_and_joins() -> None:

@@ -338,17 +338,23 @@ async def test_a_viewer_may_ask_for_the_head_over_nothing(
         assert viewer.size == (64, layered_rows(64))
 
 
+@pytest.mark.parametrize("codec", [None, "video/VP8"])
 async def test_frames_have_the_size_that_the_display_needs(
-    client: httpx2.AsyncClient, stream: str
+    client: httpx2.AsyncClient, stream: str, codec: str | None
 ) -> None:
     await publish(client, stream, 1, jaw_open=0.5)
-    async with a_viewer(client) as viewer:
+    async with a_viewer(client, codec) as viewer:
         viewer.query = "?display=281"
         await viewer.watch(stream)
         viewer.send_view(1, eye_x=0.4)
         await viewer.until(lambda: viewer.shows(0.5, 0.4))
         assert viewer.size == (256, 256)
         assert (await client.get(viewer.address)).json()["size"] == 256
+        viewer.send({"type": "display", "size_px": 400, "stills": False})
+        await viewer.until(lambda: viewer.size == (320, 320))
+        viewer.send_view(2, eye_x=-0.4)
+        await viewer.until(lambda: viewer.shows(0.5, -0.4))
+        assert viewer.size == (320, 320)
 
 
 async def test_a_viewer_without_a_common_codec_is_told_the_supported_ones(
