@@ -114,7 +114,7 @@ def choose_voice(offer: Offer) -> AcceptedSection:
         if opus is not None and section.direction in SENDING:
             parameters = f"fmtp:{opus.payload_type} minptime=10;useinbandfec=1;usedtx=1"
             return _accept_audio(section, opus, "sendonly", None, parameters)
-    got = [f"{s.direction} with {_codec_names(s)}" for s in offer.of_kind("audio")[:4]]
+    got = [_why_silent(section) for section in offer.of_kind("audio")[:4]]
     raise BadOfferError(
         "expected an offer with a sendonly audio section of opus/48000/2, got "
         f"{'; '.join(got)[:160] or 'none'}"
@@ -149,8 +149,12 @@ def _opus(section: Section) -> Format | None:
     return None
 
 
-def _codec_names(section: Section) -> str:
-    return ", ".join(dict.fromkeys(f.name for f in read_formats(section))) or "no codec"
+def _why_silent(section: Section) -> str:
+    """Describe an audio section by what may keep the server from taking its voice."""
+    if section.is_rejected or not section.is_rtp:
+        return "one with port 0" if section.is_rejected else section.protocol[:40]
+    named = (value.partition(" ")[2][:30] for value in section.own.get("rtpmap", ()))
+    return f"{section.direction} with {', '.join(dict.fromkeys(named)) or 'no codec'}"
 
 
 def _accept_audio(

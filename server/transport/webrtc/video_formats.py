@@ -145,7 +145,9 @@ def _retransmission(chosen: Format, formats: Sequence[Format]) -> int | None:
 
 
 def _complaint(section: Section, formats: Sequence[Format], preferred: Sequence[Codec]) -> str:
-    names = ", ".join(dict.fromkeys(f.name for f in formats)) or "no codec"
+    # Without any, payload types that are no dynamic ones, or clock rates, are what is wrong.
+    rtpmaps = ", ".join(f"a=rtpmap:{value}" for value in section.own.get("rtpmap", ()))
+    names = ", ".join(dict.fromkeys(f.name for f in formats)) or rtpmaps or "no codec"
     text = f"expected an offer of {' or '.join(preferred)}, got {names[:100]} in {section.name}"
     h264 = [f.parameters for f in formats if f.is_named(Codec.H264)]
     if h264 and Codec.H264 in preferred:
