@@ -143,9 +143,9 @@ class _Cells:
         names: dict[tuple[int, int], list[str]] = {}
         for primitive, cell in zip(primitives, self._cell, strict=True):
             if self._tiles[cell] != (1, 1):
-                names.setdefault(cell, []).append(shown(primitive.name))
+                names.setdefault(cell, []).append(shown(primitive.name) or "a part")
         return [
-            f"the texture is repeated in {self._tiles[cell][0]} x {self._tiles[cell][1]} tiles, as "
-            f"the coordinates span, of {', '.join(parts[:4])}{' ...' if len(parts) > 4 else ''}"
+            f"{', '.join(parts[:4])}{' ...' if len(parts) > 4 else ''}: the texture is repeated in "
+            f"{self._tiles[cell][0]} x {self._tiles[cell][1]} tiles, as its coordinates span"
             for cell, parts in names.items()
         ]

@@ -404,7 +404,8 @@ def test_a_layout_over_several_tiles_gets_the_texture_as_often_and_this_is_said(
     assert mesh.image is not None
     np.testing.assert_allclose(mesh.uvs, placed, atol=1e-2)
     columns, rows = tiles
-    assert f"repeated in {columns} x {rows} tiles" in mesh.notes[0]
+    said = f"a part: the texture is repeated in {columns} x {rows} tiles, as its coordinates span"
+    assert mesh.notes == [said]
     light = mesh.image[..., 0] > 127
     # Each tile is light in a quarter, whose corner is its own.
     assert abs(light.mean() - 0.25) < 0.01
