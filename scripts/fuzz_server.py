@@ -115,6 +115,26 @@ _WORDS = (
     "x" * 300,
 )
 """What replaces a part of a line."""
+_OTHERS = (
+    "m=application 9 DTLS/SCTP 5000",
+    "m=video 0 UDP/TLS/RTP/SAVPF 39 40 63",
+    "m=audio 9 udp/tls/rtp/savpf 63",
+    "a=rtpmap:39 H264/90000",
+    "a=rtpmap:63 OPUS/48000",
+    "a=fmtp:39 profile-level-id=640c1f;Packetization-Mode=1",
+    "a=mid:(1)",
+    "a=mid:telewarp-1",
+    "a=rtcp-mux",
+    "a=bundle-only",
+    "a=ice-lite",
+    "a=group:bundle 1 0",
+    "a=setup:Active",
+    "a=simulcast:recv q;h",
+    "a=candidate:2f1c-{a} 1 UDP 1 192.0.2.9 40000 TYP HOST",
+    "a=fingerprint:sha-1 " + ":".join(["AB"] * 20),
+    "s=\ta",
+)
+"""Lines of other programs."""
 
 
 @dataclass(frozen=True)
@@ -280,11 +300,11 @@ def _damaged(chance: random.Random) -> bytes:
 
 
 def _damage(lines: list[str], chance: random.Random) -> None:
-    """Remove, repeat, move or change one line or one word of it."""
+    """Remove, repeat, move, add or change one line or one word of it, or all of a kind."""
     if not lines:
         return
     at = chance.randrange(len(lines))
-    match chance.randrange(6):
+    match chance.randrange(9):
         case 0:
             del lines[at]
         case 1:
@@ -295,6 +315,13 @@ def _damage(lines: list[str], chance: random.Random) -> None:
             lines[at] = chance.choice("amcovst") + "=" + lines[at].partition("=")[2]
         case 4:
             lines[at] += " " + chance.choice(lines)
+        case 5:
+            kind = lines[at].partition(":")[0]
+            lines[:] = [line for line in lines if line.partition(":")[0] != kind]
+        case 6:
+            lines[at] = lines[at][:2] + lines[at][2:].swapcase()
+        case 7:
+            lines.insert(at, chance.choice(_OTHERS))
         case _:
             words = re.split(r"([ :/;=])", lines[at])
             words[chance.randrange(len(words))] = chance.choice(_WORDS)

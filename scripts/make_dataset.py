@@ -54,7 +54,7 @@ class Arguments:
     out: Path
     """New folder for the dataset."""
     recording: Path | None = None
-    """Live Link Face CSV for most expressions."""
+    """CSV or JSON for most expressions; other rates than 30 rows/s become 30 frames/s."""
     head: Path = Path("models/avatars/default/head.npz")
     """Head to render, with its appearance."""
     size: int = 384
@@ -145,10 +145,15 @@ def make_dataset(arguments: Arguments) -> None:
     if arguments.recording is None:
         print("No --recording: all expressions are random.")
     else:
-        recording = read_recording(arguments.recording, head.expression_names)
+        name = arguments.recording.name
+        recording = read_recording(
+            arguments.recording,
+            head.expression_names,
+            lambda note: print(f"make_dataset: {name}: {note}", file=sys.stderr),
+        )
         if len(recording) * 0.1 <= arguments.length:
             raise DatasetError(
-                f"{arguments.recording}: expected more than {arguments.length * 10} rows, "
+                f"{arguments.recording}: expected more than {arguments.length * 10} frames, "
                 f"got {len(recording)}"
             )
     arguments.out.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ A sequence is about a second of smooth motion; each sequence starts from new ran
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import radians
 from pathlib import Path
@@ -24,7 +24,11 @@ Floats = NDArray[np.float64]
 Kind = Literal["recorded", "random", "calm"]
 
 FPS = 30
-"""Frame rate of datasets and of Live Link Face recordings."""
+"""Frame rate of datasets."""
+_SAME_RATE = 0.02
+"""Difference of rates, as a share, below which rows are frames: 29.97 is 30."""
+_MOST_FRAMES = 1_000_000
+"""Of a recording: nine hours."""
 
 _LOOK_DIRECTIONS = {
     "LookOutLeft": (0, 1),
@@ -60,9 +64,35 @@ class MotionLimits:
     """Greatest distance of the look-at point from the centre of the head."""
 
 
-def read_recording(path: Path, names: Sequence[str]) -> FloatArray:
-    """Return the expressions (rows, E) of a recording, see `load_recording`."""
-    return load_recording(path, names).expression
+def read_recording(
+    path: Path, names: Sequence[str], note: Callable[[str], None] = lambda _: None
+) -> FloatArray:
+    """Return the expressions (frames, E) of a recording, at `FPS`.
+
+    Args:
+        path: The file.
+        names: Expression names of the avatar.
+        note: Receives a line for each thing in the file that is not used or was changed.
+
+    Raises:
+        RecordingError: See `load_recording`; or it is too long.
+    """
+    recording = load_recording(path, names)
+    for line in recording.notes:
+        note(line)
+    rows, step = len(recording.times_s), recording.fps / FPS
+    if abs(step - 1) <= _SAME_RATE:
+        return recording.expression
+    if rows / step > _MOST_FRAMES:
+        raise RecordingError(
+            f"{path}: expected at most {_MOST_FRAMES} frames at {FPS} frames/s, got {rows} rows at "
+            f"{recording.fps:.3g} rows/s"
+        )
+    note(f"{recording.fps:.3g} rows per second become {FPS} frames per second")
+    # By rows, not by times: a pause in the recording would become a slow change.
+    at = np.arange(0, rows - 1 + 1e-6, step)
+    columns = [np.interp(at, np.arange(rows), column) for column in recording.expression.T]
+    return np.stack(columns, axis=1).astype(np.float32)
 
 
 def smooth_path(

@@ -112,6 +112,8 @@ def import_head(path: Path, report: Callable[[str], None] = _ignore) -> dict[str
 def head_arrays(path: Path, report: Callable[[str], None] = _ignore) -> dict[str, NDArray[Any]]:
     """Return what `import_head` returns, without the occlusion, which takes most of the time."""
     mesh = read_mesh(path)
+    for note in mesh.notes:
+        report(note)
     mesh = replace(mesh, deltas=arkit_deltas(path, mesh.deltas, report))
     try:
         mesh, turned = turn_upright(mesh)

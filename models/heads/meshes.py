@@ -28,6 +28,8 @@ class Mesh:
     deltas: dict[str, FloatArray] = field(default_factory=dict)  # (V, 3) by name
     image: NDArray[np.uint8] | None = None
     """(h, w, 4) sRGB base colour and whether there is one (0 or 255), laid out by `uvs`."""
+    notes: list[str] = field(default_factory=list)
+    """A line for each thing that was changed."""
 
 
 def fit_sphere(points: Floats) -> tuple[Floats, float]:

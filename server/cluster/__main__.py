@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
 from server import logs
@@ -36,6 +38,7 @@ from server.network.listening import listen
 from server.pool.sizing import available_cores
 
 FIRST_PORT = 8100
+_ADDRESS = re.compile(r"https?://(?:[^\s/:?#@\[\]]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?:/[^\s?#]*)?")
 
 
 class ListSettings(RouterSettings):
@@ -65,6 +68,14 @@ class ListSettings(RouterSettings):
         description="with --devices: URL of a host for viewers, in which {port} is replaced; "
         "default: http://HOST:{port} with the --host of the router",
     )
+
+    @field_validator("hosts")
+    @classmethod
+    def _check_hosts(cls, value: str) -> str:
+        for address in value.split(","):
+            if address.strip() and not _ADDRESS.fullmatch(address.strip()):
+                raise PydanticCustomError("form", "expected addresses such as http://10.0.0.7:8000")
+        return value
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 `HEAD` is answered wherever `GET` is, without the body (RFC 9110, 9.3.2). A target may be a whole
 address, as clients of proxies write it (RFC 9112, 3.2.2). A `Range` of another unit than bytes, or
-in no valid form, counts as none (RFC 9110, 14.2).
+in no valid form, counts as none (RFC 9110, 14.2); one beyond the file is refused in words.
 """
 
 from __future__ import annotations
@@ -10,9 +10,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.http.problems import problem
+
 _ADDRESS = re.compile(r"(?i)(?:https?|wss?)://[^/]*")
+_UNSATISFIABLE = 416
 _RANGES = re.compile(rb"(?i)bytes *= *(?:(?:\d{1,18}-(?:\d{1,18})?|-\d{1,18})(?: *, *|$))+")
 
 
@@ -33,12 +37,29 @@ class RequestForms:
             return
         without_body = scope.get("method") == "HEAD"
 
+        refused = False
+
         async def send_without_body(message: Message) -> None:
             await send({**message, "body": b""} if "body" in message else message)
 
-        await self._app(
-            {**scope, **_plain(scope)}, receive, send_without_body if without_body else send
-        )
+        async def send_in_words(message: Message) -> None:
+            nonlocal refused
+            if message.get("status") == _UNSATISFIABLE:
+                refused = True
+                await _refuse_range(scope, message, receive, sent)
+            elif not refused:
+                await sent(message)
+
+        sent = send_without_body if without_body else send
+        await self._app({**scope, **_plain(scope)}, receive, send_in_words)
+
+
+async def _refuse_range(scope: Scope, message: Message, receive: Receive, send: Send) -> None:
+    """Answer as the framework does, which gives no reason."""
+    size = Headers(raw=message["headers"]).get("content-range", "")
+    wanted = Headers(scope=scope).get("range", "")[:60]
+    detail = f"expected ranges within {size.rpartition('/')[2]} bytes, got {wanted}"
+    await problem(_UNSATISFIABLE, detail, {"Content-Range": size})(scope, receive, send)
 
 
 def _plain(scope: Scope) -> dict[str, Any]:

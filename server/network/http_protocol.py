@@ -28,9 +28,12 @@ of a few bytes they take half a second to parse."""
 REFUSED_S = 1.0
 """How long what follows an invalid request is read and dropped. A connection that is closed while
 bytes are unread is reset, and the client may never see why it was refused."""
+_VALID = "expected valid HTTP/1.1, got"
 _LIVE = b"application/x-ndjson"
 _QUOTED = re.compile(r": (?:b|bytearray\(b)['\"]")
 """Begins what h11 quotes of a request, which may be a secret."""
+_ALONE = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
+"""A line end that is none between chunks: h11 would wait for another one for ever."""
 
 
 class HttpProtocol(H11Protocol):
@@ -58,25 +61,37 @@ class HttpProtocol(H11Protocol):
         if self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
             data = data.lstrip(b"\r\n")  # some clients send a line end after a body (RFC 9112, 2.2)
         super().data_received(data)
+        if not self._refused and self._has_wrong_line():
+            self._refuse(HTTPStatus.BAD_REQUEST, f"{_VALID}: a line of chunks without CR LF")
         if not self._refused:
             self._set_timer()
 
+    def _has_wrong_line(self) -> bool:
+        """Whether a line between chunks never ends; h11 keeps nothing else of a body."""
+        waiting = self.cycle is not None and not self.cycle.response_complete
+        if not waiting or self.conn.their_state is not h11.SEND_BODY:
+            return False
+        return _ALONE.search(self.conn.trailing_data[0]) is not None
+
     def send_400_response(self, msg: str) -> None:
         """Say why a request is no valid HTTP; uvicorn calls this where it catches h11's error."""
+        error = sys.exception()
+        hint = error.error_status_hint if isinstance(error, h11.RemoteProtocolError) else 400
+        # h11 suggests 501 for other transfer codings, but the fault is the client's: 400 will do.
+        status = hint if hint < 500 else 400
+        self._refuse(HTTPStatus(status), f"{_VALID}: {_QUOTED.split(str(error or msg))[0]}")
+
+    def _refuse(self, status: HTTPStatus, detail: str) -> None:
+        """End a request that is not complete, and the connection; say why if that is possible."""
         self._stop_waiting()
+        self._refused = True
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True  # nothing of its body follows
             self.cycle.message_event.set()
             if self.cycle.response_started:
                 self.transport.close()
                 return
-        error = sys.exception()
-        hint = error.error_status_hint if isinstance(error, h11.RemoteProtocolError) else 400
-        # h11 suggests 501 for other transfer codings, but the fault is the client's: 400 will do.
-        status = hint if hint < 500 else 400
-        why = _QUOTED.split(str(error or msg))[0]
-        self.transport.write(refusal(HTTPStatus(status), f"expected valid HTTP/1.1, got: {why}"))
-        self._refused = True
+        self.transport.write(refusal(status, detail))
         self.transport.write_eof()
         self.loop.call_later(REFUSED_S, self.transport.close)
 
@@ -133,6 +148,12 @@ class HttpProtocol(H11Protocol):
         self._timer = None
         if not self._timer_is_of_head and self.flow.read_paused:
             self._start_timer(BODY_PAUSE_S, of_head=False)  # it waits for us
+        elif not self._timer_is_of_head:
+            detail = f"expected more of the body within {BODY_PAUSE_S:g} s, got nothing"
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, detail)
+        elif self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
+            detail = f"expected the head of a request within {HEAD_S:g} s, got a part"
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, detail)
         else:
             self.abort()
 

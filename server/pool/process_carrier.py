@@ -248,7 +248,8 @@ class ProcessCarrier:
         """Run one process to its end."""
         try:
             await process.start(run, self._settings, self._factory, self._mark)
-            process.set_deadline(self._timeouts.start_s, "took too long to start")
+            timeouts = self._timeouts
+            process.set_deadline(timeouts.start_s, "took too long to start", timeouts.stall_s)
             await process.wait()
         except OSError as exc:
             process.end_reason = f"the process could not be started: {exc}"

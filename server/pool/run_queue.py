@@ -1,12 +1,14 @@
-"""How long processes wait for a core, which is no sign that they hang."""
+"""How long processes wait for a core, which is no sign that they hang, and how long they run."""
 
 from __future__ import annotations
 
+import math
 import os
 
 _NS = 1e-9  # seconds
 _MOST_BYTES = 64
 """Three numbers of at most 20 digits."""
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 def waited_s(pid: int) -> float:
@@ -31,3 +33,21 @@ def waited_s(pid: int) -> float:
         return 0.0
     finally:
         os.close(descriptor)
+
+
+def used_s(pid: int) -> float:
+    """Return the processor time of a process and of its children that have ended.
+
+    Args:
+        pid: Of a process; it may have ended.
+
+    Returns:
+        Seconds since its start; NaN, which equals nothing, where the system does not tell.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # The second field, a name in parentheses, may contain anything (proc_pid_stat(5)).
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return math.nan
+    return sum(map(int, fields[11:15])) / _TICKS_PER_S

@@ -1,7 +1,8 @@
 """A spawned process with a channel, which is killed if it misses a deadline.
 
 A deadline leaves out the time for which the process waited for a core: on a machine with too much
-work it is slow, and to replace it would add a start to that work.
+work it is slow, and to replace it would add a start to that work. What takes minutes, such as a
+start, must use the processor meanwhile: a process that does not is stopped, or waits for ever.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from server.pool.channel import PoolChannel
-from server.pool.run_queue import waited_s
+from server.pool.run_queue import used_s, waited_s
 
 logger = logging.getLogger(__name__)
+
+_CHECKS_OF_STALL = 4  # within its time
 
 
 class SupervisedProcess:
@@ -47,7 +50,10 @@ class SupervisedProcess:
         self._process: BaseProcess | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._deadline_at = 0.0
-        """In seconds of `_own_time`."""
+        """In seconds of `_own_time`, as `_used_at`."""
+        self._stall_s: float | None = None
+        self._used_s, self._used_at = 0.0, 0.0
+        """Its processor time, and when that had last changed."""
 
     @property
     def pid(self) -> int | None:
@@ -89,12 +95,18 @@ class SupervisedProcess:
         """Wait until the process has closed its end of the channel or has ended."""
         await self._disconnected.wait()
 
-    def set_deadline(self, seconds: float, reason: str) -> None:
-        """Kill the process unless `clear_deadline` is called in time, see the module."""
+    def set_deadline(self, seconds: float, reason: str, stall_s: float | None = None) -> None:
+        """Kill the process unless `clear_deadline` is called in time, see the module.
+
+        Args:
+            seconds: From now.
+            reason: Said if it is killed.
+            stall_s: Kill it before, if it uses no processor time for this long.
+        """
         self.clear_deadline()
-        loop = asyncio.get_running_loop()
-        self._deadline_at = self._own_time() + seconds
-        self._deadline = loop.call_later(seconds, self._kill_if_late, reason)
+        self._used_at = self._own_time()
+        self._deadline_at, self._stall_s = self._used_at + seconds, stall_s
+        self._check_later(seconds, reason)
 
     def clear_deadline(self) -> None:
         """Drop the deadline."""
@@ -129,12 +141,24 @@ class SupervisedProcess:
         return reason
 
     def _kill_if_late(self, reason: str) -> None:
-        left_s = self._deadline_at - self._own_time()
+        now = self._own_time()
+        left_s = self._deadline_at - now
+        if self._stall_s is not None and self.pid is not None:
+            used = used_s(self.pid)
+            if used != self._used_s:
+                self._used_s, self._used_at = used, now
+            elif now - self._used_at >= self._stall_s:
+                reason, left_s = f"{reason}: it did not run for {self._stall_s:g} s", 0.0
         if left_s > 0:  # either process had no core meanwhile: the reply may have arrived
-            loop = asyncio.get_running_loop()
-            self._deadline = loop.call_later(left_s, self._kill_if_late, reason)
+            self._check_later(left_s, reason)
         else:
             self.kill(reason)
+
+    def _check_later(self, seconds: float, reason: str) -> None:
+        if self._stall_s is not None:
+            seconds = min(seconds, self._stall_s / _CHECKS_OF_STALL)
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.call_later(seconds, self._kill_if_late, reason)
 
     def _own_time(self) -> float:
         """Return the time for which the process ran, slept or was blocked, from any start."""

@@ -48,6 +48,9 @@ class Timeouts:
 
     start_s: float = 120.0
     """Building an engine: imports, loading weights, compiling kernels; also loading one avatar."""
+    stall_s: float = 20.0
+    """The same without using any processor time, as a process that was stopped: imports, weights
+    and compilers use some in every second, even from a slow disk."""
     job_s: float = 10.0
     """One job. A full render takes well below one second even on a slow machine."""
     warp_s: float = 2.0
@@ -168,8 +171,12 @@ class Worker:
         assert self.free
         self.state, self._job = "busy", job
         timeouts = self._timeouts
-        seconds = timeouts.start_s if isinstance(job, LoadJob) else timeouts.job_s
-        self._set_deadline(seconds, f"hung for {seconds:g} s on a job")
+        if isinstance(job, LoadJob):
+            self._set_deadline(
+                timeouts.start_s, "took too long to load an avatar", timeouts.stall_s
+            )
+        else:
+            self._set_deadline(timeouts.job_s, f"hung for {timeouts.job_s:g} s on a job")
         self.send(job)
 
     def send(self, message: ToWorker) -> None:
@@ -211,7 +218,8 @@ class Worker:
         self._process = process
         await process.start(run, self._settings, self._factory)
         self.pid = process.pid
-        self._set_deadline(self._timeouts.start_s, "took too long to start")
+        timeouts = self._timeouts
+        self._set_deadline(timeouts.start_s, "took too long to start", timeouts.stall_s)
         if self._stopping.is_set():
             self._kill("stopped while starting")
         await process.wait()
@@ -308,10 +316,10 @@ class Worker:
         if self._job is None and not self._stopping.is_set():  # both have their own deadlines
             self._clear_deadline()
 
-    def _set_deadline(self, seconds: float, reason: str) -> None:
+    def _set_deadline(self, seconds: float, reason: str, stall_s: float | None = None) -> None:
         """Kill the process unless `_clear_deadline` is called in time."""
         if self._process is not None:
-            self._process.set_deadline(seconds, reason)
+            self._process.set_deadline(seconds, reason, stall_s)
 
     def _clear_deadline(self) -> None:
         if self._process is not None:

@@ -27,10 +27,12 @@ from server.transport.webrtc.video_formats import (
 
 _REMB = "goog-remb"
 _FEEDBACK = frozenset({"nack", "nack pli", "ccm fir", _REMB})
-_RTP = re.compile(r"(?:UDP/TLS/|TCP/DTLS/|TCP/TLS/)?RTP/S?AVPF?")
 _SCTP = ("UDP/DTLS/SCTP", "TCP/DTLS/SCTP")
 _OLD_SCTP = "DTLS/SCTP"
 _DATA_CHANNEL = "webrtc-datachannel"
+_OPUS_CHANNELS = ("2", None)
+"""RFC 7587 requires `opus/48000/2` of mono, too; pipelines of GStreamer with caps written by hand
+offer `OPUS/48000`."""
 _DEFAULT_SCTP_PORT = 5000
 _DEFAULT_MESSAGE_SIZE = 65536  # RFC 8841, section 6
 _NUMBER = re.compile(r"\d{1,10}")
@@ -56,7 +58,7 @@ class AcceptedSection:
     @property
     def mid(self) -> str:
         """Its mid for aiortc, also where the offer has none."""
-        return self.section.mid or f"telewarp-{self.section.index}"
+        return self.section.key
 
 
 def choose_video(offer: Offer, preferred: Sequence[Codec]) -> tuple[AcceptedSection, VideoFormat]:
@@ -112,7 +114,7 @@ def choose_voice(offer: Offer) -> AcceptedSection:
         if opus is not None and section.direction in SENDING:
             parameters = f"fmtp:{opus.payload_type} minptime=10;useinbandfec=1;usedtx=1"
             return _accept_audio(section, opus, "sendonly", None, parameters)
-    got = [f"{s.direction} with {_codec_names(s)}" for s in offer.of_kind("audio")[:4]]
+    got = [_why_silent(section) for section in offer.of_kind("audio")[:4]]
     raise BadOfferError(
         "expected an offer with a sendonly audio section of opus/48000/2, got "
         f"{'; '.join(got)[:160] or 'none'}"
@@ -125,12 +127,13 @@ def choose_data(offer: Offer) -> AcceptedSection | None:
         if section.is_rejected:
             continue
         size = f"max-message-size:{_number(section, 'max-message-size', _DEFAULT_MESSAGE_SIZE)}"
-        if section.protocol in _SCTP and _DATA_CHANNEL in section.formats:
+        protocol = section.protocol.upper()
+        if protocol in _SCTP and _DATA_CHANNEL in [name.lower() for name in section.formats]:
             port = _number(section, "sctp-port", _DEFAULT_SCTP_PORT)
             if 0 < port <= 65535:
                 lines = (f"sctp-port:{port}", size)
                 return AcceptedSection(section, "UDP/DTLS/SCTP", (_DATA_CHANNEL,), None, lines)
-        elif section.protocol == _OLD_SCTP and _NUMBER.fullmatch(section.formats[0]):
+        elif protocol == _OLD_SCTP and _NUMBER.fullmatch(section.formats[0]):
             port = int(section.formats[0])
             if 0 < port <= 65535:
                 lines = (f"sctpmap:{port} {_DATA_CHANNEL} 65535", size)
@@ -141,13 +144,17 @@ def choose_data(offer: Offer) -> AcceptedSection | None:
 def _opus(section: Section) -> Format | None:
     """Return the format of Opus; None where the section has none to be used."""
     opus = [f for f in read_formats(section) if f.is_named("opus") and f.clock_rate == "48000"]
-    if opus and opus[0].channels == "2" and not section.is_rejected and _is_rtp(section):
+    if opus and opus[0].channels in _OPUS_CHANNELS and not section.is_rejected and section.is_rtp:
         return opus[0]
     return None
 
 
-def _codec_names(section: Section) -> str:
-    return ", ".join(dict.fromkeys(f.name for f in read_formats(section))) or "no codec"
+def _why_silent(section: Section) -> str:
+    """Describe an audio section by what may keep the server from taking its voice."""
+    if section.is_rejected or not section.is_rtp:
+        return "one with port 0" if section.is_rejected else section.protocol[:40]
+    named = (value.partition(" ")[2][:30] for value in section.own.get("rtpmap", ()))
+    return f"{section.direction} with {', '.join(dict.fromkeys(named)) or 'no codec'}"
 
 
 def _accept_audio(
@@ -163,11 +170,7 @@ def _accept_audio(
 
 
 def _receives(section: Section) -> bool:
-    return section.direction in RECEIVING and not section.is_rejected and _is_rtp(section)
-
-
-def _is_rtp(section: Section) -> bool:
-    return _RTP.fullmatch(section.protocol) is not None
+    return section.direction in RECEIVING and not section.is_rejected and section.is_rtp
 
 
 def _unusable(offer: Offer) -> str:
@@ -176,7 +179,7 @@ def _unusable(offer: Offer) -> str:
         return "none"
     if videos[0].is_rejected:
         return "one with port 0"
-    return videos[0].direction if _is_rtp(videos[0]) else videos[0].protocol[:40]
+    return videos[0].direction if videos[0].is_rtp else videos[0].protocol[:40]
 
 
 def _accept_video(section: Section, chosen: VideoFormat) -> AcceptedSection:

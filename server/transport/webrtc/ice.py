@@ -21,10 +21,11 @@ MOST_CANDIDATES = 20
 """Of a session. A laptop with two networks, VPN, STUN and TURN has about a dozen; every one costs
 checks to each address of the server."""
 _CANDIDATE = re.compile(
-    r"(?P<foundation>[A-Za-z0-9+/]{1,32}) +(?P<component>\d{1,5}) +(?P<protocol>\S+) +"
-    r"(?P<priority>\d{1,10}) +(?P<address>\S+) +(?P<port>\d{1,5}) +typ +(?P<type>\S+)(?: .*)?"
+    r"(?P<foundation>[^\s]{1,64}) +(?P<component>\d{1,5}) +(?P<protocol>\S+) +"
+    r"(?P<priority>\d{1,10}) +(?P<address>\S+) +(?P<port>\d{1,5}) +typ +(?P<type>\S+)(?: .*)?",
+    re.IGNORECASE,
 )
-"""RFC 8839, section 5.1."""
+"""RFC 8839, section 5.1, but with any foundation: the server compares it only with others."""
 _TYPES = ("host", "srflx", "relay")
 _RTP_COMPONENT = 1  # RFC 8839, section 5.1; RTCP shares it (`rtcp-mux`)
 _HIGHEST_PRIORITY = 2**31 - 1  # RFC 8445, section 5.1.2
@@ -58,10 +59,11 @@ def parse_fragment(text: str) -> Fragment:
     user: str | None = None
     mid: str | None = None
     candidates: list[NamedCandidate] = []
-    if not text.lstrip().startswith(("a=", "m=")):
+    if not text.removeprefix("\ufeff").lstrip().startswith(("a=", "m=")):
         raise BadOfferError(f"expected an SDP fragment with a=candidate lines, got {text[:60]!r}")
     for kind, value in read_lines(text):
-        name, _, rest = value.partition(":")
+        name, _, rest = (part.strip() for part in value.partition(":"))
+        name = name.lower()
         if kind == "m":
             mid = None
         elif name == "ice-ufrag":
@@ -93,7 +95,7 @@ class RemoteCandidates:
             BadOfferError: If one cannot be parsed.
         """
         return self._usable(
-            NamedCandidate(section.mid, text)
+            NamedCandidate(section.key, text)
             for section in offer.sections
             for text in section.own.get("candidate", ())
         )
@@ -129,7 +131,8 @@ class RemoteCandidates:
         # Not errors: browsers offer TCP candidates and mDNS names beside those that are of use.
         if found["protocol"].lower() != "udp" or component != _RTP_COMPONENT or address is None:
             return None
-        if found["type"] not in _TYPES or not 0 < port <= 65535 or priority > _HIGHEST_PRIORITY:
+        kind = found["type"].lower()
+        if kind not in _TYPES or not 0 < port <= 65535 or priority > _HIGHEST_PRIORITY:
             return None
         return RTCIceCandidate(
             component=component,
@@ -138,6 +141,6 @@ class RemoteCandidates:
             port=port,
             priority=priority,
             protocol="udp",
-            type=found["type"],
+            type=kind,
             sdpMid=named.mid,
         )

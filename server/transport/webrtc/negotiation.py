@@ -130,10 +130,11 @@ class Negotiation:
 
     def _check_setup(self) -> None:
         for accepted in self._accepted:
-            own = accepted.section.own
-            muxed = "rtcp-mux" in own or "rtcp-mux-only" in own
+            section = accepted.section
+            sources = (section, *self._bundled[:1]) if section in self._bundled else (section,)
+            muxed = any(source.has_rtcp_mux for source in sources)
             if accepted.direction is not None and not muxed:
-                raise BadOfferError(f"expected a=rtcp-mux in {accepted.section.name}, got none")
+                raise BadOfferError(f"expected a=rtcp-mux in {section.name}, got none")
 
 
 def _reject(section: Section) -> list[str]:

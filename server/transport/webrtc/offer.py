@@ -25,15 +25,19 @@ _MOST_SECTIONS = 32
 _LONGEST_LINE = 2048
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+"  # RFC 8866, section 9
-_LINE = re.compile(r"([a-z])=([^\x00-\x1f\x7f]*)")
+_LINE = re.compile(r"([a-z])=([^\x00-\x08\x0a-\x1f\x7f]*)")
 _MEDIA = re.compile(rf"({_TOKEN}) (\d{{1,5}})(?:/\d{{1,5}})? ({_TOKEN}(?:/{_TOKEN})*) (.+)")
 _FORMATS = re.compile(rf"{_TOKEN}(?: +{_TOKEN})*")
 _ATTRIBUTE = re.compile(rf"({_TOKEN})(?::(.*))?")
+_RTP = re.compile(r"(?:UDP/TLS/|TCP/DTLS/|TCP/TLS/)?RTP/S?AVPF?", re.IGNORECASE)
+_PAYLOAD_TYPE = re.compile(r"\d{1,3}")
+_HIGHEST_TYPE = 127
 _MID = re.compile(rf"{_TOKEN}")
 _LONGEST_MID = 64
+_MUXED = ("rtcp-mux", "rtcp-mux-only")
 
 Attributes = Mapping[str, tuple[str, ...]]
-"""Values by attribute name, in order; "" for an attribute without value."""
+"""Values by lower-case attribute name, in order; "" for an attribute without value."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,16 @@ class Section:
         return next(iter(self.own.get("mid", ())), None)
 
     @property
+    def key(self) -> str:
+        """Its mid, or a name that no mid of an offer has."""
+        return self.mid if self.mid is not None else f"({self.index})"
+
+    @property
+    def has_rtcp_mux(self) -> bool:
+        """Whether RTCP comes by the port of RTP."""
+        return any(self.values(name) for name in _MUXED)
+
+    @property
     def direction(self) -> str:
         """Its direction, else the session's, else `sendrecv` (RFC 8866, section 6.7)."""
         given = (d for level in (self.own, self.session) for d in DIRECTIONS if d in level)
@@ -67,6 +81,11 @@ class Section:
     def is_rejected(self) -> bool:
         """Whether the offer itself turns it off (port 0, but not to be bundled)."""
         return self.port == 0 and "bundle-only" not in self.own
+
+    @property
+    def is_rtp(self) -> bool:
+        """Whether its protocol carries RTP."""
+        return _RTP.fullmatch(self.protocol) is not None
 
     @property
     def name(self) -> str:
@@ -93,7 +112,7 @@ class Offer:
         found = (
             tuple(by_mid[mid] for mid in dict.fromkeys(group[1:]) if mid in by_mid)
             for group in groups
-            if group and group[0] == "BUNDLE"
+            if group and group[0].upper() == "BUNDLE"
         )
         return [group for group in found if group]
 
@@ -130,7 +149,7 @@ def _read_line(line: str) -> tuple[str, str]:
 
 
 def parse_offer(sdp: str) -> Offer:
-    """Parse an SDP offer; lines may end with CRLF or LF.
+    """Parse an SDP offer; lines may end with CRLF or LF, and attributes have any letter case.
 
     Raises:
         BadOfferError: If it is no SDP, exceeds a limit, or two sections have the same mid.
@@ -161,7 +180,7 @@ def _attributes(lines: list[str]) -> Attributes:
     for line in lines:
         if (found := _ATTRIBUTE.fullmatch(line)) is None:
             raise BadOfferError(f"expected an SDP attribute, got {'a=' + line[:60]!r}")
-        values.setdefault(found[1], []).append((found[2] or "").strip())
+        values.setdefault(found[1].lower(), []).append((found[2] or "").strip())
     return {name: tuple(found) for name, found in values.items()}
 
 
@@ -171,7 +190,14 @@ def _section(index: int, line: str, own: Attributes, session: Attributes) -> Sec
         raise BadOfferError(
             f"expected a section such as 'm=video 9 UDP/TLS/RTP/SAVPF 96', got {'m=' + line[:60]!r}"
         )
-    return Section(index, found[1], int(found[2]), found[3], tuple(found[4].split()), own, session)
+    formats = tuple(found[4].split())
+    section = Section(index, found[1], int(found[2]), found[3], formats, own, session)
+    wrong = [f for f in formats if not _PAYLOAD_TYPE.fullmatch(f) or int(f) > _HIGHEST_TYPE]
+    if section.is_rtp and section.kind in ("audio", "video") and wrong:
+        raise BadOfferError(
+            f"expected payload types up to {_HIGHEST_TYPE} in {section.name}, got {wrong[0][:20]!r}"
+        )
+    return section
 
 
 def _check_mids(sections: list[Section]) -> None:

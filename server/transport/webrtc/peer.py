@@ -44,6 +44,7 @@ from server.transport.webrtc.aiortc_internals.inbound_limits import (
     limit_inbound,
 )
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
+from server.transport.webrtc.aiortc_internals.payload_types import enable_payload_types
 from server.transport.webrtc.aiortc_internals.playout_delay import enable_playout_delay
 from server.transport.webrtc.aiortc_internals.sender_events import SenderEvents, observe_sender
 from server.transport.webrtc.aiortc_internals.sender_reports import report_media_time
@@ -117,6 +118,7 @@ class AiortcPeer:
         enable_playout_delay()
         enable_transport_numbers()
         enable_loopback_fallback()
+        enable_payload_types()
         # Never left out: by default aiortc queries a public STUN server, and waits if offline.
         servers = as_aiortc(options.ice_servers.with_credentials_for("server"))
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))

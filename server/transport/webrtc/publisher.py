@@ -46,6 +46,7 @@ from server.transport.webrtc.aiortc_internals.inbound_limits import (
     limit_inbound,
 )
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
+from server.transport.webrtc.aiortc_internals.payload_types import enable_payload_types
 from server.transport.webrtc.aiortc_internals.voice_receiver import take_packets
 from server.transport.webrtc.ice import RemoteCandidates, parse_fragment
 from server.transport.webrtc.negotiation import Negotiation
@@ -96,6 +97,7 @@ class AiortcPublisher:
     def __init__(self, publication: Publication, options: PublisherOptions) -> None:
         enable_capture_time()
         enable_loopback_fallback()
+        enable_payload_types()
         servers = as_aiortc(options.ice_servers.with_credentials_for("server"))
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         allow_early_end(self._connection)

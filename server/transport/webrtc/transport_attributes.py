@@ -28,6 +28,7 @@ def _ice_password(section: Section, values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _setup(section: Section, values: tuple[str, ...]) -> tuple[str, ...]:
+    values = tuple(value.lower() for value in values)
     return _one(
         section, values, "a=setup:actpass, active or passive", re.compile("|".join(_SETUPS))
     )
@@ -44,7 +45,7 @@ def _one(
 
 def _fingerprints(section: Section, values: tuple[str, ...]) -> tuple[str, ...]:
     """Return the fingerprints of hashes that aiortc checks."""
-    found = [m for m in map(_FINGERPRINT.fullmatch, values[:_MOST_FINGERPRINTS]) if m is not None]
+    found = [m for m in map(_FINGERPRINT.fullmatch, values) if m is not None]
     usable = [
         m
         for m in found
@@ -58,7 +59,7 @@ def _fingerprints(section: Section, values: tuple[str, ...]) -> tuple[str, ...]:
             f"expected a=fingerprint of {', '.join(X509_DIGEST_ALGORITHMS)} in {section.name}, "
             f"got {got}"
         )
-    return tuple(f"{m[1].lower()} {m[2].upper()}" for m in usable)
+    return tuple(f"{m[1].lower()} {m[2].upper()}" for m in usable[:_MOST_FINGERPRINTS])
 
 
 TRANSPORT = {

@@ -11,11 +11,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aiortc.rtp import DYNAMIC_PAYLOAD_TYPES
 from aiortc.sdp import H264_PROFILE_PATTERNS, H264Profile
 
 from server.encoding.codecs import Codec, choose_codec
 from server.errors import BadOfferError
+from server.transport.webrtc.aiortc_internals.payload_types import DYNAMIC_PAYLOAD_TYPES
 from server.transport.webrtc.offer import Section
 
 _CLOCK_RATE = "90000"
@@ -26,6 +26,12 @@ _FOR_TYPE = re.compile(r"(\d{1,3}|\*) +(.+)")
 _PROFILE_ID = re.compile(r"[0-9A-Fa-f]{6}")
 _PROFILES = list(H264Profile)
 """In the order of preference: constrained baseline, which the server encodes, comes first."""
+_OTHER_PROFILES = (66, 77, 88, 100, 110, 118, 122, 128, 244)
+"""`profile_idc` of all whose decoders decode constrained baseline (H.264, annexes A and H): with
+constraint flags that aiortc has no name for, they come last."""
+_INTRA_ALONE = (110, 122, 244)
+_INTRA_FLAG = 0x10
+"""`constraint_set3_flag`, by which these profiles decode no other than intra frames."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +42,8 @@ class Format:
     name: str
     """As offered, such as `VP8`."""
     clock_rate: str
-    channels: str
-    """Of audio; "1" where none are named."""
+    channels: str | None
+    """Of audio; None where none are named."""
     parameters: dict[str, str]
     """Of `a=fmtp`; the names are lower-case."""
     feedback: tuple[str, ...]
@@ -76,7 +82,7 @@ def read_formats(section: Section) -> list[Format]:
             int(number),
             known[number][2],
             known[number][3],
-            known[number][4] or "1",
+            known[number][4],
             parameters.get(number, {}),
             # `*` stands for all payload types (RFC 4585, section 4.2).
             tuple(feedback.get(number, []) + feedback.get("*", [])),
@@ -124,8 +130,10 @@ def _rank(codec: Codec, offered: Format) -> int | None:
     profiles = (
         p for idc, pattern, p in H264_PROFILE_PATTERNS if idc == number and pattern.matches(flags)
     )
-    found = next(profiles, None)
-    return None if found is None else _PROFILES.index(found)
+    if (found := next(profiles, None)) is not None:
+        return _PROFILES.index(found)
+    intra_only = number in _INTRA_ALONE and flags & _INTRA_FLAG
+    return None if number not in _OTHER_PROFILES or intra_only else len(_PROFILES)
 
 
 def _retransmission(chosen: Format, formats: Sequence[Format]) -> int | None:
@@ -137,7 +145,9 @@ def _retransmission(chosen: Format, formats: Sequence[Format]) -> int | None:
 
 
 def _complaint(section: Section, formats: Sequence[Format], preferred: Sequence[Codec]) -> str:
-    names = ", ".join(dict.fromkeys(f.name for f in formats)) or "no codec"
+    # Without any, payload types that are no dynamic ones, or clock rates, are what is wrong.
+    rtpmaps = ", ".join(f"a=rtpmap:{value}" for value in section.own.get("rtpmap", ()))
+    names = ", ".join(dict.fromkeys(f.name for f in formats)) or rtpmaps or "no codec"
     text = f"expected an offer of {' or '.join(preferred)}, got {names[:100]} in {section.name}"
     h264 = [f.parameters for f in formats if f.is_named(Codec.H264)]
     if h264 and Codec.H264 in preferred:

@@ -96,12 +96,34 @@ def test_a_path_is_smooth_and_bounded() -> None:
 
 def test_a_recording_is_read_by_name(tmp_path: Path) -> None:
     path = tmp_path / "face.csv"
-    path.write_text("Timecode,MouthSmileLeft,JawOpen,HeadYaw\n0,0.25,0.5,1\n1,1.75,-0.5,1\n")
+    path.write_text("Timecode,MouthSmileLeft,JawOpen,HeadYaw\n0,0.25,0.5,1\n0.0333,1.75,-0.5,1\n")
     values = read_recording(path, NAMES)
     assert values.shape == (2, len(NAMES))
     assert values[:, NAMES.index("mouthSmileLeft")].tolist() == [0.25, 1.0]
     assert values[:, NAMES.index("jawOpen")].tolist() == [0.5, 0.0]
     assert values[:, NAMES.index("eyeBlinkLeft")].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("rate", [60, 24, 30, 29.97])
+def test_a_recording_keeps_its_speed_and_what_is_not_used_is_said(
+    tmp_path: Path, rate: float
+) -> None:
+    path, notes = tmp_path / "face.csv", list[str]()
+    rows = "".join(f"{row / rate},{row / rate / 4},7\n" for row in range(round(rate * 2)))
+    path.write_text("Time,JawOpen,Wobble\n" + rows)
+    values = read_recording(path, NAMES, notes.append)
+    assert 58 <= len(values) <= 60
+    speed = np.diff(values[:, NAMES.index("jawOpen")]) * 30
+    assert np.allclose(speed, 1 / 4, rtol=0.002)
+    changed = [f"{rate} rows per second become 30 frames per second"] if rate in (60, 24) else []
+    assert notes == ["not used: Wobble", *changed]
+
+
+def test_a_recording_that_would_become_too_long_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "face.csv"
+    path.write_text("Time,JawOpen\n" + "".join(f"{h:02}:00:00.000,0\n" for h in range(12)))
+    with pytest.raises(RecordingError, match=r"at most 1000000 frames .* 0\.000278 rows/s"):
+        read_recording(path, NAMES)
 
 
 @pytest.mark.parametrize(

@@ -378,3 +378,36 @@ def test_a_layout_in_another_tile_of_its_texture_is_moved(
     mesh = read_mesh(tmp_path / "f.glb")
     assert mesh.uvs is not None
     np.testing.assert_allclose(mesh.uvs, [[0, 0], [1, 0], [0, 1]], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("corner", "tiles", "placed"),
+    [
+        ((2, 1), (2, 1), [[0.125, 0], [1, 0], [0.125, 1]]),
+        ((-1.75, -3), (3, 3), [[0.75, 1], [0.083, 1], [0.75, 0]]),
+        # A stray coordinate leaves the rest its texels.
+        ((100, 1), (8, 1), [[0.03125, 0], [1, 0], [0.03125, 1]]),
+    ],
+)
+def test_a_layout_over_several_tiles_gets_the_texture_as_often_and_this_is_said(
+    tmp_path: Path, corner: tuple[float, float], tiles: tuple[int, int], placed: list[list[float]]
+) -> None:
+    u, v = corner
+    layout = np.array([[0.25, 0], [u, 0], [0.25, v]], "<f4")
+    image, stored = np.zeros((64, 64, 3), np.uint8), io.BytesIO()
+    image[:32, :32] = 255
+    Image.fromarray(image).save(stored, "PNG")
+    document = painted({}, textures=[{"source": 0}], images=[{"bufferView": 2}])
+    read(tmp_path / "f.glb", document, TRIANGLE, layout.tobytes(), stored.getvalue())
+    mesh = read_mesh(tmp_path / "f.glb")
+    assert mesh.uvs is not None
+    assert mesh.image is not None
+    np.testing.assert_allclose(mesh.uvs, placed, atol=1e-2)
+    columns, rows = tiles
+    said = f"a part: the texture is repeated in {columns} x {rows} tiles, as its coordinates span"
+    assert mesh.notes == [said]
+    light = mesh.image[..., 0] > 127
+    # Each tile is light in a quarter, whose corner is its own.
+    assert abs(light.mean() - 0.25) < 0.01
+    assert light[8 :: 1024 // rows, 8 :: 1024 // columns].all()
+    assert not light[-8 :: -1024 // rows, -8 :: -1024 // columns].any()

@@ -127,6 +127,16 @@ def test_viewers_must_be_able_to_reach_the_hosts() -> None:
     assert local.options == ("--allowed-origins", origins, "--fps", "30")
 
 
+@pytest.mark.parametrize(
+    "hosts", ["1", "10.0.0.7:8000", "ftp://a", "http://", "http://a,b", "http://a:x", "http://a?b"]
+)
+def test_a_host_that_is_no_address_is_refused(
+    hosts: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--port", "0", "--hosts", hosts]) == 1
+    assert "expected addresses such as http://10.0.0.7:8000" in capsys.readouterr().err
+
+
 def test_hosts_are_listed_or_started_and_not_both(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--port", "0"]) == 1
     assert main(["--port", "0", "--devices", "cpu", "--hosts", "http://10.0.0.7:8000"]) == 1

@@ -79,6 +79,15 @@ def test_every_form_of_a_request_is_answered(served: Served, sent: bytes, status
             400,
             b"illegal chunk header",
         ),
+        *(
+            (
+                request("POST /v1/streams", kind, "Transfer-Encoding: chunked", body=body),
+                400,
+                b"valid HTTP/1.1",
+            )
+            for kind in (JSON, "Content-Type: application/x-ndjson")
+            for body in ("2\n{}\n0\n\n", "2\r{}\r0\r\r", "2\r\n{}\r\n0\n\n", "2\r\n{}\n")
+        ),
         (request("GET /v1/nothing", *UPGRADE), 404, b"got a WebSocket at /v1/nothing"),
         (request("GET /v1/streams/a/frames", *UPGRADE, "Content-Length: 1"), 400, b"body"),
         (request("GET /v1/streams/a/frames", *UPGRADE, *["A: b"] * 200), 400, b"headers"),
@@ -101,6 +110,19 @@ def test_a_client_that_leaves_within_a_body_is_no_error(
     exchange(served, request("POST /v1/streams", JSON, "Content-Length: 9", body="{"), end=True)
     exchange(served, close("GET /healthz"))  # by now the first request has ended
     assert not [r for r in caplog.records if r.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("ranges", ["9999999-", "0-1,9999999-", "-0"])
+def test_a_range_beyond_a_file_is_refused_in_words(
+    served: Served, method: str, ranges: str
+) -> None:
+    answer = exchange(served, close(f"{method} /index.html", f"Range: bytes={ranges}"))
+    head, _, body = answer.lower().partition(b"\r\n\r\n")
+    assert head.startswith(b"http/1.1 416 ")
+    assert b"application/problem+json" in head
+    assert b"content-range: bytes */" in head
+    assert (f"bytes, got bytes={ranges}".encode() in body) is (method == "GET")
 
 
 @pytest.mark.parametrize(

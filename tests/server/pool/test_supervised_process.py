@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +21,12 @@ SPIN = "import os, time; os.sched_setaffinity(0, {%d})\nwhile True: pass"
 def sleep(channel: socket) -> None:
     """Hang: answer nothing, and use no core."""
     time.sleep(60)
+
+
+def count(channel: socket) -> None:
+    """Use a core."""
+    while True:
+        pass
 
 
 class Waiting:
@@ -42,6 +49,18 @@ async def test_a_process_that_hangs_is_killed_at_its_deadline() -> None:
     process.set_deadline(0.1, "hung for 0.1 s")
     await asyncio.wait_for(process.wait(), 30)
     assert await process.finish() == "hung for 0.1 s"
+
+
+async def test_a_process_that_uses_no_processor_is_killed_before_its_deadline() -> None:
+    process = SupervisedProcess("stopped", print)
+    await process.start(count)
+    process.set_deadline(60, "late", stall_s=0.4)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(process.wait(), 1.5)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGSTOP)
+    await asyncio.wait_for(process.wait(), 30)
+    assert await process.finish() == "late: it did not run for 0.4 s"
 
 
 async def test_a_process_that_waits_for_a_core_is_not_killed_until_it_has_had_its_time() -> None:

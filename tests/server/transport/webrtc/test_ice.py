@@ -45,6 +45,23 @@ def test_a_session_has_few_candidates_over_all_fragments() -> None:
     assert (taken, candidates.ignored) == (MOST_CANDIDATES, 75 - MOST_CANDIDATES)
 
 
+def test_letter_case_and_the_form_of_a_foundation_do_not_matter() -> None:
+    lines = [
+        HOST.replace(":1 ", ":2f1c-{a} ").replace("udp", "UDP").replace("typ host", "TYP HOST")
+    ]
+    fragment = "\ufeffa=ICE-Ufrag: EsAw\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=MID:1\r\n" + lines[0]
+    assert parse_fragment(fragment).user == "EsAw"
+    assert [(c.ip, c.sdpMid, c.type) for c in usable(fragment)] == [("192.168.1.7", "1", "host")]
+
+
+def test_sections_without_mid_keep_their_own_candidates() -> None:
+    media, other = "m=video 9 UDP/TLS/RTP/SAVPF 96", HOST.replace("50000", "50001")
+    offer = parse_offer("\n".join(["v=0", media, HOST, media, other]))
+    first, second = RemoteCandidates(CandidatePolicy()).of_offer(offer)
+    assert (first.sdpMid, second.sdpMid) == (offer.sections[0].key, offer.sections[1].key)
+    assert first.sdpMid != second.sdpMid
+
+
 def test_a_candidate_that_is_repeated_counts_once() -> None:
     assert len(usable(*[HOST] * 50)) == 1
 

@@ -104,7 +104,9 @@ async def test_a_direction_is_inherited_from_the_session(
         assert (await answered(post, sdp)).media[0].direction == "sendonly"
 
 
-@pytest.mark.parametrize("profile", ["42e01f", "42001f", "4d001f", "640c1f", "64001f", "42E034"])
+@pytest.mark.parametrize(
+    "profile", ["42e01f", "42001f", "4d001f", "640c1f", "64081f", "6e001f", "42E034"]
+)
 async def test_every_profile_of_h264_is_served_under_its_payload_type(
     post: Post, profile: str
 ) -> None:
@@ -136,6 +138,7 @@ async def test_the_profile_that_is_encoded_is_preferred(post: Post) -> None:
     [
         ("packetization-mode=0;profile-level-id=42e01f", "got packetization-mode=0"),
         ("packetization-mode=1;profile-level-id=zzzzzz", "profile-level-id=zzzzzz"),
+        ("packetization-mode=1;profile-level-id=6e101f", "profile-level-id=6e101f"),
     ],
 )
 async def test_h264_that_cannot_be_sent_is_refused_in_words(
@@ -156,6 +159,61 @@ async def test_transport_attributes_may_be_at_session_level_with_lf_line_ends(po
     answer = await answered(post, sdp.replace("\r\n", "\n"))
     assert ports(answer) == [("video", True)]
     assert answer.group == []  # none was offered
+
+
+async def test_rtcp_mux_may_be_that_of_the_session_or_of_the_first_bundled_section(
+    post: Post,
+) -> None:
+    video, voice = VIDEO.copy(), section("1", *OPUS, media=f"audio 9 {RTP} 111")
+    video.remove("a=rtcp-mux")
+    assert ports(await answered(post, offer(video, session=["a=rtcp-mux"]))) == [("video", True)]
+    bundle = ["a=group:BUNDLE 1 0"]
+    assert all(
+        open_ for _, open_ in ports(await answered(post, offer(voice, video, session=bundle)))
+    )
+    assert "a=rtcp-mux in section 1 " in await refused(post, offer(voice, video, session=[]))
+
+
+async def test_letter_case_does_not_matter(post: Post) -> None:
+    names = ("group", "ice-ufrag", "fingerprint", "setup", "rtcp-mux", "mid", "rtpmap", "recvonly")
+    sdp = offer(VIDEO, data("1")).replace("actpass", "ActPass").replace("BUNDLE", "bundle")
+    for name in names:
+        sdp = sdp.replace(f"a={name}", f"a={name.title()}")
+    answer = await answered(post, sdp)
+    assert ports(answer) == [("video", True), ("application", True)]
+    assert [group.items for group in answer.group] == [["0", "1"]]
+    for protocol in (RTP, "UDP/DTLS/SCTP"):  # answered as offered, which aiortc cannot read
+        sdp = sdp.replace(protocol, protocol.lower())
+    assert (await post(sdp)).status_code == 201
+
+
+async def test_a_mid_may_be_any_token_beside_a_section_without_one(post: Post) -> None:
+    for mid in ("telewarp-1", "1", "section.1"):
+        answer = await answered(post, offer(section(mid, *H264), data(None), session=()))
+        assert ports(answer) == [("video", True), ("application", True)]
+
+
+async def test_payload_types_below_96_are_answered(post: Post) -> None:
+    lines = [line.replace("102", "39") for line in H264]
+    lines += ["a=rtpmap:40 rtx/90000", "a=fmtp:40 apt=39;rtx-time=200"]
+    voice = section("1", "a=rtpmap:63 opus/48000/2", media=f"audio 9 {RTP} 0 63")
+    answer = await answered(post, offer(section("0", *lines, media=f"video 9 {RTP} 39 40"), voice))
+    assert [codec.payloadType for codec in answer.media[0].rtp.codecs] == [39, 40]
+    assert [codec.payloadType for codec in answer.media[1].rtp.codecs] == [63]
+    reserved = section("0", "a=rtpmap:72 VP8/90000", media=f"video 9 {RTP} 72")
+    assert "got a=rtpmap:72 VP8/90000" in await refused(post, offer(reserved))
+
+
+async def test_opus_without_a_number_of_channels_is_answered_with_two(post: Post) -> None:
+    voice = section("1", "a=rtpmap:97 OPUS/48000", media=f"audio 9 {RTP} 97")
+    assert "a=rtpmap:97 opus/48000/2" in (await post(offer(VIDEO, voice))).text
+
+
+async def test_fingerprints_of_other_hashes_and_texts_with_tabs_do_no_harm(post: Post) -> None:
+    others = [f"a=fingerprint:sha-1 {':'.join(['AB'] * 20)}"] * 20
+    transport = [*others, *(line.lower() for line in TRANSPORT)]
+    sdp = offer(section("0", *H264, transport=transport)).replace("s=-", "s=a\tname")
+    assert ports(await answered(post, sdp)) == [("video", True)]
 
 
 async def test_a_bundled_section_may_leave_its_transport_to_the_first(post: Post) -> None:
@@ -226,6 +284,8 @@ def replacing(old: str, new: str) -> str:
         (replacing("setup:actpass", "setup:holdconn"), "got 'holdconn'"),
         (replacing("m=video 9", "m=video 0"), "recvonly video section, got one with port 0"),
         (replacing("m=video 9", "m=video 70000"), "expected a section such as"),
+        (replacing("SAVPF 102", "SAVPF 102 x"), "payload types up to 127 in section 0 .*, got 'x'"),
+        (offer(VIDEO, section("1", media=f"audio 9 {RTP} -1")), "127 in section 1 .*, got '-1'"),
         (replacing(RTP, "udp"), "recvonly video section, got udp"),
         (offer(VIDEO, section("0", *H264)), "different mids, got '0' twice"),
         (offer(*[VIDEO] * 33), "at most 32 sections, got 33"),

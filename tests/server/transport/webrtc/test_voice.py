@@ -11,7 +11,11 @@ from struct import pack
 import httpx2
 import pytest
 
+from server.errors import BadOfferError
+from server.transport.webrtc.accepted_sections import choose_voice
 from server.transport.webrtc.aiortc_internals.sender_reports import ntp_time
+from server.transport.webrtc.offer import parse_offer
+from tests.server.transport.webrtc.offers import RTP, offer, section
 from tests.server.transport.webrtc.voices import Listener, Speaker, until
 
 NTP_SECOND = 1 << 32
@@ -102,6 +106,25 @@ async def test_the_answer_takes_voice_and_data_and_rejects_video(
         assert ports["m=application"] != "0"
         assert any("useinbandfec=1;usedtx=1" in line for line in lines)
         assert "a=recvonly" in lines
+
+
+@pytest.mark.parametrize(
+    ("media", "rtpmap", "direction", "said"),
+    [
+        (f"audio 9 {RTP} 111", "111 opus/48000/2", "recvonly", "got recvonly with opus/48000/2"),
+        (f"audio 9 {RTP} 111", "111 opus/48000/1", "sendonly", "got sendonly with opus/48000/1"),
+        (f"audio 9 {RTP} 0", "0 PCMU/8000", None, "got sendrecv with PCMU/8000"),
+        (f"audio 0 {RTP} 111", "111 opus/48000/2", "sendonly", "got one with port 0"),
+        ("audio 9 udp 111", "111 opus/48000/2", "sendonly", "got udp"),
+        (f"video 9 {RTP} 111", "111 VP8/90000", "sendonly", "got none"),
+    ],
+)
+def test_what_keeps_an_offer_from_bringing_a_voice_is_named(
+    media: str, rtpmap: str, direction: str | None, said: str
+) -> None:
+    lines = section("0", f"a=rtpmap:{rtpmap}", media=media, direction=direction)
+    with pytest.raises(BadOfferError, match=f"sendonly audio section .*, {said}$"):
+        choose_voice(parse_offer(offer(lines)))
 
 
 async def test_mesh_frames_come_by_the_data_channel_and_wrong_ones_are_refused_in_words(
