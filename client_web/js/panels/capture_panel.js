@@ -136,7 +136,7 @@ export class CapturePanel {
     video.src = URL.createObjectURL(recording);
     find(this.#element, "[data-recording]").append(video);
     const text = missing
-      ? `Not seen: ${missing}. The avatar will be better with it.`
+      ? `Not seen yet: ${missing}. With these, the avatar will be better.`
       : "Everything was seen.";
     this.#text("[data-missing]", text);
   }
