@@ -81,6 +81,11 @@ export class CapturePanel {
     button.textContent = busy ? "Starting…" : "Start the minute";
   }
 
+  /** Take the form away: what it records could not be used. */
+  refuse() {
+    this.#form.hidden = true;
+  }
+
   /** Ask for a token. */
   askForToken() {
     this.#form.askForToken();
