@@ -64,12 +64,13 @@ async def describe_call(
     return CallDescription(call=call, people=people)
 
 
-@router.websocket("/{call}", dependencies=[needs(Scope.PUBLISH, limited=True)])
+@router.websocket("/{call}", dependencies=[needs(Scope.VIEW, Scope.PUBLISH, limited=True)])
 async def attend_call(
     socket: WebSocket, call: str, calls: TheCalls, admission: TheAdmission, grant: TheGrant
 ) -> None:
     """Take a seat with the message `join`, and receive `roster` whenever something changes."""
     await socket.accept()  # first: a browser is not told why a socket was not accepted
+    grant.check_scope(Scope.PUBLISH)
     grant.check_scope(Scope.VIEW)
     grant.check_stream(call)
     if admission.draining:

@@ -89,6 +89,7 @@ export class CallPage {
     this.#preview = new CameraPreview(find(page, ".camera"));
     this.#preview.mirrored = true; // one's own image; the others see the person unmirrored
     this.#tracker = new FaceTracker({
+      whileHidden: true,
       onFace: (frame) => this.#tracked(frame),
       onTrouble: (trouble) => this.#tell(describeTrackerTrouble(trouble)),
     });

@@ -64,7 +64,10 @@ export class Capturing {
     this.#panel.open(name);
     this.#panel.showCoverage(this.#coverage.covered);
     void this.#tracker.load().catch(() => {}); // told when the recording starts
-    this.#jobs.check().catch((error) => this.#tellTrouble(error));
+    this.#jobs.check().catch((error) => {
+      this.#tellTrouble(error);
+      if (error instanceof Trouble && error.kind === "unknown-stream") this.#panel.refuse();
+    });
   }
 
   /** Close camera, tracker and upload. A job goes on. */

@@ -86,6 +86,7 @@ export class Publishing {
       this.#streams.tokenKind(token, id),
     );
     this.#tracker = new FaceTracker({
+      whileHidden: true,
       onFace: (frame) => this.#tracked(frame),
       onTrouble: (trouble) => this.#panel.tell(describeTrackerTrouble(trouble)),
     });

@@ -1,5 +1,7 @@
 // What the page of a call says.
 
+import { sentence } from "./sentence.js";
+
 /** @typedef {import("./publish_texts.js").PublishText} PublishText */
 
 const TOKEN_COMMAND = ".venv/bin/python scripts/make_token.py --scope publish --scope view";
@@ -24,7 +26,7 @@ export function describeCallTrouble({ kind, status, detail }, call) {
   if (kind === "sign-in") {
     return {
       title: detail ? "This token does not allow it" : "This server needs a token",
-      detail: detail || "To take part, enter a token with the scopes publish and view.",
+      detail: sentence(detail) || "To take part, enter a token with the scopes publish and view.",
       command: `${TOKEN_COMMAND} --stream ${call} --minutes 600`,
     };
   }
@@ -47,11 +49,4 @@ export function describePeople(people) {
   const last = names.pop();
   if (names.length === 0) return `${last} is here.`;
   return `${names.join(", ")} and ${last} are here.`;
-}
-
-/** @param {string} words */
-function sentence(words) {
-  return (
-    words && words.charAt(0).toUpperCase() + words.slice(1) + (/[.!?]$/.test(words) ? "" : ".")
-  );
 }

@@ -81,6 +81,11 @@ export class CapturePanel {
     button.textContent = busy ? "Starting…" : "Start the minute";
   }
 
+  /** Take the form away: what it records could not be used. */
+  refuse() {
+    this.#form.hidden = true;
+  }
+
   /** Ask for a token. */
   askForToken() {
     this.#form.askForToken();
@@ -136,7 +141,7 @@ export class CapturePanel {
     video.src = URL.createObjectURL(recording);
     find(this.#element, "[data-recording]").append(video);
     const text = missing
-      ? `Not seen: ${missing}. The avatar will be better with it.`
+      ? `Not seen yet: ${missing}. With these, the avatar will be better.`
       : "Everything was seen.";
     this.#text("[data-missing]", text);
   }

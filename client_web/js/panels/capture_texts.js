@@ -1,5 +1,7 @@
 // What the capture page says.
 
+import { sentence } from "./sentence.js";
+
 /** @typedef {import("./publish_texts.js").PublishText} Words */
 /** @typedef {import("../tracking/coverage.js").Covered} Covered */
 
@@ -39,10 +41,15 @@ export function describeMissing({ yaw, pitch, expressions }) {
     pitch.slice(level + 1).includes(false) && "chin up",
     ...Object.entries(EXPRESSION_TEXTS).map(
       ([name, text]) =>
-        expressions[/** @type {keyof typeof EXPRESSION_TEXTS} */ (name)] < 1 && text.toLowerCase(),
+        expressions[/** @type {keyof typeof EXPRESSION_TEXTS} */ (name)] < 1 && lowerFirst(text),
     ),
   ].filter(Boolean);
   return missing.join(", ");
+}
+
+/** @param {string} text its later capitals name vowels */
+function lowerFirst(text) {
+  return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
 /**
@@ -55,7 +62,7 @@ export function describeJobTrouble({ kind, status, detail }) {
   if (kind === "sign-in") {
     return {
       title: detail ? "This token does not allow it" : "This server needs a token",
-      detail: detail || "To make an avatar, enter a token with the scope admin.",
+      detail: sentence(detail) || "To make an avatar, enter a token with the scope admin.",
       command: ".venv/bin/python scripts/make_token.py --scope admin --minutes 60",
     };
   }
@@ -73,7 +80,7 @@ export function describeJobTrouble({ kind, status, detail }) {
     return { title: "The job is gone", detail: "It was deleted on the server." };
   }
   const title = status === 413 ? "The video is too large" : "The server refused the video";
-  return { title, detail };
+  return { title, detail: sentence(detail) };
 }
 
 /**
@@ -84,7 +91,9 @@ export function describeJobTrouble({ kind, status, detail }) {
  */
 export function describeJob(job) {
   const { state, position, stage, stage_index, stages, fraction, message, error } = job;
-  if (state === "failed") return { title: "No avatar was made", detail: error ?? "", share: 0 };
+  if (state === "failed") {
+    return { title: "No avatar was made", detail: sentence(error ?? ""), share: 0 };
+  }
   if (state === "done") return { title: "Your avatar is ready", detail: "", share: 1 };
   if (state !== "running") {
     const before = Math.max(0, (position ?? 1) - 1);
@@ -95,7 +104,7 @@ export function describeJob(job) {
   const share = (Math.min(stage_index, stages - 1) + fraction) / stages;
   return {
     title: `Step ${Math.min(stage_index + 1, stages)} of ${stages}`,
-    detail: message,
+    detail: sentence(message),
     share,
   };
 }

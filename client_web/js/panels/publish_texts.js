@@ -1,5 +1,7 @@
 // What the publish panel says when something is missing.
 
+import { sentence } from "./sentence.js";
+
 /**
  * @typedef {object} PublishText
  * @property {string} title
@@ -8,6 +10,18 @@
  */
 
 const INSTALL = ".venv/bin/python scripts/install_tracker.py";
+
+/**
+ * Names of errors that mean the same as another one to a person. Firefox tells of a camera that another
+ * program uses by `AbortError`; `OverconstrainedError` means that the chosen device is not connected.
+ *
+ * @type {Record<string, string>}
+ */
+const SAME_ERRORS = {
+  AbortError: "NotReadableError",
+  OverconstrainedError: "NotFoundError",
+  SecurityError: "NotAllowedError",
+};
 
 /** @type {Record<string, PublishText>} by the name of the browser's error */
 const CAMERA_TEXTS = {
@@ -53,6 +67,9 @@ const MICROPHONE_TEXTS = {
   },
 };
 
+const FACE_ONLY = "Your face is sent without your voice.";
+const SYSTEM_DENIES = "In the privacy settings of your computer, allow this browser to use";
+
 /** @type {Partial<Record<import("../connection/trouble.js").TroubleKind, string>>} */
 const VOICE_TEXTS = {
   blocked:
@@ -86,14 +103,28 @@ const TRACKER_TEXTS = {
 };
 
 /**
+ * Return whether the operating system keeps the device from the browser, as Chromium tells it.
+ *
+ * @param {unknown} error
+ */
+function deniedBySystem(error) {
+  const { name, message = "" } = /** @type {Error} */ (error);
+  return name === "NotAllowedError" && /system/i.test(message);
+}
+
+/**
  * Describe why there is no camera.
  *
  * @param {unknown} error of `openCamera`
  * @returns {PublishText}
  */
 export function describeCameraTrouble(error) {
-  const { name, message } = /** @type {Error} */ (error);
-  return CAMERA_TEXTS[name] ?? { title: "The camera does not start", detail: message };
+  const { name, message = "" } = /** @type {Error} */ (error);
+  const text = CAMERA_TEXTS[SAME_ERRORS[name] ?? name];
+  if (text && deniedBySystem(error)) {
+    return { ...text, detail: `${SYSTEM_DENIES} the camera, then try again.` };
+  }
+  return text ?? { title: "The camera does not start", detail: sentence(message) };
 }
 
 /**
@@ -103,8 +134,14 @@ export function describeCameraTrouble(error) {
  * @returns {PublishText}
  */
 export function describeMicrophoneTrouble(error) {
-  const { name, message } = /** @type {Error} */ (error);
-  return MICROPHONE_TEXTS[name] ?? { title: "The microphone does not start", detail: message };
+  const { name, message = "" } = /** @type {Error} */ (error);
+  const text = MICROPHONE_TEXTS[SAME_ERRORS[name] ?? name];
+  if (text && deniedBySystem(error)) {
+    const detail = `${FACE_ONLY} ${SYSTEM_DENIES} the microphone, then choose it again.`;
+    return { ...text, detail };
+  }
+  const detail = `${FACE_ONLY} ${sentence(message)}`.trim();
+  return text ?? { title: "The microphone does not start", detail };
 }
 
 /**
@@ -121,7 +158,7 @@ export function describeVoiceTrouble({ kind, status, detail }) {
       detail: "Another publisher sends the voice of this stream. Your face is sent.",
     };
   }
-  return { title, detail: VOICE_TEXTS[kind] ?? `The server answers: ${detail || kind}.` };
+  return { title, detail: VOICE_TEXTS[kind] ?? `The server answers: ${sentence(detail || kind)}` };
 }
 
 /**
@@ -145,14 +182,14 @@ export function describePublishTrouble({ kind, detail }) {
   if (kind === "sign-in") {
     return {
       title: detail ? "This token does not allow it" : "This server needs a token",
-      detail: detail || "To publish, enter a token with the scopes publish and view.",
+      detail: sentence(detail) || "To publish, enter a token with the scopes publish and view.",
       command: ".venv/bin/python scripts/make_token.py --scope publish --scope view --minutes 60",
     };
   }
   if (kind === "unreachable" || kind === "lost") {
     return { title: "The server is not answering", detail: "Trying again." };
   }
-  return { title: "The server refused the stream", detail };
+  return { title: "The server refused the stream", detail: sentence(detail) };
 }
 
 /**

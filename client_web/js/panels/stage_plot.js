@@ -8,7 +8,7 @@ const USUAL_SHARE = 0.98; // a single slow frame must not change the scale: it i
 const HEADROOM = 1.05;
 const COLUMN_PX = 2; // thinner columns flicker as they move
 const LABEL_PX = 10;
-const GUTTER_PX = 46; // for the labels of the scale
+const GUTTER_PX = 56; // for the labels of the scale, up to 1000 ms in a wide font
 
 /**
  * @typedef {import("../timing/frame_log.js").FrameRow} FrameRow

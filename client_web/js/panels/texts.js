@@ -1,5 +1,7 @@
 // Messages of the page that depend on what happened. Everything else is in index.html.
 
+import { sentence } from "./sentence.js";
+
 /** @typedef {import("../connection/trouble.js").Trouble} Trouble */
 /** @typedef {{stream: string, host: string}} Source what the page shows, and where from */
 /** @typedef {{title: string, detail: string}} Text */
@@ -103,14 +105,4 @@ export function describeTrouble(trouble, { stream, host }) {
           "Video arrives but cannot be displayed. Please try another browser, or switch off hardware decoding.",
       };
   }
-}
-
-/**
- * Write the server's own words as a sentence.
- *
- * @param {string} words
- */
-function sentence(words) {
-  const text = words.trim();
-  return text && text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 }

@@ -1,4 +1,7 @@
 // The frames of a playing video, one deep: the newest replaces one that was not taken.
+// Browsers report no frames to a hidden page: there the present one is taken at regular times.
+
+const HIDDEN_EVERY_MS = 33; // as often as most cameras deliver
 
 /**
  * @typedef {object} CameraFrame
@@ -17,10 +20,15 @@ export class CameraFrames {
   /** Frames that the camera delivered. */
   delivered = 0;
 
-  /** @param {HTMLVideoElement} video plays a camera */
-  constructor(video) {
+  /**
+   * @param {HTMLVideoElement} video plays a camera
+   * @param {import("./page_time.js").PageTime | null} [time] with it, there are frames while the page is
+   *   hidden
+   */
+  constructor(video, time = null) {
     this.#video = video;
     this.#request();
+    if (time) void this.#whileHidden(time);
   }
 
   /** @returns {Promise<CameraFrame>} the newest frame, at most once each */
@@ -48,6 +56,16 @@ export class CameraFrames {
       this.delivered += 1;
       void this.#keep(metadata.captureTime ?? metadata.presentationTime ?? now_ms);
     });
+  }
+
+  /** @param {import("./page_time.js").PageTime} time */
+  async #whileHidden(time) {
+    while (this.#running) {
+      await (time.hidden ? time.wait(HIDDEN_EVERY_MS) : time.changed());
+      if (!time.hidden || !this.#running || !this.#wanted) continue;
+      this.delivered += 1;
+      await this.#keep(performance.now());
+    }
   }
 
   /** @param {number} capturedAt_ms */

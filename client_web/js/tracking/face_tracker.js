@@ -2,6 +2,7 @@
 
 import { CameraFrames } from "./camera_frames.js";
 import { startDetector } from "./detectors.js";
+import { PageTime } from "./page_time.js";
 import { TrackerTrouble, troubleOf } from "./tracker_trouble.js";
 import { TrackingPace } from "./tracking_pace.js";
 
@@ -24,6 +25,7 @@ export class FaceTracker {
   #onTrouble;
   #start;
   #pause;
+  #time;
   #pace = new TrackingPace(globalThis.navigator?.hardwareConcurrency ?? 1);
   /** @type {import("./detectors.js").Detector | null} */ #detector = null;
   /** @type {CameraFrames | null} */ #frames = null;
@@ -32,14 +34,21 @@ export class FaceTracker {
    * @param {object} events
    * @param {(frame: TrackedFrame) => void} events.onFace called for every tracked frame
    * @param {(trouble: TrackerTrouble) => void} events.onTrouble the tracker has ended by itself
+   * @param {boolean} [events.whileHidden] whether it goes on while the page is hidden: for a face that
+   *   others see
    * @param {(folder: string) => Promise<import("./detectors.js").Detector>} [start]
    * @param {(rest_ms: number) => Promise<unknown>} [pause]
    */
-  constructor({ onFace, onTrouble }, start = startDetector, pause = wait) {
+  constructor(
+    { onFace, onTrouble, whileHidden = false },
+    start = startDetector,
+    pause = undefined,
+  ) {
     this.#onFace = onFace;
     this.#onTrouble = onTrouble;
     this.#start = start;
-    this.#pause = pause;
+    this.#time = whileHidden ? new PageTime(document) : null;
+    this.#pause = pause ?? ((/** @type {number} */ ms) => this.#time?.wait(ms) ?? wait(ms));
   }
 
   /** @returns {import("./detectors.js").Connections | null} lines between landmarks */
@@ -77,7 +86,7 @@ export class FaceTracker {
   async start(video) {
     await this.load();
     this.#frames?.close();
-    this.#frames = new CameraFrames(video);
+    this.#frames = new CameraFrames(video, this.#time);
     void this.#run(this.#frames);
   }
 
@@ -90,6 +99,7 @@ export class FaceTracker {
   /** Stop and unload the program. */
   close() {
     this.stop();
+    this.#time?.close();
     this.#detector?.close();
     this.#detector = null;
   }

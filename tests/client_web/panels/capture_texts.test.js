@@ -30,10 +30,10 @@ test("what a recording lacks is named, and nothing else", () => {
   const text = describeMissing({
     yaw: yaw.with(6, false),
     pitch: pitch.with(0, false),
-    expressions: { ...ALL, smile: 0.9 },
+    expressions: { ...ALL, open: 0, smile: 0.9 },
     share: 0.8,
   });
-  assert.equal(text, "turning to your left, chin down, smile");
+  assert.equal(text, "turning to your left, chin down, mouth open (A), smile");
 });
 
 test("the statement names the person and the day", () => {
@@ -43,13 +43,13 @@ test("the statement names the person and the day", () => {
 test("the progress of a job is one share of the whole", () => {
   assert.deepEqual(describeJob(JOB), {
     title: "Step 2 of 4",
-    detail: "tracks the face",
+    detail: "Tracks the face.",
     share: 0.375,
   });
   assert.equal(describeJob({ ...JOB, stage: "", stages: 1 }).title, "Starting");
   assert.equal(describeJob({ ...JOB, state: "waiting", position: 3 }).detail, "2 before it");
   const failed = describeJob({ ...JOB, state: "failed", error: "two faces" });
-  assert.deepEqual(failed, { title: "No avatar was made", detail: "two faces", share: 0 });
+  assert.deepEqual(failed, { title: "No avatar was made", detail: "Two faces.", share: 0 });
 });
 
 test("each refusal is told in words that help", () => {
