@@ -23,6 +23,9 @@ command exits with code 2.
 
 from __future__ import annotations
 
+from scripts import one_blas_thread  # noqa: F401
+
+# isort: split
 import shutil
 import sys
 from dataclasses import dataclass

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from models.avatar.folder import SHIPPED, load_avatar
 from models.geometry.head import load_head
 from models.heads.recipe import RECIPES
 from scripts import make_avatar
-from tests.scripts.conftest import Run
+from tests.scripts.conftest import ROOT, Run
 from tests.scripts.mesh_files import write_head_glb
 
 TINY = (
@@ -105,3 +108,19 @@ def test_the_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_unknown_recipe_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("--recipe", "nobody") == 1
     assert "give --recipe, one of default, marcus" in capsys.readouterr().err
+
+
+def test_its_linear_algebra_runs_on_one_thread() -> None:
+    tree = ast.parse(Path(make_avatar.__file__).read_text())
+    imports = [each for each in tree.body if isinstance(each, ast.Import | ast.ImportFrom)]
+    # Before anything that loads numpy, which reads the variable once.
+    assert ast.unparse(imports[1]) == "from scripts import one_blas_thread"
+    code = (
+        "import scripts.one_blas_thread, ctypes, numpy.linalg._umath_linalg as linear;"
+        "print(ctypes.CDLL(linear.__file__).scipy_openblas_get_num_threads64_())"
+    )
+    unset = {name: value for name, value in os.environ.items() if "NUM_THREADS" not in name}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=unset, cwd=ROOT, capture_output=True, text=True
+    )
+    assert ended.stdout == "1\n", ended.stderr
