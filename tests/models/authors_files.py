@@ -1,4 +1,4 @@
-"""Checkpoints and data sets as the authors lay them out, small and of made-up numbers."""
+"""Small checkpoints and data sets in the layout of the paper's authors, with synthetic values."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ OPTIONS: dict[str, Any] = {
 
 
 def checkpoint_shapes(n: float, texels: int) -> dict[str, tuple[int, ...]]:
-    """Every key of a checkpoint and its shape, from the supplement's sizes."""
+    """Return the shape of each key of a checkpoint, from the sizes in the paper's supplement."""
     c64, c128, c256, c512 = (round(c * n) for c in (64, 128, 256, 512))
     convolutions = {
         "unet.down1.conv.0": (c64, 16, 4),
@@ -62,9 +62,9 @@ def checkpoint_shapes(n: float, texels: int) -> dict[str, tuple[int, ...]]:
     }
     shapes: dict[str, tuple[int, ...]] = {"module.mlp.0.weight": (32, 125)}
     shapes["module.mlp.0.bias"] = (32,)
-    for name, (out, into, side) in convolutions.items():
-        shapes[f"module.{name}.weight"] = (out, into, side, side)
-        shapes[f"module.{name}.bias"] = (out,)
+    for name, (outputs, inputs, side) in convolutions.items():
+        shapes[f"module.{name}.weight"] = (outputs, inputs, side, side)
+        shapes[f"module.{name}.bias"] = (outputs,)
     for level in range(4):
         for channel in range(16):
             shape = (1, 1, texels >> level, texels >> level)
@@ -74,7 +74,7 @@ def checkpoint_shapes(n: float, texels: int) -> dict[str, tuple[int, ...]]:
 
 
 def checkpoint_weights() -> dict[str, torch.Tensor]:
-    """Random weights; a texture's levels equal their twins."""
+    """Return random weights; each texture level equals its duplicate below `textures`."""
     torch.manual_seed(4)
     weights = {
         name: torch.randn(shape) / max(float(np.prod(shape[1:])), 1.0) ** 0.5
@@ -82,20 +82,20 @@ def checkpoint_weights() -> dict[str, torch.Tensor]:
     }
     for level in range(1, 5):
         for channel in range(16):
-            twin = f"module.texture.textures.{channel}.layer{level}"
-            weights[twin] = weights[f"module.texture.layer{level}.{channel}"]
+            duplicate = f"module.texture.textures.{channel}.layer{level}"
+            weights[duplicate] = weights[f"module.texture.layer{level}.{channel}"]
     return weights
 
 
 def write_checkpoint(folder: Path, options: dict[str, Any], saved: object) -> None:
-    """The folder of a training."""
+    """Write the folder of a training run."""
     (folder / "checkpoints").mkdir(parents=True)
     (folder / "commandline_args.txt").write_text(json.dumps(options))
     torch.save(saved, folder / "checkpoints" / "best_val_psnr.tar")
 
 
 def write_dataset(folder: Path, white: float = 1.0, frames: int = FRAMES) -> None:
-    """Two splits of a chequered disk that drifts to the right in front of a gradient."""
+    """Write two splits of a chequered disk that moves to the right in front of a gradient."""
     folder.mkdir(parents=True)
     for seed, split in enumerate(("train", "validation")):
         arrays = dataset_arrays(white, frames, seed)
@@ -112,13 +112,13 @@ def write_dataset(folder: Path, white: float = 1.0, frames: int = FRAMES) -> Non
 
 
 def video_background() -> NDArray[np.uint8]:
-    """(100, 160, 3), brighter to the right and below."""
+    """Return a (100, 160, 3) image that is brighter to the right and at the bottom."""
     y, x = np.mgrid[:100, :160]
     return np.stack([x, y, np.full_like(x, 60)], axis=-1).astype(np.uint8)
 
 
 def dataset_arrays(white: float, frames: int, seed: int) -> dict[str, NDArray[Any]]:
-    """The arrays of one split."""
+    """Return the arrays of one split."""
     random = np.random.default_rng(seed)
     y, x = (np.mgrid[:SIZE, :SIZE] + 0.5) / SIZE * 2 - 1
     uv, image, mask = [], [], []

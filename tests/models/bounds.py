@@ -1,4 +1,4 @@
-"""What a hostile file may cost before it is refused."""
+"""Limits of memory and processor time for reading a hostile file."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 MEGABYTES = 300
-"""More than the process had before; with Python, numpy and torch it has 500 MB at most."""
+"""Added to the memory of the process, which is 500 MB at most with Python, numpy and torch."""
 SECONDS = 2.0
-"""Of processor time."""
+"""Processor time."""
 
 
 @contextmanager
 def within_bounds() -> Iterator[None]:
-    """Assert that the body uses no more memory and processor time than a file may cost."""
-    # Sets the process's peak to what it has now, proc(5).
+    """Assert that the body of the `with` stays within the limits of memory and processor time."""
+    # Resets the peak memory of the process to its current memory, see proc(5).
     Path("/proc/self/clear_refs").write_text("5")
     before, started = _peak_megabytes(), time.process_time()
     yield

@@ -1,4 +1,4 @@
-"""A small head, frames of it, and avatars of both kinds with random weights."""
+"""A small head, states of it, and avatars of both variants with random weights."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ COMPONENTS = 400
 
 
 def flame_arrays(components: int = COMPONENTS) -> dict[str, NDArray[Any]]:
-    """Return the arrays: an egg with two eyeballs, random shapes, expressions and joints."""
+    """Return the arrays: an ellipsoid with two eyeballs, random shapes, expressions and joints."""
     random = np.random.default_rng(3)
     skull = trimesh.creation.icosphere(subdivisions=3, radius=1)
     balls = [trimesh.creation.icosphere(subdivisions=1, radius=0.012) for _ in range(2)]
@@ -51,7 +51,7 @@ def flame_arrays(components: int = COMPONENTS) -> dict[str, NDArray[Any]]:
 
 
 class _Ch:
-    """Pickled like a chumpy variable: an object with its array as `x`."""
+    """Pickles as a chumpy variable: an object with its array as `x`."""
 
     __module__, __qualname__ = "chumpy.ch", "Ch"
 
@@ -61,7 +61,7 @@ class _Ch:
 
 
 class _Csc:
-    """Pickled like a sparse matrix of scipy."""
+    """Pickles as a sparse matrix of scipy."""
 
     __module__, __qualname__ = "scipy.sparse.csc", "csc_matrix"
 
@@ -75,7 +75,7 @@ class _Csc:
 
 
 def write_flame_pickle(path: Path, monkeypatch: pytest.MonkeyPatch, protocol: int = 2) -> None:
-    """Write a pickle as FLAME's authors do, without needing chumpy or scipy."""
+    """Write a pickle in the layout of FLAME's authors, without chumpy or scipy."""
     for stand_in in (_Ch, _Csc):
         parts = stand_in.__module__.split(".")
         for count in range(1, len(parts) + 1):

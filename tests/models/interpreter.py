@@ -2,7 +2,7 @@
 
 Triton decides at its import whether its functions are compiled or interpreted, so this module is
 imported before anything that imports triton (`tests/models/conftest.py`). The variable is set only
-meanwhile: programs that tests start are not affected.
+during these imports: processes that tests start are not affected.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 
 VARIABLE = "TRITON_INTERPRET"
 
-assert "triton" not in sys.modules, "triton was imported before its interpreter was chosen"
+assert "triton" not in sys.modules, "triton was imported before TRITON_INTERPRET was set"
 os.environ[VARIABLE] = "1"
 try:
     import triton.experimental.gluon  # noqa: F401 - otherwise imported at the first launch

@@ -1,4 +1,4 @@
-"""The authors' checkpoints: what is read, and what is said of those that are not theirs."""
+"""Reading checkpoints of the paper's authors, and the errors for other files."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def changed(change: Callable[[Weights], Any]) -> Weights:
         ),
     ],
 )
-def test_other_weights_are_explained(
+def test_unexpected_weights_are_reported(
     tmp_path: Path, change: Callable[[Weights], Any], message: str
 ) -> None:
     write_checkpoint(tmp_path / "run", OPTIONS, {"model_state_dict": changed(change)})
@@ -103,27 +103,29 @@ def test_other_weights_are_explained(
         ({"cache_layer": "x\x1b" * 100}, r"cache_layer must be 3, got (x\?){20}\.\.\.$"),
     ],
 )
-def test_other_options_are_explained(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+def test_unsupported_options_are_reported(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
     write_checkpoint(tmp_path / "run", OPTIONS | options, {"model_state_dict": {}})
     with pytest.raises(CheckpointError, match=message):
         read_checkpoint(tmp_path / "run", 53)
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "1" * 10_000, " " * 2_000_000])
-def test_options_that_are_no_json_of_theirs_are_explained(tmp_path: Path, text: str) -> None:
+def test_options_that_are_not_valid_json_are_reported(tmp_path: Path, text: str) -> None:
     write_checkpoint(tmp_path / "run", OPTIONS, {})
     (tmp_path / "run" / "commandline_args.txt").write_text(text)
     with pytest.raises(CheckpointError, match="not the JSON of a training's options: "):
         read_checkpoint(tmp_path / "run", 53)
 
 
-def test_weights_that_show_the_same_numbers_again_are_refused(tmp_path: Path) -> None:
-    endless = torch.zeros(1).expand(10**11)
-    write_checkpoint(tmp_path / "a", OPTIONS, {"model_state_dict": {"a": endless}})
+def test_weights_that_share_memory_are_refused(tmp_path: Path) -> None:
+    expanded = torch.zeros(1).expand(10**11)
+    write_checkpoint(tmp_path / "a", OPTIONS, {"model_state_dict": {"a": expanded}})
     with pytest.raises(CheckpointError, match="a must be a tensor of finite numbers"):
         read_checkpoint(tmp_path / "a", 53)
-    often = dict.fromkeys(map(str, range(100)), torch.zeros(100_000))
-    write_checkpoint(tmp_path / "b", OPTIONS, {"model_state_dict": often})
+    aliased = dict.fromkeys(map(str, range(100)), torch.zeros(100_000))
+    write_checkpoint(tmp_path / "b", OPTIONS, {"model_state_dict": aliased})
     with pytest.raises(CheckpointError, match="its weights have more bytes than the file"):
         read_checkpoint(tmp_path / "b", 53)
 
@@ -131,7 +133,7 @@ def test_weights_that_show_the_same_numbers_again_are_refused(tmp_path: Path) ->
 @pytest.mark.parametrize(
     "saved", [torch.zeros(2).to_sparse(), torch.zeros(2, device="meta"), "text", None]
 )
-def test_weights_of_another_kind_are_refused(tmp_path: Path, saved: object) -> None:
+def test_weights_that_are_not_dense_tensors_are_refused(tmp_path: Path, saved: object) -> None:
     write_checkpoint(tmp_path / "run", OPTIONS, {"model_state_dict": {"a\n": saved}})
     with pytest.raises(CheckpointError, match=r"a\? must be a tensor of finite numbers"):
         read_checkpoint(tmp_path / "run", 53)
@@ -150,7 +152,7 @@ def test_compressed_records_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x02}q\x00.", b"\0" * 1000])
-def test_a_file_that_is_no_checkpoint_is_explained(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_checkpoint_is_reported(tmp_path: Path, content: bytes) -> None:
     write_checkpoint(tmp_path / "run", OPTIONS, {})
     (tmp_path / "run" / "checkpoints" / "best_val_psnr.tar").write_bytes(content)
     with pytest.raises(CheckpointError, match="not a checkpoint of plain weights") as error:
@@ -158,7 +160,7 @@ def test_a_file_that_is_no_checkpoint_is_explained(tmp_path: Path, content: byte
     assert str(error.value).isprintable()
 
 
-def test_a_folder_that_is_none_of_theirs_is_explained(tmp_path: Path) -> None:
+def test_a_folder_without_valid_options_is_reported(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="not the JSON of a training's options"):
         read_checkpoint(tmp_path, 53)
     (tmp_path / "commandline_args.txt").write_text("[]")
@@ -173,7 +175,7 @@ def test_a_checkpoint_that_pickles_code_is_refused(tmp_path: Path) -> None:
         read_checkpoint(tmp_path / "run", 53)
 
 
-def test_one_of_several_checkpoints_can_be_named(tmp_path: Path) -> None:
+def test_one_of_several_checkpoints_can_be_selected(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     write_checkpoint(folder, OPTIONS, {"model_state_dict": checkpoint_weights()})
     best = folder / "checkpoints" / "best_val_psnr.tar"

@@ -1,4 +1,4 @@
-"""Avatar archives: what is packed comes back, and hostile files are refused in words."""
+"""Packing and unpacking avatar archives; hostile archives are refused with the reason."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def entries(archive: Path) -> dict[str, bytes]:
 
 
 def indexed(files: dict[str, bytes]) -> dict[str, bytes]:
-    """Return files with an index of their real sizes and hashes."""
+    """Return the files with an index of their actual sizes and hashes."""
     plain = {name: data for name, data in files.items() if name != INDEX}
     index = {
         "format": "telewarp-avatar",
@@ -57,11 +57,11 @@ def write(path: Path, files: dict[str, bytes]) -> Path:
 
 
 def small() -> dict[str, bytes]:
-    """The files of an archive that can be unpacked, but not loaded."""
+    """Return the files of an archive that can be unpacked, but not loaded."""
     return indexed({name: name.encode() for name in NAMES})
 
 
-def test_a_packed_avatar_comes_back_bit_by_bit(packed: Path, tmp_path: Path) -> None:
+def test_an_unpacked_avatar_equals_the_packed_one_to_the_bit(packed: Path, tmp_path: Path) -> None:
     seen: list[float] = []
     unpack_avatar(packed, tmp_path / "me", seen.append)
     assert sorted(path.name for path in (tmp_path / "me").iterdir()) == sorted(NAMES)
@@ -86,7 +86,7 @@ def test_the_index_states_size_and_hash_of_each_file(packed: Path) -> None:
         assert index["files"][name] == {"bytes": len(data), "sha256": digest}
 
 
-def link(path: Path) -> None:
+def symbolic_link(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as opened:
         for name, data in small().items():
             entry = zipfile.ZipInfo(name)
@@ -95,7 +95,7 @@ def link(path: Path) -> None:
             opened.writestr(entry, b"/etc/passwd" if kind == stat.S_IFLNK else data)
 
 
-def twice(path: Path) -> None:
+def duplicate_entry(path: Path) -> None:
     write(path, small())
     with zipfile.ZipFile(path, "a") as opened, pytest.warns(UserWarning, match="Duplicate"):
         opened.writestr("head.npz", b"other")
@@ -107,8 +107,8 @@ def bomb(path: Path) -> None:
             opened.writestr(name, bytes(LARGEST[name] + 1) if name == "ORIGIN.md" else data)
 
 
-def lying_size(path: Path) -> None:
-    """The entry unpacks to more than its header and the index say."""
+def wrong_size(path: Path) -> None:
+    """Write an entry that unpacks to more bytes than its header and the index state."""
     files = small()
     data = bytearray(write(path, files | {"ORIGIN.md": bytes(100_000)}).read_bytes())
     size = (100_000).to_bytes(4, "little")
@@ -154,15 +154,15 @@ def without(name: str) -> Callable[[Path], object]:
         (lambda path: write(path, small() | {"/etc/cron.d/x": b"x"}), "expected only .*cron"),
         (lambda path: write(path, small() | {"a/": b""}), "expected only"),
         (lambda path: write(path, small() | {"weights.pkl": b"x"}), "expected only .*pkl"),
-        (link, "background.png must be a plain file"),
-        (twice, "head.npz is in the archive twice"),
+        (symbolic_link, "background.png must be a plain file"),
+        (duplicate_entry, "head.npz is in the archive twice"),
         (bomb, "ORIGIN.md must have at most"),
-        (lying_size, "damaged|another size"),
+        (wrong_size, "damaged|another size"),
         (large_directory, "larger zip directory"),
         (encrypted, "ORIGIN.md must not be encrypted"),
     ],
 )
-def test_a_hostile_archive_is_refused_in_words(
+def test_a_hostile_archive_is_refused_with_the_reason(
     tmp_path: Path, make: Callable[[Path], object], reason: str
 ) -> None:
     make(tmp_path / "bad.zip")
@@ -173,7 +173,7 @@ def test_a_hostile_archive_is_refused_in_words(
 
 
 @pytest.mark.parametrize("cut", [0.01, 0.5, 0.999])
-def test_a_cut_archive_is_refused(packed: Path, tmp_path: Path, cut: float) -> None:
+def test_a_truncated_archive_is_refused(packed: Path, tmp_path: Path, cut: float) -> None:
     data = packed.read_bytes()
     (tmp_path / "cut.zip").write_bytes(data[: round(len(data) * cut)])
     with pytest.raises(AvatarError, match="expected a zip file"):
@@ -209,7 +209,7 @@ def change_manifest(folder: Path, **values: Any) -> None:
         ({"network": {"surprise": 1}}, "surprise"),
     ],
 )
-def test_numbers_that_would_take_much_memory_are_refused(
+def test_manifest_values_out_of_range_are_refused(
     folder: Path, values: dict[str, Any], reason: str
 ) -> None:
     change_manifest(folder, **values)
@@ -224,7 +224,7 @@ def test_weights_of_other_shapes_are_refused(folder: Path) -> None:
         load_avatar(folder)
 
 
-def test_weights_too_small_for_the_textures_are_refused_before_these_are_made(
+def test_weights_too_small_for_the_textures_are_refused_before_allocation(
     folder: Path,
 ) -> None:
     change_manifest(folder, network={"feature_size": 4096, "texture_channels": 64})
@@ -232,8 +232,8 @@ def test_weights_too_small_for_the_textures_are_refused_before_these_are_made(
         check_avatar(folder)
 
 
-def npz_claiming(shape: str) -> bytes:
-    """Return an npz file whose array claims another shape than it has."""
+def npz_with_shape(shape: str) -> bytes:
+    """Return an npz file whose header states `shape` for an array of 123456 bytes."""
     file = io.BytesIO()
     np.savez(file, neutral=np.zeros(123_456, np.uint8))
     return file.getvalue().replace(b"(123456,)", shape.encode())
@@ -243,10 +243,10 @@ def npz_claiming(shape: str) -> bytes:
     ("data", "reason"),
     [
         (b"no zip file at all, but a text", "head.npz is not|zip"),
-        (npz_claiming("(999999,)"), "is not as long as its shape says"),
+        (npz_with_shape("(999999,)"), "is not as long as its shape says"),
     ],
 )
-def test_a_head_file_that_lies_about_its_size_is_refused(
+def test_a_head_file_with_a_wrong_array_size_is_refused(
     folder: Path, data: bytes, reason: str
 ) -> None:
     (folder / "head.npz").write_bytes(data)
@@ -260,7 +260,7 @@ def test_a_head_file_with_a_pickle_is_refused(folder: Path) -> None:
         check_avatar(folder)
 
 
-def test_a_head_file_of_many_zeros_is_refused(folder: Path) -> None:
+def test_a_head_file_of_too_many_bytes_is_refused(folder: Path) -> None:
     with zipfile.ZipFile(folder / "head.npz", "w", zipfile.ZIP_DEFLATED) as opened:
         opened.writestr("neutral.npy", bytes(1 << 20))
     data = (folder / "head.npz").read_bytes()

@@ -33,12 +33,12 @@ def test_the_consent_of_a_real_person_is_kept_with_the_avatar(
     assert load_manifest(tmp_path).subject == ADA
 
 
-def test_a_drawn_avatar_has_no_subject(build_avatar: Build, tmp_path: Path) -> None:
+def test_an_avatar_of_no_real_person_has_no_subject(build_avatar: Build, tmp_path: Path) -> None:
     save_avatar(tmp_path, build_avatar("live"))
     path = tmp_path / "manifest.json"
     values = json.loads(path.read_text())
     assert load_manifest(tmp_path).subject is None
-    del values["subject"]  # folders that were written before the field existed
+    del values["subject"]  # as in folders written before the field existed
     path.write_text(json.dumps(values))
     assert load_manifest(tmp_path).subject is None
 

@@ -1,4 +1,4 @@
-"""A "phone video" of a drawn person, rendered by the shipped avatar, whose truth is known."""
+"""A "phone video" that the shipped avatar renders, with known poses and expressions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MOUTH, BLINK, SMILE = "jawOpen", "eyeBlinkLeft", "mouthSmileLeft"
 
 @dataclass(frozen=True)
 class PhoneVideo:
-    """The video and its truth."""
+    """The video and its ground truth."""
 
     path: Path
     states: list[FrameState]
@@ -33,7 +33,7 @@ class PhoneVideo:
 
 
 def acted_states(head: Head, neutral: FrameState) -> list[FrameState]:
-    """Return a head that turns, talks, blinks and smiles."""
+    """Return the states of a head that turns, talks, blinks and smiles."""
     names = list(head.expression_names)
     states = []
     for number in range(FRAMES):
@@ -57,7 +57,7 @@ def acted_states(head: Head, neutral: FrameState) -> list[FrameState]:
     return states
 
 
-def film(folder: Path) -> PhoneVideo:
+def render_phone_video(folder: Path) -> PhoneVideo:
     """Render the video and write it to a folder."""
     avatar = load_avatar(SHIPPED / "default")
     manifest = avatar.manifest
@@ -72,7 +72,7 @@ def film(folder: Path) -> PhoneVideo:
 
 
 def write_frames(path: Path, frames: Sequence[Bytes], rate: int = 25) -> None:
-    """Write frames as a video in nearly their own quality."""
+    """Write frames as an H.264 video of high quality (CRF 12)."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=rate, options={"crf": "12"})
         stream.height, stream.width = frames[0].shape[:2]

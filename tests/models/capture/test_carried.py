@@ -1,4 +1,4 @@
-"""What a frame keeps of a person beside the mesh, on the shipped avatar."""
+"""Which filmed pixels beside the mesh a frame keeps, on the shipped avatar."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def test_the_plate_appears_beside_head_and_hair_alone() -> None:
     state = neutral_state(len(manifest.expression_names), manifest.eye_position, manifest.fov_y_rad)
     mesh = outline(avatar.head, state, SIZE)
     rng = np.random.default_rng(1)
-    filmed, plate = rng.integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
-    # A matte of everything is as far beyond the mesh as one can be.
+    captured, plate = rng.integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
+    # A matte that covers the whole frame exceeds the mesh as far as possible.
     rgb, coverage = carried(
-        avatar.head, state, (filmed, np.full((SIZE, SIZE), 255, np.uint8)), plate
+        avatar.head, state, (captured, np.full((SIZE, SIZE), 255, np.uint8)), plate
     )
     beside = cv2.dilate(mesh.astype(np.uint8), np.ones((9, 9), np.uint8)) == 0
     above, below = beside.copy(), beside.copy()
@@ -30,7 +30,7 @@ def test_the_plate_appears_beside_head_and_hair_alone() -> None:
     below[: 9 * SIZE // 10] = False
     assert min(mesh.sum(), above.sum()) > 10_000
     assert below.sum() > 300
-    assert np.array_equal(rgb[mesh | below], filmed[mesh | below])
+    assert np.array_equal(rgb[mesh | below], captured[mesh | below])
     assert (coverage[mesh | below] == 255).all()
     assert np.array_equal(rgb[above], plate[above])
     assert (coverage[above] == 0).all()

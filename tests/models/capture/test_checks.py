@@ -1,4 +1,4 @@
-"""What a user is told about bad videos."""
+"""The findings that a user gets about unsuitable videos."""
 
 from __future__ import annotations
 
@@ -44,13 +44,14 @@ GOOD = Sample(faces=1, width_px=120, luma=110, sharpness=0.1)
         (GOOD._replace(sharpness=0.03), "blurred in 100% of the frames"),
     ],
 )
-def test_bad_images_are_refused_in_words(sample: Sample, words: str) -> None:
+def test_bad_images_are_refused_with_the_reason(sample: Sample, words: str) -> None:
     with pytest.raises(VideoError, match=words):
         refuse(judge_samples([sample] * 20), weak_too=True)
-    refuse(judge_samples([GOOD] * 18 + [sample] * 2), weak_too=True)  # two of twenty do not matter
+    # Two bad frames of twenty are accepted.
+    refuse(judge_samples([GOOD] * 18 + [sample] * 2), weak_too=True)
 
 
-def test_a_weak_video_is_accepted_where_it_is_wanted_and_a_useless_one_never() -> None:
+def test_a_weak_video_is_accepted_on_request_and_an_unusable_one_never() -> None:
     refuse(judge_samples([GOOD._replace(luma=20)] * 9), weak_too=False)
     with pytest.raises(VideoError, match="No face") as refused:
         refuse(judge_samples([Sample(0, 0, 0, 0)] * 9), weak_too=False)
@@ -58,7 +59,7 @@ def test_a_weak_video_is_accepted_where_it_is_wanted_and_a_useless_one_never() -
 
 
 def track_of(yaw_deg: float, names: tuple[str, ...], count: int = 60) -> Track:
-    """Return the track of a head that turns by `yaw_deg` to both sides and shows everything."""
+    """Return a track of a head that turns by `yaw_deg` to both sides and makes all expressions."""
     angle = np.radians(yaw_deg) * np.sin(np.linspace(0, 12, count))
     turns = np.tile(np.eye(3, dtype=np.float32), (count, 1, 1))
     turns[:, 0, 0] = turns[:, 2, 2] = np.cos(angle)
@@ -68,7 +69,7 @@ def track_of(yaw_deg: float, names: tuple[str, ...], count: int = 60) -> Track:
     return Track(np.ones((count, 478, 2), np.float32), values, turns)
 
 
-def test_a_head_that_hardly_turns_is_refused() -> None:
+def test_a_head_that_turns_too_little_is_refused() -> None:
     names = load_shape_space().source.names
     assert yaw_range_deg(track_of(20, names)) == pytest.approx(40, abs=1.5)
     refuse(judge_track(track_of(20, names), names, 25, []), weak_too=True)
@@ -76,14 +77,14 @@ def test_a_head_that_hardly_turns_is_refused() -> None:
         refuse(judge_track(track_of(3, names), names, 25, []), weak_too=True)
 
 
-def test_missing_expressions_are_named() -> None:
+def test_missing_expressions_are_listed() -> None:
     names = load_shape_space().source.names
     full = track_of(20, names)
     still = full.coefficients.copy()
     still[:, names.index("jawOpen")] = 0.05
     few = replace(full, coefficients=still)
     assert missing_expressions(few, names) == ["open the mouth"]
-    refuse(judge_track(few, names, 25, []), weak_too=True)  # one may be missing
+    refuse(judge_track(few, names, 25, []), weak_too=True)  # one missing expression is accepted
     none = replace(full, coefficients=np.zeros_like(still))
     with pytest.raises(
         WeakVideoError, match=r"never seems to open the mouth, blink, .* Film these"
@@ -91,7 +92,7 @@ def test_missing_expressions_are_named() -> None:
         refuse(judge_track(none, names, 25, []), weak_too=True)
 
 
-def test_a_lost_face_is_refused() -> None:
+def test_a_track_that_loses_the_face_is_refused() -> None:
     names = load_shape_space().source.names
     track = track_of(20, names)
     track.landmarks[:30] = np.nan
@@ -99,7 +100,7 @@ def test_a_lost_face_is_refused() -> None:
         refuse(judge_track(track, names, 25, []), weak_too=False)
 
 
-def test_a_cut_is_found_and_fast_motion_is_not_one() -> None:
+def test_a_cut_is_detected_and_fast_motion_is_not() -> None:
     random = np.random.default_rng(0)
     one, other = (random.integers(0, 255, (90, 120, 3), np.uint8) for _ in range(2))
     smooth = [cv2.GaussianBlur(image, (0, 0), 12) * np.uint8(1) for image in (one, other)]
@@ -110,10 +111,10 @@ def test_a_cut_is_found_and_fast_motion_is_not_one() -> None:
     assert find_cuts([thumbnail(np.asarray(f)) for f in cut]) == [10]
 
 
-def test_a_cut_within_one_scene_is_found_and_fast_motion_is_not_one() -> None:
+def test_a_cut_within_one_scene_is_detected_and_fast_motion_is_not() -> None:
     track = track_of(20, load_shape_space().source.names, 20)
     face = np.random.default_rng(0).uniform(0, 100, (478, 2)).astype(np.float32)
-    # Still, elsewhere at once, then fast to the other side.
+    # At rest, a jump to the left, then fast motion to the right.
     x = [0] * 4 + list(range(-120, 121, 30)) + [120] * 7
     for landmarks, shift in zip(track.landmarks, x, strict=True):
         landmarks[:] = face + np.array([shift, 0])
@@ -122,8 +123,8 @@ def test_a_cut_within_one_scene_is_found_and_fast_motion_is_not_one() -> None:
     assert find_jumps(track) == []
 
 
-def test_facts_of_the_file_are_told(phone_video: PhoneVideo, landmarker: Path) -> None:
-    """A short, upright, rotated video of uneven rate; its images are fine."""
+def test_properties_of_the_file_are_reported(phone_video: PhoneVideo, landmarker: Path) -> None:
+    """A short portrait video with a rotation and a variable frame rate; its images are good."""
     times = tuple((n + (n // 6) * 3) / 25 for n in range(24))
     info = VideoInfo(320, 321, 90, times)
     clip = Clip(phone_video.path, info, 1)
@@ -146,7 +147,7 @@ def test_facts_of_the_file_are_told(phone_video: PhoneVideo, landmarker: Path) -
         (lambda f: np.asarray(cv2.resize(f, (96, 96))), "pixels wide"),
     ],
 )  # fmt: skip
-def test_a_spoilt_video_is_refused(
+def test_a_degraded_video_is_refused(
     phone_video: PhoneVideo, landmarker: Path, tmp_path: Path, spoil: object, words: str
 ) -> None:
     assert callable(spoil)
@@ -168,7 +169,7 @@ def test_the_person_is_separated_from_the_background(
     assert coverage[:30, :30].max() < 60
 
 
-def test_things_beside_the_person_are_left_out() -> None:
+def test_coverage_apart_from_the_person_is_removed() -> None:
     coverage: Bytes = np.zeros((80, 80), np.uint8)
     coverage[20:70, 20:50] = 255
     coverage[5:10, 70:75] = 255

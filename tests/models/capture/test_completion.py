@@ -1,4 +1,4 @@
-"""Texels that a video never showed."""
+"""Completion of texels that no frame of the video shows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def by_material(layout: Layout) -> NDArray[np.float32]:
     return layout.material[None].astype(np.float32)
 
 
-def test_unseen_hair_takes_the_features_of_seen_hair(layout: Layout) -> None:
+def test_unseen_hair_is_filled_with_features_of_seen_hair(layout: Layout) -> None:
     right_half = layout.points[..., 0] > 0
     texels = by_material(layout)
     unseen = right_half & (layout.material == HAIR)
@@ -39,7 +39,7 @@ def test_unseen_hair_takes_the_features_of_seen_hair(layout: Layout) -> None:
     assert np.allclose(texels, by_material(layout), atol=1e-4)
 
 
-def test_what_is_nearer_on_the_head_counts_more(layout: Layout) -> None:
+def test_nearer_texels_have_larger_weights(layout: Layout) -> None:
     heights = np.nan_to_num(layout.points[..., 1])[None].astype(np.float32)
     hair = layout.material == HAIR
     unseen = hair & (np.random.default_rng(0).random(hair.shape) < 0.5)
@@ -49,7 +49,7 @@ def test_what_is_nearer_on_the_head_counts_more(layout: Layout) -> None:
 
 
 @pytest.mark.parametrize("material", ["eye", "skin"])
-def test_eyes_and_skin_keep_the_features_that_they_have(layout: Layout, material: str) -> None:
+def test_unseen_eyes_and_skin_keep_their_features(layout: Layout, material: str) -> None:
     texels = by_material(layout)
     part = layout.material == MATERIALS.index(material)
     assert part.any()
@@ -58,7 +58,7 @@ def test_eyes_and_skin_keep_the_features_that_they_have(layout: Layout, material
     assert (texels[0, part] == 99).all()
 
 
-def test_a_coarser_texel_counts_as_seen_where_a_part_of_it_was() -> None:
+def test_a_coarse_texel_is_seen_if_any_part_of_it_was_seen() -> None:
     seen = np.zeros((4, 4), bool)
     seen[1, 1] = True
     assert resized(seen, 2).tolist() == [[True, False], [False, False]]

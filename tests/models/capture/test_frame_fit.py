@@ -1,4 +1,4 @@
-"""Fitting pose, coefficients and shape to landmarks whose truth is known."""
+"""Fitting pose, coefficients and shape to landmarks with known ground truth."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def expression(model: FaceModel, **values: float) -> Floats:
     return coefficients
 
 
-def seen(model: FaceModel, rest: Floats, pose: Pose) -> Floats:
+def projected(model: FaceModel, rest: Floats, pose: Pose) -> Floats:
     points = (rest + model.expressions @ pose.expression) @ pose.rotation.T + pose.translation
     return project(points, CAMERA)
 
@@ -52,13 +52,13 @@ def degrees_apart(one: Floats, other: Floats) -> float:
 
 
 def millimetres_apart(shape: Floats, truth: Floats) -> float:
-    """Return the mean distance after the best similarity, which images do not tell."""
+    """Return the mean distance after the best similarity, which images do not determine."""
     scale, rotation, shift = similarity(shape, truth)
     moved = scale * shape @ rotation.T + shift
     return float(1000 * np.linalg.norm(moved - truth, axis=1).mean())
 
 
-def test_a_frame_without_noise_is_recovered(model: FaceModel) -> None:
+def test_pose_and_expression_are_recovered_without_noise(model: FaceModel) -> None:
     truth = Pose(
         turned(20, -8, 5),
         np.array([0.03, -0.02, -0.6]),
@@ -66,16 +66,16 @@ def test_a_frame_without_noise_is_recovered(model: FaceModel) -> None:
     )
     rest = model.at_rest(average_identity(load_shape_space()))
     start = Pose(turned(10, 0, 0), np.array([0.0, 0.0, -0.7]), np.zeros(len(model.names)))
-    # The prior is far from the truth; without noise it may bend the result a little.
+    # The prior is far from the truth; without noise it may bias the result slightly.
     weights = fit_weights(model.names)
     weights = weights._replace(prior=weights.prior * 1e-3)
     fit = fit_frame(
-        rest, model.expressions, seen(model, rest, truth), weights, CAMERA, start,
+        rest, model.expressions, projected(model, rest, truth), weights, CAMERA, start,
         np.zeros(len(model.names)), 10,
     )  # fmt: skip
     assert degrees_apart(fit.rotation, truth.rotation) < 0.05
     np.testing.assert_allclose(fit.translation, truth.translation, atol=5e-4)
-    # Looking in and looking out cancel each other: only their difference shows.
+    # Looking in and looking out cancel each other: only their difference is visible.
     found = dict(zip(model.names, fit.expression, strict=True))
     for side in ("Left", "Right"):
         both = min(found[f"eyeLookIn{side}"], found[f"eyeLookOut{side}"])
@@ -88,7 +88,7 @@ def test_coefficients_stay_within_their_range(model: FaceModel) -> None:
     rest = model.at_rest(average_identity(load_shape_space()))
     pose = Pose(np.eye(3), np.array([0, 0, -0.6]), expression(model, jawOpen=1.0) * 1.6)
     fit = fit_frame(
-        rest, model.expressions, seen(model, rest, pose), fit_weights(model.names), CAMERA,
+        rest, model.expressions, projected(model, rest, pose), fit_weights(model.names), CAMERA,
         Pose(np.eye(3), np.array([0, 0, -0.6]), np.zeros(len(model.names))),
         np.zeros(len(model.names)), 8,
     )  # fmt: skip
@@ -100,8 +100,8 @@ def test_coefficients_stay_within_their_range(model: FaceModel) -> None:
 def test_one_wrong_landmark_hardly_moves_the_head(model: FaceModel) -> None:
     rest = model.at_rest(average_identity(load_shape_space()))
     truth = Pose(turned(5, 2, 0), np.array([0, 0, -0.6]), np.zeros(len(model.names)))
-    observed = seen(model, rest, truth)
-    observed[1] += 60  # the tip of the nose, under a hand
+    observed = projected(model, rest, truth)
+    observed[1] += 60  # the tip of the nose, occluded by a hand
     fit = fit_frame(
         rest, model.expressions, observed, fit_weights(model.names), CAMERA, truth,
         truth.expression, 8,
@@ -109,8 +109,8 @@ def test_one_wrong_landmark_hardly_moves_the_head(model: FaceModel) -> None:
     assert degrees_apart(fit.rotation, truth.rotation) < 0.5
 
 
-def test_the_shape_of_a_person_is_found_from_key_frames(model: FaceModel) -> None:
-    """The fitted shape explains new frames to a fraction of what the average head does."""
+def test_the_shape_of_a_person_is_fitted_to_key_frames(model: FaceModel) -> None:
+    """The fit predicts new frames, and its shape has a fraction of the average head's error."""
     space, random = load_shape_space(), np.random.default_rng(3)
     shapes = np.zeros(len(space.names))
     for name in ("gender", "nose-width1-incr", "chin-prominent-incr", "mouth-scale-horiz-incr"):
@@ -125,7 +125,7 @@ def test_the_shape_of_a_person_is_found_from_key_frames(model: FaceModel) -> Non
         )
         for _ in range(count)
     ]
-    points = np.array([seen(model, rest, pose) for pose in poses])
+    points = np.array([projected(model, rest, pose) for pose in poses])
     points += random.normal(0, 0.2, points.shape)
     width = np.median(np.ptp(points[:, :FACE_POINTS, 0], axis=1))
     scale = width / FACE_WIDTH_PX
@@ -146,35 +146,35 @@ def test_the_shape_of_a_person_is_found_from_key_frames(model: FaceModel) -> Non
     fitted = list(fit_poses(model, person, observed, frames[8:].tolist()))
     errors = np.array([error for _, _, error in fitted])
     assert np.median(errors) < 0.35  # noise alone: 0.24
-    # A nod that all frames share could as well be the shape: turns between frames count.
+    # A pitch that all frames share is ambiguous with the shape: compare rotations between frames.
     (first, reference, _), *others = fitted
     for frame, pose, _ in others:
         turn = reference.rotation.T @ pose.rotation
         assert degrees_apart(turn, poses[first].rotation.T @ poses[frame].rotation) < 0.8
-    wanted = rest[:FACE_POINTS]
-    fit_mm = millimetres_apart(model.at_rest(person.identity)[:FACE_POINTS], wanted)
-    average_mm = millimetres_apart(model.average[:FACE_POINTS], wanted)
+    expected = rest[:FACE_POINTS]
+    fit_mm = millimetres_apart(model.at_rest(person.identity)[:FACE_POINTS], expected)
+    average_mm = millimetres_apart(model.average[:FACE_POINTS], expected)
     assert fit_mm < 0.7 * average_mm
     assert fit_mm < 0.8
 
 
-def test_turns_of_key_frames_are_those_of_the_tracker(model: FaceModel) -> None:
-    """A fit that turns a quarter too far is turned back; its own upright and its fit are kept."""
+def test_rotations_between_key_frames_equal_those_of_the_tracker(model: FaceModel) -> None:
+    """A fit that rotates a quarter too far is corrected; its mean orientation and fit are kept."""
     identity = average_identity(load_shape_space())
     rest = model.at_rest(identity)
     yaws, depth = (-20.0, 0.0, 20.0), np.array([0.01, -0.02, -0.6])
     truth = [Pose(turned(yaw, 0, 0), depth, np.zeros(len(model.names))) for yaw in yaws]
     tracked = np.array([pose.rotation @ turned(0, 6, 0) for pose in truth])
-    points = np.array([seen(model, rest, pose) for pose in truth])
+    points = np.array([projected(model, rest, pose) for pose in truth])
     observed = Observations(points, np.zeros((3, len(model.names))), tracked, (400, 300), 1.0)
-    far = [
+    rotated_too_far = [
         Pose(turned(1.25 * yaw, 0, 0), depth + np.array([0.01, 0, 0.02]), pose.expression)
         for yaw, pose in zip(yaws, truth, strict=True)
     ]
-    better = turned_as_tracked(
-        model, observed, np.arange(3), far, CAMERA, identity, fit_weights(model.names)
+    corrected = turned_as_tracked(
+        model, observed, np.arange(3), rotated_too_far, CAMERA, identity, fit_weights(model.names)
     )
-    for pose, true in zip(better, truth, strict=True):
+    for pose, true in zip(corrected, truth, strict=True):
         assert degrees_apart(pose.rotation, true.rotation) < 0.3
         np.testing.assert_allclose(pose.translation, true.translation, atol=2e-3)
 
@@ -191,10 +191,10 @@ def test_landmarks_lie_on_the_face() -> None:
     space = load_shape_space()
     points = space.landmarks.on(space.source.verts)
     assert points[4, 2] == pytest.approx(points[:, 2].max(), abs=0.004)  # the tip of the nose
-    assert abs(points[list(LIDS), 1]).max() < 0.02  # between the eyes is the origin
+    assert abs(points[list(LIDS), 1]).max() < 0.02  # the origin lies between the eyes
     assert points[list(LIPS), 1].max() < points[4, 1]
     assert points[152, 1] == pytest.approx(points[:, 1].min(), abs=0.005)  # the chin
-    # Mirror pairs of MediaPipe's face mirror each other here too.
+    # Pairs that are symmetric in MediaPipe's face are symmetric here too.
     for right, left in ((33, 263), (61, 291), (234, 454), (133, 362)):
         np.testing.assert_allclose(points[right] * [-1, 1, 1], points[left], atol=0.002)
     assert len(IRISES) == 2

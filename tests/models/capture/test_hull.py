@@ -1,4 +1,4 @@
-"""Fitting the hulls of hair and body to outlines whose truth is known."""
+"""Fitting the hulls of hair and body to outlines of known shapes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def view(head: Head, yaw_rad: float) -> FrameState:
     )
 
 
-def test_uneven_shoulders_and_high_hair_are_found(
+def test_uneven_shoulders_and_high_hair_are_fitted(
     head: Head, arrays: dict[str, NDArray[Any]]
 ) -> None:
     part = deformable(arrays)
@@ -67,7 +67,7 @@ def test_uneven_shoulders_and_high_hair_are_found(
     assert fit.after < 0.025
 
 
-def test_the_body_moves_without_tearing_off_the_neck(arrays: dict[str, NDArray[Any]]) -> None:
+def test_the_body_moves_and_its_seam_at_the_neck_stays(arrays: dict[str, NDArray[Any]]) -> None:
     part = deformable(arrays)
     moved = with_body_moved(part, np.array([-0.3, -2.0, 1.0, 1.0, 1.0, 1.0]))
     distance = np.linalg.norm(moved - part.verts, axis=1)
@@ -89,16 +89,16 @@ def test_a_raised_body_does_not_fold_over_the_neck(arrays: dict[str, NDArray[Any
 
 
 @pytest.mark.parametrize("place", ["a tuft beside the crown", "the ears"])
-def test_mattes_wider_than_the_mesh_end_within_it(
+def test_the_mesh_is_widened_to_contain_wider_mattes(
     head: Head, arrays: dict[str, NDArray[Any]], place: str
 ) -> None:
     part = deformable(arrays)
     if place == "the ears":
-        apart = np.where(part.ears, 0.0, 1.0)
+        distance = np.where(part.ears, 0.0, 1.0)
     else:
         middle = part.verts[part.hair][part.verts[part.hair][:, 1].argmax()] + [0.05, 0, 0]
-        apart = np.linalg.norm(part.verts - middle, axis=1)
-    wider = 0.015 * np.exp(-0.5 * (apart / 0.03) ** 2)
+        distance = np.linalg.norm(part.verts - middle, axis=1)
+    wider = 0.015 * np.exp(-0.5 * (distance / 0.03) ** 2)
     truth = head.with_neutral(with_outline_shifted(part, wider).astype(np.float32))
     states = [view(head, yaw) for yaw in (-0.2, 0.0, 0.2)]
     mattes = [outline(truth, state, 2 * SIZE) for state in states]
@@ -111,7 +111,7 @@ def test_mattes_wider_than_the_mesh_end_within_it(
     )
     assert before > 150
     assert after < 0.2 * before
-    # What fits already gets the margin, and the pixels of these mattes are 3 mm wide.
-    moved = np.linalg.norm(verts - part.verts, axis=1)[part.hair & (apart > 0.08)]
+    # Parts that fit already move by the margin only; the pixels of these mattes are 3 mm wide.
+    moved = np.linalg.norm(verts - part.verts, axis=1)[part.hair & (distance > 0.08)]
     assert np.percentile(moved, 90) < 0.002
     assert moved.max() < 0.0055

@@ -1,4 +1,4 @@
-"""The dataset of a drawn person whose torso moves by itself."""
+"""The dataset of a synthetic person whose torso moves independently of the head."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.models.capture.phone_video import HEAD
 
 FRAMES, SIZE = 150, 96
 SHIFT = 0.04
-"""Of the torso, in units of the image's side, up and down by turns of ten frames."""
+"""Shift of the torso in units of the image's side, alternately up and down for ten frames."""
 TUFT = np.s_[2:7, 44:52]
 """Rows and columns beside the head's mesh that show hair."""
 POSITION = np.array([0, 0.05, -0.9])
@@ -34,14 +34,14 @@ WORLD = World(
 )
 
 
-class Drawn(ImagingStages):
-    """The stages, for a world that is known."""
+class GivenWorldStages(ImagingStages):
+    """The stages with a given world."""
 
     world = WORLD
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def avatar_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the avatar after the stage."""
     out = tmp_path_factory.mktemp("drawn")
     (out / "capture").mkdir()
@@ -61,7 +61,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         gains=np.ones((FRAMES, 3)),
     )
     info = VideoInfo(SIZE, SIZE, 0, tuple(n / 25 for n in range(FRAMES)))
-    stages = Drawn(Clip(out, info, 1), out, out, SIZE, "short", SHIPPED / "default")
+    stages = GivenWorldStages(Clip(out, info, 1), out, out, SIZE, "short", SHIPPED / "default")
     stages.dataset(lambda *_: None)
     return out
 
@@ -84,38 +84,38 @@ def filmed(pose: Pose) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     maps = np.tile(np.eye(3), (2, 1, 1))
     maps[:, 1, 2] = SHIFT / 2, -SHIFT / 2
     both = [TorsoMotion(maps).steadied(head, state, n, (image, coverage), plate) for n in (0, 1)]
-    turns = [both[n // 10 % 2] for n in range(FRAMES)]
-    return np.array([each.rgb for each in turns]), np.array([each.coverage for each in turns])
+    steadied = [both[n // 10 % 2] for n in range(FRAMES)]
+    return np.array([f.rgb for f in steadied]), np.array([f.coverage for f in steadied])
 
 
-def apart(made: Path, split: str) -> float:
-    """Return the mean difference of a split's frames from their mean, in levels."""
-    reader = SplitReader(made / "data", split)
+def mean_deviation(avatar_folder: Path, split: str) -> float:
+    """Return the mean absolute deviation of a split's frames from their mean, in levels."""
+    reader = SplitReader(avatar_folder / "data", split)
     images = np.array([reader.frame(n)[1] for n in range(len(reader))], np.float64)
     return float(np.abs(images - images.mean(axis=0)).mean())
 
 
-def test_the_torso_holds_still_in_training_frames_alone(made: Path) -> None:
-    assert apart(made, "train") < 0.5 * apart(made, "test")
+def test_the_torso_is_steadied_in_training_frames_only(avatar_folder: Path) -> None:
+    assert mean_deviation(avatar_folder, "train") < 0.5 * mean_deviation(avatar_folder, "test")
 
 
-def test_held_out_frames_are_as_they_were_filmed(made: Path) -> None:
-    frames = np.load(made / "capture" / "frames.npy")
+def test_held_out_frames_equal_the_filmed_frames(avatar_folder: Path) -> None:
+    frames = np.load(avatar_folder / "capture" / "frames.npy")
     filmed_once = {frame.tobytes() for frame in frames}
     for split in ("val", "test"):
-        reader = SplitReader(made / "data", split)
+        reader = SplitReader(avatar_folder / "data", split)
         assert all(reader.frame(n)[1].tobytes() in filmed_once for n in range(len(reader)))
 
 
-def test_hair_beside_the_mesh_is_left_out_of_training_frames_alone(made: Path) -> None:
+def test_hair_beside_the_mesh_is_removed_from_training_frames_only(avatar_folder: Path) -> None:
     shown = {"train": (90, 0), "val": (30, 255), "test": (30, 255)}
     for split, (level, covered) in shown.items():
-        _, rgb, coverage = SplitReader(made / "data", split).frame(0)
+        _, rgb, coverage = SplitReader(avatar_folder / "data", split).frame(0)
         assert np.abs(rgb[TUFT].astype(int) - level).max() <= 1
         assert (coverage[TUFT] == covered).all()
 
 
-def test_the_start_says_which_texels_the_video_shows_well(made: Path) -> None:
-    seen = np.load(made / "init" / SEEN)
+def test_the_start_marks_the_texels_that_the_video_shows_well(avatar_folder: Path) -> None:
+    seen = np.load(avatar_folder / "init" / SEEN)
     assert seen.shape == (512, 512)
     assert 0.01 < seen.mean() < 0.5

@@ -1,4 +1,4 @@
-"""The fit of a rendered video against its truth: pose, shape and coefficients."""
+"""The fit of a rendered video against its ground truth: pose, shape and coefficients."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from models.studio.materials import SKIN
 from tests.models.capture.phone_video import BLINK, HEAD, MOUTH, SMILE, PhoneVideo
 
 
-def quiet(share: float, message: str) -> None:
-    """Report nothing."""
+def ignore_progress(share: float, message: str) -> None:
+    """Ignore the progress."""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def folder(
     folder = tmp_path_factory.mktemp("fit")
     stages = FittingStages(open_clip(phone_video.path), folder, landmarker, anyway=True)
     for stage in (stages.inspect, stages.track, stages.identity, stages.pose):
-        stage(quiet)
+        stage(ignore_progress)
     return folder
 
 
@@ -45,10 +45,10 @@ def test_every_frame_is_used(poses: Poses) -> None:
     assert poses.usable.all()
 
 
-def test_the_head_turns_as_it_was_rendered(phone_video: PhoneVideo, poses: Poses) -> None:
+def test_fitted_rotations_match_the_rendered_ones(phone_video: PhoneVideo, poses: Poses) -> None:
     truth = Rotation.from_quat([state.head_rotation for state in phone_video.states])
     fitted = Rotation.from_matrix(poses.rotations)
-    # The rest of the face has no orientation of its own: one turn that all frames share is free.
+    # The neutral face has no orientation of its own: a rotation that all frames share is arbitrary.
     shared = (fitted * truth.inv()).mean()
     errors = np.degrees(((shared * truth).inv() * fitted).magnitude())
     assert np.median(errors) < 2.0
@@ -56,19 +56,19 @@ def test_the_head_turns_as_it_was_rendered(phone_video: PhoneVideo, poses: Poses
 
 
 @pytest.mark.parametrize(("name", "most"), [(MOUTH, 0.12), (BLINK, 0.2), (SMILE, 0.2)])
-def test_coefficients_follow_the_face(
+def test_fitted_coefficients_match_the_rendered_ones(
     phone_video: PhoneVideo, poses: Poses, name: str, most: float
 ) -> None:
     names = load_shape_space().source.names
     truth = np.array([state.expression for state in phone_video.states])[:, names.index(name)]
     fitted = poses.expressions[:, names.index(name)]
     assert np.corrcoef(truth, fitted)[0, 1] > 0.87
-    # The person's own rest is not known: only changes count.
+    # The person's neutral expression is unknown: compare changes only.
     assert np.abs((fitted - fitted.min()) - (truth - truth.min())).mean() < most
 
 
-def test_the_shape_is_that_of_the_head(folder: Path) -> None:
-    """Distances of landmarks to the true surface, in millimetres, after the best similarity."""
+def test_the_fitted_shape_matches_the_head(folder: Path) -> None:
+    """Compare the mean distance of landmarks to the true surface after the best similarity."""
     model, person = face_model(load_shape_space()), load_person(folder / "person.npz")
     head = load_head(HEAD)
     with np.load(HEAD) as file:

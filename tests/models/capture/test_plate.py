@@ -1,4 +1,4 @@
-"""Background plate and exposure."""
+"""The background plate and the exposure of frames."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ def walking(step: int) -> tuple[Bytes, Bytes]:
     return frame, matte
 
 
-def test_the_wall_behind_a_person_who_moves_is_found() -> None:
+def test_the_wall_behind_a_moving_person_is_recovered() -> None:
     frames, mattes = zip(*(walking(step) for step in range(0, 40, 4)), strict=True)
     plate = make_plate(frames, mattes)
     assert plate.seen.all()
     np.testing.assert_array_equal(plate.rgb, WALL)
 
 
-def test_what_a_person_always_hides_is_filled() -> None:
+def test_pixels_that_a_person_always_hides_are_filled() -> None:
     frames, mattes = zip(*(walking(step) for step in (0, 1, 2)), strict=True)
     plate = make_plate(frames, mattes)
     assert not plate.seen[40, 12]
     assert 60 <= plate.rgb[40, 12].mean() <= 180
 
 
-def test_the_gain_of_each_channel_is_found_and_undone() -> None:
+def test_the_gain_of_each_channel_is_estimated_and_removed() -> None:
     frames, mattes = zip(*(walking(step) for step in range(0, 40, 4)), strict=True)
     plate = make_plate(frames, mattes)
     warm = np.clip(frames[3] * np.array([1.2, 1.0, 0.85]), 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Stages run once, in order, and again when what they depend on changes."""
+"""Stages run once, in order, and again when their inputs change."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_changed_setting_repeats_its_stage_and_the_later_ones(
     assert recorder.ran == ["track", "matte", "head", "matte", "head"]
 
 
-def test_a_lost_result_is_made_again(tmp_path: Path, video: Path) -> None:
+def test_a_missing_result_is_made_again(tmp_path: Path, video: Path) -> None:
     recorder = Recorder(tmp_path)
     stages = [recorder.stage("track"), recorder.stage("pose")]
     run(tmp_path, video, stages)

@@ -18,17 +18,15 @@ COLOURS = {Region.HAIR: 0, Region.CLOTHES: 255}
 
 
 @pytest.mark.parametrize(("box", "region"), [("hair", Region.HAIR), ("cloth", Region.CLOTHES)])
-def test_parts_that_were_never_seen_take_no_colour_of_their_neighbours(
-    box: str, region: Region
-) -> None:
+def test_unseen_texels_of_a_part_take_no_colour_of_other_parts(box: str, region: Region) -> None:
     head = load_head(HEAD)
     state, size = neutral_state(len(head.expression_names), (0, -0.05, 0.9), 0.5), 96
     regions = load_regions(head, HEAD)
     assert regions is not None
     shown = regions.shown(state, size)
     image = np.full((size, size, 3), 127, np.uint8)
-    for each, colour in COLOURS.items():
-        image[shown == each] = colour
+    for part_region, colour in COLOURS.items():
+        image[shown == part_region] = colour
     unwrapped = Unwrapped(head)
     unwrapped.add(state, image, np.where(shown == Region.BACKGROUND, 0, 255).astype(np.uint8))
     u, v, width, height = (round(value * TEXTURE_SIZE) for value in BOXES[box])
@@ -37,7 +35,7 @@ def test_parts_that_were_never_seen_take_no_colour_of_their_neighbours(
     assert np.abs(unwrapped.colours()[part] - COLOURS[region] / 255).max() < 0.01
 
 
-def test_texels_seen_at_a_slant_alone_are_not_seen_well() -> None:
+def test_texels_seen_only_at_a_slant_are_not_well_seen() -> None:
     head = load_head(HEAD)
     unwrapped = Unwrapped(head)
     assert not unwrapped.well_seen().any()

@@ -31,7 +31,7 @@ class Filmed(NamedTuple):
 
     @property
     def clothes(self) -> NDArray[np.bool_]:
-        """(H, W) inside of the clothes of both frames."""
+        """(H, W) pixels that show clothes in both frames."""
         inside: NDArray[np.bool_] = (
             self.regions.shown(self.state, len(self.plate)) == Region.CLOTHES
         )
@@ -64,28 +64,28 @@ def filmed() -> Filmed:
     return Filmed(head, regions, state, frames, plate)
 
 
-def test_the_shift_of_the_torso_is_found(filmed: Filmed) -> None:
+def test_the_shift_of_the_torso_is_estimated(filmed: Filmed) -> None:
     tracker = TorsoTracker(filmed.head, filmed.state, *filmed.frames[0])
     found = tracker.apart(filmed.state, *filmed.frames[1])
     assert found is not None
     middle = np.array([0.5, 0.9, 1])
     shift = (similarity(found) @ middle - middle)[:2] * len(filmed.plate)
-    # The neck between head and torso, which is compared too, moves less.
+    # The comparison includes the neck between head and torso, which moves less.
     assert np.abs(shift - SHIFT_PX).max() < 2.5
 
 
-def test_a_torso_in_motion_shows_the_same_in_all_steadied_frames(filmed: Filmed) -> None:
+def test_steadied_frames_show_a_moving_torso_at_rest(filmed: Filmed) -> None:
     motion = track_torso(
         filmed.head, lambda n: (filmed.state, *filmed.frames[n]), [0, 1], 2, lambda _: None
     )
     steadied = filmed.steadied(motion)
     inside = filmed.clothes & steadied[0].known & steadied[1].known
-    before = _apart(filmed.frames[0][0], filmed.frames[1][0])[inside].mean()
-    after = _apart(steadied[0].rgb, steadied[1].rgb)[inside].mean()
+    before = _difference(filmed.frames[0][0], filmed.frames[1][0])[inside].mean()
+    after = _difference(steadied[0].rgb, steadied[1].rgb)[inside].mean()
     assert after < 0.6 * before
 
 
-def test_the_head_stays_as_it_is(filmed: Filmed) -> None:
+def test_steadying_leaves_the_head_unchanged(filmed: Filmed) -> None:
     maps = np.tile(np.eye(3), (2, 1, 1))
     maps[1, 0, 2] = 0.03
     moved = filmed.steadied(TorsoMotion(maps))[1]
@@ -95,7 +95,7 @@ def test_the_head_stays_as_it_is(filmed: Filmed) -> None:
     assert not np.array_equal(moved.rgb[filmed.clothes], filmed.frames[1][0][filmed.clothes])
 
 
-def test_what_lay_outside_of_the_image_is_not_known(filmed: Filmed) -> None:
+def test_pixels_from_outside_the_image_are_unknown(filmed: Filmed) -> None:
     maps = np.tile(np.eye(3), (2, 1, 1))
     maps[0, 1, 2] = 0.05
     known = filmed.steadied(TorsoMotion(maps))[0].known
@@ -106,12 +106,12 @@ def test_what_lay_outside_of_the_image_is_not_known(filmed: Filmed) -> None:
     assert known[-2 * rows, torso].all()
 
 
-def test_a_frame_without_a_torso_is_not_moved(filmed: Filmed) -> None:
+def test_a_frame_without_a_torso_has_no_motion(filmed: Filmed) -> None:
     empty = (np.zeros_like(filmed.plate), np.zeros(filmed.plate.shape[:2], np.uint8))
     tracker = TorsoTracker(filmed.head, filmed.state, *filmed.frames[0])
     assert tracker.apart(filmed.state, *empty) is None
 
 
-def _apart(one: Bytes, other: Bytes) -> NDArray[np.float64]:
-    apart: NDArray[np.float64] = np.abs(one.astype(np.float64) - other).mean(axis=2)
-    return apart
+def _difference(one: Bytes, other: Bytes) -> NDArray[np.float64]:
+    difference: NDArray[np.float64] = np.abs(one.astype(np.float64) - other).mean(axis=2)
+    return difference

@@ -1,4 +1,4 @@
-"""Decoding: rotation, uneven times, files that are no videos."""
+"""Decoding: rotation, variable frame rates, files that are not videos."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def write_video(
     rotation_deg: int = 0,
     rate: int = 30,
 ) -> None:
-    """Write frames that are white above and dark below.
+    """Write frames that are white at the top and black below.
 
     Args:
         path: The file.
         times: Time of each frame, in units of 1/`rate` s.
         size: Width and height.
-        rotation_deg: Counter-clockwise turn that players should apply.
+        rotation_deg: Counter-clockwise rotation that players should apply.
         rate: Units per second.
     """
     with av.open(str(path), "w") as container:
@@ -47,7 +47,7 @@ def write_video(
         container.mux(stream.encode())
 
 
-def test_a_plain_video_is_read_as_it_is(tmp_path: Path) -> None:
+def test_a_plain_video_is_read_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "plain.mp4"
     write_video(path, list(range(20)))
     info = read_info(path)
@@ -64,7 +64,7 @@ def test_a_plain_video_is_read_as_it_is(tmp_path: Path) -> None:
     (-90, 90, np.s_[:, -10:]),
     (180, 180, np.s_[-10:]),
 ])  # fmt: skip
-def test_phones_that_film_upright_are_turned_upright(
+def test_portrait_videos_are_rotated_upright(
     tmp_path: Path, turn: int, clockwise: int, bright: tuple[slice, slice]
 ) -> None:
     path = tmp_path / "turned.mp4"
@@ -77,7 +77,7 @@ def test_phones_that_film_upright_are_turned_upright(
     assert frame.mean() < 90
 
 
-def test_an_uneven_frame_rate_is_noticed(tmp_path: Path) -> None:
+def test_a_variable_frame_rate_is_detected(tmp_path: Path) -> None:
     path = tmp_path / "uneven.mp4"
     times = [t + (t // 7) * 3 for t in range(40)]
     write_video(path, times)
@@ -86,7 +86,7 @@ def test_an_uneven_frame_rate_is_noticed(tmp_path: Path) -> None:
     assert at[7] == pytest.approx(10 / 30, abs=1e-3)
 
 
-def test_a_fast_video_is_thinned_out(tmp_path: Path) -> None:
+def test_frames_of_a_fast_video_are_skipped(tmp_path: Path) -> None:
     path = tmp_path / "fast.mp4"
     write_video(path, list(range(25)), rate=60)
     clip = open_clip(path)
@@ -95,7 +95,7 @@ def test_a_fast_video_is_thinned_out(tmp_path: Path) -> None:
     assert [frame.number for frame in clip.frames()] == list(range(clip.count)) == list(range(13))
 
 
-def test_what_is_no_video_is_refused_in_words(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_video_is_refused_with_the_reason(tmp_path: Path) -> None:
     text = tmp_path / "notes.mp4"
     text.write_text("not a video")
     with pytest.raises(VideoError, match=r"notes\.mp4 cannot be read as a video"):

@@ -37,7 +37,7 @@ def test_the_virtual_image_is_a_homography_of_the_real_one(world: World) -> None
     np.testing.assert_allclose(mapped[:, :2] / mapped[:, 2:], real, atol=0.01)
 
 
-def test_the_image_moves_with_the_homography(world: World) -> None:
+def test_the_image_is_warped_by_the_homography(world: World) -> None:
     frame = np.zeros((300, 400, 3), np.uint8)
     frame[105:116, 225:236] = 255  # around the middle of the crop
     seen = world.view(frame)
@@ -47,7 +47,7 @@ def test_the_image_moves_with_the_homography(world: World) -> None:
 
 
 def track_of(x: float, y: float, width: float) -> Track:
-    """Return a track of a face of constant place."""
+    """Return the track of a face at a constant position."""
     spread = np.random.default_rng(0).uniform(-0.5, 0.5, (478, 2))
     spread[0], spread[1] = (-0.5, -0.5), (0.5, 0.5)
     points = np.tile(np.array([x, y]) + spread * width, (4, 1, 1)).astype(np.float32)
@@ -65,7 +65,7 @@ def test_the_crop_stays_inside_the_frame() -> None:
     assert choose_crop(track_of(200, 150, 200), 400, 300).side == 300
 
 
-def test_the_mean_orientation_of_the_head_is_upright_in_the_world() -> None:
+def test_the_mean_orientation_of_the_head_is_upright_in_world_space() -> None:
     low = Rotation.from_euler("X", -14, degrees=True).as_matrix()  # a camera below the face
     poses = [
         Pose(low @ Rotation.from_euler("Y", yaw, degrees=True).as_matrix(),

@@ -26,9 +26,9 @@ from models.contract.arkit import ARKIT_NAMES, arkit_name
         ("", None),
     ],
 )
-def test_a_coefficient_is_known_by_the_spellings_of_exporters(spelt: str, meant: str) -> None:
+def test_spellings_of_exporters_map_to_arkit_names(spelt: str, meant: str) -> None:
     assert arkit_name(spelt) == meant
 
 
-def test_every_name_means_itself() -> None:
+def test_every_arkit_name_maps_to_itself() -> None:
     assert [arkit_name(name) for name in ARKIT_NAMES] == list(ARKIT_NAMES)

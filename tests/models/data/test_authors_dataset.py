@@ -1,4 +1,4 @@
-"""The authors' data sets: what networks see of them, and training on them for real."""
+"""Samples of the data sets of the paper's authors, and training on them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("white", [1.0, 255.0])
-def test_a_frame_is_what_the_files_hold(tmp_path: Path, white: float) -> None:
+def test_a_frame_has_the_values_of_the_files(tmp_path: Path, white: float) -> None:
     write_dataset(tmp_path / "data", white)
     split = AuthorsSplit(tmp_path / "data", "train")
     given = dataset_arrays(white, FRAMES, 0)
@@ -65,16 +65,16 @@ def test_a_frame_is_what_the_files_hold(tmp_path: Path, white: float) -> None:
     np.testing.assert_allclose(frame.conditioning_vector[0], numbers)
 
 
-def test_the_background_is_cut_out_where_the_image_was(folder: Path) -> None:
+def test_the_background_is_cropped_to_the_image(folder: Path) -> None:
     background = AuthorsSplit(folder, "train").background
     assert background.shape == (SIZE, SIZE, 3)
-    # The square goes from (50, 20) to (110, 80); its corners are pixels' middles.
+    # The square goes from (50, 20) to (110, 80); its corners are pixel centres.
     video = video_background()
     for place, source in (((0, 0), (20, 50)), ((63, 63), (80, 110)), ((0, 63), (20, 110))):
         assert np.abs(background[place].astype(int) - video[source]).max() <= 3
 
 
-def test_frames_before_the_first_are_the_first(folder: Path) -> None:
+def test_a_frame_older_than_the_first_is_the_first(folder: Path) -> None:
     split = AuthorsSplit(folder, "train")
     assert (len(split), split.older(5, 2), split.older(1, 8)) == (FRAMES, 3, 0)
 
@@ -129,7 +129,7 @@ def reshape(file: str, name: str, shape: tuple[int, ...]) -> Callable[[Path], No
         ),
     ],
 )
-def test_what_is_wrong_with_a_data_set_is_said(
+def test_errors_of_a_data_set_are_reported(
     folder: Path, spoil: Callable[[Path], None], message: str
 ) -> None:
     spoil(folder)
@@ -171,7 +171,7 @@ def objective(networks: Networks, config: TrainConfig, vgg16: nn.Module | None) 
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_an_avatar_is_trained_on_their_data(tmp_path: Path, folder: Path, head: Path) -> None:
+def test_an_avatar_is_trained_on_the_authors_data(tmp_path: Path, folder: Path, head: Path) -> None:
     torch.manual_seed(0)
     trainer = build_trainer(
         arguments(tmp_path, folder, head), lambda c: build_networks(c.network), objective, ALONE
@@ -194,7 +194,7 @@ def test_an_avatar_is_trained_on_their_data(tmp_path: Path, folder: Path, head: 
     assert renderer.warp(state, cache).rgb.shape == (SIZE, SIZE, 3)
 
 
-def test_what_does_not_go_with_their_data_is_refused(
+def test_networks_and_heads_that_do_not_fit_the_data_are_refused(
     tmp_path: Path, folder: Path, head: Path
 ) -> None:
     def build(given: RunArguments) -> None:

@@ -1,4 +1,4 @@
-"""Datasets on disk: what is written is read again, and broken ones are refused with a reason."""
+"""Writing and reading datasets; broken datasets are refused with the reason."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ SIZE = 8
 LENGTHS = (3, 2)
 
 
-def moment(number: int) -> FrameState:
-    """A state that can be told from others."""
+def numbered_state(number: int) -> FrameState:
+    """Return a state that differs for each number."""
     state = neutral_state(2, (0.0, 0.0, 0.8), 0.5)
     translation = np.array([number, 0, 0], np.float32)
     return replace(state, head_translation=translation)
@@ -34,7 +34,7 @@ def moment(number: int) -> FrameState:
 def folder(tmp_path: Path) -> Path:
     """A dataset of two sequences; frame i's image is filled with i."""
     numbers = iter(range(sum(LENGTHS)))
-    sequences = [[moment(next(numbers)) for _ in range(length)] for length in LENGTHS]
+    sequences = [[numbered_state(next(numbers)) for _ in range(length)] for length in LENGTHS]
     create_split(tmp_path / "train", sequences, SIZE)
     for index in range(sum(LENGTHS)):
         image = np.full((SIZE, SIZE, 3), index, np.uint8)
@@ -55,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_frames_come_back_as_they_were_written(folder: Path) -> None:
+def test_frames_are_read_as_they_were_written(folder: Path) -> None:
     frames = SplitReader(folder, "train")
     state, rgb, mask = frames.frame(3)
     assert len(frames) == 5
@@ -67,9 +67,9 @@ def test_frames_come_back_as_they_were_written(folder: Path) -> None:
     assert (frames.size, frames.eye_position, frames.fov_y_rad) == (SIZE, (0.0, 0.0, 0.8), 0.5)
 
 
-def test_weights_of_pixels_come_back_where_there_are_any(folder: Path) -> None:
+def test_weights_of_pixels_are_read_if_present(folder: Path) -> None:
     assert SplitReader(folder, "train").weights is None
-    create_split(folder / "val", [[moment(0), moment(1)]], SIZE, weighted=True)
+    create_split(folder / "val", [[numbered_state(0), numbered_state(1)]], SIZE, weighted=True)
     image = np.zeros((SIZE, SIZE, 3), np.uint8)
     for index in range(2):
         write_frame(folder / "val", index, image, image[..., 0], image[..., 0] + 64 * index)
@@ -92,9 +92,9 @@ def test_pairs_never_cross_sequences(folder: Path) -> None:
     assert frames.pairs(2).tolist() == [[0, 2]]
 
 
-def test_a_split_is_never_written_over(folder: Path) -> None:
+def test_an_existing_split_is_not_overwritten(folder: Path) -> None:
     with pytest.raises(DatasetError, match="exists already"):
-        create_split(folder / "train", [[moment(0)]], SIZE)
+        create_split(folder / "train", [[numbered_state(0)]], SIZE)
 
 
 def test_an_unfinished_dataset_is_refused(folder: Path) -> None:
@@ -103,7 +103,7 @@ def test_an_unfinished_dataset_is_refused(folder: Path) -> None:
         SplitReader(folder, "train")
 
 
-def test_an_unknown_split_is_named(folder: Path) -> None:
+def test_an_unknown_split_is_reported(folder: Path) -> None:
     with pytest.raises(DatasetError, match="got 'test'"):
         SplitReader(folder, "test")
 

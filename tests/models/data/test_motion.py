@@ -1,4 +1,4 @@
-"""Made-up and recorded motion for datasets: within limits, smooth, and the same for a seed."""
+"""Random and recorded motion for datasets: within limits, smooth, and the same for a seed."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_expressions_stay_between_zero_and_one_and_move(kind: str) -> None:
     assert values.dtype == np.float32
     assert values.min() == 0
     assert values.max() <= 1
-    assert np.ptp(values, axis=1).max(0).min() > 0.05  # every coefficient moves somewhere
+    assert np.ptp(values, axis=1).max(0).min() > 0.05  # every coefficient moves in some sequence
 
 
 def test_a_path_is_smooth_and_bounded() -> None:
@@ -94,7 +94,7 @@ def test_a_path_is_smooth_and_bounded() -> None:
     assert np.abs(np.diff(path, axis=0)).max() < 0.16  # 1.5 / knot_frames, times the span of 2
 
 
-def test_a_recording_is_read_by_name(tmp_path: Path) -> None:
+def test_columns_of_a_recording_are_matched_by_name(tmp_path: Path) -> None:
     path = tmp_path / "face.csv"
     path.write_text("Timecode,MouthSmileLeft,JawOpen,HeadYaw\n0,0.25,0.5,1\n0.0333,1.75,-0.5,1\n")
     values = read_recording(path, NAMES)

@@ -1,4 +1,4 @@
-"""Recordings of trackers, as they write them: times, names, separators, poses and lost faces."""
+"""Recordings in the formats of trackers: times, names, separators, poses and lost faces."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def jaw(recording: Recording) -> list[float]:
     [
         # 60 rows a second.
         ([f"10:00:{i // 60:02}:{i % 60:02}.125" for i in range(150)], 149 / 60, 60),
-        # 30 rows a second whose frames count to 59.
+        # 30 rows a second with frame numbers up to 59.
         ([f"10:00:{i // 30:02}:{i % 30 * 2:02}" for i in range(90)], 89 / 30, 30),
         # The same, shorter than a second.
         ([f"10:00:00:{i * 2:02}" for i in range(11)], 10 / 30, 30),
         ([f"00:00:{i // 25:02}:{i % 25:02}" for i in range(100)], 99 / 25, 25),
         # A gap of three seconds.
         (["00:00:00:00", "00:00:00:01", "00:00:00:02", "00:00:03:02"], 3 + 2 / 30, 30),
-        # Midnight.
+        # Across midnight.
         (["23:59:59:28", "23:59:59:29", "00:00:00:00"], 2 / 30, 30),
         # Drop-frame: after 00:00:59;29 comes 00:01:00;02.
         (["00:00:59;28", "00:00:59;29", "00:01:00;02", "00:01:00;03"], 3 * 1001 / 30000, 29.97),
@@ -73,7 +73,7 @@ def test_rows_are_timed_by_the_file(
 @pytest.mark.parametrize(
     "times", [["x", "y", "z"], ["00:00:97", "00:00:98", "00:00:99"], ["1"] * 3]
 )
-def test_rows_without_usable_times_are_30_a_second_and_this_is_said(
+def test_rows_without_usable_times_are_30_a_second_with_a_note(
     tmp_path: Path, times: list[str]
 ) -> None:
     recording = read(tmp_path, table(times))
@@ -85,7 +85,7 @@ def test_a_given_rate_replaces_the_times(tmp_path: Path) -> None:
     assert read(tmp_path, table(["0", "1", "2"]), fps=50).times_s == pytest.approx([0, 0.02, 0.04])
 
 
-def test_a_late_row_is_skipped_and_this_is_said(tmp_path: Path) -> None:
+def test_a_late_row_is_skipped_with_a_note(tmp_path: Path) -> None:
     recording = read(tmp_path, table(["0.0", "0.1", "0.05", "0.2"]))
     assert recording.times_s == pytest.approx([0, 0.1, 0.2])
     assert "skipped 1 rows that are no later than one before" in recording.notes
@@ -94,16 +94,16 @@ def test_a_late_row_is_skipped_and_this_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "last_s", "note"),
     [
-        # Each row twice.
+        # Every row occurs twice.
         ("0.0,0.1\n0.0,0.1\n0.1,0.2\n0.1,0.2\n", 0.1, "skipped 2 rows that are no later"),
-        # Times that are rounded to 30 a second, of 60 rows a second.
+        # 60 rows a second with times rounded to 30 a second.
         ("0.0,0.1\n0.0,0.2\n0.1,0.3\n0.1,0.4\n", 0.15, "spread 2 rows that have the time"),
-        # No time in a row, inside and at the end.
+        # A row without a time, inside and at the end.
         ("0.0,0.1\n,0.2\n0.2,0.3\n", 0.2, "1 rows without a time lie between"),
         ("0.0,0.1\n0.1,0.2\n,0.3\n", 0.2, "1 rows without a time lie between"),
     ],
 )
-def test_rows_that_share_or_lack_a_time_keep_the_pace(
+def test_rows_that_share_or_lack_a_time_are_spaced_evenly(
     tmp_path: Path, rows: str, last_s: float, note: str
 ) -> None:
     recording = read(tmp_path, f"Time,JawOpen\n{rows}")
@@ -112,7 +112,7 @@ def test_rows_that_share_or_lack_a_time_keep_the_pace(
     assert note in recording.notes[0]
 
 
-def test_a_second_column_of_times_counts_where_the_first_stands_still(tmp_path: Path) -> None:
+def test_a_second_time_column_is_used_if_the_first_is_constant(tmp_path: Path) -> None:
     text = "Timecode,Timestamp_ms,JawOpen\n00:00:00:00,0,0.1\n00:00:00:00,1,0.2\n"
     recording = read(tmp_path, text)
     assert recording.times_s == pytest.approx([0, 0.001])
@@ -120,14 +120,12 @@ def test_a_second_column_of_times_counts_where_the_first_stands_still(tmp_path: 
 
 
 @pytest.mark.parametrize("fps", [60, 25.0])
-def test_frames_without_times_have_the_rate_that_the_file_states(
-    tmp_path: Path, fps: float
-) -> None:
+def test_frames_without_times_have_the_rate_of_the_file(tmp_path: Path, fps: float) -> None:
     document = {"frameRate": fps, "frames": [{"jawOpen": 0.1}, {"jawOpen": 0.2}]}
     assert read(tmp_path, json.dumps(document)).times_s == pytest.approx([0, 1 / fps])
 
 
-def test_frames_as_the_server_takes_them_keep_their_head(tmp_path: Path) -> None:
+def test_frames_in_the_servers_format_keep_the_head_pose(tmp_path: Path) -> None:
     head = {"rotation": [0, 0.6, 0, 0.8], "translation": [0.1, 0, 0]}
     lines = [{"seq": 0, "head": head, "expression": {"EyeBlink_L": 0.5}, "captured_at_ms": 0},
              {"seq": 1, "expression": {"EyeBlink_L": 0.5}, "captured_at_ms": 20}]  # fmt: skip
@@ -139,7 +137,7 @@ def test_frames_as_the_server_takes_them_keep_their_head(tmp_path: Path) -> None
     assert recording.notes == ("1 frames without a pose of the head keep the one before",)
 
 
-def test_what_is_not_used_of_json_is_said(tmp_path: Path) -> None:
+def test_unused_members_of_json_are_reported(tmp_path: Path) -> None:
     face = {"categories": [{"categoryName": "jawOpen", "score": 0.5}]}
     frame = {"frame": 3, "faceBlendshapes": [face, face], "headYaw": 0.2, "eyes": {"x": 1}}
     recording = read(tmp_path, json.dumps([frame]))
@@ -181,13 +179,13 @@ def test_layouts_encodings_and_spellings_are_read(tmp_path: Path, content: str |
     assert set(jaw(read(tmp_path, content))) == {0.25}
 
 
-def test_percent_are_scaled_and_this_is_said(tmp_path: Path) -> None:
+def test_percentages_are_scaled_with_a_note(tmp_path: Path) -> None:
     recording = read(tmp_path, "JawOpen,MouthLeft\n100,3\n25,0\n")
     assert jaw(recording) == [1.0, 0.25]
     assert "coefficients reach 100: read as percent" in recording.notes
 
 
-def test_rows_without_a_face_are_skipped_and_named(tmp_path: Path) -> None:
+def test_rows_without_a_face_are_skipped_and_listed(tmp_path: Path) -> None:
     text = "Timecode,BlendShapeCount,JawOpen\n0.0,52,0.5\n0.1,0\n0.2,0,\n0.3,52,0.25\n"
     recording = read(tmp_path, text)
     assert jaw(recording) == [0.5, 0.25]
@@ -195,21 +193,21 @@ def test_rows_without_a_face_are_skipped_and_named(tmp_path: Path) -> None:
     assert "skipped 2 rows without a face: 3, 4" in recording.notes
 
 
-def test_columns_that_are_not_used_are_said(tmp_path: Path) -> None:
+def test_unused_columns_are_reported(tmp_path: Path) -> None:
     assert read(tmp_path, "jawOpen,_neutral,Mood\n0.5,1,3\n").notes[0] == "not used: Mood"
 
 
 @pytest.mark.parametrize(
     ("column", "turned"),
     [
-        # Where the nose (+Z) points, or the top of the head (+Y) for the roll: +X is face-left.
+        # Direction of the nose (+Z), or of the top of the head (+Y) for the roll; +X is face-left.
         ("HeadYaw", ([0, 0, 1], [-np.sin(0.3), 0, np.cos(0.3)])),
         ("HeadPitch", ([0, 0, 1], [0, -np.sin(0.3), np.cos(0.3)])),
         ("HeadRoll", ([0, 1, 0], [np.sin(0.3), np.cos(0.3), 0])),
     ],
 )
 @pytest.mark.parametrize("unit", [1, 180 / np.pi])
-def test_angles_of_the_head_turn_it(
+def test_head_angles_rotate_the_head(
     tmp_path: Path, column: str, turned: tuple[list[float], list[float]], unit: float
 ) -> None:
     recording = read(tmp_path, f"jawOpen,{column}\n0,{0.3 * unit}\n")
@@ -223,7 +221,7 @@ def test_a_head_that_never_moves_has_no_pose(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("flat", [True, False])
-def test_matrices_of_mediapipe_turn_the_head(tmp_path: Path, flat: bool) -> None:
+def test_matrices_of_mediapipe_rotate_the_head(tmp_path: Path, flat: bool) -> None:
     turn = np.eye(4)
     turn[:3, :3] = quaternion_to_matrix(np.array([0.1, 0.2, 0.3, 0.9], np.float32)) * 1.1
     turn[:3, 3] = [1, 2, -40]
@@ -236,7 +234,7 @@ def test_matrices_of_mediapipe_turn_the_head(tmp_path: Path, flat: bool) -> None
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="needs ../shared/data")
-def test_gaze_by_the_angles_of_the_eyes_is_that_of_the_coefficients(tmp_path: Path) -> None:
+def test_gaze_from_eye_angles_equals_gaze_from_coefficients(tmp_path: Path) -> None:
     lines = [line.split(",") for line in REAL.read_text().splitlines()]
     kept = [i for i, name in enumerate(lines[0]) if "Look" not in name]
     text = "\n".join(",".join(line[i] for i in kept) for line in lines)
@@ -310,7 +308,7 @@ PIECES = st.sampled_from(
         ("JawOpen\n" + "1" * 400 + "\n", "not finite"),
     ],
 )
-def test_a_recording_made_to_cost_memory_or_time_is_refused(
+def test_a_recording_that_needs_much_memory_or_time_is_refused(
     tmp_path: Path, content: str, message: str
 ) -> None:
     (tmp_path / "r").write_text(content)

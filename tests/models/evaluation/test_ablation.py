@@ -1,4 +1,4 @@
-"""Variants of the warp differ in what they are told, and nothing but their warps learns."""
+"""Variants of the warp differ in their inputs, and only their warps are trained."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def test_variants_learn_side_by_side_and_are_measured(
+def test_variants_are_trained_together_and_measured(
     ball: Head, build_avatar: Callable[[Variant], Avatar]
 ) -> None:
     avatar: Avatar = build_avatar("live")
@@ -38,7 +38,7 @@ def test_variants_learn_side_by_side_and_are_measured(
     with PairLoader(RenderedSplit(Ball(ball), ball), PairSettings(2, 64, max_age=4), 0) as loader:
         losses = list(train_variants(networks, warps, iter(loader), 2, Rates()))
     assert np.isfinite(losses).all()
-    assert len(set(losses[0])) == len(VARIANTS)  # each makes another image from the start
+    assert len(set(losses[0])) == len(VARIANTS)  # images differ from the first step
     assert all(torch.equal(value, before[name]) for name, value in networks.state_dict().items())
 
     (older, _, _), (state, truth, _) = (Ball(ball).frame(index) for index in (2, 6))
@@ -49,14 +49,14 @@ def test_variants_learn_side_by_side_and_are_measured(
 
 
 @torch.inference_mode()
-def test_ours_is_the_warp_that_is_served(
+def test_the_variant_with_all_inputs_equals_the_served_warp(
     ball: Head, build_avatar: Callable[[Variant], Avatar]
 ) -> None:
     avatar: Avatar = build_avatar("live")
     networks, stage = avatar.networks, Stage(avatar, torch.device("cpu"))
     assert isinstance(networks, TelewarpNetworks)
     older, now = (stage.frame(Ball(ball).frame(index)[0]) for index in (2, 6))
-    (ours,) = (v for v in VARIANTS if v.reprojects and v.residual)
+    (full_variant,) = (v for v in VARIANTS if v.reprojects and v.residual)
     full = networks.full(older)
-    made = VariantWarp(networks, ours)(full, older, now, networks.inputs(now))
+    made = VariantWarp(networks, full_variant)(full, older, now, networks.inputs(now))
     torch.testing.assert_close(made.rgb, networks.warp(full.cache, older, now).rgb)

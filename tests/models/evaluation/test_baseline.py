@@ -1,4 +1,4 @@
-"""Baselines: trained on the ball, saved, and rendered again."""
+"""Training, saving, loading and rendering baselines, on the ball."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -65,7 +65,7 @@ def train(ball: Head, avatar: Avatar, frames: FrameCount, folder: Path) -> list[
 
 @pytest.mark.parametrize("variant", ["live", "paper"])
 @pytest.mark.parametrize("frames", [1, 2])
-def test_a_baseline_learns_and_is_rendered_from_its_folder(
+def test_a_baseline_is_trained_and_rendered_from_its_folder(
     ball: Head,
     build_avatar: Callable[[Variant], Avatar],
     tmp_path: Path,
@@ -81,8 +81,8 @@ def test_a_baseline_learns_and_is_rendered_from_its_folder(
     (previous, _, _), (state, truth, _) = (Ball(ball).frame(index) for index in (5, 6))
     image = baseline.image(state, previous)
     assert np.abs(image.astype(int) - truth).mean() < 60
-    stood_still = baseline.image(state, state)
-    assert (image != stood_still).any() == (frames == 2)
+    image_at_rest = baseline.image(state, state)
+    assert (image != image_at_rest).any() == (frames == 2)
 
 
 def test_one_frame_baselines_are_avatars_and_two_frame_ones_are_not(

@@ -1,4 +1,4 @@
-"""What a frame costs by each way to make it, on a ball whose truth is its own full render."""
+"""Scores of each way to render a frame, on a ball whose ground truth is its full render."""
 
 import json
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def renderer(build_avatar: Callable[[Variant], Avatar]) -> CachedRenderer:
 
 
 class Inverted:
-    """A baseline that is plainly wrong."""
+    """A baseline that renders inverted colours."""
 
     size = 64
 
@@ -51,15 +51,15 @@ class Inverted:
 
 @pytest.fixture
 def result(renderer: CachedRenderer, front: FrameState, turned: FrameState) -> Evaluation:
-    moment = HeldOutFrame(turned, front, {1: turned, 8: front}, renderer.full(turned))
-    return evaluate(renderer, [moment, moment], Scorer(), Inverted(renderer))
+    held_out_frame = HeldOutFrame(turned, front, {1: turned, 8: front}, renderer.full(turned))
+    return evaluate(renderer, [held_out_frame, held_out_frame], Scorer(), Inverted(renderer))
 
 
-def test_each_way_gets_its_own_score(
+def test_each_way_of_rendering_gets_its_own_score(
     result: Evaluation, renderer: CachedRenderer, front: FrameState, turned: FrameState
 ) -> None:
     assert result.frames == 2
-    # The truth is what is rendered in full: equal, also where the older state is the same one.
+    # The ground truth is the full render: both are equal, also where the older state is the same.
     for score in (result.full, result.stale[1]):
         assert score["psnr"] == pytest.approx(100)
         assert (score["l1"], score["flip"]) == (0, 0)
@@ -75,16 +75,16 @@ def test_each_way_gets_its_own_score(
     assert result.baseline["ssim"] < 0.5
 
 
-def test_evaluation_stops_when_its_time_is_over(
+def test_evaluation_stops_when_its_time_is_up(
     renderer: CachedRenderer, front: FrameState, turned: FrameState
 ) -> None:
-    moment = HeldOutFrame(turned, front, {1: front}, renderer.full(turned))
+    held_out_frame = HeldOutFrame(turned, front, {1: front}, renderer.full(turned))
     answers = iter([True, True, False])
-    result = evaluate(renderer, [moment] * 8, Scorer(), advance=lambda: next(answers))
+    result = evaluate(renderer, [held_out_frame] * 8, Scorer(), advance=lambda: next(answers))
     assert result.frames == 3
 
 
-def test_frames_measured_before_the_end_are_spread_over_all() -> None:
+def test_frames_are_measured_in_a_spread_order() -> None:
     order = spread_order(60)
     assert sorted(order) == list(range(60))
     for count in (4, 8, 16):
@@ -110,8 +110,8 @@ def test_regions_are_measured_where_the_new_frame_shows_them(
     assert list(scores) == ["face", "clothes", "background"]
     assert scores["face"].psnr == pytest.approx({"full": 100, "warp 8": 100})
     assert scores["clothes"].psnr["full"] == pytest.approx(100)
-    off = ((wrong.astype(float) - truth) / 255)[shown == Region.CLOTHES]
-    assert scores["clothes"].psnr["warp 8"] == pytest.approx(-10 * np.log10((off**2).mean()))
+    error = ((wrong.astype(float) - truth) / 255)[shown == Region.CLOTHES]
+    assert scores["clothes"].psnr["warp 8"] == pytest.approx(-10 * np.log10((error**2).mean()))
     assert scores["clothes"].share == pytest.approx((shown == Region.CLOTHES).mean())
 
 
@@ -121,7 +121,7 @@ def test_losses_are_relative_to_the_full_render_and_worse_is_positive() -> None:
     assert loss == pytest.approx({"psnr": 2.5, "ssim": -2.5})
 
 
-def test_flip_sees_what_a_person_sees() -> None:
+def test_flip_increases_with_the_visible_difference() -> None:
     random = np.random.default_rng(0)
     image = np.full((64, 64, 3), 120, np.uint8)
     noisy = (image + random.integers(-12, 13, image.shape)).astype(np.uint8)
@@ -136,10 +136,10 @@ def test_swaps_are_measured_for_each_period(
     swaps = flicker(renderer, [states], (2, 7))
     assert swaps[7] is None  # too short
     assert swaps[2] is not None
-    assert swaps[2].swaps == 2  # at 4 and 6; after 8 comes nothing
+    assert swaps[2].swaps == 2  # at frames 4 and 6; no frame follows 8
 
 
-def test_a_result_is_written_and_drawn(result: Evaluation, tmp_path: Path) -> None:
+def test_a_result_is_written_as_json_and_as_a_chart(result: Evaluation, tmp_path: Path) -> None:
     written = json.loads(json.dumps(replace(result, swap={8: None}).to_json()))
     assert written["warp"]["8"]["psnr"] == round(result.warp[8]["psnr"], 4)
     assert written["swap"] == {"8": None}

@@ -1,4 +1,4 @@
-"""Cache swaps: seen where there are any, and not where there are none."""
+"""Cache-swap flicker is measured at cache swaps and not elsewhere."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,31 +28,31 @@ def stream(levels: list[int], swaps: list[int]) -> list[Step]:
     ]
 
 
-def test_a_swap_that_shows_is_measured_against_the_motion_around_it() -> None:
-    # Two levels a frame, but five at the swap to frame 4.
-    seen = measure_swaps([stream([0, 2, 4, 6, 11, 13, 15, 17], [4])])
-    assert seen is not None
-    assert (seen.swaps, seen.at_swaps, seen.elsewhere) == (1, 5, 2)
-    assert seen.ratio == 2.5
+def test_a_visible_swap_is_measured_against_the_motion_around_it() -> None:
+    # Two levels per frame, but five at the swap to frame 4.
+    measured = measure_swaps([stream([0, 2, 4, 6, 11, 13, 15, 17], [4])])
+    assert measured is not None
+    assert (measured.swaps, measured.at_swaps, measured.elsewhere) == (1, 5, 2)
+    assert measured.ratio == 2.5
 
 
-def test_motion_that_speeds_up_evenly_is_no_flicker() -> None:
+def test_evenly_accelerated_motion_is_not_flicker() -> None:
     levels = np.cumsum([0, 1, 2, 3, 4, 5, 6, 7]).tolist()
-    seen = measure_swaps([stream(levels, [4])])
-    assert seen is not None
-    assert seen.ratio == 1
+    measured = measure_swaps([stream(levels, [4])])
+    assert measured is not None
+    assert measured.ratio == 1
 
 
-def test_levels_below_zero_do_not_wrap() -> None:
-    seen = measure_swaps([stream([9, 7, 5, 3, 1], [2])])
-    assert seen is not None
-    assert seen.at_swaps == 2
+def test_negative_differences_do_not_wrap() -> None:
+    measured = measure_swaps([stream([9, 7, 5, 3, 1], [2])])
+    assert measured is not None
+    assert measured.at_swaps == 2
 
 
-def test_other_swaps_are_not_taken_for_motion() -> None:
-    seen = measure_swaps([stream([0, 1, 2, 12, 13, 14, 24, 25, 26], [3, 6])])
-    assert seen is not None
-    assert (seen.swaps, seen.at_swaps, seen.elsewhere) == (2, 10, 1)
+def test_other_swaps_are_not_counted_as_motion() -> None:
+    measured = measure_swaps([stream([0, 1, 2, 12, 13, 14, 24, 25, 26], [3, 6])])
+    assert measured is not None
+    assert (measured.swaps, measured.at_swaps, measured.elsewhere) == (2, 10, 1)
 
 
 @pytest.mark.parametrize("swaps", [[], [1], [3]])
@@ -60,9 +60,9 @@ def test_without_frames_on_both_sides_nothing_is_measured(swaps: list[int]) -> N
     assert measure_swaps([stream([0, 1, 2, 3], swaps)]) is None
 
 
-def test_the_state_halfway_is_half_the_turn(front: FrameState) -> None:
+def test_the_state_halfway_has_half_the_rotation(front: FrameState) -> None:
     turn = np.array([0.1, 0.6, 0.2])
-    # A quaternion's negative is the same turn: the way there must not lead through the far side.
+    # A negated quaternion is the same rotation: interpolation must take the shorter way.
     later = replace(
         front,
         head_rotation=-rotation_vector_to_quaternion(turn),
@@ -84,7 +84,7 @@ def test_head_and_eye_are_held_still(front: FrameState, turned: FrameState) -> N
     assert state.expression is turned.expression
 
 
-def test_caches_are_as_old_as_their_refresh_took(
+def test_a_cache_is_shown_after_the_duration_of_its_refresh(
     build_avatar: Callable[[Variant], Avatar], front: FrameState, turned: FrameState
 ) -> None:
     renderer = CachedRenderer(build_avatar("live"))
@@ -96,4 +96,4 @@ def test_caches_are_as_old_as_their_refresh_took(
         renderer.refresh(states[cached], cache)
         expected = renderer.warp(states[shown], cache).rgb
         same = np.array_equal(steps[shown].image, expected)
-        assert same == (shown != 39)  # there the new one is still coming in
+        assert same == (shown != 39)  # the crossfade to the new cache is not complete
