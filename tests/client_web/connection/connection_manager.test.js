@@ -20,7 +20,7 @@ class FakeSession {
   }
 }
 
-/** A queue whose turn the test controls. */
+/** A queue whose admission the test controls. */
 class FakeQueue {
   ticket = null;
   left = false;
@@ -76,7 +76,7 @@ async function until(fact) {
   while (!fact()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
-test("where WebRTC is blocked the JPEG fallback starts at once", async () => {
+test("if WebRTC is blocked the JPEG fallback starts at once", async () => {
   const { manager, made, reported } = watch();
   await settled();
   made[0].end(new Trouble("blocked"));
@@ -87,7 +87,7 @@ test("where WebRTC is blocked the JPEG fallback starts at once", async () => {
   manager.close();
 });
 
-test("after any other trouble it waits before it tries again", async () => {
+test("after any other trouble it waits before it retries", async () => {
   const { manager, made, reported } = watch();
   await settled();
   made[0].end(new Trouble("stalled"));
@@ -96,7 +96,7 @@ test("after any other trouble it waits before it tries again", async () => {
   manager.close();
 });
 
-test("when a token expires the server is asked again at once, by a request that it can answer", async () => {
+test("after an expired token it reconnects at once, so that the server can give the reason", async () => {
   const { manager, made, reported } = watch();
   await settled();
   made[0].end(new Trouble("blocked"));
@@ -108,7 +108,7 @@ test("when a token expires the server is asked again at once, by a request that 
   manager.close();
 });
 
-test("video replaces the JPEG fallback once it connects, and its events are held back until then", async () => {
+test("video replaces the JPEG fallback once it connects, and its events are buffered until then", async () => {
   const { manager, made, reported } = watch();
   await settled();
   made[0].end(new Trouble("blocked"));
@@ -143,7 +143,7 @@ test("a failed WebRTC attempt leaves the JPEG fallback running", async () => {
   manager.close();
 });
 
-test("where the JPEG fallback fails too, the first trouble is reported", async () => {
+test("if the JPEG fallback fails too, the first trouble is reported", async () => {
   const { manager, made, reported } = watch(async ({ kind }) => {
     if (kind === "jpeg") throw new Trouble("unreachable");
   });
@@ -154,7 +154,7 @@ test("where the JPEG fallback fails too, the first trouble is reported", async (
   manager.close();
 });
 
-test("a full server is reported as full, whatever the delivery", async () => {
+test("a full server is reported as full by either delivery", async () => {
   const { manager, made, reported } = watch(async ({ kind }) => {
     if (kind === "jpeg") throw new Trouble("full", { retry_after_s: 5 });
   });
@@ -184,7 +184,7 @@ test("at a full server it waits in the queue and connects with its ticket", asyn
   assert.equal(queue.left, true);
 });
 
-test("a queue that refuses is reported like any trouble", async () => {
+test("a queue that rejects is reported like any other trouble", async () => {
   const { manager, reported, queue } = watch(async () => {
     throw new Trouble("full", { queue: "Q" });
   });
@@ -212,7 +212,7 @@ test("a queued JPEG session does not try WebRTC again", async () => {
   manager.close();
 });
 
-test("while its server drains it moves to another server as soon as that one connects", async () => {
+test("while its server drains it moves to another server once that one connects", async () => {
   const { manager, made, reported } = watch();
   await settled();
   manager.frameDisplayed();
@@ -234,7 +234,7 @@ test("while its server drains it moves to another server as soon as that one con
   manager.close();
 });
 
-test("while its server drains and there is no other, it stays to the end", async () => {
+test("while its server drains and no other is reachable, it stays connected until the end", async () => {
   let ending = false;
   const { manager, made, reported } = watch(async () => {
     if (ending) throw new Trouble("ending");
