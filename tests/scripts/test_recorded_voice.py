@@ -122,8 +122,8 @@ def test_invalid_packets_are_decoded_as_silence(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_video_of_a_recording_has_its_voice(run: Run, tmp_path: Path) -> None:
     shipped = replace(fake_avatar(), expression_names=tuple(ARKIT_NAMES))
-    take = write(tmp_path / "take.ndjson", shipped)
-    rendered = run("render_video.py", take, "out.mp4", "--fps", 10, "--device", "cpu")
+    recorded = write(tmp_path / "take.ndjson", shipped)
+    rendered = run("render_video.py", recorded, "out.mp4", "--fps", 10, "--device", "cpu")
     assert rendered.returncode == 0, rendered.stderr
     with av.open(str(tmp_path / "out.mp4")) as container:
         frames = [frame.to_ndarray() for frame in container.decode(audio=0)]

@@ -41,7 +41,7 @@ class FakeQueue {
 }
 
 /** @param {(session: FakeSession, signal: AbortSignal, ticket: string | null) => Promise<void>} open */
-function watch(open = async () => {}) {
+function startManager(open = async () => {}) {
   const queue = new FakeQueue();
   const made = [];
   const reported = [];
@@ -77,7 +77,7 @@ async function until(fact) {
 }
 
 test("if WebRTC is blocked the JPEG fallback starts at once", async () => {
-  const { manager, made, reported } = watch();
+  const { manager, made, reported } = startManager();
   await settled();
   made[0].end(new Trouble("blocked"));
   await settled();
@@ -88,7 +88,7 @@ test("if WebRTC is blocked the JPEG fallback starts at once", async () => {
 });
 
 test("after any other trouble it waits before it retries", async () => {
-  const { manager, made, reported } = watch();
+  const { manager, made, reported } = startManager();
   await settled();
   made[0].end(new Trouble("stalled"));
   await settled();
@@ -97,7 +97,7 @@ test("after any other trouble it waits before it retries", async () => {
 });
 
 test("after an expired token it reconnects at once, so that the server can give the reason", async () => {
-  const { manager, made, reported } = watch();
+  const { manager, made, reported } = startManager();
   await settled();
   made[0].end(new Trouble("blocked"));
   await settled();
@@ -109,7 +109,7 @@ test("after an expired token it reconnects at once, so that the server can give 
 });
 
 test("video replaces the JPEG fallback once it connects, and its events are buffered until then", async () => {
-  const { manager, made, reported } = watch();
+  const { manager, made, reported } = startManager();
   await settled();
   made[0].end(new Trouble("blocked"));
   await settled();
@@ -130,7 +130,7 @@ test("video replaces the JPEG fallback once it connects, and its events are buff
 });
 
 test("a failed WebRTC attempt leaves the JPEG fallback running", async () => {
-  const { manager, made } = watch();
+  const { manager, made } = startManager();
   await settled();
   made[0].end(new Trouble("blocked"));
   await settled();
@@ -144,7 +144,7 @@ test("a failed WebRTC attempt leaves the JPEG fallback running", async () => {
 });
 
 test("if the JPEG fallback fails too, the first trouble is reported", async () => {
-  const { manager, made, reported } = watch(async ({ kind }) => {
+  const { manager, made, reported } = startManager(async ({ kind }) => {
     if (kind === "jpeg") throw new Trouble("unreachable");
   });
   await settled();
@@ -155,7 +155,7 @@ test("if the JPEG fallback fails too, the first trouble is reported", async () =
 });
 
 test("a full server is reported as full by either delivery", async () => {
-  const { manager, made, reported } = watch(async ({ kind }) => {
+  const { manager, made, reported } = startManager(async ({ kind }) => {
     if (kind === "jpeg") throw new Trouble("full", { retry_after_s: 5 });
   });
   await settled();
@@ -167,7 +167,7 @@ test("a full server is reported as full by either delivery", async () => {
 
 test("at a full server it waits in the queue and connects with its ticket", async () => {
   const tickets = [];
-  const { manager, made, reported, queue } = watch(async (_, _signal, ticket) => {
+  const { manager, made, reported, queue } = startManager(async (_, _signal, ticket) => {
     tickets.push(ticket);
     if (!ticket) throw new Trouble("full", { queue: "Q" });
   });
@@ -185,7 +185,7 @@ test("at a full server it waits in the queue and connects with its ticket", asyn
 });
 
 test("a queue that rejects is reported like any other trouble", async () => {
-  const { manager, reported, queue } = watch(async () => {
+  const { manager, reported, queue } = startManager(async () => {
     throw new Trouble("full", { queue: "Q" });
   });
   await settled();
@@ -196,7 +196,7 @@ test("a queue that rejects is reported like any other trouble", async () => {
 });
 
 test("a queued JPEG session does not try WebRTC again", async () => {
-  const { manager, made, queue } = watch(async ({ kind }, _signal, ticket) => {
+  const { manager, made, queue } = startManager(async ({ kind }, _signal, ticket) => {
     if (kind === "jpeg" && !ticket) throw new Trouble("full", { queue: "Q" });
   });
   await settled();
@@ -213,7 +213,7 @@ test("a queued JPEG session does not try WebRTC again", async () => {
 });
 
 test("while its server drains it moves to another server once that one connects", async () => {
-  const { manager, made, reported } = watch();
+  const { manager, made, reported } = startManager();
   await settled();
   manager.frameDisplayed();
   manager.serverDrains();
@@ -236,7 +236,7 @@ test("while its server drains it moves to another server once that one connects"
 
 test("while its server drains and no other is reachable, it stays connected until the end", async () => {
   let ending = false;
-  const { manager, made, reported } = watch(async () => {
+  const { manager, made, reported } = startManager(async () => {
     if (ending) throw new Trouble("ending");
   });
   await settled();
