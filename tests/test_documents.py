@@ -1,4 +1,4 @@
-"""The documents fit the tree: links resolve, named commands exist, the README stays short."""
+"""Documents match the repository: links resolve, named commands exist, the README is short."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-NOT_OURS = {"build", "data", "node_modules", "out", "runs"}
-"""Folders at the top that the project's scripts fill."""
+GENERATED_FOLDERS = {"build", "data", "node_modules", "out", "runs"}
+"""Top-level folders that the scripts of the project fill."""
 DOCUMENTS = sorted(
     file
     for top in ROOT.iterdir()
-    if not top.name.startswith(".") and top.name not in NOT_OURS
+    if not top.name.startswith(".") and top.name not in GENERATED_FOLDERS
     for file in ([top] if top.suffix == ".md" else top.rglob("*.md"))
-    if "node_modules" not in file.parts  # tests/client_web installs packages below itself
+    if "node_modules" not in file.parts  # packages that tests/client_web installs
 )
 README_LINES = 120
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -32,19 +32,19 @@ def relative(document: Path) -> str:
 
 
 def links(text: str) -> list[str]:
-    """The targets of all links, without those in code."""
+    """Return the targets of all links outside of code."""
     prose = re.sub(r"```.*?```|^ {4}.*?$|`[^`\n]*`", "", text, flags=re.DOTALL | re.MULTILINE)
     return _LINK.findall(prose)
 
 
 def anchors(document: Path) -> set[str]:
-    """The fragments of a document's headings, as GitHub makes them."""
+    """Return the fragments of a document's headings, in GitHub's form."""
     headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in headings}
 
 
 def broken(document: Path) -> list[str]:
-    """The links that lead nowhere."""
+    """Return the links without an existing target."""
     found = []
     for target in links(document.read_text()):
         if re.match(r"[a-z]+:", target):
@@ -63,13 +63,13 @@ def test_links_are_distinguished_from_code_and_broken_ones_are_found(tmp_path: P
     assert broken(document) == ["#one", "c.md"]
 
 
-def test_all_pages_are_found() -> None:
+def test_all_documents_are_found() -> None:
     names = {relative(document) for document in DOCUMENTS}
     assert {"README.md", "CONTRIBUTING.md", "server/README.md", "docker/CLUSTER.md"} <= names
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
-def test_every_link_leads_somewhere(document: Path) -> None:
+def test_every_link_resolves(document: Path) -> None:
     assert broken(document) == []
 
 
@@ -81,12 +81,12 @@ def test_every_named_file_and_test_exists(document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
-def test_every_named_program_of_the_server_exists(document: Path) -> None:
+def test_every_named_module_of_the_server_is_a_program(document: Path) -> None:
     folders = {name.replace(".", "/") for name in _MODULE.findall(document.read_text())}
     assert [name for name in folders if not (ROOT / name / "__main__.py").exists()] == []
 
 
-def test_the_readme_is_short_and_leads_to_every_other_page() -> None:
+def test_the_readme_is_short_and_links_lead_to_every_document() -> None:
     readme = ROOT / "README.md"
     assert len(readme.read_text().splitlines()) <= README_LINES
     reached, new = {readme}, [readme]

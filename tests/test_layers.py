@@ -1,7 +1,7 @@
-"""Imports between folders go one way. `ORDER` lists the folders once, lowest layer first.
+"""Imports between folders go in one direction. `ORDER` lists the folders, lowest layer first.
 
-Read from the source and not from loaded modules, so that imports inside functions count too. The
-browser client has its own order in `tests/client_web/layers.test.js`.
+Imports are read from the source, so that those inside functions count too. The browser client has
+its own order in `tests/client_web/layers.test.js`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ ORDER = (
     "scripts",
     "tests",
 )
-"""Folders, and modules that lie beside them. Each may import only those before it."""
+"""Folders, and modules beside them. Each may import only those before it."""
 
 SERVER_MAY_IMPORT_MODELS = ("server/pool/engine.py",)
 """The one module of the server that may import more of the models than `models.contract`."""
@@ -79,12 +79,12 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     "server/http": (*WEBRTC, *CODECS, "server.transport.webrtc"),
 }
 """Packages that the modules below a folder must not import."""
-ONLY_HERE: dict[tuple[str, ...], tuple[str, ...]] = {
+ALLOWED_PATHS: dict[tuple[str, ...], tuple[str, ...]] = {
     WEBRTC: ("server/transport/webrtc/",),
     CODECS: ("server/encoding/", "server/transport/webrtc/", "models/capture/video.py"),
     ("ray",): ("server/cluster/ray_cluster.py",),
 }
-"""Packages of which only these parts know."""
+"""Packages that only these paths may import."""
 TRITON_ONLY_IN = {
     "triton": ("models/kernels/cuda/",),
     "models.kernels.cuda": (
@@ -94,7 +94,7 @@ TRITON_ONLY_IN = {
         "scripts/",
     ),
 }
-"""Triton is installed where there may be a GPU, so only these places may need it."""
+"""Triton is installed only where there may be a GPU, so only these paths may import it."""
 
 
 def sources(folder: str) -> list[Path]:
@@ -102,18 +102,18 @@ def sources(folder: str) -> list[Path]:
 
 
 def imports(source: str) -> Iterator[str]:
-    """Yield every module that is imported and every name taken from one, dotted."""
+    """Yield the dotted names of all imported modules and members."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports are absolute here"
+            assert node.level == 0, "imports must be absolute"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 @cache
 def imports_of(path: Path) -> tuple[str, ...]:
-    """Return the imports of a file, which every rule here needs."""
+    """Return the imports of a file, cached for all rules."""
     return tuple(imports(path.read_text()))
 
 
@@ -126,7 +126,7 @@ def relative(path: Path) -> str:
 
 
 def layer(dotted: str) -> str | None:
-    """Return the entry of `ORDER` that a module belongs to; None if it is not ours."""
+    """Return the entry of `ORDER` that a module belongs to; None if it is of another package."""
     return next((entry for entry in ORDER if below(dotted, (entry,))), None)
 
 
@@ -135,7 +135,7 @@ def layer_of(path: Path) -> str | None:
 
 
 def folder_graph() -> dict[tuple[str, str], list[str]]:
-    """Return who imports whom: (importing layer, imported layer) to the imports themselves."""
+    """Return a map from (importing layer, imported layer) to the imports."""
     graph: dict[tuple[str, str], list[str]] = defaultdict(list)
     for top in ("models", "server", "scripts", "tests"):
         for path in sources(top):
@@ -147,7 +147,7 @@ def folder_graph() -> dict[tuple[str, str], list[str]]:
     return graph
 
 
-def test_imports_are_found_wherever_they_stand() -> None:
+def test_imports_are_found_at_any_level() -> None:
     source = "import a.b\ndef f():\n    from c import d, e\nif True:\n    import g as h\n"
     assert sorted(imports(source)) == ["a.b", "c.d", "c.e", "g"]
     assert below("a.b", ("a",))
@@ -158,23 +158,23 @@ def test_imports_are_found_wherever_they_stand() -> None:
 
 def test_every_module_belongs_to_a_layer() -> None:
     packages = {"models/__init__.py", "server/__init__.py"}
-    homeless = [
+    unassigned = [
         relative(path)
         for top in ("models", "server")
         for path in sources(top)
         if layer_of(path) is None and relative(path) not in packages
     ]
-    assert homeless == []
+    assert unassigned == []
 
 
 @pytest.mark.parametrize("entry", ORDER)
 def test_every_layer_of_the_order_exists(entry: str) -> None:
-    place = ROOT / entry.replace(".", "/")
-    assert place.is_dir() or place.with_suffix(".py").is_file(), f"{entry} is gone"
+    path = ROOT / entry.replace(".", "/")
+    assert path.is_dir() or path.with_suffix(".py").is_file(), f"{entry} does not exist"
 
 
 def test_folders_import_only_lower_layers() -> None:
-    """With one order for all of them, the graph of folders has no circle."""
+    """As the order is total, the graph of folders has no cycle."""
     graph = folder_graph()
     for importing in ORDER:
         imported = [entry for entry in ORDER if (importing, entry) in graph]
@@ -189,10 +189,10 @@ def test_folders_import_only_lower_layers() -> None:
 
 
 @pytest.mark.parametrize("folder", FORBIDDEN)
-def test_nothing_forbidden_is_imported(folder: str) -> None:
+def test_no_forbidden_package_is_imported(folder: str) -> None:
     paths = sources(folder)
-    assert paths, f"{folder}/ is gone: this rule is out of date"
-    exempt = tuple(allowed for places in ONLY_HERE.values() for allowed in places)
+    assert paths, f"{folder}/ does not exist: the rule is out of date"
+    exempt = tuple(path for allowed in ALLOWED_PATHS.values() for path in allowed)
     found = [
         f"{relative(path)}: {name}"
         for path in paths
@@ -202,19 +202,19 @@ def test_nothing_forbidden_is_imported(folder: str) -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("packages", ONLY_HERE)
-def test_only_one_module_of_the_server_imports(packages: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("packages", ALLOWED_PATHS)
+def test_packages_are_imported_only_by_their_paths(packages: tuple[str, ...]) -> None:
     found = {
         relative(path)
         for path in sources("server")
         for name in imports_of(path)
         if below(name, packages)
     }
-    assert found, "nothing imports them at all: the rule is out of date"
-    assert {path for path in found if not path.startswith(ONLY_HERE[packages])} == set()
+    assert found, "no module imports them: the rule is out of date"
+    assert {path for path in found if not path.startswith(ALLOWED_PATHS[packages])} == set()
 
 
-def test_the_server_shares_only_the_contract_with_the_models() -> None:
+def test_the_server_imports_only_the_contract_of_the_models() -> None:
     found = {
         relative(path)
         for path in sources("server")
@@ -224,8 +224,8 @@ def test_the_server_shares_only_the_contract_with_the_models() -> None:
     assert found == set(SERVER_MAY_IMPORT_MODELS)
 
 
-@pytest.mark.parametrize(("package", "places"), TRITON_ONLY_IN.items())
-def test_only_few_modules_need_triton(package: str, places: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("package", "allowed"), TRITON_ONLY_IN.items())
+def test_triton_is_imported_only_by_its_paths(package: str, allowed: tuple[str, ...]) -> None:
     found = {
         relative(path)
         for top in ("models", "server", "scripts")
@@ -233,5 +233,5 @@ def test_only_few_modules_need_triton(package: str, places: tuple[str, ...]) -> 
         for name in imports_of(path)
         if below(name, (package,))
     }
-    assert found, f"nothing imports {package} at all: the rule is out of date"
-    assert {path for path in found if not path.startswith(places)} == set()
+    assert found, f"no module imports {package}: the rule is out of date"
+    assert {path for path in found if not path.startswith(allowed)} == set()

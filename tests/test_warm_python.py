@@ -1,4 +1,4 @@
-"""Forked programs behave as those of a new interpreter, but for their imports."""
+"""Forked programs behave as in a new interpreter, except for the imported modules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests.warm_python import WarmPython
 
-SAYS = """
+REPORTS = """
 import atexit, os, sys
 atexit.register(lambda: print("ended", flush=True))
 print(__name__, sys.argv[1:], os.getcwd(), os.environ["COLOUR"], os.environ.get("HOME"))
@@ -24,7 +24,7 @@ sys.exit(3)
 @pytest.fixture
 def program(tmp_path: Path) -> Path:
     file = tmp_path / "says.py"
-    file.write_text(SAYS)
+    file.write_text(REPORTS)
     return file
 
 
@@ -44,7 +44,9 @@ def test_a_program_has_its_own_arguments_folder_environment_and_streams(
     assert forked.stderr == f"True {tmp_path}\n"
 
 
-def test_an_error_has_a_traceback_and_the_code_1(tmp_path: Path, warm_python: WarmPython) -> None:
+def test_an_error_prints_a_traceback_and_exits_with_code_1(
+    tmp_path: Path, warm_python: WarmPython
+) -> None:
     file = tmp_path / "fails.py"
     file.write_text("1 / 0")
     failed = warm_python.run(file, cwd=tmp_path, environment=os.environ, timeout=20)
@@ -52,7 +54,7 @@ def test_an_error_has_a_traceback_and_the_code_1(tmp_path: Path, warm_python: Wa
     assert "ZeroDivisionError" in failed.stderr
 
 
-def test_a_program_can_be_signalled_and_waited_for(tmp_path: Path, warm_python: WarmPython) -> None:
+def test_a_program_can_be_killed_and_waited_for(tmp_path: Path, warm_python: WarmPython) -> None:
     file = tmp_path / "sleeps.py"
     file.write_text("import time; print(flush=True); time.sleep(60)")
     started = warm_python.start(file, cwd=tmp_path)
@@ -61,4 +63,4 @@ def test_a_program_can_be_signalled_and_waited_for(tmp_path: Path, warm_python: 
         started.wait(0.05)
     started.kill()
     assert started.wait(10) == -signal.SIGKILL
-    started.kill()  # it has ended: nothing else is hit
+    started.kill()  # has ended: no other process gets the signal

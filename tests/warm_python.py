@@ -1,9 +1,9 @@
-"""Starts Python programs from a process that has imported their libraries.
+"""Forks Python programs from a process that has imported their libraries.
 
 A new interpreter takes seconds of processor time to import torch and numba, and the tests start a
-hundred programs. Each of them is forked here from one process instead, and runs as `python` would
-run it: with arguments, environment, folder and streams of its own, as the main module, to the
-interpreter's own end. A test of how a program starts, or of what it imports, uses `subprocess`.
+hundred programs. They are forked from one process instead, and run as under `python`: with their
+own arguments, environment, folder and streams, as the main module, until the interpreter exits. A
+test of how a program starts, or of what it imports, uses `subprocess`.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from typing import Any, NamedTuple, TextIO
 ROOT = Path(__file__).parents[1]
 IMPORTED = ("torch", "models.runtime.renderer", "server.app", "tyro", "PIL.Image", "scipy.ndimage")
 _MOST_BYTES = 1 << 20
-"""Of a request: the environment is the longest part."""
+"""Maximum size of a request; the environment is its longest part."""
 _STARTED_S = 60.0
-"""Until a program has a pid, with the imports before the first one."""
+"""Timeout for the PID of a program; the first one waits for the imports."""
 
 
 class _Request(NamedTuple):
@@ -53,14 +53,15 @@ class Started:
         """Return the exit code, or None while the program runs."""
         if self.returncode is None and select.select([self._connection], [], [], 0)[0]:
             self.returncode = int(self._replies.readline())
+            self._replies.close()  # it holds the socket open
             self._connection.close()
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for the end; return the exit code.
+        """Wait until the program exits; return the exit code.
 
         Raises:
-            subprocess.TimeoutExpired: If it takes longer than `timeout` seconds.
+            subprocess.TimeoutExpired: If the program runs longer than `timeout` seconds.
         """
         if self.returncode is None:
             select.select([self._connection], [], [], timeout)
@@ -70,7 +71,7 @@ class Started:
         return code
 
     def send_signal(self, number: int) -> None:
-        """Send a signal, unless the program has ended."""
+        """Send a signal, unless the program has exited."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
@@ -84,7 +85,7 @@ class Started:
 
 
 class WarmPython:
-    """The process that programs are forked from. It starts with the first one."""
+    """The process that programs are forked from; it starts with the first program."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="warm-python-")
@@ -102,9 +103,9 @@ class WarmPython:
         """Start a program.
 
         Args:
-            arguments: As of `python`: a script or `-m` and a module, and its own arguments.
-            cwd: Its folder.
-            environment: Its environment; None for that of this process.
+            arguments: As for `python`: a script, or `-m` and a module, and its arguments.
+            cwd: Working directory of the program.
+            environment: Environment of the program; None for that of this process.
             stdout: A file; None for that of this process.
             stderr: The same.
         """
@@ -145,7 +146,7 @@ class WarmPython:
             )
 
     def close(self) -> None:
-        """Start no more programs; those that run go on."""
+        """Stop the process; running programs continue."""
         if self._process is not None:
             self._process.communicate()
         self._folder.cleanup()
@@ -153,7 +154,7 @@ class WarmPython:
     def _begin(self) -> subprocess.Popen[bytes]:
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(self._path)
-            listening.listen()  # connections wait here while the libraries are imported
+            listening.listen()  # connections wait in the backlog while the libraries are imported
             return subprocess.Popen(
                 [sys.executable, "-m", "tests.warm_python", str(listening.fileno())],
                 stdin=subprocess.PIPE,
@@ -165,19 +166,19 @@ class WarmPython:
 
 @contextmanager
 def pipe() -> Iterator[tuple[TextIO, TextIO]]:
-    """Open a pipe: what reads a program's output, and the file that the program writes to."""
+    """Open a pipe: a file to read a program's output, and the file that the program writes to."""
     reading, writing = os.pipe()
-    with open(reading) as said, open(writing, "w") as out:
-        yield said, out
+    with open(reading) as output, open(writing, "w") as out:
+        yield output, out
 
 
 def _serve(listening: socket.socket) -> _Request | None:
     """Fork a process for each connection until stdin ends.
 
     Returns:
-        In the process of a program, what it is to run; None in the end.
+        In the process of a program, its request; None in the server process at its end.
     """
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the processes that wait
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies: no process waits for the children
     while True:
         readable, _, _ = select.select([listening, sys.stdin], [], [])
         if sys.stdin in readable:
@@ -191,7 +192,7 @@ def _serve(listening: socket.socket) -> _Request | None:
 
 
 def _fork_program(connection: socket.socket) -> _Request:
-    """Fork the program, and report its pid and its end; return in its process only."""
+    """Fork the program, and report its PID and exit code; return only in the program's process."""
     data, streams, _, _ = socket.recv_fds(connection, _MOST_BYTES, 3)
     while not data.endswith(b"\n"):
         data += connection.recv(_MOST_BYTES)
@@ -206,17 +207,17 @@ def _fork_program(connection: socket.socket) -> _Request:
         os.close(stream)
     connection.sendall(f"{pid}\n".encode())
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    with suppress(OSError):  # whoever started it has ended
+    with suppress(OSError):  # the process that started it has exited
         connection.sendall(f"{code}\n".encode())
     os._exit(0)
 
 
 def _run(request: _Request) -> None:
-    """Run a program as the interpreter would."""
+    """Run a program as the interpreter does."""
     os.chdir(request.cwd)
     os.environ.clear()
     os.environ.update(request.environment)
-    # As the interpreter opens them: errors line by line, and never with an error of their own.
+    # As in the interpreter: stderr is line-buffered, and writing to it raises no encoding error.
     sys.stdin, sys.stdout = os.fdopen(0), os.fdopen(1, "w")
     sys.stderr = os.fdopen(2, "w", 1, errors="backslashreplace")
     program, *arguments = request.arguments
@@ -233,7 +234,7 @@ def _main() -> None:
     listening = socket.socket(fileno=int(sys.argv[1]))
     for name in IMPORTED:
         importlib.import_module(name)
-    gc.freeze()  # a collection would touch, and so copy, every page of what was imported
+    gc.freeze()  # a collection would write to, and so copy, all memory pages of the imports
     request = _serve(listening)
     if request is not None:
         _run(request)

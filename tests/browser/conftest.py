@@ -1,7 +1,7 @@
-"""The real server with the avatar that ships, and a real Chromium to look at it with.
+"""A real server with the shipped avatar, and pages of it in a real Chromium.
 
-The browser lives no longer than a module: while it does, its event loop is the running one of this
-thread, and no asyncio test could run.
+The browser has module scope: while it is open, Playwright's event loop runs in this thread, and
+asyncio tests could not run.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ CHROMIUM_ARGUMENTS = (
 )
 DESKTOP = {"width": 1280, "height": 800}
 _READY_S = 100.0
-"""A first start compiles its kernels."""
+"""The first start compiles the kernels."""
 _END_S = 15.0
 
 
-class Answer(NamedTuple):
-    """What the server answered."""
+class Response(NamedTuple):
+    """Status and decoded JSON of a response."""
 
     status: int
     json: Any
 
 
 class Server:
-    """A server in a process of its own, which can be killed and started again on its port."""
+    """A server process that can be killed and restarted on the same port."""
 
     program: tuple[str, ...] = ("-m", "server")
 
@@ -62,7 +62,7 @@ class Server:
         self._process: Started | None = None
 
     def start(self) -> None:
-        """Start it and wait until it can render."""
+        """Start the process and wait until the server is ready to render."""
         with self._log.open("ab") as log:
             self._process = self._python.start(
                 *(*self.program, "--port", self.port, *self._arguments),
@@ -77,23 +77,23 @@ class Server:
             time.sleep(0.2)
 
     def kill(self) -> None:
-        """End it without letting it say goodbye."""
+        """Kill the server process (SIGKILL)."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(_END_S)
 
     def terminate(self) -> None:
-        """Tell it to end, and do not wait."""
+        """Send SIGTERM to the server process without waiting."""
         assert self._process is not None
         self._process.terminate()
 
     def wait(self) -> int:
-        """Wait for its end; its exit code."""
+        """Wait until the process exits; return its exit code."""
         assert self._process is not None
         return self._process.wait(_END_S)
 
     def stop(self) -> None:
-        """End it as Ctrl-C does."""
+        """Stop the server with SIGINT, as Ctrl-C does."""
         if self._process is None or self._process.poll() is not None:
             return
         self._process.send_signal(signal.SIGINT)
@@ -104,15 +104,15 @@ class Server:
 
     @property
     def log(self) -> str:
-        """What it has said so far."""
+        """The server's output so far."""
         return self._log.read_text()
 
     def worker_pids(self) -> set[int]:
-        """The render processes, found as the server's spawned children."""
+        """PIDs of the render workers: the spawned child processes of the server."""
         assert self._process is not None
         return {pid for pid in _children(self._process.pid) if b"spawn_main" in _command(pid)}
 
-    def call(self, path: str, body: object = None) -> Answer:
+    def call(self, path: str, body: object = None) -> Response:
         """GET a path, or POST a JSON body to it."""
         request = urllib.request.Request(
             self.address + path,
@@ -121,10 +121,10 @@ class Server:
         )
         try:
             with urllib.request.urlopen(request, timeout=10) as response:
-                return Answer(response.status, json.load(response))
+                return Response(response.status, json.load(response))
         except urllib.error.HTTPError as exc:
             with exc:
-                return Answer(exc.code, json.load(exc))
+                return Response(exc.code, json.load(exc))
 
     def _ready(self) -> bool:
         try:
@@ -135,7 +135,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, warm_python: WarmPython) -> Iterator[Server]:
-    """A server with the settings anyone gets, but for the places: this machine is shared."""
+    """A server with default settings, except for the session limit: the machine is shared."""
     log = tmp_path_factory.mktemp("server") / "log.txt"
     server = Server(warm_python, log, "--max-sessions", "8")
     try:
@@ -147,7 +147,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, warm_python: WarmPython) ->
 
 @pytest.fixture
 def small_server(tmp_path: Path, warm_python: WarmPython) -> Iterator[Server]:
-    """A server of its own with a single seat."""
+    """A separate server with a session limit of one."""
     server = Server(warm_python, tmp_path / "log.txt", "--max-sessions", "1")
     try:
         server.start()
@@ -176,13 +176,13 @@ OpenPage = Callable[..., Page]
 def open_page(
     browser: Browser, request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[OpenPage]:
-    """Open pages, each in a context of its own; none may have raised an error in the end."""
+    """Open pages, each in its own browser context; none may have raised an error at teardown."""
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 
     def open_page(address: str, **options: Any) -> Page:
-        # Playwright waits by `eval` in the page, which the page's policy forbids.
-        # Chromium, which draws in software here, needs a whole core for any animation of the page.
+        # `wait_for_function` uses `eval`, which the page's Content-Security-Policy forbids.
+        # Chromium renders in software here: any animation of the page needs a whole core.
         defaults = {"viewport": DESKTOP, "bypass_csp": True, "reduced_motion": "reduce"}
         context = browser.new_context(**{**defaults, **options})
         contexts.append(context)
@@ -214,7 +214,7 @@ _FAILED = pytest.StashKey[bool]()
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember a failed test until its pages are closed, so that they leave an image behind."""
+    """Mark a failed test, so that screenshots are saved before its pages are closed."""
     report = yield
     if report.when == "call" and report.failed and isinstance(item, pytest.Function):
         item.stash[_FAILED] = True
@@ -237,5 +237,5 @@ def _children(pid: int) -> list[int]:
 def _command(pid: int) -> bytes:
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except FileNotFoundError:  # it has just ended
+    except FileNotFoundError:  # the process has just exited
         return b""

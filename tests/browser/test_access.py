@@ -1,4 +1,4 @@
-"""The viewer of a server that asks for tokens, and what its Content-Security-Policy lets it do."""
+"""The viewer of a server that requires tokens, and what its Content-Security-Policy permits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 LIVE = "window.telewarp?.stats().state === 'live'"
-_PATIENCE_S = 30.0
+_TIMEOUT_S = 30.0
 COUNT_VIOLATIONS = """
 window.violations = [];
 addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) =>
@@ -30,8 +30,8 @@ addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) 
 """
 
 
-class Guarded(NamedTuple):
-    """A server, and what it takes to get in."""
+class ProtectedServer(NamedTuple):
+    """A server that requires tokens, and the keys that sign them."""
 
     server: Server
     tokens: Tokens
@@ -41,84 +41,86 @@ class Guarded(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory, warm_python: WarmPython) -> Iterator[Guarded]:
-    """A server that serves only those who have a token."""
-    folder: Path = tmp_path_factory.mktemp("guarded")
+def protected(
+    tmp_path_factory: pytest.TempPathFactory, warm_python: WarmPython
+) -> Iterator[ProtectedServer]:
+    """A server that requires tokens."""
+    folder: Path = tmp_path_factory.mktemp("protected")
     file = folder / "tokens.toml"
     file.write_text('signing_keys = ["a key of thirty-two bytes or more"]')
     options = ("--tokens", str(file), "--log-level", "debug", "--max-sessions", "8")
     server = Server(warm_python, folder / "log.txt", *options)
     try:
         server.start()
-        yield Guarded(server, read_tokens(file))
+        yield ProtectedServer(server, read_tokens(file))
     finally:
         server.stop()
 
 
 @pytest.fixture
 def strict_page(open_page: OpenPage) -> Page:
-    """An empty page that keeps to the policy of what it loads, and counts what that forbids."""
+    """An empty page that enforces the Content-Security-Policy and records its violations."""
     page: Page = open_page("about:blank", bypass_csp=False)
     page.add_init_script(COUNT_VIOLATIONS)
     return page
 
 
 def wait_until(page: Page, condition: str) -> None:
-    """Like `wait_for_function`, which the policy forbids."""
-    deadline = time.monotonic() + _PATIENCE_S
+    """Poll a condition; the policy forbids `wait_for_function`."""
+    deadline = time.monotonic() + _TIMEOUT_S
     while not page.evaluate(condition):
-        assert time.monotonic() < deadline, f"not within {_PATIENCE_S:g} s: {condition}"
+        assert time.monotonic() < deadline, f"not within {_TIMEOUT_S:g} s: {condition}"
         page.wait_for_timeout(100)
 
 
-def test_a_page_without_a_token_shows_the_sign_in_and_uses_what_is_entered(
-    guarded: Guarded, strict_page: Page
+def test_a_page_without_a_token_asks_for_one_and_uses_it(
+    protected: ProtectedServer, strict_page: Page
 ) -> None:
     page = strict_page
-    page.goto(guarded.server.address)
+    page.goto(protected.server.address)
     expect(page.locator("#notice")).to_contain_text("Sign in to watch", timeout=15_000)
     field = page.get_by_label("Token", exact=True)
     expect(field).to_be_focused()
-    page.keyboard.type("chrf wrong token")  # letters that are keys of the page
+    page.keyboard.type("chrf wrong token")  # letters that are also shortcuts of the page
     expect(field).to_have_value("chrf wrong token")
     assert page.evaluate("!document.body.className.includes('controls-open')")
     page.keyboard.press("Enter")
     expect(field).to_have_value("")
     expect(page.locator("#notice")).to_contain_text("This token is not accepted")
-    field.fill(guarded.token(Scope.VIEW, streams=["elsewhere"]))
+    field.fill(protected.token(Scope.VIEW, streams=["elsewhere"]))
     page.get_by_role("button", name="Watch").click()
     expect(page.locator("#notice")).to_contain_text("Expected a token for stream 'demo'")
-    field.fill(guarded.token(Scope.VIEW))
+    field.fill(protected.token(Scope.VIEW))
     page.get_by_role("button", name="Watch").click()
     wait_until(page, LIVE)
     expect(field).to_be_hidden()
     assert page.evaluate("violations") == []
 
 
-def test_a_link_with_a_token_opens_at_once_and_no_longer_shows_it(
-    guarded: Guarded, strict_page: Page
+def test_a_link_with_a_token_connects_and_removes_the_token_from_the_address(
+    protected: ProtectedServer, strict_page: Page
 ) -> None:
     page = strict_page
-    token = guarded.token(Scope.VIEW, Scope.DRIVE, streams=["demo"])
-    page.goto(f"{guarded.server.address}/?stream=demo#token={token}")
+    token = protected.token(Scope.VIEW, Scope.DRIVE, streams=["demo"])
+    page.goto(f"{protected.server.address}/?stream=demo#token={token}")
     wait_until(page, LIVE)
-    assert page.url == f"{guarded.server.address}/?stream=demo"
+    assert page.url == f"{protected.server.address}/?stream=demo"
     page.keyboard.press("c")
     page.get_by_role("button", name="Smile").click()
     wait_until(page, "window.telewarp.stats().mesh_seq_shown !== null")
     page.evaluate("window.telewarp.setView({ yaw_rad: 0.3 })")
-    page.wait_for_timeout(1500)  # until the backdrop has read the image, once a second
+    page.wait_for_timeout(1500)  # the backdrop samples the frame once a second
     expect(page.locator("#server-error")).to_be_empty()
     assert page.evaluate("violations") == []
     page.reload()
     wait_until(page, LIVE)
-    assert token not in guarded.server.log
+    assert token not in protected.server.log
 
 
-def test_a_viewer_without_drive_scope_is_told_when_driving(
-    guarded: Guarded, open_page: OpenPage
+def test_driving_without_the_drive_scope_shows_an_error(
+    protected: ProtectedServer, open_page: OpenPage
 ) -> None:
-    page = open_page(f"{guarded.server.address}/#token={guarded.token(Scope.VIEW)}")
+    page = open_page(f"{protected.server.address}/#token={protected.token(Scope.VIEW)}")
     wait_until(page, LIVE)
     page.keyboard.press("c")
     page.get_by_role("button", name="Smile").click()
@@ -126,36 +128,36 @@ def test_a_viewer_without_drive_scope_is_told_when_driving(
     assert page.evaluate("window.telewarp.stats().state") == "live"
 
 
-def test_the_policy_keeps_out_what_is_slipped_into_the_page(
-    guarded: Guarded, strict_page: Page
+def test_the_policy_blocks_injected_scripts_and_foreign_requests(
+    protected: ProtectedServer, strict_page: Page
 ) -> None:
     page = strict_page
-    page.goto(guarded.server.address)
+    page.goto(protected.server.address)
     page.evaluate(
         """() => {
         const script = document.createElement("script");
-        script.textContent = "window.slippedIn = true";
+        script.textContent = "window.injected = true";
         document.body.append(script);
-        document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='slippedIn = true'>");
+        document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='injected = true'>");
         return fetch("https://192.0.2.1/").catch(() => {});
     }"""
     )
     wait_until(page, "violations.length >= 3")
-    assert page.evaluate("window.slippedIn") is None
+    assert page.evaluate("window.injected") is None
 
 
-def test_the_description_of_the_api_comes_from_this_server_alone(
-    guarded: Guarded, strict_page: Page
+def test_the_api_documentation_loads_from_this_server_only(
+    protected: ProtectedServer, strict_page: Page
 ) -> None:
     page = strict_page
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(f"{guarded.server.address}/docs")
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
+    page.goto(f"{protected.server.address}/docs")
     expect(page.get_by_role("heading", name="Telewarp")).to_be_visible(timeout=20_000)
     opened = page.locator("#operations-watching-open_session_v1_streams__stream_id__whep_post")
     opened.locator("button").first.click()
     expect(opened).to_contain_text("Telewarp-Ticket")
     assert page.evaluate("violations") == []
-    assert {url.split("/")[2] for url in asked if url.startswith("http")} == {
-        guarded.server.address.removeprefix("http://")
+    assert {url.split("/")[2] for url in requested if url.startswith("http")} == {
+        protected.server.address.removeprefix("http://")
     }

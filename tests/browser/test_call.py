@@ -1,7 +1,7 @@
 """A call of two pages in one Chromium: one with a camera, one without.
 
-Server and browser are real but for the renderer, which would take more of the machine than two
-pages and a face tracker leave.
+Server and browser are real except for the renderer, which needs more processor time than two pages
+and a face tracker leave.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ pytestmark = pytest.mark.skipif(
 )
 
 PREVIEW = Path(__file__).parents[2] / "client_web" / "preview.jpg"
-"""The page with the shipped avatar: a face that is nobody's."""
+"""A screenshot of the shipped avatar, which is no real person."""
 WITHOUT_DEVICES = """navigator.mediaDevices.getUserMedia = () =>
   Promise.reject(new DOMException("", "NotFoundError"));"""
 FPS = 5
 VIEWPORT: ViewportSize = {"width": 800, "height": 600}
-_SOON_MS = 40_000
+_TIMEOUT_MS = 40_000
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def camera_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser
     if not CHROMIUM.exists():
         pytest.skip(f"no Chromium at {CHROMIUM}: apt-get install chromium")
     video: Path = tmp_path_factory.mktemp("camera") / "avatar.y4m"
-    # A slow camera leaves the machine to the server and the other page.
+    # A low frame rate leaves processor time for the server and the other page.
     with Image.open(PREVIEW) as image:
         write_y4m(video, [image.convert("RGB").resize((640, 512))] * FPS, FPS)
     with sync_playwright() as playwright:
@@ -73,19 +73,19 @@ def displayed(page: Page, seat: int) -> list[list[float]]:
     return faces
 
 
-def enter(page: Page, name: str) -> None:
-    expect(page.locator("[data-avatars] input:checked")).to_have_count(1, timeout=_SOON_MS)
+def join(page: Page, name: str) -> None:
+    expect(page.locator("[data-avatars] input:checked")).to_have_count(1, timeout=_TIMEOUT_MS)
     page.locator("input[name=name]").fill(name)
     page.locator("[data-go]").click()
-    expect(page.locator("body")).to_have_attribute("data-phase", "seated", timeout=_SOON_MS)
+    expect(page.locator("body")).to_have_attribute("data-phase", "seated", timeout=_TIMEOUT_MS)
 
 
-def live_tile(page: Page, name: str) -> None:
+def expect_live_tile(page: Page, name: str) -> None:
     tile = page.locator(".tile", has_text=name)
-    expect(tile).to_have_attribute("data-state", "live", timeout=_SOON_MS)
+    expect(tile).to_have_attribute("data-state", "live", timeout=_TIMEOUT_MS)
 
 
-def test_two_people_meet_see_each_other_come_back_and_leave(
+def test_two_people_join_a_call_see_each_other_reconnect_and_leave(
     call_server: httpx2.Client, camera_browser: Browser
 ) -> None:
     errors: list[str] = []
@@ -102,36 +102,38 @@ def test_two_people_meet_see_each_other_come_back_and_leave(
     address = f"{call_server.base_url}/?call=us".replace("//?", "/?")
 
     ada.goto(address)
-    enter(ada, "Ada")
+    join(ada, "Ada")
     expect(ada.locator("#alone [data-link]")).to_have_value(address)
     bo.goto(address)
-    expect(bo.locator("[data-people]")).to_have_text("Ada is here.", timeout=_SOON_MS)
-    expect(bo.locator("[data-words-title]")).to_have_text("No camera was found", timeout=_SOON_MS)
-    enter(bo, "Bo")
-    live_tile(ada, "Bo")
-    live_tile(bo, "Ada")
+    expect(bo.locator("[data-people]")).to_have_text("Ada is here.", timeout=_TIMEOUT_MS)
+    expect(bo.locator("[data-words-title]")).to_have_text(
+        "No camera was found", timeout=_TIMEOUT_MS
+    )
+    join(bo, "Bo")
+    expect_live_tile(ada, "Bo")
+    expect_live_tile(bo, "Ada")
 
-    # Without a camera and a microphone one takes part all the same, and the others see that.
+    # A participant without camera and microphone joins, and is shown as muted.
     expect(ada.locator(".tile")).to_have_attribute("aria-label", "Bo, muted")
     expect(bo.locator(".tile")).to_have_attribute("aria-label", "Ada")
 
-    # What Bo sees is what Ada's camera saw before; how long before is a matter of the machine.
+    # Bo sees frames that Ada's camera captured; their delay depends on the machine.
     wait_until(bo, lambda: len(displayed(bo, 0)) > 3)
     captured = dict(ada.evaluate("window.telewarp.capturedFaces()"))
     delays = [at - captured[seq] for seq, at in displayed(bo, 0) if seq in captured]
     assert delays
     assert 0 < min(delays) < 20_000
-    # Ada follows Bo's face with her eyes; Bo, whose eyes nobody sees, has the view of his seat.
+    # Ada's view follows her tracked eyes; Bo has no camera, so his view is that of his seat.
     wait_until(ada, lambda: stats(ada)["tiles"]["1"]["displayed_eye_m"] is not None)
 
     ada.keyboard.press("m")
     expect(bo.locator(".tile")).to_have_attribute("aria-label", "Ada, muted")
 
-    # A page that is loaded anew has the same seat.
+    # A reloaded page gets the same seat.
     bo.reload()
     expect(ada.locator(".tile .note")).to_have_text("Reconnecting…")
-    enter(bo, "Bo")
-    live_tile(ada, "Bo")
+    join(bo, "Bo")
+    expect_live_tile(ada, "Bo")
     assert stats(bo)["seat"] == 1
 
     bo.locator("[data-leave]").click()

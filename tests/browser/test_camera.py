@@ -1,7 +1,7 @@
-"""Going live from a camera: tracking in the browser, and the mesh frames that the server receives.
+"""Publishing from a camera: tracking in the browser, and the mesh frames that the server receives.
 
-The camera shows the avatar itself, rendered with known coefficients: what is tracked can be
-compared with them, and no image of a person is needed.
+The camera shows the avatar, rendered with known coefficients: tracked values can be compared with
+them, and no image of a person is needed.
 """
 
 from __future__ import annotations
@@ -74,13 +74,13 @@ class SentFrames:
         return max(float(frame["expression"][name]) for frame in self.frames)
 
     def yaws(self) -> list[float]:
-        """Half the angle, radians, nearly."""
+        """About half the yaw of each frame, radians: y of the quaternion."""
         return [frame["head"]["rotation"][1] for frame in self.frames]
 
 
 @contextmanager
 def camera_page(server: Server, video: Path, path: str) -> Iterator[Page]:
-    """A page whose camera plays a video, under the server's own policy."""
+    """A page whose camera plays a video, with the server's Content-Security-Policy."""
     if not CHROMIUM.exists():
         pytest.skip(f"no Chromium at {CHROMIUM}: apt-get install chromium")
     with sync_playwright() as playwright:
@@ -120,7 +120,7 @@ def names(server: Server) -> list[str]:
 
 @pytest.fixture(scope="module")
 def avatar_video(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The phases one after the other, then an empty room."""
+    """All phases in order, then a background without a face."""
     images = [render(server.address, face) for face in PHASES.values()]
     empty = Image.new("RGB", images[0].size, (40, 40, 44))
     file = tmp_path_factory.mktemp("camera") / "avatar.y4m"
@@ -128,24 +128,24 @@ def avatar_video(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return file
 
 
-def test_a_tracked_face_arrives_with_its_sides_and_turns_and_asks_nobody_else(
+def test_a_tracked_face_is_published_with_its_sides_and_turns_and_no_foreign_requests(
     server: Server, avatar_video: Path, names: list[str]
 ) -> None:
     with camera_page(server, avatar_video, "/?publish=tracked") as page:
-        asked: set[str] = set()
-        said: list[str] = []
-        page.context.on("request", lambda request: asked.add(request.url))
-        page.on("console", lambda message: said.append(message.text))
+        requested: set[str] = set()
+        console: list[str] = []
+        page.context.on("request", lambda request: requested.add(request.url))
+        page.on("console", lambda message: console.append(message.text))
         sent = SentFrames(page, names)
         page.reload()
         go_live(page)
         seen = page.locator("#publish [data-seen]")
         loop_s = (len(PHASES) * PHASE_FRAMES + 2 * FPS) / FPS
 
-        # As in a mirror, the default: the person's left is the avatar's right.
+        # Mirrored, the default: the person's left is the avatar's right.
         expect(seen).to_have_text("No face found", timeout=20_000)
         expect(seen).to_have_text("Face found", timeout=20_000)
-        # A busy machine may miss a phase: wait until each was seen, at least one loop.
+        # A busy machine may miss a phase: wait at least one loop, and until each was tracked.
         page.wait_for_timeout(loop_s * 1000)
         wait_until(
             page,
@@ -163,7 +163,7 @@ def test_a_tracked_face_arrives_with_its_sides_and_turns_and_asks_nobody_else(
         assert -0.2 < min(sent.yaws()) < -0.11
         assert max(sent.yaws()) < 0.05
 
-        # As others see the person.
+        # Not mirrored.
         page.locator("[data-mirror]").uncheck()
         page.wait_for_timeout(500)
         sent.frames.clear()
@@ -174,7 +174,7 @@ def test_a_tracked_face_arrives_with_its_sides_and_turns_and_asks_nobody_else(
         assert 0.11 < max(sent.yaws()) < 0.2
         assert min(sent.yaws()) > -0.05
 
-        # All of them were accepted, and the page shows what it measures.
+        # The server accepted all frames, and the page shows its measurements.
         frames = sent.frames
         assert [frame["seq"] for frame in frames] == list(
             range(frames[0]["seq"], frames[-1]["seq"] + 1)
@@ -190,12 +190,12 @@ def test_a_tracked_face_arrives_with_its_sides_and_turns_and_asks_nobody_else(
         assert link == f"{server.address}/?stream=tracked"
 
         own = (server.address, "blob:", "data:")
-        assert [url for url in asked if not url.startswith(own)] == []
-        assert any("vision_wasm_module_internal.wasm" in url for url in asked)
-        assert [text for text in said if "Content Security Policy" in text] == []
+        assert [url for url in requested if not url.startswith(own)] == []
+        assert any("vision_wasm_module_internal.wasm" in url for url in requested)
+        assert [text for text in console if "Content Security Policy" in text] == []
 
 
-def test_the_mouth_of_a_recorded_person_moves_the_avatar(
+def test_the_mouth_and_lids_of_a_recorded_person_are_published(
     server: Server, names: list[str], tmp_path: Path
 ) -> None:
     if not CLIP.exists():
@@ -217,7 +217,9 @@ def test_the_mouth_of_a_recorded_person_moves_the_avatar(
         assert server.call("/v1/streams/person").json["accepted"] >= len(sent.frames)
 
 
-def test_what_is_missing_is_told_in_words(server: Server, avatar_video: Path) -> None:
+def test_a_missing_model_a_blocked_camera_and_a_taken_name_are_reported(
+    server: Server, avatar_video: Path
+) -> None:
     with camera_page(server, avatar_video, "/?publish=words") as page:
         words = page.locator("#publish [data-words]")
 
@@ -230,7 +232,7 @@ def test_what_is_missing_is_told_in_words(server: Server, avatar_video: Path) ->
         expect(words).to_contain_text("scripts/install_tracker.py")
         page.unroute("**/face_landmarker.task")
 
-        # The user does not allow the camera.
+        # The user denies the camera, or the address is not secure.
         page.add_init_script(WITHOUT_CAMERA)
         for hash_, text in (("denied", "The camera is blocked"), ("insecure", "secure address")):
             page.goto(f"{server.address}/?publish=words&again={hash_}#{hash_}")
@@ -238,7 +240,7 @@ def test_what_is_missing_is_told_in_words(server: Server, avatar_video: Path) ->
             page.locator("[data-go]").click()
             expect(words).to_contain_text(text, timeout=20_000)
 
-        # Somebody else is live under the name.
+        # Another publisher uses the name of the stream.
         server.call("/v1/streams", {"avatar": "marcus", "id": "taken"})
         server.call("/v1/streams/taken/frames", {"seq": 1})
         page.goto(f"{server.address}/?publish=taken")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import CHROMIUM
-from tests.browser.test_networks import VIDEO, a_page
+from tests.browser.test_networks import VIDEO, page_in
 from tests.server.network.bad_wire import bad_wire
 from tests.server.network.network import places, python, require_namespaces, wait_for
 
@@ -32,7 +32,7 @@ _COUNT_FRAMES = """() => {
 }"""
 
 
-def test_a_drop_of_the_bandwidth_leaves_no_long_queue_and_no_frozen_image(tmp_path: Path) -> None:
+def test_a_bandwidth_drop_causes_no_long_queue_and_no_frozen_video(tmp_path: Path) -> None:
     require_namespaces()
     if not CHROMIUM.exists():
         pytest.skip(f"no Chromium at {CHROMIUM}: apt-get install chromium")
@@ -42,7 +42,7 @@ def test_a_drop_of_the_bandwidth_leaves_no_long_queue_and_no_frozen_image(tmp_pa
         places("viewer", "server") as net,
         bad_wire(net["viewer"], VIEWER, net["server"], HOST) as wire,
         net["server"].running(log, *server, "--host", HOST, "--insecure"),
-        a_page(net["viewer"], tmp_path) as page,
+        page_in(net["viewer"], tmp_path) as page,
     ):
         wait_for(log, "showing the face")
         wire.bits_per_s, wire.delay_s = HIGH, 0.01
@@ -64,5 +64,5 @@ def test_a_drop_of_the_bandwidth_leaves_no_long_queue_and_no_frozen_image(tmp_pa
     )
     queue_s = waits[round(0.95 * (len(waits) - 1))]
     logger.info("longest gap %.2f s, queue p95 %.0f ms", longest_gap_s, queue_s * 1e3)
-    assert queue_s < 0.25, "with the receiver's estimate it was 1.4 s at the median"
+    assert queue_s < 0.25, "1.4 s at the median with the receiver's bandwidth estimate"
     assert longest_gap_s < 1.0

@@ -1,4 +1,4 @@
-"""A viewer whose token expires is asked for another one, and watches on with it."""
+"""A viewer whose token expires is asked for a new one, and reconnects with it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from playwright.sync_api import expect
 
 from server.auth.grants import Scope
-from tests.browser.test_access import LIVE, Guarded, guarded, wait_until
+from tests.browser.test_access import LIVE, ProtectedServer, protected, wait_until
 
 if TYPE_CHECKING:
     from tests.browser.conftest import OpenPage
 
-__all__ = ["guarded"]
+__all__ = ["protected"]
 
 pytestmark = pytest.mark.browser
 
@@ -30,14 +30,14 @@ VALID_S = 8.0
 """Long enough to connect on a busy machine."""
 
 
-def test_the_page_asks_for_another_token_when_its_own_expires(
-    guarded: Guarded, open_page: OpenPage
+def test_the_page_asks_for_a_new_token_when_its_token_expires(
+    protected: ProtectedServer, open_page: OpenPage
 ) -> None:
     page = open_page("about:blank")
     page.add_init_script(RECORD_NOTICES)
     expires_at = time.time() + VALID_S
-    token = guarded.tokens.sign_claims([Scope.VIEW], None, exp=expires_at)
-    page.goto(f"{guarded.server.address}/#token={token}")
+    token = protected.tokens.sign_claims([Scope.VIEW], None, exp=expires_at)
+    page.goto(f"{protected.server.address}/#token={token}")
     wait_until(page, LIVE)
     page.evaluate("window.notices = []")
     field = page.get_by_label("Token", exact=True)
@@ -46,11 +46,11 @@ def test_the_page_asks_for_another_token_when_its_own_expires(
     notice = page.locator("#notice")
     expect(notice).to_contain_text("This token is not accepted")
     expect(notice).to_contain_text("The token has expired; ask for a new one.")
-    # No guesses at a network that has failed before the reason is known.
-    said = " ".join(page.evaluate("window.notices"))
-    assert "stopped" not in said
-    assert "lost" not in said
-    field.fill(guarded.token(Scope.VIEW))
+    # The page does not report a network failure before the reason is known.
+    notices = " ".join(page.evaluate("window.notices"))
+    assert "stopped" not in notices
+    assert "lost" not in notices
+    field.fill(protected.token(Scope.VIEW))
     page.get_by_role("button", name="Watch").click()
     wait_until(page, LIVE)
     expect(field).to_be_hidden()

@@ -1,4 +1,4 @@
-"""The head-tracked view: the face is shown from where the viewer's eyes are.
+"""The head-tracked view: it follows the position of the viewer's eyes.
 
 The viewer's camera shows the avatar, on the left and then on the right of its image.
 """
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 
 PHASE_S = 4
 ASIDE_M = 0.03
-"""Less than the face moves: the view is predicted, filtered and eased."""
+"""Less than the movement of the face: the view is predicted, filtered and eased."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def swaying_video(server: Server, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 def displayed_x(page: Page) -> float:
-    """Where the eye of the displayed frame is, metres to the right of the face."""
+    """The eye position of the displayed frame, metres to the right of the face."""
     position = page.evaluate("window.telewarp.stats().displayed_eye_m")
     return 0.0 if position is None else float(position[0])
 
@@ -51,12 +51,12 @@ def transform(page: Page) -> str:
     return str(page.evaluate(read))
 
 
-def test_the_view_follows_the_viewers_eyes_and_returns(server: Server, swaying_video: Path) -> None:
+def test_the_view_follows_the_viewers_eyes_and_resets(server: Server, swaying_video: Path) -> None:
     with camera_page(server, swaying_video, "/") as page:
         wait_until(page, lambda: page.evaluate("window.telewarp?.stats().state") == "live")
         assert transform(page) in ("", "none")
         page.locator("#head-button").click()
-        # A viewer on the right of their camera's image has moved to their own left.
+        # A viewer on the right of the camera's image has moved to their own left.
         wait_until(page, lambda: displayed_x(page) < -ASIDE_M, 60)
         assert transform(page).startswith("matrix3d(")
         wait_until(page, lambda: displayed_x(page) > ASIDE_M, 60)
@@ -66,7 +66,7 @@ def test_the_view_follows_the_viewers_eyes_and_returns(server: Server, swaying_v
         assert page.locator("#head-button").get_attribute("aria-pressed") == "false"
 
 
-def test_without_a_camera_the_panel_says_so(server: Server, swaying_video: Path) -> None:
+def test_a_missing_camera_is_reported(server: Server, swaying_video: Path) -> None:
     with camera_page(server, swaying_video, "/") as page:
         page.add_init_script(
             "navigator.mediaDevices.getUserMedia = () =>"

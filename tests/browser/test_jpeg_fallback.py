@@ -1,4 +1,4 @@
-"""The viewer in a browser without WebRTC: images instead."""
+"""The viewer in a browser without WebRTC: the JPEG fallback."""
 
 from __future__ import annotations
 

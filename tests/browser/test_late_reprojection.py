@@ -1,4 +1,4 @@
-"""Following the eye between frames: the image moves at once, and to about the right place."""
+"""Late reprojection: the image follows the view between frames, with a small error."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ FACE: FloatRect = {
     "y": 150,
     "width": 380,
     "height": 500,
-}  # beside the numbers, at 1280 x 800
+}  # next to the statistics, at 1280 x 800
 
 
-def on_screen(page: Page) -> Screenshot:
-    """What a person sees of the face, once what was drawn last is there."""
+def screenshot(page: Page) -> Screenshot:
+    """Take a screenshot of the face after the last drawing is presented."""
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     png = page.screenshot(clip=FACE)
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), np.float32)
 
 
-def on_screen_at_rest(page: Page) -> Screenshot:
-    """The same once it changes no more: a frame may be on its way to the screen."""
-    seen = on_screen(page)
+def stable_screenshot(page: Page) -> Screenshot:
+    """Like `screenshot`, once it no longer changes: a frame may be on its way to the screen."""
+    current = screenshot(page)
     for _ in range(20):
-        before, seen = seen, on_screen(page)
-        if change(before, seen) == 0:
-            return seen
+        before, current = current, screenshot(page)
+        if change(before, current) == 0:
+            return current
         page.wait_for_timeout(100)
     raise AssertionError("the paused video goes on changing")
 
@@ -45,46 +45,52 @@ def change(before: Screenshot, after: Screenshot) -> float:
     return float(np.abs(before - after).mean())
 
 
-def hold_still(page: Page) -> None:
-    """Drive the face to rest and fold the panel away."""
+def drive_neutral(page: Page) -> None:
+    """Drive the neutral face, and close the panel."""
     page.keyboard.press("c")
     page.get_by_role("switch", name="Blink by itself").uncheck()
     page.get_by_role("button", name="Neutral").click()
     page.keyboard.press("Escape")
-    page.add_style_tag(content="#refined { visibility: hidden }")  # what is tried moves the video
+    page.add_style_tag(
+        content="#refined { visibility: hidden }"
+    )  # late reprojection moves the video
     page.wait_for_timeout(2000)
 
 
 def test_late_reprojection_follows_the_view_between_frames_when_switched_on(page: Page) -> None:
-    hold_still(page)
+    drive_neutral(page)
     page.get_by_role("button", name="Where the time goes").click()
     follow = page.get_by_role("switch", name="Follow my movement between frames")
     expect(follow).not_to_be_checked()
     assert page.evaluate("window.telewarp.stats().late_reprojection") is False
-    page.wait_for_timeout(600)  # the face moves aside
-    page.evaluate("document.querySelector('video').pause()")  # no frame comes for what follows
-    stale = on_screen_at_rest(page)
+    page.wait_for_timeout(600)  # the panel shifts the face
+    page.evaluate("document.querySelector('video').pause()")  # no new frame from here on
+    stale = stable_screenshot(page)
     page.evaluate("window.telewarp.setView({ yaw_rad: 0.06 })")
     page.wait_for_timeout(300)
-    assert change(stale, on_screen(page)) < 0.5, "plain video waits for its next frame"
+    assert change(stale, screenshot(page)) < 0.5, (
+        "without late reprojection the video waits for the next frame"
+    )
 
     follow.check()
     expect(page.locator("#late.shown")).to_be_visible()
-    followed = on_screen(page)
+    followed = screenshot(page)
     assert page.evaluate("window.telewarp.stats().late_reprojection") is True
     page.evaluate("window.telewarp.setView({ yaw_rad: 0 })")
-    assert change(stale, on_screen(page)) < 3, "back where the frame was drawn for, it is the frame"
+    assert change(stale, screenshot(page)) < 3, (
+        "at the view of the frame the reprojection equals it"
+    )
 
     follow.uncheck()
     page.evaluate("window.telewarp.setView({ yaw_rad: 0.06 })")
     page.evaluate("document.querySelector('video').play()")
     page.wait_for_timeout(1500)
-    truth = on_screen(page)
+    truth = screenshot(page)
     assert change(stale, truth) > 2
     assert change(followed, truth) < 0.75 * change(stale, truth)
 
 
-def test_without_webgl_the_plain_video_stays(page: Page) -> None:
+def test_the_video_is_not_reprojected_without_webgl(page: Page) -> None:
     page.evaluate(
         """() => {
           const { getContext } = HTMLCanvasElement.prototype;

@@ -1,6 +1,6 @@
-"""The viewer in a real browser in networks of its own, made of Linux network namespaces.
+"""The viewer in a real browser, in networks made of Linux network namespaces.
 
-No module-wide browser here: each runs inside its test's namespace.
+Each test starts its own browser, inside its namespace.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ pytestmark = pytest.mark.browser
 
 SHOWN_BY = "window.telewarp?.stats().state === 'live' && window.telewarp.stats().way === '{}'"
 IMAGES, VIDEO = SHOWN_BY.format("pictures"), SHOWN_BY.format("webrtc")
-IN_LINE = "window.telewarp?.stats().state === 'in-line'"
+QUEUED = "window.telewarp?.stats().state === 'in-line'"
 DROP_UDP = ("PREROUTING", "-t", "raw", "-p", "udp", "-j", "DROP")
 
 
 @contextmanager
-def a_page(place: Place, folder: Path) -> Iterator[Page]:
+def page_in(place: Place, folder: Path) -> Iterator[Page]:
     """Open an empty page in a browser that runs in `place`."""
     with (
         sync_playwright() as playwright,
@@ -44,8 +44,8 @@ def a_page(place: Place, folder: Path) -> Iterator[Page]:
         yield browser.new_page(bypass_csp=True)
 
 
-def look_aside(page: Page, yaw_rad: float) -> None:
-    """Turn the view, and wait until it is on screen."""
+def turn_view(page: Page, yaw_rad: float) -> None:
+    """Turn the view, and wait until a frame shows it."""
     page.evaluate("yaw_rad => window.telewarp.setView({ yaw_rad })", yaw_rad)
     page.wait_for_function("window.telewarp.stats().view_seq_shown > 1", timeout=10_000)
 
@@ -56,11 +56,11 @@ def chromium() -> None:
         pytest.skip(f"no Chromium at {CHROMIUM}: apt-get install chromium")
 
 
-def test_the_page_finds_the_relay_by_itself(tmp_path: Path) -> None:
-    with divided_network(tmp_path) as net, a_page(net["viewer"], tmp_path) as page:
+def test_the_page_connects_through_the_relay_of_its_server(tmp_path: Path) -> None:
+    with divided_network(tmp_path) as net, page_in(net["viewer"], tmp_path) as page:
         page.goto(ADDRESS)
         page.wait_for_function(VIDEO, timeout=60_000)
-        look_aside(page, yaw_rad=0.3)
+        turn_view(page, yaw_rad=0.3)
 
 
 def test_jpeg_frames_are_shown_while_udp_is_blocked_and_video_afterwards(tmp_path: Path) -> None:
@@ -75,18 +75,18 @@ def test_jpeg_frames_are_shown_while_udp_is_blocked_and_video_afterwards(tmp_pat
         net["server"].run("iptables", "-A", *DROP_UDP)
         with (
             net["server"].running(log, *fake_server, *options),
-            a_page(net["viewer"], tmp_path) as page,
+            page_in(net["viewer"], tmp_path) as page,
         ):
             wait_for(log, "showing the face")
             page.goto("http://10.77.3.1:8000")
             page.wait_for_function(IMAGES, timeout=30_000)
             expect(page.locator("#way")).to_contain_text("Showing JPEG images")
-            look_aside(page, yaw_rad=0.3)
+            turn_view(page, yaw_rad=0.3)
             net["server"].run("iptables", "-D", *DROP_UDP)
             page.evaluate("window.dispatchEvent(new Event('online'))")
             page.wait_for_function(VIDEO, timeout=60_000)
             expect(page.locator("#way")).to_be_hidden()
-            look_aside(page, yaw_rad=-0.3)
+            turn_view(page, yaw_rad=-0.3)
 
 
 def test_a_queued_viewer_without_udp_keeps_its_queue_position(tmp_path: Path) -> None:
@@ -101,17 +101,17 @@ def test_a_queued_viewer_without_udp_keeps_its_queue_position(tmp_path: Path) ->
         net["server"].run("iptables", "-A", *DROP_UDP)
         with (
             net["server"].running(log, *fake_server, *options),
-            a_page(net["viewer"], tmp_path) as first,
+            page_in(net["viewer"], tmp_path) as first,
         ):
             wait_for(log, "showing the face")
             browser = first.context.browser
             assert browser is not None
             second, third = (browser.new_page(bypass_csp=True) for _ in range(2))
-            for page, seen in ((first, IMAGES), (second, IN_LINE), (third, IN_LINE)):
+            for page, seen in ((first, IMAGES), (second, QUEUED), (third, QUEUED)):
                 page.goto("http://10.77.4.1:8000")
                 page.wait_for_function(seen, timeout=30_000)
             first.close()
-            second.wait_for_function(IMAGES, timeout=30_000)  # by WebRTC first, in vain
-            assert third.evaluate(IN_LINE)
+            second.wait_for_function(IMAGES, timeout=30_000)  # after WebRTC has failed
+            assert third.evaluate(QUEUED)
             second.close()
             third.wait_for_function(IMAGES, timeout=30_000)

@@ -1,4 +1,4 @@
-"""The viewer behind a real nginx that serves it below a path, with the example configuration."""
+"""The viewer behind nginx with the example configuration, which serves it below a path."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 
-def test_the_viewer_watches_leaves_and_returns_below_a_path(
+def test_the_viewer_connects_leaves_and_reconnects_below_a_path(
     server: Server, open_page: OpenPage, tmp_path: Path
 ) -> None:
     with proxied("nginx", server.port, tmp_path) as address:

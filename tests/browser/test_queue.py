@@ -1,6 +1,6 @@
-"""The viewer where places are few or the server goes down: it waits, gets in, moves on, comes back.
+"""The viewer of a full server, of one that shuts down, and behind a switch of servers.
 
-The images are the fake engine's, so that starting servers takes no time.
+The fake engine renders the frames, so that servers start fast.
 """
 
 from __future__ import annotations
@@ -46,46 +46,46 @@ def start_server(tmp_path: Path, warm_python: WarmPython) -> Iterator[StartServe
         server.stop()
 
 
-def live(page: Page) -> None:
+def wait_until_live(page: Page) -> None:
     page.wait_for_function(LIVE, timeout=30_000)
 
 
-def title(page: Page, words: str) -> None:
+def expect_title(page: Page, words: str) -> None:
     expect(page.locator("#notice h2")).to_have_text(words, timeout=15_000)
 
 
-def test_viewers_of_a_full_server_see_their_queue_position_and_are_admitted_in_turn(
+def test_viewers_of_a_full_server_see_their_queue_position_and_are_admitted_in_order(
     start_server: StartServer, open_page: OpenPage, tmp_path: Path
 ) -> None:
     server = start_server("--max-sessions", "1")
     first = open_page(server.address)
-    live(first)
+    wait_until_live(first)
     second = open_page(server.address)
-    title(second, "You are next in the queue")
+    expect_title(second, "You are next in the queue")
     third = open_page(server.address)
-    title(third, "You are number 2 in the queue")
+    expect_title(third, "You are number 2 in the queue")
     expect(third.locator("[data-countdown]")).to_have_text("2 viewers are waiting")
     expect(third.get_by_role("button", name="Try now")).to_be_hidden()
     third.screenshot(path=tmp_path / "in-line.png")
     first.goto("about:blank")
-    live(second)
-    title(third, "You are next in the queue")
+    wait_until_live(second)
+    expect_title(third, "You are next in the queue")
     second.goto("about:blank")
-    live(third)
+    wait_until_live(third)
     expect(third.locator("#notice")).to_be_hidden()
 
 
-def test_a_viewer_that_leaves_the_queue_lets_the_next_one_move_up(
+def test_viewers_move_up_when_another_leaves_the_queue(
     start_server: StartServer, open_page: OpenPage
 ) -> None:
     server = start_server("--max-sessions", "1")
     first = open_page(server.address)
-    live(first)
+    wait_until_live(first)
     second, third = open_page(server.address), open_page(server.address)
-    title(second, "You are next in the queue")
-    title(third, "You are number 2 in the queue")
+    expect_title(second, "You are next in the queue")
+    expect_title(third, "You are number 2 in the queue")
     second.goto("about:blank")
-    title(third, "You are next in the queue")
+    expect_title(third, "You are next in the queue")
 
 
 def test_a_jpeg_viewer_queues_and_is_admitted(
@@ -93,46 +93,46 @@ def test_a_jpeg_viewer_queues_and_is_admitted(
 ) -> None:
     server = start_server("--max-sessions", "1")
     first = open_page(server.address)
-    live(first)
+    wait_until_live(first)
     page = open_page("about:blank")
     page.add_init_script("delete window.RTCPeerConnection")
     page.goto(server.address)
-    title(page, "You are next in the queue")
+    expect_title(page, "You are next in the queue")
     first.goto("about:blank")
-    live(page)
+    wait_until_live(page)
     assert page.evaluate("window.telewarp.stats().way") == "pictures"
 
 
-def test_a_line_that_is_full_is_said_and_tried_again(
+def test_a_full_queue_is_reported_and_retried(
     start_server: StartServer, open_page: OpenPage
 ) -> None:
     server = start_server("--max-sessions", "1", "--max-waiting", "0")
     first = open_page(server.address)
-    live(first)
+    wait_until_live(first)
     second = open_page(server.address)
-    title(second, "The server is full")
+    expect_title(second, "The server is full")
     first.goto("about:blank")
     second.get_by_role("button", name="Try now").click()
-    live(second)
+    wait_until_live(second)
 
 
-def test_viewers_are_told_of_a_shutdown_and_reconnect(
+def test_viewers_are_notified_of_a_shutdown_and_reconnect(
     start_server: StartServer, open_page: OpenPage, tmp_path: Path
 ) -> None:
     server = start_server("--grace-s", "6")
     watching = open_page(server.address)
-    live(watching)
+    wait_until_live(watching)
     server.terminate()
     expect(watching.locator("#ending")).to_contain_text("The server is shutting down soon")
     watching.screenshot(path=tmp_path / "going-down.png")
     late = open_page(server.address)
-    title(late, "The server is shutting down")
+    expect_title(late, "The server is shutting down")
     late.screenshot(path=tmp_path / "came-late.png")
-    assert watching.evaluate(LIVE), "the picture is to stay as long as it can"
+    assert watching.evaluate(LIVE), "frames continue until the server exits"
     assert server.wait() == 0
-    title(watching, "The server is not answering")
+    expect_title(watching, "The server is not answering")
     server.start()
-    live(watching)
+    wait_until_live(watching)
     expect(watching.locator("#ending")).to_be_hidden()
 
 
@@ -142,7 +142,7 @@ def test_a_viewer_moves_to_another_server_before_its_own_has_stopped(
     old, new = start_server("--grace-s", "30"), start_server()
     with Switch(old.port) as switch:
         page = open_page(f"http://127.0.0.1:{switch.port}")
-        live(page)
+        wait_until_live(page)
         assert old.call("/readyz").json["sessions"] == 1
         session = page.evaluate("window.telewarp.stats().session")
         old.terminate()
@@ -152,13 +152,13 @@ def test_a_viewer_moves_to_another_server_before_its_own_has_stopped(
             f"window.telewarp.stats().session !== '{session}' && {LIVE}", timeout=15_000
         )
         assert new.call("/readyz").json["sessions"] == 1
-        # The page has said goodbye to its old session through the switch, where nobody knew it;
-        # but its silence tells.
+        # The page's DELETE of its old session went to the new server, which does not know it. The
+        # old server ends the session without it, as it receives no more keepalives.
         assert old.wait() == 0
 
 
 class Switch:
-    """What stands in front of servers: hands each new connection to the one it is set to."""
+    """Forwards each new TCP connection to the current target server."""
 
     def __init__(self, target: int) -> None:
         self.target = target
@@ -182,10 +182,10 @@ class Switch:
                     client.close()
                     continue
                 for source, sink in ((client, server), (server, client)):
-                    threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+                    threading.Thread(target=self._forward, args=(source, sink), daemon=True).start()
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
-        """One answer a connection, or the browser would keep asking the server it knows."""
+    def _forward(self, source: socket.socket, sink: socket.socket) -> None:
+        """Forward one response per connection; the browser would reuse one to the old server."""
         with suppress(OSError), source, sink:
             while data := source.recv(65536):
                 sink.sendall(data.replace(b"HTTP/1.1\r\n", b"HTTP/1.1\r\nConnection: close\r\n", 1))

@@ -1,4 +1,4 @@
-"""The viewer behind a router: two origins, and a token that only the router is ever told."""
+"""The viewer behind a router: two origins; only the router receives the viewer's token."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ PUBLISH_BY_SOCKET = f"""async () => {{
 
 
 class Cluster(NamedTuple):
-    """A router in front of one host, both asking for tokens."""
+    """A router in front of one host; both require tokens."""
 
     router: str
     host: str
@@ -108,32 +108,32 @@ def test_a_viewer_with_a_token_at_the_router_gets_video_from_the_host(
 ) -> None:
     token = cluster.token(Scope.VIEW, Scope.DRIVE)
     page = open_page("about:blank", bypass_csp=False)
-    asked: list[Request] = []
-    page.on("request", lambda request: asked.append(request))
+    requests: list[Request] = []
+    page.on("request", lambda request: requests.append(request))
     page.goto(f"{cluster.router}/#token={token}")
     deadline = time.monotonic() + 30
     while not page.evaluate(LIVE.format("webrtc")):
         assert time.monotonic() < deadline
         page.wait_for_timeout(100)
     assert page.url == f"{cluster.router}/"
-    to_host = [request for request in asked if request.url.startswith(cluster.host)]
+    to_host = [request for request in requests if request.url.startswith(cluster.host)]
     joining = [request for request in to_host if "/whep?pass=" in request.url]
     assert len(joining) == 1
-    told = [request.all_headers().get("authorization") for request in to_host]
-    assert f"Bearer {token}" not in told
+    sent_tokens = [request.all_headers().get("authorization") for request in to_host]
+    assert f"Bearer {token}" not in sent_tokens
     (session,) = cluster.call("GET", f"{cluster.host}/v1/sessions", Scope.ADMIN).json()
     assert session["stream"] == "demo"
     again = httpx2.post(joining[0].url, content="v=0")
     assert again.status_code == 401
     assert "has been used" in again.json()["detail"]
-    page.close()  # the page leaves by DELETE, with the token that the host gave it
+    page.close()  # the page ends its session by DELETE, with the host's token
     deadline = time.monotonic() + 5
     while cluster.call("GET", f"{cluster.host}/v1/sessions", Scope.ADMIN).json():
-        assert time.monotonic() < deadline, "it did not leave"
+        assert time.monotonic() < deadline, "the session did not end"
         time.sleep(0.1)
 
 
-def test_jpeg_frames_come_from_the_host_where_video_is_blocked(
+def test_jpeg_frames_come_from_the_host_if_webrtc_is_blocked(
     cluster: Cluster, open_page: OpenPage
 ) -> None:
     page = open_page("about:blank")
@@ -145,7 +145,7 @@ def test_jpeg_frames_come_from_the_host_where_video_is_blocked(
     page.wait_for_function(LIVE.format("pictures"), timeout=30_000)
 
 
-def test_a_page_publishes_to_the_host_with_and_without_a_voice_while_it_watches(
+def test_a_viewer_publishes_to_the_host_with_and_without_voice(
     cluster: Cluster, open_page: OpenPage
 ) -> None:
     token = cluster.token(Scope.VIEW, Scope.PUBLISH)
@@ -169,13 +169,13 @@ def test_a_page_publishes_to_the_host_with_and_without_a_voice_while_it_watches(
     while not (ended := [status for way, status in answers.items() if way.startswith("DELETE")]):
         assert time.monotonic() < deadline
         page.wait_for_timeout(50)
-    # With another token it would be 401. The connection is closed as well: where the server has
-    # noticed that first, there is nothing left to delete.
+    # Another token would give 401. The connection closes as well: if the server notices that
+    # first, the publication has already ended (404).
     assert ended in ([204], [404])
 
 
 def wait_for_frames(cluster: Cluster, stream: str, count: int) -> bool:
-    """Wait until a stream has accepted so many frames; return whether it has."""
+    """Wait until a stream has accepted `count` frames; return whether it has."""
     deadline = time.monotonic() + 5
     while cluster.call("GET", stream, Scope.VIEW).json()["accepted"] < count:
         if time.monotonic() > deadline:
@@ -184,7 +184,7 @@ def wait_for_frames(cluster: Cluster, stream: str, count: int) -> bool:
     return True
 
 
-def test_a_viewer_without_a_token_gets_no_further_than_the_router(cluster: Cluster) -> None:
+def test_the_router_redirects_only_viewers_with_a_view_token(cluster: Cluster) -> None:
     address = f"{cluster.router}/v1/streams/demo/whep"
     assert httpx2.post(address, content="v=0").status_code == 401
     assert cluster.call("POST", address, Scope.PUBLISH).status_code == 403

@@ -1,4 +1,4 @@
-"""Where the time goes, as a viewer sees it: measured frame by frame, on screen and as a table."""
+"""Stages of the latency of each frame: on screen, in the page's API and as CSV."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ STAGES = (
 
 
 def look_around(page: Page, steps: int) -> None:
-    """Move the view for a while."""
+    """Move the view left and right, a step every 33 ms."""
     for step in range(steps):
         page.evaluate("yaw => window.telewarp.setView({ yaw_rad: yaw })", 0.4 * math.sin(step / 10))
         page.wait_for_timeout(33)
 
 
 def saved_frames(page: Page, folder: Path) -> list[dict[str, str]]:
-    """Press the button and read the file it gives."""
+    """Save the frames as CSV, and read the file."""
     with page.expect_download() as download:
         page.get_by_role("button", name="Save as CSV").click()
     path = folder / "frames.csv"
@@ -43,40 +43,42 @@ def test_the_stages_of_every_frame_make_up_its_pose_to_photon_latency(
     look_around(page, 60)
     rows = saved_frames(page, tmp_path)
     assert len(rows) >= 20
-    assert all(None not in row and None not in row.values() for row in rows), "equally long rows"
-    whole = [row for row in rows if row["pose_to_photon_ms"] and row["uplink_ms"]]
-    assert len(whole) >= 10
-    for row in whole:
-        spent = sum(float(row[f"{stage}_ms"] or 0) for stage in STAGES)
-        # Each is rounded to 0.01 by itself, some on the server and again here.
-        assert spent == pytest.approx(float(row["pose_to_photon_ms"]), abs=0.3), row
+    assert all(None not in row and None not in row.values() for row in rows), (
+        "all rows have the same columns"
+    )
+    complete = [row for row in rows if row["pose_to_photon_ms"] and row["uplink_ms"]]
+    assert len(complete) >= 10
+    for row in complete:
+        total = sum(float(row[f"{stage}_ms"] or 0) for stage in STAGES)
+        # Each stage is rounded to 0.01 ms, some on the server and again in the page.
+        assert total == pytest.approx(float(row["pose_to_photon_ms"]), abs=0.3), row
     presented = [float(row["presented_at_ms"]) for row in rows]
     assert presented[-1] - presented[0] > 500
     assert len({row["rtp_timestamp"] for row in rows}) == len(rows)
 
 
-def test_all_stages_are_on_screen_and_in_the_page_api(page: Page) -> None:
+def test_all_stages_are_shown_and_in_the_page_api(page: Page) -> None:
     page.get_by_role("button", name="Where the time goes").click()
     look_around(page, 40)
     for words in ("Drawing the mesh", "Warping the cache", "Encoding", "Waiting for the screen"):
         expect(page.locator("#stages")).to_contain_text(words)
-    told = page.evaluate("window.telewarp.stats()")
-    assert set(told["frame_stages_ms"]) == set(STAGES)
-    for summary in told["frame_stages_ms"].values():
+    stats = page.evaluate("window.telewarp.stats()")
+    assert set(stats["frame_stages_ms"]) == set(STAGES)
+    for summary in stats["frame_stages_ms"].values():
         assert summary["p50"] <= summary["p95"]
         assert summary["count"] > 0
-    # Of one machine: not zero, for the clocks are counted from different moments.
-    assert 0 < told["clock"]["error_ms"] < told["clock"]["round_trip_ms"]
+    # Not zero on one machine: the two clocks have different origins.
+    assert 0 < stats["clock"]["error_ms"] < stats["clock"]["round_trip_ms"]
     drawn = """() => {
       const { width, height } = document.querySelector('#details canvas');
       const context = document.querySelector('#details canvas').getContext('2d');
       const { data } = context.getImageData(0, 0, width, height);
       return new Set(new Uint32Array(data.buffer)).size;
     }"""
-    assert page.evaluate(drawn) > 5, "columns of several colours"
+    assert page.evaluate(drawn) > 5, "the chart has columns of several colours"
 
 
-def test_a_hand_that_moves_all_the_time_sends_about_as_many_views_as_are_drawn(page: Page) -> None:
+def test_continuous_movement_sends_at_most_one_view_per_screen_refresh(page: Page) -> None:
     moved = page.evaluate("""() => new Promise(done => {
       const before = window.telewarp.stats().view_seq_sent;
       const began = performance.now();
@@ -89,10 +91,10 @@ def test_a_hand_that_moves_all_the_time_sends_about_as_many_views_as_are_drawn(p
       };
       move();
     })""")
-    assert moved["view_lead_ms"] > 0, "it has learned the way"
-    # One a second is the heartbeat's; a screen of 60 Hz is given at most one view a refresh.
+    assert moved["view_lead_ms"] > 0, "the page has estimated when to send views"
+    # The heartbeat alone sends one a second; a 60 Hz screen needs at most one per refresh.
     assert 10 * moved["seconds"] < moved["views"] < 63 * moved["seconds"] + 5
     page.wait_for_function(
         "(({ view_seq_shown, view_seq_sent }) => view_seq_shown >= view_seq_sent - 1)"
         "(window.telewarp.stats())"
-    )  # the last pose is not lost
+    )  # the last view is shown

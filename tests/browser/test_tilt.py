@@ -1,4 +1,4 @@
-"""The view of a phone that is tilted, with the sensors that Chromium emulates."""
+"""The view of a tilted phone, with sensors that Chromium emulates."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ PHONE = {
     "has_touch": True,
 }
 HELD = (0.0, 60.0, 0.0)
-SOON_MS = 20_000
+TIMEOUT_MS = 20_000
 TOLERANCE = 3.0
 """Degrees."""
 
 
 class Phone:
-    """A page whose device is held as a test says."""
+    """A page on a device whose orientation a test sets."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -33,7 +33,7 @@ class Phone:
 
 
 def displayed_angles(page: Page) -> tuple[float, float] | None:
-    """From where the displayed frame is seen, degrees to the right and up; None if unknown."""
+    """The eye's direction in the displayed frame, degrees right and up; None if unknown."""
     eye = page.evaluate("window.telewarp.stats().displayed_eye_m")
     if eye is None:
         return None  # its event has not come yet
@@ -43,7 +43,7 @@ def displayed_angles(page: Page) -> tuple[float, float] | None:
 
 
 def wait_for_angles(page: Page, right: float, up: float) -> None:
-    """Wait until the face is seen from there; the view turns back slowly by itself."""
+    """Wait until the view has this direction; it slowly turns back without input."""
     deadline = time.monotonic() + 15
     while True:
         got = displayed_angles(page)
@@ -53,7 +53,7 @@ def wait_for_angles(page: Page, right: float, up: float) -> None:
         page.wait_for_timeout(100)
 
 
-def test_tilting_a_phone_looks_around_the_face_and_centring_looks_straight_at_it(
+def test_tilting_a_phone_turns_the_view_and_centring_resets_it(
     server: Server, open_page: OpenPage
 ) -> None:
     page = open_page(server.address, **PHONE)
@@ -64,27 +64,27 @@ def test_tilting_a_phone_looks_around_the_face_and_centring_looks_straight_at_it
     button = page.locator("#tilt-button")
     button.click()
     state = page.locator("#head-view [data-state]")
-    expect(state).to_have_text("Tilt your phone to look around", timeout=SOON_MS)
+    expect(state).to_have_text("Tilt your phone to look around", timeout=TIMEOUT_MS)
     expect(button).to_have_attribute("aria-pressed", "true")
     expect(page.locator("#head-view .privacy")).to_be_hidden()
-    phone.hold(0.0, 75.0, 0.0)  # upright: the eyes are above its middle
+    phone.hold(0.0, 75.0, 0.0)  # upright: the eyes are above the middle of the screen
     wait_for_angles(page, 0, 15)
     page.locator("#head-view [data-center]").click()
     wait_for_angles(page, 0, 0)
-    phone.hold(340.0, 75.0, 0.0)  # its left edge is turned away: the eyes are on its right
+    phone.hold(340.0, 75.0, 0.0)  # left edge turned away: the eyes are on the right of the screen
     wait_for_angles(page, 19, 0)
     button.click()
     expect(page.locator("#head-view")).to_be_hidden()
     expect(button).to_have_attribute("aria-pressed", "false")
 
 
-def test_without_sensors_the_panel_says_so_and_a_computer_has_no_button(
+def test_missing_sensors_are_reported_and_a_desktop_has_no_tilt_button(
     server: Server, open_page: OpenPage
 ) -> None:
     page = open_page(server.address, **PHONE)
     page.locator("#tilt-button").click()
     state = page.locator("#head-view [data-state]")
-    expect(state).to_have_text("This device does not tell how it is held", timeout=SOON_MS)
+    expect(state).to_have_text("This device does not tell how it is held", timeout=TIMEOUT_MS)
     expect(page.locator("#tilt-button")).to_have_attribute("aria-pressed", "false")
     expect(open_page(server.address).locator("#tilt-button")).to_be_hidden()
 

@@ -1,4 +1,4 @@
-"""The viewer in a real browser: a face that lives, turns under the hand and can be driven."""
+"""The viewer in a real browser: it shows a moving face, which the user turns and drives."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _GRAB = """(selector) => {
 
 
 class Box(NamedTuple):
-    """A part of the image, in shares of its height and width."""
+    """A rectangle in an image, in fractions of its height and width."""
 
     top: float
     bottom: float
@@ -44,7 +44,7 @@ class Box(NamedTuple):
     right: float
 
     def of(self, image: Screenshot) -> Screenshot:
-        """Cut it out."""
+        """Crop an image to the rectangle."""
         height, width = image.shape[:2]
         rows = slice(round(self.top * height), round(self.bottom * height))
         return image[rows, round(self.left * width) : round(self.right * width)]
@@ -57,13 +57,13 @@ UPPER_CORNERS = (Box(0, 0.08, 0, 0.08), Box(0, 0.08, 0.92, 1))
 
 
 def stats(page: Page) -> dict[str, Any]:
-    """What the page tells of itself."""
-    told: dict[str, Any] = page.evaluate("window.telewarp.stats()")
-    return told
+    """The page's statistics."""
+    result: dict[str, Any] = page.evaluate("window.telewarp.stats()")
+    return result
 
 
 def screenshot(page: Page, selector: str = "video") -> Screenshot:
-    """The present frame of the video, or what a canvas shows."""
+    """The current frame of the video, or the content of a canvas."""
     png = base64.b64decode(page.evaluate(_GRAB, selector))
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), np.float32)
 
@@ -74,13 +74,13 @@ def change(before: Screenshot, after: Screenshot) -> float:
 
 
 def skin_share(part: Screenshot) -> float:
-    """How much of it has the colour of skin, of whatever tone: red over green over blue."""
+    """Share of pixels with a skin colour of any tone: red above green above blue."""
     red, green, blue = np.moveaxis(part, -1, 0)
     return float(((red > 60) & (red > green + 8) & (green > blue + 3)).mean())
 
 
 def face_box(server: Server, top_m: float, bottom_m: float, half_width_m: float) -> Box:
-    """Where the default view shows what lies between two heights, in metres above the eyes."""
+    """The part of the default view between two heights, in metres above the eyes."""
     avatar = server.call("/v1/avatars/default").json
     x, y, z = avatar["eye_position"]
     seen_m = 2 * z * math.tan(avatar["fov_y_rad"] / 2)
@@ -90,14 +90,14 @@ def face_box(server: Server, top_m: float, bottom_m: float, half_width_m: float)
 
 
 def wait_until_shown(page: Page, what: str) -> None:
-    """Wait until the newest view or mesh that was sent when called is on screen."""
+    """Wait until the newest view or mesh frame that was sent before the call is shown."""
     sent = {"view": "view_seq_sent", "mesh": "mesh_seq_sent"}[what]
     newest = stats(page)[sent]
     page.wait_for_function(f"window.telewarp.stats().{what}_seq_shown >= {newest}", timeout=15_000)
 
 
 def open_controls(page: Page) -> None:
-    """Fold the panel out, on a face that holds still."""
+    """Open the panel, and drive the neutral face without blinking."""
     page.keyboard.press("c")
     page.get_by_role("switch", name="Blink by itself").uncheck()
     page.get_by_role("button", name="Neutral").click()
@@ -106,7 +106,7 @@ def open_controls(page: Page) -> None:
 
 
 def drive(page: Page, coefficient: str, value: float) -> None:
-    """Move a slider and wait for the face."""
+    """Move a slider, and wait until frames show it."""
     page.locator(f"[data-coefficient={coefficient}]").evaluate(
         """(slider, value) => {
           slider.closest('details').open = true;
@@ -116,19 +116,19 @@ def drive(page: Page, coefficient: str, value: float) -> None:
         value,
     )
     wait_until_shown(page, "mesh")
-    page.wait_for_timeout(700)  # the cache is made anew for it
+    page.wait_for_timeout(700)  # the cache is refreshed for it
 
 
-def test_the_page_shows_a_face_on_a_dark_ground(page: Page) -> None:
+def test_the_page_shows_a_face_on_a_dark_background(page: Page) -> None:
     shown = screenshot(page)
-    ground = np.concatenate([box.of(shown).reshape(-1, 3) for box in UPPER_CORNERS])
+    background = np.concatenate([box.of(shown).reshape(-1, 3) for box in UPPER_CORNERS])
     face = MIDDLE.of(shown)
     assert shown.shape[0] == shown.shape[1] >= 128
-    assert ground.mean() < 80
+    assert background.mean() < 80
     assert skin_share(face) > 0.6
-    assert skin_share(ground[None]) < 0.1
-    assert np.abs(face.mean(axis=(0, 1)) - ground.mean(axis=0)).max() > 40
-    assert face.std() > 10, "a face has features"
+    assert skin_share(background[None]) < 0.1
+    assert np.abs(face.mean(axis=(0, 1)) - background.mean(axis=0)).max() > 40
+    assert face.std() > 10, "the face has features"
 
 
 def test_the_frame_fills_the_height_and_is_centred(page: Page) -> None:
@@ -138,7 +138,7 @@ def test_the_frame_fills_the_height_and_is_centred(page: Page) -> None:
     assert video["x"] + video["width"] / 2 == pytest.approx(640, abs=2)
 
 
-def test_the_idle_face_is_alive(page: Page) -> None:
+def test_the_idle_animation_moves_the_face(page: Page) -> None:
     images = []
     for _ in range(8):
         images.append(MIDDLE.of(screenshot(page)))
@@ -147,11 +147,11 @@ def test_the_idle_face_is_alive(page: Page) -> None:
     assert max(changes) > 0.5
 
 
-def test_the_face_turns_when_it_is_dragged(page: Page) -> None:
-    open_controls(page)  # the idle head sways as far as a hand might turn it
+def test_dragging_turns_the_face(page: Page) -> None:
+    open_controls(page)  # the idle animation turns the head as far as a drag might
     before = screenshot(page)
     page.wait_for_timeout(500)
-    by_itself = change(MIDDLE.of(before), MIDDLE.of(screenshot(page)))
+    undragged_change = change(MIDDLE.of(before), MIDDLE.of(screenshot(page)))
     sent = stats(page)["view_seq_sent"]
     page.mouse.move(640, 400)
     page.mouse.down()
@@ -163,14 +163,14 @@ def test_the_face_turns_when_it_is_dragged(page: Page) -> None:
     wait_until_shown(page, "view")
     after = stats(page)
     assert after["view_seq_sent"] >= sent + 10
-    assert after["view"]["yaw_rad"] < -0.3, "the face follows the hand, so the eye goes left"
+    assert after["view"]["yaw_rad"] < -0.3, "the face follows the pointer, so the eye moves left"
     assert after["view"]["pitch_rad"] > 0.05
     turned = change(MIDDLE.of(before), MIDDLE.of(screenshot(page)))
     assert turned > 8
-    assert turned > 5 * by_itself
+    assert turned > 5 * undragged_change
 
 
-def test_a_face_at_rest_is_refined_until_it_moves(page: Page) -> None:
+def test_a_refined_still_is_shown_until_the_view_changes(page: Page) -> None:
     open_controls(page)
     page.wait_for_function("window.telewarp.stats().refined.visible", timeout=60_000)
     page.wait_for_timeout(500)  # the crossfade to the newest cache ends
@@ -206,7 +206,9 @@ def test_a_released_face_follows_its_stream_again(page: Page) -> None:
     expect(page.locator("#driving")).to_be_hidden()
     assert stats(page)["driving"] is False
     expect(page.locator("[data-coefficient=jawOpen]")).to_have_value("0")
-    page.wait_for_timeout(3000)  # the server waits for two seconds before it believes it
+    page.wait_for_timeout(
+        3000
+    )  # the server waits for two seconds before it treats the face as released
     own = stats(page)["mesh_seq_sent"]
     page.wait_for_timeout(1000)
     assert stats(page)["mesh_seq_sent"] == own
@@ -238,7 +240,7 @@ def test_every_coefficient_of_the_avatar_has_a_slider(server: Server, page: Page
     assert len(names) == 52
 
 
-def test_frame_rate_latency_cache_age_and_bitrate_are_on_screen(page: Page) -> None:
+def test_frame_rate_latency_cache_age_and_bitrate_are_shown(page: Page) -> None:
     for step in range(150):
         yaw = 0.4 * math.sin(step / 10)
         page.evaluate("yaw => window.telewarp.setView({ yaw_rad: yaw })", yaw)
@@ -249,17 +251,17 @@ def test_frame_rate_latency_cache_age_and_bitrate_are_on_screen(page: Page) -> N
         expect(element).to_be_visible()
         return float(element.inner_text().removeprefix("p95 "))
 
-    told = stats(page)
+    result = stats(page)
     assert 10 <= number("fps") <= 70
     assert 4 <= number("latency") <= 300
     assert number("latency") <= number("latency_p95") <= 1000
     assert 1 <= number("cache") <= 3000
     assert 0 < number("bitrate") < 10
-    assert told["pose_to_photon_ms"]["count"] > 50
-    assert told["server_errors"] == 0
+    assert result["pose_to_photon_ms"]["count"] > 50
+    assert result["server_errors"] == 0
 
 
-def test_where_the_time_goes_is_shown_on_demand(page: Page) -> None:
+def test_the_stages_are_shown_on_demand(page: Page) -> None:
     stages = page.locator("#stages")
     expect(stages).to_be_hidden()
     page.get_by_role("button", name="Where the time goes").click()
@@ -291,11 +293,11 @@ def test_a_killed_worker_leaves_the_video_running(server: Server, page: Page) ->
 def _wait_for_new_workers(server: Server, killed: set[int]) -> None:
     until = time.monotonic() + 60
     while not (server.worker_pids() - killed and server.call("/readyz").status == 200):
-        assert time.monotonic() < until, "the pool has started no other worker"
+        assert time.monotonic() < until, "the pool started no new worker"
         time.sleep(0.2)
 
 
-def test_the_keyboard_turns_zooms_and_folds(page: Page) -> None:
+def test_the_keyboard_turns_zooms_and_toggles_panels(page: Page) -> None:
     page.keyboard.down("ArrowRight")
     page.wait_for_timeout(300)
     page.keyboard.up("ArrowRight")
@@ -329,7 +331,7 @@ def test_arrow_keys_on_a_slider_move_the_slider_and_not_the_view(page: Page) -> 
     assert stats(page)["view"]["yaw_rad"] == 0
 
 
-def test_the_wheel_comes_closer_within_limits(page: Page) -> None:
+def test_the_wheel_zooms_within_limits(page: Page) -> None:
     page.mouse.move(640, 400)
     for _ in range(20):
         page.mouse.wheel(0, -240)
@@ -337,7 +339,9 @@ def test_the_wheel_comes_closer_within_limits(page: Page) -> None:
     assert stats(page)["view"]["zoom"] == pytest.approx(0.75, abs=0.01)
 
 
-def test_fingers_turn_and_pinch_on_a_phone(server: Server, open_page: OpenPage) -> None:
+def test_dragging_and_pinching_turn_and_zoom_on_a_phone(
+    server: Server, open_page: OpenPage
+) -> None:
     page = open_page(
         server.address, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
     )
@@ -354,7 +358,7 @@ def test_fingers_turn_and_pinch_on_a_phone(server: Server, open_page: OpenPage) 
 
 
 def _touch(page: Page, path: list[list[tuple[int, int]]]) -> None:
-    """Put fingers down, move them along a path and take them away."""
+    """Put fingers down, move them along a path and lift them."""
     devtools = page.context.new_cdp_session(page)
     for number, fingers in enumerate(path):
         points = [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(fingers)]
@@ -370,26 +374,26 @@ def test_a_viewer_that_leaves_frees_its_session_slot_at_once(server: Server, pag
     page.goto("about:blank")
     until = time.monotonic() + 3
     while server.call(session).status == 200:
-        assert time.monotonic() < until, "the session lives on"
+        assert time.monotonic() < until, "the session did not end"
         time.sleep(0.1)
 
 
-def test_a_head_over_nothing_leaves_the_page_around_it_transparent(
+def test_a_transparent_background_leaves_the_page_around_the_head_transparent(
     server: Server, open_page: OpenPage
 ) -> None:
     page = open_page(f"{server.address}/?background=transparent", viewport=SQUARE)
-    image = _alone(page)
-    cover = image[..., 3]
+    image = _transparent_screenshot(page)
+    alpha = image[..., 3]
     for corner in UPPER_CORNERS:
-        assert corner.of(cover).max() == 0, "neither a veil nor a part of the page's interface"
-    assert FACE.of(cover).min() == 255
+        assert corner.of(alpha).max() == 0, "no overlay and no part of the interface"
+    assert FACE.of(alpha).min() == 255
     assert skin_share(MIDDLE.of(image[..., :3])) > 0.6
-    assert cover[-1, 180], "the shoulders reach the edge"
+    assert alpha[-1, 180], "the shoulders reach the edge"
 
 
-def test_a_head_over_a_colour_can_be_keyed(server: Server, open_page: OpenPage) -> None:
+def test_a_background_colour_can_be_keyed(server: Server, open_page: OpenPage) -> None:
     page = open_page(f"{server.address}/?background=00b140", viewport=SQUARE)
-    image = _alone(page)[..., :3]
+    image = _transparent_screenshot(page)[..., :3]
     for corner in UPPER_CORNERS:
         assert np.abs(corner.of(image) - (0, 177, 64)).max() <= 4
     assert skin_share(MIDDLE.of(image)) > 0.6
@@ -404,8 +408,8 @@ def test_a_head_over_a_colour_can_be_keyed(server: Server, open_page: OpenPage) 
     assert skin_share(smaller[80:160, 80:160]) > 0.6
 
 
-def _alone(page: Page) -> Screenshot:
-    """What the page shows without a background of the browser's: (H, W, 4)."""
+def _transparent_screenshot(page: Page) -> Screenshot:
+    """A screenshot of the page without the browser's background: (H, W, 4) RGBA."""
     page.wait_for_function(LIVE, timeout=30_000)
     page.wait_for_timeout(700)  # it fades in
     png = page.screenshot(omit_background=True)

@@ -1,4 +1,4 @@
-"""A voice from one page to another: a fake microphone, WHIP, the server, WHEP, a loudspeaker."""
+"""Voice from one page to another: fake microphone, WHIP, server, WHEP, loudspeaker."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 RATE = 48_000
 LIVE_MS = 60_000
 VIEWPORT: ViewportSize = {"width": 1280, "height": 800}
-# No candidate of the server's answer can be reached.
+# Removes the ICE candidates from the server's answer to a publisher's voice.
 WITHOUT_UDP = """
 const apply = RTCPeerConnection.prototype.setRemoteDescription;
 RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
@@ -40,8 +40,8 @@ RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
 def write_tone(file: Path) -> None:
     """A tone of 440 Hz in the first 0.9 s of every 1.3 s.
 
-    Timers of a page behind another one fire once a second: with a period of a second they would
-    meet the pauses alone, for some starts.
+    Timers of a background page fire once a second: with a period of a second they could all fall
+    into the pauses.
     """
     tone, period = 9 * RATE // 10, 13 * RATE // 10
     samples = (int(9000 * sin(2 * pi * 440 * i / RATE)) if i < tone else 0 for i in range(period))
@@ -88,11 +88,11 @@ def go_live(page: Page, address: str) -> None:
 
 
 def wait_for(page: Page, condition: str, timeout: float = 20_000) -> None:
-    """Wait by polling: a page behind another one gets no animation frames."""
+    """Wait by polling: a background page gets no animation frames."""
     page.wait_for_function(condition, polling=100, timeout=timeout)
 
 
-def test_a_voice_is_heard_muted_and_gone_with_its_publisher(server: Server, tmp_path: Path) -> None:
+def test_a_voice_is_heard_muted_and_ends_with_its_publisher(server: Server, tmp_path: Path) -> None:
     with speaking_browser(server, tmp_path) as context:
         viewer, publisher = context.new_page(), context.new_page()
         server.call("/v1/streams", {"avatar": "default", "id": "speaker"})
@@ -105,7 +105,7 @@ def test_a_voice_is_heard_muted_and_gone_with_its_publisher(server: Server, tmp_
         heard = "telewarp.stats().voice.level > 0.6"
         wait_for(viewer, "telewarp.stats().voice.state !== 'silent'")
         expect(button).to_be_visible()
-        # Chromium lets a page that nobody has touched play sound in some runs and not in others.
+        # Chromium permits sound without a user gesture in some runs and not in others.
         if viewer.evaluate("telewarp.stats().voice.state") == "blocked":
             button.click()
         wait_for(viewer, heard)
@@ -132,7 +132,7 @@ def test_a_voice_is_heard_muted_and_gone_with_its_publisher(server: Server, tmp_
         expect(button).to_be_hidden(timeout=10_000)
 
 
-def test_a_voice_that_is_blocked_is_told_and_the_face_goes_on(
+def test_a_blocked_voice_is_reported_and_frames_are_still_published(
     server: Server, tmp_path: Path
 ) -> None:
     with speaking_browser(server, tmp_path) as context:

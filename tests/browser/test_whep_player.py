@@ -1,4 +1,4 @@
-"""A WHEP player that is not ours shows the video: `whip-whep`, as npm has it, in Chromium."""
+"""A third-party WHEP player shows the video: `whip-whep` from npm, in Chromium."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def player() -> Path:
 
 
 @pytest.mark.parametrize("sections", [["video"], ["audio", "video"], ["video", "audio", "video"]])
-def test_a_player_from_npm_shows_moving_video(
+def test_a_third_party_player_shows_moving_video(
     server: Server, browser: Browser, player: Path, sections: list[str]
 ) -> None:
     errors: list[str] = []

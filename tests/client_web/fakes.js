@@ -1,6 +1,6 @@
-// Stand-ins for the page and its timers, as far as the client's modules use them.
+// Fakes of the parts of the page and its timers that the client's modules use.
 
-/** An element. Children are created when they are first looked for. */
+/** An element. Children are created by the first query for them. */
 export class FakeElement extends EventTarget {
   textContent = "";
   value = "";
@@ -70,7 +70,7 @@ export class FakeElement extends EventTarget {
   }
 }
 
-/** A document whose elements are created when they are first looked for. */
+/** A document whose elements are created by the first query for them. */
 export class FakeDocument extends FakeElement {
   body = new FakeElement(this);
   documentElement = new FakeElement(this);
@@ -121,5 +121,5 @@ export class FakeTimers {
   }
 }
 
-/** Wait until what was started has gone on as far as it can. */
+/** Wait until all pending promises have settled. */
 export const settled = () => new Promise((resolve) => setImmediate(resolve));

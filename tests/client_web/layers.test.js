@@ -6,7 +6,7 @@ import { test } from "node:test";
 
 const ROOT = new URL("../../client_web/js/", import.meta.url);
 
-// From the bottom up; `main.js` and `call.js` are above all of them.
+// From low to high; `main.js` and `call.js` are above all of them.
 const ORDER = [
   "connection",
   "timing",
@@ -39,7 +39,7 @@ function readImports() {
 
 const folderOf = (file) => file.split("/")[0];
 
-/** @returns {string[] | null} modules that import each other in a circle */
+/** @returns {string[] | null} modules that import each other in a cycle */
 function findCircle(imports) {
   const done = new Set();
   const visit = (file, path) => {
@@ -79,17 +79,17 @@ test("folders import only from folders below", (t) => {
   }
 });
 
-test("every import is of a module that exists", () => {
+test("every imported module exists", () => {
   for (const [file, imported] of imports) {
     for (const other of imported) assert.ok(imports.has(other), `${file} imports ${other}`);
   }
 });
 
-test("no module imports itself by way of others", () => {
+test("there are no import cycles", () => {
   assert.equal(findCircle(imports)?.join(" -> ") ?? null, null);
 });
 
-test("a circle would be found", () => {
+test("an import cycle is found", () => {
   const circular = new Map([
     ["a", new Set(["b"])],
     ["b", new Set(["c"])],

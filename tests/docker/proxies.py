@@ -1,4 +1,4 @@
-"""Real proxies that run the example configurations of `docker/`, without TLS and on free ports."""
+"""Runs real proxies with the example configurations of `docker/`, without TLS on free ports."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _STARTED_S = 10.0
 
 @contextmanager
 def proxied(name: str, server_port: int, folder: Path) -> Iterator[str]:
-    """Run a proxy in front of a server until the block ends; yields the address to open.
+    """Run a proxy in front of a server until the block ends; yield the address to open.
 
     Args:
-        name: One of `NAMES`; the test is skipped where it is not installed.
+        name: One of `NAMES`; the test is skipped if it is not installed.
         server_port: Port of the server on 127.0.0.1.
         folder: For the files of the proxy.
     """
-    places = f"{os.environ['PATH']}:/usr/sbin"
-    program = shutil.which(name, path=places)
+    search_path = f"{os.environ['PATH']}:/usr/sbin"
+    program = shutil.which(name, path=search_path)
     if program is None:
         pytest.skip(f"no {name}: apt-get install {name}")
     port = _free_port()
@@ -41,7 +41,7 @@ def proxied(name: str, server_port: int, folder: Path) -> Iterator[str]:
             command,
             stdout=output,
             stderr=output,
-            env={"HOME": str(folder), "XDG_DATA_HOME": str(folder), "PATH": places},
+            env={"HOME": str(folder), "XDG_DATA_HOME": str(folder), "PATH": search_path},
         ) as process,
     ):
         try:
@@ -52,7 +52,7 @@ def proxied(name: str, server_port: int, folder: Path) -> Iterator[str]:
 
 
 def _configure_nginx(folder: Path, port: int, server_port: int) -> list[str]:
-    """Write the configuration; returns the options of the program."""
+    """Write the configuration; return the command-line options of the proxy."""
     site = _example("nginx.conf", server_port)
     lines = [line for line in site.splitlines() if not line.lstrip().startswith("ssl_")]
     (folder / "site.conf").write_text(
@@ -62,7 +62,7 @@ def _configure_nginx(folder: Path, port: int, server_port: int) -> list[str]:
         f"{kind}_temp_path {folder}/{kind};"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
-    # One process, of the present user: others could not read pytest's folder.
+    # One process, as the current user: other users cannot read pytest's folder.
     (folder / "nginx.conf").write_text(
         f"daemon off; master_process off; pid {folder}/pid; error_log stderr; events {{}}\n"
         f"http {{ access_log off; {temporary} include {folder}/site.conf; }}\n"
@@ -71,11 +71,11 @@ def _configure_nginx(folder: Path, port: int, server_port: int) -> list[str]:
 
 
 def _configure_caddy(folder: Path, port: int, server_port: int) -> list[str]:
-    """Write the configuration; returns the options of the program."""
+    """Write the configuration; return the command-line options of the proxy."""
     site = _example("Caddyfile", server_port).replace(
         "face.example.org {", f"http://127.0.0.1:{port} {{"
     )
-    # No TLS, nothing else listening: neither the ports 80 and 443, nor Caddy's own interface.
+    # No TLS, and no other listener: neither ports 80 and 443, nor Caddy's admin interface.
     (folder / "Caddyfile").write_text(f"{{\n\tadmin off\n\tauto_https off\n}}\n{site}")
     return ["run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
 
@@ -99,7 +99,7 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
             socket.create_connection(("127.0.0.1", port), 1).close()
         except ConnectionRefusedError:
             assert process.poll() is None, f"the proxy ended:\n{log.read_text()}"
-            assert time.monotonic() < deadline, f"it does not listen:\n{log.read_text()}"
+            assert time.monotonic() < deadline, f"the proxy does not listen:\n{log.read_text()}"
             time.sleep(0.05)
         else:
             return

@@ -1,4 +1,4 @@
-"""docker/compose.yaml keeps to the Compose specification, and says what the page about it says."""
+"""docker/compose.yaml is valid, hardened, and consistent with the options of the server."""
 
 from __future__ import annotations
 
@@ -24,14 +24,16 @@ def services() -> dict[str, dict[str, Any]]:
     return services
 
 
-def test_it_keeps_to_the_specification(tmp_path: Path) -> None:
+def test_the_compose_file_conforms_to_the_compose_specification(tmp_path: Path) -> None:
     subprocess.run([*CHECK, str(FILE)], check=True, capture_output=True)
     broken = tmp_path / "compose.yaml"
     broken.write_text(FILE.read_text().replace("restart: unless-stopped", "restart: [sometimes]"))
     assert subprocess.run([*CHECK, str(broken)], capture_output=True, check=False).returncode == 1
 
 
-def test_servers_run_without_root_and_write_to_nothing(services: dict[str, dict[str, Any]]) -> None:
+def test_servers_are_read_only_and_have_no_capabilities(
+    services: dict[str, dict[str, Any]],
+) -> None:
     for name, writable in (("server", "/tmp"), ("gpu", "/tmp:exec"), ("gpus", "/tmp:exec")):
         server = services[name]
         assert server["read_only"] is True, name
@@ -45,7 +47,7 @@ def test_the_gpu_server_gets_all_gpus(services: dict[str, dict[str, Any]]) -> No
     assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
 
 
-def test_the_gpu_server_can_encode_and_load_what_it_compiles(
+def test_the_gpu_server_has_the_driver_capabilities_to_compute_and_encode(
     services: dict[str, dict[str, Any]],
 ) -> None:
     environment = services["gpu"]["environment"]
@@ -54,7 +56,7 @@ def test_the_gpu_server_can_encode_and_load_what_it_compiles(
     assert environment.items() >= services["server"]["environment"].items()
 
 
-def test_several_gpus_get_a_host_each_whose_options_exist(
+def test_several_gpus_run_one_host_each_with_existing_options(
     services: dict[str, dict[str, Any]],
 ) -> None:
     command = ["python", "-m", "server.cluster", "--devices", "cuda"]
@@ -85,7 +87,7 @@ def test_other_images_are_pinned_and_hardened(services: dict[str, dict[str, Any]
         assert "no-new-privileges:true" in service["security_opt"], name
 
 
-def test_grafana_has_no_password_to_guess(services: dict[str, dict[str, Any]]) -> None:
+def test_grafana_has_no_initial_admin_password(services: dict[str, dict[str, Any]]) -> None:
     environment = services["grafana"]["environment"]
     assert environment["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
     assert "GF_SECURITY_ADMIN_PASSWORD" not in environment

@@ -1,4 +1,4 @@
-"""What the files in docker/ say fits the server they start."""
+"""The files in docker/ name only existing settings, files and metrics."""
 
 from __future__ import annotations
 
@@ -24,37 +24,37 @@ FILES = ("Dockerfile", "compose.yaml", "README.md")
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_setting_that_is_named_exists(name: str) -> None:
+def test_every_named_setting_exists(name: str) -> None:
     named = set(re.findall(r"\bTELEWARP_([A-Z_]+)", (DOCKER / name).read_text()))
     known = {field.upper() for field in (*Settings.model_fields, *ListSettings.model_fields)}
     assert named
     assert named <= known
 
 
-def test_everything_the_image_copies_exists_and_reaches_the_engine() -> None:
+def test_files_that_the_image_copies_exist_and_are_not_ignored() -> None:
     root = DOCKER.parent
-    passed = (root / ".dockerignore").read_text().splitlines()
+    included = (root / ".dockerignore").read_text().splitlines()
     copies = re.findall(r"^COPY (?!--from)(.+) \S+$", (DOCKER / "Dockerfile").read_text(), re.M)
     sources = [source for copy in copies for source in copy.split()]
     assert len(sources) >= 6
     for source in sources:
         assert (root / source).exists(), source
-        assert f"!{source}" in passed, source
+        assert f"!{source}" in included, source
 
 
-def test_the_cuda_image_asks_for_the_drivers_encoder_and_starts_on_gpus() -> None:
+def test_the_cuda_image_requests_the_video_encoder_and_uses_cuda() -> None:
     stages = re.split(r"^FROM ", (DOCKER / "Dockerfile").read_text(), flags=re.M)
     (cuda,) = (stage for stage in stages if stage.startswith("server AS cuda"))
     settings = dict(re.findall(r"([A-Z_]+)=(\S+)", cuda))
     assert set(settings["NVIDIA_DRIVER_CAPABILITIES"].split(",")) >= {"compute", "utility", "video"}
     assert settings["TELEWARP_DEVICE"] == "cuda"
-    assert settings["TRITON_CACHE_DIR"].startswith("/tmp/"), "the only folder that can be written"
+    assert settings["TRITON_CACHE_DIR"].startswith("/tmp/"), "/tmp is the only writable folder"
     assert "gcc" in cuda
     assert cuda.rindex("USER 10001") > cuda.rindex("USER root")
 
 
-class Unconnected:
-    """A peer whose frames are pulled by the test."""
+class UnconnectedPeer:
+    """A peer without a connection; the test requests its frames."""
 
     def __init__(self, session: Session) -> None: ...
 
@@ -62,7 +62,7 @@ class Unconnected:
         return "answer"
 
     async def close(self) -> None:
-        """Nothing was opened."""
+        """Do nothing: no connection was opened."""
 
 
 async def _metrics_while_watched(recordings: Path) -> str:
@@ -74,20 +74,20 @@ async def _metrics_while_watched(recordings: Path) -> str:
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client,
     ):
-        session, _ = await app.state.sessions.open("demo", Unconnected, "offer", ANYONE)
+        session, _ = await app.state.sessions.open("demo", UnconnectedPeer, "offer", ANYONE)
         await session.next_frame()
         return (await client.get("/metrics")).text
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """The names of all samples that a running server with a GPU and a viewer gives."""
+    """Names of all samples that a server with a (fake) GPU and one viewer exports."""
     text = asyncio.run(_metrics_while_watched(tmp_path_factory.mktemp("recordings")))
     families = text_string_to_metric_families(text)
     return {sample.name for family in families for sample in family.samples}
 
 
-def test_the_metrics_named_in_the_documents_exist(exported: set[str]) -> None:
+def test_the_metrics_named_in_the_readme_exist(exported: set[str]) -> None:
     named = set(re.findall(r"`((?:telewarp|process)_\w+)`", (DOCKER / "README.md").read_text()))
     histograms = {name.removesuffix("_bucket") for name in exported if name.endswith("_bucket")}
     assert len(named) > 5
@@ -109,7 +109,7 @@ def test_every_metric_of_the_dashboard_is_exported(exported: set[str]) -> None:
 
 
 def metrics_of(expression: str) -> set[str]:
-    """The metrics that a PromQL expression reads."""
+    """Return the metrics that a PromQL expression reads."""
     bare = re.sub(r'"[^"]*"|\{[^}]*\}|\[[^\]]*\]|\b(by|without) *\([^)]*\)', " ", expression)
     words = re.findall(r"\b[a-zA-Z_:][\w:]*\b(?! *\()", bare)
     return set(words) - {"and", "or", "unless", "on", "ignoring", "offset", "bool", "by"}
@@ -122,7 +122,7 @@ def test_metric_names_are_found_in_expressions() -> None:
     }
 
 
-def test_everything_grafana_is_given_exists_and_fits_together() -> None:
+def test_the_files_mounted_into_grafana_exist_and_are_consistent() -> None:
     compose = (DOCKER / "compose.yaml").read_text()
     mounted = re.findall(r"- (\./grafana\S*?):(\S+):ro", compose)
     assert len(mounted) == 2

@@ -1,4 +1,4 @@
-"""The Kubernetes files are valid, fit together, and fit the server they start."""
+"""The Kubernetes files are valid, and consistent with each other and the server."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from tests.server.pool.test_pool import running
 
 FOLDER = Path(__file__).parents[2] / "docker" / "kubernetes"
 VERSION = kubernetes_validate.latest_version()
-OUTSIDE = {"telewarp-tokens", "telewarp-turn"}
-"""Secrets that the operator makes."""
+EXTERNAL_SECRETS = {"telewarp-tokens", "telewarp-turn"}
+"""Secrets that the operator creates."""
 
 
 def read(file: Path) -> Iterator[dict[str, Any]]:
@@ -57,7 +57,7 @@ def containers() -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("document", BASE, ids=lambda d: f"{d['kind']} {d['metadata']['name']}")
-def test_every_object_keeps_to_kubernetes_own_schema(document: dict[str, Any]) -> None:
+def test_every_object_conforms_to_the_kubernetes_schema(document: dict[str, Any]) -> None:
     kubernetes_validate.validate(document, VERSION, strict=True)
 
 
@@ -73,7 +73,7 @@ def test_every_file_is_in_the_kustomization() -> None:
     assert set(base["resources"]) | {"kustomization.yaml"} == files
 
 
-def test_what_is_selected_exists() -> None:
+def test_every_selector_matches_an_object() -> None:
     labels = [
         d["spec"]["template"]["metadata"]["labels"] for d in BASE if d["kind"] == "Deployment"
     ]
@@ -87,13 +87,13 @@ def test_what_is_selected_exists() -> None:
             assert named(target["kind"], target["name"])
 
 
-def test_every_setting_exists_and_the_addresses_fit() -> None:
+def test_every_setting_exists_and_addresses_are_consistent() -> None:
     known = {
         name: {f"TELEWARP_{field.upper()}" for field in settings.model_fields}
         for name, settings in (("router", ListSettings), ("hosts", Settings))
     }
     given: dict[str, str] = dict(named("ConfigMap", "telewarp")["data"])
-    # Router and hosts share the ConfigMap; each ignores the options that only the other has.
+    # Router and hosts share the ConfigMap; each ignores options that only the other has.
     assert {name for name in given if name.startswith("TELEWARP_")} <= set.union(*known.values())
     for part, container in containers().items():
         own = {e["name"]: e.get("value", "") for e in container["env"]}
@@ -103,7 +103,7 @@ def test_every_setting_exists_and_the_addresses_fit() -> None:
     port = service["spec"]["ports"][0]["port"]
     assert given["TELEWARP_HOSTS"] == f"http://{service['metadata']['name']}:{port}"
     assert given["TELEWARP_PORT"] == str(port)
-    assert service["spec"]["clusterIP"] == "None", "the router wants every host's own address"
+    assert service["spec"]["clusterIP"] == "None", "the router needs the address of each host"
     (public,) = re.findall(r":(\d+)$", given["TELEWARP_PUBLIC_URL"])
     assert containers()["hosts"]["ports"] == [
         {"name": "http", "containerPort": port, "hostPort": int(public)}
@@ -120,7 +120,7 @@ def test_secrets_are_mounted_where_the_settings_look_for_them() -> None:
         assert {"name": "tokens", "secret": {"secretName": "telewarp-tokens"}} in volumes
 
 
-def test_nothing_runs_as_root_or_writes_to_its_image() -> None:
+def test_containers_run_without_root_on_read_only_images() -> None:
     for name, container in containers().items():
         security = container["securityContext"]
         assert security["readOnlyRootFilesystem"], name
@@ -135,20 +135,20 @@ def test_a_host_has_time_to_drain() -> None:
     assert pod["terminationGracePeriodSeconds"] >= before_s + 60
 
 
-async def test_the_scaler_counts_a_metric_that_exists() -> None:
+async def test_the_autoscaler_uses_an_exported_metric() -> None:
     (metric,) = named("HorizontalPodAutoscaler", "hosts")["spec"]["metrics"]
     async with running() as pool:
         streams = Streams(pool.avatars)
         admission = Admission()
         sessions = Sessions(streams, pool, 60, admission)
         others = BackgroundTasks(), Connections(4, 4), Publications(), Calls(streams, 1, 1)
-        told = render(pool, streams, sessions, admission, *others).decode()
-    assert f"\n{metric['pods']['metric']['name']} 0.0\n" in told
+        metrics = render(pool, streams, sessions, admission, *others).decode()
+    assert f"\n{metric['pods']['metric']['name']} 0.0\n" in metrics
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl to build them with")
 @pytest.mark.parametrize(("folder", "gpus"), [("base", None), ("gpu", "1")])
-def test_what_kustomize_builds_is_valid(folder: str, gpus: str | None) -> None:
+def test_the_output_of_kustomize_is_valid(folder: str, gpus: str | None) -> None:
     built = subprocess.run(
         ["kubectl", "kustomize", str(FOLDER / folder)], capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""The server behind nginx and Caddy, as their example configurations place it: below `/face/`."""
+"""The server behind nginx and Caddy with their example configurations: below `/face/`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def client() -> AsyncIterator[httpx2.AsyncClient]:
         yield http
 
 
-async def test_the_page_and_the_documentation_load_what_they_need(
+async def test_the_files_of_the_page_and_the_documentation_are_served(
     client: httpx2.AsyncClient, site: str
 ) -> None:
     for path in ("", "js/main.js", "docs", "docs/start.js", "openapi.json", "readyz"):
@@ -56,7 +56,7 @@ async def test_the_page_and_the_documentation_load_what_they_need(
     assert str(moved.url.join(moved.headers["location"])) == f"{site}v1/streams"
 
 
-async def test_a_created_stream_is_where_location_names_it(
+async def test_a_created_stream_is_reached_at_its_location(
     client: httpx2.AsyncClient, site: str
 ) -> None:
     made = await client.post(f"{site}v1/streams", json={"id": "here"})
@@ -65,7 +65,7 @@ async def test_a_created_stream_is_where_location_names_it(
     assert (await client.delete(stream)).status_code == 204
 
 
-async def test_signalling_video_and_candidates_work_below_the_path(
+async def test_whep_and_trickled_candidates_work_below_the_path(
     client: httpx2.AsyncClient, site: str
 ) -> None:
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -85,8 +85,8 @@ async def test_signalling_video_and_candidates_work_below_the_path(
     await connection.close()
 
 
-async def test_a_websocket_of_a_page_gets_images(site: str) -> None:
-    # The page's origin is the one that the proxy passes on as `Host`.
+async def test_a_websocket_of_a_page_gets_jpeg_frames(site: str) -> None:
+    # The proxy forwards the page's origin as `Host`.
     address = f"{site.replace('http', 'ws', 1)}v1/streams/demo/pictures"
     origin: Any = site.removesuffix("/face/")
     async with asyncio.timeout(FRAME_S), connect(address, origin=origin) as socket:
@@ -97,7 +97,7 @@ async def test_a_websocket_of_a_page_gets_images(site: str) -> None:
         assert image.startswith(b"\xff\xd8")
 
 
-async def test_each_line_of_a_live_body_arrives_before_the_next_is_sent(
+async def test_each_line_of_a_streaming_request_arrives_before_the_next_is_sent(
     client: httpx2.AsyncClient, site: str
 ) -> None:
     stream = f"{site}v1/streams/live"
@@ -108,7 +108,7 @@ async def test_each_line_of_a_live_body_arrives_before_the_next_is_sent(
             await asyncio.sleep(0.02)
 
     async def lines() -> AsyncIterator[bytes]:
-        # The last one is larger than what proxies pass on by default in all: 1 MB.
+        # The last line exceeds the default body limit of proxies, 1 MB.
         for seq in range(3):
             padding = " " * (1_500_000 if seq == 2 else 0)
             yield json.dumps({"seq": seq}).encode() + padding.encode() + b"\n"

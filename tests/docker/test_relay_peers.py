@@ -1,4 +1,4 @@
-"""coturn, with the options of the compose file, relays to public addresses only."""
+"""coturn with the options of the compose file relays to public addresses only."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ def wait_for_tcp(port: int) -> None:
             return
 
 
-async def refused(relay: tuple[str, int], peers: tuple[str, ...]) -> set[str]:
-    """Return the peers for which the relay opens no channel."""
+async def rejected_peers(relay: tuple[str, int], peers: tuple[str, ...]) -> set[str]:
+    """Return the peers for which the relay rejects a channel."""
     transport, _ = await turn.create_turn_endpoint(
         asyncio.DatagramProtocol, relay, username="viewer", password="secret"
     )
-    client = transport._TurnTransport__inner_protocol  # type: ignore[attr-defined]  # no public way
+    client = transport._TurnTransport__inner_protocol  # type: ignore[attr-defined]  # no public access
     found = set()
     for number, peer in enumerate(peers):
         try:
@@ -80,9 +80,9 @@ async def refused(relay: tuple[str, int], peers: tuple[str, ...]) -> set[str]:
     return found
 
 
-async def test_the_relay_refuses_every_private_peer(relay: tuple[str, int]) -> None:
-    assert await refused(relay, PRIVATE) == set(PRIVATE)
+async def test_the_relay_rejects_every_private_peer(relay: tuple[str, int]) -> None:
+    assert await rejected_peers(relay, PRIVATE) == set(PRIVATE)
 
 
-async def test_the_relay_takes_public_peers_and_the_server(relay: tuple[str, int]) -> None:
-    assert await refused(relay, ("1.1.1.1", SERVER)) == set()
+async def test_the_relay_accepts_public_peers_and_the_server(relay: tuple[str, int]) -> None:
+    assert await rejected_peers(relay, ("1.1.1.1", SERVER)) == set()

@@ -1,4 +1,4 @@
-"""A short recording as Live Link Face writes them, and how the README runs a script."""
+"""A short recording in the format of Live Link Face, and a runner of scripts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """120 rows of a mouth that opens and closes."""
+    """A CSV recording of 120 rows, in which the mouth opens and closes."""
     path = tmp_path_factory.mktemp("recording") / "talk.csv"
     names = load_head(SHIPPED / "default" / "head.npz").expression_names
     columns = [name[:1].upper() + name[1:] for name in names]
@@ -37,7 +37,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(tmp_path: Path, warm_python: WarmPython) -> Run:
-    """Runs a script with arguments, in a folder of its own."""
+    """Runs a script with arguments, in the test's temporary folder."""
 
     def call(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}

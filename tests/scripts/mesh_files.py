@@ -1,4 +1,4 @@
-"""Small heads in GLB and OBJ files that use what makes such files hard to read."""
+"""Writes small heads as GLB and OBJ files with the features that are hard to read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EYES_CM = np.array([[3.1, 3.0, 8.0], [-3.1, 3.0, 8.0]])
 
 
 class GlbWriter:
-    """Collects accessors, then writes the file."""
+    """Collects buffer views and accessors, and writes a GLB file."""
 
     def __init__(self) -> None:
         self._binary = b""
@@ -26,7 +26,7 @@ class GlbWriter:
         self._accessors: list[dict[str, Any]] = []
 
     def view(self, data: bytes, stride: int | None = None) -> int:
-        """Append bytes; returns the buffer view."""
+        """Append bytes; return the index of the buffer view."""
         self._binary += b"\0" * (-len(self._binary) % 4)
         view = {"buffer": 0, "byteOffset": len(self._binary), "byteLength": len(data)}
         self._views.append(view | ({"byteStride": stride} if stride else {}))
@@ -34,17 +34,17 @@ class GlbWriter:
         return len(self._views) - 1
 
     def accessor(self, kind: int, count: int, shape: str, **fields: Any) -> int:
-        """Append an accessor."""
+        """Append an accessor; return its index."""
         self._accessors.append({"componentType": kind, "count": count, "type": shape, **fields})
         return len(self._accessors) - 1
 
     def floats(self, values: Array) -> int:
-        """(n, 3) float32, packed."""
+        """Append (n, 3) packed float32; return the index of the accessor."""
         view = self.view(values.astype("<f4").tobytes())
         return self.accessor(5126, len(values), "VEC3", bufferView=view)
 
     def write(self, path: Path, **parts: Any) -> None:
-        """Write the file; `parts` are the JSON's other members."""
+        """Write the file; `parts` are the other members of the JSON."""
         parts |= {
             "asset": {"version": "2.0"},
             "accessors": self._accessors,
@@ -59,8 +59,8 @@ class GlbWriter:
         path.write_bytes(struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks)
 
 
-def egg() -> tuple[Array, Array, Array]:
-    """A head without holes, 24 cm high, in centimetres: vertices, triangles, UVs."""
+def egg_head() -> tuple[Array, Array, Array]:
+    """A closed egg-shaped head, 24 cm high, in centimetres: vertices, triangles, UVs."""
     mesh = trimesh.creation.icosphere(subdivisions=4, radius=1)
     verts = np.asarray(mesh.vertices) * [7.5, 12, 9.5]
     verts[:, 2] += 0.8 * np.exp(-(((verts[:, :2] - [0, -1]) / 1.5) ** 2).sum(1)) * (verts[:, 2] > 0)
@@ -70,7 +70,7 @@ def egg() -> tuple[Array, Array, Array]:
 
 
 def jaw_open(verts: Array) -> Array:
-    """The lower front turned by 20 degrees about a hinge before the ears."""
+    """Offsets of a jaw that opens: the lower front turns by 20 degrees about x at the hinge."""
     hinge, angle = np.array([0, -1.0, 0]), np.radians(20)
     c, s = np.cos(angle), np.sin(angle)
     turned = (verts - hinge) @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]]).T + hinge
@@ -80,11 +80,11 @@ def jaw_open(verts: Array) -> Array:
 
 
 def write_head_glb(path: Path, colour: tuple[int, int, int] | None = None) -> None:
-    """A head whose accessors are interleaved, normalised and sparse, with two named eyeballs.
+    """Write a head with interleaved, normalised and sparse accessors, and two named eyeballs.
 
-    With a colour, its material has a base colour image of it.
+    With a colour, its material has a base colour image of that colour.
     """
-    verts, faces, uvs = egg()
+    verts, faces, uvs = egg_head()
     glb = GlbWriter()
     mixed = np.zeros(len(verts), [("p", "<f4", 3), ("uv", "<u2", 2)])
     mixed["p"], mixed["uv"] = verts, np.round(uvs * 65535)
@@ -116,12 +116,12 @@ def write_head_glb(path: Path, colour: tuple[int, int, int] | None = None) -> No
     }
     names = ["JawOpen", "mouthSmile_L", "wiggle"]
     materials: list[dict[str, Any]] = [{"name": "Body"}, {"name": "EyeLeftRight"}]
-    painted: dict[str, Any] = {}
+    textured: dict[str, Any] = {}
     if colour is not None:
         png = BytesIO()
         Image.new("RGB", (8, 8), colour).save(png, "png")
-        painted["images"] = [{"bufferView": glb.view(png.getvalue()), "mimeType": "image/png"}]
-        painted["textures"] = [{"source": 0}]
+        textured["images"] = [{"bufferView": glb.view(png.getvalue()), "mimeType": "image/png"}]
+        textured["textures"] = [{"source": 0}]
         materials[0]["pbrMetallicRoughness"] = {"baseColorTexture": {"index": 0}}
     glb.write(
         path,
@@ -137,12 +137,12 @@ def write_head_glb(path: Path, colour: tuple[int, int, int] | None = None) -> No
             {"primitives": [skin], "extras": {"targetNames": names}},
             {"primitives": [eye]},
         ],
-        **painted,
+        **textured,
     )
 
 
 def write_face_obj(path: Path) -> int:
-    """A mask of quads, 18 cm high, with holes for eyes and mouth. Returns its vertex count."""
+    """Write a face of quads, 18 cm high, with holes for eyes and mouth; return its vertex count."""
     x, y = np.meshgrid(np.arange(-7.5, 7.6, 0.5), np.arange(9, -9.1, -0.5))
     z = 6 - 4 * ((x / 7.5) ** 2 + (y / 9) ** 2)
     rows, columns = x.shape

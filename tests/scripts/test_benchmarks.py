@@ -1,4 +1,4 @@
-"""Benchmarks end with one line of JSON; the load benchmark finds the limiting resource."""
+"""Benchmarks print one line of JSON last; the load benchmark finds the limiting resource."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ IDLE = {
 }  # fmt: skip
 
 
-def a_step(fps: float = 30, p95_ms: float = 20, **busy: float) -> LoadStep:
+def load_step(fps: float = 30, p95_ms: float = 20, **busy: float) -> LoadStep:
     stages_ms = {"queue": p95_ms / 2, "warp": 8.0}
     return LoadStep(
         viewers=1,
@@ -45,7 +45,7 @@ def last_line(output: str) -> dict[str, Any]:
     return result
 
 
-def test_models_are_compared_in_speed_and_image(run: Run) -> None:
+def test_the_models_benchmark_compares_speed_and_images(run: Run) -> None:
     done = run("benchmark.py", "models", "--rounds", "1", "--width", "0.25", "--size", "64")
     assert done.returncode == 0, done.stderr
     result = last_line(done.stdout)
@@ -59,16 +59,16 @@ def test_models_are_compared_in_speed_and_image(run: Run) -> None:
         assert row["full_difference"]["largest"] <= 6
 
 
-def test_outlines_and_inner_edges_are_apart() -> None:
+def test_outlines_and_inner_edges_do_not_overlap() -> None:
     avatar = load_avatar(SHIPPED / "default")
     outlines, inner = edge_kinds(avatar.head, front(avatar.manifest), 96)
     assert (outlines * inner).sum() == 0
-    # The head is as wide as half of the image: two outlines of five pixels in every row.
+    # The head is half as wide as the image, with two outlines of five pixels in every row.
     assert 96 * 5 < outlines.sum() < 96 * 25
     assert 50 < inner.sum() < 96 * 20
 
 
-def test_an_unavailable_codec_is_an_error_with_its_name(run: Run) -> None:
+def test_an_unavailable_codec_is_reported_as_missing(run: Run) -> None:
     done = run("benchmark.py", "encode", "--sizes", "64", "--frames", "5")
     assert done.returncode == 0, done.stderr
     rows = {row["codec"]: row for row in last_line(done.stdout)["rows"]}
@@ -78,11 +78,11 @@ def test_an_unavailable_codec_is_an_error_with_its_name(run: Run) -> None:
         assert "missing" in row or (row["bytes"] > 0 and row["cpu_ms"] > 0 and row["luma_db"] > 30)
 
 
-def test_frames_are_handed_over_in_half_the_bytes() -> None:
+def test_nv12_frames_are_handed_over_in_half_the_bytes_of_rgb() -> None:
     result = handover(Handover(frames=1))
     assert (result["rgb"]["bytes"], result["nv12"]["bytes"]) == (307_200, 153_600)
-    for way in ("rgb", "nv12"):
-        row = result[way]
+    for layout in ("rgb", "nv12"):
+        row = result[layout]
         assert row["server_ms"] == pytest.approx(row["ring_read_ms"] + row["encode_ms"], abs=0.002)
 
 
@@ -95,43 +95,43 @@ def test_larger_frames_cost_more() -> None:
         assert 0 < small[what] < large[what]
 
 
-def test_avatars_are_drawn_at_another_size() -> None:
+def test_avatars_are_resized_in_a_temporary_folder() -> None:
     with resized(SHIPPED, 96) as avatars:
         manifest = load_manifest(avatars / "default")
         assert manifest.resolution == 96
     assert not avatars.exists()
 
 
-def test_viewers_are_added_in_steps_that_grow() -> None:
+def test_viewers_are_added_in_growing_steps() -> None:
     assert step_counts(1) == [1]
     assert step_counts(16) == [1, 2, 3, 4, 6, 8, 12, 16]
     assert step_counts(10) == [1, 2, 3, 4, 6, 8, 10]
 
 
-def test_a_load_is_sustained_while_no_viewer_waits_twice_a_frame() -> None:
-    command, alone = Load(fps=30), a_step()
-    assert holds(a_step(fps=27.1, p95_ms=39), alone, command)
-    assert not holds(a_step(fps=26.9), alone, command)
-    assert not holds(a_step(p95_ms=41), alone, command)
+def test_a_load_is_sustained_at_the_frame_rate_with_at_most_twice_the_latency() -> None:
+    command, alone = Load(fps=30), load_step()
+    assert holds(load_step(fps=27.1, p95_ms=39), alone, command)
+    assert not holds(load_step(fps=26.9), alone, command)
+    assert not holds(load_step(p95_ms=41), alone, command)
 
 
-def test_the_limit_is_the_thread_or_the_cores_that_ran_out_or_else_what_grew() -> None:
-    alone = a_step()
-    assert limit(alone, a_step(warp_thread=0.9), 2) == "warp thread"
-    assert limit(alone, a_step(event_loop=0.9), 2) == "event loop"
-    full = a_step(server=1.2, workers=0.4, clients=0.3, encoder=0.8)
+def test_the_limit_is_a_busy_thread_or_all_cores_or_the_stage_that_grew_most() -> None:
+    alone = load_step()
+    assert limit(alone, load_step(warp_thread=0.9), 2) == "warp thread"
+    assert limit(alone, load_step(event_loop=0.9), 2) == "event loop"
+    full = load_step(server=1.2, workers=0.4, clients=0.3, encoder=0.8)
     assert limit(alone, full, 2) == "all 2 cores, most of them by: encoder"
-    assert limit(alone, a_step(p95_ms=50), 2) == "latency, of which most grew: queue"
+    assert limit(alone, load_step(p95_ms=50), 2) == "latency, of which most grew: queue"
 
 
-def test_the_efficiency_of_devices_is_that_of_each_compared_with_one_alone() -> None:
+def test_efficiency_is_the_rate_per_device_relative_to_one_device() -> None:
     rows = [{"devices": 1, "frames_per_s": 10.0}, {"devices": 8, "frames_per_s": 72.0}]
     assert _efficiency(rows[:1]) == 1.0
     assert _efficiency(rows) == 0.9
 
 
 def voice_run(*, with_voice: bool, late_ms: float = 0.0) -> dict[str, Any]:
-    """What both pages record of three beeps: faces are sent after 60 ms and shown after 100."""
+    """Records of both pages for three beeps: mesh frames are sent after 60 ms, shown after 100."""
     faces = [(1000.0 * beep + at, jaw) for beep in range(3) for at, jaw in ((0, 0.0), (40, 0.7))]
     meshes = [[seq, at, jaw, at + 60] for seq, (at, jaw) in enumerate(faces)]
     opened = [1000.0 * beep + 20 for beep in range(3)]  # between the two frames
@@ -146,7 +146,7 @@ def voice_run(*, with_voice: bool, late_ms: float = 0.0) -> dict[str, Any]:
     }
 
 
-def test_the_voice_benchmark_tells_how_much_later_than_the_jaw_a_beep_is() -> None:
+def test_the_voice_benchmark_measures_the_delay_of_a_beep_after_the_jaw() -> None:
     runs = [voice_run(with_voice=True, late_ms=30), voice_run(with_voice=False)]
     summary = _summary(runs)
     assert summary["voice_after_lips_ms"] == {"p50": 30.0, "p95_absolute": 30.0, "beeps": 3}
@@ -155,7 +155,7 @@ def test_the_voice_benchmark_tells_how_much_later_than_the_jaw_a_beep_is() -> No
     assert summary["face_path_of_rounds_ms"][0]["until_sent"] == {"p50": 60.0, "p95": 60.0}
 
 
-def test_the_voice_benchmark_ends_although_a_busy_machine_has_shown_and_played_nothing() -> None:
+def test_the_voice_benchmark_reports_no_values_if_nothing_was_shown_or_played() -> None:
     nothing: dict[str, Any] = {"meshes": [], "shown": [], "captured": [], "heard": []}
     runs = [voice_run(with_voice=on) | nothing for on in (True, False)]
     summary = _summary(runs)

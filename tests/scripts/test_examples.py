@@ -1,4 +1,4 @@
-"""Every example runs as its first lines say, against a real server."""
+"""Every example runs with the command in its first lines, against a real server."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS, Server
 from tests.warm_python import WarmPython
 
 EXAMPLES = Path(__file__).parents[2] / "scripts" / "examples"
-ANYWHERE = re.compile(r"http://127\.0\.0\.1:8000")
+DEFAULT_ADDRESS = re.compile(r"http://127\.0\.0\.1:8000")
 LIMIT_S = 60
 
 
 class Site:
-    """A web site of another origin than the server, with one page."""
+    """A web site with another origin than the server."""
 
     def __init__(self, folder: Path) -> None:
         class Quiet(SimpleHTTPRequestHandler):
@@ -69,7 +69,7 @@ def server(
 
 
 def run(*command: str | Path) -> str:
-    """Run an example; its standard output."""
+    """Run an example; return its standard output."""
     environment = {name: value for name, value in os.environ.items() if name != "TELEWARP_TOKEN"}
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=LIMIT_S, env=environment, check=False
@@ -78,52 +78,54 @@ def run(*command: str | Path) -> str:
     return done.stdout
 
 
-def test_python_publishes_a_live_body(server: Server) -> None:
-    said = run(
+def test_the_python_example_publishes_a_streaming_request(server: Server) -> None:
+    output = run(
         *(sys.executable, EXAMPLES / "publish_python.py", "--url", server.address),
         *("--stream", "python", "--seconds", "1"),
     )
-    assert f"{server.address}/?stream=python" in said
-    assert "'accepted': 30, 'dropped': 0, 'last_seq': 29" in said
-    assert server.call("/v1/streams/python").status == 404, "it deletes its stream at the end"
+    assert f"{server.address}/?stream=python" in output
+    assert "'accepted': 30, 'dropped': 0, 'last_seq': 29" in output
+    assert server.call("/v1/streams/python").status == 404, (
+        "the example deletes its stream at the end"
+    )
 
 
-def test_node_publishes_a_live_body(server: Server) -> None:
-    said = run("node", EXAMPLES / "publish_node.mjs", server.address, "node", "1")
-    assert f"{server.address}/?stream=node" in said
-    assert "accepted: 30, dropped: 0, last_seq: 29" in said
+def test_the_node_example_publishes_a_streaming_request(server: Server) -> None:
+    output = run("node", EXAMPLES / "publish_node.mjs", server.address, "node", "1")
+    assert f"{server.address}/?stream=node" in output
+    assert "accepted: 30, dropped: 0, last_seq: 29" in output
     assert server.call("/v1/streams/node").status == 404
 
 
-def test_curl_publishes_frames_and_a_live_body(server: Server) -> None:
-    said = run(EXAMPLES / "publish_curl.sh", server.address, "curl", "1")
-    assert '{"accepted":2,"dropped":0,"last_seq":1}' in said
-    assert '{"accepted":10,"dropped":0,"last_seq":11}' in said
+def test_the_curl_example_publishes_frames_and_a_streaming_request(server: Server) -> None:
+    output = run(EXAMPLES / "publish_curl.sh", server.address, "curl", "1")
+    assert '{"accepted":2,"dropped":0,"last_seq":1}' in output
+    assert '{"accepted":10,"dropped":0,"last_seq":11}' in output
     assert server.call("/v1/streams/curl").status == 404
 
 
-def test_curl_sends_each_line_when_it_is_written(server: Server) -> None:
+def test_the_curl_example_sends_each_line_immediately(server: Server) -> None:
     with subprocess.Popen(
         [EXAMPLES / "publish_curl.sh", server.address, "lines", "2"],
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
         assert process.stdout is not None
-        for _ in range(3):  # until the first two frames are answered
+        for _ in range(3):  # until the server has answered the first two frames
             process.stdout.readline()
         counts = set()
         while process.poll() is None:
-            answer = server.call("/v1/streams/lines")
-            if answer.status == 200:
-                counts.add(answer.json["accepted"])
+            response = server.call("/v1/streams/lines")
+            if response.status == 200:
+                counts.add(response.json["accepted"])
     assert process.returncode == 0
     assert len(counts) > 4, counts
 
 
-def test_a_whep_viewer_counts_frames_and_saves_one(server: Server, tmp_path: Path) -> None:
+def test_the_whep_example_counts_frames_and_saves_one(server: Server, tmp_path: Path) -> None:
     file = tmp_path / "last.png"
     arguments = ["--url", server.address, "--frames", "20", "--save", str(file)]
-    # On a machine without any network, aioice offers no address unless it is told to.
+    # On a machine without a network, aioice offers no candidate without this fallback.
     code = (
         "import runpy, sys\n"
         "from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback\n"
@@ -131,13 +133,13 @@ def test_a_whep_viewer_counts_frames_and_saves_one(server: Server, tmp_path: Pat
         "runpy.run_path(sys.argv[0], run_name='__main__')\n"
     )
     start = f"import sys; sys.argv = sys.argv[1:]\n{code}"
-    said = run(sys.executable, "-c", start, EXAMPLES / "watch_whep.py", *arguments)
-    assert re.fullmatch(r"20 frames of 320x320 in \d+\.\d s\n", said)
+    output = run(sys.executable, "-c", start, EXAMPLES / "watch_whep.py", *arguments)
+    assert re.fullmatch(r"20 frames of 320x320 in \d+\.\d s\n", output)
     with Image.open(file) as image:
         assert image.size == (320, 320)
         levels = np.asarray(image.convert("L"))
-        assert levels.max() - levels.min() > 100, "the frame shows a face"
-    assert server.call("/v1/sessions").json == [], "it ends its session"
+        assert levels.max() - levels.min() > 100, "the frame has contrast, as a face has"
+    assert server.call("/v1/sessions").json == [], "the example ends its session"
 
 
 @pytest.fixture
@@ -148,18 +150,19 @@ def page() -> Iterator[Page]:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=list(CHROMIUM_ARGUMENTS)
         )
-        yield browser.new_page()  # with the pages' own policies, which are what is tested
+        # Without `bypass_csp`: the Content-Security-Policies of the pages are tested.
+        yield browser.new_page()
         browser.close()
 
 
 def embedding(server: Server) -> str:
-    text, count = ANYWHERE.subn(server.address, (EXAMPLES / "embed.html").read_text())
+    text, count = DEFAULT_ADDRESS.subn(server.address, (EXAMPLES / "embed.html").read_text())
     assert count == 1
     return text
 
 
 @pytest.mark.browser
-def test_a_page_of_an_allowed_origin_shows_the_viewer_in_a_frame(
+def test_a_page_of_an_allowed_origin_embeds_the_viewer(
     server: Server, site: Site, page: Page
 ) -> None:
     page.goto(site.put("embed.html", embedding(server)))
@@ -170,11 +173,13 @@ def test_a_page_of_an_allowed_origin_shows_the_viewer_in_a_frame(
 
 
 @pytest.mark.browser
-def test_a_page_of_another_origin_does_not(server: Server, site: Site, page: Page) -> None:
-    refused: list[str] = []
-    page.on("console", lambda message: refused.append(message.text))
+def test_a_page_of_another_origin_cannot_embed_the_viewer(
+    server: Server, site: Site, page: Page
+) -> None:
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
     address = site.put("stranger.html", embedding(server))
     page.goto(address.replace("127.0.0.1", "localhost"))
     page.wait_for_timeout(500)
-    assert any("frame-ancestors" in text for text in refused), refused
+    assert any("frame-ancestors" in text for text in messages), messages
     assert all("telewarp" not in (frame.title() or "").lower() for frame in page.frames[1:])

@@ -1,4 +1,4 @@
-"""The fuzzer changes files reproducibly, and tells faults from refusals."""
+"""The fuzzer mutates files reproducibly, and distinguishes faults from rejections."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_files_are_found_by_their_suffixes(files: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".glb", ".obj", ".csv", ".json", ".npz", ".pkl", ".tar"])
-def test_a_seed_decides_all_changes(files: Path, suffix: str) -> None:
+def test_the_same_seed_gives_the_same_mutations(files: Path, suffix: str) -> None:
     source = files / f"a{suffix}"
     data = source.read_bytes() if source.exists() else (files / "a.npz").read_bytes()
     first, second = ([mutate(data, suffix, Random(seed)) for seed in range(30)] for _ in range(2))
@@ -45,7 +45,7 @@ def test_a_seed_decides_all_changes(files: Path, suffix: str) -> None:
     assert len(set(first)) > 15
 
 
-def test_a_refusal_is_no_fault_but_a_traceback_is(
+def test_a_rejection_is_no_fault_but_another_exception_or_message_is(
     files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert try_file(files / "a.json", files / "a.json").accepted
@@ -55,17 +55,17 @@ def test_a_refusal_is_no_fault_but_a_traceback_is(
     def fail(path: Path, source: Path) -> object:
         raise KeyError(path.name)
 
-    def shout(path: Path, source: Path) -> object:
+    def raise_unprintable(path: Path, source: Path) -> object:
         raise HeadError(f"{path}: \x1b" + "x" * 500)
 
-    monkeypatch.setitem(importers.IMPORTERS, ".obj", (fail, shout))
+    monkeypatch.setitem(importers.IMPORTERS, ".obj", (fail, raise_unprintable))
     fault = try_file(files / "a.obj", files / "a.obj").fault
     assert "KeyError: 'a.obj'" in fault
     assert "not printable" in fault
     assert "too long" in fault
 
 
-def test_the_importers_withstand_some_seconds_of_it(run: Run, files: Path, tmp_path: Path) -> None:
+def test_the_fuzzer_finds_no_faults_in_two_seconds(run: Run, files: Path, tmp_path: Path) -> None:
     ran = run("fuzz.py", files, "--minutes", 0.03, "--seed", 7, "--keep", "kept")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     first, *tallies, last = ran.stdout.splitlines()

@@ -1,4 +1,4 @@
-"""The fuzzer of the server can send a body of every type that the server describes."""
+"""The fuzzer of the server can send bodies of all content types of the OpenAPI description."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from server.settings import Settings
 from tests.server.conftest import fake_pool
 
 
-def test_every_type_of_body_that_the_description_names_can_be_sent(tmp_path: Path) -> None:
+def test_every_content_type_of_the_openapi_description_can_be_sent(tmp_path: Path) -> None:
     app = create_app(Settings(avatar_store=tmp_path), fake_pool)
     named = {
         kind

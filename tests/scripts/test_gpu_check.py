@@ -1,4 +1,4 @@
-"""The check of a GPU, as far as it goes without one."""
+"""The parts of the GPU check that run without a GPU."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from scripts.gpu_checks.check import SkipError, Target, WrongError, expect
 from scripts.gpu_checks.plain_files import load_weights, provide_missing_packages
 
 
-def test_a_dry_run_writes_what_it_would_check_and_why_it_does_not(tmp_path: Path) -> None:
+def test_a_dry_run_writes_results_and_reasons_for_skipped_checks(tmp_path: Path) -> None:
     out = tmp_path / "results.json"
     steps = ["versions", "illegal_access"]
     assert main(["--dry-run", "--only", *steps, "--out", str(out)]) == 0
@@ -33,14 +33,14 @@ def test_a_dry_run_writes_what_it_would_check_and_why_it_does_not(tmp_path: Path
 
 
 def test_launches_and_bytes_of_a_frame_are_counted_without_a_gpu() -> None:
-    """Less is better: change these together with the table in RESULTS.md."""
+    """Lower is better: change these together with the table in RESULTS.md."""
     assert find_check("counts")(Target("cpu", 1)) == {
         "rgb": {"launches": 8, "copies": 2, "bytes_to": 768, "bytes_back": 307_200},
         "nv12": {"launches": 8, "copies": 2, "bytes_to": 768, "bytes_back": 153_600},
     }
 
 
-def test_a_check_that_hangs_or_dies_costs_only_itself(
+def test_a_check_that_hangs_or_fails_does_not_stop_the_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(gpu_check, "STEPS", (Step("versions", 0.05, ""), Step("nonsense", 60, "")))
@@ -51,18 +51,18 @@ def test_a_check_that_hangs_or_dies_costs_only_itself(
     assert "KeyError: 'nonsense'" in checks["nonsense"]["result"]
 
 
-def test_all_checks_exist_and_each_has_a_limit() -> None:
+def test_all_checks_exist_and_have_a_time_limit() -> None:
     assert all(callable(find_check(step.name)) for step in STEPS)
     assert max(step.limit_s for step in STEPS) <= 100
 
 
-def test_without_time_left_the_rest_is_skipped(tmp_path: Path) -> None:
+def test_checks_are_skipped_when_no_time_is_left(tmp_path: Path) -> None:
     out = tmp_path / "results.json"
     main(["--dry-run", "--only", "pool", "--limit-s", "0", "--out", str(out)])
     assert json.loads(out.read_text())["checks"]["pool"]["result"] == "SKIP: no time is left"
 
 
-def test_weights_are_read_without_their_library_as_with_it() -> None:
+def test_weights_are_read_without_safetensors() -> None:
     path = SHIPPED / "default" / "weights.safetensors"
     expected, read = load_file(path), load_weights(path)
     assert read.keys() == expected.keys()
@@ -85,10 +85,10 @@ print(avatar.background.shape, sorted(name for name in sys.modules if name.start
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "(320, 320, 3) []\n"
-    assert provide_missing_packages() == [], "here both are installed"
+    assert provide_missing_packages() == [], "both are installed in this environment"
 
 
-def test_a_check_says_what_it_expected() -> None:
+def test_a_failed_check_reports_the_expected_and_found_values() -> None:
     with pytest.raises(WrongError, match="expected 1, got 2") as raised:
         expect(np.False_ == np.True_, "expected 1, got 2", {"found": 2})
     assert raised.value.values == {"found": 2}

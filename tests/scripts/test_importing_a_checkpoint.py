@@ -1,4 +1,4 @@
-"""The authors' checkpoints become avatars that are served, and reproduce the authors' output."""
+"""Imports of the authors' checkpoints: avatars that reproduce their output and are served."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ GOLDEN = ROOT.parent / "shared" / "golden"
 
 
 @pytest.mark.slow
-def test_the_published_output_is_reproduced(run: Run, tmp_path: Path) -> None:
+def test_the_authors_published_output_is_reproduced(run: Run, tmp_path: Path) -> None:
     if not GOLDEN.exists():
         pytest.skip(f"needs the golden case: {GOLDEN} is not there")
     weights = [sys.executable, "-B", str(GOLDEN / "paper_weights.py"), str(tmp_path / "theirs")]
@@ -45,7 +45,7 @@ def test_the_published_output_is_reproduced(run: Run, tmp_path: Path) -> None:
     write_flame_npz(tmp_path / "flame.npz")
     write_statistics(tmp_path / "statistics.npz")
     case = GOLDEN / "paper_case.npz"
-    # From the checkpoint, and from an avatar that was written and read again.
+    # From the checkpoint, and from the avatar after writing and loading it.
     more = ("--flame", "flame.npz", "--statistics", "statistics.npz", "--resolution", 128)
     for arguments in ((), more):
         done = run("import_authors_checkpoint.py", "theirs", "avatar", "--verify", case, *arguments)
@@ -109,12 +109,12 @@ def test_an_imported_avatar_is_rendered_and_served(avatar: Path) -> None:
 
 @contextmanager
 def server(python: WarmPython, avatars: Path) -> Iterator[httpx2.Client]:
-    """The program with these avatars, ready."""
+    """A client of a running server with these avatars."""
     options = ("--port", "0", "--workers", "1", "--device", "cpu", "--avatars", avatars)
-    with pipe() as (said, out):
-        process = python.start("-m", "server", *options, stdout=out)
+    with pipe() as (output, writer):
+        process = python.start("-m", "server", *options, stdout=writer)
         try:
-            address = said.readline().split()[-1]
+            address = output.readline().split()[-1]
             with httpx2.Client(base_url=address, timeout=60) as http:
                 until = time.monotonic() + 60
                 while http.get("/readyz").status_code != 200 and time.monotonic() < until:
@@ -145,25 +145,25 @@ def test_an_imported_avatar_is_served_over_http(avatar: Path, warm_python: WarmP
             assert np.array(shown).std() > 5
 
 
-def test_frames_are_described_as_flame_has_them(avatar: Path) -> None:
+def test_the_conditioning_of_a_frame_follows_flame(avatar: Path) -> None:
     loaded = load_avatar(avatar)
     describe = FlameConditioning(loaded.head, loaded.manifest, np.array([8.0, 0.01, 0.02]))
     state = state_of(avatar, exp007=1.5, jawX=0.25)
-    numbers = describe(state)
-    np.testing.assert_allclose(numbers[:3], 0, atol=1e-6)
-    np.testing.assert_allclose(numbers[3:6], [0.25, 0, 0])
-    np.testing.assert_allclose(numbers[6:9], [8.0, 0.01, 0.02], atol=1e-6)
-    assert numbers[9 + 7] == 1.5
+    conditioning = describe(state)
+    np.testing.assert_allclose(conditioning[:3], 0, atol=1e-6)
+    np.testing.assert_allclose(conditioning[3:6], [0.25, 0, 0])
+    np.testing.assert_allclose(conditioning[6:9], [8.0, 0.01, 0.02], atol=1e-6)
+    assert conditioning[9 + 7] == 1.5
 
     half = np.array([0, np.sin(0.15), 0, np.cos(0.15)], np.float32)
     turned = replace(state, head_rotation=half)
     np.testing.assert_allclose(describe(turned)[:3], [0, 0.3, 0], atol=1e-6)
-    # A camera that turns around a still head sees what a still camera sees of a head that turns.
+    # An orbiting camera around a still head gives the conditioning of a turned head.
     x, y, z = state.eye_position.astype(np.float64)
     orbit = np.array([x * np.cos(0.3) - z * np.sin(0.3), y, x * np.sin(0.3) + z * np.cos(0.3)])
-    back = np.array([0, -np.sin(0.15), 0, np.cos(0.15)], np.float32)
-    walked = replace(state, eye_position=orbit.astype(np.float32), eye_rotation=back)
-    np.testing.assert_allclose(describe(walked), describe(turned), atol=1e-5)
+    eye_rotation = np.array([0, -np.sin(0.15), 0, np.cos(0.15)], np.float32)
+    orbited = replace(state, eye_position=orbit.astype(np.float32), eye_rotation=eye_rotation)
+    np.testing.assert_allclose(describe(orbited), describe(turned), atol=1e-5)
 
     nearer = describe(replace(state, eye_position=np.array([0, -0.02, 0.39], np.float32)))
     np.testing.assert_allclose(nearer[6:9], [16.0, 0.01, 0.02], atol=1e-5)
@@ -192,7 +192,7 @@ def test_an_avatar_is_trained_on_the_authors_data(run: Run, tmp_path: Path) -> N
     CachedRenderer(avatar).warm_up()
 
 
-def test_what_is_missing_is_said(run: Run, tmp_path: Path) -> None:
+def test_missing_options_and_checkpoints_are_reported(run: Run, tmp_path: Path) -> None:
     write_checkpoint(tmp_path / "theirs", OPTIONS, {"model_state_dict": checkpoint_weights()})
     done = run("import_authors_checkpoint.py", "theirs", "avatar")
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""Users' meshes become heads: read, scaled, completed, rendered and trained on."""
+"""Imports of users' meshes as heads: reading, scaling, completing, rendering, training."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.scripts.conftest import ROOT, Run
 from tests.scripts.mesh_files import (
     EYES_CM,
     GlbWriter,
-    egg,
+    egg_head,
     jaw_open,
     write_face_obj,
     write_head_glb,
@@ -52,7 +52,7 @@ def arrays(glb: Path) -> dict[str, Any]:
 
 def test_interleaved_normalised_and_sparse_accessors_are_read(glb: Path) -> None:
     head, left, right = read_glb(glb)
-    verts, faces, uvs = egg()
+    verts, faces, uvs = egg_head()
     np.testing.assert_allclose(head.verts, verts, atol=1e-5)
     np.testing.assert_array_equal(head.faces, faces)
     assert head.uvs is not None
@@ -62,11 +62,11 @@ def test_interleaved_normalised_and_sparse_accessors_are_read(glb: Path) -> None
     assert "EyeLeftRight" in left.name
 
 
-def test_a_head_is_moved_between_the_eyes(arrays: dict[str, Any]) -> None:
+def test_the_origin_of_a_head_is_moved_between_its_eyes(arrays: dict[str, Any]) -> None:
     assert tuple(arrays["expression_names"]) == ("jawOpen", "mouthSmileLeft")
     neutral = arrays["neutral"]
-    verts, _, _ = egg()
-    placed = (verts - EYES_CM.mean(axis=0)) / 100  # metres, between the eyes
+    verts, _, _ = egg_head()
+    placed = (verts - EYES_CM.mean(axis=0)) / 100  # metres, origin between the eyes
     np.testing.assert_allclose(neutral[: len(verts)], placed, atol=1e-5)
     np.testing.assert_allclose(
         arrays["joint_positions"][3:], [[0.031, 0, 0], [-0.031, 0, 0]], atol=1e-5
@@ -75,27 +75,27 @@ def test_a_head_is_moved_between_the_eyes(arrays: dict[str, Any]) -> None:
     np.testing.assert_allclose(arrays["joint_positions"][2], hinge, atol=2e-3)
 
 
-def test_named_eyeballs_are_replaced_by_ones_that_turn(arrays: dict[str, Any]) -> None:
+def test_named_eyeballs_are_replaced_by_jointed_eyeballs(arrays: dict[str, Any]) -> None:
     eye = list(arrays["material_names"]).index("eye")
     used = np.unique(arrays["faces"][arrays["materials"] == eye])
     left = used[arrays["neutral"][used, 0] > 0]
     assert (arrays["weights"][left, 3] == 1).all()
     radius = np.linalg.norm(arrays["neutral"][left] - arrays["joint_positions"][3], axis=1)
     np.testing.assert_allclose(radius, 0.012, atol=8e-4)
-    first = len(egg()[0])
+    first = len(egg_head()[0])
     assert not np.isin(arrays["faces"], np.arange(first, first + 2 * 162)).any()
 
 
 def state(arrays: dict[str, Any], **expression: float) -> FrameState:
     names = list(arrays["expression_names"])
     eye = tuple(arrays["eye_position"].tolist())
-    made = neutral_state(len(names), eye, float(arrays["fov_y_rad"]))
+    result = neutral_state(len(names), eye, float(arrays["fov_y_rad"]))
     for name, value in expression.items():
-        made.expression[names.index(name)] = value
-    return made
+        result.expression[names.index(name)] = value
+    return result
 
 
-def test_the_studio_renders_it(arrays: dict[str, Any], tmp_path: Path) -> None:
+def test_the_studio_renders_an_imported_head(arrays: dict[str, Any], tmp_path: Path) -> None:
     np.savez(tmp_path / "head.npz", allow_pickle=False, **arrays)
     studio = load_studio(tmp_path / "head.npz", 96, texture_size=256)
     still, opened = (studio.render(state(arrays, jawOpen=v)) for v in (0, 1))
@@ -105,7 +105,7 @@ def test_the_studio_renders_it(arrays: dict[str, Any], tmp_path: Path) -> None:
     assert np.abs(still.rgb.astype(int) - opened.rgb).mean() > 0.5
 
 
-def test_the_base_colour_image_of_a_mesh_is_its_paint(glb: Path, tmp_path: Path) -> None:
+def test_the_base_colour_image_of_a_mesh_is_its_texture(glb: Path, tmp_path: Path) -> None:
     write_head_glb(tmp_path / "blue.glb", colour=(20, 40, 200))
     arrays = import_head(tmp_path / "blue.glb")
     np.savez(tmp_path / "head.npz", allow_pickle=False, **arrays)
@@ -115,19 +115,19 @@ def test_the_base_colour_image_of_a_mesh_is_its_paint(glb: Path, tmp_path: Path)
     assert "base_colour" not in import_head(glb)
 
 
-def test_a_mask_without_expressions_keeps_its_vertices(tmp_path: Path) -> None:
+def test_a_face_mask_without_expressions_keeps_its_vertices(tmp_path: Path) -> None:
     count = write_face_obj(tmp_path / "face.obj")
     arrays = import_head(tmp_path / "face.obj")
     assert arrays["neutral"].shape == (count, 3)
     assert arrays["deltas"].shape == (0, count, 3)
     mesh = read_mesh(tmp_path / "face.obj")
     assert len(find_loops(mesh.verts, mesh.faces)) == 4
-    assert len(find_loops(arrays["neutral"], arrays["faces"])) == 1  # only its outline
+    assert len(find_loops(arrays["neutral"], arrays["faces"])) == 1  # only the outer boundary
     assert arrays["joint_positions"][3, 0] == pytest.approx(0.03, abs=1e-3)
     np.savez(tmp_path / "head.npz", allow_pickle=False, **arrays)
     studio = load_studio(tmp_path / "head.npz", 64, texture_size=128)
     image = studio.render(state(arrays))
-    assert image.mask[24:40, 24:40].min() == 255  # no hole to look through
+    assert image.mask[24:40, 24:40].min() == 255  # the holes are filled
     moved = arrays["neutral"] + np.array([0, 0.03, 0], np.float32)
     shown = FrameState(
         **{
@@ -152,23 +152,23 @@ def test_real_meshes_are_imported(name: str, expressions: int, vertices: int) ->
     assert missing == ({"tongueOut"} if expressions else set(ARKIT_NAMES))
     assert len(arrays["neutral"]) >= vertices
     assert expressions or len(arrays["neutral"]) == vertices
-    assert 0.05 < np.ptp(arrays["joint_positions"][3:, 0]) < 0.075  # between the pupils of adults
+    assert 0.05 < np.ptp(arrays["joint_positions"][3:, 0]) < 0.075  # pupillary distance of adults
     lips = arrays["masks"][:, list(arrays["mask_names"]).index("lips")] > 0.5
     assert np.abs(arrays["neutral"][lips, 0]).max() < 0.035
 
 
 @pytest.mark.slow
-def test_an_avatar_of_one_s_own_mesh_is_made(run: Run, glb: Path, tmp_path: Path) -> None:
-    made = run("import_head.py", glb, "head.npz", "--picture", "head.png")
-    assert made.returncode == 0, made.stderr
-    assert "2 expressions" in made.stdout
+def test_an_avatar_is_trained_from_an_imported_mesh(run: Run, glb: Path, tmp_path: Path) -> None:
+    done = run("import_head.py", glb, "head.npz", "--picture", "head.png")
+    assert done.returncode == 0, done.stderr
+    assert "2 expressions" in done.stdout
     with Image.open(tmp_path / "head.png") as image:
         assert image.size == (384, 384)
-    drawn = run(
+    dataset = run(
         "make_dataset.py", "--out", "data", "--head", "head.npz", "--size", 64, "--train", 1,
         "--val", 1, "--test", 1, "--length", 6, "--workers", 1,
     )  # fmt: skip
-    assert drawn.returncode == 0, drawn.stderr
+    assert dataset.returncode == 0, dataset.stderr
     trained = run(
         "train.py", "--data", "data", "--head", "head.npz", "--train.steps", 3,
         "--train.pairs.batch", 1, "--train.pairs.crop", 64, "--train.validation-frames", 3,
@@ -183,8 +183,8 @@ def test_an_avatar_of_one_s_own_mesh_is_made(run: Run, glb: Path, tmp_path: Path
 
 def test_a_flame_file_becomes_a_head_file(run: Run, tmp_path: Path) -> None:
     write_flame_npz(tmp_path / "flame.npz")
-    made = run("import_head.py", "flame.npz", "heads/flame.npz")
-    assert made.returncode == 0, made.stderr
+    done = run("import_head.py", "flame.npz", "heads/flame.npz")
+    assert done.returncode == 0, done.stderr
     assert load_head(tmp_path / "heads" / "flame.npz").expression_names == COEFFICIENT_NAMES
 
 
@@ -199,11 +199,11 @@ def test_a_flame_file_becomes_a_head_file(run: Run, tmp_path: Path) -> None:
         ("wiggle", None),
     ],
 )
-def test_actions_are_recognised_by_any_spelling(spelt: str, meant: str | None) -> None:
+def test_arkit_names_are_recognised_in_any_spelling(spelt: str, meant: str | None) -> None:
     assert arkit_name(spelt) == meant
 
 
-def test_there_are_52_actions() -> None:
+def test_there_are_52_arkit_names_in_alphabetical_order() -> None:
     assert len(ARKIT_NAMES) == 52
     assert set(ARKIT_NAMES) == set(EXPRESSION_NAMES)
     assert list(ARKIT_NAMES) == sorted(ARKIT_NAMES)
@@ -220,11 +220,11 @@ def test_there_are_52_actions() -> None:
         ("head", "skin"),
     ],
 )
-def test_parts_are_recognised_by_their_names(name: str, material: str) -> None:
+def test_materials_are_recognised_by_the_names_of_parts(name: str, material: str) -> None:
     assert part_material(name) == material
 
 
-def short_view(path: Path) -> None:
+def write_short_buffer_view(path: Path) -> None:
     glb = GlbWriter()
     view = glb.view(b"\0" * 12)
     glb.accessor(5126, 3, "VEC3", bufferView=view)
@@ -232,12 +232,12 @@ def short_view(path: Path) -> None:
     glb.write(path, nodes=[{"mesh": 0}], meshes=[{"primitives": [primitive]}])
 
 
-def compressed(path: Path) -> None:
+def write_compressed_head(path: Path) -> None:
     GlbWriter().write(path, nodes=[], extensionsRequired=["KHR_draco_mesh_compression"])
 
 
-def bare_egg(path: Path, unit: float = 1.0) -> None:
-    verts, faces, _ = egg()
+def write_head_without_eyes(path: Path, unit: float = 1.0) -> None:
+    verts, faces, _ = egg_head()
     glb = GlbWriter()
     index = glb.accessor(5123, faces.size, "SCALAR", bufferView=glb.view(faces.tobytes()))
     primitive = {"attributes": {"POSITION": glb.floats(verts * unit)}, "indices": index}
@@ -250,13 +250,16 @@ def bare_egg(path: Path, unit: float = 1.0) -> None:
         (lambda path: path.write_bytes(b"solid"), "not a readable GLB file"),
         (lambda path: path.write_bytes(b"glTF" + b"\1\0\0\0" * 2), "expected a binary glTF 2.0"),
         (lambda path: GlbWriter().write(path, nodes=[]), "holds no triangles"),
-        (short_view, "buffer view 0 is shorter than what is read from it"),
-        (compressed, "it needs KHR_draco_mesh_compression"),
-        (bare_egg, "cannot find the eyes"),
-        (lambda path: bare_egg(path, 0.17), r"expected a head 0\.12 to 0\.6 m high.*got 4\.08"),
+        (write_short_buffer_view, "buffer view 0 is shorter than what is read from it"),
+        (write_compressed_head, "it needs KHR_draco_mesh_compression"),
+        (write_head_without_eyes, "cannot find the eyes"),
+        (
+            lambda path: write_head_without_eyes(path, 0.17),
+            r"expected a head 0\.12 to 0\.6 m high.*got 4\.08",
+        ),
     ],
 )
-def test_a_mesh_that_cannot_be_a_head_is_rejected(
+def test_a_mesh_that_is_no_head_is_rejected(
     tmp_path: Path, write: Callable[[Path], object], message: str
 ) -> None:
     write(tmp_path / "head.glb")

@@ -1,4 +1,4 @@
-"""Installing the files of the face tracker: pinned, at once, and not needed by anything else."""
+"""Installation of the face tracker: pinned, all files or none, and optional for the server."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_files_with_the_pinned_digests_are_copied(tmp_path: Path) -> None:
     assert sorted(file.name for file in target.rglob("*") if file.is_file()) == ["a.js", "b"]
 
 
-def test_nothing_is_copied_where_one_file_is_another(tmp_path: Path) -> None:
+def test_nothing_is_copied_if_one_digest_differs(tmp_path: Path) -> None:
     write(tmp_path / "source", "a.js", b"program")
     write(tmp_path / "source", "wasm/b", b"tampered with")
     with pytest.raises(InstallError, match=r"expected wasm/b with SHA-256 .{64}, got .{64}"):
@@ -45,7 +45,7 @@ def test_a_damaged_file_counts_as_missing(tmp_path: Path) -> None:
     assert missing(tmp_path, FILES) == ["a.js"]
 
 
-def test_where_one_source_fails_the_other_is_installed(
+def test_one_source_is_installed_if_the_other_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unpack_program(scratch: Path) -> Path:
@@ -63,10 +63,10 @@ def test_where_one_source_fails_the_other_is_installed(
     assert (tmp_path / "a.js").read_bytes() == b"program"
 
 
-def test_a_failure_is_told_in_words_and_does_not_keep_the_server_from_starting(
+def test_a_failed_installation_is_reported_and_the_server_starts(
     tmp_path: Path,
 ) -> None:
-    """As serve.sh does it, in a copy whose npm and pip cannot reach anything."""
+    """As in serve.sh, in a copy whose npm and pip have no network."""
     scripts = tmp_path / "scripts"
     scripts.mkdir()
     for name in ("environment.sh", "install_tracker.py"):

@@ -1,4 +1,4 @@
-"""One command from a recipe to a served avatar, in small."""
+"""`scripts/make_avatar.py` with a recipe or a mesh, at a small size."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ TINY = (
 
 
 def call(*arguments: object) -> int:
-    """Run the command in this process: a new one takes seconds to import torch."""
+    """Run the command in this process; a new process takes seconds to import torch."""
     given = [str(argument) for argument in arguments]
     return make_avatar.main(tyro.cli(make_avatar.Arguments, args=given))
 
 
 @pytest.mark.slow
-def test_an_avatar_is_made_and_what_is_there_is_not_made_again(
+def test_an_avatar_is_made_and_existing_results_are_kept(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = run("make_avatar.py", *TINY)
@@ -62,13 +62,13 @@ def test_an_avatar_is_made_and_what_is_there_is_not_made_again(
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_the_heads_that_ship_are_of_todays_recipes(name: str, tmp_path: Path) -> None:
+def test_the_shipped_heads_match_the_current_recipes(name: str, tmp_path: Path) -> None:
     arguments = make_avatar.Arguments(recipe=name, out=tmp_path)
     head = make_avatar.prepare_head(arguments)
     assert head.read_bytes() == (SHIPPED / name / "head.npz").read_bytes()
 
 
-def test_a_mesh_of_ones_own_becomes_the_head_and_names_the_avatar(tmp_path: Path) -> None:
+def test_a_mesh_file_becomes_the_head_and_names_the_avatar(tmp_path: Path) -> None:
     mesh = tmp_path / "egg.glb"
     write_head_glb(mesh)
     arguments = make_avatar.Arguments(head=mesh, out=tmp_path / "out")
@@ -77,12 +77,12 @@ def test_a_mesh_of_ones_own_becomes_the_head_and_names_the_avatar(tmp_path: Path
     first = head.read_bytes()
     assert (
         make_avatar.prepare_head(arguments).read_bytes() == first
-    )  # so a dataset of it stays valid
+    )  # so an existing dataset stays valid
     assert make_avatar.Arguments(head=mesh).folder == Path("runs/egg")
 
 
 @pytest.mark.parametrize("options", [{}, {"recipe": "nobody"}, {"recipe": "default", "head": "x"}])
-def test_a_recipe_or_a_mesh_is_wanted(
+def test_either_a_recipe_or_a_mesh_is_required(
     options: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     head = Path(options["head"]) if "head" in options else None
@@ -90,7 +90,7 @@ def test_a_recipe_or_a_mesh_is_wanted(
     assert "give --recipe, one of default, marcus, or --head FILE" in capsys.readouterr().err
 
 
-def test_without_anny_baking_names_the_extra_to_install(
+def test_a_missing_anny_package_names_the_extra_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "anny", None)
@@ -105,7 +105,7 @@ def test_the_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[0] for line in listed.splitlines()] == list(RECIPES)
 
 
-def test_an_unknown_recipe_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_recipe_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("--recipe", "nobody") == 1
     assert "give --recipe, one of default, marcus" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""The command that makes an avatar from a video: its lines of JSON and its exit codes."""
+"""`scripts/make_avatar.py --video`: its lines of JSON and its exit codes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def run(capsys: pytest.CaptureFixture[str], *, video: Path, out: Path) -> tuple[
     return code, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_a_missing_video_is_told_in_the_last_line(
+def test_a_missing_video_is_reported_in_the_last_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     code, lines = run(capsys, video=tmp_path / "me.mp4", out=tmp_path / "out")
@@ -34,7 +34,7 @@ def test_a_missing_video_is_told_in_the_last_line(
     bool(missing(FOLDER, {**MODELS, **SEGMENTERS})),
     reason="needs MediaPipe's models: scripts/install_tracker.py --capture",
 )
-def test_a_video_without_a_face_is_refused_with_code_2(
+def test_a_video_without_a_face_is_rejected_with_exit_code_2(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     video = tmp_path / "wall.mp4"
@@ -51,7 +51,7 @@ def test_a_video_without_a_face_is_refused_with_code_2(
     assert "expected at least 8 s" in last["error"]
 
 
-def test_a_weak_video_names_the_option_to_go_on(
+def test_a_poor_video_is_rejected_and_the_option_to_continue_is_named(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def weak(*_: object) -> None:
@@ -61,12 +61,12 @@ def test_a_weak_video_names_the_option_to_go_on(
     arguments = make_avatar.Arguments(video=tmp_path / "me.mp4", out=tmp_path)
     assert make_avatar.main(arguments) == 2
     assert capsys.readouterr().err == "The face is too dark.\n--anyway goes on with this video.\n"
-    # A server, which reads JSON, has no such option.
+    # A server reads the JSON and has no such option.
     assert make_avatar.main(replace(arguments, progress="json")) == 2
     assert capsys.readouterr().err == ""
 
 
-def test_an_interruption_loses_a_small_part_of_the_training(tmp_path: Path) -> None:
+def test_an_interruption_loses_less_than_a_tenth_of_the_training(tmp_path: Path) -> None:
     arguments = video_avatar.VideoArguments(
         video=tmp_path / "me.mp4", name="Me", consent="", out=tmp_path, hair="short", anyway=False,
         size=320, minutes=20, least_steps=make_avatar.LEAST_STEPS, measured_frames=8,
@@ -76,7 +76,7 @@ def test_an_interruption_loses_a_small_part_of_the_training(tmp_path: Path) -> N
     assert lost * 10 < make_avatar.LEAST_STEPS
 
 
-def test_progress_is_one_line_per_percent_and_message() -> None:
+def test_progress_is_reported_once_per_percent_and_message() -> None:
     stream = io.StringIO()
     report = JsonReport(stream, 9)
     for step in range(1000):
@@ -89,7 +89,7 @@ def test_progress_is_one_line_per_percent_and_message() -> None:
     }  # fmt: skip
 
 
-def test_a_bar_says_what_went_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_progress_bar_reports_errors(capsys: pytest.CaptureFixture[str]) -> None:
     report = BarReport(9)
     report("track", 1, 0.5, "")
     report.write({"error": "The face is too dark."})
@@ -100,5 +100,5 @@ def test_a_bar_says_what_went_wrong(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(("name", "expected"), [("Me", "me"), ("Zoë K.", "zo-k"), ("  ", "avatar")])
-def test_the_id_of_an_avatar_is_plain(name: str, expected: str) -> None:
+def test_the_id_of_an_avatar_has_only_plain_characters(name: str, expected: str) -> None:
     assert identifier(name) == expected

@@ -1,4 +1,4 @@
-"""The README's way to an avatar of one's own, in small: draw images, train, evaluate."""
+"""The README's steps to an avatar, at a small size: make a dataset, train, evaluate."""
 
 import json
 from pathlib import Path
@@ -13,14 +13,14 @@ HEAD = SHIPPED / "default" / "head.npz"
 
 
 @pytest.mark.slow
-def test_images_are_drawn_an_avatar_is_trained_and_measured(
+def test_a_dataset_is_made_and_an_avatar_trained_and_evaluated(
     run: Run, recording: Path, tmp_path: Path
 ) -> None:
-    drawn = run(
+    dataset = run(
         "make_dataset.py", "--out", "data", "--recording", recording, "--head", HEAD, "--size", 64,
         "--train", 2, "--val", 1, "--test", 1, "--length", 8, "--workers", 1,
     )  # fmt: skip
-    assert drawn.returncode == 0, drawn.stderr
+    assert dataset.returncode == 0, dataset.stderr
 
     trained = run(
         "train.py", "--data", "data", "--train.steps", 4, "--train.pairs.batch", 1,
@@ -34,12 +34,12 @@ def test_images_are_drawn_an_avatar_is_trained_and_measured(
     assert avatar.manifest.resolution == 64
 
     sheet = tmp_path / "sheet.png"
-    measured = run(
+    evaluated = run(
         "evaluate.py", "runs/default/avatar", "data", "--ages", 1, 4, "--frames", 3,
         "--contact-sheet", sheet, "--swap-periods", 2,
     )  # fmt: skip
-    assert measured.returncode == 0, measured.stderr
-    result = json.loads(measured.stdout.splitlines()[-1])
+    assert evaluated.returncode == 0, evaluated.stderr
+    result = json.loads(evaluated.stdout.splitlines()[-1])
     assert set(result["warp"]) == {"1", "4"}
     assert 5 < result["full"]["psnr"] < 60
     assert result["baseline"] is None
@@ -59,7 +59,7 @@ def test_images_are_drawn_an_avatar_is_trained_and_measured(
         ("publish.py", ["x.csv", "--stream", "a", "--url", "http://127.0.0.1:9"], "no server"),
     ],
 )
-def test_a_mistake_is_explained_without_a_traceback(
+def test_a_wrong_argument_is_reported_without_a_traceback(
     run: Run, script: str, arguments: list[str], message: str
 ) -> None:
     failed = run(script, *arguments)

@@ -1,4 +1,4 @@
-"""An avatar is packed into one file and imported from it."""
+"""Packing an avatar into one file, and importing it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_packed_avatar_is_imported_under_its_id(
     assert [path.name for path in tmp_path.iterdir()] == ["default"]
 
 
-def test_progress_and_result_come_as_json(
+def test_progress_and_result_are_printed_as_json(
     archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = import_avatar.Arguments(archive, tmp_path, folder="avatar", progress="json")
@@ -41,7 +41,7 @@ def test_progress_and_result_come_as_json(
     assert result == {"avatar": str(tmp_path / "avatar")}
 
 
-def test_a_file_that_is_no_archive_is_an_error_in_words(
+def test_a_file_that_is_no_archive_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "bad").write_bytes(b"not a zip file, but some text of the same length")

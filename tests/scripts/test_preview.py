@@ -1,4 +1,4 @@
-"""Serving an avatar while it trains, with a program in place of the server that tells its start."""
+"""The preview of an avatar in training; a small program that prints its start is the server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def avatar(tmp_path: Path) -> Path:
     return tmp_path / "avatar"
 
 
-def test_each_better_avatar_is_served_from_a_copy_and_the_last_server_ends(
+def test_each_better_avatar_is_served_from_a_copy_and_the_last_server_is_stopped(
     tmp_path: Path, avatar: Path
 ) -> None:
     folder, log = tmp_path / "preview", tmp_path / "log"
@@ -68,13 +68,13 @@ def test_a_server_that_cannot_start_is_reported_once(tmp_path: Path, avatar: Pat
         assert preview.update() == ""
 
 
-def test_the_server_serves_the_folder_at_the_port() -> None:
+def test_the_server_command_has_the_folder_and_the_port() -> None:
     command = serve_at(8690)(Path("somewhere"))
     assert command[command.index("--avatars") + 1] == "somewhere"
     assert command[command.index("--port") + 1] == "8690"
 
 
-def test_the_input_of_the_server_ends_with_the_process_that_trains(
+def test_the_server_exits_when_its_input_ends_with_the_training_process(
     tmp_path: Path, avatar: Path
 ) -> None:
     save(avatar, b"first")
@@ -86,6 +86,6 @@ def test_the_input_of_the_server_ends_with_the_process_that_trains(
         server = preview.server
         assert server is not None
         assert server.stdin is not None
-        server.stdin.close()  # as the system does when a process is killed
+        server.stdin.close()  # as the kernel does when the training process is killed
         assert server.wait(60) == 0
         assert "input ended" in log.read_text()

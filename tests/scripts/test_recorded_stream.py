@@ -1,4 +1,4 @@
-"""A recording that a server made: published at its own timing, and rendered to the same frames."""
+"""A server's recording: published at the recorded times, and rendered reproducibly."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.server.conftest import serving
 
 AVATAR = fake_avatar()
 TIMES_MS = (500.0, 533.3, 566.6, 1100.0, 1101.0)
-"""A pause of half a second, and two frames that arrive together."""
+"""With a pause of half a second, and two frames that arrive 1 ms apart."""
 
 
 def write(path: Path, avatar: AvatarInfo) -> Path:
@@ -56,29 +56,29 @@ def write(path: Path, avatar: AvatarInfo) -> Path:
 
 
 @pytest.fixture
-def take(tmp_path: Path) -> Path:
+def recorded(tmp_path: Path) -> Path:
     return write(tmp_path / "take.ndjson", AVATAR)
 
 
-def jaws(take: Path, start_s: float = 0.0, seconds: float | None = None) -> list[float]:
+def jaws(recorded: Path, start_s: float = 0.0, seconds: float | None = None) -> list[float]:
     jaw = AVATAR.expression_names.index("jawOpen")
-    states = states_at_rate(take, AVATAR, 30, start_s, seconds)
+    states = states_at_rate(recorded, AVATAR, 30, start_s, seconds)
     return [round(float(state.expression[jaw]), 3) for state in states]
 
 
-def test_a_video_shows_the_newest_frame_at_each_time(take: Path) -> None:
-    shown = jaws(take)
+def test_a_video_shows_the_newest_mesh_frame_at_each_time(recorded: Path) -> None:
+    shown = jaws(recorded)
     assert len(shown) == 19  # 0.601 s at 30 frames per second, both ends included
     assert shown == [0.0, 0.1, *[0.2] * 16, 0.3]
 
 
-def test_a_part_of_a_recording_is_shown(take: Path) -> None:
-    assert jaws(take, start_s=0.05, seconds=0.1) == [0.2] * 3
-    assert jaws(take, start_s=99) == []
+def test_a_part_of_a_recording_is_selected(recorded: Path) -> None:
+    assert jaws(recorded, start_s=0.05, seconds=0.1) == [0.2] * 3
+    assert jaws(recorded, start_s=99) == []
 
 
-def test_frames_are_due_as_they_came_and_are_valid_messages(take: Path) -> None:
-    frames = list(timed_frames(take, AVATAR, 0.0))
+def test_mesh_frames_are_due_at_their_recorded_times_and_are_valid_messages(recorded: Path) -> None:
+    frames = list(timed_frames(recorded, AVATAR, 0.0))
     due_s = [at_s for at_s, _ in frames]
     assert due_s == pytest.approx([0, 0.0333, 0.0666, 0.6, 0.601])
     parsed = [parse_mesh_frame(json.dumps({"seq": 1, **frame})) for _, frame in frames]
@@ -86,34 +86,34 @@ def test_frames_are_due_as_they_came_and_are_valid_messages(take: Path) -> None:
     assert len(parsed[3].expression or ()) == len(AVATAR.expression_names)
 
 
-def test_a_cut_recording_is_used_up_to_the_cut(take: Path) -> None:
-    take.write_bytes(take.read_bytes()[:-30])
-    assert len(list(timed_frames(take, AVATAR, 0.0))) == 4
+def test_a_truncated_recording_is_read_up_to_the_last_complete_line(recorded: Path) -> None:
+    recorded.write_bytes(recorded.read_bytes()[:-30])
+    assert len(list(timed_frames(recorded, AVATAR, 0.0))) == 4
 
 
-def test_a_broken_recording_is_refused(take: Path) -> None:
-    take.write_bytes(take.read_bytes().replace(b'"seq":2', b'"seq":-2'))
+def test_an_invalid_recording_is_rejected(recorded: Path) -> None:
+    recorded.write_bytes(recorded.read_bytes().replace(b'"seq":2', b'"seq":-2'))
     with pytest.raises(BadMessageError, match=r"line 4: seq: expected greater than or equal to 0"):
-        list(timed_frames(take, AVATAR, 0.0))
+        list(timed_frames(recorded, AVATAR, 0.0))
 
 
-def test_a_recording_is_published_at_its_own_timing(run: Run, take: Path) -> None:
+def test_a_recording_is_published_at_its_recorded_times(run: Run, recorded: Path) -> None:
     with serving(Settings(port=0, workers=1, max_sessions=3, demo=False)) as server:
-        published = run("publish.py", take, "--stream", "rom", "--url", server.url)
+        published = run("publish.py", recorded, "--stream", "rom", "--url", server.url)
         assert published.returncode == 0, published.stderr
         assert "accepted 5 frames, dropped 0" in published.stdout
-        take.write_text('{"format": "telewarp-recording", "version": 9}\n')
-        refused = run("publish.py", take, "--stream", "rom", "--url", server.url)
+        recorded.write_text('{"format": "telewarp-recording", "version": 9}\n')
+        refused = run("publish.py", recorded, "--stream", "rom", "--url", server.url)
         assert refused.returncode == 1
         assert "publish: expected a recording, got version: expected 1" in refused.stderr
 
 
 @pytest.mark.slow
 def test_a_recording_is_rendered_to_the_same_frames_each_time(run: Run, tmp_path: Path) -> None:
-    take = write(tmp_path / "take.ndjson", replace(AVATAR, expression_names=ARKIT_NAMES))
+    recorded = write(tmp_path / "take.ndjson", replace(AVATAR, expression_names=ARKIT_NAMES))
     hashes = []
     for name in ("first.mp4", "second.mp4"):
-        rendered = run("render_video.py", take, name, "--fps", 10, "--device", "cpu")
+        rendered = run("render_video.py", recorded, name, "--fps", 10, "--device", "cpu")
         assert rendered.returncode == 0, rendered.stderr
         with av.open(str(tmp_path / name)) as container:
             frames = [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]

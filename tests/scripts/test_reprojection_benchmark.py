@@ -1,4 +1,4 @@
-"""Late reprojection on the avatar that ships, and the test cases of the page's implementation."""
+"""Late reprojection on the shipped avatar, and the test cases of the client's implementation."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def test_reprojection_at_least_halves_the_error(avatar: Avatar) -> None:
     assert error["ellipsoid"] < error["plane"] < error["as_it_is"]
 
 
-def test_the_stored_cases_of_the_page_are_up_to_date(avatar: Avatar) -> None:
+def test_the_stored_test_cases_of_the_client_are_up_to_date(avatar: Avatar) -> None:
     # To update: scripts/benchmark.py reprojection --twin-cases tests/client_web/reprojection.json
-    stored, now = json.loads(TWIN_CASES.read_text()), twin_cases(avatar)
-    for was, case in zip(stored, now, strict=True):
+    stored, current = json.loads(TWIN_CASES.read_text()), twin_cases(avatar)
+    for expected, case in zip(stored, current, strict=True):
         for eye in ("old", "now"):
             for part in ("position", "rotation"):
-                assert was[eye][part] == pytest.approx(case[eye][part], abs=1e-7)
-        assert was["fov_y_rad"] == case["fov_y_rad"]
-        np.testing.assert_allclose(was["points"], case["points"], atol=2e-6)
-        np.testing.assert_allclose(was["moved"], case["moved"], atol=2e-6)
+                assert expected[eye][part] == pytest.approx(case[eye][part], abs=1e-7)
+        assert expected["fov_y_rad"] == case["fov_y_rad"]
+        np.testing.assert_allclose(expected["points"], case["points"], atol=2e-6)
+        np.testing.assert_allclose(expected["moved"], case["moved"], atol=2e-6)

@@ -1,4 +1,4 @@
-"""A recording in a video, and in a running server, with the avatar that ships."""
+"""A recording rendered to a video, and published to a running server, with the shipped avatar."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.warm_python import WarmPython, pipe
 
 
 @pytest.mark.slow
-def test_a_recording_becomes_a_video_with_both_ways_side_by_side(
+def test_a_recording_is_rendered_with_full_render_and_warp_side_by_side(
     run: Run, recording: Path, tmp_path: Path
 ) -> None:
     rendered = run("render_video.py", recording, "out.mp4", "--side-by-side", "--seconds", 0.4)
@@ -33,22 +33,22 @@ def test_a_recording_becomes_a_video_with_both_ways_side_by_side(
 
 @pytest.fixture
 def address(warm_python: WarmPython) -> Iterator[str]:
-    """A running server."""
-    with pipe() as (said, out):
-        process = warm_python.start("-m", "server", "--port", "0", stdout=out)
-        yield said.readline().split()[-1]
+    """The address of a running server."""
+    with pipe() as (output, writer):
+        process = warm_python.start("-m", "server", "--port", "0", stdout=writer)
+        yield output.readline().split()[-1]
         process.terminate()
         process.wait(20)
 
 
 @pytest.mark.slow
-def test_a_recording_is_published_in_real_time_and_can_go_on_later(
+def test_a_recording_is_published_to_a_stream_twice(
     run: Run, recording: Path, address: str
 ) -> None:
-    for turn in (1, 2):
+    for run_number in (1, 2):
         published = run("publish.py", recording, "--stream", "rom", "--url", address, "--fps", 60)
         assert published.returncode == 0, published.stderr
         assert "accepted 120 frames, dropped 0" in published.stdout
         with urlopen(f"{address}/v1/streams/rom") as answer:
             stream = json.load(answer)
-        assert stream["accepted"] == 120 * turn
+        assert stream["accepted"] == 120 * run_number

@@ -1,6 +1,6 @@
-"""Viewers come and go, workers die, publishers break off: nothing is left behind.
+"""Leaks after viewers connect and disconnect, workers are killed and publishers disconnect.
 
-The hour of it is `scripts/soak.py --cycles 100000 --limit-s 3600 --faults-every 20`.
+The one-hour run is `scripts/soak.py --cycles 100000 --limit-s 3600 --faults-every 20`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from tests.scripts.conftest import Run
 
 
-def test_nothing_is_left_of_viewers_and_faults(run: Run) -> None:
+def test_viewers_and_faults_leak_no_resources(run: Run) -> None:
     done = run("soak.py", "--cycles", 30, "--limit-s", 25, "--faults-every", 4)
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(done.stdout.splitlines()[-1])

@@ -1,4 +1,4 @@
-"""What `scripts/train.py` asks for."""
+"""Required arguments of `scripts/train.py`."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from scripts.train import Arguments, main
 
 
-def test_the_warp_alone_needs_an_avatar_to_start_from(tmp_path: Path) -> None:
+def test_training_only_the_warp_requires_an_initial_avatar(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="--stage warp needs --init"):
         main(Arguments(data=tmp_path, run=tmp_path / "run", stage="warp"))
     assert not (tmp_path / "run").exists()

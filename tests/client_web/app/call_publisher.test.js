@@ -43,7 +43,7 @@ beforeEach(() => {
 });
 afterEach(() => Object.assign(globalThis, real));
 
-test("faces of a call carry capture times of the clock of the voice: since 1970", async () => {
+test("mesh frames of a call carry capture times on the clock of the voice, since 1970", async () => {
   const events = { onTrouble() {}, onVoice() {}, onRefused() {} };
   const publisher = new CallPublisher(
     () => null,

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { DisplaySize } from "../../../client_web/js/app/display_size.js";
 
-test("the size is told in the pixels of the screen, and once after the last change", (context) => {
+test("the display size is sent in device pixels, once after the last change", (context) => {
   context.mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
   /** @type {any[]} */ const sent = [];
   const frame = { clientHeight: 900.4 };
@@ -35,7 +35,7 @@ test("a page that shows no stills says so", () => {
   assert.deepEqual(sent, [{ type: "display", size_px: 200, stills: false }]);
 });
 
-test("nothing is told while the frame is hidden", () => {
+test("no size is sent while the frame is hidden", () => {
   /** @type {string[]} */ const sent = [];
   new DisplaySize(
     { clientHeight: 0 },
@@ -45,7 +45,7 @@ test("nothing is told while the frame is hidden", () => {
   assert.deepEqual(sent, []);
 });
 
-test("the size is repeated until the page ends, because messages may be lost", (context) => {
+test("the size is repeated until the page closes, because messages may be lost", (context) => {
   context.mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
   /** @type {string[]} */ const sent = [];
   const life = new AbortController();

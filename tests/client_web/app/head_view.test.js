@@ -1,4 +1,4 @@
-// Where the viewer's eyes are: the sources, and switching between them.
+// The head-tracked view: its sources of eye positions, and switching between them.
 
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
@@ -7,7 +7,7 @@ import { HeadView } from "../../../client_web/js/app/head_view.js";
 import { canTilt, openTiltSource, SensorTrouble } from "../../../client_web/js/app/tilt_source.js";
 import { settled } from "../fakes.js";
 
-/** A window whose sensors tell what a test dispatches. */
+/** A window whose orientation events a test dispatches. */
 class FakeWindow extends EventTarget {
   isSecureContext = true;
   screen = { orientation: { angle: 0 } };
@@ -19,16 +19,16 @@ class FakeWindow extends EventTarget {
 }
 
 function viewing() {
-  const said = [];
+  const messages = [];
   const moved = [];
   const sources = {};
   const buttons = {};
   const panel = {
     connect: (actions) => Object.assign(buttons, actions),
-    open: (source) => said.push(`open ${source}`),
+    open: (source) => messages.push(`open ${source}`),
     close: () => {},
-    say: (state) => said.push(state),
-    fail: ({ title }) => said.push(title),
+    say: (state) => messages.push(state),
+    fail: ({ title }) => messages.push(title),
   };
   /** @param {string} name */
   const source = (name) => (onEyes, onTrouble) =>
@@ -50,11 +50,11 @@ function viewing() {
     of.resolve({ close: () => (of.closed += 1), ...more });
     await settled();
   };
-  return { view, buttons, sources, said, moved, opened };
+  return { view, buttons, sources, messages, moved, opened };
 }
 
-test("another source takes over, and the same one switches off", async () => {
-  const { view, sources, said, opened } = viewing();
+test("choosing another source replaces the current one; choosing the same one closes it", async () => {
+  const { view, sources, messages, opened } = viewing();
   view.toggle("camera");
   await opened("camera");
   view.toggle("tilt");
@@ -64,10 +64,10 @@ test("another source takes over, and the same one switches off", async () => {
   view.toggle("tilt");
   assert.equal(sources.tilt.closed, 1);
   assert.equal(view.on, false);
-  assert.deepEqual(said, ["open camera", "open tilt"]);
+  assert.deepEqual(messages, ["open camera", "open tilt"]);
 });
 
-test("a source that opens after it was switched off and on again is closed", async () => {
+test("a source that opens only after it was closed and opened again is closed", async () => {
   const { view, sources, opened } = viewing();
   view.toggle("camera");
   const first = sources.camera;
@@ -80,13 +80,13 @@ test("a source that opens after it was switched off and on again is closed", asy
   assert.equal(sources.camera.closed, 0);
 });
 
-test("eyes move the view, and centring is the source's where it has its own", async () => {
-  const { view, buttons, sources, said, moved, opened } = viewing();
+test("eye positions move the view, and centring is passed to a source that supports it", async () => {
+  const { view, buttons, sources, messages, moved, opened } = viewing();
   view.toggle("tilt");
   let centered = 0;
   await opened("tilt", { center: () => (centered += 1) });
   buttons.center();
-  assert.equal(centered, 0, "nothing was seen yet");
+  assert.equal(centered, 0, "no eye position is known yet");
   sources.tilt.onEyes([0.1, 0, -0.5], 33);
   buttons.center();
   assert.deepEqual([centered, view.window.straight], [1, [0, 0]]);
@@ -97,11 +97,11 @@ test("eyes move the view, and centring is the source's where it has its own", as
   buttons.center();
   assert.deepEqual(view.window.straight, [-0.1, 0.2]);
   assert.deepEqual(moved, [33, 66]);
-  assert.deepEqual(said.slice(-3), ["following", "no face", "centered"]);
+  assert.deepEqual(messages.slice(-3), ["following", "no face", "centered"]);
 });
 
-test("a source that fails is told in words", async () => {
-  const { view, sources, said } = viewing();
+test("the failure of a source is shown as a message", async () => {
+  const { view, sources, messages } = viewing();
   view.toggle("tilt");
   sources.tilt.reject(new SensorTrouble("denied"));
   await settled();
@@ -109,7 +109,7 @@ test("a source that fails is told in words", async () => {
   view.toggle("camera");
   sources.camera.reject(new DOMException("", "NotFoundError"));
   await settled();
-  assert.deepEqual(said, [
+  assert.deepEqual(messages, [
     "open tilt",
     "The sensors are blocked",
     "open camera",
@@ -117,7 +117,7 @@ test("a source that fails is told in words", async () => {
   ]);
 });
 
-test("a phone that is held still, of which browsers tell nothing, keeps its rotation", async () => {
+test("a phone without new orientation events keeps its rotation", async () => {
   mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
   try {
     const window = new FakeWindow();
@@ -140,7 +140,7 @@ test("a phone that is held still, of which browsers tell nothing, keeps its rota
   }
 });
 
-test("the sensors of a phone tell its rotation until they are closed", async () => {
+test("the sensors of a phone report its rotation until they are closed", async () => {
   const window = new FakeWindow();
   const rotations = [];
   const opening = openTiltSource(
@@ -149,7 +149,7 @@ test("the sensors of a phone tell its rotation until they are closed", async () 
     () => 5,
   );
   await settled();
-  window.tilt({ alpha: null, beta: null, gamma: null }); // of a browser without sensors
+  window.tilt({ alpha: null, beta: null, gamma: null }); // as a browser without sensors reports
   assert.deepEqual(rotations, []);
   window.tilt({ alpha: 0, beta: 0, gamma: 0 });
   const { close } = await opening;
@@ -158,7 +158,7 @@ test("the sensors of a phone tell its rotation until they are closed", async () 
   assert.equal(rotations.length, 1);
 });
 
-test("a user may refuse the sensors, and a page without TLS has none", async () => {
+test("denied sensors, and missing ones on a page without TLS, are reported", async () => {
   const window = new FakeWindow();
   window.DeviceOrientationEvent.requestPermission = async () => "denied";
   await assert.rejects(openTiltSource(window, assert.fail, assert.fail), { kind: "denied" });
@@ -168,7 +168,7 @@ test("a user may refuse the sensors, and a page without TLS has none", async () 
   await assert.rejects(openTiltSource(window, assert.fail, assert.fail), { kind: "insecure" });
 });
 
-test("only a device that is held has the button", () => {
+test("only handheld devices have the tilt button", () => {
   const window = new FakeWindow();
   window.matchMedia = () => ({ matches: true });
   assert.equal(canTilt(window), true);

@@ -1,4 +1,4 @@
-// The face in a headset, with a device that a test moves.
+// The viewer in a headset, with a fake XR device that a test moves.
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
@@ -13,7 +13,7 @@ const HALF_IPD_M = 0.0315;
 
 const rounded = (metres) => Math.round(metres * 1e6) / 1e6;
 
-/** A WebGL that remembers what is drawn. */
+/** A WebGL context that records what is drawn. */
 function fakeGl(drawn) {
   const known = {
     getProgramParameter: () => true,
@@ -42,7 +42,7 @@ class FakeSession extends EventTarget {
     this.dispatchEvent(new Event("end"));
   }
 
-  /** Draw a frame with the head at a place. */
+  /** Draw a frame with the head at a position. */
   frame(x = 0) {
     const views = ["left", "right"].map((eye, index) => ({
       eye,
@@ -83,7 +83,7 @@ afterEach(() => {
 
 function wearing({ supported = true, gl = true, refused = false } = {}) {
   const drawn = [];
-  const told = [];
+  const messages = [];
   const eyes = [new FakeEye(), new FakeEye()];
   const session = new FakeSession();
   const xr = Object.assign(new EventTarget(), {
@@ -97,12 +97,12 @@ function wearing({ supported = true, gl = true, refused = false } = {}) {
   head.setHome([0, 0.03, 0.7], 0.4);
   const button = new FakeElement();
   const page = { createElement: () => ({ getContext: () => (gl ? fakeGl(drawn) : null) }) };
-  const tell = (message) => told.push(message);
+  const tell = (message) => messages.push(message);
   const headset = new Headset(page, xr, { button, head, openEyes: () => eyes, tell });
-  return { headset, button, session, eyes, drawn, told };
+  return { headset, button, session, eyes, drawn, messages };
 }
 
-test("there is a button only where there is a headset", async () => {
+test("the headset button is shown only if a headset is available", async () => {
   for (const supported of [true, false]) {
     const { headset, button } = wearing({ supported });
     await headset.look();
@@ -113,7 +113,7 @@ test("there is a button only where there is a headset", async () => {
   assert.equal(button.hidden, true);
 });
 
-test("each eye looks from where it is, and sees the frames that were rendered for it", async () => {
+test("each eye sends its own view, and is shown the frames rendered for it", async () => {
   const { headset, session, eyes, drawn } = wearing();
   await headset.toggle();
   session.frame(0.1);
@@ -143,17 +143,17 @@ test("each eye looks from where it is, and sees the frames that were rendered fo
       [100, "right frame"],
     ],
   );
-  // The window stands where the avatar is: at the height of the eyes, 0.7 m in front of the start.
+  // The window is at the avatar: at the height of the eyes, 0.7 m in front of the start.
   const [, , , , , , , , , , , , ...middle] = drawn[0].place;
   assert.deepEqual(middle.map(rounded), [0, 0, -0.7, 1]);
   assert.equal(headset.stats.frames, 3);
 });
 
-test("taking it off closes both eyes, and it can be put on again", async () => {
+test("ending the XR session closes both eyes' sessions, and another one can start", async () => {
   const { headset, button, session, eyes } = wearing();
   await headset.toggle();
   assert.equal(button.getAttribute("aria-pressed"), "true");
-  await session.end(); // by the headset's own button
+  await session.end(); // by the button of the headset
   assert.deepEqual([eyes[0].closed, eyes[1].closed], [1, 1]);
   assert.equal(button.getAttribute("aria-pressed"), "false");
   assert.equal(headset.stats, null);
@@ -162,7 +162,7 @@ test("taking it off closes both eyes, and it can be put on again", async () => {
   assert.equal(session.ended, 2);
 });
 
-test("a headset that is taken off before it shows anything opens no eyes", async () => {
+test("an XR session that ends before the first frame opens no session for the eyes", async () => {
   const { headset, session, eyes } = wearing();
   session.requestReferenceSpace = async () => void (await session.end());
   await headset.toggle();
@@ -171,18 +171,18 @@ test("a headset that is taken off before it shows anything opens no eyes", async
   assert.deepEqual([eyes[0].looked, eyes[0].closed], [[], 0]);
 });
 
-test("why it does not start is told, and nothing stays open", async () => {
+test("a failed start is reported, and closes everything", async () => {
   const refused = wearing({ refused: true });
   await refused.headset.toggle();
-  assert.deepEqual(refused.told, ["The headset did not start: not now"]);
+  assert.deepEqual(refused.messages, ["The headset did not start: not now"]);
   const dark = wearing({ gl: false });
   await dark.headset.toggle();
   await settled();
-  assert.deepEqual(dark.told, ["The headset did not start: this browser has no WebGL"]);
+  assert.deepEqual(dark.messages, ["The headset did not start: this browser has no WebGL"]);
   assert.equal(dark.session.ended, 1);
 });
 
-test("matrices are multiplied by columns, as WebGL keeps them", () => {
+test("matrices are multiplied in column-major order, as in WebGL", () => {
   const moved = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 5, 6, 7, 1];
   const scaled = [2, 0, 0, 0, 0, 3, 0, 0, 0, 0, 4, 0, 0, 0, 0, 1];
   assert.deepEqual(product(moved, scaled), [2, 0, 0, 0, 0, 3, 0, 0, 0, 0, 4, 0, 5, 6, 7, 1]);

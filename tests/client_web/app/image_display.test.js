@@ -61,7 +61,7 @@ test("the first frame of a session is reported once, after it was recorded", () 
   assert.ok(body.classes.has("has-frame"));
 });
 
-test("the black frame after the end of a session is no frame", () => {
+test("the black frame after the end of a session does not count", () => {
   const { display, video, calls } = displayed();
   display.showVideo("the stream");
   video.srcObject = null;
@@ -69,7 +69,7 @@ test("the black frame after the end of a session is no frame", () => {
   assert.deepEqual(calls, ["session"]);
 });
 
-test("a browser without a callback per frame reports the first one when data is loaded", () => {
+test("a browser without requestVideoFrameCallback reports the first frame when data is loaded", () => {
   const video = new FakeVideo();
   video.requestVideoFrameCallback = undefined;
   const { display, calls } = displayed(video);
@@ -116,7 +116,7 @@ test("the old delivery stays displayed until the new one's first frame", () => {
   assert.equal(display.element, video);
 });
 
-test("the still keeps the last frame of whatever displayed it", () => {
+test("the still keeps the last frame of either delivery", () => {
   const { display, video, jpeg, still, timers } = displayed();
   display.showVideo("the stream");
   video.show(90);

@@ -17,7 +17,7 @@ import { FakeDocument, FakeElement } from "../fakes.js";
 
 const never = new AbortController().signal;
 
-test("the page shows whether the face is driven, and a release lets it come to rest", () => {
+test("the page shows whether the face is driven, and a release eases it to rest", () => {
   const elements = {
     body: new FakeElement(),
     banner: new FakeElement(),
@@ -84,7 +84,7 @@ test("buttons run their actions, and opening the details shows statistics", () =
   assert.equal(page.querySelector("#details").hidden, false);
 });
 
-test("the switch of late reprojection goes off, with the reason, where it cannot work", () => {
+test("the switch of late reprojection is disabled with a reason if it is not available", () => {
   const { page } = toolbarOf({ start: () => false, stop: () => {} });
   const input = page.querySelector("#late-switch");
   input.nextElementSibling = new FakeElement();
@@ -124,7 +124,7 @@ async function fitted(stream, avatar) {
   return { calls, ...targets };
 }
 
-test("the page is fitted to the avatar before views are sent", async () => {
+test("the page is configured for the avatar before views are sent", async () => {
   const avatar = {
     name: "Ada",
     eye_position: [0, 0, 0.7],
@@ -145,13 +145,13 @@ test("the page is fitted to the avatar before views are sent", async () => {
   assert.equal((await fitted("me", avatar)).streamName.textContent, "me");
 });
 
-test("without an answer the page works with its defaults", async () => {
+test("without a response the page uses its defaults", async () => {
   const { calls, streamName } = await fitted("demo", null);
   assert.deepEqual(calls, [["ready"]]);
   assert.equal(streamName.textContent, "demo");
 });
 
-test("only WebRTC sessions are pinged, and what was received is measured", async () => {
+test("only WebRTC sessions are pinged, and received bytes are measured", async () => {
   const telemetry = new Telemetry();
   const sent = [];
   let session = null;
@@ -176,7 +176,7 @@ test("only WebRTC sessions are pinged, and what was received is measured", async
   assert.equal(telemetry.measured(2000).latency_measurable, false);
 });
 
-test("network, address and closing of the page reach the connection", () => {
+test("changes of network and address, and the closing of the page, reach the connection", () => {
   const calls = [];
   const window = new EventTarget();
   window.location = { reload: () => calls.push("reload") };

@@ -21,18 +21,18 @@ function fakeGl(drawn) {
 
 function shown(wanted, { webgl = true, perFrame = true } = {}) {
   const page = new FakeDocument();
-  const said = [];
+  const messages = [];
   const drawn = [];
   const clear = Object.assign(new FakeElement(), { clientWidth: 800, width: 0, height: 0 });
   clear.getContext = () => (webgl ? fakeGl(drawn) : null);
   const video = { videoWidth: 320, videoHeight: 656 };
   if (perFrame) video.requestVideoFrameCallback = () => {};
   const elements = { clear, video, jpeg: {} };
-  const background = new PageBackground(page, elements, wanted, (words) => said.push(words));
-  return { background, root: page.documentElement, clear, video, said, drawn };
+  const background = new PageBackground(page, elements, wanted, (words) => messages.push(words));
+  return { background, root: page.documentElement, clear, video, messages, drawn };
 }
 
-test("without one the page keeps its interface and asks for nothing", () => {
+test("without a background parameter the page keeps its interface and requests nothing", () => {
   const { background, root, drawn, video } = shown(null);
   assert.equal(background.of(ENDPOINT), ENDPOINT);
   assert.deepEqual([...root.classes], []);
@@ -40,7 +40,7 @@ test("without one the page keeps its interface and asks for nothing", () => {
   assert.deepEqual(drawn, []);
 });
 
-test("a colour is asked for, and is that of the page", () => {
+test("a colour is requested, and is also the colour of the page", () => {
   const { background, root } = shown("00b140");
   assert.equal(background.of(ENDPOINT).search, "?background=00b140");
   assert.equal(ENDPOINT.search, "");
@@ -48,14 +48,14 @@ test("a colour is asked for, and is that of the page", () => {
   assert.equal(root.attributes.get("--studio"), "#00b140");
 });
 
-test("what is no background is left to the server, and never becomes a style", () => {
+test("an invalid background is sent to the server, and never becomes a style", () => {
   const { background, root } = shown("red;}");
   assert.equal(background.of(ENDPOINT).searchParams.get("background"), "red;}");
   assert.equal(root.attributes.has("--studio"), false);
 });
 
-test("a head over nothing is drawn frame by frame, at twice its size at most", () => {
-  const { background, root, clear, video, drawn, said } = shown("transparent");
+test("a head on a transparent background is drawn per frame, at twice its size at most", () => {
+  const { background, root, clear, video, drawn, messages } = shown("transparent");
   assert.deepEqual([...root.classes], ["own-background", "transparent"]);
   background.frameDisplayed(video);
   assert.deepEqual(drawn, [[320, 656]]);
@@ -64,14 +64,14 @@ test("a head over nothing is drawn frame by frame, at twice its size at most", (
   assert.deepEqual(drawn.at(-1), [64, 144]);
   background.frameDisplayed({ videoWidth: 320, videoHeight: 320 });
   background.frameDisplayed({ videoWidth: 0, videoHeight: 0 });
-  assert.equal(drawn.length, 2, "what is not layered is not drawn");
-  assert.deepEqual(said, []);
+  assert.equal(drawn.length, 2, "a frame without layers is not drawn");
+  assert.deepEqual(messages, []);
 });
 
-test("a browser that cannot compose the head says so", () => {
+test("a browser that cannot compose the head is reported", () => {
   for (const browser of [{ webgl: false }, { perFrame: false }]) {
-    const { background, video, said, drawn } = shown("transparent", browser);
-    assert.match(said.join(), /needs WebGL/);
+    const { background, video, messages, drawn } = shown("transparent", browser);
+    assert.match(messages.join(), /needs WebGL/);
     background.frameDisplayed(video);
     assert.deepEqual(drawn, []);
   }

@@ -22,7 +22,7 @@ function observed() {
 
 const waiting = (kind) => ({ state: "waiting", trouble: new Trouble(kind), until_ms: null });
 
-test("the body shows the state, and connecting starts to load", () => {
+test("the body has the state, and connecting starts loading", () => {
   const { state, view, calls } = observed();
   state.enter({ state: "connecting" });
   assert.equal(view.body.dataset.state, "connecting");
@@ -44,7 +44,7 @@ test("leaving the live state is reported once, before anything else", () => {
   assert.equal(calls.filter((call) => call === "leaving live").length, 1);
 });
 
-test("trouble stays while the page tries again, until it is live or queued", () => {
+test("a trouble is shown during retries, until the page is live or queued", () => {
   const { state } = observed();
   state.enter(waiting("unreachable"));
   state.enter({ state: "connecting" });

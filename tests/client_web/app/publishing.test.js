@@ -1,4 +1,4 @@
-// Going live: the stream, the connection to it, and the faces that are sent.
+// Publishing: the stream, the connection to it, and the mesh frames that are sent.
 
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
@@ -22,7 +22,7 @@ const FRAME = {
   tracking_ms: 25,
 };
 
-/** A publisher of faces with an open channel and a clock. */
+/** A publisher of mesh frames with an open channel and a clock. */
 function publishing(pose = { expression: { jawOpen: 0.12345 }, head: REST }) {
   const sent = [];
   const clock = { now_ms: 131 };
@@ -42,7 +42,7 @@ function publishing(pose = { expression: { jawOpen: 0.12345 }, head: REST }) {
   return { faces, sent, clock, channel };
 }
 
-test("a face is sent in the avatar's order with the time of the camera's frame", () => {
+test("a mesh frame has coefficients in the avatar's order and the time of the camera frame", () => {
   const { faces, sent } = publishing();
   faces.publish(FRAME);
   const expression = [0, 0.12345];
@@ -50,7 +50,7 @@ test("a face is sent in the avatar's order with the time of the camera's frame",
   assert.deepEqual(sent, [Buffer.from(packedMesh(frame))]);
 });
 
-test("a frame that cannot be sent is dropped: its number is used by the next", () => {
+test("a mesh frame that cannot be sent is dropped, and the next one uses its number", () => {
   const { faces, sent, channel } = publishing();
   channel.open = false;
   faces.publish(FRAME);
@@ -69,14 +69,14 @@ test("the voice counts as sent", () => {
   assert.deepEqual([sent_kbps, voice_kbps], [32, 32]);
 });
 
-test("nothing is sent when there is nothing to show", () => {
+test("nothing is sent without a face", () => {
   const { faces, sent } = publishing(null);
   faces.publish({ ...FRAME, face: null });
   assert.deepEqual(sent, []);
   assert.equal(faces.measured(131).face_found, false);
 });
 
-test("camera to photon is measured from the camera's frame, and its stages add up", () => {
+test("camera to photon is measured from the camera frame, and its stages add up", () => {
   const { faces, clock } = publishing();
   const telemetry = new Telemetry();
   faces.journal = telemetry.journal;
@@ -117,7 +117,7 @@ test("a new stream is created, and a conflict is described", async () => {
   assert.equal(await claimStream(streams(false, idle), "me", "default"), null);
 });
 
-test("a lost connection is told, and opened again with its stream", async () => {
+test("a lost connection is reported, and opened again with its stream", async () => {
   mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
   try {
     const { faces } = publishing();
@@ -183,7 +183,7 @@ test("a publisher with higher numbers has taken over", async () => {
   }
 });
 
-test("the link for viewers names the stream, and holds no token but theirs", () => {
+test("the link for viewers names the stream, and contains only a viewer's token", () => {
   const page = "https://a.example/telewarp/?publish=me#token=secret";
   assert.equal(viewerLink(page, "me"), "https://a.example/telewarp/?stream=me");
   assert.equal(viewerLink(page, "a b", "x.y"), "https://a.example/telewarp/?stream=a+b#token=x.y");

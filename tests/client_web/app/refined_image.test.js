@@ -52,7 +52,7 @@ function refinedImage(source = {}) {
   return { image, canvas };
 }
 
-test("a still covers the frames that show the same, at the pixels of the screen", async () => {
+test("a refined still covers frames of the same state, in device pixels", async () => {
   const { image, canvas } = refinedImage();
   image.frameDisplayed(null, 10);
   image.frameDisplayed(3, 20);
@@ -65,7 +65,7 @@ test("a still covers the frames that show the same, at the pixels of the screen"
   assert.equal(closed, 1);
 });
 
-test("it is gone with the first frame that shows something else", async () => {
+test("the still is hidden by the first frame of another state", async () => {
   const { image } = refinedImage();
   image.frameDisplayed(3, 20);
   await settle();
@@ -75,7 +75,7 @@ test("it is gone with the first frame that shows something else", async () => {
   assert.equal(image.visible, false);
 });
 
-test("the late event of an earlier frame does not bring it back", async () => {
+test("the late event of an earlier frame does not show the still again", async () => {
   const { image } = refinedImage();
   image.frameDisplayed(3, 20);
   image.frameDisplayed(null, 40);
@@ -105,7 +105,7 @@ test("a still that arrives after a movement is not shown", async () => {
   assert.equal(closed, 1);
 });
 
-test("the frames stay where a still cannot be loaded, and the next one is tried", async () => {
+test("if a still cannot be loaded the frames stay visible, and the next one is loaded", async () => {
   let fails = true;
   const { image } = refinedImage({
     load: async () => {
@@ -122,7 +122,7 @@ test("the frames stay where a still cannot be loaded, and the next one is tried"
   assert.equal(image.visible, true);
 });
 
-test("a still is loaded from its session, and missing once the face has moved", async () => {
+test("a still is loaded from its session, and missing after a movement", async () => {
   /** @type {string[]} */ const requested = [];
   const session = new URL("https://host.example/face/v1/sessions/abc");
   const { signal } = new AbortController();

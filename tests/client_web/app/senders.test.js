@@ -10,7 +10,7 @@ import { Viewpoint } from "../../../client_web/js/input/viewpoint.js";
 import { Telemetry } from "../../../client_web/js/timing/telemetry.js";
 import { FakeTimers } from "../fakes.js";
 
-/** Camera, face, senders and the loop that moves them, with an open channel. */
+/** Camera, face, senders and their animation loop, with an open channel. */
 function sending() {
   const timers = new FakeTimers();
   const telemetry = new Telemetry();
@@ -48,7 +48,7 @@ function sending() {
   };
 }
 
-test("no view is sent before the home position is known, and one as soon as it is", () => {
+test("the first view is sent once the home position is known", () => {
   const { viewSender, channel } = sending();
   assert.equal(viewSender.send(), false);
   viewSender.homeKnown();
@@ -58,7 +58,7 @@ test("no view is sent before the home position is known, and one as soon as it i
   );
 });
 
-test("a view that cannot be sent has no number and keeps its moment of movement", () => {
+test("a view that cannot be sent gets no number and keeps its time of movement", () => {
   const { viewSender, channel, telemetry, timers } = sending();
   viewSender.homeKnown();
   channel.open = false;
@@ -84,7 +84,7 @@ test("the pose of a sent view is the displayed pose once its frame is displayed"
   assert.deepEqual(telemetry.journal.displayedPose, pose);
 });
 
-test("a glide moves the view until it is at rest, and no longer", () => {
+test("a glide moves the view until it is at rest", () => {
   const { loop, orbit, viewSender, timers, calls, channel } = sending();
   viewSender.homeKnown();
   orbit.throw(1, 0);
@@ -108,7 +108,7 @@ test("after a pause of the page the view does not jump", () => {
   assert.ok(orbit.yaw_rad < 0.12, String(orbit.yaw_rad));
 });
 
-test("a driven face is sent at every refresh while it moves, and half as often at rest", () => {
+test("a driven face is sent at every screen refresh while it moves, and half as often at rest", () => {
   const { loop, face, timers, channel } = sending();
   face.perform(() => ({ jawOpen: 0.5 }));
   loop.start();
@@ -151,7 +151,7 @@ test("the end of a release is reported", () => {
   assert.equal(timers.requested, 0);
 });
 
-test("while the eyes are followed, views with their field of view are sent at every refresh", () => {
+test("with eye tracking, views with a field of view are sent at every screen refresh", () => {
   const { viewSender, channel, timers, viewpoint } = sending();
   viewSender.homeKnown();
   const pose = { rotation: [0, 0, 0, 1], position: [0.1, 0, 0.6] };

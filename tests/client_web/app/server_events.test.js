@@ -19,7 +19,7 @@ function receiving() {
   return { events, calls, viewClock, errorLine };
 }
 
-test("events reach whom they concern", () => {
+test("events are passed to their handlers", () => {
   const { events, calls, viewClock } = receiving();
   events.receive({ type: "frame", rtp_timestamp: 9 });
   events.receive({ type: "pong", sent_at_ms: 5, received_at_ms: 6, fps: 30 });
@@ -31,7 +31,7 @@ test("events reach whom they concern", () => {
   assert.equal(viewClock.fps, 30);
 });
 
-test("an error is visible for a while, counted from the last one", () => {
+test("an error stays visible for a while after the last one", () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   const { events, calls, errorLine } = receiving();
   events.receive({ type: "error", detail: "no scope drive" });

@@ -1,4 +1,4 @@
-// One's own voice on a page that publishes, and the stream's on a page that watches.
+// The voice that a page publishes, and the voice of a stream that a page plays.
 
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
@@ -14,14 +14,14 @@ import { FakeDocument, FakeElement, settled } from "../fakes.js";
 
 const denied = () => new DOMException("denied", "NotAllowedError");
 
-/** A microphone that can be opened, and what the panel was told. */
+/** A microphone that can be opened, and the messages of the panel. */
 function ownVoice({ open } = {}) {
   const tracks = [];
-  const asked = [];
+  const requested = [];
   const words = [];
   const panel = { tell: (text) => words.push(text?.title ?? null), show: () => {} };
   const microphone = (deviceId) => {
-    asked.push(deviceId);
+    requested.push(deviceId);
     const track = { enabled: true, stopped: false, getSettings: () => ({ deviceId }) };
     track.stop = () => {
       track.stopped = true;
@@ -34,7 +34,7 @@ function ownVoice({ open } = {}) {
     meter: () => ({ value: 0.5, close: () => {} }),
   };
   const voice = new OwnVoice(panel, devices, (track) => tracks.push(track));
-  return { voice, panel, tracks, asked, words };
+  return { voice, panel, tracks, requested, words };
 }
 
 test("a microphone is opened, metered, muted and closed", async () => {
@@ -49,7 +49,7 @@ test("a microphone is opened, metered, muted and closed", async () => {
   assert.deepEqual([track.stopped, voice.track], [true, null]);
 });
 
-test("whoever is muted stays muted with another microphone", async () => {
+test("mute is kept when the microphone changes", async () => {
   const { voice, tracks } = ownVoice();
   await voice.use("");
   voice.toggleMute();
@@ -58,7 +58,7 @@ test("whoever is muted stays muted with another microphone", async () => {
   voice.close();
 });
 
-test("without a microphone the face is sent alone, and why is told", async () => {
+test("without a microphone only the face is sent, and the reason is shown", async () => {
   const { voice, panel, tracks, words } = ownVoice({ open: () => Promise.reject(denied()) });
   await voice.use("usb");
   assert.deepEqual(tracks, [null]);
@@ -69,19 +69,19 @@ test("without a microphone the face is sent alone, and why is told", async () =>
 });
 
 test("a remembered microphone that is not connected is replaced by the default", async () => {
-  const { voice, asked } = ownVoice({
+  const { voice, requested } = ownVoice({
     open: (deviceId, microphone) => {
       if (deviceId) throw new DOMException("gone", "OverconstrainedError");
       return microphone(deviceId);
     },
   });
   await voice.use("unplugged");
-  assert.deepEqual(asked, [undefined]);
+  assert.deepEqual(requested, [undefined]);
   assert.ok(voice.track);
   voice.close();
 });
 
-test("a microphone that is unplugged ends the voice, in words", async () => {
+test("unplugging the microphone ends the voice and shows a message", async () => {
   const { voice, tracks, words } = ownVoice();
   await voice.use("usb");
   tracks[0].onended();
@@ -98,7 +98,7 @@ test("the panel offers every microphone, the default and none, and keeps the cho
   ];
   panel.show(list, "a");
   assert.equal(panel.choice, "a");
-  panel.show(list, "default"); // Chromium's name for its own choice
+  panel.show(list, "default"); // Chromium's id of the default device
   assert.equal(panel.choice, "");
   panel.show(list, "unplugged");
   assert.equal(panel.choice, "");
@@ -106,10 +106,10 @@ test("the panel offers every microphone, the default and none, and keeps the cho
   assert.equal(panel.choice, NO_MICROPHONE);
 });
 
-/** What `openPublisher` opens and tells. */
+/** What `openPublisher` opens and reports. */
 function paths(voice) {
-  const told = [];
-  const events = { onVoice: (trouble) => told.push(trouble?.kind ?? null) };
+  const reported = [];
+  const events = { onVoice: (trouble) => reported.push(trouble?.kind ?? null) };
   const opened = [];
   const all = {
     voice: async () => {
@@ -122,25 +122,25 @@ function paths(voice) {
       return "socket";
     },
   };
-  return { all, events, told, opened };
+  return { all, events, reported, opened };
 }
 
-test("a voice goes by WebRTC; without one the frames go by WebSocket", async () => {
-  const { all, events, told, opened } = paths();
+test("mesh frames with a voice are sent by WebRTC, without one by WebSocket", async () => {
+  const { all, events, reported, opened } = paths();
   assert.equal(await openPublisher(all, true, events), "whip");
   assert.equal(await openPublisher(all, false, events), "socket");
-  assert.deepEqual([opened, told], [["voice", "mesh"], [null]]);
+  assert.deepEqual([opened, reported], [["voice", "mesh"], [null]]);
 });
 
-test("where the voice fails, the frames go by WebSocket, and why is told", async () => {
+test("if WebRTC fails, mesh frames are sent by WebSocket, and the reason is shown", async () => {
   for (const trouble of [new Trouble("blocked"), new Trouble("refused", { status: 409 })]) {
-    const { all, events, told } = paths(trouble);
+    const { all, events, reported } = paths(trouble);
     assert.equal(await openPublisher(all, true, events), "socket");
-    assert.deepEqual(told, [trouble.kind]);
+    assert.deepEqual(reported, [trouble.kind]);
   }
 });
 
-test("what keeps the face away, too, is not tried twice", async () => {
+test("an error that WebSocket would meet as well is not retried there", async () => {
   for (const kind of ["sign-in", "unreachable"]) {
     const { all, events, opened } = paths(new Trouble(kind));
     await assert.rejects(openPublisher(all, true, events), { kind });
@@ -148,7 +148,7 @@ test("what keeps the face away, too, is not tried twice", async () => {
   }
 });
 
-test("a voice that is added to a connection without one opens another connection", async () => {
+test("adding a voice to a connection without one opens another connection", async () => {
   const opened = [];
   const voices = [];
   let track = null;
@@ -182,7 +182,7 @@ test("a voice that is added to a connection without one opens another connection
   connection.close();
 });
 
-test("a voice that another page has taken over is not taken back", async () => {
+test("a voice that another page took over is not reclaimed", async () => {
   mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
   try {
     let end = () => {};
@@ -223,7 +223,7 @@ function player({ stored = null, blocks = false } = {}) {
   return { voice, audio, kept, states };
 }
 
-test("a voice plays by itself where the browser lets it", async () => {
+test("a voice starts automatically if the browser permits it", async () => {
   const { voice, audio } = player();
   voice.play("the stream");
   await settled();
@@ -234,13 +234,13 @@ test("a voice plays by itself where the browser lets it", async () => {
   assert.equal(voice.state, "silent");
 });
 
-test("where the browser blocks sound, the user's press lets it be heard", async () => {
+test("if the browser blocks autoplay, pressing the button starts the voice", async () => {
   const { voice, audio, states } = player({ blocks: true });
   voice.present = true;
   voice.play("the stream");
   await settled();
   assert.equal(states.at(-1), "blocked");
-  audio.blocks = false; // by the press
+  audio.blocks = false; // by the user gesture
   voice.toggle();
   await settled();
   assert.equal(states.at(-1), "playing");
@@ -261,7 +261,7 @@ test("mute is remembered", async () => {
   assert.deepEqual([again.audio.muted, again.voice.state], [false, "playing"]);
 });
 
-test("a stream without a voice has no buttons, and a blocked one has a clear one", () => {
+test("a stream without a voice has no voice buttons, and a blocked voice has a prominent one", () => {
   const page = new FakeElement();
   let toggled = 0;
   const controls = new VoiceControls(page, new AbortController().signal, () => toggled++);
@@ -279,7 +279,7 @@ test("a stream without a voice has no buttons, and a blocked one has a clear one
   assert.equal(toggled, 2);
 });
 
-test("the offset is told in words, and not before it was measured", () => {
+test("the offset of the voice is shown once it is measured", () => {
   assert.equal(offsetText({ p50: null, p95: null, count: 0 }), "");
   assert.equal(
     offsetText({ p50: 11.6, p95: 30.4, count: 9 }),

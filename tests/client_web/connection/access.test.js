@@ -21,18 +21,18 @@ function address(hash) {
 /** Return the `Authorization` header of each request. */
 async function authorizations(access, ...resources) {
   const { fetch } = globalThis;
-  const brought = [];
-  globalThis.fetch = async (_resource, { headers }) => brought.push(headers.get("Authorization"));
+  const tokens = [];
+  globalThis.fetch = async (_resource, { headers }) => tokens.push(headers.get("Authorization"));
   try {
     for (const resource of resources)
       await access.fetch(resource, { headers: { "Content-Type": "application/sdp" } });
   } finally {
     globalThis.fetch = fetch;
   }
-  return brought;
+  return tokens;
 }
 
-test("the token in the address is taken, kept for the tab and removed from the address", async () => {
+test("the token in the address is read, stored for the tab and removed from the address", async () => {
   const storage = new FakeStorage();
   const { location, history, replaced } = address("#token=a.b-c_d");
   new Access(ORIGIN, storage).takeFrom(location, history);
@@ -41,7 +41,7 @@ test("the token in the address is taken, kept for the tab and removed from the a
   assert.deepEqual(await authorizations(reloaded, `${ORIGIN}/v1/avatars`), ["Bearer a.b-c_d"]);
 });
 
-test("an address without a token is left alone", () => {
+test("an address without a token is not changed", () => {
   for (const hash of ["", "#", "#elsewhere"]) {
     const { location, history, replaced } = address(hash);
     new Access(ORIGIN, null).takeFrom(location, history);
@@ -52,14 +52,14 @@ test("an address without a token is left alone", () => {
 test("the token is sent to no other origin", async () => {
   const access = new Access(ORIGIN, null);
   access.use("secret");
-  const brought = await authorizations(
+  const tokens = await authorizations(
     access,
     new URL("/v1/avatars", ORIGIN),
     "https://other.example/",
     "http://face.example/",
     "https://face.example:8443/",
   );
-  assert.deepEqual(brought, ["Bearer secret", null, null, null]);
+  assert.deepEqual(tokens, ["Bearer secret", null, null, null]);
 });
 
 test("a token may be pasted with spaces or as the whole link, and be removed", async () => {
@@ -77,7 +77,7 @@ test("a token may be pasted with spaces or as the whole link, and be removed", a
   assert.deepEqual(await authorizations(access, ORIGIN), [null]);
 });
 
-test("a host that a router redirected to gets the token it issued, and no other", async () => {
+test("a host after a redirect gets only the token that it issued", async () => {
   const access = new Access(ORIGIN, null);
   access.use("secret");
   const host = "http://gpu7.example:8001";
@@ -93,13 +93,13 @@ test("a host that a router redirected to gets the token it issued, and no other"
     new URL("/v1/sessions/abc", host),
     null,
   );
-  const brought = await authorizations(
+  const tokens = await authorizations(
     access,
     `${host}/v1/sessions/abc`,
     "http://other.example/",
     ORIGIN,
   );
-  assert.deepEqual(brought, ["Bearer given", null, "Bearer secret"]);
+  assert.deepEqual(tokens, ["Bearer given", null, "Bearer secret"]);
   assert.deepEqual(access.subprotocols(new URL("ws://gpu7.example:8001/")), [
     "telewarp",
     "telewarp.token.given",
@@ -107,7 +107,7 @@ test("a host that a router redirected to gets the token it issued, and no other"
   assert.equal(String(access.beside("pictures", endpoint)), `${host}/v1/streams/me/pictures`);
 });
 
-test("each session on a host keeps the token it was given, and what lies beside it has it too", async () => {
+test("each session on a host keeps its token, which is also used for resources beside it", async () => {
   const access = new Access(ORIGIN, null);
   const host = "http://gpu7.example:8001";
   const opened = (kind, id, token) => {
@@ -132,14 +132,14 @@ test("each session on a host keeps the token it was given, and what lies beside 
   ]);
 });
 
-test("what is below a session has its token, however the session was opened", async () => {
+test("resources below a session get its token, however the session was opened", async () => {
   const access = new Access(ORIGIN, null);
   const host = "http://gpu7.example:8001";
   const endpoint = new URL("/v1/streams/me/whep", ORIGIN);
   const [session, later] = [1, 12].map((id) => new URL(`/v1/sessions/${id}`, host));
   access.sessionOpened(endpoint, new URL(endpoint.pathname, host), session, "to watch");
   const still = new URL(`${session.href}/stills/3`);
-  // Not that of another session, whose id begins alike.
+  // Not the token of a session whose id is a prefix.
   assert.deepEqual(await authorizations(access, still, later), ["Bearer to watch", null]);
   access.sessionNamed(later, access.beside("pictures", endpoint));
   assert.deepEqual(await authorizations(access, new URL(`${later.href}/stills/1`)), [

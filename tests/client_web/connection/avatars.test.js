@@ -15,7 +15,7 @@ function answering(answers) {
   return { fetch, requests };
 }
 
-test("the avatar of a stream is found by way of the stream", async () => {
+test("the avatar is requested from its stream", async () => {
   const { fetch, requests } = answering({
     "/behind/v1/streams/a%2Fb": { avatar: "ada" },
     "/behind/v1/avatars/ada": { id: "ada", name: "Ada" },
@@ -24,7 +24,7 @@ test("the avatar of a stream is found by way of the stream", async () => {
   assert.equal(requests.length, 2);
 });
 
-test("without an answer there is no avatar, and no error", async () => {
+test("without a response there is no avatar and no error", async () => {
   assert.equal(await fetchAvatar("demo", BASE, { fetch: answering({}).fetch }), null);
   const fetch = async () => Promise.reject(new TypeError("offline"));
   assert.equal(await fetchAvatar("demo", BASE, { fetch }), null);

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { Backoff } from "../../../client_web/js/connection/backoff.js";
 
-test("waits double up to the longest", () => {
+test("delays double up to the maximum", () => {
   const backoff = new Backoff({ first_s: 0.5, longest_s: 3, random: () => 0 });
   assert.deepEqual(
     [1, 2, 3, 4, 5].map(() => backoff.next()),
@@ -11,13 +11,13 @@ test("waits double up to the longest", () => {
   );
 });
 
-test("waits vary by up to a quarter", () => {
+test("delays vary by up to a quarter", () => {
   const backoff = new Backoff({ first_s: 4, longest_s: 8, random: () => 0.999 });
   const wait_s = backoff.next();
   assert.ok(wait_s > 4.9 && wait_s < 5, String(wait_s));
 });
 
-test("a success starts over", () => {
+test("a success resets the delay", () => {
   const backoff = new Backoff({ random: () => 0 });
   backoff.next();
   backoff.next();

@@ -1,4 +1,4 @@
-// The connection to a call: joining, coming back to the same seat, and what ends it.
+// The connection to a call: joining, reconnecting to the same seat, and ending.
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
@@ -52,7 +52,7 @@ class FakeStorage {
 }
 
 const original = { WebSocket: globalThis.WebSocket, fetch: globalThis.fetch };
-/** What the server answers when it is asked for the call. */
+/** The response to a request for the call. */
 let answer;
 beforeEach(() => {
   FakeSocket.made = [];
@@ -66,33 +66,33 @@ afterEach(() => {
   mock.timers.reset();
 });
 
-/** An answer to the question where a call is. */
+/** A response to the request for the host of a call. */
 function found(url, people = [], headers = {}) {
   const response = Response.json({ people }, { headers });
   Object.defineProperty(response, "url", { value: String(url) });
   return response;
 }
 
-/** Wait until a socket is opened, after the server was asked where the call is. */
+/** Wait until a socket is opened, after the request for the host of the call. */
 async function opened() {
   for (let i = 0; i < 4; i++) await settled();
   return FakeSocket.made.at(-1);
 }
 
 function calling(storage = new FakeStorage()) {
-  const heard = [];
+  const received = [];
   const connection = new CallConnection(
     BASE,
     "us",
     {
-      onSeat: ({ seat }) => heard.push(["seat", seat]),
-      onRoster: (people) => heard.push(["roster", people.length]),
-      onLost: ({ kind }) => heard.push(["lost", kind]),
-      onEnd: ({ status }) => heard.push(["end", status]),
+      onSeat: ({ seat }) => received.push(["seat", seat]),
+      onRoster: (people) => received.push(["roster", people.length]),
+      onLost: ({ kind }) => received.push(["lost", kind]),
+      onEnd: ({ status }) => received.push(["end", status]),
     },
     storage,
   );
-  return { connection, heard, storage };
+  return { connection, received, storage };
 }
 
 const self = { name: "Ada", avatar: "default" };
@@ -106,21 +106,21 @@ async function join(connection) {
   return socket;
 }
 
-test("a seat is asked for by name and avatar, and the roster is heard", async () => {
-  const { connection, heard, storage } = calling();
+test("a seat is requested with name and avatar, and the roster is received", async () => {
+  const { connection, received, storage } = calling();
   const socket = await join(connection);
   assert.equal(socket.address, "wss://a.example/telewarp/v1/calls/us");
   assert.deepEqual(socket.sent, [{ type: "join", name: "Ada", avatar: "default" }]);
   socket.receive({ type: "roster", people: [{}, {}] });
-  assert.deepEqual(heard, [
+  assert.deepEqual(received, [
     ["seat", 2],
     ["roster", 2],
   ]);
   assert.equal(storage.getItem("telewarp.call.us"), "secret");
 });
 
-test("a lost connection comes back with the secret and tells its state again", async () => {
-  const { connection, heard } = calling();
+test("a lost connection is reopened with the secret and sends its state again", async () => {
+  const { connection, received } = calling();
   const socket = await join(connection);
   connection.update({ muted: true });
   connection.update({ directions: [] });
@@ -131,14 +131,14 @@ test("a lost connection comes back with the secret and tells its state again", a
     { type: "join", name: "Ada", avatar: "default", resume: "secret" },
     { type: "state", muted: true, directions: [] },
   ]);
-  assert.deepEqual(heard.slice(1), [
+  assert.deepEqual(received.slice(1), [
     ["lost", "unreachable"],
     ["seat", 2],
   ]);
 });
 
-test("it is tried again while the server does not answer, and ends when it refuses", async () => {
-  const { connection, heard } = calling();
+test("joining is retried while the server does not respond, and ends when it rejects", async () => {
+  const { connection, received } = calling();
   (await join(connection)).close(1006);
   for (const code of [1006, 1006, 4409]) {
     mock.timers.tick(20_000);
@@ -146,14 +146,14 @@ test("it is tried again while the server does not answer, and ends when it refus
     await settled();
   }
   assert.deepEqual(
-    heard.slice(1).map(([what]) => what),
+    received.slice(1).map(([what]) => what),
     ["lost", "lost", "lost", "end"],
   );
   mock.timers.tick(60_000);
   assert.equal(FakeSocket.made.length, 4);
 });
 
-test("a refusal to join is thrown with its status and words", async () => {
+test("a rejected join throws its status and message", async () => {
   const { connection } = calling();
   const joined = connection.join(self);
   (await opened()).close(4409, "it is full");
@@ -163,7 +163,7 @@ test("a refusal to join is thrown with its status and words", async () => {
   await assert.rejects(again, { kind: "sign-in" });
 });
 
-test("leaving gives the seat up and forgets the secret; closing keeps both", async () => {
+test("leaving releases the seat and deletes the secret; closing keeps both", async () => {
   const left = calling();
   const socket = await join(left.connection);
   left.connection.leave();
@@ -177,10 +177,10 @@ test("leaving gives the seat up and forgets the secret; closing keeps both", asy
   assert.equal(closed.storage.getItem("telewarp.call.us"), "secret");
   mock.timers.tick(60_000);
   assert.equal(FakeSocket.made.length, 2);
-  assert.deepEqual(closed.heard, [["seat", 2]]);
+  assert.deepEqual(closed.received, [["seat", 2]]);
 });
 
-test("behind a router the seat is taken on the host that has the call, with its token", async () => {
+test("behind a router the seat is requested on the host of the call, with its token", async () => {
   const host = "https://gpu7.example:8100";
   answer = () => found(`${host}/v1/calls/us?pass=once`, [], { "Telewarp-Token": "given" });
   const seats = [];
@@ -190,7 +190,7 @@ test("behind a router the seat is taken on the host that has the call, with its 
   assert.equal(socket.address, "wss://gpu7.example:8100/v1/calls/us");
   assert.deepEqual(socket.protocols, ["telewarp", "telewarp.token.given"]);
   assert.equal(String(seats[0].host), `${host}/`);
-  // Its host is lost: the router is asked again.
+  // The host disconnects: the router is asked again.
   answer = () => found("https://gpu8.example:8100/v1/calls/us?pass=other");
   socket.close(1006);
   mock.timers.tick(1000);
@@ -199,8 +199,8 @@ test("behind a router the seat is taken on the host that has the call, with its 
   assert.equal(String(seats[1].host), "https://gpu8.example:8100/");
 });
 
-test("a server that is asked too often is asked again later; a token too little ends it", async () => {
-  const { connection, heard } = calling();
+test("a rate-limited join is retried later; an insufficient token ends it", async () => {
+  const { connection, received } = calling();
   const socket = await join(connection);
   const headers = { "Retry-After": "1" };
   answer = () => Response.json({ detail: "too many" }, { status: 429, headers });
@@ -210,7 +210,7 @@ test("a server that is asked too often is asked again later; a token too little 
   answer = () => Response.json({ detail: "expired" }, { status: 403 });
   mock.timers.tick(20_000);
   await opened();
-  assert.deepEqual(heard.slice(1), [
+  assert.deepEqual(received.slice(1), [
     ["lost", "unreachable"],
     ["lost", "refused"],
     ["end", 403],
@@ -220,7 +220,7 @@ test("a server that is asked too often is asked again later; a token too little 
   assert.equal(FakeSocket.made.length, 1);
 });
 
-test("a call is found with those who are in it, at the server's own path", async () => {
+test("a call and its participants are requested below the path of the server", async () => {
   const fetch = async (url) => found(url, [{ name: "Ada" }]);
   const { host, address, people } = await findCall(BASE, "us", fetch);
   assert.equal(String(host), String(BASE));
@@ -230,14 +230,14 @@ test("a call is found with those who are in it, at the server's own path", async
   await assert.rejects(findCall(BASE, "us", down), { kind: "unreachable" });
 });
 
-test("who is there is told in words", () => {
+test("the participants are described in words", () => {
   const named = (...names) => describePeople(names.map((name) => ({ name })));
   assert.equal(named(), "Nobody is here yet.");
   assert.equal(named("Ada"), "Ada is here.");
   assert.equal(named("Ada", "Bo", "Cy"), "Ada, Bo and Cy are here.");
 });
 
-test("troubles are told in words, and the link holds no token", () => {
+test("troubles are described in words, and the link contains no token", () => {
   const full = describeCallTrouble({ kind: "refused", status: 409, detail: "it is full" }, "us");
   assert.deepEqual(full, { title: "There is no free seat", detail: "It is full." });
   const token = describeCallTrouble({ kind: "sign-in", status: 401, detail: "" }, "us");

@@ -20,7 +20,7 @@ class FakeSession {
   }
 }
 
-/** A queue whose turn the test controls. */
+/** A queue whose admission the test controls. */
 class FakeQueue {
   ticket = null;
   left = false;
@@ -41,7 +41,7 @@ class FakeQueue {
 }
 
 /** @param {(session: FakeSession, signal: AbortSignal, ticket: string | null) => Promise<void>} open */
-function watch(open = async () => {}) {
+function startManager(open = async () => {}) {
   const queue = new FakeQueue();
   const made = [];
   const reported = [];
@@ -76,8 +76,8 @@ async function until(fact) {
   while (!fact()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
-test("where WebRTC is blocked the JPEG fallback starts at once", async () => {
-  const { manager, made, reported } = watch();
+test("if WebRTC is blocked the JPEG fallback starts at once", async () => {
+  const { manager, made, reported } = startManager();
   await settled();
   made[0].end(new Trouble("blocked"));
   await settled();
@@ -87,8 +87,8 @@ test("where WebRTC is blocked the JPEG fallback starts at once", async () => {
   manager.close();
 });
 
-test("after any other trouble it waits before it tries again", async () => {
-  const { manager, made, reported } = watch();
+test("after any other trouble it waits before it retries", async () => {
+  const { manager, made, reported } = startManager();
   await settled();
   made[0].end(new Trouble("stalled"));
   await settled();
@@ -96,8 +96,8 @@ test("after any other trouble it waits before it tries again", async () => {
   manager.close();
 });
 
-test("when a token expires the server is asked again at once, by a request that it can answer", async () => {
-  const { manager, made, reported } = watch();
+test("after an expired token it reconnects at once, so that the server can give the reason", async () => {
+  const { manager, made, reported } = startManager();
   await settled();
   made[0].end(new Trouble("blocked"));
   await settled();
@@ -108,8 +108,8 @@ test("when a token expires the server is asked again at once, by a request that 
   manager.close();
 });
 
-test("video replaces the JPEG fallback once it connects, and its events are held back until then", async () => {
-  const { manager, made, reported } = watch();
+test("video replaces the JPEG fallback once it connects, and its events are buffered until then", async () => {
+  const { manager, made, reported } = startManager();
   await settled();
   made[0].end(new Trouble("blocked"));
   await settled();
@@ -130,7 +130,7 @@ test("video replaces the JPEG fallback once it connects, and its events are held
 });
 
 test("a failed WebRTC attempt leaves the JPEG fallback running", async () => {
-  const { manager, made } = watch();
+  const { manager, made } = startManager();
   await settled();
   made[0].end(new Trouble("blocked"));
   await settled();
@@ -143,8 +143,8 @@ test("a failed WebRTC attempt leaves the JPEG fallback running", async () => {
   manager.close();
 });
 
-test("where the JPEG fallback fails too, the first trouble is reported", async () => {
-  const { manager, made, reported } = watch(async ({ kind }) => {
+test("if the JPEG fallback fails too, the first trouble is reported", async () => {
+  const { manager, made, reported } = startManager(async ({ kind }) => {
     if (kind === "jpeg") throw new Trouble("unreachable");
   });
   await settled();
@@ -154,8 +154,8 @@ test("where the JPEG fallback fails too, the first trouble is reported", async (
   manager.close();
 });
 
-test("a full server is reported as full, whatever the delivery", async () => {
-  const { manager, made, reported } = watch(async ({ kind }) => {
+test("a full server is reported as full by either delivery", async () => {
+  const { manager, made, reported } = startManager(async ({ kind }) => {
     if (kind === "jpeg") throw new Trouble("full", { retry_after_s: 5 });
   });
   await settled();
@@ -167,7 +167,7 @@ test("a full server is reported as full, whatever the delivery", async () => {
 
 test("at a full server it waits in the queue and connects with its ticket", async () => {
   const tickets = [];
-  const { manager, made, reported, queue } = watch(async (_, _signal, ticket) => {
+  const { manager, made, reported, queue } = startManager(async (_, _signal, ticket) => {
     tickets.push(ticket);
     if (!ticket) throw new Trouble("full", { queue: "Q" });
   });
@@ -184,8 +184,8 @@ test("at a full server it waits in the queue and connects with its ticket", asyn
   assert.equal(queue.left, true);
 });
 
-test("a queue that refuses is reported like any trouble", async () => {
-  const { manager, reported, queue } = watch(async () => {
+test("a queue that rejects is reported like any other trouble", async () => {
+  const { manager, reported, queue } = startManager(async () => {
     throw new Trouble("full", { queue: "Q" });
   });
   await settled();
@@ -196,7 +196,7 @@ test("a queue that refuses is reported like any trouble", async () => {
 });
 
 test("a queued JPEG session does not try WebRTC again", async () => {
-  const { manager, made, queue } = watch(async ({ kind }, _signal, ticket) => {
+  const { manager, made, queue } = startManager(async ({ kind }, _signal, ticket) => {
     if (kind === "jpeg" && !ticket) throw new Trouble("full", { queue: "Q" });
   });
   await settled();
@@ -212,8 +212,8 @@ test("a queued JPEG session does not try WebRTC again", async () => {
   manager.close();
 });
 
-test("while its server drains it moves to another server as soon as that one connects", async () => {
-  const { manager, made, reported } = watch();
+test("while its server drains it moves to another server once that one connects", async () => {
+  const { manager, made, reported } = startManager();
   await settled();
   manager.frameDisplayed();
   manager.serverDrains();
@@ -234,9 +234,9 @@ test("while its server drains it moves to another server as soon as that one con
   manager.close();
 });
 
-test("while its server drains and there is no other, it stays to the end", async () => {
+test("while its server drains and no other is reachable, it stays connected until the end", async () => {
   let ending = false;
-  const { manager, made, reported } = watch(async () => {
+  const { manager, made, reported } = startManager(async () => {
     if (ending) throw new Trouble("ending");
   });
   await settled();

@@ -10,13 +10,13 @@ import {
 import { Trouble } from "../../../client_web/js/connection/trouble.js";
 import { settled } from "../fakes.js";
 
-test("the JPEG fallback is for blocked and missing WebRTC only", () => {
+test("the JPEG fallback is used only for blocked or missing WebRTC", () => {
   assert.equal(mayUseJpeg(new Trouble("blocked")), true);
   assert.equal(mayUseJpeg(new Trouble("unsupported")), true);
   assert.equal(mayUseJpeg(new Trouble("full")), false);
 });
 
-test("a candidate's events are held back until it is adopted", () => {
+test("the events of a candidate are buffered until it is adopted", () => {
   const calls = [];
   const candidate = new Candidate({
     onVideo: (stream) => calls.push(stream),
@@ -35,18 +35,18 @@ test("a candidate's events are held back until it is adopted", () => {
   assert.equal(events.isVisible(), true);
 });
 
-test("a candidate's voice is held back with its video, where one is to be heard", () => {
-  const heard = [];
+test("the voice of a candidate is held with its video, if a voice is played", () => {
+  const receivers = [];
   const parts = { onVideo: () => {}, onEvent: () => {}, onReady: () => {}, isVisible: () => true };
-  const candidate = new Candidate({ ...parts, onVoice: (receiver) => heard.push(receiver) });
+  const candidate = new Candidate({ ...parts, onVoice: (receiver) => receivers.push(receiver) });
   candidate.events.onVoice("early");
-  assert.deepEqual(heard, []);
+  assert.deepEqual(receivers, []);
   candidate.adopt();
-  assert.deepEqual(heard, ["early"]);
+  assert.deepEqual(receivers, ["early"]);
   assert.equal("onVoice" in new Candidate(parts).events, false);
 });
 
-/** Tell whether a promise is fulfilled. */
+/** Return whether a promise is fulfilled. */
 async function isDone(promise) {
   let done = false;
   promise.then(() => {
@@ -57,7 +57,7 @@ async function isDone(promise) {
   return done;
 }
 
-test("WebRTC is tried again ever less often, and at once on request", async () => {
+test("WebRTC is retried with growing delays, and at once on request", async () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   const { signal } = new AbortController();
   const retries = new WebRtcRetries();
@@ -74,7 +74,7 @@ test("WebRTC is tried again ever less often, and at once on request", async () =
   mock.timers.reset();
 });
 
-test("another server is looked for only once the present one drains", async () => {
+test("another server is tried only once the current one drains", async () => {
   const search = new ServerSearch();
   const life = new AbortController();
   let waits = 0;

@@ -71,7 +71,7 @@ test("asks for frames of the size of the display", async () => {
   await assert.rejects(opened);
 });
 
-test("asks for the background that the endpoint names", async () => {
+test("requests the background that the endpoint names", async () => {
   const endpoint = new URL("?background=00b140", ENDPOINT);
   const { session, opened, socket } = opening(null, endpoint);
   assert.equal(socket.url, "wss://server.test/v1/streams/demo/pictures?background=00b140");
@@ -107,7 +107,7 @@ test("messages that are no events are ignored", async () => {
   session.close();
 });
 
-test("an image that cannot be decoded is acknowledged too, so that the next one comes", async () => {
+test("an image that cannot be decoded is acknowledged too, so that the next one is sent", async () => {
   globalThis.createImageBitmap = async () => Promise.reject(new Error("broken"));
   const { session, opened, drawn, socket } = opening();
   socket.receive({ type: "session", id: "abc" });
@@ -119,7 +119,7 @@ test("an image that cannot be decoded is acknowledged too, so that the next one 
   session.close();
 });
 
-test("the close code tells why the server refused", async () => {
+test("the close code gives the reason of a rejection", async () => {
   const refused = async (code) => {
     const { opened, socket } = opening();
     socket.onclose({ code, reason: "why" });
@@ -132,7 +132,7 @@ test("the close code tells why the server refused", async () => {
   assert.deepEqual(await refused(1006), ["unreachable", "why", undefined]);
 });
 
-test("an open session that closes was lost; nothing is sent into a slow or closed socket", async () => {
+test("an open session that closes is lost; nothing is sent to a slow or closed socket", async () => {
   const { session, opened, socket } = opening();
   socket.receive({ type: "session", id: "abc" });
   await opened;

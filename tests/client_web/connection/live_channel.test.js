@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { LiveChannel } from "../../../client_web/js/connection/live_channel.js";
 
-/** A channel whose messages wait until the test lets them out. */
+/** A channel that buffers messages until the test sends them. */
 function slowChannel(most_bytes) {
   const waiting = [];
   const channel = {
@@ -13,30 +13,30 @@ function slowChannel(most_bytes) {
     },
     send: (message) => waiting.push(message),
   };
-  let rooms = 0;
+  let roomEvents = 0;
   const live = new LiveChannel(channel, most_bytes, () => {
-    rooms += 1;
+    roomEvents += 1;
   });
-  const letOut = () => {
+  const drain = () => {
     waiting.length = 0;
     channel.onbufferedamountlow();
   };
-  return { channel, live, waiting, letOut, rooms: () => rooms };
+  return { channel, live, waiting, drain, roomEvents: () => roomEvents };
 }
 
-test("of many values on a connection that is stuck only few wait, and the newest is asked for", () => {
-  const { live, waiting, letOut, rooms } = slowChannel(20);
+test("on a stalled connection few values are buffered, and the newest is requested later", () => {
+  const { live, waiting, drain, roomEvents } = slowChannel(20);
   const sent = Array.from({ length: 300 }, (_, seq) => live.send(`a view of 16 ${seq}`));
   assert.ok(waiting.length <= 3);
   assert.equal(sent.filter(Boolean).length, waiting.length);
-  letOut();
-  assert.equal(rooms(), 1);
+  drain();
+  assert.equal(roomEvents(), 1);
   assert.ok(live.send("the newest"));
-  letOut();
-  assert.equal(rooms(), 1); // nothing was refused: sending for room would never end
+  drain();
+  assert.equal(roomEvents(), 1); // no send was rejected: reporting room after every send would never end
 });
 
-test("a frame waits behind one other at most", () => {
+test("a frame waits behind at most one other", () => {
   const { live, waiting } = slowChannel(135);
   const frame = new ArrayBuffer(135);
   const sent = [1, 2, 3, 4].map(() => live.send(frame));
@@ -44,11 +44,11 @@ test("a frame waits behind one other at most", () => {
   assert.equal(waiting.length, 2);
 });
 
-test("nothing is sent or asked for on a channel that is not open", () => {
-  const { channel, live, waiting, letOut, rooms } = slowChannel(20);
+test("nothing is sent or requested on a channel that is not open", () => {
+  const { channel, live, waiting, drain, roomEvents } = slowChannel(20);
   channel.readyState = "connecting";
   assert.equal(live.send("too early"), false);
-  letOut();
-  assert.equal(rooms(), 0);
+  drain();
+  assert.equal(roomEvents(), 0);
   assert.equal(waiting.length, 0);
 });

@@ -8,7 +8,7 @@ import {
   viewMessage,
 } from "../../../client_web/js/connection/messages.js";
 
-test("a view message holds the fields of the protocol and nothing else", () => {
+test("a view message has exactly the fields of the protocol", () => {
   const eye = { rotation: [0, 0, 0, 1], position: [0, 0, 0.7] };
   assert.deepEqual(JSON.parse(viewMessage(5, 99.1, eye)), {
     type: "view",
@@ -32,7 +32,7 @@ test("a mesh message leaves out coefficients at rest", () => {
   });
 });
 
-test("a mesh message may hold the pose of the head", () => {
+test("a mesh message may have the pose of the head", () => {
   const head = { rotation: [0, 0, 0, 1], translation: [0, 0, 0] };
   assert.deepEqual(
     JSON.parse(meshMessage({ seq: 1, captured_at_ms: 0, expression: {}, head })).head,
@@ -66,6 +66,6 @@ test("unknown events are ignored", () => {
   assert.equal(voice.captured_at_ms, 9.5);
 });
 
-test("a ping holds this page's clock", () => {
+test("a ping has the time of the page's clock", () => {
   assert.deepEqual(JSON.parse(pingMessage(7.5)), { type: "ping", sent_at_ms: 7.5 });
 });

@@ -11,11 +11,11 @@ test("a frame is packed as the server reads it", () => {
   assert.equal(Buffer.from(packedMesh(known.frame)).toString("hex"), known.packed);
 });
 
-test("a frame of a camera with ARKit's coefficients takes 135 bytes", () => {
+test("a tracked mesh frame with the ARKit coefficients takes 135 bytes", () => {
   assert.equal(packedMesh({ ...known.frame, expression: Array(52).fill(0.5) }).byteLength, 135);
 });
 
-test("a value that 16 bits cannot hold becomes the nearest one that they do", () => {
+test("a value outside of 16 bits is clamped", () => {
   const head = { rotation: [0, 0, 0, 1], translation: [9, -9, 0] };
   const view = new DataView(packedMesh({ ...known.frame, head, expression: [20] }));
   assert.deepEqual(

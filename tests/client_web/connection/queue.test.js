@@ -5,7 +5,7 @@ import { Queue } from "../../../client_web/js/connection/queue.js";
 
 const QUEUE = new URL("http://server.test/v1/streams/demo/queue");
 
-/** A server that gives these answers one after another: a position, or a status that refuses. */
+/** A server with these responses in order: a queue position, or the status of a rejection. */
 function queued(...answers) {
   const calls = [];
   const pauses = [];
@@ -27,7 +27,7 @@ function queued(...answers) {
   return { queue, wait, calls, pauses, positions, life };
 }
 
-test("joins, requests its status as often as the server prescribes, and returns at its turn", async () => {
+test("joins, requests its status at the prescribed interval, and returns when admitted", async () => {
   const { queue, wait, calls, pauses, positions } = queued(
     { place: 2 },
     { place: 1 },
@@ -40,20 +40,20 @@ test("joins, requests its status as often as the server prescribes, and returns 
   assert.equal(queue.ticket, "T");
 });
 
-test("an expired ticket means joining again", async () => {
+test("an expired ticket is replaced by joining again", async () => {
   const { wait, calls } = queued({ place: 1 }, { status: 404 }, { place: 0 });
   await wait();
   assert.deepEqual(calls.slice(1), ["GET /v1/queue/T", "POST /v1/streams/demo/queue"]);
 });
 
-test("an interruption keeps the position", async () => {
+test("an interruption keeps the queue position", async () => {
   const { wait, calls } = queued({ place: 1 }, new TypeError("offline"), { place: 0 });
   await assert.rejects(wait(), { kind: "unreachable", detail: "offline" });
   await wait();
   assert.deepEqual(calls.slice(1), ["GET /v1/queue/T", "GET /v1/queue/T"]);
 });
 
-test("after a turn that was refused it waits before it tries again", async () => {
+test("after a rejected admission it waits before it retries", async () => {
   const { wait, pauses } = queued({ place: 0 }, { place: 0 });
   await wait();
   assert.deepEqual(pauses, []);
@@ -61,7 +61,7 @@ test("after a turn that was refused it waits before it tries again", async () =>
   assert.deepEqual(pauses, [1500]);
 });
 
-test("a full queue and a draining server refuse, without another queue to join", async () => {
+test("a full queue and a draining server reject, without another queue to join", async () => {
   await assert.rejects(queued({ status: 503, reason: "full" }).wait(), {
     kind: "full",
     queue: null,
@@ -71,7 +71,7 @@ test("a full queue and a draining server refuse, without another queue to join",
   });
 });
 
-test("leaving gives up the position, once", async () => {
+test("leaving deletes the ticket once", async () => {
   const { queue, wait, calls } = queued({ place: 0 });
   queue.leave();
   await wait();
@@ -81,7 +81,7 @@ test("leaving gives up the position, once", async () => {
   assert.equal(queue.ticket, null);
 });
 
-test("a closed page waits no longer", async () => {
+test("a closed page leaves the queue", async () => {
   const { wait, life } = queued({ place: 4 });
   life.abort();
   await wait();

@@ -1,4 +1,4 @@
-// When a session over WebRTC is given up.
+// The timeouts after which a WebRTC session is given up.
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
@@ -9,7 +9,7 @@ import { settled } from "../fakes.js";
 
 const ENDPOINT = new URL("http://a.example/v1/streams/me/whep");
 
-/** A connected peer that reports what the test says. */
+/** A connected peer with reports that the test sets. */
 class FakePeer {
   connectionState = "connected";
   report = { type: "inbound-rtp", kind: "video", bytesReceived: 0, framesDecoded: 0 };
@@ -48,7 +48,7 @@ afterEach(() => {
   access.fetch = originals.fetch;
 });
 
-/** Open a session whose trouble is noted. */
+/** Open a session whose trouble is recorded. */
 async function opened() {
   const session = new WebRtcSession({
     onVideo: () => {},
@@ -65,7 +65,7 @@ async function opened() {
   return seen;
 }
 
-/** Let time pass in the steps of the checks. */
+/** Advance the timers in steps of the checks. */
 async function pass(seconds, each = () => {}) {
   for (let step = 0; step < seconds * 2; step++) {
     now_ms += 500;
@@ -95,7 +95,7 @@ test("data that is not decoded for six seconds is undecodable, counted from the 
   assert.equal(seen.trouble, "undecodable");
 });
 
-test("a video that stops for three seconds has stalled", async () => {
+test("a video that stops for three seconds is stalled", async () => {
   const seen = await opened();
   await pass(2, () => {
     peer.report.bytesReceived += 1000;

@@ -34,7 +34,7 @@ class FakePeerConnection extends EventTarget {
   }
 }
 
-/** Answer every request the same way and record it. */
+/** Record every request, and give each the same response. */
 function fakeFetch(answer) {
   const requests = [];
   const fetch = async (url, options) => {
@@ -77,7 +77,7 @@ test("a ticket of the queue is sent with the offer", async () => {
   assert.equal(requests[0].headers["Telewarp-Ticket"], "T");
 });
 
-test("gathers with the servers of the answer, and sends the candidates they find", async () => {
+test("gathers with the ICE servers of the response, and trickles the candidates", async () => {
   const pc = new FakePeerConnection();
   const Link =
     '<turn:turn.test>; rel="ice-server"; username="u"; credential="c"; credential-type="password"';
@@ -109,7 +109,7 @@ test("gathers with the servers of the answer, and sends the candidates they find
   );
 });
 
-test("each refusal has a kind of its own", async () => {
+test("each rejection has its own kind of trouble", async () => {
   const open = (answer) =>
     openSession(new FakePeerConnection(), ENDPOINT, { fetch: fakeFetch(answer).fetch });
   await assert.rejects(open(problem(404, "no stream 'demo'")), {
@@ -139,7 +139,7 @@ test("each refusal has a kind of its own", async () => {
   );
 });
 
-test("a server that is not there is unreachable", async () => {
+test("a server that does not respond is unreachable", async () => {
   const fetch = async () => {
     throw new TypeError("fetch failed");
   };
@@ -148,7 +148,7 @@ test("a server that is not there is unreachable", async () => {
   });
 });
 
-test("a broken answer deletes the session, otherwise the server renders until it times out", async () => {
+test("an invalid SDP answer deletes the session, so that the server stops rendering", async () => {
   const pc = new FakePeerConnection();
   pc.brokenAnswer = true;
   const { fetch, requests } = fakeFetch(created);
@@ -159,7 +159,7 @@ test("a broken answer deletes the session, otherwise the server renders until it
   );
 });
 
-test("an abort ends the wait with its own reason", async () => {
+test("an abort rejects with its reason", async () => {
   const life = new AbortController();
   life.abort(new Error("left"));
   const { fetch } = fakeFetch(created);
@@ -169,7 +169,7 @@ test("an abort ends the wait with its own reason", async () => {
   );
 });
 
-test("leaving works while the page closes, and when the server is down", async () => {
+test("leaving works while the page closes, and without a server", async () => {
   const { fetch, requests } = fakeFetch(() => new Response(null, { status: 204 }));
   await closeSession(new URL("http://server.test/v1/sessions/abc"), { fetch });
   assert.equal(requests[0].keepalive, true);
@@ -180,7 +180,7 @@ test("leaving works while the page closes, and when the server is down", async (
   });
 });
 
-test("a session on a host chosen by a router is ended there, with the token that host issued", async () => {
+test("a session on a host chosen by a router is deleted there, with the token of that host", async () => {
   const { fetch, requests } = fakeFetch(() => {
     const headers = { Location: "/v1/sessions/abc", "Telewarp-Token": "given" };
     const answer = new Response("the answer", { status: 201, headers });
@@ -200,7 +200,7 @@ test("a session on a host chosen by a router is ended there, with the token that
   assert.equal(requests[1].headers.get("Authorization"), "Bearer given");
 });
 
-test("the voice is applied as a stream of its own, which the browser does not align with the video", async () => {
+test("the voice is applied as a separate stream, which the browser does not align with the video", async () => {
   const answer = [
     "v=0",
     "m=video 9 UDP/TLS/RTP/SAVPF 96",

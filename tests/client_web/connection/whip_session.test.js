@@ -98,7 +98,7 @@ function session(voice = { kind: "audio" }) {
   return { opened, events, pc: connections.at(-1) };
 }
 
-/** A session whose ends are connected. */
+/** A session with a connected channel. */
 async function connected() {
   const parts = session();
   const opening = parts.opened.open(ENDPOINT);
@@ -108,7 +108,7 @@ async function connected() {
   return parts;
 }
 
-test("the voice is offered with capture times and a bounded bitrate, the mesh unreliable", async () => {
+test("the voice is offered with capture times and a bounded bitrate, the mesh channel is unreliable", async () => {
   const { opened, pc } = await connected();
   assert.equal(pc.direction, "sendonly");
   assert.deepEqual(pc.extensions, [{ uri: CAPTURE_TIME, direction: "sendrecv" }]);
@@ -123,7 +123,7 @@ test("the voice is offered with capture times and a bounded bitrate, the mesh un
   ]);
 });
 
-test("a frame is sent now or never, and a refused one is told", async () => {
+test("a frame is sent at once or dropped, and a rejected one is reported", async () => {
   const { opened, pc, events } = await connected();
   assert.equal(opened.send("now"), true);
   pc.channel.bufferedAmount = 5000;
@@ -133,7 +133,7 @@ test("a frame is sent now or never, and a refused one is told", async () => {
   assert.deepEqual(events.refused, ["expected a number"]);
 });
 
-test("another microphone takes over without a new connection", async () => {
+test("another microphone replaces the track without a new connection", async () => {
   const { opened, pc } = await connected();
   const other = { kind: "audio" };
   await opened.useVoice(other);
@@ -143,7 +143,7 @@ test("another microphone takes over without a new connection", async () => {
   assert.equal(connections.length, 1);
 });
 
-test("where WebRTC is blocked, opening fails in time and the publication is deleted", async () => {
+test("if WebRTC is blocked, opening times out and the publication is deleted", async () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   try {
     const { opened, pc, events } = session();
@@ -159,7 +159,7 @@ test("where WebRTC is blocked, opening fails in time and the publication is dele
   }
 });
 
-test("the server's refusal is the trouble", async () => {
+test("a rejection by the server is the trouble", async () => {
   const before = answer;
   answer = () => Response.json({ detail: "taken" }, { status: 409 });
   try {
@@ -171,7 +171,7 @@ test("the server's refusal is the trouble", async () => {
   }
 });
 
-test("an end by the server, a failure and a long interruption are told once", async () => {
+test("an end by the server, a failure and a long interruption are reported once", async () => {
   for (const end of [
     (pc) => pc.channel.onclose(),
     (pc) => pc.become("failed"),
@@ -190,7 +190,7 @@ test("an end by the server, a failure and a long interruption are told once", as
   }
 });
 
-test("a short interruption is none", async () => {
+test("a short interruption is not reported", async () => {
   const { pc, events } = await connected();
   mock.timers.enable({ apis: ["setTimeout"] });
   pc.become("disconnected");
@@ -201,7 +201,7 @@ test("a short interruption is none", async () => {
   assert.deepEqual(events.ended, []);
 });
 
-test("a browser without WebRTC is told apart", () => {
+test("a browser without WebRTC has its own trouble", () => {
   globalThis.RTCPeerConnection = undefined;
   assert.throws(() => new WhipSession(null, {}), { kind: "unsupported" });
 });

@@ -19,7 +19,7 @@ test("every one of the 52 coefficients is in one group", () => {
   );
 });
 
-test("names are made for people", () => {
+test("coefficients have readable labels", () => {
   assert.equal(labelOf("mouthSmileLeft"), "Smile");
   assert.equal(labelOf("jawOpen"), "Open");
   assert.equal(labelOf("jawLeft"), "Shift left");
@@ -34,7 +34,7 @@ test("no two sliders of a group have the same name and side when sides are unlin
   }
 });
 
-test("left goes with right, and a gaze to one side turns one eye in and one out", () => {
+test("left is linked with right, and a gaze to one side turns one eye in and one out", () => {
   assert.equal(partnerOf("mouthSmileLeft"), "mouthSmileRight");
   assert.equal(partnerOf("eyeLookInLeft"), "eyeLookOutRight");
   assert.equal(partnerOf("eyeLookUpRight"), "eyeLookUpLeft");
@@ -50,7 +50,7 @@ test("opposite directions of one movement are never linked", () => {
   }
 });
 
-test("partners of one control stand side by side", () => {
+test("linked coefficients are neighbours in the list", () => {
   for (const { controls } of groupCoefficients(ARKIT_NAMES)) {
     controls.forEach(({ name, partner }, i) => {
       if (partner)
@@ -59,7 +59,7 @@ test("partners of one control stand side by side", () => {
   }
 });
 
-test("an avatar with other coefficients is offered all of them", () => {
+test("all coefficients of an avatar with other names have sliders", () => {
   const groups = groupCoefficients(["jawOpen", "exp_00", "exp_01", "smileLeft"]);
   assert.deepEqual(
     groups.map(({ title, controls }) => [title, controls.map(({ label }) => label)]),

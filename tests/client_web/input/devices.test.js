@@ -28,7 +28,7 @@ function pointing() {
   return { element, orbit, moments, fire };
 }
 
-test("the face follows a drag, and glides on when the hand lets go while moving", () => {
+test("the face follows a drag, and glides on after a release in motion", () => {
   const { element, orbit, moments, fire } = pointing();
   fire("pointerdown", 200, 400);
   assert.ok(element.classes.has("grabbed"));
@@ -41,7 +41,7 @@ test("the face follows a drag, and glides on when the hand lets go while moving"
   assert.ok(!element.classes.has("grabbed"));
 });
 
-test("a hand that rests before it lets go leaves the view where it is", () => {
+test("a release at rest does not move the view", () => {
   const { orbit, fire } = pointing();
   fire("pointerdown", 200, 400);
   fire("pointermove", 240, 400, { at_ms: 16 });
@@ -49,7 +49,7 @@ test("a hand that rests before it lets go leaves the view where it is", () => {
   assert.equal(orbit.moving, false);
 });
 
-test("two fingers zoom and do not turn", () => {
+test("two fingers zoom and do not rotate", () => {
   const { orbit, fire } = pointing();
   fire("pointerdown", 180, 400, { id: 1 });
   fire("pointerdown", 220, 400, { id: 2 });
@@ -106,7 +106,7 @@ test("opposite keys cancel each other, and losing the focus releases all", () =>
   assert.equal(orbit.moving, false);
 });
 
-test("a key's action runs once, and not with Ctrl, Alt or Meta", () => {
+test("the action of a key runs once, and not with Ctrl, Alt or Meta", () => {
   const { calls, fire } = typing();
   fire("keydown", "R");
   fire("keydown", "r", { repeat: true });

@@ -7,7 +7,7 @@ import { Orbit } from "../../../client_web/js/input/orbit.js";
 import { Viewpoint } from "../../../client_web/js/input/viewpoint.js";
 
 const HOME = [0, 0.03, 0.7];
-const LEFT = [0.2, 0, -0.65]; // of the viewer, in the space of the camera
+const LEFT = [0.2, 0, -0.65]; // eyes on the viewer's left, in camera space
 
 let follower;
 beforeEach(() => {
@@ -32,19 +32,19 @@ test("without a face there is no view", () => {
   assert.equal(follower.view(0), null);
 });
 
-test("the view moves from the avatar's own to the eyes without a jump", () => {
+test("the view moves from the avatar's default to the eyes without a jump", () => {
   follower.measured(LEFT, 0);
   assert.ok(Math.abs(x(16)) < 0.01);
   watch(33, 1000);
   assert.ok(Math.abs(x(1000) + 0.2) < 0.01, String(x(1000)));
 });
 
-test("a face that is hidden for a moment does not move the view", () => {
+test("a face that is briefly hidden does not move the view", () => {
   watch(0, 1000);
   assert.ok(Math.abs(x(1800) + 0.2) < 0.01);
 });
 
-test("a lost face lets the view return to the avatar's own, then end", () => {
+test("after a lost face the view returns to the avatar's default, then ends", () => {
   watch(0, 1000);
   for (let at_ms = 1000; at_ms < 2300; at_ms += 16) follower.view(at_ms);
   const halfway = x(2300);

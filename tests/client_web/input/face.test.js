@@ -20,19 +20,19 @@ test("the face is not driven until something is set", () => {
   assert.equal(face.driving, true);
 });
 
-test("a slider acts at once", () => {
+test("a slider takes effect at once", () => {
   const face = newFace();
   face.set({ jawOpen: 0.4 });
   face.set({ cheekPuff: 0.2 });
   assert.deepEqual(sent(face).expression, { jawOpen: 0.4, cheekPuff: 0.2 });
 });
 
-test("every mesh frame has its own number, above the first", () => {
+test("every mesh frame has a unique number above the first", () => {
   const face = newFace();
   assert.deepEqual([face.meshFrame(0).seq, face.meshFrame(1).seq], [101, 102]);
 });
 
-test("a preset is eased into, and reached", () => {
+test("a preset is reached gradually", () => {
   const face = newFace();
   face.become({ mouthPucker: 0.8 });
   face.step(0, 0.05);
@@ -42,7 +42,7 @@ test("a preset is eased into, and reached", () => {
   assert.deepEqual(sent(face).expression, { mouthPucker: 0.8 });
 });
 
-test("a performance goes on until a slider is moved", () => {
+test("a performance continues until a slider is moved", () => {
   const face = newFace();
   face.perform((t_s) => ({ jawOpen: t_s > 1 ? 0.5 : 0 }));
   for (let t = 0; t < 2; t += 0.02) face.step(t, 0.02);
@@ -52,7 +52,7 @@ test("a performance goes on until a slider is moved", () => {
   assert.deepEqual(sent(face).expression, { cheekPuff: 1 });
 });
 
-test("a released face comes to rest before it stops being driven", () => {
+test("a released face eases to rest before it is no longer driven", () => {
   const face = newFace();
   face.set({ jawOpen: 1 });
   face.turnHead({ turn: 0.3 });
@@ -96,7 +96,7 @@ test("a blinking face closes both lids, and never opens a winking one", () => {
   assert.ok(lids.some(({ eyeBlinkRight }) => eyeBlinkRight === undefined));
 });
 
-test("only what the avatar accepts is sent", () => {
+test("only coefficients of the avatar are sent", () => {
   const face = new Face(0);
   face.fit(["jawOpen"], [0, 1]);
   face.set({ jawOpen: 1.2, exp001: 1 });

@@ -21,13 +21,13 @@ function orbitAt(eye) {
   return orbit;
 }
 
-test("at rest the eye is at the avatar's own viewpoint and looks straight ahead", () => {
+test("at rest the eye is at the avatar's default viewpoint and looks straight ahead", () => {
   const { rotation, position } = orbitAt([0, -0.03, 0.62]).pose();
   close(rotation, [0, 0, 0, 1]);
   close(position, [0, -0.03, 0.62]);
 });
 
-test("wherever it is turned, the eye looks at the point it turns about", () => {
+test("the eye always looks at the centre of the orbit", () => {
   const orbit = orbitAt([0, -0.03, 0.7]);
   orbit.turn(0.6, -0.3);
   const { rotation, position } = orbit.pose();
@@ -60,7 +60,7 @@ test("the view stays within its limits", () => {
   assert.equal(orbit.zoom, NEAREST);
 });
 
-test("a thrown view glides on, slows down and comes to rest", () => {
+test("a released drag glides on, slows down and comes to rest", () => {
   const orbit = orbitAt([0, 0, 1]);
   orbit.throw(1, 0);
   orbit.step(0.1);
@@ -72,7 +72,7 @@ test("a thrown view glides on, slows down and comes to rest", () => {
   assert.equal(orbit.moving, false);
 });
 
-test("a hand on the view ends its glide", () => {
+test("a new drag ends the glide", () => {
   const orbit = orbitAt([0, 0, 1]);
   orbit.throw(1, 1);
   orbit.turn(0, 0);
@@ -91,14 +91,14 @@ test("a held key moves at one speed for as long as it is held", () => {
   assert.equal(orbit.moving, false);
 });
 
-test("a held zoom key goes closer, down to the nearest", () => {
+test("a held zoom key zooms in up to the limit", () => {
   const orbit = orbitAt([0, 0, 1]);
   orbit.hold({ yaw: 0, pitch: 0, zoom: -1 });
   for (let i = 0; i < 40; i++) orbit.step(0.1);
   assert.equal(orbit.zoom, NEAREST);
 });
 
-test("going home ends exactly in front, at the avatar's own distance", () => {
+test("resetting ends exactly in front, at the avatar's default distance", () => {
   const orbit = orbitAt([0, 0, 0.7]);
   orbit.turn(0.7, -0.4);
   orbit.zoomBy(1.3, { atOnce: true });

@@ -11,11 +11,11 @@ function assertValid(expression, what) {
   }
 }
 
-test("every preset is a face the server takes", () => {
+test("every preset is a face that the server accepts", () => {
   for (const [name, expression] of Object.entries(PRESETS)) assertValid(expression, name);
 });
 
-test("every moment of every performance is a face the server takes", () => {
+test("every frame of every performance is a face that the server accepts", () => {
   for (const [name, performance] of Object.entries(PERFORMANCES)) {
     for (let t = 0; t < 10; t += 0.03) assertValid(performance(t), `${name} at ${t}`);
   }
@@ -36,7 +36,7 @@ test("blinks close the lids for an instant every few seconds", () => {
   assert.ok(share > 0.01 && share < 0.1, String(share));
 });
 
-test("a blend goes from one face to the other", () => {
+test("a blend interpolates between two faces", () => {
   assert.deepEqual(blend({ jawOpen: 1 }, { cheekPuff: 0.5 }, 0), { jawOpen: 1, cheekPuff: 0 });
   assert.deepEqual(blend({ jawOpen: 1 }, { cheekPuff: 0.5 }, 1), { jawOpen: 0, cheekPuff: 0.5 });
 });

@@ -19,10 +19,10 @@ const FOV_RAD = 0.5;
 const people = (...seats) => seats.map((seat) => ({ seat, directions: [] }));
 const seatsOf = (sorted) => sorted.map(({ seat }) => seat);
 
-/** Where a face looks that is turned by these angles (to its own left, upwards): a unit vector. */
+/** The direction of a face that is turned by these angles (to its own left, upwards): a unit vector. */
 const facing = ({ yaw_rad, pitch_rad }) => rotate(fromYawPitchRoll(yaw_rad, -pitch_rad), [0, 0, 1]);
 
-/** How far a face looks past a camera, radians: to the right in the image if positive. */
+/** The angle between a face's direction and the camera, radians: to the right in the image if positive. */
 function past(pose, gaze) {
   const right = rotate(pose.rotation, [1, 0, 0]);
   const back = rotate(pose.rotation, [0, 0, 1]);
@@ -30,7 +30,7 @@ function past(pose, gaze) {
   return Math.atan2(along(right), along(back));
 }
 
-/** The view of somebody who is seen from where they see the viewer. */
+/** The view of a person from the direction in which that person sees the viewer. */
 function viewFrom(direction) {
   const seat = new SeatView();
   seat.setHome(EYE, FOV_RAD);
@@ -38,7 +38,7 @@ function viewFrom(direction) {
   return seat;
 }
 
-test("tiles follow the table clockwise, whoever is missing", () => {
+test("tiles follow the table clockwise, without the missing seats", () => {
   assert.deepEqual(seatsOf(leftToRight(people(0, 1, 2, 3), 0, SEATS)), [1, 2, 3]);
   assert.deepEqual(seatsOf(leftToRight(people(0, 1, 2, 3), 2, SEATS)), [3, 0, 1]);
   assert.deepEqual(seatsOf(leftToRight(people(3, 1, 0), 1, SEATS)), [3, 0]);
@@ -54,7 +54,7 @@ test("a tile on the right is to the person's right, and one above is up", () => 
   assert.equal(directionOf(1e5, 0, SCREEN).yaw_rad, -WIDEST_RAD);
 });
 
-test("before a direction is told it is that of the seat, and straight ahead for two", () => {
+test("the default direction is that of the seat, and straight ahead for two people", () => {
   const two = people(0, 1);
   assert.deepEqual(directionTowards(two[1], 0, two, SEATS), { yaw_rad: 0, pitch_rad: 0 });
   const all = people(0, 1, 2, 3);
@@ -63,14 +63,14 @@ test("before a direction is told it is that of the seat, and straight ahead for 
   );
   assert.ok(left > 0, "seat 1 is on the left of seat 0");
   assert.deepEqual([middle, right], [0, -left]);
-  const told = [{ seat: 0, yaw_rad: 0.1, pitch_rad: 9 }];
-  assert.deepEqual(directionTowards({ seat: 1, directions: told }, 0, two, SEATS), {
+  const directions = [{ seat: 0, yaw_rad: 0.1, pitch_rad: 9 }];
+  assert.deepEqual(directionTowards({ seat: 1, directions }, 0, two, SEATS), {
     yaw_rad: 0.1,
     pitch_rad: WIDEST_RAD,
   });
 });
 
-test("whoever looks at my tile looks at me, and past me when they look at another one", () => {
+test("a person who looks at my tile looks at me, and past me when looking at another tile", () => {
   const all = people(0, 1, 2, 3);
   for (const who of all) {
     for (const me of all.filter((person) => person !== who)) {
@@ -88,12 +88,12 @@ test("whoever looks at my tile looks at me, and past me when they look at anothe
   }
 });
 
-test("without eyes the view is that of the seat; with eyes straight ahead it is the same", () => {
+test("without tracked eyes, and with eyes straight ahead, the view is that of the seat", () => {
   const direction = { yaw_rad: 0.3, pitch_rad: 0.1 };
   const seat = viewFrom(direction);
   assert.equal(seat.view(0), null);
   const { position: home } = seat.orbit.pose();
-  // Eyes straight in front of the middle, at the distance at which the tile shows the avatar's own view.
+  // Eyes in front of the middle, at the distance at which the tile shows the avatar's default view.
   const scale = (2 * seat.window.window.half_m) / (seat.window.side_px * seat.window.pixel_m);
   seat.eyes.measured([0, 0, -EYE[2] / scale], 0);
   for (let at_ms = 0; at_ms < 900; at_ms += 30) seat.view(at_ms);
@@ -104,7 +104,7 @@ test("without eyes the view is that of the seat; with eyes straight ahead it is 
   assert.ok(Math.abs(past(pose, facing(direction))) < 1e-6);
 });
 
-test("leaning moves the view about the seat's direction, within what avatars are trained for", () => {
+test("leaning moves the view about the seat's direction, within the range that avatars are trained for", () => {
   const lean = (x) => {
     const seat = viewFrom({ yaw_rad: 0.5, pitch_rad: 0 });
     let view;

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { borderColour } from "../../../client_web/js/panels/backdrop.js";
 
-test("the page takes the colour of the image's upper border, whatever is in the middle", () => {
+test("the page gets the colour of the image's upper border, independent of its middle", () => {
   const side = 8;
   const rgba = new Uint8ClampedArray(side * side * 4);
   for (let y = 0; y < side; y++) {
@@ -12,6 +12,6 @@ test("the page takes the colour of the image's upper border, whatever is in the 
       rgba.set(border ? [20, 22, 30, 255] : [200, 140, 110, 255], (y * side + x) * 4);
     }
   }
-  rgba.set([255, 255, 255, 255], 0); // one odd pixel does not colour the page
+  rgba.set([255, 255, 255, 255], 0); // one outlier does not change the colour
   assert.deepEqual(borderColour(rgba, side), [20, 22, 30]);
 });

@@ -1,4 +1,4 @@
-// The tile of a person of a call.
+// The tile of a participant of a call.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -15,7 +15,7 @@ function tile() {
   return { panel, note, classes: panel.element.classes };
 }
 
-test("a person is named, also to those who do not see that they are muted", () => {
+test("a tile has the name and the muted state as its label", () => {
   const { panel, classes } = tile();
   panel.show(ADA);
   assert.equal(panel.element.getAttribute("aria-label"), "Ada");
@@ -24,7 +24,7 @@ test("a person is named, also to those who do not see that they are muted", () =
   assert.ok(classes.has("muted"));
 });
 
-test("the border marks a voice, and stays during the pauses between syllables", () => {
+test("the border marks a voice, also in pauses between syllables", () => {
   const { panel, classes } = tile();
   panel.showLevel(0.2, 0); // a quiet room
   assert.ok(!classes.has("speaking"));
@@ -35,7 +35,7 @@ test("the border marks a voice, and stays during the pauses between syllables", 
   assert.ok(!classes.has("speaking"));
 });
 
-test("what keeps a face away is told, and a lost connection first of all", () => {
+test("the reason of a missing face is shown, a lost connection first", () => {
   const { panel, note, classes } = tile();
   panel.showConnection({ state: "connecting" }, null);
   panel.show(ADA);

@@ -23,7 +23,7 @@ const JOB = {
   error: null,
 };
 
-test("what a recording lacks is named, and nothing else", () => {
+test("exactly the missing parts of a recording are named", () => {
   const yaw = new Array(7).fill(true);
   const pitch = new Array(5).fill(true);
   assert.equal(describeMissing({ yaw, pitch, expressions: ALL, share: 1 }), "");
@@ -40,7 +40,7 @@ test("the statement names the person and the day", () => {
   assert.match(consentOf("Zoë", "2026-01-01"), /^I am Zoë\. I agree .* 2026-01-01$/);
 });
 
-test("the progress of a job is one share of the whole", () => {
+test("the progress of a job is one fraction of the whole", () => {
   assert.deepEqual(describeJob(JOB), {
     title: "Step 2 of 4",
     detail: "Tracks the face.",
@@ -52,7 +52,7 @@ test("the progress of a job is one share of the whole", () => {
   assert.deepEqual(failed, { title: "No avatar was made", detail: "Two faces.", share: 0 });
 });
 
-test("each refusal is told in words that help", () => {
+test("each rejection has a helpful message", () => {
   const off = "no avatar can be added: start the server with --avatar-store DIR";
   for (const [kind, facts, title] of [
     ["sign-in", {}, "This server needs a token"],
@@ -65,7 +65,7 @@ test("each refusal is told in words that help", () => {
   }
 });
 
-test("a video is sent with its type, and with a header of ASCII", async () => {
+test("a video is sent with its content type and an ASCII header", async () => {
   const calls = [];
   const jobs = new AvatarJobs(new URL("http://server/"), async (address, options) => {
     calls.push([String(address), options]);
@@ -83,7 +83,7 @@ test("a video is sent with its type, and with a header of ASCII", async () => {
   assert.deepEqual(JSON.parse(asciiJson({ text: "é\n😀" })), { text: "é\n😀" });
 });
 
-test("a refusal of the server is a trouble with its words", async () => {
+test("a rejection by the server is a trouble with its message", async () => {
   const answer = () => Response.json({ detail: "at most 4 jobs" }, { status: 429 });
   const jobs = new AvatarJobs(new URL("http://server/"), async () => answer());
   await assert.rejects(jobs.get("a"), { kind: "refused", detail: "at most 4 jobs", status: 429 });

@@ -41,7 +41,7 @@ test("a linked slider moves both sides, and the other side's is hidden", () => {
   assert.deepEqual(face.goal, { mouthSmileLeft: 0.5, mouthSmileRight: 0.2 });
 });
 
-test("a preset sets what the avatar has, moves the sliders and is marked", () => {
+test("a preset sets the avatar's coefficients, moves the sliders and is marked", () => {
   const { face, presets, row, move } = controlsOf();
   const surprise = presets.find(({ textContent }) => textContent === "Surprise");
   surprise.click();

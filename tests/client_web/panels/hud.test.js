@@ -29,13 +29,13 @@ function watched() {
   return telemetry;
 }
 
-test("in a browser that does not report which frame it displays, latency is n/a", () => {
+test("in a browser that does not report its displayed frames, latency is n/a", () => {
   const telemetry = new Telemetry();
   telemetry.displayed({ presentedFrames: 1, expectedDisplayTime: 10 }, 10);
   assert.equal(hudTexts(telemetry.measured(10), true).latency, "n/a");
 });
 
-test("the numbers on screen are rounded, and missing ones are not zero", () => {
+test("displayed numbers are rounded, and missing ones are not zero", () => {
   const texts = hudTexts(watched().measured(980), true);
   assert.equal(texts.latency, "30");
   assert.equal(texts.latency_p95, "p95 30");

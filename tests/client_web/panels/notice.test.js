@@ -30,7 +30,7 @@ test("a fast connection shows no message, a slow one does", () => {
   mock.timers.reset();
 });
 
-test("the message of the last trouble stays while the page tries again", () => {
+test("the message of the last trouble stays during retries", () => {
   const { notice, title, countdown, button } = noticeOf();
   const trouble = new Trouble("sign-in");
   notice.show({ state: "waiting", trouble, until_ms: null }, trouble);
@@ -40,7 +40,7 @@ test("the message of the last trouble stays while the page tries again", () => {
   assert.equal(countdown.textContent, "Trying again now…");
 });
 
-test("the wait for the next attempt is counted down and can be cut short", () => {
+test("the delay before the next attempt is counted down and can be skipped", () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   const { notice, countdown, button, retries } = noticeOf();
   const trouble = new Trouble("unreachable");
@@ -64,7 +64,7 @@ test("a queued viewer sees its position, and how many wait", () => {
   assert.equal(countdown.textContent, "");
 });
 
-test("the form gives its token and empties the field; it takes the focus when it appears", () => {
+test("the sign-in form passes the token and clears the field; it is focused when it appears", () => {
   const form = new FakeElement();
   form.hidden = true;
   const tokens = [];

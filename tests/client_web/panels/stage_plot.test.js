@@ -5,7 +5,7 @@ import { stackColumns } from "../../../client_web/js/panels/stage_plot.js";
 
 const row = (presented_at_ms, stages) => ({ presented_at_ms, stages });
 
-test("columns stack a frame's stages without gaps, the newest at the right", () => {
+test("columns stack the stages of a frame without gaps, the newest at the right", () => {
   const { columns, top_ms } = stackColumns([row(9_999, { warp: 4, uplink: 2 })], 10_000, 100);
   assert.equal(top_ms, 20);
   assert.equal(columns.length, 1);

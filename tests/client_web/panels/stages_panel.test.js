@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { networkText, tableRows } from "../../../client_web/js/panels/stages_panel.js";
 
-test("the table shows what was measured in the order a frame passes it", () => {
+test("the table shows the measured stages in the order of a frame", () => {
   const summaries = {
     uplink: { p50: 1, p95: 2 },
     warp: { p50: 4, p95: 9 },
@@ -19,7 +19,7 @@ test("the table shows what was measured in the order a frame passes it", () => {
   );
 });
 
-test("where no frame's stages are known the server's medians are shown", () => {
+test("without stages of frames the server's medians are shown", () => {
   const rows = tableRows({}, { stages_ms: { warp: 4, encode: 1 } });
   assert.deepEqual(
     rows.map(({ label, p95 }) => [label, p95]),
@@ -30,7 +30,7 @@ test("where no frame's stages are known the server's medians are shown", () => {
   );
 });
 
-test("the network is told in one line, and nothing where nothing is known", () => {
+test("the network is described in one line, or not at all if unknown", () => {
   const network = {
     type: "network",
     estimate_kbps: 1940,

@@ -32,7 +32,7 @@ test("the texts name the stream and the server", () => {
   assert.match(describeTrouble(new Trouble("unreachable"), SOURCE).detail, /example\.org/);
 });
 
-test("viewers of a deleted avatar are told so, and others that a stream may begin", () => {
+test("a deleted avatar and a stream that may begin have different texts", () => {
   for (const detail of [
     "the stream was deleted: its avatar was deleted",
     "no stream 'anna': its avatar was deleted",
@@ -44,12 +44,12 @@ test("viewers of a deleted avatar are told so, and others that a stream may begi
   assert.match(describeTrouble(later, SOURCE).detail, /may not have started/);
 });
 
-test("the server's own words are passed on as a sentence", () => {
+test("the detail of the server is shown as a sentence", () => {
   const full = new Trouble("full", { detail: "all 32 sessions are in use" });
   assert.equal(describeTrouble(full, SOURCE).detail, "All 32 sessions are in use.");
 });
 
-test("a rejected token is explained in the server's words", () => {
+test("a rejected token is explained with the server's detail", () => {
   const wrong = new Trouble("sign-in", { status: 403, detail: "expected a token for stream 'a'" });
   assert.equal(describeTrouble(wrong, SOURCE).detail, "Expected a token for stream 'a'.");
 });

@@ -8,7 +8,7 @@ import { FakeElement, FakeTimers } from "../fakes.js";
 const FRONT = { rotation: [0, 0, 0, 1], position: [0, 0, 0.7] };
 const ASIDE = { rotation: [0, 0.1, 0, Math.sqrt(0.99)], position: [0.14, 0, 0.69] };
 
-/** A WebGL context that records the vertices it is given. */
+/** A WebGL context that records its vertices. */
 function fakeGl(draws) {
   const own = { bufferSubData: (_target, _offset, data) => draws.push([...data]) };
   return new Proxy(own, { get: (target, name) => target[name] ?? (() => ({})) });
@@ -42,7 +42,7 @@ function reprojecting({ webgl = true, perFrame = true } = {}) {
   return { reprojection, late, video, displayed, view, draws, lost: () => lost };
 }
 
-test("the mesh covers more than the image, and every triangle has vertices of it", () => {
+test("the mesh extends beyond the image, and every triangle indexes its vertices", () => {
   const vertices = gridPositions().length / 2;
   const indices = gridIndices();
   assert.equal(Math.min(...gridPositions()), -1.25);
@@ -52,7 +52,7 @@ test("the mesh covers more than the image, and every triangle has vertices of it
   assert.equal(new Set(indices).size, vertices);
 });
 
-test("without WebGL or a callback per frame it stays off", () => {
+test("without WebGL or requestVideoFrameCallback it stays off", () => {
   assert.equal(reprojecting({ webgl: false }).reprojection.start(), false);
   const { reprojection } = reprojecting({ perFrame: false });
   assert.equal(reprojection.start(), false);
@@ -97,7 +97,7 @@ test("a frame whose pose is unknown is drawn unchanged until the pose is known",
   assert.notDeepEqual(draws[1], draws[0]);
 });
 
-test("off, cleared, or without its WebGL context it uncovers the video", () => {
+test("off, cleared, or without its WebGL context it shows the video", () => {
   const { reprojection, late, draws, lost } = reprojecting();
   reprojection.start();
   reprojection.frameDisplayed();

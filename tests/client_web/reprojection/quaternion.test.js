@@ -24,7 +24,7 @@ test("a product applies its right factor first", () => {
   close(rotate(multiply(roll, yaw), [1, 0, 0]), [0, 0, -1]);
 });
 
-test("yaw turns what pitch has lifted", () => {
+test("yaw is applied after pitch", () => {
   const q = fromYawPitchRoll(Math.PI / 2, -Math.PI / 6);
   close(rotate(q, [0, 0, 1]), [Math.cos(Math.PI / 6), Math.sin(Math.PI / 6), 0]);
 });

@@ -14,18 +14,18 @@ const cases = JSON.parse(readFileSync(new URL("../reprojection.json", import.met
 test("points move as the Python twin moves them", () => {
   assert.equal(cases.length, 3);
   for (const { points, old, now, fov_y_rad, moved } of cases) {
-    const ours = [];
-    reproject(points.flat(), old, now, fov_y_rad, ours);
-    const off = moved.flat().map((value, i) => Math.abs(value - ours[i]));
+    const actual = [];
+    reproject(points.flat(), old, now, fov_y_rad, actual);
+    const off = moved.flat().map((value, i) => Math.abs(value - actual[i]));
     assert.ok(Math.max(...off) < 2e-5, String(Math.max(...off)));
   }
 });
 
-test("a camera that has not moved leaves the frame unchanged", () => {
+test("an unmoved camera leaves the frame unchanged", () => {
   const { points, old, fov_y_rad } = cases[1];
-  const ours = [];
-  reproject(points.flat(), old, old, fov_y_rad, ours);
-  for (const [i, value] of points.flat().entries()) assert.ok(Math.abs(value - ours[i]) < 1e-6);
+  const actual = [];
+  reproject(points.flat(), old, old, fov_y_rad, actual);
+  for (const [i, value] of points.flat().entries()) assert.ok(Math.abs(value - actual[i]) < 1e-6);
 });
 
 test("the tip of the nose moves farther than the ear and the other way", () => {
@@ -35,8 +35,8 @@ test("the tip of the nose moves farther than the ear and the other way", () => {
   });
   const moved = [];
   reproject([0, 0, 0.45, 0], eye(0), eye(0.035), 0.4, moved);
-  assert.ok(moved[0] < -0.003, "the eye goes right, so what is near goes left");
-  assert.ok(moved[2] > 0.45, "what is behind the middle goes right");
+  assert.ok(moved[0] < -0.003, "the eye moves right, so near points move left");
+  assert.ok(moved[2] > 0.45, "points behind the middle move right");
 });
 
 test("head and camera moved together leave the frame unchanged", () => {

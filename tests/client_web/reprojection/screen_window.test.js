@@ -15,7 +15,7 @@ const FOV_RAD = 0.4;
 const WINDOW = homeWindow(HOME, FOV_RAD);
 const EYES = [HOME, [0.3, 0.1, 0.6], [-0.4, -0.15, 0.5], [0.05, 0.3, 0.9]];
 
-/** Where a point of the world lies in the image of a symmetric view, -1..1. */
+/** The projection of a world point into the image of a symmetric view, -1..1. */
 function project({ pose, fov_y_rad }, point) {
   const offset = point.map((part, i) => part - pose.position[i]);
   const [x, y, z] = rotate(inverse(pose.rotation), offset);
@@ -28,7 +28,7 @@ function apply([a, b, c, d, e, f, g, h, i], [x, y]) {
   return [(a * x + b * y + c) / w, (d * x + e * y + f) / w];
 }
 
-/** Where the line from the eye to a point of the world crosses the window, -1..1. */
+/** The intersection of the line from the eye to a world point with the window, -1..1. */
 function crossing(eye, point) {
   const [cx, cy, cz] = WINDOW.center;
   const share = (cz - eye[2]) / (point[2] - eye[2]);
@@ -42,13 +42,13 @@ const close = (got, expected, tolerance = 1e-9) => {
   }
 };
 
-test("the avatar's own view fills the window, but for the margin", () => {
+test("the avatar's default view fills the window except the margin", () => {
   const view = viewThrough(HOME, WINDOW);
   close(view.pose.rotation, [0, 0, 0, 1]);
   close([Math.tan(view.fov_y_rad / 2) / Math.tan(FOV_RAD / 2)], [1.02]);
 });
 
-test("points before, in and behind the window appear where the eye sees them through it", () => {
+test("points before, in and behind the window are projected onto it from the eye", () => {
   for (const eye of EYES) {
     const view = viewThrough(eye, WINDOW);
     const map = imageToWindow(view, WINDOW);
@@ -75,7 +75,7 @@ test("the image covers the whole window from any side", () => {
   }
 });
 
-test("the transform for CSS moves pixels as the homography moves points", () => {
+test("the CSS transform maps pixels as the homography maps points", () => {
   const view = viewThrough([0.3, 0.1, 0.6], WINDOW);
   const map = imageToWindow(view, WINDOW);
   const side_px = 640;
@@ -93,7 +93,7 @@ test("the transform for CSS moves pixels as the homography moves points", () => 
   }
 });
 
-test("a point of the window lies in the image where the eye sees it, in front of the eye", () => {
+test("a point of the window is projected into the image in front of the eye", () => {
   const [cx, cy, cz] = WINDOW.center;
   for (const eye of EYES) {
     const view = viewThrough(eye, WINDOW);

@@ -59,7 +59,7 @@ test("later frames with the same view are not counted", () => {
   assert.deepEqual(samples, [20]);
 });
 
-test("a frame that is never displayed leaves its view to the next", () => {
+test("the view of a frame that is never displayed counts for the next", () => {
   const { samples, journal } = recorded();
   journal.viewSent({ seq: 1, sent_at_ms: 100 });
   journal.eventReceived(event(1, 1));
@@ -68,7 +68,7 @@ test("a frame that is never displayed leaves its view to the next", () => {
   assert.deepEqual(samples, [40]);
 });
 
-test("a view overtaken by a newer one counts for nothing", () => {
+test("a view that a newer one overtakes is not counted", () => {
   const { samples, journal } = recorded();
   journal.viewSent({ seq: 1, sent_at_ms: 100 });
   journal.viewSent({ seq: 2, sent_at_ms: 110 });
@@ -97,7 +97,7 @@ test("a frame with a new view and a new mesh frame is as late as the older one",
   assert.equal(journal.meshShown, 5000);
 });
 
-test("nothing is joined across sessions", () => {
+test("frames and events of different sessions are not joined", () => {
   const { samples, journal } = recorded();
   journal.viewSent({ seq: 1, sent_at_ms: 100 });
   journal.eventReceived(event(1, 1));
@@ -106,7 +106,7 @@ test("nothing is joined across sessions", () => {
   assert.deepEqual(samples, []);
 });
 
-test("an event whose frame is never displayed is forgotten in the end", () => {
+test("an event whose frame is never displayed is eventually deleted", () => {
   const { samples, journal } = recorded();
   journal.viewSent({ seq: 1, sent_at_ms: 0 });
   journal.eventReceived(event(0, 1));
@@ -127,7 +127,7 @@ test("the displayed pose is that of the view the frame was rendered for, once it
   journal.displayed(90, 0);
   assert.equal(journal.displayedPose, A);
   assert.equal(journal.displayedHead, null);
-  journal.displayed(180, 0); // on screen before the server's event
+  journal.displayed(180, 0); // displayed before the server's event
   assert.equal(journal.displayedPose, null);
   const head = { rotation: [0, 0, 0, 1], translation: [0, 0.01, 0] };
   journal.eventReceived({ type: "frame", rtp_timestamp: 180, view_seq: 2, head });
@@ -150,7 +150,7 @@ test("frames of the default view, of unknown views and of other sessions have no
   assert.equal(journal.displayedPose, null);
 });
 
-test("old views are forgotten", () => {
+test("old views are deleted", () => {
   const journal = new FrameJournal();
   journal.viewSent({ seq: 0, sent_at_ms: 0, pose: A });
   journal.eventReceived({ type: "frame", rtp_timestamp: 0, view_seq: 0 });
@@ -159,7 +159,7 @@ test("old views are forgotten", () => {
   assert.equal(journal.displayedPose, null);
 });
 
-test("a record gathers view, mesh frame, event and display, in whatever order they come", () => {
+test("a record joins view, mesh frame, event and display in any order", () => {
   const frames = [];
   const journal = new FrameJournal((frame) => frames.push(frame));
   journal.viewSent({ seq: 4, sent_at_ms: 100, moved_at_ms: 95, planned_ms: 99, pose: A });

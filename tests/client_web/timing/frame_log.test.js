@@ -44,7 +44,7 @@ test("the table has a row for each frame, and every row a cell for each column",
   assert.ok(csv.endsWith("\r\n"));
 });
 
-test("the log does not grow without end, and keeps the newest", () => {
+test("the log is bounded and keeps the newest rows", () => {
   const log = logged(Array.from({ length: 40_000 }, (_, i) => row(i)));
   assert.ok(log.length <= 19_800, String(log.length));
   assert.equal(log.since(39_990).length, 10);
@@ -57,7 +57,7 @@ test("rows since a time are found, whether or not there are older ones", () => {
   assert.equal(log.since(301).length, 0);
 });
 
-test("percentiles are of the frames that know the stage", () => {
+test("percentiles include only frames with a value for the stage", () => {
   const rows = [1, 2, 3, 4].map((warp) => row(0, warp === 4 ? { warp, uplink: 9 } : { warp }));
   assert.deepEqual(stagePercentiles(rows), {
     uplink: { p50: 9, p95: 9, count: 1 },

@@ -13,7 +13,7 @@ function paced() {
   return { pacer, runs, nextFrame: () => frames.shift()() };
 }
 
-test("the first request goes out at once", () => {
+test("the first request is sent at once", () => {
   const { pacer, runs } = paced();
   pacer.request();
   assert.equal(runs.length, 1);
@@ -31,7 +31,7 @@ test("requests within a frame are merged into one at its end", () => {
   assert.equal(runs.length, 2);
 });
 
-test("after a quiet frame the next request goes out at once again", () => {
+test("after a frame without requests the next request is sent at once", () => {
   const { pacer, runs, nextFrame } = paced();
   pacer.request();
   nextFrame();

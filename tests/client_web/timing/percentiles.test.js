@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { PercentileWindow, RateWindow } from "../../../client_web/js/timing/percentiles.js";
 
-test("percentiles are values that were really measured", () => {
+test("percentiles are measured values", () => {
   const window = new PercentileWindow();
   for (let i = 1; i <= 100; i++) window.add(101 - i, i);
   assert.deepEqual(window.summary(100), { p50: 50, p95: 95, count: 100 });
@@ -13,7 +13,7 @@ test("an empty window has no percentiles, not zero", () => {
   assert.deepEqual(new PercentileWindow().summary(0), { p50: null, p95: null, count: 0 });
 });
 
-test("old samples leave by age and by number", () => {
+test("old samples are removed by age and by number", () => {
   const window = new PercentileWindow({ size: 3, age_ms: 1000 });
   for (const [i, value] of [10, 20, 30, 40].entries()) window.add(value, i * 400);
   assert.equal(window.summary(1200).count, 3);
@@ -33,7 +33,7 @@ test("a rate falls when nothing more arrives, and is zero after the length of th
   assert.equal(rate.rate(3100), 0);
 });
 
-test("a counter that starts anew does not give a negative rate", () => {
+test("a counter that restarts gives no negative rate", () => {
   const rate = new RateWindow();
   rate.add(500, 0);
   rate.add(3, 100);

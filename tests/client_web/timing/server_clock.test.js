@@ -5,14 +5,14 @@ import { ServerClock } from "../../../client_web/js/timing/server_clock.js";
 
 const pong = (sent_at_ms, received_at_ms) => ({ type: "pong", sent_at_ms, received_at_ms });
 
-test("nothing is known before the first answer", () => {
+test("the offset is unknown before the first response", () => {
   assert.equal(new ServerClock().estimate, null);
 });
 
 test("the fastest ping gives the offset and its largest error", () => {
   const clock = new ServerClock();
-  clock.add(pong(0, 5030), 40); // 30 ms there, 10 back: off by 10
-  clock.add(pong(100, 5102), 104); // 2 and 2
+  clock.add(pong(0, 5030), 40); // 30 ms uplink, 10 ms downlink: an error of 10 ms
+  clock.add(pong(100, 5102), 104); // 2 ms and 2 ms
   clock.add(pong(200, 5201), 260);
   assert.deepEqual(clock.estimate, { offset_ms: 5000, error_ms: 2, round_trip_ms: 4 });
 });
@@ -24,7 +24,7 @@ test("an old fast ping no longer counts, because clocks drift", () => {
   assert.deepEqual(clock.estimate, { offset_ms: 5005, error_ms: 5, round_trip_ms: 10 });
 });
 
-test("an answer that makes no sense is left out", () => {
+test("an implausible response is ignored", () => {
   const clock = new ServerClock();
   clock.add(pong(50, 5000), 40);
   clock.add(pong(50, undefined), 60);

@@ -19,9 +19,9 @@ export class SimulatedPage {
   #interval_ms;
   #phase_ms;
   #freeAt_ms = 0;
-  #newest = null; // the frame the screen takes at its next refresh
+  #newest = null; // the frame that the screen shows at its next refresh
   now_ms = 0;
-  pose_ms = 0; // when the pose that a view would show was current
+  pose_ms = 0; // when the pose of a view sent now was current
   /** @type {{seq: number, sent_ms: number, pose_ms: number}[]} */ sent = [];
   /** @type {{at_ms: number, seq: number, latency_ms: number, age_ms: number}[]} */ shown = [];
   transit = new Transit();
@@ -29,7 +29,7 @@ export class SimulatedPage {
 
   /**
    * @param {object} world
-   * @param {number} world.hz of the screen
+   * @param {number} world.hz refresh rate of the screen
    * @param {() => number} world.transit_ms from sending a view to decoding its frame
    * @param {() => number} [world.timerLate_ms]
    * @param {number} [world.serverFps]
@@ -96,7 +96,7 @@ export class SimulatedPage {
     const view = { seq, sent_ms: this.now_ms, pose_ms: this.pose_ms };
     this.sent.push(view);
     this.journal.viewSent({ seq, sent_at_ms: this.now_ms, planned_ms });
-    // The server renders one frame at a time at its own pace; a newer view replaces a waiting one.
+    // The server renders one frame at a time at its own rate; a newer view replaces a waiting one.
     const begins_ms = Math.max(this.now_ms, this.#freeAt_ms - this.serverInterval_ms / 2);
     this.#at(begins_ms, () => {
       if (this.sent.some((other) => other.seq > seq && other.begun)) return;

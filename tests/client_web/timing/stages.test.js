@@ -25,7 +25,7 @@ const frame = (changes = {}) => ({
 
 const sum = (stages) => Object.values(stages).reduce((total, ms) => total + ms, 0);
 
-test("a frame's latency is split where it was measured", () => {
+test("the latency of a frame is split at the measured times", () => {
   assert.deepEqual(frameStages(frame(), OFFSET), {
     hold: 5,
     uplink: 2,
@@ -33,7 +33,7 @@ test("a frame's latency is split where it was measured", () => {
     queue: 2,
     raster: 3,
     warp: 4,
-    hand_over: 2, // of it 1 between drawing and encoding
+    hand_over: 2, // 1 of it between drawing and encoding
     encode: 2,
     send: 1,
     downlink: 2,
@@ -43,13 +43,13 @@ test("a frame's latency is split where it was measured", () => {
   });
 });
 
-test("the stages make up the whole latency, whatever the clocks' offset is taken to be", () => {
+test("the stages sum to the latency for any estimate of the clock offset", () => {
   for (const offset of [OFFSET, OFFSET - 1.5, OFFSET + 1]) {
     assert.ok(Math.abs(sum(frameStages(frame(), offset)) - 35) < 1e-9);
   }
 });
 
-test("a view that arrived while the frame was queued was queued for less time", () => {
+test("a view that arrives while the frame is queued is queued for less time", () => {
   const late = frame();
   late.event.clock_ms.view_received = OFFSET + 1004;
   const stages = frameStages(late, OFFSET);
@@ -65,7 +65,7 @@ test("without the server's clock uplink and downlink are unknown", () => {
   assert.equal(stages.screen, 8);
 });
 
-test("what a browser does not report is left out", () => {
+test("stages that a browser does not report are left out", () => {
   const stages = frameStages(frame({ metadata: { presentationTime: 1022 } }), OFFSET);
   assert.deepEqual(
     ["downlink", "buffer", "decode"].filter((id) => id in stages),
@@ -98,14 +98,14 @@ test("an older server's durations are used unchanged", () => {
 
 const BEFORE_SENDING = { camera: 8, track: 30, filter: 2 };
 
-test("what was done with a camera's frame before it was sent is not counted as waiting", () => {
+test("processing of a camera frame before sending is not counted as waiting", () => {
   const origin = { kind: "mesh", sent_at_ms: 1000, moved_at_ms: 950, stages: BEFORE_SENDING };
   const stages = frameStages(frame({ origin }), OFFSET);
   assert.deepEqual([stages.camera, stages.track, stages.filter, stages.hold], [8, 30, 2, 10]);
   assert.equal(Math.round(sum(stages)), 80);
 });
 
-test("every stage has words and a colour of its own", () => {
+test("every stage has its own text and colour", () => {
   const known = new Set(STAGES.map(({ id }) => id));
   const origin = { kind: "mesh", sent_at_ms: 1000, moved_at_ms: 950, stages: BEFORE_SENDING };
   assert.deepEqual(new Set(Object.keys(frameStages(frame({ origin }), OFFSET))), known);

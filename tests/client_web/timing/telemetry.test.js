@@ -28,7 +28,7 @@ function watched() {
   return telemetry;
 }
 
-test("what was shown is what is reported", () => {
+test("the statistics report the displayed frames", () => {
   const measured = watched().measured(980);
   assert.ok(Math.abs(measured.fps_shown - 50) < 1, String(measured.fps_shown));
   assert.ok(Math.abs(measured.bitrate_kbps - 1000) < 25, String(measured.bitrate_kbps));
@@ -38,7 +38,7 @@ test("what was shown is what is reported", () => {
   assert.equal(measured.view_seq_shown, 49);
 });
 
-test("a new session starts with nothing measured", () => {
+test("a new session starts without measurements", () => {
   const telemetry = watched();
   telemetry.restart();
   const measured = telemetry.measured(980);
@@ -47,7 +47,7 @@ test("a new session starts with nothing measured", () => {
   assert.deepEqual(measured.stages_ms, {});
 });
 
-test("every frame on screen is logged, with what is known of it", () => {
+test("every displayed frame is logged with its known values", () => {
   const telemetry = watched();
   assert.equal(telemetry.log.length, 50);
   const [newest] = telemetry.log.since(980);
@@ -59,7 +59,7 @@ test("every frame on screen is logged, with what is known of it", () => {
   assert.equal(telemetry.log.length, 0);
 });
 
-test("answered pings tell the server's clock until the session ends", () => {
+test("answered pings give the server's clock until the session ends", () => {
   const telemetry = new Telemetry();
   telemetry.pongReceived({ type: "pong", sent_at_ms: 10, received_at_ms: 511 }, 12);
   assert.deepEqual(telemetry.measured(12).clock, { offset_ms: 500, error_ms: 1, round_trip_ms: 2 });
@@ -67,10 +67,10 @@ test("answered pings tell the server's clock until the session ends", () => {
   assert.equal(telemetry.measured(12).clock, null);
 });
 
-test("each face is told once, when its first frame is displayed", () => {
+test("each mesh frame is reported once, when its first frame is displayed", () => {
   const telemetry = new Telemetry();
-  const told = [];
-  telemetry.onFace = (captured_ms, shown_ms) => told.push([captured_ms, shown_ms]);
+  const reported = [];
+  telemetry.onFace = (captured_ms, shown_ms) => reported.push([captured_ms, shown_ms]);
   for (const [i, mesh_seq, mesh_captured] of [
     [1, null, null],
     [2, 7, 1000],
@@ -86,13 +86,13 @@ test("each face is told once, when its first frame is displayed", () => {
       i * 20,
     );
   }
-  assert.deepEqual(told, [
+  assert.deepEqual(reported, [
     [1000, 49],
     [1066, 89],
   ]);
 });
 
-test("what is known of the network is forgotten when the server tells no more", () => {
+test("network values are removed when the server no longer sends them", () => {
   const telemetry = new Telemetry();
   assert.equal(telemetry.measured(0).network, null);
   const event = { type: "network", estimate_kbps: 1900, loss: 0, queue_ms: 3, round_trip_ms: 20 };

@@ -12,7 +12,7 @@ const WATCHED_MS = 8000;
 const percentile = (values, share) =>
   [...values].sort((a, b) => a - b)[Math.max(0, Math.ceil(share * values.length) - 1)];
 
-/** Return what the screen showed once the clock had learned. */
+/** Return what the screen shows after the clock has converged. */
 function watched(page, move) {
   page.run(50);
   move(page);
@@ -47,7 +47,7 @@ for (const transit of [4, 11, 16, 24, 40]) {
   });
 }
 
-test("varying transit times cost a little lead and few frames", () => {
+test("varying transit times need little lead and lose few frames", () => {
   const random = randomNumbers(5);
   const page = new SimulatedPage({
     hz: 60,
@@ -75,14 +75,14 @@ test("when transit times grow the lead grows within a third of a second, and shr
   assert.ok(page.clock.lead_ms < 12, `lead ${page.clock.lead_ms}`);
 });
 
-test("a mouse that moves all the time is read just in time", () => {
+test("a continuously moving mouse is read just in time", () => {
   const page = new SimulatedPage({ hz: 60, transit_ms: () => 12 });
   const { fps, p50, p95 } = watched(page, (p) => p.track(1000));
   assert.ok(p95 < 15.5, `p50 ${p50}, p95 ${p95}`);
   assert.ok(fps > 58, `${fps} frames a second`);
 });
 
-test("no pose of a tracker waits for a newer one that comes too late", () => {
+test("a tracker's pose does not wait for a newer one that would be late", () => {
   const random = randomNumbers(9);
   const page = new SimulatedPage({ hz: 60, transit_ms: () => 12 });
   const { fps, p95 } = watched(page, (p) => p.track(59.3, () => 2 * random()));
@@ -102,7 +102,7 @@ test("a single movement after a rest is sent at once", () => {
   assert.equal(page.sent[0].sent_ms, 500);
 });
 
-test("before anything is known views are sent at most as often as frames are rendered", () => {
+test("before anything is measured views are sent at most as often as frames are rendered", () => {
   const page = new SimulatedPage({ hz: 60, transit_ms: () => Infinity });
   page.run(10);
   page.track(1000);
@@ -118,7 +118,7 @@ test("on a fast screen no more views are sent than the server renders", () => {
   assert.ok(page.sent.length < 31 * 12, `${page.sent.length} views in 11 s`);
 });
 
-test("a screen's interval is found though every third frame is missed", () => {
+test("the refresh interval is found although every third frame is missed", () => {
   const screen = new ScreenClock();
   for (let i = 0; i < 60; i++) if (i % 3) screen.refreshed(100 + (i * 1000) / 60);
   assert.ok(Math.abs(screen.interval_ms - 1000 / 60) < 0.01);
@@ -127,7 +127,7 @@ test("a screen's interval is found though every third frame is missed", () => {
   assert.equal(screen.next(90_000), 90_000);
 });
 
-test("frames that were never displayed count too: they are the late ones", () => {
+test("frames that were never displayed count too, because they were late", () => {
   const transit = new Transit();
   const journal = new FrameJournal((frame, skipped) => transit.displayed(frame, skipped));
   for (let seq = 0; seq < 60; seq++) {

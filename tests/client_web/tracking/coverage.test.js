@@ -20,14 +20,14 @@ function rested(yaw = 0, pitch = 0) {
   return coverage;
 }
 
-test("a face that looks straight covers the middle only", () => {
+test("a face that looks straight ahead covers only the middle", () => {
   const { yaw, pitch, share } = rested().covered;
   assert.deepEqual(yaw, [false, false, false, true, false, false, false]);
   assert.deepEqual(pitch, [false, false, true, false, false]);
   assert.ok(Math.abs(share - 2 / 18) < 1e-9);
 });
 
-test("turns count from where the head rests", () => {
+test("angles are relative to the resting pose", () => {
   const coverage = rested(20, -8); // beside a camera that is too high
   coverage.see(face(50, -8));
   coverage.see(face(20, 8));
@@ -36,7 +36,7 @@ test("turns count from where the head rests", () => {
   assert.deepEqual(pitch, [false, false, true, false, true]);
 });
 
-test("left, right, up and down are told apart", () => {
+test("left, right, up and down are distinguished", () => {
   for (const [yaw, pitch, left, up] of [
     [30, 0, 6, 2],
     [-30, 0, 0, 2],
@@ -58,7 +58,7 @@ test("an expression of both sides counts with its weaker side, and the strongest
   assert.deepEqual([smile, open, blink], [0.5, 1, 0]);
 });
 
-test("everything is covered after everything was seen", () => {
+test("coverage is complete after all poses and expressions", () => {
   const coverage = rested();
   for (const yaw of [-30, -20, -10, 0, 10, 20, 30]) coverage.see(face(yaw));
   for (const pitch of [-15, -7, 0, 7, 15]) coverage.see(face(0, pitch));
@@ -69,7 +69,7 @@ test("everything is covered after everything was seen", () => {
   assert.equal(coverage.covered.share, 1);
 });
 
-test("the steps fill a minute, one after the other", () => {
+test("the steps follow each other for a minute", () => {
   assert.equal(LENGTH_S, 60);
   assert.equal(stepAt(0)?.step, STEPS[0]);
   assert.equal(stepAt(6)?.step, STEPS[1]);

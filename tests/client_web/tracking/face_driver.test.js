@@ -25,7 +25,7 @@ function driving() {
   return { driver, feed };
 }
 
-test("a mirror swaps every name of ARKit with its counterpart", () => {
+test("mirroring swaps every ARKit name with its counterpart", () => {
   for (const name of ARKIT_NAMES) {
     assert.ok(ARKIT_NAMES.includes(mirroredName(name)), name);
     assert.equal(mirroredName(mirroredName(name)), name);
@@ -45,7 +45,7 @@ test("without a calibration the coefficients are those of the tracker, without n
   assert.equal(relative.mouthFunnel, 1);
 });
 
-test("one press makes the present face neutral, and its full range stays reachable", () => {
+test("calibrating makes the current face neutral and keeps the full range", () => {
   const { driver, feed } = driving();
   const rest = face({ eyeBlinkLeft: 0.3, jawOpen: 0.1 }, { yaw: 0.2, pitch: -0.1 });
   assert.ok(feed(rest).expression.eyeBlinkLeft > 0.4);
@@ -86,7 +86,7 @@ test("gaze is calibrated as a direction: looking up from a neutral gaze down is 
   assert.ok(Math.abs(expression.eyeLookOutLeft - 0.3) < 0.02);
 });
 
-test("the head rests where it is seen first, until it is calibrated", () => {
+test("the first pose of the head is its resting pose until calibration", () => {
   const { driver, feed } = driving();
   near(feed(face({}, { at_cm: [10, 5, -70] })).head.translation, [0, 0, 0], 1e-9);
   const moved = feed(face({}, { at_cm: [11, 5, -70] }), 60);
@@ -110,9 +110,9 @@ test("mirrored, the avatar moves like the person's image in a mirror", () => {
   near(mirrored.head.rotation, [x, -y, -z, w]);
 });
 
-test("a face that is lost is held, comes to rest, and then is not sent any more", () => {
+test("a lost face is held, eases to rest, and is then no longer sent", () => {
   const { driver, feed } = driving();
-  assert.equal(feed(null), null); // nothing was ever seen
+  assert.equal(feed(null), null); // no face was tracked yet
   const seen = face({ jawOpen: 0.6 }, { yaw: 0.3 });
   const last = feed(seen, 10);
   const held = feed(null, 10); // 333 ms
@@ -126,7 +126,7 @@ test("a face that is lost is held, comes to rest, and then is not sent any more"
   assert.equal(feed(null, 100), null);
 });
 
-test("a face that is found while it fades is eased into", () => {
+test("a face that is found while easing to rest is eased in", () => {
   const { driver, feed } = driving();
   const seen = face({ jawOpen: 0.8 });
   feed(seen, 10);
@@ -137,7 +137,7 @@ test("a face that is found while it fades is eased into", () => {
   assert.ok(Math.abs(feed(seen, 10).expression.jawOpen - 0.79 / 0.99) < 0.01);
 });
 
-test("a face that is found after a long time starts from where it is", () => {
+test("a face that is found after a long time starts without easing", () => {
   const { feed } = driving();
   feed(face({ jawOpen: 0.8 }), 10);
   feed(null, 90);

@@ -44,7 +44,7 @@ function camera() {
   return { video, deliver, open };
 }
 
-/** A detector that answers when the test says so. */
+/** A detector that responds when the test resolves it. */
 function slowDetector() {
   const waiting = [];
   const detector = {
@@ -72,7 +72,7 @@ function slowDetector() {
   return { detector, waiting };
 }
 
-test("the newest frame wins while the tracker is busy, and none stays open", async () => {
+test("the newest frame replaces older ones while the tracker is busy, and all are closed", async () => {
   const { video, deliver, open } = camera();
   const { detector, waiting } = slowDetector();
   const seen = [];
@@ -87,7 +87,7 @@ test("the newest frame wins while the tracker is busy, and none stays open", asy
     waiting.map(({ number }) => number),
     [1],
   );
-  assert.equal(open.size, 2); // the one in work and the newest
+  assert.equal(open.size, 2); // the current one and the newest
   waiting[0].answer();
   await settled();
   assert.equal(seen[0].capturedAt_ms, 10);
@@ -105,7 +105,7 @@ test("the newest frame wins while the tracker is busy, and none stays open", asy
   assert.equal(open.size, 0);
 });
 
-test("the tracker rests in proportion to what it took, and then sees the newest frame", async () => {
+test("the tracker pauses in proportion to its processing time, then takes the newest frame", async () => {
   const { video, deliver } = camera();
   const { detector, waiting } = slowDetector();
   let now_ms = 0;
@@ -130,14 +130,14 @@ test("the tracker rests in proportion to what it took, and then sees the newest 
   assert.equal(rests.length, 1);
   assert.ok(rests[0] >= 39 && rests[0] <= 80, `${rests[0]} of 80 ms`);
   for (const at_ms of [90, 123, 156]) await deliver(at_ms);
-  assert.equal(waiting.length, 1); // it rests, although there is a frame
+  assert.equal(waiting.length, 1); // it pauses although a frame is available
   wake();
   await settled();
   assert.equal(waiting[1].number, 4);
   tracker.close();
 });
 
-test("an error while tracking ends the tracker and is reported once", async () => {
+test("an error during tracking ends the tracker and is reported once", async () => {
   const { video, deliver, open } = camera();
   const { detector, waiting } = slowDetector();
   const troubles = [];
@@ -155,14 +155,14 @@ test("an error while tracking ends the tracker and is reported once", async () =
   assert.equal(open.size, 0);
 });
 
-test("a server without the tracker's files is told apart from a tracker that fails", async () => {
+test("missing tracker files and a failing tracker have different errors", async () => {
   const { video } = camera();
   globalThis.fetch = async () => ({ status: 404 });
   const tracker = new FaceTracker({ onFace: assert.fail, onTrouble: assert.fail }, assert.fail);
   await assert.rejects(tracker.start(video), (trouble) => trouble.kind === "files-missing");
 });
 
-test("the first way that works runs the tracker", async () => {
+test("the first working delegate runs the tracker", async () => {
   const tried = [];
   const fails = async () => {
     tried.push("module");
@@ -178,7 +178,7 @@ test("the first way that works runs the tracker", async () => {
   await assert.rejects(startDetector("files", [fails, fails]), /no module workers/);
 });
 
-test("the browser's words tell what is missing", () => {
+test("the browser's error gives the missing part", () => {
   const kind = (text) => troubleOf(new Error(text)).kind;
   assert.equal(
     kind(

@@ -13,7 +13,7 @@ import { near, turned } from "./faces.js";
 
 const STRAIGHT = cameraPose(turned({}));
 
-test("turns keep their direction and size", () => {
+test("rotations keep their direction and size", () => {
   // Turned to the person's left: the nose, +Z, points to +X, right in an image that is not mirrored.
   const left = headPose(cameraPose(turned({ yaw: 0.5 })), STRAIGHT);
   near(rotate(left.rotation, [0, 0, 1]), [Math.sin(0.5), 0, Math.cos(0.5)]);
@@ -23,7 +23,7 @@ test("turns keep their direction and size", () => {
   near(rotate(tilted.rotation, [0, 1, 0]), [-Math.sin(0.2), Math.cos(0.2), 0]);
 });
 
-test("large turns are read as well as small ones", () => {
+test("large and small rotations are read", () => {
   for (const yaw of [-3, -2, 2, 3]) {
     const { rotation } = cameraPose(turned({ yaw }));
     near(rotate(rotation, [0, 0, 1]), [Math.sin(yaw), 0, Math.cos(yaw)]);
@@ -34,7 +34,7 @@ test("large turns are read as well as small ones", () => {
   }
 });
 
-test("a head at rest is at the origin, whatever its distance to the camera", () => {
+test("a head at rest is at the origin, independent of its distance to the camera", () => {
   const far = cameraPose(turned({ at_cm: [12, -5, -80] }));
   assert.deepEqual(headPose(far, far).translation.map(Math.abs), [0, 0, 0]);
   near(headPose(far, far).rotation, [0, 0, 0, 1]);
@@ -56,7 +56,7 @@ test("a nodding head turns about the neck: the eyes move forward and down", () =
   assert.ok(translation[1] < -0.02, `down: ${translation}`);
 });
 
-test("a head that leaves its place stays where the avatar has learned to be", () => {
+test("the translation of a head is clamped to the range of the avatar", () => {
   const away = cameraPose(turned({ at_cm: [40, 30, -10] }));
   const { translation } = headPose(away, STRAIGHT);
   for (const [axis, most] of [0.045, 0.03, 0.045].entries()) {
@@ -64,8 +64,8 @@ test("a head that leaves its place stays where the avatar has learned to be", ()
   }
 });
 
-test("a calibrated pose counts as straight, seen from where the camera stands", () => {
-  // The camera stands below: a person who looks straight ahead seems to look up.
+test("a calibrated pose counts as straight for the position of the camera", () => {
+  // The camera is below: a person who looks straight ahead appears to look up.
   const rest = cameraPose(turned({ pitch: -0.25, at_cm: [3, 4, -60] }));
   near(headPose(rest, rest).rotation, [0, 0, 0, 1]);
   // Two centimetres up along the tilted axis of the face are up.
@@ -76,7 +76,7 @@ test("a calibrated pose counts as straight, seen from where the camera stands", 
   near(translation, [0, 0.03 * Math.tanh(2 / 3), 0], 1e-6);
 });
 
-test("a mirror swaps left and right and keeps up and down", () => {
+test("mirroring swaps left and right and keeps up and down", () => {
   const pose = headPose(cameraPose(turned({ yaw: 0.4, pitch: 0.2, roll: 0.1 })), STRAIGHT);
   const seen = mirroredPose(pose);
   const [x, y, z] = rotate(pose.rotation, [0, 0, 1]);
@@ -87,7 +87,7 @@ test("a mirror swaps left and right and keeps up and down", () => {
   near(mirroredPose(seen).rotation, pose.rotation);
 });
 
-test("averages and steps between poses take the shorter way", () => {
+test("averages and interpolations of poses take the shorter arc", () => {
   const pose = cameraPose(turned({ yaw: 0.2 }));
   const negated = { ...pose, rotation: pose.rotation.map((part) => -part) };
   near(averagePose([pose, negated]).rotation, pose.rotation);

@@ -11,36 +11,36 @@ afterEach(() => {
   globalThis.OffscreenCanvas = original;
 });
 
-/** Canvases that have a context or none, and what has become of it. */
+/** Canvases with or without a context, and whether it was released. */
 function canvases(context) {
-  const asked = [];
+  const requested = [];
   globalThis.OffscreenCanvas = class {
     getContext(kind) {
-      asked.push(kind);
+      requested.push(kind);
       return context;
     }
   };
-  return asked;
+  return requested;
 }
 
-test("without WebGL 2 the tracker says so before it loads anything", async () => {
+test("missing WebGL 2 is reported before the tracker is loaded", async () => {
   const bundle = { FilesetResolver: { forVisionTasks: assert.fail } };
   for (const none of [null, undefined]) {
-    const asked = canvases(none);
+    const requested = canvases(none);
     const error = await load(bundle, "files", true).catch((reason) => reason);
     assert.equal(troubleOf(error).kind, "no-webgl");
-    assert.deepEqual(asked, ["webgl2"]);
+    assert.deepEqual(requested, ["webgl2"]);
   }
 });
 
-test("the context that was asked for is given back, and the tracker is loaded", async () => {
-  const asked = [];
-  const lost = { loseContext: () => asked.push("lost") };
-  canvases({ getExtension: (name) => asked.push(name) && lost });
+test("the probe context is released, and the tracker is loaded", async () => {
+  const requested = [];
+  const lost = { loseContext: () => requested.push("lost") };
+  canvases({ getExtension: (name) => requested.push(name) && lost });
   const bundle = {
     FilesetResolver: { forVisionTasks: async (folder, asModule) => [folder, asModule] },
     FaceLandmarker: { createFromOptions: async (files) => files },
   };
   assert.deepEqual(await load(bundle, "files", true), ["files/wasm", true]);
-  assert.deepEqual(asked, ["WEBGL_lose_context", "lost"]);
+  assert.deepEqual(requested, ["WEBGL_lose_context", "lost"]);
 });

@@ -19,7 +19,7 @@ function* noise() {
   }
 }
 
-/** Root mean square error of positions 100 ms later: predicted, and as last measured. */
+/** Root mean square error of positions 100 ms ahead: of the prediction, and of the last measurement. */
 function errors(path) {
   const predictor = new MotionPredictor();
   const disturbed = noise();
@@ -39,24 +39,24 @@ function errors(path) {
   };
 }
 
-test("a head that sways is predicted with less than half the error of its last position", () => {
+test("the prediction of a swaying head has less than half the error of its last position", () => {
   const { predicted, measured } = errors((ms) => 0.08 * Math.sin((2 * Math.PI * 0.6 * ms) / 1000));
   assert.ok(predicted < 0.45 * measured, `${predicted} of ${measured} m`);
 });
 
-test("a head at rest trembles little more than its measurements", () => {
+test("the prediction of a head at rest has little more jitter than its measurements", () => {
   const { predicted } = errors(() => 0.1);
   assert.ok(predicted < 1.25 * NOISE_M, `${predicted} m`);
 });
 
-test("nothing is extrapolated further than the longest lead", () => {
+test("extrapolation is limited to the longest lead", () => {
   const predictor = new MotionPredictor();
   for (let i = 0; i < 60; i++) predictor.measured([0.01 * i, 0, 0], i * FRAME_MS);
   const last_ms = 59 * FRAME_MS;
   assert.deepEqual(predictor.at(last_ms + 120), predictor.at(last_ms + 5000));
 });
 
-test("before the first measurement there is no position, and a pause starts over", () => {
+test("there is no position before the first measurement, and a pause resets the predictor", () => {
   const predictor = new MotionPredictor();
   assert.equal(predictor.at(0), null);
   predictor.measured([0, 0, -0.6], 0);

@@ -17,7 +17,7 @@ function receiving() {
   return { voice: new HeardVoice(receiver, ORIGIN_MS), inbound, playout, sources };
 }
 
-test("packets, level and the jitter buffer are those since the last look", async () => {
+test("packets, level and jitter buffer are measured since the last report", async () => {
   const { voice, inbound } = receiving();
   Object.assign(inbound, {
     packetsReceived: 100,
@@ -38,7 +38,7 @@ test("packets, level and the jitter buffer are those since the last look", async
   assert.deepEqual([voice.arriving, voice.held_ms], [false, 0]);
 });
 
-test("the path is counted from the capture to the loudspeaker, on both clocks", async () => {
+test("the path runs from capture to loudspeaker, on both clocks", async () => {
   const { voice, playout, sources } = receiving();
   assert.equal(voice.path(), null);
   voice.clockReceived({ rtp_timestamp: 0xffffff00, captured_at_ms: 5000 });

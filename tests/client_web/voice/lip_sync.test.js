@@ -3,14 +3,14 @@ import { test } from "node:test";
 
 import { LipSync } from "../../../client_web/js/voice/lip_sync.js";
 
-/** A browser that plays the voice with a delay of its own, and follows what it is told to hold. */
+/** A browser that plays the voice with its own delay, and applies the requested hold. */
 class Browser {
   sync = new LipSync();
   held_ms = 40;
   now_ms = 0;
   holds = [];
 
-  /** Let time pass. `face` and `voice`: paths in ms, without what the browser holds back. */
+  /** Advance time. `face` and `voice`: paths in ms, without the delay of the browser's buffer. */
   pass(seconds, face, voice) {
     const until_ms = this.now_ms + seconds * 1000;
     for (; this.now_ms < until_ms; this.now_ms += 33) {
@@ -24,7 +24,7 @@ class Browser {
   }
 }
 
-test("an early voice is held back until it fits the lips", () => {
+test("an early voice is delayed until it matches the lips", () => {
   const browser = new Browser();
   browser.pass(12, 180, 60);
   assert.deepEqual(browser.holds, [120]);
@@ -34,14 +34,14 @@ test("an early voice is held back until it fits the lips", () => {
   assert.ok(count > 100);
 });
 
-test("a voice that got late again is held back less", () => {
+test("a voice that becomes late is delayed less", () => {
   const browser = new Browser();
   browser.pass(6, 180, 60);
   browser.pass(14, 130, 60);
   assert.equal(browser.held_ms, 70);
 });
 
-test("a late voice is as early as the browser can, and how late is measured", () => {
+test("a late voice is played as early as the browser can, and its lateness is measured", () => {
   const browser = new Browser();
   browser.pass(20, 60, 80);
   assert.equal(browser.held_ms, 25);
@@ -55,14 +55,14 @@ test("small differences do not stretch the sound", () => {
   assert.equal(browser.sync.offset(browser.now_ms).p50, 4);
 });
 
-test("without a face nothing is measured or decided", () => {
+test("without a face nothing is measured or changed", () => {
   const sync = new LipSync();
   for (let now_ms = 0; now_ms < 5000; now_ms += 100) sync.voiceHeard(100, now_ms);
   assert.equal(sync.hold(40, 5000), null);
   assert.deepEqual(sync.offset(5000), { p50: null, p95: null, count: 0 });
 });
 
-test("another session starts over", () => {
+test("another session resets the measurement", () => {
   const browser = new Browser();
   browser.pass(4, 180, 60);
   browser.sync.clear();
