@@ -403,7 +403,7 @@ def test_a_background_colour_can_be_keyed(server: Server, open_page: OpenPage) -
     assert page.evaluate(columns) == 320
     page.set_viewport_size({"width": 240, "height": 240})
     page.wait_for_function(f"{columns} === 256", timeout=30_000)
-    smaller = _alone(page)[..., :3]
+    smaller = _transparent_screenshot(page)[..., :3]
     assert len(smaller) == 240
     assert skin_share(smaller[80:160, 80:160]) > 0.6
 
