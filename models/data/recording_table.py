@@ -221,7 +221,7 @@ class _Reader:
         return not any(i < len(row) and row[i].strip() for i in self._columns.values())
 
     def _number(self, number: int, row: list[str], index: int) -> float:
-        name = self._header[index]
+        name = shown(self._header[index])
         if index >= len(row):
             raise RecordingError(
                 f"row {number} ends before {name}: {len(row)} of {len(self._header)}"

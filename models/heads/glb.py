@@ -150,8 +150,7 @@ class _Scene:
         names = (material.get("name"), mesh.get("name"), node.get("name"))
         texture = (material.get("pbrMetallicRoughness") or {}).get("baseColorTexture")
         placed = _turned(transforms, verts) + transforms[:, :3, 3]
-        if not (np.abs(placed) < _MAX_COORDINATE).all():
-            raise MeshFileError(f"expected vertices within {_MAX_COORDINATE:g} units")
+        _check_within(placed, "vertices")
         uvs, image = self._painted(attributes, texture, len(verts))
         return Primitive(
             name=" ".join(str(name) for name in names if name),
@@ -193,7 +192,9 @@ class _Scene:
         change = (texture.get("extensions") or {}).get("KHR_texture_transform") or {}
         if change.get("texCoord", texture.get("texCoord", 0)) != 0:
             return uvs, None
-        return _changed(uvs, change), self._images.of(texture)
+        changed = _changed(uvs, change)
+        _check_within(changed, "transformed texture coordinates")
+        return changed, self._images.of(texture)
 
     def _skin(self, skin: dict[str, Any], attributes: dict[str, int], verts: int) -> Floats:
         """Return the transform (n, 4, 4) of each vertex to the world, by joints at rest."""
@@ -232,7 +233,9 @@ class _Scene:
                 if name in deltas:
                     name = f"{name} ({len(deltas)})"  # the first of several of one name counts
                 delta = self._accessors.vectors(target["POSITION"], 3, len(transforms))
-                deltas[name] = _turned(transforms, delta).astype(np.float32)
+                moved = _turned(transforms, delta)
+                _check_within(moved, "morph targets")
+                deltas[name] = moved.astype(np.float32)
         return deltas
 
     def _target_names(
@@ -248,6 +251,12 @@ class _Scene:
                 return [str(name) for name in names[: len(targets)]]
         named = [self._accessors.name(t["POSITION"]) if "POSITION" in t else None for t in targets]
         return [name or f"target{index}" for index, name in enumerate(named)]
+
+
+def _check_within(values: Floats, what: str) -> None:
+    """Refuse numbers whose squares may overflow, and those that are none."""
+    if not (np.abs(values) < _MAX_COORDINATE).all():
+        raise MeshFileError(f"expected {what} within {_MAX_COORDINATE:g} units")
 
 
 def _changed(uvs: Floats, change: dict[str, Any]) -> Floats:

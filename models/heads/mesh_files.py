@@ -128,14 +128,17 @@ class _Cells:
         """Return the base colour images of the materials, each in its cell; None without any."""
         texels = _IMAGE_TEXELS // self._side
         joined = np.zeros((texels * self._side, texels * self._side, 4), np.uint8)
+        painted = set[tuple[int, int]]()  # a mesh has up to 2000 parts, and few materials
         for primitive, (row, column) in zip(primitives, self._cell, strict=True):
-            if primitive.image is not None and primitive.uvs is not None:
-                part = joined[row * texels :, column * texels :][:texels, :texels]
-                columns, rows = self._tiles[row, column]
-                tile = Image.fromarray(primitive.image).resize((texels // columns, texels // rows))
-                whole = Image.fromarray(np.tile(np.array(tile), (rows, columns, 1)))
-                part[..., :3] = np.array(whole.resize((texels, texels)))
-                part[..., 3] = 255
+            if primitive.image is None or primitive.uvs is None or (row, column) in painted:
+                continue
+            painted.add((row, column))
+            part = joined[row * texels :, column * texels :][:texels, :texels]
+            columns, rows = self._tiles[row, column]
+            tile = Image.fromarray(primitive.image).resize((texels // columns, texels // rows))
+            whole = Image.fromarray(np.tile(np.array(tile), (rows, columns, 1)))
+            part[..., :3] = np.array(whole.resize((texels, texels)))
+            part[..., 3] = 255
         return joined if joined[..., 3].any() else None
 
     def notes(self, primitives: list[Primitive]) -> list[str]:

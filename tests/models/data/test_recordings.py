@@ -256,6 +256,7 @@ def test_gaze_from_eye_angles_equals_gaze_from_coefficients(tmp_path: Path) -> N
         ("info,phone\nbs,jawOpen\nk,0,0.1,0.2\n", "row 3 has 4 cells under 2 names"),
         (b"glTF\x02\0\0\0", "it is a GLB file: expected a table (CSV) or JSON"),
         ("JawOpen\ninf\n", "row 2, JawOpen: inf is not finite"),
+        ("Jaw\0.JawOpen\ninf\n", "row 2, Jaw?.JawOpen: inf is not finite"),
         ("JawOpen\n0.5\n4000\n", "row 3: expected coefficients 0..1 or percent, got 4000"),
         ("BlendShapeCount,JawOpen\n0,\n", "no rows with a face"),
         ("[" * 100_000, "nested too deeply"),

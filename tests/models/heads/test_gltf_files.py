@@ -411,3 +411,44 @@ def test_a_layout_over_several_tiles_gets_the_texture_as_often_and_this_is_said(
     assert abs(light.mean() - 0.25) < 0.01
     assert light[8 :: 1024 // rows, 8 :: 1024 // columns].all()
     assert not light[-8 :: -1024 // rows, -8 :: -1024 // columns].any()
+
+
+def test_numbers_whose_squares_overflow_are_refused(tmp_path: Path) -> None:
+    path, far = tmp_path / "f.glb", np.full((3, 3), 1e30, "<f4").tobytes()
+    views = [{"byteLength": 36}, {"byteOffset": 36, "byteLength": 36}]
+    document = two_parts(["jawOpen"], ["jawOpen"]) | {
+        "bufferViews": views,
+        "buffers": [{"byteLength": 72}],
+    }
+    path.write_bytes(glb(document, TRIANGLE + far))
+    with pytest.raises(MeshFileError, match="expected morph targets within 1e"):
+        read_mesh(path)
+    change = {
+        "extensions": {"KHR_texture_transform": {"scale": [1e300, 1e300], "offset": [1e9, 0]}}
+    }
+    document = painted(change, textures=[{"source": 0}], images=[{"bufferView": 2}])
+    with pytest.raises(MeshFileError, match="expected transformed texture coordinates within 1e"):
+        read(path, document, TRIANGLE, UVS, encoded("PNG"))
+
+
+def test_the_texture_of_many_parts_is_laid_out_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = list[tuple[int, int]]()
+    resize = Image.Image.resize
+
+    def counted(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+        sizes.append(size)
+        return resize(image, size)
+
+    monkeypatch.setattr(Image.Image, "resize", counted)
+    path = tmp_path / "f.glb"
+    document = painted({}, textures=[{"source": 0}], images=[{"bufferView": 2}])
+    read(path, document, TRIANGLE, UVS, encoded("PNG"))
+    read_mesh(path)
+    one, sizes[:] = len(sizes), []
+    many = document | {"meshes": [{"primitives": document["meshes"][0]["primitives"] * 50}]}
+    with pytest.raises(ValueError, match="too many values to unpack"):
+        read(path, many, TRIANGLE, UVS, encoded("PNG"))  # has written the file
+    assert read_mesh(path).image is not None
+    assert len(sizes) == one
