@@ -21,7 +21,7 @@ def test_a_quarter_turn_about_y_takes_z_to_x() -> None:
 @pytest.mark.parametrize(
     "vector", [[0.3, -0.2, 0.5], [0, 0, 0], [1e-7, 0, 0], [0, 3.1, 0]], ids=str
 )
-def test_rotation_vectors_survive_conversion_to_quaternions(vector: list[float]) -> None:
+def test_rotation_vectors_round_trip_through_quaternions(vector: list[float]) -> None:
     back = quaternion_to_rotation_vector(rotation_vector_to_quaternion(np.array(vector)))
     np.testing.assert_allclose(back, vector, atol=1e-6)
 
@@ -31,7 +31,7 @@ def test_both_quaternions_of_a_rotation_give_the_shorter_rotation() -> None:
     np.testing.assert_allclose(quaternion_to_rotation_vector(-quaternion), [0.4, 0, 0], atol=1e-6)
 
 
-def test_a_camera_that_looks_at_a_point_sees_it_in_the_middle(front: FrameState) -> None:
+def test_a_camera_that_looks_at_a_point_projects_it_to_the_centre(front: FrameState) -> None:
     eye, target = np.array([0.3, 0.2, 0.7]), np.array([0.02, -0.05, 0.01])
     state = replace(front, eye_position=eye.astype(np.float32), eye_rotation=look_at(eye, target))
     x, y, inverse = to_screen(target[None], state, 100, 100)[0]
@@ -39,7 +39,9 @@ def test_a_camera_that_looks_at_a_point_sees_it_in_the_middle(front: FrameState)
     assert 1 / inverse == pytest.approx(np.linalg.norm(eye - target), rel=1e-5)
 
 
-def test_right_is_right_up_is_up_and_behind_is_culled(front: FrameState) -> None:
+def test_points_to_the_right_and_up_project_there_and_behind_the_eye_are_culled(
+    front: FrameState,
+) -> None:
     points = np.array([[0.1, 0, 0], [0, 0.1, 0], [0, 0, 1.0]])
     right, up, behind = to_screen(points, front, 100, 100)
     assert right[0] > 50

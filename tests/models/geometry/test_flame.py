@@ -1,4 +1,4 @@
-"""FLAME files: read without running code, and posed as FLAME does."""
+"""FLAME files are read without running code, and posed as in FLAME's paper."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def load(arrays: dict[str, NDArray[Any]], path: Path) -> Head:
 
 
 def rotation(vector: Doubles) -> Doubles:
-    """Rodrigues' formula."""
+    """Return the matrix of a rotation vector, by Rodrigues' formula."""
     angle = np.linalg.norm(vector)
     x, y, z = vector / angle
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
@@ -49,7 +49,7 @@ def rotation(vector: Doubles) -> Doubles:
 
 
 def flame(shape: Doubles, expression: Doubles, turn: Doubles, jaw: Doubles) -> Doubles:
-    """FLAME as in its paper, with a chain of 4x4 transforms; neck and eyes at rest."""
+    """Return FLAME's vertices by a chain of 4x4 transforms, with neck and eyes at rest."""
     given = flame_arrays()
     shaped = given["v_template"] + given["shapedirs"][..., : len(shape)] @ shape
     shaped = shaped + given["shapedirs"][..., 300:350] @ expression
@@ -71,7 +71,7 @@ def flame(shape: Doubles, expression: Doubles, turn: Doubles, jaw: Doubles) -> D
     return skinned
 
 
-def test_a_head_moves_as_flame_does(npz: Path, tmp_path: Path) -> None:
+def test_a_head_is_posed_as_by_flame(npz: Path, tmp_path: Path) -> None:
     random = np.random.default_rng(5)
     shape, expression = random.normal(size=100), random.normal(size=50)
     turn, jaw = np.array([0.2, -0.4, 0.1]), np.array([0.3, 0.05, -0.08])
@@ -86,7 +86,7 @@ def test_a_head_moves_as_flame_does(npz: Path, tmp_path: Path) -> None:
     )
     expected = flame(shape, expression, turn, jaw)
     got = head.pose(state).astype(np.float64)
-    # FLAME rotates the head about its root, we about the middle between the eyes.
+    # FLAME rotates the head about its root, this project about the middle between the eyes.
     got += (expected - got).mean(axis=0)
     assert np.abs(got - expected).max() < 1e-5
     assert np.abs(got - got.mean(axis=0)).max() > 0.1  # metres
@@ -104,7 +104,7 @@ def test_the_origin_lies_between_the_eyes(npz: Path) -> None:
 
 
 @pytest.mark.parametrize("protocol", [1, 2, 4, 5])
-def test_a_pickle_of_any_age_is_read(
+def test_a_pickle_of_any_protocol_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: int
 ) -> None:
     path = tmp_path / "generic_model.pkl"
@@ -118,7 +118,7 @@ def test_a_pickle_of_any_age_is_read(
 
 
 class Attack:
-    """Runs a command when Python's own reader meets it."""
+    """Calls a function when Python's own unpickler reads it."""
 
     def __init__(self, call: Callable[..., object], *given: object) -> None:
         self._reduced = (call, given)
@@ -128,7 +128,7 @@ class Attack:
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 5])
-def test_a_malicious_pickle_runs_nothing(tmp_path: Path, protocol: int) -> None:
+def test_a_malicious_pickle_runs_no_code(tmp_path: Path, protocol: int) -> None:
     trace = tmp_path / "trace"
     path = tmp_path / "flame.pkl"
     path.write_bytes(pickle.dumps({"f": Attack(os.mkdir, str(trace))}, protocol))
@@ -137,12 +137,12 @@ def test_a_malicious_pickle_runs_nothing(tmp_path: Path, protocol: int) -> None:
     ):
         load_flame(path)
     assert not trace.exists()
-    pickle.loads(path.read_bytes())  # what it would have done
+    pickle.loads(path.read_bytes())  # Python's own unpickler calls it
     assert trace.exists()
 
 
 @pytest.mark.parametrize("call", [eval, getattr, __import__, np.load, np.memmap])
-def test_names_that_lead_to_other_code_are_refused(
+def test_pickled_names_of_other_functions_are_refused(
     tmp_path: Path, call: Callable[..., object]
 ) -> None:
     path = tmp_path / "flame.pkl"
@@ -160,7 +160,7 @@ def test_names_that_lead_to_other_code_are_refused(
         (b"\x80\x02ccopyreg\n_reconstructor\nc_codecs\nencode\n\x85R.", "no known type"),
     ],
 )
-def test_a_broken_pickle_is_explained(tmp_path: Path, content: bytes, message: str) -> None:
+def test_a_broken_pickle_is_reported(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "flame.pkl"
     path.write_bytes(content)
     with pytest.raises(PickleError, match=message):
@@ -177,7 +177,7 @@ def test_a_broken_pickle_is_explained(tmp_path: Path, content: bytes, message: s
         ({"f": np.full((4, 3), 726)}, r"f must index 0\.\.725"),
     ],
 )
-def test_a_file_of_another_model_is_explained(
+def test_a_file_of_another_model_is_reported(
     tmp_path: Path, changes: dict[str, NDArray[Any]], message: str
 ) -> None:
     np.savez(tmp_path / "flame.npz", allow_pickle=False, **{**flame_arrays(), **changes})
@@ -185,7 +185,7 @@ def test_a_file_of_another_model_is_explained(
         load_flame(tmp_path / "flame.npz")
 
 
-def test_a_file_that_lacks_parts_is_explained(tmp_path: Path) -> None:
+def test_a_file_that_lacks_arrays_is_reported(tmp_path: Path) -> None:
     np.savez(tmp_path / "flame.npz", v_template=np.zeros((4, 3)))
     with pytest.raises(HeadError, match="lacks shapedirs, posedirs, J_regressor"):
         load_flame(tmp_path / "flame.npz")
@@ -193,7 +193,7 @@ def test_a_file_that_lacks_parts_is_explained(tmp_path: Path) -> None:
         load_flame(tmp_path / "nowhere.npz")
 
 
-def test_a_texture_layout_is_taken_where_it_fits(npz: Path, tmp_path: Path) -> None:
+def test_a_texture_layout_is_used_if_it_fits(npz: Path, tmp_path: Path) -> None:
     model = load_flame(npz)
     faces = len(model.faces)
     np.savez(
@@ -224,7 +224,7 @@ def test_an_unrolled_head_has_no_triangle_across_the_texture(npz: Path) -> None:
     corners = arrays["uvs"][arrays["uv_faces"]]
     assert 0 <= corners.min() <= corners.max() <= 1
     assert np.median(np.ptp(corners[..., 0], axis=1)) < 0.1
-    # Only those at the poles are wide.
+    # Only triangles at the poles are wide.
     assert np.quantile(np.ptp(corners[..., 0], axis=1), 0.99) < 0.2
 
 

@@ -14,7 +14,7 @@ from models.geometry.rasterizer_numba import rasterize
 SIZE = 96
 
 
-def test_the_fast_path_renders_as_the_plain_one(ball: Head, turned: FrameState) -> None:
+def test_the_fast_path_equals_the_plain_one(ball: Head, turned: FrameState) -> None:
     fast, plain = render_gbuffer(ball, turned, SIZE), render_gbuffer_plain(ball, turned, SIZE)
     np.testing.assert_array_equal(fast.surface[..., 0], plain.surface[..., 0])
     np.testing.assert_array_equal(fast.blend, plain.blend)
@@ -27,22 +27,24 @@ def test_the_fast_path_renders_as_the_plain_one(ball: Head, turned: FrameState) 
 
 def test_a_window_is_a_crop_of_the_image(ball: Head, turned: FrameState) -> None:
     whole = render_gbuffer(ball, turned, SIZE)
-    part = render_gbuffer(ball, turned, SIZE, Window(20, 30, 40, 50))
-    np.testing.assert_array_equal(part.uv, whole.uv[20:60, 30:80])
-    np.testing.assert_array_equal(part.surface, whole.surface[20:60, 30:80])
-    np.testing.assert_array_equal(part.blend, whole.blend[20:60, 30:80])
-    np.testing.assert_array_equal(part.visible.corners, whole.visible.corners[10:30, 15:40])
-    np.testing.assert_array_equal(part.points, whole.points)
+    crop = render_gbuffer(ball, turned, SIZE, Window(20, 30, 40, 50))
+    np.testing.assert_array_equal(crop.uv, whole.uv[20:60, 30:80])
+    np.testing.assert_array_equal(crop.surface, whole.surface[20:60, 30:80])
+    np.testing.assert_array_equal(crop.blend, whole.blend[20:60, 30:80])
+    np.testing.assert_array_equal(crop.visible.corners, whole.visible.corners[10:30, 15:40])
+    np.testing.assert_array_equal(crop.points, whole.points)
 
 
-def test_visible_points_are_at_the_pixels_that_see_them(ball: Head, turned: FrameState) -> None:
+def test_visible_points_project_to_the_pixels_that_show_them(
+    ball: Head, turned: FrameState
+) -> None:
     buffers = render_gbuffer(ball, turned, SIZE)
     corners = buffers.points[buffers.visible.corners]
     position = (buffers.visible.weights[..., None] * corners).sum(axis=2)
     rows, columns = np.nonzero(buffers.visible.weights.sum(axis=2) > 0.5)
     assert len(rows) > 200
     x, y, z = position[rows, columns].T
-    # A pixel's centre, one of four.
+    # Each point lies at the centre of one of the four pixels of its cell.
     np.testing.assert_allclose(np.abs(x / z - columns - 0.5), 0.25, atol=1e-3)
     np.testing.assert_allclose(np.abs(y / z - rows - 0.5), 0.25, atol=1e-3)
 
@@ -71,11 +73,11 @@ def test_coverage_is_soft_across_the_outline_only(ball: Head, front: FrameState)
     assert (coverage[~covered] <= 0.75).all()
     row = coverage[SIZE // 2]
     left = np.argmax(row > 0)
-    # A vertical outline, some part of a pixel away from those centres.
+    # A vertical outline at a fraction of a pixel from the pixel centres.
     assert (np.diff(row[left : left + 3]) > 0).all()
 
 
-def test_the_cover_of_pixels_at_an_outline_is_the_area_that_the_head_covers_of_them(
+def test_the_coverage_of_pixels_at_an_outline_is_the_area_that_the_head_covers(
     ball: Head, turned: FrameState
 ) -> None:
     samples = 16

@@ -12,7 +12,7 @@ from models.geometry.head import Head, HeadError, load_head, vertex_normals
 SHIPPED_HEAD = SHIPPED / "default" / "head.npz"
 
 
-def test_the_neutral_head_stays_where_it_is(ball: Head, front: FrameState) -> None:
+def test_the_neutral_state_leaves_vertices_unchanged(ball: Head, front: FrameState) -> None:
     np.testing.assert_allclose(ball.pose(front), ball.neutral, atol=1e-6)
 
 
@@ -62,7 +62,7 @@ def test_given_vertices_are_transformed_rigidly(ball: Head, turned: FrameState) 
     np.testing.assert_allclose(posed, given @ rotation.T + turned.head_translation, atol=1e-6)
 
 
-def test_wrong_shapes_are_refused_with_expected_and_got(ball: Head, front: FrameState) -> None:
+def test_wrong_shapes_are_refused_with_both_shapes(ball: Head, front: FrameState) -> None:
     with pytest.raises(HeadError, match=r"expression must be \(4,\), got \(7,\)"):
         ball.pose(replace(front, expression=np.zeros(7, np.float32)))
     with pytest.raises(HeadError, match=r"vertices must be \(642, 3\), got \(5, 3\)"):
@@ -77,7 +77,7 @@ def test_normals_of_a_ball_point_outwards(ball: Head) -> None:
 class TestShippedHead:
     head = load_head(SHIPPED_HEAD)
 
-    def test_it_knows_the_52_arkit_names(self) -> None:
+    def test_it_has_the_52_arkit_names(self) -> None:
         assert len(self.head.expression_names) == 52
         assert {"jawOpen", "eyeBlinkLeft", "tongueOut"} <= set(self.head.expression_names)
 
@@ -97,7 +97,7 @@ class TestShippedHead:
         corners = verts[self.head.faces]
         normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         volume = (corners.mean(axis=1) * normals).sum() / 6
-        assert volume > 0.002  # cubic metres; inside out it would be negative
+        assert volume > 0.002  # cubic metres; negative for faces that point inwards
 
     def _moved(self, name: str) -> np.ndarray:
         expression = np.zeros(52, np.float32)
@@ -126,7 +126,7 @@ def test_a_damaged_head_file_is_refused(
         load_head(path)
 
 
-def test_a_file_that_is_no_head_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_head_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "head.npz"
     path.write_bytes(b"not a head")
     with pytest.raises(HeadError, match="not a readable head file"):

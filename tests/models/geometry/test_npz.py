@@ -1,4 +1,4 @@
-"""Arrays of strangers' files: read within bounds, or refused in words."""
+"""Arrays of untrusted files are read within bounds, or refused with the reason."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.models.flame_file import flame_arrays, write_flame_npz
 
 def header(shape: tuple[int, ...], descr: str = "<f8") -> bytes:
     out = io.BytesIO()
-    described = {"descr": descr, "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(out, described)
+    description = {"descr": descr, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(out, description)
     return out.getvalue()
 
 
@@ -45,7 +45,7 @@ def head_arrays(tmp_path_factory: pytest.TempPathFactory) -> dict[str, NDArray[A
     return flame_head(load_flame(path))
 
 
-def test_arrays_that_are_asked_for_are_read(tmp_path: Path) -> None:
+def test_requested_arrays_are_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "f.npz", a=np.arange(3), b=np.zeros(2), c=np.array(["x"]))
     arrays = read_npz(tmp_path / "f.npz", ("a", "c", "missing"))
     assert list(arrays) == ["a", "c"]
@@ -65,7 +65,7 @@ def test_arrays_that_are_asked_for_are_read(tmp_path: Path) -> None:
         (b"\x93NUMPY\x01\0\x05\0((((\n", 0, "."),
     ],
 )
-def test_a_bomb_or_a_broken_array_is_refused(
+def test_a_zip_bomb_or_a_broken_array_is_refused(
     tmp_path: Path, data: bytes, zeros: int, message: str
 ) -> None:
     path = write(tmp_path / "a.npz", data, zeros=zeros)
@@ -74,13 +74,13 @@ def test_a_bomb_or_a_broken_array_is_refused(
     assert str(failed.value).isprintable()
 
 
-def test_arrays_that_are_not_asked_for_cost_nothing(tmp_path: Path) -> None:
+def test_arrays_that_are_not_requested_are_not_read(tmp_path: Path) -> None:
     path = write(tmp_path / "a.npz", header((10**9,)), zeros=1)
     with within_bounds():
         assert read_npz(path, ("b",)) == {}
 
 
-def test_methods_of_compression_that_need_memory_are_refused(tmp_path: Path) -> None:
+def test_compression_methods_that_need_memory_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.npz", header((1,)) + bytes(8), zipfile.ZIP_LZMA)
     with pytest.raises(ValueError, match="a: expected deflate, got method 14"):
         read_npz(path, ("a",))
@@ -103,7 +103,7 @@ def test_a_single_array_is_read_within_the_same_bounds(tmp_path: Path) -> None:
         ({"v_template": np.full((726, 3), 1e39)}, "v_template has values beyond a million"),
     ],
 )
-def test_a_flame_file_of_other_arrays_is_explained(
+def test_wrong_arrays_of_a_flame_file_are_reported(
     tmp_path: Path, changes: dict[str, NDArray[Any]], message: str
 ) -> None:
     np.savez(tmp_path / "f.npz", allow_pickle=False, **{**flame_arrays(), **changes})
@@ -122,7 +122,7 @@ def test_a_flame_file_of_other_arrays_is_explained(
         ({"neutral": np.full((726, 3), 1e39)}, "neutral has values beyond a million"),
     ],
 )
-def test_a_head_file_of_other_arrays_is_explained(
+def test_wrong_arrays_of_a_head_file_are_reported(
     tmp_path: Path,
     changes: dict[str, NDArray[Any]],
     message: str,

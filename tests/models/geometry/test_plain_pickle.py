@@ -1,4 +1,4 @@
-"""Pickles of strangers: what they cost, and in which words they are refused."""
+"""Untrusted pickles are read within bounds, or refused with the reason."""
 
 from __future__ import annotations
 
@@ -20,21 +20,23 @@ def text(value: str) -> bytes:
 
 
 def array(values: NDArray[Any]) -> bytes:
-    """The instructions that make an array."""
+    """Return the instructions that make an array."""
     return pickle.dumps(values, 2)[2:-1]
 
 
 def sparse(**fields: object) -> bytes:
-    """The instructions that make a scipy matrix."""
+    """Return the instructions that make a scipy matrix."""
     state = b"}("
     for name, value in fields.items():
-        made = array(value) if isinstance(value, np.ndarray) else pickle.dumps(value, 2)[2:-1]
-        state += text(name) + made
+        instructions = (
+            array(value) if isinstance(value, np.ndarray) else pickle.dumps(value, 2)[2:-1]
+        )
+        state += text(name) + instructions
     return b"cscipy.sparse.csc\ncsc_matrix\n)\x81" + state + b"ub"
 
 
-def dictionary(made: bytes) -> bytes:
-    return b"\x80\x02}" + text("a") + made + b"s."
+def dictionary(instructions: bytes) -> bytes:
+    return b"\x80\x02}" + text("a") + instructions + b"s."
 
 
 def matrix(
@@ -50,8 +52,8 @@ def matrix(
     )
 
 
-def same_bytes_often() -> bytes:
-    """1 MB of bytes that 1000 arrays share."""
+def shared_bytes() -> bytes:
+    """Return a pickle of 1000 arrays that share 1 MB of bytes."""
     raw = b"T" + struct.pack("<I", 1 << 20) + b"\xff" * (1 << 20) + b"q\x00"
     dtype = b"cnumpy\ndtype\nX\x02\x00\x00\x00u1\x85R"
     one = b"cnumpy\nndarray\n)\x81(K\x01J\x00\x00\x10\x00\x85" + dtype + b"\x89h\x00tb"
@@ -74,13 +76,15 @@ def same_bytes_often() -> bytes:
         (matrix((10, 10), [1.0], [10], [0, 1]), r"must lie in \(10, 10\)"),
         (matrix((-10, -10), [1.0], [0], [0, 1]), "must have two dimensions"),
         (dictionary(sparse(_shape=(2, 2))), "a sparse matrix lacks the array data"),
-        (same_bytes_often(), "its arrays have more bytes than the file"),
+        (shared_bytes(), "its arrays have more bytes than the file"),
         (dictionary(b"cchumpy.ch\nCh\n)\x81q\x01}" + text("x") + b"h\x01sb"), "chumpy variable"),
         (b"\x80\x02c\x00\x1bos\n" + b"x" * 500 + b"\n.", r"names \?\?os\.x{55}\.\.\., which is no"),
         (b"\x80\x02cnumpy\ndtype\n}b.", r"its instructions fail \(TypeError\)"),
     ],
 )
-def test_a_bomb_is_refused_in_words(tmp_path: Path, content: bytes, message: str) -> None:
+def test_a_pickle_bomb_is_refused_with_the_reason(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     path = tmp_path / "flame.pkl"
     path.write_bytes(content)
     with within_bounds(), pytest.raises(PickleError, match=message) as failed:
@@ -89,7 +93,7 @@ def test_a_bomb_is_refused_in_words(tmp_path: Path, content: bytes, message: str
     assert len(str(failed.value)) < len(str(path)) + 220
 
 
-def test_a_sparse_matrix_is_made_dense(tmp_path: Path) -> None:
+def test_a_sparse_matrix_is_converted_to_a_dense_one(tmp_path: Path) -> None:
     path = tmp_path / "flame.pkl"
     path.write_bytes(matrix((3, 2), [1.0, 2.0, 3.0], [0, 2, 2], [0, 2, 3]))
     np.testing.assert_array_equal(read_plain_pickle(path)["a"], [[1, 0], [0, 0], [2, 3]])

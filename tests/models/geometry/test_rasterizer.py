@@ -1,4 +1,4 @@
-"""The reference rasterizer against first principles, the fast one against the reference."""
+"""The reference rasterizer against geometry, and the fast one against the reference."""
 
 from types import ModuleType
 
@@ -13,7 +13,7 @@ SIZE = 96
 
 
 def test_a_triangle_covers_the_pixels_whose_centres_it_contains() -> None:
-    corners = np.array([[10.0, 10.0], [10.0, 50.0], [60.0, 30.0]])  # seen from its front
+    corners = np.array([[10.0, 10.0], [10.0, 50.0], [60.0, 30.0]])  # front-facing
     xy = (corners * 256).astype(np.int64)
     faces = np.array([[0, 1, 2]], np.int32)
     fragments = rasterizer.rasterize(xy, np.ones(3), faces, SIZE, SIZE)
@@ -35,7 +35,7 @@ def test_back_faces_are_culled() -> None:
 
 @pytest.mark.parametrize("module", [rasterizer, rasterizer_numba], ids=["plain", "numba"])
 def test_a_fan_of_triangles_covers_each_pixel_exactly_once(module: ModuleType) -> None:
-    """No cracks and no double hits along shared edges, which run through pixel centres."""
+    """Shared edges, which pass through pixel centres, have no gaps and no overlaps."""
     random = np.random.default_rng(0)
     rim = [(0, 0), (0, 64), (64, 64), (64, 0)]
     hits = np.zeros((SIZE, SIZE), int)
@@ -50,7 +50,7 @@ def test_a_fan_of_triangles_covers_each_pixel_exactly_once(module: ModuleType) -
         assert hits.sum() == 64 * 64
 
 
-def test_the_nearer_triangle_wins_and_the_lower_index_of_equals() -> None:
+def test_the_nearer_triangle_is_visible_and_of_equal_depths_the_lower_index() -> None:
     square = np.array([[0, 0], [0, 60], [60, 60]])
     xy = (np.concatenate([square, square, square]) * 256).astype(np.int64)
     inverse = np.array([1.0] * 3 + [2.0] * 3 + [2.0] * 3)
@@ -78,7 +78,7 @@ def test_both_rasterizers_agree_to_the_bit(ball: Head, turned: FrameState) -> No
     )
 
 
-def test_barycentrics_are_correct_in_perspective(ball: Head, turned: FrameState) -> None:
+def test_barycentrics_are_perspective_correct(ball: Head, turned: FrameState) -> None:
     """Interpolated world positions lie on the ray of their pixel."""
     verts = ball.pose(turned)
     xy, inverse = rasterizer.project(verts, turned, SIZE, SIZE)
@@ -89,4 +89,4 @@ def test_barycentrics_are_correct_in_perspective(ball: Head, turned: FrameState)
     points = (weights[rows, columns][..., None] * corners).sum(axis=1)
     back, _ = rasterizer.project(points.astype(np.float32), turned, SIZE, SIZE)
     centres = np.stack([columns, rows], axis=1) * 256 + 128
-    assert np.abs(back - centres).max() <= 2  # 1/256 pixels: vertices are snapped to one
+    assert np.abs(back - centres).max() <= 2  # in 1/256 pixels, to which vertices are snapped

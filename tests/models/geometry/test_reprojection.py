@@ -1,4 +1,4 @@
-"""Late reprojection, where its geometry is exact."""
+"""Late reprojection of points for which its geometry is exact."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def eye_at(x: float, y: float, z: float) -> FrameState:
 OLD, NEW = eye_at(0.05, 0.02, 0.78), eye_at(0.09, -0.01, 0.74)
 
 
-def test_projecting_agrees_with_the_renderers_camera() -> None:
+def test_projection_agrees_with_the_renderers_camera() -> None:
     points = np.random.default_rng(0).uniform(-0.1, 0.1, (20, 3))
     screen = to_screen(points, OLD, 200, 200)
-    ours = project(points, OLD)
-    np.testing.assert_allclose(screen[:, 0], 100 + 100 * ours[:, 0], atol=1e-4)
-    np.testing.assert_allclose(screen[:, 1], 100 - 100 * ours[:, 1], atol=1e-4)
+    projected = project(points, OLD)
+    np.testing.assert_allclose(screen[:, 0], 100 + 100 * projected[:, 0], atol=1e-4)
+    np.testing.assert_allclose(screen[:, 1], 100 - 100 * projected[:, 1], atol=1e-4)
 
 
 def test_points_on_the_head_surface_are_reprojected_exactly() -> None:
     rng = np.random.default_rng(1)
-    outwards = rng.normal(size=(50, 3)) * 0.3 + [0, 0, 1]  # the side that both eyes see
+    outwards = rng.normal(size=(50, 3)) * 0.3 + [0, 0, 1]  # the side visible from both eyes
     outwards /= np.linalg.norm(outwards, axis=1, keepdims=True)
     points = HEAD_CENTRE_M + outwards * HEAD_RADII_M
     moved = reproject(project(points, OLD), OLD, NEW, head_surface)
@@ -52,7 +52,7 @@ def test_points_on_the_plane_are_reprojected_exactly() -> None:
     np.testing.assert_allclose(moved, project(points, NEW), atol=1e-6)
 
 
-def test_an_eye_that_has_not_moved_changes_nothing() -> None:
+def test_an_eye_at_rest_leaves_points_unchanged() -> None:
     points = np.random.default_rng(3).uniform(-1.2, 1.2, (40, 2))
     for surface in (head_surface, plane_facing(OLD)):
         np.testing.assert_allclose(reproject(points, OLD, OLD, surface), points, atol=1e-6)

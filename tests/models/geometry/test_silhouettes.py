@@ -1,4 +1,4 @@
-"""Silhouettes between pixels: of rectangles at known places, and both forms against each other."""
+"""Blends at silhouettes of rectangles at known positions, and both forms against each other."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Mesh(NamedTuple):
 
 
 def rectangle(left: float, top: float, right: float, bottom: float, inverse: float) -> Mesh:
-    """A rectangle that faces the eye, in pixels, at 1/depth `inverse`."""
+    """Return a rectangle that faces the eye, in pixels, at 1/depth `inverse`."""
     xy = np.array([[left, top], [left, bottom], [right, bottom], [right, top]]) * 256
     faces = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
     return Mesh(xy.round().astype(np.int64), np.full(4, inverse), faces)
@@ -47,12 +47,12 @@ def joined(*meshes: Mesh) -> Mesh:
 
 
 def blends(mesh: Mesh, size: int = SIZE) -> EdgeBlends:
-    """Both forms' result, which must be the same to the bit."""
+    """Return the result of both forms, which must be equal to the bit."""
     edges = find_mesh_edges(mesh.faces)
     fragments = rasterizer_numba.rasterize(*mesh, size, size)
     plain = silhouettes.blend_edges(edges, mesh.faces, mesh.xy, mesh.inverse, fragments)
     buffers = silhouettes_numba.allocate_edges(size)
-    for _ in range(2):  # the second time in used buffers
+    for _ in range(2):  # the second time with used buffers
         silhouettes_numba.blend_edges(edges, mesh.faces, mesh.xy, mesh.inverse, *fragments, buffers)
         np.testing.assert_array_equal(buffers.blend, plain.blend)
         np.testing.assert_array_equal(buffers.cover, plain.cover)
@@ -61,7 +61,7 @@ def blends(mesh: Mesh, size: int = SIZE) -> EdgeBlends:
 
 
 def shares(found: EdgeBlends, direction: tuple[int, int]) -> NDArray[np.float64]:
-    """(H, W) shares of the neighbours in a direction."""
+    """Return the (H, W) shares of the neighbours in a direction."""
     towards = (found.blend & 3) == DIRECTIONS.index(direction)
     return np.where(towards, (found.blend >> 2) / SHARE_UNIT, 0)
 
@@ -76,7 +76,7 @@ def test_the_cover_of_a_pixel_at_an_outline_is_its_covered_area(left: float) -> 
     np.testing.assert_array_equal(lying.cover[:, 10], upright.cover[10])
 
 
-def test_a_slanted_outline_covers_pixels_by_their_area_wherever_it_passes() -> None:
+def test_the_cover_at_a_slanted_outline_is_the_covered_area() -> None:
     corners = np.array([[3.3, 2.7], [9.1, 21.2], [20.6, 12.4]]) * 256
     mesh = Mesh(corners.astype(np.int64), np.ones(3), np.array([[0, 1, 2]], np.int32))
     samples = 16
@@ -84,10 +84,10 @@ def test_a_slanted_outline_covers_pixels_by_their_area_wherever_it_passes() -> N
         mesh.xy * samples, mesh.inverse, mesh.faces, SIZE * samples, SIZE * samples
     )
     area = fine.mask.reshape(SIZE, samples, SIZE, samples).mean(axis=(1, 3))
-    apart = np.abs(blends(mesh).cover / COVER_MAX - area)
-    # Hard coverage is off by up to a half; corners are no straight edges.
-    assert np.sort(apart.ravel())[-4] < 0.16
-    assert apart[area % 1 > 0].mean() < 0.04
+    difference = np.abs(blends(mesh).cover / COVER_MAX - area)
+    # Hard coverage is off by up to a half. The three corners, which are not straight, are excluded.
+    assert np.sort(difference.ravel())[-4] < 0.16
+    assert difference[area % 1 > 0].mean() < 0.04
 
 
 @pytest.mark.parametrize("left", [8.2, 8.7])
@@ -103,7 +103,7 @@ def test_an_inner_edge_mixes_the_nearer_surface_and_the_one_behind(left: float) 
 
 
 @pytest.mark.parametrize("behind", [0.9, 0.999, 1.0])
-def test_edges_behind_a_surface_and_seams_of_one_are_left_alone(behind: float) -> None:
+def test_edges_behind_a_surface_and_seams_of_one_are_not_blended(behind: float) -> None:
     """A hidden rectangle, and one that continues another at the same depth."""
     whole = rectangle(2, 2, 12.3, 22, 1.0)
     hidden = blends(joined(rectangle(2, 2, 22, 22, 1.0), rectangle(8.2, 6, 16, 18, behind)))
@@ -113,7 +113,7 @@ def test_edges_behind_a_surface_and_seams_of_one_are_left_alone(behind: float) -
         assert seam.blend[4:20, 4:20].max() == 0
 
 
-def test_of_two_layers_the_outer_one_decides() -> None:
+def test_the_outer_of_two_layers_determines_the_cover() -> None:
     """Skin closely behind hair, both ending between the same two pixels."""
     layers = joined(rectangle(8.9, 2, 18, 22, 1.0), rectangle(8.6, 2, 18, 22, 1.05))
     for order in (layers, layers._replace(faces=layers.faces[::-1].copy())):
@@ -121,7 +121,7 @@ def test_of_two_layers_the_outer_one_decides() -> None:
 
 
 def test_a_doubled_surface_has_no_silhouette_inside() -> None:
-    """Two sheets of the same vertices, of which one faces away, as lashes have."""
+    """Two sheets of the same vertices, of which one faces away, as eyelashes have."""
     front = joined(rectangle(4, 4, 12, 20, 1.0), rectangle(12, 4, 20, 20, 1.0))
     merged = np.array([0, 1, 2, 3, 3, 2, 6, 7])[front.faces].astype(np.int32)
     both = front._replace(faces=np.concatenate([merged, merged[:, ::-1]]))
@@ -138,7 +138,7 @@ def test_edges_at_the_border_of_the_image_mix_nothing_from_outside() -> None:
 
 
 def test_both_forms_agree_on_random_triangles() -> None:
-    """Back faces, edges of many triangles, vertices behind the eye and far outside."""
+    """Includes back faces, edges of many triangles, vertices behind the eye and far outside."""
     random = np.random.default_rng(3)
     found = []
     for _ in range(5):
@@ -158,7 +158,7 @@ def test_both_forms_agree_on_a_head(ball: Head, turned: FrameState) -> None:
     assert outline.sum() > 150
 
 
-def test_edges_know_the_triangles_on_both_sides() -> None:
+def test_edges_list_the_triangles_on_both_sides() -> None:
     faces = np.array([[0, 1, 2], [2, 1, 3], [1, 0, 4], [4, 1, 0], [1, 0, 5]], np.int32)
     edges = find_mesh_edges(faces)
     table = {tuple(e): (list(a), list(b)) for e, a, b in zip(*edges, strict=True)}

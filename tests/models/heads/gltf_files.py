@@ -1,4 +1,4 @@
-"""Writes glTF files from their JSON, right or wrong."""
+"""Writes valid and invalid glTF files from their JSON."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def write_triangle(path: Path, binary: bytes = TRIANGLE, **parts: Any) -> Path:
 
 
 def png(width: int, height: int) -> bytes:
-    """Return a PNG file of a size that its few bytes of data do not have."""
+    """Return a PNG file whose header states a size that its data does not have."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        check = struct.pack(">I", zlib.crc32(kind + data))
-        return struct.pack(">I", len(data)) + kind + data + check
+        checksum = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + checksum
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(10**6)))

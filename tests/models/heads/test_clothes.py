@@ -23,7 +23,7 @@ def arrays() -> dict[str, NDArray[Any]]:
 
 
 def edge_vertices(faces: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Return the vertices at edges that a single triangle has."""
+    """Return the vertices at edges that belong to a single triangle."""
     edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
     unique, count = np.unique(edges, axis=0, return_counts=True)
     on_edge: NDArray[np.int64] = np.unique(unique[count == 1])
@@ -38,16 +38,18 @@ def rim_of_the_neck(arrays: dict[str, NDArray[Any]]) -> NDArray[np.int64]:
     return lower
 
 
-def test_skin_and_cloth_meet_all_around_the_neck_and_move_alike(
+def test_skin_and_cloth_share_an_edge_around_the_neck_and_move_alike(
     arrays: dict[str, NDArray[Any]],
 ) -> None:
     rim = rim_of_the_neck(arrays)
     cloth = np.unique(arrays["faces"][arrays["materials"] == MATERIALS.index("cloth")])
-    around = np.degrees(np.arctan2(arrays["neutral"][rim, 0], arrays["neutral"][rim, 2] + 0.085))
-    assert np.histogram(around, bins=12, range=(-180, 180))[0].min() > 0
+    longitude_deg = np.degrees(
+        np.arctan2(arrays["neutral"][rim, 0], arrays["neutral"][rim, 2] + 0.085)
+    )
+    assert np.histogram(longitude_deg, bins=12, range=(-180, 180))[0].min() > 0
     distance, nearest = cKDTree(arrays["neutral"][cloth]).query(arrays["neutral"][rim])
     # Vertices of the rim lie up to 1 cm below the plane, where smoothing begins.
     assert distance.max() < 5e-4
-    partner = cloth[nearest]
-    np.testing.assert_array_equal(arrays["weights"][partner], arrays["weights"][rim])
-    np.testing.assert_array_equal(arrays["deltas"][:, partner], arrays["deltas"][:, rim])
+    counterpart = cloth[nearest]
+    np.testing.assert_array_equal(arrays["weights"][counterpart], arrays["weights"][rim])
+    np.testing.assert_array_equal(arrays["deltas"][:, counterpart], arrays["deltas"][:, rim])

@@ -1,4 +1,4 @@
-"""glTF files as exporters write them: names, skins, quantization, `.gltf` with its buffers."""
+"""glTF files of exporters: names, skins, quantization, `.gltf` with its buffers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def read(path: Path, document: Json, *parts: bytes) -> Primitive:
 def with_targets(
     mesh: Json | None = None, primitive: Json | None = None, accessor: Json | None = None
 ) -> Json:
-    """Return a triangle with a morph target, and further members where names may be."""
+    """Return a triangle with a morph target, and further members that may hold its name."""
     target = {"attributes": {"POSITION": 0}, "targets": [{"POSITION": 1}]}
     return triangle(
         meshes=[{"primitives": [target | (primitive or {})]} | (mesh or {})],
@@ -59,7 +59,7 @@ def with_targets(
         ({}, "target0"),
     ],
 )
-def test_names_of_morph_targets_are_found_where_exporters_put_them(
+def test_names_of_morph_targets_are_read_from_each_place_that_exporters_use(
     tmp_path: Path, given: dict[str, Json], name: str
 ) -> None:
     part = read(tmp_path / "f.glb", with_targets(**given), TRIANGLE, MOVED.tobytes())
@@ -68,9 +68,9 @@ def test_names_of_morph_targets_are_found_where_exporters_put_them(
 
 
 @pytest.mark.parametrize("names", [[], "jawOpen", {"a": 1}])
-def test_names_that_are_no_list_of_as_many_are_refused(tmp_path: Path, names: Any) -> None:
+def test_names_that_do_not_match_the_morph_targets_are_refused(tmp_path: Path, names: Any) -> None:
     document = with_targets(mesh={"extras": {"targetNames": names}})
-    if not names:  # an empty list says no more than none
+    if not names:  # an empty list is the same as none
         assert list(read(tmp_path / "f.glb", document, TRIANGLE, TRIANGLE).deltas) == ["target0"]
         return
     with pytest.raises(MeshFileError, match="expected 1 names of morph targets, got 0"):
@@ -98,7 +98,7 @@ def test_morph_targets_without_an_arkit_name_are_listed(tmp_path: Path) -> None:
 
 
 def skinned(**skin: Any) -> Json:
-    """A triangle on two joints; its node's own transform does not count."""
+    """Return a triangle on two joints; the transform of its own node is to be ignored."""
     attributes = {"POSITION": 0, "JOINTS_0": 1, "WEIGHTS_0": 2}
     targets = [{"POSITION": 0}]
     return triangle(
@@ -127,7 +127,7 @@ BIND[0][:3, 3], BIND[1][:3, 3] = [0, 0, -1], [0, 0, 7]
 MATRICES = np.stack([matrix.T for matrix in BIND]).astype("<f4").tobytes()
 
 
-def test_a_skinned_mesh_stands_where_its_joints_are(tmp_path: Path) -> None:
+def test_a_skinned_mesh_is_placed_by_its_joints(tmp_path: Path) -> None:
     bound = skinned(inverseBindMatrices=3)
     part = read(tmp_path / "f.glb", bound, TRIANGLE, JOINTS, WEIGHTS, MATRICES)
     # The root is 1 above the origin; its child 2 above that, turned by 90 degrees about z.
@@ -141,7 +141,7 @@ def test_a_skinned_mesh_stands_where_its_joints_are(tmp_path: Path) -> None:
     np.testing.assert_allclose(unbound.verts[0], [0, 1, 0], atol=1e-6)
 
 
-def test_eight_joints_of_a_vertex_count(tmp_path: Path) -> None:
+def test_all_eight_joints_of_a_vertex_are_used(tmp_path: Path) -> None:
     document = skinned()
     attributes = document["meshes"][0]["primitives"][0]["attributes"]
     attributes |= {"JOINTS_1": 4, "WEIGHTS_1": 5}
@@ -155,7 +155,7 @@ def test_eight_joints_of_a_vertex_count(tmp_path: Path) -> None:
     np.testing.assert_allclose(part.verts[0], [0, 2, 0], atol=1e-6)  # between 1 and 3
 
 
-def test_a_quantized_mesh_has_its_size_from_its_skin(tmp_path: Path) -> None:
+def test_a_quantized_mesh_is_scaled_by_its_skin(tmp_path: Path) -> None:
     document = skinned(inverseBindMatrices=3)
     document["accessors"][0] = POSITIONS | {"componentType": 5122, "normalized": True}
     scale = np.diag([0.25, 0.25, 0.25, 1])
@@ -171,7 +171,7 @@ def split(path: Path, binary: bytes, **members: Any) -> Path:
     return path
 
 
-def test_a_gltf_file_finds_its_buffers(tmp_path: Path) -> None:
+def test_the_buffers_of_a_gltf_file_are_read(tmp_path: Path) -> None:
     (tmp_path / "my head.bin").write_bytes(TRIANGLE)
     inside = "data:application/octet-stream;base64," + base64.b64encode(TRIANGLE).decode()
     for uri in ("my%20head.bin", "./my head.bin", inside):
@@ -197,7 +197,7 @@ def test_a_gltf_file_finds_its_buffers(tmp_path: Path) -> None:
         "x" * 5000,
     ],
 )
-def test_a_gltf_file_reads_nothing_outside_of_its_folder(tmp_path: Path, uri: str) -> None:
+def test_files_outside_the_folder_of_a_gltf_file_are_not_read(tmp_path: Path, uri: str) -> None:
     folder = tmp_path / "inside"
     folder.mkdir()
     (tmp_path / "secret.bin").write_bytes(TRIANGLE)
@@ -208,7 +208,7 @@ def test_a_gltf_file_reads_nothing_outside_of_its_folder(tmp_path: Path, uri: st
     assert len(str(error.value)) < len(str(path)) + 150
 
 
-def test_a_glb_file_that_needs_others_is_refused(tmp_path: Path) -> None:
+def test_a_glb_file_that_needs_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "f.bin").write_bytes(TRIANGLE)
     path = write_triangle(tmp_path / "f.glb", buffers=[{"byteLength": 36, "uri": "f.bin"}])
     with pytest.raises(MeshFileError, match="save everything into one GLB"):
@@ -218,7 +218,7 @@ def test_a_glb_file_that_needs_others_is_refused(tmp_path: Path) -> None:
 UVS = np.array([[0, 0], [1, 0], [0, 1]], "<f4").tobytes()
 
 
-def painted(texture: Json, **parts: Any) -> Json:
+def textured(texture: Json, **parts: Any) -> Json:
     attributes = {"POSITION": 0, "TEXCOORD_0": 1}
     return triangle(
         meshes=[{"primitives": [{"attributes": attributes, "material": 0}]}],
@@ -237,7 +237,7 @@ def encoded(kind: str) -> bytes:
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 def test_base_colour_images_of_all_kinds_are_read(tmp_path: Path, kind: str) -> None:
     named = {"extensions": {"EXT_texture_webp": {"source": 0}}} if kind == "WEBP" else {"source": 0}
-    document = painted({}, textures=[named], images=[{"bufferView": 2}])
+    document = textured({}, textures=[named], images=[{"bufferView": 2}])
     part = read(tmp_path / "f.glb", document, TRIANGLE, UVS, encoded(kind))
     assert part.image is not None
     assert part.image.shape == (2, 4, 3)
@@ -246,7 +246,7 @@ def test_base_colour_images_of_all_kinds_are_read(tmp_path: Path, kind: str) -> 
 
 def test_a_texture_transform_moves_the_coordinates(tmp_path: Path) -> None:
     change = {"offset": [0.5, 0.25], "scale": [0.5, 0.25], "rotation": np.pi / 2}
-    document = painted(
+    document = textured(
         {"extensions": {"KHR_texture_transform": change}},
         textures=[{"source": 0}],
         images=[{"bufferView": 2}],
@@ -262,7 +262,7 @@ def test_images_beside_a_gltf_file_are_read(tmp_path: Path) -> None:
     (tmp_path / "skin.png").write_bytes(encoded("PNG"))
     binary = TRIANGLE + UVS
     (tmp_path / "f.bin").write_bytes(binary)
-    document = painted({}, textures=[{"source": 0}], images=[{"uri": "skin.png"}])
+    document = textured({}, textures=[{"source": 0}], images=[{"uri": "skin.png"}])
     document["bufferViews"] = [
         {"byteLength": 36},
         {"byteOffset": 36, "byteLength": len(UVS)},
@@ -288,13 +288,13 @@ def test_images_beside_a_gltf_file_are_read(tmp_path: Path) -> None:
             "it needs EXT_meshopt_compression: decompress it, for example by npx",
         ),
         (
-            painted({}, textures=[{"extensions": {"KHR_texture_basisu": {"source": 0}}}]),
+            textured({}, textures=[{"extensions": {"KHR_texture_basisu": {"source": 0}}}]),
             "it needs KHR_texture_basisu: save its textures as PNG or JPEG",
         ),
         (triangle(extensionsRequired=["X" * 500]), r"it needs X{60}\.\.\.: save it without"),
     ],
 )
-def test_what_is_not_supported_is_named_with_what_to_do(
+def test_unsupported_features_are_reported_with_a_remedy(
     tmp_path: Path, document: Json, message: str
 ) -> None:
     path = tmp_path / "f.glb"
@@ -306,7 +306,7 @@ def test_what_is_not_supported_is_named_with_what_to_do(
         read_glb(path)
 
 
-def test_extensions_of_materials_and_lights_are_no_obstacle(tmp_path: Path) -> None:
+def test_extensions_of_materials_and_lights_are_ignored(tmp_path: Path) -> None:
     write_triangle(
         tmp_path / "f.glb",
         extensionsRequired=["KHR_materials_clearcoat", "KHR_lights_punctual"],
@@ -314,7 +314,7 @@ def test_extensions_of_materials_and_lights_are_no_obstacle(tmp_path: Path) -> N
     np.testing.assert_array_equal(read_glb(tmp_path / "f.glb")[0].verts, CORNERS)
 
 
-def test_strips_and_fans_are_triangles(tmp_path: Path) -> None:
+def test_strips_and_fans_are_read_as_triangles(tmp_path: Path) -> None:
     corners = struct.pack("<12f", 0, 0, 0, 1, 0, 0, 0, 1, 0, 1, 1, 0)
     accessor = POSITIONS | {"count": 4}
     for mode, expected in ((5, [[0, 1, 2], [3, 2, 1]]), (6, [[0, 1, 2], [0, 2, 3]])):
@@ -347,12 +347,12 @@ def two_parts(first: list[str], second: list[str]) -> Json:
         # Maya numbers the nodes of the parts; a part may have more targets than another.
         (["blendShape1.jawOpen"], ["blendShape2.jawOpen", "b.mouthLeft"], [6, 3], None),
         (["jawOpen"], ["jawOpen"], [6], None),
-        # Two targets of one part: the first one counts.
+        # Two targets of one part: the first is used.
         (["jawOpen", "jawOpen"], ["JawOpen"], [6], r"not used: jawOpen \(1\)"),
         (["eyeBlink.L", "EyeBlink_L", "x"], ["y"], [3], "not used: EyeBlink_L, x, y"),
     ],
 )
-def test_targets_of_several_parts_are_one_expression(
+def test_targets_of_several_parts_are_merged_into_one_expression(
     tmp_path: Path, first: list[str], second: list[str], moved: list[int], note: str | None
 ) -> None:
     path, notes = tmp_path / "f.glb", list[str]()
@@ -373,7 +373,7 @@ def test_a_layout_in_another_tile_of_its_texture_is_moved(
     tmp_path: Path, tile: tuple[int, int]
 ) -> None:
     placed = (np.frombuffer(UVS, "<f4").reshape(3, 2) + tile).astype("<f4").tobytes()
-    document = painted({}, textures=[{"source": 0}], images=[{"bufferView": 2}])
+    document = textured({}, textures=[{"source": 0}], images=[{"bufferView": 2}])
     read(tmp_path / "f.glb", document, TRIANGLE, placed, encoded("PNG"))
     mesh = read_mesh(tmp_path / "f.glb")
     assert mesh.uvs is not None

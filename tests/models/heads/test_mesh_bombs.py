@@ -1,4 +1,4 @@
-"""Mesh files made to cost memory or time: each is refused in one line, soon and within bounds."""
+"""Mesh files that need much memory or time are refused in one line, within bounds."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from models.heads.imported import import_head
 from tests.models.bounds import within_bounds
 from tests.models.heads.gltf_files import POSITIONS, Json, glb, png, triangle
 
-NOWHERE = {key: value for key, value in POSITIONS.items() if key != "bufferView"}
-"""An accessor without bytes, which stands for zeros."""
+ZEROS = {key: value for key, value in POSITIONS.items() if key != "bufferView"}
+"""An accessor without a buffer view: all its values are zero."""
 CORNER = {"attributes": {"POSITION": 0}}
 
 
 def many_targets() -> bytes:
-    """2000 parts with a morph target each, of another name."""
+    """Return a file of 2000 parts with a morph target each, all of different names."""
     names = [{"name": f"m{index}"} for index in range(2000)]
     meshes = [
         {"primitives": [CORNER | {"targets": [{"POSITION": index + 1}]}]} for index in range(2000)
@@ -39,7 +39,7 @@ def nodes(count: int) -> Json:
 
 
 def textures(count: int, side: int) -> Json:
-    """Parts with one image each."""
+    """Return parts with one image each."""
     image = png(side, side)
     uvs = POSITIONS | {"type": "VEC2"}
     primitives = [
@@ -61,14 +61,14 @@ def textures(count: int, side: int) -> Json:
 SPARSE = {"count": 3 * 10**8, "indices": {"bufferView": 0, "componentType": 5121}}
 GLTF_BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
     "rows": (lambda: of(triangle(accessors=[POSITIONS | {"count": 10**12}])), "250000 vertices"),
-    "rows of nothing": (lambda: of(triangle(accessors=[NOWHERE | {"count": 10**12}])), "250000 v"),
-    "negative rows": (lambda: of(triangle(accessors=[NOWHERE | {"count": -3}])), "from 0, got -3"),
-    "broken rows": (lambda: of(triangle(accessors=[NOWHERE | {"count": 0.5}])), "from 0, got 0.5"),
-    "true rows": (lambda: of(triangle(accessors=[NOWHERE | {"count": True}])), "got True"),
+    "rows of nothing": (lambda: of(triangle(accessors=[ZEROS | {"count": 10**12}])), "250000 v"),
+    "negative rows": (lambda: of(triangle(accessors=[ZEROS | {"count": -3}])), "from 0, got -3"),
+    "broken rows": (lambda: of(triangle(accessors=[ZEROS | {"count": 0.5}])), "from 0, got 0.5"),
+    "true rows": (lambda: of(triangle(accessors=[ZEROS | {"count": True}])), "got True"),
     "corners": (
         lambda: of(
             triangle(
-                accessors=[POSITIONS, NOWHERE | {"count": 10**9, "type": "SCALAR"}],
+                accessors=[POSITIONS, ZEROS | {"count": 10**9, "type": "SCALAR"}],
                 meshes=[{"primitives": [CORNER | {"indices": 1}]}],
             )
         ),
@@ -77,7 +77,7 @@ GLTF_BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
     "morph targets": (
         lambda: of(
             triangle(
-                accessors=[NOWHERE | {"count": 200_000}],
+                accessors=[ZEROS | {"count": 200_000}],
                 meshes=[{"primitives": [CORNER | {"targets": [{"POSITION": 0}] * 60}]}],
             )
         ),
@@ -116,7 +116,7 @@ GLTF_BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
         "shorter than what is read from it",
     ),
     "sparse rows": (
-        lambda: of(triangle(accessors=[NOWHERE | {"sparse": SPARSE}])),
+        lambda: of(triangle(accessors=[ZEROS | {"sparse": SPARSE}])),
         "has 3 rows, but 300000000 to set",
     ),
     "one image": (lambda: of(textures(1, 60_000), bytes(36) + png(60_000, 60_000)), "67108864"),
@@ -151,15 +151,15 @@ def assert_refused(path: Path, message: str) -> None:
     assert len(str(error.value)) < len(str(path)) + 250
 
 
-def soup() -> str:
-    """Triangles that do not touch."""
+def separate_triangles() -> str:
+    """Return triangles that do not touch."""
     places = np.random.default_rng(0).uniform(-0.1, 0.1, (60_000, 3))
     rows = [f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in places]
     return "\n".join(rows + [f"f {i} {i + 1} {i + 2}" for i in range(1, 60_000, 3)])
 
 
-def pieces(count: int, side: float) -> str:
-    """Closed tetrahedra that do not touch, as large as eyeballs."""
+def separate_tetrahedra(count: int, side: float) -> str:
+    """Return closed tetrahedra that do not touch, as large as eyeballs."""
     corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]) * side
     places = np.random.default_rng(0).uniform(-0.1, 0.1, (count, 1, 3))
     rows = [f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in (places + corners).reshape(-1, 3)]
@@ -168,8 +168,8 @@ def pieces(count: int, side: float) -> str:
     return "\n".join(rows + faces)
 
 
-def windows(count: int) -> str:
-    """A plate with many square holes, alike."""
+def plate_with_holes(count: int) -> str:
+    """Return a plate with many equal square holes."""
     across = 2 * count + 1
     rows = [f"v {0.002 * x} {0.002 * y} 0" for y in range(across) for x in range(across)]
     for y in range(across - 1):
@@ -193,13 +193,13 @@ OBJ_BOMBS: dict[str, tuple[Callable[[], str], str]] = {
     "not a number": (lambda: "v nan 0 0\nv 1 inf 0\nv 0 1 0\nf 1 2 3\n", "within 1e"),
     "nothing": (lambda: "", "it has no vertices"),
     "short rows": (lambda: "v 1 2\n", "v has 2 numbers"),
-    "soup": (soup, "60000 edges of one triangle only: merge vertices by distance"),
-    "pieces": (lambda: pieces(10_000, 0.02), "cannot find the eyes"),
-    "windows": (lambda: windows(40), "cannot find the eyes"),
+    "soup": (separate_triangles, "60000 edges of one triangle only: merge vertices by distance"),
+    "pieces": (lambda: separate_tetrahedra(10_000, 0.02), "cannot find the eyes"),
+    "windows": (lambda: plate_with_holes(40), "cannot find the eyes"),
 }
 
 
-@pytest.mark.alone  # bounds its processor time, which beside other tests may be twice as long
+@pytest.mark.alone  # bounds its processor time, which may double beside other tests
 @pytest.mark.parametrize("name", OBJ_BOMBS)
 def test_an_obj_bomb_is_refused(tmp_path: Path, name: str) -> None:
     make, message = OBJ_BOMBS[name]
@@ -208,7 +208,7 @@ def test_an_obj_bomb_is_refused(tmp_path: Path, name: str) -> None:
     assert_refused(path, message)
 
 
-def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+def test_bytes_that_are_not_text_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "bomb.obj"
     path.write_bytes(bytes(range(256)) * 400)
     assert_refused(path, "it has no vertices")

@@ -1,4 +1,4 @@
-"""Heads that look elsewhere or lie on their back are turned before anything is measured on them."""
+"""Heads in another orientation are rotated upright and forwards before they are measured."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ POSES: list[Pose] = [
     ("+Y", "+X", Y, X),
     ("-X", "+Z", -X, Z),
 ]
-"""Names of the axes upwards and to the front, and both as vectors."""
+"""Names of the up and the front axis, and both as vectors."""
 
 
 def posed(mesh: Mesh, up: NDArray[np.float64], front: NDArray[np.float64]) -> Mesh:
@@ -67,12 +67,12 @@ def assert_turned(mesh: Mesh, pose: Pose) -> None:
 
 
 @pytest.mark.parametrize("pose", POSES)
-def test_expressions_and_eyes_show_where_the_face_is(head: Mesh, pose: Pose) -> None:
+def test_the_orientation_is_found_from_expressions_and_eyes(head: Mesh, pose: Pose) -> None:
     assert_turned(head, pose)
 
 
 @pytest.mark.parametrize("pose", POSES)
-def test_expressions_alone_show_it(head: Mesh, pose: Pose) -> None:
+def test_the_orientation_is_found_from_expressions_only(head: Mesh, pose: Pose) -> None:
     brow = np.zeros_like(head.deltas["jawOpen"])
     brow[(head.verts[:, 1] > 3) & (head.verts[:, 2] > 6)] = [0, 1, 0]
     unnamed = ["head"] * len(head.part_names)
@@ -81,23 +81,23 @@ def test_expressions_alone_show_it(head: Mesh, pose: Pose) -> None:
 
 
 @pytest.mark.parametrize("pose", POSES)
-def test_the_holes_of_eyes_and_mouth_show_it(mask: Mesh, pose: Pose) -> None:
+def test_the_orientation_is_found_from_the_holes_of_eyes_and_mouth(mask: Mesh, pose: Pose) -> None:
     assert_turned(mask, pose)
 
 
 @pytest.mark.parametrize("pose", POSES[:2])
-def test_named_eyes_alone_show_the_usual_cases(head: Mesh, pose: Pose) -> None:
+def test_usual_orientations_are_found_from_named_eyes_only(head: Mesh, pose: Pose) -> None:
     assert_turned(replace(head, deltas={}), pose)
 
 
-def test_an_upright_head_is_left_alone(head: Mesh, mask: Mesh) -> None:
+def test_an_upright_head_is_not_rotated(head: Mesh, mask: Mesh) -> None:
     for mesh in (head, mask, replace(head, deltas={})):
         turned, note = turn_upright(mesh)
         assert note is None
         assert turned is mesh
 
 
-def test_a_mesh_that_shows_nothing_is_left_alone(head: Mesh) -> None:
+def test_a_mesh_without_clues_is_not_rotated(head: Mesh) -> None:
     bare = replace(head, deltas={}, part_names=["part"] * len(head.part_names))
     assert turn_upright(bare) == (bare, None)
     flat = replace(bare, verts=np.zeros_like(bare.verts))
@@ -106,7 +106,7 @@ def test_a_mesh_that_shows_nothing_is_left_alone(head: Mesh) -> None:
 
 @pytest.mark.parametrize("name", ["ict_face_arkit51.glb", "canonical_face_model.obj"])
 @pytest.mark.parametrize("pose", POSES)
-def test_real_meshes_are_turned(name: str, pose: Pose) -> None:
+def test_real_meshes_are_rotated_upright(name: str, pose: Pose) -> None:
     if not (MESHES / name).exists():
         pytest.skip(f"needs {MESHES / name}")
     mesh = read_mesh(MESHES / name)
@@ -114,7 +114,7 @@ def test_real_meshes_are_turned(name: str, pose: Pose) -> None:
     assert_turned(mesh, pose)
 
 
-def test_the_import_says_that_it_turned_the_head(tmp_path: Path) -> None:
+def test_the_import_reports_the_rotation_of_the_head(tmp_path: Path) -> None:
     write_face_obj(tmp_path / "face.obj")
     words = [row.split() for row in (tmp_path / "face.obj").read_text().splitlines()]
     for w in words:

@@ -1,4 +1,4 @@
-"""Regions of a person in an image."""
+"""The regions of a person that each pixel shows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from models.heads.regions import Region, load_regions
 HEAD = SHIPPED / "default" / "head.npz"
 
 
-def test_each_region_lies_where_a_person_has_it() -> None:
+def test_the_regions_are_in_anatomical_order() -> None:
     head = load_head(HEAD)
     regions = load_regions(head, HEAD)
     assert regions is not None

@@ -25,7 +25,7 @@ from tests.models.conftest import SIZE
 
 
 @torch.inference_mode()
-def test_images_equal_plain_torchs_also_at_silhouettes_and_nv12_is_theirs(
+def test_images_and_nv12_equal_plain_torchs_also_at_silhouettes(
     build_avatar: Callable[..., Avatar], ball: Head, turned: FrameState
 ) -> None:
     plain = TelewarpTorchRuntime(build_avatar("live"), torch.device("cpu"))
@@ -45,11 +45,11 @@ def test_images_equal_plain_torchs_also_at_silhouettes_and_nv12_is_theirs(
         plain.stage.background_rgb,
     )  # fmt: skip
     compose(*given, 0, 0, rgb)
-    apart = np.abs(rgb.astype(int) - expected.astype(int))
+    difference = np.abs(rgb.astype(int) - expected.astype(int))
     # Rounding to 8 bits, and texels quantized to 16.
-    assert apart.max() <= 1
+    assert difference.max() <= 1
     assert (raster.blend > 0).sum() > 60
-    assert apart[raster.blend > 0].mean() < 0.05
+    assert difference[raster.blend > 0].mean() < 0.05
 
     nv12 = np.zeros((SIZE * 3 // 2, SIZE), np.uint8)
     background = rgb_to_nv12(torch.from_numpy(plain.stage.background_rgb)).numpy()

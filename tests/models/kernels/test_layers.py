@@ -1,4 +1,4 @@
-"""Heads without background: the plain form's properties, and the kernels against it."""
+"""Heads without a background: properties of the plain twin, and the kernels against it."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ GREEN = Backdrop((0, 177, 64))
 
 
 def disc() -> torch.Tensor:
-    """Return the layers of an orange disc with a soft outline, black where it is covered little."""
+    """Return the layers of an orange disc with a soft outline, black below half coverage."""
     y, x = torch.meshgrid(torch.arange(SIZE) + 0.5, torch.arange(SIZE) + 0.5, indexing="ij")
     mask = (20.5 - torch.hypot(y - 30, x - 34)).clamp(0, 3) / 3
     orange = torch.tensor([0.9, 0.5, 0.2]) * (mask >= 0.5)[..., None]
@@ -39,7 +39,7 @@ def full() -> torch.Tensor:
 
 @pytest.mark.parametrize("make", [disc, empty, noise, full])
 @pytest.mark.parametrize("backdrop", [TRANSPARENT, GREEN])
-def test_the_kernels_equal_the_plain_form(
+def test_the_kernels_equal_the_plain_twin(
     make: Callable[[], torch.Tensor], backdrop: Backdrop
 ) -> None:
     layers = make()
@@ -50,17 +50,17 @@ def test_the_kernels_equal_the_plain_form(
     assert np.abs(got.astype(int) - expected).max() <= 1
 
 
-def test_colours_continue_beyond_an_outline_whatever_they_are_there() -> None:
+def test_extended_colours_do_not_depend_on_those_beyond_an_outline() -> None:
     layers = disc()
     orange = torch.tensor([230, 128, 51])
     touched = layers[..., 3] > 0
-    apart = (extend_colours(layers)[touched].int() - orange).abs()
-    assert apart.max() <= 24  # the grey far away has a small share
-    assert apart.float().mean() < 2
-    assert (layers[touched][:, :3].int() - orange).abs().max() > 100  # black, before
+    difference = (extend_colours(layers)[touched].int() - orange).abs()
+    assert difference.max() <= 24  # the distant grey has a small share
+    assert difference.float().mean() < 2
+    assert (layers[touched][:, :3].int() - orange).abs().max() > 100  # black before the extension
 
 
-def test_an_outline_over_a_colour_holds_no_third_colour() -> None:
+def test_an_outline_over_a_colour_mixes_only_both_colours() -> None:
     layers = disc()
     assert GREEN.colour is not None
     over = over_colour(layers, GREEN.colour).float()
@@ -69,7 +69,7 @@ def test_an_outline_over_a_colour_holds_no_third_colour() -> None:
     assert (over - expected).abs().max() <= 4
 
 
-def test_a_layered_frame_holds_colours_above_and_coverage_below() -> None:
+def test_a_layered_frame_has_colours_above_and_coverage_below() -> None:
     layers = disc()
     frame = finish(layers, TRANSPARENT)
     rows = layered_rows(SIZE)
@@ -80,12 +80,12 @@ def test_a_layered_frame_holds_colours_above_and_coverage_below() -> None:
     coverage = (frame[SIZE + LAYER_GAP : rows].float() - 16) * 255 / 219
     assert (coverage - layers[..., 3].float()).abs().max() <= 0.6
     assert (frame[rows + (SIZE + LAYER_GAP) // 2 :] == 128).all()
-    # The gap continues either image.
+    # Each half of the gap repeats the adjacent row.
     half = LAYER_GAP // 2
     assert (frame[SIZE : SIZE + half] == frame[SIZE - 1]).all()
     assert (frame[SIZE + half : SIZE + LAYER_GAP] == frame[SIZE + LAYER_GAP]).all()
 
 
-def test_a_veil_of_some_thousandths_counts_as_nothing() -> None:
+def test_coverage_of_some_thousandths_is_rounded_to_zero() -> None:
     layers = layers_of(torch.zeros(2, 2, 3), torch.tensor([[0.0, 0.012], [0.99, 1.0]]))
     assert layers[..., 3].tolist() == [[0, 0], [255, 255]]

@@ -1,4 +1,4 @@
-"""The conversion to NV12 against exact arithmetic and libswscale's."""
+"""The conversion to NV12 against exact arithmetic and libswscale."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ BT601 = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112], [112, -93.
 
 def test_nv12_is_bt601_with_limited_range() -> None:
     rgb = torch.randint(0, 256, (32, 48, 3), dtype=torch.uint8)
-    made = rgb_to_nv12(rgb).numpy().astype(float)
+    converted = rgb_to_nv12(rgb).numpy().astype(float)
     values = rgb.numpy().astype(float) / 255
-    np.testing.assert_allclose(made[:32], values @ BT601[0] + 16, atol=0.52)
+    np.testing.assert_allclose(converted[:32], values @ BT601[0] + 16, atol=0.52)
     mean = values.reshape(16, 2, 24, 2, 3).mean(axis=(1, 3))
-    chroma = made[32:].reshape(16, 24, 2)
+    chroma = converted[32:].reshape(16, 24, 2)
     np.testing.assert_allclose(chroma[..., 0], mean @ BT601[1] + 128, atol=0.52)
     np.testing.assert_allclose(chroma[..., 1], mean @ BT601[2] + 128, atol=0.52)
 
 
-def test_greys_have_no_colour_and_black_and_white_are_the_ends_of_the_range() -> None:
+def test_greys_have_neutral_chroma_and_black_and_white_have_the_limits_of_luma() -> None:
     for grey, luma in ((0, 16), (128, 126), (255, 235)):
-        made = rgb_to_nv12(torch.full((2, 2, 3), grey, dtype=torch.uint8))
-        assert made.tolist() == [[luma, luma], [luma, luma], [128, 128]]
+        converted = rgb_to_nv12(torch.full((2, 2, 3), grey, dtype=torch.uint8))
+        assert converted.tolist() == [[luma, luma], [luma, luma], [128, 128]]
 
 
 def ramps() -> RgbImage:
@@ -48,17 +48,17 @@ def background() -> RgbImage:
 
 
 @pytest.mark.parametrize("build", [ramps, background])
-def test_nv12_is_within_one_level_of_libswscales(build: Callable[[], RgbImage]) -> None:
+def test_nv12_is_within_one_level_of_libswscale(build: Callable[[], RgbImage]) -> None:
     rgb = build()
     frame = VideoReformatter().reformat(
         av.VideoFrame.from_ndarray(rgb, format="rgb24"), format="nv12",
         dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG,
-        interpolation=Interpolation.AREA,  # the mean of four pixels; others mix in more of them
+        interpolation=Interpolation.AREA,  # the mean of four pixels; other methods include more
     )  # fmt: skip
     assert frame is not None
-    apart = convert_to_nv12(rgb).astype(int) - frame.to_ndarray().astype(int)
-    assert np.abs(apart).max() <= 1
-    assert abs(apart.mean()) < 0.1
+    difference = convert_to_nv12(rgb).astype(int) - frame.to_ndarray().astype(int)
+    assert np.abs(difference).max() <= 1
+    assert abs(difference.mean()) < 0.1
 
 
 def test_the_kernel_on_a_cpu_equals_plain_torch_to_the_bit() -> None:

@@ -20,7 +20,7 @@ COVERAGE = 16
 
 
 def small_integers(*shape: int) -> torch.Tensor:
-    """Integers that bfloat16 represents exactly, and float32 their sums of products."""
+    """Return integers that bfloat16 represents exactly, and float32 their sums of products."""
     return torch.randint(-2, 3, shape).float()
 
 
@@ -38,9 +38,10 @@ def test_both_convolutions_equal_torchs_up_to_the_edges(hidden: int, dtype: torc
     first, second = small_integers(SIDE, SIDE, hidden), small_integers(SIDE, SIDE, 32)
     code = small_integers(hidden)
 
-    made = F.conv2d(live, weight, code, padding=1)[0] + first.permute(2, 0, 1)
-    made = F.relu(made).to(dtype).float()  # rounded between the convolutions, as in the kernel
-    expected = F.conv2d(made[None], second_weight)[0].permute(1, 2, 0) + second
+    hidden_layer = F.conv2d(live, weight, code, padding=1)[0] + first.permute(2, 0, 1)
+    # Rounded between the convolutions, as in the kernel.
+    hidden_layer = F.relu(hidden_layer).to(dtype).float()
+    expected = F.conv2d(hidden_layer[None], second_weight)[0].permute(1, 2, 0) + second
 
     inputs = allocate_inputs(2 * SIDE, CHANNELS - 2, 2, dtype)
     inputs[1 : SIDE + 1, 1 : SIDE + 1] = live[0].permute(1, 2, 0)

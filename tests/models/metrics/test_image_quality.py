@@ -11,12 +11,12 @@ def test_psnr_of_a_known_error() -> None:
     torch.testing.assert_close(psnr(image, truth), torch.tensor([20.0, 40.0]), atol=1e-3, rtol=0)
 
 
-def test_equal_images_are_fully_similar() -> None:
+def test_equal_images_have_an_ssim_of_one() -> None:
     image = torch.rand(1, 3, 32, 32)
     assert ssim(image, image).item() == pytest.approx(1, abs=1e-5)
 
 
-def test_ssim_is_the_formula_evaluated_window_by_window() -> None:
+def test_ssim_equals_the_formula_evaluated_per_window() -> None:
     """Against a direct evaluation of Wang et al. 2004 with numpy."""
     random = np.random.default_rng(0)
     one, other = random.random((20, 24)), random.random((20, 24))

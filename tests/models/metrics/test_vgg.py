@@ -1,4 +1,4 @@
-"""VGG16 and what is built on it, with random weights in the published files' layout."""
+"""VGG16 and its perceptual distances, with random weights in the layout of the published files."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from models.metrics.vgg import (
 
 
 def torchvision_layers() -> nn.Sequential:
-    """VGG16's `features`, laid out as torchvision lays it out."""
+    """Return VGG16's `features` in torchvision's layout."""
     layers: list[nn.Module] = []
     channels = 3
     for width in (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0):
@@ -61,7 +61,7 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_features_are_torchvisions(layers: nn.Sequential, path: Path) -> None:
+def test_features_equal_torchvisions(layers: nn.Sequential, path: Path) -> None:
     """After the last ReLU of each block: layers 3, 8, 15, 22 and 29."""
     images = torch.rand(2, 3, 48, 64)
     made = load_vgg16(path)(images)
@@ -69,7 +69,7 @@ def test_features_are_torchvisions(layers: nn.Sequential, path: Path) -> None:
         torch.testing.assert_close(features, layers[: last + 1](images))
 
 
-def test_perceptual_distance_is_that_of_normalised_resized_images(
+def test_perceptual_distance_compares_normalised_resized_images(
     layers: nn.Sequential, path: Path
 ) -> None:
     image, truth = torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)
@@ -82,13 +82,13 @@ def test_perceptual_distance_is_that_of_normalised_resized_images(
         for p in (image, truth)
     ]
     for last in (3, 8, 15, 22):
-        ours, theirs = (layers[: last + 1](p) for p in resized)
-        expected += (ours - theirs).abs().mean().item()
+        image_features, truth_features = (layers[: last + 1](p) for p in resized)
+        expected += (image_features - truth_features).abs().mean().item()
     assert distance(image, truth).item() == pytest.approx(expected, rel=1e-4)
     assert distance(truth, truth).item() == 0
 
 
-def test_perceptual_distance_teaches_the_image_and_not_the_weights(path: Path) -> None:
+def test_perceptual_distance_has_gradients_for_the_image_only(path: Path) -> None:
     image = torch.rand(1, 3, 32, 32, requires_grad=True)
     distance = Vgg16Perceptual(load_vgg16(path, blocks=4), size=32)
     distance(image, torch.rand(1, 3, 32, 32)).backward()
@@ -107,16 +107,18 @@ def test_lpips_is_zero_for_equal_images_and_grows_with_noise(path: Path, heads: 
     assert (much > little).all()
 
 
-def test_safetensors_will_do(state: dict[str, Tensor], path: Path, tmp_path: Path) -> None:
+def test_weights_are_read_from_safetensors(
+    state: dict[str, Tensor], path: Path, tmp_path: Path
+) -> None:
     save_file(state, tmp_path / "vgg16.safetensors")
     images = torch.rand(1, 3, 16, 16)
     one, other = load_vgg16(path, 2), load_vgg16(tmp_path / "vgg16.safetensors", 2)
     torch.testing.assert_close(one(images), other(images))
 
 
-def test_missing_weights_are_named(state: dict[str, Tensor], tmp_path: Path) -> None:
-    lacking = ("features.5.bias", "features.28.weight")
-    torch.save({k: v for k, v in state.items() if k not in lacking}, tmp_path / "vgg.pth")
+def test_missing_weights_are_listed(state: dict[str, Tensor], tmp_path: Path) -> None:
+    missing = ("features.5.bias", "features.28.weight")
+    torch.save({k: v for k, v in state.items() if k not in missing}, tmp_path / "vgg.pth")
     with pytest.raises(WeightsError, match=r"lacks features\.5\.bias, features\.28\.weight$"):
         load_vgg16(tmp_path / "vgg.pth")
     with pytest.raises(WeightsError, match=r"lacks features\.5\.bias$"):  # the fifth is not needed

@@ -1,4 +1,4 @@
-"""Mixing at silhouettes, in the inputs of the networks."""
+"""Mixing at silhouettes in the live inputs of the networks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_each_direction_mixes_with_its_neighbour_by_the_share() -> None:
         torch.testing.assert_close(mixed, values)
 
 
-def test_a_crop_mixes_pixels_at_its_edge_with_themselves() -> None:
+def test_pixels_are_not_mixed_with_neighbours_outside_a_crop() -> None:
     values = torch.rand(1, 3, 4, 4)
     blend = torch.zeros(1, 4, 4, dtype=torch.uint8)
     blend[0, 1, 0] = 60 << 2 | DIRECTIONS.index((0, -1))
@@ -60,10 +60,10 @@ def hard_paint(avatar: Avatar, frame: FrameBatch) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def test_an_outline_that_moves_by_a_tenth_of_a_pixel_changes_its_paint_by_about_as_much(
+def test_a_small_shift_of_an_outline_changes_the_mixed_paint_less_than_the_hard_paint(
     build_avatar: Callable[..., Avatar], front: FrameState
 ) -> None:
-    """Without mixing, pixels change by all of their colour or not at all."""
+    """Without mixing, pixels change their whole colour or do not change."""
     avatar = build_avatar("live")
     assert isinstance(avatar.networks, TelewarpNetworks)
     stage = Stage(avatar, torch.device("cpu"))

@@ -1,4 +1,4 @@
-"""Features are reprojected by the mesh, by the kernels as in plain torch."""
+"""Reprojection of features by the mesh, and the kernels against plain torch."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ def mesh(ball: Head, state: FrameState, window: Window | None = None) -> Mesh:
     return made
 
 
-def test_source_positions_in_the_same_frame_are_the_pixels_themselves(
+def test_source_positions_in_the_same_frame_are_the_pixel_positions(
     ball: Head, turned: FrameState
 ) -> None:
     now = mesh(ball, turned)
@@ -42,10 +42,10 @@ def test_source_positions_in_the_same_frame_are_the_pixels_themselves(
     assert positions[0, 2, 5].tolist() == [5.5, 2.5]
 
 
-def test_reprojected_texture_coordinates_are_those_of_the_new_frame(
+def test_reprojected_texture_coordinates_match_the_new_frame(
     ball: Head, front: FrameState, turned: FrameState
 ) -> None:
-    """Where the ball is visible in both frames, except at the seam of the UV chart at the back."""
+    """Compared where the ball is visible in both frames, which excludes the seam of the UV map."""
     older, now = render_gbuffer(ball, front, SIZE), render_gbuffer(ball, turned, SIZE)
     positions = find_source_positions(
         mesh(ball, turned), mesh(ball, front).points, torch.zeros(1, 2)
@@ -53,10 +53,10 @@ def test_reprojected_texture_coordinates_are_those_of_the_new_frame(
     uv = torch.from_numpy(older.uv).permute(2, 0, 1)[None, :, ::2, ::2]
     reprojected = reproject_nearest(uv, positions)[0].permute(1, 2, 0).numpy()
     visible = (older.surface[..., 7] > 0.5) & (now.surface[..., 7] > 0.5)
-    apart = np.abs(reprojected - now.uv[::2, ::2])[visible[::2, ::2]]
-    unmoved = np.abs(older.uv - now.uv)[visible]
-    assert np.median(unmoved) > 0.1
-    assert np.median(apart) < 0.02
+    difference = np.abs(reprojected - now.uv[::2, ::2])[visible[::2, ::2]]
+    without_reprojection = np.abs(older.uv - now.uv)[visible]
+    assert np.median(without_reprojection) > 0.1
+    assert np.median(difference) < 0.02
 
 
 def test_windows_give_the_positions_of_the_whole_image(
@@ -76,7 +76,7 @@ def test_windows_give_the_positions_of_the_whole_image(
     torch.testing.assert_close(shifted, positions - torch.tensor([1.0, 4.0]))
 
 
-def test_off_the_head_features_move_with_its_outline(ball: Head, front: FrameState) -> None:
+def test_features_beside_the_head_move_with_its_outline(ball: Head, front: FrameState) -> None:
     now, shift = mesh(ball, front), np.array([0.02, 0, 0], np.float32)
     older = mesh(ball, replace(front, head_translation=-shift))
     moved = find_source_positions(now, older.points, older.origin) - own_source_positions(
@@ -84,12 +84,12 @@ def test_off_the_head_features_move_with_its_outline(ball: Head, front: FrameSta
     )
     assert (moved[0, :, 0] == moved[0, :, :1].expand(-1, HALF, -1)[:, 0]).all()
     edge = moved[0, HALF // 2]
-    assert (edge[:3, 0] < -1).all()  # left of the ball, which came from the left
-    torch.testing.assert_close(moved[0, 0], moved[0, 1])  # above it
+    assert (edge[:3, 0] < -1).all()  # left of the ball, which moved from the left
+    torch.testing.assert_close(moved[0, 0], moved[0, 1])  # above the ball
 
 
 @torch.inference_mode()
-def test_the_kernels_reproject_as_plain_torch_does(
+def test_the_kernels_reproject_like_plain_torch(
     ball: Head, front: FrameState, turned: FrameState
 ) -> None:
     now, older = mesh(ball, turned), mesh(ball, front)

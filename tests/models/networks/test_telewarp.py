@@ -20,7 +20,7 @@ def frames(avatar: Avatar, *states: FrameState) -> list[FrameBatch]:
 
 
 @torch.inference_mode()
-def test_a_warp_of_the_cached_frame_itself_adds_the_residual(
+def test_a_warp_at_the_pose_of_the_cache_adds_the_residual(
     build_avatar: Callable[[Variant], Avatar], turned: FrameState
 ) -> None:
     avatar = build_avatar("live")
@@ -43,7 +43,7 @@ def test_a_warp_of_the_cached_frame_itself_adds_the_residual(
 
 
 @torch.inference_mode()
-def test_the_residual_counts_less_the_more_the_head_turns(
+def test_the_weight_of_the_residual_falls_with_the_rotation(
     build_avatar: Callable[[Variant], Avatar], front: FrameState, turned: FrameState
 ) -> None:
     avatar = build_avatar("live")
@@ -78,10 +78,10 @@ def test_the_warp_depends_on_cache_pose_and_live_inputs(
 
 
 @torch.inference_mode()
-def test_far_from_its_border_a_crop_is_rendered_as_in_the_whole_image(
+def test_the_inside_of_a_crop_is_rendered_as_in_the_whole_image(
     build_avatar: Callable[[Variant], Avatar], turned: FrameState
 ) -> None:
-    """Allows training on crops: nothing in the warp depends on the whole image."""
+    """Training on crops requires that the warp does not depend on the whole image."""
     avatar = build_avatar("live")
     networks = avatar.networks
     (whole,) = frames(avatar, turned)

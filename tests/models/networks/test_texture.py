@@ -6,7 +6,7 @@ from models.kernels.texture_lookup import look_up
 from models.networks.texture import NeuralTexture, harmonic_scale, sample_texels
 
 
-def test_levels_add_up() -> None:
+def test_texture_levels_are_added() -> None:
     texture = NeuralTexture(16, 32, levels=3)
     with torch.no_grad():
         for index, level in enumerate(texture.levels):
@@ -16,23 +16,23 @@ def test_levels_add_up() -> None:
     torch.testing.assert_close(texture.texels(), torch.full((1, 16, 32, 32), 111.0))
 
 
-def test_a_lookup_at_a_texels_centre_is_that_texel() -> None:
+def test_a_lookup_at_the_centre_of_a_texel_returns_it() -> None:
     texels = torch.arange(16.0).reshape(1, 1, 4, 4)
     uv = torch.tensor([[[[-0.25, 0.75]]]])  # column 1, row 3
     assert sample_texels(texels, uv).item() == 13
 
 
-def test_frames_of_a_batch_do_not_mix() -> None:
+def test_frames_of_a_batch_are_independent() -> None:
     texels = torch.rand(1, 16, 8, 8)
     uv = torch.rand(3, 4, 5, 2) * 2 - 1
     each = torch.cat([sample_texels(texels, one[None]) for one in uv])
     torch.testing.assert_close(sample_texels(texels, uv), each)
 
 
-def test_the_numba_lookup_equals_the_plain_one_forwards_and_backwards() -> None:
+def test_values_and_gradients_of_the_numba_lookup_equal_the_plain_ones() -> None:
     torch.manual_seed(0)
     texels = torch.randn(1, 16, 32, 32).contiguous(memory_format=torch.channels_last)
-    uv = torch.rand(2, 24, 20, 2) * 2.2 - 1.1  # some beyond the border
+    uv = torch.rand(2, 24, 20, 2) * 2.2 - 1.1  # some outside the texture
     scale, coverage = torch.randn(2, 16), (torch.rand(2, 24, 20) > 0.4).float()
     upstream = torch.randn(2, 16, 24, 20)
 

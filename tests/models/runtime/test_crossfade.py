@@ -21,7 +21,7 @@ def cache(value: float) -> Cache:
 
 
 class Mixer:
-    """Aligns caches of `cache` by copying the tensors that are not interpolated."""
+    """Aligns caches by copying the tensors that are not interpolated."""
 
     layout: tuple[TensorSpec, ...] = (
         TensorSpec("features", (3, 2), torch.bfloat16),
@@ -50,7 +50,7 @@ def fade(mixer: Mixer, request: pytest.FixtureRequest) -> Crossfade:
 
 
 def resolve(blended: Cache) -> Cache:
-    """Interpolate a `MixedCache` as a warp does."""
+    """Return the interpolated tensors of a `MixedCache`, as a warp computes them."""
     if not isinstance(blended, MixedCache):
         return blended
     assert (blended["corners"] == blended.older["corners"]).all()
@@ -68,12 +68,12 @@ def value(blended: Cache) -> float:
     return blended["uv"][0].item()
 
 
-def test_the_first_cache_is_used_at_once(fade: Crossfade) -> None:
+def test_the_first_cache_is_displayed_at_once(fade: Crossfade) -> None:
     assert value(fade.follow(cache(2.0), 1, 10.0)) == 2
     assert not fade.fading
 
 
-def test_a_new_cache_fades_in_linearly_and_fully(fade: Crossfade) -> None:
+def test_a_crossfade_to_a_new_cache_is_linear_and_complete(fade: Crossfade) -> None:
     fade.follow(cache(0.0), 1, 10.0)
     seen = [value(fade.follow(cache(6.0), 2, 10.0 + FRAME_S * frame)) for frame in range(1, 8)]
     assert seen == pytest.approx([1, 2, 3, 4, 5, 6, 6], abs=0.02)
@@ -81,8 +81,8 @@ def test_a_new_cache_fades_in_linearly_and_fully(fade: Crossfade) -> None:
     assert not fade.fading
 
 
-def test_a_cache_is_not_read_after_its_fade(fade: Crossfade) -> None:
-    """Its slot may be overwritten by then."""
+def test_a_cache_is_not_read_after_its_crossfade(fade: Crossfade) -> None:
+    """Its cache slot may then be overwritten."""
     fade.follow(cache(0.0), 1, 10.0)
     newest = cache(6.0)
     for frame in range(1, 8):
@@ -92,7 +92,7 @@ def test_a_cache_is_not_read_after_its_fade(fade: Crossfade) -> None:
     assert value(fade.follow(newest, 2, 11.0)) == 6
 
 
-def test_a_newer_cache_takes_over_halfway(fade: Crossfade) -> None:
+def test_a_newer_cache_replaces_the_target_halfway(fade: Crossfade) -> None:
     fade.follow(cache(0.0), 1, 10.0)
     for frame in range(1, 4):
         halfway = value(fade.follow(cache(6.0), 2, 10.0 + FRAME_S * frame))
@@ -103,7 +103,7 @@ def test_a_newer_cache_takes_over_halfway(fade: Crossfade) -> None:
     assert value(fade.follow(cache(9.0), 3, 12.0)) == 9
 
 
-def test_after_a_pause_without_frames_it_does_not_jump(fade: Crossfade) -> None:
+def test_a_crossfade_does_not_jump_after_a_pause_without_frames(fade: Crossfade) -> None:
     fade.follow(cache(0.0), 1, 10.0)
     assert value(fade.follow(cache(6.0), 2, 20.0)) < 2
     assert fade.fading
@@ -118,7 +118,9 @@ def test_a_copy_continues_independently(fade: Crossfade) -> None:
     assert value(other.follow(cache(6.0), 2, 10.0 + 6 * FRAME_S)) == 6
 
 
-def test_each_new_cache_is_aligned_with_once(fade: Crossfade, mixer: Mixer) -> None:
+def test_the_displayed_cache_is_aligned_once_with_each_new_cache(
+    fade: Crossfade, mixer: Mixer
+) -> None:
     fade.follow(cache(1.0), 1, 10.0)
     for frame in range(1, 4):
         fade.follow(cache(2.0), 2, 10.0 + FRAME_S * frame)
@@ -127,34 +129,36 @@ def test_each_new_cache_is_aligned_with_once(fade: Crossfade, mixer: Mixer) -> N
     assert (blended["corners"] == 3).all()
 
 
-def place(blended: Cache) -> float:
-    """Return the value in float32, which bfloat16 rounds from 64 on."""
+def exact_value(blended: Cache) -> float:
+    """Return the value in float32; bfloat16 would round values from 64 on."""
     return resolve(blended)["uv"][0].item()
 
 
-def played(fade: Crossfade, interval_s: float, caches: int, starts_s: float = 10.0) -> list[float]:
-    """Follow caches of the values 0, 1, 2, ... with one frame each; return what is shown."""
+def displayed_values(
+    fade: Crossfade, interval_s: float, caches: int, starts_s: float = 10.0
+) -> list[float]:
+    """Follow caches of the values 0, 1, 2, ... with one frame each; return the displayed values."""
     return [
-        place(fade.follow(cache(float(index)), index, starts_s + index * interval_s))
+        exact_value(fade.follow(cache(float(index)), index, starts_s + index * interval_s))
         for index in range(caches)
     ]
 
 
 @pytest.mark.parametrize("interval_s", [1 / 60, 1 / 30])
-def test_caches_that_come_as_fast_as_frames_are_shown_at_once(
+def test_caches_at_the_frame_rate_are_displayed_at_once(
     fade: Crossfade, mixer: Mixer, interval_s: float
 ) -> None:
-    shown = played(fade, interval_s, caches=80)
+    shown = displayed_values(fade, interval_s, caches=80)
     assert shown[-20:] == [float(index) for index in range(60, 80)]
     assert not fade.fading
-    assert len(mixer.aligned) < 60, "a cache that is swapped in is still resampled"
+    assert len(mixer.aligned) < 60, "caches that are swapped in are still aligned"
 
 
 @pytest.mark.parametrize("interval_s", [0.05, 0.08, 0.15])
-def test_at_the_interval_of_cpu_workers_a_crossfade_keeps_its_whole_duration(
+def test_crossfades_have_their_full_duration_at_the_interval_of_cpu_workers(
     fade: Crossfade, interval_s: float
 ) -> None:
-    played(fade, interval_s, caches=30)
+    displayed_values(fade, interval_s, caches=30)
     begins_s = 10.0 + 29 * interval_s
     fade.follow(cache(30.0), 30, begins_s + interval_s)
     fade.follow(cache(30.0), 30, begins_s + interval_s + FADE_S - _LONGEST_STEP_S - 0.001)
@@ -166,21 +170,23 @@ def test_at_the_interval_of_cpu_workers_a_crossfade_keeps_its_whole_duration(
 def test_the_duration_grows_with_the_interval(mixer: Mixer) -> None:
     lags = []
     for interval_s in (0.033, 0.038, 0.042, 0.047, 0.051):
-        shown = played(Crossfade(cache(-1.0), mixer), interval_s, caches=60)
+        shown = displayed_values(Crossfade(cache(-1.0), mixer), interval_s, caches=60)
         lags.append(59 - shown[-1])
     assert lags[0] == 0
     assert lags == sorted(lags)
     assert lags[-1] > 2
 
 
-def test_after_fast_caches_a_pause_brings_the_crossfade_back(fade: Crossfade) -> None:
-    played(fade, 1 / 60, caches=80)
-    shown = [place(fade.follow(cache(90.0), 90, 20.0 + FRAME_S * frame)) for frame in range(1, 8)]
+def test_crossfades_resume_when_fast_caches_pause(fade: Crossfade) -> None:
+    displayed_values(fade, 1 / 60, caches=80)
+    shown = [
+        exact_value(fade.follow(cache(90.0), 90, 20.0 + FRAME_S * frame)) for frame in range(1, 8)
+    ]
     assert 79 < shown[0] < 90
     assert shown[-1] == 90
 
 
-def test_a_deferred_crossfade_passes_over_its_tensors_for_new_caches_only(mixer: Mixer) -> None:
+def test_a_deferred_crossfade_changes_its_tensors_for_new_caches_only(mixer: Mixer) -> None:
     fade = DeferredCrossfade(cache(0.0), cache(0.0), mixer)
     fade.follow(cache(0.0), 1, 10.0)
     first = fade.follow(cache(6.0), 2, 10.0 + FRAME_S)

@@ -1,4 +1,4 @@
-"""The comparison of kernels with their twins, as a GPU is checked; here in Triton's interpreter."""
+"""The check of a GPU's kernels against their plain twins, here in Triton's interpreter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 
 
 def failed(avatar: Avatar, patch: pytest.MonkeyPatch) -> set[str]:
-    """Return which kernels differ."""
+    """Return the names of kernels that differ."""
     # The interpreter cannot multiply bfloat16.
     patch.setattr(telewarp_torch, "network_dtype", lambda device: torch.float32)
     compared = compare_kernels(avatar, CPU)
@@ -23,13 +23,13 @@ def failed(avatar: Avatar, patch: pytest.MonkeyPatch) -> set[str]:
     return {name for name, comparison in compared.items() if not comparison.passed}
 
 
-def test_all_kernels_pass_and_a_wrong_one_is_named(
+def test_all_kernels_pass_and_a_wrong_one_is_reported(
     build_avatar: Callable[..., Avatar], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     avatar = build_avatar("live")
     assert failed(avatar, monkeypatch) == set()
-    right = telewarp_cuda.live_model
+    correct = telewarp_cuda.live_model
     monkeypatch.setattr(
-        telewarp_cuda, "live_model", lambda plain: right(plain)._replace(half_trust=9.0)
+        telewarp_cuda, "live_model", lambda plain: correct(plain)._replace(half_trust=9.0)
     )
     assert "trust" in failed(avatar, monkeypatch)

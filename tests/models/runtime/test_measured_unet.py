@@ -1,4 +1,4 @@
-"""The choice of how full renders run; CUDA graphs themselves need a GPU."""
+"""The choice between operators and a CUDA graph for full renders; CUDA graphs need a GPU."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Doubling(nn.Module):
         return GeneratorOutput(features * 2, features, features)
 
 
-def test_the_fastest_way_is_chosen_and_of_equals_the_plain_one() -> None:
+def test_the_fastest_method_is_chosen_and_of_equal_ones_the_plain_one() -> None:
     assert fastest({"operators": 1.4, "graph": 0.9}) == "graph"
     assert fastest({"operators": 0.9, "graph": 1.4}) == "operators"
     assert fastest({"operators": 1.0, "graph": 1.0}) == "operators"
@@ -29,7 +29,7 @@ def test_without_a_gpu_the_u_net_runs_operator_by_operator() -> None:
     assert torch.equal(second, features * 6)
 
 
-def test_only_images_of_the_first_ones_size_run_as_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_images_of_the_first_size_run_as_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     def graph(features: Tensor) -> GeneratorOutput:
         return GeneratorOutput(features * 5, features, features)
 

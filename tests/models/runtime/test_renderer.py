@@ -77,7 +77,7 @@ def test_a_runtimes_warp_equals_the_plain_networks(
         over = renderer.warp_nv12(turned, cache, backdrop).nv12
         expected_over = finish(layers, backdrop).numpy()
         assert expected_over.std() > 10
-        # The colour of a pixel that counts little is worth that much less.
+        # Colours of pixels with a low coverage are less precise.
         assert difference(over, expected_over).max() <= 12
         assert difference(over, expected_over).mean() < 0.5
         assert over.shape[0] * 2 // 3 == (64 if backdrop.colour else layered_rows(64))
@@ -98,12 +98,12 @@ def test_a_runtimes_full_render_equals_the_plain_networks(
 
 @pytest.mark.parametrize(
     ("network_size", "largest", "mean"),
-    # Convolutions by oneDNN as in the plain form, or (32 hidden channels) by our own kernel, which
+    # Convolutions by oneDNN as in the plain twin, or (32 hidden channels) by our own kernel, which
     # rounds to bfloat16 less often.
     [(0.125, 1, 0.01), (0.25, 2, 0.05)],
 )
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_the_fused_kernels_render_as_plain_torch_does(
+def test_the_fused_kernels_render_like_plain_torch(
     build_avatar: Build,
     front: FrameState,
     turned: FrameState,
@@ -117,13 +117,13 @@ def test_the_fused_kernels_render_as_plain_torch_does(
     plain = TelewarpTorchRuntime(avatar, torch.device("cpu"))
     cache = fused.allocate_cache()
     fused.refresh(front, cache)
-    for state in (turned, front):  # twice: buffers keep nothing of an older frame
-        apart = difference(fused.warp(state, cache).rgb, plain.warp(state, cache).rgb)
-        assert apart.max() <= largest
-        assert apart.mean() < mean
+    for state in (turned, front):  # twice: buffers must not keep values of an older frame
+        error = difference(fused.warp(state, cache).rgb, plain.warp(state, cache).rgb)
+        assert error.max() <= largest
+        assert error.mean() < mean
 
 
-def test_the_kernels_align_caches_as_plain_torch_does(
+def test_the_kernels_align_caches_like_plain_torch(
     build_avatar: Build, front: FrameState, turned: FrameState
 ) -> None:
     avatar = build_avatar("live")
@@ -138,9 +138,9 @@ def test_the_kernels_align_caches_as_plain_torch_does(
     for name in ("points", "corners", "weights"):
         assert torch.equal(older[name], newer[name])
     for name in ("first", "second", "residual", "uv"):
-        apart = (older[name].float() - other[name].float()).abs()
-        assert (apart > 0.02 * other[name].float().abs() + 0.01).float().mean() < 0.002, name
-    # As a cache of the newer frame, its warp to that frame is close to the full render.
+        error = (older[name].float() - other[name].float()).abs()
+        assert (error > 0.02 * other[name].float().abs() + 0.01).float().mean() < 0.002, name
+    # A warp from the aligned cache to the newer frame is close to the full render.
     older["conditioning"].copy_(newer["conditioning"])
     assert difference(fused.warp(turned, older).rgb, fused.full(turned)).mean() < 20
 
@@ -168,7 +168,7 @@ def test_vertices_replace_the_expression(build_avatar: Build, front: FrameState)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_saved_avatar_looks_the_same_when_loaded(
+def test_a_loaded_avatar_renders_like_the_saved_one(
     build_avatar: Build, turned: FrameState, tmp_path: Path, variant: Variant
 ) -> None:
     avatar = build_avatar(variant)
@@ -176,8 +176,8 @@ def test_a_saved_avatar_looks_the_same_when_loaded(
     loaded = load_avatar(tmp_path)
     assert loaded.manifest.id == "ball"
     np.testing.assert_array_equal(loaded.background, avatar.background)
-    apart = difference(CachedRenderer(loaded).full(turned), CachedRenderer(avatar).full(turned))
-    assert apart.max() <= 8  # weights are stored in half precision
+    error = difference(CachedRenderer(loaded).full(turned), CachedRenderer(avatar).full(turned))
+    assert error.max() <= 8  # weights are stored in half precision
 
 
 def save(avatar: Avatar, folder: Path) -> None:
@@ -196,7 +196,7 @@ def save(avatar: Avatar, folder: Path) -> None:
         ("head.npz", b"garbage", "not a readable head file"),
     ],
 )
-def test_a_damaged_avatar_is_refused_with_the_file_named(
+def test_a_damaged_avatar_is_refused_with_the_name_of_the_file(
     build_avatar: Build, tmp_path: Path, file: str, content: bytes, message: str
 ) -> None:
     save(build_avatar("live"), tmp_path)
@@ -214,7 +214,7 @@ def test_weights_of_other_networks_are_refused(build_avatar: Build, tmp_path: Pa
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_full_render_of_another_size_equals_that_of_an_avatar_of_this_size(
+def test_a_full_render_of_another_size_equals_that_of_a_larger_avatar(
     build_avatar: Build, turned: FrameState, variant: Variant
 ) -> None:
     avatar = build_avatar(variant)
@@ -256,7 +256,7 @@ def test_a_resized_renderer_warps_as_that_of_an_avatar_of_this_size(
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_full_render_over_nothing_brings_its_coverage(
+def test_a_full_render_without_background_has_its_coverage(
     build_avatar: Build, turned: FrameState, variant: Variant
 ) -> None:
     renderer = CachedRenderer(build_avatar(variant))

@@ -30,7 +30,7 @@ DEFAULT = Path(__file__).resolve().parents[3] / "models/avatars/default"
 
 @pytest.fixture(autouse=True)
 def float32() -> Iterator[None]:
-    """Networks in float32: the interpreter cannot multiply bfloat16."""
+    """Run networks in float32: the interpreter cannot multiply bfloat16."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(telewarp_torch, "network_dtype", lambda device: torch.float32)
         yield
@@ -59,18 +59,18 @@ def test_a_batch_of_frames_of_different_caches_equals_plain_torch(
     made = kernels.warp_nv12_batch(frames)
     expected = [plain.warp(*frame).rgb for frame in frames]
     for got, wanted in zip(made, expected, strict=True):
-        # The plain twin blends shapes with fused multiplications: some vertices snap elsewhere.
-        apart = difference(got.nv12, rgb_to_nv12(torch.from_numpy(wanted)).numpy())
-        assert (apart > 1).mean() < 0.005
-        assert apart.mean() < 0.05
+        # The plain twin blends shapes with fused multiplications: some vertices snap differently.
+        error = difference(got.nv12, rgb_to_nv12(torch.from_numpy(wanted)).numpy())
+        assert (error > 1).mean() < 0.005
+        assert error.mean() < 0.05
     assert difference(expected[1], expected[2]).mean() > 1
     with pytest.raises(HeadError, match="expression must be"):
         kernels.warp(replace(front, expression=np.zeros(3, np.float32)), caches[0])
-    again = kernels.warp_nv12_batch(frames[:2])  # in the place of one frame fewer
+    again = kernels.warp_nv12_batch(frames[:2])  # in a smaller batch than before
     np.testing.assert_array_equal(again[1].nv12, made[1].nv12)
 
 
-def test_a_crossfade_in_the_warp_equals_one_in_memory(
+def test_a_deferred_crossfade_equals_one_in_memory(
     build_avatar: Build, front: FrameState, turned: FrameState
 ) -> None:
     avatar = build_avatar("live", 0.25)
@@ -104,7 +104,7 @@ def test_frames_of_another_size_equal_plain_torch(
     assert expected.std() > 10
 
 
-def test_a_frame_of_the_shipped_avatar_equals_the_cpus() -> None:
+def test_a_frame_of_the_shipped_avatar_equals_that_of_the_cpu() -> None:
     avatar = load_avatar(DEFAULT)
     m = avatar.manifest
     front = neutral_state(len(m.expression_names), m.eye_position, m.fov_y_rad)
@@ -122,13 +122,13 @@ def test_a_frame_of_the_shipped_avatar_equals_the_cpus() -> None:
     cpu.refresh(front, cache)
     expected = cpu.warp(turned, cache).rgb
     got = TelewarpCudaRuntime(avatar, CPU).warp(turned, cache).rgb
-    # All but the pixels at edges of triangles whose vertices snapped elsewhere.
+    # All but the pixels at edges of triangles whose vertices snap differently.
     assert (difference(got, expected) > 1).mean() < 0.001
     assert difference(got, expected).mean() < 0.02
     assert difference(expected, cpu.warp(front, cache).rgb).mean() > 2
 
 
-def test_kernels_are_used_where_they_render_what_torch_does(build_avatar: Build) -> None:
+def test_kernels_that_render_like_torch_are_used(build_avatar: Build) -> None:
     avatar = build_avatar("live")
     renderer = CachedRenderer(avatar)
     assert type(renderer.crossfade()) is Crossfade
@@ -137,7 +137,7 @@ def test_kernels_are_used_where_they_render_what_torch_does(build_avatar: Build)
     assert isinstance(renderer.crossfade(), DeferredCrossfade)
 
 
-def test_kernels_that_render_something_else_are_left_out_with_a_line_in_the_log(
+def test_kernels_that_render_differently_are_not_used_and_logged(
     build_avatar: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     wrong = telewarp_cuda.live_model
@@ -153,10 +153,10 @@ def test_kernels_that_render_something_else_are_left_out_with_a_line_in_the_log(
         gpu_runtime(avatar, CPU, "triton")
 
 
-def test_plain_torch_can_be_asked_for(build_avatar: Build) -> None:
+def test_plain_torch_can_be_selected(build_avatar: Build) -> None:
     assert type(gpu_runtime(build_avatar("live"), CPU, "torch")) is TelewarpTorchRuntime
 
 
-def test_on_a_cpu_the_choice_has_no_effect(build_avatar: Build) -> None:
+def test_the_choice_of_kernels_has_no_effect_on_a_cpu(build_avatar: Build) -> None:
     renderer = CachedRenderer(build_avatar("live"), "cpu", kernels="triton")
     assert isinstance(renderer._runtime, TelewarpCpuRuntime)

@@ -1,4 +1,4 @@
-"""Frames of a lit, chequered ball that turns: the least there is to train on."""
+"""Frames of a lit, chequered ball that turns: a minimal dataset for training."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class Ball:
 
 
 def write_ball(head: Head, folder: Path) -> None:
-    """A dataset of the ball, `folder/data`, and its head, `folder/head.npz`."""
+    """Write a dataset of the ball, `folder/data`, and its head, `folder/head.npz`."""
     write_head(head, folder / "head.npz")
     frames, data = Ball(head), folder / "data"
-    moments = [frames.frame(index) for index in range(len(frames))]
+    samples = [frames.frame(index) for index in range(len(frames))]
     for split in ("train", "val", "test"):
-        create_split(data / split, [[state for state, _, _ in moments]], SIZE)
-        for index, (_, rgb, mask) in enumerate(moments):
+        create_split(data / split, [[state for state, _, _ in samples]], SIZE)
+        for index, (_, rgb, mask) in enumerate(samples):
             write_frame(data / split, index, rgb, mask)
     np.save(data / "background.npy", frames.background)
     DatasetInfo(

@@ -1,4 +1,4 @@
-"""Optics of the eyes of the head that ships."""
+"""Optics of the eyes of the shipped head."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def track(head: Head, eyeballs: Eyeballs, **coefficients: float) -> np.ndarray:
     return eyeballs.track(head.shape(expression), head.joint_positions[3:5].astype(np.float64))
 
 
-def test_axes_are_at_right_angles_and_look_forwards(head: Head, eyeballs: Eyeballs) -> None:
+def test_axes_are_orthogonal_and_point_forwards(head: Head, eyeballs: Eyeballs) -> None:
     for ball in track(head, eyeballs):
         axes = ball[3:12].reshape(3, 3)
         np.testing.assert_allclose(axes @ axes.T, np.eye(3), atol=1e-5)
@@ -49,7 +49,7 @@ def test_axes_follow_the_gaze(head: Head, eyeballs: Eyeballs) -> None:
 
 
 def look_at_the_pupil(ball: np.ndarray, aside: float) -> tuple[np.ndarray, float]:
-    """UV and cornea share seen at the pole from `aside` radians to the right."""
+    """Return the UV and the cornea share at the pole, seen from `aside` radians to the right."""
     pole = ball[:3] + ball[12] * ball[9:12]
     normal, facing = ball[9:12].copy(), np.zeros(3)
     x, y, z = pole
@@ -59,19 +59,19 @@ def look_at_the_pupil(ball: np.ndarray, aside: float) -> tuple[np.ndarray, float
     return np.array([u, v]), share
 
 
-def test_straight_on_one_sees_the_pupil_and_from_aside_past_it(
+def test_the_pole_shows_the_pupil_from_the_front_and_the_iris_from_the_side(
     head: Head, eyeballs: Eyeballs
 ) -> None:
     ball = track(head, eyeballs)[0]
     seen, share = look_at_the_pupil(ball, 0.0)
     assert share > ON_IRIS
     np.testing.assert_allclose(seen, ball[13:15], atol=1e-5)
-    # The iris lies deeper than the cornea: from the right one sees its left part there.
+    # The iris lies behind the cornea: from the right, its left part is visible there.
     aside, _ = look_at_the_pupil(ball, 0.6)
     assert (aside - seen) @ ball[15:17] < 0
 
 
-def test_the_cornea_tilts_more_than_the_ball_and_ends_at_the_white(
+def test_normals_of_the_cornea_tilt_more_than_those_of_the_ball(
     head: Head, eyeballs: Eyeballs
 ) -> None:
     ball = track(head, eyeballs)[0]

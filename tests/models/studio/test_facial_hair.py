@@ -1,4 +1,4 @@
-"""Where brows and beards grow."""
+"""The regions of brows and beards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Light in folds, under skin and in the lens, on surfaces simple enough to know the answer."""
+"""Crevices, subsurface scattering, sample reduction and exposure, on surfaces of known result."""
 
 from __future__ import annotations
 
@@ -11,47 +11,47 @@ DISTANCE = 0.8
 
 
 def slope(size: int = 96) -> np.ndarray:
-    """Nearness of a tilted plane."""
+    """Return the inverse depth of a tilted plane."""
     _, x = np.mgrid[0:size, 0:size].astype(np.float32)
     depth: np.ndarray = (1 / (DISTANCE + 0.0002 * (x - size / 2))).astype(np.float32)
     return depth
 
 
-def test_a_plane_has_no_crevices_however_it_is_tilted() -> None:
+def test_a_tilted_plane_has_no_crevices() -> None:
     crevices = find_crevices(slope(), FOCAL)
     assert crevices.shape == (48, 48)
     assert crevices[12:-12, 12:-12].min() > 0.97
 
 
-def test_a_groove_is_darker_than_what_lies_beside_it() -> None:
-    near = slope()
-    near[:, 46:50] = 1 / (1 / near[:, 46:50] + 0.002)
-    crevices = find_crevices(near, FOCAL)
+def test_a_groove_is_darker_than_its_surroundings() -> None:
+    inverse_depth = slope()
+    inverse_depth[:, 46:50] = 1 / (1 / inverse_depth[:, 46:50] + 0.002)
+    crevices = find_crevices(inverse_depth, FOCAL)
     assert crevices[24, 24] < 0.8
     assert crevices[24, 8] > 0.95
 
 
-def test_light_crosses_a_shadows_edge_under_the_skin_and_red_the_furthest() -> None:
-    near = slope()
+def test_light_scatters_across_the_edge_of_a_shadow_and_red_the_furthest() -> None:
+    inverse_depth = slope()
     received = np.zeros((96, 96, 3), np.float32)
     received[:, 48:] = 1
-    out = scatter(received, near, np.ones((96, 96), bool), FOCAL)
+    out = scatter(received, inverse_depth, np.ones((96, 96), bool), FOCAL)
     red, green, blue = out[48, 44]
     assert red > green > blue
     assert red > 0.05
     assert np.abs(out[48, 90] - 1).max() < 0.01
-    # What is not skin neither gives nor takes.
+    # Pixels that are not skin neither emit nor receive scattered light.
     skin = np.zeros((96, 96), bool)
     skin[:, :48] = True
-    assert np.array_equal(scatter(received, near, skin, FOCAL), received)
+    assert np.array_equal(scatter(received, inverse_depth, skin, FOCAL), received)
 
 
-def test_light_does_not_jump_from_the_nose_to_the_cheek_behind() -> None:
-    near = slope()
-    near[:, 48:] = 1 / (DISTANCE - 0.03)
+def test_light_does_not_scatter_across_a_step_in_depth() -> None:
+    inverse_depth = slope()
+    inverse_depth[:, 48:] = 1 / (DISTANCE - 0.03)
     received = np.zeros((96, 96, 3), np.float32)
     received[:, 48:] = 1
-    assert scatter(received, near, np.ones((96, 96), bool), FOCAL)[:, :48].max() == 0
+    assert scatter(received, inverse_depth, np.ones((96, 96), bool), FOCAL)[:, :48].max() == 0
 
 
 def test_reducing_keeps_even_areas_and_blurs_an_edge_over_two_pixels() -> None:
@@ -64,7 +64,7 @@ def test_reducing_keeps_even_areas_and_blurs_an_edge_over_two_pixels() -> None:
         np.testing.assert_allclose(row[7] + row[8], 1, atol=1e-5)
 
 
-def test_exposure_is_black_without_light_and_never_leaves_the_range() -> None:
+def test_exposure_is_black_without_light_and_within_its_range() -> None:
     triangle = np.zeros((2, 2), np.int32)
     triangle[1, 1] = -1
     one = np.full((2, 2, 3), 50, np.float32)

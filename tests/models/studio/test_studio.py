@@ -29,14 +29,14 @@ def studio() -> Studio:
 
 @pytest.fixture(scope="module")
 def front() -> FrameState:
-    """The neutral head in the view that its file recommends."""
+    """The neutral head in the default view of its file."""
     with np.load(HEAD_FILE) as file:
         x, y, z = file["eye_position"].tolist()
         return neutral_state(len(file["expression_names"]), (x, y, z), float(file["fov_y_rad"]))
 
 
 def expressed(head: Head, state: FrameState, **coefficients: float) -> FrameState:
-    """The state with named coefficients; a name without side sets both sides."""
+    """Return the state with named coefficients; a name without a side sets both sides."""
     values = np.zeros(len(head.expression_names), np.float32)
     for name, value in coefficients.items():
         known = name in head.expression_names
@@ -45,8 +45,8 @@ def expressed(head: Head, state: FrameState, **coefficients: float) -> FrameStat
     return replace(state, expression=values)
 
 
-def seen_of(head: Head, state: FrameState, material: str, size: int = 384) -> int:
-    """How many pixels show a material."""
+def visible_pixels(head: Head, state: FrameState, material: str, size: int = 384) -> int:
+    """Return the number of pixels that show a material."""
     data = load_studio_data(HEAD_FILE)
     xy, inverse = project(head.pose(state), state, size, size)
     triangle = rasterize(xy, inverse, head.faces, size, size).triangle
@@ -54,7 +54,7 @@ def seen_of(head: Head, state: FrameState, material: str, size: int = 384) -> in
     return int(chosen.sum())
 
 
-def test_the_person_fills_the_default_view_and_the_background_the_rest(
+def test_the_default_view_shows_the_person_before_the_background(
     studio: Studio, front: FrameState
 ) -> None:
     image = studio.render(front)
@@ -64,7 +64,7 @@ def test_the_person_fills_the_default_view_and_the_background_the_rest(
     assert np.array_equal(image.rgb[empty], studio.background[empty])
     rows = np.nonzero((image.mask[:, SIZE // 3 : -SIZE // 3] > 0).any(1))[0]
     assert 0.05 < rows[0] / SIZE < 0.2  # space above the hair
-    assert rows[-1] == SIZE - 1  # the shoulders run out of the image
+    assert rows[-1] == SIZE - 1  # the shoulders extend beyond the image
     assert image.mask[SIZE // 2, SIZE // 2] == 255
 
 
@@ -85,18 +85,19 @@ def test_opening_the_jaw_changes_the_mouth_and_not_the_brow(
 
 def test_the_open_mouth_shows_teeth_and_tongue(studio: Studio, front: FrameState) -> None:
     opened = expressed(studio.head, front, jawOpen=0.7)
-    assert seen_of(studio.head, opened, "teeth") > 40
-    assert seen_of(studio.head, opened, "tongue") > 40
-    assert seen_of(studio.head, front, "teeth") <= 4  # of 147 456: slivers at the lips' corners
+    assert visible_pixels(studio.head, opened, "teeth") > 40
+    assert visible_pixels(studio.head, opened, "tongue") > 40
+    # Of 147 456 pixels: slivers at the corners of the lips.
+    assert visible_pixels(studio.head, front, "teeth") <= 4
 
 
-def test_shut_lids_hide_the_eyes(studio: Studio, front: FrameState) -> None:
-    assert seen_of(studio.head, front, "eye") > 400
-    assert seen_of(studio.head, expressed(studio.head, front, eyeBlink=1.0), "eye") <= 4
+def test_closed_lids_hide_the_eyes(studio: Studio, front: FrameState) -> None:
+    assert visible_pixels(studio.head, front, "eye") > 400
+    assert visible_pixels(studio.head, expressed(studio.head, front, eyeBlink=1.0), "eye") <= 4
 
 
 def pupil_column(studio: Studio, state: FrameState) -> float:
-    """Column of the left eye's dark middle, in pixels."""
+    """Return the column of the left eye's dark centre, in pixels."""
     centre = studio.head.joint_positions[3] + np.array([0, 0, 0.017], np.float32)
     x, y, _ = to_screen(centre[None], state, SIZE, SIZE)[0]
     rows = slice(int(y) - 1, int(y) + 3)
@@ -107,15 +108,13 @@ def pupil_column(studio: Studio, state: FrameState) -> float:
 
 
 def test_eyes_follow_the_gaze_coefficients(studio: Studio, front: FrameState) -> None:
-    # The person's left is +X, which a camera in front sees on the right.
+    # The person's left is +X, on the right for a camera in front.
     left = expressed(studio.head, front, eyeLookOutLeft=0.9, eyeLookInRight=0.9)
     right = expressed(studio.head, front, eyeLookInLeft=0.9, eyeLookOutRight=0.9)
     assert pupil_column(studio, left) - pupil_column(studio, right) > 2
 
 
-def test_lights_stay_in_the_room_when_head_and_viewer_turn(
-    studio: Studio, front: FrameState
-) -> None:
+def test_lights_are_fixed_when_head_and_viewer_turn(studio: Studio, front: FrameState) -> None:
     turn = rotation_vector_to_quaternion(np.array([0, 0.7, 0]))
     eye = np.array([np.sin(0.7), 0, np.cos(0.7)]) * front.eye_position[2]
     turned = replace(
@@ -125,7 +124,7 @@ def test_lights_stay_in_the_room_when_head_and_viewer_turn(
         eye_rotation=look_at(eye, np.zeros(3)),
     )
     face = np.s_[SIZE // 3 : SIZE // 2, SIZE // 3 : -SIZE // 3]
-    # The same side of the face is seen, but it has turned towards the key light.
+    # The same side of the face is visible, but it is turned towards the key light.
     before, after = studio.render(front).rgb[face], studio.render(turned).rgb[face]
     assert np.abs(before.astype(int) - after).mean() > 5
 
@@ -138,7 +137,7 @@ def test_a_head_file_without_paint_is_refused(tmp_path: Path) -> None:
         load_studio(tmp_path / "bare.npz")
 
 
-def test_the_shipped_head_keeps_its_contract() -> None:
+def test_the_shipped_head_meets_its_specification() -> None:
     head = load_head(HEAD_FILE)
     assert len(head.expression_names) == 52
     assert len(head.faces) < 16_000
@@ -148,13 +147,13 @@ def test_the_shipped_head_keeps_its_contract() -> None:
     # The origin lies between the eyes, and the left one is at +X.
     np.testing.assert_allclose(head.joint_positions[3:].mean(0), 0, atol=1e-6)
     assert head.joint_positions[3, 0] > 0.02
-    # Shoulders hang on the body alone: they do not turn with the head.
+    # Shoulders follow the body joint only: they do not turn with the head.
     low = head.neutral[:, 1] < -0.2
     np.testing.assert_array_equal(head.weights[low, 0], 1)
 
 
-def test_highlights_move_when_the_viewer_does(studio: Studio, front: FrameState) -> None:
-    """Points of the forehead, whose paint and diffuse light do not depend on the view direction."""
+def test_highlights_move_with_the_viewer(studio: Studio, front: FrameState) -> None:
+    """On the forehead, whose paint and diffuse light do not depend on the view direction."""
     verts = studio.head.neutral
     forehead = np.abs(verts - [0.0, 0.042, 0.03]) < [0.02, 0.012, 0.03]
     points = verts[forehead.all(1)]
@@ -172,15 +171,15 @@ def test_highlights_move_when_the_viewer_does(studio: Studio, front: FrameState)
     assert np.median(np.abs(np.subtract(left, right))) > 2
 
 
-def test_a_look_gives_another_person_in_another_room() -> None:
+def test_an_appearance_changes_person_and_background() -> None:
     head, data = load_head(HEAD_FILE), load_studio_data(HEAD_FILE)
     dark = Appearance(skin=(0.16, 0.075, 0.045), backdrop=(0.05, 0.02, 0.01))
     with np.load(HEAD_FILE) as file:
         x, y, z = file["eye_position"].tolist()
         state = neutral_state(len(head.expression_names), (x, y, z), float(file["fov_y_rad"]))
     fair, deep = (
-        Studio(head, data, look, None, SIZE, texture_size=256).render(state).rgb.astype(float)
-        for look in (Appearance(), dark)
+        Studio(head, data, appearance, None, SIZE, texture_size=256).render(state).rgb.astype(float)
+        for appearance in (Appearance(), dark)
     )
     cheek = np.s_[90:96, 64:70]
     assert deep[cheek].mean() < 0.7 * fair[cheek].mean()

@@ -1,4 +1,4 @@
-"""Two processes, started by torchrun as `scripts/train.py` says, against one."""
+"""Two training processes, started by torchrun as `scripts/train.py` documents, against one."""
 
 import os
 import subprocess
@@ -35,14 +35,14 @@ OPTIONS = """
 
 
 def moments(run: Path) -> list[Tensor]:
-    """What Adam made of the gradients of the only step."""
+    """Return Adam's first moments after the only step."""
     saved = torch.load(run / "checkpoint.pt", weights_only=True)
     return [state["exp_avg"] for state in saved["optimizer"]["state"].values()]
 
 
 @pytest.mark.slow
-def test_two_processes_take_the_step_that_one_would(ball: Head, tmp_path: Path) -> None:
-    """With mean gradients, each process' half batch must come to the same as the whole."""
+def test_two_processes_take_the_same_step_as_one(ball: Head, tmp_path: Path) -> None:
+    """Mean gradients of two half batches equal the gradients of the whole batch."""
     write_ball(ball, tmp_path)
     arguments = RunArguments(
         tmp_path / "data", tmp_path / "one", tmp_path / "head.npz", train=CONFIG
@@ -63,10 +63,10 @@ def test_two_processes_take_the_step_that_one_would(ball: Head, tmp_path: Path) 
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("the avatar is in") == 1  # one of them speaks
+    assert done.stdout.count("the avatar is in") == 1  # only one process prints
 
     one, two = moments(tmp_path / "one"), moments(tmp_path / "two")
     assert sum(moment.abs().max() > 1e-5 for moment in one) > 20
-    for ours, theirs in zip(one, two, strict=True):
-        scale = ours.abs().max().item()
-        torch.testing.assert_close(theirs, ours, rtol=1e-3, atol=1e-4 * scale)
+    for expected, got in zip(one, two, strict=True):
+        scale = expected.abs().max().item()
+        torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-4 * scale)

@@ -1,4 +1,4 @@
-"""Starting from another avatar: what fits is taken, the rest is named."""
+"""Training from the weights of another avatar: those that fit are used, the others are listed."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,15 +15,15 @@ from models.training.initialization import InitializationError, load_initial_wei
 
 @pytest.fixture
 def avatar(build_avatar: Callable[[Variant], Avatar], tmp_path: Path) -> Avatar:
-    made = build_avatar("live")
-    save_avatar(tmp_path, made)
-    return made
+    built = build_avatar("live")
+    save_avatar(tmp_path, built)
+    return built
 
 
-def test_a_saved_avatar_is_taken_whole_with_its_texture_as_a_pyramid(
+def test_all_weights_of_a_saved_avatar_are_used_with_its_texture_as_a_pyramid(
     avatar: Avatar, tmp_path: Path
 ) -> None:
-    config = replace(avatar.networks.config, texture_levels=3)  # saved with one, from two
+    config = replace(avatar.networks.config, texture_levels=3)  # saved with one level, made of two
     networks = build_networks(config)
     assert isinstance(networks, TelewarpNetworks)
     taken = load_initial_weights(networks, tmp_path)
@@ -32,7 +32,7 @@ def test_a_saved_avatar_is_taken_whole_with_its_texture_as_a_pyramid(
     saved = load_file(tmp_path / "weights.safetensors")
     texels = networks.features.texels()
     torch.testing.assert_close(texels, saved["features.levels.0"].float(), atol=1e-5, rtol=0)
-    # Coarse levels hold their share: what the finest adds has no mean over 4x4 texels to speak of.
+    # Coarse levels hold the coarse features: the mean of the finest over 4x4 texels is small.
     fine = torch.nn.functional.avg_pool2d(networks.features.levels[0], 4)
     assert fine.abs().mean() < 0.3 * networks.features.levels[0].abs().mean()
     for name, value in networks.state_dict().items():
@@ -40,7 +40,7 @@ def test_a_saved_avatar_is_taken_whole_with_its_texture_as_a_pyramid(
             torch.testing.assert_close(value, saved[name].float())
 
 
-def test_what_does_not_fit_stays_as_it_was_and_is_named(avatar: Avatar, tmp_path: Path) -> None:
+def test_weights_that_do_not_fit_are_unchanged_and_listed(avatar: Avatar, tmp_path: Path) -> None:
     networks = build_networks(replace(avatar.networks.config, expressions=7))
     assert isinstance(networks, TelewarpNetworks)
     before = networks.warper.motion.linear.weight.clone()

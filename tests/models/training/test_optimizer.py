@@ -5,7 +5,7 @@ from models.networks.avatar_networks import NetworkConfig, build_networks
 from models.training.optimizer import Rates, Schedule, build_optimizer, set_rates
 
 
-def test_the_cosine_rises_then_falls_to_its_floor() -> None:
+def test_the_cosine_schedule_rises_and_then_falls_to_its_floor() -> None:
     schedule = Schedule(warm_up=0.1, floor=0.02)
     assert schedule.share(0) == pytest.approx(0.05)
     assert schedule.share(0.05) == pytest.approx(0.525)
@@ -14,7 +14,7 @@ def test_the_cosine_rises_then_falls_to_its_floor() -> None:
     assert schedule.share(1) == pytest.approx(0.02)
 
 
-def test_milestones_are_the_papers_steps() -> None:
+def test_milestones_equal_those_of_the_paper() -> None:
     schedule = Schedule(kind="milestones", warm_up=5 / 150)
     shares = [schedule.share(epoch / 150) for epoch in (5, 49, 50, 99, 100, 150)]
     assert shares == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
@@ -39,6 +39,6 @@ def test_texture_levels_have_their_own_rates_and_decay() -> None:
     assert isinstance(optimizer, torch.optim.Adam)
 
 
-def test_empty_lists_are_refused() -> None:
+def test_empty_lists_of_rates_are_refused() -> None:
     with pytest.raises(ValueError, match="must have at least one value each"):
         Rates(texture=())

@@ -1,4 +1,4 @@
-"""Training for real, on a ball with a painted surface."""
+"""Training networks on a ball with a chequered surface."""
 
 import copy
 import json
@@ -73,7 +73,7 @@ def trainer(
     return Trainer(config, objective, split, split, ball, avatar.manifest, folder)
 
 
-def test_the_warp_learns_alone(
+def test_only_the_warp_is_trained_by_its_objective(
     frames: Ball, ball: Head, build_avatar: Callable[[Variant], Avatar], tmp_path: Path
 ) -> None:
     avatar: Avatar = build_avatar("live")
@@ -94,7 +94,7 @@ def test_the_warp_learns_alone(
 
 
 @pytest.mark.parametrize("variant", ["live", "paper"])
-def test_training_makes_images_better(
+def test_training_reduces_the_loss(
     frames: Ball,
     ball: Head,
     build_avatar: Callable[[Variant], Avatar],
@@ -112,7 +112,7 @@ def test_training_makes_images_better(
     assert json.loads(line)["warp_psnr"] > 12
 
 
-def test_an_interrupted_run_goes_on_and_leaves_an_avatar_that_renders(
+def test_an_interrupted_run_resumes_and_saves_an_avatar_that_renders(
     frames: Ball, ball: Head, build_avatar: Callable[[Variant], Avatar], tmp_path: Path
 ) -> None:
     def interrupt(progress: Progress) -> None:
@@ -121,12 +121,12 @@ def test_an_interrupted_run_goes_on_and_leaves_an_avatar_that_renders(
 
     with pytest.raises(KeyboardInterrupt):
         trainer(frames, ball, build_avatar, "live", 40, tmp_path).run(interrupt)
-    again = trainer(frames, ball, build_avatar, "live", 40, tmp_path)
-    assert again.step == 20  # the last checkpoint
+    resumed = trainer(frames, ball, build_avatar, "live", 40, tmp_path)
+    assert resumed.step == 20  # the last checkpoint
     with pytest.raises(RunError, match="other networks"):
         trainer(frames, ball, build_avatar, "paper", 40, tmp_path)
     seen: list[int] = []
-    again.run(lambda progress: seen.append(progress.step))
+    resumed.run(lambda progress: seen.append(progress.step))
     assert seen == list(range(21, 41))
 
     write_head(ball, tmp_path / "avatar" / "head.npz")
@@ -136,7 +136,7 @@ def test_an_interrupted_run_goes_on_and_leaves_an_avatar_that_renders(
     assert np.abs(image.astype(int) - truth).mean() < 60
 
 
-def test_a_continued_run_takes_the_steps_it_would_have_taken(
+def test_a_resumed_run_takes_the_same_steps_as_an_uninterrupted_one(
     frames: Ball, ball: Head, build_avatar: Callable[[Variant], Avatar], tmp_path: Path
 ) -> None:
     def interrupt(progress: Progress) -> None:
@@ -157,7 +157,7 @@ def test_a_continued_run_takes_the_steps_it_would_have_taken(
 
 
 @pytest.mark.parametrize(("least_steps", "expected"), [(0, 1), (3, 3)])
-def test_a_busy_machine_takes_the_least_steps_however_short_the_time(
+def test_least_steps_are_taken_on_a_busy_machine_however_short_the_time(
     frames: Ball,
     ball: Head,
     build_avatar: Callable[[Variant], Avatar],
@@ -223,7 +223,7 @@ def test_each_frame_of_a_pair_is_read_once(frames: Ball, ball: Head) -> None:
     assert len(read) % 6 == 0  # whole batches of three pairs
 
 
-def test_ages_stay_between_their_limits(frames: Ball, ball: Head) -> None:
+def test_ages_are_within_their_limits(frames: Ball, ball: Head) -> None:
     ages: list[int] = []
     older = frames.older
 
@@ -246,7 +246,7 @@ def test_ages_stay_between_their_limits(frames: Ball, ball: Head) -> None:
         ({"min_age": 3, "max_age": 2}, r"0 <= min <= max, got 3\.\.2"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(arguments: dict[str, int], message: str) -> None:
+def test_impossible_settings_are_refused(arguments: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         PairSettings(**arguments)
 
@@ -256,24 +256,24 @@ def test_a_window_greater_than_the_images_is_refused(frames: Ball, ball: Head) -
         PairLoader(RenderedSplit(frames, ball), PairSettings(crop=96), 0)
 
 
-def test_a_pair_is_the_same_window_of_an_older_and_a_newer_frame(frames: Ball, ball: Head) -> None:
+def test_both_frames_of_a_pair_have_the_same_window(frames: Ball, ball: Head) -> None:
     split = RenderedSplit(frames, ball)
     with PairLoader(split, PairSettings(batch=8, crop=32, max_age=4), 0) as loader:
         pair = next(iter(loader))
     assert pair.now.truth.rgb.shape == (8, 3, 32, 32)
-    wholes = [split.frame(index).sample() for index in range(len(frames))]
+    samples = [split.frame(index).sample() for index in range(len(frames))]
     for numbers, rgb in zip(pair.now.frame.conditioning_vector, pair.now.truth.rgb, strict=True):
-        (whole,) = (w for w in wholes if torch.equal(w.frame.conditioning_vector[0], numbers))
+        (whole,) = (w for w in samples if torch.equal(w.frame.conditioning_vector[0], numbers))
         windows = whole.truth.rgb[0].unfold(1, 32, 2).unfold(2, 32, 2)  # (3, y, x, 32, 32)
         assert (windows == rgb[:, None, None]).all(dim=(0, 3, 4)).any()
 
 
-def test_the_older_frames_window_reaches_further(frames: Ball, ball: Head) -> None:
+def test_the_window_of_the_older_frame_is_larger_by_the_margin(frames: Ball, ball: Head) -> None:
     split = RenderedSplit(frames, ball)
     settings = PairSettings(batch=8, crop=32, margin=16, max_age=0)
     with PairLoader(split, settings, 0) as loader:
         cached, now = next(iter(loader))
-    assert cached.truth.rgb.shape == (8, 3, 64, 64)  # all there is
+    assert cached.truth.rgb.shape == (8, 3, 64, 64)  # the whole image
     meshes = cached.frame.mesh, now.frame.mesh
     assert meshes[0] is not None
     assert meshes[1] is not None
@@ -282,7 +282,7 @@ def test_the_older_frames_window_reaches_further(frames: Ball, ball: Head) -> No
         assert torch.equal(older[:, top : top + 32, left : left + 32], newer)
 
 
-def test_a_failing_loader_raises_where_it_is_read(ball: Head, frames: Ball) -> None:
+def test_reading_a_failed_loader_raises_its_error(ball: Head, frames: Ball) -> None:
     def broken(index: int) -> None:
         raise OSError("the disk is gone")
 

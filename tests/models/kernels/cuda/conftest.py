@@ -23,7 +23,7 @@ from models.runtime.telewarp_torch import TelewarpTorchRuntime
 
 
 class Rendered(NamedTuple):
-    """A frame of the ball, and what it was rendered from."""
+    """A frame of the ball, and its inputs."""
 
     plain: TelewarpTorchRuntime
     model: LiveModel
@@ -33,7 +33,7 @@ class Rendered(NamedTuple):
 
 
 def plain_runtime(avatar: Avatar) -> TelewarpTorchRuntime:
-    """The plain twin in float32: the interpreter cannot multiply bfloat16."""
+    """Return the plain twin in float32: the interpreter cannot multiply bfloat16."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(telewarp_torch, "network_dtype", lambda device: torch.float32)
         return TelewarpTorchRuntime(avatar, torch.device("cpu"))
@@ -68,8 +68,8 @@ def rendered(
 ) -> Rendered:
     """The turned ball, warped from a cache of its front.
 
-    It brings its vertices: the plain twin blends shapes with fused multiplications, which would
-    move a few vertices by 1/256 pixel.
+    The state contains the vertices: the plain twin blends shapes with fused multiplications, which
+    would move a few vertices by 1/256 pixel.
     """
     plain = plain_runtime(build_avatar("live"))
     cache = {spec.name: torch.zeros(spec.shape, dtype=spec.dtype) for spec in plain.layout}

@@ -22,7 +22,7 @@ from tests.models.kernels.cuda.conftest import Rendered, begin, plain_runtime
 
 
 def free_jaw_ball(ball: Head) -> Head:
-    """The ball with a jaw that follows a rotation vector."""
+    """Return the ball with a jaw that follows a rotation vector."""
     random = np.random.default_rng(3)
     correctives = random.normal(0, 0.002, (9, ball.neutral.size)).astype(np.float32)
     shifts = random.normal(0, 0.01, (4, 3)).astype(np.float32)
@@ -30,7 +30,7 @@ def free_jaw_ball(ball: Head) -> Head:
 
 
 @pytest.mark.parametrize("jaw", ["opens", "rotates freely"])
-def test_vertices_are_posed_as_the_head_poses_them(
+def test_posed_vertices_equal_those_of_the_head(
     build_avatar: Callable[..., Avatar], ball: Head, turned: FrameState, jaw: str
 ) -> None:
     avatar = build_avatar("live")
@@ -46,12 +46,12 @@ def test_vertices_are_posed_as_the_head_poses_them(
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-7)
 
 
-def test_own_vertices_are_posed_to_the_bit(rendered: Rendered) -> None:
+def test_posed_given_vertices_equal_those_of_the_head_to_the_bit(rendered: Rendered) -> None:
     expected = rendered.plain.stage.head.pose(rendered.state)
     np.testing.assert_array_equal(rendered.buffers.world[0], expected)
 
 
-def test_vertices_snap_as_in_the_reference_and_those_behind_the_eye_are_culled(
+def test_vertices_are_snapped_as_in_the_reference_and_culled_behind_the_eye(
     rendered: Rendered, ball: Head
 ) -> None:
     size = rendered.plain.stage.size

@@ -21,7 +21,7 @@ SIZE = 48
 
 
 def test_random_triangles_give_the_same_blends() -> None:
-    """Two frames at once, with back faces, vertices behind the eye and far outside."""
+    """Two frames in one launch, with back faces, vertices behind the eye and far outside."""
     random = np.random.default_rng(5)
     xy = random.integers(-20 * 256, (SIZE + 20) * 256, (2, 60, 2))
     xy[:, 30:] = xy[:, :30] + random.integers(-2000, 2000, (2, 30, 2))
@@ -30,16 +30,16 @@ def test_random_triangles_give_the_same_blends() -> None:
     inverse[:, 20:22] = 0
     faces = random.integers(0, 60, (80, 3)).astype(np.int32)
     edges = find_mesh_edges(faces)
-    places, depths = torch.from_numpy(xy).int(), torch.from_numpy(inverse)
+    positions, depths = torch.from_numpy(xy).int(), torch.from_numpy(inverse)
     triangles = torch.from_numpy(faces)
     keys = torch.full((2, SIZE, SIZE), EMPTY_KEY.value)
     launch(
-        rasterize, (1, 1, 2), places, depths, triangles, keys, len(faces), 60, SIZE,
+        rasterize, (1, 1, 2), positions, depths, triangles, keys, len(faces), 60, SIZE,
         block=128, fragments=512, parts=1,
     )  # fmt: skip
     crossings = torch.zeros((2, SIZE, SIZE, 2), dtype=torch.int32)
     launch(
-        cross_edges, (-(-len(edges.ends) // 64), 2), places, depths, triangles,
+        cross_edges, (-(-len(edges.ends) // 64), 2), positions, depths, triangles,
         *(torch.from_numpy(part) for part in edges), len(edges.ends), len(faces), 60, keys, SIZE,
         crossings, block=64,
     )  # fmt: skip
@@ -64,7 +64,7 @@ def test_a_head_gives_the_same_blends(rendered: Rendered) -> None:
 def expected_blends(
     xy: NDArray[np.int64], inverse: NDArray[np.float64], faces: NDArray[np.int32], size: int
 ) -> EdgeBuffers:
-    """Numba's result for an image of these triangles."""
+    """Return numba's result for an image of these triangles."""
     fragments = rasterizer_numba.rasterize(xy, inverse, faces, size, size)
     buffers = allocate_edges(size)
     blend_edges_numba(find_mesh_edges(faces), faces, xy, inverse, *fragments, buffers)

@@ -14,10 +14,10 @@ def test_images_equal_plain_torchs(rendered: Rendered) -> None:
     with torch.inference_mode():
         smooth = buffers.smooth.permute(0, 3, 1, 2)
         expected = plain.stage.compose(plain.generator.paint_over(smooth, inputs))
-    apart = np.abs(buffers.rgb[0].numpy().astype(int) - expected.astype(int))
-    # Rounding to 8 bits: values near a half may fall to either side.
-    assert apart.max() <= 1
-    assert (apart > 0).mean() < 1e-3
+    difference = np.abs(buffers.rgb[0].numpy().astype(int) - expected.astype(int))
+    # Rounding to 8 bits: values near a half may round either way.
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 1e-3
     outside = ~inputs.active[0, 0].numpy()
     assert outside.sum() > 50
     np.testing.assert_array_equal(

@@ -15,7 +15,7 @@ from tests.models.kernels.cuda.conftest import Rendered, render
 
 
 def plain_smooth(plain: TelewarpTorchRuntime, b: LiveBuffers, cache: Cache) -> torch.Tensor:
-    """(H/2, W/2, 32) by plain torch, of the kernels' own inputs."""
+    """Return (H/2, W/2, 32) by plain torch, from the inputs of the kernels."""
     first, second = (
         reproject_nearest(cache[name].permute(2, 0, 1)[None], b.positions)[0].permute(1, 2, 0)
         for name in ("first", "second")
@@ -26,13 +26,13 @@ def plain_smooth(plain: TelewarpTorchRuntime, b: LiveBuffers, cache: Cache) -> t
     side = live.shape[2]
     with torch.inference_mode():
         shares = ReprojectedShares(first, second)
-        made = plain.convolve(Box(0, 0, side, side), live, b.code[0], shares)
-    smooth: torch.Tensor = made[0]
+        convolved = plain.convolve(Box(0, 0, side, side), live, b.code[0], shares)
+    smooth: torch.Tensor = convolved[0]
     return smooth
 
 
 def active_of(buffers: LiveBuffers) -> torch.Tensor:
-    """(H/2, W/2) bool."""
+    """Return the active region, (H/2, W/2) bool."""
     left, right = buffers.active[0]
     columns = torch.arange(buffers.smooth.shape[2])
     active: torch.Tensor = (columns >= left[:, None]) & (columns < right[:, None])

@@ -1,4 +1,4 @@
-"""What a frame costs besides arithmetic: launches, and bytes to and from the device."""
+"""Overheads of a frame: launches, and bytes to and from the device."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_frame_of_a_shipped_avatar_sends_less_than_a_kilobyte_and_returns_one_
     assert sizes == {Output.RGB: 320 * 320 * 3, Output.NV12: 320 * 320 * 3 // 2}
 
 
-def test_nv12_of_a_frame_is_that_of_its_rgb(rendered: Rendered) -> None:
+def test_nv12_of_a_frame_equals_its_converted_rgb(rendered: Rendered) -> None:
     head = rendered.plain.stage.head
     conditioning = compute_conditioning(rendered.state)
     frame = FrameInput(rendered.state, conditioning, rendered.cache, rendered.cache)

@@ -19,7 +19,7 @@ KERNELS = [
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_every_kernel_compiles_for_every_architecture_without_spilling_registers() -> None:
-    # In a process of its own, because this one has triton's interpreter.
+    # In a separate process, because this one uses triton's interpreter.
     command = [sys.executable, "scripts/compile_kernels.py", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     usages = [json.loads(line) for line in done.stdout.splitlines()]
@@ -31,5 +31,5 @@ def test_every_kernel_compiles_for_every_architecture_without_spilling_registers
     ]
     assert [usage for usage in usages if usage["spilled"]] == []
     assert all(0 < usage["registers"] < 255 for usage in usages)
-    # What a program may use everywhere; Turing has the least.
+    # The limit of every architecture; Turing has the lowest.
     assert all(usage["shared"] <= 48 * 1024 for usage in usages)

@@ -16,7 +16,7 @@ SIZE = 64
 
 
 def triangles_of(keys: torch.Tensor) -> NDArray[np.int32]:
-    """(..., H, W) visible triangles, -1 where there is none."""
+    """Return the visible triangles (..., H, W), -1 where there is none."""
     empty = keys == EMPTY_KEY.value
     return torch.where(empty, -1, keys & 0xFFFFFFFF).int().numpy()
 
@@ -34,7 +34,7 @@ def rasterized(xy: NDArray[np.int64], inverse: NDArray[np.float64], faces: NDArr
 
 
 def test_random_triangles_give_the_same_pixels_in_any_split() -> None:
-    """Large and small ones, back faces, some behind the eye, at one depth, and off the image."""
+    """Large and small triangles, back faces, some behind the eye, at one depth, off the image."""
     random = np.random.default_rng(1)
     xy = random.integers(-40 * 256, (SIZE + 40) * 256, (2, 90, 2))
     xy[:, 60:] = xy[:, 30:60] + random.integers(-900, 900, (2, 30, 2))
