@@ -1,41 +1,42 @@
-"""Fits the hulls of hair and clothes to mattes: few numbers, by the overlap of outlines.
+"""Fits hair, clothes and ears to mattes: few numbers each, by the overlap of outlines.
 
-Hair first, then the body: each has few parameters, and the outlines of both hardly meet. Tufts of
-the hair and the ears come last (`outline_shift.py`).
+Hair first, then the body, then one ear and the other: each has few parameters, and their outlines
+hardly meet. Tufts of the hair come last (`outline_shift.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, minimize
-from scipy.spatial import cKDTree
 
-from models.capture.outline_shift import outline_shift
-from models.capture.shape_space import BASE
+from models.capture import ears
+from models.capture.deformable import Deformable
+from models.capture.outline_shift import WITHIN, outline_shift
 from models.contract.frame_state import FrameState
 from models.geometry import rasterizer_numba
 from models.geometry.gbuffer import pose_geometry
 from models.geometry.head import Head
 from models.heads.meshes import Floats, smoothstep
-from models.heads.parts import MASKS
-from models.heads.source import HAIR_CENTRE, above_collar
-from models.studio.materials import MATERIALS
+from models.heads.source import HAIR_CENTRE
+
+Mask = NDArray[np.bool_]
 
 FIT_SIZE = 160
 """Rows and columns of the mattes that are compared."""
 MATTES = 16
-_EVALUATIONS = 350
-"""Of the hair, and again of the body."""
-_FIRST_STEPS = (0.4, 0.8)
-"""Sizes of the first simplex, in units of the parameters. Each alone ends beside the best fit for
-some people."""
-_RIDGE = 5e-4
-"""Cost of a squared parameter, as a share of the person's area."""
+_EVALUATIONS, _EAR_EVALUATIONS = 350, 150
+"""Of each search for the hair or the body, and of an ear."""
+_FIRST_STEPS, _EAR_FIRST_STEPS = (0.4, 0.8), (1.6,)
+"""Sizes of the first simplex, in units of the parameters. Each alone ends beside the best fit of
+hair and body for some people."""
+_RIDGE, _EAR_RIDGE = 5e-4, 1e-4
+"""Cost of a squared parameter, as a share of the person's area, of which an ear is a small part."""
 _HAIR_UNIT_M, _BODY_UNIT_M = 0.02, 0.05
 """Metres of one unit of a parameter."""
 _HAIR_STARTS = (-0.002, 0.03)
@@ -50,35 +51,9 @@ it has folded over the neck. Shoulders are beside the neck and rise freely."""
 _SEAM_M = 0.02
 """This far from the skin clothes are free of it; on the seam, which is not quite in the collar's
 plane, they stay with it."""
-_EAR = 0.5
-"""Value of the mask of ears from which on a vertex is one of theirs."""
-_EAR_ROOT_M = 0.012
-"""Over this distance from the cheek an ear begins to follow the outline: its root stays."""
 _HAIR_PARAMETERS, _BODY_PARAMETERS = 5, 6
 _OUTLINE_ROUNDS = 2
-"""Of moving hair and ears onto the outline; more gain nothing on frames beside the fitted ones."""
-
-
-@dataclass(frozen=True)
-class Deformable:
-    """What moves of a head file."""
-
-    verts: Floats
-    """(V, 3) of the head file."""
-    hair: NDArray[np.bool_]
-    """(V,) vertices of hair."""
-    cloth: NDArray[np.bool_]
-    """(V,) vertices of clothes."""
-    ears: NDArray[np.bool_]
-    """(V,) vertices of the ears' skin."""
-    above_hairline: Floats
-    """(V,) metres."""
-    below_collar: Floats
-    """(V,) metres."""
-    from_skin: Floats
-    """(V,) metres to the nearest vertex of skin: 0 on the seam of clothes and neck."""
-    from_cheek: Floats
-    """(V,) metres to the nearest vertex of skin that is not the ears'."""
+"""Of moving hair onto the outline; more gain nothing on frames beside the fitted ones."""
 
 
 class HullFit(NamedTuple):
@@ -89,24 +64,6 @@ class HullFit(NamedTuple):
     before: float
     """Pixels that only one of mesh and matte covers, as a share of the matte."""
     after: float
-
-
-def deformable(arrays: dict[str, NDArray[Any]]) -> Deformable:
-    """Return what moves of the arrays of a head file."""
-    marked = {}
-    for material in ("hair", "cloth", "skin"):
-        faces = arrays["faces"][arrays["materials"] == MATERIALS.index(material)]
-        marked[material] = np.zeros(len(arrays["neutral"]), bool)
-        marked[material][faces] = True
-    above = arrays["masks"][:, MASKS.index("hair")].astype(np.float64)
-    verts = arrays["neutral"].astype(np.float64)
-    from_skin, _ = cKDTree(verts[marked["skin"]]).query(verts)
-    below = -above_collar(verts, BASE)
-    ears = marked["skin"] & (arrays["masks"][:, MASKS.index("ears")] > _EAR)
-    from_cheek, _ = cKDTree(verts[marked["skin"] & ~ears]).query(verts)
-    return Deformable(
-        verts, marked["hair"], marked["cloth"], ears, above, below, from_skin, from_cheek
-    )
 
 
 def with_hair_moved(part: Deformable, hair: Floats) -> Floats:
@@ -125,15 +82,14 @@ def with_hair_moved(part: Deformable, hair: Floats) -> Floats:
 
 
 def with_outline_shifted(part: Deformable, metres: Floats) -> Floats:
-    """Return (V, 3) the vertices, those of hair and ears moved away from the skull.
+    """Return (V, 3) the vertices, those of the hair moved away from the skull.
 
     Args:
         part: The head.
-        metres: (V,) of the vertices. Less of it counts near the hairline and at the roots of the
-            ears, where they meet the skin; nothing counts of other vertices.
+        metres: (V,) of the vertices. Less of it counts near the hairline, where the hair meets the
+            skin; nothing counts of other vertices.
     """
     free = np.where(part.hair, smoothstep(*_HAIR_STARTS, part.above_hairline), 0.0)
-    free[part.ears] = smoothstep(0.0, _EAR_ROOT_M, part.from_cheek[part.ears])
     return np.asarray(part.verts + _from_skull(part) * (metres * free)[:, None])
 
 
@@ -183,13 +139,42 @@ def outline(head: Head, state: FrameState, size: int) -> NDArray[np.bool_]:
     return fragments.mask
 
 
+class _Search(NamedTuple):
+    """What is fitted, and how."""
+
+    move: Callable[[Deformable, Floats], Floats]
+    parameters: int
+    beyond: float = 0.5
+    """Cost of a pixel of the matte beside the mesh; that of one of the mesh beside the matte is the
+    rest to 1."""
+    ridge: float = _RIDGE
+    first_steps: tuple[float, ...] = _FIRST_STEPS
+    evaluations: int = _EVALUATIONS
+
+
+_HAIR = _Search(with_hair_moved, _HAIR_PARAMETERS)
+_BODY = _Search(with_body_moved, _BODY_PARAMETERS)
+# An outline of the mesh at the quantile `WITHIN` of those of the mattes costs least.
+_LEFT_EAR, _RIGHT_EAR = (
+    _Search(
+        partial(ears.with_ear_moved, side=side),
+        ears.PARAMETERS,
+        WITHIN,
+        _EAR_RIDGE,
+        _EAR_FIRST_STEPS,
+        _EAR_EVALUATIONS,
+    )
+    for side in ears.SIDES
+)
+
+
 def fit_hull(
     head: Head,
     part: Deformable,
     states: Sequence[FrameState],
-    mattes: Sequence[NDArray[np.bool_]],
+    mattes: Sequence[Mask],
 ) -> HullFit:
-    """Move hair and clothes so that outlines match mattes.
+    """Move hair, clothes and ears so that outlines match mattes.
 
     Args:
         head: The head.
@@ -197,52 +182,69 @@ def fit_hull(
         states: Of frames.
         mattes: Where the person covers these frames, square.
     """
-
-    def mismatch(verts: Floats) -> float:
-        shaped = head.with_neutral(verts.astype(np.float32))
-        shares = [
-            (outline(shaped, state, len(matte)) != matte).sum() / max(1, matte.sum())
-            for state, matte in zip(states, mattes, strict=True)
-        ]
-        return float(np.mean(shares))
-
-    before = mismatch(part.verts)
-    for move, count in ((with_hair_moved, _HAIR_PARAMETERS), (with_body_moved, _BODY_PARAMETERS)):
-        part = replace(part, verts=_best(part, move, count, mismatch))
+    before = _mismatch(head, part.verts, states, mattes)
+    for search in (_HAIR, _BODY):
+        part = replace(part, verts=_best(head, part, states, mattes, search))
+    part = replace(part, verts=with_ears_met(head, part, states, mattes))
     verts = with_outlines_met(head, part, states, mattes)
-    return HullFit(verts, before, mismatch(verts))
+    return HullFit(verts, before, _mismatch(head, verts, states, mattes))
 
 
-def with_outlines_met(
-    head: Head,
-    part: Deformable,
-    states: Sequence[FrameState],
-    mattes: Sequence[NDArray[np.bool_]],
+def with_ears_met(
+    head: Head, part: Deformable, states: Sequence[FrameState], mattes: Sequence[Mask]
 ) -> Floats:
-    """Return (V, 3) the vertices, those of hair and ears moved to cover mattes; as `fit_hull`."""
-    for _ in range(_OUTLINE_ROUNDS):
-        shaped = head.with_neutral(part.verts.astype(np.float32))
-        # Apart: hair above an ear would follow the ear.
-        shift = sum(outline_shift(shaped, each, states, mattes) for each in (part.hair, part.ears))
-        part = replace(part, verts=with_outline_shifted(part, np.asarray(shift)))
+    """Return (V, 3) the vertices, those of the ears moved to match mattes; as `fit_hull`."""
+    for search in (_LEFT_EAR, _RIGHT_EAR):
+        part = replace(part, verts=_best(head, part, states, mattes, search))
     return part.verts
 
 
-def _best(
-    part: Deformable,
-    move: Callable[[Deformable, Floats], Floats],
-    count: int,
-    mismatch: Callable[[Floats], float],
+def with_outlines_met(
+    head: Head, part: Deformable, states: Sequence[FrameState], mattes: Sequence[Mask]
 ) -> Floats:
-    """Return the vertices (V, 3) for the best of `count` parameters."""
+    """Return (V, 3) the vertices, those of the hair moved to cover mattes; as `fit_hull`."""
+    for _ in range(_OUTLINE_ROUNDS):
+        shaped = head.with_neutral(part.verts.astype(np.float32))
+        shift = outline_shift(shaped, part.hair, states, mattes)
+        part = replace(part, verts=with_outline_shifted(part, shift))
+    return part.verts
+
+
+def _mismatch(
+    head: Head,
+    verts: Floats,
+    states: Sequence[FrameState],
+    mattes: Sequence[Mask],
+    beyond: float = 0.5,
+) -> float:
+    """Return how many pixels only one of mesh and matte covers, as a share of the matte."""
+    shaped = head.with_neutral(verts.astype(np.float32))
+    shares = []
+    for state, matte in zip(states, mattes, strict=True):
+        mesh = outline(shaped, state, len(matte))
+        apart = beyond * (matte & ~mesh).sum() + (1 - beyond) * (mesh & ~matte).sum()
+        shares.append(2 * apart / max(1, matte.sum()))
+    return float(np.mean(shares))
+
+
+def _best(
+    head: Head,
+    part: Deformable,
+    states: Sequence[FrameState],
+    mattes: Sequence[Mask],
+    search: _Search,
+) -> Floats:
+    """Return the vertices (V, 3) for the best parameters."""
 
     def cost(parameters: Floats) -> float:
-        return mismatch(move(part, parameters)) + _RIDGE * float((parameters**2).sum())
+        apart = _mismatch(head, search.move(part, parameters), states, mattes, search.beyond)
+        return apart + search.ridge * float((parameters**2).sum())
 
-    def search(first_step: float) -> OptimizeResult:
+    def minimum(first_step: float) -> OptimizeResult:
+        count = search.parameters
         simplex = np.vstack([np.zeros(count), first_step * np.eye(count)])
-        options = {"maxfev": _EVALUATIONS, "initial_simplex": simplex, "fatol": 1e-5}
+        options = {"maxfev": search.evaluations, "initial_simplex": simplex, "fatol": 1e-5}
         return minimize(cost, simplex[0], method="Nelder-Mead", options=options)
 
-    best = min(map(search, _FIRST_STEPS), key=lambda found: float(found.fun))
-    return move(part, best.x)
+    best = min(map(minimum, search.first_steps), key=lambda found: float(found.fun))
+    return search.move(part, best.x)

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from models.capture.build_head import build_head
 from models.capture.carried import carried
 from models.capture.clip import Clip
+from models.capture.deformable import deformable
 from models.capture.errors import VideoError
 from models.capture.fitting import load_person, load_poses
 from models.capture.frame_fit import Camera
-from models.capture.hull import FIT_SIZE, MATTES, deformable, fit_hull
+from models.capture.hull import FIT_SIZE, MATTES, fit_hull
 from models.capture.identity import observe
 from models.capture.occluders import Occluders
 from models.capture.plate import (

@@ -1,4 +1,4 @@
-"""Moves the outline of hair and ears onto mattes: what the few numbers of a hull miss.
+"""Moves the outline of the hair onto mattes: what the few numbers of a hull miss.
 
 Where the outline of the mesh lies beside that of the matte, what is near this place moves in or out
 along the direction from the skull. Frames differ: most of them shall lie within the mesh, since the
@@ -38,7 +38,7 @@ _SIGMA_M = 0.008
 _NEIGHBOURS_M = 3 * _SIGMA_M
 _HELD = 2.0
 """Weight of staying in place, against 1 of each frame that shows a vertex at the outline."""
-_WITHIN = 0.7
+WITHIN = 0.7
 """Share of the frames whose matte shall end within the mesh."""
 _MARGIN_M = 0.001
 """Between the matte and the outline of the mesh: about a pixel of a frame of 320."""
@@ -84,12 +84,12 @@ def outline_shift(
 
 
 def _quantile(values: Floats, weights: Floats) -> float:
-    """Return the value below which `_WITHIN` of the weight lies; 0 of no values."""
+    """Return the value below which `WITHIN` of the weight lies; 0 of no values."""
     if not len(values):
         return 0.0
     order = np.argsort(values)
     reached = np.cumsum(weights[order])
-    return float(values[order[np.searchsorted(reached, _WITHIN * reached[-1])]])
+    return float(values[order[np.searchsorted(reached, WITHIN * reached[-1])]])
 
 
 def outline_reaches(head: Head, movable: Mask, state: FrameState, matte: Mask) -> Reaches:

@@ -11,12 +11,14 @@ import pytest
 from numpy.typing import NDArray
 
 from models.capture.build_head import build_head
+from models.capture.deformable import deformable
+from models.capture.ears import SIDES, with_ear_moved
 from models.capture.face_model import average_identity
 from models.capture.hull import (
-    deformable,
     fit_hull,
     outline,
     with_body_moved,
+    with_ears_met,
     with_hair_moved,
     with_outline_shifted,
     with_outlines_met,
@@ -88,30 +90,60 @@ def test_a_raised_body_does_not_fold_over_the_neck(arrays: dict[str, NDArray[Any
     assert (rise[chest] < 0.7 * part.below_collar[chest]).all()
 
 
-@pytest.mark.parametrize("place", ["a tuft beside the crown", "the ears"])
-def test_the_mesh_is_widened_to_contain_wider_mattes(
-    head: Head, arrays: dict[str, NDArray[Any]], place: str
+def test_a_tuft_of_the_mattes_beside_the_crown_ends_within_the_mesh(
+    head: Head, arrays: dict[str, NDArray[Any]]
 ) -> None:
     part = deformable(arrays)
-    if place == "the ears":
-        distance = np.where(part.ears, 0.0, 1.0)
-    else:
-        middle = part.verts[part.hair][part.verts[part.hair][:, 1].argmax()] + [0.05, 0, 0]
-        distance = np.linalg.norm(part.verts - middle, axis=1)
+    middle = part.verts[part.hair][part.verts[part.hair][:, 1].argmax()] + [0.05, 0, 0]
+    distance = np.linalg.norm(part.verts - middle, axis=1)
     wider = 0.015 * np.exp(-0.5 * (distance / 0.03) ** 2)
     truth = head.with_neutral(with_outline_shifted(part, wider).astype(np.float32))
     states = [view(head, yaw) for yaw in (-0.2, 0.0, 0.2)]
     mattes = [outline(truth, state, 2 * SIZE) for state in states]
-    frames = list(zip(states, mattes, strict=True))
     verts = with_outlines_met(head, part, states, mattes)
-    fitted = head.with_neutral(verts.astype(np.float32))
-    before, after = (
-        sum((matte & ~outline(mesh, state, len(matte))).sum() for state, matte in frames)
-        for mesh in (head, fitted)
-    )
+    before, after = (beside(head, each, states, mattes) for each in (part.verts, verts))
     assert before > 150
     assert after < 0.2 * before
     # Parts that fit already move by the margin only; the pixels of these mattes are 3 mm wide.
     moved = np.linalg.norm(verts - part.verts, axis=1)[part.hair & (distance > 0.08)]
     assert np.percentile(moved, 90) < 0.002
     assert moved.max() < 0.0055
+
+
+def test_low_ears_that_stand_out_are_found_and_fit_views_that_no_matte_showed(
+    head: Head, arrays: dict[str, NDArray[Any]]
+) -> None:
+    part = deformable(arrays)
+    person = part.verts
+    for side in SIDES:
+        ear = np.array([-1.5, 0.5, 0.5, 1.5])
+        person = with_ear_moved(replace(part, verts=person), ear, side)
+    truth = head.with_neutral(person.astype(np.float32))
+    states = [view(head, yaw) for yaw in (-0.2, 0.0, 0.2)]
+    mattes = [outline(truth, state, 2 * SIZE) for state in states]
+    verts = with_ears_met(head, part, states, mattes)
+    before, after = (beside(head, each, states, mattes) for each in (part.verts, verts))
+    assert before > 100
+    assert after < 0.2 * before
+    turned = [view(head, yaw) for yaw in (-0.6, 0.6)]
+    shown = [outline(truth, state, 2 * SIZE) for state in turned]
+    unlike, like = (
+        sum(
+            (outline(head.with_neutral(each.astype(np.float32)), state, 2 * SIZE) != matte).sum()
+            for state, matte in zip(turned, shown, strict=True)
+        )
+        for each in (part.verts, verts)
+    )
+    assert like < 0.5 * unlike
+    assert (verts == part.verts)[~part.ears].all()
+
+
+def beside(
+    head: Head, verts: NDArray[Any], states: list[FrameState], mattes: list[NDArray[np.bool_]]
+) -> int:
+    """Return the number of pixels of mattes beside the mesh."""
+    mesh = head.with_neutral(verts.astype(np.float32))
+    return sum(
+        int((matte & ~outline(mesh, state, len(matte))).sum())
+        for state, matte in zip(states, mattes, strict=True)
+    )
