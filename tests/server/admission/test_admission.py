@@ -52,7 +52,7 @@ class FullServer:
         return [self.admission.join(ANYONE) for _ in range(count)]
 
 
-def test_so_many_are_let_in_and_one_more_when_release_one() -> None:
+def test_viewers_up_to_the_session_limit_are_admitted_and_one_more_per_release() -> None:
     server = FullServer(capacity=3)
     with pytest.raises(FullError, match="all 3 places for viewers are taken, and 0 viewers wait"):
         server.admission.admit(ANYONE)
@@ -76,7 +76,7 @@ def test_the_limit_is_one_session_until_capacity_is_measured() -> None:
     assert (admission.capacity, admission.measurement) == (2, {"encode_ms": 1})
 
 
-def test_a_ticket_has_a_position_and_moves_up() -> None:
+def test_a_ticket_reports_its_queue_position_and_moves_up() -> None:
     server = FullServer(capacity=2)
     queue = server.queue(3)
     assert [status.position for status in queue] == [1, 2, 3]
@@ -103,7 +103,7 @@ def test_queued_viewers_are_admitted_in_order() -> None:
         server.admit(second)
 
 
-def test_session_slots_beyond_the_queue_length_are_free_for_anyone() -> None:
+def test_session_slots_beyond_the_queue_length_are_open_to_any_viewer() -> None:
     server = FullServer(capacity=3)
     (status,) = server.queue(1)
     server.release_one()
@@ -143,17 +143,17 @@ def test_a_reservation_expires() -> None:
     server.advance(0.1)
     assert server.position(second) == 0
     with pytest.raises(FullError):
-        server.admit(first)  # as good as no ticket
+        server.admit(first)  # an expired ticket gives no priority
     server.admit(second)
 
 
 def test_the_end_of_a_long_queue_polls_less_often() -> None:
     server = FullServer(max_length=60)
     queue = server.queue(60)
-    paces = [status.poll_after_s for status in queue]
-    assert paces == sorted(paces)
-    assert (paces[0], paces[-1]) == (1.0, 5.0)
-    server.advance(8.95)  # five seconds for the last twenty, and four more
+    poll_intervals_s = [status.poll_after_s for status in queue]
+    assert poll_intervals_s == sorted(poll_intervals_s)
+    assert (poll_intervals_s[0], poll_intervals_s[-1]) == (1.0, 5.0)
+    server.advance(8.95)  # 5 s poll interval of the last 20 tickets, and almost 4 s of grace
     assert server.admission.queued == 20
     assert server.position(queue[-1]) == 20
 
@@ -166,7 +166,7 @@ def test_the_queue_is_bounded() -> None:
     assert server.admission.queued == 2
 
 
-def test_a_ticket_is_good_for_its_holder_only() -> None:
+def test_a_ticket_is_valid_for_its_holder_only() -> None:
     server = FullServer()
     ticket = server.admission.join(ANNA).ticket
     assert len(ticket.id) >= 20

@@ -1,4 +1,4 @@
-"""How many viewers a machine is found to hold."""
+"""The measured capacity of a machine in viewers."""
 
 from __future__ import annotations
 
@@ -26,35 +26,35 @@ def times(warp_s: Mapping[str, float], encode_s: float = 0.001, cores: int = 16)
     return FrameTimes(warp_s, encode_s, cores, warp_threads=2)
 
 
-def test_the_warp_decides_where_there_are_cores_enough() -> None:
+def test_the_warp_limits_the_capacity_where_cores_suffice() -> None:
     assert times({"cuda:0": 0.005}).frames_per_s == pytest.approx(200)
     assert times({"cuda:0": 0.005}).viewers(fps=30) == 4
 
 
-def test_every_device_adds_its_share_and_the_slowest_sets_it() -> None:
+def test_capacity_is_the_number_of_devices_times_the_rate_of_the_slowest() -> None:
     assert times({"cuda:0": 0.005, "cuda:1": 0.005}).frames_per_s == pytest.approx(400)
     assert times({"cuda:0": 0.005, "cuda:1": 0.02}).frames_per_s == pytest.approx(100)
 
 
-def test_on_a_cpu_the_warp_shares_the_cores_with_the_rest() -> None:
+def test_on_a_cpu_the_warp_shares_the_cores_with_encoding_and_sending() -> None:
     # (2 x 4 + 1 + 1.2) ms of two cores: 196 frames a second.
     assert times({"cpu": 0.004}, cores=2).frames_per_s == pytest.approx(2 / 0.0102)
     assert times({"cpu": 0.004}, cores=2).viewers(fps=30) == 3
 
 
-def test_however_many_gpus_one_event_loop_sends_it_all() -> None:
+def test_one_event_loop_limits_the_capacity_of_many_gpus() -> None:
     gpus = {f"cuda:{index}": 0.001 for index in range(8)}
     assert times(gpus, cores=128).frames_per_s == pytest.approx(1 / 0.0012)
 
 
-def test_launching_work_on_gpus_takes_the_event_loops_time() -> None:
+def test_launching_work_on_gpus_reduces_the_event_loops_capacity() -> None:
     gpus = {f"cuda:{index}": 0.001 for index in range(8)}
     found = FrameTimes(gpus, 0.001, 128, 2, locked_s=dict.fromkeys(gpus, 0.0018))
     assert found.frames_per_s == pytest.approx(1 / 0.003)
     assert found.limit == "event loop"
 
 
-def test_the_cores_that_warps_on_gpus_take_are_counted() -> None:
+def test_processor_time_of_warps_on_gpus_is_counted() -> None:
     gpus = {f"cuda:{index}": 0.004 for index in range(8)}
     found = FrameTimes(gpus, 0.001, 2, 2, thread_s=dict.fromkeys(gpus, 0.0028))
     # (2.8 + 1 + 1.2) ms of two cores, whatever the number of GPUs.
@@ -69,7 +69,7 @@ def test_a_device_that_was_not_timed_counts_as_the_slowest_one() -> None:
     assert found.warp_s == {"cuda:0": 0.01, "cuda:2": 0.02, "cuda:3": 0.02}
 
 
-async def test_the_session_limit_shrinks_with_a_lost_device_and_grows_again() -> None:
+async def test_the_session_limit_falls_with_a_failed_device_and_recovers() -> None:
     factory = FakeEngineFactory(device_names=("cuda:0", "cuda:1"), warp_s=0.02, rebuilds=False)
     timeouts = Timeouts(backoff_s=0.05)
     settings = PoolSettings(workers=1, warp_in="thread", timeouts=timeouts)
@@ -80,19 +80,24 @@ async def test_the_session_limit_shrinks_with_a_lost_device_and_grows_again() ->
         await pool.wait_ready(20)
         with ThreadPoolExecutor(1) as executor:
             await find_capacity(pool, admission, 5.0, executor)
-        both = admission.capacity
+        with_both_devices = admission.capacity
         factory.lost.add("cuda:0")
         pool.gpu_memory()
         await until(lambda: pool.devices == ("cuda:1",))
-        assert both // 2 <= admission.capacity <= both // 2 + 1 < both
+        assert (
+            with_both_devices // 2
+            <= admission.capacity
+            <= with_both_devices // 2 + 1
+            < with_both_devices
+        )
         factory.lost.clear()
         await until(lambda: len(pool.devices) == 2)
-        assert admission.capacity == both
+        assert admission.capacity == with_both_devices
     finally:
         await pool.close()
 
 
-def test_a_lower_frame_rate_allows_more_viewers_and_a_higher_one_not_fewer() -> None:
+def test_a_lower_frame_rate_allows_more_viewers_and_a_higher_one_no_fewer() -> None:
     found = times({"cuda:0": 0.005})
     assert (found.viewers(fps=15), found.viewers(fps=60)) == (8, 4)
 
@@ -102,7 +107,7 @@ def test_the_capacity_is_at_least_one() -> None:
 
 
 @pytest.mark.alone
-async def test_a_warp_is_measured_on_every_device_and_takes_what_it_takes() -> None:
+async def test_warps_are_timed_on_every_device() -> None:
     factory = FakeEngineFactory(
         (fake_avatar("a", 32), fake_avatar("b", 64)), warp_s=0.02, device_names=("cuda:0", "cuda:1")
     )
@@ -118,7 +123,9 @@ async def test_a_warp_is_measured_on_every_device_and_takes_what_it_takes() -> N
     assert benchmarks["cuda:1"].images[0].shape == (96, 64)
 
 
-async def test_capacity_is_measured_while_a_viewer_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_capacity_is_measured_while_a_viewer_is_connected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(capacity, "BENCHMARK_S", 2.0)
     pool = RenderPool(PoolSettings(workers=1), FakeEngineFactory(warp_s=0.01))
     await pool.start()

@@ -1,4 +1,4 @@
-"""Shares: no token and no address takes every place, and the queue serves holders in turn."""
+"""Shares: no token or address holds all session slots; the queue serves holders in turn."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def viewer(token: str, address: str = "192.0.2.1") -> Grant:
 
 
 @pytest.mark.parametrize(
-    ("share", "places", "part"), [(0.75, 1, 1), (0.75, 2, 1), (0.75, 3, 2), (0.5, 16, 8), (1, 3, 3)]
+    ("share", "slots", "most"), [(0.75, 1, 1), (0.75, 2, 1), (0.75, 3, 2), (0.5, 16, 8), (1, 3, 3)]
 )
-def test_a_share_leaves_a_place_to_others_where_there_are_two(
-    share: float, places: int, part: int
+def test_a_share_leaves_one_slot_to_others_where_there_are_two_or_more(
+    share: float, slots: int, most: int
 ) -> None:
-    assert part_of(share, places) == part
+    assert part_of(share, slots) == most
 
 
-def test_one_token_takes_its_share_and_another_behind_the_same_proxy_gets_in() -> None:
+def test_a_token_is_limited_to_its_share_and_another_at_the_same_address_is_admitted() -> None:
     admission = Admission(4, shares=SHARES)
     for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
         admission.admit(viewer("greedy", address))
@@ -35,7 +35,7 @@ def test_one_token_takes_its_share_and_another_behind_the_same_proxy_gets_in() -
     assert admission.admitted == 4
 
 
-def test_one_address_takes_half_of_an_open_server() -> None:
+def test_one_address_holds_at_most_half_of_a_server_without_tokens() -> None:
     admission = Admission(4, shares=Shares(None, 0.5))
     for _ in range(2):
         admission.admit(viewer("anyone"))
@@ -44,14 +44,14 @@ def test_one_address_takes_half_of_an_open_server() -> None:
     admission.admit(viewer("anyone", "192.0.2.2"))
 
 
-def test_this_machine_alone_takes_everything() -> None:
+def test_loopback_clients_may_hold_every_slot() -> None:
     admission = Admission(3, shares=EVERYTHING)
     for _ in range(3):
         admission.admit(viewer("anyone"))
     assert admission.admitted == 3
 
 
-def test_one_token_does_not_fill_the_queue() -> None:
+def test_one_token_cannot_fill_the_queue() -> None:
     admission = Admission(1, 8, shares=Shares(0.75, 1))
     admission.admit(viewer("other"))
     for _ in range(6):
@@ -61,7 +61,7 @@ def test_one_token_does_not_fill_the_queue() -> None:
     assert admission.join(viewer("honest")).position == 2
 
 
-def test_holders_are_served_in_turn_while_slots_keep_becoming_free() -> None:
+def test_holders_are_admitted_in_turn_as_slots_become_free() -> None:
     admission = Admission(1, 100, shares=Shares(1, 1))
     permit = admission.admit(viewer("other"))
     greedy = [admission.join(viewer("greedy")).ticket for _ in range(50)]
@@ -80,7 +80,7 @@ def test_holders_are_served_in_turn_while_slots_keep_becoming_free() -> None:
     assert served.count("honest") == 3
 
 
-def test_a_slot_is_not_kept_for_a_ticket_that_fails_to_connect_twice() -> None:
+def test_a_slot_is_not_reserved_for_a_ticket_that_failed_to_connect_twice() -> None:
     admission = Admission(1, 10)
     admission.admit(viewer("a"))
     ticket = admission.join(viewer("b")).ticket

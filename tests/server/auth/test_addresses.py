@@ -1,4 +1,4 @@
-"""Addresses: `X-Forwarded-For` counts from trusted proxies only; an IPv6 network is one client."""
+"""Client addresses: `X-Forwarded-For` from trusted proxies only; one client per IPv6 /64."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from server.network.addresses import client_address
 from server.settings import read_settings
 
 
-async def seen(peer: str, forwarded: str, *trusted: str) -> str:
-    """The address that an application sees of a connection."""
+async def address_seen(peer: str, forwarded: str, *trusted: str) -> str:
+    """Return the client address that an application sees."""
     found: list[str] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -28,15 +28,17 @@ async def seen(peer: str, forwarded: str, *trusted: str) -> str:
     return found[0]
 
 
-async def test_by_default_nobody_is_believed() -> None:
-    assert await seen("127.0.0.1", "192.0.2.9") == "127.0.0.1"
+async def test_forwarded_addresses_are_ignored_by_default() -> None:
+    assert await address_seen("127.0.0.1", "192.0.2.9") == "127.0.0.1"
 
 
-async def test_the_last_address_that_is_no_trusted_proxy_counts() -> None:
+async def test_the_last_forwarded_address_that_is_no_trusted_proxy_is_the_client() -> None:
     trusted = ("127.0.0.1", "10.0.0.0/8")
-    assert await seen("127.0.0.1", "192.0.2.1, 192.0.2.9, 10.1.1.1", *trusted) == "192.0.2.9"
-    assert await seen("::ffff:10.0.0.7", "192.0.2.1, 192.0.2.9", *trusted) == "192.0.2.9"
-    assert await seen("192.0.2.77", "192.0.2.9", *trusted) == "192.0.2.77"
+    assert (
+        await address_seen("127.0.0.1", "192.0.2.1, 192.0.2.9, 10.1.1.1", *trusted) == "192.0.2.9"
+    )
+    assert await address_seen("::ffff:10.0.0.7", "192.0.2.1, 192.0.2.9", *trusted) == "192.0.2.9"
+    assert await address_seen("192.0.2.77", "192.0.2.9", *trusted) == "192.0.2.77"
 
 
 @pytest.mark.parametrize(
@@ -49,12 +51,12 @@ async def test_the_last_address_that_is_no_trusted_proxy_counts() -> None:
         ("testclient", "testclient"),
     ],
 )
-def test_a_client_is_an_address_or_a_network_of_ipv6(address: str, client: str) -> None:
+def test_a_client_is_an_ipv4_address_or_an_ipv6_network(address: str, client: str) -> None:
     assert client_address(address) == client
 
 
 @pytest.mark.parametrize("given", ["*", "proxy.example", "10.0.0.1/8"])
-def test_trusted_proxies_are_addresses_and_networks(given: str) -> None:
+def test_trusted_proxies_must_be_addresses_or_networks(given: str) -> None:
     with pytest.raises(SettingsError, match="expected addresses and networks"):
         read_settings([f"--trusted-proxies={given}"])
     assert read_settings(["--trusted-proxies=::1,10.0.0.0/8"]).proxies == ("::1", "10.0.0.0/8")

@@ -1,4 +1,4 @@
-"""Who is let in: by token over HTTP and WebSocket, by address and page where there are none."""
+"""Authentication: tokens over HTTP and WebSocket; without tokens, Host and Origin."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ SIGNING = 'signing_keys = ["a key of thirty-two bytes or more"]'
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    made = tmp_path / "tokens.toml"
-    made.write_text(SIGNING)
-    return made
+def token_file(tmp_path: Path) -> Path:
+    created = tmp_path / "tokens.toml"
+    created.write_text(SIGNING)
+    return created
 
 
 @pytest.fixture
-def tokens(file: Path) -> Tokens:
-    return read_tokens(file)
+def tokens(token_file: Path) -> Tokens:
+    return read_tokens(token_file)
 
 
 def app(**settings: Any) -> Any:
@@ -68,23 +68,23 @@ async def running(**settings: Any) -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
-# --- what it takes to start -----------------------------------------------------------------------
+# --- start ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost", "a.localhost"])
-def test_this_machine_is_served_without_tokens(host: str) -> None:
+def test_loopback_addresses_need_no_tokens(host: str) -> None:
     assert is_loopback(host)
     assert not build_authenticator(Settings(host=host)).reachable_by_others
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.5", "a.example", "localhost.de"])
-def test_others_are_not_served_without_tokens(host: str) -> None:
+def test_other_addresses_are_refused_without_tokens(host: str) -> None:
     with pytest.raises(SettingsError, match="expected --tokens FILE"):
         create_app(Settings(host=host))
 
 
-def test_others_are_served_with_tokens(file: Path) -> None:
-    assert build_authenticator(Settings(host="0.0.0.0", tokens=file)).reachable_by_others
+def test_other_addresses_are_allowed_with_tokens(token_file: Path) -> None:
+    assert build_authenticator(Settings(host="0.0.0.0", tokens=token_file)).reachable_by_others
 
 
 def test_insecure_admits_everyone_and_logs_a_warning(caplog: pytest.LogCaptureFixture) -> None:
@@ -114,7 +114,7 @@ def test_without_tokens_requests_from_loopback_are_allowed(host: str) -> None:
         ("face.example", "http://FACE.example:80"),
     ],
 )
-def test_a_page_of_this_server_may_be_named_in_every_form(host: str, origin: str) -> None:
+def test_an_origin_of_this_server_is_recognized_in_every_spelling(host: str, origin: str) -> None:
     authenticator = build_authenticator(Settings(insecure=True))
     assert authenticator.identify(connection(host=host, origin=origin)).allows(Scope.VIEW)
     allowed = build_authenticator(Settings(allowed_origins=origin.upper()))
@@ -122,20 +122,20 @@ def test_a_page_of_this_server_may_be_named_in_every_form(host: str, origin: str
 
 
 @pytest.mark.parametrize("host", ["attacker.example", "192.168.1.5:8000", "", "[", "127.0.0.1.de"])
-def test_without_tokens_a_name_that_was_pointed_here_is_refused(host: str) -> None:
+def test_without_tokens_a_foreign_host_name_is_refused(host: str) -> None:
     with pytest.raises(ForbiddenError, match="set --tokens"):
         build_authenticator(Settings()).identify(connection(host=host))
 
 
 @pytest.mark.parametrize("origin", ["https://attacker.example", "null", "http://localhost:9"])
 def test_without_tokens_a_page_of_another_origin_is_refused(origin: str) -> None:
-    asked = connection(host="localhost:8000", origin=origin)
+    request = connection(host="localhost:8000", origin=origin)
     with pytest.raises(ForbiddenError, match="expected a page of this server"):
-        build_authenticator(Settings()).identify(asked)
+        build_authenticator(Settings()).identify(request)
     assert build_authenticator(Settings(allowed_origins=f"https://a.example, {origin}")).identify(
-        asked
+        request
     )
-    assert build_authenticator(Settings(allowed_origins="*")).identify(asked)
+    assert build_authenticator(Settings(allowed_origins="*")).identify(request)
 
 
 EMBEDDED = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}
@@ -144,10 +144,10 @@ EMBEDDED = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 def test_without_tokens_an_image_in_a_page_of_another_origin_is_refused(site: str) -> None:
     # Browsers send no Origin for <img>; another port of this machine is "same-site".
-    asked = connection(**{"host": "localhost:8000", **EMBEDDED, "sec-fetch-site": site})
+    request = connection(**{"host": "localhost:8000", **EMBEDDED, "sec-fetch-site": site})
     with pytest.raises(ForbiddenError, match="got one of another"):
-        build_authenticator(Settings()).identify(asked)
-    assert build_authenticator(Settings(allowed_origins="*")).identify(asked)
+        build_authenticator(Settings()).identify(request)
+    assert build_authenticator(Settings(allowed_origins="*")).identify(request)
 
 
 @pytest.mark.parametrize(
@@ -160,8 +160,8 @@ def test_without_tokens_an_image_in_a_page_of_another_origin_is_refused(site: st
     ],
 )
 def test_without_tokens_own_pages_links_and_programs_are_allowed(headers: dict[str, str]) -> None:
-    asked = connection(host="localhost:8000", **headers)
-    assert build_authenticator(Settings()).identify(asked)
+    request = connection(host="localhost:8000", **headers)
+    assert build_authenticator(Settings()).identify(request)
 
 
 # --- with tokens ----------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ def test_a_token_is_taken_from_the_header_and_never_from_the_address() -> None:
     assert token_of(HTTPConnection(query)) is None
 
 
-def test_even_this_machine_needs_a_token_where_there_are_some(tokens: Tokens) -> None:
+def test_with_tokens_loopback_requests_are_authenticated_by_token(tokens: Tokens) -> None:
     authenticator = Authenticator(tokens, False, ())
     token = tokens.sign([Scope.VIEW], None, 1)
     other_page = connection(authorization=f"Bearer {token}", origin="https://a.example")
@@ -183,67 +183,71 @@ def test_even_this_machine_needs_a_token_where_there_are_some(tokens: Tokens) ->
 
 
 @pytest.fixture
-def sockets(file: Path) -> Iterator[TestClient]:
-    with TestClient(app(tokens=file), base_url="http://telewarp.example") as client:
+def sockets(token_file: Path) -> Iterator[TestClient]:
+    with TestClient(app(tokens=token_file), base_url="http://telewarp.example") as client:
         yield client
 
 
 @pytest.mark.parametrize("by", ["header", "subprotocol"])
-def test_a_websocket_brings_its_token_as_header_or_subprotocol(
+def test_a_websocket_takes_its_token_from_the_header_or_a_subprotocol(
     sockets: TestClient, tokens: Tokens, by: str
 ) -> None:
     publisher = tokens.sign([Scope.PUBLISH], ["me"], 1)
-    bearing = {"Authorization": f"Bearer {publisher}"}
-    made = sockets.post("/v1/streams", json={"avatar": "default", "id": "me"}, headers=bearing)
-    assert made.status_code == 201
+    authorization = {"Authorization": f"Bearer {publisher}"}
+    created = sockets.post(
+        "/v1/streams", json={"avatar": "default", "id": "me"}, headers=authorization
+    )
+    assert created.status_code == 201
     offered = None if by == "header" else ["telewarp", f"telewarp.token.{publisher}"]
-    headers = bearing if by == "header" else {}
+    headers = authorization if by == "header" else {}
     with sockets.websocket_connect("/v1/streams/me/frames", offered, headers=headers) as socket:
         assert socket.accepted_subprotocol == (None if by == "header" else "telewarp")
         socket.send_text(json.dumps({"seq": 0, "expression": {"jawOpen": 7}}))
         assert socket.receive_json()["type"] == "error"
 
 
-async def test_a_token_for_some_streams_makes_and_lists_no_others(
-    file: Path, tokens: Tokens
+async def test_a_token_for_some_streams_cannot_create_or_list_others(
+    token_file: Path, tokens: Tokens
 ) -> None:
-    mine = bearer(tokens, Scope.PUBLISH, Scope.VIEW, streams=["me"])
-    async with running(tokens=file) as client:
+    own = bearer(tokens, Scope.PUBLISH, Scope.VIEW, streams=["me"])
+    async with running(tokens=token_file) as client:
         for wanted in ({"id": "you"}, {}):
-            made = await client.post("/v1/streams", json=wanted, headers=mine)
-            assert made.status_code == 403
+            created = await client.post("/v1/streams", json=wanted, headers=own)
+            assert created.status_code == 403
         everywhere = bearer(tokens, Scope.ADMIN)
         assert (await client.post("/v1/streams", json={}, headers=everywhere)).status_code == 201
-        assert (await client.post("/v1/streams", json={"id": "me"}, headers=mine)).is_success
-        listed = (await client.get("/v1/streams", headers=mine)).json()
+        assert (await client.post("/v1/streams", json={"id": "me"}, headers=own)).is_success
+        listed = (await client.get("/v1/streams", headers=own)).json()
         assert [stream["id"] for stream in listed] == ["me"]
         assert len((await client.get("/v1/streams", headers=everywhere)).json()) == 2
-        assert (await client.post("/v1/render", json={}, headers=mine)).status_code == 403
+        assert (await client.post("/v1/render", json={}, headers=own)).status_code == 403
 
 
-async def test_a_session_is_its_openers_alone(file: Path, tokens: Tokens) -> None:
+async def test_a_session_is_accessible_to_its_opener_only(token_file: Path, tokens: Tokens) -> None:
     from tests.server.http.test_whep import offer
 
-    async with running(tokens=file) as client:
+    async with running(tokens=token_file) as client:
         admin = bearer(tokens, Scope.ADMIN)
         await client.post("/v1/streams", json={"id": "me"}, headers=admin)
-        mine, other = (bearer(tokens, Scope.VIEW) for _ in range(2))
-        opened = await client.post("/v1/streams/me/whep", content=await offer(), headers=mine | SDP)
+        own, other = (bearer(tokens, Scope.VIEW) for _ in range(2))
+        opened = await client.post("/v1/streams/me/whep", content=await offer(), headers=own | SDP)
         session = opened.headers["location"]
         assert len(session.rsplit("/", 1)[1]) >= 22, "128 random bits"
         for method in ("GET", "PATCH", "DELETE"):
             answer = await client.request(method, session, headers=other)
             assert answer.status_code == 404
         assert (await client.get(session, headers=admin)).status_code == 200
-        assert (await client.get(session, headers=mine)).json()["meshes"]["refused"] == 0
-        assert (await client.delete(session, headers=mine)).status_code == 204
+        assert (await client.get(session, headers=own)).json()["meshes"]["refused"] == 0
+        assert (await client.delete(session, headers=own)).status_code == 204
 
 
 # --- limits and headers ---------------------------------------------------------------------------
 
 
-async def test_a_client_above_its_rate_is_told_when_to_retry(file: Path, tokens: Tokens) -> None:
-    async with running(tokens=file, max_requests_per_s=0.02) as client:
+async def test_a_client_above_its_rate_is_told_when_to_retry(
+    token_file: Path, tokens: Tokens
+) -> None:
+    async with running(tokens=token_file, max_requests_per_s=0.02) as client:
         began = time.monotonic()
         assert (await client.get("/healthz")).status_code == 200
         refused = await client.get("/healthz")
@@ -252,19 +256,19 @@ async def test_a_client_above_its_rate_is_told_when_to_retry(file: Path, tokens:
         passed_s = time.monotonic() - began
         assert 50 - passed_s <= int(refused.headers["retry-after"]) <= 50
         assert refused.headers["x-content-type-options"] == "nosniff"
-        # Somebody with a token is not kept out by strangers at the same address.
-        mine = bearer(tokens, Scope.VIEW)
-        assert (await client.get("/v1/avatars", headers=mine)).status_code == 200
+        # The limit of an address does not apply to requests with a valid token.
+        own = bearer(tokens, Scope.VIEW)
+        assert (await client.get("/v1/avatars", headers=own)).status_code == 200
 
 
-async def test_this_machine_alone_has_no_limit() -> None:
+async def test_loopback_requests_have_no_rate_limit() -> None:
     async with running(max_requests_per_s=1) as client:
         client.headers["Host"] = "localhost"
         assert {(await client.get("/healthz")).status_code for _ in range(10)} == {200}
 
 
-async def test_the_page_may_do_only_what_it_needs(file: Path) -> None:
-    async with running(tokens=file) as client:
+async def test_the_policy_of_the_page_permits_only_what_it_needs(token_file: Path) -> None:
+    async with running(tokens=token_file) as client:
         page = await client.get("/")
         policy = page.headers["content-security-policy"]
         assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
@@ -281,10 +285,10 @@ async def test_the_page_may_do_only_what_it_needs(file: Path) -> None:
 WASM = "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'"
 
 
-async def test_only_pages_that_publish_and_the_workers_of_the_tracker_may_compile_wasm(
-    file: Path,
+async def test_only_publishing_pages_and_workers_of_the_tracker_may_compile_wasm(
+    token_file: Path,
 ) -> None:
-    async with running(tokens=file) as client:
+    async with running(tokens=token_file) as client:
 
         async def policy(path: str) -> str:
             headers = (await client.get(path)).headers
@@ -316,8 +320,8 @@ async def test_only_pages_that_publish_and_the_workers_of_the_tracker_may_compil
 PREFLIGHT = {"Access-Control-Request-Method": "POST", "Origin": "https://a.example"}
 
 
-async def test_pages_of_other_origins_may_read_nothing_by_default(file: Path) -> None:
-    async with running(tokens=file) as client:
+async def test_pages_of_other_origins_may_read_nothing_by_default(token_file: Path) -> None:
+    async with running(tokens=token_file) as client:
         preflight = await client.options("/v1/streams/demo/whep", headers=PREFLIGHT)
         answer = await client.get("/healthz", headers={"Origin": "https://a.example"})
         for headers in (preflight.headers, answer.headers):
@@ -325,9 +329,9 @@ async def test_pages_of_other_origins_may_read_nothing_by_default(file: Path) ->
 
 
 async def test_pages_of_allowed_origins_may_read_what_whep_needs(
-    file: Path, tokens: Tokens
+    token_file: Path, tokens: Tokens
 ) -> None:
-    async with running(tokens=file, allowed_origins="https://a.example") as client:
+    async with running(tokens=token_file, allowed_origins="https://a.example") as client:
         preflight = await client.options("/v1/streams/demo/whep", headers=PREFLIGHT)
         assert preflight.status_code == 200
         assert preflight.headers["access-control-allow-origin"] == "https://a.example"
@@ -342,20 +346,20 @@ async def test_pages_of_allowed_origins_may_read_what_whep_needs(
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "POST", "PATCH", "DELETE", "GET"])
-async def test_pages_of_allowed_origins_may_use_every_method(file: Path, method: str) -> None:
-    async with running(tokens=file, allowed_origins="*") as client:
-        asked = PREFLIGHT | {"Access-Control-Request-Method": method}
-        preflight = await client.options("/v1/streams/demo/whep", headers=asked)
+async def test_pages_of_allowed_origins_may_use_every_method(token_file: Path, method: str) -> None:
+    async with running(tokens=token_file, allowed_origins="*") as client:
+        request = PREFLIGHT | {"Access-Control-Request-Method": method}
+        preflight = await client.options("/v1/streams/demo/whep", headers=request)
         assert preflight.status_code == 200
         assert method in preflight.headers["access-control-allow-methods"].split(", ")
 
 
-async def test_an_admin_of_one_stream_touches_no_session_of_another(
-    file: Path, tokens: Tokens
+async def test_an_admin_of_one_stream_cannot_access_sessions_of_another(
+    token_file: Path, tokens: Tokens
 ) -> None:
     from tests.server.http.test_whep import offer
 
-    async with running(tokens=file) as client:
+    async with running(tokens=token_file) as client:
         admin = bearer(tokens, Scope.ADMIN)
         await client.post("/v1/streams", json={"id": "me"}, headers=admin)
         opened = await client.post(
@@ -371,10 +375,10 @@ async def test_an_admin_of_one_stream_touches_no_session_of_another(
 
 
 async def test_no_token_is_logged(
-    file: Path, tokens: Tokens, caplog: pytest.LogCaptureFixture
+    token_file: Path, tokens: Tokens, caplog: pytest.LogCaptureFixture
 ) -> None:
     token = tokens.sign([Scope.ADMIN], None, 1)
-    async with running(tokens=file, log_level="debug") as client:
+    async with running(tokens=token_file, log_level="debug") as client:
         with caplog.at_level(logging.DEBUG):
             for sent in (token, token + "x", "guess-of-a-secret"):
                 await client.get("/v1/streams", headers={"Authorization": f"Bearer {sent}"})

@@ -1,4 +1,4 @@
-"""Driving the face one watches: with the scope `drive`, or not at all."""
+"""Viewers drive the face they watch only with the scope `drive`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DRIVING = Grant("driver", frozenset({Scope.VIEW, Scope.DRIVE}))
 FACE = json.dumps({"type": "mesh", "seq": 1, "expression": {"jawOpen": 1}})
 
 
-async def test_a_viewer_without_the_scope_may_look_around_but_not_drive() -> None:
+async def test_a_viewer_without_the_scope_may_send_views_but_no_faces() -> None:
     async with running_server() as h:
         session, _ = await h.sessions.open("s", FakePeer, "offer", WATCHING)
         assert session.set_view(view(1))
@@ -25,7 +25,7 @@ async def test_a_viewer_without_the_scope_may_look_around_but_not_drive() -> Non
         assert session.stats()["meshes"] == {"accepted": 0, "dropped": 0, "refused": 1}
 
 
-async def test_a_face_on_the_data_channel_is_counted_and_does_not_end_the_session() -> None:
+async def test_a_refused_face_on_the_data_channel_is_counted_and_the_session_continues() -> None:
     async with running_server() as h:
         session, _ = await h.sessions.open("s", FakePeer, "offer", WATCHING)
         control = Control(session, lambda: None)
@@ -35,7 +35,7 @@ async def test_a_face_on_the_data_channel_is_counted_and_does_not_end_the_sessio
         assert not session.closed
 
 
-async def test_a_viewer_with_the_scope_drives() -> None:
+async def test_a_viewer_with_the_scope_drives_the_face() -> None:
     async with running_server() as h:
         session, _ = await h.sessions.open("s", FakePeer, "offer", DRIVING)
         Control(session, lambda: None).receive(FACE)

@@ -1,4 +1,4 @@
-"""Passes to another host: good for it, once, for seconds, and for no more than was granted."""
+"""Redirect tokens: one host, one use, a few seconds, at most the grant of the original."""
 
 from __future__ import annotations
 
@@ -38,14 +38,16 @@ def test_a_redirect_token_grants_only_what_was_requested_and_granted(
     assert (grant.scopes, grant.streams) == (frozenset(WATCH), frozenset({"a", "b"}))
 
 
-def test_a_pass_is_good_once(redirect_tokens: RedirectTokens) -> None:
+def test_a_redirect_token_can_be_used_once(redirect_tokens: RedirectTokens) -> None:
     given = sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"])
     redirect_tokens.take(given)
     with pytest.raises(BadTokenError, match="has been used"):
         redirect_tokens.take(given)
 
 
-def test_a_pass_is_good_for_one_host_and_is_no_token(redirect_tokens: RedirectTokens) -> None:
+def test_a_redirect_token_is_valid_for_one_host_and_is_no_access_token(
+    redirect_tokens: RedirectTokens,
+) -> None:
     given = sign_redirect_token(TOKENS, VIEWER, OTHER, WATCH, ["me"])
     with pytest.raises(BadTokenError):
         redirect_tokens.take(given)
@@ -57,7 +59,7 @@ def test_a_pass_is_good_for_one_host_and_is_no_token(redirect_tokens: RedirectTo
         redirect_tokens.take("x" * 10_000)
 
 
-def test_a_pass_is_good_for_seconds(
+def test_a_redirect_token_expires_after_seconds(
     redirect_tokens: RedirectTokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"])
@@ -70,7 +72,7 @@ def test_a_pass_is_good_for_seconds(
         redirect_tokens.take(late)
 
 
-def test_used_passes_are_forgotten_once_they_are_too_old(
+def test_used_redirect_tokens_are_forgotten_once_expired(
     redirect_tokens: RedirectTokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     redirect_tokens.take(sign_redirect_token(TOKENS, VIEWER, HOST, WATCH, ["me"]))
@@ -80,7 +82,7 @@ def test_used_passes_are_forgotten_once_they_are_too_old(
     assert len(redirect_tokens._used) == 1
 
 
-def test_the_token_for_the_host_is_the_same_viewers_and_ends_no_later(
+def test_the_hosts_token_keeps_the_holder_and_the_expiry(
     redirect_tokens: RedirectTokens,
 ) -> None:
     soon = time.time() + 60

@@ -1,4 +1,4 @@
-"""The file of tokens and signed ones: what is taken, what is refused, and that nothing leaks."""
+"""Listed and signed tokens: which are accepted, which refused, and that no secret leaks."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def test_a_listed_token_grants_the_scopes_of_the_file(file: Path) -> None:
 
 
 @pytest.mark.parametrize("token", ["", SECRET[:-1], SECRET + "x", "ä", "\udcff", "a.b.c", "." * 9])
-def test_another_token_is_refused(file: Path, token: str) -> None:
+def test_an_unknown_token_is_refused(file: Path, token: str) -> None:
     file.write_text(f'signing_keys = ["{KEY}"]\n' + entry())
     with pytest.raises(BadTokenError, match="expected a token of this server"):
         read_tokens(file).find(token)
 
 
-def test_a_huge_token_is_refused_unread(file: Path) -> None:
+def test_an_oversized_token_is_refused_before_it_is_parsed(file: Path) -> None:
     file.write_text(entry())
     with pytest.raises(BadTokenError, match="at most 4096 characters"):
         read_tokens(file).find("x" * (LONGEST_TOKEN + 1))
@@ -71,7 +71,7 @@ def test_a_signed_token_grants_its_own_scopes_and_holder() -> None:
     assert tokens.find(tokens.sign([Scope.VIEW, Scope.DRIVE], None, 1)).covers(None)
 
 
-def test_a_key_may_be_replaced_while_its_tokens_are_good() -> None:
+def test_a_signing_key_can_be_replaced_while_its_tokens_are_valid() -> None:
     token = Tokens({}, (KEY,)).sign([Scope.VIEW], None, 1)
     assert Tokens({}, ("n" * 40, KEY)).find(token).allows(Scope.VIEW)
 
@@ -93,7 +93,7 @@ def test_a_key_may_be_replaced_while_its_tokens_are_good() -> None:
         (signed(nbf=time.time() + DAY_S), "expected a token of this server"),
     ],
 )
-def test_a_signed_token_that_is_not_good_is_refused(token: str, said: str) -> None:
+def test_an_invalid_signed_token_is_refused(token: str, said: str) -> None:
     with pytest.raises(BadTokenError, match=said):
         Tokens({}, (KEY,)).find(token)
 
@@ -113,7 +113,7 @@ def test_a_signed_token_that_is_not_good_is_refused(token: str, said: str) -> No
         (f'signing_keys = ["{SECRET}"]', "signing_keys.0"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_explained_without_its_secrets(
+def test_an_invalid_token_file_is_explained_without_its_secrets(
     file: Path, text: str, said: str
 ) -> None:
     file.write_text(text)
@@ -124,12 +124,12 @@ def test_a_file_that_cannot_be_used_is_explained_without_its_secrets(
     assert str(file) in str(caught.value)
 
 
-def test_a_missing_file_is_explained(file: Path) -> None:
+def test_a_missing_token_file_is_explained(file: Path) -> None:
     with pytest.raises(SettingsError, match="No such file"):
         read_tokens(file)
 
 
-def test_the_script_makes_a_file_for_its_owner_alone_and_a_token(
+def test_the_script_creates_a_file_readable_by_its_owner_only_and_a_token(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert make_token(["--tokens", str(file), "--scope", "view", "--stream", "me"]) == 0
@@ -146,7 +146,7 @@ def test_the_script_makes_a_file_for_its_owner_alone_and_a_token(
     assert file.read_text() == before
 
 
-def test_the_script_explains_a_file_it_cannot_use(file: Path) -> None:
+def test_the_script_explains_an_invalid_token_file(file: Path) -> None:
     file.write_text(entry())
     command = [sys.executable, "-m", "scripts.make_token", "--tokens", str(file), "--scope", "view"]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3])

@@ -1,4 +1,4 @@
-"""Jobs that make avatars: with a pool, a store and processes, and a command that obeys the test."""
+"""Jobs that make avatars, with a real pool, store and processes and a scripted command."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def scripted(job: Job, upload: Path, out: Path) -> list[str]:
 
 @dataclass
 class Parts:
-    """A store with jobs, and what it works with."""
+    """An avatar store with jobs, its pool and its streams."""
 
     folder: Path
     pool: RenderPool
@@ -91,7 +91,7 @@ class Parts:
         return job
 
     def files(self) -> set[str]:
-        """Every file that is stored, without the folders of jobs."""
+        """Return every stored file, except folders of jobs."""
         return {path.name for path in self.folder.rglob("*") if path.is_file()}
 
 
@@ -101,7 +101,7 @@ async def parts(
     limits: StoreLimits = LIMITS,
     lacking: Callable[[JobKind], str | None] = lambda kind: None,
 ) -> AsyncIterator[Parts]:
-    """Run a server's parts until the block ends, as it does on SIGTERM."""
+    """Run the store, pool and streams until the block ends as on SIGTERM."""
     async with running() as pool:
         streams = Streams(pool.avatars)
         store = AvatarStore(folder, pool, streams)
@@ -126,7 +126,7 @@ async def started(parts: Parts, job: Job) -> int:
     return int(pid.read_text())
 
 
-async def test_a_job_makes_an_avatar_that_is_served_and_nothing_else_is_kept(
+async def test_a_job_creates_a_served_avatar_and_keeps_no_other_files(
     tmp_path: Path,
 ) -> None:
     async with parts(tmp_path / "store") as all_:
@@ -157,7 +157,7 @@ FAILURES: tuple[tuple[dict[str, Any], str], ...] = (
 )
 
 
-async def test_a_failed_job_says_why_and_leaves_nothing(tmp_path: Path) -> None:
+async def test_a_failed_job_reports_its_cause_and_leaves_no_files(tmp_path: Path) -> None:
     elsewhere = ({"elsewhere": str(tmp_path / "else")}, "reported an avatar that it has not made")
     async with parts(tmp_path / "store") as all_:
         for order, reason in (*FAILURES, elsewhere):
@@ -169,20 +169,20 @@ async def test_a_failed_job_says_why_and_leaves_nothing(tmp_path: Path) -> None:
         assert len(all_.jobs.list()) == len(FAILURES) + 1
 
 
-async def test_disk_and_time_of_a_job_are_limited(tmp_path: Path) -> None:
+async def test_disk_space_and_time_of_a_job_are_limited(tmp_path: Path) -> None:
     limits = replace(LIMITS, job=replace(LIMITS.job, disk=1_000_000, time_s=6))
     async with parts(tmp_path / "store", limits) as all_:
         large = await all_.submit(write=3_000_000, sleep=20)
         await until(ended(large))
         assert large.error == "the job needed more than 1 MB of disk"
         late = await all_.submit(sleep=20)
-        late.spent_s = 5.8  # of earlier starts
+        late.spent_s = 5.8  # of earlier runs of the server
         await until(ended(late))
         assert late.error == "the job took longer than 0.1 minutes"
         assert all_.files() == {"job.json"}
 
 
-async def test_number_and_size_are_limited(tmp_path: Path) -> None:
+async def test_number_and_size_of_avatars_are_limited(tmp_path: Path) -> None:
     async with parts(tmp_path / "store") as all_:
         first = await all_.submit(sleep=20)
         second = await all_.submit()
@@ -201,7 +201,7 @@ async def test_number_and_size_are_limited(tmp_path: Path) -> None:
         assert second.state == "done"
 
 
-async def test_a_deleted_job_ends_with_all_its_processes_and_files(tmp_path: Path) -> None:
+async def test_deleting_a_job_ends_its_processes_and_removes_its_files(tmp_path: Path) -> None:
     async with parts(tmp_path / "store") as all_:
         job = await all_.submit(sleep=60, child=True)
         pid = await started(all_, job)
@@ -217,7 +217,7 @@ async def test_a_deleted_job_ends_with_all_its_processes_and_files(tmp_path: Pat
         assert (await all_.submit()).state == "waiting", "the next one runs"
 
 
-async def test_jobs_and_avatars_survive_a_restart(tmp_path: Path) -> None:
+async def test_jobs_and_avatars_remain_after_a_restart(tmp_path: Path) -> None:
     async with parts(tmp_path / "store") as before:
         first = await before.submit("one")
         await until(ended(first))
@@ -235,7 +235,7 @@ async def test_jobs_and_avatars_survive_a_restart(tmp_path: Path) -> None:
         assert after.jobs.get(first.id).state == "done"
 
 
-async def test_an_interrupted_upload_is_gone_after_a_restart(tmp_path: Path) -> None:
+async def test_an_interrupted_upload_is_removed_at_a_restart(tmp_path: Path) -> None:
     async with parts(tmp_path / "store") as before:
         upload = before.jobs.begin_upload(Job("video", "Me", "I agree.", None), None)
         await upload.write(b"half of a face")
@@ -244,7 +244,7 @@ async def test_an_interrupted_upload_is_gone_after_a_restart(tmp_path: Path) -> 
         assert (after.jobs.list(), after.files()) == ((), set())
 
 
-async def test_a_job_that_was_interrupted_too_often_is_given_up(tmp_path: Path) -> None:
+async def test_a_job_that_was_interrupted_too_often_fails(tmp_path: Path) -> None:
     async with parts(tmp_path / "store") as all_:
         job = Job("video", "Me", "I agree.", None, starts=5)
         upload = all_.jobs.begin_upload(job, None)
@@ -254,7 +254,7 @@ async def test_a_job_that_was_interrupted_too_often_is_given_up(tmp_path: Path) 
         assert job.error == "the server was stopped 5 times while it ran"
 
 
-async def test_a_deleted_avatar_is_gone_with_its_streams_and_files(tmp_path: Path) -> None:
+async def test_deleting_an_avatar_deletes_its_streams_and_files(tmp_path: Path) -> None:
     async with parts(tmp_path / "store") as all_:
         await until(ended(await all_.submit()))
         all_.streams.create("me", "mine")
@@ -285,7 +285,7 @@ async def test_a_job_that_cannot_run_is_refused_before_its_upload(tmp_path: Path
 
 
 def test_the_command_ends_when_the_server_is_killed(tmp_path: Path) -> None:
-    """The server cannot end it then: only the closed pipe tells."""
+    """The killed server cannot end it: the command ends when its pipe closes."""
     pid = tmp_path / "pid"
     command = f"import os, pathlib, time; pathlib.Path({str(pid)!r}).write_text(str(os.getpid()));"
     command += "time.sleep(60)"
@@ -306,5 +306,5 @@ time.sleep(60)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     while alive(int(pid.read_text())):
-        assert time.monotonic() < deadline, "it goes on without a server"
+        assert time.monotonic() < deadline, "the command continues without a server"
         time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""What an installation lacks to make avatars of videos."""
+"""What an installation lacks for making avatars from videos."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import pytest
 from server.avatar_store.requirements import lacking
 
 
-def test_an_installation_for_development_lacks_nothing() -> None:
+def test_a_development_installation_lacks_nothing() -> None:
     assert lacking("video") is None
     assert lacking("archive") is None
 
 
-def test_a_server_without_the_scripts_takes_archives_only(tmp_path: Path) -> None:
+def test_a_server_without_the_scripts_accepts_archives_only(tmp_path: Path) -> None:
     assert lacking("archive", tmp_path) is None
     reason = lacking("video", tmp_path)
     assert reason is not None
     assert "expected scripts/make_avatar.py beside it, got no such file" in reason
 
 
-def test_the_packages_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "server.avatar_store.requirements.find_spec",
         lambda name: None if name in ("mediapipe", "cv2") else find_spec(name),

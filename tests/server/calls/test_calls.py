@@ -1,4 +1,4 @@
-"""Seats: who gets which, who keeps it for a while, and what is deleted with it."""
+"""Seats of calls: assignment, grace time after a disconnect, and deletion of streams."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAMES = ("Ada", "Bo", "Cy", "Di")
 
 
 class Table:
-    """Calls with a clock that the test moves."""
+    """Calls with a clock that the test sets."""
 
     def __init__(self, most: int = 2, max_streams: int = 8) -> None:
         self.now = 0.0
@@ -42,7 +42,7 @@ class Table:
         self.calls.lose(person, person.connection)
 
     async def pass_s(self, seconds: float) -> None:
-        """Let time pass, and the calls look at the clock once."""
+        """Advance the clock, and let the calls check it once."""
         self.now += seconds
         task = asyncio.create_task(self.calls.end_lost())
         await asyncio.sleep(0)
@@ -50,7 +50,7 @@ class Table:
 
 
 def told(person: Person) -> bool:
-    """Whether somebody was told of a change since the last question."""
+    """Whether a person was notified of a change since the last call of this function."""
     assert person.connection is not None
     was = person.connection.changed.is_set()
     person.connection.changed.clear()
@@ -76,7 +76,7 @@ async def test_a_fifth_person_is_refused_and_changes_nothing() -> None:
     assert len(table.streams.list()) == 4
 
 
-async def test_whoever_leaves_frees_the_seat_and_takes_the_stream_along() -> None:
+async def test_leaving_frees_the_seat_and_deletes_the_stream() -> None:
     table = Table()
     ada, bo = table.join("Ada"), table.join("Bo")
     told(bo)
@@ -88,7 +88,7 @@ async def test_whoever_leaves_frees_the_seat_and_takes_the_stream_along() -> Non
     assert table.join("Cy").seat == 0
 
 
-async def test_a_call_ends_with_its_last_person_and_makes_room_for_another() -> None:
+async def test_a_call_ends_with_its_last_person_and_another_can_begin() -> None:
     table = Table(most=1)
     ada = table.join(call="us")
     with pytest.raises(LimitError, match="at most 1 calls"):
@@ -99,7 +99,7 @@ async def test_a_call_ends_with_its_last_person_and_makes_room_for_another() -> 
     assert (table.calls.number, table.calls.people) == (1, 1)
 
 
-async def test_a_lost_person_has_the_same_seat_and_stream_within_the_grace_time() -> None:
+async def test_a_disconnected_person_resumes_seat_and_stream_within_the_grace_time() -> None:
     table = Table()
     ada, bo = table.join("Ada"), table.join("Bo")
     told(bo)
@@ -113,7 +113,7 @@ async def test_a_lost_person_has_the_same_seat_and_stream_within_the_grace_time(
     assert table.seats() == [(0, "Ada L."), (1, "Bo")]
 
 
-async def test_after_the_grace_time_the_seat_is_free_and_the_secret_worthless() -> None:
+async def test_after_the_grace_time_the_seat_is_free_and_the_secret_invalid() -> None:
     table = Table()
     ada, bo = table.join("Ada"), table.join("Bo")
     table.lose(ada)
@@ -133,7 +133,7 @@ async def test_a_guessed_secret_resumes_nothing() -> None:
     assert table.join("Eve", call="them", resume=ada.resume).stream is not ada.stream
 
 
-async def test_a_newer_connection_ends_the_older_one_which_then_frees_nothing() -> None:
+async def test_a_newer_connection_ends_the_older_one_without_freeing_the_seat() -> None:
     table = Table()
     ada = table.join("Ada")
     older = ada.connection
@@ -145,7 +145,7 @@ async def test_a_newer_connection_ends_the_older_one_which_then_frees_nothing() 
     assert ada.describe()["present"] is True
 
 
-async def test_whoever_comes_back_with_another_avatar_keeps_the_seat() -> None:
+async def test_a_person_who_returns_with_another_avatar_keeps_the_seat() -> None:
     table = Table()
     ada, bo = table.join("Ada"), table.join("Bo")
     table.lose(bo)
@@ -156,7 +156,7 @@ async def test_whoever_comes_back_with_another_avatar_keeps_the_seat() -> None:
     assert ada.connection is not None
 
 
-async def test_a_stream_that_is_deleted_takes_its_person_along() -> None:
+async def test_deleting_a_stream_removes_its_person_from_the_call() -> None:
     table = Table()
     ada = table.join("Ada")
     table.streams.delete(ada.stream.id)
@@ -165,7 +165,7 @@ async def test_a_stream_that_is_deleted_takes_its_person_along() -> None:
     assert isinstance(ada.connection.ended, StreamClosedError)
 
 
-async def test_a_state_reaches_the_others_and_what_is_missing_stays() -> None:
+async def test_a_state_reaches_the_others_and_omitted_fields_are_kept() -> None:
     table = Table()
     ada, bo = table.join("Ada"), table.join("Bo")
     told(bo)

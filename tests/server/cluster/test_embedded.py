@@ -1,4 +1,4 @@
-"""Whoever serves from one machine never gets Ray to see."""
+"""A server on one machine never loads Ray."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ print(sorted(name for name in sys.modules if name.split(".")[0] == "ray"))
 """
 
 
-def test_only_one_file_imports_ray() -> None:
+def test_only_one_module_imports_ray() -> None:
     found = {
         relative(path)
         for folder in ("models", "server", "scripts")
@@ -28,7 +28,7 @@ def test_only_one_file_imports_ray() -> None:
     assert found == MAY_IMPORT_RAY
 
 
-def test_only_cluster_programs_import_that_file() -> None:
+def test_only_cluster_programs_import_that_module() -> None:
     found = {
         relative(path)
         for folder in ("models", "server", "scripts")
@@ -39,7 +39,7 @@ def test_only_cluster_programs_import_that_file() -> None:
     assert found == {"scripts/cluster.py"}
 
 
-def test_a_server_and_a_router_in_front_of_listed_hosts_load_no_ray() -> None:
+def test_a_server_and_a_router_of_listed_hosts_do_not_load_ray() -> None:
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""Hosts that are listed, kept running as child processes, and a router in front of them."""
+"""A router of listed hosts; the hosts run as supervised child processes."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ READY_S = 40.0
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    file = tmp_path / "tokens.toml"
-    file.write_text('signing_keys = ["a key of thirty-two bytes or more"]')
-    return file
+def token_file(tmp_path: Path) -> Path:
+    token_file = tmp_path / "tokens.toml"
+    token_file.write_text('signing_keys = ["a key of thirty-two bytes or more"]')
+    return token_file
 
 
 @asynccontextmanager
-async def a_host(file: Path) -> AsyncIterator[HostSupervisor]:
-    """Kept without a registry: here the router asks."""
+async def supervised_host(token_file: Path) -> AsyncIterator[HostSupervisor]:
+    """Run a supervised host that reports to no registry: the router polls it."""
 
     async def heard(address: str, load: HostLoad) -> tuple[HeldStream, ...]:
         return ()
@@ -47,7 +47,7 @@ async def a_host(file: Path) -> AsyncIterator[HostSupervisor]:
         options=("--workers", "1"),
         listen="127.0.0.1",
         public_url="http://127.0.0.1:{port}",
-        tokens=file,
+        tokens=token_file,
         module="tests.server.network.fake_server",
     )
     supervisor = HostSupervisor(plan, HostSlot("127.0.0.1", "here", 0))
@@ -62,9 +62,9 @@ async def a_host(file: Path) -> AsyncIterator[HostSupervisor]:
 
 
 @asynccontextmanager
-async def a_router(file: Path, hosts: list[str]) -> AsyncIterator[str]:
-    placement = LocalPlacement(hosts, read_tokens(file))
-    settings = RouterSettings(port=0, tokens=file)
+async def running_router(token_file: Path, hosts: list[str]) -> AsyncIterator[str]:
+    placement = LocalPlacement(hosts, read_tokens(token_file))
+    settings = RouterSettings(port=0, tokens=token_file)
     async with AsyncExitStack() as stack:
         listening = stack.enter_context(listen(settings.host, settings.port))
         app = create_router(settings, placement)
@@ -92,23 +92,25 @@ async def hosts_at(router: httpx2.AsyncClient, count: int) -> None:
             await asyncio.sleep(0.2)
 
 
-async def test_a_published_stream_outlives_its_host(file: Path) -> None:
-    tokens = read_tokens(file)
-    async with a_host(file) as one, a_host(file) as other:
+async def test_a_published_stream_outlives_its_host(token_file: Path) -> None:
+    tokens = read_tokens(token_file)
+    async with supervised_host(token_file) as one, supervised_host(token_file) as other:
         addresses = [one.address, other.address]
         async with (
-            a_router(file, addresses) as address,
+            running_router(token_file, addresses) as address,
             httpx2.AsyncClient(base_url=address, follow_redirects=True) as router,
         ):
             await hosts_at(router, 2)
             publisher = bearer(tokens, Scope.PUBLISH)
-            made = await router.post("/v1/streams", json={"id": "me"}, headers=publisher)
-            assert made.status_code == 201
-            home = f"http://{urlsplit(str(made.url)).netloc}"
+            created = await router.post("/v1/streams", json={"id": "me"}, headers=publisher)
+            assert created.status_code == 201
+            home = f"http://{urlsplit(str(created.url)).netloc}"
             frame = {"seq": 0, "expression": {"jawOpen": 0.5}}
             posted = await router.post("/v1/streams/me/frames", json=frame, headers=publisher)
             assert posted.json() == {"accepted": 1, "dropped": 0, "last_seq": 0}
-            assert str(posted.url).startswith(home), "frames go where the stream is"
+            assert str(posted.url).startswith(home), (
+                "frames were not redirected to the stream's host"
+            )
             taken = await router.post("/v1/streams", json={"id": "me"}, headers=publisher)
             assert taken.status_code == 409
             wrong = await router.post(
@@ -119,13 +121,13 @@ async def test_a_published_stream_outlives_its_host(file: Path) -> None:
             admin = bearer(tokens, Scope.ADMIN)
             async with asyncio.timeout(3):
                 while len((await router.get("/v1/streams", headers=admin)).json()) < 2:
-                    await asyncio.sleep(0.1)  # until its host has told of it
+                    await asyncio.sleep(0.1)  # until the router has polled the stream's host
             supervisor = one if one.address == home else other
             assert supervisor._process is not None
             supervisor._process.kill()
             async with asyncio.timeout(10):
                 while True:
-                    # Sent to the lost one, until its lease ends or it is heard to be a new one.
+                    # Redirects go to the killed host until its lease ends or a new run reports.
                     with suppress(httpx2.TransportError):
                         found = await router.get("/v1/streams/me", headers=publisher)
                         if found.status_code == 200:
@@ -134,17 +136,21 @@ async def test_a_published_stream_outlives_its_host(file: Path) -> None:
                     await asyncio.sleep(0.1)
             assert not str(found.url).startswith(home)
             await hosts_at(router, 2)
-            assert supervisor.running, "its keeper has started it again"
+            assert supervisor.running, "the supervisor has not restarted the host"
             again = await router.get("/v1/hosts", headers=admin)
-            assert sum(host["streams"] for host in again.json()) == 3, "two demos and one me"
+            assert sum(host["streams"] for host in again.json()) == 3, (
+                "expected the two demo streams and `me`"
+            )
 
 
-async def test_people_meet_on_one_host_and_again_on_another_when_it_is_lost(file: Path) -> None:
-    tokens = read_tokens(file)
+async def test_people_of_a_call_share_a_host_and_move_to_another_when_it_is_killed(
+    token_file: Path,
+) -> None:
+    tokens = read_tokens(token_file)
     token = tokens.sign([Scope.PUBLISH, Scope.VIEW], ["us"], 5)
 
     async def find(router: httpx2.AsyncClient) -> httpx2.Response:
-        """As a page does, which drops its token where a redirect leads to another origin."""
+        """Find a call's host as a page does: its token is dropped on redirects to other origins."""
         headers = {"Authorization": f"Bearer {token}"}
         sent = await router.get("/v1/calls/us", headers=headers)
         assert sent.status_code == 307
@@ -158,9 +164,12 @@ async def test_people_meet_on_one_host_and_again_on_another_when_it_is_lost(file
         assert json.loads(await socket.recv())["type"] == "joined"
         return socket
 
-    async with a_host(file) as one, a_host(file) as other:
+    async with supervised_host(token_file) as one, supervised_host(token_file) as other:
         addresses = [one.address, other.address]
-        async with a_router(file, addresses) as address, httpx2.AsyncClient(base_url=address) as r:
+        async with (
+            running_router(token_file, addresses) as address,
+            httpx2.AsyncClient(base_url=address) as r,
+        ):
             await hosts_at(r, 2)
             ada = await join(await find(r), "Ada")
             bo = await join(await find(r), "Bo")
@@ -175,7 +184,7 @@ async def test_people_meet_on_one_host_and_again_on_another_when_it_is_lost(file
             supervisor._process.kill()
             await asyncio.gather(ada.wait_closed(), bo.wait_closed())
             async with asyncio.timeout(10):
-                while True:  # sent to the lost one until its lease ends
+                while True:  # redirected to the killed host until its lease ends
                     with suppress(httpx2.TransportError):
                         found = await find(r)
                         break
@@ -189,22 +198,22 @@ async def test_people_meet_on_one_host_and_again_on_another_when_it_is_lost(file
             await bo.close()
 
 
-async def test_a_host_ends_with_its_supervisor(file: Path) -> None:
-    async with a_host(file) as supervisor:
+async def test_a_host_ends_with_its_supervisor(token_file: Path) -> None:
+    async with supervised_host(token_file) as supervisor:
         async with asyncio.timeout(READY_S):
             while not supervisor.responding:
                 await asyncio.sleep(0.1)
         process = supervisor._process
         assert process is not None
         assert process.stdin is not None
-        process.stdin.close()  # as the system does when the keeper has died
+        process.stdin.close()  # as the kernel does when the supervisor has died
         assert await asyncio.to_thread(process.wait, 10) == 0
 
 
-async def test_the_last_output_of_a_host_is_kept(file: Path) -> None:
-    file.write_text("nonsense =")
+async def test_the_last_output_of_a_host_is_kept(token_file: Path) -> None:
+    token_file.write_text("nonsense =")
     module = "tests.server.network.fake_server"
-    plan = HostPlan(("--tokens", str(file)), listen="127.0.0.1", module=module)
+    plan = HostPlan(("--tokens", str(token_file)), listen="127.0.0.1", module=module)
     supervisor = HostSupervisor(plan, HostSlot("127.0.0.1", "here", 0))
 
     async def heard(address: str, load: HostLoad) -> tuple[HeldStream, ...]:

@@ -1,4 +1,4 @@
-"""A host for each device of this machine, started by the router."""
+"""Hosts that the router starts, one per device of this machine."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ PROGRAM = "scripts.benchmarking.fake_machine"
 
 
 @contextmanager
-def a_machine(devices: str) -> Iterator[str]:
-    """A router with a host for each device; the renderers are fakes. Yields its address."""
+def running_machine(devices: str) -> Iterator[str]:
+    """Run a router and a host with a fake renderer per device; yield the router's address."""
     options = ["--port", "0", "--first-port", "0", "--devices", devices, "--", "--workers", "1"]
     with subprocess.Popen(
         [sys.executable, "-m", PROGRAM, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True
@@ -41,9 +41,9 @@ def a_machine(devices: str) -> Iterator[str]:
             process.wait(20)
 
 
-def ready(router: str) -> list[dict[str, Any]]:
+def ready_hosts(router: str) -> list[dict[str, Any]]:
     hosts: list[dict[str, Any]] = httpx2.get(f"{router}/v1/hosts").json()
-    return [host for host in hosts if host["ready"]]
+    return [host for host in hosts if host["ready_hosts"]]
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -54,10 +54,10 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_host_costs_its_device_only_and_is_started_again() -> None:
-    with a_machine("cuda:0,cuda:1") as router:
-        until(lambda: len(ready(router)) == 2)
-        one, other = (host["address"] for host in ready(router))
+def test_a_killed_host_affects_only_its_device_and_is_restarted() -> None:
+    with running_machine("cuda:0,cuda:1") as router:
+        until(lambda: len(ready_hosts(router)) == 2)
+        one, other = (host["address"] for host in ready_hosts(router))
         whip = httpx2.post(f"{router}/v1/streams/demo/whep", content=b"v=0")
         assert whip.status_code == 307
         assert whip.headers["location"].startswith((one, other))
@@ -66,22 +66,22 @@ def test_a_killed_host_costs_its_device_only_and_is_started_again() -> None:
         assert device in ("cuda:0", "cuda:1")
         allowed = httpx2.get(f"{other}/healthz", headers={"Origin": router})
         assert allowed.headers["access-control-allow-origin"] == router
-        pid = listener(one)
+        pid = host_pid(one)
         os.kill(pid, signal.SIGKILL)
-        until(lambda: [host["address"] for host in ready(router)] == [other])
-        until(lambda: len(ready(router)) == 2)
-        assert {host["address"] for host in ready(router)} == {one, other}
-    assert not Path(f"/proc/{listener_or_zero(other)}").exists()
+        until(lambda: [host["address"] for host in ready_hosts(router)] == [other])
+        until(lambda: len(ready_hosts(router)) == 2)
+        assert {host["address"] for host in ready_hosts(router)} == {one, other}
+    assert not Path(f"/proc/{host_pid_or_zero(other)}").exists()
 
 
-def listener(address: str) -> int:
-    found = listener_or_zero(address)
-    assert found, f"nobody listens at {address}"
+def host_pid(address: str) -> int:
+    found = host_pid_or_zero(address)
+    assert found, f"no host listens at {address}"
     return found
 
 
-def listener_or_zero(address: str) -> int:
-    """The process of the host at an address, by its command line; 0 if there is none."""
+def host_pid_or_zero(address: str) -> int:
+    """Return the PID of the host at an address, found by its command line; 0 if there is none."""
     port = address.rpartition(":")[2]
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -104,7 +104,7 @@ def test_each_host_gets_a_device_and_its_share_of_the_cores() -> None:
     assert len({supervisor.address for supervisor in placement.supervisors}) == 2
 
 
-def test_devices_are_found_by_another_process_or_refused() -> None:
+def test_devices_are_found_by_another_process_and_unknown_ones_are_refused() -> None:
     assert find_devices("cpu") == ("cpu",)
     with pytest.raises(SettingsError, match=r"devices: device must be one of .* got 'cuda:99'"):
         find_devices("cuda:99")
@@ -113,11 +113,11 @@ def test_devices_are_found_by_another_process_or_refused() -> None:
 def test_viewers_must_be_able_to_reach_the_hosts() -> None:
     url, origin = "http://face.example.org:{port}", "http://face.example.org:8000"
     for given_url, given_origin in ((None, None), (url, None), (None, origin)):
-        everywhere = ListSettings(
+        on_all_addresses = ListSettings(
             host="0.0.0.0", devices="cuda", host_url=given_url, allowed_origins=given_origin
         )
         with pytest.raises(SettingsError, match="expected --host-url and --allowed-origins"):
-            everywhere.plan("http://0.0.0.0:8000", ())
+            on_all_addresses.plan("http://0.0.0.0:8000", ())
     named = ListSettings(host="0.0.0.0", devices="cuda", host_url=url, allowed_origins=origin)
     plan = named.plan("http://0.0.0.0:8000", ())
     assert (plan.public_url, plan.options) == (url, ("--allowed-origins", origin))
@@ -137,7 +137,7 @@ def test_a_host_that_is_no_address_is_refused(
     assert "expected addresses such as http://10.0.0.7:8000" in capsys.readouterr().err
 
 
-def test_hosts_are_listed_or_started_and_not_both(capsys: pytest.CaptureFixture[str]) -> None:
+def test_hosts_are_either_listed_or_started(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--port", "0"]) == 1
     assert main(["--port", "0", "--devices", "cpu", "--hosts", "http://10.0.0.7:8000"]) == 1
     expected = "expected either --hosts with at least one address or --devices"

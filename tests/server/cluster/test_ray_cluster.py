@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 VIEWERS = 20
 READY_S = 60.0
 SILENCE_S = 2.0
-"""A viewer's page gives a silent session up after 3 s."""
+"""The viewer's page gives up a silent session after 3 s."""
 RETRY_S = 0.5
 CONNECT_S = 5.0
 PLAN = HostPlan(
@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class Viewer:
-    """Watches through the router for ever; asks anew when nothing comes any more, like the page."""
+    """A viewer that reconnects through the router when nothing arrives any more, as a page does."""
 
     router: str
     connection: RTCPeerConnection | None = None
@@ -100,29 +100,29 @@ class Viewer:
 
 @pytest.fixture
 def cluster() -> Iterator[Any]:
-    """Two machines, both this one; the second can be removed."""
+    """A simulated cluster of one Ray node on this machine; the test adds and removes a second."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from ray.cluster_utils import Cluster
 
-        small: dict[str, Any] = {
+        resources: dict[str, Any] = {
             "num_cpus": 1,
             "object_store_memory": 80 * 2**20,
             "include_dashboard": False,
         }
-        made = Cluster()
+        started = Cluster()
         try:
-            made.add_node(**small)
-            yield made
+            started.add_node(**resources)
+            yield started
         finally:
             import ray
 
             ray.shutdown()
-            made.shutdown()  # type: ignore[no-untyped-call]  # Ray leaves it untyped
+            started.shutdown()  # type: ignore[no-untyped-call]  # Ray leaves it untyped
 
 
 @asynccontextmanager
-async def a_router(placement: Any) -> AsyncIterator[str]:
+async def running_router(placement: Any) -> AsyncIterator[str]:
     settings = RouterSettings(port=0)
     with listen(settings.host, settings.port) as listening:
         app = create_router(settings, placement)
@@ -134,7 +134,7 @@ async def a_router(placement: Any) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def a_crowd(router: str) -> AsyncIterator[list[Viewer]]:
+async def watching_viewers(router: str) -> AsyncIterator[list[Viewer]]:
     viewers = [Viewer(router) for _ in range(VIEWERS)]
     watching = [asyncio.create_task(viewer.watch()) for viewer in viewers]
     try:
@@ -157,7 +157,7 @@ async def ready_hosts(placement: Any, count: int) -> list[str]:
     deadline = time.monotonic() + READY_S
     while True:
         found = []
-        with suppress(NotReadyError):  # Ray may take a moment to come to itself
+        with suppress(NotReadyError):  # Ray may not be ready immediately after the loss
             found = [host for host in await placement.hosts() if host.ready]
         if len(found) == count:
             return [host.address for host in found]
@@ -174,10 +174,12 @@ async def test_viewers_survive_the_loss_of_a_machine(cluster: Any) -> None:
     started = await asyncio.to_thread(ray_cluster.start_hosts, PLAN)
     addresses = list(started)
     assert list(started.values()) == [None, None]
-    assert await asyncio.to_thread(ray_cluster.start_hosts, PLAN) == started, "once is enough"
+    assert await asyncio.to_thread(ray_cluster.start_hosts, PLAN) == started, (
+        "a second call started hosts again"
+    )
     placement = ray_cluster.RayPlacement()
     await ready_hosts(placement, 2)
-    async with a_router(placement) as router, a_crowd(router) as viewers:
+    async with running_router(placement) as router, watching_viewers(router) as viewers:
 
         def all_watch() -> bool:
             return all(v.watching and v.heard_at <= time.monotonic() for v in viewers)
@@ -192,11 +194,11 @@ async def test_viewers_survive_the_loss_of_a_machine(cluster: Any) -> None:
         removing = asyncio.create_task(
             asyncio.to_thread(cluster.remove_node, second, allow_graceful=False)
         )
-        lost = await silent_one(addresses)
+        killed = await silent_host(addresses)
         ended_s = time.monotonic() - killed_at
-        (left,) = set(addresses) - {lost}
+        (remaining,) = set(addresses) - {killed}
         await until(
-            lambda: all_watch() and all(viewer.host == left for viewer in viewers),
+            lambda: all_watch() and all(viewer.host == remaining for viewer in viewers),
             killed_at + 10 - time.monotonic(),
             state,
         )
@@ -208,9 +210,9 @@ async def test_viewers_survive_the_loss_of_a_machine(cluster: Any) -> None:
             ended_s,
             back_s,
         )
-        assert await ready_hosts(placement, 1) == [left]
+        assert await ready_hosts(placement, 1) == [remaining]
 
-        await asyncio.to_thread(ray_cluster.drain, left)
+        await asyncio.to_thread(ray_cluster.drain, remaining)
         deadline = time.monotonic() + 5
         while not (await placement.hosts())[0].draining:
             assert time.monotonic() < deadline
@@ -219,9 +221,9 @@ async def test_viewers_survive_the_loss_of_a_machine(cluster: Any) -> None:
             refused = await http.post(f"{router}/v1/streams/demo/whep", content="v=0")
         assert refused.status_code == 503
         assert int(refused.headers["retry-after"]) > 0
-        assert all_watch(), "those who watch go on"
-    await asyncio.to_thread(ray_cluster.stop, left)
-    await until(lambda: not responding(left), 10, lambda: "the host did not end")
+        assert all_watch(), "connected viewers were interrupted"
+    await asyncio.to_thread(ray_cluster.stop, remaining)
+    await until(lambda: not responding(remaining), 10, lambda: "the host did not end")
 
 
 def responding(address: str) -> bool:
@@ -230,8 +232,8 @@ def responding(address: str) -> bool:
         return probe.connect_ex((parts.hostname, parts.port)) == 0
 
 
-async def silent_one(addresses: list[str]) -> str:
-    """The host that no longer answers: its process ends with the machine's others."""
+async def silent_host(addresses: list[str]) -> str:
+    """Return the host that no longer answers: its process ends with the removed node."""
     deadline = time.monotonic() + 5
     while True:
         for address in addresses:

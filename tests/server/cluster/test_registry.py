@@ -1,4 +1,4 @@
-"""Where viewers and streams go, as hosts come, fill up, go silent and come back."""
+"""Placement of viewers and streams as hosts join, fill up, time out and return."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ME = HeldStream(id="me", avatar="anna")
 
 
 def people(call: str, number: int) -> list[HeldStream]:
-    """The streams of those who take part in a call."""
+    """The streams of the people in a call."""
     return [HeldStream(id=f"{call}:{seat}", avatar="anna") for seat in range(number)]
 
 
@@ -56,7 +56,7 @@ def place(registry: Registry, viewers: int, stream: str = "demo") -> Counter[str
     return Counter(registry.place_viewer(stream) for _ in range(viewers))
 
 
-def test_a_burst_of_viewers_is_spread_evenly_before_hosts_report_them(
+def test_a_burst_of_viewers_is_spread_evenly_before_hosts_report_it(
     registry: Registry,
 ) -> None:
     registry.renew(A, load())
@@ -70,11 +70,11 @@ def test_redirected_viewers_that_have_connected_are_not_counted_twice(registry: 
     registry.renew(A, load())
     registry.renew(B, load())
     assert place(registry, 10) == {A: 5, B: 5}
-    registry.renew(A, load(sessions=5, asked=5))  # B has not told of its five yet
+    registry.renew(A, load(sessions=5, asked=5))  # B has not reported its five viewers yet
     assert place(registry, 10) == {A: 5, B: 5}
 
 
-def test_redirected_viewers_that_never_connect_free_their_slots(
+def test_slots_of_redirected_viewers_that_never_connect_are_freed(
     registry: Registry, clock: Clock
 ) -> None:
     registry.renew(A, load())
@@ -84,7 +84,7 @@ def test_redirected_viewers_that_never_connect_free_their_slots(
     assert registry.place_viewer("demo") == A
 
 
-def test_the_host_with_the_most_room_comes_first(registry: Registry) -> None:
+def test_the_host_with_the_most_free_slots_is_chosen_first(registry: Registry) -> None:
     registry.renew(A, load(sessions=6))
     registry.renew(B, load(sessions=2))
     assert place(registry, 6) == {B: 5, A: 1}
@@ -111,7 +111,7 @@ def test_a_silent_host_is_lost_after_its_lease(registry: Registry, clock: Clock)
     assert [host.address for host in registry.hosts()] == [B]
 
 
-def test_viewers_and_publishers_of_a_stream_meet_on_its_host(registry: Registry) -> None:
+def test_viewers_and_publishers_of_a_stream_are_sent_to_its_host(registry: Registry) -> None:
     registry.renew(A, load(ME, sessions=9))
     registry.renew(B, load())
     assert registry.place_viewer("me") == registry.find_stream("me") == A
@@ -122,20 +122,20 @@ def test_viewers_and_publishers_of_a_stream_meet_on_its_host(registry: Registry)
     assert registry.streams() == (DEMO, ME)
 
 
-def test_new_streams_go_where_the_fewest_are_and_can_be_used_at_once(
+def test_new_streams_are_placed_on_the_host_with_the_fewest_and_usable_at_once(
     registry: Registry, clock: Clock
 ) -> None:
     registry.renew(A, load(ME))
     registry.renew(B, load())
     assert registry.place_stream("new") == B
     assert registry.place_viewer("new") == registry.find_stream("new") == B
-    assert registry.place_stream("new") == B, "its host is the one to say that it exists"
+    assert registry.place_stream("new") == B, "only the host may report that the stream exists"
     assert registry.place_stream("me") == A
     clock.now += RESERVED_S + 0.1
     for address, streams in ((A, [ME]), (B, [])):
         registry.renew(address, load(*streams))
     with pytest.raises(StreamNotFoundError):
-        registry.find_stream("new")  # its publisher never came
+        registry.find_stream("new")  # its publisher never arrived
 
 
 def test_a_stream_that_is_deleted_is_forgotten(registry: Registry) -> None:
@@ -145,20 +145,20 @@ def test_a_stream_that_is_deleted_is_forgotten(registry: Registry) -> None:
         registry.find_stream("me")
 
 
-def test_a_lost_hosts_streams_are_made_on_another(registry: Registry, clock: Clock) -> None:
+def test_streams_of_a_lost_host_are_created_on_another(registry: Registry, clock: Clock) -> None:
     registry.renew(A, load(ME))
     clock.now += LEASE_S + 0.1
     with pytest.raises(NotReadyError, match="no host yet"):
         registry.place_viewer("me")
     assert registry.renew(B, load()) == (ME,)
     with pytest.raises(NotReadyError):
-        registry.place_viewer("me")  # until B says that it has it
-    assert registry.renew(B, load()) == (ME,), "perhaps B could not"
+        registry.place_viewer("me")  # until B reports the stream
+    assert registry.renew(B, load()) == (ME,), "B may have failed to create it"
     assert registry.renew(B, load(ME)) == ()
     assert registry.place_viewer("me") == B
 
 
-def test_of_a_host_that_comes_back_too_late_the_new_home_counts(
+def test_a_stream_stays_on_its_new_host_when_the_old_one_returns_late(
     registry: Registry, clock: Clock
 ) -> None:
     registry.renew(A, load(ME))
@@ -169,7 +169,9 @@ def test_of_a_host_that_comes_back_too_late_the_new_home_counts(
     assert registry.find_stream("me") == B
 
 
-def test_a_host_that_comes_back_in_time_keeps_its_streams(registry: Registry, clock: Clock) -> None:
+def test_a_host_that_returns_within_its_lease_keeps_its_streams(
+    registry: Registry, clock: Clock
+) -> None:
     registry.renew(A, load(ME))
     clock.now += LEASE_S + 0.1
     assert registry.renew(B, load()) == (ME,)
@@ -178,12 +180,12 @@ def test_a_host_that_comes_back_in_time_keeps_its_streams(registry: Registry, cl
     assert registry.renew(B, load()) == ()
 
 
-def test_a_registry_that_starts_anew_knows_everything_after_one_round() -> None:
-    anew = Registry()
-    anew.renew(A, load(ME, sessions=3))
-    anew.renew(B, load())
-    assert anew.find_stream("me") == A
-    assert anew.place_viewer("demo") == B
+def test_a_restarted_registry_is_complete_after_one_report_of_each_host() -> None:
+    restarted = Registry()
+    restarted.renew(A, load(ME, sessions=3))
+    restarted.renew(B, load())
+    assert restarted.find_stream("me") == A
+    assert restarted.place_viewer("demo") == B
 
 
 def test_unused_streams_are_removed_from_the_registry(registry: Registry, clock: Clock) -> None:
@@ -196,7 +198,7 @@ def test_unused_streams_are_removed_from_the_registry(registry: Registry, clock:
         registry.find_stream("me")
 
 
-def test_a_host_that_was_started_anew_within_its_lease_has_lost_its_streams(
+def test_streams_of_a_host_that_restarted_within_its_lease_are_lost(
     registry: Registry,
 ) -> None:
     registry.renew(A, load(ME))
@@ -209,11 +211,11 @@ def test_a_host_that_was_started_anew_within_its_lease_has_lost_its_streams(
     assert registry.find_stream("me") == B
 
 
-def test_all_who_come_to_a_call_are_sent_to_one_host(registry: Registry, clock: Clock) -> None:
+def test_all_people_of_a_call_are_sent_to_one_host(registry: Registry, clock: Clock) -> None:
     registry.renew(A, load(sessions=1))
     registry.renew(B, load())
     assert registry.place_call("us") == B
-    registry.renew(B, load(sessions=9))  # full before it reports the first of them
+    registry.renew(B, load(sessions=9))  # full before it reports the first person
     assert registry.place_call("us") == B
     registry.renew(B, load(*people("us", 1), sessions=10))
     clock.now += RESERVED_S + 0.1
@@ -226,7 +228,7 @@ def test_all_who_come_to_a_call_are_sent_to_one_host(registry: Registry, clock: 
         registry.find_stream("we:0")
 
 
-def test_a_call_to_which_nobody_came_is_forgotten(registry: Registry, clock: Clock) -> None:
+def test_a_call_that_no_one_joined_is_forgotten(registry: Registry, clock: Clock) -> None:
     registry.renew(A, load(sessions=1))
     registry.renew(B, load())
     assert registry.place_call("us") == B
@@ -236,13 +238,13 @@ def test_a_call_to_which_nobody_came_is_forgotten(registry: Registry, clock: Clo
     assert registry.place_call("us") == A
 
 
-def test_calls_that_begin_at_once_are_spread(registry: Registry) -> None:
+def test_calls_that_begin_together_are_spread_over_hosts(registry: Registry) -> None:
     registry.renew(A, load(sessions=4))
     registry.renew(B, load())
     assert Counter(registry.place_call(f"call-{i}") for i in range(6)) == {A: 2, B: 4}
 
 
-def test_the_streams_of_a_call_are_not_made_on_another_host_where_nobody_knows_them(
+def test_streams_of_a_call_are_not_created_on_another_host(
     registry: Registry, clock: Clock
 ) -> None:
     registry.renew(A, load(*people("us", 2), ME))
@@ -250,10 +252,10 @@ def test_the_streams_of_a_call_are_not_made_on_another_host_where_nobody_knows_t
     assert registry.renew(B, load()) == (ME,)
     with pytest.raises(StreamNotFoundError):
         registry.find_stream("us:0")
-    assert registry.place_call("us") == B, "where they meet again"
+    assert registry.place_call("us") == B, "the people meet there again"
 
 
-def test_of_two_hosts_with_a_call_the_one_with_more_people_counts(registry: Registry) -> None:
+def test_of_two_hosts_with_one_call_the_one_with_more_people_is_used(registry: Registry) -> None:
     registry.renew(A, load(*people("us", 2)))
     registry.renew(B, load(*people("us", 1)))
     assert registry.place_call("us") == A
@@ -266,4 +268,4 @@ def test_a_call_cannot_begin_without_a_host(registry: Registry) -> None:
     with pytest.raises(NotReadyError):
         registry.place_call("us")
     registry.renew(A, load(*people("us", 1), draining=True))
-    assert registry.place_call("us") == A, "it is the one to say that it is shutting down"
+    assert registry.place_call("us") == A, "only the host may report that it is shutting down"

@@ -1,4 +1,4 @@
-"""Where a router redirects to."""
+"""Redirects of the router."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class OneHost:
     ],
 )
 @pytest.mark.parametrize("head", [{}, {"Via": "1.1 proxy"}], ids=["directly", "by a proxy"])
-def test_the_address_of_a_redirect_is_quoted(sent: str, head: dict[str, str]) -> None:
+def test_a_redirect_escapes_the_stream_id(sent: str, head: dict[str, str]) -> None:
     client = TestClient(create_router(RouterSettings(), OneHost()), base_url="http://localhost")
     answer = client.get(f"/v1/streams/{sent}?a=b%20c", headers=head, follow_redirects=False)
     assert answer.status_code == 307
@@ -66,7 +66,7 @@ def test_the_address_of_a_redirect_is_quoted(sent: str, head: dict[str, str]) ->
     assert "set-cookie" not in answer.headers
 
 
-def test_a_call_is_redirected_to_its_host_and_a_wrong_name_is_not() -> None:
+def test_a_call_is_redirected_to_its_host_and_an_invalid_name_is_refused() -> None:
     client = TestClient(create_router(RouterSettings(), OneHost()), base_url="http://localhost")
     answer = client.get("/v1/calls/us", follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (307, f"{HOST}/v1/calls/us")

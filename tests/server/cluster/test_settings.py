@@ -1,4 +1,4 @@
-"""A router has the options that it uses, and no others of the server."""
+"""The router accepts only the server's options that it uses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from server.cluster.__main__ import ListSettings
 from server.cluster.settings import RouterSettings
 
 
-def test_options_are_read() -> None:
+def test_options_are_parsed() -> None:
     arguments = ["--port", "0", "--tokens", "t.toml", "--hosts", "http://a:8000/, http://b:8000"]
     settings = read_settings_of(ListSettings, arguments)
     assert (settings.port, settings.tokens) == (0, Path("t.toml"))
@@ -27,7 +27,7 @@ def test_options_of_rendering_are_refused(option: str, capsys: pytest.CaptureFix
     assert option in capsys.readouterr().err
 
 
-def test_the_environment_of_a_host_does_not_disturb(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variables_of_a_host_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TELEWARP_UDP_PORTS", "40000-40100")
     monkeypatch.setenv("TELEWARP_HOSTS", "http://hosts:8000")
     assert read_settings_of(ListSettings, []).addresses == ("http://hosts:8000",)
