@@ -23,7 +23,7 @@ from av.video.codeccontext import VideoCodecContext
 from PIL import Image
 
 from models.avatar.folder import SHIPPED
-from models.avatar.manifest import Manifest
+from models.avatar.manifest import Manifest, load_manifest
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage
 from models.evaluation.evaluation import Scorer
@@ -48,6 +48,10 @@ _SETTLED = 12
 _FPS = 60
 
 
+Deliver = Callable[[RgbImage, int], tuple[RgbImage, int]]
+"""Returns what is shown of an image on a screen of so many rows, and its bytes."""
+
+
 @dataclass(frozen=True)
 class Sharpness:
     """PSNR, SSIM and FLIP of still faces at the size of a screen, by video and as stills."""
@@ -58,20 +62,24 @@ class Sharpness:
     """Rows and columns of the square on the screen, in its own pixels."""
     sizes: tuple[int, ...] = (320, 384, 448, 512, 640, 768)
     """Rows and columns of the stills."""
+    videos: tuple[int, ...] = (320,)
+    """Rows and columns of the frames of video."""
 
 
 def sharpness(command: Sharpness) -> dict[str, Any]:
     """Run the benchmark."""
     torch.set_num_threads(1)
     studio = load_studio(command.avatar / "head.npz", command.screen)
-    served = CachedRenderer(load_resized(command.avatar, command.sizes[0]))
-    states = list(_states(served.manifest))
+    states = list(_states(load_manifest(command.avatar)))
     truths = [studio.render(state).rgb for state in states]
-    rows = [_row("video", served, states, truths, _through_video)]
-    for size in command.sizes:
-        renderer = CachedRenderer(load_resized(command.avatar, size))
-        rows.append(_row("still", renderer, states, truths, _as_still))
-    return {"screen": command.screen, "rows": rows}
+
+    def rows(delivery: str, sizes: tuple[int, ...], deliver: Deliver) -> list[dict[str, Any]]:
+        renderers = (CachedRenderer(load_resized(command.avatar, size)) for size in sizes)
+        return [_row(delivery, renderer, states, truths, deliver) for renderer in renderers]
+
+    videos = rows("video", command.videos, _through_video)
+    stills = rows("still", command.sizes, _as_still)
+    return {"screen": command.screen, "rows": videos + stills}
 
 
 def _states(manifest: Manifest) -> Iterator[FrameState]:
@@ -89,7 +97,7 @@ def _row(
     renderer: CachedRenderer,
     states: list[FrameState],
     truths: list[RgbImage],
-    deliver: Callable[[RgbImage, int], tuple[RgbImage, int]],
+    deliver: Deliver,
 ) -> dict[str, Any]:
     renderer.full(states[0])  # compiles its kernels
     scorer = Scorer()

@@ -188,7 +188,12 @@ class ModelEngine:
         return self._counted(rendition, slots.attach(handle, layout, dtypes))
 
     def _counted(self, rendition: Rendition, slots: SlotMemory) -> SlotMemory:
-        """Keep the renderer of a size as long as some of its slots are open."""
+        """Keep the renderer of a size as long as some of its slots are open.
+
+        On a GPU for ever: its graphs take long to capture, and there are few sizes.
+        """
+        if self._device.type == "cuda":
+            return slots
         renderers = self._renderers[rendition.avatar_id]
         renderers.begin_use(rendition.size)
         return CountedSlots(slots, partial(renderers.end_use, rendition.size))

@@ -204,8 +204,15 @@ class RenderPool:
         await self._readiness.wait(timeout_s)
 
     def sizes(self, avatar: AvatarInfo) -> tuple[int, ...]:
-        """Return the sizes of an avatar's frames, rows and columns, in increasing order."""
-        return sizes_up_to(avatar.resolution, self._settings.largest_frame)
+        """Return the sizes of an avatar's frames, rows and columns, in increasing order.
+
+        On a GPU others than the resolution exist only where the settings name the largest: the
+        first frames of a size wait until its graphs are captured, and so do those of all viewers.
+        """
+        largest = self._settings.largest_frame
+        if largest is None and any(device.name != CPU for device in self._devices.all):
+            return (avatar.resolution,)
+        return sizes_up_to(avatar.resolution, largest)
 
     def open_slots(self, avatar_id: str, size: int | None = None) -> CacheSlots:
         """Allocate cache slots on the least loaded device; the caller closes them.

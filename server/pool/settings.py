@@ -35,7 +35,8 @@ class PoolSettings:
     """Where devices warp: in a `thread` of the server or in a `process` of their own; `auto` is a
     thread for the CPU and a process for each GPU."""
     largest_frame: int | None = None
-    """Rows and columns of the largest frames; None for those of the avatar's resolution."""
+    """Rows and columns of the largest frames; None for the avatar's resolution, see
+    `RenderPool.sizes`."""
     largest_image: int = 0
     """Rows and columns of the largest image of `RenderPool.render_spare`; 0 for none."""
     niceness: int = 10

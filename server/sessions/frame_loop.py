@@ -226,7 +226,7 @@ class FrameLoop:
         except PoolBusyError as exc:
             if not self._statistics.failed_splits:  # log the first one only; all are counted
                 logger.warning(
-                    "session %s keeps sharing caches with other views: %s",
+                    "session %s keeps its shared caches, or the size of its frames: %s",
                     self._log_ids["session"],
                     exc,
                     extra=self._log_ids,

@@ -55,6 +55,7 @@ def handle_of(slots: CacheSlots) -> SlotHandle | None:
 async def test_a_device_error_takes_the_slots_of_that_device_and_of_no_other() -> None:
     async with running(FakeEngineFactory(device_names=GPUS, rebuilds=False)) as pool:
         lost, kept = pool.open_slots("default"), pool.open_slots("default")
+        assert pool.sizes(fake_avatar(resolution=320)) == (320,), "no others on GPUs by default"
         assert (lost.device, kept.device) == GPUS
         notified: list[str] = []
         lost.on_device_failed.append(lambda: notified.append("lost"))

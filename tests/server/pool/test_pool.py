@@ -25,6 +25,7 @@ from server.pool.fake import (
     decode_frame,
     decode_image,
     failing,
+    fake_avatar,
     fake_state,
     hanging,
 )
@@ -116,6 +117,7 @@ async def test_a_warp_shows_the_requested_state_from_the_cache_of_a_worker() -> 
         assert shown.cached_jaw_open == pytest.approx(0.8, abs=STEP)
         assert frame.cache.generation == 1
         assert pool.status().refreshes == 1
+        assert pool.sizes(fake_avatar(resolution=320)) == (256, 320)
         larger = pool.open_slots("default", 256)
         await refreshed(larger, 0.6)
         frame = await warp(pool, larger, fake_state(0.2))
