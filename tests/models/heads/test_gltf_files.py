@@ -397,7 +397,7 @@ def test_a_layout_over_several_tiles_gets_the_texture_as_often_and_this_is_said(
     image, stored = np.zeros((64, 64, 3), np.uint8), io.BytesIO()
     image[:32, :32] = 255
     Image.fromarray(image).save(stored, "PNG")
-    document = painted({}, textures=[{"source": 0}], images=[{"bufferView": 2}])
+    document = textured({}, textures=[{"source": 0}], images=[{"bufferView": 2}])
     read(tmp_path / "f.glb", document, TRIANGLE, layout.tobytes(), stored.getvalue())
     mesh = read_mesh(tmp_path / "f.glb")
     assert mesh.uvs is not None
@@ -426,7 +426,7 @@ def test_numbers_whose_squares_overflow_are_refused(tmp_path: Path) -> None:
     change = {
         "extensions": {"KHR_texture_transform": {"scale": [1e300, 1e300], "offset": [1e9, 0]}}
     }
-    document = painted(change, textures=[{"source": 0}], images=[{"bufferView": 2}])
+    document = textured(change, textures=[{"source": 0}], images=[{"bufferView": 2}])
     with pytest.raises(MeshFileError, match="expected transformed texture coordinates within 1e"):
         read(path, document, TRIANGLE, UVS, encoded("PNG"))
 
@@ -443,7 +443,7 @@ def test_the_texture_of_many_parts_is_laid_out_once(
 
     monkeypatch.setattr(Image.Image, "resize", counted)
     path = tmp_path / "f.glb"
-    document = painted({}, textures=[{"source": 0}], images=[{"bufferView": 2}])
+    document = textured({}, textures=[{"source": 0}], images=[{"bufferView": 2}])
     read(path, document, TRIANGLE, UVS, encoded("PNG"))
     read_mesh(path)
     one, sizes[:] = len(sizes), []
