@@ -43,7 +43,7 @@ def running_machine(devices: str) -> Iterator[str]:
 
 def ready_hosts(router: str) -> list[dict[str, Any]]:
     hosts: list[dict[str, Any]] = httpx2.get(f"{router}/v1/hosts").json()
-    return [host for host in hosts if host["ready_hosts"]]
+    return [host for host in hosts if host["ready"]]
 
 
 def until(condition: Callable[[], bool]) -> None:
