@@ -78,7 +78,7 @@ class Frames:
         """Until the next one; how long it took, seconds."""
         began, before = time.monotonic(), len(self._came_at())
         while len(self._came_at()) == before:
-            assert time.monotonic() - began < timeout_s, "the picture stands still"
+            assert time.monotonic() - began < timeout_s, "the video is frozen"
             time.sleep(0.01)
         return time.monotonic() - began
 

@@ -243,7 +243,7 @@ async def test_the_next_frame_is_rendered_while_one_is_encoded(
     assert source.frames.empty(), "nobody took it"
     source.frames.put_nowait(rendered(3))
     await asyncio.sleep(0.02)
-    assert source.frames.qsize() == 1, "more than one picture waits for the encoder"
+    assert source.frames.qsize() == 1, "more than one frame waits for the encoder"
     await encoding
     track.stop()
 
