@@ -244,12 +244,15 @@ class GroupMembership:
 
     def _change_size(self, view: FrameState, has_own_mesh: bool) -> None:
         """Leave the group for one of another size: that of a similar view, or a new one."""
-        similar = None
-        if not has_own_mesh:
-            similar = self._groups.find_similar(self._rendition.size, view)
-        self._move_to(similar or self._open(view, has_own_mesh))
+        self._move_to(self._similar(view, has_own_mesh) or self._open(view, has_own_mesh))
         if self._transition is not None and self._group.slots.ready is not None:
             self._end_transition(self._transition)
+
+    def _similar(self, view: FrameState, has_own_mesh: bool) -> ViewGroup | None:
+        """Return another group to join, of the viewer's size and with a similar view."""
+        if has_own_mesh:
+            return None
+        return self._groups.find_similar(self._rendition.size, view, exclude=self._group)
 
     def _open(self, view: FrameState, has_own_mesh: bool) -> ViewGroup:
         self._split_after = time.monotonic() + SPLIT_RETRY_S
@@ -267,9 +270,7 @@ class GroupMembership:
 
     def _consider_join(self, view: FrameState, has_own_mesh: bool) -> None:
         """Begin to join another group whose view has been similar for `JOIN_S`."""
-        similar = None
-        if not has_own_mesh:
-            similar = self._groups.find_similar(self._rendition.size, view, exclude=self._group)
+        similar = self._similar(view, has_own_mesh)
         now = time.monotonic()
         if similar is not self._candidate:
             self._candidate, self._candidate_since = similar, now
