@@ -8,15 +8,13 @@ from numpy.typing import NDArray
 from models.contract.backdrop import TRANSPARENT, Backdrop
 from models.contract.images import (
     BLACK_LUMA,
+    GREY_CHROMA,
     LAYER_GAP,
     WHITE_LUMA,
     Nv12Image,
     RgbImage,
     layered_rows,
 )
-
-_NO_COLOUR = 128
-"""Chroma of greys."""
 
 Numbers = NDArray[np.float32]
 """(2,) in 0..1."""
@@ -30,7 +28,7 @@ def encode_image(size: int, values: Numbers, cached: Numbers) -> RgbImage:
 
 def encode_frame(size: int, values: Numbers, cached: Numbers) -> Nv12Image:
     """Return a frame of video (3 size/2, size), as `encode_image`."""
-    nv12 = np.full((size * 3 // 2, size), _NO_COLOUR, np.uint8)
+    nv12 = np.full((size * 3 // 2, size), GREY_CHROMA, np.uint8)
     nv12[:size] = np.rint(BLACK_LUMA + (WHITE_LUMA - BLACK_LUMA) * _quarters(size, values, cached))
     return nv12
 
@@ -47,7 +45,7 @@ def put_over(nv12: Nv12Image, backdrop: Backdrop) -> Nv12Image:
         nv12[size // 2 - 1 : size // 2 + 1] = np.rint(luma)
         return nv12
     rows = layered_rows(size)
-    layered = np.full((rows * 3 // 2, size), _NO_COLOUR, np.uint8)
+    layered = np.full((rows * 3 // 2, size), GREY_CHROMA, np.uint8)
     layered[:size], layered[size:rows] = nv12[:size], BLACK_LUMA
     layered[size + LAYER_GAP : rows] = WHITE_LUMA
     return layered
