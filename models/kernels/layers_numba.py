@@ -162,26 +162,30 @@ def _beside(place: int, size: int) -> tuple[int, int]:
     return near, min(max(far, 0), size - 1)
 
 
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _between(coarser: FloatArray, y0: int, y1: int, x0: int, x1: int, k: int) -> np.float32:
+    """Return colour `k` between the pixels of rows and columns that `_beside` returns."""
+    near_weight, far_weight = np.float32(0.75), np.float32(0.25)
+    near = near_weight * coarser[y0, x0, k] + far_weight * coarser[y0, x1, k]
+    far = near_weight * coarser[y1, x0, k] + far_weight * coarser[y1, x1, k]
+    return np.float32(near_weight * near + far_weight * far)
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def _enlarge(counted: FloatArray, coarser: FloatArray, extended: FloatArray) -> None:
     """Fill the colours of a level: what counts, and the rest from the coarser one."""
-    near_weight, far_weight = np.float32(0.75), np.float32(0.25)
     for y in range(counted.shape[0]):
         y0, y1 = _beside(y, coarser.shape[0])
         for x in range(counted.shape[1]):
             x0, x1 = _beside(x, coarser.shape[1])
             rest = np.float32(1) - counted[y, x, 3]
             for k in range(3):
-                near = near_weight * coarser[y0, x0, k] + far_weight * coarser[y0, x1, k]
-                far = near_weight * coarser[y1, x0, k] + far_weight * coarser[y1, x1, k]
-                mixed = near_weight * near + far_weight * far
-                extended[y, x, k] = counted[y, x, k] + rest * mixed
+                extended[y, x, k] = counted[y, x, k] + rest * _between(coarser, y0, y1, x0, x1, k)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _finish(layers: NDArray[np.uint8], coarser: FloatArray, rgb: NDArray[np.uint8]) -> None:
     """Fill the image, as `_enlarge` does a level."""
-    near_weight, far_weight = np.float32(0.75), np.float32(0.25)
     for y in range(rgb.shape[0]):
         y0, y1 = _beside(y, coarser.shape[0])
         for x in range(rgb.shape[1]):
@@ -193,10 +197,8 @@ def _finish(layers: NDArray[np.uint8], coarser: FloatArray, rgb: NDArray[np.uint
             x0, x1 = _beside(x, coarser.shape[1])
             rest = np.float32(1) - share
             for k in range(3):
-                near = near_weight * coarser[y0, x0, k] + far_weight * coarser[y0, x1, k]
-                far = near_weight * coarser[y1, x0, k] + far_weight * coarser[y1, x1, k]
-                mixed = near_weight * near + far_weight * far
-                value = share * np.float32(layers[y, x, k]) + rest * mixed
+                beyond = rest * _between(coarser, y0, y1, x0, x1, k)
+                value = share * np.float32(layers[y, x, k]) + beyond
                 rgb[y, x, k] = np.uint8(value + np.float32(0.5))
 
 
