@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from typing import Self
 
 import torch
 
@@ -36,11 +35,6 @@ class PaperRuntime(PlainFrames):
         # A copy, because moving a module to a device changes it in place.
         self._networks = copy.deepcopy(avatar.networks).to(device)
 
-    @property
-    def layout(self) -> tuple[TensorSpec, ...]:
-        """See `Runtime`."""
-        return self.layout_at(self.stage.size)
-
     def layout_at(self, size: int) -> tuple[TensorSpec, ...]:
         """See `Runtime`."""
         hidden = self._networks.warper.first.out_channels
@@ -51,12 +45,6 @@ class PaperRuntime(PlainFrames):
             TensorSpec("uv", (1, size, size, 2), torch.float32),
             TensorSpec("conditioning", (1, self._networks.conditioning_size), torch.float32),
         )
-
-    def resized(self, size: int) -> Self:
-        """See `Runtime`."""
-        other = copy.copy(self)
-        other.stage = self.stage.resized(size)
-        return other
 
     @torch.inference_mode()
     def refresh(self, state: FrameState, cache: Cache) -> None:

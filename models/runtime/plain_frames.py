@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import torch
 
@@ -16,7 +17,7 @@ from models.kernels.layers import finish
 from models.kernels.nv12_numba import convert_to_nv12
 from models.networks.frame_batch import FrameBatch
 from models.networks.telewarp import Foreground
-from models.runtime.base import Cache, Stage
+from models.runtime.base import Cache, Stage, TensorSpec
 
 Image = TypeVar("Image")
 
@@ -25,6 +26,21 @@ class PlainFrames(ABC):
     """The warps of `Runtime`, from what a subclass's networks make of a frame."""
 
     stage: Stage
+
+    @property
+    def layout(self) -> tuple[TensorSpec, ...]:
+        """See `Runtime`."""
+        return self.layout_at(self.stage.size)
+
+    @abstractmethod
+    def layout_at(self, size: int) -> tuple[TensorSpec, ...]:
+        """See `Runtime`."""
+
+    def resized(self, size: int) -> Self:
+        """See `Runtime`. Buffers and graphs of one size are the subclass's to replace."""
+        other = copy.copy(self)
+        other.stage = self.stage.resized(size)
+        return other
 
     @torch.inference_mode()
     def warp(self, state: FrameState, cache: Cache) -> WarpedImage:

@@ -88,11 +88,6 @@ class TelewarpTorchRuntime(PlainFrames):
         self.hidden_weight = self._channels_last(self.warper.second.weight)
         self._conditioning = POSE_SIZE + CAMERA_SIZE + avatar.networks.config.expressions
 
-    @property
-    def layout(self) -> tuple[TensorSpec, ...]:
-        """See `Runtime`."""
-        return self.layout_at(self.stage.size)
-
     def layout_at(self, size: int) -> tuple[TensorSpec, ...]:
         """See `Runtime`."""
         half, hidden = size // 2, self.warper.hidden
@@ -110,8 +105,7 @@ class TelewarpTorchRuntime(PlainFrames):
 
     def resized(self, size: int) -> Self:
         """See `Runtime`."""
-        other = copy.copy(self)
-        other.stage = self.stage.resized(size)
+        other = super().resized(size)
         other._unet = self._unet.anew()  # a graph of a GPU is of one size
         return other
 
