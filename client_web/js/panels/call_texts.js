@@ -1,10 +1,9 @@
 // What the page of a call says.
 
 import { sentence } from "./sentence.js";
+import { describeSignIn } from "./sign_in_text.js";
 
 /** @typedef {import("./publish_texts.js").PublishText} PublishText */
-
-const TOKEN_COMMAND = ".venv/bin/python scripts/make_token.py --scope publish --scope view";
 
 /** @type {Record<number, string>} by the status that the server closes with */
 const TITLES = {
@@ -24,11 +23,12 @@ const TITLES = {
  */
 export function describeCallTrouble({ kind, status, detail }, call) {
   if (kind === "sign-in") {
-    return {
-      title: detail ? "This token does not allow it" : "This server needs a token",
-      detail: sentence(detail) || "To take part, enter a token with the scopes publish and view.",
-      command: `${TOKEN_COMMAND} --stream ${call} --minutes 600`,
-    };
+    const need = "To take part, enter a token with the scopes publish and view.";
+    return describeSignIn(
+      detail,
+      need,
+      `--scope publish --scope view --stream ${call} --minutes 600`,
+    );
   }
   if (kind === "unreachable" || kind === "lost") {
     return { title: "The server is not answering", detail: "Check your network and try again." };

@@ -1,6 +1,7 @@
 // What the capture page says.
 
 import { sentence } from "./sentence.js";
+import { describeSignIn } from "./sign_in_text.js";
 
 /** @typedef {import("./publish_texts.js").PublishText} Words */
 /** @typedef {import("../tracking/coverage.js").Covered} Covered */
@@ -60,11 +61,8 @@ function lowerFirst(text) {
  */
 export function describeJobTrouble({ kind, status, detail }) {
   if (kind === "sign-in") {
-    return {
-      title: detail ? "This token does not allow it" : "This server needs a token",
-      detail: sentence(detail) || "To make an avatar, enter a token with the scope admin.",
-      command: ".venv/bin/python scripts/make_token.py --scope admin --minutes 60",
-    };
+    const need = "To make an avatar, enter a token with the scope admin.";
+    return describeSignIn(detail, need, "--scope admin --minutes 60");
   }
   if (kind === "unreachable") {
     return { title: "The server is not answering", detail: "Check the connection and try again." };

@@ -1,6 +1,7 @@
 // What the publish panel says when something is missing.
 
 import { sentence } from "./sentence.js";
+import { describeSignIn } from "./sign_in_text.js";
 
 /**
  * @typedef {object} PublishText
@@ -180,11 +181,8 @@ export function describeTrackerTrouble({ kind, detail }) {
  */
 export function describePublishTrouble({ kind, detail }) {
   if (kind === "sign-in") {
-    return {
-      title: detail ? "This token does not allow it" : "This server needs a token",
-      detail: sentence(detail) || "To publish, enter a token with the scopes publish and view.",
-      command: ".venv/bin/python scripts/make_token.py --scope publish --scope view --minutes 60",
-    };
+    const need = "To publish, enter a token with the scopes publish and view.";
+    return describeSignIn(detail, need, "--scope publish --scope view --minutes 60");
   }
   if (kind === "unreachable" || kind === "lost") {
     return { title: "The server is not answering", detail: "Trying again." };
