@@ -67,8 +67,7 @@ export class JpegSession {
    */
   async open(endpoint, signal, ticket = null, display_px = 0) {
     this.#httpAddress = access.beside("pictures", endpoint);
-    const background = endpoint.searchParams.get("background");
-    if (background !== null) this.#httpAddress.searchParams.set("background", background);
+    this.#httpAddress.search = endpoint.search;
     const address = socketAddress(shownAt(this.#httpAddress, display_px));
     const socket = new WebSocket(address, access.subprotocols(address, ticket));
     this.#socket = socket;
