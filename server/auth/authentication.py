@@ -20,7 +20,7 @@ from starlette.requests import HTTPConnection
 
 from server.access_settings import AccessSettings
 from server.auth.grants import ANYONE, Grant
-from server.auth.redirect_tokens import PARAMETER, RedirectTokens
+from server.auth.redirect_tokens import PARAMETER, RedirectTokens, request_of
 from server.auth.tokens import Tokens, read_tokens
 from server.errors import ForbiddenError, SettingsError, TelewarpError, UnauthorizedError
 from server.network.addresses import is_loopback
@@ -85,7 +85,7 @@ class Authenticator:
             return tokens.find(token)
         given = connection.query_params.get(PARAMETER)
         if self.redirect_tokens is not None and given is not None:
-            return self.redirect_tokens.take(given)
+            return self.redirect_tokens.take(given, request_of(connection))
         raise UnauthorizedError("expected a token (Authorization: Bearer ...), got none")
 
     def _check_origin(self, connection: HTTPConnection) -> None:

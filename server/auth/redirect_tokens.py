@@ -2,7 +2,8 @@
 
 A browser drops `Authorization` where a redirect leads to another origin, and a WebSocket has none.
 So the address of the redirect holds a redirect token, `?pass=...`: signed with the key that router
-and hosts share, valid for one host, one request and 30 seconds, and only for the requested scopes.
+and hosts share, valid for one host, 30 seconds and one request of one method to one path, and only
+for the requested scopes.
 Addresses end up in logs, but by then the redirect token has been used. With its response the host
 sends the client a token for the session, which expires no later than the client's original one.
 """
@@ -11,6 +12,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+
+from starlette.requests import HTTPConnection
 
 from server.auth.grants import Grant, Scope
 from server.auth.tokens import LONGEST_TOKEN, Tokens
@@ -24,8 +27,24 @@ _LONGEST_STAY_S = 12 * 3600.0  # of a client whose own token never expires
 _AUDIENCE = "telewarp pass to {}"
 
 
+def request_of(connection: HTTPConnection) -> str:
+    """Return the method and path of a request, as `GET /v1/streams/me`; of a socket `WS ...`.
+
+    Router and host get the same for a request that was redirected: neither the query nor a path
+    that a proxy has taken off is in it, and `HEAD` counts as `GET` (`request_forms.py`).
+    """
+    scope = connection.scope
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    return f"{scope.get('method', 'WS')} {path}"
+
+
 def sign_redirect_token(
-    tokens: Tokens, grant: Grant, host: str, scopes: Iterable[Scope], streams: Iterable[str] | None
+    tokens: Tokens,
+    grant: Grant,
+    host: str,
+    request: str,
+    scopes: Iterable[Scope],
+    streams: Iterable[str] | None,
 ) -> str:
     """Sign a redirect token for a host.
 
@@ -33,11 +52,16 @@ def sign_redirect_token(
         tokens: Signs it.
         grant: Grant of the client.
         host: Its public address.
+        request: The only request it is valid for, of `request_of`.
         scopes: Requested scopes; the token holds those that are granted.
         streams: The only streams it is valid for; None for those that are granted.
     """
     given = [scope for scope in scopes if grant.allows(scope)]
-    claims: dict[str, float | str] = {"exp": time.time() + REDIRECT_TOKEN_S, "sub": grant.holder}
+    claims: dict[str, float | str] = {
+        "exp": time.time() + REDIRECT_TOKEN_S,
+        "sub": grant.holder,
+        "request": request,
+    }
     if grant.expires_at is not None:
         claims["until"] = grant.expires_at
     return tokens.sign_claims(
@@ -59,15 +83,21 @@ class RedirectTokens:
         self._used: dict[str, float] = {}
         """Expiry time of used tokens by id, oldest first."""
 
-    def take(self, given: str) -> Grant:
+    def take(self, given: str, request: str) -> Grant:
         """Return what a redirect token allows, and mark it as used.
 
+        Args:
+            given: The redirect token.
+            request: What it is used for, of `request_of`.
+
         Raises:
-            BadTokenError: If it is forged, too old, another host's, or has been used.
+            BadTokenError: If it is forged, too old, of another host or request, or has been used.
         """
         if len(given) > LONGEST_TOKEN:
             raise BadTokenError(f"expected a pass of at most {LONGEST_TOKEN} characters")
         claims = self._tokens.read_signed(given, self._audience)
+        if claims.request != request:  # not marked as used: the right request may still come
+            raise BadTokenError(f"expected a pass for {request[:100]}, got one for another request")
         self._forget_old()
         if claims.jti in self._used:
             raise BadTokenError("the pass has been used; ask the router for another")

@@ -66,6 +66,8 @@ class Claims(BaseModel):
     streams: frozenset[str] | None = None
     sub: Annotated[str | None, Field(max_length=160)] = None
     """Holder of the token that it was derived from; None if it was not derived from one."""
+    request: str | None = None
+    """Of a redirect token: the method and path of the only request that it is valid for."""
     until: float | None = None
     """Of a redirect token: expiry of the token that it stands for."""
 

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response, WebSocket, s
 from starlette.requests import HTTPConnection
 
 from server.auth.grants import Grant, Scope
-from server.auth.redirect_tokens import PARAMETER, sign_redirect_token
+from server.auth.redirect_tokens import PARAMETER, request_of, sign_redirect_token
 from server.auth.tokens import Tokens, read_tokens
 from server.cluster.interface import Placement
 from server.cluster.registry import HostStatus
@@ -105,7 +105,8 @@ class Redirect:
             parameters = self._connection.path_params
             name: str | None = parameters.get("stream_id") or parameters.get("call")
             streams = None if name is None else [name]
-            given = sign_redirect_token(self._tokens, self._grant, host, scopes, streams)
+            request = request_of(self._connection)
+            given = sign_redirect_token(self._tokens, self._grant, host, request, scopes, streams)
             query.append((PARAMETER, given))
         root = self._connection.scope.get("root_path", "")
         path = self._connection.scope["path"].removeprefix(root)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import httpx2
 import pytest
+from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
+from server.app import create_app
 from server.cluster.registry import HostStatus
-from server.cluster.router import create_router
+from server.cluster.router import create_router, router
 from server.cluster.settings import RouterSettings
 from server.protocol.host_load import HeldStream
+from server.settings import Settings
 
 HOST = "http://10.0.0.7:8000"
 
@@ -79,3 +85,63 @@ def test_a_call_is_redirected_to_its_host_and_an_invalid_name_is_refused() -> No
     wrong = client.get("/v1/calls/us:them", follow_redirects=False)
     assert wrong.status_code == 400
     assert wrong.json()["detail"].startswith("name of a call must be 1 to 64 letters")
+
+
+def calls_of_the_router() -> list[tuple[str, str]]:
+    """Method, `WS` for sockets, and path of all that the router redirects."""
+    calls = []
+    for route in router.routes:
+        if isinstance(route, APIRoute):
+            calls += [(method, route.path) for method in sorted(route.methods or ())]
+        elif isinstance(route, APIWebSocketRoute):
+            calls.append(("WS", route.path))
+    answered_here = {"/healthz", "/readyz", "/v1/hosts", "/v1/streams/{stream_id}/queue"}
+    filled = {
+        (method, path.format(stream_id="me", call="us", avatar_id="default"))
+        for method, path in calls
+        if path not in answered_here
+    }
+    return sorted(filled - {("GET", "/v1/streams")})
+
+
+def ask(client: TestClient, method: str, address: str, **headers: str) -> httpx2.Response:
+    if method != "WS":
+        body = "{}" if method == "POST" else None
+        return client.request(
+            method, address, headers=headers, content=body, follow_redirects=False
+        )
+    with (
+        pytest.raises(WebSocketDenialResponse) as denied,
+        client.websocket_connect(address, headers=headers),
+    ):
+        pass
+    answer = denied.value
+    assert isinstance(answer, httpx2.Response)
+    return answer
+
+
+def test_a_pass_serves_the_method_and_path_that_were_redirected(tmp_path: Path) -> None:
+    file, key, token = tmp_path / "tokens.toml", "k" * 32, "s" * 16
+    entry = f'[[token]]\nname = "all"\nsecret = "{token}"\nscopes = ["admin"]\n'
+    file.write_text(f'signing_keys = ["{key}"]\n{entry}')
+    redirecting = TestClient(create_router(RouterSettings(tokens=file), OneHost()), "http://r")
+    # Parts of the host are not started: what a pass lets in fails later, with 500 or no socket.
+    settings = Settings(tokens=file, public_url=HOST, max_requests_per_s=10_000)
+    host = TestClient(create_app(settings), HOST, raise_server_exceptions=False)
+    calls = calls_of_the_router()
+    assert len(calls) > 12
+    passes = {}
+    for method, path in calls:
+        answer = ask(redirecting, method, path, Authorization=f"Bearer {token}")
+        assert answer.status_code == 307, (method, path)
+        passes[method, path] = urlsplit(answer.headers["location"]).query
+    for made_for, (method, path) in permutations(calls, 2):
+        answer = ask(host, method, f"{path}?{passes[made_for]}")
+        assert answer.status_code == 401, (made_for, method, path)
+        assert f"expected a pass for {method} {path}" in answer.json()["detail"]
+    for method, path in calls:
+        if method == "WS":
+            continue  # what the pass lets in is shown by the browser's tests
+        address = f"{path}?{passes[method, path]}"
+        assert ask(host, method, address).status_code != 401, (method, path)
+        assert "has been used" in ask(host, method, address).json()["detail"]
