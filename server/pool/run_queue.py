@@ -36,18 +36,44 @@ def waited_s(pid: int) -> float:
 
 
 def used_s(pid: int) -> float:
-    """Return the processor time of a process and of its children that have ended.
+    """Return the processor time of a process and of all that it started, directly or not.
 
     Args:
         pid: Of a process; it may have ended.
 
     Returns:
-        Seconds since its start; NaN, which equals nothing, where the system does not tell.
+        Seconds since its start, as far as processes run or their parents have waited for their
+        end; NaN, which equals nothing, where the system does not tell.
     """
+    ticks = _ticks(pid)
+    seen, left = {pid}, [pid]
+    while left:
+        # Processes may end, and ids be given again, while they are read: each is read once.
+        found = set(_children(left.pop())) - seen
+        seen |= found
+        left += found
+        ticks += sum(used for used in map(_ticks, found) if not math.isnan(used))
+    return ticks / _TICKS_PER_S
+
+
+def _ticks(pid: int) -> float:
+    """Return the processor time of a process and of its children that have ended."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             # The second field, a name in parentheses, may contain anything (proc_pid_stat(5)).
             fields = file.read().rpartition(b")")[2].split()
     except OSError:
         return math.nan
-    return sum(map(int, fields[11:15])) / _TICKS_PER_S
+    return sum(map(int, fields[11:15]))
+
+
+def _children(pid: int) -> list[int]:
+    """Return the ids of the children that run; none where the system does not list them."""
+    children: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):  # each lists those that it started
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
+                children += map(int, file.read().split())
+    except OSError:  # it has ended in between
+        pass
+    return children

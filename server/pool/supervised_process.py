@@ -2,7 +2,8 @@
 
 A deadline leaves out the time for which the process waited for a core: on a machine with too much
 work it is slow, and to replace it would add a start to that work. What takes minutes, such as a
-start, must use the processor meanwhile: a process that does not is stopped, or waits for ever.
+start, must use the processor meanwhile, itself or by what it started, such as a compiler: a process
+that does not is stopped, or waits for ever.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import subprocess
@@ -12,9 +13,17 @@ from socket import socket
 
 import pytest
 
-from server.pool.run_queue import waited_s
+from server.pool.run_queue import used_s, waited_s
 from server.pool.supervised_process import SupervisedProcess
 
+WITH_COMPILER = """
+import subprocess, sys
+spin = "import os; parent = os.getppid()\\nwhile os.getppid() == parent: pass"
+run = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1]])"
+run += "; sys.stdin.read()"
+subprocess.run([sys.executable, "-c", run, spin])
+"""
+"""Waits for a process that has started another, which uses a core until standard input ends."""
 SPIN = "import os, time; os.sched_setaffinity(0, {%d})\nwhile True: pass"
 
 
@@ -90,3 +99,20 @@ def test_the_wait_for_a_core_is_counted() -> None:
             process.kill()
             process.wait()
     assert waited_s(spinning[0].pid) == 0.0, "it has ended"
+
+
+@pytest.mark.skipif(
+    not os.path.exists(f"/proc/self/task/{os.getpid()}/children"),
+    reason="needs Linux's list of children",
+)
+def test_the_processor_time_of_all_that_a_process_started_counts_while_it_runs() -> None:
+    process = subprocess.Popen([sys.executable, "-c", WITH_COMPILER], stdin=subprocess.PIPE)
+    try:
+        until = time.monotonic() + 30
+        # The three interpreters take about 0.1 s to start; the last one goes on.
+        while used_s(process.pid) < 0.6:
+            assert time.monotonic() < until, "two processes wait, and the third one computes"
+            time.sleep(0.05)
+    finally:
+        process.communicate(b"")
+    assert math.isnan(used_s(process.pid)), "it has ended"
