@@ -11,8 +11,8 @@ import pytest
 
 from tests.browser.conftest import CHROMIUM
 from tests.browser.test_networks import VIDEO, page_in
-from tests.server.network.bad_wire import bad_wire
-from tests.server.network.network import places, python, require_namespaces, wait_for
+from tests.server.network.bad_wire import impaired_link
+from tests.server.network.network import namespaces, python, require_namespaces, wait_for
 
 logger = logging.getLogger(__name__)
 
@@ -39,19 +39,19 @@ def test_a_bandwidth_drop_causes_no_long_queue_and_no_frozen_video(tmp_path: Pat
     log = tmp_path / "server.txt"
     server = python("-m", "tests.server.network.noisy_server", "--workers", "1")
     with (
-        places("viewer", "server") as net,
-        bad_wire(net["viewer"], VIEWER, net["server"], HOST) as wire,
+        namespaces("viewer", "server") as net,
+        impaired_link(net["viewer"], VIEWER, net["server"], HOST) as link,
         net["server"].running(log, *server, "--host", HOST, "--insecure"),
         page_in(net["viewer"], tmp_path) as page,
     ):
         wait_for(log, "showing the face")
-        wire.bits_per_s, wire.delay_s = HIGH, 0.01
+        link.bits_per_s, link.delay_s = HIGH, 0.01
         page.goto(f"http://{HOST}:8000")
         page.wait_for_function(VIDEO, timeout=30_000)
         page.evaluate(_COUNT_FRAMES)
         page.wait_for_timeout(2500)
         dropped_at, to_unix_s = time.monotonic(), time.time() - time.monotonic()
-        wire.bits_per_s = LOW
+        link.bits_per_s = LOW
         page.wait_for_timeout(5000)
         ended_at = time.monotonic()
         shown_at = [at - to_unix_s for at in page.evaluate("window.shownAt")]
@@ -59,7 +59,7 @@ def test_a_bandwidth_drop_causes_no_long_queue_and_no_frozen_video(tmp_path: Pat
     longest_gap_s = max(late - early for early, late in pairwise(frames))
     waits = sorted(
         queue_s
-        for at, end, _, queue_s in wire.queued
+        for at, end, _, queue_s in link.queued
         if end == SERVER_END and dropped_at + 2.5 < at < ended_at
     )
     queue_s = waits[round(0.95 * (len(waits) - 1))]

@@ -15,12 +15,12 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS
 from tests.server.network.network import (
-    Place,
-    places,
+    Namespace,
+    connect_namespaces,
+    namespaces,
     python,
     require_namespaces,
     wait_for,
-    wire,
 )
 from tests.server.network.relay import ADDRESS, divided_network
 
@@ -33,12 +33,12 @@ DROP_UDP = ("PREROUTING", "-t", "raw", "-p", "udp", "-j", "DROP")
 
 
 @contextmanager
-def page_in(place: Place, folder: Path) -> Iterator[Page]:
-    """Open an empty page in a browser that runs in `place`."""
+def page_in(namespace: Namespace, folder: Path) -> Iterator[Page]:
+    """Open an empty page in a browser that runs in `namespace`."""
     with (
         sync_playwright() as playwright,
         playwright.chromium.launch(
-            executable_path=place.wrap(CHROMIUM, folder), args=list(CHROMIUM_ARGUMENTS)
+            executable_path=namespace.wrap(CHROMIUM, folder), args=list(CHROMIUM_ARGUMENTS)
         ) as browser,
     ):
         yield browser.new_page(bypass_csp=True)
@@ -70,8 +70,8 @@ def test_jpeg_frames_are_shown_while_udp_is_blocked_and_video_afterwards(tmp_pat
     log = tmp_path / "server.txt"
     fake_server = python("-m", "tests.server.network.fake_server")
     options = ("--host", "10.77.3.1", "--insecure", "--workers", "1")
-    with places("viewer", "server") as net:
-        wire(net["viewer"], "10.77.3.2", net["server"], "10.77.3.1")
+    with namespaces("viewer", "server") as net:
+        connect_namespaces(net["viewer"], "10.77.3.2", net["server"], "10.77.3.1")
         net["server"].run("iptables", "-A", *DROP_UDP)
         with (
             net["server"].running(log, *fake_server, *options),
@@ -96,8 +96,8 @@ def test_a_queued_viewer_without_udp_keeps_its_queue_position(tmp_path: Path) ->
     log = tmp_path / "server.txt"
     fake_server = python("-m", "tests.server.network.fake_server")
     options = ("--host", "10.77.4.1", "--insecure", "--workers", "1", "--max-sessions", "1")
-    with places("viewer", "server") as net:
-        wire(net["viewer"], "10.77.4.2", net["server"], "10.77.4.1")
+    with namespaces("viewer", "server") as net:
+        connect_namespaces(net["viewer"], "10.77.4.2", net["server"], "10.77.4.1")
         net["server"].run("iptables", "-A", *DROP_UDP)
         with (
             net["server"].running(log, *fake_server, *options),

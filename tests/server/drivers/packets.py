@@ -1,4 +1,4 @@
-"""Packets of trackers, built byte by byte from the layouts that others documented."""
+"""Packets of trackers, built byte by byte from documented layouts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNREAL_ORDER = (
     *("HeadYaw", "HeadPitch", "HeadRoll", "LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll"),
     *("RightEyeYaw", "RightEyePitch", "RightEyeRoll"),
 )
-"""Unreal's `EARFaceBlendShape`."""
+"""Order of Unreal's `EARFaceBlendShape`."""
 DEVICE = "0D3C9F62-5C4C-4B9C-8E5E-0123456789AB"
 
 
@@ -33,7 +33,7 @@ def live_link(
     device: str = DEVICE,
     rate: tuple[int, int] = (60, 1),
 ) -> bytes:
-    """Return a packet; `values` None for one without a face."""
+    """Return a Live Link Face packet; `values` is None if no face is tracked."""
     head = bytes([6])
     for text in (device.encode(), subject.encode()):
         head += len(text).to_bytes(4, "big") + text
@@ -44,7 +44,7 @@ def live_link(
 
 
 def metahuman(subject: str = "iPhone", controls: int = 130) -> bytes:
-    """Return a packet of the app's other mode."""
+    """Return a packet of the app's MetaHuman mode."""
     text = subject.encode()
     return (
         struct.pack("<HH", 1, len(text))

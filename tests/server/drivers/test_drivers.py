@@ -1,4 +1,4 @@
-"""UDP drivers of a real server, with real packets."""
+"""UDP drivers of a real server with real packets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from server.streams.streams import Streams
 from tests.server.conftest import Served, serving
 from tests.server.drivers.packets import APPLY, blend, bone, bundle, live_link, metahuman
 
-PATIENCE_S = 5.0
+TIMEOUT_S = 5.0
 EXAMPLE = Path(__file__).parents[3] / "scripts" / "examples" / "send_live_link.py"
 
 
@@ -51,9 +51,9 @@ def send(driven: Served) -> Iterator[Callable[[bytes], None]]:
 
 
 def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while not true():
-        assert time.monotonic() < deadline, "it did not happen"
+        assert time.monotonic() < deadline, "expected condition not met in time"
         time.sleep(0.01)
 
 
@@ -77,10 +77,12 @@ def test_a_packet_moves_the_face_of_its_subject(
     names = driven.app.state.streams.get("Maria-K").avatar.expression_names
     assert newest.expression[names.index("jawOpen")] == 0.5
     assert newest.head_rotation[1] < 0  # to the face's right
-    assert newest.head_translation[0] < 0  # the neck stays, so the head moves to the right as well
+    assert (
+        newest.head_translation[0] < 0
+    )  # rotation about the neck, so the head moves to the right as well
 
 
-def test_packets_that_wait_together_count_as_the_newest(
+def test_of_queued_packets_the_newest_is_used(
     driven: Served, client: httpx2.Client, send: Callable[[bytes], None]
 ) -> None:
     late = counted(client, "late")
@@ -110,7 +112,9 @@ def test_bad_packets_are_counted_and_logged_once(
     assert "choose the ARKit mode in the app" in said[0]
 
 
-def test_a_flood_is_not_read(client: httpx2.Client, send: Callable[[bytes], None]) -> None:
+def test_packets_above_the_rate_are_not_read(
+    client: httpx2.Client, send: Callable[[bytes], None]
+) -> None:
     limited = counted(client, "limited")
 
     def flooded() -> bool:
@@ -163,11 +167,11 @@ def test_a_vmc_bundle_moves_the_face(driven: Served, client: httpx2.Client) -> N
     until(lambda: found in client.get("/metrics").text)
 
 
-def test_nothing_listens_without_the_option(served: Served) -> None:
+def test_no_port_is_open_without_the_option(served: Served) -> None:
     assert served.app.state.drivers.listeners == {}
 
 
-async def test_a_taken_port_is_said_at_the_start() -> None:
+async def test_a_port_in_use_is_reported_at_the_start() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -186,7 +190,7 @@ async def test_a_taken_port_is_said_at_the_start() -> None:
         ),
     ],
 )
-async def test_an_avatar_that_cannot_be_driven_is_said_at_the_start(
+async def test_an_avatar_that_cannot_be_driven_is_reported_at_the_start(
     avatars: dict[str, AvatarInfo], said: str
 ) -> None:
     with pytest.raises(SettingsError, match=said):
@@ -202,11 +206,11 @@ def test_tokens_and_drivers_need_an_explicit_option(tmp_path: Path) -> None:
     create_app(read_settings([*arguments, "--drivers-without-tokens"]))
 
 
-def test_a_public_address_of_the_drivers_is_warned_about(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_public_address_of_the_drivers_causes_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     create_app(read_settings(["--live-link-port", "11111", "--drivers-host", "0.0.0.0"]))
     assert "anyone who reaches UDP port 11111 of 0.0.0.0 can drive a face" in caplog.text
 
 
-def test_the_address_of_the_drivers_is_checked() -> None:
+def test_the_address_of_the_drivers_is_validated() -> None:
     with pytest.raises(SettingsError, match="drivers_host: expected an IP address"):
         read_settings(["--drivers-host", "somewhere"])

@@ -1,4 +1,4 @@
-"""Packets of Live Link Face: layout, order of the coefficients, and which way the head turns."""
+"""Packets of Live Link Face: layout, order of the coefficients, directions of the angles."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHARED = Path(__file__).parents[4] / "shared" / "data" / "streams"
 LEFT, UP, OUT = np.eye(3)
 
 
-def test_every_value_gets_the_name_at_its_place() -> None:
+def test_every_value_gets_the_name_at_its_index() -> None:
     sent = {name: (at + 1) / 100 for at, name in enumerate(UNREAL_ORDER)}
     face = read_packet(live_link(sent, "Maria K."), "10.0.0.7")
     assert face is not None
@@ -59,7 +59,7 @@ def test_ids_of_every_length_are_read(device: str) -> None:
         ("HeadRoll", UP, LEFT),
     ],
 )
-def test_a_turned_head_turns_the_avatar_the_same_way(
+def test_a_head_rotation_turns_the_avatar_in_the_same_direction(
     angle: str,
     axis: np.ndarray[tuple[int], np.dtype[np.float64]],
     towards: np.ndarray[tuple[int], np.dtype[np.float64]],
@@ -70,8 +70,8 @@ def test_a_turned_head_turns_the_avatar_the_same_way(
     assert turned @ towards == pytest.approx(np.sin(0.4), abs=1e-6)
 
 
-def test_the_angles_of_a_real_recording_agree_with_its_coefficients() -> None:
-    """The unit and the signs that the reader assumes, read off the eyes of a real recording."""
+def test_head_angles_of_a_real_recording_agree_with_its_coefficients() -> None:
+    """The eyes of a real recording confirm the unit and signs that the reader assumes."""
     path = SHARED / "llf_alex_rom_3.csv"
     if not path.exists():
         pytest.skip(f"{path} is absent: a recording that is not part of this repository")
@@ -89,7 +89,7 @@ def test_the_angles_of_a_real_recording_agree_with_its_coefficients() -> None:
     assert 0.5 < np.abs(column("LeftEyeYaw")).max() < 0.7
 
 
-def test_a_packet_without_a_face_is_no_error() -> None:
+def test_a_packet_without_a_face_is_accepted() -> None:
     assert read_packet(live_link(None), "") is None
 
 
@@ -111,13 +111,13 @@ def test_a_packet_without_a_face_is_no_error() -> None:
         (b"\x06\x00" + metahuman()[2:], "choose the ARKit mode in the app"),
     ],
 )
-def test_a_malformed_packet_is_refused_in_words(packet: bytes, said: str) -> None:
+def test_a_malformed_packet_is_refused_with_the_reason(packet: bytes, said: str) -> None:
     with pytest.raises(BadMessageError, match=said):
         read_packet(packet, "10.0.0.7")
 
 
 @given(st.binary(max_size=400))
-def test_no_bytes_break_the_reader(packet: bytes) -> None:
+def test_any_bytes_are_read_or_refused(packet: bytes) -> None:
     with pytest.raises(BadMessageError) as caught:
         read_packet(packet, "")
     assert len(str(caught.value)) < 300
@@ -138,7 +138,7 @@ def test_a_damaged_packet_is_read_or_refused_as_a_whole(at: int, garbage: bytes)
 
 
 @given(st.integers(0, 350))
-def test_a_cut_packet_is_refused_or_has_no_face(size: int) -> None:
+def test_a_truncated_packet_is_refused_or_has_no_face(size: int) -> None:
     packet = live_link({"JawOpen": 0.5})
     if size >= len(packet):
         return

@@ -1,4 +1,4 @@
-"""Subjects: a stream for each, one sender at a time, the newest face, and a bounded number."""
+"""Subjects: one stream each, one sender at a time, the newest face, and a limited number."""
 
 from __future__ import annotations
 
@@ -66,23 +66,23 @@ def test_values_out_of_range_are_clamped(subjects: Subjects, streams: Streams) -
     assert jaw(streams) == 0.0
 
 
-def test_an_overtaken_packet_is_dropped(subjects: Subjects, streams: Streams) -> None:
+def test_a_reordered_packet_is_dropped(subjects: Subjects, streams: Streams) -> None:
     subjects.show(face(jaw=0.5, at_ms=5000))
     assert subjects.show(face(jaw=0.1, at_ms=4983))[0] is Outcome.LATE
     assert jaw(streams) == 0.5
 
 
-def test_a_clock_that_begins_anew_is_followed(subjects: Subjects, streams: Streams) -> None:
+def test_a_restarted_clock_is_followed(subjects: Subjects, streams: Streams) -> None:
     subjects.show(face(jaw=0.5, at_ms=86_399_990))
     assert subjects.show(face(jaw=0.1, at_ms=5))[0] is Outcome.ACCEPTED
     assert jaw(streams) == pytest.approx(0.1)
 
 
-def test_a_sender_without_a_running_clock_is_followed(subjects: Subjects) -> None:
+def test_a_sender_with_a_constant_clock_is_followed(subjects: Subjects) -> None:
     assert [subjects.show(face(at_ms=0))[0] for _ in range(3)] == [Outcome.ACCEPTED] * 3
 
 
-def test_a_stream_of_someone_else_is_left_alone(subjects: Subjects, streams: Streams) -> None:
+def test_a_stream_of_another_publisher_is_not_changed(subjects: Subjects, streams: Streams) -> None:
     theirs = streams.create("default", "me")
     outcome, why = subjects.show(face())
     assert outcome is Outcome.REFUSED
@@ -90,7 +90,7 @@ def test_a_stream_of_someone_else_is_left_alone(subjects: Subjects, streams: Str
     assert theirs.newest is None
 
 
-def test_a_second_device_waits_until_the_first_is_silent(
+def test_a_second_device_is_ignored_until_the_first_is_silent(
     subjects: Subjects, streams: Streams, clock: Clock
 ) -> None:
     subjects.show(face(jaw=0.5, at_ms=9000))
@@ -102,12 +102,12 @@ def test_a_second_device_waits_until_the_first_is_silent(
     assert jaw(streams) == pytest.approx(0.1)
 
 
-def test_names_that_give_one_id_do_not_share_it(subjects: Subjects) -> None:
+def test_subjects_whose_names_give_the_same_id_do_not_share_it(subjects: Subjects) -> None:
     assert subjects.show(face("a b"))[0] is Outcome.ACCEPTED
     assert subjects.show(face("a/b"))[0] is Outcome.REFUSED
 
 
-def test_subjects_are_bounded_and_silent_ones_make_room(
+def test_the_number_of_subjects_is_limited_and_silent_ones_are_replaced(
     subjects: Subjects, streams: Streams, clock: Clock
 ) -> None:
     for name in ("a", "b", "c"):
@@ -115,20 +115,20 @@ def test_subjects_are_bounded_and_silent_ones_make_room(
         clock.now += 1
     outcome, why = subjects.show(face("d"))
     assert (outcome, why) == (Outcome.REFUSED, "at most 3 subjects, all are in use")
-    streams.get("a").watchers.append(lambda: None)  # a viewer keeps the oldest
+    streams.get("a").watchers.append(lambda: None)  # the oldest is kept because a viewer watches it
     clock.now += REPLACEABLE_S
     assert subjects.show(face("d"))[0] is Outcome.ACCEPTED
     assert [stream.id for stream in streams.list()] == ["a", "c", "d"]
 
 
-def test_a_deleted_stream_is_forgotten_and_made_again(subjects: Subjects, streams: Streams) -> None:
+def test_a_deleted_stream_is_created_again(subjects: Subjects, streams: Streams) -> None:
     subjects.show(face(jaw=0.5))
     streams.delete("me")
     assert subjects.show(face(jaw=0.25))[0] is Outcome.ACCEPTED
     assert jaw(streams) == 0.25
 
 
-def test_it_continues_after_another_publisher(subjects: Subjects, streams: Streams) -> None:
+def test_a_subject_continues_after_another_publisher(subjects: Subjects, streams: Streams) -> None:
     subjects.show(face())
     mesh = neutral_mesh(AVATAR)
     streams.get("me").publish(type(mesh)(**{**vars(mesh), "seq": 1000}))
@@ -137,7 +137,7 @@ def test_it_continues_after_another_publisher(subjects: Subjects, streams: Strea
 
 
 @given(st.text(min_size=1, max_size=200))
-def test_every_subject_has_a_valid_id(subject: str) -> None:
+def test_every_subject_gets_a_valid_stream_id(subject: str) -> None:
     Streams({"default": AVATAR}).create("default", to_stream_id(subject))
 
 
@@ -145,5 +145,5 @@ def test_every_subject_has_a_valid_id(subject: str) -> None:
     ("subject", "stream_id"),
     [("iPhone von Maria", "iPhone-von-Maria"), ("..", "subject"), ("目", "subject")],
 )
-def test_ids_resemble_their_subjects(subject: str, stream_id: str) -> None:
+def test_stream_ids_resemble_their_subjects(subject: str, stream_id: str) -> None:
     assert to_stream_id(subject) == stream_id

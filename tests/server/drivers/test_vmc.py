@@ -1,4 +1,4 @@
-"""Packets of the VMC protocol: names, presets, bones, bundles, and what is refused."""
+"""Packets of the VMC protocol: names, presets, bones, bundles and refused packets."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ MINE = "127.0.0.1"
 
 
 def shown(*messages: bytes) -> Mapping[str, float]:
-    """Return the coefficients that a bundle shows."""
+    """Return the coefficients that a bundle applies."""
     face = VmcReader().read_packet(bundle(*messages, APPLY), MINE)
     assert face is not None
     return face.coefficients
 
 
-def test_values_count_when_they_are_applied() -> None:
+def test_values_take_effect_when_they_are_applied() -> None:
     reader = VmcReader()
     assert reader.read_packet(blend("JawOpen", 0.5), MINE) is None
     assert reader.read_packet(blend("mouthSmileLeft", 0.25), MINE) is None
@@ -38,7 +38,7 @@ def test_values_count_when_they_are_applied() -> None:
     assert face.coefficients == {"jawOpen": 0.5, "mouthSmileLeft": 0.25}
 
 
-def test_values_that_are_not_sent_again_stay() -> None:
+def test_values_that_are_not_sent_again_remain() -> None:
     reader = VmcReader()
     reader.read_packet(bundle(blend("jawOpen", 0.5), APPLY), MINE)
     face = reader.read_packet(bundle(blend("tongueOut", 1.0), APPLY), MINE)
@@ -47,7 +47,7 @@ def test_values_that_are_not_sent_again_stay() -> None:
 
 
 @pytest.mark.parametrize("name", ["eyeBlinkLeft", "EyeBlinkLeft", "EYEBLINKLEFT", "eyeBlink_L"])
-def test_spellings_of_arkit_names_are_known(name: str) -> None:
+def test_spellings_of_arkit_names_are_accepted(name: str) -> None:
     assert shown(blend(name, 0.75)) == {"eyeBlinkLeft": 0.75}
 
 
@@ -63,7 +63,7 @@ def test_spellings_of_arkit_names_are_known(name: str) -> None:
         (("Neutral", "neutral", "Hat_Off"), {}),
     ],
 )
-def test_presets_of_both_versions_of_vrm_move_the_face(
+def test_presets_of_both_vrm_versions_move_the_face(
     names: tuple[str, ...], expected: dict[str, float]
 ) -> None:
     for name in names:
@@ -78,13 +78,13 @@ def test_every_preset_is_made_of_coefficients_of_arkit() -> None:
     assert set(VRM_0.values()) <= set(PRESETS)
 
 
-def test_presets_add_up_by_their_values() -> None:
+def test_presets_add_up_weighted_by_their_values() -> None:
     face = shown(blend("aa", 0.5), blend("Surprised", 0.5), blend("blink", 1.0))
     assert face["jawOpen"] == pytest.approx(0.5 * 0.6 + 0.5 * 0.3)
     assert face["eyeBlinkRight"] == 1.0
 
 
-def test_presets_do_not_double_a_face_with_arkit_names() -> None:
+def test_presets_are_ignored_beside_arkit_names() -> None:
     assert shown(blend("A", 1.0), blend("jawOpen", 0.3)) == {"jawOpen": pytest.approx(0.3)}
 
 
@@ -96,7 +96,7 @@ def test_presets_do_not_double_a_face_with_arkit_names() -> None:
         ((0, 0, np.sin(0.2), np.cos(0.2)), UP, LEFT),  # +Z tips the crown to the left shoulder
     ],
 )
-def test_a_turned_head_turns_the_avatar_the_same_way(
+def test_a_head_rotation_turns_the_avatar_in_the_same_direction(
     turned: tuple[float, ...],
     axis: np.ndarray[tuple[int], np.dtype[np.float64]],
     towards: np.ndarray[tuple[int], np.dtype[np.float64]],
@@ -107,7 +107,7 @@ def test_a_turned_head_turns_the_avatar_the_same_way(
     assert moved @ towards == pytest.approx(np.sin(0.4), abs=1e-6)
 
 
-def test_the_bones_of_the_spine_add_up_and_others_do_not() -> None:
+def test_rotations_of_the_spine_bones_add_up_and_others_are_ignored() -> None:
     half = (0, np.sin(0.1), 0, np.cos(0.1))
     bones = [bone(name, *half) for name in ("Neck", "Head", "Hips", "LeftHand")]
     face = VmcReader().read_packet(bundle(*bones, APPLY), MINE)
@@ -115,7 +115,7 @@ def test_the_bones_of_the_spine_add_up_and_others_do_not() -> None:
     assert face.head_rotation == pytest.approx([0, -np.sin(0.2), 0, np.cos(0.2)], abs=1e-6)
 
 
-def test_senders_do_not_mix_and_are_bounded() -> None:
+def test_senders_are_kept_apart_and_bounded() -> None:
     reader = VmcReader()
     reader.read_packet(blend("jawOpen", 0.5), "10.0.0.1")
     face = reader.read_packet(APPLY, "10.0.0.2")
@@ -135,7 +135,7 @@ def nested(levels: int) -> bytes:
     return packet
 
 
-def test_bundles_in_bundles_are_read_to_a_depth() -> None:
+def test_nested_bundles_are_read_up_to_a_depth() -> None:
     assert VmcReader().read_packet(nested(4), MINE) is not None
     for levels in (5, 400):
         with pytest.raises(BadMessageError, match="few levels"):
@@ -159,12 +159,12 @@ def test_bundles_in_bundles_are_read_to_a_depth() -> None:
         (bone("Head", 0, 0, float("inf"), 1), "expected finite numbers"),
     ],
 )
-def test_a_malformed_packet_is_refused_in_words(packet: bytes, said: str) -> None:
+def test_a_malformed_packet_is_refused_with_the_reason(packet: bytes, said: str) -> None:
     with pytest.raises(BadMessageError, match=said):
         VmcReader().read_packet(packet, MINE)
 
 
-def test_nothing_of_a_malformed_bundle_counts() -> None:
+def test_a_malformed_bundle_is_refused_as_a_whole() -> None:
     reader = VmcReader()
     with pytest.raises(BadMessageError):
         reader.read_packet(bundle(blend("jawOpen", 0.5), b"nothing"), MINE)
@@ -173,7 +173,7 @@ def test_nothing_of_a_malformed_bundle_counts() -> None:
     assert face.coefficients == {}
 
 
-def test_messages_of_other_kinds_are_skipped_and_logged_nowhere(
+def test_messages_of_other_kinds_are_skipped_without_a_log_line(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -183,7 +183,7 @@ def test_messages_of_other_kinds_are_skipped_and_logged_nowhere(
 
 
 @given(st.binary(max_size=300))
-def test_no_bytes_break_the_reader(packet: bytes) -> None:
+def test_any_bytes_are_read_or_refused(packet: bytes) -> None:
     for prefix in (b"", b"/VMC/Ext/Blend/Val\0\0,sf\0", b"#bundle\0" + b"\0" * 8):
         try:
             VmcReader().read_packet(prefix + packet, MINE)
@@ -192,7 +192,7 @@ def test_no_bytes_break_the_reader(packet: bytes) -> None:
 
 
 @given(st.integers(0, 300), st.binary(min_size=1, max_size=6))
-def test_a_damaged_bundle_gives_finite_numbers_or_is_refused(at: int, garbage: bytes) -> None:
+def test_a_damaged_bundle_gives_finite_values_or_is_refused(at: int, garbage: bytes) -> None:
     packet = bundle(blend("jawOpen", 0.5), bone("Head", 0, 0, 0, 1), blend("A", 1.0), APPLY)
     try:
         face = VmcReader().read_packet(packet[:at] + garbage + packet[at + len(garbage) :], MINE)

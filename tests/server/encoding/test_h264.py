@@ -1,4 +1,4 @@
-"""The encoder: what comes out decodes to the image that went in."""
+"""The H.264 encoder: images survive encoding and decoding; key frames and bitrate."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ SPS, PPS, IDR, SLICE = 7, 8, 5, 1
 
 
 def image(step: int) -> NDArray[np.uint8]:
-    """(SIDE, SIDE, 3) smooth colours that move with `step`."""
+    """(SIDE, SIDE, 3) Return smooth colours that move with `step`."""
     y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE * 2 * np.pi
     waves = [np.sin(x + step / 10), np.sin(y), np.cos(x + y - step / 7)]
     return np.rint(127.5 + 90 * np.stack(waves, axis=-1)).astype(np.uint8)
 
 
 def nv12(step: int) -> NDArray[np.uint8]:
-    """(3 SIDE/2, SIDE) the same, as a renderer hands it over."""
+    """(3 SIDE/2, SIDE) Return the same image as a renderer makes it."""
     return convert_to_nv12(image(step))
 
 
@@ -64,7 +64,7 @@ def test_every_decoded_frame_is_close_to_its_source() -> None:
     assert min(psnr_db(rgb, image(i)) for i, rgb in enumerate(decoded)) > 34
 
 
-def test_a_frame_is_the_image_and_not_a_copy() -> None:
+def test_a_frame_refers_to_the_image_without_a_copy() -> None:
     given = np.arange(24 * 16, dtype=np.uint8).reshape(24, 16)
     frame = video_frame(given, 9000)
     assert (frame.width, frame.height, frame.format.name) == (16, 16, PIXELS)
@@ -87,7 +87,7 @@ def test_only_requested_frames_are_key_frames() -> None:
     assert [i for i, packet in enumerate(packets) if packet.is_keyframe] == [0, 7]
 
 
-def test_a_change_of_scene_is_no_key_frame() -> None:
+def test_a_scene_change_causes_no_key_frame() -> None:
     encoder = build()
     encoder.encode(nv12(0), 0, key_frame=True)
     assert nal_types(encoder.encode(convert_to_nv12(noise(1)), TICKS, key_frame=False)) == [SLICE]
@@ -102,7 +102,7 @@ def test_decoding_can_start_at_a_key_frame() -> None:
     assert psnr_db(decoded[0], image(5)) > 34
 
 
-def test_frames_of_another_size_begin_with_a_key_frame_at_the_same_bitrate() -> None:
+def test_frames_of_another_size_start_with_a_key_frame_at_the_same_bitrate() -> None:
     encoder = build()
     encoder.bitrate = 900_000
     halves = np.ascontiguousarray(image(1)[::2, ::2])
@@ -120,7 +120,7 @@ def test_the_profile_is_constrained_baseline() -> None:
     packet = build().encode(nv12(0), 0, key_frame=True)
     sps = next(n for n in AiortcEncoder._split_bitstream(bytes(packet)) if n[0] & 0x1F == SPS)
     assert sps[1] == 66  # baseline
-    assert sps[2] & 0x40  # constraint_set1_flag: without its slice groups
+    assert sps[2] & 0x40  # constraint_set1_flag: no slice groups
 
 
 def test_the_bitrate_changes_in_place() -> None:
@@ -142,7 +142,7 @@ def test_the_bitrate_changes_in_place() -> None:
     assert megabits_per_s(121) == pytest.approx(0.8, rel=0.25)
 
 
-def test_the_bitrate_cannot_be_raised_above_the_highest() -> None:
+def test_the_bitrate_cannot_exceed_the_highest() -> None:
     encoder = build(bitrate=9_000_000, highest_bitrate=2_000_000)
     assert encoder.bitrate == 2_000_000
     encoder.bitrate = 3_000_000

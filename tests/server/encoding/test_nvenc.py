@@ -1,4 +1,4 @@
-"""NVENC where there is one; what can be told without it is told everywhere."""
+"""NVENC on GPUs that have it; the choice of the encoder on every machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_without_a_gpu_x264_encodes_and_one_line_is_logged(
     assert "no NVENC for cpu" in caplog.text
 
 
-def test_a_session_that_nvenc_refuses_is_encoded_by_x264(
+def test_a_session_that_nvenc_refuses_uses_x264(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     if torch.cuda.is_available():
@@ -45,13 +45,13 @@ def test_a_session_that_nvenc_refuses_is_encoded_by_x264(
     assert "NVENC takes no more sessions" in caplog.text
 
 
-def test_each_gpu_encodes_its_own_frames_for_the_profile_that_is_negotiated() -> None:
+def test_each_gpu_encodes_its_own_frames_with_the_negotiated_profile() -> None:
     assert nvenc_options(1_000_000, gpu=3)["gpu"] == "3"
     assert nvenc_options(1_000_000)["gpu"] == "any"
     assert nvenc_options(1_000_000)["profile"] == "baseline"
 
 
-def test_an_encoder_that_restarts_with_the_bitrate_follows_in_steps(
+def test_an_encoder_that_restarts_to_change_the_bitrate_follows_in_steps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(h264._RATE_STEPS, "libx264", h264._RATE_STEPS["h264_nvenc"])
@@ -68,7 +68,7 @@ def test_an_encoder_that_restarts_with_the_bitrate_follows_in_steps(
     ]
 
 
-def test_a_frame_waits_for_no_other_and_the_rate_is_kept() -> None:
+def test_frames_are_encoded_without_delay_and_the_bitrate_is_kept() -> None:
     options = nvenc_options(1_000_000)
     assert (options["delay"], options["zerolatency"], options["forced-idr"]) == ("0", "1", "1")
     assert (options["rc"], options["maxrate"], options["bufsize"]) == ("cbr", "1000000", "150000")

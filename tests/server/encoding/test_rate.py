@@ -1,4 +1,4 @@
-"""The bitrate follows congestion down and nothing else."""
+"""The bitrate falls with congestion only, and recovers."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ def send(rate: RateControl, bits_per_s: int, until_s: float) -> None:
         rate.note_sent(bits_per_s // 80, until_s - 1 + (step + 1) / 10)
 
 
-def test_an_estimate_below_what_was_sent_is_congestion() -> None:
+def test_an_estimate_below_the_sent_bitrate_is_congestion() -> None:
     rate = RateControl(2_000_000, 400_000, 4_000_000)
     send(rate, 2_000_000, until_s=1)
     assert rate.note_estimate(900_000, 1) == 900_000
 
 
-def test_an_estimate_above_what_was_sent_is_none_though_it_is_below_the_target() -> None:
+def test_an_estimate_above_the_sent_bitrate_is_no_congestion_even_below_the_target() -> None:
     rate = RateControl(2_000_000, 400_000, 4_000_000)
     send(rate, 200_000, until_s=1)
     assert rate.note_estimate(300_000, 1) == 2_300_000
@@ -38,7 +38,7 @@ def test_the_target_stays_between_the_limits() -> None:
     assert rate.note_estimate(10_000, 1) == 400_000
 
 
-def test_what_was_sent_long_ago_does_not_count() -> None:
+def test_bytes_sent_long_ago_do_not_count() -> None:
     rate = RateControl(2_000_000, 400_000, 4_000_000)
     send(rate, 4_000_000, until_s=1)
     assert rate.note_estimate(500_000, 2.5) > 2_000_000

@@ -49,7 +49,7 @@ def mine(storing_server: Served) -> Iterator[httpx2.Client]:
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Of the shipped avatar `default`, said to be a real person."""
+    """Return an archive of the shipped avatar `default`, marked as a real person."""
     folder = tmp_path_factory.mktemp("archive")
     shutil.copytree(SHIPPED / "default", folder / "zoe")
     manifest = folder / "zoe" / "manifest.json"
@@ -108,7 +108,7 @@ def test_an_archive_becomes_an_avatar_that_is_used_and_deleted(
     assert files(store) == []
 
 
-def test_a_bad_archive_fails_in_words_and_can_be_polled_cheaply(
+def test_a_bad_archive_fails_with_its_reason_and_can_be_polled_cheaply(
     mine: httpx2.Client, store: Path
 ) -> None:
     answer = add(
@@ -141,7 +141,7 @@ def test_a_bad_archive_fails_in_words_and_can_be_polled_cheaply(
         ("text/plain", {"name": "Me"}, 415, "expected Content-Type application/zip or video/mp4"),
     ],
 )
-def test_a_wrong_request_is_refused_in_words_and_stores_nothing(
+def test_a_wrong_request_is_refused_with_its_reason_and_stores_nothing(
     mine: httpx2.Client, store: Path, kind: str, request_: dict[str, Any], status: int, reason: str
 ) -> None:
     answer = add(mine, b"face", kind, **request_)
@@ -165,7 +165,7 @@ def test_a_file_over_the_limit_is_refused(mine: httpx2.Client, store: Path) -> N
     assert files(store) == []
 
 
-def test_an_upload_that_breaks_off_leaves_nothing(storing_server: Served, store: Path) -> None:
+def test_an_aborted_upload_leaves_no_files(storing_server: Served, store: Path) -> None:
     def half() -> Iterator[bytes]:
         yield bytes(2_000_000)
         raise ConnectionError("the network is gone")
@@ -174,17 +174,17 @@ def test_an_upload_that_breaks_off_leaves_nothing(storing_server: Served, store:
     with httpx2.Client(base_url=storing_server.url) as client:
         with pytest.raises(ConnectionError):
             client.post("/v1/avatars", content=half(), headers=headers)
-        # A job is no longer listed when its files begin to be deleted.
+        # A job leaves the list before its files are deleted.
         until(client, "/v1/avatars/jobs", lambda jobs: not jobs and not files(store))
 
 
-def test_avatars_of_the_start_cannot_be_deleted(mine: httpx2.Client) -> None:
+def test_avatars_loaded_at_start_cannot_be_deleted(mine: httpx2.Client) -> None:
     answer = mine.delete("/v1/avatars/default")
     assert answer.status_code == 403
     assert "belongs to --avatars" in answer.json()["detail"]
 
 
-def test_without_the_option_nothing_can_be_added_in_words(http: httpx2.Client) -> None:
+def test_without_the_option_uploads_are_refused_with_the_reason(http: httpx2.Client) -> None:
     answer = add(http, b"face", "application/zip", name="Me")
     assert answer.status_code == 404
     assert "start the server with --avatar-store DIR" in answer.json()["detail"]

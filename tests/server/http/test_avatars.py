@@ -1,4 +1,4 @@
-"""What the server tells about its avatars."""
+"""Descriptions of avatars."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def test_all_avatars_are_listed(http: httpx2.Client) -> None:
     assert http.get("/v1/avatars").json() == [http.get("/v1/avatars/default").json()]
 
 
-def test_an_unknown_avatar_is_a_404_that_names_the_known(http: httpx2.Client) -> None:
+def test_an_unknown_avatar_is_a_404_that_lists_the_known_avatars(http: httpx2.Client) -> None:
     answer = http.get("/v1/avatars/nobody")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"] == "no avatar 'nobody'; there are: default"
 
 
-def test_what_must_be_said_about_frames_is_machine_readable(http: httpx2.Client) -> None:
+def test_disclosure_of_generated_frames_is_machine_readable(http: httpx2.Client) -> None:
     avatar = http.get("/v1/avatars/default").json()
     assert (avatar["real_person"], avatar["subject"]) == (False, None)
     assert (avatar["marked"], avatar["deletable"]) == (False, False)

@@ -1,4 +1,4 @@
-"""Calls of a real server: who is told what over the WebSocket, and how it ends."""
+"""Calls of a real server: messages over the WebSocket, reconnection and close codes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KEY = "k" * 40
 
 
 class Guest:
-    """Takes part in a call as a page does."""
+    """A participant that talks to the server as the page does."""
 
     def __init__(self, socket: ClientConnection, **join: Any) -> None:
         self.socket = socket
@@ -39,7 +39,7 @@ class Guest:
         return message
 
     def roster(self, *names: str) -> list[dict[str, Any]]:
-        """Wait until those people are in the call."""
+        """Wait until exactly these people are in the call; return them."""
         while True:
             message = self.hear()
             people: list[dict[str, Any]] = message.get("people", [])
@@ -47,7 +47,7 @@ class Guest:
                 return people
 
     def present(self, *expected: bool) -> list[dict[str, Any]]:
-        """Wait until those are connected, by seat."""
+        """Wait until exactly these seats are connected."""
         while True:
             people: list[dict[str, Any]] = self.hear().get("people", [])
             if [person["present"] for person in people] == list(expected):
@@ -55,7 +55,7 @@ class Guest:
 
 
 def ended(socket: ClientConnection) -> int | None:
-    """Wait until the server closes a socket; the code that it gives."""
+    """Wait until the server closes a socket; return the close code."""
     for _ in range(200):
         try:
             socket.recv(SOON_S)
@@ -73,7 +73,7 @@ def attending(served: Served, call: str, token: str | None = None, **join: Any) 
 
 
 def close_of(served: Served, call: str, first: object) -> tuple[int, str]:
-    """How the server closes a socket whose first message is this."""
+    """Return the close frame that answers this first message."""
     with connect(f"ws://{served.host}:{served.port}/v1/calls/{call}") as socket:
         socket.send(first if isinstance(first, str) else json.dumps(first))
         with pytest.raises(ConnectionClosed) as closed:
@@ -99,7 +99,7 @@ def calls(call_server: Served) -> Iterator[httpx2.Client]:
             client.delete(f"/v1/streams/{stream['id']}")
 
 
-def test_two_people_are_told_of_each_other_and_of_what_changes(
+def test_two_people_receive_each_others_entry_and_every_change(
     call_server: Served, calls: httpx2.Client
 ) -> None:
     with attending(call_server, "us") as ada, attending(call_server, "us", name=" Bo  B.") as bo:
@@ -113,10 +113,10 @@ def test_two_people_are_told_of_each_other_and_of_what_changes(
         assert bo.joined["seat"] == 1
         bo.say({"type": "state", "muted": True, "directions": [
             {"seat": 0, "yaw_rad": 0.1, "pitch_rad": 0}]})  # fmt: skip
-        told = ada.roster("Ada", "Bo B.")[1]
-        assert told["muted"] is True
-        assert told["directions"] == [{"seat": 0, "yaw_rad": 0.1, "pitch_rad": 0.0}]
-        assert "resume" not in told
+        entry = ada.roster("Ada", "Bo B.")[1]
+        assert entry["muted"] is True
+        assert entry["directions"] == [{"seat": 0, "yaw_rad": 0.1, "pitch_rad": 0.0}]
+        assert "resume" not in entry
         described = calls.get("/v1/calls/us").json()
         assert described["seats"] == 4
         assert described["people"][1] == {
@@ -125,7 +125,7 @@ def test_two_people_are_told_of_each_other_and_of_what_changes(
         assert calls.get("/v1/calls/nobody").json()["people"] == []
 
 
-def test_whoever_leaves_takes_the_stream_and_its_viewers_along(
+def test_leaving_deletes_the_stream_and_disconnects_its_viewers(
     call_server: Served, calls: httpx2.Client
 ) -> None:
     with attending(call_server, "us") as ada, attending(call_server, "us", name="Bo") as bo:
@@ -142,7 +142,7 @@ def test_whoever_leaves_takes_the_stream_and_its_viewers_along(
     assert "telewarp_call_people" in metrics
 
 
-def test_a_lost_connection_comes_back_to_its_seat_or_loses_it(
+def test_a_lost_connection_keeps_its_seat_for_the_grace_period(
     call_server: Served, calls: httpx2.Client
 ) -> None:
     with attending(call_server, "us") as ada:
@@ -158,7 +158,7 @@ def test_a_lost_connection_comes_back_to_its_seat_or_loses_it(
         assert calls.get(f"/v1/streams/{bo.joined['stream']}").status_code == 404
 
 
-def test_a_second_page_of_one_person_takes_over_and_the_first_is_told(
+def test_a_second_page_of_one_person_replaces_the_first(
     call_server: Served, calls: httpx2.Client
 ) -> None:
     with (
@@ -170,7 +170,9 @@ def test_a_second_page_of_one_person_takes_over_and_the_first_is_told(
         assert again.roster("Ada")[0]["present"] is True
 
 
-def test_what_is_no_call_is_refused_in_words(call_server: Served, calls: httpx2.Client) -> None:
+def test_a_request_without_a_valid_call_is_refused_with_its_reason(
+    call_server: Served, calls: httpx2.Client
+) -> None:
     join = {"type": "join", "name": "Ada"}
     assert close_of(call_server, "a%20b", join)[0] == 4400
     assert "name of a call must be" in close_of(call_server, "a%20b", join)[1]
@@ -188,7 +190,7 @@ def test_what_is_no_call_is_refused_in_words(call_server: Served, calls: httpx2.
         assert close_of(call_server, "three", join) == (4429, "at most 2 calls, all are in use")
 
 
-def test_a_fifth_person_is_told_that_the_call_is_full(
+def test_a_fifth_person_is_refused_because_the_call_is_full(
     call_server: Served, calls: httpx2.Client
 ) -> None:
     with (
@@ -201,7 +203,7 @@ def test_a_fifth_person_is_told_that_the_call_is_full(
         assert (code, why) == (4409, "expected a free seat, got a call of 4 people: it is full")
 
 
-def test_a_bad_message_is_answered_and_changes_nothing(
+def test_a_bad_message_is_answered_with_an_error_and_changes_nothing(
     call_server: Served, calls: httpx2.Client
 ) -> None:
     with attending(call_server, "us") as ada:
@@ -220,12 +222,12 @@ def test_a_bad_message_is_answered_and_changes_nothing(
         assert ada.roster("Ada")[0]["muted"] is True
 
 
-def test_a_token_of_the_calls_name_takes_part_and_no_other_does(tmp_path: Path) -> None:
+def test_only_a_token_for_the_calls_name_admits_to_it(tmp_path: Path) -> None:
     file = tmp_path / "tokens.toml"
     file.write_text(f'signing_keys = ["{KEY}"]\n')
     keys = Tokens({}, (KEY,))
     both = keys.sign([Scope.PUBLISH, Scope.VIEW], ["us"], 600)
-    elsewhere = keys.sign([Scope.PUBLISH, Scope.VIEW], ["them"], 600)
+    other_call = keys.sign([Scope.PUBLISH, Scope.VIEW], ["them"], 600)
     publisher = keys.sign([Scope.PUBLISH], ["us"], 600)
     viewer = keys.sign([Scope.VIEW], None, 600)
     admin = keys.sign([Scope.ADMIN], None, 600)
@@ -243,25 +245,25 @@ def test_a_token_of_the_calls_name_takes_part_and_no_other_does(tmp_path: Path) 
         for token, reason in (
             (publisher, "expected a token with scope view, got one with publish"),
             (viewer, "expected a token with scope publish, got one with view"),
-            (elsewhere, "expected a token for stream 'us', got one for: them"),
+            (other_call, "expected a token for stream 'us', got one for: them"),
         ):
             with pytest.raises(ConnectionClosed) as closed, attending(served, "us", token):
                 pass
             assert closed.value.rcvd is not None
             assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4403, reason)
-        for headers, status in (({}, 401), (bearer(elsewhere), 403), (bearer(viewer), 200)):
+        for headers, status in (({}, 401), (bearer(other_call), 403), (bearer(viewer), 200)):
             assert http.get("/v1/calls/us", headers=headers).status_code == status
         assert http.get("/v1/calls/us", headers=bearer(both)).json()["people"][0]["name"] == "Ada"
-        # The token covers the stream of the call; others that know its id may not touch it.
+        # The token permits the stream of the call; other tokens get 403 even with its id.
         frame = {"seq": 1, "expression": {}}
         assert http.post(f"{stream}/frames", json=frame, headers=bearer(both)).status_code == 202
         assert (
-            http.post(f"{stream}/frames", json=frame, headers=bearer(elsewhere)).status_code == 403
+            http.post(f"{stream}/frames", json=frame, headers=bearer(other_call)).status_code == 403
         )
-        # Nobody but admins finds its id in the list.
+        # Only admins see its id in the list.
         assert http.get("/v1/streams", headers=bearer(viewer)).json() == []
         assert http.get("/v1/streams", headers=bearer(both)).json() == []
         assert len(http.get("/v1/streams", headers=bearer(admin)).json()) == 1
-        # A stream with a colon cannot be made by a client.
+        # Clients cannot create a stream whose id contains a colon.
         taken = http.post("/v1/streams", json={"id": "us:x"}, headers=bearer(both))
         assert taken.status_code == 400

@@ -1,4 +1,4 @@
-"""Every call of the server declares who may make it, and holds to it. New ones are found here."""
+"""Every API call declares its access rule and enforces it; new calls are found automatically."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from server.settings import Settings
 OPEN_CALLS = {"GET /healthz", "GET /readyz"}
 DOCS = ("/docs", "/docs/start.js", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js")
 OPEN_PAGES = {"/openapi.json", "/{path:client}", *DOCS}
-"""What needs no token. Both hold nothing but what is in the public source."""
+"""Paths without a token; their content is part of the public source."""
 
 
 class Call(NamedTuple):
-    """A way to call the server, and what it declares."""
+    """An HTTP method or WebSocket on a path, with the access rules that it declares."""
 
     method: str
     path: str
@@ -42,8 +42,8 @@ class Call(NamedTuple):
         return f"{self.method} {self.path}"
 
     @property
-    def filled(self) -> str:
-        """Its path for a stream, session and so on of some name."""
+    def example_path(self) -> str:
+        """Return the path with every parameter set to `some`."""
         return re.sub(r"\{.*?\}", "some", self.path)
 
 
@@ -53,28 +53,28 @@ def all_routes(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
         yield from all_routes(included.routes) if included is not None else (route,)
 
 
-def rules_of(dependant: Dependant) -> Iterator[Rule | Open]:
+def access_rules_of(dependant: Dependant) -> Iterator[Rule | Open]:
     if isinstance(dependant.call, Rule | Open):
         yield dependant.call
     for child in dependant.dependencies:
-        yield from rules_of(child)
+        yield from access_rules_of(child)
 
 
 def calls_of(route: BaseRoute) -> Iterator[Call]:
     if isinstance(route, APIRoute):
         for method in sorted(route.methods or ()):
-            yield Call(method, route.path, tuple(rules_of(route.dependant)))
+            yield Call(method, route.path, tuple(access_rules_of(route.dependant)))
     elif isinstance(route, APIWebSocketRoute):
-        yield Call("WS", route.path, tuple(rules_of(route.dependant)))
+        yield Call("WS", route.path, tuple(access_rules_of(route.dependant)))
 
 
 @pytest.fixture(scope="module")
 def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A token for each scope, and one that is for another stream."""
+    """Write a tokens file: one token per scope, and one for another stream."""
     file = tmp_path_factory.mktemp("tokens") / "tokens.toml"
     listed = [f'name = "{s}"\nsecret = "{secret(s)}"\nscopes = ["{s}"]\n' for s in Scope]
     other = f'name="o"\nsecret="{secret("other")}"\nscopes=["admin"]\nstreams=["other"]\n'
-    file.write_text("".join(f"[[token]]\n{entry}" for entry in (*listed, other)))
+    file.write_text("".join(f"[[token]]\n{token}" for token in (*listed, other)))
     return file
 
 
@@ -93,7 +93,7 @@ def server(tokens: Path, **settings: Any) -> Any:
 
 ROUTES = list(all_routes(create_app(Settings()).routes))
 CALLS = [call for route in ROUTES for call in calls_of(route)]
-RULED = [call for call in CALLS if str(call) not in OPEN_CALLS]
+PROTECTED_CALLS = [call for call in CALLS if str(call) not in OPEN_CALLS]
 
 
 def callables_of(dependant: Dependant) -> Iterator[Any]:
@@ -103,8 +103,8 @@ def callables_of(dependant: Dependant) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("app", ["server", "router"])
-def test_no_route_and_no_dependency_runs_in_a_thread(app: str) -> None:
-    # FastAPI has 40 threads for all plain functions: slow requests could hold every one of them.
+def test_routes_and_dependencies_are_async(app: str) -> None:
+    # FastAPI runs all plain functions on 40 threads, which slow requests could occupy.
     router = create_router(RouterSettings(), LocalPlacement([], None))
     routes = ROUTES if app == "server" else list(all_routes(router.routes))
     called: list[Any] = []
@@ -119,7 +119,7 @@ def test_no_route_and_no_dependency_runs_in_a_thread(app: str) -> None:
         assert iscoroutinefunction(run), f"{one} is not async"
 
 
-def test_every_route_is_a_call_or_an_open_page() -> None:
+def test_every_route_is_an_api_call_or_an_open_page() -> None:
     others = [route for route in ROUTES if not isinstance(route, APIRoute | APIWebSocketRoute)]
     assert all(isinstance(route, Route) for route in others), others
     assert {route.path for route in others if isinstance(route, Route)} == OPEN_PAGES
@@ -127,23 +127,23 @@ def test_every_route_is_a_call_or_an_open_page() -> None:
 
 
 @pytest.mark.parametrize("call", CALLS, ids=str)
-def test_every_call_declares_one_rule(call: Call) -> None:
+def test_every_call_declares_one_access_rule(call: Call) -> None:
     assert len(call.rules) == 1, f"{call} must declare `needs(...)` or `open_to_all()`, once"
     assert isinstance(call.rules[0], Open) == (str(call) in OPEN_CALLS)
 
 
 @pytest.fixture(scope="module")
 def client(tokens: Path) -> TestClient:
-    """Of a server whose parts are not started: whoever is refused gets none of them to see."""
+    """A client of an app that was not started: a refused request must not use its parts."""
     return TestClient(server(tokens), base_url="http://telewarp.example")
 
 
-def refuse(client: TestClient, call: Call, headers: dict[str, str]) -> httpx2.Response:
+def refused_response(client: TestClient, call: Call, headers: dict[str, str]) -> httpx2.Response:
     if call.method != "WS":
-        return client.request(call.method, call.filled, headers=headers)
+        return client.request(call.method, call.example_path, headers=headers)
     with (
         pytest.raises(WebSocketDenialResponse) as refused,
-        client.websocket_connect(call.filled, headers=headers),
+        client.websocket_connect(call.example_path, headers=headers),
     ):
         pass
     answer = refused.value
@@ -151,31 +151,31 @@ def refuse(client: TestClient, call: Call, headers: dict[str, str]) -> httpx2.Re
     return answer
 
 
-@pytest.mark.parametrize("call", RULED, ids=str)
-def test_every_call_refuses_whoever_has_no_token(client: TestClient, call: Call) -> None:
+@pytest.mark.parametrize("call", PROTECTED_CALLS, ids=str)
+def test_every_call_refuses_a_request_without_a_valid_token(client: TestClient, call: Call) -> None:
     for scheme, bad in (("", False), ("Bearer guessed", True), ("Basic eDp5", False)):
-        answer = refuse(client, call, {"Authorization": scheme})
+        answer = refused_response(client, call, {"Authorization": scheme})
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"].startswith("Bearer")
         assert ("invalid_token" in answer.headers["www-authenticate"]) == bad
         assert answer.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("call", RULED, ids=str)
+@pytest.mark.parametrize("call", PROTECTED_CALLS, ids=str)
 def test_every_call_refuses_a_token_of_another_scope(client: TestClient, call: Call) -> None:
     (rule,) = call.rules
     assert isinstance(rule, Rule)
     for scope in set(Scope) - {*rule.scopes, Scope.ADMIN}:
-        answer = refuse(client, call, bearer(scope))
+        answer = refused_response(client, call, bearer(scope))
         assert answer.status_code == 403
         assert "expected a token with scope" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("call", [c for c in RULED if "{stream_id}" in c.path], ids=str)
-def test_every_call_of_a_stream_refuses_a_token_for_another_one(
+@pytest.mark.parametrize("call", [c for c in PROTECTED_CALLS if "{stream_id}" in c.path], ids=str)
+def test_every_call_of_a_stream_refuses_a_token_for_another_stream(
     client: TestClient, call: Call
 ) -> None:
-    answer = refuse(client, call, bearer("other"))
+    answer = refused_response(client, call, bearer("other"))
     assert answer.status_code == 403
     assert answer.json()["detail"] == "expected a token for stream 'some', got one for: other"
 
@@ -191,17 +191,17 @@ async def running(tokens: Path) -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
-async def test_every_call_lets_in_its_scope_and_admins(running: httpx2.AsyncClient) -> None:
-    for call in RULED:
+async def test_every_call_admits_its_scopes_and_admins(running: httpx2.AsyncClient) -> None:
+    for call in PROTECTED_CALLS:
         (rule,) = call.rules
         assert isinstance(rule, Rule)
         if call.method == "WS":
-            continue  # in test_guard.py
+            continue  # see tests/server/auth/test_authentication.py
         for scope in {*rule.scopes, Scope.ADMIN}:
-            answer = await running.request(call.method, call.filled, headers=bearer(scope))
+            answer = await running.request(call.method, call.example_path, headers=bearer(scope))
             assert answer.status_code not in (401, 403, 500), (str(call), scope, answer.text)
 
 
-async def test_pages_and_probes_are_open(running: httpx2.AsyncClient) -> None:
+async def test_pages_and_probes_need_no_token(running: httpx2.AsyncClient) -> None:
     for path in ("/healthz", "/readyz", "/", "/js/main.js", *DOCS, "/openapi.json"):
         assert (await running.get(path)).status_code in (200, 503), path

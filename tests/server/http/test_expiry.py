@@ -1,4 +1,4 @@
-"""A token that expires ends what was opened with it: sockets, live bodies and sessions."""
+"""An expired token ends the sockets, live bodies and sessions opened with it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def guarded(file: Path) -> Iterator[Served]:
+def token_server(file: Path) -> Iterator[Served]:
     with serving(Settings(port=0, workers=1, max_sessions=3, tokens=file)) as running:
         yield running
 
@@ -38,14 +38,16 @@ def short(tokens: Tokens, seconds: float) -> dict[str, str]:
 
 
 @pytest.mark.alone
-async def test_everything_opened_with_a_token_ends_with_it(guarded: Served, file: Path) -> None:
+async def test_everything_opened_with_a_token_ends_when_it_expires(
+    token_server: Served, file: Path
+) -> None:
     tokens = read_tokens(file)
     headers, began = short(tokens, 2.0), time.monotonic()
-    with httpx2.Client(base_url=guarded.url, timeout=10) as http:
+    with httpx2.Client(base_url=token_server.url, timeout=10) as http:
         sdp = headers | {"Content-Type": "application/sdp"}
         opened = http.post("/v1/streams/demo/whep", content=await offer(), headers=sdp)
         assert opened.status_code == 201
-        address = f"ws://{guarded.host}:{guarded.port}/v1/streams/demo/frames"
+        address = f"ws://{token_server.host}:{token_server.port}/v1/streams/demo/frames"
         with (
             connect(address, additional_headers=headers) as socket,
             pytest.raises(ConnectionClosed) as caught,

@@ -1,4 +1,4 @@
-"""Alive, and ready."""
+"""Health and readiness probes, and metrics."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
 
-def test_it_is_alive(http: httpx2.Client) -> None:
+def test_healthz_answers_ok(http: httpx2.Client) -> None:
     answer = http.get("/healthz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-def test_it_is_ready_with_a_worker(http: httpx2.Client) -> None:
+def test_readyz_is_ready_with_a_worker(http: httpx2.Client) -> None:
     answer = http.get("/readyz")
     assert answer.status_code == 200
     assert answer.json()["status"] == "ready"
     assert answer.json()["workers"] == 1
 
 
-def test_its_metrics_are_what_prometheus_reads(http: httpx2.Client) -> None:
+def test_metrics_are_in_the_prometheus_format(http: httpx2.Client) -> None:
     http.post("/v1/streams", json={"avatar": "default", "id": "measured"})
     http.post("/v1/streams/measured/frames", json=[{"seq": 1}, {"seq": 1}])
     answer = http.get("/metrics")

@@ -1,4 +1,4 @@
-"""Watching by images over a WebSocket: what comes, when, and how it ends."""
+"""The JPEG fallback over a WebSocket: frames, flow control and close codes."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ SOON_S = 10.0
 
 
 class JpegViewer:
-    """Takes images as a page does."""
+    """A viewer that receives and acknowledges JPEG frames as the page does."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
         self.session: dict[str, Any] = json.loads(socket.recv(SOON_S))
 
     def take(self) -> tuple[dict[str, Any], Shown]:
-        """Wait for the next image and its event, without saying that it is shown."""
+        """Wait for the next image and its event; do not acknowledge it."""
         event = json.loads(self.socket.recv(SOON_S))
         assert event["type"] == "frame"
         jpeg = self.socket.recv(SOON_S)
@@ -73,7 +73,7 @@ def viewer(served: Served, stream: str) -> Iterator[JpegViewer]:
         yield viewer
 
 
-def test_the_first_message_names_the_session(viewer: JpegViewer, http: httpx2.Client) -> None:
+def test_the_first_message_contains_the_session(viewer: JpegViewer, http: httpx2.Client) -> None:
     assert viewer.session["pictures"] == "image/jpeg"
     stats = http.get(f"/v1/sessions/{viewer.session['id']}")
     assert stats.status_code == 200
@@ -98,7 +98,7 @@ def test_a_jpeg_frame_shows_the_view_that_was_sent(viewer: JpegViewer) -> None:
         ("background=00FF00&display=200", 256, 256, 255),
     ],
 )
-def test_images_have_the_background_and_the_size_that_the_address_asks_for(
+def test_frames_have_the_background_and_size_given_in_the_query(
     served: Served, stream: str, query: str, columns: int, rows: int, middle: int
 ) -> None:
     with watching(served, stream, f"?{query}") as viewer:
@@ -115,7 +115,7 @@ def test_images_have_the_background_and_the_size_that_the_address_asks_for(
     ("query", "words"),
     [("background=green", "expected six hexadecimal digits"), ("display=0", "display: expected a")],
 )
-def test_an_address_that_asks_for_what_there_is_not_is_refused_in_words(
+def test_an_invalid_query_is_refused_with_its_reason(
     served: Served, stream: str, query: str, words: str
 ) -> None:
     address = f"ws://{served.host}:{served.port}/v1/streams/{stream}/pictures?{query}"
@@ -126,7 +126,7 @@ def test_an_address_that_asks_for_what_there_is_not_is_refused_in_words(
     assert words in closed.value.rcvd.reason
 
 
-def test_the_viewer_may_drive_the_face(viewer: JpegViewer) -> None:
+def test_a_viewer_may_drive_the_face(viewer: JpegViewer) -> None:
     viewer.take()
     viewer.say({"type": "mesh", "seq": 3, "expression": {"jawOpen": 0.8}})
     viewer.shown(1)
@@ -137,11 +137,11 @@ def test_the_viewer_may_drive_the_face(viewer: JpegViewer) -> None:
     assert image.jaw_open == pytest.approx(0.8, abs=0.05)
 
 
-def test_one_jpeg_frame_is_in_flight_and_the_next_is_the_newest(viewer: JpegViewer) -> None:
+def test_one_jpeg_frame_is_in_flight_and_the_next_one_is_the_newest(viewer: JpegViewer) -> None:
     viewer.take()
     for seq in range(1, 30):
         viewer.look(seq, seq / 100)
-    viewer.shown(7)  # of an image there never was
+    viewer.shown(7)  # of an image that was never sent
     with pytest.raises(TimeoutError):
         viewer.socket.recv(0.3)
     viewer.shown(1)
@@ -149,7 +149,7 @@ def test_one_jpeg_frame_is_in_flight_and_the_next_is_the_newest(viewer: JpegView
     assert (event["picture"], event["view_seq"]) == (2, 29)
 
 
-def test_a_bad_message_is_answered_and_frames_continue(viewer: JpegViewer) -> None:
+def test_a_bad_message_is_answered_with_an_error_and_frames_continue(viewer: JpegViewer) -> None:
     viewer.take()
     viewer.say({"type": "view", "seq": -1})
     viewer.look(1, 0.1)
@@ -163,7 +163,7 @@ def test_a_bad_message_is_answered_and_frames_continue(viewer: JpegViewer) -> No
 def test_an_unchanged_frame_is_repeated_as_keepalive(viewer: JpegViewer) -> None:
     event, _ = viewer.take()
     viewer.shown(1)
-    while event["stages_ms"].keys() != {"encode"}:  # caches still come in
+    while event["stages_ms"].keys() != {"encode"}:  # wait until no new cache arrives
         event, _ = viewer.take()
         viewer.shown(event["picture"])
 
@@ -180,7 +180,9 @@ def closed(viewer: JpegViewer) -> tuple[int, str]:
     return caught.value.rcvd.code, caught.value.rcvd.reason
 
 
-def test_a_deleted_stream_ends_it(viewer: JpegViewer, http: httpx2.Client, stream: str) -> None:
+def test_a_deleted_stream_closes_the_socket(
+    viewer: JpegViewer, http: httpx2.Client, stream: str
+) -> None:
     viewer.take()
     http.delete(f"/v1/streams/{stream}")
     assert closed(viewer) == (4410, "the stream was deleted")
@@ -190,7 +192,7 @@ def test_a_viewer_that_never_acknowledges_a_frame_is_disconnected(viewer: JpegVi
     assert closed(viewer)[0] == 4410
 
 
-def test_a_viewer_that_leaves_frees_its_session_slot(
+def test_a_viewer_that_disconnects_frees_its_session_slot(
     served: Served, stream: str, http: httpx2.Client
 ) -> None:
     with watching(served, stream) as viewer:
@@ -202,9 +204,7 @@ def test_a_viewer_that_leaves_frees_its_session_slot(
 
 
 @pytest.mark.parametrize("stream_id", ["nothing", "n\N{SNOWMAN}" * 60])
-def test_a_stream_that_is_not_there_is_said_by_the_close_code(
-    served: Served, stream_id: str
-) -> None:
+def test_a_missing_stream_is_reported_by_the_close_code(served: Served, stream_id: str) -> None:
     with connect(f"ws://{served.host}:{served.port}/v1/streams/{stream_id}/pictures") as socket:
         with pytest.raises(ConnectionClosed) as caught:
             socket.recv(SOON_S)
@@ -213,7 +213,7 @@ def test_a_stream_that_is_not_there_is_said_by_the_close_code(
         assert "stream 'n" in caught.value.rcvd.reason
 
 
-def test_a_full_server_refuses_with_the_reason(served: Served, stream: str) -> None:
+def test_a_full_server_closes_the_socket_with_the_reason(served: Served, stream: str) -> None:
     address = f"ws://{served.host}:{served.port}/v1/streams/{stream}/pictures"
     with ExitStack() as stack:
         for _ in range(3):

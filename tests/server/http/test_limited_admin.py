@@ -1,4 +1,4 @@
-"""An admin of some streams stays in them, on every route there is."""
+"""An admin token limited to some streams has no access to others, on any route."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any, NamedTuple
 import httpx2
 import pytest
 
-from tests.server.http.test_every_route import RULED, Call, bearer, server, tokens
+from tests.server.http.test_every_route import PROTECTED_CALLS, Call, bearer, server, tokens
 from tests.server.http.test_whep import SDP, offer
 
 __all__ = ["tokens"]
 
 PUBLIC = {"GET /v1/avatars", "GET /v1/avatars/{avatar_id}"}
-"""Of no stream: every token may read them."""
+"""Calls that concern no stream: every token may read them."""
 LISTS = {"GET /v1/streams", "GET /v1/recordings"}
-"""Without what belongs to other streams."""
+"""Lists that leave out what belongs to other streams."""
 
 
 class Opened(NamedTuple):
-    """A server on which others have opened one of each for the stream `theirs`."""
+    """A server with one of each resource for the stream `theirs`."""
 
     client: httpx2.AsyncClient
     ids: dict[str, str]
@@ -65,10 +65,10 @@ async def opened(tokens: Path, tmp_path: Path) -> AsyncIterator[Opened]:
         )
 
 
-async def test_an_admin_of_another_stream_reaches_nothing_of_this_one(opened: Opened) -> None:
-    for call in RULED:
+async def test_an_admin_of_another_stream_has_no_access_to_this_one(opened: Opened) -> None:
+    for call in PROTECTED_CALLS:
         if call.method == "WS" or str(call) in PUBLIC:
-            continue  # sockets are refused as in `test_every_route`
+            continue  # sockets: see `test_every_route`
         answer = await opened.answer(call, "other")
         if str(call) in LISTS:
             assert answer.json() == [], str(call)
@@ -76,13 +76,15 @@ async def test_an_admin_of_another_stream_reaches_nothing_of_this_one(opened: Op
             assert answer.status_code in (403, 404), (str(call), answer.text)
     reading = [
         call
-        for call in RULED
+        for call in PROTECTED_CALLS
         if call.method == "GET"
         and "{" in call.path
-        # There is no job, and no still: the face moves.
+        # There are no jobs, and no stills while the face moves.
         and not any(name in call.path for name in ("{job_id}", "{number}"))
     ]
     assert len(reading) >= 8
     for call in reading:
-        # A snapshot takes a worker, which need not be ready yet.
-        assert (await opened.answer(call, "admin")).status_code in (200, 503), f"{call} is gone"
+        # A snapshot needs a worker, which may not be ready yet.
+        assert (await opened.answer(call, "admin")).status_code in (200, 503), (
+            f"{call}: the resource does not exist"
+        )

@@ -1,4 +1,4 @@
-"""Where `Location` leads: behind any proxy to what was made, and directly to a path."""
+"""`Location` headers: they resolve behind any proxy, and are absolute paths without one."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from tests.server.conftest import Served, serving
 from tests.server.http.test_whep import SDP, offer
 
 PUBLIC = "https://example.org/face"
-"""Where a proxy that takes `/face` off the path serves the server."""
+"""Public address of the server behind a proxy that strips `/face` from paths."""
 
 
 @pytest.fixture(scope="module")
 def behind_any_proxy() -> Iterator[Served]:
-    """A server that takes every `Host`."""
+    """An app that accepts every `Host`."""
     with serving(Settings(port=0, workers=1, demo=False, insecure=True)) as running:
         yield running
 
 
 def post(served: Served, path: str, head: str, body: bytes = b"{}") -> str:
-    """POST as a proxy does, byte by byte; returns the `Location` of the 201 or 307."""
+    """POST with a raw request line and headers; return the `Location` of the 201 or 307."""
     lines = head.format(port=served.port).replace("\n", "\r\n")
     request = f"POST {path} {lines}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
     with socket.create_connection((served.host, served.port), 10) as connection:
@@ -64,30 +64,34 @@ def test_a_location_stays_below_the_path_of_a_proxy(behind_any_proxy: Served, he
 
 
 @pytest.mark.parametrize("head", PROXIES.values(), ids=PROXIES)
-def test_a_slash_too_many_redirects_below_the_path(behind_any_proxy: Served, head: str) -> None:
+def test_an_extra_slash_redirects_below_the_path_of_the_proxy(
+    behind_any_proxy: Served, head: str
+) -> None:
     location = post(behind_any_proxy, "/v1/streams/?a=b", head)
     assert urljoin(f"{PUBLIC}/v1/streams/", location) == f"{PUBLIC}/v1/streams?a=b"
 
 
-def test_whoever_reaches_the_server_directly_gets_a_path(served: Served) -> None:
+def test_without_a_proxy_a_location_is_an_absolute_path(served: Served) -> None:
     direct = f"HTTP/1.1\nHost: localhost:{{port}}\n{JSON}"
     location = post(served, "/v1/streams", direct)
     assert location.startswith("/v1/streams/")
     assert httpx2.delete(served.url + location).status_code == 204
 
 
-async def test_every_location_is_right_below_a_path(http: httpx2.Client, stream: str) -> None:
+async def test_every_location_resolves_below_the_path_of_a_proxy(
+    http: httpx2.Client, stream: str
+) -> None:
     http.headers["X-Forwarded-For"] = "1.2.3.4"
     whep = f"/v1/streams/{stream}/whep"
     answer = http.post(whep, content=await offer(), headers=SDP)
     location = answer.headers["location"]
     assert urljoin(PUBLIC + whep, location).startswith(f"{PUBLIC}/v1/sessions/")
-    # `httpx` joins what does not start with a slash to its base address.
+    # `httpx` joins relative addresses to its base address.
     assert http.get(location).status_code == 200
     assert http.delete(location).status_code == 204
 
 
-def test_addresses_of_other_servers_stay_as_they_are() -> None:
+def test_addresses_of_other_servers_are_left_unchanged() -> None:
     async def redirect(request: object) -> RedirectResponse:
         return RedirectResponse("http://testserver/host1/a")
 

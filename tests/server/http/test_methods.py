@@ -1,4 +1,4 @@
-"""Methods of every path: named by a 405, and allowed to pages of other origins by preflights."""
+"""Methods of every path: listed by a 405, and allowed to other origins by preflights."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def is_call(path: str) -> bool:
 
 
 def methods(app: Any) -> Mapping[str, set[str]]:
-    """The methods of each path, of all routes that match it, without those of pages alone."""
+    """Return the methods of each API path, from all routes that match it."""
     routes = [route for route in all_routes(app.routes) if isinstance(route, APIRoute | Route)]
     found: dict[str, set[str]] = defaultdict(set)
     for route in routes:
@@ -55,14 +55,14 @@ def client(app: Any) -> TestClient:
     return TestClient(app, base_url="http://localhost")
 
 
-def test_a_405_names_all_methods_of_its_path(app: Any) -> None:
+def test_a_405_lists_all_methods_of_its_path(app: Any) -> None:
     page = {"GET", "HEAD"}
     for path, expected in methods(app).items():
         answer = client(app).put(path)
         assert answer.status_code == 405, path
-        below_page = set() if path.startswith("/v1/") else page  # the page's route takes any path
+        below_page = set() if path.startswith("/v1/") else page  # the page's route matches any path
         named = answer.headers["allow"].split(", ")
-        head = {"HEAD"} if "GET" in expected else set()  # answered wherever GET is
+        head = {"HEAD"} if "GET" in expected else set()  # HEAD is answered wherever GET is
         assert set(named) == expected | head | below_page, path
         assert len(named) == len(set(named)), path
         assert answer.json()["detail"].startswith(f"expected the method to be {', '.join(named)}")
@@ -79,13 +79,13 @@ def test_pages_of_allowed_origins_may_call_every_route(app: Any) -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "TRACE", "CONNECT"])
-def test_a_method_of_no_route_is_refused_to_pages(app: Any, method: str) -> None:
+def test_preflights_for_a_method_without_a_route_are_refused(app: Any, method: str) -> None:
     asked = {"Origin": ORIGIN, "Access-Control-Request-Method": method}
     assert client(app).options("/v1/streams", headers=asked).status_code == 400
 
 
 @pytest.mark.parametrize("origin", ["https://A.example", "https://a.example:443", ORIGIN])
-def test_an_origin_may_be_written_in_every_form(origin: str) -> None:
+def test_an_allowed_origin_may_be_written_in_every_form(origin: str) -> None:
     app = create_app(Settings(allowed_origins="HTTPS://A.Example:443/"))
     asked = {"Origin": origin, "Access-Control-Request-Method": "OPTIONS"}
     answer = client(app).options("/v1/streams/demo/whep", headers=asked)

@@ -1,4 +1,4 @@
-"""The API, called in all the ways its own description allows, and in some that it does not."""
+"""The API under arbitrary requests, valid and invalid by its OpenAPI description."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from server.settings import Settings
 from tests.server.conftest import serving
 
 _EXAMPLES = 8
-"""Of each operation: a second or two in all."""
+"""Requests per operation: one to two seconds in all."""
 
 
 @schemathesis.serializer(
@@ -54,9 +54,9 @@ def test_arbitrary_requests_never_cause_a_server_error(
 
 
 def _answers(operation: schemathesis.APIOperation[Any, Any, Any, Any]) -> set[int]:
-    """Call one operation in many ways; which status codes came."""
+    """Call one operation with many requests; return the status codes."""
     seen = set()
-    may_be_busy = "503" in operation.definition.raw["responses"]
+    may_be_unavailable = "503" in operation.definition.raw["responses"]
     cases = operation.as_strategy()
 
     @settings(
@@ -70,7 +70,7 @@ def _answers(operation: schemathesis.APIOperation[Any, Any, Any, Any]) -> set[in
     def call(case: Case[Any]) -> None:
         answer = case.call(timeout=20)
         seen.add(answer.status_code)
-        fine = answer.status_code < 500 or (answer.status_code == 503 and may_be_busy)
+        fine = answer.status_code < 500 or (answer.status_code == 503 and may_be_unavailable)
         assert fine, f"{case.as_curl_command()}: {answer.text}"
         if answer.status_code >= 400:
             assert answer.headers["content-type"] == ["application/problem+json"]
@@ -81,7 +81,7 @@ def _answers(operation: schemathesis.APIOperation[Any, Any, Any, Any]) -> set[in
 
 
 def _with_real_ids(cases: st.SearchStrategy[Case[Any]]) -> st.SearchStrategy[Case[Any]]:
-    """Of the stream and the avatar that there are: made-up ones only ever find nothing."""
+    """Replace ids by those of an existing stream and avatar: random ids only cause 404."""
 
     def insert(case: Case[Any]) -> Case[Any]:
         for name, real in (("stream_id", "demo"), ("avatar_id", "default")):

@@ -1,4 +1,4 @@
-"""Recordings of a real server: start, stop, download, replay, delete, and who may."""
+"""Recordings of a real server: start, stop, download, replay, deletion and access."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def record(http: httpx2.Client, frames: int = 5) -> str:
 def until(true: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 5
     while not true():
-        assert time.monotonic() < deadline, "it did not happen"
+        assert time.monotonic() < deadline, "expected condition not met in time"
         time.sleep(0.01)
 
 
@@ -123,7 +123,7 @@ def test_a_replay_gives_the_same_frames(mine: httpx2.Client, recording_server: S
     assert mine.post(f"/v1/recordings/{made}/replay", json={"stream": "other"}).status_code == 404
 
 
-def test_the_number_is_limited_in_words(mine: httpx2.Client) -> None:
+def test_recordings_above_the_limit_are_refused_with_the_reason(mine: httpx2.Client) -> None:
     for _ in range(4):
         assert mine.post("/v1/streams/me/recordings").status_code == 201
     refused = mine.post("/v1/streams/me/recordings")
@@ -156,7 +156,9 @@ def test_only_a_token_that_may_publish_to_the_stream_may_use_its_recordings(
     assert (mine.get(f"/v1/recordings/{made}").status_code == 200) == (status != 200)
 
 
-def test_without_the_option_recordings_are_off_in_words(http: httpx2.Client, stream: str) -> None:
+def test_without_the_option_recordings_are_refused_with_the_reason(
+    http: httpx2.Client, stream: str
+) -> None:
     answer = http.post(f"/v1/streams/{stream}/recordings")
     assert answer.status_code == 404
     assert "start the server with --recordings DIR" in answer.json()["detail"]

@@ -1,4 +1,4 @@
-"""Images over HTTP; the fake engine paints what it was asked for into them."""
+"""Images over HTTP; the fake engine encodes the requested state in their pixels."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def test_a_full_render_shows_the_requested_state(http: httpx2.Client) -> None:
     assert image.eye_x == pytest.approx(0.2, abs=0.01)
 
 
-def test_a_warp_is_made_from_the_same_state_where_nothing_is_said(http: httpx2.Client) -> None:
+def test_a_warp_uses_a_cache_of_the_same_state_by_default(http: httpx2.Client) -> None:
     body = {"frame": face(0.4), "view": view(0.2), "mode": "warp"}
     image = shown(http.post("/v1/render", json=body))
     assert image.jaw_open == pytest.approx(0.4, abs=0.01)
     assert image.cached_jaw_open == pytest.approx(0.4, abs=0.01)
 
 
-def test_a_warp_is_made_from_the_cached_state(http: httpx2.Client) -> None:
+def test_a_warp_uses_a_cache_of_the_given_state(http: httpx2.Client) -> None:
     cached = {"frame": face(0.8), "view": view(-0.5)}
     body = {"frame": face(0.4), "view": view(0.2), "mode": "warp", "cached": cached}
     image = shown(http.post("/v1/render", json=body))
@@ -55,7 +55,7 @@ def test_a_warp_is_made_from_the_cached_state(http: httpx2.Client) -> None:
     assert image.cached_eye_x == pytest.approx(-0.5, abs=0.01)
 
 
-def test_everything_may_be_left_out(http: httpx2.Client) -> None:
+def test_all_fields_are_optional(http: httpx2.Client) -> None:
     image = shown(http.post("/v1/render", json={}))
     assert image.jaw_open == 0.0
     assert image.eye_x == pytest.approx(0.0, abs=0.01)
@@ -72,7 +72,7 @@ def test_everything_may_be_left_out(http: httpx2.Client) -> None:
         ({"speed": 1}, 400, "speed: expected no such field"),
     ],
 )
-def test_a_bad_request_is_explained(
+def test_a_bad_request_is_refused_with_its_reason(
     http: httpx2.Client, body: dict[str, Any], status: int, said: str
 ) -> None:
     answer = http.post("/v1/render", json=body)
@@ -81,7 +81,7 @@ def test_a_bad_request_is_explained(
     assert said in answer.json()["detail"]
 
 
-def test_numbers_json_does_not_know_are_refused(http: httpx2.Client) -> None:
+def test_nan_and_infinity_are_refused(http: httpx2.Client) -> None:
     text = '{"view": {"eye": {"position": [0, 0, -Infinity]}}}'
     answer = http.post(
         "/v1/render", content=text, headers={"Content-Type": "application/json; charset=utf-8"}
@@ -90,17 +90,17 @@ def test_numbers_json_does_not_know_are_refused(http: httpx2.Client) -> None:
     assert "view.eye.position.2: expected a finite number" in answer.json()["detail"]
 
 
-def test_a_body_that_is_no_json_by_its_type_is_refused(http: httpx2.Client) -> None:
+def test_a_body_of_another_media_type_is_refused(http: httpx2.Client) -> None:
     answer = http.post("/v1/render", content=json.dumps({}))
     assert answer.status_code == 415
 
 
-def test_a_render_that_fails_is_the_servers_fault(http: httpx2.Client) -> None:
+def test_a_failed_render_is_a_server_error(http: httpx2.Client) -> None:
     answer = http.post("/v1/render", json={"view": view(0.0) | {"fov_y_rad": FOV_FAILS}})
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"] == "this state was made to fail"
-    shown(http.post("/v1/render", json={}))  # and the worker lives on
+    shown(http.post("/v1/render", json={}))  # the worker continues
 
 
 def test_a_snapshot_shows_the_streams_newest_frame(http: httpx2.Client, stream: str) -> None:
@@ -111,7 +111,7 @@ def test_a_snapshot_shows_the_streams_newest_frame(http: httpx2.Client, stream: 
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_a_snapshot_of_no_stream_is_a_404(http: httpx2.Client) -> None:
+def test_a_snapshot_of_a_missing_stream_is_a_404(http: httpx2.Client) -> None:
     answer = http.get("/v1/streams/nowhere/snapshot.png")
     assert answer.status_code == 404
     assert answer.json()["detail"] == "no stream 'nowhere'"

@@ -1,4 +1,4 @@
-"""Requests in every form that HTTP allows work; others are refused in words, and none hangs."""
+"""Every form of request that HTTP allows is served; others are refused; none hangs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def request(line: str, *headers: str, body: str = "") -> bytes:
 
 
 def exchange(served: Served, *parts: bytes, end: bool = False) -> bytes:
-    """Send each part after an answer to the one before, and read to the end of the connection."""
+    """Send each part after the response to the previous one; return all that was received."""
     with socket.create_connection((served.host, served.port), 5) as connection:
         answer = bytearray()
         for index, part in enumerate(parts):
@@ -93,7 +93,7 @@ def test_every_form_of_a_request_is_answered(served: Served, sent: bytes, status
         (request("GET /v1/streams/a/frames", *UPGRADE, *["A: b"] * 200), 400, b"headers"),
     ],
 )
-def test_what_is_no_request_is_refused_in_words(
+def test_a_malformed_request_is_refused_with_its_reason(
     served: Served, caplog: pytest.LogCaptureFixture, sent: bytes, status: int, words: bytes
 ) -> None:
     answer = exchange(served, sent)
@@ -104,17 +104,17 @@ def test_what_is_no_request_is_refused_in_words(
     assert not [r for r in caplog.records if r.exc_info]
 
 
-def test_a_client_that_leaves_within_a_body_is_no_error(
+def test_a_client_that_disconnects_during_its_body_causes_no_error(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     exchange(served, request("POST /v1/streams", JSON, "Content-Length: 9", body="{"), end=True)
-    exchange(served, close("GET /healthz"))  # by now the first request has ended
+    exchange(served, close("GET /healthz"))  # the first request has ended by now
     assert not [r for r in caplog.records if r.levelno >= logging.ERROR]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("ranges", ["9999999-", "0-1,9999999-", "-0"])
-def test_a_range_beyond_a_file_is_refused_in_words(
+def test_a_range_beyond_a_file_is_refused_with_its_reason(
     served: Served, method: str, ranges: str
 ) -> None:
     answer = exchange(served, close(f"{method} /index.html", f"Range: bytes={ranges}"))
@@ -129,7 +129,7 @@ def test_a_range_beyond_a_file_is_refused_in_words(
     ("ranges", "readable"),
     [(b"bytes=0-", True), (b"bytes=-5,2-3", True), (b"bytes=", False), (b"bytes=3-2", False)],
 )
-def test_ranges_that_are_no_ranges_are_recognized(ranges: bytes, readable: bool) -> None:
+def test_malformed_ranges_are_recognized(ranges: bytes, readable: bool) -> None:
     assert _is_readable(ranges) == readable
 
 
@@ -148,7 +148,7 @@ PING = fragment(9, b"x" * 125, last=True)
         (fragment(1, b"\xe2") + fragment(0, b"\x28\xa1", last=True), 1007),
     ],
 )
-def test_wrong_messages_close_a_socket_in_words(
+def test_wrong_messages_close_a_socket_with_the_reason(
     served: Served, stream: str, caplog: pytest.LogCaptureFixture, frames: bytes, code: int
 ) -> None:
     answer = exchange(served, request(f"GET /v1/streams/{stream}/frames", *UPGRADE), frames)
@@ -158,7 +158,9 @@ def test_wrong_messages_close_a_socket_in_words(
     assert not [r for r in caplog.records if r.exc_info]
 
 
-def test_pings_of_who_does_not_read_do_not_accumulate(served: Served, stream: str) -> None:
+def test_pings_of_a_client_that_does_not_read_do_not_accumulate(
+    served: Served, stream: str
+) -> None:
     pings = 16_000_000 // len(PING)
     with socket.create_connection((served.host, served.port), 5) as connection:
         connection.sendall(request(f"GET /v1/streams/{stream}/frames", *UPGRADE))
@@ -166,5 +168,5 @@ def test_pings_of_who_does_not_read_do_not_accumulate(served: Served, stream: st
         connection.sendall(PING * pings + fragment(1, b"{", last=True))
         while b'"error"' not in received:
             received += connection.recv(1 << 20)
-    # What the buffers of both kernels and of the server hold is answered, and the newest one.
+    # Answered are those that fit into the buffers of both kernels and the server, and the newest.
     assert 0 < received.count(PING[6:]) < pings

@@ -11,7 +11,7 @@ from tests.server.conftest import Served
 from tests.server.http.test_jpeg_socket import watching
 
 
-def test_a_viewer_who_tells_a_size_gets_a_still_of_what_does_not_move(
+def test_a_viewer_with_a_display_size_gets_a_still_of_an_unchanged_image(
     served: Served, http: httpx2.Client, stream: str
 ) -> None:
     with watching(served, stream) as viewer:

@@ -1,4 +1,4 @@
-"""Live bodies end with the server, not with an error."""
+"""Live bodies end without an error when the server shuts down."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from server.http.streaming_requests import StreamingRequests
 
 
-async def test_a_body_that_has_ended_leaves_by_itself() -> None:
+async def test_an_ended_body_is_removed_from_the_streaming_requests() -> None:
     live = StreamingRequests()
     read = []
     async with live.until_ended():
@@ -18,7 +18,7 @@ async def test_a_body_that_has_ended_leaves_by_itself() -> None:
     assert read == ["line"]
 
 
-async def test_a_body_still_being_sent_is_left_when_the_server_ends() -> None:
+async def test_a_body_still_being_sent_is_abandoned_at_shutdown() -> None:
     live = StreamingRequests()
 
     async def read() -> str:
@@ -32,14 +32,14 @@ async def test_a_body_still_being_sent_is_left_when_the_server_ends() -> None:
     assert await asyncio.wait_for(reading, 1) == "answered"
 
 
-async def test_a_body_that_comes_after_the_end_is_not_read() -> None:
+async def test_a_body_that_arrives_after_shutdown_is_not_read() -> None:
     live = StreamingRequests()
     live.end_all()
     async with live.until_ended():
         await asyncio.sleep(60)
 
 
-async def test_errors_inside_pass_through() -> None:
+async def test_errors_raised_inside_pass_through() -> None:
     live = StreamingRequests()
     with pytest.raises(TimeoutError, match="the reader's own"):
         async with live.until_ended():

@@ -1,4 +1,4 @@
-"""Publishing over HTTP and WebSocket: what counts, what is refused, and that nothing is lost."""
+"""Publishing over HTTP and WebSocket: accepted and refused frames, and reported counts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def post_json(http: httpx2.Client, stream: str, text: str | bytes) -> httpx2.Res
     )
 
 
-def test_a_stream_is_made_described_listed_and_deleted(http: httpx2.Client) -> None:
+def test_a_stream_is_created_described_listed_and_deleted(http: httpx2.Client) -> None:
     made = http.post("/v1/streams", json={"avatar": "default", "id": "my.stream-1"})
     assert made.status_code == 201
     assert made.headers["location"] == "/v1/streams/my.stream-1"
@@ -66,14 +66,14 @@ def test_a_stream_is_made_described_listed_and_deleted(http: httpx2.Client) -> N
     assert (gone["status"], gone["detail"]) == (404, "no stream 'my.stream-1'")
 
 
-def test_a_stream_without_wishes_gets_an_id(http: httpx2.Client) -> None:
+def test_a_stream_created_without_an_id_gets_one(http: httpx2.Client) -> None:
     made = http.post("/v1/streams")
     assert made.status_code == 201
     assert len(made.json()["id"]) >= 8
     http.delete(made.headers["location"])
 
 
-def test_a_taken_id_is_refused(http: httpx2.Client, stream: str) -> None:
+def test_a_used_id_is_refused(http: httpx2.Client, stream: str) -> None:
     assert problem(http.post("/v1/streams", json={"id": stream}))["status"] == 409
 
 
@@ -86,7 +86,7 @@ def test_a_taken_id_is_refused(http: httpx2.Client, stream: str) -> None:
         ([], 400, "expected an object"),
     ],
 )
-def test_a_stream_that_cannot_be_made_is_explained(
+def test_a_stream_that_cannot_be_created_is_refused_with_the_reason(
     http: httpx2.Client, body: object, status: int, said: str
 ) -> None:
     answer = problem(http.post("/v1/streams", json=body))
@@ -138,7 +138,7 @@ def test_late_and_repeated_frames_are_dropped_and_counted(http: httpx2.Client, s
         ("", "expected JSON"),
     ],
 )
-def test_a_bad_frame_is_refused_and_nothing_reaches_the_stream(
+def test_a_bad_frame_is_refused_and_does_not_change_the_stream(
     http: httpx2.Client, stream: str, text: str, said: str
 ) -> None:
     answer = problem(post_json(http, stream, text))
@@ -147,7 +147,7 @@ def test_a_bad_frame_is_refused_and_nothing_reaches_the_stream(
     assert http.get(f"/v1/streams/{stream}").json()["last_seq"] is None
 
 
-def test_an_array_with_a_bad_frame_does_not_count_at_all(http: httpx2.Client, stream: str) -> None:
+def test_an_array_with_a_bad_frame_is_refused_as_a_whole(http: httpx2.Client, stream: str) -> None:
     answer = post_json(http, stream, f"[{frame(1)}, {frame(2, expression={'x': 1})}]")
     assert problem(answer)["detail"].startswith("1.expression: ")
     assert http.get(f"/v1/streams/{stream}").json()["accepted"] == 0
@@ -179,7 +179,7 @@ def test_a_body_of_unknown_length_over_the_limit_is_refused(
     assert problem(answer)["status"] == 413
 
 
-def test_another_type_is_refused(http: httpx2.Client, stream: str) -> None:
+def test_another_media_type_is_refused(http: httpx2.Client, stream: str) -> None:
     answer = http.post(f"/v1/streams/{stream}/frames", content=b"x")
     assert problem(answer)["status"] == 415
     assert answer.json()["detail"] == (
@@ -187,18 +187,20 @@ def test_another_type_is_refused(http: httpx2.Client, stream: str) -> None:
     )
 
 
-def test_frames_for_no_stream_are_refused(http: httpx2.Client) -> None:
+def test_frames_for_a_missing_stream_are_refused(http: httpx2.Client) -> None:
     assert problem(post_json(http, "nowhere", frame(1)))["status"] == 404
 
 
-def test_lines_count_one_by_one(http: httpx2.Client, stream: str) -> None:
-    body = lines([frame(1), "", frame(2), frame(2)]) + frame(5).encode()  # the last one unended
+def test_ndjson_lines_are_accepted_one_by_one(http: httpx2.Client, stream: str) -> None:
+    body = (
+        lines([frame(1), "", frame(2), frame(2)]) + frame(5).encode()
+    )  # the last one without a line end
     answer = http.post(f"/v1/streams/{stream}/frames", content=body, headers=NDJSON)
     assert answer.status_code == 202
     assert answer.json() == {"accepted": 3, "dropped": 1, "last_seq": 5}
 
 
-def test_the_lines_before_a_broken_one_count_and_the_error_names_it(
+def test_lines_before_a_malformed_one_are_accepted_and_the_error_gives_its_number(
     http: httpx2.Client, stream: str
 ) -> None:
     body = lines([frame(1), "", frame(1), frame(2), frame(3, expression={"jaw": 1}), frame(4)])
@@ -210,9 +212,7 @@ def test_the_lines_before_a_broken_one_count_and_the_error_names_it(
     assert http.get(f"/v1/streams/{stream}").json()["last_seq"] == 2
 
 
-def test_a_line_over_the_limit_is_refused_before_it_has_ended(
-    http: httpx2.Client, stream: str
-) -> None:
+def test_a_line_over_the_limit_is_refused_before_its_end(http: httpx2.Client, stream: str) -> None:
     body = lines([frame(1)]) + b" " * 30_000
     answer = problem(http.post(f"/v1/streams/{stream}/frames", content=body, headers=NDJSON))
     assert (answer["status"], answer["detail"]) == (
@@ -256,7 +256,7 @@ def test_a_live_body_is_applied_while_it_is_still_being_sent(
     send_chunk(connection, lines([frame(1)]))
     assert last_seq_becomes(http, stream, 1)
     text = lines([frame(2)])
-    send_chunk(connection, text[:4])  # a line may come in pieces
+    send_chunk(connection, text[:4])  # one line in two chunks
     send_chunk(connection, text[4:])
     assert last_seq_becomes(http, stream, 2)
     connection.send(b"0\r\n\r\n")
@@ -266,7 +266,7 @@ def test_a_live_body_is_applied_while_it_is_still_being_sent(
     connection.close()
 
 
-def test_what_a_publisher_sent_before_it_vanished_has_counted(
+def test_frames_sent_before_a_publisher_disconnected_are_accepted(
     http: httpx2.Client, stream: str
 ) -> None:
     connection = open_live_body(http, stream)
@@ -294,7 +294,7 @@ def socket_url(http: httpx2.Client, stream: str) -> str:
     return f"ws://{http.base_url.host}:{http.base_url.port}/v1/streams/{stream}/frames"
 
 
-def test_frames_come_over_a_websocket(http: httpx2.Client, stream: str) -> None:
+def test_frames_are_accepted_over_a_websocket(http: httpx2.Client, stream: str) -> None:
     with connect(socket_url(http, stream)) as socket:
         socket.send(frame(1))
         socket.send(frame(2))
@@ -314,7 +314,7 @@ def test_a_binary_message_is_a_packed_frame_or_json(http: httpx2.Client, stream:
         assert (answer["accepted"], answer["last_seq"]) == (2, 9)
 
 
-def test_a_bad_message_on_a_websocket_is_answered_and_the_socket_lives_on(
+def test_a_bad_message_on_a_websocket_is_answered_with_an_error_and_the_socket_stays_open(
     http: httpx2.Client, stream: str
 ) -> None:
     with connect(socket_url(http, stream)) as socket:
@@ -332,7 +332,7 @@ def test_a_bad_message_on_a_websocket_is_answered_and_the_socket_lives_on(
         assert last_seq_becomes(http, stream, 3)
 
 
-def test_a_websocket_for_no_stream_is_refused_with_the_reason(http: httpx2.Client) -> None:
+def test_a_websocket_for_a_missing_stream_is_refused_with_the_reason(http: httpx2.Client) -> None:
     with pytest.raises(InvalidStatus) as caught, connect(socket_url(http, "nowhere")):
         pass
     assert caught.value.response.status_code == 404
@@ -363,7 +363,7 @@ def test_a_websocket_is_closed_when_its_stream_is_deleted(http: httpx2.Client) -
     assert caught.value.rcvd.code == 4404
 
 
-def test_a_compressed_body_is_refused_with_the_encodings_that_are_taken(
+def test_a_compressed_body_is_refused_with_the_supported_encodings(
     http: httpx2.Client, stream: str
 ) -> None:
     for kind in ("application/json", "application/x-ndjson"):
@@ -386,7 +386,7 @@ def test_a_compressed_body_is_refused_with_the_encodings_that_are_taken(
         ("POST", "/index.html", "GET, HEAD"),
     ],
 )
-def test_a_wrong_method_is_answered_with_all_methods_of_the_path(
+def test_a_wrong_method_is_answered_with_a_list_of_all_methods_of_the_path(
     http: httpx2.Client, stream: str, method: str, path: str, allowed: str
 ) -> None:
     answer = http.request(method, path.format(stream))
@@ -408,7 +408,7 @@ def test_a_byte_order_mark_before_a_body_is_ignored(http: httpx2.Client, stream:
     assert (answer.status_code, answer.json()["accepted"]) == (202, 1)
 
 
-def test_of_frames_above_the_rate_the_newest_counts_and_the_others_are_counted(
+def test_above_the_frame_rate_the_newest_frame_is_used_and_the_others_are_counted_as_dropped(
     http: httpx2.Client, stream: str
 ) -> None:
     body = lines([frame(number) for number in range(1, 4001)])
@@ -418,7 +418,7 @@ def test_of_frames_above_the_rate_the_newest_counts_and_the_others_are_counted(
     assert answer["dropped"] > 500
 
 
-def test_a_socket_above_the_rate_is_told_once_and_stays_open(
+def test_a_socket_above_the_rate_gets_one_error_and_stays_open(
     http: httpx2.Client, stream: str
 ) -> None:
     with connect(socket_url(http, stream)) as socket:
@@ -426,7 +426,7 @@ def test_a_socket_above_the_rate_is_told_once_and_stays_open(
             socket.send(frame(number))
         answer = json.loads(socket.recv(timeout=5))
         assert answer["detail"] == "expected at most 500 frames per second, got more"
-        time.sleep(0.3)  # the rate recovers
+        time.sleep(0.3)  # tokens refill
         socket.send(frame(5000))
         assert last_seq_becomes(http, stream, 5000)
         with pytest.raises(TimeoutError):

@@ -1,4 +1,4 @@
-"""A client that sends its whole body before it reads sees why it was refused, on every route."""
+"""A client that sends its whole body before it reads gets the refusal, on every route."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.server.conftest import Served, serving
 
 SECRET = "secret-of-viewer-0123456789"
 LARGE = 3_000_000
-"""More than the buffers of both ends of a connection hold."""
+"""Bytes; more than the socket buffers of both ends hold."""
 FRAMES = "/v1/streams/nowhere/frames"
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server with one token, which may view."""
+def token_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server with one token of scope view."""
     file = tmp_path_factory.mktemp("tokens") / "tokens.toml"
     file.write_text(f'[[token]]\nname = "v"\nsecret = "{SECRET}"\nscopes = ["view"]\n')
     with serving(_settings(file)) as running:
@@ -40,7 +40,7 @@ def head(request: str, *headers: str) -> bytes:
 
 
 def exchange(served: Served, *parts: bytes) -> bytes:
-    """Send everything, and only then read to the end of the connection."""
+    """Send everything, then read to the end of the connection."""
     with socket.create_connection((served.host, served.port), 10) as connection:
         for part in parts:
             connection.sendall(part)
@@ -71,40 +71,42 @@ KEY = f"Authorization: Bearer {SECRET}"
         (404, "PATCH /v1/sessions/none", (JSON, KEY)),
     ],
 )
-def test_a_refusal_reaches_who_sends_first_and_reads_after(
-    guarded: Served, status: int, request_line: str, headers: tuple[str, ...]
+def test_a_client_that_sends_before_it_reads_gets_the_refusal(
+    token_server: Served, status: int, request_line: str, headers: tuple[str, ...]
 ) -> None:
     length = f"Content-Length: {LARGE}"
     request = head(request_line, length, "Connection: close", *headers)
-    answer = exchange(guarded, request, b" " * LARGE)
+    answer = exchange(token_server, request, b" " * LARGE)
     assert answer.startswith(f"HTTP/1.1 {status} ".encode())
     assert b"application/problem+json" in answer
     assert answer.endswith(b"}")
 
 
-def test_a_refusal_of_a_body_of_unknown_length_reaches_its_sender(guarded: Served) -> None:
+def test_a_client_that_sends_a_body_of_unknown_length_gets_the_refusal(
+    token_server: Served,
+) -> None:
     request = head("POST /v1/render", JSON, KEY, "Transfer-Encoding: chunked", "Connection: close")
     chunk = b"%x\r\n%s\r\n" % (LARGE, b" " * LARGE)
-    assert exchange(guarded, request, chunk, b"0\r\n\r\n").startswith(b"HTTP/1.1 413 ")
+    assert exchange(token_server, request, chunk, b"0\r\n\r\n").startswith(b"HTTP/1.1 413 ")
 
 
 @pytest.mark.alone
-def test_who_asks_first_is_refused_at_once_and_sends_nothing(guarded: Served) -> None:
+def test_a_client_that_expects_100_continue_is_refused_at_once(token_server: Served) -> None:
     request = head(
         f"POST {FRAMES}", JSON, f"Content-Length: {LARGE}", "Expect: 100-continue",
         "Connection: close",
     )  # fmt: skip
     started = time.monotonic()
-    answer = exchange(guarded, request)
+    answer = exchange(token_server, request)
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert b"100 Continue" not in answer
     assert time.monotonic() - started < 2
 
 
 @pytest.mark.alone
-def test_an_empty_refused_request_is_answered_at_once(guarded: Served) -> None:
+def test_a_refused_request_without_a_body_is_answered_at_once(token_server: Served) -> None:
     started = time.monotonic()
-    answer = exchange(guarded, head("GET /v1/streams", "Connection: close"))
+    answer = exchange(token_server, head("GET /v1/streams", "Connection: close"))
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert time.monotonic() - started < 2
 
@@ -115,7 +117,7 @@ async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def served_with(parts: list[bytes], *headers: tuple[bytes, bytes]) -> tuple[int, int]:
-    """Refuse a body; return the number of parts that were read, and of messages sent."""
+    """Refuse a body; return the numbers of chunks read and of messages sent."""
     read, sent = 0, []
 
     async def receive() -> Message:
@@ -132,7 +134,7 @@ async def served_with(parts: list[bytes], *headers: tuple[bytes, bytes]) -> tupl
     return read, len(sent)
 
 
-async def test_a_body_without_end_is_read_for_so_many_bytes_only(
+async def test_an_endless_body_is_read_up_to_a_number_of_bytes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(unread_bodies, "MOST_BYTES", 1000)
@@ -141,7 +143,7 @@ async def test_a_body_without_end_is_read_for_so_many_bytes_only(
     assert await served_with([b" " * 300] * 50, (b"content-length", b"1001")) == (0, 2)
 
 
-async def test_a_body_that_stops_is_waited_for_only_so_long(
+async def test_a_stalled_body_is_read_up_to_a_time_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(unread_bodies, "LONGEST_LIVE_S", 0.05)

@@ -1,4 +1,4 @@
-"""Which files of the viewer page are served, however a path is written."""
+"""Files of the viewer page that are served, for every spelling of a path."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.server.conftest import Served
 
 
 def status(served: Served, path: str) -> int:
-    """Request a path as it is written; HTTP clients would resolve its dots."""
+    """Request a path unchanged; HTTP clients would resolve its dots."""
     with socket.create_connection((served.host, served.port), 5) as connection:
         connection.sendall(
             f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
@@ -44,11 +44,11 @@ def test_the_files_of_the_page_are_served(served: Served, path: str) -> None:
         "/js/%00",
     ],
 )
-def test_a_private_file_is_not_served_by_another_spelling(served: Served, path: str) -> None:
+def test_a_private_file_is_not_served_under_another_spelling(served: Served, path: str) -> None:
     assert status(served, path) == 404
 
 
-def test_the_page_of_calls_is_served_where_the_query_names_one(http: httpx2.Client) -> None:
+def test_the_page_of_calls_is_served_for_a_query_that_names_a_call(http: httpx2.Client) -> None:
     for path in ("/?call=us", "/?call", "/call.html"):
         assert 'src="js/call.js"' in http.get(path).text, path
     for path in ("/", "/?stream=call", "/index.html?call=us"):

@@ -1,4 +1,4 @@
-"""Signalling: what is refused, and how; `test_peer.py` of `transport/webrtc` has what works."""
+"""Errors of WHEP signalling; working sessions are in `transport/webrtc/test_peer.py`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def refused(response: httpx2.Response, status: int, said: str) -> None:
 
 @pytest.fixture
 async def session(http: httpx2.Client, stream: str) -> str:
-    """The address of a session; it ends with its stream."""
+    """Open a session; return its address. It ends with its stream."""
     response = http.post(f"/v1/streams/{stream}/whep", content=await offer(), headers=SDP)
     assert response.status_code == 201
     address: str = response.headers["location"]
@@ -47,13 +47,13 @@ def test_an_offer_of_another_type_is_refused(http: httpx2.Client, stream: str) -
 
 
 @pytest.mark.parametrize("text", [b"", b"hello", b"v=0\r\nm=video x\r\n", b"\xff\xfe", b"m=\r\n"])
-def test_an_offer_that_is_no_sdp_is_refused(http: httpx2.Client, stream: str, text: bytes) -> None:
+def test_an_offer_that_is_not_sdp_is_refused(http: httpx2.Client, stream: str, text: bytes) -> None:
     answer = http.post(f"/v1/streams/{stream}/whep", content=text, headers=SDP)
     refused(answer, 400, "expected")
 
 
 @pytest.mark.parametrize(("direction", "kind"), [("sendonly", "video"), ("recvonly", "audio")])
-async def test_an_offer_that_does_not_want_video_is_refused(
+async def test_an_offer_without_video_is_refused(
     http: httpx2.Client, stream: str, direction: str, kind: str
 ) -> None:
     text = await offer(direction, kind)
@@ -61,7 +61,7 @@ async def test_an_offer_that_does_not_want_video_is_refused(
     refused(answer, 400, "expected an offer with a recvonly video section")
 
 
-async def test_an_offer_without_a_codec_of_ours_is_refused(
+async def test_an_offer_without_a_supported_codec_is_refused(
     http: httpx2.Client, stream: str
 ) -> None:
     text = (await offer()).replace("VP8", "VP7").replace("H264", "H261")
@@ -70,7 +70,7 @@ async def test_an_offer_without_a_codec_of_ours_is_refused(
 
 
 @pytest.mark.parametrize("text", ["", "green", "00b14", "00b1400", "#00b140", "Transparent"])
-async def test_a_background_that_is_none_is_refused_in_words(
+async def test_an_invalid_background_is_refused_with_its_reason(
     http: httpx2.Client, stream: str, text: str
 ) -> None:
     address = f"/v1/streams/{stream}/whep"
@@ -80,7 +80,7 @@ async def test_a_background_that_is_none_is_refused_in_words(
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "3.5", "16385", "123456", "big", "\u0663"])
-async def test_a_display_of_no_size_is_refused_in_words(
+async def test_an_invalid_display_size_is_refused_with_its_reason(
     http: httpx2.Client, stream: str, text: str
 ) -> None:
     address = f"/v1/streams/{stream}/whep"
@@ -94,32 +94,34 @@ def test_a_huge_offer_is_refused(http: httpx2.Client, stream: str) -> None:
     refused(answer, 413, "expected a body of at most 262144 bytes")
 
 
-def test_an_offer_to_no_stream_is_refused(http: httpx2.Client) -> None:
+def test_an_offer_to_a_missing_stream_is_refused(http: httpx2.Client) -> None:
     answer = http.post("/v1/streams/nowhere/whep", content=b"v=0", headers=SDP)
     refused(answer, 404, "no stream 'nowhere'")
 
 
-def test_a_refused_offer_takes_no_seat(http: httpx2.Client, stream: str) -> None:
-    for _ in range(5):  # there are three
+def test_a_refused_offer_holds_no_session_slot(http: httpx2.Client, stream: str) -> None:
+    for _ in range(5):  # the session limit is three
         answer = http.post(f"/v1/streams/{stream}/whep", content=b"hello", headers=SDP)
         assert answer.status_code == 400
     assert http.get(f"/v1/streams/{stream}").json()["viewers"] == 0
 
 
-def test_candidates_are_taken(http: httpx2.Client, session: str) -> None:
+def test_candidates_are_accepted(http: httpx2.Client, session: str) -> None:
     answer = http.patch(session, content=CANDIDATE, headers=FRAGMENT)
     assert (answer.status_code, answer.content) == (204, b"")
 
 
 @pytest.mark.parametrize("tag", ['"ice-1"', "*", '"other", "ice-1"'])
-def test_candidates_for_the_present_credentials_are_taken(
+def test_candidates_for_the_current_ice_credentials_are_accepted(
     http: httpx2.Client, session: str, tag: str
 ) -> None:
     answer = http.patch(session, content=CANDIDATE, headers=FRAGMENT | {"If-Match": tag})
     assert answer.status_code == 204
 
 
-def test_candidates_for_other_credentials_are_refused(http: httpx2.Client, session: str) -> None:
+def test_candidates_for_other_ice_credentials_are_refused(
+    http: httpx2.Client, session: str
+) -> None:
     headers = FRAGMENT | {"If-Match": '"other"'}
     refused(http.patch(session, content=CANDIDATE, headers=headers), 412, "If-Match")
 
@@ -129,7 +131,7 @@ def test_an_ice_restart_is_refused(http: httpx2.Client, session: str) -> None:
     refused(http.patch(session, content=text, headers=FRAGMENT), 422, "send a new offer")
 
 
-def test_a_fragment_that_is_none_is_refused(http: httpx2.Client, session: str) -> None:
+def test_a_malformed_fragment_is_refused(http: httpx2.Client, session: str) -> None:
     refused(http.patch(session, content=b"hello", headers=FRAGMENT), 400, "a=candidate")
     refused(http.patch(session, content=CANDIDATE, headers=SDP), 415, "trickle-ice-sdpfrag")
 
@@ -141,7 +143,7 @@ def test_an_unknown_session_is_a_404(http: httpx2.Client) -> None:
     refused(answer, 404, "no session 'nothing'")
 
 
-def test_all_sessions_are_listed_with_their_figures(http: httpx2.Client, session: str) -> None:
+def test_all_sessions_are_listed_with_their_statistics(http: httpx2.Client, session: str) -> None:
     listed = {found["id"]: found for found in http.get("/v1/sessions").json()}
     own = listed[session.rsplit("/", 1)[-1]]
     assert own["stages_ms"].keys() <= {"wait", "queue", "raster", "warp", "hand_over", "encode"}

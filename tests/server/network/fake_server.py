@@ -1,4 +1,4 @@
-"""The real server with the fake renderer, to be run in a place of its own: `-m` and its options."""
+"""The real server with the fake renderer, as a program for a network namespace."""
 
 from __future__ import annotations
 

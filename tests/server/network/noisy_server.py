@@ -1,6 +1,7 @@
-"""The real server with frames that no encoder can make small: `-m` and its options.
+"""The real server with frames that do not compress, as a program.
 
-A texture that slides with the view and with time: its video takes whatever bitrate it may have.
+Frames show a random texture that moves with the view and with time: their video uses the whole
+target bitrate.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ SIDE = 320
 _MARGIN = 64
 _LARGE = SIDE + 2 * _MARGIN
 _GRAIN = 4
-"""Pixels: coarser than noise of a sensor, as hair and skin are."""
+"""Pixels per grain: coarser than sensor noise, as hair and skin are."""
 
 
 class NoisyEngine(FakeEngine):
-    """Shows a part of a large random texture."""
+    """An engine that shows a part of a large random texture."""
 
     _texture: Nv12Image | None = None
 
@@ -36,7 +37,7 @@ class NoisyEngine(FakeEngine):
         if self._texture is None:
             self._texture = _random_texture()
         now = time.monotonic()
-        # Even, because chroma has half the rows and takes turns.
+        # Even, because chroma has half the rows, with U and V in alternating columns.
         across, down = (round(_MARGIN / 2 * (1 + np.sin(now * s))) * 2 for s in (1.3, 1.7))
         luma, chroma = self._texture[:_LARGE], self._texture[_LARGE:]
         columns = slice(across, across + size)
@@ -46,7 +47,7 @@ class NoisyEngine(FakeEngine):
 
 
 def _random_texture() -> Nv12Image:
-    """Return grains of random luma and chroma, larger than a frame."""
+    """Return a texture of random luma and chroma, larger than a frame."""
     rng, cells = np.random.default_rng(1), _LARGE // _GRAIN
     luma = rng.integers(16, 236, (cells, cells), np.uint8)
     chroma = rng.integers(16, 241, (cells, cells, 2), np.uint8)

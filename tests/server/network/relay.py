@@ -1,8 +1,8 @@
-"""A real coturn between two networks that do not know each other: only the relay works.
+"""A coturn relay between two networks without a route to each other.
 
     viewer 10.77.1.2 -- 10.77.1.1 relay 10.77.2.1 -- 10.77.2.2 server
 
-HTTP crosses by a TCP forwarder in the middle, as by a web proxy; UDP has no other way than coturn.
+A TCP forwarder in the middle carries HTTP, like a web proxy; UDP can only use the relay.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from pathlib import Path
 import pytest
 
 from tests.server.network.network import (
-    Place,
-    places,
+    Namespace,
+    connect_namespaces,
+    namespaces,
     python,
     require_namespaces,
     wait_for,
-    wire,
 )
 
 ADDRESS = "http://10.77.1.1:8000"
-"""Of the server, for the viewer."""
+"""Address of the server for the viewer."""
 TURN_SERVER = "turn:10.77.2.1:3478?transport=udp"
 _SECRET = "north"
 _TURNSERVER = f"""
@@ -66,20 +66,20 @@ asyncio.run(main())
 
 
 @contextmanager
-def divided_network(folder: Path) -> Iterator[dict[str, Place]]:
-    """Run a server and a relay; give the places `viewer`, `relay` and `server`.
+def divided_network(folder: Path) -> Iterator[dict[str, Namespace]]:
+    """Run a server and a relay; yield the namespaces `viewer`, `relay` and `server`.
 
-    Skips the test where that cannot be done.
+    Skips the test if that is impossible.
     """
     require_namespaces()
     if shutil.which("turnserver") is None:
         pytest.skip("no coturn: apt-get install coturn")
     with ExitStack() as stack:
-        net = stack.enter_context(places("viewer", "relay", "server"))
-        wire(net["viewer"], "10.77.1.2", net["relay"], "10.77.1.1")
-        wire(net["relay"], "10.77.2.1", net["server"], "10.77.2.2")
+        net = stack.enter_context(namespaces("viewer", "relay", "server"))
+        connect_namespaces(net["viewer"], "10.77.1.2", net["relay"], "10.77.1.1")
+        connect_namespaces(net["relay"], "10.77.2.1", net["server"], "10.77.2.2")
         net["relay"].run("sysctl", "-qw", "net.ipv4.ip_forward=0")
-        # The viewer knows the way to the relay's other address, and no further.
+        # The viewer has a route to the relay's other address only.
         net["viewer"].run("ip", "route", "add", "10.77.2.1/32", "via", "10.77.1.1")
         configuration = folder / "turnserver.conf"
         configuration.write_text(_TURNSERVER.format(folder=folder))

@@ -1,7 +1,6 @@
-"""A viewer with aiortc that joins as the page does, and says what it got: `-m`, server's address.
+"""A viewer with aiortc that connects as the page does; argument: the server's address.
 
-Its one line of output is JSON: how it is connected, and the view that a frame came
-for.
+Prints one line of JSON: the candidates in use, and the view of a received frame.
 """
 
 from __future__ import annotations

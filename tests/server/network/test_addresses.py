@@ -1,4 +1,4 @@
-"""Ports and addresses as they are set."""
+"""Settings of UDP ports and addresses, and destinations of ICE checks."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def test_a_range_of_ports_has_both_ends() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "a-b", "5-", "-5", "100-99", "0-5", "65000-65536"])
-def test_what_is_no_range_is_refused(text: str) -> None:
+def test_an_invalid_port_range_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no range of ports"):
         parse_ports(text)
 
 
-def test_an_address_is_no_name() -> None:
+def test_an_advertised_address_must_not_be_a_host_name() -> None:
     assert parse_address("2001:DB8::1") == "2001:db8::1"
     with pytest.raises(ValueError, match=r"example\.org"):
         parse_address("example.org")
@@ -35,12 +35,12 @@ NEVER = (
 
 
 @pytest.mark.parametrize("address", [*PUBLIC, *PRIVATE])
-def test_checks_may_be_sent_to_public_and_private_addresses(address: str) -> None:
+def test_ice_checks_are_sent_to_public_and_private_addresses(address: str) -> None:
     assert CandidatePolicy().normalise(address) == address
 
 
 @pytest.mark.parametrize("address", NEVER)
-def test_checks_are_never_sent_to_special_addresses_and_names(address: str) -> None:
+def test_ice_checks_are_never_sent_to_special_addresses_and_names(address: str) -> None:
     assert CandidatePolicy(loopback=True).normalise(address) is None
 
 
@@ -49,7 +49,7 @@ def test_local_networks_can_be_denied(address: str) -> None:
     assert CandidatePolicy(private=False).normalise(address) is None
 
 
-def test_the_machine_itself_is_contacted_only_where_nobody_else_uses_the_server() -> None:
+def test_ice_checks_go_to_loopback_only_if_the_server_listens_on_loopback() -> None:
     for address in ("127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "2002:7f00:1::"):
         assert CandidatePolicy().normalise(address) is None
         assert CandidatePolicy(loopback=True).normalise(address) is not None

@@ -1,4 +1,4 @@
-"""Watching over a cable that loses one packet in twenty and delays all by 100 ms each way."""
+"""Watching over a link with 5% packet loss and 100 ms of delay per direction."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-from tests.server.network.bad_wire import bad_wire
-from tests.server.network.network import places, python, require_namespaces, wait_for
+from tests.server.network.bad_wire import impaired_link
+from tests.server.network.network import namespaces, python, require_namespaces, wait_for
 
 logger = logging.getLogger(__name__)
 
@@ -42,57 +42,57 @@ except TimeoutError:
 """
 
 
-def test_a_bad_wire_loses_and_delays(tmp_path: Path) -> None:
+def test_an_impaired_link_loses_and_delays_packets(tmp_path: Path) -> None:
     require_namespaces()
     log = tmp_path / "echo.txt"
     with (
-        places("viewer", "server") as net,
-        bad_wire(net["viewer"], VIEWER, net["server"], HOST) as wire,
+        namespaces("viewer", "server") as net,
+        impaired_link(net["viewer"], VIEWER, net["server"], HOST) as link,
         net["server"].running(log, *python("-c", _PING, HOST, "0")),
     ):
         wait_for(log, "echoing")
-        wire.loss, wire.delay_s = LOSS, DELAY_S
+        link.loss, link.delay_s = LOSS, DELAY_S
         ping = ["ip", "netns", "exec", net["viewer"].name, *python("-c", _PING, HOST, "400")]
         answered, first_s = subprocess.check_output(ping, text=True, timeout=30).split()
-    assert 0.6 * 400 < int(answered) < 0.97 * 400  # 0.95 squared is 0.90; a busy machine is late
+    assert 0.6 * 400 < int(answered) < 0.97 * 400  # 0.95 squared is 0.90; load adds delay
     assert float(first_s) > 2 * DELAY_S
 
 
 class Frames:
-    """When a viewer's frames were decoded, as it writes it down."""
+    """Times at which a viewer decoded frames, from its log."""
 
     def __init__(self, log: Path) -> None:
         self._log = log
 
-    def _came_at(self) -> list[float]:
+    def _decoded_at(self) -> list[float]:
         *lines, _ = self._log.read_text().split("\n")
         return [float(line) for line in lines]
 
     def rate(self, seconds: float) -> float:
-        """Frames a second in the next so many seconds."""
-        before = len(self._came_at())
+        """Return the frame rate over the next `seconds`."""
+        before = len(self._decoded_at())
         time.sleep(seconds)
-        return (len(self._came_at()) - before) / seconds
+        return (len(self._decoded_at()) - before) / seconds
 
     def wait(self, timeout_s: float) -> float:
-        """Until the next one; how long it took, seconds."""
-        began, before = time.monotonic(), len(self._came_at())
-        while len(self._came_at()) == before:
+        """Wait for the next frame; return how long it took, seconds."""
+        began, before = time.monotonic(), len(self._decoded_at())
+        while len(self._decoded_at()) == before:
             assert time.monotonic() - began < timeout_s, "the video is frozen"
             time.sleep(0.01)
         return time.monotonic() - began
 
     def longest_gap_s(self, since: float) -> float:
-        came_at = [at for at in self._came_at() if at >= since]
-        return max(late - early for early, late in pairwise(came_at))
+        decoded_at = [at for at in self._decoded_at() if at >= since]
+        return max(late - early for early, late in pairwise(decoded_at))
 
 
-def test_video_is_watchable_over_a_bad_wire_and_whole_within_2_s_after(tmp_path: Path) -> None:
+def test_video_continues_over_an_impaired_link_and_recovers_within_2_s(tmp_path: Path) -> None:
     require_namespaces()
     server, viewer = tmp_path / "server.txt", tmp_path / "viewer.txt"
     with (
-        places("viewer", "server") as net,
-        bad_wire(net["viewer"], VIEWER, net["server"], HOST) as wire,
+        namespaces("viewer", "server") as net,
+        impaired_link(net["viewer"], VIEWER, net["server"], HOST) as link,
         net["server"].running(server, *_fake_server()),
     ):
         wait_for(server, "showing the face")
@@ -102,19 +102,19 @@ def test_video_is_watchable_over_a_bad_wire_and_whole_within_2_s_after(tmp_path:
                 frames.wait(20)
             clean = frames.rate(2)
             bad_since = time.monotonic()
-            wire.loss, wire.delay_s = LOSS, DELAY_S
+            link.loss, link.delay_s = LOSS, DELAY_S
             bad = frames.rate(5)
             longest_s = frames.longest_gap_s(bad_since)
-            wire.loss = wire.delay_s = 0.0
+            link.loss = link.delay_s = 0.0
             frozen_s = frames.wait(2)
             time.sleep(2 - frozen_s)
             after = frames.rate(2)
     logger.info(
-        "%.1f frames a second; %.1f over the bad wire, longest gap %.2f s; "
+        "%.1f frames a second; %.1f over the impaired link, longest gap %.2f s; "
         "the first %.2f s after the loss, then %.1f",
         *(clean, bad, longest_s, frozen_s, after),
     )
-    assert wire.lost > 0
+    assert link.lost > 0
     assert bad > 0.6 * clean
     assert after > 0.8 * clean
 

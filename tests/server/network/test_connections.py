@@ -1,4 +1,4 @@
-"""Limits of TCP connections: who is let in, who is replaced, what is logged and what is counted."""
+"""Limits of TCP connections: which are accepted or replaced, log messages and metrics."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Clock:
         return self.now_s
 
 
-class Silent:
+class IdleConnection:
     """A connection without a request."""
 
     aborted = False
@@ -53,7 +53,7 @@ class Silent:
         self.aborted = True
 
 
-def test_an_address_has_its_limit_and_others_have_theirs() -> None:
+def test_each_address_has_a_limit_of_its_own() -> None:
     connections = Connections(10, 2)
     assert [connections.admit("192.0.2.1") for _ in range(3)] == [True, True, False]
     assert connections.admit("192.0.2.2")
@@ -62,20 +62,20 @@ def test_an_address_has_its_limit_and_others_have_theirs() -> None:
     assert connections.admit("192.0.2.1")
 
 
-def test_a_network_of_ipv6_is_one_address() -> None:
+def test_an_ipv6_network_counts_as_one_address() -> None:
     assert client_address("2001:db8::1") == client_address("2001:db8::ffff")
     assert client_address("2001:db8::1") != client_address("2001:db8:0:1::1")
     assert client_address("::ffff:192.0.2.1") != client_address("::ffff:192.0.2.2")
 
 
-def test_a_proxy_has_no_limit_of_its_own_but_that_of_all() -> None:
+def test_a_proxy_is_limited_only_by_the_limit_of_all_connections() -> None:
     connections = Connections(3, 1, is_proxy=lambda address: address == "10.0.0.1")
     assert [connections.admit("10.0.0.1") for _ in range(4)] == [True, True, True, False]
 
 
-def test_a_new_connection_replaces_the_oldest_silent_one_of_its_address() -> None:
+def test_a_new_connection_replaces_the_oldest_idle_one_of_its_address() -> None:
     connections = Connections(10, 2)
-    elsewhere, old, young = Silent(), Silent(), Silent()
+    elsewhere, old, young = IdleConnection(), IdleConnection(), IdleConnection()
     for silent, address in ((elsewhere, "b"), (old, "a"), (young, "a")):
         assert connections.admit(address)
         connections.begin_idle(silent, address)
@@ -86,7 +86,7 @@ def test_a_new_connection_replaces_the_oldest_silent_one_of_its_address() -> Non
 
 def test_a_connection_with_a_request_is_not_replaced() -> None:
     connections = Connections(1, 1)
-    busy = Silent()
+    busy = IdleConnection()
     assert connections.admit("a")
     connections.begin_idle(busy, "a")
     connections.end_idle(busy)
@@ -94,7 +94,7 @@ def test_a_connection_with_a_request_is_not_replaced() -> None:
     assert not busy.aborted
 
 
-def test_refusals_are_logged_once_in_a_while_with_their_count(
+def test_refusals_are_logged_at_intervals_with_their_count(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = Clock()
@@ -109,7 +109,7 @@ def test_refusals_are_logged_once_in_a_while_with_their_count(
     assert connections.refused == 1001
 
 
-def test_the_limit_of_descriptors_is_raised_and_some_are_kept() -> None:
+def test_the_limit_of_descriptors_is_raised_and_some_are_reserved() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = raise_descriptor_limit()
     assert limit == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -118,7 +118,7 @@ def test_the_limit_of_descriptors_is_raised_and_some_are_kept() -> None:
     assert most_connections(128) == 64
 
 
-def test_the_parts_of_uvicorn_that_are_used_exist() -> None:
+def test_the_private_parts_of_uvicorn_that_are_used_exist() -> None:
     config = uvicorn.Config(lambda *_: None, http=HttpProtocol, log_config=None)
     config.load()
     state = uvicorn.Server(config).server_state
@@ -128,7 +128,7 @@ def test_the_parts_of_uvicorn_that_are_used_exist() -> None:
         assert hasattr(protocol, name), f"uvicorn {uvicorn.__version__} has moved {name}"
 
 
-async def test_asyncio_reads_as_little_as_it_is_told() -> None:
+async def test_asyncio_reads_at_most_the_configured_bytes_at_once() -> None:
     sizes: list[int] = []
 
     class Reader(asyncio.Protocol):
@@ -155,22 +155,22 @@ def program() -> Iterator[tuple[str, int, subprocess.Popen[str]]]:
         yield started.url, int(started.url.rsplit(":", 1)[1]), started.process
 
 
-def said_before_end(connection: socket.socket, seconds: float) -> bytes:
-    """Return what the server sends until it closes the connection, in time."""
+def read_until_closed(connection: socket.socket, seconds: float) -> bytes:
+    """Return what the server sends until it closes the connection; fail on a timeout."""
     connection.settimeout(seconds)
     with suppress(ConnectionResetError):
         return connection.makefile("rb").read()
     return b""
 
 
-def test_more_silent_connections_than_descriptors_keep_nobody_out() -> None:
+def test_more_idle_connections_than_descriptors_do_not_block_new_ones() -> None:
     with program() as (url, port, process), ExitStack() as stack:
         crowd = [
             stack.enter_context(socket.create_connection(("127.0.0.1", port), 5))
             for _ in range(2 * SOFT_LIMIT)
         ]
         for half in crowd[::2]:
-            with suppress(OSError):  # refused already
+            with suppress(OSError):  # refused while sending
                 half.send(b"GET / HTTP/1.1\r\nHost: x\r\nX-A: ")
         for _ in range(5):
             assert httpx2.get(f"{url}/healthz", timeout=5).status_code == 200
@@ -178,12 +178,12 @@ def test_more_silent_connections_than_descriptors_keep_nobody_out() -> None:
         assert f"telewarp_connections {most_connections(SOFT_LIMIT)}.0" in metrics
         assert 'telewarp_connections_closed_total{kind="replaced"}' in metrics
         process.terminate()
-        _, said = process.communicate(timeout=20)
-    assert len(said.splitlines()) <= 1, said
+        _, received = process.communicate(timeout=20)
+    assert len(received.splitlines()) <= 1, received
 
 
 @pytest.mark.alone
-def test_a_head_and_a_body_that_do_not_come_are_given_up_and_a_live_body_is_not() -> None:
+def test_incomplete_heads_and_bodies_time_out_and_a_live_body_does_not() -> None:
     body = "Host: localhost\r\nContent-Length: 100\r\nContent-Type: application/json\r\n\r\n{"
     live = (
         "Host: localhost\r\nTransfer-Encoding: chunked\r\n"
@@ -197,14 +197,14 @@ def test_a_head_and_a_body_that_do_not_come_are_given_up_and_a_live_body_is_not(
         half_body.sendall(f"POST /v1/streams HTTP/1.1\r\n{body}".encode())
         publisher.sendall(f"POST /v1/streams/demo/frames HTTP/1.1\r\n{live}".encode())
         started = time.monotonic()
-        assert b"expected more of the body within 1 s" in said_before_end(half_body, 3)
-        for _ in range(3):  # a head that trickles is given up too
+        assert b"expected more of the body within 1 s" in read_until_closed(half_body, 3)
+        for _ in range(3):  # a head sent byte by byte times out too
             time.sleep(0.3)
             half_head.send(b"x")
-        assert said_before_end(silent, 3) == b""
-        said = said_before_end(half_head, 3)
-        assert said.startswith(b"HTTP/1.1 408 ")
-        assert b"expected the head of a request within 2 s, got a part" in said
+        assert read_until_closed(silent, 3) == b""
+        received = read_until_closed(half_head, 3)
+        assert received.startswith(b"HTTP/1.1 408 ")
+        assert b"expected the head of a request within 2 s, got a part" in received
         assert 1.5 < time.monotonic() - started < 5
         publisher.sendall(b"0\r\n\r\n")
         publisher.settimeout(5)

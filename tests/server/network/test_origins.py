@@ -1,4 +1,4 @@
-"""Origins that mean the same are the same; all others are not."""
+"""Origins are compared in their normal form."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from server.network.origins import is_among, is_page_of, normal_origin, parse_or
         ("null", "null"),
     ],
 )
-def test_an_origin_is_returned_as_browsers_write_it(written: str, normal: str) -> None:
+def test_an_origin_is_normalised_as_browsers_write_it(written: str, normal: str) -> None:
     assert normal_origin(written) == normal
 
 
@@ -44,13 +44,13 @@ def test_an_origin_is_returned_as_browsers_write_it(written: str, normal: str) -
         "",
     ],
 )
-def test_what_is_no_origin_is_refused(text: str) -> None:
+def test_an_invalid_origin_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no origin"):
         normal_origin(text)
     assert not is_among(text, [text])
 
 
-def test_a_list_of_origins_may_have_spaces_and_a_star() -> None:
+def test_a_list_of_origins_may_contain_spaces_and_a_wildcard() -> None:
     assert parse_origins(" https://A.example , *,") == ("https://a.example", "*")
     assert parse_origins("") == ()
 
@@ -76,7 +76,7 @@ def test_a_list_of_origins_may_have_spaces_and_a_star() -> None:
         ("https://", "", False),
     ],
 )
-def test_a_page_belongs_to_the_host_of_its_own_origin_only(
+def test_only_a_page_of_the_hosts_own_origin_is_same_origin(
     origin: str, host: str, same: bool
 ) -> None:
     assert is_page_of(origin, host) == same

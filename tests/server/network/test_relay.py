@@ -1,4 +1,4 @@
-"""A viewer behind a network that only a relay leads out of; aiortc as the browser."""
+"""A viewer that reaches the server only through a relay; aiortc as the browser."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tests.server.network.relay import ADDRESS, TURN_SERVER, divided_network
 VIEWER = ("-m", "tests.server.network.relayed_viewer", ADDRESS)
 
 
-def test_a_viewer_in_another_network_watches_through_the_relay(tmp_path: Path) -> None:
+def test_a_viewer_without_a_route_to_the_server_watches_through_the_relay(tmp_path: Path) -> None:
     with divided_network(tmp_path) as net:
         inside = ["ip", "netns", "exec", net["viewer"].name]
         way = subprocess.run([*inside, "ip", "route", "get", "10.77.2.2"], capture_output=True)
-        assert b"unreachable" in way.stderr, "there is another way than the relay"
+        assert b"unreachable" in way.stderr, "the server is reachable without the relay"
         done = subprocess.run(
             [*inside, *python(*VIEWER)], cwd=ROOT, capture_output=True, text=True, timeout=60
         )

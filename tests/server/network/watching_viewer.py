@@ -1,6 +1,6 @@
-"""A viewer with aiortc that looks around and decodes: `-m`, the server's address.
+"""A viewer with aiortc that moves and decodes; argument: the server's address.
 
-Prints a line for every frame: when it was decoded, `time.monotonic()`.
+Prints the time of decoding of every frame, by `time.monotonic()`.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _VIEW_S = 1 / 30
 
 
 async def watch(address: str) -> None:
-    """Watch until the server ends it, or the process does."""
+    """Watch until the server ends the session or the process is ended."""
     enable_loopback_fallback()
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     receiver = connection.addTransceiver("video", direction="recvonly").receiver
     views = connection.createDataChannel("view", ordered=False, maxRetransmits=0)
     await connect(connection, address)
-    looking = asyncio.create_task(_look_around(views))
+    looking = asyncio.create_task(_move(views))
     with suppress(MediaStreamError):
         while True:
             await receiver.track.recv()
@@ -40,7 +40,7 @@ async def watch(address: str) -> None:
     looking.cancel()
 
 
-async def _look_around(views: RTCDataChannel) -> None:
+async def _move(views: RTCDataChannel) -> None:
     seq = 0
     while True:
         await asyncio.sleep(_VIEW_S)

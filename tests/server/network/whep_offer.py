@@ -1,4 +1,4 @@
-"""Connects a viewer with aiortc: what programs that stand in for viewers share."""
+"""Connects a viewer with aiortc; shared by the programs that act as viewers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 
 
 async def connect(connection: RTCPeerConnection, address: str) -> None:
-    """Watch stream `demo` of a server by a connection with all its transceivers and channels."""
+    """Connect to stream `demo` of a server; transceivers and channels must have been added."""
     async with httpx2.AsyncClient(base_url=address, timeout=20) as http:
         await connection.setLocalDescription(await connection.createOffer())
         answer = await http.post(

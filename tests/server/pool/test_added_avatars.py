@@ -35,7 +35,7 @@ __all__ = ["avatars"]
 
 
 def folder_of(tmp_path: Path, avatar_id: str, **values: Any) -> Path:
-    """Write an avatar of the fake engine."""
+    """Write the folder of an avatar for the fake engine."""
     folder = tmp_path / f"folder-of-{avatar_id}"
     folder.mkdir()
     (folder / "manifest.json").write_text(json.dumps({"id": avatar_id, **values}))
@@ -43,7 +43,7 @@ def folder_of(tmp_path: Path, avatar_id: str, **values: Any) -> Path:
 
 
 async def shown(pool: RenderPool, avatar_id: str) -> float:
-    """Return the number that a full render of an avatar in a worker shows."""
+    """Return the value that the fake engine draws into a full render of an avatar."""
     return decode_image(await pool.render(avatar_id, fake_state(0.5))).jaw_open
 
 
@@ -53,9 +53,9 @@ async def test_an_added_avatar_is_rendered_by_running_workers(tmp_path: Path) ->
         known, before = pool.avatars, pid(pool)
         info = await pool.add_avatar(folder_of(tmp_path, "me", resolution=96))
         assert (info.id, list(known)) == ("me", ["default", "me"])
-        for _ in range(4):  # of both workers
+        for _ in range(4):  # by each of the two workers
             image = await pool.render("me", fake_state(0.5))
-            assert image.shape == (96, 96, 3), "larger than every image before"
+            assert image.shape == (96, 96, 3), "larger than all previous images"
         slots = pool.open_slots("me")
         await refreshed(slots, 0.25)
         frame = await warp(pool, slots, fake_state(0.5))
@@ -91,7 +91,7 @@ async def test_a_new_process_loads_added_avatars_before_it_refreshes(tmp_path: P
         slots.close()
 
 
-async def test_a_device_that_failed_when_an_avatar_was_added_has_it_when_it_is_back(
+async def test_a_device_that_failed_when_an_avatar_was_added_loads_it_when_it_is_replaced(
     tmp_path: Path,
 ) -> None:
     factory = FakeEngineFactory(device_names=GPUS, rebuilds=False)
@@ -131,7 +131,7 @@ async def test_an_avatar_that_cannot_be_loaded_is_left_out(
             pool.open_slots("me")
 
 
-async def test_a_removed_avatar_is_gone_and_its_id_is_free(tmp_path: Path) -> None:
+async def test_a_removed_avatar_is_unloaded_and_its_id_is_free(tmp_path: Path) -> None:
     async with running() as pool:
         await pool.add_avatar(folder_of(tmp_path, "me"))
         slots = pool.open_slots("me")
@@ -140,7 +140,7 @@ async def test_a_removed_avatar_is_gone_and_its_id_is_free(tmp_path: Path) -> No
         removing = asyncio.create_task(removal)
         await asyncio.sleep(0.05)
         assert "me" not in pool.avatars
-        assert not removing.done(), "a session shows it still"
+        assert not removing.done(), "a session still shows it"
         assert in_use == [False]
         slots.close()
         await asyncio.wait_for(removing, 5)
@@ -152,7 +152,9 @@ async def test_a_removed_avatar_is_gone_and_its_id_is_free(tmp_path: Path) -> No
         assert (await pool.render("me", fake_state(0.5))).shape == (32, 32, 3)
 
 
-async def test_an_id_is_added_once_and_avatars_of_the_start_stay(tmp_path: Path) -> None:
+async def test_an_id_can_be_added_once_and_avatars_loaded_at_start_cannot_be_removed(
+    tmp_path: Path,
+) -> None:
     async with running(FakeEngineFactory()) as pool:
         with pytest.raises(AvatarExistsError, match="'default'"):
             await pool.add_avatar(folder_of(tmp_path, "default"))

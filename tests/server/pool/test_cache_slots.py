@@ -1,4 +1,4 @@
-"""Cache slots: newest wins, one refresh at a time, slots that are read stay as they are."""
+"""Cache slots: the newest wins, one refresh at a time, and slots being read are not written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RENDITION = Rendition("default", 64)
 
 
 class Owner:
-    """Takes the role of the pool."""
+    """A pool for cache slots."""
 
     def __init__(self) -> None:
         self.engine = FakeEngine(FakeEngineFactory())
@@ -39,7 +39,7 @@ class Owner:
         self.calls += 1
 
     def refresh(self) -> float:
-        """Complete the pending refresh; return its number."""
+        """Complete the pending refresh; return its generation."""
         refresh = self.slots.begin_refresh()
         self.engine.refresh(RENDITION, refresh.state, self.memory.slot(refresh.slot))
         self.slots.finish_refresh()
@@ -79,7 +79,7 @@ def test_at_most_one_refresh_is_under_way(owner: Owner) -> None:
     owner.slots.close()
 
 
-def test_a_sample_is_taken_when_the_refresh_begins(owner: Owner) -> None:
+def test_the_state_is_sampled_when_the_refresh_begins(owner: Owner) -> None:
     newest = fake_state(0.1)
     owner.slots.request(lambda: newest)
     newest = fake_state(0.9)
@@ -175,7 +175,9 @@ def test_slots_closed_during_a_refresh_are_freed_afterwards(owner: Owner) -> Non
     assert freed(owner)
 
 
-def test_viewers_over_one_backdrop_share_a_sequence_that_ends_with_the_last(owner: Owner) -> None:
+def test_viewers_with_one_backdrop_share_a_sequence_that_ends_with_the_last_of_them(
+    owner: Owner,
+) -> None:
     slots, green = owner.slots, Backdrop((0, 177, 64))
     first, second = slots.use_sequence(green), slots.use_sequence(green)
     clear = slots.use_sequence(TRANSPARENT)

@@ -11,7 +11,7 @@ import pytest
 from server.pool.channel import Decoder, PoolChannel, WorkerChannel, encode
 
 
-def test_messages_survive_any_cutting_of_the_bytes() -> None:
+def test_messages_are_decoded_for_any_split_of_the_bytes() -> None:
     messages = [{"a": 1}, "b" * 300, None, list(range(50))]
     data = b"".join(encode(message) for message in messages)
     for size in (1, 3, 7, len(data)):
@@ -22,7 +22,7 @@ def test_messages_survive_any_cutting_of_the_bytes() -> None:
         assert got == messages
 
 
-def test_a_worker_reads_messages_one_by_one_and_then_the_end() -> None:
+def test_a_worker_reads_messages_one_by_one_and_then_the_end_of_the_channel() -> None:
     ours, theirs = socket.socketpair()
     channel = WorkerChannel(theirs)
     with theirs:
@@ -34,7 +34,7 @@ def test_a_worker_reads_messages_one_by_one_and_then_the_end() -> None:
             channel.receive()
 
 
-async def test_the_pool_and_a_worker_talk_and_the_pool_learns_of_the_end() -> None:
+async def test_the_pool_and_a_worker_exchange_messages_and_the_pool_is_told_of_the_end() -> None:
     ours, theirs = socket.socketpair()
     got: asyncio.Queue[object] = asyncio.Queue()
     ended = asyncio.Event()
@@ -54,11 +54,11 @@ async def test_the_pool_and_a_worker_talk_and_the_pool_learns_of_the_end() -> No
     thread.join()
 
 
-async def test_sending_to_a_worker_that_does_not_read_does_not_wait() -> None:
+async def test_sending_to_a_worker_that_does_not_read_does_not_block() -> None:
     ours, theirs = socket.socketpair()
     with theirs:
         channel = await PoolChannel.open(ours, lambda message: None, lambda: None)
         for _ in range(4):
-            channel.send(bytes(1 << 20))  # far more than the socket holds
+            channel.send(bytes(1 << 20))  # far more than the socket buffers hold
         channel.close()
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Devices that fail where a thread warps: who loses frames, and when a device is used again."""
+"""Failed devices when a thread warps: lost frames, and when a device is used again."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def handle_of(slots: CacheSlots) -> SlotHandle | None:
     return handles[0]
 
 
-async def test_a_device_error_takes_the_slots_of_that_device_and_of_no_other() -> None:
+async def test_a_device_error_closes_the_slots_of_that_device_only() -> None:
     async with running(FakeEngineFactory(device_names=GPUS, rebuilds=False)) as pool:
         lost, kept = pool.open_slots("default"), pool.open_slots("default")
-        assert pool.sizes(fake_avatar(resolution=320)) == (320,), "no others on GPUs by default"
+        assert pool.sizes(fake_avatar(resolution=320)) == (320,), "by default only on GPUs"
         assert (lost.device, kept.device) == GPUS
         notified: list[str] = []
         lost.on_device_failed.append(lambda: notified.append("lost"))
@@ -93,13 +93,13 @@ async def test_the_cause_of_a_device_error_is_stated_and_logged(
     assert expected in caplog.text
 
 
-async def test_a_device_that_can_be_built_again_is_used_again() -> None:
+async def test_a_device_whose_engine_can_be_built_again_is_used_again() -> None:
     async with running(FakeEngineFactory(device_names=("cuda:0",))) as pool:
         for failures in (1, 2):
             slots = pool.open_slots("default")
             await refreshed(slots, 0.5)
             assert await warp(pool, slots, losing_device(fake_state())) is None
-            # Not until the pool is not ready: it can be ready again before that is looked at.
+            # Do not wait for the pool to be not ready: it can be ready again before the check.
             await until(partial(getattr, slots, "device_failed"))
             slots.close()
             await pool.wait_ready(READY_S)
@@ -110,7 +110,7 @@ async def test_a_device_that_can_be_built_again_is_used_again() -> None:
         assert pool.status().devices[0].problem is None
 
 
-async def test_slots_of_a_lost_engine_are_not_warped_by_the_next_one() -> None:
+async def test_slots_of_a_failed_engine_are_not_warped_by_the_next_one() -> None:
     async with running(FakeEngineFactory(device_names=("cuda:0",))) as pool:
         slots = pool.open_slots("default")
         await refreshed(slots, 0.5)
@@ -119,7 +119,7 @@ async def test_slots_of_a_lost_engine_are_not_warped_by_the_next_one() -> None:
         assert await warp(pool, slots, fake_state()) is None
 
 
-async def test_an_error_that_the_device_survives_is_of_one_frame() -> None:
+async def test_an_error_that_the_device_survives_costs_one_frame() -> None:
     async with running(FakeEngineFactory(device_names=GPUS)) as pool:
         slots = pool.open_slots("default")
         await refreshed(slots, 0.5)
@@ -130,7 +130,7 @@ async def test_an_error_that_the_device_survives_is_of_one_frame() -> None:
         assert [device.failures for device in pool.status().devices] == [0, 0]
 
 
-async def test_a_device_lost_between_warps_is_found_by_the_next_viewer() -> None:
+async def test_a_device_failure_between_warps_is_found_by_the_next_viewer() -> None:
     factory = FakeEngineFactory(device_names=GPUS, rebuilds=False)
     async with running(factory) as pool:
         factory.lost.add("cuda:0")
@@ -138,7 +138,7 @@ async def test_a_device_lost_between_warps_is_found_by_the_next_viewer() -> None
         await until(lambda: not pool.status().devices[0].working)
 
 
-async def test_the_memory_of_a_lost_device_is_not_asked_for() -> None:
+async def test_the_memory_of_a_failed_device_is_not_queried() -> None:
     factory = FakeEngineFactory(device_names=GPUS, rebuilds=False)
     async with running(factory) as pool:
         assert pool.gpu_memory().keys() == set(GPUS)
@@ -147,7 +147,7 @@ async def test_the_memory_of_a_lost_device_is_not_asked_for() -> None:
         await until(lambda: pool.devices == ("cuda:0",))
 
 
-async def test_a_process_that_cannot_build_its_only_device_again_says_that_it_is_lost() -> None:
+async def test_a_process_that_cannot_build_its_only_device_again_reports_the_failure() -> None:
     async with running(FakeEngineFactory(device_names=("cuda:0",), rebuilds=False)) as pool:
         slots = pool.open_slots("default")
         await refreshed(slots, 0.5)
@@ -157,7 +157,7 @@ async def test_a_process_that_cannot_build_its_only_device_again_says_that_it_is
 
 
 @pytest.mark.parametrize("devices", ["auto", "cuda:0,cuda:1"])
-async def test_a_gpu_that_cannot_be_built_is_left_out(
+async def test_a_gpu_whose_engine_cannot_be_built_is_left_out(
     devices: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     factory = FakeEngineFactory(device_names=GPUS, missing_devices=("cuda:0",))
@@ -169,7 +169,7 @@ async def test_a_gpu_that_cannot_be_built_is_left_out(
     assert "cuda:0 is busy or unavailable" in caplog.text
 
 
-async def test_without_a_gpu_that_can_be_built_auto_is_the_cpu_and_says_so_once(
+async def test_auto_falls_back_to_the_cpu_and_logs_it_once_if_no_gpu_engine_can_be_built(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     factory = FakeEngineFactory(device_names=GPUS, missing_devices=GPUS)
@@ -184,7 +184,7 @@ async def test_without_a_gpu_that_can_be_built_auto_is_the_cpu_and_says_so_once(
     assert "no GPU can be used (CUDA error: cuda:0 is busy or unavailable)" in caplog.text
 
 
-async def test_a_gpu_that_was_asked_for_and_cannot_be_built_stops_the_start() -> None:
+async def test_a_selected_gpu_whose_engine_cannot_be_built_fails_the_start() -> None:
     factory = FakeEngineFactory(device_names=GPUS, missing_devices=GPUS)
     pool = RenderPool(PoolSettings(devices="cuda:0", workers=1, warp_in="thread"), factory)
     with pytest.raises(RuntimeError, match="cuda:0 is busy or unavailable"):
@@ -192,21 +192,21 @@ async def test_a_gpu_that_was_asked_for_and_cannot_be_built_stops_the_start() ->
     assert [worker.state for worker in pool.status().workers] == ["stopped"]
 
 
-async def test_handles_of_a_killed_worker_are_reclaimed_and_those_it_closed_are_not() -> None:
+async def test_open_handles_of_a_killed_worker_are_reclaimed_and_closed_ones_are_not() -> None:
     factory = FakeEngineFactory(device_names=("cuda:0",))
     async with running(factory) as pool:
         closed, held = pool.open_slots("default"), pool.open_slots("default")
         closed_handle, held_handle = handle_of(closed), handle_of(held)
         await refreshed(held, 0.5)
         closed.close()
-        await refreshed(held, 0.6)  # the worker has closed the other by now
+        await refreshed(held, 0.6)  # the worker has closed the other handle by now
         os.kill(pid(pool), signal.SIGKILL)
         await until(lambda: not pool.ready)
         assert factory.reclaimed == [held_handle]
         assert closed_handle not in factory.reclaimed
         await pool.wait_ready(READY_S)
         await refreshed(held, 0.7)
-    assert factory.reclaimed == [held_handle], "a worker that was stopped closes what it holds"
+    assert factory.reclaimed == [held_handle], "a stopped worker closes its handles"
 
 
 async def test_a_handle_that_a_worker_could_not_open_is_reclaimed() -> None:
@@ -215,13 +215,13 @@ async def test_a_handle_that_a_worker_could_not_open_is_reclaimed() -> None:
         busy = pool.open_slots("default")
         busy.request(always(fake_state()))
         await until(lambda: pool.status().workers[0].state == "busy")
-        left = pool.open_slots("default")  # and is gone before the worker looks
+        left = pool.open_slots("default")  # and is released before the worker opens it
         handle = handle_of(left)
         left.close()
         await until(lambda: factory.reclaimed == [handle])
 
 
-async def test_viewers_go_where_there_is_memory() -> None:
+async def test_viewers_are_placed_on_devices_with_memory() -> None:
     factory = FakeEngineFactory(
         (fake_avatar("default"),), device_names=GPUS, full_devices=("cuda:0",)
     )
@@ -229,7 +229,7 @@ async def test_viewers_go_where_there_is_memory() -> None:
         assert [pool.open_slots("default").device for _ in range(2)] == ["cuda:1"] * 2
 
 
-async def test_slots_of_a_lost_device_close_with_their_worker_alive() -> None:
+async def test_slots_of_a_failed_device_close_while_their_worker_runs() -> None:
     async with running(FakeEngineFactory(device_names=GPUS, rebuilds=False)) as pool:
         slots = pool.open_slots("default")
         await refreshed(slots, 0.5)

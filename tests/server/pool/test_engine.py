@@ -45,7 +45,7 @@ RENDITION = Rendition("tiny", SIZE)
 
 @pytest.fixture(scope="module")
 def avatars(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with one small avatar, `tiny`."""
+    """Write a folder with one small avatar, `tiny`."""
     folder = tmp_path_factory.mktemp("avatars") / "tiny"
     folder.mkdir()
     shutil.copy(SHIPPED / "default" / "head.npz", folder)
@@ -104,7 +104,7 @@ def test_a_cache_made_through_one_mapping_is_warped_through_another(engine: Mode
     clear = engine.warp(RENDITION, state(0.0), ours.slot(2), TRANSPARENT)
     assert clear.nv12.shape == (layered_rows(SIZE) * 3 // 2, SIZE)
     other = engine.warp_from("tiny", state(0.0), state(-0.3))
-    assert not np.array_equal(other, expected), "the cache makes no difference"
+    assert not np.array_equal(other, expected), "the cache does not affect the warp"
     assert not any(tensor.any() for tensor in ours.slot(1).values())
     theirs.close()
     ours.close()
@@ -115,12 +115,12 @@ def test_frames_of_another_size_come_from_slots_of_that_size(engine: ModelEngine
     slots, own = engine.allocate(other), engine.allocate(RENDITION)
     layouts = engine.slot_layouts("tiny")
     assert layouts is not None
-    assert layouts[256].nbytes > 8 * layouts[SIZE].nbytes, "16 times the pixels, and the mesh"
+    assert layouts[256].nbytes > 8 * layouts[SIZE].nbytes, "16 times the pixels, plus the mesh"
     for rendition, memory in ((other, slots), (RENDITION, own)):
         engine.refresh(rendition, state(0.3), memory.slot(0))
         image = engine.warp(rendition, state(0.3), memory.slot(0)).nv12
         assert image.shape == (rendition.size * 3 // 2, rendition.size)
-        # The same face: mean luma of quarters.
+        # The same face: compare the mean luma of the quarters.
         luma = image[: rendition.size].reshape(2, rendition.size // 2, 2, -1).mean((1, 3))
         if rendition is other:
             larger = luma
@@ -129,10 +129,10 @@ def test_frames_of_another_size_come_from_slots_of_that_size(engine: ModelEngine
     assert 256 in renderers.sizes
     slots.close()
     own.close()
-    assert list(renderers.sizes) == [SIZE], "the buffers of a size without slots are kept"
+    assert list(renderers.sizes) == [SIZE], "the buffers of a size without slots are not freed"
 
 
-def test_a_full_render_follows_the_state_and_nothing_else(engine: ModelEngine) -> None:
+def test_a_full_render_depends_on_the_state_only(engine: ModelEngine) -> None:
     rgb = engine.full("tiny", state())
     assert rgb.shape == (SIZE, SIZE, 3)
     assert np.array_equal(rgb, engine.full("tiny", state()))
@@ -145,7 +145,7 @@ def test_a_state_that_does_not_fit_the_head_is_refused(engine: ModelEngine) -> N
         engine.full("tiny", wrong)
 
 
-def test_devices_are_named_or_refused(avatars: Path) -> None:
+def test_device_names_are_resolved_or_refused(avatars: Path) -> None:
     factory = ModelEngineFactory(avatars)
     assert factory.devices("cpu") == ("cpu",)
     assert factory.devices("cpu, cpu") == ("cpu",)
@@ -155,7 +155,7 @@ def test_devices_are_named_or_refused(avatars: Path) -> None:
     assert factory.devices("auto") == expected
 
 
-def test_gpus_are_looked_for_in_another_process_where_there_is_a_driver(tmp_path: Path) -> None:
+def test_gpus_are_queried_in_another_process_if_there_is_a_driver(tmp_path: Path) -> None:
     assert find_gpus_elsewhere(tmp_path) == ((), "none was found")
     (tmp_path / "nvidia0").touch()
     assert find_gpus_elsewhere(tmp_path) == find_gpus()
@@ -164,7 +164,7 @@ def test_gpus_are_looked_for_in_another_process_where_there_is_a_driver(tmp_path
 def pretend_gpus(
     monkeypatch: pytest.MonkeyPatch, count: int, warning: str | None = None, build: str = "13.0"
 ) -> None:
-    """Make torch report what it reports where a driver counts `count` GPUs."""
+    """Patch torch and the driver query so that `count` GPUs are reported."""
 
     def is_available() -> bool:
         if warning is not None:
@@ -183,7 +183,7 @@ OLD_DRIVER = (
 )
 
 
-def test_gpus_of_a_driver_that_is_too_old_are_not_used_and_the_log_says_why_once(
+def test_gpus_with_a_driver_that_is_too_old_are_not_used_and_the_reason_is_logged_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     pretend_gpus(monkeypatch, 2, OLD_DRIVER)
@@ -197,7 +197,7 @@ def test_gpus_of_a_driver_that_is_too_old_are_not_used_and_the_log_says_why_once
         choose_devices("cuda", *found)
 
 
-def test_all_gpus_are_used_where_the_driver_can(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_gpus_are_used_if_the_driver_is_recent_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_gpus(monkeypatch, 2)
     found = find_gpus()
     both = ("cuda:0", "cuda:1")
@@ -207,7 +207,7 @@ def test_all_gpus_are_used_where_the_driver_can(monkeypatch: pytest.MonkeyPatch)
         choose_devices("cuda:1,cuda:2", *found)
 
 
-def test_without_a_gpu_one_line_says_that_the_cpu_renders(
+def test_without_a_gpu_one_log_line_says_that_the_cpu_renders(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     pretend_gpus(monkeypatch, 0)
@@ -216,7 +216,7 @@ def test_without_a_gpu_one_line_says_that_the_cpu_renders(
     assert caplog.text.count("no GPU can be used (none was found): rendering on the CPU") == 1
 
 
-def test_the_cpu_has_no_memory_of_its_own(avatars: Path) -> None:
+def test_the_cpu_reports_no_device_memory(avatars: Path) -> None:
     assert ModelEngineFactory(avatars).memory("cpu") is None
 
 
@@ -225,10 +225,10 @@ def test_a_folder_without_avatars_is_refused(tmp_path: Path) -> None:
         ModelEngineFactory(tmp_path).build("cpu", 1, "warp")
 
 
-def spoil(path: Path, how: str) -> None:
-    """Break a file as disks, copies and hands do."""
+def damage(path: Path, kind: str) -> None:
+    """Damage a file as disk errors, interrupted copies and manual edits do."""
     raw = path.read_bytes()
-    match how:
+    match kind:
         case "empty":
             path.write_bytes(b"")
         case "cut short":
@@ -239,13 +239,13 @@ def spoil(path: Path, how: str) -> None:
             path.unlink()
 
 
-@pytest.mark.parametrize("how", ["empty", "cut short", "scribbled on", "missing"])
+@pytest.mark.parametrize("kind", ["empty", "cut short", "scribbled on", "missing"])
 @pytest.mark.parametrize("file", ["head.npz", "weights.safetensors", "background.png"])
 def test_a_broken_avatar_is_skipped(
-    avatars: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, file: str, how: str
+    avatars: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, file: str, kind: str
 ) -> None:
     shutil.copytree(avatars / "tiny", tmp_path / "broken")
-    spoil(tmp_path / "broken" / file, how)
+    damage(tmp_path / "broken" / file, kind)
     with pytest.raises(AvatarError, match=f"at least one avatar: .*{file}"):
         ModelEngineFactory(tmp_path).build("cpu", 1, "warp")
     shutil.copytree(avatars / "tiny", tmp_path / "tiny")
@@ -277,7 +277,7 @@ def test_an_invalid_manifest_is_refused_with_the_reason(
         ModelEngineFactory(tmp_path).build("cpu", 1, "warp")
 
 
-def test_of_two_avatars_with_one_id_the_first_counts(
+def test_of_two_avatars_with_one_id_the_first_is_used(
     avatars: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in ("a", "b"):
@@ -299,7 +299,7 @@ async def running(avatars: Path, warp_in: WarpPlace) -> AsyncIterator[RenderPool
 
 
 @pytest.mark.parametrize("warp_in", ["thread", "process"])
-async def test_real_workers_fill_caches_that_both_carriers_warp_to_the_bit(
+async def test_both_carriers_warp_caches_of_real_workers_to_identical_bits(
     avatars: Path, engine: ModelEngine, warp_in: WarpPlace
 ) -> None:
     async with running(avatars, warp_in) as pool:
@@ -343,7 +343,7 @@ if __name__ == "__main__":
 """
 
 
-def test_a_server_that_warps_in_a_process_loads_no_torch_also_after_a_kill(
+def test_a_server_that_warps_in_a_process_never_loads_torch_even_after_that_process_is_killed(
     avatars: Path, tmp_path: Path
 ) -> None:
     script = tmp_path / "server_process.py"
@@ -359,7 +359,7 @@ def test_a_server_that_warps_in_a_process_loads_no_torch_also_after_a_kill(
 
 
 @pytest.mark.parametrize("warp_in", ["thread", "process"])
-async def test_a_new_cache_comes_in_by_and_by(
+async def test_a_new_cache_is_crossfaded_in(
     avatars: Path, engine: ModelEngine, warp_in: WarpPlace
 ) -> None:
     async with running(avatars, warp_in) as pool:
@@ -389,22 +389,22 @@ async def test_a_new_cache_comes_in_by_and_by(
         assert np.array_equal(last.nv12, after)
 
 
-def test_a_refresh_on_a_gpu_is_waited_for_asleep_and_before_it_is_reported(
+def test_the_wait_for_a_refresh_on_a_gpu_blocks_without_spinning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    said: list[str] = []
+    calls: list[str] = []
 
     class Event:
         def __init__(self, *, blocking: bool) -> None:
-            said.append("blocking" if blocking else "spinning")
+            calls.append("blocking" if blocking else "spinning")
 
         def record(self, stream: str) -> None:
-            said.append(f"recorded in {stream}")
+            calls.append(f"recorded in {stream}")
 
         def synchronize(self) -> None:
-            said.append("done")
+            calls.append("done")
 
     monkeypatch.setattr(torch.cuda, "Event", Event)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"the stream of {device}")
     sleep_until_done(torch.device("cuda:1"))
-    assert said == ["blocking", "recorded in the stream of cuda:1", "done"]
+    assert calls == ["blocking", "recorded in the stream of cuda:1", "done"]

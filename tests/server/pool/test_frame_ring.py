@@ -1,4 +1,4 @@
-"""The ring between server and device process: newest inputs, whole values, bounded memory."""
+"""The ring between server and device process: newest inputs, no torn values, bounded memory."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def random_state(vertices: int) -> FrameState:
 
 
 @pytest.mark.parametrize("vertices", [0, 1, 4])
-def test_a_state_comes_back_to_the_bit(vertices: int) -> None:
+def test_a_state_is_decoded_to_identical_bits(vertices: int) -> None:
     state = random_state(vertices)
     encoded = encode_state(state)
     assert len(encoded) == encoded_nbytes(52, vertices)
@@ -54,7 +54,7 @@ def test_a_state_comes_back_to_the_bit(vertices: int) -> None:
     assert (decoded.vertices is None) == (vertices == 0)
 
 
-def test_the_newest_version_is_read_and_the_one_before_if_that_is_damaged() -> None:
+def test_the_newest_version_is_read_and_the_previous_one_if_it_is_damaged() -> None:
     memory = bytearray(256)
     value = VersionedValue(memoryview(memory))
     value.write(1, b"first")
@@ -62,7 +62,7 @@ def test_the_newest_version_is_read_and_the_one_before_if_that_is_damaged() -> N
     value.write(2, b"second, longer")
     value.write(3, b"third")
     assert value.read() == (3, b"third")
-    memory[128 + 16] ^= 0xFF  # the place of odd versions
+    memory[128 + 16] ^= 0xFF  # the slot of odd versions
     assert value.read() == (2, b"second, longer")
     memory[16] ^= 0xFF
     with pytest.raises(RuntimeError, match="damaged"):
@@ -85,7 +85,7 @@ def _write_for(name: str, seconds: float) -> None:
     block.close()
 
 
-def test_a_reader_never_sees_a_part_of_a_value_that_another_process_writes() -> None:
+def test_a_reader_never_sees_a_torn_value_that_another_process_writes() -> None:
     block = SharedBlock.create(2 * 40_000)
     value = VersionedValue(block.buffer)
     value.write(1, (1).to_bytes(8, "little") * 4000)
@@ -104,7 +104,7 @@ def test_a_reader_never_sees_a_part_of_a_value_that_another_process_writes() -> 
     block.close()
 
 
-def test_an_entry_carries_inputs_one_way_and_an_image_the_other() -> None:
+def test_an_entry_transfers_inputs_one_way_and_an_image_the_other() -> None:
     ring = FrameRing.create(LAYOUT)
     other = FrameRing.attach(ring.name, LAYOUT)
     ours, theirs = ring.entries[1], other.entries[1]
@@ -119,13 +119,13 @@ def test_an_entry_carries_inputs_one_way_and_an_image_the_other() -> None:
     theirs.write_image(nv12)
     image = ours.read_image((12, 8))
     theirs.write_image(np.zeros_like(nv12))
-    assert np.array_equal(image, nv12), "a copy, which the next frame does not change"
+    assert np.array_equal(image, nv12), "a copy, unaffected by the next frame"
     assert not ring.entries[0].begun
     other.close()
     ring.close()
 
 
-def test_an_entry_forgets_the_inputs_of_the_frame_before() -> None:
+def test_an_entry_does_not_keep_inputs_of_the_previous_frame() -> None:
     ring = FrameRing.create(LAYOUT)
     entry = ring.entries[0]
     for version in (1, 2, 3):
@@ -138,7 +138,7 @@ def test_an_entry_forgets_the_inputs_of_the_frame_before() -> None:
     ring.close()
 
 
-def test_a_state_that_fits_no_avatar_is_refused_and_the_one_before_stays() -> None:
+def test_a_state_that_is_too_large_is_refused_and_the_previous_one_remains() -> None:
     ring = FrameRing.create(LAYOUT)
     entry = ring.entries[0]
     entry.write_state(1, random_state(4))
@@ -151,14 +151,14 @@ def test_a_state_that_fits_no_avatar_is_refused_and_the_one_before_stays() -> No
 def test_a_ring_has_room_for_the_largest_avatar_and_joins_others() -> None:
     small, large = fake_avatar(resolution=64), fake_avatar("large", resolution=128)
     layout = RingLayout.for_frames([small, large])
-    assert layout.image_nbytes == 128 * (2 * 128 + 16) * 3 // 2, "also layered frames"
+    assert layout.image_nbytes == 128 * (2 * 128 + 16) * 3 // 2, "layered frames included"
     assert layout.holds(RingLayout.for_frames([small]))
     assert not RingLayout.for_frames([small]).holds(layout)
     assert RingLayout.for_frames([small]).joined(layout) == layout
     assert RingLayout.for_frames([small], 128) == layout, "a small avatar in larger frames"
 
 
-def test_a_ring_that_does_not_fit_is_refused_and_one_that_is_closed_leaves_nothing() -> None:
+def test_a_ring_that_does_not_fit_is_refused_and_a_closed_one_leaves_no_file() -> None:
     before = set(os.listdir("/dev/shm"))
     with pytest.raises(PoolBusyError, match="no shared memory"):
         FrameRing.create(RingLayout(state_nbytes=64, image_nbytes=1 << 44))

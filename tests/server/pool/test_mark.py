@@ -1,4 +1,4 @@
-"""The visible mark: on the frames that it is for, legible, and nowhere else."""
+"""The visible mark: on the selected frames only, and legible."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_setting_selects_the_avatars(marked: MarkedAvatars, drawn: bool, rea
 
 @pytest.mark.parametrize("side", [64, 192, 320, 512])
 @pytest.mark.parametrize("grey", [0, 128, 255])
-def test_it_is_small_and_has_contrast_on_every_background(side: int, grey: int) -> None:
+def test_the_mark_is_small_and_has_contrast_on_every_background(side: int, grey: int) -> None:
     image = np.full((side, side, 3), grey, np.uint8)
     Mark("all").draw(DRAWN, image)
     rows, columns = np.nonzero((image != grey).any(2))
@@ -47,17 +47,17 @@ def test_it_is_small_and_has_contrast_on_every_background(side: int, grey: int) 
     assert (rows.max() - rows.min()) >= 9
     label = image[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
     dark, bright = (float(value) / 255 for value in np.percentile(label, [10, 99.5]))
-    assert (bright**2.2 + 0.05) / (dark**2.2 + 0.05) > 4.5, "as WCAG asks of text"
+    assert (bright**2.2 + 0.05) / (dark**2.2 + 0.05) > 4.5, "the minimum of WCAG for text"
     if side >= 192:
         assert label.size < 0.04 * image.size
 
 
 @pytest.mark.parametrize("side", [64, 320])
 @pytest.mark.parametrize("background", [0, 255])
-def test_a_layered_frame_carries_the_label_in_its_colours_and_its_coverage(
+def test_a_layered_frame_has_the_label_in_its_colours_and_its_coverage(
     side: int, background: int
 ) -> None:
-    """Composed over a page, it looks like the label over the composed image."""
+    """Composed over a page, it equals the label over the composed image."""
     head = torch.empty((side, side, 4), dtype=torch.uint8)
     head[...] = torch.tensor([90, 90, 90, 0], dtype=torch.uint8)
     head[..., 3] = 255 * (torch.arange(side) > side // 5)  # covers the right part of the label
@@ -68,11 +68,11 @@ def test_a_layered_frame_carries_the_label_in_its_colours_and_its_coverage(
     got = _composed(frame, side, background)
     apart = np.abs(got.astype(int) - expected)
     assert apart.max() <= 3
-    assert (got != background).any(2)[:, : side // 5].any(), "beside the head, too"
+    assert (got != background).any(2)[:, : side // 5].any(), "outside the head, too"
 
 
 def _composed(frame: Nv12Image, side: int, background: int) -> RgbImage:
-    """Put a layered frame of greys over a page of one grey, as a viewer does."""
+    """Compose a grey layered frame over a page of one grey, as a viewer does."""
     rows = layered_rows(side)
     luma, mask = frame[:side].astype(float), frame[side + LAYER_GAP : rows].astype(float)
     cover = (mask - 16) / 219
@@ -82,7 +82,7 @@ def _composed(frame: Nv12Image, side: int, background: int) -> RgbImage:
 
 
 @pytest.mark.parametrize("side", [64, 192, 320])
-def test_frames_of_video_carry_the_same_label_as_images(side: int) -> None:
+def test_frames_of_video_have_the_same_label_as_images(side: int) -> None:
     rgb = np.full((side, side, 3), (200, 90, 40), np.uint8)
     nv12 = convert_to_nv12(rgb)
     Mark("all").draw(DRAWN, rgb)
@@ -92,7 +92,7 @@ def test_frames_of_video_carry_the_same_label_as_images(side: int) -> None:
     assert len(np.unique(expected)) > 20
 
 
-async def test_frames_and_images_of_marked_avatars_carry_it() -> None:
+async def test_frames_and_images_of_marked_avatars_have_the_label() -> None:
     settings = PoolSettings(workers=1, rest=0, mark="real")
     pool = RenderPool(settings, FakeEngineFactory(avatars=(DRAWN, REAL)))
     await pool.start()

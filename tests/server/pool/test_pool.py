@@ -1,4 +1,4 @@
-"""The pool with real spawned processes and real shared memory; only the images are fake."""
+"""The pool with real spawned processes and shared memory; only the engine is fake."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from server.protocol.states import FrameInputs
 
 READY_S = 20.0
 STEP = 1 / 255
-"""Accuracy of the numbers in an image."""
+"""Quantisation of the values drawn into an image."""
 
 
 @asynccontextmanager
@@ -76,7 +76,7 @@ async def warp(pool: RenderPool, slots: CacheSlots, state: FrameState) -> Frame 
 
 
 async def refreshed(slots: CacheSlots, jaw_open: float) -> None:
-    """Request a cache and wait until it is ready."""
+    """Request a cache and wait for it."""
     slots.request(always(fake_state(jaw_open)))
     await until(lambda: cached_jaw_open(slots) == pytest.approx(jaw_open))
 
@@ -99,7 +99,7 @@ def alive(process: int) -> bool:
 
 
 def mapped_blocks() -> set[Path]:
-    """The shared memory this process has mapped."""
+    """Return the shared memory that this process has mapped."""
     mappings = Path("/proc/self/maps").read_text().splitlines()
     return {Path(mapping.split()[5]) for mapping in mappings if "/dev/shm/psm_" in mapping}
 
@@ -126,7 +126,7 @@ async def test_a_warp_shows_the_requested_state_from_the_cache_of_a_worker() -> 
         assert decode_frame(frame.nv12).cached_jaw_open == pytest.approx(0.6, abs=STEP)
 
 
-async def test_newest_wins_while_a_slow_worker_is_busy() -> None:
+async def test_the_newest_request_wins_while_a_slow_worker_is_busy() -> None:
     async with running(FakeEngineFactory(refresh_s=0.1)) as pool:
         slots = pool.open_slots("default")
         made: list[float | None] = []
@@ -140,7 +140,7 @@ async def test_newest_wins_while_a_slow_worker_is_busy() -> None:
         assert pool.status().pending_refreshes == 0
 
 
-@pytest.mark.alone  # beside other tests, too few caches come during its warps
+@pytest.mark.alone  # beside other tests too few caches arrive during its warps
 async def test_a_slot_is_never_written_while_it_is_read() -> None:
     # The fake engine's warp raises if its slot changes while it reads.
     async with running(FakeEngineFactory(warp_s=0.03)) as pool:
@@ -155,7 +155,7 @@ async def test_a_slot_is_never_written_while_it_is_read() -> None:
         assert slots.generation > 60
 
 
-async def test_viewers_share_the_worker_but_not_their_caches() -> None:
+async def test_viewers_share_a_worker_but_not_their_caches() -> None:
     async with running(FakeEngineFactory(refresh_s=0.01)) as pool:
         all_slots = [pool.open_slots("default") for _ in range(3)]
         deadline = time.monotonic() + 0.6
@@ -191,7 +191,7 @@ async def test_a_killed_worker_is_replaced_and_warps_continue_meanwhile() -> Non
         assert worker.pid != killed
 
 
-async def test_the_request_under_way_is_made_again_when_its_worker_dies() -> None:
+async def test_the_current_request_is_repeated_when_its_worker_dies() -> None:
     async with running(FakeEngineFactory(refresh_s=0.2)) as pool:
         slots = pool.open_slots("default")
         slots.request(always(fake_state(0.4)))
@@ -201,7 +201,7 @@ async def test_the_request_under_way_is_made_again_when_its_worker_dies() -> Non
         assert cached_jaw_open(slots) == pytest.approx(0.4)
 
 
-async def test_requests_of_several_viewers_wait_for_a_new_worker_and_none_is_lost() -> None:
+async def test_requests_of_several_viewers_wait_for_a_new_worker_and_are_all_completed() -> None:
     async with running() as pool:
         all_slots = [pool.open_slots("default") for _ in range(4)]
         os.kill(pid(pool), signal.SIGKILL)
@@ -235,12 +235,12 @@ async def test_a_worker_rests_after_a_refresh_and_then_takes_the_newest_request(
         await asyncio.sleep(0.1)
         slots.request(always(fake_state(0.3)))
         await until(lambda: slots.generation == 2)
-        # 0.3 s of rest, 0.1 s of refreshing; without the rest the first would have begun at once.
+        # 0.3 s of rest, 0.1 s of refreshing; without the rest the first would have started at once.
         assert time.monotonic() - finished_at > 0.35
         assert cached_jaw_open(slots) == pytest.approx(0.3)
 
 
-async def test_a_refused_state_fails_alone() -> None:
+async def test_a_refused_state_fails_its_own_request_only() -> None:
     async with running() as pool:
         slots = pool.open_slots("default")
         slots.request(always(failing(fake_state(0.1))))
@@ -298,7 +298,7 @@ async def test_a_cancelled_image_is_not_rendered() -> None:
         assert pool.status().renders == 1
 
 
-async def test_images_and_refreshes_do_not_starve_each_other() -> None:
+async def test_images_and_refreshes_alternate_under_load() -> None:
     async with running(FakeEngineFactory(refresh_s=0.02, full_s=0.02)) as pool:
         slots = pool.open_slots("default")
 
@@ -319,7 +319,7 @@ async def test_images_and_refreshes_do_not_starve_each_other() -> None:
         assert abs(status.refreshes - status.renders) <= 2
 
 
-async def test_a_worker_that_cannot_build_its_engine_is_reported_and_tried_again() -> None:
+async def test_a_worker_that_cannot_build_its_engine_is_reported_and_restarted() -> None:
     timeouts = Timeouts(backoff_s=0.01, max_backoff_s=0.02)
     pool = RenderPool(
         PoolSettings(workers=1, timeouts=timeouts), FakeEngineFactory(builds_in_workers=False)
@@ -338,14 +338,14 @@ async def test_a_worker_that_cannot_build_its_engine_is_reported_and_tried_again
     await pool.close()
 
 
-def test_quick_deaths_in_a_row_are_answered_with_longer_and_longer_waits() -> None:
+def test_repeated_early_deaths_increase_the_restart_delay() -> None:
     timeouts = Timeouts(backoff_s=0.5, max_backoff_s=3.0)
     waits = [timeouts.backoff_delay_s(deaths) for deaths in range(7)]
     assert waits == [0.0, 0.0, 0.5, 1.0, 2.0, 3.0, 3.0]
 
 
 @pytest.mark.alone
-async def test_a_worker_that_dies_without_a_word_is_reported_and_its_wait_can_be_ended() -> None:
+async def test_a_worker_that_exits_silently_is_reported_and_does_not_delay_closing() -> None:
     timeouts = Timeouts(backoff_s=60, max_backoff_s=60)
     pool = RenderPool(
         PoolSettings(workers=1, timeouts=timeouts), FakeEngineFactory(exits_in_workers=True)
@@ -374,7 +374,7 @@ async def test_an_unknown_device_fails_start() -> None:
         await pool.start()
 
 
-async def test_an_unknown_avatar_is_named() -> None:
+async def test_an_unknown_avatar_is_refused_by_its_id() -> None:
     async with running() as pool:
         with pytest.raises(AvatarNotFoundError, match="no avatar 'nobody'; there are: default"):
             pool.open_slots("nobody")
@@ -382,7 +382,7 @@ async def test_an_unknown_avatar_is_named() -> None:
             await pool.render("nobody", fake_state())
 
 
-async def test_slots_go_to_the_device_with_the_fewest() -> None:
+async def test_slots_are_opened_on_the_device_with_the_fewest() -> None:
     async with running(FakeEngineFactory(device_names=("cuda:0", "cuda:1"))) as pool:
         await until(lambda: all(worker.state == "idle" for worker in pool.status().workers))
         all_slots = [pool.open_slots("default") for _ in range(4)]
@@ -391,14 +391,14 @@ async def test_slots_go_to_the_device_with_the_fewest() -> None:
         assert pool.open_slots("default").device == "cuda:1"
         for slots in all_slots[2:]:
             await refreshed(slots, 0.3)
-        # Nor did slots that closed before their memory was exported to the worker end it.
+        # Slots that closed before their memory was exported did not end the worker.
         assert [worker.restarts for worker in pool.status().workers] == [0, 0]
 
 
-async def test_closing_leaves_no_process_no_memory_and_no_descriptor() -> None:
-    resource_tracker.ensure_running()  # Python's own; it stays for the life of this process
+async def test_closing_leaves_no_process_memory_or_descriptor() -> None:
+    resource_tracker.ensure_running()  # Python's resource tracker keeps it until this process ends
     descriptors = len(os.listdir("/proc/self/fd"))
-    before = mapped_blocks()  # of a test server that other modules share
+    before = mapped_blocks()  # held by a test server that other modules share
     async with running(FakeEngineFactory(refresh_s=0.05, warp_s=0.05), workers=2) as pool:
         await until(lambda: all(worker.state == "idle" for worker in pool.status().workers))
         all_slots = [pool.open_slots("default") for _ in range(3)]
@@ -412,7 +412,7 @@ async def test_closing_leaves_no_process_no_memory_and_no_descriptor() -> None:
         rendering = asyncio.ensure_future(pool.render("default", breaking(fake_state())))
         await asyncio.sleep(0.01)
         blocks = mapped_blocks() - before
-        assert len(blocks) == 4  # two lines' slots, and an image for each worker
+        assert len(blocks) == 4  # slots of two viewers, and an image block per worker
     assert not any(alive(process) for process in processes if process)
     assert mapped_blocks() == before
     assert not any(block.exists() for block in blocks)
@@ -452,7 +452,7 @@ if __name__ == "__main__":
 """
 
 
-async def test_workers_end_when_the_server_is_killed_even_in_the_middle_of_a_job(
+async def test_workers_end_when_the_server_is_killed_even_during_a_job(
     tmp_path: Path,
 ) -> None:
     script = tmp_path / "orphan.py"
@@ -486,14 +486,14 @@ async def test_slots_closed_before_a_busy_worker_attaches_them_are_harmless() ->
     async with running(FakeEngineFactory(refresh_s=0.2)) as pool:
         staying = pool.open_slots("default")
         staying.request(always(fake_state(0.1)))
-        await asyncio.sleep(0.05)  # the worker is busy now, and reads the rest later
+        await asyncio.sleep(0.05)  # the worker is busy now and reads further messages later
         for _ in range(20):
             pool.open_slots("default").close()
         await refreshed(staying, 0.9)
         assert pool.status().workers[0].restarts == 0
 
 
-async def test_slots_on_a_device_whose_workers_keep_failing_are_reported() -> None:
+async def test_slots_on_a_device_whose_workers_fail_repeatedly_are_reported() -> None:
     factory = FakeEngineFactory(device_names=("cuda:0", "cuda:1"), broken_devices=("cuda:1",))
     pool = RenderPool(PoolSettings(workers=1, timeouts=Timeouts(backoff_s=0.01)), factory)
     await pool.start()

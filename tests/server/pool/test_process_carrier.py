@@ -1,4 +1,4 @@
-"""Warps in a device process: the same frames as in a thread, and what its failures cost viewers."""
+"""Warps in a device process: the same frames as in a thread, and the effects of its failure."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from server.protocol.states import FrameInputs
 from tests.server.pool.test_pool import READY_S, STEP, alive, mapped_blocks, refreshed, until, warp
 
 BACK_S = 5.0
-"""Longest time without frames after a device process has ended."""
+"""Longest time without frames after a device process has ended, seconds."""
 QUICK = Timeouts(warp_s=0.5, ping_s=0.1, backoff_s=0.02, max_backoff_s=0.02)
 
 
@@ -68,7 +68,7 @@ def device_pid(pool: RenderPool) -> int:
 
 
 async def warped_again(pool: RenderPool, slots: CacheSlots) -> float:
-    """Return the seconds until a frame comes, as a session asks for it."""
+    """Request a frame as a session does; return the seconds until it arrives."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     async with asyncio.timeout(BACK_S):
@@ -106,7 +106,7 @@ async def test_frames_over_backdrops_and_of_other_sizes_are_made_beside_batches(
         made = await asyncio.gather(*(one.warp(sequence, sample) for one, sequence in asked))
         large = made.pop(1)
         assert large is not None
-        assert large.nv12.shape == (384, 256), "larger than the ring had room for at first"
+        assert large.nv12.shape == (384, 256), "larger than the initial capacity of the ring"
         frames = [frame.nv12 for frame in made if frame is not None]
         tall = layered_rows(64)
         assert [len(frame) * 2 // 3 for frame in frames] == [64, tall, 64, 64, 64]
@@ -115,12 +115,12 @@ async def test_frames_over_backdrops_and_of_other_sizes_are_made_beside_batches(
         assert (frames[1][:64] == frames[0][:64]).all()
 
 
-async def test_inputs_that_change_while_a_frame_waits_are_shown() -> None:
+async def test_a_queued_frame_shows_inputs_that_change_meanwhile() -> None:
     async with running(FakeEngineFactory(warp_s=0.1), QUICK) as pool:
         slots = pool.open_slots("default")
         await refreshed(slots, 0.8)
         first = asyncio.ensure_future(warp(pool, slots, fake_state(0.1)))
-        await asyncio.sleep(0.02)  # so that the process is busy with it
+        await asyncio.sleep(0.02)  # keeps the process busy
         newest = [inputs(1, 0.2)]
         waiting = slots.warp(slots.sequence, lambda: newest[-1])
         for revision in range(2, 9):
@@ -132,10 +132,10 @@ async def test_inputs_that_change_while_a_frame_waits_are_shown() -> None:
         assert frame.inputs is newest[-1]
         assert decode_frame(frame.nv12).jaw_open == pytest.approx(0.28, abs=STEP)
         newest.append(inputs(9, 0.9))
-        waiting.inputs_changed()  # too late, and harmless
+        waiting.inputs_changed()  # too late to have an effect
 
 
-async def test_inputs_of_an_earlier_frame_are_never_shown_again() -> None:
+async def test_inputs_of_an_earlier_frame_are_never_reused() -> None:
     async with running(FakeEngineFactory(warp_s=0.002)) as pool:
         slots = pool.open_slots("default")
         await refreshed(slots, 0.8)
@@ -173,7 +173,7 @@ async def test_more_viewers_than_the_ring_has_entries_are_served_in_order() -> N
         assert order == list(range(len(viewers)))
 
 
-async def test_viewers_that_are_due_are_warped_at_once() -> None:
+async def test_viewers_that_are_due_are_warped_in_one_batch() -> None:
     factory = FakeEngineFactory(warp_s=0.1, batch=8)
     async with running(factory) as pool:
         viewers = [pool.open_slots("default") for _ in range(6)]
@@ -193,7 +193,7 @@ async def test_viewers_that_are_due_are_warped_at_once() -> None:
         assert await busy is not None
 
 
-async def test_one_state_that_is_refused_costs_no_other_viewer_of_its_batch_a_frame() -> None:
+async def test_a_refused_state_costs_no_other_viewer_of_its_batch_a_frame() -> None:
     async with running(FakeEngineFactory(warp_s=0.05, batch=8)) as pool:
         viewers = [pool.open_slots("default") for _ in range(3)]
         for slots in viewers:
@@ -223,7 +223,7 @@ async def test_viewers_with_the_same_inputs_share_an_image() -> None:
 
 
 @pytest.mark.parametrize("fault", ["kill", "stop", "memory", "device"])
-async def test_viewers_keep_their_caches_and_see_frames_again_after(
+async def test_viewers_keep_their_caches_and_get_frames_after_the_process_is_replaced(
     fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with running() as pool:
@@ -245,7 +245,7 @@ async def test_viewers_keep_their_caches_and_see_frames_again_after(
             pool.open_slots("default")
         assert await warped_again(pool, slots) < BACK_S
         assert not slots.device_failed
-        assert slots.generation == 1, "the same cache as before"
+        assert slots.generation == 1, "a different cache was used"
         frame = await warp(pool, slots, fake_state(0.3))
         assert frame is not None
         assert decode_frame(frame.nv12).cached_jaw_open == pytest.approx(0.8, abs=STEP)
@@ -258,7 +258,7 @@ async def test_viewers_keep_their_caches_and_see_frames_again_after(
     assert expected.get(fault, "illegal memory access") in caplog.text
 
 
-async def test_an_error_that_the_device_survives_is_of_one_frame() -> None:
+async def test_an_error_that_the_device_survives_costs_one_frame() -> None:
     async with running() as pool:
         slots = pool.open_slots("default")
         await refreshed(slots, 0.5)
@@ -269,7 +269,7 @@ async def test_an_error_that_the_device_survives_is_of_one_frame() -> None:
         assert device_pid(pool) == process
 
 
-async def test_a_viewer_whose_frames_end_the_process_loses_its_slots_and_no_other() -> None:
+async def test_only_the_viewer_whose_frames_end_the_process_loses_its_slots() -> None:
     async with running() as pool:
         bad, good = pool.open_slots("default"), pool.open_slots("default")
         await refreshed(bad, 0.5)
@@ -285,7 +285,7 @@ async def test_a_viewer_whose_frames_end_the_process_loses_its_slots_and_no_othe
         assert await warp(pool, good, fake_state(0.2)) is not None
 
 
-async def test_slots_in_the_memory_of_a_gpu_end_with_its_process_and_new_ones_work() -> None:
+async def test_slots_in_gpu_memory_close_with_their_process_and_new_ones_work() -> None:
     async with running(FakeEngineFactory(device_names=("cuda:0",))) as pool:
         slots = pool.open_slots("default")
         await refreshed(slots, 0.5)
@@ -301,7 +301,7 @@ async def test_slots_in_the_memory_of_a_gpu_end_with_its_process_and_new_ones_wo
             assert await warp(pool, again, fake_state()) is not None
 
 
-async def test_a_worker_that_is_replaced_gets_handles_from_the_device_process() -> None:
+async def test_a_replaced_worker_gets_handles_from_the_device_process() -> None:
     async with running(FakeEngineFactory(device_names=("cuda:0",))) as pool:
         slots = pool.open_slots("default")
         await refreshed(slots, 0.5)
@@ -315,7 +315,7 @@ async def test_a_worker_that_is_replaced_gets_handles_from_the_device_process() 
         assert decode_frame(frame.nv12).cached_jaw_open == pytest.approx(0.7, abs=STEP)
 
 
-async def test_an_engine_that_cannot_be_built_says_why_and_leaves_no_process() -> None:
+async def test_an_engine_that_cannot_be_built_is_reported_and_leaves_no_process() -> None:
     pool = RenderPool(
         PoolSettings(workers=1, warp_in="process"), FakeEngineFactory(builds_in_server=False)
     )
@@ -324,7 +324,7 @@ async def test_an_engine_that_cannot_be_built_says_why_and_leaves_no_process() -
     assert [worker.state for worker in pool.status().workers] == ["stopped"]
 
 
-async def test_the_capacity_is_measured_in_the_process() -> None:
+async def test_the_capacity_is_measured_in_the_device_process() -> None:
     async with running(FakeEngineFactory(warp_s=0.01)) as pool:
         found = (await pool.benchmark_warps(0.1))["cpu"]
         assert 0.01 <= found.warp_s < 0.1
@@ -332,7 +332,7 @@ async def test_the_capacity_is_measured_in_the_process() -> None:
         assert found.images[0].shape == (96, 64)
 
 
-async def test_an_avatar_that_is_added_is_warped_also_by_the_next_process(tmp_path: Path) -> None:
+async def test_an_added_avatar_is_warped_also_by_the_next_process(tmp_path: Path) -> None:
     folder = tmp_path / "large"
     folder.mkdir()
     (folder / "manifest.json").write_text('{"id": "large", "resolution": 128}')
@@ -350,7 +350,7 @@ async def test_an_avatar_that_is_added_is_warped_also_by_the_next_process(tmp_pa
         await pool.remove_avatar("large", lambda: None)
 
 
-async def test_closing_leaves_no_process_and_no_memory() -> None:
+async def test_closing_leaves_no_process_or_memory() -> None:
     before = mapped_blocks()
     async with running(FakeEngineFactory(warp_s=0.05)) as pool:
         slots = pool.open_slots("default")
@@ -363,7 +363,7 @@ async def test_closing_leaves_no_process_and_no_memory() -> None:
     assert await warping is not None
 
 
-async def test_both_carriers_show_the_same_frames_to_the_bit() -> None:
+async def test_both_carriers_make_identical_frames() -> None:
     frames = {}
     for place in ("thread", "process"):
         pool = RenderPool(PoolSettings(workers=1, warp_in=place), FakeEngineFactory())
@@ -378,5 +378,5 @@ async def test_both_carriers_show_the_same_frames_to_the_bit() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _hear_the_supervisor(caplog: pytest.LogCaptureFixture) -> None:
+def _capture_supervisor_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "server.pool")

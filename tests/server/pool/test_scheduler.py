@@ -1,4 +1,4 @@
-"""The order in which the scheduler hands out jobs."""
+"""The order in which the scheduler assigns jobs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Setup:
         ]
 
     def render(self, avatar_id: str, spare: bool = False) -> PendingRender:
-        """Return an image that can be told from others by its avatar."""
+        """Return a request for an image, identified by its avatar."""
         job = RenderJob(0, avatar_id, fake_state(), "full", None)
         return PendingRender(job, self.loop.create_future(), spare)
 
@@ -121,7 +121,7 @@ def test_slots_of_other_devices_wait_for_their_own_workers(three: Setup) -> None
     assert three.scheduler.pending_refreshes == 1
 
 
-def test_spare_images_wait_until_nothing_else_is_to_be_done(three: Setup) -> None:
+def test_spare_images_wait_until_there_is_no_other_job(three: Setup) -> None:
     three.scheduler.queue_render(three.render("spare", spare=True))
     three.queue_refresh(0)
     three.scheduler.queue_render(three.render("image"))
@@ -129,7 +129,7 @@ def test_spare_images_wait_until_nothing_else_is_to_be_done(three: Setup) -> Non
     assert [three.next_job() for _ in range(5)] == [0, "image", 1, "spare", None]
 
 
-def test_a_viewer_who_keeps_moving_does_not_hold_off_spare_images(three: Setup) -> None:
+def test_a_viewer_who_keeps_moving_does_not_block_spare_images(three: Setup) -> None:
     order = []
     for name in ("first", "second"):
         three.scheduler.queue_render(three.render(name, spare=True))

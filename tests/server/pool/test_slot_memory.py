@@ -1,4 +1,4 @@
-"""The book of slots, and memory that two mappings share."""
+"""Slot states, and shared memory in two mappings."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if ending == "killed":
 
 
 def attach_in_a_process(block: SharedBlock, ending: str) -> int:
-    """Attach a block in a process with a resource tracker of its own; returns its exit code."""
+    """Attach a block in a process with its own resource tracker; return its exit code."""
     command = [sys.executable, "-c", ATTACHING, block.name, ending]
     return subprocess.run(command, timeout=30, check=False).returncode
 
@@ -47,14 +47,14 @@ def write(usage: SlotUsage) -> int:
     return slot
 
 
-def test_the_newest_slot_is_not_the_next_to_be_written() -> None:
+def test_the_newest_slot_is_not_chosen_for_writing() -> None:
     usage = SlotUsage()
     written = [write(usage) for _ in range(4)]
     assert all(before != after for before, after in pairwise(written))
     assert usage.newest == written[-1]
 
 
-def test_a_slot_being_read_is_not_written_however_many_caches_come() -> None:
+def test_a_slot_being_read_is_never_written() -> None:
     usage = SlotUsage()
     write(usage)
     pinned = usage.pin_newest()
@@ -64,7 +64,7 @@ def test_a_slot_being_read_is_not_written_however_many_caches_come() -> None:
     assert pinned in [write(usage) for _ in range(2)]
 
 
-def test_a_reader_gets_the_newest_even_while_an_older_one_is_read() -> None:
+def test_a_reader_gets_the_newest_slot_even_while_an_older_one_is_read() -> None:
     usage = SlotUsage()
     first = write(usage)
     assert usage.pin_newest() == first
@@ -72,7 +72,7 @@ def test_a_reader_gets_the_newest_even_while_an_older_one_is_read() -> None:
     assert usage.pin_newest() == second
 
 
-def test_nothing_can_be_written_while_every_other_slot_is_read() -> None:
+def test_no_slot_can_be_written_while_every_other_one_is_read() -> None:
     usage = SlotUsage()
     pins = []
     for _ in range(2):
@@ -94,7 +94,7 @@ def test_one_slot_is_written_at_a_time() -> None:
     assert usage.begin_write() is None
 
 
-def test_an_aborted_write_leaves_the_newest_as_it_was() -> None:
+def test_an_aborted_write_leaves_the_newest_slot_unchanged() -> None:
     usage = SlotUsage()
     newest = write(usage)
     usage.begin_write()
@@ -103,11 +103,11 @@ def test_an_aborted_write_leaves_the_newest_as_it_was() -> None:
     assert usage.can_write
 
 
-def test_there_is_nothing_to_pin_before_the_first_write() -> None:
+def test_no_slot_can_be_pinned_before_the_first_write() -> None:
     assert SlotUsage().pin_newest() is None
 
 
-def test_slots_are_freed_only_when_none_is_in_use() -> None:
+def test_memory_is_freed_only_when_no_slot_is_in_use() -> None:
     usage = SlotUsage()
     slot = write(usage)
     usage.pin_newest()
@@ -141,7 +141,7 @@ def test_what_one_mapping_writes_the_other_reads() -> None:
     ours.close()
 
 
-def test_closing_an_attached_block_does_not_free_it_but_closing_the_owned_one_does() -> None:
+def test_only_closing_the_owned_block_frees_its_memory() -> None:
     ours = SharedBlock.create(100)
     SharedBlock.attach(ours.name).close()
     SharedBlock.attach(ours.name).close()
@@ -161,7 +161,7 @@ def test_a_block_that_was_removed_is_closed_with_a_warning(
     assert f"shared memory {ours.name} had been removed already" in caplog.text
 
 
-def test_a_process_without_memory_to_map_a_block_leaves_it_to_the_others() -> None:
+def test_a_process_that_cannot_map_a_block_does_not_remove_it() -> None:
     ours = SharedBlock.create(64 << 20)
     assert attach_in_a_process(ours, "no memory") == errno.ENOMEM
     assert (FOLDER / ours.name).exists()
@@ -169,7 +169,7 @@ def test_a_process_without_memory_to_map_a_block_leaves_it_to_the_others() -> No
 
 
 @pytest.mark.parametrize("ending", ["killed", "exits"])
-def test_a_process_that_ends_leaves_the_blocks_it_has_attached(ending: str) -> None:
+def test_a_process_that_exits_does_not_remove_the_blocks_it_has_attached(ending: str) -> None:
     ours = SharedBlock.create(100)
     code = attach_in_a_process(ours, ending)
     assert code == (-signal.SIGKILL if ending == "killed" else 0)

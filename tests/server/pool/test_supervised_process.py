@@ -1,4 +1,4 @@
-"""Deadlines of processes: of those that hang, and of those that only wait for a core."""
+"""Deadlines of processes that hang, and of those that wait for a core."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SPIN = "import os, time; os.sched_setaffinity(0, {%d})\nwhile True: pass"
 
 
 def sleep(channel: socket) -> None:
-    """Hang: answer nothing, and use no core."""
+    """Hang without using a core."""
     time.sleep(60)
 
 
@@ -38,8 +38,8 @@ def count(channel: socket) -> None:
         pass
 
 
-class Waiting:
-    """Stands in for the run queue: a process that waits from now until it is told otherwise."""
+class FakeRunQueueWait:
+    """The run queue wait of a process, seconds, which grows until `end` is called."""
 
     def __init__(self) -> None:
         self.since: float | None = time.monotonic()
@@ -72,8 +72,8 @@ async def test_a_process_that_uses_no_processor_is_killed_before_its_deadline() 
     assert await process.finish() == "late: it did not run for 0.4 s"
 
 
-async def test_a_process_that_waits_for_a_core_is_not_killed_until_it_has_had_its_time() -> None:
-    waiting = Waiting()
+async def test_a_process_that_waits_for_a_core_gets_its_full_time_before_it_is_killed() -> None:
+    waiting = FakeRunQueueWait()
     process = SupervisedProcess("waits", print, waited=waiting)
     await process.start(sleep)
     process.set_deadline(0.1, "hung for 0.1 s")
@@ -86,26 +86,26 @@ async def test_a_process_that_waits_for_a_core_is_not_killed_until_it_has_had_it
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/schedstat"), reason="needs Linux's schedstat")
-def test_the_wait_for_a_core_is_counted() -> None:
+def test_the_wait_for_a_core_is_measured() -> None:
     core = min(os.sched_getaffinity(0))
     spinning = [subprocess.Popen([sys.executable, "-c", SPIN % core]) for _ in range(2)]
     try:
         until = time.monotonic() + 30
         while min(waited_s(process.pid) for process in spinning) < 0.1:
-            assert time.monotonic() < until, "both cannot have had the core all the time"
+            assert time.monotonic() < until, "both cannot have had the core the whole time"
             time.sleep(0.02)
     finally:
         for process in spinning:
             process.kill()
             process.wait()
-    assert waited_s(spinning[0].pid) == 0.0, "it has ended"
+    assert waited_s(spinning[0].pid) == 0.0, "the process has ended"
 
 
 @pytest.mark.skipif(
     not os.path.exists(f"/proc/self/task/{os.getpid()}/children"),
     reason="needs Linux's list of children",
 )
-def test_the_processor_time_of_all_that_a_process_started_counts_while_it_runs() -> None:
+def test_processor_time_of_running_descendants_counts() -> None:
     process = subprocess.Popen([sys.executable, "-c", WITH_COMPILER], stdin=subprocess.PIPE)
     try:
         until = time.monotonic() + 30
@@ -115,4 +115,4 @@ def test_the_processor_time_of_all_that_a_process_started_counts_while_it_runs()
             time.sleep(0.05)
     finally:
         process.communicate(b"")
-    assert math.isnan(used_s(process.pid)), "it has ended"
+    assert math.isnan(used_s(process.pid)), "the process has ended"

@@ -1,4 +1,4 @@
-"""What can be told of slots on a GPU without one."""
+"""Slots on a GPU, as far as they can be tested without one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from server.pool.slot_memory import ArraySpec, SlotLayout
 from server.pool.tensor_slots import CudaSlots
 
 
-def test_the_reference_of_a_handle_is_given_back_by_its_counter(
+def test_releasing_a_handle_decrements_its_reference_counter(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     released: list[Any] = []
@@ -25,7 +25,7 @@ def test_the_reference_of_a_handle_is_given_back_by_its_counter(
         lambda *arguments, device: released.append((arguments, device)),
     )
     monkeypatch.setattr(torch.cuda, "ipc_collect", lambda: collected.append(None))
-    # What `reduce_tensor` returns, with the name of each argument instead of its value.
+    # The result of `reduce_tensor`, with the name of each argument as its value.
     CudaSlots.reclaim(
         (rebuild_cuda_tensor, tuple(inspect.signature(rebuild_cuda_tensor).parameters))
     )

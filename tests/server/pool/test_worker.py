@@ -1,4 +1,4 @@
-"""The worker's loop, in a thread with a socket pair and the fake engine."""
+"""The worker's loop in a thread, with a socket pair and the fake engine."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RENDITION = Rendition("default", 64)
 
 
 class Served:
-    """The server's side of a worker in a thread."""
+    """A worker in a thread, and the server's end of its channel."""
 
     def __init__(self) -> None:
         ours, self._theirs = socket.socketpair()
@@ -99,8 +99,8 @@ def test_a_failed_job_does_not_end_the_worker(worker: Served) -> None:
     assert worker.run(job) == JobFailed(5, "this state was made to fail")
 
 
-def test_jobs_of_an_avatar_that_this_worker_could_not_load_fail_alone(worker: Served) -> None:
-    # It was whole when the server started, and broken when this worker did.
+def test_only_jobs_of_an_avatar_that_this_worker_could_not_load_fail(worker: Served) -> None:
+    # The avatar was valid when the server started and invalid when this worker did.
     memory = worker.engine.allocate(RENDITION)
     worker.channel.send(AttachSlots(1, Rendition("ghost", 64), memory.handle))
     refreshed = worker.run(RefreshJob(1, 1, 0, fake_state(), 64))
@@ -121,6 +121,6 @@ def test_a_worker_exits_after_stop(worker: Served) -> None:
     assert not worker.thread.is_alive()
 
 
-def test_a_worker_ends_with_the_channel(worker: Served) -> None:
+def test_a_worker_exits_when_its_channel_closes(worker: Served) -> None:
     worker.close()
     assert not worker.thread.is_alive()

@@ -1,4 +1,4 @@
-"""Faces against their avatar: names, counts, vertices."""
+"""Mesh frames decoded for an avatar: names, counts, vertices."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def test_coefficients_by_name_are_stored_at_their_indices() -> None:
     assert coefficients.sum() == 0.25
 
 
-def test_a_whole_list_is_taken_in_order() -> None:
+def test_a_full_list_is_used_in_order() -> None:
     values = [i / 100 for i in range(len(EXPRESSION_NAMES))]
     coefficients = to_expression(MeshFrame(seq=1, expression=values), AVATAR)
     np.testing.assert_array_equal(coefficients, np.array(values, np.float32))
 
 
-def test_a_coefficient_that_overshoots_a_little_is_clamped() -> None:
+def test_a_coefficient_slightly_out_of_range_is_clamped() -> None:
     frame = parse_mesh_frame('{"seq": 1, "expression": {"jawOpen": 1.003, "jawLeft": -0.001}}')
     coefficients = to_expression(frame, AVATAR)
     assert coefficients[JAW_OPEN] == 1.0
@@ -61,7 +61,7 @@ def test_a_coefficient_far_out_of_range_is_refused(value: float, said: str) -> N
         to_expression(MeshFrame(seq=1, expression={"jawOpen": value}), AVATAR)
 
 
-def test_the_range_is_the_avatar_s() -> None:
+def test_the_range_is_that_of_the_avatar() -> None:
     wide = replace(AVATAR, expression_range=(-5.0, 5.0))
     assert to_expression(MeshFrame(seq=1, expression={"jawOpen": -3.5}), wide)[JAW_OPEN] == -3.5
 
@@ -76,7 +76,7 @@ def test_a_list_of_another_length_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["jawopen", "jaw_open", "JawOpen", "blendShape1.jawOpen"])
-def test_other_spellings_of_a_name_are_known(name: str) -> None:
+def test_other_spellings_of_a_name_are_accepted(name: str) -> None:
     frame = MeshFrame(seq=1, expression={name: 0.5, "_neutral": 0.9})
     expression = to_expression(frame, AVATAR)
     assert expression[JAW_OPEN] == 0.5
@@ -89,12 +89,12 @@ def test_two_spellings_of_one_name_are_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["jawOpn", "jaw_opened"])
-def test_an_unknown_name_is_refused_and_the_nearest_suggested(name: str) -> None:
+def test_an_unknown_name_is_refused_with_the_nearest_name(name: str) -> None:
     with pytest.raises(BadMessageError, match=f"got '{name}'; did you mean 'jawOpen'"):
         to_expression(MeshFrame(seq=1, expression={name: 0.5}), AVATAR)
 
 
-def test_a_name_like_no_other_gets_no_suggestion() -> None:
+def test_a_name_without_similar_ones_gets_no_suggestion() -> None:
     with pytest.raises(BadMessageError, match=r"got 'zzzz'$"):
         to_expression(MeshFrame(seq=1, expression={"zzzz": 0.5}), AVATAR)
 
@@ -117,7 +117,7 @@ def test_vertices_are_decoded() -> None:
         (vertices_text(np.full((4, 3), 11.0)), "expected finite numbers within 10 m"),
     ],
 )
-def test_vertices_that_are_no_mesh_of_this_avatar_are_refused(text: str, said: str) -> None:
+def test_vertices_that_do_not_fit_the_mesh_of_the_avatar_are_refused(text: str, said: str) -> None:
     with pytest.raises(BadMessageError, match=f"^vertices: {said}"):
         to_vertices(MeshFrame(seq=1, vertices=text), AVATAR)
 
@@ -140,7 +140,7 @@ def test_a_view_becomes_a_view_state() -> None:
     assert state.fov_y_rad is None
 
 
-def test_an_image_without_a_view_uses_the_view_of_the_avatar() -> None:
+def test_a_render_request_without_a_view_uses_the_view_of_the_avatar() -> None:
     state = decode_state(RenderFace(), None, AVATAR)
     np.testing.assert_allclose(state.eye_position, AVATAR.eye_position)
     assert state.fov_y_rad == AVATAR.fov_y_rad

@@ -1,4 +1,4 @@
-"""The token bucket of messages: what passes, what is counted, and who floods."""
+"""The token bucket of messages: accepted and dropped messages, and detection of floods."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Clock:
 
 
 def send(rate: MessageRate, clock: Clock, per_s: float, seconds: float) -> int:
-    """Send at a steady rate; return the number of messages that passed."""
+    """Send at a steady rate; return the number of accepted messages."""
     passed = 0
     for _ in range(round(per_s * seconds)):
         clock.now_s += 1 / per_s
@@ -23,7 +23,7 @@ def send(rate: MessageRate, clock: Clock, per_s: float, seconds: float) -> int:
     return passed
 
 
-def test_a_burst_passes_and_then_the_rate() -> None:
+def test_a_burst_is_accepted_and_then_the_rate() -> None:
     clock = Clock()
     rate = MessageRate(100, 20, clock)
     assert sum(rate.take() for _ in range(50)) == 20
@@ -41,7 +41,7 @@ def test_a_sender_at_its_rate_loses_nothing() -> None:
     assert (rate.dropped, rate.flooding) == (0, False)
 
 
-def test_a_sender_above_its_rate_gets_its_rate_and_the_rest_is_counted() -> None:
+def test_a_sender_above_its_rate_gets_its_rate_and_the_rest_is_counted_as_dropped() -> None:
     clock = Clock()
     rate = MessageRate(100, 10, clock)
     passed = send(rate, clock, 300, 20)
@@ -60,16 +60,16 @@ def test_the_wait_is_the_time_until_the_next_message_passes() -> None:
     assert rate.take()
 
 
-def test_a_sender_far_above_its_rate_for_long_floods() -> None:
+def test_a_sender_far_above_its_rate_for_long_is_a_flood() -> None:
     clock = Clock()
     rate = MessageRate(10, 10, clock)
     send(rate, clock, 10 * FLOOD_FACTOR * 1.5, FLOOD_S * 0.9)
-    assert not rate.flooding, "not for long yet"
+    assert not rate.flooding, "not yet for long enough"
     send(rate, clock, 10 * FLOOD_FACTOR * 1.5, FLOOD_S * 0.2)
     assert rate.flooding
 
 
-def test_messages_that_a_stall_has_delayed_are_no_flood() -> None:
+def test_messages_delayed_by_a_stall_are_no_flood() -> None:
     clock = Clock()
     rate = MessageRate(10, 10, clock)
     for _ in range(500):
@@ -79,7 +79,7 @@ def test_messages_that_a_stall_has_delayed_are_no_flood() -> None:
 
 
 @pytest.mark.parametrize("cost", [2, 50])
-def test_an_invalid_message_counts_as_more_the_longer_it_is(cost: int) -> None:
+def test_an_invalid_message_costs_more_the_longer_it_is(cost: int) -> None:
     clock = Clock()
     rate = MessageRate(100, 100, clock)
     bad = 0

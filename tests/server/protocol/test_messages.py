@@ -1,4 +1,4 @@
-"""Messages: what is taken, what is refused, and whether the refusal helps."""
+"""Messages: accepted and refused ones, and the text of errors."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def refusal(text: str | bytes) -> str:
     return str(caught.value)
 
 
-def test_a_view_is_read() -> None:
+def test_a_view_is_parsed() -> None:
     message = parse_viewer_message(view(fov_y_rad=0.5))
     assert isinstance(message, View)
     assert message.seq == 5
@@ -42,25 +42,25 @@ def test_a_view_is_read() -> None:
 
 
 @pytest.mark.parametrize(("size", "expected"), [(1, 1), (2532, 2532), (800.0, 800)])
-def test_a_display_tells_its_pixels(size: float, expected: int) -> None:
+def test_a_display_message_contains_its_pixels(size: float, expected: int) -> None:
     message = parse_viewer_message(json.dumps({"type": "display", "size_px": size}))
     assert isinstance(message, Display)
     assert message.size_px == expected
 
 
 @pytest.mark.parametrize("size", [0, -5, 16385, 1e300, 800.5, "800", None, True])
-def test_a_display_of_no_size_is_refused(size: object) -> None:
+def test_a_display_without_a_size_is_refused(size: object) -> None:
     with pytest.raises(BadMessageError, match="size_px"):
         parse_viewer_message(json.dumps({"type": "display", "size_px": size}))
 
 
-def test_a_mesh_message_is_a_frame_with_a_type() -> None:
+def test_a_mesh_message_is_a_mesh_frame_with_a_type() -> None:
     message = parse_viewer_message('{"type": "mesh", "seq": 1, "expression": {"jawOpen": 0.3}}')
     assert isinstance(message, MeshMessage)
     assert message.expression == {"jawOpen": 0.3}
 
 
-def test_a_frame_needs_no_more_than_its_seq() -> None:
+def test_a_frame_needs_only_its_seq() -> None:
     frame = parse_mesh_frame('{"seq": 0}')
     assert frame.head.rotation == (0.0, 0.0, 0.0, 1.0)
     assert frame.head.translation == (0.0, 0.0, 0.0)
@@ -119,7 +119,7 @@ def test_a_quaternion_within_one_percent_is_normalised() -> None:
         ),
     ],
 )
-def test_a_broken_frame_is_refused_with_what_was_expected_and_got(
+def test_an_invalid_frame_is_refused_with_the_expected_and_actual_value(
     text: str | bytes, said: str
 ) -> None:
     assert said in refusal(text)
@@ -134,23 +134,23 @@ def test_a_broken_frame_is_refused_with_what_was_expected_and_got(
         (view(zoom=1), "view.zoom: expected no such field"),
     ],
 )
-def test_a_broken_viewer_message_is_refused(text: str, said: str) -> None:
+def test_an_invalid_viewer_message_is_refused(text: str, said: str) -> None:
     with pytest.raises(BadMessageError) as caught:
         parse_viewer_message(text)
     assert said in str(caught.value)
 
 
-def test_what_came_is_shown_but_cut_short() -> None:
+def test_an_error_quotes_the_input_truncated() -> None:
     said = refusal(json.dumps({"seq": "9" * 10_000}))
     assert len(said) < 200
 
 
-def test_many_errors_are_summed_up() -> None:
+def test_many_errors_are_summarised() -> None:
     said = refusal(json.dumps({"seq": 1, "expression": [20.0] * 52}))
     assert said.endswith("and 49 more")
 
 
-def test_one_frame_or_an_array_is_read() -> None:
+def test_one_frame_or_an_array_is_parsed() -> None:
     assert [frame.seq for frame in parse_mesh_frames(b' {"seq": 3}', 2)] == [3]
     assert [frame.seq for frame in parse_mesh_frames(b' [{"seq": 3}, {"seq": 4}]', 2)] == [3, 4]
 
@@ -160,12 +160,12 @@ def test_an_array_that_is_too_long_is_refused() -> None:
         parse_mesh_frames(b'[{"seq": 3}, {"seq": 4}, {"seq": 5}]', 2)
 
 
-def test_an_error_in_an_array_names_the_element() -> None:
+def test_an_error_in_an_array_contains_the_index_of_the_element() -> None:
     with pytest.raises(BadMessageError, match=r"^1\.seq: expected a valid integer"):
         parse_mesh_frames(b'[{"seq": 3}, {"seq": "x"}]', 2)
 
 
-def test_a_render_request_fills_in_what_is_left_out() -> None:
+def test_a_render_request_uses_defaults_for_missing_fields() -> None:
     request = parse_render_request(b"{}")
     assert request.avatar == "default"
     assert request.mode == "full"
@@ -188,18 +188,18 @@ def test_a_stream_id_that_would_need_escaping_is_refused(stream_id: str) -> None
 @pytest.mark.parametrize(
     ("text", "seq"), [("3.0", 3), ("1e2", 100), ("9007199254740991.0", 2**53 - 1)]
 )
-def test_a_whole_number_may_be_written_as_a_float(text: str, seq: int) -> None:
+def test_an_integer_may_be_written_as_a_float(text: str, seq: int) -> None:
     frame = parse_mesh_frame(f'{{"seq": {text}}}')
     assert frame.seq == seq
     assert isinstance(frame.seq, int)
 
 
 @pytest.mark.parametrize("text", ["3.5", "1e300", "-1.0", "1e999", "true", '"3"', "null"])
-def test_what_is_no_whole_number_is_refused(text: str) -> None:
+def test_a_fraction_is_refused_where_an_integer_is_expected(text: str) -> None:
     assert refusal(f'{{"seq": {text}}}').startswith("seq: expected ")
 
 
-def test_null_stands_for_what_may_be_left_out() -> None:
+def test_null_is_accepted_for_optional_fields() -> None:
     frame = parse_mesh_frame(
         '{"seq": 1, "head": null, "expression": null, "vertices": null, "captured_at_ms": null}'
     )
@@ -211,7 +211,7 @@ def test_null_stands_for_what_may_be_left_out() -> None:
     assert parse_stream_request(b'{"avatar": null, "id": null}') == parse_stream_request(b"")
 
 
-def test_null_is_refused_where_a_value_is_needed_in_the_words_of_json() -> None:
+def test_null_is_refused_for_required_fields_in_the_terms_of_json() -> None:
     assert refusal('{"seq": null}') == "seq: expected a valid integer, got null"
     assert refusal('{"seq": 1, "expression": {"jawOpen": [null, false]}}').endswith(
         "expected a valid number, got [null, false]"
@@ -227,7 +227,7 @@ def test_a_byte_order_mark_before_an_array_is_ignored() -> None:
     assert [frame.seq for frame in parse_mesh_frames(b'\xef\xbb\xbf[{"seq": 4}]', 1)] == [4]
 
 
-def test_as_many_coefficients_as_may_be_are_taken() -> None:
+def test_the_largest_number_of_coefficients_is_accepted() -> None:
     expression = {f"name{number}": 0.5 for number in range(LONGEST_EXPRESSION)}
     assert len(
         parse_mesh_frame(json.dumps({"seq": 1, "expression": expression})).expression or ()
@@ -243,7 +243,7 @@ def test_as_many_coefficients_as_may_be_are_taken() -> None:
         b"[" * 100_000,
     ],
 )
-def test_a_text_of_too_many_values_is_refused_before_it_is_validated(bomb: bytes) -> None:
+def test_a_text_with_too_many_values_is_refused_before_validation(bomb: bytes) -> None:
     for parse in (
         parse_mesh_frame,
         parse_render_request,
@@ -254,7 +254,7 @@ def test_a_text_of_too_many_values_is_refused_before_it_is_validated(bomb: bytes
             parse(bomb)
 
 
-def test_an_array_ends_at_its_first_error() -> None:
+def test_parsing_an_array_stops_at_its_first_error() -> None:
     frames = each_mesh_frame(b'[{"seq": 1}, 1' + b", 1" * 500_000 + b"]", 1024)
     assert next(frames).seq == 1
     with pytest.raises(BadMessageError, match=r"^1: expected an object, got 1$"):
@@ -269,16 +269,16 @@ def test_an_array_ends_at_its_first_error() -> None:
         (b'[{"seq": 1}' + b" " * 60_000 + b"]", [1]),
     ],
 )
-def test_an_array_is_split_between_its_elements(text: bytes, seqs: list[int]) -> None:
+def test_an_array_is_split_into_its_elements(text: bytes, seqs: list[int]) -> None:
     assert [frame.seq for frame in parse_mesh_frames(text, 8)] == seqs
 
 
-def test_quotes_and_brackets_inside_strings_end_nothing() -> None:
+def test_quotes_and_brackets_inside_strings_do_not_end_an_element() -> None:
     written = [rb'"a\\"', rb'"\""', rb'"\\\"],["', rb'"]"', rb'{"a": "}\\\\"}']
     assert list(split_array(b"[" + b",".join(written) + b"]", 8)) == written
 
 
-def test_an_array_far_over_its_limit_is_not_read_to_its_end() -> None:
+def test_an_array_far_over_its_limit_is_not_parsed_to_its_end() -> None:
     with pytest.raises(BadMessageError, match="at most 2 frames, got more than 3"):
         parse_mesh_frames(b"[" + b'{"seq":1},' * 100_000 + b'{"seq":1}]', 2)
 
@@ -298,17 +298,17 @@ def test_an_array_far_over_its_limit_is_not_read_to_its_end() -> None:
         (b"[[" + b"1," * 2000 + b"1]]", "0: expected at most 1088 values"),
     ],
 )
-def test_an_array_that_is_no_json_is_refused(text: bytes, said: str) -> None:
+def test_an_array_that_is_not_json_is_refused(text: bytes, said: str) -> None:
     with pytest.raises(BadMessageError) as caught:
         parse_mesh_frames(text, 8)
     assert said in str(caught.value)
 
 
-def test_a_view_has_a_few_kilobytes_and_a_mesh_more() -> None:
+def test_a_view_may_have_a_few_kilobytes_and_a_mesh_more() -> None:
     with pytest.raises(BadMessageError, match="expected at most 4096 characters"):
         parse_viewer_message(view() + " " * 5000)
     assert parse_viewer_message('{"type": "mesh", "seq": 1}' + " " * 5000)
 
 
-def test_a_long_name_does_not_fill_the_answer() -> None:
+def test_a_long_name_is_truncated_in_the_error() -> None:
     assert len(refusal(json.dumps({"seq": 1, "x" * 100_000: 1}))) < 200

@@ -1,4 +1,4 @@
-"""Packed mesh frames: the bytes of the publish page, and what is refused."""
+"""Packed mesh frames: the bytes of the publish page, and refused frames."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def packed(
     return pack(f"<BQd7h{len(steps)}h", 1, seq, captured_at_ms, *pose, *steps)
 
 
-def test_the_bytes_of_the_page_are_the_frame_that_it_packed() -> None:
+def test_bytes_packed_by_the_page_decode_to_its_frame() -> None:
     frame, sent = unpack_mesh(bytes.fromhex(KNOWN["packed"])), KNOWN["frame"]
     assert (frame.seq, frame.captured_at_ms) == (sent["seq"], sent["captured_at_ms"])
     same = parse_mesh_frame(json.dumps(sent))
@@ -47,7 +47,7 @@ def test_a_frame_without_a_capture_time_has_none() -> None:
     assert unpack_mesh(packed()).captured_at_ms is None
 
 
-def test_a_packed_frame_fits_its_avatar_or_is_refused_as_any_other() -> None:
+def test_a_packed_frame_that_does_not_fit_its_avatar_is_refused() -> None:
     steps = (2000,) + (0,) * (len(EXPRESSION_NAMES) - 1)
     mesh = decode_mesh(unpack_mesh(packed(steps=steps)), fake_avatar(), 0.0)
     assert (mesh.expression[0], mesh.expression.sum()) == (1.0, 1.0)
@@ -68,18 +68,18 @@ def test_a_packed_frame_fits_its_avatar_or_is_refused_as_any_other() -> None:
         (packed(steps=(0, 30_000)), "expression.1: expected less than or equal to 10, got 15"),
     ],
 )
-def test_what_is_wrong_with_a_packed_frame_is_said(message: bytes, said: str) -> None:
+def test_a_malformed_packed_frame_is_refused_with_the_reason(message: bytes, said: str) -> None:
     with pytest.raises(BadMessageError, match=re.escape(said)):
         unpack_mesh(message)
 
 
-def test_json_is_no_packed_frame() -> None:
+def test_json_is_not_a_packed_frame() -> None:
     assert is_packed(packed())
     assert not any(map(is_packed, (b'{"seq": 1}', b" {}", b"[]", b"\xef\xbb\xbf{}", b"")))
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.binary(max_size=200))
-def test_any_bytes_are_taken_or_refused(rest: bytes) -> None:
+def test_any_bytes_are_accepted_or_refused(rest: bytes) -> None:
     with suppress(BadMessageError):
         unpack_mesh(b"\x01" + rest)

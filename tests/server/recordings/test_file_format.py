@@ -1,4 +1,4 @@
-"""The recording file: exact to the bit, readable up to a cut, and clear about what is broken."""
+"""The recording file: bit-exact, readable when truncated, with errors that name the line."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_file_gives_back_what_was_written(file: Path) -> None:
+def test_a_file_is_read_as_it_was_written(file: Path) -> None:
     assert is_recording(file)
     assert read_header(file) == HEADER
     end = read_end(file)
@@ -68,7 +68,7 @@ def test_a_file_gives_back_what_was_written(file: Path) -> None:
 
 
 @given(arrays(np.float32, len(AVATAR.expression_names), elements=UNIT), st.integers(0, 2**32 - 1))
-def test_every_number_is_kept_to_the_bit(
+def test_every_number_is_stored_bit_exactly(
     expression: np.ndarray[tuple[int], np.dtype[np.float32]], seed: int
 ) -> None:
     random = np.random.default_rng(seed)
@@ -89,7 +89,7 @@ def test_every_number_is_kept_to_the_bit(
 
 
 @given(st.data())
-def test_a_cut_file_is_read_up_to_the_cut(data: st.DataObject) -> None:
+def test_a_truncated_file_is_read_up_to_its_end(data: st.DataObject) -> None:
     first = encode_header(HEADER)
     lines = [encode_mesh(mesh(seq), 10.0 * seq) for seq in range(3)]
     whole = first + b"".join(lines)
@@ -138,19 +138,19 @@ def test_coefficients_are_matched_by_name(file: Path) -> None:
         (encode_mesh(mesh(), 0).replace(b"[0.0,0.0,0.0,", b"[0.0,", 1), "line 2: head.rotation"),
     ],
 )
-def test_a_broken_line_is_named(file: Path, line: bytes, said: str) -> None:
+def test_a_malformed_line_is_named_in_the_error(file: Path, line: bytes, said: str) -> None:
     file.write_bytes(encode_header(HEADER) + line + encode_mesh(mesh(), 5))
     with pytest.raises(BadMessageError, match=said):
         list(read_meshes(file, AVATAR))
 
 
 @pytest.mark.parametrize("text", [b"", b"Timecode,BlendShapeCount\n", b'{"format":"other"}\n'])
-def test_another_file_is_no_recording(file: Path, text: bytes) -> None:
+def test_a_file_of_another_format_is_refused(file: Path, text: bytes) -> None:
     file.write_bytes(text)
     assert not is_recording(file)
     with pytest.raises(BadMessageError, match="expected a recording"):
         list(read_meshes(file, AVATAR))
 
 
-def test_a_missing_file_is_no_recording(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     assert not is_recording(tmp_path / "missing")

@@ -1,4 +1,4 @@
-"""Recordings of a stream: what is kept, what ends them, and that nothing delays or stops a face."""
+"""Recordings of a stream: contents, limits and failures, none of which delays the stream."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def ended(recording: Recording) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_accepted_frames_are_kept_and_others_not(tmp_path: Path, stream: Stream) -> None:
+async def test_only_accepted_frames_are_recorded(tmp_path: Path, stream: Stream) -> None:
     recordings = Recordings(tmp_path / "new" / "folder", LIMITS)
     publish(stream, 2)
     recording = await recordings.start(stream)
@@ -82,7 +82,7 @@ async def test_accepted_frames_are_kept_and_others_not(tmp_path: Path, stream: S
     assert stat.S_IMODE(recording.path.stat().st_mode) == 0o600
 
 
-async def test_a_stream_that_is_deleted_meanwhile_is_not_recorded(
+async def test_a_stream_deleted_during_the_start_is_not_recorded(
     tmp_path: Path, streams: Streams, stream: Stream
 ) -> None:
     recordings = Recordings(tmp_path, LIMITS)
@@ -95,7 +95,7 @@ async def test_a_stream_that_is_deleted_meanwhile_is_not_recorded(
     assert recordings.list() == ()
 
 
-async def test_recordings_that_start_together_keep_to_the_number(
+async def test_recordings_that_start_together_keep_the_limit_on_their_number(
     tmp_path: Path, stream: Stream
 ) -> None:
     recordings = Recordings(tmp_path, LIMITS)
@@ -122,7 +122,9 @@ async def test_two_recordings_of_a_stream_do_not_disturb_each_other(
     assert second.ended == "the server was stopped"
 
 
-async def test_the_number_is_bounded_and_none_is_deleted(tmp_path: Path, stream: Stream) -> None:
+async def test_the_number_is_limited_and_no_recording_is_deleted_for_a_new_one(
+    tmp_path: Path, stream: Stream
+) -> None:
     recordings = Recordings(tmp_path, LIMITS)
     kept = [await recordings.start(stream) for _ in range(3)]
     with pytest.raises(LimitError, match="at most 3 recordings: delete one first"):
@@ -133,7 +135,7 @@ async def test_the_number_is_bounded_and_none_is_deleted(tmp_path: Path, stream:
     await recordings.close()
 
 
-async def test_it_ends_at_its_maximum_size(tmp_path: Path, stream: Stream) -> None:
+async def test_a_recording_ends_at_its_maximum_size(tmp_path: Path, stream: Stream) -> None:
     recordings = Recordings(tmp_path, replace(LIMITS, size=5000))
     recording = await recordings.start(stream)
     publish(stream, 50)
@@ -143,10 +145,10 @@ async def test_it_ends_at_its_maximum_size(tmp_path: Path, stream: Stream) -> No
     assert 1 <= len(found) < 50
     assert found == list(range(len(found)))
     assert recording.path.stat().st_size < 5000 + 300
-    publish(stream, 1, first=50)  # the stream goes on
+    publish(stream, 1, first=50)  # the stream continues
 
 
-async def test_it_ends_at_its_maximum_length_also_in_silence(
+async def test_a_recording_ends_at_its_maximum_length_also_without_frames(
     tmp_path: Path, stream: Stream
 ) -> None:
     recordings = Recordings(tmp_path, replace(LIMITS, length_s=0.05))
@@ -155,7 +157,9 @@ async def test_it_ends_at_its_maximum_length_also_in_silence(
     assert recording.ended == "its maximum length"
 
 
-async def test_it_ends_with_its_stream(tmp_path: Path, streams: Streams, stream: Stream) -> None:
+async def test_a_recording_ends_with_its_stream(
+    tmp_path: Path, streams: Streams, stream: Stream
+) -> None:
     recordings = Recordings(tmp_path, LIMITS)
     recording = await recordings.start(stream)
     publish(stream, 2)
@@ -167,7 +171,7 @@ async def test_it_ends_with_its_stream(tmp_path: Path, streams: Streams, stream:
 
 @pytest.fixture
 def small_files() -> Iterator[int]:
-    """Let files of this process have 6000 bytes at most, as if the disk were full."""
+    """Limit files of this process to 6000 bytes, as if the disk were full."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (6000, before[1]))
     yield 6000
@@ -186,7 +190,7 @@ async def test_a_full_disk_ends_the_recording_and_not_the_stream(
     await recordings.stop(recording.id)
     assert recording.ended == "File too large"
     text = recording.path.read_bytes()
-    assert text.endswith(b"\n"), "what the disk took of a line is cut off"
+    assert text.endswith(b"\n"), "a partly written line is removed"
     assert len(text) <= small_files
     found = seqs(recording)
     assert found == list(range(len(found)))
@@ -203,12 +207,12 @@ async def test_a_disk_that_is_too_slow_ends_the_recording(
     monkeypatch.setattr(writer, "MOST_WAITING", 4)
     recordings = Recordings(tmp_path, LIMITS)
     recording = await recordings.start(stream)
-    publish(stream, 300)  # without leaving the event loop, and so faster than the disk
+    publish(stream, 300)  # without yielding to the event loop, so faster than the disk
     assert recording.ended == "the disk was too slow"
     await recordings.close()
 
 
-async def test_a_directory_without_room_is_said_at_the_start(
+async def test_an_unusable_directory_is_reported_at_the_start(
     tmp_path: Path, stream: Stream
 ) -> None:
     with pytest.raises(SettingsError, match=r"--recordings .*: Not a directory"):
@@ -222,7 +226,7 @@ async def test_a_directory_without_room_is_said_at_the_start(
     assert recordings.list() == ()
 
 
-async def test_recordings_of_earlier_runs_are_found(tmp_path: Path, stream: Stream) -> None:
+async def test_recordings_of_earlier_runs_are_listed(tmp_path: Path, stream: Stream) -> None:
     before = Recordings(tmp_path, LIMITS)
     recording = await before.start(stream)
     publish(stream, 3)
@@ -257,7 +261,7 @@ asyncio.run(main())
 """
 
 
-async def test_what_was_recorded_survives_a_crash(tmp_path: Path) -> None:
+async def test_recorded_frames_survive_a_crash(tmp_path: Path) -> None:
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, str(tmp_path)],
         cwd=Path(__file__).parents[3],

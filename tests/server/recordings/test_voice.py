@@ -1,4 +1,4 @@
-"""The voice in a recording: kept with its times, and heard again in a replay."""
+"""The voice in a recording: stored with its times, and sent again in a replay."""
 
 from __future__ import annotations
 
@@ -63,20 +63,21 @@ async def replays() -> AsyncIterator[Replays]:
 
 
 @pytest.fixture
-def take(tmp_path: Path) -> Path:
-    """Faces and packets in turn, of 100 ms; packet 2 was lost, and a newer publisher ends it."""
+def recording(tmp_path: Path) -> Path:
+    """Write 100 ms of alternating mesh frames and packets; packet 2 is lost, the last one is of a
+    newer publisher."""
     lines = [encode_header(HEADER)]
     for number in range(6):
         mesh = replace(neutral_mesh(AVATAR), seq=number)
         lines.append(encode_mesh(mesh, 20.0 * number))
         if number != 2:
             lines.append(encode_voice(a_packet(number, 9 if number < 5 else 10), 20.0 * number + 5))
-    path = tmp_path / "take.ndjson"
+    path = tmp_path / "recording.ndjson"
     path.write_bytes(b"".join(lines))
     return path
 
 
-async def test_packets_are_kept_with_their_times_beside_the_frames(
+async def test_packets_are_recorded_with_their_times_beside_the_mesh_frames(
     tmp_path: Path, stream: Stream
 ) -> None:
     recordings = Recordings(tmp_path, LIMITS)
@@ -93,22 +94,22 @@ async def test_packets_are_kept_with_their_times_beside_the_frames(
     assert [replace(k.packet, arrived_at=0.0) for k in kept] == [
         replace(packet, arrived_at=0.0) for packet in packets
     ]
-    apart_ms = [k.at_ms - kept[0].at_ms for k in kept]
-    sent_apart_ms = [1e3 * (p.arrived_at - packets[0].arrived_at) for p in packets]
-    assert apart_ms == pytest.approx(sent_apart_ms, abs=0.01)
+    interval_ms = [k.at_ms - kept[0].at_ms for k in kept]
+    sent_interval_ms = [1e3 * (p.arrived_at - packets[0].arrived_at) for p in packets]
+    assert interval_ms == pytest.approx(sent_interval_ms, abs=0.01)
     assert recording.frames == 3
     assert len(list(read_meshes(recording.path, AVATAR))) == 3
     assert stream.voice.listeners == []
 
 
-async def test_a_replay_is_heard_with_its_gaps_at_its_own_times(
-    streams: Streams, replays: Replays, take: Path
+async def test_a_replay_sends_packets_at_their_times_with_their_gaps(
+    streams: Streams, replays: Replays, recording: Path
 ) -> None:
     again = streams.create("default", "again")
     heard: list[VoicePacket] = []
     again.voice.listeners.append(heard.append)
     started_at = time.monotonic()
-    replays.start(take, again)
+    replays.start(recording, again)
     async with asyncio.timeout(5):
         while len(heard) < 5:
             await asyncio.sleep(0.01)
@@ -122,36 +123,36 @@ async def test_a_replay_is_heard_with_its_gaps_at_its_own_times(
     assert all(0 <= s - 0.02 * n - 0.005 < 1 for s, n in zip(after_s, (0, 1, 3, 4, 5), strict=True))
 
 
-async def test_two_replays_are_two_sources(streams: Streams, take: Path) -> None:
+async def test_two_replays_have_different_sources(streams: Streams, recording: Path) -> None:
     again = streams.create("default", "again")
     heard: list[VoicePacket] = []
     again.voice.listeners.append(heard.append)
     for _ in range(2):
         replays = Replays()
-        replays.start(take, again)
+        replays.start(recording, again)
         await asyncio.sleep(0.05)
         await replays.close()
-        # As if the first had ended long ago: nobody holds face or voice.
+        # As if the first had ended long ago: no publisher drives face or voice.
         again.live = None
         again.voice._newest = None
     assert len({p.source for p in heard}) == 2
 
 
-async def test_nothing_is_replayed_over_a_voice(
-    stream: Stream, replays: Replays, take: Path
+async def test_a_replay_does_not_start_while_another_voice_is_sent(
+    stream: Stream, replays: Replays, recording: Path
 ) -> None:
     stream.publish_voice(a_packet(1, source=77))
     with pytest.raises(LimitError, match="has a publisher"):
-        replays.start(take, stream)
+        replays.start(recording, stream)
 
 
-async def test_a_replayed_voice_gives_way_to_a_publishers(
-    streams: Streams, replays: Replays, take: Path
+async def test_a_publishers_voice_replaces_a_replayed_one(
+    streams: Streams, replays: Replays, recording: Path
 ) -> None:
     again = streams.create("default", "again")
     heard: list[VoicePacket] = []
     again.voice.listeners.append(heard.append)
-    replays.start(take, again)
+    replays.start(recording, again)
     while not heard:
         await asyncio.sleep(0.005)
     again.publish_voice(a_packet(1, source=77))
@@ -159,11 +160,11 @@ async def test_a_replayed_voice_gives_way_to_a_publishers(
     await asyncio.sleep(0.15)
     assert len(heard) == before
     assert again.live is not None
-    assert again.live.seq == 5  # the face goes on
+    assert again.live.seq == 5  # the mesh frames continue
 
 
-def test_a_packet_that_is_no_base64_is_refused_in_words(tmp_path: Path) -> None:
-    path = tmp_path / "take.ndjson"
+def test_a_packet_that_is_not_base64_is_refused_with_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "recording.ndjson"
     line = encode_voice(a_packet(1), 1.0)
     path.write_bytes(encode_header(HEADER) + line.replace(b'"opus":"', b'"opus":"%'))
     with pytest.raises(BadMessageError, match="opus: expected base64"):

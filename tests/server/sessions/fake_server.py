@@ -1,4 +1,4 @@
-"""A server of sessions over a real pool with the fake engine, and what its viewers send."""
+"""Sessions with a real pool and the fake engine, and messages of viewers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from server.streams.streams import Stream, Streams
 
 
 class FakePeer:
-    """The WebRTC side, without WebRTC."""
+    """A peer without a connection."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -52,7 +52,7 @@ class FakePeer:
 
 @dataclass
 class Server:
-    """Everything a session needs."""
+    """A pool, streams and sessions."""
 
     pool: RenderPool
     streams: Streams
@@ -110,7 +110,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def settled(session: Session) -> None:
-    """Pull frames until nothing is new any more."""
+    """Pull frames until they no longer change."""
     async with asyncio.timeout(20):
         while not (await session.next_frame()).repeated:
             pass

@@ -1,4 +1,4 @@
-"""Frames of a session over a real pool: the first one, pacing, newest wins, stages, failures."""
+"""Frames of a session with a real pool: the first one, pacing, newest wins, stages, failures."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from server.pool.fake import FOV_FAILS, FakeEngineFactory, decode_frame
 from server.sessions import frame_loop
 from tests.server.sessions.fake_server import mesh, running_server, settled, until, view
 
-pytestmark = pytest.mark.alone  # bounds on the times of frames
+pytestmark = pytest.mark.alone  # bounds the times of frames
 
 STEP = 2 / 255
-"""Accuracy of the numbers in an image."""
+"""Quantisation of the values drawn into an image."""
 
 
-async def test_the_first_frame_comes_as_soon_as_the_first_cache_is_there() -> None:
+async def test_the_first_frame_is_made_as_soon_as_the_first_cache_is_ready() -> None:
     async with running_server() as server:  # the worker is still starting
         session = await server.open()
         began = time.monotonic()
@@ -35,7 +35,7 @@ async def test_the_first_frame_comes_as_soon_as_the_first_cache_is_there() -> No
         assert frame.nv12.shape == (96, 64)
 
 
-async def test_the_first_frame_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_waiting_for_the_first_frame_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame_loop, "FIRST_CACHE_TIMEOUT_S", 0.1)
     async with running_server(FakeEngineFactory(refresh_s=1.0)) as server:
         session = await server.open()
@@ -43,7 +43,7 @@ async def test_the_first_frame_does_not_wait_for_ever(monkeypatch: pytest.Monkey
             await session.next_frame()
 
 
-async def test_a_frame_shows_the_newest_view_and_face_and_names_them() -> None:
+async def test_a_frame_shows_the_newest_view_and_face_and_reports_their_numbers() -> None:
     async with running_server() as server:
         session = await server.open()
         await session.next_frame()
@@ -57,7 +57,7 @@ async def test_a_frame_shows_the_newest_view_and_face_and_names_them() -> None:
         assert shown.jaw_open == pytest.approx(0.5, abs=STEP)
 
 
-async def test_a_change_wakes_a_waiting_session_at_once() -> None:
+async def test_a_change_wakes_a_waiting_session_immediately() -> None:
     async with running_server() as server:
         session = await server.open()
         await settled(session)
@@ -74,7 +74,7 @@ async def test_a_change_wakes_a_waiting_session_at_once() -> None:
         assert sorted(delays)[len(delays) // 2] < 0.01
 
 
-async def test_the_view_is_sampled_when_the_warp_begins_not_when_it_was_requested() -> None:
+async def test_the_view_is_sampled_when_the_warp_starts_not_when_it_is_requested() -> None:
     async with running_server(FakeEngineFactory(warp_s=0.15)) as server:
         first, second = await server.open(), await server.open()
         await until(lambda: first.slots.generation > 0 and second.slots.generation > 0)
@@ -82,7 +82,7 @@ async def test_the_view_is_sampled_when_the_warp_begins_not_when_it_was_requeste
         await asyncio.sleep(0.01)
         behind = asyncio.ensure_future(second.next_frame())
         await asyncio.sleep(0.01)
-        second.set_view(view(1, x=0.5))  # while the other one's warp has the thread
+        second.set_view(view(1, x=0.5))  # while the warp of the other session occupies the thread
         await ahead
         frame = await behind
         assert frame.view_seq == 1
@@ -138,11 +138,11 @@ async def test_an_unchanged_frame_is_repeated_every_100_ms_without_a_warp() -> N
         assert other.nv12 is one.nv12
         assert other.stages_ms == {}
         assert server.pool.status().refreshes == 1, (
-            "a state that is cached already was cached again"
+            "a state that is already cached was refreshed again"
         )
 
 
-async def test_a_new_cache_is_shown_although_nothing_moves() -> None:
+async def test_a_new_cache_is_shown_while_nothing_moves() -> None:
     async with running_server(FakeEngineFactory(refresh_s=0.15)) as server:
         session = await server.open()
         await session.next_frame()
@@ -172,7 +172,7 @@ async def test_stages_report_the_time_of_each_step() -> None:
         assert sum(frame.stages_ms.values()) == pytest.approx(elapsed_ms, abs=15)
 
 
-async def test_video_goes_on_while_the_worker_is_killed_and_comes_back() -> None:
+async def test_video_continues_while_the_worker_is_killed_and_replaced() -> None:
     async with running_server() as server:
         session = await server.open()
         await session.next_frame()
@@ -202,18 +202,18 @@ async def test_a_state_the_renderer_refuses_does_not_end_the_session() -> None:
         await until(lambda: session.stats()["failed_frames"] > 0)
         session.set_view(view(2, x=0.3))
         frame = await waiting
-        if frame.repeated:  # the image before, sent again meanwhile
+        if frame.repeated:  # the previous image, repeated meanwhile
             frame = await session.next_frame()
         assert frame.view_seq == 2
 
 
-async def test_new_frames_are_rendered_during_a_crossfade_although_nothing_moves() -> None:
+async def test_new_frames_are_rendered_during_a_crossfade_while_nothing_moves() -> None:
     fade_s = 0.4
     async with running_server(FakeEngineFactory(fade_s=fade_s)) as server:
         session = await server.open()
         await settled(session)
         generation = session.slots.generation
-        session.set_view(view(1, x=0.2))  # asks for a new cache with its frame
+        session.set_view(view(1, x=0.2))  # also requests a new cache
         await session.next_frame()
         await until(lambda: session.slots.generation > generation)
         began, drawn = time.monotonic(), 0

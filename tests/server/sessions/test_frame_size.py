@@ -1,4 +1,4 @@
-"""The size of frames for a display, and how it follows one that changes."""
+"""The size of frames for a display, and for one that changes."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ from tests.server.sessions.fake_server import until
         (1024, None, (*FRAME_SIZES, 1024)),
     ],
 )
-def test_sizes_go_up_to_the_avatars_own_or_the_limit(
+def test_sizes_go_up_to_the_avatars_size_or_the_limit(
     resolution: int, largest: int | None, expected: tuple[int, ...]
 ) -> None:
     assert sizes_up_to(resolution, largest) == expected
@@ -43,14 +43,14 @@ def test_sizes_go_up_to_the_avatars_own_or_the_limit(
         (1170, 768, 768),
     ],
 )
-def test_a_display_gets_the_smallest_size_that_is_not_enlarged_visibly(
+def test_a_display_gets_the_smallest_size_without_visible_enlargement(
     display_px: int, largest: int | None, expected: int
 ) -> None:
     assert choose_size(sizes_up_to(320, largest), 320, display_px) == expected
 
 
-class Followed:
-    """A size, and those that it has had."""
+class RecordedFrameSize:
+    """A frame size, and its earlier values."""
 
     def __init__(self, display_px: int) -> None:
         self.sizes: list[int] = []
@@ -60,11 +60,11 @@ class Followed:
         self.sizes.append(self.size.size)
 
 
-async def test_a_display_at_the_limit_does_not_change_the_size_again_and_again(
+async def test_a_display_at_a_threshold_does_not_change_the_size_repeatedly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(frame_size, "CHANGE_INTERVAL_S", 0.0)
-    followed = Followed(281)
+    followed = RecordedFrameSize(281)
     for display_px in (281, 283, 281, 283, 281, 257):
         followed.size.set_display(display_px)
         await asyncio.sleep(0.002)
@@ -75,11 +75,11 @@ async def test_a_display_at_the_limit_does_not_change_the_size_again_and_again(
     await until(lambda: followed.sizes == [320, 256, 768])
 
 
-async def test_of_several_displays_within_a_while_the_newest_counts(
+async def test_of_several_display_sizes_within_the_interval_the_newest_is_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(frame_size, "CHANGE_INTERVAL_S", 0.2)
-    followed, loop = Followed(300), asyncio.get_running_loop()
+    followed, loop = RecordedFrameSize(300), asyncio.get_running_loop()
     followed.size.set_display(600)
     await until(lambda: followed.sizes == [640])
     changed_at = loop.time()
@@ -91,4 +91,4 @@ async def test_of_several_displays_within_a_while_the_newest_counts(
     followed.size.set_display(700)
     followed.size.close()
     await asyncio.sleep(0.25)
-    assert followed.sizes == [640, 384], "a session that has ended is followed"
+    assert followed.sizes == [640, 384], "the size changed after the session had ended"

@@ -1,4 +1,4 @@
-"""Refined stills of what does not move: when they come, how large they are, and who shares them."""
+"""RefinedViewer stills of unchanged images: when they are rendered, their size, and sharing."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ AVATAR = replace(fake_avatar(), resolution=320)
 
 
 @dataclass
-class Images:
-    """Stands for the workers: notes what is to be rendered, and renders it when told to."""
+class FakeRenders:
+    """A fake pool: records requests, and completes them once `may_finish` is set."""
 
     refresh_ms: float | None = 1.0
     refresh_px: int = 320
     error: TelewarpError | None = None
-    asked: list[tuple[FrameState, int]] = field(default_factory=list)
+    requests: list[tuple[FrameState, int]] = field(default_factory=list)
     may_finish: asyncio.Event = field(default_factory=asyncio.Event)
 
     def status(self) -> SimpleNamespace:
@@ -56,15 +56,15 @@ class Images:
         return SimpleNamespace(workers=[worker])
 
     async def render_spare(self, avatar_id: str, state: FrameState, size: int) -> RgbImage:
-        self.asked.append((state, size))
+        self.requests.append((state, size))
         await self.may_finish.wait()
         if self.error is not None:
             raise self.error
         return np.full((size, size, 3), 90, np.uint8)
 
 
-class Refined:
-    """The refinement of one viewer, with what it has reported."""
+class RefinedViewer:
+    """The refinement of one viewer, and its reports."""
 
     def __init__(self, stills: Stills, display_px: int = 300) -> None:
         self.ready = 0
@@ -79,35 +79,35 @@ class Refined:
         self.ready += 1
 
 
-def stills_of(images: Images) -> Stills:
+def stills_from(images: FakeRenders) -> Stills:
     return Stills(images, LARGEST)  # type: ignore[arg-type]  # only these two methods are called
 
 
-def opened(jpeg: bytes) -> RgbImage:
+def decoded(jpeg: bytes) -> RgbImage:
     with Image.open(BytesIO(jpeg)) as image:
         return np.array(image)
 
 
-async def test_an_image_that_stays_the_same_is_refined_once() -> None:
-    images = Images()
+async def test_an_unchanged_image_is_refined_once() -> None:
+    images = FakeRenders()
     images.may_finish.set()
-    viewer, state = Refined(stills_of(images)), fake_state(0.2)
+    viewer, state = RefinedViewer(stills_from(images)), fake_state(0.2)
     assert viewer.refinement.frame_shows(state) is None
     await until(lambda: viewer.ready == 1)
-    # Views that repeat the pose make other states of the same image.
+    # Repeated equal views make different state objects of the same image.
     assert viewer.refinement.frame_shows(replace(state)) == 1
     assert viewer.refinement.frame_shows(state) == 1
-    assert images.asked == [(state, 320)]
+    assert images.requests == [(state, 320)]
     still = viewer.refinement.still
     assert still is not None
-    assert opened(still.jpeg).shape == (still.size, still.size, 3) == (320, 320, 3)
+    assert decoded(still.jpeg).shape == (still.size, still.size, 3) == (320, 320, 3)
 
 
-async def test_a_movement_drops_the_still_and_what_would_become_one() -> None:
-    images = Images()
-    viewer = Refined(stills_of(images))
+async def test_a_movement_drops_the_still_and_any_pending_one() -> None:
+    images = FakeRenders()
+    viewer = RefinedViewer(stills_from(images))
     viewer.refinement.frame_shows(fake_state(0.1))
-    await until(lambda: len(images.asked) == 1)
+    await until(lambda: len(images.requests) == 1)
     viewer.refinement.frame_shows(fake_state(0.2))
     images.may_finish.set()
     await until(lambda: viewer.ready == 1)
@@ -116,10 +116,10 @@ async def test_a_movement_drops_the_still_and_what_would_become_one() -> None:
     assert viewer.refinement.still is None
     await until(lambda: viewer.ready == 2)
     assert viewer.refinement.frame_shows(newest) == 2
-    assert len(images.asked) == 3
+    assert len(images.requests) == 3
 
 
-async def test_a_face_that_keeps_moving_is_never_refined(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_continuously_moving_face_is_never_refined(monkeypatch: pytest.MonkeyPatch) -> None:
     began = 0
 
     def begin(refinement: Refinement) -> None:
@@ -127,7 +127,7 @@ async def test_a_face_that_keeps_moving_is_never_refined(monkeypatch: pytest.Mon
         began += 1
 
     monkeypatch.setattr(Refinement, "_begin", begin)
-    viewer = Refined(stills_of(Images()))
+    viewer = RefinedViewer(stills_from(FakeRenders()))
     for index in range(50):
         viewer.refinement.frame_shows(fake_state(index / 50))
         await asyncio.sleep(0)
@@ -135,24 +135,28 @@ async def test_a_face_that_keeps_moving_is_never_refined(monkeypatch: pytest.Mon
     await until(lambda: began == 1)
 
 
-async def test_viewers_who_see_the_same_share_one_render_until_the_last_one_moves() -> None:
-    images = Images()
-    stills, state = stills_of(images), fake_state(0.4)
-    one, other, larger = Refined(stills), Refined(stills), Refined(stills, display_px=500)
+async def test_viewers_of_the_same_image_share_one_render_until_the_last_one_moves() -> None:
+    images = FakeRenders()
+    stills, state = stills_from(images), fake_state(0.4)
+    one, other, larger = (
+        RefinedViewer(stills),
+        RefinedViewer(stills),
+        RefinedViewer(stills, display_px=500),
+    )
     for viewer in (one, other, larger):
         viewer.refinement.frame_shows(state)
-    await until(lambda: len(images.asked) == 2)
-    assert sorted(size for _, size in images.asked) == [320, 512]
+    await until(lambda: len(images.requests) == 2)
+    assert sorted(size for _, size in images.requests) == [320, 512]
     one.refinement.close()
     images.may_finish.set()
     await until(lambda: other.ready == larger.ready == 1)
     assert one.ready == 0
 
 
-async def test_a_still_that_fails_is_reported_and_the_next_one_rendered() -> None:
-    images = Images(error=RenderError("this state was made to fail"))
+async def test_a_failed_still_is_reported_and_the_next_one_is_rendered() -> None:
+    images = FakeRenders(error=RenderError("this state was made to fail"))
     images.may_finish.set()
-    viewer = Refined(stills_of(images))
+    viewer = RefinedViewer(stills_from(images))
     viewer.refinement.frame_shows(fake_state(0.1))
     await until(lambda: viewer.failures == [images.error])
     images.error = None
@@ -160,13 +164,13 @@ async def test_a_still_that_fails_is_reported_and_the_next_one_rendered() -> Non
     await until(lambda: viewer.ready == 1)
 
 
-async def test_a_still_for_which_no_worker_was_free_is_tried_again(
+async def test_a_still_without_a_free_worker_is_retried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(refinement, "RETRY_S", 0.01)
-    images = Images(error=PoolBusyError("expected a free worker, got none"))
+    images = FakeRenders(error=PoolBusyError("expected a free worker, got none"))
     images.may_finish.set()
-    viewer, state = Refined(stills_of(images)), fake_state(0.1)
+    viewer, state = RefinedViewer(stills_from(images)), fake_state(0.1)
     viewer.refinement.frame_shows(state)
     await until(lambda: len(viewer.failures) == 2)
     images.error = None
@@ -186,20 +190,20 @@ async def test_a_still_for_which_no_worker_was_free_is_tried_again(
         (4000, None, 320),
     ],
 )
-async def test_the_size_follows_display_limit_and_what_a_refresh_takes(
+async def test_the_size_depends_on_the_display_the_limit_and_the_time_of_a_refresh(
     display_px: int, refresh_ms: float | None, expected: int
 ) -> None:
-    assert stills_of(Images(refresh_ms)).size_for(AVATAR, 320, display_px) == expected
+    assert stills_from(FakeRenders(refresh_ms)).size_for(AVATAR, 320, display_px) == expected
 
 
-async def test_a_refresh_of_smaller_frames_tells_what_a_still_takes() -> None:
-    # A quarter of the pixels of a still of 512, in a quarter of the time that it may take.
-    stills = stills_of(Images(LONGEST_RENDER_MS / 4, refresh_px=256))
+async def test_the_time_of_a_still_is_predicted_from_a_refresh_of_smaller_frames() -> None:
+    # A quarter of the pixels of a still of 512, in a quarter of the allowed time.
+    stills = stills_from(FakeRenders(LONGEST_RENDER_MS / 4, refresh_px=256))
     assert stills.size_for(AVATAR, 256, 4000) == 512
 
 
-async def test_no_still_is_blurrier_than_the_frames() -> None:
-    stills, sharp = stills_of(Images()), replace(AVATAR, resolution=LARGEST + 32)
+async def test_no_still_is_smaller_than_the_frames() -> None:
+    stills, sharp = stills_from(FakeRenders()), replace(AVATAR, resolution=LARGEST + 32)
     assert stills.size_for(sharp, LARGEST + 32, display_px=800) is None
     assert stills.size_for(sharp, LARGEST + 32, display_px=400) == 416
     assert stills.size_for(AVATAR, 768, display_px=800) is None
@@ -212,8 +216,8 @@ class Watching(NamedTuple):
     stream: Stream
     pool: RenderPool
 
-    async def named(self) -> Frame:
-        """Return the first frame that names a still."""
+    async def frame_with_still(self) -> Frame:
+        """Return the first frame with a still."""
         async with asyncio.timeout(20):
             while (frame := await self.session.next_frame()).still is None:
                 pass
@@ -222,7 +226,7 @@ class Watching(NamedTuple):
 
 @asynccontextmanager
 async def watching(largest: int) -> AsyncIterator[Watching]:
-    # Of an avatar as large as the stills, so that their size does not depend on the machine.
+    # The avatar is as large as the stills, so that their size does not depend on the machine.
     factory = FakeEngineFactory((replace(fake_avatar(), resolution=LARGEST),))
     pool = RenderPool(PoolSettings(workers=1, rest=0, largest_image=largest), factory)
     await pool.start()
@@ -238,16 +242,18 @@ async def watching(largest: int) -> AsyncIterator[Watching]:
         await pool.close()
 
 
-async def test_frames_name_a_still_of_the_displays_size_while_they_show_the_same() -> None:
+async def test_frames_refer_to_a_still_of_the_displays_size_while_they_show_the_same_image() -> (
+    None
+):
     async with watching(LARGEST) as viewer:
         session = viewer.session
-        for _ in range(3):  # before it has told its size
+        for _ in range(3):  # before the viewer has sent its size
             assert (await session.next_frame()).still is None
         session.set_view(view(1, x=0.5))
         session.set_display(390)
-        frame = await viewer.named()
+        frame = await viewer.frame_with_still()
         assert (frame.view_seq, frame.repeated, frame.still) == (1, True, 1)
-        rgb = opened(session.take_still(1).jpeg)
+        rgb = decoded(session.take_still(1).jpeg)
         assert rgb.shape == (416, 416, 3)
         assert decode_image(rgb).eye_x == pytest.approx(0.5, abs=0.03)
 
@@ -256,16 +262,16 @@ async def test_frames_name_a_still_of_the_displays_size_while_they_show_the_same
         assert (moved.mesh_seq, moved.still) == (1, None)
         with pytest.raises(StillNotFoundError, match="no still 1, or the face has moved"):
             session.take_still(1)
-        assert (await viewer.named()).still == 2
+        assert (await viewer.frame_with_still()).still == 2
 
         session.set_display(5000)
-        while (await viewer.named()).still == 2:
+        while (await viewer.frame_with_still()).still == 2:
             pass
         assert session.take_still(3).size == LARGEST
         assert session.stats()["stills"] == {"sent": 2, "failed": 0}
 
 
-async def test_a_frame_that_is_done_after_the_session_has_ended_begins_no_still() -> None:
+async def test_a_frame_that_is_finished_after_the_session_has_ended_starts_no_still() -> None:
     async with watching(LARGEST) as viewer:
         session = viewer.session
         session.set_display(300)
@@ -281,7 +287,7 @@ async def test_a_frame_that_is_done_after_the_session_has_ended_begins_no_still(
         assert viewer.pool.status().renders == 0
 
 
-async def test_nothing_is_rendered_where_stills_are_switched_off() -> None:
+async def test_no_still_is_rendered_if_stills_are_disabled() -> None:
     async with watching(largest=0) as viewer:
         viewer.session.set_display(300)
         for _ in range(4):

@@ -1,4 +1,4 @@
-"""Sessions over a real pool with the fake engine: their opening, statistics and end."""
+"""Sessions with a real pool and the fake engine: opening, statistics and end."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_a_viewer_may_drive_the_face() -> None:
         assert decode_frame(watched.nv12).jaw_open == pytest.approx(0.2, abs=STEP)
 
 
-async def test_statistics_are_of_this_session() -> None:
+async def test_statistics_count_this_session_only() -> None:
     async with running_server() as server:
         session = await server.open()
         assert session.stats()["state"] == "starting"
@@ -83,7 +83,7 @@ async def test_opening_answers_the_offer_and_closing_closes_the_peer_and_the_slo
         assert session.stats()["state"] == "closed"
 
 
-async def test_a_bad_offer_leaves_nothing_behind() -> None:
+async def test_a_bad_offer_leaves_no_session_and_no_slots() -> None:
     async with running_server() as server:
         with pytest.raises(BadOfferError):
             await server.sessions.open("s", FakePeer, "", ANYONE)
@@ -102,7 +102,7 @@ async def fail_later() -> None:
 
 
 @pytest.mark.parametrize("part", ["peer", "viewer state", "membership", "end of the stream"])
-async def test_a_part_that_fails_to_close_leaves_no_session_slot_or_memory_in_use(
+async def test_a_part_that_fails_to_close_does_not_keep_the_session_slot_or_memory_in_use(
     part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with running_server() as server:
@@ -193,7 +193,7 @@ async def test_a_peer_that_ends_and_a_deleted_stream_end_their_sessions() -> Non
         assert second.closed
 
 
-async def test_viewers_are_told_why_their_stream_was_deleted_before_they_are_cut_off() -> None:
+async def test_viewers_are_told_why_their_stream_was_deleted_before_they_are_disconnected() -> None:
     async with running_server() as server:
         session, other = await server.open(), await server.open()
         other.end()
@@ -201,7 +201,7 @@ async def test_viewers_are_told_why_their_stream_was_deleted_before_they_are_cut
         server.streams.delete("s", "its avatar was deleted")
         await until(lambda: session.closed)
         assert isinstance(session.peer, FakePeer)
-        assert session.peer.closed == 0  # the event is on its way
+        assert session.peer.closed == 0  # the event is being sent
         await server.sessions.close_all()
         assert session.peer.closed == 1
         detail = "the stream was deleted: its avatar was deleted"
@@ -210,7 +210,7 @@ async def test_viewers_are_told_why_their_stream_was_deleted_before_they_are_cut
         assert other.peer.events == []
 
 
-async def test_nobody_is_admitted_while_workers_cannot_start() -> None:
+async def test_no_viewer_is_admitted_while_workers_cannot_start() -> None:
     timeouts = Timeouts(backoff_s=0.01, max_backoff_s=0.02)
     factory = FakeEngineFactory(builds_in_workers=False)
     async with running_server(factory, timeouts=timeouts) as server:

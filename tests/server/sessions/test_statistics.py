@@ -1,4 +1,4 @@
-"""What is counted of frames: in the statistics of a session, and as Prometheus reads it."""
+"""Statistics of frames, per session and as Prometheus metrics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from server.sessions.statistics import FrameMetrics, Rate, RecentPercentiles
 
 
 def samples(metrics: FrameMetrics) -> dict[tuple[str, str], float]:
-    """By name and labels, sorted."""
+    """Return the samples by name and labels, sorted."""
     families = text_string_to_metric_families(generate_latest(metrics.registry).decode())
     return {
         (sample.name, ",".join(sorted(sample.labels.values()))): sample.value
@@ -18,7 +18,7 @@ def samples(metrics: FrameMetrics) -> dict[tuple[str, str], float]:
     }
 
 
-def test_frames_fall_into_the_buckets_of_their_stages_and_age() -> None:
+def test_frames_are_counted_in_the_buckets_of_their_stages_and_age() -> None:
     metrics = FrameMetrics()
     metrics.rendered(40.0, {"warp": 7.0, "raster": 3.0})
     metrics.rendered(0.0, {"warp": 30.0})
@@ -34,7 +34,7 @@ def test_frames_fall_into_the_buckets_of_their_stages_and_age() -> None:
     assert found["telewarp_frames_total", "drawn"] == 2
 
 
-def test_what_else_happens_is_counted_by_kind() -> None:
+def test_other_events_are_counted_by_kind() -> None:
     metrics = FrameMetrics()
     metrics.repeated()
     metrics.failed()
@@ -58,18 +58,18 @@ def test_what_else_happens_is_counted_by_kind() -> None:
     assert found["telewarp_views_total", "dropped"] == 2
 
 
-def test_percentiles_are_of_the_newest_values_only() -> None:
+def test_percentiles_use_the_newest_values_only() -> None:
     window = RecentPercentiles(size=101)
     for value in (1e6, *range(101)):
         window.add(value)
     assert window.percentiles() == {"p50": 50.0, "p95": 95.0}
 
 
-def test_there_are_no_percentiles_of_nothing() -> None:
+def test_without_values_there_are_no_percentiles() -> None:
     assert RecentPercentiles().percentiles() == {"p50": None, "p95": None}
 
 
-def test_a_rate_counts_what_happened_within_its_span() -> None:
+def test_a_rate_counts_events_within_its_time_span() -> None:
     now = 10.0
     rate = Rate(span_s=2.0, clock=lambda: now)
     assert rate.per_s() == 0.0
@@ -81,7 +81,7 @@ def test_a_rate_counts_what_happened_within_its_span() -> None:
     assert rate.per_s() == 0.0
 
 
-def test_a_young_rate_counts_from_its_beginning() -> None:
+def test_a_rate_counts_from_its_start_until_its_time_span_has_passed() -> None:
     now = 0.0
     rate = Rate(span_s=2.0, clock=lambda: now)
     for _ in range(4):

@@ -1,4 +1,4 @@
-"""Viewers with a similar view share caches and images, and split without a gap."""
+"""Viewers with similar views share caches and images, and split without missing a frame."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ JOIN_S = 0.05
 STEP = 2 / 255
 
 
-class NoPeer:
-    """Frames are pulled by the tests."""
+class UnconnectedPeer:
+    """A peer without a connection; tests pull the frames."""
 
     async def answer(self, offer_sdp: str) -> str:
         return "answer"
@@ -58,7 +58,12 @@ class Server:
 
     async def open(self, backdrop: Backdrop | None = None, display_px: int = 0) -> Session:
         session, _ = await self.sessions.open(
-            "s", lambda _: NoPeer(), "offer", ANYONE, backdrop=backdrop, display_px=display_px
+            "s",
+            lambda _: UnconnectedPeer(),
+            "offer",
+            ANYONE,
+            backdrop=backdrop,
+            display_px=display_px,
         )
         return session
 
@@ -105,15 +110,15 @@ def mesh(seq: int, jaw_open: float) -> MeshState:
     return replace(neutral, seq=seq, expression=expression, received_at=time.monotonic())
 
 
-async def on_its_own(session: Session, other: Session) -> None:
-    """Pull frames until it is drawn from its own caches."""
+async def frames_until_split(session: Session, other: Session) -> None:
+    """Pull frames until the session uses its own caches."""
     async with asyncio.timeout(20):
         while session.slots is other.slots:
             await session.next_frame()
 
 
 async def frames_until_open(server: Server, count: int, sessions: list[Session]) -> list[Frame]:
-    """Pull frames of a moving face until so many lines are open."""
+    """Pull frames of a moving face until `count` sets of cache slots are open."""
     frames: list[Frame] = []
     async with asyncio.timeout(20):
         while server.open_slots != count:
@@ -122,7 +127,7 @@ async def frames_until_open(server: Server, count: int, sessions: list[Session])
     return frames
 
 
-async def test_viewers_of_an_equal_view_share_caches_and_images() -> None:
+async def test_viewers_with_equal_views_share_caches_and_images() -> None:
     async with running_server(FakeEngineFactory(warp_s=0.01, refresh_s=0.05)) as server:
         crowd = [await server.open() for _ in range(4)]
         await asyncio.gather(*(session.next_frame() for session in crowd))
@@ -137,7 +142,7 @@ async def test_viewers_of_an_equal_view_share_caches_and_images() -> None:
         assert 5 <= drawn <= 5 + crowd[0].slots.generation - generation
 
 
-async def test_a_similar_view_shares_the_caches_but_gets_its_own_image() -> None:
+async def test_viewers_with_similar_views_share_caches_but_not_images() -> None:
     async with running_server() as server:
         one, other = await server.open(), await server.open()
         await one.next_frame()
@@ -147,14 +152,14 @@ async def test_a_similar_view_shares_the_caches_but_gets_its_own_image() -> None
         assert server.open_slots == 1
 
 
-async def test_a_viewer_who_moves_away_gets_a_frame_at_once_and_then_its_own_caches() -> None:
+async def test_a_viewer_who_moves_away_gets_a_frame_immediately_and_then_its_own_caches() -> None:
     async with running_server(FakeEngineFactory(refresh_s=0.1)) as server:
         stays, leaves = await server.open(), await server.open()
         await asyncio.gather(stays.next_frame(), leaves.next_frame())
         leaves.set_view(view(1, x=0.5))
         began = time.monotonic()
         first = decode_frame((await leaves.next_frame()).nv12)
-        assert time.monotonic() - began < 0.09, "it waited for its own cache"
+        assert time.monotonic() - began < 0.09, "the frame waited for a cache of its own"
         assert first.eye_x == pytest.approx(0.5, abs=STEP)
         assert first.cached_eye_x == pytest.approx(0, abs=STEP)
         async with asyncio.timeout(20):
@@ -167,7 +172,7 @@ async def test_a_viewer_who_moves_away_gets_a_frame_at_once_and_then_its_own_cac
 
 
 @pytest.mark.parametrize("how", ["moves away", "sends its own mesh"])
-async def test_a_viewer_for_whom_there_is_no_memory_keeps_its_video_and_splits_later(
+async def test_a_viewer_without_memory_for_its_own_caches_keeps_its_video_and_splits_later(
     how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(view_sharing_module, "SPLIT_RETRY_S", 0.05)
@@ -194,13 +199,13 @@ async def test_a_viewer_for_whom_there_is_no_memory_keeps_its_video_and_splits_l
         assert leaves.stats()["failed_splits"] == 3
         monkeypatch.setattr(server.pool, "open_slots", open_slots)
         await frames_until_open(server, 2, [stays, leaves])
-        await on_its_own(leaves, stays)
+        await frames_until_split(leaves, stays)
         await server.sessions.close(leaves.id)
         assert not server.sessions.list()[0].closed
     assert server.admission.admitted == 0
 
 
-async def test_a_viewer_who_comes_back_joins_again_without_missing_a_frame() -> None:
+async def test_a_viewer_who_returns_joins_again_without_missing_a_frame() -> None:
     async with running_server() as server:
         one, other = await server.open(), await server.open()
         await asyncio.gather(one.next_frame(), other.next_frame())
@@ -220,7 +225,7 @@ async def test_a_viewer_that_passes_a_shared_view_does_not_join_it() -> None:
         stays, walker = await server.open(), await server.open()
         walker.set_view(view(1, x=0.4))
         await asyncio.gather(stays.next_frame(), walker.next_frame())
-        await on_its_own(walker, stays)
+        await frames_until_split(walker, stays)
         before = stays.slots, walker.slots
         for seq, x in enumerate((0.3, 0.01, 0.0, -0.01, -0.3), start=2):
             walker.set_view(view(seq, x=x))
@@ -230,7 +235,7 @@ async def test_a_viewer_that_passes_a_shared_view_does_not_join_it() -> None:
         assert server.open_slots == 2
 
 
-async def test_a_viewers_own_mesh_is_not_shown_to_others() -> None:
+async def test_a_viewers_own_mesh_frames_are_not_shown_to_others() -> None:
     async with running_server() as server:
         one, other = await server.open(), await server.open()
         await asyncio.gather(one.next_frame(), other.next_frame())
@@ -248,12 +253,12 @@ async def test_a_viewers_own_mesh_is_not_shown_to_others() -> None:
 
 
 @pytest.mark.parametrize("first", [0, 1])
-async def test_after_either_viewer_leaves_the_other_keeps_its_frames(first: int) -> None:
+async def test_after_either_viewer_disconnects_the_other_keeps_its_frames(first: int) -> None:
     async with running_server() as server:
         crowd = [await server.open(), await server.open()]
         await asyncio.gather(*(session.next_frame() for session in crowd))
         crowd[1].set_view(view(1, x=0.5))
-        await crowd[1].next_frame()  # drawn from what it shared
+        await crowd[1].next_frame()  # warped from the shared caches
         await server.sessions.close(crowd[first].id)
         left = crowd[1 - first]
         server.stream.publish(mesh(1, 0.4))
@@ -267,7 +272,7 @@ async def test_a_viewer_whose_shared_caches_close_before_its_queued_warp_keeps_i
         stays, leaves, other = [await server.open() for _ in range(3)]
         other.set_view(view(1, x=-0.5))
         await asyncio.gather(*(session.next_frame() for session in (stays, leaves, other)))
-        await on_its_own(other, stays)
+        await frames_until_split(other, stays)
         other.set_view(view(2, x=-0.6))
         busy = asyncio.create_task(other.next_frame())  # the next warp waits for this one
         await asyncio.sleep(0.02)
@@ -285,7 +290,7 @@ async def test_a_viewer_whose_shared_caches_close_before_its_queued_warp_keeps_i
         await busy
 
 
-async def test_each_frame_of_a_crossfade_is_warped_anew() -> None:
+async def test_every_frame_of_a_crossfade_is_warped() -> None:
     async with running_server(FakeEngineFactory(fade_s=1.0)) as server:
         session = await server.open()
         await session.next_frame()
@@ -302,7 +307,7 @@ async def test_each_frame_of_a_crossfade_is_warped_anew() -> None:
         assert other.nv12 is not one.nv12
 
 
-async def test_viewers_with_different_backdrops_share_caches_and_no_frames() -> None:
+async def test_viewers_with_different_backdrops_share_caches_but_not_frames() -> None:
     green = Backdrop((0, 177, 64))
     async with running_server() as server:
         own = await server.open()
@@ -321,7 +326,7 @@ async def test_viewers_with_different_backdrops_share_caches_and_no_frames() -> 
         assert (await own.next_frame()).nv12.shape == plain.nv12.shape
 
 
-async def test_only_viewers_with_frames_of_one_size_share_caches() -> None:
+async def test_only_viewers_with_equal_frame_sizes_share_caches() -> None:
     async with running_server() as server:
         own, small, other = [await server.open(display_px=px) for px in (0, 200, 256)]
         assert server.open_slots == 2
@@ -329,7 +334,7 @@ async def test_only_viewers_with_frames_of_one_size_share_caches() -> None:
         frames = await asyncio.gather(*(s.next_frame() for s in (own, small, other)))
         assert [frame.nv12.shape[1] for frame in frames] == [64, 256, 256]
         assert frames[1].nv12 is frames[2].nv12
-        # A viewer who moves away and back keeps the size, and joins those of its own only.
+        # A viewer who moves away and back keeps its size, and joins viewers of that size only.
         other.set_view(view(1, x=0.5))
         await frames_until_open(server, 3, [own, small, other])
         other.set_view(view(2, x=0.0))
@@ -339,7 +344,7 @@ async def test_only_viewers_with_frames_of_one_size_share_caches() -> None:
 
 
 async def widths_until(width: int, session: Session) -> list[int]:
-    """Return the columns of frames until one has so many."""
+    """Pull frames until one is `width` wide; return their widths, pixels."""
     widths: list[int] = []
     async with asyncio.timeout(20):
         while not widths or widths[-1] != width:
@@ -347,7 +352,7 @@ async def widths_until(width: int, session: Session) -> list[int]:
     return widths
 
 
-async def test_a_viewer_whose_display_changes_sees_the_old_size_until_there_is_a_cache(
+async def test_a_viewer_whose_display_changes_gets_frames_of_the_old_size_until_there_is_a_cache(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(frame_size, "CHANGE_INTERVAL_S", 0.05)
@@ -358,11 +363,11 @@ async def test_a_viewer_whose_display_changes_sees_the_old_size_until_there_is_a
         resized.set_display(300)
         resized.set_view(view(1, x=0.004))
         widths = await widths_until(320, resized)
-        assert set(widths[:-1]) == {256}, "nothing was shown while the first cache was made"
+        assert set(widths[:-1]) == {256}, "no frame was shown while the first cache was made"
         assert (resized.size, stays.size, server.open_slots) == (320, 256, 2)
         stays.set_view(view(1, x=0.002))
         assert (await stays.next_frame()).nv12.shape[1] == 256
-        # Back to caches that are there: at once, also while nothing else changes.
+        # Existing caches are used immediately, also while nothing else changes.
         resized.set_display(256)
         assert set(await widths_until(256, resized)) <= {256, 320}
         assert resized.slots is stays.slots
@@ -371,7 +376,7 @@ async def test_a_viewer_whose_display_changes_sees_the_old_size_until_there_is_a
         assert decode_frame(frame.nv12).eye_x == pytest.approx(0.004, abs=STEP)
 
 
-async def test_a_viewer_for_whose_larger_frames_there_is_no_memory_keeps_the_old_ones(
+async def test_a_viewer_without_memory_for_larger_frames_keeps_the_old_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(view_sharing_module, "SPLIT_RETRY_S", 0.05)

@@ -1,4 +1,4 @@
-"""Messages of a viewer are counted before they are parsed."""
+"""The rate limit of a viewer's messages, which applies before parsing."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from server.sessions.viewer_channel import ViewerChannel
 
 
 @dataclass
-class Watching:
-    """What a channel needs of a session."""
+class FakeSession:
+    """The parts of a session that a channel uses."""
 
     max_fps: float = 60.0
     views: list[ViewState] = field(default_factory=list)
@@ -28,20 +28,20 @@ def view(seq: int) -> str:
 
 
 def test_messages_above_the_rate_are_dropped_and_the_viewer_is_told() -> None:
-    watching = Watching()
+    session = FakeSession()
     events: list[dict[str, Any]] = []
-    channel = ViewerChannel(cast(Session, watching), events.append)
+    channel = ViewerChannel(cast(Session, session), events.append)
     for seq in range(5000):
         channel.receive(view(seq))
-    assert 240 <= len(watching.views) < 1000
-    assert channel.bad_messages == 5000 - len(watching.views)
+    assert 240 <= len(session.views) < 1000
+    assert channel.bad_messages == 5000 - len(session.views)
     detail = "expected at most 240 messages per second"
     assert events[0] == {"type": "error", "detail": detail}
 
 
 def test_more_frames_permit_more_messages() -> None:
-    watching = Watching(max_fps=240.0)
-    channel = ViewerChannel(cast(Session, watching), lambda _: None)
+    session = FakeSession(max_fps=240.0)
+    channel = ViewerChannel(cast(Session, session), lambda _: None)
     for seq in range(960):
         channel.receive(view(seq))
-    assert len(watching.views) == 960
+    assert len(session.views) == 960

@@ -1,4 +1,4 @@
-"""The newest face and the newest view, put together on demand."""
+"""The newest mesh frame and view, combined on demand."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def watched() -> Iterator[Watched]:
     watched.viewer_state.close()
 
 
-def test_before_anything_came_it_is_the_neutral_face_from_the_avatars_view(
+def test_without_input_it_is_the_neutral_face_from_the_avatars_view(
     watched: Watched,
 ) -> None:
     sampled = watched.viewer_state.sample()
@@ -58,7 +58,7 @@ def test_before_anything_came_it_is_the_neutral_face_from_the_avatars_view(
     assert sampled.state.fov_y_rad == AVATAR.fov_y_rad
 
 
-def test_a_sample_holds_the_newest_of_both(watched: Watched) -> None:
+def test_a_sample_holds_the_newest_mesh_frame_and_view(watched: Watched) -> None:
     watched.stream.publish(mesh(3, 0.1))
     watched.viewer_state.set_view(view(1))
     watched.viewer_state.set_view(view(2, x=0.4, fov_y_rad=0.6))
@@ -73,7 +73,7 @@ def test_a_sample_holds_the_newest_of_both(watched: Watched) -> None:
     assert watched.changes == 4
 
 
-def test_the_sample_is_the_same_object_until_something_changes(watched: Watched) -> None:
+def test_the_sample_is_the_same_object_until_an_input_changes(watched: Watched) -> None:
     first = watched.viewer_state.sample()
     assert watched.viewer_state.sample() is first
     watched.viewer_state.set_view(view(1))
@@ -91,7 +91,7 @@ def test_late_and_repeated_views_are_dropped_and_counted(watched: Watched) -> No
     assert watched.changes == 1
 
 
-async def test_a_viewers_own_mesh_replaces_the_streams_until_it_stops(
+async def test_a_viewers_own_mesh_frames_replace_the_streams_until_they_stop(
     watched: Watched,
 ) -> None:
     watched.stream.publish(mesh(1, 0.2))
@@ -100,11 +100,11 @@ async def test_a_viewers_own_mesh_replaces_the_streams_until_it_stops(
     assert watched.jaw_open() == pytest.approx(0.9)
     changes = watched.changes
     await asyncio.sleep(0.15)
-    assert watched.changes == changes + 1, "nobody was told that the stream's face is back"
+    assert watched.changes == changes + 1, "no notification of the return to the stream's face"
     assert watched.jaw_open() == pytest.approx(0.3)
 
 
-async def test_late_frames_of_a_viewer_are_dropped_until_it_has_paused(watched: Watched) -> None:
+async def test_late_mesh_frames_of_a_viewer_are_dropped_until_it_pauses(watched: Watched) -> None:
     assert watched.viewer_state.set_mesh(mesh(5, 0.5))
     assert not watched.viewer_state.set_mesh(mesh(4, 0.4))
     assert watched.viewer_state.counters.meshes_dropped == 1
@@ -113,7 +113,7 @@ async def test_late_frames_of_a_viewer_are_dropped_until_it_has_paused(watched: 
     assert watched.jaw_open() == pytest.approx(0.1)
 
 
-async def test_frames_that_keep_coming_keep_the_face(watched: Watched) -> None:
+async def test_continuing_mesh_frames_of_a_viewer_keep_its_face(watched: Watched) -> None:
     watched.viewer_state.set_mesh(mesh(1, 0.5, age_s=LIVE_HOLD_S - 0.05))
     watched.viewer_state.set_mesh(mesh(2, 0.6))
     await asyncio.sleep(0.1)
@@ -128,7 +128,7 @@ def test_a_closed_viewer_state_no_longer_watches_its_stream(watched: Watched) ->
 
 
 @pytest.mark.parametrize("own", [False, True])
-async def test_a_face_that_is_sent_again_unchanged_is_the_same_image(own: bool) -> None:
+async def test_an_unchanged_mesh_frame_does_not_change_the_frame_state(own: bool) -> None:
     watched = Watched()
     send = watched.viewer_state.set_mesh if own else watched.stream.publish
     vertices = np.arange(12, dtype=np.float32).reshape(4, 3)

@@ -1,4 +1,4 @@
-"""Streams that nobody uses are deleted; the demo and those in use are not."""
+"""Unused streams are deleted; the demo and streams in use are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Head poses from angles: which way each angle turns the head, and what stays in place."""
+"""Head poses from angles: directions and order of rotations, and their centre."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEFT, UP, OUT = np.eye(3)
         ((0.0, 0.0, 0.3), UP, -LEFT),  # a positive roll tips the crown to the right shoulder
     ],
 )
-def test_each_angle_turns_the_head_its_way(
+def test_each_angle_rotates_the_head_in_its_direction(
     angles: tuple[float, float, float],
     axis: np.ndarray[tuple[int], np.dtype[np.float64]],
     towards: np.ndarray[tuple[int], np.dtype[np.float64]],
@@ -28,7 +28,7 @@ def test_each_angle_turns_the_head_its_way(
     assert turned @ towards == pytest.approx(np.sin(0.3), abs=1e-6)
 
 
-def test_roll_comes_first_then_pitch_then_yaw() -> None:
+def test_roll_is_applied_first_then_pitch_then_yaw() -> None:
     yaw, pitch, roll = 0.4, -0.2, 0.3
     together = quaternion_to_matrix(head_rotation(yaw, pitch, roll))
     parts = [

@@ -1,4 +1,4 @@
-"""The idle animation: alive, calm, and a pure function of seed and time."""
+"""The idle animation: natural movements, and a pure function of seed and time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def curve(faces: list[Face], name: str) -> np.ndarray:
 
 
 def angles_deg(face: Face) -> tuple[float, float, float]:
-    """Yaw (to the face's left), pitch (down) and roll."""
+    """Return yaw (to the face's left), pitch (down) and roll, degrees."""
     x, y, z, w = (float(part) for part in face.head_rotation)
     forward = 2 * (x * z + y * w), 2 * (y * z - x * w), 1 - 2 * (x * x + y * y)
     roll = np.arctan2(2 * (x * y + z * w), 1 - 2 * (x * x + z * z))
@@ -58,19 +58,19 @@ def test_the_same_seed_and_time_give_the_same_face_in_any_order() -> None:
         assert np.array_equal(got.head_translation, expected[t].head_translation)
 
 
-def test_another_seed_gives_other_movements() -> None:
+def test_another_seed_gives_different_movements() -> None:
     one, other = IdleAnimation(1).at(10.0), IdleAnimation(2).at(10.0)
     assert not np.allclose(one.head_rotation, other.head_rotation, atol=1e-4)
 
 
-def test_every_face_is_a_valid_one(faces: list[Face]) -> None:
+def test_every_face_is_valid(faces: list[Face]) -> None:
     for face in faces[::7]:
         assert set(face.expression) <= set(EXPRESSION_NAMES)
         assert all(0 <= value <= 1 for value in face.expression.values())
         assert np.linalg.norm(face.head_rotation) == pytest.approx(1, abs=1e-5)
 
 
-def test_it_blinks_as_often_as_people_do_and_never_regularly(faces: list[Face]) -> None:
+def test_it_blinks_at_the_human_rate_and_irregularly(faces: list[Face]) -> None:
     closed = curve(faces, "eyeBlinkLeft") > 0.5
     begins = np.flatnonzero(closed[1:] & ~closed[:-1]) / FPS
     assert 10 <= len(begins) / MINUTES <= 25
@@ -102,15 +102,15 @@ def test_the_head_turns_about_the_base_of_the_neck(faces: list[Face]) -> None:
         neck = np.array(NECK_M)
         twice = 2 * np.cross(axis, neck)
         turned = neck + w * twice + np.cross(axis, twice) + face.head_translation
-        assert np.linalg.norm(turned - neck) < 0.005  # sway and breath
+        assert np.linalg.norm(turned - neck) < 0.005  # movements of sway and breathing
 
 
-def test_the_eyes_mostly_stay_on_the_viewer_whatever_the_head_does(faces: list[Face]) -> None:
+def test_the_eyes_mostly_stay_on_the_viewer_during_head_movements(faces: list[Face]) -> None:
     on_viewer = 0
     for face in faces[::5]:
         yaw, pitch, _ = angles_deg(face)
         e = face.expression
-        # Both eyes' mean turn to the face's left and down, as the head file defines it.
+        # Mean rotation of both eyes, to the face's left and down, as the head file defines it.
         left = (e["eyeLookOutLeft"] - e["eyeLookInLeft"]) * 24
         right = (e["eyeLookInRight"] - e["eyeLookOutRight"]) * 24
         down = (e["eyeLookDownLeft"] - e["eyeLookUpLeft"]) * 17.2
@@ -118,7 +118,7 @@ def test_the_eyes_mostly_stay_on_the_viewer_whatever_the_head_does(faces: list[F
     assert 0.65 < on_viewer / len(faces[::5]) < 0.97
 
 
-def test_glances_are_quick_and_fixations_still(faces: list[Face]) -> None:
+def test_glances_are_quick_and_fixations_are_still(faces: list[Face]) -> None:
     look = curve(faces, "eyeLookOutLeft") - curve(faces, "eyeLookInLeft")
     moving = np.abs(np.diff(look)) > 0.03
     assert 0.002 < moving.mean() < 0.1
@@ -126,7 +126,7 @@ def test_glances_are_quick_and_fixations_still(faces: list[Face]) -> None:
     assert max(len(run) for run in runs if run[0]) <= 6
 
 
-def test_it_smiles_now_and_then_and_softly(faces: list[Face]) -> None:
+def test_it_smiles_occasionally_and_slightly(faces: list[Face]) -> None:
     smile = curve(faces, "mouthSmileLeft")
     smiling = smile > 0.15
     assert 3 <= (smiling[1:] & ~smiling[:-1]).sum() <= 20
@@ -134,12 +134,12 @@ def test_it_smiles_now_and_then_and_softly(faces: list[Face]) -> None:
     assert np.abs(np.diff(smile)).max() * FPS < 1.0
 
 
-def test_coefficients_go_by_name_into_the_avatars_own_order() -> None:
+def test_coefficients_are_mapped_by_name_to_the_avatars_order() -> None:
     face = Face(np.zeros(4, np.float32), np.zeros(3, np.float32), {"jawOpen": 0.5, "unknown": 1})
     assert to_mesh(face, ("mouthClose", "jawOpen"), 9).expression.tolist() == [0.0, 0.5]
 
 
-def test_blending_goes_from_one_face_to_the_other_the_short_way() -> None:
+def test_blending_takes_the_shortest_rotation_from_one_face_to_the_other() -> None:
     before = replace(
         neutral_mesh(fake_avatar()),
         head_rotation=np.array([0, -0.6, 0, -0.8], np.float32),
@@ -154,7 +154,7 @@ def test_blending_goes_from_one_face_to_the_other_the_short_way() -> None:
     assert blend(before, after, 1.0) is after
 
 
-async def test_it_animates_until_a_publisher_comes_and_resumes_from_there() -> None:
+async def test_it_animates_until_a_publisher_sends_and_resumes_from_the_publishers_face() -> None:
     stream = Stream("demo", fake_avatar())
     stream.watchers.append(lambda: None)
     task = asyncio.ensure_future(run_idle_animation(stream, fps=100))
@@ -172,7 +172,7 @@ async def test_it_animates_until_a_publisher_comes_and_resumes_from_there() -> N
     assert stream.newest is surprised
     await asyncio.sleep(0.1)
     assert stream.counters.idle > idle
-    assert stream.newest.expression.min() > 0.6, "jumped back instead of moving on"
+    assert stream.newest.expression.min() > 0.6, "jumped back instead of continuing"
     stream.deleted = True
     await asyncio.wait_for(task, 2)
 
@@ -187,7 +187,7 @@ async def test_the_idle_animation_ends_with_its_stream_and_pauses_without_viewer
     await asyncio.wait_for(task, 2)
 
 
-def test_frames_follow_each_other_smoothly(faces: list[Face]) -> None:
+def test_consecutive_frames_are_smooth(faces: list[Face]) -> None:
     steps = [
         float(np.abs(after.head_translation - before.head_translation).max())
         for before, after in pairwise(faces[: FPS * 60])

@@ -61,9 +61,7 @@ def test_late_and_repeated_frames_are_dropped_and_counted(stream: Stream) -> Non
     assert (stream.counters.accepted, stream.counters.dropped) == (1, 2)
 
 
-def test_after_a_pause_a_sender_may_count_from_the_start_again(
-    stream: Stream, clock: Clock
-) -> None:
+def test_after_a_pause_a_sender_may_restart_its_numbering(stream: Stream, clock: Clock) -> None:
     stream.publish(mesh(1000))
     clock.now += LIVE_HOLD_S
     assert stream.publish(mesh(0, clock.now))
@@ -94,7 +92,7 @@ def test_the_neutral_face_fits_the_avatar() -> None:
     assert np.array_equal(neutral.head_rotation, [0, 0, 0, 1])
 
 
-def test_streams_are_found_by_the_id_they_were_given() -> None:
+def test_streams_are_found_by_their_id() -> None:
     streams = Streams({"default": AVATAR})
     named, unnamed = streams.create("default", "me.1"), streams.create("default")
     assert streams.get("me.1") is named
@@ -102,7 +100,7 @@ def test_streams_are_found_by_the_id_they_were_given() -> None:
     assert streams.list() == (named, unnamed)
 
 
-def test_what_streams_refuse() -> None:
+def test_invalid_streams_are_refused() -> None:
     streams = Streams({"default": AVATAR}, max_streams=1)
     with pytest.raises(AvatarNotFoundError, match="no avatar 'x'; there are: default"):
         streams.create("x")
@@ -118,7 +116,7 @@ def test_what_streams_refuse() -> None:
         streams.get("second")
 
 
-def test_deleting_a_stream_notifies_its_users() -> None:
+def test_deleting_a_stream_notifies_its_watchers() -> None:
     streams = Streams({"default": AVATAR})
     stream = streams.create("default", "s")
     told = []
@@ -145,7 +143,7 @@ def test_a_stream_is_used_while_it_is_published_to_or_watched(clock: Clock, stre
     assert stream.unused_s() == 10
 
 
-def test_what_deleted_streams_took_stays_in_the_totals() -> None:
+def test_frames_of_deleted_streams_stay_in_the_totals() -> None:
     streams = Streams({AVATAR.id: AVATAR})
     first, second = streams.create(AVATAR.id, "first"), streams.create(AVATAR.id, "second")
     for stream in (first, second):

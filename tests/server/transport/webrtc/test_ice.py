@@ -70,7 +70,7 @@ def test_a_candidate_that_is_repeated_counts_once() -> None:
     "text",
     ["", "hello", "a=candidate:1 1 udp", "a=candidate:1 1 udp x y z", "a=candidate:1 1 udp 1 ::1"],
 )
-def test_a_fragment_that_is_none_is_refused(text: str) -> None:
+def test_a_malformed_fragment_is_refused(text: str) -> None:
     with pytest.raises(BadOfferError, match="expected"):
         usable(text)
 
