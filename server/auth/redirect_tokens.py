@@ -27,15 +27,19 @@ _LONGEST_STAY_S = 12 * 3600.0  # of a client whose own token never expires
 _AUDIENCE = "telewarp pass to {}"
 
 
+def path_of(connection: HTTPConnection) -> str:
+    """Return the path of a request, without the part that a proxy has taken off."""
+    path: str = connection.scope["path"]
+    return path.removeprefix(connection.scope.get("root_path", ""))
+
+
 def request_of(connection: HTTPConnection) -> str:
     """Return the method and path of a request, as `GET /v1/streams/me`; of a socket `WS ...`.
 
     Router and host get the same for a request that was redirected: neither the query nor a path
     that a proxy has taken off is in it, and `HEAD` counts as `GET` (`request_forms.py`).
     """
-    scope = connection.scope
-    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
-    return f"{scope.get('method', 'WS')} {path}"
+    return f"{connection.scope.get('method', 'WS')} {path_of(connection)}"
 
 
 def sign_redirect_token(

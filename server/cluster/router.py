@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response, WebSocket, s
 from starlette.requests import HTTPConnection
 
 from server.auth.grants import Grant, Scope
-from server.auth.redirect_tokens import PARAMETER, request_of, sign_redirect_token
+from server.auth.redirect_tokens import PARAMETER, path_of, request_of, sign_redirect_token
 from server.auth.tokens import Tokens, read_tokens
 from server.cluster.interface import Placement
 from server.cluster.registry import HostStatus
@@ -108,9 +108,8 @@ class Redirect:
             request = request_of(self._connection)
             given = sign_redirect_token(self._tokens, self._grant, host, request, scopes, streams)
             query.append((PARAMETER, given))
-        root = self._connection.scope.get("root_path", "")
-        path = self._connection.scope["path"].removeprefix(root)
-        address = host + quote(path) + (f"?{urlencode(query)}" if query else "")
+        path = quote(path_of(self._connection))
+        address = host + path + (f"?{urlencode(query)}" if query else "")
         headers = {"Location": address, "Cache-Control": "no-store"}
         return Response(status_code=status.HTTP_307_TEMPORARY_REDIRECT, headers=headers)
 
