@@ -30,7 +30,8 @@ import tyro
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
-from scripts.benchmarking.serving import children, memory_mb, serve
+from scripts.benchmarking.serving import memory_mb, serve
+from server.pool.process_tree import children
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
 
 _FIRST_FRAME_S = 20.0

@@ -24,7 +24,8 @@ from scripts.benchmarking.fake_camera import (
     write_y4m,
 )
 from scripts.benchmarking.latency import CHROMIUM_FLAGS
-from scripts.benchmarking.serving import children, cpu_s, serve
+from scripts.benchmarking.serving import cpu_s, serve
+from server.pool.process_tree import children
 
 _WARM_UP_S = 15
 _CALL = "benchmark"

@@ -25,7 +25,7 @@ import httpx2
 
 from scripts.benchmarking.fake_host import REFRESH_S, WARP_S
 from scripts.benchmarking.roaming import RoamingViewers
-from scripts.benchmarking.serving import children
+from server.pool.process_tree import children
 
 _START_S, _RECOVER_S = 300.0, 60.0
 _SETTLE_S = 3.0

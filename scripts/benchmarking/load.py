@@ -20,8 +20,9 @@ import numpy as np
 
 from models.avatar.folder import SHIPPED
 from scripts.benchmarking.avatars import resized
-from scripts.benchmarking.serving import children, cpu_s, serve
+from scripts.benchmarking.serving import cpu_s, serve
 from scripts.benchmarking.viewers import Motion, Task, ViewerProcess, ViewerResult
+from server.pool.process_tree import children
 
 _STREAM = "demo"
 _SETTLE_S = 3.0

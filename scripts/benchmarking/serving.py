@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import IO
 from urllib.request import urlopen
 
+from server.pool.process_tree import children
+
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -40,12 +42,6 @@ def serve(*arguments: str, log: IO[bytes] | None = None) -> Iterator[tuple[str, 
     finally:
         process.terminate()
         process.wait(20)
-
-
-def children(pid: int) -> list[int]:
-    """Return the process ids of the children of a process."""
-    lists = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for thread in lists for child in thread.read_text().split()]
 
 
 def cpu_s(pid: int, thread: int | None = None) -> float:

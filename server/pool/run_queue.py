@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 
+from server.pool.process_tree import descendants
+
 _NS = 1e-9  # seconds
 _MOST_BYTES = 64
 """Three numbers of at most 20 digits."""
@@ -45,14 +47,8 @@ def used_s(pid: int) -> float:
         Seconds since its start, as far as processes run or their parents have waited for their
         end; NaN, which equals nothing, where the system does not tell.
     """
-    ticks = _ticks(pid)
-    seen, left = {pid}, [pid]
-    while left:
-        # Processes may end, and ids be given again, while they are read: each is read once.
-        found = set(_children(left.pop())) - seen
-        seen |= found
-        left += found
-        ticks += sum(used for used in map(_ticks, found) if not math.isnan(used))
+    below = (_ticks(child) for child in descendants(pid))
+    ticks = _ticks(pid) + sum(used for used in below if not math.isnan(used))
     return ticks / _TICKS_PER_S
 
 
@@ -65,15 +61,3 @@ def _ticks(pid: int) -> float:
     except OSError:
         return math.nan
     return sum(map(int, fields[11:15]))
-
-
-def _children(pid: int) -> list[int]:
-    """Return the ids of the children that run; none where the system does not list them."""
-    children: list[int] = []
-    try:
-        for thread in os.listdir(f"/proc/{pid}/task"):  # each lists those that it started
-            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
-                children += map(int, file.read().split())
-    except OSError:  # it has ended in between
-        pass
-    return children

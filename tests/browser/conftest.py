@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from server.pool.process_tree import children
 from tests.warm_python import Started, WarmPython
 
 ROOT = Path(__file__).parents[2]
@@ -110,7 +111,7 @@ class Server:
     def worker_pids(self) -> set[int]:
         """PIDs of the render workers: the spawned child processes of the server."""
         assert self._process is not None
-        return {pid for pid in _children(self._process.pid) if b"spawn_main" in _command(pid)}
+        return {pid for pid in children(self._process.pid) if b"spawn_main" in _command(pid)}
 
     def call(self, path: str, body: object = None) -> Response:
         """GET a path, or POST a JSON body to it."""
@@ -227,11 +228,6 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _children(pid: int) -> list[int]:
-    threads = Path(f"/proc/{pid}/task").glob("*/children")  # each thread lists its own
-    return [int(child) for thread in threads for child in thread.read_text().split()]
 
 
 def _command(pid: int) -> bytes:
