@@ -20,7 +20,7 @@ SERIAL = (
     "tests/browser/test_viewer.py",
     "tests/scripts/test_soak.py",
     "tests/server/cluster/test_ray_cluster.py",
-    "tests/server/network/test_bad_wire.py",
+    "tests/server/network/test_impaired_link.py",
     "tests/server/pool/test_process_carrier.py",
     "tests/server/sessions/test_registry.py",
     "tests/server/sessions/test_view_sharing.py",

@@ -11,7 +11,7 @@ import pytest
 
 from tests.browser.conftest import CHROMIUM
 from tests.browser.test_networks import VIDEO, page_in
-from tests.server.network.bad_wire import impaired_link
+from tests.server.network.impaired_link import impaired_link
 from tests.server.network.network import namespaces, python, require_namespaces, wait_for
 
 logger = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """What a running server does when something around it breaks; what breaks is real.
 
-Faults of workers alone are in pool/test_faults.py, of the network in connectivity/test_bad_wire.py.
+Faults of workers alone are in pool/test_faults.py, of the network in network/test_impaired_link.py.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-from tests.server.network.bad_wire import impaired_link
+from tests.server.network.impaired_link import impaired_link
 from tests.server.network.network import namespaces, python, require_namespaces, wait_for
 
 logger = logging.getLogger(__name__)
