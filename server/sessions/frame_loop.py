@@ -98,13 +98,13 @@ class FrameLoop:
         """Return the next frame, see `Session.next_frame`."""
         await self._wait_for_first_cache()
         while True:
-            await self._wait_until_due()
+            late = await self._wait_until_due()
             # Here and not after the warp: a still that becomes ready during it is named later.
             self._still_is_new = False
             if self.newest is not None and not self._has_changes():
                 self._statistics.repeated()
                 return self._refined(self.newest.repeat())
-            frame = await self._render()
+            frame = await self._render(late)
             if frame is not None:
                 return self._refined(frame)
 
@@ -141,15 +141,21 @@ class FrameLoop:
             self.request_refresh()
             await self._wakeup.sleep_until(timeout_at)
 
-    async def _wait_until_due(self) -> None:
-        """Wait until pacing permits a frame for a change, or a repeated frame is due."""
+    async def _wait_until_due(self) -> bool:
+        """Wait until pacing permits a frame for a change, or a repeated frame is due.
+
+        Returns:
+            Whether one was due already.
+        """
         now_s = asyncio.get_running_loop().time
         repeat_at = now_s() + REPEAT_INTERVAL_S
+        late = True
         while not self.closed:
             # Anew after each wake-up: the change that ended the sleep may be due earlier.
             due_at = self._changes_due_at() if self._has_changes() else repeat_at
             if now_s() >= due_at or (self._still_is_new and not self._has_changes()):
                 break
+            late = False
             await self._wakeup.sleep_until(due_at)
         if self.closed:
             raise self._ended()
@@ -157,6 +163,7 @@ class FrameLoop:
             self._pacing.view_frame_begins(now_s())
         else:
             self._pacing.frame_begins(now_s())
+        return late
 
     def _changes_due_at(self) -> float:
         return self._pacing.view_due_at_s if self._has_moved() else self._pacing.due_at_s
@@ -166,8 +173,11 @@ class FrameLoop:
         view = self._viewer_state.view
         return view is not None and (self.newest is None or view.seq != self.newest.view_seq)
 
-    async def _render(self) -> Frame | None:
+    async def _render(self, late: bool) -> Frame | None:
         """Warp the newest cache to the newest inputs.
+
+        Args:
+            late: Whether the frame was due before the previous one was there.
 
         Returns:
             The frame; None if the renderer refuses the state, its device was replaced, or the
@@ -207,7 +217,7 @@ class FrameLoop:
         self._displayed = frame.inputs.revision, slots.id, frame.cache.generation
         self._fading = frame.fading
         self.newest = frame
-        self._statistics.rendered(frame)
+        self._statistics.rendered(frame, late)
         return frame
 
     async def _wait_for_device(self, slots: CacheSlots) -> None:

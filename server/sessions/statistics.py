@@ -227,6 +227,8 @@ class SessionStatistics:
     def __init__(self, metrics: FrameMetrics) -> None:
         self.frames = 0
         """New frames, without repeated ones."""
+        self.late_frames = 0
+        """New frames that were due before the previous one was there."""
         self.repeated_frames = 0
         self.failed_frames = 0
         self.refused_meshes = 0
@@ -243,9 +245,15 @@ class SessionStatistics:
         self._cache_age_ms = RecentPercentiles()
         self._stages_ms: defaultdict[str, RecentPercentiles] = defaultdict(RecentPercentiles)
 
-    def rendered(self, frame: Frame) -> None:
-        """Count a new frame, its cache age and its stages."""
+    def rendered(self, frame: Frame, late: bool) -> None:
+        """Count a new frame, its cache age and its stages.
+
+        Args:
+            frame: A complete one.
+            late: Whether it was due before the previous one was there.
+        """
         self.frames += 1
+        self.late_frames += late
         self.rate.count()
         self._cache_age_ms.add(frame.cache_age_ms)
         for stage, elapsed_ms in frame.stages_ms.items():
@@ -291,6 +299,7 @@ class SessionStatistics:
         """Return counts, and percentiles of about the last ten seconds, as JSON values."""
         return {
             "frames": self.frames,
+            "late_frames": self.late_frames,
             "repeated_frames": self.repeated_frames,
             "failed_frames": self.failed_frames,
             "failed_splits": self.failed_splits,
