@@ -59,6 +59,8 @@ class FrameLoop:
         self.closed = False
         self.newest: Frame | None = None
         """The last frame that was warped."""
+        self.lowered_from: int | None = None
+        """What the frames are to say, see `Frame`."""
         self._pool = pool
         self._viewer_state, self._membership = viewer_state, membership
         self._pacing, self._statistics = pacing, statistics
@@ -103,10 +105,10 @@ class FrameLoop:
             self._still_is_new = False
             if self.newest is not None and not self._has_changes():
                 self._statistics.repeated()
-                return self._refined(self.newest.repeat())
+                return self._described(self.newest.repeat())
             frame = await self._render(late)
             if frame is not None:
-                return self._refined(frame)
+                return self._described(frame)
 
     def request_refresh(self) -> None:
         """Request a cache of the newest state, unless it exists or has been requested already."""
@@ -243,7 +245,8 @@ class FrameLoop:
                 )
             self._statistics.split_failed()
 
-    def _refined(self, frame: Frame) -> Frame:
+    def _described(self, frame: Frame) -> Frame:
+        frame.lowered_from = self.lowered_from
         # The session may have ended during the warp, and its refinement with it.
         if self._refinement is not None and self._refinement.display_px and not self.closed:
             frame.still = self._refinement.frame_shows(frame.inputs.state)
