@@ -244,15 +244,33 @@ class _Scene:
         self, mesh: dict[str, Any], given: dict[str, Any], targets: list[dict[str, int]]
     ) -> list[str]:
         """Return the names of morph targets: of the mesh, of the primitive or of accessors."""
+        found: list[Any] = []
         for owner in (mesh, given):
-            names = (owner.get("extras") or {}).get("targetNames")
+            names = _extra(owner, "targetNames")
             if names and not (isinstance(names, list) and len(names) >= len(targets)):
                 count = len(names) if isinstance(names, list) else 0
                 raise MeshFileError(f"expected {len(targets)} names of morph targets, got {count}")
-            if names:
-                return [str(name) for name in names[: len(targets)]]
-        named = [self._accessors.name(t["POSITION"]) if "POSITION" in t else None for t in targets]
-        return [name or f"target{index}" for index, name in enumerate(named)]
+            found = found or list(names or ())[: len(targets)]
+        found = found or [None] * len(targets)
+        return [
+            (name if isinstance(name, str) and name.strip() else None)
+            or self._own_name(target)
+            or f"target{index}"
+            for index, (name, target) in enumerate(zip(found, targets, strict=True))
+        ]
+
+    def _own_name(self, target: dict[str, Any]) -> str | None:
+        """Return the name that a morph target, or its accessor, has itself; None without one."""
+        name = _extra(target, "name")
+        if isinstance(name, str) and name.strip():
+            return name
+        return self._accessors.name(target["POSITION"]) if "POSITION" in target else None
+
+
+def _extra(owner: dict[str, Any], name: str) -> Any:
+    """Return a member of the extras, which may be JSON of any kind, or None."""
+    extras = owner.get("extras")
+    return extras.get(name) if isinstance(extras, dict) else None
 
 
 def _texture(material: dict[str, Any]) -> dict[str, Any] | None:

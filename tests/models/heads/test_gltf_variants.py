@@ -12,8 +12,10 @@ import pytest
 
 from models.heads.glb import read_glb
 from models.heads.gltf_file import MeshFileError
+from models.heads.imported import arkit_deltas
 from tests.models.heads.gltf_files import (
     CORNERS,
+    MOVED,
     POSITIONS,
     TRIANGLE,
     UVS,
@@ -22,6 +24,7 @@ from tests.models.heads.gltf_files import (
     read,
     textured,
     triangle,
+    with_targets,
     write_triangle,
 )
 
@@ -143,6 +146,38 @@ def test_numbers_and_forms_that_are_not_gltfs_are_refused(
 def test_forms_that_mean_the_same_are_read(tmp_path: Path, parts: Json) -> None:
     path = write_triangle(tmp_path / "f.glb", **parts)
     np.testing.assert_array_equal(read_glb(path)[0].verts, CORNERS)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"mesh": {"extras": {"targetNames": [""]}}, "accessor": {"name": "jawOpen"}}, "jawOpen"),
+        ({"mesh": {"extras": {"targetNames": [None]}}, "accessor": {"name": " "}}, "target0"),
+        ({"mesh": {"extras": ["targetNames"]}, "accessor": {"name": "jawOpen"}}, "jawOpen"),
+        ({"mesh": {"extras": "x"}, "primitive": {"extras": 3}}, "target0"),
+        (
+            {
+                "primitive": {
+                    "targets": [{"POSITION": 1, "extras": {"name": "jawOpen"}}],
+                }
+            },
+            "jawOpen",
+        ),
+    ],
+)
+def test_a_morph_target_without_a_name_gets_the_next_one(
+    tmp_path: Path, given: dict[str, Json], name: str
+) -> None:
+    part = read(tmp_path / "f.glb", with_targets(**given), TRIANGLE, MOVED.tobytes())
+    assert list(part.deltas) == [name]
+
+
+def test_copies_of_blender_keep_their_expression_and_still_ones_are_said() -> None:
+    notes: list[str] = []
+    still = np.zeros((1, 3), np.float32)
+    named = arkit_deltas(Path("f"), {"jawOpen.001": still + 1, "tongueOut": still}, notes.append)
+    assert list(named) == ["jawOpen", "tongueOut"]
+    assert notes == ["morph targets that move nothing: tongueOut"]
 
 
 @pytest.mark.parametrize(

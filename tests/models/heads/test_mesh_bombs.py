@@ -197,6 +197,7 @@ OBJ_BOMBS: dict[str, tuple[Callable[[], str], str]] = {
     "short rows": (lambda: "v 1 2\n", "v has 2 numbers"),
     "soup": (separate_triangles, "60000 edges of one triangle only: merge vertices by distance"),
     "pieces": (lambda: separate_tetrahedra(10_000, 0.02), "cannot find the eyes"),
+    "flat": (lambda: CORNERS + "f 1 2 3\n", "a mesh that is flat: 1 x 1 x 0 units"),
     "windows": (lambda: plate_with_holes(40), "cannot find the eyes"),
 }
 
