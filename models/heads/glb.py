@@ -6,6 +6,7 @@ trimesh drops morph targets, other readers leave accessors to their caller. The 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from models.contract.shown_text import reason, shown
 from models.heads.gltf_accessors import Accessors
 from models.heads.gltf_file import GltfFile, MeshFileError, not_supported, read_gltf_file, whole
 from models.heads.gltf_images import Images
+from models.heads.gltf_losses import Losses
 from models.heads.gltf_nodes import Nodes
 from models.heads.meshes import Floats, Ints
 
@@ -55,11 +57,16 @@ class Primitive:
     """(h, w, 3) sRGB base colour texture."""
 
 
-def read_glb(path: Path) -> list[Primitive]:
+def _ignore(note: str) -> None:
+    pass
+
+
+def read_glb(path: Path, report: Callable[[str], None] = _ignore) -> list[Primitive]:
     """Read all triangles of a file's scene.
 
     Args:
         path: A `.glb` file, or a `.gltf` file whose buffers and images are inside it or its folder.
+        report: Called with a line for each thing of it that is not used.
 
     Raises:
         MeshFileError: If the file is no glTF 2.0 file, is broken, needs an extension that is not
@@ -67,7 +74,8 @@ def read_glb(path: Path) -> list[Primitive]:
     """
     try:
         with np.errstate(all="ignore"):  # what is not finite is refused
-            primitives = _Scene(read_gltf_file(path)).primitives()
+            scene = _Scene(read_gltf_file(path))
+            primitives = scene.primitives()
     except MeshFileError as exc:
         raise MeshFileError(f"{path}: {exc}") from exc
     except OSError as exc:
@@ -84,12 +92,14 @@ def read_glb(path: Path) -> list[Primitive]:
         ) from exc
     if not primitives:
         raise MeshFileError(f"{path} holds no triangles")
+    for note in scene.losses.notes():
+        report(note)
     return primitives
 
 
 class _Scene:
     def __init__(self, file: GltfFile) -> None:
-        self._file = file
+        self._file, self.losses = file, Losses()
         self._accessors, self._images = Accessors(file), Images(file)
         self._verts_left, self._triangles_left = MAX_VERTS, MAX_TRIANGLES
         version = str(dict(file.document.get("asset") or {}).get("version", "2.0"))
@@ -104,6 +114,10 @@ class _Scene:
         """Return all triangles of the scene, in world space."""
         nodes = Nodes(self._file)
         self._worlds, hidden = nodes.worlds, set(nodes.hidden)
+        if self._file.document.get("animations"):
+            self.losses.add("animations")
+        for index in nodes.outside:
+            self.losses.add("nodes outside of the scene", f"node {index}")
         found: list[Primitive] = []
         for index in self._worlds:
             node = self._file.item("nodes", index)
@@ -112,9 +126,9 @@ class _Scene:
             mesh = self._file.item("meshes", node["mesh"])
             name = str(node.get("name") or mesh.get("name") or f"node {index}")
             if index in hidden:
+                self.losses.add("hidden nodes", name)
                 continue
-            if _INSTANCES in (node.get("extensions") or ()):
-                raise not_supported(_INSTANCES)
+            self._check_node(node, mesh, name)
             for given in mesh["primitives"]:
                 if self._has_triangles(given, name):
                     found.append(self._primitive(node, index, mesh, given))
@@ -122,10 +136,18 @@ class _Scene:
                     raise MeshFileError(f"expected at most {_MAX_PARTS} parts: join them")
         return [primitive for primitive in found if len(primitive.faces)]
 
+    def _check_node(self, node: dict[str, Any], mesh: dict[str, Any], name: str) -> None:
+        if _INSTANCES in (node.get("extensions") or ()):
+            raise not_supported(_INSTANCES)
+        if any(node.get("weights") or mesh.get("weights") or ()):
+            self.losses.add("the weights of morph targets at rest", name)
+
     def _has_triangles(self, given: dict[str, Any], name: str) -> bool:
         mode = whole(given.get("mode", _TRIANGLES), f"mode of {shown(name)}")
         if mode > _FAN:
             raise MeshFileError(f"mode of {shown(name)}: expected 0..{_FAN}, got {mode}")
+        if mode < _TRIANGLES:
+            self.losses.add("points and lines", name)
         return mode >= _TRIANGLES
 
     def _primitive(
@@ -149,11 +171,13 @@ class _Scene:
             faces = faces[:, ::-1]
         material = self._file.item("materials", given["material"]) if "material" in given else {}
         names = (material.get("name"), mesh.get("name"), node.get("name"))
+        name = " ".join(str(name) for name in names if name)
+        self.losses.add_material(material, attributes, name)
         placed = _turned(transforms, verts) + transforms[:, :3, 3]
         _check_within(placed, "vertices")
-        uvs, image = self._painted(attributes, _texture(material), len(verts))
+        uvs, image = self._painted(attributes, _texture(material), len(verts), name)
         return Primitive(
-            name=" ".join(str(name) for name in names if name),
+            name=name,
             verts=placed,
             faces=faces,
             uvs=uvs,
@@ -185,18 +209,24 @@ class _Scene:
         attributes: dict[str, int],
         texture: dict[str, Any] | None,
         verts: int,
+        name: str,
     ) -> tuple[Floats | None, NDArray[np.uint8] | None]:
         """Return the texture coordinates (n, 2) and the image of a primitive; None without one."""
         change = ((texture or {}).get("extensions") or {}).get("KHR_texture_transform") or {}
         number = change.get("texCoord", (texture or {}).get("texCoord", 0))
         layout = f"TEXCOORD_{whole(number, 'texCoord of a texture')}"
         if layout not in attributes:
+            if texture is not None:
+                self.losses.add(f"a texture whose coordinates, {layout}, are missing", name)
             texture, change, layout = None, {}, "TEXCOORD_0"
         if layout not in attributes:
             return None, None
         uvs = _changed(self._accessors.vectors(attributes[layout], 2, verts), change)
         _check_within(uvs, "texture coordinates")
-        return uvs, None if texture is None else self._images.of(texture)
+        image = None if texture is None else self._images.of(texture)
+        if texture is not None and image is None:
+            self.losses.add("a texture without an image in the file", name)
+        return uvs, image
 
     def _skin(self, skin: dict[str, Any], attributes: dict[str, int], verts: int) -> Floats:
         """Return the transform (n, 4, 4) of each vertex to the world, by joints at rest."""

@@ -33,6 +33,12 @@ class Nodes:
         still refer to them as joints."""
         self._place()
 
+    @property
+    def outside(self) -> list[int]:
+        """Nodes with a mesh that are not in the scene."""
+        nodes = self._file.document.get("nodes") or []
+        return [i for i, node in enumerate(nodes) if i not in self.worlds and "mesh" in node]
+
     def _place(self) -> None:
         waiting = [(index, np.eye(4), False) for index in reversed(self._roots())]
         while waiting:
