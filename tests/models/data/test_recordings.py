@@ -55,10 +55,21 @@ def jaw(recording: Recording) -> list[float]:
         # Drop-frame at 59.94, and at 29.97 by a program that writes no `;`.
         (["00:00:59;59", "00:01:00;04", "00:01:00;05", "00:01:01;00"], 57 * 1.001 / 60, 59.94),
         (["00:00:59:28", "00:00:59:29", "00:01:00:02", "00:01:00:03"], 3 * 1001 / 30000, 29.97),
+        # Drop-frame across midnight.
+        (["23:59:59;28", "23:59:59;29", "00:00:00;00", "00:00:00;01"], 3 * 1001 / 30000, 29.97),
+        # A dot before the frames; milliseconds in their place; 240 rows a second.
+        ([f"00:00:{i // 25:02}.{i % 25:02}" for i in range(100)], 99 / 25, 25),
+        ([f"00:00:{i // 20:02}:{i % 20 * 50:03}" for i in range(80)], 79 / 20, 20),
+        ([f"00:00:{i // 240:02}:{i % 240:03}" for i in range(800)], 799 / 240, 240),
+        # Hundredths of a second.
+        ([f"00:00:{i // 20:02}.{i % 20 * 5:02}" for i in range(80)], 79 / 20, 20),
         # Microseconds and nanoseconds, dates.
         (["1700000000000000", "1700000000020000", "1700000000040000"], 0.04, 50),
         (["1700000000000000000", "1700000000020000000"], 0.02, 50),
         (["2024-05-01T10:00:00.25Z", "2024-05-01T10:00:00.50Z"], 0.25, 4),
+        (["2024/05/01 10:00:00.25", "2024/05/01 10:00:00.50"], 0.25, 4),
+        # Dates that a spreadsheet has turned into days.
+        ([f"{45000 + i / 20 / 86400:.12f}" for i in range(9)], 8 / 20, 20),
     ],
 )
 def test_rows_are_timed_by_the_file(
@@ -71,7 +82,8 @@ def test_rows_are_timed_by_the_file(
 
 
 @pytest.mark.parametrize(
-    "times", [["x", "y", "z"], ["00:00:97", "00:00:98", "00:00:99"], ["1"] * 3]
+    "times",
+    [["x", "y", "z"], ["00:00:97", "00:00:98", "00:00:99"], ["1"] * 3, ["1", "1.0001", "1.0002"]],
 )
 def test_rows_without_usable_times_are_30_a_second_with_a_note(
     tmp_path: Path, times: list[str]
