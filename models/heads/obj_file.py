@@ -97,7 +97,10 @@ class _Rows:
                         break
                 if len(line) >= _MAX_LINE:
                     raise MeshFileError(f"expected lines of less than {_MAX_LINE} characters")
-                self._add(line.partition("#")[0].split())
+                words = line.partition("#")[0].split()
+                if "_" in line and words[:1] in (["v"], ["vt"], ["f"]):  # Python takes 1_0
+                    raise ValueError(f"{words[0]} has numbers with _")
+                self._add(words)
         if not self.verts:
             raise MeshFileError("not a readable OBJ file: it has no vertices")
 

@@ -168,6 +168,9 @@ def test_unused_members_of_json_are_reported(tmp_path: Path) -> None:
         "JawOpen,x\r0.25,7\r",
         "# A take, of 2024\nSubject: me\n\nJawOpen,x,\n0.25,7,\n",
         "JawOpen,x\n25%,7\n",
+        "JawOpen (%),x\n25,7\n",
+        'JawOpen,x\n"0,25",7\n',
+        "JawOpen,x\n0.25,7\n".encode("utf-32"),
         "A25_Jaw_Open,eyeBlink.L\n0.25,0\n",
         '{"seq": 0, "expression": {"jawOpen": 0.25}}',
         json.dumps({"data": {"frames": [{"jawOpen": 0.25}, None, {"weights": []}]}}),
@@ -195,6 +198,17 @@ def test_percentages_are_scaled_with_a_note(tmp_path: Path) -> None:
     recording = read(tmp_path, "JawOpen,MouthLeft\n100,3\n25,0\n")
     assert jaw(recording) == [1.0, 0.25]
     assert "coefficients reach 100: read as percent" in recording.notes
+
+
+def test_decimal_commas_of_quoted_times_are_read(tmp_path: Path) -> None:
+    recording = read(tmp_path, 'Time,JawOpen\n"0,0","0,1"\n"0,2","0,2"\n')
+    assert recording.times_s == pytest.approx([0, 0.2])
+
+
+def test_negative_coefficients_are_reported(tmp_path: Path) -> None:
+    recording = read(tmp_path, "JawOpen,MouthLeft\n-0.5,0.5\n0.25,-0.01\n")
+    assert jaw(recording) == [0, 0.25]
+    assert "coefficients reach -0.5: negative ones are read as 0" in recording.notes
 
 
 def test_rows_without_a_face_are_skipped_and_listed(tmp_path: Path) -> None:
@@ -267,6 +281,9 @@ def test_gaze_from_eye_angles_equals_gaze_from_coefficients(tmp_path: Path) -> N
         ("JawOpen,MouthLeft\n0,5,0,25\n", "row 2 has 4 cells under 2 names"),
         ("info,phone\nbs,jawOpen\nk,0,0.1,0.2\n", "row 3 has 4 cells under 2 names"),
         (b"glTF\x02\0\0\0", "it is a GLB file: expected a table (CSV) or JSON"),
+        (b"PK\3\4\0\0", "it is a zip file, such as a spreadsheet's: expected a table (CSV)"),
+        ("x0,y0\n1,2\n", "no expression of this head, such as browDownLeft; names in it: x0, y0"),
+        ("JawOpen\n0_5\n", "row 2, JawOpen: expected a number, got '0_5'"),
         ("JawOpen\ninf\n", "row 2, JawOpen: inf is not finite"),
         ("Jaw\0.JawOpen\ninf\n", "row 2, Jaw?.JawOpen: inf is not finite"),
         ("JawOpen\n0.5\n4000\n", "row 3: expected coefficients 0..1 or percent, got 4000"),

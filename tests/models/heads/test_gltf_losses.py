@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from models.heads.glb import read_glb
+from models.heads.gltf_file import MeshFileError
 from models.heads.mesh_files import read_mesh
 from tests.models.heads.gltf_files import (
     CORNERS,
@@ -77,6 +78,12 @@ def test_rows_of_obj_files_that_are_not_used_are_said(tmp_path: Path) -> None:
         "not used: points and lines",
         "not used: texture coordinates: some corners have no valid one",
     ]
+
+
+def test_numbers_of_obj_files_are_plain_ones(tmp_path: Path) -> None:
+    (tmp_path / "f.obj").write_text("v 1_0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    with pytest.raises(MeshFileError, match="v has numbers with _"):
+        read_mesh(tmp_path / "f.obj")
 
 
 def test_comments_in_rows_of_obj_files_are_ignored(tmp_path: Path) -> None:
