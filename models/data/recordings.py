@@ -7,7 +7,7 @@ the sign of the third angle; the head has the same axes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from models.contract.frame_state import FloatArray
 from models.contract.shown_text import shown
-from models.data.recording_json import read_json
+from models.data.recording_json import read_json, read_rows
+from models.data.recording_rows import is_by_row
 from models.data.recording_table import ANGLES, Table, read_table
 from models.data.recording_table import RecordingError as RecordingError
 from models.geometry.camera import quaternion_to_matrix
@@ -109,8 +110,7 @@ def load_recording(path: Path, names: Sequence[str], fps: float | None = None) -
 
 def _load(path: Path, names: list[str], fps: float | None) -> Recording:
     text = _decode(path)
-    read = read_json if text.lstrip()[:1] in ("{", "[") else read_table
-    table = read(text, frozenset(names))
+    table = _reader(text)(text, frozenset(names))
     notes = list(table.notes)
     expression = _expression(table, names, notes)
     kept, times = _times(table, fps, notes)
@@ -122,6 +122,12 @@ def _load(path: Path, names: list[str], fps: float | None) -> Recording:
         translations=moved[kept].astype(np.float32) if moved is not None else None,
         notes=tuple(notes),
     )
+
+
+def _reader(text: str) -> Callable[[str, frozenset[str]], Table]:
+    if text.lstrip()[:1] in ("{", "["):
+        return read_json
+    return read_rows if is_by_row(text) else read_table
 
 
 def _decode(path: Path) -> str:

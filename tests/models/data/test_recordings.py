@@ -11,26 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.contract.arkit import ARKIT_NAMES
-from models.data.recordings import Recording, RecordingError, load_recording
+from models.data.recordings import RecordingError, load_recording
 from models.geometry.camera import quaternion_to_matrix
 from tests.models.bounds import within_bounds
+from tests.models.data.recording_files import jaw, read, table
 
 REAL = Path(__file__).parents[4] / "shared" / "data" / "streams" / "llf_alex_rom_3.csv"
-
-
-def read(folder: Path, content: str | bytes, fps: float | None = None) -> Recording:
-    path = folder / "face"
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return load_recording(path, ARKIT_NAMES, fps)
-
-
-def table(times: list[str], column: str = "JawOpen", value: str = "0.5") -> str:
-    return f"Timecode,{column}\n" + "".join(f"{time},{value}\n" for time in times)
-
-
-def jaw(recording: Recording) -> list[float]:
-    values: list[float] = recording.expression[:, ARKIT_NAMES.index("jawOpen")].tolist()
-    return values
 
 
 @pytest.mark.parametrize(
@@ -186,6 +172,22 @@ def test_unused_members_of_json_are_reported(tmp_path: Path) -> None:
         json.dumps({"results": [{"face_blendshapes": [[{"category_name": "jawOpen",
                     "score": 0.25}]], "timestamp_ms": 5}]}),
         json.dumps([[{"categoryName": "jawOpen", "score": 0.25}]]),
+        json.dumps([{"result": {"faceBlendshapes": [{"categories": [
+            {"categoryName": "jawOpen", "score": 0.25}]}]}}]),
+        json.dumps({"exportFps": 60, "facsNames": ["jawLeft", "jawOpen"],
+                    "weightMat": [[0, 0.25], [1, 0.25]]}),
+        json.dumps({"fps": 30, "scene": {"actors": [{"face": {"jawOpen": 25, "jawLeft": 100}}]}}),
+        json.dumps({"animationValues": {"jawOpen": 0.25}}),
+        json.dumps({"FaceFound": True, "BlendShapes": [{"k": "JawOpen", "v": 0.25}]}),
+        json.dumps({"data": {"parameterValues": [{"id": "JawOpen", "value": 0.25}]}}),
+        json.dumps({"frames": {"0": {"jawOpen": 0.25}, "1": {"jawOpen": 0.25}}}),
+        json.dumps({"frame_0": {"jawOpen": 0.25}, "frame_1": {"jawOpen": 0.25}, "note": ""}),
+        json.dumps({"jawOpen": [0.25, 0.25], "jawLeft": [0, 1]}),
+        json.dumps({"jawOpen": {"0": 0.25, "1": 0.25}}),
+        json.dumps({"fps": 30, "curves": {"jawOpen": [0.25, 0.25]}}),
+        json.dumps({"blendShapes": [{"name": "jawOpen", "values": [0.25, 0.25]}]}),
+        json.dumps([{"jawOpen": "0.25"}, {"jawOpen": "0,25"}]),
+        "frame,category_name,score\n0,jawOpen,0.25\n0,jawLeft,1\n1,jawOpen,0.25\n",
         json.dumps([{"time": 1.5, "blendShapes": {"JawOpen": 0.25}}]),
         '{"seq": 0, "expression": {"jawOpen": 0.25}}\n{"seq": 1, "expression": {"jawOpen": 0.25}}',
     ],
@@ -290,6 +292,10 @@ def test_gaze_from_eye_angles_equals_gaze_from_coefficients(tmp_path: Path) -> N
         ("BlendShapeCount,JawOpen\n0,\n", "no rows with a face"),
         ("[" * 100_000, "nested too deeply"),
         ('{"frames": 3}', "expected a list of frames"),
+        ('{"jawOpen": [0, 1], "jawLeft": [0]}', "as many values for each name, got 2 of jawOpen"),
+        ('{"jawOpen": 0}\n{"jaw', "line 2 is no JSON: Unterminated string"),
+        ("name,score\njawOpen\n", "row 2 has 1 cells of 2"),
+        ("name,score\njawOpen,x\n", "frame 1, jawOpen: expected a finite number, got 'x'"),
         ('[{"jawOpen": 1e999}]', "expected a finite number"),
         ('[{"jawOpen": ' + "9" * 400 + "}]", "expected a finite number"),
         (b"\xff\xfe\x00\xd8", "no utf-16 text"),
@@ -328,6 +334,7 @@ PIECES = st.sampled_from(
         ("JawOpen" + ",x" * 5_000_000 + "\n0.5\n", "at most 1000 columns"),
         ("JawOpen\n" + "0\n" * 6_000_000, "at most 300000 rows"),
         ("{}\n" * 400_000, "at most 300000 frames"),
+        ("name,score\n" + "a,0\n" * 6_000_000, "at most 1000000 rows"),
         ("JawOpen\r" + "0\r" * 6_000_000, "at most 300000 rows"),
         ("{" + "\n" * 60_000_000, "at most 300000 frames"),
         ("\U0001f600" + "x" * 70_000_000, "at most 64 MB of text that is not all ASCII"),
