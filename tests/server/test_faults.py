@@ -122,7 +122,7 @@ async def test_a_player_without_views_waits_for_its_first_frame_as_long_as_it_is
                 assert (await client.get(viewer.address)).json()["state"] == "starting"
                 os.kill(worker.pid, signal.SIGCONT)
                 await viewer.until(lambda: bool(viewer.images))
-                viewer.cut_off()
+                viewer.drop_outgoing()
                 began = time.monotonic()
                 await viewer.until_ended()
                 assert time.monotonic() - began < 3, "its presence counts once it has had frames"
