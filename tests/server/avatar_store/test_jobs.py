@@ -214,7 +214,7 @@ async def test_deleting_a_job_ends_its_processes_and_removes_its_files(tmp_path:
         assert all_.files() == set()
         with pytest.raises(AvatarJobNotFoundError):
             all_.jobs.get(job.id)
-        assert (await all_.submit()).state == "waiting", "the next one runs"
+        assert (await all_.submit()).state == "waiting", "the next job runs"
 
 
 async def test_jobs_and_avatars_remain_after_a_restart(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What an installation lacks for making avatars from videos."""
+"""Missing requirements of an installation for making avatars from videos."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from server.avatar_store.requirements import lacking
 
 
-def test_a_development_installation_lacks_nothing() -> None:
+def test_a_development_installation_has_all_requirements() -> None:
     assert lacking("video") is None
     assert lacking("archive") is None
 
