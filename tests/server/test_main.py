@@ -114,7 +114,7 @@ def test_on_sigterm_the_server_admits_no_viewers_and_waits_for_those_connected()
         assert 50 < told["ends_in_s"] <= 60
         ready = httpx2.get(f"{program.url}/readyz")
         assert ready.status_code == 503
-        assert ready.json()["detail"] == "the server is going down; 1 viewers are left"
+        assert ready.json()["detail"] == "the server is shutting down; 1 viewers are left"
         refused = httpx2.post(
             f"{program.url}/v1/streams/demo/whep",
             content=b"v=0",
