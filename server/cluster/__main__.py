@@ -91,7 +91,7 @@ class ListSettings(RouterSettings):
             options: Further options of every host.
 
         Raises:
-            SettingsError: If viewers could not reach them.
+            SettingsError: If viewers could not reach the hosts.
         """
         everywhere = self.host in ("0.0.0.0", "::")
         if everywhere and not (self.host_url and self.allowed_origins):
@@ -122,7 +122,7 @@ def main(
 
     Args:
         arguments: The command line without the program name.
-        module: Whose `main` a host of this machine is.
+        module: Module whose `main` runs a host of this machine.
         find: Returns the devices that an option names.
 
     Returns:
