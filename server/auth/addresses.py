@@ -46,7 +46,7 @@ def behind_proxies(app: ASGIApp, trusted: Sequence[str]) -> ASGIApp:
     return PlainAddresses(told)  # type: ignore[arg-type]  # as above
 
 
-def among(proxies: Sequence[str]) -> Callable[[str], bool]:
+def address_matcher(proxies: Sequence[str]) -> Callable[[str], bool]:
     """Return a function that tells whether an address is one of some proxies.
 
     Args:

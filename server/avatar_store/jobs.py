@@ -24,7 +24,7 @@ from server.avatar_store.command import (
     run_command,
 )
 from server.avatar_store.job import Job, JobKind, Progress, load_job
-from server.avatar_store.requirements import lacking
+from server.avatar_store.requirements import missing_requirements
 from server.avatar_store.store import AvatarStore
 from server.errors import (
     AvatarJobNotFoundError,
@@ -109,7 +109,7 @@ class AvatarJobs:
         store: Receives the avatars that jobs make.
         limits: Of disk, memory, time and number.
         make_command: Returns the command of a job.
-        lacking: Returns what the installation lacks for a kind of job, or None.
+        missing_requirements: Returns what the installation lacks for a kind of job, or None.
 
     Raises:
         SettingsError: If the folder cannot be used.
@@ -121,10 +121,10 @@ class AvatarJobs:
         store: AvatarStore,
         limits: StoreLimits,
         make_command: CommandLine = command_line,
-        lacking: Callable[[JobKind], str | None] = lacking,
+        missing_requirements: Callable[[JobKind], str | None] = missing_requirements,
     ) -> None:
         self._folder, self._store, self._limits = folder / "jobs", store, limits
-        self._make_command, self._lacking = make_command, lacking
+        self._make_command, self._missing_requirements = make_command, missing_requirements
         self._jobs: dict[str, Job] = {}
         self._uploads: dict[str, Upload] = {}
         self._running: tuple[Job, asyncio.Task[None]] | None = None
@@ -181,7 +181,7 @@ class AvatarJobs:
             StorageError: If there is no space.
             UnequippedError: If the installation cannot make an avatar of such a file.
         """
-        if (reason := self._lacking(job.kind)) is not None:
+        if (reason := self._missing_requirements(job.kind)) is not None:
             raise UnequippedError(reason)
         unfinished = len(self._unfinished())
         if unfinished >= self._limits.jobs:

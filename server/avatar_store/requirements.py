@@ -22,7 +22,7 @@ _PACKAGES = (
 """Modules that the command imports, of the extras `capture` and `training`."""
 
 
-def lacking(kind: JobKind, root: Path = ROOT) -> str | None:
+def missing_requirements(kind: JobKind, root: Path = ROOT) -> str | None:
     """Return what this installation lacks for a kind of job, with the remedy; None if nothing.
 
     Args:
