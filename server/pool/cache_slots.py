@@ -55,7 +55,7 @@ class CacheSlots:
         memory: The memory of the slots, closed by this object.
         changed: Called when a refresh may have become possible, and by `close`.
         submit: Queues a warp on that device, see `WarpDevice.submit`.
-        close_sequence: Drops what that device keeps of a sequence.
+        close_sequence: Drops the state of a sequence on that device.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class CacheSlots:
         self.closed = False
         self.device_failed = False
         self.exports = 0
-        """Number of handles that workers have yet to be sent; no refresh begins before."""
+        """Number of handles that are not yet sent to workers; no refresh begins before they are."""
         self.lost_frames = 0
         """Number of device processes in a row that ended while they made a frame of these slots."""
         self._changed, self._submit, self._close_sequence = changed, submit, close_sequence
@@ -152,8 +152,8 @@ class CacheSlots:
 
         Args:
             sequence: The sequence that the frame belongs to, usually `self.sequence`.
-            sample: Returns the newest inputs; thread-safe. Those that are newest when the warp
-                begins are shown, if `Warping.inputs_changed` is called at each change.
+            sample: Returns the newest inputs; thread-safe. The frame shows the newest inputs when
+                the warp begins, if `Warping.inputs_changed` is called at each change.
 
         Returns:
             The frame, with the stages `queue`, `raster` and `warp`; None if there is no cache or
