@@ -17,7 +17,7 @@ from server import errors
 from server.admission.admission import Admission
 from server.admission.capacity import find_capacity
 from server.admission.shares import EVERYTHING, Shares
-from server.auth.addresses import among
+from server.auth.addresses import address_matcher
 from server.avatar_store.command import JobLimits
 from server.avatar_store.jobs import AvatarJobs, StoreLimits
 from server.avatar_store.store import AvatarStore
@@ -129,7 +129,7 @@ def create_app(
     app.state.live = StreamingRequests()
     app.state.ice_servers = settings.ice
     app.state.connections = connections or limit_connections(
-        settings.max_address_connections, among(settings.proxies)
+        settings.max_address_connections, address_matcher(settings.proxies)
     )
     page = viewer_route(settings.client)
     methods = methods_of((page, *(route for router in ROUTERS for route in router.routes)))

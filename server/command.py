@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from server import logs
 from server.admission.draining import drain
 from server.app import PoolFactory, create_app
-from server.auth.addresses import among
+from server.auth.addresses import address_matcher
 from server.errors import NotReadyError, SettingsError
 from server.http.streaming_requests import StreamingRequests
 from server.line_writer import LineWriter
@@ -117,7 +117,9 @@ def main(arguments: list[str], pool_factory: PoolFactory | None = None) -> int:
         log_format = settings.log_format
         level = logging.getLevelNamesMapping()[settings.log_level.upper()]
         logs.configure(log_format, level)
-        connections = limit_connections(settings.max_address_connections, among(settings.proxies))
+        connections = limit_connections(
+            settings.max_address_connections, address_matcher(settings.proxies)
+        )
         with listen(settings.host, settings.port, connections) as listening:
             return asyncio.run(_serve(settings, listening, connections, pool_factory))
     except SettingsError as exc:

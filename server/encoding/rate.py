@@ -37,7 +37,7 @@ class RateControl:
 
     Args:
         start: First target, bits per second.
-        lowest: Below this a face is no longer worth sending.
+        lowest: Lowest target; a face below it is not worth sending.
         highest: Never more than this.
     """
 

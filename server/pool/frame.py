@@ -1,4 +1,4 @@
-"""The records of a frame: what it is warped from, the request for it, and what it has become."""
+"""The records of a frame: its source, its request and its result."""
 
 from __future__ import annotations
 

@@ -102,6 +102,6 @@ class Stills:
         return None
 
     async def _make(self, avatar_id: str, state: FrameState, size: int) -> bytes:
-        rgb = await self._pool.render_spare(avatar_id, state, size)
+        rgb = await self._pool.render_low_priority(avatar_id, state, size)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, compress_still, rgb)

@@ -122,7 +122,7 @@ class JpegPeer:
         Raises:
             BadOfferError: Always.
         """
-        raise BadOfferError("expected a WebRTC session, got one that sends pictures")
+        raise BadOfferError("expected a WebRTC session, got one of the JPEG fallback")
 
     def send_event(self, event: Mapping[str, Any]) -> None:
         """Send an event with the next image; a newer one of its type replaces it."""

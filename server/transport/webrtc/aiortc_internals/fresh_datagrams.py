@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from server.network.dropped_datagrams import note_dropped
+from server.network.dropped_datagrams import count_dropped
 
 LONGEST_WAIT_S = 0.25
 """By then the next face has come, and the listener's browser has concealed the voice packet."""
@@ -53,7 +53,7 @@ class FreshQueue(asyncio.Queue[Datagram | None]):
             arrived_at, item = self._queue.popleft()
             if not self._queue or arrived_at >= late or not _may_be_lost(item):
                 return item
-            note_dropped("late")
+            count_dropped("late")
 
 
 def _may_be_lost(item: Datagram | None) -> bool:

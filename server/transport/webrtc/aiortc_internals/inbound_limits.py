@@ -16,7 +16,7 @@ from aioice import Connection, stun
 from aioice.ice import StunProtocol
 from aiortc import RTCPeerConnection
 
-from server.network.dropped_datagrams import note_dropped
+from server.network.dropped_datagrams import count_dropped
 from server.protocol.message_rate import MessageRate
 from server.transport.webrtc.aiortc_internals.fresh_datagrams import FreshQueue, WaitingDatagrams
 from server.transport.webrtc.aiortc_internals.rtcp_limits import limit_feedback
@@ -105,7 +105,7 @@ def _limit_datagrams(ice: Connection, per_s: float) -> None:
         if rate.take() and ice._queue.qsize() < MOST_QUEUED:
             receive(data, component)
         else:
-            note_dropped("rate")
+            count_dropped("rate")
 
     ice.data_received = limited  # type: ignore[method-assign]  # replaced, of this object only
 
