@@ -148,6 +148,10 @@ class _Collector:
         for size, viewers in sorted(Counter(session.size for session in sessions).items()):
             sizes.add_metric([str(size)], viewers)
         yield sizes
+        lowered = sum(session.lowered_from is not None for session in sessions)
+        yield _gauge(
+            "lowered_sessions", "Viewers with smaller frames than they need, by load", lowered
+        )
         yield _gauge("fps", "Frames a second sent to all viewers", sum(s.fps for s in sessions))
         target = sum(session.target_bitrate or 0 for session in sessions) / 8
         yield _gauge(

@@ -83,6 +83,8 @@ class Frame:
     """Whether it is the previous frame again, because nothing has changed."""
     still: int | None = None
     """Number of the refined still that shows the same; None without one."""
+    lowered_from: int | None = None
+    """Rows that the viewer's display needs, where the server is too slow for them."""
     rendered_at: float | None = None
     """When the session received it; all `*_at` are `time.monotonic()`, seconds."""
     pts: int = 0

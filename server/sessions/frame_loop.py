@@ -59,6 +59,8 @@ class FrameLoop:
         self.closed = False
         self.newest: Frame | None = None
         """The last frame that was warped."""
+        self.lowered_from: int | None = None
+        """What the frames are to say, see `Frame`."""
         self._pool = pool
         self._viewer_state, self._membership = viewer_state, membership
         self._pacing, self._statistics = pacing, statistics
@@ -100,16 +102,16 @@ class FrameLoop:
         """Return the next frame, see `Session.next_frame`."""
         await self._wait_for_first_cache()
         while True:
-            await self._wait_until_due()
+            late = await self._wait_until_due()
             # Here and not after the warp: a still that becomes ready during it is named later.
             self._still_is_new = False
             if self.newest is not None and not self._has_changes():
                 self.request_refresh()  # of where a movement has ended
                 self._statistics.repeated()
-                return self._refined(self.newest.repeat())
-            frame = await self._render()
+                return self._described(self.newest.repeat())
+            frame = await self._render(late)
             if frame is not None:
-                return self._refined(frame)
+                return self._described(frame)
 
     def request_refresh(self) -> None:
         """Request a cache of the newest state, unless it exists or has been requested already."""
@@ -149,15 +151,21 @@ class FrameLoop:
             self.request_refresh()
             await self._wakeup.sleep_until(timeout_at)
 
-    async def _wait_until_due(self) -> None:
-        """Wait until pacing permits a frame for a change, or a repeated frame is due."""
+    async def _wait_until_due(self) -> bool:
+        """Wait until pacing permits a frame for a change, or a repeated frame is due.
+
+        Returns:
+            Whether one was due already.
+        """
         now_s = asyncio.get_running_loop().time
         repeat_at = now_s() + REPEAT_INTERVAL_S
+        late = True
         while not self.closed:
             # Anew after each wake-up: the change that ended the sleep may be due earlier.
             due_at = self._changes_due_at() if self._has_changes() else repeat_at
             if now_s() >= due_at or (self._still_is_new and not self._has_changes()):
                 break
+            late = False
             await self._wakeup.sleep_until(due_at)
         if self.closed:
             raise self._ended()
@@ -165,6 +173,7 @@ class FrameLoop:
             self._pacing.view_frame_begins(now_s())
         else:
             self._pacing.frame_begins(now_s())
+        return late
 
     def _changes_due_at(self) -> float:
         return self._pacing.view_due_at_s if self._has_moved() else self._pacing.due_at_s
@@ -174,8 +183,11 @@ class FrameLoop:
         view = self._viewer_state.view
         return view is not None and (self.newest is None or view.seq != self.newest.view_seq)
 
-    async def _render(self) -> Frame | None:
+    async def _render(self, late: bool) -> Frame | None:
         """Warp the newest cache to the newest inputs.
+
+        Args:
+            late: Whether the frame was due before the previous one was there.
 
         Returns:
             The frame; None if the renderer refuses the state, its device was replaced, or the
@@ -215,7 +227,7 @@ class FrameLoop:
         self._displayed = frame.inputs.revision, slots.id, frame.cache.generation
         self._fading = frame.fading
         self.newest = frame
-        self._statistics.rendered(frame)
+        self._statistics.rendered(frame, late)
         return frame
 
     async def _wait_for_device(self, slots: CacheSlots) -> None:
@@ -241,7 +253,8 @@ class FrameLoop:
                 )
             self._statistics.split_failed()
 
-    def _refined(self, frame: Frame) -> Frame:
+    def _described(self, frame: Frame) -> Frame:
+        frame.lowered_from = self.lowered_from
         # The session may have ended during the warp, and its refinement with it.
         if self._refinement is not None and self._refinement.display_px and not self.closed:
             frame.still = self._refinement.frame_shows(frame.inputs.state)

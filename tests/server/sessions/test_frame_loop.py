@@ -74,6 +74,23 @@ async def test_a_change_wakes_a_waiting_session_immediately() -> None:
         assert sorted(delays)[len(delays) // 2] < 0.01
 
 
+async def test_a_frame_is_late_if_it_was_due_before_it_was_asked_for() -> None:
+    async with running_server() as server:
+        session = await server.open()
+        await settled(session)
+        before = session.stats()["late_frames"]
+        waiting = asyncio.ensure_future(session.next_frame())
+        await asyncio.sleep(0)  # until it waits
+        session.set_view(view(1, x=0.1))
+        assert (await waiting).view_seq == 1
+        assert session.stats()["late_frames"] == before
+        await settled(session)
+        before = session.stats()["late_frames"]
+        session.set_view(view(2, x=0.2))
+        assert (await session.next_frame()).view_seq == 2
+        assert session.stats()["late_frames"] == before + 1
+
+
 async def test_the_view_is_sampled_when_the_warp_starts_not_when_it_is_requested() -> None:
     async with running_server(FakeEngineFactory(warp_s=0.15)) as server:
         first, second = await server.open(), await server.open()

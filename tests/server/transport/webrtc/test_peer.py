@@ -433,6 +433,7 @@ async def test_statistics_contain_the_time_of_each_stage(
         assert stats["stages_ms"]["encode"]["p95"] > 0
         metrics = (await client.get("/metrics")).text
         assert "telewarp_sessions 1.0" in metrics
+        assert "telewarp_lowered_sessions 0.0" in metrics
         assert stats["target_kbps"] >= 300
         target = re.search(r"^telewarp_video_target_bytes_per_second (\S+)$", metrics, re.M)
         assert target
