@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 from starlette.requests import HTTPConnection
 
+from models.contract.shown_text import quoted
 from server.auth.grants import Grant, Scope
 from server.auth.tokens import LONGEST_TOKEN, Tokens
 from server.errors import BadTokenError
@@ -101,7 +102,9 @@ class RedirectTokens:
             raise BadTokenError(f"expected a pass of at most {LONGEST_TOKEN} characters")
         claims = self._tokens.read_signed(given, self._audience)
         if claims.request != request:  # not marked as used: the right request may still come
-            raise BadTokenError(f"expected a pass for {request[:100]}, got one for another request")
+            raise BadTokenError(
+                f"expected a pass for {quoted(request)}, got one for another request"
+            )
         self._forget_old()
         if claims.jti in self._used:
             raise BadTokenError("the pass has been used; ask the router for another")
