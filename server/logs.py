@@ -8,6 +8,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -17,6 +20,12 @@ LogFormat = Literal["text", "json"]
 
 IDS = ("session", "stream", "worker")
 """Ids that a record may have: passed as `extra={"session": ...}`, fields of its JSON object."""
+
+
+_REPEATS, _PERIOD_S = 20, 10.0
+"""Warnings of one kind that are written in a period: strangers cause some with each request."""
+_KINDS = 200
+"""Kinds that are counted at once; the oldest is forgotten."""
 
 
 class JsonLines(logging.Formatter):
@@ -37,16 +46,73 @@ class JsonLines(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False, default=str)
 
 
+@dataclass
+class _Kind:
+    """Records of one logger and message."""
+
+    begun: float
+    """When its period began, seconds."""
+    written: int = 0
+    record: logging.LogRecord | None = None
+    """The newest one that was not written."""
+    unwritten: int = 0
+
+
+class _Repeats:
+    """Counts warnings by logger and message, before its values are filled in.
+
+    Args:
+        clock: Seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._kinds: dict[tuple[str, str], _Kind] = {}
+
+    def takes(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is to be written, and count it."""
+        if record.levelno < logging.WARNING:
+            return True
+        key = (record.name, str(record.msg))
+        kind = self._kinds.get(key)
+        if kind is None:
+            if len(self._kinds) >= _KINDS:
+                del self._kinds[next(iter(self._kinds))]
+            kind = self._kinds[key] = _Kind(self._clock())
+        if kind.written < _REPEATS:
+            kind.written += 1
+            return True
+        kind.record = record
+        kind.unwritten += 1
+        return False
+
+    def ended(self) -> list[logging.LogRecord]:
+        """Forget kinds whose period has ended; return a record for each with unwritten ones."""
+        oldest = self._clock() - _PERIOD_S
+        ended = [key for key, kind in self._kinds.items() if kind.begun <= oldest]
+        kinds = [self._kinds.pop(key) for key in ended]
+        return [_summary(kind.record, kind.unwritten) for kind in kinds if kind.record is not None]
+
+
+def _summary(record: logging.LogRecord, count: int) -> logging.LogRecord:
+    text = f"{count} more like this within {_PERIOD_S:g} s, the last: {record.msg}"
+    return logging.LogRecord(record.name, record.levelno, "", 0, text, record.args, None)
+
+
 class LineHandler(logging.Handler):
     """Writes records as lines, and says how many were lost once lines are taken again.
 
+    Of warnings and errors of one kind the first 20 within 10 s are written, and then their number.
+
     Args:
         writer: Writes the lines.
+        clock: Seconds.
     """
 
-    def __init__(self, writer: LineWriter) -> None:
+    def __init__(self, writer: LineWriter, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._writer = writer
+        self._repeats = _Repeats(clock)
         self._reported = 0
         """Number of lost lines that the log has mentioned."""
 
@@ -57,14 +123,21 @@ class LineHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Format a record and write it soon."""
-        try:
-            line = self.format(record)
-        except Exception:  # arguments that do not fit the message
-            line = f"{record.levelname} {record.name}: {record.msg!r} with {record.args!r}"
+        for summary in self._repeats.ended():
+            self._writer.write(self._line(summary))
+        if not self._repeats.takes(record):
+            return
+        line = self._line(record)
         if self._writer.working and self.lost > self._reported:
             self._writer.write(self.format(self._loss()))
             self._reported = self.lost
         self._writer.write(line)
+
+    def _line(self, record: logging.LogRecord) -> str:
+        try:
+            return self.format(record)
+        except Exception:  # arguments that do not fit the message
+            return f"{record.levelname} {record.name}: {record.msg!r} with {record.args!r}"
 
     def flush(self) -> None:
         """Wait for the lines, for at most a second; `logging` calls this at exit."""

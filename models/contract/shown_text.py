@@ -1,6 +1,8 @@
-"""Text of strangers' files, made fit for a message."""
+"""Text of strangers' files and requests, made fit for a message."""
 
 from __future__ import annotations
+
+_LONGEST_QUOTED = 80
 
 
 def shown(text: object, limit: int = 40) -> str:
@@ -16,3 +18,10 @@ def shown(text: object, limit: int = 40) -> str:
 def reason(exc: Exception) -> str:
     """Return what an error of a parser says; its kind where it says nothing."""
     return shown(exc, 150) if str(exc) else type(exc).__name__
+
+
+def quoted(text: str) -> str:
+    """Return a value of a request in quotes, with escapes: at most its first 80 characters."""
+    if len(text) <= _LONGEST_QUOTED:
+        return repr(text)
+    return f"{text[:_LONGEST_QUOTED]!r}..."

@@ -20,6 +20,8 @@ _MAX_JSON_BYTES = 64 * 2**20
 """Of the document, which can hold its buffers."""
 _MAX_JSON_VALUES = 1_000_000
 """Of the document: each needs some 100 bytes as a Python object. Heads have some thousands."""
+_MAX_NUMBER = 2**53
+"""What JSON of other programs holds without loss; a number of digits would fill a message."""
 _DECODE = "npx @gltf-transform/cli copy IN OUT"
 _BEFORE_JSON = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
 """Bytes that can stand in front of a document: byte order marks, spaces."""
@@ -159,7 +161,7 @@ def whole(value: Any, name: str) -> int:
     """Return a number of the file that must be whole and not negative."""
     if isinstance(value, float) and value.is_integer():  # 3.0 is whole in JSON
         value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _MAX_NUMBER:
         raise MeshFileError(f"{name}: expected a whole number from 0, got {shown(value)}")
     return value
 

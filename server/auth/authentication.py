@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
+from models.contract.shown_text import quoted
 from server.access_settings import AccessSettings
 from server.auth.grants import ANYONE, Grant
 from server.auth.redirect_tokens import PARAMETER, RedirectTokens, request_of
@@ -98,7 +99,8 @@ class Authenticator:
         host = connection.headers.get("host", "")
         if not is_among(origin, self._origins) and not is_page_of(origin, host):
             raise ForbiddenError(
-                f"expected a page of this server, got one of {origin[:100]}; see --allowed-origins"
+                f"expected a page of this server, got one of {quoted(origin)}; "
+                "see --allowed-origins"
             )
 
 
@@ -184,6 +186,6 @@ def _check_host(connection: HTTPConnection) -> None:
         host = ""
     if not is_loopback(host):
         raise ForbiddenError(
-            f"expected a call from this machine, to localhost, got one to {named[:100]!r}; "
+            f"expected a call from this machine, to localhost, got one to {quoted(named)}; "
             "to serve others, also through a proxy, set --tokens"
         )

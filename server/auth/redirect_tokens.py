@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 from starlette.requests import HTTPConnection
 
+from models.contract.shown_text import quoted
 from server.auth.grants import Grant, Scope
 from server.auth.tokens import LONGEST_TOKEN, Tokens
 from server.errors import BadTokenError
@@ -102,7 +103,7 @@ class RedirectTokens:
         claims = self._tokens.read_signed(given, self._audience)
         if claims.request != request:  # not marked as used, because the right request may follow
             raise BadTokenError(
-                f"expected a redirect token for {request[:100]}, got one for another request"
+                f"expected a redirect token for {quoted(request)}, got one for another request"
             )
         self._forget_old()
         if claims.jti in self._used:

@@ -17,6 +17,7 @@ import shutil
 from pathlib import Path
 
 from models.contract.avatar_info import AvatarInfo
+from models.contract.shown_text import quoted
 from server.errors import (
     AvatarNotFoundError,
     ForbiddenError,
@@ -157,7 +158,7 @@ def _move(made: Path, folder: Path, avatar_id: str | None) -> None:
     values = json.loads(manifest.read_text())
     values["id"] = avatar_id or values["id"]
     if not _ID.fullmatch(values["id"]) or values["id"] in _RESERVED:
-        raise ValueError(f"expected an id of letters, digits, '-', '_', got {values['id'][:80]!r}")
+        raise ValueError(f"expected an id of letters, digits, '-', '_', got {quoted(values['id'])}")
     manifest.write_text(json.dumps(values, indent=1))
     for path in made.iterdir():
         if path.is_symlink() or not path.is_file():

@@ -16,6 +16,7 @@ from server.errors import AvatarExistsError, BadMessageError
 from server.http.authorization import needs
 from server.http.bodies import problems, require_media_type, require_no_encoding
 from server.http.dependencies import TheAvatarJobs, TheAvatarStore, ThePool
+from server.http.locations import location_of
 from server.pool.pool import RenderPool
 from server.protocol.requests import AvatarRequest, parse_avatar_request
 
@@ -97,8 +98,7 @@ async def add_avatar(
     length = request.headers.get("content-length", "")
     upload = jobs.begin_upload(job, int(length) if length.isdigit() else None)
     await _receive(request, jobs, upload)
-    root = request.scope.get("root_path", "")
-    response.headers["Location"] = f"{root}/v1/avatars/jobs/{job.id}"
+    response.headers["Location"] = location_of(request, f"/v1/avatars/jobs/{job.id}")
     return _describe(job, jobs)
 
 

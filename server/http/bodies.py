@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi import Request
 
+from models.contract.shown_text import shown
 from server.errors import ContentEncodingError, MediaTypeError, TooLargeError
 
 JSON = "application/json"
@@ -51,7 +52,7 @@ def require_no_encoding(request: Request) -> None:
     """
     encoding = request.headers.get("content-encoding", "").strip().lower()
     if encoding not in ("", "identity"):
-        raise ContentEncodingError(f"expected no Content-Encoding, got {encoding[:60]}")
+        raise ContentEncodingError(f"expected no Content-Encoding, got {shown(encoding)}")
 
 
 async def read_body(request: Request, largest: int) -> bytes:

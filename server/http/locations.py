@@ -13,10 +13,16 @@ from __future__ import annotations
 from urllib.parse import unquote, urlsplit
 
 from starlette.datastructures import URL, Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _SENT_BY_PROXIES = ("forwarded", "via", "x-real-ip")
 _SENT_BY_PAGES = "origin"
+
+
+def location_of(request: HTTPConnection, path: str) -> str:
+    """Return the `Location` of what is at a path of this server, below the path that it runs at."""
+    return f"{request.scope.get('root_path', '')}{path}"
 
 
 class Locations:

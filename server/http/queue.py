@@ -12,6 +12,7 @@ from server.auth.grants import Scope
 from server.http.authorization import TheGrant, needs
 from server.http.bodies import problems
 from server.http.dependencies import TheAdmission, TheStream
+from server.http.locations import location_of
 
 router = APIRouter(prefix="/v1", tags=["watching"])
 
@@ -54,8 +55,7 @@ async def join_queue(
     `telewarp` and `telewarp.ticket.TICKET`. Viewers without a ticket come after queued viewers.
     """
     queued = admission.join(grant)
-    root = request.scope.get("root_path", "")
-    response.headers["Location"] = f"{root}/v1/queue/{queued.ticket.id}"
+    response.headers["Location"] = location_of(request, f"/v1/queue/{queued.ticket.id}")
     return _describe(queued)
 
 

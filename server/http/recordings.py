@@ -31,6 +31,7 @@ from server.http.dependencies import (
     TheStream,
     TheStreams,
 )
+from server.http.locations import location_of
 from server.protocol.requests import parse_replay_request
 from server.recordings.recordings import Recording
 
@@ -73,8 +74,7 @@ async def start_recording(
 ) -> RecordingDescription:
     """Begin to record the mesh frames that the stream accepts from publishers."""
     recording = await recordings.start(stream)
-    root = request.scope.get("root_path", "")
-    response.headers["Location"] = f"{root}/v1/recordings/{recording.id}"
+    response.headers["Location"] = location_of(request, f"/v1/recordings/{recording.id}")
     return _describe(recording)
 
 

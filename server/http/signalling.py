@@ -6,6 +6,7 @@ import secrets
 
 from fastapi import Request, Response
 
+from models.contract.shown_text import shown
 from server.errors import BadOfferError, PreconditionError
 from server.http.bodies import SDP, SDP_FRAGMENT, read_body, require_media_type
 from server.network.ice_servers import IceServers, link_values
@@ -39,7 +40,7 @@ async def read_fragment(request: Request) -> str:
     require_media_type(request, SDP_FRAGMENT)
     expected = request.headers.get("if-match", ETAG)
     if expected != "*" and ETAG not in [tag.strip() for tag in expected.split(",")]:
-        raise PreconditionError(f"expected If-Match {ETAG}, got {expected[:60]}")
+        raise PreconditionError(f"expected If-Match {ETAG}, got {shown(expected)}")
     return await _read_text(request)
 
 

@@ -32,6 +32,7 @@ from server.http.dependencies import (
     TheStream,
     TheStreams,
 )
+from server.http.locations import location_of
 from server.http.paced_messages import let_others_run, paced_messages
 from server.protocol.message_rate import MessageRate
 from server.protocol.messages import at_index, each_mesh_frame
@@ -104,7 +105,7 @@ async def create_stream(
     wanted = parse_stream_request(await read_body(request, settings.largest_body))
     grant.check_stream(wanted.id)
     stream = streams.create(wanted.avatar, wanted.id)
-    response.headers["Location"] = f"{request.scope.get('root_path', '')}/v1/streams/{stream.id}"
+    response.headers["Location"] = location_of(request, f"/v1/streams/{stream.id}")
     return _describe(stream, sessions)
 
 

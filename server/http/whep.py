@@ -27,6 +27,7 @@ from server.http.dependencies import (
     TheSessions,
     TheStream,
 )
+from server.http.locations import location_of
 from server.http.signalling import ETAG, add_ice_servers, describe_post, read_fragment, read_offer
 from server.protocol.background import parse_background
 from server.protocol.display import parse_display
@@ -103,8 +104,8 @@ async def open_session(
     session, answer = await sessions.open(
         stream.id, connect, offer, grant, ticket, backdrop, display_px
     )
-    location = f"{request.scope.get('root_path', '')}/v1/sessions/{session.id}"
-    headers = {"Location": location, "ETag": ETAG, "Accept-Patch": SDP_FRAGMENT}
+    created = location_of(request, f"/v1/sessions/{session.id}")
+    headers = {"Location": created, "ETag": ETAG, "Accept-Patch": SDP_FRAGMENT}
     if grant.by_redirect_token and redirect_tokens is not None:
         headers[TOKEN] = redirect_tokens.token_for(grant)
     response = Response(answer, status.HTTP_201_CREATED, headers, SDP)

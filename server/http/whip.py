@@ -18,6 +18,7 @@ from server.http.dependencies import (
     TheRedirectTokens,
     TheStream,
 )
+from server.http.locations import location_of
 from server.http.signalling import ETAG, add_ice_servers, describe_post, read_fragment, read_offer
 
 router = APIRouter(prefix="/v1", tags=["streams"])
@@ -72,8 +73,8 @@ async def open_publication(
     """
     offer = await read_offer(request)
     publication, answer = await publications.open(stream, connect, offer, grant)
-    location = f"{request.scope.get('root_path', '')}/v1/publications/{publication.id}"
-    headers = {"Location": location, "ETag": ETAG, "Accept-Patch": SDP_FRAGMENT}
+    created = location_of(request, f"/v1/publications/{publication.id}")
+    headers = {"Location": created, "ETag": ETAG, "Accept-Patch": SDP_FRAGMENT}
     if grant.by_redirect_token and redirect_tokens is not None:
         headers[TOKEN] = redirect_tokens.token_for(grant)
     response = Response(answer, status.HTTP_201_CREATED, headers, SDP)

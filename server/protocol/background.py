@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 
 from models.contract.backdrop import TRANSPARENT, Backdrop
+from models.contract.shown_text import quoted
 from server.errors import BadMessageError
 
 _TRANSPARENT = "transparent"
 _COLOUR = re.compile("[0-9a-fA-F]{6}")
-_SHOWN = 40
-"""Characters of a wrong value that its error repeats."""
 
 
 def parse_background(text: str | None) -> Backdrop | None:
@@ -26,7 +25,7 @@ def parse_background(text: str | None) -> Backdrop | None:
     if not _COLOUR.fullmatch(text):
         raise BadMessageError(
             "background: expected six hexadecimal digits, RRGGBB, or transparent, "
-            f"got {text[:_SHOWN]!r}"
+            f"got {quoted(text)}"
         )
     red, green, blue = bytes.fromhex(text)
     return Backdrop((red, green, blue))

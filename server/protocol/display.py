@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 
+from models.contract.shown_text import quoted
 from server.errors import BadMessageError
 from server.protocol.messages import LARGEST_DISPLAY_PX
 
 _NUMBER = re.compile("[0-9]{1,5}")
-_SHOWN = 40
-"""Characters of a wrong value that its error repeats."""
 
 
 def parse_display(text: str | None) -> int:
@@ -23,5 +22,5 @@ def parse_display(text: str | None) -> int:
     if _NUMBER.fullmatch(text) and 1 <= int(text) <= LARGEST_DISPLAY_PX:
         return int(text)
     raise BadMessageError(
-        f"display: expected a number from 1 to {LARGEST_DISPLAY_PX}, got {text[:_SHOWN]!r}"
+        f"display: expected a number from 1 to {LARGEST_DISPLAY_PX}, got {quoted(text)}"
     )

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.contract.avatar_info import AvatarInfo
+from models.contract.shown_text import quoted
 from server.errors import (
     AvatarNotFoundError,
     BadMessageError,
@@ -164,7 +165,7 @@ def check_id(given: str, what: str) -> None:
     if not _STREAM_ID.fullmatch(given):
         raise BadMessageError(
             f"{what} must be 1 to 64 letters, digits, '-', '_' or '.' and not begin with '.', "
-            f"got {given[:80]!r}"
+            f"got {quoted(given)}"
         )
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from server.logs import JsonLines, announce
+from server.line_writer import LineWriter
+from server.logs import JsonLines, LineHandler, announce
 
 
 class Log:
@@ -61,6 +62,46 @@ def test_an_exception_is_in_the_same_object(log: Log) -> None:
     (line,) = log.lines
     assert line["exception"].startswith("Traceback")
     assert line["exception"].endswith("ValueError: no such face")
+
+
+class Lines(LineWriter):
+    """Keeps lines."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.lines: list[str] = []
+
+    def write(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def test_warnings_of_one_kind_are_counted_instead_of_filling_the_log() -> None:
+    written, now = Lines(), [0.0]
+    handler = LineHandler(written, lambda: now[0])
+    logger = logging.Logger("a", logging.INFO)
+    logger.addHandler(handler)
+    for index in range(5000):
+        logger.warning("request %d is broken", index)
+        logger.info("request %d", index)
+    logger.error("another")
+    warnings = [line for line in written.lines if "broken" in line]
+    assert warnings == [f"request {index} is broken" for index in range(20)]
+    assert len(written.lines) == 5000 + 20 + 1
+    now[0] = 10.0
+    logger.warning("request %d is broken", 5000)
+    assert written.lines[-2:] == [
+        "4980 more like this within 10 s, the last: request 4999 is broken",
+        "request 5000 is broken",
+    ]
+
+
+def test_warnings_of_different_kinds_are_all_written() -> None:
+    written = Lines()
+    logger = logging.Logger("a")
+    logger.addHandler(LineHandler(written, lambda: 0.0))
+    for index in range(1000):
+        logger.warning(f"{index}")
+    assert len(written.lines) == 1000
 
 
 def test_announcements_are_logged_at_any_level(log: Log) -> None:

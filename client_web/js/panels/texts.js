@@ -11,9 +11,24 @@ export const DRAINING_TEXT =
 export const JPEG_TEXT = "WebRTC video is blocked here. Showing JPEG images instead.";
 /** The end of the server's words about a stream whose avatar was deleted. */
 const AVATAR_DELETED = "its avatar was deleted";
+/** Names that streams can have: the server refuses others. */
+const STREAM_NAME = /^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$/;
 export const NO_WEBGL_TEXT = "Following your movement needs WebGL";
 export const NO_TRANSPARENCY_TEXT =
   "A transparent background needs WebGL and requestVideoFrameCallback, which this browser does not provide.";
+
+/**
+ * @param {string} stream
+ * @param {string} detail the server's words
+ */
+function whyUnknown(stream, detail) {
+  if (!STREAM_NAME.test(stream)) {
+    return "Names of streams have 1 to 64 letters, digits, “-”, “_” and “.”. Please check the address of this page.";
+  }
+  return detail.endsWith(AVATAR_DELETED)
+    ? "Its avatar was deleted."
+    : "It may not have started yet. This page keeps looking for it.";
+}
 
 /**
  * Describe a position in the queue.
@@ -52,9 +67,7 @@ export function describeTrouble(trouble, { stream, host }) {
     case "unknown-stream":
       return {
         title: `There is no stream called “${stream}”`,
-        detail: trouble.detail.endsWith(AVATAR_DELETED)
-          ? "Its avatar was deleted."
-          : "It may not have started yet. This page keeps looking for it.",
+        detail: whyUnknown(stream, trouble.detail),
       };
     case "full":
       return {

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from aiortc import RTCIceCandidate
 
+from models.contract.shown_text import quoted
 from server.errors import BadOfferError
 from server.network.addresses import CandidatePolicy
 from server.transport.webrtc.offer import Offer, read_lines
@@ -60,7 +61,7 @@ def parse_fragment(text: str) -> Fragment:
     mid: str | None = None
     candidates: list[NamedCandidate] = []
     if not text.removeprefix("\ufeff").lstrip().startswith(("a=", "m=")):
-        raise BadOfferError(f"expected an SDP fragment with a=candidate lines, got {text[:60]!r}")
+        raise BadOfferError(f"expected an SDP fragment with a=candidate lines, got {quoted(text)}")
     for kind, value in read_lines(text):
         name, _, rest = (part.strip() for part in value.partition(":"))
         name = name.lower()
@@ -125,7 +126,7 @@ class RemoteCandidates:
         """Return a candidate; None if it is of no use here: TCP, RTCP, a name, not allowed."""
         found = _CANDIDATE.fullmatch(named.text.strip())
         if found is None:
-            raise BadOfferError(f"expected an ICE candidate, got {named.text[:80]!r}")
+            raise BadOfferError(f"expected an ICE candidate, got {quoted(named.text)}")
         component, port, priority = (int(found[n]) for n in ("component", "port", "priority"))
         address = self._policy.normalise(found["address"])
         # Not errors: browsers offer TCP candidates and mDNS names beside those that are of use.

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from models.contract.shown_text import quoted
 from server.errors import BadOfferError
 
 RECEIVING = ("recvonly", "sendrecv")
@@ -144,7 +145,7 @@ def _read_line(line: str) -> tuple[str, str]:
         )
     found = _LINE.fullmatch(line)
     if found is None:
-        raise BadOfferError(f"expected SDP lines such as 'a=mid:0', got {line[:60]!r}")
+        raise BadOfferError(f"expected SDP lines such as 'a=mid:0', got {quoted(line)}")
     return found[1], found[2]
 
 
@@ -163,7 +164,7 @@ def parse_offer(sdp: str) -> Offer:
         elif kind == "a":
             levels[-1].append(value)
     if not media:
-        raise BadOfferError(f"expected an SDP offer with sections (m=...), got {sdp[:60]!r}")
+        raise BadOfferError(f"expected an SDP offer with sections (m=...), got {quoted(sdp)}")
     if len(media) > _MOST_SECTIONS:
         raise BadOfferError(f"expected at most {_MOST_SECTIONS} sections, got {len(media)}")
     session, *own = (_attributes(lines) for lines in levels)
@@ -179,7 +180,7 @@ def _attributes(lines: list[str]) -> Attributes:
     values: dict[str, list[str]] = {}
     for line in lines:
         if (found := _ATTRIBUTE.fullmatch(line)) is None:
-            raise BadOfferError(f"expected an SDP attribute, got {'a=' + line[:60]!r}")
+            raise BadOfferError(f"expected an SDP attribute, got {quoted('a=' + line)}")
         values.setdefault(found[1].lower(), []).append((found[2] or "").strip())
     return {name: tuple(found) for name, found in values.items()}
 
@@ -188,14 +189,16 @@ def _section(index: int, line: str, own: Attributes, session: Attributes) -> Sec
     found = _MEDIA.fullmatch(line)
     if found is None or int(found[2]) > 65535 or not _FORMATS.fullmatch(found[4]):
         raise BadOfferError(
-            f"expected a section such as 'm=video 9 UDP/TLS/RTP/SAVPF 96', got {'m=' + line[:60]!r}"
+            "expected a section such as 'm=video 9 UDP/TLS/RTP/SAVPF 96', "
+            f"got {quoted('m=' + line)}"
         )
     formats = tuple(found[4].split())
     section = Section(index, found[1], int(found[2]), found[3], formats, own, session)
     wrong = [f for f in formats if not _PAYLOAD_TYPE.fullmatch(f) or int(f) > _HIGHEST_TYPE]
     if section.is_rtp and section.kind in ("audio", "video") and wrong:
         raise BadOfferError(
-            f"expected payload types up to {_HIGHEST_TYPE} in {section.name}, got {wrong[0][:20]!r}"
+            f"expected payload types up to {_HIGHEST_TYPE} in {section.name}, "
+            f"got {quoted(wrong[0])}"
         )
     return section
 
@@ -208,7 +211,7 @@ def _check_mids(sections: list[Section]) -> None:
             if len(mid) > _LONGEST_MID or not _MID.fullmatch(mid) or len(mids) > 1:
                 raise BadOfferError(
                     f"expected one a=mid of at most {_LONGEST_MID} token characters in "
-                    f"{section.name}, got {', '.join(mids)[:80]!r}"
+                    f"{section.name}, got {quoted(', '.join(mids))}"
                 )
             if mid in seen:
                 raise BadOfferError(f"expected sections of different mids, got {mid!r} twice")

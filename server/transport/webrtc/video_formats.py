@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from aiortc.sdp import H264_PROFILE_PATTERNS, H264Profile
 
+from models.contract.shown_text import shown
 from server.encoding.codecs import Codec, choose_codec
 from server.errors import BadOfferError
 from server.transport.webrtc.aiortc_internals.payload_types import DYNAMIC_PAYLOAD_TYPES
@@ -148,7 +149,9 @@ def _complaint(section: Section, formats: Sequence[Format], preferred: Sequence[
     # Without any, payload types that are no dynamic ones, or clock rates, are what is wrong.
     rtpmaps = ", ".join(f"a=rtpmap:{value}" for value in section.own.get("rtpmap", ()))
     names = ", ".join(dict.fromkeys(f.name for f in formats)) or rtpmaps or "no codec"
-    text = f"expected an offer of {' or '.join(preferred)}, got {names[:100]} in {section.name}"
+    text = (
+        f"expected an offer of {' or '.join(preferred)}, got {shown(names, 80)} in {section.name}"
+    )
     h264 = [f.parameters for f in formats if f.is_named(Codec.H264)]
     if h264 and Codec.H264 in preferred:
         got = "; ".join(

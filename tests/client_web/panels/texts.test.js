@@ -44,6 +44,13 @@ test("a deleted avatar and a stream that may begin have different texts", () => 
   assert.match(describeTrouble(later, SOURCE).detail, /may not have started/);
 });
 
+test("a name that no stream can have is said to be one", () => {
+  for (const stream of ["a b", "", ".a", "a/b", "ä", "a".repeat(65)]) {
+    const text = describeTrouble(new Trouble("unknown-stream"), { ...SOURCE, stream });
+    assert.match(text.detail, /^Names of streams have 1 to 64 letters/);
+  }
+});
+
 test("the detail of the server is shown as a sentence", () => {
   const full = new Trouble("full", { detail: "all 32 sessions are in use" });
   assert.equal(describeTrouble(full, SOURCE).detail, "All 32 sessions are in use.");

@@ -104,6 +104,7 @@ def test_chunks_of_wrong_lengths_are_used_or_refused(
     [
         ({"nodes": [{"mesh": -1}]}, "number of one of its meshes: expected a whole number from 0"),
         ({"nodes": [{"mesh": True}]}, "number of one of its meshes: expected a whole number"),
+        ({"nodes": [{"mesh": 10**300}]}, r"expected a whole number from 0, got 10{39}\.\.\.$"),
         ({"nodes": [{"mesh": 1}]}, "it refers to meshes 1, which it does not hold"),
         ({"scenes": [{"nodes": [-1]}]}, "number of one of its nodes: expected a whole number"),
         ({"scenes": [{"nodes": [0]}], "scene": "0"}, "number of one of its scenes"),

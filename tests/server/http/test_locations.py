@@ -9,11 +9,12 @@ from urllib.parse import urljoin
 import httpx2
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from server.http.locations import Locations
+from server.http.locations import Locations, location_of
 from server.settings import Settings
 from tests.server.conftest import Served, serving
 from tests.server.http.test_whep import SDP, offer
@@ -98,3 +99,9 @@ def test_addresses_of_other_servers_are_left_unchanged() -> None:
     app = Locations(Starlette(routes=[Route("/a", redirect)]))
     answer = TestClient(app).get("/a", headers={"Via": "1.1 a"}, follow_redirects=False)
     assert answer.headers["location"] == "http://testserver/host1/a"
+
+
+@pytest.mark.parametrize("scope", [{}, {"root_path": ""}, {"root_path": "/face"}])
+def test_a_location_begins_with_the_path_of_the_server(scope: dict[str, str]) -> None:
+    connection = HTTPConnection({"type": "http", **scope})
+    assert location_of(connection, "/v1/queue/a") == f"{scope.get('root_path', '')}/v1/queue/a"
