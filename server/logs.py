@@ -16,7 +16,7 @@ from server.line_writer import LineWriter
 LogFormat = Literal["text", "json"]
 
 IDS = ("session", "stream", "worker")
-"""Ids that a record may have: passed as `extra={"session": ...}`, fields of its JSON object."""
+"""Ids that a record may have, passed as `extra={"session": ...}`, fields of its JSON object."""
 
 
 class JsonLines(logging.Formatter):
@@ -38,7 +38,7 @@ class JsonLines(logging.Formatter):
 
 
 class LineHandler(logging.Handler):
-    """Writes records as lines, and says how many were lost once lines are taken again.
+    """Writes records as lines, and logs the number of lost ones once lines can be written again.
 
     Args:
         writer: Writes the lines.
@@ -48,7 +48,7 @@ class LineHandler(logging.Handler):
         super().__init__()
         self._writer = writer
         self._reported = 0
-        """Number of lost lines that the log has mentioned."""
+        """Number of lost lines that have been logged."""
 
     @property
     def lost(self) -> int:
@@ -56,7 +56,7 @@ class LineHandler(logging.Handler):
         return self._writer.lost
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Format a record and write it soon."""
+        """Format a record and queue it."""
         try:
             line = self.format(record)
         except Exception:  # arguments that do not fit the message
@@ -87,7 +87,7 @@ def configure(log_format: LogFormat, level: int, worker: str | None = None) -> N
     Args:
         log_format: Format of the lines.
         level: Of the `logging` module.
-        worker: The worker this process is; None for the server.
+        worker: Name of the worker that this process is; None for the server.
     """
     handler = LineHandler(LineWriter(sys.stderr))
     if log_format == "json":

@@ -1,4 +1,4 @@
-"""The background that a viewer asks for, as addresses name it."""
+"""The background that a viewer requests with `?background=`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from server.errors import BadMessageError
 _TRANSPARENT = "transparent"
 _COLOUR = re.compile("[0-9a-fA-F]{6}")
 _SHOWN = 40
-"""Characters of a wrong value that its error repeats."""
+"""Maximum number of characters of a wrong value in its error message."""
 
 
 def parse_background(text: str | None) -> Backdrop | None:
