@@ -1,4 +1,4 @@
-// What the page of a call says.
+// Texts of the page of a call.
 
 import { sentence } from "./sentence.js";
 import { describeSignIn } from "./sign_in_text.js";
