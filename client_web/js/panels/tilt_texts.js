@@ -15,7 +15,7 @@ const TEXTS = {
   },
   silent: {
     title: "This device does not report its orientation",
-    detail: "It has no sensors for that, or the browser or an embedding page keeps them back.",
+    detail: "It has no sensors for that, or the browser or an embedding page blocks them.",
   },
 };
 
