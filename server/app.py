@@ -163,6 +163,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
         cores=settings.cores,
         threads=settings.threads,
         largest_frame=settings.max_frame_size,
+        smallest_frame=settings.min_frame_size,
         largest_image=settings.max_still_size,
         mark=settings.mark,
         log_level=logging.getLevelNamesMapping()[settings.log_level.upper()],

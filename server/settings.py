@@ -131,6 +131,12 @@ class Settings(AccessSettings):
         description="largest frames of video, rows and columns: 256, 320, 384, 512, 640 or 768; "
         "each viewer gets what its display needs; default: the avatar's own resolution",
     )
+    min_frame_size: int = Field(
+        default=0,
+        ge=0,
+        description="smallest frames of video, rows and columns, unless the largest are smaller; "
+        "0: 256",
+    )
     max_still_size: int = Field(
         default=512,
         ge=0,

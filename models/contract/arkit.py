@@ -31,6 +31,8 @@ NEUTRAL = "_neutral"
 _PREFIX = re.compile(r"^(?:(?:arkit|blendshapes?|bs)\d*|a\d\d)(?=[a-z])")
 """Prefixes of exporters without a dot, in lower case: `BlendShapes_JawOpen`, and the numbers of
 Reallusion's characters: `A25_Jaw_Open`."""
+_COPY = re.compile(r"\.\d{3}$")
+"""What Blender appends to the name of a copy: `jawOpen.001`."""
 _SEPARATOR = re.compile(r"[.:/|]")
 _LONGEST, _MOST_PREFIXES = 200, 4
 """Last characters of a name, and parts in front of it, that are looked at: names are strangers'."""
@@ -43,7 +45,7 @@ def arkit_name(name: str) -> str | None:
     `EyeBlink_L`, `eyeBlink.L`, `blendShapes.eyeBlinkLeft` and `face.eye_blink_left` are
     `eyeBlinkLeft`.
     """
-    name = name[-_LONGEST:]
+    name = _COPY.sub("", name[-_LONGEST:])
     ends = [found.end() for found in _SEPARATOR.finditer(name)]
     # The whole name first: in Blender a dot separates the side.
     for start in (0, *ends[-_MOST_PREFIXES:]):

@@ -81,6 +81,8 @@ class Table:
     """(rows, 3) of the head in metres, where the file has them as the server takes them."""
     notes: list[str] = field(default_factory=list)
     """Notes on skipped and unused parts."""
+    other_names: list[str] = field(default_factory=list)
+    """Other names in the file, for messages."""
 
 
 def canonical(name: str, wanted: frozenset[str]) -> str | None:
@@ -211,6 +213,7 @@ class _Reader:
             values=np.array(values, np.float64).reshape(len(kept), len(indices)),
             rows=kept,
             times_s=seconds,
+            other_names=[name for name in self._header if name and name not in self._columns],
             notes=[*self._notes(lost, used), *untimed_note(untimed)],
         )
 
@@ -226,15 +229,17 @@ class _Reader:
             raise RecordingError(
                 f"row {number} ends before {name}: {len(row)} of {len(self._header)}"
             )
-        text = row[index].strip()
-        if self._comma:
-            text = text.replace(",", ".")
-        percent = text.endswith("%")
+        # A comma within a cell is a decimal one, whatever the separator: such cells are quoted.
+        text = row[index].strip().replace(",", ".")
+        percent = text.endswith("%") or "%" in self._header[index]
+        digits = text.removesuffix("%").rstrip()
         try:
-            value = float(text.removesuffix("%")) / (100 if percent else 1)
+            if "_" in digits:  # Python takes 1_0
+                raise ValueError
+            value = float(digits) / (100 if percent else 1)
         except ValueError:
             raise RecordingError(
-                f"row {number}, {name}: expected a number, got {text[:20]!r}"
+                f"row {number}, {name}: expected a number, got {shown(row[index].strip(), 20)!r}"
             ) from None
         if not np.isfinite(value):
             raise RecordingError(f"row {number}, {name}: {text[:20]} is not finite")
@@ -243,7 +248,8 @@ class _Reader:
     def _seconds(self, columns: dict[str, list[str]]) -> tuple[int | None, Floats | None]:
         """Return the column with usable times, and the times; names are in order of preference."""
         for name, texts in columns.items():
-            if self._comma:
+            # Between commas, cells with one are quoted: of decimals, unless only some have it.
+            if self._comma or all(text.count(",") == 1 for text in texts if text):
                 texts = [text.replace(",", ".") for text in texts]
             times = seconds_of(texts, unit_of(name))
             if times is not None and (len(times) < 2 or np.ptp(times) > 0):

@@ -7,7 +7,7 @@ the sign of the third angle; the head has the same axes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.contract.frame_state import FloatArray
-from models.data.recording_json import read_json
+from models.contract.shown_text import shown
+from models.data.recording_json import read_json, read_rows
+from models.data.recording_rows import is_by_row
 from models.data.recording_table import ANGLES, Table, read_table
 from models.data.recording_table import RecordingError as RecordingError
 from models.geometry.camera import quaternion_to_matrix
@@ -28,11 +30,25 @@ DEFAULT_FPS = 30.0
 """Rows per second of a recording without times."""
 MAX_BYTES = 256 * 2**20
 """An hour of Live Link Face at 60 rows a second has 180 MB."""
+_OTHER_FILES = {
+    b"glTF": "a GLB file",
+    b"PK\3\4": "a zip file, such as a spreadsheet's",
+    b"\x1f\x8b": "a gzip file",
+    b"Kaydara FBX": "an FBX file",
+    b"\x89PNG": "an image",
+    b"RIFF": "a sound or video file",
+    b"%PDF": "a PDF file",
+    b"HIERARCHY": "a BVH file",
+    b"<": "an XML file",
+}
+"""What recordings are taken for, by how it begins."""
 _MAX_OTHER_BYTES = 64 * 2**20
 """The same for texts with other characters than ASCII's, UTF-16 included."""
 _PERCENT_FROM, _PERCENT_TO = 5.0, 130.0
 """Recordings whose greatest coefficient lies between these are in percent. Trackers overshoot 1,
 and 100, by a third at most."""
+_OVERSHOT = 0.05
+"""Below 0 that trackers may reach."""
 _EYE_YAW_RAD, _EYE_PITCH_RAD = 0.605, 0.555
 """Angle of an eye at `eyeLook*` = 1: slope of the angles over the coefficients in a recording of
 Live Link Face (correlation 0.996 and more)."""
@@ -94,8 +110,7 @@ def load_recording(path: Path, names: Sequence[str], fps: float | None = None) -
 
 def _load(path: Path, names: list[str], fps: float | None) -> Recording:
     text = _decode(path)
-    read = read_json if text.lstrip()[:1] in ("{", "[") else read_table
-    table = read(text, frozenset(names))
+    table = _reader(text)(text, frozenset(names))
     notes = list(table.notes)
     expression = _expression(table, names, notes)
     kept, times = _times(table, fps, notes)
@@ -109,21 +124,30 @@ def _load(path: Path, names: list[str], fps: float | None) -> Recording:
     )
 
 
+def _reader(text: str) -> Callable[[str, frozenset[str]], Table]:
+    if text.lstrip()[:1] in ("{", "["):
+        return read_json
+    return read_rows if is_by_row(text) else read_table
+
+
 def _decode(path: Path) -> str:
     """Return a file's text, in UTF-8 or UTF-16 with or without a byte order mark."""
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise RecordingError(f"expected at most {MAX_BYTES >> 20} MB, got {size >> 20} MB")
     data = path.read_bytes()
-    if data[:4] == b"glTF":
-        raise RecordingError("it is a GLB file: expected a table (CSV) or JSON")
+    for start, kind in _OTHER_FILES.items():
+        if data.startswith(start):
+            raise RecordingError(f"it is {kind}: expected a table (CSV) or JSON")
     # Such a text needs up to 4 bytes of memory per byte.
     if size > _MAX_OTHER_BYTES and not data.isascii():
         raise RecordingError(
             f"expected at most {_MAX_OTHER_BYTES >> 20} MB of text that is not all ASCII"
         )
     encoding = "utf-8-sig"
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    if data[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
+        encoding = "utf-32"
+    elif data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         encoding = "utf-16"
     elif data[1:2] == b"\0" or data[:1] == b"\0":
         encoding = "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
@@ -137,14 +161,18 @@ def _expression(table: Table, names: list[str], notes: list[str]) -> Floats:
     """Return (rows, E) coefficients."""
     columns = {name: table.names.index(name) for name in names if name in table.names}
     if not columns:
-        found = ", ".join(name[:40] for name in table.names[:6]) or "none"
-        raise RecordingError(f"it names no expression of this head; known names in it: {found}")
+        found = ", ".join(map(shown, [*table.names, *table.other_names][:6])) or "none"
+        raise RecordingError(
+            f"it names no expression of this head, such as {names[0]}; names in it: {found}"
+        )
     if len(table.values) == 0:
         raise RecordingError("it has no rows with a face")
     values = np.zeros((len(table.values), len(names)))
     for name, column in columns.items():
         values[:, names.index(name)] = table.values[:, column]
     values /= _scale(table, values, notes)
+    if (lowest := float(values.min())) < -_OVERSHOT:
+        notes.append(f"coefficients reach {lowest:.3g}: negative ones are read as 0")
     if not any("Look" in name for name in columns):
         _gaze_from_angles(table, names, values, notes)
     return np.clip(values, 0, 1)

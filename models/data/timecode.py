@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _TIMECODE = re.compile(r"^(\d{1,2}):(\d{1,2}):(\d{1,2})([:;])(\d{1,3}(?:\.\d+)?)$", re.ASCII)
+_DOTTED = re.compile(r"^(\d{1,2}):(\d{1,2}):(\d{1,2})(\.)(\d\d)$", re.ASCII)
+"""Timecode with a dot, or hundredths of a second."""
 _CLOCK = re.compile(r"^(?:(\d{1,2}):)?(\d{1,2}):(\d{1,2}(?:\.\d+)?)$", re.ASCII)
-_DATE = re.compile(r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d", re.ASCII)
-_COUNTS = (24, 25, 30, 48, 50, 60, 100, 120)
-"""Frames that a second of timecode can have."""
+_DATE = re.compile(r"^\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d", re.ASCII)
+_COUNTS = (24, 25, 30, 48, 50, 60, 100, 120, 240, 1000)
+"""Frames that a second of timecode can have; some programs write milliseconds in their place."""
 _SHORT_COUNTS = (30, 60, 120)
 """The same for recordings shorter than a full second, which do not show how far FF counts."""
 _DROPPED = {30: 2, 60: 4}
@@ -27,7 +29,11 @@ _DROPPED = {30: 2, 60: 4}
 _UNITS = ((2e6, 1e-9), (2e3, 1e-6), (2.0, 1e-3))
 """Numbers that grow by more than the first from row to row are nanoseconds, microseconds or
 milliseconds: of fewer than 500 rows a second."""
-_HALF_DAY_S = 43_200.0
+_DAY_S = 86_400.0
+_SPREADSHEET_DAYS = (20_000, 80_000)
+"""Days since 1900 in the years 1954 to 2119: what spreadsheets make of dates."""
+_MOST_ROWS_S = 2000
+"""Rows a second. Times of more are in another unit than the name of their column says."""
 
 
 def seconds_of(texts: Sequence[str], unit: float | None = None) -> Floats | None:
@@ -43,9 +49,8 @@ def seconds_of(texts: Sequence[str], unit: float | None = None) -> Floats | None
     given = [text for text in texts if text]
     if len(given) * 2 <= len(texts):
         return None
-    for parse in (_timecode, _clock, _dates, lambda those: _numbers(those, unit)):
+    for parse in (_timecode, _dotted, _clock, _dates, lambda those: _numbers(those, unit)):
         if (times := parse(given)) is not None:
-            times = _across_midnight(times)
             return times if len(given) == len(texts) else _between(texts, times)
     return None
 
@@ -57,12 +62,15 @@ def _in_seconds(values: Floats, unit: float | None = None) -> Floats:
         steps = steps[steps > 0]  # rows can share a time
         step = float(np.median(steps)) if len(steps) else 0.0
         unit = next((size for least, size in _UNITS if step > least), 1.0)
+        low, high = _SPREADSHEET_DAYS
+        if 0 < step * _MOST_ROWS_S < 1 and ((low < values) & (values < high)).all():
+            unit = _DAY_S
     # From the first one: nanoseconds since 1970 times a unit would lose digits.
     return (values - values[0]) * unit if len(values) else values
 
 
-def _timecode(texts: Sequence[str]) -> Floats | None:
-    found = [_TIMECODE.match(text) for text in texts]
+def _timecode(texts: Sequence[str], form: re.Pattern[str] = _TIMECODE) -> Floats | None:
+    found = [form.match(text) for text in texts]
     if not all(found):
         return None
     parts = np.array([[float(m[i]) for i in (1, 2, 3, 5)] for m in found if m]).reshape(-1, 4)
@@ -75,10 +83,24 @@ def _timecode(texts: Sequence[str]) -> Floats | None:
         return None
     marked = any(m[4] == ";" for m in found if m)
     if count not in _DROPPED or not (marked or _leaves_out_numbers(whole, frames, count)):
-        return np.asarray(whole + frames / count)
+        return _across_midnight(whole + frames / count, _DAY_S)
     total_minutes = hours * 60 + minutes
     dropped = _DROPPED[count] * (total_minutes - total_minutes // 10)
-    return np.asarray((whole * count + frames - dropped) * 1.001 / count)
+    # A day of drop-frame timecode is 86 ms shorter than a day.
+    day = (_DAY_S * count - _DROPPED[count] * 9 * 24 * 6) * 1.001 / count
+    return _across_midnight((whole * count + frames - dropped) * 1.001 / count, day)
+
+
+def _dotted(texts: Sequence[str]) -> Floats | None:
+    """Return timecode with a dot before its frames; None where these are hundredths of a second."""
+    found = [_DOTTED.match(text) for text in texts]
+    if not all(found):
+        return None
+    seconds = {m[3] for m in found if m}
+    # Several seconds of hundredths go beyond 59.
+    if len(seconds) <= 3 or max(int(m[5]) for m in found if m) >= 60:
+        return None
+    return _timecode(texts, _DOTTED)
 
 
 def _frames_per_second(whole: Floats, frames: Floats) -> int | None:
@@ -111,14 +133,14 @@ def _clock(texts: Sequence[str]) -> Floats | None:
     parts = np.array([[float(m[i] or 0) for i in (1, 2, 3)] for m in found if m]).reshape(-1, 3)
     if (parts[:, 1:] >= 60).any():
         return None
-    return np.asarray(parts @ np.array([3600.0, 60.0, 1.0]))
+    return _across_midnight(parts @ np.array([3600.0, 60.0, 1.0]), _DAY_S)
 
 
 def _dates(texts: Sequence[str]) -> Floats | None:
     if not all(_DATE.match(text) for text in texts):
         return None
     try:
-        found = [datetime.fromisoformat(text) for text in texts]
+        found = [datetime.fromisoformat(text.replace("/", "-")) for text in texts]
         return np.array([(one - found[0]).total_seconds() for one in found])
     except (ValueError, TypeError):  # no date; some with a time zone and some without
         return None
@@ -129,13 +151,18 @@ def _numbers(texts: Sequence[str], unit: float | None) -> Floats | None:
         values = np.array([float(text) for text in texts])
     except ValueError:
         return None
-    return _in_seconds(values, unit) if np.isfinite(values).all() else None
+    if not np.isfinite(values).all():
+        return None
+    times = _in_seconds(values, unit)
+    steps = np.diff(times)
+    steps = steps[steps > 0]
+    return None if len(steps) and np.median(steps) * _MOST_ROWS_S < 1 else times
 
 
-def _across_midnight(times: Floats) -> Floats:
+def _across_midnight(times: Floats, day_s: float) -> Floats:
     """Add a day where the clock starts again at 0."""
-    turns = np.cumsum(np.diff(times, prepend=times[:1]) < -_HALF_DAY_S)
-    return np.asarray(times + turns * 2 * _HALF_DAY_S)
+    turns = np.cumsum(np.diff(times, prepend=times[:1]) < -day_s / 2)
+    return np.asarray(times + turns * day_s)
 
 
 def _between(texts: Sequence[str], times: Floats) -> Floats:

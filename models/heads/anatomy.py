@@ -94,6 +94,8 @@ def fit_jaw(verts: Floats, opening: Floats) -> Floats | None:
         opening: (V, 3) metres moved at 1.
     """
     moved = np.linalg.norm(opening, axis=1)
+    if not moved.any():
+        return None
     chosen = moved > 0.6 * moved.max()
     before, after = verts[chosen], verts[chosen] + opening[chosen]
     middle, middle_after = before.mean(axis=0), after.mean(axis=0)
@@ -190,7 +192,7 @@ def _place_eyes(mesh: Mesh, eyeballs: Ints, lids: list[Ints]) -> tuple[Floats, f
     if not lids:
         raise MeshFileError(
             "cannot find the eyes: name the eyeballs' material or node 'eye', or leave two holes "
-            "where they are; +Y must be up, and the face appearance along +Z"
+            "where they are; +Y must be up, and the face along +Z"
         )
     return np.array([_behind_lids(mesh.verts[rim]) for rim in lids]), EYEBALL_M
 
@@ -207,7 +209,7 @@ def _behind_lids(rim: Floats) -> Floats:
 
 def _find_chin(mesh: Mesh, eyes: Floats) -> Floats:
     """Return the vertex that the jaw moves most, or the lowest one in front of the eyes."""
-    if "jawOpen" in mesh.deltas:
+    if "jawOpen" in mesh.deltas and mesh.deltas["jawOpen"].any():
         chin: Floats = mesh.verts[np.argmax(np.linalg.norm(mesh.deltas["jawOpen"], axis=1))]
         return chin
     in_front = mesh.verts[:, 2] > eyes[:, 2].mean() - 0.02

@@ -6,6 +6,7 @@ trimesh drops morph targets, other readers leave accessors to their caller. The 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,20 +16,25 @@ from numpy.typing import NDArray
 
 from models.contract.frame_state import FloatArray
 from models.contract.shown_text import reason, shown
-from models.geometry.camera import quaternion_to_matrix
 from models.heads.gltf_accessors import Accessors
-from models.heads.gltf_file import GltfFile, MeshFileError, not_supported, read_gltf_file
+from models.heads.gltf_file import GltfFile, MeshFileError, not_supported, read_gltf_file, whole
 from models.heads.gltf_images import Images
+from models.heads.gltf_losses import Losses
+from models.heads.gltf_nodes import Nodes
 from models.heads.meshes import Floats, Ints
 
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 _SUPPORTED = frozenset(
-    {"KHR_mesh_quantization", "KHR_texture_transform", "KHR_lights_punctual", "EXT_texture_webp"}
+    {
+        *("KHR_mesh_quantization", "KHR_texture_transform", "EXT_texture_webp"),
+        *("KHR_node_visibility", "KHR_lights_punctual", "KHR_animation_pointer", "KHR_xmp_json_ld"),
+    }
 )
 """Extensions that a file may require, beside those of materials, which do not change a shape."""
+_DRACO, _INSTANCES = "KHR_draco_mesh_compression", "EXT_mesh_gpu_instancing"
+_OLD_PAINT = "KHR_materials_pbrSpecularGlossiness"
 MAX_VERTS, MAX_TRIANGLES = 250_000, 500_000
 """Of a mesh, in any format. Detailed scans have 100 000 vertices."""
-_MAX_NODES = 20_000
 _MAX_PARTS = 2000
 """Primitives, each as often as the scene shows it. Heads have up to some hundreds."""
 _MAX_COORDINATE = 1e6
@@ -51,11 +57,16 @@ class Primitive:
     """(h, w, 3) sRGB base colour texture."""
 
 
-def read_glb(path: Path) -> list[Primitive]:
+def _ignore(note: str) -> None:
+    pass
+
+
+def read_glb(path: Path, report: Callable[[str], None] = _ignore) -> list[Primitive]:
     """Read all triangles of a file's scene.
 
     Args:
         path: A `.glb` file, or a `.gltf` file whose buffers and images are inside it or its folder.
+        report: Called with a line for each thing of it that is not used.
 
     Raises:
         MeshFileError: If the file is no glTF 2.0 file, is broken, needs an extension that is not
@@ -63,7 +74,8 @@ def read_glb(path: Path) -> list[Primitive]:
     """
     try:
         with np.errstate(all="ignore"):  # what is not finite is refused
-            primitives = _Scene(read_gltf_file(path)).primitives()
+            scene = _Scene(read_gltf_file(path))
+            primitives = scene.primitives()
     except MeshFileError as exc:
         raise MeshFileError(f"{path}: {exc}") from exc
     except OSError as exc:
@@ -80,65 +92,76 @@ def read_glb(path: Path) -> list[Primitive]:
         ) from exc
     if not primitives:
         raise MeshFileError(f"{path} holds no triangles")
+    for note in scene.losses.notes():
+        report(note)
     return primitives
 
 
 class _Scene:
     def __init__(self, file: GltfFile) -> None:
-        self._json = file.document
+        self._file, self.losses = file, Losses()
         self._accessors, self._images = Accessors(file), Images(file)
         self._verts_left, self._triangles_left = MAX_VERTS, MAX_TRIANGLES
-        for name in self._json.get("extensionsRequired") or ():
+        version = str(dict(file.document.get("asset") or {}).get("version", "2.0"))
+        if not version.startswith("2."):
+            raise MeshFileError(f"expected glTF 2.0, got version {shown(version)}")
+        required = file.document.get("extensionsRequired") or ()
+        for name in [required] if isinstance(required, str) else required:
             if name not in _SUPPORTED and not str(name).startswith("KHR_materials_"):
                 raise not_supported(name)
 
     def primitives(self) -> list[Primitive]:
         """Return all triangles of the scene, in world space."""
-        self._worlds = self._transforms()
+        nodes = Nodes(self._file)
+        self._worlds, hidden = nodes.worlds, set(nodes.hidden)
+        if self._file.document.get("animations"):
+            self.losses.add("animations")
+        for index in nodes.outside:
+            self.losses.add("nodes outside of the scene", f"node {index}")
         found: list[Primitive] = []
         for index in self._worlds:
-            node = self._json["nodes"][index]
+            node = self._file.item("nodes", index)
             if "mesh" not in node:
                 continue
-            mesh = self._json["meshes"][node["mesh"]]
+            mesh = self._file.item("meshes", node["mesh"])
+            name = str(node.get("name") or mesh.get("name") or f"node {index}")
+            if index in hidden:
+                self.losses.add("hidden nodes", name)
+                continue
+            self._check_node(node, mesh, name)
             for given in mesh["primitives"]:
-                if given.get("mode", _TRIANGLES) in (_TRIANGLES, _STRIP, _FAN):
-                    found.append(self._primitive(index, mesh, given))
+                if self._has_triangles(given, name):
+                    found.append(self._primitive(node, index, mesh, given))
                 if len(found) > _MAX_PARTS:
                     raise MeshFileError(f"expected at most {_MAX_PARTS} parts: join them")
         return [primitive for primitive in found if len(primitive.faces)]
 
-    def _transforms(self) -> dict[int, Floats]:
-        """Return the transform (4, 4) to the world of each node of the scene, in order."""
-        nodes, scenes = self._json.get("nodes") or [], self._json.get("scenes")
-        if len(nodes) > _MAX_NODES:
-            raise MeshFileError(f"expected at most {_MAX_NODES} nodes, got {len(nodes)}")
-        if scenes:
-            roots = scenes[self._json.get("scene", 0)].get("nodes") or []
-        else:
-            children = {child for node in nodes for child in node.get("children") or ()}
-            roots = [index for index in range(len(nodes)) if index not in children]
-        if nodes and not roots:
-            raise MeshFileError("expected a tree of nodes, got none at its root")
-        worlds: dict[int, Floats] = {}
-        waiting = [(index, np.eye(4)) for index in reversed(roots)]
-        while waiting:
-            index, parent = waiting.pop()
-            # Nodes form a tree. Others could hold a mesh 2^depth times, or never end.
-            if index in worlds:
-                raise MeshFileError(f"expected a tree of nodes, got node {index} twice")
-            worlds[index] = parent @ _matrix(nodes[index])
-            below = reversed(nodes[index].get("children") or ())
-            waiting += [(child, worlds[index]) for child in below]
-        return worlds
+    def _check_node(self, node: dict[str, Any], mesh: dict[str, Any], name: str) -> None:
+        if _INSTANCES in (node.get("extensions") or ()):
+            raise not_supported(_INSTANCES)
+        if any(node.get("weights") or mesh.get("weights") or ()):
+            self.losses.add("the weights of morph targets at rest", name)
 
-    def _primitive(self, index: int, mesh: dict[str, Any], given: dict[str, Any]) -> Primitive:
-        if "KHR_draco_mesh_compression" in (given.get("extensions") or ()):
-            raise not_supported("KHR_draco_mesh_compression")
-        node, attributes = self._json["nodes"][index], given["attributes"]
+    def _has_triangles(self, given: dict[str, Any], name: str) -> bool:
+        mode = whole(given.get("mode", _TRIANGLES), f"mode of {shown(name)}")
+        if mode > _FAN:
+            raise MeshFileError(f"mode of {shown(name)}: expected 0..{_FAN}, got {mode}")
+        if mode < _TRIANGLES:
+            self.losses.add("points and lines", name)
+        return mode >= _TRIANGLES
+
+    def _primitive(
+        self, node: dict[str, Any], index: int, mesh: dict[str, Any], given: dict[str, Any]
+    ) -> Primitive:
+        attributes = given["attributes"]
+        # A file that does not require Draco has its arrays uncompressed beside it.
+        if _DRACO in (given.get("extensions") or ()) and (
+            self._file.item("accessors", attributes["POSITION"]).get("bufferView") is None
+        ):
+            raise not_supported(_DRACO)
         verts = self._positions(attributes["POSITION"])
         if "skin" in node and "JOINTS_0" in attributes:
-            skin = self._json["skins"][node["skin"]]
+            skin = self._file.item("skins", node["skin"])
             transforms = self._skin(skin, attributes, len(verts))
         else:
             transforms = np.broadcast_to(self._worlds[index], (len(verts), 4, 4))
@@ -146,19 +169,20 @@ class _Scene:
         # A mirroring transform turns the winding around.
         if len(verts) and np.linalg.det(transforms[0, :3, :3]) < 0:
             faces = faces[:, ::-1]
-        material = self._json["materials"][given["material"]] if "material" in given else {}
+        material = self._file.item("materials", given["material"]) if "material" in given else {}
         names = (material.get("name"), mesh.get("name"), node.get("name"))
-        texture = (material.get("pbrMetallicRoughness") or {}).get("baseColorTexture")
+        name = " ".join(str(name) for name in names if name)
+        self.losses.add_material(material, attributes, name)
         placed = _turned(transforms, verts) + transforms[:, :3, 3]
         _check_within(placed, "vertices")
-        uvs, image = self._painted(attributes, texture, len(verts))
+        uvs, image = self._painted(attributes, _texture(material), len(verts), name)
         return Primitive(
-            name=" ".join(str(name) for name in names if name),
+            name=name,
             verts=placed,
             faces=faces,
             uvs=uvs,
             deltas=self._deltas(mesh, given, transforms),
-            material=int(given.get("material", -1)),
+            material=whole(given["material"], "material") if "material" in given else -1,
             image=image,
         )
 
@@ -181,20 +205,28 @@ class _Scene:
         return _triangles(np.arange(verts), mode)
 
     def _painted(
-        self, attributes: dict[str, int], texture: dict[str, Any] | None, verts: int
+        self,
+        attributes: dict[str, int],
+        texture: dict[str, Any] | None,
+        verts: int,
+        name: str,
     ) -> tuple[Floats | None, NDArray[np.uint8] | None]:
         """Return the texture coordinates (n, 2) and the image of a primitive; None without one."""
-        if "TEXCOORD_0" not in attributes:
+        change = ((texture or {}).get("extensions") or {}).get("KHR_texture_transform") or {}
+        number = change.get("texCoord", (texture or {}).get("texCoord", 0))
+        layout = f"TEXCOORD_{whole(number, 'texCoord of a texture')}"
+        if layout not in attributes:
+            if texture is not None:
+                self.losses.add(f"a texture whose coordinates, {layout}, are missing", name)
+            texture, change, layout = None, {}, "TEXCOORD_0"
+        if layout not in attributes:
             return None, None
-        uvs = self._accessors.vectors(attributes["TEXCOORD_0"], 2, verts)
-        if texture is None:
-            return uvs, None
-        change = (texture.get("extensions") or {}).get("KHR_texture_transform") or {}
-        if change.get("texCoord", texture.get("texCoord", 0)) != 0:
-            return uvs, None
-        changed = _changed(uvs, change)
-        _check_within(changed, "transformed texture coordinates")
-        return changed, self._images.of(texture)
+        uvs = _changed(self._accessors.vectors(attributes[layout], 2, verts), change)
+        _check_within(uvs, "texture coordinates")
+        image = None if texture is None else self._images.of(texture)
+        if texture is not None and image is None:
+            self.losses.add("a texture without an image in the file", name)
+        return uvs, image
 
     def _skin(self, skin: dict[str, Any], attributes: dict[str, int], verts: int) -> Floats:
         """Return the transform (n, 4, 4) of each vertex to the world, by joints at rest."""
@@ -242,15 +274,41 @@ class _Scene:
         self, mesh: dict[str, Any], given: dict[str, Any], targets: list[dict[str, int]]
     ) -> list[str]:
         """Return the names of morph targets: of the mesh, of the primitive or of accessors."""
+        found: list[Any] = []
         for owner in (mesh, given):
-            names = (owner.get("extras") or {}).get("targetNames")
+            names = _extra(owner, "targetNames")
             if names and not (isinstance(names, list) and len(names) >= len(targets)):
                 count = len(names) if isinstance(names, list) else 0
                 raise MeshFileError(f"expected {len(targets)} names of morph targets, got {count}")
-            if names:
-                return [str(name) for name in names[: len(targets)]]
-        named = [self._accessors.name(t["POSITION"]) if "POSITION" in t else None for t in targets]
-        return [name or f"target{index}" for index, name in enumerate(named)]
+            found = found or list(names or ())[: len(targets)]
+        found = found or [None] * len(targets)
+        return [
+            (name if isinstance(name, str) and name.strip() else None)
+            or self._own_name(target)
+            or f"target{index}"
+            for index, (name, target) in enumerate(zip(found, targets, strict=True))
+        ]
+
+    def _own_name(self, target: dict[str, Any]) -> str | None:
+        """Return the name that a morph target, or its accessor, has itself; None without one."""
+        name = _extra(target, "name")
+        if isinstance(name, str) and name.strip():
+            return name
+        return self._accessors.name(target["POSITION"]) if "POSITION" in target else None
+
+
+def _extra(owner: dict[str, Any], name: str) -> Any:
+    """Return a member of the extras, which may be JSON of any kind, or None."""
+    extras = owner.get("extras")
+    return extras.get(name) if isinstance(extras, dict) else None
+
+
+def _texture(material: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the base colour texture of a material, in the present form or that before 2021."""
+    texture = (material.get("pbrMetallicRoughness") or {}).get("baseColorTexture")
+    old = (material.get("extensions") or {}).get(_OLD_PAINT) or {}
+    found: dict[str, Any] | None = texture or old.get("diffuseTexture")
+    return found
 
 
 def _check_within(values: Floats, what: str) -> None:
@@ -273,17 +331,6 @@ def _changed(uvs: Floats, change: dict[str, Any]) -> Floats:
 def _turned(transforms: Floats, vectors: Floats) -> Floats:
     """Return vectors (n, 3) turned by a transform (n, 4, 4) each."""
     return np.asarray(np.einsum("nij,nj->ni", transforms[:, :3, :3], vectors))
-
-
-def _matrix(node: dict[str, Any]) -> Floats:
-    """Return the local transform (4, 4) of a node."""
-    if "matrix" in node:
-        return np.array(node["matrix"], float).reshape(4, 4).T
-    matrix = np.eye(4)
-    turn = quaternion_to_matrix(np.array(node.get("rotation", (0, 0, 0, 1)), np.float32))
-    matrix[:3, :3] = turn * np.array(node.get("scale", (1, 1, 1)), float)
-    matrix[:3, 3] = node.get("translation", (0, 0, 0))
-    return matrix
 
 
 def _triangles(indices: Ints, mode: int) -> Ints:

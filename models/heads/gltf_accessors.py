@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.contract.shown_text import shown
 from models.heads.gltf_file import GltfFile, MeshFileError, whole
 from models.heads.meshes import Floats, Ints
 
@@ -18,6 +19,7 @@ MAX_VALUES = 20_000_000
 """Numbers in all accessors that are read together: 128 000 vertices with 52 expressions."""
 _LEAST_VALUES = 500
 """That a read counts for, which bounds the number of reads."""
+_FLOAT = 5126
 _COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _COUNTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
 
@@ -40,7 +42,7 @@ class Accessors:
     def name(self, index: int) -> str | None:
         """Return the name of an accessor; None if it has none."""
         name = self._described(index).get("name")
-        return name if isinstance(name, str) and name else None
+        return name if isinstance(name, str) and name.strip() else None
 
     def vectors(self, index: int, width: int, rows: int) -> Floats:
         """Return (rows, width) finite numbers.
@@ -72,23 +74,28 @@ class Accessors:
         """Return (count, components) numbers."""
         accessor = self._described(index)
         kind, count = accessor["componentType"], self.count(index)
-        width = _COUNTS[accessor["type"]]
+        width = _COUNTS.get(str(accessor["type"]))
+        if kind not in _COMPONENTS or width is None:
+            raise MeshFileError(
+                f"accessor {index}: expected componentType and type of glTF 2.0, got "
+                f"{shown(kind)} and {shown(accessor['type'])}"
+            )
         self._left -= max(count * width, _LEAST_VALUES)
         if self._left < 0:
             raise MeshFileError(f"expected at most {MAX_VALUES} numbers in all accessors")
-        if "bufferView" in accessor:
+        if accessor.get("bufferView") is not None:
             values = self._view(accessor, kind, count, width)
         else:
             values = np.zeros((count, width))
-        if "sparse" in accessor:
+        if accessor.get("sparse") is not None:
             self._replace_sparse(values, accessor["sparse"], kind)
-        if accessor.get("normalized"):
+        if accessor.get("normalized") is True and kind != _FLOAT:
             limit = np.iinfo(np.dtype(_COMPONENTS[kind])).max
             values = np.maximum(values / limit, -1)
         return values
 
     def _described(self, index: int) -> dict[str, Any]:
-        return dict(self._file.document["accessors"][index])
+        return self._file.item("accessors", index)
 
     def _replace_sparse(self, values: Floats, sparse: dict[str, Any], kind: int) -> None:
         """Set the rows of an accessor that are stored apart, in place."""
@@ -107,7 +114,7 @@ class Accessors:
         item = np.dtype(_COMPONENTS[kind])
         row = item.itemsize * width
         start = whole(owner.get("byteOffset", 0), "byteOffset of an accessor")
-        stride = self._file.document["bufferViews"][index].get("byteStride", row)
+        stride = self._file.item("bufferViews", index).get("byteStride") or row
         # Smaller strides would repeat the same bytes for any number of rows.
         if whole(stride, f"byteStride of buffer view {index}") < row:
             raise MeshFileError(f"buffer view {index}: expected a stride of {row} bytes or more")

@@ -10,7 +10,7 @@ import json
 import struct
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 from models.contract.shown_text import reason, shown
 
@@ -21,6 +21,8 @@ _MAX_JSON_BYTES = 64 * 2**20
 _MAX_JSON_VALUES = 1_000_000
 """Of the document: each needs some 100 bytes as a Python object. Heads have some thousands."""
 _DECODE = "npx @gltf-transform/cli copy IN OUT"
+_BEFORE_JSON = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
+"""Bytes that can stand in front of a document: byte order marks, spaces."""
 _ADVICE = {
     "KHR_draco_mesh_compression": f"decompress it, for example by {_DECODE}",
     "EXT_meshopt_compression": f"decompress it, for example by {_DECODE}",
@@ -55,13 +57,26 @@ class GltfFile:
         self._buffers: dict[int, memoryview] = {}
         self._left = MAX_BYTES
 
+    def item(self, kind: str, index: object) -> dict[str, Any]:
+        """Return a member of one of the document's lists, such as a mesh.
+
+        Raises:
+            MeshFileError: If the list does not have it.
+        """
+        items, number = self.document.get(kind) or [], whole(index, f"number of one of its {kind}")
+        if not isinstance(items, list) or number >= len(items):
+            raise MeshFileError(f"it refers to {kind} {number}, which it does not hold")
+        if not isinstance(items[number], dict):
+            raise MeshFileError(f"{kind} {number}: expected an object, got {shown(items[number])}")
+        return dict(items[number])
+
     def view(self, index: int) -> memoryview:
         """Return the bytes of a buffer view.
 
         Raises:
             MeshFileError: If it is not inside its buffer, is compressed, or its buffer is missing.
         """
-        view = self.document["bufferViews"][index]
+        view = self.item("bufferViews", index)
         for name in view.get("extensions") or ():
             if "meshopt" in name:
                 raise not_supported(name)
@@ -81,24 +96,18 @@ class GltfFile:
 
     def _buffer(self, index: int) -> memoryview:
         if index not in self._buffers:
-            uri = self.document["buffers"][index].get("uri")
+            uri = self.item("buffers", index).get("uri")
             if uri is not None and self._is_outside(str(uri)):
                 raise MeshFileError("it refers to other files: save everything into one GLB")
             self._buffers[index] = self._binary if uri is None else self._load(str(uri))
         return self._buffers[index]
 
     def _is_outside(self, uri: str) -> bool:
-        return self._folder is None and not uri.startswith("data:")
+        return self._folder is None and not _is_data(uri)
 
     def _load(self, uri: str) -> memoryview:
         """Return a data URI's bytes, or those of a file inside the folder."""
-        if uri.startswith("data:"):
-            try:
-                data = base64.b64decode(uri.partition(",")[2], validate=True)
-            except ValueError as exc:
-                raise MeshFileError(f"a data URI is no base64: {shown(exc)}") from exc
-        else:
-            data = self._read(uri)
+        data = _data(uri) if _is_data(uri) else self._read(uri)
         self._left -= len(data)
         if self._left < 0:
             raise MeshFileError(f"expected buffers of at most {MAX_BYTES >> 20} MB together")
@@ -107,9 +116,11 @@ class GltfFile:
     def _read(self, uri: str) -> bytes:
         assert self._folder is not None
         folder = self._folder.resolve()
-        named = unquote(uri)
-        path = (folder / named).resolve() if named.isprintable() else folder
-        if not path.is_relative_to(folder) or not path.is_file():
+        # Exporters leave names as they are, though a URI has them quoted, and write Windows' paths.
+        names = (unquote(uri), uri, unquote(uri).replace("\\", "/"))
+        paths = [(folder / name).resolve() for name in names if name.isprintable()]
+        path = next((p for p in paths if p.is_relative_to(folder) and p.is_file()), None)
+        if path is None:
             raise MeshFileError(f"expected {shown(uri, 60)!r} as a file inside its folder")
         if path.stat().st_size > self._left:
             raise MeshFileError(f"expected buffers of at most {MAX_BYTES >> 20} MB together")
@@ -117,7 +128,7 @@ class GltfFile:
 
 
 def read_gltf_file(path: Path) -> GltfFile:
-    """Open a `.glb` or `.gltf` file.
+    """Open a `.glb` or `.gltf` file; which of them it is shows in its first bytes.
 
     Raises:
         MeshFileError: If it is no glTF 2.0 file or too large.
@@ -126,7 +137,7 @@ def read_gltf_file(path: Path) -> GltfFile:
     if path.stat().st_size > MAX_BYTES:
         raise MeshFileError(f"expected at most {MAX_BYTES >> 20} MB")
     data = path.read_bytes()
-    if path.suffix.lower() == ".gltf":
+    if data[:1024].lstrip(_BEFORE_JSON)[:1] == b"{":
         return GltfFile(_parse(data), memoryview(b""), path.parent)
     if len(data) < 20 or data[:8] != struct.pack("<4sI", b"glTF", 2):
         raise MeshFileError("not a readable GLB file: expected a binary glTF 2.0 file")
@@ -134,18 +145,42 @@ def read_gltf_file(path: Path) -> GltfFile:
     offset = 12
     while offset + 8 <= len(data):
         length, kind = struct.unpack_from("<I4s", data, offset)
+        if kind == b"JSON" and offset + 8 + length > len(data):
+            raise MeshFileError("its JSON chunk ends after the file")
         chunks.setdefault(kind, memoryview(data)[offset + 8 : offset + 8 + length])
         offset += 8 + length
     if b"JSON" not in chunks:
         raise MeshFileError("expected a JSON chunk, got none")
-    return GltfFile(_parse(bytes(chunks[b"JSON"])), chunks.get(b"BIN\0", memoryview(b"")), None)
+    document = _parse(bytes(chunks[b"JSON"]).rstrip(b"\0"))  # padded with spaces, by some with NUL
+    return GltfFile(document, chunks.get(b"BIN\0", memoryview(b"")), None)
 
 
 def whole(value: Any, name: str) -> int:
     """Return a number of the file that must be whole and not negative."""
+    if isinstance(value, float) and value.is_integer():  # 3.0 is whole in JSON
+        value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise MeshFileError(f"{name}: expected a whole number from 0, got {shown(value)}")
     return value
+
+
+def _is_data(uri: str) -> bool:
+    return uri[:5].lower() == "data:"
+
+
+def _data(uri: str) -> bytes:
+    """Return the bytes of a data URI (RFC 2397): base64, or characters and `%` with two digits."""
+    kind, comma, text = uri[5:].partition(",")
+    if not comma:
+        raise MeshFileError(f"a data URI has no comma: {shown(uri)}")
+    if not kind.rstrip().lower().endswith("base64") and "%" in text:
+        return unquote_to_bytes(text)
+    # Some wrap the lines, quote `+` and `/`, or leave out the padding.
+    plain = b"".join(unquote_to_bytes(text).split())
+    try:
+        return base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
+    except ValueError as exc:
+        raise MeshFileError(f"a data URI is no base64: {shown(exc)}") from exc
 
 
 def _parse(data: bytes) -> dict[str, Any]:

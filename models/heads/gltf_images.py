@@ -36,7 +36,7 @@ class Images:
         Raises:
             MeshFileError: If it is broken, too large, or of a kind that is not supported.
         """
-        described = self._file.document["textures"][texture["index"]]
+        described = self._file.item("textures", texture["index"])
         extensions = described.get("extensions") or {}
         number = (extensions.get("EXT_texture_webp") or described).get("source")
         if number is None and extensions:
@@ -44,7 +44,7 @@ class Images:
         if number is None:
             return None
         if number not in self._read:
-            data = self._file.image(self._file.document["images"][number])
+            data = self._file.image(self._file.item("images", number))
             self._read[number] = None if data is None else self._decode(data)
         return self._read[number]
 

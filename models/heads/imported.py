@@ -40,6 +40,8 @@ from models.studio.materials import MATERIALS
 FOV_Y_RAD = radians(23)
 UNITS_M = (1.0, 0.01, 0.001, 0.0254)
 """Metres per unit of a file. glTF prescribes metres, but many scans are in centimetres."""
+_FLATTEST = 0.02
+"""Least side of a mesh, as a share of its greatest one; masks have 0.3."""
 _HEIGHTS_M = (0.12, 0.6)
 """Least and greatest height of a mesh, from a face mask to a bust."""
 _ADDED_TOP = 0.87
@@ -131,7 +133,14 @@ def head_arrays(path: Path, report: Callable[[str], None] = _ignore) -> dict[str
 
 def _in_metres(mesh: Mesh) -> Mesh:
     """Scale by the first of `UNITS_M` that gives the height of a head."""
-    height = float(np.ptp(mesh.verts[:, 1]))
+    sides = np.ptp(mesh.verts, axis=0)
+    if sides.min() < _FLATTEST * sides.max():
+        raise MeshFileError(
+            "expected a head, got a mesh that is flat: {:.4g} x {:.4g} x {:.4g} units".format(
+                *sides
+            )
+        )
+    height = float(sides[1])
     low, high = _HEIGHTS_M
     # Ranges of units overlap (centimetres and inches): the more usual unit comes first.
     for unit in UNITS_M:
@@ -180,6 +189,8 @@ def arkit_deltas(
         )
     if unused:
         report(f"morph targets that are not used: {found}")
+    if still := [name for name, delta in named.items() if not delta.any()]:
+        report(f"morph targets that move nothing: {', '.join(still[:6])}")
     return {name: named[name] for name in ARKIT_NAMES if name in named}
 
 

@@ -5,6 +5,7 @@ Vertices keep the order of the file, so that a publisher can send the vertices o
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,9 @@ def read_mesh(path: Path) -> Mesh:
     """
     match path.suffix.lower():
         case ".glb" | ".gltf":
-            return _join(path, read_glb(path))
+            notes: list[str] = []
+            mesh = _join(path, read_glb(path, notes.append))
+            return replace(mesh, notes=[*notes, *mesh.notes])
         case ".obj":
             return read_obj_file(path)
     raise MeshFileError(f"{path} must be a .glb, .gltf or .obj file")

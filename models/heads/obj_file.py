@@ -23,6 +23,12 @@ _MAX_LINE = 1 << 16
 """Characters of a line: those of a polygon with `_MAX_CORNERS`."""
 _MAX_PARTS = 10_000
 _MAX_COORDINATE = 1e6
+_UNUSED = {
+    "mtllib": "materials and textures of another file (save it as a GLB file to keep them)",
+    **dict.fromkeys(("curv", "curv2", "surf"), "free-form curves and surfaces"),
+    **dict.fromkeys(("l", "p"), "points and lines"),
+}
+"""What rows that are not read stand for, by their first word."""
 
 
 def read_obj_file(path: Path) -> Mesh:
@@ -50,6 +56,8 @@ def read_obj_file(path: Path) -> Mesh:
         raise MeshFileError(f"{path}: faces must index its {len(verts)} vertices")
     laid_out = len(uvs) > 0 and 0 <= index[..., 1].min() <= index[..., 1].max() < len(uvs)
     laid_out = laid_out and bool((np.abs(uvs) < _MAX_COORDINATE).all())
+    if len(uvs) and not laid_out:
+        rows.unused["texture coordinates: some corners have no valid one"] = None
     return Mesh(
         verts=verts,
         faces=index[..., 0],
@@ -57,6 +65,7 @@ def read_obj_file(path: Path) -> Mesh:
         uv_faces=index[..., 1] if laid_out else None,
         part_names=list(rows.part_numbers),
         parts=np.array(rows.parts, np.int64),
+        notes=[f"not used: {what}" for what in rows.unused],
     )
 
 
@@ -73,6 +82,8 @@ class _Rows:
         """Indices of vertex and texture coordinate as in the file, three pairs for a triangle."""
         self.parts = array("q")
         self.part_numbers: dict[str, int] = {}
+        self.unused: dict[str, None] = {}
+        """What the file has beside what is read."""
         self._names = {"o": "", "g": "", "usemtl": ""}
         if path.stat().st_size > MAX_BYTES:
             raise MeshFileError(f"expected at most {MAX_BYTES >> 20} MB")
@@ -86,14 +97,19 @@ class _Rows:
                         break
                 if len(line) >= _MAX_LINE:
                     raise MeshFileError(f"expected lines of less than {_MAX_LINE} characters")
-                self._add(line.split())
+                words = line.partition("#")[0].split()
+                if "_" in line and words[:1] in (["v"], ["vt"], ["f"]):  # Python takes 1_0
+                    raise ValueError(f"{words[0]} has numbers with _")
+                self._add(words)
         if not self.verts:
             raise MeshFileError("not a readable OBJ file: it has no vertices")
 
     def _add(self, words: list[str]) -> None:
         match words:
-            case ["v", x, y, z, *_]:
+            case ["v", x, y, z, *more]:
                 self.verts.extend((float(x), float(y), float(z)))
+                if len(more) > 1:  # one more is the weight of a curve
+                    self.unused["colours of vertices"] = None
                 if len(self.verts) > 3 * MAX_VERTS:
                     raise MeshFileError(f"expected at most {MAX_VERTS} vertices: reduce the mesh")
             case ["vt", u, v, *_]:
@@ -106,6 +122,8 @@ class _Rows:
                 self._names[kind] = " ".join(names)
             case ["f", *ends]:
                 self._add_polygon(ends)
+            case [word, *_] if word in _UNUSED:
+                self.unused[_UNUSED[word]] = None
 
     def _add_polygon(self, words: list[str]) -> None:
         """Split a polygon into triangles."""

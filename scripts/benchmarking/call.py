@@ -15,7 +15,7 @@ from typing import Any
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from models.avatar.folder import SHIPPED
-from scripts.benchmarking.avatars import resized
+from scripts.benchmarking.avatars import options_for, resized
 from scripts.benchmarking.fake_camera import (
     FPS,
     camera_flags,
@@ -63,7 +63,7 @@ def call(command: Call) -> dict[str, Any]:
     options = ("--fps", str(command.fps), "--max-sessions", "4")
     with (
         resized(command.avatars, command.size) as avatars,
-        serve(*options, "--avatars", str(avatars)) as (address, pid),
+        serve(*options, *options_for(avatars, command.size)) as (address, pid),
         tempfile.TemporaryDirectory() as scratch,
     ):
         video = command.video

@@ -128,7 +128,7 @@ async def _running(target: Target) -> AsyncIterator[RenderPool]:
 
 async def _refresh(slots: CacheSlots, state: FrameState) -> None:
     generation = slots.generation
-    slots.request(lambda: state)
+    slots.request(lambda ahead_s: state)
     await _until(lambda: slots.generation > generation)
 
 

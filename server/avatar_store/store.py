@@ -1,7 +1,8 @@
 """The folder of avatars that were added at run time, and their deletion.
 
-    STORE/avatars/JOB/     the files of one avatar, as it is served STORE/jobs/JOB/        a job's
-    record, its uploaded file and all that it computes STORE/deleted/         what is being deleted
+    STORE/avatars/JOB/     the files of one avatar, as it is served
+    STORE/jobs/JOB/        a job's record, its uploaded file and all that it computes
+    STORE/deleted/         what is being deleted
 
 A folder has the name of the job that made it, never the id of the avatar: ids may be used again.
 """

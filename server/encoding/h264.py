@@ -69,7 +69,8 @@ class H264Encoder:
         self.height = height
         self._highest_bitrate = highest_bitrate
         self._fps, self._open_codec = fps, open_codec
-        self._codec = open_codec(width, height, fps, min(bitrate, highest_bitrate))
+        self._target = min(bitrate, highest_bitrate)
+        self._codec = open_codec(width, height, fps, self._target)
 
     @property
     def bitrate(self) -> int:
@@ -81,10 +82,10 @@ class H264Encoder:
 
     @bitrate.setter
     def bitrate(self, value: int) -> None:
-        target = min(value, self._highest_bitrate)
+        self._target = min(value, self._highest_bitrate)
         fewer, more = _RATE_STEPS.get(self._codec.name, (1.0, 1.0))
-        if not fewer * self.bitrate < target < more * self.bitrate:
-            self._codec.bit_rate = target
+        if not fewer * self.bitrate < self._target < more * self.bitrate:
+            self._codec.bit_rate = self._target
 
     def encode(self, nv12: Nv12Image, pts: int, key_frame: bool) -> av.Packet[VideoStream]:
         """Encode one frame. A change of the size starts with a key frame.
@@ -108,7 +109,7 @@ class H264Encoder:
         height = rows * 2 // 3
         if (width, height) == (self.width, self.height):
             return False
-        self._codec = self._open_codec(width, height, self._fps, self.bitrate)
+        self._codec = self._open_codec(width, height, self._fps, self._target)
         self.width, self.height = width, height
         return True
 

@@ -20,8 +20,8 @@ _RETRY_PAUSE_S = 1.0
 death, so that one viewer's state cannot take the workers away from all others."""
 _MAX_RETRY_PAUSE_S = 30.0  # as `Timeouts.max_backoff_s`
 
-Sample = Callable[[], FrameState]
-"""Returns the newest state at the moment of the call."""
+Sample = Callable[[float], FrameState]
+"""Returns the state that is expected so many seconds after the call, from the newest inputs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +92,8 @@ class CacheSlots:
         self._views: dict[int, CacheView] = {}
         self._pending: Sample | None = None
         self._in_progress: Refresh | None = None
+        self._refresh_s = 0.0
+        """Duration of the last refresh."""
         self._worker_deaths = 0
         """Number of workers in a row that died during a refresh of these slots."""
         self._paused_until = float("-inf")
@@ -112,7 +114,8 @@ class CacheSlots:
     def request(self, sample: Sample) -> None:
         """Request a cache of the state that `sample` returns once a worker is free.
 
-        Replaces a pending request.
+        It is asked for the state expected after the duration of a refresh, when the cache is first
+        used. Replaces a pending request.
         """
         if self.closed:
             return
@@ -234,7 +237,7 @@ class CacheSlots:
         self._pending = None
         # Before sampling, so that the cache never claims to be newer than its state.
         made_at = time.monotonic()
-        self._in_progress = Refresh(sample, slot, sample(), made_at)
+        self._in_progress = Refresh(sample, slot, sample(self._refresh_s), made_at)
         return self._in_progress
 
     def finish_refresh(self) -> None:
@@ -242,6 +245,7 @@ class CacheSlots:
         refresh = self._in_progress
         assert refresh is not None
         self._in_progress = None
+        self._refresh_s = time.monotonic() - refresh.made_at
         self._worker_deaths = 0
         # Before the slot becomes the newest: from then on the warp thread looks its view up.
         self._views[refresh.slot] = CacheView(

@@ -211,7 +211,7 @@ class RenderPool:
         largest = self._settings.largest_frame
         if largest is None and any(device.name != CPU for device in self._devices.all):
             return (avatar.resolution,)
-        return sizes_up_to(avatar.resolution, largest)
+        return sizes_up_to(avatar.resolution, largest, self._settings.smallest_frame)
 
     def open_slots(self, avatar_id: str, size: int | None = None) -> CacheSlots:
         """Allocate cache slots on the least loaded device; the caller closes them.

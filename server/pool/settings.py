@@ -37,6 +37,8 @@ class PoolSettings:
     largest_frame: int | None = None
     """Rows and columns of the largest frames; None for the avatar's resolution, see
     `RenderPool.sizes`."""
+    smallest_frame: int = 0
+    """No frames have fewer rows and columns, unless the largest do."""
     largest_image: int = 0
     """Rows and columns of the largest image of `RenderPool.render_low_priority`; 0 for none."""
     niceness: int = 10

@@ -67,6 +67,8 @@ class FrameLoop:
         self._changed_at = time.monotonic()
         self._refreshed = (0, 0)
         """Cache slots and input revision of the last requested refresh."""
+        self._refreshed_state: FrameState | None = None
+        """What that refresh renders."""
         self._displayed = (0, 0, 0)
         """Input revision, cache slots and cache generation of the last frame."""
         self._fading = False
@@ -102,6 +104,7 @@ class FrameLoop:
             # Here and not after the warp: a still that becomes ready during it is named later.
             self._still_is_new = False
             if self.newest is not None and not self._has_changes():
+                self.request_refresh()  # of where a movement has ended
                 self._statistics.repeated()
                 return self._refined(self.newest.repeat())
             frame = await self._render()
@@ -111,7 +114,7 @@ class FrameLoop:
     def request_refresh(self) -> None:
         """Request a cache of the newest state, unless it exists or has been requested already."""
         slots = self._membership.refresh_slots
-        if self._refreshed == (slots.id, self._viewer_state.revision):
+        if self._refreshed == (slots.id, self._viewer_state.revision) and not self._has_settled():
             return
         # A cache of exactly this state makes a refresh useless: nothing would differ in the next
         # frame.
@@ -119,10 +122,15 @@ class FrameLoop:
         if ready is None or not ready.state.same_image(self._viewer_state.sample().state):
             slots.request(partial(self._sample_for_refresh, slots.id))
 
-    def _sample_for_refresh(self, slots_id: int) -> FrameState:
-        sampled = self._viewer_state.sample()
-        self._refreshed = slots_id, sampled.revision
-        return sampled.state
+    def _has_settled(self) -> bool:
+        """Whether the movement has ended whose continuation the last refresh renders."""
+        newest = self._viewer_state.sample().state
+        return self._refreshed_state is not newest and self._viewer_state.expected(0.0) is newest
+
+    def _sample_for_refresh(self, slots_id: int, ahead_s: float) -> FrameState:
+        self._refreshed = slots_id, self._viewer_state.revision
+        self._refreshed_state = self._viewer_state.expected(ahead_s)
+        return self._refreshed_state
 
     def _has_changes(self) -> bool:
         displayed = self._displayed == self._version(self._viewer_state.revision)

@@ -14,7 +14,7 @@ import pytest
 from server.app import create_app, pool_settings
 from server.errors import SettingsError, TelewarpError
 from server.http.problems import STATUS
-from server.pool.fake import FakeEngineFactory
+from server.pool.fake import FakeEngineFactory, fake_avatar
 from server.pool.pool import RenderPool
 from server.settings import Settings
 
@@ -194,3 +194,9 @@ async def test_a_missing_device_is_an_error_of_the_settings() -> None:
     with pytest.raises(SettingsError, match=r"device cuda:9: .*got .*cuda:9"):
         async with running(Settings(device="cuda:9"), FakeEngineFactory()):
             pass
+
+
+def test_frames_have_the_sizes_between_the_configured_limits() -> None:
+    settings = Settings(min_frame_size=300, max_frame_size=512, device="cpu")
+    pool = RenderPool(pool_settings(settings), FakeEngineFactory())
+    assert pool.sizes(fake_avatar(resolution=320)) == (320, 384, 512)

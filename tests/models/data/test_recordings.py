@@ -11,26 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.contract.arkit import ARKIT_NAMES
-from models.data.recordings import Recording, RecordingError, load_recording
+from models.data.recordings import RecordingError, load_recording
 from models.geometry.camera import quaternion_to_matrix
 from tests.models.bounds import within_bounds
+from tests.models.data.recording_files import jaw, read, table
 
 REAL = Path(__file__).parents[4] / "shared" / "data" / "streams" / "llf_alex_rom_3.csv"
-
-
-def read(folder: Path, content: str | bytes, fps: float | None = None) -> Recording:
-    path = folder / "face"
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return load_recording(path, ARKIT_NAMES, fps)
-
-
-def table(times: list[str], column: str = "JawOpen", value: str = "0.5") -> str:
-    return f"Timecode,{column}\n" + "".join(f"{time},{value}\n" for time in times)
-
-
-def jaw(recording: Recording) -> list[float]:
-    values: list[float] = recording.expression[:, ARKIT_NAMES.index("jawOpen")].tolist()
-    return values
 
 
 @pytest.mark.parametrize(
@@ -55,10 +41,21 @@ def jaw(recording: Recording) -> list[float]:
         # Drop-frame at 59.94, and at 29.97 by a program that writes no `;`.
         (["00:00:59;59", "00:01:00;04", "00:01:00;05", "00:01:01;00"], 57 * 1.001 / 60, 59.94),
         (["00:00:59:28", "00:00:59:29", "00:01:00:02", "00:01:00:03"], 3 * 1001 / 30000, 29.97),
+        # Drop-frame across midnight.
+        (["23:59:59;28", "23:59:59;29", "00:00:00;00", "00:00:00;01"], 3 * 1001 / 30000, 29.97),
+        # A dot before the frames; milliseconds in their place; 240 rows a second.
+        ([f"00:00:{i // 25:02}.{i % 25:02}" for i in range(100)], 99 / 25, 25),
+        ([f"00:00:{i // 20:02}:{i % 20 * 50:03}" for i in range(80)], 79 / 20, 20),
+        ([f"00:00:{i // 240:02}:{i % 240:03}" for i in range(800)], 799 / 240, 240),
+        # Hundredths of a second.
+        ([f"00:00:{i // 20:02}.{i % 20 * 5:02}" for i in range(80)], 79 / 20, 20),
         # Microseconds and nanoseconds, dates.
         (["1700000000000000", "1700000000020000", "1700000000040000"], 0.04, 50),
         (["1700000000000000000", "1700000000020000000"], 0.02, 50),
         (["2024-05-01T10:00:00.25Z", "2024-05-01T10:00:00.50Z"], 0.25, 4),
+        (["2024/05/01 10:00:00.25", "2024/05/01 10:00:00.50"], 0.25, 4),
+        # Dates that a spreadsheet has turned into days.
+        ([f"{45000 + i / 20 / 86400:.12f}" for i in range(9)], 8 / 20, 20),
     ],
 )
 def test_rows_are_timed_by_the_file(
@@ -71,7 +68,8 @@ def test_rows_are_timed_by_the_file(
 
 
 @pytest.mark.parametrize(
-    "times", [["x", "y", "z"], ["00:00:97", "00:00:98", "00:00:99"], ["1"] * 3]
+    "times",
+    [["x", "y", "z"], ["00:00:97", "00:00:98", "00:00:99"], ["1"] * 3, ["1", "1.0001", "1.0002"]],
 )
 def test_rows_without_usable_times_are_30_a_second_with_a_note(
     tmp_path: Path, times: list[str]
@@ -156,6 +154,9 @@ def test_unused_members_of_json_are_reported(tmp_path: Path) -> None:
         "JawOpen,x\r0.25,7\r",
         "# A take, of 2024\nSubject: me\n\nJawOpen,x,\n0.25,7,\n",
         "JawOpen,x\n25%,7\n",
+        "JawOpen (%),x\n25,7\n",
+        'JawOpen,x\n"0,25",7\n',
+        "JawOpen,x\n0.25,7\n".encode("utf-32"),
         "A25_Jaw_Open,eyeBlink.L\n0.25,0\n",
         '{"seq": 0, "expression": {"jawOpen": 0.25}}',
         json.dumps({"data": {"frames": [{"jawOpen": 0.25}, None, {"weights": []}]}}),
@@ -171,6 +172,22 @@ def test_unused_members_of_json_are_reported(tmp_path: Path) -> None:
         json.dumps({"results": [{"face_blendshapes": [[{"category_name": "jawOpen",
                     "score": 0.25}]], "timestamp_ms": 5}]}),
         json.dumps([[{"categoryName": "jawOpen", "score": 0.25}]]),
+        json.dumps([{"result": {"faceBlendshapes": [{"categories": [
+            {"categoryName": "jawOpen", "score": 0.25}]}]}}]),
+        json.dumps({"exportFps": 60, "facsNames": ["jawLeft", "jawOpen"],
+                    "weightMat": [[0, 0.25], [1, 0.25]]}),
+        json.dumps({"fps": 30, "scene": {"actors": [{"face": {"jawOpen": 25, "jawLeft": 100}}]}}),
+        json.dumps({"animationValues": {"jawOpen": 0.25}}),
+        json.dumps({"FaceFound": True, "BlendShapes": [{"k": "JawOpen", "v": 0.25}]}),
+        json.dumps({"data": {"parameterValues": [{"id": "JawOpen", "value": 0.25}]}}),
+        json.dumps({"frames": {"0": {"jawOpen": 0.25}, "1": {"jawOpen": 0.25}}}),
+        json.dumps({"frame_0": {"jawOpen": 0.25}, "frame_1": {"jawOpen": 0.25}, "note": ""}),
+        json.dumps({"jawOpen": [0.25, 0.25], "jawLeft": [0, 1]}),
+        json.dumps({"jawOpen": {"0": 0.25, "1": 0.25}}),
+        json.dumps({"fps": 30, "curves": {"jawOpen": [0.25, 0.25]}}),
+        json.dumps({"blendShapes": [{"name": "jawOpen", "values": [0.25, 0.25]}]}),
+        json.dumps([{"jawOpen": "0.25"}, {"jawOpen": "0,25"}]),
+        "frame,category_name,score\n0,jawOpen,0.25\n0,jawLeft,1\n1,jawOpen,0.25\n",
         json.dumps([{"time": 1.5, "blendShapes": {"JawOpen": 0.25}}]),
         '{"seq": 0, "expression": {"jawOpen": 0.25}}\n{"seq": 1, "expression": {"jawOpen": 0.25}}',
     ],
@@ -183,6 +200,17 @@ def test_percentages_are_scaled_with_a_note(tmp_path: Path) -> None:
     recording = read(tmp_path, "JawOpen,MouthLeft\n100,3\n25,0\n")
     assert jaw(recording) == [1.0, 0.25]
     assert "coefficients reach 100: read as percent" in recording.notes
+
+
+def test_decimal_commas_of_quoted_times_are_read(tmp_path: Path) -> None:
+    recording = read(tmp_path, 'Time,JawOpen\n"0,0","0,1"\n"0,2","0,2"\n')
+    assert recording.times_s == pytest.approx([0, 0.2])
+
+
+def test_negative_coefficients_are_reported(tmp_path: Path) -> None:
+    recording = read(tmp_path, "JawOpen,MouthLeft\n-0.5,0.5\n0.25,-0.01\n")
+    assert jaw(recording) == [0, 0.25]
+    assert "coefficients reach -0.5: negative ones are read as 0" in recording.notes
 
 
 def test_rows_without_a_face_are_skipped_and_listed(tmp_path: Path) -> None:
@@ -255,12 +283,19 @@ def test_gaze_from_eye_angles_equals_gaze_from_coefficients(tmp_path: Path) -> N
         ("JawOpen,MouthLeft\n0,5,0,25\n", "row 2 has 4 cells under 2 names"),
         ("info,phone\nbs,jawOpen\nk,0,0.1,0.2\n", "row 3 has 4 cells under 2 names"),
         (b"glTF\x02\0\0\0", "it is a GLB file: expected a table (CSV) or JSON"),
+        (b"PK\3\4\0\0", "it is a zip file, such as a spreadsheet's: expected a table (CSV)"),
+        ("x0,y0\n1,2\n", "no expression of this head, such as browDownLeft; names in it: x0, y0"),
+        ("JawOpen\n0_5\n", "row 2, JawOpen: expected a number, got '0_5'"),
         ("JawOpen\ninf\n", "row 2, JawOpen: inf is not finite"),
         ("Jaw\0.JawOpen\ninf\n", "row 2, Jaw?.JawOpen: inf is not finite"),
         ("JawOpen\n0.5\n4000\n", "row 3: expected coefficients 0..1 or percent, got 4000"),
         ("BlendShapeCount,JawOpen\n0,\n", "no rows with a face"),
         ("[" * 100_000, "nested too deeply"),
         ('{"frames": 3}', "expected a list of frames"),
+        ('{"jawOpen": [0, 1], "jawLeft": [0]}', "as many values for each name, got 2 of jawOpen"),
+        ('{"jawOpen": 0}\n{"jaw', "line 2 is no JSON: Unterminated string"),
+        ("name,score\njawOpen\n", "row 2 has 1 cells of 2"),
+        ("name,score\njawOpen,x\n", "frame 1, jawOpen: expected a finite number, got 'x'"),
         ('[{"jawOpen": 1e999}]', "expected a finite number"),
         ('[{"jawOpen": ' + "9" * 400 + "}]", "expected a finite number"),
         (b"\xff\xfe\x00\xd8", "no utf-16 text"),
@@ -299,6 +334,7 @@ PIECES = st.sampled_from(
         ("JawOpen" + ",x" * 5_000_000 + "\n0.5\n", "at most 1000 columns"),
         ("JawOpen\n" + "0\n" * 6_000_000, "at most 300000 rows"),
         ("{}\n" * 400_000, "at most 300000 frames"),
+        ("name,score\n" + "a,0\n" * 6_000_000, "at most 1000000 rows"),
         ("JawOpen\r" + "0\r" * 6_000_000, "at most 300000 rows"),
         ("{" + "\n" * 60_000_000, "at most 300000 frames"),
         ("\U0001f600" + "x" * 70_000_000, "at most 64 MB of text that is not all ASCII"),

@@ -99,8 +99,8 @@ GLTF_BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
         ),
         "a tree of nodes, got node 34 twice",
     ),
-    "stride of nothing": (
-        lambda: of(triangle(bufferViews=[{"byteLength": 36, "byteStride": 0}])),
+    "overlapping rows": (
+        lambda: of(triangle(bufferViews=[{"byteLength": 36, "byteStride": 4}])),
         "a stride of 12 bytes or more",
     ),
     "negative stride": (
@@ -132,7 +132,7 @@ GLTF_BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: of(triangle(nodes=[{"mesh": 0, "scale": [1e300, 1e300, 1e300]}]), b"\0\0\x80?" * 9),
         "within 1e",
     ),
-    "part of a file": (lambda: of(triangle())[:60], "its JSON is broken"),
+    "part of a file": (lambda: of(triangle())[:60], "its JSON chunk ends after the file"),
 }
 
 
@@ -169,9 +169,11 @@ def separate_tetrahedra(count: int, side: float) -> str:
 
 
 def plate_with_holes(count: int) -> str:
-    """Return a plate with many equal square holes."""
+    """Return a bent plate with many equal square holes."""
     across = 2 * count + 1
-    rows = [f"v {0.002 * x} {0.002 * y} 0" for y in range(across) for x in range(across)]
+    rows = [
+        f"v {0.002 * x} {0.002 * y} {1e-5 * x * x}" for y in range(across) for x in range(across)
+    ]
     for y in range(across - 1):
         for x in range(across - 1):
             if not (x % 2 and y % 2):
@@ -195,6 +197,7 @@ OBJ_BOMBS: dict[str, tuple[Callable[[], str], str]] = {
     "short rows": (lambda: "v 1 2\n", "v has 2 numbers"),
     "soup": (separate_triangles, "60000 edges of one triangle only: merge vertices by distance"),
     "pieces": (lambda: separate_tetrahedra(10_000, 0.02), "cannot find the eyes"),
+    "flat": (lambda: CORNERS + "f 1 2 3\n", "a mesh that is flat: 1 x 1 x 0 units"),
     "windows": (lambda: plate_with_holes(40), "cannot find the eyes"),
 }
 

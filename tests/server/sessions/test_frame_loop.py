@@ -221,3 +221,32 @@ async def test_new_frames_are_rendered_during_a_crossfade_while_nothing_moves() 
             drawn += 1
         assert drawn > 5
         assert time.monotonic() - began > fade_s
+
+
+async def test_caches_of_a_movement_are_rendered_ahead_and_settle_where_it_ends() -> None:
+    speed_m_s = 0.4
+    async with running_server(FakeEngineFactory(refresh_s=0.08)) as server:
+        session = await server.open()
+        await settled(session)
+        began, seq, ahead_m = time.monotonic(), 0, []
+        while (elapsed := time.monotonic() - began) < 1.0:
+            seq += 1
+            session.set_view(view(seq, x=speed_m_s * elapsed))
+            await session.next_frame()
+            ready = session.slots.ready
+            assert ready is not None
+            if ready.generation > 2:  # the first refreshes know neither speed nor duration
+                shown_at_start = speed_m_s * (ready.made_at - began)
+                ahead_m.append(float(ready.state.eye_position[0]) - shown_at_start)
+            await asyncio.sleep(0.012)
+        # As far as the movement goes during a refresh.
+        assert 0.06 * speed_m_s < np.median(ahead_m) < 0.2 * speed_m_s
+        await settled(session)
+        await asyncio.sleep(0.3)
+        await settled(session)
+        frame = await session.next_frame()
+        assert frame.cache.state.same_image(frame.inputs.state)
+        refreshes = server.pool.status().refreshes
+        await asyncio.sleep(0.3)
+        await settled(session)
+        assert server.pool.status().refreshes == refreshes

@@ -11,21 +11,24 @@ from tests.server.sessions.fake_server import until
 
 
 @pytest.mark.parametrize(
-    ("resolution", "largest", "expected"),
+    ("resolution", "largest", "smallest", "expected"),
     [
-        (320, None, (256, 320)),
-        (192, None, (192,)),
-        (416, None, (256, 320, 384, 416)),
-        (320, 256, (256,)),
-        (192, 256, (192, 256)),
-        (320, 768, FRAME_SIZES),
-        (1024, None, (*FRAME_SIZES, 1024)),
+        (320, None, 0, (256, 320)),
+        (192, None, 0, (192,)),
+        (416, None, 0, (256, 320, 384, 416)),
+        (320, 256, 0, (256,)),
+        (192, 256, 0, (192, 256)),
+        (320, 768, 0, FRAME_SIZES),
+        (1024, None, 0, (*FRAME_SIZES, 1024)),
+        (416, 512, 300, (320, 384, 416, 512)),
+        (416, None, 416, (416,)),
+        (320, 384, 512, (384,)),
     ],
 )
-def test_sizes_go_up_to_the_avatars_size_or_the_limit(
-    resolution: int, largest: int | None, expected: tuple[int, ...]
+def test_sizes_go_up_to_the_avatars_size_or_between_the_limits(
+    resolution: int, largest: int | None, smallest: int, expected: tuple[int, ...]
 ) -> None:
-    assert sizes_up_to(resolution, largest) == expected
+    assert sizes_up_to(resolution, largest, smallest) == expected
 
 
 @pytest.mark.parametrize(

@@ -120,3 +120,41 @@ def test_a_viewer_that_never_reports_gets_its_frames_at_the_first_rate() -> None
     call.run(5)
     assert call.control.figures.estimate == START
     assert call.longest_gap(0, 5) < 0.02
+
+
+def test_larger_frames_begin_at_their_own_rate_on_a_free_network() -> None:
+    call = Call(control(), lambda _: 50e6)
+    call.needed = 800_000
+    call.run(5)
+    call.control.expect(4_500_000, call.now)
+    assert call.control.figures.estimate == 4_500_000
+    call.needed = 4_000_000
+    call.run(8)
+    assert call.rate(6, 8) > 0.9 * 4_000_000
+    assert call.longest_gap(5, 8) < 0.04
+    raised = call.control.figures.estimate / 4_500_000
+    call.control.expect(START, call.now)
+    assert call.control.figures.estimate == pytest.approx(raised * START, rel=0.001)
+    assert call.probe_bytes == 0
+
+
+def test_after_congestion_a_probe_brings_larger_frames_their_rate() -> None:
+    call = Call(control(), drop, needed=1_500_000)
+    call.run(RISE_AT + 12)
+    before = call.control.figures.estimate
+    call.control.expect(4_000_000, call.now)
+    assert call.control.figures.estimate == before, "raised without a test of the network"
+    assert before < 2_800_000
+    call.needed = 3_000_000
+    call.run(RISE_AT + 14)
+    assert call.control.figures.estimate > 3_400_000
+    assert call.longest_gap(RISE_AT + 12, RISE_AT + 14) < 0.05
+
+
+def test_larger_frames_do_not_overload_a_network_that_is_known_to_be_slow() -> None:
+    call = Call(control(), lambda _: 1e6)
+    call.run(30)
+    call.control.expect(4_500_000, call.now)
+    call.run(60)
+    assert call.queue_percentile(30, 60, 0.95) < 0.08
+    assert call.longest_gap(30, 60) < 0.25

@@ -1,0 +1,69 @@
+"""Reads recordings that are tables with one coefficient in each row: frame, name, score.
+
+Scripts around MediaPipe write such tables.
+"""
+
+from __future__ import annotations
+
+import csv
+from typing import Any
+
+from models.data.recording_table import TIMES, RecordingError, plain_key
+
+_NAMES = ("categoryname", "blendshapename", "blendshape", "category", "shape", "name")
+_SCORES = ("score", "value", "weight")
+_FRAMES = ("frame", "frameindex", "framenumber", "index")
+_SEPARATORS = ",;\t|"
+_LONGEST_HEADER = 1000
+
+
+def is_by_row(text: str) -> bool:
+    """Return whether the header of a table names a column of names and one of scores."""
+    _, keys = _header(text)
+    return bool(keys.keys() & _NAMES and keys.keys() & _SCORES)
+
+
+def frames_of_rows(text: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return a frame for each group of rows, as JSON has them, and the names of unused columns.
+
+    Rows belong together while their frame or time is the same, and no name is there twice.
+
+    Raises:
+        RecordingError: If a row ends early.
+    """
+    separator, keys = _header(text)
+    name, score = (_first(keys, wanted) for wanted in (_NAMES, _SCORES))
+    assert name is not None
+    assert score is not None
+    time = next((key for key in TIMES if key in keys), None)
+    group = keys[time] if time else _first(keys, _FRAMES)
+    frames: list[dict[str, Any]] = []
+    scores: dict[str, str] = {}
+    before: str | None = None
+    rows = csv.reader(text.lstrip("\ufeff").splitlines()[1:], delimiter=separator)
+    try:
+        for number, row in enumerate(rows, 2):
+            if not any(cell.strip() for cell in row):
+                continue
+            if len(row) <= max(name, score, group or 0):
+                raise RecordingError(f"row {number} has {len(row)} cells of {len(keys)}")
+            now = row[group].strip() if group is not None else None
+            if not frames or now != before or row[name] in scores:
+                scores, before = {}, now
+                frames.append({"weights": scores, **({time: now} if time else {})})
+            scores[row[name]] = row[score].strip()
+    except csv.Error as exc:
+        raise RecordingError(f"the table is broken: {exc}") from exc
+    used = {name, score, group}
+    return frames, [key for key, column in keys.items() if key and column not in used]
+
+
+def _header(text: str) -> tuple[str, dict[str, int]]:
+    """Return the separator, and the columns by their plain names."""
+    line = text[:_LONGEST_HEADER].lstrip("\ufeff").split("\n", 1)[0].rstrip("\r")
+    separator = max(_SEPARATORS, key=line.count)
+    return separator, {plain_key(cell): i for i, cell in enumerate(line.split(separator))}
+
+
+def _first(keys: dict[str, int], wanted: tuple[str, ...]) -> int | None:
+    return next((keys[name] for name in wanted if name in keys), None)
