@@ -5,9 +5,10 @@ A host whose lease runs out counts as lost, and its streams move to another host
 
 A stream lives on one host, its home, because its frames must reach the process that renders them;
 its viewers are sent there too. The demo is on every host, so its viewers are sent to the least
-loaded one. A call and its streams are on one host as well. When that host is lost, the call is lost
-too: its participants reconnect through the router, together on another host, where they get new
-streams.
+loaded one.
+
+A call and its streams are on one host as well. When that host is lost, the call is lost too: its
+participants reconnect through the router, together on another host, where they get new streams.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The state of one viewer: the newest mesh frame and the newest view, combined on demand.
 
-Only the newest of each is kept. Nothing here waits; the warp samples the state just before it runs.
+Only the newest of each is kept. No method waits; the warp samples the state just before it runs.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def _timestamps_of(watcher: Watcher, view_seq: int) -> list[int]:
 def _files_in_document() -> set[str]:
     """Return the files in the table of CONTRIBUTING.md."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
-    _, _, section = text.partition("### The way of a view\n")
+    _, _, section = text.partition("### The path of a view\n")
     table, _, _ = section.partition("\n## ")
     return set(re.findall(r"^\| `([^`]+\.py)` \|", table, re.MULTILINE))
 

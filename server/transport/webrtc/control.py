@@ -57,7 +57,7 @@ class Control:
         else:
             session = self._session
             logger.info(
-                "session %s: no use for channel %r",
+                "session %s: ignored unknown channel %r",
                 session.id,
                 channel.label,
                 extra=session.log_ids,

@@ -1,8 +1,8 @@
-"""Bound what one viewer's datagrams cost: aiortc and aioice handle all that arrive.
+"""Limit the cost of one viewer's datagrams: aiortc and aioice handle all that arrive.
 
 An SCTP packet costs the event loop some 0.2 ms, of which decryption and the acknowledgement are the
-larger part, so a flood is dropped before both. To the sender a dropped packet is a lost one: SCTP
-sends it again, or gives it up, and slows down.
+larger part, so a flood is dropped before both. The sender treats a dropped packet as lost: SCTP
+retransmits or abandons it, and slows down.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ CHECKS_PER_S = 100.0
 MOST_QUEUED = 1000
 """Datagrams; they queue while the DTLS transport is not started."""
 MOST_REMOTE_CANDIDATES = 40
-"""With peer-reflexive ones: every port that a viewer sends authenticated checks from is one."""
+"""Remote candidates, including peer-reflexive ones: each port from which a viewer sends
+authenticated checks is one."""
 MOST_BYTES = 1500
 """Of a datagram. Browsers send 1200, and aiortc reads no more of DTLS. A STUN message of 64 kB
 costs 50 ms to parse, and needs no credentials."""
@@ -47,26 +48,26 @@ class LimitedStunProtocol(StunProtocol):
     _waiting: WaitingDatagrams | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to receive."""
+        """Start to receive."""
         super().connection_made(transport)
         self._waiting = WaitingDatagrams(transport, MOST_BYTES + 1)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Receive no more."""
+        """Stop receiving."""
         if self._waiting is not None:
             self._waiting.close()
         super().connection_lost(exc)
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
-        """Take a datagram, and those that wait behind it."""
+        """Handle a datagram, and those that wait behind it."""
         self._take(data, addr)
         for next_data, sender in self._waiting or ():
             self._take(next_data, sender)
 
     def _take(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
-        """Take a datagram, unless it is too large or a malformed STUN message."""
+        """Handle a datagram, unless it is too large or a malformed STUN message."""
         if len(data) <= MOST_BYTES:
-            # Of an attribute that is too short. Raised, it would be in the log with a traceback.
+            # An attribute is too short. The exception would be logged with a traceback.
             with suppress(StructError):
                 super().datagram_received(data, addr)
 
@@ -125,5 +126,5 @@ def _has_room(ice: Connection, addr: tuple[str, int]) -> bool:
     known = ice._remote_candidates
     if len(known) < MOST_REMOTE_CANDIDATES:
         return True
-    # A known address may go on: consent checks of the working pair come from it.
+    # A known address may continue, because consent checks of the selected pair come from it.
     return any((c._network_host, c.port) == addr for c in known)
