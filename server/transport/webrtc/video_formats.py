@@ -113,7 +113,7 @@ def choose_video_format(section: Section, preferred: Sequence[Codec]) -> VideoFo
                 usable[codec.mime_type] = named
     chosen = choose_codec(preferred, usable)
     if chosen is None:
-        raise BadOfferError(_complaint(section, formats, preferred))
+        raise BadOfferError(_unsupported_message(section, formats, preferred))
     return VideoFormat(
         chosen, usable[chosen.mime_type], _retransmission(usable[chosen.mime_type], formats)
     )
@@ -146,7 +146,9 @@ def _retransmission(chosen: Format, formats: Sequence[Format]) -> int | None:
     return next(matching, None)
 
 
-def _complaint(section: Section, formats: Sequence[Format], preferred: Sequence[Codec]) -> str:
+def _unsupported_message(
+    section: Section, formats: Sequence[Format], preferred: Sequence[Codec]
+) -> str:
     # Without any, the payload types are not dynamic or the clock rates are wrong.
     rtpmaps = ", ".join(f"a=rtpmap:{value}" for value in section.own.get("rtpmap", ()))
     names = ", ".join(dict.fromkeys(f.name for f in formats)) or rtpmaps or "no codec"
