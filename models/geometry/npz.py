@@ -68,7 +68,7 @@ def is_numeric(array: NDArray[Any]) -> bool:
     return array.dtype.kind in "biuf"
 
 
-def is_moderate(array: NDArray[Any]) -> bool:
+def is_within_limits(array: NDArray[Any]) -> bool:
     """Return whether an array is of numbers within a million, which float32 can hold and add."""
     return bool(((array >= -_MODERATE) & (array <= _MODERATE)).all())
 

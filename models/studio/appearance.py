@@ -73,11 +73,11 @@ def appearance_from_json(text: str) -> Appearance:
     """
     values = json.loads(text)
     if not isinstance(values, dict):
-        raise ValueError(f"a look must be a JSON object, got {type(values).__name__}")
+        raise ValueError(f"an appearance must be a JSON object, got {type(values).__name__}")
     known = {field.name: field.default for field in fields(Appearance)}
     unknown = sorted(set(values) - set(known))
     if unknown:
-        raise ValueError(f"a look has no {', '.join(unknown)}; it has {', '.join(known)}")
+        raise ValueError(f"an appearance has no {', '.join(unknown)}; it has {', '.join(known)}")
     return Appearance(
         **{name: _checked(name, known[name], value) for name, value in values.items()}
     )
@@ -106,4 +106,4 @@ def load_appearance(head_file: Path) -> Appearance:
         arrays = read_npz(head_file, ("look",))
         return appearance_from_json(str(arrays["look"])) if "look" in arrays else Appearance()
     except (OSError, ValueError) as exc:
-        raise HeadError(f"{head_file} holds no readable look: {exc}") from exc
+        raise HeadError(f"{head_file} holds no readable appearance: {exc}") from exc
