@@ -54,7 +54,7 @@ _LONGEST_HEADER = 1 << 18
 """Characters of a line in which names are sought."""
 _LINE_END = re.compile(r"\r\n|\r|\n")
 MAX_ROWS, MAX_COLUMNS, _MAX_CELLS = 300_000, 1000, 14_000_000
-"""Of a table; an hour of Live Link Face at 60 rows a second has 216 000 rows of 63 cells."""
+"""Limits of a table; an hour of Live Link Face at 60 rows a second has 216 000 rows of 63 cells."""
 
 
 class RecordingError(ValueError):

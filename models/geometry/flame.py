@@ -34,7 +34,7 @@ _FIRST_EXPRESSION = 300
 Smaller files hold `SHAPES` shapes, then expressions."""
 _REQUIRED = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f")
 _MAX_OBJ_BYTES = 64 << 20
-"""Of a texture layout; that of FLAME has 2 MB."""
+"""Maximum size of a texture layout; that of FLAME has 2 MB."""
 _PARENTS = (0, 1, 1, 1)
 """Parent joints of neck, jaw, left and right eye in FLAME's kinematic tree."""
 

@@ -88,7 +88,7 @@ class Head:
     free_jaw: FreeJaw | None = None
     """For heads whose jaw has three degrees of freedom; replaces `jaw_open_axis`."""
     edges: MeshEdges = field(init=False)
-    """Of `faces`."""
+    """Edges of `faces`."""
 
     def __post_init__(self) -> None:
         """Find the edges of the mesh, once for all frames."""

@@ -45,7 +45,7 @@ _CLOTH_M = 0.0045
 _TORSO_SMOOTH_M = (0.01, 0.06)
 """Below the collar's plane, between which a torso without collar turns into cloth."""
 _SEGMENTS = 32
-"""Of the collar, around the neck."""
+"""Segments of the collar, around the neck."""
 _SMOOTHING = np.array([1, 4, 6, 4, 1]) / 16
 """Binomial weights along the rings of the collar, which follow the coarse mesh otherwise."""
 

@@ -34,11 +34,11 @@ _SUPPORTED = frozenset(
 _DRACO, _INSTANCES = "KHR_draco_mesh_compression", "EXT_mesh_gpu_instancing"
 _OLD_PAINT = "KHR_materials_pbrSpecularGlossiness"
 MAX_VERTS, MAX_TRIANGLES = 250_000, 500_000
-"""Of a mesh, in any format. Detailed scans have 100 000 vertices."""
+"""Limits of a mesh, in any format. Detailed scans have 100 000 vertices."""
 _MAX_PARTS = 2000
 """Primitives, each as often as the scene shows it. Heads have up to some hundreds."""
 _MAX_COORDINATE = 1e6
-"""In any unit: further away, float32 cannot tell vertices apart."""
+"""Largest coordinate in any unit: beyond it, float32 cannot distinguish vertices."""
 
 
 @dataclass
@@ -66,7 +66,7 @@ def read_glb(path: Path, report: Callable[[str], None] = _ignore) -> list[Primit
 
     Args:
         path: A `.glb` file, or a `.gltf` file whose buffers and images are inside it or its folder.
-        report: Called with a line for each thing of it that is not used.
+        report: Called with one line for each part of the file that is not used.
 
     Raises:
         MeshFileError: If the file is no glTF 2.0 file, is broken, needs an extension that is not

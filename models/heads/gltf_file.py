@@ -15,11 +15,12 @@ from urllib.parse import unquote, unquote_to_bytes
 from models.contract.shown_text import reason, shown
 
 MAX_BYTES = 256 * 2**20
-"""Of a file and its buffers together; the heads of scanners have tens of megabytes."""
+"""Maximum size of a file and its buffers together; the heads of scanners have tens of megabytes."""
 _MAX_JSON_BYTES = 64 * 2**20
-"""Of the document, which can hold its buffers."""
+"""Maximum size of the document, which can hold its buffers."""
 _MAX_JSON_VALUES = 1_000_000
-"""Of the document: each needs some 100 bytes as a Python object. Heads have some thousands."""
+"""Maximum number of values in the document: each needs some 100 bytes as a Python object. Heads
+have some thousands."""
 _MAX_NUMBER = 2**53
 """Integers that JSON of other programs holds without loss; longer ones would fill a message."""
 _DECODE = "npx @gltf-transform/cli copy IN OUT"

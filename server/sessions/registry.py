@@ -59,7 +59,7 @@ class Sessions:
         self._stills = stills
         self._sessions: dict[str, Session] = {}
         self._permits: dict[str, AdmissionPermit] = {}
-        """By session id."""
+        """Permits by session id."""
         self._groups: WeakKeyDictionary[Stream, ViewGroups] = WeakKeyDictionary()
         self._closing: set[asyncio.Task[None]] = set()
 

@@ -49,7 +49,7 @@ class AcceptedSection:
     direction: str | None
     """As offered to aiortc; None for data channels."""
     attributes: tuple[str, ...]
-    """Of its formats, without `a=`."""
+    """Attributes of its formats, without `a=`."""
     replaced: Mapping[str, str] = field(default_factory=dict)
     """Replacements in aiortc's answer."""
     transport_cc: int | None = None
