@@ -1,4 +1,4 @@
-"""Measure the contribution of each part of our warp: train variants of it and compare them.
+"""Measure the contribution of each part of the warp: train variants of it and compare them.
 
     .venv/bin/python scripts/ablate.py models/avatars/default data/default --steps 1500
 

@@ -20,17 +20,17 @@
 after the other, and reads the page's statistics. `pose_to_photon_ms` is the time from sampling a
 pose to the display of the first video frame rendered for it, matched by RTP timestamp;
 `sent_to_photon_ms` starts when the pose is sent, which is later where the page delays it to match a
-refresh of the screen. Both are of the first movement; `movements` holds all of them. `load` starts
+refresh of the screen. Both are for the first movement; `movements` holds all of them. `load` starts
 a server and adds viewers until their frame rate or latency is worse than that of a single viewer.
 Server, browser and viewers share the cores of this machine. `models` measures the renderer alone,
-`rasterizer` the rasterizer, `edges` how much outlines and inner edges step, `pool` the render
+`rasterizer` the rasterizer, `edges` the aliasing of outlines and inner edges, `pool` the render
 processes, `encode` the codecs and `reprojection` the error of late reprojection. `camera` publishes
 a fake camera from Chromium, which watches its own stream, and measures from the camera's frame to
 the display of the avatar's. `voice` publishes a fake microphone too, whose beeps fall on openings
-of the jaw, and measures at a viewer how far they are apart when they are heard and seen; viewers
-with and without the voice alternate, so that their video latencies can be compared. `call` lets two
-pages meet in a call, both with camera and voice, and measures both ways. `devices` starts a host
-for each of up to eight fake devices behind a router, with real viewers, and loses one. `sharpness`
+of the jaw, and measures at a viewer the time between hearing and seeing them; viewers with and
+without the voice alternate, so that their video latencies can be compared. `call` joins two pages
+in a call, both with camera and voice, and measures both directions. `devices` starts a host for
+each of up to eight fake devices behind a router, with real viewers, and ends one. `sharpness`
 compares still faces, as video and as refined stills, with the studio's image at the size of a
 screen. `handover` times frames from the warp through the ring to the packet. `sizes` times warps
 and refreshes of frames of several sizes. Each benchmark ends with one line of JSON.

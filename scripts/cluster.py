@@ -30,7 +30,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from server.access_settings import ROOT, read_settings_of
-from server.auth.addresses import among
+from server.auth.addresses import address_matcher
 from server.cluster.router import create_router
 from server.cluster.serving import address_of, print_line, serve
 from server.cluster.settings import RouterSettings
@@ -179,7 +179,9 @@ def _router(wanted: argparse.Namespace) -> int:
 
     ray_cluster.connect(wanted.ray)
     app = create_router(settings, ray_cluster.RayPlacement())
-    connections = limit_connections(settings.max_address_connections, among(settings.proxies))
+    connections = limit_connections(
+        settings.max_address_connections, address_matcher(settings.proxies)
+    )
     with listen(settings.host, settings.port, connections) as listening:
         print_line(f"Telewarp routes at {address_of(listening)}")
         asyncio.run(serve(app, listening, connections))

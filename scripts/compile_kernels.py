@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Compile the CUDA kernels to machine code, without a GPU, and print what they use.
+"""Compile the CUDA kernels to machine code, without a GPU, and print their use of resources.
 
     scripts/compile_kernels.py [--avatar FOLDER] [--architecture 90] [--json]
 
@@ -60,7 +60,7 @@ def compile_all(avatar: Path, architectures: tuple[int, ...]) -> list[Usage]:
 
 
 def describe(usage: Usage) -> str:
-    """Return a line for people."""
+    """Return a human-readable line."""
     return (
         f"sm_{usage.architecture:<4} {usage.kernel:<16} {usage.registers:4} registers "
         f"{usage.spilled:5} bytes spilled {usage.shared:7} bytes shared"

@@ -5,11 +5,13 @@
         --baseline runs/baseline/avatar --contact-sheet sheet.png
 
 Ground truth is resampled to the resolution of the avatar. Prints L1, PSNR, SSIM and FLIP of the
-full render, of the warp from caches of several ages, of the stale full render of these ages, and of
-a baseline (see `scripts/train_baseline.py`); PSNR by region of the person (face, eyes, mouth, hair,
-clothes, background), where the head file has regions; then the differences of consecutive frames
-at cache swaps and around them. Writes `evaluation.json` and `evaluation.png` to the folder of the
-avatar, and ends with one line of JSON. LPIPS needs weights that do not come with the project.
+full render, of the warp from caches of several ages, of the same with caches rendered ahead, as
+servers do (for the pose expected half of the age later), of the stale full render of these ages,
+and of a baseline (see `scripts/train_baseline.py`); PSNR by region of the person (face, eyes,
+mouth, hair, clothes, background), where the head file has regions; then the differences of
+consecutive frames at cache swaps and around them. Writes `evaluation.json` and `evaluation.png` to
+the folder of the avatar, and ends with one line of JSON. LPIPS needs weights that do not come with
+the project.
 """
 
 from __future__ import annotations
@@ -193,6 +195,7 @@ def _title(arguments: Arguments) -> str:
 def _print_scores(result: Evaluation) -> None:
     rows = {"full render": result.full}
     rows |= {f"warp, age {age}": score for age, score in result.warp.items()}
+    rows |= {f"ahead, age {age}": score for age, score in result.ahead.items()}
     rows |= {f"stale, age {age}": score for age, score in result.stale.items()}
     if result.baseline is not None:
         rows["baseline"] = result.baseline

@@ -1,13 +1,13 @@
-"""Fuzz the importers: change real files at random, and see how they are read.
+"""Fuzz the importers: mutate real files at random, and check how they are read.
 
     .venv/bin/python scripts/fuzz.py ../shared/cases models/avatars/default/head.npz --minutes 10
 
 Files are taken by their suffixes, from folders too: meshes (.glb, .gltf, .obj), FLAME's models
 (.pkl, .npz), head files (.npz), recordings (.csv, .json), checkpoints of the paper's authors
 (commandline_args.txt, checkpoints/*.tar). A changed file must be read, or refused in one line
-within 2 s of processor time, and with 300 MB. Everything else is a fault: it is printed, and the
-file is kept in `--keep`. Ends with a line of JSON for each suffix; the exit code is 1 if there were
-faults. The same seed changes the files in the same order.
+within 2 s of processor time, and with 300 MB. Any other result is a fault: it is printed, and the
+file is stored in `--keep`. Ends with a line of JSON for each suffix; the exit code is 1 if there
+were faults. The same seed changes the files in the same order.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ from scripts.fuzzing.importers import IMPORTERS, Outcome, memory_mb, try_file
 from scripts.fuzzing.mutations import mutate
 
 MAX_SECONDS, MAX_MB = 2.0, 300
-"""Of processor time, and of memory beyond what the process has before."""
+"""Limits of processor time, and of memory in addition to that before."""
 _HANG_S = 30.0
-"""After which a reader is ended. Longer than `MAX_SECONDS`, for machines with other work."""
+"""Timeout after which a reader is killed, seconds; longer than `MAX_SECONDS` because of other load
+of the machine."""
 _MAX_FILE_BYTES = 8 << 20
-"""Of files that are changed: larger ones leave little time for others."""
+"""Maximum size of mutated files, because larger ones leave little time for others."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,14 @@ class Arguments:
 
 @dataclass
 class Tally:
-    """What happened to the files of one suffix."""
+    """Outcomes of the files of one suffix."""
 
     files: int = 0
     accepted: int = 0
     faults: int = 0
     slowest_s: float = 0.0
     most_mb: int = 0
-    """Beyond what the process had before the first file."""
+    """Memory in addition to that before the first file, MB."""
 
     def add(self, outcome: Outcome, base_mb: int) -> None:
         """Count an outcome."""
@@ -73,7 +74,8 @@ class Reader:
     """A process that reads files, replaced when it hangs or dies.
 
     Args:
-        examples: Files that it reads before it counts: kernels are compiled at their first use.
+        examples: Files that it reads before the measurement, because kernels are compiled at their
+            first use.
     """
 
     def __init__(self, examples: list[Path]) -> None:
@@ -90,7 +92,7 @@ class Reader:
         self.first_mb = self.last_mb = int(self._own.recv())
 
     def read(self, path: Path, source: Path) -> Outcome | str:
-        """Return what happened; a text if the process had to be replaced."""
+        """Return the outcome; a text if the process had to be replaced."""
         self._own.send((path, source))
         try:
             if self._own.poll(_HANG_S):
@@ -169,7 +171,7 @@ class Session:
 
 
 def _endless(sources: list[Path], random: Random) -> Iterator[Path]:
-    """Yield sources at random, each suffix as often as the others."""
+    """Yield sources at random, all suffixes equally often."""
     suffixes = sorted({source.suffix for source in sources})
     while True:
         suffix = random.choice(suffixes)
@@ -180,7 +182,7 @@ def find_files(given: list[Path]) -> list[Path]:
     """Return the files, and those of folders, that an importer reads."""
     found = [p for path in given for p in (sorted(path.rglob("*")) if path.is_dir() else [path])]
     known = [path for path in found if path.suffix in IMPORTERS and path.is_file()]
-    # Other .txt and .json files are no one's options and no recordings.
+    # Other .txt and .json files are neither options nor recordings.
     return [
         path
         for path in known

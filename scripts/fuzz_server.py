@@ -1,4 +1,4 @@
-"""Fuzz a real server with tokens: send requests that are wrong in every way, for some minutes.
+"""Fuzz a real server with tokens: send invalid requests for some minutes.
 
     .venv/bin/python scripts/fuzz_server.py http --minutes 10
     .venv/bin/python scripts/fuzz_server.py sdp --minutes 10
@@ -44,14 +44,14 @@ _SETTINGS = (
 )
 _MOST_GROWTH = 1.1
 _WARM_PART = 0.2
-"""Part of the time after which nothing should grow any more."""
+"""Fraction of the time after which memory, threads and files must not grow."""
 _ANSWER_S = 400.0
-"""A request that takes longer ends the run. Long, because the run may be stopped meanwhile, to
-leave the machine to a measurement."""
+"""Timeout of a request, which ends the run, seconds. Long, because the run may be paused meanwhile
+for a measurement."""
 _EXAMPLES = 25
-"""Calls of one operation before the next one's turn."""
+"""Number of calls of one operation before the next one."""
 _MUTATIONS = 6
-"""Most changes of one offer."""
+"""Maximum number of mutations of one offer."""
 _BUSY = {"full", "draining"}
 """Reasons of a 503 that are no error."""
 TEXT_TYPES = (
@@ -61,7 +61,7 @@ TEXT_TYPES = (
     ARCHIVE,
     *VIDEOS,
 )
-"""Types of bodies that are sent as text; schemathesis sends no other than JSON by itself."""
+"""Types of bodies that are sent as text, because schemathesis itself sends JSON only."""
 _SDP = {"Content-Type": "application/sdp"}
 _FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
 _LINES = """v=0
@@ -114,7 +114,7 @@ _WORDS = (
     "\x00",
     "x" * 300,
 )
-"""What replaces a part of a line."""
+"""Replacements of parts of lines."""
 _OTHERS = (
     "m=application 9 DTLS/SCTP 5000",
     "m=video 0 UDP/TLS/RTP/SAVPF 39 40 63",
@@ -134,7 +134,7 @@ _OTHERS = (
     "a=fingerprint:sha-1 " + ":".join(["AB"] * 20),
     "s=\ta",
 )
-"""Lines of other programs."""
+"""Lines as other programs write them."""
 
 
 @dataclass(frozen=True)
@@ -142,16 +142,16 @@ class Options:
     """Fuzz a server."""
 
     what: Annotated[Literal["http", "sdp"], tyro.conf.Positional]
-    """What is sent."""
+    """Kind of requests: `http` or `sdp`."""
     minutes: float = 10.0
-    """How long."""
+    """Duration."""
     seed: int = 0
-    """Selects the damages of `sdp`."""
+    """Seed of the mutations of `sdp`."""
 
 
 @dataclass
 class Fuzzed:
-    """A server that is fuzzed, and what it has answered."""
+    """A server under test, and its answers."""
 
     address: str
     pid: int
@@ -199,7 +199,7 @@ def main(options: Options) -> int:
 
 @contextmanager
 def _fuzzed(options: Options, folder: Path) -> Iterator[Fuzzed]:
-    """Run a server that asks for tokens, with a token for everything."""
+    """Run a server that requires tokens, with a token that has all scopes."""
     file = folder / "tokens.toml"
     file.write_text('signing_keys = ["a key of thirty-two bytes or more"]')
     token = read_tokens(file).sign([Scope.ADMIN], None, options.minutes + 60)
@@ -289,7 +289,7 @@ def _continue(server: Fuzzed, http: httpx2.Client, chance: random.Random, sessio
 
 
 def _damaged(chance: random.Random) -> bytes:
-    """Return an offer with some changes, as text or of its bytes."""
+    """Return a mutated offer: changes of its text or of its bytes."""
     lines = list(_LINES)
     for _ in range(chance.randrange(1, _MUTATIONS)):
         _damage(lines, chance)

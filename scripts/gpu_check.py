@@ -28,12 +28,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 
 DRY_RUN_SLOWER = 4.0
-"""A dry run may take this much longer: full renders take half a second of a CPU that others use."""
+"""Factor of the time limits of a dry run: full renders take half a second on a shared CPU."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One check, and how long it may take."""
+    """One check and its time limit."""
 
     name: str
     limit_s: float
@@ -41,7 +41,7 @@ class Step:
 
 
 STEPS = (
-    Step("versions", 30, "what the figures are of"),
+    Step("versions", 30, "versions of software and devices"),
     Step("correctness", 100, "full render, warp and crossfade against the CPU's"),
     Step("speed", 60, "ms of a warp, a refresh and a full render; launches and copies of a warp"),
     Step("counts", 30, "launches, copies and bytes of a frame; needs no GPU"),

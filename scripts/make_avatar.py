@@ -15,8 +15,8 @@ contains `head.npz`, `data/`, the training run, and `avatar/`; `scripts/serve.sh
 serves it. After an interruption, the same command resumes; finished steps are not repeated.
 
 `--video` needs the extra `capture`, and a minute of one person who looks straight, turns to both
-sides, talks, blinks and smiles; see models/README.md. It says what is wrong with a video before it
-trains. With `--progress json` each line of the standard output is an object with stage, index,
+sides, talks, blinks and smiles; see models/README.md. Problems of a video are reported before
+training. With `--progress json` each line of the standard output is an object with stage, index,
 stages, fraction and message; the last one holds the path of the avatar, or an error with which the
 command exits with code 2.
 """
@@ -76,9 +76,10 @@ class Preset:
 FULL = Preset((175, 10, 20), size=384, resolution=320, minutes=70, measured_frames=60)
 VIDEO = Preset((0, 0, 0), size=320, resolution=320, minutes=20, measured_frames=30)
 LEAST_STEPS = 400
-"""Of training on a video for the default time; two idle cores take twice as many."""
+"""Steps of training on a video in the default time on a busy machine; two idle cores make twice as
+many."""
 VIDEO_QUICK = Preset((0, 0, 0), size=192, resolution=192, minutes=1, measured_frames=8)
-"""Of a video; its length gives the number of sequences."""
+"""Preset for a video, whose length determines the number of sequences."""
 QUICK = Preset((16, 2, 3), size=192, resolution=192, minutes=4, measured_frames=8)
 
 
@@ -99,12 +100,12 @@ class Arguments:
     hair: Literal["short", "tied"] = "short"
     """Hair that the fit to the video starts from: short, or tied at the back."""
     anyway: bool = False
-    """Go on with a video that is short, dark, blurred or shows too little."""
+    """Continue with a video that is short, dark, blurred or incomplete."""
     progress: Literal["bar", "json"] = "bar"
-    """Of a video: print a progress bar, or one JSON object per line."""
+    """For a video: print a progress bar, or one JSON object per line."""
     preview: int | None = None
-    """Of a video: port of this machine at which the viewer shows the avatar while it trains. The
-    server starts again with each better avatar, and takes time from training."""
+    """For a video: port of this machine at which the viewer shows the avatar during training. The
+    server restarts with each better avatar and uses CPU time of the training."""
     list: bool = False
     """Print the recipes and exit."""
     out: Path | None = None
@@ -252,7 +253,7 @@ def train_avatar(arguments: Arguments, head: Path, data: Path) -> Path:
             train=TrainConfig(
                 network=NetworkConfig(network_size=arguments.network_size),
                 pairs=PairSettings(batch=4, max_age=16, crop=min(192, preset.size)),
-                steps=1_000_000,  # more than any machine takes: `minutes` ends the run
+                steps=1_000_000,  # more than any machine makes: `minutes` ends the run
                 minutes=preset.minutes,
                 device=arguments.device,
             ),

@@ -207,7 +207,7 @@ def _render_splits(arguments: Arguments, recording: FloatArray | None) -> dict[s
 
 
 def _executor(workers: int) -> Executor:
-    """Return what renders sequences; one worker needs no process, which would import torch anew."""
+    """Return the executor that renders sequences; one worker is a thread, to import torch once."""
     if workers == 1:
         return ThreadPoolExecutor(1)
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))

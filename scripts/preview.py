@@ -1,4 +1,4 @@
-"""Serves an avatar while it trains: a server that is started again with each better one."""
+"""Serves an avatar during training: a server that restarts with each better version."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Self
 
 ROOT = Path(__file__).resolve().parents[1]
 _GRACE_S = 10.0
-"""Time for a server to end by itself."""
+"""Time for a server to exit by itself, seconds."""
 
 Command = Callable[[Path], list[str]]
 """Returns the command of a server, from the folder of its avatars."""
 
 
 def serve_at(port: int) -> Command:
-    """Return what serves a folder of avatars at a port of this machine, until its input ends."""
+    """Return the `Command` of a server at a port of this machine; it runs until its input ends."""
     return lambda folder: [
         *(sys.executable, "-m", "server.cluster.child_process", "server.command"),
         *("--avatars", str(folder), "--port", str(port), "--workers", "1"),
@@ -26,15 +26,15 @@ def serve_at(port: int) -> Command:
 
 
 class Preview:
-    """Shows the best avatar so far in the viewer; pages that are open connect again by themselves.
+    """Shows the best avatar so far in the viewer; open pages reconnect by themselves.
 
     Use it in a `with` statement: the server ends with it.
 
     Args:
         avatar: Folder that training saves the best avatar to.
-        folder: Created for a copy, which no later save changes while it is served.
+        folder: Created for a copy, which later saves do not change while it is served.
         log: File for what servers print.
-        command: Of the server.
+        command: Command of the server.
     """
 
     def __init__(self, avatar: Path, folder: Path, log: Path, command: Command) -> None:
@@ -54,7 +54,7 @@ class Preview:
         """Serve the avatar if a better one was saved.
 
         Returns:
-            What has changed, in words; empty if nothing has.
+            A message about the change; empty if there is none.
         """
         weights = self._avatar / "weights.safetensors"
         saved = weights.stat().st_mtime_ns if weights.exists() else 0
@@ -72,12 +72,12 @@ class Preview:
         self._end()
         shutil.rmtree(self._folder, ignore_errors=True)
         shutil.copytree(self._avatar, self._folder / self._avatar.name)
-        # Not to this process's own output, where it would mix with the progress of training.
+        # Not to the output of this process, where it would mix with the progress of training.
         with self._log.open("ab") as log:
             self.server = subprocess.Popen(
                 self._command(self._folder),
                 cwd=ROOT,
-                # The system closes it if this process is killed, and the server ends then too.
+                # The system closes it if this process is killed, which ends the server too.
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

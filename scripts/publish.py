@@ -125,7 +125,7 @@ def _frames(client: httpx2.Client, arguments: Arguments, first_seq: int) -> Iter
 
 
 def _frame(recording: Recording, row: int, seq: int, due_s: float) -> dict[str, Any]:
-    """Return a row as a mesh frame; without `head` where the recording has no pose."""
+    """Return a row as a mesh frame; without `head` if the recording has no pose."""
     coefficients = [round(float(value), 4) for value in recording.expression[row]]
     frame = {"seq": seq, "captured_at_ms": due_s * 1000, "expression": coefficients}
     if recording.rotations is not None:

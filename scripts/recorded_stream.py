@@ -17,11 +17,11 @@ from server.recordings.file_format import RecordedMesh, read_meshes
 def timed_frames(
     path: Path, avatar: AvatarInfo, start_s: float
 ) -> Iterator[tuple[float, dict[str, Any]]]:
-    """Yield when each frame is due, in seconds after the first, and the frame without its `seq`.
+    """Yield the time of each frame, in seconds after the first, and the frame without its `seq`.
 
     Args:
         path: The recording.
-        avatar: Of the stream that gets the frames.
+        avatar: Avatar of the stream that gets the frames.
         start_s: Start position in the recording.
 
     Raises:
@@ -34,13 +34,13 @@ def timed_frames(
 def states_at_rate(
     path: Path, avatar: AvatarInfo, fps: float, start_s: float, seconds: float | None
 ) -> list[FrameState]:
-    """Return what a video of the recording shows, from the avatar's default view.
+    """Return the states of a video of the recording, from the avatar's default view.
 
     Each frame of the video shows the newest mesh frame that the server had at its time.
 
     Args:
         path: The recording.
-        avatar: Who shows it.
+        avatar: Avatar that shows it.
         fps: Frames of the video per second.
         start_s: Start position in the recording.
         seconds: Duration; None for all.

@@ -1,4 +1,4 @@
-"""The voice of a recording that a server made of a stream, decoded and placed under its frames."""
+"""The voice of a server's recording, decoded and aligned with its frames."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _TICKS = 1 << 32
 def voice_samples(path: Path, start_s: float, seconds: float) -> Samples | None:
     """Return the voice of a recording, silence where there is none.
 
-    Each packet lies where its sound was captured, as the frames lie where they were received: the
-    faces' median time from capture to receipt is added to it, so that lips and voice fit. Packets
-    that were lost stay silent.
+    Each packet is placed at the capture time of its sound. Frames are placed at their time of
+    receipt, so the faces' median time from capture to receipt is added, which aligns lips and
+    voice. Lost packets are silent.
 
     Args:
         path: The recording.
@@ -60,7 +60,7 @@ def voice_samples(path: Path, start_s: float, seconds: float) -> Samples | None:
 
 
 def _faces(path: Path) -> tuple[float, float | None]:
-    """Return when the first mesh frame was received, and how long they took; None if unknown."""
+    """Return the receipt time of the first mesh frame and the delay of all; None if unknown."""
     faces = [line for line in islice(read_lines(path), _MOST_LINES) if isinstance(line, MeshLine)]
     delays = [f.at_ms - f.captured_at_ms for f in faces if f.captured_at_ms is not None]
     return (faces[0].at_ms if faces else 0.0), (median(delays) if delays else None)
@@ -69,7 +69,7 @@ def _faces(path: Path) -> tuple[float, float | None]:
 def _decode(
     packets: Sequence[RecordedVoice], delay_ms: float | None
 ) -> Iterator[tuple[float, Samples]]:
-    """Yield the sound of each packet of one source, and when it is to be heard."""
+    """Yield the sound of each packet of one source and its playback time."""
     decoder = AudioCodecContext.create("libopus", "r")
     decoder.layout, decoder.sample_rate = "stereo", CLOCK_RATE
     resampler = av.AudioResampler(format="fltp", layout="stereo", rate=CLOCK_RATE)
@@ -79,19 +79,19 @@ def _decode(
         try:
             frames = decoder.decode(av.Packet(packet.payload))
         except av.FFmpegError:
-            continue  # a broken packet is like a lost one
+            continue  # a broken packet counts as lost
         decoded = [part.to_ndarray() for frame in frames for part in resampler.resample(frame)]
         if decoded:
             yield began_ms + ticks / CLOCK_RATE * 1e3, np.concatenate(decoded, axis=1)
 
 
 def _began_ms(packets: Sequence[RecordedVoice], delay_ms: float | None) -> float:
-    """Return when a source began to be heard, by the times of the mesh frames."""
+    """Return the start time of a source, on the timeline of the mesh frames."""
     waits = [
         voice.at_ms - _since(packets[0], voice.packet.timestamp) / CLOCK_RATE * 1e3
         for voice in packets
     ]
-    received_ms = min(waits)  # jitter only ever delays
+    received_ms = min(waits)  # jitter only adds delay
     captured_ms = packets[0].packet.captured_at_ms
     if captured_ms is None or delay_ms is None:
         return received_ms
@@ -105,7 +105,7 @@ def _since(first: RecordedVoice, timestamp: int) -> int:
 
 
 def _place(samples: Samples, part: Samples, first: int) -> bool:
-    """Write a part of the sound, as far as it lies within the whole; return whether any does."""
+    """Write a part of the sound, clipped to the whole; return whether any is left."""
     begin, end = max(0, first), min(samples.shape[1], first + part.shape[1])
     if begin >= end:
         return False

@@ -49,13 +49,14 @@ from server.recordings.file_format import is_recording
 from server.streams.voice import CLOCK_RATE
 
 MAX_FRAMES = 120 * 3600
-"""An hour at the highest rate: a wrong time in a recording would render for days."""
+"""Maximum number of frames: an hour at the highest rate, because a wrong time in a recording would
+render for days."""
 RECORDED_FPS = 30.0
 """Frame rate of a video of a server's recording, whose frames have times of their own."""
 _AAC_SAMPLES = 1024
-"""Of a frame of AAC."""
+"""Samples of a frame of AAC."""
 MAX_FPS = 120
-"""Rows that come faster are merged: players do not show more."""
+"""Highest frame rate: rows at a higher rate are merged, because players do not show more."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def main(arguments: Arguments) -> int:
 
 
 def _require(recording: Path) -> None:
-    """Raise `RecordingError` if a recording cannot be opened: before a pool starts for it."""
+    """Raise `RecordingError` if a recording cannot be opened, before a pool is started for it."""
     try:
         recording.open("rb").close()
     except OSError as error:
@@ -143,7 +144,7 @@ def _sound(
         voice = voice_samples(arguments.recording, arguments.start_s, seconds)
     if voice is None:
         return deque()
-    # AAC: not every player of mp4 files has Opus.
+    # AAC, because not every player of mp4 files supports Opus.
     stream = container.add_stream("aac", rate=CLOCK_RATE, layout="stereo")
     frames = (_audio_frame(voice, at) for at in range(0, voice.shape[1], _AAC_SAMPLES))
     return deque(packet for frame in (*frames, None) for packet in stream.encode(frame))
@@ -159,7 +160,7 @@ def _audio_frame(voice: Samples, begin: int) -> av.AudioFrame:
 def _mux_sound(
     container: av.container.OutputContainer, sound: deque[Packet[Any]], until_s: Fraction
 ) -> None:
-    """Write the sound up to a time between the images, as players read it."""
+    """Write the sound up to a time, interleaved with the images for players."""
     while sound and (sound[0].pts or 0) <= until_s * CLOCK_RATE:
         container.mux(sound.popleft())
 

@@ -112,7 +112,7 @@ def _page(options: Options, stream: str) -> Iterator[Page]:
         raise SystemExit("smoke test: expected chromium, got none; on Debian: apt install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
-        # Playwright waits by `eval` in the page, which its content security policy forbids.
+        # Playwright waits with `eval` in the page, which the Content-Security-Policy forbids.
         page = browser.new_page(bypass_csp=True)
         hash_part = f"#token={options.token}" if options.token else ""
         page.goto(f"{options.address}/?stream={stream}{hash_part}")

@@ -5,7 +5,7 @@
 
 Starts a server. In every cycle a viewer connects by WebRTC, waits for a frame and disconnects;
 every fourth one leaves before its first frame, and every fifth one does not end its session, like a
-viewer who loses the network. With `--faults-every` a worker is killed regularly, and a publisher
+viewer whose network fails. With `--faults-every` a worker is killed regularly, and a publisher
 sends invalid data or disconnects in the middle of a line. Ends with one line of JSON: the number of
 viewers who waited for a frame and got none, and the server's memory (MB, shared pages counted
 once), threads, open files and shared memory blocks after the first tenth, every `--report-s` and at
@@ -62,7 +62,7 @@ class Options:
     report_s: float = 900.0
     """Interval at which the use of resources is noted."""
     pause_s: float = 0.0
-    """Pause between two viewers, where other programs need the machine too."""
+    """Pause between two viewers, to leave CPU time to other programs."""
 
 
 def main(options: Options) -> int:
@@ -123,7 +123,7 @@ async def _visit(http: httpx2.AsyncClient, number: int) -> str | None:
     """Connect, wait for a frame and disconnect, as the viewer of this number does.
 
     Returns:
-        Why no frame was received; None if one was, or none was waited for.
+        Reason why no frame was received; None if one was, or if the viewer did not wait.
     """
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     video = connection.addTransceiver("video", direction="recvonly")
@@ -151,9 +151,9 @@ async def _visit(http: httpx2.AsyncClient, number: int) -> str | None:
 
 
 async def _offer(http: httpx2.AsyncClient, sdp: str) -> httpx2.Response:
-    """Post an offer as the page does: again while the server says when to try again.
+    """Post an offer as the page does, repeated while the server answers with `Retry-After`.
 
-    It does for a moment after a worker has been killed twice in a row.
+    It does so briefly after a worker was killed twice in a row.
     """
     headers = {"Content-Type": "application/sdp"}
     deadline = time.monotonic() + _FIRST_FRAME_S

@@ -40,8 +40,8 @@ class Arguments(RunArguments):
     run: Path = Path("runs/default")
     """Folder for checkpoints, logs and the avatar."""
     stage: Literal["all", "warp"] = "all"
-    """Networks to train: all, or the warp alone with the full render of `--init` frozen, whose
-    steps are faster and minimize the loss of the warp only."""
+    """Networks to train: all, or the warp alone with the full render of `--init` frozen, which has
+    faster steps and minimizes the loss of the warp only."""
 
 
 def main(

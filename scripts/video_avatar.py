@@ -39,12 +39,12 @@ PRIOR = SHIPPED / "default"
 LICENCE = "Only as the person shown agreed to; see subject.consent"
 _HASH_DIGITS = 12
 _EVALUATION_MINUTES = 5.0
-"""Longest duration of the evaluation: on a busy machine it measures fewer frames."""
+"""Longest duration of the evaluation, which measures fewer frames on a busy machine."""
 
 
 @dataclass(frozen=True)
 class VideoArguments:
-    """What to make; see `scripts/make_avatar.py`."""
+    """Options of the avatar, see `scripts/make_avatar.py`."""
 
     video: Path
     name: str
@@ -72,7 +72,7 @@ class JsonReport:
     """Writes progress as lines of JSON.
 
     Args:
-        stream: Where to.
+        stream: Output stream.
         stages: Number of stages.
     """
 
@@ -132,7 +132,7 @@ class BarReport:
             self._bar.close()
 
     def write(self, line: dict[str, object]) -> None:
-        """Say how it ended."""
+        """Print the result."""
         self.close()
         for value in line.values():
             print(value, file=sys.stderr if "error" in line else sys.stdout)
@@ -143,7 +143,7 @@ def make(arguments: VideoArguments) -> int:
     stages = 9
     report = JsonReport(sys.stdout, stages) if arguments.progress == "json" else BarReport(stages)
     try:
-        # Everything that stages print would mix with the lines of JSON.
+        # Output of the stages would mix with the lines of JSON.
         with redirect_stdout(sys.stderr):
             _run(arguments, report)
     except VideoError as error:
@@ -154,7 +154,7 @@ def make(arguments: VideoArguments) -> int:
     except (install_tracker.InstallError, OSError, ValueError) as error:
         report.write({"error": str(error)})
         return 1
-    except SystemExit as ended:  # training that was interrupted, or cannot resume
+    except SystemExit as ended:  # training was interrupted or cannot resume
         report.write({"error": str(ended)})
         return 1
     report.write({"avatar": str(arguments.out / "avatar")})
@@ -242,7 +242,7 @@ def _train(arguments: VideoArguments, subject: Subject, advance: Advance) -> Non
 
 
 def _preview(arguments: VideoArguments, stack: ExitStack) -> Callable[[], str]:
-    """Return what updates the preview, and says what has changed."""
+    """Return a function that updates the preview and returns a message about the change."""
     if arguments.preview is None:
         return lambda: ""
     out, command = arguments.out, serve_at(arguments.preview)
@@ -277,13 +277,14 @@ def train_config(arguments: VideoArguments) -> TrainConfig:
         network=NetworkConfig(network_size=arguments.network_size),
         # Older caches than viewers see: pairs in which the head turns fast are rare in a video.
         pairs=PairSettings(batch=4, max_age=16, crop=min(192, arguments.size // 32 * 32)),
-        steps=1_000_000,  # more than any machine takes: `minutes` ends the run
+        steps=1_000_000,  # more than any machine makes: `minutes` ends the run
         minutes=arguments.minutes,
         least_steps=arguments.least_steps,
         average_decay=0.995,  # a run has hundreds of steps, not thousands
         validate_every=150,
-        validation_frames=9,  # on a CPU one takes as long as a quarter of a step
-        # A second of writing, against a minute and, on a busy machine, five of training.
+        validation_frames=9,  # on a CPU one takes a quarter of a step
+        # Writing takes a second; training between two saves takes a minute, or five on a busy
+        # machine.
         checkpoint_every=25,
         device=arguments.device,
     )

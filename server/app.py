@@ -17,7 +17,7 @@ from server import errors
 from server.admission.admission import Admission
 from server.admission.capacity import find_capacity
 from server.admission.shares import EVERYTHING, Shares
-from server.auth.addresses import among
+from server.auth.addresses import address_matcher
 from server.avatar_store.command import JobLimits
 from server.avatar_store.jobs import AvatarJobs, StoreLimits
 from server.avatar_store.store import AvatarStore
@@ -100,8 +100,8 @@ ROUTERS = (
 )
 DEMO = "demo"
 SWITCH_INTERVAL_S = 0.0005
-"""How long a Python thread may keep the interpreter: at the default of 5 ms, encoder and warp
-threads hold up the event loop and add several milliseconds to every frame."""
+"""Switch interval of Python threads, seconds: at the default of 5 ms, encoder and warp threads
+block the event loop and add several milliseconds to every frame."""
 
 
 def create_app(
@@ -129,14 +129,14 @@ def create_app(
     app.state.live = StreamingRequests()
     app.state.ice_servers = settings.ice
     app.state.connections = connections or limit_connections(
-        settings.max_address_connections, among(settings.proxies)
+        settings.max_address_connections, address_matcher(settings.proxies)
     )
     page = viewer_route(settings.client)
     methods = methods_of((page, *(route for router in ROUTERS for route in router.routes)))
     install_access(app, settings, methods, public_url=settings.public_url)
     check_drivers(settings)
     app.add_middleware(Locations)
-    app.add_middleware(UnreadBodies)  # outermost but one: for the refusals of the others too
+    app.add_middleware(UnreadBodies)  # outermost but one: also for refusals of the others
     app.add_middleware(RequestForms)
     for router in ROUTERS:
         app.include_router(router)
@@ -163,6 +163,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
         cores=settings.cores,
         threads=settings.threads,
         largest_frame=settings.max_frame_size,
+        smallest_frame=settings.min_frame_size,
         largest_image=settings.max_still_size,
         mark=settings.mark,
         log_level=logging.getLevelNamesMapping()[settings.log_level.upper()],
@@ -171,7 +172,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
 
 
 def shares_of(settings: Settings) -> Shares:
-    """Return how much of the server one viewer may take; on its own machine, all of it."""
+    """Return the shares of the server that one viewer may use; all of it on its own machine."""
     if settings.tokens is not None:
         return Shares(settings.max_token_share, settings.max_address_share)
     if settings.insecure:
@@ -219,12 +220,12 @@ async def _run_parts(
 
 
 async def _start_avatar_store(settings: Settings, app: FastAPI) -> None:
-    """Load the avatars of the store, and go on with the jobs that make some."""
+    """Load the avatars of the store, and resume its jobs."""
     store = _open_avatar_store(settings, app.state.pool, app.state.streams)
     jobs = _open_avatar_jobs(settings, store)
     app.state.avatar_store, app.state.avatar_jobs = store, jobs
     if store is not None and jobs is not None:
-        await store.restore()  # before whatever names an avatar
+        await store.restore()  # before all parts that refer to avatars
         app.state.background.start("make avatars", jobs.run)
 
 
@@ -248,7 +249,7 @@ def _open_admission(
 def _open_publishing(
     settings: Settings, app: FastAPI, clock: AwakeClock, stack: AsyncExitStack
 ) -> None:
-    """Open what drives streams: calls, recordings, drivers and publications."""
+    """Open the parts that drive streams: calls, recordings, drivers and publications."""
     all_streams: Streams = app.state.streams
     app.state.calls = Calls(all_streams, settings.max_calls, settings.call_grace_s, clock.now)
     app.state.background.start("end abandoned seats", app.state.calls.end_lost)

@@ -1,4 +1,4 @@
-"""A clock for timeouts that stands still while this process does not run."""
+"""A clock for timeouts that pauses while this process does not run."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ callback of the event loop takes as long."""
 class AwakeClock:
     """Monotonic time without the times at which this process was frozen.
 
-    A client that sends keepalives to a frozen process is not silent. On waking, timers are due
-    before the keepalives that have arrived meanwhile are read, so with the system's clock every
-    timeout would fire. This one counts a freeze as a single tick, which leaves each timeout what it
-    had left before.
+    A client that sends keepalives to a frozen process is not silent. When the process resumes,
+    timers are due before the keepalives that have arrived meanwhile are read, so with the system's
+    clock every timeout would fire. This one counts a freeze as a single tick, so that each timeout
+    keeps its remaining time.
 
     Args:
         clock: Returns monotonic time, seconds.

@@ -1,4 +1,4 @@
-"""Background tasks of the server: each one that fails is logged, reported and started again."""
+"""Background tasks of the server: a failed one is logged, reported and restarted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 """Pause before a failed task is started again; doubles with each further failure in a row."""
 STABLE_S = 60.0
-"""A task that ran this long has not failed in a row with the time before."""
+"""A failure after this running time does not count as consecutive."""
 
 Work = Callable[[], Awaitable[None]]
 """Starts a task from its beginning; called again after a failure."""
@@ -26,11 +26,11 @@ class TaskStatus:
     """State of one background task."""
 
     name: str
-    """What it does, such as `measure the capacity`."""
+    """Name of the task, such as `measure the capacity`."""
     failures: int = 0
     """Number of failures since the start of the server."""
     problem: str | None = None
-    """Why it does not run at present; None while it runs and after it has finished."""
+    """Reason why it does not run; None while it runs and after it has finished."""
 
 
 class BackgroundTasks:
@@ -57,7 +57,7 @@ class BackgroundTasks:
         self._finishing = True
         for status, task in zip(self._statuses, self._tasks, strict=True):
             if status.problem is not None:
-                task.cancel()  # it waits for its next attempt
+                task.cancel()  # the task waits for its next attempt
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def close(self) -> None:
@@ -88,7 +88,7 @@ class BackgroundTasks:
 def _note_failure(status: TaskStatus, exc: Exception, pause_s: float) -> None:
     status.failures += 1
     status.problem = f"failed: {str(exc) or type(exc).__name__}"
-    # An error of ours explains itself; any other one is a fault whose place the log must name.
+    # A `TelewarpError` is explained by its text; any other exception is logged with a traceback.
     known = isinstance(exc, TelewarpError)
     logger.error(
         "%s: %s; next attempt in %g s",

@@ -1,4 +1,4 @@
-"""The command `python -m server`: reads the settings, listens, serves, and ends on a signal."""
+"""The command `python -m server`: reads the settings, listens, serves, and exits on a signal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from server import logs
 from server.admission.draining import drain
 from server.app import PoolFactory, create_app
-from server.auth.addresses import among
+from server.auth.addresses import address_matcher
 from server.errors import NotReadyError, SettingsError
 from server.http.streaming_requests import StreamingRequests
 from server.line_writer import LineWriter
@@ -33,7 +33,7 @@ from server.settings import Settings, read_settings
 logger = logging.getLogger("server")
 
 _SHUTDOWN_TIMEOUT_S = 2
-"""Seconds that running requests, such as still images, have to finish at the end."""
+"""Time for running requests, such as still images, to finish at the end, seconds."""
 _FIRST_WORKER_S = 120.0
 
 
@@ -68,8 +68,8 @@ class _Server(uvicorn.Server):
     async def end_when_lost(self) -> None:
         """End once no device can render in this process any more.
 
-        The context of a GPU that has failed ends only with its process, so whatever supervises the
-        server has to start another.
+        The context of a failed GPU ends only with its process, so the supervisor of the server has
+        to start another one.
         """
         pool: RenderPool = self._app.state.pool
         await pool.lost.wait()
@@ -117,7 +117,9 @@ def main(arguments: list[str], pool_factory: PoolFactory | None = None) -> int:
         log_format = settings.log_format
         level = logging.getLevelNamesMapping()[settings.log_level.upper()]
         logs.configure(log_format, level)
-        connections = limit_connections(settings.max_address_connections, among(settings.proxies))
+        connections = limit_connections(
+            settings.max_address_connections, address_matcher(settings.proxies)
+        )
         with listen(settings.host, settings.port, connections) as listening:
             return asyncio.run(_serve(settings, listening, connections, pool_factory))
     except SettingsError as exc:
@@ -147,7 +149,7 @@ async def _serve(
         timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,
     )
     async with app.router.lifespan_context(app):
-        _freeze_loaded_objects()  # only now: starting the parts is what loads the models
+        _freeze_loaded_objects()  # only now, because the start of the parts loads the models
         server = _Server(config, app, settings.grace_s)
         tasks = [
             asyncio.create_task(_announce_address(app, server, listening)),
@@ -201,4 +203,4 @@ def _announce(text: str, log_format: LogFormat, good: bool) -> None:
         writer = LineWriter(sys.stdout if good else sys.stderr)
         writer.write(text)
         if not good:
-            writer.flush()  # the program may end now
+            writer.flush()  # the program may exit now

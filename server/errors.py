@@ -2,17 +2,17 @@
 
     TelewarpError
     ├── BadMessageError          a message breaks the message contract
-    │   ├── BadLineError         one line of a live NDJSON body does; earlier lines have counted
+    │   ├── BadLineError         one invalid line of a live NDJSON body; earlier lines are accepted
     │   └── MayNotDriveError     a mesh frame from a viewer that may only watch
     ├── BadOfferError            an SDP offer or ICE fragment that cannot be used
     │   └── IceRestartError      a fragment with new ICE credentials
-    ├── MediaTypeError           a body of a type this call does not take
+    ├── MediaTypeError           a body of a type that this call does not accept
     │   └── ContentEncodingError a compressed body
     ├── LimitError               too many of something, such as streams
     │   ├── TooLargeError        a body or line over its limit
     │   ├── TooManyRequestsError a client exceeds its rate or connection limit
     │   └── FloodError           a sender is far above its message rate for long
-    ├── UnauthorizedError        no token
+    ├── UnauthorizedError        a required token is missing
     │   └── BadTokenError        an unknown, forged or expired token
     ├── ForbiddenError           a token without the scope, or a page of a foreign origin
     ├── NotFoundError
@@ -26,15 +26,15 @@
     ├── StreamExistsError        the requested id is taken
     ├── AvatarExistsError        an avatar has this id already
     ├── CallFullError            every seat of a call is taken
-    ├── SeatResumedError         the person of a call has come back on another connection
+    ├── SeatResumedError         the participant of a call has reconnected
     ├── VoiceTakenError          another client publishes the voice of the stream
     ├── StreamClosedError        the stream was deleted while something was using it
     ├── SessionClosedError       the session has ended
     ├── PreconditionError        an `If-Match` that names another state than the present one
-    ├── PoolBusyError            no room for one more session or render; worth trying again later
+    ├── PoolBusyError            no room for one more session or render; a later attempt may succeed
     │   └── FullError            every session is in use; the viewer can join the queue
-    ├── DrainingError            the server ends once its viewers have left
-    ├── NotReadyError            no worker is ready yet; worth trying again soon
+    ├── DrainingError            the server is shutting down
+    ├── NotReadyError            no worker is ready yet; an attempt soon should succeed
     ├── StorageError             a recording or an avatar cannot be written or read
     ├── UnequippedError          this installation lacks programs that the request needs
     ├── RenderError              the renderer failed at a job it had accepted
@@ -55,7 +55,7 @@ class BadMessageError(TelewarpError):
 
 
 class BadLineError(BadMessageError):
-    """One line of a live body is broken; the lines before it have counted.
+    """One line of a live body is invalid; the lines before it are accepted.
 
     Args:
         detail: What was expected and what was received, without the line number.
@@ -76,11 +76,11 @@ class BadLineError(BadMessageError):
 
 
 class MayNotDriveError(BadMessageError):
-    """A viewer sends a face of its own without being allowed to drive."""
+    """A viewer without the scope `drive` sends a mesh frame."""
 
 
 class BadOfferError(TelewarpError):
-    """An SDP offer or ICE fragment cannot be parsed or asks for what we do not send."""
+    """An SDP offer or ICE fragment cannot be parsed or requests an unsupported format."""
 
 
 class IceRestartError(BadOfferError):
@@ -96,7 +96,7 @@ class ContentEncodingError(MediaTypeError):
 
 
 class LimitError(TelewarpError):
-    """There are as many of something as there may be, such as streams."""
+    """A limit of a number is reached, such as that of streams."""
 
 
 class TooLargeError(LimitError):
@@ -121,11 +121,11 @@ class FloodError(LimitError):
 
 
 class UnauthorizedError(TelewarpError):
-    """No token came where one is needed."""
+    """A required token is missing."""
 
 
 class BadTokenError(UnauthorizedError):
-    """A token came that is unknown, forged or too old."""
+    """A token is unknown, forged or expired."""
 
 
 class ForbiddenError(TelewarpError):
@@ -165,7 +165,7 @@ class PublicationNotFoundError(NotFoundError):
 
 
 class TicketNotFoundError(NotFoundError):
-    """No ticket has this id, or it has lost its queue position."""
+    """No ticket has this id, or it has expired."""
 
 
 class StreamExistsError(TelewarpError):
@@ -181,7 +181,7 @@ class CallFullError(TelewarpError):
 
 
 class SeatResumedError(TelewarpError):
-    """The person of a call has come back on another connection, which replaces this one."""
+    """The participant has reconnected, and the new connection replaces this one."""
 
 
 class VoiceTakenError(TelewarpError):
@@ -209,7 +209,7 @@ class FullError(PoolBusyError):
 
 
 class DrainingError(TelewarpError):
-    """The server ends once its viewers have left; it takes no more."""
+    """The server is shutting down and admits no viewers."""
 
 
 class NotReadyError(TelewarpError):
@@ -217,11 +217,11 @@ class NotReadyError(TelewarpError):
 
 
 class StorageError(TelewarpError):
-    """A recording or an avatar cannot be written or read: a full disk, a missing right."""
+    """A recording or an avatar cannot be written or read: a full disk, a missing permission."""
 
 
 class UnequippedError(TelewarpError):
-    """This installation lacks programs that the request needs; the text says which."""
+    """This installation lacks programs that the request needs; the text names them."""
 
 
 class RenderError(TelewarpError):

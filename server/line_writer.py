@@ -1,4 +1,4 @@
-"""Writing of log lines that never waits: for a full pipe, a full disk or a closed terminal."""
+"""Non-blocking output of log lines, also to a full pipe, a full disk or a closed terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from io import UnsupportedOperation
 from typing import TextIO
 
 _CAPACITY = 1000
-"""Lines that wait for a reader; a burst of start-up messages has less than a hundred."""
+"""Maximum number of queued lines; a burst of start-up messages has less than a hundred."""
 _RETRY_S = 0.05
 """Pause while a pipe that is set not to block is full."""
 
@@ -30,13 +30,13 @@ class LineWriter:
         self.lost = 0
         """Number of dropped lines."""
         self.working = True
-        """Whether the stream took the last line."""
+        """Whether the last line was written."""
         self._stream = stream
         self._lines: queue.Queue[str] = queue.Queue(_CAPACITY)
         self._thread: threading.Thread | None = None
 
     def write(self, line: str) -> None:
-        """Write a line, without its newline, soon. Never waits and never raises."""
+        """Queue a line without its newline. Never blocks and never raises."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="lines", daemon=True)
             self._thread.start()

@@ -19,11 +19,11 @@ from server.line_writer import LineWriter
 LogFormat = Literal["text", "json"]
 
 IDS = ("session", "stream", "worker")
-"""Ids that a record may have: passed as `extra={"session": ...}`, fields of its JSON object."""
+"""Ids that a record may have, passed as `extra={"session": ...}`, fields of its JSON object."""
 
 
 _REPEATS, _PERIOD_S = 20, 10.0
-"""Warnings of one kind that are written in a period: strangers cause some with each request."""
+"""Warnings of one kind that are written in a period: clients can cause one with each request."""
 _KINDS = 200
 """Kinds that are counted at once; the oldest is forgotten."""
 
@@ -100,7 +100,7 @@ def _summary(record: logging.LogRecord, count: int) -> logging.LogRecord:
 
 
 class LineHandler(logging.Handler):
-    """Writes records as lines, and says how many were lost once lines are taken again.
+    """Writes records as lines, and logs the number of lost ones once lines can be written again.
 
     Of warnings and errors of one kind the first 20 within 10 s are written, and then their number.
 
@@ -114,7 +114,7 @@ class LineHandler(logging.Handler):
         self._writer = writer
         self._repeats = _Repeats(clock)
         self._reported = 0
-        """Number of lost lines that the log has mentioned."""
+        """Number of lost lines that have been logged."""
 
     @property
     def lost(self) -> int:
@@ -122,7 +122,7 @@ class LineHandler(logging.Handler):
         return self._writer.lost
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Format a record and write it soon."""
+        """Format a record and queue it, unless it is one of many of its kind."""
         for summary in self._repeats.ended():
             self._writer.write(self._line(summary))
         if not self._repeats.takes(record):
@@ -160,7 +160,7 @@ def configure(log_format: LogFormat, level: int, worker: str | None = None) -> N
     Args:
         log_format: Format of the lines.
         level: Of the `logging` module.
-        worker: The worker this process is; None for the server.
+        worker: Name of the worker that this process is; None for the server.
     """
     handler = LineHandler(LineWriter(sys.stderr))
     if log_format == "json":

@@ -33,7 +33,7 @@ _PARSERS: dict[str, tuple[Callable[[str], object], LiteralString]] = {
     "drivers_host": (parse_address, "expected an IP address"),
     "udp_ports": (parse_ports, "expected a range of ports such as 40000-40100"),
 }
-"""Options with a syntax of their own: the function that parses them, and the error text."""
+"""Options with a special syntax: the function that parses them, and the error text."""
 
 
 class Settings(AccessSettings):
@@ -50,8 +50,8 @@ class Settings(AccessSettings):
     )
     cuda_kernels: Literal["auto", "triton", "torch"] = Field(
         default="auto",
-        description="what warps on GPUs: triton (fused kernels), torch (slower), or auto: triton "
-        "where it renders what torch does",
+        description="kernels of the warp on GPUs: triton (fused), torch (slower), or auto: triton "
+        "if its results match those of torch",
     )
     warp_in: Literal["auto", "thread", "process"] = Field(
         default="auto",
@@ -130,6 +130,12 @@ class Settings(AccessSettings):
         default=None,
         description="largest frames of video, rows and columns: 256, 320, 384, 512, 640 or 768; "
         "each viewer gets what its display needs; default: the avatar's own resolution",
+    )
+    min_frame_size: int = Field(
+        default=0,
+        ge=0,
+        description="smallest frames of video, rows and columns, unless the largest are smaller; "
+        "0: 256",
     )
     max_still_size: int = Field(
         default=512,

@@ -137,7 +137,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         _check_records(path)
         with warnings.catch_warnings(action="ignore"):  # of formats, before the error
             saved = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as exc:  # a broken file can raise anything
+    except Exception as exc:  # a broken file can raise any exception
         raise CheckpointError(
             f"{path} is not a checkpoint of plain weights: {reason(exc)}"
         ) from exc
@@ -168,7 +168,7 @@ def _check_records(path: Path) -> None:
 def _is_whole(value: Any) -> bool:
     """Return whether a value is a plain tensor that has a number in memory for each element.
 
-    Others show the same numbers any number of times.
+    Other tensors may repeat the same numbers many times.
     """
     if not isinstance(value, Tensor) or value.layout != torch.strided or value.device.type != "cpu":
         return False

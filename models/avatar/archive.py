@@ -1,4 +1,4 @@
-"""Avatar archives: one file to hand an avatar on, checked before anything of it is loaded.
+"""Avatar archives: one file to transfer an avatar, checked before any part of it is loaded.
 
 An archive is a zip file, its entries stored or deflated:
 
@@ -96,7 +96,8 @@ def unpack_avatar(archive: Path, folder: Path, progress: Progress = lambda fract
         progress: Called as the files are written.
 
     Raises:
-        ArchiveError: In words, if the file is no archive of an avatar. The folder may remain.
+        ArchiveError: If the file is no archive of an avatar; the message gives the reason. The
+            folder may remain.
     """
     try:
         _check_directory(archive)
@@ -123,7 +124,7 @@ def check_avatar(folder: Path) -> Manifest:
     """Check the files of a foreign avatar for what would take much memory or time to load.
 
     Raises:
-        AvatarError: In words.
+        AvatarError: With the reason.
     """
     manifest = load_manifest(folder)
     network = manifest.network

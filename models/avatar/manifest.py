@@ -85,7 +85,7 @@ def _manifest(values: dict[str, Any]) -> Manifest:
 
 
 def _check_values(manifest: Manifest) -> None:
-    """Check values that people edit, before a viewer gets a broken frame."""
+    """Check values that people edit, so that no broken frames are rendered."""
     for name in ("id", "name", "licence", "origin"):
         if not isinstance(getattr(manifest, name), str):
             raise ValueError(f"{name} must be a text, got {getattr(manifest, name)!r}")

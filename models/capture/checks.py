@@ -1,4 +1,4 @@
-"""What is wrong with a video, in words, before time is spent on it.
+"""Checks of a video before processing, with findings for its maker.
 
 Limits without a source were chosen on a real clip that works, on darkened, blurred and shortened
 copies of it, and on rendered videos.
@@ -42,7 +42,7 @@ EXPRESSIONS = {
     "raise the eyebrows": (("browInnerUp", "browOuterUpLeft", "browOuterUpRight"), 0.25),
     "purse the lips": (("mouthPucker", "mouthFunnel"), 0.3),
 }
-"""What a video should show: coefficients of which one should rise by this much."""
+"""Expressions that a video should show: coefficients of which one should rise by this much."""
 _MOST_MISSING = 2
 """A video that shows fewer of `EXPRESSIONS` than all but these is refused."""
 _THUMBNAIL = (32, 24)
@@ -58,12 +58,12 @@ Severity = Literal["note", "weak", "useless"]
 
 
 class Finding(NamedTuple):
-    """Something about a video that its maker should know."""
+    """A property of a video that its maker should know."""
 
     text: str
     severity: Severity
-    """A "note" needs nothing done; a "weak" video gives a poor avatar and is refused unless that is
-    wanted; of a "useless" one no avatar can be made."""
+    """A "note" requires no action; "weak" gives a poor avatar and is refused unless requested;
+    "useless" allows no avatar."""
 
 
 class Sample(NamedTuple):
@@ -93,7 +93,7 @@ def inspect(clip: Clip, tracker: FaceTracker, advance: Callable[[float], None]) 
 
 
 def _facts(clip: Clip) -> list[Finding]:
-    """Return findings from the file's facts alone."""
+    """Return findings from the metadata of the file alone."""
     info, findings = clip.info, []
     if info.seconds < SHORTEST_S:
         findings.append(
@@ -155,7 +155,7 @@ def sharpness(luma: NDArray[np.uint8]) -> float:
 
 
 def judge_samples(samples: Sequence[Sample]) -> list[Finding]:
-    """Return what is wrong with the sampled frames."""
+    """Return the findings in the sampled frames."""
     counts = np.array([sample.faces for sample in samples])
     shown = [sample for sample in samples if sample.faces]
     if not shown or (counts == 0).mean() > _LOST_SHARE:
@@ -225,7 +225,7 @@ def find_jumps(track: Track) -> list[int]:
     if not track.found.any():
         return []
     moved = np.linalg.norm(np.diff(track.landmarks, axis=0), axis=2).mean(axis=1)
-    # A face that is lost and found again is no jump.
+    # A face that is lost and found again does not count as a jump.
     moved = np.nan_to_num(moved) / max(float(np.median(track.face_widths())), 1.0)
     around = np.pad(moved, _JUMP_AROUND)
     others = [d for d in range(2 * _JUMP_AROUND + 1) if d != _JUMP_AROUND]
@@ -236,7 +236,7 @@ def find_jumps(track: Track) -> list[int]:
 def judge_track(
     track: Track, names: Sequence[str], fps: float, cuts: Sequence[int]
 ) -> list[Finding]:
-    """Return what is wrong with a tracked video."""
+    """Return the findings in a tracked video."""
     findings = []
     if cuts:
         at = ", ".join(f"{cut / fps:.1f} s" for cut in cuts[:3])
@@ -263,7 +263,7 @@ def judge_track(
 
 
 def _guessed(missing: Sequence[str]) -> Finding:
-    """Return what to say about expressions that a video does not show."""
+    """Return the findings about expressions that a video does not show."""
     named = " or ".join([", ".join(missing[:-1]), missing[-1]] if missing[1:] else missing)
     never = f"The face never seems to {named}"
     if len(missing) <= _MOST_MISSING:
@@ -296,7 +296,7 @@ def missing_expressions(track: Track, names: Sequence[str]) -> list[str]:
 
 
 def refuse(findings: Sequence[Finding], *, weak_too: bool) -> None:
-    """Raise what speaks against a video.
+    """Raise an error if the findings do not allow to use a video.
 
     Raises:
         VideoError: If it is useless.

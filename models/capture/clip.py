@@ -38,7 +38,7 @@ class Clip:
 
 
 def open_clip(path: Path) -> Clip:
-    """Read the facts of a video.
+    """Read the metadata of a video.
 
     Raises:
         VideoError: If the file cannot be read.

@@ -1,6 +1,6 @@
-"""Gives hair and clothes that a video hardly showed the features of those nearby that it did show.
+"""Fills textures of hair and clothes that a video hardly shows with features of nearby seen parts.
 
-Training hardly changes what no frame shows: there the textures keep the features of the avatar that
+Training hardly changes texels that no frame shows: they keep the features of the avatar that
 training started from, while the networks that read them change. Sides of the hair would be grey.
 """
 
@@ -25,13 +25,14 @@ from models.networks.texture import LEVELS
 from models.studio.materials import MATERIALS
 
 _COMPLETED = ("hair", "cloth")
-"""Materials that look alike all over. The skin nearest to a cheek may be that of an ear."""
+"""Materials with a uniform look. The skin nearest to a cheek may be that of an ear."""
 _NEIGHBOURS = 12
 """Seen texels that an unseen one takes the mean of, by their inverse distance."""
 _SAMPLES = 8000
 """Seen texels of a material that are searched: millimetres apart, and far fewer than all."""
 _NEAR_M = 0.004
-"""Added to distances, so that the nearest texel alone does not decide: it would draw streaks."""
+"""Added to distances, so that the nearest texel alone does not determine the mean, which would
+cause streaks."""
 
 
 class Layout:

@@ -1,4 +1,4 @@
-"""Finds MediaPipe's landmarks on the base person: which point of its skin each of them marks.
+"""Finds the points of MediaPipe's landmarks on the skin of the base person.
 
 Runs once, in `scripts/make_shape_space.py`. The rims of lids and mouth are boundary loops of the
 mesh, along which landmarks are spaced as in MediaPipe's canonical face; nose, lips and chin are

@@ -1,4 +1,4 @@
-"""What of a head file moves when hair, ears and clothes are fitted to mattes."""
+"""The parts of a head file that move when hair, ears and clothes are fitted to mattes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from models.heads.source import above_collar
 from models.studio.materials import MATERIALS
 
 _EAR = 0.5
-"""Value of the mask of ears from which on a vertex is one of theirs."""
+"""Value of the mask of ears from which on a vertex belongs to an ear."""
 
 
 @dataclass(frozen=True)
 class Deformable:
-    """What moves of a head file."""
+    """The movable parts of a head file."""
 
     verts: Floats
     """(V, 3) of the head file."""
@@ -42,7 +42,7 @@ class Deformable:
 
 
 def deformable(arrays: dict[str, NDArray[Any]]) -> Deformable:
-    """Return what moves of the arrays of a head file."""
+    """Return the movable parts of the arrays of a head file."""
     marked = {}
     for material in ("hair", "cloth", "skin"):
         faces = arrays["faces"][arrays["materials"] == MATERIALS.index(material)]

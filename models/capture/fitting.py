@@ -64,13 +64,13 @@ class Poses(NamedTuple):
 
 @dataclass(frozen=True)
 class FittingStages:
-    """The stages, which pass their results on in files.
+    """The stages, which exchange results in files.
 
     Args:
         clip: The video.
         folder: `OUT/capture`.
         landmarker: MediaPipe's model.
-        anyway: Whether to go on where the video shows too little.
+        anyway: Whether to continue if the video shows too little.
     """
 
     clip: Clip

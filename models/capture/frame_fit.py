@@ -16,7 +16,7 @@ from models.heads.meshes import Floats
 HUBER_PX = 2.0
 """Distances beyond this, at a face 100 pixels wide, count linearly."""
 _SWEEPS = 60
-"""Of the coordinate descent; more change no coefficient by 1e-4."""
+"""Rounds of the coordinate descent; more change no coefficient by 1e-4."""
 
 
 class Camera(NamedTuple):
@@ -42,7 +42,7 @@ class Pose(NamedTuple):
 
 
 class PointWeights(NamedTuple):
-    """What the fit believes."""
+    """Weights of observations and prior."""
 
     points: Floats
     """(n,) weights of squared distances of the landmarks, 1/px^2."""

@@ -140,7 +140,7 @@ def outline(head: Head, state: FrameState, size: int) -> NDArray[np.bool_]:
 
 
 class _Search(NamedTuple):
-    """What is fitted, and how."""
+    """The objective of the fit, and its minimization."""
 
     move: Callable[[Deformable, Floats], Floats]
     parameters: int

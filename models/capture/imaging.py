@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.capture.build_head import build_head
-from models.capture.carried import carried
 from models.capture.clip import Clip
 from models.capture.deformable import deformable
 from models.capture.errors import VideoError
@@ -34,12 +33,13 @@ from models.capture.segmenter import open_segmenter
 from models.capture.shape_space import load_shape_space
 from models.capture.sheets import save_sheet, sheet_frames, with_edges, with_tint
 from models.capture.splits import divide
+from models.capture.stabilization import StabilizedFrame, TorsoMotion
 from models.capture.stages import Advance
 from models.capture.start import write_start
-from models.capture.steady import Steadied, TorsoMotion
 from models.capture.texture import Unwrapped
 from models.capture.torso import track_torso
 from models.capture.tracker import Track
+from models.capture.uncovered import remove_uncovered
 from models.capture.weights import pixel_weights
 from models.capture.world import World, place_world
 from models.contract.frame_state import FrameState
@@ -65,7 +65,7 @@ _STEPS_NOTED = 3
 
 @dataclass(frozen=True)
 class ImagingStages:
-    """The stages, which pass their results on in files.
+    """The stages, which exchange results in files.
 
     Args:
         clip: The video.
@@ -222,11 +222,13 @@ class ImagingStages:
             create_split(part / split, states, self.size, weighted=True)
             for index, n in enumerate(n for sequence in sequences for n in sequence):
                 state = scene.state(n)
-                rgb, coverage, known = scene.steadied(n)
+                rgb, coverage, known = scene.stabilized(n)
                 weight = pixel_weights(regions, state, coverage) * known
                 if split == "train":
                     # Held-out frames stay as they were filmed.
-                    rgb, coverage = carried(scene.head, state, (rgb, coverage), scene.plate)
+                    rgb, coverage = remove_uncovered(
+                        scene.head, state, (rgb, coverage), scene.plate
+                    )
                 write_frame(part / split, index, rgb, coverage, weight)
                 done += 1
                 advance(0.5 + 0.45 * done / total, "")
@@ -279,13 +281,13 @@ class _Scene:
         return self._world.state(self._poses.pose(n))
 
     def steady(self, numbers: list[int], advance: Callable[[float], None]) -> None:
-        """Track the torso in some of the frames; `steadied` moves it in these."""
+        """Track the torso in some of the frames; `stabilized` moves it in these."""
         self._motion = track_torso(self.head, self.frame, numbers, len(self._frames), advance)
 
-    def steadied(self, n: int) -> Steadied:
-        """Return a frame with its torso where the mesh carries it."""
+    def stabilized(self, n: int) -> StabilizedFrame:
+        """Return a frame with its torso moved to its position on the mesh."""
         state, rgb, coverage = self.frame(n)
-        return self._motion.steadied(self.head, state, n, (rgb, coverage), self.plate)
+        return self._motion.stabilized(self.head, state, n, (rgb, coverage), self.plate)
 
     def frame(self, n: int) -> tuple[FrameState, Bytes, Bytes]:
         """Return state, image and coverage of a frame."""
@@ -301,5 +303,5 @@ class _Scene:
         """Return the mean colour of some of the frames, in the texture."""
         unwrapped = Unwrapped(self.head)
         for n in numbers[:: max(1, len(numbers) // _UNWRAPPED_FRAMES)]:
-            unwrapped.add(self.state(n), *self.steadied(n)[:2])
+            unwrapped.add(self.state(n), *self.stabilized(n)[:2])
         return unwrapped

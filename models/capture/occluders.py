@@ -1,7 +1,7 @@
 """Finds frames in which hands or other things cover the body.
 
 Skin and clothes have nearly the same colour in all frames: pixels of the body that differ much from
-the unwrapped mean show something else.
+the unwrapped mean are occluded.
 """
 
 from __future__ import annotations

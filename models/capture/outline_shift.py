@@ -1,8 +1,8 @@
-"""Moves the outline of the hair onto mattes: what the few numbers of a hull miss.
+"""Moves the outline of the hair onto mattes, beyond the few parameters of the hull.
 
 Where the outline of the mesh lies beside that of the matte, what is near this place moves in or out
-along the direction from the skull. Frames differ: most of them shall lie within the mesh, since the
-warp cannot carry along what is beside it, while texels of the mesh that show the background in some
+along the direction from the skull. Frames differ: most of them shall lie within the mesh, because
+the warp does not move pixels beside it, while texels of the mesh that show the background in some
 frames learn to be transparent. What no frame shows as an outline stays.
 """
 

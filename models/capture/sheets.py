@@ -1,4 +1,4 @@
-"""Contact sheets of the stages: what was found, drawn over the video's frames."""
+"""Contact sheets of the stages: results drawn over the video's frames."""
 
 from __future__ import annotations
 

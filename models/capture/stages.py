@@ -39,7 +39,7 @@ class Stage(NamedTuple):
     name: str
     run: Callable[[Advance], None]
     settings: tuple[Any, ...]
-    """What its result depends on, beside the results of earlier stages."""
+    """Inputs of its result, beside the results of earlier stages."""
     outputs: tuple[Path, ...]
     """Files or folders that exist when it is finished."""
 
@@ -85,7 +85,7 @@ class StageRunner:
         return self._finished.seconds
 
     def run(self, stages: Sequence[Stage], report: Callable[[str, int, float, str], None]) -> None:
-        """Run what is not finished.
+        """Run the unfinished stages.
 
         Args:
             stages: All stages, in order.

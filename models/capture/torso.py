@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, least_squares
 
-from models.capture.steady import Mask, TorsoMotion, body_share, for_pixels
+from models.capture.stabilization import Mask, TorsoMotion, body_share, for_pixels
 from models.contract.frame_state import FrameState
 from models.geometry.gbuffer import pose_geometry
 from models.geometry.head import Head
@@ -68,7 +68,7 @@ class TorsoTracker:
         self._head = head
         self._torso = head.weights[:, 0] > _BODY
         self._rest = self._points(state)
-        # What the reference frame does not show need not be mapped well.
+        # Parts that the reference frame does not show need not be mapped well.
         self._inside = ((self._rest > 0) & (self._rest < 1)).all(axis=1)
         self._reference = _grey(rgb, coverage)
         share = body_share(head, pose_geometry(head, state, _SIZE), _SIZE)

@@ -30,7 +30,7 @@ class TrackedFace:
     landmarks: NDArray[np.float32]
     """(478, 2) pixels, x right, y down; the centre of the top left pixel is (0.5, 0.5)."""
     coefficients: NDArray[np.float32]
-    """(E,) in the order that the tracker was asked for, 0..1; 0 where MediaPipe has none."""
+    """(E,) in the order of the tracker's `names`, 0..1; 0 where MediaPipe has none."""
     rotation: NDArray[np.float32]
     """(3, 3) head to camera, a first guess."""
 

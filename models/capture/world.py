@@ -77,7 +77,7 @@ class World:
         return position
 
     def state(self, pose: Pose) -> FrameState:
-        """Return the state whose image the virtual camera takes of a pose."""
+        """Return the state that the virtual camera renders for a pose."""
         rotation = self.orientation.T @ pose.rotation
         translation = self.orientation.T @ (pose.translation - self.position)
         eye = Rotation.from_matrix(self.orientation.T @ self.turn)
@@ -106,7 +106,7 @@ class World:
         return matrix
 
     def view(self, image: Bytes) -> Bytes:
-        """Return what the virtual camera sees of a video's frame or mask (H, W[, 3])."""
+        """Return a video's frame or mask (H, W[, 3]) as the virtual camera sees it."""
         shrink = self.crop.side / self.size
         if shrink > 1:
             image = np.asarray(cv2.GaussianBlur(image, (0, 0), _BLUR * shrink), np.uint8)

@@ -1,4 +1,4 @@
-"""What is behind a head in place of the avatar's own background."""
+"""The background of a head in place of the avatar's own."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class Backdrop(NamedTuple):
     """One colour, or nothing. None stands for the avatar's own background."""
 
     colour: tuple[int, int, int] | None
-    """Red, green and blue, 0..255. None for nothing: frames bring the coverage of the head, see
-    `images.layered_rows`."""
+    """Red, green and blue, 0..255. None for no background: frames contain the coverage of the head,
+    see `images.layered_rows`."""
 
 
 TRANSPARENT = Backdrop(None)

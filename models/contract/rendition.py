@@ -17,13 +17,14 @@ class Rendition(NamedTuple):
     """Rows and columns of its frames: one of `FRAME_SIZES`, or the avatar's resolution."""
 
 
-def sizes_up_to(resolution: int, largest: int | None = None) -> tuple[int, ...]:
+def sizes_up_to(resolution: int, largest: int | None = None, smallest: int = 0) -> tuple[int, ...]:
     """Return the sizes of an avatar's frames, in increasing order.
 
     Args:
-        resolution: The avatar's own, which is one of them unless `largest` is smaller.
+        resolution: The avatar's own, which is one of them unless the limits exclude it.
         largest: The largest one; None for the resolution.
+        smallest: No size below it, unless all are: then the largest of them.
     """
     limit = largest or resolution
-    sizes = {size for size in (*FRAME_SIZES, resolution) if size <= limit}
-    return tuple(sorted(sizes)) or (limit,)
+    sizes = sorted({size for size in (*FRAME_SIZES, resolution) if size <= limit}) or [limit]
+    return tuple(size for size in sizes if size >= smallest) or (sizes[-1],)

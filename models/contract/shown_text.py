@@ -1,4 +1,4 @@
-"""Text of strangers' files and requests, made fit for a message."""
+"""Text of untrusted files and requests, sanitized for messages."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ _LONGEST_QUOTED = 80
 def shown(text: object, limit: int = 40) -> str:
     """Return what can be printed on one line: at most `limit` characters, no control characters.
 
-    A file decides what is in its names and in the errors of its parsers: line breaks, escape
-    sequences of terminals, binary data.
+    Names in a file, and errors of its parsers, may contain line breaks, escape sequences of
+    terminals and binary data.
     """
     printed = "".join(letter if letter.isprintable() else "?" for letter in str(text)[: limit + 1])
     return printed if len(printed) <= limit else f"{printed[:limit]}..."
 
 
 def reason(exc: Exception) -> str:
-    """Return what an error of a parser says; its kind where it says nothing."""
+    """Return the text of a parser's error, or its type if there is no text."""
     return shown(exc, 150) if str(exc) else type(exc).__name__
 
 

@@ -30,11 +30,11 @@ class Pose:
     names: frozenset[str] = frozenset()
     """Of the values that were read."""
     notes: tuple[str, ...] = ()
-    """What was filled in."""
+    """Notes on filled values."""
 
 
 def read_pose(frames: list[Any]) -> Pose:
-    """Return the pose of the head in frames; one without keeps that of the frame before."""
+    """Return the pose of the head in frames; one without a pose keeps the previous one."""
     for names, read in ((_MATRICES, _matrix), ((_HEAD,), _rotation)):
         found = [read(_value(frame, names)) for frame in frames]
         missing = sum(one is None for one in found)

@@ -46,7 +46,7 @@ _COUNT = "blendshapecount"
 """Live Link Face: the number of values that follow, 0 in a row without a face."""
 _SEPARATORS = (",", ";", "\t", "|")
 _EXCEL_SEPARATOR = re.compile(r"sep=(.)\s*", re.IGNORECASE)
-"""A line in front of a table by which Excel is told the separator."""
+"""A line in front of a table that names the separator for Excel."""
 _LINES_BEFORE_HEADER = 20
 """Titles and comments, at most."""
 _LONGEST_NAME = 200
@@ -80,13 +80,13 @@ class Table:
     translations: Floats | None = None
     """(rows, 3) of the head in metres, where the file has them as the server takes them."""
     notes: list[str] = field(default_factory=list)
-    """What was skipped or is not used."""
+    """Notes on skipped and unused parts."""
     other_names: list[str] = field(default_factory=list)
-    """Names in the file that are none of these, for messages."""
+    """Other names in the file, for messages."""
 
 
 def canonical(name: str, wanted: frozenset[str]) -> str | None:
-    """Return what a column holds: a name of `wanted`, one of ARKit's or of `ANGLES`, or None."""
+    """Return the meaning of a column: a name of `wanted`, of ARKit's or of `ANGLES`, or None."""
     plain = name.strip()
     if plain in wanted:
         return plain
@@ -246,7 +246,7 @@ class _Reader:
         return value
 
     def _seconds(self, columns: dict[str, list[str]]) -> tuple[int | None, Floats | None]:
-        """Return which column gives usable times, and these; the names are in order."""
+        """Return the column with usable times, and the times; names are in order of preference."""
         for name, texts in columns.items():
             # Between commas, cells with one are quoted: of decimals, unless only some have it.
             if self._comma or all(text.count(",") == 1 for text in texts if text):

@@ -79,7 +79,7 @@ class Recording:
         return float(1 / np.median(np.diff(self.times_s)))
 
     def translation(self, row: int) -> Floats:
-        """Return the translation (3,) of the head: the file's, or that which keeps its neck."""
+        """Return the translation (3,) of the head: the file's, or the one that fixes its neck."""
         if self.translations is not None:
             return np.asarray(self.translations[row], np.float64)
         if self.rotations is None:
@@ -139,7 +139,7 @@ def _decode(path: Path) -> str:
     for start, kind in _OTHER_FILES.items():
         if data.startswith(start):
             raise RecordingError(f"it is {kind}: expected a table (CSV) or JSON")
-    # Such a text needs up to 4 bytes in memory for each of its own.
+    # Such a text needs up to 4 bytes of memory per byte.
     if size > _MAX_OTHER_BYTES and not data.isascii():
         raise RecordingError(
             f"expected at most {_MAX_OTHER_BYTES >> 20} MB of text that is not all ASCII"
@@ -296,7 +296,7 @@ def _spread(times: Floats) -> tuple[Floats | None, int]:
         return times, 0
     sizes = np.diff(np.append(first, len(times)))
     steps = np.append(np.diff(times[first]), 0.0)
-    # The last time goes on at the usual pace. A pause does not spread what came before it.
+    # The last time continues at the usual rate. A pause does not spread the rows before it.
     usual = float(np.median(steps[:-1] / sizes[:-1]))
     each = np.minimum(steps / sizes, usual)
     each[-1] = usual

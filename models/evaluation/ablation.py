@@ -86,11 +86,13 @@ class VariantWarp(nn.Module):
         assert now.mesh is not None
         assert cached.mesh is not None
         if self.variant.reprojects:
-            places = find_source_positions(now.mesh, cached.mesh.points, cached.mesh.origin)
+            positions = find_source_positions(now.mesh, cached.mesh.points, cached.mesh.origin)
         else:
-            places = own_source_positions(now.mesh, cached.mesh.origin)
-        carried = self.warper.reproject(prepared, places, numbers, older)
-        image: Foreground = self.paint_over(self.warper(carried, inputs, numbers, older), inputs)
+            positions = own_source_positions(now.mesh, cached.mesh.origin)
+        reprojected = self.warper.reproject(prepared, positions, numbers, older)
+        image: Foreground = self.paint_over(
+            self.warper(reprojected, inputs, numbers, older), inputs
+        )
         return image
 
 

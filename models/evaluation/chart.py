@@ -14,7 +14,8 @@ _PANELS = {"psnr": "PSNR, dB", "ssim": "SSIM", "flip": "FLIP"}
 _DIGITS = {"psnr": 1, "ssim": 3, "flip": 3}
 """Decimal places of the labels."""
 _INK, _FAINT = "#22272e", "#c9ced6"
-_WARP, _FULL, _STALE, _BASELINE = "#1668c7", "#22272e", "#c8553d", "#7a5ea8"
+_WARP, _AHEAD, _FULL = "#1668c7", "#2f9e6e", "#22272e"
+_STALE, _BASELINE = "#c8553d", "#7a5ea8"
 _FPS = 30
 """Frame rate of datasets."""
 
@@ -48,6 +49,8 @@ def _draw_panel(panel: Axes, evaluation: Evaluation, metric: str, label: str) ->
             linestyle=":",
             label="baseline: generator alone",
         )
+    ahead = [score[metric] for score in evaluation.ahead.values()]
+    panel.plot(list(evaluation.ahead), ahead, color=_AHEAD, label="warp, cache rendered ahead")
     _draw_curve(panel, evaluation.warp, metric, _WARP, "warp")
     _draw_curve(panel, evaluation.stale, metric, _STALE, "stale full render")
     ages = list(evaluation.warp)

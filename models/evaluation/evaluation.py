@@ -1,7 +1,8 @@
 """Evaluate an avatar, rendered as it is served, on held-out ground truth.
 
 Measures the loss of quality of a warp against a full render, by the age of the cache. For
-comparison: the stale full render of the same age, and optionally a baseline.
+comparison: the warp of a cache that was rendered ahead, as the server does for moving heads, the
+stale full render of the same age, and optionally a baseline.
 """
 
 from __future__ import annotations
@@ -19,7 +20,13 @@ from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage
 from models.data.dataset import SplitReader
 from models.data.samples import image_tensor
-from models.evaluation.flicker import SwapFlicker, double_rate, measure_swaps, play
+from models.evaluation.flicker import (
+    SwapFlicker,
+    double_rate,
+    measure_swaps,
+    play,
+    rendered_ahead,
+)
 from models.evaluation.regions import RegionScore, RegionScorer
 from models.metrics.image_quality import psnr, ssim
 from models.metrics.vgg import Lpips
@@ -28,6 +35,8 @@ from models.runtime.renderer import CachedRenderer
 Score = dict[str, float]
 """Means by metric: l1, psnr (dB), ssim, flip, and lpips where its weights were given."""
 
+_MOTION_FRAMES = 4
+"""Frames from which the movement of a state is measured."""
 SMALLER_IS_BETTER = ("l1", "flip", "lpips")
 
 
@@ -49,19 +58,24 @@ class HeldOutFrame(NamedTuple):
     """State one frame earlier."""
     older: dict[int, FrameState]
     """Earlier states by age in frames."""
+    ahead: dict[int, FrameState]
+    """By age in frames: what was expected then to be shown half of the age later. A refresh takes
+    that long whose cache is used for as long as it took."""
     truth: RgbImage
     """Ground truth at the resolution of the avatar."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Scores of full render, warp, stale full render and baseline."""
+    """Scores of full render, warp, warp of what was rendered ahead, stale render and baseline."""
 
     frames: int
     """Number of frames measured."""
     full: Score
     warp: dict[int, Score]
     """By age of the cache in frames."""
+    ahead: dict[int, Score]
+    """The same with caches that were rendered ahead, see `HeldOutFrame.ahead`."""
     stale: dict[int, Score]
     """Score of the full render of an older state, by its age in frames."""
     baseline: Score | None
@@ -76,19 +90,22 @@ class Evaluation:
         """Return the loss of PSNR and SSIM of the warp against the full render, percent, by age."""
         return {age: _loss_percent(self.full, score) for age, score in self.warp.items()}
 
+    def ahead_loss_percent(self) -> dict[int, Score]:
+        """Return the same with caches that were rendered ahead."""
+        return {age: _loss_percent(self.full, score) for age, score in self.ahead.items()}
+
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object of `evaluation.json`."""
         return {
             "full": _rounded(self.full),
             "warp": {str(age): _rounded(score) for age, score in self.warp.items()},
+            "ahead": {str(age): _rounded(score) for age, score in self.ahead.items()},
             "stale": {str(age): _rounded(score) for age, score in self.stale.items()},
             "baseline": None if self.baseline is None else _rounded(self.baseline),
             "swap": _swaps_json(self.swap),
             "swap_still": _swaps_json(self.swap_still),
-            "loss_percent": {
-                str(age): {name: round(value, 2) for name, value in score.items()}
-                for age, score in self.loss_percent().items()
-            },
+            "loss_percent": _percent_json(self.loss_percent()),
+            "ahead_loss_percent": _percent_json(self.ahead_loss_percent()),
             "regions": {
                 name: {"share": round(score.share, 4), "psnr": _rounded(score.psnr)}
                 for name, score in self.regions.items()
@@ -197,6 +214,7 @@ def evaluate(
         frames=len(scores["full"]),
         full=means["full"],
         warp={age: means[f"warp {age}"] for age in ages},
+        ahead={age: means[f"ahead {age}"] for age in ages},
         stale={age: means[f"stale {age}"] for age in ages},
         baseline=means.get("baseline"),
         regions=regions.scores() if regions is not None else {},
@@ -232,6 +250,8 @@ def _render_each_way(
     for age, older in frame.older.items():
         renderer.refresh(older, cache)
         yield f"warp {age}", renderer.warp(frame.state, cache).rgb
+        renderer.refresh(frame.ahead[age], cache)
+        yield f"ahead {age}", renderer.warp(frame.state, cache).rgb
         yield f"stale {age}", renderer.full(older)
 
 
@@ -244,7 +264,18 @@ def _held_out_frame(
         resized = Image.fromarray(truth).resize((size, size), Image.Resampling.LANCZOS)
         truth = np.array(resized)
     older = {age: frames.state(frames.older(index, age)) for age in ages}
-    return HeldOutFrame(state, frames.state(frames.older(index, 1)), older, truth)
+    ahead = {age: _rendered_ahead(frames, frames.older(index, age), age / 2) for age in ages}
+    return HeldOutFrame(state, frames.state(frames.older(index, 1)), older, ahead, truth)
+
+
+def _rendered_ahead(frames: SplitReader, index: int, ahead_frames: float) -> FrameState:
+    """Return what is rendered when frame `index` is the newest."""
+    known = [
+        frames.state(number)
+        for number in range(max(0, index - _MOTION_FRAMES), index + 1)
+        if frames.sequence(number) == frames.sequence(index)
+    ]
+    return rendered_ahead(known, frames.info.fps, ahead_frames / frames.info.fps)
 
 
 def _mean(scores: list[Score]) -> Score:
@@ -257,6 +288,13 @@ def _loss_percent(full: Score, warp: Score) -> Score:
 
 def _rounded(score: Score) -> Score:
     return {name: round(value, 4) for name, value in score.items()}
+
+
+def _percent_json(scores: dict[int, Score]) -> dict[str, Score]:
+    return {
+        str(age): {name: round(value, 2) for name, value in score.items()}
+        for age, score in scores.items()
+    }
 
 
 def _swaps_json(swaps: dict[int, SwapFlicker | None]) -> dict[str, dict[str, float] | None]:

@@ -2,7 +2,8 @@
 
 A sequence is played as a server would render it: each frame is a warp, with a new cache every
 `period` frames. Each refresh starts when the one before has ended, so a cache is `period` frames
-old when it is swapped in and twice as old when it is swapped out.
+old when it is swapped in and twice as old when it is swapped out. It is rendered for the poses that
+are expected when it is swapped in.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.contract.frame_state import FloatArray, FrameState
+from models.contract.pose_motion import TimedPose, expected_state
 from models.runtime.renderer import CachedRenderer
 
 PLAYED_FPS = 60.0
@@ -86,6 +88,21 @@ def hold_head_and_eye(states: Sequence[FrameState]) -> list[FrameState]:
     ]
 
 
+def rendered_ahead(states: Sequence[FrameState], fps: float, ahead_s: float) -> FrameState:
+    """Return what a server renders ahead after these states.
+
+    Args:
+        states: One state per frame, the newest last.
+        fps: Frame rate.
+        ahead_s: How far ahead.
+    """
+    times = [number / fps for number in range(len(states))]
+    timed = list(zip(times, states, strict=True))
+    heads = [TimedPose(at, state.head_rotation, state.head_translation) for at, state in timed]
+    eyes = [TimedPose(at, state.eye_rotation, state.eye_position) for at, state in timed]
+    return expected_state(states[-1], heads, eyes, times[-1], ahead_s)
+
+
 def play(renderer: CachedRenderer, states: Sequence[FrameState], period: int) -> list[Step]:
     """Render `states` with a cache that is refreshed every `period` frames.
 
@@ -101,7 +118,8 @@ def play(renderer: CachedRenderer, states: Sequence[FrameState], period: int) ->
     for frame, state in enumerate(states):
         swapped = frame >= 2 * period and frame % period == 0
         if swapped:
-            renderer.refresh(states[frame - period], cache)
+            known = states[: frame - period + 1]
+            renderer.refresh(rendered_ahead(known, PLAYED_FPS, period / PLAYED_FPS), cache)
         blended = fade.follow(cache, max(1, frame // period), frame / PLAYED_FPS)
         steps.append(Step(renderer.warp(state, blended).rgb, swapped))
     return steps

@@ -1,4 +1,4 @@
-"""How much the edges of an image step: displacements of edges against ground truth.
+"""Aliasing of the edges of an image: displacements of edges against ground truth.
 
 Aliasing moves an edge to and fro along its length: by up to half a pixel where each pixel shows one
 surface only. To first order, an edge that is displaced by d pixels along the gradient g of the
@@ -26,7 +26,7 @@ MOST_PX = 1.5
 
 
 def edge_displacement(image: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute how far edges are displaced, apart from the mean displacement around.
+    """Compute the displacement of edges relative to the mean displacement around them.
 
     Args:
         image: (B, 3, H, W) in 0..1.
@@ -45,7 +45,7 @@ def edge_displacement(image: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def edge_steps(image: Tensor, truth: Tensor, where: Tensor) -> Tensor:
-    """Return how far edges step: root mean square of their displacement.
+    """Return the aliasing of edges: root mean square of their displacement.
 
     Args:
         image: (B, 3, H, W) in 0..1.

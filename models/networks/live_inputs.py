@@ -1,4 +1,4 @@
-"""The live inputs of our networks: what they get of the current frame besides the cache.
+"""The live inputs of the networks: their inputs from the current frame, besides the cache.
 
 There are two textures. *Features* are looked up once per 2x2 pixels and go through convolutions at
 half resolution, where shading, outlines and everything smooth is computed. *Paint* (albedo, gloss,

@@ -49,7 +49,7 @@ caches of one frame's age, because full render and warp have different errors.""
 
 
 class TelewarpCache(NamedTuple):
-    """What a full render keeps for the warp."""
+    """Features that a full render keeps for the warp."""
 
     features: Tensor
     """(B, 128n + 8, H/2, W/2) inner features."""

@@ -1,4 +1,4 @@
-"""What all runtimes share: their interface, cache layout, a frame's inputs, and composition."""
+"""Common parts of all runtimes: interface, cache layout, inputs of a frame, and composition."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class DeferredCrossfade(Crossfade):
             self._share = 0.0
 
     def _settle(self) -> None:
-        """Interpolate in memory what has been mixed so far, to fade from it."""
+        """Interpolate the present mixture in memory, to fade from it."""
         if self._share is None:
             return
         if self._share >= 1:
@@ -79,5 +79,5 @@ class DeferredCrossfade(Crossfade):
 
     def _take(self, newest: Cache, share: float) -> None:
         assert self._share is not None
-        # Each step takes a share of what is left.
+        # Each step takes a share of the remaining time.
         self._share = 1 - (1 - self._share) * (1 - min(share, 1.0))

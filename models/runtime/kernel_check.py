@@ -53,14 +53,14 @@ class Comparison(NamedTuple):
 
 
 def compare_kernels(avatar: Avatar, device: torch.device) -> dict[str, Comparison]:
-    """Render a frame by the kernels on a device, and compare what each of them has filled.
+    """Render a frame with the kernels on a device, and compare the output of each of them.
 
     Args:
         avatar: An avatar with our networks.
         device: A GPU, or the CPU in Triton's interpreter.
 
     Returns:
-        By what is compared: geometry, live inputs, flow, motion code, image.
+        Comparisons by output: geometry, live inputs, flow, motion code, image.
     """
     kernels, plain = TelewarpCudaRuntime(avatar, device), TelewarpTorchRuntime(avatar, _CPU)
     front, turned = check_states(avatar)

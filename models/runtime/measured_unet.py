@@ -44,11 +44,11 @@ class MeasuredUnet:
         return output
 
     def anew(self) -> MeasuredUnet:
-        """Return another one of the same U-Net, to be measured with inputs of another shape."""
+        """Return a new instance for the same U-Net, measured with inputs of another shape."""
         return MeasuredUnet(self._unet)
 
     def _choose(self, features: Tensor) -> RunUnet:
-        """Time the ways on a GPU; elsewhere there is only one."""
+        """Time the variants on a GPU; other devices have only one."""
         if features.device.type != "cuda":
             return self._unet
         ways: dict[str, RunUnet] = {

@@ -23,7 +23,7 @@ Image = TypeVar("Image")
 
 
 class PlainFrames(ABC):
-    """The warps of `Runtime`, from what a subclass's networks make of a frame."""
+    """The warps of `Runtime`, from the output of a subclass's networks."""
 
     stage: Stage
 

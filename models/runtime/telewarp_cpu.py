@@ -70,7 +70,7 @@ class _Band(NamedTuple):
 
 
 class _Inputs(NamedTuple):
-    """What all bands of one frame need."""
+    """Common inputs of all bands of one frame."""
 
     raster: RasterizedHead
     scale: FloatArray

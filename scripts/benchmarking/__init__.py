@@ -1,1 +1,1 @@
-"""What `scripts/benchmark.py` is made of: a module for each subcommand, and what they share."""
+"""Subcommands of `scripts/benchmark.py`, one module each, and shared code."""

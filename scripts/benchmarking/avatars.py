@@ -33,6 +33,17 @@ def resized(avatars: Path, size: int | None) -> Iterator[Path]:
         yield Path(name)
 
 
+def options_for(avatars: Path, size: int | None) -> list[str]:
+    """Return the options of a server whose frames have `size`, whatever the display of the page.
+
+    Args:
+        avatars: The folder of `resized`.
+        size: Its size.
+    """
+    fixed = [] if size is None else ["--min-frame-size", str(size)]
+    return ["--avatars", str(avatars), *fixed]
+
+
 def load_resized(folder: Path, size: int) -> Avatar:
     """Load one avatar with resolution `size`."""
     with tempfile.TemporaryDirectory() as name:

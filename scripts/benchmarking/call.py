@@ -15,7 +15,7 @@ from typing import Any
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from models.avatar.folder import SHIPPED
-from scripts.benchmarking.avatars import resized
+from scripts.benchmarking.avatars import options_for, resized
 from scripts.benchmarking.fake_camera import (
     FPS,
     camera_flags,
@@ -31,7 +31,7 @@ _WARM_UP_S = 15
 _CALL = "benchmark"
 _READY_MS = 120_000
 _VIEWPORT: ViewportSize = {"width": 960, "height": 600}
-"""Without a GPU the browser paints every pixel by the processor that it measures."""
+"""Without a GPU, the browser renders on the CPU that is measured."""
 _LIVE = """window.telewarp.stats().then(({ tiles }) =>
   Object.values(tiles).some((tile) => tile?.state === "live"))"""
 
@@ -63,7 +63,7 @@ def call(command: Call) -> dict[str, Any]:
     options = ("--fps", str(command.fps), "--max-sessions", "4")
     with (
         resized(command.avatars, command.size) as avatars,
-        serve(*options, "--avatars", str(avatars)) as (address, pid),
+        serve(*options, *options_for(avatars, command.size)) as (address, pid),
         tempfile.TemporaryDirectory() as scratch,
     ):
         video = command.video
@@ -88,7 +88,7 @@ def call(command: Call) -> dict[str, Any]:
 
 @contextmanager
 def _pages(address: str, video: Path) -> Iterator[list[Page]]:
-    """Two pages that have joined the call and see each other."""
+    """Open two pages that have joined the call and see each other."""
     chromium = shutil.which("chromium")
     if chromium is None:
         raise SystemExit(
@@ -129,7 +129,7 @@ def _samples(pages: Sequence[Page], seconds: float) -> list[list[dict[str, Any]]
 
 
 def _paths(sender: Page, receiver: Page, seat: int) -> dict[str, list[float]]:
-    """Return how long faces took from the sender's camera to the receiver's screen, ms.
+    """Return the latency of faces from the sender's camera to the receiver's screen, ms.
 
     Both pages are on one machine, so that their clocks are one.
     """
@@ -139,8 +139,7 @@ def _paths(sender: Page, receiver: Page, seat: int) -> dict[str, list[float]]:
     known = [(seq, at) for seq, at in displayed if seq in captured]
     return {
         "camera_to_photon_ms": [at - captured[seq] for seq, at in known],
-        # By the browser's camera and the tracker; the rest is the network's, the server's and the
-        # display's.
+        # Time of the browser's camera and of the tracker; the rest is network, server and display.
         "camera_to_sent_ms": [sent[seq] - captured[seq] for seq, _ in known],
         "sent_to_photon_ms": [at - sent[seq] for seq, at in known],
     }
@@ -149,7 +148,7 @@ def _paths(sender: Page, receiver: Page, seat: int) -> dict[str, list[float]]:
 def _seen(
     samples: list[dict[str, Any]], seat: int, paths: dict[str, list[float]]
 ) -> dict[str, Any]:
-    """Summarize what a page has shown of the person on a seat."""
+    """Summarize the frames of the person on a seat that a page has shown."""
     tiles = [sample["tiles"][str(seat)] for sample in samples]
     offsets = [tile["voice"]["offset_ms"] for tile in tiles]
     heard = [offset for offset in offsets if offset["p50"] is not None]
@@ -173,7 +172,7 @@ def _percentiles(ascending: Sequence[float]) -> dict[str, float]:
 
 
 def _sent(samples: list[dict[str, Any]]) -> dict[str, Any]:
-    """Summarize what a page has sent: one sample per second."""
+    """Summarize the frames that a page has sent: one sample per second."""
     published = [sample["publishing"] for sample in samples]
     seconds = max(len(published) - 1, 1)
     voice_bytes = (published[-1]["voice_bytes"] or 0) - (published[0]["voice_bytes"] or 0)

@@ -16,7 +16,7 @@ from typing import Any
 from playwright.sync_api import Page, sync_playwright
 
 from models.avatar.folder import SHIPPED
-from scripts.benchmarking.avatars import resized
+from scripts.benchmarking.avatars import options_for, resized
 from scripts.benchmarking.fake_camera import (
     camera_flags,
     moving_face,
@@ -53,7 +53,7 @@ def camera(command: Camera) -> dict[str, Any]:
     require_tracker()
     with (
         resized(command.avatars, command.size) as avatars,
-        serve("--fps", str(command.fps), "--avatars", str(avatars)) as (address, _),
+        serve("--fps", str(command.fps), *options_for(avatars, command.size)) as (address, _),
         tempfile.TemporaryDirectory() as scratch,
     ):
         video = command.video

@@ -1,9 +1,9 @@
 """Many devices of one machine: a host and a process for each, behind a router, with real viewers.
 
-The devices are fakes whose warps only wait, because no machine with eight GPUs is needed to see
-whether placement, processes and connections scale: `warp_ms` is chosen so long that two cores can
-drive them all. Viewers receive real RTP over WebRTC. Measured are the frames per second of all
-viewers by the number of devices, their spread over the hosts, and what happens when a host is
+The devices are fakes whose warps only wait, because the scaling of placement, processes and
+connections can be measured without eight GPUs: `warp_ms` is long enough for two cores to drive all
+devices. Viewers receive real RTP over WebRTC. Measures the frames per second of all viewers by the
+number of devices, the distribution of viewers over the hosts, and the interruption when a host is
 killed and when one is drained.
 """
 
@@ -36,13 +36,13 @@ class Devices:
     """Frames per second by number of devices, and the loss and draining of one of them."""
 
     devices: tuple[int, ...] = (1, 2, 4, 8)
-    """Numbers of fake devices; the last one also loses a host and drains one."""
+    """Numbers of fake devices; with the last one a host is also killed, and another one drained."""
     viewers: int = 2
     """Viewers per device."""
     warp_ms: float = 100.0
     """Duration of a warp."""
     fps: float = 12.0
-    """Frames per second that a viewer may get; more than its share of the device."""
+    """Maximum frames per second of a viewer; more than its share of the device."""
     seconds: float = 10.0
     """Duration of each measurement."""
 
@@ -94,7 +94,7 @@ def _lose_and_drain(machine: _Machine, viewers: RoamingViewers, count: int) -> d
 def _machine(command: Devices, count: int) -> Iterator[_Machine]:
     names = ",".join(f"cuda:{index}" for index in range(count))
     options = ["--port", "0", "--first-port", "0", "--devices", names, "--log-level", "error", "--"]
-    # Room for the viewers of a lost host, and of all others that were assigned at once.
+    # Room for the viewers of a lost host, and for all others that were assigned at once.
     options += ["--workers", "1", "--max-sessions", str(command.viewers * count)]
     options += ["--fps", str(command.fps), "--log-level", "error"]
     environment = {WARP_S: str(command.warp_ms / 1e3), REFRESH_S: str(command.warp_ms / 1e3)}
@@ -145,13 +145,13 @@ def _measure(
 
 
 def _efficiency(rows: list[dict[str, Any]]) -> float:
-    """Return the frames per second per device, as a part of those of the first row."""
+    """Return the frames per second per device, as a fraction of those of the first row."""
     first, last = (float(row["frames_per_s"]) / int(row["devices"]) for row in (rows[0], rows[-1]))
     return round(last / first, 2)
 
 
 def _after(machine: _Machine, viewers: RoamingViewers, number: signal.Signals) -> dict[str, Any]:
-    """End one host by a signal; return when its viewers and the others had frames again."""
+    """Send a signal to one host; return when its viewers and the others had frames again."""
     before = viewers.look()
     lost = before[0].host
     affected = [index for index, seen in enumerate(before) if seen.host == lost]

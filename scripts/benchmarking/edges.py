@@ -1,4 +1,4 @@
-"""How much edges step: an avatar's images against ground truth of many samples per pixel."""
+"""Aliasing of edges: an avatar's images against ground truth with many samples per pixel."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ from scripts.benchmarking.avatars import load_resized
 from scripts.make_dataset import Arguments, plan
 
 _HALVINGS = 3
-"""The second of two frames is 1/2^3 of the way to the next: edges move by less than a pixel."""
+"""The second of two frames is 1/2^3 of a frame interval later, so that edges move by less than a
+pixel."""
 _LEAST_STEP_M = 0.006
 """Step of depth at an inner edge: the lip before the teeth; folds of skin are below it."""
 _SUBPIXELS = 4
@@ -43,7 +44,7 @@ class Edges:
     """Displacement of outlines and inner edges in pixels, still and moving."""
 
     avatar: Path = SHIPPED / "default"
-    """Avatar folder; its head file must have an appearance, to be drawn as the ground truth."""
+    """Avatar folder; its head file must have an appearance, for the ground truth."""
     size: int = 320
     """Rows and columns of the images."""
     frames: int = 12

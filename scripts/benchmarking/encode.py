@@ -1,9 +1,9 @@
-"""Time, bytes and errors per frame of every codec that this machine runs, on a moving view.
+"""Time, bytes and errors per frame of every available codec, for a moving view.
 
 All encoders of a size take turns frame by frame, so that other work on the machine affects them
-alike. Times are CPU time of the thread, for NVENC what the CPU spends on it. x264 runs twice: with
-the settings of the server, and with the fastest ones. `rgb_to_yuv` is what the conversion of a
-composed image would cost by libswscale, which none of the times contains.
+alike. Times are CPU time of the thread, for NVENC the CPU time spent on it. x264 runs twice: with
+the settings of the server, and with the fastest ones. `rgb_to_yuv` is the time of the conversion of
+a composed image by libswscale, which none of the other times contains.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class _Measured:
             self._compare(nv12[luma], frame.to_ndarray()[luma])
 
     def _compare(self, sent: NDArray[Any], shown: NDArray[Any]) -> None:
-        # Luma as decoded: a conversion to RGB would add errors of its own, larger than the coder's.
+        # Decoded luma: a conversion to RGB would add errors larger than those of the codec.
         squared = np.square(shown.astype(float) - sent)
         self.errors.append(float(squared.mean()))
         dark = squared[sent < _DARK]

@@ -1,4 +1,4 @@
-"""A camera for Chromium that shows the avatar itself: no image of a person is needed."""
+"""A fake camera for Chromium that shows the avatar, so that no image of a person is needed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TIMEOUT_S = 60.0
 
 
 def require_tracker() -> None:
-    """End the benchmark with what to do if the browser's face tracker is not installed."""
+    """Exit with instructions if the browser's face tracker is not installed."""
     if missing(FOLDER, {**PROGRAM, **MODELS}):
         raise SystemExit(
             "benchmark: expected the face tracker in client_web/vendor, got none; "

@@ -1,4 +1,4 @@
-"""A host with fake devices, whose warps take as long as measured or estimated elsewhere.
+"""A host with fake devices, whose warps take a given time.
 
     python -m scripts.benchmarking.fake_host --device cuda:0 --port 8100
 

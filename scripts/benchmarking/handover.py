@@ -1,6 +1,6 @@
 """CPU time of a frame from its pose to its packet, composed as NV12 and as RGB.
 
-Both ways take turns frame by frame. As RGB, a frame crosses the ring of a device process with twice
+The two alternate frame by frame. As RGB, a frame crosses the ring of a device process with twice
 the bytes, and the server converts it for x264 (timed with a copy of the result, some 0.02 ms, that
 the server would not need). Times are CPU time of the thread.
 """
@@ -31,25 +31,25 @@ from server.pool.frame_ring import FrameRing, RingLayout
 _FPS = 60
 _TICKS = TIME_BASE.denominator // _FPS
 _WARM_UP = 5
-"""Frames not measured: the key frame, and the first ones, which allocate buffers."""
+"""Number of first frames that are not measured: the key frame, and those that allocate buffers."""
 
 
 @dataclass(frozen=True)
 class Handover:
-    """CPU milliseconds and bytes of frames on their way from the warp to the encoder."""
+    """CPU milliseconds and bytes of frames from the warp to the encoder."""
 
     avatar: Path = SHIPPED / "default"
     """Avatar folder."""
     frames: int = 120
-    """Number of frames of each way."""
+    """Number of frames of each path."""
 
 
 class Way:
-    """One way from the warp to the encoder.
+    """One path of frames from the warp to the encoder.
 
     Args:
         compose: Warps to the index of a frame.
-        to_nv12: Converts for the encoder what comes out of the ring.
+        to_nv12: Converts a frame from the ring for the encoder.
         size: Rows and columns of the frames.
     """
 
@@ -74,7 +74,7 @@ class Way:
         self._nbytes = 0
 
     def take(self, index: int) -> None:
-        """Bring one frame to its packet."""
+        """Process one frame up to its packet."""
         entry = self._ring.entries[0]
         with self._timed("warp_ms"):
             image = self._compose(index)
@@ -88,7 +88,7 @@ class Way:
         self._nbytes = image.nbytes
 
     def row(self) -> dict[str, float]:
-        """Return the medians, and what each process has of them."""
+        """Return the medians, and the share of each process."""
         ms = {name: median(times[_WARM_UP:]) for name, times in self._times.items()}
         ms["device_process_ms"] = ms["warp_ms"] + ms["ring_write_ms"]
         ms["server_ms"] = ms["ring_read_ms"] + ms["encode_ms"]

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from playwright.sync_api import Page, sync_playwright
 
 from models.avatar.folder import SHIPPED
-from scripts.benchmarking.avatars import resized
+from scripts.benchmarking.avatars import options_for, resized
 from scripts.benchmarking.serving import memory_mb, serve
 
 CHROMIUM_FLAGS = [
@@ -81,7 +81,7 @@ def latency(command: Latency) -> dict[str, Any]:
     """Run the benchmark."""
     with (
         resized(command.avatars, command.size) as avatars,
-        serve("--fps", str(command.fps), "--avatars", str(avatars)) as (address, pid),
+        serve("--fps", str(command.fps), *options_for(avatars, command.size)) as (address, pid),
         _page(address) as page,
     ):
         page.wait_for_function("window.telewarp?.stats().fps_shown > 5", timeout=60_000)

@@ -26,9 +26,10 @@ from server.pool.process_tree import children
 
 _STREAM = "demo"
 _SETTLE_S = 3.0
-"""Time that new viewers get to connect and to fill the server's statistics."""
+"""Time for new viewers to connect and to fill the server's statistics."""
 _VIEWERS_PER_PROCESS = 8
-"""Clients do not decode; one process receives for this many without saturating its core."""
+"""Number of viewers per process: clients do not decode, and one process receives for this many
+without saturating its core."""
 _SATURATED = 0.85
 """Share of the time from which on a busy thread, or all cores, limit the server."""
 

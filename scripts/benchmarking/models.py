@@ -40,7 +40,7 @@ class Models:
     device: str = "cpu"
     """PyTorch device, such as cuda."""
     kernels: Kernels = "auto"
-    """What warps on a GPU."""
+    """Kernels that warp on a GPU."""
     threads: int = 1
     """CPU threads."""
     rounds: int = 15

@@ -61,7 +61,7 @@ class _Viewer:
 
     def request(self) -> None:
         self.requested_at = time.perf_counter()
-        self.slots.request(lambda: self.state)
+        self.slots.request(lambda ahead_s: self.state)
 
     def _ready(self) -> None:
         self.waits_ms.append((time.perf_counter() - self.requested_at) * 1e3)

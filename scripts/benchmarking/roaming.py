@@ -1,4 +1,4 @@
-"""Viewers that do what the page does when frames stop: they ask the router for another host."""
+"""Viewers that reconnect like the page: when frames stop, they request another host."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ANSWER_S = 120.0
 
 @dataclass(frozen=True)
 class Seen:
-    """One viewer at one moment."""
+    """State of one viewer at one time."""
 
     host: str
     """Address of its host; empty while it has none."""
@@ -38,7 +38,7 @@ class Seen:
 
 
 class RoamingViewers:
-    """Several viewers in a process of their own.
+    """Several viewers in a separate process.
 
     Args:
         router: Address of the router.
@@ -69,8 +69,8 @@ class RoamingViewers:
             self._process.join()
 
 
-class _Seat:
-    """One viewer, in one session after the other."""
+class _RoamingViewer:
+    """One viewer, which opens one session after the other."""
 
     def __init__(self, router: str, number: int, http: httpx2.AsyncClient) -> None:
         self._task = Task(router, "demo", number, 1, "own")
@@ -97,7 +97,7 @@ class _Seat:
                 if self._viewer is not None:
                     await self._until_silent(self._viewer)
             except (TimeoutError, OSError, httpx2.HTTPError):
-                pass  # the host ended meanwhile: ask again
+                pass  # the host has ended meanwhile: request another one
             finally:
                 self._earlier_frames += self._viewer.frames if self._viewer else 0
                 self._viewer = None
@@ -124,14 +124,14 @@ def _run(router: str, count: int, pipe: Connection) -> None:
 async def _watch(router: str, count: int, pipe: Connection) -> None:
     enable_loopback_fallback()
     async with httpx2.AsyncClient(base_url=router, timeout=_JOIN_S, follow_redirects=True) as http:
-        seats = [_Seat(router, number, http) for number in range(count)]
+        viewers = [_RoamingViewer(router, number, http) for number in range(count)]
         watching = []
-        for seat in seats:
-            watching.append(asyncio.create_task(seat.watch()))
+        for viewer in viewers:
+            watching.append(asyncio.create_task(viewer.watch()))
             await asyncio.sleep(0.1)
         with suppress(EOFError):  # `close` closes the pipe
             while await asyncio.to_thread(pipe.recv):
-                pipe.send([seat.seen() for seat in seats])
+                pipe.send([viewer.seen() for viewer in viewers])
         for task in watching:
             task.cancel()
         await asyncio.gather(*watching, return_exceptions=True)

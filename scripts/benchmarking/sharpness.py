@@ -1,6 +1,6 @@
-"""How faces look at the size of a screen: decoded video, and refined stills of several sizes.
+"""Image quality of faces at the size of a screen: decoded video and refined stills.
 
-The truth is the studio's image at the size of the screen, with four samples per pixel. Video is
+The reference is the studio's image at the size of the screen, with four samples per pixel. Video is
 encoded as the server does, decoded after it has settled, and enlarged bilinearly, as browsers do.
 Stills are full renders at a size of their own, compressed as the server does, and enlarged
 bicubically, as the page does.
@@ -49,7 +49,7 @@ _FPS = 60
 
 
 Deliver = Callable[[RgbImage, int], tuple[RgbImage, int]]
-"""Returns what is shown of an image on a screen of so many rows, and its bytes."""
+"""Returns an image as shown on a screen with a number of rows, and its bytes."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _row(
 
 
 def _through_video(rgb: RgbImage, screen: int) -> tuple[RgbImage, int]:
-    """Return what a browser shows of a still face by video, and the bytes of a second of it."""
+    """Return a still face as a browser shows it by video, and the bytes per second."""
     height, width = rgb.shape[:2]
     bitrate = default_bitrate(width, height)
     encoder = H264Encoder(
@@ -136,7 +136,7 @@ def _through_video(rgb: RgbImage, screen: int) -> tuple[RgbImage, int]:
 
 
 def _as_still(rgb: RgbImage, screen: int) -> tuple[RgbImage, int]:
-    """Return what the page shows of a still, and its bytes."""
+    """Return a still as the page shows it, and its bytes."""
     data = compress_still(rgb)
     with Image.open(io.BytesIO(data)) as image:
         shown = np.array(image.convert("RGB"))

@@ -1,7 +1,7 @@
-"""What frames of each size cost: milliseconds of a thread for a warp and a refresh, and memory.
+"""Cost of frames by size: thread time of a warp and of a refresh, and memory.
 
-Of a thread and not of a clock, and alternating between the sizes, so that other programs hardly
-count. The first use of a size includes building its renderer.
+Thread time instead of wall time, and alternating between the sizes, so that other programs have
+little effect. The first use of a size includes building its renderer.
 """
 
 from __future__ import annotations

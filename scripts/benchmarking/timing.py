@@ -17,8 +17,8 @@ def interleaved_ms(
     """Return median durations in ms. The calls alternate, so other load affects all of them.
 
     Args:
-        calls: What to time, by name.
-        rounds: How often each is called.
+        calls: Functions to time, by name.
+        rounds: Number of calls of each.
         clock: Seconds; `time.thread_time` for the time that this thread computes.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}

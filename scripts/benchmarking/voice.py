@@ -42,13 +42,13 @@ _BEEP_S = 0.15
 _JAW = (0.0, 0.35, 0.7) + (0.7,) * 5 + (0.35,)
 """Opening of the jaw in the frames from a beep's on; closed in the others of the period."""
 _HALF_OPEN = 0.5
-"""Of the greatest opening that the tracker has seen."""
+"""Threshold of an open jaw, as a share of the greatest tracked opening."""
 _ALIGN_S = 12.0
-"""Until the page has aligned the voice."""
+"""Time until the page has aligned the voice, seconds."""
 _SETTLE_S = 4.0
-"""Until the latency of a video without a voice is steady."""
+"""Time until the latency of a video without voice is steady, seconds."""
 _LARGEST_MS = 500.0
-"""Between a beep and a jaw's opening that belong together, half a period."""
+"""Largest time between a beep and the opening of the jaw that belongs to it: half a period."""
 
 _TRACKING_MS = 60
 _MAKE_FACES = """async ({ stream, late_ms }) => {
@@ -76,7 +76,7 @@ Times = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Voice:
-    """How far the voice is from the lips at a viewer, and what the voice costs the video."""
+    """Offset between voice and lips at a viewer, and the effect of the voice on the video."""
 
     seconds: float = 15.0
     """Duration of each measurement, after 12 s to align the voice, or 4 s without one."""
@@ -85,8 +85,8 @@ class Voice:
     fps: float = 30.0
     """Greatest frame rate of the server."""
     tracker: bool = True
-    """Track a camera. Otherwise the publisher makes faces itself, 60 ms late as a tracker's, for
-    machines that cannot track and render at a time."""
+    """Track a camera. Otherwise the publisher sends synthetic faces, delayed by 60 ms like a
+    tracker's, for machines that cannot track and render at the same time."""
     avatars: Path = SHIPPED
     """Folder with one folder per avatar."""
     size: int | None = None
@@ -118,7 +118,7 @@ def voice(command: Voice) -> dict[str, Any]:
 
 @contextmanager
 def _browser(address: str, scratch: Path) -> Iterator[OpenWindow]:
-    """Yield what opens a page in a window of its own: one behind another is not tracked in."""
+    """Yield a function that opens a page in a new window, because covered windows do not track."""
     chromium = shutil.which("chromium")
     if chromium is None:
         raise SystemExit(
@@ -158,7 +158,8 @@ def _write_beeps(file: Path) -> None:
     def sample(index: int) -> int:
         if index >= _BEEP_S * _RATE:
             return 0
-        # A vowel's harmonics: the browser's noise suppression takes a pure tone for noise.
+        # Harmonics of a vowel, because the browser's noise suppression removes a pure tone as
+        # noise.
         phase = 2 * pi * 160 * index / _RATE
         return int(9000 * sum(sin(phase * n) / n for n in range(1, 6)))
 
@@ -201,7 +202,7 @@ def _watch(
 
 
 def _face_maker(open_window: OpenWindow, address: str) -> Page:
-    """Publish a voice and faces whose jaw opens with each beep, without a camera."""
+    """Publish a voice and synthetic faces whose jaw opens with each beep, without a camera."""
     _post(f"{address}/v1/streams", {"avatar": "default", "id": _STREAM})
     page = open_window()
     page.goto(f"{address}/healthz")
@@ -251,7 +252,7 @@ def _summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _offsets(run: dict[str, Any]) -> Times:
-    """Return how much later than the jaw's opening each beep arrives, ms."""
+    """Return the delay of each beep against the jaw's opening, ms."""
     first_shown = dict(reversed(run["shown"]))
     seen = [(first_shown[seq], jaw) for seq, _, jaw, _ in run["meshes"] if seq in first_shown]
     told = [(at, jaw) for _, at, jaw, _ in run["meshes"]]
@@ -259,12 +260,12 @@ def _offsets(run: dict[str, Any]) -> Times:
     before = _pair(run["captured"], _openings(told), run["began_ms"] - 2000)
     if not len(before):
         return np.empty(0)
-    # What the camera and the microphone were apart at the source is no fault of the way.
+    # The offset between camera and microphone at the source is not caused by the path.
     return after - np.median(before)
 
 
 def _openings(jaws: Sequence[tuple[float, float]]) -> list[float]:
-    """Return when the jaw passes half of its greatest opening, between two frames."""
+    """Return the times at which the jaw reaches half of its greatest opening, interpolated."""
     level = _HALF_OPEN * max((jaw for _, jaw in jaws), default=0.0)
     return [
         at + (level - jaw) / (next_jaw - jaw) * (next_at - at)
@@ -274,7 +275,7 @@ def _openings(jaws: Sequence[tuple[float, float]]) -> list[float]:
 
 
 def _pair(beeps: Sequence[float], openings: Sequence[float], since_ms: float) -> Times:
-    """Return each beep minus the opening nearest to it, ms; a busy machine may show none."""
+    """Return each beep minus the nearest opening of the jaw, ms; a busy machine may show none."""
     if not openings:
         return np.empty(0)
     jaws = np.array(openings)
@@ -283,7 +284,7 @@ def _pair(beeps: Sequence[float], openings: Sequence[float], since_ms: float) ->
 
 
 def _voice_path(run: dict[str, Any]) -> list[float]:
-    """Return how long each beep takes from the microphone to the loudspeaker, ms."""
+    """Return the latency of each beep from the microphone to the loudspeaker, ms."""
     captured = np.array(run["captured"])
     late = [
         heard - captured[captured < heard]
@@ -294,14 +295,14 @@ def _voice_path(run: dict[str, Any]) -> list[float]:
 
 
 def _face(run: dict[str, Any]) -> list[float]:
-    """Return how long each face takes from the camera to the screen, ms."""
+    """Return the latency of each face from the camera to the screen, ms."""
     captured = {seq: at for seq, at, _, _ in run["meshes"]}
     first_shown = {seq: at for seq, at in reversed(run["shown"]) if at > run["began_ms"]}
     return [at - captured[seq] for seq, at in first_shown.items() if seq in captured]
 
 
 def _tracked(run: dict[str, Any]) -> list[float]:
-    """Return how long each face takes from the camera until it is sent, ms."""
+    """Return the time of each face from the camera until it is sent, ms."""
     return [sent - at for _, at, _, sent in run["meshes"] if at > run["began_ms"]]
 
 

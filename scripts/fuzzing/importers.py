@@ -1,4 +1,4 @@
-"""The importers of strangers' files, by the suffix of the file, and what each may cost and say."""
+"""Importers of untrusted files by suffix, with checks of their cost and of their error messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from models.heads.imported import head_arrays
 
 REFUSALS = (CheckpointError, HeadError, MeshFileError, RecordingError)
 MAX_MESSAGE = 400
-"""Characters of a refusal, without the path."""
+"""Maximum length of an error message without the path, characters."""
 
 Importer = Callable[[Path, Path], object]
 """Reads a mutated file; the second path is the file that it was made from."""
@@ -59,15 +59,15 @@ IMPORTERS: dict[str, tuple[Importer, ...]] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an importer did with a file."""
+    """Outcome of an import."""
 
     accepted: bool
     fault: str
-    """A traceback, or what is wrong with the refusal; empty if nothing is."""
+    """A traceback, or the fault of the error message; empty if there is none."""
     seconds: float
     """Processor time."""
     peak_mb: int
-    """Most memory of the process."""
+    """Peak memory of the process."""
 
 
 def try_file(path: Path, source: Path) -> Outcome:
@@ -87,7 +87,7 @@ def try_file(path: Path, source: Path) -> Outcome:
 
 
 def _faults(message: str) -> list[str]:
-    """Return what is wrong with the text of a refusal."""
+    """Return the fault of an error message; empty if there is none."""
     found = [] if message.isprintable() else [f"not printable: {message!r}"]
     return found if len(message) <= MAX_MESSAGE else [*found, f"too long: {message!r}"]
 

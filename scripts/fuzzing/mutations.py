@@ -1,4 +1,4 @@
-"""Changes files at random: their bytes, their words, and the values inside of their structure."""
+"""Mutates files at random: their bytes, their words, and the values inside their structure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def mutate(data: bytes, suffix: str, random: Random) -> bytes:
     Args:
         data: The file.
         suffix: Its suffix, which determines its structure.
-        random: Decides what is changed.
+        random: Random generator of the mutation.
     """
     inside = _STRUCTURES.get(suffix)
     if inside is not None and random.random() < 0.8:
@@ -90,7 +90,7 @@ def _tree(value: Any, random: Random) -> Any:
         owners = [node for node in _owners(tree) if len(node)]
         if not owners:
             return random.choice(_VALUES)
-        # Small owners have the fields that tell how to read the large ones.
+        # Small containers have the fields that describe the large ones.
         owner = min(random.sample(owners, min(3, len(owners))), key=len)
         keys = list(owner) if isinstance(owner, dict) else list(range(len(owner)))
         key, other = random.choice(keys), random.choice(keys)

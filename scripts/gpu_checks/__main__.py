@@ -12,7 +12,7 @@ from scripts.gpu_checks.plain_files import provide_missing_packages
 
 
 def main() -> int:
-    """Run the check. Returns 0 whatever its result; a process that dies has no result."""
+    """Run the check. Returns 0 for any result; a process that dies has no result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name")
     parser.add_argument("device")
@@ -49,7 +49,7 @@ MODULES = {
 
 
 def find_check(name: str) -> Check:
-    """Return a check; its module is imported only now, after the stand-ins are in place."""
+    """Return a check; its module is imported only now, after the stand-ins are installed."""
     module = importlib.import_module(f"scripts.gpu_checks.{MODULES[name]}")
     check: Check = getattr(module, name)
     return check

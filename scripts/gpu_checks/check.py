@@ -1,4 +1,4 @@
-"""What a check is given, and what it may return."""
+"""Input and results of checks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class WrongError(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """What is checked."""
+    """Device under test and number of repetitions."""
 
     device: str
     """`cuda:0`, or `cpu` for a dry run."""
@@ -42,7 +42,7 @@ class Target:
         return self.device != "cpu"
 
     def require_gpu(self, what: str) -> None:
-        """Skip the rest of a check in a dry run; `what` it would do.
+        """Skip the rest of a check in a dry run; `what` describes it.
 
         Raises:
             SkipError: Without a GPU.
@@ -52,10 +52,10 @@ class Target:
 
 
 Check = Callable[[Target], Values]
-"""Returns its measurements; raises SkipError, WrongError, or whatever goes wrong."""
+"""Returns its measurements; raises SkipError, WrongError, or any other error."""
 
 
 def expect(holds: bool, text: str, values: Values) -> None:
-    """Raise a `WrongError` unless something holds."""
+    """Raise a `WrongError` unless a condition holds."""
     if not holds:
         raise WrongError(text, values)

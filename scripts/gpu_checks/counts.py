@@ -1,4 +1,4 @@
-"""What a frame costs a GPU besides arithmetic, counted without one."""
+"""Launches, copies and bytes of a frame, counted without a GPU."""
 
 from __future__ import annotations
 

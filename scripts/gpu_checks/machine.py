@@ -1,4 +1,4 @@
-"""What the machine has, and what it does after an illegal access."""
+"""Versions of the machine's software and devices, and recovery from an illegal access."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scripts.gpu_checks.check import Target, Values, expect
 
 
 def versions(target: Target) -> Values:
-    """Say what the figures of the other checks are of."""
+    """Report the versions and devices that the other checks' figures apply to."""
     values: Values = {"python": sys.version.split()[0]}
     for name in ("torch", "triton", "numba", "av"):
         try:
@@ -31,7 +31,7 @@ def versions(target: Target) -> Values:
 
 
 def illegal_access(target: Target) -> Values:
-    """Lose the context of a device in one process, and use the device in another."""
+    """Break the context of a device in one process, and use the device in another."""
     target.require_gpu("a kernel that reads out of bounds ends the use of the GPU by its process")
     lost = _python(target, _LOSE)
     values: Values = {"said": lost.stdout.strip().splitlines()}

@@ -30,7 +30,7 @@ from server.protocol.states import FrameInputs
 _START_S, _STEP_S = 100.0, 20.0
 _VIEWERS, _DRY_VIEWERS = 50, 5
 _LEFT_MB = 64.0
-"""Memory that may stay in use after all viewers have left: torch keeps freed blocks for itself."""
+"""Memory that may stay in use after all viewers have left, because torch keeps freed blocks."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ async def _pool(target: Target) -> Values:
 
 async def _viewers(target: Target) -> Values:
     async with _running(target) as pool:
-        await _come_and_go(pool, 5)  # so that both processes have what they keep anyway
+        await _come_and_go(pool, 5)  # so that both processes have allocated their permanent memory
         before = _used_mb(target)
         count = _VIEWERS if target.is_gpu else _DRY_VIEWERS
         await _come_and_go(pool, count)
@@ -128,7 +128,7 @@ async def _running(target: Target) -> AsyncIterator[RenderPool]:
 
 async def _refresh(slots: CacheSlots, state: FrameState) -> None:
     generation = slots.generation
-    slots.request(lambda: state)
+    slots.request(lambda ahead_s: state)
     await _until(lambda: slots.generation > generation)
 
 
@@ -153,7 +153,7 @@ _MANIFEST = load_avatar(SHIPPED / "default").manifest
 
 
 def _used_mb(target: Target) -> float | None:
-    """Return the memory in use on a GPU; None on a CPU, whose caches are no memory of a device."""
+    """Return the memory in use on a GPU; None on a CPU, whose caches are not in device memory."""
     if not target.is_gpu:
         return None
     torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""Frames of the device against those of the CPU, and how long they take."""
+"""Frames of the device compared with those of the CPU, and their times."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _warp_batch(runtime: Any, frames: list[tuple[FrameState, Cache]], _: FrameSt
 
 
 def beside(target: Target) -> Values:
-    """Time warps alone, beside a process that refreshes, and beside a stream that does."""
+    """Time warps alone, beside a refreshing process, and beside a refreshing stream."""
     renderer = CachedRenderer(_avatar(target), target.device)
     renderer.warm_up()
     cache, states = renderer.allocate_cache(), _states(renderer)
@@ -117,7 +117,7 @@ def refreshing_process(device: str) -> Iterator[None]:
 
 
 def _urgent_stream(target: Target) -> torch.cuda.Stream:
-    """A stream whose kernels start before those of other streams that wait."""
+    """Return a stream whose kernels start before those of other waiting streams."""
     return torch.cuda.Stream(target.device, priority=-1)  # type: ignore[no-untyped-call]  # torch has no types for it
 
 
@@ -170,7 +170,7 @@ def _times_ms(
         if target.is_gpu:
             torch.cuda.synchronize(target.device)
         times.append((time.perf_counter() - started) * 1e3)
-    return times[len(times) // 5 :]  # the first ones still warm up
+    return times[len(times) // 5 :]  # the first ones are a warm-up
 
 
 def _profile(call: Callable[[], object], target: Target) -> Values:

@@ -1,4 +1,4 @@
-"""What is checked with other programs and libraries, where there are any."""
+"""Checks with other programs and libraries, where they are installed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def encoder(target: Target) -> Values:
 
 
 def kernels(target: Target) -> Values:
-    """Compare what each kernel fills with its plain twin; without a GPU, in the interpreter."""
+    """Compare the output of each kernel with its plain twin; without a GPU, in the interpreter."""
     if not target.is_gpu:
         os.environ["TRITON_INTERPRET"] = "1"  # read when triton is imported
     try:

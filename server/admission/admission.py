@@ -20,7 +20,7 @@ class AdmissionPermit:
     """A session slot in use, from `Admission.admit` to `Admission.release`."""
 
     viewer: Grant
-    """Who uses it."""
+    """The viewer that uses it."""
     ticket: Ticket | None
     """The ticket that the viewer had in the queue; None if it did not queue."""
     waited_s: float
@@ -47,7 +47,7 @@ class Admission:
         max_sessions: Maximum number of sessions; None until the capacity is measured.
         max_queued: Maximum number of tickets in the queue.
         clock: Returns monotonic time, seconds.
-        shares: How much of both one viewer may have.
+        shares: Shares of both that one viewer may have.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Admission:
         self.max_sessions, self.measurement = capacity, measurement
 
     def admit(self, viewer: Grant, ticket_id: str | None = None) -> AdmissionPermit:
-        """Take the session slot reserved for a ticket, or one that no queued viewer waits for.
+        """Assign the session slot reserved for a ticket, or one that no queued viewer waits for.
 
         Unknown and expired tickets, and those of other viewers, are ignored.
 
@@ -104,7 +104,7 @@ class Admission:
         elif len(self._queue.reserved) >= self._free_slots:
             raise FullError(f"{self._full_message()}, and {len(self._queue)} viewers wait")
         elif (excess := self._excess(viewer)) is not None:
-            raise FullError(f"of the places for viewers {excess}")
+            raise FullError(f"session slots: {excess}")
         waited_s = self._clock() - ticket.joined_at if ticket else 0.0
         permit = AdmissionPermit(viewer, ticket, waited_s)
         self._permits.add(permit)
@@ -133,7 +133,7 @@ class Admission:
         self.check_open()
         self._update_queue()
         ticket = self._queue.join(viewer)
-        self._update_queue()  # once more: a slot may be free for the new ticket at once
+        self._update_queue()  # again, because a slot may be free for the new ticket at once
         return self._status(ticket)
 
     def poll(self, ticket_id: str, viewer: Grant) -> TicketStatus:
@@ -162,7 +162,7 @@ class Admission:
             DrainingError: If the server is shutting down.
         """
         if self.draining:
-            raise DrainingError(f"the server is going down; {self.admitted} viewers are left")
+            raise DrainingError(f"the server is shutting down; {self.admitted} viewers are left")
 
     @property
     def _free_slots(self) -> int:
@@ -188,5 +188,5 @@ class Admission:
 
     def _full_message(self) -> str:
         if self.capacity == 1:
-            return "the only place for a viewer is taken"
-        return f"all {self.capacity} places for viewers are taken"
+            return "the only session slot is in use"
+        return f"all {self.capacity} session slots are in use"

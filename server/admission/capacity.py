@@ -3,7 +3,7 @@
 Warp and encoder are timed as they will run: the avatar with the highest resolution, on every
 device, in the warp thread, and then the encoder on those images. Three things limit a server: its
 devices, the cores, and the interpreter lock, which the event loop shares with all calls that start
-work on a GPU. The last is why many GPUs need a server each (docker/CLUSTER.md).
+work on a GPU. Because of the lock, each of several GPUs needs a server (docker/CLUSTER.md).
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ class FrameTimes:
     """Time that one frame of one viewer takes, seconds."""
 
     warp_s: Mapping[str, float]
-    """By device."""
+    """Warp time by device."""
     encode_s: float
-    """Time of a core; only the calls, where a GPU encodes."""
+    """Encoding time on a core; if a GPU encodes, of the calls only."""
     cores: int
     """Number of cores that this server may use."""
     warp_threads: int
     """Number of threads that share a warp on the CPU."""
     thread_s: Mapping[str, float] = field(default_factory=dict)
-    """Time of a core for a warp on a GPU, by device; nothing for devices that are not listed."""
+    """Time on a core for a warp on a GPU, by device; 0 for devices that are not listed."""
     locked_s: Mapping[str, float] = field(default_factory=dict)
-    """Part of it that holds the interpreter lock."""
+    """Fraction of that time that holds the interpreter lock."""
 
     @property
     def limits(self) -> Mapping[str, float]:
@@ -81,7 +81,7 @@ class FrameTimes:
         return min(limits, key=limits.__getitem__)
 
     def on(self, devices: Sequence[str]) -> FrameTimes:
-        """Return the times of other devices: each one that was not timed is as the slowest one."""
+        """Return the times of other devices: one that was not timed counts as the slowest one."""
         slowest = max(self.warp_s, key=self.warp_s.__getitem__)
 
         def moved(times: Mapping[str, float]) -> dict[str, float]:
@@ -153,7 +153,7 @@ async def find_capacity(
             admission.set_capacity(now.viewers(fps), now.describe())
             _log(now, admission.capacity, fps)
 
-    update()  # also for what changed during the measurement
+    update()  # also for changes during the measurement
     pool.on_devices_changed.append(update)
 
 

@@ -33,7 +33,7 @@ async def drain(
     while admission.admitted and now() < ends_at:
         if now() >= notify_at:
             notify({"type": "draining", "ends_in_s": round(ends_at - now(), 1)})
-            notify_at += _NOTIFY_EVERY_S  # not from now on, so that delays do not add up
+            notify_at += _NOTIFY_EVERY_S  # relative to the last time, so that delays do not add up
         await asyncio.sleep(_CHECK_S)
     if admission.admitted:
         logger.warning("shutting down with %d viewers still connected", admission.admitted)

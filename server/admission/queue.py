@@ -1,11 +1,11 @@
-"""The queue of a full server: it serves holders in turn; tickets that are not polled expire.
+"""The queue of a full server: it alternates between holders; tickets that are not polled expire.
 
 Each ticket gets a number when it joins, and the lowest is next. The first ticket of a holder gets
 the number of the ticket served last, each further one the next number after the one before it. So
-holders alternate however many tickets each has, and none that waits is overtaken for ever (this is
+holders alternate whatever number of tickets each has, and no ticket waits for ever (this is
 start-time fair queueing, Goyal, Vin and Cheng 1996). Tickets of one holder keep their order.
 
-Pure bookkeeping: independent of sessions and HTTP, with an injected clock.
+Independent of sessions and HTTP, with an injected clock.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class ViewerQueue:
     Args:
         max_length: Maximum number of tickets.
         clock: Returns monotonic time, seconds.
-        shares: How many of the tickets one holder may have, and who counts as one.
+        shares: Limits of the tickets of one holder, and what counts as one holder.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class ViewerQueue:
         self._served = 0
         """`turn` of the ticket served last; no ticket that joins gets a lower one."""
         self._next: dict[str, int] = {}
-        """The next `turn` of each party whose last one is still to come."""
+        """The next `turn` of each holder whose last one is not served yet."""
 
     def __len__(self) -> int:
         return len(self._tickets)
@@ -85,7 +85,7 @@ class ViewerQueue:
         Args:
             free_slots: Session slots that are not in use; some may be reserved already.
             may_enter: Whether a holder may have one more session slot. The tickets of others keep
-                their places, and those behind them go first.
+                their numbers, and later ones are served first.
         """
         now = self._clock()
         self._tickets = [ticket for ticket in self._tickets if not _expired(ticket, now)]
@@ -104,11 +104,13 @@ class ViewerQueue:
             FullError: If the queue is full, or the holder has its share of it.
         """
         if len(self._tickets) >= self._max_length:
-            raise FullError(f"all places are taken, and {self._max_length} viewers wait already")
+            raise FullError(
+                f"all session slots are in use, and {self._max_length} viewers wait already"
+            )
         present = (ticket.holder for ticket in self._tickets)
         excess = self._shares.excess(holder, present, self._max_length)
         if excess is not None:
-            raise FullError(f"all places are taken, and in the queue {excess}")
+            raise FullError(f"all session slots are in use, and in the queue {excess}")
         now = self._clock()
         ticket = Ticket(secrets.token_urlsafe(16), holder, now, now, self._take_turn(holder))
         insort(self._tickets, ticket, key=lambda other: other.turn)
@@ -116,10 +118,10 @@ class ViewerQueue:
         return ticket
 
     def _take_turn(self, holder: Grant) -> int:
-        self._next = {party: turn for party, turn in self._next.items() if turn > self._served}
-        party = self._shares.party(holder)
-        turn = self._next.get(party, self._served)
-        self._next[party] = turn + 1
+        self._next = {key: turn for key, turn in self._next.items() if turn > self._served}
+        key = self._shares.queue_key(holder)
+        turn = self._next.get(key, self._served)
+        self._next[key] = turn + 1
         return turn
 
     def find(self, ticket_id: str, requester: Grant) -> Ticket:
@@ -132,7 +134,7 @@ class ViewerQueue:
             if secrets.compare_digest(ticket.id.encode(), ticket_id.encode()):
                 if requester.may_touch(ticket.holder):
                     return ticket
-                break  # answer as for an unknown id, which does not confirm a guess
+                break  # the same answer as for an unknown id, which does not confirm a guess
         raise TicketNotFoundError("no such ticket, or it has expired: join again")
 
     def schedule_poll(self, ticket: Ticket) -> float:

@@ -17,7 +17,7 @@ from server.network.addresses import without_mapping
 
 
 class PlainAddresses:
-    """ASGI middleware that writes IPv4 addresses as such where a socket of IPv6 took them.
+    """ASGI middleware that replaces IPv4-mapped IPv6 addresses by IPv4 addresses.
 
     Args:
         app: The application.
@@ -27,7 +27,7 @@ class PlainAddresses:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a connection on, with its client's address as IPv4 if it is one."""
+        """Serve a connection, with its client's address as IPv4 if it is one."""
         if scope.get("client"):
             host, port = scope["client"]
             scope["client"] = (without_mapping(host), port)
@@ -46,8 +46,8 @@ def behind_proxies(app: ASGIApp, trusted: Sequence[str]) -> ASGIApp:
     return PlainAddresses(told)  # type: ignore[arg-type]  # as above
 
 
-def among(proxies: Sequence[str]) -> Callable[[str], bool]:
-    """Return a function that says whether an address is one of some proxies.
+def address_matcher(proxies: Sequence[str]) -> Callable[[str], bool]:
+    """Return a function that tells whether an address is one of some proxies.
 
     Args:
         proxies: Their addresses and networks.

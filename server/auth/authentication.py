@@ -1,13 +1,13 @@
 """Authenticate connections by their token, or by their origin where no tokens are set.
 
-A token comes as `Authorization: Bearer TOKEN`, or, from a browser's WebSocket, which can set no
+A token is sent as `Authorization: Bearer TOKEN`, or, by a browser's WebSocket, which cannot set
 headers, as the subprotocol `telewarp.token.TOKEN` offered beside `telewarp`. It is not accepted in
-an address, because those end up in logs and histories; only a redirect token is, which is valid
-once (`redirect_tokens.py`).
+an address, because addresses are stored in logs and histories; only a redirect token is, which is
+valid once (`redirect_tokens.py`).
 
 Without tokens the server serves its own machine only. Two checks then stop requests that other
-sites cause: the `Host` header must be a loopback name (DNS rebinding, and a proxy that publishes
-the server, use another one), and `Origin` must be the server's own.
+sites cause: the `Host` header must be a loopback name (requests by DNS rebinding, or through a
+proxy that publishes the server, have another one), and `Origin` must be the server's own.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _STATE = "telewarp.access"
 _INSECURE = """
 ****************************************************************************************
   --insecure: ANYONE who reaches %s may watch, publish, drive and delete,
-  without a token. Set --tokens FILE instead, unless something else keeps strangers out.
+  without a token. Set --tokens FILE instead, unless a firewall or proxy restricts access.
 ****************************************************************************************"""
 
 
@@ -46,7 +46,7 @@ class Authenticator:
         tokens: The valid tokens; None if none are required.
         only_loopback: Without tokens: refuse requests whose `Host` is not a loopback name.
         origins: Other origins that may use the server, as `https://host:port`; `*` for all.
-        passes: Accepts the redirect tokens of a router; None without a router.
+        redirect_tokens: Accepts the redirect tokens of a router; None without a router.
     """
 
     def __init__(
@@ -105,12 +105,12 @@ class Authenticator:
 
 
 def _check_embedding(connection: HTTPConnection) -> None:
-    """Refuse a request that a page of another origin makes without naming it, as for an image.
+    """Refuse a request of a page of another origin without `Origin` header, as for an image.
 
     Such a page could show the face, or measure its size. Opening an address is allowed.
 
     Raises:
-        ForbiddenError: If it is one.
+        ForbiddenError: If it is such a request.
     """
     site = connection.headers.get("sec-fetch-site", "none")
     if site in ("none", "same-origin"):
@@ -128,8 +128,8 @@ def build_authenticator(settings: AccessSettings, public_url: str | None = None)
             router.
 
     Raises:
-        SettingsError: If others could reach the server and no tokens are set, or the file of
-            tokens cannot be used.
+        SettingsError: If other machines could reach the server and no tokens are set, or the file
+            of tokens cannot be used.
     """
     origins = settings.origins
     if settings.tokens is not None:
@@ -145,7 +145,7 @@ def build_authenticator(settings: AccessSettings, public_url: str | None = None)
         return Authenticator(None, True, origins)
     raise SettingsError(
         f"others can reach {settings.host}, so expected --tokens FILE (make one with "
-        "scripts/make_token.py), or --insecure to let in anyone"
+        "scripts/make_token.py), or --insecure to allow everyone"
     )
 
 
@@ -170,7 +170,7 @@ def grant_of(connection: HTTPConnection) -> Grant:
     """Return what a connection may do.
 
     Raises:
-        TelewarpError: What `Authenticator.identify` raised.
+        TelewarpError: The error that `Authenticator.identify` raised.
     """
     found: Grant | TelewarpError = connection.scope[_STATE]
     if isinstance(found, TelewarpError):

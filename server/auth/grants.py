@@ -29,7 +29,7 @@ class Grant:
     """Name of the client, for the log and for ownership of sessions; never a secret."""
     scopes: frozenset[Scope]
     streams: frozenset[str] | None = None
-    """The only streams it is valid for; None for all."""
+    """Streams that it is limited to; None for all."""
     expires_at: float | None = None
     """Expiry of its token, `time.time()` seconds; None for never."""
     by_redirect_token: bool = False
@@ -54,7 +54,7 @@ class Grant:
         )
 
     def check_scope(self, *scopes: Scope) -> None:
-        """Refuse unless one of the scopes is granted.
+        """Check that one of the scopes is granted.
 
         Raises:
             ForbiddenError: If none is.
@@ -64,7 +64,7 @@ class Grant:
             raise ForbiddenError(f"expected a token with scope {needed}, got one with {got}")
 
     def check_stream(self, stream_id: str | None) -> None:
-        """Refuse a stream it is not valid for, or, for None, the whole server.
+        """Check that it is valid for a stream, or, for None, for the whole server.
 
         Raises:
             ForbiddenError: If it is not valid for it.
@@ -75,7 +75,7 @@ class Grant:
             raise ForbiddenError(f"expected a token for {what}, got one for: {limited}")
 
     def may_touch(self, other: Grant, stream_id: str | None = None) -> bool:
-        """Whether it may access what another grant opened: a session, publication or ticket.
+        """Whether it may access a session, publication or ticket that another grant opened.
 
         Args:
             other: The grant that opened it.

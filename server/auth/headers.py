@@ -44,7 +44,7 @@ class Policy:
             self._scripts_and_wasm if _compiles_wasm(scope) else self._scripts
         )
         if "/v1/" in scope["path"]:
-            headers.setdefault("Cache-Control", "no-store")  # it is for the holder of a token
+            headers.setdefault("Cache-Control", "no-store")  # for the holder of a token
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Referrer-Policy"] = "no-referrer"
         headers["Cross-Origin-Opener-Policy"] = "same-origin"

@@ -23,7 +23,7 @@ class Limits:
     Args:
         requests_per_s: Average number of requests per second.
         connections: Requests and sockets of one client that are open at a time.
-        clock: Seconds, never going back.
+        clock: Monotonic time, seconds.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Limits:
 
     def _take(self, client: str) -> None:
         now = self._clock()
-        # Taken out and put in again below: the least recent client comes first.
+        # Removed and added again below, so that the least recent client is first.
         left, since = self._buckets.pop(client, (self._burst, now))
         left = min(self._burst, left + (now - since) * self._rate)
         refused = left < 1
@@ -82,9 +82,9 @@ class Limits:
 
 
 def client_key(address: str, holder: str | None) -> str:
-    """Names a client: by its address, and its token where it has a good one.
+    """Return the key of a client: its address, and its token if that is valid.
 
-    Both, since many may share one address (a proxy, an office) or one token (a link that was passed
-    on). Of an IPv6 address the network counts: its owner has all the rest.
+    Both, because many clients may share one address (a proxy, an office) or one token (a shared
+    link). For IPv6 the /64 network counts, because its owner has all addresses in it.
     """
     return f"{client_address(address)} {holder or ''}"

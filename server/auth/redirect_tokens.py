@@ -1,11 +1,11 @@
 """Redirect tokens: a router redirects a client to a host without revealing the client's token.
 
-A browser drops `Authorization` where a redirect leads to another origin, and a WebSocket has none.
-So the address of the redirect holds a redirect token, `?pass=...`: signed with the key that router
-and hosts share, valid for one host, 30 seconds and one request of one method to one path, and only
-for the requested scopes.
-Addresses end up in logs, but by then the redirect token has been used. With its response the host
-sends the client a token for the session, which expires no later than the client's original one.
+A browser drops `Authorization` when a redirect leads to another origin, and a WebSocket cannot send
+it. So the address of the redirect contains a redirect token, `?pass=...`: signed with the key that
+router and hosts share, valid for one host, 30 seconds and one request of one method to one path,
+and only for the requested scopes. Addresses are stored in logs, but by then the redirect token has
+been used. With its response the host sends the client a token for the session, which expires no
+later than the client's original one.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class RedirectTokens:
     """Accepts the redirect tokens of one host, each once.
 
     Args:
-        tokens: Has the router's signing key.
+        tokens: Contains the router's signing key.
         host: This host's public address.
     """
 
@@ -86,7 +86,7 @@ class RedirectTokens:
         self._tokens = tokens
         self._audience = _AUDIENCE.format(host)
         self._used: dict[str, float] = {}
-        """Expiry time of used tokens by id, oldest first."""
+        """Expiry of used tokens by id, oldest first."""
 
     def take(self, given: str, request: str) -> Grant:
         """Return what a redirect token allows, and mark it as used.
@@ -99,15 +99,15 @@ class RedirectTokens:
             BadTokenError: If it is forged, too old, of another host or request, or has been used.
         """
         if len(given) > LONGEST_TOKEN:
-            raise BadTokenError(f"expected a pass of at most {LONGEST_TOKEN} characters")
+            raise BadTokenError(f"expected a redirect token of at most {LONGEST_TOKEN} characters")
         claims = self._tokens.read_signed(given, self._audience)
-        if claims.request != request:  # not marked as used: the right request may still come
+        if claims.request != request:  # not marked as used, because the right request may follow
             raise BadTokenError(
-                f"expected a pass for {quoted(request)}, got one for another request"
+                f"expected a redirect token for {quoted(request)}, got one for another request"
             )
         self._forget_old()
         if claims.jti in self._used:
-            raise BadTokenError("the pass has been used; ask the router for another")
+            raise BadTokenError("the redirect token has been used; ask the router for another")
         self._used[claims.jti] = claims.exp
         grant = claims.grant
         return Grant(
@@ -125,4 +125,4 @@ class RedirectTokens:
     def _forget_old(self) -> None:
         now = time.time()
         while self._used and (oldest := next(iter(self._used))) and self._used[oldest] < now:
-            del self._used[oldest]  # refused by its age from now on
+            del self._used[oldest]  # from now on it is refused because of its age

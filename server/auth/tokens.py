@@ -67,9 +67,9 @@ class Claims(BaseModel):
     sub: Annotated[str | None, Field(max_length=160)] = None
     """Holder of the token that it was derived from; None if it was not derived from one."""
     request: str | None = None
-    """Of a redirect token: the method and path of the only request that it is valid for."""
+    """Method and path of the only request that a redirect token is valid for."""
     until: float | None = None
-    """Of a redirect token: expiry of the token that it stands for."""
+    """Expiry of the token that a redirect token was derived from."""
 
     @property
     def grant(self) -> Grant:

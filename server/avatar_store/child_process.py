@@ -1,10 +1,10 @@
-"""Runs a command with what the server leaves over, and ends it when the server has ended.
+"""Runs a command at low priority, and ends it when the server has ended.
 
     python -m server.avatar_store.child_process NICENESS MEMORY_BYTES COMMAND...
 
-Must be started as the first of a group of processes, which the command and its children join. They
-run at low priority, and with a limit of memory each. The server holds the other end of standard
-input; the system closes it even if the server was killed.
+Must be started as the leader of a process group, which the command and its children join. Each runs
+at low priority and with a memory limit. The server holds the other end of standard input; the
+system closes it even if the server was killed.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ def main(arguments: list[str]) -> int:
     """Run the command.
 
     Args:
-        arguments: What to add to the niceness; the limit of memory, bytes; then the command.
+        arguments: The increase of the niceness; the memory limit, bytes; then the command.
 
     Returns:
         The exit code of the command, or minus the signal that ended it.
     """
     niceness, memory, *command = arguments
     os.nice(int(niceness))
-    # Not of addresses (RLIMIT_AS): torch reserves far more of these than it uses memory.
+    # Not RLIMIT_AS, because torch reserves far more address space than it uses memory.
     resource.setrlimit(resource.RLIMIT_DATA, (int(memory), int(memory)))
-    # Sent to the whole group. A handler, because the command would inherit that it is ignored.
+    # SIGTERM is sent to the whole group. A handler, because the command would inherit SIG_IGN.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     threading.Thread(target=_end_with_server, name="server", daemon=True).start()
     return subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
 
 def _end_with_server() -> None:
     while os.read(0, 1024):
-        """Ignore input; only its end counts."""
+        """Ignore input until its end."""
     os.killpg(0, signal.SIGTERM)
     time.sleep(GRACE_S)
     os.killpg(0, signal.SIGKILL)

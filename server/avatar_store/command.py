@@ -1,4 +1,4 @@
-"""The commands that make an avatar from a video or an archive, and running one of them."""
+"""Builds and runs the commands that make an avatar from a video or an archive."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ class JobFailedError(Exception):
 
 NICENESS: Mapping[JobKind, int] = {"archive": 10, "video": 19}
 """An archive is checked in seconds, at the priority of the render workers; training for an hour
-takes what these leave over."""
+runs at the lowest."""
 
 
 @dataclass(frozen=True)
 class JobLimits:
-    """What one job may use."""
+    """Limits of one job."""
 
     disk: int
-    """Bytes of its folder."""
+    """Size of its folder, bytes."""
     memory: int
-    """Bytes of each of its processes."""
+    """Memory of each of its processes, bytes."""
     time_s: float
-    """Time that its command may run, over all restarts."""
+    """Running time of its command over all restarts, seconds."""
 
 
 CommandLine = Callable[[Job, Path, Path], list[str]]
@@ -78,16 +78,16 @@ async def run_command(
     Args:
         command: Prints JSON lines.
         folder: The job's folder; its size is limited, and the command's log is written to it.
-        limits: Of disk, memory and time.
-        spent_s: How much of the time earlier starts have used.
-        niceness: What to add to the niceness of the command.
+        limits: Limits of disk, memory and time.
+        spent_s: Running time of earlier starts, seconds.
+        niceness: Increase of the niceness of the command.
         on_progress: Called with each line about progress.
 
     Returns:
         The folder of the avatar.
 
     Raises:
-        JobFailedError: If it makes no avatar.
+        JobFailedError: If the command makes no avatar.
     """
     with (folder / "log.txt").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
@@ -148,13 +148,13 @@ async def _read_lines(
 
 
 async def _watch_size(folder: Path, largest: int) -> None:
-    """Return once a folder is larger than it may be."""
+    """Return once a folder exceeds its limit."""
     while await asyncio.to_thread(folder_size, folder) <= largest:
         await asyncio.sleep(_CHECK_S)
 
 
 def folder_size(folder: Path) -> int:
-    """Return the bytes of all files below a folder; files may come and go meanwhile."""
+    """Return the bytes of all files below a folder; files may be created and deleted meanwhile."""
     size = 0
     for parent, _, names in os.walk(folder):
         for name in names:
@@ -167,11 +167,11 @@ async def _end(process: Process) -> None:
     """End the group of the command's processes; return when it has ended."""
     if process.returncode is None:
         assert process.stdin is not None
-        process.stdin.close()  # which its parent process takes as the order to end it
+        process.stdin.close()  # on which its parent process ends it
         with suppress(TimeoutError):
             async with asyncio.timeout(GRACE_S + 1):
                 await process.wait()
-    with suppress(ProcessLookupError):  # what a killed parent process has left
+    with suppress(ProcessLookupError):  # processes that a killed parent process has left
         os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
 
@@ -183,7 +183,7 @@ def _result(last: dict[str, object], code: int | None, folder: Path) -> Path:
         if avatar.is_relative_to(folder.resolve()) and (avatar / "manifest.json").is_file():
             return avatar
         raise JobFailedError("the job reported an avatar that it has not made")
-    if code != 0 and "error" in last:  # in words: of the input, or of what the command lacks
+    if code != 0 and "error" in last:  # the message describes the input or what the command lacks
         raise JobFailedError(str(last["error"])[:LONGEST_TEXT])
     log = _end_of_log(folder)
     logger.error("job %s ended with code %s: ...%s", folder.name, code, log)

@@ -1,4 +1,4 @@
-"""One job that makes an avatar: its record on disk, which survives the server."""
+"""One job that makes an avatar, and its record on disk, which survives a restart."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ LONGEST_TEXT = 500
 
 @dataclass
 class Progress:
-    """How far the command of a job is."""
+    """Progress of the command of a job."""
 
     stage: str = ""
     index: int = 0
     stages: int = 1
     fraction: float = 0.0
-    """Of the stage, 0..1."""
+    """Finished share of the stage, 0..1."""
     message: str = ""
 
     @classmethod
@@ -32,8 +32,8 @@ class Progress:
         """Read a line of the command.
 
         Raises:
-            ValueError: If a number is no number.
-            TypeError: If it is of another type.
+            ValueError: If a number cannot be parsed.
+            TypeError: If a value has another type.
         """
         index, stages, fraction = (line.get(name, 0) for name in ("index", "stages", "fraction"))
         return cls(
@@ -57,35 +57,36 @@ class Job:
     name: str
     """Name of the person or the avatar."""
     consent: str
-    """The statement of the person; erased when the job ends, the manifest then contains it."""
+    """The consent of the person; erased when the job ends, because the manifest then contains
+    it."""
     wanted_id: str | None
-    """Id that the avatar shall get; None for the one of its manifest."""
+    """Requested id of the avatar; None for that of its manifest."""
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     state: JobState = "uploading"
     created_at: str = field(default_factory=_now)
     ended_at: str | None = None
     starts: int = 0
-    """How often the command was started: again after each restart of the server."""
+    """Number of starts of the command; each restart of the server adds one."""
     spent_s: float = 0.0
-    """Time that the command has run."""
+    """Running time of the command, seconds."""
     progress: Progress = field(default_factory=Progress)
     avatar: str | None = None
     """Id of the finished avatar."""
     error: str | None = None
-    """Why it has failed."""
+    """Reason of the failure."""
     revision: int = 0
 
     @property
     def ended(self) -> bool:
-        """Whether nothing happens to it any more."""
+        """Whether it has finished or failed."""
         return self.state in ("done", "failed")
 
     def end(self, state: Literal["done", "failed"]) -> None:
-        """Note that it has ended, and forget what is no longer needed."""
+        """Mark it as ended, and erase data that is no longer needed."""
         self.state, self.ended_at, self.consent = state, _now(), ""
 
     def save(self, folder: Path) -> None:
-        """Write the record to a job's folder; a crash leaves the one before or this one."""
+        """Write the record to a job's folder atomically."""
         self.revision += 1
         part = folder / f"{RECORD}.part"
         part.write_text(json.dumps(asdict(self)))
@@ -97,7 +98,7 @@ def load_job(folder: Path) -> Job:
 
     Raises:
         OSError: If it is missing.
-        ValueError: If it is no record of a job.
+        ValueError: If it is not the record of a job.
     """
     values = json.loads((folder / RECORD).read_text())
     known = {each.name for each in fields(Job)}

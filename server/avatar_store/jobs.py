@@ -24,7 +24,7 @@ from server.avatar_store.command import (
     run_command,
 )
 from server.avatar_store.job import Job, JobKind, Progress, load_job
-from server.avatar_store.requirements import lacking
+from server.avatar_store.requirements import missing_requirements
 from server.avatar_store.store import AvatarStore
 from server.errors import (
     AvatarJobNotFoundError,
@@ -43,7 +43,7 @@ UPLOAD = "upload"
 _OUTPUT = "work"
 _ID = re.compile(r"[0-9a-f]{16}")
 _MAX_STARTS = 5
-"""Starts of a command; a server that was restarted as often while it ran gives it up."""
+"""Maximum number of starts of a command; after as many interruptions the job fails."""
 _KEPT_RECORDS = 50
 """Records of ended jobs that are kept."""
 _SAVE_INTERVAL_S = 1.0
@@ -56,11 +56,11 @@ class StoreLimits:
     """Limits of a store and its jobs."""
 
     avatars: int
-    """Number of stored avatars, and of those that jobs are making."""
+    """Maximum number of stored avatars, including those that jobs are making."""
     jobs: int
-    """Number of jobs that upload, wait or run."""
+    """Maximum number of jobs that upload, wait or run."""
     upload: int
-    """Bytes of a video or an archive."""
+    """Maximum size of a video or an archive, bytes."""
     job: JobLimits
 
 
@@ -77,7 +77,7 @@ class Upload:
         """Append bytes.
 
         Raises:
-            TooLargeError: If there are more than a job may have.
+            TooLargeError: If the file exceeds the limit.
             StorageError: If the disk is full.
             AvatarJobNotFoundError: If the job was deleted meanwhile.
         """
@@ -92,7 +92,7 @@ class Upload:
             raise StorageError(f"cannot store the upload: {exc}") from exc
 
     def finish(self) -> None:
-        """Let the job wait for its turn."""
+        """Queue the job."""
         self.close()
         self._queue(self.job)
 
@@ -106,10 +106,10 @@ class AvatarJobs:
 
     Args:
         folder: The store's folder.
-        store: Takes the avatars that jobs make.
+        store: Receives the avatars that jobs make.
         limits: Of disk, memory, time and number.
         make_command: Returns the command of a job.
-        lacking: Returns what the installation lacks for a kind of job, or None.
+        missing_requirements: Returns what the installation lacks for a kind of job, or None.
 
     Raises:
         SettingsError: If the folder cannot be used.
@@ -121,10 +121,10 @@ class AvatarJobs:
         store: AvatarStore,
         limits: StoreLimits,
         make_command: CommandLine = command_line,
-        lacking: Callable[[JobKind], str | None] = lacking,
+        missing_requirements: Callable[[JobKind], str | None] = missing_requirements,
     ) -> None:
         self._folder, self._store, self._limits = folder / "jobs", store, limits
-        self._make_command, self._lacking = make_command, lacking
+        self._make_command, self._missing_requirements = make_command, missing_requirements
         self._jobs: dict[str, Job] = {}
         self._uploads: dict[str, Upload] = {}
         self._running: tuple[Job, asyncio.Task[None]] | None = None
@@ -164,16 +164,16 @@ class AvatarJobs:
         return job
 
     def position(self, job: Job) -> int | None:
-        """Return how many jobs come up to and including a waiting one; None if it does not wait."""
+        """Return the queue position of a waiting job, 1 for the next; None if it does not wait."""
         waiting = [each for each in self._jobs.values() if each.state == "waiting"]
         return waiting.index(job) + 1 + bool(self._running) if job in waiting else None
 
     def begin_upload(self, job: Job, announced: int | None) -> Upload:
-        """Create a new job, whose file follows.
+        """Create a new job; the caller then uploads its file.
 
         Args:
-            job: Not known yet.
-            announced: Size of the file, bytes, if the client says so.
+            job: A job with a new id.
+            announced: Size of the file, bytes, if the client announces it.
 
         Raises:
             LimitError: If there are too many jobs or avatars.
@@ -181,7 +181,7 @@ class AvatarJobs:
             StorageError: If there is no space.
             UnequippedError: If the installation cannot make an avatar of such a file.
         """
-        if (reason := self._lacking(job.kind)) is not None:
+        if (reason := self._missing_requirements(job.kind)) is not None:
             raise UnequippedError(reason)
         unfinished = len(self._unfinished())
         if unfinished >= self._limits.jobs:
@@ -209,7 +209,7 @@ class AvatarJobs:
             await self.delete(upload.job.id)
 
     async def delete(self, job_id: str) -> None:
-        """End a job and delete everything of it but the avatar that it has made.
+        """End a job and delete all its data except the avatar that it has made.
 
         Raises:
             AvatarJobNotFoundError: If there is none.
@@ -231,7 +231,7 @@ class AvatarJobs:
             raise StorageError(f"cannot delete the job: {exc.strerror or exc}") from exc
 
     async def run(self) -> None:
-        """Run the jobs, one at a time; runs until cancelled, which leaves a job to be resumed."""
+        """Run the jobs, one at a time, until cancelled; an interrupted job is resumed later."""
         while True:
             job = next((each for each in self._jobs.values() if each.state == "waiting"), None)
             if job is None:
@@ -246,7 +246,7 @@ class AvatarJobs:
                 task.cancel()
                 await asyncio.wait({task})
                 self._running = None
-                if job.state == "running":  # a fault of ours: again, up to `_MAX_STARTS` times
+                if job.state == "running":  # internal error: tried again, up to `_MAX_STARTS` times
                     job.state = "waiting"
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
@@ -261,7 +261,7 @@ class AvatarJobs:
         self._waiting.set()
 
     def _recover(self) -> None:
-        """Read the jobs of earlier runs. Those that were interrupted wait again."""
+        """Read the jobs of earlier runs. Interrupted ones are queued again."""
         found = []
         for folder in self._folder.iterdir():
             if not _ID.fullmatch(folder.name):
@@ -276,13 +276,13 @@ class AvatarJobs:
 
     def _recover_job(self, job: Job) -> None:
         folder = self._folder / job.id
-        if job.state == "uploading":  # the rest can no longer be sent
+        if job.state == "uploading":  # the rest of the upload can no longer arrive
             shutil.rmtree(folder)
             return
         self._jobs[job.id] = job
         if job.ended:
             return
-        if self._store.holds(job.id):  # the server was stopped just before it noted the end
+        if self._store.holds(job.id):  # the server was stopped just before it recorded the end
             job.end("done")
             _keep_record_only(folder)
         elif not (folder / UPLOAD).is_file():
@@ -337,9 +337,11 @@ class AvatarJobs:
         avatar: str | None = None,
         error: str | None = None,
     ) -> None:
-        """Note the end of a job, and delete its upload and all that it has computed."""
+        """Record the end of a job, and delete its upload and intermediate files."""
         folder = self._folder / job.id
-        await asyncio.to_thread(_keep_record_only, folder)  # first: who sees the end can rely on it
+        await asyncio.to_thread(
+            _keep_record_only, folder
+        )  # first: the end becomes visible after it
         job.avatar, job.error = avatar, error
         job.end(state)
         job.save(folder)

@@ -1,4 +1,4 @@
-"""What an installation needs to make an avatar, checked before a file is uploaded for nothing."""
+"""Requirements to make an avatar, checked before a file is uploaded."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _PACKAGES = (
 """Modules that the command imports, of the extras `capture` and `training`."""
 
 
-def lacking(kind: JobKind, root: Path = ROOT) -> str | None:
-    """Return what this installation lacks for a kind of job, and what to do; None if nothing.
+def missing_requirements(kind: JobKind, root: Path = ROOT) -> str | None:
+    """Return what this installation lacks for a kind of job, with the remedy; None if nothing.
 
     Args:
-        kind: Of the job.
+        kind: Kind of the job.
         root: The folder with `scripts`.
     """
     if kind == "archive":

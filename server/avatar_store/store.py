@@ -1,4 +1,4 @@
-"""The folder of avatars that were added while the server ran, and their deletion.
+"""The folder of avatars that were added at run time, and their deletion.
 
     STORE/avatars/JOB/     the files of one avatar, as it is served
     STORE/jobs/JOB/        a job's record, its uploaded file and all that it computes
@@ -31,10 +31,10 @@ from server.streams.streams import Streams
 logger = logging.getLogger(__name__)
 
 _SERVED = ("manifest.json", "head.npz", "weights.safetensors", "background.png", "ORIGIN.md")
-"""The files of an avatar that are kept. A job may leave others, with images of the person."""
+"""Files of an avatar that are kept. A job may leave others, with images of the person."""
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _RESERVED = ("jobs",)
-"""Words that stand where an id does in a path of the API."""
+"""Words that the API uses in place of an id in paths."""
 DELETED = "its avatar was deleted"
 
 
@@ -54,7 +54,7 @@ class AvatarStore:
         self._pool, self._streams = pool, streams
         self._avatars, self._deleted = folder / "avatars", folder / "deleted"
         self._folders: dict[str, Path] = {}
-        """By id, those included that could not be loaded."""
+        """By id, including those that could not be loaded."""
         try:
             for each in (folder, self._avatars, self._deleted):
                 each.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -85,8 +85,8 @@ class AvatarStore:
         """Move an avatar that a job has made into the store and serve it.
 
         Args:
-            job_id: Names its folder.
-            made: Its folder, on the same file system.
+            job_id: Name of its folder.
+            made: Folder with the new avatar, on the same file system.
             avatar_id: Its id from now on; None for the one in its manifest.
 
         Raises:
@@ -96,7 +96,7 @@ class AvatarStore:
         """
         folder = self._avatars / job_id
         try:
-            # Not in a thread, which would go on if this is cancelled: the job is being deleted.
+            # Not in a thread, which would continue if this is cancelled because the job is deleted.
             _move(made, folder, avatar_id)
         except (OSError, ValueError) as exc:
             raise StorageError(f"cannot store the avatar: {exc}") from exc
@@ -116,7 +116,7 @@ class AvatarStore:
 
         Raises:
             AvatarNotFoundError: If there is none.
-            ForbiddenError: If it is not of this store.
+            ForbiddenError: If it does not belong to this store.
             StorageError: If a file cannot be deleted; the avatar is no longer served.
         """
         folder = self._folders.pop(avatar_id, None)
@@ -127,14 +127,14 @@ class AvatarStore:
         if folder is None:
             known = ", ".join(sorted(self._folders)) or "none"
             raise AvatarNotFoundError(f"no avatar {avatar_id!r}; stored are: {known}")
-        # A client that does not wait for the answer must not leave half of it.
+        # A client that disconnects must not interrupt the deletion.
         await asyncio.shield(asyncio.create_task(self._delete(avatar_id, folder)))
         return folder.name
 
     async def _delete(self, avatar_id: str, folder: Path) -> None:
         gone = self._deleted / folder.name
         try:
-            folder.rename(gone)  # first: no later run of the server loads it again
+            folder.rename(gone)  # first, so that no later run of the server loads it again
             if avatar_id in self._pool.avatars:
                 await self._pool.remove_avatar(avatar_id, lambda: self._end_streams(avatar_id))
             await asyncio.to_thread(shutil.rmtree, gone)
@@ -153,7 +153,7 @@ def _read_id(folder: Path) -> str:
 
 
 def _move(made: Path, folder: Path, avatar_id: str | None) -> None:
-    """Move the files that are served, the manifest last: it makes the folder valid."""
+    """Move the served files, the manifest last, because it makes the folder valid."""
     manifest = made / "manifest.json"
     values = json.loads(manifest.read_text())
     values["id"] = avatar_id or values["id"]

@@ -1,1 +1,1 @@
-"""Calls: people who meet by one link, each with a seat and a stream."""
+"""Calls: participants who share one link, each with a seat and a stream."""

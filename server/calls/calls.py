@@ -1,4 +1,4 @@
-"""All calls, by name: who sits where, and who has lost the connection for a moment.
+"""All calls, by name: their participants, seats and lost connections.
 
 A call exists while at least one participant has a seat. Each has a stream of their own, which ends
 when they leave. Independent of messages, HTTP and the renderer; used from the event loop only.
@@ -27,22 +27,22 @@ _SHORTEST_CHECK_S = 0.01
 
 @dataclass(eq=False)
 class Connection:
-    """The connection of a person who has a seat."""
+    """The connection of a seated participant."""
 
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the roster must be sent, and when the connection must end."""
     ended: SeatResumedError | StreamClosedError | None = None
-    """Why it must end; None while it goes on."""
+    """Why it must end; None while it continues."""
 
     def end(self, why: SeatResumedError | StreamClosedError) -> None:
-        """Make it end."""
+        """Request its end."""
         self.ended = why
         self.changed.set()
 
 
 @dataclass(eq=False)
 class Person:
-    """A participant: has a seat."""
+    """A participant, who has a seat."""
 
     call: str
     seat: int
@@ -50,7 +50,7 @@ class Person:
     name: str
     stream: Stream
     connection: Connection | None = field(default_factory=Connection)
-    """None while it is lost."""
+    """None while the connection is lost."""
     muted: bool = False
     directions: tuple[Direction, ...] = ()
     lost_at: float | None = None
@@ -72,12 +72,12 @@ class Person:
 
 
 class Calls:
-    """Gives people seats and takes them back.
+    """Assigns and frees the seats of all calls.
 
     Args:
-        streams: Where each of them gets a stream.
+        streams: Contain a stream for each participant.
         most: Maximum number of calls.
-        grace_s: How long a lost connection keeps its seat.
+        grace_s: Time for which a lost connection keeps its seat, seconds.
         clock: Seconds, never going back.
     """
 
@@ -108,16 +108,16 @@ class Calls:
         """Return the participants of a call, by seat; empty if it does not exist.
 
         Raises:
-            BadMessageError: If the name is none.
+            BadMessageError: If the name is invalid.
         """
         check_id(call, "name of a call")
         return [person for _, person in sorted(self._calls.get(call, {}).items())]
 
     def join(self, call: str, wanted: Join) -> Person:
-        """Give a participant a seat, or the seat that they had.
+        """Assign a seat to a participant, or return the one that they had.
 
         Raises:
-            BadMessageError: If the name of the call is none.
+            BadMessageError: If the name of the call is invalid.
             AvatarNotFoundError: If there is no such avatar.
             CallFullError: If every seat is taken.
             LimitError: If there are too many calls or streams.
@@ -136,7 +136,7 @@ class Calls:
         return person
 
     def update(self, person: Person, state: PersonState) -> None:
-        """Change what the others know of a person, and tell them."""
+        """Change the published state of a person, and notify the others."""
         if state.muted is not None:
             person.muted = state.muted
         if state.directions is not None:
@@ -144,7 +144,7 @@ class Calls:
         self._notify(person.call)
 
     def lose(self, person: Person, connection: Connection) -> None:
-        """Keep the seat for a while after a connection has ended; not if another one has it."""
+        """Keep the seat for a while after a connection has ended, unless another one uses it."""
         if person.connection is not connection or person.stream.deleted:
             return
         person.connection = None
@@ -152,12 +152,12 @@ class Calls:
         self._notify(person.call)
 
     def leave(self, person: Person) -> None:
-        """Take back a seat, and delete its stream."""
+        """Free a seat, and delete its stream."""
         if not person.stream.deleted:
             self._streams.delete(person.stream.id)  # calls `_remove`
 
     async def end_lost(self) -> None:
-        """Take back the seats of those who do not come back; runs until cancelled."""
+        """Free the seats whose connections stay lost; runs until cancelled."""
         pause_s = min(max(self._grace_s / _CHECKS_PER_GRACE, _SHORTEST_CHECK_S), _LONGEST_CHECK_S)
         while True:
             for person in [p for people in self._calls.values() for p in people.values()]:

@@ -24,7 +24,7 @@ from pydantic_settings import SettingsConfigDict
 
 from server import logs
 from server.access_settings import read_settings_of
-from server.auth.addresses import among
+from server.auth.addresses import address_matcher
 from server.auth.tokens import read_tokens
 from server.cluster.local import LocalPlacement
 from server.cluster.machine import MachinePlacement, find_devices
@@ -91,7 +91,7 @@ class ListSettings(RouterSettings):
             options: Further options of every host.
 
         Raises:
-            SettingsError: If viewers could not reach them.
+            SettingsError: If viewers could not reach the hosts.
         """
         everywhere = self.host in ("0.0.0.0", "::")
         if everywhere and not (self.host_url and self.allowed_origins):
@@ -122,7 +122,7 @@ def main(
 
     Args:
         arguments: The command line without the program name.
-        module: Whose `main` a host of this machine is.
+        module: Module whose `main` runs a host of this machine.
         find: Returns the devices that an option names.
 
     Returns:
@@ -135,7 +135,9 @@ def main(
         logs.configure(settings.log_format, level)
         if bool(settings.addresses) == bool(settings.devices):
             raise SettingsError("expected either --hosts with at least one address or --devices")
-        connections = limit_connections(settings.max_address_connections, among(settings.proxies))
+        connections = limit_connections(
+            settings.max_address_connections, address_matcher(settings.proxies)
+        )
         with listen(settings.host, settings.port, connections) as listening:
             placement = _placement(settings, address_of(listening), options, module, find)
             app = create_router(settings, placement)

@@ -1,4 +1,4 @@
-"""The host of a call: all who take part must be on one, because each host has its own calls."""
+"""The host of a call: all participants must be on one, because each host has its own calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from server.protocol.host_load import HostLoad, call_of
 
 _VIEWERS = 2
-"""Viewers that a call has at least: each of two people watches the other."""
+"""Minimum number of viewers of a call: each of two people watches the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class _Reservation:
 
 
 class CallHosts:
-    """Finds calls by the streams that hosts report, and remembers where people were just sent."""
+    """Finds calls by the streams that hosts report, and remembers recent redirects."""
 
     def __init__(self) -> None:
         self._reserved: dict[str, _Reservation] = {}
@@ -27,7 +27,7 @@ class CallHosts:
     def find(self, call: str, loads: Mapping[str, HostLoad]) -> str | None:
         """Return the host of a call; None if none of `loads`, by address, has it.
 
-        If two hosts have it, because one was lost and came back, the one with more people.
+        If two hosts have it, because one was lost and has returned, the one with more people.
         """
         people = {address: _people(load)[call] for address, load in loads.items()}
         found = max(people, key=lambda address: (people[address], address), default=None)
@@ -41,11 +41,11 @@ class CallHosts:
         self._reserved[call] = _Reservation(host, until)
 
     def expected_viewers(self, host: str) -> int:
-        """Return how many viewers the calls have that were just sent to a host."""
+        """Return the number of viewers of the calls that were just redirected to a host."""
         return _VIEWERS * sum(reserved.host == host for reserved in self._reserved.values())
 
     def forget_old(self, now: float) -> None:
-        """Forget people who have not come in time."""
+        """Forget people who have not arrived in time."""
         kept = {call: r for call, r in self._reserved.items() if r.until >= now}
         self._reserved = kept
 

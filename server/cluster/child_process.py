@@ -1,4 +1,4 @@
-"""Run a host as a child process, and end it when its parent process has ended for any reason.
+"""Run a host as a child process, and end it when its parent process has ended.
 
     python -m server.cluster.child_process MODULE OPTION...
 
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
 
 def _end_with_parent() -> None:
     while os.read(0, 1024):
-        """Ignore input; only its end counts."""
+        """Ignore input until its end."""
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE_S)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -24,7 +24,7 @@ Renew = Callable[[str, HostLoad], Awaitable[Iterable[HeldStream]]]
 
 
 class Host:
-    """One host, as its supervisor or router reaches it.
+    """HTTP client for one host, used by its supervisor or router.
 
     Args:
         address: `http://HOST:PORT`.
@@ -39,7 +39,7 @@ class Host:
         """Return its load.
 
         Raises:
-            OSError: If it does not answer, or refuses.
+            OSError: If it does not answer, or refuses the request.
         """
         return HostLoad.model_validate_json(
             await asyncio.to_thread(self._request, "/v1/load", None)
@@ -49,7 +49,7 @@ class Host:
         """Create a stream on the host unless it exists.
 
         Raises:
-            OSError: If it does not answer, or refuses.
+            OSError: If it does not answer, or refuses the request.
         """
         try:
             await asyncio.to_thread(self._request, "/v1/streams", stream.model_dump())
@@ -62,7 +62,7 @@ class Host:
         """Report the load once, and create the streams that the registry returns.
 
         Raises:
-            OSError: If it does not answer, or refuses.
+            OSError: If it does not answer, or refuses the request.
         """
         load = await self.load()
         for stream in await renew(load.address or self.address, load):

@@ -1,7 +1,7 @@
 """One host per device of this machine, started and supervised by the router itself.
 
 A process has one event loop and one interpreter lock, so several GPUs need several processes to be
-used fully, and a GPU that fails takes only its own process with it. The router imports no torch.
+used fully, and a GPU that fails ends only its own process. The router imports no torch.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class MachinePlacement(LocalPlacement):
         plan: How they are started, except for the device of each.
         devices: One host is started for each.
         ip: Address of this machine.
-        cores: Cores of this machine; each host counts on its share.
+        cores: Cores of this machine; each host uses its share.
     """
 
     def __init__(self, plan: HostPlan, devices: Sequence[str], ip: str, cores: int) -> None:

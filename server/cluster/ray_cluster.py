@@ -32,7 +32,7 @@ REGISTRY = "registry"
 _HOST = "host-"
 _CONNECT_S = 3.0
 _CALL_S = 10.0
-"""Starting an actor's process takes some seconds."""
+"""Timeout, seconds: the process of an actor takes some seconds to start."""
 _REQUEST_TIMEOUT_S = 2.0
 _HEAD = "node:__internal_head__"
 """Ray's own name for the machine that leads the cluster."""
@@ -45,7 +45,7 @@ def connect(address: str) -> None:
         address: `HOST:PORT` of its head.
 
     Raises:
-        SettingsError: If none answers there; Ray itself would wait for minutes.
+        SettingsError: If none answers there, where Ray itself would wait for minutes.
     """
     host, _, port = address.rpartition(":")
     try:

@@ -4,10 +4,11 @@ Every host reports its load once a second, so a restarted registry is complete a
 A host whose lease runs out counts as lost, and its streams move to another host.
 
 A stream lives on one host, its home, because its frames must reach the process that renders them;
-its viewers are sent there too. The demo is on every host, so its viewers go to the emptiest one.
+its viewers are sent there too. The demo is on every host, so its viewers are sent to the least
+loaded one.
 
-A call and its streams are on one host as well. When that is lost the call is, too: its people come
-back through the router, together on another host, where they get new streams.
+A call and its streams are on one host as well. When that host is lost, the call is lost too: its
+participants reconnect through the router, together on another host, where they get new streams.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class _Host:
     load: HostLoad
     until: float
     sent: deque[float] = field(default_factory=deque)
-    """Times at which viewers were redirected there that have not arrived yet."""
+    """Times of redirects of viewers that have not arrived yet."""
 
     @property
     def open(self) -> bool:
@@ -63,7 +64,7 @@ class _Host:
 
 @dataclass(eq=False)
 class _Home:
-    """The host where a stream is, or is going to be."""
+    """The host of a stream, or the one that was chosen for it."""
 
     host: str | None
     """None while its host is lost and no other is open."""
@@ -91,7 +92,7 @@ class Registry:
     """All hosts, by their public address.
 
     Args:
-        clock: Seconds, never going back.
+        clock: Monotonic time, seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -109,7 +110,7 @@ class Registry:
         now = self._clock()
         host = self._hosts.get(address)
         if host is not None and host.load.run != load.run:
-            host.until = float("-inf")  # restarted: it has lost its streams
+            host.until = float("-inf")  # the host has restarted and lost its streams
             self._remove_lost(now)
             host = None
         if host is None:
@@ -206,7 +207,7 @@ class Registry:
             address = self._calls.find(call, self._loads())
             if address is None:
                 raise StreamNotFoundError(f"no stream {stream_id!r}")
-            found = [self._hosts[address]]  # the one to say whether it has this stream of the call
+            found = [self._hosts[address]]  # this host knows whether it has this stream of the call
         elif stream_id in ON_EVERY_HOST:
             found = [h for h in self._hosts.values() if stream_id in _ids(h.load.streams)]
         else:
@@ -215,7 +216,7 @@ class Registry:
                 raise StreamNotFoundError(f"no stream {stream_id!r}")
             found = [self._hosts[home.host]] if home.host is not None else []
             if home.avatar is not None and not home.seen:
-                found = []  # it is being made there
+                found = []  # the stream is being created there
         if not found:
             raise NotReadyError(f"stream {stream_id!r} has no host yet; try again")
         return found
@@ -225,7 +226,8 @@ class Registry:
         for stream in told.values():
             home = self._homes.setdefault(stream.id, _Home(address))
             if home.host == address or not home.seen:
-                # Also if another was to have it: its old host is back before that one got it.
+                # Also if another host was chosen: the old one returned before that one got the
+                # stream.
                 home.host, home.avatar, home.seen = address, stream.avatar, True
         gone = [i for i, h in self._homes.items() if h.host == address and h.seen and i not in told]
         for stream_id in gone:

@@ -55,7 +55,7 @@ def create_router(settings: RouterSettings, placement: Placement) -> FastAPI:
     page = viewer_route(settings.client)
     install_access(app, settings, methods_of((page, *router.routes)), reached=settings.host_sources)
     app.add_middleware(Locations)
-    app.add_middleware(UnreadBodies)  # outermost but one: for the refusals of the others too
+    app.add_middleware(UnreadBodies)  # outermost but one: also for refusals of the others
     app.add_middleware(RequestForms)
     app.include_router(router)
     app.router.routes.append(page)
@@ -98,7 +98,7 @@ class Redirect:
     def to(self, host: str, *scopes: Scope) -> Response:
         """Return a 307 to the same path of the host.
 
-        Its redirect token holds those of `scopes` that the client's own token grants.
+        Its redirect token has those of `scopes` that the client's own token grants.
         """
         query = list(self._connection.query_params.multi_items())
         if self._tokens is not None:
@@ -129,7 +129,7 @@ async def watch(stream_id: str, placement: ThePlacement, redirect: TheRedirect) 
 
 @router.post("/v1/streams/{stream_id}/queue", dependencies=[needs(Scope.VIEW)])
 async def queue_not_supported(stream_id: str) -> None:
-    """Refuse: only a single full host has a queue; another host may have room sooner."""
+    """Refuse the request: only a single host has a queue; another host may have room sooner."""
     raise PoolBusyError("a router has no queue; try again")
 
 
@@ -242,7 +242,7 @@ async def redirect_to_call(
 ) -> None:
     """Redirect a participant before the WebSocket is accepted.
 
-    Browsers do not follow: a page asks `GET` for the host first.
+    Browsers do not follow such redirects, so a page requests the host by `GET` first.
     """
     check_id(call, "name of a call")
     grant.check_stream(call)

@@ -32,17 +32,18 @@ class HostPlan:
     """How the hosts of a cluster are started; the same for all."""
 
     options: tuple[str, ...] = ()
-    """The server's, without those below."""
+    """Options of the server, without those below."""
     listen: str = "{ip}"
-    """Address each listens on; `{ip}` is the one that its machine has in the cluster."""
+    """Address that each host listens on; `{ip}` is replaced by that of its machine in the
+    cluster."""
     port: int = 0
-    """Of the first host of a machine; the others take the next ones. 0 for any that is free."""
+    """Port of the first host of a machine; the others use the next ones. 0 for any free port."""
     public_url: str = "http://{ip}:{port}"
-    """How viewers reach a host: `{ip}`, `{port}` and `{name}` (the machine's) are put in."""
+    """URL of a host for viewers; `{ip}`, `{port}` and `{name}` (of the machine) are replaced."""
     tokens: Path | None = None
-    """The file of tokens, at the same place on every machine."""
+    """The file of tokens, at the same path on every machine."""
     module: str = "server.command"
-    """Whose `main` is run."""
+    """Module whose `main` is run."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class HostSlot:
     ip: str
     name: str
     index: int
-    """Among those of its machine."""
+    """Index among the hosts of its machine."""
 
 
 class HostSupervisor:
@@ -60,7 +61,7 @@ class HostSupervisor:
 
     Args:
         plan: How hosts are started.
-        seat: Where.
+        slot: Its machine and index.
     """
 
     def __init__(self, plan: HostPlan, slot: HostSlot) -> None:
@@ -86,7 +87,7 @@ class HostSupervisor:
 
     @property
     def running(self) -> bool:
-        """Whether its process lives."""
+        """Whether its process runs."""
         return self._process is not None and self._process.poll() is None
 
     async def keep(self, renew: Renew) -> None:

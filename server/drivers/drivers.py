@@ -1,4 +1,4 @@
-"""The drivers that the settings ask for."""
+"""Creates the drivers of the settings."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Drivers:
     """All UDP drivers of a server.
 
     Args:
-        settings: Which to open, and where.
-        streams: Where their subjects get streams.
+        settings: Ports and addresses of the drivers.
+        streams: Contain the streams of their subjects.
 
     Raises:
         SettingsError: If a port is taken, or the avatar has no coefficients of ARKit.
@@ -45,7 +45,7 @@ class Drivers:
             registry=self.registry,
         )
         self.listeners: dict[str, Listener] = {}
-        """By name."""
+        """Listeners by name."""
         self._settings = settings
         self._streams = streams
         if settings.live_link_port is not None:

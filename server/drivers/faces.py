@@ -1,4 +1,4 @@
-"""What every tracker is reduced to: the coefficients and the head of one subject at one moment."""
+"""Common form of the data of all trackers: coefficients and head of one subject."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class DrivenFace:
-    """A face of one subject, as a tracker sent it."""
+    """A face of one subject, as sent by a tracker."""
 
     subject: str
-    """The name that the tracker gives the person."""
+    """Name of the person in the tracker."""
     sender: str
-    """The device it comes from: a subject has one sender at a time."""
+    """Sending device; a subject has one sender at a time."""
     coefficients: Mapping[str, float]
-    """By ARKit name, finite; usually 0..1, which trackers overshoot."""
+    """By ARKit name, finite; usually 0..1, which trackers may exceed."""
     head_rotation: Floats
     """(4,) quaternion [x, y, z, w], head to world."""
     captured_at_ms: float | None = None
-    """Time of the capture on the tracker's clock."""
+    """Capture time on the tracker's clock, milliseconds."""
 
 
 def to_mesh(face: DrivenFace, avatar: AvatarInfo, seq: int, received_at: float) -> MeshState:
     """Convert a face to a mesh frame of an avatar.
 
     Coefficients that the avatar lacks are left out, and others are clamped to its range: a live
-    face must not stop at a smile of 1.1.
+    face must not stop because of a smile of 1.1.
 
     Args:
         face: The face as the tracker sent it.

@@ -1,4 +1,4 @@
-"""A UDP socket for the packets of trackers: limited, counted, and only the newest are shown."""
+"""A UDP socket for packets of trackers: rate limits, counters, and the newest packet wins."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ Read = Callable[[bytes, str], DrivenFace | None]
 """Reads a datagram of an IP address; None if it shows no face. Raises `BadMessageError`."""
 
 LARGEST_PACKET = 8192
-"""Bytes that are read of a datagram; trackers keep below the 1500 of a network packet."""
+"""Maximum size of a datagram, bytes; those of trackers are below 1500."""
 MOST_AT_ONCE = 512
-"""Packets read before other work of the event loop is done."""
+"""Packets read per iteration of the event loop."""
 LOG_INTERVAL_S = 10.0
-"""A kind of fault is logged at most once in this time."""
+"""Minimum interval of log lines for one kind of fault, seconds."""
 
 
 class Listener:
     """Receives one kind of tracker.
 
     Args:
-        name: For the log and the metric.
+        name: Name in the log and the metric.
         bound: The socket, bound and non-blocking; closed by `close`.
         read: Reads a packet.
-        subjects: Where faces are shown.
-        packets_per_s: Packets of one IP address that are read, on average.
+        subjects: Publish the faces.
+        packets_per_s: Rate limit of one IP address, on average.
         counter: The metric, by driver and result.
     """
 
@@ -70,7 +70,7 @@ class Listener:
         self._socket.close()
 
     def _receive(self) -> None:
-        """Read all packets that wait and show the newest face of each subject and sender."""
+        """Read all waiting packets and show the newest face of each subject and sender."""
         newest: dict[tuple[str, str], DrivenFace] = {}
         for _ in range(MOST_AT_ONCE):
             try:
@@ -113,7 +113,7 @@ class Listener:
         return face
 
     def _note(self, outcome: Outcome, why: str) -> None:
-        """Count a packet, and log a fault of its kind if none was logged lately."""
+        """Count a packet, and log a fault unless one of its kind was logged lately."""
         self._counts[outcome].inc()
         now = time.monotonic()
         if why and now - self._logged_at.get(outcome, -LOG_INTERVAL_S) >= LOG_INTERVAL_S:

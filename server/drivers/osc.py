@@ -1,7 +1,7 @@
-"""Open Sound Control 1.0 packets, read with python-osc after checks that it leaves to its caller.
+"""Parse Open Sound Control 1.0 packets with python-osc, after checks that it leaves to its caller.
 
-Of a bundle, python-osc follows sizes that are negative, and so without end, and bundles in bundles
-without a limit; of a message, it logs every argument of an unknown type.
+python-osc follows negative sizes in a bundle without end, and nested bundles without a limit, and
+it logs every argument of an unknown type.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _BUNDLE = b"#bundle\0"
 _BUNDLE_HEAD = len(_BUNDLE) + 8
 """Bytes before the elements: the name, and a time, which is ignored: live faces apply at once."""
 DEEPEST = 4
-"""Bundles in bundles; trackers send one level."""
+"""Maximum nesting of bundles; trackers use one level."""
 
 Arguments = tuple[object, ...]
 
@@ -26,12 +26,12 @@ Arguments = tuple[object, ...]
 def read_messages(
     packet: bytes, signatures: Mapping[str, str], depth: int = 0
 ) -> Iterator[tuple[str, Arguments]]:
-    """Yield address and arguments of the messages that are asked for, in their order.
+    """Yield address and arguments of the requested messages, in their order.
 
     Args:
         packet: The datagram, or an element of a bundle.
         signatures: Type tags of the messages by address, such as `sf`. Others are skipped.
-        depth: Bundles around it.
+        depth: Nesting level of the packet.
 
     Raises:
         BadMessageError: If the packet is malformed, or a message has other arguments.

@@ -17,27 +17,27 @@ from server.streams.streams import LIVE_HOLD_S, Stream, Streams
 logger = logging.getLogger(__name__)
 
 REORDER_MS = 1000.0
-"""A packet that was captured up to this long before the newest one was overtaken on its way. One
-that is older still comes from a tracker whose clock began anew."""
+"""A packet captured up to this long before the newest one was reordered on its way; an older one
+shows that the tracker's clock was reset."""
 REPLACEABLE_S = 30.0
-"""Silence after which an unwatched subject makes room for a new one, seconds."""
+"""Silence after which an unwatched subject may be replaced by a new one, seconds."""
 _LONGEST_ID = 64
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 class Outcome(StrEnum):
-    """What became of a packet; values of the metric's label `result`."""
+    """Result of a packet; values of the metric's label `result`."""
 
     ACCEPTED = "accepted"
     LATE = "late"
     """Overtaken by a newer one."""
     NO_FACE = "no_face"
-    """The tracker sees no face, or sends nothing that moves one."""
+    """The tracker sees no face, or the packet has no data of one."""
     MALFORMED = "malformed"
     LIMITED = "limited"
     """Above the rate of its sender."""
     REFUSED = "refused"
-    """Its stream or its subject belongs to someone else, or there are too many."""
+    """Its stream or subject belongs to another publisher, or there are too many."""
 
 
 @dataclass(eq=False)
@@ -72,13 +72,13 @@ class Subjects:
         self._most = most
         self._clock = clock
         self._subjects: dict[str, _Subject] = {}
-        """By the id of the stream."""
+        """Subjects by the id of their stream."""
 
     def show(self, face: DrivenFace) -> tuple[Outcome, str]:
         """Publish a face to the stream of its subject.
 
         Returns:
-            What became of it, and why if it was refused.
+            The result, and the reason if it was refused.
         """
         stream_id = to_stream_id(face.subject)
         try:
@@ -97,7 +97,7 @@ class Subjects:
 
     def _publish(self, subject: _Subject, face: DrivenFace, now: float) -> tuple[Outcome, str]:
         live = subject.stream.live
-        # Others may publish to the stream as well: continue after them, as any new publisher does.
+        # Others may publish to the stream as well, so numbers continue after theirs.
         subject.seq = max(subject.seq, live.seq if live is not None else -1) + 1
         mesh = to_mesh(face, subject.stream.avatar, subject.seq, now)
         accepted = subject.stream.publish(mesh)
@@ -133,7 +133,7 @@ class Subjects:
 
 
 def to_stream_id(subject: str) -> str:
-    """Return the id of a subject's stream: characters that ids cannot have become `-`."""
+    """Return the id of a subject's stream: characters that ids cannot contain become `-`."""
     plain = _NOT_IN_IDS.sub("-", subject).strip("-.")[:_LONGEST_ID]
     return plain or "subject"
 
@@ -141,5 +141,5 @@ def to_stream_id(subject: str) -> str:
 def _is_late(captured_at_ms: float | None, newest_ms: float | None) -> bool:
     if captured_at_ms is None or newest_ms is None:
         return False
-    # Equal times are not late: some senders never advance their time code.
+    # Equal times do not count as late, because some senders never advance their time code.
     return 0 < newest_ms - captured_at_ms < REORDER_MS

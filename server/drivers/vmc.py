@@ -1,6 +1,6 @@
 """Reads packets of the VMC protocol (Virtual Motion Capture, by OSC), which many trackers send.
 
-`/VMC/Ext/Blend/Val` (name, value) sets a coefficient, `/VMC/Ext/Blend/Apply` shows all that were
+`/VMC/Ext/Blend/Val` (name, value) sets a coefficient, `/VMC/Ext/Blend/Apply` applies all that were
 set, and `/VMC/Ext/Bone/Pos` (bone, position, rotation) turns a bone relative to its parent. A
 packet may contain one message or a bundle. Source: protocol.vmc.info.
 
@@ -23,16 +23,17 @@ from server.drivers.vrm_presets import preset_coefficients, preset_name
 from server.errors import BadMessageError
 
 PORT = 39539
-"""The usual port of a program that shows what a tracker sends."""
+"""The usual port of programs that receive data of trackers."""
 SUBJECT = "vmc"
-"""The protocol has no names: one performer sends to one port."""
+"""Name of the subject, as the protocol has none: one performer sends to one port."""
 VALUE, APPLY, BONE = "/VMC/Ext/Blend/Val", "/VMC/Ext/Blend/Apply", "/VMC/Ext/Bone/Pos"
 SIGNATURES = {VALUE: "sf", APPLY: "", BONE: "sfffffff"}
 CHAIN = ("Spine", "Chest", "UpperChest", "Neck", "Head")
-"""Bones whose rotations add up to that of the head, parents first. The hips are left out: they turn
-with the chair."""
+"""Bones whose rotations add up to that of the head, parents first. The hips are left out, because
+they turn with the chair."""
 MOST_SENDERS = 16
-"""Whose values are remembered between packets; the one that is silent for longest is forgotten."""
+"""Maximum number of senders whose values are stored; the one that is silent for longest is
+dropped."""
 
 Quaternion = tuple[float, float, float, float]
 _NO_ROTATION: Quaternion = (0.0, 0.0, 0.0, 1.0)
@@ -40,14 +41,14 @@ _NO_ROTATION: Quaternion = (0.0, 0.0, 0.0, 1.0)
 
 @dataclass(eq=False)
 class _Sender:
-    """What one sender has set so far."""
+    """Values that one sender has set so far."""
 
     arkit: dict[str, float] = field(default_factory=dict)
     presets: dict[str, float] = field(default_factory=dict)
     bones: dict[str, Quaternion] = field(default_factory=dict)
 
     def face(self, address: str) -> DrivenFace:
-        # Senders with ARKit's names send the presets as well: the same face, a second time.
+        # Senders with ARKit's names send the presets as well, which show the same face again.
         coefficients = dict(self.arkit) if self.arkit else preset_coefficients(self.presets)
         rotation = _NO_ROTATION
         for bone in CHAIN:
@@ -72,7 +73,7 @@ class VmcReader:
             The face, if the packet applies one.
 
         Raises:
-            BadMessageError: If the packet is malformed; then nothing of it counts.
+            BadMessageError: If the packet is malformed; then it has no effect.
         """
         messages = [_check(*message) for message in read_messages(packet, SIGNATURES)]
         sender = self._sender(address)

@@ -1,6 +1,6 @@
 """The preset expressions of VRM 0 and 1.0 in ARKit's coefficients.
 
-VRM leaves to each model how its presets look, so this table is a choice: a clear but natural
+VRM defines the looks of presets per model, so this table is a choice: a clear but natural
 expression at the value 1. Senders of all 52 names of ARKit ("Perfect Sync") do not need it.
 """
 

@@ -16,7 +16,7 @@ class Codec(StrEnum):
 
     @property
     def mime_type(self) -> str:
-        """Its name in SDP and aiortc."""
+        """The codec's name in SDP and aiortc."""
         return f"video/{self.upper()}"
 
 

@@ -1,7 +1,7 @@
 """H.264 through PyAV, tuned for latency.
 
 aiortc's own encoder takes three times as long and starts anew, with a key frame, whenever the
-receiver's estimate of the bandwidth moves. A track that returns `av.Packet` brings its own.
+receiver's estimate of the bandwidth moves. A track that returns `av.Packet` uses its own encoder.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from models.contract.images import Nv12Image
 TIME_BASE = Fraction(1, 90_000)
 """RTP's clock for video."""
 PIXELS = "nv12"
-"""FFmpeg's name of the format of frames; x264 and NVENC take it as it is."""
+"""FFmpeg's name of the format of frames, which x264 and NVENC accept without conversion."""
 _LONGEST_FRAME_S = 0.15
 """Rate-control buffer: the longest time to send one frame at the initial bitrate, seconds."""
 _PRESET = "superfast"
-"""Against `ultrafast` half the bytes at the same error, for 0.4 ms of CPU time at 320x320."""
+"""Half the bytes of `ultrafast` at the same error, for 0.4 ms of CPU time at 320x320."""
 _FINEST_QUANTISER = 12
 """At 18, dark gradients show coloured blocks; from 12 to 10 costs 40 % more bytes for 0.8 dB."""
 _NEVER = 2**30
 _BT601, _BT709, _LIMITED = 6, 1, 1
-"""ISO/IEC 23091-2 code points; BT.601's matrix is also what a decoder assumes when untold."""
+"""ISO/IEC 23091-2 code points; decoders also assume BT.601's matrix if none is signalled."""
 
 _RATE_STEPS = {"h264_nvenc": (0.9, 1.3)}
-"""By encoder: changes of the target between these ratios are left out. FFmpeg makes NVENC start
+"""Changes of the target between these ratios are left out, by encoder. FFmpeg makes NVENC start
 with a key frame at each change, which takes several times the bits of a frame, and a receiver
 without congestion raises its estimate every second."""
 
@@ -48,7 +48,8 @@ class H264Encoder:
     Args:
         width: Width of the first frames, pixels, even.
         height: Height of the first frames, pixels, even.
-        fps: Expected frames per second; only the rate control cares, frames may come at any time.
+        fps: Expected frames per second; used by the rate control only; frames may arrive at any
+            time.
         bitrate: Target in bits per second.
         highest_bitrate: Maximum of the target, bits per second.
         open_codec: Opens the encoder.
@@ -68,7 +69,8 @@ class H264Encoder:
         self.height = height
         self._highest_bitrate = highest_bitrate
         self._fps, self._open_codec = fps, open_codec
-        self._codec = open_codec(width, height, fps, min(bitrate, highest_bitrate))
+        self._target = min(bitrate, highest_bitrate)
+        self._codec = open_codec(width, height, fps, self._target)
 
     @property
     def bitrate(self) -> int:
@@ -80,18 +82,18 @@ class H264Encoder:
 
     @bitrate.setter
     def bitrate(self, value: int) -> None:
-        target = min(value, self._highest_bitrate)
+        self._target = min(value, self._highest_bitrate)
         fewer, more = _RATE_STEPS.get(self._codec.name, (1.0, 1.0))
-        if not fewer * self.bitrate < target < more * self.bitrate:
-            self._codec.bit_rate = target
+        if not fewer * self.bitrate < self._target < more * self.bitrate:
+            self._codec.bit_rate = self._target
 
     def encode(self, nv12: Nv12Image, pts: int, key_frame: bool) -> av.Packet[VideoStream]:
-        """Encode one frame. One of another size than the one before begins with a key frame.
+        """Encode one frame. A change of the size starts with a key frame.
 
         Args:
             nv12: (3 H/2, W) uint8.
-            pts: In 1/90000 s, larger than the one before.
-            key_frame: Make it decodable by itself, with the parameter sets in front.
+            pts: In 1/90000 s, larger than the previous one.
+            key_frame: Make it decodable without other frames, preceded by the parameter sets.
         """
         if self._fit(nv12):
             key_frame = True
@@ -102,12 +104,12 @@ class H264Encoder:
         return packets[0]
 
     def _fit(self, nv12: Nv12Image) -> bool:
-        """Open the encoder anew if a frame has another size; return whether it has."""
+        """Reopen the encoder if a frame has another size; return whether it has."""
         rows, width = nv12.shape
         height = rows * 2 // 3
         if (width, height) == (self.width, self.height):
             return False
-        self._codec = self._open_codec(width, height, self._fps, self.bitrate)
+        self._codec = self._open_codec(width, height, self._fps, self._target)
         self.width, self.height = width, height
         return True
 
@@ -180,7 +182,7 @@ def prepare(codec: VideoCodecContext, width: int, height: int, fps: float, bitra
 
 
 def rate_options(bitrate: int) -> dict[str, str]:
-    """Return rate-control options; x264 can change a bitrate only if maxrate began equal to it."""
+    """Return rate-control options; x264 can only change a bitrate that maxrate equals at first."""
     return {"maxrate": str(bitrate), "bufsize": str(round(bitrate * _LONGEST_FRAME_S))}
 
 

@@ -30,7 +30,7 @@ def open_nvenc(
         gpu: Index of the GPU, as torch counts them; None for any that can encode.
 
     Raises:
-        av.FFmpegError: If there is no such GPU, or it has no encoder to spare.
+        av.FFmpegError: If there is no such GPU, or it has no free encoder.
     """
     codec = av.CodecContext.create("h264_nvenc", "w")
     assert isinstance(codec, VideoCodecContext)
@@ -63,10 +63,10 @@ def nvenc_options(bitrate: int, gpu: int | None = None) -> dict[str, str]:
 
 @cache
 def choose_h264(device: str = CPU) -> OpenCodec:
-    """Return NVENC where available, otherwise x264; probed once per device, at the start.
+    """Return NVENC where available, otherwise x264; called once per device, at the start.
 
     Args:
-        device: Where the frames are rendered; a GPU encodes its own frames.
+        device: Device that renders the frames; a GPU encodes its own frames.
     """
     _, _, index = device.partition(":")
     open_here = partial(open_nvenc, gpu=int(index) if index else None)
@@ -82,7 +82,7 @@ def choose_h264(device: str = CPU) -> OpenCodec:
 def open_or_x264(
     open_codec: OpenCodec, width: int, height: int, fps: float, bitrate: int
 ) -> VideoCodecContext:
-    """Open an encoder, or x264 where that has none to spare: drivers limit NVENC's sessions."""
+    """Open an NVENC encoder, or x264 if none is free: drivers limit NVENC's sessions."""
     try:
         return open_codec(width, height, fps, bitrate)
     except av.FFmpegError as exc:

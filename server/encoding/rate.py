@@ -15,17 +15,36 @@ _CONGESTED = 0.95
 """An estimate below this part of what was sent means that not all of it arrives in time."""
 
 
+def follow_start(rate: int, before: int, start: int, *, untested: bool) -> int:
+    """Return a bitrate that follows frames of another size.
+
+    Smaller frames need less in proportion, but a rate that congestion has lowered further stays.
+    Larger ones begin as a connection with such frames does, where there was no congestion.
+
+    Args:
+        rate: Bits per second so far.
+        before: First bitrate of a connection with frames of the size before.
+        start: The same of their size now.
+        untested: Whether there was no congestion yet.
+    """
+    if start < before:
+        return min(rate, max(start, round(rate * start / before)))
+    return max(rate, start) if untested else rate
+
+
 class RateControl:
     """Keeps the target bitrate between two limits.
 
     Args:
         start: First target, bits per second.
-        lowest: Below this a face is no longer worth sending.
+        lowest: Lowest target; a face below it is not worth sending.
         highest: Never more than this.
     """
 
     def __init__(self, start: int, lowest: int, highest: int) -> None:
         self.target = min(max(start, lowest), highest)
+        self._start = start
+        self._was_congested = False
         self._lowest = lowest
         self._highest = highest
         self._sent: deque[tuple[float, int]] = deque()
@@ -48,7 +67,21 @@ class RateControl:
         wanted = bitrate if congested else round(max(self.target * _RAISE, bitrate))
         if congested:
             wanted = min(wanted, self.target)
+            self._was_congested = True
         self.target = min(max(wanted, self._lowest), self._highest)
+        return self.target
+
+    def expect(self, start: int) -> int:
+        """Let the target follow frames of another size.
+
+        Args:
+            start: First target of a connection with such frames, bits per second.
+
+        Returns:
+            The new target.
+        """
+        wanted = follow_start(self.target, self._start, start, untested=not self._was_congested)
+        self.target, self._start = min(max(wanted, self._lowest), self._highest), start
         return self.target
 
     def _forget(self, now: float) -> None:

@@ -10,7 +10,7 @@ from models.contract.images import RgbImage
 
 STILL_TYPE = "image/jpeg"
 _QUALITY = 95
-"""37 kB at 448x448. At 92 a third fewer bytes, and dark gradients begin to show blocks."""
+"""37 kB at 448x448. At 92 a third less, but dark gradients begin to show blocks."""
 _ALL_COLOURS = 0
 """No subsampling (4:4:4): lips and irises have the sharp edges that video's colours lack."""
 

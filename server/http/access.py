@@ -118,7 +118,7 @@ class AccessMiddleware:
         try:
             found = replace(self._authenticator.identify(connection), address=address)
         except TelewarpError as exc:
-            found = exc  # raised by the route's rule, if it has one: the page needs no token
+            found = exc  # raised later by the route's rule, if it has one
         remember(connection, found)
         return found.holder if isinstance(found, Grant) else None
 
@@ -136,12 +136,12 @@ def _time_left(connection: HTTPConnection) -> float | None:
     try:
         expires_at = grant_of(connection).expires_at
     except TelewarpError:
-        return None  # refused; the route says so
+        return None  # refused; the route reports it
     return None if expires_at is None else expires_at - time.time()
 
 
 def _with_subprotocol(scope: Scope, send: Send) -> Send:
-    """Accept the subprotocol `telewarp`; browsers close a socket whose offers were ignored."""
+    """Accept the subprotocol `telewarp`, without which browsers close the socket."""
     if SUBPROTOCOL not in scope.get("subprotocols", ()):
         return send
 
@@ -154,7 +154,7 @@ def _with_subprotocol(scope: Scope, send: Send) -> Send:
 
 
 class _Cors(CORSMiddleware):
-    """CORS for origins in any form that means the same: `https://A.example:443` too."""
+    """CORS for all equivalent forms of origins, such as `https://A.example:443`."""
 
     def is_allowed_origin(self, origin: str) -> bool:
         """Whether pages of an origin may read responses."""
@@ -198,7 +198,7 @@ def install_access(
         answer=answer_telewarp_error,
     )
     if origins:
-        # Outside the former: a page must be able to read refusals too.
+        # Outside the former, so that a page can read refusals too.
         app.add_middleware(
             _Cors,
             allow_origins=origins,

@@ -23,7 +23,8 @@ class Rule(SecurityBase):
 
     Args:
         scopes: One of these is required.
-        limited: Whether a token that is limited to some streams will do where the path names none.
+        limited: Whether a token that is limited to some streams is sufficient if the path names
+            none.
     """
 
     def __init__(self, *scopes: Scope, limited: bool = False) -> None:
@@ -41,8 +42,8 @@ class Rule(SecurityBase):
             grant.check_stream(stream_id)
 
 
-class Open:
-    """Allows every request: for routes that reveal nothing and cost nothing."""
+class AllowAll:
+    """Allows every request: for routes that reveal no data and cost little."""
 
     async def __call__(self) -> None:
         """Do nothing."""
@@ -55,7 +56,7 @@ def needs(*scopes: Scope, limited: bool = False) -> Any:
 
 def open_to_all() -> Any:
     """Declare that a route requires no token: `dependencies=[open_to_all()]`."""
-    return Depends(Open())
+    return Depends(AllowAll())
 
 
 async def _grant(connection: HTTPConnection) -> Grant:

@@ -1,4 +1,4 @@
-"""Adding avatars: a video or an archive becomes a job, whose progress clients ask for."""
+"""Adding avatars: a job for a video or an archive, and its progress."""
 
 from __future__ import annotations
 
@@ -37,15 +37,16 @@ class JobDescription(BaseModel):
     name: str
     state: JobState
     position: Annotated[
-        int | None, Field(description="Of a waiting job: 1 is the next, or 2 while one runs")
+        int | None,
+        Field(description="Position of a waiting job: 1 is the next, or 2 while one runs"),
     ]
-    stage: Annotated[str, Field(description="What its command does")]
+    stage: Annotated[str, Field(description="Current step of its command")]
     stage_index: int
     stages: int
-    fraction: Annotated[float, Field(description="Of the stage, 0..1")]
+    fraction: Annotated[float, Field(description="Finished share of the stage, 0..1")]
     message: str
     avatar: Annotated[str | None, Field(description="Id of the finished avatar")]
-    error: Annotated[str | None, Field(description="Why it has failed")]
+    error: Annotated[str | None, Field(description="Reason of the failure")]
     created_at: Annotated[str, Field(description="Date and time, ISO 8601, UTC")]
     ended_at: str | None
 
@@ -65,7 +66,7 @@ _BODY: dict[str, Any] = {
     summary="Add an avatar",
     status_code=status.HTTP_202_ACCEPTED,
     responses=problems(
-        _400="what is wrong with the request",
+        _400="the request is invalid; `detail` says why",
         _404="the server has no --avatar-store",
         _409="an avatar has this id",
         _413="the file is too large",
@@ -90,7 +91,7 @@ async def add_avatar(
         ),
     ] = "",
 ) -> JobDescription:
-    """Take a video of a person, or an archive of an avatar; a job makes the avatar of it."""
+    """Accept a video of a person, or an archive of an avatar; a job makes the avatar."""
     kind = _kind(require_media_type(request, ARCHIVE, *VIDEOS))
     require_no_encoding(request)
     job = _new_job(kind, parse_avatar_request(described or "{}"), pool)
@@ -128,7 +129,7 @@ async def get_job(
     response: Response,
     if_none_match: Annotated[str, Header(description="The `ETag` of an earlier answer")] = "",
 ) -> JobDescription | Response:
-    """Return a job and its progress. Ask once a second, with `If-None-Match`."""
+    """Return a job and its progress. Poll once a second, with `If-None-Match`."""
     job = jobs.get(job_id)
     description = _describe(job, jobs)
     tag = f'"{job.revision}-{description.position or 0}"'
@@ -147,7 +148,7 @@ async def get_job(
     dependencies=[needs(Scope.ADMIN)],
 )
 async def delete_job(job_id: str, jobs: TheAvatarJobs) -> None:
-    """End a job and delete its video, frames and weights; an avatar that it has made stays."""
+    """End a job and delete its video, frames and weights; a finished avatar is kept."""
     await jobs.delete(job_id)
 
 
@@ -185,7 +186,7 @@ def _new_job(kind: JobKind, wanted: AvatarRequest, pool: RenderPool) -> Job:
 
 
 async def _receive(request: Request, jobs: AvatarJobs, upload: Upload) -> None:
-    """Store the body; a job whose body does not arrive as a whole is deleted."""
+    """Store the body; a job whose body arrives incompletely is deleted."""
     held = bytearray()
     try:
         async for chunk in request.stream():

@@ -24,7 +24,7 @@ _CAN_READ = needs(Scope.VIEW, Scope.PUBLISH, limited=True)
 
 @dataclass(frozen=True, slots=True)
 class AvatarDescription(AvatarInfo):
-    """An avatar, and what must be said about its frames."""
+    """An avatar, and the labels of its frames."""
 
     # Read by pydantic: the docstrings below become OpenAPI descriptions.
     __pydantic_config__ = {"use_attribute_docstrings": True}  # noqa: RUF012
@@ -32,7 +32,7 @@ class AvatarDescription(AvatarInfo):
     real_person: bool = False
     """Whether it shows a real person; `subject` then contains the person's consent."""
     digital_source_type: str = SOURCE_TYPE
-    """What its frames are, in the terms of IPTC, which C2PA uses too: rendered by a network."""
+    """Digital source type of its frames in the vocabulary of IPTC, which C2PA uses too."""
     marked: bool = False
     """Whether its frames carry the visible mark "AI-rendered" (`--mark`)."""
     deletable: bool = False

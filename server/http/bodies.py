@@ -45,7 +45,7 @@ def require_media_type(request: Request, *expected: str) -> str:
 
 
 def require_no_encoding(request: Request) -> None:
-    """Refuse compressed bodies: a small one could decompress to one without bound.
+    """Refuse compressed bodies: a small one could decompress to one of any size.
 
     Raises:
         ContentEncodingError: If the body has an encoding other than `identity`.
@@ -75,7 +75,7 @@ async def read_body(request: Request, largest: int) -> bytes:
 
 
 async def read_lines(request: Request, longest: int) -> AsyncIterator[tuple[int, bytes]]:
-    """Give a body's lines as they arrive, each with its number from 1; empty ones are left out.
+    """Yield a body's lines as they arrive, each with its number from 1; empty ones are left out.
 
     Raises:
         ContentEncodingError: If it is compressed.
@@ -88,7 +88,7 @@ async def read_lines(request: Request, longest: int) -> AsyncIterator[tuple[int,
         *lines, rest = (rest + chunk).split(b"\n")
         for number, line in enumerate(lines, read + 1):
             if not line.strip():
-                continue  # before anything else: one chunk may have 65 000 of them
+                continue  # checked first, because one chunk may have 65 000 of them
             _check_length(line, number, longest)
             yield number, line
         read += len(lines)

@@ -1,4 +1,4 @@
-"""Calls: a WebSocket for everybody who takes part, on which they learn who else does."""
+"""Calls: a WebSocket for each participant, which receives the list of participants."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PersonInCall(BaseModel):
 
 
 class CallDescription(BaseModel):
-    """Who takes part in a call."""
+    """Participants of a call."""
 
     call: str
     seats: Annotated[int, Field(description="Of the table")] = SEATS
@@ -47,7 +47,7 @@ class CallDescription(BaseModel):
 @router.get(
     "/{call}",
     summary="Who is in a call",
-    responses=problems(_400="the name is none"),
+    responses=problems(_400="the name is invalid"),
     dependencies=[needs(Scope.VIEW, Scope.PUBLISH, limited=True)],
 )
 async def describe_call(
@@ -69,19 +69,19 @@ async def attend_call(
     socket: WebSocket, call: str, calls: TheCalls, admission: TheAdmission, grant: TheGrant
 ) -> None:
     """Take a seat with the message `join`, and receive `roster` whenever something changes."""
-    await socket.accept()  # first: a browser is not told why a socket was not accepted
+    await socket.accept()  # first, because a browser does not learn why a socket was not accepted
     grant.check_scope(Scope.PUBLISH)
     grant.check_scope(Scope.VIEW)
     grant.check_stream(call)
     if admission.draining:
-        raise DrainingError("the server is shutting down and begins no more calls")
+        raise DrainingError("the server is shutting down and opens no new calls")
     messages = paced_messages(socket, MessageRate(_MESSAGES_PER_S, _MESSAGES_PER_S))
     first = await _first(messages)
     if first is None:
         return
     person = calls.join(call, first)
     connection = person.connection
-    assert connection is not None  # it was just made
+    assert connection is not None  # it was just created
     reading = asyncio.create_task(_read(socket, messages, calls, person))
     sending = asyncio.create_task(_send(socket, calls, person, connection))
     try:
@@ -97,7 +97,7 @@ async def attend_call(
 
 
 async def _first(messages: AsyncIterator[tuple[str | bytes, bool]]) -> Join | None:
-    """Return the message that asks for a seat; None if the socket was closed instead."""
+    """Return the message that requests a seat; None if the socket was closed instead."""
     try:
         async with asyncio.timeout(_FIRST_MESSAGE_S):
             text, _ = await anext(messages)

@@ -1,6 +1,7 @@
 """The parts of the running server that calls work with, as FastAPI dependencies.
 
-All are coroutines: FastAPI runs plain functions in threads, of which slow requests may hold all.
+All are coroutines, because FastAPI runs plain functions in threads, and slow requests may use all
+threads.
 """
 
 from __future__ import annotations

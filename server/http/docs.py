@@ -40,7 +40,7 @@ _FILES = ("swagger-ui.css", "swagger-ui-bundle.js")
 
 
 def docs_routes() -> Iterator[Route]:
-    """`/docs` and the files it is made of."""
+    """Return the routes of `/docs` and its files."""
     with as_file(files("fastapi_offline") / "static") as folder:
         static = StaticFiles(directory=folder)
 

@@ -51,19 +51,19 @@ class ReadyToRender(BaseModel):
 
 
 class Status(BaseModel):
-    """How full the server is."""
+    """Load and session limit of the server."""
 
     sessions: int
     capacity: int
     measured: dict[str, object] | None
-    """Measurements that the capacity was computed from; null where it was set."""
+    """Measurements that the capacity was computed from; null if it was set."""
     waiting: int
     draining: bool
 
 
 @router.get("/healthz", summary="Alive", dependencies=[open_to_all()])
 async def healthz() -> Alive:
-    """200 while the process answers at all."""
+    """Return 200 while the process answers."""
     return Alive()
 
 
@@ -78,7 +78,7 @@ async def healthz() -> Alive:
 async def readyz(
     pool: ThePool, admission: TheAdmission, background: TheBackground
 ) -> ReadyToRender:
-    """200 once a worker is ready, 503 with the reason before, and when the server is to end."""
+    """Return 200 once a worker is ready; 503 with the reason before, and during shutdown."""
     admission.check_open()
     state = pool.status()
     if not state.ready:
@@ -131,7 +131,7 @@ async def metrics(
     avatar_jobs: TheAvatarJobsIfOn,
     calls: TheCalls,
 ) -> Response:
-    """Workers, streams, viewers and caches, as Prometheus reads them."""
+    """Return metrics of workers, streams, viewers and caches in Prometheus' text format."""
     text = render(pool, streams, sessions, admission, background, connections, publications, calls)
     text += generate_latest(drivers.registry)
     if recordings is not None:

@@ -23,7 +23,7 @@ _MESSAGES_PER_S = 500.0
 """Messages of one viewer that are parsed: a view and a mesh frame per frame at 120 frames per
 second, their acknowledgements, and as many again."""
 _TICKET = "telewarp.ticket."
-"""Begins the subprotocol that a ticket comes as."""
+"""Prefix of the subprotocol that carries a ticket."""
 
 
 class _Socket:
@@ -35,7 +35,7 @@ class _Socket:
     async def send_text(self, text: str) -> None:
         try:
             await self._socket.send_text(text)
-        except (WebSocketDisconnect, RuntimeError) as exc:  # the latter once it has been closed
+        except (WebSocketDisconnect, RuntimeError) as exc:  # the latter after it was closed
             raise ConnectionError("the viewer has disconnected") from exc
 
     async def send_bytes(self, data: bytes) -> None:
@@ -61,9 +61,9 @@ async def stream_jpeg(
     as a frame is.
 
     The viewer sends views and mesh frames on the same socket, and acknowledges each image with
-    `{"type": "shown", "picture": n}`; only then the next is sent.
+    `{"type": "shown", "picture": n}`; the next one is sent only then.
     """
-    await socket.accept()  # first: a browser is not told why a socket was not accepted
+    await socket.accept()  # first, because a browser does not learn why a socket was not accepted
     carrier = _Socket(socket)
     backdrop, display_px = parse_background(background), parse_display(display)
     session, _ = await sessions.open(
@@ -95,7 +95,7 @@ async def stream_jpeg(
 
 
 def _ticket(socket: WebSocket) -> str | None:
-    """Return the ticket from the subprotocols: a browser can set no headers of a WebSocket."""
+    """Return the ticket from the subprotocols: a browser's WebSocket cannot set headers."""
     offered = socket.scope.get("subprotocols", ())
     return next((o.removeprefix(_TICKET) for o in offered if o.startswith(_TICKET)), None)
 

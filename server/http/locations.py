@@ -1,11 +1,11 @@
-"""Middleware that keeps `Location` right behind proxies that serve the server below a path.
+"""Middleware that makes `Location` correct behind proxies that serve the server below a path.
 
-A proxy that serves the server at `https://example.org/face/` takes `/face` off the path, and need
-not say so. The path `/v1/sessions/ID` would then lead out of the server. A reference that is
-relative to the request, `../../../v1/sessions/ID`, is right below every path (RFC 3986, section
-5.2), but only for clients that resolve it. Pages do, and so do HTTP libraries; scripts often append
-the `Location` to the address of the server, which a path allows. They run beside the server rather
-than behind a proxy, so a client that reaches it directly gets the path.
+A proxy that serves the server at `https://example.org/face/` removes `/face` from the path, and may
+not announce it. The path `/v1/sessions/ID` would then point outside of the server. A reference that
+is relative to the request, `../../../v1/sessions/ID`, is correct below every path (RFC 3986,
+section 5.2), but only for clients that resolve it. Pages do, and so do HTTP libraries; scripts
+often append the `Location` to the address of the server, which works with a path. They usually
+reach the server without a proxy, so a direct client gets the path.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def location_of(request: HTTPConnection, path: str) -> str:
 
 
 class Locations:
-    """ASGI middleware that makes the `Location` of responses relative where it must be.
+    """ASGI middleware that makes the `Location` of responses relative where needed.
 
     Args:
         app: The application, which writes paths. Addresses of other servers stay as they are.
@@ -40,7 +40,7 @@ class Locations:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path: str = scope["path"]  # routes that are mounted below others change it
+        path: str = scope["path"]  # mounted routes change it
 
         async def send_with_location(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -59,7 +59,7 @@ def _for_client(location: str, path: str, scope: Scope) -> str:
         return _relative(location, path) if _may_be_below_a_path(scope) else location
     parts = urlsplit(location)
     if parts.netloc == URL(scope=scope).netloc and _differ_in_slash(unquote(parts.path), path):
-        # The framework's own redirect, whose scheme and host are those behind the proxy.
+        # The framework's own redirect, which contains scheme and host behind the proxy.
         return _relative(parts._replace(scheme="", netloc="").geturl(), path)
     return location
 

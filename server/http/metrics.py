@@ -1,5 +1,5 @@
-"""What operators watch, in Prometheus' format: the state of the parts, read off at each scrape, and
-what `server/sessions/statistics.py` has counted since the start.
+"""Metrics in Prometheus' format: the state of the parts at each scrape, and the counters of
+`server/sessions/statistics.py` since the start.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class _Collector:
-    """Turns the parts' figures into metrics."""
+    """Converts the state of the parts to metrics."""
 
     def __init__(
         self,
@@ -148,6 +148,10 @@ class _Collector:
         for size, viewers in sorted(Counter(session.size for session in sessions).items()):
             sizes.add_metric([str(size)], viewers)
         yield sizes
+        lowered = sum(session.lowered_from is not None for session in sessions)
+        yield _gauge(
+            "lowered_sessions", "Viewers with smaller frames than they need, by load", lowered
+        )
         yield _gauge("fps", "Frames a second sent to all viewers", sum(s.fps for s in sessions))
         target = sum(session.target_bitrate or 0 for session in sessions) / 8
         yield _gauge(
@@ -212,7 +216,7 @@ def render(
     publications: Publications,
     calls: Calls,
 ) -> bytes:
-    """All metrics now, in Prometheus' text format."""
+    """Return all metrics in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
     collector = _Collector(

@@ -11,15 +11,15 @@ from server.errors import FloodError
 from server.protocol.message_rate import FLOOD_FACTOR, MessageRate
 
 _DROPS_PER_PAUSE = 2 * int(FLOOD_FACTOR)
-"""Dropped messages between two pauses. At up to this multiple of its rate a sender is read as fast
-as it sends, so that the newest message counts; beyond it, TCP slows it down. Higher than the factor
-of a flood, or nobody would ever be found to flood."""
+"""Dropped messages between two pauses. Up to this multiple of its rate a sender is read as fast as
+it sends, so that the newest message counts; beyond it, TCP slows the sender down. Higher than the
+factor of a flood, which could not be detected otherwise."""
 
 
 async def paced_messages(
     socket: WebSocket, rate: MessageRate
 ) -> AsyncIterator[tuple[str | bytes, bool]]:
-    """Give the messages of a socket until it is closed.
+    """Yield the messages of a socket until it is closed.
 
     The newest message above the rate is held until the rate permits it, or a newer one replaces it.
 

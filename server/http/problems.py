@@ -171,7 +171,7 @@ async def _answer_validation(request: Request, error: Exception) -> Response:
 
 
 async def _answer_nobody(request: Request, error: Exception) -> Response:
-    """End a request whose client disconnected within the body: no fault of the server."""
+    """End a request whose client disconnected within the body, which is no error of the server."""
     return problem(400, "expected the whole body, got a part")
 
 

@@ -27,7 +27,7 @@ class QueuePosition(BaseModel):
     ]
     waiting: Annotated[int, Field(description="Queued viewers")]
     ask_after_s: Annotated[
-        float, Field(description="Seconds until the next poll; without it the position is lost")
+        float, Field(description="Seconds until the next poll, without which the ticket expires")
     ]
 
 
@@ -70,7 +70,7 @@ async def join_queue(
 async def get_queue_position(
     ticket: str, admission: TheAdmission, grant: TheGrant
 ) -> QueuePosition:
-    """Return the queue position; polling keeps it."""
+    """Return the queue position; a ticket that is not polled expires."""
     return _describe(admission.poll(ticket, grant))
 
 
@@ -82,7 +82,7 @@ async def get_queue_position(
     dependencies=[needs(Scope.VIEW, limited=True)],
 )
 async def leave_queue(ticket: str, admission: TheAdmission, grant: TheGrant) -> None:
-    """Give up the queue position."""
+    """Leave the queue."""
     admission.cancel(ticket, grant)
 
 

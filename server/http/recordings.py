@@ -1,4 +1,4 @@
-"""Recording streams, and replaying, downloading and deleting what was recorded."""
+"""Recordings of streams: start, stop, replay, download and deletion."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ _UNKNOWN = "no such recording, or recordings are off"
 
 
 class RecordingDescription(BaseModel):
-    """A recording: of what, how much, and whether it still runs."""
+    """A recording: its stream, its size and its state."""
 
     id: str
     stream: Annotated[str, Field(description="Id of the stream that it records")]
     avatar: Annotated[str, Field(description="Id of the avatar of the stream")]
     started_at: Annotated[str, Field(description="Date and time, ISO 8601, UTC")]
     recording: Annotated[bool, Field(description="Whether it still runs")]
-    ended: Annotated[str | None, Field(description="Why it has ended; null while it runs")]
+    ended: Annotated[str | None, Field(description="Reason of its end; null while it runs")]
     frames: Annotated[
         int | None, Field(description="Mesh frames; null after a crash of the server")
     ]
@@ -109,7 +109,7 @@ async def get_recording(recording: OwnRecording) -> RecordingDescription:
 async def stop_recording(
     recording: OwnRecording, recordings: TheRecordings
 ) -> RecordingDescription:
-    """End a recording. The file is complete when the response comes."""
+    """End a recording. The file is complete when the response arrives."""
     return _describe(await recordings.stop(recording.id))
 
 
@@ -121,10 +121,10 @@ async def stop_recording(
     dependencies=[needs(Scope.PUBLISH, limited=True)],
 )
 async def download_recording(recording: OwnRecording) -> StreamingResponse:
-    """Return the file; of a running recording, what was written so far."""
+    """Return the file; of a running recording, the part written so far."""
     size = recording.size
     if not recording.path.is_file():
-        raise StorageError("the file of the recording is gone")
+        raise StorageError("the file of the recording does not exist any more")
     headers = {
         "Content-Length": str(size),
         "Content-Disposition": f'attachment; filename="{recording.path.name}"',
@@ -140,7 +140,7 @@ async def download_recording(recording: OwnRecording) -> StreamingResponse:
     dependencies=[needs(Scope.PUBLISH, limited=True)],
 )
 async def delete_recording(recording: OwnRecording, recordings: TheRecordings) -> None:
-    """End a recording and delete everything of it."""
+    """End a recording and delete its file."""
     await recordings.delete(recording.id)
 
 
@@ -149,7 +149,7 @@ async def delete_recording(recording: OwnRecording, recordings: TheRecordings) -
     summary="Replay a recording",
     status_code=status.HTTP_202_ACCEPTED,
     responses=problems(
-        _400="what is wrong with the request, or with the recording",
+        _400="the request or the recording is invalid; `detail` says why",
         _404=_UNKNOWN + ", or no such stream",
         _413="the body is over its limit",
         _415="the body is not JSON",

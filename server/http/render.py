@@ -1,4 +1,4 @@
-"""Still images: of given parameters, or of the newest frame of a stream."""
+"""Still images for given parameters, or of the newest frame of a stream."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ router = APIRouter(prefix="/v1", tags=["pictures"])
     response_class=Response,
     responses=described(200, "The image", PNG)
     | problems(
-        _400="what is wrong with the request",
+        _400="the request is invalid; `detail` says why",
         _404="no such avatar",
         _413="the body is too large",
         _415="the body is no JSON",
@@ -49,7 +49,7 @@ async def render(request: Request, pool: ThePool, settings: TheSettings) -> Resp
     """Render an avatar for given parameters, as a full render or as a warp of a cache.
 
     In mode `warp` the cache is made from `cached`, or from the same state where that is left out,
-    and warped to the requested state: what a viewer sees until the next cache is ready.
+    and warped to the requested state, as viewers see it until the next cache is ready.
     """
     require_media_type(request, JSON)
     wanted = parse_render_request(await read_body(request, settings.largest_body))

@@ -1,8 +1,8 @@
-"""Middleware for forms of requests that HTTP requires and the framework does not know.
+"""Middleware for forms of requests that HTTP requires and the framework lacks.
 
 `HEAD` is answered wherever `GET` is, without the body (RFC 9110, 9.3.2). A target may be a whole
 address, as clients of proxies write it (RFC 9112, 3.2.2). A `Range` of another unit than bytes, or
-in no valid form, counts as none (RFC 9110, 14.2); one beyond the file is refused in words.
+in no valid form, counts as none (RFC 9110, 14.2); one beyond the file is refused with the reason.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class RequestForms:
 
 
 async def _refuse_range(scope: Scope, message: Message, receive: Receive, send: Send) -> None:
-    """Answer as the framework does, which gives no reason."""
+    """Answer with the status of the framework, and the reason that it lacks."""
     size = Headers(raw=message["headers"]).get("content-range", "")
     wanted = Headers(scope=scope).get("range", "")[:60]
     detail = f"expected ranges within {size.rpartition('/')[2]} bytes, got {wanted}"
@@ -63,7 +63,7 @@ async def _refuse_range(scope: Scope, message: Message, receive: Receive, send: 
 
 
 def _plain(scope: Scope) -> dict[str, Any]:
-    """Return what changes of a scope."""
+    """Return the changed values of a scope."""
     changed: dict[str, Any] = {}
     if scope.get("method") == "HEAD":
         changed["method"] = "GET"

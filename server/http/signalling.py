@@ -1,4 +1,4 @@
-"""What WHEP and WHIP share: SDP bodies, ICE servers in `Link` headers, a session's ETag."""
+"""Common parts of WHEP and WHIP: SDP bodies, ICE servers in `Link` headers, a session's ETag."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def read_fragment(request: Request) -> str:
 
 
 def describe_post(response: Response, ice_servers: IceServers, client: str) -> None:
-    """Answer OPTIONS: what to POST, and the ICE servers."""
+    """Answer OPTIONS with the media type to POST and the ICE servers."""
     response.headers["Accept-Post"] = SDP
     response.headers["Allow"] = "OPTIONS, POST"
     add_ice_servers(response, ice_servers, client)
@@ -58,9 +58,9 @@ def add_ice_servers(response: Response, ice_servers: IceServers, client: str) ->
 
     Args:
         response: Receives the headers.
-        ice_servers: Of the settings.
-        client: What the client is; each gets a user name of its own, so that a TURN server can
-            count and limit them.
+        ice_servers: ICE servers of the settings.
+        client: Name of the client; each gets its own user name, so that a TURN server can count and
+            limit them.
     """
     user = f"{client}-{secrets.token_hex(4)}"
     for value in link_values(ice_servers.with_credentials_for(user)):

@@ -1,4 +1,4 @@
-"""Refined stills: what a viewer shows over the video while nothing moves."""
+"""Refined stills, which a viewer shows over the video while nothing moves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1", tags=["watching"])
     response_class=Response,
     responses=described(200, "The image", STILL_TYPE)
     | problems(
-        _400="what is wrong with the number",
+        _400="the number is invalid",
         _404="no such session or still, or the face has moved since",
     ),
     dependencies=[needs(Scope.VIEW, limited=True)],

@@ -46,13 +46,14 @@ from server.streams.streams import Stream
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
 
 _LONGEST_STEP_S = 0.005
-"""How long the frames of an array are read before others may run; 16 MB of them take a second."""
+"""Time for which the frames of an array are parsed before other tasks run, seconds; 16 MB of them
+take a second."""
 _STREAM_DELETED = 4404
 """WebSocket close code, of the range for applications, after HTTP's 404."""
 
 
 class StreamDescription(BaseModel):
-    """A stream and what came in so far."""
+    """A stream and the counts of its frames."""
 
     id: str
     avatar: Annotated[str, Field(description="Id of the avatar it drives")]
@@ -82,7 +83,7 @@ def _result(publisher: StreamPublisher) -> PublishResult:
     summary="Create a stream",
     status_code=status.HTTP_201_CREATED,
     responses=problems(
-        _400="what is wrong with the request",
+        _400="the request is invalid; `detail` says why",
         _404="no such avatar",
         _409="the id is taken",
         _429="too many streams",
@@ -139,8 +140,8 @@ async def get_stream(
 ) -> StreamDescription:
     """Return one stream and the counts of its frames.
 
-    A page that a router redirected here receives a token for the stream in `Telewarp-Token`: before
-    it opens a WebSocket, whose redirects browsers do not follow.
+    A page that a router redirected here receives a token for the stream in `Telewarp-Token`: for
+    the WebSocket that it opens next, whose redirects browsers do not follow.
     """
     if grant.by_redirect_token and tokens is not None:
         response.headers[TOKEN] = tokens.token_for(grant)
@@ -164,7 +165,7 @@ async def delete_stream(stream_id: str, streams: TheStreams) -> None:
     summary="Publish frames",
     status_code=status.HTTP_202_ACCEPTED,
     responses=problems(
-        _400="what is wrong with a frame; of a live body also its `line`, and the count before it",
+        _400="a frame is invalid; of a live body also its `line`, and the count before it",
         _404="no such stream",
         _410="the stream was deleted meanwhile",
         _413="a body, line or array is over its limit",
@@ -179,7 +180,7 @@ async def post_frames(
     """Publish one frame or an array (JSON), or a live body with one frame a line (NDJSON).
 
     The lines of a live body are applied as they arrive: keep the request open and write a line
-    per frame. An array counts as a whole or, where one of its frames is wrong, not at all.
+    per frame. An array is accepted as a whole or, if one of its frames is invalid, refused.
     """
     publisher = StreamPublisher(stream)
     if require_media_type(request, JSON, NDJSON) == NDJSON:
@@ -193,7 +194,7 @@ async def post_frames(
 
 
 async def _check_all(body: bytes, publisher: StreamPublisher, max_frames: int) -> list[MeshState]:
-    """Check every frame of a body, and let others run in between."""
+    """Check every frame of a body, and let other tasks run in between."""
     checked: list[MeshState] = []
     several = body.lstrip().startswith(b"[")
     pause_at = time.monotonic() + _LONGEST_STEP_S
@@ -209,7 +210,7 @@ async def _check_all(body: bytes, publisher: StreamPublisher, max_frames: int) -
 
 
 async def _publish_lines(request: Request, publisher: StreamPublisher, settings: Settings) -> None:
-    """Publish lines as they arrive. Above the rate, each replaces the one before it."""
+    """Publish lines as they arrive. Above the rate, each replaces the previous one."""
     rate = MessageRate(FRAMES_PER_S, settings.max_frames)
     held: tuple[int, bytes] | None = None
     try:

@@ -1,4 +1,4 @@
-"""Middleware that reads what is left of a request's body before it answers.
+"""Middleware that reads the rest of a request's body before it answers.
 
 Many clients, such as Python's `urllib`, send a whole body before they read the answer. If the
 server answers and closes the connection while bytes are unread, the kernel resets the connection
@@ -13,11 +13,12 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_BYTES = 64 * 1024 * 1024
-"""Above every body that the defaults allow; a sender of more loses the answer."""
+"""Larger than every body that the defaults allow; senders of more may lose the answer."""
 LONGEST_S = 10.0
-"""For bodies of announced length."""
+"""Timeout for bodies of announced length, seconds."""
 LONGEST_LIVE_S = 0.5
-"""For bodies of unknown length, which may be live and never end: their senders read meanwhile."""
+"""Timeout for bodies of unknown length, seconds; they may be live and never end, and their senders
+read meanwhile."""
 
 
 class UnreadBodies:
@@ -46,7 +47,7 @@ class UnreadBodies:
 
 
 class _Body:
-    """The body of one request: how much of it is known to be unread."""
+    """The unread part of the body of one request."""
 
     def __init__(self, headers: Headers, receive: Receive) -> None:
         self._receive = receive

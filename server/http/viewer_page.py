@@ -35,7 +35,7 @@ register_url_convertor("client", _ClientPath())
 def viewer_route(folder: Path) -> Route:
     """Return a route that serves the files of a folder, a page for the folder itself.
 
-    The page is `index.html`, or that of calls where the query names one (`/?call=NAME`).
+    The page is `index.html`, or that of calls if the query names one (`/?call=NAME`).
     """
     files = StaticFiles(directory=folder, html=True)
 

@@ -67,7 +67,7 @@ async def whep_options(stream: TheStream, response: Response, ice_servers: TheIc
     response_class=Response,
     responses=described(201, "The SDP answer", SDP)
     | problems(
-        _400="what is wrong with the offer, the background or the display",
+        _400="the offer, the background or the display is invalid; `detail` says why",
         _404="no such stream",
         _410="the stream was deleted before the answer was ready",
         _413="the offer is too large",
@@ -118,7 +118,7 @@ async def open_session(
     summary="Add ICE candidates",
     status_code=status.HTTP_204_NO_CONTENT,
     responses=problems(
-        _400="what is wrong with the fragment",
+        _400="the fragment is invalid; `detail` says why",
         _404="no such session",
         _412="`If-Match` names other ICE credentials",
         _415="the body is no SDP fragment",
@@ -128,7 +128,7 @@ async def open_session(
     dependencies=[needs(Scope.VIEW, limited=True)],
 )
 async def add_candidates(request: Request, session: OwnSession) -> None:
-    """Trickle ICE: take candidates the viewer found after its offer."""
+    """Add ICE candidates that the viewer found after its offer (trickle ICE)."""
     fragment = await read_fragment(request)
     assert session.peer is not None  # set before the session id is sent
     await session.peer.add_candidates(fragment)
@@ -152,7 +152,7 @@ async def close_session(session: OwnSession, sessions: TheSessions) -> None:
     dependencies=[needs(Scope.ADMIN)],
 )
 async def list_sessions(sessions: TheSessions) -> list[dict[str, Any]]:
-    """Every viewer's session with its statistics, oldest first."""
+    """Return all sessions with their statistics, oldest first."""
     return [session.stats() for session in sessions.list()]
 
 

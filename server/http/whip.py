@@ -45,7 +45,7 @@ async def whip_options(stream: TheStream, response: Response, ice_servers: TheIc
     response_class=Response,
     responses=described(201, "The SDP answer", SDP)
     | problems(
-        _400="what is wrong with the offer",
+        _400="the offer is invalid; `detail` says why",
         _404="no such stream",
         _409="another client publishes the voice of the stream, or an offer is being answered",
         _410="the stream was deleted before the answer was ready",
@@ -67,9 +67,9 @@ async def open_publication(
 ) -> Response:
     """Answer a publisher's SDP offer. `Location` names the publication.
 
-    The offer has an audio section of Opus and, if mesh frames come by the same connection, one of
-    data channels: each message of the channel `mesh` is one frame. Video is rejected. A client's
-    newer publication of a stream replaces its older one.
+    The offer has an audio section of Opus and, if mesh frames use the same connection, one of data
+    channels: each message of the channel `mesh` is one frame. Video is rejected. A client's newer
+    publication of a stream replaces its older one.
     """
     offer = await read_offer(request)
     publication, answer = await publications.open(stream, connect, offer, grant)
@@ -87,7 +87,7 @@ async def open_publication(
     summary="Add ICE candidates",
     status_code=status.HTTP_204_NO_CONTENT,
     responses=problems(
-        _400="what is wrong with the fragment",
+        _400="the fragment is invalid; `detail` says why",
         _404="no such publication",
         _412="`If-Match` names other ICE credentials",
         _415="the body is no SDP fragment",
@@ -97,7 +97,7 @@ async def open_publication(
     dependencies=[needs(Scope.PUBLISH, limited=True)],
 )
 async def add_publisher_candidates(request: Request, publication: OwnPublication) -> None:
-    """Trickle ICE: take candidates the publisher found after its offer."""
+    """Add ICE candidates that the publisher found after its offer (trickle ICE)."""
     fragment = await read_fragment(request)
     assert publication.peer is not None  # set before the id is sent
     await publication.peer.add_candidates(fragment)
@@ -111,7 +111,7 @@ async def add_publisher_candidates(request: Request, publication: OwnPublication
     dependencies=[needs(Scope.PUBLISH, limited=True)],
 )
 async def close_publication(publication: OwnPublication, publications: ThePublications) -> None:
-    """End a publication; another client may publish the voice then."""
+    """End a publication, so that another client may publish the voice."""
     await publications.close(publication)
 
 

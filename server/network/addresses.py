@@ -22,9 +22,9 @@ _PRIVATE = tuple(
 )
 """RFC 1918, RFC 6598 and RFC 4193: addresses of local networks."""
 _THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
-"""RFC 1122: Linux sends what goes to 0.0.0.0 to the machine itself."""
+"""RFC 1122: Linux sends packets for 0.0.0.0 to the machine itself."""
 _SUBSCRIBER_BITS = 64
-"""Of an IPv6 address, those that name a network; its owner has all addresses of that network."""
+"""Prefix length of the network that counts for an IPv6 address: one owner has all of it."""
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -38,7 +38,7 @@ class CandidatePolicy:
     """
 
     loopback: bool = False
-    """Allows the machine itself; right only where no other machine can reach the server."""
+    """Allows the machine itself; only for servers that no other machine can reach."""
     private: bool = True
     """Allows local networks, in which many viewers are."""
 
@@ -119,7 +119,7 @@ def is_loopback(host: str) -> bool:
 
 
 def client_address(address: str) -> str:
-    """Return what a client is counted by: its address, or the /64 network of an IPv6 address."""
+    """Return the key that a client is counted by: its address, or the /64 network of IPv6."""
     try:
         ip = ipaddress.ip_address(without_mapping(address))
     except ValueError:

@@ -1,7 +1,7 @@
-"""Limits of open TCP connections, in all and of one address, that hold before a request is read.
+"""Limits of open TCP connections, in total and per address, applied before a request is read.
 
 A connection above a limit replaces the oldest one that has not sent a request. Silent connections
-can therefore not keep others out: they only replace each other.
+can therefore not block others, because they only replace each other.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ logger = logging.getLogger(__name__)
 
 LOG_INTERVAL_S = 30.0
 _WANTED_DESCRIPTORS = 65_536
-"""More is of no use to one process; some systems have no limit at all."""
+"""More is not useful for one process; some systems have no limit."""
 
 
-class Idle(Protocol):
+class IdleConnection(Protocol):
     """A connection without a request."""
 
     def abort(self) -> None:
@@ -33,10 +33,10 @@ class Connections:
     """Counts the open connections of a server.
 
     Args:
-        most: Maximum in all.
+        most: Maximum in total.
         per_address: Maximum of one address; of IPv6, of one /64 network.
         is_proxy: Whether an address is a trusted proxy, which has the connections of many clients.
-        clock: Seconds, never going back.
+        clock: Monotonic time, seconds.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Connections:
         self._is_proxy = is_proxy
         self._clock = clock
         self._open: Counter[str] = Counter()
-        self._idle: dict[Idle, str] = {}
+        self._idle: dict[IdleConnection, str] = {}
         """The networks of connections without a request, oldest first."""
         self._logged_at = float("-inf")
         self._unlogged = 0
@@ -69,7 +69,7 @@ class Connections:
         """Count a new connection; call `ended` for it later.
 
         Returns:
-            Whether it may stay; one that may not is not counted.
+            Whether it is accepted; a refused one is not counted.
         """
         network = client_address(address)
         if self._open[network] >= self._per_address and not self._is_proxy(address):
@@ -83,18 +83,18 @@ class Connections:
         return admitted
 
     def ended(self, address: str) -> None:
-        """Stop to count a connection."""
+        """Stop counting a connection."""
         network = client_address(address)
         self._open[network] -= 1
         if not self._open[network]:
             del self._open[network]
 
-    def begin_idle(self, connection: Idle, address: str) -> None:
-        """Note that a connection waits for a request, and may be replaced."""
+    def begin_idle(self, connection: IdleConnection, address: str) -> None:
+        """Record that a connection waits for a request, and may be replaced."""
         self._idle.setdefault(connection, client_address(address))
 
-    def end_idle(self, connection: Idle) -> None:
-        """Note that a connection has a request, or has ended."""
+    def end_idle(self, connection: IdleConnection) -> None:
+        """Record that a connection has a request, or has ended."""
         self._idle.pop(connection, None)
 
     def refuse(self) -> None:
@@ -138,7 +138,7 @@ def raise_descriptor_limit() -> int:
 
 
 def most_connections(descriptors: int) -> int:
-    """Return how many connections leave enough descriptors for video, workers and files."""
+    """Return the number of connections that leaves descriptors for video, workers and files."""
     return max(16, descriptors - max(64, descriptors // 4))
 
 

@@ -12,7 +12,7 @@ Reason = Literal["late", "rate", "stranger"]
 _counts: dict[Reason, int] = {"late": 0, "rate": 0, "stranger": 0}
 
 
-def note_dropped(reason: Reason) -> None:
+def count_dropped(reason: Reason) -> None:
     """Count a datagram."""
     _counts[reason] += 1
 

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with time limits for requests, bounded reads, and refusals in words.
+"""uvicorn's HTTP protocol with time limits for requests, bounded reads, and refusals with reasons.
 
 Uses private parts of uvicorn (`cycle`, `flow`): see the bounds in `pyproject.toml`.
 """
@@ -18,29 +18,29 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from server.network.connections import Connections
 
 HEAD_S = 10.0
-"""How long a client may take to send the head of a request."""
+"""Time in which a client must send the head of a request, seconds."""
 BODY_PAUSE_S = 30.0
-"""How long the sender of a body may pause. Live bodies may pause for any time: TCP keepalive ends
-those whose sender is lost."""
+"""Longest pause of the sender of a body, seconds. Live bodies may pause for any time: TCP keepalive
+ends those whose sender is lost."""
 READ_BYTES = 8192
 """Bytes parsed in one step of the event loop. asyncio reads 256 kB at a time: as frames or chunks
 of a few bytes they take half a second to parse."""
 REFUSED_S = 1.0
-"""How long what follows an invalid request is read and dropped. A connection that is closed while
-bytes are unread is reset, and the client may never see why it was refused."""
+"""Time for which data after an invalid request are read and dropped, seconds. A connection that is
+closed while bytes are unread is reset, and the client may never see why it was refused."""
 _VALID = "expected valid HTTP/1.1, got"
 _LIVE = b"application/x-ndjson"
 _QUOTED = re.compile(r": (?:b|bytearray\(b)['\"]")
-"""Begins what h11 quotes of a request, which may be a secret."""
+"""Marks the start of text that h11 quotes from a request, which may be a secret."""
 _ALONE = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
-"""A line end that is none between chunks: h11 would wait for another one for ever."""
+"""A malformed line end between chunks, after which h11 would wait for another one for ever."""
 
 
 class HttpProtocol(H11Protocol):
     """HTTP/1.1 with a limit of the time that a head or a pause in a body takes."""
 
     limits: Connections | None = None
-    """Receives which connections are idle."""
+    """Receives the idle connections."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -55,7 +55,7 @@ class HttpProtocol(H11Protocol):
         self._set_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Parse data and start the time of what is waited for now."""
+        """Parse data and start the timeout of the next wait."""
         if self._refused:
             return
         if self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
@@ -67,22 +67,23 @@ class HttpProtocol(H11Protocol):
             self._set_timer()
 
     def _has_wrong_line(self) -> bool:
-        """Whether a line between chunks never ends; h11 keeps nothing else of a body."""
+        """Whether a line between chunks never ends; h11 buffers nothing else of a body."""
         waiting = self.cycle is not None and not self.cycle.response_complete
         if not waiting or self.conn.their_state is not h11.SEND_BODY:
             return False
         return _ALONE.search(self.conn.trailing_data[0]) is not None
 
     def send_400_response(self, msg: str) -> None:
-        """Say why a request is no valid HTTP; uvicorn calls this where it catches h11's error."""
+        """Answer invalid HTTP with the reason; uvicorn calls this for errors of h11."""
         error = sys.exception()
         hint = error.error_status_hint if isinstance(error, h11.RemoteProtocolError) else 400
-        # h11 suggests 501 for other transfer codings, but the fault is the client's: 400 will do.
+        # h11 suggests 501 for other transfer codings, but 400 is right: it is an error of the
+        # client.
         status = hint if hint < 500 else 400
         self._refuse(HTTPStatus(status), f"{_VALID}: {_QUOTED.split(str(error or msg))[0]}")
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
-        """End a request that is not complete, and the connection; say why if that is possible."""
+        """End an incomplete request and its connection; answer with the reason if possible."""
         self._stop_waiting()
         self._refused = True
         if self.cycle is not None and not self.cycle.response_complete:
@@ -116,7 +117,7 @@ class HttpProtocol(H11Protocol):
 
     def _set_timer(self) -> None:
         if self.transport.is_closing() or self.transport.get_protocol() is not self:
-            self._stop_waiting()  # closed, or a WebSocket by now
+            self._stop_waiting()  # closed, or meanwhile a WebSocket
         elif self.cycle is None or self.cycle.response_complete:
             if self.limits is not None and self.client is not None:
                 self.limits.begin_idle(self, self.client[0])
@@ -147,7 +148,7 @@ class HttpProtocol(H11Protocol):
     def _expire(self) -> None:
         self._timer = None
         if not self._timer_is_of_head and self.flow.read_paused:
-            self._start_timer(BODY_PAUSE_S, of_head=False)  # it waits for us
+            self._start_timer(BODY_PAUSE_S, of_head=False)  # the client waits for the server
         elif not self._timer_is_of_head:
             detail = f"expected more of the body within {BODY_PAUSE_S:g} s, got nothing"
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, detail)

@@ -38,7 +38,7 @@ def parse_urls(text: str) -> tuple[str, ...]:
     """Read a comma-separated list of `stun:`, `stuns:`, `turn:` and `turns:` addresses.
 
     Raises:
-        ValueError: If one is none.
+        ValueError: If one is not such an address.
     """
     urls = tuple(part.strip() for part in text.split(",") if part.strip())
     for url in urls:
@@ -48,12 +48,12 @@ def parse_urls(text: str) -> tuple[str, ...]:
 
 
 def turn_credentials(secret: str, name: str, expires_at_s: int) -> tuple[str, str]:
-    """User name and password that a TURN server with this shared secret accepts until then.
+    """Return user name and password that a TURN server with this shared secret accepts.
 
     Args:
         secret: The server's `static-auth-secret`.
-        name: Whose they are, for the TURN server's log.
-        expires_at_s: Unix time.
+        name: Name of the client, for the TURN server's log.
+        expires_at_s: Expiry, Unix time.
     """
     username = f"{expires_at_s}:{name}"
     digest = hmac.new(secret.encode(), username.encode(), hashlib.sha1).digest()
@@ -62,7 +62,7 @@ def turn_credentials(secret: str, name: str, expires_at_s: int) -> tuple[str, st
 
 @dataclass(frozen=True)
 class IceServers:
-    """All that are set, and how they are paid for: by a shared secret, or one fixed account."""
+    """All servers of the settings, with their credentials: a shared secret, or a fixed account."""
 
     urls: tuple[str, ...] = ()
     secret: str = ""
@@ -70,10 +70,10 @@ class IceServers:
     password: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what no browser would take.
+        """Check that browsers would accept them.
 
         Raises:
-            SettingsError: If there is a TURN server and nothing to log in with.
+            SettingsError: If there is a TURN server without credentials.
         """
         has_account = bool(self.username and self.password)
         if any(_TURN.fullmatch(url) for url in self.urls) and not (self.secret or has_account):
@@ -84,7 +84,7 @@ class IceServers:
             raise SettingsError("expected --turn-username and --turn-password in printable text")
 
     def with_credentials_for(self, name: str, now_s: float | None = None) -> tuple[IceServer, ...]:
-        """The servers, with credentials made out to `name`; in the order they were set."""
+        """Return the servers with credentials for `name`, in the order of the settings."""
         if self.secret:
             expires_at_s = int(now_s if now_s is not None else time.time()) + LIFETIME_S
             account = turn_credentials(self.secret, name, expires_at_s)
@@ -97,7 +97,7 @@ class IceServers:
 
 
 def link_values(servers: Sequence[IceServer]) -> list[str]:
-    """The servers as values of `Link` headers (RFC 9725, section 4.6)."""
+    """Return the servers as values of `Link` headers (RFC 9725, section 4.6)."""
     return [_link_value(server) for server in servers]
 
 

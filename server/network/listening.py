@@ -43,10 +43,9 @@ class _CountedSocket(socket.socket):
 class ListeningSocket(socket.socket):
     """A listening socket whose `accept` refuses connections above the limits.
 
-    asyncio calls `accept` until it raises `BlockingIOError`. Connections that are refused are
-    accepted and closed: left alone they would keep the socket readable and the event loop busy.
-    The descriptor `_spare` is given up for that when no other is left; asyncio would log a
-    traceback for each connection then.
+    asyncio calls `accept` until it raises `BlockingIOError`. Refused connections are accepted and
+    closed: otherwise they would keep the socket readable and the event loop busy. If no descriptor
+    is left, the reserved one is used for that; asyncio would log a traceback for each connection.
     """
 
     connections: Connections | None = None
@@ -59,7 +58,7 @@ class ListeningSocket(socket.socket):
 
         Raises:
             BlockingIOError: If none waits, and after `_ACCEPTS` ones: the event loop must see them
-                before newer ones can replace them, and run what else is due.
+                before newer ones can replace them, and run other tasks.
         """
         for _ in range(self._accepts_left):
             self._accepts_left -= 1
@@ -151,9 +150,9 @@ def listen(host: str, port: int, connections: Connections | None = None) -> List
 
 
 def _enable_keepalive(listening: socket.socket) -> None:
-    """Let the kernel end accepted connections, which inherit this, whose peer has vanished.
+    """Let the kernel end connections to unreachable peers; accepted connections inherit this.
 
-    Otherwise a publisher without a network would hold its live body open for ever.
+    Otherwise a publisher without a network would keep its live body open for ever.
     """
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if hasattr(socket, "TCP_KEEPIDLE"):  # elsewhere the system's default of two hours applies

@@ -1,7 +1,7 @@
 """Origins of web pages, compared as RFC 6454 defines: by scheme, host and port.
 
-A browser writes an origin in one form: letters in lower case, the default port left out. Settings,
-proxies and other programs write `https://Face.example.org:443` for `https://face.example.org`.
+A browser writes an origin in lower case and without the default port. Settings, proxies and other
+programs write `https://Face.example.org:443` for `https://face.example.org`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Collection
 from urllib.parse import SplitResult, urlsplit
 
 _OPAQUE = "null"
-"""What pages without an origin send, such as those of `file://` and of sandboxed frames."""
+"""Origin of pages without one, such as those of `file://` and of sandboxed frames."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -21,7 +21,7 @@ def parse_origins(text: str) -> tuple[str, ...]:
         Each as a browser writes it.
 
     Raises:
-        ValueError: If one is no origin.
+        ValueError: If one is not an origin.
     """
     named = (part.strip() for part in text.split(","))
     return tuple(name if name == "*" else normal_origin(name) for name in named if name)
@@ -35,7 +35,7 @@ def normal_origin(text: str) -> str:
             is not ASCII, or a slash at its end.
 
     Raises:
-        ValueError: If it is no origin, such as an address with a path or a user name.
+        ValueError: If it is not an origin, such as an address with a path or a user name.
     """
     if text == _OPAQUE:
         return text
@@ -65,7 +65,7 @@ def is_among(origin: str, allowed: Collection[str]) -> bool:
 def is_page_of(origin: str, host: str) -> bool:
     """Whether the page of an `Origin` header belongs to the server of a `Host` header.
 
-    Only the page's scheme is known: a proxy that ends TLS hides the one of the server.
+    Schemes are not compared, because a proxy that ends TLS hides the one of the server.
     """
     try:
         page = urlsplit(normal_origin(origin))

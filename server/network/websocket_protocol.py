@@ -15,8 +15,8 @@ from websockets.frames import CloseCode, Frame
 from server.network.http_protocol import limit_reads, refusal
 
 MOST_FRAGMENTS = 4096
-"""Of one message. Its bytes are limited, but empty fragments have none, and each is kept until the
-message ends. The longest message, 2 MB, has 500 fragments of 4 kB."""
+"""Maximum number of fragments of one message. Its bytes are limited, but empty fragments have none,
+and each is kept until the message ends. The longest message, 2 MB, has 500 fragments of 4 kB."""
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -32,7 +32,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Parse data, and answer a handshake that websockets cannot parse: it would say nothing."""
+        """Parse data, and answer handshakes that websockets cannot parse, as it gives no reason."""
         super().data_received(data)
         error = self.conn.handshake_exc
         if error is not None and not self.handshake_initiated and not self.transport.is_closing():
@@ -49,7 +49,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             super().handle_cont(event)
 
     def send_receive_event_to_app(self) -> None:
-        """Hand a message on; one that is no UTF-8 is the client's fault, and not logged."""
+        """Pass a message on; invalid UTF-8 is an error of the client, and not logged."""
         if self.curr_msg_data_type == "text":
             try:
                 b"".join(self.frames).decode()
@@ -59,7 +59,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
     def handle_ping(self) -> None:
-        """Answer a ping. While a client does not read, only the newest one (RFC 6455, 5.5.3)."""
+        """Answer a ping; only the newest one while a client does not read (RFC 6455, 5.5.3)."""
         pong = b"".join(self.conn.data_to_send())
         if self.writable.is_set():
             self.transport.write(pong)

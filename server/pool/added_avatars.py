@@ -21,7 +21,7 @@ from server.pool.supervisor import Worker
 logger = logging.getLogger(__name__)
 
 _MAX_DEATHS = 2
-"""Processes that may die while they load an avatar; then it is assumed to be the cause."""
+"""Deaths of processes while they load an avatar after which it is assumed to be the cause."""
 
 
 @dataclass(eq=False)
@@ -33,7 +33,7 @@ class AddedAvatar:
     loaded: set[str] = field(default_factory=set)
     """Names of the workers whose present process has it."""
     problems: dict[str, str] = field(default_factory=dict)
-    """By worker name: why its present process has not."""
+    """Reasons why present processes could not load it, by worker name."""
     deaths: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -63,7 +63,7 @@ class AddedAvatars:
         return avatar_id in self._avatars
 
     def add(self, info: AvatarInfo, folder: Path) -> None:
-        """Note an avatar that all workers have to load."""
+        """Add an avatar that all workers have to load."""
         self._avatars[info.id] = AddedAvatar(info, folder)
 
     def remove(self, avatar_id: str) -> AddedAvatar:

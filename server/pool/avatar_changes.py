@@ -1,4 +1,4 @@
-"""Avatars that are loaded into, and freed from, all processes while viewers watch others."""
+"""Loading avatars into, and freeing them from, all processes while viewers watch others."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ _RETRY_PAUSE_S = 1.0
 death, so that one viewer's state cannot take the workers away from all others."""
 _MAX_RETRY_PAUSE_S = 30.0  # as `Timeouts.max_backoff_s`
 
-Sample = Callable[[], FrameState]
-"""Returns the newest state at the moment of the call."""
+Sample = Callable[[float], FrameState]
+"""Returns the state that is expected so many seconds after the call, from the newest inputs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class CacheSlots:
         memory: The memory of the slots, closed by this object.
         changed: Called when a refresh may have become possible, and by `close`.
         submit: Queues a warp on that device, see `WarpDevice.submit`.
-        close_sequence: Drops what that device keeps of a sequence.
+        close_sequence: Drops the state of a sequence on that device.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class CacheSlots:
         self.closed = False
         self.device_failed = False
         self.exports = 0
-        """Number of handles that workers have yet to be sent; no refresh begins before."""
+        """Number of handles that are not yet sent to workers; no refresh begins before they are."""
         self.lost_frames = 0
         """Number of device processes in a row that ended while they made a frame of these slots."""
         self._changed, self._submit, self._close_sequence = changed, submit, close_sequence
@@ -92,6 +92,8 @@ class CacheSlots:
         self._views: dict[int, CacheView] = {}
         self._pending: Sample | None = None
         self._in_progress: Refresh | None = None
+        self._refresh_s = 0.0
+        """Duration of the last refresh."""
         self._worker_deaths = 0
         """Number of workers in a row that died during a refresh of these slots."""
         self._paused_until = float("-inf")
@@ -112,7 +114,8 @@ class CacheSlots:
     def request(self, sample: Sample) -> None:
         """Request a cache of the state that `sample` returns once a worker is free.
 
-        Replaces a pending request.
+        It is asked for the state expected after the duration of a refresh, when the cache is first
+        used. Replaces a pending request.
         """
         if self.closed:
             return
@@ -149,8 +152,8 @@ class CacheSlots:
 
         Args:
             sequence: The sequence that the frame belongs to, usually `self.sequence`.
-            sample: Returns the newest inputs; thread-safe. Those that are newest when the warp
-                begins are shown, if `Warping.inputs_changed` is called at each change.
+            sample: Returns the newest inputs; thread-safe. The frame shows the newest inputs when
+                the warp begins, if `Warping.inputs_changed` is called at each change.
 
         Returns:
             The frame, with the stages `queue`, `raster` and `warp`; None if there is no cache or
@@ -234,7 +237,7 @@ class CacheSlots:
         self._pending = None
         # Before sampling, so that the cache never claims to be newer than its state.
         made_at = time.monotonic()
-        self._in_progress = Refresh(sample, slot, sample(), made_at)
+        self._in_progress = Refresh(sample, slot, sample(self._refresh_s), made_at)
         return self._in_progress
 
     def finish_refresh(self) -> None:
@@ -242,6 +245,7 @@ class CacheSlots:
         refresh = self._in_progress
         assert refresh is not None
         self._in_progress = None
+        self._refresh_s = time.monotonic() - refresh.made_at
         self._worker_deaths = 0
         # Before the slot becomes the newest: from then on the warp thread looks its view up.
         self._views[refresh.slot] = CacheView(

@@ -28,7 +28,7 @@ class RemoteMemory:
     Args:
         memory_id: Identifies it in messages.
         rendition: What the caches are of.
-        block: Its shared memory; None where the process allocates it.
+        block: Shared memory of the slots; None where the process allocates them.
         memories: All memory of the device.
     """
 
@@ -59,7 +59,7 @@ class RemoteMemory:
 
 
 class RemoteMemories:
-    """The memory of all cache slots of a device, kept over processes where it outlives them.
+    """The memory of all cache slots of a device; shared memory is kept when a process is replaced.
 
     Args:
         send: See `Send`.
@@ -70,7 +70,7 @@ class RemoteMemories:
         self._open: dict[int, RemoteMemory] = {}
         self._ids = count(1)
         self._exports: dict[int, Callable[[SlotHandle | None], None]] = {}
-        """By export: who gets the handle."""
+        """Receivers of handles, by export."""
 
     def open(self, rendition: Rendition, layout: SlotLayout | None) -> RemoteMemory:
         """Open memory for slots.
@@ -89,13 +89,13 @@ class RemoteMemories:
         return memory
 
     def announce_all(self, avatar_id: str) -> None:
-        """Tell a process that has loaded an avatar of its memory that outlived the one before."""
+        """Announce memory that outlived the previous process to the next one."""
         for memory in self._open.values():
             if memory.rendition.avatar_id == avatar_id:
                 self._announce(memory)
 
     def process_ended(self) -> None:
-        """Forget what the process has allocated, and answer the exports that it owes."""
+        """Forget the memory that the process has allocated, and answer its pending exports."""
         self._open = {key: m for key, m in self._open.items() if m.block is not None}
         exports, self._exports = self._exports, {}
         for receive in exports.values():
@@ -113,7 +113,7 @@ class RemoteMemories:
         self._send(ExportMemory(memory.id, export_id))
 
     def exported(self, message: MemoryExported) -> None:
-        """Pass a handle on."""
+        """Pass a handle to its receiver."""
         self._exports.pop(message.export_id)(message.handle)
 
     def close(self, memory: RemoteMemory) -> None:

@@ -21,7 +21,7 @@ from server.pool.warp_benchmark import WarpBenchmark
 
 @dataclass(frozen=True)
 class AttachRing:
-    """Map the ring, in place of the one before; no frame is in progress."""
+    """Map the ring, replacing an earlier one; no frame is in progress."""
 
     name: str
     layout: RingLayout
@@ -70,7 +70,7 @@ class WarpFrame:
     generation: int
     sequence: int
     previous: int | None
-    """See `FrameRequest`, like the next."""
+    """See `FrameRequest`, as for the next field."""
     backdrop: Backdrop | None
 
 
@@ -91,7 +91,7 @@ class LoadFolder:
 
 @dataclass(frozen=True)
 class UseLoaded:
-    """Render an avatar that was loaded, from now on."""
+    """Start to render a loaded avatar."""
 
     load_id: int
 

@@ -55,14 +55,14 @@ logger = logging.getLogger(__name__)
 _LOADING_NICENESS = 19
 
 Taken = tuple[WarpFrame, int, FrameRequest[int], float]
-"""A frame that has begun: the message, the version of its inputs, the inputs, and when."""
+"""A frame in progress: the message, the version of its inputs, the inputs, and its start time."""
 
 
 def run(settings: ProcessSettings, factory: EngineFactory, mark: Mark, sock: socket) -> None:
     """Run a device process until it receives `Stop` or the server has ended.
 
-    An error that the device does not survive ends the process: after a CUDA fault the context is
-    unusable, so the server starts a new process.
+    An error that breaks the device ends the process: after a CUDA fault the context is unusable, so
+    the server starts a new process.
     """
     set_up(settings)
     channel = WorkerChannel(sock)
@@ -208,7 +208,7 @@ class _Handler:
         self._send(MemoryExported(message.export_id, found[1].handle if found else None))
 
     def _load(self, message: LoadFolder) -> None:
-        """Load an avatar, in a thread that yields to the one that makes frames."""
+        """Load an avatar, in a thread of lower priority than the one that makes frames."""
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOADING_NICENESS)
         with suppress(OSError):  # the server may have ended
             self._send(self._load_folder(message.load_id, message.folder))
@@ -229,7 +229,7 @@ class _Handler:
         self._send(LoadedUsed(load_id, self._describe(loaded.info.id)))
 
     def _make_frames(self, due: list[WarpFrame]) -> None:
-        """Make the frames that are due, as many at once as the device renders faster so."""
+        """Make the frames that are due, in batches where the device renders them faster."""
         while due:
             batch = self._next_batch(due)
             del due[: len(batch)]
@@ -242,7 +242,8 @@ class _Handler:
     def _next_batch(self, due: list[WarpFrame]) -> list[WarpFrame]:
         """Return the first frames that can be made at once: one rendition, different sequences.
 
-        Frames over another backdrop are made one by one: kernels for several compose none.
+        Frames over another backdrop are made one by one, because the kernels for batches compose
+        none.
         """
         rendition = self._rendition_of(due[0])
         largest = 1
@@ -285,7 +286,7 @@ class _Handler:
         try:
             made = self._maker.make_batch([request for _, _, request, _ in begun])
         except RenderError:
-            return False  # one by one, to find out whose state it is
+            return False  # one by one, to find the state that fails
         for taken, frame in zip(begun, made, strict=True):
             self._reply(taken, frame)
         return True
@@ -299,7 +300,7 @@ class _Handler:
         except (MemoryError, OSError):
             raise
         except Exception as exc:
-            self._engine.probe()  # an error that the device survives is a matter of one frame
+            self._engine.probe()  # an error that the device survives affects one frame
             logger.exception("a frame could not be made")
             self._send(
                 FrameFailed(message.frame_id, version, False, f"{type(exc).__name__}: {exc}")
@@ -341,5 +342,5 @@ class _Handler:
 
 
 def _plain(info: AvatarInfo) -> AvatarInfo:
-    """Return a description without what an engine adds, which the server has no modules for."""
+    """Return a description without the engine's attributes, whose modules the server lacks."""
     return AvatarInfo(**{field.name: getattr(info, field.name) for field in fields(AvatarInfo)})

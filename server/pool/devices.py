@@ -1,4 +1,4 @@
-"""All devices of the pool: built together, failing alone, and the choice of one for a viewer."""
+"""All devices of the pool: their start, their failures, and the choice of one for a viewer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from server.pool.interface import DeviceMemory, ServerMemory
 from server.pool.placing import DeviceLoad, choose_device
 from server.pool.supervisor import Timeouts
 from server.pool.warp_benchmark import WarpBenchmark
-from server.pool.warp_device import DeviceEvents, MakeCarrier, WarpDevice
+from server.pool.warp_device import DeviceEvents, MakeBackend, WarpDevice
 
 logger = logging.getLogger(__name__)
 
@@ -31,21 +31,21 @@ class Devices:
         self._all: dict[str, WarpDevice] = {}
 
     async def build(
-        self, names: Sequence[str], make_carrier: MakeCarrier, events: DeviceEvents
+        self, names: Sequence[str], make_backend: MakeBackend, events: DeviceEvents
     ) -> None:
-        """Build the engines of some devices in place of those before.
+        """Build the engines of some devices, replacing earlier ones.
 
         Those that cannot be built are logged and left out.
 
         Args:
             names: `cpu`, or `cuda:0`, `cuda:1`, ...
-            make_carrier: See `WarpDevice`.
+            make_backend: See `WarpDevice`.
             events: Receives the callbacks of each.
 
         Raises:
             Exception: Why the first device could not be built, if none could.
         """
-        self._all = {name: WarpDevice(name, make_carrier, events, self._timeouts) for name in names}
+        self._all = {name: WarpDevice(name, make_backend, events, self._timeouts) for name in names}
         results = await asyncio.gather(
             *(device.build() for device in self.all), return_exceptions=True
         )
@@ -89,7 +89,7 @@ class Devices:
         return name in self._all and self._all[name].working
 
     def loads(self, usable: Collection[str], avatar_id: str | None = None) -> list[DeviceLoad]:
-        """Return the loads of the devices that warp, or of those of them that have an avatar.
+        """Return the loads of the devices that warp, or only of those that have an avatar.
 
         Args:
             usable: Devices with a worker that is ready or may become so.
@@ -123,7 +123,7 @@ class Devices:
                 return device, device.allocate(rendition)
             except PoolBusyError as exc:
                 error = exc
-            except RuntimeError as exc:  # as CUDA raises for whatever is wrong with a GPU
+            except RuntimeError as exc:  # as CUDA raises for any error of a GPU
                 device.suspect(exc)
                 error = NotReadyError(f"{device.name}: {exc}")
             loads = [load for load in loads if load.device != device.name]
@@ -155,7 +155,7 @@ class Devices:
             device.close_sequence(sequence)
 
     def stop(self) -> None:
-        """Build no device again."""
+        """Stop building devices."""
         for device in self.all:
             device.stop()
 
@@ -165,7 +165,7 @@ class Devices:
 
 
 def _largest(avatars: Mapping[str, AvatarInfo], largest: int | None) -> Rendition:
-    """Return the rendition with the largest frames, of equals the first."""
+    """Return the rendition with the largest frames, the first of several."""
     sizes = {key: sizes_up_to(avatar.resolution, largest)[-1] for key, avatar in avatars.items()}
     found = max(sizes, key=sizes.__getitem__)
     return Rendition(found, sizes[found])

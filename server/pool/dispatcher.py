@@ -1,4 +1,4 @@
-"""Gives each free worker its next job, and each result to its caller."""
+"""Assigns jobs to free workers and returns results to their callers."""
 
 from __future__ import annotations
 
@@ -76,14 +76,14 @@ class Dispatcher:
             if worker.free and self.open:
                 self._assign_next(worker)
 
-    async def render(self, job: RenderJob, spare: bool = False) -> RgbImage:
-        """Render a single image; see `RenderPool.render` and `RenderPool.render_spare`.
+    async def render(self, job: RenderJob, low_priority: bool = False) -> RgbImage:
+        """Render a single image; see `RenderPool.render` and `RenderPool.render_low_priority`.
 
         Raises:
             PoolBusyError: If too many images are pending, or the image was not done in time.
             RenderError: If the image cannot be rendered.
         """
-        render = PendingRender(job, asyncio.get_running_loop().create_future(), spare)
+        render = PendingRender(job, asyncio.get_running_loop().create_future(), low_priority)
         self._scheduler.queue_render(render)
         self.dispatch()
         try:
@@ -97,7 +97,7 @@ class Dispatcher:
             self._scheduler.discard_render(render)
 
     def close(self) -> None:
-        """Assign no job any more, and refuse the pending images."""
+        """Stop assigning jobs, and refuse the pending images."""
         self.open = False
         for render in self._scheduler.drain_renders():
             render.fail("the pool is closing")
@@ -159,7 +159,7 @@ class Dispatcher:
 
     def _finish_refresh(self, slots: CacheSlots, reply: JobDone | JobFailed) -> None:
         if isinstance(reply, JobFailed):
-            # Logged once per viewer: a state that is refused comes up to 60 times a second.
+            # Logged once per viewer, because a refused state occurs up to 60 times a second.
             if not slots.failed_refreshes:
                 logger.warning("cache slots %d: a refresh failed: %s", slots.id, reply.detail)
             slots.fail_refresh()
@@ -188,7 +188,7 @@ class Dispatcher:
             render.fail(reply.detail)
             return
         self.renders += 1
-        if not render.done.done():  # otherwise its caller has given up
+        if not render.done.done():  # otherwise its caller has stopped waiting
             image = self._images.read(worker.name, reply.shape)
             avatar = self._find_avatar(render.job.avatar_id)
             if avatar is not None:  # deleted meanwhile: not shown

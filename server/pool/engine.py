@@ -66,7 +66,7 @@ def build_engine(
     torch.set_num_threads(threads)  # of this process; before the first operator starts the threads
     if device != CPU:
         torch.cuda.set_device(device)
-        probe(torch.device(device))  # otherwise every avatar would be blamed for the GPU
+        probe(torch.device(device))  # else a failed GPU would be reported for every avatar
     renderers = load_renderers(avatars, device, warp_threads, kernels)
     if purpose == "warp":  # workers warp single images only, which need no batches
         for renderer in renderers.values():
@@ -83,9 +83,9 @@ def device_memory(device: str) -> DeviceMemory | None:
 
 
 def find_gpus() -> tuple[tuple[str, ...], str | None]:
-    """Return the GPUs that torch can use, and why there are none; initializes none.
+    """Return the GPUs that torch can use, and the reason if there are none; initializes none.
 
-    The number alone does not tell: a driver that is too old for this build of torch still reports
+    The number alone is not enough: a driver that is too old for this build of torch still reports
     its GPUs.
     """
     with warnings.catch_warnings(record=True) as caught:
@@ -100,12 +100,12 @@ def find_gpus() -> tuple[tuple[str, ...], str | None]:
 
 
 def probe(device: torch.device) -> None:
-    """Compute something on a GPU; raises what CUDA raises if it has failed."""
+    """Compute on a GPU; raises the error of CUDA if it has failed."""
     torch.zeros(1, device=device).add_(1).item()
 
 
 def sleep_until_done(device: torch.device) -> None:
-    """Wait for what this thread has launched on a GPU, asleep.
+    """Sleep until the GPU has finished the launches of this thread.
 
     `torch.cuda.synchronize` keeps a core busy meanwhile, and a worker of a GPU refreshes all the
     time. A core that wakes up costs some 50 us, so frames do not wait like this.
@@ -188,9 +188,9 @@ class ModelEngine:
         return self._counted(rendition, slots.attach(handle, layout, dtypes))
 
     def _counted(self, rendition: Rendition, slots: SlotMemory) -> SlotMemory:
-        """Keep the renderer of a size as long as some of its slots are open.
+        """Keep the renderer of a size while some of its slots are open.
 
-        On a GPU for ever: its graphs take long to capture, and there are few sizes.
+        On a GPU it is kept for ever, because its graphs take long to capture and sizes are few.
         """
         if self._device.type == "cuda":
             return slots
@@ -254,7 +254,7 @@ class ModelEngine:
             with _reject_bad_states():
                 return self._renderers[avatar_id].own.full(state, size)
         except torch.OutOfMemoryError as exc:
-            # Other sizes still fit: not the end of what the worker can do.
+            # Other sizes still fit, so the worker can continue.
             rows = size or self.avatars[avatar_id].resolution
             raise RenderError(f"no memory for an image of {rows} rows") from exc
 
@@ -296,7 +296,7 @@ class ModelEngine:
 
 @contextmanager
 def _reject_bad_states() -> Iterator[None]:
-    """Turn the error of a state that does not fit the avatar into a `RenderError` of its job."""
+    """Raise a `RenderError` for the job of a state that does not fit the avatar."""
     try:
         yield
     except HeadError as exc:

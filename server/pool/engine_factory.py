@@ -1,6 +1,6 @@
 """Builds engines of real avatars.
 
-Imports no models: a process that builds no engine loads no torch and does not touch a GPU.
+Imports no models, so that a process that builds no engine loads no torch and uses no GPU.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ModelEngineFactory:
     Args:
         avatars: A folder with one folder per avatar.
         warp_threads: Number of threads that share one warp on a CPU.
-        kernels: What warps on GPUs.
+        kernels: Kernels that warp on GPUs.
     """
 
     avatars: Path
@@ -42,10 +42,10 @@ class ModelEngineFactory:
     kernels: Literal["auto", "triton", "torch"] = "auto"
 
     def devices(self, wanted: str) -> tuple[str, ...]:
-        """See `EngineFactory`. Another process asks the driver, where there may be one."""
+        """See `EngineFactory`. A subprocess asks the driver, if there may be one."""
         if set(_names(wanted)) == {CPU}:
             return (CPU,)
-        return choose_devices(wanted, *find_gpus_elsewhere())
+        return choose_devices(wanted, *find_gpus_in_subprocess())
 
     def memory(self, device: str) -> DeviceMemory | None:
         """See `EngineFactory`."""
@@ -65,11 +65,11 @@ class ModelEngineFactory:
         return build_engine(self.avatars, device, threads, purpose, self.warp_threads, self.kernels)
 
 
-def find_gpus_elsewhere(devices: Path = Path("/dev")) -> tuple[tuple[str, ...], str | None]:
-    """Return what `find_gpus` of `engine.py` returns in another process, which may load a driver.
+def find_gpus_in_subprocess(devices: Path = Path("/dev")) -> tuple[tuple[str, ...], str | None]:
+    """Return the result of `find_gpus` from a subprocess, because it may load a driver.
 
     Args:
-        devices: The folder of device files; without one of a driver there is nothing to ask.
+        devices: The folder of device files; without one of a driver no subprocess is started.
     """
     if not any(next(devices.glob(name), None) for name in _GPU_FILES):
         return (), "none was found"
@@ -87,9 +87,9 @@ def choose_devices(wanted: str, gpus: Sequence[str], problem: str | None) -> tup
     """Return the devices that `wanted` names, see `EngineFactory.devices`.
 
     Args:
-        wanted: Of the settings.
-        gpus: Those that can be used.
-        problem: Why there are none.
+        wanted: Option `--device`.
+        gpus: GPUs that can be used.
+        problem: Reason if there are none.
     """
     if wanted == "auto":
         if not gpus:

@@ -85,9 +85,9 @@ def fake_state(jaw_open: float = 0.0, eye_x: float = 0.0) -> FrameState:
     )
 
 
-def always(state: FrameState) -> Callable[[], FrameState]:
-    """Return a function that always returns this state."""
-    return lambda: state
+def always(state: FrameState) -> Callable[[float], FrameState]:
+    """Return a function that expects this state at any time."""
+    return lambda ahead_s: state
 
 
 def failing(state: FrameState) -> FrameState:

@@ -1,4 +1,4 @@
-"""The records of a frame: what it is warped from, the request for it, and what it has become."""
+"""The records of a frame: its source, its request and its result."""
 
 from __future__ import annotations
 
@@ -83,6 +83,8 @@ class Frame:
     """Whether it is the previous frame again, because nothing has changed."""
     still: int | None = None
     """Number of the refined still that shows the same; None without one."""
+    lowered_from: int | None = None
+    """Rows that the viewer's display needs, where the server is too slow for them."""
     rendered_at: float | None = None
     """When the session received it; all `*_at` are `time.monotonic()`, seconds."""
     pts: int = 0

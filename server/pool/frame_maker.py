@@ -1,6 +1,6 @@
 """Makes the frames of sequences from caches: crossfades, reuse of equal images, the visible mark.
 
-The same in a thread of the server and in a device process, so that both show the same frames.
+Used by a thread of the server and by a device process, so that both show the same frames.
 """
 
 from __future__ import annotations
@@ -61,25 +61,25 @@ class MadeFrame:
 
 @dataclass(eq=False)
 class SequenceState:
-    """What is kept of a sequence from one frame to the next."""
+    """State of a sequence between two frames."""
 
     fade: Fade
     newest: MadeFrame | None = None
     state: FrameState | None = None
-    """What the newest frame shows."""
+    """State that the newest frame shows."""
     generation: int = 0
     """Cache that it was warped from."""
     warped_at: float = 0.0
 
     def source(self, request: FrameRequest[Key], now: float) -> Slot:
-        """Return what to warp from: the newest cache, or a mix with the one before."""
+        """Return the source of the warp: the newest cache, or a mix with the previous one."""
         return self.fade.follow(request.slot, request.generation, now)
 
     def reusable(self, request: FrameRequest[Key], now: float) -> MadeFrame | None:
         """Return the newest frame if warping again would give the same image."""
         if self.newest is None or self.state is None:
             return None
-        # Otherwise the next frame differs, however equal the states are.
+        # Otherwise the next frame differs even if the states are equal.
         changing = self.newest.fading or self.generation != request.generation
         if changing and now - self.warped_at > _REUSE_WINDOW_S:
             return None
@@ -92,7 +92,7 @@ class FrameMaker(Generic[Key]):
     Args:
         engine: Warps them.
         mark: Drawn into each.
-        sequences: Where the states of sequences are kept.
+        sequences: Stores the states of sequences.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class FrameMaker(Generic[Key]):
         self._engine, self._mark, self._sequences = engine, mark, sequences
 
     def make(self, request: FrameRequest[Key]) -> MadeFrame:
-        """Make a frame, or return the one before if it would be the same.
+        """Make a frame, or return the previous one if it would be the same.
 
         Raises:
             RenderError: If the state cannot be rendered.
@@ -143,7 +143,7 @@ class FrameMaker(Generic[Key]):
         self._mark.draw_nv12(avatar, image.nv12, layered)
         made = MadeFrame(image.nv12, state.fade.fading, image.raster_ms, image.network_ms)
         state.newest, state.state, state.generation = made, request.state, request.generation
-        state.warped_at = time.monotonic()  # after the warp: viewers who share it ask from now on
+        state.warped_at = time.monotonic()  # after the warp: others may request it now
         return made
 
     def _open(self, request: FrameRequest[Key]) -> SequenceState:
@@ -158,12 +158,12 @@ class FrameMaker(Generic[Key]):
 
 
 def _again(frame: MadeFrame | None) -> MadeFrame | None:
-    """Return a frame as one that is shown again, which takes no time."""
+    """Return a copy of a frame that is shown again, with stages of no duration."""
     return None if frame is None else replace(frame, raster_ms=0.0, warp_ms=0.0, reused=True)
 
 
 def equal(one: FrameState, other: FrameState) -> bool:
-    """Return whether two states have equal values, as those of other processes may."""
+    """Return whether two states have equal values, also if one is from another process."""
     return one.fov_y_rad == other.fov_y_rad and all(
         mine is yours or (mine is not None and yours is not None and np.array_equal(mine, yours))
         for mine, yours in zip(_arrays(one), _arrays(other), strict=True)

@@ -1,9 +1,9 @@
 """The ring between the server and a device process: newest inputs in, images out.
 
 A block of shared memory with a few entries, each of which carries one frame at a time: the server
-writes the inputs, and writes them anew while they change, until the process begins the frame and
-takes the newest; then the process writes the image. Messages on the channel say whose turn it is,
-so only the inputs are written and read at the same time (`VersionedValue`).
+writes the inputs, and rewrites them while they change, until the process begins the frame and takes
+the newest; then the process writes the image. Messages on the channel order the accesses, so only
+the inputs are written and read at the same time (`VersionedValue`).
 """
 
 from __future__ import annotations
@@ -38,11 +38,12 @@ _ATTEMPTS = 1000
 class VersionedValue:
     """Bytes in shared memory that one process replaces while another reads them.
 
-    Versions alternate between two places, and each has a checksum: a reader that meets a half
-    written one takes the other, or reads again. This holds on processors of any memory order.
+    Versions alternate between two buffers, and each has a checksum: a reader that finds an
+    incomplete one takes the other, or reads again. This is correct for any memory order of the
+    processor.
 
     Args:
-        memory: Two places, each of a header and the longest value.
+        memory: Two buffers, each of a header and the longest value.
     """
 
     def __init__(self, memory: memoryview) -> None:
@@ -53,7 +54,7 @@ class VersionedValue:
         """Replace the value.
 
         Args:
-            version: The version before plus one; 1 for the first.
+            version: The previous version plus one; 1 for the first.
             value: The bytes.
         """
         place = self._places[version % 2]
@@ -62,7 +63,7 @@ class VersionedValue:
         place[: _HEADER.size] = _HEADER.pack(version, len(value), _checksum(version, value))
 
     def clear(self) -> None:
-        """Drop all versions, before the first of another value; there is no reader meanwhile."""
+        """Drop all versions, before the first of another value; no reader may be active."""
         for place in self._places:
             place[: _HEADER.size] = _HEADER.pack(0, 0, 0)
 
@@ -120,7 +121,7 @@ class RingLayout:
     def for_frames(cls, avatars: Iterable[AvatarInfo], size: int = 0) -> RingLayout:
         """Return a layout that has room for frames of every avatar, at least one.
 
-        Also for layered ones, which are the largest: pages of memory that none uses stay unmapped.
+        Including layered ones, which are the largest: unused pages of memory stay unmapped.
 
         Args:
             avatars: The avatars.
@@ -135,12 +136,12 @@ class RingLayout:
 
     @property
     def place_nbytes(self) -> int:
-        """Bytes of one of the two places for the inputs."""
+        """Bytes of one of the two buffers for the inputs."""
         return _aligned(_HEADER.size + self.state_nbytes)
 
     @property
     def entry_nbytes(self) -> int:
-        """Bytes of an entry: the flag, two places and the image."""
+        """Bytes of an entry: the flag, two buffers and the image."""
         return _ALIGNMENT + 2 * self.place_nbytes + _aligned(self.image_nbytes)
 
     @property
@@ -149,11 +150,11 @@ class RingLayout:
         return self.entries * self.entry_nbytes
 
     def holds(self, other: RingLayout) -> bool:
-        """Return whether an entry has room for what an entry of another layout holds."""
+        """Return whether an entry has room for the contents of an entry of another layout."""
         return self.state_nbytes >= other.state_nbytes and self.image_nbytes >= other.image_nbytes
 
     def joined(self, other: RingLayout) -> RingLayout:
-        """Return a layout that has room for what entries of both hold."""
+        """Return a layout whose entries have room for those of both layouts."""
         return RingLayout(
             max(self.state_nbytes, other.state_nbytes),
             max(self.image_nbytes, other.image_nbytes),
@@ -166,7 +167,7 @@ def _aligned(nbytes: int) -> int:
 
 
 class RingEntry:
-    """Room for one frame.
+    """Memory for one frame.
 
     Args:
         memory: `RingLayout.entry_nbytes` bytes.
@@ -267,12 +268,12 @@ class FrameRing:
 
 
 def encoded_nbytes(expressions: int, vertices: int) -> int:
-    """Return the number of bytes of the longest state with so many coefficients and vertices."""
+    """Return the bytes of the longest state for a number of coefficients and vertices."""
     return _COUNTS.size + 4 * (_POSE_FLOATS + expressions + 3 * vertices)
 
 
 def encode_state(state: FrameState) -> bytes:
-    """Return a state as bytes, all digits kept."""
+    """Return a state as bytes, without loss of precision."""
     vertices = 0 if state.vertices is None else len(state.vertices)
     arrays = (
         state.head_rotation,

@@ -1,4 +1,4 @@
-"""The frames that a device process has been asked for, and those that wait for room in the ring."""
+"""The frames requested from a device process, and those that wait for room in the ring."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from server.protocol.states import FrameInputs
 logger = logging.getLogger(__name__)
 
 _MAX_VERSIONS = 64
-"""Changes of the inputs that a frame takes while it waits: more than come in a quarter of a second.
+"""Changes of the inputs that a waiting frame accepts: more than occur in a quarter of a second.
 Later ones wait for the next frame."""
 _MAX_LOST = 2
-"""Device processes in a row that may end while they make frames of the same slots."""
+"""Number of consecutive device processes that may end while they make frames of the same slots."""
 
 
 @dataclass(eq=False)
@@ -70,7 +70,7 @@ class FramesInProgress:
         self._send = send
         self._ring: FrameRing | None = None
         self._layout: RingLayout | None = None
-        """What the ring has to hold."""
+        """Layout that the ring must have."""
         self._free: list[int] = []
         self._waiting: deque[PendingFrame] = deque()
         self._in_ring: dict[int, PendingFrame] = {}
@@ -101,7 +101,7 @@ class FramesInProgress:
     def submit(
         self, slots: CacheSlots, sequence: FrameSequence, sample: Callable[[], FrameInputs]
     ) -> Warping:
-        """Ask for a frame, see `Carrier.submit`."""
+        """Request a frame, see `WarpBackend.submit`."""
         done: asyncio.Future[Frame | None] = asyncio.get_running_loop().create_future()
         frame = PendingFrame(slots, sequence, sample, done, time.perf_counter())
         self._waiting.append(frame)
@@ -123,7 +123,7 @@ class FramesInProgress:
         inputs = frame.versions[message.version - 1]
         queue_ms = (message.begun_at - frame.submitted_at) * 1e3
         if message.reused:
-            # None if the sequence was closed meanwhile, and nobody waits for its frame.
+            # None if the sequence was closed meanwhile: then no session waits for its frame.
             before = self._newest.get(frame.sequence)
             found = before and before.reused(inputs, queue_ms)
         else:
@@ -158,7 +158,7 @@ class FramesInProgress:
         self._newest.pop(sequence, None)
 
     def process_ended(self) -> None:
-        """Return nothing for all frames; slots whose frames keep ending processes have failed."""
+        """Return None for all frames; slots whose frames repeatedly end processes have failed."""
         lost, self._in_ring = list(self._in_ring.values()), {}
         waiting, self._waiting = list(self._waiting), deque()
         for frame in lost:
@@ -205,7 +205,7 @@ class FramesInProgress:
         return self._ring.entries[frame.entry]
 
     def _begin(self, frame: PendingFrame) -> None:
-        """Put a frame into the ring, unless its caller has given up or there is no cache."""
+        """Put a frame into the ring, unless its caller has stopped waiting or there is no cache."""
         slots, sequence = frame.slots, frame.sequence
         cache = None
         if not (frame.done.done() or slots.closed or sequence.closed):
@@ -239,7 +239,7 @@ class FramesInProgress:
         )
 
     def _write_newer(self, frame: PendingFrame) -> None:
-        """Write inputs that have changed, as long as the process has not taken any."""
+        """Write changed inputs while the process has not taken any."""
         waits = frame.cache is not None and not self._entry(frame).begun
         if waits and len(frame.versions) < _MAX_VERSIONS:
             with suppress(RenderError):  # which the next frame will raise

@@ -24,7 +24,7 @@ class ImageBlocks:
         """Bytes of the largest image."""
 
     def announce(self, avatar: AvatarInfo) -> None:
-        """Make blocks from now on large enough for images of an avatar."""
+        """Make future blocks large enough for images of an avatar."""
         self._needed = max(self._needed, avatar.resolution**2 * 3)
 
     def create(self, avatars: Iterable[AvatarInfo], workers: Iterable[str]) -> None:

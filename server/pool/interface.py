@@ -1,4 +1,4 @@
-"""What the pool requires of a renderer: implemented by `engine.py`, and by `fake.py` for tests."""
+"""Interface of a renderer to the pool, implemented by `engine.py`, and by `fake.py` for tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SLOT_COUNT = 3
 """Triple buffering: one slot being written, one ready, one being read."""
 
 Purpose = Literal["refresh", "warp"]
-"""What an engine does most: full renders in a worker, or warps of all viewers of a device."""
+"""Main task of an engine: full renders in a worker, or warps of all viewers of a device."""
 
 Slot = Mapping[str, Any]
 """One cache: named arrays or tensors in preallocated memory."""
@@ -106,7 +106,7 @@ class Engine(Protocol):
     def allocate(self, rendition: Rendition) -> SlotMemory:
         """Allocate cache slots that other processes can map.
 
-        What else frames of this size need is kept until the last of their slots are closed.
+        Other resources for frames of this size are kept until the last of their slots are closed.
 
         Raises:
             PoolBusyError: If there is not enough memory.
@@ -118,7 +118,7 @@ class Engine(Protocol):
     def reclaim(self, handle: SlotHandle) -> None:
         """Release a handle whose process has ended or failed to attach it.
 
-        Where the system frees what a process had mapped, there is nothing to do.
+        Does nothing where the system frees the mappings of a process.
         """
 
     def slot_layouts(self, avatar_id: str) -> Mapping[int, SlotLayout] | None:
@@ -141,7 +141,7 @@ class Engine(Protocol):
         """Verify that the device still computes, after an unexpected error of another method.
 
         Raises:
-            Exception: Whatever the device raises if it has failed.
+            Exception: The error of the device, if it has failed.
         """
 
     def open_fade(self, rendition: Rendition, previous: Fade | None = None) -> Fade:
@@ -235,5 +235,5 @@ class EngineFactory(Protocol):
         Args:
             device: One of `devices(...)`.
             threads: Number of threads that the engine may compute with.
-            purpose: What it is prepared for.
+            purpose: Main task of the engine.
         """

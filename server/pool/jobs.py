@@ -117,7 +117,7 @@ class SlotsDetached:
 
     slots_id: int
     opened: bool
-    """Whether this process had mapped the memory, and has closed it."""
+    """Whether this process had mapped the memory and has unmapped it."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The visible mark in frames: a small label that says that a network has rendered them."""
+"""The visible mark in frames: a small label, "AI-rendered"."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class OpenSlots:
         return len(self._open)
 
     def __iter__(self) -> Iterator[CacheSlots]:
-        """Iterate over the slots of this moment."""
+        """Iterate over the slots that are open now."""
         return iter(tuple(self._open.values()))
 
     def open(self, slots_id: int, rendition: Rendition) -> CacheSlots:
@@ -58,7 +58,8 @@ class OpenSlots:
             memory,
             self._on_change,
             device.submit,
-            # Of all devices: a viewer who splits or joins takes its sequence to another one.
+            # On all devices, because a viewer who splits or joins may move its sequence to another
+            # one.
             self._devices.close_sequence,
         )
         device.open_slots += 1
@@ -68,7 +69,7 @@ class OpenSlots:
         return slots
 
     def attach(self, worker: Worker, avatar_id: str | None = None) -> None:
-        """Make a process map the slots of its device, or those of them that are of one avatar."""
+        """Make a process map the slots of its device, or only those of one avatar."""
         matching = [slots for slots in self if slots.device == worker.device]
         self._attach(worker, [s for s in matching if avatar_id in (None, s.rendition.avatar_id)])
 
@@ -84,9 +85,9 @@ class OpenSlots:
         slots.fail_device()
 
     def _attach(self, worker: Worker, all_slots: list[CacheSlots]) -> None:
-        """Send a worker a handle of its own for each: a CUDA-IPC handle can be opened only once."""
-        # All counted before the first, which is sent at once where the memory is this process's:
-        # the worker would be sent a refresh of others that it has not been told of.
+        """Send a worker its own handle of each: a CUDA-IPC handle can be opened only once."""
+        # All are counted before the first is sent, which happens at once for memory of this
+        # process: otherwise the worker could get a refresh of slots that it does not know yet.
         for slots in all_slots:
             slots.exports += 1
         for slots in all_slots:

@@ -24,7 +24,6 @@ from server.errors import AvatarNotFoundError, NotReadyError
 from server.pool.added_avatars import AddedAvatars
 from server.pool.avatar_changes import AvatarChanges
 from server.pool.cache_slots import CacheSlots
-from server.pool.carriers import Carriers
 from server.pool.devices import Devices
 from server.pool.dispatcher import Dispatcher
 from server.pool.image_blocks import ImageBlocks
@@ -36,6 +35,7 @@ from server.pool.readiness import Readiness
 from server.pool.scheduler import Scheduler
 from server.pool.settings import PoolSettings
 from server.pool.status import DeviceStatus, PoolStatus, WorkerStatus
+from server.pool.warp_backends import WarpBackends
 from server.pool.warp_benchmark import WarpBenchmark
 from server.pool.workers import Workers
 
@@ -91,7 +91,7 @@ class RenderPool:
             clock: Measures the timeouts of the workers, seconds.
 
         Raises:
-            Exception: Whatever the factory raises if it cannot load the avatars in this process.
+            Exception: The error of the factory, if it cannot load the avatars in this process.
             PoolBusyError: If there is no shared memory for single images.
         """
         loop = asyncio.get_running_loop()
@@ -104,7 +104,7 @@ class RenderPool:
         except BaseException:
             await self.close()
             raise
-        # Only now: until here workers that were ready early had no block for images to attach.
+        # Only now, because workers that were ready earlier had no block for images to attach.
         self._dispatcher.open = True
         for device in self._devices.all:
             self._supervision.start(f"keep {device.name} warping", device.run)
@@ -118,7 +118,7 @@ class RenderPool:
         open_slots = tuple(self._slots)
         for slots in open_slots:
             slots.close()
-        # Tasks end before devices close: a device must not be built again meanwhile.
+        # Tasks end before devices close, so that no device is built again meanwhile.
         self._stop_devices()
         await self._supervision.finish()
         await self._devices.close()
@@ -136,8 +136,7 @@ class RenderPool:
     async def add_avatar(self, folder: Path) -> AvatarInfo:
         """Load another avatar in all processes; it can be used once this returns.
 
-        Viewers get frames all the time. A worker gives none of them a new cache while it loads the
-        avatar.
+        Viewers get frames meanwhile, but no new caches from a worker that loads the avatar.
 
         Args:
             folder: The avatar's folder, which exists until `remove_avatar`. No earlier one of this
@@ -212,7 +211,7 @@ class RenderPool:
         largest = self._settings.largest_frame
         if largest is None and any(device.name != CPU for device in self._devices.all):
             return (avatar.resolution,)
-        return sizes_up_to(avatar.resolution, largest)
+        return sizes_up_to(avatar.resolution, largest, self._settings.smallest_frame)
 
     def open_slots(self, avatar_id: str, size: int | None = None) -> CacheSlots:
         """Allocate cache slots on the least loaded device; the caller closes them.
@@ -237,7 +236,7 @@ class RenderPool:
         while self._dispatcher.open and not (slots.closed or slots.device_failed):
             if device.working:
                 return True
-            await device.wait_turn()
+            await device.wait_changed()
         return False
 
     async def benchmark_warps(self, seconds: float) -> dict[str, WarpBenchmark]:
@@ -272,8 +271,8 @@ class RenderPool:
         job = RenderJob(next(self._ids), avatar_id, state, mode, cached_state)
         return await self._dispatcher.render(job)
 
-    async def render_spare(self, avatar_id: str, state: FrameState, size: int) -> RgbImage:
-        """Render a single image in full that may wait while workers fill caches.
+    async def render_low_priority(self, avatar_id: str, state: FrameState, size: int) -> RgbImage:
+        """Render a single image in full, with lower priority than caches.
 
         Args:
             avatar_id: The avatar to render.
@@ -288,7 +287,7 @@ class RenderPool:
         """
         self._check_renders(avatar_id)
         job = RenderJob(next(self._ids), avatar_id, state, "full", None, size)
-        return await self._dispatcher.render(job, spare=True)
+        return await self._dispatcher.render(job, low_priority=True)
 
     def gpu_memory(self) -> dict[str, DeviceMemory]:
         """Return the memory usage of each GPU."""
@@ -313,8 +312,8 @@ class RenderPool:
         """Start the workers of devices and build their engines, or those of the CPU for `auto`."""
         self._workers.start(names, self._readiness, clock)
         try:
-            carriers = Carriers(self._settings, self._factory, self._mark, clock)
-            await self._devices.build(names, carriers.make, self._readiness)
+            backends = WarpBackends(self._settings, self._factory, self._mark, clock)
+            await self._devices.build(names, backends.make, self._readiness)
         except Exception as exc:
             if self._settings.devices != "auto" or CPU in names:
                 raise
@@ -327,7 +326,7 @@ class RenderPool:
         self._devices.stop()
 
     def _check_renders(self, avatar_id: str) -> None:
-        """Raise what prevents single images of an avatar."""
+        """Raise an error if single images of an avatar cannot be rendered."""
         self._find_avatar(avatar_id)
         if not self.ready:
             raise NotReadyError(self.reason or "no worker is ready")

@@ -1,4 +1,4 @@
-"""What every process of the pool does first."""
+"""Set-up of every process of the pool."""
 
 from __future__ import annotations
 

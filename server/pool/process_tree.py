@@ -1,4 +1,4 @@
-"""Processes that a process has started, as Linux lists them."""
+"""Children and descendants of a process, from Linux's /proc."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def children(pid: int) -> list[int]:
     """
     found: list[int] = []
     try:
-        for thread in os.listdir(f"/proc/{pid}/task"):  # each lists those that it started
+        for thread in os.listdir(f"/proc/{pid}/task"):  # a thread lists those that it started
             with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
                 found += map(int, file.read().split())
     except OSError:  # the process or a thread has ended in between
@@ -25,11 +25,11 @@ def children(pid: int) -> list[int]:
 
 
 def descendants(pid: int) -> set[int]:
-    """Return the ids of all that a process started, directly or not, as `children`."""
+    """Return the ids of all descendants of a process, as `children`."""
     found: set[int] = set()
     unread = [pid]
     while unread:
-        # Processes may end, and ids be given again, while they are read: each is read once.
+        # Processes may end and ids may be reused meanwhile, so each is read once.
         new = set(children(unread.pop())) - found - {pid}
         found |= new
         unread += new

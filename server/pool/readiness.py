@@ -1,4 +1,4 @@
-"""Whether the pool can render, and what follows when workers and devices become ready or fail."""
+"""Whether the pool can render; reactions to ready and failed workers and devices."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Readiness:
         """Process the result of a job and assign the next one."""
         loaded = self._dispatcher.finish(worker, job, reply)
         if loaded is not None:
-            # Of slots of a process that ended: this one could not attach them before.
+            # Slots of a process that ended, which this one could not attach before.
             self._slots.attach(worker, loaded)
         self._dispatcher.dispatch()
 
@@ -108,17 +108,17 @@ class Readiness:
         # First, so that slots which fail below have no refresh in progress.
         self._dispatcher.retry(worker, job)
         if self._dispatcher.open:
-            # Those of a device that keeps failing go elsewhere, if another works.
+            # Slots of a device that keeps failing move to another device, if one works.
             self._slots.fail(failed_devices(self._devices.loads(self._workers.usable_devices)))
         self._dispatcher.dispatch()
 
-    def handle_left(self, worker: Worker, handle: SlotHandle) -> None:
-        """Release memory on behalf of a process that cannot any more."""
+    def handle_orphaned(self, worker: Worker, handle: SlotHandle) -> None:
+        """Release a handle on behalf of a process that can no longer do it."""
         if self._devices.warps(worker.device):
             self._devices[worker.device].reclaim(handle)
 
     def device_failed(self, device: WarpDevice) -> None:
-        """Report the slots of a device that warps no more."""
+        """Report the slots of a device that has failed."""
         self._note_ready()
         if not device.keeps_slots:
             self._slots.fail({device.name})

@@ -1,4 +1,4 @@
-"""How long processes wait for a core, which is no sign that they hang, and how long they run."""
+"""Time for which processes wait for a core, which is no hang, and their processor time."""
 
 from __future__ import annotations
 

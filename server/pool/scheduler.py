@@ -11,9 +11,9 @@ from server.errors import PoolBusyError, RenderError
 from server.pool.cache_slots import CacheSlots
 from server.pool.jobs import RenderJob
 
-MOST_BEFORE_SPARE = 5
-"""Refreshes after which a spare image is next: caches of viewers who move become a little older
-meanwhile, but nobody waits for as long as anybody moves."""
+MOST_BEFORE_LOW_PRIORITY = 5
+"""Refreshes after which an image of low priority is next: caches of moving viewers become a little
+older meanwhile, but no image waits for as long as any viewer moves."""
 
 
 @dataclass(eq=False)
@@ -22,8 +22,8 @@ class PendingRender:
 
     job: RenderJob
     done: asyncio.Future[RgbImage]
-    spare: bool = False
-    """Whether it may wait while other work is to be done."""
+    low_priority: bool = False
+    """Whether it may wait while there is other work."""
     attempts: int = 0
     """Number of workers that the job has been sent to."""
 
@@ -38,25 +38,26 @@ class Scheduler:
 
     Each `CacheSlots` has at most one entry in the queue of its device and returns to the end after
     each refresh (round robin). If both refreshes and images are pending, they alternate, so
-    neither starves the other. Spare images wait until there is neither, or `MOST_BEFORE_SPARE`
-    refreshes were made since the last one: a viewer who moves would otherwise hold them off.
+    neither starves the other. Images of low priority wait until there is neither, or until
+    `MOST_BEFORE_LOW_PRIORITY` refreshes were made since the last one: a moving viewer would
+    otherwise block them.
 
     Args:
-        max_pending: Maximum number of pending images, and of pending spare ones.
+        max_pending: Maximum number of pending images, and of pending ones of low priority.
     """
 
     def __init__(self, max_pending: int) -> None:
         self._max_pending = max_pending
         self._refreshes: dict[str, deque[CacheSlots]] = {}
         self._renders: deque[PendingRender] = deque()
-        self._spare: deque[PendingRender] = deque()
+        self._low_priority: deque[PendingRender] = deque()
         self._render_next = False
-        self._refreshes_before_spare = MOST_BEFORE_SPARE
+        self._refreshes_before_low_priority = MOST_BEFORE_LOW_PRIORITY
 
     @property
     def pending_renders(self) -> int:
         """Number of images that no worker has started."""
-        return len(self._renders) + len(self._spare)
+        return len(self._renders) + len(self._low_priority)
 
     @property
     def pending_refreshes(self) -> int:
@@ -98,9 +99,9 @@ class Scheduler:
 
     def drain_renders(self) -> list[PendingRender]:
         """Remove and return all pending images."""
-        renders = [*self._renders, *self._spare]
+        renders = [*self._renders, *self._low_priority]
         self._renders.clear()
-        self._spare.clear()
+        self._low_priority.clear()
         return renders
 
     def next_job(self, device: str) -> CacheSlots | PendingRender | None:
@@ -109,17 +110,17 @@ class Scheduler:
         if self._renders and (self._render_next or slots is None):
             self._render_next = False
             return self._renders.popleft()
-        if self._spare and (slots is None or not self._refreshes_before_spare):
-            self._refreshes_before_spare = MOST_BEFORE_SPARE
-            return self._spare.popleft()
+        if self._low_priority and (slots is None or not self._refreshes_before_low_priority):
+            self._refreshes_before_low_priority = MOST_BEFORE_LOW_PRIORITY
+            return self._low_priority.popleft()
         if slots is not None:
-            self._refreshes[device].popleft()  # its pending request is begun by the caller
+            self._refreshes[device].popleft()  # the caller begins its pending request
             self._render_next = True
-            self._refreshes_before_spare = max(0, self._refreshes_before_spare - 1)
+            self._refreshes_before_low_priority = max(0, self._refreshes_before_low_priority - 1)
         return slots
 
     def _queue(self, render: PendingRender) -> deque[PendingRender]:
-        return self._spare if render.spare else self._renders
+        return self._low_priority if render.low_priority else self._renders
 
     def _peek_refresh(self, device: str) -> CacheSlots | None:
         """Return the first refreshable slots, and drop those before them from the queue.

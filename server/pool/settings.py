@@ -26,7 +26,7 @@ class PoolSettings:
     workers: int | None = None
     """Number per device; None for a default that fits the machine."""
     cores: int | None = None
-    """Cores of the machine that this server may use; None for those that it may run on."""
+    """Cores that this server may use; None for all that it may run on."""
     threads: int | None = None
     """Number per CPU worker; None for a default that fits the machine."""
     max_pending_renders: int = 8
@@ -37,8 +37,10 @@ class PoolSettings:
     largest_frame: int | None = None
     """Rows and columns of the largest frames; None for the avatar's resolution, see
     `RenderPool.sizes`."""
+    smallest_frame: int = 0
+    """No frames have fewer rows and columns, unless the largest do."""
     largest_image: int = 0
-    """Rows and columns of the largest image of `RenderPool.render_spare`; 0 for none."""
+    """Rows and columns of the largest image of `RenderPool.render_low_priority`; 0 for none."""
     niceness: int = 10
     """Added to the niceness of CPU workers, so that warps and encoders get the cores first."""
     rest: float = 1.0

@@ -51,7 +51,7 @@ class SlotLayout:
         end = 0
         for spec in self.specs:
             self._offsets[spec.name] = end
-            end = _aligned(end + spec.nbytes)  # each array begins aligned, the next slot too
+            end = _aligned(end + spec.nbytes)  # aligns each array, and the next slot
         self._slot_nbytes = end
         self.nbytes = end * SLOT_COUNT
 
@@ -116,7 +116,7 @@ class SharedBlock:
             try:
                 self._memory.unlink()
             except FileNotFoundError:
-                # Closing goes on: the pool has more to close than this block.
+                # Not raised, because the pool has more to close than this block.
                 logger.warning("shared memory %s had been removed already", self._memory.name)
         self._memory.close()
 
@@ -217,7 +217,7 @@ class SlotUsage:
         """End all use, unless a slot is being written or is pinned.
 
         Returns:
-            Whether no slot is in use. If so, no slot can be pinned any more.
+            Whether no slot is in use. If so, no slot can be pinned afterwards.
         """
         with self._lock:
             if self._writing is not None or any(self._pins):

@@ -1,9 +1,9 @@
 """A spawned process with a channel, which is killed if it misses a deadline.
 
-A deadline leaves out the time for which the process waited for a core: on a machine with too much
-work it is slow, and to replace it would add a start to that work. What takes minutes, such as a
-start, must use the processor meanwhile, itself or by what it started, such as a compiler: a process
-that does not is stopped, or waits for ever.
+A deadline excludes the time for which the process waited for a core: on an overloaded machine it is
+slow, and its replacement would add the work of a start. Work that takes minutes, such as a start,
+must use the processor meanwhile, in the process or in its children, such as a compiler: a process
+that does not is considered stopped.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class SupervisedProcess:
         """In seconds of `_own_time`, as `_used_at`."""
         self._stall_s: float | None = None
         self._used_s, self._used_at = 0.0, 0.0
-        """Its processor time, and when that had last changed."""
+        """Its processor time, and the time of the last change of it."""
 
     @property
     def pid(self) -> int | None:
@@ -101,8 +101,8 @@ class SupervisedProcess:
 
         Args:
             seconds: From now.
-            reason: Said if it is killed.
-            stall_s: Kill it before, if it uses no processor time for this long.
+            reason: Reason in the log if the process is killed.
+            stall_s: Kill it earlier if it uses no processor time for this long.
         """
         self.clear_deadline()
         self._used_at = self._own_time()
@@ -150,7 +150,7 @@ class SupervisedProcess:
                 self._used_s, self._used_at = used, now
             elif now - self._used_at >= self._stall_s:
                 reason, left_s = f"{reason}: it did not run for {self._stall_s:g} s", 0.0
-        if left_s > 0:  # either process had no core meanwhile: the reply may have arrived
+        if left_s > 0:  # one of the processes had no core meanwhile, so the reply may have arrived
             self._check_later(left_s, reason)
         else:
             self.kill(reason)

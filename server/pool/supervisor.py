@@ -49,13 +49,13 @@ class Timeouts:
     start_s: float = 120.0
     """Building an engine: imports, loading weights, compiling kernels; also loading one avatar."""
     stall_s: float = 20.0
-    """The same without using any processor time, as a process that was stopped: imports, weights
-    and compilers use some in every second, even from a slow disk."""
+    """The same without any use of processor time, as of a stopped process: imports, loading and
+    compilers use some in every second, even from a slow disk."""
     job_s: float = 10.0
     """One job. A full render takes well below one second even on a slow machine."""
     warp_s: float = 2.0
-    """Anything from a device process, which makes frames or has been sent a ping: a frame takes
-    some milliseconds, and no other is visible meanwhile."""
+    """Any message from a device process that makes frames or has been sent a ping: a frame takes
+    some milliseconds, and its viewers see no other meanwhile."""
     ping_s: float = 5.0
     """Interval of keepalive pings to an idle worker."""
     pong_s: float = 5.0
@@ -91,7 +91,7 @@ class WorkerEvents(Protocol):
     def worker_died(self, worker: Worker, job: Job | None) -> None:
         """The process has ended while busy with `job`; it no longer writes to shared memory."""
 
-    def handle_left(self, worker: Worker, handle: SlotHandle) -> None:
+    def handle_orphaned(self, worker: Worker, handle: SlotHandle) -> None:
         """A handle was sent to a process that has ended, or did not open it."""
 
 
@@ -242,7 +242,7 @@ class Worker:
         # Before the next process can be sent handles of its own.
         handles, self._handles = self._handles, {}
         for handle in handles.values():
-            self._events.handle_left(self, handle)
+            self._events.handle_orphaned(self, handle)
         self._events.worker_died(self, job)
 
     async def _back_off(self) -> None:
@@ -270,7 +270,7 @@ class Worker:
             case SlotsDetached():
                 handle = self._handles.pop(message.slots_id)
                 if not message.opened:
-                    self._events.handle_left(self, handle)
+                    self._events.handle_orphaned(self, handle)
             case Pong():
                 self._on_pong()
             case JobDone() | JobFailed():

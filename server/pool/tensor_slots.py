@@ -1,6 +1,6 @@
 """Cache slots as torch tensors, in memory that the server allocates and the workers map.
 
-The server allocates because it outlives every worker, so a worker that dies takes no cache with it.
+The server allocates because it outlives every worker, so that no cache is lost when a worker dies.
 Handles are sent once per worker; after that only the renderers access the memory. Messages order
 the accesses: a worker finishes writing (and synchronizes a GPU) before it reports a cache as done,
 and a warp finishes reading before it releases its slot.
@@ -106,7 +106,7 @@ class CudaSlots:
 
     @staticmethod
     def reclaim(handle: SlotHandle) -> None:
-        """Take back the reference that a handle counts for, in the process that allocated.
+        """Release the reference of a handle, in the process that allocated the memory.
 
         torch keeps the memory of a handle until the process that opened it has closed it. One that
         was killed never does, and its cache slots would stay allocated after their viewer has left.
@@ -138,7 +138,7 @@ class CudaSlots:
 
 
 class CountedSlots:
-    """Slots whose end is noted.
+    """Slots that report when they are closed.
 
     Args:
         slots: The slots.

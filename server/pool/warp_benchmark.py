@@ -1,4 +1,4 @@
-"""What a benchmark of warps measures, and the viewer that it imitates."""
+"""Benchmark of warps for a simulated moving viewer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from server.pool.interface import Engine
 _VIEWER_SWAY_M = 0.1
 """Distance that the viewer of a benchmark moves to either side, metres."""
 _IMAGES = 10
-"""Images that are kept, to time the encoder with."""
+"""Number of images that are kept to time the encoder."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class BenchmarkRun:
 
     Args:
         engine: Warps.
-        rendition: What it warps.
+        rendition: Avatar and frame size of the warps.
 
     Raises:
         PoolBusyError: If there is no memory for a cache.

@@ -68,9 +68,9 @@ class ThreadMemory:
 
 
 class WarpThread:
-    """Runs warps one after the other; see `Carrier`.
+    """Runs warps one after the other; see `WarpBackend`.
 
-    After a failure of the device it warps no more: `WarpDevice` replaces it.
+    After a failure of the device it stops, and `WarpDevice` replaces it.
 
     Args:
         device: The device that holds the caches.
@@ -88,7 +88,7 @@ class WarpThread:
     ) -> None:
         self.device = device
         self.warp_ms: float | None = None
-        """See `Carrier`."""
+        """See `WarpBackend`."""
         self._factory = factory
         self._failed = failed
         self._mark = mark
@@ -107,16 +107,16 @@ class WarpThread:
 
     @property
     def avatars(self) -> Mapping[str, AvatarInfo]:
-        """See `Carrier`."""
+        """See `WarpBackend`."""
         return self.engine.avatars
 
     @property
     def keeps_slots(self) -> bool:
-        """See `Carrier`."""
+        """See `WarpBackend`."""
         return False
 
     async def build(self) -> None:
-        """Build the engine; raises what the factory raises."""
+        """Build the engine; raises the errors of the factory."""
         loop = asyncio.get_running_loop()
         # One thread: the encoder, the event loop and the workers need the other cores.
         self._engine = await loop.run_in_executor(
@@ -125,26 +125,27 @@ class WarpThread:
         self._maker = FrameMaker(self._engine, self._mark, WeakKeyDictionary())
 
     def allocate(self, rendition: Rendition) -> ThreadMemory:
-        """See `Carrier`."""
+        """See `WarpBackend`."""
         return ThreadMemory(self.engine.allocate(rendition))
 
     def reclaim(self, handle: SlotHandle) -> None:
-        """See `Carrier`."""
+        """See `WarpBackend`."""
         self.engine.reclaim(handle)
 
     def memory(self) -> DeviceMemory | None:
-        """See `Carrier`."""
+        """See `WarpBackend`."""
         return self._factory.memory(self.device)
 
     async def load(self, folder: Path) -> LoadedAvatar:
-        """Load another avatar while warps go on, in a thread that yields to all others.
+        """Load another avatar while warps continue, in a thread of the lowest priority.
 
         Raises:
             RenderError: If it cannot be loaded.
         """
 
         def load() -> LoadedAvatar:
-            # Of this thread alone (Linux), which ends afterwards: it could not be raised again.
+            # The priority of this thread only (Linux), which ends afterwards: a process may not
+            # raise its priority again.
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOADING_NICENESS)
             return self.engine.load(folder)
 
@@ -167,7 +168,7 @@ class WarpThread:
     def submit(
         self, slots: CacheSlots, sequence: FrameSequence, sample: Callable[[], FrameInputs]
     ) -> Warping:
-        """See `Carrier`. `sample` is called in the warp thread just before the warp."""
+        """See `WarpBackend`. `sample` is called in the warp thread just before the warp."""
         loop = asyncio.get_running_loop()
         frame = loop.run_in_executor(
             self._executor, self._warp, slots, sequence, sample, loop, time.perf_counter()
@@ -195,19 +196,19 @@ class WarpThread:
         return run.result()
 
     def close_sequence(self, sequence: FrameSequence) -> None:
-        """See `Carrier`. Otherwise the state would be dropped at garbage collection."""
+        """See `WarpBackend`. Otherwise the state would be dropped at garbage collection."""
         sequence.closed = True
         self._newest.pop(sequence, None)
         if self._maker is not None:
             self._maker.close(sequence)
 
     async def close(self) -> None:
-        """See `Carrier`."""
+        """See `WarpBackend`."""
         self._executor.shutdown(cancel_futures=True)
         self._engine = self._maker = None
 
     def abandon(self) -> None:
-        """See `Carrier`. The thread ends after the warps queued so far."""
+        """See `WarpBackend`. The thread ends after the warps queued so far."""
         self._executor.shutdown(wait=False)
         self._engine = self._maker = None
         self._newest.clear()
@@ -241,7 +242,7 @@ class WarpThread:
     def _note_error(self, error: Exception, loop: asyncio.AbstractEventLoop) -> bool:
         """Report the device if an error came from it; return whether the device has failed.
 
-        An error that the device survives is a matter of one frame, not of all its viewers.
+        An error that the device survives affects one frame, not all its viewers.
         """
         if self._broken:
             return True

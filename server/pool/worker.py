@@ -70,7 +70,8 @@ def run(settings: WorkerSettings, factory: EngineFactory, sock: socket) -> None:
         logger.exception("%s: the engine could not be built", settings.name)
         channel.send(BuildFailed(f"{type(exc).__name__}: {exc}"))
         raise SystemExit(1) from exc
-    # Only now: the pool sends jobs from here on, and has the deadline of a start until then.
+    # Only now, because the pool sends jobs from here on and applies the deadline of a start until
+    # then.
     channel.send(Ready(os.getpid()))
     try:
         serve(engine, channel)
@@ -92,7 +93,7 @@ def serve(engine: Engine, channel: WorkerChannel) -> None:
     except (EOFError, BrokenPipeError):
         logger.info("the server has ended, stopping")
     finally:
-        # Also after an error: the server counts on its handles being closed or reported.
+        # Also after an error, because the server expects its handles to be closed or reported.
         for reply in handler.close():
             with suppress(OSError):  # the server may have ended
                 channel.send(reply)
@@ -148,7 +149,7 @@ class _JobHandler:
         return True
 
     def close(self) -> list[SlotsDetached]:
-        """Unmap all memory; return what the server has to know of it."""
+        """Unmap all memory; return the messages about it for the server."""
         replies = [
             SlotsDetached(slots_id, self._detach(slots_id)) for slots_id in list(self._slots)
         ]
@@ -185,7 +186,7 @@ class _JobHandler:
     def _render(self, job: RenderJob) -> tuple[int, ...]:
         rgb = self._render_image(job)
         assert self._image is not None
-        # No array is kept: a view of the block would prevent its end when it is replaced.
+        # No array is kept, because a view of the block would keep it mapped after its replacement.
         np.frombuffer(self._image.buffer, np.uint8, rgb.size)[:] = rgb.reshape(-1)
         return rgb.shape
 

@@ -45,7 +45,7 @@ class Workers:
         events: WorkerEvents,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start the workers of some devices in place of those before, which were stopped.
+        """Start the workers of some devices, replacing earlier ones, which were stopped.
 
         Args:
             devices: Their names.
@@ -61,7 +61,7 @@ class Workers:
             self._supervision.start(f"supervise {worker.name}", worker.run)
 
     def stop(self) -> None:
-        """Make all processes end, soon."""
+        """Request that all processes end."""
         for worker in self._all:
             worker.stop()
 

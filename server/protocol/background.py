@@ -1,4 +1,4 @@
-"""The background that a viewer asks for, as addresses name it."""
+"""The background that a viewer requests with `?background=`."""
 
 from __future__ import annotations
 

@@ -11,10 +11,10 @@ from server.protocol.json_text import parse_small
 from server.protocol.messages import AvatarId, Message, whole
 
 SEATS = 4
-"""Of a table."""
+"""Number of seats of a table."""
 LONGEST_NAME = 40
 WIDEST_RAD = 1.5
-"""Largest angle between the middle of a person's screen and something on it."""
+"""Largest angle between the middle of a person's screen and a point on it."""
 _JOINER = "\u200d"
 """Joins the parts of an emoji; the only invisible character that a name may have."""
 
@@ -33,28 +33,28 @@ Angle = Annotated[float, Field(ge=-WIDEST_RAD, le=WIDEST_RAD)]
 
 
 class Join(Message):
-    """The first message: take a seat, or the one left before."""
+    """The first message: requests a seat, or the one that one had."""
 
     type: Literal["join"]
     name: Annotated[str, AfterValidator(_person_name)]
     avatar: AvatarId = "default"
     resume: Annotated[str, Field(max_length=64)] | None = None
-    """Secret of the seat that one had, to have it again."""
+    """Secret of the seat that one had, to get it again."""
 
 
 class Direction(Message):
     """Where a person sees another one: the angles from straight ahead."""
 
     seat: Seat
-    """Of the one who is seen."""
+    """Seat of the person who is seen."""
     yaw_rad: Angle
-    """To the left of the person who looks."""
+    """Yaw, to the left of the person who looks."""
     pitch_rad: Angle
-    """Upwards."""
+    """Pitch, upwards."""
 
 
 class PersonState(Message):
-    """What a person changes while seated; what is missing stays."""
+    """Changes of a seated person; missing fields keep their value."""
 
     type: Literal["state"]
     muted: bool | None = None
@@ -62,7 +62,7 @@ class PersonState(Message):
 
 
 class Leave(Message):
-    """Give up the seat; a connection that ends without it keeps the seat for a while."""
+    """Frees the seat; a connection that ends without this message keeps the seat for a while."""
 
     type: Literal["leave"]
 
@@ -75,6 +75,6 @@ def parse_call_message(text: str | bytes) -> Join | PersonState | Leave:
     """Read one message of a call's WebSocket.
 
     Raises:
-        BadMessageError: If it is none.
+        BadMessageError: If it is not a message of a call.
     """
     return parse_small(_call_message, text)

@@ -1,4 +1,4 @@
-"""From messages to the arrays that are rendered: what depends on the avatar is checked here."""
+"""Converts messages to the arrays that are rendered, and checks them against the avatar."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ from server.protocol.states import MeshState, ViewState, frame_state
 Floats = NDArray[np.float32]
 
 COEFFICIENT_TOLERANCE = 0.05
-"""Real trackers overshoot 0..1 a little (1.003 in Live Link Face recordings); such are clamped."""
+"""Values this far outside the range are clamped: real trackers overshoot 0..1 (1.003 in Live Link
+Face recordings)."""
 
 
 def decode_mesh(frame: MeshFrame | RenderFace, avatar: AvatarInfo, received_at: float) -> MeshState:
     """Check a face against its avatar and convert it.
 
     Args:
-        frame: As it came in.
-        avatar: Whose names and topology it must fit.
+        frame: The message as received.
+        avatar: Avatar whose names and topology it must match.
         received_at: `time.monotonic()`, seconds.
 
     Raises:
@@ -106,7 +107,7 @@ def to_expression(face: Face, avatar: AvatarInfo) -> Floats:
 
 
 def _known_expression(name: str, avatar: AvatarInfo) -> str:
-    """Return which of the avatar's names is meant: trackers spell those of ARKit differently."""
+    """Return the avatar's name of a coefficient: trackers spell ARKit's names differently."""
     if name in avatar.expression_names:
         return name
     arkit = arkit_name(name)
@@ -116,7 +117,7 @@ def _known_expression(name: str, avatar: AvatarInfo) -> str:
 
 
 def _within(avatar: AvatarInfo, coefficients: Floats) -> Floats:
-    """Clamp to the avatar's range what is hardly outside of it."""
+    """Clamp a value slightly outside of the avatar's range."""
     low, high = avatar.expression_range
     clamped: Floats = np.clip(coefficients, low, high)
     off = np.abs(coefficients - clamped)
@@ -164,7 +165,7 @@ def to_vertices(face: Face, avatar: AvatarInfo) -> Floats | None:
             f"(avatar {avatar.id!r}), got {len(raw)} bytes"
         )
     vertices = np.frombuffer(raw, dtype="<f4").astype(np.float32).reshape(-1, 3)
-    # Written so that NaN fails too.
+    # Written so that NaN fails as well.
     if not bool(np.all(np.abs(vertices) <= FARTHEST_M)):
         raise BadMessageError(
             f"vertices: expected finite numbers within {FARTHEST_M:g} m of the head, got others"

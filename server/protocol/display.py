@@ -1,4 +1,4 @@
-"""The size of a viewer's display, as addresses name it."""
+"""The size of a viewer's display, from `?display=`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def parse_display(text: str | None) -> int:
     """Return the rows of the frame on the viewer's screen that `?display=` names; 0 without it.
 
     Raises:
-        BadMessageError: If it is no number from 1 to `LARGEST_DISPLAY_PX`.
+        BadMessageError: If it is not a number from 1 to `LARGEST_DISPLAY_PX`.
     """
     if text is None:
         return 0

@@ -1,4 +1,4 @@
-"""Load report of a host, from which a router chooses."""
+"""Load report of a host, by which a router chooses hosts."""
 
 from __future__ import annotations
 

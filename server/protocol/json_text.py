@@ -17,12 +17,13 @@ from pydantic_core import ErrorDetails
 from server.errors import BadMessageError
 
 LONGEST_SMALL_MESSAGE = 4096
-"""Characters of a view, a ping or a request to create a stream; each takes some 200."""
+"""Maximum size of a view, a ping or a request to create a stream, characters; each needs about
+200."""
 MOST_ESCAPES = 2**18
-"""Backslashes of a text: 16 MB of base64 have as many where `/` is written as `\\/`."""
+"""Maximum number of backslashes: 16 MB of base64 have as many if `/` is written as `\\/`."""
 LONGEST_GAP = 2**16
-"""Characters outside strings without any that structures a text, such as spaces: searching them
-takes 5 ns each. Strings take a tenth of that."""
+"""Maximum run of characters outside strings without structure, such as spaces: searching takes 5 ns
+for each. Strings take a tenth of that."""
 _MARK = re.compile(rb'["\[\]{},]')
 _ESCAPED = (rb"\\", rb"\"")
 """A backslash and a quote inside a string, in the order in which they must be replaced."""
@@ -31,7 +32,7 @@ _VERBS = {"have": "has", "match": "matches"}
 _SMALL_VALUES = 64  # a view has some fifteen, objects and arrays included
 _SHOWN_INPUT = 60  # characters of what was received, in an error
 BYTE_ORDER_MARK = "\ufeff"
-"""Some programs write it in front of a text."""
+"""Byte order mark that some programs write in front of a text."""
 _Parsed = TypeVar("_Parsed")
 
 
@@ -104,7 +105,7 @@ def check_escapes(text: str | bytes) -> None:
 
 
 def split_array(text: bytes, most_values: int) -> Iterator[bytes]:
-    """Give the elements of a JSON array one by one, without parsing them.
+    """Yield the elements of a JSON array one by one, without parsing them.
 
     Args:
         text: Begins with `[`.
@@ -164,7 +165,7 @@ def _end_of_string(marked: bytes, begin: int) -> int:
 
 
 def _last(text: bytes, begin: int, end: re.Match[bytes]) -> Iterator[bytes]:
-    """Give the last element; none of an empty array."""
+    """Yield the last element; none of an empty array."""
     if text[end.end() :].strip():
         raise BadMessageError("expected JSON, got characters after the end of the array")
     element = text[begin : end.start()]
@@ -178,7 +179,7 @@ def describe(error: ValidationError) -> str:
 
 
 def describe_errors(found: Sequence[ErrorDetails]) -> str:
-    """Like `describe`, of the errors themselves."""
+    """Like `describe`, for a list of errors."""
     lines = [_describe_one(detail) for detail in found[:3]]
     if len(found) > 3:
         lines.append(f"and {len(found) - 3} more")
@@ -186,7 +187,7 @@ def describe_errors(found: Sequence[ErrorDetails]) -> str:
 
 
 def _describe_one(detail: ErrorDetails) -> str:
-    # A union's tags are ours, not part of the message.
+    # A union's tags are internal, not part of the message.
     parts = [str(part) for part in detail["loc"] if part not in ("by name", "whole")]
     place = ".".join(part[:_SHOWN_INPUT] for part in parts)
     return f"{place}: {_expected_and_got(detail)}" if place else _expected_and_got(detail)
@@ -218,7 +219,7 @@ def _expected_and_got(detail: ErrorDetails) -> str:
 
 
 def shorten(value: Any) -> str:
-    """Show a value from outside in JSON's words, without letting it fill a log or an answer."""
+    """Return a received value as JSON, shortened for logs and answers."""
     if isinstance(value, str):
         text = repr(value[: 2 * _SHOWN_INPUT])
     elif value is None or isinstance(value, bool | dict | list):

@@ -1,7 +1,7 @@
-"""How many messages of one sender are parsed: a token bucket that is asked before parsing.
+"""Rate limit of one sender's messages: a token bucket that is queried before parsing.
 
-Live input is one deep, so a message above the rate is dropped and counted and a newer one takes its
-place. Only a sender that stays far above the rate for long is worth disconnecting.
+Live input is one deep, so a message above the rate is dropped and counted, and a newer one replaces
+it. Only a sender that stays far above the rate for long is disconnected.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class MessageRate:
     Args:
         per_s: Messages per second on average.
         burst: Messages that a sender may send at once after a pause.
-        clock: Seconds, never going back.
+        clock: Monotonic time, seconds.
     """
 
     def __init__(
@@ -59,17 +59,17 @@ class MessageRate:
         return True
 
     def charge(self, messages: float) -> None:
-        """Count messages beside those that were taken; the next ones wait until they are made up.
+        """Count additional messages; the next ones wait until these are compensated.
 
         Args:
-            messages: How many, whether they were handled or dropped.
+            messages: Number of messages, handled or dropped.
         """
         self._left -= messages
 
     def charge_bad(self, length: int) -> None:
         """Count a message that was taken and found invalid as several, by its length.
 
-        A single one after a pause costs the sender nothing that it notices.
+        A single one after a pause does not affect the sender.
 
         Args:
             length: Characters or bytes of the message.

@@ -1,6 +1,6 @@
-"""Views, faces and mesh frames from clients; the browser's side is `client_web/js`.
+"""Messages of clients: views, faces and mesh frames; `client_web/js` sends them in browsers.
 
-Everything that a renderer cannot handle is refused: unknown fields, NaN, infinite or huge numbers,
+All values that a renderer cannot handle are refused: unknown fields, NaN, infinite or huge numbers,
 and quaternions that are no rotations. Every parse function raises `BadMessageError`, whose text
 says what was expected and what was received.
 """
@@ -38,29 +38,29 @@ from server.protocol.json_text import (
 )
 
 LARGEST_SEQ = 2**53 - 1
-"""The largest whole number JavaScript counts to without gaps."""
+"""The largest integer that JavaScript represents exactly with all smaller ones."""
 FARTHEST_M = 10.0
 """Maximum distance of anything from the origin along any axis, metres."""
 LONGEST_CLOCK_MS = 1e15
-"""Some 30 000 years: any real clock fits, and sums of clocks stay exact in a double."""
+"""About 30 000 years: fits any real clock, and sums of clocks stay exact in a double."""
 QUATERNION_TOLERANCE = 0.01
 """Quaternions this close to unit length are normalised, others refused."""
 LARGEST_COEFFICIENT = 10.0
-"""Above those of every avatar we know: ARKit's end at 1, FLAME's at some 5."""
+"""Above the coefficients of all known avatars: ARKit's end at 1, FLAME's at about 5."""
 LARGEST_DISPLAY_PX = 16384
-"""Twice the height of an 8K screen, and as far as browsers go with a canvas."""
+"""Twice the height of an 8K screen, and the largest canvas of browsers."""
 LONGEST_EXPRESSION = 1024
 LONGEST_VERTICES = 8 * 2**20
-"""Characters of base64: some 500 000 vertices, above every avatar we know."""
+"""Characters of base64: about 500 000 vertices, more than any known avatar has."""
 LONGEST_FRAME = LONGEST_VERTICES + 2**19
-"""Characters of one mesh frame. A text is parsed at once, so this bounds how long that takes: 25 ms
+"""Characters of one mesh frame. A text is parsed in one step, so this bounds the duration: 25 ms
 for spaces or digits alone."""
 FRAME_VALUES = LONGEST_EXPRESSION + 64
 """Values of one mesh frame: its coefficients and everything else."""
 
 
 class NullMeans:
-    """Accepts `null` for a value that may be left out; some languages write every field.
+    """Accepts `null` for an optional value, because some languages write every field.
 
     Args:
         default: The value that `null` stands for.
@@ -79,7 +79,7 @@ class NullMeans:
 
 
 def whole(value: Any) -> Any:
-    """Convert 3.0 to 3: an integer of JSON Schema, and all that languages of doubles can write."""
+    """Convert 3.0 to 3: it is an integer of JSON Schema, and some languages have only doubles."""
     if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_SEQ:
         return int(value)
     return value
@@ -155,7 +155,7 @@ class Eye(Message):
 
 
 class Face(Message):
-    """A face at one moment, without the moment."""
+    """A face without its time."""
 
     head: Annotated[HeadPose, NullMeans(HeadPose())] = HeadPose()
     expression: Expression | None = Field(
@@ -197,7 +197,7 @@ class MeshFrame(Face):
 
 
 class View(Message):
-    """The viewer's current eye pose. Only the newest counts."""
+    """The viewer's current eye pose; only the newest counts."""
 
     type: Literal["view"]
     seq: Seq
@@ -224,9 +224,9 @@ class Ping(Message):
 
 
 class Display(Message):
-    """How large the viewer shows the frames: frames and refined stills follow.
+    """Size at which the viewer shows the frames: frames and refined stills follow it.
 
-    Who never tells gets no stills.
+    Viewers that never send it get no stills.
     """
 
     type: Literal["display"]
@@ -261,8 +261,8 @@ def parse_mesh_frames(text: bytes, largest_count: int) -> list[MeshFrame]:
 def each_mesh_frame(text: bytes, largest_count: int) -> Iterator[MeshFrame]:
     """Read one face frame, or an array of at most `largest_count`, frame by frame.
 
-    A step takes some milliseconds at most, whatever the text, so that a caller can let others run
-    in between. The first error ends it.
+    A step takes a few milliseconds at most for any text, so that a caller can let other tasks run
+    in between. The first error ends the iteration.
     """
     text = text.removeprefix(BYTE_ORDER_MARK.encode())
     if not text.lstrip().startswith(b"["):
@@ -285,7 +285,7 @@ def each_mesh_frame(text: bytes, largest_count: int) -> Iterator[MeshFrame]:
 
 
 def at_index(index: int, error: BadMessageError) -> str:
-    """Return the text of an error with the place of its element in an array."""
+    """Return the text of an error with the index of its element in an array."""
     text = str(error)
     return f"{index}: {text}" if text.startswith("expected ") else f"{index}.{text}"
 

@@ -1,4 +1,4 @@
-"""Mesh frames in binary, two fifths of the bytes of their JSON: what the publish page sends.
+"""Binary mesh frames, which the publish page sends; two fifths of the size of JSON.
 
 Little-endian, without padding:
 
@@ -9,8 +9,8 @@ Little-endian, without padding:
     int16 x 3  its translation, steps of 0.1 mm
     int16 x E  all coefficients in the avatar's order, steps of 0.0005
 
-The steps are finer than the noise of trackers. `client_web/js/connection/packed_mesh.js` is the
-other side.
+The steps are finer than the noise of trackers. `client_web/js/connection/packed_mesh.js` writes
+them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def unpack_mesh(message: bytes) -> MeshFrame:
     """Unpack a frame. Its values have the same limits as those of JSON.
 
     Raises:
-        BadMessageError: If its length is none of a frame, or a value is out of range.
+        BadMessageError: If its length does not fit a frame, or a value is out of range.
     """
     rest = len(message) - _HEAD.size
     if rest < 0 or rest % _COEFFICIENT_BYTES:

@@ -26,14 +26,14 @@ from server.protocol.messages import (
 
 
 class RenderFace(Face):
-    """A `MeshFrame` whose `seq` and clock may be left out: a still image has no order."""
+    """A `MeshFrame` with optional `seq` and clock, because a still image has no order."""
 
     seq: Annotated[Seq, NullMeans(0)] = 0
     captured_at_ms: ClockMs | None = None
 
 
 class RenderView(Message):
-    """A `View` whose `type`, `seq` and clock may be left out."""
+    """A `View` with optional `type`, `seq` and clock."""
 
     type: Annotated[Literal["view"], NullMeans("view")] = "view"
     seq: Annotated[Seq, NullMeans(0)] = 0
@@ -43,7 +43,7 @@ class RenderView(Message):
 
 
 class CachedState(Message):
-    """The state a cache is made from, before it is warped to the requested state."""
+    """The state of the cache that is warped to the requested state."""
 
     frame: Annotated[RenderFace, NullMeans(RenderFace())] = RenderFace()
     view: RenderView | None = Field(default=None, description="Default: the avatar's own view")
@@ -69,7 +69,7 @@ class RenderRequest(Message):
     mode: Annotated[Literal["full", "warp"], NullMeans("full")] = "full"
     cached: CachedState | None = Field(
         default=None,
-        description="In warp mode, what the cache is made from; default the same state",
+        description="In warp mode, the state of the cache; default: the same state",
     )
 
 
@@ -91,7 +91,7 @@ class ReplayRequest(Message):
 
 
 class AvatarRequest(Message):
-    """What comes with the file of a new avatar."""
+    """Data that accompany the file of a new avatar."""
 
     name: str = Field(
         min_length=1, max_length=80, pattern=r"\S", description="Name of the person or avatar"
@@ -101,7 +101,7 @@ class AvatarRequest(Message):
         min_length=1,
         max_length=2000,
         pattern=r"\S",
-        description="Of a video: the statement by which the person agrees to the avatar",
+        description="For a video: the statement by which the person agrees to the avatar",
     )
     id: str | None = Field(
         default=None,
@@ -130,7 +130,7 @@ _avatar_request = TypeAdapter(AvatarRequest)
 
 
 def parse_render_request(text: bytes) -> RenderRequest:
-    """Read the body of `POST /v1/render`; its two frames together are as long as one may be."""
+    """Read the body of `POST /v1/render`; its two frames together may be as long as one frame."""
     check_length(text, LONGEST_FRAME)
     return parse(_render_request, text, 2 * FRAME_VALUES)
 

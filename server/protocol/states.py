@@ -1,6 +1,6 @@
-"""What clients last sent, as arrays, and how it becomes the renderer's input.
+"""The newest input of clients as arrays, and its conversion to the renderer's input.
 
-Newest wins: each of these is replaced as a whole and never changed in place.
+The newest value wins: each object is replaced as a whole and never changed in place.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class MeshState:
     """(V, 3) posed in head space; replaces `expression` where given."""
 
     def sharing(self, previous: MeshState | None) -> MeshState:
-        """Return this mesh frame with the arrays of the one before, if they hold the same face.
+        """Return this mesh frame with the arrays of the previous one, if both show the same face.
 
-        By these arrays everybody sees that nothing has moved (`FrameState.same_image`): no cache is
-        made anew, and the image is refined.
+        Identical arrays show that nothing has moved (`FrameState.same_image`): no new cache is
+        made, and the image is refined.
         """
         if previous is None or not self._same_face(previous):
             return self

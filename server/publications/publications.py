@@ -1,4 +1,4 @@
-"""All publications, by id; a stream has one at most.
+"""All publications, by id; a stream has at most one.
 
 A newer publication of the same client replaces the older one, because a page that was reloaded
 cannot end its former connection. That of another client is refused.
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class VoiceCounters:
-    """Packets of voice since the start of a publication, or of all of them."""
+    """Counts of voice packets since the start of a publication, or of all publications."""
 
     received: int = 0
     """Packets that were passed on."""
@@ -53,7 +53,7 @@ class Publication:
     stream: Stream
     holder: Grant
     end: Callable[[], None]
-    """Ends it soon; may be called more than once."""
+    """Requests its end; may be called more than once."""
     id: str = field(default_factory=lambda: secrets.token_urlsafe(9))
     peer: PublicationPeer | None = None
     voice: VoiceCounters = field(default_factory=VoiceCounters)
@@ -62,7 +62,7 @@ class Publication:
         self.mesh = StreamPublisher(self.stream)
 
     def stats(self) -> dict[str, Any]:
-        """Return the counts of its packets and frames, and how long both take to the server."""
+        """Return the counts of its packets and frames, and their delays to the server."""
         paths = self.stream.capture_clock.paths
         return {
             "id": self.id,
@@ -112,8 +112,8 @@ class Publications:
     ) -> tuple[Publication, str]:
         """Answer a publisher's offer.
 
-        The former publication of the stream goes on until the answer is ready, so that an offer
-        of no use ends nothing.
+        The previous publication of the stream continues until the answer is ready, so that an
+        unusable offer does not end it.
 
         Returns:
             The publication and the SDP answer.

@@ -1,1 +1,1 @@
-"""Recordings of streams: what a stream was told, on disk, and its replay."""
+"""Recordings of streams: received mesh frames and voice on disk, and their replay."""

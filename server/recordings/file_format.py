@@ -1,4 +1,4 @@
-"""The recording file: lines of JSON, readable up to the place where a crash cut it off.
+"""The recording file: lines of JSON, readable up to the point where a crash truncated it.
 
     {"format": "telewarp-recording", "version": 1, "stream": "me", "avatar": "default", ...}
     {"type": "mesh", "at_ms": 0.0, "seq": 17, "head": {...}, "expression": [...]}
@@ -6,8 +6,8 @@
     {"type": "end", "reason": "stopped", "at_ms": 5012.2, "frames": 300}
 
 `at_ms` is the time since the first line, on the server's monotonic clock. Numbers are written with
-all digits, so that a mesh frame that was read is the one that was written, to the bit. Lines of
-other types are left for later versions, and skipped.
+all digits, so that a mesh frame is read back identical to the bit. Lines of other types are
+reserved for later versions, and skipped.
 """
 
 from __future__ import annotations
@@ -97,11 +97,11 @@ class VoiceLine(Message):
     at_ms: float = Field(ge=0)
     captured_at_ms: ClockMs | None = None
     rtp_timestamp: int = Field(ge=0, lt=2**32)
-    """Of the clock of Opus, 48 kHz."""
+    """Timestamp, in ticks of the clock of Opus, 48 kHz."""
     source: int = Field(default=0, ge=0, lt=2**32)
     """Numbers and timestamps continue only within a source."""
     sequence_number: int | None = Field(default=None, ge=0, lt=2**16)
-    """One that is left out is of a packet that was lost on its way to the server."""
+    """A missing number belongs to a packet that was lost on its way to the server."""
     marker: bool = False
     """Whether it is the first one after a pause."""
     opus: str
@@ -109,7 +109,7 @@ class VoiceLine(Message):
 
 
 class EndLine(Message):
-    """The last line of a recording that was not cut off."""
+    """The last line of a complete recording."""
 
     type: Literal["end"] = "end"
     reason: str
@@ -197,7 +197,7 @@ def read_header(path: Path) -> Header:
     """Read the first line of a file.
 
     Raises:
-        BadMessageError: If it is none of a recording.
+        BadMessageError: If it is not that of a recording.
         OSError: If the file cannot be read.
     """
     with path.open("rb") as file:
@@ -209,7 +209,7 @@ def read_header(path: Path) -> Header:
 
 
 def read_end(path: Path) -> EndLine | None:
-    """Return the last line of a file if it is the end of a recording; None if it was cut off."""
+    """Return the last line of a file if it ends a recording; None if the file was truncated."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - 4096))
         last = file.read().rstrip(b"\n").rpartition(b"\n")[2]
@@ -220,7 +220,7 @@ def read_end(path: Path) -> EndLine | None:
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """Yield all lines of a recording after the first, up to the place where it was cut off.
+    """Yield all lines of a recording after the first, up to the point where it was truncated.
 
     Raises:
         BadMessageError: If a line in the middle is broken; the text names it.
@@ -233,7 +233,7 @@ def read_lines(path: Path) -> Iterator[Line]:
         while text := file.readline(LONGEST_LINE):
             number += 1
             if not text.endswith(b"\n") and len(text) < LONGEST_LINE:
-                return  # cut off while it was written
+                return  # truncated while it was written
             line = _parse(text, number)
             if line is not None:
                 yield line
@@ -274,8 +274,8 @@ def read_all(path: Path, avatar: AvatarInfo) -> Iterator[RecordedMesh | Recorded
 
     Args:
         path: The file.
-        avatar: Coefficients are matched by name; those that it lacks are left out, and vertices
-            must have its number.
+        avatar: Avatar that shows the frames: coefficients are matched by name, those that it lacks
+            are left out, and vertices must have its count.
 
     Raises:
         BadMessageError: If the file is no recording, broken, or of a head of another kind.

@@ -50,11 +50,11 @@ _CAUSES = {
     TOO_LONG: "length",
     TOO_LARGE: "size",
 }
-"""Reasons for the end of a recording, and their value in the metric; all others are failures."""
+"""Reasons for the end of a recording and their values in the metric; all others are failures."""
 _FAILED = "failed"
 SUFFIX = ".ndjson"
 MOST_AT_ONCE = 16
-"""Recordings that are written at a time: each has a thread."""
+"""Maximum number of running recordings; each has a thread."""
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -63,10 +63,10 @@ class RecordingLimits:
     """Limits of the recordings of a server."""
 
     size: int
-    """Bytes of one."""
+    """Maximum size of one recording, bytes."""
     length_s: float
     number: int
-    """Of all that are kept, running ones included."""
+    """Maximum number of stored recordings, running ones included."""
 
 
 @dataclass(eq=False)
@@ -77,20 +77,20 @@ class Recording:
     path: Path
     header: Header
     frames: int | None = 0
-    """Mesh frames; None if the file was cut off before they were counted."""
+    """Number of mesh frames; None if the file was truncated before they were counted."""
     length_s: float | None = 0.0
-    """Up to its end; None if the file was cut off."""
+    """Time up to its end; None if the file was truncated."""
     ended: str | None = None
-    """Why it has ended; None while it runs."""
+    """Reason of its end; None while it runs."""
     size: int = 0
-    """Bytes of whole lines."""
+    """Size of its complete lines, bytes."""
 
 
 class _Running:
     """Records a stream until it is ended.
 
     Args:
-        recording: What to fill.
+        recording: The record to update.
         writer: Writes its file.
         stream: What to record.
         length_s: Maximum length.
@@ -131,7 +131,8 @@ class _Running:
         self._write(partial(encode_voice, packet, at_ms), at_ms)
 
     def _at_ms(self, received_at: float) -> float:
-        # Received a little earlier than published: a frame of before the start counts from it.
+        # Frames are received slightly before they are published: one from before the start counts
+        # from the start.
         return max(0.0, 1e3 * (received_at - self._began))
 
     def _write(self, line: Line, at_ms: float) -> bool:
@@ -228,8 +229,8 @@ class Recordings:
             raise LimitError(f"at most {self._limits.number} recordings: delete one first")
         if len(self._running) + self._starting >= MOST_AT_ONCE:
             raise LimitError(f"at most {MOST_AT_ONCE} recordings at a time: stop one first")
-        self._starting += 1  # before anything is awaited, so that others count this one
-        # A client that does not wait for the answer must not leave an open file.
+        self._starting += 1  # before any await, so that other calls count this one
+        # A client that disconnects must not leave an open file.
         return await asyncio.shield(asyncio.create_task(self._start(stream)))
 
     async def _start(self, stream: Stream) -> Recording:
@@ -283,12 +284,12 @@ class Recordings:
         recording = self.get(recording_id)
         running = self._running.get(recording_id)
         if running is not None:
-            # A client that does not wait for the answer must not cancel the closing.
+            # A client that disconnects must not cancel the closing.
             await asyncio.shield(running.end(reason))
         return recording
 
     async def delete(self, recording_id: str) -> None:
-        """End a recording and delete its file, the only place where anything of it is kept.
+        """End a recording and delete its file, which contains all of its data.
 
         Raises:
             RecordingNotFoundError: If there is none.
@@ -317,7 +318,7 @@ def _header(stream: Stream) -> Header:
 
 
 def _read_all(paths: Iterable[Path]) -> Iterable[Recording]:
-    """Yield the recordings of earlier runs; other files are left alone."""
+    """Yield the recordings of earlier runs; other files are ignored."""
     for path in paths:
         if not _ID.fullmatch(path.stem):
             continue

@@ -1,4 +1,4 @@
-"""Replaying recordings: the same mesh frames and voice, at the times they were received at."""
+"""Replays of recordings: the same mesh frames and voice, at their times of receipt."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ logger = logging.getLogger(__name__)
 Recorded = RecordedMesh | RecordedVoice
 
 MOST_REPLAYS = 16
-"""At a time. Each reads its file line by line, ahead of time by one frame."""
+"""Maximum number of running replays. Each reads its file line by line, one frame ahead."""
 
 
 class Replays:
-    """The replays of a server: at most one on a stream."""
+    """The replays of a server, at most one per stream."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -86,7 +86,7 @@ async def _replay(first: Recorded, lines: Iterator[Recorded], stream: Stream) ->
 
 
 class _ReplayedVoice:
-    """Publishes recorded packets as those of a source of its own."""
+    """Publishes recorded packets as those of a separate source."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -94,10 +94,10 @@ class _ReplayedVoice:
         self._source: int | None = None
 
     def publish(self, packet: VoicePacket) -> None:
-        """Forward a packet unless another source is speaking: two voices would tear each other."""
+        """Forward a packet unless another source speaks; two voices would interleave."""
         if self._stream.voice.is_spoken(self._source):
             return
-        # Two replays of one recording must not look like one source that goes back in time.
+        # Two replays of one recording must not look like one source whose timestamps go back.
         self._source = (packet.source + self._offset) & 0xFFFFFFFF
         self._stream.publish_voice(
             replace(packet, source=self._source, arrived_at=time.monotonic())

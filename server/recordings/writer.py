@@ -1,4 +1,4 @@
-"""Writes one recording in a thread of its own, so that a slow disk delays no frame."""
+"""Writes one recording in its own thread, so that a slow disk delays no frame."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 Line = Callable[[], bytes]
-"""Makes a line, with its newline; called in the writer's thread."""
+"""Returns a line with its newline; called in the writer's thread."""
 
 TOO_LARGE = "its maximum size"
-"""Reason of the end at the limit of the file."""
+"""Reason of the end at the size limit of the file."""
 MOST_WAITING = 1024
 """Lines that wait for the disk: 17 s at 60 frames per second. Beyond that the recording ends."""
 
@@ -25,8 +25,8 @@ class RecordingWriter:
     Args:
         path: The file, which must not exist.
         first: The first line.
-        largest: Bytes that the file may have, its last line excepted.
-        on_failed: Called in the writer's thread, once, with the reason why it cannot go on.
+        largest: Maximum size of the file without its last line, bytes.
+        on_failed: Called once, in the writer's thread, with the reason why it cannot continue.
 
     Raises:
         OSError: If the file cannot be created.
@@ -42,7 +42,7 @@ class RecordingWriter:
         self._failed = False
         self._last = b""
         self.size = 0
-        """Bytes written; the file ends with a whole line there."""
+        """Bytes written, up to the end of a complete line."""
         try:
             self._append(first)
         except OSError:
@@ -62,7 +62,7 @@ class RecordingWriter:
         return True
 
     def close(self, last: bytes) -> None:
-        """Write what waits and a last line, and close the file. Blocks until it is done."""
+        """Write the queued lines and a last line, and close the file; blocks until it is done."""
         self._last = last
         self._lines.put(None)
         self._thread.join()
@@ -71,7 +71,7 @@ class RecordingWriter:
         while (line := self._lines.get()) is not None:
             if not self._failed:
                 self._write(line())
-        # On a full disk there may be no room for it: then the file looks like one that was cut off.
+        # On a full disk there may be no room for it; then the file looks truncated.
         with suppress(OSError):
             self._append(self._last)
         os.close(self._file)
@@ -86,7 +86,7 @@ class RecordingWriter:
             self._on_failed(exc.strerror or str(exc))
 
     def _append(self, line: bytes) -> None:
-        """Write a whole line, or cut off what a full disk took of it."""
+        """Write a complete line, or truncate the part that a full disk has accepted."""
         written = 0
         try:
             while written < len(line):

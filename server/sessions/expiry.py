@@ -9,8 +9,8 @@ from server.sessions.registry import Sessions
 
 _CHECK_S = 0.25
 _NOTICE_S = 0.5
-"""Between the event and the end, so that the event is delivered. WebSockets, which the HTTP layer
-closes when their token expires, have ended by then, each with a close code."""
+"""Delay between the event and the end, so that the event is delivered. WebSockets, which the HTTP
+layer closes when their token expires, have ended by then, each with a close code."""
 
 
 async def end_expired_sessions(sessions: Sessions) -> None:

@@ -59,6 +59,8 @@ class FrameLoop:
         self.closed = False
         self.newest: Frame | None = None
         """The last frame that was warped."""
+        self.lowered_from: int | None = None
+        """What the frames are to say, see `Frame`."""
         self._pool = pool
         self._viewer_state, self._membership = viewer_state, membership
         self._pacing, self._statistics = pacing, statistics
@@ -67,6 +69,8 @@ class FrameLoop:
         self._changed_at = time.monotonic()
         self._refreshed = (0, 0)
         """Cache slots and input revision of the last requested refresh."""
+        self._refreshed_state: FrameState | None = None
+        """What that refresh renders."""
         self._displayed = (0, 0, 0)
         """Input revision, cache slots and cache generation of the last frame."""
         self._fading = False
@@ -98,20 +102,21 @@ class FrameLoop:
         """Return the next frame, see `Session.next_frame`."""
         await self._wait_for_first_cache()
         while True:
-            await self._wait_until_due()
+            late = await self._wait_until_due()
             # Here and not after the warp: a still that becomes ready during it is named later.
             self._still_is_new = False
             if self.newest is not None and not self._has_changes():
+                self.request_refresh()  # of where a movement has ended
                 self._statistics.repeated()
-                return self._refined(self.newest.repeat())
-            frame = await self._render()
+                return self._described(self.newest.repeat())
+            frame = await self._render(late)
             if frame is not None:
-                return self._refined(frame)
+                return self._described(frame)
 
     def request_refresh(self) -> None:
         """Request a cache of the newest state, unless it exists or has been requested already."""
         slots = self._membership.refresh_slots
-        if self._refreshed == (slots.id, self._viewer_state.revision):
+        if self._refreshed == (slots.id, self._viewer_state.revision) and not self._has_settled():
             return
         # A cache of exactly this state makes a refresh useless: nothing would differ in the next
         # frame.
@@ -119,10 +124,15 @@ class FrameLoop:
         if ready is None or not ready.state.same_image(self._viewer_state.sample().state):
             slots.request(partial(self._sample_for_refresh, slots.id))
 
-    def _sample_for_refresh(self, slots_id: int) -> FrameState:
-        sampled = self._viewer_state.sample()
-        self._refreshed = slots_id, sampled.revision
-        return sampled.state
+    def _has_settled(self) -> bool:
+        """Whether the movement has ended whose continuation the last refresh renders."""
+        newest = self._viewer_state.sample().state
+        return self._refreshed_state is not newest and self._viewer_state.expected(0.0) is newest
+
+    def _sample_for_refresh(self, slots_id: int, ahead_s: float) -> FrameState:
+        self._refreshed = slots_id, self._viewer_state.revision
+        self._refreshed_state = self._viewer_state.expected(ahead_s)
+        return self._refreshed_state
 
     def _has_changes(self) -> bool:
         displayed = self._displayed == self._version(self._viewer_state.revision)
@@ -141,15 +151,21 @@ class FrameLoop:
             self.request_refresh()
             await self._wakeup.sleep_until(timeout_at)
 
-    async def _wait_until_due(self) -> None:
-        """Wait until pacing permits a frame for a change, or a repeated frame is due."""
+    async def _wait_until_due(self) -> bool:
+        """Wait until pacing permits a frame for a change, or a repeated frame is due.
+
+        Returns:
+            Whether one was due already.
+        """
         now_s = asyncio.get_running_loop().time
         repeat_at = now_s() + REPEAT_INTERVAL_S
+        late = True
         while not self.closed:
             # Anew after each wake-up: the change that ended the sleep may be due earlier.
             due_at = self._changes_due_at() if self._has_changes() else repeat_at
             if now_s() >= due_at or (self._still_is_new and not self._has_changes()):
                 break
+            late = False
             await self._wakeup.sleep_until(due_at)
         if self.closed:
             raise self._ended()
@@ -157,6 +173,7 @@ class FrameLoop:
             self._pacing.view_frame_begins(now_s())
         else:
             self._pacing.frame_begins(now_s())
+        return late
 
     def _changes_due_at(self) -> float:
         return self._pacing.view_due_at_s if self._has_moved() else self._pacing.due_at_s
@@ -166,8 +183,11 @@ class FrameLoop:
         view = self._viewer_state.view
         return view is not None and (self.newest is None or view.seq != self.newest.view_seq)
 
-    async def _render(self) -> Frame | None:
+    async def _render(self, late: bool) -> Frame | None:
         """Warp the newest cache to the newest inputs.
+
+        Args:
+            late: Whether the frame was due before the previous one was there.
 
         Returns:
             The frame; None if the renderer refuses the state, its device was replaced, or the
@@ -207,7 +227,7 @@ class FrameLoop:
         self._displayed = frame.inputs.revision, slots.id, frame.cache.generation
         self._fading = frame.fading
         self.newest = frame
-        self._statistics.rendered(frame)
+        self._statistics.rendered(frame, late)
         return frame
 
     async def _wait_for_device(self, slots: CacheSlots) -> None:
@@ -233,7 +253,8 @@ class FrameLoop:
                 )
             self._statistics.split_failed()
 
-    def _refined(self, frame: Frame) -> Frame:
+    def _described(self, frame: Frame) -> Frame:
+        frame.lowered_from = self.lowered_from
         # The session may have ended during the warp, and its refinement with it.
         if self._refinement is not None and self._refinement.display_px and not self.closed:
             frame.still = self._refinement.frame_shows(frame.inputs.state)

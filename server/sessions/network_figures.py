@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class NetworkFigures:
-    """Figures after a report of the viewer."""
+    """Network measurements after a report of the viewer."""
 
     estimate: int
-    """Bits per second that the network carries without queueing."""
+    """Estimated bandwidth without queueing, bits per second."""
     loss: float
-    """Part of the last second's packets that did not arrive, 0 to 1."""
+    """Fraction of lost packets in the last second, 0 to 1."""
     queue_s: float
-    """How long packets queue on the way, seconds."""
+    """Queueing delay of packets, seconds."""
     round_trip_s: float
-    """From sending a packet to the report on it, without queueing, seconds."""
+    """Round-trip time of a packet and its report, without queueing, seconds."""
     reported: int
-    """Packets of this report."""
+    """Number of packets in this report."""
     lost: int
-    """Those of them that did not arrive."""
+    """Number of lost packets in this report."""
 
     def as_json(self) -> dict[str, float]:
         """Return the figures for statistics and events."""

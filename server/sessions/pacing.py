@@ -1,4 +1,4 @@
-"""When the next frame of a viewer may begin, and the sleep until then or until a change."""
+"""The earliest start of a viewer's next frame, and the sleep until then or until a change."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ _TOLERANCE = 1.03
 """Ratio of the permitted to the nominal frame rate. A screen of 60.3 Hz sends views slightly faster
 than 60 per second; at exactly 60 each one would wait longer than the one before, up to a frame."""
 _MAX_LEAD = 2.0
-"""How early a frame may begin, in intervals, after late or bunched views. Warps still run one after
-the other. With a smaller value, one late view delays those after it for a second."""
+"""Time by which a frame may begin early after late or bunched views, in intervals. Warps still run
+one after the other. With a smaller value, one late view delays those after it for a second."""
 _IDLE_AFTER = 1.5
 """Intervals without a view after which the viewer counts as not moving."""
 
@@ -47,7 +47,7 @@ class FramePacing:
 
     def frame_begins(self, now_s: float) -> None:
         """Record the start of any other frame."""
-        # Not before now: time without frames is not saved up for a burst.
+        # Not before now, so that a pause does not permit a burst.
         self._frame_schedule_s = max(self._frame_schedule_s, now_s) + self._interval_s
 
     @property
@@ -63,7 +63,7 @@ class FramePacing:
 
 
 class Wakeup:
-    """A sleep that a change ends early; of one task at a time."""
+    """A sleep that a change ends early; for one task at a time."""
 
     def __init__(self) -> None:
         # A future and not an Event: a timer and a change may both end the same sleep, and the next

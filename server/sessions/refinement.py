@@ -17,8 +17,8 @@ from server.errors import NotReadyError, PoolBusyError, TelewarpError
 from server.sessions.stills import Stills
 
 STILL_AFTER_S = 0.07
-"""How long an image stays the same before it is refined: two frames of a camera of 30 per second,
-so that pauses between the frames of a moving face are none."""
+"""Time without change after which an image is refined: two frame intervals of a 30 Hz camera, so
+that the gaps between the frames of a moving face do not count."""
 RETRY_S = 5.0
 """Pause after a still for which no worker was free."""
 
@@ -56,11 +56,11 @@ class Refinement:
         on_failed: Callable[[TelewarpError], None],
     ) -> None:
         self.display_px = 0
-        """Rows of the frame on the display; 0 until the viewer tells."""
+        """Rows of the frame on the display; 0 until the viewer reports it."""
         self._avatar, self._frame_px, self._stills = avatar, frame_px, stills
         self._on_ready, self._on_failed = on_ready, on_failed
         self._state: FrameState | None = None
-        """What the newest frame shows."""
+        """State that the newest frame shows."""
         self._still: RefinedStill | None = None
         self._count = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -78,19 +78,19 @@ class Refinement:
             self.restart()
 
     def frame_shows(self, state: FrameState) -> int | None:
-        """Take note of a frame; return the number of the still that shows the same, if any."""
+        """Record a frame; return the number of the still that shows the same, if any."""
         if self._state is None or not state.same_image(self._state):
             self._state = state
             self.restart()
         return None if self._still is None else self._still.number
 
     def restart(self) -> None:
-        """Drop the still, and render another one of the same image; after a change of the size."""
+        """Drop the still and render another one of the same image, after a change of the size."""
         self.close()
         self._begin_in(STILL_AFTER_S)
 
     def close(self) -> None:
-        """Drop the still, and what would become one."""
+        """Drop the still, and cancel one in progress."""
         self._still = None
         if self._timer is not None:
             self._timer.cancel()
@@ -114,10 +114,11 @@ class Refinement:
         except TelewarpError as exc:
             self._on_failed(exc)
             if isinstance(exc, PoolBusyError | NotReadyError):
-                # Of others the state may be the cause, which ends the workers that render it.
+                # Other errors may be caused by the state, which would end the workers that render
+                # it again.
                 self._begin_in(RETRY_S)
             return
-        # Not reached if something moved meanwhile: `restart` cancels this task.
+        # Not reached if something has moved meanwhile, because `restart` cancels this task.
         self._count += 1
         self._still = RefinedStill(self._count, size, jpeg)
         self._on_ready()

@@ -27,7 +27,8 @@ logger = logging.getLogger(__name__)
 Connect = Callable[[Session], Peer]
 """Creates the WebRTC side of a session."""
 _NOTICE_S = 0.3
-"""Between the event that says why a session ends and its end, so that the event is delivered."""
+"""Delay between the event with the reason of the end and the end, so that the event is
+delivered."""
 
 
 class Sessions:
@@ -94,14 +95,14 @@ class Sessions:
             TelewarpError: If the peer cannot use the offer.
         """
         stream = self._streams.get(stream_id)
-        # Before anything is allocated: a viewer who is refused costs nothing.
+        # Before any allocation, so that a refused viewer costs little.
         permit = self._admit(viewer, ticket)
         try:
             session = self._make(stream, viewer, backdrop, display_px)
         except BaseException:
             self._admission.release(permit, connected=False)
             raise
-        # Before the answer: whatever fails from here on is closed like any other session.
+        # Before the answer, so that a failure from here on closes it like any other session.
         self._sessions[session.id], self._permits[session.id] = session, permit
         try:
             session.peer = connect(session)
@@ -199,13 +200,13 @@ class Sessions:
         return task
 
     async def _close_parts(self, session: Session) -> None:
-        """Close all parts of a session; log one that fails, and go on with the others."""
+        """Close all parts of a session; log one that fails, and continue with the others."""
         if self._sessions.pop(session.id, None) is None:
             return
         permit = self._permits.pop(session.id)
         try:
             async with AsyncExitStack() as steps:  # runs the last one first
-                # In the other order: the session slot is free at once, and the connection, whose
+                # Run in reverse order: the session slot is freed first, and the connection, whose
                 # end takes time, is closed last.
                 if session.peer is not None:
                     steps.push_async_callback(session.peer.close)
@@ -219,6 +220,6 @@ class Sessions:
 
 
 async def _say(peer: Peer, reason: str) -> None:
-    """Tell a viewer why the session ends, and wait until the event is delivered."""
+    """Send a viewer the reason of the session's end, and wait until the event is delivered."""
     peer.send_event({"type": "ended", "detail": reason})
     await asyncio.sleep(_NOTICE_S)

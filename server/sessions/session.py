@@ -22,6 +22,7 @@ from server.pool.pool import RenderPool
 from server.protocol.states import MeshState, ViewState
 from server.sessions.frame_loop import FrameLoop
 from server.sessions.frame_size import FrameSize
+from server.sessions.load_limit import FrameLoad
 from server.sessions.network_figures import NetworkFigures
 from server.sessions.pacing import FramePacing
 from server.sessions.peer import Peer
@@ -88,7 +89,7 @@ class Session:
         try:
             view = self._viewer_state.sample().state
             self._frame_size = FrameSize(
-                pool.sizes(self.avatar), self.avatar.resolution, display_px, self._on_size
+                pool.sizes(self.avatar), self.avatar.resolution, display_px, fps, self._on_size
             )
             shown = Rendition(self.avatar.id, self._frame_size.size)
             self._membership = GroupMembership(
@@ -122,6 +123,7 @@ class Session:
         stream.on_deleted.append(self._on_stream_deleted)
         # Now, so that the first cache is rendered during negotiation.
         self._frames.request_refresh()
+        self._frame_size.watch_load(self._measure_load, metrics.size_limited)
 
     @property
     def closed(self) -> bool:
@@ -142,6 +144,11 @@ class Session:
     def size(self) -> int:
         """Rows and columns of the head's image in its frames."""
         return self._membership.size
+
+    @property
+    def lowered_from(self) -> int | None:
+        """The size that the viewer's display needs, where the server is too slow for it."""
+        return self._frame_size.lowered_from
 
     @property
     def frame_size(self) -> tuple[int, int]:
@@ -252,6 +259,7 @@ class Session:
             "stream": self.stream.id,
             "avatar": self.avatar.id,
             "size": self.size,
+            "lowered_from": self.lowered_from,
             "state": "closed" if self.closed else "running" if self._frames.newest else "starting",
             "target_kbps": self.target_bitrate and round(self.target_bitrate / 1000),
             "network": self.network and self.network.as_json(),
@@ -306,7 +314,11 @@ class Session:
 
     def _on_size(self) -> None:
         self._membership.resize(self._frame_size.size)
+        self._frames.lowered_from = self._frame_size.lowered_from
         self._frames.inputs_changed()
+
+    def _measure_load(self) -> tuple[int, FrameLoad]:
+        return self.size, self._statistics.load(self._viewer_state.revision)
 
     def _on_still(self) -> None:
         self._frames.still_ready()

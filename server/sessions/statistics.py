@@ -16,6 +16,7 @@ import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from server.pool.frame import Frame
+from server.sessions.load_limit import FrameLoad
 from server.sessions.network_figures import NetworkFigures
 
 _WINDOW = 600
@@ -136,6 +137,10 @@ class FrameMetrics:
             "Viewers who had to keep sharing caches with other views, for lack of memory",
             registry=self.registry,
         )
+        limits = self._kinds(
+            "telewarp_size_changes", "Changes of the size of frames by load: smaller, larger"
+        )
+        self._limits = {True: limits.labels("larger"), False: limits.labels("smaller")}
         self._waits = Histogram(
             "telewarp_waiting_seconds",
             "How long viewers waited in the queue before they were admitted",
@@ -192,6 +197,10 @@ class FrameMetrics:
         """Count a viewer for whom there was no memory for caches of its own."""
         self._failed_splits.inc()
 
+    def size_limited(self, larger: bool) -> None:
+        """Count a viewer whose frames become larger or smaller by load."""
+        self._limits[larger].inc()
+
     def still_sent(self, size_bytes: int) -> None:
         """Count a refined still that a viewer has fetched, and its bytes."""
         self._sent_stills.inc()
@@ -227,6 +236,8 @@ class SessionStatistics:
     def __init__(self, metrics: FrameMetrics) -> None:
         self.frames = 0
         """New frames, without repeated ones."""
+        self.late_frames = 0
+        """New frames that were due before the previous one was there."""
         self.repeated_frames = 0
         self.failed_frames = 0
         self.refused_meshes = 0
@@ -240,17 +251,33 @@ class SessionStatistics:
         self.refresh_rate = Rate()
         """New caches per second."""
         self._metrics = metrics
+        self._took_s = 0.0
         self._cache_age_ms = RecentPercentiles()
         self._stages_ms: defaultdict[str, RecentPercentiles] = defaultdict(RecentPercentiles)
 
-    def rendered(self, frame: Frame) -> None:
-        """Count a new frame, its cache age and its stages."""
+    def rendered(self, frame: Frame, late: bool) -> None:
+        """Count a new frame, its cache age and its stages.
+
+        Args:
+            frame: A complete one.
+            late: Whether it was due before the previous one was there.
+        """
         self.frames += 1
+        self.late_frames += late
+        self._took_s += (sum(frame.stages_ms.values()) - frame.stages_ms["wait"]) / 1e3
         self.rate.count()
         self._cache_age_ms.add(frame.cache_age_ms)
         for stage, elapsed_ms in frame.stages_ms.items():
             self._stages_ms[stage].add(elapsed_ms)
         self._metrics.rendered(frame.cache_age_ms, frame.stages_ms)
+
+    def load(self, changes: int) -> FrameLoad:
+        """Return the new frames so far, and the time that they took.
+
+        Args:
+            changes: Views and faces so far.
+        """
+        return FrameLoad(changes, self.frames, self.late_frames, self._took_s)
 
     def repeated(self) -> None:
         """Count a frame that was sent again because nothing changed."""
@@ -291,6 +318,7 @@ class SessionStatistics:
         """Return counts, and percentiles of about the last ten seconds, as JSON values."""
         return {
             "frames": self.frames,
+            "late_frames": self.late_frames,
             "repeated_frames": self.repeated_frames,
             "failed_frames": self.failed_frames,
             "failed_splits": self.failed_splits,

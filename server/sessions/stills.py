@@ -1,8 +1,8 @@
 """Refined stills: full renders at the size of a viewer's display, for faces that do not move.
 
 Viewers who see the same at the same size share one. The size follows the display, up to a limit,
-and what the machine carries: while an image is rendered, its worker fills no cache, which the first
-frames after a movement would miss.
+and the speed of the machine: while an image is rendered, its worker fills no cache, which the first
+frames after a movement need.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from server.encoding.still import compress_still
 from server.pool.pool import RenderPool
 
 SMALLEST_SIZE = 256
-"""Below it a face in a small tile loses its features, and saves nothing worth it."""
+"""Smallest size: below it a face in a small tile loses its features for a small saving."""
 LONGEST_RENDER_MS = 400.0
 """Stills that would take longer are rendered smaller, down to the avatar's own resolution: the
 first cache after a movement may be late by this time."""
@@ -26,7 +26,7 @@ first cache after a movement may be late by this time."""
 
 @dataclass(eq=False)
 class _Shared:
-    """A still that is being rendered, and those who wait for it."""
+    """A still that is being rendered, and the number of callers that wait for it."""
 
     avatar_id: str
     state: FrameState
@@ -57,14 +57,14 @@ class Stills:
             display_px: Rows of the frame on the display, in its own pixels.
         """
         wanted = max(-(-display_px // STRIDE) * STRIDE, SMALLEST_SIZE)
-        size = min(wanted, self._carried(avatar), self._largest)
+        size = min(wanted, self._affordable_size(avatar), self._largest)
         return size if size >= min(wanted, frame_px) else None
 
-    def _carried(self, avatar: AvatarInfo) -> int:
+    def _affordable_size(self, avatar: AvatarInfo) -> int:
         """Return the size that takes `LONGEST_RENDER_MS`, at least the avatar's resolution.
 
-        A refresh is the same work at the size of its frames, and its newest time includes what else
-        the machine does at present.
+        A refresh is the same work at the size of its frames, and its newest time includes the
+        present load of the machine.
         """
         # The time of a render grows with its pixels, the square of its size.
         carried = [
@@ -102,6 +102,6 @@ class Stills:
         return None
 
     async def _make(self, avatar_id: str, state: FrameState, size: int) -> bytes:
-        rgb = await self._pool.render_spare(avatar_id, state, size)
+        rgb = await self._pool.render_low_priority(avatar_id, state, size)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, compress_still, rgb)

@@ -43,10 +43,11 @@ NEAR, FAR = Tolerance(0.01, 0.01), Tolerance(0.02, 0.02)
 """Viewers join within the first and split beyond the second. A cache used 2 cm from its view gives
 the same quality as one that is three frames old for a viewer who walks."""
 JOIN_S = 0.5
-"""How long two views must be similar before a viewer begins to join, so that viewers who pass by do
-not; also how long the transition lasts: four crossfades."""
+"""Time for which two views must be similar before a viewer begins to join, so that a passing viewer
+does not; also the duration of the transition: four crossfades."""
 SPLIT_RETRY_S = 1.0
-"""Pause after a split that failed, so that full memory is not tried for every frame."""
+"""Pause after a failed split, so that an allocation is not tried for every frame while memory is
+full."""
 
 
 @dataclass(eq=False)
@@ -90,8 +91,7 @@ class ViewGroups:
                 continue
             if group.slots.rendition.size != size:
                 continue
-            # Its caches will not be refreshed any more; the viewer gets others on a device that
-            # works.
+            # Its caches are no longer refreshed; the viewer gets others on a working device.
             if group.slots.device_failed:
                 continue
             if _similar(view, group.view, NEAR):
@@ -151,7 +151,7 @@ class GroupMembership:
         self._on_cache, self._on_device_failed = on_cache, on_device_failed
         self._backdrop = backdrop
         self._sequences: WeakKeyDictionary[ViewGroup, FrameSequence] = WeakKeyDictionary()
-        """Of the viewer's group, also once it is closed, and of a transition."""
+        """Sequences of the viewer's group, also after it is closed, and of a transition."""
         similar = groups.find_similar(rendition.size, view)
         self._group = self._join(similar or groups.open(rendition, view))
         self._transition: ViewGroup | None = None
@@ -195,7 +195,7 @@ class GroupMembership:
         return self._group.viewers
 
     def resize(self, size: int) -> None:
-        """Have frames of another size, as soon as `update` and a cache of that size permit."""
+        """Request frames of another size, used once `update` has a cache of that size."""
         self._rendition = self._rendition._replace(size=size)
 
     @property
@@ -220,8 +220,8 @@ class GroupMembership:
         elif self.must_move:
             self._change_size(view, has_own_mesh)
         elif self.viewers > 1:
-            # With a wider tolerance than for a join: a viewer at the limit would split and join in
-            # turn.
+            # With a wider tolerance than for a join, because a viewer at the limit would split and
+            # join repeatedly.
             far = has_own_mesh or not _similar(view, self._group.view, FAR)
             if far and time.monotonic() >= self._split_after:
                 self._split(view, has_own_mesh)
@@ -281,7 +281,7 @@ class GroupMembership:
             self._begin_transition(similar, now + JOIN_S)
 
     def _continue_transition(self, other: ViewGroup, view: FrameState, has_own_mesh: bool) -> None:
-        """Join the other group once it is time, or stay if the view has moved away again."""
+        """Join the other group after the transition, or stay if the view has moved away again."""
         if self.viewers == 1:
             self._group.view, self._group.has_own_mesh = view, has_own_mesh
         if self._joins_at is None:

@@ -107,4 +107,5 @@ def frame_event(frame: Frame) -> dict[str, Any]:
         "cache_age_ms": round(frame.cache_age_ms, 2),
         "stages_ms": {stage: round(ms, 2) for stage, ms in frame.stages_ms.items()},
         **({} if frame.still is None else {"still": frame.still}),
+        **({} if frame.lowered_from is None else {"lowered_from": frame.lowered_from}),
     }

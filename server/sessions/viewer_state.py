@@ -1,22 +1,28 @@
 """The state of one viewer: the newest mesh frame and the newest view, combined on demand.
 
-Only the newest of each is kept. Nothing here waits; the warp samples the state just before it runs.
+Only the newest of each is kept. No method waits; the warp samples the state just before it runs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.contract.frame_state import FrameState
+from models.contract.pose_motion import TimedPose, expected_state
 from server.protocol.states import FrameInputs, MeshState, ViewState, frame_state, neutral_mesh
 from server.streams.streams import LIVE_HOLD_S, Stream
 
 Floats = NDArray[np.float32]
+
+RECENT = 32
+"""Poses kept to tell how head and eye move: more than a tenth of a second of a 240 Hz display."""
 
 
 @dataclass
@@ -48,6 +54,8 @@ class ViewerState:
         self._view: ViewState | None = None
         self._own_mesh: MeshState | None = None
         self._own_mesh_timer: asyncio.TimerHandle | None = None
+        self._recent_heads: deque[TimedPose] = deque(maxlen=RECENT)
+        self._recent_eyes: deque[TimedPose] = deque(maxlen=RECENT)
         self._neutral = neutral_mesh(stream.avatar)
         self._sampled = self._compose()
         stream.watchers.append(self._on_stream)
@@ -67,6 +75,7 @@ class ViewerState:
             self.counters.views_dropped += 1
             return False
         self._view = view
+        self._recent_eyes.append(TimedPose(view.received_at, view.eye_rotation, view.eye_position))
         self.counters.views += 1
         self._touch()
         return True
@@ -85,6 +94,7 @@ class ViewerState:
             self.counters.meshes_dropped += 1
             return False
         self._own_mesh = mesh.sharing(own)
+        self._note_head(self._own_mesh)
         self.counters.meshes += 1
         # One timer for all mesh frames: it checks the age of the newest when it ends.
         if self._own_mesh_timer is None:
@@ -103,6 +113,17 @@ class ViewerState:
             sampled = self._sampled = self._compose()
         return sampled
 
+    def expected(self, ahead_s: float) -> FrameState:
+        """Return the newest state with head and eye where they are expected in so many seconds.
+
+        On the event loop.
+
+        Returns:
+            The state of `sample` itself where neither moves.
+        """
+        heads, eyes = self._recent_heads, self._recent_eyes
+        return expected_state(self.sample().state, heads, eyes, time.monotonic(), ahead_s)
+
     def has_own_mesh(self) -> bool:
         """Return whether a mesh frame of the viewer is shown instead of the stream's."""
         own = self._own_mesh
@@ -116,7 +137,14 @@ class ViewerState:
 
     def _on_stream(self) -> None:
         if not self.has_own_mesh():
+            if self.stream.newest is not None:
+                self._note_head(self.stream.newest)
             self._touch()
+
+    def _note_head(self, mesh: MeshState) -> None:
+        self._recent_heads.append(
+            TimedPose(mesh.received_at, mesh.head_rotation, mesh.head_translation)
+        )
 
     def _touch(self) -> None:
         self.revision += 1

@@ -1,7 +1,7 @@
-"""When the face and the voice of a publisher were captured, on the server's clock.
+"""Capture times of a publisher's face and voice, on the server's clock.
 
 Both carry capture times of the publisher's clock. The offset between that clock and the server's is
-unknown, because no packet says how long it travelled. The unknown part is the same for face and
+unknown, because no packet contains its travel time. The unknown part is the same for face and
 voice, so their distance in time is preserved. The smallest delay observed is taken as no delay.
 """
 
@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 BUCKET_S = 5.0
-"""The least delay is that of the last one to two buckets: clocks drift apart, by 50 us per second.
+"""Length of a bucket, seconds. The least delay is that of the last one to two buckets, because
+clocks drift apart by 50 us per second.
 """
 SAME_CLOCK_S = 1.0
 """Capture times are of one clock if the least delays of face and voice differ by less."""
 _LONGEST_DELAY_S = 2.0
-"""Above it, or below the least one by as much, another clock has begun."""
+"""A delay above this, or below the least one by as much, belongs to another clock."""
 _SMOOTHING = 1 / 32  # one second of mesh frames, 0.6 s of voice packets of 20 ms
 
 
@@ -24,9 +25,9 @@ class Delays:
 
     def __init__(self) -> None:
         self.mean: float | None = None
-        """Of about the last second, seconds."""
+        """Mean of about the last second, seconds."""
         self._least: list[float] = []
-        """Of the present bucket and of the one before it."""
+        """Least delays of the present and the previous bucket, seconds."""
         self._bucket_ends = 0.0
 
     @property
@@ -51,8 +52,8 @@ class Delays:
 
 
 @dataclass(frozen=True, slots=True)
-class Paths:
-    """Mean times from capture to arrival; the faster one's least is 0."""
+class MeanDelays:
+    """Mean delays from capture to arrival; the least delay of the faster one counts as 0."""
 
     face_ms: float
     voice_ms: float
@@ -66,22 +67,22 @@ class CaptureClock:
         self._voice = Delays()
 
     def note_face(self, captured_at_ms: float | None, received_at: float) -> None:
-        """Observe a mesh frame. Times as in `MeshState`."""
+        """Observe a mesh frame. Times are as in `MeshState`."""
         if captured_at_ms is not None:
             self._face.note(captured_at_ms / 1e3, received_at)
 
     def note_voice(self, captured_at_ms: float | None, received_at: float) -> None:
-        """Observe a packet of the voice. Times as in `VoicePacket`."""
+        """Observe a packet of the voice. Times are as in `VoicePacket`."""
         if captured_at_ms is not None:
             self._voice.note(captured_at_ms / 1e3, received_at)
 
     @property
-    def paths(self) -> Paths | None:
+    def paths(self) -> MeanDelays | None:
         """Mean delays of face and voice; None unless both carry times of the same clock."""
         offset = self._offset
         if offset is None or self._face.mean is None or self._voice.mean is None:
             return None
-        return Paths((self._face.mean - offset) * 1e3, (self._voice.mean - offset) * 1e3)
+        return MeanDelays((self._face.mean - offset) * 1e3, (self._voice.mean - offset) * 1e3)
 
     def captured_at(self, captured_at_ms: float | None, received_at: float) -> float:
         """Return when something was captured, `time.monotonic()` seconds.
@@ -94,12 +95,12 @@ class CaptureClock:
             return received_at
         captured_at = captured_at_ms / 1e3 + offset
         if not received_at - _LONGEST_DELAY_S < captured_at <= received_at + 1e-3:
-            return received_at  # of another clock, such as a viewer's who drives the face
+            return received_at  # of another clock, such as that of a viewer who drives the face
         return captured_at
 
     @property
     def _offset(self) -> float | None:
-        """The server's clock minus the publisher's."""
+        """Return the server's clock minus the publisher's, seconds."""
         face, voice = self._face.least, self._voice.least
         if face is None or voice is None or abs(face - voice) >= SAME_CLOCK_S:
             return None

@@ -152,7 +152,7 @@ class IdleAnimation:
         return smile
 
     def _drift(self, time_s: float) -> dict[str, float]:
-        """Return coefficients of the faint, slow movements of a face at rest."""
+        """Return coefficients of the slight, slow movements of a face at rest."""
         brow, mouth, jaw = (0.5 + 0.5 * self._slow(time_s, channel) for channel in (6, 7, 8))
         return {
             "browInnerUp": 0.10 * brow,

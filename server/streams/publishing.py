@@ -1,4 +1,4 @@
-"""Put the mesh frames of one publisher into a stream, and count them."""
+"""Publish the mesh frames of one publisher to a stream, and count them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from server.protocol.states import MeshState
 from server.streams.streams import Stream
 
 FRAMES_PER_S = 500.0
-"""Frames of one publisher that are read; more than twice the rate of any tracker we know."""
+"""Rate limit of one publisher, frames per second: more than twice the rate of known trackers."""
 
 
 class StreamPublisher:
@@ -61,7 +61,7 @@ class StreamPublisher:
 
     def drop(self) -> None:
         """Count a frame above the rate."""
-        # In both: the publisher sees its own frames, the operator those of the stream.
+        # In both counters: the publisher gets its own counts, the operator those of the stream.
         self._stream.counters.dropped += 1
         self.dropped += 1
 

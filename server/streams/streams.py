@@ -35,12 +35,12 @@ LIVE_HOLD_S = 2.0
 resumes, and a sequence that restarts at 0 is accepted as that of a new publisher."""
 _STREAM_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
 _OF_CALL = ":"
-"""Stands between a call's name and the rest of its streams' ids. No other id contains it."""
+"""Separates a call's name from the rest of its streams' ids. No other id contains it."""
 
 
 @dataclass
 class StreamCounters:
-    """Numbers of mesh frames received since the stream was created."""
+    """Counts of mesh frames received since the stream was created."""
 
     accepted: int = 0
     dropped: int = 0
@@ -77,10 +77,10 @@ class Stream:
     """Called once, when the stream is deleted."""
     voice: Voice = field(default_factory=Voice)
     capture_clock: CaptureClock = field(default_factory=CaptureClock)
-    """Of its publisher."""
+    """Capture times of its publisher."""
     deleted: bool = False
     deleted_because: str | None = None
-    """Why it was deleted, if the caller gave a reason."""
+    """Reason of its deletion, if the caller gave one."""
     permanent: bool = False
     """Whether it never expires."""
     _idle_clock: Callable[[], float] = field(init=False)
@@ -92,7 +92,7 @@ class Stream:
 
     @property
     def is_of_call(self) -> bool:
-        """Whether it belongs to a call: only its participants get its id."""
+        """Whether it belongs to a call; only participants get its id."""
         return _OF_CALL in self.id
 
     def unused_s(self) -> float:
@@ -116,12 +116,11 @@ class Stream:
         Returns:
             Whether it was accepted; otherwise it is counted as dropped.
         """
-        # Only while it is live: after a pause, a publisher that has started anew counts from 0
-        # again.
+        # Only while it is live: after a pause, a restarted publisher counts from 0 again.
         if self.live is not None and mesh.seq <= self.live.seq and self.is_live:
             self.counters.dropped += 1
             return False
-        # Before the callbacks: what they read must be the state with this frame.
+        # Before the callbacks, which must read the state with this frame.
         self.live = mesh
         self.capture_clock.note_face(mesh.captured_at_ms, mesh.received_at)
         self._used_at = self._idle_clock()
@@ -132,7 +131,7 @@ class Stream:
         return True
 
     def publish_voice(self, packet: VoicePacket) -> None:
-        """Let a packet of the publisher's voice be heard."""
+        """Forward a packet of the publisher's voice to listeners."""
         self.capture_clock.note_voice(packet.captured_at_ms, packet.arrived_at)
         self._used_at = self._idle_clock()
         self.voice.publish(packet)
@@ -189,7 +188,7 @@ class Streams:
         self._max_streams = max_streams
         self._streams: dict[str, Stream] = {}
         self._reasons: dict[str, str] = {}
-        """Why streams were deleted, the newest last; of at most `max_streams`."""
+        """Reasons of deletions, the newest last, of at most `max_streams` streams."""
         self._deleted = StreamCounters()
 
     def totals(self) -> StreamCounters:
@@ -267,13 +266,13 @@ class Streams:
 
         Args:
             stream_id: Its id.
-            reason: Why, for its viewers and for those who ask for it afterwards.
+            reason: Reason, for its viewers and for later requests of the stream.
 
         Raises:
             StreamNotFoundError: If there is no such stream.
         """
         stream = self.get(stream_id)
-        # First: its sessions end below, and must not find it again.
+        # First, so that its sessions, which end below, do not find it again.
         del self._streams[stream_id]
         self._deleted.add(stream.counters)
         if reason is not None:

@@ -1,4 +1,4 @@
-"""The voice of a stream: packets of its publisher, passed on to every viewer that listens.
+"""The voice of a stream: packets of its publisher, forwarded to every listening viewer.
 
 Opus stays encoded from the publisher's microphone to the viewer's loudspeaker, so that the server
 adds neither delay nor loss, and silence (DTX) and in-band error correction stay as they are.
@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 HOLD_S = 2.0
-"""How long a source has a stream's voice after its last packet; pauses have one every 0.4 s."""
+"""Time after its last packet for which a source keeps a stream's voice, seconds; pauses have a
+packet every 0.4 s."""
 CLOCK_RATE = 48_000
-"""Of the timestamps of Opus, at every sampling rate (RFC 7587, section 4.1)."""
+"""Clock rate of the timestamps of Opus, Hz, at every sampling rate (RFC 7587, section 4.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class VoicePacket:
 
 
 class Voice:
-    """Hands the packets of a stream's voice to its listeners; keeps none."""
+    """Forwards the packets of a stream's voice to its listeners; stores none."""
 
     def __init__(self) -> None:
         self.listeners: list[Callable[[VoicePacket], None]] = []
@@ -51,7 +52,7 @@ class Voice:
         return time.monotonic() - newest.arrived_at < HOLD_S
 
     def publish(self, packet: VoicePacket) -> None:
-        """Pass a packet on."""
+        """Forward a packet to the listeners."""
         self._newest = packet
         for listener in tuple(self.listeners):
             listener(packet)

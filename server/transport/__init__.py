@@ -1,1 +1,1 @@
-"""How frames reach a viewer: WebRTC, or JPEG images over a WebSocket."""
+"""Transports of frames to viewers: WebRTC, or JPEG images over a WebSocket."""

@@ -1,7 +1,7 @@
 """JPEG fallback: a `Peer` that sends JPEG images over a socket where WebRTC is blocked.
 
 One image is in flight at a time: the next is rendered when the viewer has acknowledged this one.
-A slow network shows fewer images, each as new as possible, and nothing queues in between.
+Over a slow network fewer images are shown, each as new as possible, and no images queue.
 Independent of the WebSocket library and of WebRTC.
 """
 
@@ -37,7 +37,7 @@ _STILL_S = 1.0
 """An unchanged image is sent again at this interval, seconds, as a keepalive."""
 _CHECK_S = 0.5
 _LONGEST_SHOWN = 256
-"""Characters; a longer message is not parsed twice."""
+"""Maximum size of an acknowledgement, characters; a longer message is not parsed twice."""
 
 
 class ImageShown(Message):
@@ -65,8 +65,8 @@ class JpegPeer:
     """Sends the frames of a session as JPEG over a socket until either ends.
 
     Args:
-        session: What is shown, and what views go to.
-        socket: Where to.
+        session: Provides the frames and receives the views.
+        socket: The socket to the viewer.
         executor: Threads to compress in.
         silence_s: Timeout without a message, or with an unacknowledged image, after which the
             viewer counts as disconnected.
@@ -82,9 +82,9 @@ class JpegPeer:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.ended = asyncio.Event()
-        """Set when no more images are sent."""
+        """Set when sending has ended."""
         self.failure: TelewarpError | None = None
-        """Why, where something went wrong."""
+        """Reason of the end, if it was an error."""
         self._session = session
         self._socket = socket
         self._executor = executor
@@ -92,7 +92,7 @@ class JpegPeer:
         self._clock = clock
         self._channel = ViewerChannel(session, self.send_event)
         self._events: dict[str, Mapping[str, Any]] = {}
-        """The newest of each type, sent with the next image."""
+        """The newest event of each type, sent with the next image."""
         self._last_sent = 0
         """Number of the newest image, from 1."""
         self._last_still: int | None = None
@@ -117,12 +117,12 @@ class JpegPeer:
         return JPEG
 
     async def add_candidates(self, sdp_fragment: str) -> None:
-        """Refuse: this is no WebRTC.
+        """Refuse candidates: this is not WebRTC.
 
         Raises:
             BadOfferError: Always.
         """
-        raise BadOfferError("expected a WebRTC session, got one that sends pictures")
+        raise BadOfferError("expected a WebRTC session, got one of the JPEG fallback")
 
     def send_event(self, event: Mapping[str, Any]) -> None:
         """Send an event with the next image; a newer one of its type replaces it."""
@@ -136,7 +136,7 @@ class JpegPeer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def receive(self, text: str | bytes) -> None:
-        """Take one message of the viewer: `shown`, or what else it says. It never raises."""
+        """Handle one message of the viewer; never raises."""
         self._last_keepalive_at = self._clock()
         if len(text) <= _LONGEST_SHOWN:
             with suppress(ValidationError):
@@ -167,7 +167,7 @@ class JpegPeer:
     async def _next_frame(self) -> Frame:
         while True:
             frame = await self._session.next_frame()
-            # A repeated frame costs a video codec some bytes, and a JPEG its full size.
+            # A repeated frame costs a few bytes in a video codec, but the full size as a JPEG.
             keepalive = time.monotonic() - self._sent_at >= _STILL_S
             if not frame.repeated or keepalive or frame.still != self._last_still:
                 return frame
@@ -182,7 +182,8 @@ class JpegPeer:
         self._last_sent += 1
         self._last_still = frame.still
         self._sent_at = time.monotonic()
-        # Taken out before the first await: an event that comes meanwhile belongs to the next image.
+        # Removed before the first await, because an event that arrives meanwhile belongs to the
+        # next image.
         events, self._events = self._events, {}
         for event in events.values():
             await self._socket.send_text(json.dumps(event))
@@ -191,7 +192,7 @@ class JpegPeer:
         await self._socket.send_bytes(jpeg)
 
     async def _watch(self) -> None:
-        """End the session after a silence; a lost viewer leaves its socket open for minutes."""
+        """End the session after a silence; the socket of a lost viewer stays open for minutes."""
         while True:
             now, since = self._clock(), self._unacknowledged_since
             if now - self._last_keepalive_at >= self._silence_s:

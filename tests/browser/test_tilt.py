@@ -84,7 +84,7 @@ def test_missing_sensors_are_reported_and_a_desktop_has_no_tilt_button(
     page = open_page(server.address, **PHONE)
     page.locator("#tilt-button").click()
     state = page.locator("#head-view [data-state]")
-    expect(state).to_have_text("This device does not tell how it is held", timeout=TIMEOUT_MS)
+    expect(state).to_have_text("This device does not report its orientation", timeout=TIMEOUT_MS)
     expect(page.locator("#tilt-button")).to_have_attribute("aria-pressed", "false")
     expect(open_page(server.address).locator("#tilt-button")).to_be_hidden()
 

@@ -1,4 +1,4 @@
-"""One real server for all HTTP and WebRTC tests: uvicorn on a free port, with the fake engine."""
+"""A real server for all HTTP and WebRTC tests: uvicorn on a free port, with the fake engine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Served:
     host: str
     port: int
     loop: asyncio.AbstractEventLoop
-    """Runs in a thread of its own."""
+    """Event loop of the server, in a thread of its own."""
 
     @property
     def url(self) -> str:
@@ -75,7 +75,7 @@ async def _serve(
 def serving(
     settings: Settings, pool_factory: PoolFactory = fake_pool, ready_s: float = READY_S
 ) -> Iterator[Served]:
-    """Run a server in a thread until the block ends; it must be ready within `ready_s`."""
+    """Run a server in a thread until the block ends; fail unless it is ready within `ready_s`."""
     app = create_app(settings, pool_factory)
     listening = listen(settings.host, settings.port)
     started: Future[asyncio.AbstractEventLoop] = Future()
@@ -127,7 +127,7 @@ def http(served: Served) -> Iterator[httpx2.Client]:
 
 @pytest.fixture
 def stream(http: httpx2.Client) -> Iterator[str]:
-    """The id of a stream of its own, at `/v1/streams/{id}`."""
+    """Create a stream for one test; return its id."""
     created = http.post("/v1/streams", json={}).json()["id"]
     yield created
     http.delete(f"/v1/streams/{created}")

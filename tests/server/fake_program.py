@@ -1,4 +1,4 @@
-"""The server as a program of its own, with the fake engine: started, and ended with the test."""
+"""The server with the fake engine as a separate process, which ends with the test."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class FakeProgram:
-    """A running program."""
+    """A running server process."""
 
     process: subprocess.Popen[str]
     said: str
-    """The line that it printed when it was ready."""
+    """The line that it prints when it is ready."""
 
     @property
     def url(self) -> str:
@@ -26,11 +26,11 @@ class FakeProgram:
 
 
 def source(setup: str = "", engine: str = "FakeEngineFactory()") -> str:
-    """Return the program's source.
+    """Return the source of the program.
 
     Args:
-        setup: Statements before it starts.
-        engine: Expression for its factory of engines.
+        setup: Statements that run before the start.
+        engine: Expression for the engine factory.
     """
     return f"""
 import sys
@@ -47,12 +47,12 @@ if __name__ == "__main__":
 
 @contextmanager
 def starting(program: str, *options: str, group: int = -1) -> Iterator[subprocess.Popen[str]]:
-    """Start the program on a free port; it ends with the block at the latest.
+    """Start the program on a free port; kill it at the end of the block if it still runs.
 
     Args:
-        program: Its source.
-        options: Of the server.
-        group: 0 for a process group of its own.
+        program: Source of the program.
+        options: Options of the server.
+        group: Process group; 0 for a new one.
     """
     with subprocess.Popen(
         [sys.executable, "-c", program, "--port", "0", *options],

@@ -1,6 +1,6 @@
-"""A viewer with aiortc that sends views as fast as it can: `-m`, the server's address.
+"""A viewer with aiortc that sends views as fast as possible; argument: the server's address.
 
-Prints a line when its data channel is open and the flood begins; goes on until it is ended.
+Prints a line when its data channel is open and the flood starts; runs until it is ended.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fa
 from tests.server.network.whep_offer import connect
 
 _AT_ONCE = 50
-"""Messages between two turns of the own event loop, which has acknowledgements to read."""
+"""Messages per iteration of its event loop, which must also read acknowledgements."""
 _NO_LIMIT = 1 << 30
-"""Bytes in flight: who floods does not slow down when packets are lost."""
+"""Congestion window, bytes: a flooder does not slow down when packets are lost."""
 
 
 async def flood(address: str) -> None:
-    """Connect and send until the process is ended."""
+    """Connect, and send until the process is ended."""
     enable_loopback_fallback()
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     connection.addTransceiver("video", direction="recvonly")

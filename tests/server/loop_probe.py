@@ -1,4 +1,4 @@
-"""How long the event loop of a server is blocked, measured from inside it."""
+"""Measures from inside how long the event loop of a server is blocked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TICK_S = 0.002
 
 @dataclass
 class Blocks:
-    """What was measured."""
+    """The result of a measurement."""
 
     longest_s: float = 0.0
 
@@ -22,9 +22,9 @@ class Blocks:
 def measured(loop: asyncio.AbstractEventLoop) -> Iterator[Blocks]:
     """Measure the longest block of a loop that runs in another thread of this process.
 
-    A task notes how much later than due it runs. What other programs cause is left out: of each
-    delay only what this process has spent in processor time counts. That includes threads that
-    hold the interpreter, as parsers do.
+    A task measures how late it runs. To exclude delays by other programs, a delay counts up to the
+    processor time that this process has spent in it. This includes threads that hold the
+    interpreter lock, as parsers do.
     """
     blocks = Blocks()
 
@@ -38,6 +38,6 @@ def measured(loop: asyncio.AbstractEventLoop) -> Iterator[Blocks]:
     watching = asyncio.run_coroutine_threadsafe(watch(), loop)
     try:
         yield blocks
-        time.sleep(2 * _TICK_S)  # so that what came last is seen
+        time.sleep(2 * _TICK_S)  # so that the last delay is measured
     finally:
         watching.cancel()

@@ -1,4 +1,4 @@
-"""The app as a whole: errors it makes itself, its description, its parts' start and end."""
+"""The app as a whole: error responses, OpenAPI description, start and shutdown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from server.app import create_app, pool_settings
 from server.errors import SettingsError, TelewarpError
 from server.http.problems import STATUS
-from server.pool.fake import FakeEngineFactory
+from server.pool.fake import FakeEngineFactory, fake_avatar
 from server.pool.pool import RenderPool
 from server.settings import Settings
 
@@ -23,7 +23,7 @@ from server.settings import Settings
 async def running(
     settings: Settings, factory: FakeEngineFactory
 ) -> AsyncIterator[httpx2.AsyncClient]:
-    """An app of its own, called without a network."""
+    """An app for one test, called without a network."""
     app = create_app(settings, lambda given: RenderPool(pool_settings(given), factory))
     async with (
         app.router.lifespan_context(app),
@@ -40,7 +40,9 @@ def all_kinds(kind: type[TelewarpError]) -> list[type[TelewarpError]]:
 
 
 @pytest.mark.parametrize("kind", all_kinds(TelewarpError))
-def test_every_error_has_the_status_code_of_its_nearest_kind(kind: type[TelewarpError]) -> None:
+def test_every_error_has_the_status_code_of_its_nearest_base_class(
+    kind: type[TelewarpError],
+) -> None:
     chosen = next(known for known in STATUS if issubclass(kind, known))
     nearest = next(known for known in kind.__mro__ if known in STATUS)
     assert chosen is nearest
@@ -59,7 +61,7 @@ def test_every_error_has_the_status_code_of_its_nearest_kind(kind: type[Telewarp
         ("DELETE", "/", 405, "got DELETE /"),
     ],
 )
-def test_what_the_frameworks_refuse_is_a_problem_too(
+def test_errors_of_the_framework_are_problem_documents_too(
     http: httpx2.Client, method: str, path: str, status: int, said: str
 ) -> None:
     answer = http.request(method, path)
@@ -70,7 +72,9 @@ def test_what_the_frameworks_refuse_is_a_problem_too(
     assert ("allow" in answer.headers) == (status == 405)
 
 
-def test_the_description_has_every_call_and_no_dangling_reference(http: httpx2.Client) -> None:
+def test_the_openapi_description_has_every_call_and_no_dangling_reference(
+    http: httpx2.Client,
+) -> None:
     schema = http.get("/openapi.json").json()
     calls = {
         f"{method.upper()} {path}" for path, item in schema["paths"].items() for method in item
@@ -133,7 +137,7 @@ def references(node: Any) -> list[str]:
     return own + [found for item in node.values() for found in references(item)]
 
 
-def test_the_interactive_description_needs_nothing_from_elsewhere(http: httpx2.Client) -> None:
+def test_the_interactive_documentation_loads_nothing_from_other_hosts(http: httpx2.Client) -> None:
     page = http.get("/docs")
     parts = re.findall(r'(?:src|href)="(?!data:)([^"]+)"', page.text)
     assert len(parts) == 3
@@ -162,12 +166,12 @@ async def test_the_viewer_page_is_served_and_revalidated_on_each_visit(tmp_path:
         assert again.status_code == 304
 
 
-async def test_the_demo_exists_from_the_start() -> None:
+async def test_the_demo_stream_exists_from_the_start() -> None:
     async with running(Settings(), FakeEngineFactory()) as client:
         assert (await client.get("/v1/streams/demo")).json()["avatar"] == "default"
 
 
-async def test_it_is_alive_but_not_ready_while_no_worker_is() -> None:
+async def test_without_a_ready_worker_the_server_is_alive_but_not_ready() -> None:
     async with running(Settings(demo=False), FakeEngineFactory(builds_in_workers=False)) as client:
         assert (await client.get("/healthz")).status_code == 200
         for answer in (await client.get("/readyz"), await client.post("/v1/render", json={})):
@@ -177,16 +181,22 @@ async def test_it_is_alive_but_not_ready_while_no_worker_is() -> None:
             assert answer.json()["detail"]
 
 
-async def test_a_fault_of_ours_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_internal_error_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
     app = create_app(Settings(demo=False), lambda _: pytest.fail("not started"))
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
-        answer = await client.get("/v1/avatars")  # nothing was started
+        answer = await client.get("/v1/avatars")  # the app was not started
     assert answer.status_code == 500
     assert answer.json()["detail"] == "an internal error, which has been logged"
 
 
-async def test_a_device_that_is_not_there_is_the_settings_fault() -> None:
+async def test_a_missing_device_is_an_error_of_the_settings() -> None:
     with pytest.raises(SettingsError, match=r"device cuda:9: .*got .*cuda:9"):
         async with running(Settings(device="cuda:9"), FakeEngineFactory()):
             pass
+
+
+def test_frames_have_the_sizes_between_the_configured_limits() -> None:
+    settings = Settings(min_frame_size=300, max_frame_size=512, device="cpu")
+    pool = RenderPool(pool_settings(settings), FakeEngineFactory())
+    assert pool.sizes(fake_avatar(resolution=320)) == (320, 384, 512)

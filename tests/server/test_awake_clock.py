@@ -1,4 +1,4 @@
-"""A frozen server has not noticed its viewers' silence: nobody's time runs meanwhile."""
+"""Timeouts of viewers and workers do not run while the server process is stopped."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.warm_python import Started, WarmPython
 IDLE_S = 2.0
 
 
-def test_it_runs_as_the_systems_clock_except_for_gaps() -> None:
+def test_the_clock_follows_the_system_clock_except_for_gaps() -> None:
     system = [100.0]
     clock = AwakeClock(lambda: system[0])
     for step in (0.1, LONGEST_GAP_S, 0.5):
@@ -39,7 +39,7 @@ def test_it_runs_as_the_systems_clock_except_for_gaps() -> None:
     assert clock.now() == woken + 0.5
 
 
-async def test_it_ticks_by_itself_so_that_a_long_wait_is_no_gap() -> None:
+async def test_the_clock_ticks_by_itself_so_that_a_long_wait_is_no_gap() -> None:
     clock = AwakeClock()
     running = asyncio.create_task(clock.run())
     before = clock.now()
@@ -53,7 +53,7 @@ async def test_it_ticks_by_itself_so_that_a_long_wait_is_no_gap() -> None:
 
 @contextmanager
 def fake_server(python: WarmPython) -> Iterator[tuple[str, Started]]:
-    """A server process that can be stopped; its address and the process."""
+    """Start a server process that can be stopped; yield its address and the process."""
     port = free_port()
     options = ["--port", port, "--workers", 1, "--max-sessions", 1, "--idle-session-s", IDLE_S]
     server = python.start("-m", "tests.server.network.fake_server", *options)
@@ -66,7 +66,7 @@ def fake_server(python: WarmPython) -> Iterator[tuple[str, Started]]:
         server.wait(20)
 
 
-def test_viewers_stay_when_a_server_wakes_that_was_stopped_for_longer_than_their_time(
+def test_viewers_stay_connected_when_a_server_resumes_after_more_than_their_timeout(
     warm_python: WarmPython,
 ) -> None:
     with (
@@ -78,7 +78,7 @@ def test_viewers_stay_when_a_server_wakes_that_was_stopped_for_longer_than_their
             """Until an image is in flight, which this viewer does not acknowledge yet."""
         ticket = httpx2.post(f"{url}/v1/streams/demo/queue").json()["ticket"]
         server.send_signal(signal.SIGSTOP)
-        time.sleep(6)  # also longer than a ticket is kept without a poll
+        time.sleep(6)  # also longer than the polling timeout of a ticket
         server.send_signal(signal.SIGCONT)
         assert httpx2.get(f"{url}/v1/queue/{ticket}").json()["place"] == 1
         viewer.send('{"type": "shown", "picture": 1}')
@@ -88,7 +88,7 @@ def test_viewers_stay_when_a_server_wakes_that_was_stopped_for_longer_than_their
         assert len(httpx2.get(f"{url}/v1/sessions").json()) == 1
 
 
-async def test_a_moving_viewer_gets_as_many_frames_as_before_at_once_after_waking(
+async def test_a_moving_viewer_gets_its_full_frame_rate_immediately_after_a_server_resumes(
     warm_python: WarmPython,
 ) -> None:
     with fake_server(warm_python) as (url, server):
@@ -110,20 +110,20 @@ async def test_a_moving_viewer_gets_as_many_frames_as_before_at_once_after_wakin
 
 
 async def move(viewer: Viewer) -> None:
-    """Send views at 30 Hz, also while nobody answers."""
+    """Send views at 30 Hz, also while the server does not answer."""
     for seq in range(1, 10_000):
         viewer.send_view(seq, seq % 50 / 500)
         await asyncio.sleep(1 / 30)
 
 
 async def frames_within(viewer: Viewer, seconds: float) -> int:
-    """Return how many frames arrive, each of which ends with a marked packet."""
+    """Return the number of frames that arrive; the marker bit ends each."""
     first = len(viewer.packets)
     await asyncio.sleep(seconds)
     return sum(packet.marker for packet in viewer.packets[first:])
 
 
-async def test_a_worker_that_slept_with_the_server_is_not_killed() -> None:
+async def test_a_worker_that_was_stopped_with_the_server_is_not_killed() -> None:
     timeouts = Timeouts(ping_s=0.05, pong_s=0.5)
     pool = RenderPool(PoolSettings(workers=1, timeouts=timeouts), FakeEngineFactory())
     clock = AwakeClock()
@@ -134,14 +134,14 @@ async def test_a_worker_that_slept_with_the_server_is_not_killed() -> None:
         (worker,) = pool.status().workers
         assert worker.pid is not None
         os.kill(worker.pid, signal.SIGSTOP)
-        await asyncio.sleep(0.2)  # it has been sent a ping
-        time.sleep(1.5)  # as if this process were stopped too
+        await asyncio.sleep(0.2)  # the server has sent a ping
+        time.sleep(1.5)  # as if this process had been stopped too
         await asyncio.sleep(0)
         os.kill(worker.pid, signal.SIGCONT)
         await asyncio.sleep(0.5)
         (after,) = pool.status().workers
         assert (after.pid, after.restarts) == (worker.pid, 0)
-        os.kill(worker.pid, signal.SIGSTOP)  # but one that hangs alone is
+        os.kill(worker.pid, signal.SIGSTOP)  # a worker that hangs alone is killed
         async with asyncio.timeout(10):
             while pool.status().workers[0].restarts == 0:
                 await asyncio.sleep(0.01)

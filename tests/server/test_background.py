@@ -1,4 +1,4 @@
-"""Background tasks that fail are logged, reported and started again."""
+"""Failed background tasks are logged, reported and restarted."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_a_task_that_fails_is_reported_and_starts_again_after_growing_pauses(
+async def test_a_failed_task_is_reported_and_restarts_after_growing_delays(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     tasks, started_at = BackgroundTasks(), list[float]()
@@ -47,7 +47,7 @@ async def test_a_task_that_fails_is_reported_and_starts_again_after_growing_paus
     await until(lambda: status.problem == "failed: no memory")
     await until(lambda: status.problem == "failed: RuntimeError")
     await tasks.finish()
-    assert len(started_at) == 3, "it was started again after `finish`"
+    assert len(started_at) == 3, "the task was restarted after `finish`"
     assert status.failures == 3
     first, second = started_at[1] - started_at[0], started_at[2] - started_at[1]
     assert PAUSE_S <= first < 2 * PAUSE_S <= second
@@ -57,7 +57,7 @@ async def test_a_task_that_fails_is_reported_and_starts_again_after_growing_paus
     assert unknown.exc_info is not None
 
 
-async def test_a_task_that_returns_is_finished_and_no_problem() -> None:
+async def test_a_task_that_returns_is_finished_and_not_reported() -> None:
     tasks, runs = BackgroundTasks(), list[int]()
 
     async def work() -> None:
@@ -72,7 +72,7 @@ async def test_a_task_that_returns_is_finished_and_no_problem() -> None:
     assert (status.failures, status.problem, runs) == (1, None, [0, 1])
 
 
-async def test_the_capacity_is_measured_once_there_is_memory_for_it(
+async def test_the_capacity_is_measured_as_soon_as_memory_suffices(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     create = SharedBlock.create
@@ -80,7 +80,7 @@ async def test_the_capacity_is_measured_once_there_is_memory_for_it(
     full.set()
 
     def create_unless_full(nbytes: int) -> SharedBlock:
-        if full.is_set() and nbytes != 64 * 64 * 3:  # not the block for single images
+        if full.is_set() and nbytes != 64 * 64 * 3:  # except the block for single images
             raise PoolBusyError("no shared memory for 0.0 MB more")
         return create(nbytes)
 
@@ -109,7 +109,7 @@ async def test_the_capacity_is_measured_once_there_is_memory_for_it(
         assert (await client.get("/v1/status")).json()["capacity"] > 1
 
 
-async def test_the_supervision_of_a_worker_goes_on_after_a_fault_of_its_own(
+async def test_the_supervision_of_a_worker_continues_after_an_error_in_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pool = RenderPool(PoolSettings(workers=1), FakeEngineFactory())

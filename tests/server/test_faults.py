@@ -1,4 +1,4 @@
-"""What a running server does when something around it breaks; what breaks is real.
+"""A running server under real faults of its environment.
 
 Faults of workers alone are in pool/test_faults.py, of the network in network/test_impaired_link.py.
 """
@@ -40,7 +40,7 @@ SOON_S = 10.0
 
 
 def until(condition: Callable[[], bool], timeout_s: float = SOON_S) -> float:
-    """Wait; how long it took, seconds."""
+    """Wait for a condition; return how long it took, seconds."""
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < timeout_s
@@ -53,8 +53,8 @@ def of_engines(factory: FakeEngineFactory) -> Callable[[Settings], RenderPool]:
 
 
 @dataclass
-class Watched:
-    """One of several viewers, who never stops moving."""
+class MovingViewer:
+    """A viewer that moves all the time."""
 
     viewer: Viewer
     came_at: list[float] = field(default_factory=list)
@@ -74,7 +74,7 @@ class Watched:
 
 
 @pytest.mark.alone
-async def test_four_viewers_watch_on_while_their_worker_is_killed_and_comes_back() -> None:
+async def test_four_viewers_keep_their_video_while_their_worker_is_killed_and_replaced() -> None:
     settings = Settings(port=0, workers=1, demo=False, max_sessions=8)
     with serving(settings, of_engines(FakeEngineFactory(refresh_s=0.1))) as served:
         pool, sessions = served.app.state.pool, served.app.state.sessions
@@ -83,9 +83,9 @@ async def test_four_viewers_watch_on_while_their_worker_is_killed_and_comes_back
             await client.post("/v1/streams", json={"id": "s"})
             crowd = []
             for _ in range(4):
-                crowd.append(Watched(await stack.enter_async_context(a_viewer(client))))
+                crowd.append(MovingViewer(await stack.enter_async_context(a_viewer(client))))
                 await crowd[-1].viewer.watch("s")
-            moves = [asyncio.create_task(one.look_around()) for one in crowd]
+            movements = [asyncio.create_task(one.look_around()) for one in crowd]
             await asyncio.sleep(0.5)
             ids = {session.id for session in sessions.list()}
             worker = pool.status().workers[0]
@@ -97,7 +97,7 @@ async def test_four_viewers_watch_on_while_their_worker_is_killed_and_comes_back
                 await asyncio.sleep(0.01)
             back_s = time.monotonic() - killed_at
             await asyncio.sleep(1)
-            for move in moves:
+            for move in movements:
                 move.cancel()
             assert back_s < 5
             assert {session.id for session in sessions.list()} == ids
@@ -105,30 +105,30 @@ async def test_four_viewers_watch_on_while_their_worker_is_killed_and_comes_back
             for session in sessions.list():
                 newest = session.slots.ready
                 assert newest is not None
-                assert newest.age_ms < 1000, "it gets no caches any more"
+                assert newest.age_ms < 1000, "no new caches arrive"
 
 
 @pytest.mark.alone
-async def test_a_player_without_views_waits_for_its_first_frame_as_long_as_it_is_there() -> None:
+async def test_a_player_without_views_waits_for_its_first_frame_while_it_is_connected() -> None:
     settings = Settings(port=0, workers=1, demo=False, max_sessions=8, idle_session_s=0.5)
     with serving(settings) as served:
         async with httpx2.AsyncClient(base_url=served.url) as client:
             await client.post("/v1/streams", json={"id": "s"})
             worker = served.app.state.pool.status().workers[0]
-            os.kill(worker.pid, signal.SIGSTOP)  # no frame for longer than the idle time
-            async with a_viewer(client) as viewer:  # sends no view
+            os.kill(worker.pid, signal.SIGSTOP)  # no frame for longer than the idle timeout
+            async with a_viewer(client) as viewer:  # never sends a view
                 assert (await viewer.join("s")).status_code == 201
                 await asyncio.sleep(2.5)
                 assert (await client.get(viewer.address)).json()["state"] == "starting"
                 os.kill(worker.pid, signal.SIGCONT)
                 await viewer.until(lambda: bool(viewer.images))
-                viewer.cut_off()
+                viewer.drop_outgoing()
                 began = time.monotonic()
                 await viewer.until_ended()
-                assert time.monotonic() - began < 3, "its presence counts once it has had frames"
+                assert time.monotonic() - began < 3, "its keepalive counts after the first frames"
 
 
-def test_a_worker_that_is_away_is_named_while_others_render() -> None:
+def test_a_missing_worker_is_reported_while_others_render() -> None:
     with serving(Settings(port=0, workers=2, demo=False, max_sessions=8)) as served:
         pool = served.app.state.pool
         until(lambda: all(worker.ready for worker in pool.status().workers))
@@ -141,7 +141,7 @@ def test_a_worker_that_is_away_is_named_while_others_render() -> None:
         until(lambda: httpx2.get(f"{served.url}/readyz").json()["workers"] == 2)
 
 
-async def test_a_lost_gpu_takes_its_viewers_with_it_and_no_others() -> None:
+async def test_a_failed_gpu_disconnects_only_its_viewers() -> None:
     factory = FakeEngineFactory(device_names=("cuda:0", "cuda:1"), rebuilds=False)
     settings = Settings(port=0, workers=1, demo=False, max_sessions=8, warp_in="thread")
     with serving(settings, of_engines(factory)) as served:
@@ -154,7 +154,7 @@ async def test_a_lost_gpu_takes_its_viewers_with_it_and_no_others() -> None:
                 viewers.append(await stack.enter_async_context(a_viewer(client)))
                 await viewers[-1].watch(stream)
             assert [s.slots.device for s in sessions.list()] == ["cuda:0", "cuda:1"]
-            moves = [asyncio.create_task(Watched(v).look_around()) for v in viewers]
+            movements = [asyncio.create_task(MovingViewer(v).look_around()) for v in viewers]
             factory.lost.add("cuda:0")
             await viewers[0].until_ended()
             assert [s.slots.device for s in sessions.list()] == ["cuda:1"]
@@ -165,7 +165,7 @@ async def test_a_lost_gpu_takes_its_viewers_with_it_and_no_others() -> None:
             again = await stack.enter_async_context(a_viewer(client))
             await again.watch("a")
             assert [s.slots.device for s in sessions.list()] == ["cuda:1", "cuda:1"]
-            for move in moves:
+            for move in movements:
                 move.cancel()
     problem = ready["problems"][0]
     assert re.match(r"cuda:0: .*illegal memory access", problem), problem
@@ -176,8 +176,8 @@ async def test_a_lost_gpu_takes_its_viewers_with_it_and_no_others() -> None:
     assert pool.status().devices[1].failures == 0
 
 
-class Deaf:
-    """The socket of a viewer whose network takes nothing any more, once greeted."""
+class BlockedSocket:
+    """A socket that blocks after the first message, as one of a viewer that does not read."""
 
     async def send_text(self, text: str) -> None:
         if '"session"' not in text:
@@ -187,7 +187,7 @@ class Deaf:
         await asyncio.Event().wait()
 
 
-async def test_a_viewer_that_talks_but_never_reads_loses_its_seat() -> None:
+async def test_a_viewer_that_sends_but_never_reads_is_disconnected() -> None:
     pool = RenderPool(PoolSettings(workers=1), FakeEngineFactory())
     await pool.start()
     streams = Streams(pool.avatars)
@@ -196,12 +196,12 @@ async def test_a_viewer_that_talks_but_never_reads_loses_its_seat() -> None:
     try:
         with ThreadPoolExecutor(1) as executor:
             await sessions.open(
-                "s", lambda session: JpegPeer(session, Deaf(), executor, 0.5), JPEG, ANYONE
+                "s", lambda session: JpegPeer(session, BlockedSocket(), executor, 0.5), JPEG, ANYONE
             )
             (session,) = sessions.list()
             deadline = time.monotonic() + SOON_S
             while sessions.list():
-                assert time.monotonic() < deadline, "it holds its seat for ever"
+                assert time.monotonic() < deadline, "it keeps its session slot"
                 assert isinstance(session.peer, JpegPeer)
                 session.peer.receive('{"type": "ping", "sent_at_ms": 1}')
                 await asyncio.sleep(0.02)
@@ -210,7 +210,7 @@ async def test_a_viewer_that_talks_but_never_reads_loses_its_seat() -> None:
         await pool.close()
 
 
-async def test_events_that_a_viewer_never_takes_do_not_pile_up() -> None:
+async def test_events_that_a_viewer_never_reads_do_not_accumulate() -> None:
     with serving(Settings(port=0, workers=1, demo=False, max_sessions=8)) as served:
         httpx2.post(f"{served.url}/v1/streams", json={"id": "s"})
         async with (
@@ -222,7 +222,7 @@ async def test_events_that_a_viewer_never_takes_do_not_pile_up() -> None:
             channel = session.peer._control._events
 
             async def ignore(data: bytes) -> None:
-                """As one whose page has stopped, but whose video decodes on."""
+                """Discard data, as a stopped page whose video still decodes."""
 
             sctp = viewer.connection.sctp
             assert sctp is not None
@@ -239,11 +239,11 @@ async def test_events_that_a_viewer_never_takes_do_not_pile_up() -> None:
 
 @contextmanager
 def little_shared_memory(folder: Path) -> Iterator[tuple[str, Path]]:
-    """A server whose /dev/shm is its own and small; yields its address and that folder."""
+    """Run a server with a small /dev/shm of its own; yield its address and that folder."""
     if shutil.which("unshare") is None or os.getuid():
         pytest.skip("needs root and `unshare` to give a server a small /dev/shm")
     mount = "mount -t tmpfs -o size=256k tmpfs /dev/shm && exec"
-    # Without stills, whose block for an image would not fit.
+    # Without stills, whose image block would not fit.
     options = "--port", "0", "--workers", "1", "--max-still-size", "0"
     program = python("-m", "tests.server.network.fake_server", *options)
     log = folder / "server.txt"
@@ -262,7 +262,9 @@ def little_shared_memory(folder: Path) -> Iterator[tuple[str, Path]]:
         server.wait(10)
 
 
-async def test_a_full_shared_memory_refuses_viewers_with_the_reason(tmp_path: Path) -> None:
+async def test_viewers_are_refused_with_the_reason_when_shared_memory_is_full(
+    tmp_path: Path,
+) -> None:
     with little_shared_memory(tmp_path) as (address, memory):
         async with httpx2.AsyncClient(base_url=address, timeout=10) as client:
             before = set(os.listdir(memory))
@@ -286,8 +288,8 @@ def _fill(path: Path) -> None:
             filler.write(bytes(4096))
 
 
-def test_connections_to_a_vanished_peer_time_out(served: Served) -> None:
-    # By the kernel: the listening socket's settings go to every connection.
+def test_connections_to_an_unreachable_peer_time_out(served: Served) -> None:
+    # The kernel times out: connections inherit the options of the listening socket.
     with socket.create_connection((served.host, served.port)):
         timers = subprocess.run(["ss", "-tnoH", f"sport = :{served.port}"], capture_output=True)
     assert b"timer:(keepalive," in timers.stdout

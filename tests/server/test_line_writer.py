@@ -1,4 +1,4 @@
-"""Log lines never hold the server up, whatever becomes of the place that they go to."""
+"""Logging never blocks the server, whatever happens to the output."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Pipe:
     writer: io.TextIOWrapper
 
     def read(self) -> str:
-        """Wait until there is something in it, and return that."""
+        """Wait for data in the pipe and return it."""
         return os.read(self.reader, 1 << 20).decode()
 
 
@@ -52,7 +52,7 @@ def logger_to(writer: LineWriter) -> logging.Logger:
     return logger
 
 
-def test_lines_come_in_order_and_are_there_after_a_flush() -> None:
+def test_lines_keep_their_order_and_are_written_after_a_flush() -> None:
     stream = io.StringIO()
     writer = LineWriter(stream)
     for number in range(500):
@@ -63,11 +63,11 @@ def test_lines_come_in_order_and_are_there_after_a_flush() -> None:
 
 
 @pytest.mark.alone
-def test_a_full_pipe_makes_nobody_wait_and_says_later_how_many_lines_it_missed() -> None:
+def test_a_full_pipe_blocks_no_caller_and_the_number_of_missing_lines_is_logged_later() -> None:
     with small_pipe() as pipe:
         writer = LineWriter(pipe.writer)
         logger = logger_to(writer)
-        logger.info("x" * 5000)  # more than the pipe holds
+        logger.info("x" * 5000)  # more than the capacity of the pipe
         while not writer._lines.empty():
             time.sleep(0.001)
         began = time.monotonic()
@@ -86,7 +86,7 @@ def test_a_full_pipe_makes_nobody_wait_and_says_later_how_many_lines_it_missed()
         assert (notice, again) == ("4000 lines of the log could not be written", "again")
 
 
-def test_a_closed_stream_is_counted_and_not_retried_for_ever() -> None:
+def test_lines_for_a_closed_stream_are_counted_and_not_retried_forever() -> None:
     for stream in (None, io.StringIO()):
         writer = LineWriter(stream)
         if stream is not None:
@@ -98,7 +98,7 @@ def test_a_closed_stream_is_counted_and_not_retried_for_ever() -> None:
         assert writer.lost == 10
 
 
-def test_a_record_whose_arguments_do_not_fit_is_logged_all_the_same() -> None:
+def test_a_record_with_wrong_arguments_is_still_logged() -> None:
     stream = io.StringIO()
     writer = LineWriter(stream)
     logger_to(writer).warning("%d viewers", "many")
@@ -119,7 +119,7 @@ def lost_lines(url: str) -> float:
 
 
 @pytest.mark.parametrize("log", ["full pipe", "closed pipe", "full disk"])
-def test_the_server_serves_and_ends_while_its_log_takes_nothing(
+def test_the_server_serves_and_exits_while_its_log_output_is_blocked(
     log: str, warm_python: WarmPython
 ) -> None:
     port = free_port()
@@ -141,7 +141,7 @@ def test_the_server_serves_and_ends_while_its_log_takes_nothing(
                         shown += 1
                         viewer.send(json.dumps({"type": "shown", "picture": shown}))
             assert httpx2.get(f"{url}/readyz").json()["problems"] == []
-            if log != "full pipe":  # there, lines wait first
+            if log != "full pipe":  # lines queue there first
                 assert lost_lines(url) > 10
             server.send_signal(signal.SIGTERM)
             assert server.wait(15) == 0

@@ -1,4 +1,4 @@
-"""Log lines as JSON: one object each, whatever is in them."""
+"""Log lines as JSON: one object each, for any content."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from server.logs import JsonLines, LineHandler, announce
 
 
 class Log:
-    """A logger whose lines are read back."""
+    """A logger, and the lines that it wrote."""
 
     def __init__(self) -> None:
         self._stream = io.StringIO()
@@ -47,7 +47,7 @@ def test_a_log_line_has_time_level_logger_and_message(log: Log) -> None:
     }
 
 
-def test_ids_are_fields_and_what_else_comes_along_is_not(log: Log) -> None:
+def test_ids_are_fields_and_other_extra_values_are_not(log: Log) -> None:
     log.logger.error("gone", extra={"session": "s1", "stream": "demo", "color_message": "x"})
     (line,) = log.lines
     assert (line["session"], line["stream"]) == ("s1", "demo")
@@ -104,7 +104,7 @@ def test_warnings_of_different_kinds_are_all_written() -> None:
     assert len(written.lines) == 1000
 
 
-def test_what_is_announced_comes_whatever_the_level(log: Log) -> None:
+def test_announcements_are_logged_at_any_level(log: Log) -> None:
     log.logger.info("unheard")
     announce(log.logger, "heard")
     assert [line["message"] for line in log.lines] == ["heard"]
@@ -118,7 +118,7 @@ def test_what_is_announced_comes_whatever_the_level(log: Log) -> None:
         ("json", r'\{"time": .*"message": "hello", "worker": "cpu-7"\}'),
     ],
 )
-def test_a_worker_names_itself_in_every_line(log_format: str, said: str) -> None:
+def test_every_line_of_a_worker_contains_its_name(log_format: str, said: str) -> None:
     program = (
         "import logging; from server.logs import configure;"
         f"configure({log_format!r}, logging.INFO, 'cpu-7');"

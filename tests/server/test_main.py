@@ -1,4 +1,4 @@
-"""The program as it is started: what it says, and how it ends."""
+"""The server program: its output, signals and exit."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ signal.signal(signal.SIGUSR1, lambda *_: LOST.add("cuda:0"))
 
 
 def open_live_body(url: str) -> http.client.HTTPConnection:
-    """Open a live body, and send a frame that the server has taken when this returns."""
+    """Open a live body and send a frame; return once the server has accepted it."""
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
     connection.putrequest("POST", "/v1/streams/demo/frames")
     connection.putheader("Content-Type", "application/x-ndjson")
@@ -58,18 +58,18 @@ def test_the_server_prints_its_address_and_exits_cleanly_on_sigterm(number: sign
         assert found, program.said
         answer = httpx2.get(f"{found[1]}/readyz")
         assert answer.status_code == 200
-        assert "server" not in answer.headers, "it would name the software to strangers"
+        assert "server" not in answer.headers, "the header would reveal the software"
         publisher = open_live_body(found[1])
         program.process.send_signal(number)
         assert publisher.getresponse().status == 202
         publisher.close()
-        _, complaints = program.process.communicate(timeout=20)
-    assert complaints == ""
+        _, errors = program.process.communicate(timeout=20)
+    assert errors == ""
     assert program.process.returncode == 0
 
 
 class Program:
-    """The program, started with the fake engine and watched by one viewer of images."""
+    """The program with the fake engine, and one viewer of the JPEG fallback."""
 
     def __init__(self, process: subprocess.Popen[str], url: str, viewer: ClientConnection) -> None:
         self.process = process
@@ -77,7 +77,7 @@ class Program:
         self.viewer = viewer
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """What the viewer is told, who takes every image."""
+        """Yield the events for the viewer, and acknowledge every image."""
         while True:
             said = self.viewer.recv(10)
             if isinstance(said, str):
@@ -87,14 +87,14 @@ class Program:
                     shown = {"type": "shown", "picture": event["picture"]}
                     self.viewer.send(json.dumps(shown))
 
-    def until_told(self) -> dict[str, Any]:
+    def wait_for_draining(self) -> dict[str, Any]:
         return next(event for event in self.events() if event["type"] == "draining")
 
     def ends_within(self, seconds: float) -> str:
-        """Wait for its end; what it said about it."""
-        _, complaints = self.process.communicate(timeout=seconds)
+        """Wait for its exit; return its standard error."""
+        _, errors = self.process.communicate(timeout=seconds)
         assert self.process.returncode == 0
-        return complaints
+        return errors
 
 
 @contextmanager
@@ -107,14 +107,14 @@ def watched_program(grace_s: float) -> Iterator[Program]:
             yield program
 
 
-def test_on_sigterm_the_server_admits_nobody_and_waits_for_its_viewers() -> None:
+def test_on_sigterm_the_server_admits_no_viewers_and_waits_for_those_connected() -> None:
     with watched_program(grace_s=60) as program:
         program.process.send_signal(signal.SIGTERM)
-        told = program.until_told()
+        told = program.wait_for_draining()
         assert 50 < told["ends_in_s"] <= 60
         ready = httpx2.get(f"{program.url}/readyz")
         assert ready.status_code == 503
-        assert ready.json()["detail"] == "the server is going down; 1 viewers are left"
+        assert ready.json()["detail"] == "the server is shutting down; 1 viewers are left"
         refused = httpx2.post(
             f"{program.url}/v1/streams/demo/whep",
             content=b"v=0",
@@ -125,16 +125,16 @@ def test_on_sigterm_the_server_admits_nobody_and_waits_for_its_viewers() -> None
         queue = httpx2.post(f"{program.url}/v1/streams/demo/queue")
         assert (queue.status_code, queue.json()["reason"]) == (503, "draining")
         assert httpx2.get(f"{program.url}/healthz").status_code == 200
-        assert program.until_told()["ends_in_s"] < told["ends_in_s"]
+        assert program.wait_for_draining()["ends_in_s"] < told["ends_in_s"]
         assert program.process.poll() is None
         program.viewer.close()
         assert program.ends_within(10) == ""
 
 
-def test_a_signal_to_the_whole_group_leaves_viewers_their_workers() -> None:
+def test_a_signal_to_the_process_group_does_not_end_the_workers_of_viewers() -> None:
     with watched_program(grace_s=60) as program:
         os.killpg(program.process.pid, signal.SIGTERM)
-        program.until_told()
+        program.wait_for_draining()
         metrics = httpx2.get(f"{program.url}/metrics").text
         assert 'telewarp_worker_up{device="cpu",worker="cpu-0"} 1.0' in metrics
         assert 'telewarp_worker_restarts_total{device="cpu",worker="cpu-0"} 0.0' in metrics
@@ -154,7 +154,7 @@ def test_viewers_that_stay_past_the_drain_timeout_are_disconnected() -> None:
 def test_a_second_sigterm_ends_the_server_at_once(number: signal.Signals) -> None:
     with watched_program(grace_s=60) as program:
         program.process.send_signal(signal.SIGTERM)
-        program.until_told()
+        program.wait_for_draining()
         program.process.send_signal(number)
         program.ends_within(10)
 
@@ -188,17 +188,17 @@ def test_json_logs_have_one_object_per_line_with_the_ids_it_concerns() -> None:
     assert (ready["worker"], ready["level"]) == ("cpu-0", "info")
 
 
-def test_a_server_that_warps_and_loses_its_only_gpu_ends_so_that_another_can_use_it() -> None:
+def test_a_server_that_loses_its_only_gpu_exits_so_that_another_can_use_it() -> None:
     with running(PROGRAM_THAT_LOSES_ITS_GPU, "--warp-in", "thread") as program:
         program.process.send_signal(signal.SIGUSR1)
-        assert httpx2.get(f"{program.url}/metrics").status_code == 200  # asks for its memory
-        _, complaints = program.process.communicate(timeout=20)
+        assert httpx2.get(f"{program.url}/metrics").status_code == 200  # queries its memory
+        _, errors = program.process.communicate(timeout=20)
     assert program.process.returncode == 1
-    assert "no device can be used by this process any more, ending: cuda:0: " in complaints
-    assert "illegal memory access" in complaints
+    assert "no device can be used by this process any more, ending: cuda:0: " in errors
+    assert "illegal memory access" in errors
 
 
-def test_a_taken_port_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(["--port", str(port)]) == 1
@@ -208,7 +208,7 @@ def test_a_taken_port_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
-def test_an_address_that_is_not_ours_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_address_of_another_machine_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--host", "203.0.113.1", "--port", "0"]) == 1
     assert "cannot listen on 203.0.113.1:0" in capsys.readouterr().err
 

@@ -1,7 +1,7 @@
-"""Twice as much asked for as can be drawn: frame rate and caches give way, latency does not.
+"""Overload by a factor of two: frame rate and refreshes fall, latency does not grow.
 
-The renderer sleeps instead of computing, so how much can be drawn is known exactly and a busy
-machine changes little: what is compared differs by hundreds of milliseconds where it would grow.
+The renderer sleeps instead of computing, so that its capacity is known exactly and load of the
+machine changes little: queued frames would add hundreds of milliseconds.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from server.transport.webrtc.track import RenderTrack
 WARP_S = 0.05
 REFRESH_S = 0.1
 FPS = 10
-"""One session asks for half of what can be drawn; four for twice as much."""
+"""One session requests half of the capacity; four request twice the capacity."""
 VIEW_S = 0.01
 
 
 @dataclass
 class Viewer:
-    """Pulls encoded frames as aiortc would, and sends views all the time."""
+    """A viewer that pulls encoded frames as aiortc does, and sends views all the time."""
 
     number: int
     session: Session
@@ -47,7 +47,7 @@ class Viewer:
     latencies_s: list[float] = field(default_factory=list)
     cache_ages_ms: list[float] = field(default_factory=list)
     refreshes: int = 0
-    """New caches while it was measured."""
+    """Number of new caches during the measurement."""
 
     async def look_around(self) -> None:
         for seq in range(1, 100_000):
@@ -56,7 +56,7 @@ class Viewer:
             await asyncio.sleep(VIEW_S)
 
     async def watch(self) -> None:
-        """Pull frames and note how old the view is that each one shows when it is ready to go."""
+        """Pull frames; record the age of each one's view when it is encoded."""
         while True:
             await self.track.recv()
             newest = self.track.newest
@@ -68,7 +68,7 @@ class Viewer:
 
 
 def a_view(seq: int, viewer: int) -> ViewState:
-    """No two viewers look from one place: they would share what they are shown."""
+    """Return the view of a viewer: all differ, because equal views would share frames."""
     return ViewState(
         seq=seq,
         sent_at_ms=None,
@@ -79,13 +79,13 @@ def a_view(seq: int, viewer: int) -> ViewState:
 
 
 class Unconnected:
-    """A peer whose frames are pulled by the test."""
+    """A peer without a connection; the test pulls its frames."""
 
     async def answer(self, offer_sdp: str) -> str:
         return "answer"
 
     async def add_candidates(self, sdp_fragment: str) -> None:
-        raise AssertionError("nobody trickles here")
+        raise AssertionError("no viewer sends candidates")
 
     def send_event(self, event: Mapping[str, Any]) -> None:
         """No viewer receives events."""
@@ -95,8 +95,8 @@ class Unconnected:
 
 
 @asynccontextmanager
-async def a_busy_house(viewers: int) -> AsyncIterator[list[Viewer]]:
-    """So many viewers of one stream who never stop moving."""
+async def moving_viewers(viewers: int) -> AsyncIterator[list[Viewer]]:
+    """Run viewers of one stream that move all the time."""
     pool = RenderPool(
         PoolSettings(workers=1), FakeEngineFactory(refresh_s=REFRESH_S, warp_s=WARP_S)
     )
@@ -113,7 +113,7 @@ async def a_busy_house(viewers: int) -> AsyncIterator[list[Viewer]]:
             )
             track = RenderTrack(session, encoder, executor, lambda error: pytest.fail(str(error)))
             crowd.append(Viewer(number, session, track))
-        moves = [asyncio.create_task(viewer.look_around()) for viewer in crowd]
+        movements = [asyncio.create_task(viewer.look_around()) for viewer in crowd]
         watching = [asyncio.create_task(viewer.watch()) for viewer in crowd]
         try:
             async with asyncio.timeout(20):
@@ -121,9 +121,9 @@ async def a_busy_house(viewers: int) -> AsyncIterator[list[Viewer]]:
                     await asyncio.sleep(0.01)
             yield crowd
         finally:
-            for task in (*moves, *watching):
+            for task in (*movements, *watching):
                 task.cancel()
-            await asyncio.gather(*moves, *watching, return_exceptions=True)
+            await asyncio.gather(*movements, *watching, return_exceptions=True)
             for viewer in crowd:
                 viewer.track.stop()
             await sessions.close_all()
@@ -131,7 +131,7 @@ async def a_busy_house(viewers: int) -> AsyncIterator[list[Viewer]]:
 
 
 async def frames_of(viewers: int, seconds: float) -> list[Viewer]:
-    async with a_busy_house(viewers) as crowd:
+    async with moving_viewers(viewers) as crowd:
         before = [viewer.session.slots.generation for viewer in crowd]
         for viewer in crowd:
             viewer.latencies_s.clear()
@@ -142,17 +142,17 @@ async def frames_of(viewers: int, seconds: float) -> list[Viewer]:
         return crowd
 
 
-async def test_under_twofold_load_frames_become_fewer_but_not_later() -> None:
+async def test_twofold_load_lowers_the_frame_rate_but_not_the_latency() -> None:
     (alone,) = await frames_of(1, seconds=2)
     crowd = await frames_of(4, seconds=4)
     longest_s = 2 * np.percentile(alone.latencies_s, 95)
     latencies_s = [latency_s for viewer in crowd for latency_s in viewer.latencies_s]
-    # Were a view drawn as it was when its frame was asked for, this would be fourfold.
+    # With the view of the time of the request, this would be four times as long.
     assert np.percentile(latencies_s, 95) <= longest_s
     assert max(np.median(viewer.latencies_s) for viewer in crowd) <= longest_s
     assert min(np.median(viewer.cache_ages_ms) for viewer in crowd) > np.median(alone.cache_ages_ms)
     frames = [len(viewer.latencies_s) for viewer in crowd]
-    assert max(frames) <= 0.75 * FPS * 4, "nothing gave way: this was no overload"
+    assert max(frames) <= 0.75 * FPS * 4, "the frame rate did not fall: this was no overload"
     assert max(frames) - min(frames) <= 2, "one viewer gets more frames than another"
     refreshes = [viewer.refreshes for viewer in crowd]
     assert max(refreshes) - min(refreshes) <= 2, "one viewer gets more caches than another"

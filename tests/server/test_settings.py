@@ -1,4 +1,4 @@
-"""Settings: command line, environment, and what is said about mistakes."""
+"""Settings: command line, environment, and error messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from server.network.addresses import Reachability
 from server.settings import Settings, read_settings
 
 
-def test_the_command_line_is_read() -> None:
+def test_the_command_line_is_parsed() -> None:
     settings = read_settings(
         ["--host", "0.0.0.0", "-p", "9000", "--device", "cuda:0,cuda:1", "--avatars", "/faces"]
     )
@@ -21,7 +21,7 @@ def test_the_command_line_is_read() -> None:
     assert settings.avatars == Path("/faces")
 
 
-def test_the_environment_is_read_and_the_command_line_wins(
+def test_the_environment_is_read_and_the_command_line_takes_precedence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TELEWARP_PORT", "9001")
@@ -47,7 +47,7 @@ def test_the_environment_is_read_and_the_command_line_wins(
         (["--public-address", "home"], "public_address: expected an IP address, got 'home'"),
     ],
 )
-def test_a_wrong_value_is_named(arguments: list[str], said: str) -> None:
+def test_a_wrong_value_is_reported_with_its_option(arguments: list[str], said: str) -> None:
     with pytest.raises(SettingsError) as caught:
         read_settings(arguments)
     assert said in str(caught.value)
@@ -70,7 +70,7 @@ def test_an_unknown_option_is_refused(capsys: pytest.CaptureFixture[str]) -> Non
     assert "--colour" in capsys.readouterr().err
 
 
-def test_how_viewers_reach_the_server_is_read() -> None:
+def test_network_settings_are_parsed() -> None:
     settings = read_settings(
         [
             "--ice-servers",

@@ -1,4 +1,4 @@
-"""The way of a view through the code, with the shipped avatar: what an engineer must read."""
+"""The modules that a view passes through, with the shipped avatar."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from tests.server.transport.webrtc.test_peer import Viewer
 from tests.server.view_path import ROOT, files_of, traced
 
 MOST_FILES = 45
-"""Files of server/ and models/; lower it when the way gets shorter."""
+"""Files of server/ and models/; lower it when the path gets shorter."""
 VIEWS = 10
 STEP_M = 0.004
-"""Of the eye, from view to view."""
+"""Movement of the eye from view to view, metres."""
 READY_S = 200.0
-"""A first start compiles its kernels."""
+"""Seconds: a first start compiles its kernels."""
 
 
 class Watcher(Viewer):
-    """Receives packets and events, and decodes nothing."""
+    """A viewer that receives packets and events without decoding."""
 
     async def _receive(self) -> None:
-        """Leave the images in the receiver, which keeps few."""
+        """Leave the images in the receiver, which stores only few."""
 
 
 async def _frames_of_views(watcher: Watcher) -> list[int]:
@@ -53,12 +53,12 @@ def _timestamps_of(watcher: Watcher, view_seq: int) -> list[int]:
 def _files_in_document() -> set[str]:
     """Return the files in the table of CONTRIBUTING.md."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
-    _, _, section = text.partition("### The way of a view\n")
+    _, _, section = text.partition("### The path of a view\n")
     table, _, _ = section.partition("\n## ")
     return set(re.findall(r"^\| `([^`]+\.py)` \|", table, re.MULTILINE))
 
 
-@pytest.mark.alone  # beside others, events of a second fall into every view
+@pytest.mark.alone  # beside other tests, events that occur once a second fall into every view
 @pytest.mark.slow
 @pytest.mark.timeout(READY_S + 60)
 async def test_a_view_passes_through_few_files_on_its_way_to_a_packet(
@@ -72,12 +72,12 @@ async def test_a_view_passes_through_few_files_on_its_way_to_a_packet(
             assert (await watcher.join("me")).status_code == 201
             try:
                 await watcher.until(lambda: len(watcher.of_type("frame")) > 1)
-                # Full renders leave the way of a view here, so none is requested from now on.
+                # Full renders are not part of the path, so none is requested from now on.
                 monkeypatch.setattr(CacheSlots, "request", lambda *_: None)
                 shown = await _frames_of_views(watcher)
             finally:
                 await watcher.leave()
-    # What runs for each view; other tasks of the event loop run during some of them only.
+    # Files that run for every view; other tasks of the event loop run during some views only.
     found = files_of(frozenset.intersection(*(path.by_timestamp[at] for at in shown)))
     for file, functions in found.items():
         print(f"{file}: {', '.join(functions)}")  # noqa: T201

@@ -1,8 +1,8 @@
-"""Traces the way of a view: which files of ours run from its message to the packet of its frame.
+"""Traces which files of the project run from the message of a view to the packet of its frame.
 
-A profile function notes the functions that are called, on the event loop and in the threads of
-executors, so the list is of what runs and not of what is imported. Kernels compiled by numba run
-without Python frames and are not seen.
+A profile function records the functions that are called on the event loop and in the threads of
+executors: files that run, not files that are imported. Kernels compiled by numba run without
+Python frames and are not recorded.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ _VIEW_MARK = b'"view"'
 
 
 class ViewPath:
-    """Functions that ran between the newest view's message and each packet after it."""
+    """Records the functions that run between the newest view's message and each packet after it."""
 
     def __init__(self) -> None:
         self.by_timestamp: dict[int, frozenset[CodeType]] = {}
         """By RTP timestamp: functions that had run when the last packet of that frame was sent."""
         self.active = False
-        """Whether a view has come."""
+        """Whether a view has arrived."""
         self._called: set[CodeType] = set()
 
     def profile(self, frame: FrameType, event: str, argument: object) -> None:
-        """Note the function that begins, or goes on after it has waited."""
+        """Record a function that starts or resumes."""
         if event == "call":
             self._called.add(frame.f_code)
 
     def begin(self) -> None:
-        """Forget what ran before a view came; profile this thread, the event loop's, from now on.
+        """Discard earlier functions; profile this thread, the event loop's, from now on.
 
-        Not earlier: it would make the server's start several times slower.
+        Not earlier, because profiling makes the server's start several times slower.
         """
         self._called.clear()
         self.active = True
         sys.setprofile(self.profile)
 
     def packet_sent(self, data: bytes) -> None:
-        """Note what has run until a packet is sent, if it is the last of its frame."""
+        """Store the functions so far, if this packet is the last of its frame."""
         if not is_rtcp(data) and data[1] & 0x80:
             timestamp = int.from_bytes(data[4:8], "big")
             self.by_timestamp.setdefault(timestamp, frozenset(self._called))
@@ -70,7 +70,7 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> Iterator[ViewPath]:
     """Trace each view that a server in this process receives within the block."""
     path = ViewPath()
     receive, send = RTCSctpTransport._data_channel_receive, RTCDtlsTransport._send_rtp
-    run = thread._WorkItem.run  # private: where a thread of an executor begins a call
+    run = thread._WorkItem.run  # private: the start of a call in a thread of an executor
 
     async def receive_message(self: RTCSctpTransport, *message: Any) -> None:
         if _VIEW_MARK in message[-1]:
@@ -86,7 +86,7 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> Iterator[ViewPath]:
             sys.setprofile(path.profile)
         run(self)
 
-    # Of aiortc, below everything of ours, so that the way begins and ends at its outermost points.
+    # Both are functions of aiortc, so that the trace starts and ends outside the project's code.
     monkeypatch.setattr(RTCSctpTransport, "_data_channel_receive", receive_message)
     monkeypatch.setattr(RTCDtlsTransport, "_send_rtp", send_packet)
     monkeypatch.setattr(thread._WorkItem, "run", run_item)

@@ -27,7 +27,7 @@ export class AnimationLoop {
     this.#timers = timers;
   }
 
-  /** Run until nothing moves any more. */
+  /** Run until all movement has ended. */
   start() {
     if (this.#running) return;
     this.#running = true;

@@ -1,4 +1,4 @@
-// The browser's clock and timers, as the modules that need them take them.
+// The browser's clock and timers, in the form that other modules expect.
 
 /** @type {import("../timing/view_clock.js").Timers} */
 export const timers = {

@@ -7,7 +7,7 @@
  */
 export function callApi(page) {
   return Object.freeze({
-    /** Return what the page measures and shows. */
+    /** Return the measurements and the state of the page. */
     stats: () => page.stats(),
 
     /**

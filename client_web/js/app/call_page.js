@@ -168,7 +168,7 @@ export class CallPage {
     this.#end({ title: "You have left the call", detail: "" });
   }
 
-  /** Try again now what is being waited for. */
+  /** Retry the pending attempt now. */
   retryNow() {
     this.table.retryNow();
   }
@@ -195,7 +195,7 @@ export class CallPage {
 
   /** @param {string} call */
   async #showPeople(call) {
-    const found = await findCall(this.#base, call).catch(() => null); // told when one joins
+    const found = await findCall(this.#base, call).catch(() => null); // reported when one joins
     this.#lobby.showPeople(found?.people ?? null);
   }
 
@@ -343,11 +343,11 @@ export class CallPage {
   }
 }
 
-/** @returns {Promise<MediaDeviceInfo[]>} none where the browser does not tell */
+/** @returns {Promise<MediaDeviceInfo[]>} none if the browser does not list them */
 async function microphones() {
   try {
     return await listMicrophones();
   } catch {
-    return []; // the page's address is not secure; told when the camera is opened
+    return []; // the page's address is not secure; reported when the camera is opened
   }
 }

@@ -105,7 +105,7 @@ export class CallPublisher {
     return { ...this.#faces.measured(this.#now()), voice_bytes };
   }
 
-  /** Publish no longer. */
+  /** Stop publishing. */
   close() {
     this.#connection?.close();
     this.#connection = null;

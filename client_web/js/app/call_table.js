@@ -26,7 +26,7 @@ export class CallTable {
   #parts;
   /** @type {Map<string, CallTile>} by stream */ #tiles = new Map();
   /** @type {readonly Person[]} from the left to the right */ #others = [];
-  /** @type {Direction[]} as told last */ #directions = [];
+  /** @type {Direction[]} as last reported */ #directions = [];
   #screen = { ...{ pixel_m: 0.0254 / 96, distance_m: DISTANCE_M }, ...recallScreen() };
   /** @type {import("../connection/messages.js").Vector | null} */ #eyes = null;
   #observer;
@@ -52,7 +52,7 @@ export class CallTable {
   }
 
   /**
-   * Show who is there.
+   * Show the participants.
    *
    * @param {readonly Person[]} people oneself included
    * @param {import("../connection/call_connection.js").Seat} own
@@ -112,7 +112,7 @@ export class CallTable {
     for (const tile of this.#tiles.values()) tile.unblock();
   }
 
-  /** Try again now what is being waited for. */
+  /** Retry the pending attempt now. */
   retryNow() {
     for (const tile of this.#tiles.values()) tile.retryNow();
   }

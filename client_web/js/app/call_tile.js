@@ -38,7 +38,7 @@ export class CallTile {
   /** Statistics of the frames that are shown. */
   telemetry = new Telemetry();
 
-  /** What the page shows. */
+  /** The elements of the tile. */
   panel;
 
   /** The stream that is watched. */
@@ -104,7 +104,7 @@ export class CallTile {
   }
 
   /**
-   * Show what is known of the person.
+   * Show the state of the person.
    *
    * @param {Person} person
    * @param {import("../input/table.js").Angles} direction in which they see this viewer
@@ -136,7 +136,7 @@ export class CallTile {
     this.#viewSender.moved(captured_ms);
   }
 
-  /** Follow the viewer's eyes no longer. */
+  /** Stop following the viewer's eyes. */
   release() {
     this.#seat.eyes.release();
   }
@@ -151,7 +151,7 @@ export class CallTile {
     if (this.blocked) this.#voice.toggleMute();
   }
 
-  /** Try again now, if an attempt is being waited for. */
+  /** Retry the pending attempt now, if there is one. */
   retryNow() {
     this.#manager.retryNow();
   }
@@ -169,7 +169,7 @@ export class CallTile {
     };
   }
 
-  /** End the session and take the tile away. */
+  /** End the session and remove the tile. */
   close() {
     this.#life.abort();
     this.#manager.close();
@@ -223,7 +223,7 @@ export class CallTile {
           /** @type {import("../connection/trouble.js").Trouble | null} */ trouble,
         ) => this.panel.showConnection(state, trouble),
       },
-      signIn: { show: () => {} }, // a token is asked for before the call
+      signIn: { show: () => {} }, // the token is requested before the call
     };
   }
 

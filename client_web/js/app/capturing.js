@@ -63,14 +63,14 @@ export class Capturing {
   open(name) {
     this.#panel.open(name);
     this.#panel.showCoverage(this.#coverage.covered);
-    void this.#tracker.load().catch(() => {}); // told when the recording starts
+    void this.#tracker.load().catch(() => {}); // reported when the recording starts
     this.#jobs.check().catch((error) => {
       this.#tellTrouble(error);
       if (error instanceof Trouble && error.kind === "unknown-stream") this.#panel.refuse();
     });
   }
 
-  /** Close camera, tracker and upload. A job goes on. */
+  /** Close camera, tracker and upload. A job continues on the server. */
   close() {
     this.#ending.abort();
     this.#closeCamera();

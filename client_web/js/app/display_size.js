@@ -1,5 +1,5 @@
-// Tells the server how many pixels of the screen the frames cover: frames, and images which do not move,
-// are rendered in a size that suits it.
+// Tells the server how many pixels of the screen the frames cover: frames, and images which do not
+// move, are rendered in a size that suits it.
 
 import { displayMessage } from "../connection/messages.js";
 
@@ -31,7 +31,7 @@ export class DisplaySize {
     return Math.round(this.#frame.clientHeight * this.#pixelRatio());
   }
 
-  /** Tell the size now; a new session does not know it. */
+  /** Send the size now, because a new session does not know it. */
   send() {
     if (this.size_px) this.#send(displayMessage(this.size_px, this.#stills));
   }

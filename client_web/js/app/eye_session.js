@@ -1,5 +1,5 @@
-// One eye of a headset: what it is shown, and from where. The left one has the page's own session, the
-// right one another session of the same stream.
+// One eye of a headset: its frames and its view. The left one has the page's own session, the right one
+// another session of the same stream.
 
 import { Orbit } from "../input/orbit.js";
 import { Viewpoint } from "../input/viewpoint.js";
@@ -21,7 +21,7 @@ import { ViewSender } from "./view_sender.js";
  * @property {() => void} close
  */
 
-/** Shows one eye what it sees from where it is. */
+/** Shows one eye the view from its position. */
 export class HeadsetEye {
   #parts;
   /** @type {WindowView | null} */ #view = null;
@@ -50,7 +50,7 @@ export class HeadsetEye {
     return { source: display.element, view: { pose, fov_y_rad } };
   }
 
-  /** Look from nowhere any longer. */
+  /** Stop requesting views. */
   close() {
     this.#parts.viewpoint.follow(null);
     this.#parts.close();

@@ -1,5 +1,5 @@
-// Shows the face from where the viewer's own eyes are: seen by their webcam, whose image stays in the
-// page, or told by how they hold their phone.
+// Shows the face from where the viewer's own eyes are: measured with their webcam, whose image stays in
+// the page, or by the sensors of their phone.
 
 import { EyeFollower } from "../input/eye_follower.js";
 import { HeadWindow, PHONE_PIXEL_M } from "../input/head_window.js";

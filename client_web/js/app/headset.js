@@ -63,7 +63,7 @@ class HeadsetSession {
   #draw(frame) {
     this.#session.requestAnimationFrame((_now, next) => this.#draw(next));
     const pose = frame.getViewerPose(this.#space);
-    if (!pose) return; // the headset does not know where it is
+    if (!pose) return; // the headset has no pose
     this.#scene.begin(this.#layer.framebuffer);
     for (const view of pose.views) this.#drawView(view);
     this.frames += 1;

@@ -34,7 +34,7 @@ export function pageApi(parts, now) {
   const { telemetry, state, display, input } = parts;
   const { orbit, face, viewSender, meshSender } = input;
   return Object.freeze({
-    /** Return what the page measures and shows. */
+    /** Return the measurements and the state of the page. */
     stats: () => ({
       ...telemetry.measured(now()),
       late_reprojection: parts.late.on,

@@ -1,5 +1,5 @@
-// What is behind the head: the avatar's own background, which the page continues, or what the page's
-// address asks for. Then the page shows the head alone, without its own interface.
+// The background of the head: the avatar's own, which the page continues, or the one in the page's
+// address. Then the page shows the head alone, without its own interface.
 
 import { Backdrop } from "../panels/backdrop.js";
 import { NO_TRANSPARENCY_TEXT } from "../panels/texts.js";
@@ -48,7 +48,7 @@ export class PageBackground {
 
   /**
    * Return the address to watch a stream at, with this background. Another value than the two is
-   * left to the server, which says what it expects.
+   * left to the server, which reports the expected ones.
    *
    * @param {URL} endpoint the stream's WHEP address
    * @returns {URL}

@@ -35,7 +35,7 @@ export async function openStream(page) {
   const publishing = await openPublishing(page, base, query.get("publish"));
   const stream = (await publishing?.live) ?? (query.get("stream") || DEFAULT_STREAM);
   const endpoint = new URL(`v1/streams/${encodeURIComponent(stream)}/whep`, base);
-  // Whoever publishes sees the avatar as most viewers do, beside the publish panel.
+  // A publisher sees the avatar as most viewers do, beside the publish panel.
   const background = publishing ? null : query.get("background");
   return { base, stream, endpoint, background, publishing, readToken };
 }

@@ -53,7 +53,7 @@ export class Publishing {
   #followers = new Set();
   /** @type {PublisherConnection | null} */ #connection = null;
   /** @type {import("../timing/telemetry.js").Telemetry | null} */ #telemetry = null;
-  /** The stream whose conflict the user was told about. @type {string | null} */ #warnedOf = null;
+  /** The stream whose conflict was reported to the user. @type {string | null} */ #warnedOf = null;
   /** @type {(stream: string) => void} */ #onLive = () => {};
   /** Resolves with the name of the stream when it is live. */
   live;
@@ -113,8 +113,8 @@ export class Publishing {
     this.#page.addEventListener("keydown", ({ key, ctrlKey, metaKey, altKey }) => {
       if (key.toLowerCase() === "n" && !(ctrlKey || metaKey || altKey)) this.calibrate();
     });
-    void this.#tracker.load().catch(() => {}); // told when the user goes live
-    const microphones = await listMicrophones().catch(() => []); // insecure: told then, too
+    void this.#tracker.load().catch(() => {}); // reported when the user goes live
+    const microphones = await listMicrophones().catch(() => []); // insecure: reported then, too
     this.#voicePanel.show(microphones, this.#choices.microphone);
     await this.#loadAvatars();
   }

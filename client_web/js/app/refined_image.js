@@ -1,5 +1,5 @@
-// The refined still of an image that does not move: shown over the frames while they show the same,
-// and gone with the first frame that does not. It fades, because it is sharper than a frame.
+// The refined still of an image that does not move: shown over the frames while they show the same, and
+// removed with the first frame that differs. It fades, because it is sharper than a frame.
 
 /**
  * @typedef {object} RefinedElements
@@ -14,7 +14,7 @@
 export class RefinedImage {
   #canvas;
   #source;
-  /** @type {number | null} what the displayed frame names */ #named = null;
+  /** @type {number | null} number of the still in the displayed frame's event */ #named = null;
   #displayedAt_ms = -Infinity;
   #loading = new AbortController();
 

@@ -1,4 +1,4 @@
-// What the user chose the last time, kept by the browser.
+// The user's last choices, stored by the browser.
 
 const KEY = "telewarp.publish";
 

@@ -1,4 +1,4 @@
-// The calibration of the head-tracked view on this screen, kept by the browser.
+// The calibration of the head-tracked view on this screen, stored by the browser.
 
 const KEY = "telewarp.screen";
 

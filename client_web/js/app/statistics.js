@@ -36,7 +36,7 @@ export class Statistics {
     this.#now = now;
   }
 
-  /** Measure and show for as long as the page lives. */
+  /** Measure and show until the page is closed. */
   start() {
     setInterval(() => this.show(), SHOW_EVERY_MS);
     setInterval(() => this.ping(), PING_EVERY_MS);

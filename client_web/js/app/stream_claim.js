@@ -1,4 +1,4 @@
-// Makes a stream ready to be published to: creates it, or finds out who has it.
+// Claims a stream for publishing: creates it, or finds its present publisher.
 
 /**
  * @typedef {object} Conflict

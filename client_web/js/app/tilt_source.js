@@ -1,16 +1,16 @@
-// The sensors of a phone that tell how it is held.
+// The orientation sensors of a phone.
 
 import { screenRotation } from "../input/tilt.js";
 
 const SILENT_MS = 2000; // the first value comes at once
-const REPEAT_MS = 100; // browsers tell only changes: what was told last is true until the next one
+const REPEAT_MS = 100; // browsers report changes only: the last value is valid until the next one
 
 /**
  * @typedef {"insecure" | "denied" | "silent"} SensorTroubleKind
  * @typedef {{requestPermission?: () => Promise<"granted" | "denied">}} PermissionOfIos
  */
 
-/** Why a device does not tell how it is held. */
+/** Reason why a device does not report its orientation. */
 export class SensorTrouble extends Error {
   /** @override */
   name = "SensorTrouble";

@@ -56,7 +56,7 @@ export class VoicePlayer {
     else if (this.state !== "silent") this.#mute(!this.#muted);
   }
 
-  /** Play no longer. */
+  /** Stop playing. */
   close() {
     this.#audio.srcObject = null;
     this.present = false;

@@ -1,5 +1,5 @@
-// The connection to a call: takes a seat, sends what changes, and receives who else is there.
-// When it is lost, it comes back to the same seat.
+// The connection to a call: takes a seat, sends changes, and receives the participants. When it is
+// lost, it reconnects to the same seat.
 
 import { access } from "./access.js";
 import { Backoff } from "./backoff.js";
@@ -162,7 +162,7 @@ export class CallConnection {
     this.#storage?.setItem(this.#key, seat.resume);
     this.#backoff.reset();
     this.#events.onSeat(seat);
-    // A new seat has nothing of what was sent before.
+    // A new seat has none of the values that were sent before.
     if (Object.keys(this.#state).length) this.#send({ type: "state", ...this.#state });
   }
 

@@ -57,7 +57,7 @@ export class Candidate {
     };
   }
 
-  /** Pass on what was held back, and everything after it. */
+  /** Forward the held events, and all later ones. */
   adopt() {
     this.#adopted = true;
     if (this.#stream) this.#events.onVideo(this.#stream);

@@ -10,7 +10,7 @@ import { shownAt } from "./whep.js";
 const SILENCE_TIMEOUT_MS = 6_000; // the server repeats a still image every second
 const FIRST_IMAGE_TIMEOUT_MS = 25_000; // a busy server may take this long to fill the first cache
 const CHECK_EVERY_MS = 500;
-const MOST_WAITING_BYTES = 4096; // twenty views: what waits behind them would arrive too old
+const MOST_WAITING_BYTES = 4096; // twenty views: later ones would arrive too late
 const CLOSE_CODE_BASE = 4000; // the server closes with this plus the HTTP status it would answer
 const OPEN = 1; // `WebSocket.OPEN`
 

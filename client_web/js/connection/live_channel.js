@@ -1,5 +1,5 @@
-// A data channel for values of which only the newest counts. What a slow connection or a busy machine does
-// not let out waits in the browser: a value behind it would arrive as late as all of them together.
+// A data channel for values of which only the newest counts. On a slow connection or a busy machine,
+// values wait in the browser, and a further one would arrive after all of them.
 
 export class LiveChannel {
   #channel;
@@ -16,7 +16,7 @@ export class LiveChannel {
     this.#channel = channel;
     this.#most_bytes = most_bytes;
     this.#onRoom = onRoom;
-    channel.onbufferedamountlow = () => this.#hasRoom(); // called when nothing waits any more
+    channel.onbufferedamountlow = () => this.#hasRoom(); // called when no value waits any more
   }
 
   /**

@@ -33,6 +33,8 @@
  * @property {Record<string, number>} [stages_ms] durations on the server
  * @property {Partial<ServerTimes>} [clock_ms] when the frame passed each point, server's clock
  * @property {number} [still] number of the refined still that shows the same; missing without one
+ * @property {number} [lowered_from] rows that this display needs, where the server makes fewer because
+ *   it is too slow; missing otherwise
  *
  * @typedef {object} ServerTimes milliseconds on the server's clock
  * @property {number | null} view_received

@@ -136,7 +136,8 @@ export class WhipSession {
   }
 
   /**
-   * @param {Trouble} trouble why it is over: told by `open` while that waits, and then by `onEnd`
+   * @param {Trouble} trouble reason of the end: thrown by `open` while that waits, later passed to
+   *   `onEnd`
    */
   #end(trouble) {
     if (this.#over) return;

@@ -15,7 +15,7 @@ export class EyeFollower {
   #strength = 0;
   #stepped_ms = 0;
 
-  /** How long after a view is asked for its frame is displayed, ms. */
+  /** Time from the request of a view to the display of its frame, ms. */
   latency_ms = 0;
 
   /** @param {import("./head_window.js").HeadWindow} window */

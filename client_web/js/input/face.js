@@ -39,7 +39,7 @@ export class Face {
 
   /**
    * @param {number} firstSeq above the numbers of the stream's own publisher, so that the events of
-   *   frames tell whose mesh frame they show
+   *   frames identify whose mesh frame they show
    */
   constructor(firstSeq) {
     this.#seq = firstSeq;

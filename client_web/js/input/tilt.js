@@ -3,8 +3,8 @@
 
 import { fromAxisAngle, inverse, multiply, rotate } from "../reprojection/quaternion.js";
 
-const RECENTER_S = 60; // one who sits down differently looks straight at the face again after a while
-const LONGEST_STEP_S = 0.5; // a page that was hidden must not take its pause for a new way to sit
+const RECENTER_S = 60; // after a change of posture the view eases back to straight ahead
+const LONGEST_STEP_S = 0.5; // the pause of a hidden page must not count as a new posture
 
 /** @typedef {import("../connection/messages.js").Quaternion} Quaternion */
 /** @typedef {import("../connection/messages.js").Vector} Vector */

@@ -1,4 +1,4 @@
-// The buttons of a call, and what it says while it goes on.
+// The buttons and messages of a running call.
 
 import { describePeople } from "./call_texts.js";
 import { find } from "./dom.js";
@@ -42,7 +42,7 @@ export class CallBar {
   }
 
   /**
-   * Show who is there.
+   * Show the other participants.
    *
    * @param {string} call
    * @param {readonly {name: string}[]} others

@@ -1,4 +1,4 @@
-// What is asked before a call: name, avatar, microphone; and who is there already.
+// The form before a call: name, avatar, microphone; and the present participants.
 
 import { AvatarCards } from "./avatar_cards.js";
 import { describePeople } from "./call_texts.js";

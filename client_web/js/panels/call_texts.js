@@ -1,4 +1,4 @@
-// What the page of a call says.
+// Texts of the page of a call.
 
 import { sentence } from "./sentence.js";
 import { describeSignIn } from "./sign_in_text.js";
@@ -10,8 +10,8 @@ const TITLES = {
   400: "This call cannot be joined",
   404: "This avatar does not exist",
   409: "There is no free seat",
-  410: "You were taken out of the call",
-  429: "The server holds as many calls as it can",
+  410: "You were removed from the call",
+  429: "The server has no room for another call",
 };
 
 /**

@@ -81,7 +81,7 @@ export class CapturePanel {
     button.textContent = busy ? "Starting…" : "Start the minute";
   }
 
-  /** Take the form away: what it records could not be used. */
+  /** Remove the form, because its recording could not be used. */
   refuse() {
     this.#form.hidden = true;
   }

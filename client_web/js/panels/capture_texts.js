@@ -1,4 +1,4 @@
-// What the capture page says.
+// Texts of the capture page.
 
 import { sentence } from "./sentence.js";
 import { describeSignIn } from "./sign_in_text.js";
@@ -75,7 +75,7 @@ export function describeJobTrouble({ kind, status, detail }) {
     };
   }
   if (kind === "unknown-stream") {
-    return { title: "The job is gone", detail: "It was deleted on the server." };
+    return { title: "The job no longer exists", detail: "It was deleted on the server." };
   }
   const title = status === 413 ? "The video is too large" : "The server refused the video";
   return { title, detail: sentence(detail) };

@@ -1,4 +1,4 @@
-// The panel of the head-tracked view: what is seen of the viewer, and the calibration.
+// The panel of the head-tracked view: state of the tracking, and calibration.
 
 import { CARD_WIDTH_M, DEFAULT_PIXEL_M } from "../input/head_window.js";
 import { find } from "./dom.js";
@@ -81,7 +81,7 @@ export class HeadViewPanel {
   }
 
   /**
-   * Show what is seen of the viewer.
+   * Show the state of the tracking.
    *
    * @param {HeadViewState} state
    */

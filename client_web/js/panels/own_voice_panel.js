@@ -80,7 +80,7 @@ export class OwnVoicePanel {
   }
 
   /**
-   * Tell why the voice is not sent.
+   * Show why the voice is not sent.
    *
    * @param {import("./publish_texts.js").PublishText | null} words null for nothing
    */

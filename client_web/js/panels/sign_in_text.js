@@ -1,4 +1,4 @@
-// What the panels say when the server wants another token.
+// Texts of the panels when the server requires another token.
 
 import { sentence } from "./sentence.js";
 

@@ -20,14 +20,19 @@ export class StagesPanel {
   #list;
   #note;
   #network;
+  #size;
   #plot;
 
-  /** @param {HTMLElement} element contains `canvas`, `[data-stages]`, `[data-clock]`, `[data-network]` */
+  /**
+   * @param {HTMLElement} element contains `canvas`, `[data-stages]`, `[data-clock]`, `[data-network]`,
+   *   `[data-size]`
+   */
   constructor(element) {
     this.#element = element;
     this.#list = find(element, "[data-stages]");
     this.#note = find(element, "[data-clock]");
     this.#network = find(element, "[data-network]");
+    this.#size = find(element, "[data-size]");
     this.#plot = new StagePlot(find(element, "canvas"));
   }
 
@@ -49,6 +54,7 @@ export class StagesPanel {
     );
     this.#note.textContent = note(measured, recent.length);
     this.#network.textContent = networkText(measured);
+    this.#size.textContent = sizeText(measured);
   }
 }
 
@@ -92,6 +98,17 @@ export function networkText({ network }) {
   const { estimate_kbps, loss, queue_ms } = network;
   const carried = (estimate_kbps / 1000).toFixed(1);
   return `Network: ${carried} Mb/s, ${(loss * 100).toFixed(0)} % lost, ${queue_ms.toFixed(0)} ms queued`;
+}
+
+/**
+ * Return why frames are smaller than the display needs.
+ *
+ * @param {Pick<Measurements, "lowered_from">} measured
+ * @returns {string} empty where they are not
+ */
+export function sizeText({ lowered_from }) {
+  if (lowered_from === null) return "";
+  return `Smaller frames: the server is too busy for ${lowered_from} × ${lowered_from}`;
 }
 
 /**

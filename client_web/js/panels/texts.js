@@ -3,7 +3,7 @@
 import { sentence } from "./sentence.js";
 
 /** @typedef {import("../connection/trouble.js").Trouble} Trouble */
-/** @typedef {{stream: string, host: string}} Source what the page shows, and where from */
+/** @typedef {{stream: string, host: string}} Source stream of the page, and its server */
 /** @typedef {{title: string, detail: string}} Text */
 
 export const DRAINING_TEXT =

@@ -1,4 +1,4 @@
-// What the panel says when a phone does not tell how it is held.
+// Texts of the panel for a phone without orientation sensors.
 
 /** @typedef {import("./publish_texts.js").PublishText} PublishText */
 
@@ -14,8 +14,8 @@ const TEXTS = {
       "Allow motion and orientation for this page and try again. On an iPhone, close the page and open it again to be asked.",
   },
   silent: {
-    title: "This device does not tell how it is held",
-    detail: "It has no sensors for that, or the browser or an embedding page keeps them back.",
+    title: "This device does not report its orientation",
+    detail: "It has no sensors for that, or the browser or an embedding page blocks them.",
   },
 };
 

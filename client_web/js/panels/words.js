@@ -1,4 +1,4 @@
-// The words that say what is happening, or what is missing.
+// Messages about the state, or about what is missing.
 
 import { find } from "./dom.js";
 

@@ -129,7 +129,7 @@ export class FrameJournal {
     this.#complete(this.#displayed);
   }
 
-  /** Forget everything: a new session numbers its frames anew. */
+  /** Discard all records, because a new session restarts the numbers of its frames. */
   restart() {
     this.#frames.clear();
     this.#views.clear();

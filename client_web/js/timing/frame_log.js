@@ -1,4 +1,4 @@
-// What was measured of each frame in the last minutes: percentiles by stage, and a CSV table.
+// Measurements of each frame of the last minutes: percentiles by stage, and a CSV table.
 
 import { ascending, rank } from "./percentiles.js";
 import { STAGES } from "./stages.js";

@@ -25,6 +25,8 @@ const NETWORK_VALID_MS = 3000; // of events that come once a second
  * @property {Record<string, number>} stages_ms medians on the server
  * @property {import("../connection/messages.js").NetworkEvent | null} network null where the server
  *   does not tell
+ * @property {number | null} lowered_from rows of frames that this display needs, where the server is
+ *   too slow for them; null otherwise
  * @property {import("./server_clock.js").ClockEstimate | null} clock null before the first pong
  * @property {number | null} view_seq_shown
  * @property {number | null} mesh_seq_shown
@@ -46,6 +48,7 @@ export class Telemetry {
   /** @type {{event: import("../connection/messages.js").NetworkEvent, received_at_ms: number} | null} */
   #network = null;
   /** @type {number | null} */ #faceShown = null;
+  /** @type {number | null} */ #loweredFrom = null;
   #clock = new ServerClock();
 
   /** Every frame displayed in the last minutes. */
@@ -108,6 +111,7 @@ export class Telemetry {
     const { cache_age_ms, stages_ms = {} } = event;
     if (typeof cache_age_ms === "number") this.#cacheAge.add(cache_age_ms, now_ms);
     for (const [stage, value] of Object.entries(stages_ms)) this.#addStage(stage, value, now_ms);
+    this.#loweredFrom = event.lowered_from ?? null;
   }
 
   /**
@@ -156,6 +160,7 @@ export class Telemetry {
     this.#serverStages.clear();
     this.#clock.clear();
     this.#network = null;
+    this.#loweredFrom = null;
     this.log.clear();
   }
 
@@ -181,6 +186,7 @@ export class Telemetry {
       bitrate_kbps: (this.#bytes.rate(now_ms) * 8) / 1000,
       stages_ms,
       network: this.#recentNetwork(now_ms),
+      lowered_from: this.#loweredFrom,
       clock: this.#clock.estimate,
       view_seq_shown: this.journal.viewShown,
       mesh_seq_shown: this.journal.meshShown,

@@ -6,7 +6,7 @@ import { averagePose, cameraPose } from "./head_pose.js";
 
 const FRAMES = 12; // 0.4 s at 30 per second
 const NOISE = 0.01; // a face at rest is not quite at 0: less than this is rest
-/** What the tracker returns for a closed eye, as measured with the shipped avatars (0.62 to 0.66). */
+/** Value of the tracker for a closed eye, as measured with the shipped avatars (0.62 to 0.66). */
 const CLOSED = 0.64;
 const MOST_NEUTRAL = 0.7; // a coefficient whose neutral value is higher would hardly be left any range
 

@@ -1,4 +1,4 @@
-// What a person does in the minute of a recording, and when.
+// Instructions for the person in the minute of a recording, with their times.
 
 /**
  * @typedef {object} CaptureStep

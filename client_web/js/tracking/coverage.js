@@ -1,4 +1,4 @@
-// What a recording of a person shows so far: how far the head turns, and which expressions.
+// Coverage of a recording of a person so far: range of head rotation, and expressions.
 
 import { inverse, multiply } from "../reprojection/quaternion.js";
 import { averagePose, cameraPose } from "./head_pose.js";

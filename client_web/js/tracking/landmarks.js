@@ -6,7 +6,7 @@
   const OVERLAY = ["TESSELATION", "CONTOURS", "LEFT_IRIS", "RIGHT_IRIS"];
 
   /**
-   * MediaPipe reads images with WebGL 2, but tells that it has none only at the first image. Workers may
+   * MediaPipe reads images with WebGL 2, but reports a missing one only at the first image. Workers may
    * have none where the page has it.
    */
   const requireWebGl = () => {

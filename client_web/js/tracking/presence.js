@@ -1,5 +1,5 @@
-// What is shown while the tracker does not see the face: the last face is held, then comes to rest, and
-// then nothing is sent, so that the server's idle animation takes over two seconds later.
+// The face shown while the tracker finds none: the last face is held, then eases to rest, and then
+// sending stops, so that the server's idle animation takes over two seconds later.
 
 import { betweenPoses, REST } from "./head_pose.js";
 

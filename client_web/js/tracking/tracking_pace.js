@@ -17,9 +17,9 @@ export class TrackingPace {
   }
 
   /**
-   * Return how long the tracker rests after it has looked.
+   * Return the pause of the tracker after a frame.
    *
-   * @param {number} took_ms what looking took, waiting for a core included: on a busy machine it rests longer
+   * @param {number} took_ms duration of the last frame, including waits for a core
    * @returns {number} milliseconds
    */
   rest(took_ms) {

@@ -1,4 +1,4 @@
-// What a viewer's browser reports of the voice it plays.
+// Statistics of a viewer's browser on the voice that it plays.
 
 const SAMPLES_PER_MS = 48; // of the RTP clock of Opus (RFC 7587)
 // A browser plays 10 ms at a time of packets of 20 ms, and reports the packet: on average, what is
@@ -73,7 +73,7 @@ export class HeardVoice {
     return this.#report.level;
   }
 
-  /** @returns {number} how long the jitter buffer held back what it emitted last */
+  /** @returns {number} delay of the last emitted sound in the jitter buffer */
   get held_ms() {
     const emitted = this.#report.emitted - this.#before.emitted;
     return emitted > 0 ? ((this.#report.held_s - this.#before.held_s) / emitted) * 1000 : 0;

@@ -49,7 +49,7 @@ export class SoundLevel {
     return meterLevel(rootMeanSquare(this.#samples));
   }
 
-  /** Measure no longer. */
+  /** Stop measuring. */
   close() {
     this.#source.disconnect();
     void this.#context.close();

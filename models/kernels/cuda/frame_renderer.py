@@ -81,7 +81,7 @@ class FrameRenderer:
         """
         assert 1 <= len(frames) <= self._batch
         for index in range(self._batch):
-            # Idle places render the first frame again: their caches' addresses must be valid.
+            # Unused entries render the first frame again: their caches' addresses must be valid.
             frame = frames[index] if index < len(frames) else frames[0]
             self._parameters.fill(index, frame)
             if frame.state.vertices is not None:
@@ -93,7 +93,7 @@ class FrameRenderer:
         """Render the prepared frames, and wait for them.
 
         Returns:
-            The images of all B places, overwritten by the next call.
+            The images of all B batch entries, overwritten by the next call.
         """
         if self._device.type != "cuda":
             self._run_once()

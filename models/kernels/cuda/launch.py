@@ -51,7 +51,7 @@ class LaunchRecorder:
     """Records launches and passes them on if there is another launcher.
 
     Args:
-        then: What else to do with each launch.
+        then: Launcher that also gets each launch.
     """
 
     then: Launch | None = None

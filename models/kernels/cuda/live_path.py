@@ -40,7 +40,7 @@ _EXACT = {"enable_fp_fusion": False}
 
 
 class LiveModel(NamedTuple):
-    """What the kernels read of an avatar, on the device."""
+    """Inputs of the kernels from an avatar, on the device."""
 
     neutral: Tensor
     """(V, 3) of `Head`, like the next six."""
@@ -97,7 +97,7 @@ class LiveModel(NamedTuple):
 
 
 class LiveBuffers(NamedTuple):
-    """What the kernels fill for each frame."""
+    """Outputs of the kernels for each frame."""
 
     world: Tensor
     """(B, V, 3) metres."""

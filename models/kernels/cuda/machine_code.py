@@ -1,6 +1,6 @@
 """Compiles kernels to machine code without a GPU, and reads what resources they use.
 
-Signatures come from recorded launches, so what is compiled is what is launched.
+Signatures come from recorded launches, so the compiled kernels are the launched ones.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _USAGE = re.compile(r"REG:(\d+) STACK:(\d+) SHARED:\d+ LOCAL:(\d+)")
 
 
 class Usage(NamedTuple):
-    """What one kernel uses on one architecture."""
+    """Resources of one kernel on one architecture."""
 
     kernel: str
     architecture: int

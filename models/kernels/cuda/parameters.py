@@ -54,7 +54,7 @@ EXPRESSION = tl.constexpr(128 + POSE_SIZE + CAMERA_SIZE)
 
 
 class FrameInput(NamedTuple):
-    """What one frame is rendered from."""
+    """Inputs of one frame."""
 
     state: FrameState
     conditioning: FloatArray

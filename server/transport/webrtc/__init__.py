@@ -1,1 +1,1 @@
-"""WebRTC by aiortc, which only this folder imports. Routes and sessions use the `Peer` protocol."""
+"""WebRTC with aiortc, which only this folder imports; other folders use the `Peer` protocol."""

@@ -1,4 +1,4 @@
-"""Choose the sections of an offer that are answered, and write what aiortc is told of each.
+"""Choose the sections of an offer that are accepted, and write them for aiortc.
 
 Each is offered to aiortc with one format, and with the attributes that it understands.
 """
@@ -51,18 +51,18 @@ class AcceptedSection:
     attributes: tuple[str, ...]
     """Of its formats, without `a=`."""
     replaced: Mapping[str, str] = field(default_factory=dict)
-    """Texts of aiortc's answer and what the answer has instead."""
+    """Replacements in aiortc's answer."""
     transport_cc: int | None = None
-    """Id of the header extension that numbers its packets for feedback; None without."""
+    """Id of the header extension for transport-wide numbers; None without it."""
 
     @property
     def mid(self) -> str:
-        """Its mid for aiortc, also where the offer has none."""
+        """Its mid for aiortc, also if the offer has none."""
         return self.section.key
 
 
 def choose_video(offer: Offer, preferred: Sequence[Codec]) -> tuple[AcceptedSection, VideoFormat]:
-    """Choose the section to send the video in: the first that receives a codec of ours.
+    """Choose the video section to answer: the first that receives a supported codec.
 
     Raises:
         BadOfferError: If there is none.
@@ -102,7 +102,7 @@ def choose_audio(offer: Offer, transport_cc: int | None = None) -> AcceptedSecti
 
 
 def choose_voice(offer: Offer) -> AcceptedSection:
-    """Choose the section to receive the voice in: the first that sends Opus.
+    """Choose the audio section to answer: the first that sends Opus.
 
     The answer asks for in-band error correction, and for no packets in silence (DTX).
 
@@ -142,7 +142,7 @@ def choose_data(offer: Offer) -> AcceptedSection | None:
 
 
 def _opus(section: Section) -> Format | None:
-    """Return the format of Opus; None where the section has none to be used."""
+    """Return the format of Opus; None if the section has no usable one."""
     opus = [f for f in read_formats(section) if f.is_named("opus") and f.clock_rate == "48000"]
     if opus and opus[0].channels in _OPUS_CHANNELS and not section.is_rejected and section.is_rtp:
         return opus[0]
@@ -150,7 +150,7 @@ def _opus(section: Section) -> Format | None:
 
 
 def _why_silent(section: Section) -> str:
-    """Describe an audio section by what may keep the server from taking its voice."""
+    """Describe an audio section by the properties for which it may be refused."""
     if section.is_rejected or not section.is_rtp:
         return "one with port 0" if section.is_rejected else section.protocol[:40]
     named = (value.partition(" ")[2][:30] for value in section.own.get("rtpmap", ()))
@@ -212,7 +212,7 @@ def _accept_video(section: Section, chosen: VideoFormat) -> AcceptedSection:
 
 
 def _extensions(section: Section, transport_cc: int | None) -> list[str]:
-    """Return `extmap` attributes; without numbers that no feedback would name."""
+    """Return `extmap` attributes, without transport-wide numbers unless there is feedback."""
     return [
         f"extmap:{number} {uri}"
         for number, uri in read_extensions(section).items()
@@ -225,7 +225,7 @@ def _reports(number: int, transport_cc: int | None) -> list[str]:
 
 
 def _with_lines(attribute: str, *more: str) -> dict[str, str]:
-    """Return the replacement that adds attributes, which aiortc would not answer, after another."""
+    """Return the replacement that adds attributes unknown to aiortc after another one."""
     if not more:
         return {}
     return {f"a={attribute}": "\r\n".join(f"a={line}" for line in (attribute, *more))}

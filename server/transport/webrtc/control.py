@@ -58,7 +58,7 @@ class Control:
         else:
             session = self._session
             logger.info(
-                "session %s: no use for channel %s",
+                "session %s: ignored unknown channel %s",
                 session.id,
                 quoted(channel.label),
                 extra=session.log_ids,

@@ -67,6 +67,19 @@ class PacedSending:
             except TimeoutError:
                 continue
 
+    def expect(self, start: int) -> int:
+        """Follow frames of another size.
+
+        Args:
+            start: First estimate of a connection with such frames, bits per second.
+
+        Returns:
+            The target of the encoder, bits per second.
+        """
+        now = time.monotonic()
+        self._control.expect(start, now)
+        return self._control.encoder_target(now)
+
     def close(self) -> None:
         """Probe no more."""
         if self._probing is not None:

@@ -241,6 +241,7 @@ class AiortcPeer:
             self._executor,
             self._video_failed,
             at_once if self._paced is None else self._paced.until_room,
+            self._frames_resized,
         )
         transceiver = self._connection.addTransceiver(self._track, direction="sendonly")
         drop_bandwidth_estimator(transceiver)
@@ -307,6 +308,14 @@ class AiortcPeer:
             mesh = self._track.newest.inputs.mesh
             captured_at = self._captured_at(mesh) if mesh else None
             self._control.report(self._track.newest, rtp_timestamp, captured_at)
+
+    def _frames_resized(self, width: int, height: int) -> None:
+        """Let the bitrate follow the size of the frames, unless the operator has set it."""
+        start = self._options.start_bitrate or default_bitrate(width, height)
+        if start != self._start:
+            self._start = start
+            sending = self._rate if self._paced is None else self._paced
+            self._aim_at(sending.expect(start))
 
     def _key_frame_requested(self) -> None:
         if self._track is not None:

@@ -56,7 +56,7 @@ logger = logging.getLogger(__name__)
 
 MESH = "mesh"
 PACKETS_PER_S = 200.0
-"""Of voice: browsers send 50, and 100 where a client asks for packets of 10 ms."""
+"""Voice packets per second: browsers send 50, or 100 with packets of 10 ms."""
 LARGEST_PACKET = 1275
 """Bytes of the largest frame of Opus (RFC 6716, section 3.4)."""
 _FULL_BUFFER = 16 * 1024
@@ -185,9 +185,8 @@ class AiortcPublisher:
         self._note_keepalive()
         counters = self._publication.voice
         if not packet.payload:
-            return  # padding, by which a browser probes the bandwidth
-        # The length first: a packet that cannot be Opus takes nothing of the rate of those that
-        # can.
+            return  # padding, with which a browser probes the bandwidth
+        # The length first, so that packets that cannot be Opus do not count against the rate.
         if len(packet.payload) > LARGEST_PACKET or not self._rate.take():
             counters.dropped += 1
             return
@@ -207,7 +206,9 @@ class AiortcPublisher:
     def _attach(self, channel: RTCDataChannel) -> None:
         if channel.label != MESH:
             logger.info(
-                "publication %s: no use for channel %r", self._publication.id, channel.label
+                "publication %s: ignored unknown channel %r",
+                self._publication.id,
+                channel.label,
             )
             channel.close()
             return
@@ -215,8 +216,8 @@ class AiortcPublisher:
 
     def _take_mesh(self, channel: RTCDataChannel, message: str | bytes) -> None:
         self._note_keepalive()
-        # Dropped and not refused: a tracker that is too fast is no error, and its newest frame
-        # still counts.
+        # Dropped and not refused, because a tracker that is too fast is no error, and its newest
+        # frame still counts.
         if not self._mesh_rate.take():
             self._publication.mesh.drop()
             return
@@ -238,7 +239,7 @@ class AiortcPublisher:
             )
 
     def _refuse(self, channel: RTCDataChannel, error: TelewarpError) -> None:
-        """Tell what is wrong with a message, unless the publisher does not read."""
+        """Send the error of a message, unless the publisher does not read."""
         if channel.readyState == "open" and channel.bufferedAmount <= _FULL_BUFFER:
             answer = {"type": "error", "detail": str(error), **self._publication.mesh.counts}
             channel.send(json.dumps(answer))

@@ -69,6 +69,7 @@ class RenderTrack(MediaStreamTrack):
         executor: The threads to encode in.
         on_failure: Called once when the source or the encoder raises; the track has ended then.
         until_room: Waits until the network takes another frame; by default it always does.
+        on_size: Called with columns and rows before the first frame of each size is encoded.
     """
 
     kind = "video"
@@ -80,6 +81,7 @@ class RenderTrack(MediaStreamTrack):
         executor: Executor,
         on_failure: Callable[[Exception], None],
         until_room: Callable[[], Awaitable[None]] = at_once,
+        on_size: Callable[[int, int], None] = lambda _columns, _rows: None,
     ) -> None:
         super().__init__()
         self.newest: Frame | None = None
@@ -88,6 +90,7 @@ class RenderTrack(MediaStreamTrack):
         self._executor = executor
         self._on_failure = on_failure
         self._until_room = until_room
+        self._on_size, self._size = on_size, (0, 0)
         self._next: asyncio.Task[Frame] | None = None
         self._key_frame_requested = asyncio.Event()
         self._key_frame_requested.set()  # the first of all
@@ -169,6 +172,10 @@ class RenderTrack(MediaStreamTrack):
         encoder = self._encoder
         if encoder is None:
             raise SessionClosedError("the track was stopped meanwhile")
+        columns, rows = size = frame.nv12.shape[1], frame.nv12.shape[0] * 2 // 3
+        if size != self._size:
+            self._size = size
+            self._on_size(columns, rows)
         is_key, frame.pts = self._is_key(frame), self._next_pts()
         started = time.perf_counter()
         encoded = await asyncio.get_running_loop().run_in_executor(

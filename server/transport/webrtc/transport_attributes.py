@@ -23,7 +23,7 @@ def _ice_user(section: Section, values: tuple[str, ...]) -> tuple[str, ...]:
 
 def _ice_password(section: Section, values: tuple[str, ...]) -> tuple[str, ...]:
     if values and not _ICE_PASSWORD.fullmatch(values[0]):
-        values = ("*" * min(len(values[0]), 8),)  # no secret in a message
+        values = ("*" * min(len(values[0]), 8),)  # the message must not contain a secret
     return _one(section, values, "a=ice-pwd of 22 to 256 letters, digits, + and /", _ICE_PASSWORD)
 
 

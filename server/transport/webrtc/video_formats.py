@@ -21,7 +21,8 @@ from server.transport.webrtc.offer import Section
 
 _CLOCK_RATE = "90000"
 _DEFAULT_PROFILE = "42e01f"
-"""Of an offer that names none, as in older versions of WebRTC: constrained baseline, level 3.1."""
+"""Profile of an offer without one, as in older versions of WebRTC: constrained baseline, level
+3.1."""
 _RTPMAP = re.compile(r"(\d{1,3}) +([A-Za-z0-9._-]+)/(\d{1,6})(?:/(\d{1,2}))?")
 _FOR_TYPE = re.compile(r"(\d{1,3}|\*) +(.+)")
 _PROFILE_ID = re.compile(r"[0-9A-Fa-f]{6}")
@@ -29,10 +30,10 @@ _PROFILES = list(H264Profile)
 """In the order of preference: constrained baseline, which the server encodes, comes first."""
 _OTHER_PROFILES = (66, 77, 88, 100, 110, 118, 122, 128, 244)
 """`profile_idc` of all whose decoders decode constrained baseline (H.264, annexes A and H): with
-constraint flags that aiortc has no name for, they come last."""
+constraint flags that aiortc does not know, they are ranked last."""
 _INTRA_ALONE = (110, 122, 244)
 _INTRA_FLAG = 0x10
-"""`constraint_set3_flag`, by which these profiles decode no other than intra frames."""
+"""`constraint_set3_flag`, with which these profiles decode intra frames only."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Format:
     """As offered, such as `VP8`."""
     clock_rate: str
     channels: str | None
-    """Of audio; None where none are named."""
+    """Channels of audio; None if not given."""
     parameters: dict[str, str]
     """Of `a=fmtp`; the names are lower-case."""
     feedback: tuple[str, ...]
@@ -119,7 +120,7 @@ def choose_video_format(section: Section, preferred: Sequence[Codec]) -> VideoFo
 
 
 def _rank(codec: Codec, offered: Format) -> int | None:
-    """Return 0 for the best format of a codec, more for others, None for one of no use."""
+    """Return the rank of a format, 0 for the best; None for an unusable one."""
     if codec is not Codec.H264:
         return 0
     if offered.parameters.get("packetization-mode", "1") != "1":
@@ -146,7 +147,7 @@ def _retransmission(chosen: Format, formats: Sequence[Format]) -> int | None:
 
 
 def _complaint(section: Section, formats: Sequence[Format], preferred: Sequence[Codec]) -> str:
-    # Without any, payload types that are no dynamic ones, or clock rates, are what is wrong.
+    # Without any, the payload types are not dynamic or the clock rates are wrong.
     rtpmaps = ", ".join(f"a=rtpmap:{value}" for value in section.own.get("rtpmap", ()))
     names = ", ".join(dict.fromkeys(f.name for f in formats)) or rtpmaps or "no codec"
     text = (

@@ -1,4 +1,4 @@
-"""The voice of a stream on its way to one viewer: renumbered for the viewer's connection."""
+"""Forwards the voice of a stream to one viewer, renumbered for its connection."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from server.transport.webrtc.aiortc_internals.voice_sender import OutgoingPacket
 from server.transport.webrtc.media_clock import MediaClock, wrapped
 
 MOST_WAITING = 25
-"""Packets that a viewer's connection has not taken yet, half a second; older ones are dropped."""
+"""Maximum number of queued packets per viewer, half a second; older ones are dropped."""
 _LATEST = 256
 _LARGEST_GAP = 3000
-"""Sequence numbers by which a packet may be behind or ahead of the newest one; beyond them its
-source has started anew (RFC 3550, appendix A.1). SRTP cannot send numbers that are further back."""
+"""Sequence numbers by which a packet may be behind or ahead of the newest one; beyond that its
+source has restarted (RFC 3550, appendix A.1). SRTP cannot send numbers that are further back."""
 
 
 class Renumbering:
@@ -56,7 +56,7 @@ class Renumbering:
         return self._newest is None or _ahead(packet, self._newest) > 0
 
     def _continue_with(self, packet: VoicePacket) -> None:
-        """Let the packet follow the newest one, after the time that has passed between them."""
+        """Number a packet after the newest one, by the time that has passed between them."""
         if (newest := self._newest) is None:
             self._sequence_offset -= packet.sequence_number
             self._timestamp_offset -= packet.timestamp
@@ -69,7 +69,7 @@ class Renumbering:
 
 
 class VoiceForwarder:
-    """Takes the voice of a stream and keeps the newest packets until they are sent.
+    """Receives the voice of a stream and queues the newest packets until they are sent.
 
     Args:
         voice: Of the stream that the viewer watches.
@@ -102,12 +102,12 @@ class VoiceForwarder:
         packet = self._waiting.popleft()
         outgoing = self._renumbering.next(packet)
         self.clock.note(outgoing.timestamp, self._captured_at(packet))
-        assert self.clock.anchor is not None  # it was just noted
+        assert self.clock.anchor is not None  # it was just stored
         self._on_sent(*self.clock.anchor)
         return outgoing
 
     def close(self) -> None:
-        """Listen no longer."""
+        """Stop listening."""
         if self._take in self._voice.listeners:
             self._voice.listeners.remove(self._take)
 

@@ -57,7 +57,7 @@ test("each rejection has a helpful message", () => {
   for (const [kind, facts, title] of [
     ["sign-in", {}, "This server needs a token"],
     ["unknown-stream", { status: 404, detail: off }, "This server makes no avatars yet"],
-    ["unknown-stream", { status: 404, detail: "no job 'a'" }, "The job is gone"],
+    ["unknown-stream", { status: 404, detail: "no job 'a'" }, "The job no longer exists"],
     ["refused", { status: 413, detail: "too large" }, "The video is too large"],
     ["unreachable", {}, "The server is not answering"],
   ]) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { networkText, tableRows } from "../../../client_web/js/panels/stages_panel.js";
+import { networkText, sizeText, tableRows } from "../../../client_web/js/panels/stages_panel.js";
 
 test("the table shows the measured stages in the order of a frame", () => {
   const summaries = {
@@ -40,4 +40,12 @@ test("the network is described in one line, or not at all if unknown", () => {
   };
   assert.equal(networkText({ network }), "Network: 1.9 Mb/s, 1 % lost, 3 ms queued");
   assert.equal(networkText({ network: null }), "");
+});
+
+test("frames that are smaller by load are explained", () => {
+  assert.equal(
+    sizeText({ lowered_from: 512 }),
+    "Smaller frames: the server is too busy for 512 × 512",
+  );
+  assert.equal(sizeText({ lowered_from: null }), "");
 });

@@ -103,3 +103,13 @@ test("network values are removed when the server no longer sends them", () => {
   telemetry.restart();
   assert.equal(telemetry.measured(5100).network, null);
 });
+
+test("frames are smaller by load as long as the newest event says so", () => {
+  const telemetry = watched();
+  assert.equal(telemetry.measured(980).lowered_from, null);
+  const event = /** @type {const} */ ({ type: "frame", rtp_timestamp: 60, lowered_from: 512 });
+  telemetry.eventReceived(event, 1000);
+  assert.equal(telemetry.measured(1000).lowered_from, 512);
+  telemetry.eventReceived({ type: "frame", rtp_timestamp: 61 }, 1020);
+  assert.equal(telemetry.measured(1020).lowered_from, null);
+});

@@ -14,8 +14,8 @@ from models.capture.clip import Clip
 from models.capture.fitting import Poses, save_poses
 from models.capture.frame_fit import Camera, Pose
 from models.capture.imaging import ImagingStages
+from models.capture.stabilization import TorsoMotion
 from models.capture.start import SEEN
-from models.capture.steady import TorsoMotion
 from models.capture.video import VideoInfo
 from models.capture.world import Crop, World
 from models.data.dataset import SplitReader
@@ -83,9 +83,9 @@ def filmed(pose: Pose) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     image[TUFT], coverage[TUFT] = 30, 255
     maps = np.tile(np.eye(3), (2, 1, 1))
     maps[:, 1, 2] = SHIFT / 2, -SHIFT / 2
-    both = [TorsoMotion(maps).steadied(head, state, n, (image, coverage), plate) for n in (0, 1)]
-    steadied = [both[n // 10 % 2] for n in range(FRAMES)]
-    return np.array([f.rgb for f in steadied]), np.array([f.coverage for f in steadied])
+    both = [TorsoMotion(maps).stabilized(head, state, n, (image, coverage), plate) for n in (0, 1)]
+    stabilized = [both[n // 10 % 2] for n in range(FRAMES)]
+    return np.array([f.rgb for f in stabilized]), np.array([f.coverage for f in stabilized])
 
 
 def mean_deviation(avatar_folder: Path, split: str) -> float:
@@ -95,7 +95,7 @@ def mean_deviation(avatar_folder: Path, split: str) -> float:
     return float(np.abs(images - images.mean(axis=0)).mean())
 
 
-def test_the_torso_is_steadied_in_training_frames_only(avatar_folder: Path) -> None:
+def test_the_torso_is_stabilized_in_training_frames_only(avatar_folder: Path) -> None:
     assert mean_deviation(avatar_folder, "train") < 0.5 * mean_deviation(avatar_folder, "test")
 
 

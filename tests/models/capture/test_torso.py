@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.avatar.folder import SHIPPED, load_avatar
-from models.capture.steady import Steadied, TorsoMotion
+from models.capture.stabilization import StabilizedFrame, TorsoMotion
 from models.capture.torso import TorsoTracker, similarity, track_torso
 from models.contract.frame_state import FrameState, neutral_state
 from models.geometry.head import Head
@@ -37,10 +37,10 @@ class Filmed(NamedTuple):
         )
         return inside & np.roll(inside, SHIFT_PX, (1, 0))
 
-    def steadied(self, motion: TorsoMotion) -> list[Steadied]:
-        """Return both frames steadied."""
+    def stabilized(self, motion: TorsoMotion) -> list[StabilizedFrame]:
+        """Return both frames stabilized."""
         return [
-            motion.steadied(self.head, self.state, n, frame, self.plate)
+            motion.stabilized(self.head, self.state, n, frame, self.plate)
             for n, frame in enumerate(self.frames)
         ]
 
@@ -59,7 +59,7 @@ def filmed() -> Filmed:
     image = np.where(coverage[..., None] > 0, image, plate)
     away = np.tile(np.eye(3), (1, 1, 1))
     away[0, :2, 2] = -SHIFT_PX / len(image)
-    moved = TorsoMotion(away).steadied(head, state, 0, (image, coverage), plate)
+    moved = TorsoMotion(away).stabilized(head, state, 0, (image, coverage), plate)
     frames = [(image, coverage), (moved.rgb, moved.coverage)]
     return Filmed(head, regions, state, frames, plate)
 
@@ -74,21 +74,21 @@ def test_the_shift_of_the_torso_is_estimated(filmed: Filmed) -> None:
     assert np.abs(shift - SHIFT_PX).max() < 2.5
 
 
-def test_steadied_frames_show_a_moving_torso_at_rest(filmed: Filmed) -> None:
+def test_stabilized_frames_show_a_moving_torso_at_rest(filmed: Filmed) -> None:
     motion = track_torso(
         filmed.head, lambda n: (filmed.state, *filmed.frames[n]), [0, 1], 2, lambda _: None
     )
-    steadied = filmed.steadied(motion)
-    inside = filmed.clothes & steadied[0].known & steadied[1].known
+    stabilized = filmed.stabilized(motion)
+    inside = filmed.clothes & stabilized[0].known & stabilized[1].known
     before = _difference(filmed.frames[0][0], filmed.frames[1][0])[inside].mean()
-    after = _difference(steadied[0].rgb, steadied[1].rgb)[inside].mean()
+    after = _difference(stabilized[0].rgb, stabilized[1].rgb)[inside].mean()
     assert after < 0.6 * before
 
 
 def test_steadying_leaves_the_head_unchanged(filmed: Filmed) -> None:
     maps = np.tile(np.eye(3), (2, 1, 1))
     maps[1, 0, 2] = 0.03
-    moved = filmed.steadied(TorsoMotion(maps))[1]
+    moved = filmed.stabilized(TorsoMotion(maps))[1]
     face = filmed.regions.shown(filmed.state, len(filmed.plate)) == Region.EYES
     assert face.any()
     assert np.array_equal(moved.rgb[face], filmed.frames[1][0][face])
@@ -98,7 +98,7 @@ def test_steadying_leaves_the_head_unchanged(filmed: Filmed) -> None:
 def test_pixels_from_outside_the_image_are_unknown(filmed: Filmed) -> None:
     maps = np.tile(np.eye(3), (2, 1, 1))
     maps[0, 1, 2] = 0.05
-    known = filmed.steadied(TorsoMotion(maps))[0].known
+    known = filmed.stabilized(TorsoMotion(maps))[0].known
     rows = int(0.05 * len(known))
     torso = filmed.clothes[-1]
     assert torso.any()

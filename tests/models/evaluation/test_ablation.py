@@ -42,7 +42,7 @@ def test_variants_are_trained_together_and_measured(
     assert all(torch.equal(value, before[name]) for name, value in networks.state_dict().items())
 
     (older, _, _), (state, truth, _) = (Ball(ball).frame(index) for index in (2, 6))
-    held_out_frames = [HeldOutFrame(state, older, {1: state, 4: older}, truth)]
+    held_out_frames = [HeldOutFrame(state, older, {1: state, 4: older}, {}, truth)]
     table = measure_variants(networks, warps, Stage(avatar, torch.device("cpu")), held_out_frames)
     assert list(table) == ["full render", *(variant.name for variant in VARIANTS)]
     assert all(set(table[variant.name]) == {"1", "4"} for variant in VARIANTS)

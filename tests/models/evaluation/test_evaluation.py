@@ -51,7 +51,9 @@ class Inverted:
 
 @pytest.fixture
 def result(renderer: CachedRenderer, front: FrameState, turned: FrameState) -> Evaluation:
-    held_out_frame = HeldOutFrame(turned, front, {1: turned, 8: front}, renderer.full(turned))
+    held_out_frame = HeldOutFrame(
+        turned, front, {1: turned, 8: front}, {1: front, 8: turned}, renderer.full(turned)
+    )
     return evaluate(renderer, [held_out_frame, held_out_frame], Scorer(), Inverted(renderer))
 
 
@@ -66,11 +68,15 @@ def test_each_way_of_rendering_gets_its_own_score(
     apart = np.abs(renderer.full(front).astype(float) - renderer.full(turned)).mean() / 255
     assert result.stale[8]["l1"] == pytest.approx(apart, rel=1e-5)
     cache = renderer.allocate_cache()
-    for age, state in ((1, turned), (8, front)):
+    for state, scores in (
+        (turned, (result.warp[1], result.ahead[8])),
+        (front, (result.warp[8], result.ahead[1])),
+    ):
         renderer.refresh(state, cache)
         warped = renderer.warp(turned, cache).rgb.astype(float)
         apart = np.abs(warped - renderer.full(turned)).mean() / 255
-        assert result.warp[age]["l1"] == pytest.approx(apart, rel=1e-5)
+        for score in scores:
+            assert score["l1"] == pytest.approx(apart, rel=1e-5)
     assert result.baseline is not None
     assert result.baseline["ssim"] < 0.5
 
@@ -78,7 +84,7 @@ def test_each_way_of_rendering_gets_its_own_score(
 def test_evaluation_stops_when_its_time_is_up(
     renderer: CachedRenderer, front: FrameState, turned: FrameState
 ) -> None:
-    held_out_frame = HeldOutFrame(turned, front, {1: front}, renderer.full(turned))
+    held_out_frame = HeldOutFrame(turned, front, {1: front}, {1: front}, renderer.full(turned))
     answers = iter([True, True, False])
     result = evaluate(renderer, [held_out_frame] * 8, Scorer(), advance=lambda: next(answers))
     assert result.frames == 3
@@ -117,8 +123,9 @@ def test_regions_are_measured_where_the_new_frame_shows_them(
 
 def test_losses_are_relative_to_the_full_render_and_worse_is_positive() -> None:
     full, warp = {"psnr": 40.0, "ssim": 0.8}, {"psnr": 39.0, "ssim": 0.82}
-    loss = Evaluation(1, full, {2: warp}, {}, None).loss_percent()[2]
-    assert loss == pytest.approx({"psnr": 2.5, "ssim": -2.5})
+    evaluation = Evaluation(1, full, {2: warp}, {2: full}, {}, None)
+    assert evaluation.loss_percent()[2] == pytest.approx({"psnr": 2.5, "ssim": -2.5})
+    assert evaluation.ahead_loss_percent()[2] == pytest.approx({"psnr": 0.0, "ssim": 0.0})
 
 
 def test_flip_increases_with_the_visible_difference() -> None:

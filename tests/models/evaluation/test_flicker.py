@@ -15,6 +15,7 @@ from models.evaluation.flicker import (
     interpolate_halfway,
     measure_swaps,
     play,
+    rendered_ahead,
 )
 from models.geometry.camera import rotation_vector_to_quaternion
 from models.networks.avatar_networks import Variant
@@ -93,7 +94,9 @@ def test_a_cache_is_shown_after_the_duration_of_its_refresh(
     assert [index for index, step in enumerate(steps) if step.swapped] == [26, 39]
     cache = renderer.allocate_cache()
     for shown, cached in ((25, 0), (38, 13), (39, 26)):
-        renderer.refresh(states[cached], cache)
+        # What was expected when the refresh began, for its end.
+        ahead = rendered_ahead(states[: cached + 1], 60, 13 / 60)
+        renderer.refresh(ahead if cached else states[0], cache)
         expected = renderer.warp(states[shown], cache).rgb
         same = np.array_equal(steps[shown].image, expected)
         assert same == (shown != 39)  # the crossfade to the new cache is not complete

@@ -54,7 +54,7 @@ class FullServer:
 
 def test_viewers_up_to_the_session_limit_are_admitted_and_one_more_per_release() -> None:
     server = FullServer(capacity=3)
-    with pytest.raises(FullError, match="all 3 places for viewers are taken, and 0 viewers wait"):
+    with pytest.raises(FullError, match="all 3 session slots are in use, and 0 viewers wait"):
         server.admission.admit(ANYONE)
     server.release_one()
     server.admission.admit(ANYONE)
@@ -62,7 +62,7 @@ def test_viewers_up_to_the_session_limit_are_admitted_and_one_more_per_release()
 
 
 def test_the_message_for_a_single_session_slot_is_singular() -> None:
-    with pytest.raises(FullError, match="the only place for a viewer is taken, and 0 viewers wait"):
+    with pytest.raises(FullError, match="the only session slot is in use, and 0 viewers wait"):
         FullServer().admission.admit(ANYONE)
 
 
@@ -211,5 +211,5 @@ def test_a_draining_server_admits_nobody_and_gives_the_reason() -> None:
         lambda: server.position(status),
         lambda: server.queue(1),
     ):
-        with pytest.raises(DrainingError, match="going down; 1 viewers are left"):
+        with pytest.raises(DrainingError, match="shutting down; 1 viewers are left"):
             use()

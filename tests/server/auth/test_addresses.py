@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from server.auth.addresses import among, behind_proxies
+from server.auth.addresses import address_matcher, behind_proxies
 from server.errors import SettingsError
 from server.network.addresses import client_address
 from server.settings import read_settings
@@ -63,9 +63,9 @@ def test_trusted_proxies_must_be_addresses_or_networks(given: str) -> None:
 
 
 def test_proxies_are_recognized_by_address_and_network() -> None:
-    is_proxy = among(["127.0.0.1", "10.0.0.0/8", "2001:db8::/32"])
+    is_proxy = address_matcher(["127.0.0.1", "10.0.0.0/8", "2001:db8::/32"])
     for proxy in ("127.0.0.1", "10.3.4.5", "::ffff:10.3.4.5", "2001:db8::7"):
         assert is_proxy(proxy), proxy
     for other in ("127.0.0.2", "2001:db9::7", "testclient"):
         assert not is_proxy(other), other
-    assert not among([])("127.0.0.1")
+    assert not address_matcher([])("127.0.0.1")

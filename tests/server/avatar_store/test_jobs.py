@@ -99,13 +99,13 @@ class Parts:
 async def parts(
     folder: Path,
     limits: StoreLimits = LIMITS,
-    lacking: Callable[[JobKind], str | None] = lambda kind: None,
+    missing_requirements: Callable[[JobKind], str | None] = lambda kind: None,
 ) -> AsyncIterator[Parts]:
     """Run the store, pool and streams until the block ends as on SIGTERM."""
     async with running() as pool:
         streams = Streams(pool.avatars)
         store = AvatarStore(folder, pool, streams)
-        jobs = AvatarJobs(folder, store, limits, scripted, lacking)
+        jobs = AvatarJobs(folder, store, limits, scripted, missing_requirements)
         await store.restore()
         work = asyncio.create_task(jobs.run())
         try:
@@ -214,7 +214,7 @@ async def test_deleting_a_job_ends_its_processes_and_removes_its_files(tmp_path:
         assert all_.files() == set()
         with pytest.raises(AvatarJobNotFoundError):
             all_.jobs.get(job.id)
-        assert (await all_.submit()).state == "waiting", "the next one runs"
+        assert (await all_.submit()).state == "waiting", "the next job runs"
 
 
 async def test_jobs_and_avatars_remain_after_a_restart(tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ async def test_a_job_that_cannot_run_is_refused_before_its_upload(tmp_path: Path
     def no_videos(kind: JobKind) -> str | None:
         return "expected mediapipe to be installed" if kind == "video" else None
 
-    async with parts(tmp_path / "store", lacking=no_videos) as all_:
+    async with parts(tmp_path / "store", missing_requirements=no_videos) as all_:
         with pytest.raises(UnequippedError, match="expected mediapipe"):
             await all_.submit()
         assert all_.jobs.list() == ()

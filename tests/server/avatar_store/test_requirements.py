@@ -1,4 +1,4 @@
-"""What an installation lacks for making avatars from videos."""
+"""Missing requirements of an installation for making avatars from videos."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from server.avatar_store.requirements import lacking
+from server.avatar_store.requirements import missing_requirements
 
 
-def test_a_development_installation_lacks_nothing() -> None:
-    assert lacking("video") is None
-    assert lacking("archive") is None
+def test_a_development_installation_has_all_requirements() -> None:
+    assert missing_requirements("video") is None
+    assert missing_requirements("archive") is None
 
 
 def test_a_server_without_the_scripts_accepts_archives_only(tmp_path: Path) -> None:
-    assert lacking("archive", tmp_path) is None
-    reason = lacking("video", tmp_path)
+    assert missing_requirements("archive", tmp_path) is None
+    reason = missing_requirements("video", tmp_path)
     assert reason is not None
     assert "expected scripts/make_avatar.py beside it, got no such file" in reason
 
@@ -27,6 +27,6 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
         "server.avatar_store.requirements.find_spec",
         lambda name: None if name in ("mediapipe", "cv2") else find_spec(name),
     )
-    reason = lacking("video")
+    reason = missing_requirements("video")
     assert reason is not None
     assert "expected mediapipe, cv2 to be installed: pip install '.[capture,training]'" in reason

@@ -125,7 +125,8 @@ def test_a_pass_serves_the_method_and_path_that_were_redirected(tmp_path: Path) 
     entry = f'[[token]]\nname = "all"\nsecret = "{token}"\nscopes = ["admin"]\n'
     file.write_text(f'signing_keys = ["{key}"]\n{entry}')
     redirecting = TestClient(create_router(RouterSettings(tokens=file), OneHost()), "http://r")
-    # Parts of the host are not started: what a pass lets in fails later, with 500 or no socket.
+    # Parts of the host are not started: a request with a redirect token fails later, with 500 or no
+    # socket.
     settings = Settings(tokens=file, public_url=HOST, max_requests_per_s=10_000)
     host = TestClient(create_app(settings), HOST, raise_server_exceptions=False)
     calls = calls_of_the_router()
@@ -138,10 +139,10 @@ def test_a_pass_serves_the_method_and_path_that_were_redirected(tmp_path: Path) 
     for made_for, (method, path) in permutations(calls, 2):
         answer = ask(host, method, f"{path}?{passes[made_for]}")
         assert answer.status_code == 401, (made_for, method, path)
-        assert f"expected a pass for '{method} {path}'" in answer.json()["detail"]
+        assert f"expected a redirect token for '{method} {path}'" in answer.json()["detail"]
     for method, path in calls:
         if method == "WS":
-            continue  # what the pass lets in is shown by the browser's tests
+            continue  # the browser tests cover requests with a redirect token
         address = f"{path}?{passes[method, path]}"
         assert ask(host, method, address).status_code != 401, (method, path)
         assert "has been used" in ask(host, method, address).json()["detail"]

@@ -68,6 +68,18 @@ def test_an_encoder_that_restarts_to_change_the_bitrate_follows_in_steps(
     ]
 
 
+def test_frames_of_another_size_begin_at_a_target_that_was_no_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(h264._RATE_STEPS, "libx264", h264._RATE_STEPS["h264_nvenc"])
+    encoder = H264Encoder(
+        128, 128, fps=60, bitrate=1_000_000, highest_bitrate=4_000_000, open_codec=open_x264
+    )
+    encoder.bitrate = 1_250_000
+    encoder.encode(np.full((240, 160), 90, np.uint8), 0, key_frame=False)
+    assert encoder.bitrate == 1_250_000
+
+
 def test_frames_are_encoded_without_delay_and_the_bitrate_is_kept() -> None:
     options = nvenc_options(1_000_000)
     assert (options["delay"], options["zerolatency"], options["forced-idr"]) == ("0", "1", "1")

@@ -42,3 +42,25 @@ def test_bytes_sent_long_ago_do_not_count() -> None:
     rate = RateControl(2_000_000, 400_000, 4_000_000)
     send(rate, 4_000_000, until_s=1)
     assert rate.note_estimate(500_000, 2.5) > 2_000_000
+
+
+def test_the_target_follows_frames_of_another_size() -> None:
+    rate = RateControl(2_000_000, 400_000, 8_000_000)
+    assert rate.expect(4_000_000) == 4_000_000
+    assert rate.expect(9_000_000) == 8_000_000
+    assert rate.expect(1_500_000) == 1_500_000
+
+
+def test_a_target_that_was_raised_shrinks_in_proportion() -> None:
+    rate = RateControl(2_000_000, 400_000, 8_000_000)
+    rate.note_estimate(6_000_000, 0)
+    assert rate.expect(1_000_000) == 3_000_000
+
+
+def test_after_congestion_larger_frames_do_not_raise_the_target() -> None:
+    rate = RateControl(2_000_000, 400_000, 8_000_000)
+    send(rate, 2_000_000, until_s=1)
+    rate.note_estimate(900_000, 1)
+    assert rate.expect(4_000_000) == 900_000
+    assert rate.expect(1_000_000) == 900_000
+    assert rate.expect(600_000) == 600_000

@@ -20,7 +20,7 @@ from server.auth.grants import Scope
 from server.cluster.local import LocalPlacement
 from server.cluster.router import create_router
 from server.cluster.settings import RouterSettings
-from server.http.authorization import Open, Rule
+from server.http.authorization import AllowAll, Rule
 from server.pool.fake import FakeEngineFactory
 from server.pool.pool import RenderPool
 from server.settings import Settings
@@ -36,7 +36,7 @@ class Call(NamedTuple):
 
     method: str
     path: str
-    rules: tuple[Rule | Open, ...]
+    rules: tuple[Rule | AllowAll, ...]
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -53,8 +53,8 @@ def all_routes(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
         yield from all_routes(included.routes) if included is not None else (route,)
 
 
-def access_rules_of(dependant: Dependant) -> Iterator[Rule | Open]:
-    if isinstance(dependant.call, Rule | Open):
+def access_rules_of(dependant: Dependant) -> Iterator[Rule | AllowAll]:
+    if isinstance(dependant.call, Rule | AllowAll):
         yield dependant.call
     for child in dependant.dependencies:
         yield from access_rules_of(child)
@@ -129,7 +129,7 @@ def test_every_route_is_an_api_call_or_an_open_page() -> None:
 @pytest.mark.parametrize("call", CALLS, ids=str)
 def test_every_call_declares_one_access_rule(call: Call) -> None:
     assert len(call.rules) == 1, f"{call} must declare `needs(...)` or `open_to_all()`, once"
-    assert isinstance(call.rules[0], Open) == (str(call) in OPEN_CALLS)
+    assert isinstance(call.rules[0], AllowAll) == (str(call) in OPEN_CALLS)
 
 
 @pytest.fixture(scope="module")

@@ -223,7 +223,7 @@ def test_a_full_server_closes_the_socket_with_the_reason(served: Served, stream:
             socket.recv(SOON_S)
         assert caught.value.rcvd is not None
         assert caught.value.rcvd.code == 4503
-        assert "all 3 places for viewers are taken" in caught.value.rcvd.reason
+        assert "all 3 session slots are in use" in caught.value.rcvd.reason
 
 
 def test_candidates_are_refused_for_jpeg_sessions(viewer: JpegViewer, http: httpx2.Client) -> None:
@@ -233,4 +233,4 @@ def test_candidates_are_refused_for_jpeg_sessions(viewer: JpegViewer, http: http
         headers={"Content-Type": "application/trickle-ice-sdpfrag"},
     )
     assert answer.status_code == 400
-    assert "one that sends pictures" in answer.json()["detail"]
+    assert "one of the JPEG fallback" in answer.json()["detail"]

@@ -61,7 +61,7 @@ async def test_a_full_server_answers_with_the_reason_and_retry_after(
     http: httpx2.Client, full: FullServer, stream: str
 ) -> None:
     answer = http.post(f"/v1/streams/{stream}/whep", content=await offer(), headers=SDP)
-    refused(answer, 503, "all 3 places for viewers are taken, and 0 viewers wait")
+    refused(answer, 503, "all 3 session slots are in use, and 0 viewers wait")
     assert answer.headers["retry-after"] == "5"
     assert answer.json()["reason"] == "full"
 

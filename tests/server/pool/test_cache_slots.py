@@ -81,7 +81,7 @@ def test_at_most_one_refresh_is_under_way(owner: Owner) -> None:
 
 def test_the_state_is_sampled_when_the_refresh_begins(owner: Owner) -> None:
     newest = fake_state(0.1)
-    owner.slots.request(lambda: newest)
+    owner.slots.request(lambda ahead_s: newest)
     newest = fake_state(0.9)
     assert owner.refresh() == 0.9
     owner.slots.close()

@@ -32,7 +32,7 @@ from models.networks.avatar_networks import NetworkConfig, build_networks
 from models.runtime.crossfade import FADE_S
 from server.errors import RenderError
 from server.pool.engine import ModelEngine, find_gpus, sleep_until_done
-from server.pool.engine_factory import ModelEngineFactory, choose_devices, find_gpus_elsewhere
+from server.pool.engine_factory import ModelEngineFactory, choose_devices, find_gpus_in_subprocess
 from server.pool.fake import always
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings, WarpPlace
@@ -156,9 +156,9 @@ def test_device_names_are_resolved_or_refused(avatars: Path) -> None:
 
 
 def test_gpus_are_queried_in_another_process_if_there_is_a_driver(tmp_path: Path) -> None:
-    assert find_gpus_elsewhere(tmp_path) == ((), "none was found")
+    assert find_gpus_in_subprocess(tmp_path) == ((), "none was found")
     (tmp_path / "nvidia0").touch()
-    assert find_gpus_elsewhere(tmp_path) == find_gpus()
+    assert find_gpus_in_subprocess(tmp_path) == find_gpus()
 
 
 def pretend_gpus(
@@ -299,7 +299,7 @@ async def running(avatars: Path, warp_in: WarpPlace) -> AsyncIterator[RenderPool
 
 
 @pytest.mark.parametrize("warp_in", ["thread", "process"])
-async def test_both_carriers_warp_caches_of_real_workers_to_identical_bits(
+async def test_both_backends_warp_caches_of_real_workers_to_identical_bits(
     avatars: Path, engine: ModelEngine, warp_in: WarpPlace
 ) -> None:
     async with running(avatars, warp_in) as pool:
@@ -330,7 +330,7 @@ async def main(avatars):
     pool = RenderPool(settings, ModelEngineFactory(avatars))
     await pool.start()
     device, = pool._devices.all
-    os.kill(device._carrier.pid, signal.SIGKILL)
+    os.kill(device._backend.pid, signal.SIGKILL)
     while device.working:
         await asyncio.sleep(0.01)
     while not device.working:

@@ -31,7 +31,7 @@ from server.pool.fake import (
 from server.pool.frame import FrameSequence
 from server.pool.frame_ring import RING_ENTRIES
 from server.pool.pool import RenderPool
-from server.pool.process_carrier import ProcessCarrier
+from server.pool.process_backend import ProcessBackend
 from server.pool.settings import PoolSettings
 from server.pool.supervisor import Timeouts
 from server.protocol.states import FrameInputs
@@ -61,10 +61,10 @@ async def running(
 
 
 def device_pid(pool: RenderPool) -> int:
-    carrier = pool._devices.all[0]._carrier
-    assert isinstance(carrier, ProcessCarrier)
-    assert carrier.pid is not None
-    return carrier.pid
+    backend = pool._devices.all[0]._backend
+    assert isinstance(backend, ProcessBackend)
+    assert backend.pid is not None
+    return backend.pid
 
 
 async def warped_again(pool: RenderPool, slots: CacheSlots) -> float:
@@ -363,7 +363,7 @@ async def test_closing_leaves_no_process_or_memory() -> None:
     assert await warping is not None
 
 
-async def test_both_carriers_make_identical_frames() -> None:
+async def test_both_backends_make_identical_frames() -> None:
     frames = {}
     for place in ("thread", "process"):
         pool = RenderPool(PoolSettings(workers=1, warp_in=place), FakeEngineFactory())

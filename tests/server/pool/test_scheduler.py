@@ -13,7 +13,7 @@ from server.pool.cache_slots import CacheSlots
 from server.pool.fake import FakeEngine, FakeEngineFactory, always, fake_state
 from server.pool.frame import Warping
 from server.pool.jobs import RenderJob
-from server.pool.scheduler import MOST_BEFORE_SPARE, PendingRender, Scheduler
+from server.pool.scheduler import MOST_BEFORE_LOW_PRIORITY, PendingRender, Scheduler
 from server.pool.warping import ThreadMemory
 
 RENDITION = Rendition("default", 64)
@@ -39,10 +39,10 @@ class Setup:
             for index in range(3)
         ]
 
-    def render(self, avatar_id: str, spare: bool = False) -> PendingRender:
+    def render(self, avatar_id: str, low_priority: bool = False) -> PendingRender:
         """Return a request for an image, identified by its avatar."""
         job = RenderJob(0, avatar_id, fake_state(), "full", None)
-        return PendingRender(job, self.loop.create_future(), spare)
+        return PendingRender(job, self.loop.create_future(), low_priority)
 
     def queue_refresh(self, *indices: int) -> None:
         for index in indices:
@@ -121,27 +121,30 @@ def test_slots_of_other_devices_wait_for_their_own_workers(three: Setup) -> None
     assert three.scheduler.pending_refreshes == 1
 
 
-def test_spare_images_wait_until_there_is_no_other_job(three: Setup) -> None:
-    three.scheduler.queue_render(three.render("spare", spare=True))
+def test_low_priority_images_wait_until_there_is_no_other_job(three: Setup) -> None:
+    three.scheduler.queue_render(three.render("low_priority", low_priority=True))
     three.queue_refresh(0)
     three.scheduler.queue_render(three.render("image"))
     three.queue_refresh(1)
-    assert [three.next_job() for _ in range(5)] == [0, "image", 1, "spare", None]
+    assert [three.next_job() for _ in range(5)] == [0, "image", 1, "low_priority", None]
 
 
-def test_a_viewer_who_keeps_moving_does_not_block_spare_images(three: Setup) -> None:
+def test_a_viewer_who_keeps_moving_does_not_block_low_priority_images(three: Setup) -> None:
     order = []
     for name in ("first", "second"):
-        three.scheduler.queue_render(three.render(name, spare=True))
-    for _ in range(2 * MOST_BEFORE_SPARE + 2):
+        three.scheduler.queue_render(three.render(name, low_priority=True))
+    for _ in range(2 * MOST_BEFORE_LOW_PRIORITY + 2):
         three.queue_refresh(0)
         order.append(three.next_job())
-    refreshes = [0] * MOST_BEFORE_SPARE
+    refreshes = [0] * MOST_BEFORE_LOW_PRIORITY
     assert order == [*refreshes, "first", *refreshes, "second"]
 
 
-def test_a_spare_image_can_be_discarded_and_put_back(three: Setup) -> None:
-    first, second = three.render("first", spare=True), three.render("second", spare=True)
+def test_a_low_priority_image_can_be_discarded_and_put_back(three: Setup) -> None:
+    first, second = (
+        three.render("first", low_priority=True),
+        three.render("second", low_priority=True),
+    )
     for render in (first, second):
         three.scheduler.queue_render(render)
     three.scheduler.discard_render(first)

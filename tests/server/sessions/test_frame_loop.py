@@ -74,6 +74,23 @@ async def test_a_change_wakes_a_waiting_session_immediately() -> None:
         assert sorted(delays)[len(delays) // 2] < 0.01
 
 
+async def test_a_frame_is_late_if_it_was_due_before_it_was_asked_for() -> None:
+    async with running_server() as server:
+        session = await server.open()
+        await settled(session)
+        before = session.stats()["late_frames"]
+        waiting = asyncio.ensure_future(session.next_frame())
+        await asyncio.sleep(0)  # until it waits
+        session.set_view(view(1, x=0.1))
+        assert (await waiting).view_seq == 1
+        assert session.stats()["late_frames"] == before
+        await settled(session)
+        before = session.stats()["late_frames"]
+        session.set_view(view(2, x=0.2))
+        assert (await session.next_frame()).view_seq == 2
+        assert session.stats()["late_frames"] == before + 1
+
+
 async def test_the_view_is_sampled_when_the_warp_starts_not_when_it_is_requested() -> None:
     async with running_server(FakeEngineFactory(warp_s=0.15)) as server:
         first, second = await server.open(), await server.open()
@@ -221,3 +238,32 @@ async def test_new_frames_are_rendered_during_a_crossfade_while_nothing_moves() 
             drawn += 1
         assert drawn > 5
         assert time.monotonic() - began > fade_s
+
+
+async def test_caches_of_a_movement_are_rendered_ahead_and_settle_where_it_ends() -> None:
+    speed_m_s = 0.4
+    async with running_server(FakeEngineFactory(refresh_s=0.08)) as server:
+        session = await server.open()
+        await settled(session)
+        began, seq, ahead_m = time.monotonic(), 0, []
+        while (elapsed := time.monotonic() - began) < 1.0:
+            seq += 1
+            session.set_view(view(seq, x=speed_m_s * elapsed))
+            await session.next_frame()
+            ready = session.slots.ready
+            assert ready is not None
+            if ready.generation > 2:  # the first refreshes know neither speed nor duration
+                shown_at_start = speed_m_s * (ready.made_at - began)
+                ahead_m.append(float(ready.state.eye_position[0]) - shown_at_start)
+            await asyncio.sleep(0.012)
+        # As far as the movement goes during a refresh.
+        assert 0.06 * speed_m_s < np.median(ahead_m) < 0.2 * speed_m_s
+        await settled(session)
+        await asyncio.sleep(0.3)
+        await settled(session)
+        frame = await session.next_frame()
+        assert frame.cache.state.same_image(frame.inputs.state)
+        refreshes = server.pool.status().refreshes
+        await asyncio.sleep(0.3)
+        await settled(session)
+        assert server.pool.status().refreshes == refreshes

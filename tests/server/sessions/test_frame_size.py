@@ -1,31 +1,36 @@
 """The size of frames for a display, and for one that changes."""
 
 import asyncio
+from typing import NoReturn
 
 import pytest
 
 from models.contract.rendition import FRAME_SIZES, sizes_up_to
-from server.sessions import frame_size
+from server.sessions import frame_size, load_limit
 from server.sessions.frame_size import FrameSize, choose_size
+from server.sessions.load_limit import FrameLoad
 from tests.server.sessions.fake_server import until
 
 
 @pytest.mark.parametrize(
-    ("resolution", "largest", "expected"),
+    ("resolution", "largest", "smallest", "expected"),
     [
-        (320, None, (256, 320)),
-        (192, None, (192,)),
-        (416, None, (256, 320, 384, 416)),
-        (320, 256, (256,)),
-        (192, 256, (192, 256)),
-        (320, 768, FRAME_SIZES),
-        (1024, None, (*FRAME_SIZES, 1024)),
+        (320, None, 0, (256, 320)),
+        (192, None, 0, (192,)),
+        (416, None, 0, (256, 320, 384, 416)),
+        (320, 256, 0, (256,)),
+        (192, 256, 0, (192, 256)),
+        (320, 768, 0, FRAME_SIZES),
+        (1024, None, 0, (*FRAME_SIZES, 1024)),
+        (416, 512, 300, (320, 384, 416, 512)),
+        (416, None, 416, (416,)),
+        (320, 384, 512, (384,)),
     ],
 )
-def test_sizes_go_up_to_the_avatars_size_or_the_limit(
-    resolution: int, largest: int | None, expected: tuple[int, ...]
+def test_sizes_go_up_to_the_avatars_size_or_between_the_limits(
+    resolution: int, largest: int | None, smallest: int, expected: tuple[int, ...]
 ) -> None:
-    assert sizes_up_to(resolution, largest) == expected
+    assert sizes_up_to(resolution, largest, smallest) == expected
 
 
 @pytest.mark.parametrize(
@@ -54,7 +59,7 @@ class RecordedFrameSize:
 
     def __init__(self, display_px: int) -> None:
         self.sizes: list[int] = []
-        self.size = FrameSize(sizes_up_to(320, 768), 320, display_px, self._changed)
+        self.size = FrameSize(sizes_up_to(320, 768), 320, display_px, 60.0, self._changed)
 
     def _changed(self) -> None:
         self.sizes.append(self.size.size)
@@ -92,3 +97,88 @@ async def test_of_several_display_sizes_within_the_interval_the_newest_is_used(
     followed.size.close()
     await asyncio.sleep(0.25)
     assert followed.sizes == [640, 384], "the size changed after the session had ended"
+
+
+class StatedLoad:
+    """Reports of a viewer's frames: the newest size, and more frames from report to report."""
+
+    def __init__(self, frame_size: FrameSize) -> None:
+        self._frame_size = frame_size
+        self.rows: int | None = None
+        """Of the newest frame; None for those that it is to have."""
+        self._load = FrameLoad(0, 0, 0, 0.0)
+        self.frame_s = 0.02
+        """How long each takes; all are late. 0: they take no time, and none is late."""
+        self.reports = 0
+
+    def measure(self) -> tuple[int, FrameLoad]:
+        self.reports += 1
+        # So many that they take all of the time, however long ago the last report was.
+        changes, frames, late, took_s = self._load
+        late += 1000 if self.frame_s else 0
+        self._load = FrameLoad(changes + 1000, frames + 1000, late, took_s + 1000 * self.frame_s)
+        return self.rows or self._frame_size.size, self._load
+
+
+@pytest.fixture
+def quick_to_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame_size, "CHANGE_INTERVAL_S", 0.0)
+    monkeypatch.setattr(frame_size, "_SPAN_S", 0.001)
+    monkeypatch.setattr(load_limit, "_SLOW_S", 0.01)
+    monkeypatch.setattr(load_limit, "_PATIENCE_S", 0.02)
+
+
+@pytest.mark.usefixtures("quick_to_judge")
+async def test_load_lowers_the_size_to_320_and_what_the_display_needs_returns_after_it() -> None:
+    followed, limits = RecordedFrameSize(512), list[bool]()
+    load = StatedLoad(followed.size)
+    assert (followed.size.size, followed.size.lowered_from) == (512, None)
+    followed.size.watch_load(load.measure, limits.append)
+    await until(lambda: followed.size.size == 320)
+    assert (followed.sizes, followed.size.lowered_from) == ([384, 320], 512)
+    await until(lambda: load.reports > 60)
+    assert followed.sizes == [384, 320], "frames became smaller than 320"
+    load.frame_s = 0.0
+    await until(lambda: followed.size.lowered_from is None)
+    assert followed.sizes == [384, 320, 384, 512]
+    assert limits == [False, False, True, True]
+    followed.size.close()
+
+
+@pytest.mark.usefixtures("quick_to_judge")
+async def test_a_display_that_needs_no_more_than_load_permits_ends_the_limit() -> None:
+    followed = RecordedFrameSize(640)
+    load = StatedLoad(followed.size)
+    load.frame_s = 0.017
+    followed.size.watch_load(load.measure, lambda _: None)
+    await until(lambda: followed.size.size == 512)
+    load.rows = 640  # frames of the old size, which are judged no more
+    followed.size.set_display(512)
+    await until(lambda: followed.size.lowered_from is None)
+    followed.size.set_display(640)
+    await until(lambda: followed.size.size == 640)
+    followed.size.close()
+
+
+@pytest.mark.usefixtures("quick_to_judge")
+@pytest.mark.parametrize(("display_px", "rows"), [(0, None), (320, None), (250, None), (512, 384)])
+async def test_no_load_lowers_320_an_unknown_display_or_frames_of_a_size_before(
+    display_px: int, rows: int | None
+) -> None:
+    followed = RecordedFrameSize(display_px)
+    load = StatedLoad(followed.size)
+    load.rows = rows
+    followed.size.watch_load(load.measure, unexpected)
+    await until(lambda: load.reports > 40)
+    assert followed.sizes == []
+    followed.size.close()
+
+
+async def test_where_there_are_no_sizes_above_320_nothing_is_measured() -> None:
+    limited = FrameSize(sizes_up_to(320, None), 320, 768, 60.0, lambda: None)
+    limited.watch_load(unexpected, unexpected)
+    limited.close()
+
+
+def unexpected(*_: object) -> NoReturn:
+    raise AssertionError("the load has been judged")

@@ -55,7 +55,7 @@ class FakeRenders:
         worker = SimpleNamespace(last_refresh_ms=self.refresh_ms, last_refresh_size=self.refresh_px)
         return SimpleNamespace(workers=[worker])
 
-    async def render_spare(self, avatar_id: str, state: FrameState, size: int) -> RgbImage:
+    async def render_low_priority(self, avatar_id: str, state: FrameState, size: int) -> RgbImage:
         self.requests.append((state, size))
         await self.may_finish.wait()
         if self.error is not None:

@@ -147,7 +147,7 @@ async def test_more_sessions_than_the_limit_are_refused() -> None:
     async with running_server(max_sessions=2) as server:
         first = await server.open()
         await server.open()
-        with pytest.raises(FullError, match="all 2 places for viewers are taken"):
+        with pytest.raises(FullError, match="all 2 session slots are in use"):
             await server.open()
         await server.sessions.close(first.id)
         await server.open()

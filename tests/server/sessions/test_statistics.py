@@ -46,6 +46,7 @@ def test_other_events_are_counted_by_kind() -> None:
     metrics.view(accepted=True)
     metrics.view(accepted=False)
     metrics.view(accepted=False)
+    metrics.size_limited(larger=False)
     found = samples(metrics)
     assert found["telewarp_frames_total", "repeated"] == 1
     assert found["telewarp_frames_total", "failed"] == 2
@@ -56,6 +57,8 @@ def test_other_events_are_counted_by_kind() -> None:
     assert found["telewarp_waiting_seconds_bucket", "15.0"] == 1
     assert found["telewarp_views_total", "accepted"] == 1
     assert found["telewarp_views_total", "dropped"] == 2
+    assert found["telewarp_size_changes_total", "smaller"] == 1
+    assert found["telewarp_size_changes_total", "larger"] == 0
 
 
 def test_percentiles_use_the_newest_values_only() -> None:

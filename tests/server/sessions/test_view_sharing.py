@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,11 @@ from server.pool.frame import Frame
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
 from server.protocol.states import MeshState, ViewState, neutral_mesh
-from server.sessions import frame_size
+from server.sessions import frame_size, load_limit
 from server.sessions import view_sharing as view_sharing_module
 from server.sessions.registry import Sessions
 from server.sessions.session import Session
+from server.sessions.viewer_channel import frame_event
 from server.streams.streams import Stream, Streams
 
 JOIN_S = 0.05
@@ -78,8 +80,10 @@ def quick_to_join(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def running_server(factory: FakeEngineFactory | None = None) -> AsyncIterator[Server]:
-    settings = PoolSettings(workers=1, rest=0, largest_frame=320)
+async def running_server(
+    factory: FakeEngineFactory | None = None, largest_frame: int = 320
+) -> AsyncIterator[Server]:
+    settings = PoolSettings(workers=1, rest=0, largest_frame=largest_frame)
     pool = RenderPool(settings, factory or FakeEngineFactory())
     await pool.start()
     streams = Streams(pool.avatars)
@@ -411,3 +415,33 @@ async def test_a_viewer_keeps_its_backdrop_when_it_splits_and_joins() -> None:
         rows = layered_rows(64) * 3 // 2
         assert {len(frame.nv12) for frame in frames[::2]} == {96}
         assert {len(frame.nv12) for frame in frames[1::2]} == {rows}
+
+
+async def test_frames_become_smaller_while_they_take_longer_than_the_changes_they_show(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(frame_size, "CHANGE_INTERVAL_S", 0.05)
+    monkeypatch.setattr(frame_size, "_SPAN_S", 0.1)
+    monkeypatch.setattr(load_limit, "_FEWEST_PER_S", 0.0)
+    monkeypatch.setattr(load_limit, "_SLOW_S", 0.2)
+    monkeypatch.setattr(load_limit, "_PATIENCE_S", 0.2)
+    async with running_server(FakeEngineFactory(warp_s=0.02), largest_frame=384) as server:
+        session = await server.open(display_px=384)
+        frame, seqs = await session.next_frame(), count(1)
+
+        def move() -> None:
+            session.set_view(view(seq := next(seqs), x=0.001 * (seq % 9)))
+
+        async with asyncio.timeout(40):
+            while frame.nv12.shape[1] != 320:
+                move()  # before the next frame is asked for, so that it is late
+                frame = await session.next_frame()
+            assert session.stats()["lowered_from"] == frame_event(frame)["lowered_from"] == 384
+            while frame.nv12.shape[1] != 384:
+                pulled = asyncio.ensure_future(session.next_frame())
+                # In proportion, so that there is room for larger frames on a busy machine, too.
+                await asyncio.sleep(4 * sum(frame.stages_ms.values()) / 1e3)
+                move()
+                frame = await pulled
+        assert session.stats()["lowered_from"] is None
+        assert "lowered_from" not in frame_event(frame)

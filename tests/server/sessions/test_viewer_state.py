@@ -151,3 +151,26 @@ async def test_an_unchanged_mesh_frame_does_not_change_the_frame_state(own: bool
     same = [one.same_image(other) for one, other in pairwise(states)]
     assert same == [True, False, False, False, False, True, False]
     watched.viewer_state.close()
+
+
+@pytest.mark.parametrize("own", [False, True])
+async def test_head_and_eye_are_expected_where_they_move_to(own: bool) -> None:
+    watched = Watched()
+    state = watched.viewer_state
+    assert state.expected(0.1) is state.sample().state
+    send = state.set_mesh if own else watched.stream.publish
+    now_s = time.monotonic()
+    for seq in range(1, 5):
+        at_s = now_s - (4 - seq) / 30
+        moved = np.full(3, 0.01 * seq, np.float32)
+        send(replace(mesh(seq, 0.1 * seq), head_translation=moved, received_at=at_s))
+        state.set_view(replace(view(seq, x=0.02 * seq), received_at=at_s))
+    expected = state.expected(1 / 30)
+    late_m = 0.3 * (time.monotonic() - now_s)  # what the head has moved during this test
+    for moved_m in expected.head_translation:
+        assert 0.0499 < moved_m < 0.0501 + late_m
+    assert 0.0999 < expected.eye_position[0] < 0.1001 + 2 * late_m
+    assert expected.expression[JAW_OPEN] == pytest.approx(0.4)
+    await asyncio.sleep(0.12)
+    assert state.expected(1 / 30) is state.sample().state
+    state.close()

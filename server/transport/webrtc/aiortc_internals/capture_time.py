@@ -48,7 +48,7 @@ class CaptureTimeMap(PlayoutDelayMap):
         for number, value in aiortc.rtp.unpack_header_extensions(
             extension_profile, extension_value
         ):
-            # Another length is no capture time; the packet is of use without.
+            # Another length is no capture time; the packet is used without it.
             if number == self._capture_time_id and len(value) in _LENGTHS:
                 (values.abs_capture_time,) = unpack("!Q", value[:8])  # type: ignore[attr-defined]  # a field that aiortc lacks
         return values
@@ -61,7 +61,7 @@ def enable_capture_time() -> None:
 
 
 class CaptureTimes:
-    """Capture times of all packets of a voice, of which only some carry theirs."""
+    """Capture times of all packets of a voice, of which only some contain it."""
 
     def __init__(self) -> None:
         self._told: tuple[int, int, float] | None = None
@@ -70,7 +70,7 @@ class CaptureTimes:
         """Return when a packet's sound began to be captured.
 
         Returns:
-            Milliseconds since 1970 on the publisher's clock; None if its source has told none.
+            Milliseconds since 1970 on the publisher's clock; None if its source has sent none.
         """
         ntp: int | None = getattr(packet.extensions, "abs_capture_time", None)
         if ntp:

@@ -17,7 +17,7 @@ def allow_early_end(connection: RTCPeerConnection) -> None:
 
     aiortc connects its transports one after the other, in a task that is never awaited. If the
     connection is closed meanwhile, the next transport is closed already: starting it raises, and
-    the log shows a traceback without a fault behind it.
+    the log shows a traceback without an error.
     """
     connect = getattr(connection, _CONNECT)
 

@@ -1,8 +1,8 @@
-"""Connect to programs whose DTLS certificate is of RSA, as GStreamer makes them.
+"""Accept DTLS certificates with RSA keys, which GStreamer creates.
 
-Browsers make themselves certificates of ECDSA, and aiortc offers cipher suites for these alone. Our
-own certificate stays ECDSA; the other side's is checked by its fingerprint in the SDP, whatever its
-kind.
+Browsers create ECDSA certificates, and aiortc offers cipher suites for these only. The server's
+certificate stays ECDSA; that of the peer is checked by its fingerprint in the SDP, whatever its
+type.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ CIPHERS = (
     ":ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-CHACHA20-POLY1305"
     ":ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA"
 )
-"""aiortc's, and the first two of them for RSA."""
+"""Cipher suites of aiortc, and the first two of them for RSA."""
 
 _CERTIFICATES = "_RTCPeerConnection__certificates"
 
 
 def accept_rsa(connection: RTCPeerConnection) -> None:
-    """Offer cipher suites for certificates of RSA too.
+    """Offer cipher suites for RSA certificates too.
 
     Must be called before the remote offer is set.
     """

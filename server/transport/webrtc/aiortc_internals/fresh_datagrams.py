@@ -1,10 +1,11 @@
-"""Keep datagrams from waiting: an overloaded server handles the newest ones, not those before.
+"""Drop stale datagrams: an overloaded server handles the newest ones.
 
-Datagrams queue twice, in arrival order: in the kernel, from which asyncio takes one at each turn of
-the event loop, and in aioice until aiortc takes them. A publisher sends some 60 per second. Where
-the loop turns more slowly, the kernel's buffer holds five seconds of them for good, and refuses the
-newest: faces and voices come that much late. So several are taken from the kernel at each turn,
-and what has waited too long in aioice is dropped. To SCTP and RTP it was lost.
+Datagrams queue twice, in arrival order: in the kernel, from which asyncio reads one per iteration
+of the event loop, and in aioice until aiortc reads them. A publisher sends some 60 per second.
+If the loop is slower, the kernel's buffer permanently holds five seconds of them and refuses the
+newest: faces and voices arrive late by that time. So several are read from the kernel per
+iteration, and those that have waited too long in aioice are dropped. SCTP and RTP treat them as
+lost.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from server.network.dropped_datagrams import note_dropped
+from server.network.dropped_datagrams import count_dropped
 
 LONGEST_WAIT_S = 0.25
-"""By then the next face has come, and the listener's browser has concealed the voice packet."""
+"""Longest wait, seconds: by then the next face has arrived, and the listener's browser has
+concealed the voice packet."""
 MOST_AT_ONCE = 4
-"""Datagrams of one port per turn of the event loop, beside asyncio's one. A flood must not keep the
-others waiting; of 16 at once, so many met the limit of the rate that its connection ended."""
+"""Datagrams of one port per iteration of the event loop, beside asyncio's one. A flood must not
+delay the others; with 16 at once, so many exceeded the rate limit that the connection ended."""
 _DTLS_DATA = 23
 """Content type of application data (RFC 9147, section 4.1). Handshakes and alerts are kept."""
 _RTP = range(128, 192)
@@ -32,7 +34,7 @@ Datagram = tuple[bytes, int]
 
 
 class FreshQueue(asyncio.Queue[Datagram | None]):
-    """A queue that leaves out what has waited too long, but never the newest item.
+    """A queue that drops items that have waited too long, but never the newest one.
 
     Args:
         clock: Seconds.
@@ -53,7 +55,7 @@ class FreshQueue(asyncio.Queue[Datagram | None]):
             arrived_at, item = self._queue.popleft()
             if not self._queue or arrived_at >= late or not _may_be_lost(item):
                 return item
-            note_dropped("late")
+            count_dropped("late")
 
 
 def _may_be_lost(item: Datagram | None) -> bool:
@@ -63,26 +65,26 @@ def _may_be_lost(item: Datagram | None) -> bool:
 
 
 class WaitingDatagrams:
-    """The datagrams that wait in the kernel for one UDP port.
+    """Datagrams of one UDP port in the kernel's buffer.
 
     Args:
-        transport: Of the port.
-        largest: Bytes that are read of a datagram.
+        transport: Transport of the port.
+        largest: Maximum size of a datagram, bytes.
     """
 
     def __init__(self, transport: asyncio.BaseTransport, largest: int) -> None:
-        # A socket object of our own: that of the transport cannot be read from.
+        # A separate socket object, because that of the transport cannot be read.
         self._socket: socket.socket = transport.get_extra_info("socket").dup()
         self._largest = largest
 
     def __iter__(self) -> Iterator[tuple[bytes, tuple[str, int]]]:
-        """Take those that have come, with their senders, up to `MOST_AT_ONCE`."""
+        """Yield the waiting datagrams and their senders, up to `MOST_AT_ONCE`."""
         for _ in range(MOST_AT_ONCE):
             try:
                 yield self._socket.recvfrom(self._largest)
-            except OSError:  # none is left; the transport meets any other error itself
+            except OSError:  # none is left; the transport gets any other error itself
                 return
 
     def close(self) -> None:
-        """Take no more."""
+        """Stop reading."""
         self._socket.close()

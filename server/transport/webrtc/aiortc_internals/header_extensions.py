@@ -22,7 +22,7 @@ def add_header_extension(
     Args:
         kind: The media that it is offered and answered for.
         uri: Names the extension in SDP.
-        header_map: Reads or writes it, beside all that were added before; None for an extension
+        header_map: Reads or writes it, in addition to those added earlier; None for an extension
             that aiortc reads and writes, but does not negotiate.
     """
     known = aiortc.codecs.HEADER_EXTENSIONS[kind]
@@ -34,7 +34,7 @@ def add_header_extension(
 
 
 def _id_for(uri: str) -> int:
-    """Return the id that the other media has for an extension, or a free one.
+    """Return the id of an extension in the other media, or a free one.
 
     Audio and video share one id space when they are bundled, in which an extension has one id.
     """

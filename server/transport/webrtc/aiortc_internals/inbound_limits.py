@@ -1,12 +1,12 @@
-"""Bound what the datagrams of viewers and strangers cost: aiortc and aioice handle all.
+"""Limit the cost of the datagrams of one connection: aiortc and aioice handle all that arrive.
 
-Anyone can send to the UDP port of a connection. What is no STUN message is taken only from
-addresses of its peer, which ICE has authenticated or the peer has named; STUN messages of others do
+Anyone can send to the UDP port of a connection. Datagrams other than STUN are accepted only from
+addresses of its peer, which ICE has authenticated or the peer has named. STUN messages of others do
 not count towards the peer's rates.
 
 An SCTP packet costs the event loop some 0.2 ms, of which decryption and the acknowledgement are the
-larger part, so a flood is dropped before both. To the sender a dropped packet is a lost one: SCTP
-sends it again, or gives it up, and slows down.
+larger part, so a flood is dropped before both. The sender treats a dropped packet as lost: SCTP
+retransmits or abandons it, and slows down.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from aioice import Connection, stun
 from aioice.ice import StunProtocol
 from aiortc import RTCPeerConnection
 
-from server.network.dropped_datagrams import note_dropped
+from server.network.dropped_datagrams import count_dropped
 from server.protocol.message_rate import MessageRate
 from server.transport.webrtc.aiortc_internals.fresh_datagrams import FreshQueue, WaitingDatagrams
 from server.transport.webrtc.aiortc_internals.rtcp_limits import limit_feedback
@@ -39,7 +39,8 @@ CHECKS_PER_S = 100.0
 MOST_QUEUED = 1000
 """Datagrams; they queue while the DTLS transport is not started."""
 MOST_REMOTE_CANDIDATES = 40
-"""With peer-reflexive ones: every port that a viewer sends authenticated checks from is one."""
+"""Remote candidates, including peer-reflexive ones: each port from which a viewer sends
+authenticated checks is one."""
 _STUN, _DTLS = range(4), range(20, 64)
 _RTP = range(128, 192)
 """First bytes (RFC 7983)."""
@@ -63,30 +64,30 @@ class LimitedStunProtocol(StunProtocol):
         """Addresses that were found among the remote candidates."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to receive."""
+        """Start to receive."""
         super().connection_made(transport)
         self._waiting = WaitingDatagrams(transport, MOST_BYTES + 1)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Receive no more."""
+        """Stop receiving."""
         if self._waiting is not None:
             self._waiting.close()
         super().connection_lost(exc)
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
-        """Take a datagram, and those that wait behind it."""
+        """Handle a datagram, and those that wait behind it."""
         self._take(data, addr)
         for next_data, sender in self._waiting or ():
             self._take(next_data, sender)
 
     def _take(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
-        """Take a datagram, unless it is too large, a stranger's, or a malformed STUN message."""
+        """Handle a datagram, unless it is too large, a stranger's, or a malformed STUN message."""
         if not 0 < len(data) <= MOST_BYTES:
             return
         if data[0] not in _STUN and not self._is_peer((addr[0], addr[1])):
-            note_dropped("stranger")
+            count_dropped("stranger")
             return
-        # Of an attribute that is too short. Raised, it would be in the log with a traceback.
+        # An attribute is too short. The exception would be logged with a traceback.
         with suppress(StructError):
             super().datagram_received(data, addr)
 
@@ -132,7 +133,7 @@ def _limit_datagrams(ice: Connection, per_s: float) -> None:
         if rate.take() and ice._queue.qsize() < MOST_QUEUED:
             receive(data, component)
         else:
-            note_dropped("rate")
+            count_dropped("rate")
 
     ice.data_received = limited  # type: ignore[method-assign]  # replaced, of this object only
 
@@ -152,7 +153,7 @@ def _limit_checks(ice: Connection) -> None:
 
 
 def _has_room(ice: Connection, addr: tuple[str, int]) -> bool:
-    # A known address may go on: consent checks of the working pair come from it.
+    # A known address may continue, because consent checks of the selected pair come from it.
     return len(ice._remote_candidates) < MOST_REMOTE_CANDIDATES or _is_known(ice, addr)
 
 

@@ -1,4 +1,4 @@
-"""Bound what one viewer's feedback (RTCP) costs: four bytes of it can request 17 packets again."""
+"""Limit the cost of one viewer's RTCP feedback: four bytes can request 17 retransmissions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from server.protocol.message_rate import MessageRate
 FEEDBACK_BYTES_PER_S = 16_000.0
 """A browser that loses packets sends some 5 kB per second."""
 RETRANSMISSIONS_PER_S = 500.0
-"""Lost packets that are sent again: more than half of all at the highest default bitrate."""
+"""Retransmissions per second: more than half of all packets at the highest default bitrate."""
 
 
 def limit_feedback(senders: Sequence[RTCRtpSender]) -> None:
@@ -28,7 +28,7 @@ def _limit_bytes(transport: RTCDtlsTransport) -> None:
 
     async def limited(data: bytes) -> None:
         if not rate.wait_s():
-            rate.take()  # makes up for the time since the last one
+            rate.take()  # compensates the time since the last one
             rate.charge(len(data))
             await handle(data)
 

@@ -1,8 +1,8 @@
-"""Bound what one viewer's SCTP packets cost, of which one can hold hundreds of chunks.
+"""Limit the cost of one viewer's SCTP packets, each of which can hold hundreds of chunks.
 
 Some chunks cost far more than their bytes: an acknowledgement of 1200 bytes can name millions of
-numbers, each heartbeat and each request to reset streams is answered by a packet. To the sender a
-dropped chunk is a lost one: SCTP sends it again, or gives it up, and slows down.
+numbers, each heartbeat and each request to reset streams is answered by a packet. The sender treats
+a dropped chunk as lost: SCTP retransmits or abandons it, and slows down.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from server.protocol.message_rate import MessageRate
 logger = logging.getLogger(__name__)
 
 CHUNKS_PER_S = 1000.0
-"""Of a viewer who sends views and acknowledges events at 60 Hz there are some 200."""
+"""Chunks per second. A viewer who sends views and acknowledges events at 60 Hz sends about 200."""
 MOST_CHANNELS = 16
 MOST_STREAMS = 64
 """SCTP streams that have received data; each data channel has one."""
@@ -54,12 +54,12 @@ def _limit_packets(sctp: RTCSctpTransport) -> None:
         try:
             await handle(data)
         except (AssertionError, StructError, UnicodeDecodeError) as exc:
-            # Raised, it would end the connection with a traceback in the log.
+            # The exception would end the connection with a traceback in the log.
             logger.info("ignored a malformed SCTP packet: %s", exc)
 
     async def limited_chunk(chunk: Chunk) -> None:
         if not rate.take():
-            rate.charge(1)  # it has been parsed
+            rate.charge(1)  # the packet has been parsed
         elif all(_fits(sctp, chunk)):
             await receive(chunk)
 
@@ -68,13 +68,13 @@ def _limit_packets(sctp: RTCSctpTransport) -> None:
 
 
 def _fits(sctp: RTCSctpTransport, chunk: Chunk) -> Iterator[bool]:
-    """Yield whether each limit of a kind of chunk is kept."""
+    """Yield for each limit of a kind of chunk whether it is met."""
     match chunk:
         case DataChunk():
             next_tsn = tsn_plus_one(sctp._last_received_tsn or 0)
             yield chunk.tsn == next_tsn or len(sctp._sack_misordered) < MOST_GAPS
             yield _has_room(sctp, {chunk.stream_id})
-            yield sctp._advertised_rwnd > 0  # otherwise the sender ignores the window it was told
+            yield sctp._advertised_rwnd > 0  # otherwise the sender ignores the announced window
         case SackChunk():
             yield all(0 < first <= last for first, last in chunk.gaps)
             yield sum(last - first + 1 for first, last in chunk.gaps) <= MOST_GAPS

@@ -1,7 +1,7 @@
 """Observe one aiortc sender: the packets it sends and the feedback it receives.
 
-aiortc offers a track that encodes its own frames no way to learn of key-frame requests, bandwidth
-estimates or the RTP timestamp of a frame, so methods of the sender are wrapped here.
+aiortc does not report key-frame requests, bandwidth estimates or RTP timestamps to a track that
+encodes its own frames, so methods of the sender are wrapped here.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _observe_packets(sender: RTCRtpSender, events: SenderEvents) -> None:
 
     async def send(data: bytes) -> None:
         nonlocal newest
-        # Sent first: what is noted here must not delay the packet.
+        # Sent first, so that the bookkeeping does not delay the packet.
         await send_rtp(data)
         if is_rtcp(data):
             return

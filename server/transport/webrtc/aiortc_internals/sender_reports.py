@@ -1,8 +1,8 @@
-"""Make the sender reports of aiortc say which RTP timestamp belongs to the present moment.
+"""Make the sender reports of aiortc contain the RTP timestamp of the present moment.
 
 aiortc reports the last packet's timestamp together with the time at which that packet was sent,
 encoding and queues included, so that a browser cannot align sound and image by it. Here, a report
-is of the moment it is sent at (RFC 3550, section 6.4.1), on one time line for all tracks.
+describes the moment at which it is sent (RFC 3550, section 6.4.1), on one timeline for all tracks.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def report_media_time(
     """Take the times of the sender's reports from `rtp_timestamp_at` from now on.
 
     Args:
-        sender: Of any track.
+        sender: Sender of any track.
         rtp_timestamp_at: Returns the RTP timestamp of a moment, `time.monotonic()` seconds; None
-            while nothing was sent, and then no report is.
+            before the first packet, and then no report is sent.
     """
     send_rtcp = sender._send_rtcp
 
@@ -54,8 +54,8 @@ def report_media_time(
                 packet.sender_info = replace(
                     packet.sender_info, ntp_timestamp=ntp, rtp_timestamp=timestamp
                 )
-                # By which aiortc finds the receiver's answer, for the round-trip time.
-                # The middle 32 bits of the NTP time are the compact form (RFC 3550, section 4).
+                # Used by aiortc to match the receiver's answer, for the round-trip time. The middle
+                # 32 bits of the NTP time are the compact form (RFC 3550, section 4).
                 sender._RTCRtpSender__lsr = (ntp >> 16) & 0xFFFFFFFF  # type: ignore[attr-defined]  # private
         await send_rtcp(packets)
 

@@ -1,4 +1,4 @@
-"""Number the packets of an aiortc transport, pace its video, and take the reports on them.
+"""Number the packets of an aiortc transport, pace its video, and read the feedback on them.
 
 aiortc writes and reads the number as a header extension, but neither negotiates it nor has numbers,
 and it drops a whole compound packet of RTCP for the reports in it: their padding (RFC 3550, section
@@ -41,7 +41,7 @@ class TransportEvents:
     """A packet leaves now: bytes on the wire; how many of them an encoder made, 0 for one that was
     sent before; the probe that it belongs to. Returns its number."""
     reported: Callable[[bytes], None]
-    """Control information of a report has arrived."""
+    """The control information of a report has arrived."""
 
 
 def enable_transport_numbers() -> None:
@@ -103,7 +103,7 @@ class NumberedTransport:
         number = (self._newest - packet % min(len(history), RTP_HISTORY_SIZE // 2)) & 0xFFFF
         self._probe, self._probed = probe, 0
         try:
-            await self._retransmit(number)  # calls `_send` before it waits for anything
+            await self._retransmit(number)  # calls `_send` before its first await
         finally:
             self._probe = None
         return self._probed
@@ -121,9 +121,9 @@ class NumberedTransport:
         await self._send_rtp(self._numbered(data, of_frame=of_frame))
 
     def _is_new(self, number: int) -> bool:
-        """Whether a packet of the video is no retransmission, which must not wait.
+        """Whether a packet of the video is not a retransmission, which must not wait.
 
-        aiortc sends those from the task that reads the reports.
+        aiortc sends retransmissions from the task that reads the reports.
         """
         return self._newest is None or uint16_gt(number, self._newest)
 
@@ -146,7 +146,7 @@ class NumberedTransport:
         try:
             packets = list(_split(data))
         except ValueError:
-            packets = [data]  # aiortc refuses it in its own words
+            packets = [data]  # aiortc refuses it itself
         others = b""
         for packet in packets:
             if packet[1] == RTCP_RTPFB and packet[0] & 0x1F == _FORMAT:

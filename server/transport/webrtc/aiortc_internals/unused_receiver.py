@@ -1,4 +1,4 @@
-"""Free what aiortc allocates for a receiver that never receives."""
+"""Free the objects that aiortc allocates for a receiver that never receives."""
 
 from __future__ import annotations
 

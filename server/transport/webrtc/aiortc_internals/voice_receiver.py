@@ -1,6 +1,7 @@
-"""Take the packets of an aiortc receiver as they arrive, past its jitter buffer and decoder.
+"""Read the packets of an aiortc receiver on arrival, bypassing its jitter buffer and decoder.
 
-The jitter buffer holds four packets back (80 ms), and the decoded queue behind it has no bound.
+The jitter buffer delays four packets (80 ms), and the queue of decoded frames behind it is
+unbounded.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ def take_packets(
 ) -> None:
     """Call `packet_received` for every RTP packet from now on, instead of decoding it.
 
-    Receiver reports go on: the packets are counted as aiortc counts them. Those of sources beyond
-    the limit are dropped.
+    Receiver reports continue: the packets are counted as in aiortc. Those of sources beyond the
+    limit are dropped.
     """
     statistics: dict[int, StreamStatistics] = receiver._RTCRtpReceiver__remote_streams  # type: ignore[attr-defined]  # private
     handle_rtcp = receiver._handle_rtcp_packet
@@ -36,7 +37,7 @@ def take_packets(
             if len(statistics) >= MOST_SOURCES:
                 return
             statistics[packet.ssrc] = StreamStatistics(CLOCK_RATE)  # the rate scales its jitter
-        # The method that is replaced counted them, and receiver reports tell the counts.
+        # Counted here because the replaced method did it; receiver reports contain the counts.
         statistics[packet.ssrc].add(packet)
         packet_received(packet)
 

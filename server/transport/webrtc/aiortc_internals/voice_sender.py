@@ -1,7 +1,7 @@
-"""Send RTP packets with numbers of our own through an aiortc sender.
+"""Send RTP packets with given numbers through an aiortc sender.
 
-aiortc numbers the packets of a track one after another, which would hide from the receiver that one
-was lost on the way here, and marks every packet as the first after a silence.
+aiortc numbers the packets of a track one after another, which would hide losses between publisher
+and server from the receiver, and marks every packet as the first after a silence.
 """
 
 from __future__ import annotations

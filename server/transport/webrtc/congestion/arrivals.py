@@ -1,4 +1,4 @@
-"""What the arrivals of packets say at once: throughput, queueing delay and loss."""
+"""Throughput, queueing delay and loss from the arrivals of packets."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ _THROUGHPUT_S = 0.25
 _QUEUED_S = 0.02
 """Queueing delay from which on a packet counts as queued."""
 _SHORTEST_RUN_S = 0.04
-"""Jitter of threads is shorter: what one held up arrives at once when it goes on."""
+"""Minimum duration of a run. Jitter of threads is shorter: packets delayed by a thread arrive at
+once when it continues."""
 _FEWEST_QUEUED = 4  # packets of a run
 _GROWING = 1.2
-"""Packets that arrive as slowly as they were sent tell nothing of what the network could carry."""
+"""Packets that arrive as slowly as they were sent contain no information about the capacity of the
+network."""
 _FEWEST_PACKETS = 8
 _LONGEST_THROUGHPUT_S = 1.0
-"""A sender of few packets gets a longer window, of so many packets, but no longer than this."""
+"""Longest window of a sender of few packets, which spans a number of packets."""
 _LOSS_S = 1.0
 """Window of the loss; that of RTCP receiver reports, by which libwebrtc measures it."""
 _BASE_S = 10.0
-"""Within it some packet has met an empty queue. Longer ones let the clocks of both ends drift by
-more than a millisecond (100 ppm)."""
+"""Window in which some packet has met an empty queue. Longer ones let the clocks of both ends drift
+by more than a millisecond (100 ppm)."""
 
 
 class Throughput:
-    """Bits per second that arrive: those sent are more while a queue grows."""
+    """Received bits per second, which are fewer than those sent while a queue grows."""
 
     def __init__(self) -> None:
         self._arrived: deque[tuple[float, int]] = deque()
@@ -41,7 +43,7 @@ class Throughput:
             self._bytes -= self._arrived.popleft()[1]
 
     def bits_per_s(self) -> int | None:
-        """Return the newest throughput; None before it can be told."""
+        """Return the newest throughput; None before it can be measured."""
         if len(self._arrived) < 2:
             return None
         seconds = self._arrived[-1][0] - self._arrived[0][0]
@@ -73,14 +75,14 @@ class QueuedRun:
         if queue_s < _QUEUED_S:
             self._packets.clear()
             self._bytes = 0
-        # Also the last one that did not queue: the time until the next ends at its arrival.
+        # Including the last one that did not queue, whose arrival starts the measured time.
         self._packets.append(packet)
         self._bytes += packet.size
         while self._spans()[1] > _THROUGHPUT_S:
             self._bytes -= self._packets.popleft().size
 
     def bits_per_s(self) -> int | None:
-        """Return what the network carries; None without a queue that grows for long enough."""
+        """Return the capacity of the network, bits per second; None without a growing queue."""
         if len(self._packets) < _FEWEST_QUEUED:
             return None
         sent_s, arrived_s = self._spans()
@@ -97,7 +99,7 @@ class QueuedRun:
 
 
 class QueueingDelay:
-    """How much longer packets travel now than they did when they travelled shortest.
+    """Present travel time of packets minus the shortest one.
 
     The clocks of both ends differ by an unknown amount, which cancels out.
     """
@@ -127,7 +129,7 @@ class Loss:
 
     def __init__(self) -> None:
         self.counts_from = float("-inf")
-        """Packets that were sent before it are left out: what they tell was acted on."""
+        """Packets sent before this time are left out, because they have been acted on."""
         self._packets: deque[tuple[float, bool]] = deque()
         self._lost = 0
 

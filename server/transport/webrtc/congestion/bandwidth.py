@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from server.encoding.rate import follow_start
 from server.transport.webrtc.congestion.delay_trend import Usage
 
 _DECREASE = 0.85
@@ -66,7 +67,7 @@ class BandwidthEstimate:
         self.bits_per_s = min(max(start, lowest), highest)
         self.goal = self.bits_per_s
         """What probing should bring back: the highest so far."""
-        self._lowest, self._highest = lowest, highest
+        self._start, self._lowest, self._highest = start, lowest, highest
         self._updated_at: float | None = None
         self._decreased_at = float("-inf")
         self._lost_at = float("-inf")
@@ -74,6 +75,19 @@ class BandwidthEstimate:
     def is_congested(self, now: float) -> bool:
         """Whether there was congestion in the last seconds."""
         return now - max(self._decreased_at, self._lost_at) < _RECENT_S
+
+    def expect(self, start: int) -> None:
+        """Follow frames of another size.
+
+        Args:
+            start: First estimate of a connection with such frames, bits per second.
+        """
+        before, self._start = self._start, start
+        untested = max(self._decreased_at, self._lost_at) == float("-inf")
+        rate = follow_start(self.bits_per_s, before, start, untested=untested)
+        # Nothing above what frames of this size need is worth a probe.
+        self.goal = min(follow_start(self.goal, before, start, untested=True), self._highest)
+        self._set(rate)
 
     def update(self, state: NetworkState, now: float) -> None:
         """Take the next report into account."""

@@ -79,6 +79,21 @@ class CongestionControl:
         other = min(self._overhead.bits_per_s(now), round(_MOST_OVERHEAD * estimate))
         return max(estimate - other, self._lowest)
 
+    def expect(self, start: int, now: float) -> None:
+        """Follow frames of another size.
+
+        Without congestion so far, larger frames begin as a connection with such frames does. After
+        congestion, probes find out whether the network carries as much.
+
+        Args:
+            start: First estimate of a connection with such frames, bits per second.
+            now: Seconds.
+        """
+        self._estimate.expect(start)
+        if self._estimate.bits_per_s < self._estimate.goal:
+            self._probes.resume(now)
+        self._follow(now)
+
     def sent(self, now: float, size: int, of_frame: int = 0, probe: int | None = None) -> int:
         """Count a packet that is being sent.
 

@@ -1,7 +1,7 @@
 """Detect congestion from the trend of the delay: a queue that grows delays each packet more.
 
 draft-ietf-rmcat-gcc-02, sections 5.3 and 5.4, with the linear fit of libwebrtc's
-`TrendlineEstimator` in place of the draft's Kalman filter. Constants are libwebrtc's unless said.
+`TrendlineEstimator` in place of the draft's Kalman filter. Constants are libwebrtc's unless stated.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _LONGEST_STEP_MS = 100.0  # `kMaxTimeDeltaMs`: a pause between two deltas is no 
 _OVERUSE_S = 0.01
 """The trend must stay above the threshold for it (section 5.4)."""
 _PAUSE_S = 1.0
-"""Ours: after a longer one the trend of before says nothing."""
+"""Ours: after a longer pause the earlier trend is meaningless."""
 
 
 class Usage(Enum):
-    """What the delay says about the network."""
+    """State of the network according to the delay."""
 
     NORMAL = auto()
     OVERUSED = auto()
@@ -68,7 +68,7 @@ class DelayTrend:
             self._detect(_slope(self._points), delta)
 
     def _reset(self) -> None:
-        """Forget everything but the threshold."""
+        """Reset everything but the threshold."""
         self.usage = Usage.NORMAL
         self._points.clear()
         self._deltas = 0
@@ -97,7 +97,7 @@ class DelayTrend:
     def _adapt(self, trend_ms: float, at: float) -> None:
         """Move the threshold towards the trend, so that jitter does not look like congestion."""
         passed_ms = 0.0 if self._adapted_at is None else (at - self._adapted_at) * 1e3
-        # Before the return below, so that a spike's time is not made up for after it.
+        # Before the return below, so that the time of a spike is not added after it.
         self._adapted_at = at
         if trend_ms > self._threshold_ms + _LARGEST_ADAPTATION_MS:
             return

@@ -1,7 +1,7 @@
 """Parse transport-wide feedback: which packets have arrived, and when.
 
 draft-holmer-rmcat-transport-wide-cc-extensions-01, section 3.1. A malformed report is refused as a
-whole, because its later packets would be taken for others.
+whole, because its later packets would be assigned wrong numbers.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from struct import unpack_from
 from server.errors import BadMessageError
 
 MOST_PACKETS = 4096
-"""Of a report. A browser reports every 50 to 250 ms, in which a viewer is sent some hundred; the
-field allows 65 535, and each costs time."""
+"""Maximum number of packets in a report. A browser reports every 50 to 250 ms, in which a viewer
+gets about a hundred; the field allows 65 535, and each costs time."""
 _HEADER = 8  # bytes: first number, count, time of reference, number of the report
 _REFERENCE_S = 0.064  # unit of the time of reference
 _TICK_S = 0.00025  # unit of the deltas
@@ -47,7 +47,7 @@ def parse_feedback(fci: bytes) -> TransportFeedback:
     """Parse the control information of an RTCP packet of type 205, format 15.
 
     Args:
-        fci: What follows the two sources; padding of the packet may be left at the end.
+        fci: The data after the two SSRCs; padding of the packet may remain at the end.
 
     Raises:
         BadMessageError: If it is truncated or contradicts itself.

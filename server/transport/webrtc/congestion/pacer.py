@@ -1,4 +1,4 @@
-"""Spread packets, so that a large frame does not queue in the network, where nothing overtakes it.
+"""Pace packets, so that a large frame does not queue in the network.
 
 A token bucket of time: `debt` is how long the packets that were sent take at the pacing rate.
 """
@@ -8,20 +8,20 @@ from __future__ import annotations
 _FREE = 2.5
 """Pacing rate by estimate; libwebrtc's `kDefaultPaceMultiplier`."""
 _CONGESTED = 1.25
-"""The same while the network is known to carry no more: a queue there would delay what follows."""
+"""The same while the estimate equals the capacity: a queue would delay later packets."""
 _BURST_S = 0.04
 """Sent at once; libwebrtc's burst interval. At the first bitrate of 320x320 these are 23 kB, which
 only key frames exceed."""
 _CONGESTED_BURST_S = 0.005
-"""The same while congested: what leaves at once only joins the queue."""
+"""The same while congested: a burst would only extend the queue."""
 LONGEST_DEBT_S = 0.25
 """Retransmissions beyond it are dropped: the receiver asks again after a round trip."""
 CONGESTED_DEBT_S = 0.05
-"""The same after congestion: what a full queue has dropped must not fill it again."""
+"""The same after congestion: packets that a full queue has dropped must not fill it again."""
 
 
 class Pacer:
-    """When the next packet may leave."""
+    """Decides when the next packet may be sent."""
 
     def __init__(self, bits_per_s: int) -> None:
         self._rate = _FREE * bits_per_s

@@ -18,14 +18,14 @@ _LONGEST_BURST_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class GroupDelta:
-    """What changed from one group to the next, seconds."""
+    """Differences between two consecutive groups, seconds."""
 
     sent_s: float
     """Time between the two when they were sent."""
     arrived_s: float
     """Time between the two when they arrived."""
     arrived_at: float
-    """When the later one had arrived, of the receiver's clock."""
+    """Arrival of the later one, on the receiver's clock."""
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ class PacketGroups:
             self._begin(packet)
             return None
         if packet.sent_at < current.first_sent_at:
-            return None  # overtaken: it belongs to a group that has been measured
+            return None  # reordered: it belongs to a group that has been measured
         if not self._is_next(current, packet):
             current.last_sent_at = max(current.last_sent_at, packet.sent_at)
             current.last_arrived_at = max(current.last_arrived_at, packet.arrived_at)
@@ -76,7 +76,7 @@ class PacketGroups:
 
     @staticmethod
     def _is_burst(current: _Group, packet: SentPacket) -> bool:
-        """Whether a packet was held up together with the group, and released with it."""
+        """Whether a packet was delayed together with the group and released with it."""
         assert packet.arrived_at is not None
         arrived_s = packet.arrived_at - current.last_arrived_at
         sent_s = packet.sent_at - current.last_sent_at

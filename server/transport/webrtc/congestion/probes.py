@@ -54,6 +54,11 @@ class Probes:
         self._probe = None
         self._next_at = now + self._interval_s
 
+    def resume(self, now: float) -> None:
+        """Probe soon, because the goal has grown; not earlier than planned after congestion."""
+        if self._next_at is None:
+            self._next_at = now
+
     def due(self, now: float, estimate: int, goal: int) -> int | None:
         """Return the bytes of a probe that should begin now; None for no probe.
 

@@ -1,4 +1,4 @@
-"""Remember the packets that were sent, until the receiver reports them."""
+"""Store sent packets until the receiver reports them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from server.transport.webrtc.congestion.feedback import REFERENCE_WRAP_S, TransportFeedback
 
 MOST_PACKETS = 4096
-"""Remembered ones: some seconds of video at the highest bitrate. Those before them count as lost;
-below half of the 16-bit numbers, so that a number names one packet only."""
+"""Maximum number of stored packets: some seconds of video at the highest bitrate. Older ones count
+as lost. Less than half of the 16-bit numbers, so that a number identifies one packet."""
 _NUMBERS = 1 << 16
 
 
 @dataclass(slots=True)
 class SentPacket:
-    """A packet, and what is known of it."""
+    """A sent packet and the report on it."""
 
     number: int
     """Transport-wide, without wrap-around."""
@@ -31,19 +31,19 @@ class SentPacket:
 
 
 class SentPackets:
-    """Numbers packets and finds them again when they are reported."""
+    """Numbers packets and looks them up when they are reported."""
 
     def __init__(self) -> None:
         self.bytes_in_flight = 0
-        """Of the packets that no report has named yet."""
+        """Packets that no report contains yet."""
         self._next = 0
         self._reported = 0
-        """All packets below this number have been named by a report, or are forgotten."""
+        """All packets below this number have been reported or discarded."""
         self._packets: deque[SentPacket] = deque(maxlen=MOST_PACKETS)
         self._reference: float | None = None
 
     def add(self, now: float, size: int, probe: int | None = None) -> int:
-        """Remember a packet that is being sent.
+        """Store a packet that is being sent.
 
         Returns:
             Its transport-wide number, 16 bits.
@@ -57,9 +57,9 @@ class SentPackets:
         return number % _NUMBERS
 
     def report(self, feedback: TransportFeedback) -> list[SentPacket]:
-        """Return the packets that a report names for the first time, in the order of sending.
+        """Return the packets that are reported for the first time, in the order of sending.
 
-        Numbers that were never sent, or are forgotten, are ignored.
+        Numbers that were never sent, or are discarded, are ignored.
         """
         reference = self._unwrap_reference(feedback.reference_s)
         first = self._unwrap(feedback.base)
@@ -79,7 +79,7 @@ class SentPackets:
         return self._find(self._reported)
 
     def _find(self, number: int) -> SentPacket | None:
-        """Return a packet that no report has named."""
+        """Return a packet that is not reported yet."""
         if not self._packets or not self._reported <= number < self._next:
             return None
         return self._packets[number - self._packets[0].number]

@@ -1,6 +1,6 @@
-"""Publishes a voice by FFmpeg's WHIP muxer: ADDRESS CERTIFICATE KEY PACKETS.
+"""Publishes voice with FFmpeg's WHIP muxer: ADDRESS CERTIFICATE KEY PACKETS.
 
-A program of its own, because the muxer holds the interpreter lock while it waits for the server.
+A separate program, because the muxer holds the interpreter lock while it waits for the server.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import av
 import numpy as np
 
 SAMPLES = 960
-"""Of a packet: 20 ms at 48 kHz."""
+"""Samples per packet: 20 ms at 48 kHz."""
 
 
 def main(address: str, certificate: str, key: str, packets: str) -> None:

@@ -1,4 +1,4 @@
-"""Offers of players, written line by line."""
+"""Offers built line by line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def section(
     transport: Sequence[str] = TRANSPORT,
     direction: str | None = "recvonly",
 ) -> list[str]:
-    """Return the lines of a section; of video by default."""
+    """Return the lines of a media section; video by default."""
     named = [f"a=mid:{mid}"] if mid is not None else []
     directed = [f"a={direction}"] if direction is not None else []
     return [f"m={media}", "c=IN IP4 0.0.0.0", *transport, "a=rtcp-mux", *named, *directed, *lines]
@@ -31,11 +31,11 @@ def section(
 def data(
     mid: str | None, media: str = "application 9 UDP/DTLS/SCTP webrtc-datachannel"
 ) -> list[str]:
-    """Return the lines of a section of data channels."""
+    """Return the lines of a data channel section."""
     return section(mid, "a=sctp-port:5000", media=media, direction=None)
 
 
 def offer(*sections: list[str], session: Sequence[str] = ("a=group:BUNDLE 0 1 2 3",)) -> str:
-    """Return an offer of sections."""
+    """Return an offer with these sections."""
     head = ["v=0", "o=- 1 2 IN IP4 127.0.0.1", "s=-", "t=0 0", *session]
     return "\r\n".join([*head, *(line for lines in sections for line in lines), ""])

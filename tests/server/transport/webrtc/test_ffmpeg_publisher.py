@@ -1,4 +1,4 @@
-"""FFmpeg publishes a voice: its WHIP muxer, as PyAV has it, connects and its packets arrive."""
+"""FFmpeg as a publisher of voice: its WHIP muxer, in PyAV, connects and its packets arrive."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RECEIVED = r'telewarp_voice_packets_total{kind="received"} (\d+)'
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """A certificate on P-256, which RFC 8827 (6.5) asks of everybody, and its key."""
+    """Write a certificate on P-256, which RFC 8827 (6.5) requires, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "publisher")])
     now, day = datetime.now(UTC), timedelta(days=1)
@@ -39,14 +39,14 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def received(http: httpx2.Client) -> int:
-    """Packets of all voices so far."""
+    """Return the number of voice packets received so far."""
     found = re.search(RECEIVED, http.get("/metrics").text)
     assert found is not None
     return int(float(found[1]))
 
 
 @pytest.mark.skipif("whip" not in av.formats_available, reason="this FFmpeg has no WHIP muxer")
-def test_a_voice_of_ffmpeg_arrives(
+def test_voice_packets_of_ffmpeg_arrive(
     http: httpx2.Client, stream: str, certificate: tuple[Path, Path]
 ) -> None:
     before = received(http)

@@ -35,7 +35,7 @@ def test_a_fragment_gives_its_usable_candidates() -> None:
     assert [(c.ip, c.port, c.sdpMid) for c in found] == [("192.168.1.7", 50000, "1")]
 
 
-def test_a_session_has_few_candidates_over_all_fragments() -> None:
+def test_candidates_of_a_session_are_limited_over_all_fragments() -> None:
     candidates = RemoteCandidates(CandidatePolicy())
     taken = 0
     for fragment in range(5):
@@ -45,7 +45,7 @@ def test_a_session_has_few_candidates_over_all_fragments() -> None:
     assert (taken, candidates.ignored) == (MOST_CANDIDATES, 75 - MOST_CANDIDATES)
 
 
-def test_letter_case_and_the_form_of_a_foundation_do_not_matter() -> None:
+def test_candidates_are_case_insensitive_and_have_any_foundation() -> None:
     lines = [
         HOST.replace(":1 ", ":2f1c-{a} ").replace("udp", "UDP").replace("typ host", "TYP HOST")
     ]
@@ -79,5 +79,5 @@ def test_a_malformed_fragment_is_refused(text: str) -> None:
     "rest",
     ["198.51.100.7 0 typ host", "198.51.100.7 65536 typ host", "198.51.100.7 9000 typ prflx"],
 )
-def test_a_candidate_of_no_use_is_ignored(rest: str) -> None:
+def test_an_unusable_candidate_is_ignored(rest: str) -> None:
     assert usable(f"a=candidate:1 1 UDP 1 {rest}") == []

@@ -1,4 +1,4 @@
-"""Every section of an offer is answered: served, or rejected with port 0, or refused in words."""
+"""Negotiation: each section of an offer is served, rejected with port 0, or refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Post = Callable[[str], Awaitable[httpx2.Response]]
 
 @pytest.fixture
 async def post(http: httpx2.Client, stream: str) -> AsyncIterator[Post]:
-    """Post an offer; sessions end at once, so that there is always a free slot."""
+    """Post an offer; end the session at once, so that there is always a free slot."""
     async with httpx2.AsyncClient(base_url=http.base_url, timeout=10) as client:
 
         async def post(sdp: str) -> httpx2.Response:
@@ -73,7 +73,7 @@ def ports(answer: SessionDescription) -> list[tuple[str, bool]]:
     ],
 )
 @pytest.mark.parametrize("first", [True, False])
-async def test_a_section_that_cannot_be_served_is_rejected_in_its_place(
+async def test_a_section_that_cannot_be_served_is_rejected_at_its_position(
     post: Post, other: list[str], first: bool
 ) -> None:
     if other[0].startswith("m=video") and first:
@@ -141,7 +141,7 @@ async def test_the_profile_that_is_encoded_is_preferred(post: Post) -> None:
         ("packetization-mode=1;profile-level-id=6e101f", "profile-level-id=6e101f"),
     ],
 )
-async def test_h264_that_cannot_be_sent_is_refused_in_words(
+async def test_unsupported_h264_is_refused_with_the_reason(
     post: Post, fmtp: str, said: str
 ) -> None:
     lines = ["a=rtpmap:102 H264/90000", f"a=fmtp:102 {fmtp}"]
@@ -149,7 +149,7 @@ async def test_h264_that_cannot_be_sent_is_refused_in_words(
 
 
 @pytest.mark.parametrize(("setup", "answer"), [("active", "passive"), ("passive", "active")])
-async def test_the_other_dtls_role_is_taken(post: Post, setup: str, answer: str) -> None:
+async def test_the_answer_takes_the_other_dtls_role(post: Post, setup: str, answer: str) -> None:
     sdp = offer(VIDEO).replace("setup:actpass", f"setup:{setup}")
     assert f"a=setup:{answer}" in (await post(sdp)).text
 
@@ -158,7 +158,7 @@ async def test_transport_attributes_may_be_at_session_level_with_lf_line_ends(po
     sdp = offer(section("0", *H264, transport=()), session=TRANSPORT)
     answer = await answered(post, sdp.replace("\r\n", "\n"))
     assert ports(answer) == [("video", True)]
-    assert answer.group == []  # none was offered
+    assert answer.group == []  # no group was offered
 
 
 async def test_rtcp_mux_may_be_that_of_the_session_or_of_the_first_bundled_section(
@@ -174,7 +174,7 @@ async def test_rtcp_mux_may_be_that_of_the_session_or_of_the_first_bundled_secti
     assert "a=rtcp-mux in section 1 " in await refused(post, offer(voice, video, session=[]))
 
 
-async def test_letter_case_does_not_matter(post: Post) -> None:
+async def test_sdp_is_case_insensitive(post: Post) -> None:
     names = ("group", "ice-ufrag", "fingerprint", "setup", "rtcp-mux", "mid", "rtpmap", "recvonly")
     sdp = offer(VIDEO, data("1")).replace("actpass", "ActPass").replace("BUNDLE", "bundle")
     for name in names:
@@ -182,7 +182,7 @@ async def test_letter_case_does_not_matter(post: Post) -> None:
     answer = await answered(post, sdp)
     assert ports(answer) == [("video", True), ("application", True)]
     assert [group.items for group in answer.group] == [["0", "1"]]
-    for protocol in (RTP, "UDP/DTLS/SCTP"):  # answered as offered, which aiortc cannot read
+    for protocol in (RTP, "UDP/DTLS/SCTP"):  # answered as offered; aiortc cannot parse that
         sdp = sdp.replace(protocol, protocol.lower())
     assert (await post(sdp)).status_code == 201
 
@@ -209,21 +209,21 @@ async def test_opus_without_a_number_of_channels_is_answered_with_two(post: Post
     assert "a=rtpmap:97 opus/48000/2" in (await post(offer(VIDEO, voice))).text
 
 
-async def test_fingerprints_of_other_hashes_and_texts_with_tabs_do_no_harm(post: Post) -> None:
+async def test_fingerprints_of_other_hashes_and_texts_with_tabs_are_accepted(post: Post) -> None:
     others = [f"a=fingerprint:sha-1 {':'.join(['AB'] * 20)}"] * 20
     transport = [*others, *(line.lower() for line in TRANSPORT)]
     sdp = offer(section("0", *H264, transport=transport)).replace("s=-", "s=a\tname")
     assert ports(await answered(post, sdp)) == [("video", True)]
 
 
-async def test_a_bundled_section_may_leave_its_transport_to_the_first(post: Post) -> None:
+async def test_a_bundled_section_may_omit_its_transport(post: Post) -> None:
     rest = section("1", *H264, media=f"video 0 {RTP} 102", transport=("a=bundle-only",))
     answer = await answered(post, offer(data("0"), rest))
     assert ports(answer) == [("application", True), ("video", True)]
     assert [group.items for group in answer.group] == [["0", "1"]]
 
 
-async def test_sections_without_mid_are_answered_without(post: Post) -> None:
+async def test_sections_without_a_mid_are_answered_without_one(post: Post) -> None:
     response = await post(offer(section(None, *H264), data(None), session=()))
     assert response.status_code == 201
     assert "a=mid" not in response.text
@@ -234,7 +234,7 @@ async def test_sections_without_mid_are_answered_without(post: Post) -> None:
     ]
 
 
-async def test_the_old_form_of_data_channels_is_answered_in_its_form(post: Post) -> None:
+async def test_the_old_form_of_data_channels_is_answered_in_the_same_form(post: Post) -> None:
     old = section(
         "1", "a=sctpmap:5000 webrtc-datachannel 1024", media="application 9 DTLS/SCTP 5000"
     )
@@ -247,7 +247,7 @@ async def test_the_protocol_of_a_section_is_answered_as_offered(post: Post) -> N
     assert answer.media[0].profile == "RTP/SAVPF"
 
 
-async def test_header_extensions_of_no_use_are_left_out(post: Post) -> None:
+async def test_unused_header_extensions_are_left_out(post: Post) -> None:
     mid = "urn:ietf:params:rtp-hdrext:sdes:mid"
     lines = [f"a=extmap:{i} {mid}" for i in (0, 15, 300, 4, 5)] + ["a=extmap:x y", "a=extmap:4 z"]
     answer = await answered(post, offer(section("0", *H264, *lines)))
@@ -255,13 +255,13 @@ async def test_header_extensions_of_no_use_are_left_out(post: Post) -> None:
 
 
 def without(*prefixes: str) -> str:
-    """An offer of video that lacks lines."""
+    """Return an offer of video without the lines that have these prefixes."""
     lines = offer(VIDEO).split("\r\n")
     return "\r\n".join(line for line in lines if not line.startswith(prefixes))
 
 
 def replacing(old: str, new: str) -> str:
-    """An offer of video with another text."""
+    """Return an offer of video with `old` replaced by `new`."""
     text = offer(VIDEO)
     assert old in text
     return text.replace(old, new)
@@ -297,11 +297,11 @@ def replacing(old: str, new: str) -> str:
         (offer(section("0", *H264, transport=(FINGERPRINT,))), "expected a=ice-ufrag"),
     ],
 )
-async def test_what_an_offer_lacks_is_named(post: Post, sdp: str, said: str) -> None:
+async def test_the_error_names_what_an_offer_lacks(post: Post, sdp: str, said: str) -> None:
     assert re.search(said, await refused(post, sdp))
 
 
-async def test_feedback_of_the_whole_transport_replaces_the_receivers_estimate(post: Post) -> None:
+async def test_transport_wide_feedback_replaces_remb(post: Post) -> None:
     answer = (await post(offer(section("0", *H264, REMB, REPORTS, NUMBERS)))).text
     assert REPORTS in answer
     assert NUMBERS in answer
@@ -309,9 +309,7 @@ async def test_feedback_of_the_whole_transport_replaces_the_receivers_estimate(p
 
 
 @pytest.mark.parametrize("missing", [REPORTS, NUMBERS])
-async def test_without_one_half_of_transport_wide_feedback_the_estimate_stays(
-    post: Post, missing: str
-) -> None:
+async def test_incomplete_transport_wide_feedback_leaves_remb(post: Post, missing: str) -> None:
     lines = [line for line in (REMB, REPORTS, NUMBERS) if line != missing]
     answer = (await post(offer(section("0", *H264, *lines)))).text
     assert REMB in answer
@@ -319,7 +317,7 @@ async def test_without_one_half_of_transport_wide_feedback_the_estimate_stays(
     assert TRANSPORT_CC_URI not in answer
 
 
-async def test_vp8_which_aiortc_encodes_keeps_the_estimate(post: Post) -> None:
+async def test_vp8_keeps_remb(post: Post) -> None:
     lines = (line.replace("102", "96") for line in ("a=rtpmap:102 VP8/90000", REMB, REPORTS))
     answer = (await post(offer(section("0", *lines, NUMBERS, media=f"video 9 {RTP} 96")))).text
     assert "a=rtcp-fb:96 goog-remb" in answer
@@ -335,7 +333,7 @@ async def test_vp8_which_aiortc_encodes_keeps_the_estimate(post: Post) -> None:
         ((REPORTS,), (NUMBERS,), False),
     ],
 )
-async def test_voice_is_numbered_with_the_video_only(
+async def test_audio_has_transport_wide_numbers_only_beside_video(
     post: Post, video: tuple[str, ...], audio: tuple[str, ...], numbered: bool
 ) -> None:
     voice = section("1", *OPUS, *audio, media=f"audio 9 {RTP} 111")

@@ -1,4 +1,4 @@
-"""Any offer is answered validly or refused in words, quickly, and none reaches aiortc unchecked."""
+"""Fuzzing of offers: each is answered validly or refused with a reason, in bounded time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from server.transport.webrtc.offer import Offer, parse_offer
 from tests.server.transport.webrtc.offers import H264, RTP, data, offer, section
 
 LONGEST_S = 0.05
-"""Processor time of a call that holds the event loop."""
+"""Longest processor time for which a call may block the event loop, seconds."""
 LARGEST = 256 * 1024
 SECTIONS = (
     section("0", *H264, "a=rtcp-fb:* nack pli", "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid"),
@@ -50,7 +50,7 @@ PIECES = st.sampled_from(
 
 @st.composite
 def offers(draw: st.DrawFn) -> str:
-    """Whole sections, of which lines are dropped, doubled, moved, replaced and damaged."""
+    """Draw offers of valid sections with lines dropped, repeated, moved, replaced and damaged."""
     chosen = draw(st.lists(st.sampled_from(SECTIONS), min_size=1, max_size=5))
     lines = offer(*chosen).split("\r\n")
     for _ in range(draw(st.integers(0, 6))):
@@ -97,13 +97,13 @@ async def answered(sdp: str) -> str:
 
 @given(offers())
 @settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
-def test_an_offer_is_answered_validly_or_refused_in_words(text: str) -> None:
+def test_an_offer_is_answered_validly_or_refused_with_the_reason(text: str) -> None:
     try:
         found, accepted, negotiation = negotiated(text)
     except BadOfferError as exc:
         check(exc)
         return
-    with ThreadPoolExecutor(1) as thread:  # a loop of its own
+    with ThreadPoolExecutor(1) as thread:  # in an event loop of its own
         answer = negotiation.complete(
             thread.submit(asyncio.run, answered(negotiation.sdp)).result()
         )
@@ -119,7 +119,7 @@ def test_an_offer_is_answered_validly_or_refused_in_words(text: str) -> None:
 
 @given(st.text(max_size=2000))
 @settings(deadline=None, max_examples=100)
-def test_any_text_is_refused_in_words(text: str) -> None:
+def test_any_text_is_refused_with_the_reason(text: str) -> None:
     for read in (
         parse_offer,
         lambda t: RemoteCandidates(CandidatePolicy()).of_fragment(parse_fragment(t)),
@@ -130,7 +130,7 @@ def test_any_text_is_refused_in_words(text: str) -> None:
             check(exc)
 
 
-BOMBS = {
+EXPENSIVE_OFFERS = {
     "lines": "a=x\n" * (LARGEST // 4),
     "empty lines": "\n" * LARGEST,
     "one line": "a=" + "x" * LARGEST,
@@ -150,13 +150,13 @@ BOMBS = {
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("kind", BOMBS)
-def test_no_offer_holds_the_event_loop(kind: str) -> None:
+@pytest.mark.parametrize("kind", EXPENSIVE_OFFERS)
+def test_no_offer_blocks_the_event_loop(kind: str) -> None:
     took_s = []
-    for _ in range(3):  # the quickest counts: the caches may be cold
+    for _ in range(3):  # the fastest run counts, because caches may be cold
         began = time.thread_time()
         try:
-            negotiated(BOMBS[kind])
+            negotiated(EXPENSIVE_OFFERS[kind])
         except BadOfferError as exc:
             check(exc)
         took_s.append(time.thread_time() - began)

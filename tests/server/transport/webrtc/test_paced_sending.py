@@ -1,4 +1,4 @@
-"""A viewer's reports move the bitrate of its video, whatever they contain."""
+"""Transport feedback of a viewer controls the bitrate; malformed reports are ignored."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class ReportingViewer(Viewer):
     """A viewer that reports on all packets, as a browser does.
 
     Args:
-        http: Reaches the server.
-        delay_s: Added to the arrival of each packet, by how many have arrived.
+        http: Client of the server.
+        delay_s: Delay that is added to a packet, seconds, by the number of packets before it.
     """
 
     def __init__(self, http: httpx2.AsyncClient, delay_s: Callable[[int], float]) -> None:
@@ -117,7 +117,9 @@ async def test_packets_are_numbered_without_gaps(client: httpx2.AsyncClient, str
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
-async def test_delays_that_grow_lower_the_target(client: httpx2.AsyncClient, stream: str) -> None:
+async def test_growing_delays_lower_the_target_bitrate(
+    client: httpx2.AsyncClient, stream: str
+) -> None:
     async with reporting(client, stream, lambda count: count * 0.02) as viewer:
         before = await target_kbps(client, viewer)
         await look_around(viewer, 1.5)
@@ -126,7 +128,7 @@ async def test_delays_that_grow_lower_the_target(client: httpx2.AsyncClient, str
     assert after < 0.7 * before
 
 
-async def test_delays_that_do_not_grow_leave_the_target(
+async def test_constant_delays_do_not_lower_the_target_bitrate(
     client: httpx2.AsyncClient, stream: str
 ) -> None:
     async with reporting(client, stream, lambda _: 0.05) as viewer:
@@ -135,9 +137,7 @@ async def test_delays_that_do_not_grow_leave_the_target(
         assert await target_kbps(client, viewer) > 0.8 * before
 
 
-async def test_malformed_reports_end_nothing_and_count_for_nothing(
-    client: httpx2.AsyncClient, stream: str
-) -> None:
+async def test_malformed_reports_are_ignored(client: httpx2.AsyncClient, stream: str) -> None:
     dice = random.Random(4)
     async with reporting(client, stream, lambda _: 0.0) as viewer:
         before = await target_kbps(client, viewer)
@@ -148,7 +148,9 @@ async def test_malformed_reports_end_nothing_and_count_for_nothing(
         assert await target_kbps(client, viewer) > 0.8 * before
 
 
-async def test_what_comes_with_a_report_is_handled(client: httpx2.AsyncClient, stream: str) -> None:
+async def test_rtcp_packets_beside_a_report_are_handled(
+    client: httpx2.AsyncClient, stream: str
+) -> None:
     async with reporting(client, stream, lambda _: 0.0) as viewer:
         await look_around(viewer, 0.3)
         before = len(viewer.key_frames)
@@ -157,7 +159,7 @@ async def test_what_comes_with_a_report_is_handled(client: httpx2.AsyncClient, s
         await viewer.until(lambda: len(viewer.key_frames) > before)
 
 
-async def test_what_a_viewer_reports_is_in_statistics_metrics_and_events(
+async def test_reported_figures_are_in_statistics_metrics_and_events(
     client: httpx2.AsyncClient, stream: str
 ) -> None:
     async with reporting(client, stream, lambda _: 0.0) as viewer:

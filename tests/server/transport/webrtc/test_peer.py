@@ -1,4 +1,4 @@
-"""A viewer's whole way, with aiortc as the browser: offer, video, views, events, the end."""
+"""A viewer's session with aiortc as the browser: offer, video, views, events, end."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ SDP = {"Content-Type": "application/sdp"}
 NAL_STAP_A, NAL_SPS = 24, 7
 SOON_S = 10.0
 IDLE_SESSION_S = 2.5
-"""As `served` is set."""
+"""The setting of `served`, seconds."""
 
 
 class Viewer:
-    """A page that watches: receives the video, sends views, keeps the events."""
+    """A viewer: receives the video, sends views, stores the events."""
 
     def __init__(self, http: httpx2.AsyncClient, codec: str | None = None) -> None:
         enable_playout_delay()
@@ -101,7 +101,7 @@ class Viewer:
         self.send({"type": "view", "seq": seq, "sent_at_ms": 10.5 * seq, "eye": eye})
 
     async def estimate(self, bitrate: int) -> None:
-        """Say how much can be received (REMB), bits per second."""
+        """Report the estimated bandwidth (REMB), bits per second."""
         sender = self.packets[-1].ssrc
         remb = RtcpPsfbPacket(
             fmt=RTCP_PSFB_APP, ssrc=0, media_ssrc=0, fci=pack_remb_fci(bitrate, [sender])
@@ -115,7 +115,7 @@ class Viewer:
         return [event for event in self.events if event["type"] == kind]
 
     def shows(self, jaw_open: float, eye_x: float) -> bool:
-        """Whether the newest image is of this state, within what the codec blurs."""
+        """Return whether the newest image shows this state, within the error of the codec."""
         if not self.images:
             return False
         newest = self.images[-1]
@@ -125,8 +125,8 @@ class Viewer:
     def key_frames(self) -> list[int]:
         return [packet.timestamp for packet in self.packets if _starts_key_frame(packet.payload)]
 
-    def cut_off(self) -> None:
-        """Let nothing out any more, not even a goodbye."""
+    def drop_outgoing(self) -> None:
+        """Drop all outgoing datagrams, including the closing of DTLS."""
         transport = self.receiver.transport.transport
         for protocol in transport._connection._protocols:
             # Replaced on this transport only.
@@ -190,7 +190,7 @@ async def publish(client: httpx2.AsyncClient, stream: str, seq: int, jaw_open: f
     assert (await client.post(f"/v1/streams/{stream}/frames", json=body)).status_code == 202
 
 
-async def test_a_viewer_sees_the_published_face_from_its_own_view(
+async def test_a_viewer_gets_the_published_face_from_its_own_view(
     client: httpx2.AsyncClient, stream: str
 ) -> None:
     await publish(client, stream, 1, jaw_open=0.5)
@@ -212,7 +212,7 @@ async def test_every_frame_has_an_event_with_its_rtp_timestamp(
         await viewer.until(lambda: viewer.shows(0.5, 0.4) and len(viewer.of_type("frame")) > 10)
         sent = {packet.timestamp for packet in viewer.packets[:-5]}
         told = {event["rtp_timestamp"]: event for event in viewer.of_type("frame")}
-    # The events channel opens shortly after the first frames have gone out.
+    # The events channel opens shortly after the first frames are sent.
     missing = sent - told.keys()
     assert all(timestamp < min(told) for timestamp in missing)
     assert len(sent & told.keys()) >= 4
@@ -242,7 +242,7 @@ async def test_a_ping_is_answered_with_the_servers_clock(
     assert frame["clock_ms"]["view_received"] >= answer["received_at_ms"]
 
 
-async def test_a_view_that_comes_late_is_dropped(client: httpx2.AsyncClient, stream: str) -> None:
+async def test_a_late_view_is_dropped(client: httpx2.AsyncClient, stream: str) -> None:
     async with a_viewer(client) as viewer:
         await viewer.watch(stream)
         viewer.send_view(5, eye_x=0.4)
@@ -255,7 +255,7 @@ async def test_a_view_that_comes_late_is_dropped(client: httpx2.AsyncClient, str
         assert stats["views"] == {"accepted": 1, "dropped": 2}
 
 
-async def test_a_bad_message_is_answered_and_the_session_goes_on(
+async def test_a_bad_message_is_answered_with_an_error_and_the_session_continues(
     client: httpx2.AsyncClient, stream: str
 ) -> None:
     async with a_viewer(client) as viewer:
@@ -269,7 +269,7 @@ async def test_a_bad_message_is_answered_and_the_session_goes_on(
         await viewer.until(lambda: viewer.shows(0.0, 0.4))
 
 
-async def test_many_bad_messages_are_answered_only_now_and_then(
+async def test_errors_of_many_bad_messages_are_limited_in_rate(
     client: httpx2.AsyncClient, stream: str
 ) -> None:
     async with a_viewer(client) as viewer:
@@ -281,7 +281,9 @@ async def test_many_bad_messages_are_answered_only_now_and_then(
         assert 1 <= len(viewer.of_type("error")) <= 5
 
 
-async def test_a_viewer_may_drive_the_face_itself(client: httpx2.AsyncClient, stream: str) -> None:
+async def test_a_viewer_may_drive_the_face_over_webrtc(
+    client: httpx2.AsyncClient, stream: str
+) -> None:
     await publish(client, stream, 1, jaw_open=0.2)
     async with a_viewer(client) as viewer:
         await viewer.watch(stream)
@@ -302,7 +304,7 @@ async def test_a_lost_frame_causes_a_key_frame_at_once(
         await asyncio.sleep(0.25)
         before = len(viewer.key_frames)
         await asyncio.sleep(0.25)
-        assert len(viewer.key_frames) == before  # a still image needs none
+        assert len(viewer.key_frames) == before  # an unchanged image needs none
         await viewer.receiver._send_rtcp_pli(viewer.packets[-1].ssrc)
         await viewer.until(lambda: len(viewer.key_frames) == before + 1)
 
@@ -326,7 +328,7 @@ async def test_a_viewer_without_h264_gets_vp8(client: httpx2.AsyncClient, stream
 
 
 @pytest.mark.parametrize("codec", [None, "video/VP8"])
-async def test_a_viewer_may_ask_for_the_head_over_nothing(
+async def test_a_viewer_may_request_the_head_without_a_background(
     client: httpx2.AsyncClient, stream: str, codec: str | None
 ) -> None:
     await publish(client, stream, 1, jaw_open=0.5)
@@ -349,12 +351,16 @@ async def test_frames_have_the_size_that_the_display_needs(
         viewer.send_view(1, eye_x=0.4)
         await viewer.until(lambda: viewer.shows(0.5, 0.4))
         assert viewer.size == (256, 256)
-        assert (await client.get(viewer.address)).json()["size"] == 256
+        smaller = (await client.get(viewer.address)).json()
+        assert smaller["size"] == 256
         viewer.send({"type": "display", "size_px": 400, "stills": False})
         await viewer.until(lambda: viewer.size == (320, 320))
         viewer.send_view(2, eye_x=-0.4)
         await viewer.until(lambda: viewer.shows(0.5, -0.4))
         assert viewer.size == (320, 320)
+        if codec is None:  # aiortc, which encodes VP8, has bitrates of its own
+            larger = (await client.get(viewer.address)).json()
+            assert larger["target_kbps"] == pytest.approx(1.25 * smaller["target_kbps"], rel=0.01)
 
 
 async def test_a_viewer_without_a_common_codec_is_told_the_supported_ones(
@@ -403,7 +409,7 @@ async def test_the_answer_prefers_h264_and_requests_no_playout_delay(
         assert response.headers["content-type"] == "application/sdp"
         assert response.headers["etag"]
         assert response.headers["location"].startswith("/v1/sessions/")
-        assert len(response.headers["location"]) > 30  # not to be guessed
+        assert len(response.headers["location"]) > 30  # not guessable
         assert "link" not in response.headers
         assert "H264/90000" in viewer.answer
         assert "VP8" not in viewer.answer
@@ -427,6 +433,7 @@ async def test_statistics_contain_the_time_of_each_stage(
         assert stats["stages_ms"]["encode"]["p95"] > 0
         metrics = (await client.get("/metrics")).text
         assert "telewarp_sessions 1.0" in metrics
+        assert "telewarp_lowered_sessions 0.0" in metrics
         assert stats["target_kbps"] >= 300
         target = re.search(r"^telewarp_video_target_bytes_per_second (\S+)$", metrics, re.M)
         assert target
@@ -440,7 +447,7 @@ async def test_statistics_contain_the_time_of_each_stage(
         assert float(sent[1]) > 1000
 
 
-async def test_leaving_ends_the_session(client: httpx2.AsyncClient, stream: str) -> None:
+async def test_deleting_a_session_ends_it(client: httpx2.AsyncClient, stream: str) -> None:
     async with a_viewer(client) as viewer:
         await viewer.watch(stream)
         assert (await client.delete(viewer.address)).status_code == 204
@@ -456,7 +463,7 @@ async def test_a_closed_viewer_releases_its_encoder_and_frames(
         await viewer.watch(stream)
         session = served.app.state.sessions.get(viewer.address.rpartition("/")[2])
         held = [weakref.ref(part) for part in (session.peer._encoder, session._frames.newest.nv12)]
-        gc.disable()  # without waiting for its circles to be found
+        gc.disable()  # freed by reference counts, without the garbage collector
         try:
             await client.delete(viewer.address)
             deadline = time.monotonic() + SOON_S
@@ -489,10 +496,10 @@ async def test_a_viewer_that_never_connects_is_ended(
 
 
 @pytest.mark.alone
-async def test_an_unfinished_handshake_frees_its_slot_before_silence_would(
+async def test_an_unfinished_handshake_frees_its_slot_before_the_keepalive_timeout(
     client: httpx2.AsyncClient, stream: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert peer.HANDSHAKE_S <= 4, "otherwise offers without a viewer hold the slots of others"
+    assert peer.HANDSHAKE_S <= 4, "offers without a viewer would hold session slots"
     monkeypatch.setattr(peer, "HANDSHAKE_S", 0.3)
     began = time.monotonic()
     viewer = Viewer(client)
@@ -501,16 +508,16 @@ async def test_an_unfinished_handshake_frees_its_slot_before_silence_would(
     response = await client.post(f"/v1/streams/{stream}/whep", content=offer, headers=SDP)
     viewer.address = response.headers["location"]
     await viewer.until_ended()
-    assert time.monotonic() - began < 2, "silence would end it after 2.5 s"
+    assert time.monotonic() - began < 2, "the keepalive timeout would end it after 2.5 s"
     await viewer.leave()
 
 
-async def test_a_player_that_never_sends_a_view_stays_while_it_takes_the_video(
+async def test_a_player_that_never_sends_a_view_stays_connected_while_it_receives_video(
     client: httpx2.AsyncClient, stream: str
 ) -> None:
     async with a_viewer(client) as viewer:
         await viewer.watch(stream)
-        await asyncio.sleep(IDLE_SESSION_S + 1.5)  # nothing but RTCP
+        await asyncio.sleep(IDLE_SESSION_S + 1.5)  # RTCP only
         assert (await client.get(viewer.address)).json()["state"] == "running"
 
 
@@ -523,13 +530,13 @@ async def test_a_viewer_that_lost_its_network_is_ended(
     viewer.send_view(1, eye_x=0.4)
     await viewer.until(lambda: viewer.shows(0.0, 0.4))
     began = time.monotonic()
-    viewer.cut_off()
+    viewer.drop_outgoing()
     await viewer.until_ended()
     assert time.monotonic() - began < IDLE_SESSION_S + 1.5
     await viewer.leave()
 
 
-async def test_viewers_of_a_deleted_stream_are_told_and_ended(
+async def test_viewers_of_a_deleted_stream_are_told_and_disconnected(
     client: httpx2.AsyncClient,
 ) -> None:
     stream = (await client.post("/v1/streams")).json()["id"]
@@ -540,7 +547,9 @@ async def test_viewers_of_a_deleted_stream_are_told_and_ended(
         assert viewer.of_type("ended") == [{"type": "ended", "detail": "the stream was deleted"}]
 
 
-async def test_no_more_viewers_than_seats(client: httpx2.AsyncClient, stream: str) -> None:
+async def test_viewers_above_the_session_limit_are_refused(
+    client: httpx2.AsyncClient, stream: str
+) -> None:
     viewers = [Viewer(client) for _ in range(4)]
     answers = [await viewer.join(stream) for viewer in viewers]
     assert [answer.status_code for answer in answers] == [201, 201, 201, 503]

@@ -1,4 +1,4 @@
-"""The track: one frame at a time, key frames when needed, no silent end."""
+"""The video track: one frame at a time, key frames when needed, logged failures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def rendered(view_seq: int | None = 1) -> Frame:
 
 
 class Source:
-    """Gives the frames that are put into it."""
+    """A source of the frames in its queue."""
 
     def __init__(self) -> None:
         self.frames: asyncio.Queue[Frame | Exception] = asyncio.Queue()
@@ -42,22 +42,22 @@ class Source:
         return frame
 
 
-class Recorder:
-    """An encoder that only says what it was asked for."""
+class EchoEncoder:
+    """An encoder that returns its arguments."""
 
     def encode(self, nv12: NDArray[np.uint8], pts: int, key_frame: bool) -> tuple[int, bool]:
         return pts, key_frame
 
 
-class Slow:
-    """An encoder that takes its time."""
+class SlowEncoder:
+    """An encoder that takes 0.1 s."""
 
     def encode(self, nv12: NDArray[np.uint8], pts: int, key_frame: bool) -> tuple[int, bool]:
         time.sleep(0.1)
         return pts, key_frame
 
 
-class Broken:
+class FailingEncoder:
     """An encoder that fails."""
 
     def encode(self, nv12: NDArray[np.uint8], pts: int, key_frame: bool) -> tuple[int, bool]:
@@ -84,7 +84,7 @@ def failures() -> list[Exception]:
 def track(
     source: Source, executor: ThreadPoolExecutor, failures: list[Exception]
 ) -> Iterator[RenderTrack]:
-    track = RenderTrack(source, Recorder(), executor, failures.append)
+    track = RenderTrack(source, EchoEncoder(), executor, failures.append)
     yield track
     track.stop()
 
@@ -97,7 +97,7 @@ async def test_no_frame_begins_before_the_network_has_room(
     async def until_room() -> None:
         await room.wait()
 
-    track = RenderTrack(source, Recorder(), executor, failures.append, until_room)
+    track = RenderTrack(source, EchoEncoder(), executor, failures.append, until_room)
     source.frames.put_nowait(rendered())
     waiting = asyncio.create_task(track.recv())
     await asyncio.sleep(0.02)
@@ -116,7 +116,7 @@ async def test_a_frame_that_waited_for_the_network_is_replaced_by_a_newer_one(
     async def until_room() -> None:
         await room.wait()
 
-    track = RenderTrack(source, Recorder(), executor, failures.append, until_room)
+    track = RenderTrack(source, EchoEncoder(), executor, failures.append, until_room)
     first, late, newest = (rendered(view_seq) for view_seq in (1, 2, 3))
     source.frames.put_nowait(first)
     await receive(track)
@@ -140,7 +140,7 @@ async def test_a_session_that_ends_while_the_network_has_no_room_ends_the_track(
     async def until_room() -> None:
         await room.wait()
 
-    track = RenderTrack(source, Recorder(), executor, failures.append, until_room)
+    track = RenderTrack(source, EchoEncoder(), executor, failures.append, until_room)
     source.frames.put_nowait(rendered())
     await receive(track)
     room.clear()
@@ -159,7 +159,9 @@ async def receive(track: RenderTrack, within_s: float = 1.0) -> tuple[int, bool]
     return pts, is_key
 
 
-async def test_time_stamps_grow_in_steps_browsers_keep(source: Source, track: RenderTrack) -> None:
+async def test_timestamps_grow_in_steps_that_browsers_can_show(
+    source: Source, track: RenderTrack
+) -> None:
     for _ in range(20):
         source.frames.put_nowait(rendered())
     stamps = [(await receive(track))[0] for _ in range(20)]
@@ -167,7 +169,7 @@ async def test_time_stamps_grow_in_steps_browsers_keep(source: Source, track: Re
     assert all(stamp % 9 == 0 for stamp in stamps)
 
 
-async def test_time_stamps_follow_the_clock(source: Source, track: RenderTrack) -> None:
+async def test_timestamps_follow_the_clock(source: Source, track: RenderTrack) -> None:
     source.frames.put_nowait(rendered())
     first, _ = await receive(track)
     await asyncio.sleep(0.05)
@@ -184,7 +186,9 @@ async def test_the_first_frame_is_a_key_frame_and_the_next_is_not(
     assert [(await receive(track))[1] for _ in range(2)] == [True, False]
 
 
-async def test_key_frames_repeat_until_a_view_has_come(source: Source, track: RenderTrack) -> None:
+async def test_key_frames_repeat_until_the_first_view_arrives(
+    source: Source, track: RenderTrack
+) -> None:
     keys = []
     for view_seq in (None, None, None, 1, 2):
         source.frames.put_nowait(rendered(view_seq))
@@ -193,7 +197,7 @@ async def test_key_frames_repeat_until_a_view_has_come(source: Source, track: Re
     assert keys == [True, True, True, False, False]
 
 
-async def test_a_requested_key_frame_does_not_wait_for_a_new_frame(
+async def test_a_requested_key_frame_is_sent_without_a_new_frame(
     source: Source, track: RenderTrack
 ) -> None:
     source.frames.put_nowait(rendered())
@@ -207,7 +211,7 @@ async def test_a_requested_key_frame_does_not_wait_for_a_new_frame(
 
 
 async def test_frequent_key_frame_requests_are_spaced(source: Source, track: RenderTrack) -> None:
-    began = time.monotonic()  # before the first one, whose time only the track knows
+    began = time.monotonic()  # before the first one, whose time is known to the track only
     source.frames.put_nowait(rendered())
     await receive(track)
     track.request_key_frame()
@@ -223,24 +227,24 @@ async def test_a_frame_that_arrives_during_a_key_frame_is_not_lost(
     await receive(track)
     await asyncio.sleep(KEY_FRAME_INTERVAL_S * 1.1)
     track.request_key_frame()
-    await receive(track)  # the first image again; the source is still being awaited
+    await receive(track)  # repeats the first image while the source is awaited
     source.frames.put_nowait(rendered(2))
     await receive(track)
     assert track.newest is not None
     assert track.newest.view_seq == 2
 
 
-async def test_the_next_frame_is_rendered_while_one_is_encoded(
+async def test_the_next_frame_is_rendered_during_encoding(
     source: Source, executor: ThreadPoolExecutor, failures: list[Exception]
 ) -> None:
-    track = RenderTrack(source, Slow(), executor, failures.append)
+    track = RenderTrack(source, SlowEncoder(), executor, failures.append)
     source.frames.put_nowait(rendered(1))
     encoding = asyncio.create_task(receive(track))
     await asyncio.sleep(0.02)
     source.frames.put_nowait(rendered(2))
     await asyncio.sleep(0.02)
     assert not encoding.done()
-    assert source.frames.empty(), "nobody took it"
+    assert source.frames.empty(), "the frame was not taken"
     source.frames.put_nowait(rendered(3))
     await asyncio.sleep(0.02)
     assert source.frames.qsize() == 1, "more than one frame waits for the encoder"
@@ -248,7 +252,7 @@ async def test_the_next_frame_is_rendered_while_one_is_encoded(
     track.stop()
 
 
-async def test_the_end_of_the_session_ends_the_track_quietly(
+async def test_the_end_of_the_session_ends_the_track_without_an_error(
     source: Source, track: RenderTrack, failures: list[Exception]
 ) -> None:
     source.frames.put_nowait(SessionClosedError("over"))
@@ -273,14 +277,14 @@ async def test_a_failing_source_is_logged_and_reported(
 async def test_a_failing_encoder_is_reported(
     source: Source, executor: ThreadPoolExecutor, failures: list[Exception]
 ) -> None:
-    track = RenderTrack(source, Broken(), executor, failures.append)
+    track = RenderTrack(source, FailingEncoder(), executor, failures.append)
     source.frames.put_nowait(rendered())
     with pytest.raises(MediaStreamError):
         await receive(track)
     assert [str(failure) for failure in failures] == ["no encoder here"]
 
 
-async def test_a_reason_for_no_more_video_is_logged_in_one_line(
+async def test_the_reason_for_the_end_of_video_is_logged_in_one_line(
     source: Source,
     track: RenderTrack,
     failures: list[Exception],

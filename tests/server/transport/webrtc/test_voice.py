@@ -1,4 +1,4 @@
-"""A voice's whole way, with aiortc as both browsers: WHIP, the server, WHEP."""
+"""Voice from WHIP to WHEP through the server, with aiortc as both browsers."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ async def a_listener(client: httpx2.AsyncClient) -> AsyncIterator[Listener]:
         await listener.leave()
 
 
-async def test_a_viewer_gets_the_payloads_unchanged_with_their_gaps(
+async def test_a_viewer_gets_unchanged_payloads_with_their_gaps(
     client: httpx2.AsyncClient, stream: str
 ) -> None:
     async with a_listener(client) as listener, a_speaker(client) as speaker:
-        await listener.watch(stream)  # before there is a voice
+        await listener.watch(stream)  # before voice is published
         await speaker.speak(stream)
         # Number 3 was lost; a silence of 400 ms comes before number 5. Both counters wrap around.
         sent = [(65534, 0), (65535, 1), (0, 2), (2, 4), (3, 24)]
@@ -69,7 +69,7 @@ async def test_a_viewer_gets_the_payloads_unchanged_with_their_gaps(
 
 
 @pytest.mark.alone
-async def test_reports_of_both_tracks_are_of_one_time_line_and_one_name(
+async def test_sender_reports_of_both_tracks_share_one_timeline_and_one_cname(
     client: httpx2.AsyncClient, stream: str
 ) -> None:
     async with a_listener(client) as listener, a_speaker(client) as speaker:
@@ -79,7 +79,7 @@ async def test_reports_of_both_tracks_are_of_one_time_line_and_one_name(
             speaker.say(b"voice", number, number * TICKS_20_MS)
             speaker.mesh.send(json.dumps({"seq": number, "expression": {"jawOpen": 0.5}}))
             await asyncio.sleep(0.02)
-        # Video goes on meanwhile: each packet is compared with its own arrival.
+        # Video continues meanwhile: each packet is compared with its own arrival.
         await until(lambda: len({r.ssrc for r in listener.reports}) == 2, "no reports")
         voice, video = listener.heard[-1], listener.seen[-1]
         # The loop's clock is `time.monotonic()`, and both ends are in one process.
@@ -93,7 +93,7 @@ async def test_reports_of_both_tracks_are_of_one_time_line_and_one_name(
     assert len(listener.names) == 2
 
 
-async def test_the_answer_takes_voice_and_data_and_rejects_video(
+async def test_the_answer_accepts_audio_and_data_and_rejects_video(
     client: httpx2.AsyncClient, stream: str
 ) -> None:
     async with a_speaker(client) as speaker:
@@ -119,7 +119,7 @@ async def test_the_answer_takes_voice_and_data_and_rejects_video(
         (f"video 9 {RTP} 111", "111 VP8/90000", "sendonly", "got none"),
     ],
 )
-def test_what_keeps_an_offer_from_bringing_a_voice_is_named(
+def test_an_offer_that_cannot_carry_voice_is_refused_with_the_reason(
     media: str, rtpmap: str, direction: str | None, said: str
 ) -> None:
     lines = section("0", f"a=rtpmap:{rtpmap}", media=media, direction=direction)
@@ -127,7 +127,7 @@ def test_what_keeps_an_offer_from_bringing_a_voice_is_named(
         choose_voice(parse_offer(offer(lines)))
 
 
-async def test_mesh_frames_come_by_the_data_channel_and_wrong_ones_are_refused_in_words(
+async def test_mesh_frames_arrive_over_the_data_channel_and_invalid_ones_get_an_error(
     client: httpx2.AsyncClient, stream: str
 ) -> None:
     async with a_speaker(client) as speaker:
@@ -164,8 +164,8 @@ async def test_a_newer_publication_of_a_client_replaces_the_older_one(
     assert 0 < (after.timestamp - before.timestamp) % 2**32 < 10 * 48_000
 
 
-@pytest.mark.alone  # a loop that turns too slowly drops packets as late, before they are counted
-async def test_packets_above_the_limits_are_dropped_and_counted(
+@pytest.mark.alone  # a slow event loop drops packets as late, before they are counted
+async def test_voice_packets_above_the_limits_are_dropped_and_counted(
     client: httpx2.AsyncClient, stream: str
 ) -> None:
     async with a_listener(client) as listener, a_speaker(client) as speaker:
@@ -176,7 +176,7 @@ async def test_packets_above_the_limits_are_dropped_and_counted(
         await until(lambda: len(listener.heard) == 1, "no voice")
         assert len(listener.heard[0].payload) == 1275
         counts, first = {"dropped": 0}, 3
-        # At first, the burst of a second is let through; and the kernel drops packets of its own.
+        # The first second passes as a burst, and the kernel may drop packets as well.
         while counts["dropped"] < 51:
             for number in range(first, first + 250):
                 speaker.say(b"flood", number, number * 960)
@@ -190,7 +190,7 @@ async def test_packets_above_the_limits_are_dropped_and_counted(
 
 
 @pytest.mark.parametrize("how", ["close", "delete", "stream"])
-async def test_a_publication_ends_and_leaves_the_stream_free(
+async def test_the_end_of_a_publication_frees_the_stream(
     client: httpx2.AsyncClient, stream: str, how: str
 ) -> None:
     async with a_speaker(client) as speaker:

@@ -1,4 +1,4 @@
-"""What viewers are told of the times at which the voice was captured."""
+"""Capture times of the voice, as sent to viewers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from server.transport.webrtc.control import EVENTS, Control
 from server.transport.webrtc.voice_forwarding import VoiceForwarder
 
 AHEAD_S = 1.79e9
-"""The publisher's clock minus the server's."""
+"""The publisher's clock minus the server's, seconds."""
 
 
 class Channel:
-    """An open data channel that keeps what is sent."""
+    """An open data channel that stores sent messages."""
 
     def __init__(self) -> None:
         self.label, self.readyState, self.bufferedAmount = EVENTS, "open", 0
@@ -36,7 +36,7 @@ def stream() -> Stream:
     return Stream("me", fake_avatar())
 
 
-async def test_each_packet_is_told_with_the_moment_of_its_capture(stream: Stream) -> None:
+async def test_each_packet_is_reported_with_its_capture_time(stream: Stream) -> None:
     told: list[tuple[int, float]] = []
     clock = stream.capture_clock
     forwarder = VoiceForwarder(
@@ -57,14 +57,14 @@ async def test_each_packet_is_told_with_the_moment_of_its_capture(stream: Stream
     forwarder.close()
     (first, _), (last, last_at) = told[1], told[-1]
     assert (last - first) % 2**32 == 48 * 960
-    # The fastest packet counts as without delay: the voice was captured 30 ms later than it was.
+    # The fastest packet counts as undelayed: capture times appear 30 ms late.
     assert last_at == pytest.approx(began + 49 * 0.02 + 0.030, abs=0.002)
     at = forwarder.clock.timestamp_at(last_at + 1.0)
     assert at is not None
     assert (at - last) % 2**32 == pytest.approx(CLOCK_RATE, abs=2)
 
 
-def test_not_every_packet_is_told(stream: Stream) -> None:
+def test_packets_are_reported_at_intervals(stream: Stream) -> None:
     channel = Channel()
     control = Control(cast("Session", FakeSession()), lambda: None)
     control.attach(cast("RTCDataChannel", channel))
@@ -74,7 +74,7 @@ def test_not_every_packet_is_told(stream: Stream) -> None:
 
 
 class FakeSession:
-    """As much of a session as its channel needs before a message comes."""
+    """The parts of a session that its channel uses before a message arrives."""
 
     id = "s"
     max_fps = 30.0

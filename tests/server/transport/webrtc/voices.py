@@ -1,4 +1,4 @@
-"""A publisher of a voice and a viewer that listens, both by aiortc."""
+"""A publisher of voice and a listening viewer, both with aiortc."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def until(condition: Callable[[], bool], what: str) -> None:
 
 
 class Speaker:
-    """A WHIP client that sends the packets it is told to."""
+    """A WHIP client that sends given packets."""
 
     def __init__(self, http: httpx2.AsyncClient, headers: dict[str, str] | None = None) -> None:
         enable_loopback_fallback()
@@ -72,7 +72,7 @@ class Speaker:
 
 
 class Listener:
-    """A WHEP client that keeps the packets of the voice and the sender reports of both tracks."""
+    """A WHEP client that stores voice packets and the sender reports of both tracks."""
 
     def __init__(self, http: httpx2.AsyncClient) -> None:
         enable_loopback_fallback()
@@ -80,7 +80,7 @@ class Listener:
         self.heard: list[RtpPacket] = []
         self.seen: list[RtpPacket] = []
         self.arrived_at: dict[int, float] = {}
-        """When the newest packet of each SSRC arrived, seconds of the event loop's clock."""
+        """Arrival of the newest packet of each SSRC, seconds of the event loop's clock."""
         self.reports: list[RtcpSrPacket] = []
         self.names: dict[int, str] = {}
         self.answer = ""

@@ -1,4 +1,4 @@
-"""The server gathers candidates within its ports, with its public address."""
+"""The server gathers candidates on its UDP ports, with its advertised address."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def test_upstream_still_gathers_this_way(server: RTCPeerConnection) -> Non
     )
 
 
-async def test_media_stays_within_its_ports(
+async def test_media_uses_the_configured_ports_only(
     viewer: RTCPeerConnection, server: RTCPeerConnection
 ) -> None:
     ports = three_free_ports()
@@ -104,7 +104,7 @@ async def test_media_stays_within_its_ports(
     assert {candidate.port for candidate in found} <= set(ports)
 
 
-async def test_without_a_free_port_the_error_asks_to_retry(
+async def test_without_a_free_port_the_error_suggests_a_retry(
     viewer: RTCPeerConnection, server: RTCPeerConnection
 ) -> None:
     (port, *_) = three_free_ports()
@@ -118,7 +118,7 @@ async def test_without_a_free_port_the_error_asks_to_retry(
             await gathered(viewer, server, Reachability(udp_ports=range(port, port + 1)))
 
 
-async def test_the_public_address_is_offered_with_the_same_ports(
+async def test_the_advertised_address_is_offered_with_the_same_ports(
     viewer: RTCPeerConnection, server: RTCPeerConnection
 ) -> None:
     found = await gathered(viewer, server, Reachability(public_address=PUBLIC))
@@ -130,11 +130,11 @@ async def test_the_public_address_is_offered_with_the_same_ports(
 
 
 class SilentServer(asyncio.DatagramProtocol):
-    """Receives datagrams and answers none."""
+    """A server that receives datagrams and never answers."""
 
 
 @pytest.mark.alone
-async def test_servers_that_do_not_answer_delay_the_answer_only_briefly(
+async def test_ice_servers_that_do_not_respond_delay_the_answer_only_briefly(
     viewer: RTCPeerConnection,
 ) -> None:
     loop = asyncio.get_running_loop()
@@ -145,6 +145,6 @@ async def test_servers_that_do_not_answer_delay_the_answer_only_briefly(
     started = time.monotonic()
     found = await gathered(viewer, server, Reachability())
     assert {candidate.type for candidate in found} == {"host"}
-    assert time.monotonic() - started < 4.5  # 2 s; aioice's own 5
+    assert time.monotonic() - started < 4.5  # 2 s; aioice's default is 5 s
     await server.close()
     silent.close()

@@ -23,7 +23,7 @@ ID = 5
 
 
 def a_packet(timestamp: int, extension: bytes | None, ssrc: int = 1) -> RtpPacket:
-    """A packet as it is received, with the extension or without."""
+    """Return a received packet, with the extension or without."""
     enable_capture_time()
     known = aiortc.rtp.HeaderExtensionsMap()
     known.configure(
@@ -61,12 +61,12 @@ def test_it_is_offered_once_with_an_id_of_its_own_beside_the_playout_delay() -> 
 
 
 @pytest.mark.parametrize("more", [b"", pack("!q", 77)])
-def test_packets_between_two_that_tell_their_time_are_counted_on(more: bytes) -> None:
+def test_times_of_packets_without_the_extension_are_extrapolated(more: bytes) -> None:
     times = CaptureTimes()
     assert times.of(a_packet(960, None)) is None
     assert times.of(a_packet(1920, ntp(1.8e9) + more)) == pytest.approx(1.8e12, abs=0.01)
     assert times.of(a_packet(1920 + 4800, None)) == pytest.approx(1.8e12 + 100, abs=0.01)
-    assert times.of(a_packet(960, None)) == pytest.approx(1.8e12 - 20, abs=0.01)  # overtaken
+    assert times.of(a_packet(960, None)) == pytest.approx(1.8e12 - 20, abs=0.01)  # reordered
 
 
 def test_timestamps_wrap_around() -> None:
@@ -75,7 +75,7 @@ def test_timestamps_wrap_around() -> None:
     assert times.of(a_packet(480, None)) == pytest.approx(1.8e12 + 20, abs=0.01)
 
 
-def test_another_source_has_other_times_and_a_broken_extension_none() -> None:
+def test_sources_have_separate_times_and_a_malformed_extension_is_ignored() -> None:
     times = CaptureTimes()
     times.of(a_packet(0, ntp(1.8e9)))
     assert times.of(a_packet(0, None, ssrc=2)) is None

@@ -15,7 +15,7 @@ CONNECT = "_RTCPeerConnection__connect"
 
 
 async def answering() -> tuple[RTCPeerConnection, RTCIceTransport]:
-    """A connection that is about to start its transport."""
+    """Return a connection that is about to start its transport."""
     offerer, answerer = (RTCPeerConnection(RTCConfiguration(iceServers=[])) for _ in range(2))
     offerer.addTransceiver("video", direction="recvonly")
     await offerer.setLocalDescription(await offerer.createOffer())
@@ -28,13 +28,13 @@ async def answering() -> tuple[RTCPeerConnection, RTCIceTransport]:
     return answerer, transport
 
 
-async def test_a_transport_that_is_closed_before_it_starts_raises_nothing(
+async def test_a_transport_that_is_closed_before_its_start_raises_no_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     connection, transport = await answering()
     assert_signature(connection, CONNECT, (), is_async=True)
     set_state = transport._RTCIceTransport__setState  # type: ignore[attr-defined]  # private: as a lost network sets it
-    set_state("closed")  # as while it is being stopped
+    set_state("closed")  # its state while it is being stopped
     with pytest.raises(InvalidStateError):
         await getattr(connection, CONNECT)()
     allow_early_end(connection)

@@ -1,4 +1,4 @@
-"""A program whose DTLS certificate is of RSA can connect."""
+"""A peer with an RSA certificate for DTLS can connect."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.server.transport.webrtc.aiortc_internals.upstream import assert_signa
 CERTIFICATES = "_RTCPeerConnection__certificates"
 
 
-def of_rsa() -> RTCPeerConnection:
-    """A connection with such a certificate, which can use no suites but those for RSA."""
+def with_rsa_certificate() -> RTCPeerConnection:
+    """Return a connection with an RSA certificate, which supports only cipher suites for RSA."""
     key = rsa.generate_private_key(65537, 2048)
     certificate = RTCCertificate(key=key, cert=generate_certificate(key))  # type: ignore[arg-type]  # aiortc's type is of ECDSA
     create = certificate._create_ssl_context
@@ -35,7 +35,7 @@ def of_rsa() -> RTCPeerConnection:
     return connection
 
 
-def test_upstream_still_makes_its_context_this_way() -> None:
+def test_upstream_still_creates_its_context_this_way() -> None:
     assert_signature(RTCCertificate, "_create_ssl_context", ("self", "srtp_profiles"))
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     (certificate,) = getattr(connection, CERTIFICATES)
@@ -47,11 +47,11 @@ def nothing(connection: RTCPeerConnection) -> None:
 
 
 @pytest.mark.parametrize(("prepare", "state"), [(accept_rsa, "connected"), (nothing, "failed")])
-async def test_a_certificate_of_rsa_is_accepted(
+async def test_an_rsa_certificate_is_accepted(
     prepare: Callable[[RTCPeerConnection], None], state: str
 ) -> None:
     enable_loopback_fallback()
-    theirs, ours = of_rsa(), RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    theirs, ours = with_rsa_certificate(), RTCPeerConnection(RTCConfiguration(iceServers=[]))
     prepare(ours)
     try:
         theirs.createDataChannel("view")

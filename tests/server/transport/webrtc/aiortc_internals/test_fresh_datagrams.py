@@ -1,4 +1,4 @@
-"""Datagrams of an overloaded server: few wait, and the newest is among those that are handled."""
+"""Datagrams of an overloaded server: few are queued, and the newest is handled."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def numbered(kind: bytes, number: int) -> tuple[bytes, int]:
     return kind + number.to_bytes(2, "big"), 1
 
 
-def test_a_server_that_handles_a_third_of_what_comes_is_never_later_than_the_longest_wait() -> None:
+def test_a_server_at_triple_load_delays_datagrams_by_at_most_the_longest_wait() -> None:
     clock, before = Clock(), dropped_datagrams()["late"]
     queue = FreshQueue(clock)
     latest, handled, longest = 0.0, 0, 0
-    for step in range(600):  # ten seconds of a publisher
+    for step in range(600):  # ten seconds of a publisher's packets
         clock.now = step / 60
         queue.put_nowait(numbered(RTP if step % 6 else SCTP, step))
         longest = max(longest, queue.qsize())
@@ -44,10 +44,10 @@ def test_a_server_that_handles_a_third_of_what_comes_is_never_later_than_the_lon
     assert handled == 200
     assert dropped_datagrams()["late"] - before == 600 - handled - queue.qsize() > 300
     assert latest <= LONGEST_WAIT_S + 1e-9
-    assert longest <= 60 * LONGEST_WAIT_S + 3  # those of the last wait, and of one step
+    assert longest <= 60 * LONGEST_WAIT_S + 3  # packets of the longest wait and of one step
 
 
-def test_handshakes_the_end_and_the_newest_datagram_are_handled_however_late() -> None:
+def test_handshakes_the_end_and_the_newest_datagram_are_never_dropped() -> None:
     clock = Clock()
     queue = FreshQueue(clock)
     for number in range(5):
@@ -63,7 +63,7 @@ def test_handshakes_the_end_and_the_newest_datagram_are_handled_however_late() -
 
 
 class Receiver:
-    """As much of an ICE connection as a port needs."""
+    """The parts of an ICE connection that a port uses."""
 
     def __init__(self) -> None:
         self.received: list[bytes] = []
@@ -79,7 +79,7 @@ class Receiver:
     def protocol_lost(self, protocol: object) -> None: ...
 
 
-async def test_what_waits_in_the_kernel_is_taken_in_few_turns_of_the_loop() -> None:
+async def test_datagrams_in_the_kernels_buffer_are_read_in_few_loop_iterations() -> None:
     receiver = Receiver()
     _, port = await asyncio.get_running_loop().create_datagram_endpoint(
         lambda: LimitedStunProtocol(cast("Connection", receiver)), local_addr=("127.0.0.1", 0)

@@ -1,4 +1,4 @@
-"""Authenticated ICE checks of a viewer are observed, and no others."""
+"""Only authenticated ICE checks of a viewer are observed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_upstream_still_separates_authenticated_checks() -> None:
     assert names.index("check_message_integrity") < names.index("check_incoming")
 
 
-async def test_the_checks_of_the_other_side_are_observed_and_forged_ones_are_not() -> None:
+async def test_checks_of_the_peer_are_observed_and_forged_ones_are_not() -> None:
     enable_loopback_fallback()
     one, other = (RTCPeerConnection(RTCConfiguration(iceServers=[])) for _ in range(2))
     checks: list[float] = []

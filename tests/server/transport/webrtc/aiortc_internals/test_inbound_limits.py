@@ -1,4 +1,4 @@
-"""What one viewer sends costs a bounded amount: datagrams, checks, feedback, SCTP and channels."""
+"""Limits on what a viewer sends: datagrams, ICE checks, feedback, SCTP and channels."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ from tests.server.transport.webrtc.aiortc_internals.upstream import (
 
 SOON_S = 10.0
 WHOLE = 3
-"""Flags of a chunk that is a message of its own."""
+"""Flags of a chunk that holds a whole message."""
 STRING, DCEP = 51, 50
 
 
 class Pair:
-    """A viewer's connection, and one of a server with limits."""
+    """Connections of a viewer and of a server with limits."""
 
     def __init__(self) -> None:
         enable_loopback_fallback()
@@ -123,7 +123,7 @@ def chunk(tsn: int, stream: int = 0, flags: int = WHOLE, data: bytes = b"x") -> 
     return made
 
 
-class Raw(Chunk):
+class RawChunk(Chunk):
     """A chunk of any kind and content."""
 
     def __init__(self, kind: int, body: bytes) -> None:
@@ -131,12 +131,12 @@ class Raw(Chunk):
         self.type = kind
 
 
-ENDING = {6, 7, 8, 14}
-"""Kinds of chunks that end a connection, as its peer may."""
+CLOSING_CHUNKS = {6, 7, 8, 14}
+"""Types of chunks that end a connection."""
 
 
 def packet(sctp: RTCSctpTransport, *chunks: Chunk) -> bytes:
-    """Return a packet of the viewer's."""
+    """Return an SCTP packet of the viewer."""
     head = serialize_packet(5000, 5000, sctp._local_verification_tag, chunks[0])
     data = head[:8] + bytes(4) + b"".join(bytes(chunk) for chunk in chunks)
     checksum: int = crc32c(data)
@@ -150,7 +150,7 @@ def stun_request(attributes: bytes) -> bytes:
 
 
 def count_packets(sctp: RTCSctpTransport) -> list[Chunk]:
-    """Send nothing any more; the chunks that would be."""
+    """Stop sending; return the list of chunks that would be sent."""
     sent: list[Chunk] = []
 
     async def count(chunk: Chunk) -> None:
@@ -186,7 +186,7 @@ async def test_datagrams_above_the_rate_are_dropped_before_decryption(pair: Pair
     assert 0.5 * MOST_DATAGRAMS_AT_ONCE < len(handed) < 1.2 * MOST_DATAGRAMS_AT_ONCE
 
 
-async def test_datagrams_do_not_pile_up_before_anyone_reads_them(pair: Pair) -> None:
+async def test_unread_datagrams_do_not_accumulate(pair: Pair) -> None:
     pair.viewer.createDataChannel("view")
     await pair.viewer.setLocalDescription(await pair.viewer.createOffer())
     await pair.server.setRemoteDescription(pair.viewer.localDescription)
@@ -197,7 +197,7 @@ async def test_datagrams_do_not_pile_up_before_anyone_reads_them(pair: Pair) -> 
     assert pair.ice._queue.qsize() == MOST_QUEUED
 
 
-async def test_checks_from_ever_new_ports_are_not_all_remembered(pair: Pair) -> None:
+async def test_ice_checks_from_many_ports_are_stored_up_to_a_limit(pair: Pair) -> None:
     await pair.connect()
     protocol = pair.ice._protocols[0]
     remote = pair.ice.remote_username
@@ -210,7 +210,7 @@ async def test_checks_from_ever_new_ports_are_not_all_remembered(pair: Pair) -> 
     assert len(pair.ice.remote_candidates) == MOST_REMOTE_CANDIDATES
 
 
-async def test_gaps_streams_and_fragments_are_bounded(pair: Pair) -> None:
+async def test_sctp_gaps_streams_and_fragments_are_bounded(pair: Pair) -> None:
     await pair.connect()
     sctp = pair.sctp
     cast(Any, sctp)._send_sack = _nothing
@@ -230,7 +230,7 @@ async def test_gaps_streams_and_fragments_are_bounded(pair: Pair) -> None:
 
 @pytest.mark.alone
 @pytest.mark.parametrize("gaps", [[(1, 65_535)] * 290, [(5, 4)], [(0, 1)]])
-async def test_an_acknowledgement_of_chunks_that_were_never_sent_costs_nothing(
+async def test_an_acknowledgement_of_chunks_that_were_never_sent_is_cheap(
     pair: Pair, gaps: list[tuple[int, int]]
 ) -> None:
     channel = await pair.connect()
@@ -244,7 +244,7 @@ async def test_an_acknowledgement_of_chunks_that_were_never_sent_costs_nothing(
     await pair.until(lambda: pair.messages == ["still here"])
 
 
-async def test_a_reset_of_many_streams_at_once_is_not_answered(pair: Pair) -> None:
+async def test_a_reset_of_many_streams_is_not_answered(pair: Pair) -> None:
     await pair.connect()
     sent = count_packets(pair.sctp)
     reset = ReconfigChunk()
@@ -253,7 +253,7 @@ async def test_a_reset_of_many_streams_at_once_is_not_answered(pair: Pair) -> No
     assert sent == []
 
 
-async def test_skipping_many_streams_does_not_make_them(pair: Pair) -> None:
+async def test_skipping_many_streams_does_not_create_them(pair: Pair) -> None:
     await pair.connect()
     skip = ForwardTsnChunk()
     skip.cumulative_tsn = (pair.sctp._last_received_tsn or 0) + 1
@@ -263,7 +263,7 @@ async def test_skipping_many_streams_does_not_make_them(pair: Pair) -> None:
 
 
 @pytest.mark.alone
-async def test_the_answers_to_many_heartbeats_are_limited(pair: Pair) -> None:
+async def test_answers_to_heartbeats_are_limited(pair: Pair) -> None:
     await pair.connect()
     sent = count_packets(pair.sctp)
     bomb = packet(pair.sctp, *[HeartbeatChunk()] * 290)
@@ -276,14 +276,14 @@ async def test_the_answers_to_many_heartbeats_are_limited(pair: Pair) -> None:
     assert time.process_time() - process_s < 0.5 * (1 + seconds)
 
 
-async def test_malformed_packets_do_not_end_the_connection(pair: Pair) -> None:
+async def test_malformed_sctp_packets_do_not_end_the_connection(pair: Pair) -> None:
     await pair.connect()
     tag = pair.sctp._local_verification_tag
     chance = random.Random(0)
     for kind in sorted({*range(16), 130, 192}):
         for length in (0, 1, 4, 7, 12, 13, 20):
-            body = Raw(kind, chance.randbytes(length))
-            if kind not in ENDING:
+            body = RawChunk(kind, chance.randbytes(length))
+            if kind not in CLOSING_CHUNKS:
                 await pair.sctp._handle_data(serialize_packet(5000, 5000, tag, body))
     await pair.sctp._handle_data(packet(pair.sctp, HeartbeatChunk(), InitChunk()))
     assert pair.sctp._association_state == pair.sctp.State.ESTABLISHED
@@ -292,7 +292,7 @@ async def test_malformed_packets_do_not_end_the_connection(pair: Pair) -> None:
     assert HeartbeatAckChunk in {type(chunk) for chunk in sent}
 
 
-async def test_packets_requested_again_are_sent_at_a_limited_rate(pair: Pair) -> None:
+async def test_retransmissions_are_limited_in_rate(pair: Pair) -> None:
     pair.server.addTransceiver("video", direction="sendonly")
     pair.viewer.addTransceiver("video", direction="recvonly")
     await pair.connect()
@@ -329,7 +329,7 @@ STUN_SHORT_PRIORITY = stun_request(b"\x00\x24\x00\x01" + bytes(4))
 
 @pytest.mark.alone
 @pytest.mark.parametrize("datagram", [STUN_LARGE, STUN_SHORT_PRIORITY], ids=["64 kB", "short"])
-async def test_a_strangers_datagram_is_dropped_at_once_and_without_an_exception(
+async def test_a_datagram_of_another_sender_is_dropped_without_an_exception(
     pair: Pair, datagram: bytes
 ) -> None:
     await pair.connect()
@@ -384,7 +384,7 @@ async def test_datagrams_of_strangers_do_not_count_towards_the_rates_of_the_peer
     await pair.until(lambda: pair.messages == ["still here"])
 
 
-async def test_many_channels_are_ignored_and_the_first_goes_on(pair: Pair) -> None:
+async def test_further_channels_are_ignored_and_the_first_continues(pair: Pair) -> None:
     channel = await pair.connect()
     for i in range(3 * MOST_CHANNELS):
         pair.viewer.createDataChannel(f"more {i}")
@@ -412,7 +412,7 @@ async def test_a_malformed_message_does_not_end_the_connection(
     await pair.until(lambda: pair.messages == ["still here"])
 
 
-async def test_upstream_has_what_the_limits_replace(pair: Pair) -> None:
+async def test_upstream_still_has_the_methods_that_the_limits_replace(pair: Pair) -> None:
     await pair.connect()
     assert_signature(Connection, "data_received", ("self", "data", "component"))
     assert_signature(Connection, "request_received", ("self", "message", "addr", "protocol"))

@@ -37,7 +37,7 @@ def test_upstream_still_builds_header_extensions_this_way() -> None:
     )
 
 
-def test_it_is_offered_once_with_an_id_of_its_own() -> None:
+def test_the_extension_is_offered_once_with_an_id_of_its_own() -> None:
     enable_playout_delay()
     enable_playout_delay()
     video = aiortc.codecs.HEADER_EXTENSIONS["video"]
@@ -46,7 +46,7 @@ def test_it_is_offered_once_with_an_id_of_its_own() -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_a_packet_has_it_beside_the_other_extensions() -> None:
+def test_a_packet_has_the_extension_beside_the_others() -> None:
     enable_playout_delay()
     extensions = aiortc.rtp.HeaderExtensionsMap()
     negotiated = [
@@ -58,7 +58,7 @@ def test_a_packet_has_it_beside_the_other_extensions() -> None:
     assert aiortc.rtp.unpack_header_extensions(profile, packed) == [(1, b"0"), (12, NO_DELAY)]
 
 
-def test_a_packet_has_none_when_it_was_not_negotiated() -> None:
+def test_a_packet_lacks_the_extension_if_it_was_not_negotiated() -> None:
     enable_playout_delay()
     extensions = aiortc.rtp.HeaderExtensionsMap()
     extensions.configure(

@@ -25,7 +25,7 @@ SSRC = 7
 
 
 class Transport:
-    """Stores the packets that were sent."""
+    """A transport that stores sent packets."""
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
@@ -54,7 +54,7 @@ class Sender:
 
 
 class Recorder:
-    """Stores the events."""
+    """An observer that stores the events."""
 
     def __init__(self) -> None:
         self.packets: list[tuple[int, bool, int]] = []
@@ -115,7 +115,7 @@ async def test_upstream_still_sends_this_way() -> None:
         ("_run_rtp", "_send_rtp"),
     ],
 )
-def test_upstream_still_calls_what_is_wrapped(method: str, called: str) -> None:
+def test_upstream_still_calls_the_wrapped_methods(method: str, called: str) -> None:
     assert called in getattr(RTCRtpSender, method).__code__.co_names, (
         f"expected RTCRtpSender.{method} to call {called}, got no call"
     )
@@ -164,7 +164,7 @@ async def test_a_pli_requests_a_key_frame(sender: Any, recorder: Recorder) -> No
         (b"REMB\x09\x00\x00\x00", []),
     ],
 )
-async def test_estimates_for_this_sender_are_reported(
+async def test_bandwidth_estimates_for_this_sender_are_reported(
     sender: Any, recorder: Recorder, fci: bytes, estimates: list[int]
 ) -> None:
     await sender._handle_rtcp_packet(RtcpPsfbPacket(RTCP_PSFB_APP, 1, SSRC, fci))

@@ -1,4 +1,4 @@
-"""Packets of a transport are numbered and paced, and reports are taken out of its RTCP."""
+"""Packets of a transport are numbered and paced, and feedback is extracted from its RTCP."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ class Recorder:
 
 
 @dataclass
-class Setting:
-    """A sender of aiortc's, whose transport is not connected."""
+class UnconnectedSender:
+    """An RTP sender of aiortc with an unconnected transport."""
 
     sender: Any
     recorder: Recorder
@@ -94,7 +94,7 @@ class Setting:
 
 
 @asynccontextmanager
-async def a_sender(*, rtx: bool = True) -> AsyncIterator[Setting]:
+async def a_sender(*, rtx: bool = True) -> AsyncIterator[UnconnectedSender]:
     enable_transport_numbers()
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     sender: Any = connection.addTransceiver("video", direction="sendonly").sender
@@ -118,7 +118,7 @@ async def a_sender(*, rtx: bool = True) -> AsyncIterator[Setting]:
     sender.transport._send_rtp, sender.transport._handle_rtcp_data = send_rtp, handle_rtcp
     recorder = Recorder()
     transport = NumberedTransport(sender, [sender], ID, recorder.events())
-    yield Setting(sender, recorder, transport, outgoing, handled)
+    yield UnconnectedSender(sender, recorder, transport, outgoing, handled)
     await connection.close()
 
 
@@ -147,7 +147,7 @@ def test_upstream_still_refuses_a_padded_report() -> None:
         RtcpPacket.parse(rtcp(report(0, 1, [run(1, 1)], b"\x04")))
 
 
-def test_audio_and_video_have_one_id_for_the_numbers() -> None:
+def test_audio_and_video_use_one_id_for_the_extension_of_the_numbers() -> None:
     enable_transport_numbers()
     enable_transport_numbers()
     ids = [
@@ -169,7 +169,7 @@ async def test_packets_are_numbered_in_the_order_in_which_they_leave() -> None:
         assert setting.recorder.sent == [(size + LOWER_LAYERS, 7, None)] * 3
 
 
-async def test_nothing_but_the_number_of_a_packet_changes() -> None:
+async def test_only_the_number_of_a_packet_changes() -> None:
     async with a_sender() as setting:
         data = setting.packet(4)
         await setting.send(data)
@@ -179,7 +179,7 @@ async def test_nothing_but_the_number_of_a_packet_changes() -> None:
         assert len(changed) == 2
 
 
-async def test_packets_without_the_extension_leave_as_they_are() -> None:
+async def test_packets_without_the_extension_are_sent_unchanged() -> None:
     async with a_sender() as setting:
         others = [RtpPacket(96, 0, 1, 0, 99, b"voice").serialize(), bytes(RtcpRrPacket(ssrc=1))]
         for data in others:
@@ -189,7 +189,7 @@ async def test_packets_without_the_extension_leave_as_they_are() -> None:
 
 
 @pytest.mark.alone
-async def test_a_packet_of_a_frame_waits_and_others_do_not() -> None:
+async def test_only_packets_of_a_frame_are_paced() -> None:
     async with a_sender() as setting:
         setting.recorder.wait_s = 0.05
         frame = asyncio.create_task(setting.send(setting.packet(1)))
@@ -202,7 +202,7 @@ async def test_a_packet_of_a_frame_waits_and_others_do_not() -> None:
         assert [packet[1] for packet in setting.recorder.sent] == [0, 7]
 
 
-async def test_a_retransmission_does_not_wait_and_is_no_part_of_a_frame() -> None:
+async def test_a_retransmission_is_not_paced_and_not_counted_to_a_frame() -> None:
     async with a_sender(rtx=False) as setting:
         await setting.send(setting.packet(7))
         setting.recorder.wait_s = 5.0
@@ -222,7 +222,7 @@ async def test_a_retransmission_without_room_is_dropped() -> None:
         assert len(setting.outgoing) == 1
 
 
-async def test_a_probe_sends_the_last_packets_again_and_is_marked() -> None:
+async def test_a_probe_retransmits_the_last_packets_and_marks_them() -> None:
     async with a_sender() as setting:
         assert not setting.transport.can_probe
         for number in range(3):
@@ -236,13 +236,13 @@ async def test_a_probe_sends_the_last_packets_again_and_is_marked() -> None:
         assert setting.numbers()[3:] == [2, 3, 4, 5]
 
 
-async def test_there_is_no_probe_without_a_source_of_retransmissions() -> None:
+async def test_without_retransmissions_there_is_no_probe() -> None:
     async with a_sender(rtx=False) as setting:
         await setting.send(setting.packet(1))
         assert not setting.transport.can_probe
 
 
-async def test_a_report_is_taken_out_of_a_compound_packet() -> None:
+async def test_a_report_is_extracted_from_a_compound_packet() -> None:
     async with a_sender() as setting:
         fci = report(3, 1, [run(1, 1)], b"\x04")
         before, after = bytes(RtcpRrPacket(ssrc=1)), bytes(RtcpPsfbPacket(RTCP_PSFB_PLI, 1, 7))
@@ -251,7 +251,7 @@ async def test_a_report_is_taken_out_of_a_compound_packet() -> None:
         assert found.startswith(fci)
         assert setting.handled == [before + after]
         await setting.sender.transport._handle_rtcp_data(rtcp(fci))
-        assert setting.handled == [before + after], "nothing is left for aiortc"
+        assert setting.handled == [before + after], "no other RTCP packet is left for aiortc"
 
 
 @pytest.mark.parametrize("cut", [1, 3, 5, 11])

@@ -1,4 +1,4 @@
-"""The checks of upstream attributes fail, and name the attribute."""
+"""Checks of upstream attributes fail and name the attribute."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Upstream:
         """Do nothing."""
 
 
-def test_what_is_unchanged_passes() -> None:
+def test_unchanged_attributes_pass() -> None:
     assert_signature(Upstream, "send", ("self", "data"))
     assert_signature(Upstream(), "send", ("data",))
     assert_attribute(Upstream, "count", int)

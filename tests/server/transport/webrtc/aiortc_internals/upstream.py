@@ -1,4 +1,4 @@
-"""Checks that private parts of aiortc and aioice still are what the server's patches expect."""
+"""Checks that private parts of aiortc and aioice match what the server's patches expect."""
 
 from __future__ import annotations
 

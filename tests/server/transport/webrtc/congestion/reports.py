@@ -1,4 +1,4 @@
-"""Reports of a receiver, written byte by byte and packet by packet."""
+"""Transport feedback of a receiver, built byte by byte and packet by packet."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def report(
 
     Args:
         base: Number of its first packet.
-        packets: How many it claims to report.
+        packets: Number of packets that it claims to report.
         chunks: Status chunks of 16 bits.
-        deltas: What follows them.
-        reference: In units of 64 ms, 24 bits.
+        deltas: Bytes after the chunks.
+        reference: Reference time in units of 64 ms, 24 bits.
         count: Number of the report.
     """
     head = pack("!HHI", base, packets, reference << 8 | count)
@@ -38,7 +38,7 @@ def report_of(base: int, arrivals: Sequence[float | None]) -> bytes:
 
     Args:
         base: Number of the first packet.
-        arrivals: Of the packets from then on, seconds; None for one that is missing.
+        arrivals: Arrivals of the packets from `base` on, seconds; None for a missing one.
     """
     known = [at for at in arrivals if at is not None]
     reference = int(known[0] / 0.064)
@@ -61,7 +61,7 @@ def rtcp(fci: bytes, media_ssrc: int = 0) -> bytes:
 
 
 def run(symbol: int, length: int) -> int:
-    """Return a chunk of packets of the same status."""
+    """Return a chunk for a run of packets of the same status."""
     return symbol << 13 | length
 
 
@@ -85,7 +85,7 @@ def packet(
 
 
 def arriving(sent_at: Sequence[float], delays_s: Sequence[float]) -> list[SentPacket]:
-    """Return packets that were sent at these moments and travelled for these times."""
+    """Return packets with these send times and travel times, seconds."""
     return [
         packet(number, at, at + delay)
         for number, (at, delay) in enumerate(zip(sent_at, delays_s, strict=True))

@@ -1,4 +1,4 @@
-"""A sender, a bottleneck and a receiver in simulated time: no network, no waiting, no chance."""
+"""A sender, a bottleneck and a receiver in simulated time: deterministic and without a network."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _SLOW_ENCODER_S = 0.3
 
 @dataclass
 class Call:
-    """A viewer behind a bottleneck, who is sent frames of the size that the encoder aims at.
+    """A viewer behind a bottleneck, and a sender of frames at the encoder's target bitrate.
 
     Args:
-        control: Decides.
-        capacity: Bits per second of the bottleneck at a time.
-        needed: Bits per second that the frames need at most; an encoder spends no more.
+        control: The congestion control under test.
+        capacity: Bandwidth of the bottleneck at a time, bits per second.
+        needed: Highest bitrate of the frames, bits per second; an encoder does not exceed it.
     """
 
     control: CongestionControl
@@ -35,15 +35,15 @@ class Call:
     needed: float = 20e6
     travel_s: float = 0.01
     queue_s: float = 10.0
-    """What would queue longer at the bottleneck is dropped."""
+    """Packets that would queue longer at the bottleneck are dropped."""
     loss: float = 0.0
     jitter_s: float = 0.0
     now: float = 0.0
     targets: list[tuple[float, int]] = field(default_factory=list)
     queues: list[tuple[float, float]] = field(default_factory=list)
-    """When a packet left the bottleneck, and how long it had waited in it."""
+    """Times at which packets left the bottleneck, and how long they had queued, seconds."""
     shown: list[tuple[float, float]] = field(default_factory=list)
-    """When a whole frame had arrived, and how old it was."""
+    """Times at which frames had arrived completely, and their ages, seconds."""
     sent_bytes: list[tuple[float, int]] = field(default_factory=list)
     probe_bytes: int = 0
 
@@ -58,21 +58,21 @@ class Call:
         self._arrived: dict[int, float] = {}
         self._sent_numbers: list[int] = []
         self._base = 0
-        self._dice = random.Random(3)
+        self._random = random.Random(3)
         self.reporting = True
         self._reports = 0
         self._at(0.0, self._next_frame)
         self._at(REPORT_S, self._report)
 
     def run(self, until: float) -> None:
-        """Let time pass."""
+        """Simulate this many seconds."""
         while self._events and self._events[0][0] <= until:
             self.now, _, event = heappop(self._events)
             event()
         self.now = until
 
     def rate(self, since: float, until: float) -> float:
-        """Bits per second that were sent."""
+        """Return the sent bitrate, bits per second."""
         return sum(8 * size for at, size in self.sent_bytes if since <= at < until) / (
             until - since
         )
@@ -82,7 +82,7 @@ class Call:
         return waits[min(int(part * len(waits)), len(waits) - 1)]
 
     def longest_gap(self, since: float, until: float) -> float:
-        """Seconds between two frames."""
+        """Return the longest time between two frames, seconds."""
         shown = [since, *(at for at, _ in self.shown if since < at < until), until]
         return max(late - early for early, late in pairwise(shown))
 
@@ -125,11 +125,11 @@ class Call:
         self.sent_bytes.append((self.now, size))
         self._sent_numbers.append(number)
         wait_s = max(0.0, self._free_at - self.now)
-        if wait_s > self.queue_s or self._dice.random() < self.loss:
+        if wait_s > self.queue_s or self._random.random() < self.loss:
             return
         self._free_at = self.now + wait_s + size * 8 / self.capacity(self.now)
         self.queues.append((self.now, wait_s))
-        late_s = self._dice.random() * self.jitter_s
+        late_s = self._random.random() * self.jitter_s
         self._at(self._free_at + self.travel_s + late_s, lambda: self._arrive(number, done))
 
     def _arrive(self, number: int, done: Callable[[], None] | None) -> None:

@@ -1,4 +1,4 @@
-"""Throughput, queueing delay, queued runs and loss are those of the newest packets."""
+"""Throughput, queueing delay, capacity and loss of the newest packets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from server.transport.webrtc.congestion.arrivals import (
 from tests.server.transport.webrtc.congestion.reports import arriving, packet
 
 
-def test_throughput_is_of_the_last_quarter_of_a_second() -> None:
+def test_throughput_is_measured_over_the_last_quarter_of_a_second() -> None:
     throughput = Throughput()
     assert throughput.bits_per_s() is None
     for number in range(100):
@@ -24,7 +24,7 @@ def test_throughput_is_of_the_last_quarter_of_a_second() -> None:
     assert throughput.bits_per_s() == pytest.approx(400_000, rel=0.05)
 
 
-def test_packets_of_one_moment_have_no_throughput() -> None:
+def test_packets_of_one_instant_have_no_throughput() -> None:
     throughput = Throughput()
     for number in range(3):
         throughput.add(packet(number, 0.0, 1.0))
@@ -40,7 +40,7 @@ def test_the_queueing_delay_does_not_depend_on_the_receivers_clock() -> None:
         assert seen == [0.0, 0.03, 0.0, 0.03]
 
 
-def test_the_shortest_travel_time_is_forgotten_after_10_s() -> None:
+def test_the_shortest_travel_time_expires_after_10_s() -> None:
     delay = QueueingDelay()
     for sent in arriving([0, 5, 10, 10.5], [0.01, 0.06, 0.06, 0.06]):
         delay.add(sent)
@@ -55,25 +55,25 @@ def queued(sent_every_s: float, arrived_every_s: float, count: int) -> int | Non
     return run.bits_per_s()
 
 
-def test_a_growing_queue_arrives_as_fast_as_the_network_carries() -> None:
+def test_packets_of_a_growing_queue_measure_the_capacity_of_the_network() -> None:
     assert queued(0.002, 0.016, 8) == 500_000
 
 
-def test_packets_as_slow_as_they_were_sent_do_not_measure_the_network() -> None:
+def test_packets_that_arrive_at_their_sending_rate_do_not_measure_the_network() -> None:
     run = QueuedRun()
     for number in range(20):
         run.add(packet(number, number * 0.1, number * 0.1 + 0.06), 0.06)
     assert run.bits_per_s() is None
 
 
-def test_packets_held_up_together_do_not_measure_the_network() -> None:
+def test_packets_delayed_and_released_together_do_not_measure_the_network() -> None:
     run = QueuedRun()
     for number in range(8):
         run.add(packet(number, number * 0.01, 0.1 + number * 0.0001), 0.1 - number * 0.01)
     assert run.bits_per_s() is None
 
 
-def test_loss_is_that_of_the_last_second() -> None:
+def test_loss_is_measured_over_the_last_second() -> None:
     loss = Loss()
     assert loss.fraction == 0.0
     for number in range(10):
@@ -84,7 +84,7 @@ def test_loss_is_that_of_the_last_second() -> None:
     assert loss.fraction == 0.0
 
 
-def test_loss_that_was_acted_on_does_not_count() -> None:
+def test_loss_before_the_last_decrease_does_not_count() -> None:
     loss = Loss()
     loss.counts_from = 1.0
     loss.add(packet(0, 0.9, None))

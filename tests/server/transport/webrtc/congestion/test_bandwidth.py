@@ -1,4 +1,4 @@
-"""The estimate follows congestion down, and comes up only by what was tested."""
+"""The bandwidth estimate falls with congestion, and rises only up to tested rates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def estimate(start: int = 2_000_000) -> BandwidthEstimate:
     return BandwidthEstimate(start, 100_000, 8_000_000)
 
 
-def test_overuse_lowers_the_estimate_below_what_arrives() -> None:
+def test_overuse_lowers_the_estimate_below_the_throughput() -> None:
     found = estimate()
     found.update(state(Usage.OVERUSED, queue_s=0.03, throughput=1_500_000), 1.0)
     assert found.bits_per_s == 1_275_000
@@ -31,26 +31,26 @@ def test_overuse_lowers_the_estimate_below_what_arrives() -> None:
     assert found.goal == 2_000_000
 
 
-def test_little_that_arrives_because_little_was_sent_does_not_lower_it_far() -> None:
+def test_a_low_sending_rate_does_not_lower_the_estimate_far() -> None:
     found = estimate()
     found.update(state(Usage.OVERUSED, queue_s=0.03, throughput=100_000), 1.0)
     assert found.bits_per_s == 850_000
 
 
-def test_a_growing_queue_lowers_it_at_once_to_what_the_network_carries() -> None:
+def test_a_growing_queue_lowers_the_estimate_at_once_to_the_capacity() -> None:
     found = estimate()
     found.update(state(queue_s=0.08, carried=500_000), 1.0)
     assert found.bits_per_s == 425_000
 
 
-def test_a_trend_without_a_queue_changes_nothing() -> None:
+def test_a_trend_without_a_queue_does_not_change_the_estimate() -> None:
     found = estimate()
     found.update(state(Usage.OVERUSED, queue_s=0.005), 1.0)
     assert found.bits_per_s == 2_000_000
     assert not found.is_congested(1.0)
 
 
-def test_the_next_decrease_waits_for_the_effect_of_the_last() -> None:
+def test_the_next_decrease_waits_for_the_effect_of_the_previous_one() -> None:
     found = estimate()
     for at in (1.0, 1.1, 1.15):
         found.update(state(Usage.OVERUSED, queue_s=0.1, throughput=1_000_000), at)
@@ -59,21 +59,21 @@ def test_the_next_decrease_waits_for_the_effect_of_the_last() -> None:
     assert found.bits_per_s == 595_000
 
 
-def test_it_rises_by_8_percent_a_second_while_all_of_it_is_used() -> None:
+def test_the_estimate_rises_by_8_percent_a_second_while_it_is_fully_used() -> None:
     found = estimate()
     for second in range(5):
         found.update(state(throughput=2_800_000), float(second))
     assert found.bits_per_s == pytest.approx(2_000_000 * 1.08**4, rel=1e-3)
 
 
-def test_it_does_not_rise_beyond_what_was_tested_nor_fall_to_it() -> None:
+def test_the_estimate_does_not_rise_beyond_tested_rates_nor_fall_to_them() -> None:
     found = estimate()
     for second in range(5):
         found.update(state(throughput=300_000), float(second))
     assert found.bits_per_s == 2_000_000
 
 
-def test_it_holds_while_a_queue_drains() -> None:
+def test_the_estimate_is_held_while_a_queue_drains() -> None:
     found = estimate()
     for second in range(5):
         found.update(state(Usage.UNDERUSED, throughput=3_000_000), float(second))
@@ -83,7 +83,7 @@ def test_it_holds_while_a_queue_drains() -> None:
 @pytest.mark.parametrize(
     ("loss", "expected"), [(0.01, 2_160_000), (0.05, 2_000_000), (0.2, 1_800_000)]
 )
-def test_loss_above_10_percent_lowers_it_and_above_2_percent_holds_it(
+def test_loss_above_10_percent_lowers_the_estimate_and_above_2_percent_holds_it(
     loss: float, expected: int
 ) -> None:
     found = estimate()
@@ -92,7 +92,7 @@ def test_loss_above_10_percent_lowers_it_and_above_2_percent_holds_it(
     assert found.bits_per_s == expected
 
 
-def test_it_stays_between_the_limits() -> None:
+def test_the_estimate_stays_between_the_limits() -> None:
     found = estimate(9_000_000)
     assert found.bits_per_s == 8_000_000
     for second in range(20):
@@ -102,7 +102,7 @@ def test_it_stays_between_the_limits() -> None:
     assert found.bits_per_s == 8_000_000
 
 
-def test_a_probe_raises_it_and_never_lowers_it() -> None:
+def test_a_probe_may_raise_the_estimate_and_never_lowers_it() -> None:
     found = estimate()
     found.probed(1_000_000)
     assert found.bits_per_s == 2_000_000

@@ -1,4 +1,4 @@
-"""A call over a bottleneck, in simulated time: followed down and up, without queue or gap."""
+"""Congestion control over a bottleneck in simulated time: changes of capacity, queues and gaps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def drop(at: float) -> float:
     return LOW if DROP_AT <= at < RISE_AT else HIGH
 
 
-def test_a_free_network_is_sent_what_the_frames_need_and_no_probes() -> None:
+def test_a_network_without_a_bottleneck_gets_the_bitrate_of_the_frames_and_no_probes() -> None:
     call = Call(control(), lambda _: 50e6, needed=800_000)
     call.run(10)
     assert call.probe_bytes == 0
@@ -38,34 +38,34 @@ def test_jitter_does_not_lower_the_estimate(jitter_s: float) -> None:
 
 @pytest.mark.parametrize("travel_s", [0.005, 0.05])
 @pytest.mark.parametrize("queue_s", [10.0, 0.2])
-def test_a_drop_to_a_tenth_is_followed_within_a_second_without_a_frozen_image(
+def test_a_drop_to_a_tenth_is_followed_within_a_second_without_a_freeze(
     travel_s: float, queue_s: float
 ) -> None:
     call = Call(control(), drop, travel_s=travel_s, queue_s=queue_s)
     call.run(DROP_AT + 1)
     assert call.control.figures.estimate <= LOW
     call.run(RISE_AT)
-    # The report of the drop and the next frame each take a way of their own.
+    # The report of the drop and the next frame each take one travel time.
     assert call.longest_gap(DROP_AT, RISE_AT) < 0.45 + 4 * travel_s
     assert call.rate(DROP_AT + 3, RISE_AT) > 0.7 * LOW
 
 
 @pytest.mark.parametrize("needed", [1_000_000, 3_000_000])
-def test_the_rate_comes_back_within_10_s(needed: float) -> None:
+def test_the_rate_recovers_within_10_s(needed: float) -> None:
     call = Call(control(), drop, needed=needed)
     call.run(RISE_AT + 12)
     before = call.rate(DROP_AT - 2, DROP_AT)
     assert call.rate(RISE_AT + 10, RISE_AT + 12) > 0.9 * before
 
 
-def test_little_queues_at_a_bottleneck() -> None:
+def test_the_queue_at_a_bottleneck_stays_short() -> None:
     call = Call(control(), lambda _: 1e6)
     call.run(30)
     assert call.queue_percentile(5, 30, 0.95) < 0.05
     assert call.rate(5, 30) > 0.8e6
 
 
-def test_probes_of_a_network_that_stays_slow_are_few() -> None:
+def test_a_network_that_stays_slow_is_rarely_probed() -> None:
     call = Call(control(), lambda _: LOW)
     call.run(60)
     assert call.probe_bytes * 8 / 60 < 0.05 * LOW
@@ -79,7 +79,7 @@ def test_a_few_lost_packets_do_not_lower_the_estimate() -> None:
     assert call.control.figures.loss == pytest.approx(0.05, abs=0.05)
 
 
-def test_the_encoder_gets_what_headers_leave() -> None:
+def test_the_encoder_gets_the_rate_without_headers() -> None:
     call = Call(control(), lambda _: 50e6, needed=800_000)
     call.run(5)
     estimate = call.control.figures.estimate
@@ -87,14 +87,14 @@ def test_the_encoder_gets_what_headers_leave() -> None:
     assert call.control.encoder_target(call.now) == pytest.approx(estimate - headers, rel=0.03)
 
 
-def test_the_figures_tell_the_queue_and_the_round_trip() -> None:
+def test_the_figures_contain_the_queue_and_the_round_trip_time() -> None:
     call = Call(control(), lambda _: 50e6, needed=800_000, travel_s=0.03)
     call.run(5)
     assert call.control.figures.queue_s < 0.002
     assert 0.06 < call.control.figures.round_trip_s < 0.1
 
 
-def test_without_reports_the_estimate_falls_and_frames_go_on() -> None:
+def test_without_reports_the_estimate_falls_and_frames_continue() -> None:
     call = Call(control(), lambda _: 50e6, needed=800_000)
     call.run(5)
     call.reporting = False
@@ -103,7 +103,7 @@ def test_without_reports_the_estimate_falls_and_frames_go_on() -> None:
     assert call.rate(9, 10) > 50_000
 
 
-def test_a_frozen_process_takes_no_reports_as_missing() -> None:
+def test_a_frozen_process_does_not_count_reports_as_missing() -> None:
     call = Call(control(), lambda _: 50e6, needed=800_000)
     call.run(5)
     frozen, now = call.control, 5.0
@@ -120,3 +120,41 @@ def test_a_viewer_that_never_reports_gets_its_frames_at_the_first_rate() -> None
     call.run(5)
     assert call.control.figures.estimate == START
     assert call.longest_gap(0, 5) < 0.02
+
+
+def test_larger_frames_begin_at_their_own_rate_on_a_free_network() -> None:
+    call = Call(control(), lambda _: 50e6)
+    call.needed = 800_000
+    call.run(5)
+    call.control.expect(4_500_000, call.now)
+    assert call.control.figures.estimate == 4_500_000
+    call.needed = 4_000_000
+    call.run(8)
+    assert call.rate(6, 8) > 0.9 * 4_000_000
+    assert call.longest_gap(5, 8) < 0.04
+    raised = call.control.figures.estimate / 4_500_000
+    call.control.expect(START, call.now)
+    assert call.control.figures.estimate == pytest.approx(raised * START, rel=0.001)
+    assert call.probe_bytes == 0
+
+
+def test_after_congestion_a_probe_brings_larger_frames_their_rate() -> None:
+    call = Call(control(), drop, needed=1_500_000)
+    call.run(RISE_AT + 12)
+    before = call.control.figures.estimate
+    call.control.expect(4_000_000, call.now)
+    assert call.control.figures.estimate == before, "raised without a test of the network"
+    assert before < 2_800_000
+    call.needed = 3_000_000
+    call.run(RISE_AT + 14)
+    assert call.control.figures.estimate > 3_400_000
+    assert call.longest_gap(RISE_AT + 12, RISE_AT + 14) < 0.05
+
+
+def test_larger_frames_do_not_overload_a_network_that_is_known_to_be_slow() -> None:
+    call = Call(control(), lambda _: 1e6)
+    call.run(30)
+    call.control.expect(4_500_000, call.now)
+    call.run(60)
+    assert call.queue_percentile(30, 60, 0.95) < 0.08
+    assert call.longest_gap(30, 60) < 0.25

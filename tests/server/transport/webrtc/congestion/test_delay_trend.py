@@ -13,7 +13,7 @@ FRAME_S = 1 / 60
 
 
 class Groups:
-    """Feeds a trend with groups, one per frame."""
+    """Adds groups to a trend, one per frame."""
 
     def __init__(self) -> None:
         self.trend = DelayTrend()
@@ -67,7 +67,7 @@ def test_one_late_group_is_normal() -> None:
     assert Usage.OVERUSED not in seen
 
 
-def test_a_pause_begins_anew() -> None:
+def test_a_pause_resets_the_trend() -> None:
     groups = Groups()
     groups.add(0.01, 20)
     groups.trend.add(GroupDelta(12.0, 12.5, 20.0))

@@ -1,4 +1,4 @@
-"""Transport-wide feedback is parsed as written, and refused as a whole where it is malformed."""
+"""Parsing of transport-wide feedback; malformed messages are refused as a whole."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from server.transport.webrtc.congestion.feedback import MOST_PACKETS, parse_feed
 from tests.server.transport.webrtc.congestion.reports import TICK_S, report, run, two_bits
 
 
-def test_runs_and_vectors_of_one_and_two_bits_are_read() -> None:
+def test_runs_and_vectors_of_one_and_two_bits_are_parsed() -> None:
     chunks = [run(1, 2), 0b10 << 14 | 0b10100000000000, two_bits(2, 0, 1)]
     fci = report(65_530, 2 + 14 + 3, chunks, bytes([4, 8, 12, 16]) + pack("!h", -8) + b"\x04")
     found = parse_feedback(fci)
@@ -32,7 +32,7 @@ def test_padding_after_the_deltas_is_ignored() -> None:
     assert parse_feedback(report(0, 1, [run(1, 1)], b"\x04\x00\x02")).arrivals == (0.001,)
 
 
-def test_the_reference_is_read_in_units_of_64_ms() -> None:
+def test_the_reference_time_is_in_units_of_64_ms() -> None:
     found = parse_feedback(report(0, 1, [run(0, 1)], reference=0xFFFFFF))
     assert found.reference_s == pytest.approx(0xFFFFFF * 0.064)
 
@@ -52,13 +52,13 @@ def test_the_reference_is_read_in_units_of_64_ms() -> None:
         (report(0, 3, [run(2, 3)], bytes(5)), "expected a delta for each packet that arrived"),
     ],
 )
-def test_malformed_feedback_is_refused_in_words(fci: bytes, message: str) -> None:
+def test_malformed_feedback_is_refused_with_the_reason(fci: bytes, message: str) -> None:
     with pytest.raises(BadMessageError, match=message):
         parse_feedback(fci)
 
 
 @pytest.mark.alone
-def test_no_bytes_raise_anything_else_or_take_long() -> None:
+def test_any_bytes_are_parsed_or_refused_quickly() -> None:
     dice = random.Random(7)
     whole = report(100, 40, [run(1, 20), two_bits(1, 2, 0, 1), run(1, 13)], bytes(range(40)))
     began, refused = time.perf_counter(), 0

@@ -1,4 +1,4 @@
-"""Small frames leave at once, large ones at the pacing rate."""
+"""The pacer sends small frames at once and large ones at the pacing rate."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from server.transport.webrtc.congestion.pacer import CONGESTED_DEBT_S, LONGEST_DEBT_S, Pacer
 
 
-def test_a_frame_of_the_usual_size_leaves_at_once() -> None:
+def test_a_frame_of_the_usual_size_is_sent_at_once() -> None:
     pacer = Pacer(2_000_000)
     for frame in range(60):
         for _ in range(3):
@@ -32,7 +32,7 @@ def test_after_congestion_packets_are_spread_at_little_more_than_the_estimate() 
     assert now == pytest.approx(9 * 0.02 - 0.005, abs=0.001)
 
 
-def test_what_was_sent_already_takes_longer_at_a_lower_rate() -> None:
+def test_a_lower_rate_extends_the_debt_of_packets_already_sent() -> None:
     pacer = Pacer(2_000_000)
     pacer.sent(62_500, 0.0)  # 0.1 s
     assert pacer.wait_s(0.0) == pytest.approx(0.06)
@@ -40,7 +40,7 @@ def test_what_was_sent_already_takes_longer_at_a_lower_rate() -> None:
     assert pacer.wait_s(0.0) == pytest.approx(0.16)
 
 
-def test_retransmissions_have_room_until_the_debt_is_long() -> None:
+def test_retransmissions_are_allowed_until_the_debt_is_long() -> None:
     pacer = Pacer(1_000_000)
     pacer.sent(round(LONGEST_DEBT_S * 2.5e6 / 8) - 100, 0.0)
     assert pacer.may_retransmit(0.0)

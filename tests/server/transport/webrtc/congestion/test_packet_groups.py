@@ -1,4 +1,4 @@
-"""Packets are grouped by when they were sent, and deltas are between groups."""
+"""Packets are grouped by send time, and deltas are between groups."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_growing_queue_shows_in_the_delta() -> None:
     assert [round(d.arrived_s - d.sent_s, 3) for d in found] == [0.01, 0.02]
 
 
-def test_packets_held_up_and_released_together_are_one_group() -> None:
+def test_packets_delayed_and_released_together_are_one_group() -> None:
     sent = [0.0, 0.02, 0.04, 0.06, 0.08, 0.10]
     arrived = [0.01, 0.065, 0.066, 0.067, 0.09, 0.11]
     found = deltas(sent, [at - begun for at, begun in zip(arrived, sent, strict=True)])
@@ -35,7 +35,7 @@ def test_packets_held_up_and_released_together_are_one_group() -> None:
     assert [round(d.arrived_s - d.sent_s, 3) for d in found] == [-0.003, 0.003]
 
 
-def test_a_packet_that_was_overtaken_is_left_out() -> None:
+def test_a_reordered_packet_is_left_out() -> None:
     sent = [0.0, 0.02, 0.001, 0.04, 0.06]
     found = deltas(sent, [0.01, 0.01, 0.5, 0.01, 0.01])
     assert [round(d.arrived_s, 3) for d in found] == [0.02, 0.02]

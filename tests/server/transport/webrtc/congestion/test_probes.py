@@ -1,4 +1,4 @@
-"""Probes come after congestion only, and measure what the network carries."""
+"""Probes start after congestion only, and measure the capacity of the network."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_there_is_no_probe_without_congestion() -> None:
     assert [probes.due(at / 2, ESTIMATE, GOAL) for at in range(40)] == [None] * 40
 
 
-def test_the_first_probe_waits_and_only_one_is_under_way() -> None:
+def test_the_first_probe_waits_and_only_one_is_active() -> None:
     probes = Probes()
     probes.congested(0.0)
     assert probes.due(1.9, ESTIMATE, GOAL) is None
@@ -46,15 +46,15 @@ def test_the_first_probe_waits_and_only_one_is_under_way() -> None:
     assert probes.due(2.1, ESTIMATE, GOAL) is None
 
 
-def test_a_probe_that_arrives_as_sent_measures_its_rate() -> None:
+def test_a_probe_that_arrives_at_its_rate_measures_that_rate() -> None:
     assert begun().reported(probe(800_000, 800_000), 2.2) == 800_000
 
 
-def test_a_probe_that_meets_the_limit_measures_it() -> None:
+def test_a_probe_above_the_capacity_measures_the_capacity() -> None:
     assert begun().reported(probe(800_000, 600_000), 2.2) == pytest.approx(570_000, rel=1e-3)
 
 
-def test_a_probe_released_at_once_measures_no_more_than_its_rate() -> None:
+def test_a_probe_that_arrives_in_a_burst_measures_no_more_than_its_rate() -> None:
     assert begun().reported(probe(800_000, 90e6), 2.2) == 800_000
 
 
@@ -68,7 +68,7 @@ def test_a_probe_that_is_slow_or_lost_measures_nothing_and_the_next_one_waits(
     assert probes.due(5.3, ESTIMATE, GOAL) is not None
 
 
-def test_a_probe_without_report_is_given_up() -> None:
+def test_a_probe_without_a_report_times_out() -> None:
     probes = begun()
     assert probes.due(3.1, ESTIMATE, GOAL) is None
     assert probes.current is None

@@ -1,4 +1,4 @@
-"""Packets are found again by the 16 bits of their number, and never kept without bound."""
+"""Sent packets are looked up by 16-bit numbers; their number is bounded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def feedback(
     return TransportFeedback(base, count, reference_s, arrivals)
 
 
-def test_a_report_names_packets_in_order_with_their_arrivals() -> None:
+def test_a_report_gives_packets_in_order_with_their_arrivals() -> None:
     sent = SentPackets()
     assert [sent.add(at / 10, 100 + at) for at in range(3)] == [0, 1, 2]
     named = sent.report(feedback(0, 0.5, None, 0.7, reference_s=64.0))
@@ -24,7 +24,7 @@ def test_a_report_names_packets_in_order_with_their_arrivals() -> None:
     assert sent.bytes_in_flight == 0
 
 
-def test_a_packet_is_named_once() -> None:
+def test_a_packet_is_reported_once() -> None:
     sent = SentPackets()
     for _ in range(2):
         sent.add(0.0, 100)
@@ -60,7 +60,7 @@ def test_numbers_wrap_around() -> None:
     assert sent.bytes_in_flight == 0
 
 
-def test_the_oldest_packets_are_forgotten() -> None:
+def test_the_oldest_packets_are_discarded() -> None:
     sent = SentPackets()
     for _ in range(MOST_PACKETS + 10):
         sent.add(0.0, 100)

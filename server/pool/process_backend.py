@@ -1,6 +1,6 @@
-"""Warps in a device process; see `Carrier`. The server itself loads no avatar and uses no device.
+"""Warps in a device process, see `WarpBackend`; the server itself uses no device.
 
-One object stands for all processes of a device, one after the other: `build` starts one. Where
+One object represents all processes of a device, one after the other: `build` starts one. Where
 cache slots are shared memory of the host they outlive a process, so that the next one warps from
 the same caches, and viewers only miss the frames in between.
 """
@@ -61,8 +61,8 @@ class LoadedInProcess:
     load_id: int
 
 
-class ProcessCarrier:
-    """Warps of one device, in one process after the other.
+class ProcessBackend:
+    """Warps on one device, in one process after the other.
 
     Args:
         settings: Settings of the processes.
@@ -92,25 +92,25 @@ class ProcessCarrier:
         self._frames = FramesInProgress(self._send)
         self._memories = RemoteMemories(self._send)
         self._memory: DeviceMemory | None = None
-        """Usage of the GPU, as the process said last."""
+        """Usage of the GPU, as last reported by the process."""
         self._ids = count(1)
         self._answers: dict[object, asyncio.Future[object]] = {}
-        """By what was asked for: the answers awaited."""
+        """Awaited answers, by request."""
         self._ping_timer: asyncio.TimerHandle | None = None
 
     @property
     def warp_ms(self) -> float | None:
-        """See `Carrier`."""
+        """See `WarpBackend`."""
         return self._frames.warp_ms
 
     @property
     def avatars(self) -> Mapping[str, AvatarInfo]:
-        """See `Carrier`."""
+        """See `WarpBackend`."""
         return {key: avatar.info for key, avatar in self._avatars.items()}
 
     @property
     def keeps_slots(self) -> bool:
-        """See `Carrier`."""
+        """See `WarpBackend`."""
         return all(avatar.layouts is not None for avatar in self._avatars.values())
 
     @property
@@ -119,10 +119,10 @@ class ProcessCarrier:
         return self._process.pid if self._process is not None else None
 
     async def build(self) -> None:
-        """See `Carrier`.
+        """See `WarpBackend`.
 
         Raises:
-            RuntimeError: With what the process said, or how it ended.
+            RuntimeError: With the error that the process reported, or its exit.
             PoolBusyError: If there is no shared memory for the ring.
         """
         process = SupervisedProcess(self._settings.name, self._on_message, self._clock)
@@ -146,22 +146,22 @@ class ProcessCarrier:
         logger.info("%s (process %d) is ready", self._settings.name, message.pid)
 
     def allocate(self, rendition: Rendition) -> RemoteMemory:
-        """See `Carrier`."""
+        """See `WarpBackend`."""
         avatar = self._avatars[rendition.avatar_id]
         self._frames.make_room(RingLayout.for_frames([avatar.info], rendition.size))
         layout = None if avatar.layouts is None else avatar.layouts[rendition.size]
         return self._memories.open(rendition, layout)
 
     def reclaim(self, handle: SlotHandle) -> None:
-        """See `Carrier`."""
+        """See `WarpBackend`."""
         self._send(ReclaimHandle(handle))
 
     def memory(self) -> DeviceMemory | None:
-        """See `Carrier`. It is at most as old as the interval of pings."""
+        """See `WarpBackend`. It is at most as old as the interval of pings."""
         return self._memory
 
     async def load(self, folder: Path) -> LoadedAvatar:
-        """See `Carrier`."""
+        """See `WarpBackend`."""
         load_id = next(self._ids)
         answer = self._expect(load_id)
         self._send(LoadFolder(load_id, folder))
@@ -172,7 +172,7 @@ class ProcessCarrier:
         return LoadedInProcess(loaded.info, load_id)
 
     async def add(self, loaded: LoadedAvatar) -> None:
-        """See `Carrier`."""
+        """See `WarpBackend`."""
         assert isinstance(loaded, LoadedInProcess)
         answer = self._expect(loaded.load_id)
         self._send(UseLoaded(loaded.load_id))
@@ -183,14 +183,14 @@ class ProcessCarrier:
         self._memories.announce_all(loaded.info.id)
 
     async def remove(self, avatar_id: str) -> None:
-        """See `Carrier`."""
+        """See `WarpBackend`."""
         self._avatars.pop(avatar_id, None)
         self._send(RemoveAvatar(avatar_id))
 
     def submit(
         self, slots: CacheSlots, sequence: FrameSequence, sample: Callable[[], FrameInputs]
     ) -> Warping:
-        """See `Carrier`.
+        """See `WarpBackend`.
 
         The inputs are sampled now and at each change, until the process takes the newest ones just
         before the warp.
@@ -200,10 +200,10 @@ class ProcessCarrier:
         return warping
 
     def suspect(self, error: Exception) -> None:
-        """See `Carrier`. The process finds out itself."""
+        """See `WarpBackend`. The process itself checks the device."""
 
     async def benchmark(self, rendition: Rendition, seconds: float) -> WarpBenchmark:
-        """See `Carrier`. No call holds the interpreter lock of the server."""
+        """See `WarpBackend`. No call holds the interpreter lock of the server."""
         answer = self._expect(BenchmarkDone)
         self._send(BenchmarkWarps(rendition, seconds))
         done = await answer
@@ -211,12 +211,12 @@ class ProcessCarrier:
         return replace(done.benchmark, locked_s=0.0)
 
     def close_sequence(self, sequence: FrameSequence) -> None:
-        """See `Carrier`."""
+        """See `WarpBackend`."""
         self._frames.close_sequence(sequence)
         self._send(CloseSequence(sequence.id))
 
     async def close(self) -> None:
-        """See `Carrier`."""
+        """See `WarpBackend`."""
         self._built = False
         if self._process is not None:
             self._process.set_deadline(self._timeouts.stop_s, "did not stop in time")
@@ -225,7 +225,7 @@ class ProcessCarrier:
             await self._life
 
     def abandon(self) -> None:
-        """See `Carrier`."""
+        """See `WarpBackend`."""
         if self._process is not None:
             self._process.kill("it is not needed any more")
 
@@ -234,7 +234,7 @@ class ProcessCarrier:
             self._process.send(message)
 
     def _expect(self, key: object) -> asyncio.Future[object]:
-        """Return a future of an answer; it raises if the process ends before."""
+        """Return a future of an answer; it raises an error if the process ends before."""
         answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._answers[key] = answer
         return answer
@@ -261,7 +261,7 @@ class ProcessCarrier:
         self._end_of_process(reason)
 
     def _end_of_process(self, reason: str) -> None:
-        """Answer everything that waits, and report a failure unless the process was stopped."""
+        """Answer all pending requests, and report a failure unless the process was stopped."""
         built, self._built = self._built, False
         if self._ping_timer is not None:
             self._ping_timer.cancel()
@@ -301,13 +301,13 @@ class ProcessCarrier:
         self._heard()
 
     def _heard(self) -> None:
-        """Note that the process works, which gives what it still has to do another while."""
+        """Note that the process works, which extends the deadline of its remaining frames."""
         if self._process is not None and self._built:
             self._process.clear_deadline()
             self._watch_frames()
 
     def _watch_frames(self) -> None:
-        """Kill the process if it says nothing for a while although it has frames to make."""
+        """Kill the process if it sends nothing for a while although it has frames to make."""
         process = self._process
         if process is not None and self._frames.in_ring and not process.has_deadline:
             self._expect_within(process)
@@ -318,7 +318,7 @@ class ProcessCarrier:
         process.set_deadline(seconds, f"hung: no answer for {seconds:g} s")
 
     def _ping(self) -> None:
-        """Check from time to time that an idle process still answers."""
+        """Check regularly that an idle process still answers."""
         loop = asyncio.get_running_loop()
         self._ping_timer = loop.call_later(self._timeouts.ping_s, self._ping)
         if self._process is not None:

@@ -1,7 +1,7 @@
-"""Leaves of a head in a frame what the mesh carries: the background plate appears beside it.
+"""Removes parts of the head that the mesh does not cover, and shows the background plate there.
 
-The warp takes what lies beside the mesh from where the cache holds it, so it stays behind when the
-head turns, and appears as specks. A frame for training shows no hair and no ears there. The torso
+The warp reads pixels beside the mesh from their position in the cache, so they do not move when the
+head turns, and appear as specks. A frame for training shows no hair and no ears there. The torso
 hardly moves, and its mesh is less exact: neck and clothes beside it are kept.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from models.capture.steady import body_share
+from models.capture.stabilization import body_share
 from models.contract.frame_state import FrameState
 from models.geometry.gbuffer import pose_geometry
 from models.geometry.head import Head
@@ -20,8 +20,8 @@ from models.heads.meshes import Floats, smoothstep
 Bytes = NDArray[np.uint8]
 
 _FULL_PX, _NONE_PX = 1.0, 3.0
-"""Distance from the mesh up to which a pixel is as it was filmed, and from which on it is the
-plate's, at 320 rows. A pixel beside the mesh holds a part of its edge."""
+"""Distance from the mesh up to which a pixel stays as filmed, and beyond which it is replaced by
+the plate, in pixels at 320 rows. A pixel beside the mesh contains a part of its edge."""
 _ROWS = 320
 _HEAD = (0.1, 0.3)
 """Share of the body's motion up to which a pixel belongs to the head, and from which on to the
@@ -31,14 +31,14 @@ _SOFT = 0.015
 pixel changes from jaw to neck at once."""
 
 
-def carried(
+def remove_uncovered(
     head: Head, state: FrameState, frame: tuple[Bytes, Bytes], plate: Bytes
 ) -> tuple[Bytes, Bytes]:
-    """Return image and coverage without what no surface of the head carries, down to its neck.
+    """Return image and coverage without the uncovered parts of the head, down to its neck.
 
     Args:
         head: The head.
-        state: Of the frame.
+        state: State of the frame.
         frame: Its image (H, W, 3), and its coverage (H, W).
         plate: (H, W, 3) the background.
     """

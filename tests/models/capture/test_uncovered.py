@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from models.avatar.folder import SHIPPED, load_avatar
-from models.capture.carried import carried
 from models.capture.hull import outline
+from models.capture.uncovered import remove_uncovered
 from models.contract.frame_state import neutral_state
 
 SIZE = 320
@@ -21,7 +21,7 @@ def test_the_plate_appears_beside_head_and_hair_alone() -> None:
     rng = np.random.default_rng(1)
     captured, plate = rng.integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
     # A matte that covers the whole frame exceeds the mesh as far as possible.
-    rgb, coverage = carried(
+    rgb, coverage = remove_uncovered(
         avatar.head, state, (captured, np.full((SIZE, SIZE), 255, np.uint8)), plate
     )
     beside = cv2.dilate(mesh.astype(np.uint8), np.ones((9, 9), np.uint8)) == 0

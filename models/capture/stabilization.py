@@ -34,16 +34,16 @@ _SOFT_PX = 2.0
 """Standard deviation by which the share is smoothed between neck and clothes."""
 
 
-class Steadied(NamedTuple):
-    """A frame whose torso was moved."""
+class StabilizedFrame(NamedTuple):
+    """A frame with a moved torso."""
 
     rgb: Bytes
     """(H, W, 3)."""
     coverage: Bytes
     """(H, W) of the person."""
     known: Mask
-    """(H, W) False where the frame does not show what was moved here: it lay outside of the image,
-    or behind the head."""
+    """(H, W) False for pixels without a source in the frame: outside of the image, or behind the
+    head."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class TorsoMotion:
     """How the torso moves against the mesh in each frame."""
 
     maps: Floats
-    """(N, 3, 3) from where the mesh carries the torso to where the frame shows it, in units of the
+    """(N, 3, 3) from the position of the torso on the mesh to that in the frame, in units of the
     image's side; identity where it was not found."""
 
     @classmethod
@@ -59,9 +59,9 @@ class TorsoMotion:
         """Return no motion, for all frames."""
         return cls(np.tile(np.eye(3), (count, 1, 1)))
 
-    def steadied(
+    def stabilized(
         self, head: Head, state: FrameState, number: int, frame: tuple[Bytes, Bytes], plate: Bytes
-    ) -> Steadied:
+    ) -> StabilizedFrame:
         """Return a frame with its torso moved.
 
         Args:
@@ -74,7 +74,7 @@ class TorsoMotion:
         rgb, coverage = frame
         size = len(rgb)
         if np.array_equal(self.maps[number], np.eye(3)):
-            return Steadied(rgb, coverage, np.ones((size, size), bool))
+            return StabilizedFrame(rgb, coverage, np.ones((size, size), bool))
         share = body_share(head, pose_geometry(head, state, size), size)
         amount = _spread(share, size)
         x, y = _sources(for_pixels(self.maps[number], size), amount)
@@ -85,7 +85,7 @@ class TorsoMotion:
         # False off the mesh: there the matte decides.
         behind = (share <= _HEAD)[row, column] & (amount > _HEAD)
         filled = np.clip(moved_rgb + bare + 0.5, 0, 255).astype(np.uint8)
-        return Steadied(filled, moved, known & ~behind)
+        return StabilizedFrame(filled, moved, known & ~behind)
 
 
 def body_share(head: Head, geometry: Geometry, size: int) -> Floats:

@@ -1,5 +1,5 @@
-"""What warps on a device: a thread of this process (`warping.py`) or a process of its own
-(`process_carrier.py`).
+"""Interface of what warps on a device: a thread of the server (`warping.py`) or a separate process
+(`process_backend.py`).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from server.pool.warp_benchmark import WarpBenchmark
 from server.protocol.states import FrameInputs
 
 
-class Carrier(Protocol):
+class WarpBackend(Protocol):
     """Warps on one device. Used on the event loop.
 
-    After a failure of the device it warps no more, and calls `failed` once with the reason.
+    After a failure of the device it stops, and calls `failed` once with the reason.
     """
 
     @property
@@ -34,10 +34,10 @@ class Carrier(Protocol):
 
     @property
     def keeps_slots(self) -> bool:
-        """Whether cache slots outlive a failure, so that the next carrier warps from them."""
+        """Whether cache slots outlive a failure, so that the next backend warps from them."""
 
     async def build(self) -> None:
-        """Build the engine; raises what prevents it."""
+        """Build the engine; raises the error that prevents it."""
 
     def allocate(self, rendition: Rendition) -> ServerMemory:
         """Allocate cache slots.
@@ -62,7 +62,7 @@ class Carrier(Protocol):
         """
 
     async def load(self, folder: Path) -> LoadedAvatar:
-        """Load another avatar while warps go on.
+        """Load another avatar while warps continue.
 
         Raises:
             RenderError: If it cannot be loaded.
@@ -105,4 +105,4 @@ class Carrier(Protocol):
         """Wait for the warp in progress, cancel queued ones and end the thread or process."""
 
     def abandon(self) -> None:
-        """End without waiting; what is queued returns None."""
+        """End without waiting; queued warps return None."""
