@@ -36,6 +36,9 @@ MOST_DATAGRAMS_AT_ONCE = 1000.0
 """After a pause."""
 CHECKS_PER_S = 100.0
 """ICE checks. Browsers send one every 50 ms while they connect, and one every few seconds then."""
+STUN_PER_S = 300.0
+"""STUN messages of one port, from its peer and from others each: checks, and responses to those of
+the server. One of 1500 bytes can take 0.15 ms to parse."""
 MOST_QUEUED = 1000
 """Datagrams; they queue while the DTLS transport is not started."""
 MOST_REMOTE_CANDIDATES = 40
@@ -62,6 +65,9 @@ class LimitedStunProtocol(StunProtocol):
         super().__init__(receiver)
         self._peers: set[tuple[str, int]] = set()
         """Addresses that were found among the remote candidates."""
+        self._stun_rates = {
+            of_peer: MessageRate(STUN_PER_S, STUN_PER_S) for of_peer in (True, False)
+        }
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start to receive."""
@@ -84,8 +90,9 @@ class LimitedStunProtocol(StunProtocol):
         """Handle a datagram, unless it is too large, a stranger's, or a malformed STUN message."""
         if not 0 < len(data) <= MOST_BYTES:
             return
-        if data[0] not in _STUN and not self._is_peer((addr[0], addr[1])):
-            count_dropped("stranger")
+        is_peer = self._is_peer((addr[0], addr[1]))
+        if not (self._stun_rates[is_peer].take() if data[0] in _STUN else is_peer):
+            count_dropped("rate" if is_peer else "stranger")
             return
         # An attribute is too short. The exception would be logged with a traceback.
         with suppress(StructError):
