@@ -85,7 +85,7 @@ def main(arguments: Arguments) -> int:
             arguments.folder, len(COEFFICIENT_NAMES), file=arguments.checkpoint
         )
         print(f"read {arguments.folder}: n = {networks.config.network_size:g}", file=sys.stderr)
-        missing = [f"--{name}" for name in ("flame", "statistics") if _lacks(arguments, name)]
+        missing = [f"--{name}" for name in ("flame", "statistics") if _is_missing(arguments, name)]
         if missing:
             print(f"no avatar was written: it needs {' and '.join(missing)}", file=sys.stderr)
         else:
@@ -101,7 +101,7 @@ def main(arguments: Arguments) -> int:
     return 0 if arguments.verify is not None or not missing else 1
 
 
-def _lacks(arguments: Arguments, name: str) -> bool:
+def _is_missing(arguments: Arguments, name: str) -> bool:
     return getattr(arguments, name) is None
 
 

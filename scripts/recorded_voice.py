@@ -21,7 +21,8 @@ Samples = NDArray[np.float32]
 _MOST_LINES = 2000
 """Mesh frames that are compared with the voice's clock: a minute at 30 per second."""
 _SAME_CLOCK_MS = 2000.0
-"""Between capture and receipt, beyond what clocks differ by for mesh frames and voice alike."""
+"""Maximum time between capture and receipt beyond the difference of the clocks, which is the same
+for mesh frames and voice."""
 _LONGEST_S = 2 * 3600
 _TICKS = 1 << 32
 

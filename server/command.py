@@ -143,7 +143,7 @@ async def _serve(
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # see server/auth/addresses.py: uvicorn believes every local client
+        proxy_headers=False,  # see server/auth/addresses.py: uvicorn trusts every local client
         ws_max_size=settings.longest_line,
         ws_per_message_deflate=False,  # JPEG is already compressed; it would take 1 ms per image
         timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,

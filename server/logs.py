@@ -51,7 +51,7 @@ class _Kind:
     """Records of one logger and message."""
 
     begun: float
-    """When its period began, seconds."""
+    """Start of its period, seconds."""
     written: int = 0
     record: logging.LogRecord | None = None
     """The newest one that was not written."""

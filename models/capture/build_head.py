@@ -22,7 +22,7 @@ length."""
 _LOWEST_M = -0.25
 """Vertices below this height are too far from all landmarks to be moved."""
 _SMOOTHING = 1e-7
-"""Of the thin-plate spline through the offsets, m^2."""
+"""Smoothing of the thin-plate spline through the offsets, m^2."""
 
 
 def build_head(space: ShapeSpace, identity: Identity, hair: str) -> dict[str, NDArray[Any]]:

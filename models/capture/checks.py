@@ -258,11 +258,11 @@ def judge_track(
         )
     missing = missing_expressions(track, names)
     if missing:
-        findings.append(_guessed(missing))
+        findings.append(_describe_missing(missing))
     return findings
 
 
-def _guessed(missing: Sequence[str]) -> Finding:
+def _describe_missing(missing: Sequence[str]) -> Finding:
     """Return the findings about expressions that a video does not show."""
     named = " or ".join([", ".join(missing[:-1]), missing[-1]] if missing[1:] else missing)
     never = f"The face never seems to {named}"

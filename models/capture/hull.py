@@ -31,7 +31,7 @@ FIT_SIZE = 160
 """Rows and columns of the mattes that are compared."""
 MATTES = 16
 _EVALUATIONS, _EAR_EVALUATIONS = 350, 150
-"""Of each search for the hair or the body, and of an ear."""
+"""Evaluations in each search for the hair or the body, and for an ear."""
 _FIRST_STEPS, _EAR_FIRST_STEPS = (0.4, 0.8), (1.6,)
 """Sizes of the first simplex, in units of the parameters. Each alone ends beside the best fit of
 hair and body for some people."""
@@ -46,14 +46,14 @@ _SHOULDER_FROM_M, _SHOULDER_M = 0.05, 0.08
 _BODY_STARTS_M = 0.07
 """Below the collar's plane the body follows the fit in full; at the plane it meets the neck."""
 _MOST_RISE = 0.6
-"""Of its distance to the collar's plane that the chest may rise: outlines do not tell the fit that
-it has folded over the neck. Shoulders are beside the neck and rise freely."""
+"""Part of its distance to the collar's plane by which the chest may rise: outlines do not show the
+fit that the chest has folded over the neck. Shoulders are beside the neck and rise freely."""
 _SEAM_M = 0.02
 """This far from the skin clothes are free of it; on the seam, which is not quite in the collar's
 plane, they stay with it."""
 _HAIR_PARAMETERS, _BODY_PARAMETERS = 5, 6
 _OUTLINE_ROUNDS = 2
-"""Of moving hair onto the outline; more gain nothing on frames beside the fitted ones."""
+"""Rounds of moving hair onto the outline; more do not improve frames other than the fitted ones."""
 
 
 class HullFit(NamedTuple):

@@ -50,7 +50,7 @@ _UNSEEN_SD = 0.05
 _UNSEEN = ("tongueOut", "cheekPuff", "jawForward")
 """Coefficients that landmarks hardly show, and the deviation they may have from the prior."""
 _FACE_WIDTH_M = 0.14
-"""Between the cheeks, for the first guess of the distance."""
+"""Width between the cheeks, for the first estimate of the distance."""
 FOCAL_RATIOS = (0.7, 0.85, 1.0, 1.2, 1.4)
 """Focal lengths that are tried, in units of the longer side of the image."""
 _USUAL_RATIO, _RATIO_SPREAD = 1.0, 0.5
@@ -58,7 +58,7 @@ _USUAL_RATIO, _RATIO_SPREAD = 1.0, 0.5
 _UNLIKELY_COST = 0.02
 """Share of the error that counts for a focal length one spread away from the likely one."""
 _SCAN_STEP, _SCAN_SHARE = 3, 0.4
-"""Of the search for the focal length: takes every third key frame, and this share of the time."""
+"""The search for the focal length uses every third key frame, and takes this share of the time."""
 
 
 class Observations(NamedTuple):
@@ -87,7 +87,7 @@ class PersonFit:
 
     identity: Identity
     camera: Camera
-    """In scaled pixels."""
+    """Camera of the scaled image."""
     error_px: float
     """Median distance of landmarks in the key frames, scaled pixels."""
 

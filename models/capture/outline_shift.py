@@ -41,7 +41,7 @@ _HELD = 2.0
 WITHIN = 0.7
 """Share of the frames whose matte shall end within the mesh."""
 _MARGIN_M = 0.001
-"""Between the matte and the outline of the mesh: about a pixel of a frame of 320."""
+"""Distance between the matte and the outline of the mesh: about a pixel of a frame of 320."""
 _MOST_M = 0.03
 
 

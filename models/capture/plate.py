@@ -27,7 +27,7 @@ _USABLE_LEVELS = (20, 235)
 """Levels of the plate between which a ratio measures the gain: darker ones are noise, brighter ones
 clipped."""
 _LEAST_PIXELS = 500
-"""Of background, below which a frame keeps a gain of 1."""
+"""A frame with fewer pixels of background keeps a gain of 1."""
 _GAINS = (0.4, 2.5)
 _STEP_GAIN = 1.06
 """Ratio of the gains of consecutive frames from which on exposure is called stepped."""

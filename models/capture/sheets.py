@@ -15,7 +15,7 @@ from models.contract.images import RgbImage
 
 COLUMNS, ROWS = 4, 2
 _WIDTH_PX = 480
-"""Of one image of a sheet."""
+"""Width of one image of a sheet."""
 _DOT = (40, 220, 60)
 _LINE = (40, 220, 60)
 _TINT = np.array([230, 60, 60], np.float32)

@@ -19,7 +19,7 @@ _LEAST_FACING = 0.25
 _COVERED = 250
 """Coverage (u8) from which on a pixel shows the person alone."""
 _WELL = 0.2
-"""Of the median weight of a texel, from which on it is seen well."""
+"""Part of the median weight from which on a texel counts as well seen."""
 _SPLATS = (-0.3, 0.3)
 """Offsets in texels at which a pixel is written, so that few texels are missed."""
 

@@ -45,11 +45,11 @@ not show the reference's torso: it is not moved at all."""
 _LEVER_PX = 40.0
 """Distance from the middle at which rotation and scale are counted in pixels, like the shift."""
 _MIDDLE = (0.5, 0.8)
-"""Of rotation and scale: about where the collar is, in units of the image's side."""
+"""Centre of rotation and scale, in units of the image's side: about at the collar."""
 _PROBE_PX = 0.25
 """Difference of a parameter from which a derivative is taken."""
 _MOST_PX = 16.0
-"""Of each parameter."""
+"""Largest value of each parameter: beyond it the torso is lost."""
 
 
 class TorsoTracker:

@@ -22,20 +22,21 @@ ARKIT_NAMES = (
     *("mouthSmileLeft", "mouthSmileRight", "mouthStretchLeft", "mouthStretchRight"),
     *("mouthUpperUpLeft", "mouthUpperUpRight", "noseSneerLeft", "noseSneerRight", "tongueOut"),
 )
-"""In alphabetical order, which is also the order of coefficients in baked head files."""
+"""Names in alphabetical order, which is also the order of coefficients in baked head files."""
 
 
 NEUTRAL = "_neutral"
-"""What MediaPipe calls the score of no expression; no coefficient of the face."""
+"""MediaPipe's name for the score of no expression, which is no coefficient of the face."""
 
 _PREFIX = re.compile(r"^(?:(?:arkit|blendshapes?|bs)\d*|a\d\d)(?=[a-z])")
 """Prefixes of exporters without a dot, in lower case: `BlendShapes_JawOpen`, and the numbers of
 Reallusion's characters: `A25_Jaw_Open`."""
 _COPY = re.compile(r"\.\d{3}$")
-"""What Blender appends to the name of a copy: `jawOpen.001`."""
+"""Suffix that Blender appends to the name of a copy: `jawOpen.001`."""
 _SEPARATOR = re.compile(r"[.:/|]")
 _LONGEST, _MOST_PREFIXES = 200, 4
-"""Last characters of a name, and parts in front of it, that are looked at: names are strangers'."""
+"""Maximum number of last characters of a name, and of prefixes, that are compared: names are
+untrusted."""
 
 
 def arkit_name(name: str) -> str | None:

@@ -20,7 +20,7 @@ pixels, by turns; BT.601, limited range. Half the bytes of RGB."""
 BLACK_LUMA, WHITE_LUMA = 16, 235
 """Luma of black and white in limited range."""
 GREY_CHROMA = 128
-"""Both chromas of greys."""
+"""Value of both chroma channels for greys."""
 
 
 Layers = NDArray[np.uint8]

@@ -1,4 +1,4 @@
-"""Where head and eye are expected to be shortly, from their poses of the last tenth of a second.
+"""Expected poses of head and eye shortly from now, from those of the last tenth of a second.
 
 A full render takes several frames, and its cache is used for several more. Rendered for the poses
 that are expected when it is done, it is nearer to the frames that are warped from it.
@@ -22,11 +22,11 @@ SPAN_S = 0.025
 """Shortest time to measure a velocity over: between poses of a mouse or a headset, a few ms apart,
 noise would be most of it. Below the interval of a camera, whose frames arrive unevenly."""
 MAX_AHEAD_S = 0.2
-"""People begin, end and reverse movements within this time."""
+"""Poses are expected no further ahead: people begin, end and reverse movements within this time."""
 MAX_TURN_RAD, MAX_MOVE_M = 0.3, 0.1
-"""A pose is expected no further from the newest one than this."""
+"""Maximum rotation and distance from the newest pose to the expected one."""
 CUT_RAD_S, CUT_M_S = 12.0, 4.0
-"""No head moves faster: another person or place is shown, and nothing is known of its velocity."""
+"""No head moves faster: the poses are of different people or places, so the velocity is unknown."""
 
 
 class TimedPose(NamedTuple):

@@ -28,7 +28,7 @@ FPS = 30
 _SAME_RATE = 0.02
 """Difference of rates, as a share, below which rows are frames: 29.97 is 30."""
 _MOST_FRAMES = 1_000_000
-"""Of a recording: nine hours."""
+"""Maximum length of a recording: nine hours."""
 
 _LOOK_DIRECTIONS = {
     "LookOutLeft": (0, 1),
@@ -72,7 +72,7 @@ def read_recording(
     Args:
         path: The file.
         names: Expression names of the avatar.
-        note: Receives a line for each thing in the file that is not used or was changed.
+        note: Receives one line for each part of the file that is not used or was changed.
 
     Raises:
         RecordingError: See `load_recording`; or it is too long.
@@ -89,7 +89,8 @@ def read_recording(
             f"{recording.fps:.3g} rows/s"
         )
     note(f"{recording.fps:.3g} rows per second become {FPS} frames per second")
-    # By rows, not by times: a pause in the recording would become a slow change.
+    # Interpolated by rows, not by times: otherwise a pause in the recording would become a slow
+    # change.
     at = np.arange(0, rows - 1 + 1e-6, step)
     columns = [np.interp(at, np.arange(rows), column) for column in recording.expression.T]
     return np.stack(columns, axis=1).astype(np.float32)

@@ -1,7 +1,7 @@
 """Finds the frames of a recording in JSON, however programs nest them.
 
-Lists of frames, names beside lists of weights, frames by number, and a list of values for each
-name; inside a frame, a face within other objects.
+A document may have a list of frames, names beside lists of weights, frames by number, or a list of
+values for each name; in a frame, the face may be within other objects.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NAMES = ("names", "blendshape_names", "blendshapeNames", "expression_names", "f
 RATES = ("fps", "framerate", "framespersecond", "samplerate", "rate", "exportfps")
 """Names of the rate of frames beside them; compared without separators."""
 _COUNTS = ("numframes", "numposes", "framecount", "version", "format")
-"""Members beside the frames of which nothing is lost."""
+"""Members beside the frames that hold no motion: ignoring them is not reported."""
 _TIME = re.compile(r"\d+\.\d+", re.ASCII)
 _DEPTH = 4
 """Objects around the face in a frame: Rokoko has scene, actors, face."""
@@ -31,10 +31,10 @@ class Frames:
 
     frames: list[Any]
     names: list[str] | None = None
-    """Of listed weights."""
+    """Names of the listed weights."""
     fps: float | None = None
     unused: list[str] = field(default_factory=list)
-    """Members of the document that nothing was read from."""
+    """Members of the document that were not used."""
 
 
 def find_frames(document: Any, has_face: Callable[[Any], bool]) -> Frames:
@@ -128,7 +128,7 @@ def _by_number(
     Args:
         document: The object, which may have other members.
         has_face: Whether an object holds coefficients that are known.
-        least: Faces of which there is a list: the only one may be a single frame's.
+        least: Minimum number of entries: a single one may be a frame itself.
     """
     frames = {name: value for name, value in document.items() if isinstance(value, dict)}
     finder = FaceFinder(has_face)

@@ -1,7 +1,7 @@
 """Reads recordings in JSON, or with one JSON object per line.
 
-Names and lists of weights (BEAT, Audio2Face), coefficients by name, lists of names with scores
-(MediaPipe, VTube Studio), and mesh frames as the server takes them.
+Layouts: names and lists of weights (BEAT, Audio2Face), coefficients by name, lists of names with
+scores (MediaPipe, VTube Studio), and mesh frames in the server's format.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ _WEIGHTS = (
 """Names of coefficients within a frame, the preferred first; compared without separators."""
 _LONGEST_NAME = 200
 _MAX_LINES = 1_000_000
-"""Of a table with one coefficient in each row: ten minutes of 52."""
+"""Rows of a table with one coefficient in each: ten minutes of 52 coefficients."""
 _LABELS = ("categoryName", "category_name", "name", "k", "id")
 _SCORES = ("score", "value", "v")
-"""Of a coefficient in a list: MediaPipe's, VTube Studio's."""
+"""Names of the score of a coefficient in a list: MediaPipe's, VTube Studio's."""
 _COUNTED = ("seq", "type", "frame", "index", "frameindex", "framenumber", "blendshapecount")
-"""Values that only number or count, of which nothing is lost."""
+"""Values that only number or count: ignoring them is not reported."""
 _FOUND = ("facefound", "hasface")
 """Whether a face was seen: without one, trackers repeat their last values."""
 _NO_SCORES = frozenset({*TIMES, *_COUNTED, *RATES, *_FOUND})
@@ -169,7 +169,7 @@ def _values(
 
 
 def _unread(frames: list[Any], read: set[str]) -> list[str]:
-    """Return the names of values of frames that nothing was read from, first ones first."""
+    """Return the names of values of frames that were not used, in the order of the file."""
     found = Counter(
         name
         for frame in frames
@@ -247,7 +247,7 @@ def _weights(weights: Any, names: list[str] | None) -> dict[str, Any]:
     if names is not None and isinstance(weights, list) and weights and all(map(_real, weights)):
         if len(weights) != len(names):
             raise RecordingError(f"expected {len(names)} weights per frame, got {len(weights)}")
-        # Of a name that is listed twice, the first counts.
+        # Of a name that is listed twice, the first value is used.
         return dict(zip(reversed(names), reversed(weights), strict=True))
     return dict(_categories(weights))
 

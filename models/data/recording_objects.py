@@ -10,8 +10,8 @@ from models.contract.shown_text import reason
 from models.data.recording_table import MAX_COLUMNS, MAX_ROWS, RecordingError, count_lines
 
 _MAX_OBJECTS, _MAX_VALUES = 1_000_000, 6_000_000
-"""Of a recording: some 70 bytes each in memory. MediaPipe writes 53 objects for a frame, others 52
-values and up to three objects."""
+"""Limits of a recording: each takes some 70 bytes of memory. MediaPipe writes 53 objects for a
+frame, others 52 values and up to three objects."""
 
 
 class _Objects:
@@ -54,7 +54,7 @@ def _parse(text: str, objects: _Objects) -> Any:
         lines = [(i, line) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
         if len(lines) < 2 or not all(line.lstrip().startswith("{") for _, line in lines):
             raise RecordingError(f"it is no JSON: {exc}") from exc
-    except ValueError as exc:  # a number of thousands of digits
+    except ValueError as exc:  # a number with thousands of digits
         raise RecordingError(f"it is no JSON: {reason(exc)}") from exc
     return [_parse_line(number, line, objects) for number, line in lines]
 

@@ -1,4 +1,4 @@
-"""Reads the pose of the head in JSON: MediaPipe's matrices, and frames as the server takes them."""
+"""Reads the pose of the head in JSON: MediaPipe's matrices, and frames in the server's format."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Pose:
     translations: Floats | None = None
     """(frames, 3) metres, or None where no frame has one."""
     names: frozenset[str] = frozenset()
-    """Of the values that were read."""
+    """Names of the values that were read."""
     notes: tuple[str, ...] = ()
     """Notes on filled values."""
 

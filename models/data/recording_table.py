@@ -48,13 +48,13 @@ _SEPARATORS = (",", ";", "\t", "|")
 _EXCEL_SEPARATOR = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 """A line in front of a table that names the separator for Excel."""
 _LINES_BEFORE_HEADER = 20
-"""Titles and comments, at most."""
+"""Maximum number of titles and comments before the header."""
 _LONGEST_NAME = 200
 _LONGEST_HEADER = 1 << 18
 """Characters of a line in which names are sought."""
 _LINE_END = re.compile(r"\r\n|\r|\n")
 MAX_ROWS, MAX_COLUMNS, _MAX_CELLS = 300_000, 1000, 14_000_000
-"""Of a table; an hour of Live Link Face at 60 rows a second has 216 000 rows of 63 cells."""
+"""Limits of a table; an hour of Live Link Face at 60 rows a second has 216 000 rows of 63 cells."""
 
 
 class RecordingError(ValueError):
@@ -70,7 +70,7 @@ class Table:
     values: Floats
     """(rows, names)"""
     rows: list[int]
-    """Where each row is in the file, from 1; the header of a table is row 1."""
+    """Number of each row in the file, from 1; the header of a table is row 1."""
     times_s: Floats | None = None
     """(rows,), or None where the file has no usable time."""
     fps: float | None = None
@@ -78,7 +78,7 @@ class Table:
     rotations: Floats | None = None
     """(rows, 3, 3) of the head, where the file has matrices or quaternions."""
     translations: Floats | None = None
-    """(rows, 3) of the head in metres, where the file has them as the server takes them."""
+    """(rows, 3) of the head in metres, where the file has them in the server's format."""
     notes: list[str] = field(default_factory=list)
     """Notes on skipped and unused parts."""
     other_names: list[str] = field(default_factory=list)
@@ -132,7 +132,7 @@ class _Header:
     """Index among the lines."""
     separator: str
     skipped: int
-    """Lines before it that say anything."""
+    """Lines before it that are not empty."""
 
 
 def _find_header(lines: list[str], wanted: frozenset[str]) -> _Header:
@@ -267,7 +267,7 @@ class _Reader:
 
 
 def untimed_note(rows: int) -> list[str]:
-    """Return a note on rows whose time is taken from their neighbours; none of no rows."""
+    """Return a note on rows whose time is taken from their neighbours, if there are any."""
     return [f"{rows} rows without a time lie between their neighbours"] if rows else []
 
 

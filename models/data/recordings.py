@@ -67,7 +67,7 @@ class Recording:
     rotations: FloatArray | None
     """(rows, 4) quaternions of the head, None if the file has no pose, or one that never moves."""
     notes: tuple[str, ...]
-    """One line for each thing in the file that is not used or was changed."""
+    """One line for each part of the file that is not used or was changed."""
     translations: FloatArray | None = None
     """(rows, 3) of the head in metres, None if the file has none."""
 

@@ -25,7 +25,7 @@ _COUNTS = (24, 25, 30, 48, 50, 60, 100, 120, 240, 1000)
 _SHORT_COUNTS = (30, 60, 120)
 """The same for recordings shorter than a full second, which do not show how far FF counts."""
 _DROPPED = {30: 2, 60: 4}
-"""Frame numbers that drop-frame timecode leaves out each minute, except every tenth."""
+"""Frame numbers that drop-frame timecode skips in each minute, except in every tenth."""
 _UNITS = ((2e6, 1e-9), (2e3, 1e-6), (2.0, 1e-3))
 """Numbers that grow by more than the first from row to row are nanoseconds, microseconds or
 milliseconds: of fewer than 500 rows a second."""

@@ -59,8 +59,8 @@ class HeldOutFrame(NamedTuple):
     older: dict[int, FrameState]
     """Earlier states by age in frames."""
     ahead: dict[int, FrameState]
-    """By age in frames: what was expected then to be shown half of the age later. A refresh takes
-    that long whose cache is used for as long as it took."""
+    """States by age in frames: those that were expected, at that time, for half of the age later. A
+    refresh takes that long if its cache is used for as long as the refresh took."""
     truth: RgbImage
     """Ground truth at the resolution of the avatar."""
 
@@ -73,7 +73,7 @@ class Evaluation:
     """Number of frames measured."""
     full: Score
     warp: dict[int, Score]
-    """By age of the cache in frames."""
+    """Scores by age of the cache in frames."""
     ahead: dict[int, Score]
     """The same with caches that were rendered ahead, see `HeldOutFrame.ahead`."""
     stale: dict[int, Score]
@@ -84,7 +84,7 @@ class Evaluation:
     swap_still: dict[int, SwapFlicker | None] = field(default_factory=dict)
     """The same with head pose and view held still."""
     regions: dict[str, RegionScore] = field(default_factory=dict)
-    """By name of the region; none for heads that do not tell their regions."""
+    """Scores by name of the region; none for heads without regions."""
 
     def loss_percent(self) -> dict[int, Score]:
         """Return the loss of PSNR and SSIM of the warp against the full render, percent, by age."""

@@ -13,7 +13,7 @@ from models.contract.images import RgbImage
 from models.heads.regions import HeadRegions, Region
 
 _LEAST_PIXELS = 20
-"""Of a region in a frame, below which it is not measured: a closed mouth shows a few."""
+"""Regions with fewer pixels in a frame are not measured: a closed mouth shows a few."""
 _SMALLEST_ERROR = 1e-10
 """As for whole images, so that PSNR is at most 100 dB."""
 
@@ -22,7 +22,7 @@ class RegionScore(NamedTuple):
     """Scores of one region."""
 
     share: float
-    """Of the image that it covers, where it is seen, 0..1."""
+    """Part of the image that the region covers, in frames where it is visible, 0..1."""
     psnr: dict[str, float]
     """dB, mean over frames, by the way that they were rendered."""
 

@@ -19,7 +19,7 @@ from models.contract.frame_state import FloatArray
 from models.contract.shown_text import reason
 from models.geometry.head import JOINTS, Head, HeadError
 from models.geometry.jaw import JAW_COEFFICIENTS
-from models.geometry.npz import is_moderate, is_numeric, length, read_npz
+from models.geometry.npz import is_numeric, is_within_limits, length, read_npz
 from models.geometry.plain_pickle import PickleError, read_plain_pickle
 from models.geometry.unwrap import unroll
 
@@ -34,7 +34,7 @@ _FIRST_EXPRESSION = 300
 Smaller files hold `SHAPES` shapes, then expressions."""
 _REQUIRED = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f")
 _MAX_OBJ_BYTES = 64 << 20
-"""Of a texture layout; that of FLAME has 2 MB."""
+"""Maximum size of a texture layout; that of FLAME has 2 MB."""
 _PARENTS = (0, 1, 1, 1)
 """Parent joints of neck, jaw, left and right eye in FLAME's kinematic tree."""
 
@@ -140,7 +140,7 @@ def load_texture_space(path: Path) -> TextureSpace:
         raise HeadError(
             f"{path}: vt must be (T, 2) and ft (F, 3), got {uvs.shape} and {uv_faces.shape}"
         )
-    if not (is_numeric(uvs) and is_numeric(uv_faces) and is_moderate(uvs)):
+    if not (is_numeric(uvs) and is_numeric(uv_faces) and is_within_limits(uvs)):
         raise HeadError(f"{path}: vt and ft must be finite numbers")
     if uv_faces.size and not 0 <= uv_faces.min() <= uv_faces.max() < len(uvs):
         raise HeadError(f"{path}: ft must index 0..{len(uvs) - 1}")
@@ -238,7 +238,7 @@ def _check(path: Path, arrays: dict[str, Any]) -> None:
             raise HeadError(f"{path}: {name} must be numbers, got {arrays[name].dtype}")
         if not np.isfinite(arrays[name]).all():
             raise HeadError(f"{path}: {name} has values that are not finite")
-        if name not in ("kintree_table", "f") and not is_moderate(arrays[name]):
+        if name not in ("kintree_table", "f") and not is_within_limits(arrays[name]):
             raise HeadError(f"{path}: {name} has values beyond a million")
     parents = tuple(arrays["kintree_table"][0, 1:].astype(np.int64).tolist())
     if parents != _PARENTS:

@@ -20,7 +20,7 @@ from models.contract.shown_text import shown
 from models.geometry.camera import quaternion_to_matrix, rotation_vector_to_quaternion
 from models.geometry.jaw import FreeJaw
 from models.geometry.mesh_edges import MeshEdges, find_mesh_edges
-from models.geometry.npz import is_moderate, is_numeric, length, read_npz
+from models.geometry.npz import is_numeric, is_within_limits, length, read_npz
 
 IntArray = NDArray[np.int32]
 
@@ -88,7 +88,7 @@ class Head:
     free_jaw: FreeJaw | None = None
     """For heads whose jaw has three degrees of freedom; replaces `jaw_open_axis`."""
     edges: MeshEdges = field(init=False)
-    """Of `faces`."""
+    """Edges of `faces`."""
 
     def __post_init__(self) -> None:
         """Find the edges of the mesh, once for all frames."""
@@ -368,7 +368,7 @@ def _check(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
             raise HeadError(f"{path}: {name} must be numbers, got {arrays[name].dtype}")
         if not np.isfinite(arrays[name]).all():
             raise HeadError(f"{path}: {name} has values that are not finite")
-        if not is_moderate(arrays[name]):
+        if not is_within_limits(arrays[name]):
             raise HeadError(f"{path}: {name} has values beyond a million")
     for name, count in {"expression_names": expressions, "joint_names": len(JOINTS)}.items():
         if arrays[name].shape != (count,) or arrays[name].dtype.kind != "U":

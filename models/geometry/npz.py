@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from models.contract.shown_text import reason, shown
 
 MAX_BYTES = 192 << 20
-"""Of a file, and of all arrays that are read together. Head files have 10 to 50 MB, FLAME's 60."""
+"""Maximum size of a file, and of all arrays that are read together. Head files have 10 to 50 MB,
+FLAME's 60."""
 _MODERATE = np.float64(1e6)
 # Readers of the format's versions; the third is for names of fields, which no array here has.
 _HEADERS = {
@@ -22,7 +23,7 @@ _HEADERS = {
     (2, 0): np.lib.format.read_array_header_2_0,
 }
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""What numpy writes. Others can ask for gigabytes of memory before their first byte."""
+"""Versions that numpy writes. Others can ask for gigabytes of memory before their first byte."""
 
 
 def read_npz(path: Path, names: Collection[str]) -> dict[str, NDArray[Any]]:
@@ -68,7 +69,7 @@ def is_numeric(array: NDArray[Any]) -> bool:
     return array.dtype.kind in "biuf"
 
 
-def is_moderate(array: NDArray[Any]) -> bool:
+def is_within_limits(array: NDArray[Any]) -> bool:
     """Return whether an array is of numbers within a million, which float32 can hold and add."""
     return bool(((array >= -_MODERATE) & (array <= _MODERATE)).all())
 

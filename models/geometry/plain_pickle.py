@@ -21,7 +21,7 @@ from models.contract.shown_text import reason, shown
 
 _NUMERIC_TYPE = re.compile(r"^[<>=|]?([?biuf])(\d{0,2})$")
 _MAX_BYTES = 1 << 29
-"""Of a file, and of its arrays together; FLAME's have 50 to 300 MB."""
+"""Maximum size of a file, and of its arrays together; FLAME's files have 50 to 300 MB."""
 _MAX_STEPS = 50_000
 """Instructions of a file; FLAME's have some hundreds. Values nested 200 000 deep overflow the stack
 of Python's reader."""

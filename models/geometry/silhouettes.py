@@ -57,7 +57,7 @@ class _Crossing(NamedTuple):
     outer: tuple[int, int]
     """Row and column of the other one."""
     distance: int
-    """From the centre of the inner pixel, 1/`SHARE_UNIT`."""
+    """Distance from the centre of the inner pixel, in units of 1/`SHARE_UNIT`."""
     nearness: float
     """1/depth of the silhouette there, 1/metres."""
 

@@ -31,7 +31,7 @@ EYEBALL_M = 0.012
 _LARGEST_HOLE_M = 0.25
 """Longest perimeter of an eye or a mouth; the outline of a face or neck is longer."""
 _MOST_HOLES = 100
-"""Of the longest holes, among which those of the eyes are sought."""
+"""The eyes are sought among this many of the longest holes."""
 _EYEBALLS_M = (0.007, 0.02)
 """Least and greatest radius of a ball that may be an eyeball."""
 _MOST_BALLS = 100
@@ -44,7 +44,7 @@ MEDIAPIPE_LIPS = (
     *(78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191),
 )
 _LID_M = 0.0006
-"""Between an eyeball and the rim of its lids."""
+"""Gap between an eyeball and the rim of its lids."""
 
 
 class Anatomy(NamedTuple):

@@ -45,7 +45,7 @@ _CLOTH_M = 0.0045
 _TORSO_SMOOTH_M = (0.01, 0.06)
 """Below the collar's plane, between which a torso without collar turns into cloth."""
 _SEGMENTS = 32
-"""Of the collar, around the neck."""
+"""Segments of the collar, around the neck."""
 _SMOOTHING = np.array([1, 4, 6, 4, 1]) / 16
 """Binomial weights along the rings of the collar, which follow the coarse mesh otherwise."""
 
@@ -89,7 +89,7 @@ def _cut(source: Source, chosen: NDArray[np.bool_]) -> Part:
     points = source.verts[quads]
     aside = np.abs(points[..., 0]).max(1)
     keep = chosen & (points[..., 1].min(1) > np.where(aside > 0.16, -0.56, -0.37)) & (aside < 0.56)
-    keep &= (points[..., 1].max(1) > -0.2) | _ever_seen(points)
+    keep &= (points[..., 1].max(1) > -0.2) | _faces_any_viewer(points)
     return source_part(source, "cloth", "cloth", quads[keep], uv_quads[keep], source.uvs * [1, -1])
 
 
@@ -109,7 +109,7 @@ def _jumper(source: Source) -> Part:
     )
 
 
-def _ever_seen(quads: Floats) -> NDArray[np.bool_]:
+def _faces_any_viewer(quads: Floats) -> NDArray[np.bool_]:
     """Return (q,) whether each of the quads (q, 4, 3) faces a viewer in front of the body."""
     normals = np.cross(quads[:, 2] - quads[:, 0], quads[:, 3] - quads[:, 1])
     yaw, pitch = np.radians(np.mgrid[-60:61:20, -40:41:20].reshape(2, -1))

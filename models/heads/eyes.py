@@ -21,7 +21,8 @@ from models.heads.source import Source
 EYE_POSITION = (0.0, -0.006, 0.78)
 """Position of the viewer in the default view, metres."""
 ANGLE_KAPPA_RAD = radians(3.5)
-"""Between the visual axis of an eye and its pupil's axis; without it, faces look cross-eyed."""
+"""Angle between the visual axis of an eye and its pupil's axis; without it, faces look
+cross-eyed."""
 
 _RINGS_DEG = np.array([0, 7, 13, 18, 21, 24, 30, 42, 60, 85])
 """Angles of the eyeball's rings from its axis: dense around the edge of the iris at 21 degrees."""

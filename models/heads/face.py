@@ -21,7 +21,7 @@ _FACE_UV = np.array([(0.149 + 0.818) / 2, 0.641 + 0.337 * 0.669])
 """Middle of the face in the upright island of the head in MakeHuman's layout."""
 _FACE_UV_SIZE = 0.17
 _MAGNIFICATION = [2.2, 1.5]
-"""Of the middle of the face against the scalp, in u and v. Chosen by eye."""
+"""Magnification of the middle of the face relative to the scalp, in u and v. Chosen by eye."""
 
 
 def skin_parts(source: Source) -> list[Part]:

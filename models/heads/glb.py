@@ -1,7 +1,7 @@
 """Reads a glTF file's triangles, texture coordinates, morph targets and base colour images.
 
-trimesh drops morph targets, other readers leave accessors to their caller. The subset of glTF 2.0
-(khronos.org/gltf) that a head needs is small enough to be read here.
+trimesh drops morph targets, and other readers leave it to the caller to decode accessors. The
+subset of glTF 2.0 (khronos.org/gltf) that a head needs is small enough to be read here.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _SUPPORTED = frozenset(
 _DRACO, _INSTANCES = "KHR_draco_mesh_compression", "EXT_mesh_gpu_instancing"
 _OLD_PAINT = "KHR_materials_pbrSpecularGlossiness"
 MAX_VERTS, MAX_TRIANGLES = 250_000, 500_000
-"""Of a mesh, in any format. Detailed scans have 100 000 vertices."""
+"""Limits of a mesh, in any format. Detailed scans have 100 000 vertices."""
 _JOINT_SETS = 4
 """Sets of four joints that a vertex follows; exporters write one or two."""
 _NO_JOINT = "expected the joints of a skin, got none"
 _MAX_PARTS = 2000
 """Primitives, each as often as the scene shows it. Heads have up to some hundreds."""
 _MAX_COORDINATE = 1e6
-"""In any unit: further away, float32 cannot tell vertices apart."""
+"""Largest coordinate in any unit: beyond it, float32 cannot distinguish vertices."""
 
 
 @dataclass
@@ -69,14 +69,14 @@ def read_glb(path: Path, report: Callable[[str], None] = _ignore) -> list[Primit
 
     Args:
         path: A `.glb` file, or a `.gltf` file whose buffers and images are inside it or its folder.
-        report: Called with a line for each thing of it that is not used.
+        report: Called with one line for each part of the file that is not used.
 
     Raises:
         MeshFileError: If the file is no glTF 2.0 file, is broken, needs an extension that is not
             supported, is too large, or holds no triangles.
     """
     try:
-        with np.errstate(all="ignore"):  # what is not finite is refused
+        with np.errstate(all="ignore"):  # values that are not finite are refused below
             scene = _Scene(read_gltf_file(path))
             primitives = scene.primitives()
     except MeshFileError as exc:
@@ -89,7 +89,7 @@ def read_glb(path: Path, report: Callable[[str], None] = _ignore) -> list[Primit
         raise MeshFileError(
             f"{path} is not a readable GLB file: it refers to what it does not hold"
         ) from exc
-    except Exception as exc:  # JSON of any kind can lie where an object is expected
+    except Exception as exc:  # the file may have any JSON value where an object is expected
         raise MeshFileError(
             f"{path} is not a readable GLB file: its JSON is not glTF's: {reason(exc)}"
         ) from exc
@@ -169,7 +169,7 @@ class _Scene:
         else:
             transforms = np.broadcast_to(self._worlds[index], (len(verts), 4, 4))
         faces = self._faces(given, len(verts))
-        # A mirroring transform turns the winding around.
+        # A mirroring transform reverses the winding.
         if len(verts) and np.linalg.det(transforms[0, :3, :3]) < 0:
             faces = faces[:, ::-1]
         material = self._file.item("materials", given["material"]) if "material" in given else {}
@@ -276,7 +276,7 @@ class _Scene:
                 self.losses.add("morph targets without positions", name)
             else:
                 if name in deltas:
-                    name = f"{name} ({len(deltas)})"  # the first of several of one name counts
+                    name = f"{name} ({len(deltas)})"  # the first of a name is used
                 delta = self._accessors.vectors(target["POSITION"], 3, len(transforms))
                 moved = _turned(transforms, delta)
                 _check_within(moved, "morph targets")
@@ -325,7 +325,7 @@ def _texture(material: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _check_within(values: Floats, what: str) -> None:
-    """Refuse numbers whose squares may overflow, and those that are none."""
+    """Refuse numbers whose squares may overflow, and NaN."""
     if not (np.abs(values) < _MAX_COORDINATE).all():
         raise MeshFileError(f"expected {what} within {_MAX_COORDINATE:g} units")
 

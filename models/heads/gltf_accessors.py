@@ -1,7 +1,6 @@
 """Reads the accessors of glTF files: arrays that may be strided, normalised or sparse.
 
-Files come from strangers: sizes are checked against the file, and in total, before anything is
-allocated.
+Files are untrusted: sizes are checked against the file, and in total, before anything is allocated.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from models.heads.meshes import Floats, Ints
 MAX_VALUES = 20_000_000
 """Numbers in all accessors that are read together: 128 000 vertices with 52 expressions."""
 _LEAST_VALUES = 500
-"""That a read counts for, which bounds the number of reads."""
+"""Each read counts as at least this many numbers, which bounds the number of reads."""
 _FLOAT = 5126
 _COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _COUNTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}

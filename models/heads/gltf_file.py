@@ -15,13 +15,14 @@ from urllib.parse import unquote, unquote_to_bytes
 from models.contract.shown_text import reason, shown
 
 MAX_BYTES = 256 * 2**20
-"""Of a file and its buffers together; the heads of scanners have tens of megabytes."""
+"""Maximum size of a file and its buffers together; the heads of scanners have tens of megabytes."""
 _MAX_JSON_BYTES = 64 * 2**20
-"""Of the document, which can hold its buffers."""
+"""Maximum size of the document, which can hold its buffers."""
 _MAX_JSON_VALUES = 1_000_000
-"""Of the document: each needs some 100 bytes as a Python object. Heads have some thousands."""
+"""Maximum number of values in the document: each needs some 100 bytes as a Python object. Heads
+have some thousands."""
 _MAX_NUMBER = 2**53
-"""What JSON of other programs holds without loss; a number of digits would fill a message."""
+"""Integers that JSON of other programs holds without loss; longer ones would fill a message."""
 _DECODE = "npx @gltf-transform/cli copy IN OUT"
 _BEFORE_JSON = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
 """Bytes that can stand in front of a document: byte order marks, spaces."""
@@ -130,7 +131,7 @@ class GltfFile:
 
 
 def read_gltf_file(path: Path) -> GltfFile:
-    """Open a `.glb` or `.gltf` file; which of them it is shows in its first bytes.
+    """Open a `.glb` or `.gltf` file; its first bytes tell which of them it is.
 
     Raises:
         MeshFileError: If it is no glTF 2.0 file or too large.
@@ -177,7 +178,7 @@ def _data(uri: str) -> bytes:
         raise MeshFileError(f"a data URI has no comma: {shown(uri)}")
     if not kind.rstrip().lower().endswith("base64") and "%" in text:
         return unquote_to_bytes(text)
-    # Some wrap the lines, quote `+` and `/`, or leave out the padding.
+    # Some programs wrap the lines, quote `+` and `/`, or leave out the padding.
     plain = b"".join(unquote_to_bytes(text).split())
     try:
         return base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)

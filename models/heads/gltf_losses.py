@@ -1,4 +1,4 @@
-"""Collects what of a glTF file is not used, so that nothing of it is lost without a word."""
+"""Collects the parts of a glTF file that are not used, for messages."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from models.contract.shown_text import shown
 
 _MOST_NAMES = 4
 _TEXTURES = ("normalTexture", "occlusionTexture", "emissiveTexture")
-"""Of a material, beside the base colour; the studio has its own."""
+"""Properties of a material other than its base colour; the studio has its own shading."""
 
 
 class Losses:
-    """What is not used, and of which parts.
+    """The features of a file that are not used, with the parts that have them.
 
-    A file has up to thousands of parts; each thing is said once, with the first few of them.
+    A file has up to thousands of parts: each feature is listed once, with the first few of its
+    parts.
     """
 
     def __init__(self) -> None:
@@ -25,11 +26,11 @@ class Losses:
         self._parts.setdefault(what, {})[shown(part)] = None
 
     def notes(self) -> list[str]:
-        """Return a line for each thing."""
+        """Return one line for each unused feature."""
         return [f"not used: {what}{_of(list(parts))}" for what, parts in self._parts.items()]
 
     def add_material(self, material: dict[str, Any], attributes: dict[str, Any], part: str) -> None:
-        """Note what of a material does not reach the base colour image."""
+        """Note the properties of a material that its base colour image does not contain."""
         if material.get("alphaMode") in ("MASK", "BLEND"):
             self.add("transparency", part)
         paint = dict(material.get("pbrMetallicRoughness") or {})

@@ -1,4 +1,4 @@
-"""Places the nodes of a glTF file's scene in the world."""
+"""Computes the world transforms of the nodes of a glTF file's scene."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Nodes:
     def __init__(self, file: GltfFile) -> None:
         self._file = file
         self.worlds: dict[int, Floats] = {}
-        """Transforms (4, 4) to the world by number, in the order of the tree."""
+        """World transforms (4, 4) by node index, parents before their children."""
         self.hidden: list[int] = []
-        """Those that KHR_node_visibility or a scale of zero hides, with all below them; skins may
+        """Nodes hidden by KHR_node_visibility or a scale of zero, and their descendants; skins may
         still refer to them as joints."""
-        self._place()
+        self._compute_worlds()
 
     @property
     def outside(self) -> list[int]:
@@ -39,12 +39,13 @@ class Nodes:
         nodes = self._file.document.get("nodes") or []
         return [i for i, node in enumerate(nodes) if i not in self.worlds and "mesh" in node]
 
-    def _place(self) -> None:
+    def _compute_worlds(self) -> None:
         waiting = [(index, np.eye(4), False) for index in reversed(self._roots())]
         while waiting:
             given, parent, hidden = waiting.pop()
             node, index = self._file.item("nodes", given), whole(given, "number of a node")
-            # Nodes form a tree. Others could hold a mesh 2^depth times, or never end.
+            # Nodes must form a tree: in other graphs a mesh could occur 2^depth times, or the walk
+            # never end.
             if index in self.worlds:
                 raise MeshFileError(f"expected a tree of nodes, got node {index} twice")
             self.worlds[index] = parent @ _matrix(node, index)

@@ -68,8 +68,8 @@ _LIDS_M = (0.002, 0.007)
 """Distance to the hole of an eye within which skin is eyelid, and beyond which it is not."""
 
 _MOUTH_RINGS = ((0.0, 1.0), (0.010, 1.05), (0.024, 0.95), (0.038, 0.55))
-"""Of the mouth cavity: depth behind the lips in metres, and width relative to their hole. It widens
-behind the teeth and narrows to the throat."""
+"""Rings of the mouth cavity: depth behind the lips in metres, and width relative to their hole. It
+widens behind the teeth and narrows to the throat."""
 _MOUTH_END_M = 0.044
 """Depth of the vertex that closes the cavity."""
 _MOUTH_STIFFNESS = 0.6
@@ -100,7 +100,7 @@ def import_head(path: Path, report: Callable[[str], None] = _ignore) -> dict[str
     Args:
         path: A `.glb`, `.gltf` or `.obj` file, +Y up, the face looking along +Z. A mesh whose
             expressions or eyes show that it is turned is turned back.
-        report: Called with a line for each thing that was changed or is not used.
+        report: Called with one line for each part of the file that was changed or is not used.
 
     Raises:
         MeshFileError: If the file is unreadable, does not have the size of a head, or its eyes

@@ -24,8 +24,8 @@ from models.heads.obj_file import read_obj_file
 _IMAGE_TEXELS = 1024
 """Rows and columns of the joined base colour image."""
 _MOST_TILES = 8
-"""Of a texture in each direction: more repeats than that are a pattern, or a stray coordinate, and
-would leave the rest of the layout a few texels."""
+"""Maximum number of tiles of a texture in each direction: more are a pattern, or one wrong
+coordinate, and would leave only a few texels for the rest of the layout."""
 
 
 def read_mesh(path: Path) -> Mesh:
@@ -45,7 +45,7 @@ def read_mesh(path: Path) -> Mesh:
 
 
 _SLACK = 1e-3
-"""Of coordinates that touch the border of their tile."""
+"""Tolerance for coordinates that touch the border of their tile."""
 
 
 def _join(path: Path, primitives: list[Primitive]) -> Mesh:

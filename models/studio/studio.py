@@ -39,7 +39,7 @@ SHADOW_METRES = 0.62
 _SHADOW_CENTRE_M = (0, -0.03, -0.06)
 """Middle of the shadow map, in head space."""
 _SHADOW_DISTANCE_M = 2.0
-"""From the head to the key light: keeps nearness positive, as the rasterizer requires."""
+"""Distance from the head to the key light: keeps nearness positive, as the rasterizer requires."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 COLOUR = 0
-"""First of 3: linear RGB."""
+"""First of 3 channels: linear RGB."""
 ROUGHNESS = 3
 SPECULAR = 4
 """Strength of highlights; 1 is plain skin."""
 RELIEF = 5
-"""First of 3: what is added to the normal, in head space; of hair, the direction of the strands."""
+"""First of 3 channels: offset of the normal, in head space; for hair, direction of the strands."""
 THINNESS = 8
-"""Of skin, 0..1: how much light comes through from behind."""
+"""Translucency of skin, 0..1: the share of light that comes through from behind."""
 FOLD_RELIEF = 9
-"""First of 3: what fully folded wrinkles add to the normal of skin, in head space."""
+"""First of 3 channels: offset of the normal of skin by fully folded wrinkles, in head space."""
 FOLD_DEPTH = 12
-"""Of skin, 0..1: how deep a fully folded wrinkle is."""
+"""Depth of a fully folded wrinkle in skin, 0..1."""
 
 CHANNELS = 13
 COMMON_CHANNELS = THINNESS

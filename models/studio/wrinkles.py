@@ -54,9 +54,9 @@ _REGIONS: tuple[
 )
 
 _DEPTH_M = 0.00055
-"""Of a fully folded wrinkle."""
+"""Depth of a fully folded wrinkle."""
 _STEP_M = 0.0004
-"""Of the central differences: about a third of a wrinkle's half width."""
+"""Step of the central differences: about a third of a wrinkle's half width."""
 
 
 class Wrinkles:

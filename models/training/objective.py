@@ -42,7 +42,7 @@ class ValidationResult(NamedTuple):
     """Measurements of networks on validation pairs."""
 
     metrics: dict[str, float]
-    """By name: PSNR in dB, SSIM."""
+    """Values by name: PSNR in dB, SSIM."""
     score: float
     """Greater is better; selects the best networks of a run."""
     rows: Tensor

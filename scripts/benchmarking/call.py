@@ -31,7 +31,7 @@ _WARM_UP_S = 15
 _CALL = "benchmark"
 _READY_MS = 120_000
 _VIEWPORT: ViewportSize = {"width": 960, "height": 600}
-"""Without a GPU, the browser renders on the CPU that is measured."""
+"""Small, because without a GPU the browser renders on the CPU that is measured."""
 _LIVE = """window.telewarp.stats().then(({ tiles }) =>
   Object.values(tiles).some((tile) => tile?.state === "live"))"""
 

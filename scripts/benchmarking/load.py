@@ -70,7 +70,7 @@ class LoadStep:
     cache_age_ms: dict[str, float]
     """`p50` and `p95` of the median viewer."""
     refreshes_per_s: float
-    """Of all viewers; a shared cache counts once."""
+    """Refreshes for all viewers; a shared cache counts once."""
     server_ms_per_frame: float | None
     """CPU time of the server process per frame sent; None if it sent none."""
     stages_ms: dict[str, float]

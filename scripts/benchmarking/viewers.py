@@ -53,7 +53,8 @@ class ViewerResult:
     fps: float
     """Frames received per second."""
     latencies_ms: list[float]
-    """From sending a view to the last packet of the first frame rendered for it or a later one."""
+    """Time from sending a view to the last packet of the first frame rendered for it or a later
+    one."""
     server: dict[str, Any]
     """Statistics of the session, from the server."""
 

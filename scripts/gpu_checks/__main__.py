@@ -45,7 +45,7 @@ MODULES = {
     "encoder": "tools",
     "sanitizer": "tools",
 }
-"""By check: the module of this package that has a function of that name."""
+"""Modules of this package by the name of their check, which is the name of a function in them."""
 
 
 def find_check(name: str) -> Check:

@@ -204,7 +204,7 @@ def read_tokens(file: Path) -> Tokens:
         # Without the cause, which quotes the line.
         raise SettingsError(f"tokens {file}: expected TOML, got something else") from None
     except ValidationError as exc:
-        raise SettingsError(f"tokens {file}: {_what_is_wrong(exc)}") from None
+        raise SettingsError(f"tokens {file}: {_describe(exc)}") from None
     return _collect(content, file)
 
 
@@ -225,7 +225,7 @@ def _collect(content: _File, file: Path) -> Tokens:
     return Tokens(listed, tuple(key.get_secret_value() for key in content.signing_keys))
 
 
-def _what_is_wrong(error: ValidationError) -> str:
+def _describe(error: ValidationError) -> str:
     found = error.errors(include_input=False, include_url=False, include_context=False)
     places = (".".join(str(part) for part in detail["loc"]) for detail in found)
     return "; ".join(

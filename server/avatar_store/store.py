@@ -54,7 +54,7 @@ class AvatarStore:
         self._pool, self._streams = pool, streams
         self._avatars, self._deleted = folder / "avatars", folder / "deleted"
         self._folders: dict[str, Path] = {}
-        """By id, including those that could not be loaded."""
+        """Folders by avatar id, including avatars that could not be loaded."""
         try:
             for each in (folder, self._avatars, self._deleted):
                 each.mkdir(mode=0o700, parents=True, exist_ok=True)

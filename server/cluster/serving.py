@@ -49,7 +49,7 @@ async def serve(
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # see server/auth/addresses.py: uvicorn believes every local client
+        proxy_headers=False,  # see server/auth/addresses.py: uvicorn trusts every local client
     )
     server = _Server(config)
     loop = asyncio.get_running_loop()

@@ -24,7 +24,7 @@ class DrivenFace:
     sender: str
     """Sending device; a subject has one sender at a time."""
     coefficients: Mapping[str, float]
-    """By ARKit name, finite; usually 0..1, which trackers may exceed."""
+    """Finite values by ARKit name; usually 0..1, which trackers may exceed."""
     head_rotation: Floats
     """(4,) quaternion [x, y, z, w], head to world."""
     captured_at_ms: float | None = None

@@ -84,7 +84,7 @@ class VmcReader:
             elif len(values) == 1:
                 _set_value(sender, name, values[0])
             elif name in CHAIN:
-                sender.bones[name] = _to_ours(values)
+                sender.bones[name] = _to_server_axes(values)
         return applied
 
     def _sender(self, address: str) -> _Sender:
@@ -118,7 +118,7 @@ def _set_value(sender: _Sender, name: str, value: float) -> None:
         sender.presets[preset] = value
 
 
-def _to_ours(values: tuple[float, ...]) -> Quaternion:
+def _to_server_axes(values: tuple[float, ...]) -> Quaternion:
     """Return a bone's rotation in our axes, of length 1."""
     x, y, z, w = values[3:]
     length = sqrt(x * x + y * y + z * z + w * w)

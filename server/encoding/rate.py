@@ -1,7 +1,8 @@
 """Rate control: the target bitrate, from the bandwidth estimates of the receiver.
 
-A receiver's estimate (REMB) grows only with what is sent: a calm face at 200 kb/s keeps it at
-300 kb/s for ever. So an estimate above the sent bitrate only means that there is no congestion.
+A receiver's estimate (REMB) grows only with what is sent: a face that hardly moves, at 200 kb/s,
+keeps it at 300 kb/s for ever. So an estimate above the sent bitrate only means that there is no
+congestion.
 """
 
 from __future__ import annotations

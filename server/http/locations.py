@@ -21,7 +21,7 @@ _SENT_BY_PAGES = "origin"
 
 
 def location_of(request: HTTPConnection, path: str) -> str:
-    """Return the `Location` of what is at a path of this server, below the path that it runs at."""
+    """Return the `Location` for a path of this server, which may be mounted below another path."""
     return f"{request.scope.get('root_path', '')}{path}"
 
 

@@ -83,8 +83,8 @@ def answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(errors.TelewarpError, cast("_Handler", answer_telewarp_error))
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(RequestValidationError, _answer_validation)
-    app.add_exception_handler(ClientDisconnect, _answer_nobody)
-    app.add_exception_handler(Exception, _answer_unknown)
+    app.add_exception_handler(ClientDisconnect, _answer_disconnected)
+    app.add_exception_handler(Exception, _answer_unexpected)
     app.router.default = _not_found
 
 
@@ -184,7 +184,7 @@ async def _answer_validation(request: Request, error: Exception) -> Response:
     return problem(400, describe_errors(error.errors()))
 
 
-async def _answer_nobody(request: Request, error: Exception) -> Response:
+async def _answer_disconnected(request: Request, error: Exception) -> Response:
     """End a request whose client disconnected within the body, which is no error of the server."""
     return problem(400, "expected the whole body, got a part")
 
@@ -197,7 +197,7 @@ async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
     await WebSocket(scope, receive, send).send_denial_response(problem(404, detail))
 
 
-async def _answer_unknown(request: Request, error: Exception) -> Response:
+async def _answer_unexpected(request: Request, error: Exception) -> Response:
     """Answer an unexpected exception; its traceback is only in the log."""
     return problem(500, "an internal error, which has been logged")
 

@@ -42,7 +42,7 @@ class RequestForms:
         async def send_without_body(message: Message) -> None:
             await send({**message, "body": b""} if "body" in message else message)
 
-        async def send_in_words(message: Message) -> None:
+        async def send_readable(message: Message) -> None:
             nonlocal refused
             if message.get("status") == _UNSATISFIABLE:
                 refused = True
@@ -51,7 +51,7 @@ class RequestForms:
                 await sent(message)
 
         sent = send_without_body if without_body else send
-        await self._app({**scope, **_plain(scope)}, receive, send_in_words)
+        await self._app({**scope, **_plain(scope)}, receive, send_readable)
 
 
 async def _refuse_range(scope: Scope, message: Message, receive: Receive, send: Send) -> None:

@@ -110,8 +110,8 @@ class DeviceAvatar:
 
     info: AvatarInfo
     layouts: Mapping[int, SlotLayout] | None
-    """Of its cache slots by the size of frames, which the server allocates in shared memory; None
-    where only the device process can allocate them."""
+    """Layouts of its cache slots by the size of frames, for the server to allocate in shared
+    memory; None where only the device process can allocate them."""
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class Dispatcher:
         self._added, self._images, self._mark = added, images, mark
         self._find_avatar, self._next_id = find_avatar, next_id
         self._in_progress: dict[int, CacheSlots | PendingRender | LoadJob] = {}
-        """By job id: what the workers are busy with."""
+        """Jobs that workers are doing, by job id."""
         self.open = False
         """Whether jobs are assigned."""
         self.refreshes = 0

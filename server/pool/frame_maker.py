@@ -108,7 +108,7 @@ class FrameMaker(Generic[Key]):
         """
         state, now = self._open(request), time.monotonic()
         # Before `source`, which advances the crossfade by a step that no frame would show.
-        if same := _again(state.reusable(request, now)):
+        if same := _as_reused(state.reusable(request, now)):
             return same
         source = state.source(request, now)
         image = self._engine.warp(request.rendition, request.state, source, request.backdrop)
@@ -122,7 +122,9 @@ class FrameMaker(Generic[Key]):
         """
         now = time.monotonic()
         states = [self._open(request) for request in requests]
-        made = [_again(state.reusable(r, now)) for state, r in zip(states, requests, strict=True)]
+        made = [
+            _as_reused(state.reusable(r, now)) for state, r in zip(states, requests, strict=True)
+        ]
         new = [index for index, frame in enumerate(made) if frame is None]
         if new:
             frames = [(requests[i].state, states[i].source(requests[i], now)) for i in new]
@@ -157,7 +159,7 @@ class FrameMaker(Generic[Key]):
         return state
 
 
-def _again(frame: MadeFrame | None) -> MadeFrame | None:
+def _as_reused(frame: MadeFrame | None) -> MadeFrame | None:
     """Return a copy of a frame that is shown again, with stages of no duration."""
     return None if frame is None else replace(frame, raster_ms=0.0, warp_ms=0.0, reused=True)
 

@@ -74,7 +74,7 @@ class FramesInProgress:
         self._free: list[int] = []
         self._waiting: deque[PendingFrame] = deque()
         self._in_ring: dict[int, PendingFrame] = {}
-        """By frame id."""
+        """Frames in the ring by frame id."""
         self._ids = count(1)
         self._newest: WeakKeyDictionary[FrameSequence, Frame] = WeakKeyDictionary()
         """The newest frame of each sequence."""

@@ -61,9 +61,9 @@ class RenderJob:
     state: FrameState
     mode: RenderMode
     cached_state: FrameState | None
-    """In mode `warp`, the state of the cache; None for `state` itself."""
+    """State of the cache in mode `warp`; None for `state` itself."""
     size: int | None = None
-    """In mode `full`, rows and columns, a multiple of 32; None for the avatar's resolution."""
+    """Rows and columns in mode `full`, a multiple of 32; None for the avatar's resolution."""
 
 
 @dataclass(frozen=True)

@@ -298,9 +298,9 @@ class ProcessBackend:
                 self._process.end_reason = message.reason
             case _:
                 raise AssertionError(f"unknown message {message!r}")
-        self._heard()
+        self._note_message()
 
-    def _heard(self) -> None:
+    def _note_message(self) -> None:
         """Note that the process works, which extends the deadline of its remaining frames."""
         if self._process is not None and self._built:
             self._process.clear_deadline()

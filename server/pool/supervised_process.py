@@ -51,7 +51,7 @@ class SupervisedProcess:
         self._process: BaseProcess | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._deadline_at = 0.0
-        """In seconds of `_own_time`, as `_used_at`."""
+        """Seconds of `_own_time`, as for `_used_at`."""
         self._stall_s: float | None = None
         self._used_s, self._used_at = 0.0, 0.0
         """Its processor time, and the time of the last change of it."""

@@ -133,7 +133,7 @@ class Worker:
         self._process: SupervisedProcess | None = None
         self._job: Job | None = None
         self._handles: dict[int, SlotHandle] = {}
-        """By slots: handles that the current process holds or is about to open."""
+        """Handles, by slots, that the current process holds or is about to open."""
         self._rest_timer: asyncio.TimerHandle | None = None
         self._ping_timer: asyncio.TimerHandle | None = None
         self._stopping = asyncio.Event()

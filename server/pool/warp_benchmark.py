@@ -24,7 +24,7 @@ class WarpTimes:
     """How long one warp took."""
 
     elapsed_s: float
-    """From call to image, rasterization included."""
+    """Time from call to image, rasterization included."""
     thread_s: float
     """Time that the warp thread computed, other threads of the same warp not included."""
     locked_s: float

@@ -27,7 +27,7 @@ from server.protocol.json_text import describe
 from server.protocol.messages import MeshFrame
 
 VERSION = 1
-"""First byte. JSON never begins with it."""
+"""The first byte; JSON never begins with it."""
 # The largest values of an int16 are 1, 3.3 m and 16, beyond all that trackers send.
 ROTATION_STEP = 1 / 32767
 TRANSLATION_STEP_M = 1e-4

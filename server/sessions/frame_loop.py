@@ -37,12 +37,13 @@ class FrameLoop:
     """Warps a frame whenever one is due and requests the refreshes of its caches.
 
     Args:
-        pool: Tells why there is no first cache, and when a device that has failed warps again.
-        viewer_state: What the frames show.
-        membership: Which caches they are warped from.
-        pacing: When the next one may begin.
-        statistics: Counts them, and what failed.
-        refinement: Refines what does not move; None for no stills.
+        pool: Provides the reason why there is no first cache, and notice when a device that has
+            failed warps again.
+        viewer_state: The state that the frames show.
+        membership: Provides the caches that they are warped from.
+        pacing: Decides when the next frame may begin.
+        statistics: Counts frames and failures.
+        refinement: Renders refined stills while nothing moves; None for no stills.
         log_ids: Of the session, see `server/logs.py`.
     """
 
@@ -60,7 +61,7 @@ class FrameLoop:
         self.newest: Frame | None = None
         """The last frame that was warped."""
         self.lowered_from: int | None = None
-        """What the frames are to say, see `Frame`."""
+        """Set on each frame, see `Frame.lowered_from`."""
         self._pool = pool
         self._viewer_state, self._membership = viewer_state, membership
         self._pacing, self._statistics = pacing, statistics
@@ -70,7 +71,7 @@ class FrameLoop:
         self._refreshed = (0, 0)
         """Cache slots and input revision of the last requested refresh."""
         self._refreshed_state: FrameState | None = None
-        """What that refresh renders."""
+        """The state that this refresh renders."""
         self._displayed = (0, 0, 0)
         """Input revision, cache slots and cache generation of the last frame."""
         self._fading = False
@@ -81,7 +82,7 @@ class FrameLoop:
         """Whether a repeated frame must name a still at once."""
 
     def inputs_changed(self) -> None:
-        """Show what has changed: the viewer's state, or the newest cache."""
+        """Note that the viewer's state or the newest cache has changed."""
         self._changed_at = time.monotonic()
         if self._warping is not None:
             self._warping.inputs_changed()
@@ -106,7 +107,7 @@ class FrameLoop:
             # Here and not after the warp: a still that becomes ready during it is named later.
             self._still_is_new = False
             if self.newest is not None and not self._has_changes():
-                self.request_refresh()  # of where a movement has ended
+                self.request_refresh()  # a refresh for where a movement has ended
                 self._statistics.repeated()
                 return self._described(self.newest.repeat())
             frame = await self._render(late)
@@ -125,7 +126,7 @@ class FrameLoop:
             slots.request(partial(self._sample_for_refresh, slots.id))
 
     def _has_settled(self) -> bool:
-        """Whether the movement has ended whose continuation the last refresh renders."""
+        """Whether the last refresh renders the continuation of a movement that has ended since."""
         newest = self._viewer_state.sample().state
         return self._refreshed_state is not newest and self._viewer_state.expected(0.0) is newest
 
@@ -161,7 +162,7 @@ class FrameLoop:
         repeat_at = now_s() + REPEAT_INTERVAL_S
         late = True
         while not self.closed:
-            # Anew after each wake-up: the change that ended the sleep may be due earlier.
+            # Computed again after each wake-up: the change that ended the sleep may be due earlier.
             due_at = self._changes_due_at() if self._has_changes() else repeat_at
             if now_s() >= due_at or (self._still_is_new and not self._has_changes()):
                 break
@@ -193,7 +194,7 @@ class FrameLoop:
             The frame; None if the renderer refuses the state, its device was replaced, or the
             caches were left meanwhile.
         """
-        # Both before the warp, during which more inputs may change.
+        # Both are read before the warp, during which more inputs may change.
         requested_at, changed_at = time.monotonic(), self._changed_at
         inputs = self._viewer_state.sample()
         # Before `slots` is read, because a split or a join changes which caches the frame is warped
@@ -216,14 +217,15 @@ class FrameLoop:
         finally:
             self._warping = None
         if frame is None:
-            # Otherwise a transition has ended while the warp was queued, and nobody else used its
-            # caches: the next frame is warped from others.
+            # Otherwise a transition has ended while the warp was queued, and no other session used
+            # its caches: the next frame is warped from others.
             used = self._membership.slots, self._membership.sequence
             if self.closed or (slots, sequence) == used:
                 await self._wait_for_device(slots)
             return None
         frame.complete(requested_at, changed_at)
-        # Of the frame, and not of now: what has changed during the warp is not displayed yet.
+        # The state of the frame, not the present one: changes during the warp are not displayed
+        # yet.
         self._displayed = frame.inputs.revision, slots.id, frame.cache.generation
         self._fading = frame.fading
         self.newest = frame
@@ -265,7 +267,7 @@ class FrameLoop:
         if not self._statistics.failed_frames:  # log the first one only; all are counted
             logger.warning("session %s: a frame failed: %s", session_id, exc, extra=self._log_ids)
         self._statistics.failed()
-        # As if displayed, so that the same inputs are not tried again before something changes.
+        # The inputs count as displayed, so that they are not tried again before something changes.
         self._displayed = self._version(inputs.revision)
         self._fading = False
 

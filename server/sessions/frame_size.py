@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from server.sessions.load_limit import FrameLoad, LoadLimit
 
 MOST_ENLARGED = 1.1
-"""Frames are enlarged at most by this factor where there are larger ones: a tenth is not seen, and
-the next smaller size takes three quarters of the time."""
+"""Frames are enlarged at most by this factor where there are larger ones: an enlargement by a tenth
+is not visible, and the next smaller size takes three quarters of the time."""
 CHANGE_INTERVAL_S = 3.0
 """Least time between two changes: each one costs a full render, and a key frame."""
 _SPAN_S = 1.0
@@ -22,7 +22,7 @@ def choose_size(
     """Return the rows and columns of frames for a display.
 
     Args:
-        sizes: Those that there are, in increasing order.
+        sizes: The available sizes, in increasing order.
         own: The avatar's resolution, for displays of unknown size.
         display_px: Rows of the frame on the display, in its own pixels; 0: unknown.
         enlarged: Factor by which frames may be enlarged where there are larger ones.
@@ -32,12 +32,12 @@ def choose_size(
 
 
 class FrameSize:
-    """Follows the display of one viewer, and the load: not every small change, and not too often.
+    """Follows the display of one viewer and the load, but not each small change, nor too often.
 
     Belongs to the event loop.
 
     Args:
-        sizes: Those that there are, in increasing order.
+        sizes: The available sizes, in increasing order.
         own: The avatar's resolution.
         display_px: See `choose_size`.
         fps: Maximum number of frames per second.
@@ -55,7 +55,7 @@ class FrameSize:
         self.size = choose_size(sizes, own, display_px)
         """Rows and columns that the viewer's frames are to have."""
         self._needed = self.size
-        """The same without load."""
+        """The size that the display needs, whatever the load."""
         self._sizes, self._own, self._changed = sizes, own, changed
         self._display_px = display_px
         self._changed_at = float("-inf")
@@ -71,7 +71,7 @@ class FrameSize:
     def set_display(self, display_px: int) -> None:
         """Follow a display with this many rows, at the earliest `CHANGE_INTERVAL_S` after a change.
 
-        Of several until then the newest counts.
+        Of several changes until then, only the newest is applied.
         """
         self._display_px = display_px
         self._follow_soon()
@@ -79,11 +79,11 @@ class FrameSize:
     def watch_load(
         self, measure: Callable[[], tuple[int, FrameLoad]], limited: Callable[[bool], None]
     ) -> None:
-        """Follow the load, too, where the display is known and there are sizes to choose from.
+        """Follow the load, too, if the display's size is known and there are sizes to choose from.
 
         Args:
             measure: Returns the rows of the newest frame, and the sum of all so far.
-            limited: Called with whether frames are to become larger after each change by load.
+            limited: Called after each change by load, with whether frames become larger.
         """
         if self._limit.may_fall:
             self._judge_later(measure, limited)
@@ -139,6 +139,6 @@ class FrameSize:
         size = choose_size(self._sizes, self._own, self._display_px)
         if size >= self._needed:
             return size
-        # Smaller only where nothing is enlarged: otherwise a display whose size is at the limit
-        # would change it again and again.
+        # The size is lowered only where no frames are enlarged: otherwise a display at the limit
+        # between two sizes would change it again and again.
         return min(self._needed, choose_size(self._sizes, self._own, self._display_px, 1.0))

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 LEAST_BY_LOAD = 320
-"""Never smaller because of load: 256 saves a quarter of the time, and is visibly softer."""
+"""Load never lowers the size below this: 256 saves a quarter of the time, and is visibly softer."""
 
 _FEWEST_PER_S = 5.0
-"""Changes; while there are fewer, hardly anything moves, and how long frames take says nothing."""
+"""Views and faces; while there are fewer, hardly anything moves, so the time of a frame does not
+show whether the server is too slow."""
 _LATE, _BUSY = 0.8, 0.8
-"""Parts of the frames and of the time. Frames that are late although little time is spent on them
-wait for the network, which smaller ones would not help as much as a lower bitrate does."""
+"""Parts of the frames that are late, and of the time that is spent on frames, from which the server
+is too slow. Frames that are late although little time is spent on them wait for the network, which
+smaller ones would not help as much as a lower bitrate does."""
 _SLOW_S = 3.0
 """How long a server must be too slow: longer than caches of a new size or other avatars load."""
 _ROOM = 0.85
@@ -20,22 +22,23 @@ _ROOM = 0.85
 _GROWTH = 1.4
 """Exponent of the time of a frame by its rows, from 320 to 768 (`scripts/benchmark.py sizes`)."""
 _PATIENCE_S, _LONGEST_PATIENCE_S = 10.0, 160.0
-"""How long there must be room for larger frames; doubled by each attempt that fails."""
+"""How long there must be time left for larger frames; doubled by each attempt that fails."""
 _FAILED_S = 60.0
 """Frames that become smaller again within this time were an attempt that has failed."""
 
 
 class FrameLoad(NamedTuple):
-    """What a viewer's frames were to show, and how long they took."""
+    """Number of changes and frames of a viewer, and the time that the frames took."""
 
     changes: int
-    """Views and faces: those that came, not only those that were shown."""
+    """Views and faces that were received, not only those that were shown."""
     frames: int
-    """Those that were made, without repeated ones."""
+    """New frames, without repeated ones."""
     late: int
     """How many of them were due before the previous one was there."""
     took_s: float
-    """From the requests to the frames: warps, those of other viewers before them, and threads."""
+    """Between requests and frames: the warps, waiting for those of other viewers, and for
+    threads."""
 
     def since(self, earlier: FrameLoad) -> FrameLoad:
         """Return what has been added to an earlier sum."""
@@ -48,15 +51,15 @@ class FrameLoad(NamedTuple):
 
 
 class LoadLimit:
-    """The largest size of which a server makes frames as fast as a viewer's views and faces change.
+    """The largest size at which a server makes frames as fast as a viewer's views and faces change.
 
     While nearly all frames are late, and making them takes nearly all of the time, a frame takes
     longer than the changes that it is to show. The limit then falls to the size that should be fast
-    enough. It rises again by one after a while with room for larger frames, later each time that
-    fails.
+    enough. It rises again by one size after a while with time left for larger frames, later after
+    each attempt that fails.
 
     Args:
-        sizes: Those that there are, in increasing order.
+        sizes: The available sizes, in increasing order.
         fps: Maximum number of frames per second.
     """
 
@@ -80,13 +83,13 @@ class LoadLimit:
         self._slow_s = self._free_s = 0.0
 
     def judge(self, size: int, load: FrameLoad, span_s: float, now_s: float) -> bool:
-        """Take the frames of a while into account.
+        """Take the frames of an interval into account.
 
         Args:
             size: Their rows.
-            load: What they were to show, and how long they took.
-            span_s: Of how long a while.
-            now_s: Its end.
+            load: The changes that they were to show, and the time that they took.
+            span_s: Length of the interval, seconds.
+            now_s: End of the interval, seconds.
 
         Returns:
             Whether the limit has changed.
@@ -109,7 +112,7 @@ class LoadLimit:
         return True
 
     def _lower(self, size: int, busy_if_kept: float, now_s: float) -> bool:
-        """Let the limit fall.
+        """Lower the limit.
 
         Args:
             size: The rows of the present frames.

@@ -59,7 +59,7 @@ class Sessions:
         self._stills = stills
         self._sessions: dict[str, Session] = {}
         self._permits: dict[str, AdmissionPermit] = {}
-        """By session id."""
+        """Permits by session id."""
         self._groups: WeakKeyDictionary[Stream, ViewGroups] = WeakKeyDictionary()
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -211,7 +211,9 @@ class Sessions:
                 if session.peer is not None:
                     steps.push_async_callback(session.peer.close)
                     if session.ended_because is not None:
-                        steps.push_async_callback(_say, session.peer, session.ended_because)
+                        steps.push_async_callback(
+                            _send_end_event, session.peer, session.ended_because
+                        )
                 steps.callback(session.close)
                 steps.callback(self._admission.release, permit, session.connected)
         except Exception:
@@ -219,7 +221,7 @@ class Sessions:
         logger.info("session %s has ended", session.id, extra=session.log_ids)
 
 
-async def _say(peer: Peer, reason: str) -> None:
+async def _send_end_event(peer: Peer, reason: str) -> None:
     """Send a viewer the reason of the session's end, and wait until the event is delivered."""
     peer.send_event({"type": "ended", "detail": reason})
     await asyncio.sleep(_NOTICE_S)

@@ -74,7 +74,7 @@ class Session:
         self.viewer = viewer
         self.peer: Peer | None = None
         self.ended_because: str | None = None
-        """What to tell the viewer at the end, where there is something to tell."""
+        """Reason of the end for the viewer, if there is one."""
         self.backdrop = backdrop
         self._handshake_complete = False
         self.target_bitrate: int | None = None

@@ -27,11 +27,12 @@ _STAGE_BOUNDS_S = (
 )
 """Finest around the frame interval at 60 frames per second."""
 _CACHE_AGE_BOUNDS_S = (0.0, 0.017, 0.033, 0.067, 0.133, 0.267, 0.533, 1.0, 2.0, 5.0)
-"""From 1 to 16 frames at 30 frames per second, the ages that the evaluation covers, and beyond."""
+"""Ages of 1 to 16 frames at 30 frames per second, which the evaluation covers, and higher ones."""
 _QUEUEING_BOUNDS_S = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0)
-"""From a free network to one that is not followed; 50 ms is the goal behind a bottleneck."""
+"""Delays from those of a free network to those of one that congestion control cannot follow; 50 ms
+is the goal behind a bottleneck."""
 _QUEUE_BOUNDS_S = (0.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0)
-"""From no wait to half an hour, when viewers have given up."""
+"""Times from no wait to half an hour, when viewers have given up."""
 
 
 class RecentPercentiles:

@@ -91,7 +91,7 @@ export class CallPage {
     this.#tracker = new FaceTracker({
       whileHidden: true,
       onFace: (frame) => this.#tracked(frame),
-      onTrouble: (trouble) => this.#tell(describeTrackerTrouble(trouble)),
+      onTrouble: (trouble) => this.#showMessage(describeTrackerTrouble(trouble)),
     });
     this.#camera = new OwnCamera(this.#cameraPanel(), this.#tracker);
     this.#voicePanel = new OwnVoicePanel(page.body, {
@@ -124,7 +124,7 @@ export class CallPage {
     if (call) void this.#showPeople(call);
     this.#voicePanel.show(await microphones(), this.#choices.microphone);
     void this.#openCamera(this.#choices.camera);
-    await this.#loadAvatars().catch((error) => this.#tellTrouble(error));
+    await this.#loadAvatars().catch((error) => this.#showTrouble(error));
   }
 
   /** @returns {boolean} whether one has a seat */
@@ -153,7 +153,7 @@ export class CallPage {
   toggleMute() {
     if (!this.#voice.track) return;
     this.#voice.toggleMute();
-    this.#tellMuted();
+    this.#sendMuted();
   }
 
   /** Take the present face as neutral, and the present position as straight ahead. */
@@ -203,7 +203,7 @@ export class CallPage {
   async #join({ call, name, avatar, token }) {
     if (token) access.use(token);
     this.call = call;
-    this.#tell(null);
+    this.#showMessage(null);
     this.#lobby.busy = true;
     try {
       if (!this.#avatars.length) await this.#loadAvatars();
@@ -215,7 +215,7 @@ export class CallPage {
       this.#enter();
     } catch (error) {
       this.#voice.close();
-      this.#tellTrouble(error);
+      this.#showTrouble(error);
     } finally {
       this.#lobby.busy = false;
     }
@@ -230,7 +230,7 @@ export class CallPage {
     find(this.#page, "[data-call-name]").textContent = this.call;
     body.dataset.phase = "seated";
     this.calibrate();
-    this.#tellMuted();
+    this.#sendMuted();
   }
 
   #callEvents() {
@@ -243,7 +243,8 @@ export class CallPage {
         this.table.show(people, this.#seat);
         this.#bar.showPeople(this.call, this.table.others);
       },
-      onLost: () => this.#tell({ title: "The connection was lost", detail: "Reconnecting." }),
+      onLost: () =>
+        this.#showMessage({ title: "The connection was lost", detail: "Reconnecting." }),
       onEnd: (/** @type {Trouble} */ trouble) => this.#end(describeCallTrouble(trouble, this.call)),
     };
   }
@@ -251,19 +252,19 @@ export class CallPage {
   /** @param {Seat} seat */
   #seated(seat) {
     this.#seat = seat;
-    this.#tell(null);
+    this.#showMessage(null);
     const avatar = this.#avatars.find(({ id }) => id === this.#choices.avatar);
     if (!avatar || this.#publisher.stream === seat.stream) return;
-    this.#publisher.open(seat, avatar).catch((error) => this.#tellTrouble(error));
+    this.#publisher.open(seat, avatar).catch((error) => this.#showTrouble(error));
   }
 
   #publisherEvents() {
     return {
       onTrouble: () => {}, // the connection to the call reports the same
       onVoice: (/** @type {Trouble | null} */ trouble) =>
-        this.#voicePanel.tell(trouble && describeVoiceTrouble(trouble)),
+        this.#voicePanel.showMessage(trouble && describeVoiceTrouble(trouble)),
       onRefused: (/** @type {string} */ detail) =>
-        this.#tell({ title: "The server refused a frame", detail }),
+        this.#showMessage({ title: "The server refused a frame", detail }),
     };
   }
 
@@ -274,13 +275,13 @@ export class CallPage {
         /** @type {readonly MediaDeviceInfo[]} */ cameras,
         /** @type {string | undefined} */ used,
       ) => this.#bar.showCameras(cameras, used),
-      tell: (/** @type {PublishText | null} */ words) => this.#tell(words),
+      showMessage: (/** @type {PublishText | null} */ words) => this.#showMessage(words),
     };
   }
 
   /** @param {string | undefined} deviceId */
   async #openCamera(deviceId) {
-    await this.#camera.open(deviceId).catch((error) => this.#tellTrouble(error));
+    await this.#camera.open(deviceId).catch((error) => this.#showTrouble(error));
   }
 
   /** @param {string} camera device id */
@@ -298,17 +299,17 @@ export class CallPage {
 
   #voiceChanged() {
     this.#publisher.useVoice();
-    this.#tellMuted();
+    this.#sendMuted();
   }
 
-  #tellMuted() {
+  #sendMuted() {
     this.#connection?.update({ muted: this.#voice.muted || this.#voice.track === null });
   }
 
   /** @param {import("../tracking/face_tracker.js").TrackedFrame} frame */
   #tracked(frame) {
     if (this.seated) this.#publisher.publish(frame); // first: drawing can wait
-    this.table.see(frame);
+    this.table.tracked(frame);
     this.#preview.draw(frame.face?.landmarks ?? null);
     this.#preview.faceFound = frame.face !== null;
     this.#bar.calibrating = this.#publisher.calibrating;
@@ -323,16 +324,16 @@ export class CallPage {
   }
 
   /** @param {unknown} error */
-  #tellTrouble(error) {
+  #showTrouble(error) {
     if (error instanceof Trouble) {
       if (error.kind === "sign-in") this.#lobby.askForToken();
-      this.#tell(describeCallTrouble(error, this.call));
-    } else if (error instanceof TrackerTrouble) this.#tell(describeTrackerTrouble(error));
-    else this.#tell(describeCameraTrouble(error));
+      this.#showMessage(describeCallTrouble(error, this.call));
+    } else if (error instanceof TrackerTrouble) this.#showMessage(describeTrackerTrouble(error));
+    else this.#showMessage(describeCameraTrouble(error));
   }
 
   /** @param {PublishText | null} words null for nothing */
-  #tell(words) {
+  #showMessage(words) {
     showWords(this.#page, words);
   }
 

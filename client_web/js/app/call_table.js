@@ -84,7 +84,7 @@ export class CallTable {
    *
    * @param {import("../tracking/face_tracker.js").TrackedFrame} frame
    */
-  see({ face, capturedAt_ms }) {
+  tracked({ face, capturedAt_ms }) {
     if (!face) return;
     this.#eyes = eyePosition(face.matrix);
     if (!this.followsEyes) return;
@@ -163,10 +163,10 @@ export class CallTable {
 
   #layoutChanged() {
     clearTimeout(this.#settling);
-    this.#settling = setTimeout(() => this.#tellDirections(), SETTLED_MS);
+    this.#settling = setTimeout(() => this.#reportDirections(), SETTLED_MS);
   }
 
-  #tellDirections() {
+  #reportDirections() {
     const directions = this.#others.map(({ seat }) => ({ seat, ...this.#directionOf(seat) }));
     const before = this.#directions;
     const same =

@@ -77,7 +77,7 @@ export class CallTile {
     });
     const events = new ServerEvents(
       telemetry,
-      atMost(FPS, this.#viewSender.clock),
+      limitRate(FPS, this.#viewSender.clock),
       { textContent: null },
       () => this.#manager.serverDrains(),
       (event) => this.#voice.clockReceived(event),
@@ -251,7 +251,7 @@ export class CallTile {
  * @param {number} most
  * @param {{fps: number}} clock
  */
-function atMost(most, clock) {
+function limitRate(most, clock) {
   clock.fps = most;
   return {
     get fps() {

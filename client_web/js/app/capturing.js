@@ -47,14 +47,14 @@ export class Capturing {
         void this.#begin(person),
       finish: () => this.#recorder?.stop(),
       upload: () => void this.#upload(),
-      again: () => this.#again(),
+      again: () => this.#restart(),
       remove: () => void this.#remove(),
     };
     const day = new Date().toISOString().slice(0, 10);
     this.#panel = new CapturePanel(find(page, "#capture"), actions, day);
     this.#tracker = new FaceTracker({
       onFace: ({ face }) => this.#tracked(face),
-      onTrouble: (trouble) => this.#panel.tell(describeTrackerTrouble(trouble)),
+      onTrouble: (trouble) => this.#panel.showMessage(describeTrackerTrouble(trouble)),
     });
     page.body.classList.add("capture-open");
   }
@@ -65,7 +65,7 @@ export class Capturing {
     this.#panel.showCoverage(this.#coverage.covered);
     void this.#tracker.load().catch(() => {}); // reported when the recording starts
     this.#jobs.check().catch((error) => {
-      this.#tellTrouble(error);
+      this.#showTrouble(error);
       if (error instanceof Trouble && error.kind === "unknown-stream") this.#panel.refuse();
     });
   }
@@ -81,7 +81,7 @@ export class Capturing {
   async #begin(person) {
     if (person.token) access.use(person.token);
     this.#person = person;
-    this.#panel.tell(null);
+    this.#panel.showMessage(null);
     this.#panel.busy = true;
     try {
       await this.#jobs.check(); // before a minute is spent
@@ -89,7 +89,7 @@ export class Capturing {
       this.#record();
     } catch (error) {
       this.#closeCamera();
-      this.#tellTrouble(error);
+      this.#showTrouble(error);
     } finally {
       this.#panel.busy = false;
     }
@@ -114,7 +114,8 @@ export class Capturing {
     recorder.ondataavailable = ({ data }) => parts.push(data);
     recorder.onstop = () => this.#recorded(new Blob(parts, { type: recorder.mimeType }));
     const [track] = this.#camera.getVideoTracks();
-    track.onended = () => this.#panel.tell(describeCameraTrouble({ name: "NotReadableError" }));
+    track.onended = () =>
+      this.#panel.showMessage(describeCameraTrouble({ name: "NotReadableError" }));
     recorder.start(1000);
     this.#recorder = recorder;
     this.#began_ms = this.#now();
@@ -136,7 +137,7 @@ export class Capturing {
   #tracked(face) {
     this.#panel.preview.draw(face?.landmarks ?? null);
     this.#panel.preview.faceFound = face !== null;
-    if (face && this.#recorder?.state === "recording") this.#coverage.see(face);
+    if (face && this.#recorder?.state === "recording") this.#coverage.add(face);
   }
 
   /** @param {Blob} video */
@@ -151,12 +152,12 @@ export class Capturing {
     this.#panel.phase = "review";
   }
 
-  #again() {
+  #restart() {
     this.#video = null;
     this.#panel.discardRecording();
     this.#job = null;
     this.#coverage = new Coverage();
-    this.#panel.tell(null);
+    this.#panel.showMessage(null);
     this.#panel.showCoverage(this.#coverage.covered);
     this.#panel.phase = "consent";
   }
@@ -165,7 +166,7 @@ export class Capturing {
     if (!this.#video || !this.#person) return;
     const { name, consent } = this.#person;
     const megabytes = (this.#video.size / 1e6).toFixed(0);
-    this.#panel.tell(null);
+    this.#panel.showMessage(null);
     this.#panel.phase = "job";
     this.#panel.showProgress({ title: "Uploading", detail: `${megabytes} MB`, share: 0 });
     this.#ending = new AbortController();
@@ -176,7 +177,7 @@ export class Capturing {
     } catch (error) {
       if (this.#ending.signal.aborted) return;
       this.#panel.phase = "review";
-      this.#tellTrouble(error);
+      this.#showTrouble(error);
     }
   }
 
@@ -208,9 +209,9 @@ export class Capturing {
     try {
       if (this.#job) await this.#jobs.remove(this.#job);
     } catch (error) {
-      this.#tellTrouble(error);
+      this.#showTrouble(error);
     }
-    this.#again();
+    this.#restart();
   }
 
   #closeCamera() {
@@ -221,11 +222,12 @@ export class Capturing {
   }
 
   /** @param {unknown} error */
-  #tellTrouble(error) {
+  #showTrouble(error) {
     if (error instanceof Trouble) {
-      this.#panel.tell(describeJobTrouble(error));
+      this.#panel.showMessage(describeJobTrouble(error));
       if (error.kind === "sign-in") this.#panel.askForToken();
-    } else if (error instanceof TrackerTrouble) this.#panel.tell(describeTrackerTrouble(error));
-    else this.#panel.tell(describeCameraTrouble(error));
+    } else if (error instanceof TrackerTrouble)
+      this.#panel.showMessage(describeTrackerTrouble(error));
+    else this.#panel.showMessage(describeCameraTrouble(error));
   }
 }

@@ -37,7 +37,7 @@ export class HeadsetEye {
    *
    * @param {WindowView} view
    */
-  look(view) {
+  setView(view) {
     this.#view = view;
     this.#parts.viewSender.send();
   }

@@ -102,7 +102,7 @@ export class HeadView {
     this.#opening = opening;
     try {
       const tracking = await sources[source](
-        (eyes, at_ms) => this.#seen(eyes, at_ms),
+        (eyes, at_ms) => this.#tracked(eyes, at_ms),
         (error) => this.#failed(error),
       );
       if (this.#opening !== opening) {
@@ -130,15 +130,15 @@ export class HeadView {
       this.window.center(this.#eyes);
       this.#remember();
     }
-    this.#parts.panel.say("centered");
+    this.#parts.panel.showState("centered");
   }
 
   /**
    * @param {Vector | null} eyes
    * @param {number} at_ms
    */
-  #seen(eyes, at_ms) {
-    this.#parts.panel.say(eyes ? "following" : "no face");
+  #tracked(eyes, at_ms) {
+    this.#parts.panel.showState(eyes ? "following" : "no face");
     if (!eyes) return;
     this.#eyes = eyes;
     this.#measureFrame();

@@ -9,13 +9,13 @@ const MODE = "immersive-vr";
 /**
  * @typedef {import("../connection/messages.js").Vector} Vector
  * @typedef {import("../reprojection/screen_window.js").Homography} Homography
- * @typedef {Pick<import("./eye_session.js").HeadsetEye, "look" | "displayed" | "close">} Eye
+ * @typedef {Pick<import("./eye_session.js").HeadsetEye, "setView" | "displayed" | "close">} Eye
  *
  * @typedef {object} HeadsetParts
  * @property {HTMLElement} button shown where there is a headset
  * @property {Pick<import("../input/head_window.js").HeadWindow, "window" | "home" | "viewFrom">} head
  * @property {() => [Eye, Eye]} openEyes left and right
- * @property {(message: string) => void} tell shows why it did not start
+ * @property {(message: string) => void} showMessage shows why it did not start
  */
 
 /** One session of the headset, from its start to its end. */
@@ -73,7 +73,7 @@ class HeadsetSession {
   #drawView(view) {
     const index = view.eye === "right" ? 1 : 0;
     const { x, y, z } = view.transform.position;
-    this.#eyes[index].look(this.#head.viewFrom([x, y, z]));
+    this.#eyes[index].setView(this.#head.viewFrom([x, y, z]));
     this.#takeFrame(index);
     // Until the right eye has frames of its own, it sees those of the left one, without depth.
     const shown = this.#images[index] ? index : 0;
@@ -124,7 +124,7 @@ export class Headset {
     this.#xr = xr;
     this.#parts = parts;
     parts.button.addEventListener("click", () => void this.toggle());
-    xr?.addEventListener("devicechange", () => void this.look());
+    xr?.addEventListener("devicechange", () => void this.detect());
   }
 
   /** @returns {object | null} for `window.telewarp`; null while no headset shows the face */
@@ -132,8 +132,8 @@ export class Headset {
     return this.#shown?.stats ?? null;
   }
 
-  /** Look whether there is a headset, and show the button only then. */
-  async look() {
+  /** Find out whether there is a headset, and show the button only then. */
+  async detect() {
     const supported = await this.#xr?.isSessionSupported(MODE).catch(() => false); // not allowed here
     this.#parts.button.hidden = !supported;
   }
@@ -157,7 +157,7 @@ export class Headset {
       this.#parts.button.setAttribute("aria-pressed", String(this.#session !== null));
     } catch (error) {
       const { message } = /** @type {Error} */ (error);
-      this.#parts.tell(`The headset did not start: ${message}`);
+      this.#parts.showMessage(`The headset did not start: ${message}`);
     } finally {
       this.#starting = false;
     }

@@ -33,10 +33,10 @@ export function openHeadset(page, { endpoint, display, telemetry, input, headVie
         openEyeSession(page, endpoint, timers),
       ];
     },
-    tell: (message) => {
+    showMessage: (message) => {
       find(page, "#server-error").textContent = message;
     },
   });
-  void headset.look();
+  void headset.detect();
   return headset;
 }

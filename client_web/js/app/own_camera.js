@@ -10,7 +10,7 @@ export class OwnCamera {
 
   /**
    * @param {Pick<import("../panels/publish_panel.js").PublishPanel,
-   *   "preview" | "showCameras" | "tell">} panel
+   *   "preview" | "showCameras" | "showMessage">} panel
    * @param {import("../tracking/face_tracker.js").FaceTracker} tracker
    */
   constructor(panel, tracker) {
@@ -43,7 +43,8 @@ export class OwnCamera {
     }
     preview.connections = this.#tracker.connections;
     const [track] = this.#stream.getVideoTracks();
-    track.onended = () => this.#panel.tell(describeCameraTrouble({ name: "NotReadableError" }));
+    track.onended = () =>
+      this.#panel.showMessage(describeCameraTrouble({ name: "NotReadableError" }));
     this.#panel.showCameras(await listCameras(), track.getSettings().deviceId);
   }
 

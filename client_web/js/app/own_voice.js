@@ -24,7 +24,7 @@ export class OwnVoice {
   #muted = false;
 
   /**
-   * @param {Pick<OwnVoicePanel, "show" | "speaking" | "muted" | "level" | "tell">} panel
+   * @param {Pick<OwnVoicePanel, "show" | "speaking" | "muted" | "level" | "showMessage">} panel
    * @param {Devices} devices
    * @param {(track: MediaStreamTrack | null) => void} onTrack another voice is to be sent, or none
    */
@@ -56,7 +56,7 @@ export class OwnVoice {
    */
   async use(choice) {
     this.close();
-    this.#panel.tell(null);
+    this.#panel.showMessage(null);
     if (choice !== NO_MICROPHONE) await this.#open(choice);
     this.#panel.speaking = this.track !== null;
     this.#onTrack(this.track);
@@ -86,7 +86,7 @@ export class OwnVoice {
         return this.#devices.open(); // the remembered microphone is not connected
       });
     } catch (error) {
-      this.#panel.tell(describeMicrophoneTrouble(error));
+      this.#panel.showMessage(describeMicrophoneTrouble(error));
       return;
     }
     const { track } = this;
@@ -108,7 +108,7 @@ export class OwnVoice {
   #ended() {
     this.close();
     this.#panel.speaking = false;
-    this.#panel.tell(describeMicrophoneTrouble({ name: "NotReadableError" }));
+    this.#panel.showMessage(describeMicrophoneTrouble({ name: "NotReadableError" }));
     this.#onTrack(null);
   }
 }

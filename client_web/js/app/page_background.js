@@ -20,20 +20,20 @@ export class PageBackground {
   #page;
   #elements;
   #wanted;
-  #say;
+  #showMessage;
   /** @type {LayeredImage | null} */ #layers = null;
 
   /**
    * @param {Document} page
    * @param {BackgroundElements} elements
    * @param {string | null} wanted `RRGGBB` or `transparent`; null for the avatar's own
-   * @param {(words: string) => void} say called if the browser cannot show it
+   * @param {(words: string) => void} showMessage called if the browser cannot show it
    */
-  constructor(page, elements, wanted, say) {
+  constructor(page, elements, wanted, showMessage) {
     this.#page = page;
     this.#elements = elements;
     this.#wanted = wanted;
-    this.#say = say;
+    this.#showMessage = showMessage;
     const root = page.documentElement;
     root.classList.toggle("own-background", wanted !== null);
     root.classList.toggle("transparent", this.transparent);
@@ -95,14 +95,14 @@ export class PageBackground {
     });
     clear.addEventListener("webglcontextrestored", () => this.#open());
     if ("requestVideoFrameCallback" in video) this.#open();
-    else this.#say(NO_TRANSPARENCY_TEXT);
+    else this.#showMessage(NO_TRANSPARENCY_TEXT);
   }
 
   #open() {
     try {
       this.#layers = new LayeredImage(this.#elements.clear);
     } catch {
-      this.#say(NO_TRANSPARENCY_TEXT);
+      this.#showMessage(NO_TRANSPARENCY_TEXT);
     }
   }
 }

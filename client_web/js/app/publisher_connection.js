@@ -26,7 +26,7 @@ export class PublisherConnection {
   #closed = false;
   /** @type {import("../connection/mesh_publisher.js").MeshPublisher | null} */ #publisher = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #retry;
-  /** @type {ReturnType<typeof setInterval> | undefined} */ #look;
+  /** @type {ReturnType<typeof setInterval> | undefined} */ #lookTimer;
 
   /**
    * @param {string} stream
@@ -46,7 +46,7 @@ export class PublisherConnection {
    */
   async open() {
     await this.#connect();
-    this.#look = setInterval(() => this.#lookForOthers(), LOOK_EVERY_MS);
+    this.#lookTimer = setInterval(() => this.#lookForOthers(), LOOK_EVERY_MS);
   }
 
   /** @returns {boolean} whether the present connection can send a voice */
@@ -71,7 +71,7 @@ export class PublisherConnection {
   close() {
     this.#closed = true;
     clearTimeout(this.#retry);
-    clearInterval(this.#look);
+    clearInterval(this.#lookTimer);
     this.#use(null);
   }
 

@@ -88,7 +88,7 @@ export class Publishing {
     this.#tracker = new FaceTracker({
       whileHidden: true,
       onFace: (frame) => this.#tracked(frame),
-      onTrouble: (trouble) => this.#panel.tell(describeTrackerTrouble(trouble)),
+      onTrouble: (trouble) => this.#panel.showMessage(describeTrackerTrouble(trouble)),
     });
     this.#camera = new OwnCamera(this.#panel, this.#tracker);
     this.#voicePanel = new OwnVoicePanel(element, {
@@ -181,7 +181,7 @@ export class Publishing {
       const all = await this.#streams.avatars();
       this.#avatars = all.filter(({ expression_names: names }) => names.includes(DRIVEN_BY));
     } catch (error) {
-      this.#tellTrouble(error);
+      this.#showTrouble(error);
       return;
     }
     const known = this.#avatars.some(({ id }) => id === this.#choices.avatar);
@@ -196,14 +196,14 @@ export class Publishing {
   /** @param {import("../panels/publish_panel.js").Choice} choice */
   async #go({ stream, avatar, token }) {
     if (token) access.use(token);
-    this.#panel.tell(null);
+    this.#panel.showMessage(null);
     this.#panel.busy = true;
     try {
       if (!this.#avatars.length) await this.#loadAvatars();
       if (!this.#avatars.length) return;
       await this.#start(stream, avatar || this.#panel.choice.avatar);
     } catch (error) {
-      this.#tellTrouble(error);
+      this.#showTrouble(error);
     } finally {
       this.#panel.busy = false;
     }
@@ -218,7 +218,7 @@ export class Publishing {
     if (conflict && this.#warnedOf !== stream) {
       this.#warnedOf = stream;
       // After `busy`, which writes on the same button.
-      queueMicrotask(() => this.#panel.tell(describeConflict(conflict)));
+      queueMicrotask(() => this.#panel.showMessage(describeConflict(conflict)));
       return;
     }
     const avatar = this.#avatars.find(({ id }) => id === (conflict?.avatar ?? wanted));
@@ -247,9 +247,10 @@ export class Publishing {
         openPublisher(paths, this.#voice.track !== null, {
           onEnd,
           onRefused: (detail) => this.#refused(detail),
-          onVoice: (trouble) => this.#voicePanel.tell(trouble && describeVoiceTrouble(trouble)),
+          onVoice: (trouble) =>
+            this.#voicePanel.showMessage(trouble && describeVoiceTrouble(trouble)),
         }),
-      onTrouble: (trouble) => this.#panel.tell(trouble && describePublishTrouble(trouble)),
+      onTrouble: (trouble) => this.#panel.showMessage(trouble && describePublishTrouble(trouble)),
       onTakenOver: () => this.#takenOver(stream),
     });
     await this.#connection.open();
@@ -286,7 +287,7 @@ export class Publishing {
   #takenOver(stream) {
     this.close();
     this.#panel.preview.showOff("Your camera is off");
-    this.#panel.tell({
+    this.#panel.showMessage({
       title: "Another publisher has taken over",
       detail: `“${stream}” now shows another publisher. Press Stop to go back.`,
     });
@@ -294,16 +295,17 @@ export class Publishing {
 
   /** @param {string} detail the server's words */
   #refused(detail) {
-    this.#panel.tell({ title: "The server refused a frame", detail });
+    this.#panel.showMessage({ title: "The server refused a frame", detail });
   }
 
   /** @param {unknown} error */
-  #tellTrouble(error) {
+  #showTrouble(error) {
     if (error instanceof Trouble) {
       if (error.kind === "sign-in") this.#panel.askForToken();
-      this.#panel.tell(describePublishTrouble(error));
-    } else if (error instanceof TrackerTrouble) this.#panel.tell(describeTrackerTrouble(error));
-    else this.#panel.tell(describeCameraTrouble(error));
+      this.#panel.showMessage(describePublishTrouble(error));
+    } else if (error instanceof TrackerTrouble)
+      this.#panel.showMessage(describeTrackerTrouble(error));
+    else this.#panel.showMessage(describeCameraTrouble(error));
   }
 
   /** @param {boolean} mirrored */
@@ -323,7 +325,7 @@ export class Publishing {
   async #useCamera(camera) {
     this.#driver.calibration.clear(); // it was measured with another camera
     this.#remember({ camera });
-    await this.#camera.open(camera).catch((error) => this.#tellTrouble(error));
+    await this.#camera.open(camera).catch((error) => this.#showTrouble(error));
   }
 
   /** @param {string} microphone device id, "" or `NO_MICROPHONE` */

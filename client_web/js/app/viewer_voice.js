@@ -6,7 +6,7 @@ import { LipSync } from "../voice/lip_sync.js";
 import { meterLevel } from "../voice/sound_level.js";
 import { VoicePlayer } from "./voice_player.js";
 
-const LOOK_EVERY_MS = 100;
+const MEASURE_EVERY_MS = 100;
 const SILENT_AFTER_MS = 3000; // in pauses, too, a packet comes every 400 ms (DTX)
 
 /**
@@ -44,7 +44,7 @@ export class ViewerVoice {
     this.#player = new VoicePlayer(audio, storage, (state) => {
       this.#controls.state = state;
     });
-    const timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
+    const timer = setInterval(() => this.#measure(), MEASURE_EVERY_MS);
     signal.addEventListener("abort", () => {
       clearInterval(timer);
       this.#player.close();
@@ -93,7 +93,7 @@ export class ViewerVoice {
     this.#player.toggle();
   }
 
-  async #look() {
+  async #measure() {
     const heard = this.#heard;
     if (!heard) return;
     await heard.update();
@@ -114,7 +114,7 @@ export class ViewerVoice {
     const path = heard.path();
     if (!path || path.at_ms <= this.#sampledAt_ms) return; // nothing was played since
     this.#sampledAt_ms = path.at_ms;
-    this.#lips.voiceHeard(path.path_ms, now_ms);
+    this.#lips.voicePlayed(path.path_ms, now_ms);
     const hold_ms = this.#lips.hold(heard.held_ms, now_ms);
     if (hold_ms === null || !this.#receiver || !("jitterBufferTarget" in this.#receiver)) return;
     this.#receiver.jitterBufferTarget = hold_ms;

@@ -96,7 +96,7 @@ export class CapturePanel {
    *
    * @param {import("./publish_texts.js").PublishText | null} words null for nothing
    */
-  tell(words) {
+  showMessage(words) {
     showWords(this.#element, words);
   }
 

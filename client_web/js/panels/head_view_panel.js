@@ -71,7 +71,7 @@ export class HeadViewPanel {
     this.#size.value = String(Math.round(CARD_WIDTH_M / (pixel_m || DEFAULT_PIXEL_M)));
     this.#showCard();
     this.#heldUntil_ms = 0;
-    this.say("opening");
+    this.showState("opening");
     this.#element.classList.remove("failed");
   }
 
@@ -85,7 +85,7 @@ export class HeadViewPanel {
    *
    * @param {HeadViewState} state
    */
-  say(state) {
+  showState(state) {
     if (state !== "centered" && this.#now() < this.#heldUntil_ms) return;
     if (state === "centered") this.#heldUntil_ms = this.#now() + CENTERED_SHOWN_MS;
     this.#element.classList.toggle("found", state === "following" || state === "centered");

@@ -84,7 +84,7 @@ export class OwnVoicePanel {
    *
    * @param {import("./publish_texts.js").PublishText | null} words null for nothing
    */
-  tell(words) {
+  showMessage(words) {
     const place = find(this.#element, "[data-voice-words]");
     place.hidden = !words;
     const text = words ? `${words.title}. ${words.detail}` : "";

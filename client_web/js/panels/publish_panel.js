@@ -91,7 +91,7 @@ export class PublishPanel {
    *
    * @param {Words | null} words null for nothing
    */
-  tell(words) {
+  showMessage(words) {
     showWords(this.#element, words);
     this.#goButton.textContent = words?.action ?? "Go live";
   }

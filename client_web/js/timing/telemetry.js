@@ -217,7 +217,7 @@ export class Telemetry {
   #measure(frame, skipped) {
     const { event, displayed_at_ms, origin } = frame;
     this.transit.displayed(frame, skipped);
-    this.#tellFace(frame);
+    this.#reportFace(frame);
     this.onDisplayed(frame);
     const latency_ms = origin ? displayed_at_ms - origin.moved_at_ms : null;
     if (origin && latency_ms !== null) {
@@ -242,7 +242,7 @@ export class Telemetry {
   }
 
   /** @param {DisplayedFrame} frame */
-  #tellFace({ event, displayed_at_ms }) {
+  #reportFace({ event, displayed_at_ms }) {
     const captured_at_ms = event.clock_ms?.mesh_captured ?? null;
     if (captured_at_ms === null || event.mesh_seq === this.#faceShown) return;
     this.#faceShown = event.mesh_seq ?? null;

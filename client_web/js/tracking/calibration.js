@@ -50,7 +50,7 @@ export class Calibration {
    *
    * @param {Measured} face
    */
-  see(face) {
+  add(face) {
     this.#rest ??= { ...cameraPose(face.matrix), rotation: [0, 0, 0, 1] };
     if (!this.#measuring) return;
     this.#collected.push(face);

@@ -40,7 +40,7 @@ export class Coverage {
    *
    * @param {import("./detectors.js").Face} face
    */
-  see({ matrix, coefficients }) {
+  add({ matrix, coefficients }) {
     for (const [name, { names, strength }] of Object.entries(EXPRESSIONS)) {
       const value = Math.min(...names.map((each) => coefficients[each] ?? 0)) / strength;
       const key = /** @type {ExpressionName} */ (name);

@@ -45,7 +45,7 @@ export class FaceDriver {
   next(face, capturedAt_ms) {
     if (!face) return this.#presence.show(null, capturedAt_ms);
     if (this.lost) this.#filter.restart();
-    this.calibration.see(face);
+    this.calibration.add(face);
     const pose = this.#relative(face);
     const smooth = this.#filter.filter(this.#mirrored ? mirror(pose) : pose, capturedAt_ms / 1000);
     return this.#presence.show(smooth, capturedAt_ms);

@@ -45,7 +45,7 @@ export class LipSync {
    * @param {number} path_ms since its capture, by the same clock
    * @param {number} now_ms
    */
-  voiceHeard(path_ms, now_ms) {
+  voicePlayed(path_ms, now_ms) {
     const recent = this.#faces.filter(({ at_ms }) => now_ms - at_ms <= FACE_AGE_MS);
     if (recent.length < MIN_FACES) return; // no face was seen
     const face_ms = rank(ascending(recent.map((face) => face.path_ms)), 0.5) ?? 0;

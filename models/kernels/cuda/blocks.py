@@ -49,7 +49,8 @@ GPU_BLOCKS = Blocks(
     pixels=128,
     chroma=128,
 )
-"""For GPUs: small enough for registers (`tests/models/kernels/cuda/test_machine_code.py`)."""
+"""Block sizes for GPUs: small enough for registers
+(`tests/models/kernels/cuda/test_machine_code.py`)."""
 
 INTERPRETER_BLOCKS = Blocks(
     vertices=8192,
@@ -65,4 +66,5 @@ INTERPRETER_BLOCKS = Blocks(
     pixels=1 << 15,
     chroma=1 << 15,
 )
-"""For Triton's interpreter, whose time is the number of operations and not their width."""
+"""Block sizes for Triton's interpreter, whose time depends on the number of operations and not on
+their width."""

@@ -49,7 +49,7 @@ class AcceptedSection:
     direction: str | None
     """As offered to aiortc; None for data channels."""
     attributes: tuple[str, ...]
-    """Of its formats, without `a=`."""
+    """Attributes of its formats, without `a=`."""
     replaced: Mapping[str, str] = field(default_factory=dict)
     """Replacements in aiortc's answer."""
     transport_cc: int | None = None
@@ -114,7 +114,7 @@ def choose_voice(offer: Offer) -> AcceptedSection:
         if opus is not None and section.direction in SENDING:
             parameters = f"fmtp:{opus.payload_type} minptime=10;useinbandfec=1;usedtx=1"
             return _accept_audio(section, opus, "sendonly", None, parameters)
-    got = [_why_silent(section) for section in offer.of_kind("audio")[:4]]
+    got = [_describe_unusable(section) for section in offer.of_kind("audio")[:4]]
     raise BadOfferError(
         "expected an offer with a sendonly audio section of opus/48000/2, got "
         f"{'; '.join(got)[:160] or 'none'}"
@@ -149,7 +149,7 @@ def _opus(section: Section) -> Format | None:
     return None
 
 
-def _why_silent(section: Section) -> str:
+def _describe_unusable(section: Section) -> str:
     """Describe an audio section by the properties for which it may be refused."""
     if section.is_rejected or not section.is_rtp:
         return "one with port 0" if section.is_rejected else section.protocol[:40]

@@ -90,7 +90,7 @@ class Control:
         )
 
     def report_voice(self, rtp_timestamp: int, captured_at: float) -> None:
-        """Tell which RTP timestamp of the voice was captured when, but not for every packet.
+        """Report the capture time of an RTP timestamp of the voice, but not for every packet.
 
         Args:
             rtp_timestamp: 48 kHz.
@@ -106,7 +106,7 @@ class Control:
         )
 
     def report_network(self, figures: NetworkFigures) -> None:
-        """Tell what is known of the network to the viewer, but not at every report."""
+        """Send the figures of the network to the viewer, but not at every report."""
         now = time.monotonic()
         if now - self._network_reported_at >= _NETWORK_INTERVAL_S:
             self._network_reported_at = now

@@ -19,8 +19,8 @@ from server.network.addresses import CandidatePolicy
 from server.transport.webrtc.offer import Offer, read_lines
 
 MOST_CANDIDATES = 20
-"""Of a session. A laptop with two networks, VPN, STUN and TURN has about a dozen; every one costs
-checks to each address of the server."""
+"""Maximum number of candidates of a session. A laptop with two networks, VPN, STUN and TURN has
+about a dozen; each one costs checks to each address of the server."""
 _CANDIDATE = re.compile(
     r"(?P<foundation>[^\s]{1,64}) +(?P<component>\d{1,5}) +(?P<protocol>\S+) +"
     r"(?P<priority>\d{1,10}) +(?P<address>\S+) +(?P<port>\d{1,5}) +typ +(?P<type>\S+)(?: .*)?",
@@ -39,7 +39,7 @@ class NamedCandidate:
     mid: str | None
     """None where none is named."""
     text: str
-    """Without `a=candidate:`."""
+    """The candidate without `a=candidate:`."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Send a viewer's video as fast as its network carries it, by the reports of the viewer."""
+"""Sends a viewer's video as fast as its network can carry it, by the viewer's reports."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ logger = logging.getLogger(__name__)
 REPORTS_PER_S = 100.0
 """Browsers send at most 20; each costs up to a millisecond."""
 _LONGEST_WAIT_S = 0.1
-"""For room: without any report there is room after `congestion.control._SILENCE_S`."""
+"""Maximum seconds to wait for room: without any report there is room after
+`congestion.control._SILENCE_S`."""
 
 
 class PacedSending:
     """The congestion control of one connection, attached to its senders.
 
     Args:
-        control: Decides.
+        control: Decides when and how much to send.
         on_report: Called after each report with the target of the encoder, bits per second, and
             the figures of the network.
     """
@@ -58,7 +59,7 @@ class PacedSending:
         self._transport = NumberedTransport(video, numbered, extension_id, events)
 
     async def until_room(self) -> None:
-        """Wait until the network takes another frame."""
+        """Wait until the network has room for another frame."""
         while not self._control.has_room(time.monotonic()):
             self._reported.clear()
             try:
@@ -81,7 +82,7 @@ class PacedSending:
         return self._control.encoder_target(now)
 
     def close(self) -> None:
-        """Probe no more."""
+        """Stop probing."""
         if self._probing is not None:
             self._probing.cancel()
 
@@ -111,7 +112,7 @@ class PacedSending:
 
 
 async def _send_probe(transport: NumberedTransport, probe: int, bits_per_s: int, size: int) -> None:
-    """Send a probe at its rate, whatever the pacer says."""
+    """Send a probe at its rate, regardless of the pacer."""
     began = time.monotonic()
     sent = packets = 0
     while sent < size or packets < FEWEST_PACKETS:

@@ -64,14 +64,15 @@ from server.transport.webrtc.voice_forwarding import VoiceForwarder
 logger = logging.getLogger(__name__)
 
 _LOWEST_BITRATE = 400_000
-"""By the receiver's estimate (REMB), which is a rough one."""
+"""Lower limit by the receiver's estimate (REMB), which is a rough one."""
 _LOWEST_ESTIMATE = 100_000
-"""By transport-wide feedback: a face of few frames that moves, beside its voice."""
+"""Lower limit by transport-wide feedback: enough for few frames per second of a moving face, and
+its voice."""
 _CHECK_S = 0.5
-"""Between checks for silence, whose limits are seconds."""
+"""Seconds between checks for silence, whose limits are several seconds."""
 HANDSHAKE_S = 4.0
 """Seconds from the answer until ICE and DTLS must be complete. A viewer takes well below one, with
-TURN about two; a session whose handshake never ends keeps its slot from others."""
+TURN about two; a session whose handshake never ends would otherwise keep its slot for ever."""
 _CONSENT_S = 15.0
 """Seconds without an ICE check after which a viewer that has received no video counts as
 disconnected: two checks in a row are lost, which are sent at most 6 s apart (RFC 7675)."""
@@ -84,7 +85,7 @@ class PeerOptions:
     fps: float
     """Maximum frames per second."""
     codecs: tuple[Codec, ...]
-    """The preferred one first."""
+    """The offered codecs, the preferred one first."""
     open_h264: Callable[[str], OpenCodec]
     """Returns what opens the H.264 encoder of frames that a device renders."""
     start_bitrate: int | None
@@ -94,7 +95,7 @@ class PeerOptions:
     silence_s: float
     """Seconds without views and RTCP after which the viewer counts as disconnected."""
     clock: Callable[[], float]
-    """Measures them; stands still while the server does not run."""
+    """Returns seconds for this limit; must not advance while the server does not run."""
     ice_servers: IceServers
     """STUN and TURN servers."""
     reach: Reachability

@@ -75,7 +75,7 @@ class PublisherOptions:
     """Seconds without packets and messages after which a publisher counts as disconnected, if its
     ICE checks have stopped too."""
     clock: Callable[[], float]
-    """Measures them; stands still while the server does not run."""
+    """Returns seconds for this limit; must not advance while the server does not run."""
     ice_servers: IceServers
     """STUN and TURN servers."""
     reach: Reachability

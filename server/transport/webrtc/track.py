@@ -37,13 +37,16 @@ _TICK_STEP = 9
 
 
 class FrameSource(Protocol):
-    """What the track needs of a session."""
+    """The part of a session's interface that the track uses."""
 
     async def next_frame(self) -> Frame: ...
 
 
 class FrameEncoder(Protocol):
-    """What the track needs of an encoder; `encode` is called in a thread, one call at a time."""
+    """The part of an encoder's interface that the track uses.
+
+    `encode` is called in a thread, one call at a time.
+    """
 
     def encode(self, nv12: Nv12Image, pts: int, key_frame: bool) -> Any: ...
 
@@ -57,7 +60,7 @@ class Vp8Passthrough:
 
 
 async def at_once() -> None:
-    """Wait for nothing."""
+    """Return at once, as without congestion control there is always room."""
 
 
 class RenderTrack(MediaStreamTrack):
@@ -68,7 +71,7 @@ class RenderTrack(MediaStreamTrack):
         encoder: Converts them to packets or aiortc frames.
         executor: The threads to encode in.
         on_failure: Called once when the source or the encoder raises; the track has ended then.
-        until_room: Waits until the network takes another frame; by default it always does.
+        until_room: Waits until the network has room for another frame; by default there always is.
         on_size: Called with columns and rows before the first frame of each size is encoded.
     """
 
@@ -135,7 +138,7 @@ class RenderTrack(MediaStreamTrack):
         """
         super().stop()
         if self._next is not None and not self._next.cancel() and not self._next.cancelled():
-            self._next.exception()  # retrieved, otherwise asyncio logs an unretrieved exception
+            self._next.exception()  # read, because asyncio logs exceptions that are never read
         self._next = self.newest = self._encoder = None
 
     async def _wait_for_room(self) -> None:
@@ -158,9 +161,9 @@ class RenderTrack(MediaStreamTrack):
                 wanted.cancel()
             if not self._next.done():
                 return self.newest
-        # Shielded: a cancelled `recv` must not take the frame with it that the next call returns.
+        # Shielded: a cancelled `recv` must not cancel the frame that the next call returns.
         frame = await asyncio.shield(self._next)
-        # Begun before this one is encoded, so that both overlap.
+        # Requested before this one is encoded, so that both overlap.
         self._next = asyncio.ensure_future(self._source.next_frame())
         return frame
 

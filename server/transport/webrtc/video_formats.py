@@ -27,7 +27,8 @@ _RTPMAP = re.compile(r"(\d{1,3}) +([A-Za-z0-9._-]+)/(\d{1,6})(?:/(\d{1,2}))?")
 _FOR_TYPE = re.compile(r"(\d{1,3}|\*) +(.+)")
 _PROFILE_ID = re.compile(r"[0-9A-Fa-f]{6}")
 _PROFILES = list(H264Profile)
-"""In the order of preference: constrained baseline, which the server encodes, comes first."""
+"""Profiles in the order of preference: constrained baseline, which the server encodes, comes
+first."""
 _OTHER_PROFILES = (66, 77, 88, 100, 110, 118, 122, 128, 244)
 """`profile_idc` of all whose decoders decode constrained baseline (H.264, annexes A and H): with
 constraint flags that aiortc does not know, they are ranked last."""
@@ -47,7 +48,7 @@ class Format:
     channels: str | None
     """Channels of audio; None if not given."""
     parameters: dict[str, str]
-    """Of `a=fmtp`; the names are lower-case."""
+    """Parameters of `a=fmtp`; the names are lower-case."""
     feedback: tuple[str, ...]
     """Values of `a=rtcp-fb`, without the payload type."""
 
@@ -113,7 +114,7 @@ def choose_video_format(section: Section, preferred: Sequence[Codec]) -> VideoFo
                 usable[codec.mime_type] = named
     chosen = choose_codec(preferred, usable)
     if chosen is None:
-        raise BadOfferError(_complaint(section, formats, preferred))
+        raise BadOfferError(_unsupported_message(section, formats, preferred))
     return VideoFormat(
         chosen, usable[chosen.mime_type], _retransmission(usable[chosen.mime_type], formats)
     )
@@ -146,7 +147,9 @@ def _retransmission(chosen: Format, formats: Sequence[Format]) -> int | None:
     return next(matching, None)
 
 
-def _complaint(section: Section, formats: Sequence[Format], preferred: Sequence[Codec]) -> str:
+def _unsupported_message(
+    section: Section, formats: Sequence[Format], preferred: Sequence[Codec]
+) -> str:
     # Without any, the payload types are not dynamic or the clock rates are wrong.
     rtpmaps = ", ".join(f"a=rtpmap:{value}" for value in section.own.get("rtpmap", ()))
     names = ", ".join(dict.fromkeys(f.name for f in formats)) or rtpmaps or "no codec"

@@ -84,7 +84,7 @@ class VoiceForwarder:
         on_sent: Callable[[int, float], None],
     ) -> None:
         self.clock = MediaClock(CLOCK_RATE)
-        """Of the packets as the viewer gets them."""
+        """Clock of the packets that the viewer gets."""
         self._captured_at = captured_at
         self._on_sent = on_sent
         self._voice = voice

@@ -27,7 +27,7 @@ function viewing() {
     connect: (actions) => Object.assign(buttons, actions),
     open: (source) => messages.push(`open ${source}`),
     close: () => {},
-    say: (state) => messages.push(state),
+    showState: (state) => messages.push(state),
     fail: ({ title }) => messages.push(title),
   };
   /** @param {string} name */

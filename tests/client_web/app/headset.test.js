@@ -60,7 +60,7 @@ class FakeEye {
   looked = [];
   displayed = null;
   closed = 0;
-  look = (view) => this.looked.push(view);
+  setView = (view) => this.looked.push(view);
   close = () => {
     this.closed += 1;
   };
@@ -97,19 +97,19 @@ function wearing({ supported = true, gl = true, refused = false } = {}) {
   head.setHome([0, 0.03, 0.7], 0.4);
   const button = new FakeElement();
   const page = { createElement: () => ({ getContext: () => (gl ? fakeGl(drawn) : null) }) };
-  const tell = (message) => messages.push(message);
-  const headset = new Headset(page, xr, { button, head, openEyes: () => eyes, tell });
+  const showMessage = (message) => messages.push(message);
+  const headset = new Headset(page, xr, { button, head, openEyes: () => eyes, showMessage });
   return { headset, button, session, eyes, drawn, messages };
 }
 
 test("the headset button is shown only if a headset is available", async () => {
   for (const supported of [true, false]) {
     const { headset, button } = wearing({ supported });
-    await headset.look();
+    await headset.detect();
     assert.equal(button.hidden, !supported);
   }
   const button = new FakeElement();
-  await new Headset({}, undefined, { button }).look();
+  await new Headset({}, undefined, { button }).detect();
   assert.equal(button.hidden, true);
 });
 

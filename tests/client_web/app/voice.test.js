@@ -19,7 +19,7 @@ function ownVoice({ open } = {}) {
   const tracks = [];
   const requested = [];
   const words = [];
-  const panel = { tell: (text) => words.push(text?.title ?? null), show: () => {} };
+  const panel = { showMessage: (text) => words.push(text?.title ?? null), show: () => {} };
   const microphone = (deviceId) => {
     requested.push(deviceId);
     const track = { enabled: true, stopped: false, getSettings: () => ({ deviceId }) };

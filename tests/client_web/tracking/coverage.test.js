@@ -16,7 +16,7 @@ function face(yaw, pitch = 0, coefficients = {}) {
 
 function rested(yaw = 0, pitch = 0) {
   const coverage = new Coverage();
-  for (let i = 0; i < REST_FRAMES; i++) coverage.see(face(yaw, pitch));
+  for (let i = 0; i < REST_FRAMES; i++) coverage.add(face(yaw, pitch));
   return coverage;
 }
 
@@ -29,8 +29,8 @@ test("a face that looks straight ahead covers only the middle", () => {
 
 test("angles are relative to the resting pose", () => {
   const coverage = rested(20, -8); // beside a camera that is too high
-  coverage.see(face(50, -8));
-  coverage.see(face(20, 8));
+  coverage.add(face(50, -8));
+  coverage.add(face(20, 8));
   const { yaw, pitch } = coverage.covered;
   assert.deepEqual(yaw, [false, false, false, true, false, false, true]);
   assert.deepEqual(pitch, [false, false, true, false, true]);
@@ -44,7 +44,7 @@ test("left, right, up and down are distinguished", () => {
     [0, -15, 3, 0],
   ]) {
     const coverage = rested();
-    coverage.see(face(yaw, pitch));
+    coverage.add(face(yaw, pitch));
     assert.equal(coverage.covered.yaw[left], true, `yaw ${yaw}`);
     assert.equal(coverage.covered.pitch[up], true, `pitch ${pitch}`);
   }
@@ -52,20 +52,20 @@ test("left, right, up and down are distinguished", () => {
 
 test("an expression of both sides counts with its weaker side, and the strongest is kept", () => {
   const coverage = rested();
-  coverage.see(face(0, 0, { mouthSmileLeft: 0.9, mouthSmileRight: 0.25, jawOpen: 0.8 }));
-  coverage.see(face(0, 0, { jawOpen: 0.1 }));
+  coverage.add(face(0, 0, { mouthSmileLeft: 0.9, mouthSmileRight: 0.25, jawOpen: 0.8 }));
+  coverage.add(face(0, 0, { jawOpen: 0.1 }));
   const { smile, open, blink } = coverage.covered.expressions;
   assert.deepEqual([smile, open, blink], [0.5, 1, 0]);
 });
 
 test("coverage is complete after all poses and expressions", () => {
   const coverage = rested();
-  for (const yaw of [-30, -20, -10, 0, 10, 20, 30]) coverage.see(face(yaw));
-  for (const pitch of [-15, -7, 0, 7, 15]) coverage.see(face(0, pitch));
+  for (const yaw of [-30, -20, -10, 0, 10, 20, 30]) coverage.add(face(yaw));
+  for (const pitch of [-15, -7, 0, 7, 15]) coverage.add(face(0, pitch));
   const names = ["jawOpen", "mouthFunnel", "mouthPucker", "browInnerUp"];
   const sides = ["mouthSmile", "eyeBlink"].flatMap((name) => [`${name}Left`, `${name}Right`]);
   const all = Object.fromEntries([...names, ...sides].map((name) => [name, 1]));
-  coverage.see(face(0, 0, all));
+  coverage.add(face(0, 0, all));
   assert.equal(coverage.covered.share, 1);
 });
 

@@ -15,7 +15,7 @@ class Browser {
     const until_ms = this.now_ms + seconds * 1000;
     for (; this.now_ms < until_ms; this.now_ms += 33) {
       this.sync.faceShown(face, this.now_ms);
-      this.sync.voiceHeard(voice + this.held_ms, this.now_ms);
+      this.sync.voicePlayed(voice + this.held_ms, this.now_ms);
       const hold_ms = this.sync.hold(this.held_ms, this.now_ms);
       if (hold_ms === null) continue;
       this.holds.push(hold_ms);
@@ -57,7 +57,7 @@ test("small differences do not stretch the sound", () => {
 
 test("without a face nothing is measured or changed", () => {
   const sync = new LipSync();
-  for (let now_ms = 0; now_ms < 5000; now_ms += 100) sync.voiceHeard(100, now_ms);
+  for (let now_ms = 0; now_ms < 5000; now_ms += 100) sync.voicePlayed(100, now_ms);
   assert.equal(sync.hold(40, 5000), null);
   assert.deepEqual(sync.offset(5000), { p50: null, p95: null, count: 0 });
 });

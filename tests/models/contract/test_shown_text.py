@@ -1,4 +1,4 @@
-"""Texts of strangers in messages."""
+"""Untrusted text in messages."""
 
 from __future__ import annotations
 

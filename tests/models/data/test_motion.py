@@ -105,7 +105,7 @@ def test_columns_of_a_recording_are_matched_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rate", [60, 24, 30, 29.97])
-def test_a_recording_keeps_its_speed_and_what_is_not_used_is_said(
+def test_a_recording_keeps_its_speed_and_unused_columns_are_reported(
     tmp_path: Path, rate: float
 ) -> None:
     path, notes = tmp_path / "face.csv", list[str]()

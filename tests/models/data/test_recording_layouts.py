@@ -40,7 +40,7 @@ def test_times_beside_and_around_frames_are_used(
         ("name,score,mood\njawOpen,0.25,7\n", 0.25, "not used: mood"),
     ],
 )
-def test_what_is_doubled_or_missing_is_said(
+def test_duplicate_and_missing_values_are_reported(
     tmp_path: Path, text: str, value: float, note: str
 ) -> None:
     recording = read(tmp_path, text)

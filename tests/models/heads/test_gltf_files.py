@@ -268,7 +268,7 @@ def test_targets_of_several_parts_are_merged_into_one_expression(
 
 
 @pytest.mark.parametrize("tile", [(0, 0), (1, 0), (-3, 1)])
-def test_a_layout_in_another_tile_of_its_texture_is_moved(
+def test_texture_coordinates_in_another_tile_are_moved(
     tmp_path: Path, tile: tuple[int, int]
 ) -> None:
     placed = (np.frombuffer(UVS, "<f4").reshape(3, 2) + tile).astype("<f4").tobytes()
@@ -284,11 +284,11 @@ def test_a_layout_in_another_tile_of_its_texture_is_moved(
     [
         ((2, 1), (2, 1), [[0.125, 0], [1, 0], [0.125, 1]]),
         ((-1.75, -3), (3, 3), [[0.75, 1], [0.083, 1], [0.75, 0]]),
-        # A stray coordinate leaves the rest its texels.
+        # One coordinate far outside does not reduce the texels of the others.
         ((100, 1), (8, 1), [[0.03125, 0], [1, 0], [0.03125, 1]]),
     ],
 )
-def test_a_layout_over_several_tiles_gets_the_texture_as_often_and_this_is_said(
+def test_the_texture_is_repeated_for_coordinates_in_several_tiles_with_a_note(
     tmp_path: Path, corner: tuple[float, float], tiles: tuple[int, int], placed: list[list[float]]
 ) -> None:
     u, v = corner
@@ -303,10 +303,10 @@ def test_a_layout_over_several_tiles_gets_the_texture_as_often_and_this_is_said(
     assert mesh.image is not None
     np.testing.assert_allclose(mesh.uvs, placed, atol=1e-2)
     columns, rows = tiles
-    said = f"a part: the texture is repeated in {columns} x {rows} tiles, as its coordinates span"
-    assert mesh.notes == [said]
+    note = f"a part: the texture is repeated in {columns} x {rows} tiles, as its coordinates span"
+    assert mesh.notes == [note]
     light = mesh.image[..., 0] > 127
-    # Each tile is light in a quarter, whose corner is its own.
+    # A quarter of each tile is light, at the tile's corner.
     assert abs(light.mean() - 0.25) < 0.01
     assert light[8 :: 1024 // rows, 8 :: 1024 // columns].all()
     assert not light[-8 :: -1024 // rows, -8 :: -1024 // columns].any()
@@ -330,7 +330,7 @@ def test_numbers_whose_squares_overflow_are_refused(tmp_path: Path) -> None:
         read(path, document, TRIANGLE, UVS, encoded("PNG"))
 
 
-def test_the_texture_of_many_parts_is_laid_out_once(
+def test_a_texture_shared_by_many_parts_is_resized_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = list[tuple[int, int]]()

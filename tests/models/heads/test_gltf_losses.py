@@ -1,4 +1,4 @@
-"""What of glTF and OBJ files is not used is said."""
+"""Unused features of glTF and OBJ files are reported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.models.heads.gltf_files import (
 
 PRIMITIVE: Json = {"attributes": {"POSITION": 0}}
 
-PAINT: Json = {"name": "skin"}
+MATERIAL: Json = {"name": "skin"}
 
 
 @pytest.mark.parametrize(
@@ -45,11 +45,11 @@ PAINT: Json = {"name": "skin"}
         ({"nodes": [{"mesh": 0, "name": "a", "weights": [0.5]}]},
          "the weights of morph targets at rest (a)"),
         ({"nodes": [{"mesh": 0}, {"mesh": 0, "scale": [0, 0, 0]}]}, "hidden nodes (node 1)"),
-        ({"materials": [PAINT | {"normalTexture": {"index": 0}}]}, "normalTexture (skin)"),
+        ({"materials": [MATERIAL | {"normalTexture": {"index": 0}}]}, "normalTexture (skin)"),
         ({"materials": [{"pbrMetallicRoughness": {"metallicRoughnessTexture": {"index": 0}}}]},
          "metallicRoughnessTexture"),
-        ({"materials": [PAINT | {"alphaMode": "BLEND"}]}, "transparency (skin)"),
-        ({"materials": [PAINT | {"pbrMetallicRoughness": {"baseColorFactor": [1, 0, 0, 1]}}]},
+        ({"materials": [MATERIAL | {"alphaMode": "BLEND"}]}, "transparency (skin)"),
+        ({"materials": [MATERIAL | {"pbrMetallicRoughness": {"baseColorFactor": [1, 0, 0, 1]}}]},
          "factors of the base colour (skin)"),
         ({"meshes": [{"primitives": [{"attributes": {"POSITION": 0, "COLOR_0": 0}}]}]},
          "colours of vertices"),
@@ -57,7 +57,7 @@ PAINT: Json = {"name": "skin"}
          "a texture whose coordinates, TEXCOORD_0, are missing"),
     ],
 )  # fmt: skip
-def test_what_is_not_used_is_said(tmp_path: Path, parts: dict[str, Any], note: str) -> None:
+def test_unused_features_are_reported(tmp_path: Path, parts: dict[str, Any], note: str) -> None:
     if "materials" in parts:
         parts["meshes"] = [{"primitives": [PRIMITIVE | {"material": 0}]}]
     notes: list[str] = []
@@ -66,7 +66,7 @@ def test_what_is_not_used_is_said(tmp_path: Path, parts: dict[str, Any], note: s
     np.testing.assert_array_equal(part.verts, CORNERS)
 
 
-def test_corners_of_no_triangle_are_said(tmp_path: Path) -> None:
+def test_corners_of_no_triangle_are_reported(tmp_path: Path) -> None:
     notes: list[str] = []
     accessors = [POSITIONS | {"count": 5}]
     binary = TRIANGLE + bytes(24)
@@ -77,7 +77,7 @@ def test_corners_of_no_triangle_are_said(tmp_path: Path) -> None:
     assert notes == ["not used: corners that are no whole triangle"]
 
 
-def test_a_texture_in_another_file_is_said(tmp_path: Path) -> None:
+def test_a_texture_in_another_file_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "f.glb"
     document = textured({}, textures=[{"source": 0}], images=[{"uri": "a.png"}])
     document["bufferViews"] = [{"byteLength": 36}, {"byteOffset": 36, "byteLength": len(UVS)}]
@@ -85,7 +85,7 @@ def test_a_texture_in_another_file_is_said(tmp_path: Path) -> None:
     assert read_mesh(path).notes == ["not used: a texture without an image in the file"]
 
 
-def test_rows_of_obj_files_that_are_not_used_are_said(tmp_path: Path) -> None:
+def test_unused_rows_of_obj_files_are_reported(tmp_path: Path) -> None:
     text = "mtllib a.mtl\nv 0 0 0 1 0 0\nv 1 0 0\nv 0 1 0\nvt 0 0\nl 1 2\nf 1/1 2 3\n"
     (tmp_path / "f.obj").write_text(text)
     assert read_mesh(tmp_path / "f.obj").notes == [
@@ -96,7 +96,7 @@ def test_rows_of_obj_files_that_are_not_used_are_said(tmp_path: Path) -> None:
     ]
 
 
-def test_numbers_of_obj_files_are_plain_ones(tmp_path: Path) -> None:
+def test_numbers_of_obj_files_with_underscores_are_refused(tmp_path: Path) -> None:
     (tmp_path / "f.obj").write_text("v 1_0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
     with pytest.raises(MeshFileError, match="v has numbers with _"):
         read_mesh(tmp_path / "f.obj")

@@ -1,4 +1,4 @@
-"""glTF files in forms that are rare: each is used right, refused in words, or its loss is said."""
+"""Rare forms of glTF files: each is read, refused with a reason, or reported as unused."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ PRIMITIVE: Json = {"attributes": {"POSITION": 0}}
         "100%25.bin",
     ],
 )
-def test_addresses_of_buffers_are_read_in_all_spellings(tmp_path: Path, uri: str) -> None:
+def test_buffer_uris_are_read_in_all_spellings(tmp_path: Path, uri: str) -> None:
     (tmp_path / "sub").mkdir()
     for name in ("sub/f.bin", "100%25.bin"):
         (tmp_path / name).write_bytes(TRIANGLE)
@@ -60,7 +60,7 @@ def test_a_broken_data_uri_is_refused(tmp_path: Path, uri: str) -> None:
         read_glb(path)
 
 
-def test_what_a_file_is_shows_in_its_bytes(tmp_path: Path) -> None:
+def test_the_format_is_found_from_the_bytes_of_a_file(tmp_path: Path) -> None:
     inside = triangle(buffers=[{"byteLength": 36, "uri": f"data:;base64,{TEXT}"}])
     text = json.dumps(inside)
     for data in (text.encode(), text.encode("utf-8-sig"), text.encode("utf-16")):
@@ -80,7 +80,7 @@ JSON = json.dumps(triangle()).encode()
 @pytest.mark.parametrize(
     ("chunks", "refused"),
     [
-        (chunk(b"JSON", JSON) + chunk(b"BIN\0", TRIANGLE, 4000), None),  # all that is used is there
+        (chunk(b"JSON", JSON) + chunk(b"BIN\0", TRIANGLE, 4000), None),  # the rest is not used
         (chunk(b"JSON", JSON + b"\0\0\0") + chunk(b"BIN\0", TRIANGLE), None),
         (chunk(b"JSON", JSON) + chunk(b"MORE", b"1234") + chunk(b"BIN\0", TRIANGLE) + b"x", None),
         (chunk(b"JSON", JSON, 4000) + chunk(b"BIN\0", TRIANGLE), "its JSON chunk ends after the"),
@@ -88,7 +88,7 @@ JSON = json.dumps(triangle()).encode()
         (chunk(b"JSON", JSON), "buffer view 0 ends after its buffer of 0 bytes"),
     ],
 )
-def test_chunks_of_wrong_lengths_are_used_or_refused(
+def test_chunks_of_wrong_lengths_are_read_if_complete(
     tmp_path: Path, chunks: bytes, refused: str | None
 ) -> None:
     (tmp_path / "f.glb").write_bytes(struct.pack("<4sII", b"glTF", 2, 7) + chunks)
@@ -127,7 +127,7 @@ def test_chunks_of_wrong_lengths_are_used_or_refused(
         ),
     ],
 )
-def test_numbers_and_forms_that_are_not_gltfs_are_refused(
+def test_values_that_gltf_does_not_allow_are_refused(
     tmp_path: Path, parts: Json, message: str
 ) -> None:
     with pytest.raises(MeshFileError, match=message):
@@ -148,7 +148,7 @@ def test_numbers_and_forms_that_are_not_gltfs_are_refused(
         },
     ],
 )
-def test_forms_that_mean_the_same_are_read(tmp_path: Path, parts: Json) -> None:
+def test_equivalent_values_are_read(tmp_path: Path, parts: Json) -> None:
     path = write_triangle(tmp_path / "f.glb", **parts)
     np.testing.assert_array_equal(read_glb(path)[0].verts, CORNERS)
 
@@ -170,14 +170,14 @@ def test_forms_that_mean_the_same_are_read(tmp_path: Path, parts: Json) -> None:
         ),
     ],
 )
-def test_a_morph_target_without_a_name_gets_the_next_one(
+def test_the_first_usable_name_of_a_morph_target_is_used(
     tmp_path: Path, given: dict[str, Json], name: str
 ) -> None:
     part = read(tmp_path / "f.glb", with_targets(**given), TRIANGLE, MOVED.tobytes())
     assert list(part.deltas) == [name]
 
 
-def test_copies_of_blender_keep_their_expression_and_still_ones_are_said() -> None:
+def test_a_blender_suffix_is_ignored_and_a_target_without_movement_is_reported() -> None:
     notes: list[str] = []
     still = np.zeros((1, 3), np.float32)
     named = arkit_deltas(Path("f"), {"jawOpen.001": still + 1, "tongueOut": still}, notes.append)
@@ -189,9 +189,7 @@ def test_copies_of_blender_keep_their_expression_and_still_ones_are_said() -> No
     "second",
     [{"texCoord": 1}, {"extensions": {"KHR_texture_transform": {"texCoord": 1}}}],
 )
-def test_a_texture_is_laid_out_by_the_coordinates_that_it_names(
-    tmp_path: Path, second: Json
-) -> None:
+def test_a_texture_uses_its_own_set_of_coordinates(tmp_path: Path, second: Json) -> None:
     document = textured(second, textures=[{"source": 0}], images=[{"bufferView": 2}])
     attributes = document["meshes"][0]["primitives"][0]["attributes"]
     attributes["TEXCOORD_1"] = attributes.pop("TEXCOORD_0")
@@ -201,7 +199,7 @@ def test_a_texture_is_laid_out_by_the_coordinates_that_it_names(
     np.testing.assert_array_equal(part.uvs, np.frombuffer(UVS, "<f4").reshape(3, 2))
 
 
-def test_the_paint_of_files_before_2021_is_read(tmp_path: Path) -> None:
+def test_textures_of_specular_glossiness_materials_are_read(tmp_path: Path) -> None:
     document = textured({}, textures=[{"source": 0}], images=[{"bufferView": 2}])
     old = {"KHR_materials_pbrSpecularGlossiness": {"diffuseTexture": {"index": 0}}}
     document["materials"] = [{"extensions": old}]

@@ -202,7 +202,7 @@ OBJ_BOMBS: dict[str, tuple[Callable[[], str], str]] = {
 }
 
 
-@pytest.mark.alone  # bounds its processor time, which may double beside other tests
+@pytest.mark.alone  # limits its processor time, which may double beside other tests
 @pytest.mark.parametrize("name", OBJ_BOMBS)
 def test_an_obj_bomb_is_refused(tmp_path: Path, name: str) -> None:
     make, message = OBJ_BOMBS[name]

@@ -99,21 +99,21 @@ async def test_of_several_display_sizes_within_the_interval_the_newest_is_used(
     assert followed.sizes == [640, 384], "the size changed after the session had ended"
 
 
-class StatedLoad:
-    """Reports of a viewer's frames: the newest size, and more frames from report to report."""
+class SimulatedLoad:
+    """Measures simulated frames of a viewer: the newest size, and 1000 more frames each time."""
 
     def __init__(self, frame_size: FrameSize) -> None:
         self._frame_size = frame_size
         self.rows: int | None = None
-        """Of the newest frame; None for those that it is to have."""
+        """Rows of the newest frame; None for the size that frames should have."""
         self._load = FrameLoad(0, 0, 0, 0.0)
         self.frame_s = 0.02
-        """How long each takes; all are late. 0: they take no time, and none is late."""
+        """Seconds that each frame takes, all of which are late; 0: no time, and none is late."""
         self.reports = 0
 
     def measure(self) -> tuple[int, FrameLoad]:
         self.reports += 1
-        # So many that they take all of the time, however long ago the last report was.
+        # So many frames take all of the time, however long ago the last measurement was.
         changes, frames, late, took_s = self._load
         late += 1000 if self.frame_s else 0
         self._load = FrameLoad(changes + 1000, frames + 1000, late, took_s + 1000 * self.frame_s)
@@ -129,9 +129,9 @@ def quick_to_judge(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick_to_judge")
-async def test_load_lowers_the_size_to_320_and_what_the_display_needs_returns_after_it() -> None:
+async def test_load_lowers_the_size_to_320_and_it_rises_again_after_the_load() -> None:
     followed, limits = RecordedFrameSize(512), list[bool]()
-    load = StatedLoad(followed.size)
+    load = SimulatedLoad(followed.size)
     assert (followed.size.size, followed.size.lowered_from) == (512, None)
     followed.size.watch_load(load.measure, limits.append)
     await until(lambda: followed.size.size == 320)
@@ -146,13 +146,13 @@ async def test_load_lowers_the_size_to_320_and_what_the_display_needs_returns_af
 
 
 @pytest.mark.usefixtures("quick_to_judge")
-async def test_a_display_that_needs_no_more_than_load_permits_ends_the_limit() -> None:
+async def test_a_display_that_needs_no_more_than_the_limit_removes_it() -> None:
     followed = RecordedFrameSize(640)
-    load = StatedLoad(followed.size)
+    load = SimulatedLoad(followed.size)
     load.frame_s = 0.017
     followed.size.watch_load(load.measure, lambda _: None)
     await until(lambda: followed.size.size == 512)
-    load.rows = 640  # frames of the old size, which are judged no more
+    load.rows = 640  # frames of the old size, which are not judged
     followed.size.set_display(512)
     await until(lambda: followed.size.lowered_from is None)
     followed.size.set_display(640)
@@ -162,11 +162,11 @@ async def test_a_display_that_needs_no_more_than_load_permits_ends_the_limit() -
 
 @pytest.mark.usefixtures("quick_to_judge")
 @pytest.mark.parametrize(("display_px", "rows"), [(0, None), (320, None), (250, None), (512, 384)])
-async def test_no_load_lowers_320_an_unknown_display_or_frames_of_a_size_before(
+async def test_load_does_not_lower_320_nor_frames_for_unknown_displays_or_of_an_earlier_size(
     display_px: int, rows: int | None
 ) -> None:
     followed = RecordedFrameSize(display_px)
-    load = StatedLoad(followed.size)
+    load = SimulatedLoad(followed.size)
     load.rows = rows
     followed.size.watch_load(load.measure, unexpected)
     await until(lambda: load.reports > 40)
@@ -174,7 +174,7 @@ async def test_no_load_lowers_320_an_unknown_display_or_frames_of_a_size_before(
     followed.size.close()
 
 
-async def test_where_there_are_no_sizes_above_320_nothing_is_measured() -> None:
+async def test_the_load_is_not_measured_without_sizes_above_320() -> None:
     limited = FrameSize(sizes_up_to(320, None), 320, 768, 60.0, lambda: None)
     limited.watch_load(unexpected, unexpected)
     limited.close()

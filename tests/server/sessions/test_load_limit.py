@@ -1,4 +1,4 @@
-"""The size of frames by load, for simulated viewers: no test depends on this machine's speed."""
+"""The size of frames by load, in simulated time: no test depends on this machine's speed."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -12,11 +12,11 @@ SPAN_S = 1.0
 
 
 class Viewer:
-    """A viewer of whom a server makes the frames, in simulated time.
+    """A viewer and the server that makes its frames, in simulated time.
 
     Args:
-        took_s: From the rows of a frame to the seconds that it takes.
-        views_per_s: Those that come; the server makes at most `FPS` frames per second.
+        took_s: Returns the seconds that a frame with this many rows takes.
+        views_per_s: Views that the server receives; it makes at most `FPS` frames per second.
     """
 
     def __init__(self, took_s: Callable[[int], float], views_per_s: float = FPS) -> None:
@@ -44,7 +44,7 @@ class Viewer:
             late += self.now_s > self._due_s
             self.now_s = max(self.now_s, self._due_s) + self.took_s(self.size)
             took_s += self.took_s(self.size)
-            # As `FramePacing` does: of missed frames only two are made up for.
+            # As in `FramePacing`: at most two missed frames are made up for.
             self._due_s = max(self._due_s + interval_s, self.now_s - interval_s)
             self.now_s += idle_s
         changes = round(self.views_per_s * (self.now_s - began_s))
@@ -52,15 +52,15 @@ class Viewer:
 
 
 def took_s(at_320: float) -> Callable[[int], float]:
-    """Return the time of a frame by its rows."""
+    """Return a function that gives the time of a frame by its rows."""
     return lambda size: at_320 * (size / 320) ** 1.4
 
 
-def test_a_server_that_keeps_the_rate_changes_nothing() -> None:
+def test_a_server_that_keeps_the_rate_does_not_change_the_size() -> None:
     assert Viewer(took_s(0.008)).watch(60) == []
 
 
-def test_the_size_falls_until_the_rate_is_kept_and_stays_there() -> None:
+def test_the_size_falls_until_the_rate_is_kept() -> None:
     changes = Viewer(took_s(0.010)).watch(120)
     assert [size for _, size in changes] == [384]
     assert 3.0 <= changes[0][0] < 5.0
@@ -76,7 +76,7 @@ def test_the_size_falls_no_further_than_the_views_require() -> None:
     assert [size for _, size in Viewer(took_s(0.010), views_per_s=250).watch(60)] == [384]
 
 
-def test_a_short_stall_lowers_nothing() -> None:
+def test_a_short_stall_does_not_lower_the_size() -> None:
     viewer = Viewer(took_s(0.008))
     viewer.watch(10)
     for stalled_until_s in (12, 22, 32):
@@ -87,22 +87,22 @@ def test_a_short_stall_lowers_nothing() -> None:
     assert viewer.changes == []
 
 
-def test_moments_of_slowness_with_pauses_between_them_lower_nothing() -> None:
+def test_short_slow_intervals_between_pauses_do_not_lower_the_size() -> None:
     limit = LoadLimit(FRAME_SIZES, FPS)
     for second in range(0, 60, 3):
         assert not limit.judge(DISPLAY, FrameLoad(60, 20, 20, 2.0), 2.0, second + 2.0)
         assert not limit.judge(DISPLAY, FrameLoad(2, 2, 0, 0.1), 1.0, second + 3.0)
 
 
-def test_fewer_views_than_the_server_can_show_lower_nothing() -> None:
+def test_fewer_views_than_the_server_can_show_do_not_lower_the_size() -> None:
     assert Viewer(took_s(0.012), views_per_s=30).watch(60) == []
 
 
-def test_a_network_that_takes_few_frames_lowers_nothing() -> None:
+def test_a_slow_network_does_not_lower_the_size() -> None:
     assert Viewer(took_s(0.012)).watch(60, idle_s=0.03) == []
 
 
-def test_the_size_rises_again_after_a_while_with_room_for_it() -> None:
+def test_the_size_rises_again_after_10_s_with_enough_time_left() -> None:
     viewer = Viewer(took_s(0.03))
     viewer.watch(20)
     viewer.took_s = took_s(0.006)
@@ -112,7 +112,7 @@ def test_the_size_rises_again_after_a_while_with_room_for_it() -> None:
     assert changes[1][0] - changes[0][0] >= 9.0
 
 
-def test_attempts_that_fail_become_rarer() -> None:
+def test_failed_attempts_to_raise_the_size_become_rarer() -> None:
     viewer = Viewer(lambda size: 0.006 if size < 512 else 0.03)
     raised = [at for at, size in viewer.watch(200) if size == 512]
     waits = [later - earlier for earlier, later in pairwise(raised)]

@@ -434,12 +434,13 @@ async def test_frames_become_smaller_while_they_take_longer_than_the_changes_the
 
         async with asyncio.timeout(40):
             while frame.nv12.shape[1] != 320:
-                move()  # before the next frame is asked for, so that it is late
+                move()  # before the next frame is requested, so that it is late
                 frame = await session.next_frame()
             assert session.stats()["lowered_from"] == frame_event(frame)["lowered_from"] == 384
             while frame.nv12.shape[1] != 384:
                 pulled = asyncio.ensure_future(session.next_frame())
-                # In proportion, so that there is room for larger frames on a busy machine, too.
+                # In proportion to this machine's speed, so that there is time for larger frames on
+                # a busy machine, too.
                 await asyncio.sleep(4 * sum(frame.stages_ms.values()) / 1e3)
                 move()
                 frame = await pulled

@@ -25,7 +25,7 @@ _LENGTHS = (8, 16)
 """Bytes, without and with the offset between the clocks of sender and capture system."""
 _NTP_FRACTION = 1 << 32  # units of a 64-bit NTP timestamp per second
 _NTP_TO_UNIX_S = 2_208_988_800
-"""From 1900 to 1970 (RFC 5905)."""
+"""Seconds from 1900 to 1970 (RFC 5905)."""
 
 
 class CaptureTimeMap(PlayoutDelayMap):

@@ -16,7 +16,8 @@ from aiortc.rtp import RtpPacket
 from server.streams.voice import CLOCK_RATE
 
 MOST_SOURCES = 8
-"""Of one connection: a browser has one, and another one after it has replaced its microphone."""
+"""Maximum number of sources of one connection: a browser has one, and another one after it has
+replaced its microphone."""
 
 
 def take_packets(

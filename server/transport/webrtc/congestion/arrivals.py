@@ -106,7 +106,7 @@ class QueueingDelay:
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        """Of the last packet."""
+        """Queueing delay of the last packet."""
         self._lowest: deque[tuple[float, float]] = deque()
         """Moments and travel times, each of the latter larger than the one before: the first is
         the lowest of the window."""

@@ -15,31 +15,34 @@ from server.transport.webrtc.congestion.probes import Probes
 from server.transport.webrtc.congestion.sent_packets import SentPacket, SentPackets
 
 _NEWEST = 4
-"""Packets whose least delay measures the queue: one late thread is no queue."""
+"""Number of packets whose least delay measures the queue, as a late thread delays single
+packets."""
 _OVERHEAD_S = 1.0
-"""Window in which everything but frames is counted."""
+"""Seconds over which the bitrate of everything but frames is measured."""
 _MOST_OVERHEAD = 0.5
-"""Share of the estimate: the retransmissions of one bad second leave the frames at least half."""
+"""Maximum, as a share of the estimate: a second with many retransmissions leaves at least half for
+frames."""
 _QUEUE_S, _FREE_QUEUE_S = 0.03, 0.15
 """Queueing delay above which no frame begins: after congestion, and before any, when a large frame
 looks like a queue until it is reported."""
 _FIRST_INTERVAL_S = 0.1
-"""Between reports, until two have come: browsers send one every 50 to 250 ms."""
+"""Assumed seconds between reports until two have arrived: browsers send one every 50 to 250 ms."""
 _SILENCE_S = 0.5
-"""Without reports while packets are sent; two of libwebrtc's longest intervals between reports."""
+"""Seconds without reports, while packets are sent, after which the estimate falls: two of
+libwebrtc's longest intervals between reports."""
 _LONGEST_AWAKE_S = 0.1
-"""Counted of the time between two packets: the rest of a longer one was a pause of ours."""
+"""Counted at most of the time between two packets: the rest of it was a pause of this server."""
 _SMOOTHING = 0.2
 """Weight of the newest value in the means of the round trip and of the interval of reports."""
 
 
 class CongestionControl:
-    """Decides how much a connection sends, and when.
+    """Decides how much a connection may send, and when.
 
     Args:
         start: First estimate, bits per second.
-        lowest: Never less.
-        highest: Never more.
+        lowest: Lower limit of the estimate, bits per second.
+        highest: Upper limit of the estimate, bits per second.
     """
 
     def __init__(self, start: int, lowest: int, highest: int) -> None:
@@ -63,7 +66,7 @@ class CongestionControl:
 
     @property
     def figures(self) -> NetworkFigures:
-        """What is known of the network."""
+        """The newest figures of the network."""
         return NetworkFigures(
             estimate=self._estimate.bits_per_s,
             loss=self._loss.fraction,
@@ -74,7 +77,7 @@ class CongestionControl:
         )
 
     def encoder_target(self, now: float) -> int:
-        """Return the bits per second for frames: the estimate without everything else."""
+        """Return the bits per second for frames: the estimate less the rate of everything else."""
         estimate = self._estimate.bits_per_s
         other = min(self._overhead.bits_per_s(now), round(_MOST_OVERHEAD * estimate))
         return max(estimate - other, self._lowest)
@@ -100,7 +103,7 @@ class CongestionControl:
         Args:
             now: Seconds.
             size: Bytes on the wire.
-            of_frame: How many of them the encoder made.
+            of_frame: How many of these bytes are encoded video.
             probe: The probe that it belongs to.
 
         Returns:
@@ -125,7 +128,7 @@ class CongestionControl:
         oldest = self._sent.oldest_in_flight()
         if oldest is None or self._reported_at is None or now - self._reported_at > _SILENCE_S:
             return True
-        # What is on its way or arrived is in flight for a round trip, and until the next report.
+        # Packets count as in flight for a round trip and until the next report.
         queue_s = _QUEUE_S if self._estimate.is_congested(now) else _FREE_QUEUE_S
         seconds = self._round_trip_s + self._interval_s + queue_s
         return self._sent.bytes_in_flight * 8 <= seconds * self._estimate.bits_per_s
@@ -143,7 +146,7 @@ class CongestionControl:
         self._update(named, now)
 
     def begin_probe(self, now: float) -> tuple[int, int, int] | None:
-        """Return number, bits per second and bytes of a probe to be sent now; mostly None."""
+        """Return number, bits per second and bytes of a probe that is due now, or None."""
         estimate = self._estimate
         size = self._probes.due(now, estimate.bits_per_s, estimate.goal)
         if size is None or self._probes.current is None:
@@ -192,7 +195,8 @@ class CongestionControl:
         else:
             between = min(now - self._reported_at, _SILENCE_S)
             self._interval_s += _SMOOTHING * (between - self._interval_s)
-            # Without the queue, which the round trip would otherwise make room for.
+            # Without the queueing delay, which would otherwise enlarge the limit of packets in
+            # flight.
             unqueued = max(0.0, round_trip_s - self._queue_s)
             self._round_trip_s += _SMOOTHING * (unqueued - self._round_trip_s)
         self._reported_at, self._silent_s = now, 0.0
@@ -200,7 +204,7 @@ class CongestionControl:
     def _note_silence(self, now: float) -> None:
         """Lower the estimate when reports stop; time at which nothing is sent does not count.
 
-        So a process that was frozen does not take the reports that wait for it as missing.
+        So reports that arrived while the process was suspended do not count as missing.
         """
         if self._sent_at is not None and self._sent.bytes_in_flight:
             self._silent_s += min(now - self._sent_at, _LONGEST_AWAKE_S)

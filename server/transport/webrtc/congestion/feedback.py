@@ -35,9 +35,11 @@ class TransportFeedback:
     count: int
     """Number of the report, 8 bits."""
     reference_s: float
-    """Of the receiver's clock, from which arrivals count; wraps around after `REFERENCE_WRAP_S`."""
+    """Time of the receiver's clock to which arrivals are relative; wraps around after
+    `REFERENCE_WRAP_S`."""
     arrivals: tuple[float | None, ...]
-    """Of the packets from `base` on: seconds since `reference_s`; None for one that is missing."""
+    """Arrivals of the packets from `base` on, seconds since `reference_s`; None for a missing
+    packet."""
 
 
 REFERENCE_WRAP_S = (1 << 24) * _REFERENCE_S

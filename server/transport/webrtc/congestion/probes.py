@@ -1,6 +1,6 @@
-"""Probe for bandwidth after congestion: short bursts above the estimate.
+"""Probes for bandwidth after congestion, by short bursts above the estimate.
 
-A face that needs less than the estimate says nothing of what the network could carry, and additive
+Video that needs less than the estimate does not show what the network could carry, and additive
 increase takes half a minute. As libwebrtc's `ProbeController` and `ProbeBitrateEstimator`.
 """
 
@@ -13,20 +13,20 @@ from dataclasses import dataclass
 from server.transport.webrtc.congestion.sent_packets import SentPacket
 
 _FACTOR = 2.0
-"""Of the estimate; libwebrtc's for probes that follow each other."""
+"""Factor of the estimate; libwebrtc's for probes that follow each other."""
 _DURATION_S = 0.02
 FEWEST_PACKETS = 5
 """libwebrtc: 15 ms and 5 packets."""
 _FEWEST_ARRIVED = 0.8
-"""Part of its packets without which a probe tells nothing: `kMinReceivedProbesRatio`."""
+"""Least part of a probe's packets that must arrive for a measurement: `kMinReceivedProbesRatio`."""
 _UNSATURATED = 0.9
-"""Arriving at less than this part of the sent rate, the probe has met the limit of the network:
+"""Arriving at less than this part of the sent rate, the probe has reached the limit of the network:
 `kMinRatioForUnsaturatedLink`."""
 _UTILISED = 0.95
 """Part of such a measured limit that is used: `kTargetUtilizationFraction`."""
 _FIRST_S, _LONGEST_S = 2.0, 5.0
-"""Seconds between a decrease and the first probe, and between probes that fail. Each may queue for
-some 40 ms."""
+"""Seconds between a decrease and the first probe, and between probes that fail. The packets of each
+may queue for some 40 ms."""
 _AFTER_SUCCESS_S = 0.2
 _RESULT_S = 1.0
 """A probe without result by then has failed."""
@@ -55,7 +55,7 @@ class Probes:
         self._next_at = now + self._interval_s
 
     def resume(self, now: float) -> None:
-        """Probe soon, because the goal has grown; not earlier than planned after congestion."""
+        """Probe soon, because the goal has risen; not earlier than planned after congestion."""
         if self._next_at is None:
             self._next_at = now
 
@@ -65,7 +65,7 @@ class Probes:
         Args:
             now: Seconds.
             estimate: Bits per second.
-            goal: Above it nothing is probed for.
+            goal: Upper limit of the bits per second that are probed for.
         """
         self._give_up(now)
         if self._next_at is None or now < self._next_at or self._probe is not None:
@@ -73,7 +73,8 @@ class Probes:
         if estimate >= goal:
             self._next_at, self._interval_s = None, _FIRST_S
             return None
-        # Enough for the goal, of which a probe that meets the limit measures `_UTILISED`.
+        # Enough for the goal: a probe that reaches the limit of the network measures `_UTILISED` of
+        # it.
         bits_per_s = round(min(_FACTOR * estimate, goal / _UTILISED))
         self._count += 1
         self._probe = _Probe(self._count, bits_per_s, now, [])

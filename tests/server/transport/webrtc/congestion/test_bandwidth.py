@@ -13,10 +13,10 @@ def state(
     *,
     queue_s: float = 0.0,
     throughput: int | None = 1_000_000,
-    carried: int | None = None,
+    capacity: int | None = None,
     loss: float = 0.0,
 ) -> NetworkState:
-    return NetworkState(usage, queue_s, throughput, carried, loss, 0.05)
+    return NetworkState(usage, queue_s, throughput, capacity, loss, 0.05)
 
 
 def estimate(start: int = 2_000_000) -> BandwidthEstimate:
@@ -39,7 +39,7 @@ def test_a_low_sending_rate_does_not_lower_the_estimate_far() -> None:
 
 def test_a_growing_queue_lowers_the_estimate_at_once_to_the_capacity() -> None:
     found = estimate()
-    found.update(state(queue_s=0.08, carried=500_000), 1.0)
+    found.update(state(queue_s=0.08, capacity=500_000), 1.0)
     assert found.bits_per_s == 425_000
 
 
