@@ -5,7 +5,8 @@
 
 Creates the stream if it does not exist, and posts one mesh frame per row as a streamed NDJSON body,
 at the times of the recording. Reads Live Link Face's CSV and any other table whose header names
-coefficients, MediaPipe's results and other JSON (`models/data/recordings.py`). Open
+coefficients, JSON of MediaPipe, Audio2Face, BEAT, Rokoko and VTube Studio, and other JSON with
+ARKit's names (`models/data/recordings.py`); prints what of a file it does not use. Open
 http://127.0.0.1:8000/?stream=ROM in a browser to watch it. The environment variable TELEWARP_TOKEN
 holds the token for a server with authentication.
 """

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 from typing import Any
 
+from models.contract.arkit import arkit_name
 from models.data.recording_table import TIMES, RecordingError, plain_key
 
 _NAMES = ("categoryname", "blendshapename", "blendshape", "category", "shape", "name")
@@ -17,10 +18,17 @@ _SEPARATORS = ",;\t|"
 _LONGEST_HEADER = 1000
 
 
-def is_by_row(text: str) -> bool:
-    """Return whether the header of a table names a column of names and one of scores."""
+def is_by_row(text: str, wanted: frozenset[str]) -> bool:
+    """Return whether the header of a table names a column of names and one of scores.
+
+    Args:
+        text: The file, decoded.
+        wanted: Expression names of the avatar: a table with a column of one has others, too.
+    """
     _, keys = _header(text)
-    return bool(keys.keys() & _NAMES and keys.keys() & _SCORES)
+    if not (keys.keys() & _NAMES and keys.keys() & _SCORES):
+        return False
+    return not any(arkit_name(key) or key in map(plain_key, wanted) for key in keys)
 
 
 def frames_of_rows(text: str) -> tuple[list[dict[str, Any]], list[str]]:

@@ -110,7 +110,8 @@ def load_recording(path: Path, names: Sequence[str], fps: float | None = None) -
 
 def _load(path: Path, names: list[str], fps: float | None) -> Recording:
     text = _decode(path)
-    table = _reader(text)(text, frozenset(names))
+    wanted = frozenset(names)
+    table = _reader(text, wanted)(text, wanted)
     notes = list(table.notes)
     expression = _expression(table, names, notes)
     kept, times = _times(table, fps, notes)
@@ -124,10 +125,10 @@ def _load(path: Path, names: list[str], fps: float | None) -> Recording:
     )
 
 
-def _reader(text: str) -> Callable[[str, frozenset[str]], Table]:
+def _reader(text: str, wanted: frozenset[str]) -> Callable[[str, frozenset[str]], Table]:
     if text.lstrip()[:1] in ("{", "["):
         return read_json
-    return read_rows if is_by_row(text) else read_table
+    return read_rows if is_by_row(text, wanted) else read_table
 
 
 def _decode(path: Path) -> str:

@@ -35,6 +35,9 @@ _DRACO, _INSTANCES = "KHR_draco_mesh_compression", "EXT_mesh_gpu_instancing"
 _OLD_PAINT = "KHR_materials_pbrSpecularGlossiness"
 MAX_VERTS, MAX_TRIANGLES = 250_000, 500_000
 """Limits of a mesh, in any format. Detailed scans have 100 000 vertices."""
+_JOINT_SETS = 4
+"""Sets of four joints that a vertex follows; exporters write one or two."""
+_NO_JOINT = "expected the joints of a skin, got none"
 _MAX_PARTS = 2000
 """Primitives, each as often as the scene shows it. Heads have up to some hundreds."""
 _MAX_COORDINATE = 1e6
@@ -173,6 +176,8 @@ class _Scene:
         names = (material.get("name"), mesh.get("name"), node.get("name"))
         name = " ".join(str(name) for name in names if name)
         self.losses.add_material(material, attributes, name)
+        if f"JOINTS_{_JOINT_SETS}" in attributes:
+            self.losses.add(f"joints of a vertex after the first {4 * _JOINT_SETS}", name)
         placed = _turned(transforms, verts) + transforms[:, :3, 3]
         _check_within(placed, "vertices")
         uvs, image = self._painted(attributes, _texture(material), len(verts), name)
@@ -200,6 +205,8 @@ class _Scene:
         self._triangles_left -= corners // 3 if mode == _TRIANGLES else corners
         if self._triangles_left < 0:
             raise MeshFileError(f"expected at most {MAX_TRIANGLES} triangles: reduce the mesh")
+        if mode == _TRIANGLES and corners % 3:
+            self.losses.add("corners that are no whole triangle")
         if "indices" in given:
             return _triangles(self._accessors.indices(given["indices"], verts), mode)
         return _triangles(np.arange(verts), mode)
@@ -230,21 +237,23 @@ class _Scene:
 
     def _skin(self, skin: dict[str, Any], attributes: dict[str, int], verts: int) -> Floats:
         """Return the transform (n, 4, 4) of each vertex to the world, by joints at rest."""
-        missing = [joint for joint in skin["joints"] if joint not in self._worlds]
-        if missing:
-            raise MeshFileError(f"joint {shown(missing[0])} is not in the scene")
-        joints = np.stack([self._worlds[joint] for joint in skin["joints"]])
+        given = [whole(joint, "number of a joint") for joint in skin["joints"] or ()]
+        missing = [joint for joint in given if joint not in self._worlds]
+        if missing or not given:
+            raise MeshFileError(f"joint {missing[0]} is not in the scene" if missing else _NO_JOINT)
+        joints = np.stack([self._worlds[joint] for joint in given])
         if "inverseBindMatrices" in skin:
             bound = self._accessors.values(skin["inverseBindMatrices"]).reshape(-1, 4, 4)
             if len(bound) < len(joints):
                 raise MeshFileError(f"expected {len(joints)} matrices of a skin, got {len(bound)}")
             joints = joints @ bound[: len(joints)].transpose(0, 2, 1)
         transforms, total = np.zeros((verts, 4, 4)), np.zeros(verts)
-        for number in range(4):  # exporters write up to eight joints per vertex, four in each set
+        for number in range(_JOINT_SETS):
             if f"JOINTS_{number}" not in attributes:
                 break
             which = self._accessors.vectors(attributes[f"JOINTS_{number}"], 4, verts)
             weights = self._accessors.vectors(attributes[f"WEIGHTS_{number}"], 4, verts)
+            which[weights == 0] = 0  # some exporters leave any number there
             if which.size and not 0 <= which.min() <= which.max() < len(joints):
                 raise MeshFileError(f"joints of vertices must be below {len(joints)}")
             for column in range(4):
@@ -259,9 +268,13 @@ class _Scene:
         self, mesh: dict[str, Any], given: dict[str, Any], transforms: Floats
     ) -> dict[str, FloatArray]:
         targets = given.get("targets") or []
+        if not isinstance(targets, list) or not all(isinstance(t, dict) for t in targets):
+            raise MeshFileError(f"expected a list of morph targets, got {shown(targets)}")
         deltas: dict[str, FloatArray] = {}
         for name, target in zip(self._target_names(mesh, given, targets), targets, strict=True):
-            if "POSITION" in target:
+            if "POSITION" not in target:
+                self.losses.add("morph targets without positions", name)
+            else:
                 if name in deltas:
                     name = f"{name} ({len(deltas)})"  # the first of a name is used
                 delta = self._accessors.vectors(target["POSITION"], 3, len(transforms))

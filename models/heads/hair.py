@@ -7,6 +7,7 @@ from math import cos, pi, sin
 
 import numpy as np
 
+from models.heads.bob import bob_part
 from models.heads.meshes import (
     Floats,
     Ints,
@@ -28,7 +29,9 @@ PARTING_X = 0.021
 
 
 def hair_parts(source: Source) -> list[Part]:
-    """Return the hull over the scalp, and the bun where the hair style has one."""
+    """Return the hull of the hair, and the bun where the hair style has one."""
+    if source.recipe.hair.style == "bob":
+        return [bob_part(source)]
     cap = cap_part(source)
     return [cap, bun_part()] if source.recipe.hair.style == "bun" else [cap]
 

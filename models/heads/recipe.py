@@ -10,7 +10,7 @@ from typing import Literal
 
 from models.studio.appearance import Appearance
 
-HairStyle = Literal["bun", "cropped"]
+HairStyle = Literal["bun", "bob", "cropped"]
 Neckline = Literal["rolled", "crew", "painted"]
 
 
@@ -19,7 +19,8 @@ class HairCut:
     """A hair style."""
 
     style: HairStyle
-    """"bun": swept back from a side parting; "cropped": a few centimetres, short at the sides."""
+    """"bun": swept back from a side parting; "bob": cut at the jaw, with a fringe; "cropped": a few
+    centimetres, short at the sides."""
     hairline_mm: tuple[float, ...] = (68, 67, 63, 54, 41, 24, 8, 6, 16, 10, -22, -55, -72)
     """Height of the hairline at `source.HAIRLINE_DEGREES` around the skull."""
     volume_mm: float = 14.0
@@ -66,7 +67,7 @@ class Recipe:
 
 RECIPES: Mapping[str, Recipe] = {
     "default": Recipe(
-        title="a woman of about thirty, brown hair in a bun, grey-green eyes",
+        title="a woman of about thirty, brown hair cut as a bob, grey-green eyes",
         phenotype={
             "gender": 1.0,
             "age": 0.58,
@@ -116,11 +117,13 @@ RECIPES: Mapping[str, Recipe] = {
             "eyeBlinkRight": 0.08,
         },
         hair=HairCut(
-            "bun",
+            "bob",
             hairline_mm=(62, 61, 58, 50, 39, 24, 8, 6, 16, 10, -22, -55, -72),
+            volume_mm=17.0,
+            sides_mm=10.0,
             strands=11000,
         ),
-        look=Appearance(),
+        look=Appearance(shine=0.75),
     ),
     "marcus": Recipe(
         title="a man of about forty-five, dark skin, cropped greying hair, brown eyes",

@@ -1,4 +1,4 @@
-"""Grows the hair of the head: combed into a bun, or cropped and curled."""
+"""Grows the hair of the head: combed into a bun, cut as a bob, or cropped and curled."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from collections.abc import Callable
 import numpy as np
 from numpy.random import Generator
 
+from models.heads.bob import bob_tuft
 from models.heads.hair import BUN_RADII, PARTING_X, cap_base, hair_thickness, scalp
 from models.heads.meshes import Floats, smoothstep, triangulate
+from models.heads.skull import directions as directions_of
+from models.heads.skull import interpolate
 from models.heads.source import BUN_CENTRE, HAIR_CENTRE, Source, above_hairline
 from models.heads.tufts import Tuft, greying, unit, waves
 from models.studio.strands import HAIR
 
 STEP_M, STEPS = 0.0145, 14
 """Length and number of the segments of long hair: 20 cm reach from the forehead to the bun."""
-_SHARPNESS = 700
-"""Of lookups by direction: a Gaussian of about 1/sqrt(700) = 2 degrees."""
 
 
 class Shell:
@@ -31,40 +32,26 @@ class Shell:
         near &= source.masks["ears"][body] < 0.3
         near &= above_hairline(skin, source.recipe.hair) < 0
         points = np.concatenate([base, skin[near]])
-        self._scalp = _directions(points)
-        self._hull = _directions(base)
+        self._scalp = directions_of(points)
+        self._hull = directions_of(base)
         self._thick = thickness
 
     def scalp_radius(self, directions: Floats) -> Floats:
         """Return (n,) the radius of the scalp."""
-        return _interpolate(directions, *self._scalp)
+        return interpolate(directions, *self._scalp)
 
     def thickness(self, directions: Floats) -> Floats:
         """Return (n,) how far the hull stands off the scalp."""
-        return np.maximum(_interpolate(directions, self._hull[0], self._thick), 0.0)
-
-
-def _directions(points: Floats) -> tuple[Floats, Floats]:
-    """Return unit vectors (n, 3) and distances (n,) from the middle of the skull."""
-    offset = points - HAIR_CENTRE
-    radius = np.linalg.norm(offset, axis=1)
-    return offset / radius[:, None], radius
-
-
-def _interpolate(at: Floats, directions: Floats, values: Floats) -> Floats:
-    """Interpolate scattered `values` (m,) at directions (n, 3), weighted by a narrow Gaussian."""
-    blocks = []
-    for i in range(0, len(at), 1000):
-        weight = np.exp((at[i : i + 1000] @ directions.T - 1) * _SHARPNESS) + 1e-30
-        blocks.append(weight @ values / weight.sum(1))
-    return np.concatenate(blocks)
+        return np.maximum(interpolate(directions, self._hull[0], self._thick), 0.0)
 
 
 def scalp_tufts(source: Source, random: Generator) -> list[Tuft]:
-    """Return long hair, short fine hairs of the hairline and loose hairs; or cropped hair."""
+    """Return all hairs of the head: tied back, cut as a bob, or cropped."""
     cut = source.recipe.hair
     if cut.style == "cropped":
         return [cropped(source, random)]
+    if cut.style == "bob":
+        return [bob_tuft(source, random)]
     shell = Shell(source)
     tufts = [swept(source, shell, random, cut.strands), fine_hairs(source, shell, random)]
     return [*tufts, loose_hairs(source, shell, random), bun_tuft(random)]

@@ -19,7 +19,8 @@ from models.heads.source import Source
 _SEED = 11
 _BLOCK = 500
 """Points whose distances to all candidates are in memory at once."""
-_BUN_INSET_M = 0.0035
+_EVEN_INSET_M = 0.0035
+"""By which the hulls of a bun and of a bob, which the mask "detail" marks, sink everywhere."""
 
 
 def strand_arrays(source: Source, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -40,11 +41,11 @@ def strand_arrays(source: Source, arrays: dict[str, NDArray[Any]]) -> dict[str, 
     inset = np.zeros(len(arrays["neutral"]))
     hair = np.unique(arrays["faces"][arrays["materials"] == names.index("hair")])
     rise = arrays["masks"][hair, list(arrays["mask_names"]).index("hair")].astype(np.float64)
-    bun = arrays["masks"][hair, list(arrays["mask_names"]).index("detail")] > 0.5
+    even = arrays["masks"][hair, list(arrays["mask_names"]).index("detail")] > 0.5
     thick = hair_thickness(arrays["neutral"][hair].astype(np.float64), rise, source.recipe.hair)
     # Between curls their roots are visible; combed hair lies close, so that its hull sinks deeper.
     share = 0.62 - 0.3 * source.recipe.look.curl
-    inset[hair] = np.where(bun, _BUN_INSET_M, share * np.maximum(thick - 0.0015, 0))
+    inset[hair] = np.where(even, _EVEN_INSET_M, share * np.maximum(thick - 0.0015, 0))
     counts = np.concatenate([np.full(len(t.points), t.points.shape[1]) for t in tufts])
     return {
         "strand_inset": inset.astype(np.float16),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import cast
@@ -16,9 +17,13 @@ from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketState
 
+from models.contract.shown_text import quoted, shown
 from server import errors
+from server.auth.redirect_tokens import request_of
 from server.http.bodies import PROBLEM
 from server.protocol.json_text import describe_errors
+
+logger = logging.getLogger(__name__)
 
 _Handler = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -86,6 +91,8 @@ def answer_errors(app: FastAPI) -> None:
 async def answer_telewarp_error(connection: HTTPConnection, error: Exception) -> Response | None:
     """Answer an error of `server.errors`; an open WebSocket is closed with a close code."""
     assert isinstance(error, errors.TelewarpError)
+    if isinstance(error, errors.BadTokenError | errors.ForbiddenError):
+        _log_refusal(connection, error)
     kind = next(kind for kind in STATUS if isinstance(error, kind))
     if isinstance(connection, WebSocket) and _is_open(connection):
         reason = str(error).encode()[:_LONGEST_REASON].decode(errors="ignore")
@@ -97,6 +104,13 @@ async def answer_telewarp_error(connection: HTTPConnection, error: Exception) ->
         await connection.send_denial_response(answer)
         return None
     return answer
+
+
+def _log_refusal(connection: HTTPConnection, error: errors.TelewarpError) -> None:
+    """Log who was refused what; requests without any token are how browsers ask for one."""
+    client = connection.client.host if connection.client else "unknown"
+    request = quoted(request_of(connection))
+    logger.warning("refused %s of %s: %s", request, client, shown(error, 200))
 
 
 def _extra(error: errors.TelewarpError) -> dict[str, object]:

@@ -38,7 +38,9 @@ async def read_fragment(request: Request) -> str:
         BadOfferError: If it is not UTF-8.
     """
     require_media_type(request, SDP_FRAGMENT)
-    expected = request.headers.get("if-match", ETAG)
+    # Several headers are one list (RFC 9110, section 5.3).
+    given = request.headers.getlist("if-match")
+    expected = ",".join(given) if given else ETAG
     if expected != "*" and ETAG not in [tag.strip() for tag in expected.split(",")]:
         raise PreconditionError(f"expected If-Match {ETAG}, got {shown(expected)}")
     return await _read_text(request)

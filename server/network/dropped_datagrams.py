@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-Reason = Literal["late", "rate"]
-"""`late`: waited too long on an overloaded server; `rate`: above the limit of one connection."""
+Reason = Literal["late", "rate", "stranger"]
+"""`late`: waited too long on an overloaded server; `rate`: above the limit of one connection;
+`stranger`: not from an address of the connection's peer."""
 
-_counts: dict[Reason, int] = {"late": 0, "rate": 0}
+_counts: dict[Reason, int] = {"late": 0, "rate": 0, "stranger": 0}
 
 
 def count_dropped(reason: Reason) -> None:

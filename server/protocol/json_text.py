@@ -27,6 +27,8 @@ for each. Strings take a tenth of that."""
 _MARK = re.compile(rb'["\[\]{},]')
 _ESCAPED = (rb"\\", rb"\"")
 """A backslash and a quote inside a string, in the order in which they must be replaced."""
+_SHOULD = re.compile(r"([A-Z][a-z]+) should (have|match) (.*?)(?: after validation.*)?$")
+_VERBS = {"have": "has", "match": "matches"}
 _SMALL_VALUES = 64  # a view has some fifteen, objects and arrays included
 _SHOWN_INPUT = 60  # characters of what was received, in an error
 BYTE_ORDER_MARK = "\ufeff"
@@ -202,8 +204,16 @@ def _expected_and_got(detail: ErrorDetails) -> str:
             return f"expected JSON, got an error: {message.removeprefix('Invalid JSON: ')}"
         case "quaternion" | "face":
             return message
+        case "union_tag_invalid":
+            got = shorten(detail["input"].get("type"))
+            return f"expected type {detail['ctx']['expected_tags']}, got {got}"
+        case "union_tag_not_found":
+            return f"expected an object with a type, got {shorten(detail['input'])}"
     expected = message.replace("Input should be", "expected", 1)
-    if not expected.startswith("expected"):
+    if found := _SHOULD.match(message):  # "List should have at most 3 items after validation, ..."
+        kind = found[1].lower().replace("tuple", "list")
+        expected = f"expected a {kind} that {_VERBS[found[2]]} {found[3]}"
+    elif not expected.startswith("expected"):
         expected = f"expected otherwise: {message}"
     return f"{expected}, got {shorten(detail['input'])}"
 

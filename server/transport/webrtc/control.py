@@ -10,6 +10,7 @@ from typing import Any
 
 from aiortc import RTCDataChannel
 
+from models.contract.shown_text import quoted
 from server.pool.frame import Frame
 from server.sessions.network_figures import NetworkFigures
 from server.sessions.session import Session
@@ -57,9 +58,9 @@ class Control:
         else:
             session = self._session
             logger.info(
-                "session %s: ignored unknown channel %r",
+                "session %s: ignored unknown channel %s",
                 session.id,
-                channel.label,
+                quoted(channel.label),
                 extra=session.log_ids,
             )
             channel.close()

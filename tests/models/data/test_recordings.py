@@ -187,6 +187,7 @@ def test_unused_members_of_json_are_reported(tmp_path: Path) -> None:
         json.dumps({"fps": 30, "curves": {"jawOpen": [0.25, 0.25]}}),
         json.dumps({"blendShapes": [{"name": "jawOpen", "values": [0.25, 0.25]}]}),
         json.dumps([{"jawOpen": "0.25"}, {"jawOpen": "0,25"}]),
+        "name,weight,jawOpen\nme,0.5,0.25\nme,0.5,0.25\n",
         "frame,category_name,score\n0,jawOpen,0.25\n0,jawLeft,1\n1,jawOpen,0.25\n",
         json.dumps([{"time": 1.5, "blendShapes": {"JawOpen": 0.25}}]),
         '{"seq": 0, "expression": {"jawOpen": 0.25}}\n{"seq": 1, "expression": {"jawOpen": 0.25}}',

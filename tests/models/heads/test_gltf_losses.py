@@ -13,6 +13,7 @@ from models.heads.gltf_file import MeshFileError
 from models.heads.mesh_files import read_mesh
 from tests.models.heads.gltf_files import (
     CORNERS,
+    POSITIONS,
     TRIANGLE,
     UVS,
     Json,
@@ -30,6 +31,10 @@ MATERIAL: Json = {"name": "skin"}
     ("parts", "note"),
     [
         ({"animations": [{}]}, "animations"),
+        ({"meshes": [{"primitives": [PRIMITIVE | {"targets": [{"NORMAL": 0}]}]}]},
+         "morph targets without positions (target0)"),
+        ({"meshes": [{"primitives": [{"attributes": {"POSITION": 0, "JOINTS_4": 0}}]}]},
+         "joints of a vertex after the first 16"),
         ({"nodes": [{"mesh": 0}, {"mesh": 0}], "scenes": [{"nodes": [0]}]},
          "nodes outside of the scene (node 1)"),
         ({"nodes": [{"mesh": 0}, {"name": "hat", "mesh": 0,
@@ -59,6 +64,17 @@ def test_unused_features_are_reported(tmp_path: Path, parts: dict[str, Any], not
     (part,) = read_glb(write_triangle(tmp_path / "f.glb", **parts), notes.append)
     assert notes == [f"not used: {note}"]
     np.testing.assert_array_equal(part.verts, CORNERS)
+
+
+def test_corners_of_no_triangle_are_reported(tmp_path: Path) -> None:
+    notes: list[str] = []
+    accessors = [POSITIONS | {"count": 5}]
+    binary = TRIANGLE + bytes(24)
+    (part,) = read_glb(
+        write_triangle(tmp_path / "f.glb", binary, accessors=accessors), notes.append
+    )
+    assert part.faces.tolist() == [[0, 1, 2]]
+    assert notes == ["not used: corners that are no whole triangle"]
 
 
 def test_a_texture_in_another_file_is_reported(tmp_path: Path) -> None:

@@ -115,6 +115,10 @@ def test_chunks_of_wrong_lengths_are_read_if_complete(
         ({"accessors": [POSITIONS | {"componentType": 5130}]}, "got 5130 and VEC3"),
         ({"nodes": [{"mesh": 0, "rotation": [0, 0, 0, 0]}]}, "a quaternion, got zeros"),
         ({"nodes": [{"mesh": 0, "scale": [1, 1]}]}, "scale of node 0: expected 3 finite numbers"),
+        (
+            {"meshes": [{"primitives": [PRIMITIVE | {"targets": {"jawOpen": {}}}]}]},
+            "expected a list of morph targets, got {'jawOpen'",
+        ),
         ({"asset": {"version": "1.0"}}, "expected glTF 2.0, got version 1.0"),
         ({"extensionsRequired": "EXT_x"}, "it needs EXT_x: save it without this extension"),
         (

@@ -374,6 +374,23 @@ async def test_an_admin_of_one_stream_cannot_access_sessions_of_another(
         assert (await client.delete(session, headers=of_me)).status_code == 204
 
 
+async def test_refused_tokens_scopes_and_pages_are_logged(
+    token_file: Path, tokens: Tokens, caplog: pytest.LogCaptureFixture
+) -> None:
+    viewer = {"Authorization": f"Bearer {tokens.sign([Scope.VIEW], None, 1)}"}
+    async with running(tokens=token_file) as client:
+        await client.get("/v1/streams/a%0Ab?token=x", headers={"Authorization": "Bearer guess"})
+        await client.get("/v1/status", headers=viewer)
+        await client.get("/v1/streams")  # a browser without a token
+        await client.get("/v1/streams", headers=viewer)
+    logged = [r.getMessage() for r in caplog.records if r.name == "server.http.problems"]
+    assert len(logged) == 2
+    assert logged[0].startswith(r"refused 'GET /v1/streams/a\nb' of 127.0.0.1: expected a token of")
+    assert logged[1].startswith(
+        "refused 'GET /v1/status' of 127.0.0.1: expected a token with scope"
+    )
+
+
 async def test_no_token_is_logged(
     token_file: Path, tokens: Tokens, caplog: pytest.LogCaptureFixture
 ) -> None:

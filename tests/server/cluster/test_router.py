@@ -139,7 +139,7 @@ def test_a_pass_serves_the_method_and_path_that_were_redirected(tmp_path: Path) 
     for made_for, (method, path) in permutations(calls, 2):
         answer = ask(host, method, f"{path}?{passes[made_for]}")
         assert answer.status_code == 401, (made_for, method, path)
-        assert f"expected a redirect token for {method} {path}" in answer.json()["detail"]
+        assert f"expected a redirect token for '{method} {path}'" in answer.json()["detail"]
     for method, path in calls:
         if method == "WS":
             continue  # the browser tests cover requests with a redirect token

@@ -122,8 +122,14 @@ def test_candidates_for_the_current_ice_credentials_are_accepted(
 def test_candidates_for_other_ice_credentials_are_refused(
     http: httpx2.Client, session: str
 ) -> None:
-    headers = FRAGMENT | {"If-Match": '"other"'}
-    refused(http.patch(session, content=CANDIDATE, headers=headers), 412, "If-Match")
+    for other in ('"other"', 'W/"ice-1"', ""):
+        headers = FRAGMENT | {"If-Match": other}
+        refused(http.patch(session, content=CANDIDATE, headers=headers), 412, "If-Match")
+
+
+def test_several_headers_of_credentials_are_one_list(http: httpx2.Client, session: str) -> None:
+    several = [*FRAGMENT.items(), ("If-Match", '"other"'), ("If-Match", '"ice-1"')]
+    assert http.patch(session, content=CANDIDATE, headers=several).status_code == 204
 
 
 def test_an_ice_restart_is_refused(http: httpx2.Client, session: str) -> None:

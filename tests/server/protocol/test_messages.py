@@ -33,6 +33,20 @@ def refusal(text: str | bytes) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{}", "expected an object with a type, got {}"),
+        ('{"type": "x"}', "expected type 'view', 'mesh', 'ping', 'display', got 'x'"),
+        ('{"type": null}', "expected type 'view', 'mesh', 'ping', 'display', got null"),
+    ],
+)
+def test_a_message_of_another_type_is_refused_in_words(text: str, said: str) -> None:
+    with pytest.raises(BadMessageError) as caught:
+        parse_viewer_message(text)
+    assert str(caught.value) == said
+
+
 def test_a_view_is_parsed() -> None:
     message = parse_viewer_message(view(fov_y_rad=0.5))
     assert isinstance(message, View)
@@ -80,6 +94,10 @@ def test_a_quaternion_within_one_percent_is_normalised() -> None:
         (b"\xff", "expected JSON"),
         ("[]", "expected an object, got []"),
         ("{}", "seq: expected a value, got nothing"),
+        (
+            '{"seq": 1, "head": {"rotation": [0, 0, 0, 1, 1]}}',
+            "head.rotation: expected a list that has at most 4 items, got [0, 0, 0, 1, 1]",
+        ),
         ('{"seq": "1"}', "seq: expected a valid integer, got '1'"),
         ('{"seq": -1}', "seq: expected greater than or equal to 0, got -1"),
         ('{"seq": 1.5}', "seq: expected a valid integer"),

@@ -1,4 +1,8 @@
-"""Limit the cost of one viewer's datagrams: aiortc and aioice handle all that arrive.
+"""Limit the cost of the datagrams of one connection: aiortc and aioice handle all that arrive.
+
+Anyone can send to the UDP port of a connection. Datagrams other than STUN are accepted only from
+addresses of its peer, which ICE has authenticated or the peer has named. STUN messages of others do
+not count towards the peer's rates.
 
 An SCTP packet costs the event loop some 0.2 ms, of which decryption and the acknowledgement are the
 larger part, so a flood is dropped before both. The sender treats a dropped packet as lost: SCTP
@@ -32,20 +36,38 @@ MOST_DATAGRAMS_AT_ONCE = 1000.0
 """After a pause."""
 CHECKS_PER_S = 100.0
 """ICE checks. Browsers send one every 50 ms while they connect, and one every few seconds then."""
+STUN_PER_S = 300.0
+"""STUN messages of one port, from its peer and from others each: checks, and responses to those of
+the server. One of 1500 bytes can take 0.15 ms to parse."""
 MOST_QUEUED = 1000
 """Datagrams; they queue while the DTLS transport is not started."""
 MOST_REMOTE_CANDIDATES = 40
 """Remote candidates, including peer-reflexive ones: each port from which a viewer sends
 authenticated checks is one."""
+_STUN, _DTLS = range(4), range(20, 64)
+_RTP = range(128, 192)
+"""First bytes (RFC 7983)."""
 MOST_BYTES = 1500
 """Of a datagram. Browsers send 1200, and aiortc reads no more of DTLS. A STUN message of 64 kB
 costs 50 ms to parse, and needs no credentials."""
 
 
 class LimitedStunProtocol(StunProtocol):
-    """A UDP port that anyone can send to."""
+    """A UDP port that anyone can send to.
+
+    Args:
+        receiver: The connection.
+    """
 
     _waiting: WaitingDatagrams | None = None
+
+    def __init__(self, receiver: Connection) -> None:
+        super().__init__(receiver)
+        self._peers: set[tuple[str, int]] = set()
+        """Addresses that were found among the remote candidates."""
+        self._stun_rates = {
+            of_peer: MessageRate(STUN_PER_S, STUN_PER_S) for of_peer in (True, False)
+        }
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start to receive."""
@@ -65,11 +87,21 @@ class LimitedStunProtocol(StunProtocol):
             self._take(next_data, sender)
 
     def _take(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
-        """Handle a datagram, unless it is too large or a malformed STUN message."""
-        if len(data) <= MOST_BYTES:
-            # An attribute is too short. The exception would be logged with a traceback.
-            with suppress(StructError):
-                super().datagram_received(data, addr)
+        """Handle a datagram, unless it is too large, a stranger's, or a malformed STUN message."""
+        if not 0 < len(data) <= MOST_BYTES:
+            return
+        is_peer = self._is_peer((addr[0], addr[1]))
+        if not (self._stun_rates[is_peer].take() if data[0] in _STUN else is_peer):
+            count_dropped("rate" if is_peer else "stranger")
+            return
+        # An attribute is too short. The exception would be logged with a traceback.
+        with suppress(StructError):
+            super().datagram_received(data, addr)
+
+    def _is_peer(self, addr: tuple[str, int]) -> bool:
+        if addr not in self._peers and _is_known(self.receiver, addr):
+            self._peers.add(addr)
+        return addr in self._peers
 
 
 def ice_connections(connection: RTCPeerConnection) -> set[Connection]:
@@ -103,6 +135,8 @@ def _limit_datagrams(ice: Connection, per_s: float) -> None:
     receive = ice.data_received
 
     def limited(data: bytes, component: int) -> None:
+        if not data or not (data[0] in _DTLS or data[0] in _RTP):
+            return  # aiortc ends the connection for an empty one
         if rate.take() and ice._queue.qsize() < MOST_QUEUED:
             receive(data, component)
         else:
@@ -112,19 +146,23 @@ def _limit_datagrams(ice: Connection, per_s: float) -> None:
 
 
 def _limit_checks(ice: Connection) -> None:
-    rate = MessageRate(CHECKS_PER_S, CHECKS_PER_S)
+    rate, strangers = (MessageRate(CHECKS_PER_S, CHECKS_PER_S) for _ in range(2))
     receive = ice.request_received
 
     def limited(message: stun.Message, addr: tuple[str, int], protocol: StunProtocol) -> None:
-        if rate.take() and _has_room(ice, addr):
-            receive(message, addr, protocol)
+        # A stranger does not know the user name; its requests are answered by errors.
+        ours = ice._valid_username(str(message.attributes.get("USERNAME", "")))
+        if (rate if ours else strangers).take() and _has_room(ice, addr):
+            with suppress(KeyError):  # of a peer that leaves out its priority
+                receive(message, addr, protocol)
 
     ice.request_received = limited  # type: ignore[method-assign]  # replaced, of this object only
 
 
 def _has_room(ice: Connection, addr: tuple[str, int]) -> bool:
-    known = ice._remote_candidates
-    if len(known) < MOST_REMOTE_CANDIDATES:
-        return True
     # A known address may continue, because consent checks of the selected pair come from it.
-    return any((c._network_host, c.port) == addr for c in known)
+    return len(ice._remote_candidates) < MOST_REMOTE_CANDIDATES or _is_known(ice, addr)
+
+
+def _is_known(ice: Connection, addr: tuple[str, int]) -> bool:
+    return any((c._network_host, c.port) == addr for c in ice._remote_candidates)

@@ -67,6 +67,11 @@ class Receiver:
 
     def __init__(self) -> None:
         self.received: list[bytes] = []
+        self._remote_candidates: list[Candidate] = []
+
+    def know(self, host: str, port: int) -> None:
+        """Add a candidate of the peer."""
+        self._remote_candidates.append(Candidate("1", 1, "udp", 1, host, port, "host"))
 
     def data_received(self, data: bytes, component: int) -> None:
         self.received.append(data)
@@ -84,6 +89,8 @@ async def test_datagrams_in_the_kernels_buffer_are_read_in_few_loop_iterations()
     await asyncio.sleep(0)
     sent = [numbered(RTP, number)[0] for number in range(64)]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.bind(("127.0.0.1", 0))
+        receiver.know(*sender.getsockname())
         for data in sent:
             sender.sendto(data, address)
         for _ in range(16):

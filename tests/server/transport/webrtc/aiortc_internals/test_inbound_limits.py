@@ -39,6 +39,7 @@ from server.transport.webrtc.aiortc_internals.inbound_limits import (
     MOST_DATAGRAMS_AT_ONCE,
     MOST_QUEUED,
     MOST_REMOTE_CANDIDATES,
+    STUN_PER_S,
     VIEWER_DATAGRAMS_PER_S,
     LimitedStunProtocol,
     ice_connections,
@@ -181,7 +182,7 @@ async def test_datagrams_above_the_rate_are_dropped_before_decryption(pair: Pair
     cast(Any, queue).put_nowait = count
     sent, before = 5 * int(MOST_DATAGRAMS_AT_ONCE), dropped_datagrams()["rate"]
     for _ in range(sent):
-        pair.ice.data_received(b"\x00", 1)
+        pair.ice.data_received(b"\x17", 1)
     assert dropped_datagrams()["rate"] - before == sent - len(handed)
     assert 0.5 * MOST_DATAGRAMS_AT_ONCE < len(handed) < 1.2 * MOST_DATAGRAMS_AT_ONCE
 
@@ -337,6 +338,64 @@ async def test_a_datagram_of_another_sender_is_dropped_without_an_exception(
     began_s = time.process_time()
     port.datagram_received(datagram, ("192.0.2.1", 9))
     assert time.process_time() - began_s < 0.005
+
+
+def peer_of(ice: Connection) -> tuple[str, int]:
+    """Return an address of the peer."""
+    candidate = ice.remote_candidates[0]
+    return candidate.host, candidate.port
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00", b"\x16", b"\x40", b"\x80", b"\x80\xc8", b"\xff"])
+async def test_a_datagram_without_content_does_not_end_the_connection(
+    pair: Pair, data: bytes
+) -> None:
+    channel = await pair.connect()
+    port = cast("LimitedStunProtocol", pair.ice._protocols[0])
+    for sender in (("192.0.2.1", 9), peer_of(pair.ice)):
+        port.datagram_received(data, sender)
+    pair.ice.data_received(data, 1)
+    channel.send("still here")
+    await pair.until(lambda: pair.messages == ["still here"])
+
+
+async def test_datagrams_of_strangers_do_not_count_towards_the_rates_of_the_peer(
+    pair: Pair,
+) -> None:
+    channel = await pair.connect()
+    gathered = LimitedStunProtocol(pair.ice)
+    gathered.local_candidate = pair.ice.local_candidates[0]
+    answered: list[tuple[str, int]] = []
+    cast(Any, gathered).send_stun = lambda message, addr: answered.append(addr)
+    before = dropped_datagrams()["stranger"]
+    request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    request.attributes["USERNAME"] = "guess:guess"
+    request.add_message_integrity(b"guess")
+    for data in (bytes(request), b"\x17" * 100, b"\x80" * 100):
+        for _ in range(2 * int(MOST_DATAGRAMS_AT_ONCE)):
+            gathered.datagram_received(data, ("192.0.2.1", 9))
+    assert dropped_datagrams()["stranger"] - before > 4 * MOST_DATAGRAMS_AT_ONCE
+    assert set(answered) == {("192.0.2.1", 9)}
+    assert len(answered) < 1.5 * CHECKS_PER_S
+    request.attributes["USERNAME"] = f"{pair.ice.local_username}:{pair.ice.remote_username}"
+    request.add_message_integrity(pair.ice.local_password.encode())
+    gathered.datagram_received(bytes(request), peer_of(pair.ice))
+    assert answered[-1] == peer_of(pair.ice)
+    channel.send("still here")
+    await pair.until(lambda: pair.messages == ["still here"])
+
+
+@pytest.mark.alone
+async def test_stun_messages_are_parsed_at_a_limited_rate(pair: Pair) -> None:
+    await pair.connect()
+    port = LimitedStunProtocol(pair.ice)
+    cast(Any, port).send_stun = lambda message, addr: None
+    wide = stun_request(b"\x00\x25\x00\x00" * 370)
+    for sender in (("192.0.2.1", 9), peer_of(pair.ice)):
+        began_s = time.process_time()
+        for _ in range(20 * int(STUN_PER_S)):  # all of them would take 0.9 s
+            port.datagram_received(wide, sender)
+        assert time.process_time() - began_s < 0.3
 
 
 async def test_further_channels_are_ignored_and_the_first_continues(pair: Pair) -> None:
