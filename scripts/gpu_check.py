@@ -45,7 +45,7 @@ STEPS = (
     Step("correctness", 100, "full render, warp and crossfade against the CPU's"),
     Step("speed", 60, "ms of a warp, a refresh and a full render; launches and copies of a warp"),
     Step("counts", 30, "launches, copies and bytes of a frame; needs no GPU"),
-    Step("kernels", 60, "the kernels against their plain twins"),
+    Step("kernels", 60, "the kernels against their reference implementations"),
     Step("batches", 60, "frames per second of 1, 2, 4 and 8 viewers at once"),
     Step("beside", 60, "ms of a warp beside refreshes in another process, and on another stream"),
     Step("pool", 60, "caches from a worker over IPC, before and after it is killed"),

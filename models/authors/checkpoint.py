@@ -198,7 +198,7 @@ def _fill(path: Path, networks: FlamePaperNetworks, weights: dict[str, Tensor]) 
             parts.append(_pop(path, unread, key, tuple(shape)))
         # Texture levels are stored as one tensor per channel.
         wanted[name].copy_(torch.cat(parts, dim=1) if len(theirs) > 1 else parts[0])
-    _drop_twins(path, networks.config, weights, unread)
+    _drop_duplicates(path, networks.config, weights, unread)
     if unread:
         raise CheckpointError(
             f"{path}: {len(unread)} unknown keys, the first is {shown(min(unread))!r}"
@@ -215,15 +215,15 @@ def _pop(path: Path, unread: dict[str, Tensor], key: str, shape: tuple[int, ...]
     return value
 
 
-def _drop_twins(
+def _drop_duplicates(
     path: Path, config: NetworkConfig, weights: dict[str, Tensor], unread: dict[str, Tensor]
 ) -> None:
     """Remove the second copy of each texture level, after checking that both are equal."""
     for level in range(1, LEVELS + 1):
         for channel in range(config.texture_channels):
-            twin = unread.pop(f"texture.textures.{channel}.layer{level}", None)
+            copy = unread.pop(f"texture.textures.{channel}.layer{level}", None)
             first = weights[f"texture.layer{level}.{channel}"]
-            if twin is not None and not torch.equal(twin, first):
+            if copy is not None and not torch.equal(copy, first):
                 raise CheckpointError(
                     f"{path}: module.texture.textures.{channel}.layer{level} must equal "
                     f"module.texture.layer{level}.{channel}"

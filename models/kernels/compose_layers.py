@@ -1,6 +1,6 @@
 """The composition of our warp on a CPU to the layers of a head, which has no background then.
 
-The same as `compose.compose` as far as the head goes. Plain twin: `layers.layers_of` of what
+The same as `compose.compose` as far as the head goes. Reference: `layers.layers_of` of what
 `PaintOver` returns. Releases the interpreter lock, uses one core.
 """
 

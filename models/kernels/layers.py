@@ -1,6 +1,6 @@
 """A head without background: its colours beyond the outline, and frames over other backgrounds.
 
-The plain twin of `layers_numba.py`.
+The reference implementation of `layers_numba.py`.
 
 Beyond its outline the networks' colours of a head are arbitrary, and dark where the outline is
 soft, so over a bright background they would show as a fringe. Colours are therefore continued from

@@ -1,4 +1,4 @@
-"""Frames of a head over other backgrounds, on a CPU. Plain twin: `layers.py`, within one level.
+"""Frames of a head over other backgrounds, on a CPU. Reference: `layers.py`, within one level.
 
 Releases the interpreter lock, uses one core.
 """

@@ -1,4 +1,4 @@
-"""RGB to NV12 in integers: BT.601, limited range. The plain twin of kernels that fill NV12."""
+"""RGB to NV12 in integers: BT.601, limited range. The reference of kernels that fill NV12."""
 
 from __future__ import annotations
 

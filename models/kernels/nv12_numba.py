@@ -1,4 +1,4 @@
-"""RGB to NV12 on a CPU. Plain twin: `nv12.rgb_to_nv12`, to the bit.
+"""RGB to NV12 on a CPU. Reference: `nv12.rgb_to_nv12`, to the bit.
 
 Releases the interpreter lock, uses one core.
 """

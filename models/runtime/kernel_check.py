@@ -1,8 +1,8 @@
-"""Compares each CUDA kernel's results with its plain twin's, on any device.
+"""Compares each CUDA kernel with its reference implementation, on any device.
 
 On a GPU these are the compiled kernels, on a CPU Triton's interpreter runs them. The frame brings
-its own vertices, because the twin blends shapes with fused multiplications: then all geometry is
-equal to the bit. The twins run on the CPU in float32.
+its own vertices, because the reference blends shapes with fused multiplications: then all geometry
+is equal to the bit. The references run on the CPU in float32.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _HALF_PIXEL = 1e-3
 
 
 class Comparison(NamedTuple):
-    """How far the results of a kernel are from its twin's."""
+    """How far the results of a kernel are from its reference's."""
 
     largest: float
     """Largest absolute difference."""

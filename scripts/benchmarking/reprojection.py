@@ -52,7 +52,7 @@ class Reprojection:
     """Rotations of the eye, in yaw and in pitch, both directions."""
     picture_step_deg: float = 2.0
     """Rotation at which images are compared."""
-    twin_cases: Path | None = None
+    test_cases: Path | None = None
     """Write the test cases of the page's implementation to this file, and measure nothing; tests
     read tests/client_web/reprojection.json."""
 
@@ -60,10 +60,10 @@ class Reprojection:
 def reprojection(command: Reprojection) -> dict[str, Any]:
     """Run the benchmark, and print a table of the errors."""
     avatar = load_avatar(command.avatar)
-    if command.twin_cases is not None:
-        cases = twin_cases(avatar)
-        command.twin_cases.write_text(json.dumps(cases, indent=1) + "\n")
-        return {"twin_cases": len(cases)}
+    if command.test_cases is not None:
+        cases = make_test_cases(avatar)
+        command.test_cases.write_text(json.dumps(cases, indent=1) + "\n")
+        return {"test_cases": len(cases)}
     errors = {f"{step:g}": residual_px(avatar, step) for step in command.steps_deg}
     print("degrees   " + "".join(f"{name:>12}" for name in PROXIES))
     for step, row in errors.items():
@@ -165,7 +165,7 @@ def look_up(image: Array, points: Array) -> Array:
     return sampled
 
 
-def twin_cases(avatar: Avatar) -> list[dict[str, Any]]:
+def make_test_cases(avatar: Avatar) -> list[dict[str, Any]]:
     """Return test cases for the page's implementation: views, points and reprojected points."""
     eyes = [
         (eye_at(avatar, 0, 0), eye_at(avatar, 1, 0)),

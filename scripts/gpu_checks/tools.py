@@ -39,7 +39,7 @@ def encoder(target: Target) -> Values:
 
 
 def kernels(target: Target) -> Values:
-    """Compare the output of each kernel with its plain twin; without a GPU, in the interpreter."""
+    """Compare each kernel with its reference implementation; without a GPU, in the interpreter."""
     if not target.is_gpu:
         os.environ["TRITON_INTERPRET"] = "1"  # read when triton is imported
     try:
@@ -59,7 +59,7 @@ def kernels(target: Target) -> Values:
     compared = kernel_check.compare_kernels(avatar, device)
     values: Values = {name: f"{c.largest:.2g} of {c.allowed:g}" for name, c in compared.items()}
     wrong = [name for name, comparison in compared.items() if not comparison.passed]
-    expect(not wrong, f"expected the plain twins' results, got others in {wrong}", values)
+    expect(not wrong, f"expected the results of the references, got others in {wrong}", values)
     return values
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from models.avatar.folder import SHIPPED, Avatar, load_avatar
-from scripts.benchmarking.reprojection import residual_px, twin_cases
+from scripts.benchmarking.reprojection import make_test_cases, residual_px
 
-TWIN_CASES = Path(__file__).parents[1] / "client_web" / "reprojection.json"
+TEST_CASES = Path(__file__).parents[1] / "client_web" / "reprojection.json"
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,8 @@ def test_reprojection_at_least_halves_the_error(avatar: Avatar) -> None:
 
 
 def test_the_stored_test_cases_of_the_client_are_up_to_date(avatar: Avatar) -> None:
-    # To update: scripts/benchmark.py reprojection --twin-cases tests/client_web/reprojection.json
-    stored, current = json.loads(TWIN_CASES.read_text()), twin_cases(avatar)
+    # To update: scripts/benchmark.py reprojection --test-cases tests/client_web/reprojection.json
+    stored, current = json.loads(TEST_CASES.read_text()), make_test_cases(avatar)
     for expected, case in zip(stored, current, strict=True):
         for eye in ("old", "now"):
             for part in ("position", "rotation"):

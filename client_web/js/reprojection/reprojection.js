@@ -1,6 +1,7 @@
 // Late reprojection: where the points of a frame move when the camera has moved since the frame was
 // rendered. Video carries no depth, so every point is assumed to lie on an ellipsoid that stands for
-// the head. The Python twin is models/geometry/reprojection.py. Points are x to the right, y up,
+// the head. The same functions in Python are in models/geometry/reprojection.py. Points are x to
+// the right, y up,
 // -1..1 across the frame.
 
 import { inverse, multiply, rotate } from "./quaternion.js";

@@ -1,7 +1,7 @@
 """The first launch of a frame: all that depends on its parameters alone.
 
 Three kinds of programs share the launch: vertices are posed and projected, buffers that later
-kernels change by atomic operations are cleared, and the motion code is computed. Plain twins:
+kernels change by atomic operations are cleared, and the motion code is computed. References:
 `Head.pose`, `rasterizer.project`, `MotionCode` with `TelewarpWarp.from_motion` and `.trust`.
 """
 

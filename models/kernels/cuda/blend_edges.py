@@ -1,5 +1,5 @@
-"""Blends and cover of pixels, from the crossings of silhouettes. Plain twin:
-`geometry.silhouettes`, to the bit.
+"""Blends and cover of pixels, from the crossings of silhouettes. Reference: `geometry.silhouettes`,
+to the bit.
 
 A launch of its own: a pixel needs the crossings around it, and `resolve` the cover around a pixel.
 """

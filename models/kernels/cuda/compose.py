@@ -1,4 +1,4 @@
-"""From the output of the convolutions to 8-bit pixels, RGB or NV12. Plain twins: `PaintOver`,
+"""From the output of the convolutions to 8-bit pixels, RGB or NV12. References: `PaintOver`,
 `Foreground.over`, `Stage.compose`, `kernels.nv12.rgb_to_nv12`.
 """
 

@@ -1,5 +1,5 @@
-"""Both convolutions of the warp, with the reprojected cache. Plain twins:
-`TelewarpWarp.reproject`, `TelewarpTorchRuntime.convolve`.
+"""Both convolutions of the warp, with the reprojected cache. References: `TelewarpWarp.reproject`,
+`TelewarpTorchRuntime.convolve`.
 
 One kernel, so that hidden channels never go to memory. The cache is gathered where it is added, and
 a crossfade mixes two caches there, instead of in memory before each warp.

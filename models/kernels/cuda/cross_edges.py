@@ -1,4 +1,4 @@
-"""Where silhouettes cross between pixels. Plain twin: `geometry.silhouettes`, to the bit.
+"""Where silhouettes cross between pixels. Reference: `geometry.silhouettes`, to the bit.
 
 One program per some edges of the mesh; an atomic maximum keeps the outermost crossing of each pair
 of pixels in any order. A launch of its own, because it needs the depth of the whole image.

@@ -1,4 +1,4 @@
-"""Source positions of all pixels, and the active region. Plain twins:
+"""Source positions of all pixels, and the active region. References:
 `networks.reproject.find_source_positions`, `networks.live_inputs.find_active_region`.
 """
 

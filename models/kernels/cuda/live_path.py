@@ -36,7 +36,7 @@ _UV_CHANGE = 2
 _LEAST_DOT = 16
 """Least side of a matrix product on tensor cores."""
 _EXACT = {"enable_fp_fusion": False}
-"""Options of kernels whose rounding must be that of their plain twins: no fused multiply-add."""
+"""Options of kernels whose rounding must be that of their references: no fused multiply-add."""
 
 
 class LiveModel(NamedTuple):

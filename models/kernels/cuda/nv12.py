@@ -1,4 +1,4 @@
-"""RGB to NV12, the input of hardware encoders. Plain twin: `nv12.rgb_to_nv12`, to the bit."""
+"""RGB to NV12, the input of hardware encoders. Reference: `nv12.rgb_to_nv12`, to the bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rasterizer. Plain twin: `geometry.rasterizer.rasterize`, to the bit.
+"""The rasterizer. Reference: `geometry.rasterizer.rasterize`, to the bit.
 
 A pixel's key holds the depth in its upper half and the triangle in its lower half, such that the
 smallest key is that of the nearest triangle, and of equals of that with the lower index. One atomic
@@ -85,7 +85,7 @@ def rasterize(
         eb, out_b = _edge(cx, cy, ax, ay, px, py)
         ec, out_c = _edge(ax, ay, bx, by, px, py)
         inside = (k < count[:, None]) & ((out_a | out_b | out_c) >= 0)
-        # Added in the order of the plain twin, for the same rounding.
+        # Added in the order of the reference, for the same rounding.
         weighted = ea.to(tl.float64) * wa[:, None] + eb.to(tl.float64) * wb[:, None]
         weighted += ec.to(tl.float64) * wc[:, None]
         near = (weighted / scale).to(tl.float32)

@@ -1,4 +1,4 @@
-"""The live inputs of the warp, from visible triangles. Plain twins: `networks.live_inputs`,
+"""The live inputs of the warp, from visible triangles. References: `networks.live_inputs`,
 `networks.texture.sample_texels` and `harmonic_scale`, `gbuffer.soften_rows`.
 
 One program per some 2x2 pixels: corner weights, textures, normals and the flow to the cached frame

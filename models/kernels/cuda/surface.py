@@ -25,7 +25,7 @@ def corner_weights(
 ) -> Any:
     """Compute perspective-correct corner weights at the centres of pixels.
 
-    Plain twin: `rasterizer.barycentrics`.
+    Reference: `rasterizer.barycentrics`.
 
     Args:
         xy: (V, 2) of the frame.
@@ -99,7 +99,7 @@ def interpolate(
 def texels_around(position: tl.tensor, texels: tl.tensor) -> Any:
     """Find the two texels around positions in -1..1 along one axis, clamped at the borders.
 
-    Plain twin: `F.grid_sample` with `align_corners=False`, as `kernels.texture_lookup` says.
+    Reference: `F.grid_sample` with `align_corners=False`, as `kernels.texture_lookup` says.
 
     Returns:
         The first and the second texel, and the share of the second.

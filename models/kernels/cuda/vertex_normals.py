@@ -1,4 +1,4 @@
-"""Smooth normals of the posed vertices. Plain twin: `geometry.head.vertex_normals`.
+"""Smooth normals of the posed vertices. Reference: `geometry.head.vertex_normals`.
 
 Each vertex gathers its faces. Adding each face to its vertices would need atomic additions of
 floats, whose order and so whose rounding change from run to run.

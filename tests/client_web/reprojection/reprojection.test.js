@@ -11,7 +11,7 @@ import { relativeToHead, reproject } from "../../../client_web/js/reprojection/r
 
 const cases = JSON.parse(readFileSync(new URL("../reprojection.json", import.meta.url)));
 
-test("points move as the Python twin moves them", () => {
+test("points move as by the same functions in Python", () => {
   assert.equal(cases.length, 3);
   for (const { points, old, now, fov_y_rad, moved } of cases) {
     const actual = [];

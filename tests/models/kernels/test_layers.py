@@ -1,4 +1,4 @@
-"""Heads without a background: properties of the plain twin, and the kernels against it."""
+"""Heads without a background: properties of the reference, and the kernels against it."""
 
 from collections.abc import Callable
 
@@ -39,7 +39,7 @@ def full() -> torch.Tensor:
 
 @pytest.mark.parametrize("make", [disc, empty, noise, full])
 @pytest.mark.parametrize("backdrop", [TRANSPARENT, GREEN])
-def test_the_kernels_equal_the_plain_twin(
+def test_the_kernels_equal_the_reference_implementation(
     make: Callable[[], torch.Tensor], backdrop: Backdrop
 ) -> None:
     layers = make()

@@ -1,4 +1,4 @@
-"""The check of a GPU's kernels against their plain twins, here in Triton's interpreter."""
+"""The check of a GPU's kernels against their references, here in Triton's interpreter."""
 
 from __future__ import annotations
 

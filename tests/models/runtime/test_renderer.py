@@ -98,8 +98,8 @@ def test_a_runtimes_full_render_equals_the_plain_networks(
 
 @pytest.mark.parametrize(
     ("network_size", "largest", "mean"),
-    # Convolutions by oneDNN as in the plain twin, or (32 hidden channels) by our own kernel, which
-    # rounds to bfloat16 less often.
+    # Convolutions by oneDNN as in the reference implementation, or (32 hidden channels) by our own
+    # kernel, which rounds to bfloat16 less often.
     [(0.125, 1, 0.01), (0.25, 2, 0.05)],
 )
 @pytest.mark.parametrize("threads", [1, 2, 3])

@@ -59,7 +59,8 @@ def test_a_batch_of_frames_of_different_caches_equals_plain_torch(
     made = kernels.warp_nv12_batch(frames)
     expected = [plain.warp(*frame).rgb for frame in frames]
     for got, wanted in zip(made, expected, strict=True):
-        # The plain twin blends shapes with fused multiplications: some vertices snap differently.
+        # The reference implementation blends shapes with fused multiplications: some vertices snap
+        # differently.
         error = difference(got.nv12, rgb_to_nv12(torch.from_numpy(wanted)).numpy())
         assert (error > 1).mean() < 0.005
         assert error.mean() < 0.05

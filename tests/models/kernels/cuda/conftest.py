@@ -33,7 +33,7 @@ class Rendered(NamedTuple):
 
 
 def plain_runtime(avatar: Avatar) -> TelewarpTorchRuntime:
-    """Return the plain twin in float32: the interpreter cannot multiply bfloat16."""
+    """Return the reference implementation in float32: the interpreter cannot multiply bfloat16."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(telewarp_torch, "network_dtype", lambda device: torch.float32)
         return TelewarpTorchRuntime(avatar, torch.device("cpu"))
@@ -68,8 +68,8 @@ def rendered(
 ) -> Rendered:
     """The turned ball, warped from a cache of its front.
 
-    The state contains the vertices: the plain twin blends shapes with fused multiplications, which
-    would move a few vertices by 1/256 pixel.
+    The state contains the vertices: the reference implementation blends shapes with fused
+    multiplications, which would move a few vertices by 1/256 pixel.
     """
     plain = plain_runtime(build_avatar("live"))
     cache = {spec.name: torch.zeros(spec.shape, dtype=spec.dtype) for spec in plain.layout}
