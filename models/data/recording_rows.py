@@ -23,7 +23,8 @@ def is_by_row(text: str, wanted: frozenset[str]) -> bool:
 
     Args:
         text: The file, decoded.
-        wanted: Expression names of the avatar: a table with a column of one has others, too.
+        wanted: Expression names of the avatar: a table with such a column has one frame in each
+            row.
     """
     _, keys = _header(text)
     if not (keys.keys() & _NAMES and keys.keys() & _SCORES):

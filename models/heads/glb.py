@@ -206,7 +206,7 @@ class _Scene:
         if self._triangles_left < 0:
             raise MeshFileError(f"expected at most {MAX_TRIANGLES} triangles: reduce the mesh")
         if mode == _TRIANGLES and corners % 3:
-            self.losses.add("corners that are no whole triangle")
+            self.losses.add("corners that form no whole triangle")
         if "indices" in given:
             return _triangles(self._accessors.indices(given["indices"], verts), mode)
         return _triangles(np.arange(verts), mode)

@@ -107,7 +107,7 @@ async def answer_telewarp_error(connection: HTTPConnection, error: Exception) ->
 
 
 def _log_refusal(connection: HTTPConnection, error: errors.TelewarpError) -> None:
-    """Log who was refused what; requests without any token are how browsers ask for one."""
+    """Log who was refused what, except requests without a token, to which browsers then add one."""
     client = connection.client.host if connection.client else "unknown"
     request = quoted(request_of(connection))
     logger.warning("refused %s of %s: %s", request, client, shown(error, 200))

@@ -66,7 +66,7 @@ def test_unused_features_are_reported(tmp_path: Path, parts: dict[str, Any], not
     np.testing.assert_array_equal(part.verts, CORNERS)
 
 
-def test_corners_of_no_triangle_are_reported(tmp_path: Path) -> None:
+def test_corners_that_form_no_whole_triangle_are_reported(tmp_path: Path) -> None:
     notes: list[str] = []
     accessors = [POSITIONS | {"count": 5}]
     binary = TRIANGLE + bytes(24)
@@ -74,7 +74,7 @@ def test_corners_of_no_triangle_are_reported(tmp_path: Path) -> None:
         write_triangle(tmp_path / "f.glb", binary, accessors=accessors), notes.append
     )
     assert part.faces.tolist() == [[0, 1, 2]]
-    assert notes == ["not used: corners that are no whole triangle"]
+    assert notes == ["not used: corners that form no whole triangle"]
 
 
 def test_a_texture_in_another_file_is_reported(tmp_path: Path) -> None:

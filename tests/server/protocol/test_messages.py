@@ -34,17 +34,19 @@ def refusal(text: str | bytes) -> str:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("{}", "expected an object with a type, got {}"),
         ('{"type": "x"}', "expected type 'view', 'mesh', 'ping', 'display', got 'x'"),
         ('{"type": null}', "expected type 'view', 'mesh', 'ping', 'display', got null"),
     ],
 )
-def test_a_message_of_another_type_is_refused_in_words(text: str, said: str) -> None:
+def test_a_message_of_an_unknown_type_is_refused_with_the_known_types(
+    text: str, message: str
+) -> None:
     with pytest.raises(BadMessageError) as caught:
         parse_viewer_message(text)
-    assert str(caught.value) == said
+    assert str(caught.value) == message
 
 
 def test_a_view_is_parsed() -> None:

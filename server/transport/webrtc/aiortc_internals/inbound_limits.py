@@ -27,29 +27,31 @@ from server.transport.webrtc.aiortc_internals.rtcp_limits import limit_feedback
 from server.transport.webrtc.aiortc_internals.sctp_limits import limit_sctp
 
 VIEWER_DATAGRAMS_PER_S = 500.0
-"""On average. A viewer who sends views and acknowledges events at 60 Hz sends some 200, with 250
-views per second 350. On a core that takes 0.4 ms for each, a flood of 1000 took every fourth frame
-from the other viewers."""
+"""Mean rate of a viewer's datagrams. A viewer who sends views and acknowledges events at 60 Hz
+sends some 200, with 250 views per second 350. On a core that takes 0.4 ms for each, a flood of 1000
+took every fourth frame from the other viewers."""
 PUBLISHER_DATAGRAMS_PER_S = 1000.0
-"""On average. A publisher may send vertices, whose frames fill several datagrams."""
+"""Mean rate of a publisher's datagrams. A publisher may send vertices, whose frames fill several
+datagrams."""
 MOST_DATAGRAMS_AT_ONCE = 1000.0
-"""After a pause."""
+"""Datagrams accepted at once after a pause."""
 CHECKS_PER_S = 100.0
-"""ICE checks. Browsers send one every 50 ms while they connect, and one every few seconds then."""
+"""Rate of ICE checks. Browsers send one every 50 ms while they connect, and then one every few
+seconds."""
 STUN_PER_S = 300.0
-"""STUN messages of one port, from its peer and from others each: checks, and responses to those of
-the server. One of 1500 bytes can take 0.15 ms to parse."""
+"""Rate of STUN messages at one port, for its peer and for all others separately: checks, and
+responses to the server's checks. One of 1500 bytes can take 0.15 ms to parse."""
 MOST_QUEUED = 1000
-"""Datagrams; they queue while the DTLS transport is not started."""
+"""Maximum number of datagrams that queue until the DTLS transport is started."""
 MOST_REMOTE_CANDIDATES = 40
-"""Remote candidates, including peer-reflexive ones: each port from which a viewer sends
-authenticated checks is one."""
+"""Maximum number of remote candidates, including peer-reflexive ones: each port from which a viewer
+sends authenticated checks is one."""
 _STUN, _DTLS = range(4), range(20, 64)
 _RTP = range(128, 192)
-"""First bytes (RFC 7983)."""
+"""First bytes of the packets of each protocol (RFC 7983)."""
 MOST_BYTES = 1500
-"""Of a datagram. Browsers send 1200, and aiortc reads no more of DTLS. A STUN message of 64 kB
-costs 50 ms to parse, and needs no credentials."""
+"""Maximum size of a datagram. Browsers send 1200 bytes, and aiortc reads no more of DTLS. A STUN
+message of 64 kB costs 50 ms to parse, and needs no credentials."""
 
 
 class LimitedStunProtocol(StunProtocol):
@@ -81,13 +83,13 @@ class LimitedStunProtocol(StunProtocol):
         super().connection_lost(exc)
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
-        """Handle a datagram, and those that wait behind it."""
+        """Handle a datagram, and those that are queued after it."""
         self._take(data, addr)
         for next_data, sender in self._waiting or ():
             self._take(next_data, sender)
 
     def _take(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
-        """Handle a datagram, unless it is too large, a stranger's, or a malformed STUN message."""
+        """Handle a datagram, unless it is too large, malformed STUN, or not from the peer."""
         if not 0 < len(data) <= MOST_BYTES:
             return
         is_peer = self._is_peer((addr[0], addr[1]))
@@ -119,7 +121,7 @@ def limit_inbound(connection: RTCPeerConnection, datagrams_per_s: float) -> None
 
     Args:
         connection: A viewer's or a publisher's.
-        datagrams_per_s: On average.
+        datagrams_per_s: Mean rate that is accepted.
     """
     for ice in ice_connections(connection):
         _limit_datagrams(ice, datagrams_per_s)
@@ -150,10 +152,10 @@ def _limit_checks(ice: Connection) -> None:
     receive = ice.request_received
 
     def limited(message: stun.Message, addr: tuple[str, int], protocol: StunProtocol) -> None:
-        # A stranger does not know the user name; its requests are answered by errors.
+        # Others do not know the user name; their requests are answered by errors.
         ours = ice._valid_username(str(message.attributes.get("USERNAME", "")))
         if (rate if ours else strangers).take() and _has_room(ice, addr):
-            with suppress(KeyError):  # of a peer that leaves out its priority
+            with suppress(KeyError):  # from a peer that omits its priority
                 receive(message, addr, protocol)
 
     ice.request_received = limited  # type: ignore[method-assign]  # replaced, of this object only

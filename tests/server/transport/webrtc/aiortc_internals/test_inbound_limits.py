@@ -359,7 +359,7 @@ async def test_a_datagram_without_content_does_not_end_the_connection(
     await pair.until(lambda: pair.messages == ["still here"])
 
 
-async def test_datagrams_of_strangers_do_not_count_towards_the_rates_of_the_peer(
+async def test_datagrams_from_other_addresses_do_not_count_towards_the_rates_of_the_peer(
     pair: Pair,
 ) -> None:
     channel = await pair.connect()
