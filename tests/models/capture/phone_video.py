@@ -1,4 +1,8 @@
-"""A "phone video" that the shipped avatar renders, with known poses and expressions."""
+"""A "phone video" that the studio renders of the shipped head, with known poses and expressions.
+
+The head has no hair: a fringe hides the forehead, from which MediaPipe tells how far a head nods.
+With the bob of the shipped head, fitted heads nod half as far as the rendered ones.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from models.avatar.folder import SHIPPED, load_avatar
+from models.avatar.folder import SHIPPED
+from models.avatar.manifest import load_manifest
 from models.contract.frame_state import FrameState, neutral_state
-from models.geometry.head import Head
-from models.runtime.renderer import CachedRenderer
+from models.geometry.head import Head, load_head
+from models.studio.materials import MATERIALS
+from models.studio.strands import HAIR
+from models.studio.studio import load_studio
 
 Bytes = NDArray[np.uint8]
 
 HEAD = SHIPPED / "default" / "head.npz"
-FRAMES = 24
+FRAMES, SIZE = 24, 320
 MOUTH, BLINK, SMILE = "jawOpen", "eyeBlinkLeft", "mouthSmileLeft"
 
 
@@ -59,16 +66,38 @@ def acted_states(head: Head, neutral: FrameState) -> list[FrameState]:
 
 def render_phone_video(folder: Path) -> PhoneVideo:
     """Render the video and write it to a folder."""
-    avatar = load_avatar(SHIPPED / "default")
-    manifest = avatar.manifest
+    manifest, hairless = load_manifest(SHIPPED / "default"), folder / "hairless.npz"
     count = len(manifest.expression_names)
     neutral = neutral_state(count, manifest.eye_position, manifest.fov_y_rad)
-    states = acted_states(avatar.head, neutral)
-    renderer = CachedRenderer(avatar)
-    frames = [renderer.full(state) for state in states]
+    states = acted_states(load_head(HEAD), neutral)
+    write_hairless(HEAD, hairless)
+    studio = load_studio(hairless, SIZE)
+    frames = [studio.render(state).rgb for state in states]
     path = folder / "phone.mp4"
     write_frames(path, frames)
     return PhoneVideo(path, states, frames)
+
+
+def write_hairless(head: Path, out: Path) -> None:
+    """Write a head file without the hull and the strands of its hair."""
+    with np.load(head) as file:
+        arrays = dict(file)
+    shown = arrays["materials"] != MATERIALS.index("hair")
+    other = arrays["strand_kinds"] != HAIR
+    points = np.repeat(other, arrays["strand_counts"])
+    for name in ("faces", "uv_faces", "materials"):
+        arrays[name] = arrays[name][shown]
+    for name in ("strand_points", "strand_open_sky"):
+        arrays[name] = arrays[name][points]
+    for name in (
+        "strand_counts",
+        "strand_anchors",
+        "strand_kinds",
+        "strand_widths",
+        "strand_tones",
+    ):
+        arrays[name] = arrays[name][other]
+    np.savez(out, allow_pickle=False, **arrays)
 
 
 def write_frames(path: Path, frames: Sequence[Bytes], rate: int = 25) -> None:
