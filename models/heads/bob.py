@@ -24,11 +24,11 @@ COLUMNS, ROWS, INNER_ROWS = 52, 15, 4
 """Columns and rows of the outside of the hull, and rows of its inside, which is seen where hair
 hangs free."""
 _INNER_SHARE = 0.55
-"""How far up from the ends the inside of the hull reaches."""
+"""Part of the way from the ends up to the crown that the inside of the hull covers."""
 _INNER_TEXTURE = 0.04
-"""Of the texture's radius for a row of the inside, which is dark."""
+"""Part of the texture's radius for each row of the inside, which is dark."""
 _RISE_M = 0.05
-"""Mask "hair" of the hull: all of it lies well above the hairline."""
+"""Value of the mask "hair" for the hull: all of it lies well above the hairline."""
 
 _CROWN, _FRONT, _LEFT = (
     unit(np.array(axis)) for axis in ([0.0, 1.0, -0.30], [0.0, 0.30, 1.0], [1.0, 0.0, 0.0])
@@ -39,9 +39,9 @@ _AZIMUTHS = np.linspace(-np.pi, np.pi, 145)
 _SAMPLE_M, _SAMPLES, _SMOOTHED = 0.002, 220, 21
 """Distance and number of the points of a profile, and how many points its bends extend over."""
 _POLAR_RAD, _DROP_M = np.radians(140), 0.25
-"""A profile follows the skull up to this angle from the crown, and then falls this far."""
+"""Angle from the crown up to which a profile follows the skull, and the distance it then falls."""
 _HANGS_M = (0.085, 0.035)
-"""Heights between which hair ceases to follow the skull, and hangs from its widest place."""
+"""Heights between which hair stops following the skull and hangs from its widest place."""
 _TOP_M = (0.03, 0.10)
 """Heights between which the volume of the sides becomes that of the top."""
 
@@ -49,26 +49,26 @@ _FRINGE_M, _FRINGE_SLANT_M = 0.042, 0.024
 """Height of the ends above the middle of the forehead, where eyes are at 0, and how much lower they
 are per radian to the left."""
 _FRINGE_OFF_M = 0.0065
-"""How far the fringe stands off the forehead, lest it look like a brim."""
+"""Distance of the fringe from the forehead; more would look like a brim."""
 _HEM_M, _NAPE_M = -0.086, -0.094
 """Height of the ends beside the jaw and at the back."""
 _CURTAIN_RAD = (0.50, 0.96)
 """Azimuths between which the ends fall from the fringe to the jaw."""
 _RAGGED_M = 0.003
-"""By how much the ends of locks differ in height beside the jaw; a third of it in the fringe."""
+"""Differences of the heights of ends of locks beside the jaw; a third of it in the fringe."""
 _DEPTH_M = 0.012
-"""From the inside of hair to its outside; less at its ends."""
+"""Distance from the inside of the hair to its outside; less at its ends."""
 _TURN_UNDER_M = 0.009
-"""By how much ends beside the jaw turn in towards the neck."""
+"""Distance by which ends beside the jaw turn in towards the neck."""
 
 _STEPS = 16
 """Segments of a hair."""
 _ROOTS_RAD = np.radians(72)
 """Hairs grow up to this angle from the crown."""
 _SWEEP_RAD, _SWEPT_RAD = 0.55, 0.75
-"""By how much the ends of the fringe are swept to the left, and the azimuth at which that fades."""
+"""Angle by which the ends of the fringe are swept to the left, and azimuth at which that fades."""
 _CROWN_RADIUS_M = 0.105
-"""Metres of a profile per radian from the crown, about."""
+"""Approximate metres of a profile per radian from the crown."""
 
 
 class Bob:

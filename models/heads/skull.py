@@ -8,11 +8,11 @@ from models.heads.meshes import Floats
 from models.heads.source import HAIR_CENTRE, Source
 
 _SHARPNESS = 700
-"""Of lookups by direction: a Gaussian of about 1/sqrt(700) = 2 degrees."""
+"""Sharpness of lookups by direction: a Gaussian of about 1/sqrt(700) = 2 degrees."""
 _NEAR_M, _LOWEST_M = 0.17, -0.12
-"""Skin farther from the middle of the skull, or lower, carries no hair of the head."""
+"""Limits of the skin that carries hair: distance from the middle of the skull, and height."""
 _EAR = 0.3
-"""Mask from which on skin belongs to an ear."""
+"""Value of the mask "ears" from which skin belongs to an ear."""
 
 
 def directions(points: Floats) -> tuple[Floats, Floats]:

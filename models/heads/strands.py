@@ -20,7 +20,7 @@ _SEED = 11
 _BLOCK = 500
 """Points whose distances to all candidates are in memory at once."""
 _EVEN_INSET_M = 0.0035
-"""By which the hulls of a bun and of a bob, which the mask "detail" marks, sink everywhere."""
+"""Distance by which the hulls of buns and bobs, which the mask "detail" marks, sink everywhere."""
 
 
 def strand_arrays(source: Source, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
