@@ -15,13 +15,12 @@ ROOT = Path(__file__).resolve().parents[1]
 
 SERIAL = (
     "tests/browser/test_congestion.py",
-    "tests/browser/test_queue.py",
     "tests/browser/test_stages.py",
     "tests/browser/test_viewer.py",
     "tests/scripts/test_soak.py",
     "tests/server/cluster/test_ray_cluster.py",
     "tests/server/network/test_impaired_link.py",
-    "tests/server/pool/test_process_carrier.py",
+    "tests/server/pool/test_process_backend.py",
     "tests/server/sessions/test_registry.py",
     "tests/server/sessions/test_view_sharing.py",
     "tests/server/test_loop_blocks.py",
