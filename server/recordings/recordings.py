@@ -110,14 +110,15 @@ class _Running:
         self._stream = stream
         self._began = time.monotonic()
         self._writer = writer
-        self._refresh()
+        self.refresh()
         self._closing: asyncio.Task[None] | None = None
         self._timer = asyncio.get_running_loop().call_later(length_s, self.end, TOO_LONG)
         stream.on_published.append(self._record)
         stream.voice.listeners.append(self._record_voice)
         stream.on_deleted.append(self._on_deleted)
 
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
+        """Update the size in the record, as the writer's thread lags behind the frames."""
         self.recording.size = self._writer.size
 
     def _record(self, mesh: MeshState) -> None:
@@ -140,7 +141,6 @@ class _Running:
             self.end("the disk was too slow")
             return False
         self.recording.length_s = at_ms / 1e3
-        self._refresh()
         return True
 
     def _on_deleted(self) -> None:
@@ -162,7 +162,7 @@ class _Running:
         assert self.recording.frames is not None
         last = encode_end(reason, 1e3 * length_s, self.recording.frames)
         await asyncio.to_thread(self._writer.close, last)
-        self._refresh()
+        self.refresh()
         self._on_closed()
 
 
@@ -204,6 +204,8 @@ class Recordings:
 
     def list(self) -> tuple[Recording, ...]:
         """Return all recordings, oldest first."""
+        for running in self._running.values():
+            running.refresh()
         return tuple(self._all.values())
 
     def get(self, recording_id: str) -> Recording:
@@ -215,6 +217,8 @@ class Recordings:
         recording = self._all.get(recording_id)
         if recording is None:
             raise RecordingNotFoundError(f"no recording {recording_id!r}")
+        if recording_id in self._running:
+            self._running[recording_id].refresh()
         return recording
 
     async def start(self, stream: Stream) -> Recording:

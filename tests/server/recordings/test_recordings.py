@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -209,6 +210,30 @@ async def test_a_disk_that_is_too_slow_ends_the_recording(
     recording = await recordings.start(stream)
     publish(stream, 300)  # without yielding to the event loop, so faster than the disk
     assert recording.ended == "the disk was too slow"
+    await recordings.close()
+
+
+async def test_the_size_includes_lines_that_were_written_after_the_last_frame(
+    tmp_path: Path, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recordings = Recordings(tmp_path, LIMITS)
+    recording = await recordings.start(stream)
+    disk, append = threading.Event(), writer.RecordingWriter._append
+
+    def append_late(self: writer.RecordingWriter, line: bytes) -> None:
+        disk.wait(10)
+        append(self, line)
+
+    monkeypatch.setattr(writer.RecordingWriter, "_append", append_late)
+    first = recording.size
+    publish(stream, 5)
+    assert recordings.get(recording.id).size == first
+    disk.set()
+    async with asyncio.timeout(5):
+        while len(seqs(recording)) < 5 or recordings.get(recording.id).size == first:
+            await asyncio.sleep(0.01)
+        while recordings.list()[0].size < recording.path.stat().st_size:
+            await asyncio.sleep(0.01)
     await recordings.close()
 
 
