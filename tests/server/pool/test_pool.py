@@ -494,7 +494,10 @@ async def test_slots_closed_before_a_busy_worker_attaches_them_are_harmless() ->
 
 
 async def test_slots_on_a_device_whose_workers_fail_repeatedly_are_reported() -> None:
-    factory = FakeEngineFactory(device_names=("cuda:0", "cuda:1"), broken_devices=("cuda:1",))
+    # Two builds in a row must take longer than the start of the pool.
+    factory = FakeEngineFactory(
+        device_names=("cuda:0", "cuda:1"), broken_devices=("cuda:1",), build_s=1.0
+    )
     pool = RenderPool(PoolSettings(workers=1, timeouts=Timeouts(backoff_s=0.01)), factory)
     await pool.start()
     try:
