@@ -36,6 +36,9 @@ CHROMIUM_ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+FAKE_ENGINE = ("-m", "tests.server.network.fake_server")
+"""Program of a server whose frames are flat greys, for pages whose images do not matter: it is
+ready within a second or two, a real one within 10 to 35 s beside other tests."""
 DESKTOP = {"width": 1280, "height": 800}
 _READY_S = 100.0
 """The first start compiles the kernels."""
@@ -148,8 +151,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, warm_python: WarmPython) ->
 
 @pytest.fixture
 def small_server(tmp_path: Path, warm_python: WarmPython) -> Iterator[Server]:
-    """A separate server with a session limit of one."""
+    """A separate server with the fake engine and a session limit of one."""
     server = Server(warm_python, tmp_path / "log.txt", "--max-sessions", "1")
+    server.program = FAKE_ENGINE
     try:
         server.start()
         yield server

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from server.auth.grants import Scope
 from server.auth.tokens import Tokens, read_tokens
-from tests.browser.conftest import Server
+from tests.browser.conftest import FAKE_ENGINE, Server
 from tests.warm_python import WarmPython
 
 if TYPE_CHECKING:
@@ -44,12 +44,13 @@ class ProtectedServer(NamedTuple):
 def protected(
     tmp_path_factory: pytest.TempPathFactory, warm_python: WarmPython
 ) -> Iterator[ProtectedServer]:
-    """A server that requires tokens."""
+    """A server with the fake engine that requires tokens."""
     folder: Path = tmp_path_factory.mktemp("protected")
     file = folder / "tokens.toml"
     file.write_text('signing_keys = ["a key of thirty-two bytes or more"]')
     options = ("--tokens", str(file), "--log-level", "debug", "--max-sessions", "8")
     server = Server(warm_python, folder / "log.txt", *options)
+    server.program = FAKE_ENGINE
     try:
         server.start()
         yield ProtectedServer(server, read_tokens(file))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Server
+from tests.browser.conftest import FAKE_ENGINE, Server
 from tests.warm_python import WarmPython
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 LIVE = "window.telewarp?.stats().state === 'live'"
-FAKE = ("-m", "tests.server.network.fake_server")
 
 StartServer = Callable[..., Server]
 
@@ -36,7 +35,7 @@ def start_server(tmp_path: Path, warm_python: WarmPython) -> Iterator[StartServe
 
     def start(*arguments: str) -> Server:
         server = Server(warm_python, tmp_path / f"log{len(servers)}.txt", *arguments)
-        server.program = FAKE
+        server.program = FAKE_ENGINE
         servers.append(server)
         server.start()
         return server
