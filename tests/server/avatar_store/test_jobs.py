@@ -132,6 +132,7 @@ async def test_a_job_creates_a_served_avatar_and_keeps_no_other_files(
     async with parts(tmp_path / "store") as all_:
         job = await all_.submit("mine", sleep=0.3)
         await started(all_, job)
+        await until(lambda: job.progress.stage != "")
         assert (job.state, job.progress.stage, job.progress.fraction) == ("running", "track", 0.25)
         nice = (all_.folder / "jobs" / job.id / "work" / "nice").read_text()
         assert nice == "19"

@@ -65,6 +65,7 @@ async def test_an_added_avatar_is_rendered_by_running_workers(tmp_path: Path) ->
         assert pid(pool) == before
 
 
+@pytest.mark.alone  # bounds a number of frames
 async def test_viewers_get_frames_while_an_avatar_is_loaded(tmp_path: Path) -> None:
     async with running() as pool:
         slots = pool.open_slots("default")
