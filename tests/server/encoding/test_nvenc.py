@@ -51,17 +51,22 @@ def test_each_gpu_encodes_its_own_frames_with_the_negotiated_profile() -> None:
     assert nvenc_options(1_000_000)["profile"] == "baseline"
 
 
-def test_an_encoder_that_restarts_to_change_the_bitrate_follows_in_steps(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def stepping_encoder(monkeypatch: pytest.MonkeyPatch) -> H264Encoder:
+    """x264 that changes its bitrate in NVENC's steps."""
     monkeypatch.setitem(h264._RATE_STEPS, "libx264", h264._RATE_STEPS["h264_nvenc"])
-    encoder = H264Encoder(
+    return H264Encoder(
         128, 128, fps=60, bitrate=1_000_000, highest_bitrate=4_000_000, open_codec=open_x264
     )
+
+
+def test_an_encoder_that_restarts_to_change_the_bitrate_follows_in_steps(
+    stepping_encoder: H264Encoder,
+) -> None:
     followed = []
     for target in (1_150_000, 1_320_000, 1_520_000, 1_750_000, 1_700_000, 1_100_000, 9_000_000):
-        encoder.bitrate = target
-        followed.append(encoder.bitrate)
+        stepping_encoder.bitrate = target
+        followed.append(stepping_encoder.bitrate)
     assert followed == [
         *(1_000_000, 1_320_000, 1_320_000, 1_750_000, 1_750_000, 1_100_000),
         4_000_000,
@@ -69,15 +74,11 @@ def test_an_encoder_that_restarts_to_change_the_bitrate_follows_in_steps(
 
 
 def test_frames_of_another_size_begin_at_a_target_that_was_no_step(
-    monkeypatch: pytest.MonkeyPatch,
+    stepping_encoder: H264Encoder,
 ) -> None:
-    monkeypatch.setitem(h264._RATE_STEPS, "libx264", h264._RATE_STEPS["h264_nvenc"])
-    encoder = H264Encoder(
-        128, 128, fps=60, bitrate=1_000_000, highest_bitrate=4_000_000, open_codec=open_x264
-    )
-    encoder.bitrate = 1_250_000
-    encoder.encode(np.full((240, 160), 90, np.uint8), 0, key_frame=False)
-    assert encoder.bitrate == 1_250_000
+    stepping_encoder.bitrate = 1_250_000
+    stepping_encoder.encode(np.full((240, 160), 90, np.uint8), 0, key_frame=False)
+    assert stepping_encoder.bitrate == 1_250_000
 
 
 def test_frames_are_encoded_without_delay_and_the_bitrate_is_kept() -> None:

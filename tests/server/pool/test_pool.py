@@ -81,6 +81,20 @@ async def refreshed(slots: CacheSlots, jaw_open: float) -> None:
     await until(lambda: cached_jaw_open(slots) == pytest.approx(jaw_open))
 
 
+async def warped_from_a_worker(pool: RenderPool, slots: CacheSlots) -> Frame:
+    """Return the frame of new slots that a first cache makes possible, and check what it shows."""
+    assert await warp(pool, slots, fake_state()) is None
+    await refreshed(slots, 0.8)
+    frame = await warp(pool, slots, fake_state(0.2, eye_x=0.5))
+    assert frame is not None
+    shown = decode_frame(frame.nv12)
+    assert shown.jaw_open == pytest.approx(0.2, abs=STEP)
+    assert shown.eye_x == pytest.approx(0.5, abs=2 * STEP)
+    assert shown.cached_jaw_open == pytest.approx(0.8, abs=STEP)
+    assert frame.cache.generation == 1
+    return frame
+
+
 def cached_jaw_open(slots: CacheSlots) -> float | None:
     return float(slots.ready.state.expression[17]) if slots.ready else None
 
@@ -107,15 +121,7 @@ def mapped_blocks() -> set[Path]:
 async def test_a_warp_shows_the_requested_state_from_the_cache_of_a_worker() -> None:
     async with running() as pool:
         slots = pool.open_slots("default")
-        assert await warp(pool, slots, fake_state()) is None
-        await refreshed(slots, 0.8)
-        frame = await warp(pool, slots, fake_state(0.2, eye_x=0.5))
-        assert frame is not None
-        shown = decode_frame(frame.nv12)
-        assert shown.jaw_open == pytest.approx(0.2, abs=STEP)
-        assert shown.eye_x == pytest.approx(0.5, abs=2 * STEP)
-        assert shown.cached_jaw_open == pytest.approx(0.8, abs=STEP)
-        assert frame.cache.generation == 1
+        await warped_from_a_worker(pool, slots)
         assert pool.status().refreshes == 1
         assert pool.sizes(fake_avatar(resolution=320)) == (256, 320)
         larger = pool.open_slots("default", 256)

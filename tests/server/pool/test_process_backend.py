@@ -35,7 +35,16 @@ from server.pool.process_backend import ProcessBackend
 from server.pool.settings import PoolSettings
 from server.pool.supervisor import Timeouts
 from server.protocol.states import FrameInputs
-from tests.server.pool.test_pool import READY_S, STEP, alive, mapped_blocks, refreshed, until, warp
+from tests.server.pool.test_pool import (
+    READY_S,
+    STEP,
+    alive,
+    mapped_blocks,
+    refreshed,
+    until,
+    warp,
+    warped_from_a_worker,
+)
 
 BACK_S = 5.0
 """Longest time without frames after a device process has ended, seconds."""
@@ -80,15 +89,7 @@ async def warped_again(pool: RenderPool, slots: CacheSlots) -> float:
 async def test_a_warp_shows_the_requested_state_from_the_cache_of_a_worker() -> None:
     async with running() as pool:
         slots = pool.open_slots("default")
-        assert await warp(pool, slots, fake_state()) is None
-        await refreshed(slots, 0.8)
-        frame = await warp(pool, slots, fake_state(0.2, eye_x=0.5))
-        assert frame is not None
-        shown = decode_frame(frame.nv12)
-        assert shown.jaw_open == pytest.approx(0.2, abs=STEP)
-        assert shown.eye_x == pytest.approx(0.5, abs=2 * STEP)
-        assert shown.cached_jaw_open == pytest.approx(0.8, abs=STEP)
-        assert frame.cache.generation == 1
+        frame = await warped_from_a_worker(pool, slots)
         assert frame.stages_ms.keys() == {"queue", "raster", "warp"}
 
 
