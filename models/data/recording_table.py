@@ -234,7 +234,7 @@ class _Reader:
         percent = text.endswith("%") or "%" in self._header[index]
         digits = text.removesuffix("%").rstrip()
         try:
-            if "_" in digits:  # Python takes 1_0
+            if "_" in digits:  # float() accepts 1_0
                 raise ValueError
             value = float(digits) / (100 if percent else 1)
         except ValueError:

@@ -98,7 +98,7 @@ class _Rows:
                 if len(line) >= _MAX_LINE:
                     raise MeshFileError(f"expected lines of less than {_MAX_LINE} characters")
                 words = line.partition("#")[0].split()
-                if "_" in line and words[:1] in (["v"], ["vt"], ["f"]):  # Python takes 1_0
+                if "_" in line and words[:1] in (["v"], ["vt"], ["f"]):  # float() accepts 1_0
                     raise ValueError(f"{words[0]} has numbers with _")
                 self._add(words)
         if not self.verts:
