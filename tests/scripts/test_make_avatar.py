@@ -87,7 +87,7 @@ def test_either_a_recipe_or_a_mesh_is_required(
 ) -> None:
     head = Path(options["head"]) if "head" in options else None
     assert make_avatar.main(make_avatar.Arguments(options.get("recipe"), head=head)) == 1
-    assert "give --recipe, one of default, marcus, or --head FILE" in capsys.readouterr().err
+    assert "give --recipe, one of default, marcus, greta, or --head FILE" in capsys.readouterr().err
 
 
 def test_a_missing_anny_package_names_the_extra_to_install(
@@ -107,7 +107,7 @@ def test_the_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_an_unknown_recipe_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("--recipe", "nobody") == 1
-    assert "give --recipe, one of default, marcus" in capsys.readouterr().err
+    assert "give --recipe, one of default, marcus, greta" in capsys.readouterr().err
 
 
 def test_its_linear_algebra_runs_on_one_thread() -> None:

@@ -52,7 +52,7 @@ def tensor_addresses(arguments: tuple[object, ...]) -> list[int]:
     return [value.data_ptr() for value in arguments if isinstance(value, torch.Tensor)]
 
 
-@pytest.mark.parametrize("name", ["default", "marcus"])
+@pytest.mark.parametrize("name", ["default", "marcus", "greta"])
 def test_a_frame_of_a_shipped_avatar_sends_less_than_a_kilobyte_and_returns_one_image(
     name: str,
 ) -> None:
