@@ -2,8 +2,8 @@
 
 The mesh of the clothes follows the base of the neck without turning (`Head.pose`); real shoulders
 move by themselves. Colours of all frames would blur on the mesh. So the real torso is tracked, as a
-shift, a scale and a rotation in the image beside the motion of the mesh, and `steady.py` moves the
-part of each frame that shows it by the difference. On average nothing moves.
+shift, a scale and a rotation in the image beside the motion of the mesh, and `stabilization.py`
+moves the part of each frame that shows it by the difference. On average nothing moves.
 """
 
 from __future__ import annotations
