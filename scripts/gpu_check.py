@@ -98,7 +98,7 @@ def _run(name: str, device: str, rounds: int, limit_s: float) -> dict[str, Any]:
     if limit_s <= 0:
         return {"result": "SKIP: no time is left", "took_s": 0.0}
     began = time.monotonic()
-    command = [sys.executable, "-m", "scripts.gpu_checks", name, device]
+    command = [sys.executable, "-m", "scripts.gpu_checks.run", name, device]
     with subprocess.Popen(
         [*command, "--rounds", str(rounds)],
         cwd=ROOT,

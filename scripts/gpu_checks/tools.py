@@ -71,7 +71,7 @@ def sanitizer(target: Target) -> Values:
     )
     if program is None:
         raise SkipError("no compute-sanitizer on this machine")
-    command = [program, "--error-exitcode", "9", sys.executable, "-m", "scripts.gpu_checks"]
+    command = [program, "--error-exitcode", "9", sys.executable, "-m", "scripts.gpu_checks.run"]
     command += ["correctness", target.device, "--rounds", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_LONGEST_S)
     values: Values = {"said": done.stdout.strip().splitlines()[-3:]}

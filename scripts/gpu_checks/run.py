@@ -1,4 +1,7 @@
-"""Run one check and print its result as a line of JSON: `python -m scripts.gpu_checks pool cpu`."""
+"""Run one check and print its result as a line of JSON.
+
+python -m scripts.gpu_checks.run pool cpu
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,10 @@ import sys
 from scripts.gpu_checks.check import Check, SkipError, Target, WrongError
 from scripts.gpu_checks.plain_files import provide_missing_packages
 
+# Here, and not in `main`: a process that the pool spawns imports this module before anything that
+# needs the packages. It would not if this were `__main__.py`.
+provide_missing_packages()
+
 
 def main() -> int:
     """Run the check. Returns 0 for any result; a process that dies has no result."""
@@ -18,7 +25,6 @@ def main() -> int:
     parser.add_argument("device")
     parser.add_argument("--rounds", type=int, default=200)
     wanted = parser.parse_args()
-    provide_missing_packages()
     result: dict[str, object]
     try:
         values = find_check(wanted.name)(Target(wanted.device, wanted.rounds))
