@@ -10,7 +10,7 @@ import importlib
 import json
 import sys
 
-from scripts.gpu_checks.check import Check, SkipError, Target, WrongError
+from scripts.gpu_checks.check import Check, MissedError, SkipError, Target, WrongError
 from scripts.gpu_checks.plain_files import provide_missing_packages
 
 # Here, and not in `main`: a process that the pool spawns imports this module before anything that
@@ -31,6 +31,8 @@ def main() -> int:
         result = {"result": "OK", "values": values}
     except SkipError as exc:
         result = {"result": f"SKIP: {exc}"}
+    except MissedError as exc:
+        result = {"result": f"MISSED: {exc}", "values": exc.values}
     except WrongError as exc:
         result = {"result": f"WRONG: {exc}", "values": exc.values}
     print(json.dumps(result))

@@ -19,7 +19,8 @@ from safetensors.torch import load_file
 from models.avatar.folder import SHIPPED
 from scripts import gpu_check
 from scripts.gpu_check import STEPS, Step, main
-from scripts.gpu_checks.check import SkipError, Target, WrongError, expect
+from scripts.gpu_checks.check import MissedError, SkipError, Target, Values, WrongError, expect
+from scripts.gpu_checks.goals import BATCH, WARP, judge
 from scripts.gpu_checks.plain_files import load_weights, provide_missing_packages
 from scripts.gpu_checks.run import find_check
 
@@ -90,6 +91,32 @@ print(avatar.background.shape, sorted(name for name in sys.modules if name.start
     )
     assert done.stdout == "(320, 320, 3) []\n"
     assert provide_missing_packages() == [], "both are installed in this environment"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_dry_run_renders_frames_and_checks_kernels_in_the_interpreter(tmp_path: Path) -> None:
+    out = tmp_path / "results.json"
+    assert main(["--dry-run", "--only", "correctness", "kernels", "--out", str(out)]) == 0
+    checks = json.loads(out.read_text())["checks"]
+    assert [check["result"] for check in checks.values()] == ["OK", "OK"]
+    frames, kernels = checks["correctness"]["values"], checks["kernels"]["values"]
+    assert frames.keys() == {"warp", "crossfade", "batch"}
+    # The kernels, and not the code of the CPU on both sides: that would differ nowhere.
+    assert 0 < frames["batch"]["mean"] < 0.01
+    assert kernels.keys() == {"shipped", "larger"}
+    assert all(len(compared) == 12 for compared in kernels.values())
+
+
+def test_a_missed_goal_is_reported_on_a_gpu_and_not_judged_on_a_cpu() -> None:
+    values: Values = {}
+    judge(Target("cuda:0", 1), {WARP: 0.9, BATCH: 5000.0}, values)
+    assert set(values["goals"].values()) == {"met"}
+    with pytest.raises(MissedError, match=r"NV12, at most 1, got 1\.1") as raised:
+        judge(Target("cuda:0", 1), {WARP: 1.1, BATCH: 5000.0}, values)
+    assert sorted(raised.value.values["goals"].values()) == ["met", "missed"]
+    judge(Target("cpu", 1), {WARP: 50.0, BATCH: 1.0}, values)
+    assert set(values["goals"].values()) == {"needs a GPU"}
 
 
 @pytest.mark.slow
