@@ -1,4 +1,5 @@
-"""Avatars at other resolutions than shipped, and states of a moving viewer."""
+"""Avatars at other resolutions and with other networks than shipped, and states of a moving
+viewer."""
 
 from __future__ import annotations
 
@@ -11,10 +12,12 @@ from math import sin
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from models.avatar.folder import Avatar, load_avatar
 from models.avatar.manifest import Manifest
 from models.contract.frame_state import FrameState, neutral_state
+from models.networks.avatar_networks import Variant, build_networks
 
 _LINKED_FILES = ("head.npz", "weights.safetensors", "background.png")
 _SWAY_M = 0.12
@@ -49,6 +52,16 @@ def load_resized(folder: Path, size: int) -> Avatar:
     with tempfile.TemporaryDirectory() as name:
         _resize(folder, Path(name) / folder.name, size)
         return load_avatar(Path(name) / folder.name)
+
+
+def load_widened(folder: Path, size: int, network_size: float, variant: Variant = "live") -> Avatar:
+    """Load one avatar with resolution `size` and random networks of size `network_size`."""
+    avatar = load_resized(folder, size)
+    torch.manual_seed(0)
+    config = replace(avatar.manifest.network, variant=variant, network_size=network_size)
+    networks = build_networks(config).eval().requires_grad_(False)
+    manifest = replace(avatar.manifest, network=config)
+    return replace(avatar, manifest=manifest, networks=networks)
 
 
 def _resize(source: Path, target: Path, size: int) -> None:

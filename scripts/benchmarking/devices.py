@@ -70,6 +70,7 @@ def devices(command: Devices) -> dict[str, Any]:
     """Run the benchmark."""
     rows: list[dict[str, Any]] = []
     events: dict[str, Any] = {}
+    busy = round(os.getloadavg()[0], 1)  # by other programs: nothing has been started yet
     for count in command.devices:
         with _machine(command, count) as machine, _watching(machine, command, count) as viewers:
             rows.append(_measure(machine, viewers, command, count))
@@ -77,8 +78,8 @@ def devices(command: Devices) -> dict[str, Any]:
             print(rows[-1], flush=True)
             if count == command.devices[-1] and count > 1:
                 events = _lose_and_drain(machine, viewers, count)
-    result = {"viewers_per_device": command.viewers, "warp_ms": command.warp_ms, "rows": rows}
-    return result | events
+    result: dict[str, Any] = {"viewers_per_device": command.viewers, "warp_ms": command.warp_ms}
+    return result | {"load_average_before": busy, "rows": rows} | events
 
 
 def _lose_and_drain(machine: _Machine, viewers: RoamingViewers, count: int) -> dict[str, Any]:

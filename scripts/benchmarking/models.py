@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,11 @@ import torch
 from models.avatar.folder import SHIPPED, Avatar, load_avatar
 from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage
-from models.networks.avatar_networks import Variant, build_networks
+from models.networks.avatar_networks import Variant
 from models.networks.frame_batch import FrameBatch
 from models.runtime.base import Stage
 from models.runtime.renderer import CachedRenderer, Kernels
-from scripts.benchmarking.avatars import front, load_resized, swaying
+from scripts.benchmarking.avatars import front, load_widened, swaying
 from scripts.benchmarking.timing import interleaved_ms
 
 
@@ -85,12 +85,7 @@ def models(command: Models) -> dict[str, Any]:
 def _compare_width(variant: Variant, device: torch.device, command: Models) -> dict[str, Any]:
     """Measure random networks of the width of the command, with the head of the avatar."""
     assert command.width is not None
-    avatar = load_resized(command.avatar, command.size)
-    torch.manual_seed(0)
-    config = replace(avatar.manifest.network, variant=variant, network_size=command.width)
-    networks = build_networks(config).eval().requires_grad_(False)
-    manifest = replace(avatar.manifest, network=config)
-    avatar = replace(avatar, manifest=manifest, networks=networks)
+    avatar = load_widened(command.avatar, command.size, command.width, variant)
     return _compare(avatar, device, command, weights="random")
 
 

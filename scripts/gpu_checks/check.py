@@ -27,6 +27,19 @@ class WrongError(Exception):
         self.values = values or {}
 
 
+class MissedError(Exception):
+    """The check found a figure that is worse than its goal; nothing is wrong.
+
+    Args:
+        text: The goal and the figure.
+        values: Measurements.
+    """
+
+    def __init__(self, text: str, values: Values) -> None:
+        super().__init__(text)
+        self.values = values
+
+
 @dataclass(frozen=True)
 class Target:
     """Device under test and number of repetitions."""
@@ -52,7 +65,7 @@ class Target:
 
 
 Check = Callable[[Target], Values]
-"""Returns its measurements; raises SkipError, WrongError, or any other error."""
+"""Returns its measurements; raises SkipError, MissedError, WrongError, or any other error."""
 
 
 def expect(holds: bool, text: str, values: Values) -> None:

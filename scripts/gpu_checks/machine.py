@@ -49,6 +49,8 @@ try:
     torch.zeros(4, device=device)[torch.tensor([1 << 40], device=device)].sum().item()
 except RuntimeError as exc:
     print("error:", str(exc).splitlines()[0])
+from scripts.gpu_checks.plain_files import provide_missing_packages
+provide_missing_packages()
 from server.pool.engine import probe
 try:
     probe(device)

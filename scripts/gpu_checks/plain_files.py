@@ -1,7 +1,8 @@
 """Stand-ins for Pillow and safetensors, for machines that have torch, Triton and numba only.
 
 They read no more than an avatar's files: weights exactly; the background as a flat grey, since it
-is only painted behind the head, on both sides of every comparison.
+is only painted behind the head, on both sides of every comparison. Nothing is drawn: the checks use
+a pool that marks no frames.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def provide_missing_packages() -> list[str]:
         provided.append("safetensors")
     if find_spec("PIL") is None:
         image = SimpleNamespace(open=_open_image, Resampling=SimpleNamespace(LANCZOS=None))
-        _provide("PIL", Image=image, UnidentifiedImageError=ValueError)
+        _provide(
+            "PIL", Image=image, ImageDraw=None, ImageFont=None, UnidentifiedImageError=ValueError
+        )
         provided.append("PIL")
     return provided
 

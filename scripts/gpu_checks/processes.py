@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,11 +17,8 @@ from models.contract.frame_state import FrameState
 from models.contract.images import Nv12Image
 from scripts.benchmarking.avatars import swaying
 from scripts.gpu_checks.check import Target, Values, expect
-from scripts.gpu_checks.plain_files import provide_missing_packages
 from server.pool.cache_slots import CacheSlots
-from server.pool.engine import ModelEngine
 from server.pool.engine_factory import ModelEngineFactory
-from server.pool.interface import Purpose
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
 from server.protocol.states import FrameInputs
@@ -31,16 +27,6 @@ _START_S, _STEP_S = 100.0, 20.0
 _VIEWERS, _DRY_VIEWERS = 50, 5
 _LEFT_MB = 64.0
 """Memory that may stay in use after all viewers have left, because torch keeps freed blocks."""
-
-
-@dataclass(frozen=True)
-class Factory(ModelEngineFactory):
-    """Builds engines in processes that have torch, Triton and numba only."""
-
-    def build(self, device: str, threads: int, purpose: Purpose) -> ModelEngine:
-        """See `ModelEngineFactory`."""
-        provide_missing_packages()
-        return super().build(device, threads, purpose)
 
 
 def pool(target: Target) -> Values:
@@ -116,8 +102,11 @@ async def _come_and_go(pool: RenderPool, count: int) -> None:
 
 @asynccontextmanager
 async def _running(target: Target) -> AsyncIterator[RenderPool]:
-    settings = PoolSettings(devices=target.device, workers=1, threads=1, rest=0.0)
-    pool = RenderPool(settings, Factory(SHIPPED))
+    # Warps in a process, as servers with GPUs do, also in a dry run.
+    settings = PoolSettings(
+        devices=target.device, workers=1, threads=1, rest=0.0, warp_in="process"
+    )
+    pool = RenderPool(settings, ModelEngineFactory(SHIPPED))
     await pool.start()
     try:
         await pool.wait_ready(_START_S)

@@ -10,13 +10,14 @@ if __name__ == "__main__":
     provide_missing_packages()
     import torch
 
-    from models.avatar.folder import SHIPPED, load_avatar
     from models.runtime.renderer import CachedRenderer
     from scripts.benchmarking.avatars import front
+    from scripts.gpu_checks.check import Target
+    from scripts.gpu_checks.goals import goal_avatar
 
     device = sys.argv[1]
     torch.set_num_threads(1)
-    renderer = CachedRenderer(load_avatar(SHIPPED / "default"), device)
+    renderer = CachedRenderer(goal_avatar(Target(device, 1)), device)
     renderer.warm_up()
     cache, state = renderer.allocate_cache(), front(renderer.manifest)
     print("refreshing", flush=True)

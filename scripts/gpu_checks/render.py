@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import subprocess
 import sys
 import threading
@@ -11,22 +10,28 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from models.avatar.folder import SHIPPED, Avatar, load_avatar
+from models.avatar.manifest import Manifest
 from models.contract.frame_state import FrameState
-from models.contract.images import RgbImage
-from models.runtime.base import Cache
-from models.runtime.renderer import CachedRenderer
+from models.runtime.base import Cache, Runtime
+from models.runtime.crossfade import Crossfade
+from models.runtime.deferred_crossfade import DeferredCrossfade
+from models.runtime.renderer import CachedRenderer, gpu_runtime
+from models.runtime.telewarp_cpu import TelewarpCpuRuntime
 from scripts.benchmarking.avatars import front, load_resized, swaying
 from scripts.benchmarking.timing import percentiles
-from scripts.gpu_checks.check import SkipError, Target, Values, expect
+from scripts.gpu_checks.check import Target, Values, expect
+from scripts.gpu_checks.goals import BATCH, BESIDE, FULL, WARP, goal_avatar, judge
+from scripts.gpu_checks.interpreter import use_interpreter
 
 _SIZE = 512
 """Rows and columns of the frames of the goals."""
+_INTERPRETED_SIZE = 64
 _MEAN_LEVELS, _LARGEST_LEVELS = 0.5, 16
 """Allowed difference from the CPU in 8-bit levels: convolutions in bfloat16 have three digits."""
 _BATCHES = (1, 2, 4, 8)
@@ -34,10 +39,17 @@ _BESIDE_S = 4.0
 
 
 def correctness(target: Target) -> Values:
-    """Compare full render, refresh with warp, and crossfade with those of the CPU."""
-    avatar = load_avatar(SHIPPED / "default")
-    ours, reference = _frames(avatar, target.device), _frames(avatar, "cpu")
-    values = {name: _difference(ours[name], reference[name]) for name in ours}
+    """Compare full render, warp, crossfade and batch with those of the CPU.
+
+    In a dry run Triton's interpreter renders small frames; its full renders are those of the CPU.
+    """
+    avatar = _compared_avatar(target)
+    ours = gpu_runtime(avatar, torch.device(target.device), "triton")
+    made = _frames(ours, avatar.manifest)
+    expected = _frames(TelewarpCpuRuntime(avatar, 1), avatar.manifest)
+    if not target.is_gpu:
+        del made["full"]
+    values = {name: _difference(made[name], expected[name]) for name in made}
     for name, difference in values.items():
         close = difference["mean"] <= _MEAN_LEVELS and difference["largest"] <= _LARGEST_LEVELS
         allowed = f"{_MEAN_LEVELS} on average and {_LARGEST_LEVELS} at most"
@@ -47,7 +59,16 @@ def correctness(target: Target) -> Values:
 
 def speed(target: Target) -> Values:
     """Time warps, refreshes and full renders, and count what a warp launches and copies."""
-    renderer = CachedRenderer(_avatar(target), target.device)
+    values: Values = {"shipped": _speed(_shipped(target), target)}
+    found = values["shipped"]
+    if target.is_gpu:
+        values["goal"] = found = _speed(goal_avatar(target), target)
+    judge(target, {WARP: found["warp_ms"]["p50"], FULL: found["full_ms"]["p50"]}, values)
+    return values
+
+
+def _speed(avatar: Avatar, target: Target) -> Values:
+    renderer = CachedRenderer(avatar, target.device, kernels="triton")
     renderer.warm_up()
     cache, states = renderer.allocate_cache(), _states(renderer)
     renderer.refresh(states[0], cache)
@@ -56,7 +77,8 @@ def speed(target: Target) -> Values:
         "refresh": lambda state: renderer.refresh(state, cache),
         "full": renderer.full,
     }
-    values: Values = {"size": renderer.manifest.resolution}
+    m = renderer.manifest
+    values: Values = {"size": m.resolution, "network_size": m.network.network_size}
     for name, call in calls.items():
         values[f"{name}_ms"] = percentiles(_times_ms(call, states, target))
     values["per_warp"] = _profile(lambda: renderer.warp_nv12(states[1], cache), target)
@@ -65,10 +87,11 @@ def speed(target: Target) -> Values:
 
 def batches(target: Target) -> Values:
     """Frames per second by the number of frames in one run of the kernels."""
-    target.require_gpu(f"warps of {_BATCHES} viewers at once, frames per second of each")
-    runtime = _cuda_runtime(target)
-    caches = [_allocate(runtime, target.device) for _ in range(max(_BATCHES))]
-    states = [swaying(runtime_manifest(), 0.1 * index) for index in range(max(_BATCHES))]
+    target.require_gpu(f"warps of {_BATCHES} viewers at once, frames per second of each; {BATCH}")
+    avatar = goal_avatar(target)
+    runtime = gpu_runtime(avatar, torch.device(target.device), "triton")
+    caches = [_allocate(runtime) for _ in range(max(_BATCHES))]
+    states = [swaying(avatar.manifest, 0.1 * index) for index in range(max(_BATCHES))]
     for cache in caches:
         runtime.refresh(states[0], cache)
     values: Values = {}
@@ -79,16 +102,20 @@ def batches(target: Target) -> Values:
         p50 = percentiles(times)["p50"]
         assert p50 is not None
         values[str(batch)] = {"ms": p50, "frames_per_s": round(1e3 * batch / p50)}
+    judge(target, {BATCH: values["8"]["frames_per_s"]}, values)
     return values
 
 
-def _warp_batch(runtime: Any, frames: list[tuple[FrameState, Cache]], _: FrameState) -> None:
+def _warp_batch(runtime: Runtime, frames: list[tuple[FrameState, Cache]], _: FrameState) -> None:
     runtime.warp_nv12_batch(frames)
 
 
 def beside(target: Target) -> Values:
-    """Time warps alone, beside a refreshing process, and beside a refreshing stream."""
-    renderer = CachedRenderer(_avatar(target), target.device)
+    """Time warps alone, beside a refreshing process, and beside a refreshing stream.
+
+    The goal is judged by the process, which is what servers use.
+    """
+    renderer = CachedRenderer(goal_avatar(target), target.device, kernels="triton")
     renderer.warm_up()
     cache, states = renderer.allocate_cache(), _states(renderer)
     renderer.refresh(states[0], cache)
@@ -99,6 +126,8 @@ def beside(target: Target) -> Values:
     if target.is_gpu:
         with _refreshing_thread(target), torch.cuda.stream(_urgent_stream(target)):
             values["beside_stream_ms"] = percentiles(measure())
+    ratio = values["beside_process_ms"]["p50"] / values["alone_ms"]["p50"]
+    judge(target, {BESIDE: round(ratio, 2)}, values)
     return values
 
 
@@ -124,7 +153,7 @@ def _urgent_stream(target: Target) -> torch.cuda.Stream:
 @contextmanager
 def _refreshing_thread(target: Target) -> Iterator[None]:
     """Refresh caches in another thread and stream of this process, one after the other."""
-    renderer = CachedRenderer(_avatar(target), target.device)
+    renderer = CachedRenderer(goal_avatar(target), target.device)
     cache, states = renderer.allocate_cache(), _states(renderer)
     done = threading.Event()
 
@@ -144,19 +173,24 @@ def _refreshing_thread(target: Target) -> Iterator[None]:
         thread.join()
 
 
-def _frames(avatar: Avatar, device: str) -> dict[str, RgbImage]:
-    """Render one state in every way."""
-    renderer = CachedRenderer(avatar, device)
-    first, second, now = (swaying(avatar.manifest, t) for t in (0.0, 0.2, 0.5))
-    older, newer = renderer.allocate_cache(), renderer.allocate_cache()
-    renderer.refresh(first, older)
-    renderer.refresh(second, newer)
-    fade = renderer.crossfade()
+def _frames(runtime: Runtime, manifest: Manifest) -> dict[str, NDArray[np.uint8]]:
+    """Render one state in every way, and a batch of several."""
+    first, second, now = (swaying(manifest, t) for t in (0.0, 0.2, 0.5))
+    older, newer = _allocate(runtime), _allocate(runtime)
+    runtime.refresh(first, older)
+    runtime.refresh(second, newer)
+    fade: Crossfade = (
+        DeferredCrossfade(_allocate(runtime), _allocate(runtime), runtime)
+        if runtime.mixes
+        else Crossfade(_allocate(runtime), runtime)
+    )
     fade.follow(older, 1, 0.0)
+    batch = runtime.warp_nv12_batch([(now, newer), (now, older), (second, older)])
     return {
-        "full": renderer.full(now),
-        "warp": renderer.warp(now, newer).rgb,
-        "crossfade": renderer.warp(now, fade.follow(newer, 2, 0.2)).rgb,
+        "full": runtime.full(now),
+        "warp": runtime.warp(now, newer).rgb,
+        "crossfade": runtime.warp(now, fade.follow(newer, 2, 0.2)).rgb,
+        "batch": np.stack([image.nv12 for image in batch]),
     }
 
 
@@ -187,7 +221,7 @@ def _profile(call: Callable[[], object], target: Target) -> Values:
     return {"launches": sum(names.values()) - copies, "copies": copies}
 
 
-def _difference(ours: RgbImage, reference: RgbImage) -> dict[str, float]:
+def _difference(ours: NDArray[np.uint8], reference: NDArray[np.uint8]) -> dict[str, float]:
     levels = np.abs(ours.astype(int) - reference)
     return {"mean": round(float(levels.mean()), 3), "largest": int(levels.max())}
 
@@ -196,25 +230,21 @@ def _states(renderer: CachedRenderer) -> list[FrameState]:
     return [front(renderer.manifest), *(swaying(renderer.manifest, t / 10) for t in range(1, 9))]
 
 
-def _avatar(target: Target) -> Avatar:
+def _shipped(target: Target) -> Avatar:
+    """Return the shipped avatar, on a GPU at the size of the goals."""
     if not target.is_gpu:
         return load_avatar(SHIPPED / "default")
     return load_resized(SHIPPED / "default", _SIZE)
 
 
-def runtime_manifest() -> Any:
-    """The manifest of the avatar that batches are measured with."""
-    return load_avatar(SHIPPED / "default").manifest
+def _compared_avatar(target: Target) -> Avatar:
+    """Return the shipped avatar; in a dry run a small one, for the interpreter."""
+    if target.is_gpu:
+        return load_avatar(SHIPPED / "default")
+    use_interpreter()
+    return load_resized(SHIPPED / "default", _INTERPRETED_SIZE)
 
 
-def _cuda_runtime(target: Target) -> Any:
-    try:
-        module = importlib.import_module("models.runtime.telewarp_cuda")
-    except ImportError as exc:
-        raise SkipError(f"no kernels for GPUs: {exc}") from exc
-    avatar = load_resized(SHIPPED / "default", _SIZE)
-    return module.TelewarpCudaRuntime(avatar, torch.device(target.device))
-
-
-def _allocate(runtime: Any, device: str) -> Cache:
+def _allocate(runtime: Runtime) -> Cache:
+    device = runtime.stage.device
     return {s.name: torch.zeros(s.shape, dtype=s.dtype, device=device) for s in runtime.layout}

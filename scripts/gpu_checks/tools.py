@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib
-import os
 import shutil
 import subprocess
 import sys
 
 from scripts.gpu_checks.check import SkipError, Target, Values, expect
+from scripts.gpu_checks.interpreter import use_interpreter
 
 _LONGEST_S = 50
 _SIZE, _INTERPRETED_SIZE = 512, 64
 """Rows and columns of the frames; the interpreter takes a second per kernel."""
+_LARGER_NETWORK, _LARGER_SIZE = 2.0, 64
+"""Networks of this size, and rows and columns of their frames: the references run on a CPU."""
 
 
 def encoder(target: Target) -> Values:
@@ -39,9 +41,12 @@ def encoder(target: Target) -> Values:
 
 
 def kernels(target: Target) -> Values:
-    """Compare each kernel with its reference implementation; without a GPU, in the interpreter."""
+    """Compare each kernel with its reference implementation; without a GPU, in the interpreter.
+
+    With the networks of the shipped avatar, and with larger ones, which take other code.
+    """
     if not target.is_gpu:
-        os.environ["TRITON_INTERPRET"] = "1"  # read when triton is imported
+        use_interpreter()
     try:
         kernel_check = importlib.import_module("models.runtime.kernel_check")
     except ImportError as exc:
@@ -49,16 +54,19 @@ def kernels(target: Target) -> Values:
     import torch
 
     from models.avatar.folder import SHIPPED
-    from models.runtime.base import network_dtype
-    from scripts.benchmarking.avatars import load_resized
+    from scripts.benchmarking.avatars import load_resized, load_widened
 
-    device = torch.device(target.device)
-    if not target.is_gpu and network_dtype(device) is not torch.float32:
-        raise SkipError("the interpreter cannot multiply bfloat16, which this CPU would use")
-    avatar = load_resized(SHIPPED / "default", _SIZE if target.is_gpu else _INTERPRETED_SIZE)
-    compared = kernel_check.compare_kernels(avatar, device)
-    values: Values = {name: f"{c.largest:.2g} of {c.allowed:g}" for name, c in compared.items()}
-    wrong = [name for name, comparison in compared.items() if not comparison.passed]
+    folder, device = SHIPPED / "default", torch.device(target.device)
+    avatars = {
+        "shipped": load_resized(folder, _SIZE if target.is_gpu else _INTERPRETED_SIZE),
+        "larger": load_widened(folder, _LARGER_SIZE, _LARGER_NETWORK),
+    }
+    values: Values = {}
+    wrong = []
+    for name, avatar in avatars.items():
+        compared = kernel_check.compare_kernels(avatar, device)
+        values[name] = {key: f"{c.largest:.2g} of {c.allowed:g}" for key, c in compared.items()}
+        wrong += [f"{key} ({name})" for key, c in compared.items() if not c.passed]
     expect(not wrong, f"expected the results of the references, got others in {wrong}", values)
     return values
 
@@ -71,7 +79,7 @@ def sanitizer(target: Target) -> Values:
     )
     if program is None:
         raise SkipError("no compute-sanitizer on this machine")
-    command = [program, "--error-exitcode", "9", sys.executable, "-m", "scripts.gpu_checks"]
+    command = [program, "--error-exitcode", "9", sys.executable, "-m", "scripts.gpu_checks.run"]
     command += ["correctness", target.device, "--rounds", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_LONGEST_S)
     values: Values = {"said": done.stdout.strip().splitlines()[-3:]}

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +19,10 @@ from safetensors.torch import load_file
 from models.avatar.folder import SHIPPED
 from scripts import gpu_check
 from scripts.gpu_check import STEPS, Step, main
-from scripts.gpu_checks.__main__ import find_check
-from scripts.gpu_checks.check import SkipError, Target, WrongError, expect
+from scripts.gpu_checks.check import MissedError, SkipError, Target, Values, WrongError, expect
+from scripts.gpu_checks.goals import BATCH, WARP, judge
 from scripts.gpu_checks.plain_files import load_weights, provide_missing_packages
+from scripts.gpu_checks.run import find_check
 
 
 def test_a_dry_run_writes_results_and_reasons_for_skipped_checks(tmp_path: Path) -> None:
@@ -86,6 +91,64 @@ print(avatar.background.shape, sorted(name for name in sys.modules if name.start
     )
     assert done.stdout == "(320, 320, 3) []\n"
     assert provide_missing_packages() == [], "both are installed in this environment"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_dry_run_renders_frames_and_checks_kernels_in_the_interpreter(tmp_path: Path) -> None:
+    out = tmp_path / "results.json"
+    assert main(["--dry-run", "--only", "correctness", "kernels", "--out", str(out)]) == 0
+    checks = json.loads(out.read_text())["checks"]
+    assert [check["result"] for check in checks.values()] == ["OK", "OK"]
+    frames, kernels = checks["correctness"]["values"], checks["kernels"]["values"]
+    assert frames.keys() == {"warp", "crossfade", "batch"}
+    # The kernels, and not the code of the CPU on both sides: that would differ nowhere.
+    assert 0 < frames["batch"]["mean"] < 0.01
+    assert kernels.keys() == {"shipped", "larger"}
+    assert all(len(compared) == 12 for compared in kernels.values())
+
+
+def test_a_missed_goal_is_reported_on_a_gpu_and_not_judged_on_a_cpu() -> None:
+    values: Values = {}
+    judge(Target("cuda:0", 1), {WARP: 0.9, BATCH: 5000.0}, values)
+    assert set(values["goals"].values()) == {"met"}
+    with pytest.raises(MissedError, match=r"NV12, at most 1, got 1\.1") as raised:
+        judge(Target("cuda:0", 1), {WARP: 1.1, BATCH: 5000.0}, values)
+    assert sorted(raised.value.values["goals"].values()) == ["met", "missed"]
+    judge(Target("cpu", 1), {WARP: 50.0, BATCH: 1.0}, values)
+    assert set(values["goals"].values()) == {"needs a GPU"}
+
+
+@pytest.mark.slow
+def test_the_pool_is_checked_with_no_packages_but_torch_triton_and_numba(tmp_path: Path) -> None:
+    link_packages(("torch", "triton", "numba"), tmp_path)
+    # Without the folder of installed packages (-S), also in the processes of the pool.
+    command = [sys.executable, "-S", "-m", "scripts.gpu_checks.run", "pool", "cpu"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        command, cwd=gpu_check.ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout.splitlines()[-1])["result"] == "OK"
+    missing = [sys.executable, "-S", "-c", "import PIL"]
+    assert subprocess.run(missing, env=environment, capture_output=True, check=False).returncode
+
+
+def link_packages(names: tuple[str, ...], folder: Path) -> None:
+    """Link installed packages, and those that they require, into a folder."""
+    wanted, linked = list(names), set()
+    while wanted:
+        name = wanted.pop()
+        with suppress(PackageNotFoundError):  # required on other platforms only
+            found = distribution(name)
+            if name in linked:
+                continue
+            linked.add(name)
+            needed = [line for line in found.requires or () if "extra ==" not in line]
+            wanted += [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in needed]
+            for top in {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}:
+                if not (folder / top).exists():
+                    (folder / top).symlink_to(Path(str(found.locate_file(top))))
 
 
 def test_a_failed_check_reports_the_expected_and_found_values() -> None:

@@ -28,6 +28,8 @@ class Blocks(NamedTuple):
     """Rows of a tile of `convolve`."""
     tile_columns: int
     """Columns of a tile; at least 16 pixels together, the least that tensor cores take."""
+    hidden: int
+    """Hidden channels that `convolve` computes at once, at least 16."""
     pixels: int
     """Pixels of a program of `blend_edges` and `compose`."""
     chroma: int
@@ -46,6 +48,7 @@ GPU_BLOCKS = Blocks(
     columns=16,
     tile_rows=4,
     tile_columns=16,
+    hidden=32,
     pixels=128,
     chroma=128,
 )
@@ -63,6 +66,7 @@ INTERPRETER_BLOCKS = Blocks(
     columns=256,
     tile_rows=32,
     tile_columns=64,
+    hidden=32,  # as on GPUs, so that networks larger than the shipped ones take several parts
     pixels=1 << 15,
     chroma=1 << 15,
 )

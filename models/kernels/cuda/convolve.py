@@ -2,7 +2,9 @@
 `TelewarpTorchRuntime.convolve`.
 
 One kernel, so that hidden channels never go to memory. The cache is gathered where it is added, and
-a crossfade mixes two caches there, instead of in memory before each warp.
+a crossfade mixes two caches there, instead of in memory before each warp. Hidden channels are
+computed some at a time, and each part goes through the second convolution at once: all 256 of a
+network of size 2 together would not fit into registers.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ def convolve(
     active: tl.tensor,
     size: tl.tensor,
     hidden: tl.tensor,
+    stride: tl.tensor,
     smooth: tl.tensor,
     rows: tl.constexpr,
     columns: tl.constexpr,
@@ -50,19 +53,21 @@ def convolve(
         narrow: (B, 2 row) the same memory as float32.
         row: Length of a row, 8-byte words.
         live: (B, H/2 + 2, W/2 + 2, P) of `resolve`.
-        live_weight: (3, 3, P, lanes) weights of the first convolution; 0 for padded channels.
-        hidden_weight: (lanes, 32) weights of the second.
+        live_weight: (3, 3, P, stride) weights of the first convolution; 0 for padded channels.
+        hidden_weight: (stride, 32) weights of the second.
         code: (B, hidden) of `begin_frame`.
         trust: (B,) of the same.
         positions: (B, H/2, W/2, 2) of `extend`.
         active: (B, 2, H/2) of `extend`.
         size: Rows and columns of the image.
         hidden: Channels of the first convolution.
+        stride: `hidden`, rounded up to a multiple of `lanes`.
         smooth: (B, H/2, W/2, 32) float32, filled in the active region.
         rows: Rows of a tile.
         columns: Columns of a tile.
         channels: P.
-        lanes: `hidden`, rounded up to a power of two of at least 16.
+        lanes: Channels of the first convolution that are computed at once, a power of two of at
+            least 16.
         dtype: Type of `live`, of the weights and of the cache.
     """
     frame = tl.program_id(1)
@@ -76,29 +81,30 @@ def convolve(
     left = tl.load(active + y, mask=inside, other=0)
     on = inside & (x >= left) & (x < tl.load(active + half + y, mask=inside, other=0))
     if tl.max(on.to(tl.int32), axis=0) > 0:
-        made = _first_convolution(
-            live + frame * (half + 2) * (half + 2) * channels, live_weight, half, y, x, on,
-            rows * columns, channels, lanes,
-        )  # fmt: skip
+        live += frame * (half + 2) * (half + 2) * channels
         share = tl.load(narrow + frame * row * 2 + SHARE)
         at = positions + ((frame * half + y) * half + x) * 2
         sx = tl.load(at, mask=on, other=0.5)
         sy = tl.load(at + 1, mask=on, other=0.5)
         nearest = nearest_pixel(sy, half) * half + nearest_pixel(sx, half)
-        o = tl.arange(0, lanes)
-        wanted = on[:, None] & (o < hidden)[None, :]
         addresses += frame * row
-        made += load_mixed(
-            addresses + FIRST, share, nearest[:, None] * hidden + o[None, :], wanted, dtype
-        )
-        made += tl.load(code + frame * hidden + o, mask=o < hidden, other=0.0)[None, :]
         k = tl.arange(0, _OUTPUTS)[None, :]
         outputs = on[:, None] & (k >= 0)
         out = load_mixed(addresses + SECOND, share, nearest[:, None] * _OUTPUTS + k, outputs, dtype)
         residual = _bilinear(addresses + RESIDUAL, share, half, sx, sy, k, outputs, dtype)
         out += tl.load(trust + frame) * residual
-        weight = tl.load(hidden_weight + o[:, None] * _OUTPUTS + k)
-        out = tl.dot(tl.maximum(made, 0.0).to(dtype), weight, out, input_precision="ieee")
+        for first in range(0, hidden, lanes):
+            o = first + tl.arange(0, lanes)
+            made = _first_convolution(
+                live, live_weight + o, stride, half, y, x, on, rows * columns, channels, lanes
+            )
+            wanted = on[:, None] & (o < hidden)[None, :]
+            made += load_mixed(
+                addresses + FIRST, share, nearest[:, None] * hidden + o[None, :], wanted, dtype
+            )
+            made += tl.load(code + frame * hidden + o, mask=o < hidden, other=0.0)[None, :]
+            weight = tl.load(hidden_weight + o[:, None] * _OUTPUTS + k)
+            out = tl.dot(tl.maximum(made, 0.0).to(dtype), weight, out, input_precision="ieee")
         pixel = smooth + ((frame * half + y) * half + x)[:, None] * _OUTPUTS + k
         tl.store(pixel, out, mask=outputs)
 
@@ -107,6 +113,7 @@ def convolve(
 def _first_convolution(
     live: tl.tensor,
     weight: tl.tensor,
+    stride: tl.tensor,
     half: tl.tensor,
     y: tl.tensor,
     x: tl.tensor,
@@ -115,14 +122,17 @@ def _first_convolution(
     channels: tl.constexpr,
     lanes: tl.constexpr,
 ) -> Any:
-    """Return the 3x3 convolution of the live inputs, (pixels, lanes) float32."""
+    """Return some channels of the 3x3 convolution of the live inputs, (pixels, lanes) float32.
+
+    `weight` are the addresses (lanes,) of their first weights.
+    """
     made = tl.zeros([pixels, lanes], tl.float32)
-    c, o = tl.arange(0, channels), tl.arange(0, lanes)
+    c = tl.arange(0, channels)
     for tap in range(9):
         # The border of the inputs is the padding, so the tap's row and column need no bounds.
         pixel = (y + tap // 3) * (half + 2) + x + tap % 3
         values = tl.load(live + pixel[:, None] * channels + c[None, :], mask=on[:, None], other=0.0)
-        part = tl.load(weight + (tap * channels + c[:, None]) * lanes + o[None, :])
+        part = tl.load(weight[None, :] + (tap * channels + c[:, None]) * stride)
         made = tl.dot(values, part, made, input_precision="ieee")
     return made
 

@@ -275,12 +275,14 @@ class LivePath:
         tiles = triton.cdiv(self._half, blocks.tile_rows)
         tiles *= triton.cdiv(self._half, blocks.tile_columns)
         _, addresses, narrow = self._typed_parameters
+        stride = len(m.hidden_weight)
         self._run(
             convolve, (tiles, self._batch),
             addresses, narrow, self._words, b.live, m.live_weight, m.hidden_weight,
-            b.code, b.trust, b.positions, b.active, self.size, self._hidden, b.smooth,
-            rows=blocks.tile_rows, columns=blocks.tile_columns, channels=b.live.shape[3],
-            lanes=len(m.hidden_weight), dtype=_TRITON_TYPES[b.live.dtype],
+            b.code, b.trust, b.positions, b.active, self.size, self._hidden, stride,
+            b.smooth, rows=blocks.tile_rows, columns=blocks.tile_columns,
+            channels=b.live.shape[3], lanes=min(blocks.hidden, stride),
+            dtype=_TRITON_TYPES[b.live.dtype],
         )  # fmt: skip
 
     def compose(self) -> None:

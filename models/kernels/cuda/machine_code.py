@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,18 +78,22 @@ def in_precision(model: LiveModel, dtype: torch.dtype) -> LiveModel:
     return model._replace(live_weight=weights[0], hidden_weight=weights[1])
 
 
-def compile_frame(model: LiveModel, words: int, architecture: int) -> Iterator[Usage]:
+def compile_frame(
+    model: LiveModel, words: int, architecture: int, kernels: Collection[str] = ()
+) -> Iterator[Usage]:
     """Compile the kernels of a frame, in the precision that an architecture gets.
 
     Args:
         model: An avatar.
         words: See `LivePath`.
         architecture: One of `ARCHITECTURES`.
+        kernels: Names of kernels; empty for all.
     """
     bfloat16 = architecture >= FIRST_WITH_BFLOAT16
     precise = in_precision(model, torch.bfloat16 if bfloat16 else torch.float16)
     for launched in record_launches(precise, words):
-        yield compile_launch(launched, architecture)
+        if not kernels or launched.name in kernels:
+            yield compile_launch(launched, architecture)
 
 
 def compile_launch(launched: Launched, architecture: int) -> Usage:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
 import torch
 
+from models.avatar.folder import Avatar
+from models.contract.frame_state import FrameState
 from models.geometry.head import Head
 from models.kernels.cuda.live_path import LiveBuffers
 from models.kernels.cuda.parameters import FrameInput
 from models.networks.conditioning import compute_conditioning
 from models.networks.reproject import reproject_bilinear, reproject_nearest
 from models.runtime.base import Cache
+from models.runtime.telewarp_cuda import frame_input, live_model
 from models.runtime.telewarp_torch import Box, ReprojectedShares, TelewarpTorchRuntime
-from tests.models.kernels.cuda.conftest import Rendered, render
+from tests.models.kernels.cuda.conftest import Rendered, plain_runtime, render
 
 
 def plain_smooth(plain: TelewarpTorchRuntime, b: LiveBuffers, cache: Cache) -> torch.Tensor:
@@ -46,6 +52,28 @@ def test_both_convolutions_equal_torchs_in_the_active_region(rendered: Rendered)
     torch.testing.assert_close(got[active], expected[active], rtol=1e-5, atol=2e-5)
     assert 0.2 < active.float().mean() < 1
     assert expected[active].std() > 0.05
+
+
+@pytest.mark.parametrize(("network_size", "hidden"), [(0.3, 38), (2.0, 256)])
+def test_networks_larger_than_the_shipped_ones_are_convolved_in_parts(
+    build_avatar: Callable[..., Avatar],
+    front: FrameState,
+    turned: FrameState,
+    network_size: float,
+    hidden: int,
+) -> None:
+    """32 channels at once: 38 leave a part of 6, and 256 take eight."""
+    plain = plain_runtime(build_avatar("live", network_size))
+    assert plain.warper.hidden == hidden
+    cache = {spec.name: torch.zeros(spec.shape, dtype=spec.dtype) for spec in plain.layout}
+    plain.refresh(front, cache)
+    frame = frame_input(turned, cache)
+    path = render(live_model(plain), plain.stage.head, [frame], plain.stage.size)
+    active, got = active_of(path.buffers), path.buffers.smooth[0]
+    expected = plain_smooth(plain, path.buffers, cache)
+    scale = expected[active].abs().max().item()
+    torch.testing.assert_close(got[active], expected[active], rtol=1e-5, atol=1e-5 * scale)
+    assert expected[active].std() > 0.01 * scale
 
 
 def test_a_crossfade_warps_the_mixed_cache(rendered: Rendered, ball: Head) -> None:

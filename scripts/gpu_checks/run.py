@@ -1,4 +1,7 @@
-"""Run one check and print its result as a line of JSON: `python -m scripts.gpu_checks pool cpu`."""
+"""Run one check and print its result as a line of JSON.
+
+python -m scripts.gpu_checks.run pool cpu
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,12 @@ import importlib
 import json
 import sys
 
-from scripts.gpu_checks.check import Check, SkipError, Target, WrongError
+from scripts.gpu_checks.check import Check, MissedError, SkipError, Target, WrongError
 from scripts.gpu_checks.plain_files import provide_missing_packages
+
+# Here, and not in `main`: a process that the pool spawns imports this module before anything that
+# needs the packages. It would not if this were `__main__.py`.
+provide_missing_packages()
 
 
 def main() -> int:
@@ -18,13 +25,14 @@ def main() -> int:
     parser.add_argument("device")
     parser.add_argument("--rounds", type=int, default=200)
     wanted = parser.parse_args()
-    provide_missing_packages()
     result: dict[str, object]
     try:
         values = find_check(wanted.name)(Target(wanted.device, wanted.rounds))
         result = {"result": "OK", "values": values}
     except SkipError as exc:
         result = {"result": f"SKIP: {exc}"}
+    except MissedError as exc:
+        result = {"result": f"MISSED: {exc}", "values": exc.values}
     except WrongError as exc:
         result = {"result": f"WRONG: {exc}", "values": exc.values}
     print(json.dumps(result))
