@@ -34,10 +34,7 @@ from server.streams.publishing import FRAMES_PER_S
 from server.streams.voice import VoicePacket
 from server.transport.webrtc.accepted_sections import choose_data, choose_voice
 from server.transport.webrtc.aiortc_internals.candidate_gathering import as_aiortc, gather_within
-from server.transport.webrtc.aiortc_internals.capture_time import (
-    CaptureTimes,
-    enable_capture_time,
-)
+from server.transport.webrtc.aiortc_internals.capture_time import enable_capture_time
 from server.transport.webrtc.aiortc_internals.connecting import allow_early_end
 from server.transport.webrtc.aiortc_internals.dtls_ciphers import accept_rsa
 from server.transport.webrtc.aiortc_internals.ice_checks import observe_checks
@@ -48,6 +45,7 @@ from server.transport.webrtc.aiortc_internals.inbound_limits import (
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
 from server.transport.webrtc.aiortc_internals.payload_types import enable_payload_types
 from server.transport.webrtc.aiortc_internals.voice_receiver import take_packets
+from server.transport.webrtc.capture_times import CaptureTimes
 from server.transport.webrtc.ice import RemoteCandidates, parse_fragment
 from server.transport.webrtc.negotiation import Negotiation
 from server.transport.webrtc.offer import parse_offer
