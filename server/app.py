@@ -165,7 +165,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
         largest_frame=settings.max_frame_size,
         smallest_frame=settings.min_frame_size,
         largest_image=settings.max_still_size,
-        mark=settings.mark,
+        mark=settings.watermark,
         log_level=logging.getLevelNamesMapping()[settings.log_level.upper()],
         log_format=settings.log_format,
     )
@@ -234,7 +234,7 @@ def _open_admission(
 ) -> Admission:
     """Return the admission, whose limit is measured unless it is set."""
     admission = Admission(
-        settings.max_sessions, settings.max_waiting, clock.now, shares_of(settings)
+        settings.max_sessions, settings.max_queue_length, clock.now, shares_of(settings)
     )
     if settings.max_sessions is None:
         app.state.background.start(

@@ -43,6 +43,7 @@ ORDER = (
     "server.protocol",
     "server.network",
     "server.encoding",
+    "server.renamed_settings",
     "server.access_settings",
     "server.settings",
     "server.auth",

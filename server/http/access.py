@@ -172,7 +172,7 @@ def install_access(
     methods: Collection[str],
     *,
     public_url: str | None = None,
-    reached: Sequence[str] = (),
+    host_sources: Sequence[str] = (),
 ) -> None:
     """Install authentication, limits, security headers and CORS.
 
@@ -182,7 +182,8 @@ def install_access(
         methods: Methods of the routes, which pages of the allowed origins may use.
         public_url: URL of this host, for which a router signs redirect tokens; None if there is no
             router.
-        reached: Other hosts that the page may connect to, as sources of a Content-Security-Policy.
+        host_sources: Other hosts that the page may connect to, as sources of a
+            Content-Security-Policy.
 
     Raises:
         SettingsError: As `build_authenticator`.
@@ -194,7 +195,7 @@ def install_access(
         AccessMiddleware,
         authenticator=authenticator,
         limits=limits if authenticator.reachable_by_others else None,
-        policy=Policy(origins, reached),
+        policy=Policy(origins, host_sources),
         answer=answer_telewarp_error,
     )
     if origins:
