@@ -58,6 +58,7 @@ from server.transport.webrtc.media_clock import FrameClock
 from server.transport.webrtc.negotiation import Negotiation
 from server.transport.webrtc.offer import parse_offer
 from server.transport.webrtc.paced_sending import PacedSending
+from server.transport.webrtc.silence import Silence
 from server.transport.webrtc.track import RenderTrack, Vp8Passthrough, at_once
 from server.transport.webrtc.voice_forwarding import VoiceForwarder
 
@@ -68,14 +69,9 @@ _LOWEST_BITRATE = 400_000
 _LOWEST_ESTIMATE = 100_000
 """Lower limit by transport-wide feedback: enough for few frames per second of a moving face, and
 its voice."""
-_CHECK_S = 0.5
-"""Seconds between checks for silence, whose limits are several seconds."""
 HANDSHAKE_S = 4.0
 """Seconds from the answer until ICE and DTLS must be complete. A viewer takes well below one, with
 TURN about two; a session whose handshake never ends would otherwise keep its slot for ever."""
-_CONSENT_S = 15.0
-"""Seconds without an ICE check after which a viewer that has received no video counts as
-disconnected: two checks in a row are lost, which are sent at most 6 s apart (RFC 7675)."""
 
 
 @dataclass(frozen=True)
@@ -129,10 +125,8 @@ class AiortcPeer:
         self._options = options
         self._executor = executor
         self._ended = False
-        self._last_keepalive_at = options.clock()
-        self._last_ice_check_at = float("-inf")
-        self._sends_video = False
-        self._control = Control(session, self._note_keepalive)
+        self._silence = Silence(options.silence_s, options.clock)
+        self._control = Control(session, self._silence.keepalive.restart)
         self._track: RenderTrack | None = None
         self._encoder: H264Encoder | None = None
         self._start = options.start_bitrate or default_bitrate(*session.frame_size)
@@ -291,16 +285,18 @@ class AiortcPeer:
                 packet_sent=self._packet_sent,
                 key_frame_requested=self._key_frame_requested,
                 bandwidth_estimated=self._bandwidth_estimated,
-                rtcp_received=self._note_keepalive,
+                rtcp_received=self._silence.keepalive.restart,
             ),
         )
-        observe_checks(sender, self._note_ice_check)
+        observe_checks(sender, self._silence.ice_check.restart)
         report_media_time(sender, self._frame_clock.timestamp_at)
 
     def _packet_sent(self, rtp_timestamp: int, ends_frame: bool, size: int) -> None:
-        if not self._sends_video:  # from now on, it can answer with RTCP
-            self._sends_video = True
-            self._note_keepalive()
+        if self._silence.ice_checks_count:
+            # A player without data channels that waits for its first frame can send ICE checks
+            # only; from now on, it can answer with RTCP.
+            self._silence.ice_checks_count = False
+            self._silence.keepalive.restart()
         self._rate.note_sent(size, time.monotonic())
         self._session.note_sent(size)
         if ends_frame and self._track is not None and self._track.newest is not None:
@@ -327,7 +323,7 @@ class AiortcPeer:
             self._aim_at(self._rate.note_estimate(bitrate, time.monotonic()))
 
     def _network_reported(self, target: int, figures: NetworkFigures) -> None:
-        self._note_keepalive()
+        self._silence.keepalive.restart()
         self._session.note_network(figures)
         self._control.report_network(figures)
         self._aim_at(target)
@@ -335,22 +331,6 @@ class AiortcPeer:
     def _aim_at(self, bitrate: int) -> None:
         if self._encoder is not None:
             self._encoder.bitrate = self._session.target_bitrate = bitrate
-
-    def _note_keepalive(self) -> None:
-        self._last_keepalive_at = self._options.clock()
-
-    def _note_ice_check(self) -> None:
-        self._last_ice_check_at = self._options.clock()
-
-    def _is_silent(self) -> bool:
-        """Whether the viewer counts as disconnected.
-
-        A player without data channels that waits for its first frame can send ICE checks only.
-        """
-        now, silence_s = self._options.clock(), self._options.silence_s
-        if now - self._last_keepalive_at < silence_s:
-            return False
-        return self._sends_video or now - self._last_ice_check_at >= max(silence_s, _CONSENT_S)
 
     def _video_failed(self, reason: Exception) -> None:
         self._end(f"no more video: {reason}")
@@ -362,9 +342,7 @@ class AiortcPeer:
             self._end(f"the connection {self._connection.connectionState}")
 
     async def _end_when_silent(self) -> None:
-        """End the session after a silence: a closed tab sends nothing, and ICE needs 31 s."""
-        while not self._is_silent():
-            await asyncio.sleep(_CHECK_S)
+        await self._silence.wait_until_too_long()
         self._end(f"silent for {self._options.silence_s:g} s")
 
     async def _end_unless_connected(self) -> None:

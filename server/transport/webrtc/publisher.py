@@ -49,6 +49,7 @@ from server.transport.webrtc.capture_times import CaptureTimes
 from server.transport.webrtc.ice import RemoteCandidates, parse_fragment
 from server.transport.webrtc.negotiation import Negotiation
 from server.transport.webrtc.offer import parse_offer
+from server.transport.webrtc.silence import Silence
 
 logger = logging.getLogger(__name__)
 
@@ -58,9 +59,6 @@ PACKETS_PER_S = 200.0
 LARGEST_PACKET = 1275
 """Bytes of the largest frame of Opus (RFC 6716, section 3.4)."""
 _FULL_BUFFER = 16 * 1024
-_CHECK_S = 0.5
-_CONSENT_S = 15.0
-"""Seconds without an ICE check after which a silent publisher counts as disconnected (RFC 7675)."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,8 @@ class AiortcPublisher:
         self._candidates = RemoteCandidates(options.candidates)
         self._negotiation: Negotiation | None = None
         self._ended = False
-        self._last_keepalive_at = self._last_ice_check_at = options.clock()
+        self._silence = Silence(options.silence_s, options.clock)
+        self._silence.ice_check.restart()  # it may publish nothing for long
         self._watch: asyncio.Task[None] | None = None
 
     async def answer(self, offer_sdp: str) -> str:
@@ -176,11 +175,11 @@ class AiortcPublisher:
 
     def _listen(self) -> None:
         (transceiver,) = self._connection.getTransceivers()
-        take_packets(transceiver.receiver, self._take_voice, self._note_keepalive)
-        observe_checks(transceiver.sender, self._note_ice_check)
+        take_packets(transceiver.receiver, self._take_voice, self._silence.keepalive.restart)
+        observe_checks(transceiver.sender, self._silence.ice_check.restart)
 
     def _take_voice(self, packet: RtpPacket) -> None:
-        self._note_keepalive()
+        self._silence.keepalive.restart()
         counters = self._publication.voice
         if not packet.payload:
             return  # padding, with which a browser probes the bandwidth
@@ -213,7 +212,7 @@ class AiortcPublisher:
         channel.on("message", lambda message: self._take_mesh(channel, message))
 
     def _take_mesh(self, channel: RTCDataChannel, message: str | bytes) -> None:
-        self._note_keepalive()
+        self._silence.keepalive.restart()
         # Dropped and not refused, because a tracker that is too fast is no error, and its newest
         # frame still counts.
         if not self._mesh_rate.take():
@@ -242,21 +241,8 @@ class AiortcPublisher:
             answer = {"type": "error", "detail": str(error), **self._publication.mesh.counts}
             channel.send(json.dumps(answer))
 
-    def _note_keepalive(self) -> None:
-        self._last_keepalive_at = self._options.clock()
-
-    def _note_ice_check(self) -> None:
-        self._last_ice_check_at = self._options.clock()
-
-    def _is_silent(self) -> bool:
-        now, silence_s = self._options.clock(), self._options.silence_s
-        if now - self._last_keepalive_at < silence_s:
-            return False
-        return now - self._last_ice_check_at >= max(silence_s, _CONSENT_S)
-
     async def _end_when_silent(self) -> None:
-        while not self._is_silent():
-            await asyncio.sleep(_CHECK_S)
+        await self._silence.wait_until_too_long()
         self._end(f"silent for {self._options.silence_s:g} s")
 
     def _connection_changed(self) -> None:
