@@ -16,7 +16,7 @@ from models.contract.avatar_info import AvatarInfo
 from server import errors
 from server.admission.admission import Admission
 from server.admission.capacity import find_capacity
-from server.admission.shares import EVERYTHING, Shares
+from server.admission.shares import UNLIMITED, Shares
 from server.auth.addresses import address_matcher
 from server.avatar_store.command import JobLimits
 from server.avatar_store.jobs import AvatarJobs, StoreLimits
@@ -177,7 +177,7 @@ def shares_of(settings: Settings) -> Shares:
         return Shares(settings.max_token_share, settings.max_address_share)
     if settings.insecure:
         return Shares(None, settings.max_address_share)
-    return EVERYTHING
+    return UNLIMITED
 
 
 @asynccontextmanager
@@ -295,7 +295,7 @@ def _webrtc_connector(
         silence_s=settings.idle_session_s,
         clock=clock.now,
         ice_servers=settings.ice,
-        reach=settings.reach,
+        reachability=settings.reachability,
         candidates=settings.candidates,
     )
 
@@ -311,7 +311,7 @@ def _publisher_connector(settings: Settings, clock: AwakeClock) -> ConnectPublis
         silence_s=settings.idle_session_s,
         clock=clock.now,
         ice_servers=settings.ice,
-        reach=settings.reach,
+        reachability=settings.reachability,
         candidates=settings.candidates,
     )
 

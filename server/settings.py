@@ -311,7 +311,7 @@ class Settings(AccessSettings):
         )
 
     @property
-    def reach(self) -> Reachability:
+    def reachability(self) -> Reachability:
         """Advertised address and UDP ports of the server."""
         ports = parse_ports(self.udp_ports) if self.udp_ports is not None else None
         address = parse_address(self.public_address) if self.public_address is not None else None

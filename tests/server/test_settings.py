@@ -88,7 +88,7 @@ def test_network_settings_are_parsed() -> None:
     )
     assert settings.ice.urls == ("stun:a", "turn:b")
     assert settings.ice.secret == "north"
-    assert settings.reach == Reachability(range(40000, 40101), "203.0.113.7")
+    assert settings.reachability == Reachability(range(40000, 40101), "203.0.113.7")
     assert "north" not in repr(settings)
 
 

@@ -94,7 +94,7 @@ class PeerOptions:
     """Returns seconds for this limit; must not advance while the server does not run."""
     ice_servers: IceServers
     """STUN and TURN servers."""
-    reach: Reachability
+    reachability: Reachability
     """Advertised address and UDP ports of this machine."""
     candidates: CandidatePolicy
     """Addresses of viewers that may be contacted."""
@@ -173,7 +173,7 @@ class AiortcPeer:
             self._listen(sender)  # only now, because bundling has replaced its transport
             await self._add(candidates)
             limit_inbound(self._connection, VIEWER_DATAGRAMS_PER_S)
-            gather_within(self._connection, self._options.reach)
+            gather_within(self._connection, self._options.reachability)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except InvalidStateError as exc:
             raise SessionClosedError("the session ended before its answer was ready") from exc

@@ -74,7 +74,7 @@ class PublisherOptions:
     """Returns seconds for this limit; must not advance while the server does not run."""
     ice_servers: IceServers
     """STUN and TURN servers."""
-    reach: Reachability
+    reachability: Reachability
     """Advertised address and UDP ports of this machine."""
     candidates: CandidatePolicy
     """Addresses of publishers that may be contacted."""
@@ -135,7 +135,7 @@ class AiortcPublisher:
             self._listen()  # only now, because bundling has replaced its transport
             await self._add(candidates)
             limit_inbound(self._connection, PUBLISHER_DATAGRAMS_PER_S)
-            gather_within(self._connection, self._options.reach)
+            gather_within(self._connection, self._options.reachability)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except InvalidStateError as exc:
             raise StreamClosedError("the publication ended before its answer was ready") from exc
