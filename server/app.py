@@ -252,7 +252,7 @@ def _open_publishing(
     """Open the parts that drive streams: calls, recordings, drivers and publications."""
     all_streams: Streams = app.state.streams
     app.state.calls = Calls(all_streams, settings.max_calls, settings.call_grace_s, clock.now)
-    app.state.background.start("end abandoned seats", app.state.calls.end_lost)
+    app.state.background.start("end abandoned seats", app.state.calls.free_abandoned_seats)
     app.state.recordings = _open_recordings(settings)
     app.state.replays = Replays()
     stack.push_async_callback(app.state.replays.close)

@@ -133,7 +133,7 @@ class ViewerQueue:
         """
         for ticket in self._tickets:
             if secrets.compare_digest(ticket.id.encode(), ticket_id.encode()):
-                if requester.may_touch(ticket.holder):
+                if requester.may_access(ticket.holder):
                     return ticket
                 break  # the same answer as for an unknown id, which does not confirm a guess
         raise TicketNotFoundError("no such ticket, or it has expired: join again")

@@ -18,7 +18,7 @@ EXPOSED = (
 _TRACKER_WORKER = re.compile(r"/js/tracking/(module|classic)_worker\.js$")
 
 
-class Policy:
+class SecurityHeaders:
     """The security headers of every response.
 
     Args:

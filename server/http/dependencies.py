@@ -189,7 +189,7 @@ TheStream = Annotated[Stream, Depends(_stream)]
 
 async def _own_session(session_id: str, sessions: TheSessions, grant: TheGrant) -> Session:
     session = sessions.get(session_id)
-    if not grant.may_touch(session.viewer, session.stream.id):
+    if not grant.may_access(session.viewer, session.stream.id):
         # The same answer as for an unknown id, so that ids of other viewers cannot be probed.
         raise SessionNotFoundError(f"no session {session_id!r}, or it has ended")
     return session
@@ -217,7 +217,7 @@ async def _own_publication(
     publication_id: str, publications: ThePublications, grant: TheGrant
 ) -> Publication:
     publication = publications.get(publication_id)
-    if not grant.may_touch(publication.holder, publication.stream.id):
+    if not grant.may_access(publication.holder, publication.stream.id):
         # The same answer as for an unknown id, so that ids of other clients cannot be probed.
         raise PublicationNotFoundError(f"no publication {publication_id!r}, or it has ended")
     return publication

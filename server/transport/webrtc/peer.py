@@ -59,7 +59,7 @@ from server.transport.webrtc.negotiation import Negotiation
 from server.transport.webrtc.offer import parse_offer
 from server.transport.webrtc.paced_sending import PacedSending
 from server.transport.webrtc.silence import Silence
-from server.transport.webrtc.track import RenderTrack, Vp8Passthrough, at_once
+from server.transport.webrtc.track import RenderTrack, Vp8Passthrough, without_pacing
 from server.transport.webrtc.voice_forwarding import VoiceForwarder
 
 logger = logging.getLogger(__name__)
@@ -235,7 +235,7 @@ class AiortcPeer:
             self._build_encoder() if codec is Codec.H264 else Vp8Passthrough(),
             self._executor,
             self._video_failed,
-            at_once if self._paced is None else self._paced.until_room,
+            without_pacing if self._paced is None else self._paced.wait_for_room,
             self._frames_resized,
         )
         transceiver = self._connection.addTransceiver(self._track, direction="sendonly")
