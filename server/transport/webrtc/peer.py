@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
 from aiortc import (
     RTCConfiguration,
-    RTCIceCandidate,
     RTCPeerConnection,
     RTCRtpSender,
     RTCSessionDescription,
@@ -22,7 +21,7 @@ from aiortc.exceptions import InvalidStateError
 from server.encoding.codecs import Codec
 from server.encoding.h264 import H264Encoder, OpenCodec, default_bitrate
 from server.encoding.rate import RateControl
-from server.errors import IceRestartError, SessionClosedError
+from server.errors import SessionClosedError
 from server.network.addresses import CandidatePolicy, Reachability
 from server.network.ice_servers import IceServers
 from server.protocol.states import MeshState
@@ -53,13 +52,14 @@ from server.transport.webrtc.aiortc_internals.unused_receiver import drop_bandwi
 from server.transport.webrtc.aiortc_internals.voice_sender import send_packets
 from server.transport.webrtc.congestion.control import CongestionControl
 from server.transport.webrtc.control import Control
-from server.transport.webrtc.ice import RemoteCandidates, parse_fragment
+from server.transport.webrtc.ice import RemoteCandidates
 from server.transport.webrtc.media_clock import FrameClock
 from server.transport.webrtc.negotiation import Negotiation
 from server.transport.webrtc.offer import parse_offer
 from server.transport.webrtc.paced_sending import PacedSending
 from server.transport.webrtc.silence import Silence
 from server.transport.webrtc.track import RenderTrack, Vp8Passthrough, without_pacing
+from server.transport.webrtc.trickle_ice import TrickleIce
 from server.transport.webrtc.voice_forwarding import VoiceForwarder
 
 logger = logging.getLogger(__name__)
@@ -133,8 +133,7 @@ class AiortcPeer:
         lowest = min(self._start, _LOWEST_BITRATE)
         self._rate = RateControl(self._start, lowest, options.highest_bitrate)
         self._paced: PacedSending | None = None
-        self._negotiation: Negotiation | None = None
-        self._candidates = RemoteCandidates(options.candidates)
+        self._trickle_ice: TrickleIce | None = None
         self._watch: asyncio.Task[None] | None = None
         self._frame_clock = FrameClock(self._captured_at)
         self._voice: VoiceForwarder | None = None
@@ -155,8 +154,9 @@ class AiortcPeer:
         audio = choose_audio(offer, video.transport_cc)
         accepted = (video, audio, choose_data(offer))
         negotiation = Negotiation(offer, [section for section in accepted if section is not None])
-        self._negotiation = negotiation
-        candidates = self._candidates.of_offer(offer)
+        remote = RemoteCandidates(self._options.candidates)
+        candidates = remote.of_offer(offer)
+        self._trickle_ice = TrickleIce(self._connection, negotiation, remote)
         self._connection.on("datachannel", self._control.attach)
         self._connection.on("connectionstatechange", self._connection_changed)
         if video.transport_cc is not None:
@@ -171,7 +171,7 @@ class AiortcPeer:
             if self._paced is not None and video.transport_cc is not None:
                 self._paced.attach(sender, self._numbered(sender, audio), video.transport_cc)
             self._listen(sender)  # only now, because bundling has replaced its transport
-            await self._add(candidates)
+            await self._trickle_ice.add(candidates)
             limit_inbound(self._connection, VIEWER_DATAGRAMS_PER_S)
             gather_within(self._connection, self._options.reachability)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
@@ -188,11 +188,8 @@ class AiortcPeer:
             BadOfferError: If they cannot be parsed.
             IceRestartError: If they belong to another ICE user than the offer.
         """
-        assert self._negotiation is not None, "a session's id is sent only with its answer"
-        fragment = parse_fragment(sdp_fragment)
-        if fragment.user is not None and fragment.user not in self._negotiation.ice_users:
-            raise IceRestartError("ICE restart is not supported: send a new offer instead")
-        await self._add(self._candidates.of_fragment(fragment))
+        assert self._trickle_ice is not None, "a session's id is sent only with its answer"
+        await self._trickle_ice.add_fragment(sdp_fragment)
 
     def send_event(self, event: Mapping[str, Any]) -> None:
         """Send an event over the channel `events`, or drop it while that is not open."""
@@ -221,13 +218,6 @@ class AiortcPeer:
             if self._paced is not None:
                 self._paced.close()
             self._track = self._encoder = None
-
-    async def _add(self, candidates: Sequence[RTCIceCandidate]) -> None:
-        assert self._negotiation is not None
-        for candidate in candidates:
-            candidate.sdpMid = self._negotiation.transport_of(candidate.sdpMid)
-            if candidate.sdpMid is not None:
-                await self._connection.addIceCandidate(candidate)
 
     def _add_video(self, codec: Codec) -> RTCRtpSender:
         self._track = RenderTrack(

@@ -6,13 +6,12 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiortc import (
     RTCConfiguration,
     RTCDataChannel,
-    RTCIceCandidate,
     RTCPeerConnection,
     RTCSessionDescription,
 )
@@ -21,7 +20,6 @@ from aiortc.rtp import RtpPacket
 
 from server.errors import (
     BadMessageError,
-    IceRestartError,
     StreamClosedError,
     TelewarpError,
     TooLargeError,
@@ -46,10 +44,11 @@ from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fa
 from server.transport.webrtc.aiortc_internals.payload_types import enable_payload_types
 from server.transport.webrtc.aiortc_internals.voice_receiver import take_packets
 from server.transport.webrtc.capture_times import CaptureTimes
-from server.transport.webrtc.ice import RemoteCandidates, parse_fragment
+from server.transport.webrtc.ice import RemoteCandidates
 from server.transport.webrtc.negotiation import Negotiation
 from server.transport.webrtc.offer import parse_offer
 from server.transport.webrtc.silence import Silence
+from server.transport.webrtc.trickle_ice import TrickleIce
 
 logger = logging.getLogger(__name__)
 
@@ -103,8 +102,7 @@ class AiortcPublisher:
         self._rate = MessageRate(PACKETS_PER_S, PACKETS_PER_S)
         self._capture_times = CaptureTimes()
         self._mesh_rate = MessageRate(FRAMES_PER_S, FRAMES_PER_S)
-        self._candidates = RemoteCandidates(options.candidates)
-        self._negotiation: Negotiation | None = None
+        self._trickle_ice: TrickleIce | None = None
         self._ended = False
         self._silence = Silence(options.silence_s, options.clock)
         self._silence.ice_check.restart()  # it may publish nothing for long
@@ -124,8 +122,9 @@ class AiortcPublisher:
         offer = parse_offer(offer_sdp)
         accepted = (choose_voice(offer), choose_data(offer))
         negotiation = Negotiation(offer, [section for section in accepted if section is not None])
-        self._negotiation = negotiation
-        candidates = self._candidates.of_offer(offer)
+        remote = RemoteCandidates(self._options.candidates)
+        candidates = remote.of_offer(offer)
+        self._trickle_ice = TrickleIce(self._connection, negotiation, remote)
         self._connection.on("datachannel", self._attach)
         self._connection.on("connectionstatechange", self._connection_changed)
         try:
@@ -133,7 +132,7 @@ class AiortcPublisher:
                 RTCSessionDescription(negotiation.sdp, "offer")
             )
             self._listen()  # only now, because bundling has replaced its transport
-            await self._add(candidates)
+            await self._trickle_ice.add(candidates)
             limit_inbound(self._connection, PUBLISHER_DATAGRAMS_PER_S)
             gather_within(self._connection, self._options.reachability)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
@@ -149,11 +148,8 @@ class AiortcPublisher:
             BadOfferError: If they cannot be parsed.
             IceRestartError: If they belong to another ICE user than the offer.
         """
-        assert self._negotiation is not None, "a publication's id is sent only with its answer"
-        fragment = parse_fragment(sdp_fragment)
-        if fragment.user is not None and fragment.user not in self._negotiation.ice_users:
-            raise IceRestartError("ICE restart is not supported: send a new offer instead")
-        await self._add(self._candidates.of_fragment(fragment))
+        assert self._trickle_ice is not None, "a publication's id is sent only with its answer"
+        await self._trickle_ice.add_fragment(sdp_fragment)
 
     async def close(self) -> None:
         """End the connection; may be called more than once."""
@@ -165,13 +161,6 @@ class AiortcPublisher:
         except AttributeError:
             # After a failed offer, aiortc stops parts that it never started.
             logger.info("publication %s: its connection was incomplete", self._publication.id)
-
-    async def _add(self, candidates: Sequence[RTCIceCandidate]) -> None:
-        assert self._negotiation is not None
-        for candidate in candidates:
-            candidate.sdpMid = self._negotiation.transport_of(candidate.sdpMid)
-            if candidate.sdpMid is not None:
-                await self._connection.addIceCandidate(candidate)
 
     def _listen(self) -> None:
         (transceiver,) = self._connection.getTransceivers()
