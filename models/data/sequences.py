@@ -40,6 +40,7 @@ def plan_sequences(
     with np.load(head_file) as file:
         motion = Motion(head.neck, file["eye_position"], float(file["fov_y_rad"]))
     expressions = Expressions(head.expression_names)
+    # A generator for each split: the number of sequences of one does not change the others.
     random = np.random.default_rng([seed, SPLITS.index(split)])
     if recording is not None:
         first, last = (int(share * len(recording)) for share in SHARES[split])
