@@ -315,6 +315,13 @@ def test_the_summary_for_contributors_permits_every_import() -> None:
     assert missing == []
 
 
+def test_the_folders_of_the_server_are_described_in_this_order() -> None:
+    _, _, section = (ROOT / "server" / "README.md").read_text().partition("\n## Folders\n")
+    described = re.findall(r"^\| `(\w+)/` \|", section, re.MULTILINE)
+    folders = [entry.split(".")[1] for entry in ORDER if re.fullmatch(r"server\.\w+", entry)]
+    assert described == [name for name in folders if (ROOT / "server" / name).is_dir()]
+
+
 @pytest.mark.parametrize("folder", FORBIDDEN)
 def test_no_forbidden_package_is_imported(folder: str) -> None:
     paths = sources(folder)
