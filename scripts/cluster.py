@@ -29,7 +29,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from server.access_settings import ROOT, read_settings_of
+from server.access_settings import ROOT, log_former_names, read_settings_of
 from server.auth.addresses import address_matcher
 from server.cluster.router import create_router
 from server.cluster.serving import address_of, print_line, serve
@@ -175,6 +175,7 @@ def _hosts(wanted: argparse.Namespace) -> int:
 
 def _router(wanted: argparse.Namespace) -> int:
     settings = read_settings_of(RouterSettings, wanted.rest)
+    log_former_names(RouterSettings, wanted.rest)
     from server.cluster import ray_cluster
 
     ray_cluster.connect(wanted.ray)

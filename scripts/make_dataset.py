@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import tyro
-from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
@@ -36,15 +35,11 @@ from models.data.dataset import (
     file_sha256,
     write_frame,
 )
-from models.data.motion import FPS, Expressions, Motion, RecordingError, read_recording
+from models.data.motion import FPS, RecordingError, read_recording
+from models.data.sequences import plan_sequences
 from models.geometry.head import HeadError, load_head
 from models.studio.appearance import load_appearance
 from models.studio.studio import Studio, load_studio, make_background
-
-_KIND_SHARES = {"recorded": 0.6, "random": 0.25, "calm": 0.15}
-"""Share of each kind of expressions in the splits train and val."""
-SHARES = {"train": (0.0, 0.7), "val": (0.7, 0.8), "test": (0.8, 1.0)}
-"""Part of the recording that each split uses, from and to, as shares of its duration."""
 
 
 @dataclass(frozen=True)
@@ -73,46 +68,6 @@ class Arguments:
     """Seed of all motion."""
     contact_sheet: Path | None = None
     """File for an image of many frames."""
-
-
-def plan(arguments: Arguments, split: str, recording: FloatArray | None) -> list[list[FrameState]]:
-    """Return the states of all sequences of a split.
-
-    Args:
-        arguments: Arguments of the script.
-        split: Name of the split.
-        recording: (rows, E) recorded coefficients, or None.
-    """
-    head = load_head(arguments.head)
-    with np.load(arguments.head) as file:
-        motion = Motion(head.neck, file["eye_position"], float(file["fov_y_rad"]))
-    expressions = Expressions(head.expression_names)
-    random = np.random.default_rng([arguments.seed, SPLITS.index(split)])
-    if recording is not None:
-        first, last = (int(share * len(recording)) for share in SHARES[split])
-        recording = recording[first:last]
-    sequences = []
-    count = getattr(arguments, split)
-    for number in range(count):
-        kind = "recorded" if split == "test" else _kind(random)
-        if kind == "recorded" and recording is not None:
-            start = _start(random, split, number, count, len(recording) - arguments.length)
-            values = recording[start : start + arguments.length]
-        else:
-            make = expressions.calm if kind == "calm" else expressions.random
-            values = make(random, arguments.length)
-        sequences.append(motion.sequence(random, values))
-    return sequences
-
-
-def _kind(random: Generator) -> str:
-    kinds = list(_KIND_SHARES)
-    return str(random.choice(kinds, p=list(_KIND_SHARES.values())))
-
-
-def _start(random: Generator, split: str, number: int, count: int, last: int) -> int:
-    """Return the first row of a sequence: random, but evenly spread over the test split."""
-    return int(number * last / count) if split == "test" else int(random.integers(last + 1))
 
 
 @cache
@@ -181,7 +136,17 @@ def make_dataset(arguments: Arguments) -> None:
 
 
 def _render_splits(arguments: Arguments, recording: FloatArray | None) -> dict[str, int]:
-    plans = {split: plan(arguments, split, recording) for split in SPLITS}
+    plans = {
+        split: plan_sequences(
+            arguments.head,
+            split,
+            getattr(arguments, split),
+            arguments.length,
+            arguments.seed,
+            recording,
+        )
+        for split in SPLITS
+    }
     for split, sequences in plans.items():
         create_split(arguments.out / split, sequences, arguments.size)
     counts = {split: sum(map(len, sequences)) for split, sequences in plans.items()}

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    CliApp,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 from pydantic_settings import SettingsError as UnreadableSettingsError
 
 from server.errors import SettingsError
@@ -16,6 +23,9 @@ from server.logs import LogFormat
 from server.network.addresses import parse_networks
 from server.network.origins import parse_origins
 from server.protocol.json_text import describe
+from server.renamed_settings import PREFIX, notices, rename_options, values_of_variables
+
+logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,7 +34,7 @@ class AccessSettings(BaseSettings):
     """Address, page, authentication, limits and log of a program that serves HTTP."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TELEWARP_",
+        env_prefix=PREFIX,
         frozen=True,
         cli_kebab_case=True,
         cli_avoid_json=True,
@@ -32,6 +42,8 @@ class AccessSettings(BaseSettings):
         cli_implicit_flags=True,
         cli_shortcuts={"port": "p"},
     )
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Present name of a setting by its former one; both are accepted, `--help` lists the first."""
 
     host: str = Field(
         default="127.0.0.1", description="address to listen on; 0.0.0.0 for every network"
@@ -77,6 +89,19 @@ class AccessSettings(BaseSettings):
         default="text", description="text for people, json for programs: one object per line"
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read variables with former names where those with present names are not set."""
+        former = InitSettingsSource(settings_cls, dict(values_of_variables(cls.renamed)))
+        return init_settings, env_settings, former
+
     @field_validator("trusted_proxies")
     @classmethod
     def _check_proxies(cls, value: str) -> str:
@@ -110,7 +135,7 @@ class AccessSettings(BaseSettings):
         return parse_origins(self.allowed_origins or "")
 
 
-Kind = TypeVar("Kind", bound=BaseSettings)
+Kind = TypeVar("Kind", bound=AccessSettings)
 
 
 def read_settings_of(kind: type[Kind], arguments: Sequence[str]) -> Kind:
@@ -125,8 +150,17 @@ def read_settings_of(kind: type[Kind], arguments: Sequence[str]) -> Kind:
         SystemExit: On `--help` and on unknown options.
     """
     try:
-        return CliApp.run(kind, list(arguments), cli_show_env_vars=False)
+        return CliApp.run(kind, rename_options(arguments, kind.renamed), cli_show_env_vars=False)
     except ValidationError as exc:
         raise SettingsError(describe(exc)) from exc
     except UnreadableSettingsError as exc:
         raise SettingsError(str(exc)) from exc
+
+
+def log_former_names(kind: type[AccessSettings], arguments: Sequence[str]) -> None:
+    """Log which options and variables should be given by their present names.
+
+    Separate from reading them, because the settings configure the log.
+    """
+    for notice in notices(arguments, kind.renamed):
+        logger.warning("%s", notice)

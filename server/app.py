@@ -16,7 +16,7 @@ from models.contract.avatar_info import AvatarInfo
 from server import errors
 from server.admission.admission import Admission
 from server.admission.capacity import find_capacity
-from server.admission.shares import EVERYTHING, Shares
+from server.admission.shares import UNLIMITED, Shares
 from server.auth.addresses import address_matcher
 from server.avatar_store.command import JobLimits
 from server.avatar_store.jobs import AvatarJobs, StoreLimits
@@ -165,7 +165,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
         largest_frame=settings.max_frame_size,
         smallest_frame=settings.min_frame_size,
         largest_image=settings.max_still_size,
-        mark=settings.mark,
+        mark=settings.watermark,
         log_level=logging.getLevelNamesMapping()[settings.log_level.upper()],
         log_format=settings.log_format,
     )
@@ -177,7 +177,7 @@ def shares_of(settings: Settings) -> Shares:
         return Shares(settings.max_token_share, settings.max_address_share)
     if settings.insecure:
         return Shares(None, settings.max_address_share)
-    return EVERYTHING
+    return UNLIMITED
 
 
 @asynccontextmanager
@@ -234,7 +234,7 @@ def _open_admission(
 ) -> Admission:
     """Return the admission, whose limit is measured unless it is set."""
     admission = Admission(
-        settings.max_sessions, settings.max_waiting, clock.now, shares_of(settings)
+        settings.max_sessions, settings.max_queue_length, clock.now, shares_of(settings)
     )
     if settings.max_sessions is None:
         app.state.background.start(
@@ -252,7 +252,7 @@ def _open_publishing(
     """Open the parts that drive streams: calls, recordings, drivers and publications."""
     all_streams: Streams = app.state.streams
     app.state.calls = Calls(all_streams, settings.max_calls, settings.call_grace_s, clock.now)
-    app.state.background.start("end abandoned seats", app.state.calls.end_lost)
+    app.state.background.start("end abandoned seats", app.state.calls.free_abandoned_seats)
     app.state.recordings = _open_recordings(settings)
     app.state.replays = Replays()
     stack.push_async_callback(app.state.replays.close)
@@ -295,7 +295,7 @@ def _webrtc_connector(
         silence_s=settings.idle_session_s,
         clock=clock.now,
         ice_servers=settings.ice,
-        reach=settings.reach,
+        reachability=settings.reachability,
         candidates=settings.candidates,
     )
 
@@ -311,7 +311,7 @@ def _publisher_connector(settings: Settings, clock: AwakeClock) -> ConnectPublis
         silence_s=settings.idle_session_s,
         clock=clock.now,
         ice_servers=settings.ice,
-        reach=settings.reach,
+        reachability=settings.reachability,
         candidates=settings.candidates,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 
@@ -44,3 +45,24 @@ class AwakeClock:
         while True:
             self.now()
             await asyncio.sleep(TICK_S)
+
+
+class Stopwatch:
+    """Time since the last event of a kind.
+
+    Args:
+        clock: Seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._restarted_at = -math.inf
+
+    def restart(self) -> None:
+        """Note an event."""
+        self._restarted_at = self._clock()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the last event; infinite before the first one."""
+        return self._clock() - self._restarted_at

@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from server import logs
+from server.access_settings import log_former_names
 from server.admission.draining import drain
 from server.app import PoolFactory, create_app
 from server.auth.addresses import address_matcher
@@ -45,13 +46,13 @@ class _Server(uvicorn.Server):
     Args:
         config: uvicorn's own.
         app: What it serves.
-        grace_s: How long viewers have to leave.
+        drain_timeout_s: How long viewers have to leave.
     """
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI, grace_s: float) -> None:
+    def __init__(self, config: uvicorn.Config, app: FastAPI, drain_timeout_s: float) -> None:
         super().__init__(config)
         self._app = app
-        self._grace_s = grace_s
+        self._drain_timeout_s = drain_timeout_s
         self._draining: asyncio.Task[None] | None = None
         self.device_lost = False
         """Whether the server ended because no device could render any more."""
@@ -79,7 +80,7 @@ class _Server(uvicorn.Server):
 
     async def _drain(self) -> None:
         state = self._app.state
-        await drain(state.admission, state.sessions.broadcast, self._grace_s)
+        await drain(state.admission, state.sessions.broadcast, self._drain_timeout_s)
         self._end()
 
     def _end(self) -> None:
@@ -117,6 +118,7 @@ def main(arguments: list[str], pool_factory: PoolFactory | None = None) -> int:
         log_format = settings.log_format
         level = logging.getLevelNamesMapping()[settings.log_level.upper()]
         logs.configure(log_format, level)
+        log_former_names(Settings, arguments)
         connections = limit_connections(
             settings.max_address_connections, address_matcher(settings.proxies)
         )
@@ -150,7 +152,7 @@ async def _serve(
     )
     async with app.router.lifespan_context(app):
         _freeze_loaded_objects()  # only now, because the start of the parts loads the models
-        server = _Server(config, app, settings.grace_s)
+        server = _Server(config, app, settings.drain_timeout_s)
         tasks = [
             asyncio.create_task(_announce_address(app, server, listening)),
             asyncio.create_task(server.end_when_lost()),

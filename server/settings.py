@@ -5,9 +5,9 @@ They are read once, in `server.command` or a test, and passed down from `create_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, LiteralString
+from typing import ClassVar, Literal, LiteralString
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -40,6 +40,12 @@ class Settings(AccessSettings):
     """A telepresence rendering server. Options come from the environment too: TELEWARP_PORT=80."""
 
     model_config = SettingsConfigDict(cli_prog_name="python -m server")
+    renamed: ClassVar[Mapping[str, str]] = {
+        "drivers_without_tokens": "allow_unauthenticated_drivers",
+        "grace_s": "drain_timeout_s",
+        "mark": "watermark",
+        "max_waiting": "max_queue_length",
+    }
 
     fps: float = Field(
         default=60.0, ge=1, le=240, description="maximum frames per second sent to a viewer"
@@ -86,7 +92,7 @@ class Settings(AccessSettings):
         description="maximum simultaneous viewers; default: as many as measured at the start to "
         "get 30 frames per second each, or --fps if less",
     )
-    max_waiting: int = Field(
+    max_queue_length: int = Field(
         default=100,
         ge=0,
         description="maximum queued viewers; when the server is full, viewers queue and see their "
@@ -154,7 +160,7 @@ class Settings(AccessSettings):
         description="seconds without a publisher or viewer after which a stream is deleted (never "
         "`demo`)",
     )
-    grace_s: float = Field(
+    drain_timeout_s: float = Field(
         default=6.0,  # ending takes up to 3 more, and `docker stop` kills after 10
         ge=0,
         description="seconds that viewers have to leave after SIGTERM; Ctrl-C ends at once",
@@ -212,7 +218,7 @@ class Settings(AccessSettings):
     drivers_avatar: str = Field(
         default="default", description="avatar of the streams of UDP drivers"
     )
-    drivers_without_tokens: bool = Field(
+    allow_unauthenticated_drivers: bool = Field(
         default=False,
         description="allow UDP drivers beside --tokens: their packets carry no token",
     )
@@ -264,10 +270,10 @@ class Settings(AccessSettings):
         default=240.0, gt=0, description="maximum running time of a job, minutes; it fails there"
     )
 
-    mark: Literal["off", "real", "all"] = Field(
+    watermark: Literal["off", "real", "all"] = Field(
         default="real",
-        description='avatars whose frames carry the visible mark "AI-rendered": none, those of '
-        "real people, or all",
+        description='avatars whose frames carry the visible watermark "AI-rendered": none, those '
+        "of real people, or all",
     )
 
     @field_validator("codecs", "drivers_host", "ice_servers", "public_address", "udp_ports")
@@ -305,7 +311,7 @@ class Settings(AccessSettings):
         )
 
     @property
-    def reach(self) -> Reachability:
+    def reachability(self) -> Reachability:
         """Advertised address and UDP ports of the server."""
         ports = parse_ports(self.udp_ports) if self.udp_ports is not None else None
         address = parse_address(self.public_address) if self.public_address is not None else None

@@ -23,6 +23,7 @@ _FILE = re.compile(
     r"(?<![\w./-])((?:client_web|docker|models|scripts|server|tests)/[\w./-]+"
     r"\.(?:sh|py|mjs|js|html|yaml|yml))\b"
 )
+_TABLE = re.compile(r"^(?:\|.*\n?){2,}", re.MULTILINE)
 _MODULE = re.compile(r"python -m (server(?:\.\w+)*)")
 _TESTS = re.compile(r"(?<![\w./-])(tests(?:/[\w.]+)+)")
 
@@ -41,6 +42,26 @@ def anchors(document: Path) -> set[str]:
     """Return the fragments of a document's headings, in GitHub's form."""
     headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in headings}
+
+
+def rows_of_another_width(text: str) -> list[str]:
+    """Return the rows of tables that have more or fewer cells than the header above them.
+
+    Raises:
+        AssertionError: If the line below a header cannot make a table of it: GitHub then shows
+            plain text.
+    """
+    found = []
+    for table in _TABLE.findall(re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
+        header, delimiter, *rows = table.splitlines()
+        assert re.fullmatch(r"\|(?: *:?-+:? *\|)+", delimiter), f"expected |---|, got {delimiter}"
+        found += [row for row in (delimiter, *rows) if _cells(row) != _cells(header)]
+    return found
+
+
+def _cells(row: str) -> int:
+    """Return the number of cells; an escaped bar does not end one, a bar in code does."""
+    return len(re.findall(r"(?<!\\)\|", row)) - 1
 
 
 def broken(document: Path) -> list[str]:
@@ -71,6 +92,19 @@ def test_all_documents_are_found() -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
 def test_every_link_resolves(document: Path) -> None:
     assert broken(document) == []
+
+
+def test_rows_of_another_width_are_found() -> None:
+    table = "| a | b |\n|---|:--|\n| `c\\|d` | e |\n| f |\n| g | `h|i` |\n"
+    assert rows_of_another_width(table) == ["| f |", "| g | `h|i` |"]
+    assert rows_of_another_width(f"```\n{table}```\n") == []
+    with pytest.raises(AssertionError, match="expected"):
+        rows_of_another_width("| a | b |\n| c | d |\n")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
+def test_every_row_of_a_table_has_as_many_cells_as_its_header(document: Path) -> None:
+    assert rows_of_another_width(document.read_text()) == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=relative)

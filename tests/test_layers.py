@@ -7,9 +7,11 @@ its own order in `tests/client_web/layers.test.js`.
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise, product
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ ORDER = (
     "models.contract",
     "models.geometry",
     "models.kernels",
+    "models.kernels.cuda",
     "models.networks",
     "models.avatar",
     "models.runtime",
@@ -40,6 +43,7 @@ ORDER = (
     "server.protocol",
     "server.network",
     "server.encoding",
+    "server.renamed_settings",
     "server.access_settings",
     "server.settings",
     "server.auth",
@@ -53,15 +57,28 @@ ORDER = (
     "server.publications",
     "server.calls",
     "server.transport",
+    "server.transport.webrtc.congestion",
+    "server.transport.webrtc.aiortc_internals",
+    "server.transport.webrtc",
     "server.http",
     "server.cluster",
     "server.app",
     "server.command",
     "server.__main__",
+    "scripts.install_tracker",
+    "scripts.benchmarking",
+    "scripts.fuzzing",
+    "scripts.gpu_checks",
+    "scripts.examples",
     "scripts",
     "tests",
 )
-"""Folders, and modules beside them. Each may import only those before it."""
+"""Folders, and modules beside them. Each may import only those before it.
+
+A folder stands for its own modules; folders inside it are layers of their own. Only those of
+`tests` are not, because a test may use the helpers of every other one."""
+
+TOPS = ("models", "server", "scripts", "tests")
 
 SERVER_MAY_IMPORT_MODELS = ("server/pool/engine.py",)
 """The one module of the server that may import more of the models than `models.contract`."""
@@ -126,8 +143,8 @@ def relative(path: Path) -> str:
 
 
 def layer(dotted: str) -> str | None:
-    """Return the entry of `ORDER` that a module belongs to; None if it is of another package."""
-    return next((entry for entry in ORDER if below(dotted, (entry,))), None)
+    """Return the innermost entry of `ORDER` that has a module; None if it is of another package."""
+    return max((entry for entry in ORDER if below(dotted, (entry,))), key=len, default=None)
 
 
 def layer_of(path: Path) -> str | None:
@@ -137,7 +154,7 @@ def layer_of(path: Path) -> str | None:
 def folder_graph() -> dict[tuple[str, str], list[str]]:
     """Return a map from (importing layer, imported layer) to the imports."""
     graph: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for top in ("models", "server", "scripts", "tests"):
+    for top in TOPS:
         for path in sources(top):
             importing = layer_of(path)
             for name in imports_of(path):
@@ -147,6 +164,69 @@ def folder_graph() -> dict[tuple[str, str], list[str]]:
     return graph
 
 
+def summary() -> tuple[set[str], set[tuple[str, str]]]:
+    """Read the summary of `ORDER` in CONTRIBUTING.md.
+
+    Returns:
+        The layers that it names, and its arrows as pairs (lower layer, higher layer).
+    """
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    block = re.search(r"## Layers\n.*?\n\n((?: {4}.*\n)+)", text, re.DOTALL)
+    assert block is not None
+    named: set[str] = set()
+    arrows: set[tuple[str, str]] = set()
+    for top, lines in re.findall(r"^ {4}(\w+)/ +(.*(?:\n {6}.*)*)", block[1], re.MULTILINE):
+        # A line that begins with an arrow continues the chain of the line before.
+        for chain in re.sub(r"\n +->", " ->", lines).replace("\n", ";").split(";"):
+            steps = [[_entry(top, name) for name in step.split(",")] for step in chain.split("->")]
+            named.update(*steps)
+            arrows |= {pair for step in pairwise(steps) for pair in product(*step)}
+    return named, arrows
+
+
+def _entry(top: str, name: str) -> str:
+    """Return the entry of `ORDER` for a name of the summary; `*` are a folder's own modules."""
+    return f"{top}.{name.strip().replace('/', '.')}".removesuffix(".*")
+
+
+def module_name(path: Path) -> str:
+    """Return the dotted name of a module; that of its folder for `__init__.py`."""
+    return relative(path).removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
+def module_graph() -> dict[str, set[str]]:
+    """Return the modules that each module imports, for type checking too."""
+    paths = {module_name(path): path for top in TOPS for path in sources(top)}
+
+    def module_of(dotted: str) -> str | None:
+        while dotted and dotted not in paths:
+            dotted = dotted.rpartition(".")[0]
+        return dotted or None
+
+    return {
+        name: {found for found in map(module_of, imports_of(path)) if found is not None} - {name}
+        for name, path in paths.items()
+    }
+
+
+def cycle_in(graph: dict[str, set[str]]) -> list[str]:
+    """Return the nodes of one cycle, the first one again at the end; [] if there is none."""
+    done: set[str] = set()
+
+    def visit(node: str, path: list[str]) -> list[str]:
+        if node in path:
+            return [*path[path.index(node) :], node]
+        if node in done:
+            return []
+        for following in sorted(graph.get(node, ())):
+            if cycle := visit(following, [*path, node]):
+                return cycle
+        done.add(node)
+        return []
+
+    return next((cycle for node in graph if (cycle := visit(node, []))), [])
+
+
 def test_imports_are_found_at_any_level() -> None:
     source = "import a.b\ndef f():\n    from c import d, e\nif True:\n    import g as h\n"
     assert sorted(imports(source)) == ["a.b", "c.d", "c.e", "g"]
@@ -154,6 +234,8 @@ def test_imports_are_found_at_any_level() -> None:
     assert not below("ab", ("a",))
     assert layer("server.pool.engine.ModelEngine") == "server.pool"
     assert layer("server.poolish") is None
+    assert layer("server.transport.webrtc.congestion.pacer") == "server.transport.webrtc.congestion"
+    assert layer("server.transport.webrtc.peer.AiortcPeer") == "server.transport.webrtc"
 
 
 def test_every_module_belongs_to_a_layer() -> None:
@@ -165,6 +247,16 @@ def test_every_module_belongs_to_a_layer() -> None:
         if layer_of(path) is None and relative(path) not in packages
     ]
     assert unassigned == []
+
+
+def test_every_folder_is_a_layer_of_its_own() -> None:
+    """So that no two folders can import each other inside one layer."""
+    folders = {
+        path.parent.relative_to(ROOT).as_posix().replace("/", ".")
+        for top in ("models", "server", "scripts")
+        for path in sources(top)
+    }
+    assert folders - set(ORDER) == {"models", "server"}  # whose modules are listed one by one
 
 
 @pytest.mark.parametrize("entry", ORDER)
@@ -186,6 +278,48 @@ def test_folders_import_only_lower_layers() -> None:
         for line in lines
     ]
     assert upward == []
+
+
+def test_no_two_modules_import_each_other_directly_or_through_others() -> None:
+    graph = module_graph()
+    imported = graph["server.transport.webrtc.peer"]
+    assert {"server.sessions.session", "server.transport.webrtc.track"} <= imported
+    assert cycle_in(graph) == []
+
+
+def test_cycles_of_modules_are_found() -> None:
+    assert cycle_in({"a": {"b"}, "b": {"c", "d"}, "c": {"d"}, "d": set()}) == []
+    assert cycle_in({"a": {"b"}, "b": {"c"}, "c": {"d"}, "d": {"b"}}) == ["b", "c", "d", "b"]
+
+
+def test_the_summary_for_contributors_names_every_layer_in_order() -> None:
+    named, arrows = summary()
+    assert named == set(ORDER) - {"tests"}
+    assert ("server.transport", "server.transport.webrtc.congestion") not in arrows  # beside it
+    assert ("server.transport.webrtc.aiortc_internals", "server.transport.webrtc") in arrows
+    assert [arrow for arrow in arrows if ORDER.index(arrow[0]) >= ORDER.index(arrow[1])] == []
+
+
+def test_the_summary_for_contributors_permits_every_import() -> None:
+    _, arrows = summary()
+    permitted: dict[str, set[str]] = {}
+    for entry in ORDER:
+        lower = {low for low, high in arrows if high == entry}
+        permitted[entry] = lower.union(*(permitted[low] for low in lower))
+    missing = [
+        f"{imported} -> {importing}"
+        for importing, imported in folder_graph()
+        if importing.split(".")[0] == imported.split(".")[0]
+        and imported not in permitted[importing]
+    ]
+    assert missing == []
+
+
+def test_the_folders_of_the_server_are_described_in_this_order() -> None:
+    _, _, section = (ROOT / "server" / "README.md").read_text().partition("\n## Folders\n")
+    described = re.findall(r"^\| `(\w+)/` \|", section, re.MULTILINE)
+    folders = [entry.split(".")[1] for entry in ORDER if re.fullmatch(r"server\.\w+", entry)]
+    assert described == [name for name in folders if (ROOT / "server" / name).is_dir()]
 
 
 @pytest.mark.parametrize("folder", FORBIDDEN)

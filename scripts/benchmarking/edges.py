@@ -18,6 +18,7 @@ from models.avatar.folder import SHIPPED
 from models.contract.frame_state import FrameState
 from models.data.motion import read_recording
 from models.data.samples import image_tensor
+from models.data.sequences import plan_sequences
 from models.evaluation.flicker import interpolate_halfway
 from models.geometry.head import Head
 from models.geometry.rasterizer_numba import project, rasterize
@@ -26,11 +27,12 @@ from models.metrics.image_quality import psnr
 from models.runtime.renderer import CachedRenderer
 from models.studio.studio import Studio, load_studio
 from scripts.benchmarking.avatars import load_resized
-from scripts.make_dataset import Arguments, plan
 
 _HALVINGS = 3
 """The second of two frames is 1/2^3 of a frame interval later, so that edges move by less than a
 pixel."""
+_SEQUENCE_FRAMES, _SEED = 24, 1
+"""Length and seed of the sequences, as `scripts/make_dataset.py` has them by default."""
 _LEAST_STEP_M = 0.006
 """Step of depth at an inner edge: the lip before the teeth; folds of skin are below it."""
 _SUBPIXELS = 4
@@ -129,13 +131,12 @@ def _around(samples: NDArray[np.bool_]) -> Tensor:
 
 def _moments(command: Edges, names: Sequence[str]) -> list[Moment]:
     head = command.avatar / "head.npz"
-    arguments = Arguments(out=Path(), head=head, test=command.frames, recording=command.recording)
     recording = None
     if command.recording is not None:
         recording = read_recording(command.recording, names)
-    middle = arguments.length // 2
+    middle = _SEQUENCE_FRAMES // 2
     moments = []
-    for states in plan(arguments, "test", recording):
+    for states in plan_sequences(head, "test", command.frames, _SEQUENCE_FRAMES, _SEED, recording):
         state, later = states[middle], states[middle + 1]
         for _ in range(_HALVINGS):
             later = interpolate_halfway(state, later)

@@ -23,7 +23,7 @@ from models.runtime.base import Cache
 from models.runtime.renderer import CachedRenderer
 from scripts.benchmarking.avatars import front, swaying
 from scripts.benchmarking.timing import interleaved_ms
-from server.pool.interface import SLOT_COUNT
+from server.pool.slot_layout import SLOT_COUNT
 
 _FPS = 60
 

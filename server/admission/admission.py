@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from server.admission.queue import Ticket, ViewerQueue
-from server.admission.shares import EVERYTHING, Shares
+from server.admission.shares import UNLIMITED, Shares
 from server.auth.grants import Grant
 from server.errors import DrainingError, FullError, TicketNotFoundError
 
@@ -55,7 +55,7 @@ class Admission:
         max_sessions: int | None = None,
         max_queued: int = 100,
         clock: Callable[[], float] = time.monotonic,
-        shares: Shares = EVERYTHING,
+        shares: Shares = UNLIMITED,
     ) -> None:
         self.max_sessions = max_sessions
         self._permits: set[AdmissionPermit] = set()

@@ -17,19 +17,19 @@ _CHECK_S = 0.1  # a restart waits at most this much longer than for the last vie
 
 
 async def drain(
-    admission: Admission, notify: Callable[[Mapping[str, Any]], None], grace_s: float
+    admission: Admission, notify: Callable[[Mapping[str, Any]], None], timeout_s: float
 ) -> None:
     """Stop admitting viewers, and return when the last one has left or the time is up.
 
     Args:
         admission: Counts the sessions.
         notify: Sends an event to all viewers.
-        grace_s: Time that viewers have to leave, seconds.
+        timeout_s: Time that viewers have to leave, seconds.
     """
     admission.draining = True
-    logger.info("draining: %d viewers have %g s to leave", admission.admitted, grace_s)
+    logger.info("draining: %d viewers have %g s to leave", admission.admitted, timeout_s)
     now = asyncio.get_running_loop().time
-    ends_at, notify_at = now() + grace_s, now()
+    ends_at, notify_at = now() + timeout_s, now()
     while admission.admitted and now() < ends_at:
         if now() >= notify_at:
             notify({"type": "draining", "ends_in_s": round(ends_at - now(), 1)})

@@ -1,9 +1,10 @@
 """The queue of a full server: it alternates between holders; tickets that are not polled expire.
 
-Each ticket gets a number when it joins, and the lowest is next. The first ticket of a holder gets
-the number of the ticket served last, each further one the next number after the one before it. So
-holders alternate whatever number of tickets each has, and no ticket waits for ever (this is
-start-time fair queueing, Goyal, Vin and Cheng 1996). Tickets of one holder keep their order.
+This is start-time fair queueing (Goyal, Vin and Cheng 1996). Each ticket gets a start tag when it
+joins, and the lowest is next. The first ticket of a holder gets the virtual time, which is the tag
+of the ticket served last; each further one gets the tag after that of the one before it. So holders
+alternate whatever number of tickets each has, and no ticket waits for ever. Tickets of one holder
+keep their order.
 
 Independent of sessions and HTTP, with an injected clock.
 """
@@ -16,7 +17,7 @@ from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from server.admission.shares import EVERYTHING, Shares
+from server.admission.shares import UNLIMITED, Shares
 from server.auth.grants import Grant
 from server.errors import FullError, TicketNotFoundError
 
@@ -39,7 +40,7 @@ class Ticket:
     joined_at: float
     poll_due_at: float
     """When the client should poll again."""
-    turn: int
+    start_tag: int
     """Its number in the order of service; of equal ones the older ticket is first."""
     reserved_at: float | None = None
     """When a session slot was reserved for it; None before."""
@@ -60,16 +61,16 @@ class ViewerQueue:
         self,
         max_length: int,
         clock: Callable[[], float] = time.monotonic,
-        shares: Shares = EVERYTHING,
+        shares: Shares = UNLIMITED,
     ) -> None:
         self._max_length = max_length
         self._clock = clock
         self._shares = shares
         self._tickets: list[Ticket] = []
-        self._served = 0
-        """`turn` of the ticket served last; no ticket that joins gets a lower one."""
+        self._virtual_time = 0
+        """`start_tag` of the ticket served last; no ticket that joins gets a lower one."""
         self._next: dict[str, int] = {}
-        """The next `turn` of each holder whose last one is not served yet."""
+        """The next `start_tag` of each holder whose last one is not served yet."""
 
     def __len__(self) -> int:
         return len(self._tickets)
@@ -79,13 +80,13 @@ class ViewerQueue:
         """Holders of the tickets that a session slot is reserved for."""
         return tuple(t.holder for t in self._tickets if t.reserved_at is not None)
 
-    def update(self, free_slots: int, may_enter: Callable[[Grant], bool]) -> None:
+    def update(self, free_slots: int, is_eligible: Callable[[Grant], bool]) -> None:
         """Remove expired tickets, and reserve free session slots for the first ones.
 
         Args:
             free_slots: Session slots that are not in use; some may be reserved already.
-            may_enter: Whether a holder may have one more session slot. The tickets of others keep
-                their numbers, and later ones are served first.
+            is_eligible: Whether a holder may have one more session slot. The tickets of others keep
+                their start tags, and later ones are served first.
         """
         now = self._clock()
         self._tickets = [ticket for ticket in self._tickets if not _expired(ticket, now)]
@@ -93,9 +94,9 @@ class ViewerQueue:
         for ticket in self._tickets:
             if left <= 0:
                 return
-            if ticket.reserved_at is None and may_enter(ticket.holder):
+            if ticket.reserved_at is None and is_eligible(ticket.holder):
                 ticket.reserved_at, left = now, left - 1
-                self._served = max(self._served, ticket.turn)
+                self._virtual_time = max(self._virtual_time, ticket.start_tag)
 
     def join(self, holder: Grant) -> Ticket:
         """Add a ticket.
@@ -112,17 +113,17 @@ class ViewerQueue:
         if excess is not None:
             raise FullError(f"all session slots are in use, and in the queue {excess}")
         now = self._clock()
-        ticket = Ticket(secrets.token_urlsafe(16), holder, now, now, self._take_turn(holder))
-        insort(self._tickets, ticket, key=lambda other: other.turn)
+        ticket = Ticket(secrets.token_urlsafe(16), holder, now, now, self._next_start_tag(holder))
+        insort(self._tickets, ticket, key=lambda other: other.start_tag)
         self.schedule_poll(ticket)
         return ticket
 
-    def _take_turn(self, holder: Grant) -> int:
-        self._next = {key: turn for key, turn in self._next.items() if turn > self._served}
+    def _next_start_tag(self, holder: Grant) -> int:
+        self._next = {key: tag for key, tag in self._next.items() if tag > self._virtual_time}
         key = self._shares.queue_key(holder)
-        turn = self._next.get(key, self._served)
-        self._next[key] = turn + 1
-        return turn
+        tag = self._next.get(key, self._virtual_time)
+        self._next[key] = tag + 1
+        return tag
 
     def find(self, ticket_id: str, requester: Grant) -> Ticket:
         """Return a ticket by id.
@@ -132,7 +133,7 @@ class ViewerQueue:
         """
         for ticket in self._tickets:
             if secrets.compare_digest(ticket.id.encode(), ticket_id.encode()):
-                if requester.may_touch(ticket.holder):
+                if requester.may_access(ticket.holder):
                     return ticket
                 break  # the same answer as for an unknown id, which does not confirm a guess
         raise TicketNotFoundError("no such ticket, or it has expired: join again")

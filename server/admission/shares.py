@@ -48,7 +48,7 @@ class Shares:
         return None
 
 
-EVERYTHING = Shares()
+UNLIMITED = Shares()
 """No limits: for a server that serves its own machine only."""
 
 

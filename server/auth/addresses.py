@@ -42,8 +42,8 @@ def behind_proxies(app: ASGIApp, trusted: Sequence[str]) -> ASGIApp:
         trusted: Addresses and networks of proxies whose `X-Forwarded-For` and
             `X-Forwarded-Proto` are believed; without any, neither header has an effect.
     """
-    told = ProxyHeadersMiddleware(app, list(trusted)) if trusted else app  # type: ignore[arg-type]  # uvicorn types its own ASGI callables
-    return PlainAddresses(told)  # type: ignore[arg-type]  # as above
+    forwarded = ProxyHeadersMiddleware(app, list(trusted)) if trusted else app  # type: ignore[arg-type]  # uvicorn types its own ASGI callables
+    return PlainAddresses(forwarded)  # type: ignore[arg-type]  # as above
 
 
 def address_matcher(proxies: Sequence[str]) -> Callable[[str], bool]:

@@ -86,7 +86,7 @@ class Authenticator:
             return tokens.find(token)
         given = connection.query_params.get(PARAMETER)
         if self.redirect_tokens is not None and given is not None:
-            return self.redirect_tokens.take(given, request_of(connection))
+            return self.redirect_tokens.redeem(given, request_of(connection))
         raise UnauthorizedError("expected a token (Authorization: Bearer ...), got none")
 
     def _check_origin(self, connection: HTTPConnection) -> None:

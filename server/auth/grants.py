@@ -74,7 +74,7 @@ class Grant:
             limited = ", ".join(sorted(self.streams or ())) or "none"
             raise ForbiddenError(f"expected a token for {what}, got one for: {limited}")
 
-    def may_touch(self, other: Grant, stream_id: str | None = None) -> bool:
+    def may_access(self, other: Grant, stream_id: str | None = None) -> bool:
         """Whether it may access a session, publication or ticket that another grant opened.
 
         Args:

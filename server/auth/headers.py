@@ -18,20 +18,20 @@ EXPOSED = (
 _TRACKER_WORKER = re.compile(r"/js/tracking/(module|classic)_worker\.js$")
 
 
-class Policy:
+class SecurityHeaders:
     """The security headers of every response.
 
     Args:
         origins: Other origins that may use the server: they may embed the viewer page, and the page
             may connect to them.
-        reached: Other hosts that the page may connect to, as CSP host sources.
+        host_sources: Other hosts that the page may connect to, as CSP host sources.
     """
 
-    def __init__(self, origins: Sequence[str], reached: Sequence[str] = ()) -> None:
+    def __init__(self, origins: Sequence[str], host_sources: Sequence[str] = ()) -> None:
         trusted = " ".join(("'self'", *origins))
         self._scripts = (
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-            f"media-src 'self' blob:; connect-src {' '.join((trusted, *reached))}; "
+            f"media-src 'self' blob:; connect-src {' '.join((trusted, *host_sources))}; "
             f"base-uri 'none'; form-action 'none'; frame-ancestors {trusted}"
         )
         self._scripts_and_wasm = self._scripts.replace(

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from server.errors import TooManyRequestsError
 from server.network.addresses import client_address
+from server.protocol.message_rate import TokenBucket
 
 BURST_S = 2.0
 """Size of the burst that an idle client may send, in seconds of the average rate."""
@@ -36,8 +37,8 @@ class Limits:
         self._burst = max(1.0, requests_per_s * BURST_S)
         self._connections = connections
         self._clock = clock
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        """Remaining requests of each client, and the time of that count."""
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+        """Remaining requests of each client, the least recent client first."""
         self._open: Counter[str] = Counter()  # only those that have something open
 
     @property
@@ -67,17 +68,14 @@ class Limits:
 
     def _take(self, client: str) -> None:
         now = self._clock()
-        # Removed and added again below, so that the least recent client is first.
-        left, since = self._buckets.pop(client, (self._burst, now))
-        left = min(self._burst, left + (now - since) * self._rate)
-        refused = left < 1
-        self._buckets[client] = (left if refused else left - 1, now)
+        bucket = self._buckets.setdefault(client, TokenBucket(self._rate, self._burst, now))
+        self._buckets.move_to_end(client)
         if len(self._buckets) > MOST_CLIENTS:
             self._buckets.popitem(last=False)
-        if refused:
-            wait_s = math.ceil((1 - left) / self._rate)
+        if not bucket.take(now):
             raise TooManyRequestsError(
-                f"expected at most {self._rate:g} requests a second, got more", wait_s
+                f"expected at most {self._rate:g} requests a second, got more",
+                math.ceil(bucket.wait_s(now)),
             )
 
 

@@ -88,7 +88,7 @@ class RedirectTokens:
         self._used: dict[str, float] = {}
         """Expiry of used tokens by id, oldest first."""
 
-    def take(self, given: str, request: str) -> Grant:
+    def redeem(self, given: str, request: str) -> Grant:
         """Return what a redirect token allows, and mark it as used.
 
         Args:

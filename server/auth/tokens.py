@@ -227,9 +227,9 @@ def _collect(content: _File, file: Path) -> Tokens:
 
 def _describe(error: ValidationError) -> str:
     found = error.errors(include_input=False, include_url=False, include_context=False)
-    places = (".".join(str(part) for part in detail["loc"]) for detail in found)
+    fields = (".".join(str(part) for part in detail["loc"]) for detail in found)
     return "; ".join(
-        f"{place}: {detail['msg']}" for place, detail in zip(places, found, strict=True)
+        f"{field}: {detail['msg']}" for field, detail in zip(fields, found, strict=True)
     )
 
 

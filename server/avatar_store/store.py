@@ -132,12 +132,12 @@ class AvatarStore:
         return folder.name
 
     async def _delete(self, avatar_id: str, folder: Path) -> None:
-        gone = self._deleted / folder.name
+        trash = self._deleted / folder.name
         try:
-            folder.rename(gone)  # first, so that no later run of the server loads it again
+            folder.rename(trash)  # first, so that no later run of the server loads it again
             if avatar_id in self._pool.avatars:
                 await self._pool.remove_avatar(avatar_id, lambda: self._end_streams(avatar_id))
-            await asyncio.to_thread(shutil.rmtree, gone)
+            await asyncio.to_thread(shutil.rmtree, trash)
         except OSError as exc:
             raise StorageError(f"cannot delete the avatar: {exc.strerror or exc}") from exc
         logger.info("avatar %s is deleted", avatar_id)

@@ -53,8 +53,8 @@ class Person:
     """None while the connection is lost."""
     muted: bool = False
     directions: tuple[Direction, ...] = ()
-    lost_at: float | None = None
-    """When the connection was lost."""
+    disconnected_at: float | None = None
+    """When the connection was lost; None while there is one."""
     resume: str = field(default_factory=lambda: secrets.token_urlsafe(18))
     """Secret with which another connection gets the same seat."""
 
@@ -143,12 +143,12 @@ class Calls:
             person.directions = state.directions
         self._notify(person.call)
 
-    def lose(self, person: Person, connection: Connection) -> None:
+    def disconnect(self, person: Person, connection: Connection) -> None:
         """Keep the seat for a while after a connection has ended, unless another one uses it."""
         if person.connection is not connection or person.stream.deleted:
             return
         person.connection = None
-        person.lost_at = self._clock()
+        person.disconnected_at = self._clock()
         self._notify(person.call)
 
     def leave(self, person: Person) -> None:
@@ -156,12 +156,13 @@ class Calls:
         if not person.stream.deleted:
             self._streams.delete(person.stream.id)  # calls `_remove`
 
-    async def end_lost(self) -> None:
+    async def free_abandoned_seats(self) -> None:
         """Free the seats whose connections stay lost; runs until cancelled."""
         pause_s = min(max(self._grace_s / _CHECKS_PER_GRACE, _SHORTEST_CHECK_S), _LONGEST_CHECK_S)
         while True:
             for person in [p for people in self._calls.values() for p in people.values()]:
-                if person.lost_at is not None and self._clock() - person.lost_at > self._grace_s:
+                ended_at = person.disconnected_at
+                if ended_at is not None and self._clock() - ended_at > self._grace_s:
                     self.leave(person)
             await asyncio.sleep(pause_s)
 
@@ -176,7 +177,7 @@ class Calls:
     def _resume(self, person: Person, name: str) -> Person:
         if person.connection is not None:
             person.connection.end(SeatResumedError("you have come back in another page"))
-        person.name, person.lost_at = name, None
+        person.name, person.disconnected_at = name, None
         person.connection = Connection()
         self._notify(person.call)
         return person

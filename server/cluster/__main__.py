@@ -23,7 +23,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
 from server import logs
-from server.access_settings import read_settings_of
+from server.access_settings import log_former_names, read_settings_of
 from server.auth.addresses import address_matcher
 from server.auth.tokens import read_tokens
 from server.cluster.local import LocalPlacement
@@ -133,6 +133,7 @@ def main(
         settings = read_settings_of(ListSettings, own)
         level = logging.getLevelNamesMapping()[settings.log_level.upper()]
         logs.configure(settings.log_format, level)
+        log_former_names(ListSettings, own)
         if bool(settings.addresses) == bool(settings.devices):
             raise SettingsError("expected either --hosts with at least one address or --devices")
         connections = limit_connections(

@@ -45,7 +45,7 @@ class Host:
             await asyncio.to_thread(self._request, "/v1/load", None)
         )
 
-    async def make(self, stream: HeldStream) -> None:
+    async def create_stream(self, stream: HeldStream) -> None:
         """Create a stream on the host unless it exists.
 
         Raises:
@@ -67,7 +67,7 @@ class Host:
         load = await self.load()
         for stream in await renew(load.address or self.address, load):
             logger.info("%s takes over stream %s", self.address, stream.id)
-            await self.make(stream)
+            await self.create_stream(stream)
 
     def _request(self, path: str, body: object) -> bytes:
         headers = {"Content-Type": "application/json"}

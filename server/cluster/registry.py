@@ -222,15 +222,17 @@ class Registry:
         return found
 
     def _note_streams(self, address: str, held: Iterable[HeldStream]) -> None:
-        told = {stream.id: stream for stream in held if _has_home(stream.id)}
-        for stream in told.values():
+        reported = {stream.id: stream for stream in held if _has_home(stream.id)}
+        for stream in reported.values():
             home = self._homes.setdefault(stream.id, _Home(address))
             if home.host == address or not home.seen:
                 # Also if another host was chosen: the old one returned before that one got the
                 # stream.
                 home.host, home.avatar, home.seen = address, stream.avatar, True
-        gone = [i for i, h in self._homes.items() if h.host == address and h.seen and i not in told]
-        for stream_id in gone:
+        ended = [
+            i for i, h in self._homes.items() if h.host == address and h.seen and i not in reported
+        ]
+        for stream_id in ended:
             del self._homes[stream_id]
 
     def _remove_lost(self, now: float) -> None:

@@ -53,7 +53,9 @@ def create_router(settings: RouterSettings, placement: Placement) -> FastAPI:
     app.state.placement = placement
     app.state.tokens = _signing(settings)
     page = viewer_route(settings.client)
-    install_access(app, settings, methods_of((page, *router.routes)), reached=settings.host_sources)
+    install_access(
+        app, settings, methods_of((page, *router.routes)), host_sources=settings.host_sources
+    )
     app.add_middleware(Locations)
     app.add_middleware(UnreadBodies)  # outermost but one: also for refusals of the others
     app.add_middleware(RequestForms)

@@ -77,7 +77,7 @@ class HostSupervisor:
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
         self._quick_ends = 0
-        self._host = Host(f"http://{_reached_at(self._listen)}:{self._port}", _tokens(plan))
+        self._host = Host(f"http://{_local_address(self._listen)}:{self._port}", _tokens(plan))
 
     @property
     def address(self) -> str:
@@ -95,8 +95,8 @@ class HostSupervisor:
 
         async def renew_with_address(_: str, load: HostLoad) -> tuple[HeldStream, ...]:
             draining = self.draining or load.draining
-            told = load.model_copy(update={"address": self.address, "draining": draining})
-            return tuple(await renew(self.address, told))
+            reported = load.model_copy(update={"address": self.address, "draining": draining})
+            return tuple(await renew(self.address, reported))
 
         while True:
             if not self.running:
@@ -166,7 +166,7 @@ def _tokens(plan: HostPlan) -> Tokens | None:
     return read_tokens(plan.tokens) if plan.tokens is not None else None
 
 
-def _reached_at(listen: str) -> str:
+def _local_address(listen: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(listen, listen)
 
 

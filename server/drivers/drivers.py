@@ -81,10 +81,10 @@ def check_drivers(settings: Settings) -> None:
     ports = [port for port in (settings.live_link_port, settings.vmc_port) if port is not None]
     if not ports:
         return
-    if settings.tokens is not None and not settings.drivers_without_tokens:
+    if settings.tokens is not None and not settings.allow_unauthenticated_drivers:
         raise SettingsError(
-            "packets of UDP drivers carry no token, so expected --drivers-without-tokens beside "
-            "--tokens: anyone who reaches their port can then drive a face"
+            "packets of UDP drivers carry no token, so expected --allow-unauthenticated-drivers "
+            "beside --tokens: anyone who reaches their port can then drive a face"
         )
     if not is_loopback(settings.drivers_host):
         logger.warning(

@@ -84,7 +84,7 @@ class Listener:
             if face is not None:
                 self._keep_newest(newest, face)
         for face in newest.values():
-            self._note(*self._subjects.show(face))
+            self._note(*self._subjects.publish(face))
 
     def _keep_newest(self, newest: dict[tuple[str, str], DrivenFace], face: DrivenFace) -> None:
         replaced = newest.pop((face.subject, face.sender), None)

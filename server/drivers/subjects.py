@@ -45,7 +45,7 @@ class _Subject:
     name: str
     stream: Stream
     sender: str
-    shown_at: float
+    published_at: float
     captured_at_ms: float | None = None
     seq: int = -1
 
@@ -74,7 +74,7 @@ class Subjects:
         self._subjects: dict[str, _Subject] = {}
         """Subjects by the id of their stream."""
 
-    def show(self, face: DrivenFace) -> tuple[Outcome, str]:
+    def publish(self, face: DrivenFace) -> tuple[Outcome, str]:
         """Publish a face to the stream of its subject.
 
         Returns:
@@ -87,12 +87,12 @@ class Subjects:
             return Outcome.REFUSED, str(exc)
         now = self._clock()
         if face.sender != subject.sender or face.subject != subject.name:
-            if now - subject.shown_at < LIVE_HOLD_S:
+            if now - subject.published_at < LIVE_HOLD_S:
                 return Outcome.REFUSED, f"stream {stream_id!r} is driven by another device"
             subject.sender, subject.name, subject.captured_at_ms = face.sender, face.subject, None
         if _is_late(face.captured_at_ms, subject.captured_at_ms):
             return Outcome.LATE, ""
-        subject.captured_at_ms, subject.shown_at = face.captured_at_ms, now
+        subject.captured_at_ms, subject.published_at = face.captured_at_ms, now
         return self._publish(subject, face, now)
 
     def _publish(self, subject: _Subject, face: DrivenFace, now: float) -> tuple[Outcome, str]:
@@ -125,11 +125,11 @@ class Subjects:
         silent = [
             subject
             for subject in self._subjects.values()
-            if self._clock() - subject.shown_at > REPLACEABLE_S and not subject.stream.watchers
+            if self._clock() - subject.published_at > REPLACEABLE_S and not subject.stream.watchers
         ]
         if not silent:
             raise LimitError(f"at most {self._most} subjects, all are in use")
-        self._streams.delete(min(silent, key=lambda subject: subject.shown_at).stream.id)
+        self._streams.delete(min(silent, key=lambda subject: subject.published_at).stream.id)
 
 
 def to_stream_id(subject: str) -> str:

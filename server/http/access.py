@@ -27,7 +27,7 @@ from server.auth.authentication import (
     remember,
 )
 from server.auth.grants import Grant
-from server.auth.headers import EXPOSED, Policy
+from server.auth.headers import EXPOSED, SecurityHeaders
 from server.auth.limits import Limits, client_key
 from server.errors import BadTokenError, TelewarpError, TooManyRequestsError
 from server.http.avatar_jobs import AVATAR_HEADER
@@ -48,7 +48,7 @@ class AccessMiddleware:
         app: The application.
         authenticator: Returns the grant of a connection; routes check its scopes.
         limits: Limits of each client; None for none.
-        policy: Security headers of responses.
+        security_headers: Security headers of responses.
         answer: Builds the response to clients that exceed a limit.
     """
 
@@ -57,13 +57,13 @@ class AccessMiddleware:
         app: ASGIApp,
         authenticator: Authenticator,
         limits: Limits | None,
-        policy: Policy,
+        security_headers: SecurityHeaders,
         answer: Answer,
     ) -> None:
         self._app = app
         self._authenticator = authenticator
         self._limits = limits
-        self._policy = policy
+        self._security_headers = security_headers
         self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -125,7 +125,7 @@ class AccessMiddleware:
     def _with_headers(self, scope: Scope, send: Send) -> Send:
         async def send_with_headers(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                self._policy.add_to(MutableHeaders(scope=message), scope)
+                self._security_headers.add_to(MutableHeaders(scope=message), scope)
             await send(message)
 
         return send_with_headers
@@ -172,7 +172,7 @@ def install_access(
     methods: Collection[str],
     *,
     public_url: str | None = None,
-    reached: Sequence[str] = (),
+    host_sources: Sequence[str] = (),
 ) -> None:
     """Install authentication, limits, security headers and CORS.
 
@@ -182,7 +182,8 @@ def install_access(
         methods: Methods of the routes, which pages of the allowed origins may use.
         public_url: URL of this host, for which a router signs redirect tokens; None if there is no
             router.
-        reached: Other hosts that the page may connect to, as sources of a Content-Security-Policy.
+        host_sources: Other hosts that the page may connect to, as sources of a
+            Content-Security-Policy.
 
     Raises:
         SettingsError: As `build_authenticator`.
@@ -194,7 +195,7 @@ def install_access(
         AccessMiddleware,
         authenticator=authenticator,
         limits=limits if authenticator.reachable_by_others else None,
-        policy=Policy(origins, reached),
+        security_headers=SecurityHeaders(origins, host_sources),
         answer=answer_telewarp_error,
     )
     if origins:

@@ -34,7 +34,7 @@ class AvatarDescription(AvatarInfo):
     digital_source_type: str = SOURCE_TYPE
     """Digital source type of its frames in the vocabulary of IPTC, which C2PA uses too."""
     marked: bool = False
-    """Whether its frames carry the visible mark "AI-rendered" (`--mark`)."""
+    """Whether its frames carry the visible watermark "AI-rendered" (`--watermark`)."""
     deletable: bool = False
     """Whether it is in the server's --avatar-store, so that `DELETE` deletes it."""
 

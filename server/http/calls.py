@@ -89,7 +89,7 @@ async def attend_call(
     finally:
         for task in (reading, sending):
             task.cancel()
-        calls.lose(person, connection)
+        calls.disconnect(person, connection)
     if reading.done():
         await reading  # raises where the person was disconnected for the rate
     elif connection.ended is not None:

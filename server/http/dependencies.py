@@ -17,7 +17,6 @@ from server.avatar_store.jobs import AvatarJobs
 from server.avatar_store.store import AvatarStore
 from server.background import BackgroundTasks
 from server.calls.calls import Calls
-from server.drivers.drivers import Drivers
 from server.errors import (
     AvatarJobNotFoundError,
     AvatarNotFoundError,
@@ -26,8 +25,8 @@ from server.errors import (
     SessionNotFoundError,
 )
 from server.http.authorization import TheGrant
+from server.http.metrics import MeasuredParts
 from server.http.streaming_requests import StreamingRequests
-from server.network.connections import Connections
 from server.network.ice_servers import IceServers
 from server.pool.pool import RenderPool
 from server.publications.publications import ConnectPublisher, Publication, Publications
@@ -92,19 +91,9 @@ async def _redirect_tokens(connection: HTTPConnection) -> RedirectTokens | None:
     return redirect_tokens
 
 
-async def _connections(connection: HTTPConnection) -> Connections:
-    connections: Connections = connection.app.state.connections
-    return connections
-
-
 async def _connect_jpeg(connection: HTTPConnection) -> ConnectJpeg:
     connect: ConnectJpeg = connection.app.state.connect_jpeg
     return connect
-
-
-async def _drivers(connection: HTTPConnection) -> Drivers:
-    drivers: Drivers = connection.app.state.drivers
-    return drivers
 
 
 async def _publications(connection: HTTPConnection) -> Publications:
@@ -117,13 +106,8 @@ async def _connect_publisher(connection: HTTPConnection) -> ConnectPublisher:
     return connect
 
 
-async def _recordings_if_on(connection: HTTPConnection) -> Recordings | None:
-    recordings: Recordings | None = connection.app.state.recordings
-    return recordings
-
-
 async def _recordings(connection: HTTPConnection) -> Recordings:
-    recordings = await _recordings_if_on(connection)
+    recordings: Recordings | None = connection.app.state.recordings
     if recordings is None:
         raise RecordingNotFoundError("recordings are off: start the server with --recordings DIR")
     return recordings
@@ -141,13 +125,8 @@ async def _avatar_store(connection: HTTPConnection) -> AvatarStore:
     return store
 
 
-async def _avatar_jobs_if_on(connection: HTTPConnection) -> AvatarJobs | None:
-    jobs: AvatarJobs | None = connection.app.state.avatar_jobs
-    return jobs
-
-
 async def _avatar_jobs(connection: HTTPConnection) -> AvatarJobs:
-    jobs = await _avatar_jobs_if_on(connection)
+    jobs: AvatarJobs | None = connection.app.state.avatar_jobs
     if jobs is None:
         raise AvatarJobNotFoundError(f"no avatar can be added: {_STORE_IS_OFF}")
     return jobs
@@ -163,6 +142,22 @@ async def _calls(connection: HTTPConnection) -> Calls:
     return calls
 
 
+async def _measured_parts(connection: HTTPConnection) -> MeasuredParts:
+    state = connection.app.state
+    counting = (state.sessions.metrics, state.drivers, state.recordings, state.avatar_jobs)
+    return MeasuredParts(
+        pool=state.pool,
+        streams=state.streams,
+        sessions=state.sessions,
+        admission=state.admission,
+        background=state.background,
+        connections=state.connections,
+        publications=state.publications,
+        calls=state.calls,
+        registries=tuple(part.registry for part in counting if part is not None),
+    )
+
+
 TheSettings = Annotated[Settings, Depends(_settings)]
 ThePool = Annotated[RenderPool, Depends(_pool)]
 TheStreams = Annotated[Streams, Depends(_streams)]
@@ -172,20 +167,17 @@ TheAdmission = Annotated[Admission, Depends(_admission)]
 TheLiveRequests = Annotated[StreamingRequests, Depends(_live)]
 TheConnect = Annotated[Connect, Depends(_connect)]
 TheConnectJpeg = Annotated[ConnectJpeg, Depends(_connect_jpeg)]
-TheConnections = Annotated[Connections, Depends(_connections)]
 TheRedirectTokens = Annotated[RedirectTokens | None, Depends(_redirect_tokens)]
 TheIceServers = Annotated[IceServers, Depends(_ice_servers)]
-TheRecordingsIfOn = Annotated[Recordings | None, Depends(_recordings_if_on)]
 TheRecordings = Annotated[Recordings, Depends(_recordings)]
 TheAvatarStore = Annotated[AvatarStore, Depends(_avatar_store)]
 TheAvatarStoreIfOn = Annotated[AvatarStore | None, Depends(_avatar_store_if_on)]
 TheAvatarJobs = Annotated[AvatarJobs, Depends(_avatar_jobs)]
-TheAvatarJobsIfOn = Annotated[AvatarJobs | None, Depends(_avatar_jobs_if_on)]
 TheReplays = Annotated[Replays, Depends(_replays)]
 ThePublications = Annotated[Publications, Depends(_publications)]
 TheConnectPublisher = Annotated[ConnectPublisher, Depends(_connect_publisher)]
-TheDrivers = Annotated[Drivers, Depends(_drivers)]
 TheCalls = Annotated[Calls, Depends(_calls)]
+TheMeasuredParts = Annotated[MeasuredParts, Depends(_measured_parts)]
 
 
 async def _stream(stream_id: str, streams: TheStreams) -> Stream:
@@ -197,7 +189,7 @@ TheStream = Annotated[Stream, Depends(_stream)]
 
 async def _own_session(session_id: str, sessions: TheSessions, grant: TheGrant) -> Session:
     session = sessions.get(session_id)
-    if not grant.may_touch(session.viewer, session.stream.id):
+    if not grant.may_access(session.viewer, session.stream.id):
         # The same answer as for an unknown id, so that ids of other viewers cannot be probed.
         raise SessionNotFoundError(f"no session {session_id!r}, or it has ended")
     return session
@@ -225,7 +217,7 @@ async def _own_publication(
     publication_id: str, publications: ThePublications, grant: TheGrant
 ) -> Publication:
     publication = publications.get(publication_id)
-    if not grant.may_touch(publication.holder, publication.stream.id):
+    if not grant.may_access(publication.holder, publication.stream.id):
         # The same answer as for an unknown id, so that ids of other clients cannot be probed.
         raise PublicationNotFoundError(f"no publication {publication_id!r}, or it has ended")
     return publication

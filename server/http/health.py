@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
-from prometheus_client import generate_latest
 from pydantic import BaseModel
 
 from server.auth.grants import Scope
@@ -12,16 +11,9 @@ from server.http.authorization import needs, open_to_all
 from server.http.bodies import problems
 from server.http.dependencies import (
     TheAdmission,
-    TheAvatarJobsIfOn,
     TheBackground,
-    TheCalls,
-    TheConnections,
-    TheDrivers,
+    TheMeasuredParts,
     ThePool,
-    ThePublications,
-    TheRecordingsIfOn,
-    TheSessions,
-    TheStreams,
 )
 from server.http.metrics import CONTENT_TYPE, render
 
@@ -118,24 +110,6 @@ async def status(admission: TheAdmission) -> Status:
     response_class=Response,
     dependencies=[needs(Scope.ADMIN)],
 )
-async def metrics(
-    pool: ThePool,
-    streams: TheStreams,
-    sessions: TheSessions,
-    admission: TheAdmission,
-    background: TheBackground,
-    connections: TheConnections,
-    drivers: TheDrivers,
-    recordings: TheRecordingsIfOn,
-    publications: ThePublications,
-    avatar_jobs: TheAvatarJobsIfOn,
-    calls: TheCalls,
-) -> Response:
+async def metrics(parts: TheMeasuredParts) -> Response:
     """Return metrics of workers, streams, viewers and caches in Prometheus' text format."""
-    text = render(pool, streams, sessions, admission, background, connections, publications, calls)
-    text += generate_latest(drivers.registry)
-    if recordings is not None:
-        text += generate_latest(recordings.registry)
-    if avatar_jobs is not None:
-        text += generate_latest(avatar_jobs.registry)
-    return Response(text, media_type=CONTENT_TYPE)
+    return Response(render(parts), media_type=CONTENT_TYPE)

@@ -1,11 +1,12 @@
-"""Metrics in Prometheus' format: the state of the parts at each scrape, and the counters of
-`server/sessions/statistics.py` since the start.
+"""Metrics in Prometheus' format: the state of the parts at each scrape, and what they have counted
+since the start.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -24,24 +25,27 @@ from server.streams.streams import Streams
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
+@dataclass(frozen=True)
+class MeasuredParts:
+    """The parts of the server that the metrics describe."""
+
+    pool: RenderPool
+    streams: Streams
+    sessions: Sessions
+    admission: Admission
+    background: BackgroundTasks
+    connections: Connections
+    publications: Publications
+    calls: Calls
+    registries: tuple[CollectorRegistry, ...]
+    """Metrics of the parts that count by themselves, such as the drivers."""
+
+
 class _Collector:
     """Converts the state of the parts to metrics."""
 
-    def __init__(
-        self,
-        pool: RenderPool,
-        streams: Streams,
-        sessions: Sessions,
-        admission: Admission,
-        background: BackgroundTasks,
-        connections: Connections,
-        publications: Publications,
-        calls: Calls,
-    ) -> None:
-        self._pool, self._streams, self._sessions = pool, streams, sessions
-        self._admission, self._background = admission, background
-        self._connections, self._publications = connections, publications
-        self._calls = calls
+    def __init__(self, parts: MeasuredParts) -> None:
+        self._parts = parts
 
     def collect(self) -> Iterator[Metric]:
         yield from self._pool_metrics()
@@ -49,15 +53,15 @@ class _Collector:
         yield from self._gpu_metrics()
         yield from self._stream_metrics()
         yield from self._publication_metrics()
-        yield _gauge("calls", "Calls", self._calls.number)
-        yield _gauge("call_people", "People with a seat in a call", self._calls.people)
+        yield _gauge("calls", "Calls", self._parts.calls.number)
+        yield _gauge("call_people", "People with a seat in a call", self._parts.calls.people)
         yield from self._session_metrics()
         yield from self._admission_metrics()
         yield from self._task_metrics()
         yield from self._connection_metrics()
 
     def _pool_metrics(self) -> Iterator[Metric]:
-        status = self._pool.status()
+        status = self._parts.pool.status()
         yield _gauge("ready", "Whether a worker is ready", status.ready)
         yield _counter("refreshes", "Caches made", status.refreshes)
         yield _counter("renders", "Still images rendered", status.renders)
@@ -92,7 +96,7 @@ class _Collector:
         warp = GaugeMetricFamily(
             "telewarp_device_warp_seconds", "Moving mean of a device's warps", labels=["device"]
         )
-        for device in self._pool.status().devices:
+        for device in self._parts.pool.status().devices:
             up.add_metric([device.name], device.working)
             failures.add_metric([device.name], device.failures)
             slots.add_metric([device.name], device.open_slots)
@@ -109,38 +113,38 @@ class _Collector:
         total = GaugeMetricFamily(
             "telewarp_gpu_memory_total_bytes", "Total GPU memory", labels=["device"]
         )
-        for device, memory in self._pool.gpu_memory().items():
+        for device, memory in self._parts.pool.gpu_memory().items():
             used.add_metric([device], memory.used)
             total.add_metric([device], memory.total)
         yield from (used, total)
 
     def _stream_metrics(self) -> Iterator[Metric]:
-        streams = self._streams.list()
+        streams = self._parts.streams.list()
         yield _gauge("streams", "Streams", len(streams))
         frames = CounterMetricFamily(
             "telewarp_stream_frames",
             "Published frames: accepted, dropped (late or repeated)",
             labels=["kind"],
         )
-        totals = self._streams.totals()
+        totals = self._parts.streams.totals()
         frames.add_metric(["accepted"], totals.accepted)
         frames.add_metric(["dropped"], totals.dropped)
         yield frames
 
     def _publication_metrics(self) -> Iterator[Metric]:
-        yield _gauge("publications", "Publishers by WebRTC", len(self._publications.list()))
+        yield _gauge("publications", "Publishers by WebRTC", len(self._parts.publications.list()))
         packets = CounterMetricFamily(
             "telewarp_voice_packets",
             "Packets of voice from publishers: received, dropped (above the rate or too large)",
             labels=["kind"],
         )
-        totals = self._publications.totals()
+        totals = self._parts.publications.totals()
         packets.add_metric(["received"], totals.received)
         packets.add_metric(["dropped"], totals.dropped)
         yield packets
 
     def _session_metrics(self) -> Iterator[Metric]:
-        sessions = self._sessions.list()
+        sessions = self._parts.sessions.list()
         yield _gauge("sessions", "Viewers", len(sessions))
         sizes = GaugeMetricFamily(
             "telewarp_sessions_by_size", "Viewers by the rows of their frames", labels=["size"]
@@ -167,7 +171,7 @@ class _Collector:
         )
 
     def _admission_metrics(self) -> Iterator[Metric]:
-        admission = self._admission
+        admission = self._parts.admission
         yield _gauge("capacity", "Maximum simultaneous viewers", admission.capacity)
         yield _gauge("waiting_viewers", "Queued viewers", admission.queued)
         yield _gauge("draining", "Whether the server is shutting down", admission.draining)
@@ -179,14 +183,14 @@ class _Collector:
         failures = CounterMetricFamily(
             "telewarp_task_failures", "Failures of background tasks", labels=["task"]
         )
-        for status in (*self._background.statuses, *self._pool.status().tasks):
+        for status in (*self._parts.background.statuses, *self._parts.pool.status().tasks):
             up.add_metric([status.name], status.problem is None)
             failures.add_metric([status.name], status.failures)
         yield from (up, failures)
         yield _counter("lost_log_lines", "Log lines that could not be written", lost_lines())
 
     def _connection_metrics(self) -> Iterator[Metric]:
-        connections = self._connections
+        connections = self._parts.connections
         yield _gauge("connections", "Open TCP connections", connections.open)
         closed = CounterMetricFamily(
             "telewarp_connections_closed",
@@ -206,24 +210,12 @@ class _Collector:
         yield dropped
 
 
-def render(
-    pool: RenderPool,
-    streams: Streams,
-    sessions: Sessions,
-    admission: Admission,
-    background: BackgroundTasks,
-    connections: Connections,
-    publications: Publications,
-    calls: Calls,
-) -> bytes:
+def render(parts: MeasuredParts) -> bytes:
     """Return all metrics in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
-    collector = _Collector(
-        pool, streams, sessions, admission, background, connections, publications, calls
-    )
-    registry.register(collector)
-    return generate_latest(registry) + generate_latest(sessions.metrics.registry)
+    registry.register(_Collector(parts))
+    return b"".join(map(generate_latest, (registry, *parts.registries)))
 
 
 def _gauge(name: str, help_text: str, value: float) -> Metric:

@@ -1,14 +1,22 @@
-"""Common parts of WHEP and WHIP: SDP bodies, ICE servers in `Link` headers, a session's ETag."""
+"""Common parts of WHEP and WHIP: SDP bodies, responses to offers, ICE servers in `Link` headers."""
 
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response, status
 
 from models.contract.shown_text import shown
+from server.auth.grants import Grant
+from server.auth.headers import TOKEN
+from server.auth.redirect_tokens import RedirectTokens
 from server.errors import BadOfferError, PreconditionError
+from server.http.authorization import TheGrant
 from server.http.bodies import SDP, SDP_FRAGMENT, read_body, require_media_type
+from server.http.dependencies import TheIceServers, TheRedirectTokens
+from server.http.locations import location_of
 from server.network.ice_servers import IceServers, link_values
 
 ETAG = '"ice-1"'
@@ -65,6 +73,46 @@ def add_ice_servers(response: Response, ice_servers: IceServers, client: str) ->
     user = f"{client}-{secrets.token_hex(4)}"
     for value in link_values(ice_servers.with_credentials_for(user)):
         response.headers.append("Link", value)
+
+
+@dataclass(frozen=True)
+class OfferResponses:
+    """Makes the responses to offers."""
+
+    request: Request
+    ice_servers: IceServers
+    grant: Grant
+    redirect_tokens: RedirectTokens | None
+
+    def created(self, path: str, answer: str, client: str) -> Response:
+        """Return the response with an SDP answer.
+
+        A client that a router redirected here receives a token for what was created.
+
+        Args:
+            path: Of what was created.
+            answer: The SDP answer.
+            client: See `add_ice_servers`.
+        """
+        location = location_of(self.request, path)
+        headers = {"Location": location, "ETag": ETAG, "Accept-Patch": SDP_FRAGMENT}
+        if self.grant.by_redirect_token and self.redirect_tokens is not None:
+            headers[TOKEN] = self.redirect_tokens.token_for(self.grant)
+        response = Response(answer, status.HTTP_201_CREATED, headers, SDP)
+        add_ice_servers(response, self.ice_servers, client)
+        return response
+
+
+async def _offer_responses(
+    request: Request,
+    ice_servers: TheIceServers,
+    grant: TheGrant,
+    redirect_tokens: TheRedirectTokens,
+) -> OfferResponses:
+    return OfferResponses(request, ice_servers, grant, redirect_tokens)
+
+
+TheOfferResponses = Annotated[OfferResponses, Depends(_offer_responses)]
 
 
 async def _read_text(request: Request) -> str:

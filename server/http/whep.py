@@ -10,11 +10,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response, status
 
 from server.auth.grants import Scope
-from server.auth.headers import TOKEN
 from server.http.authorization import TheGrant, needs
 from server.http.bodies import (
     SDP,
-    SDP_FRAGMENT,
     body_of,
     described,
     problems,
@@ -23,12 +21,10 @@ from server.http.dependencies import (
     OwnSession,
     TheConnect,
     TheIceServers,
-    TheRedirectTokens,
     TheSessions,
     TheStream,
 )
-from server.http.locations import location_of
-from server.http.signalling import ETAG, add_ice_servers, describe_post, read_fragment, read_offer
+from server.http.signalling import TheOfferResponses, describe_post, read_fragment, read_offer
 from server.protocol.background import parse_background
 from server.protocol.display import parse_display
 
@@ -83,9 +79,8 @@ async def open_session(
     stream: TheStream,
     sessions: TheSessions,
     connect: TheConnect,
-    ice_servers: TheIceServers,
     grant: TheGrant,
-    redirect_tokens: TheRedirectTokens,
+    responses: TheOfferResponses,
     ticket: Annotated[
         str | None, Header(alias=TICKET_HEADER, description="Ticket whose queue position is 0")
     ] = None,
@@ -104,13 +99,7 @@ async def open_session(
     session, answer = await sessions.open(
         stream.id, connect, offer, grant, ticket, backdrop, display_px
     )
-    created = location_of(request, f"/v1/sessions/{session.id}")
-    headers = {"Location": created, "ETag": ETAG, "Accept-Patch": SDP_FRAGMENT}
-    if grant.by_redirect_token and redirect_tokens is not None:
-        headers[TOKEN] = redirect_tokens.token_for(grant)
-    response = Response(answer, status.HTTP_201_CREATED, headers, SDP)
-    add_ice_servers(response, ice_servers, _CLIENT)
-    return response
+    return responses.created(f"/v1/sessions/{session.id}", answer, _CLIENT)
 
 
 @router.patch(

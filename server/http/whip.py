@@ -7,19 +7,16 @@ from typing import Any
 from fastapi import APIRouter, Request, Response, status
 
 from server.auth.grants import Scope
-from server.auth.headers import TOKEN
 from server.http.authorization import TheGrant, needs
-from server.http.bodies import SDP, SDP_FRAGMENT, body_of, described, problems
+from server.http.bodies import SDP, body_of, described, problems
 from server.http.dependencies import (
     OwnPublication,
     TheConnectPublisher,
     TheIceServers,
     ThePublications,
-    TheRedirectTokens,
     TheStream,
 )
-from server.http.locations import location_of
-from server.http.signalling import ETAG, add_ice_servers, describe_post, read_fragment, read_offer
+from server.http.signalling import TheOfferResponses, describe_post, read_fragment, read_offer
 
 router = APIRouter(prefix="/v1", tags=["streams"])
 
@@ -61,9 +58,8 @@ async def open_publication(
     stream: TheStream,
     publications: ThePublications,
     connect: TheConnectPublisher,
-    ice_servers: TheIceServers,
     grant: TheGrant,
-    redirect_tokens: TheRedirectTokens,
+    responses: TheOfferResponses,
 ) -> Response:
     """Answer a publisher's SDP offer. `Location` names the publication.
 
@@ -73,13 +69,7 @@ async def open_publication(
     """
     offer = await read_offer(request)
     publication, answer = await publications.open(stream, connect, offer, grant)
-    created = location_of(request, f"/v1/publications/{publication.id}")
-    headers = {"Location": created, "ETag": ETAG, "Accept-Patch": SDP_FRAGMENT}
-    if grant.by_redirect_token and redirect_tokens is not None:
-        headers[TOKEN] = redirect_tokens.token_for(grant)
-    response = Response(answer, status.HTTP_201_CREATED, headers, SDP)
-    add_ice_servers(response, ice_servers, _CLIENT)
-    return response
+    return responses.created(f"/v1/publications/{publication.id}", answer, _CLIENT)
 
 
 @router.patch(

@@ -12,7 +12,7 @@ from models.contract.frame_state import FrameState
 from models.contract.rendition import Rendition
 from server.pool.frame import CacheView, FrameSequence, Warping
 from server.pool.interface import ServerMemory
-from server.pool.slot_memory import SlotUsage
+from server.pool.slot_usage import SlotUsage
 from server.protocol.states import FrameInputs
 
 _RETRY_PAUSE_S = 1.0

@@ -16,7 +16,8 @@ from server.pool.device_messages import (
 )
 from server.pool.interface import Slot
 from server.pool.jobs import SlotHandle
-from server.pool.slot_memory import SharedBlock, SlotLayout
+from server.pool.shared_block import SharedBlock
+from server.pool.slot_layout import SlotLayout
 
 Send = Callable[[object], None]
 """Sends a message to the device process, or drops it while none runs."""

@@ -15,7 +15,7 @@ from models.contract.rendition import Rendition
 from server.pool.frame_ring import RingLayout
 from server.pool.interface import DeviceMemory
 from server.pool.jobs import SlotHandle
-from server.pool.slot_memory import SlotLayout
+from server.pool.slot_layout import SlotLayout
 from server.pool.warp_benchmark import WarpBenchmark
 
 

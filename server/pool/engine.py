@@ -31,7 +31,7 @@ from models.runtime.sized_renderers import SizedRenderers
 from server.errors import RenderError
 from server.pool.interface import CPU, DeviceMemory, Fade, LoadedAvatar, Purpose, Slot, SlotMemory
 from server.pool.jobs import SlotHandle
-from server.pool.slot_memory import ArraySpec, SlotLayout
+from server.pool.slot_layout import ArraySpec, SlotLayout
 from server.pool.tensor_slots import CountedSlots, CudaSlots, Dtypes, HostSlots
 
 logger = logging.getLogger(__name__)

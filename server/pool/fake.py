@@ -28,7 +28,8 @@ from server.pool.fake_images import Numbers, encode_frame, encode_image, put_ove
 from server.pool.fake_memory import FakeFade, FakeMemory
 from server.pool.interface import CPU, DeviceMemory, Fade, LoadedAvatar, Purpose, Slot
 from server.pool.jobs import SlotHandle
-from server.pool.slot_memory import ArraySpec, SharedBlock, SlotLayout
+from server.pool.shared_block import SharedBlock
+from server.pool.slot_layout import ArraySpec, SlotLayout
 
 FOV_FAILS, FOV_BREAKS, FOV_HANGS, FOV_LOSES_DEVICE, FOV_EXHAUSTS = 2.1, 2.2, 2.3, 2.4, 2.5
 """Fields of view that no avatar uses; each one triggers a fault."""

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from server.pool.interface import Slot
 from server.pool.jobs import SlotHandle
-from server.pool.slot_memory import SharedBlock, SlotLayout
+from server.pool.shared_block import SharedBlock
+from server.pool.slot_layout import SlotLayout
 
 
 @dataclass

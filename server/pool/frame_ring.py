@@ -19,13 +19,12 @@ from models.contract.avatar_info import AvatarInfo
 from models.contract.frame_state import FloatArray, FrameState
 from models.contract.images import Nv12Image, layered_rows
 from server.errors import RenderError
-from server.pool.slot_memory import SharedBlock
+from server.pool.shared_block import ALIGNMENT, SharedBlock, aligned
 
 RING_ENTRIES = 8
 """Frames that a device process may have at once, as many as one run of the kernels takes. Others
 wait in the server."""
 
-_ALIGNMENT = 64
 _HEADER = struct.Struct("<QII")
 """Version, length and checksum of a value."""
 _COUNTS = struct.Struct("<IId")
@@ -137,12 +136,12 @@ class RingLayout:
     @property
     def place_nbytes(self) -> int:
         """Bytes of one of the two buffers for the inputs."""
-        return _aligned(_HEADER.size + self.state_nbytes)
+        return aligned(_HEADER.size + self.state_nbytes)
 
     @property
     def entry_nbytes(self) -> int:
         """Bytes of an entry: the flag, two buffers and the image."""
-        return _ALIGNMENT + 2 * self.place_nbytes + _aligned(self.image_nbytes)
+        return ALIGNMENT + 2 * self.place_nbytes + aligned(self.image_nbytes)
 
     @property
     def nbytes(self) -> int:
@@ -162,10 +161,6 @@ class RingLayout:
         )
 
 
-def _aligned(nbytes: int) -> int:
-    return -(-nbytes // _ALIGNMENT) * _ALIGNMENT
-
-
 class RingEntry:
     """Memory for one frame.
 
@@ -175,10 +170,10 @@ class RingEntry:
     """
 
     def __init__(self, memory: memoryview, layout: RingLayout) -> None:
-        inputs_end = _ALIGNMENT + 2 * layout.place_nbytes
+        inputs_end = ALIGNMENT + 2 * layout.place_nbytes
         self._flag = memory[:1]
         self._longest = layout.state_nbytes
-        self._inputs = VersionedValue(memory[_ALIGNMENT:inputs_end])
+        self._inputs = VersionedValue(memory[ALIGNMENT:inputs_end])
         self._image = memory[inputs_end:]
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 
 from models.contract.avatar_info import AvatarInfo
 from models.contract.images import RgbImage
-from server.pool.slot_memory import SharedBlock
+from server.pool.shared_block import SharedBlock
 
 
 class ImageBlocks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from models.contract.avatar_info import AvatarInfo
 from models.contract.backdrop import Backdrop
@@ -13,14 +13,10 @@ from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage, WarpedNv12
 from models.contract.rendition import Rendition
 from server.pool.jobs import SlotHandle
-
-if TYPE_CHECKING:
-    from server.pool.slot_memory import SlotLayout
+from server.pool.slot_layout import SlotLayout
 
 CPU = "cpu"
 """Name of the device that every machine has."""
-SLOT_COUNT = 3
-"""Triple buffering: one slot being written, one ready, one being read."""
 
 Purpose = Literal["refresh", "warp"]
 """Main task of an engine: full renders in a worker, or warps of all viewers of a device."""

@@ -1,6 +1,6 @@
 """Messages between the server and its render processes: plain, picklable data without pixels.
 
-Images and caches stay in memory that both sides have mapped (`slot_memory.py`).
+Images and caches stay in memory that both sides have mapped (`shared_block.py`).
 """
 
 from __future__ import annotations

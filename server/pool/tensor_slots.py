@@ -16,9 +16,10 @@ from torch import Tensor
 from torch.multiprocessing.reductions import reduce_tensor
 
 from server.errors import PoolBusyError
-from server.pool.interface import SLOT_COUNT, Slot, SlotMemory
+from server.pool.interface import Slot, SlotMemory
 from server.pool.jobs import SlotHandle
-from server.pool.slot_memory import SharedBlock, SlotLayout
+from server.pool.shared_block import SharedBlock
+from server.pool.slot_layout import SLOT_COUNT, SlotLayout
 
 logger = logging.getLogger(__name__)
 

@@ -24,7 +24,6 @@ from server.pool.cache_slots import CacheSlots
 from server.pool.frame import CacheView, Frame, FrameSequence, Warping, mean_warp_ms
 from server.pool.frame_maker import FrameMaker, FrameRequest
 from server.pool.interface import (
-    SLOT_COUNT,
     DeviceMemory,
     Engine,
     EngineFactory,
@@ -34,6 +33,7 @@ from server.pool.interface import (
 )
 from server.pool.jobs import SlotHandle
 from server.pool.mark import Mark
+from server.pool.slot_layout import SLOT_COUNT
 from server.pool.warp_benchmark import BenchmarkRun, WarpBenchmark
 from server.protocol.states import FrameInputs
 

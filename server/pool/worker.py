@@ -40,7 +40,7 @@ from server.pool.jobs import (
     Stop,
 )
 from server.pool.process_setup import ProcessSettings, set_up
-from server.pool.slot_memory import SharedBlock
+from server.pool.shared_block import SharedBlock
 
 logger = logging.getLogger(__name__)
 

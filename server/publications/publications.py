@@ -159,7 +159,7 @@ class Publications:
 
     def _check_free(self, stream: Stream, grant: Grant) -> None:
         present = self._by_stream.get(stream)
-        if present is not None and not grant.may_touch(present.holder, stream.id):
+        if present is not None and not grant.may_access(present.holder, stream.id):
             raise VoiceTakenError(
                 f"expected a stream without a voice, got {stream.id!r}, whose voice another client "
                 "publishes; it is free once that client has left"

@@ -36,7 +36,7 @@ class Replays:
             BadMessageError: If the recording is of a head of another kind, or broken.
             LimitError: If the stream has a publisher or a replay, or there are too many replays.
         """
-        if stream.is_live or stream.voice.is_spoken() or stream.id in self._tasks:
+        if stream.is_live or stream.voice.is_published() or stream.id in self._tasks:
             raise LimitError(f"stream {stream.id!r} has a publisher: end it first")
         if len(self._tasks) >= MOST_REPLAYS:
             raise LimitError(f"at most {MOST_REPLAYS} replays at a time")
@@ -95,7 +95,7 @@ class _ReplayedVoice:
 
     def publish(self, packet: VoicePacket) -> None:
         """Forward a packet unless another source speaks; two voices would interleave."""
-        if self._stream.voice.is_spoken(self._source):
+        if self._stream.voice.is_published(self._source):
             return
         # Two replays of one recording must not look like one source whose timestamps go back.
         self._source = (packet.source + self._offset) & 0xFFFFFFFF

@@ -134,7 +134,7 @@ class FrameMetrics:
         viewers = self._kinds("telewarp_viewers", "Viewers: admitted, refused")
         self._admitted, self._refused = viewers.labels("admitted"), viewers.labels("refused")
         self._failed_splits = Counter(
-            "telewarp_failed_splits",
+            "telewarp_cache_allocation_failures",
             "Viewers who had to keep sharing caches with other views, for lack of memory",
             registry=self.registry,
         )
@@ -143,7 +143,7 @@ class FrameMetrics:
         )
         self._limits = {True: limits.labels("larger"), False: limits.labels("smaller")}
         self._waits = Histogram(
-            "telewarp_waiting_seconds",
+            "telewarp_queue_wait_seconds",
             "How long viewers waited in the queue before they were admitted",
             buckets=_QUEUE_BOUNDS_S,
             registry=self.registry,

@@ -26,27 +26,27 @@ class Delays:
     def __init__(self) -> None:
         self.mean: float | None = None
         """Mean of about the last second, seconds."""
-        self._least: list[float] = []
+        self._minima: list[float] = []
         """Least delays of the present and the previous bucket, seconds."""
         self._bucket_ends = 0.0
 
     @property
-    def least(self) -> float | None:
+    def minimum(self) -> float | None:
         """The least of the last buckets, seconds; None before the first one."""
-        return min(self._least, default=None)
+        return min(self._minima, default=None)
 
     def note(self, captured_at: float, received_at: float) -> None:
         """Observe a packet; both times in seconds, each of its own clock."""
         delay = received_at - captured_at
-        least = self.least
-        if least is None or abs(delay - least) > _LONGEST_DELAY_S:
-            self._least, self.mean, self._bucket_ends = [delay], delay, received_at + BUCKET_S
+        minimum = self.minimum
+        if minimum is None or abs(delay - minimum) > _LONGEST_DELAY_S:
+            self._minima, self.mean, self._bucket_ends = [delay], delay, received_at + BUCKET_S
             return
         if received_at >= self._bucket_ends:
             # Two buckets instead of a window of single delays: the same bound in constant memory.
-            self._least = [delay, self._least[0]]
+            self._minima = [delay, self._minima[0]]
             self._bucket_ends = received_at + BUCKET_S
-        self._least[0] = min(self._least[0], delay)
+        self._minima[0] = min(self._minima[0], delay)
         assert self.mean is not None  # set with the first one
         self.mean += (delay - self.mean) * _SMOOTHING
 
@@ -101,7 +101,7 @@ class CaptureClock:
     @property
     def _offset(self) -> float | None:
         """Return the server's clock minus the publisher's, seconds."""
-        face, voice = self._face.least, self._voice.least
+        face, voice = self._face.minimum, self._voice.minimum
         if face is None or voice is None or abs(face - voice) >= SAME_CLOCK_S:
             return None
         return min(face, voice)

@@ -44,7 +44,7 @@ class Voice:
         """Called with every packet. Must be quick and must not raise."""
         self._newest: VoicePacket | None = None
 
-    def is_spoken(self, source: int | None = None) -> bool:
+    def is_published(self, source: int | None = None) -> bool:
         """Return whether a voice is present, other than `source` if one is given."""
         newest = self._newest
         if newest is None or newest.source == source:

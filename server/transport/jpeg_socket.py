@@ -21,6 +21,7 @@ from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from models.contract.images import Nv12Image
+from server.awake_clock import Stopwatch
 from server.encoding.nv12 import to_rgb
 from server.errors import BadOfferError, SessionClosedError, TelewarpError
 from server.pool.frame import Frame
@@ -98,7 +99,8 @@ class JpegPeer:
         self._last_still: int | None = None
         """The refined still that its event names."""
         self._displayed = asyncio.Event()
-        self._last_keepalive_at = clock()
+        self._keepalive = Stopwatch(clock)
+        self._keepalive.restart()
         self._unacknowledged_since: float | None = None
         """When the image in flight was ready; None if there is none."""
         self._sent_at = float("-inf")
@@ -137,7 +139,7 @@ class JpegPeer:
 
     def receive(self, text: str | bytes) -> None:
         """Handle one message of the viewer; never raises."""
-        self._last_keepalive_at = self._clock()
+        self._keepalive.restart()
         if len(text) <= _LONGEST_SHOWN:
             with suppress(ValidationError):
                 if _shown.validate_json(text).picture == self._last_sent:
@@ -195,7 +197,7 @@ class JpegPeer:
         """End the session after a silence; the socket of a lost viewer stays open for minutes."""
         while True:
             now, since = self._clock(), self._unacknowledged_since
-            if now - self._last_keepalive_at >= self._silence_s:
+            if self._keepalive.elapsed_s >= self._silence_s:
                 return self._end(f"silent for {self._silence_s:g} s")
             if since is not None and now - since >= self._silence_s:
                 return self._end(f"acknowledged no image for {self._silence_s:g} s")

@@ -105,7 +105,7 @@ def test_a_jpeg_viewer_queues_and_is_admitted(
 def test_a_full_queue_is_reported_and_retried(
     start_server: StartServer, open_page: OpenPage
 ) -> None:
-    server = start_server("--max-sessions", "1", "--max-waiting", "0")
+    server = start_server("--max-sessions", "1", "--max-queue-length", "0")
     first = open_page(server.address)
     wait_until_live(first)
     second = open_page(server.address)
@@ -118,7 +118,7 @@ def test_a_full_queue_is_reported_and_retried(
 def test_viewers_are_notified_of_a_shutdown_and_reconnect(
     start_server: StartServer, open_page: OpenPage, tmp_path: Path
 ) -> None:
-    server = start_server("--grace-s", "6")
+    server = start_server("--drain-timeout-s", "6")
     watching = open_page(server.address)
     wait_until_live(watching)
     server.terminate()
@@ -138,7 +138,7 @@ def test_viewers_are_notified_of_a_shutdown_and_reconnect(
 def test_a_viewer_moves_to_another_server_before_its_own_has_stopped(
     start_server: StartServer, open_page: OpenPage
 ) -> None:
-    old, new = start_server("--grace-s", "30"), start_server()
+    old, new = start_server("--drain-timeout-s", "30"), start_server()
     with Switch(old.port) as switch:
         page = open_page(f"http://127.0.0.1:{switch.port}")
         wait_until_live(page)

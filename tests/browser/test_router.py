@@ -75,7 +75,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, warm_python: WarmPython) -
         f"tests.server.network.fake_server --port {host.rpartition(':')[2]} --tokens {file}"
         f" --public-url {host} --allowed-origins {router}",
         f"server.cluster --port {router.rpartition(':')[2]} --tokens {file} --hosts {host}"
-        f" --reached {host},{host.replace('http', 'ws')}",
+        f" --connect-sources {host},{host.replace('http', 'ws')}",
     ]
     with (folder / "log.txt").open("wb") as log:
         processes = [

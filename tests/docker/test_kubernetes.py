@@ -17,7 +17,7 @@ from server.admission.admission import Admission
 from server.background import BackgroundTasks
 from server.calls.calls import Calls
 from server.cluster.__main__ import ListSettings
-from server.http.metrics import render
+from server.http.metrics import MeasuredParts, render
 from server.network.connections import Connections
 from server.publications.publications import Publications
 from server.sessions.registry import Sessions
@@ -140,9 +140,18 @@ async def test_the_autoscaler_uses_an_exported_metric() -> None:
     async with running() as pool:
         streams = Streams(pool.avatars)
         admission = Admission()
-        sessions = Sessions(streams, pool, 60, admission)
-        others = BackgroundTasks(), Connections(4, 4), Publications(), Calls(streams, 1, 1)
-        metrics = render(pool, streams, sessions, admission, *others).decode()
+        parts = MeasuredParts(
+            pool=pool,
+            streams=streams,
+            sessions=Sessions(streams, pool, 60, admission),
+            admission=admission,
+            background=BackgroundTasks(),
+            connections=Connections(4, 4),
+            publications=Publications(),
+            calls=Calls(streams, 1, 1),
+            registries=(),
+        )
+        metrics = render(parts).decode()
     assert f"\n{metric['pods']['metric']['name']} 0.0\n" in metrics
 
 

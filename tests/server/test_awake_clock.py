@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import time
@@ -12,7 +13,7 @@ from contextlib import contextmanager, suppress
 import httpx2
 from websockets.sync.client import connect
 
-from server.awake_clock import LONGEST_GAP_S, TICK_S, AwakeClock
+from server.awake_clock import LONGEST_GAP_S, TICK_S, AwakeClock, Stopwatch
 from server.pool.fake import FakeEngineFactory
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
@@ -49,6 +50,17 @@ async def test_the_clock_ticks_by_itself_so_that_a_long_wait_is_no_gap() -> None
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
+
+
+def test_a_stopwatch_measures_from_its_last_restart() -> None:
+    system = [5.0]
+    stopwatch = Stopwatch(lambda: system[0])
+    assert stopwatch.elapsed_s == math.inf
+    stopwatch.restart()
+    system[0] += 2.5
+    assert stopwatch.elapsed_s == 2.5
+    stopwatch.restart()
+    assert stopwatch.elapsed_s == 0.0
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from server.errors import PoolBusyError
 from server.pool.fake import FakeEngineFactory
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
-from server.pool.slot_memory import SharedBlock
+from server.pool.shared_block import SharedBlock
 from server.settings import Settings
 from tests.server.test_app import running
 

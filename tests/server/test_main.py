@@ -98,8 +98,8 @@ class Program:
 
 
 @contextmanager
-def watched_program(grace_s: float) -> Iterator[Program]:
-    with running(PROGRAM, "--grace-s", str(grace_s), group=0) as started:
+def watched_program(drain_timeout_s: float) -> Iterator[Program]:
+    with running(PROGRAM, "--drain-timeout-s", str(drain_timeout_s), group=0) as started:
         address = started.url.replace("http", "ws") + "/v1/streams/demo/pictures"
         with connect(address) as viewer:
             program = Program(started.process, started.url, viewer)
@@ -108,7 +108,7 @@ def watched_program(grace_s: float) -> Iterator[Program]:
 
 
 def test_on_sigterm_the_server_admits_no_viewers_and_waits_for_those_connected() -> None:
-    with watched_program(grace_s=60) as program:
+    with watched_program(drain_timeout_s=60) as program:
         program.process.send_signal(signal.SIGTERM)
         told = program.wait_for_draining()
         assert 50 < told["ends_in_s"] <= 60
@@ -132,7 +132,7 @@ def test_on_sigterm_the_server_admits_no_viewers_and_waits_for_those_connected()
 
 
 def test_a_signal_to_the_process_group_does_not_end_the_workers_of_viewers() -> None:
-    with watched_program(grace_s=60) as program:
+    with watched_program(drain_timeout_s=60) as program:
         os.killpg(program.process.pid, signal.SIGTERM)
         program.wait_for_draining()
         metrics = httpx2.get(f"{program.url}/metrics").text
@@ -143,7 +143,7 @@ def test_a_signal_to_the_process_group_does_not_end_the_workers_of_viewers() -> 
 
 
 def test_viewers_that_stay_past_the_drain_timeout_are_disconnected() -> None:
-    with watched_program(grace_s=1) as program:
+    with watched_program(drain_timeout_s=1) as program:
         program.process.send_signal(signal.SIGTERM)
         with pytest.raises(ConnectionClosed):
             list(program.events())
@@ -152,7 +152,7 @@ def test_viewers_that_stay_past_the_drain_timeout_are_disconnected() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_sigterm_ends_the_server_at_once(number: signal.Signals) -> None:
-    with watched_program(grace_s=60) as program:
+    with watched_program(drain_timeout_s=60) as program:
         program.process.send_signal(signal.SIGTERM)
         program.wait_for_draining()
         program.process.send_signal(number)
@@ -160,7 +160,7 @@ def test_a_second_sigterm_ends_the_server_at_once(number: signal.Signals) -> Non
 
 
 def test_ctrl_c_ends_the_server_at_once() -> None:
-    with watched_program(grace_s=60) as program:
+    with watched_program(drain_timeout_s=60) as program:
         program.process.send_signal(signal.SIGINT)
         program.ends_within(10)
 
@@ -216,3 +216,12 @@ def test_an_address_of_another_machine_is_explained(capsys: pytest.CaptureFixtur
 def test_a_wrong_setting_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--fps", "fast"]) == 1
     assert capsys.readouterr().err.startswith("Telewarp cannot start: fps: expected a valid number")
+
+
+def test_a_former_name_of_an_option_is_accepted_and_logged() -> None:
+    with running(PROGRAM, "--grace-s", "0", group=0) as started:
+        started.process.send_signal(signal.SIGTERM)
+        _, errors = started.process.communicate(timeout=10)
+    assert started.process.returncode == 0
+    (line,) = errors.splitlines()
+    assert line.endswith("--grace-s is now called --drain-timeout-s; use the new name")

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from server.access_settings import AccessSettings, log_former_names, read_settings_of
 from server.app import create_app
+from server.cluster.__main__ import ListSettings
+from server.cluster.settings import RouterSettings
 from server.errors import SettingsError
 from server.network.addresses import Reachability
 from server.settings import Settings, read_settings
@@ -85,10 +88,106 @@ def test_network_settings_are_parsed() -> None:
     )
     assert settings.ice.urls == ("stun:a", "turn:b")
     assert settings.ice.secret == "north"
-    assert settings.reach == Reachability(range(40000, 40101), "203.0.113.7")
+    assert settings.reachability == Reachability(range(40000, 40101), "203.0.113.7")
     assert "north" not in repr(settings)
 
 
 def test_a_turn_server_needs_an_account() -> None:
     with pytest.raises(SettingsError, match="needs --turn-secret"):
         create_app(read_settings(["--ice-servers", "turn:b"]))
+
+
+FORMER = [
+    (Settings, "max_waiting", "max_queue_length", "7", 7),
+    (Settings, "grace_s", "drain_timeout_s", "2.5", 2.5),
+    (Settings, "mark", "watermark", "all", "all"),
+    (RouterSettings, "reached", "connect_sources", "https://a.example", "https://a.example"),
+]
+"""Class, former and present name, a value that is not the default, and the same value parsed."""
+
+
+def read(kind: type[AccessSettings], arguments: list[str]) -> dict[str, object]:
+    return read_settings_of(kind, arguments).model_dump()
+
+
+def test_every_former_name_is_tested_and_names_a_setting() -> None:
+    tested = {(kind, former, name) for kind, former, name, *_ in FORMER}
+    tested.add((Settings, "drivers_without_tokens", "allow_unauthenticated_drivers"))
+    for kind in (Settings, RouterSettings, ListSettings):
+        assert set(kind.renamed.values()) <= set(kind.model_fields)
+        assert not set(kind.renamed) & set(kind.model_fields)
+    known = {
+        (kind, *names) for kind in (Settings, RouterSettings) for names in kind.renamed.items()
+    }
+    assert tested == known
+
+
+@pytest.mark.parametrize(("kind", "former", "name", "text", "value"), FORMER)
+def test_an_option_is_accepted_by_its_former_name(
+    kind: type[AccessSettings], former: str, name: str, text: str, value: object
+) -> None:
+    option = f"--{former.replace('_', '-')}"
+    assert read(kind, [])[name] != value
+    assert read(kind, [option, text])[name] == value
+    assert read(kind, [f"{option}={text}"])[name] == value
+
+
+@pytest.mark.parametrize(("kind", "former", "name", "text", "value"), FORMER)
+def test_a_variable_is_accepted_by_its_former_name_unless_the_present_one_is_set(
+    kind: type[AccessSettings],
+    former: str,
+    name: str,
+    text: str,
+    value: object,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    default = str(kind.model_fields[name].default)
+    monkeypatch.setenv(f"telewarp_{former}", text)  # in small letters, as for present names
+    assert read(kind, [])[name] == value
+    assert str(read(kind, [f"--{name.replace('_', '-')}", default])[name]) == default
+    monkeypatch.setenv(f"TELEWARP_{name.upper()}", default)
+    assert str(read(kind, [])[name]) == default
+
+
+def test_a_switch_is_accepted_by_its_former_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not read_settings([]).allow_unauthenticated_drivers
+    assert read_settings(["--drivers-without-tokens"]).allow_unauthenticated_drivers
+    monkeypatch.setenv("TELEWARP_DRIVERS_WITHOUT_TOKENS", "true")
+    assert read_settings([]).allow_unauthenticated_drivers
+    assert not read_settings(["--no-drivers-without-tokens"]).allow_unauthenticated_drivers
+
+
+def test_a_wrong_value_of_a_former_name_is_reported_with_the_present_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(SettingsError, match="max_queue_length: expected a valid integer"):
+        read_settings(["--max-waiting", "many"])
+    monkeypatch.setenv("TELEWARP_MARK", "none")
+    with pytest.raises(SettingsError, match="watermark: expected "):
+        read_settings([])
+
+
+def test_help_lists_no_former_name(capsys: pytest.CaptureFixture[str]) -> None:
+    for kind in (Settings, RouterSettings):
+        with pytest.raises(SystemExit):
+            read_settings_of(kind, ["--help"])
+        shown = capsys.readouterr().out
+        for former, name in kind.renamed.items():
+            assert f"--{name.replace('_', '-')}" in shown
+            assert f"--{former.replace('_', '-')}" not in shown
+
+
+def test_one_line_is_logged_for_each_former_name(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("TELEWARP_GRACE_S", "3")
+    log_former_names(Settings, ["--max-waiting=5", "--port", "0", "--no-drivers-without-tokens"])
+    assert sorted(caplog.messages) == [
+        "--max-waiting is now called --max-queue-length; use the new name",
+        "--no-drivers-without-tokens is now called --no-allow-unauthenticated-drivers; "
+        "use the new name",
+        "TELEWARP_GRACE_S is now called TELEWARP_DRAIN_TIMEOUT_S; use the new name",
+    ]
+    caplog.clear()
+    log_former_names(RouterSettings, ["--connect-sources", "*", "--grace-s", "3"])
+    assert caplog.messages == []  # neither is a former name of a router's setting

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from server.encoding.codecs import Codec
 from server.errors import BadOfferError
+from server.transport.webrtc.aiortc_internals.transport_feedback import TRANSPORT_CC_URI
 from server.transport.webrtc.header_extensions import (
     TRANSPORT_CC,
-    TRANSPORT_CC_URI,
     read_extensions,
     transport_cc_id,
 )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
+from server.transport.webrtc.aiortc_internals.transport_feedback import TRANSPORT_CC_URI
 from server.transport.webrtc.offer import Section
 
-TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
-"""A number of each packet of a transport, whatever its source."""
 TRANSPORT_CC = "transport-cc"
 """Value of `a=rtcp-fb` by which the receiver offers to report on these numbers."""
 _EXTENSION = re.compile(r"(\d{1,2})(?:/sendrecv)? +(\S+)")

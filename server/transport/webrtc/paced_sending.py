@@ -58,7 +58,7 @@ class PacedSending:
         )
         self._transport = NumberedTransport(video, numbered, extension_id, events)
 
-    async def until_room(self) -> None:
+    async def wait_for_room(self) -> None:
         """Wait until the network has room for another frame."""
         while not self._control.has_room(time.monotonic()):
             self._reported.clear()

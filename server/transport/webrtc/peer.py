@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
 from aiortc import (
     RTCConfiguration,
-    RTCIceCandidate,
     RTCPeerConnection,
     RTCRtpSender,
     RTCSessionDescription,
@@ -22,7 +21,7 @@ from aiortc.exceptions import InvalidStateError
 from server.encoding.codecs import Codec
 from server.encoding.h264 import H264Encoder, OpenCodec, default_bitrate
 from server.encoding.rate import RateControl
-from server.errors import IceRestartError, SessionClosedError
+from server.errors import SessionClosedError
 from server.network.addresses import CandidatePolicy, Reachability
 from server.network.ice_servers import IceServers
 from server.protocol.states import MeshState
@@ -53,12 +52,14 @@ from server.transport.webrtc.aiortc_internals.unused_receiver import drop_bandwi
 from server.transport.webrtc.aiortc_internals.voice_sender import send_packets
 from server.transport.webrtc.congestion.control import CongestionControl
 from server.transport.webrtc.control import Control
-from server.transport.webrtc.ice import RemoteCandidates, parse_fragment
+from server.transport.webrtc.ice import RemoteCandidates
 from server.transport.webrtc.media_clock import FrameClock
 from server.transport.webrtc.negotiation import Negotiation
 from server.transport.webrtc.offer import parse_offer
 from server.transport.webrtc.paced_sending import PacedSending
-from server.transport.webrtc.track import RenderTrack, Vp8Passthrough, at_once
+from server.transport.webrtc.silence import Silence
+from server.transport.webrtc.track import RenderTrack, Vp8Passthrough, without_pacing
+from server.transport.webrtc.trickle_ice import TrickleIce
 from server.transport.webrtc.voice_forwarding import VoiceForwarder
 
 logger = logging.getLogger(__name__)
@@ -68,14 +69,9 @@ _LOWEST_BITRATE = 400_000
 _LOWEST_ESTIMATE = 100_000
 """Lower limit by transport-wide feedback: enough for few frames per second of a moving face, and
 its voice."""
-_CHECK_S = 0.5
-"""Seconds between checks for silence, whose limits are several seconds."""
 HANDSHAKE_S = 4.0
 """Seconds from the answer until ICE and DTLS must be complete. A viewer takes well below one, with
 TURN about two; a session whose handshake never ends would otherwise keep its slot for ever."""
-_CONSENT_S = 15.0
-"""Seconds without an ICE check after which a viewer that has received no video counts as
-disconnected: two checks in a row are lost, which are sent at most 6 s apart (RFC 7675)."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +94,7 @@ class PeerOptions:
     """Returns seconds for this limit; must not advance while the server does not run."""
     ice_servers: IceServers
     """STUN and TURN servers."""
-    reach: Reachability
+    reachability: Reachability
     """Advertised address and UDP ports of this machine."""
     candidates: CandidatePolicy
     """Addresses of viewers that may be contacted."""
@@ -129,18 +125,15 @@ class AiortcPeer:
         self._options = options
         self._executor = executor
         self._ended = False
-        self._last_keepalive_at = options.clock()
-        self._last_ice_check_at = float("-inf")
-        self._sends_video = False
-        self._control = Control(session, self._note_keepalive)
+        self._silence = Silence(options.silence_s, options.clock)
+        self._control = Control(session, self._silence.keepalive.restart)
         self._track: RenderTrack | None = None
         self._encoder: H264Encoder | None = None
         self._start = options.start_bitrate or default_bitrate(*session.frame_size)
         lowest = min(self._start, _LOWEST_BITRATE)
         self._rate = RateControl(self._start, lowest, options.highest_bitrate)
         self._paced: PacedSending | None = None
-        self._negotiation: Negotiation | None = None
-        self._candidates = RemoteCandidates(options.candidates)
+        self._trickle_ice: TrickleIce | None = None
         self._watch: asyncio.Task[None] | None = None
         self._frame_clock = FrameClock(self._captured_at)
         self._voice: VoiceForwarder | None = None
@@ -161,8 +154,9 @@ class AiortcPeer:
         audio = choose_audio(offer, video.transport_cc)
         accepted = (video, audio, choose_data(offer))
         negotiation = Negotiation(offer, [section for section in accepted if section is not None])
-        self._negotiation = negotiation
-        candidates = self._candidates.of_offer(offer)
+        remote = RemoteCandidates(self._options.candidates)
+        candidates = remote.of_offer(offer)
+        self._trickle_ice = TrickleIce(self._connection, negotiation, remote)
         self._connection.on("datachannel", self._control.attach)
         self._connection.on("connectionstatechange", self._connection_changed)
         if video.transport_cc is not None:
@@ -177,9 +171,9 @@ class AiortcPeer:
             if self._paced is not None and video.transport_cc is not None:
                 self._paced.attach(sender, self._numbered(sender, audio), video.transport_cc)
             self._listen(sender)  # only now, because bundling has replaced its transport
-            await self._add(candidates)
+            await self._trickle_ice.add(candidates)
             limit_inbound(self._connection, VIEWER_DATAGRAMS_PER_S)
-            gather_within(self._connection, self._options.reach)
+            gather_within(self._connection, self._options.reachability)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except InvalidStateError as exc:
             raise SessionClosedError("the session ended before its answer was ready") from exc
@@ -194,11 +188,8 @@ class AiortcPeer:
             BadOfferError: If they cannot be parsed.
             IceRestartError: If they belong to another ICE user than the offer.
         """
-        assert self._negotiation is not None, "a session's id is sent only with its answer"
-        fragment = parse_fragment(sdp_fragment)
-        if fragment.user is not None and fragment.user not in self._negotiation.ice_users:
-            raise IceRestartError("ICE restart is not supported: send a new offer instead")
-        await self._add(self._candidates.of_fragment(fragment))
+        assert self._trickle_ice is not None, "a session's id is sent only with its answer"
+        await self._trickle_ice.add_fragment(sdp_fragment)
 
     def send_event(self, event: Mapping[str, Any]) -> None:
         """Send an event over the channel `events`, or drop it while that is not open."""
@@ -228,20 +219,13 @@ class AiortcPeer:
                 self._paced.close()
             self._track = self._encoder = None
 
-    async def _add(self, candidates: Sequence[RTCIceCandidate]) -> None:
-        assert self._negotiation is not None
-        for candidate in candidates:
-            candidate.sdpMid = self._negotiation.transport_of(candidate.sdpMid)
-            if candidate.sdpMid is not None:
-                await self._connection.addIceCandidate(candidate)
-
     def _add_video(self, codec: Codec) -> RTCRtpSender:
         self._track = RenderTrack(
             self._session,
             self._build_encoder() if codec is Codec.H264 else Vp8Passthrough(),
             self._executor,
             self._video_failed,
-            at_once if self._paced is None else self._paced.until_room,
+            without_pacing if self._paced is None else self._paced.wait_for_room,
             self._frames_resized,
         )
         transceiver = self._connection.addTransceiver(self._track, direction="sendonly")
@@ -291,16 +275,18 @@ class AiortcPeer:
                 packet_sent=self._packet_sent,
                 key_frame_requested=self._key_frame_requested,
                 bandwidth_estimated=self._bandwidth_estimated,
-                rtcp_received=self._note_keepalive,
+                rtcp_received=self._silence.keepalive.restart,
             ),
         )
-        observe_checks(sender, self._note_ice_check)
+        observe_checks(sender, self._silence.ice_check.restart)
         report_media_time(sender, self._frame_clock.timestamp_at)
 
     def _packet_sent(self, rtp_timestamp: int, ends_frame: bool, size: int) -> None:
-        if not self._sends_video:  # from now on, it can answer with RTCP
-            self._sends_video = True
-            self._note_keepalive()
+        if self._silence.ice_checks_count:
+            # A player without data channels that waits for its first frame can send ICE checks
+            # only; from now on, it can answer with RTCP.
+            self._silence.ice_checks_count = False
+            self._silence.keepalive.restart()
         self._rate.note_sent(size, time.monotonic())
         self._session.note_sent(size)
         if ends_frame and self._track is not None and self._track.newest is not None:
@@ -327,7 +313,7 @@ class AiortcPeer:
             self._aim_at(self._rate.note_estimate(bitrate, time.monotonic()))
 
     def _network_reported(self, target: int, figures: NetworkFigures) -> None:
-        self._note_keepalive()
+        self._silence.keepalive.restart()
         self._session.note_network(figures)
         self._control.report_network(figures)
         self._aim_at(target)
@@ -335,22 +321,6 @@ class AiortcPeer:
     def _aim_at(self, bitrate: int) -> None:
         if self._encoder is not None:
             self._encoder.bitrate = self._session.target_bitrate = bitrate
-
-    def _note_keepalive(self) -> None:
-        self._last_keepalive_at = self._options.clock()
-
-    def _note_ice_check(self) -> None:
-        self._last_ice_check_at = self._options.clock()
-
-    def _is_silent(self) -> bool:
-        """Whether the viewer counts as disconnected.
-
-        A player without data channels that waits for its first frame can send ICE checks only.
-        """
-        now, silence_s = self._options.clock(), self._options.silence_s
-        if now - self._last_keepalive_at < silence_s:
-            return False
-        return self._sends_video or now - self._last_ice_check_at >= max(silence_s, _CONSENT_S)
 
     def _video_failed(self, reason: Exception) -> None:
         self._end(f"no more video: {reason}")
@@ -362,9 +332,7 @@ class AiortcPeer:
             self._end(f"the connection {self._connection.connectionState}")
 
     async def _end_when_silent(self) -> None:
-        """End the session after a silence: a closed tab sends nothing, and ICE needs 31 s."""
-        while not self._is_silent():
-            await asyncio.sleep(_CHECK_S)
+        await self._silence.wait_until_too_long()
         self._end(f"silent for {self._options.silence_s:g} s")
 
     async def _end_unless_connected(self) -> None:

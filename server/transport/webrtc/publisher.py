@@ -6,13 +6,12 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiortc import (
     RTCConfiguration,
     RTCDataChannel,
-    RTCIceCandidate,
     RTCPeerConnection,
     RTCSessionDescription,
 )
@@ -21,7 +20,6 @@ from aiortc.rtp import RtpPacket
 
 from server.errors import (
     BadMessageError,
-    IceRestartError,
     StreamClosedError,
     TelewarpError,
     TooLargeError,
@@ -34,10 +32,7 @@ from server.streams.publishing import FRAMES_PER_S
 from server.streams.voice import VoicePacket
 from server.transport.webrtc.accepted_sections import choose_data, choose_voice
 from server.transport.webrtc.aiortc_internals.candidate_gathering import as_aiortc, gather_within
-from server.transport.webrtc.aiortc_internals.capture_time import (
-    CaptureTimes,
-    enable_capture_time,
-)
+from server.transport.webrtc.aiortc_internals.capture_time import enable_capture_time
 from server.transport.webrtc.aiortc_internals.connecting import allow_early_end
 from server.transport.webrtc.aiortc_internals.dtls_ciphers import accept_rsa
 from server.transport.webrtc.aiortc_internals.ice_checks import observe_checks
@@ -48,9 +43,12 @@ from server.transport.webrtc.aiortc_internals.inbound_limits import (
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
 from server.transport.webrtc.aiortc_internals.payload_types import enable_payload_types
 from server.transport.webrtc.aiortc_internals.voice_receiver import take_packets
-from server.transport.webrtc.ice import RemoteCandidates, parse_fragment
+from server.transport.webrtc.capture_times import CaptureTimes
+from server.transport.webrtc.ice import RemoteCandidates
 from server.transport.webrtc.negotiation import Negotiation
 from server.transport.webrtc.offer import parse_offer
+from server.transport.webrtc.silence import Silence
+from server.transport.webrtc.trickle_ice import TrickleIce
 
 logger = logging.getLogger(__name__)
 
@@ -60,9 +58,6 @@ PACKETS_PER_S = 200.0
 LARGEST_PACKET = 1275
 """Bytes of the largest frame of Opus (RFC 6716, section 3.4)."""
 _FULL_BUFFER = 16 * 1024
-_CHECK_S = 0.5
-_CONSENT_S = 15.0
-"""Seconds without an ICE check after which a silent publisher counts as disconnected (RFC 7675)."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +73,7 @@ class PublisherOptions:
     """Returns seconds for this limit; must not advance while the server does not run."""
     ice_servers: IceServers
     """STUN and TURN servers."""
-    reach: Reachability
+    reachability: Reachability
     """Advertised address and UDP ports of this machine."""
     candidates: CandidatePolicy
     """Addresses of publishers that may be contacted."""
@@ -107,10 +102,10 @@ class AiortcPublisher:
         self._rate = MessageRate(PACKETS_PER_S, PACKETS_PER_S)
         self._capture_times = CaptureTimes()
         self._mesh_rate = MessageRate(FRAMES_PER_S, FRAMES_PER_S)
-        self._candidates = RemoteCandidates(options.candidates)
-        self._negotiation: Negotiation | None = None
+        self._trickle_ice: TrickleIce | None = None
         self._ended = False
-        self._last_keepalive_at = self._last_ice_check_at = options.clock()
+        self._silence = Silence(options.silence_s, options.clock)
+        self._silence.ice_check.restart()  # it may publish nothing for long
         self._watch: asyncio.Task[None] | None = None
 
     async def answer(self, offer_sdp: str) -> str:
@@ -127,8 +122,9 @@ class AiortcPublisher:
         offer = parse_offer(offer_sdp)
         accepted = (choose_voice(offer), choose_data(offer))
         negotiation = Negotiation(offer, [section for section in accepted if section is not None])
-        self._negotiation = negotiation
-        candidates = self._candidates.of_offer(offer)
+        remote = RemoteCandidates(self._options.candidates)
+        candidates = remote.of_offer(offer)
+        self._trickle_ice = TrickleIce(self._connection, negotiation, remote)
         self._connection.on("datachannel", self._attach)
         self._connection.on("connectionstatechange", self._connection_changed)
         try:
@@ -136,9 +132,9 @@ class AiortcPublisher:
                 RTCSessionDescription(negotiation.sdp, "offer")
             )
             self._listen()  # only now, because bundling has replaced its transport
-            await self._add(candidates)
+            await self._trickle_ice.add(candidates)
             limit_inbound(self._connection, PUBLISHER_DATAGRAMS_PER_S)
-            gather_within(self._connection, self._options.reach)
+            gather_within(self._connection, self._options.reachability)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except InvalidStateError as exc:
             raise StreamClosedError("the publication ended before its answer was ready") from exc
@@ -152,11 +148,8 @@ class AiortcPublisher:
             BadOfferError: If they cannot be parsed.
             IceRestartError: If they belong to another ICE user than the offer.
         """
-        assert self._negotiation is not None, "a publication's id is sent only with its answer"
-        fragment = parse_fragment(sdp_fragment)
-        if fragment.user is not None and fragment.user not in self._negotiation.ice_users:
-            raise IceRestartError("ICE restart is not supported: send a new offer instead")
-        await self._add(self._candidates.of_fragment(fragment))
+        assert self._trickle_ice is not None, "a publication's id is sent only with its answer"
+        await self._trickle_ice.add_fragment(sdp_fragment)
 
     async def close(self) -> None:
         """End the connection; may be called more than once."""
@@ -169,20 +162,13 @@ class AiortcPublisher:
             # After a failed offer, aiortc stops parts that it never started.
             logger.info("publication %s: its connection was incomplete", self._publication.id)
 
-    async def _add(self, candidates: Sequence[RTCIceCandidate]) -> None:
-        assert self._negotiation is not None
-        for candidate in candidates:
-            candidate.sdpMid = self._negotiation.transport_of(candidate.sdpMid)
-            if candidate.sdpMid is not None:
-                await self._connection.addIceCandidate(candidate)
-
     def _listen(self) -> None:
         (transceiver,) = self._connection.getTransceivers()
-        take_packets(transceiver.receiver, self._take_voice, self._note_keepalive)
-        observe_checks(transceiver.sender, self._note_ice_check)
+        take_packets(transceiver.receiver, self._take_voice, self._silence.keepalive.restart)
+        observe_checks(transceiver.sender, self._silence.ice_check.restart)
 
     def _take_voice(self, packet: RtpPacket) -> None:
-        self._note_keepalive()
+        self._silence.keepalive.restart()
         counters = self._publication.voice
         if not packet.payload:
             return  # padding, with which a browser probes the bandwidth
@@ -215,7 +201,7 @@ class AiortcPublisher:
         channel.on("message", lambda message: self._take_mesh(channel, message))
 
     def _take_mesh(self, channel: RTCDataChannel, message: str | bytes) -> None:
-        self._note_keepalive()
+        self._silence.keepalive.restart()
         # Dropped and not refused, because a tracker that is too fast is no error, and its newest
         # frame still counts.
         if not self._mesh_rate.take():
@@ -244,21 +230,8 @@ class AiortcPublisher:
             answer = {"type": "error", "detail": str(error), **self._publication.mesh.counts}
             channel.send(json.dumps(answer))
 
-    def _note_keepalive(self) -> None:
-        self._last_keepalive_at = self._options.clock()
-
-    def _note_ice_check(self) -> None:
-        self._last_ice_check_at = self._options.clock()
-
-    def _is_silent(self) -> bool:
-        now, silence_s = self._options.clock(), self._options.silence_s
-        if now - self._last_keepalive_at < silence_s:
-            return False
-        return now - self._last_ice_check_at >= max(silence_s, _CONSENT_S)
-
     async def _end_when_silent(self) -> None:
-        while not self._is_silent():
-            await asyncio.sleep(_CHECK_S)
+        await self._silence.wait_until_too_long()
         self._end(f"silent for {self._options.silence_s:g} s")
 
     def _connection_changed(self) -> None:

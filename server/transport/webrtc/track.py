@@ -59,7 +59,7 @@ class Vp8Passthrough:
         return video_frame(nv12, pts)
 
 
-async def at_once() -> None:
+async def without_pacing() -> None:
     """Return at once, as without congestion control there is always room."""
 
 
@@ -71,7 +71,7 @@ class RenderTrack(MediaStreamTrack):
         encoder: Converts them to packets or aiortc frames.
         executor: The threads to encode in.
         on_failure: Called once when the source or the encoder raises; the track has ended then.
-        until_room: Waits until the network has room for another frame; by default there always is.
+        wait_for_room: Waits until the network has room for another frame; by default it always has.
         on_size: Called with columns and rows before the first frame of each size is encoded.
     """
 
@@ -83,7 +83,7 @@ class RenderTrack(MediaStreamTrack):
         encoder: FrameEncoder,
         executor: Executor,
         on_failure: Callable[[Exception], None],
-        until_room: Callable[[], Awaitable[None]] = at_once,
+        wait_for_room: Callable[[], Awaitable[None]] = without_pacing,
         on_size: Callable[[int, int], None] = lambda _columns, _rows: None,
     ) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class RenderTrack(MediaStreamTrack):
         self._encoder: FrameEncoder | None = encoder
         self._executor = executor
         self._on_failure = on_failure
-        self._until_room = until_room
+        self._wait_for_room = wait_for_room
         self._on_size, self._size = on_size, (0, 0)
         self._next: asyncio.Task[Frame] | None = None
         self._key_frame_requested = asyncio.Event()
@@ -117,7 +117,7 @@ class RenderTrack(MediaStreamTrack):
         if self.readyState != "live":
             raise MediaStreamError
         try:
-            await self._wait_for_room()
+            await self._pace()
             return await self._encode(await self._next_frame())
         except SessionClosedError as exc:
             raise MediaStreamError from exc
@@ -141,9 +141,10 @@ class RenderTrack(MediaStreamTrack):
             self._next.exception()  # read, because asyncio logs exceptions that are never read
         self._next = self.newest = self._encoder = None
 
-    async def _wait_for_room(self) -> None:
+    async def _pace(self) -> None:
+        """Wait for room, and drop a frame that has become old meanwhile."""
         began = time.monotonic()
-        await self._until_room()
+        await self._wait_for_room()
         waited_s = time.monotonic() - began
         if waited_s > _STALE_S and self._next is not None and self._next.done():
             self._next.result()  # raises if there is no next one

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from server.admission.admission import Admission
-from server.admission.shares import EVERYTHING, Shares, part_of
+from server.admission.shares import UNLIMITED, Shares, part_of
 from server.auth.grants import Grant, Scope
 from server.errors import FullError
 
@@ -45,7 +45,7 @@ def test_one_address_holds_at_most_half_of_a_server_without_tokens() -> None:
 
 
 def test_loopback_clients_may_hold_every_slot() -> None:
-    admission = Admission(3, shares=EVERYTHING)
+    admission = Admission(3, shares=UNLIMITED)
     for _ in range(3):
         admission.admit(viewer("anyone"))
     assert admission.admitted == 3

@@ -26,18 +26,18 @@ def redirect_tokens() -> RedirectTokens:
 def test_a_redirect_token_grants_only_what_was_requested_and_granted(
     redirect_tokens: RedirectTokens,
 ) -> None:
-    grant = redirect_tokens.take(
+    grant = redirect_tokens.redeem(
         sign_redirect_token(TOKENS, VIEWER, HOST, PLAY, WATCH, ["me"]), PLAY
     )
     assert grant == Grant(
         "studio", frozenset({Scope.VIEW}), frozenset({"me"}), None, by_redirect_token=True
     )
-    everywhere = redirect_tokens.take(
+    everywhere = redirect_tokens.redeem(
         sign_redirect_token(TOKENS, VIEWER, HOST, PLAY, [Scope.PUBLISH], None), PLAY
     )
     assert everywhere.streams is None
     limited = Grant("x", frozenset({Scope.ADMIN}), frozenset({"a", "b"}))
-    grant = redirect_tokens.take(
+    grant = redirect_tokens.redeem(
         sign_redirect_token(TOKENS, limited, HOST, PLAY, WATCH, None), PLAY
     )
     assert (grant.scopes, grant.streams) == (frozenset(WATCH), frozenset({"a", "b"}))
@@ -45,9 +45,9 @@ def test_a_redirect_token_grants_only_what_was_requested_and_granted(
 
 def test_a_redirect_token_can_be_used_once(redirect_tokens: RedirectTokens) -> None:
     given = sign_redirect_token(TOKENS, VIEWER, HOST, PLAY, WATCH, ["me"])
-    redirect_tokens.take(given, PLAY)
+    redirect_tokens.redeem(given, PLAY)
     with pytest.raises(BadTokenError, match="has been used"):
-        redirect_tokens.take(given, PLAY)
+        redirect_tokens.redeem(given, PLAY)
 
 
 def test_a_redirect_token_is_valid_for_one_host_and_is_no_access_token(
@@ -55,13 +55,13 @@ def test_a_redirect_token_is_valid_for_one_host_and_is_no_access_token(
 ) -> None:
     given = sign_redirect_token(TOKENS, VIEWER, OTHER, PLAY, WATCH, ["me"])
     with pytest.raises(BadTokenError):
-        redirect_tokens.take(given, PLAY)
+        redirect_tokens.redeem(given, PLAY)
     with pytest.raises(BadTokenError):
         TOKENS.find(sign_redirect_token(TOKENS, VIEWER, HOST, PLAY, WATCH, ["me"]))
     with pytest.raises(BadTokenError):
-        redirect_tokens.take(TOKENS.sign(WATCH, ["me"], 1), PLAY)
+        redirect_tokens.redeem(TOKENS.sign(WATCH, ["me"], 1), PLAY)
     with pytest.raises(BadTokenError):
-        redirect_tokens.take("x" * 10_000, PLAY)
+        redirect_tokens.redeem("x" * 10_000, PLAY)
 
 
 def test_a_redirect_token_expires_after_seconds(
@@ -72,18 +72,18 @@ def test_a_redirect_token_expires_after_seconds(
     monkeypatch.setattr(time, "time", lambda: early)
     late = sign_redirect_token(TOKENS, VIEWER, HOST, PLAY, WATCH, ["me"])
     monkeypatch.undo()
-    assert redirect_tokens.take(given, PLAY)
+    assert redirect_tokens.redeem(given, PLAY)
     with pytest.raises(BadTokenError, match="expired"):
-        redirect_tokens.take(late, PLAY)
+        redirect_tokens.redeem(late, PLAY)
 
 
 def test_used_redirect_tokens_are_forgotten_once_expired(
     redirect_tokens: RedirectTokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    redirect_tokens.take(sign_redirect_token(TOKENS, VIEWER, HOST, PLAY, WATCH, ["me"]), PLAY)
+    redirect_tokens.redeem(sign_redirect_token(TOKENS, VIEWER, HOST, PLAY, WATCH, ["me"]), PLAY)
     later = time.time() + REDIRECT_TOKEN_S + 1
     monkeypatch.setattr(time, "time", lambda: later)
-    redirect_tokens.take(sign_redirect_token(TOKENS, VIEWER, HOST, PLAY, WATCH, ["me"]), PLAY)
+    redirect_tokens.redeem(sign_redirect_token(TOKENS, VIEWER, HOST, PLAY, WATCH, ["me"]), PLAY)
     assert len(redirect_tokens._used) == 1
 
 
@@ -92,16 +92,16 @@ def test_the_hosts_token_keeps_the_holder_and_the_expiry(
 ) -> None:
     soon = time.time() + 60
     viewer = Grant("studio", frozenset({Scope.VIEW}), None, soon)
-    arrived = redirect_tokens.take(
+    arrived = redirect_tokens.redeem(
         sign_redirect_token(TOKENS, viewer, HOST, PLAY, WATCH, ["me"]), PLAY
     )
     assert arrived.expires_at == pytest.approx(soon)
     found = TOKENS.find(redirect_tokens.token_for(arrived))
     assert found.holder == "studio"
-    assert found.may_touch(arrived)
+    assert found.may_access(arrived)
     assert (found.scopes, found.streams) == (frozenset({Scope.VIEW}), frozenset({"me"}))
     assert found.expires_at == pytest.approx(soon)
-    lasting = redirect_tokens.take(
+    lasting = redirect_tokens.redeem(
         sign_redirect_token(TOKENS, VIEWER, HOST, PLAY, WATCH, ["me"]), PLAY
     )
     ends_at = TOKENS.find(redirect_tokens.token_for(lasting)).expires_at

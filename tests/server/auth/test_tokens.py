@@ -67,7 +67,7 @@ def test_a_signed_token_grants_its_own_scopes_and_holder() -> None:
     tokens = Tokens({}, (KEY,))
     one, other = (tokens.find(tokens.sign([Scope.VIEW], ["me"], 1)) for _ in range(2))
     assert (one.scopes, one.streams) == (frozenset({Scope.VIEW}), frozenset({"me"}))
-    assert not one.may_touch(other)
+    assert not one.may_access(other)
     assert tokens.find(tokens.sign([Scope.VIEW, Scope.DRIVE], None, 1)).covers(None)
 
 

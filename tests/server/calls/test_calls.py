@@ -37,14 +37,14 @@ class Table:
     def seats(self, call: str = "us") -> list[tuple[int, str]]:
         return [(person.seat, person.name) for person in self.calls.roster(call)]
 
-    def lose(self, person: Person) -> None:
+    def disconnect(self, person: Person) -> None:
         assert person.connection is not None
-        self.calls.lose(person, person.connection)
+        self.calls.disconnect(person, person.connection)
 
     async def pass_s(self, seconds: float) -> None:
         """Advance the clock, and let the calls check it once."""
         self.now += seconds
-        task = asyncio.create_task(self.calls.end_lost())
+        task = asyncio.create_task(self.calls.free_abandoned_seats())
         await asyncio.sleep(0)
         task.cancel()
 
@@ -103,7 +103,7 @@ async def test_a_disconnected_person_resumes_seat_and_stream_within_the_grace_ti
     table = Table()
     ada, bo = table.join("Ada"), table.join("Bo")
     told(bo)
-    table.lose(ada)
+    table.disconnect(ada)
     assert told(bo)
     assert [person.describe()["present"] for person in table.calls.roster("us")] == [False, True]
     await table.pass_s(19)
@@ -116,7 +116,7 @@ async def test_a_disconnected_person_resumes_seat_and_stream_within_the_grace_ti
 async def test_after_the_grace_time_the_seat_is_free_and_the_secret_invalid() -> None:
     table = Table()
     ada, bo = table.join("Ada"), table.join("Bo")
-    table.lose(ada)
+    table.disconnect(ada)
     told(bo)
     await table.pass_s(21)
     assert table.seats() == [(1, "Bo")]
@@ -141,14 +141,14 @@ async def test_a_newer_connection_ends_the_older_one_without_freeing_the_seat() 
     table.join("Ada", resume=ada.resume)
     assert isinstance(older.ended, SeatResumedError)
     assert older.changed.is_set()
-    table.calls.lose(ada, older)
+    table.calls.disconnect(ada, older)
     assert ada.describe()["present"] is True
 
 
 async def test_a_person_who_returns_with_another_avatar_keeps_the_seat() -> None:
     table = Table()
     ada, bo = table.join("Ada"), table.join("Bo")
-    table.lose(bo)
+    table.disconnect(bo)
     wanted = Join(type="join", name="Bo", avatar="other", resume=bo.resume)
     back = table.calls.join("us", wanted)
     assert (back.seat, back.stream.deleted, bo.stream.deleted) == (1, False, True)

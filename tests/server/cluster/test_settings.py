@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,3 +33,13 @@ def test_environment_variables_of_a_host_are_ignored(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TELEWARP_UDP_PORTS", "40000-40100")
     monkeypatch.setenv("TELEWARP_HOSTS", "http://hosts:8000")
     assert read_settings_of(ListSettings, []).addresses == ("http://hosts:8000",)
+
+
+def test_a_former_name_of_an_option_is_accepted_and_logged() -> None:
+    command = [sys.executable, "-m", "server.cluster", "--reached", "https://a.example"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    # Sorted, because a thread of its own writes the log.
+    error, notice = sorted(done.stderr.splitlines())
+    assert error.startswith("Telewarp cannot route: expected either --hosts")
+    assert notice.startswith("WARNING")
+    assert notice.endswith("--reached is now called --connect-sources; use the new name")

@@ -201,9 +201,9 @@ def test_tokens_and_drivers_need_an_explicit_option(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens.toml"
     tokens.write_text(f'signing_keys = ["{"k" * 43}"]\n')
     arguments = ["--tokens", str(tokens), "--live-link-port", "0"]
-    with pytest.raises(SettingsError, match="expected --drivers-without-tokens beside --tokens"):
+    with pytest.raises(SettingsError, match="expected --allow-unauthenticated-drivers beside"):
         create_app(read_settings(arguments))
-    create_app(read_settings([*arguments, "--drivers-without-tokens"]))
+    create_app(read_settings([*arguments, "--allow-unauthenticated-drivers"]))
 
 
 def test_a_public_address_of_the_drivers_causes_a_warning(caplog: pytest.LogCaptureFixture) -> None:

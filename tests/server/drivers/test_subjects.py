@@ -51,8 +51,8 @@ def jaw(streams: Streams, stream_id: str = "me") -> float:
 
 
 def test_a_subject_gets_a_stream_and_drives_it(subjects: Subjects, streams: Streams) -> None:
-    assert subjects.show(face(jaw=0.25, at_ms=10))[0] is Outcome.ACCEPTED
-    assert subjects.show(face(jaw=0.5, at_ms=27))[0] is Outcome.ACCEPTED
+    assert subjects.publish(face(jaw=0.25, at_ms=10))[0] is Outcome.ACCEPTED
+    assert subjects.publish(face(jaw=0.5, at_ms=27))[0] is Outcome.ACCEPTED
     assert jaw(streams) == 0.5
     live = streams.get("me").live
     assert live is not None
@@ -60,31 +60,31 @@ def test_a_subject_gets_a_stream_and_drives_it(subjects: Subjects, streams: Stre
 
 
 def test_values_out_of_range_are_clamped(subjects: Subjects, streams: Streams) -> None:
-    subjects.show(face(jaw=1.3))
+    subjects.publish(face(jaw=1.3))
     assert jaw(streams) == 1.0
-    subjects.show(face(jaw=-0.2))
+    subjects.publish(face(jaw=-0.2))
     assert jaw(streams) == 0.0
 
 
 def test_a_reordered_packet_is_dropped(subjects: Subjects, streams: Streams) -> None:
-    subjects.show(face(jaw=0.5, at_ms=5000))
-    assert subjects.show(face(jaw=0.1, at_ms=4983))[0] is Outcome.LATE
+    subjects.publish(face(jaw=0.5, at_ms=5000))
+    assert subjects.publish(face(jaw=0.1, at_ms=4983))[0] is Outcome.LATE
     assert jaw(streams) == 0.5
 
 
 def test_a_restarted_clock_is_followed(subjects: Subjects, streams: Streams) -> None:
-    subjects.show(face(jaw=0.5, at_ms=86_399_990))
-    assert subjects.show(face(jaw=0.1, at_ms=5))[0] is Outcome.ACCEPTED
+    subjects.publish(face(jaw=0.5, at_ms=86_399_990))
+    assert subjects.publish(face(jaw=0.1, at_ms=5))[0] is Outcome.ACCEPTED
     assert jaw(streams) == pytest.approx(0.1)
 
 
 def test_a_sender_with_a_constant_clock_is_followed(subjects: Subjects) -> None:
-    assert [subjects.show(face(at_ms=0))[0] for _ in range(3)] == [Outcome.ACCEPTED] * 3
+    assert [subjects.publish(face(at_ms=0))[0] for _ in range(3)] == [Outcome.ACCEPTED] * 3
 
 
 def test_a_stream_of_another_publisher_is_not_changed(subjects: Subjects, streams: Streams) -> None:
     theirs = streams.create("default", "me")
-    outcome, why = subjects.show(face())
+    outcome, why = subjects.publish(face())
     assert outcome is Outcome.REFUSED
     assert why == "stream 'me' exists already"
     assert theirs.newest is None
@@ -93,46 +93,46 @@ def test_a_stream_of_another_publisher_is_not_changed(subjects: Subjects, stream
 def test_a_second_device_is_ignored_until_the_first_is_silent(
     subjects: Subjects, streams: Streams, clock: Clock
 ) -> None:
-    subjects.show(face(jaw=0.5, at_ms=9000))
-    outcome, why = subjects.show(face(jaw=0.1, at_ms=20, sender="tablet"))
+    subjects.publish(face(jaw=0.5, at_ms=9000))
+    outcome, why = subjects.publish(face(jaw=0.1, at_ms=20, sender="tablet"))
     assert outcome is Outcome.REFUSED
     assert "driven by another device" in why
     clock.now += LIVE_HOLD_S + 0.1
-    assert subjects.show(face(jaw=0.1, at_ms=20, sender="tablet"))[0] is Outcome.ACCEPTED
+    assert subjects.publish(face(jaw=0.1, at_ms=20, sender="tablet"))[0] is Outcome.ACCEPTED
     assert jaw(streams) == pytest.approx(0.1)
 
 
 def test_subjects_whose_names_give_the_same_id_do_not_share_it(subjects: Subjects) -> None:
-    assert subjects.show(face("a b"))[0] is Outcome.ACCEPTED
-    assert subjects.show(face("a/b"))[0] is Outcome.REFUSED
+    assert subjects.publish(face("a b"))[0] is Outcome.ACCEPTED
+    assert subjects.publish(face("a/b"))[0] is Outcome.REFUSED
 
 
 def test_the_number_of_subjects_is_limited_and_silent_ones_are_replaced(
     subjects: Subjects, streams: Streams, clock: Clock
 ) -> None:
     for name in ("a", "b", "c"):
-        subjects.show(face(name))
+        subjects.publish(face(name))
         clock.now += 1
-    outcome, why = subjects.show(face("d"))
+    outcome, why = subjects.publish(face("d"))
     assert (outcome, why) == (Outcome.REFUSED, "at most 3 subjects, all are in use")
     streams.get("a").watchers.append(lambda: None)  # the oldest is kept because a viewer watches it
     clock.now += REPLACEABLE_S
-    assert subjects.show(face("d"))[0] is Outcome.ACCEPTED
+    assert subjects.publish(face("d"))[0] is Outcome.ACCEPTED
     assert [stream.id for stream in streams.list()] == ["a", "c", "d"]
 
 
 def test_a_deleted_stream_is_created_again(subjects: Subjects, streams: Streams) -> None:
-    subjects.show(face(jaw=0.5))
+    subjects.publish(face(jaw=0.5))
     streams.delete("me")
-    assert subjects.show(face(jaw=0.25))[0] is Outcome.ACCEPTED
+    assert subjects.publish(face(jaw=0.25))[0] is Outcome.ACCEPTED
     assert jaw(streams) == 0.25
 
 
 def test_a_subject_continues_after_another_publisher(subjects: Subjects, streams: Streams) -> None:
-    subjects.show(face())
+    subjects.publish(face())
     mesh = neutral_mesh(AVATAR)
     streams.get("me").publish(type(mesh)(**{**vars(mesh), "seq": 1000}))
-    assert subjects.show(face(jaw=0.5))[0] is Outcome.ACCEPTED
+    assert subjects.publish(face(jaw=0.5))[0] is Outcome.ACCEPTED
     assert jaw(streams) == 0.5
 
 

@@ -23,7 +23,7 @@ from server.pool.fake import (
 )
 from server.pool.pool import RenderPool
 from server.pool.settings import PoolSettings
-from server.pool.slot_memory import SharedBlock
+from server.pool.shared_block import SharedBlock
 from server.pool.supervisor import Timeouts
 from tests.server.pool.test_pool import alive, pid, refreshed, running, until
 

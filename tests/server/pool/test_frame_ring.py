@@ -21,7 +21,7 @@ from server.pool.frame_ring import (
     encode_state,
     encoded_nbytes,
 )
-from server.pool.slot_memory import SharedBlock
+from server.pool.shared_block import SharedBlock
 
 LAYOUT = RingLayout(state_nbytes=encoded_nbytes(52, 4), image_nbytes=12 * 8, entries=2)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.multiprocessing.reductions import rebuild_cuda_tensor
 
-from server.pool.slot_memory import ArraySpec, SlotLayout
+from server.pool.slot_layout import ArraySpec, SlotLayout
 from server.pool.tensor_slots import CudaSlots
 
 

@@ -24,7 +24,7 @@ from server.pool.jobs import (
     RenderJob,
     Stop,
 )
-from server.pool.slot_memory import SharedBlock
+from server.pool.shared_block import SharedBlock
 from server.pool.worker import serve
 
 RENDITION = Rendition("default", 64)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from server.protocol.message_rate import BAD_CHARACTERS, FLOOD_FACTOR, FLOOD_S, MessageRate
+from server.protocol.message_rate import (
+    BAD_CHARACTERS,
+    FLOOD_FACTOR,
+    FLOOD_S,
+    MessageRate,
+    TokenBucket,
+)
 
 
 class Clock:
@@ -97,3 +103,15 @@ def test_short_invalid_messages_leave_room_for_a_valid_one() -> None:
         assert rate.take()
         rate.charge_bad(2)
     assert rate.take()
+
+
+def test_a_bucket_refills_at_its_rate_up_to_the_burst_and_after_a_charge() -> None:
+    bucket = TokenBucket(per_s=2.0, burst=3.0, counted_at=10.0)
+    assert [bucket.take(10.0) for _ in range(4)] == [True, True, True, False]
+    assert bucket.wait_s(10.0) == 0.5
+    assert bucket.take(10.5)
+    assert [bucket.take(60.0) for _ in range(4)] == [True, True, True, False]
+    bucket.left -= 4.0
+    assert bucket.wait_s(60.0) == 2.5
+    assert not bucket.take(62.0)
+    assert bucket.take(62.5)

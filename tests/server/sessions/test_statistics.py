@@ -47,18 +47,20 @@ def test_other_events_are_counted_by_kind() -> None:
     metrics.view(accepted=False)
     metrics.view(accepted=False)
     metrics.size_limited(larger=False)
+    metrics.split_failed()
     found = samples(metrics)
     assert found["telewarp_frames_total", "repeated"] == 1
     assert found["telewarp_frames_total", "failed"] == 2
     assert found["telewarp_video_bytes_total", ""] == 1500
     assert found["telewarp_viewers_total", "admitted"] == 1
     assert found["telewarp_viewers_total", "refused"] == 1
-    assert found["telewarp_waiting_seconds_bucket", "5.0"] == 0
-    assert found["telewarp_waiting_seconds_bucket", "15.0"] == 1
+    assert found["telewarp_queue_wait_seconds_bucket", "5.0"] == 0
+    assert found["telewarp_queue_wait_seconds_bucket", "15.0"] == 1
     assert found["telewarp_views_total", "accepted"] == 1
     assert found["telewarp_views_total", "dropped"] == 2
     assert found["telewarp_size_changes_total", "smaller"] == 1
     assert found["telewarp_size_changes_total", "larger"] == 0
+    assert found["telewarp_cache_allocation_failures_total", ""] == 1
 
 
 def test_percentiles_use_the_newest_values_only() -> None:

@@ -39,21 +39,21 @@ def as_aiortc(servers: Sequence[IceServer]) -> list[RTCIceServer]:
     return [RTCIceServer(s.url, s.username, s.credential) for s in servers]
 
 
-def gather_within(connection: RTCPeerConnection, reach: Reachability) -> None:
-    """Make a connection gather candidates within the ports and addresses of `reach`.
+def gather_within(connection: RTCPeerConnection, reachability: Reachability) -> None:
+    """Make a connection gather candidates within the ports and addresses of `reachability`.
 
     Must be called after the remote offer is set and before the local answer is.
     """
     for ice in ice_connections(connection):
-        ice.get_component_candidates = _Gathering(ice, reach).gather  # type: ignore[method-assign]  # replaced, of this object only
+        ice.get_component_candidates = _Gathering(ice, reachability).gather  # type: ignore[method-assign]  # replaced, of this object only
 
 
 class _Gathering:
     """Replaces `get_component_candidates` of one aioice connection."""
 
-    def __init__(self, ice: Connection, reach: Reachability) -> None:
+    def __init__(self, ice: Connection, reachability: Reachability) -> None:
         self._ice = ice
-        self._reach = reach
+        self._reachability = reachability
         self._gather_upstream = ice.get_component_candidates
 
     async def gather(
@@ -84,7 +84,7 @@ class _Gathering:
             host.local_candidate = _host_candidate(component, host)
             hosts.append(host)
         if full and not hosts:
-            ports = self._reach.udp_ports
+            ports = self._reachability.udp_ports
             assert ports is not None
             raise PoolBusyError(f"all UDP ports from {ports[0]} to {ports[-1]} are in use")
         return hosts
@@ -105,7 +105,7 @@ class _Gathering:
 
     def _ports(self) -> list[int]:
         """Return the ports in the order to try; a random start spreads the load over the range."""
-        ports = self._reach.udp_ports
+        ports = self._reachability.udp_ports
         if ports is None:
             # Port 0 lets the system choose.
             return [0]
@@ -116,7 +116,7 @@ class _Gathering:
         """Return the port's public candidate, from the settings or from the STUN server."""
         local = host.local_candidate
         version = ipaddress.ip_address(local.host).version
-        public = self._reach.public_address
+        public = self._reachability.public_address
         if public is not None and ipaddress.ip_address(public).version == version:
             return [_public_candidate(local, public)]
         # aioice looks the STUN server up by `gethostbyname`, which supports IPv4 only.

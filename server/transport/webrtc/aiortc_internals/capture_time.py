@@ -12,13 +12,11 @@ import aiortc.rtp
 from aiortc.rtcrtpparameters import RTCRtpParameters
 from aiortc.rtp import RtpPacket
 
-from server.streams.voice import CLOCK_RATE
 from server.transport.webrtc.aiortc_internals.header_extensions import add_header_extension
 from server.transport.webrtc.aiortc_internals.playout_delay import (
     PlayoutDelayMap,
     enable_playout_delay,
 )
-from server.transport.webrtc.media_clock import wrapped
 
 CAPTURE_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
 _LENGTHS = (8, 16)
@@ -60,24 +58,11 @@ def enable_capture_time() -> None:
     add_header_extension("audio", CAPTURE_TIME_URI, CaptureTimeMap)
 
 
-class CaptureTimes:
-    """Capture times of all packets of a voice, of which only some contain it."""
+def capture_time_ms(packet: RtpPacket) -> float | None:
+    """Return the capture time that a received packet carries.
 
-    def __init__(self) -> None:
-        self._told: tuple[int, int, float] | None = None
-
-    def of(self, packet: RtpPacket) -> float | None:
-        """Return when a packet's sound began to be captured.
-
-        Returns:
-            Milliseconds since 1970 on the publisher's clock; None if its source has sent none.
-        """
-        ntp: int | None = getattr(packet.extensions, "abs_capture_time", None)
-        if ntp:
-            told_ms = (ntp / _NTP_FRACTION - _NTP_TO_UNIX_S) * 1e3
-            self._told = packet.ssrc, packet.timestamp, told_ms
-        if self._told is None or self._told[0] != packet.ssrc:
-            return None
-        _, timestamp, told_ms = self._told
-        ticks = wrapped(packet.timestamp - timestamp, 32)
-        return told_ms + ticks / CLOCK_RATE * 1e3
+    Returns:
+        Milliseconds since 1970 on the sender's clock; None for a packet without the extension.
+    """
+    ntp: int | None = getattr(packet.extensions, "abs_capture_time", None)
+    return (ntp / _NTP_FRACTION - _NTP_TO_UNIX_S) * 1e3 if ntp else None

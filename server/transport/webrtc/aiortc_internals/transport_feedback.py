@@ -17,8 +17,9 @@ from aiortc.rtp import RTCP_HEADER_LENGTH, RTCP_RTPFB, RTP_HISTORY_SIZE, HeaderE
 from aiortc.utils import uint16_gt
 
 from server.transport.webrtc.aiortc_internals.header_extensions import add_header_extension
-from server.transport.webrtc.header_extensions import TRANSPORT_CC_URI
 
+TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+"""A number of each packet of a transport, whatever its source."""
 LOWER_LAYERS = 8 + 20 + 10
 """Bytes of UDP, IPv4 and the tag of SRTP, which are on the wire too."""
 _FORMAT = 15  # of transport-layer feedback (RTPFB): transport-wide numbers

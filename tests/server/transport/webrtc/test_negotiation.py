@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from aiortc.sdp import SessionDescription
 
-from server.transport.webrtc.header_extensions import TRANSPORT_CC_URI
+from server.transport.webrtc.aiortc_internals.transport_feedback import TRANSPORT_CC_URI
 from tests.server.transport.webrtc.offers import (
     FINGERPRINT,
     H264,

@@ -94,10 +94,10 @@ async def test_no_frame_begins_before_the_network_has_room(
 ) -> None:
     room = asyncio.Event()
 
-    async def until_room() -> None:
+    async def wait_for_room() -> None:
         await room.wait()
 
-    track = RenderTrack(source, EchoEncoder(), executor, failures.append, until_room)
+    track = RenderTrack(source, EchoEncoder(), executor, failures.append, wait_for_room)
     source.frames.put_nowait(rendered())
     waiting = asyncio.create_task(track.recv())
     await asyncio.sleep(0.02)
@@ -113,10 +113,10 @@ async def test_a_frame_that_waited_for_the_network_is_replaced_by_a_newer_one(
     room = asyncio.Event()
     room.set()
 
-    async def until_room() -> None:
+    async def wait_for_room() -> None:
         await room.wait()
 
-    track = RenderTrack(source, EchoEncoder(), executor, failures.append, until_room)
+    track = RenderTrack(source, EchoEncoder(), executor, failures.append, wait_for_room)
     first, late, newest = (rendered(view_seq) for view_seq in (1, 2, 3))
     source.frames.put_nowait(first)
     await receive(track)
@@ -137,10 +137,10 @@ async def test_a_session_that_ends_while_the_network_has_no_room_ends_the_track(
     room = asyncio.Event()
     room.set()
 
-    async def until_room() -> None:
+    async def wait_for_room() -> None:
         await room.wait()
 
-    track = RenderTrack(source, EchoEncoder(), executor, failures.append, until_room)
+    track = RenderTrack(source, EchoEncoder(), executor, failures.append, wait_for_room)
     source.frames.put_nowait(rendered())
     await receive(track)
     room.clear()

@@ -28,7 +28,7 @@ PUBLIC = "203.0.113.7"
 
 
 async def gathered(
-    viewer: RTCPeerConnection, server: RTCPeerConnection, reach: Reachability
+    viewer: RTCPeerConnection, server: RTCPeerConnection, reachability: Reachability
 ) -> list[RTCIceCandidate]:
     """Let `server` answer an offer of video and data, and read its candidates from the answer."""
     enable_loopback_fallback()
@@ -37,7 +37,7 @@ async def gathered(
     await viewer.setLocalDescription(await viewer.createOffer())
     offer = RTCSessionDescription(viewer.localDescription.sdp, "offer")
     await server.setRemoteDescription(offer)
-    gather_within(server, reach)
+    gather_within(server, reachability)
     await server.setLocalDescription(await server.createAnswer())
     media = SessionDescription.parse(server.localDescription.sdp).media
     return [candidate for section in media for candidate in section.ice_candidates]

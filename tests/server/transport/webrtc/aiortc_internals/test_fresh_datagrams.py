@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import deque
 from typing import cast
 
 from aioice import Candidate, Connection
@@ -11,6 +12,10 @@ from aioice import Candidate, Connection
 from server.network.dropped_datagrams import dropped_datagrams
 from server.transport.webrtc.aiortc_internals.fresh_datagrams import LONGEST_WAIT_S, FreshQueue
 from server.transport.webrtc.aiortc_internals.inbound_limits import LimitedStunProtocol
+from tests.server.transport.webrtc.aiortc_internals.upstream import (
+    assert_attribute,
+    assert_signature,
+)
 
 RTP, SCTP, HANDSHAKE = bytes([128]), bytes([23]), bytes([22])
 
@@ -26,6 +31,16 @@ class Clock:
 
 def numbered(kind: bytes, number: int) -> tuple[bytes, int]:
     return kind + number.to_bytes(2, "big"), 1
+
+
+async def test_upstream_still_queues_datagrams_this_way() -> None:
+    assert_signature(asyncio.Queue, "_put", ("self", "item"))
+    assert_signature(asyncio.Queue, "_get", ("self",))
+    connection = Connection(ice_controlling=True)
+    assert_attribute(connection, "_queue", asyncio.Queue)
+    assert_attribute(connection._queue, "_queue", deque)
+    connection.data_received(b"data", 1)
+    assert connection._queue.get_nowait() == (b"data", 1)
 
 
 def test_a_server_at_triple_load_delays_datagrams_by_at_most_the_longest_wait() -> None:

@@ -26,11 +26,11 @@ from aiortc.rtp import (
 
 from server.transport.webrtc.aiortc_internals.transport_feedback import (
     LOWER_LAYERS,
+    TRANSPORT_CC_URI,
     NumberedTransport,
     TransportEvents,
     enable_transport_numbers,
 )
-from server.transport.webrtc.header_extensions import TRANSPORT_CC_URI
 from tests.server.transport.webrtc.aiortc_internals.upstream import (
     assert_attribute,
     assert_signature,

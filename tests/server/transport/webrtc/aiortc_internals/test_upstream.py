@@ -1,9 +1,13 @@
-"""Checks of upstream attributes fail and name the attribute."""
+"""Checks of upstream attributes fail and name the attribute; every patch has some."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+import server.transport.webrtc.aiortc_internals as patches
 from tests.server.transport.webrtc.aiortc_internals.upstream import (
     assert_attribute,
     assert_signature,
@@ -45,3 +49,17 @@ def test_a_removed_or_changed_attribute_is_named() -> None:
         assert_attribute(Upstream, "_count", int)
     with pytest.raises(AssertionError, match=r"expected Upstream\.count to be str, got int"):
         assert_attribute(Upstream, "count", str)
+
+
+PATCHES = sorted(Path(patches.__path__[0]).glob("[!_]*.py"))
+
+
+def test_the_patches_are_found() -> None:
+    assert {"playout_delay", "sctp_limits"} <= {path.stem for path in PATCHES}
+
+
+@pytest.mark.parametrize("patch", PATCHES, ids=lambda path: path.stem)
+def test_every_patch_has_a_test_that_fails_when_upstream_changes(patch: Path) -> None:
+    test = Path(__file__).with_name(f"test_{patch.stem}.py")
+    assert test.exists()
+    assert re.search(r"\bassert_(?:signature|attribute)\(", test.read_text())
