@@ -133,7 +133,7 @@ export class Capturing {
     else if (this.#recorder?.state === "recording") this.#recorder.stop();
   }
 
-  /** @param {import("../tracking/detectors.js").Face | null} face */
+  /** @param {import("../tracking/detection.js").Face | null} face */
   #tracked(face) {
     this.#panel.preview.draw(face?.landmarks ?? null);
     this.#panel.preview.faceFound = face !== null;
