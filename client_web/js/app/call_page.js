@@ -321,6 +321,7 @@ export class CallPage {
     this.#page.body.dataset.phase = "over";
     find(this.#page, "#over [data-title]").textContent = title;
     find(this.#page, "#over [data-detail]").textContent = detail;
+    find(this.#page, "#over a").focus(); // the button that was pressed is hidden now
   }
 
   /** @param {unknown} error */
