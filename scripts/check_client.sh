@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks of the viewer page: format, lint, types and tests, after installing what they need.
+# Checks of the client: format, lint, types and tests (layers among them), after installing the tools.
 # To format: npm --prefix tests/client_web run format
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -3,93 +3,49 @@
 import { AvatarSetup } from "./app/avatar_setup.js";
 import { timers } from "./app/browser.js";
 import { createConnection } from "./app/connect.js";
-import { DisplaySize } from "./app/display_size.js";
 import { frameElements } from "./app/elements.js";
 import { saveFrames } from "./app/frame_export.js";
+import { FrameView } from "./app/frame_view.js";
 import { openHeadView } from "./app/head_view_setup.js";
 import { openHeadset } from "./app/headset_setup.js";
-import { ImageDisplay } from "./app/image_display.js";
 import { followPage } from "./app/lifecycle.js";
 import { pageApi } from "./app/page_api.js";
-import { PageBackground } from "./app/page_background.js";
 import { PageState } from "./app/page_state.js";
 import { openStream } from "./app/page_stream.js";
-import { RefinedImage } from "./app/refined_image.js";
 import { ServerEvents } from "./app/server_events.js";
 import { stateView } from "./app/state_view.js";
 import { Statistics } from "./app/statistics.js";
 import { Toolbar } from "./app/toolbar.js";
 import { ViewerInput } from "./app/viewer_input.js";
 import { ViewerVoice } from "./app/viewer_voice.js";
-import { access } from "./connection/access.js";
-import { loadStill } from "./connection/stills.js";
 import { find } from "./panels/dom.js";
-import { LateReprojection } from "./reprojection/late_reprojection.js";
 import { Telemetry } from "./timing/telemetry.js";
 
 const life = new AbortController();
 const { base, stream, endpoint, publishing, readToken, ...wanted } = await openStream(document);
 const elements = frameElements(document);
-const errorLine = find(document, "#server-error");
-const background = new PageBackground(document, elements, wanted.background, (words) => {
-  errorLine.textContent = words;
-});
 const session = () => manager.session;
 const send = (/** @type {string} */ text) => manager.session?.send(text) ?? false;
 
 const telemetry = new Telemetry();
 const input = new ViewerInput(document, { telemetry, send, onViewStep: () => late.draw() }, timers);
-const { orbit, viewpoint, face, controls, viewSender } = input;
-const late = new LateReprojection(
-  elements,
-  telemetry.journal,
-  () => (viewpoint.following ? telemetry.journal.displayedPose : null) ?? orbit.pose(),
-  () => toolbar.lateReprojectionLost(),
-);
-const displaySize = new DisplaySize(elements.frame, send, () => devicePixelRatio);
-const refined = new RefinedImage(elements, {
-  load: async (number, signal) => {
-    const address = session()?.address;
-    return address ? loadStill(address, number, signal) : null;
-  },
-  size_px: () => displaySize.size_px,
+const { orbit, face, controls, viewSender } = input;
+const watched = { elements, telemetry, input, session, send, background: wanted.background };
+const frames = new FrameView(document, watched, timers, life.signal, {
+  onFrame: () => headView.frameDisplayed(),
+  onFirstFrame: () => manager.frameDisplayed(),
+  onLateLost: () => toolbar.lateReprojectionLost(),
 });
-telemetry.onDisplayed = ({ event, displayed_at_ms }) =>
-  refined.frameDisplayed(event.still ?? null, displayed_at_ms);
-const display = new ImageDisplay(elements, timers, {
-  onSession: () => {
-    telemetry.restart();
-    late.clear();
-    refined.clear();
-  },
-  onFrame: (metadata, now_ms) => {
-    telemetry.displayed(metadata, now_ms);
-    headView.frameDisplayed();
-  },
-  onVideoFrame: () => {
-    background.frameDisplayed(elements.video);
-    late.frameDisplayed();
-  },
-  onJpegDrawn: () => background.frameDisplayed(elements.jpeg),
-  onFirstFrame: () => {
-    manager.frameDisplayed();
-    backgroundSeen();
-  },
-});
+const { display, late, refined } = frames;
 const headView = openHeadView(document, { publishing, telemetry, input, elements }, timers);
 const headset = openHeadset(document, { endpoint, display, telemetry, input, headView }, timers);
-const backgroundSeen = background.follow(() => display.element, life.signal);
 const avatar = new AvatarSetup(stream, base, life.signal, {
   ...{ orbit, face, controls, late, headWindow: headView.window },
   streamName: find(document, "#stream-name"),
   onReady: () => viewSender.homeKnown(),
 });
-const useToken = (/** @type {string} */ token) => {
-  access.use(token);
-  manager.retryNow();
-};
 const source = { stream, host: location.host };
-const view = stateView(document, source, () => manager.retryNow(), useToken);
+const view = stateView(document, source, () => manager.retryNow());
 const state = new PageState(view, {
   onConnecting: () => avatar.load(),
   onLeavingLive: () => display.keepStill(),
@@ -101,16 +57,20 @@ const onDraining = () => {
 // One's own voice, a quarter of a second late, would only disturb.
 const voice = publishing ? null : new ViewerVoice(document, life.signal, timers.now);
 telemetry.onFace = (captured_ms, shown_ms) => voice?.faceShown(captured_ms, shown_ms);
-const events = new ServerEvents(telemetry, viewSender.clock, errorLine, onDraining, (event) =>
-  voice?.clockReceived(event),
+const events = new ServerEvents(
+  telemetry,
+  viewSender.clock,
+  elements.errorLine,
+  onDraining,
+  (event) => voice?.clockReceived(event),
 );
-const manager = createConnection(background.of(endpoint), {
+const manager = createConnection(frames.background.of(endpoint), {
   ...{ display, state, events, voice, jpegCanvas: elements.jpeg },
   sendView: () => {
     viewSender.send();
-    displaySize.send();
+    frames.size.send();
   },
-  display_px: () => displaySize.size_px,
+  display_px: () => frames.size.size_px,
 });
 const statistics = new Statistics(document, { telemetry, state, display, session }, timers.now);
 const toolbar = new Toolbar(document, life.signal, {
@@ -126,7 +86,7 @@ const toolbar = new Toolbar(document, life.signal, {
 
 input.listen(toolbar.keys, life.signal);
 statistics.start();
-displaySize.follow(window, life.signal);
+frames.size.follow(window, life.signal);
 followPage(window, { manager, readToken, life });
 publishing?.watch(telemetry);
 const shown = { stream, telemetry, state, display, late, refined, headset };

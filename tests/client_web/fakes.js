@@ -90,6 +90,27 @@ export class FakeDocument extends FakeElement {
   }
 }
 
+/** A video of 320 x 320 pixels whose frames the test displays. */
+export class FakeVideo extends FakeElement {
+  srcObject = null;
+  videoWidth = 320;
+  videoHeight = 320;
+  readyState = 0;
+  callback = null;
+  play = async () => {};
+  requestVideoFrameCallback(callback) {
+    this.callback = callback;
+  }
+  /** Display a frame. */
+  show(rtpTimestamp) {
+    this.callback(0, { rtpTimestamp, presentedFrames: 1, expectedDisplayTime: 5 });
+  }
+}
+
+/** A WebGL context whose functions do nothing, except those given. */
+export const fakeGl = (functions) =>
+  new Proxy(functions, { get: (target, name) => target[name] ?? (() => ({})) });
+
 /** A clock and animation frames that the test advances. */
 export class FakeTimers {
   now_ms = 1000;

@@ -13,6 +13,7 @@ import { find } from "../panels/dom.js";
 import { OwnVoicePanel } from "../panels/own_voice_panel.js";
 import {
   describeCameraTrouble,
+  describeRefusedFrame,
   describeTrackerTrouble,
   describeVoiceTrouble,
 } from "../panels/publish_texts.js";
@@ -263,8 +264,7 @@ export class CallPage {
       onTrouble: () => {}, // the connection to the call reports the same
       onVoice: (/** @type {Trouble | null} */ trouble) =>
         this.#voicePanel.showMessage(trouble && describeVoiceTrouble(trouble)),
-      onRefused: (/** @type {string} */ detail) =>
-        this.#showMessage({ title: "The server refused a frame", detail }),
+      onRefused: (/** @type {string} */ detail) => this.#showMessage(describeRefusedFrame(detail)),
     };
   }
 
@@ -321,6 +321,7 @@ export class CallPage {
     this.#page.body.dataset.phase = "over";
     find(this.#page, "#over [data-title]").textContent = title;
     find(this.#page, "#over [data-detail]").textContent = detail;
+    find(this.#page, "#over a").focus(); // the button that was pressed is hidden now
   }
 
   /** @param {unknown} error */

@@ -19,6 +19,7 @@ const SETTLED_MS = 200; // after a change of the layout
  * @property {import("../timing/view_clock.js").Timers} timers
  * @property {(directions: Direction[]) => void} onDirections they have changed
  * @property {(blocked: boolean) => void} onBlocked whether the browser holds voices back until a click
+ * @property {(...of: ConstructorParameters<typeof CallTile>) => CallTile} [createTile]
  */
 
 export class CallTable {
@@ -29,6 +30,7 @@ export class CallTable {
   /** @type {Direction[]} as last reported */ #directions = [];
   #screen = { ...{ pixel_m: 0.0254 / 96, distance_m: DISTANCE_M }, ...recallScreen() };
   /** @type {import("../connection/messages.js").Vector | null} */ #eyes = null;
+  #createTile;
   #observer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #settling;
 
@@ -42,6 +44,7 @@ export class CallTable {
   constructor(page, parts) {
     this.#page = page;
     this.#parts = parts;
+    this.#createTile = parts.createTile ?? ((...of) => new CallTile(...of));
     this.#observer = new ResizeObserver(() => this.#layoutChanged());
     this.#observer.observe(parts.element);
   }
@@ -149,7 +152,8 @@ export class CallTable {
    */
   #open(person, host) {
     const { timers, onBlocked } = this.#parts;
-    const tile = new CallTile(this.#page, host, person, timers, () => onBlocked(this.#blocked));
+    const onChange = () => onBlocked(this.#blocked);
+    const tile = this.#createTile(this.#page, host, person, timers, onChange);
     tile.calibrate(this.#calibration);
     this.#tiles.set(person.stream, tile);
     return tile;

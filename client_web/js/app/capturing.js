@@ -12,12 +12,15 @@ import { LENGTH_S, stepAt } from "../tracking/capture_steps.js";
 import { Coverage } from "../tracking/coverage.js";
 import { FaceTracker } from "../tracking/face_tracker.js";
 import { TrackerTrouble } from "../tracking/tracker_trouble.js";
+import { recallChoices, rememberChoices } from "./remembered_choices.js";
 
 const SIZE = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30, max: 30 } };
 const BITS_PER_S = 8_000_000; // a minute of 60 MB; less smears the skin
 const FORMATS = ["video/mp4;codecs=avc1.640028", "video/webm;codecs=vp9", "video/webm"];
 const SHOW_EVERY_MS = 100;
 const ASK_EVERY_MS = 1000;
+
+/** @typedef {Pick<FaceTracker, "load" | "start" | "stop" | "close" | "connections">} Tracker */
 
 export class Capturing {
   #jobs;
@@ -30,7 +33,7 @@ export class Capturing {
   /** @type {Blob | null} */ #video = null;
   #coverage = new Coverage();
   #began_ms = 0;
-  #showing = 0;
+  /** @type {ReturnType<typeof setInterval> | undefined} */ #showing;
   #ending = new AbortController();
   /** @type {string | null} */ #job = null;
 
@@ -38,8 +41,9 @@ export class Capturing {
    * @param {Document} page
    * @param {URL} base the server's address
    * @param {() => number} now `performance.now`
+   * @param {(events: ConstructorParameters<typeof FaceTracker>[0]) => Tracker} [createTracker]
    */
-  constructor(page, base, now) {
+  constructor(page, base, now, createTracker = (events) => new FaceTracker(events)) {
     this.#jobs = new AvatarJobs(base);
     this.#now = now;
     const actions = {
@@ -52,7 +56,7 @@ export class Capturing {
     };
     const day = new Date().toISOString().slice(0, 10);
     this.#panel = new CapturePanel(find(page, "#capture"), actions, day);
-    this.#tracker = new FaceTracker({
+    this.#tracker = createTracker({
       onFace: ({ face }) => this.#tracked(face),
       onTrouble: (trouble) => this.#panel.showMessage(describeTrackerTrouble(trouble)),
     });
@@ -120,7 +124,7 @@ export class Capturing {
     this.#recorder = recorder;
     this.#began_ms = this.#now();
     this.#panel.phase = "recording";
-    this.#showing = window.setInterval(() => this.#show(), SHOW_EVERY_MS);
+    this.#showing = setInterval(() => this.#show(), SHOW_EVERY_MS);
     this.#show();
   }
 
@@ -133,7 +137,7 @@ export class Capturing {
     else if (this.#recorder?.state === "recording") this.#recorder.stop();
   }
 
-  /** @param {import("../tracking/detectors.js").Face | null} face */
+  /** @param {import("../tracking/detection.js").Face | null} face */
   #tracked(face) {
     this.#panel.preview.draw(face?.landmarks ?? null);
     this.#panel.preview.faceFound = face !== null;
@@ -191,6 +195,8 @@ export class Capturing {
     while (!this.#ending.signal.aborted) {
       this.#panel.showProgress(describeJob(job));
       if (job.state === "done" || job.state === "failed") {
+        // The page to go live offers the remembered avatar.
+        if (job.avatar) rememberChoices({ ...recallChoices(), avatar: job.avatar });
         this.#panel.discardRecording();
         this.#panel.showResult(job.avatar);
         this.#panel.phase = "ended";

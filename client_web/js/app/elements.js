@@ -1,4 +1,4 @@
-// The elements of the page that show frames.
+// The elements of the page that show frames, and messages about them.
 
 import { find } from "../panels/dom.js";
 
@@ -13,10 +13,11 @@ import { find } from "../panels/dom.js";
  * @property {HTMLCanvasElement} clear shows the head over nothing
  * @property {HTMLElement} frame the square around them
  * @property {HTMLElement} note explains the JPEG fallback
+ * @property {HTMLElement} errorLine shows what cannot be shown, and the server's error messages
  */
 
 /**
- * Return the elements that show frames.
+ * Find the elements.
  *
  * @param {Document} page
  * @returns {FrameElements}
@@ -32,5 +33,6 @@ export function frameElements(page) {
     clear: find(page, "#clear"),
     frame: find(page, ".frame"),
     note: find(page, "#way"),
+    errorLine: find(page, "#server-error"),
   };
 }

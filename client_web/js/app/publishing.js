@@ -10,6 +10,8 @@ import {
   describeCameraTrouble,
   describeConflict,
   describePublishTrouble,
+  describeRefusedFrame,
+  describeStartTrouble,
   describeTrackerTrouble,
   describeVoiceTrouble,
 } from "../panels/publish_texts.js";
@@ -295,14 +297,14 @@ export class Publishing {
 
   /** @param {string} detail the server's words */
   #refused(detail) {
-    this.#panel.showMessage({ title: "The server refused a frame", detail });
+    this.#panel.showMessage(describeRefusedFrame(detail));
   }
 
   /** @param {unknown} error */
   #showTrouble(error) {
     if (error instanceof Trouble) {
       if (error.kind === "sign-in") this.#panel.askForToken();
-      this.#panel.showMessage(describePublishTrouble(error));
+      this.#panel.showMessage(describeStartTrouble(error));
     } else if (error instanceof TrackerTrouble)
       this.#panel.showMessage(describeTrackerTrouble(error));
     else this.#panel.showMessage(describeCameraTrouble(error));

@@ -30,14 +30,16 @@ export class CallBar {
     eyes.addEventListener("change", () => followEyes(eyes.checked));
     const cameras = /** @type {HTMLSelectElement} */ (find(page, "select[name=camera]"));
     cameras.addEventListener("change", () => useCamera(cameras.value));
-    const settings = find(page, "[data-settings-button]");
-    settings.addEventListener("click", () => {
-      const panel = find(page, "#settings");
-      panel.hidden = !panel.hidden;
-      settings.setAttribute("aria-expanded", String(!panel.hidden));
+    const button = find(page, "[data-settings-button]");
+    const settings = find(page, "#settings");
+    button.addEventListener("click", () => this.#openSettings(settings.hidden === true));
+    page.addEventListener("keydown", ({ key }) => {
+      if (key !== "Escape" || settings.hidden) return;
+      this.#openSettings(false);
+      button.focus();
     });
-    for (const button of page.querySelectorAll("[data-copy]")) {
-      button.addEventListener("click", () => this.#copy(/** @type {HTMLElement} */ (button)));
+    for (const copy of page.querySelectorAll("[data-copy]")) {
+      copy.addEventListener("click", () => this.#copy(/** @type {HTMLElement} */ (copy)));
     }
   }
 
@@ -82,6 +84,19 @@ export class CallBar {
   /** @param {boolean} blocked whether the browser holds voices back until a click */
   set blocked(blocked) {
     find(this.#page, "#unmute").hidden = !blocked;
+  }
+
+  /**
+   * Open or close the settings. They precede their button on the page, so that the Tab key would pass them
+   * by: opened, they take the focus.
+   *
+   * @param {boolean} open
+   */
+  #openSettings(open) {
+    const panel = find(this.#page, "#settings");
+    panel.hidden = !open;
+    find(this.#page, "[data-settings-button]").setAttribute("aria-expanded", String(open));
+    if (open) find(panel, "select").focus({ preventScroll: true });
   }
 
   /** @param {HTMLElement} button */

@@ -10,7 +10,7 @@ export class CameraPreview {
   #canvas;
   #context;
   #seen;
-  /** @type {import("../tracking/detectors.js").Connections | null} */ #connections = null;
+  /** @type {import("../tracking/detection.js").Connections | null} */ #connections = null;
 
   /** Plays the camera. @type {HTMLVideoElement} */
   video;
@@ -58,7 +58,7 @@ export class CameraPreview {
     Object.assign(this.#canvas, { width, height });
   }
 
-  /** @param {import("../tracking/detectors.js").Connections | null} connections */
+  /** @param {import("../tracking/detection.js").Connections | null} connections */
   set connections(connections) {
     this.#connections = connections;
   }

@@ -78,7 +78,7 @@ export class CapturePanel {
     /** @type {HTMLButtonElement} */
     const button = find(this.#element, "[type=submit]");
     button.disabled = busy;
-    button.textContent = busy ? "Starting…" : "Start the minute";
+    button.textContent = busy ? "Starting…" : "Start recording";
   }
 
   /** Remove the form, because its recording could not be used. */
@@ -141,7 +141,7 @@ export class CapturePanel {
     video.src = URL.createObjectURL(recording);
     find(this.#element, "[data-recording]").append(video);
     const text = missing
-      ? `Not seen yet: ${missing}. With these, the avatar will be better.`
+      ? `Not seen yet: ${missing}. Record again to include these, or upload the video as it is.`
       : "Everything was seen.";
     this.#text("[data-missing]", text);
   }

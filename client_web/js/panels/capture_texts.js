@@ -95,7 +95,9 @@ export function describeJob(job) {
   if (state === "done") return { title: "Your avatar is ready", detail: "", share: 1 };
   if (state !== "running") {
     const before = Math.max(0, (position ?? 1) - 1);
-    const detail = before ? `${before} before it` : "It begins soon.";
+    const detail = before
+      ? `${before} other ${before === 1 ? "avatar is" : "avatars are"} made before it.`
+      : "It begins soon.";
     return { title: "Waiting for its turn", detail, share: 0 };
   }
   if (!stage) return { title: "Starting", detail: "This takes up to a minute.", share: 0 };

@@ -67,8 +67,7 @@ export class OwnVoicePanel {
   /** @param {boolean} muted */
   set muted(muted) {
     const words = muted ? "Unmute my microphone" : "Mute my microphone";
-    this.#muteButton.setAttribute("aria-pressed", String(muted));
-    this.#muteButton.setAttribute("aria-label", words);
+    this.#muteButton.setAttribute("aria-pressed", String(muted)); // its label stays "Mute my microphone"
     this.#muteButton.setAttribute("title", `${words} (M)`);
   }
 

@@ -107,7 +107,12 @@ export class PublishPanel {
     this.#form.hidden = live;
     find(this.#element, "[data-live]").hidden = !live;
     find(this.#element, "[data-live-footer]").hidden = !live;
-    find(this.#element, "h2").textContent = live ? "You are live" : "Go live";
+    const heading = find(this.#element, "h2");
+    heading.textContent = live ? "You are live" : "Go live";
+    if (!live) return;
+    // The form was scrolled, and its button, which is hidden now, had the focus.
+    find(this.#element, ".scroll").scrollTop = 0;
+    heading.focus({ preventScroll: true });
   }
 
   /**

@@ -100,7 +100,7 @@ const TRACKER_TEXTS = {
     detail:
       "The tracker reads camera images with WebGL 2, which is missing or switched off. Hardware acceleration in the settings of the browser may switch it on.",
   },
-  failed: { title: "The face tracker has stopped", detail: "" },
+  failed: { title: "The face tracker has stopped", detail: "Reload this page to start it again." },
 };
 
 /**
@@ -170,24 +170,53 @@ export function describeVoiceTrouble({ kind, status, detail }) {
  */
 export function describeTrackerTrouble({ kind, detail }) {
   const text = TRACKER_TEXTS[kind];
-  return text.detail ? text : { ...text, detail };
+  if (kind !== "failed" || !detail) return text;
+  return { ...text, detail: `${text.detail} The browser reports: ${sentence(detail)}` };
 }
 
 /**
- * Describe why the stream cannot be published.
+ * Describe why the stream is no longer published; the page tries again.
  *
  * @param {import("../connection/trouble.js").Trouble} trouble
  * @returns {PublishText}
  */
-export function describePublishTrouble({ kind, detail }) {
+export function describePublishTrouble(trouble) {
+  const text = describeStartTrouble(trouble);
+  return isSilence(trouble) ? { ...text, detail: "Trying again." } : text;
+}
+
+/**
+ * Describe why the stream cannot be published when the user wants to go live.
+ *
+ * @param {import("../connection/trouble.js").Trouble} trouble
+ * @returns {PublishText}
+ */
+export function describeStartTrouble(trouble) {
+  const { kind, detail } = trouble;
   if (kind === "sign-in") {
     const need = "To publish, enter a token with the scopes publish and view.";
     return describeSignIn(detail, need, "--scope publish --scope view --minutes 60");
   }
-  if (kind === "unreachable" || kind === "lost") {
-    return { title: "The server is not answering", detail: "Trying again." };
+  if (isSilence(trouble)) {
+    const next = "Check your network, then press Go live again.";
+    return { title: "The server is not answering", detail: next };
   }
   return { title: "The server refused the stream", detail: sentence(detail) };
+}
+
+/** @param {import("../connection/trouble.js").Trouble} trouble */
+function isSilence({ kind }) {
+  return kind === "unreachable" || kind === "lost";
+}
+
+/**
+ * Describe a frame that the server refused.
+ *
+ * @param {string} detail the server's words
+ * @returns {PublishText}
+ */
+export function describeRefusedFrame(detail) {
+  return { title: "The server refused a frame of your face", detail: sentence(detail) };
 }
 
 /**

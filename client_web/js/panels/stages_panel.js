@@ -84,7 +84,7 @@ function note({ clock, latency_measurable }, frames) {
   if (!frames) return NOTHING_TEXT;
   if (!clock) return "";
   const error = clock.error_ms < MIN_SHOWN_MS ? "0.1" : clock.error_ms.toFixed(1);
-  return `Clocks compared by ping (${clock.round_trip_ms.toFixed(1)} ms): to and from the server ± ${error} ms`;
+  return `Times to and from the server: ± ${error} ms (clocks compared by a ping of ${clock.round_trip_ms.toFixed(1)} ms)`;
 }
 
 /**

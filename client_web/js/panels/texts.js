@@ -15,7 +15,7 @@ const AVATAR_DELETED = "its avatar was deleted";
 const STREAM_NAME = /^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$/;
 export const NO_WEBGL_TEXT = "Following your movement needs WebGL";
 export const NO_TRANSPARENCY_TEXT =
-  "A transparent background needs WebGL and requestVideoFrameCallback, which this browser does not provide.";
+  "A transparent background needs WebGL and a current browser. Please update it, or switch on hardware acceleration in its settings.";
 
 /**
  * @param {string} stream

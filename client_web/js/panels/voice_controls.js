@@ -30,8 +30,7 @@ export class VoiceControls {
     const off = state === "muted" || state === "blocked";
     const words = off ? "Unmute the voice" : "Mute the voice";
     this.#button.hidden = state === "silent";
-    this.#button.setAttribute("aria-pressed", String(off));
-    this.#button.setAttribute("aria-label", words);
+    this.#button.setAttribute("aria-pressed", String(off)); // its label stays "Mute the voice"
     this.#button.setAttribute("title", `${words} (M)`);
     this.#pill.hidden = state !== "blocked";
   }

@@ -11,7 +11,7 @@ const CLOSED = 0.64;
 const MOST_NEUTRAL = 0.7; // a coefficient whose neutral value is higher would hardly be left any range
 
 /**
- * @typedef {import("./detectors.js").Face} Face
+ * @typedef {import("./detection.js").Face} Face
  * @typedef {import("./head_pose.js").CameraPose} CameraPose
  * @typedef {Pick<Face, "coefficients" | "matrix">} Measured
  */

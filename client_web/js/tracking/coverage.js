@@ -38,7 +38,7 @@ export class Coverage {
   /**
    * Take a tracked face into account.
    *
-   * @param {import("./detectors.js").Face} face
+   * @param {import("./detection.js").Face} face
    */
   add({ matrix, coefficients }) {
     for (const [name, { names, strength }] of Object.entries(EXPRESSIONS)) {

@@ -6,14 +6,8 @@ import { TrackerTrouble } from "./tracker_trouble.js";
 const START_TIMEOUT_MS = 60_000; // 15 MB over a slow line, and compiling them
 
 /**
- * @typedef {object} Face
- * @property {Record<string, number>} coefficients 0..1 by ARKit name; left and right are the person's
- * @property {number[]} matrix 4 x 4 by columns: the face model (centimetres, +X to the person's left,
- *   +Y up, +Z out of the face) to the camera (which looks along its own -Z)
- * @property {Float32Array} landmarks (478, 2): x and y, 0..1 from the upper left of the image
- *
- * @typedef {{face: Face | null, tracking_ms: number}} Detection face: null if there is none
- * @typedef {{mesh: Uint16Array, contours: Uint16Array}} Connections pairs of landmarks
+ * @typedef {import("./detection.js").Detection} Detection
+ * @typedef {import("./detection.js").Connections} Connections
  * @typedef {ImageBitmap | VideoFrame} Image
  *
  * @typedef {object} Detector

@@ -9,7 +9,7 @@ import { Presence } from "./presence.js";
 
 /**
  * @typedef {import("./face_filter.js").FacePose} FacePose
- * @typedef {import("./detectors.js").Face} Face
+ * @typedef {import("./detection.js").Face} Face
  */
 
 export class FaceDriver {

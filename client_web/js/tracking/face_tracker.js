@@ -10,7 +10,7 @@ const FOLDER = new URL("../../vendor/mediapipe", import.meta.url).href;
 const SHORTEST_REST_MS = 1; // timers are no finer
 
 /**
- * @typedef {import("./detectors.js").Face} Face
+ * @typedef {import("./detection.js").Face} Face
  *
  * @typedef {object} TrackedFrame
  * @property {Face | null} face null if there is none in the frame
@@ -51,7 +51,7 @@ export class FaceTracker {
     this.#pause = pause ?? ((/** @type {number} */ ms) => this.#time?.wait(ms) ?? wait(ms));
   }
 
-  /** @returns {import("./detectors.js").Connections | null} lines between landmarks */
+  /** @returns {import("./detection.js").Connections | null} lines between landmarks */
   get connections() {
     return this.#detector?.connections ?? null;
   }

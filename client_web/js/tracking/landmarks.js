@@ -45,7 +45,7 @@
    * @param {any} landmarker
    * @param {TexImageSource} image
    * @param {number} at_ms increases from image to image
-   * @returns {import("./detectors.js").Detection}
+   * @returns {import("./detection.js").Detection}
    */
   const detect = (landmarker, image, at_ms) => {
     const began_ms = performance.now();
@@ -68,7 +68,7 @@
    * Return which landmarks are connected by lines, as pairs of indices.
    *
    * @param {any} bundle
-   * @returns {import("./detectors.js").Connections}
+   * @returns {import("./detection.js").Connections}
    */
   const connections = (bundle) => {
     const [mesh, ...contours] = OVERLAY.map((name) =>

@@ -2,22 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ImageDisplay } from "../../../client_web/js/app/image_display.js";
-import { FakeElement, FakeTimers } from "../fakes.js";
-
-class FakeVideo extends FakeElement {
-  srcObject = null;
-  videoWidth = 320;
-  videoHeight = 320;
-  callback = null;
-  play = async () => {};
-  requestVideoFrameCallback(callback) {
-    this.callback = callback;
-  }
-  /** Display a frame. */
-  show(rtpTimestamp) {
-    this.callback(0, { rtpTimestamp, presentedFrames: 1, expectedDisplayTime: 5 });
-  }
-}
+import { FakeElement, FakeTimers, FakeVideo } from "../fakes.js";
 
 class FakeCanvas extends FakeElement {
   width = 0;

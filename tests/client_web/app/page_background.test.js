@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 
 import { PageBackground } from "../../../client_web/js/app/page_background.js";
-import { FakeDocument, FakeElement } from "../fakes.js";
+import { FakeDocument, FakeElement, fakeGl } from "../fakes.js";
 
 const ENDPOINT = new URL("https://server.test/v1/streams/demo/whep");
 
@@ -13,18 +13,13 @@ afterEach(() => {
   delete globalThis.devicePixelRatio;
 });
 
-/** A WebGL context that records the sizes of the frames that it draws. */
-function fakeGl(drawn) {
-  const own = { uniform2f: (_location, ...size) => drawn.push(size) };
-  return new Proxy(own, { get: (target, name) => target[name] ?? (() => ({})) });
-}
-
 function shown(wanted, { webgl = true, perFrame = true } = {}) {
   const page = new FakeDocument();
   const messages = [];
   const drawn = [];
   const clear = Object.assign(new FakeElement(), { clientWidth: 800, width: 0, height: 0 });
-  clear.getContext = () => (webgl ? fakeGl(drawn) : null);
+  clear.getContext = () =>
+    webgl ? fakeGl({ uniform2f: (_location, ...size) => drawn.push(size) }) : null;
   const video = { videoWidth: 320, videoHeight: 656 };
   if (perFrame) video.requestVideoFrameCallback = () => {};
   const elements = { clear, video, jpeg: {} };

@@ -274,6 +274,9 @@ test("a stream without a voice has no voice buttons, and a blocked voice has a p
   assert.deepEqual(shown("blocked"), [true, true, "true"]);
   assert.deepEqual(shown("playing"), [true, false, "false"]);
   assert.deepEqual(shown("muted"), [true, false, "true"]);
+  // A screen reader adds "pressed" to the label, which therefore must not change to "Unmute".
+  assert.equal(button.getAttribute("aria-label"), null);
+  assert.equal(button.getAttribute("title"), "Unmute the voice (M)");
   pill.querySelector("button").click();
   button.click();
   assert.equal(toggled, 2);

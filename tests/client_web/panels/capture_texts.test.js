@@ -47,7 +47,10 @@ test("the progress of a job is one fraction of the whole", () => {
     share: 0.375,
   });
   assert.equal(describeJob({ ...JOB, stage: "", stages: 1 }).title, "Starting");
-  assert.equal(describeJob({ ...JOB, state: "waiting", position: 3 }).detail, "2 before it");
+  const waiting = (position) => describeJob({ ...JOB, state: "waiting", position }).detail;
+  assert.equal(waiting(3), "2 other avatars are made before it.");
+  assert.equal(waiting(2), "1 other avatar is made before it.");
+  assert.equal(waiting(1), "It begins soon.");
   const failed = describeJob({ ...JOB, state: "failed", error: "two faces" });
   assert.deepEqual(failed, { title: "No avatar was made", detail: "Two faces.", share: 0 });
 });

@@ -7,6 +7,9 @@ import {
   describeCameraTrouble,
   describeMicrophoneTrouble,
   describePublishTrouble,
+  describeRefusedFrame,
+  describeStartTrouble,
+  describeTrackerTrouble,
   describeVoiceTrouble,
 } from "../../../client_web/js/panels/publish_texts.js";
 
@@ -50,4 +53,28 @@ test("the server's own words are sentences everywhere", () => {
   assert.equal(describeCallTrouble(new Trouble("sign-in", facts), "us").detail, sentence);
   const voice = describeVoiceTrouble(new Trouble("refused", facts)).detail;
   assert.equal(voice, `The server answers: ${sentence}`);
+});
+
+test("a server that does not answer is tried again while live, by the user before that", () => {
+  for (const kind of ["unreachable", "lost"]) {
+    assert.equal(describePublishTrouble(new Trouble(kind)).detail, "Trying again.");
+    assert.match(describeStartTrouble(new Trouble(kind)).detail, /press Go live again/);
+  }
+});
+
+test("a tracker that has stopped says what to do, and what the browser reports", () => {
+  assert.equal(
+    describeTrackerTrouble({ kind: "failed", detail: "out of memory" }).detail,
+    "Reload this page to start it again. The browser reports: Out of memory.",
+  );
+  assert.equal(
+    describeTrackerTrouble({ kind: "failed", detail: "" }).detail,
+    "Reload this page to start it again.",
+  );
+});
+
+test("the server's words about a refused frame are a sentence", () => {
+  const { title, detail } = describeRefusedFrame("expected 52 coefficients, got 51");
+  assert.match(title, /frame of your face/);
+  assert.equal(detail, "Expected 52 coefficients, got 51.");
 });

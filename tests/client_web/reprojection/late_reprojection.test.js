@@ -3,16 +3,10 @@ import { afterEach, beforeEach, test } from "node:test";
 
 import { gridIndices, gridPositions } from "../../../client_web/js/reprojection/image_mesh.js";
 import { LateReprojection } from "../../../client_web/js/reprojection/late_reprojection.js";
-import { FakeElement, FakeTimers } from "../fakes.js";
+import { FakeElement, FakeTimers, fakeGl } from "../fakes.js";
 
 const FRONT = { rotation: [0, 0, 0, 1], position: [0, 0, 0.7] };
 const ASIDE = { rotation: [0, 0.1, 0, Math.sqrt(0.99)], position: [0.14, 0, 0.69] };
-
-/** A WebGL context that records its vertices. */
-function fakeGl(draws) {
-  const own = { bufferSubData: (_target, _offset, data) => draws.push([...data]) };
-  return new Proxy(own, { get: (target, name) => target[name] ?? (() => ({})) });
-}
 
 let timers;
 beforeEach(() => {
@@ -30,7 +24,8 @@ afterEach(() => {
 function reprojecting({ webgl = true, perFrame = true } = {}) {
   const draws = [];
   const late = Object.assign(new FakeElement(), { clientWidth: 800, width: 0, height: 0 });
-  late.getContext = () => (webgl ? fakeGl(draws) : null);
+  const bufferSubData = (_target, _offset, vertices) => draws.push([...vertices]);
+  late.getContext = () => (webgl ? fakeGl({ bufferSubData }) : null);
   const video = { readyState: 0, videoWidth: 320 };
   if (perFrame) video.requestVideoFrameCallback = () => {};
   const displayed = { displayedPose: FRONT, displayedHead: null };
