@@ -73,7 +73,7 @@ class Sample(NamedTuple):
     width_px: float
     luma: float
     sharpness: float
-    """See `sharpness`."""
+    """Variance of the Laplacian of the face, see `sharpness`."""
 
 
 def inspect(clip: Clip, tracker: FaceTracker, advance: Callable[[float], None]) -> list[Finding]:

@@ -52,7 +52,7 @@ class CanonicalFace(NamedTuple):
     points: Floats
     """(468, 3) in its own units, +Y up, facing +Z."""
     faces: Ints
-    """(F, 3)."""
+    """(F, 3) vertices of each triangle."""
 
 
 def read_canonical(path: Path) -> CanonicalFace:

@@ -47,15 +47,15 @@ class Poses(NamedTuple):
     """The fit of all frames."""
 
     rotations: Floats
-    """(N, 3, 3) head to camera."""
+    """(N, 3, 3) rotations from head to camera."""
     translations: Floats
-    """(N, 3) metres."""
+    """(N, 3) positions of the head in camera space, metres."""
     expressions: Floats
-    """(N, E)."""
+    """(N, E) coefficients, 0..1."""
     errors_px: Floats
     """(N, 470) distances of landmarks, at a face 100 pixels wide."""
     usable: NDArray[np.bool_]
-    """(N,)."""
+    """(N,) frames whose landmarks the fit explains."""
 
     def pose(self, frame: int) -> Pose:
         """Return the pose of one frame."""

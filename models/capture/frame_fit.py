@@ -109,7 +109,7 @@ def fit_frame(
         rest: (n, 3) landmarks of the person at rest, head space.
         shapes: (n, 3, E) their motion per coefficient.
         observed: (n, 2) pixels.
-        weights: Of landmarks and prior.
+        weights: Weights of landmarks and prior.
         camera: The camera.
         start: Initial values.
         prior: (E,) coefficients that are likely.

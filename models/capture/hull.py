@@ -179,8 +179,8 @@ def fit_hull(
     Args:
         head: The head.
         part: The part that moves.
-        states: Of frames.
-        mattes: Where the person covers these frames, square.
+        states: States of the frames that are compared.
+        mattes: (S, S) each: where the person covers these frames.
     """
     before = _mismatch(head, part.verts, states, mattes)
     for search in (_HAIR, _BODY):

@@ -250,7 +250,7 @@ def _better_identity(
         poses: Their poses.
         camera: The camera.
         identity: Shape so far.
-        weights: Of the landmarks.
+        weights: Weights of the landmarks.
         laplacian: (1404, 1404) smoothness of the offsets; None keeps them.
     """
     rest, count = model.at_rest(identity), len(model.shapes[0, 0])

@@ -140,11 +140,11 @@ def place_world(
     """Return the world of a video.
 
     Args:
-        camera: In pixels of the video.
-        poses: Of all usable frames.
-        track: The landmarks of the same frames.
-        width: Of the video, pixels.
-        height: Of the video, pixels.
+        camera: Camera of the video, in pixels.
+        poses: Poses of the head in all usable frames.
+        track: Landmarks in these frames.
+        width: Width of the video, pixels.
+        height: Height of the video, pixels.
         size: Rows and columns of the virtual camera's images.
     """
     mean = Rotation.from_matrix(np.array([pose.rotation for pose in poses])).mean()

@@ -75,7 +75,7 @@ def read_recording(
         note: Receives one line for each part of the file that is not used or was changed.
 
     Raises:
-        RecordingError: See `load_recording`; or it is too long.
+        RecordingError: If `load_recording` rejects the file, or it is too long.
     """
     recording = load_recording(path, names)
     for line in recording.notes:

@@ -68,7 +68,8 @@ class Table:
     names: list[str]
     """ARKit's names and `ANGLES`; for other avatars the names as they are."""
     values: Floats
-    """(rows, names)"""
+    """(rows, names) coefficients as 0..1 or percent, angles as radians or degrees, as in the
+    file."""
     rows: list[int]
     """Number of each row in the file, from 1; the header of a table is row 1."""
     times_s: Floats | None = None

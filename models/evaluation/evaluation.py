@@ -75,14 +75,16 @@ class Evaluation:
     warp: dict[int, Score]
     """Scores by age of the cache in frames."""
     ahead: dict[int, Score]
-    """The same with caches that were rendered ahead, see `HeldOutFrame.ahead`."""
+    """Scores of warps from caches that were rendered ahead (see `HeldOutFrame.ahead`), by age in
+    frames."""
     stale: dict[int, Score]
     """Score of the full render of an older state, by its age in frames."""
     baseline: Score | None
     swap: dict[int, SwapFlicker | None] = field(default_factory=dict)
-    """By duration of a refresh in frames at 60 frames/s; None where no sequence is long enough."""
+    """Flicker by duration of a refresh in frames at 60 frames/s; None where no sequence is long
+    enough."""
     swap_still: dict[int, SwapFlicker | None] = field(default_factory=dict)
-    """The same with head pose and view held still."""
+    """Flicker with head pose and view held still, by duration of a refresh in frames."""
     regions: dict[str, RegionScore] = field(default_factory=dict)
     """Scores by name of the region; none for heads without regions."""
 

@@ -56,9 +56,9 @@ class FlameModel(NamedTuple):
     template: Doubles
     """(V, 3) metres."""
     shapes: Doubles
-    """(V, 3, 100)"""
+    """(V, 3, 100) displacement per identity coefficient, metres."""
     expressions: Doubles
-    """(V, 3, 50)"""
+    """(V, 3, 50) displacement per expression coefficient, metres."""
     correctives: Doubles
     """(V, 3, 36) metres per entry of the rotation matrices of neck, jaw and eyes minus identity."""
     regressor: Doubles
@@ -66,7 +66,7 @@ class FlameModel(NamedTuple):
     weights: Doubles
     """(V, 5) skinning weights of root, neck, jaw, left and right eye."""
     faces: NDArray[np.int32]
-    """(F, 3)"""
+    """(F, 3) vertices of each triangle."""
 
 
 class TextureSpace(NamedTuple):
@@ -75,7 +75,7 @@ class TextureSpace(NamedTuple):
     uvs: FloatArray
     """(T, 2) in 0..1, v downwards."""
     uv_faces: NDArray[np.int32]
-    """(F, 3)"""
+    """(F, 3) rows of `uvs` for the corners of each triangle."""
 
 
 def is_flame(head: Head) -> bool:

@@ -72,8 +72,8 @@ def blend_edges(
     """Find how the pixels of a rasterized image mix at silhouettes.
 
     Args:
-        edges: Of the mesh.
-        faces: (F, 3)
+        edges: Edges of the mesh and their triangles.
+        faces: (F, 3) vertices of each triangle.
         xy: (V, 2) screen positions in 1/256 pixels.
         inverse_depth: (V,) 1/depth; 0 for culled vertices.
         fragments: The image, of these triangles.

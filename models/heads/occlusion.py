@@ -22,7 +22,7 @@ def occlusion(arrays: dict[str, NDArray[Any]], directions: int = 160, size: int 
     For the mouth the jaw is opened by a third: shut, it would leave the teeth black.
 
     Args:
-        arrays: Of the head file.
+        arrays: Arrays of the head file.
         directions: Number of depth maps, evenly spread over the sphere.
         size: Rows and columns of each depth map.
     """

@@ -30,7 +30,7 @@ def edge_displacement(image: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
 
     Args:
         image: (B, 3, H, W) in 0..1.
-        truth: (B, 3, H, W)
+        truth: (B, 3, H, W) in 0..1.
 
     Returns:
         (B, 1, H, W) displacement towards brighter pixels, in pixels, and (B, 1, H, W) its weight:

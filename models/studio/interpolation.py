@@ -128,7 +128,7 @@ def relief_of(texel: Floats, material: int, fold: float, head_rotation: Doubles)
     """Return the painted relief, with that of folded wrinkles, in world space.
 
     Args:
-        texel: (CHANNELS,).
+        texel: (CHANNELS,) texel of the painted textures.
         material: Index into `MATERIALS`.
         fold: How far wrinkles are folded, 0..1; only skin has some.
         head_rotation: (3, 3) head to world.

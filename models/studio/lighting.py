@@ -77,15 +77,15 @@ class Surface(NamedTuple):
     inverse_depth: Doubles
     """(V,) 1/metres."""
     faces: NDArray[np.int32]
-    """(F, 3)."""
+    """(F, 3) vertices of each triangle."""
     uv_faces: NDArray[np.int32]
-    """(F, 3)."""
+    """(F, 3) rows of `uvs` for the corners of each triangle."""
     verts: Floats
     """(V, 3) world, metres."""
     normals: Floats
     """(V, 3) world."""
     uvs: Floats
-    """(T, 2)."""
+    """(T, 2) texture coordinates, 0..1."""
     occlusion: Floats
     """(V,) share of the sky that is visible."""
     folded: Floats
@@ -138,7 +138,7 @@ def shade(surface: Surface, lights: Lights, pose: Pose, light: Light) -> None:
     Args:
         surface: The mesh and what is visible of it.
         lights: Lamps and shadow.
-        pose: Of head, eyeballs and viewer.
+        pose: Pose of head, eyeballs and viewer.
         light: Filled where a sample is covered.
     """
     # Unpacked once: a field looked up in the loop costs atomic operations in every sample.

@@ -48,7 +48,7 @@ class Face:
     head_rotation: Floats
     """(4,), head to world."""
     head_translation: Floats
-    """(3,)"""
+    """(3,) metres."""
     expression: Mapping[str, float]
     """Coefficients 0..1 by ARKit name; missing ones are 0."""
 

@@ -46,16 +46,18 @@ def convolve(
     Grid: (H/2 / rows * W/2 / columns, B), each quotient rounded up.
 
     Args:
-        addresses: (B, row) parameters as int64.
-        narrow: (B, 2 row) the same memory as float32.
+        addresses: (B, row) int64 parameters, read for the addresses of the caches' tensors.
+        narrow: (B, 2 row) float32: `addresses` seen as float32, read for the share of the
+            crossfade.
         row: Length of a row, 8-byte words.
-        live: (B, H/2 + 2, W/2 + 2, P) of `resolve`.
+        live: (B, H/2 + 2, W/2 + 2, P) live inputs of `resolve`.
         live_weight: (3, 3, P, lanes) weights of the first convolution; 0 for padded channels.
-        hidden_weight: (lanes, 32) weights of the second.
-        code: (B, hidden) of `begin_frame`.
-        trust: (B,) of the same.
-        positions: (B, H/2, W/2, 2) of `extend`.
-        active: (B, 2, H/2) of `extend`.
+        hidden_weight: (lanes, 32) weights of the second convolution.
+        code: (B, hidden) of `begin_frame`: the motion code's contribution to the first convolution.
+        trust: (B,) of `begin_frame`: weight of the residual.
+        positions: (B, H/2, W/2, 2) source positions of `extend`, pixels at half resolution.
+        active: (B, 2, H/2) int32 active columns of `extend`; pixels outside of them are not
+            computed.
         size: Rows and columns of the image.
         hidden: Channels of the first convolution.
         smooth: (B, H/2, W/2, 32) float32, filled in the active region.

@@ -45,16 +45,16 @@ def cross_edges(
     Grid: (edges / block, B).
 
     Args:
-        xy: (B, V, 2) of `begin_frame`.
-        inverse: (B, V) of the same.
-        faces: (F, 3).
-        ends: (E, 2) of `MeshEdges`, like the next two.
-        along: (E, 2)
-        against: (E, 2)
+        xy: (B, V, 2) int32 screen positions of `begin_frame`, 1/256 pixels.
+        inverse: (B, V) float64 inverse depths of `begin_frame`, 1/metres; 0 for culled vertices.
+        faces: (F, 3) int32 vertices of each triangle.
+        ends: (E, 2) int32 vertices at the ends of each edge, as `MeshEdges.ends`.
+        along: (E, 2) int32 triangles in the direction of each edge, as `MeshEdges.along`.
+        against: (E, 2) int32 triangles in the opposite direction, as `MeshEdges.against`.
         edges: E.
         triangles: F.
         vertices: V.
-        keys: (B, H, W) of `rasterize`.
+        keys: (B, H, W) int64 visible triangles of `rasterize`.
         size: Rows and columns of the image.
         crossings: (B, H, W, 2) of `begin_frame`, raised: to the right and to the lower neighbour 0
             for none, else 1 + (distance << 1 | whether the inner pixel is the second).

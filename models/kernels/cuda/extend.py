@@ -32,8 +32,9 @@ def extend(
     the nearest row that has one. Grid: (H/2, B).
 
     Args:
-        flow: (B, H/2, W/2, 2) of `resolve`.
-        extents: (B, 3, H/2) of the same.
+        flow: (B, H/2, W/2, 2) of `resolve`, pixels at half resolution.
+        extents: (B, 3, H/2) int32 of `resolve`: in each row the first and the last column with soft
+            coverage, and whether any pixel is covered.
         size: Rows and columns of the image.
         margin: `FOREGROUND_MARGIN`, below 16.
         positions: (B, H/2, W/2, 2) filled: where each pixel's surface point was in the cached

@@ -59,7 +59,7 @@ def record_launches(model: LiveModel, words: int) -> list[Launched]:
 
     Args:
         model: An avatar.
-        words: See `LivePath`.
+        words: Length of a row of parameters, 8-byte words.
     """
     tensors: dict[str, Any] = {
         name: part.to("meta") for name, part in model._asdict().items() if isinstance(part, Tensor)
@@ -83,7 +83,7 @@ def compile_frame(model: LiveModel, words: int, architecture: int) -> Iterator[U
 
     Args:
         model: An avatar.
-        words: See `LivePath`.
+        words: Length of a row of parameters, 8-byte words.
         architecture: One of `ARCHITECTURES`.
     """
     bfloat16 = architecture >= FIRST_WITH_BFLOAT16

@@ -40,16 +40,16 @@ def rasterize(
     Grid: (triangles / block, parts, B).
 
     Args:
-        xy: (B, V, 2) of `begin_frame`.
-        inverse: (B, V) of the same.
-        faces: (F, 3).
-        keys: (B, H, W) of the same, lowered.
+        xy: (B, V, 2) int32 screen positions of `begin_frame`, 1/256 pixels.
+        inverse: (B, V) float64 inverse depths of `begin_frame`, 1/metres; 0 for culled vertices.
+        faces: (F, 3) int32 vertices of each triangle.
+        keys: (B, H, W) int64 keys of `begin_frame`, lowered to those of visible triangles.
         triangles: F.
         vertices: V.
         size: Rows and columns of the image.
         block: Triangles of a program.
         fragments: Pixels of each of them that are tested at once.
-        parts: Programs that share the pixels of the same triangles.
+        parts: Programs that share the pixels of a block of triangles.
     """
     f = tl.program_id(0) * block + tl.arange(0, block)
     xy += tl.program_id(2) * vertices * 2

@@ -18,7 +18,7 @@ def adjacent_faces(faces: NDArray[np.int32], vertices: int) -> NDArray[np.int32]
     """List the faces around each vertex.
 
     Args:
-        faces: (F, 3).
+        faces: (F, 3) int32 vertices of each triangle.
         vertices: V.
 
     Returns:
@@ -52,12 +52,12 @@ def vertex_normals(
     Args:
         program: Which vertices: the first is this times `block`.
         frame: Which frame.
-        world: (B, V, 3) of `begin_frame`.
-        faces: (F, 3).
-        adjacent: (N, V) of `adjacent_faces`.
+        world: (B, V, 3) float32 vertices of `begin_frame`, metres.
+        faces: (F, 3) int32 vertices of each triangle.
+        adjacent: (N, V) int32 triangles at each vertex, of `adjacent_faces`.
         most: N.
         vertices: V.
-        normals: (B, V, 3) filled; zero for vertices without a face.
+        normals: (B, V, 3) filled: unit normals, world axes; zero for vertices without a face.
         block: Vertices of a program.
     """
     v = program * block + tl.arange(0, block)
