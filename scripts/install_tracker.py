@@ -87,9 +87,9 @@ def install(folder: Path = FOLDER) -> list[str]:
     return _install(folder, ((PROGRAM, unpack_program), (MODELS, unpack_model)))
 
 
-def install_capture(folder: Path = FOLDER) -> list[str]:
+def install_capture() -> list[str]:
     """Download what is missing of the models that make an avatar from a video; like `install`."""
-    return _install(folder, ((MODELS, unpack_model), (SEGMENTERS, unpack_segmenter)))
+    return _install(FOLDER, ((MODELS, unpack_model), (SEGMENTERS, unpack_segmenter)))
 
 
 def _install(folder: Path, sources: Iterable[tuple[dict[str, str], Unpack]]) -> list[str]:

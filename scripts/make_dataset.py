@@ -45,6 +45,9 @@ _KIND_SHARES = {"recorded": 0.6, "random": 0.25, "calm": 0.15}
 """Share of each kind of expressions in the splits train and val."""
 SHARES = {"train": (0.0, 0.7), "val": (0.7, 0.8), "test": (0.8, 1.0)}
 """Part of the recording that each split uses, from and to, as shares of its duration."""
+_SHEET_COLUMNS = 8
+_SHEET_ROWS = {"train": 4, "val": 1, "test": 1}
+"""Rows of the contact sheet that show each split."""
 
 
 @dataclass(frozen=True)
@@ -213,19 +216,18 @@ def _executor(workers: int) -> Executor:
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
 
 
-def contact_sheet(folder: Path, columns: int = 8, rows: int = 6) -> Image.Image:
+def contact_sheet(folder: Path) -> Image.Image:
     """Return an image of frames spread over all splits of a dataset."""
-    return Image.fromarray(np.concatenate(list(_sheet_rows(folder, columns, rows))))
+    return Image.fromarray(np.concatenate(list(_sheet_rows(folder))))
 
 
-def _sheet_rows(folder: Path, columns: int, rows: int) -> Iterator[NDArray[np.uint8]]:
-    per_split = {"train": rows - 2, "val": 1, "test": 1}
-    for split, row_count in per_split.items():
+def _sheet_rows(folder: Path) -> Iterator[NDArray[np.uint8]]:
+    for split, row_count in _SHEET_ROWS.items():
         frames = SplitReader(folder, split)
-        chosen = np.linspace(0, len(frames) - 1, row_count * columns).astype(int)
+        chosen = np.linspace(0, len(frames) - 1, row_count * _SHEET_COLUMNS).astype(int)
         images = [frames.frame(int(index))[1][::2, ::2] for index in chosen]
         for row in range(row_count):
-            yield np.concatenate(images[row * columns : (row + 1) * columns], axis=1)
+            yield np.concatenate(images[row * _SHEET_COLUMNS : (row + 1) * _SHEET_COLUMNS], axis=1)
 
 
 def main() -> None:

@@ -269,12 +269,12 @@ def _between(before: Floats, after: Floats, share: float) -> Floats:
     return np.asarray(before + share * (after - before), np.float32)
 
 
-async def run_idle_animation(stream: Stream, fps: float, seed: int = 0) -> None:
+async def run_idle_animation(stream: Stream, fps: float) -> None:
     """Animate a stream whenever no publisher controls it, until it is deleted.
 
     `LIVE_HOLD_S` after a publisher's last mesh frame, the animation blends in from that frame.
     """
-    animation = IdleAnimation(seed)
+    animation = IdleAnimation()
     began = time.monotonic()
     seq = 0
     while not stream.deleted:
