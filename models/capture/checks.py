@@ -73,7 +73,7 @@ class Sample(NamedTuple):
     width_px: float
     luma: float
     sharpness: float
-    """Variance of the Laplacian of the face, see `sharpness`."""
+    """Ratio of the face's finest details to its contrast, see `sharpness`."""
 
 
 def inspect(clip: Clip, tracker: FaceTracker, advance: Callable[[float], None]) -> list[Finding]:

@@ -49,7 +49,7 @@ def extend_colours(layers: Layers, levels: Levels) -> RgbImage:
     """Continue the colours of a head beyond its outline, see `layers.extend_colours`.
 
     Args:
-        layers: (H, W, 4) RGB and coverage; RGB is changed.
+        layers: (H, W, 4) colours of the head and their coverage.
         levels: Work space for its size.
 
     Returns:
@@ -70,7 +70,7 @@ def finish(layers: Layers, backdrop: Backdrop, levels: Levels) -> Nv12Image:
     """Return a frame, NV12, of a head over a backdrop, see `layers.finish`.
 
     Args:
-        layers: (H, W, 4) RGB and coverage; changed.
+        layers: (H, W, 4) colours of the head and their coverage.
         backdrop: What is behind the head.
         levels: Work space for its size.
     """
