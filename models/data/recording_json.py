@@ -233,6 +233,7 @@ def _number(value: Any, name: str, known: _Known) -> Any:
     """Return a number, also one in quotes of a coefficient that is known; None for others."""
     if _real(value):
         return value
+    # `float()` would accept 1_0.
     if not isinstance(value, str) or "_" in value or known(name) is None:
         return None
     try:
@@ -301,6 +302,7 @@ def _times(frames: list[Any]) -> tuple[Floats | None, str, int]:
         given = (frame.get(name) if isinstance(frame, dict) else None for frame in frames)
         texts = [str(v) if _real(v) else v.strip() if isinstance(v, str) else "" for v in given]
         times = seconds_of(texts, unit_of(key))
+        # Values that never change are no times.
         if times is not None and (len(times) < 2 or np.ptp(times) > 0):
             return times, name, texts.count("")
     return None, "", 0

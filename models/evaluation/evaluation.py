@@ -225,6 +225,7 @@ def evaluate(
 
 def spread_order(count: int) -> list[int]:
     """Return 0..count-1 in an order whose every beginning is spread over all of them."""
+    # By their reversed bits: of any first part of the order, numbers lie in all parts of the range.
     digits = max(1, (count - 1).bit_length())
     return sorted(range(count), key=lambda index: int(f"{index:0{digits}b}"[::-1], 2))
 

@@ -121,6 +121,8 @@ class PaperWarp(nn.Module):
 
     def prepare(self, cache: PaperCache) -> PreparedPaperCache:
         """Compute the cache's contribution to the warp, once per full render."""
+        # The convolution is linear in what follows the ReLU and the doubling, so the cached
+        # channels' part of it needs no input of a later frame.
         weight = self.first.weight[:, SKIP : SKIP + self.cached_channels]
         doubled = _doubled(F.relu(cache.features))
         first = F.conv2d(doubled, weight, self.first.bias, padding=1)

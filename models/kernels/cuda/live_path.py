@@ -183,6 +183,9 @@ class LivePath:
         self.compose_nv12()
 
     def _warp(self) -> None:
+        # Each launch needs what an earlier one wrote at other places: projected vertices, the depth
+        # of the whole image, crossings around a pixel, cover around a pixel, the flow of whole
+        # rows, and the live inputs of neighbouring pixels.
         self.begin()
         self.draw()
         self.cross_edges()
@@ -203,6 +206,7 @@ class LivePath:
         vertices, coefficients = len(m.neutral), len(m.deltas)
         codes, conditioning = m.now_weight.shape
         programs = triton.cdiv(vertices, blocks.vertices)
+        # One more program computes the motion code.
         programs += triton.cdiv(self.size * self.size, blocks.clear) + 1
         self._run(
             begin_frame, (programs, self._batch),
@@ -315,6 +319,7 @@ class LivePath:
 def pack_live_weight(weight: Tensor) -> Tensor:
     """Arrange weights (hidden, L + 2, 3, 3) of the first convolution for `convolve`."""
     hidden, inputs = weight.shape[:2]
+    # Padded to sides that tensor cores take; zeros add nothing to the sums.
     packed = weight.new_zeros((3, 3, _dot_side(inputs), _dot_side(hidden)))
     packed[:, :, :inputs, :hidden] = weight.permute(2, 3, 1, 0)
     return packed
@@ -340,6 +345,7 @@ def _allocate(model: LiveModel, batch: int, size: int) -> LiveBuffers:
     assert model.features.shape[2] + SURFACE_CHANNELS + _UV_CHANGE <= channels
 
     def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        # Zeros, because kernels never write the border of `live` and its padded channels.
         return torch.zeros((batch, *shape), dtype=dtype, device=device)
 
     return LiveBuffers(
