@@ -74,6 +74,7 @@ def exposure_gain(frame: Bytes, coverage: Bytes, plate: Plate) -> Floats:
     if usable.sum() < _LEAST_PIXELS:
         return np.ones(3)
     ratios = frame[usable].astype(np.float64) / plate.rgb[usable]
+    # The median, because shadows and things that move change a part of the background.
     gain: Floats = np.clip(np.median(ratios, axis=0), *_GAINS)
     return gain
 

@@ -134,6 +134,7 @@ def _by_number(
     finder = FaceFinder(has_face)
     if sum(has_face(finder.within(frame)) for frame in frames.values()) < least:
         return None
+    # Numbers with a point are seconds; whole ones count the frames.
     if all(_TIME.fullmatch(name) for name in frames):
         return [{"time": float(name), **frame} for name, frame in frames.items()]
     return list(frames.values())

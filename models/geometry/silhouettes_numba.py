@@ -176,6 +176,7 @@ def _blend_pixels(
         inner_second, distance = value & 1, value >> 1
         second = inner_second if distance < SHARE_UNIT // 2 else 1 - inner_second
         share = min(abs(distance - SHARE_UNIT // 2), MOST_SHARE)
+        # The share in the upper bits: the larger of two blends is that of the larger share.
         code = share << 2 | axis << 1 | (1 - second)
         if second:
             y, x = (y + 1, x) if axis else (y, x + 1)

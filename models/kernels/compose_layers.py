@@ -83,6 +83,7 @@ def _compose_layers(
     buffers = allocate_row(columns)
     for y in range(2 * top, 2 * (top + smooth.shape[0])):
         begin, end = active_pixels(y // 2, columns, active_left, active_right)
+        # The buffer holds the layers of an earlier frame.
         for x in range(columns):
             for k in range(4):
                 layers[y, x, k] = 0

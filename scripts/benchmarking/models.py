@@ -112,6 +112,7 @@ def _compare(avatar: Avatar, device: torch.device, command: Models, weights: str
         "full_plain_ms": lambda: plain.full(now),
     }
     images = {name: call() for name, call in calls.items()}
+    # In turn, so that other load of the machine affects all of them.
     times = interleaved_ms(
         {**calls, "refresh_ms": lambda: _refresh(ours, now, cache)}, command.rounds
     )
@@ -132,6 +133,7 @@ def _compare(avatar: Avatar, device: torch.device, command: Models, weights: str
 
 def _refresh(renderer: CachedRenderer, state: FrameState, cache: dict[str, torch.Tensor]) -> None:
     renderer.refresh(state, cache)
+    # A refresh only queues its work on a GPU; warps and full renders wait for their image.
     if renderer.device.type == "cuda":
         torch.cuda.synchronize(renderer.device)
 

@@ -245,6 +245,7 @@ def _channel(
     backdrop = tl.load(behind + channel, mask=real, other=0).to(tl.float32)
     value = mask * colour * 255 + (1 - mask) * backdrop
     value = tl.minimum(tl.maximum(value, 0.0), 255.0)
+    # The conversion truncates, so half a unit more rounds.
     return (value + 0.5).to(tl.uint8)
 
 
@@ -266,6 +267,7 @@ def _paint(
     """Return the paint of some pixels of the flat image: albedo (3), mask logit, gloss."""
     key = tl.load(keys + pixel, mask=on, other=EMPTY_KEY)
     seen = key != EMPTY_KEY
+    # The lower half of a key is the triangle, see `rasterize`.
     f = tl.where(seen, key & 0xFFFFFFFF, 0).to(tl.int32)
     _, _, _, wa, wb, wc = corner_weights(xy, inverse, faces, f, pixel % size, pixel // size, seen)
     u = texture_position(uvs, uv_faces, f, wa, wb, wc, 0)

@@ -86,6 +86,8 @@ def convolve(
         at = positions + ((frame * half + y) * half + x) * 2
         sx = tl.load(at, mask=on, other=0.5)
         sy = tl.load(at + 1, mask=on, other=0.5)
+        # First and second layer by the nearest pixel, as `reproject_nearest`; the residual
+        # bilinearly.
         nearest = nearest_pixel(sy, half) * half + nearest_pixel(sx, half)
         o = tl.arange(0, lanes)
         wanted = on[:, None] & (o < hidden)[None, :]
@@ -100,6 +102,7 @@ def convolve(
         residual = _bilinear(addresses + RESIDUAL, share, half, sx, sy, k, outputs, dtype)
         out += tl.load(trust + frame) * residual
         weight = tl.load(hidden_weight + o[:, None] * _OUTPUTS + k)
+        # The hidden channels of the tile stay in registers between both convolutions.
         out = tl.dot(tl.maximum(made, 0.0).to(dtype), weight, out, input_precision="ieee")
         pixel = smooth + ((frame * half + y) * half + x)[:, None] * _OUTPUTS + k
         tl.store(pixel, out, mask=outputs)

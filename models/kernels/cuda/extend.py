@@ -90,6 +90,7 @@ def _store_active(
     extents: tl.tensor, half: tl.tensor, y: tl.tensor, margin: tl.tensor, active: tl.tensor
 ) -> None:
     """Store the active columns of row `y`: within the margin of those with soft coverage."""
+    # 32 rows hold the margin on both sides: it is below 16.
     near = y - margin + tl.arange(0, 32)
     on = (near >= 0) & (near < half) & (near <= y + margin)
     low = tl.min(tl.load(extents + near, mask=on, other=half), axis=0)

@@ -25,6 +25,7 @@ def adjacent_faces(faces: NDArray[np.int32], vertices: int) -> NDArray[np.int32]
         (N, V) indices of faces, ascending, then -1; N is the most faces around a vertex.
     """
     corners = faces.reshape(-1)
+    # Stable, so that the faces of a vertex ascend, in the order in which the reference adds them.
     order = np.argsort(corners, kind="stable")
     counts = np.bincount(corners, minlength=vertices)
     place = np.arange(len(corners)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -77,6 +78,7 @@ def vertex_normals(
         x += uy * wz - uz * wy
         y += uz * wx - ux * wz
         z += ux * wy - uy * wx
+    # Rounded to nearest, as numpy does; the plain operators are approximate on GPUs.
     length = tl.sqrt_rn(x * x + y * y + z * z)
     length = tl.where(length > 0, length, 1.0)
     out = normals + (frame * vertices + v) * 3
