@@ -30,7 +30,6 @@ _SIZE = 512
 _MEAN_LEVELS, _LARGEST_LEVELS = 0.5, 16
 """Allowed difference from the CPU in 8-bit levels: convolutions in bfloat16 have three digits."""
 _BATCHES = (1, 2, 4, 8)
-_BESIDE_S = 4.0
 
 
 def correctness(target: Target) -> Values:
