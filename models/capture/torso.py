@@ -116,6 +116,7 @@ class TorsoTracker:
         best = _search(errors, np.zeros(4) if like is None else like)
         if best.cost > _ALIKE * self._near.sum() and like is not None:
             best = min(best, _search(errors, np.zeros(4)), key=lambda found: float(found.cost))
+        # A search that went far has followed something else than the clothes.
         lost = best.cost > _MOST_COST * self._near.sum() or np.abs(best.x).max() > _MOST_PX
         return None if lost else np.asarray(best.x)
 

@@ -156,6 +156,7 @@ def place_world(
 def choose_crop(track: Track, width: int, height: int) -> Crop:
     """Return a square around the moving head, inside the frame where it fits."""
     face = float(np.median(track.face_widths()))
+    # Percentiles, because a few frames may be tracked wrongly.
     low = np.percentile(track.landmarks.min(axis=1), 2, axis=0)
     high = np.percentile(track.landmarks.max(axis=1), 98, axis=0)
     side = max(_SIDE_FACES * face, float((high - low).max()) + _ROOM_FACES * face)

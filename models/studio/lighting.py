@@ -14,10 +14,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models.geometry.rasterizer_numba import corner_weights
 from models.studio.eyeball import ON_IRIS, refract_into_iris, tilt_by_cornea
 from models.studio.interpolation import (
     MIN_FOLD,
-    barycentric,
     blend,
     blend_uvs,
     blend_vectors,
@@ -157,7 +157,7 @@ def shade(surface: Surface, lights: Lights, pose: Pose, light: Light) -> None:
                 continue
             material = materials[face]
             corners = corners_of(faces, face)
-            weights = barycentric(xy, inverse_depth, corners, x, y)
+            weights = corner_weights(x, y, face, xy, inverse_depth, faces)
             point = blend_vectors(verts, corners, weights)
             smooth = normalized(blend_vectors(normals, corners, weights))
             to_viewer = towards(eye_position, point)

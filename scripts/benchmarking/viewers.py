@@ -186,6 +186,7 @@ class Viewer:
         self._views.send(json.dumps(view))
 
     async def _on_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+        # The marker is on the last packet of a frame.
         if packet.marker:
             self.frames += 1
             self.received_at[packet.timestamp] = time.perf_counter()
