@@ -28,6 +28,7 @@ from models.data.recording_table import (
     Table,
     canonical,
     count_lines,
+    first_of,
     plain_key,
     unit_of,
     untimed_note,
@@ -262,18 +263,14 @@ def _categories(value: Any) -> Iterator[tuple[str, Any]]:
             value = value[0]
     for category in value if isinstance(value, list) else ():
         if (name := _category_name(category)) and category.keys() & _SCORES:
-            yield name, _first(category, _SCORES)
+            yield name, first_of(category, _SCORES)
 
 
 def _category_name(category: Any) -> str | None:
     if not isinstance(category, dict):
         return None
-    name = _first(category, _LABELS)
+    name = first_of(category, _LABELS)
     return name if isinstance(name, str) else None
-
-
-def _first(values: dict[str, Any], names: tuple[str, ...]) -> Any:
-    return next((values[name] for name in names if name in values), None)
 
 
 def _real(value: Any) -> bool:
