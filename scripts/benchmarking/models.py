@@ -125,8 +125,8 @@ def _compare(avatar: Avatar, device: torch.device, command: Models, weights: str
         **times,
         "warp_ratio": _ratio(times["warp_plain_ms"], times["warp_ms"]),
         "full_ratio": _ratio(times["full_plain_ms"], times["full_ms"]),
-        "warp_difference": _difference(images["warp_ms"], images["warp_plain_ms"]),
-        "full_difference": _difference(images["full_ms"], images["full_plain_ms"]),
+        "warp_difference": image_difference(images["warp_ms"], images["warp_plain_ms"]),
+        "full_difference": image_difference(images["full_ms"], images["full_plain_ms"]),
         "start_s": round(start_s, 2),
     }
 
@@ -138,7 +138,7 @@ def _refresh(renderer: CachedRenderer, state: FrameState, cache: dict[str, torch
         torch.cuda.synchronize(renderer.device)
 
 
-def _difference(ours: RgbImage, plain: RgbImage) -> dict[str, float]:
+def image_difference(ours: RgbImage, plain: RgbImage) -> dict[str, float]:
     """Return the mean and the largest difference of two images, in 8-bit levels."""
     difference = np.abs(ours.astype(int) - plain)
     return {"mean": round(float(difference.mean()), 3), "largest": int(difference.max())}

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 
 from models.avatar.folder import SHIPPED, Avatar, load_avatar
@@ -22,6 +21,7 @@ from models.contract.images import RgbImage
 from models.runtime.base import Cache
 from models.runtime.renderer import CachedRenderer
 from scripts.benchmarking.avatars import front, load_resized, swaying
+from scripts.benchmarking.models import image_difference
 from scripts.benchmarking.timing import percentiles
 from scripts.gpu_checks.check import SkipError, Target, Values, expect
 
@@ -36,7 +36,7 @@ def correctness(target: Target) -> Values:
     """Compare full render, refresh with warp, and crossfade with those of the CPU."""
     avatar = load_avatar(SHIPPED / "default")
     ours, reference = _frames(avatar, target.device), _frames(avatar, "cpu")
-    values = {name: _difference(ours[name], reference[name]) for name in ours}
+    values = {name: image_difference(ours[name], reference[name]) for name in ours}
     for name, difference in values.items():
         close = difference["mean"] <= _MEAN_LEVELS and difference["largest"] <= _LARGEST_LEVELS
         allowed = f"{_MEAN_LEVELS} on average and {_LARGEST_LEVELS} at most"
@@ -184,11 +184,6 @@ def _profile(call: Callable[[], object], target: Target) -> Values:
     names = Counter(e.name for e in found.events() if str(e.device_type).endswith("CUDA"))
     copies = sum(count for name, count in names.items() if name.startswith("Mem"))
     return {"launches": sum(names.values()) - copies, "copies": copies}
-
-
-def _difference(ours: RgbImage, reference: RgbImage) -> dict[str, float]:
-    levels = np.abs(ours.astype(int) - reference)
-    return {"mean": round(float(levels.mean()), 3), "largest": int(levels.max())}
 
 
 def _states(renderer: CachedRenderer) -> list[FrameState]:
