@@ -234,8 +234,8 @@ def _stack(rgb: NDArray[np.uint8], layers: NDArray[np.uint8], nv12: NDArray[np.u
     for y in range(size):
         for x in range(size):
             nv12[below + y, x] = BLACK_LUMA + (np.int32(layers[y, x, 3]) * span + 127) // 255
-    # The gap repeats the last row of the colours, then the first of the coverage, so that blocks of
-    # a codec that reach into it hold no edge.
+    # The gap repeats the last row of the colours, then the first of the coverage, so that a codec's
+    # filters mix neither with anything else at its edge.
     for row in range(half):
         for x in range(size):
             nv12[size + row, x] = nv12[size - 1, x]
