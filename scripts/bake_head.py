@@ -30,6 +30,8 @@ def bake(recipe: Recipe) -> dict[str, NDArray[Any]]:
     """Return all arrays of a recipe's head file."""
     source = refine(load_source(recipe))
     arrays = assemble(source)
+    # Of the whole head, whose parts shade each other. Strands come last: each is anchored to a
+    # triangle.
     arrays["occlusion"] = occlusion(arrays).astype(np.float32)
     return {
         **arrays,

@@ -152,6 +152,7 @@ def _ray(*words: str, quiet: bool = False) -> int:
     return subprocess.run(command, env=environment, stdout=output, check=False).returncode
 
 
+# The following commands import Ray where they need it; those above only run its program.
 def _hosts(wanted: argparse.Namespace) -> int:
     options = list(wanted.rest)
     if wanted.router is not None:

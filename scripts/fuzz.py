@@ -157,6 +157,7 @@ class Session:
         if isinstance(outcome, Outcome):
             tally.add(outcome, reader.first_mb)
             fault = outcome.fault
+            # An accepted file may take as long as its contents require.
             if not outcome.accepted and outcome.seconds > MAX_SECONDS:
                 fault += f"\ntook {outcome.seconds:.1f} s"
             if outcome.peak_mb - reader.first_mb > MAX_MB:

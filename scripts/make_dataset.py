@@ -41,6 +41,10 @@ from models.geometry.head import HeadError, load_head
 from models.studio.appearance import load_appearance
 from models.studio.studio import Studio, load_studio, make_background
 
+_SHEET_COLUMNS = 8
+_SHEET_ROWS = {"train": 4, "val": 1, "test": 1}
+"""Rows of the contact sheet that show each split."""
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -106,6 +110,7 @@ def make_dataset(arguments: Arguments) -> None:
             head.expression_names,
             lambda note: print(f"make_dataset: {name}: {note}", file=sys.stderr),
         )
+        # The part of `val`, a tenth of the recording, must be longer than a sequence.
         if len(recording) * 0.1 <= arguments.length:
             raise DatasetError(
                 f"{arguments.recording}: expected more than {arguments.length * 10} frames, "
@@ -178,19 +183,18 @@ def _executor(workers: int) -> Executor:
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
 
 
-def contact_sheet(folder: Path, columns: int = 8, rows: int = 6) -> Image.Image:
+def contact_sheet(folder: Path) -> Image.Image:
     """Return an image of frames spread over all splits of a dataset."""
-    return Image.fromarray(np.concatenate(list(_sheet_rows(folder, columns, rows))))
+    return Image.fromarray(np.concatenate(list(_sheet_rows(folder))))
 
 
-def _sheet_rows(folder: Path, columns: int, rows: int) -> Iterator[NDArray[np.uint8]]:
-    per_split = {"train": rows - 2, "val": 1, "test": 1}
-    for split, row_count in per_split.items():
+def _sheet_rows(folder: Path) -> Iterator[NDArray[np.uint8]]:
+    for split, row_count in _SHEET_ROWS.items():
         frames = SplitReader(folder, split)
-        chosen = np.linspace(0, len(frames) - 1, row_count * columns).astype(int)
+        chosen = np.linspace(0, len(frames) - 1, row_count * _SHEET_COLUMNS).astype(int)
         images = [frames.frame(int(index))[1][::2, ::2] for index in chosen]
         for row in range(row_count):
-            yield np.concatenate(images[row * columns : (row + 1) * columns], axis=1)
+            yield np.concatenate(images[row * _SHEET_COLUMNS : (row + 1) * _SHEET_COLUMNS], axis=1)
 
 
 def main() -> None:

@@ -122,6 +122,7 @@ def _frames(client: httpx2.Client, arguments: Arguments, first_seq: int) -> Iter
             seq += 1
         if not arguments.loop:
             return
+        # The first row follows the last one at the usual distance.
         loop_s = due_s + 1 / recording.fps
 
 

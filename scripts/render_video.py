@@ -226,6 +226,7 @@ def _state(
     home = np.array(info.eye_position)
     eye = np.array([home[2] * sin(side), home[1], home[2] * np.cos(side)])
     rotation = _head_rotation(recording, row, at_s, sway)
+    # Rotated about the neck: the origin of the head's coordinates lies between the eyes.
     moved = NECK_M - quaternion_to_matrix(rotation) @ NECK_M
     if recording.translations is not None:
         moved = recording.translation(row)
@@ -245,6 +246,8 @@ def _head_rotation(recording: Recording, row: int, at_s: float, sway: float) -> 
     if recording.rotations is not None:
         recorded: FloatArray = recording.rotations[row]
         return recorded
+    # Radians and seconds. The periods have no common multiple below six minutes, so that the motion
+    # does not look repeated.
     turn = np.array([0.06 * sin(2 * pi * at_s / 5.3), 0.22 * sin(2 * pi * at_s / 7.1), 0]) * sway
     return rotation_vector_to_quaternion(turn)
 

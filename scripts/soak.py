@@ -91,6 +91,8 @@ async def _soak(options: Options, address: str, pid: int) -> dict[str, Any]:
             if options.faults_every and done % options.faults_every == 0:
                 faults += 1
                 _cause_fault(faults, address, pid)
+            # After a tenth, what is allocated once has been allocated; what grows from then on is a
+            # leak.
             if done == max(1, options.cycles // 10):
                 early = await _rest_and_look(pid)
                 print(f"after {done} cycles: {early}", flush=True)

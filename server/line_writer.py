@@ -13,6 +13,8 @@ _CAPACITY = 1000
 """Maximum number of queued lines; a burst of start-up messages has less than a hundred."""
 _RETRY_S = 0.05
 """Pause while a pipe that is set not to block is full."""
+_FLUSH_S = 1.0
+"""Longest wait of a program that ends: what reads its output may never read on."""
 
 
 class LineWriter:
@@ -46,11 +48,11 @@ class LineWriter:
             self.lost += 1
             self.working = False
 
-    def flush(self, timeout_s: float = 1.0) -> None:
-        """Wait until all lines are written, but not for longer than `timeout_s`."""
+    def flush(self) -> None:
+        """Wait until all lines are written, but not for longer than `_FLUSH_S`."""
         lines = self._lines
         with lines.all_tasks_done:
-            lines.all_tasks_done.wait_for(lambda: not lines.unfinished_tasks, timeout_s)
+            lines.all_tasks_done.wait_for(lambda: not lines.unfinished_tasks, _FLUSH_S)
 
     def _run(self) -> None:
         while True:

@@ -159,7 +159,7 @@ def configure(log_format: LogFormat, level: int, worker: str | None = None) -> N
 
     Args:
         log_format: Format of the lines.
-        level: Of the `logging` module.
+        level: Lowest level that is logged, a constant of the `logging` module.
         worker: Name of the worker that this process is; None for the server.
     """
     handler = LineHandler(LineWriter(sys.stderr))

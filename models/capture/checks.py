@@ -73,7 +73,7 @@ class Sample(NamedTuple):
     width_px: float
     luma: float
     sharpness: float
-    """See `sharpness`."""
+    """Ratio of the face's finest details to its contrast, see `sharpness`."""
 
 
 def inspect(clip: Clip, tracker: FaceTracker, advance: Callable[[float], None]) -> list[Finding]:
@@ -150,6 +150,7 @@ def sharpness(luma: NDArray[np.uint8]) -> float:
     the image it hardly depends on the light.
     """
     image = luma.astype(np.float32)
+    # Smoothed first, because the noise of single pixels would count as details.
     fine = cv2.Laplacian(cv2.GaussianBlur(image, (0, 0), 1.0), cv2.CV_32F)
     return float(fine.std() / max(float(image.std()), 1.0))
 
@@ -159,6 +160,7 @@ def judge_samples(samples: Sequence[Sample]) -> list[Finding]:
     counts = np.array([sample.faces for sample in samples])
     shown = [sample for sample in samples if sample.faces]
     if not shown or (counts == 0).mean() > _LOST_SHARE:
+        # The other findings would describe the few frames that show a face, and hide the cause.
         lost = f"{(counts == 0).sum()} of {len(samples)}"
         return [
             Finding(
@@ -216,6 +218,7 @@ def thumbnail(rgb: RgbImage) -> NDArray[np.uint8]:
 def find_cuts(thumbnails: Sequence[NDArray[np.uint8]]) -> list[int]:
     """Return the frames that show another scene than the frame before."""
     change = np.abs(np.diff(np.array(thumbnails, np.float32), axis=0)).mean(axis=(1, 2, 3))
+    # Relative to the usual change, because a moving camera changes every frame.
     limit = max(_CUT_LEVELS, _CUT_RATIO * float(np.median(change)))
     return [int(frame) + 1 for frame in np.nonzero(change > limit)[0]]
 
@@ -286,6 +289,8 @@ def yaw_range_deg(track: Track) -> float:
 def missing_expressions(track: Track, names: Sequence[str]) -> list[str]:
     """Return which of `EXPRESSIONS` a video does not show."""
     values = track.coefficients[track.found]
+    # A blink fills a few frames of a clip, so nearly the maximum; a relaxed face has coefficients
+    # above 0, so from a low percentile.
     ranges = np.percentile(values, 99.5, axis=0) - np.percentile(values, 5, axis=0)
     known = dict(zip(names, ranges, strict=True))
     return [

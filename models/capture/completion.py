@@ -65,9 +65,9 @@ def complete(texels: NDArray[np.float32], seen: NDArray[np.bool_], layout: Layou
     """Fill unseen texels in place, from the nearest ones of their material on the head.
 
     Args:
-        texels: (C, S, S).
-        seen: (S, S).
-        layout: Of the texture.
+        texels: (C, S, S) values of the texture, changed.
+        seen: (S, S) texels that the video shows.
+        layout: Material and position of each texel.
     """
     for name in _COMPLETED:
         part = layout.material == MATERIALS.index(name)

@@ -52,7 +52,7 @@ class CanonicalFace(NamedTuple):
     points: Floats
     """(468, 3) in its own units, +Y up, facing +Z."""
     faces: Ints
-    """(F, 3)."""
+    """(F, 3) vertices of each triangle."""
 
 
 def read_canonical(path: Path) -> CanonicalFace:
@@ -88,12 +88,16 @@ def find_landmarks(
     scale, rotation, shift = similarity(canonical.points[marks], targets)
     points = scale * canonical.points @ rotation.T + shift
     points = points + _bend(points[marks], targets, 1e-4)(points)
+    # Less smoothing from round to round: first the spacing of the canonical face is kept, at the
+    # end the points lie on the skin.
     for smoothing in _ROUNDS:
         found = closest_points(points, verts, skin).on(verts)
         found[marks] = targets
         points = points + _bend(points, found, smoothing)(points)
     result = closest_points(points, verts, skin)
     for mark, (corners, weights) in rims.items():
+        # The closest points of rim landmarks may lie in any triangle beside the rim; these are on
+        # it.
         result.corners[mark], result.weights[mark] = corners, weights
     return result
 

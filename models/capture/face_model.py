@@ -87,6 +87,7 @@ def _irises(source: Source) -> tuple[Floats, Floats]:
             (f"eyeLookDown{side}", [EYE_PITCH_RAD, 0, 0]),
             (f"eyeLookUp{side}", [-EYE_PITCH_RAD, 0, 0]),
         ):
+            # To first order, because the fit takes expressions as linear.
             turns[row, :, source.names.index(name)] = np.cross(turn, axis)
     return np.array(points), turns
 

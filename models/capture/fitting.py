@@ -47,15 +47,15 @@ class Poses(NamedTuple):
     """The fit of all frames."""
 
     rotations: Floats
-    """(N, 3, 3) head to camera."""
+    """(N, 3, 3) rotations from head to camera."""
     translations: Floats
-    """(N, 3) metres."""
+    """(N, 3) positions of the head in camera space, metres."""
     expressions: Floats
-    """(N, E)."""
+    """(N, E) coefficients, 0..1."""
     errors_px: Floats
     """(N, 470) distances of landmarks, at a face 100 pixels wide."""
     usable: NDArray[np.bool_]
-    """(N,)."""
+    """(N,) frames whose landmarks the fit explains."""
 
     def pose(self, frame: int) -> Pose:
         """Return the pose of one frame."""
@@ -101,6 +101,7 @@ class FittingStages:
                 thumbnails.append(thumbnail(frame.rgb))
                 advance((frame.number + 1) / self.clip.count, "")
         track = recorder.track
+        # Thumbnails show cuts to another scene, jumps of the face those within one.
         cuts = sorted({*find_cuts(thumbnails), *find_jumps(track)})
         self._judge(judge_track(track, self.names, self.clip.fps, cuts), advance)
         self._save_sheet("track", track.found, track.landmarks)
@@ -183,6 +184,7 @@ def usable_frames(errors_px: Floats) -> NDArray[np.bool_]:
     median = np.full(len(errors_px), np.inf)
     found = np.isfinite(errors_px[:, 0])
     median[found] = np.median(errors_px[found], axis=1)
+    # Relative to the video's own median: it depends on how well the shape space fits this person.
     usable: NDArray[np.bool_] = median < _WORST_RATIO * np.median(median[found])
     return usable
 

@@ -109,7 +109,7 @@ def fit_frame(
         rest: (n, 3) landmarks of the person at rest, head space.
         shapes: (n, 3, E) their motion per coefficient.
         observed: (n, 2) pixels.
-        weights: Of landmarks and prior.
+        weights: Weights of landmarks and prior.
         camera: The camera.
         start: Initial values.
         prior: (E,) coefficients that are likely.
@@ -118,6 +118,7 @@ def fit_frame(
     pose = start
     for _ in range(rounds):
         step = _step(rest, shapes, observed, weights, camera, pose, prior)
+        # The nearest rotation: rounding of many products would make it drift from one.
         u, _, vt = np.linalg.svd(rotation_from_vector(step[:3]) @ pose.rotation)
         expression = np.clip(pose.expression + step[6:], 0, 1)
         pose = Pose(u @ vt, pose.translation + step[3:6], expression)
@@ -138,6 +139,7 @@ def _step(
     points = turned + pose.translation
     apart = project(points, camera) - observed
     gradient = project_gradient(points, camera)
+    # Rows of the Jacobian are x and y of one landmark after the other.
     weight = np.repeat(weights.points * huber_weights(apart), 2)
     columns = [
         gradient @ _minus_cross(turned),

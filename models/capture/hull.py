@@ -179,8 +179,8 @@ def fit_hull(
     Args:
         head: The head.
         part: The part that moves.
-        states: Of frames.
-        mattes: Where the person covers these frames, square.
+        states: States of the frames that are compared.
+        mattes: (S, S) each: where the person covers these frames.
     """
     before = _mismatch(head, part.verts, states, mattes)
     for search in (_HAIR, _BODY):
@@ -223,6 +223,7 @@ def _mismatch(
     for state, matte in zip(states, mattes, strict=True):
         mesh = outline(shaped, state, len(matte))
         apart = beyond * (matte & ~mesh).sum() + (1 - beyond) * (mesh & ~matte).sum()
+        # Twice, so that half the cost on either side makes the share itself.
         shares.append(2 * apart / max(1, matte.sum()))
     return float(np.mean(shares))
 
@@ -243,6 +244,7 @@ def _best(
     def minimum(first_step: float) -> OptimizeResult:
         count = search.parameters
         simplex = np.vstack([np.zeros(count), first_step * np.eye(count)])
+        # Nelder-Mead, because the cost counts pixels and has no gradient.
         options = {"maxfev": search.evaluations, "initial_simplex": simplex, "fatol": 1e-5}
         return minimize(cost, simplex[0], method="Nelder-Mead", options=options)
 

@@ -155,6 +155,7 @@ def fit_person(
     costs = []
     for number, ratio in enumerate(ratios if len(ratios) > 1 else ()):
         camera, some = seen.camera(ratio), frames[::_SCAN_STEP]
+        # Only the rounds before offsets begin: they could take up a wrong focal length.
         trial = list(_rounds(model, seen, some, camera, laplacian, start, _OFFSETS_FROM))[-1]
         unlikely = (np.log(ratio / _USUAL_RATIO) / _RATIO_SPREAD) ** 2 / 2
         costs.append(trial.error_px * (1 + _UNLIKELY_COST * unlikely))
@@ -191,6 +192,7 @@ def _rounds(
             for f, pose in zip(frames, poses, strict=True)
         ]  # fmt: skip
         smooth = laplacian if number >= _OFFSETS_FROM else None
+        # For the shape only. The next round continues from the fitted poses.
         turned = turned_as_tracked(model, seen, frames, poses, camera, identity, weights)
         identity = _better_identity(model, seen, frames, turned, camera, identity, weights, smooth)
         rest = model.at_rest(identity)
@@ -250,7 +252,7 @@ def _better_identity(
         poses: Their poses.
         camera: The camera.
         identity: Shape so far.
-        weights: Of the landmarks.
+        weights: Weights of the landmarks.
         laplacian: (1404, 1404) smoothness of the offsets; None keeps them.
     """
     rest, count = model.at_rest(identity), len(model.shapes[0, 0])
@@ -270,6 +272,8 @@ def _better_identity(
     change = np.linalg.solve(matrix, vector)
     offsets = identity.offsets
     if laplacian is not None:
+        # Offsets take what the new coefficients leave, so that the few of them explain all they
+        # can. The irises, after the landmarks of the skin, have none.
         left = (pull - np.einsum("njk,nk->nj", own, model.shapes @ change))[:FACE_POINTS]
         system = laplacian.copy()
         blocks = system.reshape(FACE_POINTS, 3, FACE_POINTS, 3)

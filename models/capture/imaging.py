@@ -240,6 +240,7 @@ class ImagingStages:
         # Training would resume a run on the former dataset, and weights of it fit another head.
         (self.out / "checkpoint.pt").unlink(missing_ok=True)
         shutil.rmtree(self.out / "avatar", ignore_errors=True)
+        # Last, so that an interrupted stage leaves no dataset that looks complete.
         part.rename(data)
 
     def _describe(self, part: Path, scene: _Scene, splits: dict[str, list[list[int]]]) -> None:
@@ -257,6 +258,7 @@ class ImagingStages:
         ).write(part)
 
     def _allocate(self, name: str, shape: tuple[int, ...]) -> Bytes:
+        # In a mapped file: the images of a minute take half a gigabyte, and later stages read them.
         return np.lib.format.open_memmap(
             self.folder / f"{name}.npy", mode="w+", dtype=np.uint8, shape=shape
         )

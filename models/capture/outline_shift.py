@@ -62,8 +62,8 @@ def outline_shift(
     Args:
         head: The head.
         movable: (V,) vertices that may move.
-        states: Of frames.
-        mattes: Where the person covers these frames, square.
+        states: States of the frames that are compared.
+        mattes: (S, S) each: where the person covers these frames.
 
     Returns:
         (V,) metres away from the skull; 0 for other vertices.
@@ -98,7 +98,7 @@ def outline_reaches(head: Head, movable: Mask, state: FrameState, matte: Mask) -
     Args:
         head: The head.
         movable: (V,) vertices that may move.
-        state: Of the frame.
+        state: State of the frame.
         matte: (S, S) where the person covers the frame.
     """
     size = len(matte)

@@ -37,7 +37,7 @@ class Plate(NamedTuple):
     """The background without the person."""
 
     rgb: Bytes
-    """(H, W, 3)."""
+    """(H, W, 3) uint8 image."""
     seen: NDArray[np.bool_]
     """(H, W) where any frame showed the background; the rest is inpainted."""
 
@@ -64,8 +64,8 @@ def exposure_gain(frame: Bytes, coverage: Bytes, plate: Plate) -> Floats:
     """Return (3,) the gains of a frame's channels against the plate; 1 where too little shows.
 
     Args:
-        frame: (H, W, 3).
-        coverage: (H, W) of the person.
+        frame: (H, W, 3) uint8 image.
+        coverage: (H, W) uint8 coverage of the person.
         plate: The background.
     """
     low, high = _USABLE_LEVELS
@@ -74,6 +74,7 @@ def exposure_gain(frame: Bytes, coverage: Bytes, plate: Plate) -> Floats:
     if usable.sum() < _LEAST_PIXELS:
         return np.ones(3)
     ratios = frame[usable].astype(np.float64) / plate.rgb[usable]
+    # The median, because shadows and things that move change a part of the background.
     gain: Floats = np.clip(np.median(ratios, axis=0), *_GAINS)
     return gain
 

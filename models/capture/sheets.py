@@ -38,13 +38,13 @@ def chosen_frames(clip: Clip, numbers: Sequence[int]) -> Iterator[tuple[int, Rgb
             return
 
 
-def save_sheet(images: Sequence[RgbImage], path: Path, columns: int = COLUMNS) -> None:
+def save_sheet(images: Sequence[RgbImage], path: Path) -> None:
     """Save images of equal size side by side as a JPEG."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scaled = [_scaled(image) for image in images]
     blank = np.zeros_like(scaled[0])
-    scaled += [blank] * (-len(scaled) % columns)
-    rows = [np.concatenate(scaled[i : i + columns], axis=1) for i in range(0, len(scaled), columns)]
+    scaled += [blank] * (-len(scaled) % COLUMNS)
+    rows = [np.concatenate(scaled[i : i + COLUMNS], axis=1) for i in range(0, len(scaled), COLUMNS)]
     Image.fromarray(np.concatenate(rows)).save(path, quality=90)
 
 

@@ -38,9 +38,9 @@ class StabilizedFrame(NamedTuple):
     """A frame with a moved torso."""
 
     rgb: Bytes
-    """(H, W, 3)."""
+    """(H, W, 3) uint8 image."""
     coverage: Bytes
-    """(H, W) of the person."""
+    """(H, W) uint8 coverage of the person."""
     known: Mask
     """(H, W) False for pixels without a source in the frame: outside of the image, or behind the
     head."""
@@ -66,9 +66,9 @@ class TorsoMotion:
 
         Args:
             head: The head.
-            state: Of the frame.
-            number: Of the frame.
-            frame: Its image (H, W, 3), and its coverage (H, W).
+            state: State of the frame.
+            number: Index of the frame, 0..N - 1.
+            frame: Image (H, W, 3) and coverage (H, W) of the frame.
             plate: (H, W, 3) the background, which appears where the torso moves away.
         """
         rgb, coverage = frame

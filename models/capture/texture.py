@@ -88,6 +88,7 @@ class Unwrapped:
 def _fill(total: NDArray[np.float64]) -> NDArray[np.float64]:
     """Divide sums by weights; texels without weight get the mean of the smallest block with any."""
     levels = [total]
+    # Sums and weights add up over blocks, so that their ratio is the weighted mean of each.
     while len(levels[-1]) > 1:
         fine = levels[-1]
         levels.append(fine[::2, ::2] + fine[1::2, ::2] + fine[::2, 1::2] + fine[1::2, 1::2])

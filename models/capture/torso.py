@@ -34,7 +34,8 @@ _EDGE_PX = 9
 _BODY = 0.9
 """Share of the body's motion from which on a vertex belongs to the torso."""
 _NECKLINE = 0.5
-"""The same for a pixel that is compared: the neckline is the clearest line of most clothes."""
+"""Share of the body's motion from which on a pixel is compared. Lower than for vertices: the
+neckline is the clearest line of most clothes."""
 _STEPS = 25
 """Greatest number of steps of a search."""
 _USUAL_LEVELS = 20.0
@@ -59,9 +60,9 @@ class TorsoTracker:
 
     Args:
         head: The head.
-        state: Of the reference frame.
-        rgb: (H, W, 3) the reference frame.
-        coverage: (H, W) of the person in it.
+        state: State of the reference frame.
+        rgb: (H, W, 3) uint8 image of the reference frame.
+        coverage: (H, W) uint8 coverage of the person in it.
     """
 
     def __init__(self, head: Head, state: FrameState, rgb: Bytes, coverage: Bytes) -> None:
@@ -93,9 +94,9 @@ class TorsoTracker:
         """Return how the torso has moved against the mesh, at the reference's pose.
 
         Args:
-            state: Of the frame.
-            rgb: (H, W, 3) the frame.
-            coverage: (H, W) of the person in it.
+            state: State of the frame.
+            rgb: (H, W, 3) uint8 image of the frame.
+            coverage: (H, W) uint8 coverage of the person in it.
             like: (4,) the result for the frame before, where the search begins.
 
         Returns:
@@ -115,6 +116,7 @@ class TorsoTracker:
         best = _search(errors, np.zeros(4) if like is None else like)
         if best.cost > _ALIKE * self._near.sum() and like is not None:
             best = min(best, _search(errors, np.zeros(4)), key=lambda found: float(found.cost))
+        # A search that went far has followed something else than the clothes.
         lost = best.cost > _MOST_COST * self._near.sum() or np.abs(best.x).max() > _MOST_PX
         return None if lost else np.asarray(best.x)
 

@@ -42,9 +42,9 @@ class Track:
     landmarks: NDArray[np.float32]
     """(N, 478, 2) pixels."""
     coefficients: NDArray[np.float32]
-    """(N, E)."""
+    """(N, E) coefficients of each face, 0..1."""
     rotations: NDArray[np.float32]
-    """(N, 3, 3)."""
+    """(N, 3, 3) rotations from head to camera, a first guess."""
 
     @property
     def found(self) -> NDArray[np.bool_]:
@@ -90,8 +90,9 @@ class FaceTracker:
         """Return the faces of an image.
 
         Args:
-            rgb: (H, W, 3) u8.
-            time_ms: Of a video's frame, greater than that of the frame before.
+            rgb: (H, W, 3) uint8 image.
+            time_ms: Time in the video, milliseconds, greater than that of the frame before. Ignored
+                for single images.
         """
         image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(rgb))
         if self._video:

@@ -78,6 +78,8 @@ def read_info(path: Path) -> VideoInfo:
         VideoError: If the file cannot be read or holds fewer than two frames.
     """
     times, first = [], None
+    # Decoded and not only demultiplexed: packets are not in the order of their times where there
+    # are B-frames, and broken ones give no frame.
     for frame in _decode(path):
         first = first or frame
         times.append(float(frame.time or 0.0))
@@ -103,6 +105,7 @@ def read_frames(path: Path, first: int = 0, step: int = 1) -> Iterator[VideoFram
             continue
         width, height = _scaled(frame.width, frame.height)
         rgb = frame.to_ndarray(format="rgb24", width=width, height=height)
+        # Scaled before it is turned, by FFmpeg together with the conversion of colours.
         upright = np.rot90(rgb, -_turn_deg(frame) // 90)
         yield VideoFrame(number, float(frame.time or 0.0) - start, np.ascontiguousarray(upright))
 

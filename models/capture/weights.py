@@ -25,9 +25,9 @@ def pixel_weights(regions: HeadRegions, state: FrameState, coverage: Bytes) -> B
     """Return (H, W) u8 weights of a frame's pixels, in units of 1/`WEIGHT_UNIT`.
 
     Args:
-        regions: Of the head.
-        state: Of the frame.
-        coverage: (H, W) of the person.
+        regions: Regions of the head.
+        state: State of the frame.
+        coverage: (H, W) uint8 coverage of the person.
     """
     shown = regions.shown(state, len(coverage))
     weight = np.ones(coverage.shape, np.float32)

@@ -140,11 +140,11 @@ def place_world(
     """Return the world of a video.
 
     Args:
-        camera: In pixels of the video.
-        poses: Of all usable frames.
-        track: The landmarks of the same frames.
-        width: Of the video, pixels.
-        height: Of the video, pixels.
+        camera: Camera of the video, in pixels.
+        poses: Poses of the head in all usable frames.
+        track: Landmarks in these frames.
+        width: Width of the video, pixels.
+        height: Height of the video, pixels.
         size: Rows and columns of the virtual camera's images.
     """
     mean = Rotation.from_matrix(np.array([pose.rotation for pose in poses])).mean()
@@ -156,6 +156,7 @@ def place_world(
 def choose_crop(track: Track, width: int, height: int) -> Crop:
     """Return a square around the moving head, inside the frame where it fits."""
     face = float(np.median(track.face_widths()))
+    # Percentiles, because a few frames may be tracked wrongly.
     low = np.percentile(track.landmarks.min(axis=1), 2, axis=0)
     high = np.percentile(track.landmarks.max(axis=1), 98, axis=0)
     side = max(_SIDE_FACES * face, float((high - low).max()) + _ROOM_FACES * face)

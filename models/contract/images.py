@@ -62,6 +62,6 @@ class WarpedNv12(NamedTuple):
     nv12: Nv12Image
     """(3 H/2, W), owned by the caller: no buffer of the renderer."""
     raster_ms: float
-    """See `WarpedImage`."""
+    """Time to pose and rasterize the head, milliseconds."""
     network_ms: float
-    """See `WarpedImage`."""
+    """Time for the warp network and composition, milliseconds."""

@@ -55,7 +55,8 @@ def expected_state(
         state: What is shown now.
         heads: The last poses of its head, the newest last. Without any, or if the newest is not
             that of `state`, the head stays where it is.
-        eyes: The same for the eye.
+        eyes: The last poses of the viewer's eye, the newest last. Without any, or if the newest is
+            not that of `state`, the eye stays where it is.
         now_s: The time.
         ahead_s: How far ahead.
 

@@ -51,9 +51,9 @@ class Statistics(NamedTuple):
     """Statistics that standardize a dataset's conditioning: pose 6, camera 3, expression 50."""
 
     mean: Floats
-    """(59,)"""
+    """(59,) mean of each number."""
     deviation: Floats
-    """(59,), above 0."""
+    """(59,) standard deviation of each number, above 0."""
 
 
 class AuthorsSplit:

@@ -6,7 +6,6 @@ A sequence is about a second of smooth motion; each sequence starts from new ran
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import radians
 from pathlib import Path
 from typing import Literal
@@ -45,23 +44,15 @@ _CLOSING_FRAMES, _OPENING_FRAMES = 3, 5
 """Duration of a blink at 30 frames/s: 100 ms to close, 170 ms to open again."""
 _DEFAULT_VIEW_SHARE = 0.125
 """Share of sequences seen from the default view, which most viewers keep."""
-
-
-@dataclass(frozen=True, slots=True)
-class MotionLimits:
-    """Limits of the motion of heads and viewers; angles and shifts apply in both directions."""
-
-    yaw_rad: float = radians(35)
-    pitch_rad: float = radians(20)
-    roll_rad: float = radians(12)
-    shift_m: tuple[float, float, float] = (0.03, 0.02, 0.03)
-    """Greatest shift of the base of the neck."""
-    view_yaw_rad: float = radians(45)
-    view_pitch_rad: float = radians(25)
-    distance: tuple[float, float] = (0.85, 1.25)
-    """Distance of the eye, as a share of the default distance."""
-    aim_m: float = 0.015
-    """Greatest distance of the look-at point from the centre of the head."""
+# Limits of the motion of heads and viewers; angles and shifts apply in both directions.
+MOST_PITCH_RAD, MOST_YAW_RAD, MOST_ROLL_RAD = radians(20), radians(35), radians(12)
+MOST_SHIFT_M = (0.03, 0.02, 0.03)
+"""Greatest shift of the base of the neck."""
+_VIEW_YAW_RAD, _VIEW_PITCH_RAD = radians(45), radians(25)
+_DISTANCES = (0.85, 1.25)
+"""Least and greatest distance of the eye, as shares of the default distance."""
+_AIM_M = 0.015
+"""Greatest distance of the look-at point from the centre of the head."""
 
 
 def read_recording(
@@ -75,7 +66,7 @@ def read_recording(
         note: Receives one line for each part of the file that is not used or was changed.
 
     Raises:
-        RecordingError: See `load_recording`; or it is too long.
+        RecordingError: If `load_recording` rejects the file, or it is too long.
     """
     recording = load_recording(path, names)
     for line in recording.notes:
@@ -224,20 +215,12 @@ class Motion:
         neck: (3,) point that the head rotates about, metres.
         eye_position: (3,) eye of the default view, metres.
         fov_y_rad: Vertical field of view of all views.
-        limits: Limits of the motion.
     """
 
-    def __init__(
-        self,
-        neck: FloatArray,
-        eye_position: FloatArray,
-        fov_y_rad: float,
-        limits: MotionLimits | None = None,
-    ) -> None:
+    def __init__(self, neck: FloatArray, eye_position: FloatArray, fov_y_rad: float) -> None:
         self._neck = neck
         self._eye_position = np.asarray(eye_position, np.float64)
         self._fov_y_rad = fov_y_rad
-        self._limits = limits or MotionLimits()
 
     def sequence(self, random: Generator, expressions: FloatArray) -> list[FrameState]:
         """Return the states of one sequence.
@@ -247,10 +230,9 @@ class Motion:
             expressions: (frames, E) coefficients.
         """
         frames = len(expressions)
-        limits = self._limits
         turns = smooth_path(random, frames, 3, random.uniform(10, 30))
-        turns *= [limits.pitch_rad, limits.yaw_rad, limits.roll_rad]
-        shifts = smooth_path(random, frames, 3, random.uniform(15, 40)) * limits.shift_m
+        turns *= [MOST_PITCH_RAD, MOST_YAW_RAD, MOST_ROLL_RAD]
+        shifts = smooth_path(random, frames, 3, random.uniform(15, 40)) * MOST_SHIFT_M
         eyes, targets = self._views(random, frames)
         states = []
         for i in range(frames):
@@ -276,12 +258,11 @@ class Motion:
         target = np.array([0, rest[1], 0])
         if random.uniform() < _DEFAULT_VIEW_SHARE:
             return np.tile(rest, (frames, 1)), np.tile(target, (frames, 1))
-        limits = self._limits
         path = smooth_path(random, frames, 6, random.uniform(20, 60), 0.55)
-        yaw, pitch = path[:, 0] * limits.view_yaw_rad, path[:, 1] * limits.view_pitch_rad
-        near, far = limits.distance
+        yaw, pitch = path[:, 0] * _VIEW_YAW_RAD, path[:, 1] * _VIEW_PITCH_RAD
+        near, far = _DISTANCES
         distance = rest[2] * (near + (far - near) * (0.5 + 0.5 * path[:, 2]))
-        targets = target + path[:, 3:] * limits.aim_m
+        targets = target + path[:, 3:] * _AIM_M
         direction = np.stack(
             [np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)], axis=1
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from models.contract.shown_text import shown
-from models.data.recording_table import TIMES, RecordingError, plain_key
+from models.data.recording_table import TIMES, RecordingError, first_of, plain_key
 
 _FRAMES = ("frames", "results", "data", "recording", "keyframes", "samples", "weightMat")
 _NAMES = ("names", "blendshape_names", "blendshapeNames", "expression_names", "facsNames")
@@ -51,7 +51,7 @@ def find_frames(document: Any, has_face: Callable[[Any], bool]) -> Frames:
         first = document[0] if document and isinstance(document[0], dict) else {}
         return Frames(document, fps=_rate(first))
     if isinstance(document, dict):
-        names = _first(document, _NAMES)
+        names = first_of(document, _NAMES)
         found = Frames([], [str(n) for n in names] if isinstance(names, list) else None)
         found.fps = _rate(document)
         member = next((name for name in _FRAMES if name in document), None)
@@ -113,7 +113,7 @@ def _listed(frames: Any, has_face: Callable[[Any], bool]) -> list[Any] | None:
     if isinstance(frames, list):
         return frames
     if isinstance(frames, dict):
-        inner = _first(frames, _FRAMES)
+        inner = first_of(frames, _FRAMES)
         if isinstance(inner, list):
             return inner
         return _by_number(frames, has_face, 1) or _by_name(frames, has_face)
@@ -134,6 +134,7 @@ def _by_number(
     finder = FaceFinder(has_face)
     if sum(has_face(finder.within(frame)) for frame in frames.values()) < least:
         return None
+    # Numbers with a point are seconds; whole ones count the frames.
     if all(_TIME.fullmatch(name) for name in frames):
         return [{"time": float(name), **frame} for name, frame in frames.items()]
     return list(frames.values())
@@ -175,7 +176,7 @@ def _objects(document: dict[str, Any]) -> list[dict[str, Any]]:
             named = [
                 one for one in value if isinstance(one, dict) and isinstance(one.get("name"), str)
             ]
-            found.append({one["name"]: _first(one, ("values", "keys", "curve")) for one in named})
+            found.append({one["name"]: first_of(one, ("values", "keys", "curve")) for one in named})
     return found
 
 
@@ -206,7 +207,3 @@ def _rate(document: dict[str, Any]) -> float | None:
         if plain_key(name) in RATES and real and 1 <= value <= 1000:
             return float(value)
     return None
-
-
-def _first(values: dict[str, Any], names: tuple[str, ...]) -> Any:
-    return next((values[name] for name in names if name in values), None)

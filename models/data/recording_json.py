@@ -28,6 +28,7 @@ from models.data.recording_table import (
     Table,
     canonical,
     count_lines,
+    first_of,
     plain_key,
     unit_of,
     untimed_note,
@@ -233,6 +234,7 @@ def _number(value: Any, name: str, known: _Known) -> Any:
     """Return a number, also one in quotes of a coefficient that is known; None for others."""
     if _real(value):
         return value
+    # `float()` would accept 1_0.
     if not isinstance(value, str) or "_" in value or known(name) is None:
         return None
     try:
@@ -261,18 +263,14 @@ def _categories(value: Any) -> Iterator[tuple[str, Any]]:
             value = value[0]
     for category in value if isinstance(value, list) else ():
         if (name := _category_name(category)) and category.keys() & _SCORES:
-            yield name, _first(category, _SCORES)
+            yield name, first_of(category, _SCORES)
 
 
 def _category_name(category: Any) -> str | None:
     if not isinstance(category, dict):
         return None
-    name = _first(category, _LABELS)
+    name = first_of(category, _LABELS)
     return name if isinstance(name, str) else None
-
-
-def _first(values: dict[str, Any], names: tuple[str, ...]) -> Any:
-    return next((values[name] for name in names if name in values), None)
 
 
 def _real(value: Any) -> bool:
@@ -301,6 +299,7 @@ def _times(frames: list[Any]) -> tuple[Floats | None, str, int]:
         given = (frame.get(name) if isinstance(frame, dict) else None for frame in frames)
         texts = [str(v) if _real(v) else v.strip() if isinstance(v, str) else "" for v in given]
         times = seconds_of(texts, unit_of(key))
+        # Values that never change are no times.
         if times is not None and (len(times) < 2 or np.ptp(times) > 0):
             return times, name, texts.count("")
     return None, "", 0

@@ -9,7 +9,7 @@ import csv
 from typing import Any
 
 from models.contract.arkit import arkit_name
-from models.data.recording_table import TIMES, RecordingError, plain_key
+from models.data.recording_table import TIMES, RecordingError, first_of, plain_key
 
 _NAMES = ("categoryname", "blendshapename", "blendshape", "category", "shape", "name")
 _SCORES = ("score", "value", "weight")
@@ -41,11 +41,11 @@ def frames_of_rows(text: str) -> tuple[list[dict[str, Any]], list[str]]:
         RecordingError: If a row ends early.
     """
     separator, keys = _header(text)
-    name, score = (_first(keys, wanted) for wanted in (_NAMES, _SCORES))
+    name, score = (first_of(keys, wanted) for wanted in (_NAMES, _SCORES))
     assert name is not None
     assert score is not None
     time = next((key for key in TIMES if key in keys), None)
-    group = keys[time] if time else _first(keys, _FRAMES)
+    group = keys[time] if time else first_of(keys, _FRAMES)
     frames: list[dict[str, Any]] = []
     scores: dict[str, str] = {}
     before: str | None = None
@@ -72,7 +72,3 @@ def _header(text: str) -> tuple[str, dict[str, int]]:
     line = text[:_LONGEST_HEADER].lstrip("\ufeff").split("\n", 1)[0].rstrip("\r")
     separator = max(_SEPARATORS, key=line.count)
     return separator, {plain_key(cell): i for i, cell in enumerate(line.split(separator))}
-
-
-def _first(keys: dict[str, int], wanted: tuple[str, ...]) -> int | None:
-    return next((keys[name] for name in wanted if name in keys), None)

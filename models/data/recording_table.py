@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import re
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from models.contract.shown_text import shown
 from models.data.timecode import seconds_of
 
 Floats = NDArray[np.float64]
+_Value = TypeVar("_Value")
 
 ANGLES = tuple(
     f"{part}{angle}"
@@ -68,7 +70,8 @@ class Table:
     names: list[str]
     """ARKit's names and `ANGLES`; for other avatars the names as they are."""
     values: Floats
-    """(rows, names)"""
+    """(rows, names) coefficients as 0..1 or percent, angles as radians or degrees, as in the
+    file."""
     rows: list[int]
     """Number of each row in the file, from 1; the header of a table is row 1."""
     times_s: Floats | None = None
@@ -160,6 +163,11 @@ def _find_header(lines: list[str], wanted: frozenset[str]) -> _Header:
 def plain_key(name: str) -> str:
     """Return a name by which columns are compared: without case, separators and brackets."""
     return "".join(letter for letter in name[:_LONGEST_NAME].lower() if letter.isalnum())
+
+
+def first_of(values: Mapping[str, _Value], names: tuple[str, ...]) -> _Value | None:
+    """Return the value of the first of some names that is there, or None."""
+    return next((values[name] for name in names if name in values), None)
 
 
 def unit_of(name: str) -> float | None:

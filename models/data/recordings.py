@@ -43,7 +43,7 @@ _OTHER_FILES = {
 }
 """What recordings are taken for, by how it begins."""
 _MAX_OTHER_BYTES = 64 * 2**20
-"""The same for texts with other characters than ASCII's, UTF-16 included."""
+"""Limit for texts with other characters than ASCII's, UTF-16 included."""
 _PERCENT_FROM, _PERCENT_TO = 5.0, 130.0
 """Recordings whose greatest coefficient lies between these are in percent. Trackers overshoot 1,
 and 100, by a third at most."""

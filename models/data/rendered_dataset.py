@@ -97,6 +97,8 @@ class RenderedFrame:
         size = self.mask.shape[0]
         top, left, height, width = window or Window(0, 0, size, size)
         part = np.s_[top : top + height, left : left + width]
+        # At the size of the whole image, of which the window is a crop: a crop's pixels are those
+        # of the frame.
         buffers = render_gbuffer(self._head, self._state, size, window)
         frame = frame_batch(buffers, compute_conditioning(self._state), window)
         coverage = torch.from_numpy(self.mask[part].astype(np.float32) / 255)[None, None]

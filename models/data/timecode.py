@@ -23,7 +23,8 @@ _DATE = re.compile(r"^\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d", re.ASCII)
 _COUNTS = (24, 25, 30, 48, 50, 60, 100, 120, 240, 1000)
 """Frames that a second of timecode can have; some programs write milliseconds in their place."""
 _SHORT_COUNTS = (30, 60, 120)
-"""The same for recordings shorter than a full second, which do not show how far FF counts."""
+"""Frames that a second of timecode can have in recordings shorter than a full second, which do not
+show how far FF counts."""
 _DROPPED = {30: 2, 60: 4}
 """Frame numbers that drop-frame timecode skips in each minute, except in every tenth."""
 _UNITS = ((2e6, 1e-9), (2e3, 1e-6), (2.0, 1e-3))
@@ -44,7 +45,7 @@ def seconds_of(texts: Sequence[str], unit: float | None = None) -> Floats | None
     Args:
         texts: Timecode (`;` before the frames means drop-frame), HH:MM:SS.fff, dates of ISO 8601,
             or numbers.
-        unit: Of numbers, in seconds; None: judged by their steps.
+        unit: Unit of numbers, seconds; None: judged by their steps.
     """
     given = [text for text in texts if text]
     if len(given) * 2 <= len(texts):

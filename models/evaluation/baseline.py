@@ -37,7 +37,7 @@ from models.networks.generator import Generator, UpsampledConv
 from models.networks.telewarp import Foreground
 from models.runtime.base import Stage
 from models.runtime.renderer import CachedRenderer
-from models.training.losses import ImageLoss, LossWeights, texture_loss
+from models.training.losses import LossWeights, texture_loss
 from models.training.objective import (
     AgedPair,
     Losses,
@@ -140,10 +140,7 @@ class BaselineObjective(Objective):
         mixed_precision: bool,
         vgg16: torch.nn.Module | None = None,
     ) -> None:
-        super().__init__(networks)
-        self.vgg16 = vgg16
-        self._weights, self._mixed_precision = weights, mixed_precision
-        self._image_loss = ImageLoss(weights, vgg16)
+        super().__init__(networks, weights, mixed_precision, vgg16)
         # Its weights get no gradient, which DistributedDataParallel would wait for.
         if not isinstance(networks, TwoFrameNetworks):
             networks.warper.requires_grad_(False)

@@ -75,14 +75,16 @@ class Evaluation:
     warp: dict[int, Score]
     """Scores by age of the cache in frames."""
     ahead: dict[int, Score]
-    """The same with caches that were rendered ahead, see `HeldOutFrame.ahead`."""
+    """Scores of warps from caches that were rendered ahead (see `HeldOutFrame.ahead`), by age in
+    frames."""
     stale: dict[int, Score]
     """Score of the full render of an older state, by its age in frames."""
     baseline: Score | None
     swap: dict[int, SwapFlicker | None] = field(default_factory=dict)
-    """By duration of a refresh in frames at 60 frames/s; None where no sequence is long enough."""
+    """Flicker by duration of a refresh in frames at 60 frames/s; None where no sequence is long
+    enough."""
     swap_still: dict[int, SwapFlicker | None] = field(default_factory=dict)
-    """The same with head pose and view held still."""
+    """Flicker with head pose and view held still, by duration of a refresh in frames."""
     regions: dict[str, RegionScore] = field(default_factory=dict)
     """Scores by name of the region; none for heads without regions."""
 
@@ -223,6 +225,7 @@ def evaluate(
 
 def spread_order(count: int) -> list[int]:
     """Return 0..count-1 in an order whose every beginning is spread over all of them."""
+    # By their reversed bits: of any first part of the order, numbers lie in all parts of the range.
     digits = max(1, (count - 1).bit_length())
     return sorted(range(count), key=lambda index: int(f"{index:0{digits}b}"[::-1], 2))
 

@@ -30,7 +30,7 @@ class Step(NamedTuple):
     """One frame of a played sequence."""
 
     image: NDArray[np.uint8]
-    """(H, W, 3)"""
+    """(H, W, 3) uint8 image."""
     swapped: bool
     """Whether this is the first frame from a new cache."""
 

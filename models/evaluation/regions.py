@@ -15,7 +15,7 @@ from models.heads.regions import HeadRegions, Region
 _LEAST_PIXELS = 20
 """Regions with fewer pixels in a frame are not measured: a closed mouth shows a few."""
 _SMALLEST_ERROR = 1e-10
-"""As for whole images, so that PSNR is at most 100 dB."""
+"""Mean squared error below which PSNR stays at 100 dB, as for whole images."""
 
 
 class RegionScore(NamedTuple):
@@ -31,7 +31,7 @@ class RegionScorer:
     """Collects scores of frames.
 
     Args:
-        regions: Of the head that the frames show.
+        regions: Regions of the head that the frames show.
     """
 
     def __init__(self, regions: HeadRegions) -> None:
@@ -43,9 +43,9 @@ class RegionScorer:
         """Measure the images of one frame.
 
         Args:
-            state: Of the frame: regions lie where it shows them, also for a stale image.
-            images: By the way that they were rendered; (H, W, 3) like the truth.
-            truth: What the frame should show.
+            state: State of the frame: regions lie where it shows them, also for a stale image.
+            images: (H, W, 3) images by the way that they were rendered.
+            truth: (H, W, 3) image that the frame should show.
         """
         shown = self._regions.shown(state, len(truth))
         errors = {

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from models.contract.frame_state import FloatArray
 from models.contract.shown_text import reason
-from models.geometry.head import JOINTS, Head, HeadError
+from models.geometry.head import JOINTS, Head, HeadError, check_limits, check_numbers
 from models.geometry.jaw import JAW_COEFFICIENTS
 from models.geometry.npz import is_numeric, is_within_limits, length, read_npz
 from models.geometry.plain_pickle import PickleError, read_plain_pickle
@@ -56,9 +56,9 @@ class FlameModel(NamedTuple):
     template: Doubles
     """(V, 3) metres."""
     shapes: Doubles
-    """(V, 3, 100)"""
+    """(V, 3, 100) displacement per identity coefficient, metres."""
     expressions: Doubles
-    """(V, 3, 50)"""
+    """(V, 3, 50) displacement per expression coefficient, metres."""
     correctives: Doubles
     """(V, 3, 36) metres per entry of the rotation matrices of neck, jaw and eyes minus identity."""
     regressor: Doubles
@@ -66,7 +66,7 @@ class FlameModel(NamedTuple):
     weights: Doubles
     """(V, 5) skinning weights of root, neck, jaw, left and right eye."""
     faces: NDArray[np.int32]
-    """(F, 3)"""
+    """(F, 3) vertices of each triangle."""
 
 
 class TextureSpace(NamedTuple):
@@ -75,7 +75,7 @@ class TextureSpace(NamedTuple):
     uvs: FloatArray
     """(T, 2) in 0..1, v downwards."""
     uv_faces: NDArray[np.int32]
-    """(F, 3)"""
+    """(F, 3) rows of `uvs` for the corners of each triangle."""
 
 
 def is_flame(head: Head) -> bool:
@@ -232,14 +232,10 @@ def _check(path: Path, arrays: dict[str, Any]) -> None:
         "f": (length(arrays["f"]), 3),
     }
     for name, shape in expected.items():
-        if arrays[name].shape != shape:
-            raise HeadError(f"{path}: {name} must be {shape}, got {arrays[name].shape}")
-        if not is_numeric(arrays[name]):
-            raise HeadError(f"{path}: {name} must be numbers, got {arrays[name].dtype}")
-        if not np.isfinite(arrays[name]).all():
-            raise HeadError(f"{path}: {name} has values that are not finite")
-        if name not in ("kintree_table", "f") and not is_within_limits(arrays[name]):
-            raise HeadError(f"{path}: {name} has values beyond a million")
+        check_numbers(path, name, arrays[name], shape)
+        # Indices have limits of their own, below. The root's parent is 2^32 - 1.
+        if name not in ("kintree_table", "f"):
+            check_limits(path, name, arrays[name])
     parents = tuple(arrays["kintree_table"][0, 1:].astype(np.int64).tolist())
     if parents != _PARENTS:
         raise HeadError(

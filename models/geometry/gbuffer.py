@@ -192,8 +192,8 @@ def _first_of_four(values: NDArray[Any], covered: NDArray[np.bool_]) -> NDArray[
     """Reduce each 2x2 pixels to the first covered one, else to the last.
 
     Args:
-        values: (H, W, C).
-        covered: (H, W).
+        values: (H, W, C) values per pixel.
+        covered: (H, W) pixels that show the head.
 
     Returns:
         (H/2, W/2, C).
@@ -257,14 +257,15 @@ def _resolve(
     """Shade all covered pixels of a window: UV, normal, reflection vector and cosine.
 
     Args:
-        triangle: (H, W) visible triangles of the whole image.
-        xy: (V, 2) as `Geometry.xy`, like the next three.
-        inverse_depth: (V,)
-        normals: (V, 3)
-        view_directions: (3, 3)
-        faces: (F, 3)
-        uvs: (T, 2)
-        uv_faces: (F, 3)
+        triangle: (H, W) visible triangles of the whole image, -1 off the head.
+        xy: (V, 2) screen positions, 1/256 pixels.
+        inverse_depth: (V,) inverse depths, 1/metres.
+        normals: (V, 3) unit normals, world axes.
+        view_directions: (3, 3) matrix from image positions to view directions, see
+            `view_direction_matrix`.
+        faces: (F, 3) vertices of each triangle.
+        uvs: (T, 2) texture coordinates, 0..1.
+        uv_faces: (F, 3) rows of `uvs` for the corners of each triangle.
         top: First row of the window.
         left: First column of the window.
         uv: (h, w, 2) filled where covered.

@@ -340,6 +340,30 @@ def _free_jaw(arrays: dict[str, NDArray[Any]]) -> FreeJaw:
     )
 
 
+def check_numbers(path: Path, name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
+    """Check that an array of a file holds finite numbers in a certain shape.
+
+    Raises:
+        HeadError: If it does not.
+    """
+    if array.shape != shape:
+        raise HeadError(f"{path}: {name} must be {shape}, got {array.shape}")
+    if not is_numeric(array):
+        raise HeadError(f"{path}: {name} must be numbers, got {array.dtype}")
+    if not np.isfinite(array).all():
+        raise HeadError(f"{path}: {name} has values that are not finite")
+
+
+def check_limits(path: Path, name: str, array: NDArray[Any]) -> None:
+    """Check that the numbers of an array of a file are not absurdly large.
+
+    Raises:
+        HeadError: If one is.
+    """
+    if not is_within_limits(array):
+        raise HeadError(f"{path}: {name} has values beyond a million")
+
+
 def _check(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     """Check shapes, finiteness, joint names and index ranges."""
     vertices, triangles = length(arrays["neutral"]), length(arrays["faces"])
@@ -362,14 +386,8 @@ def _check(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     for name, shape in expected.items():
         if name not in arrays:
             continue  # an optional array
-        if arrays[name].shape != shape:
-            raise HeadError(f"{path}: {name} must be {shape}, got {arrays[name].shape}")
-        if not is_numeric(arrays[name]):
-            raise HeadError(f"{path}: {name} must be numbers, got {arrays[name].dtype}")
-        if not np.isfinite(arrays[name]).all():
-            raise HeadError(f"{path}: {name} has values that are not finite")
-        if not is_within_limits(arrays[name]):
-            raise HeadError(f"{path}: {name} has values beyond a million")
+        check_numbers(path, name, arrays[name], shape)
+        check_limits(path, name, arrays[name])
     for name, count in {"expression_names": expressions, "joint_names": len(JOINTS)}.items():
         if arrays[name].shape != (count,) or arrays[name].dtype.kind != "U":
             raise HeadError(f"{path}: {name} must be {count} names")

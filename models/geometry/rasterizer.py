@@ -105,7 +105,7 @@ def barycentrics(
         triangle: (H, W) visible triangles, -1 where there is none.
         xy: (V, 2) screen positions in 1/256 pixels.
         inverse_depth: (V,) 1/depth.
-        faces: (F, 3).
+        faces: (F, 3) vertices of each triangle.
 
     Returns:
         (H, W, 3) weights of the corners, summing to 1; zero where there is no triangle.

@@ -113,7 +113,7 @@ def rasterize_rows(
     Args:
         xy: (V, 2) screen positions in 1/256 pixels.
         inverse_depth: (V,) 1/depth; triangles with a corner at 0 are culled.
-        faces: (F, 3).
+        faces: (F, 3) vertices of each triangle.
         top: The first row.
         bottom: The row after the last.
         triangle: (H, W) visible triangles; must hold -1 in these rows.
@@ -184,7 +184,7 @@ def barycentrics(
         triangle: (H, W) visible triangles, -1 where there is none.
         xy: (V, 2) screen positions in 1/256 pixels.
         inverse_depth: (V,) 1/depth.
-        faces: (F, 3).
+        faces: (F, 3) vertices of each triangle.
 
     Returns:
         (H, W, 3) weights of the corners, summing to 1; zero where there is no triangle.
@@ -239,9 +239,9 @@ def texture_span(
         f: The triangle.
         xy: (V, 2) screen positions in 1/256 pixels.
         inverse_depth: (V,) 1/depth.
-        faces: (F, 3).
+        faces: (F, 3) vertices of each triangle.
         uvs: (T, 2) in 0..1.
-        uv_faces: (F, 3).
+        uv_faces: (F, 3) rows of `uvs` for the corners of each triangle.
 
     Returns:
         u0, ux, v0, vx, w0, wx: at the centre of pixel (x, y), u is (u0 + ux x) / (w0 + wx x) and v

@@ -72,8 +72,8 @@ def blend_edges(
     """Find how the pixels of a rasterized image mix at silhouettes.
 
     Args:
-        edges: Of the mesh.
-        faces: (F, 3)
+        edges: Edges of the mesh and their triangles.
+        faces: (F, 3) vertices of each triangle.
         xy: (V, 2) screen positions in 1/256 pixels.
         inverse_depth: (V,) 1/depth; 0 for culled vertices.
         fragments: The image, of these triangles.
@@ -145,9 +145,12 @@ def _crossings(
         a, b = b, a
     begin, end = int(xy[a, major]), int(xy[b, major])
     across = int(xy[b, minor] - xy[a, minor])
+    # Centres of pixels from the edge's begin to before its end, so that one on a vertex belongs to
+    # one of the two edges that meet there.
     first, stop = ((at + CENTRE - 1) >> SUBPIXEL_BITS for at in (begin, end))
     for step in range(max(first, 0), min(stop, shape[1 - major])):
         gone = step * SUBPIXELS + CENTRE - begin
+        # Of absolute values: `//` rounds down here, but towards 0 in Triton.
         shift = gone * abs(across) // (end - begin)
         at = int(xy[a, minor]) + (shift if across > 0 else -shift) - CENTRE
         before, part = at >> SUBPIXEL_BITS, at % SUBPIXELS

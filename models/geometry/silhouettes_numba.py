@@ -51,8 +51,8 @@ def blend_edges(
     """Find how the pixels of a rasterized image mix at silhouettes.
 
     Args:
-        edges: Of the mesh.
-        faces: (F, 3)
+        edges: Edges of the mesh and their triangles.
+        faces: (F, 3) vertices of each triangle.
         xy: (V, 2) screen positions in 1/256 pixels.
         inverse_depth: (V,) 1/depth; 0 for culled vertices.
         triangle: (H, W) visible triangles, -1 where there is none.
@@ -176,6 +176,7 @@ def _blend_pixels(
         inner_second, distance = value & 1, value >> 1
         second = inner_second if distance < SHARE_UNIT // 2 else 1 - inner_second
         share = min(abs(distance - SHARE_UNIT // 2), MOST_SHARE)
+        # The share in the upper bits: the larger of two blends is that of the larger share.
         code = share << 2 | axis << 1 | (1 - second)
         if second:
             y, x = (y + 1, x) if axis else (y, x + 1)

@@ -42,7 +42,7 @@ def find_visible_points(
         triangle: (H, W) visible triangles, -1 off the head.
         xy: (V, 2) screen positions, 1/256 pixels.
         inverse_depth: (V,) 1/metres.
-        faces: (F, 3).
+        faces: (F, 3) vertices of each triangle.
 
     Returns:
         The points, h = H / 2, w = W / 2.

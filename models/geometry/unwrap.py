@@ -19,7 +19,7 @@ def unroll(verts: FloatArray, faces: NDArray[np.int32]) -> tuple[FloatArray, NDA
 
     Args:
         verts: (V, 3) metres.
-        faces: (F, 3).
+        faces: (F, 3) vertices of each triangle.
 
     Returns:
         UVs (T, 2) in 0..1, v downwards, and (F, 3) the row of them for each corner of each face.

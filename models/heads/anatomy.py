@@ -90,8 +90,8 @@ def fit_jaw(verts: Floats, opening: Floats) -> Floats | None:
     """Return the hinge (3,) that `jawOpen` turns the chin about; None if it turns under 3 degrees.
 
     Args:
-        verts: (V, 3).
-        opening: (V, 3) metres moved at 1.
+        verts: (V, 3) metres.
+        opening: (V, 3) metres that `jawOpen` = 1 moves each vertex by.
     """
     moved = np.linalg.norm(opening, axis=1)
     if not moved.any():

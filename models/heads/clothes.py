@@ -157,12 +157,12 @@ def slice_ring(
     """Return (n, 3) where the neck crosses a plane parallel to the collar's.
 
     Args:
-        verts: (V, 3) of the body.
-        faces: (F, 3) near the neck.
+        verts: (V, 3) vertices of the body, metres.
+        faces: (F, 3) triangles near the neck.
         level: Metres of the plane above the collar's.
         around: (n,) angles about the axis of the neck.
         outwards: Metres by which the points are pushed out of the skin.
-        recipe: Of the person.
+        recipe: Recipe of the person.
     """
     height = above_collar(verts, recipe) - level
     crossings = []

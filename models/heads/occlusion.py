@@ -13,8 +13,13 @@ from models.heads.meshes import Floats, Ints, relax, smooth_normals
 from models.heads.parts import MASKS
 from models.studio.materials import MATERIALS
 
+_DIRECTIONS = 160
+"""Number of depth maps, evenly spread over the sphere."""
+_SIZE = 512
+"""Rows and columns of each depth map."""
 
-def occlusion(arrays: dict[str, NDArray[Any]], directions: int = 160, size: int = 512) -> Floats:
+
+def occlusion(arrays: dict[str, NDArray[Any]]) -> Floats:
     """Return (V,) the share of the sky that is visible from each vertex, 0..1.
 
     Hair and clothes do not darken skin, nor does the collar darken the jumper: their edges cut
@@ -22,9 +27,7 @@ def occlusion(arrays: dict[str, NDArray[Any]], directions: int = 160, size: int 
     For the mouth the jaw is opened by a third: shut, it would leave the teeth black.
 
     Args:
-        arrays: Of the head file.
-        directions: Number of depth maps, evenly spread over the sphere.
-        size: Rows and columns of each depth map.
+        arrays: Arrays of the head file.
     """
     names = list(arrays["expression_names"])
     faces, material = arrays["faces"], arrays["materials"]
@@ -44,7 +47,7 @@ def occlusion(arrays: dict[str, NDArray[Any]], directions: int = 160, size: int 
         (collar, np.ones_like(collar), verts),
     ):
         mine = np.unique(faces[receivers])
-        values[mine] = sky_seen(shape, faces, faces[occluders], directions, size)[mine]
+        values[mine] = sky_seen(shape, faces, faces[occluders], _DIRECTIONS, _SIZE)[mine]
     # The foot of the collar lies beneath the jumper; the visible part must not darken towards it.
     foot = np.unique(faces[collar])
     values[foot] = np.maximum(values[foot], 0.5)

@@ -36,17 +36,17 @@ class RowBuffers(NamedTuple):
     """Work space for the pixels of a row."""
 
     paint: FloatArray
-    """(W, 8)"""
+    """(W, 8) paint of each pixel."""
     mixed: NDArray[np.int64]
-    """(W,)"""
+    """(W,) columns of the pixels that mix with a neighbour."""
     corner: NDArray[np.int64]
-    """(W,)"""
+    """(W,) index of the upper left texel of each lookup, -1 off the head."""
     share_x: FloatArray
-    """(W,)"""
+    """(W,) position beyond that texel to the right, texels."""
     share_y: FloatArray
-    """(W,)"""
+    """(W,) position beyond that texel downwards, texels."""
     beside: FloatArray
-    """(W, 8)"""
+    """(W, 8) paint of the neighbours that pixels mix with."""
 
 
 @njit(cache=True, nogil=True)
@@ -82,10 +82,10 @@ def compose(
         paint: The paint texture, one vector per texel.
         outline: (2,) slope and offset of the mask logit over the soft coverage.
         active: Outside of it there is only background.
-        background: (H, W, 3).
+        background: (H, W, 3) uint8 RGB.
         top: Row of the image where `smooth` begins, at half resolution.
         left: Column of the image where `smooth` begins, at half resolution.
-        rgb: (H, W, 3) filled in these rows, in all columns.
+        rgb: (H, W, 3) uint8, filled in these rows, in all columns.
     """
     geometry, head = raster.geometry, raster.head
     _compose(
@@ -153,22 +153,22 @@ def compose_row(
     """Compose some pixels of a row of the image.
 
     Args:
-        y: The row.
+        y: Row of the image.
         begin: The first pixel.
         end: The pixel after the last.
-        smooth: (w, 32) row of the output of the convolutions.
-        triangle: (H, W) of `RasterizedHead`, like the next two.
-        blend: (H, W)
-        soft: (H, W)
-        xy: (V, 2) of `Geometry`, like the next.
-        inverse_depth: (V,)
-        faces: (F, 3) of the head, like the next two.
-        uvs: (T, 2)
-        uv_faces: (F, 3)
-        texels: (h, w, 8) of the paint texture.
-        step: (8,) of the same.
-        outline: See `compose`, like the next two.
-        background: (H, W, 3)
+        smooth: (w, 32) output of the convolutions in the row: 8 channels, each as 2x2 pixels.
+        triangle: (H, W) visible triangles, -1 off the head.
+        blend: (H, W) how pixels mix at silhouettes, as `EdgeBlends.blend`.
+        soft: (H, W) soft coverage, 0..`SOFT_MAX`.
+        xy: (V, 2) screen positions, 1/256 pixels.
+        inverse_depth: (V,) inverse depths, 1/metres.
+        faces: (F, 3) vertices of each triangle.
+        uvs: (T, 2) texture coordinates, 0..1.
+        uv_faces: (F, 3) rows of `uvs` for the corners of each triangle.
+        texels: (h, w, 8) integer values of the paint texture, as `Texels.values`.
+        step: (8,) value of one unit of each channel of `texels`, as `Texels.step`.
+        outline: (2,) slope and offset of the mask logit over the soft coverage.
+        background: (H, W, 3) uint8 RGB.
         left: First column of `smooth`, at half resolution.
         buffers: Work space.
         colours: (W, 3) RGB of the row, filled in these pixels.
@@ -286,15 +286,15 @@ def _find_texels(
     """Find the four texels around each pixel's texture coordinates, for a row.
 
     Args:
-        y: The row.
+        y: Row of the image.
         begin: The first pixel.
         end: The pixel after the last.
-        triangle: (H, W) visible triangles.
-        xy: (V, 2) as `Geometry.xy`.
-        inverse_depth: (V,) 1/metres.
-        faces: (F, 3)
-        uvs: (T, 2)
-        uv_faces: (F, 3)
+        triangle: (H, W) visible triangles, -1 off the head.
+        xy: (V, 2) screen positions, 1/256 pixels.
+        inverse_depth: (V,) inverse depths, 1/metres.
+        faces: (F, 3) vertices of each triangle.
+        uvs: (T, 2) texture coordinates, 0..1.
+        uv_faces: (F, 3) rows of `uvs` for the corners of each triangle.
         texels: (h, w, 8), for its size.
         corner: (W,) filled: index of the upper left texel in the flat texture, -1 off the head.
         share_x: (W,) filled: position beyond that texel to the right, texels.
@@ -358,24 +358,24 @@ def _mix_row(
     """Mix the paint of a row's pixels at silhouettes with that of their neighbours.
 
     Args:
-        y: The row.
+        y: Row of the image.
         begin: The first pixel.
         end: The pixel after the last.
-        blend: (H, W) of `EdgeBlends.blend`.
-        triangle: (H, W) as `_find_texels`, like the next five.
-        xy: (V, 2)
-        inverse_depth: (V,)
-        faces: (F, 3)
-        uvs: (T, 2)
-        uv_faces: (F, 3)
-        texels: (h, w, 8) of the paint texture.
-        step: (8,) of its `Texels.step`.
-        mixed: (W,) work space, like the next four.
-        corner: (W,)
-        share_x: (W,)
-        share_y: (W,)
-        beside: (W, 8)
-        paint: (W, 8) changed.
+        blend: (H, W) how pixels mix at silhouettes, as `EdgeBlends.blend`.
+        triangle: (H, W) visible triangles, -1 off the head.
+        xy: (V, 2) screen positions, 1/256 pixels.
+        inverse_depth: (V,) inverse depths, 1/metres.
+        faces: (F, 3) vertices of each triangle.
+        uvs: (T, 2) texture coordinates, 0..1.
+        uv_faces: (F, 3) rows of `uvs` for the corners of each triangle.
+        texels: (h, w, 8) integer values of the paint texture, as `Texels.values`.
+        step: (8,) value of one unit of each channel of `texels`, as `Texels.step`.
+        mixed: (W,) work space: columns of the pixels that mix.
+        corner: (W,) work space: index of the upper left texel that a neighbour shows.
+        share_x: (W,) work space: position beyond that texel to the right, texels.
+        share_y: (W,) work space: position beyond that texel downwards, texels.
+        beside: (W, 8) work space: paint of the neighbours.
+        paint: (W, 8) paint of the row's pixels, changed.
     """
     count = 0
     for x in range(begin, end):

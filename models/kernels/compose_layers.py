@@ -40,14 +40,16 @@ def compose_layers(
     """Do what `compose` does without a background.
 
     Args:
-        smooth: See `compose`, like all others but the last.
+        smooth: (h, w, 32) output of the convolutions at half resolution: 8 channels, each as 2x2
+            pixels. All active columns of these rows must be inside.
         raster: The rasterized frame.
-        paint: The paint texture.
-        outline: (2,)
+        paint: The paint texture, one vector per texel.
+        outline: (2,) slope and offset of the mask logit over the soft coverage.
         active: Outside of it nothing is covered.
         top: Row of the image where `smooth` begins, at half resolution.
         left: Column of the image where `smooth` begins, at half resolution.
-        layers: (H, W, 4) filled in these rows, in all columns; 0 where nothing is covered.
+        layers: (H, W, 4) colour and coverage, filled in these rows, in all columns; 0 where nothing
+            is covered.
     """
     geometry, head = raster.geometry, raster.head
     _compose_layers(
@@ -81,6 +83,7 @@ def _compose_layers(
     buffers = allocate_row(columns)
     for y in range(2 * top, 2 * (top + smooth.shape[0])):
         begin, end = active_pixels(y // 2, columns, active_left, active_right)
+        # The buffer holds the layers of an earlier frame.
         for x in range(columns):
             for k in range(4):
                 layers[y, x, k] = 0

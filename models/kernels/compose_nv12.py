@@ -36,13 +36,14 @@ def compose_nv12(
     """Do what `compose` does, to NV12.
 
     Args:
-        smooth: See `compose`, like all others but two.
+        smooth: (h, w, 32) output of the convolutions at half resolution: 8 channels, each as 2x2
+            pixels. All active columns of these rows must be inside.
         raster: The rasterized frame.
-        paint: The paint texture.
-        outline: (2,)
+        paint: The paint texture, one vector per texel.
+        outline: (2,) slope and offset of the mask logit over the soft coverage.
         active: Outside of it there is only background.
-        background: (H, W, 3)
-        background_nv12: (3 H/2, W) the same.
+        background: (H, W, 3) uint8 RGB.
+        background_nv12: (3 H/2, W) `background`, converted to NV12.
         top: Row of the image where `smooth` begins, at half resolution.
         left: Column of the image where `smooth` begins, at half resolution.
         nv12: (3 H/2, W) filled in these rows, in all columns.

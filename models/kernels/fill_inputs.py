@@ -124,8 +124,8 @@ def fill_inputs(
     """Compute some rows of a frame's live inputs and of the flow to the cached frame.
 
     Args:
-        inputs: Of `allocate_inputs`, filled with the live inputs of 2x2 pixels, the UV change, and
-            zeros. May hold the inputs of an earlier frame.
+        inputs: (H/2 + 2, W/2 + 16, P) from `allocate_inputs`, filled with the live inputs of 2x2
+            pixels, the UV change, and zeros. May hold the inputs of an earlier frame.
         raster: The rasterized frame.
         texels: The feature texture.
         scale: (C,) scale of its channels for the view, see `channel_scale`.

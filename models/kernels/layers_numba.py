@@ -49,7 +49,7 @@ def extend_colours(layers: Layers, levels: Levels) -> RgbImage:
     """Continue the colours of a head beyond its outline, see `layers.extend_colours`.
 
     Args:
-        layers: (H, W, 4)
+        layers: (H, W, 4) colours of the head and their coverage.
         levels: Work space for its size.
 
     Returns:
@@ -70,7 +70,7 @@ def finish(layers: Layers, backdrop: Backdrop, levels: Levels) -> Nv12Image:
     """Return a frame, NV12, of a head over a backdrop, see `layers.finish`.
 
     Args:
-        layers: (H, W, 4)
+        layers: (H, W, 4) colours of the head and their coverage.
         backdrop: What is behind the head.
         levels: Work space for its size.
     """
@@ -136,6 +136,7 @@ def _store(
     total: np.float32,
 ) -> None:
     """Store the mean of pixels that count once or more, otherwise their sum."""
+    # What a sum below 1 lacks is filled from the coarser levels, so only larger ones are divided.
     scale = np.float32(1) / total if total > np.float32(1) else np.float32(1)
     counted[y, x, 0], counted[y, x, 1] = red * scale, green * scale
     counted[y, x, 2], counted[y, x, 3] = blue * scale, total * scale
@@ -190,6 +191,7 @@ def _finish(layers: NDArray[np.uint8], coarser: FloatArray, rgb: NDArray[np.uint
         y0, y1 = _beside(y, coarser.shape[0])
         for x in range(rgb.shape[1]):
             share = _share(layers[y, x, 3])
+            # Most pixels of the head, which need nothing from the coarser level.
             if share == np.float32(1):
                 for k in range(3):
                     rgb[y, x, k] = layers[y, x, k]
@@ -227,15 +229,19 @@ def _stack(rgb: NDArray[np.uint8], layers: NDArray[np.uint8], nv12: NDArray[np.u
     for row in range(size // 2):
         rows = slice(2 * row, 2 * row + 2)
         convert_rows(rgb[rows], 0, size, nv12[rows], nv12[chroma + row])
+    # In limited range, as decoders read luma.
     span = WHITE_LUMA - BLACK_LUMA
     for y in range(size):
         for x in range(size):
             nv12[below + y, x] = BLACK_LUMA + (np.int32(layers[y, x, 3]) * span + 127) // 255
+    # The gap repeats the last row of the colours, then the first of the coverage, so that a codec's
+    # filters mix neither with anything else at its edge.
     for row in range(half):
         for x in range(size):
             nv12[size + row, x] = nv12[size - 1, x]
             nv12[size + half + row, x] = nv12[below, x]
     for row in range(size // 2, nv12.shape[0] - chroma):
+        # Chroma of the gap's upper half continues the colours; the coverage below has no colour.
         last = row < size // 2 + half // 2
         for x in range(size):
             nv12[chroma + row, x] = nv12[chroma + size // 2 - 1, x] if last else GREY_CHROMA

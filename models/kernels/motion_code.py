@@ -22,11 +22,11 @@ class MotionWeights(NamedTuple):
     code: FloatArray
     """(32, N) weights of `MotionCode`."""
     code_bias: FloatArray
-    """(32,)"""
+    """(32,) bias of `MotionCode`."""
     share: FloatArray
     """(hidden, 32) weights of `TelewarpWarp.from_motion`."""
     share_bias: FloatArray
-    """(hidden,)"""
+    """(hidden,) bias of `TelewarpWarp.from_motion`."""
 
 
 @njit(cache=True, nogil=True)
@@ -61,10 +61,10 @@ def motion_share(
     Args:
         now: (9 + E,) conditioning vector of the current frame.
         cached: (9 + E,) that of the older frame.
-        code_weight: (32, N) the fields of `MotionWeights`, from here on.
-        code_bias: (32,)
-        share_weight: (hidden, 32)
-        share_bias: (hidden,)
+        code_weight: (32, N) weights of `MotionCode`.
+        code_bias: (32,) bias of `MotionCode`.
+        share_weight: (hidden, 32) weights of `TelewarpWarp.from_motion`.
+        share_bias: (hidden,) bias of `TelewarpWarp.from_motion`.
 
     Returns:
         (hidden,)

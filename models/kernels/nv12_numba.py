@@ -41,7 +41,7 @@ def convert_rows(
     """Convert some pixels of two rows.
 
     Args:
-        rgb: (2, W, 3)
+        rgb: (2, W, 3) uint8 pixels of two rows of the image.
         begin: The first pixel of a row, even.
         end: The pixel after the last, even.
         luma: (2, W) filled in these pixels.

@@ -60,8 +60,8 @@ def find_flow(
     """Compute the flow from the current frame to an older one, from their meshes.
 
     Args:
-        corners: (h, w, 3) of the current frame's `VisiblePoints`.
-        weights: (h, w, 3) of the same.
+        corners: (h, w, 3) vertices of the visible triangles, as `VisiblePoints.corners`.
+        weights: (h, w, 3) weights of these vertices, as `VisiblePoints.weights`; 0 off the head.
         now: (V, 3) the current frame's `screen_points`.
         older: (V, 3) the older frame's.
         flow: (h, w, 2) filled: x and y, pixels at half resolution. `NOT_VISIBLE` off the head, but
@@ -135,7 +135,7 @@ def reproject_sum(
     Args:
         flow: (h, w, 2) of `find_flow`.
         base: (h, w, C) of the older frame's cache, sampled at the nearest pixel.
-        residual: (h, w, C) of the same, sampled bilinearly.
+        residual: (h, w, C) residual of the older frame's cache, sampled bilinearly.
         share: Weight of `residual`.
         top: The first row.
         bottom: The row after the last.

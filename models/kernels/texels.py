@@ -25,7 +25,7 @@ class Texels(NamedTuple):
     """A neural texture, quantized to 16 bits."""
 
     values: NDArray[np.int16]
-    """(h, w, C)"""
+    """(h, w, C) integers, in units of `step`."""
     step: FloatArray
     """(C,) what one unit of `values` is worth."""
 

@@ -80,7 +80,7 @@ def add_products(
         inputs: Contiguous bits of bfloat16, or float32.
         start: i, in units: the first pixel.
         stride: Distance from pixel to pixel, in units.
-        weights: Contiguous, of the same type, (K, 32) units.
+        weights: (K, 32) units, contiguous, of the type of `inputs`.
         weight_start: w, rows of `weights`.
         count: Number of units to sum over.
         sums: Contiguous float32.

@@ -42,8 +42,9 @@ def pack_kernels(live: Tensor, hidden: Tensor, dtype: torch.dtype) -> Kernels:
     """Arrange the weights of both convolutions for `convolve`.
 
     Args:
-        live: (hidden, P, 3, 3), P even and hidden a multiple of 32.
-        hidden: (32, hidden, 1, 1).
+        live: (hidden, P, 3, 3) weights of the first convolution for live inputs; P even and hidden
+            a multiple of 32.
+        hidden: (32, hidden, 1, 1) weights of the second convolution.
         dtype: bfloat16 or float32.
     """
     outputs, channels = live.shape[:2]
@@ -113,13 +114,13 @@ def convolve(
     first-level cache between them, and never go to memory.
 
     Args:
-        inputs: Of `allocate_inputs`, with live inputs filled in.
+        inputs: (H/2 + 2, W/2 + 16, P) from `allocate_inputs`, with live inputs filled in.
         coverage: Index of the soft coverage, which is 0 only where all channels are.
         first: (H/2, W/2, hidden) of the reprojected cache.
         second: (H/2, W/2, 32) of the reprojected cache.
         code: (hidden,) of `motion_share`.
-        live_kernel: As `Kernels.live`.
-        hidden_kernel: As `Kernels.hidden`.
+        live_kernel: (hidden / 32, 3, 3 P, 32) weights of the first convolution, as `Kernels.live`.
+        hidden_kernel: (hidden, 32) weights of the second convolution, as `Kernels.hidden`.
         active_left: (H/2,) first active column of each row.
         active_right: (H/2,) column after the last.
         top: The first row.

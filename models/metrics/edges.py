@@ -30,7 +30,7 @@ def edge_displacement(image: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
 
     Args:
         image: (B, 3, H, W) in 0..1.
-        truth: (B, 3, H, W)
+        truth: (B, 3, H, W) in 0..1.
 
     Returns:
         (B, 1, H, W) displacement towards brighter pixels, in pixels, and (B, 1, H, W) its weight:
@@ -38,6 +38,8 @@ def edge_displacement(image: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     """
     ours, true = _luma(image), _luma(truth)
     squared = _squared_gradient(true)
+    # A shift by d changes a pixel by about d times the gradient, so d is the error over the
+    # gradient, weighted by the squared gradient.
     product = (true - ours) * squared.sqrt()
     narrow, wide = (_least_squares(product, squared, px) for px in (NARROW_PX, WIDE_PX))
     weight = _blur(squared, NARROW_PX) * (squared > LEAST_GRADIENT**2)

@@ -18,7 +18,7 @@ def psnr(image: Tensor, truth: Tensor) -> Tensor:
 
     Args:
         image: (B, 3, H, W); clamped to 0..1.
-        truth: (B, 3, H, W).
+        truth: (B, 3, H, W) in 0..1.
 
     Returns:
         (B,) dB.
@@ -32,7 +32,7 @@ def ssim(image: Tensor, truth: Tensor) -> Tensor:
 
     Args:
         image: (B, C, H, W) in 0..1.
-        truth: (B, C, H, W).
+        truth: (B, C, H, W) in 0..1.
 
     Returns:
         (B,) mean over channels and over pixels whose window lies inside the image; 1 for equal

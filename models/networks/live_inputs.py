@@ -109,7 +109,7 @@ def mix_at_silhouettes(values: Tensor, blend: Tensor) -> Tensor:
     """Mix pixels with the neighbours that they share with another surface.
 
     Args:
-        values: (B, C, H, W)
+        values: (B, C, H, W) values per pixel.
         blend: (B, H, W) uint8 as `GBuffer.blend`. Of a crop, whose edge a neighbour may be beyond,
             the pixel itself takes the neighbour's place.
 
@@ -182,7 +182,7 @@ def _first_of_four(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     Averages would mix charts of the UV map where they meet.
 
     Args:
-        values: (B, C, H, W).
+        values: (B, C, H, W) values per pixel.
         mask: (B, 1, H, W), 1 where covered, else 0.
 
     Returns:
@@ -205,10 +205,10 @@ def _scaled_lookup(texels: Tensor, uv: Tensor, scale: Tensor, weight: Tensor) ->
     """Sample a texture, scaled by channel and by pixel.
 
     Args:
-        texels: (1, C, h, w).
-        uv: (B, H, W, 2).
-        scale: (B, C).
-        weight: (B, 1, H, W).
+        texels: (1, C, h, w) texture.
+        uv: (B, H, W, 2) texture coordinates in [-1, 1].
+        scale: (B, C) scale of each channel.
+        weight: (B, 1, H, W) weight of each pixel.
 
     Returns:
         (B, C, H, W).

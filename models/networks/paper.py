@@ -29,7 +29,7 @@ class PaperRender(NamedTuple):
     rgb: Tensor
     """(B, 3, H, W), normalised by the training set's mean and deviation (`IMAGE_MEAN`)."""
     mask_logit: Tensor
-    """(B, 1, H, W)"""
+    """(B, 1, H, W) logit of the mask."""
     cache: PaperCache
 
 
@@ -37,7 +37,7 @@ class PaperCache(NamedTuple):
     """The features that a full render keeps for the warp."""
 
     features: Tensor
-    """(B, 256n, H/4, W/4)"""
+    """(B, 256n, H/4, W/4) features of the full render at a quarter of the resolution."""
     skip_4: Tensor
     """(B, 8, H/4, W/4) extra features of the fourth up block."""
     skip_5: Tensor
@@ -48,11 +48,11 @@ class PreparedPaperCache(NamedTuple):
     """A cache with its contribution to the warp's first convolution computed."""
 
     first: Tensor
-    """(B, 128n, H/2, W/2), bias included."""
+    """(B, 128n, H/2, W/2) contribution to the first convolution, bias included."""
     skip_4: Tensor
-    """As `PaperCache.skip_4`."""
+    """(B, 8, H/4, W/4) extra features of the fourth up block."""
     skip_5: Tensor
-    """As `PaperCache.skip_5`."""
+    """(B, 8, H/2, W/2) extra features of the fifth up block."""
 
 
 class PaperGenerator(nn.Module):
@@ -121,6 +121,8 @@ class PaperWarp(nn.Module):
 
     def prepare(self, cache: PaperCache) -> PreparedPaperCache:
         """Compute the cache's contribution to the warp, once per full render."""
+        # The convolution is linear in what follows the ReLU and the doubling, so the cached
+        # channels' part of it needs no input of a later frame.
         weight = self.first.weight[:, SKIP : SKIP + self.cached_channels]
         doubled = _doubled(F.relu(cache.features))
         first = F.conv2d(doubled, weight, self.first.bias, padding=1)
@@ -176,7 +178,7 @@ def _convolved_constant(code: Tensor, weight: Tensor, size: torch.Size) -> Tenso
 
     Args:
         code: (B, K) the constant of each channel.
-        weight: (C, K, 3, 3).
+        weight: (C, K, 3, 3) weights of the convolution.
         size: H and W of the result.
 
     Returns:

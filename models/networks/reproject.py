@@ -116,7 +116,7 @@ def _extend(flow: Tensor, covered: Tensor) -> Tensor:
     nearest row that has one.
 
     Args:
-        flow: (B, h, w, 2).
+        flow: (B, h, w, 2) pixels.
         covered: (B, h, w) bool.
     """
     column = _nearest(covered, dim=2)

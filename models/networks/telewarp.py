@@ -78,13 +78,13 @@ class ReprojectedCache(NamedTuple):
     """A prepared cache, reprojected to a later frame."""
 
     first: Tensor
-    """(B, 128n, H/2, W/2)"""
+    """(B, 128n, H/2, W/2) to the first convolution, bias included."""
     second: Tensor
     """(B, 32, H/2, W/2), the weighted residual included."""
     uv: Tensor
-    """(B, 2, H/2, W/2)"""
+    """(B, 2, H/2, W/2) UV map of the older frame."""
     covered: Tensor
-    """(B, 1, H/2, W/2)"""
+    """(B, 1, H/2, W/2) 1 where the older frame shows the head."""
 
 
 class Foreground(NamedTuple):
@@ -93,7 +93,7 @@ class Foreground(NamedTuple):
     rgb: Tensor
     """(B, 3, H, W), about 0..1, not clamped."""
     mask_logit: Tensor
-    """(B, 1, H, W)"""
+    """(B, 1, H, W) logit of the mask."""
 
     def over(self, background: Tensor) -> Tensor:
         """Composite the head over a (B or 1, 3, H, W) background."""
@@ -209,7 +209,7 @@ class TelewarpWarp(nn.Module):
         """Compute the cache's contributions and the residual, once per full render.
 
         Args:
-            cache: Of the older frame.
+            cache: Cache of the older frame.
             cached: Conditioning of the older frame.
         """
         weight = torch.cat([self.first.weight[:, : self.cached], self.second_cached.weight])
@@ -235,7 +235,7 @@ class TelewarpWarp(nn.Module):
         """Reproject a prepared cache to the current frame, and add its weighted residual.
 
         Args:
-            prepared: Of the older frame.
+            prepared: Prepared cache of the older frame.
             source_positions: (B, H/2, W/2, 2), see `find_source_positions`.
             now: Conditioning of the current frame.
             cached: Conditioning of the older frame.

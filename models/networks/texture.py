@@ -72,8 +72,8 @@ def sample_texels(texels: Tensor, uv: Tensor) -> Tensor:
     """Look a texture up bilinearly, clamped at its borders.
 
     Args:
-        texels: (1, C, h, w).
-        uv: (B, H, W, 2) in [-1, 1].
+        texels: (1, C, h, w) texture.
+        uv: (B, H, W, 2) texture coordinates in [-1, 1].
 
     Returns:
         (B, C, H, W).

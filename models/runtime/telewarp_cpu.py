@@ -86,7 +86,7 @@ class _Smooth(NamedTuple):
     """The output of the convolutions for a band."""
 
     values: NetworkArray
-    """(rows, columns, 32)"""
+    """(rows, columns, 32) outputs: 8 channels, each as 2x2 pixels."""
     left: int
     """The first of the columns."""
 

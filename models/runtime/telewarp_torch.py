@@ -39,9 +39,9 @@ class ReprojectedShares(NamedTuple):
     """A cache's contributions to the two convolutions, reprojected to the current frame."""
 
     first: Tensor
-    """(H/2, W/2, hidden)"""
+    """(H/2, W/2, hidden) to the first convolution."""
     second: Tensor
-    """(H/2, W/2, 32)"""
+    """(H/2, W/2, 32) to the output."""
 
 
 class Box(NamedTuple):

@@ -90,9 +90,9 @@ def find_texels(
 
     Args:
         neutral: (V, 3) metres.
-        faces: (F, 3).
+        faces: (F, 3) vertices of each triangle.
         uvs: (T, 2) in 0..1, v downwards.
-        uv_faces: (F, 3).
+        uv_faces: (F, 3) rows of `uvs` for the corners of each triangle.
         data: Materials and masks.
         size: Texels along each side.
     """
@@ -135,7 +135,7 @@ def spread(maps: Floats, covered: NDArray[np.bool_], rounds: int = 4) -> Floats:
     """Dilate the painted texels, so that bilinear lookups at the edge of an island are painted.
 
     Args:
-        maps: (size, size, C).
+        maps: (size, size, C) values per texel.
         covered: (size, size) which texels are painted.
         rounds: Texels to dilate by.
 

@@ -158,7 +158,7 @@ def refract_into_iris(
         p0: World x of the point on the cornea.
         p1: World y.
         p2: World z.
-        ball: (EYEBALL_NUMBERS,).
+        ball: (EYEBALL_NUMBERS,) numbers of the eyeball, a row of what `Eyeballs.track` returns.
         n: (3,) the cornea's normal there.
         v: (3,) towards the viewer.
         facing: (3,) filled with a normal of the iris, a shallow bowl.

@@ -19,8 +19,6 @@ Corners = tuple[int, int, int]
 
 MIN_FOLD = 0.01
 """Wrinkles folded less are not visible and are skipped."""
-_SUBPIXELS = 256
-"""Units of the rasterizer's screen positions per sample."""
 _MIN_SQUARED_LENGTH = 1e-12  # of vectors that are normalised: none must divide by 0
 
 
@@ -28,30 +26,6 @@ _MIN_SQUARED_LENGTH = 1e-12  # of vectors that are normalised: none must divide 
 def corners_of(faces: NDArray[np.int32], face: int) -> Corners:
     """Return the three vertices of a triangle."""
     return faces[face, 0], faces[face, 1], faces[face, 2]
-
-
-@njit(cache=True, nogil=True, inline="always")
-def barycentric(
-    xy: NDArray[np.int64], inverse_depth: Doubles, corners: Corners, x: int, y: int
-) -> Vector:
-    """Return the perspective-correct weights of a triangle's corners at a sample's centre.
-
-    Args:
-        xy: (V, 2) snapped screen positions.
-        inverse_depth: (V,) 1/metres.
-        corners: Vertices of the triangle.
-        x: Column of the sample.
-        y: Row of the sample.
-    """
-    a, b, c = corners
-    # Edge functions on integers are exact, as in the rasterizer: no weight is negative.
-    px, py = x * _SUBPIXELS + _SUBPIXELS // 2, y * _SUBPIXELS + _SUBPIXELS // 2
-    ea = (xy[b, 0] - px) * (xy[c, 1] - py) - (xy[b, 1] - py) * (xy[c, 0] - px)
-    eb = (xy[c, 0] - px) * (xy[a, 1] - py) - (xy[c, 1] - py) * (xy[a, 0] - px)
-    ec = (xy[a, 0] - px) * (xy[b, 1] - py) - (xy[a, 1] - py) * (xy[b, 0] - px)
-    wa, wb, wc = ea * inverse_depth[a], eb * inverse_depth[b], ec * inverse_depth[c]
-    total = wa + wb + wc
-    return wa / total, wb / total, wc / total
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -128,7 +102,7 @@ def relief_of(texel: Floats, material: int, fold: float, head_rotation: Doubles)
     """Return the painted relief, with that of folded wrinkles, in world space.
 
     Args:
-        texel: (CHANNELS,).
+        texel: (CHANNELS,) texel of the painted textures.
         material: Index into `MATERIALS`.
         fold: How far wrinkles are folded, 0..1; only skin has some.
         head_rotation: (3, 3) head to world.

@@ -114,10 +114,10 @@ def shadow_lookup(shadow: Floats, frame: Doubles, point: Vector, bias: float) ->
     """Return the share of the key light, 0..1, that reaches a point of the world.
 
     Args:
-        shadow: As `lit_share`'s.
+        shadow: (L, L) nearness to the key light of what it meets first, metres.
         frame: (3, 4) world to shadow map: column and row in texels, nearness in metres.
         point: World position, metres.
-        bias: As `lit_share`'s.
+        bias: Metres by which a surface may lie nearer without casting a shadow.
     """
     return lit_share(
         shadow,

@@ -14,10 +14,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models.geometry.rasterizer_numba import corner_weights
 from models.studio.eyeball import ON_IRIS, refract_into_iris, tilt_by_cornea
 from models.studio.interpolation import (
     MIN_FOLD,
-    barycentric,
     blend,
     blend_uvs,
     blend_vectors,
@@ -77,15 +77,15 @@ class Surface(NamedTuple):
     inverse_depth: Doubles
     """(V,) 1/metres."""
     faces: NDArray[np.int32]
-    """(F, 3)."""
+    """(F, 3) vertices of each triangle."""
     uv_faces: NDArray[np.int32]
-    """(F, 3)."""
+    """(F, 3) rows of `uvs` for the corners of each triangle."""
     verts: Floats
     """(V, 3) world, metres."""
     normals: Floats
     """(V, 3) world."""
     uvs: Floats
-    """(T, 2)."""
+    """(T, 2) texture coordinates, 0..1."""
     occlusion: Floats
     """(V,) share of the sky that is visible."""
     folded: Floats
@@ -138,7 +138,7 @@ def shade(surface: Surface, lights: Lights, pose: Pose, light: Light) -> None:
     Args:
         surface: The mesh and what is visible of it.
         lights: Lamps and shadow.
-        pose: Of head, eyeballs and viewer.
+        pose: Pose of head, eyeballs and viewer.
         light: Filled where a sample is covered.
     """
     # Unpacked once: a field looked up in the loop costs atomic operations in every sample.
@@ -157,7 +157,7 @@ def shade(surface: Surface, lights: Lights, pose: Pose, light: Light) -> None:
                 continue
             material = materials[face]
             corners = corners_of(faces, face)
-            weights = barycentric(xy, inverse_depth, corners, x, y)
+            weights = corner_weights(x, y, face, xy, inverse_depth, faces)
             point = blend_vectors(verts, corners, weights)
             smooth = normalized(blend_vectors(normals, corners, weights))
             to_viewer = towards(eye_position, point)

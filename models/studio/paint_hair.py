@@ -47,7 +47,7 @@ def hair_noise(points: Floats, fineness: float, along: float, curl: float) -> Fl
         points: (N, 3) metres.
         fineness: Noise cells per radian across the strands.
         along: Noise cells per radian along them, as a share of 3.
-        curl: As `Appearance.curl`.
+        curl: How curly the hair is, 0..1, as `Appearance.curl`.
     """
     combed = _strand_noise(points, fineness, along)
     if curl == 0:

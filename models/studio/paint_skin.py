@@ -62,7 +62,7 @@ def paint_skin(brush: Brush, eyes: Floats, radius: float, appearance: Appearance
     Args:
         brush: The skin's texels.
         eyes: (2, 3) middles of the eyeballs.
-        radius: Of the eyeballs, metres.
+        radius: Radius of the eyeballs, metres.
         appearance: Colours and features of the person.
     """
     brush.colour[:] = appearance.skin

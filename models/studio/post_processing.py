@@ -190,7 +190,7 @@ def reduce_samples(samples: Floats, size: int) -> Floats:
     """Average samples into pixels with a tent filter two pixels wide, against aliasing.
 
     Args:
-        samples: (size * s, size * s, C).
+        samples: (size * s, size * s, C) values per sample.
         size: Rows and columns of pixels.
 
     Returns:

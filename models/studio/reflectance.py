@@ -112,7 +112,7 @@ def strand_highlight(
         view: Unit vector to the viewer.
         tangent: Along the strand, any length.
         soft: Cosine between the surface's normal and the light.
-        strength: Of both lobes.
+        strength: Factor of both lobes.
     """
     length = 1.0 / sqrt(max(dot(tangent, tangent), _MIN_SQUARED_LENGTH))
     half, to_unit = half_vector(light, view)

@@ -238,7 +238,7 @@ def reflection(
         reflected: Reflection vector.
         nv: Cosine between normal and view direction.
         edge: Schlick's term (1 - nv)^5.
-        lamps: As `lamps.make_lamps`.
+        lamps: Rows of lamps, as `lamps.make_lamps` returns them.
         channel: 0 red, 1 green, 2 blue.
     """
     shine: float = 0.0

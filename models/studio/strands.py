@@ -119,10 +119,10 @@ def pose_strands(
     """Pose all strands.
 
     Args:
-        points: As `Strands.points`.
-        starts: As `Strands.starts`.
-        kinds: As `Strands.kinds`.
-        rest: As `Strands.rest`.
+        points: (M, 3) points at rest, metres, as `Strands.points`.
+        starts: (N + 1,) first point of each hair, and M.
+        kinds: (N,) HAIR, BROW, LASH or BEARD.
+        rest: (N, 3) middle of the anchors on the neutral head.
         middle: (N, 3) middle of the anchors in this pose, world.
         frames: (N, 3, 3) as `anchor_frames`, in this pose.
         rotation: (3, 3) head to world.

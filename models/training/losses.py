@@ -81,8 +81,8 @@ def structure_distance(image: Tensor, truth: Tensor, scales: int = 1) -> Tensor:
     """Compute 1 - SSIM, averaged over resolutions (Wang et al. 2003); 0 for equal images.
 
     Args:
-        image: (B, 3, H, W).
-        truth: (B, 3, H, W).
+        image: (B, 3, H, W) in 0..1.
+        truth: (B, 3, H, W) in 0..1.
         scales: Number of resolutions, each half of the one before, as far as SSIM's window fits.
 
     Returns:

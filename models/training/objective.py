@@ -54,29 +54,6 @@ class Objective(nn.Module, ABC):
 
     Args:
         networks: Networks to train.
-    """
-
-    reprojects = False
-    """Whether the networks reproject features of the older frame, also from outside the crop."""
-
-    def __init__(self, networks: Networks) -> None:
-        super().__init__()
-        self.networks = networks
-
-    @abstractmethod
-    def forward(self, pair: SamplePair) -> Losses:
-        """Compute the losses of a batch."""
-
-    @abstractmethod
-    def validate(self, networks: Networks, pairs: Sequence[AgedPair]) -> ValidationResult:
-        """Measure networks of the same architecture as this objective's on whole images."""
-
-
-class PairObjective(Objective):
-    """Full render of the older frame, and its cache warped to the newer one.
-
-    Args:
-        networks: Networks to train.
         weights: Weights of the parts of the loss.
         mixed_precision: Whether networks run under bfloat16 autocast.
         vgg16: Trained perceptual distance of images, optional.
@@ -89,10 +66,34 @@ class PairObjective(Objective):
         mixed_precision: bool,
         vgg16: nn.Module | None = None,
     ) -> None:
-        super().__init__(networks)
-        self.vgg16, self.reprojects = vgg16, isinstance(networks, TelewarpNetworks)
+        super().__init__()
+        self.networks = networks
+        # A submodule, so that it moves to the device with the networks.
+        self.vgg16 = vgg16
         self._weights, self._mixed_precision = weights, mixed_precision
         self._image_loss = ImageLoss(weights, vgg16)
+
+    @property
+    def reprojects(self) -> bool:
+        """Whether networks reproject features of the older frame, also from outside the crop."""
+        return False
+
+    @abstractmethod
+    def forward(self, pair: SamplePair) -> Losses:
+        """Compute the losses of a batch."""
+
+    @abstractmethod
+    def validate(self, networks: Networks, pairs: Sequence[AgedPair]) -> ValidationResult:
+        """Measure networks of the same architecture as this objective's on whole images."""
+
+
+class PairObjective(Objective):
+    """Full render of the older frame, and its cache warped to the newer one."""
+
+    @property
+    def reprojects(self) -> bool:
+        """Ours reproject; the paper's warp pixel by pixel."""
+        return isinstance(self.networks, TelewarpNetworks)
 
     def forward(self, pair: SamplePair) -> Losses:
         """Compute the losses of full render, warp and texture."""

@@ -47,7 +47,7 @@ class Rates:
     texture: tuple[float, ...] = (5e-3,)
     """The paper: 1e-3."""
     texture_weight_decay: tuple[float, ...] = (1e-3, 1e-4, 1e-5, 0.0)
-    """The same as in the paper."""
+    """The paper's."""
     clip: float = 1.0
     """Greatest norm of the gradient; longer gradients are scaled down."""
     schedule: Schedule = field(default_factory=Schedule)

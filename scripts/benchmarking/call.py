@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from models.avatar.folder import SHIPPED
 from scripts.benchmarking.avatars import options_for, resized
+from scripts.benchmarking.chromium import CHROMIUM_FLAGS, find_chromium
 from scripts.benchmarking.fake_camera import (
     FPS,
     camera_flags,
@@ -23,7 +23,6 @@ from scripts.benchmarking.fake_camera import (
     require_tracker,
     write_y4m,
 )
-from scripts.benchmarking.latency import CHROMIUM_FLAGS
 from scripts.benchmarking.serving import cpu_s, serve
 from server.pool.process_tree import children
 
@@ -89,15 +88,11 @@ def call(command: Call) -> dict[str, Any]:
 @contextmanager
 def _pages(address: str, video: Path) -> Iterator[list[Page]]:
     """Open two pages that have joined the call and see each other."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        raise SystemExit(
-            "benchmark: expected chromium on the path, got none; "
-            "on Debian and Ubuntu: apt install chromium"
-        )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=chromium, headless=True, args=CHROMIUM_FLAGS + camera_flags(video)
+            executable_path=find_chromium(),
+            headless=True,
+            args=CHROMIUM_FLAGS + camera_flags(video),
         )
         pages = []
         for name in ("Ada", "Bo"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,13 +16,13 @@ from playwright.sync_api import Page, sync_playwright
 
 from models.avatar.folder import SHIPPED
 from scripts.benchmarking.avatars import options_for, resized
+from scripts.benchmarking.chromium import CHROMIUM_FLAGS, find_chromium
 from scripts.benchmarking.fake_camera import (
     camera_flags,
     moving_face,
     require_tracker,
     write_y4m,
 )
-from scripts.benchmarking.latency import CHROMIUM_FLAGS
 from scripts.benchmarking.serving import serve
 
 _WARM_UP_S = 10
@@ -69,15 +68,9 @@ def camera(command: Camera) -> dict[str, Any]:
 
 @contextmanager
 def _live_page(address: str, video: Path) -> Iterator[Page]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        raise SystemExit(
-            "benchmark: expected chromium on the path, got none; "
-            "on Debian and Ubuntu: apt install chromium"
-        )
     with tempfile.TemporaryDirectory() as profile, sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
-            profile, executable_path=chromium, headless=True, bypass_csp=True,
+            profile, executable_path=find_chromium(), headless=True, bypass_csp=True,
             args=CHROMIUM_FLAGS + camera_flags(video), permissions=["camera"],
             viewport={"width": 1280, "height": 800},
         )  # fmt: skip

@@ -75,7 +75,7 @@ class _Measured:
     errors: list[float] = field(default_factory=list)
     """Mean squared error of luma, by frame."""
     dark_errors: list[float] = field(default_factory=list)
-    """The same for dark pixels."""
+    """Mean squared error of luma in dark pixels, by frame."""
 
     def take(self, nv12: Nv12Image, index: int) -> None:
         """Encode, decode and measure one frame."""

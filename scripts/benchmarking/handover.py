@@ -100,6 +100,7 @@ class Way:
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:
+        # Time of the thread, which other work on the machine hardly affects.
         started = time.thread_time()
         yield
         self._times[name].append((time.thread_time() - started) * 1e3)
@@ -124,6 +125,7 @@ def handover(command: Handover) -> dict[str, Any]:
             m.resolution,
         ),
     }
+    # Frame by frame in turn, so that other load of the machine affects both.
     for index in range(command.frames + _WARM_UP):
         for way in ways.values():
             way.take(index)

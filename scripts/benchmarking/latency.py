@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,18 +16,8 @@ from playwright.sync_api import Page, sync_playwright
 
 from models.avatar.folder import SHIPPED
 from scripts.benchmarking.avatars import options_for, resized
+from scripts.benchmarking.chromium import CHROMIUM_FLAGS, find_chromium
 from scripts.benchmarking.serving import memory_mb, serve
-
-CHROMIUM_FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 Movement = Literal["tracker", "hand", "frames"]
 POSES_PER_S: dict[Movement, int] = {"tracker": 60, "hand": 250, "frames": 0}
@@ -141,17 +130,15 @@ def _save_page(page: Page, command: Latency) -> None:
 
 @contextmanager
 def _page(address: str) -> Iterator[Page]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        raise SystemExit(
-            "benchmark: expected chromium on the path, got none; "
-            "on Debian and Ubuntu: apt install chromium"
-        )
     with tempfile.TemporaryDirectory() as profile, sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
-            profile, executable_path=chromium, args=CHROMIUM_FLAGS, headless=True, bypass_csp=True,
+            profile,
+            executable_path=find_chromium(),
+            args=CHROMIUM_FLAGS,
+            headless=True,
+            bypass_csp=True,
             viewport={"width": 1000, "height": 800},
-        )  # fmt: skip
+        )
         page = context.pages[0]
         page.goto(address)
         yield page

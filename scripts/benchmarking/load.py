@@ -137,6 +137,7 @@ def step_counts(most: int) -> list[int]:
     """Return 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, ... up to `most`."""
     counts = [1, 2]
     while counts[-1] < most:
+        # Steps of a third to a half of the number so far.
         step = 1 << max(0, counts[-1].bit_length() - 2)
         counts.append(counts[-1] + step)
     return sorted({min(count, most) for count in counts})
@@ -250,6 +251,7 @@ def limit(first: LoadStep, last: LoadStep, cores: int) -> str:
         A single thread that is saturated, or all cores; else the stage whose latency grew most.
     """
     busy = last.busy
+    # Single threads first: a saturated one limits the server while cores are idle.
     for single in ("warp_thread", "event_loop"):
         if busy[single] >= _SATURATED:
             return single.replace("_", " ")

@@ -107,6 +107,7 @@ def _compare(avatar: Avatar, device: torch.device, command: Models, weights: str
         "full_plain_ms": lambda: plain.full(now),
     }
     images = {name: call() for name, call in calls.items()}
+    # In turn, so that other load of the machine affects all of them.
     times = interleaved_ms(
         {**calls, "refresh_ms": lambda: _refresh(ours, now, cache)}, command.rounds
     )
@@ -119,19 +120,20 @@ def _compare(avatar: Avatar, device: torch.device, command: Models, weights: str
         **times,
         "warp_ratio": _ratio(times["warp_plain_ms"], times["warp_ms"]),
         "full_ratio": _ratio(times["full_plain_ms"], times["full_ms"]),
-        "warp_difference": _difference(images["warp_ms"], images["warp_plain_ms"]),
-        "full_difference": _difference(images["full_ms"], images["full_plain_ms"]),
+        "warp_difference": image_difference(images["warp_ms"], images["warp_plain_ms"]),
+        "full_difference": image_difference(images["full_ms"], images["full_plain_ms"]),
         "start_s": round(start_s, 2),
     }
 
 
 def _refresh(renderer: CachedRenderer, state: FrameState, cache: dict[str, torch.Tensor]) -> None:
     renderer.refresh(state, cache)
+    # A refresh only queues its work on a GPU; warps and full renders wait for their image.
     if renderer.device.type == "cuda":
         torch.cuda.synchronize(renderer.device)
 
 
-def _difference(ours: RgbImage, plain: RgbImage) -> dict[str, float]:
+def image_difference(ours: RgbImage, plain: RgbImage) -> dict[str, float]:
     """Return the mean and the largest difference of two images, in 8-bit levels."""
     difference = np.abs(ours.astype(int) - plain)
     return {"mean": round(float(difference.mean()), 3), "largest": int(difference.max())}

@@ -71,7 +71,7 @@ class _Viewer:
 def pool(command: Pool) -> dict[str, Any]:
     """Run the benchmark."""
     with resized(command.avatars, command.size) as avatars:
-        state = _state(avatars / command.avatar)
+        state = swaying(load_manifest(avatars / command.avatar), 0.5)
         rows = [
             asyncio.run(_measure(command, avatars, state, workers)) for workers in command.workers
         ]
@@ -115,16 +115,3 @@ async def _measure(command: Pool, avatars: Path, state: FrameState, workers: int
         "request_to_ready_ms": percentiles(waits_ms),
         "start_s": round(ready_s, 2),
     }
-
-
-def _state(avatar: Path) -> FrameState:
-    state = swaying(load_manifest(avatar), 0.5)
-    return FrameState(
-        head_rotation=state.head_rotation,
-        head_translation=state.head_translation,
-        expression=state.expression,
-        vertices=state.vertices,
-        eye_rotation=state.eye_rotation,
-        eye_position=state.eye_position,
-        fov_y_rad=state.fov_y_rad,
-    )

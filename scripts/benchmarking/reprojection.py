@@ -85,6 +85,7 @@ def residual_px(avatar: Avatar, step_deg: float) -> dict[str, float]:
         before, truth = project(verts, old), project(verts, new)
         for name, transform in PROXIES.items():
             residual = np.linalg.norm(transform(before, old, new) - truth, axis=1)
+            # Device coordinates span two units, the image twice `half` pixels.
             distances[name].append(float(residual.mean()) * half)
     return {name: round(float(np.mean(values)), 3) for name, values in distances.items()}
 
@@ -155,6 +156,7 @@ def pixel_centres(size: int) -> Array:
 def look_up(image: Array, points: Array) -> Array:
     """Sample a square image (H, W, 3) at points (H * W, 2): bilinear, clamped to the border."""
     size = len(image)
+    # Below the last pixel, so that there is a next one.
     columns = np.clip((points[:, 0] + 1) * size / 2 - 0.5, 0, size - 1.001)
     rows = np.clip((1 - points[:, 1]) * size / 2 - 0.5, 0, size - 1.001)
     left, top = columns.astype(int), rows.astype(int)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from multiprocessing.connection import Connection
 
 import httpx2
 
+from scripts.benchmarking.piped_process import PipedProcess
 from scripts.benchmarking.viewers import Task, Viewer
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
 
@@ -46,27 +46,19 @@ class RoamingViewers:
     """
 
     def __init__(self, router: str, count: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, remote = context.Pipe()
-        self._process = context.Process(target=_run, args=(router, count, remote), daemon=True)
-        self._process.start()
-        remote.close()
+        self._process = PipedProcess(_run, router, count)
 
     def look(self) -> list[Seen]:
         """Return the state of every viewer."""
-        self._pipe.send("look")
-        if not self._pipe.poll(_ANSWER_S):
+        self._process.pipe.send("look")
+        if not self._process.pipe.poll(_ANSWER_S):
             raise SystemExit("benchmark: the viewers do not respond")
-        found: list[Seen] = self._pipe.recv()
+        found: list[Seen] = self._process.pipe.recv()
         return found
 
     def close(self) -> None:
         """Disconnect the viewers and end the process."""
-        self._pipe.close()
-        self._process.join(10)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        self._process.close()
 
 
 class _RoamingViewer:

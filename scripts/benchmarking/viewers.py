@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import multiprocessing
 import time
 from dataclasses import dataclass, field
 from math import sin
@@ -18,6 +17,7 @@ import httpx2
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtp import RtpPacket
 
+from scripts.benchmarking.piped_process import PipedProcess
 from server.transport.webrtc.aiortc_internals.loopback import enable_loopback_fallback
 
 Motion = Literal["own", "still"]
@@ -67,16 +67,11 @@ class ViewerProcess:
     """
 
     def __init__(self, task: Task) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, remote = context.Pipe()
-        self._process = context.Process(target=_run, args=(task, remote), daemon=True)
-        self._process.start()
-        remote.close()
+        self._process = PipedProcess(_run, task)
 
     @property
     def pid(self) -> int:
         """Id of the process."""
-        assert self._process.pid is not None
         return self._process.pid
 
     def connected(self) -> bool:
@@ -85,7 +80,7 @@ class ViewerProcess:
 
     def measure(self, seconds: float) -> None:
         """Start a measurement; `result` returns it."""
-        self._pipe.send(seconds)
+        self._process.pipe.send(seconds)
 
     def result(self, seconds: float) -> list[ViewerResult]:
         """Wait for the measurements of all viewers, `seconds` after `measure`."""
@@ -95,16 +90,12 @@ class ViewerProcess:
 
     def close(self) -> None:
         """Disconnect the viewers and end the process."""
-        self._pipe.close()
-        self._process.join(10)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        self._process.close()
 
     def _receive(self, timeout_s: float) -> object:
         try:
-            if self._pipe.poll(timeout_s):
-                return self._pipe.recv()
+            if self._process.pipe.poll(timeout_s):
+                return self._process.pipe.recv()
         except EOFError:
             raise SystemExit("benchmark: a process of viewers ended unexpectedly") from None
         raise SystemExit("benchmark: a process of viewers does not respond")
@@ -195,6 +186,7 @@ class Viewer:
         self._views.send(json.dumps(view))
 
     async def _on_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+        # The marker is on the last packet of a frame.
         if packet.marker:
             self.frames += 1
             self.received_at[packet.timestamp] = time.perf_counter()

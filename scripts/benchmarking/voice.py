@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 import urllib.request
 import wave
@@ -23,6 +22,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from models.avatar.folder import SHIPPED
 from scripts.benchmarking.avatars import resized
+from scripts.benchmarking.chromium import CHROMIUM_FLAGS, find_chromium
 from scripts.benchmarking.fake_camera import (
     FPS,
     camera_flags,
@@ -30,7 +30,6 @@ from scripts.benchmarking.fake_camera import (
     require_tracker,
     write_y4m,
 )
-from scripts.benchmarking.latency import CHROMIUM_FLAGS
 from scripts.benchmarking.serving import serve
 
 PROBES = Path(__file__).with_name("voice_probes.js")
@@ -110,6 +109,7 @@ def voice(command: Voice) -> dict[str, Any]:
         runs = [
             _watch(open_window, address, publisher, command.seconds, with_voice)
             for _ in range(command.rounds)
+            # Alternating, so that a change of the machine's load affects both.
             for with_voice in (True, False)
         ]
         sent = publisher.evaluate("window.telewarp?.stats().publishing")
@@ -119,12 +119,6 @@ def voice(command: Voice) -> dict[str, Any]:
 @contextmanager
 def _browser(address: str, scratch: Path) -> Iterator[OpenWindow]:
     """Yield a function that opens a page in a new window, because covered windows do not track."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        raise SystemExit(
-            "benchmark: expected chromium on the path, got none; "
-            "on Debian and Ubuntu: apt install chromium"
-        )
     video, sound = scratch / "camera.y4m", scratch / "microphone.wav"
     write_y4m(video, _speaking_face(address))
     _write_beeps(sound)
@@ -132,7 +126,7 @@ def _browser(address: str, scratch: Path) -> Iterator[OpenWindow]:
     names = _get(f"{address}/v1/avatars/default")["expression_names"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=chromium, args=[*flags, _SOUND_AT_ONCE]
+            executable_path=find_chromium(), args=[*flags, _SOUND_AT_ONCE]
         )
 
         def open_window(more: str = "") -> Page:
@@ -253,6 +247,7 @@ def _summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _offsets(run: dict[str, Any]) -> Times:
     """Return the delay of each beep against the jaw's opening, ms."""
+    # Reversed, so that the first time counts at which a frame is shown.
     first_shown = dict(reversed(run["shown"]))
     seen = [(first_shown[seq], jaw) for seq, _, jaw, _ in run["meshes"] if seq in first_shown]
     told = [(at, jaw) for _, at, jaw, _ in run["meshes"]]

@@ -36,6 +36,7 @@ def mutate(data: bytes, suffix: str, random: Random) -> bytes:
         random: Random generator of the mutation.
     """
     inside = _STRUCTURES.get(suffix)
+    # Mostly inside the structure: changed bytes of a compressed file do not pass its checksums.
     if inside is not None and random.random() < 0.8:
         data = inside(data, random)
     if inside is None or random.random() < 0.3:
@@ -60,6 +61,7 @@ def _bytes(data: bytes, random: Random) -> bytes:
                 changed[at:at] = changed[at:end] * random.choice((1, 2, 50))
             case 4:
                 changed[at:at] = random.randbytes(random.choice((1, 4, 64)))
+            # Seldom, because the rest of the file remains unread.
             case _ if random.random() < 0.2:
                 del changed[at:]
     return bytes(changed)

@@ -24,6 +24,7 @@ from models.runtime.deferred_crossfade import DeferredCrossfade
 from models.runtime.renderer import CachedRenderer, gpu_runtime
 from models.runtime.telewarp_cpu import TelewarpCpuRuntime
 from scripts.benchmarking.avatars import front, load_resized, swaying
+from scripts.benchmarking.models import image_difference
 from scripts.benchmarking.timing import percentiles
 from scripts.gpu_checks.check import Target, Values, expect
 from scripts.gpu_checks.goals import BATCH, BESIDE, FULL, WARP, goal_avatar, judge
@@ -35,7 +36,6 @@ _INTERPRETED_SIZE = 64
 _MEAN_LEVELS, _LARGEST_LEVELS = 0.5, 16
 """Allowed difference from the CPU in 8-bit levels: convolutions in bfloat16 have three digits."""
 _BATCHES = (1, 2, 4, 8)
-_BESIDE_S = 4.0
 
 
 def correctness(target: Target) -> Values:
@@ -49,7 +49,7 @@ def correctness(target: Target) -> Values:
     expected = _frames(TelewarpCpuRuntime(avatar, 1), avatar.manifest)
     if not target.is_gpu:
         del made["full"]
-    values = {name: _difference(made[name], expected[name]) for name in made}
+    values = {name: image_difference(made[name], expected[name]) for name in made}
     for name, difference in values.items():
         close = difference["mean"] <= _MEAN_LEVELS and difference["largest"] <= _LARGEST_LEVELS
         allowed = f"{_MEAN_LEVELS} on average and {_LARGEST_LEVELS} at most"
@@ -219,11 +219,6 @@ def _profile(call: Callable[[], object], target: Target) -> Values:
     names = Counter(e.name for e in found.events() if str(e.device_type).endswith("CUDA"))
     copies = sum(count for name, count in names.items() if name.startswith("Mem"))
     return {"launches": sum(names.values()) - copies, "copies": copies}
-
-
-def _difference(ours: NDArray[np.uint8], reference: NDArray[np.uint8]) -> dict[str, float]:
-    levels = np.abs(ours.astype(int) - reference)
-    return {"mean": round(float(levels.mean()), 3), "largest": int(levels.max())}
 
 
 def _states(renderer: CachedRenderer) -> list[FrameState]:

@@ -107,7 +107,7 @@ class AvatarJobs:
     Args:
         folder: The store's folder.
         store: Receives the avatars that jobs make.
-        limits: Of disk, memory, time and number.
+        limits: Limits of disk, memory, time and number of jobs.
         make_command: Returns the command of a job.
         missing_requirements: Returns what the installation lacks for a kind of job, or None.
 

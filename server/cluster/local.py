@@ -23,16 +23,13 @@ class LocalPlacement:
     Args:
         addresses: `http://NAME:PORT`; a name may resolve to several hosts, which are all polled.
         tokens: Signs the tokens of requests; None if the hosts require none.
-        registry: Stores hosts and streams; a new one by default.
     """
 
-    def __init__(
-        self, addresses: Sequence[str], tokens: Tokens | None, registry: Registry | None = None
-    ) -> None:
+    def __init__(self, addresses: Sequence[str], tokens: Tokens | None) -> None:
         self._addresses = addresses
         self._tokens = tokens
         self._clock = AwakeClock()
-        self._registry = registry or Registry(self._clock.now)
+        self._registry = Registry(self._clock.now)
         self._unresponsive: set[str] = set()
         """Hosts that did not answer the last poll."""
 

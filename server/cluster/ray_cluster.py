@@ -33,6 +33,8 @@ _HOST = "host-"
 _CONNECT_S = 3.0
 _CALL_S = 10.0
 """Timeout, seconds: the process of an actor takes some seconds to start."""
+_START_WAIT_S = 60.0
+"""Longest time to wait until all started hosts respond."""
 _REQUEST_TIMEOUT_S = 2.0
 _HEAD = "node:__internal_head__"
 """Ray's own name for the machine that leads the cluster."""
@@ -113,12 +115,11 @@ class HostActor:
             raise OSError(f"the registry does not answer: {exc}") from exc
 
 
-def start_hosts(plan: HostPlan, wait_s: float = 60.0) -> dict[str, str | None]:
+def start_hosts(plan: HostPlan) -> dict[str, str | None]:
     """Start the missing hosts: one per GPU, or one per machine without a GPU.
 
     Args:
         plan: Command and options of the hosts.
-        wait_s: Longest time to wait until all of them respond.
 
     Returns:
         By address of each host, why it does not respond yet; None if it responds.
@@ -131,7 +132,7 @@ def start_hosts(plan: HostPlan, wait_s: float = 60.0) -> dict[str, str | None]:
     ]
     waiting = {_get(actor.address.remote()): actor for actor in actors}
     problems: dict[str, str | None] = {}
-    deadline = time.monotonic() + wait_s
+    deadline = time.monotonic() + _START_WAIT_S
     while True:
         problems |= {address: _get(actor.problem.remote()) for address, actor in waiting.items()}
         if time.monotonic() > deadline or not any(problems.values()):

@@ -45,7 +45,7 @@ def nvenc_options(bitrate: int, gpu: int | None = None) -> dict[str, str]:
 
     Args:
         bitrate: Bits per second.
-        gpu: See `open_nvenc`.
+        gpu: Index of the GPU, as torch counts them; None for any that can encode.
     """
     return {
         "preset": "p1",

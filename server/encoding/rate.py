@@ -25,7 +25,7 @@ def follow_start(rate: int, before: int, start: int, *, untested: bool) -> int:
     Args:
         rate: Bits per second so far.
         before: First bitrate of a connection with frames of the size before.
-        start: The same of their size now.
+        start: First bitrate of a connection with frames of their size now.
         untested: Whether there was no congestion yet.
     """
     if start < before:

@@ -53,8 +53,8 @@ def is_among(origin: str, allowed: Collection[str]) -> bool:
     """Whether an `Origin` header names one of some origins.
 
     Args:
-        origin: As the client writes it.
-        allowed: As `normal_origin` returns them.
+        origin: The header's value, in the client's spelling.
+        allowed: Origins in the form that `normal_origin` returns.
     """
     try:
         return normal_origin(origin) in allowed

@@ -63,7 +63,7 @@ class RemoteMemories:
     """The memory of all cache slots of a device; shared memory is kept when a process is replaced.
 
     Args:
-        send: See `Send`.
+        send: Sends a message to the device process.
     """
 
     def __init__(self, send: Send) -> None:
@@ -78,7 +78,7 @@ class RemoteMemories:
 
         Args:
             rendition: What the caches are of.
-            layout: Of shared memory; None where the process allocates.
+            layout: Layout of shared memory; None where the process allocates.
 
         Raises:
             PoolBusyError: If there is not enough shared memory.

@@ -70,7 +70,7 @@ class WarpFrame:
     generation: int
     sequence: int
     previous: int | None
-    """See `FrameRequest`, as for the next field."""
+    """The sequence whose crossfade this one continues, if this is its first frame."""
     backdrop: Backdrop | None
 
 
@@ -153,7 +153,7 @@ class FrameMade:
     version: int
     """Version of the inputs that it shows."""
     shape: tuple[int, int]
-    """(3 H/2, W)"""
+    """(3 H/2, W) of the image."""
     fading: bool
     reused: bool
     """Whether it is the previous frame of the sequence again; then there is no image."""

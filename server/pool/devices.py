@@ -23,7 +23,7 @@ class Devices:
     """The devices that warp, and those that have failed.
 
     Args:
-        timeouts: See `WarpDevice`.
+        timeouts: Pauses between attempts to build an engine, and when a device counts as stable.
     """
 
     def __init__(self, timeouts: Timeouts) -> None:
@@ -39,7 +39,7 @@ class Devices:
 
         Args:
             names: `cpu`, or `cuda:0`, `cuda:1`, ...
-            make_backend: See `WarpDevice`.
+            make_backend: Makes the warp backend of a device, for each attempt to build it.
             events: Receives the callbacks of each.
 
         Raises:
@@ -108,7 +108,7 @@ class Devices:
 
         Args:
             rendition: What the caches are of.
-            usable: See `loads`.
+            usable: Devices with a worker that is ready or may become so.
 
         Raises:
             NotReadyError: If no device warps this avatar at present.
@@ -136,7 +136,7 @@ class Devices:
 
         Args:
             seconds: How long.
-            largest: See `PoolSettings.largest_frame`.
+            largest: Rows and columns of the largest frames; None for the avatars' resolutions.
         """
         devices = self.working
         benchmarks = await asyncio.gather(

@@ -154,7 +154,7 @@ class ModelEngine:
     Args:
         renderers: Renderers by avatar id, all on one device.
         warp_threads: Number of threads that share one warp on a CPU, for avatars added later.
-        kernels: See `CachedRenderer`, for avatars added later.
+        kernels: What warps on a GPU, for avatars added later.
     """
 
     def __init__(

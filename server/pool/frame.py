@@ -159,7 +159,7 @@ class Warping:
 
     Args:
         frame: The frame, see `CacheSlots.warp`.
-        inputs_changed: See the method.
+        inputs_changed: Called to show the newest inputs, if the warp has not begun.
     """
 
     def __init__(

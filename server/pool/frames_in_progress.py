@@ -61,7 +61,7 @@ class FramesInProgress:
     """First come, first served; in each entry of the ring is at most one frame.
 
     Args:
-        send: See `Send`.
+        send: Sends a message to the device process.
     """
 
     def __init__(self, send: Send) -> None:

@@ -9,7 +9,7 @@ def children(pid: int) -> list[int]:
     """Return the ids of the children of a process that run.
 
     Args:
-        pid: Of a process; it may have ended.
+        pid: Id of a process; it may have ended.
 
     Returns:
         Ids; none where the system does not list them (other than Linux).

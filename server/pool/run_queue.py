@@ -17,7 +17,7 @@ def waited_s(pid: int) -> float:
     """Return how long the main thread of a process was ready to run while it had no core.
 
     Args:
-        pid: Of a process; it may have ended.
+        pid: Id of a process; it may have ended.
 
     Returns:
         Seconds since its start; 0 where the system does not count them (other than Linux).
@@ -41,7 +41,7 @@ def used_s(pid: int) -> float:
     """Return the processor time of a process and of all that it started, directly or not.
 
     Args:
-        pid: Of a process; it may have ended.
+        pid: Id of a process; it may have ended.
 
     Returns:
         Seconds since its start, as far as processes run or their parents have waited for their

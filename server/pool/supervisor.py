@@ -49,8 +49,8 @@ class Timeouts:
     start_s: float = 120.0
     """Building an engine: imports, loading weights, compiling kernels; also loading one avatar."""
     stall_s: float = 20.0
-    """The same without any use of processor time, as of a stopped process: imports, loading and
-    compilers use some in every second, even from a slow disk."""
+    """Building an engine without any use of processor time, as of a stopped process: imports,
+    loading and compilers use some in every second, even from a slow disk."""
     job_s: float = 10.0
     """One job. A full render takes well below one second even on a slow machine."""
     warp_s: float = 2.0

@@ -253,11 +253,6 @@ def parse_mesh_frame(text: str | bytes) -> MeshFrame:
     return parse(_mesh_frame, text, FRAME_VALUES)
 
 
-def parse_mesh_frames(text: bytes, largest_count: int) -> list[MeshFrame]:
-    """Read one face frame, or an array of at most `largest_count`."""
-    return list(each_mesh_frame(text, largest_count))
-
-
 def each_mesh_frame(text: bytes, largest_count: int) -> Iterator[MeshFrame]:
     """Read one face frame, or an array of at most `largest_count`, frame by frame.
 

@@ -26,7 +26,7 @@ class MeshState:
     head_rotation: FloatArray
     """(4,) quaternion, head space to world."""
     head_translation: FloatArray
-    """(3,)"""
+    """(3,) metres."""
     expression: FloatArray
     """(E,) coefficients in the avatar's order."""
     vertices: FloatArray | None = None

@@ -44,7 +44,7 @@ class FrameLoop:
         pacing: Decides when the next frame may begin.
         statistics: Counts frames and failures.
         refinement: Renders refined stills while nothing moves; None for no stills.
-        log_ids: Of the session, see `server/logs.py`.
+        log_ids: Ids of the session for the log, see `server/logs.py`.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ class FrameSize:
     Args:
         sizes: The available sizes, in increasing order.
         own: The avatar's resolution.
-        display_px: See `choose_size`.
+        display_px: Rows of the frame on the display, in its own pixels; 0: unknown.
         fps: Maximum number of frames per second.
         changed: Called after each change of `size` or `lowered_from`.
     """

@@ -48,7 +48,7 @@ class Face:
     head_rotation: Floats
     """(4,), head to world."""
     head_translation: Floats
-    """(3,)"""
+    """(3,) metres."""
     expression: Mapping[str, float]
     """Coefficients 0..1 by ARKit name; missing ones are 0."""
 
@@ -269,12 +269,12 @@ def _between(before: Floats, after: Floats, share: float) -> Floats:
     return np.asarray(before + share * (after - before), np.float32)
 
 
-async def run_idle_animation(stream: Stream, fps: float, seed: int = 0) -> None:
+async def run_idle_animation(stream: Stream, fps: float) -> None:
     """Animate a stream whenever no publisher controls it, until it is deleted.
 
     `LIVE_HOLD_S` after a publisher's last mesh frame, the animation blends in from that frame.
     """
-    animation = IdleAnimation(seed)
+    animation = IdleAnimation()
     began = time.monotonic()
     seq = 0
     while not stream.deleted:

@@ -87,19 +87,21 @@ def begin_frame(
     Grid: (vertices / block + size^2 / clear + 1, B), each quotient rounded up.
 
     Args:
-        wide: (B, row) parameters as float64.
-        addresses: (B, row) the same memory as int64.
-        narrow: (B, 2 row) the same memory as float32.
+        wide: (B, row) float64 parameters, read for the camera.
+        addresses: (B, row) int64: `wide` seen as int64, read for the addresses of the caches'
+            tensors.
+        narrow: (B, 2 row) float32: `wide` seen as float32, read for all other parameters.
         row: Length of a row, 8-byte words.
         neutral: (V, 3) as `Head.neutral`.
-        deltas: (E, V, 3) of the expression, then of the jaw's correctives.
+        deltas: (E, V, 3) displacements per coefficient, metres: of the expression, then of the
+            jaw's correctives.
         weights: (V, 5) skinning weights.
-        own: (B, V, 3) vertices of frames that bring their own.
+        own: (B, V, 3) vertices of frames that bring their own, metres.
         vertices: V.
         coefficients: E.
-        world: (B, V, 3) filled, metres.
-        xy: (B, V, 2) filled, int32, 1/256 pixels.
-        inverse: (B, V) filled, float64, 1/metres.
+        world: (B, V, 3) float32 filled: posed vertices, metres.
+        xy: (B, V, 2) int32 filled: screen positions, 1/256 pixels.
+        inverse: (B, V) float64 filled: inverse depths, 1/metres; 0 for culled vertices.
         size: Rows and columns of the image.
         keys: (B, H, W) int64, set to `EMPTY_KEY`.
         crossings: (B, H, W, 2) int32, see `cross_edges`; set to 0.
@@ -107,13 +109,14 @@ def begin_frame(
         change_weight: (32, K) weights of the motion code for the change of conditioning.
         now_weight: (32, K) for the conditioning.
         harmonic_weight: (32, 9) for the harmonics of the view.
-        code_bias: (32,)
-        share_weight: (hidden, 32) of `TelewarpWarp.from_motion`.
-        share_bias: (hidden,)
-        conditioning: K.
+        code_bias: (32,) bias of the motion code.
+        share_weight: (hidden, 32) weights of `TelewarpWarp.from_motion`.
+        share_bias: (hidden,) bias of `TelewarpWarp.from_motion`.
+        conditioning: K: length of the conditioning vector.
         hidden: Channels of the first convolution.
-        half_trust: Of `TelewarpWarp`.
-        full_trust: `FULL_TRUST`.
+        half_trust: Rotation at which the residual's weight falls to half, as
+            `TelewarpWarp.half_trust`.
+        full_trust: Weight of the residual without any rotation, `FULL_TRUST`.
         code: (B, hidden) filled: the motion code's contribution to the first convolution.
         trust: (B,) filled: weight of the residual.
         block: Vertices of a program.
@@ -121,7 +124,7 @@ def begin_frame(
         inputs: K, rounded up to a power of two.
         codes: 32, the width of the motion code.
         outputs: `hidden`, rounded up to a power of two.
-        dtype: Type of the cached conditioning.
+        dtype: Type of the cached conditioning in memory.
     """
     part = tl.program_id(0)
     frame = tl.program_id(1)
@@ -347,8 +350,8 @@ def load_mixed(
         pair: Address of the addresses of the older and the newer tensor.
         share: Weight of the newer one.
         offset: Elements.
-        mask: Which of them; the others are 0.
-        dtype: Their type.
+        mask: Which of these elements to load; all others are 0.
+        dtype: Type of the elements in memory.
     """
     newer = tl.load(pair + 1).to(tl.pointer_type(dtype))
     value = tl.load(newer + offset, mask=mask, other=0.0).to(tl.float32)

@@ -56,24 +56,25 @@ def compose(
     Grid: (H W / block, B).
 
     Args:
-        keys: (B, H, W) of `rasterize`.
-        blend: (B, H, W) of `blend_edges`.
-        soft: (B, H, W) of `resolve`.
-        xy: (B, V, 2) of `begin_frame`.
-        inverse: (B, V) of the same.
+        keys: (B, H, W) int64 visible triangles of `rasterize`.
+        blend: (B, H, W) uint8 of `blend_edges`: how pixels mix at silhouettes.
+        soft: (B, H, W) uint8 soft coverage of `resolve`, 0..`SOFT_MAX`.
+        xy: (B, V, 2) int32 screen positions of `begin_frame`, 1/256 pixels.
+        inverse: (B, V) float64 inverse depths of `begin_frame`, 1/metres.
         vertices: V.
-        faces: (F, 3).
-        uvs: (T, 2).
-        uv_faces: (F, 3).
-        paint: (h, w, 8) paint texture.
+        faces: (F, 3) int32 vertices of each triangle.
+        uvs: (T, 2) texture coordinates, 0..1.
+        uv_faces: (F, 3) int32 rows of `uvs` for the corners of each triangle.
+        paint: (h, w, 8) paint texture: albedo (3), mask logit, gloss, padding.
         paint_high: h.
         paint_wide: w.
-        smooth: (B, H/2, W/2, 32) of `convolve`.
-        active: (B, 2, H/2) of `extend`; outside of it there is only background.
-        background: (H, W, 3) uint8.
-        slope: Of the mask's logit over the soft coverage.
-        offset: Of the same.
-        size: Rows and columns of the image.
+        smooth: (B, H/2, W/2, 32) float32 output of `convolve`: 8 channels, each as 2x2 pixels.
+        active: (B, 2, H/2) int32 active columns of `extend`; outside of them there is only
+            background.
+        background: (H, W, 3) uint8 RGB.
+        slope: Growth of the mask's logit from soft coverage 0 to 1, as `PaintOver.slope`.
+        offset: Mask's logit at soft coverage 0, as `PaintOver.offset`.
+        size: H and W: rows and columns of the image.
         rgb: (B, H, W, 3) uint8, filled.
         block: Pixels of a program.
     """
@@ -118,24 +119,25 @@ def compose_nv12(
     Grid: (H/2 W/2 / block, B).
 
     Args:
-        keys: (B, H, W) of `rasterize`.
-        blend: (B, H, W) of `blend_edges`.
-        soft: (B, H, W) of `resolve`.
-        xy: (B, V, 2) of `begin_frame`.
-        inverse: (B, V) of the same.
+        keys: (B, H, W) int64 visible triangles of `rasterize`.
+        blend: (B, H, W) uint8 of `blend_edges`: how pixels mix at silhouettes.
+        soft: (B, H, W) uint8 soft coverage of `resolve`, 0..`SOFT_MAX`.
+        xy: (B, V, 2) int32 screen positions of `begin_frame`, 1/256 pixels.
+        inverse: (B, V) float64 inverse depths of `begin_frame`, 1/metres.
         vertices: V.
-        faces: (F, 3).
-        uvs: (T, 2).
-        uv_faces: (F, 3).
-        paint: (h, w, 8) paint texture.
+        faces: (F, 3) int32 vertices of each triangle.
+        uvs: (T, 2) texture coordinates, 0..1.
+        uv_faces: (F, 3) int32 rows of `uvs` for the corners of each triangle.
+        paint: (h, w, 8) paint texture: albedo (3), mask logit, gloss, padding.
         paint_high: h.
         paint_wide: w.
-        smooth: (B, H/2, W/2, 32) of `convolve`.
-        active: (B, 2, H/2) of `extend`; outside of it there is only background.
-        background: (H, W, 3) uint8.
-        slope: Of the mask's logit over the soft coverage.
-        offset: Of the same.
-        size: Rows and columns of the image.
+        smooth: (B, H/2, W/2, 32) float32 output of `convolve`: 8 channels, each as 2x2 pixels.
+        active: (B, 2, H/2) int32 active columns of `extend`; outside of them there is only
+            background.
+        background: (H, W, 3) uint8 RGB.
+        slope: Growth of the mask's logit from soft coverage 0 to 1, as `PaintOver.slope`.
+        offset: Mask's logit at soft coverage 0, as `PaintOver.offset`.
+        size: H and W: rows and columns of the image.
         nv12: (B, 3 H/2, W) uint8, filled: H rows of luma, then H/2 rows of interleaved chroma.
         block: 2x2 pixels of a program.
     """
@@ -243,6 +245,7 @@ def _channel(
     backdrop = tl.load(behind + channel, mask=real, other=0).to(tl.float32)
     value = mask * colour * 255 + (1 - mask) * backdrop
     value = tl.minimum(tl.maximum(value, 0.0), 255.0)
+    # The conversion truncates, so half a unit more rounds.
     return (value + 0.5).to(tl.uint8)
 
 
@@ -264,6 +267,7 @@ def _paint(
     """Return the paint of some pixels of the flat image: albedo (3), mask logit, gloss."""
     key = tl.load(keys + pixel, mask=on, other=EMPTY_KEY)
     seen = key != EMPTY_KEY
+    # The lower half of a key is the triangle, see `rasterize`.
     f = tl.where(seen, key & 0xFFFFFFFF, 0).to(tl.int32)
     _, _, _, wa, wb, wc = corner_weights(xy, inverse, faces, f, pixel % size, pixel // size, seen)
     u = texture_position(uvs, uv_faces, f, wa, wb, wc, 0)

@@ -49,16 +49,18 @@ def convolve(
     Grid: (H/2 / rows * W/2 / columns, B), each quotient rounded up.
 
     Args:
-        addresses: (B, row) parameters as int64.
-        narrow: (B, 2 row) the same memory as float32.
+        addresses: (B, row) int64 parameters, read for the addresses of the caches' tensors.
+        narrow: (B, 2 row) float32: `addresses` seen as float32, read for the share of the
+            crossfade.
         row: Length of a row, 8-byte words.
-        live: (B, H/2 + 2, W/2 + 2, P) of `resolve`.
+        live: (B, H/2 + 2, W/2 + 2, P) live inputs of `resolve`.
         live_weight: (3, 3, P, stride) weights of the first convolution; 0 for padded channels.
-        hidden_weight: (stride, 32) weights of the second.
-        code: (B, hidden) of `begin_frame`.
-        trust: (B,) of the same.
-        positions: (B, H/2, W/2, 2) of `extend`.
-        active: (B, 2, H/2) of `extend`.
+        hidden_weight: (stride, 32) weights of the second convolution.
+        code: (B, hidden) of `begin_frame`: the motion code's contribution to the first convolution.
+        trust: (B,) of `begin_frame`: weight of the residual.
+        positions: (B, H/2, W/2, 2) source positions of `extend`, pixels at half resolution.
+        active: (B, 2, H/2) int32 active columns of `extend`; pixels outside of them are not
+            computed.
         size: Rows and columns of the image.
         hidden: Channels of the first convolution.
         stride: `hidden`, rounded up to a multiple of `lanes`.
@@ -86,6 +88,8 @@ def convolve(
         at = positions + ((frame * half + y) * half + x) * 2
         sx = tl.load(at, mask=on, other=0.5)
         sy = tl.load(at + 1, mask=on, other=0.5)
+        # First and second layer by the nearest pixel, as `reproject_nearest`; the residual
+        # bilinearly.
         nearest = nearest_pixel(sy, half) * half + nearest_pixel(sx, half)
         addresses += frame * row
         k = tl.arange(0, _OUTPUTS)[None, :]
@@ -93,6 +97,7 @@ def convolve(
         out = load_mixed(addresses + SECOND, share, nearest[:, None] * _OUTPUTS + k, outputs, dtype)
         residual = _bilinear(addresses + RESIDUAL, share, half, sx, sy, k, outputs, dtype)
         out += tl.load(trust + frame) * residual
+        # The hidden channels of a tile stay in registers between both convolutions.
         for first in range(0, hidden, lanes):
             o = first + tl.arange(0, lanes)
             made = _first_convolution(

@@ -14,6 +14,7 @@ import triton.language as tl
 from models.geometry.rasterizer import CENTRE, SUBPIXEL_BITS, SUBPIXELS
 from models.geometry.silhouettes import FURTHEST, NEARER, SHARE_UNIT
 from models.kernels.cuda.begin_frame import EMPTY_KEY
+from models.kernels.cuda.rasterize import LARGEST_FLOAT_BITS, load_corner
 
 _BITS = tl.constexpr(SUBPIXEL_BITS)
 _SUBPIXELS = tl.constexpr(SUBPIXELS)
@@ -21,7 +22,6 @@ _CENTRE = tl.constexpr(CENTRE)
 _SHARE_UNIT = tl.constexpr(SHARE_UNIT)
 _FURTHEST = tl.constexpr(FURTHEST)
 _NEARER = tl.constexpr(NEARER)
-_LARGEST_FLOAT_BITS = tl.constexpr(0x7FFFFFFF)
 
 
 @triton.jit
@@ -45,16 +45,16 @@ def cross_edges(
     Grid: (edges / block, B).
 
     Args:
-        xy: (B, V, 2) of `begin_frame`.
-        inverse: (B, V) of the same.
-        faces: (F, 3).
-        ends: (E, 2) of `MeshEdges`, like the next two.
-        along: (E, 2)
-        against: (E, 2)
+        xy: (B, V, 2) int32 screen positions of `begin_frame`, 1/256 pixels.
+        inverse: (B, V) float64 inverse depths of `begin_frame`, 1/metres; 0 for culled vertices.
+        faces: (F, 3) int32 vertices of each triangle.
+        ends: (E, 2) int32 vertices at the ends of each edge, as `MeshEdges.ends`.
+        along: (E, 2) int32 triangles in the direction of each edge, as `MeshEdges.along`.
+        against: (E, 2) int32 triangles in the opposite direction, as `MeshEdges.against`.
         edges: E.
         triangles: F.
         vertices: V.
-        keys: (B, H, W) of `rasterize`.
+        keys: (B, H, W) int64 visible triangles of `rasterize`.
         size: Rows and columns of the image.
         crossings: (B, H, W, 2) of `begin_frame`, raised: to the right and to the lower neighbour 0
             for none, else 1 + (distance << 1 | whether the inner pixel is the second).
@@ -74,8 +74,8 @@ def cross_edges(
     first = tl.load(ends + e * 2, mask=real, other=0)
     second = tl.load(ends + e * 2 + 1, mask=real, other=0)
     a, b = tl.where(facing > 0, first, second), tl.where(facing > 0, second, first)
-    ax, ay, wa = _corner(xy, inverse, a)
-    bx, by, wb = _corner(xy, inverse, b)
+    ax, ay, wa = load_corner(xy, inverse, a)
+    bx, by, wb = load_corner(xy, inverse, b)
     flat = tl.abs(bx - ax) > tl.abs(by - ay)
     # Along the major axis the edge is walked, along the minor one crossings are measured.
     a_major, b_major = tl.where(flat, ax, ay), tl.where(flat, bx, by)
@@ -122,24 +122,16 @@ def _front(
     """Return 1 for edges with a triangle at `side` that the rasterizer draws, else 0."""
     f = tl.load(side, mask=real, other=triangles)
     known = f < triangles
-    ax, ay, wa = _corner(xy, inverse, tl.load(faces + f * 3, mask=known, other=0))
-    bx, by, wb = _corner(xy, inverse, tl.load(faces + f * 3 + 1, mask=known, other=0))
-    cx, cy, wc = _corner(xy, inverse, tl.load(faces + f * 3 + 2, mask=known, other=0))
+    ax, ay, wa = load_corner(xy, inverse, tl.load(faces + f * 3, mask=known, other=0))
+    bx, by, wb = load_corner(xy, inverse, tl.load(faces + f * 3 + 1, mask=known, other=0))
+    cx, cy, wc = load_corner(xy, inverse, tl.load(faces + f * 3 + 2, mask=known, other=0))
     area = (cx - ax) * (by - ay) - (cy - ay) * (bx - ax)
     return (known & (area > 0) & (wa > 0) & (wb > 0) & (wc > 0)).to(tl.int32)
-
-
-@triton.jit
-def _corner(xy: tl.tensor, inverse: tl.tensor, vertex: tl.tensor) -> Any:
-    """Return position (int64, 1/256 pixels) and 1/depth of vertices."""
-    x = tl.load(xy + vertex * 2).to(tl.int64)
-    y = tl.load(xy + vertex * 2 + 1).to(tl.int64)
-    return x, y, tl.load(inverse + vertex)
 
 
 @triton.jit
 def _nearness(key: tl.tensor) -> Any:
     """Return 1/depth (float64) of pixels by their keys, 0 where there is no triangle."""
     # The inverse of what `rasterize` does to the bits of a float; of an empty key it is 0.
-    bits = ((key >> 32) ^ _LARGEST_FLOAT_BITS).to(tl.int32)
+    bits = ((key >> 32) ^ LARGEST_FLOAT_BITS).to(tl.int32)
     return bits.to(tl.float32, bitcast=True).to(tl.float64)

@@ -34,21 +34,22 @@ def draw(
     Grid: (triangles / block + vertices / vertex_block / parts, parts, B), each quotient rounded up.
 
     Args:
-        xy: Of `rasterize`, like the next six.
-        inverse: Of the same.
-        faces: Of the same.
-        keys: Of the same.
-        triangles: Of the same.
-        vertices: Of the same.
-        size: Of the same.
-        world: Of `vertex_normals`, like the next three.
-        adjacent: Of the same.
-        most: Of the same.
-        normals: Of the same.
-        block: Of `rasterize`, like the next two.
-        fragments: Of the same.
-        parts: Of the same.
-        vertex_block: `block` of `vertex_normals`.
+        xy: (B, V, 2) int32 screen positions of `begin_frame`, 1/256 pixels.
+        inverse: (B, V) float64 inverse depths of `begin_frame`, 1/metres; 0 for culled vertices.
+        faces: (F, 3) int32 vertices of each triangle.
+        keys: (B, H, W) int64 keys of `begin_frame`, lowered to those of visible triangles.
+        triangles: F.
+        vertices: V.
+        size: H and W: rows and columns of the image.
+        world: (B, V, 3) float32 vertices of `begin_frame`, metres.
+        adjacent: (N, V) int32 triangles at each vertex, of `adjacent_faces`.
+        most: N: the greatest number of triangles at a vertex.
+        normals: (B, V, 3) float32 filled: unit normals, world axes; zero for vertices without a
+            face.
+        block: Triangles of a program of `rasterize`.
+        fragments: Pixels of each triangle that are tested at once.
+        parts: Programs that share the pixels of a block of triangles.
+        vertex_block: Vertices of a program of `vertex_normals`.
     """
     drawing = tl.cdiv(triangles, block)
     if tl.program_id(0) < drawing:

@@ -32,8 +32,9 @@ def extend(
     the nearest row that has one. Grid: (H/2, B).
 
     Args:
-        flow: (B, H/2, W/2, 2) of `resolve`.
-        extents: (B, 3, H/2) of the same.
+        flow: (B, H/2, W/2, 2) of `resolve`, pixels at half resolution.
+        extents: (B, 3, H/2) int32 of `resolve`: in each row the first and the last column with soft
+            coverage, and whether any pixel is covered.
         size: Rows and columns of the image.
         margin: `FOREGROUND_MARGIN`, below 16.
         positions: (B, H/2, W/2, 2) filled: where each pixel's surface point was in the cached
@@ -89,6 +90,7 @@ def _store_active(
     extents: tl.tensor, half: tl.tensor, y: tl.tensor, margin: tl.tensor, active: tl.tensor
 ) -> None:
     """Store the active columns of row `y`: within the margin of those with soft coverage."""
+    # 32 rows hold the margin on both sides: it is below 16.
     near = y - margin + tl.arange(0, 32)
     on = (near >= 0) & (near < half) & (near <= y + margin)
     low = tl.min(tl.load(extents + near, mask=on, other=half), axis=0)

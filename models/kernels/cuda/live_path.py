@@ -43,96 +43,98 @@ class LiveModel(NamedTuple):
     """Inputs of the kernels from an avatar, on the device."""
 
     neutral: Tensor
-    """(V, 3) of `Head`, like the next six."""
+    """(V, 3) float32 vertices at rest, metres, as `Head.neutral`."""
     deltas: Tensor
-    """(E, V * 3), the correctives of a free jaw included."""
+    """(E, V * 3) displacements per coefficient, metres: of the expression, then of the correctives
+    of a free jaw."""
     weights: Tensor
-    """(V, 5)"""
+    """(V, 5) skinning weights, as `Head.weights`."""
     faces: Tensor
-    """(F, 3)"""
+    """(F, 3) int32 vertices of each triangle."""
     uvs: Tensor
-    """(T, 2)"""
+    """(T, 2) texture coordinates, 0..1."""
     uv_faces: Tensor
-    """(F, 3)"""
+    """(F, 3) int32 rows of `uvs` for the corners of each triangle."""
     ends: Tensor
-    """(E, 2) of `MeshEdges`, like the next two."""
+    """(E, 2) int32 vertices at the ends of each edge, as `MeshEdges.ends`."""
     along: Tensor
-    """(E, 2)"""
+    """(E, 2) int32 triangles in the direction of each edge, as `MeshEdges.along`."""
     against: Tensor
-    """(E, 2)"""
+    """(E, 2) int32 triangles in the opposite direction, as `MeshEdges.against`."""
     adjacent: Tensor
-    """(N, V) of `adjacent_faces`."""
+    """(N, V) int32 triangles at each vertex, of `adjacent_faces`."""
     features: Tensor
     """(h, w, C) feature texture."""
     paint: Tensor
     """(h, w, 8) paint texture, its 5 channels padded."""
     live_weight: Tensor
-    """(3, 3, P, lanes), see `pack_live_weight`."""
+    """(3, 3, P, lanes) weights of the first convolution, see `pack_live_weight`."""
     hidden_weight: Tensor
-    """(lanes, 32), see `pack_hidden_weight`."""
+    """(lanes, 32) weights of the second convolution, see `pack_hidden_weight`."""
     change_weight: Tensor
-    """(32, K) of `MotionCode`, for the change of conditioning."""
+    """(32, K) weights of `MotionCode` for the change of conditioning."""
     now_weight: Tensor
-    """(32, K) of the same, for the conditioning."""
+    """(32, K) weights of `MotionCode` for the conditioning."""
     harmonic_weight: Tensor
-    """(32, 9) of the same."""
+    """(32, 9) weights of `MotionCode` for the harmonics of the view."""
     code_bias: Tensor
-    """(32,)"""
+    """(32,) bias of `MotionCode`."""
     share_weight: Tensor
-    """(hidden, 32) of `TelewarpWarp.from_motion`."""
+    """(hidden, 32) weights of `TelewarpWarp.from_motion`."""
     share_bias: Tensor
-    """(hidden,)"""
+    """(hidden,) bias of `TelewarpWarp.from_motion`."""
     background: Tensor
-    """(H, W, 3) uint8."""
+    """(H, W, 3) uint8 RGB."""
     half_trust: float
-    """Of `TelewarpWarp`."""
+    """Rotation at which the residual's weight falls to half, as `TelewarpWarp.half_trust`."""
     full_trust: float
-    """`FULL_TRUST`."""
+    """Weight of the residual without any rotation, `FULL_TRUST`."""
     slope: float
-    """Of `PaintOver`."""
+    """Growth of the mask's logit from soft coverage 0 to 1, as `PaintOver.slope`."""
     offset: float
-    """Of `PaintOver`."""
+    """Mask's logit at soft coverage 0, as `PaintOver.offset`."""
     margin: int
-    """`FOREGROUND_MARGIN`."""
+    """How far beyond covered pixels the mask may reach, pixels at half resolution:
+    `FOREGROUND_MARGIN`."""
 
 
 class LiveBuffers(NamedTuple):
     """Outputs of the kernels for each frame."""
 
     world: Tensor
-    """(B, V, 3) metres."""
+    """(B, V, 3) posed vertices, metres."""
     xy: Tensor
-    """(B, V, 2) int32, 1/256 pixels."""
+    """(B, V, 2) int32 screen positions, 1/256 pixels."""
     inverse: Tensor
-    """(B, V) float64, 1/metres."""
+    """(B, V) float64 inverse depths, 1/metres."""
     normals: Tensor
-    """(B, V, 3)"""
+    """(B, V, 3) unit normals, world axes."""
     keys: Tensor
-    """(B, H, W) int64, see `rasterize`."""
+    """(B, H, W) int64 nearest triangle and its depth, see `rasterize`."""
     crossings: Tensor
-    """(B, H, W, 2) int32, see `cross_edges`."""
+    """(B, H, W, 2) int32 crossings of silhouettes, see `cross_edges`."""
     blend: Tensor
-    """(B, H, W) uint8, as `EdgeBlends`, like the next."""
+    """(B, H, W) uint8 how pixels mix at silhouettes, as `EdgeBlends.blend`."""
     cover: Tensor
-    """(B, H, W) uint8."""
+    """(B, H, W) uint8 share of each pixel that the head covers, as `EdgeBlends.cover`."""
     soft: Tensor
-    """(B, H, W) uint8, 0..`SOFT_MAX`."""
+    """(B, H, W) uint8 soft coverage, 0..`SOFT_MAX`."""
     live: Tensor
-    """(B, H/2 + 2, W/2 + 2, P); the border and channels beyond the last stay 0."""
+    """(B, H/2 + 2, W/2 + 2, P) live inputs; the border and channels beyond the last stay 0."""
     flow: Tensor
-    """(B, H/2, W/2, 2) pixels at half resolution."""
+    """(B, H/2, W/2, 2) flow to the cached frame, pixels at half resolution."""
     extents: Tensor
-    """(B, 3, H/2) int32, see `resolve`."""
+    """(B, 3, H/2) int32 columns that the head covers in each row, see `resolve`."""
     positions: Tensor
-    """(B, H/2, W/2, 2) source positions."""
+    """(B, H/2, W/2, 2) source positions, pixels at half resolution."""
     active: Tensor
-    """(B, 2, H/2) int32 active columns."""
+    """(B, 2, H/2) int32 first active column of each row, and the column after the last."""
     code: Tensor
-    """(B, hidden)"""
+    """(B, hidden) the motion code's contribution to the first convolution."""
     trust: Tensor
-    """(B,)"""
+    """(B,) weight of the residual."""
     smooth: Tensor
-    """(B, H/2, W/2, 32)"""
+    """(B, H/2, W/2, 32) output of the convolutions: 8 channels, each as 2x2 pixels."""
     rgb: Tensor
     """(B, H, W, 3) uint8."""
     nv12: Tensor
@@ -145,7 +147,7 @@ class LivePath:
     Args:
         model: The avatar, on the device.
         batch: B, frames per call.
-        words: Length of a row of parameters, see `FrameParameters`.
+        words: Length of a row of parameters, 8-byte words: that of a row of `FrameParameters`.
         blocks: Sizes of blocks.
         run: Launches the kernels.
     """
@@ -181,6 +183,9 @@ class LivePath:
         self.compose_nv12()
 
     def _warp(self) -> None:
+        # Each launch needs what an earlier one wrote at other places: projected vertices, the depth
+        # of the whole image, crossings around a pixel, cover around a pixel, the flow of whole
+        # rows, and the live inputs of neighbouring pixels.
         self.begin()
         self.draw()
         self.cross_edges()
@@ -201,6 +206,7 @@ class LivePath:
         vertices, coefficients = len(m.neutral), len(m.deltas)
         codes, conditioning = m.now_weight.shape
         programs = triton.cdiv(vertices, blocks.vertices)
+        # One more program computes the motion code.
         programs += triton.cdiv(self.size * self.size, blocks.clear) + 1
         self._run(
             begin_frame, (programs, self._batch),
@@ -315,6 +321,7 @@ class LivePath:
 def pack_live_weight(weight: Tensor) -> Tensor:
     """Arrange weights (hidden, L + 2, 3, 3) of the first convolution for `convolve`."""
     hidden, inputs = weight.shape[:2]
+    # Padded to sides that tensor cores take; zeros add nothing to the sums.
     packed = weight.new_zeros((3, 3, _dot_side(inputs), _dot_side(hidden)))
     packed[:, :, :inputs, :hidden] = weight.permute(2, 3, 1, 0)
     return packed
@@ -340,6 +347,7 @@ def _allocate(model: LiveModel, batch: int, size: int) -> LiveBuffers:
     assert model.features.shape[2] + SURFACE_CHANNELS + _UV_CHANGE <= channels
 
     def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        # Zeros, because kernels never write the border of `live` and its padded channels.
         return torch.zeros((batch, *shape), dtype=dtype, device=device)
 
     return LiveBuffers(

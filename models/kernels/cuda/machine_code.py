@@ -59,7 +59,7 @@ def record_launches(model: LiveModel, words: int) -> list[Launched]:
 
     Args:
         model: An avatar.
-        words: See `LivePath`.
+        words: Length of a row of parameters, 8-byte words.
     """
     tensors: dict[str, Any] = {
         name: part.to("meta") for name, part in model._asdict().items() if isinstance(part, Tensor)
@@ -85,7 +85,7 @@ def compile_frame(
 
     Args:
         model: An avatar.
-        words: See `LivePath`.
+        words: Length of a row of parameters, 8-byte words.
         architecture: One of `ARCHITECTURES`.
         kernels: Names of kernels; empty for all.
     """

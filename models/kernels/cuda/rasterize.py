@@ -17,7 +17,8 @@ from models.geometry.rasterizer import CENTRE, SUBPIXEL_BITS, SUBPIXELS
 _BITS = tl.constexpr(SUBPIXEL_BITS)
 _SUBPIXELS = tl.constexpr(SUBPIXELS)
 _CENTRE = tl.constexpr(CENTRE)
-_LARGEST_FLOAT_BITS = tl.constexpr(0x7FFFFFFF)
+LARGEST_FLOAT_BITS = tl.constexpr(0x7FFFFFFF)
+"""Keys hold the difference of the bits of 1/depth to this, so that nearer ones are smaller."""
 
 
 @triton.jit
@@ -40,16 +41,16 @@ def rasterize(
     Grid: (triangles / block, parts, B).
 
     Args:
-        xy: (B, V, 2) of `begin_frame`.
-        inverse: (B, V) of the same.
-        faces: (F, 3).
-        keys: (B, H, W) of the same, lowered.
+        xy: (B, V, 2) int32 screen positions of `begin_frame`, 1/256 pixels.
+        inverse: (B, V) float64 inverse depths of `begin_frame`, 1/metres; 0 for culled vertices.
+        faces: (F, 3) int32 vertices of each triangle.
+        keys: (B, H, W) int64 keys of `begin_frame`, lowered to those of visible triangles.
         triangles: F.
         vertices: V.
         size: Rows and columns of the image.
         block: Triangles of a program.
         fragments: Pixels of each of them that are tested at once.
-        parts: Programs that share the pixels of the same triangles.
+        parts: Programs that share the pixels of a block of triangles.
     """
     f = tl.program_id(0) * block + tl.arange(0, block)
     xy += tl.program_id(2) * vertices * 2
@@ -60,9 +61,9 @@ def rasterize(
     a = tl.load(faces + f * 3, mask=real, other=0)
     c = tl.load(faces + f * 3 + 1, mask=real, other=0)
     b = tl.load(faces + f * 3 + 2, mask=real, other=0)
-    ax, ay, wa = _corner(xy, inverse, a)
-    bx, by, wb = _corner(xy, inverse, b)
-    cx, cy, wc = _corner(xy, inverse, c)
+    ax, ay, wa = load_corner(xy, inverse, a)
+    bx, by, wb = load_corner(xy, inverse, b)
+    cx, cy, wc = load_corner(xy, inverse, c)
     # In 64 bits: positions have up to 29.
     area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
     # The first and last pixel whose centre is inside the bounding box.
@@ -90,15 +91,15 @@ def rasterize(
         weighted += ec.to(tl.float64) * wc[:, None]
         near = (weighted / scale).to(tl.float32)
         # Bits of positive floats are in the order of their values.
-        depth = _LARGEST_FLOAT_BITS - near.to(tl.int32, bitcast=True).to(tl.int64)
+        depth = LARGEST_FLOAT_BITS - near.to(tl.int32, bitcast=True).to(tl.int64)
         key = (depth << 32) | f[:, None].to(tl.int64)
         tl.atomic_min(keys + y * size + x, key, mask=inside, sem="relaxed")
         start += fragments * parts
 
 
 @triton.jit
-def _corner(xy: tl.tensor, inverse: tl.tensor, vertex: tl.tensor) -> Any:
-    """Return position (int64, 1/256 pixels) and 1/depth of corners."""
+def load_corner(xy: tl.tensor, inverse: tl.tensor, vertex: tl.tensor) -> Any:
+    """Return position (int64, 1/256 pixels) and 1/depth of vertices."""
     x = tl.load(xy + vertex * 2).to(tl.int64)
     y = tl.load(xy + vertex * 2 + 1).to(tl.int64)
     return x, y, tl.load(inverse + vertex)

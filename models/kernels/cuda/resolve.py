@@ -70,23 +70,24 @@ def resolve(
     Grid: ((H/2)^2 / block, B).
 
     Args:
-        wide: (B, row) parameters as float64.
-        addresses: (B, row) the same memory as int64.
-        narrow: (B, 2 row) the same memory as float32.
+        wide: (B, row) float64 parameters, read for the view directions.
+        addresses: (B, row) int64: `wide` seen as int64, read for the addresses of the caches'
+            tensors.
+        narrow: (B, 2 row) float32: `wide` seen as float32, read for harmonics and crossfade.
         row: Length of a row, 8-byte words.
-        keys: (B, H, W) of `rasterize`.
-        xy: (B, V, 2) of `begin_frame`.
-        inverse: (B, V) of the same.
-        normals: (B, V, 3).
+        keys: (B, H, W) int64 visible triangles of `rasterize`.
+        xy: (B, V, 2) int32 screen positions of `begin_frame`, 1/256 pixels.
+        inverse: (B, V) float64 inverse depths of `begin_frame`, 1/metres.
+        normals: (B, V, 3) float32 unit normals of `vertex_normals`, world axes.
         vertices: V.
-        faces: (F, 3).
-        uvs: (T, 2).
-        uv_faces: (F, 3).
+        faces: (F, 3) int32 vertices of each triangle.
+        uvs: (T, 2) texture coordinates, 0..1.
+        uv_faces: (F, 3) int32 rows of `uvs` for the corners of each triangle.
         texels: (h, w, C) feature texture.
         texels_high: h.
         texels_wide: w.
         size: Rows and columns of the image.
-        cover: (B, H, W) of `blend_edges`.
+        cover: (B, H, W) uint8 share of each pixel that the head covers, of `blend_edges`.
         soft: (B, H, W) uint8 filled with 0..`SOFT_MAX`.
         live: (B, H/2 + 2, W/2 + 2, P) filled but for the border and the padded channels, which must
             be 0.

@@ -28,9 +28,9 @@ def corner_weights(
     Reference: `rasterizer.barycentrics`.
 
     Args:
-        xy: (V, 2) of the frame.
-        inverse: (V,) of the frame.
-        faces: (F, 3).
+        xy: (V, 2) int32 screen positions of the frame, 1/256 pixels.
+        inverse: (V,) float64 inverse depths of the frame, 1/metres.
+        faces: (F, 3) int32 vertices of each triangle.
         f: Triangle of each pixel; any valid index where `seen` is not set.
         x: Column of each pixel.
         y: Row of each pixel.

@@ -18,13 +18,14 @@ def adjacent_faces(faces: NDArray[np.int32], vertices: int) -> NDArray[np.int32]
     """List the faces around each vertex.
 
     Args:
-        faces: (F, 3).
+        faces: (F, 3) int32 vertices of each triangle.
         vertices: V.
 
     Returns:
         (N, V) indices of faces, ascending, then -1; N is the most faces around a vertex.
     """
     corners = faces.reshape(-1)
+    # Stable, so that the faces of a vertex ascend, in the order in which the reference adds them.
     order = np.argsort(corners, kind="stable")
     counts = np.bincount(corners, minlength=vertices)
     place = np.arange(len(corners)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -52,12 +53,12 @@ def vertex_normals(
     Args:
         program: Which vertices: the first is this times `block`.
         frame: Which frame.
-        world: (B, V, 3) of `begin_frame`.
-        faces: (F, 3).
-        adjacent: (N, V) of `adjacent_faces`.
+        world: (B, V, 3) float32 vertices of `begin_frame`, metres.
+        faces: (F, 3) int32 vertices of each triangle.
+        adjacent: (N, V) int32 triangles at each vertex, of `adjacent_faces`.
         most: N.
         vertices: V.
-        normals: (B, V, 3) filled; zero for vertices without a face.
+        normals: (B, V, 3) filled: unit normals, world axes; zero for vertices without a face.
         block: Vertices of a program.
     """
     v = program * block + tl.arange(0, block)
@@ -77,6 +78,7 @@ def vertex_normals(
         x += uy * wz - uz * wy
         y += uz * wx - ux * wz
         z += ux * wy - uy * wx
+    # Rounded to nearest, as numpy does; the plain operators are approximate on GPUs.
     length = tl.sqrt_rn(x * x + y * y + z * z)
     length = tl.where(length > 0, length, 1.0)
     out = normals + (frame * vertices + v) * 3

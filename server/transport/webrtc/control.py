@@ -74,8 +74,8 @@ class Control:
         """Send the `frame` event of a frame, unless too many wait: its view, stages and clock.
 
         Args:
-            frame: As it was encoded.
-            rtp_timestamp: Of its packets.
+            frame: The encoded frame.
+            rtp_timestamp: RTP timestamp of its packets.
             captured_at: When the mesh frame that it shows was captured, seconds.
         """
         if self._events is None or self._events.bufferedAmount > _MOST_WAITING_FRAMES:
@@ -128,7 +128,7 @@ def frame_clock(frame: Frame, sent_at: float, captured_at: float | None) -> dict
     own clock, so that each network direction is measured and not guessed.
 
     Args:
-        frame: As it was encoded.
+        frame: The encoded frame.
         sent_at: When its last packet had gone out, seconds.
         captured_at: When the mesh frame that it shows was captured, seconds.
 

@@ -28,7 +28,7 @@ def transport_cc_id(section: Section, feedback: tuple[str, ...]) -> int | None:
     """Return the id of the transport-wide numbers; None unless the section offers all they need.
 
     Args:
-        section: Of video or audio.
+        section: The section of video or audio.
         feedback: Values of `a=rtcp-fb` of the chosen format.
     """
     if TRANSPORT_CC not in feedback:

@@ -72,7 +72,7 @@ class VoiceForwarder:
     """Receives the voice of a stream and queues the newest packets until they are sent.
 
     Args:
-        voice: Of the stream that the viewer watches.
+        voice: Voice of the stream that the viewer watches.
         captured_at: Returns when a packet was captured, `time.monotonic()` seconds.
         on_sent: Called with each packet's RTP timestamp and capture time, as the viewer gets it.
     """

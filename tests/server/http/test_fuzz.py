@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from server.errors import BadMessageError
-from server.protocol.messages import parse_mesh_frame, parse_mesh_frames, parse_viewer_message
+from server.protocol.messages import each_mesh_frame, parse_mesh_frame, parse_viewer_message
 from server.protocol.requests import DOCUMENTED, parse_render_request, parse_stream_request
 
 SDP = {"Content-Type": "application/sdp"}
@@ -24,7 +24,7 @@ FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
 PARSERS = (
     parse_viewer_message,
     parse_mesh_frame,
-    lambda text: parse_mesh_frames(text, 8),
+    lambda text: list(each_mesh_frame(text, 8)),
     parse_render_request,
     parse_stream_request,
 )

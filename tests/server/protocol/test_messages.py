@@ -16,7 +16,6 @@ from server.protocol.messages import (
     View,
     each_mesh_frame,
     parse_mesh_frame,
-    parse_mesh_frames,
     parse_viewer_message,
 )
 from server.protocol.requests import parse_render_request, parse_stream_request
@@ -171,18 +170,18 @@ def test_many_errors_are_summarised() -> None:
 
 
 def test_one_frame_or_an_array_is_parsed() -> None:
-    assert [frame.seq for frame in parse_mesh_frames(b' {"seq": 3}', 2)] == [3]
-    assert [frame.seq for frame in parse_mesh_frames(b' [{"seq": 3}, {"seq": 4}]', 2)] == [3, 4]
+    assert [frame.seq for frame in each_mesh_frame(b' {"seq": 3}', 2)] == [3]
+    assert [frame.seq for frame in each_mesh_frame(b' [{"seq": 3}, {"seq": 4}]', 2)] == [3, 4]
 
 
 def test_an_array_that_is_too_long_is_refused() -> None:
     with pytest.raises(BadMessageError, match="at most 2 frames, got 3"):
-        parse_mesh_frames(b'[{"seq": 3}, {"seq": 4}, {"seq": 5}]', 2)
+        list(each_mesh_frame(b'[{"seq": 3}, {"seq": 4}, {"seq": 5}]', 2))
 
 
 def test_an_error_in_an_array_contains_the_index_of_the_element() -> None:
     with pytest.raises(BadMessageError, match=r"^1\.seq: expected a valid integer"):
-        parse_mesh_frames(b'[{"seq": 3}, {"seq": "x"}]', 2)
+        list(each_mesh_frame(b'[{"seq": 3}, {"seq": "x"}]', 2))
 
 
 def test_a_render_request_uses_defaults_for_missing_fields() -> None:
@@ -244,7 +243,7 @@ def test_a_byte_order_mark_is_ignored(text: str | bytes) -> None:
 
 
 def test_a_byte_order_mark_before_an_array_is_ignored() -> None:
-    assert [frame.seq for frame in parse_mesh_frames(b'\xef\xbb\xbf[{"seq": 4}]', 1)] == [4]
+    assert [frame.seq for frame in each_mesh_frame(b'\xef\xbb\xbf[{"seq": 4}]', 1)] == [4]
 
 
 def test_the_largest_number_of_coefficients_is_accepted() -> None:
@@ -290,7 +289,7 @@ def test_parsing_an_array_stops_at_its_first_error() -> None:
     ],
 )
 def test_an_array_is_split_into_its_elements(text: bytes, seqs: list[int]) -> None:
-    assert [frame.seq for frame in parse_mesh_frames(text, 8)] == seqs
+    assert [frame.seq for frame in each_mesh_frame(text, 8)] == seqs
 
 
 def test_quotes_and_brackets_inside_strings_do_not_end_an_element() -> None:
@@ -300,7 +299,7 @@ def test_quotes_and_brackets_inside_strings_do_not_end_an_element() -> None:
 
 def test_an_array_far_over_its_limit_is_not_parsed_to_its_end() -> None:
     with pytest.raises(BadMessageError, match="at most 2 frames, got more than 3"):
-        parse_mesh_frames(b"[" + b'{"seq":1},' * 100_000 + b'{"seq":1}]', 2)
+        list(each_mesh_frame(b"[" + b'{"seq":1},' * 100_000 + b'{"seq":1}]', 2))
 
 
 @pytest.mark.parametrize(
@@ -320,7 +319,7 @@ def test_an_array_far_over_its_limit_is_not_parsed_to_its_end() -> None:
 )
 def test_an_array_that_is_not_json_is_refused(text: bytes, said: str) -> None:
     with pytest.raises(BadMessageError) as caught:
-        parse_mesh_frames(text, 8)
+        list(each_mesh_frame(text, 8))
     assert said in str(caught.value)
 
 

@@ -60,7 +60,7 @@ class NumberedTransport:
     Args:
         video: Sends the video; its packets are paced.
         numbered: All senders whose packets carry a number.
-        extension_id: As negotiated.
+        extension_id: Id of the header extension that holds the number, as negotiated.
         events: Called from now on.
     """
 
