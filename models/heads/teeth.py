@@ -10,7 +10,7 @@ import numpy as np
 from models.heads.meshes import Floats, smooth_normals, smoothstep, triangulate
 from models.heads.parts import MASKS, Part, joint_weights, rigid_part
 from models.heads.source import Source
-from models.studio.paint_features import TOOTH_WIDTHS_RAD
+from models.studio.paint_mouth import TOOTH_WIDTHS_RAD
 
 ARCH_Z = -0.03
 """Axis of the arch that the teeth stand on, metres behind the middle between the eyes."""

@@ -17,15 +17,10 @@ from models.studio.appearance import Appearance
 from models.studio.atlas import StudioData, Texels, find_texels, spread
 from models.studio.brush import Brush, Floats
 from models.studio.eyeball import eyeball_radius
-from models.studio.paint_features import (
-    paint_cloth,
-    paint_eye,
-    paint_lash,
-    paint_mouth,
-    paint_teeth,
-    paint_tongue,
-)
+from models.studio.paint_cloth import paint_cloth
+from models.studio.paint_eye import paint_eye, paint_lash
 from models.studio.paint_hair import paint_hair
+from models.studio.paint_mouth import paint_mouth, paint_teeth, paint_tongue
 from models.studio.paint_skin import paint_skin
 from models.studio.texture_channels import CHANNELS
 from models.studio.wrinkles import crease_depth, crease_relief
