@@ -11,7 +11,7 @@ _SHARPNESS = 700
 """Sharpness of lookups by direction: a Gaussian of about 1/sqrt(700) = 2 degrees."""
 _NEAR_M, _LOWEST_M = 0.17, -0.12
 """Limits of the skin that carries hair: distance from the middle of the skull, and height."""
-_EAR = 0.3
+EAR = 0.3
 """Value of the mask "ears" from which skin belongs to an ear."""
 
 
@@ -38,7 +38,7 @@ class Skull:
         body = np.unique(source.quads["body"])
         skin = source.verts[body]
         near = np.linalg.norm(skin - HAIR_CENTRE, axis=1) < _NEAR_M
-        near &= (skin[:, 1] > _LOWEST_M) & (source.masks["ears"][body] < _EAR)
+        near &= (skin[:, 1] > _LOWEST_M) & (source.masks["ears"][body] < EAR)
         self._known = directions(skin[near])
 
     def radius(self, at: Floats) -> Floats:
