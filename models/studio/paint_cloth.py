@@ -11,8 +11,8 @@ from models.studio.appearance import Appearance
 from models.studio.brush import Brush, Grain, vector
 from models.studio.noise import noise_gradient
 
-_COLLAR_DETAIL = 9
-"""The mask "detail" is above this on the collar, where it is an angle plus 10."""
+COLLAR_DETAIL = 10
+"""The mask "detail" is an angle around the neck plus this on the collar, and 0 elsewhere."""
 _RIBS = 46
 """Ribs around the collar."""
 _STITCHES_PER_M, _ROWS_PER_M = 2100, 1900
@@ -32,7 +32,7 @@ def paint_cloth(brush: Brush, appearance: Appearance) -> None:
     """Paint a soft knit; the collar is ribbed."""
     brush.colour[:] = appearance.cloth
     detail, (x, y, _) = brush.masks["detail"], brush.position.T
-    collar = detail > _COLLAR_DETAIL
+    collar = detail >= COLLAR_DETAIL
     phase = np.where(collar, detail * _RIBS, x * _STITCHES_PER_M)
     rows = y * _ROWS_PER_M
     knit = np.where(collar, np.cos(phase), np.cos(phase) * np.cos(rows + np.cos(phase)))
