@@ -11,7 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.heads.meshes import Floats, Ints, fan_and_rings, smoothstep
+from models.geometry.smoothstep import smoothstep
+from models.heads.meshes import Floats, Ints, fan_and_rings
 from models.heads.parts import MASKS, Part, rigid_part
 from models.heads.recipe import HairCut
 from models.heads.skull import Skull
@@ -138,7 +139,8 @@ def ends(azimuth: Floats) -> Floats:
     around = np.stack([np.cos(azimuth), np.sin(azimuth), 0 * azimuth], axis=1)
     uneven = waves(np.random.default_rng(_ENDS_SEED), around, _ENDS_PER_RAD, 1)[:, 0]
     ragged = _RAGGED_M * (_FRINGE_RAGGED + (1 - _FRINGE_RAGGED) * beside)
-    return fringe + (hem - fringe) * beside + ragged * uneven
+    height: Floats = fringe + (hem - fringe) * beside + ragged * uneven
+    return height
 
 
 def _profile(skull: Skull, cut: HairCut, azimuth: float) -> Floats:

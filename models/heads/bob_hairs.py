@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
+from models.geometry.smoothstep import smoothstep
 from models.heads.bob import Bob
 from models.heads.locks import layers, open_sky, tones, widths
-from models.heads.meshes import Floats, smoothstep
+from models.heads.meshes import Floats
 from models.heads.source import Source
 from models.heads.tufts import Tuft, waves
 from models.studio.strands import HAIR

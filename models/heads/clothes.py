@@ -12,7 +12,8 @@ from math import pi
 import numpy as np
 from numpy.typing import NDArray
 
-from models.heads.meshes import Floats, Ints, relax, smooth_normals, smoothstep, triangulate
+from models.geometry.smoothstep import smoothstep
+from models.heads.meshes import Floats, Ints, relax, smooth_normals, triangulate
 from models.heads.parts import Part, joint_weights, rigid_part, source_part
 from models.heads.recipe import Neckline, Recipe
 from models.heads.source import Source, above_collar, collar_height

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
+from models.geometry.smoothstep import smoothstep
 from models.heads.hair import hair_thickness
-from models.heads.meshes import smoothstep
 from models.heads.shell import TOP_OF_HEAD_M, Rise, random_roots
 from models.heads.source import HAIR_CENTRE, Source, above_hairline
 from models.heads.tufts import Tuft, greying, unit, waves

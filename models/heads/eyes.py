@@ -7,11 +7,11 @@ from math import cos, pi, radians, sin
 
 import numpy as np
 
+from models.geometry.smoothstep import smoothstep
 from models.heads.meshes import (
     Floats,
     fan_and_rings,
     fit_sphere,
-    smoothstep,
     strip_rows,
     triangulate,
 )

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from models.geometry.smoothstep import smoothstep
 from models.heads.bob import bob_part
 from models.heads.bun import bun_part
 from models.heads.meshes import (
@@ -14,7 +15,6 @@ from models.heads.meshes import (
     compact,
     relax,
     smooth_normals,
-    smoothstep,
     triangulate,
 )
 from models.heads.parts import MASKS, Part, joint_weights, rigid_part

@@ -23,13 +23,14 @@ from PIL import Image
 from models.contract.arkit import ARKIT_NAMES, arkit_name
 from models.contract.frame_state import FloatArray
 from models.contract.shown_text import shown
+from models.geometry.smoothstep import smoothstep
 from models.geometry.unwrap import unroll
 from models.heads.anatomy import Anatomy, find_anatomy, fit_jaw, part_material
 from models.heads.eyes import eyeball
 from models.heads.gltf_file import MeshFileError
 from models.heads.holes import patch
 from models.heads.mesh_files import read_mesh
-from models.heads.meshes import Floats, Ints, Mesh, smooth_normals, smoothstep
+from models.heads.meshes import Floats, Ints, Mesh, smooth_normals
 from models.heads.occlusion import occlusion
 from models.heads.orientation import turn_upright
 from models.heads.parts import JOINTS, MASKS, Part, joined_geometry, joint_weights, rigid_part

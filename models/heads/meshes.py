@@ -63,12 +63,6 @@ def smooth_normals(verts: Floats, faces: Ints) -> Floats:
     return unit
 
 
-def smoothstep(low: float, high: float, x: Floats) -> Floats:
-    """Return 0 below `low`, 1 above `high`, smooth between."""
-    t = np.clip((x - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
-
-
 def relax(values: Floats, faces: Ints, rounds: int, amount: Floats) -> Floats:
     """Move `values` (n, k) towards the mean of their neighbours by `amount` (n,) per round."""
     edges = np.unique(np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])), axis=0)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.geometry.rasterizer import SUBPIXELS
 from models.geometry.rasterizer_numba import rasterize
 from models.heads.meshes import Floats, Ints, relax, smooth_normals
 from models.heads.parts import MASKS
@@ -31,8 +32,6 @@ _FRAME_M = 0.01
 """Space around the mesh in a depth map."""
 _DISTANCE_M = 2
 """Distance of the light: keeps nearness positive, as the rasterizer requires."""
-_SUBPIXELS = 256
-"""Units of the rasterizer's screen positions per texel."""
 
 
 def occlusion(arrays: dict[str, NDArray[Any]], directions: int = 160, size: int = 512) -> Floats:
@@ -114,7 +113,7 @@ def visible_from(
         return np.stack([x, y], axis=1), points @ direction + _DISTANCE_M
 
     xy, near = screen(verts)
-    snapped = np.floor(xy * _SUBPIXELS + 0.5).astype(np.int64)
+    snapped = np.floor(xy * SUBPIXELS + 0.5).astype(np.int64)
     depth = rasterize(snapped, near, faces.astype(np.int32), size, size).inverse_depth
     at, own = screen(lifted)
     columns = np.clip(at[:, 0].astype(int), 0, size - 1)

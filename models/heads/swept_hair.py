@@ -9,10 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
+from models.geometry.smoothstep import smoothstep
 from models.heads.bun import into_bun
 from models.heads.hair import PARTING_X
 from models.heads.locks import layers, open_sky, tones, widths
-from models.heads.meshes import Floats, smoothstep
+from models.heads.meshes import Floats
 from models.heads.shell import TOP_OF_HEAD_M, Rise, Shell, comb, random_roots
 from models.heads.source import BUN_CENTRE, HAIR_CENTRE, Source
 from models.heads.tufts import Tuft, unit, waves

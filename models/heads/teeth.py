@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from models.heads.meshes import Floats, smooth_normals, smoothstep, triangulate
+from models.geometry.smoothstep import smoothstep
+from models.heads.meshes import Floats, smooth_normals, triangulate
 from models.heads.parts import MASKS, Part, joint_weights, rigid_part
 from models.heads.source import Source
 from models.studio.paint_mouth import TOOTH_WIDTHS_RAD

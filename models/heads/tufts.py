@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from models.heads.meshes import Floats, smoothstep
+from models.geometry.smoothstep import smoothstep
+from models.heads.meshes import Floats
 
 _MIN_LENGTH = 1e-9  # of vectors that are normalised: none must divide by 0
 _WAVES = 14

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from models.geometry.head import HeadError, vertex_normals
 from models.geometry.npz import read_npz
+from models.geometry.rasterizer import SUBPIXELS
 from models.geometry.rasterizer_numba import barycentrics, rasterize
 
 Floats = NDArray[np.float32]
@@ -104,7 +105,7 @@ def find_texels(
     order = np.where(mirrored[:, None], [0, 2, 1], [0, 1, 2])
     turned_faces = np.take_along_axis(faces, order, axis=1)
     turned_uv_faces = np.ascontiguousarray(np.take_along_axis(uv_faces, order, axis=1))
-    xy = np.floor(uvs.astype(np.float64) * size * 256 + 0.5).astype(np.int64)
+    xy = np.floor(uvs.astype(np.float64) * size * SUBPIXELS + 0.5).astype(np.int64)
     # The layout is flat: 1/depth of 1 everywhere turns off perspective.
     flat = np.ones(len(uvs))
     fragments = rasterize(xy, flat, turned_uv_faces, size, size)

@@ -86,13 +86,6 @@ class Brush:
         return fractal_noise(self.position, *grain)
 
 
-def smoothstep(low: float, high: float, x: Numbers) -> Floats:
-    """Return 0 below `low`, 1 above `high` (mirrored where `low` > `high`), smooth between."""
-    t = np.clip((x - low) / (high - low), 0, 1)
-    result: Floats = (t * t * (3 - 2 * t)).astype(np.float32)
-    return result
-
-
 def vector(*values: float) -> Floats:
     """Return the numbers as a float32 array, which keeps float32 arrays float32 in products."""
     return np.array(values, np.float32)

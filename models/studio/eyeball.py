@@ -14,6 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.geometry.head import Head
+from models.geometry.smoothstep import scalar_smoothstep
 from models.studio.atlas import StudioData
 
 Floats = NDArray[np.float32]
@@ -130,8 +131,7 @@ def tilt_by_cornea(p0: float, p1: float, p2: float, ball: Doubles, n: Doubles) -
     if forward <= 0.0 or away > _CORNEA_END:
         return 0.0
     # Smoothly from the cornea's curve to the eyeball's, around the limbus.
-    t = min(max((away - _LIMBUS[0]) / (_LIMBUS[1] - _LIMBUS[0]), 0.0), 1.0)
-    share = 1.0 - t * t * (3.0 - 2.0 * t)
+    share = 1.0 - scalar_smoothstep(_LIMBUS[0], _LIMBUS[1], away)
     # Below 1, beyond which the sphere of the cornea has no surface.
     sine = min(lateral / _CORNEA_M, 0.9)
     sine = share * sine + (1.0 - share) * away

@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models.geometry.rasterizer import CENTRE, SUBPIXELS
 from models.studio.materials import CLOTH, SKIN
 from models.studio.reflectance import Doubles, Floats, Vector, dot, rotate, scaled
 from models.studio.texture_channels import FOLD_RELIEF, RELIEF
@@ -19,8 +20,6 @@ Corners = tuple[int, int, int]
 
 MIN_FOLD = 0.01
 """Wrinkles folded less are not visible and are skipped."""
-_SUBPIXELS = 256
-"""Units of the rasterizer's screen positions per sample."""
 _MIN_SQUARED_LENGTH = 1e-12  # of vectors that are normalised: none must divide by 0
 
 
@@ -45,7 +44,7 @@ def barycentric(
     """
     a, b, c = corners
     # Edge functions on integers are exact, as in the rasterizer: no weight is negative.
-    px, py = x * _SUBPIXELS + _SUBPIXELS // 2, y * _SUBPIXELS + _SUBPIXELS // 2
+    px, py = x * SUBPIXELS + CENTRE, y * SUBPIXELS + CENTRE
     ea = (xy[b, 0] - px) * (xy[c, 1] - py) - (xy[b, 1] - py) * (xy[c, 0] - px)
     eb = (xy[c, 0] - px) * (xy[a, 1] - py) - (xy[c, 1] - py) * (xy[a, 0] - px)
     ec = (xy[a, 0] - px) * (xy[b, 1] - py) - (xy[a, 1] - py) * (xy[b, 0] - px)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from models.studio.reflectance import Doubles, Floats, Vector, dot, smoothstep
+from models.geometry.smoothstep import scalar_smoothstep
+from models.studio.reflectance import Doubles, Floats, Vector, dot
 
 LAMPS = 4
 KEY_LIGHT, FILL_LIGHT = 0, 1
@@ -104,9 +105,9 @@ def softbox(direction: Vector, blur: float) -> float:
         direction[0] * KEY_RIGHT[0] + direction[1] * KEY_RIGHT[1] + direction[2] * KEY_RIGHT[2]
     ) / depth
     along = (direction[0] * KEY_UP[0] + direction[1] * KEY_UP[1] + direction[2] * KEY_UP[2]) / depth
-    return smoothstep(
+    return scalar_smoothstep(
         _SOFTBOX_HALF_WIDTH + blur, _SOFTBOX_HALF_WIDTH - blur, abs(across)
-    ) * smoothstep(_SOFTBOX_HALF_HEIGHT + blur, _SOFTBOX_HALF_HEIGHT - blur, abs(along))
+    ) * scalar_smoothstep(_SOFTBOX_HALF_HEIGHT + blur, _SOFTBOX_HALF_HEIGHT - blur, abs(along))
 
 
 @njit(cache=True, nogil=True, inline="always")

@@ -22,6 +22,7 @@ from models.studio.paint_eye import paint_eye, paint_lash
 from models.studio.paint_hair import paint_hair
 from models.studio.paint_mouth import paint_mouth, paint_teeth, paint_tongue
 from models.studio.paint_skin import paint_skin
+from models.studio.srgb import decode_array
 from models.studio.texture_channels import CHANNELS
 from models.studio.wrinkles import crease_depth, crease_relief
 
@@ -81,8 +82,7 @@ def _apply_base_colour(maps: Floats, texels: Texels, image: NDArray[np.uint8]) -
     columns = (texels.columns * width + width // 2) // texels.size
     own = image[np.minimum(rows, height - 1), np.minimum(columns, width - 1)]
     valid = own[:, 3] > 0
-    srgb = own[valid, :3].astype(np.float32) / 255
-    linear = np.where(srgb < 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    linear = decode_array(own[valid, :3].astype(np.float32) / 255)
     maps[texels.rows[valid], texels.columns[valid], :3] = np.maximum(linear, _MIN_COLOUR)
 
 

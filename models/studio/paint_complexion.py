@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from models.geometry.smoothstep import smoothstep
 from models.studio.appearance import Appearance, Rgb
-from models.studio.brush import Brush, Grain, Spot, smoothstep
+from models.studio.brush import Brush, Grain, Spot
 
 _USUAL_BLUSH, _USUAL_FRECKLES = 0.6, 0.3
 """Defaults of `Appearance`, at which the amounts below were chosen."""

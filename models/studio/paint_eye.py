@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.geometry.smoothstep import smoothstep
 from models.studio.appearance import Appearance
-from models.studio.brush import Brush, Floats, Grain, smoothstep, vector
+from models.studio.brush import Brush, Floats, Grain, vector
 from models.studio.eyeball import IRIS_RAD, PUPIL_RAD
 from models.studio.noise import fractal_noise
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from models.geometry.smoothstep import smoothstep
 from models.studio.appearance import Appearance
-from models.studio.brush import Brush, Floats, smoothstep
+from models.studio.brush import Brush, Floats
 
 _LID_FACTOR, _LID_AMOUNT, _LID_MAKE_UP = (0.88, 0.84, 0.85), 0.45, 0.6
 """Tint of the lids, how much of it shows bare, and how much more with `Appearance.make_up`."""

@@ -6,8 +6,9 @@ shipped heads at 384x384.
 
 from __future__ import annotations
 
+from models.geometry.smoothstep import smoothstep
 from models.studio.appearance import Appearance
-from models.studio.brush import Brush, Grain, smoothstep, vector
+from models.studio.brush import Brush, Grain, vector
 from models.studio.noise import fractal_noise, noise_gradient
 
 _EDGE = (0.20, 0.85)

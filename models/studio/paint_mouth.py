@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.studio.brush import Brush, Floats, Grain, smoothstep
+from models.geometry.smoothstep import smoothstep
+from models.studio.brush import Brush, Floats, Grain
 
 TOOTH_WIDTHS_RAD = (0.165, 0.14, 0.15, 0.14, 0.16, 0.22)
 """Widths of the modelled teeth of one side, from the middle: angles around the axis of the arch, 3
@@ -61,12 +62,12 @@ def paint_teeth(brush: Brush) -> None:
     angle = np.abs(brush.masks["detail"])
     edges = np.cumsum([0.0, *TOOTH_WIDTHS_RAD, *_FURTHER_TEETH_RAD])
     gap = np.abs(angle[:, None] - edges[None]).min(1)
-    brush.tint(_GAP_FACTOR, smoothstep(*_GAP_RAD, gap))
+    brush.tint(_GAP_FACTOR, smoothstep(*_GAP_RAD, gap).astype(np.float32))
     # The mask is 1 at the root to 2 at the edge, negative in the lower row.
     upper = brush.masks["teeth"] > 0
     below_root = np.abs(brush.masks["teeth"]) - 1
     scallop = _SCALLOP_SHARE * np.cos(np.minimum(gap, _SCALLOP_RAD) / _SCALLOP_RAD * np.pi)
-    gum = smoothstep(*_GUM_END_SHARE, below_root - scallop)
+    gum = smoothstep(*_GUM_END_SHARE, below_root - scallop).astype(np.float32)
     brush.mix(_GUM, _GUM_AMOUNT * gum)
     back: Floats = np.where(
         upper, smoothstep(*_UPPER_BACK_RAD, angle), smoothstep(*_LOWER_BACK_RAD, angle)

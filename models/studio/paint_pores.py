@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from models.geometry.smoothstep import smoothstep
 from models.studio.appearance import Appearance
-from models.studio.brush import Brush, Floats, Grain, Spot, smoothstep, vector
+from models.studio.brush import Brush, Floats, Grain, Spot, vector
 from models.studio.noise import noise_gradient
 
 _OILY = (

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from models.geometry.smoothstep import smoothstep
 from models.studio.appearance import Appearance
-from models.studio.brush import Brush, Grain, smoothstep
+from models.studio.brush import Brush, Grain
 from models.studio.facial_hair import (
     BROW_LENGTH_M,
     BROW_START_M,

@@ -9,6 +9,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models.studio.srgb import encode
+
 Floats = NDArray[np.float32]
 
 _RADII_M = np.array([0.0028, 0.007, 0.018])
@@ -164,7 +166,7 @@ def tone_map(x: float) -> float:
     x = max(x, 0.0) * _EXPOSURE
     y = (x * (2.51 * x + 0.03)) / (x * (2.43 * x + 0.59) + 0.14)
     y = min(max(y, 0.0), 1.0)
-    return 12.92 * y if y <= 0.0031308 else 1.055 * y ** (1.0 / 2.4) - 0.055
+    return encode(y)
 
 
 @njit(cache=True, nogil=True)

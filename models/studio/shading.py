@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from models.geometry.smoothstep import scalar_smoothstep
 from models.studio.eyeball import ON_IRIS
 from models.studio.lamps import FILL_LIGHT, KEY_LIGHT, SKY, sky_light, softbox
 from models.studio.materials import CLOTH, EYE, HAIR, LASH, MOUTH, SKIN, TEETH, TONGUE
@@ -22,7 +23,6 @@ from models.studio.reflectance import (
     half_vector,
     power5,
     row,
-    smoothstep,
     strand_highlight,
 )
 
@@ -126,11 +126,11 @@ def expose_sample(
     """
     ambient = open_sky * crevice if material != LASH else 1.0
     # Dim everything that is deep inside (mouth, nostrils), lamps included.
-    inside = smoothstep(0.0, 0.45, open_sky) * (0.45 + 0.55 * crevice)
+    inside = scalar_smoothstep(0.0, 0.45, open_sky) * (0.45 + 0.55 * crevice)
     if material == TEETH:
         # Between open lips teeth catch more light than the baked half-open mouth allows.
         # Their backs see nothing but the mouth.
-        front = 0.2 + 0.8 * smoothstep(-0.2, 0.5, forward)
+        front = 0.2 + 0.8 * scalar_smoothstep(-0.2, 0.5, forward)
         ambient = max(ambient, 0.42) * front
         inside = (0.45 + 0.55 * inside) * front
         lit = 0.5 + 0.5 * lit
@@ -219,7 +219,7 @@ def highlight(local: Local, direction: Vector, nl: float, nv: float, soft: float
         lobe = 0.72 * ggx(nl, nv, nh, min(rough * 1.25, 1.0)) + 0.34 * ggx(nl, nv, nh, rough * 0.66)
     else:
         lobe = ggx(nl, nv, nh, rough)
-    return local.paint.specular * fresnel * lobe * smoothstep(0.15, 0.75, local.crevice)
+    return local.paint.specular * fresnel * lobe * scalar_smoothstep(0.15, 0.75, local.crevice)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -261,14 +261,18 @@ def _eye_reflection(
 ) -> float:
     """Return what a wet eye mirrors: the room, the key's softbox, and the fill's, dimmer."""
     up = 0.5 + 0.5 * reflected[1]
-    veil = 0.35 + 0.65 * smoothstep(0.15, 0.6, local.open_sky * local.crevice)
+    veil = 0.35 + 0.65 * scalar_smoothstep(0.15, 0.6, local.open_sky * local.crevice)
     fresnel = _F0_EYE + (1.0 - _F0_EYE) * edge
-    shine: float = fresnel * sky_light(smoothstep(0.25, 0.8, up), channel) * 1.6 * local.open_sky
+    shine: float = (
+        fresnel * sky_light(scalar_smoothstep(0.25, 0.8, up), channel) * 1.6 * local.open_sky
+    )
     key = veil * softbox(reflected, _SOFTBOX_BLUR) * 1.25 * (0.12 + 0.88 * local.wet)
     shine += key * lamps[KEY_LIGHT, 3 + channel]
     # The fill light has a round box, of 13 to 17 degrees around its middle.
     off_axis = dot(reflected, row(lamps, FILL_LIGHT))
-    shine += veil * 0.22 * smoothstep(0.955, 0.975, off_axis) * lamps[FILL_LIGHT, 3 + channel]
+    shine += (
+        veil * 0.22 * scalar_smoothstep(0.955, 0.975, off_axis) * lamps[FILL_LIGHT, 3 + channel]
+    )
     return shine
 
 
@@ -314,7 +318,7 @@ def eyelid_shade(point: Vector, ball: Doubles, rotation: Doubles) -> float:
     across = rotation[0, 0] * x + rotation[1, 0] * y + rotation[2, 0] * z
     up = rotation[0, 1] * x + rotation[1, 1] * y + rotation[2, 1] * z
     # Metres from the eyeball's middle at which shade begins and is full, for lids of a 12 mm eye.
-    above = 1.0 - 0.58 * smoothstep(0.0002, 0.0062, up)
-    below = 1.0 - 0.22 * smoothstep(-0.0035, -0.0062, up)
-    corner = 1.0 - 0.62 * smoothstep(0.0055, 0.0130, abs(across))
+    above = 1.0 - 0.58 * scalar_smoothstep(0.0002, 0.0062, up)
+    below = 1.0 - 0.22 * scalar_smoothstep(-0.0035, -0.0062, up)
+    corner = 1.0 - 0.62 * scalar_smoothstep(0.0055, 0.0130, abs(across))
     return above * below * corner

@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 from models.contract.frame_state import FrameState
 from models.geometry.camera import quaternion_to_matrix
 from models.geometry.head import Head
+from models.geometry.rasterizer import SUBPIXEL_BITS, SUBPIXELS
 from models.geometry.rasterizer_numba import project
+from models.geometry.smoothstep import scalar_smoothstep
 from models.studio.lamps import FLOOR, SKY, lit_share
 from models.studio.lighting import Lights
 from models.studio.paint_hair import HAIR_CENTRE_M
 from models.studio.post_processing import tone_map
-from models.studio.reflectance import Doubles, Floats, smoothstep
+from models.studio.reflectance import Doubles, Floats
 from models.studio.strands import BEARD, HAIR, Strands, anchor_frames, pose_strands
 
 _SKULL = np.array(HAIR_CENTRE_M)
 """Head space: hair is lit as if it lay on a ball around this point."""
-_SUBPIXELS = 256.0
-"""Units of the projected positions per sample."""
 _CLEARANCE_HAIR_M, _CLEARANCE_OTHERS_M = 0.0012, 0.0005
 """How far a strand may lie behind the mesh and still be drawn: roots start inside the skin."""
 _DEPTH_TOLERANCE = 0.004
@@ -155,7 +155,7 @@ def _find_visible(
     height, width = mesh.shape
     free = np.zeros(len(xy), np.bool_)
     for m in range(len(xy)):
-        x, y = xy[m, 0] >> 8, xy[m, 1] >> 8
+        x, y = xy[m, 0] >> SUBPIXEL_BITS, xy[m, 1] >> SUBPIXEL_BITS
         if 0 <= x < width and 0 <= y < height and inverse_depth[m] > 0:
             free[m] = inverse_depth[m] >= mesh[y, x] * (1 - _DEPTH_TOLERANCE)
     visible = np.zeros(len(xy), np.bool_)
@@ -230,7 +230,7 @@ def _light(
                 half = tl + tv
                 white = exp(-((half - _WHITE_SHIFT) ** 2) * _WHITE_SHARPNESS)
                 through = exp(-((half + _COLOURED_SHIFT) ** 2) * _COLOURED_SHARPNESS)
-                facing = smoothstep(-0.30, 0.45, nl)
+                facing = scalar_smoothstep(-0.30, 0.45, nl)
                 for k in range(3):
                     strength = lamps[j, 3 + k] * (lit if j == 0 else 1.0)
                     shine = _WHITE_STRENGTH * white + _COLOURED_STRENGTH * colours[i, k] * through
@@ -298,8 +298,8 @@ def _draw(
     height, width = cover.shape
     for s in range(len(segments)):
         m, i = segments[s], owners[s]
-        x0, y0 = xy[m, 0] / _SUBPIXELS, xy[m, 1] / _SUBPIXELS
-        x1, y1 = xy[m + 1, 0] / _SUBPIXELS, xy[m + 1, 1] / _SUBPIXELS
+        x0, y0 = xy[m, 0] / SUBPIXELS, xy[m, 1] / SUBPIXELS
+        x1, y1 = xy[m + 1, 0] / SUBPIXELS, xy[m + 1, 1] / SUBPIXELS
         dx, dy = x1 - x0, y1 - y0
         # Step along the longer axis, so that no sample is skipped.
         steep = abs(dy) > abs(dx)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from models.contract.frame_state import FrameState
 from models.geometry.camera import focal_px, quaternion_to_matrix
 from models.geometry.head import Head, HeadError, load_head, vertex_normals
-from models.geometry.rasterizer import Fragments
+from models.geometry.rasterizer import SUBPIXELS, Fragments
 from models.geometry.rasterizer_numba import project, rasterize
 from models.studio.appearance import Appearance, load_appearance
 from models.studio.atlas import StudioData, load_studio_data
@@ -25,6 +25,7 @@ from models.studio.lighting import Light, Lights, Pose, Surface, shade
 from models.studio.materials import MATERIALS, SKIN
 from models.studio.paint import paint_head
 from models.studio.post_processing import expose, find_crevices, reduce_samples, scatter
+from models.studio.srgb import encode_array
 from models.studio.strand_rendering import draw_strands
 from models.studio.strands import Strands, load_strands, sink_hull
 from models.studio.wrinkles import Wrinkles
@@ -178,7 +179,7 @@ class Studio:
         frame[:2, 3] = SHADOW_SIZE / 2 - frame[:2, :3] @ centre
         frame[2, 3] = _SHADOW_DISTANCE_M - KEY @ centre
         placed = verts @ frame[:, :3].T + frame[:, 3]
-        xy = np.floor(placed[:, :2] * 256 + 0.5).astype(np.int64)
+        xy = np.floor(placed[:, :2] * SUBPIXELS + 0.5).astype(np.int64)
         near = np.ascontiguousarray(placed[:, 2])
         fragments = rasterize(xy, near, self.head.faces, SHADOW_SIZE, SHADOW_SIZE)
         return fragments.inverse_depth, frame
@@ -204,7 +205,7 @@ def make_background(size: int, appearance: Appearance) -> Bytes:
     glow = np.exp(-(((x - 0.42) / 0.50) ** 2 + ((y - 0.40) / 0.48) ** 2))
     level = 0.55 + 3.6 * glow - 0.25 * y
     light = np.maximum(level, 0.2)[..., None] * np.asarray(appearance.backdrop, np.float32)
-    srgb = np.where(light < 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    srgb = encode_array(light)
     # Dithered by less than one level, so that the gradient shows no bands.
     grain = np.random.default_rng(5).uniform(-0.5, 0.5, (size, size, 1))
     background: Bytes = np.clip(srgb * 255 + 0.5 + 0.9 * grain, 0, 255).astype(np.uint8)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.studio.brush import Floats, smoothstep
+from models.geometry.smoothstep import smoothstep
+from models.studio.brush import Floats
 
 # Middle of the region (x, y, z; None: on both sides of the face), its half widths, and how much
 # each coefficient folds it.
