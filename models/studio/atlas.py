@@ -19,6 +19,7 @@ from models.geometry.rasterizer_numba import barycentrics, rasterize
 
 Floats = NDArray[np.float32]
 
+_MIN_LENGTH = 1e-6  # of normals that are normalised: none must divide by 0
 _STUDIO_KEYS = ("materials", "material_names", "masks", "mask_names", "occlusion")
 
 
@@ -126,7 +127,7 @@ def find_texels(
         rows=rows,
         columns=columns,
         position=blend(neutral),
-        normal=normal / np.maximum(length, 1e-6),
+        normal=normal / np.maximum(length, _MIN_LENGTH),
         material=data.materials[triangle],
         masks=blend(data.masks),
     )

@@ -16,7 +16,7 @@ from models.geometry.head import Head
 from models.studio.appearance import Appearance
 from models.studio.atlas import StudioData, Texels, find_texels, spread
 from models.studio.brush import Brush, Floats
-from models.studio.eyeball import eyeball_radius
+from models.studio.eyeball import EYE_JOINTS, eyeball_radius
 from models.studio.paint_cloth import paint_cloth
 from models.studio.paint_eye import paint_eye, paint_lash
 from models.studio.paint_hair import paint_hair
@@ -28,6 +28,7 @@ from models.studio.wrinkles import crease_depth, crease_relief
 
 _MIN_COLOUR = 0.001
 """Darkest colour: nothing is perfectly black, and sums of tints must not become negative."""
+_UNPAINTED_ROUGHNESS = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +96,7 @@ def _new_brush(texels: Texels, names: tuple[str, ...], chosen: NDArray[np.int64]
         normal=texels.normal[chosen],
         masks={name: np.ascontiguousarray(masks[:, i]) for i, name in enumerate(names)},
         colour=np.ones((count, 3), np.float32),
-        roughness=np.full(count, 0.5, np.float32),
+        roughness=np.full(count, _UNPAINTED_ROUGHNESS, np.float32),
         specular=np.ones(count, np.float32),
         relief=np.zeros((count, 3), np.float32),
         thinness=np.zeros(count, np.float32),
@@ -114,7 +115,7 @@ def _painters(
     head: Head, data: StudioData, appearance: Appearance
 ) -> dict[str, Callable[[Brush], None]]:
     """Return the painter of each material."""
-    eyes = head.joint_positions[3:5]
+    eyes = head.joint_positions[EYE_JOINTS]
     radius = eyeball_radius(head, data)
     return {
         "skin": lambda brush: paint_skin(brush, eyes, radius, appearance),
