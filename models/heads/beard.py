@@ -39,10 +39,10 @@ def beard_tuft(source: Source, arrays: dict[str, NDArray[Any]], random: Generato
 
     Args:
         source: The person.
-        arrays: Of the head file.
+        arrays: Arrays of the head file.
         random: Source of random numbers.
     """
-    beard = source.recipe.look.beard
+    beard = source.recipe.appearance.beard
     at, out = _roots(arrays, int(_TRIES * beard), random)
     count = len(at)
     down = _DOWN + random.normal(0, _DOWN_VARIES, (count, 3))
@@ -62,7 +62,7 @@ def _roots(arrays: dict[str, NDArray[Any]], tries: int, random: Generator) -> tu
     """Return points and normals (n, 3) of the skin where the beard grows.
 
     Args:
-        arrays: Of the head file.
+        arrays: Arrays of the head file.
         tries: Points that are tried; those outside of the beard are left out.
         random: Source of random numbers.
     """

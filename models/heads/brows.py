@@ -55,10 +55,10 @@ def brow_tufts(source: Source, arrays: dict[str, NDArray[Any]], random: Generato
 
     Args:
         source: The person.
-        arrays: Of the head file.
+        arrays: Arrays of the head file.
         random: Source of random numbers.
     """
-    appearance, count = source.recipe.look, int(_COUNT * source.recipe.brow_fullness)
+    appearance, count = source.recipe.appearance, int(_COUNT * source.recipe.brow_fullness)
     skin = arrays["faces"][arrays["materials"] == list(arrays["material_names"]).index("skin")]
     verts = arrays["neutral"].astype(np.float64)
     normals = smooth_normals(verts, arrays["faces"])
@@ -84,7 +84,7 @@ def _flat_hairs(appearance: Appearance, count: int, t: Floats, random: Generator
     """Return the points (count, p, 2) of the left brow's hairs, x and y seen from the front.
 
     Args:
-        appearance: Of the person.
+        appearance: Height, breadth and arch of the person's brows.
         count: Hairs.
         t: (p,) shares of a hair's length.
         random: Source of random numbers.

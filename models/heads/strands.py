@@ -33,7 +33,7 @@ def strand_arrays(source: Source, arrays: dict[str, NDArray[Any]]) -> dict[str, 
     random = np.random.default_rng(_SEED)
     tufts = [*scalp_tufts(source, random), *brow_tufts(source, arrays, random)]
     tufts += [t for side in "lr" for t in lash_tufts(source, side, random)]
-    if source.recipe.look.beard > 0:
+    if source.recipe.appearance.beard > 0:
         tufts.append(beard_tuft(source, arrays, random))
     names = list(arrays["material_names"])
     middle = arrays["neutral"][arrays["faces"]].mean(1)
@@ -48,7 +48,7 @@ def strand_arrays(source: Source, arrays: dict[str, NDArray[Any]]) -> dict[str, 
     rise = arrays["masks"][hair, list(arrays["mask_names"]).index("hair")].astype(np.float64)
     even = arrays["masks"][hair, list(arrays["mask_names"]).index("detail")] > 0.5
     thick = hair_thickness(arrays["neutral"][hair].astype(np.float64), rise, source.recipe.hair)
-    share = _LONG_INSET - _CURLED_LESS * source.recipe.look.curl
+    share = _LONG_INSET - _CURLED_LESS * source.recipe.appearance.curl
     sunk = share * np.maximum(thick - _LEAST_INSET_M, 0)
     inset[hair] = np.where(even, _EVEN_INSET_M, sunk)
     counts = np.concatenate([np.full(len(t.points), t.points.shape[1]) for t in tufts])
