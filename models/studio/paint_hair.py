@@ -78,8 +78,8 @@ def hair_noise(points: Floats, scale: Strandwise, curl: float) -> Floats:
 
     Args:
         points: (N, 3) metres.
-        scale: Of the noise.
-        curl: As `Appearance.curl`.
+        scale: Cells of the noise across and along the strands.
+        curl: How curly the hair is, 0..1, as `Appearance.curl`.
     """
     combed = _strand_noise(points, scale)
     if curl == 0:

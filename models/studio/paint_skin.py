@@ -17,7 +17,7 @@ def paint_skin(brush: Brush, eyes: Floats, radius: float, appearance: Appearance
     Args:
         brush: The skin's texels.
         eyes: (2, 3) middles of the eyeballs, metres.
-        radius: Of the eyeballs, metres.
+        radius: Radius of the eyeballs, metres.
         appearance: Colours and features of the person.
     """
     # Colour and pores first: they set all texels, and the other steps change what they set. Hair
